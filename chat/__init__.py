@@ -1,0 +1,1 @@
+"""Talk to a model. Everyone else sees only the protocols in `chat.protocols`."""

@@ -1,0 +1,82 @@
+"""What the rest of Rung knows of a model: a few small protocols and what they exchange."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+Turn = Mapping[str, Any]
+"""One message: `{"role": "system" | "user" | "assistant" | "tool", "content": "..."}`, as in a canonical row."""
+
+Progress = Callable[[int, int], None]
+"""Called as `progress(done, total)` from the thread that does the work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One answer of a model.
+
+    `stopped` is why it ended: `end` (the model was done), `length` (the limit cut it), `refused`, or `choice` (held
+    to a closed set). Tokens are counted by the model's own tokenizer or server; `cost_usd` is None where no dated
+    price is known, 0.0 on this machine.
+    """
+
+    text: str
+    input_tokens: int
+    output_tokens: int
+    seconds: float
+    stopped: str = "end"
+    cost_usd: float | None = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One request: the turns up to where the assistant speaks, the most tokens it may write, and a closed set.
+
+    With `choices` the answer is exactly one of them (constrained decoding); a model that cannot raises RungError.
+    """
+
+    turns: tuple[Turn, ...]
+    max_tokens: int = 64
+    choices: tuple[str, ...] = ()
+    meta: Mapping[str, Any] = field(default_factory=dict)
+
+
+@runtime_checkable
+class ChatModel(Protocol):
+    """Anything that answers. Decoding is greedy: the same asks give the same replies."""
+
+    @property
+    def name(self) -> str:
+        """Exact id of model and revision, as reports print it."""
+
+    @property
+    def is_local(self) -> bool:
+        """True where nothing leaves this machine."""
+
+    @property
+    def can_choose(self) -> bool:
+        """True where `Ask.choices` is honoured."""
+
+    def answer(self, asks: Sequence[Ask], progress: Progress | None = None) -> list[Reply]:
+        """One reply for each ask, in order."""
+
+
+@runtime_checkable
+class Scorer(Protocol):
+    """Log-likelihoods, for perplexity and label scoring."""
+
+    def loglikelihoods(self, asks: Sequence[Ask], answers: Sequence[str]) -> list[tuple[float, int]]:
+        """For each pair the sum of natural log-probabilities of the answer tokens, end token included, and their count."""
+
+
+@runtime_checkable
+class Tokenizer(Protocol):
+    """Counts and renders as the model does."""
+
+    def count(self, text: str) -> int:
+        """Tokens of a plain text, without special ones."""
+
+    def render(self, turns: Sequence[Turn]) -> str:
+        """The chat template's text for these turns, open for the assistant."""

@@ -1,0 +1,96 @@
+"""One row of a dataset, in canonical form, and the three texts that similarity is defined on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+
+def text_of(content: Any) -> str:
+    """The text of a message's content: a string as it is, of a list of parts the text parts joined by newlines."""
+    if isinstance(content, str):
+        return content
+    if isinstance(content, Sequence):
+        return "\n".join(str(part["text"]) for part in content if isinstance(part, Mapping) and "text" in part)
+    return ""
+
+
+@dataclass(frozen=True)
+class Example:
+    """A canonical row: `{"messages": [...]}`, `{"prompt", "chosen", "rejected"}` or `{"text": ...}`, other keys kept.
+
+    `row` is never changed; a change makes a new Example.
+    """
+
+    row: Mapping[str, Any]
+
+    @cached_property
+    def messages(self) -> tuple[Mapping[str, Any], ...]:
+        """All messages; for a preference row the prompt's and the chosen answer's."""
+        if "messages" in self.row:
+            return tuple(self.row["messages"])
+        if "chosen" in self.row:
+            return (*_turns(self.row.get("prompt", ""), "user"), *_turns(self.row["chosen"], "assistant"))
+        return ()
+
+    @cached_property
+    def is_answered(self) -> bool:
+        """Whether the last message is the assistant's."""
+        return bool(self.messages) and self.messages[-1].get("role") == "assistant"
+
+    @cached_property
+    def asked(self) -> tuple[Mapping[str, Any], ...]:
+        """The messages up to where the answer stands: what an arm is given."""
+        return self.messages[:-1] if self.is_answered else self.messages
+
+    @cached_property
+    def question(self) -> str:
+        """All message contents but system's and the last assistant's, joined by newlines; of a text row the text."""
+        if not self.messages:
+            return str(self.row.get("text", ""))
+        return "\n".join(text_of(m.get("content")) for m in self.asked if m.get("role") != "system")
+
+    @cached_property
+    def answer(self) -> str | None:
+        """The last assistant message; None for a row without an answer."""
+        return text_of(self.messages[-1].get("content")) if self.is_answered else None
+
+    @cached_property
+    def system(self) -> str:
+        """System messages joined by newlines."""
+        return "\n".join(text_of(m.get("content")) for m in self.messages if m.get("role") == "system")
+
+    @cached_property
+    def context(self) -> str:
+        """What must be equal besides question and answer: system message and tools."""
+        return json.dumps([self.system, self.row.get("tools")], sort_keys=True, ensure_ascii=False)
+
+    @cached_property
+    def content_hash(self) -> str:
+        """Hex SHA-256 of the row as canonical JSON: its identity in the store."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+    def to_json(self) -> str:
+        """One line of JSON, keys in their own order, no line break at the end."""
+        return json.dumps(self.row, ensure_ascii=False, separators=(", ", ": "))
+
+    def with_answer(self, text: str) -> Example:
+        """The same row with another (or a first) answer."""
+        messages = [*self.asked, {"role": "assistant", "content": text}]
+        return Example({**self.row, "messages": messages})
+
+
+def _turns(part: Any, role: str) -> tuple[Mapping[str, Any], ...]:
+    """A prompt or answer of a preference row, which is a string or a list of messages."""
+    return ({"role": role, "content": part},) if isinstance(part, str) else tuple(part)
+
+
+def chat_row(question: str, answer: str, system: str = "", **other: Any) -> dict[str, Any]:
+    """A canonical single-turn row."""
+    messages = [{"role": "system", "content": system}] if system else []
+    messages += [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+    return {"messages": messages, **other}

@@ -1,0 +1,1 @@
+"""ChatModel and a frozen test split in, Report and Verdict out."""

@@ -1,0 +1,121 @@
+"""What was measured: one Report a measuring, and every output with its score beside it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from workspace.artefact import Artefact, read_artefact
+from workspace.files import replacing
+from workspace.folder import Project, newest
+
+
+class Outcome(BaseModel):
+    """One item answered by one arm in one form; a line of outputs.jsonl.
+
+    `split` is `test` or `validation`; `item` the line of the item in that split's file, from 1; `form` is `free` or
+    `held` (to the closed set); `score` in 0..1; `stopped` as in chat.protocols.Reply.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    split: Literal["test", "validation"]
+    arm: str
+    form: Literal["free", "held"]
+    item: int
+    output: str
+    expected: str
+    score: float
+    seconds: float = 0.0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    stopped: str = "end"
+    cost_usd: float | None = 0.0
+
+
+class ArmResult(BaseModel):
+    """One arm on the test items. `low`..`high` is its two-sided 95% interval; `score` the mean over n items.
+
+    `form` is the one that validation chose; `forms` holds each measured form's test score. `validation` is the score
+    that the choice was made on, `tries` how many settings were tried there, `settings` the chosen ones.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    arm: str
+    prompted: bool
+    form: Literal["free", "held"] = "free"
+    n: int
+    score: float
+    low: float
+    high: float
+    correct: float
+    forms: dict[str, float] = {}
+    validation: float | None = None
+    tries: int = 1
+    settings: dict[str, Any] = {}
+    seconds: float = 0.0
+    cost_usd: float | None = 0.0
+    p50_seconds: float | None = None
+    p95_seconds: float | None = None
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cut: int = 0
+    failures: int = 0
+    extra: dict[str, float | None] = {}
+
+
+class Report(Artefact):
+    """`evaluations/E-001/report.json`. Written last: its existence means that outputs.jsonl is whole.
+
+    `kind` is `baseline` (prompted arms) or `run` (a tuned model, `run` names it). `dataset` and `test_sha256` say on
+    which frozen items; reports are comparable only where test_sha256 and metric agree. `chosen` is the prompted arm
+    that validation named before the test set was opened.
+    """
+
+    id: str
+    kind: Literal["baseline", "run"]
+    run: str | None = None
+    dataset: str
+    test_sha256: str
+    model: str
+    metric: str
+    n: int
+    goal: float | None = None
+    arms: list[ArmResult]
+    chosen: str | None = None
+    outputs_sha256: str = ""
+    notes: list[str] = []
+
+
+def write_outcomes(path: Path, outcomes: Iterable[Outcome]) -> None:
+    """Write outputs.jsonl atomically."""
+    with replacing(path) as file:
+        for outcome in outcomes:
+            file.write(outcome.model_dump_json().encode() + b"\n")
+
+
+def read_outcomes(path: Path) -> list[Outcome]:
+    """Read outputs.jsonl."""
+    return [Outcome.model_validate(json.loads(line)) for line in path.read_text().split("\n") if line]
+
+
+def newest_report(
+    project: Project, kind: Literal["baseline", "run"], *, run: str | None = None, test_sha256: str | None = None
+) -> tuple[Path, Report] | None:
+    """The newest complete report of a kind (of a run, on a test split), with its folder; None where there is none."""
+    for path in sorted(project.evaluations.glob("*/report.json"), reverse=True):
+        report = read_artefact(path, Report)
+        if report.kind != kind or (run and report.run != run) or (test_sha256 and report.test_sha256 != test_sha256):
+            continue
+        return path.parent, report
+    return None
+
+
+def read_report(project: Project, name: str) -> tuple[Path, Report]:
+    """The report `name` (E-001) with its folder."""
+    folder = newest(project.evaluations, "report.json", name, "evaluation")
+    assert folder is not None
+    return folder, read_artefact(folder / "report.json", Report)

@@ -1,0 +1,64 @@
+"""How commands print: results to stdout, progress and logs to stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from workspace.errors import RungError
+
+
+def say(line: str = "") -> None:
+    """One line of the result, on stdout."""
+    sys.stdout.write(f"{line}\n")
+
+
+def note(line: str) -> None:
+    """One line of progress or log, on stderr."""
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
+
+
+def emit(document: Any) -> None:
+    """The one JSON document of `--json`, on stdout."""
+    sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=1, default=str) + "\n")
+
+
+def report_error(error: RungError, *, as_json: bool) -> None:
+    """Print an error: words to stderr; with `as_json` the error document to stdout as well."""
+    note(error.message)
+    if error.hint:
+        note(f"-> {error.hint}")
+    if as_json:
+        emit({"error": error.as_json()})
+
+
+class ProgressLine:
+    """A progress line on a terminal, a plain line every few seconds elsewhere. Call it as `line(done, total)`."""
+
+    def __init__(self, what: str, *, every: float = 5.0, clock: Callable[[], float] = time.monotonic) -> None:
+        self.what = what
+        self.clock = clock
+        self.started = clock()
+        self.live = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        self.every = 0.1 if self.live else every
+        self.last = self.started
+
+    def __call__(self, done: int, total: int) -> None:
+        """Show `done` of `total`, with the share and the time left."""
+        moment = self.clock()
+        if done < total and moment - self.last < self.every:
+            return
+        self.last = moment
+        left = (moment - self.started) / done * (total - done) if done else 0.0
+        text = f"{self.what}  {done:,} of {total:,}  {done / total if total else 1:.0%}"
+        text += f"  about {left:.0f} s left" if done < total else f"  {moment - self.started:.1f} s"
+        if self.live:
+            sys.stderr.write(f"\r\x1b[2K{text}" + ("\n" if done >= total else ""))
+        else:
+            sys.stderr.write(text + "\n")
+        sys.stderr.flush()

@@ -1,0 +1,1 @@
+"""Decision, Dataset and baseline Report in; Plan, Run and Release out."""

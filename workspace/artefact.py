@@ -1,0 +1,76 @@
+"""Artefacts: what one stage hands to the next. Frozen, hashed, written whole."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import ClassVar, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from workspace.errors import InputError, Problem, RungError
+from workspace.files import sha256_file, write_bytes
+
+
+def now() -> datetime:
+    """The present moment in UTC, to the second."""
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+class Artefact(BaseModel):
+    """Base of every JSON artefact: a version, a time, and the SHA-256 of each artefact it was made from.
+
+    `made_from` maps a path relative to the project folder to the hex digest of that file when it was read, so a
+    chain can be walked from a released model back to each row.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    SCHEMA: ClassVar[int] = 1
+
+    schema_version: int = 1
+    created_at: datetime = Field(default_factory=now)
+    made_from: dict[str, str] = Field(default_factory=dict)
+
+    def to_bytes(self) -> bytes:
+        """The bytes that are written: indented UTF-8 JSON with a newline at the end."""
+        return self.model_dump_json(indent=1).encode() + b"\n"
+
+
+Kind = TypeVar("Kind", bound=Artefact)
+
+
+def write_artefact(path: Path, artefact: Artefact) -> None:
+    """Write atomically: a reader sees the old file or the new one."""
+    write_bytes(path, artefact.to_bytes())
+
+
+def read_artefact(path: Path, kind: type[Kind]) -> Kind:
+    """Read and check an artefact.
+
+    Raises RungError where the file is missing, newer than this program, or not of this kind.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise RungError(f"{path}: cannot be read ({error.strerror}).", where=str(path)) from error
+    try:
+        artefact = kind.model_validate_json(data)
+    except ValidationError as error:
+        raise InputError([_problem(path, detail) for detail in error.errors()[:20]]) from error
+    if artefact.schema_version > kind.SCHEMA:
+        raise RungError(
+            f"{path}: written by a newer Rung (schema {artefact.schema_version}, this one reads {kind.SCHEMA}).",
+            "pip install -U rung",
+            where=str(path),
+        )
+    return artefact
+
+
+def hashes(root: Path, *paths: Path) -> dict[str, str]:
+    """`made_from` for files below the project folder `root`."""
+    return {path.relative_to(root).as_posix(): sha256_file(path) for path in paths}
+
+
+def _problem(path: Path, detail: object) -> Problem:
+    loc = ".".join(str(part) for part in detail["loc"])  # type: ignore[index]
+    return Problem(f"{loc}: {detail['msg']}", where=str(path))  # type: ignore[index]

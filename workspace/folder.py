@@ -1,0 +1,126 @@
+"""Where each thing stands in a project folder. Paths only: nothing is read here."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from workspace.errors import RungError, did_you_mean
+
+SETTINGS_FILE = "rung.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A project folder, by its root. It is one because `rung.toml` stands in it."""
+
+    root: Path
+
+    @property
+    def name(self) -> str:
+        """The folder's own name, shown in the first line of every screen."""
+        return self.root.resolve().name
+
+    @property
+    def settings_file(self) -> Path:
+        """`rung.toml`."""
+        return self.root / SETTINGS_FILE
+
+    @property
+    def answers_file(self) -> Path:
+        """`answers.toml`."""
+        return self.root / "answers.toml"
+
+    @property
+    def decision_file(self) -> Path:
+        """`decision.json`."""
+        return self.root / "decision.json"
+
+    @property
+    def guideline_file(self) -> Path:
+        """`guideline.md`."""
+        return self.root / "guideline.md"
+
+    @property
+    def database_file(self) -> Path:
+        """`rung.db` (unless `[store] url` names another store)."""
+        return self.root / "rung.db"
+
+    @property
+    def prompts(self) -> Path:
+        """`prompts/`."""
+        return self.root / "prompts"
+
+    @property
+    def documents(self) -> Path:
+        """`documents/`: what the rag arm may read."""
+        return self.root / "documents"
+
+    @property
+    def datasets(self) -> Path:
+        """`datasets/`, with `v001/` and so on below."""
+        return self.root / "datasets"
+
+    @property
+    def evaluations(self) -> Path:
+        """`evaluations/`, with `E-001/` and so on below."""
+        return self.root / "evaluations"
+
+    @property
+    def plans(self) -> Path:
+        """`plans/`, with `P-001.toml` and so on below."""
+        return self.root / "plans"
+
+    @property
+    def runs(self) -> Path:
+        """`runs/`, with `R-001/` and so on below."""
+        return self.root / "runs"
+
+    @property
+    def releases(self) -> Path:
+        """`releases/`, with `L-001/` and so on below."""
+        return self.root / "releases"
+
+    def relative(self, path: Path) -> str:
+        """`path` as artefacts name it: relative to the root, with forward slashes."""
+        return path.resolve().relative_to(self.root.resolve()).as_posix()
+
+
+def find_project(start: Path | None = None) -> Project | None:
+    """The project that holds `start` (default: the working directory), looking upwards as git does."""
+    here = (start or Path.cwd()).resolve()
+    for folder in (here, *here.parents):
+        if (folder / SETTINGS_FILE).is_file():
+            return Project(folder)
+    return None
+
+
+def require_project(start: Path | None = None) -> Project:
+    """As `find_project`, but raises RungError with the next step where there is none."""
+    project = find_project(start)
+    if project is None:
+        raise RungError(f"No Rung project in {(start or Path.cwd()).resolve()}.", "rung init")
+    return project
+
+
+def next_id(folder: Path, prefix: str) -> str:
+    """The next free numbered name below `folder`: `R-001`, `R-002` ... (`v001` for the prefix `v`)."""
+    dash = "" if prefix == "v" else "-"
+    pattern = re.compile(rf"{prefix}{dash}(\d+)(\..*)?")
+    taken = [int(m[1]) for p in (folder.iterdir() if folder.is_dir() else ()) if (m := pattern.fullmatch(p.name))]
+    return f"{prefix}{dash}{max(taken, default=0) + 1:03d}"
+
+
+def newest(folder: Path, marker: str, name: str | None = None, what: str = "") -> Path | None:
+    """The newest complete sub-folder of `folder`: one in which the file `marker` stands (it is written last).
+
+    With `name`, that one; raises RungError where it is not there or not complete.
+    """
+    complete = sorted(p.parent for p in folder.glob(f"*/{marker}"))
+    if name is None:
+        return complete[-1] if complete else None
+    for path in complete:
+        if path.name == name:
+            return path
+    raise RungError(f"No {what or 'folder'} {name} in {folder}.{did_you_mean(name, [p.name for p in complete])}")

@@ -1,0 +1,203 @@
+"""Settings of a project: `rung.toml`, then environment (`RUNG_SECTION__KEY`), then flags."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
+
+from workspace.errors import InputError, Problem, did_you_mean
+
+
+class Section(BaseModel):
+    """A table of rung.toml: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ProjectSettings(Section):
+    """What the project is called and who sits at this terminal."""
+
+    name: str = ""
+    person: str = Field(default_factory=lambda: _person())
+
+
+class ModelSettings(Section):
+    """The model that the arms run on and that training starts from."""
+
+    base: str = "embedded"
+    """`embedded` (SmolLM2-135M-Instruct), a local folder, a hub id, or a hosted model's name."""
+    provider: Literal["local", "anthropic", "openai"] = "local"
+    base_url: str = ""
+    threads: int = Field(default=0, ge=0)
+    max_tokens: int = Field(default=64, ge=1)
+
+
+class StoreSettings(Section):
+    """Where examples, candidates, reviews and events are kept."""
+
+    url: str = ""
+    """Empty: SQLite in `rung.db`. Else an SQLAlchemy URL of a PostgreSQL database."""
+
+
+class ReviewSettings(Section):
+    """What must be reviewed, and how."""
+
+    pool: Literal["all", "sample", "trust"] = "sample"
+    sample: int = Field(default=149, ge=1)
+    allowed_faults: int = Field(default=0, ge=0)
+    overlap: float = Field(default=0.0, ge=0, le=1)
+    lease_seconds: int = Field(default=900, ge=1)
+    generated_in_test: bool = False
+    reasons: tuple[str, ...] = ("wrong answer", "right answer, wrong form", "the question is unclear", "duplicate")
+
+
+class DatasetSettings(Section):
+    """How a freeze splits the pool."""
+
+    validation: float = Field(default=0.1, gt=0, lt=1)
+    test: float = Field(default=0.1, gt=0, lt=1)
+    seed: int = 13
+    threshold: float = Field(default=0.8, gt=0, le=1)
+    licence: str = "unknown"
+    group_by: str = ""
+
+
+class EvaluationSettings(Section):
+    """What is measured and what a tuned model must gain."""
+
+    metric: str = "exact_match"
+    margin: float = Field(default=0.05, ge=0, le=1)
+    arms: tuple[str, ...] = ("base", "prompt", "few_shot", "retrieved", "rag", "classical")
+    few_shot: int = Field(default=8, ge=1)
+    retrieved: int = Field(default=4, ge=1)
+    batch: int = Field(default=24, ge=1)
+    closed_set: Literal["auto", "on", "off"] = "auto"
+    label_limit: int = Field(default=400, ge=2)
+
+
+class TrainingSettings(Section):
+    """Values of the plan that a person fixed; what is not set is computed."""
+
+    method: Literal["", "lora", "qlora", "full"] = ""
+    rank: int | None = Field(default=None, ge=1)
+    alpha: int | None = Field(default=None, ge=1)
+    learning_rate: float | None = Field(default=None, gt=0)
+    epochs: float | None = Field(default=None, gt=0)
+    batch: int | None = Field(default=None, ge=1)
+    max_length: int | None = Field(default=None, ge=8)
+    seed: int = 0
+    system_prompt: str | None = None
+    report_to: tuple[str, ...] = ()
+
+
+class PrivacySettings(Section):
+    """Hosts that count as ours when the privacy answer is read."""
+
+    own_hosts: tuple[str, ...] = ()
+
+
+class Settings(Section):
+    """All of rung.toml."""
+
+    project: ProjectSettings = ProjectSettings()
+    model: ModelSettings = ModelSettings()
+    store: StoreSettings = StoreSettings()
+    review: ReviewSettings = ReviewSettings()
+    dataset: DatasetSettings = DatasetSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+    training: TrainingSettings = TrainingSettings()
+    privacy: PrivacySettings = PrivacySettings()
+
+
+def load_settings(path: Path, environment: Mapping[str, str] | None = None) -> Settings:
+    """Read rung.toml and the environment on top of it.
+
+    Raises InputError with every unknown key and every value that does not fit, with line and "did you mean".
+    """
+    text = _read(path)
+    table = _parse(path, text)
+    sources = _overlay(table, os.environ if environment is None else environment)
+    try:
+        return Settings.model_validate(table)
+    except ValidationError as error:
+        raise InputError([_explain(path, text, sources, detail) for detail in error.errors()]) from error
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_bytes().decode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError([Problem(f"cannot be read ({error}).", where=str(path))]) from error
+
+
+def _parse(path: Path, text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError([Problem(f"is not TOML: {error}.", where=path.name)]) from error
+
+
+def _overlay(table: dict[str, Any], environment: Mapping[str, str]) -> dict[tuple[str, ...], str]:
+    """Put `RUNG_SECTION__KEY` values into `table`; return which value came from which variable."""
+    sources: dict[tuple[str, ...], str] = {}
+    for name, raw in environment.items():
+        match = re.fullmatch(r"RUNG_([A-Z]+)__([A-Z_]+)", name)
+        if match:
+            section, key = match[1].lower(), match[2].lower()
+            table.setdefault(section, {})[key] = _value(raw)
+            sources[(section, key)] = name
+    return sources
+
+
+def _value(raw: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {raw}")["value"]
+    except tomllib.TOMLDecodeError:
+        return raw
+
+
+def _explain(path: Path, text: str, sources: Mapping[tuple[str, ...], str], detail: ErrorDetails) -> Problem:
+    place = tuple(str(part) for part in detail["loc"])
+    where = sources.get(place[:2]) or f"{path.name}{_line(text, place)}"
+    found = str(detail.get("input"))
+    if detail["type"] == "extra_forbidden":
+        hint = did_you_mean(place[-1], _known(place[:-1]))
+        return Problem(f'unknown key "{".".join(place)}".{hint}', where=where, found=place[-1])
+    expected = detail["msg"][:1].lower() + detail["msg"][1:]
+    return Problem(f'"{".".join(place)}" = {found}: {expected}.', where=where, expected=expected, found=found)
+
+
+def _known(place: tuple[str, ...]) -> list[str]:
+    if not place:
+        return list(Settings.model_fields)
+    section = Settings.model_fields.get(place[0])
+    kind = section.annotation if section else None
+    return list(kind.model_fields) if isinstance(kind, type) and issubclass(kind, BaseModel) else []
+
+
+def _line(text: str, place: tuple[str, ...]) -> str:
+    """` line 7` of the key, found by reading the tables in order; empty where it cannot be told."""
+    section = ""
+    for number, line in enumerate(text.splitlines(), 1):
+        if header := re.match(r"\s*\[([\w.]+)\]", line):
+            section = header[1]
+            if place == (section,):
+                return f" line {number}"
+        elif (key := re.match(r"\s*([\w-]+)\s*=", line)) and (*filter(None, [section]), key[1]) == place[:2]:
+            return f" line {number}"
+    return ""
+
+
+def _person() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "someone"
