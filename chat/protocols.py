@@ -68,7 +68,7 @@ class Scorer(Protocol):
     """Log-likelihoods, for perplexity and label scoring."""
 
     def loglikelihoods(self, asks: Sequence[Ask], answers: Sequence[str]) -> list[tuple[float, int]]:
-        """For each pair the sum of natural log-probabilities of the answer tokens, end token included, and their count."""
+        """For each pair: the sum of natural log-probabilities of the answer tokens (end token too), and their count."""
 
 
 @runtime_checkable
