@@ -56,6 +56,8 @@ class ReviewSettings(Section):
     overlap: float = Field(default=0.0, ge=0, le=1)
     lease_seconds: int = Field(default=900, ge=1)
     generated_in_test: bool = False
+    accept_automatic: bool = False
+    """Let decisions of automatic reviewers (a code table) count for the review gate; shown on every card."""
     reasons: tuple[str, ...] = ("wrong answer", "right answer, wrong form", "the question is unclear", "duplicate")
 
 
