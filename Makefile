@@ -1,0 +1,44 @@
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+# Small shared machines burn CPU seconds on spinning threads; the results are the same.
+export OMP_WAIT_POLICY ?= PASSIVE
+
+.PHONY: demo test check slow bench snapshots clean help
+.DEFAULT_GOAL := help
+
+$(READY): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet -e ".[dev]"
+	touch $(READY)
+
+demo: $(READY) ## The whole ladder on real data with a real small model (about 10 minutes; FAST=1 about 3)
+	$(BIN)/rung demo $(if $(FAST),--fast) $(if $(TASK),--task $(TASK))
+
+test: $(READY) ## The tests
+	$(BIN)/pytest -n 2 --dist loadfile
+
+check: $(READY) ## Formatting, lint, types, layers and tests: what CI runs
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -n 2 --dist loadfile
+
+slow: $(READY) ## Tests that take over 20 s or an environment of their own
+	$(BIN)/pytest -m slow -o addopts="-q --strict-markers --import-mode=importlib"
+
+bench: $(READY) ## Side-by-side with peers; each prints a table of ratios
+	for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+snapshots: $(READY) ## Pictures of every screen, made from the real program, into docs/screens
+	$(BIN)/python docs/make_screens.py
+
+clean: ## Remove what make made (not the model cache: `rung locate` says where it is)
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+
+help: ## This list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /\1\t/' | expand -t 12

@@ -1,0 +1,213 @@
+"""The demo's main task: a clinic's shorthand in, the house line (category, system, side) out."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Sequence
+from typing import Any
+
+from curation.example import chat_row
+from rung.demo.shorthand import CodeTable, Term, terms, write
+from rung.demo.task import Rows, Task
+
+SEED = 13
+TEST_CODES = 150
+
+
+def rows(fast: bool) -> Rows:
+    """Test rows (one phrase for each of 150 codes; 100 with `fast`) and the pool with its planted faults.
+
+    No code of the test set is in the pool. The pool has two wordings a code (one with `fast`).
+    """
+    rng = random.Random(SEED)
+    by_code: dict[str, list[Term]] = {}
+    for term in terms():
+        by_code.setdefault(term.code, []).append(term)
+    codes = sorted(by_code)
+    rng.shuffle(codes)
+    test = [_row(by_code[code], rng) for code in codes[:TEST_CODES]]
+    clean = [row for code in codes[TEST_CODES:] for row in _wordings(by_code[code], 1 if fast else 2, rng)]
+    return _plant(clean, test[:100] if fast else test, rng)
+
+
+def _row(choices: Sequence[Term], rng: random.Random) -> dict[str, Any]:
+    term = rng.choice(choices)
+    return chat_row(write(term, rng), term.line, code=term.code, term=term.text)
+
+
+def _wordings(choices: Sequence[Term], count: int, rng: random.Random) -> list[dict[str, Any]]:
+    """`count` different wordings of one code."""
+    found: dict[str, dict[str, Any]] = {}
+    while len(found) < count:
+        row = _row(choices, rng)
+        found.setdefault(row["messages"][0]["content"], row)
+    return list(found.values())
+
+
+def _plant(clean: list[dict[str, Any]], test: list[dict[str, Any]], rng: random.Random) -> Rows:
+    """Add known faults to clean rows, so that the demo can say how many of each kind were found."""
+    drawn = rng.sample(clean, 88)
+    exact, near, crossed = drawn[:40], [_near(row, rng) for row in drawn[40:80]], [_contradict(r) for r in drawn[80:]]
+    leaks = [{**row, "note": "copied"} for row in rng.sample(test, 10)]
+    lines = [json.dumps(row, ensure_ascii=False) for row in [*clean, *exact, *near, *leaks, *crossed]] + MALFORMED
+    rng.shuffle(lines)
+    planted = {
+        "exact": [_phrase(row) for row in exact],
+        "near": [_phrase(row) for row in near],
+        "leak": [_phrase(row) for row in leaks],
+        "contradiction": [_phrase(row) for row in crossed],
+        "malformed": list(MALFORMED),
+    }
+    return Rows(test, lines, planted)
+
+
+MALFORMED = [
+    '{"messages": [{"role": "user", "content": "T2DM w/ CKD"}',
+    '{"mesages": [{"role": "user", "content": "DM1 w/ DKA"}, {"role": "assistant", "content": "E10 acute none"}]}',
+    '{"messages": [{"role": "user", "content": ""}, {"role": "assistant", "content": "E11 eye left"}]}',
+    '{"messages": [{"role": "assistant", "content": "E11 eye left"}, {"role": "user", "content": "T2DM PDR OS"}]}',
+    '{"messages": [{"role": "user", "content": "T1DM w/ PAD"}, {"role": "coder", "content": "E10 vascular none"}]}',
+    "type 2 DM w/ foot ulcer -> E11 other none",
+]
+
+
+def _phrase(row: dict[str, Any]) -> str:
+    return str(row["messages"][0]["content"])
+
+
+def _near(row: dict[str, Any], rng: random.Random) -> dict[str, Any]:
+    """The same row with other case and punctuation."""
+    text = _phrase(row)
+    changed = rng.choice([text.upper() + ".", text.replace(" ", ", ", 1), f"({text})", text.title() + " !"])
+    return {**row, "messages": [{"role": "user", "content": changed}, row["messages"][1]]}
+
+
+def _contradict(row: dict[str, Any]) -> dict[str, Any]:
+    """The same phrase with the line of another type."""
+    line = str(row["messages"][1]["content"])
+    other = "E13" if not line.startswith("E13") else "E11"
+    return {**row, "messages": [row["messages"][0], {"role": "assistant", "content": other + line[3:]}]}
+
+
+BASE_PROMPT = """Turn the clinic's shorthand into the house line: category, system, side. Answer with the line only.
+"""
+
+SHORT_PROMPT = """You are a medical coder. Read the diabetes shorthand and answer with one line: ICD-10-CM category
+(E08, E09, E10, E11 or E13), body system (acute, kidney, eye, nerve, vascular, other, none) and side (right, left,
+both, unknown, none). Example: E10 eye both. Answer with the line only.
+"""
+
+RULES_PROMPT = """You are a medical coder. Answer with one house line: CATEGORY SYSTEM SIDE. Nothing else.
+
+Category
+- E08: diabetes due to an underlying condition (secondary DM, DM 2/2 or d/t another disease)
+- E09: drug or chemical induced diabetes (drug-induced DM, chemical/drug DM, med-induced DM)
+- E10: type 1 (T1DM, type 1 DM, DM1)
+- E11: type 2 (T2DM, type 2 DM, DM2)
+- E13: other specified diabetes (other DM, other spec DM)
+
+System
+- acute: hyperosmolarity (HHS), ketoacidosis (DKA), with or without coma
+- kidney: nephropathy, CKD, Kimmelstiel-Wilson, tubular degeneration, glomerulosclerosis
+- eye: retinopathy (PDR, NPDR), macular edema (DME), cataract, detachment (TRD)
+- nerve: neuropathy, neuralgia, amyotrophy, gastroparesis
+- vascular: peripheral angiopathy (PAD), gangrene, circulatory complications
+- other: joints, skin, ulcers, mouth, hypoglycemia, hyperglycemia, other complications
+- none: unspecified complications, no complications
+
+Side, for eyes only
+- right (OD, R eye), left (OS, L eye), both (OU, bilat), unknown (eye NOS), none for everything else
+"""
+
+PROMPTS = {
+    "base.md": BASE_PROMPT,
+    "prompt.md": RULES_PROMPT,
+    "prompt.short.md": SHORT_PROMPT,
+    "prompt.worked.md": SHORT_PROMPT
+    + "\nPDR w/o macular edema bilat in T1DM -> E10 eye both\nDM1 w/ PAD w/ gangrene -> E10 vascular none\n",
+}
+
+GUIDELINE = """# Guideline: the house line
+
+1. One line: category, system, side, joined by single spaces, as `E10 eye both`.
+2. The category is the type that the phrase names, never a guess. A phrase without a type is rejected: "no type named".
+3. A side belongs to eyes only. An eye without a side is `unknown`; everything that is not an eye is `none`.
+4. `OU` and `bilat` are `both`. `OD` is the right eye, `OS` the left.
+5. Approve only what phrase and line say alike. A changed meaning ("w/o" became "w/") is rejected.
+"""
+
+ANSWERS = {
+    "task": "extraction",
+    "prompting": "partial",
+    "prompt_effort_days": 6,
+    "few_shot": "untried",
+    "rag": "untried",
+    "fine_tuning": "untried",
+    "failure": "breaks_rules",
+    "private_knowledge": False,
+    "citations": False,
+    "live_systems": False,
+    "domain_behaviour": True,
+    "knowledge_change": "yearly",
+    "output_form": "strict",
+    "breadth": "narrow",
+    "calls_per_day": 4000,
+    "latency": "seconds",
+    "model_access": "open",
+    "privacy": "sensitive",
+    "budget": "limited",
+    "first_project": True,
+    "team": "part_time",
+    "goal_score": 0.8,
+    "wants": "fine_tune",
+}
+
+
+def documents() -> dict[str, str]:
+    """The code book: one Markdown file a category, one entry a paragraph, official words only."""
+    book: dict[str, list[str]] = {}
+    for term in terms():
+        book.setdefault(term.code[:3], []).append(f"{term.code}: {term.text}")
+    return {f"{category}.md": "\n\n".join(entries) + "\n" for category, entries in book.items()}
+
+
+class Table:
+    """The code table with the grammar's word list: approves only what both read alike, never guesses."""
+
+    name = "ICD-10-CM code table"
+
+    def __init__(self) -> None:
+        self._table = CodeTable()
+
+    def judge(self, phrase: str, line: str) -> tuple[str, str] | None:
+        """(approve, "") or (reject, reason); None where the word list cannot read the phrase."""
+        read = self._table.read(phrase).line
+        if read is None:
+            return None
+        return ("approve", "") if read == line.strip() else ("reject", "wrong answer")
+
+
+TASK = Task(
+    name="house-line",
+    about="a clinic's shorthand in, the house line (category, system, side) out",
+    rows=rows,
+    documents=documents,
+    reviewer=Table,
+    prompts=PROMPTS,
+    guideline=GUIDELINE,
+    answers=ANSWERS,
+    settings={
+        "review": {"pool": "all", "accept_automatic": True},
+        "dataset": {"group_by": "code", "validation": 0.14, "licence": "ICD-10-CM: US government work (CDC/NCHS)"},
+        "evaluation": {"metric": "exact_match", "few_shot": 12, "retrieved": 4},
+        "model": {"base": "embedded", "max_tokens": 16},
+        "training": {"system_prompt": "House line.", "epochs": 2, "learning_rate": 1.5e-3, "batch": 8},
+    },
+    fast_settings={"training": {"learning_rate": 1e-3}},
+    notes=(
+        "ICD-10-CM titles are official and public and may be in the model's pre-training.",
+        "The shorthand is made by a grammar and stands in for a clinic's; a parser with that grammar in hand would be "
+        "right every time.",
+    ),
+)
