@@ -1,0 +1,181 @@
+"""The verdict: may the tuned model replace the best prompt? In the contract's order, with its evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from evaluation.compare import CONFIDENCE, TOLERANCE, Comparison, compare, items_to_settle, minimum_detectable
+from evaluation.scores import PairedScores
+from workspace.artefact import Artefact, read_artefact
+from workspace.errors import RungError, did_you_mean
+from workspace.folder import Project
+
+MARGIN = 0.05
+FEWEST_CLUSTERS = 10
+
+Ruling = Literal["ship", "judgement", "keep_prompt", "need_more_data"]
+
+
+class Rival(BaseModel):
+    """The tuned model against one arm: the arm's own score, and the paired difference with its interval."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    arm: str
+    chosen: bool
+    score: float
+    difference: float
+    low: float
+    high: float
+    p_value: float
+    better: int
+    worse: int
+    same: int
+
+
+class Acceptance(BaseModel):
+    """The named person who decided a `judgement`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    by: str
+    reason: str
+    at: datetime
+
+
+class Verdict(Artefact):
+    """`evaluations/E-002/verdict.json`, and what `rung verdict --json` prints.
+
+    The figures of the first level are against `chosen`, the prompted arm that validation named; `arms` holds each
+    rival. Scores and differences are absolute, unrounded. `items_to_settle` is None where the estimate lies at the
+    margin; `units` clusters where they are given, else items.
+    """
+
+    verdict: Ruling
+    n: int
+    clusters: int | None
+    baseline: float
+    tuned: float
+    difference: float
+    low: float
+    high: float
+    confidence: float
+    margin: float
+    p_value: float
+    minimum_detectable: float | None
+    items_to_settle: int | None
+    better: int
+    worse: int
+    same: int
+    chosen: str
+    arms: list[Rival]
+    notes: list[str] = []
+    accepted: Acceptance | None = None
+    id: str | None = None
+    run: str | None = None
+    dataset: str | None = None
+    test_sha256: str | None = None
+    metric: str | None = None
+    baseline_report: str | None = None
+    slices: list[dict[str, Any]] = []
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What a tuned model must gain, at which confidence."""
+
+    margin: float = MARGIN
+    confidence: float = CONFIDENCE
+
+
+def verdict_of(scores: PairedScores, chosen: str | None = None, rule: Rule = Rule()) -> Verdict:
+    """Rule on paired scores. `chosen` may be left out where there is one arm.
+
+    Raises RungError where `chosen` is not among the arms, or is missing with several.
+    """
+    name = _chosen(scores.arms, chosen)
+    results = {arm: compare(s, scores.tuned, scores.clusters, rule.confidence) for arm, s in scores.arms.items()}
+    against = results[name]
+    ruling = rule_on(results, name, rule.margin, against.units if scores.clusters is not None else None)
+    return Verdict(
+        verdict=ruling,
+        n=len(scores.ids),
+        clusters=against.units if scores.clusters is not None else None,
+        baseline=against.baseline,
+        tuned=against.tuned,
+        difference=against.difference,
+        low=against.low,
+        high=against.high,
+        confidence=rule.confidence,
+        margin=rule.margin,
+        p_value=against.p_value,
+        minimum_detectable=_detectable(scores, name, against, rule),
+        items_to_settle=items_to_settle(against, rule.margin, rule.confidence),
+        better=against.better,
+        worse=against.worse,
+        same=against.same,
+        chosen=name,
+        arms=[_rival(arm, arm == name, result) for arm, result in results.items()],
+    )
+
+
+def rule_on(results: Mapping[str, Comparison], chosen: str, margin: float, clusters: int | None = None) -> Ruling:
+    """The contract's order: ship against every arm; then keep, judgement, more data against the chosen one."""
+    if clusters is not None and clusters < FEWEST_CLUSTERS:
+        return "need_more_data"
+    against = results[chosen]
+    if all(result.low > margin + TOLERANCE for result in results.values()):
+        return "ship"
+    if against.high < margin - TOLERANCE:
+        return "keep_prompt"
+    if against.difference >= margin - TOLERANCE and against.low > TOLERANCE:
+        return "judgement"
+    return "need_more_data"
+
+
+def _chosen(arms: Mapping[str, object], chosen: str | None) -> str:
+    known = ", ".join(arms)
+    if chosen is None and len(arms) > 1:
+        raise RungError(
+            f"Several arms ({known}): which one did validation choose?", "--chosen ARM", expected="--chosen ARM"
+        )
+    if chosen is not None and chosen not in arms:
+        hint = did_you_mean(chosen, arms)
+        raise RungError(f"--chosen {chosen}: no such arm.{hint} Found: {known}.", expected=known, found=chosen)
+    return chosen if chosen is not None else next(iter(arms))
+
+
+def _detectable(scores: PairedScores, arm: str, result: Comparison, rule: Rule) -> float | None:
+    binary = scores.clusters is None and {*scores.arms[arm], *scores.tuned} <= {0.0, 1.0}
+    discordant = (result.better + result.worse + 1) / (len(scores.ids) + 2) if binary else None
+    return minimum_detectable(
+        result.units, result.spread, rule.margin, discordant=discordant, confidence=rule.confidence
+    )
+
+
+def _rival(arm: str, chosen: bool, result: Comparison) -> Rival:
+    return Rival(
+        arm=arm,
+        chosen=chosen,
+        score=result.baseline,
+        difference=result.difference,
+        low=result.low,
+        high=result.high,
+        p_value=result.p_value,
+        better=result.better,
+        worse=result.worse,
+        same=result.same,
+    )
+
+
+def newest_verdict(project: Project, run: str | None = None) -> tuple[Path, Verdict] | None:
+    """The newest verdict (of a run) with its evaluation's folder; None where there is none."""
+    for path in sorted(project.evaluations.glob("*/verdict.json"), reverse=True):
+        verdict = read_artefact(path, Verdict)
+        if run is None or verdict.run == run:
+            return path.parent, verdict
+    return None

@@ -1,0 +1,81 @@
+"""Figures as screens and reports print them: one decimal, signed differences, intervals in brackets."""
+
+from __future__ import annotations
+
+ARM_NAMES = {
+    "base": "base",
+    "prompt": "prompt",
+    "few_shot": "few-shot",
+    "many_shot": "many-shot",
+    "retrieved": "retrieved few-shot",
+    "rag": "rag",
+    "combined": "prompt, few-shot, rag",
+    "classical": "classifier",
+    "tuned": "tuned",
+}
+
+
+def arm_name(arm: str) -> str:
+    """The word for an arm; an unknown one as it is."""
+    return ARM_NAMES.get(arm, arm)
+
+
+def percent(score: float) -> str:
+    """A score: `74.3%`."""
+    return f"{_one(100 * score)}%"
+
+
+def points(difference: float) -> str:
+    """A difference of scores with its sign: `+11.3 points`."""
+    return f"{signed(difference)} points"
+
+
+def signed(difference: float) -> str:
+    """A difference in points, signed, without the word; a plain minus for 0.0 never shows."""
+    text = _one(100 * difference)
+    return text if text.startswith("-") else f"+{text}"
+
+
+def interval(low: float, high: float) -> str:
+    """The interval of a score: `(69.1 to 78.9)`."""
+    return f"({_one(100 * low)} to {_one(100 * high)})"
+
+
+def signed_interval(low: float, high: float, confidence: float = 0.95) -> str:
+    """The interval of a difference with its level: `(95%: +6.3 to +16.3)`."""
+    return f"({level(confidence)}: {signed(low)} to {signed(high)})"
+
+
+def level(confidence: float) -> str:
+    """A confidence level: `95%`, `97.5%`."""
+    return f"{100 * confidence:.4g}%"
+
+
+def p_text(p: float) -> str:
+    """`p < 0.001`, `p = 0.03`; never alone."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}" if p < 0.995 else "p = 1"
+
+
+def duration(seconds: float) -> str:
+    """`0.4 s`, `14 min`, `1 h 05 min`."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def money(usd: float | None) -> str:
+    """`$0.07`; `unknown` where no dated price is known."""
+    return "unknown" if usd is None else f"${usd:.2f}"
+
+
+def count(number: int, word: str) -> str:
+    """`1 item`, `2,640 items`."""
+    return f"{number:,} {word}" + ("" if number == 1 else "s")
+
+
+def _one(value: float) -> str:
+    text = f"{value:.1f}"
+    return "0.0" if text == "-0.0" else text

@@ -1,0 +1,133 @@
+"""The verdict in words, the same in the shell, on the screen and in the report."""
+
+from __future__ import annotations
+
+from evaluation.report import Report
+from evaluation.verdict import FEWEST_CLUSTERS, Rival, Verdict
+from rung.report.figures import arm_name, count, interval, level, p_text, percent, points, signed, signed_interval
+
+TITLES = {
+    "ship": "SHIP",
+    "keep_prompt": "KEEP THE PROMPT",
+    "judgement": "JUDGEMENT",
+    "need_more_data": "NEED MORE DATA",
+}
+
+
+def sentences(verdict: Verdict) -> tuple[str, str]:
+    """The verdict's two sentences, without its title."""
+    return {"ship": _ship, "keep_prompt": _keep, "judgement": _judgement, "need_more_data": _more}[verdict.verdict](
+        verdict
+    )
+
+
+def _ship(v: Verdict) -> tuple[str, str]:
+    first = f"The tuned model beats {rival_name(v)} by {_bare(v.difference)} points."
+    more = f", against each of {len(v.arms)} arms" if len(v.arms) > 1 else ""
+    return first, f"The margin of {_margin(v)} points is passed, {level(v.confidence)} confident{more}."
+
+
+def _keep(v: Verdict) -> tuple[str, str]:
+    return _moved(v), f"Even the best case is under the margin of {_margin(v)} points."
+
+
+def _judgement(v: Verdict) -> tuple[str, str]:
+    return _moved(v), f"Better for sure, above {_margin(v)} points not for sure. A named person decides."
+
+
+def _more(v: Verdict) -> tuple[str, str]:
+    if v.clusters is not None and v.clusters < FEWEST_CLUSTERS:
+        return _moved(v), f"{count(v.clusters, 'cluster')} of items cannot tell; at least {FEWEST_CLUSTERS} are needed."
+    blocking = [r for r in v.arms if r.low <= v.margin and not r.chosen]
+    chosen = next(r for r in v.arms if r.chosen)
+    if chosen.low > v.margin and blocking:
+        return _moved(v), f"Not above the margin of {_margin(v)} points for sure against {_names(blocking)}."
+    unit = "clusters" if v.clusters is not None else "items"
+    have = v.clusters if v.clusters is not None else v.n
+    if v.items_to_settle is None or v.items_to_settle <= have:
+        return _moved(v), f"{have:,} {unit} cannot tell, and the estimate lies at the margin of {_margin(v)} points."
+    return _moved(v), f"{have:,} {unit} cannot tell; about {v.items_to_settle:,} would."
+
+
+def _names(rivals: list[Rival]) -> str:
+    return ", ".join(f"{arm_name(r.arm)} ({signed(r.difference)})" for r in rivals)
+
+
+def _moved(v: Verdict) -> str:
+    bounds = signed_interval(v.low, v.high, v.confidence)
+    if _bare(v.difference) == "0.0":
+        return f"The tuned model is as good as {rival_name(v)} {bounds}."
+    way = "better" if v.difference >= 0 else "worse"
+    return f"The tuned model is {_bare(v.difference)} points {way} than {rival_name(v)} {bounds}."
+
+
+def rival_name(v: Verdict) -> str:
+    """What the tuned model is compared with: `the best prompt`, or the arm's name in a score file."""
+    return "the best prompt" if v.id else "the baseline" if v.chosen == "baseline" else f"the arm {v.chosen}"
+
+
+def _bare(difference: float) -> str:
+    return signed(abs(difference)).lstrip("+")
+
+
+def _margin(v: Verdict) -> str:
+    return f"{100 * v.margin:.3g}"
+
+
+def lines(verdict: Verdict, report: Report | None = None, baseline: Report | None = None) -> list[str]:
+    """The whole result for a shell, without the last line that names the next command."""
+    title, (first, second) = TITLES[verdict.verdict], sentences(verdict)
+    out = [f"{title}  {first}", f"{' ' * len(title)}  {second}", ""]
+    out += [*_scores(verdict, report, baseline), *_difference(verdict), *_others(verdict)]
+    return out + [f"! {text}" for text in verdict.notes] + _accepted(verdict)
+
+
+def _scores(v: Verdict, report: Report | None, baseline: Report | None) -> list[str]:
+    name = arm_name(v.chosen)
+    width = max(len(name), len("difference"), len("can be seen"))
+    tuned, chosen = _arm(report, "tuned"), _arm(baseline, v.chosen)
+    best = ", best prompted" if v.id else ", chosen" if len(v.arms) > 1 else ""
+    return [
+        f"{'tuned':<{width}}  {_score(v.tuned, tuned, v.n)}",
+        f"{name:<{width}}  {_score(v.baseline, chosen, v.n)}{best}",
+    ]
+
+
+def _arm(report: Report | None, name: str) -> tuple[float, float] | None:
+    found = next((a for a in report.arms if a.arm == name), None) if report else None
+    return (found.low, found.high) if found else None
+
+
+def _score(score: float, bounds: tuple[float, float] | None, n: int) -> str:
+    hits = score * n
+    whole = f"{round(hits):,} of {n:,}" if abs(hits - round(hits)) < 1e-6 else f"{n:,} items"
+    return f"{percent(score)}  {interval(*bounds)}   {whole}" if bounds else f"{percent(score)}   {whole}"
+
+
+def _difference(v: Verdict) -> list[str]:
+    width = max(len(arm_name(v.chosen)), len("can be seen"))
+    seen = f"differences of about {100 * v.minimum_detectable:.0f} points" if v.minimum_detectable else "no gain"
+    rows = [
+        ("difference", f"{points(v.difference)} {signed_interval(v.low, v.high, v.confidence)}, {p_text(v.p_value)}"),
+        ("items", f"{v.better} better, {v.worse} worse, {v.same} the same"),
+        ("can be seen", seen),
+    ]
+    if v.clusters is not None:
+        rows.insert(2, ("clusters", f"{v.clusters:,}; items that share one are counted together"))
+    return [f"{name:<{width}}  {text}" for name, text in rows]
+
+
+def _others(v: Verdict) -> list[str]:
+    others = [r for r in v.arms if not r.chosen]
+    if not others:
+        return []
+    width = max(len(arm_name(r.arm)) for r in others)
+    return ["", "Against the other arms"] + [
+        f"  {arm_name(r.arm):<{width}}  {percent(r.score):>6}   "
+        f"{points(r.difference)} {signed_interval(r.low, r.high, v.confidence)}"
+        for r in others
+    ]
+
+
+def _accepted(v: Verdict) -> list[str]:
+    return [f'Accepted by {v.accepted.by}: "{v.accepted.reason}"'] if v.accepted else []
