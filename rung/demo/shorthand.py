@@ -163,9 +163,7 @@ def _finding(term: Term, name: str, rng: random.Random) -> str:
     )
     for official, ways in FINDINGS:
         if official in text:
-            text = re.sub(
-                rf"(?<![\w\0]){re.escape(official)}(?!\w)", lambda _, way=rng.choice(ways): f"\0{way}\0", text
-            )
+            text = re.sub(rf"(?<![\w\0]){re.escape(official)}(?!\w)", f"\0{rng.choice(ways)}\0", text)
     return re.sub(r"\s+", " ", text.replace("\0", " ")).strip()
 
 
