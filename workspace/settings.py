@@ -109,7 +109,7 @@ class PrivacySettings(Section):
 class Settings(Section):
     """All of rung.toml."""
 
-    project: ProjectSettings = ProjectSettings()
+    project: ProjectSettings = Field(default_factory=ProjectSettings)
     model: ModelSettings = ModelSettings()
     store: StoreSettings = StoreSettings()
     review: ReviewSettings = ReviewSettings()
