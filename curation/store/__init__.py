@@ -1,0 +1,40 @@
+"""The project's database: rows, reviews, events. SQLite in `rung.db`, or PostgreSQL by URL.
+
+SQLAlchemy is imported when a store is opened, not before: the commands that need none start faster.
+"""
+
+from __future__ import annotations
+
+from curation.store.errors import store_exists
+from curation.store.ids import number_of, row_id
+from curation.store.records import (
+    Added,
+    Change,
+    Event,
+    Link,
+    NewRow,
+    Origin,
+    Role,
+    Source,
+    State,
+    StoredRow,
+)
+from curation.store.store import Store, open_store
+
+__all__ = [
+    "Added",
+    "Change",
+    "Event",
+    "Link",
+    "NewRow",
+    "Origin",
+    "Role",
+    "Source",
+    "State",
+    "Store",
+    "StoredRow",
+    "number_of",
+    "open_store",
+    "row_id",
+    "store_exists",
+]

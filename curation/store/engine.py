@@ -1,0 +1,152 @@
+"""Opening a database: pragmas, transactions, migrations with a copy first, a refusal of what is newer."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
+
+from curation.store.errors import explain
+from workspace.errors import InputError, Problem, RungError
+from workspace.extras import require
+from workspace.folder import Project
+from workspace.settings import Settings
+
+HEAD = "0001"
+"""Newest revision below `curation/migrations/versions`; a test compares it with that folder."""
+KNOWN = ("0001",)
+BUSY_SECONDS = 30
+LOCK = 0x52756E67  # "Rung": the advisory lock that migrations and imports take on PostgreSQL
+MIGRATIONS = Path(__file__).parent.parent / "migrations"
+
+
+def open_engine(project: Project, settings: Settings) -> tuple[Engine, str]:
+    """An engine on the newest schema, and how messages name the store.
+
+    Raises RungError where it cannot be reached, is damaged, or was written by a newer Rung.
+    """
+    engine, where = _postgres(settings.store.url) if settings.store.url else _sqlite(project.database_file)
+    try:
+        _upgrade(engine, where, None if settings.store.url else project.database_file)
+    except DBAPIError as error:
+        engine.dispose()
+        raise explain(error, where) from error
+    except RungError:
+        engine.dispose()
+        raise
+    return engine, where
+
+
+@contextlib.contextmanager
+def transaction(engine: Engine, where: str, *, write: bool) -> Iterator[Connection]:
+    """One transaction; writers on SQLite take the lock at once (BEGIN IMMEDIATE). Database errors become sentences."""
+    try:
+        with engine.connect().execution_options(rung_write=write) as connection, connection.begin():
+            yield connection
+    except DBAPIError as error:
+        raise explain(error, where) from error
+
+
+def lock_all(connection: Connection) -> None:
+    """Hold off every other import, migration and queue change until this transaction ends."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK})
+
+
+def _sqlite(path: Path) -> tuple[Engine, str]:
+    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
+    event.listen(engine, "connect", _prepare)
+    event.listen(engine, "begin", _begin)
+    return engine, path.name
+
+
+def _prepare(connection: sqlite3.Connection, _record: Any) -> None:
+    connection.isolation_level = None
+    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin(connection: Connection) -> None:
+    write = connection.get_execution_options().get("rung_write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+def _postgres(url: str) -> tuple[Engine, str]:
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise InputError([Problem('"store.url" is not a database URL.', where="rung.toml", found=url)]) from error
+    if parsed.get_backend_name() != "postgresql":
+        text_ = f'"store.url": {parsed.get_backend_name()} is not supported, only postgresql (or nothing: SQLite).'
+        raise InputError([Problem(text_, where="rung.toml", expected="postgresql://...")])
+    require("postgres", "psycopg")
+    engine = create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+    return engine, parsed.render_as_string(hide_password=True)
+
+
+def _upgrade(engine: Engine, where: str, file: Path | None) -> None:
+    """Bring the schema to HEAD inside one transaction, after copying a SQLite file that holds an older one."""
+    with transaction(engine, where, write=False) as connection:
+        found = _revision(connection)
+        if found == HEAD:
+            return
+        if found is not None and found not in KNOWN:
+            raise _newer(connection)
+    if found is not None and file is not None:
+        _copy(file, file.with_name(f"{file.name}.before-{HEAD}"))
+    with transaction(engine, where, write=True) as connection:
+        lock_all(connection)
+        if _revision(connection) != HEAD:
+            _run_migrations(connection)
+
+
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def _newer(connection: Connection) -> RungError:
+    theirs = connection.execute(text("SELECT value FROM facts WHERE key = 'program'")).scalar() or "a newer version"
+    return RungError(
+        f"This project was written by Rung {theirs}, you run {_program()}. Nothing was opened.", "pip install -U rung"
+    )
+
+
+def _copy(file: Path, target: Path) -> None:
+    """A consistent copy of a live SQLite file, written beside it; a copy that is there already stays."""
+    if target.exists():
+        return
+    temporary = target.with_name(f"{target.name}.tmp")
+    temporary.unlink(missing_ok=True)
+    with contextlib.closing(sqlite3.connect(file)) as source, contextlib.closing(sqlite3.connect(temporary)) as copy:
+        source.backup(copy)
+    temporary.replace(target)
+
+
+def _run_migrations(connection: Connection) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+    connection.execute(text("DELETE FROM facts WHERE key = 'program'"))
+    connection.execute(text("INSERT INTO facts (key, value) VALUES ('program', :v)"), {"v": _program()})
+
+
+def _program() -> str:
+    """The version of this program, as installed."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("rung")
+    except PackageNotFoundError:
+        return "from a source tree"

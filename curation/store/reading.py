@@ -1,0 +1,141 @@
+"""Rows out of the database: one query, values in StoredRow."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Select, and_, case, func, or_, select
+from sqlalchemy.engine import RowMapping
+
+from curation.store.ids import row_id
+from curation.store.records import StoredRow
+from curation.store.tables import changes, decisions, reviewers, rows, sources
+
+CHUNK = 500
+"""Ids in one IN list: SQLite's older builds allow 999 parameters."""
+
+
+def leased_now(moment: float) -> Any:
+    """SQL: a lease is running. One that began in the future was made before the clock was set back, and is over."""
+    return and_(rows.c.lease_until.is_not(None), rows.c.lease_until > moment, rows.c.lease_at <= moment + 1)
+
+
+def many(value: str | Sequence[str] | None) -> list[str] | None:
+    """One value, several or no condition, as a list or None."""
+    return None if value is None else [value] if isinstance(value, str) else list(value)
+
+
+def query(moment: float | None = None) -> Select[Any]:
+    """All columns that a StoredRow needs, in order of import."""
+    moment = time.time() if moment is None else moment
+    opened = and_(rows.c.state.in_(("pending", "skipped", "unsure")), leased_now(moment))
+    return (
+        select(
+            rows,
+            case((opened, "leased"), else_=rows.c.state).label("shown"),
+            sources.c.path.label("path"),
+            sources.c.sha256.label("sha256"),
+            changes.c.reason.label("excluded"),
+            reviewers.c.name.label("reviewer"),
+            reviewers.c.kind.label("kind"),
+            decisions.c.guideline.label("guideline"),
+        )
+        .select_from(rows)
+        .outerjoin(sources, sources.c.id == rows.c.source_id)
+        .outerjoin(changes, changes.c.id == rows.c.change_id)
+        .outerjoin(decisions, decisions.c.id == rows.c.decision_id)
+        .outerjoin(reviewers, reviewers.c.id == decisions.c.reviewer_id)
+        .order_by(rows.c.id)
+    )
+
+
+def fetch(connection: Connection, statement: Select[Any]) -> list[StoredRow]:
+    """Run `query()` with conditions."""
+    return [record(found) for found in connection.execute(statement).mappings()]
+
+
+def by_numbers(connection: Connection, numbers: Sequence[int]) -> list[StoredRow]:
+    """The rows with these numbers, in order of number."""
+    return [
+        each for part in chunks(sorted(set(numbers))) for each in fetch(connection, query().where(rows.c.id.in_(part)))
+    ]
+
+
+def chunks(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
+    """Parts that fit an IN list."""
+    for start in range(0, len(numbers), CHUNK):
+        yield numbers[start : start + CHUNK]
+
+
+def narrowed(
+    statement: Select[Any],
+    roles: list[str] | None,
+    states: list[str] | None,
+    origins: list[str] | None,
+    excluded: bool | None,
+) -> Select[Any]:
+    """`query()` with the usual conditions."""
+    if roles is not None:
+        statement = statement.where(rows.c.role.in_(roles))
+    if origins is not None:
+        statement = statement.where(rows.c.origin.in_(origins))
+    if excluded is not None:
+        statement = statement.where(rows.c.change_id.is_not(None) if excluded else rows.c.change_id.is_(None))
+    if states is None:
+        return statement
+    running = and_(rows.c.state.in_(("pending", "skipped", "unsure")), leased_now(time.time()))
+    idle = or_(running.is_(None), ~running)
+    stored = [state for state in states if state != "leased"]
+    wanted = and_(rows.c.state.in_(stored), or_(rows.c.lease_until.is_(None), idle))
+    return statement.where(or_(wanted, running) if "leased" in states else wanted)
+
+
+def count_by(connection: Connection) -> list[tuple[str, str, str, bool, int]]:
+    """(role, origin, state, excluded, n) of all rows."""
+    running = and_(rows.c.state.in_(("pending", "skipped", "unsure")), leased_now(time.time()))
+    shown = case((running, "leased"), else_=rows.c.state)
+    out = rows.c.change_id.is_not(None)
+    statement = select(rows.c.role, rows.c.origin, shown, out, func.count()).group_by(
+        rows.c.role, rows.c.origin, shown, out
+    )
+    return [(str(a), str(b), str(c), bool(d), int(n)) for a, b, c, d, n in connection.execute(statement)]
+
+
+def record(found: RowMapping) -> StoredRow:
+    """A database row as a value."""
+    return StoredRow(
+        id=row_id(found["id"]),
+        role=found["role"],
+        origin=found["origin"],
+        state=found["shown"],
+        payload=found["payload"],
+        original_payload=found["original"] or found["payload"],
+        source=_place(found),
+        source_sha256=found["sha256"] or "",
+        line=found["line"],
+        content_hash=found["content_hash"],
+        meta=json.loads(found["meta"]),
+        mark=found["mark"],
+        queued=found["queued"],
+        excluded=found["excluded"],
+        evidence=json.loads(found["evidence"]),
+        change=found["change_id"],
+        reviewer=found["reviewer"] or "",
+        automatic=found["kind"] == "automatic",
+        decision=found["decision_id"],
+        guideline=found["guideline"],
+        in_sample=bool(found["sampled"]),
+        plan=found["plan_id"],
+    )
+
+
+def _place(found: RowMapping) -> str:
+    """`file:line`; for a generated row the strategy, the model and its seed row."""
+    if found["path"]:
+        return f"{found['path']}:{found['line']}" if found["line"] else str(found["path"])
+    meta = json.loads(found["meta"])
+    parts = [meta.get("strategy"), meta.get("model") or meta.get("provider"), meta.get("seed_row")]
+    return " ".join(str(part) for part in parts if part)

@@ -1,0 +1,168 @@
+"""What the store hands out: values, never database rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+from curation.example import Example
+
+Role = Literal["pool", "candidates", "train", "validation", "test"]
+Origin = Literal["import", "generated"]
+State = Literal["pending", "leased", "approved", "edited", "rejected", "skipped", "unsure", "trusted", "unreviewed"]
+
+ROLES: tuple[Role, ...] = ("pool", "candidates", "train", "validation", "test")
+STATES: tuple[State, ...] = (
+    "pending",
+    "leased",
+    "approved",
+    "edited",
+    "rejected",
+    "skipped",
+    "unsure",
+    "trusted",
+    "unreviewed",
+)
+OPEN_STATES = ("pending", "skipped", "unsure")
+"""Stored states of rows that wait for a decision (`leased` is one of these with a running lease)."""
+NOT_QUEUED = ("trusted", "unreviewed")
+
+
+@dataclass(frozen=True, slots=True)
+class NewRow:
+    """A row to be stored: where it stood (`line` from 1, in the source given beside it) and what is known of it.
+
+    `duplicate` excludes it at once: `{"kind": "exact"|"near", "kept": id or index, "similarity": ...}`.
+    """
+
+    example: Example
+    line: int | None = None
+    meta: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What `Store.add` did: an id for each row given (the stored twin's where `known`), in order."""
+
+    ids: tuple[str, ...]
+    known: frozenset[int]
+
+    @property
+    def new(self) -> list[str]:
+        """Ids of the rows that were not there before."""
+        return [name for index, name in enumerate(self.ids) if index not in self.known]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file that was imported: its path as given, SHA-256, role, and the counts of what became of its lines."""
+
+    id: int
+    path: str
+    sha256: str
+    role: str
+    at: str
+    counts: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class StoredRow:
+    """One row with everything that is known of it.
+
+    `payload` is its present text as JSON, `original_payload` the text it came with. `source` is `file:line`, or for a
+    generated row what made it. `reviewer`, `decision` (id), `guideline` (version) and `automatic` tell of the decision
+    that counts. `excluded` is the reason it was taken out, with `evidence`; None while it stays in. `mark` pins it to
+    a split.
+    """
+
+    id: str
+    role: Role
+    origin: Origin
+    state: State
+    payload: str
+    original_payload: str
+    source: str
+    source_sha256: str
+    line: int | None
+    content_hash: str
+    meta: Mapping[str, Any]
+    mark: str
+    queued: str
+    excluded: str | None
+    evidence: Mapping[str, Any]
+    change: int | None
+    reviewer: str
+    automatic: bool
+    decision: int | None
+    guideline: int | None
+    in_sample: bool
+    plan: int | None
+
+    @cached_property
+    def example(self) -> Example:
+        """The row as it stands now."""
+        return Example(json.loads(self.payload))
+
+    @cached_property
+    def original(self) -> Example:
+        """The row as it came."""
+        return Example(json.loads(self.original_payload))
+
+    @property
+    def is_reviewed(self) -> bool:
+        """Whether a decision keeps it: approved or edited."""
+        return self.state in ("approved", "edited")
+
+    def provenance(self) -> dict[str, Any]:
+        """What a manifest says of it."""
+        return {
+            "id": self.id,
+            "source": self.source,
+            "source_sha256": self.source_sha256,
+            "origin": self.origin,
+            "role": self.role,
+            "state": self.state,
+            "reviewer": self.reviewer,
+            "automatic": self.automatic,
+            "decision": self.decision,
+            "guideline": self.guideline,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of the log."""
+
+    id: int
+    at: str
+    actor: str
+    kind: str
+    ref: str
+    detail: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """An undoable change to many rows: `kind` is exclude, queue or mark; `finding` what it answers."""
+
+    id: int
+    at: str
+    actor: str
+    kind: str
+    reason: str
+    finding: str
+    rows: Sequence[str]
+    undone: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Two rows that resemble each other: `kind` is contradiction, minimal_pair or short_near."""
+
+    row: str
+    other: str
+    kind: str
+    similarity: float

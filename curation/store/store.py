@@ -1,0 +1,243 @@
+"""The store as the rest of Rung sees it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from curation.example import Example
+from curation.store.ids import number_of, row_id
+from curation.store.records import Added, Change, Event, Link, NewRow, Source, StoredRow
+from workspace.errors import RungError
+from workspace.folder import Project
+from workspace.settings import Settings
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+
+def open_store(project: Project, settings: Settings) -> Store:
+    """Open (or make) the project's store and bring its schema up to date; an older SQLite file is copied first.
+
+    Raises RungError where it cannot be opened, or was written by a newer Rung: then nothing was changed.
+    """
+    from curation.store.engine import open_engine
+
+    engine, where = open_engine(project, settings)
+    return Store(engine, where)
+
+
+class Store:
+    """Rows, changes and events. Every method is one transaction, unless a connection is handed in.
+
+    A context manager; close it, or let the process end.
+    """
+
+    def __init__(self, engine: Any, where: str) -> None:
+        self.engine = engine
+        self.where = where
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self.engine.dispose()
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[Connection]:
+        """One reading transaction."""
+        from curation.store.engine import transaction
+
+        with transaction(self.engine, self.where, write=False) as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def write(self, connection: Connection | None = None, *, alone: bool = False) -> Iterator[Connection]:
+        """One writing transaction, or the one given. With `alone` other imports and queue changes wait."""
+        from curation.store.engine import lock_all, transaction
+
+        if connection is not None:
+            yield connection
+            return
+        with transaction(self.engine, self.where, write=True) as opened:
+            if alone:
+                lock_all(opened)
+            yield opened
+
+    # Rows
+
+    def rows(
+        self,
+        *,
+        role: str | Sequence[str] | None = None,
+        state: str | Sequence[str] | None = None,
+        origin: str | Sequence[str] | None = None,
+        excluded: bool | None = False,
+        ids: Sequence[str] | None = None,
+    ) -> list[StoredRow]:
+        """Rows in order of import. `excluded`: False for those that are in, True for those taken out, None for both.
+
+        With `ids` the other conditions are not applied. Texts are parsed when `.example` is read.
+        """
+        from curation.store import reading
+
+        with self.read() as connection:
+            if ids is not None:
+                return reading.by_numbers(connection, [number_of(name) for name in ids])
+            wanted = [reading.many(value) for value in (role, state, origin)]
+            return reading.fetch(connection, reading.narrowed(reading.query(), *wanted, excluded))
+
+    def row(self, name: str) -> StoredRow:
+        """The row `r-000123`. Raises RungError where there is none."""
+        found = self.rows(ids=[name])
+        if not found:
+            raise RungError(f"No row {name} in this project.", "rung review status", found=name)
+        return found[0]
+
+    def add(
+        self,
+        new: Sequence[NewRow | Example],
+        *,
+        role: str,
+        origin: str = "import",
+        source: int | None = None,
+        twins: bool = False,
+        connection: Connection | None = None,
+    ) -> Added:
+        """Store rows; one whose content this role holds already is `known` and keeps its id.
+
+        With `twins` repeats within this call are stored each (a file's second copy has a line of its own).
+        Candidates, generated and unanswered rows wait for review at once; the policy queues the others.
+        """
+        from curation.store.writing import add_rows
+
+        given = [each if isinstance(each, NewRow) else NewRow(each) for each in new]
+        with self.write(connection, alone=True) as opened:
+            return add_rows(opened, given, role, origin, source, twins=twins)
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Rows by role and state, those taken out under the state `excluded`."""
+        from curation.store.reading import count_by
+
+        table: dict[str, dict[str, int]] = {}
+        with self.read() as connection:
+            for role, _origin, state, out, n in count_by(connection):
+                states = table.setdefault(role, {})
+                states["excluded" if out else state] = states.get("excluded" if out else state, 0) + n
+        return table
+
+    # Sources and links
+
+    def sources(self) -> list[Source]:
+        """Every file that was imported, in order."""
+        from sqlalchemy import select
+
+        from curation.store.tables import sources
+
+        with self.read() as connection:
+            found = connection.execute(select(sources).order_by(sources.c.id)).mappings()
+            return [Source(**{**each, "counts": json.loads(each["counts"])}) for each in found]
+
+    def links(self, ids: Sequence[str] | None = None) -> list[Link]:
+        """Pairs found at import: contradictions, minimal pairs, short near ones; of all rows or of these."""
+        from curation.store.pairs import read_links
+
+        with self.read() as connection:
+            return read_links(connection, ids)
+
+    # Changes that can be taken back
+
+    def exclude(
+        self,
+        ids: Sequence[str],
+        reason: str,
+        finding: str,
+        *,
+        actor: str = "rung",
+        evidence: Mapping[str, Mapping[str, Any]] | None = None,
+        connection: Connection | None = None,
+    ) -> int:
+        """Take rows out, with the reason and for each row its evidence. Returns the change's id, for `undo`."""
+        return self._change("exclude", ids, {}, actor, reason, finding, evidence, connection)
+
+    def queue(self, ids: Sequence[str], reason: str, finding: str, *, actor: str = "rung", first: bool = True) -> int:
+        """Send rows to review (again); `reason` is shown beside them. Returns the change's id, for `undo`."""
+        values: dict[str, Any] = {"queued": reason[:32], "state": "pending"}
+        if first:
+            values["priority"] = 1
+        return self._change("queue", ids, values, actor, reason, finding, None, None)
+
+    def mark(self, ids: Sequence[str], split: str, *, actor: str = "rung", reason: str = "") -> int:
+        """Pin rows to a split at freeze (`validation`, `train`, or empty to let go). Returns the change's id."""
+        return self._change("mark", ids, {"mark": split}, actor, reason or "used for choosing", "", None, None)
+
+    def _change(
+        self,
+        kind: str,
+        ids: Sequence[str],
+        values: Mapping[str, Any],
+        actor: str,
+        reason: str,
+        finding: str,
+        evidence: Mapping[str, Mapping[str, Any]] | None,
+        connection: Connection | None,
+    ) -> int:
+        from curation.store.log import write_event
+        from curation.store.writing import change_rows
+
+        with self.write(connection) as opened:
+            change = change_rows(
+                opened, kind, ids, values, actor=actor, reason=reason, finding=finding, evidence=evidence
+            )
+            write_event(opened, kind, actor, f"change-{change}", {"reason": reason, "rows": len(ids)})
+            return change
+
+    def undo(self, change: int, *, actor: str = "rung") -> list[str]:
+        """Take a change back. Returns the ids of its rows. Raises RungError where it is undone or not there."""
+        from curation.store.log import write_event
+        from curation.store.writing import undo_change
+
+        with self.write() as connection:
+            numbers = undo_change(connection, change)
+            write_event(connection, "undo", actor, f"change-{change}", {"rows": len(numbers)})
+        return [row_id(number) for number in numbers]
+
+    def changes(self, *, kind: str | None = None, undone: bool | None = False) -> list[Change]:
+        """Changes in order; by default those that stand."""
+        from curation.store.log import read_changes
+
+        with self.read() as connection:
+            return read_changes(connection, kind, undone)
+
+    # Events
+
+    def event(
+        self,
+        kind: str,
+        actor: str,
+        ref: str,
+        detail: Mapping[str, Any] | None = None,
+        *,
+        connection: Connection | None = None,
+    ) -> int:
+        """Write one line of the log. Returns its id."""
+        from curation.store.log import write_event
+
+        with self.write(connection) as opened:
+            return write_event(opened, kind, actor, ref, detail or {})
+
+    def events(self, *, kind: str | None = None, ref: str | None = None, actor: str | None = None) -> list[Event]:
+        """The log in order, narrowed."""
+        from curation.store.log import read_events
+
+        with self.read() as connection:
+            return read_events(connection, kind, ref, actor)

@@ -1,0 +1,179 @@
+"""Rows into the database, and the changes that can be taken back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from curation.store.ids import number_of, row_id
+from curation.store.reading import chunks
+from curation.store.records import Added, NewRow
+from curation.store.tables import changes, decisions, rows
+from workspace.artefact import now
+from workspace.errors import RungError
+
+QUEUED_ROLES = {"candidates": "candidate"}
+FIRST = {"test": 0, "validation": 1}
+
+
+def stamp() -> str:
+    """The present moment as the tables keep it."""
+    return now().isoformat()
+
+
+def add_rows(
+    connection: Connection, new: Sequence[NewRow], role: str, origin: str, source: int | None, *, twins: bool
+) -> Added:
+    """Insert what is not there yet. Without `twins` a row that repeats an earlier one of this call is known, too."""
+    hashes = [each.example.content_hash for each in new]
+    known = _stored(connection, role, hashes)
+    start = int(connection.execute(select(func.max(rows.c.id))).scalar() or 0)
+    start = max(start, _sequence(connection))
+    ids: list[int] = []
+    there: set[int] = set()
+    values: list[dict[str, Any]] = []
+    fresh: dict[str, int] = {}
+    for index, (each, content_hash) in enumerate(zip(new, hashes, strict=True)):
+        twin = known.get(content_hash) or (None if twins else fresh.get(content_hash))
+        if twin is not None:
+            ids.append(twin)
+            there.add(index)
+            continue
+        start += 1
+        fresh.setdefault(content_hash, start)
+        ids.append(start)
+        values.append(_values(start, each, content_hash, role, origin, source))
+    if values:
+        connection.execute(insert(rows), values)
+        _advance(connection, start)
+    return Added(tuple(row_id(number) for number in ids), frozenset(there))
+
+
+def _values(number: int, each: NewRow, content_hash: str, role: str, origin: str, source: int | None) -> dict[str, Any]:
+    queued = "generated" if origin == "generated" else QUEUED_ROLES.get(role, "")
+    if not queued and each.example.messages and not each.example.is_answered:
+        queued = "unanswered"
+    return {
+        "id": number,
+        "role": role,
+        "origin": origin,
+        "state": "pending" if queued else "unreviewed",
+        "content_hash": content_hash,
+        "payload": each.example.to_json(),
+        "source_id": source,
+        "line": each.line,
+        "meta": json.dumps(dict(each.meta), ensure_ascii=False),
+        "queued": queued,
+        "priority": int(each.meta.get("priority", FIRST.get(role, 2))),
+    }
+
+
+def _stored(connection: Connection, role: str, hashes: Sequence[str]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for part in chunks(list(set(hashes))):  # type: ignore[arg-type]
+        statement = select(rows.c.content_hash, func.min(rows.c.id)).where(
+            rows.c.role == role, rows.c.content_hash.in_(part)
+        )
+        found.update((str(a), int(b)) for a, b in connection.execute(statement.group_by(rows.c.content_hash)))
+    return found
+
+
+def _sequence(connection: Connection) -> int:
+    """The highest number ever given: a number is never given twice."""
+    if connection.dialect.name != "sqlite":
+        return 0
+    found = connection.exec_driver_sql("SELECT seq FROM sqlite_sequence WHERE name = 'rows'").scalar()
+    return int(found or 0)
+
+
+def _advance(connection: Connection, last: int) -> None:
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SELECT setval(pg_get_serial_sequence('rows', 'id'), {last:d})")
+
+
+def change_rows(
+    connection: Connection,
+    kind: str,
+    ids: Sequence[str],
+    values: Mapping[str, Any],
+    *,
+    actor: str,
+    reason: str,
+    finding: str,
+    evidence: Mapping[str, Mapping[str, Any]] | None = None,
+) -> int:
+    """Set `values` on rows as one undoable change; rows that are out already are left as they are for `exclude`.
+
+    Returns the change's number. Raises RungError for an unknown id.
+    """
+    numbers = sorted({number_of(name) for name in ids})
+    before = _before(connection, numbers)
+    if kind == "exclude":
+        before = {number: old for number, old in before.items() if old["change_id"] is None}
+    change = connection.execute(
+        insert(changes)
+        .values(
+            at=stamp(),
+            actor=actor,
+            kind=kind,
+            reason=reason,
+            finding=finding,
+            rows=json.dumps({str(number): old for number, old in before.items()}),
+        )
+        .returning(changes.c.id)
+    ).scalar_one()
+    fields = {**values, "change_id": change} if kind == "exclude" else dict(values)
+    if kind == "queue":
+        last = connection.execute(select(func.max(decisions.c.id))).scalar() or 0
+        fields |= {"since": last, "decision_id": None, "flagged": 0, "lease_token": None, "lease_until": None}
+    for part in chunks(list(before)):
+        connection.execute(update(rows).where(rows.c.id.in_(part)).values(**fields))
+    for name, facts in (evidence or {}).items():
+        if (number := number_of(name)) in before:
+            text = json.dumps(dict(facts), ensure_ascii=False)
+            connection.execute(update(rows).where(rows.c.id == number).values(evidence=text))
+    return int(change)
+
+
+KEPT = ("change_id", "queued", "state", "mark", "priority", "evidence", "since", "decision_id", "flagged")
+
+
+def _before(connection: Connection, numbers: Sequence[int]) -> dict[int, dict[str, Any]]:
+    columns = [rows.c[name] for name in KEPT]
+    found = {
+        int(each["id"]): {name: each[name] for name in KEPT}
+        for part in chunks(numbers)
+        for each in connection.execute(select(rows.c.id, *columns).where(rows.c.id.in_(part))).mappings()
+    }
+    missing = [row_id(number) for number in numbers if number not in found]
+    if missing:
+        raise RungError(f"No row {', '.join(missing[:5])} in this project.", "rung review status", found=missing[0])
+    return found
+
+
+def undo_change(connection: Connection, change: int) -> list[int]:
+    """Put back what a change set, where nothing was set since. Returns the numbers of the rows.
+
+    Raises RungError where there is no such change, or it is undone already.
+    """
+    found = connection.execute(select(changes).where(changes.c.id == change)).mappings().first()
+    if found is None or found["undone_at"]:
+        raise RungError(f"Change {change} is not there, or it is undone already.", "rung data check")
+    before = {int(number): old for number, old in json.loads(found["rows"]).items()}
+    fields = {
+        "exclude": ("change_id", "evidence"),
+        "queue": ("queued", "state", "priority", "since", "decision_id", "flagged"),
+        "mark": ("mark",),
+    }
+    for number, old in before.items():
+        statement = update(rows).where(rows.c.id == number).values({name: old[name] for name in fields[found["kind"]]})
+        if found["kind"] == "exclude":
+            statement = statement.where(rows.c.change_id == change)
+        if found["kind"] == "queue":
+            statement = statement.where(rows.c.decision_id.is_(None))
+        connection.execute(statement)
+    connection.execute(update(changes).where(changes.c.id == change).values(undone_at=stamp()))
+    return list(before)
