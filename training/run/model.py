@@ -1,0 +1,90 @@
+"""The base model as a recipe wants it loaded, and the adapter that is put on it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from chat.local.load import quiet_transformers
+from training.base import hub_allowed
+from training.recipe import Recipe
+
+
+def load_tokenizer(base: str) -> Any:
+    """The base model's own tokenizer, with a padding token (its end token where it names none)."""
+    transformers = quiet_transformers(hub=hub_allowed(base))
+    tokenizer = transformers.AutoTokenizer.from_pretrained(base)
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def load_base(recipe: Recipe, base: str) -> Any:
+    """The base model in fp32, or in 4 bit (nf4, double quantisation) for QLoRA. Never runs code that came with it."""
+    import torch
+
+    transformers = quiet_transformers(hub=hub_allowed(base))
+    options: dict[str, Any] = {"attn_implementation": recipe.attention, "dtype": _dtype(recipe)}
+    if recipe.quantisation == "nf4":
+        options["quantization_config"] = transformers.BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=torch.bfloat16 if torch.cuda.is_available() else torch.float32,
+        )
+    if torch.cuda.is_available():
+        options["device_map"] = {"": 0}
+    return transformers.AutoModelForCausalLM.from_pretrained(
+        base, trust_remote_code=False, use_safetensors=True, **options
+    )
+
+
+def _dtype(recipe: Recipe) -> Any:
+    """bf16 weights on a GPU where the base is frozen; fp32 elsewhere, with autocast where it is quicker."""
+    import torch
+
+    if torch.cuda.is_available() and recipe.method != "full":
+        return torch.bfloat16
+    return torch.float32
+
+
+def adapter_config(recipe: Recipe) -> Any | None:
+    """peft's configuration of the adapter; None for full fine-tuning."""
+    if recipe.method == "full":
+        return None
+    from peft import LoraConfig
+
+    targets = recipe.targets if recipe.targets == "all-linear" else recipe.targets.split(",")
+    return LoraConfig(
+        r=recipe.rank,
+        lora_alpha=recipe.alpha,
+        lora_dropout=recipe.dropout,
+        target_modules=targets,
+        use_rslora=recipe.rslora,
+        task_type="CAUSAL_LM",
+    )
+
+
+def prepare(model: Any, recipe: Recipe) -> Any:
+    """Make a 4-bit base trainable under an adapter: norms in fp32, input gradients on."""
+    if recipe.quantisation == "none":
+        return model
+    from peft import prepare_model_for_kbit_training
+
+    return prepare_model_for_kbit_training(model, use_gradient_checkpointing=recipe.checkpointing)
+
+
+def set_threads(recipe: Recipe) -> int:
+    """Use as many threads as the recipe says, else as the environment or the machine offers; returns the number."""
+    import torch
+
+    wanted = recipe.threads or int(os.environ.get("OMP_NUM_THREADS", "0")) or len(os.sched_getaffinity(0))
+    torch.set_num_threads(wanted)
+    return wanted
+
+
+def save(trainer: Any, tokenizer: Any, folder: Path) -> None:
+    """The adapter (or the whole model) with the tokenizer, as safetensors."""
+    trainer.model.save_pretrained(str(folder), safe_serialization=True)
+    tokenizer.save_pretrained(str(folder))

@@ -1,0 +1,80 @@
+"""Rows into tokens, with the answer's tokens, and no others, marked for training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from chat.protocols import Turn
+from curation.example import Example
+
+IGNORED = -100
+"""The label of a token that is not trained."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """One row: token ids, and labels that are the id where it is trained and IGNORED elsewhere. `row` counts from 1."""
+
+    row: int
+    ids: list[int]
+    labels: list[int]
+
+    @property
+    def trained(self) -> int:
+        """How many tokens are trained."""
+        return sum(label != IGNORED for label in self.labels)
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """The rows that train, and the lines of those that cannot: longer than the limit, or without a trained token."""
+
+    rows: list[Tokens]
+    too_long: list[int] = field(default_factory=list)
+    masked: list[int] = field(default_factory=list)
+    eos_trained: int = 0
+
+
+def with_system(turns: Sequence[Turn], system_prompt: str | None) -> list[dict[str, Any]]:
+    """The turns with their system message replaced; as they are where no system prompt is set."""
+    if system_prompt is None:
+        return [dict(turn) for turn in turns]
+    others = [dict(turn) for turn in turns if turn.get("role") != "system"]
+    return [{"role": "system", "content": system_prompt}, *others] if system_prompt else others
+
+
+def tokenise(tokenizer: Any, row: int, example: Example, system_prompt: str | None) -> Tokens:
+    """Render with the model's chat template, once open for the answer and once whole.
+
+    As in trl, the answer begins where the two token lists part.
+    """
+    asked = with_system(example.asked, system_prompt)
+    tools = example.row.get("tools")
+    start = _ids(tokenizer, asked, tools, open_for_answer=True)
+    whole = _ids(tokenizer, [*asked, dict(example.messages[-1])], tools, open_for_answer=False)
+    shared = next((i for i, (a, b) in enumerate(zip(start, whole, strict=False)) if a != b), min(len(start), len(whole)))
+    return Tokens(row, whole, [IGNORED] * shared + whole[shared:])
+
+
+def encode(tokenizer: Any, examples: Sequence[Example], system_prompt: str | None, max_length: int) -> Encoded:
+    """All rows of a split. A row over `max_length` tokens is left out and listed: a cut answer teaches to stop early."""
+    rows, too_long, masked, ends = [], [], [], 0
+    for number, example in enumerate(examples, 1):
+        tokens = tokenise(tokenizer, number, example, system_prompt)
+        if len(tokens.ids) > max_length:
+            too_long.append(number)
+        elif not tokens.trained:
+            masked.append(number)
+        else:
+            rows.append(tokens)
+            ends += tokenizer.eos_token_id in tokens.labels
+    return Encoded(rows, too_long, masked, ends)
+
+
+def _ids(tokenizer: Any, turns: list[dict[str, Any]], tools: Any, *, open_for_answer: bool) -> list[int]:
+    found = tokenizer.apply_chat_template(
+        turns, tools=tools, add_generation_prompt=open_for_answer, tokenize=True, return_dict=True
+    )
+    return list(found["input_ids"])

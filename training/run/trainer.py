@@ -1,0 +1,133 @@
+"""trl's SFTTrainer with three changes: the language head runs at answer positions only, rows of like length go
+together in an order that a resumed run repeats, and validation keeps each row's own loss.
+
+Imports torch and trl: only the process that trains imports this module.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.data import Sampler
+from trl import SFTTrainer
+
+from training.run.checkpoints import mark_complete
+from training.run.rows import IGNORED
+
+
+class ByLength(Sampler[int]):
+    """Row numbers so that neighbours are of like length; another order each epoch, the same for the same seed.
+
+    Rows are shuffled, cut into groups of 16 batches, sorted by length inside a group, and the batches shuffled.
+    """
+
+    def __init__(self, lengths: list[int], batch: int, seed: int, trainer: SFTTrainer) -> None:
+        self.lengths = lengths
+        self.batch = batch
+        self.seed = seed
+        self.trainer = trainer
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __iter__(self) -> Iterator[int]:
+        epoch = self.trainer.state.global_step // max(1, math.ceil(len(self) / self.batch))
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
+        order = torch.randperm(len(self), generator=generator).tolist()
+        size = self.batch * 16
+        groups = [sorted(order[i : i + size], key=lambda n: -self.lengths[n]) for i in range(0, len(order), size)]
+        batches = [group[i : i + self.batch] for group in groups for i in range(0, len(group), self.batch)]
+        whole = [batch for batch in batches if len(batch) == self.batch]
+        rest = [n for batch in batches if len(batch) < self.batch for n in batch]
+        for place in torch.randperm(len(whole), generator=generator).tolist():
+            yield from whole[place]
+        yield from rest
+
+
+class AnswerTrainer(SFTTrainer):  # type: ignore[misc]  # trl ships no types
+    """Trains on rows that are tokenised and labelled already."""
+
+    def compute_loss(
+        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """Mean negative log-likelihood of the trained tokens: what trl computes, without the head elsewhere."""
+        losses, _ = self._answer_losses(model, inputs)
+        count = losses.numel() if num_items_in_batch is None else num_items_in_batch
+        loss = losses.sum() / torch.as_tensor(count).clamp(min=1)
+        return (loss, {}) if return_outputs else loss
+
+    def _answer_losses(self, model: Any, inputs: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Loss of each trained token of the batch, and the row that each belongs to."""
+        targets = inputs["labels"][:, 1:]
+        mask = targets != IGNORED
+        base = self.model.get_base_model() if hasattr(self.model, "get_base_model") else self.model
+        with _head_at(base.get_output_embeddings(), mask):
+            found = model(
+                input_ids=inputs["input_ids"], attention_mask=inputs.get("attention_mask"), use_cache=False
+            )
+        logits = found.logits.reshape(-1, found.logits.size(-1)).float()
+        losses = torch.nn.functional.cross_entropy(logits, targets[mask], reduction="none")
+        return losses, mask.nonzero()[:, 0]
+
+    def evaluate(
+        self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval"
+    ) -> dict[str, float]:
+        """Validation loss over all trained tokens, with the standard error of the rows' own mean losses."""
+        self.model.eval()
+        sums: list[float] = []
+        counts: list[int] = []
+        with torch.no_grad():
+            for inputs in self.get_eval_dataloader(eval_dataset):
+                losses, rows = self._answer_losses(self.model, self._prepare_inputs(inputs))
+                size = inputs["input_ids"].size(0)
+                sums += torch.zeros(size).index_add_(0, rows.cpu(), losses.float().cpu()).tolist()
+                counts += torch.bincount(rows.cpu(), minlength=size).tolist()
+        self.model.train()
+        metrics = {f"{metric_key_prefix}_loss": sum(sums) / max(1, sum(counts)), **_error(sums, counts)}
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
+        rows = train_dataset if train_dataset is not None else self.train_dataset
+        lengths = [len(ids) for ids in rows["input_ids"]]
+        return ByLength(lengths, self.args.train_batch_size * self.args.gradient_accumulation_steps, self.args.seed, self)
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        super()._save_checkpoint(model, trial)
+        mark_complete(Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}")
+
+    def create_model_card(self, *args: Any, **kwargs: Any) -> None:
+        """Nothing: Rung writes its own card at release, with the facts."""
+
+
+@contextlib.contextmanager
+def _head_at(head: Any, mask: torch.Tensor) -> Iterator[None]:
+    """While the block runs, `head` sees only the positions before a trained token, all rows in one line.
+
+    A hook, so that the model's own forward runs whole: autocast, adapters and soft caps stay as they are.
+    """
+
+    def pick(_: Any, args: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+        hidden = args[0][:, -mask.size(1) - 1 : -1]
+        return (hidden[mask].unsqueeze(0), *args[1:])
+
+    handle = head.register_forward_pre_hook(pick)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def _error(sums: list[float], counts: list[int]) -> dict[str, float]:
+    """Standard error over rows of the mean loss; rows weigh by their trained tokens, as in the loss itself."""
+    total, n = sum(counts), len(counts)
+    if n < 2 or not total:
+        return {"eval_error": 0.0}
+    mean = sum(sums) / total
+    spread = sum((s - mean * c) ** 2 for s, c in zip(sums, counts, strict=True))
+    return {"eval_error": math.sqrt(spread * n / (n - 1)) / total}
