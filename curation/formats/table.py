@@ -1,0 +1,180 @@
+"""Tables: CSV and TSV, read record by record; columns are named by the user, or guessed and shown."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import IO, Any
+
+from curation.example import Example
+from curation.formats.families import family_of, read_object
+from curation.formats.jsonline import Malformed
+from curation.formats.names import free
+from curation.formats.rows import Columns, Reject, Row
+from curation.formats.source import lines_of
+from workspace.errors import InputError, Problem, RungError, did_you_mean
+
+QUESTIONS = (
+    "question", "prompt", "instruction", "input", "query", "user", "utterance", "text", "sentence", "problem",
+    "diagnosis", "message", "request", "source",
+)  # fmt: skip
+ANSWERS = (
+    "answer", "completion", "output", "response", "assistant", "reply", "label", "category", "intent", "class",
+    "code", "target", "solution", "summary", "translation",
+)  # fmt: skip
+PARTS = (("system", "system"), ("question", "user"), ("answer", "assistant"))
+DELIMITERS = "\t;,|"
+LARGEST_FIELD = 128 << 20
+
+
+def read_table(
+    file: IO[bytes], path: Path, columns: Columns, notice: Callable[[str], None], delimiter: str = ""
+) -> Iterator[Row | Reject]:
+    """Each record as a row; every record that does not fit its header is a reject.
+
+    Raises InputError where no column can be taken for question and answer.
+    """
+    records = _records(file, path, delimiter)
+    header = next(records, None)
+    if header is None:
+        return
+    names = [name.strip() for name in header[2]]
+    _check_header(names, path)
+    mapping = choose_columns(names, columns, path)
+    notice(f"{path}: {describe(mapping)}")
+    for line, raw, cells, fault in records:
+        if fault or len(cells) != len(names):
+            reason = fault or f"{len(cells)} cells, the header names {len(names)}."
+            yield Reject(str(path), line, "", reason, raw)
+            continue
+        try:
+            row = to_row(dict(zip(names, cells, strict=True)), mapping)
+        except Malformed as error:
+            yield Reject(str(path), line, error.field, error.reason, raw, error.hint)
+        else:
+            yield Row(str(path), line, raw, Example(row))
+
+
+def looks_like_header(line: bytes) -> bool:
+    """Whether a first line names a question and an answer column of a table."""
+    if not line or line[:1] in (b"{", b"["):
+        return False
+    names = {name.strip().strip('"').lower() for name in line.decode("utf-8", "replace").split(_delimiter(line))}
+    return len(names) > 1 and bool(names & set(QUESTIONS)) and bool(names & set(ANSWERS))
+
+
+def choose_columns(names: Sequence[str], columns: Columns, path: Path) -> dict[str, str]:
+    """Which column is the question, the answer, the system message (`{"question": name, ...}`).
+
+    A table whose columns are those of a format (instruction, input, output) gives `{}`: its rows are that format's.
+    """
+    wanted = {"question": columns.question, "answer": columns.answer, "system": columns.system}
+    wrong = [name for name in wanted.values() if name and name not in names]
+    if wrong:
+        raise InputError(
+            [
+                Problem(f'no column "{name}".{did_you_mean(name, names)} Columns: {", ".join(names)}.', str(path))
+                for name in wrong
+            ]
+        )
+    if not any(wanted.values()) and (family := family_of(dict.fromkeys(names))) and family.name not in ("text", "chat"):
+        return {}
+    question = columns.question or _first(names, QUESTIONS, columns.answer)
+    answer = columns.answer or _first(names, ANSWERS, question)
+    if len(names) == 1 and names[0].lower() == "text" and not columns.question:
+        return {"text": names[0]}
+    if not question or not answer:
+        raise RungError(
+            f"{path}: cannot tell which column is the question and which the answer. Columns: {', '.join(names)}.",
+            "name them: --question COLUMN --answer COLUMN", where=str(path), expected="a question and an answer column",
+            found=", ".join(names),
+        )  # fmt: skip
+    chosen = {"question": question, "answer": answer}
+    return {**chosen, "system": columns.system} if columns.system else chosen
+
+
+def describe(mapping: Mapping[str, str]) -> str:
+    """What was taken for what, in words."""
+    if not mapping:
+        return "columns are read by their names"
+    return ", ".join(f'column "{name}" is the {role}' for role, name in mapping.items())
+
+
+def to_row(cells: Mapping[str, Any], mapping: Mapping[str, str]) -> dict[str, Any]:
+    """The canonical row of one record; columns without a part in it are other keys. Raises Malformed."""
+    for name, value in cells.items():
+        if isinstance(value, str):
+            _check_cell(name, value)
+    other = {name: value for name, value in cells.items() if name not in mapping.values()}
+    if "question" not in mapping:
+        return read_object(other | {part: cells[name] for part, name in mapping.items()}, None)
+    free(other, "messages")
+    messages = [_message(cells, mapping[part], part, role) for part, role in PARTS if part in mapping]
+    return {"messages": [message for message in messages if message], **other}
+
+
+def _message(cells: Mapping[str, Any], name: str, part: str, role: str) -> dict[str, Any]:
+    """One message; `{}` for a system cell that is empty."""
+    if cells[name] is None or cells[name] == "":
+        if part == "system":
+            return {}
+        raise Malformed(name, f'the cell "{name}" is empty; it is the {part}.')
+    return {"role": role, "content": str(cells[name])}
+
+
+def _check_header(names: Sequence[str], path: Path) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise RungError(
+            f"{path} line 1: two columns are called {', '.join(map(repr, twice))}.", "rename one", where=str(path)
+        )
+
+
+def _check_cell(name: str, value: str) -> None:
+    if "\0" in value:
+        raise Malformed(name, "a NUL character.")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise Malformed(name, "not UTF-8.", "save the file as UTF-8") from None
+
+
+def _first(names: Sequence[str], known: Sequence[str], taken: str) -> str:
+    by_name = {name.lower(): name for name in names if name != taken}
+    return next((by_name[word] for word in known if word in by_name), "")
+
+
+def _delimiter(line: bytes) -> str:
+    text = line.decode("utf-8", "replace")
+    return max(DELIMITERS, key=text.count) if any(d in text for d in DELIMITERS) else ","
+
+
+def _records(file: IO[bytes], path: Path, delimiter: str) -> Iterator[tuple[int, bytes, list[str], str]]:
+    """First line, bytes, cells and fault of each record; a record may run over several lines."""
+    csv.field_size_limit(LARGEST_FIELD)
+    lines = lines_of(file, path, blank=True)
+    start = next(lines, None)
+    if start is None:
+        return
+    taken: list[tuple[int, bytes]] = []
+
+    def feed() -> Iterator[str]:
+        for numbered in chain([start], lines):
+            taken.append(numbered)
+            yield numbered[1].decode("utf-8", "surrogateescape") + "\n"
+
+    reader = csv.reader(feed(), delimiter=delimiter or _delimiter(start[1]), strict=True)
+    while True:
+        fault, cells = "", []
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            fault = f"not a table record: {error}."
+        first, raw = taken[0][0], b"\n".join(line for _, line in taken)
+        taken.clear()
+        if cells or fault:
+            yield first, raw, cells, fault
