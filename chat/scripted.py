@@ -1,0 +1,59 @@
+"""A model for tests and dry runs: it says what it is told to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import cycle
+
+from chat.protocols import Ask, Progress, Reply
+from workspace.errors import RungError
+
+
+class Scripted:
+    """Replies from a list, in turn and again from its start, or from a function of the ask. Counts words as tokens."""
+
+    def __init__(self, replies: Sequence[str] | Callable[[Ask], str | Reply], *, name: str = "scripted") -> None:
+        if not callable(replies) and not replies:
+            raise RungError("A scripted model needs at least one reply.")
+        self._next = replies if callable(replies) else _in_turn(replies)
+        self._name = name
+        self.asked: list[Ask] = []
+
+    @property
+    def name(self) -> str:
+        """The name it was given."""
+        return self._name
+
+    @property
+    def is_local(self) -> bool:
+        """Always true."""
+        return True
+
+    @property
+    def can_choose(self) -> bool:
+        """Always true: a scripted reply outside the set is an error, not a pass."""
+        return True
+
+    def answer(self, asks: Sequence[Ask], progress: Progress | None = None) -> list[Reply]:
+        """The scripted replies; every ask is kept in `asked`."""
+        replies = []
+        for done, ask in enumerate(asks, 1):
+            self.asked.append(ask)
+            replies.append(self._reply(ask))
+            if progress:
+                progress(done, len(asks))
+        return replies
+
+    def _reply(self, ask: Ask) -> Reply:
+        said = self._next(ask)
+        if isinstance(said, Reply):
+            return said
+        if ask.choices and said not in ask.choices:
+            raise RungError(f'The scripted reply "{said}" is not one of the {len(ask.choices)} choices.')
+        words = sum(len(str(turn["content"]).split()) for turn in ask.turns)
+        return Reply(said, words, len(said.split()), 0.0, "choice" if ask.choices else "end")
+
+
+def _in_turn(replies: Sequence[str]) -> Callable[[Ask], str]:
+    turn = cycle(replies)
+    return lambda ask: next(turn)
