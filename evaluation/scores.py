@@ -39,6 +39,7 @@ class _Reading:
     arms: dict[str, None] | None = None
 
     def fault(self, line: int, text: str, expected: str = "", found: Any = "") -> None:
+        """Note a problem."""
         self.problems.append(Problem(text, f"{self.name} line {line}", expected, str(found)))
 
 
@@ -82,14 +83,14 @@ def _read_line(reading: _Reading, number: int, line: bytes) -> None:
     try:
         row = json.loads(line.decode(), object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
-        return reading.fault(number, f"is not JSON: {error}.", "a JSON object", line[:60].decode(errors="replace"))
+        reading.fault(number, f"is not JSON: {error}.", "a JSON object", line[:60].decode(errors="replace"))
+        return None
     if not isinstance(row, dict):
-        return reading.fault(number, "is not a JSON object.", "a JSON object", type(row).__name__)
+        reading.fault(number, "is not a JSON object.", "a JSON object", type(row).__name__)
+        return None
     identity = _identity(reading, number, row)
     arms = _baseline(reading, number, row)
-    tuned = (
-        _score(reading, number, "tuned", row["tuned"]) if "tuned" in row else _missing(reading, number, "tuned", row)
-    )
+    tuned = _tuned(reading, number, row)
     cluster = _cluster(reading, number, row)
     if identity is not None and arms is not None and tuned is not None:
         reading.rows.append((identity, arms, tuned, cluster))
@@ -110,39 +111,54 @@ def _missing(reading: _Reading, number: int, key: str, row: Mapping[str, Any]) -
 
 def _identity(reading: _Reading, number: int, row: Mapping[str, Any]) -> str | None:
     if "id" not in row:
-        return _missing(reading, number, "id", row)
+        _missing(reading, number, "id", row)
+        return None
     value = row["id"]
     if not isinstance(value, str | int) or isinstance(value, bool):
-        return reading.fault(number, f'"id" is {value!r}, not a text or a whole number.', "a text", value)
+        reading.fault(number, f'"id" is {value!r}, not a text or a whole number.', "a text", value)
+        return None
     key = json.dumps(value)
     if key in reading.seen:
-        return reading.fault(number, f'"id" {key} stands on line {reading.seen[key]} already.', "each id once", value)
+        reading.fault(number, f'"id" {key} stands on line {reading.seen[key]} already.', "each id once", value)
+        return None
     reading.seen[key] = number
     return key
 
 
+def _tuned(reading: _Reading, number: int, row: Mapping[str, Any]) -> float | None:
+    if "tuned" not in row:
+        _missing(reading, number, "tuned", row)
+        return None
+    return _score(reading, number, "tuned", row["tuned"])
+
+
 def _baseline(reading: _Reading, number: int, row: Mapping[str, Any]) -> dict[str, float] | None:
     if "baseline" not in row:
-        return _missing(reading, number, "baseline", row)
+        _missing(reading, number, "baseline", row)
+        return None
     value = row["baseline"]
     given = value if isinstance(value, dict) else {ONLY: value}
     labels = [f'"baseline.{arm}"' if isinstance(value, dict) else '"baseline"' for arm in given]
     scores = [_score(reading, number, label.strip('"'), given[arm]) for arm, label in zip(given, labels, strict=True)]
     if not given:
-        return reading.fault(number, '"baseline" names no arm.', "a score for each arm", "{}")
+        reading.fault(number, '"baseline" names no arm.', "a score for each arm", "{}")
+        return None
     if reading.arms is None:
         reading.arms = dict.fromkeys(given)
     elif set(given) != set(reading.arms):
         wanted, found = ", ".join(reading.arms), ", ".join(given)
-        return reading.fault(number, f"holds the arms {found}; the lines before hold {wanted}.", wanted, found)
+        reading.fault(number, f"holds the arms {found}; the lines before hold {wanted}.", wanted, found)
+        return None
     return {arm: s for arm, s in zip(given, scores, strict=True) if s is not None} if None not in scores else None
 
 
 def _score(reading: _Reading, number: int, key: str, value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return reading.fault(number, f'"{key}" is {json.dumps(value)[:60]}, not a number.', "a number in 0..1", value)
+        reading.fault(number, f'"{key}" is {json.dumps(value)[:60]}, not a number.', "a number in 0..1", value)
+        return None
     if not math.isfinite(value) or not 0 <= value <= 1:
-        return reading.fault(number, f'"{key}" is {value}, outside 0..1.', "a number in 0..1", value)
+        reading.fault(number, f'"{key}" is {value}, outside 0..1.', "a number in 0..1", value)
+        return None
     return float(value)
 
 
@@ -151,5 +167,6 @@ def _cluster(reading: _Reading, number: int, row: Mapping[str, Any]) -> str | No
     if value is None:
         return None
     if not isinstance(value, str | int | float) or isinstance(value, bool):
-        return reading.fault(number, f'"cluster" is {json.dumps(value)[:60]}, not a name.', "a text", value)
+        reading.fault(number, f'"cluster" is {json.dumps(value)[:60]}, not a name.', "a text", value)
+        return None
     return json.dumps(value)

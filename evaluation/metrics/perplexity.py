@@ -1,0 +1,39 @@
+"""Perplexity of the expected answers: exp(-sum of log-probabilities / units), over tokens and over UTF-8 bytes.
+
+Per byte, models with different tokenizers compare; per token they do not. Lower is better; the end token counts as a
+token (it is part of the answer) but adds no byte.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from chat.protocols import Ask, Scorer
+
+
+@dataclass(frozen=True, slots=True)
+class Perplexity:
+    """Over all items together; `nats` is the summed negative log-probability."""
+
+    per_token: float
+    per_byte: float
+    nats: float
+    tokens: int
+    bytes: int
+
+
+def perplexity(scorer: Scorer, asks: Sequence[Ask], answers: Sequence[str]) -> Perplexity:
+    """Score `answers[i]` after `asks[i]`. Raises ValueError for no item or an answer without a byte."""
+    scored = scorer.loglikelihoods(asks, answers)
+    nats = -math.fsum(total for total, _ in scored)
+    tokens = sum(count for _, count in scored)
+    size = sum(len(answer.encode()) for answer in answers)
+    if not tokens or not size:
+        raise ValueError("no answer to score")
+    return Perplexity(_exp(nats / tokens), _exp(nats / size), nats, tokens, size)
+
+
+def _exp(value: float) -> float:
+    return math.exp(min(value, 700.0))

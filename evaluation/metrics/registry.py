@@ -1,0 +1,71 @@
+"""The metrics by name. A primary metric is one that scores each item by itself, so that arms can be paired."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from workspace.errors import RungError, did_you_mean
+
+ITEM_METRICS = {
+    "exact_match": "exact match",
+    "normalised_match": "match, normalised",
+    "accuracy": "accuracy",
+    "token_f1": "token F1",
+    "numeric": "numeric match",
+    "json_valid": "valid JSON",
+    "json_schema": "valid by schema",
+    "json_fields": "JSON field F1",
+    "regex": "matches the pattern",
+    "bleu": "sentence BLEU",
+    "chrf": "sentence chrF",
+    "rouge": "ROUGE",
+}
+"""Name of each module here that scores single items, and the words for it on a screen."""
+NEEDS_ARGUMENT = {"regex": "regex:PATTERN", "json_schema": "json_schema:FILE"}
+SETS_ONLY = ("f1", "macro_f1", "micro_f1", "perplexity", "refusal")
+
+
+@dataclass(frozen=True, slots=True)
+class ItemMetric:
+    """A metric of single items: `spec` as in rung.toml (`numeric:0.01`), `words` for screens, `score` gives 0..1."""
+
+    spec: str
+    words: str
+    score: Callable[[str, str], float]
+
+
+def item_metric(spec: str, root: Path | None = None) -> ItemMetric:
+    """The metric that `[evaluation] metric` names; `root` is the folder that file arguments are relative to.
+
+    Raises RungError for an unknown name (with "did you mean"), a metric of whole sets, or a wrong argument.
+    """
+    name, _, argument = spec.partition(":")
+    if name not in ITEM_METRICS:
+        raise _unknown(name)
+    if name in NEEDS_ARGUMENT and not argument:
+        raise RungError(f'metric = "{spec}": say which, as in "{NEEDS_ARGUMENT[name]}".', where="rung.toml")
+    module = importlib.import_module(f"evaluation.metrics.{name}")
+    words = ITEM_METRICS[name]
+    if not hasattr(module, "make"):
+        return ItemMetric(spec, words, module.score)
+    if name == "json_schema" and root is not None:
+        argument = str(root / argument)
+    try:
+        return ItemMetric(spec, words, module.make(argument) if argument else module.make())
+    except ValueError as error:
+        raise RungError(f'metric = "{spec}": {error}.', where="rung.toml") from error
+
+
+def _unknown(name: str) -> RungError:
+    if name in SETS_ONLY:
+        return RungError(
+            f'metric = "{name}": it scores a whole set, and a paired verdict needs a score for each item. '
+            "It is printed beside the primary metric.",
+            'metric = "accuracy"',
+            where="rung.toml",
+        )
+    hint = did_you_mean(name, ITEM_METRICS)
+    return RungError(f'metric = "{name}": unknown.{hint} Known: {", ".join(ITEM_METRICS)}.', where="rung.toml")

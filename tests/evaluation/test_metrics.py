@@ -1,0 +1,158 @@
+"""Each metric against the package that defines it, on the same outputs."""
+
+import json
+import math
+import random
+
+import pytest
+
+from chat.protocols import Ask
+from evaluation.intervals import score_interval, wilson
+from evaluation.metrics import bleu, chrf, exact_match, f1, json_fields, json_valid, normalised_match, refusal, token_f1
+from evaluation.metrics.accuracy import label
+from evaluation.metrics.numeric import last_number
+from evaluation.metrics.perplexity import perplexity
+from evaluation.metrics.registry import ITEM_METRICS, item_metric
+from workspace.errors import RungError
+
+OUTPUTS = ["the cat sat on the mat", "a dog", "", "it rains in Spain today", "E10.42"]
+EXPECTED = ["the cat is on the mat", "a dog", "nothing", "in Spain it rains", "E11.42"]
+
+
+def test_f1_equals_scikit_learn():
+    from sklearn.metrics import accuracy_score, confusion_matrix, f1_score
+
+    draw = random.Random(1)
+    for _ in range(30):
+        names = ["a", "b", "c", "d"]
+        truth = [draw.choice(names[:3]) for _ in range(40)]
+        found = [t if draw.random() < 0.6 else draw.choice(names) for t in truth]
+        result, seen = f1.classes(found, truth), sorted(set(truth))
+        assert result.macro == pytest.approx(f1_score(truth, found, labels=seen, average="macro", zero_division=0))
+        assert result.micro == pytest.approx(f1_score(truth, found, labels=seen, average="micro", zero_division=0))
+        each = f1_score(truth, found, labels=seen, average=None, zero_division=0)
+        assert [c.f1 for c in result.each] == pytest.approx(list(each))
+        matrix = confusion_matrix(truth, found, labels=seen)
+        assert [[result.confusion.get((r, c), 0) for c in seen] for r in seen] == matrix.tolist()
+        accuracy = [item_metric("accuracy").score(o, e) for o, e in zip(found, truth, strict=True)]
+        assert sum(accuracy) / 40 == pytest.approx(accuracy_score(truth, found))
+
+
+def test_a_class_that_is_never_answered_scores_zero_and_others_are_counted_apart():
+    result = f1.classes(["a", "nonsense", "a"], ["a", "b", "a"])
+    assert (result.each[1].name, result.each[1].f1) == ("b", 0.0)
+    assert result.confusion["b", f1.OTHER] == 1
+
+
+def test_bleu_and_chrf_equal_sacrebleu():
+    import sacrebleu
+
+    assert bleu.corpus(OUTPUTS, EXPECTED)[0] == pytest.approx(sacrebleu.corpus_bleu(OUTPUTS, [EXPECTED]).score / 100)
+    assert chrf.corpus(OUTPUTS, EXPECTED)[0] == pytest.approx(sacrebleu.corpus_chrf(OUTPUTS, [EXPECTED]).score / 100)
+    assert "version" in bleu.corpus(OUTPUTS, EXPECTED)[1]
+    for output, expected in zip(OUTPUTS, EXPECTED, strict=True):
+        wanted = sacrebleu.sentence_bleu(output, [expected], use_effective_order=True).score / 100
+        assert bleu.score(output, expected) == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize("kind", ["rouge1", "rouge2", "rougeL"])
+def test_rouge_equals_rouge_score(kind):
+    from rouge_score.rouge_scorer import RougeScorer
+
+    metric, reference = item_metric(f"rouge:{kind}"), RougeScorer([kind], use_stemmer=True)
+    for output, expected in zip(OUTPUTS, EXPECTED, strict=True):
+        assert metric.score(output, expected) == pytest.approx(reference.score(expected, output)[kind].fmeasure)
+
+
+def test_token_f1_by_the_squad_definition():
+    assert token_f1.score("The Norman conquest!", "norman conquest of England") == pytest.approx(2 * 2 / (2 + 4))
+    assert token_f1.score("the", "a") == 1.0
+    assert token_f1.score("", "x") == 0.0
+
+
+def test_matches():
+    assert exact_match.score(" E10.42\n", "E10.42") == 1.0
+    assert exact_match.score("e10.42", "E10.42") == 0.0
+    assert normalised_match.score('"Eye both".', "eye  both") == 1.0
+    assert normalised_match.score("C++", "C") == 0.0
+    assert normalised_match.score("-1", "1") == 0.0
+    assert normalised_match.score("cafe\u0301", "café") == 1.0
+    assert label("\n Card lost. \nBecause") == "card lost"
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("so 2,640 rows", 2640.0),
+        ("1 + 2 = -3.5", -3.5),
+        ("#### 18", 18.0),
+        ("1e-3", 0.001),
+        ("none", None),
+        ("5%", 5.0),
+    ],
+)
+def test_the_last_number(text, number):
+    assert last_number(text) == number
+
+
+def test_numeric_tolerance_json_and_regex():
+    assert item_metric("numeric:0.01").score("about 101", "100") == 1.0
+    assert item_metric("numeric").score("about 101", "100") == 0.0
+    assert json_valid.score('```json\n{"a": 1}\n```', "") == 1.0
+    assert json_valid.score('{"a": NaN}', "") == 0.0
+    assert json_fields.score('{"a": 1.0, "b": {"c": "x"}}', '{"a": 1, "b": {"c": "y"}, "d": []}') == pytest.approx(0.4)
+    assert json_fields.score('{"a": true}', '{"a": 1}') == 0.0
+    assert item_metric(r"regex:[A-Z]\d\d").score("E10\n", "") == 1.0
+
+
+def test_json_schema(tmp_path):
+    (tmp_path / "s.json").write_text(json.dumps({"type": "object", "required": ["code"]}))
+    metric = item_metric("json_schema:s.json", tmp_path)
+    assert (metric.score('{"code": 1}', ""), metric.score("{}", ""), metric.score("code", "")) == (1.0, 0.0, 0.0)
+    with pytest.raises(RungError, match="not a JSON Schema"):
+        item_metric("json_schema:none.json", tmp_path)
+
+
+def test_names_are_checked():
+    with pytest.raises(RungError, match='Did you mean "exact_match"'):
+        item_metric("exact_mach")
+    with pytest.raises(RungError, match="whole set"):
+        item_metric("macro_f1")
+    with pytest.raises(RungError, match="regex:PATTERN"):
+        item_metric("regex")
+    with pytest.raises(RungError, match="could not convert"):
+        item_metric("numeric:wide")
+    for name in ITEM_METRICS.keys() - {"regex", "json_schema"}:
+        assert 0.0 <= item_metric(name).score("a b", "a c") <= 1.0
+
+
+def test_refusals():
+    assert refusal.refuses("I'm sorry, but I can't help with that.")
+    assert refusal.refuses("", "refused")
+    assert not refusal.refuses("E10 eye both")
+
+
+class Coin:
+    """A scorer whose every token is half as likely as sure, and whose tokens are characters."""
+
+    def loglikelihoods(self, asks, answers):
+        return [(len(a) * math.log(0.5), len(a)) for a in answers]
+
+
+def test_perplexity_per_token_and_per_byte():
+    result = perplexity(Coin(), [Ask(())] * 2, ["ab", "é"])
+    assert (result.per_token, result.tokens, result.bytes) == (pytest.approx(2.0), 3, 4)
+    assert result.per_byte == pytest.approx(2 ** (3 / 4))
+
+
+def test_intervals_of_one_score():
+    from scipy.stats import binomtest
+
+    reference = binomtest(257, 300).proportion_ci(method="wilson")
+    assert wilson(257, 300) == pytest.approx((reference.low, reference.high))
+    assert wilson(0, 5)[0] == 0.0 and wilson(5, 5)[1] == 1.0
+    draw, covered = random.Random(2), 0
+    for _ in range(1500):
+        low, high = score_interval([draw.betavariate(5, 1) if draw.random() < 0.8 else 0.0 for _ in range(30)])
+        covered += low <= 0.8 * 5 / 6 <= high
+    assert covered / 1500 >= 0.935
