@@ -1,0 +1,68 @@
+"""Words of a text, and the text as it is compared for equality. Two Unicode rules go beyond `\\w+`."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import cache
+
+SHINGLE = 5
+"""Words in a shingle."""
+SHORT = 20
+"""A question with fewer words is compared by characters as well."""
+GRAM = 4
+"""Characters in a gram of a short question."""
+
+ALONE = (
+    (0x0E00, 0x0E7F),  # Thai
+    (0x3005, 0x3007),  # ideographic iteration mark, closing mark, zero
+    (0x3021, 0x3029),  # Hangzhou numerals
+    (0x3040, 0x30FF),  # Hiragana, Katakana
+    (0x31F0, 0x31FF),  # Katakana phonetic extensions
+    (0x3400, 0x4DBF),  # CJK extension A
+    (0x4E00, 0x9FFF),  # CJK unified ideographs
+    (0xF900, 0xFAFF),  # CJK compatibility ideographs
+    (0xFF66, 0xFF9F),  # half-width Katakana
+    (0x1AFF0, 0x1B16F),  # Kana extended and supplement
+    (0x20000, 0x323AF),  # CJK extensions B to H
+)
+"""Code points, first and last, whose characters are words of their own: these scripts write no spaces."""
+
+_ASCII = re.compile(r"\w+", re.ASCII)
+
+
+def words(text: str) -> list[str]:
+    """`re.findall(r"\\w+", text.lower())`, where a combining mark belongs to its word and each CJK, kana or Thai
+    character is a word of its own."""
+    lower = text.lower()
+    return (_ASCII if lower.isascii() else _pattern()).findall(lower)
+
+
+def normal(text: str) -> str:
+    """NFC, case folded, white space collapsed: equal normal forms make two texts exact duplicates."""
+    if text.isascii():
+        return " ".join(text.lower().split())
+    return " ".join(unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold()).split())
+
+
+@cache
+def marks() -> tuple[tuple[int, int], ...]:
+    """All combining marks (categories Mn, Mc, Me) as ranges of code points, first and last."""
+    runs: list[tuple[int, int]] = []
+    for code in (*range(0x300, 0x20000), *range(0xE0100, 0xE01F0)):
+        if unicodedata.category(chr(code))[0] == "M":
+            if runs and runs[-1][1] == code - 1:
+                runs[-1] = (runs[-1][0], code)
+            else:
+                runs.append((code, code))
+    return tuple(runs)
+
+
+@cache
+def _pattern() -> re.Pattern[str]:
+    mark, alone = _char_class(marks()), _char_class(ALONE)
+    return re.compile(rf"(?=[{alone}])\w[{mark}]*|[^\W{alone}](?:[^\W{alone}]|[{mark}])*")
+
+
+def _char_class(ranges: tuple[tuple[int, int], ...]) -> str:
+    return "".join(f"{re.escape(chr(first))}-{re.escape(chr(last))}" for first, last in ranges)
