@@ -1,9 +1,45 @@
-"""Commands of the group `demo`."""
+"""`rung demo`: the whole ladder on real data, in an ordinary project folder."""
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
+
+TASKS = {"house-line": "rung.demo.house_line", "chapter-line": "rung.demo.chapter_line"}
 
 
 def register(app: typer.Typer) -> None:
-    """Add this group's commands."""
+    """Add `demo`."""
+    app.command("demo")(demo)
+
+
+def demo(
+    fast: Annotated[bool, typer.Option("--fast", help="Fewer rows and items: about 3 minutes.")] = False,
+    task: Annotated[str, typer.Option("--task", help="house-line (ends with training) or chapter-line.")] = "house-line",
+    into: Annotated[Path | None, typer.Option("--into", help="The project folder; default rung-demo.")] = None,
+) -> None:
+    """Do the whole job once, for real: questionnaire to release, about 10 minutes, nothing to prepare.
+
+    Makes an ordinary project folder and runs the ordinary commands in it. Stopped and started again it goes on.
+    """
+    from importlib import import_module
+
+    from chat.local.embedded import embedded_model
+    from rung.cli.output import ProgressLine, say
+    from rung.demo.ending import ending
+    from rung.demo.steps import STEPS
+    from rung.demo.walk import Walk
+    from workspace.errors import RungError, did_you_mean
+
+    if task not in TASKS:
+        raise RungError(f'There is no demo "{task}".{did_you_mean(task, TASKS)}', f"One of: {', '.join(TASKS)}")
+    folder = into or Path("rung-demo" + ("" if task == "house-line" else f"-{task}") + ("-fast" if fast else ""))
+    chosen = import_module(TASKS[task]).TASK
+    embedded_model(ProgressLine("Fetching and converting the embedded model"))
+    walk = Walk(folder.resolve(), chosen, fast=fast, say=say)
+    walk.begin()
+    walk.run(STEPS)
+    for line in ending(walk):
+        say(line)

@@ -1,15 +1,114 @@
-"""Commands on the project folder itself."""
+"""Commands on the project folder itself: start one, see where it stands, see whether all is well."""
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+from typing import Annotated
+
 import typer
+
+JSON = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add `rung` without a command, `init`, `status`, `doctor` and `locate`."""
+    app.callback(invoke_without_command=True)(start)
+    app.command("init")(init)
+    app.command("status")(status)
+    app.command("doctor")(doctor)
+    app.command("locate")(locate)
 
-    @app.callback(invoke_without_command=True)
-    def start(context: typer.Context) -> None:
-        """Open the program on this folder; without a terminal print `rung status`."""
-        if context.invoked_subcommand is None:
-            raise typer.Exit(0)
+
+def start(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+) -> None:
+    """Should you fine-tune? Climb only as high as you need.
+
+    Without a command: the program on this folder; without a terminal, what `rung status` prints.
+    """
+    from rung.cli.output import say
+
+    if version:
+        from rung import __version__
+
+        say(f"rung {__version__}")
+        raise typer.Exit(0)
+    if context.invoked_subcommand is not None:
+        return
+    if sys.stdin.isatty() and sys.stdout.isatty():
+        from rung.tui import run_program
+
+        raise typer.Exit(run_program(Path.cwd()))
+    status()
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(help="Where: an empty or a new folder.")] = Path(),
+    as_json: JSON = False,
+) -> None:
+    """Start a project: rung.toml, guideline.md and prompts/ that you then edit."""
+    from rung.cli.output import emit, say
+    from rung.start import start_project
+
+    made = start_project(folder)
+    if as_json:
+        emit({"project": str(made.project.root), "written": made.written, "kept": made.kept})
+        return
+    say(f"A Rung project stands in {made.project.root}.")
+    for name in made.written:
+        say(f"  + {name}")
+    for name in made.kept:
+        say(f"    {name} was there and stays as it is")
+    say()
+    say("Next: rung advise")
+
+
+def status(as_json: JSON = False) -> None:
+    """Where the project stands: every stage with its state and reason, the measured ladder, what is next."""
+    from rung.cli.output import emit, say
+    from rung.status import read_status
+    from rung.status.words import status_lines
+    from workspace.folder import require_project
+
+    found = read_status(require_project())
+    if as_json:
+        emit(found.as_json())
+        return
+    for line in status_lines(found):
+        say(line)
+
+
+def doctor(as_json: JSON = False) -> None:
+    """Whether everything that Rung needs is here and whole: extras, model, folder, store, artefacts."""
+    from rung.cli.output import emit, say
+    from rung.doctor import examine
+
+    findings = examine(Path.cwd())
+    if as_json:
+        emit({"ok": all(f.ok is not False for f in findings), "checks": [f.as_json() for f in findings]})
+    else:
+        for finding in findings:
+            say(finding.line())
+        bad = sum(finding.ok is False for finding in findings)
+        say()
+        say("All is well." if not bad else f"{bad} thing{'s' if bad > 1 else ''} to put right, see ✗ above.")
+    if any(finding.ok is False for finding in findings):
+        raise typer.Exit(1)
+
+
+def locate(as_json: JSON = False) -> None:
+    """Where Rung keeps things on this machine: the cache with the embedded model, and this project."""
+    from platformdirs import user_cache_path
+
+    from rung.cli.output import emit, say
+    from workspace.folder import find_project
+
+    project = find_project()
+    places = {"cache": str(user_cache_path("rung")), "project": str(project.root) if project else None}
+    if as_json:
+        emit(places)
+        return
+    for name, place in places.items():
+        say(f"{name:<8} {place or 'none here'}")

@@ -1,0 +1,141 @@
+"""Everything that the stages speak of, read once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from advisor.decision import Decision
+
+from advisor.answers import load_answers
+from curation.manifest import Manifest, newest_dataset, read_manifest
+from evaluation.report import Report, newest_report
+from evaluation.verdict import Verdict, newest_verdict
+from training.record import RunRecord, newest_run, read_runs
+from workspace.artefact import read_artefact
+from workspace.errors import RungError
+from workspace.files import sha256_file
+from workspace.folder import Project
+from workspace.settings import Settings, load_settings
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What stands in a project folder. What could not be read is None, and `problems` says why."""
+
+    project: Project
+    settings: Settings
+    answers: Mapping[str, object] = field(default_factory=dict)
+    decision: Decision | None = None
+    decision_is_old: bool = False
+    counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    lines_read: int = 0
+    reviewers: tuple[str, ...] = ()
+    blocking: int | None = None
+    dataset: Manifest | None = None
+    baseline: Report | None = None
+    plan: Path | None = None
+    run: RunRecord | None = None
+    finished: RunRecord | None = None
+    measured: Report | None = None
+    verdict: Verdict | None = None
+    release: Path | None = None
+    problems: tuple[str, ...] = ()
+
+    def rows(self, *states: str) -> int:
+        """Rows in these states, over all roles."""
+        return sum(n for table in self.counts.values() for state, n in table.items() if state in states)
+
+    @property
+    def test_sha256(self) -> str:
+        """SHA-256 of the newest frozen test split, empty where there is none."""
+        test = self.dataset.splits.get("test") if self.dataset else None
+        return test.sha256 if test else ""
+
+
+def read_facts(project: Project, *, with_store: bool = True) -> Facts:
+    """Read the folder; with `with_store` the database too. A part that cannot be read becomes a problem, not an end."""
+    problems: list[str] = []
+
+    def part(read: Callable[[], Value], instead: Value) -> Value:
+        try:
+            return read()
+        except RungError as error:
+            problems.append(error.message)
+            return instead
+
+    settings = part(lambda: load_settings(project.settings_file), Settings())
+    dataset = part(lambda: _dataset(project), None)
+    sha256 = dataset.splits["test"].sha256 if dataset and "test" in dataset.splits else None
+    decision, is_old = part(lambda: _decision(project), (None, False))
+    counts, lines, reviewers, blocking = part(
+        lambda: _store(project, settings) if with_store else ({}, 0, (), None), ({}, 0, (), None)
+    )
+    return Facts(
+        project=project,
+        settings=settings,
+        answers=part(lambda: _answers(project), {}),
+        decision=decision,
+        decision_is_old=is_old,
+        counts=counts,
+        lines_read=lines,
+        reviewers=reviewers,
+        blocking=blocking,
+        dataset=dataset,
+        baseline=part(lambda: _report(project, "baseline", sha256), None),
+        plan=max(project.plans.glob("P-*.toml"), default=None),
+        run=part(lambda: (read_runs(project) or [None])[-1], None),
+        finished=part(lambda: newest_run(project), None),
+        measured=part(lambda: _report(project, "run", sha256), None),
+        verdict=part(lambda: _verdict(project), None),
+        release=max((path.parent for path in project.releases.glob("*/release.json")), default=None),
+        problems=tuple(problems),
+    )
+
+
+def _answers(project: Project) -> Mapping[str, object]:
+    if not project.answers_file.is_file():
+        return {}
+    return load_answers(project.answers_file).model_dump(exclude_none=True)
+
+
+def _decision(project: Project) -> tuple[Decision | None, bool]:
+    """The decision, and whether the answers have changed since it was made."""
+    if not project.decision_file.is_file():
+        return None, False
+    decision = read_artefact(project.decision_file, Decision)
+    made_from = decision.made_from.get("answers.toml")
+    is_old = bool(made_from) and project.answers_file.is_file() and sha256_file(project.answers_file) != made_from
+    return decision, is_old
+
+
+def _dataset(project: Project) -> Manifest | None:
+    folder = newest_dataset(project)
+    return read_manifest(folder) if folder else None
+
+
+def _report(project: Project, kind: str, test_sha256: str | None) -> Report | None:
+    found = newest_report(project, "run" if kind == "run" else "baseline", test_sha256=test_sha256)
+    return found[1] if found else None
+
+
+def _verdict(project: Project) -> Verdict | None:
+    found = newest_verdict(project)
+    return found[1] if found else None
+
+
+def _store(project: Project, settings: Settings) -> tuple[dict[str, dict[str, int]], int, tuple[str, ...], int | None]:
+    """Counts by role and state, lines read, who decided, and how many findings blocked at the last check."""
+    from curation.store import open_store, store_exists
+
+    if not store_exists(project, settings):
+        return {}, 0, (), None
+    with open_store(project, settings) as store:
+        lines = sum(source.counts.get("read", 0) for source in store.sources())
+        checks = store.events(kind="checked")
+        blocking = int(checks[-1].detail.get("blocking", 0)) if checks else None
+        return store.counts(), lines, store.deciders(), blocking
