@@ -1,0 +1,210 @@
+"""The chain behind a thing: from a release back to each row's source, reviewer and guideline, or to the rule.
+
+A REF is a row (`r-000123`), a dataset (`v001`), a report (`E-001`), a plan (`P-001`), a run (`R-001`), a release
+(`L-001`), a gate (`leakage`), a rule id or a question id.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from workspace.errors import RungError
+from workspace.files import sha256_file
+from workspace.folder import Project
+from workspace.settings import load_settings
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One link of a chain. `whole` is whether its file still has the hash that was written down; None if it has none."""
+
+    ref: str
+    what: str
+    facts: tuple[str, ...] = ()
+    sha256: str = ""
+    whole: bool | None = None
+
+    def lines(self) -> list[str]:
+        """The link as lines of text."""
+        state = {True: "✓", False: "✗", None: " "}[self.whole]
+        head = f"{state} {self.ref:<22} {self.what}" + (f"   {self.sha256[:8]}" if self.sha256 else "")
+        return [head, *(f"      {fact}" for fact in self.facts)]
+
+    def as_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {
+            "ref": self.ref,
+            "what": self.what,
+            "facts": list(self.facts),
+            "sha256": self.sha256 or None,
+            "whole": self.whole,
+        }
+
+
+FOLDERS = {"L": "releases", "R": "runs", "E": "evaluations", "v": "datasets"}
+MARKERS = {"L": "release.json", "R": "run.json", "E": "report.json", "v": "manifest.json"}
+
+
+def chain(project: Project, ref: str) -> list[Link]:
+    """Every link behind `ref`, the nearest first.
+
+    Raises RungError where no such thing is here.
+    """
+    if re.fullmatch(r"r-\d+", ref):
+        return list(_row(project, ref))
+    if re.fullmatch(r"([LRE]-|v)\d+", ref):
+        return list(_artefact(project, project.root / FOLDERS[ref[0]] / ref / MARKERS[ref[0]]))
+    if re.fullmatch(r"P-\d+", ref):
+        return list(_artefact(project, project.plans / f"{ref}.toml"))
+    raise RungError(
+        f'Nothing here is called "{ref}".', "rung why R-001, L-001, v001, r-000123, a gate, a rule, an answer"
+    )
+
+
+def _artefact(project: Project, path: Path, seen: set[str] | None = None) -> Iterator[Link]:
+    """An artefact and everything it was made from, each once."""
+    seen = set() if seen is None else seen
+    name = path.relative_to(project.root).as_posix()
+    if name in seen:
+        return
+    seen.add(name)
+    if not path.is_file():
+        raise RungError(f"{name} is not here.", "rung status")
+    table = _read(path)
+    yield Link(name, _what(path), tuple(_facts(path, table)), sha256_file(path))
+    for source, digest in table.get("made_from", {}).items():
+        found = project.root / source
+        if found.is_file() and _read(found).get("made_from"):
+            yield from _checked(project, found, digest, seen)
+        elif source not in seen:
+            seen.add(source)
+            yield Link(source, _what(found), (), digest, found.is_file() and sha256_file(found) == digest)
+
+
+def _checked(project: Project, path: Path, digest: str, seen: set[str]) -> Iterator[Link]:
+    """The links behind `path`, its own marked by whether the file still has this hash."""
+    whole = sha256_file(path) == digest
+    for index, link in enumerate(_artefact(project, path, seen)):
+        yield Link(link.ref, link.what, link.facts, link.sha256, whole) if index == 0 else link
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """A JSON or TOML artefact as a table; an empty one for anything else."""
+    import tomllib
+
+    try:
+        if path.suffix == ".json":
+            table = json.loads(path.read_bytes())
+        elif path.suffix == ".toml":
+            table = tomllib.loads(path.read_text())
+        else:
+            return {}
+    except (ValueError, UnicodeDecodeError):
+        return {}
+    return table if isinstance(table, dict) else {}
+
+
+KINDS = {
+    "release.json": "release",
+    "run.json": "training run",
+    "clearance.json": "clearance: the receipt of six gates",
+    "report.json": "report of measured arms",
+    "verdict.json": "verdict",
+    "manifest.json": "frozen dataset",
+    "decision.json": "advice",
+    "answers.toml": "answers",
+    "guideline.md": "guideline of the reviewers",
+    "rung.toml": "settings",
+}
+
+
+def _what(path: Path) -> str:
+    if path.parent.name == "plans":
+        return "plan"
+    if path.parent.name == "prompts":
+        return "prompt"
+    return KINDS.get(path.name, "file")
+
+
+def _facts(path: Path, table: dict[str, Any]) -> Iterator[str]:
+    """What is worth saying of an artefact, in lines."""
+    if path.name == "manifest.json":
+        yield from _manifest_facts(table)
+    elif path.name == "report.json":
+        for arm in table.get("arms", []):
+            yield f"{arm['arm']:<12} {arm['score']:.1%} of {arm['n']} items"
+    elif path.name == "verdict.json":
+        yield f"{table['verdict'].replace('_', ' ')}: {table['difference'] * 100:+.1f} points, n = {table['n']}"
+    elif path.name == "decision.json":
+        yield f"next step {table['next_step']}, likely end {table['destination']}"
+        yield from (f"{reason['rule']}: {reason['text']}" for reason in table.get("reasons", [])[:3])
+    for override in table.get("overrides", []):
+        yield f'! {override["gate"]} overridden by {override["by"]}: "{override["reason"]}"'
+
+
+def _manifest_facts(table: dict[str, Any]) -> Iterator[str]:
+    yield ", ".join(f"{split['rows']:,} {name}" for name, split in table["splits"].items())
+    rows = table.get("rows", [])
+    sources = Counter(str(row.get("source", "")).rsplit(":", 1)[0] for row in rows)
+    yield "rows from " + ", ".join(f"{name} ({n:,})" for name, n in sources.most_common(5))
+    reviewers = Counter(_who(row) for row in rows)
+    yield "decided by " + ", ".join(f"{name} ({n:,})" for name, n in reviewers.most_common(5))
+    yield f"{len(table.get('dropped', [])):,} rows left out, each with its reason"
+    yield "one row: rung why r-000001"
+
+
+def _who(row: dict[str, Any]) -> str:
+    name = str(row.get("reviewer") or "nobody")
+    return f"{name}, automatic" if row.get("automatic") else name
+
+
+def _row(project: Project, ref: str) -> Iterator[Link]:
+    """A row: where it comes from, what was decided by whom under which guideline, and which datasets hold it."""
+    from curation.store import open_store
+
+    settings = load_settings(project.settings_file)
+    with open_store(project, settings) as store:
+        row = store.row(ref)
+        decisions = store.events(ref=ref)
+    facts = [f"question: {_short(row.example.question)}", f"answer:   {_short(row.example.answer or '')}"]
+    if row.payload != row.original_payload:
+        facts.append(f"came as:  {_short(row.original.answer or '')}")
+    if row.excluded:
+        facts.append(f"taken out: {row.excluded}")
+    yield Link(ref, f"row, {row.role}, {row.state}", tuple(facts))
+    yield Link(row.source, f"source, {row.origin}", tuple(_meta(row.meta)), row.source_sha256)
+    if row.reviewer:
+        kind = "automatic reviewer" if row.automatic else "reviewer"
+        guideline = f"guideline version {row.guideline}" if row.guideline else "no guideline"
+        yield Link(row.reviewer, kind, (f"decision {row.decision}, {guideline}",))
+    for event in decisions:
+        yield Link(f"event {event.id}", f"{event.kind} by {event.actor}, {event.at}")
+    yield from _holding(project, ref)
+
+
+def _meta(meta: Any) -> Iterator[str]:
+    for key in ("strategy", "model", "seed_row", "cost_usd", "created_at"):
+        if key in meta:
+            yield f"{key}: {meta[key]}"
+
+
+def _holding(project: Project, ref: str) -> Iterator[Link]:
+    """The frozen datasets that hold a row, with split and line."""
+    for path in sorted(project.datasets.glob("*/manifest.json")):
+        for row in _read(path).get("rows", []):
+            if row.get("id") == ref:
+                yield Link(
+                    path.parent.name, f"frozen dataset, {row['split']} line {row['line']}", (), sha256_file(path)
+                )
+
+
+def _short(text: str, width: int = 70) -> str:
+    """One line of row text, control characters shown, not obeyed."""
+    plain = "".join(c if c.isprintable() else "\\x%02x" % ord(c) for c in text.replace("\n", " / "))
+    return plain if len(plain) <= width else plain[: width - 1] + "…"
