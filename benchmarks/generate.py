@@ -15,7 +15,8 @@ import sys
 import time
 
 from chat.local.load import EMBEDDED, load
-from chat.local.model import LocalModel, plain_generate
+from chat.local.model import LocalModel
+from chat.local.plain import plain_generate
 from chat.protocols import Ask
 
 TYPES = {"T1DM": "E10", "DM2": "E11", "secondary DM": "E08", "drug-induced DM": "E09", "other DM": "E13"}
@@ -59,7 +60,7 @@ def arms(items: int) -> dict[str, list[Ask]]:
 
 def measure(model: LocalModel, asks: list[Ask]) -> dict[str, float | int]:
     started = time.process_time()
-    plain = [plain_generate(model.loaded, ask)[0] for ask in asks]
+    plain = [plain_generate(model.loaded, ask) for ask in asks]
     slow = time.process_time() - started
     started = time.process_time()
     replies = model.answer(asks)

@@ -31,6 +31,8 @@ class Loaded:
     ends: frozenset[int]
     longest: int
     """Most tokens of prompt and answer together."""
+    learned_prompt: bool = False
+    """The adapter is made of virtual tokens (prompt or prefix tuning), which only plain `generate` puts in."""
 
 
 def quiet_transformers(*, hub: bool = False) -> ModuleType:
@@ -99,7 +101,8 @@ def load(
     if adapter is not None:
         model, name = _with_adapter(model, adapter, name)
     model.eval().requires_grad_(False)
-    return Loaded(model, tokenizer, name, _ends(model, tokenizer), _longest(model, tokenizer))
+    learned = adapter is not None and model.active_peft_config.is_prompt_learning
+    return Loaded(model, tokenizer, name, _ends(model, tokenizer), _longest(model, tokenizer), learned)
 
 
 def _switch_hub(hub: bool) -> None:

@@ -7,12 +7,12 @@ import time
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import groupby
-from typing import Any
 
 from chat.local import prompt, trie
 from chat.local.decode import Forward, Job, Prefix, decode
 from chat.local.load import Loaded
-from chat.local.score import Pair, score
+from chat.local.plain import plain_answers
+from chat.local.score import Pair, score, score_alone
 from chat.protocols import Ask, Progress, Reply, Turn
 from workspace.errors import RungError
 
@@ -51,8 +51,8 @@ class LocalModel:
 
     @property
     def can_choose(self) -> bool:
-        """Always true: `Ask.choices` is honoured."""
-        return True
+        """True but for adapters of virtual tokens."""
+        return not self.loaded.learned_prompt
 
     def count(self, text: str) -> int:
         """Tokens of a plain text, without special ones."""
@@ -65,6 +65,8 @@ class LocalModel:
     def answer(self, asks: Sequence[Ask], progress: Progress | None = None) -> list[Reply]:
         """One reply for each ask, in order; `seconds` is an ask's share of its batch."""
         with self._lock:
+            if self.loaded.learned_prompt:
+                return plain_answers(self.loaded, asks, progress)
             return self._answer(asks, progress or (lambda done, total: None))
 
     def loglikelihoods(self, asks: Sequence[Ask], answers: Sequence[str]) -> list[tuple[float, int]]:
@@ -74,7 +76,10 @@ class LocalModel:
         """
         with self._lock:
             pairs = self._pairs(asks, answers)
-            for group in self._alike(pairs):
+            if self.loaded.learned_prompt:
+                for pair in pairs:
+                    score_alone(self.loaded.model, pair)
+            for group in [] if self.loaded.learned_prompt else self._alike(pairs):
                 prefix = self._shared([pair.prompt + pair.answer for pair in group])
                 for some in self._portions(group, prefix):
                     score(self._forward, prefix, some)
@@ -195,20 +200,3 @@ class LocalModel:
             portion.append(pair)
         if portion:
             yield portion
-
-
-def plain_generate(loaded: Loaded, ask: Ask) -> tuple[Any, float]:
-    """One ask by transformers' own `generate`: what the engine is compared with. Returns token ids and seconds."""
-    import torch
-
-    ids = torch.tensor([prompt.encode_ask(loaded.tokenizer, ask)], device=loaded.model.device)
-    started = time.perf_counter()
-    with torch.inference_mode():
-        out = loaded.model.generate(
-            input_ids=ids,
-            attention_mask=torch.ones_like(ids),
-            max_new_tokens=ask.max_tokens,
-            do_sample=False,
-            eos_token_id=sorted(loaded.ends),
-        )
-    return out[0, ids.shape[1] :].tolist(), time.perf_counter() - started

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from chat.local.decode import Forward, Prefix, pad_left
 
@@ -33,3 +34,14 @@ def score(forward: Forward, prefix: Prefix, pairs: Sequence[Pair]) -> None:
         wanted = torch.tensor(pair.answer, device=device)
         own = logits[row, -len(pair.answer) :].float().log_softmax(-1)
         pair.score = float(own.gather(1, wanted[:, None]).sum())
+
+
+def score_alone(model: Any, pair: Pair) -> None:
+    """As `score` for one pair without a cache, for models whose adapter puts virtual tokens in front."""
+    import torch
+
+    ids = torch.tensor([pair.prompt + pair.answer], device=model.device)
+    with torch.inference_mode():
+        logits = model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[0]
+    own = logits[-len(pair.answer) - 1 : -1].float().log_softmax(-1)
+    pair.score = float(own.gather(1, ids[0, -len(pair.answer) :, None]).sum())

@@ -1,0 +1,183 @@
+"""The engine against transformers' own generate and forward pass, on the embedded model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from chat.local.load import load
+from chat.local.model import LocalModel
+from chat.local.plain import plain_generate
+from chat.local.prompt import encode, encode_after, encode_ask, shared_prefix
+from chat.protocols import Ask, ChatModel, Scorer, Tokenizer
+from workspace.errors import RungError
+
+CODES = ("E10 eye", "E10 eye both", "E10 eye left", "E11 kidney none", "E11 nerve none", "E09 none none")
+SYSTEM = {"role": "system", "content": "Give the coding line for the phrase. Write nothing else."}
+
+
+def ask(text: str, *, shots: int = 0, **other: object) -> Ask:
+    shown = [("PDR bilat in T1DM", "E10 eye both"), ("DM2 w/ CKD", "E11 kidney none"), ("DM2 w/ PAD", "E11 vascular")]
+    turns = [SYSTEM]
+    for question, answer in shown[:shots]:
+        turns += [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+    return Ask((*turns, {"role": "user", "content": text}), **other)  # type: ignore[arg-type]
+
+
+def test_it_is_all_three_protocols(local: LocalModel) -> None:
+    assert isinstance(local, ChatModel) and isinstance(local, Scorer) and isinstance(local, Tokenizer)
+    assert local.is_local and "SmolLM2-135M-Instruct" in local.name
+
+
+def test_it_knows_the_capital_of_france(local: LocalModel) -> None:
+    (reply,) = local.answer([Ask(({"role": "user", "content": "What is the capital of France?"},), 16)])
+    assert reply.text == "The capital of France is Paris."
+    assert reply.stopped == "end" and reply.cost_usd == 0.0 and reply.output_tokens == 7
+
+
+def test_batched_answers_equal_one_at_a_time_token_for_token(local: LocalModel) -> None:
+    asks = [
+        ask("PDR OD in type 1 DM", shots=3, max_tokens=12),
+        ask("DM2", shots=3, max_tokens=12),
+        ask("other DM with a foot ulcer and hyperglycemia, long standing, not controlled", shots=1, max_tokens=7),
+        ask("secondary DM w/ polyneuropathy", max_tokens=12),
+        Ask(({"role": "user", "content": "Name three colours."},), 12),
+        ask("T1DM w/ gangrene", shots=3, max_tokens=3),
+    ]
+    plain = [plain_generate(local.loaded, one) for one in asks]
+    texts = [local.loaded.tokenizer.decode(tokens, skip_special_tokens=True) for tokens in plain]
+    for order in (asks, asks[:2], asks[:1]):  # a new prefix, another one, and the kept one
+        replies = local.answer(order)
+        assert [reply.text for reply in replies] == texts[: len(order)]
+        for reply, tokens in zip(replies, plain, strict=False):
+            ended = tokens[-1] in local.loaded.ends
+            assert reply.stopped == ("end" if ended else "length")
+            assert reply.output_tokens == len(tokens) - ended
+    assert local._prefix.tokens, "the shared prefix was used"
+
+
+def test_choices_take_the_likeliest_allowed_token_at_every_step(local: LocalModel) -> None:
+    asks = [
+        ask("PDR OU in T1DM", choices=CODES),
+        ask("DM2 w/ CKD", shots=1, choices=CODES),
+        ask("?", choices=CODES[3:]),
+    ]
+    replies = local.answer(asks)
+    for one, reply in zip(asks, replies, strict=True):
+        assert reply.text == walk_slowly(local, one) and reply.stopped == "choice"
+    assert [reply.text for reply in replies] == [local.answer([one])[0].text for one in asks]
+
+
+def walk_slowly(local: LocalModel, one: Ask) -> str:
+    """The same choice by whole forward passes and sets of sequences, without tree, cache or batch."""
+    tokenizer, model = local.loaded.tokenizer, local.loaded.model
+    end = min(local.loaded.ends)
+    paths = {c: [*encode_after(tokenizer, local.render(one.turns), [c])[0], end] for c in one.choices}
+    written: list[int] = []
+    while True:
+        open_paths = {c: path for c, path in paths.items() if path[: len(written)] == written}
+        if len(open_paths) == 1:
+            return next(iter(open_paths))
+        allowed = sorted({path[len(written)] for path in open_paths.values()})
+        with torch.inference_mode():
+            logits = model(torch.tensor([encode_ask(tokenizer, one) + written])).logits[0, -1]
+        token = allowed[int(logits[allowed].argmax())]
+        if token == end:
+            return next(c for c, path in open_paths.items() if path == [*written, end])
+        written.append(token)
+
+
+def test_four_hundred_labels_and_a_label_that_begins_another(local: LocalModel) -> None:
+    labels = tuple(f"E{code:02d} {organ} {side}" for code in range(50) for organ in ("eye", "skin")
+                   for side in ("left", "left side", "right", "none"))  # fmt: skip
+    replies = local.answer([ask("T1DM", choices=labels), ask("T2DM OD", choices=labels), ask("x", choices=("no",))])
+    assert len(labels) == 400 and {reply.text for reply in replies[:2]} <= set(labels)
+    assert replies[2].text == "no"
+
+
+def test_loglikelihoods_equal_a_whole_forward_pass(local: LocalModel) -> None:
+    one, other = ask("PDR OU in T1DM"), ask("DM2 w/ CKD", shots=2)
+    asks = [one] * len(CODES) + [other]
+    scored = local.loglikelihoods(asks, [*CODES, "E11 kidney none"])
+    for pair, answer, (score, count) in zip(asks, [*CODES, "E11 kidney none"], scored, strict=True):
+        start = encode_ask(local.loaded.tokenizer, pair)
+        tail = [*encode(local.loaded.tokenizer, answer), min(local.loaded.ends)]
+        with torch.inference_mode():
+            logits = local.loaded.model(torch.tensor([start + tail])).logits[0].log_softmax(-1)
+        wanted = sum(float(logits[len(start) + place - 1, token]) for place, token in enumerate(tail))
+        assert count == len(tail) and score == pytest.approx(wanted, abs=1e-3)
+
+
+def test_a_temperature_is_drawn_by_seed_whatever_else_is_in_the_batch(local: LocalModel) -> None:
+    def draw(seed: int) -> Ask:
+        return Ask(({"role": "user", "content": "Say a word."},), 6, meta={"temperature": 1.0, "seed": seed})
+
+    alone = local.answer([draw(3)])[0].text
+    together = [reply.text for reply in local.answer([draw(1), draw(2), draw(3)])]
+    assert together[2] == alone and len(set(together)) > 1
+
+
+def test_a_prompt_that_does_not_fit_is_not_cut(local: LocalModel) -> None:
+    long, short = local.answer([ask("word " * 8200, max_tokens=4), ask("DM2", max_tokens=2)])
+    assert (long.stopped, long.text) == ("too_long", "") and long.input_tokens > 8192
+    assert short.output_tokens == 2
+
+
+def test_shared_prefix_leaves_every_prompt_a_token() -> None:
+    assert shared_prefix([[1, 2, 3], [1, 2, 4]]) == 2
+    assert shared_prefix([[1, 2], [1, 2, 4]]) == 1
+    assert shared_prefix([[1], [1]]) == 0
+    assert shared_prefix([]) == 0
+
+
+@pytest.fixture(scope="module", params=["lora", "prompt"])
+def adapter(request: pytest.FixtureRequest, embedded: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random adapter of each family, saved as training saves it."""
+    from peft import LoraConfig, PromptTuningConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    torch.manual_seed(0)
+    kind = {
+        "lora": LoraConfig(r=4, target_modules="all-linear", init_lora_weights=False, task_type="CAUSAL_LM"),
+        "prompt": PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=4),
+    }[request.param]
+    folder = tmp_path_factory.mktemp("adapter") / request.param
+    get_peft_model(AutoModelForCausalLM.from_pretrained(embedded), kind).save_pretrained(str(folder))
+    return folder
+
+
+def test_an_adapter_changes_the_answers_and_stays_identical(local: LocalModel, adapter: Path) -> None:
+    tuned = LocalModel(load("embedded", adapter=adapter, threads=1))
+    asks = [ask("PDR OD in type 1 DM", max_tokens=5), ask("DM2", max_tokens=5)]
+    plain = [plain_generate(tuned.loaded, one) for one in asks]
+    replies = tuned.answer(asks)
+    assert [r.text for r in replies] == [tuned.loaded.tokenizer.decode(t, skip_special_tokens=True) for t in plain]
+    assert tuned.loglikelihoods(asks, ["E10", "E11"]) != local.loglikelihoods(asks, ["E10", "E11"])
+    assert tuned.name.startswith(local.name) and "adapter" in tuned.name
+    if not tuned.can_choose:
+        with pytest.raises(RungError, match="closed set"):
+            tuned.answer([ask("DM2", choices=CODES)])
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({}, "config.json is missing"),
+        ({"config.json": "{}", "pytorch_model.bin": "x"}, "no safetensors"),
+        ({"config.json": "{}", "model.safetensors": "x"}, "could not be loaded"),
+    ],
+)
+def test_a_folder_that_is_no_model_is_told_in_words(tmp_path: Path, files: dict[str, str], said: str) -> None:
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    with pytest.raises(RungError, match=said):
+        load(str(tmp_path))
+
+
+def test_a_folder_that_is_not_there_is_never_taken_for_a_hub_id() -> None:
+    with pytest.raises(RungError, match="no such folder"):
+        load("./models/mine")
+    with pytest.raises(RungError, match=r"adapter_model\.safetensors is missing"):
+        load("embedded", adapter=Path("/nowhere"))
