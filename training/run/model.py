@@ -3,28 +3,47 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from chat.local.load import quiet_transformers
-from training.base import hub_allowed
+from chat.local.load import find_model, quiet_transformers
+from chat.local.prompt import encode, render
+from chat.protocols import Turn
 from training.recipe import Recipe
+
+
+class PlanTokenizer:
+    """`chat.protocols.Tokenizer` without a model: what a plan needs to count tokens."""
+
+    def __init__(self, base: str) -> None:
+        self.tokenizer = load_tokenizer(base)
+
+    def count(self, text: str) -> int:
+        """Tokens of a plain text, without special ones."""
+        return len(encode(self.tokenizer, text))
+
+    def render(self, turns: Sequence[Turn]) -> str:
+        """The chat template's text for these turns, open for the assistant."""
+        return render(self.tokenizer, turns)
 
 
 def load_tokenizer(base: str) -> Any:
     """The base model's own tokenizer, with a padding token (its end token where it names none)."""
-    transformers = quiet_transformers(hub=hub_allowed(base))
-    tokenizer = transformers.AutoTokenizer.from_pretrained(base)
+    place, hub = find_model(base)
+    transformers = quiet_transformers(hub=hub)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(place, local_files_only=not hub, trust_remote_code=False)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
 
 
-def load_base(recipe: Recipe, base: str) -> Any:
+def load_base(recipe: Recipe) -> Any:
     """The base model in fp32, or in 4 bit (nf4, double quantisation) for QLoRA. Never runs code that came with it."""
     import torch
 
-    transformers = quiet_transformers(hub=hub_allowed(base))
+    place, hub = find_model(recipe.base)
+    transformers = quiet_transformers(hub=hub)
     options: dict[str, Any] = {"attn_implementation": recipe.attention, "dtype": _dtype(recipe)}
     if recipe.quantisation == "nf4":
         options["quantization_config"] = transformers.BitsAndBytesConfig(
@@ -36,7 +55,7 @@ def load_base(recipe: Recipe, base: str) -> Any:
     if torch.cuda.is_available():
         options["device_map"] = {"": 0}
     return transformers.AutoModelForCausalLM.from_pretrained(
-        base, trust_remote_code=False, use_safetensors=True, **options
+        place, local_files_only=not hub, trust_remote_code=False, use_safetensors=True, **options
     )
 
 

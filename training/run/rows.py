@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from chat.local.prompt import encode as encode_text
+from chat.local.prompt import render, system_folded
 from chat.protocols import Turn
 from curation.example import Example
 
@@ -52,8 +54,8 @@ def tokenise(tokenizer: Any, row: int, example: Example, system_prompt: str | No
     """
     asked = with_system(example.asked, system_prompt)
     tools = example.row.get("tools")
-    start = _ids(tokenizer, asked, tools, open_for_answer=True)
-    whole = _ids(tokenizer, [*asked, dict(example.messages[-1])], tools, open_for_answer=False)
+    start = encode_text(tokenizer, render(tokenizer, asked, tools))
+    whole = encode_text(tokenizer, _whole(tokenizer, [*asked, dict(example.messages[-1])], tools))
     shared = next((i for i, (a, b) in enumerate(zip(start, whole, strict=False)) if a != b), min(len(start), len(whole)))
     return Tokens(row, whole, [IGNORED] * shared + whole[shared:])
 
@@ -73,8 +75,9 @@ def encode(tokenizer: Any, examples: Sequence[Example], system_prompt: str | Non
     return Encoded(rows, too_long, masked, ends)
 
 
-def _ids(tokenizer: Any, turns: list[dict[str, Any]], tools: Any, *, open_for_answer: bool) -> list[int]:
-    found = tokenizer.apply_chat_template(
-        turns, tools=tools, add_generation_prompt=open_for_answer, tokenize=True, return_dict=True
-    )
-    return list(found["input_ids"])
+def _whole(tokenizer: Any, turns: list[dict[str, Any]], tools: Any) -> str:
+    """The row's text with its answer, closed as the template closes it."""
+    try:
+        return str(tokenizer.apply_chat_template(turns, tools=tools, tokenize=False))
+    except Exception:  # a template raises whatever its author chose; without a system role the text is folded in
+        return str(tokenizer.apply_chat_template(system_folded(turns), tools=tools, tokenize=False))

@@ -50,13 +50,16 @@ class ByLength(Sampler[int]):
 
 
 class AnswerTrainer(SFTTrainer):  # type: ignore[misc]  # trl ships no types
-    """Trains on rows that are tokenised and labelled already."""
+    """Trains on rows that are tokenised and labelled already. `tokens_seen` counts those of this process."""
+
+    tokens_seen = 0
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         """Mean negative log-likelihood of the trained tokens: what trl computes, without the head elsewhere."""
         losses, _ = self._answer_losses(model, inputs)
+        self.tokens_seen += int(inputs["attention_mask"].sum())
         count = losses.numel() if num_items_in_batch is None else num_items_in_batch
         loss = losses.sum() / torch.as_tensor(count).clamp(min=1)
         return (loss, {}) if return_outputs else loss
@@ -89,6 +92,7 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]  # trl ships no types
                 counts += torch.bincount(rows.cpu(), minlength=size).tolist()
         self.model.train()
         metrics = {f"{metric_key_prefix}_loss": sum(sums) / max(1, sum(counts)), **_error(sums, counts)}
+        self.log(dict(metrics))
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 

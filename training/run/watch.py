@@ -1,0 +1,176 @@
+"""What a run says while it runs, and what it listens to: metrics.jsonl out, the control file and signals in."""
+
+from __future__ import annotations
+
+import math
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from transformers import TrainerCallback
+
+from training.record import CONTROL, append_metric
+from training.run.ending import Diverged
+
+LOSSES = 10
+DIVERGED = 3.0
+"""A mean loss of ten steps above this many times the first ten's ends the run."""
+
+
+class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is not followed by mypy
+    """Writes a line a step; stops on a loss that is no number or that runs away, and on overfitting.
+
+    `samples()` gives outputs of some validation rows, `tokens()` the tokens seen by this process, `changed(**fields)`
+    writes run.json. What it judges by stands in the trainer's own log, so a resumed run judges as an unbroken one.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        patience: int,
+        *,
+        samples: Callable[[], list[dict[str, Any]]],
+        tokens: Callable[[], int],
+        changed: Callable[..., None],
+    ) -> None:
+        self.folder = folder
+        self.patience = patience
+        self.samples = samples
+        self.tokens = tokens
+        self.changed = changed
+        self.stop_asked = ""
+        self.ending = ""
+        self.started = time.monotonic()
+        self.began_at = 0
+
+    def listen(self) -> None:
+        """SIGTERM and SIGINT ask the run to stop and save, as `rung runs stop` does."""
+        for name in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(name, lambda number, _: self._ask(f"stopped by signal {signal.Signals(number).name}"))
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    def _ask(self, why: str) -> None:
+        self.stop_asked = self.stop_asked or why
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Remember where this process began: rates and the time left count from here."""
+        self.began_at = state.global_step
+        self.started = time.monotonic()
+        self.changed(state="running", steps=state.max_steps)
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Wait here while the run is paused; what was done is saved."""
+        if self._told() != "pause":
+            return
+        self.changed(state="paused", step=state.global_step)
+        paused = time.monotonic()
+        while self._told() == "pause" and not self.stop_asked:
+            time.sleep(0.1)
+        self.started += time.monotonic() - paused
+        self.changed(state="running")
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
+        """Listen: `pause` saves, `stop` saves and ends."""
+        told = self._told()
+        if told == "stop":
+            self._ask("stopped by request")
+        if told == "pause":
+            control.should_save = True
+        if state.global_step >= state.max_steps:
+            control.should_evaluate = control.should_save = True
+        if self.stop_asked:
+            self.ending = self.stop_asked
+            control.should_save = control.should_training_stop = True
+        return control
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
+        """One line a step; raises Diverged where the loss is no number or runs away."""
+        if not logs or "loss" not in logs:
+            return
+        append_metric(self.folder, self._line(float(logs["loss"]), logs, state))
+        _judge([line["loss"] for line in state.log_history if "loss" in line], state.global_step)
+
+    def _line(self, loss: float, logs: dict[str, Any], state: Any) -> dict[str, Any]:
+        seconds = max(1e-9, time.monotonic() - self.started)
+        done = state.global_step - self.began_at
+        return {
+            "kind": "step",
+            "step": state.global_step,
+            "steps": state.max_steps,
+            "epoch": round(state.epoch or 0.0, 4),
+            "loss": loss if math.isfinite(loss) else None,
+            "rate": logs.get("learning_rate"),
+            "grad_norm": logs.get("grad_norm"),
+            "tokens": self.tokens(),
+            "tokens_per_second": round(self.tokens() / seconds, 1),
+            "memory_mib": memory_mib(),
+            "eta_seconds": round(seconds / done * (state.max_steps - state.global_step), 1) if done else None,
+            "seconds": round(seconds, 2),
+        }
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, float], **_: Any) -> Any:
+        """A validation line with samples; `patience` in a row above the best by more than its error end the run."""
+        best, above = standing(state.log_history)
+        line = {"kind": "validation", "step": state.global_step, "steps": state.max_steps, "loss": metrics["eval_loss"]}
+        line |= {"error": metrics["eval_error"], "best_loss": best["eval_loss"], "best_step": best["step"]}
+        append_metric(self.folder, {**line, "above": above, "samples": self.samples()})
+        if above >= self.patience:
+            self.ending = f"over-fitting: {above} checks in a row above the best, which is step {best['step']}"
+            control.should_save = control.should_training_stop = True
+        return control
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """A whole checkpoint stands: say so, and write how far the run came."""
+        append_metric(self.folder, {"kind": "checkpoint", "step": state.global_step, "steps": state.max_steps})
+        best, _above = standing(state.log_history)
+        found = {"best_loss": best["eval_loss"], "best_step": best["step"]} if best else {}
+        self.changed(step=state.global_step, tokens=self.tokens(), **found)
+
+    def _told(self) -> str:
+        try:
+            return (self.folder / CONTROL).read_text().strip()
+        except OSError:
+            return ""
+
+
+def standing(history: list[dict[str, Any]]) -> tuple[dict[str, Any], int]:
+    """The best evaluation so far (empty before the first), and how many in a row since then lie above it.
+
+    Above means by more than the best's standard error over rows.
+    """
+    best: dict[str, Any] = {}
+    above = 0
+    for line in history:
+        if "eval_loss" not in line:
+            continue
+        if not best or line["eval_loss"] < best["eval_loss"]:
+            best, above = line, 0
+        else:
+            above = above + 1 if line["eval_loss"] > best["eval_loss"] + best["eval_error"] else 0
+    return best, above
+
+
+def _judge(losses: list[float], step: int) -> None:
+    if not math.isfinite(losses[-1]):
+        raise Diverged(f"the loss is no number at step {step}")
+    if len(losses) < 3 * LOSSES:
+        return
+    first, last = sum(losses[:LOSSES]) / LOSSES, sum(losses[-LOSSES:]) / LOSSES
+    if last > DIVERGED * first:
+        raise Diverged(f"the loss rose from {first:.2f} to {last:.2f} by step {step}")
+
+
+def memory_mib() -> float | None:
+    """Anonymous memory of this process in MiB, on a GPU the card's peak; None where the system does not say."""
+    import torch
+
+    if torch.cuda.is_available():
+        return round(torch.cuda.max_memory_allocated() / 2**20, 1)
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:
+        return None
+    found = [line.split()[1] for line in lines if line.startswith("RssAnon:")]
+    return round(int(found[0]) / 1024, 1) if found else None
