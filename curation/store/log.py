@@ -6,11 +6,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, func, insert, select
 
 from curation.store.ids import row_id
 from curation.store.records import Change, Event
-from curation.store.tables import changes, events
+from curation.store.tables import changes, decisions, events, reviewers
 from curation.store.writing import stamp
 
 
@@ -51,3 +51,10 @@ def read_changes(connection: Connection, kind: str | None, undone: bool | None) 
         )
         for each in connection.execute(statement).mappings()
     ]
+
+
+def read_deciders(connection: Connection) -> tuple[str, ...]:
+    """Names of all who have decided, in order of their first decision."""
+    first = func.min(decisions.c.id)
+    asked = select(reviewers.c.name, first).join(decisions, decisions.c.reviewer_id == reviewers.c.id)
+    return tuple(name for name, _ in connection.execute(asked.group_by(reviewers.c.name).order_by(first)))

@@ -93,8 +93,9 @@ class Store:
         with self.read() as connection:
             if ids is not None:
                 return reading.by_numbers(connection, [number_of(name) for name in ids])
-            wanted = [reading.many(value) for value in (role, state, origin)]
-            return reading.fetch(connection, reading.narrowed(reading.query(), *wanted, excluded))
+            roles, states, origins = (reading.many(value) for value in (role, state, origin))
+            statement = reading.narrowed(reading.query(), roles, states, origins, excluded)
+            return reading.fetch(connection, statement)
 
     def row(self, name: str) -> StoredRow:
         """The row `r-000123`. Raises RungError where there is none."""
@@ -134,6 +135,13 @@ class Store:
                 states = table.setdefault(role, {})
                 states["excluded" if out else state] = states.get("excluded" if out else state, 0) + n
         return table
+
+    def deciders(self) -> tuple[str, ...]:
+        """Names of all who have decided, in order of their first decision."""
+        from curation.store.log import read_deciders
+
+        with self.read() as connection:
+            return read_deciders(connection)
 
     # Sources and links
 

@@ -1,9 +1,259 @@
-"""Commands of the group `review`."""
+"""Commands of the group `review`: the queue for scripts, and what opens it on a screen."""
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
 import typer
+
+from rung.cli.output import emit, say
+
+if TYPE_CHECKING:
+    from curation.review import Desk, Item
+
+review_app = typer.Typer(help="Review rows: on a screen, in a browser, or by script.", rich_markup_mode=None)
+
+Reviewer = Annotated[str, typer.Option("--reviewer", metavar="NAME", help="Who reviews.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+Automatic = Annotated[
+    bool, typer.Option("--automatic", help="The reviewer is a program; it never counts as expert review.")
+]
 
 
 def register(app: typer.Typer) -> None:
-    """Add this group's commands."""
+    """Add `rung review` and its commands."""
+    app.add_typer(review_app, name="review")
+
+
+@review_app.callback(invoke_without_command=True)
+def review(
+    context: typer.Context,
+    reviewer: Annotated[str, typer.Option("--reviewer", metavar="NAME", help="Who reviews.")] = "",
+) -> None:
+    """Open the review screen; without a terminal print how the review stands."""
+    if context.invoked_subcommand is None and not open_screen(reviewer):
+        status(as_json=False)
+
+
+def open_screen(reviewer: str) -> bool:
+    """Open the review screen on a terminal. False where there is no terminal, or no screen is installed."""
+    import importlib.util
+    import sys
+
+    if not (sys.stdin.isatty() and sys.stderr.isatty()) or importlib.util.find_spec("rung.tui.app") is None:
+        return False
+    screen = importlib.import_module("rung.tui.app")
+    open_on = getattr(screen, "open_review", None)
+    if open_on is None:
+        return False
+    open_on(reviewer)
+    return True
+
+
+@review_app.command("next")
+def next_command(
+    reviewer: Reviewer = "", as_json: Json = False, automatic: Automatic = False, row: str = typer.Option("", "--row")
+) -> None:
+    """Lease the next row and show it with its token."""
+    from curation.review import next_item
+
+    with _desk() as desk:
+        turn = next_item(desk, _name(desk, reviewer), kind="automatic" if automatic else "person", want=row or None)
+        if as_json:
+            emit(turn.item.to_json() if turn.item else {"id": None, "waiting": turn.waiting})
+        elif turn.item is None:
+            say(f"Nothing waits for you; {turn.waiting:,} rows wait for others." if turn.waiting else _empty())
+        else:
+            _show(turn.item)
+
+
+@review_app.command("decide")
+def decide_command(
+    row: Annotated[str, typer.Argument(metavar="ID")],
+    verdict: Annotated[str, typer.Argument(metavar="approve|reject|edit|skip|unsure")],
+    token: Annotated[str, typer.Option("--token", metavar="T", help="The token that `next` gave.")],
+    reviewer: Reviewer = "",
+    text_file: Annotated[Path | None, typer.Option("--text-file", metavar="F", help="The new answer.")] = None,
+    row_file: Annotated[Path | None, typer.Option("--row-file", metavar="F", help="The whole row as JSON.")] = None,
+    reason: Annotated[str, typer.Option("--reason", metavar="CODE", help="Number or words of a reason.")] = "",
+    remark: Annotated[str, typer.Option("--remark", metavar="TEXT", help="For the team.")] = "",
+    as_json: Json = False,
+    automatic: Automatic = False,
+) -> None:
+    """Decide a leased row. A token that is over changes nothing (exit 1)."""
+    from curation.review import Ruling, decide
+    from curation.review.reasons import reason_of
+
+    text = _text(text_file) if text_file else None
+    whole = _row(row_file) if row_file else None
+    with _desk() as desk:
+        ruling = Ruling(verdict, text, whole, reason_of(reason, desk.settings.review.reasons), remark)
+        kind = "automatic" if automatic else "person"
+        made = decide(desk, row, token, _name(desk, reviewer), ruling, kind=kind)  # type: ignore[arg-type]
+    if as_json:
+        emit({"id": made.id, "state": made.state, "decision": made.decision})
+    else:
+        say(f"{made.id} is {made.state}.")
+
+
+@review_app.command("undo")
+def undo_command(
+    row: Annotated[str, typer.Argument(metavar="ID")], reviewer: Reviewer = "", as_json: Json = False
+) -> None:
+    """Take back your decision on a row, by a new entry in the log."""
+    from curation.review import undo
+
+    with _desk() as desk:
+        made = undo(desk, row, _name(desk, reviewer))
+    if as_json:
+        emit({"id": made.id, "state": made.state, "decision": made.decision})
+    else:
+        say(f"{made.id} is {made.state} again.")
+
+
+@review_app.command("status")
+def status(as_json: Json = False) -> None:
+    """How the review stands: states, people, pace, samples, agreement."""
+    from curation.review import progress
+    from rung.cli.review_words import lines
+
+    with _desk() as desk:
+        found = progress(desk)
+    if as_json:
+        emit(found.to_json())
+        return
+    for line in lines(found):
+        say(line)
+
+
+@review_app.command("sample")
+def sample_command(
+    role: Annotated[str, typer.Option("--as", metavar="pool|train|validation|test")] = "pool", by: Reviewer = ""
+) -> None:
+    """After a sample that failed: draw a new one on fresh rows, at half the error."""
+    from curation.review import draw_again
+
+    with _desk() as desk:
+        plan = draw_again(desk.store, desk.settings, role, actor=_name(desk, by))
+    if plan is None:
+        say(f"No {role} rows are left that were not in a sample.")
+        raise typer.Exit(1)
+    say(f"{plan.size:,} of {plan.population:,} fresh {role} rows are queued, to show under {plan.error:.1%} faults.")
+    say("\nNext: rung review next")
+
+
+@review_app.command("invite")
+def invite_command(
+    name: Annotated[str, typer.Argument(metavar="NAME")],
+    role: Annotated[str, typer.Option("--role", metavar="reviewer|adjudicator|lead")] = "reviewer",
+    days: Annotated[float, typer.Option("--days", metavar="N")] = 14,
+    revoke: Annotated[bool, typer.Option("--revoke", help="End the link at once.")] = False,
+    base: Annotated[str, typer.Option("--base", metavar="URL", help="Where the page is served.")] = "",
+) -> None:
+    """Print a personal link to the review page. Only a hash of its token is stored."""
+    from curation.review import invite
+    from curation.review import revoke as revoke_link
+
+    with _desk() as desk:
+        if revoke:
+            revoke_link(desk.store, name, actor=desk.settings.project.person)
+            say(f"The link of {name} has ended. What {name} decided is kept.")
+            return
+        token = invite(desk.store, name, role=role, days=days, actor=desk.settings.project.person)
+    say(f"{(base or 'http://127.0.0.1:8642').rstrip('/')}/enter#{token}")
+
+
+@review_app.command("export")
+def export_command(
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="A .jsonl or .csv file.")],
+    assign: Annotated[str, typer.Option("--assign", metavar="NAME", help="Who will decide these rows.")] = "",
+    count: Annotated[int, typer.Option("--count", metavar="N", help="At most so many rows; 0: all.")] = 0,
+) -> None:
+    """Write waiting rows to a file that can be decided by mail or in git, and imported again."""
+    from curation.review.exchange import export_rows
+
+    with _desk() as desk:
+        written = export_rows(desk, out, assign=assign, count=count)
+    say(f"{written:,} rows are in {out}. Fill in decision, text and reason, then: rung review import {out}")
+
+
+@review_app.command("import")
+def import_command(
+    file: Annotated[Path, typer.Argument(metavar="FILE")], reviewer: Reviewer = "", as_json: Json = False
+) -> None:
+    """Take in decisions from a file. Conflicts are shown, and change nothing."""
+    from curation.review.exchange import import_decisions
+
+    with _desk() as desk:
+        found = import_decisions(desk, file, reviewer=reviewer)
+    if as_json:
+        emit({"decided": found.decided, "open": found.open, "conflicts": list(found.conflicts)})
+    else:
+        say(f"{found.decided:,} decisions taken in, {found.open:,} rows left open.")
+        for conflict in found.conflicts:
+            say(f"! {conflict}")
+    if found.conflicts:
+        raise typer.Exit(1)
+
+
+def _desk() -> Any:
+    """The desk of the project here, as a context that closes its store."""
+    import contextlib
+
+    from curation.review import open_desk
+    from workspace.folder import require_project
+    from workspace.settings import load_settings
+
+    @contextlib.contextmanager
+    def opened() -> Any:
+        project = require_project()
+        desk = open_desk(project, load_settings(project.settings_file))
+        with desk.store:
+            yield desk
+
+    return opened()
+
+
+def _name(desk: Desk, reviewer: str) -> str:
+    return reviewer or desk.settings.project.person
+
+
+def _text(path: Path) -> str:
+    from workspace.errors import RungError
+
+    try:
+        return path.read_bytes().decode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise RungError(f"{path}: cannot be read as UTF-8 text ({error}).", where=str(path)) from error
+
+
+def _row(path: Path) -> Any:
+    from curation.review.edits import parse_row
+
+    return parse_row(_text(path).encode(), str(path))
+
+
+def _empty() -> str:
+    return "Nothing to review.  Next: rung data generate --count N, or rung data freeze"
+
+
+def _show(item: Item) -> None:
+    say(f"{item.id}   {item.role}, from {item.source or item.origin}   item {item.decided + 1:,} of {item.total:,}")
+    for message in item.messages:
+        say(f"\n{message.get('role')}\n  " + _visible(str(message.get("content"))).replace("\n", "\n  "))
+    if not item.messages:
+        say("\n  " + _visible(str(item.row.get("text", ""))))
+    if item.findings:
+        say("\nLook at this")
+    for finding in item.findings:
+        say(f"  ! {_visible(str(finding['text']))}")
+    if item.guideline:
+        say(f"\nGuideline v{item.guideline.version}: guideline.md")
+    say(f"\nkept for you until {item.until}")
+    say(f"Next: rung review decide {item.id} approve --token {item.token}")
+
+
+def _visible(text: str) -> str:
+    """Row text as text: control and direction marks are shown, never obeyed."""
+    return "".join(c if c.isprintable() or c == "\n" else f"\\u{ord(c):04x}" for c in text)

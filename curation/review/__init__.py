@@ -1,0 +1,35 @@
+"""Review: the queue, leases, decisions, undo, progress. One service for the shell, the terminal and the browser."""
+
+from __future__ import annotations
+
+from curation.review.desk import Decided, Desk, Ruling, Turn, decide, decide_all, next_item, open_desk, undo
+from curation.review.item import Item, Side
+from curation.review.people import Reviewer, all_reviewers, by_token, invite, known_reviewer, revoke
+from curation.review.progress import Progress, progress
+from curation.review.queue import Plan, draw_again, plans, refresh_queue
+
+__all__ = [
+    "Decided",
+    "Desk",
+    "Item",
+    "Plan",
+    "Progress",
+    "Reviewer",
+    "Ruling",
+    "Side",
+    "Turn",
+    "all_reviewers",
+    "by_token",
+    "decide",
+    "decide_all",
+    "draw_again",
+    "invite",
+    "known_reviewer",
+    "next_item",
+    "open_desk",
+    "plans",
+    "progress",
+    "refresh_queue",
+    "revoke",
+    "undo",
+]

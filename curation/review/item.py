@@ -1,0 +1,164 @@
+"""One row as a reviewer sees it: the text, where it comes from, what to look at, the guideline beside it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from curation.example import Example
+from curation.guideline import Guideline, current_guideline
+from curation.review.people import Reviewer
+from curation.store import Link, StoredRow
+from curation.store.ids import row_id
+
+if TYPE_CHECKING:
+    from curation.review.desk import Desk
+
+MOST = 6
+"""Near rows shown beside an item."""
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """Another decision, or a near row: `answer` None where it was rejected."""
+
+    row: str
+    reviewer: str
+    verdict: str
+    answer: str | None
+    kind: str = ""
+    similarity: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A leased row. `draft` is this reviewer's own unsaved edit; `sides` are shown where two people disagree.
+
+    `blind`: others' decisions on this row and on near ones are hidden.
+    """
+
+    id: str
+    token: str
+    until: str
+    messages: tuple[Mapping[str, Any], ...]
+    row: Mapping[str, Any]
+    role: str
+    origin: str
+    queued: str
+    source: str
+    guideline: Guideline | None
+    findings: tuple[Mapping[str, Any], ...]
+    reasons: tuple[str, ...]
+    answer: str | None
+    draft: Mapping[str, Any] | None = None
+    blind: bool = False
+    sides: tuple[Side, ...] = ()
+    near: tuple[Side, ...] = ()
+    decided: int = 0
+    total: int = 0
+    meta: Mapping[str, Any] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of `rung review next --json`."""
+        return asdict(self)
+
+
+def show_item(desk: Desk, person: Reviewer, number: int) -> Item:
+    """The item as this person may see it."""
+    from sqlalchemy import func, select
+
+    from curation.store.records import OPEN_STATES
+    from curation.store.tables import drafts, rows
+
+    stored = desk.store.row(row_id(number))
+    guideline = current_guideline(desk.store, desk.project)
+    with desk.store.read() as connection:
+        raw = connection.execute(select(rows).where(rows.c.id == number)).mappings().one()
+        blind = raw["needed"] > 1 and not raw["flagged"]
+        kept = connection.execute(
+            select(drafts.c.payload).where(drafts.c.row_id == number, drafts.c.reviewer_id == person.id)
+        ).scalar()
+        queued = (rows.c.queued != "", rows.c.change_id.is_(None))
+        total = connection.execute(select(func.count()).select_from(rows).where(*queued)).scalar() or 0
+        still = rows.c.state.in_(OPEN_STATES)
+        left = connection.execute(select(func.count()).select_from(rows).where(*queued, still)).scalar() or 0
+    near = _near(desk, stored, blind)
+    example = stored.example
+    return Item(
+        id=stored.id,
+        token=raw["lease_token"] or "",
+        until=datetime.fromtimestamp(raw["lease_until"] or 0, UTC).isoformat(timespec="seconds"),
+        messages=example.messages,
+        row=example.row,
+        role=stored.role,
+        origin=stored.origin,
+        queued=stored.queued,
+        source=stored.source,
+        guideline=guideline,
+        findings=_findings(stored, near, blind),
+        reasons=desk.settings.review.reasons,
+        answer=example.answer,
+        draft=json.loads(kept) if kept else None,
+        blind=blind,
+        sides=_sides(desk, number, raw["since"], stored) if raw["flagged"] else (),
+        near=near,
+        decided=total - left,
+        total=total,
+        meta=stored.meta,
+    )
+
+
+def _near(desk: Desk, stored: StoredRow, blind: bool) -> tuple[Side, ...]:
+    """Near rows that are still in; where the item is blind, as they came and without anyone's decision."""
+    found: dict[str, Link] = {}
+    for link in desk.store.links([stored.id]):
+        found.setdefault(link.other if link.row == stored.id else link.row, link)
+    sides = []
+    for other in desk.store.rows(ids=list(found)):
+        if other.excluded is not None:
+            continue
+        link = found[other.id]
+        example = other.original if blind else other.example
+        state = "" if blind else other.state
+        who = "" if blind else other.reviewer
+        sides.append(Side(other.id, who, state, example.answer, link.kind, link.similarity))
+    return tuple(sorted(sides, key=lambda side: (-(side.similarity or 0), side.row))[:MOST])
+
+
+def _findings(stored: StoredRow, near: Sequence[Side], blind: bool) -> tuple[Mapping[str, Any], ...]:
+    found: list[Mapping[str, Any]] = []
+    if stored.queued == "unanswered":
+        found.append({"kind": "unanswered", "text": "This row has no answer yet: write one."})
+    mine = stored.original.answer if blind else stored.example.answer
+    for side in near:
+        if side.answer == mine:
+            continue
+        what = "The same question" if side.kind == "contradiction" else "A near row"
+        who = f" ({side.reviewer})" if side.reviewer else ""
+        text = f"{what} has another answer: {(side.answer or '')[:120]}{who}"
+        found.append({"kind": side.kind, "text": text, "row": side.row, "similarity": side.similarity})
+    found += [each for each in stored.meta.get("findings", []) if isinstance(each, Mapping)]
+    return tuple(found)
+
+
+def _sides(desk: Desk, number: int, since: int, stored: StoredRow) -> tuple[Side, ...]:
+    """Both decisions of a disagreement, for the person who ends it."""
+    from curation.review.people import all_reviewers
+    from curation.review.settling import standing_votes
+
+    names = {person.id: person.name for person in all_reviewers(desk.store)}
+    with desk.store.read() as connection:
+        votes = standing_votes(connection, number, since)
+    return tuple(
+        Side(
+            stored.id,
+            names[vote.reviewer],
+            vote.verdict,
+            Example(json.loads(vote.payload)).answer if vote.payload else stored.original.answer,
+        )
+        for vote in votes
+        if vote.verdict in ("approve", "edit", "reject")
+    )

@@ -1,0 +1,278 @@
+"""Claims and decisions in the database, each in one transaction that nobody else can split."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, insert, not_, or_, select, update
+from sqlalchemy import delete as sql_delete
+from sqlalchemy.engine import RowMapping
+
+from curation.guideline import current_guideline
+from curation.review.people import Reviewer
+from curation.review.settling import settle_row, standing_votes
+from curation.store.ids import row_id
+from curation.store.reading import leased_now
+from curation.store.records import OPEN_STATES
+from curation.store.tables import decisions, drafts, reviewers, rows
+from workspace.artefact import now
+from workspace.errors import Refusal
+
+if TYPE_CHECKING:
+    from curation.review.desk import Decided, Desk, Ruling
+
+ADJUDICATORS = ("adjudicator", "lead")
+
+
+def claim(desk: Desk, person: Reviewer, holding: Sequence[int], want: int | None) -> tuple[int | None, int]:
+    """Lease a row to a person: (its number, 0), or (None, how many rows wait for others)."""
+    moment = desk.clock()
+    with desk.store.write() as connection:
+        number = _held(connection, person, moment, holding, want)
+        if number is None:
+            number = _choose(connection, _free(connection, person, moment, holding, want), person, moment, desk)
+        if number is None:
+            return None, _waiting(connection)
+        _lease(connection, person, number, moment, desk.settings.review.lease_seconds)
+        return number, 0
+
+
+def take_decision(
+    desk: Desk, person: Reviewer, number: int, token: str, ruling: Ruling, payload: str | None
+) -> tuple[str, int, Refusal | None]:
+    """(state, decision, None), or the refusal after an edit was kept as a draft."""
+    moment = desk.clock()
+    with desk.store.write() as connection:
+        row = _locked(connection, number)
+        refusal = _stale(connection, row, person, token, moment)
+        if refusal is not None:
+            if payload is not None:
+                keep_draft(connection, number, person.id, payload)
+            return row["state"], 0, refusal
+        guideline = current_guideline(desk.store, desk.project, connection)
+        version = guideline.version if guideline else None
+        seconds = ruling.seconds if ruling.seconds is not None else max(0.0, moment - row["lease_at"])
+        decision = _write(connection, row, person, ruling, payload, version, token, seconds)
+        outcome = settle_row(connection, number, accept_automatic=desk.settings.review.accept_automatic)
+        skipped = {"skipped_at": moment} if ruling.verdict == "skip" else {}
+        connection.execute(
+            update(rows).where(rows.c.id == number).values(lease_token=None, lease_until=None, **skipped)
+        )
+        connection.execute(sql_delete(drafts).where(drafts.c.row_id == number, drafts.c.reviewer_id == person.id))
+        return outcome.state, decision, None
+
+
+def take_many(desk: Desk, person: Reviewer, ready: Sequence[tuple[int, Ruling, str | None]]) -> list[Decided]:
+    """Decisions without leases, all in one transaction."""
+    from curation.review.desk import Decided
+
+    moment, made = desk.clock(), []
+    with desk.store.write() as connection:
+        guideline = current_guideline(desk.store, desk.project, connection)
+        version = guideline.version if guideline else None
+        for number, ruling, payload in ready:
+            row = _locked(connection, number)
+            others = row["lease_owner"] != person.id and _running(row, moment)
+            if row["change_id"] is not None or others or _mine(connection, row, person):
+                continue
+            decision = _write(connection, row, person, ruling, payload, version, "", ruling.seconds)
+            outcome = settle_row(connection, number, accept_automatic=desk.settings.review.accept_automatic)
+            made.append(Decided(row_id(number), outcome.state, decision))
+    return made
+
+
+def take_back(desk: Desk, person: Reviewer, number: int) -> Decided:
+    """A new entry that supersedes a person's standing decision on a row."""
+    from curation.review.desk import Decided, Ruling
+
+    with desk.store.write() as connection:
+        row = _locked(connection, number)
+        mine = _mine(connection, row, person)
+        if mine is None:
+            raise Refusal(f"{person.name} has no standing decision on {row_id(number)}.", "rung review status")
+        decision = _write(connection, row, person, Ruling("undo"), None, None, "", None)
+        outcome = settle_row(connection, number, accept_automatic=desk.settings.review.accept_automatic)
+        return Decided(row_id(number), outcome.state, decision)
+
+
+def renew(desk: Desk, person: Reviewer, number: int, token: str) -> float | None:
+    """Lengthen a running lease; the new end in seconds since the epoch, None where it is over."""
+    moment = desk.clock()
+    with desk.store.write() as connection:
+        row = _locked(connection, number)
+        if _stale(connection, row, person, token, moment) is not None:
+            return None
+        until = moment + desk.settings.review.lease_seconds
+        connection.execute(update(rows).where(rows.c.id == number).values(lease_until=until))
+        return until
+
+
+def give_up(desk: Desk, person: Reviewer, number: int) -> None:
+    """End a person's own lease on a row, so that others may have it at once."""
+    with desk.store.write() as connection:
+        connection.execute(
+            update(rows)
+            .where(rows.c.id == number, rows.c.lease_owner == person.id)
+            .values(lease_token=None, lease_until=None)
+        )
+
+
+def keep_draft(connection: Connection, number: int, reviewer: int, payload: str) -> None:
+    """Keep the text of an edit that was not decided; the newest one of each reviewer and row."""
+    connection.execute(sql_delete(drafts).where(drafts.c.row_id == number, drafts.c.reviewer_id == reviewer))
+    values = {"row_id": number, "reviewer_id": reviewer, "payload": payload, "at": now().isoformat()}
+    connection.execute(insert(drafts).values(**values))
+
+
+def _held(
+    connection: Connection, person: Reviewer, moment: float, holding: Sequence[int], want: int | None
+) -> int | None:
+    """A row that the person holds already."""
+    asked = select(rows.c.id).where(
+        rows.c.lease_owner == person.id, _open(), leased_now(moment), rows.c.id.not_in(holding)
+    )
+    if want is not None:
+        asked = asked.where(rows.c.id == want)
+    return connection.execute(asked.order_by(rows.c.lease_at).limit(1)).scalar()
+
+
+def _open() -> ColumnElement[bool]:
+    return and_(rows.c.state.in_(OPEN_STATES), rows.c.queued != "", rows.c.change_id.is_(None))
+
+
+def _free(
+    connection: Connection, person: Reviewer, moment: float, holding: Sequence[int], want: int | None
+) -> Select[Any]:
+    """Open rows that nobody holds and on which this person has no decision that stands (but a skip)."""
+    later = decisions.alias("later")
+    mine = exists().where(
+        decisions.c.row_id == rows.c.id,
+        decisions.c.reviewer_id == person.id,
+        decisions.c.id > rows.c.since,
+        decisions.c.verdict.not_in(("skip", "undo")),
+        ~exists().where(later.c.supersedes == decisions.c.id),
+    )
+    running = leased_now(moment)
+    asked = select(rows.c.id).where(
+        _open(), or_(rows.c.lease_until.is_(None), not_(running)), ~mine, rows.c.id.not_in(holding)
+    )
+    if person.role not in ADJUDICATORS and _has_adjudicator(connection):
+        asked = asked.where(rows.c.flagged == 0)
+    return asked if want is None else asked.where(rows.c.id == want)
+
+
+def _choose(connection: Connection, free: Select[Any], person: Reviewer, moment: float, desk: Desk) -> int | None:
+    """The first free row; then those that the person skipped; then those that others skipped a lease ago."""
+    patience = moment - desk.settings.review.lease_seconds
+    by_order = (rows.c.priority, rows.c.id)
+    for condition, order in (
+        (rows.c.state != "skipped", by_order),
+        (rows.c.skipped_by == person.id, (rows.c.skipped_at, rows.c.id)),
+        (or_(rows.c.skipped_at.is_(None), rows.c.skipped_at <= patience), (rows.c.skipped_at, rows.c.id)),
+    ):
+        asked = free.where(condition).order_by(*order).limit(1)
+        found = connection.execute(asked.with_for_update(skip_locked=True, of=rows)).scalar()
+        if found is not None:
+            return int(found)
+    return None
+
+
+def _lease(connection: Connection, person: Reviewer, number: int, moment: float, seconds: int) -> None:
+    """Give the row to the person; one that they hold already keeps its token and gets a new end."""
+    row = connection.execute(select(rows).where(rows.c.id == number)).mappings().one()
+    until = moment + seconds
+    if row["lease_owner"] == person.id and _running(row, moment):
+        connection.execute(update(rows).where(rows.c.id == number).values(lease_until=until))
+        return
+    values = {"lease_owner": person.id, "lease_token": secrets.token_urlsafe(18), "lease_at": moment}
+    connection.execute(update(rows).where(rows.c.id == number).values(**values, lease_until=until))
+
+
+def _waiting(connection: Connection) -> int:
+    return int(connection.execute(select(func.count()).select_from(rows).where(_open())).scalar() or 0)
+
+
+def _has_adjudicator(connection: Connection) -> bool:
+    return connection.execute(select(reviewers.c.id).where(reviewers.c.role.in_(ADJUDICATORS))).first() is not None
+
+
+def _locked(connection: Connection, number: int) -> RowMapping:
+    return connection.execute(select(rows).where(rows.c.id == number).with_for_update()).mappings().one()
+
+
+def _running(row: RowMapping, moment: float) -> bool:
+    return row["lease_until"] is not None and row["lease_until"] > moment and row["lease_at"] <= moment + 1
+
+
+def _mine(connection: Connection, row: RowMapping, person: Reviewer) -> int | None:
+    votes = [vote for vote in standing_votes(connection, row["id"], row["since"]) if vote.reviewer == person.id]
+    return votes[-1].id if votes else None
+
+
+def _write(
+    connection: Connection,
+    row: RowMapping,
+    person: Reviewer,
+    ruling: Ruling,
+    payload: str | None,
+    guideline: int | None,
+    token: str,
+    seconds: float | None,
+) -> int:
+    values = {
+        "row_id": row["id"],
+        "reviewer_id": person.id,
+        "verdict": ruling.verdict,
+        "payload": payload,
+        "reason": ruling.reason,
+        "remark": ruling.remark,
+        "guideline": guideline,
+        "seconds": seconds,
+        "token": token,
+        "at": now().isoformat(),
+        "supersedes": _mine(connection, row, person),
+    }
+    return int(connection.execute(insert(decisions).values(**values).returning(decisions.c.id)).scalar_one())
+
+
+def _stale(connection: Connection, row: RowMapping, person: Reviewer, token: str, moment: float) -> Refusal | None:
+    """Why a decision under this token does not count; None where it does."""
+    name = row_id(row["id"])
+    if row["change_id"] is not None:
+        return _refuse(name, "was taken out of the data meanwhile.")
+    same = row["lease_token"] is not None and secrets.compare_digest(row["lease_token"], token)
+    if same and row["lease_owner"] == person.id:
+        if _running(row, moment):
+            return None
+        return _refuse(name, f"was kept for you until {_clock(row['lease_until'])}; that is over.")
+    return _refuse(name, _what_happened(connection, row, person, moment))
+
+
+def _what_happened(connection: Connection, row: RowMapping, person: Reviewer, moment: float) -> str:
+    last = connection.execute(
+        select(decisions.c.verdict, decisions.c.at, reviewers.c.name, reviewers.c.id)
+        .join(reviewers, reviewers.c.id == decisions.c.reviewer_id)
+        .where(decisions.c.row_id == row["id"])
+        .order_by(decisions.c.id.desc())
+        .limit(1)
+    ).first()
+    if last is not None and last[3] == person.id:
+        return f"you decided it already ({last[0]}, {last[1][11:16]} UTC)."
+    if last is not None:
+        who = "someone else" if row["needed"] > 1 else last[2]
+        return f"{who} decided it at {last[1][11:16]} UTC."
+    if _running(row, moment) and row["lease_owner"] != person.id:
+        return "it is leased to someone else now."
+    return "the token is not that of a running lease."
+
+
+def _refuse(name: str, why: str) -> Refusal:
+    text = f"{name}: {why} Yours was not counted; the text of an edit is kept as a draft."
+    return Refusal(text, "rung review next --reviewer NAME", where=name)
+
+
+def _clock(moment: float) -> str:
+    return time.strftime("%H:%M:%S", time.localtime(moment))

@@ -1,0 +1,61 @@
+"""What several people's decisions on one row come to. A pure function: the same votes give the same state."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+FINAL = ("approve", "edit", "reject")
+VERDICTS = (*FINAL, "skip", "unsure")
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """One standing decision: `payload` is the whole row as it was left, None where it was not touched."""
+
+    id: int
+    reviewer: int
+    verdict: str
+    payload: str | None
+    automatic: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """`state` as stored, the row's text now, the decision that counts, and whether two people disagree."""
+
+    state: str
+    payload: str
+    decision: int | None = None
+    flagged: bool = False
+    skipped_by: int | None = None
+
+
+def settle(votes: Sequence[Vote], original: str, needed: int, *, accept_automatic: bool) -> Outcome:
+    """The state of a row with these standing votes, in order, of which it needs `needed` equal ones.
+
+    "Not sure" asks one person fewer to agree and never settles by itself. A vote after a disagreement ends it.
+    An automatic reviewer's vote counts only with `accept_automatic`.
+    """
+    counting = [vote for vote in votes if accept_automatic or not vote.automatic]
+    final = [vote for vote in counting if vote.verdict in FINAL]
+    unsure = sum(vote.verdict == "unsure" for vote in counting)
+    enough = max(1, needed - unsure)
+    if len(final) > enough or (len(final) == enough and _agree(final, original)):
+        return _settled(final[-1], original)
+    if len(final) == enough:
+        return Outcome("unsure", original, flagged=True)
+    if counting and counting[-1].verdict == "skip":
+        return Outcome("skipped", original, skipped_by=counting[-1].reviewer)
+    return Outcome("unsure" if unsure else "pending", original)
+
+
+def _settled(vote: Vote, original: str) -> Outcome:
+    if vote.verdict == "reject":
+        return Outcome("rejected", original, vote.id)
+    payload = vote.payload if vote.payload is not None else original
+    return Outcome("edited" if payload != original else "approved", payload, vote.id)
+
+
+def _agree(votes: Sequence[Vote], original: str) -> bool:
+    return len({_settled(vote, original).state + _settled(vote, original).payload for vote in votes}) == 1
