@@ -1,0 +1,37 @@
+"""`classical`: TF-IDF with logistic regression, no language model. Seconds of work: where it wins, say so.
+
+Not a prompted arm, but a tuned model must beat it to ship.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+
+from evaluation.arms.material import Material, Variant
+from evaluation.arms.retrieved import vectorizer
+
+NAME = "classical"
+NEEDS = "rows that may be learnt from, with at least two answers that form a closed set"
+STRENGTHS = (1.0, 10.0, 100.0)
+"""Inverse regularisation strengths; validation chooses."""
+
+
+def variants(material: Material) -> list[Variant]:
+    """One a regularisation strength."""
+    answers = {example.answer for example in material.examples}
+    return [_variant(material, c) for c in STRENGTHS] if material.closed and len(answers) > 1 else []
+
+
+def _variant(material: Material, strength: float) -> Variant:
+    def predict(questions: Sequence[str]) -> list[str]:
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.pipeline import make_pipeline
+
+        model = make_pipeline(vectorizer(), LogisticRegression(C=strength, max_iter=1000))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model.fit([e.question for e in material.examples], [e.answer or "" for e in material.examples])
+        return [str(answer) for answer in model.predict(list(questions))]
+
+    return Variant({"C": strength, "features": "words, characters 2-4", "rows": len(material.examples)}, None, predict)

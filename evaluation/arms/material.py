@@ -1,0 +1,105 @@
+"""What an arm may draw from, and what it makes of it. No test row ever stands in here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from chat.protocols import Turn
+from curation.example import Example
+from evaluation.documents import Chunk
+from workspace.folder import Project
+
+Render = Callable[[Sequence[Turn]], tuple[Turn, ...]]
+"""From an item's turns up to where the assistant speaks (never its answer) to what the model is sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A version of an instruction: `name` is its file, `text` becomes the system message."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """Prompts, example rows and documents. `examples` are rows that may be shown: reviewed or frozen train rows that
+    the leakage check cleared. `best` is the prompt that validation chose, once it is known.
+    """
+
+    base: Prompt | None = None
+    prompts: tuple[Prompt, ...] = ()
+    examples: tuple[Example, ...] = ()
+    documents: tuple[Chunk, ...] = ()
+    few_shot: int = 8
+    retrieved: int = 4
+    closed: bool = False
+    best: Prompt | None = None
+
+    def knowing(self, best: Prompt | None) -> Material:
+        """The same, with the prompt that validation chose."""
+        return replace(self, best=best)
+
+    @property
+    def instructions(self) -> tuple[Prompt | None, ...]:
+        """The instructions that arms above `prompt` are tried with: the bare one and the best one."""
+        return (self.base,) if self.best is None or self.best == self.base else (self.base, self.best)
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One setting of an arm. Prompted arms have `render`; a classifier has `predict`, from questions to answers.
+
+    `shown` gives the ids of the documents that `render` puts before the model, for retrieval recall.
+    """
+
+    settings: Mapping[str, Any]
+    render: Render | None = None
+    predict: Callable[[Sequence[str]], list[str]] | None = None
+    prompt: Prompt | None = None
+    shown: Callable[[Sequence[Turn]], list[Chunk]] | None = None
+
+
+def question_of(turns: Sequence[Turn]) -> str:
+    """The contract's question of an item, from its turns."""
+    return Example({"messages": list(turns)}).question
+
+
+def instructed(turns: Sequence[Turn], prompt: Prompt | None) -> tuple[Turn, ...]:
+    """The turns with `prompt` in place of their system message; with None as they are."""
+    if prompt is None:
+        return tuple(turns)
+    return ({"role": "system", "content": prompt.text}, *(t for t in turns if t.get("role") != "system"))
+
+
+def with_examples(
+    turns: Sequence[Turn], prompt: Prompt | None, examples: Sequence[Example], *, before: str = ""
+) -> tuple[Turn, ...]:
+    """System message, the examples as finished exchanges, then the item; `before` is put before its last message."""
+    whole = list(instructed(turns, prompt))
+    head = [t for t in whole if t.get("role") == "system"]
+    tail = [dict(t) for t in whole if t.get("role") != "system"]
+    if before and tail:
+        tail[-1]["content"] = f"{before}\n\n{tail[-1].get('content', '')}"
+    shown = [t for example in examples for t in example.messages if t.get("role") != "system"]
+    return (*head, *shown, *tail)
+
+
+def prompt_name(prompt: Prompt | None) -> str:
+    """How settings and reports name an instruction; the row's own where there is no file."""
+    return prompt.name if prompt else "as in the row"
+
+
+def read_prompts(project: Project) -> tuple[Prompt | None, tuple[Prompt, ...]]:
+    """`prompts/base.md`, and every version of the prompt: `prompts/prompt.md`, `prompts/prompt.*.md`."""
+    files = [p for p in sorted(project.prompts.glob("prompt*.md")) if p.stem.split(".")[0] == "prompt"]
+    base = project.prompts / "base.md"
+    return _read(base) if base.is_file() else None, tuple(filter(None, map(_read, files)))
+
+
+def _read(path: Path) -> Prompt | None:
+    text = path.read_text(encoding="utf-8-sig").strip()
+    return Prompt(path.name, text) if text else None

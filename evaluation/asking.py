@@ -1,0 +1,76 @@
+"""Asking a model many things, so that a killed measuring goes on where it was: replies are kept by content."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from chat.protocols import Ask, ChatModel, Progress, Reply
+from workspace.files import sha256_bytes
+
+GROUP = 48
+"""Asks between two writes: what a kill can lose."""
+
+
+@dataclass
+class Replies:
+    """Replies already given, in a file that only grows; a line cut off by a kill is skipped.
+
+    The key is the SHA-256 of model name, turns, limit, choices and options: anything that could change the reply.
+    """
+
+    path: Path
+    known: dict[str, Reply] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        lines = self.path.read_bytes().split(b"\n") if self.path.is_file() else []
+        for line in lines:
+            try:
+                row = json.loads(line)
+                self.known[row["key"]] = Reply(**row["reply"])
+            except (ValueError, TypeError, KeyError):
+                continue
+
+    def keep(self, keys: Sequence[str], replies: Sequence[Reply]) -> None:
+        """Append and flush to disk."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("ab") as file:
+            if file.tell() and not _ends_line(self.path):
+                file.write(b"\n")
+            for key, reply in zip(keys, replies, strict=True):
+                file.write(json.dumps({"key": key, "reply": asdict(reply)}, ensure_ascii=False).encode() + b"\n")
+                self.known[key] = reply
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def ask_all(
+    model: ChatModel, asks: Sequence[Ask], replies: Replies, progress: Progress | None = None, group: int = GROUP
+) -> list[Reply]:
+    """One reply an ask, in order; only what is not known yet goes to the model, each equal ask once."""
+    keys = [key_of(model.name, ask) for ask in asks]
+    waiting = {key: ask for key, ask in zip(keys, asks, strict=True) if key not in replies.known}
+    todo = sorted(waiting, key=lambda key: len(json.dumps(waiting[key].turns)))
+    done = len(asks) - len(todo)
+    for start in range(0, len(todo), group):
+        part = todo[start : start + group]
+        replies.keep(part, model.answer([waiting[key] for key in part]))
+        if progress:
+            progress(min(len(asks), done + start + len(part)), len(asks))
+    return [replies.known[key] for key in keys]
+
+
+def key_of(model: str, ask: Ask) -> str:
+    """The content hash of one request."""
+    parts: list[Any] = [model, [dict(t) for t in ask.turns], ask.max_tokens, list(ask.choices), dict(ask.meta)]
+    return sha256_bytes(json.dumps(parts, sort_keys=True, ensure_ascii=False, default=str).encode())
+
+
+def _ends_line(path: Path) -> bool:
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) == b"\n"

@@ -1,0 +1,152 @@
+"""The ladder, measured: every arm chosen on validation rows, then answered once on the frozen test items."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from evaluation.answer_key import documents_with_pairs, outside_set, without_pairs
+from evaluation.arms.registry import Arm
+from evaluation.bench import Bench, open_folder
+from evaluation.choose import Choice, Choices, Chosen, best_prompted, choose
+from evaluation.measure import Item, mean_score, measure, perplexities, result, retrieval_recall
+from evaluation.report import ArmResult, Outcome, Report, write_outcomes
+from evaluation.rows import mark_choosing
+from workspace.artefact import hashes, write_artefact
+from workspace.errors import Refusal
+from workspace.files import sha256_file
+from workspace.lock import writer_lock
+
+
+def run_baseline(bench: Bench, arms: Sequence[Arm], goal: float | None = None) -> tuple[Path, Report]:
+    """Choose, then measure `arms`; writes choices.json, outputs.jsonl and last report.json.
+
+    Killed and called again it goes on where it was. Raises Refusal where another measuring runs here, or none of
+    the arms can be measured.
+    """
+    with writer_lock(bench.project.evaluations / ".lock", "A measuring"):
+        folder = open_folder(bench.project)
+        chosen, notes = choose_all(bench, arms)
+        choices = write_choices(folder, bench, chosen)
+        mark_choosing(bench.project, bench.settings, choices.validation_rows)
+        return folder, _measure_all(folder, bench, chosen, notes, goal)
+
+
+def choose_all(bench: Bench, arms: Sequence[Arm]) -> tuple[list[Choice], list[str]]:
+    """Each arm's choice, in the order of the ladder, and a note for each arm that could not be measured.
+
+    The prompt is chosen first: the arms above it are tried with it. Without rows only base and prompt can be measured.
+    """
+    material, made, notes = bench.material(), [], [*bench.rows.notes]
+    order = sorted(arms, key=lambda arm: arm.name != "prompt")
+    for arm in order:
+        variants = arm.variants(material)
+        if not variants:
+            notes.append(f"{arm.name} was not measured: it needs {arm.needs}.")
+            continue
+        made.append(choose(arm.name, arm.prompted, variants, bench.choosing, bench.desk, bench.watch))
+        if arm.name == "prompt":
+            material = material.knowing(made[-1].variant.prompt)
+    if not made:
+        raise Refusal("None of these arms can be measured. " + " ".join(notes), "rung baseline --arms base,prompt")
+    names = [arm.name for arm in arms]
+    return sorted(made, key=lambda choice: names.index(choice.arm)), notes
+
+
+def write_choices(folder: Path, bench: Bench, chosen: Sequence[Choice]) -> Choices:
+    """Record what validation chose, before the test items are answered."""
+    choices = Choices(
+        made_from=hashes(bench.project.root, bench.dataset / "manifest.json"),
+        metric=bench.desk.metric.spec,
+        test_sha256=bench.test_sha256,
+        validation_items=len(bench.choosing),
+        validation_rows=list(bench.rows.validation_ids[: len(bench.choosing)]),
+        chosen=best_prompted(chosen),
+        arms=[
+            Chosen(arm=c.arm, settings=dict(c.variant.settings), form=c.form, validation=c.validation, tries=[*c.tries])
+            for c in chosen
+        ],
+    )
+    write_artefact(folder / "choices.json", choices)
+    return choices
+
+
+def _measure_all(
+    folder: Path, bench: Bench, chosen: Sequence[Choice], notes: Sequence[str], goal: float | None
+) -> Report:
+    items = bench.items
+    measured = [measure_choice(bench, choice, items) for choice in chosen]
+    outcomes = [o for choice in chosen for o in choice.outcomes] + [o for _, found in measured for o in found]
+    with_pairs = documents_with_pairs(bench.material().documents, items)
+    results = [_apart(bench, c, arm, items, with_pairs) for c, (arm, _) in zip(chosen, measured, strict=True)]
+    told = [*notes, *outside_set(items, bench.desk.choices), *_pair_notes(with_pairs)]
+    write_outcomes(folder / "outputs.jsonl", outcomes)
+    report = Report(
+        id=folder.name,
+        kind="baseline",
+        made_from=made_from(bench, folder, chosen),
+        dataset=bench.dataset.name,
+        test_sha256=bench.test_sha256,
+        model=bench.desk.model.name,
+        metric=bench.desk.metric.spec,
+        n=len(items),
+        goal=goal,
+        arms=results,
+        chosen=best_prompted(chosen),
+        outputs_sha256=sha256_file(folder / "outputs.jsonl"),
+        notes=told,
+    )
+    write_artefact(folder / "report.json", report)
+    return report
+
+
+def measure_choice(bench: Bench, choice: Choice, items: Sequence[Item]) -> tuple[ArmResult, list[Outcome]]:
+    """An arm on the test items in each form; the figures are of the form that validation chose."""
+    desk, variant = bench.desk, choice.variant
+    forms = desk.forms if variant.render else (choice.form,)
+    found = {
+        form: measure(choice.arm, variant, form, items, "test", desk, bench.watch(f"{choice.arm}, {form}"))
+        for form in forms
+    }
+    figures = result(found[choice.form], choice.prompted, bench.closed)
+    extra = {**figures.extra, **retrieval_recall(variant, items)}
+    if choice.arm in ("base", "tuned"):
+        extra |= perplexities(variant, items, desk)
+    update = {
+        "forms": {form: mean_score(outcomes) for form, outcomes in found.items()},
+        "validation": choice.validation,
+        "tries": max(1, len(choice.tries)),
+        "settings": dict(variant.settings),
+        "extra": extra,
+    }
+    return figures.model_copy(update=update), [o for outcomes in found.values() for o in outcomes]
+
+
+def _apart(bench: Bench, choice: Choice, arm: ArmResult, items: Sequence[Item], pairs: frozenset[str]) -> ArmResult:
+    """Where documents hold test questions with their answers: the arm's score without those passages beside it."""
+    if choice.variant.shown is None or not pairs:
+        return arm
+    from evaluation.arms.registry import ARMS
+
+    material = without_pairs(bench.material(), pairs).knowing(choice.variant.prompt)
+    same = [v for v in ARMS[choice.arm].variants(material) if v.settings == choice.variant.settings]
+    if not same:
+        return arm
+    watch = bench.watch(f"{choice.arm}, without {len(pairs)} passages")
+    outcomes = measure(choice.arm, same[0], choice.form, items, "test", bench.desk, watch)
+    extra = {**arm.extra, "passages_with_test_pairs": float(len(pairs)), "score_without_them": mean_score(outcomes)}
+    return arm.model_copy(update={"extra": extra})
+
+
+def _pair_notes(pairs: frozenset[str]) -> list[str]:
+    if not pairs:
+        return []
+    return [f"{len(pairs)} passages of documents/ hold a test question with its answer; rag is shown without them too."]
+
+
+def made_from(bench: Bench, folder: Path, chosen: Sequence[Choice]) -> dict[str, str]:
+    """The files that a report stands on: manifest, choices, outputs and each prompt that was tried."""
+    root, prompts = bench.project.root, bench.project.prompts
+    names = {c.variant.prompt.name for c in chosen if c.variant.prompt} & {p.name for p in prompts.glob("*.md")}
+    files = [bench.dataset / "manifest.json", folder / "choices.json", folder / "outputs.jsonl"]
+    return hashes(root, *files, *(prompts / name for name in sorted(names)))

@@ -1,0 +1,121 @@
+"""What a measuring stands on: the frozen test set, the rows it may choose on and show, the desk that all arms share."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from chat.protocols import ChatModel, Progress
+from curation.example import Example
+from curation.manifest import load_split, newest_dataset, read_manifest
+from evaluation.arms.material import Material, read_prompts
+from evaluation.asking import Replies
+from evaluation.choose import Watch
+from evaluation.documents import read_documents
+from evaluation.measure import Desk, Item, items_of
+from evaluation.metrics.registry import item_metric
+from evaluation.rows import Rows, rows_for
+from workspace.errors import InputError, Problem, Refusal
+from workspace.folder import Project, next_id
+from workspace.settings import EvaluationSettings, Settings
+
+LABELS_FILE = "labels.txt"
+MOST_CHOOSING = 100
+"""Validation rows that choosing uses at most: more would cost as much as the test and change little."""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A project's test set and everything that is measured on it. `items` are opened only after choosing."""
+
+    project: Project
+    settings: Settings
+    dataset: Path
+    test_sha256: str
+    rows: Rows
+    desk: Desk
+    watch: Watch
+
+    @property
+    def items(self) -> list[Item]:
+        """The test items, read from the frozen file."""
+        return items_of(load_split(self.dataset, "test"))
+
+    @property
+    def choosing(self) -> list[Item]:
+        """The rows that arms choose on."""
+        return items_of(self.rows.validation)[:MOST_CHOOSING]
+
+    @property
+    def closed(self) -> bool:
+        """Whether the answers form a closed set."""
+        return bool(self.desk.choices)
+
+    def material(self) -> Material:
+        """What the arms may draw from."""
+        base, prompts = read_prompts(self.project)
+        return Material(
+            base=base,
+            prompts=prompts,
+            examples=self.rows.examples,
+            documents=read_documents(self.project.documents),
+            few_shot=self.settings.evaluation.few_shot,
+            retrieved=self.settings.evaluation.retrieved,
+            closed=self.closed,
+        )
+
+
+def quiet(_: str) -> Progress | None:
+    """Watch nothing."""
+    return None
+
+
+def open_bench(
+    project: Project, settings: Settings, model: ChatModel, *, dataset: str | None = None, watch: Watch = quiet
+) -> Bench:
+    """Find the frozen test set (of `dataset`, else the newest) and the rows that go with it.
+
+    Raises Refusal where no test set is frozen or its bytes changed, InputError where it holds no answered row.
+    """
+    folder = newest_dataset(project, dataset)
+    if folder is None or "test" not in read_manifest(folder).splits:
+        raise Refusal(
+            "No test set is frozen yet: the ladder is measured on frozen items.", "rung data freeze --test-only"
+        )
+    test = load_split(folder, "test")
+    if not items_of(test):
+        raise InputError([Problem("the test set holds no answered row.", str(folder / "test.jsonl"))])
+    metric = item_metric(settings.evaluation.metric, project.root)
+    rows = rows_for(project, settings, folder, test)
+    choices = closed_set(project, [*rows.examples, *rows.validation], settings.evaluation)
+    replies = Replies(project.evaluations / ".partial" / "replies.jsonl")
+    desk = Desk(model, metric, replies, settings.model.max_tokens, choices)
+    return Bench(project, settings, folder, read_manifest(folder).splits["test"].sha256, rows, desk, watch)
+
+
+def closed_set(project: Project, known: Sequence[Example], settings: EvaluationSettings) -> tuple[str, ...]:
+    """The possible answers, sorted, or none where they are not a closed set. Test answers take no part.
+
+    `labels.txt` in the project folder (one answer a line) says it outright. Else the distinct answers of the rows
+    that may be shown or chosen on: on `auto` only if there are at most `label_limit` of them and each stands twice
+    on average.
+    """
+    if settings.closed_set == "off":
+        return ()
+    file = project.root / LABELS_FILE
+    if file.is_file():
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+        return tuple(sorted({line.strip() for line in lines if line.strip()}))
+    counts = Counter(row.answer.strip() for row in known if row.answer and row.answer.strip())
+    small = len(counts) <= settings.label_limit and counts.total() >= 2 * len(counts)
+    return tuple(sorted(counts)) if counts and (small or settings.closed_set == "on") else ()
+
+
+def open_folder(project: Project) -> Path:
+    """The folder of a new evaluation: the one that a killed measuring left without its report, else the next."""
+    unfinished = [p for p in project.evaluations.glob("E-*") if p.is_dir() and not (p / "report.json").exists()]
+    folder = max(unfinished, default=None) or project.evaluations / next_id(project.evaluations, "E")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

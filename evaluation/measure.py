@@ -1,0 +1,184 @@
+"""One variant of an arm on some items: every output with its score, and the figures over them."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from chat.protocols import Ask, ChatModel, Progress, Scorer, Turn
+from curation.example import Example
+from evaluation.arms.material import Variant
+from evaluation.asking import Replies, ask_all
+from evaluation.intervals import score_interval
+from evaluation.metrics import f1, normalised_match, refusal
+from evaluation.metrics.perplexity import perplexity
+from evaluation.metrics.registry import ItemMetric
+from evaluation.report import ArmResult, Outcome
+
+Form = Literal["free", "held"]
+Split = Literal["test", "validation"]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A row to be answered: `number` is its line in the split's file, from 1."""
+
+    number: int
+    turns: tuple[Turn, ...]
+    question: str
+    expected: str
+    tools: object = None
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What all arms share: model, metric, token limit, closed set, and the replies already given."""
+
+    model: ChatModel
+    metric: ItemMetric
+    replies: Replies
+    max_tokens: int
+    choices: tuple[str, ...] = ()
+
+    @property
+    def forms(self) -> tuple[Form, ...]:
+        """The forms that prompted arms are measured in."""
+        return ("free", "held") if self.choices and self.model.can_choose else ("free",)
+
+
+def items_of(rows: Sequence[Example]) -> list[Item]:
+    """The answered rows of a split as items."""
+    return [
+        Item(number, tuple(row.asked), row.question, row.answer, row.row.get("tools"))
+        for number, row in enumerate(rows, 1)
+        if row.answer is not None
+    ]
+
+
+def measure(
+    arm: str, variant: Variant, form: Form, items: Sequence[Item], split: Split, desk: Desk, progress: Progress | None
+) -> list[Outcome]:
+    """Answer and score every item."""
+    if variant.predict is not None:
+        return _classified(arm, variant, items, split, desk)
+    asks = [ask_of(variant, item, form, desk) for item in items]
+    replies = ask_all(desk.model, asks, desk.replies, progress)
+    return [
+        Outcome(
+            split=split,
+            arm=arm,
+            form=form,
+            item=item.number,
+            output=reply.text,
+            expected=item.expected,
+            score=desk.metric.score(reply.text, item.expected),
+            seconds=reply.seconds,
+            input_tokens=reply.input_tokens,
+            output_tokens=reply.output_tokens,
+            stopped=reply.stopped,
+            cost_usd=reply.cost_usd,
+        )
+        for item, reply in zip(items, replies, strict=True)
+    ]
+
+
+def ask_of(variant: Variant, item: Item, form: Form, desk: Desk) -> Ask:
+    """The request for one item; its answer takes no part."""
+    assert variant.render is not None
+    meta = {"tools": item.tools} if item.tools else {}
+    return Ask(variant.render(item.turns), desk.max_tokens, desk.choices if form == "held" else (), meta)
+
+
+def _classified(arm: str, variant: Variant, items: Sequence[Item], split: Split, desk: Desk) -> list[Outcome]:
+    assert variant.predict is not None
+    started = time.perf_counter()
+    answers = variant.predict([item.question for item in items])
+    each = (time.perf_counter() - started) / max(1, len(items))
+    return [
+        Outcome(
+            split=split,
+            arm=arm,
+            form="free",
+            item=item.number,
+            output=answer,
+            expected=item.expected,
+            score=desk.metric.score(answer, item.expected),
+            seconds=each,
+        )
+        for item, answer in zip(items, answers, strict=True)
+    ]
+
+
+def mean_score(outcomes: Sequence[Outcome]) -> float:
+    """The mean over items; 0 where there is none."""
+    return math.fsum(o.score for o in outcomes) / max(1, len(outcomes))
+
+
+def result(outcomes: Sequence[Outcome], prompted: bool, closed: bool) -> ArmResult:
+    """The figures of one arm in one form on the test items; what choosing knew is added by the caller."""
+    scores = [o.score for o in outcomes]
+    low, high = score_interval(scores)
+    times = sorted(o.seconds for o in outcomes)
+    costs = [o.cost_usd for o in outcomes]
+    return ArmResult(
+        arm=outcomes[0].arm,
+        prompted=prompted,
+        form=outcomes[0].form,
+        n=len(scores),
+        score=mean_score(outcomes),
+        low=low,
+        high=high,
+        correct=math.fsum(scores),
+        seconds=math.fsum(times),
+        cost_usd=None if None in costs else math.fsum(c or 0.0 for c in costs),
+        p50_seconds=_quantile(times, 0.5),
+        p95_seconds=_quantile(times, 0.95),
+        input_tokens=sum(o.input_tokens for o in outcomes),
+        output_tokens=sum(o.output_tokens for o in outcomes),
+        cut=sum(o.stopped == "length" for o in outcomes),
+        failures=sum(o.stopped in {"refused", "too_long"} for o in outcomes),
+        extra=secondary(outcomes, closed),
+    )
+
+
+def secondary(outcomes: Sequence[Outcome], closed: bool) -> dict[str, float | None]:
+    """Figures beside the primary metric, none of which decides."""
+    outputs, expected = [o.output for o in outcomes], [o.expected for o in outcomes]
+    n = len(outcomes)
+    extra: dict[str, float | None] = {
+        "normalised_match": sum(map(normalised_match.score, outputs, expected)) / n,
+        "refusal_rate": sum(refusal.refuses(o.output, o.stopped) for o in outcomes) / n,
+        "mean_characters": sum(map(len, outputs)) / n,
+    }
+    if closed:
+        figures = f1.classes(outputs, expected)
+        extra |= {"macro_f1": figures.macro, "micro_f1": figures.micro}
+    return extra
+
+
+def perplexities(variant: Variant, items: Sequence[Item], desk: Desk) -> dict[str, float | None]:
+    """Perplexity of the expected answers under this arm's prompt; empty where the model gives no probabilities."""
+    if not isinstance(desk.model, Scorer) or variant.render is None or not items:
+        return {}
+    found = perplexity(desk.model, [ask_of(variant, i, "free", desk) for i in items], [i.expected for i in items])
+    return {"perplexity_token": found.per_token, "perplexity_byte": found.per_byte}
+
+
+def retrieval_recall(variant: Variant, items: Sequence[Item]) -> dict[str, float | None]:
+    """Share of items whose expected answer stands, word for word, in a passage that was shown."""
+    if variant.shown is None or not items:
+        return {}
+    from evaluation.documents import words
+
+    hits = 0
+    for item in items:
+        wanted = " ".join(words(item.expected))
+        hits += any(f" {wanted} " in f" {' '.join(words(chunk.text))} " for chunk in variant.shown(item.turns))
+    return {"retrieval_recall": hits / len(items)}
+
+
+def _quantile(ordered: Sequence[float], share: float) -> float | None:
+    return ordered[min(len(ordered) - 1, math.ceil(share * len(ordered)) - 1)] if ordered else None

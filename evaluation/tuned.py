@@ -1,0 +1,165 @@
+"""The tuned model on the same frozen items, and the verdict on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from evaluation.arms import tuned as tuned_arm
+from evaluation.baseline import made_from, measure_choice, write_choices
+from evaluation.bench import Bench, open_folder
+from evaluation.choose import Choice, choose
+from evaluation.compare import CONFIDENCE
+from evaluation.report import ArmResult, Outcome, Report, newest_report, read_outcomes, write_outcomes
+from evaluation.scores import PairedScores
+from evaluation.slices import slices
+from evaluation.verdict import Rule, Verdict, verdict_of
+from workspace.artefact import hashes, read_artefact, write_artefact
+from workspace.errors import Refusal
+from workspace.files import sha256_file
+from workspace.folder import Project
+from workspace.lock import writer_lock
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """A baseline report that a run can be paired with, and its test outcomes in each arm's chosen form."""
+
+    folder: Path
+    report: Report
+    outcomes: dict[str, list[Outcome]]
+
+
+def run_evaluation(bench: Bench, run: str, system_prompt: str | None, evidence: Sequence[Path] = ()) -> Path:
+    """Measure run `run` (the bench's model carries its adapter); writes outputs, report and last verdict.json.
+
+    `evidence` are files that the report is made from (the run's run.json). Raises Refusal where there is no baseline
+    on this very test set, or its outputs changed.
+    """
+    baseline = matching_baseline(bench)
+    with writer_lock(bench.project.evaluations / ".lock", "A measuring"):
+        folder = open_folder(bench.project)
+        variants = tuned_arm.variants(system_prompt)
+        choice = choose(tuned_arm.NAME, False, variants, bench.choosing, bench.desk, bench.watch)
+        write_choices(folder, bench, [choice])
+        arm, outcomes = measure_choice(bench, choice, bench.items)
+        write_outcomes(folder / "outputs.jsonl", [*choice.outcomes, *outcomes])
+        report = _report(folder, bench, run, arm, choice, evidence)
+        verdict = judge(bench, baseline, report, [o for o in outcomes if o.form == choice.form])
+        write_artefact(folder / "verdict.json", verdict)
+        write_artefact(folder / "report.json", report)
+    return folder
+
+
+def matching_baseline(bench: Bench) -> Baseline:
+    """The newest baseline on the bench's test set and metric."""
+    found = newest_report(bench.project, "baseline", test_sha256=bench.test_sha256)
+    if found is None:
+        raise Refusal(_why_none(bench), "rung baseline")
+    folder, report = found
+    if report.metric != bench.desk.metric.spec:
+        raise Refusal(
+            f"The baseline {report.id} was scored by {report.metric}, rung.toml says {bench.desk.metric.spec}. "
+            "Paired items must be scored alike.",
+            "rung baseline",
+        )
+    return load_baseline(folder, report)
+
+
+def load_baseline(folder: Path, report: Report) -> Baseline:
+    """The report's test outcomes by arm, after outputs.jsonl was found to be what the report vouches for."""
+    path = folder / "outputs.jsonl"
+    if not path.is_file() or sha256_file(path) != report.outputs_sha256:
+        raise Refusal(f"{path}: changed since the report was written.", "rung baseline")
+    forms = {arm.arm: arm.form for arm in report.arms}
+    outcomes: dict[str, list[Outcome]] = {arm: [] for arm in forms}
+    for outcome in read_outcomes(path):
+        if outcome.split == "test" and forms.get(outcome.arm) == outcome.form:
+            outcomes[outcome.arm].append(outcome)
+    return Baseline(folder, report, outcomes)
+
+
+def _why_none(bench: Bench) -> str:
+    other = newest_report(bench.project, "baseline")
+    if other is None:
+        return "No baseline yet: a tuned model is compared with the prompted arms on the same items."
+    return (
+        f"The test set changed since the baseline {other[1].id} (made on {other[1].dataset}, now "
+        f"{bench.dataset.name}). Paired items must be equal."
+    )
+
+
+def _report(folder: Path, bench: Bench, run: str, arm: ArmResult, choice: Choice, evidence: Sequence[Path]) -> Report:
+    return Report(
+        id=folder.name,
+        kind="run",
+        run=run,
+        made_from={**made_from(bench, folder, [choice]), **hashes(bench.project.root, *evidence)},
+        dataset=bench.dataset.name,
+        test_sha256=bench.test_sha256,
+        model=bench.desk.model.name,
+        metric=bench.desk.metric.spec,
+        n=arm.n,
+        arms=[arm],
+        outputs_sha256=sha256_file(folder / "outputs.jsonl"),
+        notes=[*bench.rows.notes],
+    )
+
+
+def judge(bench: Bench, baseline: Baseline, report: Report, outcomes: Sequence[Outcome]) -> Verdict:
+    """Pair the tuned outcomes with every measured arm's and rule. Raises Refusal where the items are not the same."""
+    scores = paired(baseline, outcomes, clusters=None)
+    chosen = baseline.report.chosen
+    verdict = verdict_of(scores, chosen, Rule(margin=bench.settings.evaluation.margin))
+    found = slices(outcomes, baseline.outcomes[verdict.chosen], by_class=bench.closed)
+    files = [baseline.folder / "report.json", baseline.folder / "outputs.jsonl"]
+    return verdict.model_copy(
+        update={
+            "id": report.id,
+            "run": report.run,
+            "dataset": report.dataset,
+            "test_sha256": report.test_sha256,
+            "metric": report.metric,
+            "baseline_report": baseline.report.id,
+            "made_from": {**report.made_from, **hashes(bench.project.root, *files)},
+            "slices": found,
+            "notes": _notes(bench.project, report, found),
+        }
+    )
+
+
+def paired(baseline: Baseline, outcomes: Sequence[Outcome], clusters: Sequence[str] | None) -> PairedScores:
+    """Scores of the same items side by side."""
+    items = [(o.item, o.expected) for o in outcomes]
+    for arm, found in baseline.outcomes.items():
+        if [(o.item, o.expected) for o in found] != items:
+            raise Refusal(f"{arm} in {baseline.report.id} was measured on other items.", "rung baseline")
+    return PairedScores(
+        ids=tuple(str(item) for item, _ in items),
+        tuned=tuple(o.score for o in outcomes),
+        arms={arm: tuple(o.score for o in found) for arm, found in baseline.outcomes.items()},
+        clusters=tuple(clusters) if clusters is not None else None,
+    )
+
+
+def _notes(project: Project, report: Report, found: Sequence[dict[str, object]]) -> list[str]:
+    worse = [s for s in found if s["worse"]]
+    told = [f"Worse on {s['name']}: {100 * float(str(s['difference'])):+.1f} points on {s['n']} items" for s in worse]
+    before = earlier_runs(project, report)
+    if before:
+        told.append(
+            f"Scored on this test set before: {', '.join(before)}. Each further run makes a lucky result likelier; "
+            f"the {100 * CONFIDENCE:.0f}% holds for the first."
+        )
+    return told
+
+
+def earlier_runs(project: Project, report: Report) -> list[str]:
+    """Other runs that were measured on the same test set, by id."""
+    runs = set()
+    for path in sorted(project.evaluations.glob("*/report.json")):
+        other = read_artefact(path, Report)
+        if other.kind == "run" and other.test_sha256 == report.test_sha256 and other.run not in (None, report.run):
+            runs.add(str(other.run))
+    return sorted(runs)

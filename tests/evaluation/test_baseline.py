@@ -1,0 +1,172 @@
+"""The ladder on a small frozen project, with a scripted model that records all that it was sent."""
+
+import json
+
+import pytest
+
+from chat.protocols import Reply
+from chat.scripted import Scripted
+from curation.manifest import load_split
+from evaluation.arms.registry import ARMS, arms_named
+from evaluation.baseline import run_baseline
+from evaluation.bench import closed_set, open_bench
+from evaluation.choose import Choices
+from evaluation.documents import Bm25, Chunk, holds_pair, words
+from evaluation.measure import items_of
+from evaluation.report import newest_report, read_outcomes
+from workspace.artefact import read_artefact
+from workspace.errors import Refusal, RungError
+from workspace.files import sha256_file
+from workspace.lock import writer_lock
+
+ALL = arms_named(list(ARMS))
+
+
+def test_the_whole_ladder(project, settings, model):
+    folder, report = run_baseline(open_bench(project, settings, model), ALL, goal=0.9)
+    by_name = {arm.arm: arm for arm in report.arms}
+    assert list(by_name) == list(ARMS)
+    assert by_name["base"].score == 0.0 or by_name["base"].form == "held"
+    assert by_name["retrieved"].score == by_name["rag"].score == by_name["classical"].score == 1.0
+    assert report.chosen == "retrieved"
+    assert not by_name["classical"].prompted and by_name["retrieved"].prompted
+    assert report.n == 36 and all(arm.n == 36 and arm.low <= arm.score <= arm.high for arm in report.arms)
+    assert by_name["prompt"].forms.keys() == {"free", "held"}
+    assert by_name["rag"].extra["retrieval_recall"] == 1.0
+    outcomes = read_outcomes(folder / "outputs.jsonl")
+    test = [o for o in outcomes if o.split == "test" and o.arm == "rag" and o.form == "held"]
+    assert [o.item for o in test] == list(range(1, 37))
+    assert report.outputs_sha256 == sha256_file(folder / "outputs.jsonl")
+    assert newest_report(project, "baseline", test_sha256=report.test_sha256) == (folder, report)
+
+
+def test_no_test_answer_reaches_a_model_before_its_own_item_is_scored(project, settings, model):
+    """Every prompt that was sent, over all arms and forms, against every test pair."""
+    bench = open_bench(project, settings, model)
+    run_baseline(bench, ALL)
+    pairs = [(item.question, item.expected) for item in items_of(load_split(bench.dataset, "test"))]
+    validation = [item.question for item in bench.choosing]
+    assert len(model.asked) > 300
+    for ask in model.asked:
+        own = ask.turns[-1]["content"]
+        text = "\n".join(t["content"] for t in ask.turns[:-1])
+        assert not any(q in text for q, _ in pairs)
+        assert not any(q in own and not own.endswith(q) for q, _ in pairs)
+        assert ask.turns[-1]["role"] == "user"
+        assert any(own.endswith(q) for q in (*validation, *(q for q, _ in pairs)))
+
+
+def test_choices_are_made_on_validation_and_written_before_the_test_is_opened(project, settings, kit):
+    test_questions = {row.question for row in load_split(project.datasets / "v001", "test")}
+    seen = []
+
+    def watching(ask):
+        if any(ask.turns[-1]["content"].endswith(q) for q in test_questions):
+            seen.append((project.evaluations / "E-001" / "choices.json").exists())
+        return kit.reply(ask)
+
+    run_baseline(open_bench(project, settings, Scripted(watching)), ALL)
+    assert len(seen) > 100 and all(seen)
+    choices = read_artefact(project.evaluations / "E-001" / "choices.json", Choices)
+    by_name = {arm.arm: arm for arm in choices.arms}
+    assert choices.chosen == "retrieved" and choices.validation_items == 12
+    assert by_name["prompt"].settings["prompt"] == "prompt.rules.md"
+    assert len(by_name["prompt"].tries) == 3
+    assert {t["form"] for t in by_name["base"].tries} == {"free", "held"}
+
+
+def test_an_arm_without_its_needs_is_named_and_the_others_are_measured(project, settings, model):
+    (project.documents / "book.md").unlink()
+    _, report = run_baseline(open_bench(project, settings, model), arms_named(["base", "prompt", "rag"]))
+    assert [arm.arm for arm in report.arms] == ["base", "prompt"]
+    assert any(note.startswith("rag was not measured") for note in report.notes)
+    with pytest.raises(RungError, match='Did you mean "few_shot"'):
+        arms_named(["fewshot"])
+
+
+def test_a_killed_measuring_goes_on_where_it_was(project, settings, kit):
+    answered = []
+
+    def dying(ask):
+        answered.append(ask)
+        if len(answered) > 120:
+            raise KeyboardInterrupt
+        return kit.reply(ask)
+
+    with pytest.raises(KeyboardInterrupt):
+        run_baseline(open_bench(project, settings, Scripted(dying)), ALL)
+    assert not list(project.evaluations.glob("*/report.json"))
+    with (project.evaluations / ".partial" / "replies.jsonl").open("ab") as file:
+        file.write(b'{"key": "torn')
+    again = Scripted(kit.reply)
+    folder, report = run_baseline(open_bench(project, settings, again), ALL)
+    fresh = Scripted(kit.reply, name="other")
+    whole = run_baseline(open_bench(project, settings, fresh), ALL)[1]
+    assert folder.name == "E-001"
+    assert len(again.asked) <= len(fresh.asked) - 96
+    assert [a.score for a in report.arms] == [a.score for a in whole.arms]
+
+
+def test_documents_that_hold_test_pairs_are_counted_and_the_arm_is_shown_without_them(project, settings, model):
+    (project.documents / "leak.md").write_text("Seen: card lost at home today -> card\n")
+    _, report = run_baseline(open_bench(project, settings, model), arms_named(["prompt", "rag"]))
+    rag = report.arms[1]
+    assert rag.extra["passages_with_test_pairs"] == 1.0
+    assert rag.extra["score_without_them"] == 1.0
+    assert any("1 passages of documents/" in note for note in report.notes)
+
+
+def test_a_test_set_alone_measures_base_and_prompt_only(project, settings, model, kit):
+    for path in (project.datasets / "v001").iterdir():
+        path.unlink()
+    kit.freeze_by_hand(project, "v001", test=kit.rows_of(kit.places, " today"))
+    _, report = run_baseline(open_bench(project, settings, model), ALL)
+    assert [arm.arm for arm in report.arms] == ["base", "prompt", "rag", "combined"]
+    assert all(arm.validation is None for arm in report.arms)
+
+
+def test_a_changed_test_file_is_refused(project, settings, model, kit):
+    with (project.datasets / "v001" / "test.jsonl").open("a") as file:
+        file.write(json.dumps(kit.rows_of(["there"])[0]) + "\n")
+    with pytest.raises(Refusal, match="changed since it was frozen"):
+        open_bench(project, settings, model)
+
+
+def test_no_test_set_is_a_refusal_with_the_command(project, settings, model):
+    (project.datasets / "v001" / "manifest.json").unlink()
+    with pytest.raises(Refusal) as caught:
+        open_bench(project, settings, model)
+    assert caught.value.hint == "rung data freeze --test-only"
+
+
+def test_one_measuring_at_a_time(project, settings, model):
+    bench = open_bench(project, settings, model)
+    with writer_lock(project.evaluations / ".lock", "A measuring"), pytest.raises(Refusal, match="already running"):
+        run_baseline(bench, ALL)
+
+
+def test_the_closed_set_is_inferred_named_or_off(project, settings):
+    rows = load_split(project.datasets / "v001", "train")
+    assert closed_set(project, rows, settings.evaluation) == ("card", "pin", "transfer")
+    assert closed_set(project, rows[:4], settings.evaluation) == ()
+    off = settings.evaluation.model_copy(update={"closed_set": "off"})
+    assert closed_set(project, rows, off) == ()
+    (project.root / "labels.txt").write_text("card\nloan\n")
+    assert closed_set(project, rows, settings.evaluation) == ("card", "loan")
+
+
+def test_cut_and_refused_replies_are_counted(project, settings):
+    cut = Scripted(lambda ask: Reply("I'm sorry, but I cannot", 3, 5, 0.5, "length"), name="cut")
+    off = settings.model_copy(update={"evaluation": settings.evaluation.model_copy(update={"closed_set": "off"})})
+    _, report = run_baseline(open_bench(project, off, cut), arms_named(["base"]))
+    base = report.arms[0]
+    assert (base.cut, base.extra["refusal_rate"], base.p95_seconds, base.output_tokens) == (36, 1.0, 0.5, 180)
+
+
+def test_bm25_finds_the_rare_word_and_pairs_are_whole_words():
+    chunks = [Chunk("a:1", "a", "the pin is wrong"), Chunk("a:2", "a", "the card is lost"), Chunk("a:3", "a", "none")]
+    assert [c.id for c in Bm25(chunks).search("lost the pin card", 2)] == ["a:2", "a:1"]
+    assert Bm25(chunks).search("zebra", 2) == []
+    assert holds_pair("Card lost: code E10 eye", "card lost", "E10 eye")
+    assert not holds_pair("Card lost: code E100", "card lost", "E10")
+    assert words("Type-2") == ["type", "2"]
