@@ -22,7 +22,7 @@ from workspace.settings import load_settings
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One link of a chain. `whole` is whether its file still has the hash that was written down; None if it has none."""
+    """One link of a chain. `whole`: whether its file still has the hash that was written down; None if none was."""
 
     ref: str
     what: str
@@ -206,5 +206,5 @@ def _holding(project: Project, ref: str) -> Iterator[Link]:
 
 def _short(text: str, width: int = 70) -> str:
     """One line of row text, control characters shown, not obeyed."""
-    plain = "".join(c if c.isprintable() else "\\x%02x" % ord(c) for c in text.replace("\n", " / "))
+    plain = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text.replace("\n", " / "))
     return plain if len(plain) <= width else plain[: width - 1] + "…"

@@ -59,6 +59,7 @@ def _rule(ref: str) -> tuple[dict[str, object], list[str]]:
     """A rule with its sources, or a question with the rules that hang on it."""
     from advisor.explain import about, known_refs
     from advisor.rulebook import load_rulebook
+
     from workspace.errors import RungError, did_you_mean
     from workspace.folder import find_project
 

@@ -33,6 +33,20 @@ def ladder_lines(status: Status) -> list[str]:
     goal = f"goal {status.ladder.goal:.1%}" if status.ladder.goal is not None else "no goal named"
     lines = [f"  The ladder: climb only as high as you need   {goal}"]
     for name in ("fine_tune", "rag", "few_shot", "prompt"):
-        score = status.ladder.scores.get(name)
-        lines.append(f"    {RUNGS[name]:<10} {'not measured' if score is None else f'{score:.1%}'}")
+        lines.append(f"    {_rung(status, name)}")
     return lines
+
+
+def ladder_pairs(status: Status, width: int) -> list[str]:
+    """The measured ladder in two columns, with the goal at the right end of its headline."""
+    goal = f"goal {status.ladder.goal:.1%}" if status.ladder.goal is not None else "no goal named"
+    head = "  The ladder: climb only as high as you need"
+    lines = [head + " " * max(1, min(width, 70) - len(head) - len(goal)) + goal]
+    for left, right in (("fine_tune", "few_shot"), ("rag", "prompt")):
+        lines.append(f"    {_rung(status, left):<32}{_rung(status, right)}".rstrip())
+    return lines
+
+
+def _rung(status: Status, name: str) -> str:
+    score = status.ladder.scores.get(name)
+    return f"{RUNGS[name]:<10} {'not measured' if score is None else f'{score:.1%}'}"

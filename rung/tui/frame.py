@@ -1,0 +1,194 @@
+"""The frame that every stage stands in: first line, stages and ladder at the left, command line, key line.
+
+A stage screen gives its `stage` name, `heading()`, `compose_stage()` and the `command` that does the same in a shell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from rich.cells import cell_len
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container, Horizontal
+from textual.reactive import reactive
+from textual.screen import Screen
+from textual.widgets import Static
+
+from rung.status.stages import RUNGS, Status
+from rung.tui.messages import StatusRead
+from rung.tui.source import Source
+from rung.tui.symbols import drawn
+
+WIDE = 100
+SMALL = (80, 24)
+
+
+def two_ends(left: str, right: str, width: int) -> str:
+    """`left` and `right` at the two ends of a line; `left` is cut where both do not fit."""
+    room = width - cell_len(right) - 1
+    while left and cell_len(left) > room:
+        left = left[:-1]
+    return left + " " * max(1, width - cell_len(left) - cell_len(right)) + right
+
+
+class Line(Static):
+    """One line of the frame with a left and a right text, as text and never markup."""
+
+    left: reactive[str] = reactive("")
+    right: reactive[str] = reactive("")
+
+    def render(self) -> Text:
+        """Both texts at the ends of the line."""
+        return Text(drawn(two_ends(self.left, self.right, max(self.size.width, 1))), no_wrap=True, end="")
+
+
+class Rule(Static):
+    """A horizontal line."""
+
+    def render(self) -> Text:
+        """As wide as the screen."""
+        return Text(drawn("─" * max(self.size.width, 1)), no_wrap=True, end="")
+
+
+class Side(Static):
+    """Stages and the measured ladder, 16 columns."""
+
+    status: reactive[Status | None] = reactive(None)
+    current: reactive[str] = reactive("")
+
+    def render(self) -> Text:
+        """A line a stage, then a line a rung."""
+        if self.status is None:
+            return Text("")
+        lines = [""]
+        for stage in self.status.stages:
+            mark = "▸" if stage.name == self.current else " "
+            lines.append(f"{mark}{stage.key} {stage.symbol} {stage.name}")
+        lines += ["", " The ladder"]
+        for name in ("fine_tune", "rag", "few_shot", "prompt"):
+            lines.append(self._rung(RUNGS[name], self.status.ladder.scores.get(name)))
+        lines.append(self._rung("goal", self.status.ladder.goal))
+        return Text(drawn("\n".join(lines)), no_wrap=True)
+
+    @staticmethod
+    def _rung(name: str, score: float | None) -> str:
+        return f"  {name:<9} {'-' if score is None else f'{score:.0%}':>3}"
+
+
+class StageScreen(Screen[None]):
+    """One stage in the frame."""
+
+    stage: ClassVar[str] = ""
+    hides_side: ClassVar[bool] = False
+    """Whether the left side goes below 100 columns, because reading needs the width."""
+    keys: ClassVar[tuple[tuple[str, str], ...]] = ()
+    """At most seven (key, word) pairs of the key line; F1 lists all bindings."""
+    digits_choose: ClassVar[bool] = False
+    """Whether digits belong to a numbered list of this screen, and not to the stages."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "back", "one level back"),
+        Binding("left_square_bracket", "stage_step(-1)", "stage before", key_display="["),
+        Binding("right_square_bracket", "stage_step(1)", "stage after", key_display="]"),
+        Binding("c", "copy_command", "copy the command in row 23"),
+        Binding("f1,question_mark", "keys", "keys of this screen", key_display="F1"),
+        *(Binding(str(n % 10), f"stage({n})", f"open stage {n}", show=False) for n in range(1, 11)),
+    ]
+
+    command: reactive[str] = reactive("")
+    message: reactive[str] = reactive("")
+
+    @property
+    def source(self) -> Source:
+        """Where this program gets what it shows."""
+        source: Source = self.app.source  # type: ignore[attr-defined]
+        return source
+
+    def heading(self) -> str:
+        """The right end of the first line: screen, object, person."""
+        return f"{self.stage} · {self.source.person}"
+
+    def compose(self) -> ComposeResult:
+        """The frame round `compose_stage`."""
+        yield Line(id="first")
+        yield Rule(classes="rule")
+        with Horizontal(id="middle"):
+            yield Side(id="side")
+            yield Static("", id="border")
+            with Container(id="stage"):
+                yield from self.compose_stage()
+        yield Rule(classes="rule")
+        yield Line(id="command")
+        yield Line(id="keys")
+
+    def compose_stage(self) -> Iterable[Static | Container]:
+        """The widgets of the stage; overridden by every screen."""
+        return ()
+
+    def on_mount(self) -> None:
+        """Fill the lines, and ask for the status."""
+        self.query_one("#side", Side).current = self.stage
+        self.refresh_frame()
+        self.app.post_message(StatusRead.Wanted())
+
+    def on_resize(self) -> None:
+        """Narrow and small terminals lose the left side, then the frame."""
+        self.set_class(self.hides_side and self.size.width < WIDE, "no-side")
+        self.set_class(self.size.width < SMALL[0] or self.size.height < SMALL[1], "small")
+
+    def show_status(self, status: Status) -> None:
+        """Called with every new status."""
+        self.query_one("#side", Side).status = status
+
+    def refresh_frame(self) -> None:
+        """Draw first line, command line and key line anew."""
+        first = self.query_one("#first", Line)
+        first.left, first.right = f" rung   {self.source.title}", f"{self.heading()} "
+        row = self.query_one("#command", Line)
+        row.left, row.right = (f" $ {self.command}" if self.command else ""), f"{self.message} "
+        self.query_one("#keys", Line).left = " " + "   ".join(f"{key} {word}" for key, word in self.keys)
+
+    def watch_command(self) -> None:
+        """The command line follows."""
+        if self.is_mounted:
+            self.refresh_frame()
+
+    def watch_message(self) -> None:
+        """The command line follows."""
+        if self.is_mounted:
+            self.refresh_frame()
+
+    def tell(self, text: str) -> None:
+        """Put a message at the right end of row 23."""
+        self.message = text
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Digits go to the stages only where no numbered list is on the screen."""
+        return not (action == "stage" and self.digits_choose)
+
+    def action_stage(self, number: int) -> None:
+        """Open a stage by its number."""
+        self.app.open_stage(number)  # type: ignore[attr-defined]
+
+    def action_stage_step(self, step: int) -> None:
+        """Open the stage before or after."""
+        self.app.step_stage(self.stage, step)  # type: ignore[attr-defined]
+
+    def action_back(self) -> None:
+        """Back to Start."""
+        self.app.open_start()  # type: ignore[attr-defined]
+
+    def action_copy_command(self) -> None:
+        """Put the command of row 23 on the clipboard."""
+        if self.command:
+            self.app.copy_to_clipboard(self.command)
+            self.tell("copied")
+
+    def action_keys(self) -> None:
+        """List this screen's real bindings."""
+        from rung.tui.screens.keys import KeysScreen
+
+        self.app.push_screen(KeysScreen(self.active_bindings))

@@ -1,0 +1,126 @@
+"""A folder without a project: start one, open the demo, or answer the questions without saving anything."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.text import Text
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container
+from textual.screen import Screen
+from textual.widgets import Static
+
+from rung.tui.frame import Line, Rule
+from rung.tui.source import Source
+from rung.tui.symbols import drawn
+
+CHOICES = (
+    ("Start one here", "rung init"),
+    ("Open the demo, about 10 min", "rung demo"),
+    ("Answer the questions first, save nothing", "rung advise --answers -"),
+)
+
+
+class NoProjectScreen(Screen[None]):
+    """Three choices."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("1", "choose(0)", "start a project here"),
+        Binding("2", "choose(1)", "open the demo"),
+        Binding("3", "choose(2)", "answer the questions, save nothing"),
+        Binding("j,down", "move(1)", "move down"),
+        Binding("k,up", "move(-1)", "move up"),
+        Binding("enter", "choose_marked", "do what the mark stands on"),
+        Binding("q", "app.quit", "quit"),
+        Binding("f1,question_mark", "keys", "keys of this screen", key_display="F1"),
+    ]
+
+    marked = 0
+
+    def compose(self) -> ComposeResult:
+        """The sentence and the choices."""
+        yield Line(id="first")
+        yield Rule(classes="rule")
+        with Container(id="stage"):
+            yield Static(id="choices")
+        yield Rule(classes="rule")
+        yield Line(id="command")
+        yield Line(id="keys")
+
+    def on_mount(self) -> None:
+        """Draw everything once."""
+        self.query_one("#first", Line).left = " rung"
+        self.query_one("#keys", Line).left = " 1-3 choose   j/k move   Enter do it   F1 help   ^P menu   q quit"
+        self._draw()
+
+    def _draw(self) -> None:
+        source: Source = self.app.source  # type: ignore[attr-defined]
+        lines = ["", f"No Rung project in {source.folder}.", ""]
+        for index, (words, _) in enumerate(CHOICES):
+            lines.append(f"{'▸' if index == self.marked else ' '} {index + 1}  {words}")
+        self.query_one("#choices", Static).update(Text(drawn("\n".join(lines))))
+        self.query_one("#command", Line).left = f" $ {CHOICES[self.marked][1]}"
+
+    def action_move(self, step: int) -> None:
+        """Move the mark."""
+        self.marked = (self.marked + step) % len(CHOICES)
+        self._draw()
+
+    def action_choose_marked(self) -> None:
+        """Do what the mark stands on."""
+        self.action_choose(self.marked)
+
+    def action_choose(self, index: int) -> None:
+        """Do one of the three."""
+        self.marked = index
+        self._draw()
+        (self._start, self._demo, self._ask)[index]()
+
+    def _start(self) -> None:
+        from rung.start import start_project
+        from rung.tui.app import RungApp
+        from workspace.errors import RungError
+
+        app = self.app
+        assert isinstance(app, RungApp)
+        try:
+            app.source.project = start_project(app.source.folder).project
+        except (RungError, OSError) as error:
+            self.query_one("#command", Line).right = f"{error} "
+            return
+        app.open_start()
+
+    def _ask(self) -> None:
+        from rung.tui.app import RungApp
+
+        assert isinstance(self.app, RungApp)
+        self.app.open_stage(1)
+
+    def _demo(self) -> None:
+        self.query_one("#command", Line).right = "the demo runs in this terminal "
+        self._run_demo()
+
+    @work(exclusive=True, exit_on_error=False)
+    async def _run_demo(self) -> None:
+        """Leave the screen to the demo's own lines, then open its folder."""
+        import subprocess
+        import sys
+
+        from rung.tui.app import RungApp
+
+        app = self.app
+        assert isinstance(app, RungApp)
+        folder = app.source.folder
+        with app.suspend():
+            subprocess.run([sys.executable, "-P", "-m", "rung", "demo"], cwd=folder, check=False)
+        app.source = Source.of(folder / "rung-demo")
+        if app.source.project is not None:
+            app.open_start()
+
+    def action_keys(self) -> None:
+        """List this screen's real bindings."""
+        from rung.tui.screens.keys import KeysScreen
+
+        self.app.push_screen(KeysScreen(self.active_bindings))

@@ -1,0 +1,106 @@
+"""Start: where do I go on? Ten stages with state and reason, the measured ladder, what is next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from rich.text import Text
+from textual.binding import Binding, BindingType
+from textual.widgets import Static
+
+from rung.status.stages import Stage, Status
+from rung.status.words import ladder_pairs, next_sentence
+from rung.tui.frame import StageScreen
+from rung.tui.symbols import drawn
+
+
+class StartScreen(StageScreen):
+    """The stages, one marked; Enter opens it."""
+
+    stage = "Start"
+    keys = (
+        ("Enter", "open"),
+        ("1-0", "stage"),
+        ("j/k", "move"),
+        ("c", "copy command"),
+        ("F1", "help"),
+        ("^P", "menu"),
+        ("q", "quit"),
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "open_marked", "open the marked stage"),
+        Binding("j,down", "move(1)", "move down"),
+        Binding("k,up", "move(-1)", "move up"),
+        Binding("q", "app.quit", "quit"),
+    ]
+
+    marked = -1
+
+    def heading(self) -> str:
+        """Only the person: this is Start."""
+        return self.source.person
+
+    def compose_stage(self) -> Iterable[Static]:
+        """One block of text."""
+        yield Static(id="stages")
+
+    def on_mount(self) -> None:
+        """Until the status is read: the folder's name is known already."""
+        super().on_mount()
+        self.command = "rung status"
+
+    def show_status(self, status: Status) -> None:
+        """Draw the stages; the mark stands on what is next until somebody moves it."""
+        super().show_status(status)
+        if self.marked < 0:
+            self.marked = status.next.number - 1 if status.next else 0
+        self._draw(status)
+        self.tell(f"all saved {self.source.clock()}")
+
+    def action_move(self, step: int) -> None:
+        """Move the mark, and show a locked stage's reason in full."""
+        status = self._status
+        if status:
+            self.marked = (max(self.marked, 0) + step) % len(status.stages)
+            self._draw(status)
+
+    def action_open_marked(self) -> None:
+        """Open the marked stage."""
+        if self._status:
+            self.app.open_stage(max(self.marked, 0) + 1)  # type: ignore[attr-defined]
+
+    def action_back(self) -> None:
+        """Esc never quits; from Start it does nothing."""
+
+    @property
+    def _status(self) -> Status | None:
+        status: Status | None = self.app.status  # type: ignore[attr-defined]
+        return status
+
+    def _draw(self, status: Status) -> None:
+        width = max(self.size.width - 2, 40)
+        lines = ["", *self._problems(), next_sentence(status) if not status.next else self._next(status, width), ""]
+        lines += [self._line(index, stage, width) for index, stage in enumerate(status.stages)]
+        lines += ["", *ladder_pairs(status, width)]
+        self.query_one("#stages", Static).update(Text(drawn("\n".join(lines)), no_wrap=True, overflow="ellipsis"))
+        marked = status.stages[max(self.marked, 0)]
+        if marked.state == "locked":
+            self.tell(f"{marked.name}: {marked.reason}")
+        self.command = marked.command if marked.state != "locked" else "rung status"
+
+    def _problems(self) -> list[str]:
+        fault = self.source.fault
+        return (
+            [fault, "The screens open; dataset, plan and train stay locked until it is put right.", ""] if fault else []
+        )
+
+    def _next(self, status: Status, width: int) -> str:
+        from rung.tui.frame import two_ends
+
+        return two_ends(next_sentence(status), "Enter opens it", width)
+
+    def _line(self, index: int, stage: Stage, width: int) -> str:
+        mark = "▸" if index == self.marked else " "
+        line = f"{mark} {stage.key} {stage.symbol} {stage.name:<10}  {stage.word:<10} {stage.reason}"
+        return line if len(line) <= width else line[: width - 1] + "…"

@@ -1,0 +1,63 @@
+"""Where screens get what they show, and the clock. Injected, so that screens are tested without sleeping."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from workspace.errors import RungError
+from workspace.folder import Project, find_project
+from workspace.settings import Settings, load_settings
+
+
+@dataclass
+class Source:
+    """One folder, its project if it is one, and two clocks: `moment` for durations, `now` for times of day."""
+
+    folder: Path
+    project: Project | None
+    moment: Callable[[], float] = time.monotonic
+    now: Callable[[], datetime] = field(default=lambda: datetime.now().astimezone())
+
+    @classmethod
+    def of(cls, folder: Path) -> Source:
+        """The source for a folder: the project that holds it, or none."""
+        return cls(folder.resolve(), find_project(folder))
+
+    @property
+    def settings(self) -> Settings:
+        """The project's settings; the defaults where rung.toml is missing or wrong (`fault` then says why)."""
+        try:
+            return load_settings(self._project.settings_file)
+        except RungError:
+            return Settings()
+
+    @property
+    def fault(self) -> str:
+        """What is wrong with rung.toml, in one sentence; empty where nothing is."""
+        try:
+            load_settings(self._project.settings_file)
+        except RungError as error:
+            return error.message
+        return ""
+
+    @property
+    def person(self) -> str:
+        """Who sits here."""
+        return self.settings.project.person
+
+    @property
+    def title(self) -> str:
+        """What the project is called."""
+        return self.settings.project.name or self._project.name
+
+    @property
+    def _project(self) -> Project:
+        return self.project or Project(self.folder)
+
+    def clock(self) -> str:
+        """The time of day as screens print it: 14:02."""
+        return self.now().strftime("%H:%M")
