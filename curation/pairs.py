@@ -1,0 +1,133 @@
+"""Classes of like rows, and the pairs between classes whose questions are near, exact or short near."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from curation.join import SLACK, Method, Pairs, jaccard_of, near_sets, pairs_within
+from curation.prints import Prints, fold, set_keys
+from curation.shingling import I64, U64, Sets, offsets
+from curation.similarity import SHORT_THRESHOLD
+
+Bools = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Classes:
+    """Rows with the same shingles, normal form, answer and context are one class. `of` by row; `first` row and
+    `key` of the shingles by class; `rows` sorted by class, cut by `starts`. Classes are numbered by first row."""
+
+    of: I64
+    first: I64
+    key: U64
+    rows: I64
+    starts: I64
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+    def expand(self, pairs: Pairs, keep: Bools) -> Pairs:
+        """Pairs of classes as pairs of the rows that stay, smaller index first."""
+        rows = self.rows[keep[self.rows]]
+        starts = offsets(np.bincount(self.of[rows], minlength=len(self)))
+        left, right = np.diff(starts)[pairs.one], np.diff(starts)[pairs.other]
+        count = left * right
+        inner = np.arange(count.sum()) - np.repeat(offsets(count)[:-1], count)
+        width = np.repeat(right, count)
+        one = rows[np.repeat(starts[:-1][pairs.one], count) + inner // np.maximum(width, 1)]
+        other = rows[np.repeat(starts[:-1][pairs.other], count) + inner % np.maximum(width, 1)]
+        return Pairs(np.minimum(one, other), np.maximum(one, other), np.repeat(pairs.score, count))
+
+
+def classes_of(prints: Prints) -> Classes:
+    """Put the rows into classes."""
+    key = _question_keys(prints)
+    of, first = number_by_first(fold(key, prints.exact, prints.answer, prints.context))
+    rows = np.argsort(of, kind="stable")
+    return Classes(of, first, key[first], rows, offsets(np.bincount(of, minlength=len(first))))
+
+
+def number_by_first(keys: U64) -> tuple[I64, I64]:
+    """Number the distinct keys by their first place: the number at each place, the first place of each number."""
+    _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
+    order = np.argsort(first, kind="stable")
+    number = np.empty(len(first), np.int64)
+    number[order] = np.arange(len(first))
+    return number[inverse], first[order]
+
+
+def _question_keys(prints: Prints) -> U64:
+    """Key of the shingle set; for texts without a word the key of their bytes."""
+    return np.where(prints.shingles.sizes > 0, set_keys(prints.shingles), prints.exact)
+
+
+def class_pairs(
+    prints: Prints, classes: Classes, threshold: float, method: Method, compiled: bool
+) -> tuple[Pairs, Bools]:
+    """All pairs of classes whose questions are near or exact, and which are exact."""
+    of_set, first = number_by_first(classes.key)
+    sets = prints.shingles.take(classes.first[first])
+    near = near_sets(sets, threshold, method, compiled=compiled)
+    exact = prints.exact[classes.first]
+    parts = [
+        _equal(classes.key),
+        _equal(exact),
+        _across(near, of_set, len(first)),
+    ]
+    pairs = _distinct(parts)
+    return pairs, exact[pairs.one] == exact[pairs.other]
+
+
+def _equal(keys: U64) -> Pairs:
+    """Pairs of classes that share a key: similarity 1."""
+    nodes = np.arange(len(keys))
+    found = list(pairs_within(keys, nodes, np.ones(len(keys), np.int64)))
+    one = np.concatenate([a for a, _ in found]) if found else nodes[:0]
+    other = np.concatenate([b for _, b in found]) if found else nodes[:0]
+    return Pairs(one, other, np.ones(len(one)))
+
+
+def _across(near: Pairs, of_set: I64, sets: int) -> Pairs:
+    """Every class of the one set with every class of the other."""
+    rows = np.argsort(of_set, kind="stable")
+    groups = Classes(of_set, np.arange(sets), np.zeros(0, np.uint64), rows, np.zeros(0, np.int64))
+    return groups.expand(near, np.ones(len(of_set), np.bool_))
+
+
+def _distinct(parts: list[Pairs]) -> Pairs:
+    """All pairs once, with the highest score."""
+    one = np.concatenate([p.one for p in parts])
+    other = np.concatenate([p.other for p in parts])
+    score = np.concatenate([p.score for p in parts])
+    order = np.lexsort((-score, other, one))
+    one, other, score = one[order], other[order], score[order]
+    fresh = np.ones(len(one), np.bool_)
+    fresh[1:] = (one[1:] != one[:-1]) | (other[1:] != other[:-1])
+    return Pairs(one[fresh], other[fresh], score[fresh])
+
+
+def short_pairs(prints: Prints, classes: Classes, threshold: float, method: Method, compiled: bool) -> Pairs:
+    """Pairs of classes with short questions that are near by characters, and neither near nor exact by words."""
+    grams = prints.grams.take(classes.first)
+    short = np.flatnonzero(grams.sizes)
+    of_set, first = number_by_first(set_keys(grams.take(short)))
+    sets: Sets = grams.take(short[first])
+    near = near_sets(sets, SHORT_THRESHOLD, method, compiled=compiled)
+    groups = _across(near, of_set, len(first))
+    pairs = _distinct([groups, _equal(set_keys(grams.take(short)))])
+    one, other = short[pairs.one], short[pairs.other]
+    rows, mates = classes.first[one], classes.first[other]
+    words = jaccard_of(prints.shingles, prints.shingles, rows, mates, compiled=compiled)
+    open_pairs = (words < threshold - SLACK) & (prints.exact[rows] != prints.exact[mates])
+    return Pairs(one[open_pairs], other[open_pairs], pairs.score[open_pairs])
+
+
+def all_near(prints: Prints, threshold: float, compiled: bool) -> Iterator[tuple[Classes, Pairs]]:
+    """Near, exact and short near pairs of classes, whatever their answers, by the exact join: none is missed."""
+    classes = classes_of(prints)
+    yield classes, class_pairs(prints, classes, threshold, "exact", compiled)[0]
+    yield classes, short_pairs(prints, classes, threshold, "exact", compiled)

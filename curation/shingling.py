@@ -1,0 +1,326 @@
+"""Shingles of many texts at once, as sorted 32-bit hashes. The sets are those of `curation.similarity`, hashed.
+
+A text is hashed over its code points, so that the compiled and the numpy path give the same bits. All arithmetic is
+modulo 2^64 and wraps on purpose.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from curation.similarity.words import ALONE, GRAM, SHINGLE, SHORT, normal
+
+U32 = npt.NDArray[np.uint32]
+U64 = npt.NDArray[np.uint64]
+I64 = npt.NDArray[np.int64]
+I32 = npt.NDArray[np.int32]
+
+WORD_BASE = 0x9E3779B97F4A7C15
+"""Odd, so that it has an inverse modulo 2^64; the hash of a word is a polynomial in it over code points + 1."""
+WORD_INVERSE = pow(WORD_BASE, -1, 1 << 64)
+SHINGLE_BASE = 0xD6E8FEB86659FD93
+GRAM_BASE = 0xA0761D6478BD642F
+GAP, LETTER, SINGLE, MARK, UNSEEN = 0, 1, 2, 3, 255
+"""Classes of code points: outside words, in words, a word of its own, a combining mark, not looked up yet."""
+BLOCK_CHARS = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Sets:
+    """A set of hashes for each text: `hashes[starts[i]:starts[i + 1]]` ascending, without repeats."""
+
+    hashes: U32
+    starts: I64
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    @property
+    def sizes(self) -> I64:
+        """Number of hashes in each set."""
+        return np.diff(self.starts)
+
+    def owners(self) -> I64:
+        """For each hash the index of its set."""
+        return np.repeat(np.arange(len(self)), self.sizes)
+
+    def take(self, indices: npt.NDArray[Any]) -> Sets:
+        """The sets at `indices`, in that order."""
+        sizes = self.sizes[indices]
+        starts = offsets(sizes)
+        where = np.repeat(self.starts[:-1][indices] - starts[:-1], sizes) + np.arange(starts[-1])
+        return Sets(self.hashes[where], starts)
+
+
+@dataclass(frozen=True, slots=True)
+class Hashed:
+    """What is known of each text of a block: its shingles, its grams (empty unless it is short), the key of its
+    normal form, its number of words."""
+
+    shingles: Sets
+    grams: Sets
+    exact: U64
+    words: I32
+
+
+def offsets(sizes: npt.NDArray[Any]) -> I64:
+    """0 and the running sums: where each of consecutive pieces starts, and the end."""
+    out = np.zeros(len(sizes) + 1, np.int64)
+    np.cumsum(sizes, out=out[1:])
+    return out
+
+
+def concat(parts: Sequence[Sets]) -> Sets:
+    """One after the other."""
+    if not parts:
+        return Sets(np.zeros(0, np.uint32), np.zeros(1, np.int64))
+    hashes = np.concatenate([part.hashes for part in parts])
+    return Sets(hashes, offsets(np.concatenate([part.sizes for part in parts])))
+
+
+def mix(values: U64) -> U64:
+    """MurmurHash3's 64-bit finalizer."""
+    values = (values ^ (values >> np.uint64(33))) * np.uint64(0xFF51AFD7ED558CCD)
+    values = (values ^ (values >> np.uint64(33))) * np.uint64(0xC4CEB9FE1A85EC53)
+    return values ^ (values >> np.uint64(33))
+
+
+def hash_texts(texts: Sequence[str], *, compiled: bool = False, grams: bool = True) -> Hashed:
+    """Hash all texts, by blocks of about a million characters; with `compiled` in numba's code.
+
+    A text without a word has no shingle; its exact key is that of its bytes.
+    """
+    parts: list[Hashed] = []
+    begin = size = 0
+    for index, text in enumerate(texts):
+        size += len(text)
+        if size >= BLOCK_CHARS:
+            parts.append(_hash_block(texts[begin : index + 1], compiled, grams))
+            begin, size = index + 1, 0
+    parts.append(_hash_block(texts[begin:], compiled, grams))
+    return join_hashed(parts)
+
+
+def join_hashed(parts: Sequence[Hashed]) -> Hashed:
+    """Blocks one after the other."""
+    return Hashed(
+        concat([part.shingles for part in parts]),
+        concat([part.grams for part in parts]),
+        np.concatenate([part.exact for part in parts]),
+        np.concatenate([part.words for part in parts]),
+    )
+
+
+def _hash_block(texts: Sequence[str], compiled: bool, grams: bool) -> Hashed:
+    """ASCII texts as bytes, the others as 32-bit code points; then put into order again."""
+    lower = [text.lower() for text in texts]
+    wide = [i for i, text in enumerate(texts) if not (text.isascii())]
+    if not wide:
+        out = _hash_codes(*_codes(lower, "ascii", np.uint8), compiled, grams)
+    else:
+        narrow = [i for i, text in enumerate(texts) if text.isascii()]
+        one = _hash_codes(*_codes([lower[i] for i in narrow], "ascii", np.uint8), compiled, grams)
+        two = _hash_codes(*_codes([lower[i] for i in wide], "utf-32-le", np.uint32), compiled, grams)
+        two.exact[:] = _text_keys([normal(texts[i]) for i in wide])
+        order = np.argsort(np.array(narrow + wide))
+        both = join_hashed([one, two])
+        out = Hashed(both.shingles.take(order), both.grams.take(order), both.exact[order], both.words[order])
+    for i in np.flatnonzero(out.words == 0):
+        out.exact[i] = bytes_key(texts[i])
+    return out
+
+
+def bytes_key(text: str) -> int:
+    """64 bits of BLAKE2b over the text's UTF-8 bytes."""
+    data = text.encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little")
+
+
+def _codes(texts: Sequence[str], encoding: str, kind: type[Any]) -> tuple[npt.NDArray[Any], I64]:
+    """All code points, a line feed after each text, and where each text begins."""
+    data = np.frombuffer(("\n".join(texts) + "\n").encode(encoding, "surrogatepass"), kind)
+    return data, offsets(np.fromiter((len(text) + 1 for text in texts), np.int64, len(texts)))
+
+
+def _hash_codes(codes: npt.NDArray[Any], starts: I64, compiled: bool, grams: bool) -> Hashed:
+    if compiled:
+        from curation.kernels import hash_codes
+
+        return hash_codes(codes, starts, classes_of(codes), grams)
+    return _hash_with_numpy(codes, starts, grams)
+
+
+def classes_of(codes: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    """A table of classes, indexed by code point, with an entry for each of `codes`."""
+    table = _table()
+    if codes.dtype != np.uint8:
+        for code in np.unique(codes[table[codes] == UNSEEN]):
+            table[code] = _class_of(int(code))
+    return table
+
+
+@cache
+def _table() -> npt.NDArray[np.uint8]:
+    table = np.full(0x110000, UNSEEN, np.uint8)
+    table[:128] = [_class_of(code) for code in range(128)]
+    return table
+
+
+def _class_of(code: int) -> int:
+    char = chr(code)
+    if char == "_" or char.isalnum():
+        return SINGLE if any(first <= code <= last for first, last in ALONE) else LETTER
+    return MARK if unicodedata.category(char)[0] == "M" else GAP
+
+
+def _hash_with_numpy(codes: npt.NDArray[Any], starts: I64, grams: bool) -> Hashed:
+    begins, ends = _word_spans(codes)
+    of_text = np.searchsorted(starts, begins, "right") - 1
+    count = np.bincount(of_text, minlength=len(starts) - 1)
+    first = offsets(count)
+    hashes = mix(_span_hashes(codes, begins, ends))
+    shingles = _shingles(hashes, count, first)
+    short = np.flatnonzero((count > 0) & (count < SHORT)) if grams else np.zeros(0, np.int64)
+    return Hashed(
+        shingles, _grams(codes, begins, ends, first, short), _exact_keys(codes, starts), count.astype(np.int32)
+    )
+
+
+def _word_spans(codes: npt.NDArray[Any]) -> tuple[I64, I64]:
+    """First and one-past-last position of every word."""
+    kind = classes_of(codes)[codes]
+    if codes.dtype != np.uint8:
+        base = np.maximum.accumulate(np.where(kind != MARK, np.arange(len(kind)), 0))
+        kind_of_base = kind[base]
+    else:
+        kind_of_base = kind
+    inside = (kind_of_base == LETTER) | (kind_of_base == SINGLE)
+    before = np.concatenate(([GAP], kind_of_base[:-1])).astype(np.uint8)
+    begin = inside & ((before == GAP) | (before == MARK) | (kind == SINGLE) | ((kind == LETTER) & (before == SINGLE)))
+    stop = np.concatenate((~inside[1:] | begin[1:], [True])) & inside
+    return np.flatnonzero(begin), np.flatnonzero(stop) + 1
+
+
+def _span_hashes(codes: npt.NDArray[Any], begins: I64, ends: I64) -> U64:
+    """Sum of (code + 1) * WORD_BASE^(places from the end) over each span, by differences of one running sum."""
+    up, down = _powers(len(codes))
+    sums = np.zeros(len(codes) + 1, np.uint64)
+    np.cumsum((codes.astype(np.uint64) + np.uint64(1)) * down, out=sums[1:])
+    return (sums[ends] - sums[begins]) * up[ends - 1]
+
+
+def _powers(length: int) -> tuple[U64, U64]:
+    """WORD_BASE^i and WORD_BASE^-i for i below `length`."""
+    up, down = _power_cache(max(BLOCK_CHARS * 2, 1 << max(1, length - 1).bit_length()))
+    return up[:length], down[:length]
+
+
+@cache
+def _power_cache(length: int) -> tuple[U64, U64]:
+    def run(base: int) -> U64:
+        steps = np.full(length, base, np.uint64)
+        steps[0] = 1
+        return np.cumprod(steps)
+
+    return run(WORD_BASE), run(WORD_INVERSE)
+
+
+def _shingles(words: U64, count: I64, first: I64) -> Sets:
+    """Word 5-grams of each text; one n-gram of all words where there are fewer."""
+    texts = len(count)
+    base = np.uint64(SHINGLE_BASE)
+    padded = np.concatenate((words, np.zeros(SHINGLE, np.uint64)))
+    size = len(words)
+    sums = padded[:size].copy()
+    here = np.repeat(np.arange(texts), count)
+    place = np.arange(size) - first[here]
+    length = np.minimum(count, SHINGLE)[here]
+    for step in range(1, SHINGLE):
+        longer = length > step
+        sums = np.where(longer, sums * base + padded[step : size + step], sums)
+    whole = place <= (count[here] - length)
+    return _unique(here[whole], _top(mix(sums[whole])), texts)
+
+
+def _grams(codes: npt.NDArray[Any], begins: I64, ends: I64, first: I64, short: I64) -> Sets:
+    """Character 4-grams of the short texts' words, joined by one space."""
+    texts = len(first) - 1
+    if not len(short):
+        return Sets(np.zeros(0, np.uint32), np.zeros(texts + 1, np.int64))
+    count = (first[1:] - first[:-1])[short]
+    word = np.repeat(first[short] - offsets(count)[:-1], count) + np.arange(count.sum())
+    line, starts = _joined(codes, begins[word], ends[word], count)
+    length = np.diff(starts)
+    sums = line.astype(np.uint64) + np.uint64(1)
+    here = np.repeat(np.arange(len(short)), length)
+    padded = np.concatenate((sums, np.zeros(GRAM, np.uint64)))
+    for step in range(1, GRAM):
+        longer = np.minimum(length, GRAM)[here] > step
+        sums = np.where(longer, sums * np.uint64(GRAM_BASE) + padded[step : len(line) + step], sums)
+    whole = np.arange(len(line)) - starts[here] <= np.maximum(length - GRAM, 0)[here]
+    return _unique(short[here[whole]], _top(mix(sums[whole])), texts)
+
+
+def _joined(codes: npt.NDArray[Any], begins: I64, ends: I64, count: I64) -> tuple[npt.NDArray[Any], I64]:
+    """The spans of each text (`count` each) joined by one space, and where each text's line starts."""
+    sizes = ends - begins + 1
+    sizes[np.cumsum(count) - 1] -= 1
+    at = offsets(sizes)
+    line = np.full(at[-1], 32, codes.dtype)
+    length = ends - begins
+    inner = np.arange(length.sum()) - np.repeat(offsets(length)[:-1], length)
+    line[np.repeat(at[:-1], length) + inner] = codes[np.repeat(begins, length) + inner]
+    return line, at[offsets(count)]
+
+
+def _exact_keys(codes: npt.NDArray[Any], starts: I64) -> U64:
+    """Keys of the lower-case texts with white space collapsed, which is the normal form of ASCII texts."""
+    if codes.dtype != np.uint8:
+        return np.zeros(len(starts) - 1, np.uint64)
+    solid = ~_spaces()[codes]
+    before = np.concatenate(([False], solid[:-1]))
+    begins = np.flatnonzero(solid & ~before)
+    ends = np.flatnonzero(before & ~solid)
+    count = np.bincount(np.searchsorted(starts, begins, "right") - 1, minlength=len(starts) - 1)
+    has = np.flatnonzero(count)
+    keys = np.zeros(len(starts) - 1, np.uint64)
+    if len(has):
+        line, at = _joined(codes, begins, ends, count[has])
+        keys[has] = mix(_span_hashes(line, at[:-1], at[1:]))
+    return keys
+
+
+@cache
+def _spaces() -> npt.NDArray[np.bool_]:
+    return np.array([chr(code).isspace() for code in range(256)])
+
+
+def _text_keys(texts: Sequence[str]) -> U64:
+    """Keys of texts as they are; equal to `_exact_keys` where both apply."""
+    codes, starts = _codes(texts, "utf-32-le", np.uint32)
+    keys = np.zeros(len(texts), np.uint64)
+    has = np.flatnonzero(np.diff(starts) > 1)
+    keys[has] = mix(_span_hashes(codes, starts[:-1][has], starts[1:][has] - 1))
+    return keys
+
+
+def _top(values: U64) -> U32:
+    return (values >> np.uint64(32)).astype(np.uint32)
+
+
+def _unique(owners: I64, hashes: U32, texts: int) -> Sets:
+    """Ascending hashes without repeats, by owner."""
+    keys = (owners.astype(np.uint64) << np.uint64(32)) | hashes
+    keys.sort()
+    if len(keys):
+        keys = keys[np.concatenate(([True], keys[1:] != keys[:-1]))]
+    sizes = np.bincount((keys >> np.uint64(32)).astype(np.int64), minlength=texts)
+    return Sets(keys.astype(np.uint32), offsets(sizes))

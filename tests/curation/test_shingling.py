@@ -1,0 +1,66 @@
+"""The bulk hashes against the plain definitions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from curation.shingling import Sets, hash_texts
+from curation.similarity import exact, grams, shingles, words
+
+ALPHABET = "ab C1_ .,\n\té\u0301\u0301ßIİKſไทย\u0e31日本カ\u3099ー_٣न\u093f\u200d\U0001f600\U00020000"
+text = st.one_of(
+    st.text(alphabet=ALPHABET, max_size=30),
+    st.text(max_size=20),
+    st.lists(st.sampled_from("a b cc dog Dog x1 left é".split()), max_size=40).map(" ".join),
+)
+paths = pytest.mark.parametrize("compiled", [False, True], ids=["numpy", "numba"])
+
+
+def sets(found: Sets) -> list[frozenset[int]]:
+    return [frozenset(found.hashes[a:b].tolist()) for a, b in zip(found.starts[:-1], found.starts[1:], strict=True)]
+
+
+def same_partition(hashed: list[frozenset[int]], plain: list[frozenset[str]]) -> None:
+    """Each hashed set has the size of the plain one, and any two share as many members."""
+    for i, (h, p) in enumerate(zip(hashed, plain, strict=True)):
+        assert len(h) == len(p)
+        for h2, p2 in zip(hashed[i + 1 :], plain[i + 1 :], strict=True):
+            assert len(h & h2) == len(p & p2)
+
+
+@paths
+@settings(max_examples=400, deadline=None)
+@given(texts=st.lists(text, max_size=8))
+def test_hashes_are_the_sets_of_the_definition(compiled: bool, texts: list[str]) -> None:
+    found = hash_texts(texts, compiled=compiled)
+    assert found.words.tolist() == [len(words(t)) for t in texts]
+    same_partition(sets(found.shingles), [shingles(t) for t in texts])
+    same_partition(sets(found.grams), [grams(t) for t in texts])
+    for i, one in enumerate(texts):
+        for j, other in enumerate(texts):
+            assert (found.exact[i] == found.exact[j]) == exact(one, other)
+
+
+def test_compiled_and_numpy_give_the_same_bits() -> None:
+    rng = np.random.default_rng(5)
+    texts = ["".join(rng.choice(list(ALPHABET), rng.integers(0, 400))) for _ in range(300)]
+    texts += [" ".join(rng.choice(["one", "two", "three", "x" * 40], rng.integers(0, 300))) for _ in range(300)]
+    one, two = hash_texts(texts), hash_texts(texts, compiled=True)
+    for a, b in ((one.shingles, two.shingles), (one.grams, two.grams)):
+        np.testing.assert_array_equal(a.hashes, b.hashes)
+        np.testing.assert_array_equal(a.starts, b.starts)
+    np.testing.assert_array_equal(one.exact, two.exact)
+    np.testing.assert_array_equal(one.words, two.words)
+
+
+@paths
+def test_blocks_do_not_change_a_thing(compiled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [f"row {i} has some words of its own {i * 7}" for i in range(50)]
+    whole = hash_texts(texts, compiled=compiled)
+    monkeypatch.setattr("curation.shingling.BLOCK_CHARS", 90)
+    parts = hash_texts(texts, compiled=compiled)
+    np.testing.assert_array_equal(whole.shingles.hashes, parts.shingles.hashes)
+    np.testing.assert_array_equal(whole.exact, parts.exact)
