@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from curation.store.ids import number_of, row_id
 from curation.store.reading import chunks
@@ -131,10 +131,14 @@ def change_rows(
         fields |= {"since": last, "decision_id": None, "flagged": 0, "lease_token": None, "lease_until": None}
     for part in chunks(list(before)):
         connection.execute(update(rows).where(rows.c.id.in_(part)).values(**fields))
-    for name, facts in (evidence or {}).items():
-        if (number := number_of(name)) in before:
-            text = json.dumps(dict(facts), ensure_ascii=False)
-            connection.execute(update(rows).where(rows.c.id == number).values(evidence=text))
+    texts = [
+        {"number": number, "text": json.dumps(dict(facts), ensure_ascii=False)}
+        for name, facts in (evidence or {}).items()
+        if (number := number_of(name)) in before
+    ]
+    if texts:
+        statement = update(rows).where(rows.c.id == bindparam("number")).values(evidence=bindparam("text"))
+        connection.execute(statement, texts)
     return int(change)
 
 

@@ -1,0 +1,76 @@
+"""`rung data import`, `rung data freeze`, `rung data diff`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rung.cli.output import ProgressLine, emit, note, say
+
+if TYPE_CHECKING:
+    from curation.ingest import Imported
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+
+def register_data(data: typer.Typer) -> None:
+    """Add these commands to `rung data`."""
+    data.command("import")(import_files)
+
+
+def import_files(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Files, folders, or - for standard input.")],
+    fmt: Annotated[str, typer.Option("--format", help="The format; auto tells it by its keys.")] = "auto",
+    role: Annotated[str, typer.Option("--as", help="pool, candidates, train, validation or test.")] = "pool",
+    rejects: Annotated[Path | None, typer.Option(help="Where lines that cannot be read go, with reasons.")] = None,
+    question: Annotated[str, typer.Option(help="The column of a table that holds the question.")] = "",
+    answer: Annotated[str, typer.Option(help="The column of a table that holds the answer.")] = "",
+    system: Annotated[str, typer.Option(help="The column of a table that holds the system message.")] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Take rows into the project. The same file again changes nothing."""
+    from curation.formats import Columns
+    from curation.ingest import ingest, merge_rejects, read_batches
+    from curation.store import open_store
+    from workspace.folder import require_project
+    from workspace.settings import load_settings
+
+    project = require_project()
+    settings = load_settings(project.settings_file)
+    columns = Columns(question, answer, system)
+    batches = read_batches(files, role, fmt=fmt, columns=columns, keep_rejects=rejects is not None, notice=note)
+    if rejects is not None:
+        merge_rejects(rejects, [b.path for b in batches], [r for b in batches for r in b.rejects])
+    line = ProgressLine("Storing") if len(batches) > 1 else None
+    made = []
+    with open_store(project, settings) as store:
+        for number, batch in enumerate(batches, 1):
+            made.append(ingest(store, settings, batch, role, actor=settings.project.person))  # type: ignore[arg-type]
+            if line:
+                line(number, len(batches))
+    if as_json:
+        emit({"files": [each.to_json() for each in made], "rejects": str(rejects) if rejects else None})
+    else:
+        _say_imported(made, role, rejects)
+
+
+def _say_imported(made: list[Imported], role: str, rejects: Path | None) -> None:
+    for each in made:
+        known = f" + {each.known:,} already there" if each.known else ""
+        say(
+            f"{each.read:,} read = {each.kept:,} kept + {each.exact:,} exact + {each.near:,} near "
+            f"+ {each.rejected:,} rejected{known}" + (f"   {each.file}" if len(made) > 1 else "")
+        )
+        if each.rejects:
+            first = each.rejects[0]
+            say(
+                f"! {each.rejected:,} of {each.read:,} lines could not be read; they are in {rejects} with their "
+                f"reasons. First: line {first.line}, {first.reason}"
+            )
+        if each.contradictions:
+            say(f"! {each.contradictions:,} pairs: the same question with different answers: rung data check")
+        if each.unanswered:
+            say(f"  {each.unanswered:,} rows without an answer wait for one: rung review next")
+    say(f"\nNext: {'rung review next' if role in ('candidates', 'test') else 'rung data check'}")
