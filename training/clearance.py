@@ -31,7 +31,7 @@ PLAN_COPY = "plan.toml"
 
 
 class Clearance(Artefact):
-    """`runs/R-001/clearance.json`: a receipt of what every gate found, for one plan and one run. Never the authority."""
+    """`runs/R-001/clearance.json`: a receipt of what every gate found, for one plan and one run; no authority."""
 
     run: str
     plan: str
@@ -95,7 +95,9 @@ def override(gate: str, by: str, reason: str) -> Override:
     problems = []
     if gate not in MAY_OVERRIDE:
         known = f"One of: {', '.join(MAY_OVERRIDE)}; the others can only be met."
-        problems.append(Problem(f"--override {gate}: not a gate that can be set aside. {known}{did_you_mean(gate, MAY_OVERRIDE)}"))
+        problems.append(
+            Problem(f"--override {gate}: not a gate that can be set aside. {known}{did_you_mean(gate, MAY_OVERRIDE)}")
+        )
     if not by.strip():
         problems.append(Problem("--by: an override needs a name."))
     if not reason.strip():

@@ -62,9 +62,7 @@ def passed(name: GateName, fact: str, shown: str = "", **evidence: str | int | f
     return Gate(name=name, passed=True, fact=fact, shown=shown, evidence=evidence)
 
 
-def closed(
-    name: GateName, fact: str, why: str, opener: str, rule: str, **evidence: str | int | float | bool
-) -> Gate:
+def closed(name: GateName, fact: str, why: str, opener: str, rule: str, **evidence: str | int | float | bool) -> Gate:
     """A gate that says no: the finding, why, and the command that opens it."""
     return Gate(name=name, passed=False, fact=fact, why=why, opener=opener, rule=rule, evidence=evidence)
 

@@ -60,8 +60,8 @@ class Plan(Artefact):
     notes: list[str] = []
 
     def essence(self) -> dict[str, Any]:
-        """All that makes two plans the same plan: everything but id and time."""
-        return self.model_dump(exclude={"id", "created_at", "schema_version"})
+        """All that makes two plans the same plan: everything but id, time and forecast."""
+        return self.model_dump(exclude={"id", "created_at", "schema_version", "forecast"})
 
 
 def read_plan(path: Path) -> Plan:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from advisor.answers import load_answers
 from advisor.decide import decide
 from advisor.decision import Decision
+
+from advisor.answers import load_answers
 from advisor.rulebook import load_rulebook
 from training.case import Case
 from training.gate import Gate, closed, passed, unknown

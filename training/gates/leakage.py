@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from curation.leakage import find_leaks
+
 from curation.manifest import load_split
 from training.case import Case
 from training.gate import Gate, closed, passed, unknown

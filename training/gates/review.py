@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from curation.recheck import recheck_review
+
 from training.case import Case
 from training.gate import Gate, closed, passed, unknown
 

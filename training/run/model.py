@@ -69,7 +69,7 @@ def _dtype(recipe: Recipe) -> Any:
 
 
 def adapter_config(recipe: Recipe) -> Any | None:
-    """peft's configuration of the adapter; None for full fine-tuning."""
+    """Peft's configuration of the adapter; None for full fine-tuning."""
     if recipe.method == "full":
         return None
     from peft import LoraConfig

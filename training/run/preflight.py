@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from training.record import PREFLIGHT
 from training.recipe import Recipe
+from training.record import PREFLIGHT
 from training.run.rows import IGNORED, Encoded, Tokens
 from workspace.errors import Refusal
 from workspace.files import write_text

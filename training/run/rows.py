@@ -56,12 +56,14 @@ def tokenise(tokenizer: Any, row: int, example: Example, system_prompt: str | No
     tools = example.row.get("tools")
     start = encode_text(tokenizer, render(tokenizer, asked, tools))
     whole = encode_text(tokenizer, _whole(tokenizer, [*asked, dict(example.messages[-1])], tools))
-    shared = next((i for i, (a, b) in enumerate(zip(start, whole, strict=False)) if a != b), min(len(start), len(whole)))
+    shared = next(
+        (i for i, (a, b) in enumerate(zip(start, whole, strict=False)) if a != b), min(len(start), len(whole))
+    )
     return Tokens(row, whole, [IGNORED] * shared + whole[shared:])
 
 
 def encode(tokenizer: Any, examples: Sequence[Example], system_prompt: str | None, max_length: int) -> Encoded:
-    """All rows of a split. A row over `max_length` tokens is left out and listed: a cut answer teaches to stop early."""
+    """All rows of a split. One over `max_length` tokens is left out and listed: a cut answer teaches to stop early."""
     rows, too_long, masked, ends = [], [], [], 0
     for number, example in enumerate(examples, 1):
         tokens = tokenise(tokenizer, number, example, system_prompt)

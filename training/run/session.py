@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from curation.manifest import load_split
-from training.record import append_metric
 from training.recipe import Recipe
+from training.record import append_metric
 from training.run.checkpoints import newest_checkpoint, step_of
 from training.run.model import adapter_config, load_base, load_tokenizer, prepare, save, set_threads
 from training.run.precision import choose_precision

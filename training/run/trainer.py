@@ -70,9 +70,7 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]  # trl ships no types
         mask = targets != IGNORED
         base = self.model.get_base_model() if hasattr(self.model, "get_base_model") else self.model
         with _head_at(base.get_output_embeddings(), mask):
-            found = model(
-                input_ids=inputs["input_ids"], attention_mask=inputs.get("attention_mask"), use_cache=False
-            )
+            found = model(input_ids=inputs["input_ids"], attention_mask=inputs.get("attention_mask"), use_cache=False)
         logits = found.logits.reshape(-1, found.logits.size(-1)).float()
         losses = torch.nn.functional.cross_entropy(logits, targets[mask], reduction="none")
         return losses, mask.nonzero()[:, 0]
@@ -99,7 +97,9 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]  # trl ships no types
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
         rows = train_dataset if train_dataset is not None else self.train_dataset
         lengths = [len(ids) for ids in rows["input_ids"]]
-        return ByLength(lengths, self.args.train_batch_size * self.args.gradient_accumulation_steps, self.args.seed, self)
+        return ByLength(
+            lengths, self.args.train_batch_size * self.args.gradient_accumulation_steps, self.args.seed, self
+        )
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         super()._save_checkpoint(model, trial)

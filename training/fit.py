@@ -1,0 +1,74 @@
+"""Whether a recipe fits this machine: the estimator's memory against what is there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from advisor.sizing.architecture import Architecture, read_architecture
+from advisor.sizing.memory import memory_of
+from advisor.sizing.setup import Setup
+from training.machine import Machine, this_machine
+from training.recipe import Recipe
+from workspace.errors import RungError
+
+GIB = 2**30
+USABLE = 0.95
+"""Share of the memory that a run may plan with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """Estimated peak in GiB, and what this machine has."""
+
+    low: float
+    expected: float
+    high: float
+    has: float
+    where: str
+
+    @property
+    def fits(self) -> bool:
+        """Whether the high estimate stays under the usable memory."""
+        return self.high <= USABLE * self.has
+
+
+def architecture_of(base: str) -> Architecture | None:
+    """The base model's architecture; None where it is unknown (a hub id that the catalogue does not hold)."""
+    from chat.local.load import find_model
+
+    place, hub = find_model(base)
+    try:
+        return read_architecture(base if hub else Path(place))
+    except RungError:
+        return None
+
+
+def fit_of(recipe: Recipe, machine: Machine | None = None) -> Fit | None:
+    """The estimate for a recipe on a machine (default: this one); None where the architecture is unknown."""
+    architecture = architecture_of(recipe.base)
+    if architecture is None:
+        return None
+    here = machine or this_machine()
+    found = memory_of(architecture, setup_of(recipe, on_card=bool(here.cards)))
+    return Fit(found.low / GIB, found.expected / GIB, found.high / GIB, here.memory_gib, here.where)
+
+
+def setup_of(recipe: Recipe, *, on_card: bool) -> Setup:
+    """The recipe in the estimator's words. The head runs at answer positions only, so logits count in chunks."""
+    return Setup(
+        method=recipe.method,
+        rank=max(1, recipe.rank),
+        targets=recipe.targets if recipe.targets == "all-linear" else recipe.targets.split(","),
+        batch=recipe.batch,
+        length=recipe.max_length,
+        checkpointing=recipe.checkpointing,
+        dtype="bf16" if on_card else "fp32",
+        mixed=on_card and recipe.method == "full",
+        autocast=on_card,
+        padded=True,
+        loss="chunked",
+        attention="sdpa",
+        dropout=recipe.dropout,
+        device="cuda" if on_card else "cpu",
+    )

@@ -1,0 +1,57 @@
+"""What this machine has: memory, cores, cards. Read from the system, without torch."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+GIB = 2**30
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """`ram_gib` is all that this process may use (a container's limit counts); `cards` are (name, GiB)."""
+
+    ram_gib: float
+    cores: int
+    cards: tuple[tuple[str, float], ...] = ()
+
+    @property
+    def where(self) -> str:
+        """What the memory is on, in words."""
+        return "on the card" if self.cards else "in this machine"
+
+    @property
+    def memory_gib(self) -> float:
+        """Memory of one card where there is one, else the machine's."""
+        return self.cards[0][1] if self.cards else self.ram_gib
+
+
+def this_machine() -> Machine:
+    """The machine that this process runs on."""
+    return Machine(_ram() / GIB, len(os.sched_getaffinity(0)), _cards())
+
+
+def _ram() -> int:
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    for limit in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        try:
+            total = min(total, int(Path(limit).read_text()))
+        except (OSError, ValueError):
+            continue
+    return total
+
+
+def _cards() -> tuple[tuple[str, float], ...]:
+    """NVIDIA's own listing; none where its tool is missing or silent, or where the user hid all cards."""
+    if os.environ.get("CUDA_VISIBLE_DEVICES") == "":
+        return ()
+    command = ["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader,nounits"]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return ()
+    lines = [line.rsplit(",", 1) for line in found.splitlines() if "," in line]
+    return tuple((name.strip(), float(mib) / 1024) for name, mib in lines)

@@ -1,0 +1,16 @@
+"""How long a run will take, from runs that were measured in this project on this machine."""
+
+from __future__ import annotations
+
+from training.plan import DataFacts
+from training.recipe import Recipe
+from training.record import read_runs
+from workspace.folder import Project
+
+
+def seconds_for(project: Project, recipe: Recipe, data: DataFacts) -> float | None:
+    """Seconds from the newest finished run of this base and method; None where there is none."""
+    for run in reversed(read_runs(project)):
+        if run.state == "finished" and (run.base, run.method) == (recipe.base, recipe.method) and run.tokens:
+            return round(run.seconds / run.tokens * data.tokens * recipe.epochs, 1)
+    return None
