@@ -63,7 +63,8 @@ class Sets:
 @dataclass(frozen=True, slots=True)
 class Hashed:
     """What is known of each text of a block: its shingles, its grams (empty unless it is short), the key of its
-    normal form, its number of words."""
+    normal form, its number of words.
+    """
 
     shingles: Sets
     grams: Sets

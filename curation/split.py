@@ -1,0 +1,210 @@
+"""Train, validation and test: rows that are near each other, or share a key, never stand on two sides.
+
+Rule for small classes: where the answers are a closed set, one group of every class goes to train first; the other
+groups go where their class and the split as a whole lack most, so that the shares hold over all classes together.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from curation.example import Example
+from curation.manifest import SplitName
+from curation.neighbours import Conflict, Near, find_near
+from curation.similarity import answer_form, words
+
+SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
+SHARES: Mapping[SplitName, float] = {"train": 0.8, "validation": 0.1, "test": 0.1}
+LABEL_WORDS = 8
+"""An answer of fewer words may be a class."""
+WHOLE = 10.0
+"""How much more a share missed over all rows weighs than the same share missed in one class."""
+RULE = (
+    "One group of each class goes to train first; the others go where their class and the split lack most, "
+    "so the shares hold over all classes together."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SplitPlan:
+    """Where each row goes: `split[i]` of row i, None where it is left out; all indices in input order.
+
+    `left_out` has the row that stands in the way of each such row; `across` the near pairs with different answers
+    that stay on two sides because both, or the test row, were pinned; `group[i]` the first row of i's group.
+    """
+
+    split: tuple[SplitName | None, ...]
+    group: tuple[int, ...]
+    left_out: tuple[Conflict, ...]
+    across: tuple[Conflict, ...]
+    stratified: bool
+    seed: int
+    shares: Mapping[SplitName, float]
+    threshold: float
+    rule: str = RULE
+
+    def rows(self, split: SplitName) -> list[int]:
+        """The rows of one split, in input order."""
+        return [index for index, name in enumerate(self.split) if name == split]
+
+
+def plan_split(
+    examples: Sequence[Example],
+    *,
+    shares: Mapping[SplitName, float] = SHARES,
+    seed: int = 13,
+    threshold: float = 0.8,
+    group_by: str = "",
+    pinned: Mapping[int, SplitName] | None = None,
+) -> SplitPlan:
+    """Plan the split. The same rows and seed give the same plan, in whatever order the rows come.
+
+    Groups: near, exact and short near questions whatever their answers, and rows with the same value of the key
+    `group_by` (a dotted path into the row). `pinned` rows stay where they are. Pinned test rows are the whole test
+    set; other pinned rows count towards their split's share. A row that is near a pinned test row and has the same
+    answer, or asks the same question, is left out, and so is one that shares its key; a pinned train row likewise
+    against a pinned validation row.
+    """
+    pinned = dict(pinned or {})
+    keys = [_key(example, group_by) for example in examples]
+    near = find_near(examples, threshold, keys)
+    left_out, across = _conflicts(near, pinned, len(examples))
+    gone = {conflict.index for conflict in left_out}
+    group = near.groups([i for i in range(len(examples)) if i not in gone and pinned.get(i) != "test"], pinned)
+    classes = closed_classes(examples)
+    placed = _place(examples, group, classes, pinned, _wanted(shares, pinned), seed)
+    split = tuple(None if i in gone else placed.get(i, pinned.get(i)) for i in range(len(examples)))
+    left_out += [Conflict(i, i, "between", 1.0) for i in group if split[i] is None and i not in gone]
+    return SplitPlan(
+        split,
+        tuple(group.get(i, i) for i in range(len(examples))),
+        tuple(sorted(left_out, key=lambda conflict: conflict.index)),
+        tuple(across),
+        classes is not None,
+        seed,
+        dict(shares),
+        threshold,
+    )
+
+
+def closed_classes(examples: Sequence[Example]) -> list[str] | None:
+    """The class of each row where the answers are a closed set: short, and given twice on average; else None."""
+    forms = [answer_form(example.answer) if example.answer is not None else "" for example in examples]
+    labels = [form for form in forms if form and len(words(form)) < LABEL_WORDS]
+    if len(labels) < 0.9 * len(forms) or len(set(labels)) * 2 > len(labels):
+        return None
+    return forms
+
+
+def _key(example: Example, path: str) -> str | None:
+    """The value at a dotted path of the row, as text; None where there is none."""
+    value: Any = example.row if path else None
+    for part in path.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return None if value is None else repr(value)
+
+
+def _conflicts(near: Near, pinned: Mapping[int, SplitName], count: int) -> tuple[list[Conflict], list[Conflict]]:
+    """Rows that cannot stay because of a pinned row, and pairs that stay across although they are near."""
+    test = [i for i, split in pinned.items() if split == "test"]
+    others = [i for i in range(count) if pinned.get(i) != "test"]
+    left_out, across = near.against(test, others, [i for i in others if i not in pinned])
+    gone = {conflict.index for conflict in left_out}
+    validation = [i for i, split in pinned.items() if split == "validation" and i not in gone]
+    train = [i for i, split in pinned.items() if split == "train" and i not in gone]
+    more, also = near.against(validation, train, [])
+    left_out += more
+    gone |= {conflict.index for conflict in more}
+    return left_out, [c for c in (*across, *also) if c.index not in gone and c.against not in gone]
+
+
+def _wanted(shares: Mapping[SplitName, float], pinned: Mapping[int, SplitName]) -> dict[SplitName, float]:
+    """Shares of the rows outside a pinned test set, adding up to 1."""
+    open_splits = {s: share for s, share in shares.items() if share > 0 and not (s == "test" and s in pinned.values())}
+    total = sum(open_splits.values())
+    return {s: open_splits[s] / total for s in SPLITS if s in open_splits}
+
+
+def _place(
+    examples: Sequence[Example],
+    group: Mapping[int, int],
+    classes: list[str] | None,
+    pinned: Mapping[int, SplitName],
+    shares: dict[SplitName, float],
+    seed: int,
+) -> dict[int, SplitName]:
+    """The split of each row in `group`; rows of a group that holds pinned rows of two splits get none."""
+    members: dict[int, list[int]] = {}
+    for index, first in group.items():
+        members.setdefault(first, []).append(index)
+    kinds = classes or [""] * len(examples)
+    tally = _Tally(shares, Counter(kinds[i] for i in group))
+    placed: dict[int, SplitName] = {}
+    open_groups = []
+    for rows in members.values():
+        held = {pinned[i] for i in rows if i in pinned}
+        if held:
+            placed |= dict.fromkeys(rows, next(iter(held))) if len(held) == 1 else {}
+            placed |= {i: pinned[i] for i in rows if i in pinned}
+            tally.add_each(rows, placed, kinds)
+        else:
+            open_groups.append((min(_lot(seed, examples[i]) for i in rows), rows))
+    for rows, split in tally.distribute(open_groups, kinds, classes is not None):
+        placed |= dict.fromkeys(rows, split)
+    return placed
+
+
+def _lot(seed: int, example: Example) -> bytes:
+    """A row's lot: chance that depends on the seed and on the row, not on its place."""
+    return hashlib.sha256(f"{seed}:{example.content_hash}".encode()).digest()
+
+
+class _Tally:
+    """How many rows of each class each split has, and what it lacks."""
+
+    def __init__(self, shares: dict[SplitName, float], total: Counter[str]) -> None:
+        self.shares = shares
+        self.total = total
+        self.rows = max(1, sum(total.values()))
+        self.have: dict[SplitName, Counter[str]] = {split: Counter() for split in SPLITS}
+
+    def add(self, split: SplitName, kinds: Counter[str]) -> None:
+        """Rows of these classes went to `split`."""
+        self.have[split].update(kinds)
+
+    def add_each(self, rows: Sequence[int], placed: Mapping[int, SplitName], kinds: Sequence[str]) -> None:
+        """Each row went where `placed` says."""
+        for index in rows:
+            if index in placed:
+                self.add(placed[index], Counter([kinds[index]]))
+
+    def distribute(
+        self, groups: list[tuple[bytes, list[int]]], kinds: Sequence[str], stratified: bool
+    ) -> list[tuple[list[int], SplitName]]:
+        """A split for each group: one of every class to train, then the largest first where most is lacking."""
+        out: list[tuple[list[int], SplitName]] = []
+        rest = []
+        for lot, rows in sorted(groups):
+            mine = Counter(kinds[i] for i in rows)
+            if stratified and "train" in self.shares and any(not self.have["train"][kind] for kind in mine):
+                self.add("train", mine)
+                out.append((rows, "train"))
+            else:
+                rest.append((-len(rows), lot, rows, mine))
+        for _, _, rows, mine in sorted(rest, key=lambda entry: entry[:2]):
+            split = max(self.shares, key=lambda name: self.lack(name, mine))
+            self.add(split, mine)
+            out.append((rows, split))
+        return out
+
+    def lack(self, split: SplitName, kinds: Counter[str]) -> float:
+        """What `split` lacks of these classes and of all rows, as weighted shares."""
+        size = sum(kinds.values())
+        mine = sum(
+            count * (self.shares[split] - self.have[split][kind] / self.total[kind]) for kind, count in kinds.items()
+        )
+        return mine / size + WHOLE * (self.shares[split] - sum(self.have[split].values()) / self.rows)
