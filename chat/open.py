@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from chat.protocols import Progress
 from workspace.errors import RungError
 from workspace.settings import ModelSettings
 
 if TYPE_CHECKING:
+    from chat.hosted import Hosted
     from chat.local.load import Precision
     from chat.local.model import LocalModel
+    from chat.privacy import Guard
     from chat.protocols import ChatModel
 
 
 def open_model(
     settings: ModelSettings,
     *,
+    guard: Guard | None = None,
     adapter: Path | None = None,
     batch: int = 24,
     precision: Precision = "auto",
@@ -25,14 +30,49 @@ def open_model(
 ) -> ChatModel:
     """The model that `[model]` names. A local one is Scorer and Tokenizer too.
 
-    `adapter` is a peft folder and goes with local models only. Raises RungError where the extra, the model or the
-    key is missing. Whether rows may be sent is not decided here: see `chat.privacy`.
+    `adapter` is a peft folder and goes with local models only. A model elsewhere needs `guard`
+    (`chat.privacy.project_guard`), which is asked before each call. Raises RungError where the extra, the model or
+    the key is missing, Refusal where the privacy answer forbids.
     """
     if settings.provider == "local":
         return open_local(settings, adapter=adapter, batch=batch, precision=precision, progress=progress)
     if adapter is not None:
         raise RungError(f"An adapter needs a local model; [model] provider is {settings.provider}.", where="rung.toml")
-    raise RungError(f"[model] provider = {settings.provider}: not available yet.", where="rung.toml")
+    if settings.base == "embedded":
+        raise RungError(
+            f'[model] base = "embedded" is a local model, but provider is {settings.provider}.',
+            "Name the model: [model] base in rung.toml, or --model",
+            where="rung.toml",
+        )
+    return _hosted(settings, guard)
+
+
+def _hosted(settings: ModelSettings, guard: Guard | None) -> ChatModel:
+    """The client, after the guard has let it pass: a refusal comes before a missing key."""
+    from chat.privacy import Guarded, is_this_machine
+
+    host = host_of(settings)
+    here = settings.provider == "openai" and is_this_machine(host)
+    if guard is None and not here:
+        raise TypeError("a model elsewhere is opened with a guard")
+    if guard is not None and not here:
+        guard.check(settings.provider, host)
+    if settings.provider == "anthropic":
+        from chat.claude import Claude
+
+        model: Hosted = Claude(settings.base, base_url=settings.base_url)
+    else:
+        from chat.compatible import Compatible
+
+        model = Compatible(settings.base, base_url=settings.base_url)
+    return model if guard is None or here else Guarded(model, guard, settings.provider, model.host)
+
+
+def host_of(settings: ModelSettings) -> str:
+    """The host, with its port, that a hosted model's calls go to."""
+    default = {"anthropic": "https://api.anthropic.com", "openai": "https://api.openai.com/v1"}[settings.provider]
+    named = os.environ.get("ANTHROPIC_BASE_URL" if settings.provider == "anthropic" else "OPENAI_BASE_URL")
+    return urlsplit(settings.base_url or named or default).netloc
 
 
 def open_local(

@@ -20,7 +20,7 @@ def render(tokenizer: Any, turns: Sequence[Turn], tools: Any = None) -> str:
             "Name an instruct model, or put chat_template.jinja into its folder.",
         )
     first_error: Exception | None = None
-    for version in (list(turns), _system_folded(turns)):
+    for version in (list(turns), system_folded(turns)):
         try:
             text = tokenizer.apply_chat_template(version, tools=tools, tokenize=False, add_generation_prompt=True)
             return str(text)
@@ -62,7 +62,7 @@ def shared_prefix(sequences: Sequence[list[int]]) -> int:
     return max(limit, 0)
 
 
-def _system_folded(turns: Sequence[Turn]) -> list[Mapping[str, Any]]:
+def system_folded(turns: Sequence[Turn]) -> list[Mapping[str, Any]]:
     """The same turns with the system text at the head of the first user turn."""
     system = "\n".join(str(turn["content"]) for turn in turns if turn["role"] == "system")
     others = [turn for turn in turns if turn["role"] != "system"]

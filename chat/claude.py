@@ -1,0 +1,181 @@
+"""Claude through the anthropic SDK: Messages, structured output, prompt caching, Message Batches."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from chat.calls import Patience, patiently
+from chat.errors import ChatError
+from chat.hosted import TIMEOUT, WORKERS, Hosted, no_tools, room, schema_of, settled
+from chat.prices import Usage, price_of
+from chat.protocols import Ask, Reply
+from workspace.errors import RungError
+from workspace.extras import require
+
+CACHE_FROM = 4096
+"""Characters of a system text from which the prompt cache is asked to keep it; shorter ones are never cached."""
+STREAM_FROM = 16_000
+"""Token limits from which an answer is streamed: the SDK refuses long ones otherwise."""
+STOPS = {"end_turn": "end", "stop_sequence": "end", "max_tokens": "length", "refusal": "refused"}
+STOPS["model_context_window_exceeded"] = "length"
+
+
+@dataclass(frozen=True, slots=True)
+class BatchState:
+    """How far a batch is. `ended` says that all its results can be fetched."""
+
+    id: str
+    ended: bool
+    waiting: int
+    done: int
+
+
+class Claude(Hosted):
+    """A Claude model. Its API takes no temperature: the same ask may bring another reply."""
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        base_url: str = "",
+        patience: Patience | None = None,
+        timeout: float = TIMEOUT,
+        workers: int = WORKERS,
+    ) -> None:
+        sdk = require("llm", "anthropic")
+        options: dict[str, Any] = {"base_url": base_url} if base_url else {}
+        client = sdk.Anthropic(
+            max_retries=0,
+            timeout=timeout,
+            open_telemetry=False,
+            http_client=sdk.DefaultHttpxClient(follow_redirects=False, timeout=timeout),
+            _strict_response_validation=True,
+            **options,
+        )
+        if not (client.api_key or client.auth_token or client.credentials):
+            raise RungError(
+                "No key for Claude in the environment.",
+                "export ANTHROPIC_API_KEY=...   (or --provider local)",
+                where="ANTHROPIC_API_KEY",
+            )
+        host = urlsplit(str(client.base_url)).netloc
+        super().__init__(model, host, price_of("anthropic", model), patience=patience or Patience(), workers=workers)
+        self.sdk = sdk
+        self.client = client
+        self.notices += _deprecation(model)
+
+    @property
+    def is_local(self) -> bool:
+        """Always false: even a Claude address on this machine passes on what it is sent."""
+        return False
+
+    def ask(self, ask: Ask, stop: threading.Event) -> Reply:
+        """One reply, patiently."""
+        request = self.request(ask)
+        started = time.perf_counter()
+        message = patiently(lambda: self._send(request), self.sdk, self.host, self.patience, stop)
+        return self._reply(ask, message, time.perf_counter() - started)
+
+    def request(self, ask: Ask) -> dict[str, Any]:
+        """The body of a Messages call, which is also one request of a batch."""
+        no_tools(ask)
+        system = "\n\n".join(str(turn["content"]) for turn in ask.turns if turn["role"] == "system")
+        turns = [{"role": t["role"], "content": t["content"]} for t in ask.turns if t["role"] != "system"]
+        request: dict[str, Any] = {"model": self.model, "max_tokens": room(ask), "messages": turns}
+        if system:
+            block: dict[str, Any] = {"type": "text", "text": system}
+            if len(system) >= CACHE_FROM:
+                block["cache_control"] = {"type": "ephemeral"}
+            request["system"] = [block]
+        config: dict[str, Any] = {}
+        if schema := schema_of(ask):
+            config["format"] = {"type": "json_schema", "schema": schema}
+        if effort := ask.meta.get("effort"):
+            config["effort"] = effort
+        return {**request, "output_config": config} if config else request
+
+    def input_tokens(self, ask: Ask) -> int:
+        """The server's count of an ask's prompt, before any money is spent."""
+        request = {k: v for k, v in self.request(ask).items() if k in ("model", "messages", "system")}
+        stop = threading.Event()
+        counted = patiently(
+            lambda: self.client.messages.count_tokens(**request), self.sdk, self.host, self.patience, stop
+        )
+        return int(counted.input_tokens)
+
+    def send_batch(self, asks: Mapping[str, Ask]) -> str:
+        """Hand over a batch, each ask under its own id (1 to 64 letters, digits, `-`, `_`); returns the batch's id.
+
+        Not tried again by itself after a broken connection: the server may have taken it, and twice costs twice.
+        """
+        requests = [{"custom_id": key, "params": self.request(ask)} for key, ask in asks.items()]
+        once = Patience(tries=1)
+        stop = threading.Event()
+        batch = patiently(
+            lambda: self.client.messages.batches.create(requests=requests), self.sdk, self.host, once, stop
+        )
+        return str(batch.id)
+
+    def batch_state(self, batch: str) -> BatchState:
+        """How far a batch is."""
+        stop = threading.Event()
+        found = patiently(
+            lambda: self.client.messages.batches.retrieve(batch), self.sdk, self.host, self.patience, stop
+        )
+        counts = found.request_counts
+        done = counts.succeeded + counts.errored + counts.canceled + counts.expired
+        return BatchState(batch, found.processing_status == "ended", counts.processing, done)
+
+    def batch_results(self, batch: str, asks: Mapping[str, Ask]) -> Iterator[tuple[str, Reply | ChatError]]:
+        """The results of an ended batch by id, in any order; ids that `asks` does not know are left out."""
+        stop = threading.Event()
+        entries = patiently(
+            lambda: list(self.client.messages.batches.results(batch)), self.sdk, self.host, self.patience, stop
+        )
+        for entry in entries:
+            if entry.custom_id in asks:
+                yield entry.custom_id, self._batch_result(asks[entry.custom_id], entry.result)
+
+    def _batch_result(self, ask: Ask, result: Any) -> Reply | ChatError:
+        if result.type != "succeeded":
+            detail = getattr(getattr(getattr(result, "error", None), "error", None), "message", "")
+            return ChatError("request", f"{self.host}: {result.type} in the batch. {detail}".strip(), where=self.host)
+        try:
+            return self._reply(ask, result.message, 0.0, batch=True)
+        except ChatError as error:
+            return error
+
+    def _send(self, request: Mapping[str, Any]) -> Any:
+        """One message; a long one is streamed, and a stream that was cut is a broken connection, not an answer."""
+        if request["max_tokens"] < STREAM_FROM:
+            message = self.client.messages.create(**request)
+        else:
+            with self.client.messages.stream(**request) as stream:
+                message = stream.get_final_message()
+        if message.stop_reason is None:
+            raise ChatError("connection", f"{self.host}: the answer was cut off on its way.", where=self.host)
+        return message
+
+    def _reply(self, ask: Ask, message: Any, seconds: float, *, batch: bool = False) -> Reply:
+        text = "".join(block.text for block in message.content if block.type == "text")
+        text, stopped = settled(ask, text, STOPS.get(message.stop_reason, "end"), self.host)
+        said = message.usage
+        read, write = said.cache_read_input_tokens or 0, said.cache_creation_input_tokens or 0
+        usage = Usage(said.input_tokens, said.output_tokens, read, write)
+        cost = self.cost(usage, batch=batch)
+        return Reply(text, usage.total_input, usage.output, seconds, stopped, cost)
+
+
+def _deprecation(model: str) -> list[str]:
+    """A visible notice where the SDK lists an end for the model."""
+    try:
+        from anthropic._data import DEPRECATED_MODELS
+    except ImportError:
+        return []
+    end = DEPRECATED_MODELS.get(model)
+    return [f"{model} reaches its end of life on {end}."] if end else []

@@ -1,0 +1,29 @@
+"""A call that brought no answer, told in the words of its user."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from chat.protocols import Reply
+from workspace.errors import RungError
+
+Kind = Literal["key", "money", "model", "request", "rate", "busy", "timeout", "connection", "garbled"]
+AGAIN = frozenset({"rate", "busy", "timeout", "connection"})
+
+
+class ChatError(RungError):
+    """A model could not be asked. `kind` says what failed; `again` whether a later try may succeed.
+
+    `wait` is how many seconds the server asked for; `replies` what came before the failure, None where nothing did.
+    """
+
+    def __init__(self, kind: Kind, message: str, hint: str = "", *, where: str = "", wait: float | None = None) -> None:
+        super().__init__(message, hint, where=where)
+        self.kind = kind
+        self.wait = wait
+        self.replies: list[Reply | None] = []
+
+    @property
+    def again(self) -> bool:
+        """Whether the same call may succeed later."""
+        return self.kind in AGAIN

@@ -1,0 +1,105 @@
+"""What every hosted model shares: order, concurrency, closed sets and cost."""
+
+from __future__ import annotations
+
+import json
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from chat.calls import Patience, several
+from chat.errors import ChatError
+from chat.prices import Price, Usage
+from chat.protocols import Ask, Progress, Reply
+from chat.stream import collect
+from workspace.errors import RungError
+
+WORKERS = 4
+TIMEOUT = 120.0
+JSON_ROOM = 32
+"""Tokens that the JSON around a closed answer may take."""
+
+
+class Hosted(ABC):
+    """A model behind a server. Subclasses send one ask; this class keeps order, patience and the first failure."""
+
+    def __init__(self, model: str, host: str, price: Price | None, *, patience: Patience, workers: int) -> None:
+        self.model = model
+        self.host = host
+        self.price = price
+        self.patience = patience
+        self.workers = workers
+        self.notices: list[str] = []
+
+    @property
+    def name(self) -> str:
+        """The model's id at its host."""
+        return f"{self.model} ({self.host})"
+
+    @property
+    def can_choose(self) -> bool:
+        """True: a closed set is asked for as a JSON schema, and a reply outside it is an error."""
+        return True
+
+    @property
+    @abstractmethod
+    def is_local(self) -> bool:
+        """True where nothing leaves this machine."""
+
+    @abstractmethod
+    def ask(self, ask: Ask, stop: threading.Event) -> Reply:
+        """One reply. Raises ChatError."""
+
+    def stream(self, asks: Iterable[Ask]) -> Iterator[tuple[int, Reply | ChatError]]:
+        """Each reply, or why there is none, as it comes."""
+        stop = threading.Event()
+        return several(lambda one: self.ask(one, stop), asks, self.workers, stop)
+
+    def answer(self, asks: Sequence[Ask], progress: Progress | None = None) -> list[Reply]:
+        """All replies in order. Raises the first ChatError; what came before it is in its `replies`."""
+        return collect(self.stream, asks, progress)
+
+    def cost(self, usage: Usage, *, batch: bool = False) -> float | None:
+        """USD of a call; 0.0 on this machine, None where no price is known."""
+        if self.is_local:
+            return 0.0
+        return self.price.cost(usage, batch=batch) if self.price else None
+
+
+def schema_of(ask: Ask) -> dict[str, Any] | None:
+    """The JSON schema that the reply must fit: of the closed set, or the one in `Ask.meta["schema"]`."""
+    if ask.choices:
+        answer = {"type": "string", "enum": list(ask.choices)}
+        return {
+            "type": "object",
+            "properties": {"answer": answer},
+            "required": ["answer"],
+            "additionalProperties": False,
+        }
+    schema = ask.meta.get("schema")
+    return dict(schema) if schema else None
+
+
+def room(ask: Ask) -> int:
+    """The token limit to send."""
+    return ask.max_tokens + (JSON_ROOM if ask.choices else 0)
+
+
+def settled(ask: Ask, text: str, stopped: str, host: str) -> tuple[str, str]:
+    """Text and reason, after a closed set was taken out of its JSON. Raises ChatError for a reply outside it."""
+    if not ask.choices or stopped != "end":
+        return text, stopped
+    try:
+        choice = json.loads(text)["answer"]
+    except (ValueError, KeyError, TypeError):
+        choice = text.strip()
+    if choice not in ask.choices:
+        raise ChatError("garbled", f"{host} answered outside the closed set: {str(choice)[:80]!r}.", where=host)
+    return choice, "choice"
+
+
+def no_tools(ask: Ask) -> None:
+    """Raises RungError for turns with tool calls, which hosted clients do not send yet."""
+    if ask.meta.get("tools") or any(turn["role"] == "tool" or turn.get("tool_calls") for turn in ask.turns):
+        raise RungError("Rows with tool calls cannot be sent to a hosted model yet.", "Use a local model for them.")

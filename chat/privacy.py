@@ -1,0 +1,160 @@
+"""What may leave the machine. The privacy answer is read again before each call to a model elsewhere."""
+
+from __future__ import annotations
+
+import ipaddress
+import tomllib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from chat.errors import ChatError
+from chat.protocols import Ask, ChatModel, Progress, Reply
+from chat.stream import collect, replies
+from workspace.errors import Refusal
+from workspace.folder import Project
+from workspace.rules import rule_file
+from workspace.settings import Settings
+
+SEALED = "no_external_api"
+UNTRAINED = "no_training"
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """A person who lets rows leave against the privacy answer; printed on the cards."""
+
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """Decides whether rows may go to a host. `read` brings the present privacy answers, `today` the date for expiry."""
+
+    read: Callable[[], frozenset[str]]
+    own_hosts: tuple[str, ...] = ()
+    override: Override | None = None
+    today: Callable[[], date] = date.today
+    local_way: str = "--provider local"
+
+    def check(self, provider: str, host: str) -> None:
+        """Raises Refusal where the privacy answer keeps rows from this host; nothing was sent then."""
+        if self.override or is_own(host, self.own_hosts):
+            return
+        answers = self.read()
+        if SEALED in answers:
+            raise self._refusal(SEALED, "keeps rows on this machine", host)
+        if UNTRAINED in answers and (why := trains(provider, host, self.today())):
+            raise self._refusal(UNTRAINED, f"allows only providers known not to train on inputs; {why}", host)
+
+    def _refusal(self, answer: str, rule: str, host: str) -> Refusal:
+        return Refusal(
+            f"Not sent: your answer privacy = {answer} {rule} (asked for: {host}).",
+            f'{self.local_way}   (a server of your own: [privacy] own_hosts = ["{host}"] in rung.toml)',
+            where="answers.toml",
+        )
+
+
+class Guarded:
+    """A model that asks the guard before every single call."""
+
+    def __init__(self, model: ChatModel, guard: Guard, provider: str, host: str) -> None:
+        self.model = model
+        self.guard = guard
+        self.provider = provider
+        self.host = host
+
+    @property
+    def name(self) -> str:
+        """The model's own name."""
+        return self.model.name
+
+    @property
+    def is_local(self) -> bool:
+        """As the model says."""
+        return self.model.is_local
+
+    @property
+    def can_choose(self) -> bool:
+        """As the model says."""
+        return self.model.can_choose
+
+    def allow(self) -> None:
+        """Raises Refusal where nothing may be sent now."""
+        self.guard.check(self.provider, self.host)
+
+    def stream(self, asks: Iterable[Ask]) -> Iterator[tuple[int, Reply | ChatError]]:
+        """As the model's, with the guard asked before each ask is handed over."""
+        return replies(self.model, self._allowed(asks))
+
+    def answer(self, asks: Sequence[Ask], progress: Progress | None = None) -> list[Reply]:
+        """All replies in order. Raises Refusal as soon as the answer forbids, ChatError for the first failure."""
+        return collect(self.stream, asks, progress)
+
+    def _allowed(self, asks: Iterable[Ask]) -> Iterator[Ask]:
+        for ask in asks:
+            self.allow()
+            yield ask
+
+
+def project_guard(project: Project, settings: Settings, override: Override | None = None) -> Guard:
+    """The guard of a project: its answers.toml, read before each call, and its own hosts."""
+    return Guard(lambda: privacy_answers(project.answers_file), settings.privacy.own_hosts, override)
+
+
+def privacy_answers(path: Path) -> frozenset[str]:
+    """The privacy answers in answers.toml; none where there is no such file.
+
+    Raises Refusal where the file cannot be read: an answer that cannot be read may forbid.
+    """
+    try:
+        said = tomllib.loads(path.read_text(encoding="utf-8")).get("privacy", ())
+    except FileNotFoundError:
+        return frozenset()
+    except (OSError, ValueError) as error:
+        raise Refusal(
+            f"Not sent: {path.name} cannot be read ({error}), so the privacy answer is unknown.",
+            "Put answers.toml right, or use --provider local",
+            where=str(path),
+        ) from error
+    return frozenset([said] if isinstance(said, str) else map(str, said))
+
+
+def trains(provider: str, host: str, today: date) -> str:
+    """Why a host is not known to leave inputs alone; an empty string where a dated entry says that it does."""
+    for entry in rule_file("providers.toml")["provider"]:
+        if entry["id"] == provider and _bare(host) in entry["hosts"]:
+            return _fault(entry, today)
+    return f"rules/providers.toml has no entry for {host}"
+
+
+def _fault(entry: dict[str, Any], today: date) -> str:
+    if entry["trains_on_inputs"]:
+        return f"{entry['id']} trains on inputs (read {entry['read']})"
+    if today > entry["expires"]:
+        return f"the entry of {entry['id']} in rules/providers.toml expired on {entry['expires']}"
+    return ""
+
+
+def is_own(host: str, own_hosts: Sequence[str]) -> bool:
+    """Whether a host (with or without port) is listed: a listed name covers every port, a listed port only itself."""
+    listed = {urlsplit(own).netloc if "//" in own else own for own in own_hosts}
+    return bool({host.lower(), _bare(host)} & {own.lower() for own in listed})
+
+
+def is_this_machine(host: str) -> bool:
+    """Whether a host name is this machine's loopback. Names are not looked up: only `localhost` counts."""
+    name = _bare(host)
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return name == "localhost" or name.endswith(".localhost")
+
+
+def _bare(host: str) -> str:
+    """The host without port, brackets and case."""
+    return (urlsplit(f"//{host}").hostname or "").lower()

@@ -1,0 +1,340 @@
+"""The real SDKs against a real server on loopback: every failure is told in words, retried only where it helps."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from chat.calls import Patience
+from chat.claude import Claude
+from chat.compatible import Compatible
+from chat.errors import ChatError
+from chat.hosted import Hosted
+from chat.protocols import Ask, Reply
+from workspace.errors import RungError
+
+QUICK = Patience(tries=3, longest=2.0, first=0.01)
+HELLO = Ask(({"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}), 16)
+HTML = "<html><body>Please log in to the hotel network</body></html>"
+
+
+def message(text: str = "Hello.", stop: str | None = "end_turn", **other: Any) -> dict[str, Any]:
+    usage = {"input_tokens": 11, "output_tokens": 3}
+    content = [{"type": "text", "text": text}] if text else []
+    return {"id": "msg_1", "type": "message", "role": "assistant", "model": "claude-x", "content": content,
+            "stop_reason": stop, "stop_sequence": None, "usage": usage, **other}  # fmt: skip
+
+
+def completion(text: str | None = "Hello.", stop: str | None = "stop", **other: Any) -> dict[str, Any]:
+    said = {"role": "assistant", "content": text, **other}
+    return {"id": "c1", "object": "chat.completion", "created": 1, "model": "m",
+            "choices": [{"index": 0, "message": said, "finish_reason": stop, "logprobs": None}],
+            "usage": {"prompt_tokens": 11, "completion_tokens": 3, "total_tokens": 14}}  # fmt: skip
+
+
+GOOD = {"anthropic": message(), "openai": completion()}
+
+
+@pytest.fixture(autouse=True)
+def keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_PROFILE", "ANTHROPIC_BASE_URL", "OPENAI_BASE_URL", "RUNG_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "key-for-tests-1234")
+    monkeypatch.setenv("OPENAI_API_KEY", "key-of-openai")
+
+
+@pytest.fixture(params=["anthropic", "openai"])
+def provider(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def client(provider: str, url: str, **options: Any) -> Hosted:
+    options = {"patience": QUICK, "timeout": 0.5, "workers": 2, **options}
+    if provider == "anthropic":
+        return Claude("claude-x", base_url=url, **options)
+    return Compatible("m", base_url=url + "/v1", **options)
+
+
+def failure(model: Hosted) -> ChatError:
+    with pytest.raises(ChatError) as caught:
+        model.answer([HELLO])
+    return caught.value
+
+
+def test_an_answer(provider: str, loopback: Any) -> None:
+    loopback.say((200, GOOD[provider]))
+    (reply,) = client(provider, loopback.url).answer([HELLO])
+    assert (reply.text, reply.input_tokens, reply.output_tokens, reply.stopped) == ("Hello.", 11, 3, "end")
+    method, path, headers, body = loopback.requests[0]
+    assert method == "POST" and body["messages"][-1] == {"role": "user", "content": "Hi"}
+    if provider == "anthropic":
+        assert path.startswith("/v1/messages") and "temperature" not in body
+        assert body["system"] == [{"type": "text", "text": "Be brief."}] and body["max_tokens"] == 16
+        assert "key-for-tests-1234" in headers.get("authorization", "") + headers.get("x-api-key", "")
+    else:
+        assert path == "/v1/chat/completions" and body["temperature"] == 0.0 and body["seed"] == 0
+        assert "key-of-openai" not in headers["authorization"], "the key of OpenAI goes to OpenAI only"
+
+
+def test_replies_stand_in_the_order_of_the_asks(provider: str, loopback: Any) -> None:
+    def echo(handler: Any, request: Any) -> tuple[int, Any]:
+        text = request[3]["messages"][-1]["content"]
+        time.sleep(0.05 if text == "0" else 0)
+        return 200, message(text) if provider == "anthropic" else completion(text)
+
+    loopback.say(echo)
+    asks = [Ask(({"role": "user", "content": str(number)},), 8) for number in range(7)]
+    seen: list[tuple[int, int]] = []
+    model = client(provider, loopback.url, timeout=5.0)
+    assert [r.text for r in model.answer(asks, lambda done, total: seen.append((done, total)))] == list("0123456")
+    assert seen[-1] == (7, 7)
+
+
+@pytest.mark.parametrize(("status", "wait"), [(429, "0"), (529, None), (503, None), (500, None)])
+def test_what_passes_is_tried_again(provider: str, loopback: Any, status: int, wait: str | None) -> None:
+    headers = {"retry-after": wait} if wait else {}
+    loopback.say((status, {"error": {"message": "later"}}, headers), (200, GOOD[provider]))
+    assert client(provider, loopback.url).answer([HELLO])[0].text == "Hello."
+    assert len(loopback.requests) == 2
+
+
+def test_retry_after_is_obeyed(provider: str, loopback: Any) -> None:
+    loopback.say((429, {"error": {"message": "later"}}, {"retry-after": "0.4"}), (200, GOOD[provider]))
+    started = time.monotonic()
+    client(provider, loopback.url).answer([HELLO])
+    assert 0.4 <= time.monotonic() - started < 2.0
+
+
+def test_a_server_that_asks_for_an_hour_is_not_waited_for(provider: str, loopback: Any) -> None:
+    loopback.say((429, {"error": {"message": "slow down"}}, {"retry-after": "3600"}))
+    started = time.monotonic()
+    error = failure(client(provider, loopback.url))
+    assert time.monotonic() - started < 1.0 and len(loopback.requests) == 1
+    assert error.kind == "rate" and error.again and "3,600 s" in error.message and "slow down" in error.message
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "calls"),
+    [(429, "rate", 3), (529, "busy", 3), (500, "busy", 3), (400, "request", 1), (401, "key", 1), (404, "model", 1),
+     (413, "request", 1), (402, "money", 1)],
+)  # fmt: skip
+def test_what_stays_is_told(provider: str, loopback: Any, status: int, kind: str, calls: int) -> None:
+    loopback.say((status, {"type": "error", "error": {"type": "x", "message": "because so"}}))
+    error = failure(client(provider, loopback.url))
+    assert (error.kind, len(loopback.requests)) == (kind, calls)
+    assert "because so" in error.message and str(status) in error.message and "127.0.0.1" in error.message
+
+
+def test_a_torn_connection_and_a_timeout_are_tried_again(provider: str, loopback: Any, torn: Any, slow: Any) -> None:
+    loopback.say(torn, slow, (200, GOOD[provider]))
+    assert client(provider, loopback.url).answer([HELLO])[0].text == "Hello."
+    assert len(loopback.requests) == 3
+
+
+def test_a_server_that_only_tears_or_sleeps(provider: str, loopback: Any, torn: Any, slow: Any) -> None:
+    loopback.say(torn)
+    assert failure(client(provider, loopback.url)).kind == "connection"
+    loopback.script[:] = [slow]
+    assert failure(client(provider, loopback.url, timeout=0.1)).kind == "timeout"
+
+
+def test_nobody_listens(provider: str) -> None:
+    error = failure(client(provider, "http://127.0.0.1:9"))
+    assert error.kind == "connection" and "Tried 3 times" in error.message
+
+
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [(HTML, {"content-type": "text/html"}), ("{broken", {}), ({"hello": 1}, {}), ("[]", {}), ("", {})],
+)
+def test_a_200_that_is_no_answer(provider: str, loopback: Any, body: Any, headers: dict[str, str]) -> None:
+    loopback.say((200, body, headers))
+    error = failure(client(provider, loopback.url))
+    assert error.kind == "garbled" and not error.again and len(loopback.requests) == 1
+
+
+def test_a_redirect_is_not_followed_with_the_rows(provider: str, loopback: Any) -> None:
+    loopback.say((307, "", {"location": loopback.url + "/elsewhere"}), (200, GOOD[provider]))
+    failure(client(provider, loopback.url))
+    assert [request[1] for request in loopback.requests if "elsewhere" in request[1]] == []
+
+
+def test_refused_cut_and_empty(provider: str, loopback: Any) -> None:
+    script = {
+        "anthropic": [message("", "refusal"), message("Hel", "max_tokens"), message("", "end_turn")],
+        "openai": [completion(None, "stop", refusal="I will not."), completion("Hel", "length"), completion("")],
+    }[provider]
+    loopback.say(*[(200, body) for body in script])
+    replies = client(provider, loopback.url, workers=1).answer([HELLO] * 3)
+    assert [(reply.text, reply.stopped) for reply in replies] == [("", "refused"), ("Hel", "length"), ("", "end")]
+
+
+def test_an_answer_without_a_reason_to_stop_was_cut_on_its_way(provider: str, loopback: Any) -> None:
+    cut = message("Hel", None) if provider == "anthropic" else completion("Hel", None)
+    loopback.say((200, cut))
+    assert failure(client(provider, loopback.url)).kind in ("connection", "garbled")
+
+
+def test_a_closed_set_is_a_schema_and_a_reply_outside_it_an_error(provider: str, loopback: Any) -> None:
+    ask = Ask(HELLO.turns, 8, choices=("E10 eye", "E11 eye"))
+    make = message if provider == "anthropic" else completion
+    loopback.say((200, make(json.dumps({"answer": "E11 eye"}))), (200, make(json.dumps({"answer": "E12"}))))
+    model = client(provider, loopback.url, workers=1)
+    (reply,) = model.answer([ask])
+    assert (reply.text, reply.stopped) == ("E11 eye", "choice")
+    assert "E10 eye" in json.dumps(loopback.requests[0][3])
+    with pytest.raises(ChatError, match="outside the closed set"):
+        model.answer([ask])
+
+
+def test_one_failure_loses_nothing_else(provider: str, loopback: Any) -> None:
+    def by_text(handler: Any, request: Any) -> tuple[int, Any]:
+        text = request[3]["messages"][-1]["content"]
+        return (400, {"error": {"message": "bad"}}) if text == "2" else (200, GOOD[provider])
+
+    loopback.say(by_text)
+    asks = [Ask(({"role": "user", "content": str(number)},), 8) for number in range(5)]
+    model = client(provider, loopback.url)
+    came = dict(model.stream(asks))
+    assert {number for number, reply in came.items() if isinstance(reply, Reply)} == {0, 1, 3, 4}
+    with pytest.raises(ChatError) as caught:
+        model.answer(asks)
+    assert [bool(reply) for reply in caught.value.replies[:2]] == [True, True]
+
+
+def test_a_refused_key_stops_the_rest(provider: str, loopback: Any) -> None:
+    loopback.say((401, {"error": {"message": "no"}}))
+    came = list(client(provider, loopback.url, workers=1).stream([HELLO] * 50))
+    assert len(came) == 1 and len(loopback.requests) == 1
+
+
+def test_leaving_the_stream_ends_the_waiting(provider: str, loopback: Any) -> None:
+    loopback.say((200, GOOD[provider]), (429, {"error": {"message": "x"}}, {"retry-after": "2"}))
+    stream = client(provider, loopback.url, workers=1).stream([HELLO] * 9)
+    next(stream)
+    started = time.monotonic()
+    stream.close()
+    assert time.monotonic() - started < 0.5
+
+
+@pytest.mark.parametrize("provider", ["anthropic", "openai"])
+def test_a_missing_key_is_said_in_plain_words(provider: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    for name in ("ANTHROPIC_API_KEY", "OPENAI_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(RungError, match=r"No key for (Claude|OpenAI) in the environment"):
+        Claude("claude-x") if provider == "anthropic" else Compatible("m")
+
+
+def test_a_long_answer_is_streamed_and_a_cut_stream_is_no_answer(loopback: Any) -> None:
+    def events(*kinds: str) -> str:
+        data = {
+            "message_start": {"message": message("", None)},
+            "content_block_start": {"index": 0, "content_block": {"type": "text", "text": ""}},
+            "content_block_delta": {"index": 0, "delta": {"type": "text_delta", "text": "Long."}},
+            "content_block_stop": {"index": 0},
+            "message_delta": {
+                "delta": {"stop_reason": "end_turn", "stop_sequence": None}, "usage": {"output_tokens": 9}
+            },
+            "message_stop": {},
+            "error": {"error": {"type": "overloaded_error", "message": "busy"}},
+        }  # fmt: skip
+        return "".join(f"event: {kind}\ndata: {json.dumps({'type': kind, **data[kind]})}\n\n" for kind in kinds)
+
+    whole = ("message_start", "content_block_start", "content_block_delta", "content_block_stop", "message_delta",
+             "message_stop")  # fmt: skip
+    sse = {"content-type": "text/event-stream"}
+    loopback.say(
+        (200, events("message_start", "error"), sse), (200, events(*whole[:3]), sse), (200, events(*whole), sse)
+    )
+    long = Ask(HELLO.turns, 40_000)
+    (reply,) = client("anthropic", loopback.url).answer([long])
+    assert (reply.text, reply.stopped, len(loopback.requests)) == ("Long.", "end", 3)
+    assert loopback.requests[0][3]["stream"] is True
+    loopback.script[:] = [(200, events(*whole[:3]), sse)]
+    assert "cut off" in str(failure_of(client("anthropic", loopback.url), long))
+
+
+def failure_of(model: Hosted, ask: Ask) -> ChatError:
+    with pytest.raises(ChatError) as caught:
+        model.answer([ask])
+    return caught.value
+
+
+def test_the_long_static_part_is_marked_for_the_cache_and_its_tokens_are_counted(loopback: Any) -> None:
+    used = {"input_tokens": 5, "output_tokens": 3, "cache_read_input_tokens": 1200, "cache_creation_input_tokens": 30}
+    loopback.say((200, message(usage=used)))
+    ask = Ask(({"role": "system", "content": "Guideline. " * 600}, {"role": "user", "content": "Hi"}), 8)
+    (reply,) = client("anthropic", loopback.url).answer([ask])
+    assert loopback.requests[0][3]["system"][0]["cache_control"] == {"type": "ephemeral"}
+    assert reply.input_tokens == 1235
+
+
+def test_a_prompt_is_counted_before_money_is_spent(loopback: Any) -> None:
+    loopback.say((200, {"input_tokens": 42}))
+    model = client("anthropic", loopback.url)
+    assert isinstance(model, Claude) and model.input_tokens(HELLO) == 42
+    assert loopback.requests[0][1].startswith("/v1/messages/count_tokens")
+
+
+def test_a_model_near_its_end_brings_a_notice(loopback: Any) -> None:
+    assert "end of life" in Claude("claude-opus-4-5", base_url=loopback.url).notices[0]
+    assert Claude("claude-x", base_url=loopback.url).notices == []
+
+
+def test_a_batch_comes_back_by_its_ids(loopback: Any) -> None:
+    counts = {"processing": 0, "succeeded": 1, "errored": 1, "canceled": 0, "expired": 1}
+    batch = {"id": "batch_1", "type": "message_batch", "processing_status": "ended", "request_counts": counts,
+             "created_at": "2026-11-25T00:00:00Z", "expires_at": "2026-11-26T00:00:00Z", "ended_at": None,
+             "archived_at": None, "cancel_initiated_at": None, "results_url": loopback.url + "/v1/results"}  # fmt: skip
+    results = [
+        {"custom_id": "b", "result": {"type": "errored", "error": {
+            "type": "error", "request_id": "r", "error": {"type": "invalid_request_error", "message": "too long"}}}},
+        {"custom_id": "a", "result": {"type": "succeeded", "message": message("From the batch.")}},
+        {"custom_id": "c", "result": {"type": "expired"}},
+        {"custom_id": "stranger", "result": {"type": "expired"}},
+    ]  # fmt: skip
+    lines = "\n".join(json.dumps(line) for line in results)
+    loopback.say((200, batch), (200, batch), (200, batch), (200, lines, {"content-type": "application/x-jsonl"}))
+    model = client("anthropic", loopback.url)
+    assert isinstance(model, Claude)
+    asks = {"a": HELLO, "b": HELLO, "c": HELLO}
+    assert model.send_batch(asks) == "batch_1"
+    assert [entry["custom_id"] for entry in loopback.requests[0][3]["requests"]] == ["a", "b", "c"]
+    state = model.batch_state("batch_1")
+    assert state.ended and state.done == 3
+    found = dict(model.batch_results("batch_1", asks))
+    assert isinstance(found["a"], Reply) and found["a"].text == "From the batch."
+    assert "too long" in str(found["b"]) and "expired" in str(found["c"]) and set(found) == {"a", "b", "c"}
+
+
+def test_a_server_without_temperature_is_asked_without_it_once_known(loopback: Any) -> None:
+    loopback.say((400, {"error": {"message": "temperature is not supported"}}), (200, completion()))
+    model = client("openai", loopback.url, workers=1)
+    model.answer([HELLO, HELLO])
+    assert ["temperature" in request[3] for request in loopback.requests] == [True, False, False]
+    assert "no temperature" in model.notices[0]
+
+
+def test_a_wait_between_tries_ends_when_the_stream_is_left() -> None:
+    from chat.calls import patiently
+
+    class Sdk:
+        class Error(Exception): ...
+
+        APIResponseValidationError = APITimeoutError = APIStatusError = APIConnectionError = Error
+
+    stop = threading.Event()
+    threading.Timer(0.05, stop.set).start()
+
+    def fail() -> None:
+        raise ChatError("busy", "busy", wait=1.5)
+
+    started = time.monotonic()
+    with pytest.raises(ChatError, match="stopped"):
+        patiently(fail, Sdk, "host", QUICK, stop)  # type: ignore[arg-type]
+    assert time.monotonic() - started < 1.0

@@ -1,0 +1,131 @@
+"""What may leave the machine, with a real client and a real server on loopback that stands for one elsewhere."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chat.open import open_model
+from chat.privacy import Guard, Override, is_own, is_this_machine, privacy_answers, project_guard, trains
+from chat.protocols import Ask
+from workspace.errors import Refusal, RungError
+from workspace.folder import Project
+from workspace.settings import ModelSettings, PrivacySettings, Settings
+
+HELLO = Ask(({"role": "user", "content": "Hi"},), 8)
+ANSWER = {"id": "m", "type": "message", "role": "assistant", "model": "x", "stop_reason": "end_turn",
+          "stop_sequence": None, "content": [{"type": "text", "text": "Hello."}],
+          "usage": {"input_tokens": 1, "output_tokens": 1}}  # fmt: skip
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "test")
+    monkeypatch.setenv("OPENAI_API_KEY", "test")
+    monkeypatch.delenv("ANTHROPIC_BASE_URL", raising=False)
+    return Project(tmp_path)
+
+
+def claude(url: str = "") -> ModelSettings:
+    return ModelSettings(base="claude-x", provider="anthropic", base_url=url)
+
+
+def test_nothing_is_sent_where_the_answer_forbids(project: Project, loopback: Any) -> None:
+    project.answers_file.write_text('privacy = "no_external_api"\n')
+    with pytest.raises(Refusal) as caught:
+        open_model(claude(loopback.url), guard=project_guard(project, Settings()))
+    assert caught.value.exit_code == 1 and loopback.requests == []
+    assert "privacy = no_external_api" in caught.value.message and "--provider local" in caught.value.hint
+
+
+def test_the_answer_is_read_again_before_each_call(project: Project, loopback: Any) -> None:
+    def answer_and_change_the_mind(handler: Any, request: Any) -> tuple[int, Any]:
+        project.answers_file.write_text('privacy = "no_external_api"\n')
+        return 200, ANSWER
+
+    loopback.say(answer_and_change_the_mind)
+    model = open_model(claude(loopback.url), guard=project_guard(project, Settings()))
+    model.model.workers = 1  # type: ignore[attr-defined]
+    came = []
+    with pytest.raises(Refusal, match="no_external_api"):
+        came += [reply for _, reply in model.stream([HELLO] * 3)]  # type: ignore[attr-defined]
+    with pytest.raises(Refusal, match="no_external_api"):
+        model.answer([HELLO])
+    assert len(loopback.requests) == 1
+
+
+def test_what_came_before_the_mind_changed_is_kept(project: Project, loopback: Any) -> None:
+    loopback.say((200, ANSWER))
+    model = open_model(claude(loopback.url), guard=project_guard(project, Settings()))
+    came = []
+    with pytest.raises(Refusal):
+        for number, reply in model.stream([HELLO] * 9):  # type: ignore[attr-defined]
+            came.append((number, reply))
+            project.answers_file.write_text('privacy = "no_external_api"\n')
+    assert len(came) == len(loopback.requests), "every paid reply was handed over before the refusal"
+
+
+def test_own_hosts_and_this_machine_are_free(project: Project, loopback: Any) -> None:
+    project.answers_file.write_text('privacy = "no_external_api"\n')
+    loopback.say((200, ANSWER))
+    own = Settings(privacy=PrivacySettings(own_hosts=(loopback.url.removeprefix("http://"),)))
+    assert open_model(claude(loopback.url), guard=project_guard(project, own)).answer([HELLO])[0].text == "Hello."
+    here = ModelSettings(base="m", provider="openai", base_url=loopback.url + "/v1")
+    assert open_model(here, guard=project_guard(project, Settings())).is_local
+    elsewhere = ModelSettings(base="m", provider="openai", base_url="http://gpu.example:8000/v1")
+    with pytest.raises(Refusal, match=r"gpu\.example:8000"):
+        open_model(elsewhere, guard=project_guard(project, Settings()))
+
+
+def test_an_override_is_named(project: Project, loopback: Any) -> None:
+    project.answers_file.write_text('privacy = "no_external_api"\n')
+    loopback.say((200, ANSWER))
+    guard = project_guard(project, Settings(), Override("mo", "public rows only"))
+    assert open_model(claude(loopback.url), guard=guard).answer([HELLO])[0].text == "Hello."
+
+
+def test_no_training_needs_a_dated_entry(project: Project) -> None:
+    project.answers_file.write_text('privacy = "no_training"\n')
+    today = Guard(lambda: frozenset({"no_training"}), today=lambda: date(2026, 12, 1))
+    today.check("anthropic", "api.anthropic.com")
+    today.check("openai", "api.openai.com:443")
+    with pytest.raises(Refusal, match=r"no entry for router\.example"):
+        today.check("openai", "router.example")
+    later = Guard(lambda: frozenset({"no_training"}), today=lambda: date(2099, 1, 1))
+    with pytest.raises(Refusal, match="expired"):
+        later.check("anthropic", "api.anthropic.com")
+    assert trains("anthropic", "api.anthropic.com", date(2026, 12, 1)) == ""
+
+
+def test_an_answer_that_cannot_be_read_forbids(project: Project) -> None:
+    assert privacy_answers(project.answers_file) == frozenset()
+    project.answers_file.write_text("privacy = [broken")
+    with pytest.raises(Refusal, match="cannot be read"):
+        project_guard(project, Settings()).check("anthropic", "api.anthropic.com")
+
+
+def test_a_model_elsewhere_is_never_opened_without_a_guard(project: Project) -> None:
+    with pytest.raises(TypeError):
+        open_model(claude())
+    with pytest.raises(RungError, match="embedded"):
+        open_model(ModelSettings(provider="anthropic"))
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1:8000", "[::1]:80", "127.9.9.9", "LOCALHOST:1"])
+def test_this_machine(host: str) -> None:
+    assert is_this_machine(host)
+
+
+@pytest.mark.parametrize("host", ["localhost.evil.com", "10.0.0.1", "127.0.0.1.evil.com", "0.0.0.0", "example.com", ""])
+def test_not_this_machine(host: str) -> None:
+    assert not is_this_machine(host)
+
+
+def test_own_hosts_by_name_by_port_and_by_address() -> None:
+    assert is_own("GPU.internal:8000", ["gpu.internal"])
+    assert is_own("gpu.internal:8000", ["http://gpu.internal:8000/v1"])
+    assert not is_own("gpu.internal:9000", ["gpu.internal:8000"])
+    assert not is_own("evilgpu.internal", ["gpu.internal"])

@@ -1,0 +1,106 @@
+"""Fixtures that several packages share."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+
+@dataclass
+class Loopback:
+    """A real HTTP server on loopback that plays a script and records what it was sent.
+
+    Each entry of `script` is `(status, body, headers)` or a callable that gets the handler and the request; the last
+    entry is repeated. `requests` holds `(method, path, headers, json body)`.
+    """
+
+    script: list[Any] = field(default_factory=list)
+    requests: list[tuple[str, str, dict[str, str], Any]] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    url: str = ""
+
+    def say(self, *entries: Any) -> Loopback:
+        self.script += entries
+        return self
+
+    def play(self, handler: BaseHTTPRequestHandler) -> None:
+        size = int(handler.headers.get("content-length") or 0)
+        raw = handler.rfile.read(size)
+        with self.lock:
+            headers = {key.lower(): value for key, value in handler.headers.items()}
+            self.requests.append((handler.command, handler.path, headers, json.loads(raw) if raw else None))
+            entry = self.script.pop(0) if len(self.script) > 1 else self.script[0]
+        if callable(entry):
+            entry = entry(handler, self.requests[-1])
+        if entry is not None:
+            send(handler, *entry)
+
+
+def send(handler: BaseHTTPRequestHandler, status: int, body: Any, headers: dict[str, str] | None = None) -> None:
+    data = body if isinstance(body, bytes) else body.encode() if isinstance(body, str) else json.dumps(body).encode()
+    handler.send_response(status)
+    headers = {"content-type": "application/json", "content-length": str(len(data)), **(headers or {})}
+    for name, value in headers.items():
+        handler.send_header(name, value)
+    handler.end_headers()
+    handler.wfile.write(data)
+
+
+@pytest.fixture
+def loopback() -> Iterator[Loopback]:
+    fake = Loopback()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            fake.play(self)
+
+        do_GET = do_POST
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    fake.url = f"http://127.0.0.1:{server.server_port}"
+    yield fake
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def torn() -> Callable[..., None]:
+    """A script entry that breaks the connection in the middle of the body."""
+
+    def tear(handler: BaseHTTPRequestHandler, request: object) -> None:
+        handler.send_response(200)
+        handler.send_header("content-type", "application/json")
+        handler.send_header("content-length", "5000")
+        handler.end_headers()
+        handler.wfile.write(b'{"id": "msg')
+        handler.wfile.flush()
+        handler.connection.close()
+        handler.close_connection = True
+
+    return tear
+
+
+@pytest.fixture
+def slow() -> Callable[..., None]:
+    """A script entry that never answers in time."""
+
+    def sleep(handler: BaseHTTPRequestHandler, request: object) -> None:
+        time.sleep(1.5)
+        handler.close_connection = True
+
+    return sleep
