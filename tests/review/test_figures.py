@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import math
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from curation.agreement import cohen_kappa, krippendorff_alpha, lower_bound, measure
+from curation.review.votes import Vote
+from curation.review.votes import settle as outcome_of
+from curation.sampling import at_most, bound_of_rest, draw, most_faulty, pass_chance
+
+LABELS = ("approve", "edit", "reject")
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(LABELS), st.sampled_from(LABELS)), min_size=2, max_size=60))
+def test_kappa_is_that_of_scikit_learn(pairs: list[tuple[str, str]]) -> None:
+    import warnings
+
+    from sklearn.metrics import cohen_kappa_score
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected = cohen_kappa_score([a for a, _ in pairs], [b for _, b in pairs])
+    found = cohen_kappa(pairs)
+    assert found == pytest.approx(expected) if found is not None else math.isnan(expected)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10**6), st.sampled_from(["nominal", "ordinal"]))
+def test_alpha_is_that_of_the_krippendorff_package(seed: int, level: Any) -> None:
+    import krippendorff
+    import numpy as np
+
+    rng = random.Random(seed)
+    table = [[rng.choice([1, 2, 3, 4, None]) for _ in range(12)] for _ in range(4)]
+    units = [
+        {str(rater): str(row[item]) for rater, row in enumerate(table) if row[item] is not None} for item in range(12)
+    ]
+    values = np.array([[np.nan if v is None else v for v in row] for row in table], dtype=float)
+    found = krippendorff_alpha(units, level, ["1", "2", "3", "4"])
+    if found is not None:
+        assert found == pytest.approx(krippendorff.alpha(reliability_data=values, level_of_measurement=level))
+
+
+def test_a_published_example_of_kappa() -> None:
+    """Cohen 1960 style 2x2 table: 20 and 15 agreements of 50, kappa 0.40."""
+    pairs = [("yes", "yes")] * 20 + [("yes", "no")] * 5 + [("no", "yes")] * 10 + [("no", "no")] * 15
+    assert cohen_kappa(pairs) == pytest.approx(0.4)
+
+
+def test_a_published_example_of_alpha() -> None:
+    """Krippendorff, Computing Krippendorff's Alpha-Reliability (2011), example C: nominal 0.743."""
+    rows = ["1233211423..", "123224.13512", ".33223114353", "123224155.513"[:12]]
+    rows = [
+        "1 2 3 3 2 1 4 1 2 . . .",
+        "1 2 3 3 2 2 4 1 2 5 . 3",
+        ". 3 3 3 2 3 4 2 2 5 1 .",
+        "1 2 3 3 2 4 4 1 2 5 1 .",
+    ]
+    table = [row.split() for row in rows]
+    units = [{str(r): row[k] for r, row in enumerate(table) if row[k] != "."} for k in range(12)]
+    assert krippendorff_alpha(units) == pytest.approx(0.743, abs=5e-4)
+    assert krippendorff_alpha(units, "ordinal") == pytest.approx(0.815, abs=5e-4)
+
+
+def test_undefined_is_none_and_few_rows_carry_no_interval() -> None:
+    same = [{"a": "approve", "b": "approve"}] * 50
+    found = measure(same)
+    assert (found.value, found.low, found.raw) == (None, None, 1.0) and found.raw_low == pytest.approx(0.05 ** (1 / 50))
+    few = measure([{"a": "approve", "b": "reject"}, {"a": "reject", "b": "reject"}] * 10)
+    assert few.value is not None and few.low is None
+    many = measure(
+        [{"a": "approve", "b": "approve"}] * 30
+        + [{"a": "reject", "b": "reject"}] * 15
+        + [{"a": "edit", "b": "reject"}] * 5
+    )
+    assert many.low is not None and many.high is not None and many.low < many.value < many.high  # type: ignore[operator]
+    assert measure([]).units == 0 and lower_bound(0, 0) is None and lower_bound(0, 9) == 0.0
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.integers(1, 400), st.data())
+def test_the_bound_is_that_of_scipy(population: int, data: Any) -> None:
+    from scipy.stats import hypergeom
+
+    size = data.draw(st.integers(1, population))
+    faulty = data.draw(st.integers(0, population))
+    found = data.draw(st.integers(0, size))
+    assert at_most(population, faulty, size, found) == pytest.approx(
+        hypergeom.cdf(found, population, faulty, size), abs=1e-9
+    )
+    most = most_faulty(population, size, found)
+    assert hypergeom.cdf(found, population, most, size) > 0.05 - 1e-9 or most == found
+    if most < population - (size - found):
+        assert hypergeom.cdf(found, population, most + 1, size) <= 0.05 + 1e-9
+
+
+def test_no_fault_in_149_shows_under_two_percent() -> None:
+    assert most_faulty(100_000, 149, 0) / 100_000 < 0.02 < most_faulty(100_000, 148, 0) / 100_000 + 0.0002
+    assert bound_of_rest(149, 149, 3) == 0.0
+    assert pass_chance(10_000, 149, 0, 0.01) == pytest.approx(0.99**149, abs=0.01)
+
+
+def test_a_sample_does_not_depend_on_the_order_of_rows() -> None:
+    keys = [f"row {n}" for n in range(100)]
+    shuffled = random.Random(1).sample(keys, 100)
+    assert {keys[i] for i in draw(7, keys, 10)} == {shuffled[i] for i in draw(7, shuffled, 10)}
+    assert draw(7, keys, 10) != draw(8, keys, 10)
+
+
+def test_the_sample_covers_as_often_as_it_says() -> None:
+    """2,000 lots of 1,000 rows with 2.5% faults: the bound holds the truth in at least 94% of them."""
+    rng, held = random.Random(5), 0
+    for _ in range(2000):
+        found = sum(rng.sample([1] * 25 + [0] * 975, 149))
+        held += most_faulty(1000, 149, found) >= 25
+    assert held / 2000 >= 0.94
+
+
+@pytest.mark.parametrize(
+    ("votes", "needed", "state", "flagged"),
+    [
+        ([], 1, "pending", False),
+        (["approve"], 1, "approved", False),
+        (["skip"], 1, "skipped", False),
+        (["skip", "approve"], 1, "approved", False),
+        (["unsure"], 1, "unsure", False),
+        (["unsure", "reject"], 1, "rejected", False),
+        (["approve"], 2, "pending", False),
+        (["approve", "approve"], 2, "approved", False),
+        (["approve", "reject"], 2, "unsure", True),
+        (["approve", "reject", "reject"], 2, "rejected", False),
+        (["approve", "edit"], 2, "unsure", True),
+        (["edit", "edit"], 2, "edited", False),
+        (["unsure", "approve"], 2, "approved", False),
+        (["approve", "skip"], 2, "skipped", False),
+    ],
+)
+def test_what_votes_come_to(votes: list[str], needed: int, state: str, flagged: bool) -> None:
+    cast = [Vote(n, n, verdict, "new" if verdict == "edit" else None) for n, verdict in enumerate(votes, 1)]
+    found = outcome_of(cast, "old", needed, accept_automatic=False)
+    assert (found.state, found.flagged) == (state, flagged)
+
+
+def test_an_edit_that_changes_nothing_is_an_approval() -> None:
+    assert outcome_of([Vote(1, 1, "edit", "old")], "old", 1, accept_automatic=False).state == "approved"

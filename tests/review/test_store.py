@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+import signal
+import sqlite3
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from curation.store import NewRow, Store, open_store
+from curation.store.engine import HEAD, KNOWN, MIGRATIONS
+from workspace.errors import RungError
+from workspace.folder import Project
+from workspace.settings import Settings
+
+
+def opened(project: Project, url: str) -> Store:
+    return open_store(project, Settings.model_validate({"store": {"url": url}}))
+
+
+def test_rows_come_back_as_they_went_in(project: Project, url: str, rows_of: Any) -> None:
+    rows = rows_of(5)
+    with opened(project, url) as store:
+        added = store.add([NewRow(row, line=k + 1, meta={"n": k}) for k, row in enumerate(rows)], role="pool")
+        assert added.ids == ("r-000001", "r-000002", "r-000003", "r-000004", "r-000005")
+        again = store.add(rows[3:] + rows_of(1, 9), role="pool")
+        assert again.ids == ("r-000004", "r-000005", "r-000006") and again.new == ["r-000006"]
+        assert store.add(rows[:1], role="test").new == ["r-000007"]
+    with opened(project, url) as store:
+        found = store.rows(role="pool")
+        assert [row.example.row for row in found[:5]] == [row.row for row in rows]
+        assert [row.line for row in found[:5]] == [1, 2, 3, 4, 5] and found[2].meta == {"n": 2}
+        assert store.row("r-000007").role == "test"
+        assert store.counts() == {"pool": {"unreviewed": 6}, "test": {"unreviewed": 1}}
+        with pytest.raises(RungError, match="No row r-000099"):
+            store.row("r-000099")
+        with pytest.raises(RungError, match="not the id of a row"):
+            store.row("row 1")
+
+
+def test_a_twin_in_one_call_is_known_unless_each_line_counts(project: Project, rows_of: Any) -> None:
+    row = rows_of(1)[0]
+    with opened(project, "") as store:
+        assert store.add([row, row], role="pool").known == {1}
+        assert len(store.add([*rows_of(1, 5), *rows_of(1, 5)], role="pool", twins=True).new) == 2
+
+
+def test_changes_are_taken_back(project: Project, url: str, rows_of: Any) -> None:
+    with opened(project, url) as store:
+        store.add(rows_of(4), role="pool")
+        first = store.exclude(
+            ["r-000001", "r-000002"], "near duplicate", "duplicates", evidence={"r-000002": {"kept": "r-000003"}}
+        )
+        second = store.exclude(["r-000002", "r-000004"], "leak", "leaks", actor="sam")
+        assert [row.id for row in store.rows()] == ["r-000003"]
+        gone = {row.id: (row.excluded, dict(row.evidence)) for row in store.rows(excluded=True)}
+        assert gone["r-000002"] == ("near duplicate", {"kept": "r-000003"}) and gone["r-000004"][0] == "leak"
+        assert store.undo(first) == ["r-000001", "r-000002"]
+        assert [row.id for row in store.rows()] == ["r-000001", "r-000002", "r-000003"]
+        with pytest.raises(RungError, match="undone already"):
+            store.undo(first)
+        assert [change.id for change in store.changes()] == [second]
+        assert [event.kind for event in store.events(actor="sam")] == ["exclude"]
+        mark = store.mark(["r-000001"], "validation")
+        assert store.row("r-000001").mark == "validation"
+        store.undo(mark)
+        assert store.row("r-000001").mark == ""
+        with pytest.raises(RungError, match="No row r-000077"):
+            store.exclude(["r-000077"], "x", "y")
+
+
+def test_the_database_itself_refuses_to_change_a_decision(make_desk: Any, url: str, rows_of: Any) -> None:
+    from sqlalchemy import text
+
+    from curation.review import Ruling, decide_all
+
+    desk = make_desk(url=url)
+    desk.store.add(rows_of(1), role="candidates")
+    decide_all(desk, "dana", [("r-000001", Ruling("approve"))], kind="person")
+    for statement in ("UPDATE decisions SET verdict = 'reject'", "DELETE FROM decisions"):
+        with pytest.raises(RungError, match="append-only"), desk.store.write() as connection:
+            connection.execute(text(statement))
+
+
+def test_the_schema_is_that_of_the_migrations(project: Project, url: str) -> None:
+    from alembic.autogenerate import compare_metadata
+    from alembic.config import Config
+    from alembic.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+
+    from curation.store.tables import metadata
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    scripts = ScriptDirectory.from_config(config)
+    assert scripts.get_heads() == [HEAD]
+    assert {script.revision for script in scripts.walk_revisions()} == set(KNOWN)
+    with opened(project, url) as store, store.read() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def test_a_database_from_a_newer_version_is_refused_and_left_alone(project: Project, url: str) -> None:
+    from sqlalchemy import text
+
+    with opened(project, url) as store, store.write() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '0999'"))
+        connection.execute(text("UPDATE facts SET value = '9.9' WHERE key = 'program'"))
+    before = None if url else project.database_file.read_bytes()
+    with pytest.raises(RungError, match=r"written by Rung 9\.9, you run .*Nothing was opened") as refused:
+        opened(project, url)
+    assert "pip install -U rung" in refused.value.hint
+    if not url:
+        assert project.database_file.read_bytes() == before
+
+
+def test_the_copy_before_an_upgrade_holds_what_stands_only_in_the_log_so_far(project: Project, rows_of: Any) -> None:
+    from curation.store import engine
+
+    copy = project.root / "rung.db.before-0002"
+    with opened(project, "") as store:
+        store.add(rows_of(3), role="pool")
+        engine._copy(project.database_file, copy)
+        store.add(rows_of(1, 9), role="pool")
+        engine._copy(project.database_file, copy)
+    with sqlite3.connect(copy) as found:
+        assert found.execute("SELECT count(*) FROM rows").fetchone() == (3,)
+
+
+@pytest.mark.parametrize("content", [b"not a database at all, but a text " * 40, b"SQLite format 3\0" + b"\xff" * 4096])
+def test_a_damaged_file_is_a_sentence(project: Project, content: bytes) -> None:
+    project.database_file.write_bytes(content)
+    with pytest.raises(RungError, match=r"rung\.db"):
+        opened(project, "")
+    assert project.database_file.read_bytes() == content
+
+
+def test_another_database_kind_is_refused(project: Project) -> None:
+    with pytest.raises(RungError, match="mysql is not supported"):
+        opened(project, "mysql://localhost/x")
+    with pytest.raises(RungError, match="not a database URL"):
+        opened(project, "no url")
+    with pytest.raises(RungError, match="cannot be reached"):
+        opened(project, "postgresql://rung@127.0.0.1:1/x")
+
+
+def test_a_full_disk_loses_nothing(project: Project, rows_of: Any) -> None:
+    """SQLite's own page limit stands in for the disk: the error is the one that a full disk gives."""
+    with opened(project, "") as store:
+        store.add(rows_of(20), role="pool")
+        with store.engine.connect() as connection:
+            pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
+            connection.connection.dbapi_connection.execute(f"PRAGMA max_page_count = {pages}")
+        with pytest.raises(RungError, match="disk is full"):
+            store.add(rows_of(3000, 100), role="pool")
+        assert len(store.rows()) == 20
+
+
+def test_opening_costs_no_heavy_import() -> None:
+    code = (
+        "import sys, curation.store, curation.review;"
+        "print([m for m in ('sqlalchemy', 'alembic', 'scipy', 'numpy', 'sklearn') if m in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+
+
+def test_killed_in_the_middle_of_a_write_keeps_the_last_whole_one(project: Project, rows_of: Any) -> None:
+    code = """
+import os, signal, sys
+from pathlib import Path
+from curation.example import Example, chat_row
+from curation.store import open_store
+from workspace.folder import Project
+from workspace.settings import Settings
+store = open_store(Project(Path(sys.argv[1])), Settings())
+store.add([Example(chat_row("q", "a"))], role="pool")
+with store.write() as connection:
+    store.add([Example(chat_row(f"q{i}", "a")) for i in range(500)], role="pool", connection=connection)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    ended = subprocess.run([sys.executable, "-c", code, str(project.root)], capture_output=True, text=True)
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    with opened(project, "") as store:
+        assert len(store.rows()) == 1
+        assert store.add(rows_of(1), role="pool").new == ["r-000002"]
+
+
+def test_ten_thousand_rows_are_quick(project: Project, rows_of: Any) -> None:
+    import time
+
+    with opened(project, "") as store:
+        rows = rows_of(10_000)
+        started = time.process_time()
+        store.add(rows, role="pool")
+        assert len(store.rows(role="pool")) == 10_000
+        assert store.counts() == {"pool": {"unreviewed": 10_000}}
+        assert time.process_time() - started < 4
