@@ -1,0 +1,214 @@
+"""A model's own config.json, from a folder, a file or the catalogue, checked before anything is computed from it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from advisor.sizing.tables import load_table
+from workspace.errors import InputError, Problem, RungError, did_you_mean
+
+LARGEST_FILE = 16 << 20
+TEXT_PARTS = ("text_config", "llm_config", "language_config", "language_model")
+NEEDED = ("hidden_size", "num_hidden_layers", "num_attention_heads", "vocab_size")
+LIMITS = {
+    "hidden_size": 1 << 20,
+    "num_hidden_layers": 10_000,
+    "num_attention_heads": 1 << 16,
+    "num_key_value_heads": 1 << 16,
+    "num_kv_heads": 1 << 16,
+    "head_dim": 1 << 16,
+    "intermediate_size": 1 << 24,
+    "vocab_size": 1 << 28,
+    "max_position_embeddings": 1 << 32,
+    "num_experts": 1 << 16,
+    "num_local_experts": 1 << 16,
+    "num_experts_per_tok": 1 << 16,
+    "moe_intermediate_size": 1 << 24,
+    "shared_expert_intermediate_size": 1 << 24,
+    "decoder_sparse_step": 10_000,
+}
+"""Above these a number is a mistake, not a model: the largest published ones are more than ten times smaller."""
+
+
+class UnknownArchitecture(RungError):
+    """The config is readable, but how this kind of model is built is not in rules/models.toml."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A checked config: the family's entry in rules/models.toml and the values, class defaults filled in."""
+
+    name: str
+    family: Mapping[str, Any]
+    values: Mapping[str, Any]
+    given: frozenset[str] = frozenset()
+    """The keys that the file itself holds; the others are class defaults."""
+    notes: tuple[str, ...] = ()
+    entry: Mapping[str, Any] = field(default_factory=dict)
+    """The catalogue entry (licence, dates, sources), empty for a folder or a file."""
+
+    def flag(self, key: bool | str) -> bool:
+        """A yes or no of the family: itself, or the config's value under that key."""
+        return bool(self.values.get(key, False)) if isinstance(key, str) else key
+
+    def number(self, key: str, default: int = 0) -> int:
+        """A whole number of the config; `default` where it is missing or null."""
+        value = self.values.get(key)
+        return default if value is None else int(value)
+
+
+def read_config(ref: str | Path) -> Config:
+    """Find and check the config behind `ref`: a model folder, a config.json, or a catalogue id.
+
+    Raises InputError with every problem of the file, RungError where nothing is found, UnknownArchitecture where
+    the file is sound but its `model_type` is not known.
+    """
+    entry = find_model(str(ref))
+    if entry is not None and not Path(ref).exists():
+        if "config" not in entry:
+            raise UnknownArchitecture(
+                f"{entry['id']}: its config is not in the catalogue ({entry.get('note', 'no numbers were verified')}).",
+                "rung estimate --model FOLDER_OR_CONFIG_JSON",
+            )
+        return check_config(entry["config"], entry["id"], entry)
+    path = Path(ref)
+    path = path / "config.json" if path.is_dir() else path
+    return check_config(_read_json(path, ref), str(path))
+
+
+def find_model(ref: str) -> Mapping[str, Any] | None:
+    """The catalogue entry called `ref` (its id or its hub id, in any case), or None."""
+    wanted = ref.strip().lower()
+    for entry in load_table("models").get("model", []):
+        if wanted in {name.lower() for name in (entry["id"], entry.get("hub", entry["id"]), *entry.get("also", []))}:
+            return entry  # type: ignore[no-any-return]
+    return None
+
+
+def check_config(raw: object, where: str, entry: Mapping[str, Any] | None = None) -> Config:
+    """Check a decoded config and fill in the class defaults of its family. Errors as `read_config`."""
+    if not isinstance(raw, dict):
+        raise InputError([Problem(f"holds {_kind(raw)}, not a JSON object.", where, "an object", _kind(raw))])
+    inner, notes = _text_part(raw, where)
+    family = _family(raw, inner, where)
+    own = {key: value for key, value in _renamed(family, inner).items() if value is not None}
+    values = {**family.get("defaults", {}), **own}
+    if "tie_word_embeddings" not in inner and isinstance(raw.get("tie_word_embeddings"), bool):
+        values["tie_word_embeddings"] = raw["tie_word_embeddings"]
+    problems = _problems(values, where)
+    if problems:
+        raise InputError(problems, "compare it with the config.json that the model's publisher ships")
+    name = Path(where).parent.name if where.endswith(".json") else where
+    return Config(name, family, values, frozenset(own), notes, entry or {})
+
+
+def _read_json(path: Path, ref: str | Path) -> object:
+    if not path.is_file():
+        known = [m["id"] for m in load_table("models").get("model", [])]
+        hint = did_you_mean(str(ref), [*known, *(k.lower() for k in known)])
+        raise RungError(
+            f'"{ref}" is no model folder, no config.json and no id of the catalogue.{hint}',
+            "rung estimate --list",
+            where=str(ref),
+            expected="a folder with a config.json, a config.json, or a catalogue id",
+            found=str(ref),
+        )
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise InputError([Problem(f"is larger than {LARGEST_FILE >> 20} MiB: no config.json.", str(path))])
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise InputError([Problem(f"is not readable JSON ({reason}).", str(path), "JSON")]) from error
+
+
+def _text_part(raw: dict[str, Any], where: str) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The language model's own table, and what was left aside."""
+    notes: list[str] = []
+    inner = raw
+    for name in TEXT_PARTS:
+        if name in raw and "hidden_size" not in raw:
+            if not isinstance(raw[name], dict):
+                raise InputError([Problem(f"{name} is {_kind(raw[name])}, not an object.", where, "an object")])
+            inner = raw[name]
+            break
+    for name in ("vision_config", "audio_config"):
+        if isinstance(raw.get(name), dict):
+            notes.append(f"only the language model is counted; the {name.split('_')[0]} part is left out")
+    return inner, tuple(notes)
+
+
+def _family(raw: dict[str, Any], inner: dict[str, Any], where: str) -> Mapping[str, Any]:
+    names = [part.get("model_type") for part in (inner, raw)]
+    for part in (inner, raw):
+        classes = part.get("architectures")
+        names += classes if isinstance(classes, list) else []
+    texts = [name for name in names if isinstance(name, str)]
+    families = load_table("models")["family"]
+    for name in texts:
+        for family in families:
+            if name in (family["id"], *family["classes"], *family.get("inside", [])):
+                return family  # type: ignore[no-any-return]
+    if not texts:
+        found = str(raw.get("model_type"))[:60]
+        raise InputError([Problem("says neither model_type nor architectures.", where, "a model_type", found)])
+    known = [family["id"] for family in families]
+    hint = did_you_mean(texts[0], known)
+    raise UnknownArchitecture(
+        f'{where}: the architecture "{texts[0][:60]}" is unknown to rules/models.toml.{hint}',
+        "known: " + ", ".join(known),
+        where=where,
+        expected="one of " + ", ".join(known),
+        found=texts[0][:60],
+    )
+
+
+def _renamed(family: Mapping[str, Any], inner: dict[str, Any]) -> dict[str, Any]:
+    rename: Mapping[str, str] = family.get("rename", {})
+    return {**inner, **{new: inner[old] for old, new in rename.items() if inner.get(old) is not None}}
+
+
+def _problems(values: Mapping[str, Any], where: str) -> list[Problem]:
+    problems = [
+        Problem(f"{key} is missing.", where, "a whole number", "nothing") for key in NEEDED if values.get(key) is None
+    ]
+    for key, limit in LIMITS.items():
+        value = values.get(key)
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        if value is not None and not (whole and 1 <= value <= limit):
+            shown = repr(value)[:60]
+            problems.append(
+                Problem(
+                    f"{key} is {shown}; it must be a whole number from 1 to {limit:,}.", where, f"1..{limit}", shown
+                )
+            )
+    return problems or _heads(values, where)
+
+
+def _heads(values: Mapping[str, Any], where: str) -> list[Problem]:
+    """What must divide evenly, checked once the single numbers are sound."""
+    problems = []
+    hidden, heads = values["hidden_size"], values["num_attention_heads"]
+    if values.get("head_dim") is None and hidden % heads:
+        problems.append(
+            Problem(f"hidden_size {hidden} is not a multiple of num_attention_heads {heads}, and no head_dim.", where)
+        )
+    kv_heads = values.get("num_key_value_heads") or values.get("num_kv_heads") or heads
+    if heads % kv_heads:
+        problems.append(
+            Problem(f"num_attention_heads {heads} is no multiple of num_key_value_heads {kv_heads}.", where)
+        )
+    experts = values.get("num_experts") or values.get("num_local_experts")
+    chosen = values.get("num_experts_per_tok", 1)
+    if experts and chosen > experts:
+        problems.append(Problem(f"num_experts_per_tok {chosen} is more than the {experts} experts.", where))
+    return problems
+
+
+def _kind(value: object) -> str:
+    names = {dict: "an object", list: "a list", str: "text", bool: "true or false", int: "a number", float: "a number"}
+    return names.get(type(value), "null")

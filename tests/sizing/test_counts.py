@@ -1,0 +1,192 @@
+"""Parameter and adapter counts against transformers and PEFT on torch's meta device."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+torch = pytest.importorskip("torch")
+peft = pytest.importorskip("peft")
+transformers = pytest.importorskip("transformers")
+
+from advisor.sizing import adapter_of, architecture_of, load_table, read_architecture  # noqa: E402
+
+BASE = {
+    "hidden_size": 64,
+    "intermediate_size": 112,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 8,
+    "vocab_size": 331,
+    "max_position_embeddings": 256,
+    "pad_token_id": 0,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+}
+GQA = {**BASE, "num_key_value_heads": 2}
+WIDE = {**GQA, "head_dim": 16}
+NO_INNER = {key: value for key, value in BASE.items() if key != "intermediate_size"}
+GPT2 = {
+    "n_embd": 64,
+    "n_layer": 3,
+    "n_head": 8,
+    "vocab_size": 331,
+    "n_positions": 128,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+}
+ROPE = {"rope_type": "default", "rope_theta": 10000.0}
+EVERY = {
+    "llama 2": ("LlamaConfig", BASE),
+    "llama 3": ("LlamaConfig", GQA),
+    "llama, tied with biases": (
+        "LlamaConfig",
+        {**WIDE, "attention_bias": True, "mlp_bias": True, "tie_word_embeddings": True},
+    ),
+    "mistral": ("MistralConfig", GQA),
+    "ministral": ("MinistralConfig", {**GQA, "head_dim": 8, "layer_types": ["full_attention"] * 3}),
+    "ministral3": ("Ministral3Config", {**WIDE, "rope_parameters": ROPE}),
+    "mixtral": ("MixtralConfig", {**GQA, "num_local_experts": 4}),
+    "qwen2": ("Qwen2Config", GQA),
+    "qwen2_moe": (
+        "Qwen2MoeConfig",
+        {
+            **GQA,
+            "num_experts": 6,
+            "moe_intermediate_size": 40,
+            "shared_expert_intermediate_size": 72,
+            "mlp_only_layers": [1],
+        },
+    ),
+    "qwen3": ("Qwen3Config", WIDE),
+    "qwen3_moe": ("Qwen3MoeConfig", {**WIDE, "num_experts": 6, "moe_intermediate_size": 40}),
+    "qwen3_moe, half dense": (
+        "Qwen3MoeConfig",
+        {**WIDE, "num_experts": 6, "moe_intermediate_size": 40, "decoder_sparse_step": 2},
+    ),
+    "gemma": ("GemmaConfig", WIDE),
+    "gemma2": ("Gemma2Config", WIDE),
+    "gemma3": ("Gemma3TextConfig", WIDE),
+    "phi": ("PhiConfig", BASE),
+    "phi3": ("Phi3Config", GQA),
+    "smollm3": ("SmolLM3Config", GQA),
+    "olmo": ("OlmoConfig", GQA),
+    "olmo2": ("Olmo2Config", GQA),
+    "olmo3": ("Olmo3Config", GQA),
+    "granite": ("GraniteConfig", GQA),
+    "starcoder2": ("Starcoder2Config", GQA),
+    "gpt_oss": ("GptOssConfig", {**WIDE, "num_local_experts": 4, "rope_parameters": ROPE}),
+    "gpt2": ("GPT2Config", GPT2),
+    "falcon 7b": ("FalconConfig", NO_INNER),
+    "falcon 40b": ("FalconConfig", {**NO_INNER, "new_decoder_architecture": True, "num_kv_heads": 2}),
+    "falcon rw": (
+        "FalconConfig",
+        {**NO_INNER, "multi_query": False, "parallel_attn": False, "bias": True, "alibi": True},
+    ),
+    "gpt_neox": ("GPTNeoXConfig", BASE),
+}
+
+
+def built(config):
+    with torch.device("meta"):
+        return transformers.AutoModelForCausalLM.from_config(config)
+
+
+def config_of(name):
+    kind, values = EVERY[name]
+    return getattr(transformers, kind)(**values)
+
+
+def trained(model, adapter_config):
+    model = peft.get_peft_model(model, adapter_config)
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_parameters_and_all_linear_adapters_are_exact(name):
+    config = config_of(name)
+    architecture = architecture_of(json.loads(config.to_json_string()))
+    model = built(config)
+    assert architecture.parameters == sum(p.numel() for p in model.parameters())
+    lora = peft.LoraConfig(r=4, target_modules="all-linear", task_type="CAUSAL_LM")
+    assert adapter_of(architecture, "lora", rank=4).parameters == trained(model, lora)
+
+
+@pytest.mark.parametrize("name", ["llama 3", "qwen3", "gemma3", "phi3", "gpt2", "falcon 7b", "qwen2_moe"])
+@pytest.mark.parametrize("method", ["prefix", "prompt", "ia3", "dora", "adalora"])
+def test_other_methods_are_exact(name, method):
+    config = config_of(name)
+    architecture = architecture_of(json.loads(config.to_json_string()))
+    targets = list(architecture.ia3)
+    made = {
+        "prefix": lambda: peft.PrefixTuningConfig(num_virtual_tokens=5, task_type="CAUSAL_LM"),
+        "prompt": lambda: peft.PromptTuningConfig(num_virtual_tokens=5, task_type="CAUSAL_LM"),
+        "ia3": lambda: peft.IA3Config(
+            target_modules=targets,
+            feedforward_modules=[t for t in targets if t.split(".")[-1] in ("down_proj", "c_proj", "dense_4h_to_h")],
+            task_type="CAUSAL_LM",
+        ),
+        "dora": lambda: peft.LoraConfig(r=4, use_dora=True, target_modules="all-linear", task_type="CAUSAL_LM"),
+        "adalora": lambda: peft.AdaLoraConfig(
+            init_r=6, target_r=4, total_step=100, target_modules="all-linear", task_type="CAUSAL_LM"
+        ),
+    }[method]()
+    asked = adapter_of(architecture, method, rank=4, virtual_tokens=5).parameters
+    assert asked == trained(built(config), made)
+
+
+@pytest.mark.parametrize(
+    "targets", [["q_proj", "v_proj"], ["gate_proj", "up_proj", "down_proj"], ["o_proj", "lm_head"]]
+)
+@pytest.mark.parametrize("name", ["llama 3", "qwen3", "gemma2"])
+def test_named_targets_are_exact(name, targets):
+    config = config_of(name)
+    architecture = architecture_of(json.loads(config.to_json_string()))
+    if architecture.tied and "lm_head" in targets:
+        targets = ["o_proj"]
+    lora = peft.LoraConfig(r=8, target_modules=targets, task_type="CAUSAL_LM")
+    assert adapter_of(architecture, "lora", rank=8, targets=targets).parameters == trained(built(config), lora)
+
+
+CLASSES = {"gemma3_text": "Gemma3TextConfig", "qwen3_moe": "Qwen3MoeConfig", "gpt_oss": "GptOssConfig"}
+CLASSES |= {"smollm3": "SmolLM3Config", "gpt2": "GPT2Config"}
+CATALOGUE = [entry for entry in load_table("models")["model"] if "config" in entry]
+
+
+@pytest.mark.parametrize("entry", CATALOGUE, ids=lambda e: e["id"])
+def test_catalogue_counts_are_exact_at_full_size(entry):
+    values = {key: value for key, value in entry["config"].items() if key != "model_type"}
+    kind = entry["config"]["model_type"]
+    config = getattr(transformers, CLASSES.get(kind, f"{kind.capitalize()}Config"))(**values, pad_token_id=0)
+    assert read_architecture(entry["id"]).parameters == sum(p.numel() for p in built(config).parameters())
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("Llama-3.3-70B", 70_553_706_496),
+        ("Qwen2.5-72B", 72_706_203_648),
+        ("Mistral-7B-v0.3", 7_248_023_552),
+        ("Gemma-2-27B", 27_227_128_320),
+        ("Llama-3.1-8B", 8_030_261_248),
+        ("embedded", 134_515_008),
+    ],
+)
+def test_published_sizes(name, parameters):
+    assert read_architecture(name).parameters == parameters
+
+
+def test_adapters_of_published_runs():
+    assert adapter_of(read_architecture("Llama-3.1-8B"), "lora", rank=1).parameters == 2_621_440
+    assert adapter_of(read_architecture("Llama-3.2-3B"), "lora", rank=32, targets="qv").parameters == 9_175_040
+    assert adapter_of(read_architecture("Llama-3.2-3B"), "prompt", virtual_tokens=200).parameters == 614_400
+
+
+def test_nested_config_as_the_hub_ships_it(tmp_path):
+    inner = {"hidden_size": 2560, "intermediate_size": 10240, "num_hidden_layers": 34, "model_type": "gemma3_text"}
+    (tmp_path / "config.json").write_text(
+        json.dumps({"model_type": "gemma3", "text_config": inner, "vision_config": {"hidden_size": 1152}})
+    )
+    architecture = read_architecture(tmp_path)
+    assert architecture.parameters == read_architecture("Gemma-3-4B").parameters
+    assert "vision" in architecture.notes[0]
