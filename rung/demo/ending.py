@@ -14,7 +14,7 @@ from workspace.folder import Project
 def ending(walk: Walk) -> list[str]:
     """The last lines of the demo, all of them read from the artefacts."""
     lines = ["", "══ What was planted, and what was found"]
-    lines += planted_lines(walk)
+    lines += planted_lines(walk.project, walk.task, fast=walk.fast)
     lines += ["", f"══ The ladder on {walk.task.name}: {walk.task.about}"]
     lines += [f"  {'Arm':<22} {'Score, 95% interval':<24} {'Seconds':>7} {'Cost':>8}"]
     lines += [_arm_line(arm) for arm in _arms(walk.project)]

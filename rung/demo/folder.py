@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +37,3 @@ def _merged(task: Task, fast: bool) -> dict[str, Any]:
         for name, table in task.fast_settings.items():
             settings.setdefault(name, {}).update(table)
     return {"project": {"name": task.name}, **settings}
-
-
-def planted_found(rows: Rows, excluded: Mapping[str, set[str]]) -> dict[str, tuple[int, int]]:
-    """Kind -> (found, planted), where `excluded` maps each kind to the phrases that the checks named."""
-    return {
-        kind: (sum(phrase in excluded.get(kind, set()) for phrase in phrases), len(phrases))
-        for kind, phrases in rows.planted.items()
-    }

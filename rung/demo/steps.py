@@ -34,10 +34,12 @@ STEPS = (
         "2. The test set first: nothing that comes later may touch it",
     ),
     Step("review-test", ("(table)",), "The code table reviews the test rows"),
-    Step("freeze-test", ("data", "freeze", "--test-only"), "The test set is frozen alone: that is all a baseline needs"),
+    Step(
+        "freeze-test", ("data", "freeze", "--test-only"), "The test set is frozen alone: that is all a baseline needs"
+    ),
     Step(
         "import-pool",
-        ("data", "import", "raw/pool.jsonl", "--as", "pool"),
+        ("data", "import", "raw/pool.jsonl", "--as", "pool", "--rejects", "rejects.jsonl"),
         "Raw rows, with planted duplicates, malformed lines, leaks and contradictions",
     ),
     Step("check", ("data", "check"), "What is wrong with them", may_exit=(0, 1)),
