@@ -1,0 +1,69 @@
+"""What may be imported where, and what a quick command may not load."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+ROOT = str(pathlib.Path(__file__).parents[2])
+ENV = {**os.environ, "PATH": f"{pathlib.Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+
+HEAVY = ("torch", "transformers", "peft", "trl", "anthropic", "openai", "sklearn", "scipy", "datasketch", "numba")
+"""Never loaded for help, the questionnaire, Start, Advice and Review."""
+
+
+def loaded_after(code: str, cwd: str) -> list[str]:
+    """Heavy modules in `sys.modules` after `code` ran in a fresh process."""
+    probe = f"{code}\nimport json, sys\nprint(json.dumps([m for m in {HEAVY!r} if m in sys.modules]))"
+    done = subprocess.run([sys.executable, "-P", "-c", probe], capture_output=True, text=True, cwd=cwd, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+RUN = """
+import sys
+from rung.cli import main
+sys.argv = ["rung", *{arguments!r}]
+try:
+    main()
+except SystemExit as end:
+    assert end.code in (0, None), end.code
+"""
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["questions", "--json"], ["data", "--help"], ["train", "--help"]])
+def test_quick_commands_load_nothing_heavy(arguments, tmp_path):
+    assert loaded_after(RUN.format(arguments=arguments), str(tmp_path)) == []
+
+
+def test_advice_loads_nothing_heavy(tmp_path):
+    (tmp_path / "answers.toml").write_text('task = "classification"\nprompting = "untried"\n')
+    code = RUN.format(arguments=["advise", "--answers", "answers.toml", "--json"])
+    assert loaded_after(code, str(tmp_path)) == []
+
+
+def test_public_names_load_nothing_heavy(tmp_path):
+    assert loaded_after("import rung, rung.status, curation.review, training.clearance", str(tmp_path)) == []
+
+
+def test_layers_are_kept():
+    done = subprocess.run(["lint-imports"], capture_output=True, text=True, cwd=ROOT, env=ENV)
+    assert done.returncode == 0, done.stdout
+
+
+def test_a_layer_that_is_broken_is_seen(tmp_path):
+    """The check itself: a core package that draws must turn it red."""
+    for name in ("advisor", "curation", "training", "workspace", "chat", "evaluation", "rung"):
+        shutil.copytree(f"{ROOT}/{name}", tmp_path / name)
+    shutil.copy(f"{ROOT}/pyproject.toml", tmp_path)
+    (tmp_path / "workspace" / "paint.py").write_text("import textual\n")
+    done = subprocess.run(
+        ["lint-imports"], capture_output=True, text=True, cwd=tmp_path, env={**ENV, "PYTHONPATH": str(tmp_path)}
+    )
+    assert done.returncode != 0
+    assert "workspace.paint" in done.stdout

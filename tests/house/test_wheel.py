@@ -1,0 +1,71 @@
+"""The wheel and the sdist install and run outside the checkout, in a folder full of misleading names."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import subprocess
+import sys
+import tarfile
+import zipfile
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def dist(tmp_path_factory):
+    """A wheel and an sdist built from this checkout."""
+    out = tmp_path_factory.mktemp("dist")
+    subprocess.run([sys.executable, "-m", "build", "--outdir", str(out), str(ROOT)], check=True, capture_output=True)
+    return out
+
+
+@pytest.fixture
+def traps(tmp_path):
+    """A working folder with names that must not be imported."""
+    for name in ("advisor", "rules", "datasets", "curation"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("raise SystemExit('the wrong package was imported')\n")
+    (tmp_path / "training.py").write_text("raise SystemExit('the wrong module was imported')\n")
+    return tmp_path
+
+
+def test_the_wheel_runs_elsewhere(dist, traps, tmp_path_factory):
+    """Unpacked beside the installed dependencies, not beside the checkout."""
+    place = tmp_path_factory.mktemp("site")
+    wheel = next(dist.glob("*.whl"))
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(place), str(wheel)], check=True
+    )
+    (traps / "answers.toml").write_text('task = "classification"\nprompting = "untried"\n')
+    code = (
+        f"import sys; sys.path.insert(0, {str(place)!r}); import rung; assert rung.__file__.startswith({str(place)!r});"
+        "from rung.cli import main; sys.argv = ['rung', 'advise', '--answers', 'answers.toml', '--json']; main()"
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code], cwd=traps, capture_output=True, text=True, env=environment
+    )
+    assert done.returncode == 0, done.stderr
+    assert '"next_step"' in done.stdout
+
+
+def test_python_m_rung_takes_no_folder_for_a_package(traps):
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "rung", "status", "--json"], cwd=traps, capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert "No Rung project" in done.stderr
+
+
+def test_data_travels(dist):
+    names = zipfile.ZipFile(next(dist.glob("*.whl"))).namelist()
+    assert "advisor/rules/sources.toml" in names
+    assert "rung/tui/app.tcss" in names
+    assert any(name.startswith("curation/migrations/versions/") for name in names)
+    with tarfile.open(next(dist.glob("*.tar.gz"))) as archive:
+        inside = [name.split("/", 1)[1] for name in archive.getnames() if "/" in name]
+    assert "rules/sources.toml" in inside
+    assert "LICENSE" in inside
