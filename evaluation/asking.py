@@ -9,11 +9,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from chat.errors import ChatError
 from chat.protocols import Ask, ChatModel, Progress, Reply
+from chat.stream import replies as stream
+from workspace.errors import RungError
 from workspace.files import sha256_bytes
 
 GROUP = 48
-"""Asks between two writes: what a kill can lose."""
+"""Asks of a local model between two writes: what a kill can lose."""
 
 
 @dataclass
@@ -35,33 +38,40 @@ class Replies:
             except (ValueError, TypeError, KeyError):
                 continue
 
-    def keep(self, keys: Sequence[str], replies: Sequence[Reply]) -> None:
-        """Append and flush to disk."""
+    def keep(self, key: str, reply: Reply) -> None:
+        """Append a reply; it outlives this process from then on."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("ab") as file:
             if file.tell() and not _ends_line(self.path):
                 file.write(b"\n")
-            for key, reply in zip(keys, replies, strict=True):
-                file.write(json.dumps({"key": key, "reply": asdict(reply)}, ensure_ascii=False).encode() + b"\n")
-                self.known[key] = reply
-            file.flush()
-            os.fsync(file.fileno())
+            file.write(json.dumps({"key": key, "reply": asdict(reply)}, ensure_ascii=False).encode() + b"\n")
+        self.known[key] = reply
 
 
 def ask_all(
     model: ChatModel, asks: Sequence[Ask], replies: Replies, progress: Progress | None = None, group: int = GROUP
 ) -> list[Reply]:
-    """One reply an ask, in order; only what is not known yet goes to the model, each equal ask once."""
+    """One reply an ask, in order; only what is not known yet goes to the model, each equal ask once.
+
+    Raises RungError at the first ask that cannot be answered; what came before it is kept and not asked again.
+    """
     keys = [key_of(model.name, ask) for ask in asks]
     waiting = {key: ask for key, ask in zip(keys, asks, strict=True) if key not in replies.known}
     todo = sorted(waiting, key=lambda key: len(json.dumps(waiting[key].turns)))
     done = len(asks) - len(todo)
-    for start in range(0, len(todo), group):
-        part = todo[start : start + group]
-        replies.keep(part, model.answer([waiting[key] for key in part]))
+    for number, reply in stream(model, [waiting[key] for key in todo], chunk=group):
+        if isinstance(reply, ChatError):
+            raise _stopped(reply, done, len(asks)) from reply
+        replies.keep(todo[number], reply)
+        done += 1
         if progress:
-            progress(min(len(asks), done + start + len(part)), len(asks))
+            progress(done, len(asks))
     return [replies.known[key] for key in keys]
+
+
+def _stopped(error: ChatError, done: int, total: int) -> RungError:
+    kept = f"Stopped at item {done} of {total}: {error.message} {done} answers are kept; the same command goes on."
+    return RungError(kept, error.hint, where=error.where)
 
 
 def key_of(model: str, ask: Ask) -> str:

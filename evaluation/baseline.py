@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from evaluation.answer_key import documents_with_pairs, outside_set, without_pairs
@@ -10,6 +11,7 @@ from evaluation.arms.registry import Arm
 from evaluation.bench import Bench, open_folder
 from evaluation.choose import Choice, Choices, Chosen, best_prompted, choose
 from evaluation.measure import Item, mean_score, measure, perplexities, result, retrieval_recall
+from evaluation.measured import Effort, judge_rungs, smallest_difference
 from evaluation.report import ArmResult, Outcome, Report, write_outcomes
 from evaluation.rows import mark_choosing
 from workspace.artefact import hashes, write_artefact
@@ -18,7 +20,21 @@ from workspace.files import sha256_file
 from workspace.lock import writer_lock
 
 
-def run_baseline(bench: Bench, arms: Sequence[Arm], goal: float | None = None) -> tuple[Path, Report]:
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """What the ladder is judged against: the goal (0..1), and the effort that stands behind the prompts."""
+
+    goal: float | None = None
+    days: float | None = None
+    vouched_by: str = ""
+    reason: str = ""
+
+    def effort(self, versions: int) -> Effort:
+        """With the number of prompt versions that were tried."""
+        return Effort(versions, self.days, self.vouched_by)
+
+
+def run_baseline(bench: Bench, arms: Sequence[Arm], aim: Aim = Aim()) -> tuple[Path, Report]:
     """Choose, then measure `arms`; writes choices.json, outputs.jsonl and last report.json.
 
     Killed and called again it goes on where it was. Raises Refusal where another measuring runs here, or none of
@@ -29,7 +45,7 @@ def run_baseline(bench: Bench, arms: Sequence[Arm], goal: float | None = None) -
         chosen, notes = choose_all(bench, arms)
         choices = write_choices(folder, bench, chosen)
         mark_choosing(bench.project, bench.settings, choices.validation_rows)
-        return folder, _measure_all(folder, bench, chosen, notes, goal)
+        return folder, _measure_all(folder, bench, chosen, notes, aim)
 
 
 def choose_all(bench: Bench, arms: Sequence[Arm]) -> tuple[list[Choice], list[str]]:
@@ -71,15 +87,13 @@ def write_choices(folder: Path, bench: Bench, chosen: Sequence[Choice]) -> Choic
     return choices
 
 
-def _measure_all(
-    folder: Path, bench: Bench, chosen: Sequence[Choice], notes: Sequence[str], goal: float | None
-) -> Report:
+def _measure_all(folder: Path, bench: Bench, chosen: Sequence[Choice], notes: Sequence[str], aim: Aim) -> Report:
     items = bench.items
     measured = [measure_choice(bench, choice, items) for choice in chosen]
     outcomes = [o for choice in chosen for o in choice.outcomes] + [o for _, found in measured for o in found]
     with_pairs = documents_with_pairs(bench.material().documents, items)
     results = [_apart(bench, c, arm, items, with_pairs) for c, (arm, _) in zip(chosen, measured, strict=True)]
-    told = [*notes, *outside_set(items, bench.desk.choices), *_pair_notes(with_pairs)]
+    told = [*notes, *outside_set(items, bench.desk.choices), *_pair_notes(with_pairs), *_vouched(aim)]
     write_outcomes(folder / "outputs.jsonl", outcomes)
     report = Report(
         id=folder.name,
@@ -90,14 +104,20 @@ def _measure_all(
         model=bench.desk.model.name,
         metric=bench.desk.metric.spec,
         n=len(items),
-        goal=goal,
+        goal=aim.goal,
         arms=results,
         chosen=best_prompted(chosen),
         outputs_sha256=sha256_file(folder / "outputs.jsonl"),
         notes=told,
+        judged=judge_rungs(results, aim.goal, aim.effort(len(bench.material().prompts))),
     )
+    report = report.model_copy(update={"smallest_difference": smallest_difference(report, outcomes)})
     write_artefact(folder / "report.json", report)
     return report
+
+
+def _vouched(aim: Aim) -> list[str]:
+    return [f'{aim.vouched_by} vouches for the prompts: "{aim.reason}"'] if aim.vouched_by else []
 
 
 def measure_choice(bench: Bench, choice: Choice, items: Sequence[Item]) -> tuple[ArmResult, list[Outcome]]:

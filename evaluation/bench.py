@@ -95,6 +95,22 @@ def open_bench(
     return Bench(project, settings, folder, read_manifest(folder).splits["test"].sha256, rows, desk, watch)
 
 
+def frozen_test(project: Project, dataset: str | None = None) -> tuple[Path, list[Example]]:
+    """The dataset's folder and its test rows.
+
+    Raises Refusal where no test set is frozen or its bytes changed, InputError where it holds no answered row.
+    """
+    folder = newest_dataset(project, dataset)
+    if folder is None or "test" not in read_manifest(folder).splits:
+        raise Refusal(
+            "No test set is frozen yet: the ladder is measured on frozen items.", "rung data freeze --test-only"
+        )
+    test = load_split(folder, "test")
+    if not items_of(test):
+        raise InputError([Problem("the test set holds no answered row.", str(folder / "test.jsonl"))])
+    return folder, test
+
+
 def closed_set(project: Project, known: Sequence[Example], settings: EvaluationSettings) -> tuple[str, ...]:
     """The possible answers, sorted, or none where they are not a closed set. Test answers take no part.
 

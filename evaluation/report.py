@@ -88,6 +88,10 @@ class Report(Artefact):
     chosen: str | None = None
     outputs_sha256: str = ""
     notes: list[str] = []
+    smallest_difference: float | None = None
+    """Between the two best prompted arms: the true difference that these items tell from 0 with 80% chance."""
+    judged: dict[str, str] = {}
+    """The rungs as validation judged them against the goal: what was taken over as measured answers."""
 
 
 def write_outcomes(path: Path, outcomes: Iterable[Outcome]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from curation.example import Example
-from curation.manifest import load_split, newest_dataset, read_manifest
+from curation.manifest import SplitName, load_split, newest_dataset, read_manifest
 from workspace.folder import Project
 from workspace.settings import Settings
 
@@ -106,7 +106,7 @@ def _parted(rows: Sequence[StoredRow], settings: Settings) -> tuple[list[StoredR
     from curation.split import plan_split
 
     share = settings.dataset.validation
-    fixed = {i: row.mark or row.role for i, row in enumerate(rows) if row.mark or row.role != "pool"}
+    fixed = {i: _split_of(row) for i, row in enumerate(rows) if row.mark or row.role != "pool"}
     plan = plan_split(
         [row.example for row in rows],
         shares={"train": 1 - share, "validation": share},
@@ -115,5 +115,8 @@ def _parted(rows: Sequence[StoredRow], settings: Settings) -> tuple[list[StoredR
         group_by=settings.dataset.group_by,
         pinned=fixed,
     )
-    sides = list(zip(rows, plan.assignments, strict=True))
-    return [r for r, side in sides if side == "validation"], [r for r, side in sides if side == "train"]
+    return [rows[i] for i in plan.rows("validation")], [rows[i] for i in plan.rows("train")]
+
+
+def _split_of(row: StoredRow) -> SplitName:
+    return "validation" if "validation" in (row.mark, row.role) else "train"

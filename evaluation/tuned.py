@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from curation.manifest import read_manifest
 from evaluation.arms import tuned as tuned_arm
 from evaluation.baseline import made_from, measure_choice, write_choices
-from evaluation.bench import Bench, open_folder
+from evaluation.bench import Bench, frozen_test, open_folder
 from evaluation.choose import Choice, choose
 from evaluation.compare import CONFIDENCE
 from evaluation.report import ArmResult, Outcome, Report, newest_report, read_outcomes, write_outcomes
@@ -20,6 +21,7 @@ from workspace.errors import Refusal
 from workspace.files import sha256_file
 from workspace.folder import Project
 from workspace.lock import writer_lock
+from workspace.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ def run_evaluation(bench: Bench, run: str, system_prompt: str | None, evidence: 
     `evidence` are files that the report is made from (the run's run.json). Raises Refusal where there is no baseline
     on this very test set, or its outputs changed.
     """
-    baseline = matching_baseline(bench)
+    baseline = require_baseline(bench.project, bench.settings, bench.dataset.name)
     with writer_lock(bench.project.evaluations / ".lock", "A measuring"):
         folder = open_folder(bench.project)
         variants = tuned_arm.variants(system_prompt)
@@ -52,19 +54,23 @@ def run_evaluation(bench: Bench, run: str, system_prompt: str | None, evidence: 
     return folder
 
 
-def matching_baseline(bench: Bench) -> Baseline:
-    """The newest baseline on the bench's test set and metric."""
-    found = newest_report(bench.project, "baseline", test_sha256=bench.test_sha256)
+def require_baseline(project: Project, settings: Settings, dataset: str | None = None) -> Baseline:
+    """The newest baseline on the test set and metric that a run would be measured on; costs no model.
+
+    Raises Refusal that says why there is none.
+    """
+    folder, _ = frozen_test(project, dataset)
+    test_sha, metric = read_manifest(folder).splits["test"].sha256, settings.evaluation.metric
+    found = newest_report(project, "baseline", test_sha256=test_sha)
     if found is None:
-        raise Refusal(_why_none(bench), "rung baseline")
-    folder, report = found
-    if report.metric != bench.desk.metric.spec:
+        raise Refusal(_why_none(project, folder.name), "rung baseline")
+    if found[1].metric != metric:
         raise Refusal(
-            f"The baseline {report.id} was scored by {report.metric}, rung.toml says {bench.desk.metric.spec}. "
+            f"The baseline {found[1].id} was scored by {found[1].metric}, rung.toml says {metric}. "
             "Paired items must be scored alike.",
             "rung baseline",
         )
-    return load_baseline(folder, report)
+    return load_baseline(*found)
 
 
 def load_baseline(folder: Path, report: Report) -> Baseline:
@@ -80,13 +86,13 @@ def load_baseline(folder: Path, report: Report) -> Baseline:
     return Baseline(folder, report, outcomes)
 
 
-def _why_none(bench: Bench) -> str:
-    other = newest_report(bench.project, "baseline")
+def _why_none(project: Project, dataset: str) -> str:
+    other = newest_report(project, "baseline")
     if other is None:
         return "No baseline yet: a tuned model is compared with the prompted arms on the same items."
     return (
         f"The test set changed since the baseline {other[1].id} (made on {other[1].dataset}, now "
-        f"{bench.dataset.name}). Paired items must be equal."
+        f"{dataset}). Paired items must be equal."
     )
 
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from evaluation.compare import CONFIDENCE, TOLERANCE, Comparison, compare, items_to_settle, minimum_detectable
 from evaluation.scores import PairedScores
-from workspace.artefact import Artefact, read_artefact
+from workspace.artefact import Artefact, now, read_artefact
 from workspace.errors import RungError, did_you_mean
 from workspace.folder import Project
 
@@ -51,8 +51,9 @@ class Verdict(Artefact):
     """`evaluations/E-002/verdict.json`, and what `rung verdict --json` prints.
 
     The figures of the first level are against `chosen`, the prompted arm that validation named; `arms` holds each
-    rival. Scores and differences are absolute, unrounded. `items_to_settle` is None where the estimate lies at the
-    margin; `units` clusters where they are given, else items.
+    rival. Scores and differences are absolute, unrounded. `minimum_detectable` is the true gain that would ship with
+    80% chance, `smallest_difference` the true difference that would be told from 0 with that chance.
+    `items_to_settle` is None where the estimate lies at the margin; it counts clusters where they are given.
     """
 
     verdict: Ruling
@@ -67,6 +68,7 @@ class Verdict(Artefact):
     margin: float
     p_value: float
     minimum_detectable: float | None
+    smallest_difference: float | None
     items_to_settle: int | None
     better: int
     worse: int
@@ -113,7 +115,8 @@ def verdict_of(scores: PairedScores, chosen: str | None = None, rule: Rule = Rul
         confidence=rule.confidence,
         margin=rule.margin,
         p_value=against.p_value,
-        minimum_detectable=_detectable(scores, name, against, rule),
+        minimum_detectable=detectable(against, rule, _is_binary(scores, name)),
+        smallest_difference=detectable(against, Rule(0.0, rule.confidence), _is_binary(scores, name)),
         items_to_settle=items_to_settle(against, rule.margin, rule.confidence),
         better=against.better,
         worse=against.worse,
@@ -121,6 +124,13 @@ def verdict_of(scores: PairedScores, chosen: str | None = None, rule: Rule = Rul
         chosen=name,
         arms=[_rival(arm, arm == name, result) for arm, result in results.items()],
     )
+
+
+def accepted(verdict: Verdict, by: str, reason: str) -> Verdict:
+    """The verdict with the person who decides it; unchanged where it is not a judgement."""
+    if verdict.verdict != "judgement":
+        return verdict
+    return verdict.model_copy(update={"accepted": Acceptance(by=by, reason=reason, at=now())})
 
 
 def rule_on(results: Mapping[str, Comparison], chosen: str, margin: float, clusters: int | None = None) -> Ruling:
@@ -149,12 +159,17 @@ def _chosen(arms: Mapping[str, object], chosen: str | None) -> str:
     return chosen if chosen is not None else next(iter(arms))
 
 
-def _detectable(scores: PairedScores, arm: str, result: Comparison, rule: Rule) -> float | None:
-    binary = scores.clusters is None and {*scores.arms[arm], *scores.tuned} <= {0.0, 1.0}
-    discordant = (result.better + result.worse + 1) / (len(scores.ids) + 2) if binary else None
+def detectable(result: Comparison, rule: Rule, binary: bool) -> float | None:
+    """The true difference whose interval would lie above the margin with 80% chance; `binary` for 0/1 scores."""
+    moved, n = result.better + result.worse, result.better + result.worse + result.same
+    discordant = (moved + 1) / (n + 2) if binary else None
     return minimum_detectable(
         result.units, result.spread, rule.margin, discordant=discordant, confidence=rule.confidence
     )
+
+
+def _is_binary(scores: PairedScores, arm: str) -> bool:
+    return scores.clusters is None and {*scores.arms[arm], *scores.tuned} <= {0.0, 1.0}
 
 
 def _rival(arm: str, chosen: bool, result: Comparison) -> Rival:

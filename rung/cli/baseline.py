@@ -2,65 +2,183 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from rung.cli.verdict import verdict
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from chat.protocols import ChatModel
+    from workspace.folder import Project
+    from workspace.settings import Settings
+
+BY = Annotated[str, typer.Option(help="Who vouches that the prompts are as good as they get, in place of a week.")]
+JSON = Annotated[bool, typer.Option("--json", help="One JSON document.")]
+DATASET = Annotated[str | None, typer.Option(help="The frozen version to measure on; the newest by default.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands."""
+    app.command("baseline")(baseline)
+    app.command("evaluate")(evaluate)
     app.command("verdict")(verdict)
 
 
-def verdict(
-    run: Annotated[str | None, typer.Argument(help="A run (R-001); the newest by default.")] = None,
-    scores: Annotated[str | None, typer.Option(help="JSONL of scores, one item a line; - for stdin.")] = None,
-    chosen: Annotated[str | None, typer.Option(help="The arm that validation chose, with several arms.")] = None,
-    margin: Annotated[float | None, typer.Option(min=0, max=1, help="The lead a tuned model needs (0.05).")] = None,
-    accept_judgement: Annotated[bool, typer.Option(help="Decide a judgement: needs --by and --reason.")] = False,
-    by: Annotated[str, typer.Option(help="Who decides.")] = "",
-    reason: Annotated[str, typer.Option(help="Why.")] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+def baseline(
+    arms: Annotated[str, typer.Option(help="Arms, separated by commas; rung.toml's by default.")] = "",
+    dataset: DATASET = None,
+    by: BY = "",
+    reason: Annotated[str, typer.Option(help="Why the prompts are as good as they get.")] = "",
+    as_json: JSON = False,
 ) -> None:
-    """Rule: ship, judgement, keep the prompt, or need more data."""
-    from evaluation.verdict import MARGIN, Rule
+    """Measure the ladder on the frozen test set: base, prompt, few-shot, retrieved few-shot, rag, a classifier."""
+    from evaluation.arms.registry import arms_named
+    from evaluation.baseline import Aim, run_baseline
+    from evaluation.bench import frozen_test, open_bench
+    from evaluation.taking_over import read_answers, take_over
+    from rung.report.evaluation import write_page
     from workspace.errors import RungError
 
-    if accept_judgement and not (by.strip() and reason.strip()):
-        raise RungError("--accept-judgement needs a name and a reason.", "--by NAME --reason TEXT")
-    if scores is None:
-        raise RungError("No verdict yet.", "rung evaluate")
-    result = _from_scores(scores, chosen, Rule(margin=MARGIN if margin is None else margin))
-    if accept_judgement and result.verdict == "judgement":
-        result = _accept(result, by, reason)
-    _show(result, as_json)
-    raise typer.Exit(0 if result.verdict == "ship" or result.accepted else 1)
+    project, settings = _project()
+    wanted = arms_named([a.strip() for a in arms.split(",") if a.strip()] or settings.evaluation.arms)
+    if bool(by.strip()) != bool(reason.strip()):
+        raise RungError("Vouching for the prompts needs a name and a reason.", "--by NAME --reason TEXT")
+    answers = read_answers(project)
+    frozen_test(project, dataset)
+    bench = open_bench(project, settings, _open(project, settings), dataset=dataset, watch=_watch)
+    aim = Aim(answers.goal_score, answers.prompt_effort_days, by.strip(), reason.strip())
+    folder, report = run_baseline(bench, wanted, aim)
+    decision = take_over(project, settings, bench, report)
+    write_page(project, folder)
+    _show_baseline(project, folder, report, decision, as_json)
 
 
-def _from_scores(scores: str, chosen: str | None, rule: Any) -> Any:
-    import sys
-
-    from evaluation.scores import read_scores, read_scores_file
-    from evaluation.verdict import verdict_of
-
-    given = read_scores("stdin", sys.stdin.buffer.read()) if scores == "-" else read_scores_file(Path(scores))
-    return verdict_of(given, chosen, rule)
-
-
-def _accept(result: Any, by: str, reason: str) -> Any:
-    from evaluation.verdict import Acceptance
-    from workspace.artefact import now
-
-    return result.model_copy(update={"accepted": Acceptance(by=by.strip(), reason=reason.strip(), at=now())})
-
-
-def _show(result: Any, as_json: bool) -> None:
+def _show_baseline(project: Project, folder: Path, report: Any, decision: Any, as_json: bool) -> None:
     from rung.cli.output import emit, say
-    from rung.report.verdict_words import lines
+    from rung.report.baseline_words import lines, taken_over
 
     if as_json:
-        emit(result.model_dump(mode="json"))
-        return
-    for line in lines(result):
+        return emit(
+            {
+                **report.model_dump(mode="json"),
+                "folder": project.relative(folder),
+                "next_step": decision.next_step,
+                "destination": decision.destination,
+            }
+        )
+    taken = [*taken_over(report.judged), f"Advice worked out again: next step {decision.next_step.replace('_', '-')}."]
+    for line in lines(report, taken):
         say(line)
+    say(f"Report: {project.relative(folder)}/report.html")
+    say()
+    say(f"Next: {_after_baseline(decision)}")
+    return None
+
+
+def _after_baseline(decision: Any) -> str:
+    if decision.next_step in ("fine_tune", "rag_and_fine_tune"):
+        return "rung plan"
+    return "rung release --to prompt" if decision.action.name == "keep" else "rung advise"
+
+
+def evaluate(
+    run: Annotated[str | None, typer.Argument(help="A run (R-001); the newest finished one by default.")] = None,
+    power: Annotated[bool, typer.Option("--power", help="What this test set can show, before any run.")] = False,
+    as_json: JSON = False,
+) -> None:
+    """Measure the tuned model on the same frozen items as the baseline, and rule."""
+    from evaluation.bench import open_bench
+    from evaluation.tuned import require_baseline, run_evaluation
+    from evaluation.verdict import newest_verdict
+    from rung.report.evaluation import write_page
+
+    project, settings = _project()
+    if power:
+        return _power(project, settings, as_json)
+    record = _finished(project, run)
+    require_baseline(project, settings, record.dataset)
+    adapter = project.root / (record.adapter or f"runs/{record.id}/adapter")
+    model = _open(project, settings, adapter)
+    bench = open_bench(project, settings, model, dataset=record.dataset, watch=_watch)
+    folder = run_evaluation(bench, record.id, record.system_prompt, [project.runs / record.id / "run.json"])
+    write_page(project, folder)
+    found = newest_verdict(project, record.id)
+    assert found is not None
+    return _show_evaluation(project, found[1], as_json)
+
+
+def _show_evaluation(project: Project, result: Any, as_json: bool) -> None:
+    from rung.cli.output import emit, say
+    from rung.report.verdict_words import TITLES, sentences
+
+    if as_json:
+        return emit(result.model_dump(mode="json"))
+    first, second = sentences(result)
+    say(f"{TITLES[result.verdict]}  {first}")
+    say(f"{' ' * len(TITLES[result.verdict])}  {second}")
+    say(f"Report: {project.evaluations.name}/{result.id}/report.html")
+    say()
+    say(f"Next: rung verdict {result.run}")
+    return None
+
+
+def _power(project: Project, settings: Settings, as_json: bool) -> None:
+    from evaluation.bench import frozen_test
+    from evaluation.power import power_of
+    from rung.cli.output import emit, say
+    from rung.report.power_words import lines
+
+    _, test = frozen_test(project)
+    table = power_of(len(test), settings.evaluation.margin)
+    if as_json:
+        return emit(table.as_json())
+    for line in lines(table):
+        say(line)
+    return None
+
+
+def _finished(project: Project, run: str | None) -> Any:
+    from training.record import find_run, newest_run
+    from workspace.errors import Refusal
+
+    record = find_run(project, run) if run else newest_run(project)
+    if record is None:
+        raise Refusal("No finished run to measure.", "rung train")
+    if record.state != "finished":
+        raise Refusal(
+            f"{record.id} is {record.state}, at step {record.step} of {record.steps}.", f"rung runs watch {record.id}"
+        )
+    return record
+
+
+def _project() -> tuple[Project, Settings]:
+    from workspace.folder import require_project
+    from workspace.settings import load_settings
+
+    project = require_project()
+    return project, load_settings(project.settings_file)
+
+
+def _open(project: Project, settings: Settings, adapter: Path | None = None) -> ChatModel:
+    from chat.open import open_model
+    from chat.privacy import project_guard
+    from rung.cli.output import ProgressLine
+
+    return open_model(
+        settings.model,
+        guard=project_guard(project, settings),
+        adapter=adapter,
+        batch=settings.evaluation.batch,
+        progress=ProgressLine("loading the model"),
+    )
+
+
+def _watch(what: str) -> Any:
+    from rung.cli.output import ProgressLine
+    from rung.report.figures import arm_name
+
+    name, comma, rest = what.partition(",")
+    return ProgressLine(f"{arm_name(name)}{comma}{rest}")

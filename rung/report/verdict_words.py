@@ -106,15 +106,24 @@ def _score(score: float, bounds: tuple[float, float] | None, n: int) -> str:
 
 def _difference(v: Verdict) -> list[str]:
     width = max(len(arm_name(v.chosen)), len("can be seen"))
-    seen = f"differences of about {100 * v.minimum_detectable:.0f} points" if v.minimum_detectable else "no gain"
     rows = [
         ("difference", f"{points(v.difference)} {signed_interval(v.low, v.high, v.confidence)}, {p_text(v.p_value)}"),
         ("items", f"{v.better} better, {v.worse} worse, {v.same} the same"),
-        ("can be seen", seen),
+        ("can be seen", can_be_seen(v)),
     ]
     if v.clusters is not None:
         rows.insert(2, ("clusters", f"{v.clusters:,}; items that share one are counted together"))
     return [f"{name:<{width}}  {text}" for name, text in rows]
+
+
+def can_be_seen(v: Verdict) -> str:
+    """What this test set can tell apart."""
+    if v.smallest_difference is None:
+        return "no difference, with so few items"
+    seen = f"differences of about {100 * v.smallest_difference:.0f} points"
+    if v.minimum_detectable is None:
+        return f"{seen}; no gain could ship"
+    return f"{seen}; a gain of {100 * v.minimum_detectable:.0f} would ship 4 times in 5"
 
 
 def _others(v: Verdict) -> list[str]:

@@ -41,7 +41,7 @@ def reply(ask):
     if "Passages:" in question:
         shown.append(question.split("-> ")[1].split("\n")[0])
     if any("rules" in t["content"] for t in ask.turns if t["role"] == "system") and "town" in question:
-        shown.append(CLASSES[" ".join(question.split()[:2])])
+        shown.append(CLASSES[" ".join(question.split("\n\n")[-1].split()[:2])])
     if ask.choices:
         return next((a for a in reversed(shown) if a in ask.choices), ask.choices[0])
     return shown[-1] if shown else "no idea"

@@ -8,12 +8,13 @@ from chat.protocols import Reply
 from chat.scripted import Scripted
 from curation.manifest import load_split
 from evaluation.arms.registry import ARMS, arms_named
-from evaluation.baseline import run_baseline
+from evaluation.baseline import Aim, run_baseline
 from evaluation.bench import closed_set, open_bench
 from evaluation.choose import Choices
 from evaluation.documents import Bm25, Chunk, holds_pair, words
 from evaluation.measure import items_of
-from evaluation.report import newest_report, read_outcomes
+from evaluation.measured import Effort, judge_rungs
+from evaluation.report import ArmResult, newest_report, read_outcomes
 from workspace.artefact import read_artefact
 from workspace.errors import Refusal, RungError
 from workspace.files import sha256_file
@@ -23,13 +24,20 @@ ALL = arms_named(list(ARMS))
 
 
 def test_the_whole_ladder(project, settings, model):
-    folder, report = run_baseline(open_bench(project, settings, model), ALL, goal=0.9)
+    bench = open_bench(project, settings, model)
+    folder, report = run_baseline(bench, ALL, Aim(goal=0.9, days=6))
     by_name = {arm.arm: arm for arm in report.arms}
     assert list(by_name) == list(ARMS)
     assert by_name["base"].score == 0.0 or by_name["base"].form == "held"
     assert by_name["retrieved"].score == by_name["rag"].score == by_name["classical"].score == 1.0
     assert report.chosen == "retrieved"
     assert not by_name["classical"].prompted and by_name["retrieved"].prompted
+    assert report.judged == {
+        "prompting": "weak_effort",
+        "few_shot": "works",
+        "rag": "works",
+        "classifier": "works",
+    }
     assert report.n == 36 and all(arm.n == 36 and arm.low <= arm.score <= arm.high for arm in report.arms)
     assert by_name["prompt"].forms.keys() == {"free", "held"}
     assert by_name["rag"].extra["retrieval_recall"] == 1.0
@@ -170,3 +178,36 @@ def test_bm25_finds_the_rare_word_and_pairs_are_whole_words():
     assert holds_pair("Card lost: code E10 eye", "card lost", "E10 eye")
     assert not holds_pair("Card lost: code E100", "card lost", "E10")
     assert words("Type-2") == ["type", "2"]
+
+
+def result_of(arm, validation, **extra):
+    return ArmResult(
+        arm=arm,
+        prompted=arm != "classical",
+        n=10,
+        score=0.5,
+        low=0.2,
+        high=0.8,
+        correct=5,
+        validation=validation,
+        **extra,
+    )
+
+
+def test_the_rungs_are_judged_on_validation_by_the_contracts_rule():
+    arms = [result_of("prompt", 0.6), result_of("few_shot", 0.7), result_of("classical", 0.85)]
+    enough, vouched = Effort(3, 5.0), Effort(3, None, "priya")
+    assert judge_rungs(arms, 0.8, enough) == {
+        "prompting": "insufficient",
+        "few_shot": "insufficient",
+        "classifier": "works",
+    }
+    assert judge_rungs(arms, 0.8, vouched)["prompting"] == "insufficient"
+    assert judge_rungs(arms, 0.8, Effort(2, 9.0))["prompting"] == "weak_effort"
+    assert judge_rungs(arms, 0.8, Effort(3, 4.0))["prompting"] == "weak_effort"
+    assert judge_rungs(arms[:1], 0.8, enough) == {"prompting": "weak_effort"}
+    assert judge_rungs(arms, 0.6, Effort(1))["prompting"] == "works"
+    assert judge_rungs(arms, None, enough) == {}
+    assert judge_rungs([result_of("prompt", None)], 0.8, enough) == {}
+    beaten = [result_of("prompt", 0.9), result_of("classical", 0.85)]
+    assert judge_rungs(beaten, 0.8, enough)["classifier"] == "insufficient"

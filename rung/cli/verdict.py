@@ -1,0 +1,99 @@
+"""`rung verdict`: on a run, or on anyone's score file."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from evaluation.verdict import Rule, Verdict
+
+
+def verdict(
+    run: Annotated[str | None, typer.Argument(help="A run (R-001); the newest verdict by default.")] = None,
+    scores: Annotated[str | None, typer.Option(help="JSONL of scores, one item a line; - for stdin.")] = None,
+    chosen: Annotated[str | None, typer.Option(help="The arm that validation chose, with several arms.")] = None,
+    margin: Annotated[float | None, typer.Option(min=0, max=1, help="The lead a tuned model needs (0.05).")] = None,
+    accept_judgement: Annotated[bool, typer.Option(help="Decide a judgement: needs --by and --reason.")] = False,
+    by: Annotated[str, typer.Option(help="Who decides.")] = "",
+    reason: Annotated[str, typer.Option(help="Why.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """Rule: ship, judgement, keep the prompt, or need more data. Exit 0 for ship, 1 else."""
+    from evaluation.verdict import MARGIN, Rule
+    from workspace.errors import RungError
+
+    if accept_judgement and not (by.strip() and reason.strip()):
+        raise RungError("--accept-judgement needs a name and a reason.", "--by NAME --reason TEXT")
+    acceptance = (by.strip(), reason.strip()) if accept_judgement else None
+    if scores is not None:
+        result = _of_scores(scores, chosen, Rule(margin=MARGIN if margin is None else margin), acceptance)
+        shown = _words(result)
+    else:
+        if chosen is not None or margin is not None:
+            raise RungError("--chosen and --margin go with --scores; a run's are fixed in rung.toml.", "rung verdict")
+        result, shown = _of_run(run, acceptance)
+    _print(result, shown, as_json)
+    raise typer.Exit(0 if result.verdict == "ship" or result.accepted else 1)
+
+
+def _of_scores(scores: str, chosen: str | None, rule: Rule, acceptance: tuple[str, str] | None) -> Verdict:
+    from evaluation.scores import read_scores, read_scores_file
+    from evaluation.verdict import accepted, verdict_of
+
+    given = read_scores("stdin", sys.stdin.buffer.read()) if scores == "-" else read_scores_file(Path(scores))
+    result = verdict_of(given, chosen, rule)
+    return accepted(result, *acceptance) if acceptance else result
+
+
+def _words(result: Verdict) -> list[str]:
+    from rung.report.verdict_words import lines
+
+    return lines(result)
+
+
+def _of_run(run: str | None, acceptance: tuple[str, str] | None) -> tuple[Verdict, list[str]]:
+    from evaluation.report import read_report
+    from evaluation.verdict import accepted, newest_verdict
+    from rung.report.evaluation import write_page
+    from rung.report.verdict_words import lines
+    from workspace.artefact import write_artefact
+    from workspace.errors import Refusal
+    from workspace.folder import require_project
+
+    project = require_project()
+    found = newest_verdict(project, run)
+    if found is None:
+        raise Refusal(f"No verdict on {run} yet." if run else "No verdict yet: no run was measured.", "rung evaluate")
+    folder, result = found
+    if acceptance and result.verdict == "judgement":
+        result = accepted(result, *acceptance)
+        write_artefact(folder / "verdict.json", result)
+        write_page(project, folder)
+    report, baseline = read_report(project, folder.name)[1], read_report(project, result.baseline_report or "")[1]
+    page = f"Report: {project.relative(folder)}/report.html"
+    return result, [*lines(result, report, baseline), page, "", f"Next: {next_command(result)}"]
+
+
+def next_command(result: Verdict) -> str:
+    """The command after this verdict."""
+    if result.verdict == "ship" or result.accepted:
+        return f"rung release {result.run} --to adapter"
+    if result.verdict == "judgement":
+        return f"rung verdict {result.run} --accept-judgement --by NAME --reason TEXT"
+    if result.verdict == "keep_prompt":
+        return "rung release --to prompt"
+    return "rung data import FILE --as test"
+
+
+def _print(result: Verdict, shown: list[str], as_json: bool) -> None:
+    from rung.cli.output import emit, say
+
+    if as_json:
+        return emit(result.model_dump(mode="json"))
+    for line in shown:
+        say(line)
+    return None

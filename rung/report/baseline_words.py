@@ -1,0 +1,101 @@
+"""A baseline report in words, as the shell prints it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from evaluation.metrics.registry import ITEM_METRICS
+from evaluation.report import ArmResult, Report
+from rung.report.dots import dots, scale
+from rung.report.figures import arm_name, duration, interval, money, percent
+
+PLOT = 30
+FACTS = {"prompting": "prompt", "few_shot": "few-shot", "rag": "rag", "classifier": "a plain classifier"}
+WORKS = {
+    "works": "reaches the goal",
+    "insufficient": "falls short",
+    "weak_effort": "falls short so far: too little was tried to call it insufficient",
+}
+
+
+def metric_words(metric: str) -> str:
+    """`exact match`, `numeric match (0.01)`."""
+    name, _, argument = metric.partition(":")
+    return ITEM_METRICS.get(name, name) + (f" ({argument})" if argument else "")
+
+
+def answer(report: Report) -> str:
+    """The first sentence: does anything cheaper reach the goal?"""
+    question = "Does anything cheaper than fine-tuning reach the goal?"
+    if report.goal is None:
+        return f"{question} No goal is set, so nothing was judged: rung advise asks for it."
+    if not report.judged:
+        return f"{question} Not judged: there were no reviewed rows to choose on."
+    working = [FACTS[fact] for fact, state in report.judged.items() if state == "works"]
+    if not working:
+        return f"{question} No."
+    many = len(working) > 1
+    return f"{question} Yes, on validation: {' and '.join(working)} {'reach' if many else 'reaches'} it."
+
+
+def lines(report: Report, taken: Sequence[str] = ()) -> list[str]:
+    """The whole result without the last line that names the next command."""
+    head = f"{report.n:,} frozen test items, {metric_words(report.metric)}, {report.model}"
+    out = [answer(report), head, "", *table(report.arms, report.goal), "", *_facts(report)]
+    out += ["", *taken] if taken else []
+    return out + ([""] if report.notes else []) + [f"! {note}" for note in report.notes]
+
+
+def table(arms: Sequence[ArmResult], goal: float | None) -> list[str]:
+    """The arms with score, interval, plot, time and price."""
+    width = max(len("Arm"), *(len(arm_name(a.arm)) for a in arms))
+    rows = [f"{'Arm':<{width}}   Score  95% interval   {scale(PLOT, goal)}"]
+    for arm in arms:
+        plot = dots(arm.low, arm.score, arm.high, PLOT, goal)
+        rows.append(f"{arm_name(arm.arm):<{width}}  {percent(arm.score):>6}  {_bounds(arm):<13}  {plot}".rstrip())
+    return rows if goal is None else [*rows, f"{'':<{width + 25}}{_goal_line(goal)}"]
+
+
+def _bounds(arm: ArmResult) -> str:
+    return interval(arm.low, arm.high).strip("()")
+
+
+def _goal_line(goal: float) -> str:
+    text = f"goal {percent(goal)}"
+    return " " * max(0, min(PLOT - len(text), round(goal * (PLOT - 1)) - len(text) // 2)) + text
+
+
+def _facts(report: Report) -> list[str]:
+    rows: list[tuple[str, str]] = []
+    best = next((a for a in report.arms if a.arm == report.chosen), None)
+    if best is not None:
+        text = f"{arm_name(best.arm)}, {percent(best.score)} ({hits(best)}), chosen on validation"
+        rows.append(("Best prompted arm", text if best.validation is not None else text.replace(", chosen on", ", no")))
+        if report.goal is not None:
+            gap = report.goal - best.score
+            rows.append(("To the goal", f"{100 * gap:.1f} points short" if gap > 0 else "reached on test"))
+    if report.smallest_difference is not None:
+        rows.append(("Can be told apart", f"differences of about {100 * report.smallest_difference:.0f} points"))
+    rows.append(("Held to the set", _held(report.arms)))
+    costs = [arm.cost_usd for arm in report.arms]
+    total = None if None in costs else sum(cost or 0.0 for cost in costs)
+    rows.append(("Took", f"{duration(sum(arm.seconds for arm in report.arms))} on test, {money(total)}"))
+    return [f"{name:<19} {text}" for name, text in rows if text]
+
+
+def hits(arm: ArmResult) -> str:
+    """`223 of 300`; the items alone where scores are not 0 or 1."""
+    whole = abs(arm.correct - round(arm.correct)) < 1e-6
+    return f"{round(arm.correct):,} of {arm.n:,}" if whole else f"{arm.n:,} items"
+
+
+def _held(arms: Sequence[ArmResult]) -> str:
+    """Both forms of the arms that were measured in both: free, then held."""
+    both = [a for a in arms if {"free", "held"} <= a.forms.keys()]
+    parts = [f"{arm_name(a.arm)} {percent(a.forms['held'])} (free {percent(a.forms['free'])})" for a in both]
+    return ", ".join(parts)
+
+
+def taken_over(judged: Mapping[str, str]) -> list[str]:
+    """What was taken over as measured answers, one sentence a rung."""
+    return [f"Taken over as an answer: {FACTS[fact]} {WORKS[state]}." for fact, state in judged.items()]
