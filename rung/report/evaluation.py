@@ -1,0 +1,196 @@
+"""The page of an evaluation: report.html and report.md beside report.json, for a baseline or a run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from curation.manifest import load_split
+from evaluation.report import ArmResult, Outcome, Report, read_outcomes, read_report
+from evaluation.verdict import Verdict
+from rung import __version__
+from rung.report import baseline_words, verdict_words
+from rung.report.evaluation_texts import costs, threats
+from rung.report.figures import arm_name, interval, percent, points
+from rung.report.page import write_html
+from rung.report.svg import Axis, Dot, Mark, dot_plot
+from workspace.artefact import read_artefact
+from workspace.files import sha256_file, write_text
+from workspace.folder import Project
+
+MOST_CONFUSIONS = 25
+
+
+def write_page(project: Project, folder: Path) -> Path:
+    """Write report.html and report.md of a complete evaluation; returns the page's path."""
+    report = read_artefact(folder / "report.json", Report)
+    verdict = read_artefact(folder / "verdict.json", Verdict) if report.kind == "run" else None
+    baseline = read_report(project, verdict.baseline_report)[1] if verdict and verdict.baseline_report else None
+    values = page_values(project, folder, report, verdict, baseline)
+    write_html(folder / "report.html", "evaluation.html", values)
+    write_text(folder / "report.md", markdown(values))
+    return folder / "report.html"
+
+
+def page_values(
+    project: Project, folder: Path, report: Report, verdict: Verdict | None, baseline: Report | None
+) -> dict[str, Any]:
+    """Everything that the template shows."""
+    arms = [*(baseline.arms if baseline else ()), *report.arms]
+    chosen = verdict.chosen if verdict else report.chosen
+    outcomes = _outcomes(project, folder, baseline)
+    title, lead, second = _headline(report, verdict)
+    goal = baseline.goal if baseline else report.goal
+    columns = [name for name in (chosen, "tuned") if name in outcomes]
+    rows = _item_rows(project, report, outcomes, columns)
+    return {
+        "version": __version__,
+        "project": project.name,
+        "report": report,
+        "report_sha256": sha256_file(folder / "report.json"),
+        "subject": f"{report.run} against the best prompt" if report.run else "the ladder, measured",
+        "title": title,
+        "lead": lead,
+        "second": second,
+        "accepted": verdict.accepted if verdict else None,
+        "plot": score_plot(arms, chosen, goal),
+        "difference_plot": difference_plot(verdict) if verdict else "",
+        "items_line": _items_line(report, goal),
+        "costs": costs(project, report, verdict, arms),
+        "threats": threats(project, report, verdict, arms),
+        "arms": arms,
+        "marked": {chosen, "tuned"},
+        "losses": _moved(rows, -1) if verdict else None,
+        "wins": _moved(rows, 1) if verdict else None,
+        "slices": verdict.slices if verdict else [],
+        "confusion": _confusion(outcomes.get(columns[-1], []) if columns else []),
+        "best_name": arm_name(columns[-1]) if columns else "",
+        "all_items": rows,
+        "columns": [arm_name(name) for name in columns],
+        "method": _method(report, baseline),
+        "extras": _extras(arms),
+        "chain": _chain(folder, report, verdict),
+    }
+
+
+def score_plot(arms: Sequence[ArmResult], chosen: str | None, goal: float | None) -> Markup:
+    """The arms as a dot plot."""
+    rows = [
+        Dot(
+            arm_name(a.arm),
+            a.low,
+            a.score,
+            a.high,
+            f"{percent(a.score)}{' best prompted' if a.arm == chosen else ''}",
+            a.arm in (chosen, "tuned"),
+        )
+        for a in arms
+    ]
+    return dot_plot("Score of each arm", rows, marks=[Mark(goal, f"goal {percent(goal)}")] if goal is not None else [])
+
+
+def difference_plot(verdict: Verdict) -> Markup:
+    """Tuned against each arm, in points, with the margin."""
+    rows = [
+        Dot(f"over {arm_name(r.arm)}", r.low, r.difference, r.high, points(r.difference), r.chosen)
+        for r in verdict.arms
+    ]
+    edge = max(0.1, *(max(abs(r.low), abs(r.high)) for r in verdict.arms))
+    end = next(e for e in (0.1, 0.25, 0.5, 1.0) if e >= edge - 1e-9)
+    margin = [Mark(verdict.margin, f"margin {100 * verdict.margin:.3g}"), Mark(0.0, "")]
+    return dot_plot("Lead of the tuned model in points", rows, Axis(-end, end, end / 2, "{:+.3g}"), margin)
+
+
+def _headline(report: Report, verdict: Verdict | None) -> tuple[str, str, str]:
+    if verdict is None:
+        return "The ladder, measured", baseline_words.answer(report), ""
+    first, second = verdict_words.sentences(verdict)
+    return verdict_words.TITLES[verdict.verdict], first, second
+
+
+def _items_line(report: Report, goal: float | None) -> str:
+    metric = baseline_words.metric_words(report.metric)
+    aim = f" Goal {percent(goal)}." if goal is not None else ""
+    return f"{report.n:,} test items of {report.dataset}, frozen; metric: {metric}. Bars are 95% intervals.{aim}"
+
+
+def _outcomes(project: Project, folder: Path, baseline: Report | None) -> dict[str, list[Outcome]]:
+    """Test outcomes of every arm in its chosen form."""
+    found: dict[str, list[Outcome]] = {}
+    folders = [project.evaluations / baseline.id, folder] if baseline else [folder]
+    for path in folders:
+        forms = {a.arm: a.form for a in read_artefact(path / "report.json", Report).arms}
+        for outcome in read_outcomes(path / "outputs.jsonl"):
+            if outcome.split == "test" and forms.get(outcome.arm) == outcome.form:
+                found.setdefault(outcome.arm, []).append(outcome)
+    return found
+
+
+def _item_rows(
+    project: Project, report: Report, outcomes: Mapping[str, list[Outcome]], columns: Sequence[str]
+) -> list[dict[str, Any]]:
+    test = load_split(project.datasets / report.dataset, "test")
+    rows = []
+    for parts in zip(*(outcomes[name] for name in columns), strict=True):
+        rows.append(
+            {
+                "item": parts[0].item,
+                "question": test[parts[0].item - 1].question,
+                "expected": parts[0].expected,
+                "outputs": [(o.output, o.score) for o in parts],
+            }
+        )
+    return rows
+
+
+def _moved(rows: Sequence[dict[str, Any]], sign: int) -> list[dict[str, Any]]:
+    """Items on which tuned (the last column) is better (1) or worse (-1) than the best prompt (the first)."""
+    return [row for row in rows if sign * (row["outputs"][-1][1] - row["outputs"][0][1]) > 1e-9]
+
+
+def _confusion(outcomes: Sequence[Outcome]) -> list[tuple[str, str, int]]:
+    pairs = Counter((o.expected.strip(), o.output.strip()) for o in outcomes if o.score < 1)
+    return [(expected, found, n) for (expected, found), n in pairs.most_common(MOST_CONFUSIONS) if n > 1]
+
+
+def _method(report: Report, baseline: Report | None) -> list[str]:
+    notes = [*(baseline.notes if baseline else ()), *report.notes]
+    lines = [
+        f"Model: {report.model}. All prompted arms share it, its token limit, stop rule and greedy decoding.",
+        "Every setting and form was chosen on validation rows before the test items were first answered "
+        "(choices.json has the time). Each arm then answered the test once in each form.",
+        "Intervals of a score: Wilson for 0/1 scores, else Student's t over the scores plus one 0 and one 1.",
+    ]
+    if report.kind == "run":
+        lines.append(
+            "Interval of a difference: Student's t over the paired differences plus one +1 and one -1, cut to -1..1. "
+            "It covers the choice of items, not another training with another seed."
+        )
+    return [*lines, *dict.fromkeys(notes)]
+
+
+def _extras(arms: Sequence[ArmResult]) -> list[str]:
+    return list(dict.fromkeys(key for arm in arms for key in arm.extra))
+
+
+def _chain(folder: Path, report: Report, verdict: Verdict | None) -> list[tuple[str, str]]:
+    made = {**report.made_from, **(verdict.made_from if verdict else {})}
+    own = {f"evaluations/{folder.name}/{name}": sha256_file(folder / name) for name in ("report.json",)}
+    return sorted({**made, **own}.items())
+
+
+def markdown(values: Mapping[str, Any]) -> str:
+    """The report's head and table in Markdown: ready to paste into a model card."""
+    lines = [f"## {values['title']}", "", values["lead"], "", *([values["second"], ""] if values["second"] else [])]
+    lines += [values["items_line"], "", "| arm | score | 95% interval | form | validation |", "|---|---|---|---|---|"]
+    for arm in values["arms"]:
+        chosen = percent(arm.validation) if arm.validation is not None else "-"
+        bounds = interval(arm.low, arm.high).strip("()")
+        lines.append(f"| {arm_name(arm.arm)} | {percent(arm.score)} | {bounds} | {arm.form} | {chosen} |")
+    lines += ["", *(f"- {symbol} {text}" for symbol, text in values["threats"]), ""]
+    lines += [f"- `{name}` sha256 `{digest}`" for name, digest in values["chain"]]
+    return "\n".join(lines) + "\n"

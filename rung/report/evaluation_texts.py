@@ -1,0 +1,78 @@
+"""The two lists of an evaluation page: what it costs, and what could be wrong."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from evaluation.report import ArmResult, Report
+from evaluation.verdict import Verdict
+from rung.report.figures import arm_name, duration, money, percent
+from workspace.folder import Project
+
+ABOUT_DATA = "about-data.md"
+
+
+def costs(
+    project: Project, report: Report, verdict: Verdict | None, arms: Sequence[ArmResult]
+) -> list[tuple[str, str]]:
+    """Name and text: training, serving by tokens a call, time, and what the gain is worth."""
+    rows = []
+    if report.run:
+        rows.append(("training", _training(project, report.run)))
+    chosen = verdict.chosen if verdict else report.chosen
+    for arm in arms:
+        if arm.arm in (chosen, "tuned"):
+            read, written = arm.input_tokens / arm.n, arm.output_tokens / arm.n
+            rows.append((arm_name(arm.arm), f"{read:.0f} tokens in, {written:.0f} out a call, {_each(arm)}"))
+    total = [arm.cost_usd for arm in arms]
+    price = None if None in total else sum(cost or 0.0 for cost in total)
+    rows.append(("measuring", f"{duration(sum(a.seconds for a in arms))}, {money(price)}"))
+    if verdict:
+        fewer = round(1000 * verdict.difference)
+        rows.append(("worth", f"{abs(fewer):,} {'fewer' if fewer >= 0 else 'more'} wrong answers in 1,000"))
+        rows.append(("not counted", "data preparation, review and upkeep: hours that only you know"))
+    return rows
+
+
+def _each(arm: ArmResult) -> str:
+    return "time unknown" if arm.p50_seconds is None else f"{duration(arm.p50_seconds)} each (p50)"
+
+
+def _training(project: Project, run: str) -> str:
+    try:
+        record = json.loads((project.runs / run / "run.json").read_text())
+    except (OSError, ValueError):
+        return "unknown (run.json cannot be read)"
+    seconds, steps = record.get("seconds"), record.get("steps")
+    return f"{duration(seconds)}, {steps} steps, on this machine" if seconds else "unknown (run.json has no time)"
+
+
+def threats(
+    project: Project, report: Report, verdict: Verdict | None, arms: Sequence[ArmResult]
+) -> list[tuple[str, str]]:
+    """Symbol and text, the most pressing first."""
+    rows = [("!", note) for note in (verdict.notes if verdict else ())]
+    rows += [("!", line) for line in _about(project)]
+    seen = verdict.smallest_difference if verdict else report.smallest_difference
+    if seen is not None:
+        rows.append(("!", f"differences under about {100 * seen:.0f} points stay unseen with {report.n:,} items"))
+    rows += [("!", f"{arm_name(a.arm)}: {a.cut} of {a.n} answers were cut at the token limit") for a in arms if a.cut]
+    rows += [("!", f"{arm_name(a.arm)}: {a.failures} of {a.n} asks brought no answer") for a in arms if a.failures]
+    if verdict:
+        rows.append(("!", "one training: another seed may score otherwise, and the interval does not show it"))
+    rows.append(("!", "where test texts are public, the base model may have read them"))
+    rows += [("!", note) for note in report.notes]
+    goal = report.goal
+    if goal is not None and report.chosen:
+        rows.append(("✓", f"the goal of {percent(goal)} was named before the test was opened"))
+    rows.append(("✓", f"test items unchanged since they were frozen ({report.test_sha256[:8]})"))
+    rows.append(("✓", "settings were chosen on other rows than these"))
+    return rows
+
+
+def _about(project: Project) -> list[str]:
+    path = project.root / ABOUT_DATA
+    if not path.is_file():
+        return []
+    return [line.lstrip("-* ").strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]

@@ -1,0 +1,47 @@
+"""One HTML file a page: template, style and plots inside, nothing fetched. Text of rows is shown, never obeyed."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from rung.report import figures
+from workspace.files import write_text
+
+TEMPLATES = Path(__file__).parent / "templates"
+HIDDEN = re.compile("[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+
+
+@cache
+def environment() -> Environment:
+    """Templates with autoescaping, and the figures of this package as filters."""
+    made = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
+    made.trim_blocks = made.lstrip_blocks = True
+    made.filters |= {
+        "percent": figures.percent,
+        "points": figures.points,
+        "interval": lambda pair: figures.interval(*pair),
+        "arm": figures.arm_name,
+        "duration": figures.duration,
+        "money": figures.money,
+        "shown": shown,
+        "hash8": lambda digest: digest[:8],
+    }
+    return made
+
+
+def write_html(path: Path, template: str, values: Mapping[str, Any]) -> None:
+    """Render `template` and write it atomically."""
+    write_text(path, environment().get_template(template).render(**values))
+
+
+def shown(text: str, limit: int = 2000) -> str:
+    """A row's text for a page: control and direction marks as their code points, very long texts cut with a count."""
+    visible = HIDDEN.sub(lambda match: f"⟨U+{ord(match[0]):04X}⟩", unicodedata.normalize("NFC", text))
+    return visible if len(visible) <= limit else f"{visible[:limit]} … ({len(visible) - limit:,} more characters)"

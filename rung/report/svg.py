@@ -1,0 +1,94 @@
+"""Plots as inline SVG. Colours come from the page's style, so that light, dark and print agree; shape says it too."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+from markupsafe import Markup
+
+WIDTH, LABELS, RIGHT, ROW, TOP = 720, 170, 150, 30, 26
+
+
+@dataclass(frozen=True, slots=True)
+class Dot:
+    """One row of a dot plot; `strong` rows are filled, others hollow; `text` stands at the right."""
+
+    name: str
+    low: float
+    score: float
+    high: float
+    text: str
+    strong: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A dashed line across all rows, with its words above."""
+
+    at: float
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """The scale: from `start` to `end`, a tick every `step`, written by `form` after multiplying by 100."""
+
+    start: float = 0.0
+    end: float = 1.0
+    step: float = 0.25
+    form: str = "{:.0f}%"
+
+    def place(self, value: float) -> float:
+        """The x of a value, kept inside the plot."""
+        share = (value - self.start) / (self.end - self.start)
+        return LABELS + min(1.0, max(0.0, share)) * (WIDTH - LABELS - RIGHT)
+
+    def ticks(self) -> list[float]:
+        """The values that are written below."""
+        count = round((self.end - self.start) / self.step)
+        return [self.start + i * self.step for i in range(count + 1)]
+
+
+def dot_plot(title: str, rows: Sequence[Dot], axis: Axis = Axis(), marks: Sequence[Mark] = ()) -> Markup:
+    """Rows with their intervals on one scale. `title` is read aloud, not drawn."""
+    bottom = TOP + ROW * len(rows)
+    parts = [_tick(axis, value, bottom) for value in axis.ticks()]
+    parts += [_mark(axis, mark, bottom) for mark in marks]
+    parts += [_row(axis, row, TOP + ROW * index + ROW / 2) for index, row in enumerate(rows)]
+    said = "; ".join(f"{row.name} {row.text}" for row in rows)
+    return Markup(
+        f'<svg viewBox="0 0 {WIDTH} {bottom + 24}" role="img" aria-label="{escape(f"{title}: {said}")}">'
+        f"{''.join(parts)}</svg>"
+    )
+
+
+def _tick(axis: Axis, value: float, bottom: float) -> str:
+    x = axis.place(value)
+    words = escape(axis.form.format(100 * value + 0.0))
+    return (
+        f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{bottom}"/>'
+        f'<text class="tick" x="{x:.1f}" y="{bottom + 16}" text-anchor="middle">{words}</text>'
+    )
+
+
+def _mark(axis: Axis, mark: Mark, bottom: float) -> str:
+    x = axis.place(mark.at)
+    return (
+        f'<line class="mark" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP - 6}" y2="{bottom}"/>'
+        f'<text class="tick" x="{x:.1f}" y="{TOP - 10}" text-anchor="middle">{escape(mark.words)}</text>'
+    )
+
+
+def _row(axis: Axis, row: Dot, y: float) -> str:
+    low, middle, high = (axis.place(value) for value in (row.low, row.score, row.high))
+    kind = "strong" if row.strong else "plain"
+    return (
+        f'<g class="{kind}"><text x="{LABELS - 12}" y="{y + 5:.1f}" text-anchor="end">{escape(row.name)}</text>'
+        f'<line x1="{low:.1f}" x2="{high:.1f}" y1="{y:.1f}" y2="{y:.1f}"/>'
+        f'<line x1="{low:.1f}" x2="{low:.1f}" y1="{y - 5:.1f}" y2="{y + 5:.1f}"/>'
+        f'<line x1="{high:.1f}" x2="{high:.1f}" y1="{y - 5:.1f}" y2="{y + 5:.1f}"/>'
+        f'<circle cx="{middle:.1f}" cy="{y:.1f}" r="5.5"/>'
+        f'<text x="{WIDTH - RIGHT + 14}" y="{y + 5:.1f}">{escape(row.text)}</text></g>'
+    )

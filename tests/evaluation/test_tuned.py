@@ -1,0 +1,104 @@
+"""A tuned model on the baseline's items: the verdict, the refusals, and the page."""
+
+import re
+
+import pytest
+
+from chat.scripted import Scripted
+from evaluation.arms.registry import ARMS, arms_named
+from evaluation.baseline import Aim, run_baseline
+from evaluation.bench import open_bench
+from evaluation.report import newest_report, read_report
+from evaluation.tuned import require_baseline, run_evaluation
+from evaluation.verdict import newest_verdict
+from rung.report.evaluation import write_page
+from workspace.artefact import hashes
+from workspace.errors import Refusal
+
+PROMPTED = arms_named(["base", "prompt"])
+
+
+def perfect(ask):
+    question = ask.turns[-1]["content"]
+    return {"card": "card", "money": "transfer", "pin": "pin"}[question.split()[0]]
+
+
+@pytest.fixture
+def measured(project, settings, model):
+    return run_baseline(open_bench(project, settings, model), PROMPTED, Aim(goal=0.9))
+
+
+def evaluate(project, settings, say=perfect, run="R-001", prompt="Topic."):
+    tuned = Scripted(say, name=f"scripted+{run}")
+    return tuned, run_evaluation(open_bench(project, settings, tuned), run, prompt)
+
+
+def test_a_tuned_model_that_is_always_right_ships(project, settings, measured):
+    tuned, folder = evaluate(project, settings)
+    _, verdict = newest_verdict(project)
+    assert (verdict.verdict, verdict.run, verdict.n) == ("ship", "R-001", 36)
+    assert [rival.arm for rival in verdict.arms] == ["base", "prompt"]
+    assert verdict.tuned == 1.0 and verdict.baseline == measured[1].arms[1].score
+    assert {ask.turns[0]["content"] for ask in tuned.asked} == {"Topic."}
+    chain = {**verdict.made_from}
+    assert chain["evaluations/E-001/report.json"] == hashes(project.root, measured[0] / "report.json").popitem()[1]
+    assert all(hashes(project.root, project.root / name) == {name: digest} for name, digest in chain.items())
+    assert newest_report(project, "run", run="R-001")[0] == folder
+
+
+def test_the_system_prompt_is_replaced_kept_or_taken_away(project, settings, measured):
+    for number, (prompt, first) in enumerate([("", "user"), (None, "user"), ("Do.", "system")]):
+        tuned, _ = evaluate(project, settings, run=f"R-{number}", prompt=prompt)
+        assert {ask.turns[0]["role"] for ask in tuned.asked} == {first}
+
+
+def test_a_tuned_model_no_better_keeps_the_prompt_or_needs_data_and_names_the_worse_parts(project, settings, measured):
+    evaluate(project, settings, say=lambda ask: "pin")
+    _, verdict = newest_verdict(project, "R-001")
+    assert verdict.verdict in ("keep_prompt", "need_more_data")
+    card = next(s for s in verdict.slices if s["name"] == "card")
+    assert card["worse"] and any("Worse on card" in note for note in verdict.notes)
+    assert verdict.better + verdict.worse + verdict.same == verdict.n
+
+
+def test_a_later_run_is_told_of_the_earlier_ones(project, settings, measured):
+    evaluate(project, settings)
+    evaluate(project, settings, run="R-002")
+    assert any("R-001" in note for note in newest_verdict(project, "R-002")[1].notes)
+
+
+def test_without_a_baseline_on_this_very_test_set_nothing_is_measured(project, settings, kit, measured):
+    kit.freeze_by_hand(project, "v002", test=kit.rows_of(["elsewhere", "here"]), train=kit.rows_of(["there"]))
+    tuned = Scripted(perfect)
+    with pytest.raises(Refusal, match="test set changed since the baseline E-001"):
+        run_evaluation(open_bench(project, settings, tuned), "R-001", None)
+    assert not tuned.asked
+    other = settings.model_copy(update={"evaluation": settings.evaluation.model_copy(update={"metric": "token_f1"})})
+    with pytest.raises(Refusal, match="scored alike"):
+        require_baseline(project, other, "v001")
+
+
+def test_outputs_changed_after_the_report_are_refused(project, settings, measured):
+    path = measured[0] / "outputs.jsonl"
+    path.write_text(path.read_text().replace('"score":0.0', '"score":1.0', 1))
+    with pytest.raises(Refusal, match="changed since the report was written"):
+        evaluate(project, settings)
+
+
+def test_the_pages_hold_all_they_need_and_show_markup_as_text(project, settings):
+    (project.root / "about-data.md").write_text("- The codes are public.\n")
+    free = settings.evaluation.model_copy(update={"closed_set": "off"})
+    settings = settings.model_copy(update={"evaluation": free})
+    hostile = Scripted(["<script>alert(1)</script>\u202e"], name="bad")
+    folder, _ = run_baseline(open_bench(project, settings, hostile), arms_named(list(ARMS)), Aim(goal=0.9))
+    _, run_folder = evaluate(project, settings)
+    for path in (write_page(project, folder), write_page(project, run_folder)):
+        page = path.read_text()
+        assert "<script" not in page and "\u202e" not in page
+        assert not re.search(r'(?:src|href)="', page) and "url(" not in page
+        assert "<svg" in page and "The codes are public." in page
+        assert page.count("<details") == page.count("</details>") > 2
+    assert "&lt;script&gt;" in (folder / "report.html").read_text()
+    text = (run_folder / "report.md").read_text()
+    assert "| tuned |" in text and "sha256" in text
+    assert read_report(project, run_folder.name)[1].run == "R-001"
