@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import importlib.util
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from rung.cli.output import ProgressLine, emit, note, say
+from workspace.errors import RungError
+
+if TYPE_CHECKING:
+    from curation.findings import Checkup
+    from curation.formats import Columns
+    from curation.quality import Options
+    from curation.store import Store
+    from workspace.folder import Project
+    from workspace.settings import Settings
 
 data_app = typer.Typer(
     name="data",
@@ -61,6 +74,160 @@ def convert(
     if done.rejected:
         say(f"The rejected are in {rejects} with their reasons. First: {done.first_reject}")
     say(f"\nNext: rung data check {out}")
+
+
+@data_app.command()
+def check(
+    files: Annotated[
+        list[Path] | None, typer.Argument(metavar="[FILE...]", help="Files; without, the project.")
+    ] = None,
+    fmt: Annotated[str, typer.Option("--format", help="The format of the files.")] = "auto",
+    show: Annotated[str, typer.Option(metavar="FINDING", help="Show one finding with all its rows, masked.")] = "",
+    html: Annotated[Path | None, typer.Option(help="Write a page with plots to this file.")] = None,
+    words: Annotated[Path | None, typer.Option(help="A file of words to look for, one a line.")] = None,
+    context: Annotated[int, typer.Option(min=0, help="Tokens that fit into the model; 0: the model's own.")] = 0,
+    smallest_class: Annotated[int, typer.Option(min=0, help="Rows that a class should have.")] = 0,
+    threshold: Annotated[float, typer.Option(min=0.01, max=1, help="Similarity from which rows are near.")] = 0.8,
+    question: Annotated[str, typer.Option(help="The column of a table that holds the question.")] = "",
+    answer: Annotated[str, typer.Option(help="The column of a table that holds the answer.")] = "",
+    system: Annotated[str, typer.Option(help="The column of a table that holds the system message.")] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Every quality check, with its reason and its rows. Exit 1 where a finding blocks the dataset."""
+    from curation.formats import Columns
+    from rung.cli import check_words
+
+    limits = Limits(words, context, smallest_class)
+    if files:
+        checkup = _check_files(files, fmt, Columns(question, answer, system), limits, threshold)
+    else:
+        checkup = _check_project(limits)
+    if html:
+        from rung.report.quality import write_quality_page
+
+        write_quality_page(html, checkup)
+        note(f"Page: {html}")
+    command = " ".join(["rung data check", *map(str, files or [])])
+    if as_json:
+        emit(checkup.as_json())
+    else:
+        chosen = check_words.one(checkup, show) if show else check_words.lines(checkup, command, not files)
+        for line in chosen:
+            say(line)
+    if checkup.blocking:
+        raise typer.Exit(1)
+
+
+@data_app.command()
+def fix(
+    findings: Annotated[
+        list[str] | None, typer.Argument(metavar="FINDING...", help="leaks, or leaks:KEY for one.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every finding that has a fix.")] = False,
+    dry_run: Annotated[bool, typer.Option(help="Say what would be done, do nothing.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Do what a finding's fix says: take rows out, or send them to review. `rung data undo` takes it back."""
+    from curation.fixes import fix, fixable
+
+    if bool(findings) == everything:
+        raise RungError("Name findings, or say --all.", "rung data check")
+    with _open_project() as (store, project, settings):
+        checkup = _checkup(store, project, settings, Limits())
+        names = fixable(checkup) if everything else list(findings or [])
+        done = fix(store, checkup, names, actor=settings.project.person, dry_run=dry_run)
+    if as_json:
+        emit([{"finding": d.finding, "action": d.action, "rows": d.rows, "change": d.change} for d in done])
+        return
+    for each in done:
+        say(each.words())
+    if not done:
+        say("Nothing to fix.")
+    say(f"\nNext: {'rung data fix ' + ' '.join(names) if dry_run and names else 'rung data check'}")
+
+
+@data_app.command()
+def dismiss(
+    finding: Annotated[str, typer.Argument(metavar="FINDING", help="leaks, or leaks:KEY for one piece of evidence.")],
+    by: Annotated[str, typer.Option(help="Who says so.")] = "",
+    reason: Annotated[str, typer.Option(help="Why it is none.")] = "",
+) -> None:
+    """Say that a finding is none, with a name and a reason; it stays said."""
+    from curation.fixes import dismiss
+
+    with _open_project() as (store, project, settings):
+        checkup = _checkup(store, project, settings, Limits())
+        dismiss(store, checkup, finding, by=by, reason=reason)
+    say(f"{finding} no longer counts as a finding: {reason} ({by}).\n\nNext: rung data check")
+
+
+@data_app.command()
+def undo() -> None:
+    """Take back the last fix or dismissal."""
+    from curation.fixes import undo
+
+    with _open_project() as (store, _, settings):
+        say(undo(store, actor=settings.project.person))
+    say("\nNext: rung data check")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the user set for the checks."""
+
+    words: Path | None = None
+    context: int = 0
+    smallest_class: int = 0
+
+
+@contextlib.contextmanager
+def _open_project() -> Iterator[tuple[Store, Project, Settings]]:
+    """The project's store, its folder and settings."""
+    from curation.store import open_store
+    from workspace.folder import require_project
+    from workspace.settings import load_settings
+
+    project = require_project()
+    settings = load_settings(project.settings_file)
+    with open_store(project, settings) as store:
+        yield store, project, settings
+
+
+def _check_files(files: list[Path], fmt: str, columns: Columns, limits: Limits, threshold: float) -> Checkup:
+    from curation.checkup import check_files
+
+    return check_files(
+        files,
+        fmt,
+        columns=columns,
+        options=_options(limits, None),
+        threshold=threshold,
+        progress=_bytes_line("Reading", *files),
+        notice=note,
+    )
+
+
+def _check_project(limits: Limits) -> Checkup:
+    with _open_project() as (store, project, settings):
+        return _checkup(store, project, settings, limits)
+
+
+def _checkup(store: Store, project: Project, settings: Settings, limits: Limits) -> Checkup:
+    from curation.project_checkup import check_project
+
+    return check_project(store, project, settings, _options(limits, settings))
+
+
+def _options(limits: Limits, settings: Settings | None) -> Options:
+    """The options of the checks: the model's own context and tokenizer where it lies on this machine."""
+    from curation.quality import Options
+    from curation.quality.context import context_of
+
+    folder = Path(settings.model.base) if settings and settings.model.provider == "local" else None
+    found, count = context_of(folder)
+    words = tuple(limits.words.read_text().split("\n")) if limits.words else ()
+    listed = tuple(word.strip() for word in words if word.strip() and not word.startswith("#"))
+    return Options(limits.context or found, count, listed, limits.smallest_class)
 
 
 def _bytes_line(what: str, *paths: Path) -> ProgressLine | None:

@@ -1,0 +1,231 @@
+"""Running all quality checks, over files as they stream by or over a project's rows."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from curation.example import Example
+from curation.findings import Checkup, Ran, in_order
+from curation.formats import Columns, Reject, Row, read_rows
+from curation.formats.source import Progress, files_of
+from curation.quality import Check, Finding, Options, Subject, Survey, checks
+from curation.quality.malformed import Malformed
+from curation.quality.twins import Contradictions, Duplicates, Leaks
+
+if TYPE_CHECKING:
+    from curation.dedup import DedupResult
+
+SAMPLE = 20_000
+"""Rows that are held for the statistical checks; of more rows a sample drawn by seed."""
+
+Notice = Callable[[str], None]
+Stage = Callable[[str], None]
+
+
+@dataclass
+class Sampler:
+    """A sample of at most SAMPLE rows drawn by seed (reservoir), in input order; all rows where there are fewer."""
+
+    seed: int
+    seen: int = 0
+    held: list[tuple[int, Subject]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._random = random.Random(self.seed)
+
+    def add(self, subject: Subject) -> None:
+        """One more row."""
+        index, self.seen = self.seen, self.seen + 1
+        if index < SAMPLE:
+            self.held.append((index, subject))
+        elif (place := self._random.randrange(self.seen)) < SAMPLE:
+            self.held[place] = (index, subject)
+
+    def rows(self) -> list[Subject]:
+        """The sample."""
+        return [subject for _, subject in sorted(self.held, key=lambda pair: pair[0])]
+
+
+def role_of(path: Path) -> str:
+    """`test`, `validation` or `train`, as a file's name says; `pool` where it says nothing."""
+    name = path.name.lower()
+    for word, role in (("test", "test"), ("valid", "validation"), ("dev", "validation"), ("train", "train")):
+        if word in name:
+            return role
+    return "pool"
+
+
+class FileRows:
+    """Rows of files, found again by their index by reading the files once more."""
+
+    def __init__(self, paths: Sequence[Path], fmt: str, columns: Columns | None) -> None:
+        self.paths, self.fmt, self.columns = paths, fmt, columns
+        self.rejects: list[Reject] = []
+
+    def all(self, progress: Progress | None = None, notice: Notice | None = None) -> Iterator[Row | Reject]:
+        """Every row and reject."""
+        for path in self.paths:
+            yield from read_rows(path, self.fmt, columns=self.columns, progress=progress, notice=notice)
+
+    def subjects(self, indices: Sequence[int]) -> list[Subject]:
+        """The sound rows at these indices."""
+        wanted = set(indices)
+        found: dict[int, Subject] = {}
+        last = max(wanted, default=-1)
+        sound = (item for item in self.all() if isinstance(item, Row))
+        for index, row in enumerate(sound):
+            if index in wanted:
+                found[index] = _subject(row)
+            if index >= last:
+                break
+        return [found[index] for index in indices]
+
+    def fetch(self, indices: Sequence[int]) -> list[Example]:
+        """As `subjects`, the examples alone."""
+        return [subject.example for subject in self.subjects(indices)]
+
+
+class HeldRows:
+    """Rows that are held."""
+
+    def __init__(self, rows: Sequence[Subject]) -> None:
+        self.rows = rows
+
+    def subjects(self, indices: Sequence[int]) -> list[Subject]:
+        """The rows at these indices."""
+        return [self.rows[index] for index in indices]
+
+    def fetch(self, indices: Sequence[int]) -> list[Example]:
+        """Their examples."""
+        return [self.rows[index].example for index in indices]
+
+
+def check_files(
+    paths: Sequence[Path],
+    fmt: str = "auto",
+    *,
+    columns: Columns | None = None,
+    options: Options | None = None,
+    threshold: float = 0.8,
+    progress: Progress | None = None,
+    notice: Notice | None = None,
+    stage: Stage = lambda _: None,
+) -> Checkup:
+    """Check files: one pass for the rows, then the pairs.
+
+    Held are a sample of 20,000 rows, a fingerprint of each row and the findings; where names say train and test,
+    leaks are looked for between them.
+    """
+    from curation.prints import Collector
+
+    started = time.monotonic()
+    files = [file for path in paths for file in files_of(path)]
+    source = FileRows(files, fmt, columns)
+    chosen = options or Options()
+    run, malformed, sampler, prints = checks(chosen), Malformed(), Sampler(chosen.seed), Collector()
+    for item in source.all(progress, notice):
+        if isinstance(item, Reject):
+            malformed.reject(item)
+            continue
+        subject = _subject(item)
+        _see(run, sampler, subject)
+        prints.add(subject.example)
+    rows = sampler.rows()
+    held: FileRows | HeldRows = HeldRows(rows) if len(rows) == sampler.seen else source
+    stage("Duplicates")
+    result = _dedup(prints, held, threshold)
+    findings = [malformed.end_of_file()]
+    ran: list[Ran] = [_ran(malformed, findings[0])]
+    for check, finding in _pairs(result, held):
+        findings.append(finding)
+        ran.append(_ran(check, finding))
+    leaks = Leaks()
+    stage("Leaks")
+    findings.append(_file_leaks(leaks, files, fmt, columns, threshold, ran))
+    more, others, measures = run_statistics(run, sampler, chosen, stage)
+    exact, near = (result.exact, result.near) if result else (0, 0)
+    return Checkup(
+        scope=", ".join(map(str, paths)),
+        files=tuple(map(str, files)),
+        read=sampler.seen + malformed.pile.count,
+        kept=sampler.seen - exact - near,
+        exact=exact,
+        near=near,
+        rejected=malformed.pile.count,
+        sampled=len(rows) if len(rows) < sampler.seen else None,
+        checks=(*ran, *others),
+        findings=in_order([finding for finding in (*findings, *more) if finding]),
+        measures=measures,
+        seconds=round(time.monotonic() - started, 3),
+    )
+
+
+def _subject(row: Row) -> Subject:
+    return Subject(row.example, row.file, row.line, role=role_of(Path(row.file)))
+
+
+def _see(run: Sequence[Check], sampler: Sampler, subject: Subject) -> None:
+    sampler.add(subject)
+    for check in run:
+        check.see(subject)
+
+
+def _dedup(prints: Any, held: FileRows | HeldRows, threshold: float) -> DedupResult | None:
+    from curation.dedup import dedup_prints
+
+    return dedup_prints(prints.finish(held), held, threshold) if prints.count else None
+
+
+def _pairs(result: DedupResult | None, held: FileRows | HeldRows) -> Iterator[tuple[Check, Finding | None]]:
+    duplicates, contradictions = Duplicates(), Contradictions()
+    yield duplicates, duplicates.found(result, held.subjects) if result else None
+    yield contradictions, contradictions.found(result, held.subjects) if result else None
+
+
+def _file_leaks(
+    check: Leaks, files: Sequence[Path], fmt: str, columns: Columns | None, threshold: float, ran: list[Ran]
+) -> Finding | None:
+    """Leaks between files whose names say train (or nothing) and test or validation."""
+    measured = [file for file in files if role_of(file) in ("test", "validation")]
+    learnt = [file for file in files if file not in measured]
+    if not measured or not learnt:
+        ran.append(Ran(name=check.name, title=check.title, rows=None, reason="needs a train and a test file"))
+        return None
+    from curation.leakage import find_leaks
+
+    test = [_subject(row) for row in FileRows(measured, fmt, columns).all() if isinstance(row, Row)]
+    train = FileRows(learnt, fmt, columns)
+    report = find_leaks((row.example for row in train.all() if isinstance(row, Row)), [s.example for s in test])
+    indices = sorted({leak.train_index for leak in report.leaks})
+    known = dict(zip(indices, train.subjects(indices), strict=True)) if indices else {}
+    finding = check.found(report, known, test)
+    ran.append(_ran(check, finding))
+    return finding
+
+
+def run_statistics(
+    run: Sequence[Check], sampler: Sampler, options: Options, stage: Stage
+) -> tuple[list[Finding], list[Ran], dict[str, Any]]:
+    """End every check: its finding, its line, its measures."""
+    survey = Survey(sampler.seen, sampler.rows(), options)
+    findings: list[Finding] = []
+    ran: list[Ran] = []
+    measures: dict[str, Any] = {}
+    for check in run:
+        stage(check.title)
+        finding = check.end(survey)
+        if finding:
+            findings.append(finding)
+        ran.append(_ran(check, finding))
+        if check.measures:
+            measures[check.name] = check.measures
+    return findings, ran, measures
+
+
+def _ran(check: Check, finding: Finding | None) -> Ran:
+    return Ran(name=check.name, title=check.title, rows=finding.rows if finding else 0)

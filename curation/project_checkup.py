@@ -1,0 +1,131 @@
+"""The quality checks over a project's rows: what was settled stays settled, what was handled is told."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from curation.checkup import HeldRows, Sampler, Stage, run_statistics
+from curation.findings import Checkup, Ran, in_order
+from curation.fixes import dismissals, unsettled
+from curation.manifest import newest_dataset, read_manifest
+from curation.quality import Check, Finding, Options, Subject, checks
+from curation.quality.malformed import Malformed
+from curation.quality.twins import Contradictions, Duplicates, Leaks, LeftDuplicates
+from workspace.folder import Project
+from workspace.settings import Settings
+
+if TYPE_CHECKING:
+    from curation.store import Store, StoredRow
+
+LEARNT = ("pool", "candidates", "train")
+DUPLICATE_REASONS = {"exact duplicate": "exact", "near duplicate": "near"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Sides:
+    """The rows by what they are for; those of a frozen test set are no longer learnt from."""
+
+    learnt: list[Subject]
+    reviewed: list[bool]
+    measured: list[Subject]
+
+
+def check_project(
+    store: Store, project: Project, settings: Settings, options: Options | None = None, stage: Stage = lambda _: None
+) -> Checkup:
+    """Check all rows that are in (not taken out, not rejected in review)."""
+    started = time.monotonic()
+    rows = [row for row in store.rows(excluded=False) if row.state != "rejected"]
+    gone = store.rows(excluded=True)
+    settled = dismissals(store)
+    chosen = replace(options or Options(), label_limit=settings.evaluation.label_limit, seed=settings.dataset.seed)
+    run, sampler = checks(chosen), Sampler(chosen.seed)
+    for row in rows:
+        subject = subject_of(row)
+        sampler.add(subject)
+        for check in run:
+            check.see(subject)
+    stage("Duplicates")
+    pairs = _pairs(_sides(project, rows), settings, settled, gone)
+    others, ran, measures = run_statistics(run, sampler, chosen, stage)
+    counts = _counts(store, rows, gone)
+    handled = _handled(store, counts)
+    found = [finding for finding in (f for _, f in (*pairs, *handled)) if finding]
+    found += [left for finding in others if (left := unsettled(finding, settled))]
+    names = {finding.name: finding.rows for finding in found}
+    told = [Ran(name=check.name, title=check.title, rows=f.rows if f else 0) for check, f in (*pairs, *handled)]
+    told += [each.model_copy(update={"rows": names.get(each.name, 0)}) for each in ran]
+    return Checkup(
+        scope=project.name,
+        files=tuple(source.path for source in store.sources()),
+        checks=tuple(told),
+        findings=in_order(found),
+        measures=measures,
+        seconds=round(time.monotonic() - started, 3),
+        **counts,
+    )
+
+
+def subject_of(row: StoredRow) -> Subject:
+    """A stored row as the checks see it."""
+    file = row.source.rpartition(":")[0] if row.line else row.source
+    return Subject(row.example, file, row.line or 0, row.id, row.role, row.origin, file, row.is_reviewed)
+
+
+def _sides(project: Project, rows: Sequence[StoredRow]) -> _Sides:
+    frozen = newest_dataset(project)
+    tested = {str(r.get("id")) for r in read_manifest(frozen).rows if r.get("split") == "test"} if frozen else set()
+    measured = [row for row in rows if row.role in ("validation", "test") or row.id in tested]
+    taken = {row.id for row in measured}
+    learnt = [row for row in rows if row.role in LEARNT and row.id not in taken]
+    reviewed = [row.is_reviewed and not row.automatic for row in learnt]
+    return _Sides([subject_of(row) for row in learnt], reviewed, [subject_of(row) for row in measured])
+
+
+def _pairs(
+    sides: _Sides, settings: Settings, settled: dict[str, list[frozenset[str]]], gone: Sequence[StoredRow]
+) -> list[tuple[Check, Finding | None]]:
+    """Leaks, contradictions and duplicates, those that are left and those that were taken out at import."""
+    from curation.dedup import dedup
+
+    leaks, contradictions, left, duplicates = Leaks(), Contradictions(), LeftDuplicates(), Duplicates()
+    found: list[tuple[Check, Finding | None]] = [(duplicates, duplicates.taken_out(gone))]
+    if not sides.learnt:
+        return [(leaks, None), (contradictions, None), *found]
+    learnt = [subject.example for subject in sides.learnt]
+    result = dedup(learnt, settings.dataset.threshold, reviewed=sides.reviewed)
+    at = HeldRows(sides.learnt).subjects
+    found += [(left, left.found(result, at)), (contradictions, contradictions.found(result, at, settled))]
+    if sides.measured:
+        from curation.leakage import find_leaks
+
+        report = find_leaks(learnt, [subject.example for subject in sides.measured])
+        known = dict(enumerate(sides.learnt))
+        found.append((leaks, leaks.found(report, known, sides.measured, settled)))
+    return found
+
+
+def _counts(store: Store, rows: Sequence[StoredRow], gone: Sequence[StoredRow]) -> dict[str, int]:
+    """How the lines read add up."""
+    sources = [source.counts for source in store.sources()]
+    by_kind = {"exact": 0, "near": 0}
+    for row in gone:
+        if kind := DUPLICATE_REASONS.get(row.excluded or ""):
+            by_kind[kind] += 1
+    read, rejected, known = (sum(counts.get(name, 0) for counts in sources) for name in ("read", "rejected", "known"))
+    imported = sum(row.origin == "import" for row in rows)
+    other = read - imported - sum(by_kind.values()) - rejected - known
+    return {"read": read, "kept": imported, **by_kind, "rejected": rejected, "known": known, "taken_out": max(other, 0)}
+
+
+def _handled(store: Store, counts: dict[str, int]) -> list[tuple[Check, Finding | None]]:
+    """Malformed lines of the imports: rejected then, with their reasons."""
+    malformed = Malformed()
+    if not counts["rejected"]:
+        return [(malformed, None)]
+    reason = "These lines could not be read at import; they are in the rejects files with their reasons."
+    finding = malformed.finding([], rows=counts["rejected"], reason=reason, severity="handled")
+    return [(malformed, finding.model_copy(update={"what_to_do": "kept in the rejects file"}))]

@@ -1,0 +1,235 @@
+"""What every quality check is made of: a row under check, evidence, a finding, and the check itself."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from curation.example import Example
+from curation.quality.mask import mask
+
+Severity = Literal["blocks", "look", "handled"]
+Action = Literal["exclude", "queue"]
+
+EVIDENCE_KEPT = 200
+"""Pieces of evidence that a finding keeps in full; all are counted."""
+EXCERPT = 160
+"""Characters of a row that evidence shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A row under check and where it stands. `id` is empty outside a project."""
+
+    example: Example
+    file: str
+    line: int
+    id: str = ""
+    role: str = "pool"
+    origin: str = "import"
+    source: str = ""
+    reviewed: bool = False
+
+    @property
+    def place(self) -> str:
+        """How a person finds it: `rows.jsonl:41`."""
+        return f"{self.file}:{self.line}" if self.line else self.file or self.id
+
+
+class Evidence(BaseModel):
+    """Why a row (or two) is in a finding. `key` stays the same as long as the rows do: `dismiss leaks:KEY` names it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    key: str
+    places: tuple[str, ...]
+    rows: tuple[str, ...] = ()
+    note: str
+    score: float | None = None
+    texts: tuple[str, ...] = ()
+
+
+class Finding(BaseModel):
+    """One thing that a check found.
+
+    `rows` counts all rows concerned; `ids` are those the fix acts on (in a project); `action` what the fix does:
+    `exclude` takes them out, `queue` sends them to review, None where a person has to look.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    name: str
+    title: str
+    severity: Severity
+    rows: int
+    reason: str
+    action: Action | None = None
+    what_to_do: str = ""
+    evidence: tuple[Evidence, ...] = ()
+    ids: tuple[str, ...] = ()
+    detail: dict[str, Any] = {}
+
+    @property
+    def blocks(self) -> bool:
+        """Whether it stands in the way of a dataset."""
+        return self.severity == "blocks"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a user may set: context length and how tokens are counted, words to look for, a class size to reach."""
+
+    context: int = 0
+    count_tokens: Callable[[str], int] | None = None
+    words: tuple[str, ...] = ()
+    smallest_class: int = 0
+    test: tuple[Subject, ...] = ()
+    seed: int = 13
+    label_limit: int = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What a check may look at when all rows were seen: a seeded sample, which is all rows where there are few."""
+
+    rows: int
+    sample: Sequence[Subject]
+    options: Options
+
+    @property
+    def complete(self) -> bool:
+        """Whether the sample is all rows."""
+        return len(self.sample) == self.rows
+
+
+class Check:
+    """A quality check: `see` each row once, then `end` with a finding or None. `measures` is what plots draw."""
+
+    name = ""
+    title = ""
+    severity: Severity = "look"
+    reason = ""
+    action: Action | None = None
+
+    def __init__(self) -> None:
+        self.measures: dict[str, Any] = {}
+
+    def see(self, subject: Subject) -> None:
+        """Look at one row as it streams by."""
+
+    def end(self, survey: Survey) -> Finding | None:
+        """Say what was found."""
+        return None
+
+    def finding(
+        self,
+        evidence: Sequence[Evidence],
+        *,
+        rows: int | None = None,
+        ids: Sequence[str] = (),
+        detail: dict[str, Any] | None = None,
+        reason: str = "",
+        severity: Severity | None = None,
+        what_to_do: str = "",
+    ) -> Finding:
+        """A finding of this check."""
+        return Finding(
+            name=self.name,
+            title=self.title,
+            severity=severity or self.severity,
+            rows=len(evidence) if rows is None else rows,
+            reason=reason or self.reason,
+            action=self.action,
+            what_to_do=what_to_do,
+            evidence=tuple(evidence[:EVIDENCE_KEPT]),
+            ids=tuple(ids),
+            detail=detail or {},
+        )
+
+
+@dataclass
+class Pile:
+    """Rows of one finding as they come: all counted, the first ones kept in full."""
+
+    count: int = 0
+    evidence: list[Evidence] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list)
+
+    def add(self, evidence: Evidence) -> None:
+        """Count it, keep it if there is room, keep its ids."""
+        self.count += 1
+        if len(self.evidence) < EVIDENCE_KEPT:
+            self.evidence.append(evidence)
+        self.ids.extend(row for row in evidence.rows if row)
+
+
+class RowCheck(Check):
+    """A check that looks at each row alone: `fault` gives a note on what is wrong, or None."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pile = Pile()
+
+    def fault(self, subject: Subject) -> str | None:
+        """What is wrong with this row, in a few words."""
+        raise NotImplementedError
+
+    def see(self, subject: Subject) -> None:
+        """Put the row on the pile where it has a fault."""
+        if (note := self.fault(subject)) is not None:
+            self.pile.add(evidence_of(note, subject))
+
+    def end(self, survey: Survey) -> Finding | None:
+        """The pile, if there is one."""
+        pile = self.pile
+        return self.finding(pile.evidence, rows=pile.count, ids=pile.ids) if pile.count else None
+
+
+def evidence_of(note: str, *subjects: Subject, score: float | None = None, texts: Sequence[str] = ()) -> Evidence:
+    """Evidence on rows; what is shown of them is masked and cut to an excerpt."""
+    shown = texts or [shown_text(subject.example) for subject in subjects]
+    name = "\n".join(subject.id or subject.example.content_hash for subject in subjects)
+    return Evidence(
+        key=hashlib.sha256(name.encode()).hexdigest()[:8],
+        places=tuple(subject.place for subject in subjects),
+        rows=tuple(subject.id for subject in subjects if subject.id),
+        note=note,
+        score=score,
+        texts=tuple(excerpt(text) for text in shown),
+    )
+
+
+def shown_text(example: Example) -> str:
+    """Question and answer in one line."""
+    answer = example.answer
+    return example.question if answer is None else f"{example.question} -> {answer}"
+
+
+def excerpt(text: str, length: int = EXCERPT) -> str:
+    """The start of a text on one line, personal data and secrets masked, control characters shown as they are named."""
+    flat = " ".join(mask(text[: 4 * length]).split())
+    return flat if len(flat) <= length else flat[: length - 1] + "…"
+
+
+def assistant_texts(example: Example) -> list[str]:
+    """The texts of all assistant messages; of a text row the text."""
+    if not example.messages:
+        return [example.question]
+    return [
+        content for m in example.messages if m["role"] == "assistant" and isinstance(content := m.get("content"), str)
+    ]
+
+
+def all_texts(example: Example) -> list[str]:
+    """Every text of a row: each message, the rejected answer, the plain text."""
+    if not example.messages:
+        return [example.question]
+    texts = [content for m in example.messages if isinstance(content := m.get("content"), str)]
+    rejected = example.row.get("rejected")
+    if isinstance(rejected, str):
+        texts.append(rejected)
+    elif isinstance(rejected, list):
+        texts += [m["content"] for m in rejected if isinstance(m, dict) and isinstance(m.get("content"), str)]
+    return texts

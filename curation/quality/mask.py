@@ -1,0 +1,144 @@
+"""Personal data and secrets in a text: found by form and check digits, and masked wherever a row is shown."""
+
+from __future__ import annotations
+
+import functools
+import ipaddress
+import re
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from curation.quality.rules import quality_rules, secret_patterns
+
+
+class Spot(NamedTuple):
+    """Something found: from where to where, and what it is (`EMAIL`, `PHONE`, `CARD`, `IBAN`, `IP`, `ID`, `KEY`)."""
+
+    start: int
+    end: int
+    kind: str
+    name: str
+
+
+_DIGIT = re.compile(r"\d")
+_EMAIL = re.compile(r"(?<![\w.+-])[\w.%+'-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}(?![\w-])")
+_CARD = re.compile(r"(?<![\w.-])[3-6]\d{3}(?:[ -]?\d){9,15}(?![\w-])")
+_IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?= ?[A-Z0-9])")
+_IP4 = re.compile(r"(?<![\w.-])(?:\d{1,3}\.){3}\d{1,3}(?![\w-]|\.\d)")
+_IP6 = re.compile(r"(?<![\w:.])(?:[0-9A-Fa-f]{0,4}:){3,7}[0-9A-Fa-f]{0,4}(?![\w:])")
+_SSN = re.compile(r"(?<![\w-])(?!000|666|9\d\d)\d{3}-(?!00)\d{2}-(?!0000)\d{4}(?![\w-])")
+_PHONE = re.compile(r"(?<![\w.+/-])(?:\+|00)?\(?\d{1,4}\)?(?:[ ./-]{0,2}\(?\d{2,5}\)?){1,6}(?![\w/-]|\.\d)")
+_PHONE_WORD = re.compile(
+    r"(?i)(?:phone|tel|telephone|mobile|cell|call|fax|whatsapp|dial|number)\W{0,3}(?:\w+\W{1,2}){0,2}$"
+)
+_VERSION = re.compile(r"(?i)(?:version|ver|v|release|section|chapter|§)\.?\s*$")
+
+
+def find_personal(text: str) -> list[Spot]:
+    """Personal data in a text, in order, without overlaps."""
+    spots: list[Spot] = []
+    if "@" in text:
+        spots += _matches(_EMAIL, text, "EMAIL", lambda m: True)
+    if _DIGIT.search(text):
+        spots += _ibans(text)
+        spots += _matches(_CARD, text, "CARD", lambda m: is_card(m[0]))
+        spots += _matches(_SSN, text, "ID", lambda m: True)
+        spots += _matches(_IP4, text, "IP", lambda m: is_address(m[0], text[: m.start()]))
+        spots += _matches(_IP6, text, "IP", lambda m: is_address(m[0], ""))
+        spots += _matches(_PHONE, text, "PHONE", lambda m: is_phone(m[0], text[max(0, m.start() - 30) : m.start()]))
+    return _apart(spots)
+
+
+def find_secrets(text: str) -> list[Spot]:
+    """Keys and passwords of known forms in a text, in order, without overlaps."""
+    spots: list[Spot] = []
+    if _may_hold_secret()(text):
+        for name, pattern in secret_patterns():
+            spots += [Spot(m.start(), m.end(), "KEY", name) for m in pattern.finditer(text)]
+    return _apart(spots)
+
+
+def mask(text: str) -> str:
+    """The text with personal data and secrets replaced by what they are: `[PHONE]`, `[KEY]`."""
+    spots = _apart(find_secrets(text) + find_personal(text))
+    for spot in reversed(spots):
+        text = f"{text[: spot.start]}[{spot.kind}]{text[spot.end :]}"
+    return text
+
+
+def is_card(number: str) -> bool:
+    """Whether digits have a card's length and a right Luhn digit, and are not one digit again and again."""
+    digits = [int(sign) for sign in number if sign.isdigit()]
+    if len(digits) not in (13, 14, 15, 16, 19) or len(set(digits)) < 3:
+        return False
+    doubled = [2 * digit for digit in digits[-2::-2]]
+    return (sum(digits[-1::-2]) + sum(n - 9 if n > 9 else n for n in doubled)) % 10 == 0
+
+
+def is_iban(text: str) -> bool:
+    """Whether the length is the country's and the number modulo 97 is 1 (ISO 13616)."""
+    plain = text.replace(" ", "")
+    if len(plain) != quality_rules()["iban"]["lengths"].get(plain[:2]):
+        return False
+    return int("".join(str(int(sign, 36)) for sign in plain[4:] + plain[:4])) % 97 == 1
+
+
+def is_address(text: str, before: str) -> bool:
+    """Whether it is an IP address of a machine: no loopback, no net mask, no version number."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    if address.version == 4 and (text.startswith(("0.", "255.")) or _VERSION.search(before[-12:])):
+        return False
+    return not (address.is_loopback or address.is_unspecified)
+
+
+def is_phone(text: str, before: str) -> bool:
+    """Whether digits are written as a telephone number: with +, as 3-3-4, with a leading 0, or after such a word."""
+    groups = re.findall(r"\d+", text)
+    digits = sum(map(len, groups))
+    if not 7 <= digits <= 15 or re.fullmatch(r"\d{4}[-./]\d{1,2}[-./]\d{1,2}.*", text):
+        return False
+    if text.startswith(("+", "00")):
+        return digits >= 9
+    lengths = [len(group) for group in groups]
+    if lengths in ([3, 3, 4], [1, 3, 3, 4]) and re.search(r"[-.) ]", text):
+        return groups[-3][0] not in "01" and groups[0] != "000"
+    if text.lstrip("(").startswith("0") and len(groups) > 1 and digits >= 9:
+        return True
+    return bool(_PHONE_WORD.search(before)) and "." not in text
+
+
+def _matches(pattern: re.Pattern[str], text: str, kind: str, holds: Callable[[re.Match[str]], bool]) -> Iterator[Spot]:
+    for match in pattern.finditer(text):
+        if holds(match):
+            yield Spot(match.start(), match.end(), kind, kind)
+
+
+def _ibans(text: str) -> Iterator[Spot]:
+    """Each country code with as many letters and digits as its IBANs have, spaces between or not."""
+    for match in _IBAN.finditer(text):
+        length = quality_rules()["iban"]["lengths"].get(match[0][:2], 0)
+        whole = re.match(rf"(?:[A-Z0-9] ?){{{max(length - 1, 1)}}}[A-Z0-9](?![A-Za-z0-9])", text[match.start() :])
+        if whole and is_iban(whole[0]):
+            yield Spot(match.start(), match.start() + whole.end(), "IBAN", "IBAN")
+
+
+def _apart(spots: list[Spot]) -> list[Spot]:
+    """In order of the text; of two that overlap the one that was found first stays."""
+    kept: list[Spot] = []
+    for spot in spots:
+        if all(spot.end <= other.start or spot.start >= other.end for other in kept):
+            kept.append(spot)
+    return sorted(kept)
+
+
+@functools.cache
+def _may_hold_secret() -> Callable[[str], object]:
+    """A quick look for the letters with which a known key begins."""
+    starts = (
+        r"AKIA|ASIA|gh[pousr]_|github_pat_|glpat-|xox[abeoprs]-|k_live_|k_test_|sk-|AIza|hf_|npm_|pypi-|SG\.|eyJ|"
+        r"PRIVATE KEY|://"
+    )
+    return re.compile(starts).search

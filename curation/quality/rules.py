@@ -1,0 +1,36 @@
+"""The words and limits of `rules/quality.toml`, ready for use."""
+
+from __future__ import annotations
+
+import functools
+import re
+from typing import Any
+
+from advisor.sizing.tables import load_table
+
+
+def quality_rules() -> dict[str, Any]:
+    """The whole table."""
+    return load_table("quality")
+
+
+def limit(name: str) -> float:
+    """One number of `[limits]`."""
+    return float(quality_rules()["limits"][name])
+
+
+@functools.cache
+def patterns(section: str) -> re.Pattern[str]:
+    """All patterns of a section as one; inline flags in front of a pattern hold for it alone."""
+    return re.compile("|".join(_scoped(pattern) for pattern in quality_rules()[section]["patterns"]))
+
+
+@functools.cache
+def secret_patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:
+    """Name and pattern of each known key format."""
+    return tuple((each["id"], re.compile(each["pattern"])) for each in quality_rules()["secret"])
+
+
+def _scoped(pattern: str) -> str:
+    flags = re.match(r"\(\?([a-z]+)\)", pattern)
+    return f"(?{flags[1]}:{pattern[flags.end() :]})" if flags else f"(?:{pattern})"

@@ -1,0 +1,99 @@
+"""`rung data check` in words: the sentence first, then the findings, last the next command."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from curation.findings import Checkup, Finding
+
+SYMBOLS = {"blocks": "✗", "look": "!", "handled": "✓"}
+SHOWN_BLOCKING = 2
+SHOWN_ALL = 200
+
+
+def lines(checkup: Checkup, command: str, in_project: bool) -> Iterator[str]:
+    """The whole page. `command` is the check that was run, to be followed by `--show NAME`."""
+    yield _verdict(checkup)
+    yield counts(checkup)
+    if checkup.sampled:
+        yield f"Classes, topics, labels and forms were judged on {checkup.sampled:,} rows drawn by seed."
+    yield ""
+    width = max([20, *(len(finding.title) + 2 for finding in checkup.findings)])
+    for finding in checkup.findings:
+        todo = _what_to_do(finding, command, in_project)
+        symbol = SYMBOLS[finding.severity]
+        yield f"{symbol} {finding.title:<{width}}{finding.rows:>5,}  {finding.severity:<7}  {todo}".rstrip()
+        if finding.blocks:
+            yield from _evidence(finding, SHOWN_BLOCKING)
+            if (more := finding.rows - SHOWN_BLOCKING) > 0 and finding.evidence:
+                yield f"    {more:,} more: {command} --show {finding.name}"
+    if checkup.findings:
+        yield ""
+    yield f"Next: {_next(checkup, command, in_project)}"
+
+
+def one(checkup: Checkup, name: str) -> Iterator[str]:
+    """One finding with all the evidence that was kept, personal data masked."""
+    if not any(f.name == name for f in checkup.findings) and (clean := [c for c in checkup.checks if c.name == name]):
+        yield f"✓ {clean[0].title}: {clean[0].reason or 'nothing found'}."
+        return
+    finding = checkup.named(name)
+    yield f"{SYMBOLS[finding.severity]} {finding.title}  {finding.rows:,}  {finding.severity}"
+    yield f"  {finding.reason}"
+    for evidence in finding.evidence[:SHOWN_ALL]:
+        yield ""
+        yield f"  {_places(evidence.places)}   {evidence.note}".rstrip() + (
+            f"   {name}:{evidence.key}" if evidence.rows else ""
+        )
+        for text in evidence.texts:
+            yield f"    {text}"
+    if finding.rows > len(finding.evidence) > 0:
+        yield f"\n  {finding.rows:,} rows in all, {len(finding.evidence):,} shown."
+
+
+def counts(checkup: Checkup) -> str:
+    """`2,640 read = 2,243 kept + 214 exact + 171 near + 12 rejected`."""
+    parts = [("kept", checkup.kept), ("exact", checkup.exact), ("near", checkup.near), ("rejected", checkup.rejected)]
+    more = [("known", checkup.known), ("taken out", checkup.taken_out)]
+    shown = [*parts, *((name, count) for name, count in more if count)]
+    return f"{checkup.read:,} read = " + " + ".join(f"{count:,} {name}" for name, count in shown)
+
+
+def _verdict(checkup: Checkup) -> str:
+    blocking = len(checkup.blocking)
+    found = f"{checkup.clean} check{'s' * (checkup.clean != 1)} found nothing."
+    if blocking:
+        return f"{blocking} finding{'s' * (blocking != 1)} block{'s' * (blocking == 1)} the dataset. {found}"
+    rows = sum(finding.rows for finding in checkup.findings if finding.severity == "look")
+    look = f", {rows:,} rows to look at if you like" if rows else ""
+    return f"Nothing blocks the dataset. {len(checkup.checks)} checks{look}."
+
+
+def _evidence(finding: Finding, most: int) -> Iterator[str]:
+    for evidence in finding.evidence[:most]:
+        yield f"    {_places(evidence.places)}   {evidence.note}"
+
+
+def _places(places: tuple[str, ...]) -> str:
+    return " and ".join(place for place in places if place)
+
+
+def _what_to_do(finding: Finding, command: str, in_project: bool) -> str:
+    if finding.what_to_do:
+        return finding.what_to_do
+    if in_project and finding.blocks and finding.action:
+        return f"rung data fix {finding.name}"
+    return f"{command} --show {finding.name}"
+
+
+def _next(checkup: Checkup, command: str, in_project: bool) -> str:
+    first = checkup.findings[0] if checkup.findings else None
+    if in_project:
+        return f"rung data fix {first.name}" if first and first.blocks and first.action else "rung review"
+    if first and first.blocks:
+        return NEXT_FOR_FILES.get(first.name, f"{command} --show {first.name}").format(files=checkup.scope)
+    return f"rung data import {checkup.scope.replace(', ', ' ')}"
+
+
+NEXT_FOR_FILES = {"malformed": "rung data convert FILE -o OUT --rejects rejects.jsonl"}
+"""What puts a blocking finding right outside a project."""
