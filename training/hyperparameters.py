@@ -1,68 +1,78 @@
-"""rules/hyperparameters.toml as values with reasons, and the ranges outside which a value is warned of."""
+"""The plan's use of rules/hyperparameters.toml: a default or a computed value, always with its reason."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from advisor.sizing.architecture import Architecture
+from advisor.sizing.defaults import Default, default_of, warnings_of
+from advisor.sizing.tables import load_table
 from training.recipe import Because, Method, Recipe
-from workspace.errors import RungError
-from workspace.rules import rule_file
 
-FILE = "hyperparameters.toml"
-
-
-def entry(name: str, method: Method) -> Mapping[str, Any]:
-    """The first entry for this value that names the method, or names none.
-
-    Raises RungError where the file has none.
-    """
-    for found in rule_file(FILE)["value"]:
-        if found["name"] == name and method in found.get("method", [method]):
-            return dict(found)
-    raise RungError(f"rules/{FILE}: no value for {name} of {method}.", "Install rung again.")
+GIGA = 1e9
+VALIDATION_SHARE = 0.1
+"""Most of a run's time that validation may take."""
+FORWARD = 1 / 3
+"""What a row costs in validation, in training passes: forward without backward."""
 
 
-def because(found: Mapping[str, Any], text: str = "") -> Because:
-    """An entry's reason, with what was counted added in front."""
-    return Because(
-        text=f"{text}: {found['because']}" if text else found["because"],
-        rule=found["id"],
-        source=tuple(found["source"]),
-    )
+def facts_of(method: Method, rows: int, architecture: Architecture | None, on_card: bool) -> dict[str, Any]:
+    """What the entries' conditions look at."""
+    facts: dict[str, Any] = {"method": method, "rows": rows, "device": "cuda" if on_card else "cpu", "objective": "sft"}
+    return facts if architecture is None else {**facts, "model_b": architecture.parameters / GIGA}
 
 
-def learning_rate(method: Method, family: str, hidden: int) -> tuple[float, Because]:
-    """The rate for this width where it was fitted for the family, rounded to two digits; else the plain value."""
-    found = entry("learning_rate", method)
-    power = found.get("power", {}).get(family)
-    if power is None:
-        return float(found["value"]), because(found)
-    rate = found["base"] * (found["width"] / hidden) ** power
-    return float(f"{rate:.1e}"), because(found, f"hidden size {hidden}")
+def value(name: str, facts: Mapping[str, Any]) -> tuple[Any, Because]:
+    """The default and its reason."""
+    found = default_of(name, facts)
+    return found.value, because(found)
 
 
-def batch_for(rows: int) -> tuple[int, Because]:
-    """Rows of one optimiser step."""
-    found = entry("batch", "lora")
-    return int(found["many"] if rows >= found["many_rows"] else found["value"]), because(found, f"{rows:,} rows")
+def because(found: Default, text: str = "") -> Because:
+    """An entry's reason, with what was counted put in front."""
+    return Because(text=f"{text}: {found.because}" if text else found.because, rule=found.id, source=found.source)
 
 
-def epochs_for(steps_per_epoch: int) -> tuple[int, Because]:
-    """Whole passes over the rows that reach the least number of steps, within bounds."""
-    found = entry("epochs", "lora")
-    wanted = -(-int(found["steps"]) // steps_per_epoch)
-    return max(found["least"], min(found["most"], wanted)), because(found, f"{steps_per_epoch} steps a pass")
+def learning_rate(facts: Mapping[str, Any], architecture: Architecture | None) -> tuple[float, Because]:
+    """For adapters the rate fitted for the family and the model's width, two digits; else the default."""
+    formula = next(entry for entry in load_table("hyperparameters")["formula"] if entry["id"] == "learning_rate")
+    family = architecture.family if architecture else ""
+    power = next((p for name, p in formula["power"].items() if family.startswith(name)), None)
+    if architecture is None or power is None or facts["method"] == "full":
+        return value("learning_rate", facts)
+    rate = formula["base"] * formula["lora"] * (2000 / architecture.hidden) ** power
+    text = f"fitted for {family} at hidden size {architecture.hidden}; a smaller model bears more"
+    return float(f"{rate:.1e}"), Because(text=text, rule="learning_rate", source=tuple(formula["source"]))
 
 
-def warnings(recipe: Recipe) -> list[str]:
-    """A sentence for each value outside its range; the value stays."""
-    said = []
-    for found in rule_file(FILE)["range"]:
-        value = getattr(recipe, found["name"])
-        if recipe.method in found.get("method", [recipe.method]) and not found["low"] <= value <= found["high"]:
-            said.append(
-                f"{found['name']} = {value:g}: outside {found['low']:g} to {found['high']:g}; "
-                f"{found['because']} ({found['id']})"
-            )
+def evals_for(facts: Mapping[str, Any], train_rows: int, validation_rows: int) -> tuple[int, Because]:
+    """Evaluations an epoch: the default, or fewer so that they take a tenth of the time."""
+    found = default_of("evaluate", facts)
+    most = int(VALIDATION_SHARE * train_rows / max(1.0, FORWARD * validation_rows))
+    if most >= found.value:
+        return int(found.value), because(found)
+    return max(1, most), because(found, f"{max(1, most)} with {validation_rows} validation rows, a tenth of the time")
+
+
+def warnings(recipe: Recipe, because_of: Mapping[str, Because], facts: Mapping[str, Any]) -> list[str]:
+    """A sentence for each value that looks wrong; the values stay."""
+    effective = recipe.batch * recipe.accumulation
+    known = {**facts, **recipe.model_dump(), "effective_batch": effective, "method": _method(recipe)}
+    said = [f"{text} [{name}]" for name, text, _ in warnings_of(known)]
+    for name in ("rank", "alpha", "learning_rate", "epochs"):
+        reason = because_of.get(name)
+        if reason is not None and reason.by == "person":
+            said += _outside(name, getattr(recipe, name), default_of(name, {**facts, "method": _method(recipe)}))
     return said
+
+
+def _method(recipe: Recipe) -> str:
+    return "rslora" if recipe.rslora else recipe.method
+
+
+def _outside(name: str, set_to: float, found: Default) -> list[str]:
+    if found.range is None or found.range[0] <= set_to <= found.range[1]:
+        return []
+    low, high = found.range
+    return [f"{name} = {set_to:g} is outside {low:g} to {high:g}: {found.because} [{found.id}]"]

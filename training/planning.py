@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from advisor.decision import Decision
-
 from advisor.sizing.architecture import Architecture
 from chat.protocols import Tokenizer
 from curation.example import Example
 from curation.manifest import load_split, newest_dataset
 from training.fit import architecture_of, fit_of
-from training.hyperparameters import batch_for, because, entry, epochs_for, learning_rate, warnings
+from training.hyperparameters import evals_for, facts_of, learning_rate, value, warnings
 from training.machine import Machine, this_machine
 from training.pace import seconds_for
 from training.plan import DataFacts, Forecast, Plan
@@ -29,6 +28,8 @@ CLOSING = 4
 """Tokens that a chat template may put around an answer."""
 ROUND = 8
 PERSON = "set in rung.toml"
+HIGH_RANK = 64
+"""From here on the scale is alpha over the root of the rank."""
 
 
 @dataclass
@@ -42,8 +43,10 @@ class _Draft:
         self.values[name] = value
         self.reasons[name] = reason
 
-    def by_person(self, name: str, value: Any) -> None:
-        self.put(name, value, Because(text=PERSON, rule="set-by-person", by="person"))
+    def override(self, name: str, value: Any) -> None:
+        """Take a person's value, where one is set."""
+        if value is not None:
+            self.put(name, value, Because(text=PERSON, rule="set-by-person", by="person"))
 
 
 def make_plan(project: Project, settings: Settings, tokenizer: Tokenizer, *, machine: Machine | None = None) -> Plan:
@@ -60,14 +63,16 @@ def make_plan(project: Project, settings: Settings, tokenizer: Tokenizer, *, mac
     base = settings.model.base
     architecture = architecture_of(base)
     _method(draft, settings.training, decision, here)
-    _adapter(draft, settings.training)
     train, validation = load_split(folder, "train"), load_split(folder, "validation")
+    facts = facts_of(draft.values["method"], len(train), architecture, bool(here.cards))
+    _adapter(draft, settings.training, facts)
     lengths = [token_length(tokenizer, row, settings.training.system_prompt) for row in train]
     _lengths(draft, settings.training, lengths, architecture)
     data = _facts(tokenizer, train, validation, lengths, draft.values["max_length"])
-    _rate(draft, settings.training, architecture)
-    _batch(draft, settings.training, data)
-    _rest(draft, settings)
+    draft.put("learning_rate", *learning_rate(facts, architecture))
+    draft.override("learning_rate", settings.training.learning_rate)
+    _batch(draft, settings.training, data, facts)
+    _rest(draft, settings, data, facts)
     recipe = _fitted(Recipe(base=base, **draft.values), draft, here)
     return Plan(
         made_from=hashes(project.root, project.decision_file, folder / "manifest.json"),
@@ -79,7 +84,7 @@ def make_plan(project: Project, settings: Settings, tokenizer: Tokenizer, *, mac
         because=draft.reasons,
         data=data,
         forecast=_forecast(project, recipe, data, here),
-        notes=_notes(recipe, data),
+        notes=[*warnings(recipe, draft.reasons, facts), *_left_out(recipe, data)],
     )
 
 
@@ -99,47 +104,35 @@ def _decision(project: Project) -> Decision:
 
 def _method(draft: _Draft, set_by: TrainingSettings, decision: Decision, here: Machine) -> None:
     advised = _advised(decision)
-    if set_by.method:
-        draft.by_person("method", set_by.method)
-    elif advised == "qlora" and not here.cards:
-        text = "on a CPU 4 bit saves little and costs accuracy; the full-precision base fits"
+    draft.put("method", advised, Because(text="as advised", rule="decision-method"))
+    if advised == "qlora" and not here.cards:
+        text = "on a CPU 4 bit saves little and costs accuracy"
         draft.put("method", "lora", Because(text=text, rule="no-4-bit-on-cpu", source=("rung-measured",)))
-    else:
-        draft.put("method", advised, Because(text="as advised", rule="decision-method"))
+    draft.override("method", set_by.method or None)
     quantised = draft.values["method"] == "qlora"
-    draft.put(
-        "quantisation",
-        "nf4" if quantised else "none",
-        Because(text="4 bit under the adapter" if quantised else "weights as they are", rule="decision-method"),
-    )
+    reason = "4 bit under the adapter" if quantised else "weights as they are"
+    draft.put("quantisation", "nf4" if quantised else "none", Because(text=reason, rule="decision-method"))
 
 
 def _advised(decision: Decision) -> Method:
     name = str((decision.model_dump().get("method") or {}).get("name") or "lora")
-    return {"qlora": "qlora", "full": "full"}.get(name, "lora")  # type: ignore[return-value]
+    known: dict[str, Method] = {"qlora": "qlora", "full": "full"}
+    return known.get(name, "lora")
 
 
-def _adapter(draft: _Draft, set_by: TrainingSettings) -> None:
-    method: Method = draft.values["method"]
-    if method == "full":
+def _adapter(draft: _Draft, set_by: TrainingSettings, facts: dict[str, Any]) -> None:
+    if facts["method"] == "full":
         return
-    rank = entry("rank", method)
-    draft.put("rank", rank["value"], because(rank))
-    if set_by.rank:
-        draft.by_person("rank", set_by.rank)
-    stable, alpha = entry("rslora", method), entry("alpha", method)
-    high = draft.values["rank"] >= stable["from_rank"]
-    draft.put("rslora", high, because(stable))
-    draft.put(
-        "alpha",
-        stable["alpha"] if high else alpha["times_rank"] * draft.values["rank"],
-        because(stable if high else alpha),
-    )
-    if set_by.alpha:
-        draft.by_person("alpha", set_by.alpha)
-    for name in ("targets", "dropout"):
-        found = entry(name, method)
-        draft.put(name, found["value"], because(found))
+    draft.put("rank", *value("rank", facts))
+    draft.override("rank", set_by.rank)
+    high = draft.values["rank"] >= HIGH_RANK
+    reason = Because(text=f"rank-stabilised from rank {HIGH_RANK}", rule="plain-high-rank", source=("peft-bench",))
+    draft.put("rslora", high, reason)
+    fixed, why = value("alpha", {**facts, "method": "rslora"} if high else facts)
+    draft.put("alpha", fixed if high else 2 * draft.values["rank"], why)
+    draft.override("alpha", set_by.alpha)
+    draft.put("targets", *value("targets", facts))
+    draft.put("dropout", *value("dropout", facts))
 
 
 def _lengths(
@@ -148,9 +141,8 @@ def _lengths(
     longest = -(-max(lengths) // ROUND) * ROUND
     limit = architecture.context if architecture else longest
     text = f"the longest row has {max(lengths)} tokens"
-    draft.put("max_length", max(8, min(longest, limit)), Because(text=text, rule="your-data"))
-    if set_by.max_length:
-        draft.by_person("max_length", set_by.max_length)
+    draft.put("max_length", max(8, min(longest, limit)), Because(text=text, rule="max_length"))
+    draft.override("max_length", set_by.max_length)
 
 
 def _facts(
@@ -167,38 +159,28 @@ def _facts(
     )
 
 
-def _rate(draft: _Draft, set_by: TrainingSettings, architecture: Architecture | None) -> None:
-    family, hidden = (architecture.family, architecture.hidden) if architecture else ("unknown", 2000)
-    draft.put("learning_rate", *learning_rate(draft.values["method"], family, hidden))
-    if set_by.learning_rate:
-        draft.by_person("learning_rate", set_by.learning_rate)
-
-
-def _batch(draft: _Draft, set_by: TrainingSettings, data: DataFacts) -> None:
+def _batch(draft: _Draft, set_by: TrainingSettings, data: DataFacts, facts: dict[str, Any]) -> None:
     rows = data.train - len(data.left_out)
     if rows < 1:
         raise Refusal(f"No row is within max_length = {draft.values['max_length']} tokens.", "rung plan")
-    draft.put("batch", *batch_for(rows))
-    if set_by.batch:
-        draft.by_person("batch", set_by.batch)
+    draft.put("batch", *value("effective_batch", facts))
+    draft.override("batch", set_by.batch)
     per_epoch = math.ceil(rows / draft.values["batch"])
-    draft.put("epochs", *epochs_for(per_epoch))
-    if set_by.epochs:
-        draft.by_person("epochs", set_by.epochs)
+    draft.put("epochs", *value("epochs", facts))
+    draft.override("epochs", set_by.epochs)
     steps = math.ceil(draft.values["epochs"] * per_epoch)
     draft.put("steps", steps, Because(text=f"{draft.values['epochs']:g} x {per_epoch}", rule="your-data"))
 
 
-def _rest(draft: _Draft, settings: Settings) -> None:
-    method = draft.values["method"]
-    for name in ("schedule", "warmup", "weight_decay", "grad_norm", "evals", "patience", "keep_last"):
-        found = entry(name, method)
-        draft.put(name, found["value"], because(found))
+def _rest(draft: _Draft, settings: Settings, data: DataFacts, facts: dict[str, Any]) -> None:
+    draft.put("grad_norm", *value("gradient_clip", facts))
+    draft.put("evals", *evals_for(facts, data.train, data.validation))
+    for name in ("schedule", "warmup", "weight_decay", "patience", "keep_last"):
+        draft.put(name, *value(name, facts))
     draft.values["seed"] = settings.training.seed
     draft.values["threads"] = settings.model.threads
     draft.values["report_to"] = settings.training.report_to
-    if settings.training.system_prompt is not None:
-        draft.by_person("system_prompt", settings.training.system_prompt)
+    draft.override("system_prompt", settings.training.system_prompt)
 
 
 def _fitted(recipe: Recipe, draft: _Draft, here: Machine) -> Recipe:
@@ -238,9 +220,8 @@ def _forecast(project: Project, recipe: Recipe, data: DataFacts, here: Machine) 
     )
 
 
-def _notes(recipe: Recipe, data: DataFacts) -> list[str]:
-    notes = warnings(recipe)
-    if data.left_out:
-        some = ", ".join(str(n) for n in data.left_out[:5])
-        notes.append(f"{len(data.left_out)} rows are over {recipe.max_length} tokens and left out: train line {some}")
-    return notes
+def _left_out(recipe: Recipe, data: DataFacts) -> list[str]:
+    if not data.left_out:
+        return []
+    some = ", ".join(str(n) for n in data.left_out[:5])
+    return [f"{len(data.left_out)} rows are over {recipe.max_length} tokens and left out: train line {some}"]

@@ -1,0 +1,168 @@
+"""Making a release: permission, each form in a hidden folder, card, chain, and release.json last."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from curation.store import open_store
+from evaluation.report import Report
+from training.record import RECORD, RunRecord
+from training.release.card import model_card, prompt_card
+from training.release.making import Making
+from training.release.permission import Permission, best_prompted, may_release
+from training.release.prompted import make_prompt
+from training.release.record import CHAIN, FORMS, NEEDS, RELEASE, Form, FormName, Release, list_files
+from training.release.serve import make_ollama, make_tgi, make_vllm
+from training.release.weights import make_adapter, make_merged
+from workspace.artefact import hashes, write_artefact
+from workspace.errors import InputError, Problem, did_you_mean
+from workspace.folder import Project, next_id
+from workspace.lock import writer_lock
+from workspace.settings import Settings
+
+Told = Callable[[str], None]
+
+
+def wanted_forms(text: str) -> list[FormName]:
+    """The forms of `--to`, with those that they are made from, in the order they are made in.
+
+    Raises InputError for an unknown one.
+    """
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    problems = [
+        Problem(f"--to {name}: not a form.{did_you_mean(name, FORMS)} Known: {', '.join(FORMS)}.")
+        for name in names
+        if name not in FORMS
+    ]
+    if problems or not names:
+        raise InputError(problems or [Problem(f"--to: name a form: {', '.join(FORMS)}.")])
+    needed = {form for form in FORMS if form in names}
+    while more := {NEEDS[form] for form in needed if form in NEEDS} - needed:
+        needed |= more
+    return [form for form in FORMS if form in needed]
+
+
+def release_prompt(project: Project, settings: Settings, *, by: str = "", reason: str = "", told: Told = print) -> Path:
+    """Release the best prompted arm: needs no run."""
+    evaluation, report = best_prompted(project)
+    with writer_lock(project.releases / ".lock", "A release"):
+        work = _work(project)
+        form = make_prompt(project, settings, report, work / "prompt")
+        told(f"prompt: {report.chosen}")
+        sources = [evaluation / "report.json", project.datasets / report.dataset / "manifest.json"]
+        release = Release(
+            id=_id(work),
+            arm=report.chosen,
+            dataset=report.dataset,
+            base=report.model,
+            by=by,
+            reason=reason,
+            forms=[form],
+            files={},
+            verdict="prompt",
+            made_from=hashes(project.root, *_there(project, sources)),
+        )
+        return _finish(project, settings, work, release, prompt_card(release, report))
+
+
+def release_run(
+    project: Project, settings: Settings, run: RunRecord, forms: Sequence[FormName], *, by: str, reason: str, told: Told
+) -> Path:
+    """Release a tuned model in these forms.
+
+    Raises Refusal where the verdict does not allow it or a form is not equal to the run: the last release stands.
+    """
+    allowed = may_release(project, run, by, reason)
+    with writer_lock(project.releases / ".lock", "A release"):
+        work = _work(project)
+        try:
+            making = Making(project, settings, run, work)
+            made = [_make(form, making, told) for form in forms]
+            release = _release(project, run, allowed, work, made)
+            return _finish(project, settings, work, release, model_card(release, run, allowed, project))
+        except BaseException:
+            shutil.rmtree(work, ignore_errors=True)
+            raise
+
+
+def _make(form: FormName, making: Making, told: Told) -> Form:
+    from training.release.gguf import make_gguf
+    from training.release.quantise import make_awq, make_gptq
+
+    makers: dict[FormName, Callable[[Making, Path], Form]] = {
+        "prompt": lambda m, folder: make_prompt(m.project, m.settings, _baseline(m.project), folder),
+        "adapter": make_adapter,
+        "merged": make_merged,
+        "gguf": make_gguf,
+        "gptq": make_gptq,
+        "awq": make_awq,
+        "ollama": make_ollama,
+        "vllm": make_vllm,
+        "tgi": make_tgi,
+    }
+    told(f"{form}: making")
+    made = makers[form](making, making.work / form)
+    told(f"{form}: {made.bytes / 1e6:,.1f} MB  {made.against}")
+    return made
+
+
+def _baseline(project: Project) -> Report:
+    return best_prompted(project)[1]
+
+
+def _release(project: Project, run: RunRecord, allowed: Permission, work: Path, made: list[Form]) -> Release:
+    folder = project.runs / run.id
+    sources = [folder / RECORD, folder / "plan.toml", folder / "clearance.json", allowed.folder / "verdict.json"]
+    sources += [allowed.folder / "report.json", project.datasets / run.dataset / "manifest.json", project.decision_file]
+    if allowed.verdict.baseline_report:
+        sources.append(project.evaluations / allowed.verdict.baseline_report / "report.json")
+    return Release(
+        id=_id(work),
+        run=run.id,
+        dataset=run.dataset,
+        base=run.base,
+        verdict=allowed.verdict.verdict,
+        by=allowed.by,
+        reason=allowed.reason,
+        overrides=run.overrides,
+        forms=made,
+        files={},
+        made_from=hashes(project.root, *_there(project, sources)),
+    )
+
+
+def _finish(project: Project, settings: Settings, work: Path, release: Release, card: str) -> Path:
+    """Card, chain, file list; release.json last; then the folder takes its place."""
+    from workspace.files import write_text
+
+    write_text(work / "README.md", card)
+    for name in release.made_from:
+        target = work / CHAIN / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(project.root / name, target)
+    write_artefact(work / RELEASE, release.model_copy(update={"files": list_files(work)}))
+    target = project.releases / release.id
+    work.rename(target)
+    with open_store(project, settings) as store:
+        detail = {"forms": [form.form for form in release.forms], "verdict": release.verdict, "reason": release.reason}
+        store.event("released", release.by or settings.project.person, release.id, detail)
+    return target
+
+
+def _work(project: Project) -> Path:
+    """A hidden folder beside the releases; what a killed release left is removed."""
+    for left in project.releases.glob(".L-*"):
+        shutil.rmtree(left, ignore_errors=True)
+    work = project.releases / f".{next_id(project.releases, 'L')}"
+    work.mkdir(parents=True)
+    return work
+
+
+def _id(work: Path) -> str:
+    return work.name.removeprefix(".")
+
+
+def _there(project: Project, paths: Sequence[Path]) -> list[Path]:
+    return [path for path in paths if path.is_file()]

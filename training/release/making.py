@@ -1,0 +1,60 @@
+"""What the makers of the forms share: the run, its rows, and the model in full precision."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from curation.example import Example
+from curation.manifest import load_split
+from training.record import RunRecord
+from workspace.errors import Refusal
+from workspace.folder import Project
+from workspace.settings import Settings
+
+
+@dataclass(frozen=True)
+class Making:
+    """A release in the making; `work` is its folder, which nobody sees before it is whole."""
+
+    project: Project
+    settings: Settings
+    run: RunRecord
+    work: Path
+
+    @property
+    def adapter(self) -> Path:
+        """The run's saved weights."""
+        return self.project.runs / self.run.id / "adapter"
+
+    @cached_property
+    def rows(self) -> list[Example]:
+        """Validation rows: the golden prompts."""
+        return load_split(self.project.datasets / self.run.dataset, "validation")
+
+    def load(self) -> tuple[Any, Any]:
+        """The base in fp32 with the adapter on it (or the fully tuned model), and the tokenizer.
+
+        Raises Refusal where the base is another model than the one that was trained on.
+        """
+        from chat.local.load import find_model, fingerprint, quiet_transformers
+
+        place, hub = find_model(self.run.base)
+        if not hub and fingerprint(Path(place)) != self.run.base_fingerprint:
+            raise Refusal(
+                f"{self.run.base}: another model than {self.run.id} was trained on.", "rung release --to adapter"
+            )
+        transformers = quiet_transformers(hub=hub)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(str(self.adapter), local_files_only=True)
+        source = str(self.adapter) if self.run.method == "full" else place
+        local = not hub or self.run.method == "full"
+        model = transformers.AutoModelForCausalLM.from_pretrained(
+            source, dtype="float32", local_files_only=local, trust_remote_code=False, use_safetensors=True
+        )
+        if self.run.method == "full":
+            return model, tokenizer
+        from peft import PeftModel
+
+        return PeftModel.from_pretrained(model, str(self.adapter), local_files_only=True), tokenizer

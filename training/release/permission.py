@@ -1,0 +1,89 @@
+"""Who may release what: a tuned model needs `ship`, or a judgement that a named person decides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from evaluation.report import Report, newest_report, read_report
+from evaluation.verdict import Verdict, newest_verdict
+from training.record import RunRecord
+from workspace.errors import Refusal
+from workspace.files import sha256_file
+from workspace.folder import Project
+
+WORDS = {"keep_prompt": "keep the prompt", "need_more_data": "need more data", "judgement": "judgement"}
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """The verdict that allows a release, its folder, and the person who signed."""
+
+    folder: Path
+    verdict: Verdict
+    by: str
+    reason: str
+
+
+def may_release(project: Project, run: RunRecord, by: str, reason: str) -> Permission:
+    """The permission for a tuned model.
+
+    Raises Refusal where there is no verdict, its outputs changed, the run's weights changed since, or the verdict is
+    neither ship nor a judgement with name and reason.
+    """
+    if run.state != "finished":
+        raise Refusal(
+            f"Locked: {run.id} is {run.state}, at step {run.step} of {run.steps}.", f"rung runs watch {run.id}"
+        )
+    found = newest_verdict(project, run.id)
+    if found is None:
+        raise Refusal(f"Locked: no verdict yet on {run.id}.", f"rung evaluate {run.id}")
+    folder, verdict = found
+    _unchanged(project, run, folder, verdict)
+    if verdict.verdict == "ship":
+        return Permission(folder, verdict, by, reason)
+    if verdict.verdict == "judgement" and verdict.accepted is not None:
+        return Permission(folder, verdict, by or verdict.accepted.by, reason or verdict.accepted.reason)
+    if verdict.verdict == "judgement" and by.strip() and reason.strip():
+        return Permission(folder, verdict, by.strip(), reason.strip())
+    raise _refused(run, verdict)
+
+
+def _refused(run: RunRecord, verdict: Verdict) -> Refusal:
+    points = f"{100 * verdict.difference:+.1f} points (95%: {100 * verdict.low:+.1f} to {100 * verdict.high:+.1f})"
+    said = f"The verdict on {run.id} is {WORDS[verdict.verdict]}: {points}, the margin is {100 * verdict.margin:.0f}."
+    if verdict.verdict == "judgement":
+        return Refusal(f"{said} A named person decides.", f"rung release {run.id} --to adapter --by NAME --reason TEXT")
+    return Refusal(f"{said} A tuned model is not released on that.", "rung release --to prompt")
+
+
+def _unchanged(project: Project, run: RunRecord, folder: Path, verdict: Verdict) -> None:
+    """The verdict's report must stand, be of this run, and its outputs be those that were scored."""
+    path = folder / "report.json"
+    if not path.is_file():
+        raise Refusal(f"{folder.name}: the verdict's report is missing.", f"rung evaluate {run.id}")
+    report = read_report(project, folder.name)[1]
+    outputs = folder / "outputs.jsonl"
+    if report.run != run.id or not outputs.is_file() or sha256_file(outputs) != report.outputs_sha256:
+        raise Refusal(f"{folder.name}: outputs changed since the verdict.", f"rung evaluate {run.id}")
+    weights = project.runs / run.id / "adapter"
+    changed = [name for name, digest in run.files.items() if _differs(weights / name, digest)]
+    if changed or not run.files:
+        raise Refusal(
+            f"{run.id}: {', '.join(changed) or 'adapter'} changed since it was trained.", "rung train --again"
+        )
+
+
+def _differs(path: Path, digest: str) -> bool:
+    return path.is_symlink() or not path.is_file() or sha256_file(path) != digest
+
+
+def best_prompted(project: Project) -> tuple[Path, Report]:
+    """The newest baseline with the prompted arm that validation named.
+
+    Raises Refusal where none was measured.
+    """
+    found = newest_report(project, "baseline")
+    if found is None or found[1].chosen is None:
+        raise Refusal("Locked: no baseline measured, so there is no best prompt.", "rung baseline")
+    return found

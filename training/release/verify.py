@@ -1,0 +1,60 @@
+"""Checking a release on another machine: every file, and the chain behind it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from training.release.record import CHAIN, RELEASE, Release, list_files
+from workspace.artefact import read_artefact
+from workspace.errors import RungError
+from workspace.files import sha256_file
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """`faults` is empty where the release is what was released; `links` counts hashes of the chain that hold."""
+
+    release: Release
+    files: int
+    links: int
+    faults: list[str]
+
+
+def verify(folder: Path) -> Checked:
+    """Compare every file with release.json, the copies in chain/ with `made_from`, and the copies with one another.
+
+    Raises RungError where the folder is no release.
+    """
+    if not (folder / RELEASE).is_file():
+        raise RungError(
+            f"{folder}: not a release ({RELEASE} is missing).", "rung release --to prompt", where=str(folder)
+        )
+    release = read_artefact(folder / RELEASE, Release)
+    found = list_files(folder)
+    faults = [f"{name} changed" for name, digest in release.files.items() if name in found and found[name] != digest]
+    faults += [f"{name} is missing" for name in release.files if name not in found]
+    faults += [f"{name} was added" for name in found if name not in release.files]
+    faults += [f"{path.relative_to(folder)} is a symlink" for path in folder.rglob("*") if path.is_symlink()]
+    chain = folder / CHAIN
+    links = [_link(chain, name, digest, RELEASE) for name, digest in release.made_from.items()]
+    links += [link for name in release.made_from for link in _inner(chain, name)]
+    faults += [fault for fault in links if fault]
+    return Checked(release, len(found), sum(not fault for fault in links), sorted(set(faults)))
+
+
+def _inner(chain: Path, name: str) -> list[str]:
+    """Links from one artefact of the chain to others that are here too."""
+    path = chain / name
+    if path.suffix != ".json" or not path.is_file():
+        return []
+    made_from = json.loads(path.read_text()).get("made_from", {})
+    return [_link(chain, other, digest, name) for other, digest in made_from.items() if (chain / other).is_file()]
+
+
+def _link(chain: Path, name: str, digest: str, by: str) -> str:
+    path = chain / name
+    if not path.is_file():
+        return f"chain/{name} is missing"
+    return "" if sha256_file(path) == digest else f"chain/{name} is not what {by} was made from"

@@ -1,0 +1,50 @@
+"""The forms that are weights: the adapter as it is, and the model with the adapter merged in full precision."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from training.release.making import Making
+from training.release.parity import Parity, compare, demand, golden
+from training.release.record import Form, folder_bytes
+from workspace.errors import Refusal
+
+
+def make_adapter(making: Making, folder: Path) -> Form:
+    """The run's adapter, byte for byte."""
+    if making.run.method == "full":
+        raise Refusal(f"{making.run.id} is full fine-tuning: it has no adapter.", "rung release --to merged")
+    shutil.copytree(making.adapter, folder)
+    return Form(form="adapter", folder="adapter", bytes=folder_bytes(folder), against="is the run")
+
+
+def make_merged(making: Making, folder: Path) -> Form:
+    """The base in fp32 with the adapter merged in, never into a 4-bit base; compared, saved, reloaded, compared again.
+
+    Raises Refusal where it does not answer as the adapter does.
+    """
+    model, tokenizer = making.load()
+    before = golden(model, tokenizer, making.rows, making.run.system_prompt)
+    merged = model.merge_and_unload() if making.run.method != "full" else model
+    parity = compare(before, golden(merged, tokenizer, making.rows, making.run.system_prompt))
+    demand(parity, "merged")
+    merged.save_pretrained(str(folder), safe_serialization=True)
+    tokenizer.save_pretrained(str(folder))
+    reloaded = compare(before, golden(_reload(folder), tokenizer, making.rows, making.run.system_prompt))
+    demand(reloaded, "merged, reloaded")
+    return _form(folder, parity, reloaded)
+
+
+def _form(folder: Path, parity: Parity, reloaded: Parity) -> Form:
+    facts = {"precision": "fp32", "merged": parity.as_facts(), "reloaded": reloaded.as_facts()}
+    against = f"{reloaded.equal} of {reloaded.prompts} equal"
+    return Form(form="merged", folder="merged", bytes=folder_bytes(folder), against=against, facts=facts)
+
+
+def _reload(folder: Path) -> Any:
+    from chat.local.load import quiet_transformers
+
+    loader = quiet_transformers().AutoModelForCausalLM
+    return loader.from_pretrained(str(folder), local_files_only=True, dtype="float32", use_safetensors=True)
