@@ -15,7 +15,7 @@ from curation.formats import Columns, Reject, Row, read_rows
 from curation.formats.source import Progress, files_of
 from curation.quality import Check, Finding, Options, Subject, Survey, checks
 from curation.quality.malformed import Malformed
-from curation.quality.twins import Contradictions, Duplicates, Leaks
+from curation.quality.twins import Contradictions, Duplicates, Leaks, Suspects
 
 if TYPE_CHECKING:
     from curation.dedup import DedupResult
@@ -139,14 +139,9 @@ def check_files(
     held: FileRows | HeldRows = HeldRows(rows) if len(rows) == sampler.seen else source
     stage("Duplicates")
     result = _dedup(prints, held, threshold)
-    findings = [malformed.end_of_file()]
-    ran: list[Ran] = [_ran(malformed, findings[0])]
-    for check, finding in _pairs(result, held):
-        findings.append(finding)
-        ran.append(_ran(check, finding))
-    leaks = Leaks()
+    found: list[tuple[Check, Finding | None]] = [(malformed, malformed.end_of_file()), *_pairs(result, held)]
     stage("Leaks")
-    findings.append(_file_leaks(leaks, files, fmt, columns, threshold, ran))
+    found += _file_leaks(files, fmt, columns)
     more, others, measures = run_statistics(run, sampler, chosen, stage)
     exact, near = (result.exact, result.near) if result else (0, 0)
     return Checkup(
@@ -158,8 +153,8 @@ def check_files(
         near=near,
         rejected=malformed.pile.count,
         sampled=len(rows) if len(rows) < sampler.seen else None,
-        checks=(*ran, *others),
-        findings=in_order([finding for finding in (*findings, *more) if finding]),
+        checks=(*(_ran(check, finding) for check, finding in found), *others),
+        findings=in_order([finding for finding in (*(f for _, f in found), *more) if finding]),
         measures=measures,
         seconds=round(time.monotonic() - started, 3),
     )
@@ -187,25 +182,21 @@ def _pairs(result: DedupResult | None, held: FileRows | HeldRows) -> Iterator[tu
     yield contradictions, contradictions.found(result, held.subjects) if result else None
 
 
-def _file_leaks(
-    check: Leaks, files: Sequence[Path], fmt: str, columns: Columns | None, threshold: float, ran: list[Ran]
-) -> Finding | None:
-    """Leaks between files whose names say train (or nothing) and test or validation."""
+def _file_leaks(files: Sequence[Path], fmt: str, columns: Columns | None) -> Iterator[tuple[Check, Finding | None]]:
+    """Leaks between files whose names say train (or nothing) and test or validation; nothing where one side lacks."""
     measured = [file for file in files if role_of(file) in ("test", "validation")]
     learnt = [file for file in files if file not in measured]
     if not measured or not learnt:
-        ran.append(Ran(name=check.name, title=check.title, rows=None, reason="needs a train and a test file"))
-        return None
+        return
     from curation.leakage import find_leaks
 
     test = [_subject(row) for row in FileRows(measured, fmt, columns).all() if isinstance(row, Row)]
     train = FileRows(learnt, fmt, columns)
     report = find_leaks((row.example for row in train.all() if isinstance(row, Row)), [s.example for s in test])
-    indices = sorted({leak.train_index for leak in report.leaks})
+    indices = sorted({leak.train for leak in (*report.leaks, *report.suspects)})
     known = dict(zip(indices, train.subjects(indices), strict=True)) if indices else {}
-    finding = check.found(report, known, test)
-    ran.append(_ran(check, finding))
-    return finding
+    for check, leaks in ((Leaks(), report.leaks), (Suspects(), report.suspects)):
+        yield check, check.found(leaks, known, test)
 
 
 def run_statistics(

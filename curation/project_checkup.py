@@ -13,7 +13,7 @@ from curation.fixes import dismissals, unsettled
 from curation.manifest import newest_dataset, read_manifest
 from curation.quality import Check, Finding, Options, Subject, checks
 from curation.quality.malformed import Malformed
-from curation.quality.twins import Contradictions, Duplicates, Leaks, LeftDuplicates
+from curation.quality.twins import Contradictions, Duplicates, Leaks, LeftDuplicates, Suspects
 from workspace.folder import Project
 from workspace.settings import Settings
 
@@ -104,7 +104,8 @@ def _pairs(
 
         report = find_leaks(learnt, [subject.example for subject in sides.measured])
         known = dict(enumerate(sides.learnt))
-        found.append((leaks, leaks.found(report, known, sides.measured, settled)))
+        found.append((leaks, leaks.found(report.leaks, known, sides.measured, settled)))
+        found.append((suspects := Suspects(), suspects.found(report.suspects, known, sides.measured, settled)))
     return found
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from curation.quality.base import EVIDENCE_KEPT, Check, Evidence, Finding, Subject, evidence_of
+from curation.quality.base import EVIDENCE_KEPT, Check, Evidence, Finding, Subject, evidence_of, shown_text
 
 if TYPE_CHECKING:
     from curation.dedup import DedupResult
-    from curation.leakage import Leak, LeakReport
+    from curation.leakage import Leak
     from curation.store import StoredRow
 
 Settled = Mapping[str, Sequence[frozenset[str]]]
@@ -104,21 +104,38 @@ class Leaks(Check):
 
     def found(
         self,
-        report: LeakReport,
+        leaks: Sequence[Leak],
         train: Mapping[int, Subject],
         test: Sequence[Subject],
         settled: Settled = NOTHING,
     ) -> Finding | None:
-        """Test item and train row of each leak; the fix takes the train rows out."""
+        """Test item and train row of each; the fix takes the train rows out. `rows` counts test items."""
         gone = frozenset().union(*settled.get(self.name, ()))
-        leaks = [leak for leak in report.leaks if train[leak.train_index].id not in gone]
-        if not leaks:
+        left = [leak for leak in leaks if train[leak.train].id not in gone]
+        if not left:
             return None
-        evidence = [self._evidence(leak, train, test) for leak in leaks[:EVIDENCE_KEPT]]
-        tested = {leak.test_index for leak in leaks}
-        ids = list(dict.fromkeys(name for leak in leaks if (name := train[leak.train_index].id)))
-        return self.finding(evidence, rows=len(tested), ids=ids, detail={"pairs": len(leaks)})
+        strongest: dict[int, Leak] = {}
+        for leak in left:
+            strongest.setdefault(leak.test, leak)
+        evidence = [_leak_evidence(leak, train, test) for leak in list(strongest.values())[:EVIDENCE_KEPT]]
+        ids = list(dict.fromkeys(name for leak in left if (name := train[leak.train].id))) if self.action else []
+        return self.finding(evidence, rows=len(strongest), ids=ids, detail={"pairs": len(left)})
 
-    def _evidence(self, leak: Leak, train: Mapping[int, Subject], test: Sequence[Subject]) -> Evidence:
-        note = f"{leak.kind}, {leak.score:.2f}, {leak.answer} answer"
-        return evidence_of(note, test[leak.test_index], train[leak.train_index], score=leak.score)
+
+class Suspects(Leaks):
+    """What resembles a leak and is none by the rule: minimal pairs, short questions inside a row, short spans."""
+
+    name = "suspects"
+    title = "Near the test set"
+    severity = "look"
+    reason = "Train rows that come near a test item without being one: minimal pairs, short spans."
+    action = None
+
+
+def _leak_evidence(leak: Leak, train: Mapping[int, Subject], test: Sequence[Subject]) -> Evidence:
+    note = f"{leak.kind}, {leak.score:.2f}, {leak.answer} answer"
+    more = [leak.evidence.why] if leak.evidence.why else []
+    shared = [f"[{leak.evidence.shared}]"] if leak.evidence.shared else []
+    one, other = test[leak.test], train[leak.train]
+    texts = [shown_text(one.example), shown_text(other.example), *shared]
+    return evidence_of(", ".join([note, *more]), one, other, score=leak.score, texts=texts)

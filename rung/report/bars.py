@@ -1,0 +1,44 @@
+"""Bars and a map as inline SVG, in the page's own colours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+from markupsafe import Markup
+
+WIDTH, LABELS, RIGHT, ROW = 720, 200, 90, 22
+SIDE = 320
+
+
+def bar_plot(title: str, rows: Sequence[tuple[str, float]], form: str = "{:,.0f}") -> Markup:
+    """A bar for each name and value; the value stands at its end. `title` is read aloud, not drawn."""
+    most = max((value for _, value in rows), default=0) or 1
+    parts = []
+    for index, (name, value) in enumerate(rows):
+        y = ROW * index
+        length = value / most * (WIDTH - LABELS - RIGHT)
+        words = escape(form.format(value))
+        parts.append(
+            f'<text x="{LABELS - 10}" y="{y + 15}" text-anchor="end">{escape(name[:28])}</text>'
+            f'<rect class="bar" x="{LABELS}" y="{y + 4}" width="{length:.1f}" height="{ROW - 8}"/>'
+            f'<text x="{LABELS + length + 8:.1f}" y="{y + 15}">{words}</text>'
+        )
+    said = escape(f"{title}: " + "; ".join(f"{name} {form.format(value)}" for name, value in rows))
+    return Markup(
+        f'<svg viewBox="0 0 {WIDTH} {ROW * len(rows) + 4}" role="img" aria-label="{said}">{"".join(parts)}</svg>'
+    )
+
+
+def map_plot(title: str, points: Sequence[Sequence[float]]) -> Markup:
+    """Points (x, y, topic) as the number of their topic, so that the map reads without colour."""
+    if not points:
+        return Markup("")
+    xs, ys = [p[0] for p in points], [p[1] for p in points]
+    wide, high = (max(xs) - min(xs)) or 1, (max(ys) - min(ys)) or 1
+    parts = [
+        f'<text class="tick" x="{20 + (x - min(xs)) / wide * (WIDTH - 40):.1f}" '
+        f'y="{SIDE - 14 - (y - min(ys)) / high * (SIDE - 28):.1f}" text-anchor="middle">{int(topic)}</text>'
+        for x, y, topic in points
+    ]
+    return Markup(f'<svg viewBox="0 0 {WIDTH} {SIDE}" role="img" aria-label="{escape(title)}">{"".join(parts)}</svg>')
