@@ -1,3 +1,27 @@
 """Rung: climb only as high as you need."""
 
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from advisor.answers import Answers
+    from advisor.decision import Decision
+
 __version__ = "0.1.0"
+
+
+def decide(answers: Answers | None = None, /, *, as_of: date | None = None, **facts: Any) -> Decision:
+    """The advice for typed answers, or for facts given by name (keys and values as in answers.toml).
+
+    Uses the built-in rulebook. Raises InputError with all problems of the facts at once.
+    """
+    from advisor.decide import decide as decide_with
+    from advisor.reading import from_table
+    from advisor.rulebook import load_rulebook
+
+    if answers is None or facts:
+        known = {**(answers.known() if answers else {}), **facts}
+        answers = from_table({key: "unknown" if value is None else value for key, value in known.items()}, "decide")
+    return decide_with(load_rulebook(), answers, as_of or date.today())

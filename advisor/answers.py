@@ -1,0 +1,152 @@
+"""The questionnaire's answers: typed facts, each of which may be unknown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+Task = Literal[
+    "classification",
+    "extraction",
+    "question_answering",
+    "writing",
+    "style",
+    "summarization",
+    "translation",
+    "chat",
+    "code",
+    "reasoning",
+    "agent",
+    "recommendation",
+    "domain_specialization",
+    "complex_generation",
+    "other",
+]
+Tried = Literal["untried", "insufficient", "works"]
+Whole = Annotated[int, Field(ge=0)]
+Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class Answers(BaseModel):
+    """What is known about the problem. `None` is "don't know", which is always allowed.
+
+    `answered` says by whom, when and whether an answer was said or measured; it never changes the advice, nor does
+    `wants`. Numbers: `examples`, `reviewed_examples` and `smallest_class` count input-output pairs,
+    `gpu_memory_gb` is of one card, `model_size_b` in billions of parameters, `goal_score` in 0..1, `tokens_in` and
+    `tokens_out` are of one call.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    task: Task | None = None
+    prompting: (
+        Literal["untried", "weak_effort", "partial", "insufficient", "works_but_costly", "works"] | None
+    ) = None
+    prompt_effort_days: Amount | None = None
+    few_shot: Tried | None = None
+    rag: Tried | None = None
+    fine_tuning: Tried | None = None
+    failure: (
+        Literal["missing_facts", "stale_facts", "wrong_form", "breaks_rules", "weak_reasoning", "slow_or_costly"]
+        | None
+    ) = None
+    private_knowledge: bool | None = None
+    knowledge_fits_prompt: bool | None = None
+    live_systems: bool | None = None
+    citations: bool | None = None
+    domain_behaviour: bool | None = None
+    reasoning_task: bool | None = None
+    cost_pressure: bool | None = None
+    needs_control: bool | None = None
+    low_resource_language: bool | None = None
+    first_project: bool | None = None
+    qlora_validated: bool | None = None
+    deep_specialization: bool | None = None
+    test_set: bool | None = None
+    knowledge_change: Literal["never", "yearly", "monthly", "weekly", "daily", "live"] | None = None
+    output_form: Literal["free", "simple", "strict"] | None = None
+    breadth: Literal["narrow", "several", "general"] | None = None
+    examples: Whole | None = None
+    reviewed_examples: Whole | None = None
+    classes: Whole | None = None
+    smallest_class: Whole | None = None
+    calls_per_day: Whole | None = None
+    gpus: Whole | None = None
+    latency: Literal["relaxed", "seconds", "sub_second"] | None = None
+    model_access: Literal["hosted_only", "open", "either"] | None = None
+    privacy: Literal["none", "sensitive", "no_training", "no_external_api", "access_control"] | None = None
+    budget: Literal["none", "limited", "moderate", "high"] | None = None
+    gpu_memory_gb: Amount | None = None
+    model_size_b: Amount | None = None
+    goal_score: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = None
+    team: Literal["none", "part_time", "dedicated"] | None = None
+    wants: Literal["prompt", "few_shot", "rag", "fine_tune", "rag_and_fine_tune"] | None = None
+    incumbent_model: str | None = None
+    tokens_in: Whole | None = None
+    tokens_out: Whole | None = None
+    answered: dict[str, dict[str, JsonValue]] = Field(default_factory=dict, repr=False)
+
+    def known(self) -> dict[str, Any]:
+        """The answers that are not "don't know", in the order of the contract's table."""
+        return {key: value for key in FACTS if (value := getattr(self, key)) is not None}
+
+    def measured(self) -> frozenset[str]:
+        """The keys whose answer Rung measured; they are not asked."""
+        return frozenset(key for key, note in self.answered.items() if note.get("from") == "measured")
+
+    def with_changes(self, **changes: Any) -> Answers:
+        """The same answers with some replaced (`None` forgets one). Values are checked by the caller."""
+        return self.model_copy(update=changes)
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """The type of one answer: `kind` is choice, boolean, integer, number or text; `values` of a choice."""
+
+    key: str
+    kind: Literal["choice", "boolean", "integer", "number", "text"]
+    values: tuple[str, ...] = ()
+    highest: float | None = None
+
+    @property
+    def numeric(self) -> bool:
+        """Whether the answer is a number."""
+        return self.kind in ("integer", "number")
+
+    def expected(self) -> str:
+        """What may stand here, in words."""
+        if self.kind == "choice":
+            return ", ".join((*self.values, "unknown"))
+        if self.kind == "boolean":
+            return 'true, false or "unknown"'
+        if self.kind == "text":
+            return 'a name or "unknown"'
+        what = "a whole number" if self.kind == "integer" else "a number"
+        span = "from 0 to 1" if self.highest == 1 else "of 0 or more"
+        return f'{what} {span}, or "unknown"'
+
+
+def _fact(key: str, annotation: Any) -> Fact:
+    kind = next(part for part in get_args(annotation) if part is not type(None))
+    if get_origin(kind) is Annotated:
+        kind = get_args(kind)[0]
+    if get_origin(kind) is Literal:
+        return Fact(key, "choice", get_args(kind))
+    if kind is bool:
+        return Fact(key, "boolean")
+    if kind is int:
+        return Fact(key, "integer")
+    return Fact(key, "text") if kind is str else Fact(key, "number", highest=1 if key == "goal_score" else None)
+
+
+@cache
+def _facts() -> dict[str, Fact]:
+    fields = {key: field for key, field in Answers.model_fields.items() if key != "answered"}
+    return {key: _fact(key, field.rebuild_annotation()) for key, field in fields.items()}
+
+
+FACTS: dict[str, Fact] = _facts()
+"""Every key of the contract's table with its type, in the order of the table."""

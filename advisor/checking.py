@@ -1,0 +1,4 @@
+"""checks"""
+from __future__ import annotations
+def check(book):
+    return []

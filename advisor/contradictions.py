@@ -1,0 +1,81 @@
+"""Answers that cannot all be true, explained in terms of the questions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from advisor.answers import Answers
+
+TEXT_TASKS = frozenset({"writing", "style", "summarization", "translation", "chat", "code", "complex_generation"})
+"""Tasks whose output is free text or code, not one of a set of classes."""
+
+Values = Mapping[str, Any]
+
+
+def _reviewed_of_all(values: Values) -> str:
+    reviewed, examples = values.get("reviewed_examples"), values.get("examples")
+    if reviewed is None or examples is None or reviewed <= examples:
+        return ""
+    return f"You said {reviewed:,} reviewed of {examples:,} examples. Reviewed cannot be more than all."
+
+
+def _classes_of_text(values: Values) -> str:
+    classes, task = values.get("classes"), values.get("task")
+    if not classes or task not in TEXT_TASKS:
+        return ""
+    return (
+        f"You said the model sorts into {classes:,} classes, and that its task is {task}, which has none. "
+        "Sorting is task = classification; for a text without classes leave classes out."
+    )
+
+
+def _smallest_of_all(values: Values) -> str:
+    smallest, examples = values.get("smallest_class"), values.get("examples")
+    if smallest is None or examples is None:
+        return ""
+    classes = values.get("classes") or 1
+    if smallest * classes <= examples:
+        return ""
+    if classes == 1:
+        return f"You said {smallest:,} examples in the smallest class, but {examples:,} examples in all."
+    return (
+        f"You said {classes:,} classes with at least {smallest:,} examples each, which makes {smallest * classes:,}, "
+        f"but {examples:,} examples in all."
+    )
+
+
+def _smallest_of_text(values: Values) -> str:
+    if values.get("smallest_class") is None or values.get("classes") or values.get("task") not in TEXT_TASKS:
+        return ""
+    return f"You gave the size of the smallest class, but task = {values['task']} has no classes."
+
+
+def _effort_of_untried(values: Values) -> str:
+    days = values.get("prompt_effort_days")
+    if not days or values.get("prompting") != "untried":
+        return ""
+    return f"You said that no prompt was tried yet, and that {days:g} days of prompt work were spent."
+
+
+CHECKS: dict[Callable[[Values], str], tuple[str, ...]] = {
+    _reviewed_of_all: ("reviewed_examples", "examples"),
+    _classes_of_text: ("classes", "task"),
+    _smallest_of_all: ("smallest_class", "classes", "examples"),
+    _smallest_of_text: ("smallest_class", "task"),
+    _effort_of_untried: ("prompt_effort_days", "prompting"),
+}
+"""Each check with the keys it reads, the one to change first first."""
+
+CHECKED_KEYS = frozenset(key for keys in CHECKS.values() for key in keys)
+
+
+def contradictions(answers: Answers) -> list[tuple[str, str]]:
+    """(key, sentence) for each pair of answers that cannot both be true."""
+    values = answers.known()
+    return [(keys[0], text) for check, keys in CHECKS.items() if (text := check(values))]
+
+
+def consistent(values: Values) -> bool:
+    """Whether no check objects: the quick form that trying out other answers needs."""
+    return not any(check(values) for check in CHECKS)

@@ -1,0 +1,151 @@
+"""What would change the advice: every single answer, then the smallest pairs. Each claim is found by running it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from advisor.answers import FACTS
+from advisor.conditions import derive
+from advisor.contradictions import CHECKED_KEYS, consistent
+from advisor.engine import Engine
+
+PAIRS = 12
+"""At most so many pairs are told."""
+ROOTS = {
+    "usable_examples": ("examples", "reviewed_examples"),
+    "class_floor": ("examples", "reviewed_examples", "classes", "smallest_class"),
+    "class_balance": ("examples", "reviewed_examples", "classes", "smallest_class"),
+    "unreviewed": ("examples", "reviewed_examples"),
+    "gb_per_billion": ("gpu_memory_gb", "model_size_b"),
+    "total_gb_per_billion": ("gpu_memory_gb", "model_size_b", "gpus"),
+}
+"""The answers that each derived fact is worked out from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flip:
+    """An answer that changes the outcome: `to` in place of `was` (None: unknown)."""
+
+    key: str
+    was: Any
+    to: Any
+    outcome: tuple[str, str]
+
+
+class Neighbours:
+    """The answer sets that differ from one by one or two answers, and their outcomes."""
+
+    def __init__(self, engine: Engine, values: Mapping[str, Any]) -> None:
+        self.engine = engine
+        self.values = dict(values)
+        self.facts = {**values, **derive(values)}
+        self.masks = {key: engine.mask_of(key, self.facts.get(key)) for key in engine.keys}
+        self.outcome = engine.verdict(self._all()).outcome
+        self.touched = {key: self._touched(key) for key in FACTS}
+
+    def _touched(self, key: str) -> tuple[str, ...]:
+        """The compiled keys that an answer moves: itself and what is derived from it."""
+        keys = set(self.engine.keys)
+        return tuple(k for k in (key, *(d for d, roots in ROOTS.items() if key in roots)) if k in keys)
+
+    def _all(self) -> int:
+        mask = self.engine.all
+        for part in self.masks.values():
+            mask &= part
+        return mask
+
+    def keys(self) -> list[str]:
+        """The answers that some first-pass rule reads."""
+        return [key for key in FACTS if self.touched[key]]
+
+    def without(self, keys: frozenset[str]) -> int:
+        """The conditions that stand whatever the compiled `keys` are."""
+        mask = self.engine.all
+        for key, part in self.masks.items():
+            if key not in keys:
+                mask &= part
+        return mask
+
+    def candidates(self, key: str) -> list[Any]:
+        """Literal answers, one for each region that the rules can tell apart, nearest to the present one first."""
+        fact, now = FACTS[key], self.values.get(key)
+        if not fact.numeric:
+            return [value for value in (fact.values or (True, False)) if value != now]
+        edges = sorted(set(self._edges(key)))
+        points = {float(edge) for edge in edges} | {edge - 1 for edge in edges if edge >= 1} | {0.0}
+        points |= {(low + high) / 2 for low, high in zip(edges, edges[1:], strict=False)}
+        if fact.kind == "integer":
+            points = {float(int(point)) for point in points}
+        ordered = sorted(points, key=lambda p: (abs(p - (now or 0.0)), p))
+        return [int(point) if fact.kind == "integer" else point for point in ordered if point != now]
+
+    def _edges(self, key: str) -> Iterator[float]:
+        yield from self.engine.edges.get(key, ())
+        get, edges = self.values.get, self.engine.edges
+        if key in ("examples", "reviewed_examples"):
+            yield from edges.get("usable_examples", ())
+            yield from (edge * get("classes") for edge in edges.get("class_floor", ()) if get("classes"))
+        if key == "smallest_class":
+            yield from edges.get("class_floor", ())
+        usable = self.facts.get("usable_examples")
+        if key == "classes" and usable is not None:
+            for edge in edges.get("class_floor", ()):
+                yield from (int(usable // edge), int(usable // edge) + 1)
+        if key == "reviewed_examples" and get("examples") is not None:
+            yield from (float(get("examples")), float(get("examples")) + 1)
+
+    def changed(self, changes: Mapping[str, Any], rest: int, touched: tuple[str, ...]) -> tuple[str, str] | None:
+        """The outcome with `changes`, given the mask of everything untouched; None where they contradict."""
+        if not CHECKED_KEYS.isdisjoint(changes) and not consistent({**self.values, **changes}):
+            return None
+        facts: Mapping[str, Any] = changes
+        if any(key in ROOTS for key in touched):
+            merged = {**self.values, **changes}
+            facts = {**merged, **derive(merged)}
+        for key in touched:
+            rest &= self.engine.mask_of(key, facts[key])
+        return self.engine.verdict(rest).outcome
+
+    def singles(self, key: str) -> list[Flip]:
+        """Each answer to `key` that changes the outcome: of several with one result, the nearest."""
+        touched = self.touched[key]
+        rest, found = self.without(frozenset(touched)), dict[Any, Flip]()
+        for to in self.candidates(key):
+            outcome = self.changed({key: to}, rest, touched)
+            if outcome is None or outcome == self.outcome:
+                continue
+            label = outcome if FACTS[key].numeric else to
+            found.setdefault(label, Flip(key, self.values.get(key), to, outcome))
+        return list(found.values())
+
+    def all_singles(self) -> list[Flip]:
+        """Every single answer that changes the outcome."""
+        return [flip for key in self.keys() for flip in self.singles(key)]
+
+    def pairs(self, singles: list[Flip], keys: list[str]) -> list[tuple[Flip, Flip]]:
+        """Pairs over `keys` that change the outcome although neither answer alone does; at most `PAIRS`,
+        with a new outcome before one that was seen."""
+        alone = {(flip.key, flip.to) for flip in singles}
+        options = {k: [to for to in self.candidates(k) if (k, to) not in alone] for k in keys}
+        found: dict[tuple[str, str], list[tuple[Flip, Flip]]] = {}
+        for i, one in enumerate(keys):
+            for two in keys[i + 1 :]:
+                self._pair(one, two, options, found)
+        rounds = max(map(len, found.values()), default=0)
+        told = [pairs[n] for n in range(rounds) for pairs in found.values() if n < len(pairs)]
+        return told[:PAIRS]
+
+    def _pair(self, one: str, two: str, options: Mapping[str, list[Any]], found: dict[Any, Any]) -> None:
+        touched = tuple(dict.fromkeys((*self.touched[one], *self.touched[two])))
+        rest = self.without(frozenset(touched))
+        for a in options[one]:
+            for b in options[two]:
+                outcome = self.changed({one: a, two: b}, rest, touched)
+                if outcome is None or outcome == self.outcome:
+                    continue
+                pairs = found.setdefault(outcome, [])
+                if len(pairs) < PAIRS:
+                    was = self.values.get
+                    pairs.append((Flip(one, was(one), a, outcome), Flip(two, was(two), b, outcome)))

@@ -1,0 +1,102 @@
+"""Answers in, decision out. Deterministic: no model, no network, no clock but the date it is given."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time
+from typing import Any
+
+from advisor.answers import Answers
+from advisor.breakeven import break_even
+from advisor.conditions import derive
+from advisor.counterfactual import Flip, Neighbours
+from advisor.decision import Decision, Pair, RulebookStamp
+from advisor.engine import Verdict, engine_of
+from advisor.explain import Explainer
+from advisor.followup import action_of, data_of, gates_of, method_of, notes_of, outcome_facts
+from advisor.rulebook import Rulebook
+
+SILENT = ("wants", "incumbent_model")
+"""Answers that no rule may read."""
+
+
+def verdict_of(book: Rulebook, answers: Answers) -> Verdict:
+    """Destination and next step alone, with the rules that hold: the quick part, under 0.1 ms."""
+    values = answers.known()
+    engine = engine_of(book)
+    return engine.verdict(engine.mask({**values, **derive(values)}))
+
+
+def decide(book: Rulebook, answers: Answers, as_of: date) -> Decision:
+    """The advice with its reasons, gates, counterfactuals and open questions.
+
+    `as_of` is the date by which sources and prices expire; it is also the decision's `created_at`, so that the same
+    answers, rulebook and date give the same bytes.
+    """
+    values = {key: value for key, value in answers.known().items() if key not in SILENT}
+    verdict = verdict_of(book, answers)
+    facts = outcome_facts(values, verdict)
+    explainer = Explainer(book, as_of)
+    method = method_of(book, facts)
+    data = data_of(book, facts)
+    near = Neighbours(engine_of(book), values)
+    singles = near.all_singles()
+    questions = open_questions(singles)
+    return Decision(
+        created_at=datetime.combine(as_of, time(), UTC),
+        next_step=verdict.next_step,
+        destination=verdict.destination,
+        action=action_of(book, facts),
+        provisional=bool(questions),
+        strength=explainer.strength(verdict),
+        evidence=explainer.evidence(verdict),
+        method=method,
+        data=data,
+        gates=gates_of(book, facts, data),
+        reasons=explainer.reasons(verdict),
+        why_not=explainer.why_not(verdict),
+        nearly=explainer.nearly(values, verdict),
+        notes=notes_of(book, facts),
+        would_change=tuple(_change(flip) for flip in ordered(singles, verdict)),
+        would_change_pairs=tuple(map(_pair, near.pairs(singles, near.keys()))),
+        open_questions=tuple(questions),
+        break_even=break_even(answers, method.base_model, as_of) if facts["tuning"] or answers.tokens_in else None,
+        path=verdict.path,
+        status=dict(verdict.status),
+        answers={key: values[key] for key in values},
+        rulebook=RulebookStamp(version=book.version, sha256=book.sha256),
+        as_of=as_of,
+    )
+
+
+def open_questions(singles: list[Flip]) -> list[str]:
+    """The unanswered questions that can change the advice, the most valuable first: those that move the next step,
+    then by how many outcomes they lead to, then by how many of their answers do."""
+    found: dict[str, list[Flip]] = {}
+    for flip in singles:
+        if flip.was is None:
+            found.setdefault(flip.key, []).append(flip)
+    return sorted(found, key=lambda key: _value(found[key]), reverse=True)
+
+
+def _value(flips: list[Flip]) -> tuple[int, int, int]:
+    outcomes = {flip.outcome for flip in flips}
+    return len({outcome[0] for outcome in outcomes}), len(outcomes), len(flips)
+
+
+def ordered(singles: list[Flip], verdict: Verdict) -> list[Flip]:
+    """Changes of given answers first, then of unknown ones; what moves the next step before the rest."""
+    return sorted(singles, key=lambda flip: (flip.was is None, flip.outcome[0] == verdict.next_step))
+
+
+def _change(flip: Flip) -> dict[str, Any]:
+    step, end = flip.outcome
+    was = "unknown" if flip.was is None else flip.was
+    return {"question": flip.key, "from": was, "to": flip.to, "next_step": step, "destination": end}
+
+
+def _pair(flips: tuple[Flip, Flip]) -> Pair:
+    changes = tuple(
+        {"question": flip.key, "from": "unknown" if flip.was is None else flip.was, "to": flip.to} for flip in flips
+    )
+    step, end = flips[0].outcome
+    return Pair.model_validate({"changes": changes, "next_step": step, "destination": end})

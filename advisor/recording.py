@@ -1,0 +1,94 @@
+"""Writing answers.toml: what was said, and what was measured and outranks it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from advisor.answers import FACTS, Answers
+from advisor.contradictions import contradictions
+from advisor.reading import load_answers
+from workspace.artefact import now
+from workspace.errors import InputError, Problem
+from workspace.files import write_text
+
+
+def save_answers(path: Path, answers: Answers) -> None:
+    """Write answers.toml atomically, keys in the order of the contract's table; unknown ones are left out."""
+    import tomli_w
+
+    table: dict[str, Any] = dict(answers.known())
+    notes = {key: dict(note) for key, note in sorted(answers.answered.items(), key=_order)}
+    if notes:
+        table["answered"] = notes
+    write_text(path, tomli_w.dumps(table))
+
+
+def record_said(path: Path, changes: Mapping[str, Any], by: str) -> Answers:
+    """Set what a person answered (`None`: don't know) and write the file.
+
+    Where Rung has measured the same fact, the measured value stays and the said one is kept beside it.
+    Raises InputError where the answers would contradict one another; nothing is written then.
+    """
+    answers = _load(path)
+    values: dict[str, Any] = {}
+    notes = dict(answers.answered)
+    for key, value in changes.items():
+        if notes.get(key, {}).get("from") == "measured":
+            notes[key] = {**notes[key], "said": "unknown" if value is None else value, "said_by": by}
+        else:
+            values[key] = value
+            notes[key] = {"by": by, "at": now().isoformat(), "from": "said"}
+    return _write(path, answers.with_changes(**values, answered=notes))
+
+
+def record_measured(path: Path, facts: Mapping[str, Any], by: str) -> Answers:
+    """Set what Rung has measured and write the file; what was said before stays beside it as `said`.
+
+    A measured `None` takes the measurement back and what was said holds again. `by` names the measuring command.
+    Answers that the measured facts contradict are set aside (kept as `said`), because what is measured outranks.
+    """
+    answers = _load(path)
+    values: dict[str, Any] = {}
+    notes = dict(answers.answered)
+    for key, value in facts.items():
+        note = notes.pop(key, {})
+        measured_before = note.get("from") == "measured"
+        said = note.get("said") if measured_before else getattr(answers, key)
+        if value is None:
+            values[key] = (None if said == "unknown" else said) if measured_before else getattr(answers, key)
+            if said not in (None, "unknown"):
+                notes[key] = {"by": note.get("said_by") or note.get("by"), "at": note.get("at"), "from": "said"}
+            continue
+        values[key] = value
+        said_note = {} if said is None else {"said": said, "said_by": note.get("said_by") or note.get("by", "")}
+        notes[key] = {"by": by, "at": now().isoformat(), "from": "measured", **said_note}
+    return _write(path, _set_aside(answers.with_changes(**values, answered=notes)))
+
+
+def _set_aside(answers: Answers) -> Answers:
+    """Forget said answers that contradict measured ones, keeping them in the notes."""
+    measured = answers.measured()
+    for key in [key for key in answers.known() if key not in measured]:
+        if contradictions(answers) and not contradictions(answers.with_changes(**{key: None})):
+            note = {**answers.answered.get(key, {}), "from": "said", "set_aside": getattr(answers, key)}
+            answers = answers.with_changes(**{key: None}, answered={**answers.answered, key: note})
+    return answers
+
+
+def _write(path: Path, answers: Answers) -> Answers:
+    found = contradictions(answers)
+    if found:
+        raise InputError([Problem(text, where=path.name) for _, text in found])
+    save_answers(path, answers)
+    return answers
+
+
+def _load(path: Path) -> Answers:
+    return load_answers(path) if path.exists() else Answers()
+
+
+def _order(item: tuple[str, Any]) -> tuple[int, str]:
+    keys = list(FACTS)
+    return (keys.index(item[0]) if item[0] in FACTS else len(keys), item[0])

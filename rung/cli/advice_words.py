@@ -1,0 +1,163 @@
+"""The advice in words, as screens.md has it: one sentence first, no boxes, the next command last."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from advisor.decision import Decision, Reason
+
+OPTION = {
+    "prompt": "prompt",
+    "few_shot": "few-shot",
+    "rag": "rag",
+    "fine_tune": "fine-tune",
+    "rag_and_fine_tune": "rag and fine-tune",
+}
+METHOD = {"qlora": "QLoRA", "lora": "LoRA", "full": "full"}
+SYMBOL = {True: "✓", False: "✗", None: "○"}
+WIDTH = 80
+
+
+def advice_lines(decision: Decision, command: str, *, wide: bool | None = None) -> Iterator[str]:
+    """The lines of `rung advise`; `command` is the next one to run. On a terminal at most 80 columns."""
+    table = _Table(_wide() if wide is None else wide)
+    yield f"Next step   {OPTION[decision.next_step]}: {table.clip(_lower(decision.action.text), 60)}"
+    yield f"Likely end  {likely_end(decision)}"
+    yield f"Strength    {decision.strength:<14}Certainty  {certainty(decision)}"
+    yield ""
+    yield "Why"
+    yield from table.rows([(_words(r), r.rule, _cited(r.source)) for r in decision.reasons[: 5 if table.narrow else 99]])
+    yield "Why not"
+    yield from table.rows([row for option in decision.why_not for row in _why_not(option, decision)])
+    yield from _changes(decision, table)
+    yield from _gates(decision, table)
+    yield from _money(decision)
+    if decision.open_questions:
+        keys = decision.open_questions
+        yield f"Not settled: {table.clip(', '.join(keys), 50)}   (rung why {keys[0]})"
+    yield ""
+    more = f"      More: rung why {decision.reasons[0].rule}" if decision.reasons else ""
+    yield f"Next: {command}{more}"
+
+
+def likely_end(decision: Decision) -> str:
+    """`fine-tune (QLoRA), if few-shot falls short`."""
+    end = OPTION[decision.destination]
+    if decision.method.name:
+        end += f" ({METHOD[decision.method.name]})"
+    if decision.action.name == "keep":
+        return f"{end}: it reaches the goal"
+    if decision.next_step == decision.destination:
+        return f"{end}, which is the next step"
+    return f"{end}, if {OPTION[decision.next_step]} falls short"
+
+
+def certainty(decision: Decision) -> str:
+    """`provisional, 2 unknowns` or `settled`."""
+    count = len(decision.open_questions)
+    return f"provisional, {count} unknown{'' if count == 1 else 's'}" if decision.provisional else "settled"
+
+
+def outcome(step: str, end: str, decision: Decision) -> str:
+    """What a change leads to: only the part that is new."""
+    parts = [f"next step: {OPTION[step]}"] if step != decision.next_step else []
+    parts += [f"likely end: {OPTION[end]}"] if end != decision.destination else []
+    return ", ".join(parts)
+
+
+def literal(value: Any) -> str:
+    """An answer as it stands in answers.toml, without quotes."""
+    return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _words(reason: Reason) -> str:
+    text = reason.short or reason.text.rstrip(".")
+    text = text[:1].upper() + text[1:]
+    marks = [" (your team's rule)"] if reason.team and reason.short else []
+    return text + "".join(marks) + (" (source expired)" if reason.expired else "")
+
+
+def _cited(source: Sequence[str]) -> str:
+    names = dict.fromkeys(name.partition(":")[0] for name in source)
+    return f"[{next(iter(names), '')}]"
+
+
+def _why_not(option: str, decision: Decision) -> list[tuple[str, str, str]]:
+    against = [reason for reason in decision.why_not[option] if reason.says == "against"][:1]
+    words = [(f"{OPTION[option]:<19}{_lower(_words(r))}", r.rule, _cited(r.source)) for r in against]
+    return words or [(f"{OPTION[option]:<19}not needed", "cheapest-first", "[module-4]")]
+
+
+def _changes(decision: Decision, table: _Table) -> Iterator[str]:
+    shown: list[dict[str, Any]] = []
+    for change in decision.would_change:
+        if all(change["question"] != other["question"] for other in shown):
+            shown.append(change)
+    limit = 5 if table.narrow else 12
+    if shown:
+        yield "What would change it"
+        rows = [(f"{c['question']} = {literal(c['to'])}", outcome(c["next_step"], c["destination"], decision), "") for c in shown]
+        yield from table.rows(rows[:limit])
+        if len(rows) > limit:
+            yield f"  {len(rows) - limit} more answers: rung advise --json"
+    elif decision.would_change_pairs:
+        yield "What would change it (no single answer does; two together)"
+        for pair in decision.would_change_pairs[:3]:
+            both = " and ".join(f"{c['question']} = {literal(c['to'])}" for c in pair.changes)
+            yield f"  {both}: {outcome(pair.next_step, pair.destination, decision)}"
+
+
+def _gates(decision: Decision, table: _Table) -> Iterator[str]:
+    failed = [gate for gate in decision.gates if gate.passed is False]
+    waiting = [gate for gate in decision.gates if gate.passed is None]
+    if failed or waiting:
+        passed = len(decision.gates) - len(failed) - len(waiting)
+        yield f"Gates: {passed} of {len(decision.gates)} passed"
+        yield from (f"  {SYMBOL[False]} {table.clip(gate.text, 74)}" for gate in failed)
+        names = ", ".join(gate.id for gate in waiting)
+        if names:
+            yield f"  {SYMBOL[None]} open: {table.clip(names, 68)}"
+
+
+def _money(decision: Decision) -> Iterator[str]:
+    money = decision.break_even
+    if money is None:
+        return
+    if money.calls_per_day is None:
+        yield f"Break-even  unknown ({'; '.join(money.unknown) or 'prices'})"
+    else:
+        yield (
+            f"Break-even  {money.calls_per_day:,} calls a day against {money.incumbent} "
+            f"(prices of {money.prices_dated})"
+        )
+
+
+def _lower(text: str) -> str:
+    """The text with its first letter small, unless it is an abbreviation."""
+    return text[:1].lower() + text[1:] if text[1:2].islower() or text[1:2] == " " else text
+
+
+def _wide() -> bool:
+    return not sys.stdout.isatty() and not os.environ.get("RUNG_COLUMNS")
+
+
+class _Table:
+    """Rows of a sentence, a rule and a source, in aligned columns."""
+
+    def __init__(self, wide: bool) -> None:
+        self.narrow = not wide
+
+    def clip(self, text: str, width: int) -> str:
+        """At most `width` characters on a terminal, the whole text elsewhere."""
+        return text if not self.narrow or len(text) <= width else text[: width - 1].rstrip() + "…"
+
+    def rows(self, rows: list[tuple[str, str, str]]) -> Iterator[str]:
+        """Two spaces, then the columns."""
+        first = max((len(self.clip(row[0], 46)) for row in rows), default=0)
+        second = max((len(self.clip(row[1], 18)) for row in rows), default=0)
+        for text, rule, source in rows:
+            columns = f"  {self.clip(text, 46):<{first}}  {self.clip(rule, WIDTH - first - 6):<{second}}  {source}"
+            yield self.clip(columns.rstrip(), WIDTH)
