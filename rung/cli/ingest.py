@@ -18,6 +18,8 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON documen
 def register_data(data: typer.Typer) -> None:
     """Add these commands to `rung data`."""
     data.command("import")(import_files)
+    data.command("freeze")(freeze_command)
+    data.command("diff")(diff_command)
 
 
 def import_files(
@@ -74,3 +76,64 @@ def _say_imported(made: list[Imported], role: str, rejects: Path | None) -> None
         if each.unanswered:
             say(f"  {each.unanswered:,} rows without an answer wait for one: rung review next")
     say(f"\nNext: {'rung review next' if role in ('candidates', 'test') else 'rung data check'}")
+
+
+def freeze_command(
+    test_only: Annotated[
+        bool, typer.Option("--test-only", help="A test set alone: all that a baseline needs.")
+    ] = False,
+    leave_out: Annotated[
+        bool, typer.Option("--leave-out-undecided", help="Leave candidates without a decision in the queue.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be frozen; write nothing.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Freeze the reviewed rows as the next version. Killed at any moment it leaves a whole version or none."""
+    from curation.freeze import freeze, plan_freeze
+    from curation.freeze.write import refusal
+    from curation.store import open_store
+    from rung.cli.freeze_words import frozen_json, frozen_lines, plan_lines
+    from workspace.folder import require_project
+    from workspace.settings import load_settings
+
+    project = require_project()
+    settings = load_settings(project.settings_file)
+    if dry_run:
+        with open_store(project, settings) as store:
+            plan = plan_freeze(store, project, settings, test_only=test_only, leave_out=leave_out)
+        if plan.blockers:
+            raise refusal(plan)
+        if as_json:
+            emit({"sizes": plan.sizes, "dropped": list(plan.dropped)})
+        else:
+            for text in plan_lines(plan):
+                say(text)
+        return
+    done = freeze(project, settings, test_only=test_only, leave_out=leave_out, actor=settings.project.person)
+    if as_json:
+        emit(frozen_json(project.relative(done.folder), done))
+        return
+    for text in frozen_lines(done):
+        say(text)
+
+
+def diff_command(
+    old: Annotated[str, typer.Argument(metavar="OLD", help="A frozen version, as v001.")],
+    new: Annotated[str, typer.Argument(metavar="NEW")],
+    as_json: JsonOption = False,
+) -> None:
+    """What one frozen version has that another has not, row by row."""
+    from curation.freeze import difference
+    from curation.manifest import newest_dataset
+    from rung.cli.freeze_words import difference_lines
+    from workspace.folder import require_project
+
+    project = require_project()
+    folders = [newest_dataset(project, name) for name in (old, new)]
+    assert folders[0] is not None and folders[1] is not None
+    found = difference(folders[0], folders[1])
+    if as_json:
+        emit(found.to_json())
+        return
+    for text in difference_lines(found):
+        say(text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -180,10 +180,10 @@ def _plan_or_locked(
         gates = check_gates(project, settings, overrides=overrides)
         if all(gate.opens for gate in gates):
             raise
-        return _locked(gates, as_json)
+        _locked(gates, as_json)
 
 
-def _locked(gates: Any, as_json: bool) -> Any:
+def _locked(gates: Any, as_json: bool) -> NoReturn:
     from rung.cli.output import emit, say
     from rung.cli.training_words import locked_lines, passed_of
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from advisor.decision import Decision
 
-from advisor.answers import load_answers
+from advisor.reading import load_answers
 from curation.manifest import Manifest, newest_dataset, read_manifest
 from evaluation.report import Report, newest_report
 from evaluation.verdict import Verdict, newest_verdict
@@ -100,7 +100,9 @@ def read_facts(project: Project, *, with_store: bool = True) -> Facts:
 def _answers(project: Project) -> Mapping[str, object]:
     if not project.answers_file.is_file():
         return {}
-    return load_answers(project.answers_file).model_dump(exclude_none=True)
+    answers = load_answers(project.answers_file)
+    said = answers.model_dump(exclude_none=True, exclude={"answered"})
+    return {**dict.fromkeys(answers.answered, "unknown"), **said}
 
 
 def _decision(project: Project) -> tuple[Decision | None, bool]:

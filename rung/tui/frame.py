@@ -28,10 +28,10 @@ SMALL = (80, 24)
 
 def two_ends(left: str, right: str, width: int) -> str:
     """`left` and `right` at the two ends of a line; `left` is cut where both do not fit."""
-    room = width - cell_len(right) - 1
+    room = width - cell_len(right) - bool(right)
     while left and cell_len(left) > room:
         left = left[:-1]
-    return left + " " * max(1, width - cell_len(left) - cell_len(right)) + right
+    return left + " " * (width - cell_len(left) - cell_len(right)) + right
 
 
 class Line(Static):
