@@ -13,7 +13,7 @@ SMALL_TEST = 100
 MOST = 10
 
 
-def frozen_lines(done: Frozen) -> Iterator[str]:
+def frozen_lines(done: Frozen, margin: float) -> Iterator[str]:
     """A version that is frozen now, or was before."""
     manifest = done.manifest
     sizes = ", ".join(f"{split.rows:,} {name}" for name, split in manifest.splits.items())
@@ -29,15 +29,16 @@ def frozen_lines(done: Frozen) -> Iterator[str]:
         yield f"! {trusted:,} rows are trusted without review, and the card says so"
     if kept := manifest.policy.get("test_kept_from"):
         yield f"The test set is that of {kept}, byte for byte."
-    yield from _test_size(manifest.splits["test"].rows if "test" in manifest.splits else 0)
+    yield from _test_size(manifest.splits["test"].rows if "test" in manifest.splits else 0, margin)
     if manifest.classes:
         name, least = min(manifest.classes.items(), key=lambda entry: entry[1])
         yield f"{len(manifest.classes):,} classes in train; the smallest, {name[:40]!r}, has {least:,} rows"
     yield ""
-    yield f"Next: {'rung baseline' if manifest.test_only else 'rung plan'}      Card: datasets/{manifest.version}/README.md"
+    step = "rung baseline" if manifest.test_only else "rung plan"
+    yield f"Next: {step}      Card: datasets/{manifest.version}/README.md"
 
 
-def frozen_json(folder: str, done: Frozen) -> dict[str, Any]:
+def frozen_json(folder: str, done: Frozen, margin: float) -> dict[str, Any]:
     """The document of `rung data freeze --json`."""
     manifest = done.manifest
     return {
@@ -50,15 +51,15 @@ def frozen_json(folder: str, done: Frozen) -> dict[str, Any]:
         "review": manifest.review,
         "leakage": manifest.leakage,
         "classes": manifest.classes,
-        "smallest_gain": smallest_gain(manifest.splits["test"].rows if "test" in manifest.splits else 0),
+        "smallest_gain": smallest_gain(manifest.splits["test"].rows if "test" in manifest.splits else 0, margin),
     }
 
 
-def plan_lines(plan: FreezePlan) -> Iterator[str]:
+def plan_lines(plan: FreezePlan, margin: float) -> Iterator[str]:
     """What would be frozen."""
     yield "Would be frozen: " + ", ".join(f"{n:,} {name}" for name, n in plan.sizes.items())
     yield from _left_out([str(entry["reason"]) for entry in plan.dropped])
-    yield from _test_size(plan.sizes.get("test", 0))
+    yield from _test_size(plan.sizes.get("test", 0), margin)
     yield ""
     yield f"Next: rung data freeze{' --test-only' if plan.test_only else ''}"
 
@@ -86,25 +87,23 @@ def difference_lines(found: Difference) -> Iterator[str]:
     yield "Next: rung baseline" if not found.same_test else "Next: rung plan"
 
 
-def smallest_gain(n: int) -> float | None:
-    """The true gain that n test items show with 80% chance at the margin, where a tenth of the items changes."""
-    if n < 1:
-        return None
-    from statistics import NormalDist
+def smallest_gain(n: int, margin: float) -> float | None:
+    """The true gain that would ship on n items with 80% chance, if two arms differ on a fifth of them."""
+    from evaluation.compare import minimum_detectable
 
-    reach = NormalDist().inv_cdf(0.975) + NormalDist().inv_cdf(0.8)
-    return float(reach * (DISCORDANT / n) ** 0.5)
+    return minimum_detectable(n, 0.0, margin, discordant=DISCORDANT) if n else None
 
 
 DISCORDANT = 0.2
 """Share of items on which two arms differ, taken for the estimate before anything is measured."""
 
 
-def _test_size(n: int) -> Iterator[str]:
-    gain = smallest_gain(n)
-    if gain is None:
+def _test_size(n: int, margin: float) -> Iterator[str]:
+    if not n:
         return
-    yield f"{n:,} test items can show differences of about {100 * gain:.0f} points, if two arms differ on 20% of them"
+    gain = smallest_gain(n, margin)
+    shown = f"a gain of about {100 * gain:.0f} points" if gain is not None else "no gain at all"
+    yield f"{n:,} test items can show {shown} over the margin of {100 * margin:g}, if two arms differ on 20% of them"
     if n < SMALL_TEST:
         yield f"! Under {SMALL_TEST} test items: only large differences can be shown"
 

@@ -98,6 +98,7 @@ def freeze_command(
 
     project = require_project()
     settings = load_settings(project.settings_file)
+    margin = settings.evaluation.margin
     if dry_run:
         with open_store(project, settings) as store:
             plan = plan_freeze(store, project, settings, test_only=test_only, leave_out=leave_out)
@@ -106,14 +107,14 @@ def freeze_command(
         if as_json:
             emit({"sizes": plan.sizes, "dropped": list(plan.dropped)})
         else:
-            for text in plan_lines(plan):
+            for text in plan_lines(plan, margin):
                 say(text)
         return
     done = freeze(project, settings, test_only=test_only, leave_out=leave_out, actor=settings.project.person)
     if as_json:
-        emit(frozen_json(project.relative(done.folder), done))
+        emit(frozen_json(project.relative(done.folder), done, margin))
         return
-    for text in frozen_lines(done):
+    for text in frozen_lines(done, margin):
         say(text)
 
 

@@ -1,0 +1,246 @@
+"""What a freeze would do: the splits, what is left out and why, what stands in the way. Nothing is written."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from curation.fixes import dismissals
+from curation.freeze.eligible import Blocker, blockers, drop, named, sort_rows
+from curation.manifest import SplitName, newest_dataset, read_manifest
+from curation.review.queue import refresh_queue
+from curation.store import Store, StoredRow
+from workspace.folder import Project
+from workspace.settings import Settings
+
+Settled = Mapping[str, Sequence[frozenset[str]]]
+FIXED_ROLES: Mapping[str, SplitName] = {"train": "train", "validation": "validation", "test": "test"}
+
+
+@dataclass(frozen=True, slots=True)
+class FreezePlan:
+    """`splits` in the order in which they will be written; `dropped` as the manifest tells it.
+
+    `across`: near pairs with different answers that stay on two sides, because both were fixed there. `kept_test`
+    names the version whose test set this one keeps.
+    """
+
+    test_only: bool
+    splits: Mapping[SplitName, tuple[StoredRow, ...]]
+    dropped: tuple[Mapping[str, Any], ...]
+    blockers: tuple[Blocker, ...]
+    across: tuple[Mapping[str, Any], ...] = ()
+    shares: Mapping[str, float] | None = None
+    rule: str = ""
+    classes: Mapping[str, int] | None = None
+    kept_test: str | None = None
+    dismissed: int = 0
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Rows by split."""
+        return {split: len(rows) for split, rows in self.splits.items()}
+
+
+def plan_freeze(
+    store: Store, project: Project, settings: Settings, *, test_only: bool = False, leave_out: bool = False
+) -> FreezePlan:
+    """Work out a freeze from what stands in the store now."""
+    refresh_queue(store, settings)
+    rows = store.rows()
+    settled = dismissals(store)
+    before = _test_before(project)
+    has_test = any(row.role == "test" for row in rows)
+    if test_only and has_test:
+        rows = [row for row in rows if row.role == "test"]
+    found = sort_rows(rows, settings, leave_out=leave_out)
+    stops = blockers(found, settings)
+    fixed = {row.id: split for row in found.rows if (split := _fixed(row, before[1], settings, has_test))}
+    stay, doubles = _without_doubles(found.rows, fixed, settings, stops, settled)
+    leaks = [] if test_only and has_test else _leaks(stay, fixed, settled)
+    if leaks:
+        stops.append(_leak_blocker(leaks))
+    dropped = [*found.dropped, *doubles]
+    if not stay:
+        stops.append(Blocker("empty", "There is no row to freeze.", (), "rung data import FILE"))
+    if stops:
+        return FreezePlan(test_only, {}, tuple(dropped), tuple(stops))
+    shares = _shares(settings, has_test)
+    return _planned(stay, fixed, dropped, settings, settled, shares, test_only=test_only, before=before)
+
+
+def _test_before(project: Project) -> tuple[str | None, frozenset[str]]:
+    """The newest frozen version and the ids of its test rows: a test set stays the same from version to version."""
+    folder = newest_dataset(project)
+    if folder is None:
+        return None, frozenset()
+    manifest = read_manifest(folder)
+    return manifest.version, frozenset(str(row["id"]) for row in manifest.rows if row.get("split") == "test")
+
+
+def _fixed(row: StoredRow, tested: frozenset[str], settings: Settings, has_test: bool) -> SplitName | None:
+    """The split that a row must go to, None where the split is free."""
+    if row.role in FIXED_ROLES:
+        return FIXED_ROLES[row.role]
+    if row.id in tested and not has_test:
+        return "test"
+    if row.origin == "generated" and not settings.review.generated_in_test:
+        return "train"
+    return "validation" if row.mark == "validation" else "train" if row.mark == "train" else None
+
+
+def _without_doubles(
+    rows: Sequence[StoredRow],
+    fixed: Mapping[str, SplitName],
+    settings: Settings,
+    stops: list[Blocker],
+    settled: Settled,
+) -> tuple[list[StoredRow], list[dict[str, Any]]]:
+    """Rows without the duplicates that edits left on the training side; contradictions there are blockers."""
+    from curation.dedup import dedup
+
+    side = [row for row in rows if row.role != "validation" and fixed.get(row.id) != "test"]
+    if not side:
+        return list(rows), []
+    first = [bool(row.mark) or (row.is_reviewed and not row.automatic) for row in side]
+    result = dedup([row.example for row in side], settings.dataset.threshold, reviewed=first)
+    gone = {side[each.index].id: each for each in result.removed}
+    sets = settled.get("contradictions", ())
+    pairs = [(side[p.index], side[p.other]) for p in result.pairs if p.kind == "contradiction"]
+    stands = [pair for pair in pairs if not any({pair[0].id, pair[1].id} <= rows_ for rows_ in sets)]
+    if stands:
+        stops.append(_contradiction_blocker(stands))
+    dropped = [
+        drop(row, f"{gone[row.id].kind} duplicate", kept=side[gone[row.id].kept].id, similarity=gone[row.id].similarity)
+        for row in rows
+        if row.id in gone
+    ]
+    return [row for row in rows if row.id not in gone], dropped
+
+
+def _contradiction_blocker(pairs: Sequence[tuple[StoredRow, StoredRow]]) -> Blocker:
+    shown = "; ".join(named(pair) for pair in pairs[:3]) + (f"; and {len(pairs) - 3:,} more" if len(pairs) > 3 else "")
+    rows = tuple(dict.fromkeys(row.id for pair in pairs for row in pair))
+    text = f"{len(pairs):,} pairs ask the same question and answer it differently: {shown}."
+    opener = "rung data fix contradictions, then reject or edit one of each pair"
+    return Blocker("contradictions", text, rows, opener)
+
+
+def _leaks(
+    rows: Sequence[StoredRow], fixed: Mapping[str, SplitName], settled: Settled
+) -> list[tuple[StoredRow, StoredRow, str]]:
+    """(train row, test row, kind) of each leak of a fixed test set that nobody settled."""
+    from curation.leakage import find_leaks
+
+    test = [row for row in rows if fixed.get(row.id) == "test"]
+    learnt = [row for row in rows if fixed.get(row.id) != "test"]
+    if not test or not learnt:
+        return []
+    known = frozenset().union(*settled.get("leaks", ()))
+    report = find_leaks([row.example for row in learnt], [row.example for row in test])
+    found = [(learnt[leak.train], test[leak.test], leak.kind) for leak in report.leaks]
+    return [each for each in found if each[0].id not in known]
+
+
+def _leak_blocker(leaks: Sequence[tuple[StoredRow, StoredRow, str]]) -> Blocker:
+    shown = ", ".join(f"{a.id} ({a.source}) and test {b.id} ({b.source}): {kind}" for a, b, kind in leaks[:3])
+    more = f" and {len(leaks) - 3:,} more" if len(leaks) > 3 else ""
+    rows = tuple(dict.fromkeys(row.id for row, _, _ in leaks))
+    return Blocker("leaks", f"{len(rows):,} rows leak the test set: {shown}{more}.", rows, "rung data fix leaks")
+
+
+def _planned(
+    rows: Sequence[StoredRow],
+    fixed: Mapping[str, SplitName],
+    dropped: list[dict[str, Any]],
+    settings: Settings,
+    settled: Settled,
+    shares: Mapping[SplitName, float],
+    *,
+    test_only: bool,
+    before: tuple[str | None, frozenset[str]],
+) -> FreezePlan:
+    from curation.split import closed_classes, plan_split
+
+    examples = [row.example for row in rows]
+    pinned = {index: fixed[row.id] for index, row in enumerate(rows) if row.id in fixed}
+    plan = plan_split(
+        examples,
+        shares=shares,
+        seed=settings.dataset.seed,
+        threshold=settings.dataset.threshold,
+        group_by=settings.dataset.group_by,
+        pinned=pinned,
+    )
+    for conflict in plan.left_out:
+        against = rows[conflict.against]
+        evidence = {"against": against.id, "similarity": round(conflict.similarity, 4)}
+        dropped.append(drop(rows[conflict.index], _why_left(conflict.kind, against, fixed), **evidence))
+    across = tuple(
+        {"row": rows[c.index].id, "other": rows[c.against].id, "kind": c.kind, "similarity": round(c.similarity, 4)}
+        for c in plan.across
+    )
+    names: tuple[SplitName, ...] = ("test",) if test_only else ("train", "validation", "test")
+    splits = {name: [rows[i] for i in plan.rows(name)] for name in names}
+    if not test_only:
+        _take_leaks_out(splits, dropped, settled)
+    train = [row.example for row in splits.get("train", [])]
+    same = before[1] and before[1] == {row.id for row in splits["test"]}
+    return FreezePlan(
+        test_only,
+        {name: tuple(found) for name, found in splits.items()},
+        tuple(dropped) if not test_only else (),
+        tuple(_empty_splits(splits)),
+        across if not test_only else (),
+        {name: float(share) for name, share in shares.items()},
+        plan.rule,
+        dict(sorted(Counter(closed_classes(train) or ()).items())) if train else {},
+        before[0] if same else None,
+        sum(len(rows_) for rows_ in settled.get("leaks", ())),
+    )
+
+
+def _shares(settings: Settings, has_test: bool) -> dict[SplitName, float]:
+    """Shares of the pool: nothing of it goes to test where a test set was imported."""
+    validation, test = settings.dataset.validation, 0.0 if has_test else settings.dataset.test
+    return {"train": max(0.0, 1 - validation - test), "validation": validation, "test": test}
+
+
+def _why_left(kind: str, against: StoredRow, fixed: Mapping[str, SplitName]) -> str:
+    side = fixed.get(against.id, "test")
+    words = {"key": f"shares its key with a {side} row", "between": "joins rows that are fixed in two splits"}
+    return words.get(kind, f"too near a {side} row ({kind})")
+
+
+def _take_leaks_out(splits: dict[SplitName, list[StoredRow]], dropped: list[dict[str, Any]], settled: Settled) -> None:
+    """Take out of train (and validation) what leaks into test, and of train what leaks into validation, to the end."""
+    from curation.leakage import find_leaks
+
+    known = frozenset().union(*settled.get("leaks", ()))
+    for learnt, held in ((("train", "validation"), "test"), (("train",), "validation")):
+        while True:
+            rows = [row for name in learnt for row in splits[name]]  # type: ignore[index]
+            test = splits[held]  # type: ignore[index]
+            if not rows or not test:
+                break
+            found = find_leaks([row.example for row in rows], [row.example for row in test]).leaks
+            bad = {rows[leak.train].id: leak for leak in found if rows[leak.train].id not in known}
+            if not bad:
+                break
+            for name in learnt:
+                for row in splits[name]:  # type: ignore[index]
+                    if row.id in bad:
+                        leak = bad[row.id]
+                        against = test[leak.test].id
+                        dropped.append(drop(row, f"leaks into {held} ({leak.kind})", against=against))
+                splits[name] = [row for row in splits[name] if row.id not in bad]  # type: ignore[index]
+
+
+def _empty_splits(splits: Mapping[SplitName, Sequence[StoredRow]]) -> list[Blocker]:
+    empty = [name for name in splits if not splits[name]]
+    if not empty:
+        return []
+    text = f"No row would be left for {' and '.join(empty)}."
+    return [Blocker("empty", text, (), "rung data import FILE --as pool, or --as " + empty[0])]

@@ -1,0 +1,182 @@
+"""Write a frozen version in one step: everything in a temporary folder, the manifest last, then one rename."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from curation.freeze.card import card_text
+from curation.freeze.plan import FreezePlan, plan_freeze
+from curation.guideline import current_guideline
+from curation.manifest import Manifest, SplitFile, SplitName, newest_dataset, read_manifest
+from curation.recheck import review_facts
+from curation.store import Store, StoredRow, open_store
+from workspace.artefact import write_artefact
+from workspace.errors import Refusal
+from workspace.files import sha256_bytes, sha256_file, write_bytes, write_text
+from workspace.folder import Project, next_id
+from workspace.lock import writer_lock
+from workspace.settings import Settings
+
+MARK = ".tmp"
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """A frozen version: its folder and manifest, and whether it was there already, with these very rows."""
+
+    folder: Path
+    manifest: Manifest
+    was_there: bool
+
+
+def freeze(
+    project: Project,
+    settings: Settings,
+    *,
+    test_only: bool = False,
+    leave_out: bool = False,
+    actor: str = "rung",
+    store: Store | None = None,
+) -> Frozen:
+    """Freeze what stands in the store as the next version. The same rows again give the version that is there.
+
+    Raises Refusal that names the rows in the way, all reasons at once; then nothing was written. Killed at any
+    moment it leaves a whole version or none.
+    """
+    project.datasets.mkdir(exist_ok=True)
+    with writer_lock(project.datasets / ".lock", "rung data freeze"):
+        if store is not None:
+            return _freeze(store, project, settings, test_only, leave_out, actor)
+        with open_store(project, settings) as opened:
+            return _freeze(opened, project, settings, test_only, leave_out, actor)
+
+
+def refusal(plan: FreezePlan) -> Refusal:
+    """All that stands in the way of a freeze."""
+    lines = [f"{blocker.text}\n    do: {blocker.opener}" for blocker in plan.blockers]
+    what = "the test set" if plan.test_only else "the dataset"
+    head = (
+        f"Not frozen: {len(lines)} thing{'s' * (len(lines) != 1)} stand{'s' * (len(lines) == 1)} in the way of {what}."
+    )
+    return Refusal("\n".join((head, *(f"✗ {line}" for line in lines))), plan.blockers[0].opener)
+
+
+def _freeze(store: Store, project: Project, settings: Settings, test_only: bool, leave_out: bool, actor: str) -> Frozen:
+    plan = plan_freeze(store, project, settings, test_only=test_only, leave_out=leave_out)
+    if plan.blockers:
+        raise refusal(plan)
+    bytes_of = {split: _bytes(rows) for split, rows in plan.splits.items()}
+    there = _same_version(project, plan, bytes_of)
+    if there is not None:
+        return Frozen(there, read_manifest(there), True)
+    for rest in project.datasets.glob(f".v*{MARK}"):
+        shutil.rmtree(rest)
+    version = next_id(project.datasets, "v")
+    manifest = _manifest(store, project, settings, plan, version, bytes_of)
+    folder = project.datasets / version
+    temporary = project.datasets / f".{version}{MARK}"
+    temporary.mkdir()
+    for split, data in bytes_of.items():
+        write_bytes(temporary / f"{split}.jsonl", data)
+    write_text(temporary / "README.md", card_text(project, settings, plan, manifest))
+    write_artefact(temporary / "manifest.json", manifest)
+    temporary.rename(folder)
+    _sync(project.datasets)
+    digest = sha256_file(folder / "manifest.json")
+    store.event("freeze", actor, version, {"manifest": digest, "test_only": test_only, **plan.sizes})
+    return Frozen(folder, manifest, False)
+
+
+def _bytes(rows: Sequence[StoredRow]) -> bytes:
+    return "".join(f"{row.example.to_json()}\n" for row in rows).encode()
+
+
+def _same_version(project: Project, plan: FreezePlan, bytes_of: dict[SplitName, bytes]) -> Path | None:
+    """The newest version, where it holds exactly this; for a test set alone also one that holds more."""
+    newest = newest_dataset(project)
+    if newest is None:
+        return None
+    manifest = read_manifest(newest)
+    if not plan.test_only and manifest.test_only:
+        return None
+    for split, data in bytes_of.items():
+        entry = manifest.splits.get(split)
+        if entry is None or entry.sha256 != sha256_bytes(data) or _rows_of(manifest, split) != _provenance(plan, split):
+            return None
+    return newest
+
+
+def _rows_of(manifest: Manifest, split: SplitName) -> list[dict[str, Any]]:
+    return [row for row in manifest.rows if row["split"] == split]
+
+
+def _provenance(plan: FreezePlan, split: SplitName) -> list[dict[str, Any]]:
+    return [{"split": split, "line": line, **row.provenance()} for line, row in enumerate(plan.splits[split], 1)]
+
+
+def _manifest(
+    store: Store,
+    project: Project,
+    settings: Settings,
+    plan: FreezePlan,
+    version: str,
+    bytes_of: dict[SplitName, bytes],
+) -> Manifest:
+    rows = [row for split in plan.splits.values() for row in split]
+    guideline = current_guideline(store, project)
+    return Manifest(
+        version=version,
+        test_only=plan.test_only,
+        splits={
+            split: SplitFile(file=f"{split}.jsonl", rows=len(plan.splits[split]), sha256=sha256_bytes(data))
+            for split, data in bytes_of.items()
+        },
+        seed=settings.dataset.seed,
+        shares=dict(plan.shares or {}),
+        threshold=settings.dataset.threshold,
+        policy=_policy(settings, plan),
+        review=review_facts(store, settings, rows),
+        leakage={"train_test": 0, "train_validation": 0, "dismissed": plan.dismissed, "across": list(plan.across)},
+        guideline=guideline.sha256 if guideline else "",
+        dropped=[dict(entry) for entry in plan.dropped],
+        classes=dict(plan.classes or {}),
+        rows=[entry for split in plan.splits for entry in _provenance(plan, split)],
+        made_from=_made_from(project, plan),
+    )
+
+
+def _policy(settings: Settings, plan: FreezePlan) -> dict[str, Any]:
+    review = settings.review
+    return {
+        "pool": review.pool,
+        "sample": review.sample,
+        "allowed_faults": review.allowed_faults,
+        "overlap": review.overlap,
+        "accept_automatic": review.accept_automatic,
+        "generated_in_test": review.generated_in_test,
+        "group_by": settings.dataset.group_by,
+        "licence": settings.dataset.licence,
+        "rule": plan.rule,
+        "test_kept_from": plan.kept_test,
+    }
+
+
+def _made_from(project: Project, plan: FreezePlan) -> dict[str, str]:
+    files = [project.settings_file, project.guideline_file]
+    if plan.kept_test:
+        files.append(project.datasets / plan.kept_test / "manifest.json")
+    return {project.relative(file): sha256_file(file) for file in files if file.is_file()}
+
+
+def _sync(folder: Path) -> None:
+    """Make the rename durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
