@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from workspace.errors import RungError
+from workspace.errors import RungError, did_you_mean
 from workspace.files import sha256_file
 from workspace.folder import Project
 from workspace.settings import load_settings
@@ -45,6 +45,64 @@ class Link:
             "sha256": self.sha256 or None,
             "whole": self.whole,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What stands behind a reference: lines for people, a document for `--json`."""
+
+    lines: list[str]
+    document: dict[str, Any]
+
+
+GATES = ("decision", "dataset", "review", "leakage", "baseline", "machine")
+
+
+def lines_about(project: Project | None, ref: str) -> list[str]:
+    """The lines of `rung why REF`."""
+    return answer(project, ref).lines
+
+
+def answer(project: Project | None, ref: str) -> Answer:
+    """Whatever stands behind `ref`: a chain, a gate, a rule or a question.
+
+    Raises RungError where nothing is called so, or where it needs a project and there is none.
+    """
+    if not (ref in GATES or re.fullmatch(r"([LREP]-|v|r-)\d+", ref)):
+        return _rule(project, ref)
+    if project is None:
+        raise RungError(f"No Rung project here, so no {ref}.", "rung init")
+    if ref in GATES:
+        return _gate(project, ref)
+    links = chain(project, ref)
+    lines = [line for link in links for line in link.lines()]
+    return Answer(lines, {"ref": ref, "chain": [link.as_json() for link in links]})
+
+
+def _gate(project: Project, name: str) -> Answer:
+    """What one gate found just now, with its rule and evidence."""
+    from training.clearance import check_gates
+
+    found = next(g for g in check_gates(project, load_settings(project.settings_file)) if g.name == name)
+    lines = [f"{found.symbol} {found.name:<10} {found.fact}"]
+    lines += [f"  why: {found.why}"] if found.why else []
+    lines += [f"  do:  {found.opener}"] if found.opener else []
+    lines += [f"  rule {found.rule}"] if found.rule else []
+    lines += [f"  {key}: {value}" for key, value in found.evidence.items()]
+    return Answer(lines, found.model_dump(mode="json"))
+
+
+def _rule(project: Project | None, ref: str) -> Answer:
+    """A rule with its sources, or a question with the rules that hang on it."""
+    from advisor.explain import about, known_refs
+    from advisor.rulebook import load_rulebook
+
+    rulebook = load_rulebook(project.root / "rules" if project else None)
+    lines = about(rulebook, ref)
+    if lines is None:
+        near = did_you_mean(ref, [*known_refs(rulebook), *GATES])
+        raise RungError(f'There is no rule, answer, gate or thing called "{ref}".{near}', "rung rules list")
+    return Answer(list(lines), {"ref": ref, "lines": list(lines)})
 
 
 FOLDERS = {"L": "releases", "R": "runs", "E": "evaluations", "v": "datasets"}

@@ -66,6 +66,12 @@ class RungApp(App[None]):
         screen: StageScreen = getattr(import_module(f"rung.tui.screens.{module}"), name)()
         self._show(screen)
 
+    def open_question(self, question: str = "") -> None:
+        """Open the questions, at this one where it is named."""
+        from rung.tui.screens.questions import QuestionsScreen
+
+        self._show(QuestionsScreen(question))
+
     def step_stage(self, name: str, step: int) -> None:
         """Open the stage before or after the one of this name."""
         names = [stage.name for stage in self.status.stages] if self.status else []

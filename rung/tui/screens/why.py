@@ -1,0 +1,59 @@
+"""`w`: the rule, question, gate or chain behind the marked line."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.text import Text
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.message import Message
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from rung.tui.symbols import drawn
+from workspace.errors import RungError
+
+
+class WhyScreen(ModalScreen[None]):
+    """Lines that `rung why REF` prints, over the screen."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,w,enter,q", "dismiss", "close")]
+
+    class Found(Message):
+        """What stands behind the reference."""
+
+        def __init__(self, lines: list[str]) -> None:
+            super().__init__()
+            self.lines = lines
+
+    def __init__(self, ref: str) -> None:
+        super().__init__()
+        self.ref = ref
+
+    def compose(self) -> ComposeResult:
+        """The reference, then the lines."""
+        with VerticalScroll():
+            yield Static(Text(f"Why {self.ref}\n", style="bold"))
+            yield Static("…", id="why")
+            yield Static(Text(f"\n$ rung why {self.ref}\nEsc closes"))
+
+    def on_mount(self) -> None:
+        """Look it up."""
+        self._look()
+
+    @work(thread=True, exclusive=True, exit_on_error=False)
+    def _look(self) -> None:
+        from rung.why import lines_about
+
+        source = self.app.source  # type: ignore[attr-defined]
+        try:
+            self.post_message(self.Found(lines_about(source.project, self.ref)))
+        except RungError as error:
+            self.post_message(self.Found([error.message]))
+
+    @on(Found)
+    def _show(self, message: Found) -> None:
+        self.query_one("#why", Static).update(Text(drawn("\n".join(message.lines))))
