@@ -1,0 +1,113 @@
+"""Dedup from files to files: the kept lines byte for byte, and where the others went."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from curation.dedup import DedupResult, dedup_prints
+from curation.formats import malformed_error, write_rejects
+from curation.join import Method
+from curation.prints import Collector
+from curation.rowfiles import Progress, RowFiles
+from workspace.errors import RungError
+from workspace.files import replacing
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What `rung data dedup` was asked for."""
+
+    sources: tuple[Path, ...]
+    out: Path
+    threshold: float = 0.8
+    removed: Path | None = None
+    pairs: Path | None = None
+    rejects: Path | None = None
+    method: Method | None = None
+    workers: int = 1
+    engine: str = "local"
+
+
+def dedup_files(order: Order, progress: Progress | None = None) -> dict[str, Any]:
+    """Run it and write the files; return the report.
+
+    Raises InputError with all line numbers where lines cannot be read and no rejects file was named; then nothing
+    is written.
+    """
+    if not 0 < order.threshold <= 1:
+        raise RungError(f"--threshold {order.threshold}: expected a number over 0, at most 1.", "--threshold 0.8")
+    started = time.monotonic()
+    files = RowFiles(order.sources, progress=progress)
+    try:
+        result = _find(order, files)
+        if files.rejects and order.rejects is None:
+            raise malformed_error(files.rejects)
+        _write(order, files, result)
+    finally:
+        files.close()
+    report = result.report()
+    if files.rejects or order.rejects:
+        report["read"] = result.read + len(files.rejects)
+        report["rejected"] = len(files.rejects)
+    return {**report, "seconds": round(time.monotonic() - started, 3)}
+
+
+def _find(order: Order, files: RowFiles) -> DedupResult:
+    if order.engine == "ray":
+        from curation.scale import prints_with_ray
+
+        return dedup_prints(prints_with_ray(files), files, order.threshold, order.method)
+    collector = Collector()
+    for example in files:
+        collector.add(example)
+    return dedup_prints(collector.finish(files), files, order.threshold, order.method)
+
+
+def _write(order: Order, files: RowFiles, result: DedupResult) -> None:
+    with replacing(order.out) as out:
+        for line in files.lines(np.flatnonzero(result.keep).tolist()):
+            out.write(line)
+            out.write(b"\n")
+    if order.removed is not None:
+        _write_lines(order.removed, _removed(files, result))
+    if order.pairs is not None:
+        _write_lines(order.pairs, _pairs(files, result))
+    if order.rejects is not None:
+        write_rejects(order.rejects, files.rejects)
+
+
+def _write_lines(path: Path, documents: Iterable[dict[str, Any]]) -> None:
+    with replacing(path) as out:
+        for document in documents:
+            out.write(json.dumps(document, ensure_ascii=False).encode() + b"\n")
+
+
+def _removed(files: RowFiles, result: DedupResult) -> Iterable[dict[str, Any]]:
+    for row in result.removed:
+        file, line = files.where(row.index)
+        kept_file, kept_line = files.where(row.kept)
+        document: dict[str, Any] = {
+            "line": line, "file": file, "kept_line": kept_line, "kept_file": kept_file,
+            "similarity": round(row.similarity, 6), "kind": row.kind, "answer": "same",
+        }  # fmt: skip
+        if row.via is not None:
+            via_file, via_line = files.where(row.via)
+            document["via"] = {"line": via_line, "file": via_file}
+        yield document
+
+
+def _pairs(files: RowFiles, result: DedupResult) -> Iterable[dict[str, Any]]:
+    for pair in result.pairs:
+        file, line = files.where(pair.index)
+        other_file, other_line = files.where(pair.other)
+        yield {
+            "line": line, "file": file, "other_line": other_line, "other_file": other_file,
+            "similarity": round(pair.similarity, 6), "kind": pair.kind,
+        }  # fmt: skip

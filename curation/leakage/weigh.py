@@ -1,0 +1,117 @@
+"""Which (train row, part) pairs deserve a look: containment in which a gram counts 1 / (rows of different nature
+that hold it), so that boilerplate counts for next to nothing and copies of one leak count as one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from curation.leakage.index import TestIndex
+from curation.leakage.scan import NOTED, Scan
+from curation.shingling import I64, offsets
+from curation.similarity.template import LEAST, is_common
+
+Bools = npt.NDArray[np.bool_]
+ANSWER_SHARE = 0.25
+"""Discounted share of an answer's grams, found in one train row, from which it is a leak. Chosen among 36 settings
+on Debian package descriptions; held on a second draw of leaks (docs/duplicates-and-leaks.md)."""
+QUESTION_SHARE = 0.6
+"""The same for a question, which is shorter and closer to its neighbours."""
+RAW_SHARE = 0.6
+"""Undiscounted share from which a pair is looked at, whatever its grams' weights."""
+SPAN = 6
+"""Discounted grams (8 words in a row) from which a pair is looked at as a shared span."""
+RARE_BELOW = 64
+"""Rows of different nature up to which a gram counts for its holders at all."""
+AT_ONCE = 1 << 21
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """Pairs to look at, and the discounted share of the part that stands in the row; by gram whether it is part of
+    a template."""
+
+    row: I64
+    part: I64
+    share: npt.NDArray[np.float64]
+    template: Bools
+
+
+def template_grams(scan: Scan, spread: I64) -> Bools:
+    """For each gram whether it stands in more than 10% of the train rows and in at least 20, of different natures:
+    one leak copied into many rows is no template."""
+    common = np.array([is_common(c, scan.rows) for c in scan.count.tolist()], np.bool_)
+    return common & (spread >= LEAST) & (spread * 2 >= np.minimum(scan.count, NOTED))
+
+
+def pairs_to_look_at(index: TestIndex, scan: Scan) -> Looked:
+    """All pairs whose containment, discounted or not, reaches a share from which a leak or a span is possible."""
+    rows = np.concatenate([r for r, _ in scan.hits]) if scan.hits else np.zeros(0, np.int64)
+    numbers = np.concatenate([g for _, g in scan.hits]) if scan.hits else np.zeros(0, np.int64)
+    spread = _spread(scan, rows, numbers, len(index.table))
+    common = template_grams(scan, spread)
+    counts_for = _per_part(index, ~common)
+    size = np.where(counts_for > 0, counts_for, index.distinct)
+    live = (spread < RARE_BELOW) & ~common
+    heavy = _per_part(index, live) < 0.4 * index.distinct
+    out = []
+    order = np.argsort(rows, kind="stable")
+    for begin, end in _chunks(rows[order], np.diff(index.held_from)[numbers[order]]):
+        some = order[begin:end]
+        out.append(_weigh(index, rows[some], numbers[some], spread, live, heavy, size))
+    columns = [np.concatenate(column) for column in zip(*out, strict=True)] if out else [rows, rows, np.zeros(0)]
+    return Looked(columns[0], columns[1], columns[2], common)
+
+
+def _spread(scan: Scan, rows: I64, numbers: I64, grams: int) -> I64:
+    """For each gram how many rows of different nature hold it (of those that were noted)."""
+    natures = np.array([scan.nature.get(row, row) for row in rows.tolist()], np.uint64)
+    fresh = np.unique((numbers.astype(np.uint64) << np.uint64(40)) | (natures >> np.uint64(24)))
+    return np.bincount((fresh >> np.uint64(40)).astype(np.int64), minlength=grams)
+
+
+def _per_part(index: TestIndex, which: Bools) -> I64:
+    """How many distinct grams of each part are among `which`."""
+    chosen = np.repeat(which, np.diff(index.held_from))
+    return np.bincount(index.holders[chosen], minlength=len(index.item))
+
+
+def _chunks(rows: I64, holders: I64) -> list[tuple[int, int]]:
+    """Cut between rows, a few million (row, part) pairs at once."""
+    at = offsets(holders)
+    ends = np.flatnonzero(np.concatenate((rows[1:] != rows[:-1], [True]))) + 1 if len(rows) else rows
+    out, begin = [], 0
+    while begin < len(rows):
+        room = ends[np.searchsorted(at[ends], at[begin] + AT_ONCE, "right") - 1 :][:1]
+        end = int(room[0]) if room[0] > begin else int(ends[np.searchsorted(ends, begin, "right")])
+        out.append((begin, end))
+        begin = end
+    return out
+
+
+def _weigh(
+    index: TestIndex,
+    rows: I64,
+    numbers: I64,
+    spread: I64,
+    live: Bools,
+    heavy: Bools,
+    size: I64,
+) -> tuple[I64, I64, npt.NDArray[np.float64]]:
+    count = np.diff(index.held_from)[numbers]
+    inner = np.arange(count.sum()) - np.repeat(offsets(count)[:-1], count)
+    part = index.holders[np.repeat(index.held_from[:-1][numbers], count) + inner]
+    row, number = np.repeat(rows, count), np.repeat(numbers, count)
+    counts = live[number] | heavy[part]
+    pairs, where = np.unique(row[counts] * len(index.item) + part[counts], return_inverse=True)
+    row, part = pairs // len(index.item), pairs % len(index.item)
+    number = number[counts]
+    weight = np.bincount(where, live[number] / np.maximum(spread[number], 1), len(pairs))
+    found = np.bincount(where, minlength=len(pairs))
+    known = np.where(heavy, index.distinct, np.maximum(_per_part(index, live), 1))
+    share = weight / np.maximum(size[part], 1)
+    wanted = np.where(index.is_answer[part], ANSWER_SHARE, QUESTION_SHARE)
+    chosen = (share >= wanted) | (found / known[part] >= RAW_SHARE) | (weight >= SPAN)
+    return row[chosen], part[chosen], share[chosen]

@@ -1,0 +1,125 @@
+"""`rung data dedup` and `rung data leakage`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rung.cli.output import ProgressLine, emit, say
+from workspace.errors import RungError
+
+if TYPE_CHECKING:
+    from curation.leakage.files import Checked
+    from curation.leakage.report import Leak
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+SHOWN = 10
+
+
+def register_data(data_app: typer.Typer) -> None:
+    """Add the two commands to `rung data`."""
+    data_app.command("dedup")(dedup)
+    data_app.command("leakage")(leakage)
+
+
+def dedup(
+    sources: Annotated[list[Path], typer.Argument(metavar="IN...", help="Files, folders, or - for standard input.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="The file for the kept lines, byte for byte.")],
+    threshold: Annotated[float, typer.Option(help="Similarity from which two questions are near.")] = 0.8,
+    removed: Annotated[Path | None, typer.Option(help="Where each removed line is listed with the kept one.")] = None,
+    pairs: Annotated[
+        Path | None, typer.Option(help="Where contradictions and near pairs that stay are listed.")
+    ] = None,
+    rejects: Annotated[
+        Path | None, typer.Option(help="Where lines that cannot be read go, with their reasons.")
+    ] = None,
+    exact: Annotated[bool, typer.Option("--exact", help="Compare without sketches: misses no pair.")] = False,
+    engine: Annotated[str, typer.Option(help="local, or ray for more than one machine.")] = "local",
+    workers: Annotated[int, typer.Option(min=1, help="Processes that read and hash.")] = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Keep one row of each cluster of duplicates: same question, word for word or nearly, and same answer."""
+    if engine not in ("local", "ray"):
+        raise RungError(f'--engine "{engine}" is not known.', "one of: local, ray", found=engine)
+    from curation.dedup_files import Order, dedup_files
+
+    order = Order(
+        tuple(sources), out, threshold, removed, pairs, rejects, "exact" if exact else None, workers, engine
+    )  # fmt: skip
+    report = dedup_files(order, ProgressLine("Reading bytes"))
+    if as_json:
+        emit(report)
+        return
+    _say_dedup(report, out, pairs)
+
+
+def _say_dedup(report: dict[str, Any], out: Path, pairs: Path | None) -> None:
+    rejected = f" + {report['rejected']:,} rejected" if report.get("rejected") else ""
+    say(
+        f"{report['read']:,} read = {report['kept']:,} kept + {report['exact']:,} exact"
+        f" + {report['near']:,} near{rejected}"
+    )
+    if report["template"]:
+        say(f"Left out of the comparison, as most rows share it: {report['template']}")
+    say(
+        f"\n✓ Duplicates      {report['exact'] + report['near']:>7,}  1 kept of each of {report['clusters']:,} clusters"
+    )
+    for key, name, text in (
+        ("contradictions", "Contradictions", "one question, different answers; both stay"),
+        ("minimal_pairs", "Minimal pairs", "near questions, different answers; both stay"),
+        ("short_near", "Short near", "short questions with nearly the same letters; both stay"),
+    ):
+        if report[key]:
+            say(f"! {name:<15} {report[key]:>7,}  {text}")
+    if pairs is None and any(report[key] for key in ("contradictions", "minimal_pairs", "short_near")):
+        say("  list them: --pairs FILE")
+    say(f"\nNext: rung data check {out}")
+
+
+def leakage(
+    train: Annotated[list[Path], typer.Option(help="The training rows; may be given more than once.")],
+    test: Annotated[list[Path], typer.Option(help="The test rows, or a benchmark; may be given more than once.")],
+    clean: Annotated[Path | None, typer.Option(help="Where the train lines that leak nothing go.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Find test items that stand in training rows, word for word or lightly edited."""
+    from curation.leakage.files import check_files
+
+    checked = check_files(train, test, clean, ProgressLine("Reading bytes"))
+    if as_json:
+        emit(checked.as_json())
+    else:
+        _say_leakage(checked, clean)
+    raise typer.Exit(1 if checked.report.leaks else 0)
+
+
+def _say_leakage(checked: Checked, clean: Path | None) -> None:
+    report = checked.report
+    of = f"{report.test:,} test items in {report.train:,} train rows"
+    say(f"No leak of {of}." if not report.leaks else f"{report.leaked_test:,} of {of} leak.")
+    strongest = list(report.strongest().values())
+    for leak in strongest[:SHOWN]:
+        say(f"✗ {_words(checked, leak)}")
+    if len(strongest) > SHOWN:
+        say(f"  {len(strongest) - SHOWN:,} more: --json")
+    if report.suspects:
+        say(f"\n! {len(report.suspects):,} suspects, to be looked at; they are not leaks.")
+        for leak in report.suspects[:SHOWN]:
+            say(f"  {_words(checked, leak)}  ({leak.evidence.why})")
+    if checked.removed is not None:
+        say(f"\n{report.train - checked.removed:,} clean rows are in {clean}; {checked.removed:,} were left out.")
+    elif report.leaks:
+        say("\nNext: rung data leakage --train FILE --test FILE --clean OUT")
+
+
+def _words(checked: Checked, leak: Leak) -> str:
+    test_file, test_line = checked.test.where(leak.test)
+    train_file, train_line = checked.train.where(leak.train)
+    shared = leak.evidence.shared
+    quote = f"{shared[:57]}..." if len(shared) > 60 else shared
+    return (
+        f"{test_file}:{test_line} and {train_file}:{train_line}   {leak.kind}, {leak.score:.2f},"
+        f" {leak.answer} answer   {quote!r}"
+    )

@@ -1,0 +1,184 @@
+"""Planted leaks are found whatever surrounds them, what is only alike is not, and a cleaned set is clean."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from curation.example import Example, chat_row
+from curation.leakage import Leak, clean_rows, find_leaks
+from curation.similarity import exact, grams, jaccard, same_answer, shingles, words
+
+TOPICS = [
+    f"{a}{b}"
+    for a in ("ba", "co", "di", "fu", "ge", "hi", "ka", "lo")
+    for b in ("nu", "ris", "tem", "vol", "xa", "pel")
+]
+COMMON = "the a of and in to is that it for with on as by this from are be or an which".split()
+
+
+def prose(rng: random.Random, size: int) -> str:
+    """Words of which every second is a common one, as in real text, with numbers so that no two texts agree."""
+    return " ".join(rng.choice(COMMON) if k % 2 else rng.choice(TOPICS) + str(rng.randrange(400)) for k in range(size))
+
+
+def background(rng: random.Random, rows: int) -> list[Example]:
+    return [Example(chat_row(prose(rng, 20), prose(rng, 40))) for _ in range(rows)]
+
+
+def edit(rng: random.Random, text: str, share: float) -> str:
+    parts = text.split(" ")
+    for place in rng.sample(range(len(parts)), max(1, int(len(parts) * share))):
+        parts[place] = rng.choice(TOPICS)
+    return " ".join(parts)
+
+
+def plant(rng: random.Random, kind: str, question: str, answer: str) -> dict[str, Any]:
+    around = lambda text: f"{prose(rng, 60)} {text} {prose(rng, 60)}"  # noqa: E731
+    return {
+        "verbatim": lambda: chat_row(question, answer),
+        "case": lambda: chat_row(question.upper() + "?", answer.title().replace(" ", "  ")),
+        "near": lambda: chat_row(f"Now {question}", answer),
+        "edited": lambda: chat_row(edit(rng, question, 0.05), answer),
+        "edited answer": lambda: chat_row(prose(rng, 20), edit(rng, answer, 0.08)),
+        "contained question": lambda: chat_row(around(question), answer),
+        "contained answer": lambda: chat_row(around(answer), "ok"),
+        "answer in system": lambda: chat_row("hello there", "ok", system=around(answer)),
+        "cross role": lambda: chat_row(answer, question),
+        "earlier turn": lambda: {
+            "messages": [
+                {"role": "user", "content": question},
+                {"role": "assistant", "content": "what else?"},
+                {"role": "user", "content": "nothing"},
+                {"role": "assistant", "content": "fine"},
+            ]
+        },
+        "text": lambda: {"text": around(answer)},
+    }[kind]()
+
+
+KINDS = [
+    "verbatim", "case", "near", "edited", "edited answer", "contained question", "contained answer", "answer in system",
+    "cross role", "earlier turn", "text",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("copies", [1, 5, 50, 400])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_leak_is_found_once_or_copied(kind: str, copies: int) -> None:
+    rng = random.Random(f"{kind}{copies}")
+    test = background(rng, 20)
+    row = plant(rng, kind, test[7].question, test[7].answer or "")
+    train = [*background(rng, 300), *[Example({**row, "n": k}) for k in range(copies)], *background(rng, 100)]
+    rng.shuffle(train)
+    planted = {i for i, example in enumerate(train) if "n" in example.row}
+    report = find_leaks(train, test)
+    assert {leak.test for leak in report.leaks} == {7}
+    assert set(report.train_rows) <= planted and report.leaked_test == 1
+    kept, first = clean_rows(train, test)
+    assert kept == [i for i in range(len(train)) if i not in planted] and first == report
+
+
+def test_kinds_and_evidence() -> None:
+    rng = random.Random(1)
+    test = background(rng, 5)
+    question, answer = test[2].question, test[2].answer or ""
+    wanted = {
+        "verbatim": ("exact", "same"), "near": ("near", "same"), "contained question": ("contained", "same"),
+        "contained answer": ("answer", "different"), "answer in system": ("answer", "different"),
+        "earlier turn": ("exact", "different"),
+    }  # fmt: skip
+    for kind, (name, same) in wanted.items():
+        train = [*background(rng, 30), Example(plant(rng, kind, question, answer))]
+        (leak,) = find_leaks(train, test).leaks
+        assert (leak.test, leak.train, leak.kind, leak.answer) == (2, 30, name, same), kind
+        assert 0.7 <= leak.score <= 1 and leak.evidence.shared
+        shared = leak.evidence.shared
+        assert all(shared in " ".join(words(text)) for text in (question if "answer" not in kind else answer,))
+
+
+def only_suspects(train: list[Example], test: list[Example]) -> list[Leak]:
+    report = find_leaks(train, test)
+    assert not report.leaks
+    return list(report.suspects)
+
+
+def test_what_is_a_suspect_and_not_a_leak() -> None:
+    rng = random.Random(2)
+    noise = background(rng, 40)
+    long = prose(rng, 30)
+    asked = Example(chat_row(long, "E10"))
+    minimal = only_suspects([*noise, Example(chat_row(f"{long} today", "E11"))], [asked])
+    assert [(s.kind, s.answer) for s in minimal] == [("near", "different")]
+    inside = only_suspects([*noise, Example(chat_row(f"{prose(rng, 30)} {long}", "E11"))], [asked])
+    assert [(s.kind, s.answer) for s in inside] == [("contained", "different")]
+    short = Example(chat_row("type 1 diabetes in pregnancy", "O24"))
+    merely = only_suspects(
+        [*noise, Example(chat_row(f"Is type 1 diabetes in pregnancy rare? {prose(rng, 20)}", "O24"))], [short]
+    )
+    assert [s.evidence.why for s in merely] == ["a question of fewer than 8 words"]
+    answer = prose(rng, 60)
+    span = " ".join(answer.split()[20:33])
+    shared = only_suspects(
+        [*noise, Example(chat_row(f"{prose(rng, 40)} {span} {prose(rng, 30)}", "no"))],
+        [Example(chat_row(prose(rng, 20), answer))],
+    )
+    assert [s.evidence.shared for s in shared] == [span]
+
+
+def test_a_label_is_judged_with_its_question() -> None:
+    rng = random.Random(3)
+    title = "E10.10 Type 1 diabetes mellitus with ketoacidosis without coma or other trouble"
+    train = [*background(rng, 30), *(Example(chat_row(prose(rng, 12), title)) for _ in range(3))]
+    test = [Example(chat_row(prose(rng, 12), title))]
+    assert not find_leaks(train, test).leaks
+    assert not find_leaks([*train, Example(chat_row(f"It says: {title}", "ok"))], test).leaks
+    alone = find_leaks([*background(rng, 30), Example(chat_row(f"It says: {title}", "ok"))], test)
+    assert [leak.kind for leak in alone.leaks] == ["answer"]
+    copied = find_leaks([*train, Example(chat_row(test[0].question + ".", title))], test)
+    assert [(leak.kind, leak.answer) for leak in copied.leaks] == [("exact", "same")]
+
+
+def test_a_shared_instruction_is_no_leak() -> None:
+    rng = random.Random(4)
+    instruction = "Read the note of the doctor below with care and give the one code that fits it best of all codes: "
+    rows = [Example(chat_row(instruction + prose(rng, 12), f"C{k % 5}")) for k in range(400)]
+    report = find_leaks(rows[:300], rows[300:])
+    assert not report.leaks and not report.suspects
+    again = Example(
+        chat_row(instruction + edit(rng, rows[350].question[len(instruction) :], 0.01), rows[350].answer or "")
+    )
+    assert [leak.test for leak in find_leaks([*rows[:300], again], rows[300:]).leaks] in ([], [50])
+
+
+@settings(max_examples=250, deadline=None)
+@given(seed=st.integers(0, 1 << 40))
+def test_every_near_question_with_the_same_answer_is_a_leak(seed: int) -> None:
+    """Against all pairs, with short questions, odd scripts and many near ones."""
+    rng = random.Random(seed)
+    pool = ["pain", "left", "right", "type", "1", "2", "é", "日本", "!", "with", *TOPICS[:6]]
+    texts = [" ".join(rng.choice(pool) for _ in range(rng.choice([1, 2, 3, 6, 9, 19, 25]))) for _ in range(12)]
+    texts += [edit(rng, rng.choice(texts), 0.05) for _ in range(12)]
+    rows = [Example(chat_row(text, rng.choice(["A1", "B2"]))) for text in texts]
+    rng.shuffle(rows)
+    train, test = rows[:16], rows[16:]
+    report = find_leaks(train, test)
+    leaks, suspects = {(k.test, k.train): k for k in report.leaks}, {(k.test, k.train) for k in report.suspects}
+    for i, item in enumerate(test):
+        for j, row in enumerate(train):
+            alike = words(item.question) == words(row.question) and (
+                words(item.question) or item.question == row.question
+            )
+            near = alike or exact(item.question, row.question)
+            near = near or jaccard(shingles(item.question), shingles(row.question)) >= 0.8
+            near = near or jaccard(grams(item.question), grams(row.question)) >= 0.8
+            if alike or (near and same_answer(item.answer, row.answer)):
+                assert (leaks[(i, j)].kind == "exact") == bool(alike)
+            elif near:
+                assert (i, j) in suspects or len([s for s in suspects if s[0] == i]) == 5
+    kept, _ = clean_rows(train, test)
+    assert not find_leaks([train[k] for k in kept], test).leaks
