@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal
 
@@ -57,14 +58,17 @@ class Gate(BaseModel):
         return {True: "✓", False: "✗", None: "-"}[self.passed]
 
 
-def passed(name: GateName, fact: str, shown: str = "", **evidence: str | int | float | bool) -> Gate:
+Evidence = Mapping[str, str | int | float | bool]
+
+
+def passed(name: GateName, fact: str, shown: str = "", evidence: Evidence | None = None) -> Gate:
     """A gate that is open; `shown` is what stands at the end of its line (a file and eight characters of its hash)."""
-    return Gate(name=name, passed=True, fact=fact, shown=shown, evidence=evidence)
+    return Gate(name=name, passed=True, fact=fact, shown=shown, evidence=dict(evidence or {}))
 
 
-def closed(name: GateName, fact: str, why: str, opener: str, rule: str, **evidence: str | int | float | bool) -> Gate:
+def closed(name: GateName, fact: str, why: str, opener: str, rule: str, evidence: Evidence | None = None) -> Gate:
     """A gate that says no: the finding, why, and the command that opens it."""
-    return Gate(name=name, passed=False, fact=fact, why=why, opener=opener, rule=rule, evidence=evidence)
+    return Gate(name=name, passed=False, fact=fact, why=why, opener=opener, rule=rule, evidence=dict(evidence or {}))
 
 
 def unknown(name: GateName, fact: str, opener: str, rule: str, why: str = "") -> Gate:

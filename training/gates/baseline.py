@@ -27,8 +27,8 @@ def baseline_gate(case: Case) -> Gate:
     faults = [*_about(case, report, entry.sha256), *_faults(folder, report, entry.rows)]
     digest = sha256_file(folder / "report.json")
     if faults:
-        return closed("baseline", faults[0], WHY, MEASURE, RULE, report=report.id, sha256=digest)
-    return passed("baseline", _fact(report), f"{report.id} {digest[:8]}", report=report.id, sha256=digest)
+        return closed("baseline", faults[0], WHY, MEASURE, RULE, {"report": report.id, "sha256": digest})
+    return passed("baseline", _fact(report), f"{report.id} {digest[:8]}", {"report": report.id, "sha256": digest})
 
 
 def _report(case: Case, test_sha256: str) -> tuple[Path, Report] | None:
@@ -45,7 +45,7 @@ def _missing(case: Case) -> Gate:
     if other is None or case.manifest is None:
         return unknown("baseline", "no baseline measured", MEASURE, "baseline-first", "the lead is over a prompt")
     fact = f"made on {other[1].dataset}, but the dataset is {case.manifest.version}"
-    return closed("baseline", fact, WHY, MEASURE, RULE, report=other[1].id)
+    return closed("baseline", fact, WHY, MEASURE, RULE, {"report": other[1].id})
 
 
 def _about(case: Case, report: Report, test_sha256: str) -> list[str]:

@@ -22,13 +22,12 @@ def dataset_gate(case: Case) -> Gate:
     faults = [*_whose(case.folder, case.manifest), *_faults(case.folder, case.manifest), *_plan_faults(case)]
     digest = sha256_file(case.folder / "manifest.json")
     if faults:
-        return closed("dataset", faults[0], "training reads frozen rows only", FREEZE, RULE, sha256=digest)
+        return closed("dataset", faults[0], "training reads frozen rows only", FREEZE, RULE, {"sha256": digest})
     return passed(
         "dataset",
         f"{case.manifest.version}, unchanged",
         f"manifest.json {digest[:8]}",
-        version=case.manifest.version,
-        sha256=digest,
+        {"version": case.manifest.version, "sha256": digest},
     )
 
 

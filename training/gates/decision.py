@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from advisor.decide import decide
+from advisor.decide import verdict_of
 from advisor.decision import Decision
-
-from advisor.answers import load_answers
+from advisor.reading import load_answers
 from advisor.rulebook import load_rulebook
 from training.case import Case
 from training.gate import Gate, closed, passed, unknown
@@ -13,6 +12,7 @@ from workspace.artefact import read_artefact
 from workspace.files import sha256_file
 
 RULE = "decision-fine-tune"
+WHY = "fine-tuning must be the next step"
 TRAINS = ("fine_tune", "rag_and_fine_tune")
 WORDS = {"fine_tune": "fine-tune", "rag_and_fine_tune": "rag and fine-tune", "few_shot": "few-shot"}
 
@@ -21,36 +21,23 @@ def decision_gate(case: Case) -> Gate:
     """Work the advice out again from answers and rules; decision.json must say the same, and it must be to train."""
     path = case.project.decision_file
     if not path.is_file():
-        return unknown("decision", "no advice yet", "rung advise", RULE, "fine-tuning must be the next step")
-    written = read_artefact(path, Decision)
-    again = _again(case, written)
+        return unknown("decision", "no advice yet", "rung advise", RULE, WHY)
+    written = read_artefact(path, Decision).next_step
+    step = _again(case)
     digest = sha256_file(path)
-    if again.next_step != written.next_step:
-        return closed(
-            "decision",
-            f"decision.json says {_word(written.next_step)}, the answers say {_word(again.next_step)}",
-            "answers or rules changed since the advice was written",
-            "rung advise",
-            "decision-current",
-            sha256=digest,
-        )
-    if again.next_step not in TRAINS:
-        return closed(
-            "decision",
-            f"the advice says {_word(again.next_step)} next",
-            "fine-tuning must be the next step",
-            f"rung why {again.next_step}",
-            RULE,
-            sha256=digest,
-        )
-    return passed(
-        "decision", f"{_word(again.next_step)} is the next step", f"decision.json {digest[:8]}", sha256=digest
-    )
+    if step != written:
+        fact = f"decision.json says {_word(written)}, the answers say {_word(step)}"
+        why = "answers or rules changed since the advice was written"
+        return closed("decision", fact, why, "rung advise", "decision-current", {"sha256": digest})
+    if step not in TRAINS:
+        return closed("decision", f"the advice says {_word(step)} next", WHY, "rung baseline", RULE, {"sha256": digest})
+    return passed("decision", f"{_word(step)} is the next step", f"decision.json {digest[:8]}", {"sha256": digest})
 
 
-def _again(case: Case, written: Decision) -> Decision:
+def _again(case: Case) -> str:
+    """The next step by today's answers and rules."""
     rulebook = load_rulebook(case.project.root / "rules")
-    return decide(rulebook, load_answers(case.project.answers_file), written.as_of)
+    return str(verdict_of(rulebook, load_answers(case.project.answers_file)).next_step)
 
 
 def _word(step: str) -> str:

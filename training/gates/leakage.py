@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from curation.leakage import find_leaks
-
-from curation.manifest import load_split
+from curation.recheck import recheck_leakage
 from training.case import Case
 from training.gate import Gate, closed, passed, unknown
 from workspace.errors import Refusal
@@ -18,12 +16,9 @@ def leakage_gate(case: Case) -> Gate:
     if case.folder is None:
         return unknown("leakage", "no frozen dataset", "rung data freeze", RULE, WHY)
     try:
-        train, validation, test = (load_split(case.folder, split) for split in ("train", "validation", "test"))
+        found = recheck_leakage(case.project, case.settings, case.folder)
     except Refusal as error:
-        return closed("leakage", "the splits cannot be compared", error.message, "rung data freeze", RULE)
-    into_test = find_leaks([*train, *validation], test).leaked_test
-    into_validation = find_leaks(train, validation).leaked_test
-    if into_test or into_validation:
-        fact = f"{into_test} leaks into test, {into_validation} into validation"
-        return closed("leakage", fact, WHY, "rung data fix leaks", RULE, test=into_test, validation=into_validation)
-    return passed("leakage", "0 leaks between the splits", test=0, validation=0)
+        return closed("leakage", "the splits cannot be compared", error.message, error.hint, RULE)
+    if not found.passed:
+        return closed("leakage", found.fact, found.why or WHY, found.opener, RULE, found.evidence)
+    return passed("leakage", found.fact, evidence=found.evidence)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from training.case import Case
 from training.fit import Fit, fit_of
-from training.gate import Gate, closed, passed, unknown
+from training.gate import Evidence, Gate, closed, passed, unknown
 
 RULE = "plan-fits"
 WHY = "a run that does not fit dies half-way"
@@ -17,10 +17,10 @@ def machine_gate(case: Case) -> Gate:
     fit = fit_of(case.plan.recipe)
     if fit is None:
         return unknown("machine", f"no estimate for {case.plan.recipe.base}", "rung estimate", RULE, WHY)
-    evidence: dict[str, str | int | float | bool] = {"gib": round(fit.expected, 1), "has": round(fit.has, 1)}
+    evidence: Evidence = {"gib": round(fit.expected, 1), "has": round(fit.has, 1)}
     if not fit.fits:
-        return closed("machine", _fact(fit), WHY, f"rung estimate --fit {fit.has:.0f}GB", RULE, **evidence)
-    return passed("machine", _fact(fit), **evidence)
+        return closed("machine", _fact(fit), WHY, f"rung estimate --fit {fit.has:.0f}GB", RULE, evidence)
+    return passed("machine", _fact(fit), evidence=evidence)
 
 
 def _fact(fit: Fit) -> str:

@@ -29,7 +29,7 @@ def prompt_card(release: Release, report: Report) -> str:
     """README.md of a released prompt."""
     arm = next(a for a in report.arms if a.arm == report.chosen)
     head = f"# {release.id}: the prompt\n\nThe best prompted arm, {_name(arm.arm)}, on {report.model}: {_score(arm)}."
-    how = "`answer.py` gives `messages(question)` and `answer(question, url, model)`; `request.json` is an OpenAI request."
+    how = "`answer.py` gives `messages(question)` and `answer(question, url, model)`; `request.json` is a request."
     return "\n\n".join([head, _arms(report, None), how, _chain(release)]) + "\n"
 
 

@@ -87,4 +87,4 @@ def _commands(name: str, folder: Path, commands: list[str], compose: str, making
     write_text(folder / "serve.sh", "\n".join(["#!/bin/sh", note, *commands]) + "\n")
     write_text(folder / "compose.yaml", compose)
     facts = {"run": "not run here: needs its own environment and a GPU"}
-    return Form(form=name, folder=name, bytes=folder_bytes(folder), against="commands only", facts=facts)  # type: ignore[arg-type]
+    return Form(form=name, folder=name, bytes=folder_bytes(folder), against="commands only", facts=facts)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from chat.local.prompt import encode, render
 from curation.example import Example
 from training.recipe import Recipe
-from training.run.rows import encode_text, render, with_system
+from training.run.rows import with_system
 
 COUNT = 2
 LIMIT = 48
@@ -38,9 +39,9 @@ class Sampler:
         import torch
 
         turns = with_system(row.asked, self.recipe.system_prompt)
-        ids = encode_text(self.tokenizer, render(self.tokenizer, turns, row.row.get("tools")))
+        ids = encode(self.tokenizer, render(self.tokenizer, turns, row.row.get("tools")))
         expected = row.answer or ""
-        limit = min(LIMIT, len(encode_text(self.tokenizer, expected)) + 4)
+        limit = min(LIMIT, len(encode(self.tokenizer, expected)) + 4)
         given = torch.tensor([ids], device=model.device)
         found = model.generate(
             input_ids=given,

@@ -53,6 +53,7 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]  # trl ships no types
     """Trains on rows that are tokenised and labelled already. `tokens_seen` counts those of this process."""
 
     tokens_seen = 0
+    control: Any
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None

@@ -1,0 +1,161 @@
+"""A small project that has earned its training run, made by the product's own functions."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+from chat.scripted import Scripted
+from curation.example import Example, chat_row
+from workspace.folder import Project
+from workspace.settings import Settings, load_settings
+
+RUNG_TOML = """
+[project]
+person = "sam"
+[review]
+pool = "all"
+[evaluation]
+arms = ["base", "prompt"]
+closed_set = "off"
+[training]
+rank = 4
+learning_rate = 1e-3
+epochs = 2
+batch = 4
+system_prompt = "House line."
+"""
+
+ANSWERS = """
+task = "extraction"
+prompting = "insufficient"
+prompt_effort_days = 6
+few_shot = "insufficient"
+rag = "insufficient"
+failure = "breaks_rules"
+output_form = "strict"
+private_knowledge = false
+knowledge_change = "never"
+live_systems = false
+citations = false
+domain_behaviour = true
+breadth = "narrow"
+examples = 5000
+reviewed_examples = 5000
+model_access = "open"
+privacy = "none"
+budget = "moderate"
+test_set = true
+gpus = 0
+"""
+
+SOUNDS = [a + b for a in "bdfgklm" for b in "aeiou"]
+
+
+def rows(count: int, seed: int) -> list[Example]:
+    """Rows of which none is near another: every word is made up."""
+    chance = random.Random(seed)
+
+    def word() -> str:
+        return "".join(chance.choice(SOUNDS) for _ in range(4))
+
+    def question() -> str:
+        return " ".join(word() for _ in range(chance.randint(5, 9)))
+
+    return [Example(chat_row(question(), f"E1{chance.randint(0, 3)} eye both")) for _ in range(count)]
+
+
+def build(root: Path) -> Project:
+    """Rows in, all approved by a person, frozen; baseline measured with a scripted model; advice worked out."""
+    from advisor.decide import decide
+    from advisor.reading import load_answers
+    from advisor.rulebook import load_rulebook
+    from curation.freeze import freeze
+    from curation.review import open_desk
+    from curation.review.desk import Ruling, decide_all
+    from evaluation.arms.registry import arms_named
+    from evaluation.baseline import run_baseline
+    from evaluation.bench import open_bench
+    from workspace.artefact import now, write_artefact
+
+    project = Project(root)
+    root.mkdir(parents=True)
+    project.settings_file.write_text(RUNG_TOML)
+    project.answers_file.write_text(ANSWERS)
+    settings = load_settings(project.settings_file)
+    desk = open_desk(project, settings)
+    for role, count, seed in (("test", 6, 1), ("validation", 4, 2), ("train", 16, 3)):
+        desk.store.add(rows(count, seed), role=role)  # type: ignore[arg-type]
+    ids = [row.id for row in desk.store.rows()]
+    decide_all(desk, "dana", [(name, Ruling("approve")) for name in ids], kind="person")
+    desk.store.close()
+    freeze(project, settings, actor="sam")
+    bench = open_bench(project, settings, Scripted(["E10 eye both"]))
+    run_baseline(bench, arms_named(["base", "prompt"]))
+    decision = decide(load_rulebook(), load_answers(project.answers_file), now().date())
+    write_artefact(project.decision_file, decision)
+    return project
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project, built once; `RUNG_TEST_READY` names one that was built before (test_gates_wired)."""
+    if "RUNG_TEST_READY" in os.environ:
+        return Path(os.environ["RUNG_TEST_READY"])
+    return build(tmp_path_factory.mktemp("ready") / "clinic").root
+
+
+@pytest.fixture
+def ready(built: Path, tmp_path: Path) -> Project:
+    """A fresh copy of the project, in which every gate is open."""
+    shutil.copytree(built, tmp_path / "clinic")
+    return Project(tmp_path / "clinic")
+
+
+@pytest.fixture
+def settings(ready: Project) -> Settings:
+    return load_settings(ready.settings_file)
+
+
+@pytest.fixture
+def replan(ready: Project) -> Callable[[], Path]:
+    """Works the plan out again from what stands there now; gives its file."""
+    from training.plan import keep_plan
+    from training.planning import make_plan
+
+    def make() -> Path:
+        return keep_plan(ready, make_plan(ready, load_settings(ready.settings_file), Words()))[0]
+
+    return make
+
+
+@pytest.fixture
+def planned(replan: Callable[[], Path]) -> Path:
+    """The file of the project's plan."""
+    return replan()
+
+
+class Words:
+    """A tokenizer that counts words: enough for a plan."""
+
+    def count(self, text: str) -> int:
+        return len(text.split())
+
+    def render(self, turns: object) -> str:
+        return " ".join(str(turn["content"]) for turn in turns)  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def cleared(ready: Project, settings: Settings, planned: Path) -> Path:
+    """The folder of a run that was cleared."""
+    from training.clearance import grant
+
+    return grant(ready, settings, planned, by="sam")

@@ -1,0 +1,250 @@
+"""The door: each gate closes on its own finding, and nothing gets round the lock."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from curation.manifest import load_split
+from curation.review import open_desk
+from curation.review.desk import Ruling, decide_all, undo
+from training.clearance import Clearance, Locked, admit, check_gates, grant, override
+from training.gate import ORDER, Gate
+from training.plan import read_plan
+from training.record import read_run, write_run
+from workspace.artefact import read_artefact, write_artefact
+from workspace.errors import InputError, Refusal
+from workspace.files import sha256_file
+from workspace.folder import Project
+from workspace.settings import Settings, load_settings
+
+Replan = Callable[[], Path]
+
+
+def gate(project: Project, name: str, plan: Path) -> Gate:
+    found = check_gates(project, load_settings(project.settings_file), read_plan(plan))
+    assert [item.name for item in found] == list(ORDER)
+    return next(item for item in found if item.name == name)
+
+
+def refuses(folder: Path, *words: str) -> None:
+    with pytest.raises(Refusal) as refused:
+        admit(folder)
+    text = f"{refused.value.message} {refused.value.hint}"
+    assert all(word in text for word in words), text
+
+
+def test_all_gates_open_and_a_cleared_run_is_admitted(ready: Project, settings: Settings, planned: Path) -> None:
+    assert [item.symbol for item in check_gates(ready, settings, read_plan(planned))] == ["✓"] * 6
+    folder = grant(ready, settings, planned, by="sam")
+    receipt = read_artefact(folder / "clearance.json", Clearance)
+    assert receipt.run == folder.name and receipt.plan_sha256 == sha256_file(planned)
+    assert read_run(folder).state == "cleared"
+    assert admit(folder).plan == read_plan(planned)
+
+
+# --- one test a gate: each is red where the gate's call is taken out of clearance.check_gates -----------------------
+
+
+def test_decision_gate_is_wired(ready: Project, cleared: Path, planned: Path) -> None:
+    text = ready.answers_file.read_text()
+    ready.answers_file.write_text(text.replace('prompting = "insufficient"', 'prompting = "works"'))
+    refuses(cleared, "decision", "rung advise")
+
+
+def test_dataset_gate_is_wired(ready: Project, cleared: Path) -> None:
+    """Only the manifest's own claim changes: no split, no review and no leak does."""
+    manifest = ready.datasets / "v001" / "manifest.json"
+    table = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps({**table, "shares": {"train": 0.5}}))
+    refuses(cleared, "dataset", "another manifest")
+
+
+def test_review_gate_is_wired(ready: Project, settings: Settings, cleared: Path) -> None:
+    desk = open_desk(ready, settings)
+    undo(desk, desk.store.rows(role="train")[0].id, "dana")
+    desk.store.close()
+    refuses(cleared, "review", "no decision")
+
+
+def test_leakage_gate_is_wired(ready: Project, settings: Settings, replan: Replan) -> None:
+    """A project whose frozen train split holds a test question word for word, everything else in order."""
+    leak_into_train(ready, settings)
+    plan = replan()
+    found = {item.name: item.passed for item in check_gates(ready, settings, read_plan(plan))}
+    assert found.pop("leakage") is False
+    assert set(found.values()) == {True}
+    with pytest.raises(Locked, match="leakage"):
+        grant(ready, settings, plan)
+
+
+def test_baseline_gate_is_wired(ready: Project, cleared: Path) -> None:
+    outputs = ready.evaluations / "E-001" / "outputs.jsonl"
+    outputs.write_text(outputs.read_text().replace('"score":0.0', '"score":1.0', 1))
+    refuses(cleared, "baseline", "changed since it was measured")
+
+
+def test_machine_gate_is_wired(ready: Project, settings: Settings, planned: Path) -> None:
+    text = planned.read_text().replace("batch = 4", "batch = 400000")
+    planned.write_text(text)
+    assert gate(ready, "machine", planned).passed is False
+    with pytest.raises(Locked, match="machine"):
+        grant(ready, settings, planned)
+
+
+# --- ways round ---------------------------------------------------------------------------------------------------
+
+
+def test_a_changed_byte_in_a_split_is_refused(ready: Project, cleared: Path) -> None:
+    path = ready.datasets / "v001" / "train.jsonl"
+    data = path.read_bytes()
+    path.write_bytes(data.replace(b"E1", b"E2", 1))
+    refuses(cleared, "dataset", "train.jsonl changed since it was frozen")
+
+
+def test_a_symlink_is_refused(ready: Project, cleared: Path, tmp_path: Path) -> None:
+    path = ready.datasets / "v001" / "train.jsonl"
+    shutil.move(path, tmp_path / "elsewhere.jsonl")
+    path.symlink_to(tmp_path / "elsewhere.jsonl")
+    refuses(cleared, "dataset", "symlink")
+
+
+def test_the_manifest_of_another_dataset_is_refused(ready: Project, settings: Settings, replan: Replan) -> None:
+    shutil.copytree(ready.datasets / "v001", ready.datasets / "v002")
+    plan = replan()
+    assert read_plan(plan).dataset == "v002"
+    with pytest.raises(Locked, match="is that of v001"):
+        grant(ready, settings, plan)
+
+
+def test_a_clearance_made_by_hand_is_refused(ready: Project, cleared: Path) -> None:
+    folder = ready.runs / "R-002"
+    shutil.copytree(cleared, folder)
+    receipt = read_artefact(folder / "clearance.json", Clearance)
+    write_artefact(folder / "clearance.json", receipt.model_copy(update={"run": "R-002"}))
+    refuses(folder, "not given by")
+
+
+def test_a_foreign_clearance_is_refused(ready: Project, cleared: Path) -> None:
+    shutil.copytree(cleared, ready.runs / "R-002")
+    refuses(ready.runs / "R-002", "was given for R-001")
+
+
+def test_a_clearance_for_another_plan_is_refused(cleared: Path) -> None:
+    text = (cleared / "plan.toml").read_text()
+    (cleared / "plan.toml").write_text(text.replace("rank = 4", "rank = 8"))
+    refuses(cleared, "another plan")
+
+
+@pytest.mark.parametrize("state", ["finished", "failed"])
+def test_a_used_clearance_is_refused(ready: Project, settings: Settings, cleared: Path, state: str) -> None:
+    started(ready, settings, cleared)
+    write_run(cleared, read_run(cleared), state=state)
+    refuses(cleared, "was used")
+
+
+def test_a_used_clearance_with_its_record_reset_is_refused(ready: Project, settings: Settings, cleared: Path) -> None:
+    started(ready, settings, cleared)
+    refuses(cleared, "was used (cleared)")
+    (cleared / "run.json").unlink()
+    refuses(cleared, "cannot be used twice")
+
+
+def test_an_interrupted_run_is_admitted_again(ready: Project, settings: Settings, cleared: Path) -> None:
+    started(ready, settings, cleared)
+    write_run(cleared, read_run(cleared), state="stopped")
+    assert admit(cleared).folder == cleared
+
+
+def test_a_run_folder_that_is_a_symlink_or_elsewhere_is_refused(ready: Project, cleared: Path, tmp_path: Path) -> None:
+    (ready.runs / "R-009").symlink_to(cleared)
+    refuses(ready.runs / "R-009", "not a run folder")
+    shutil.copytree(cleared, tmp_path / "R-001")
+    refuses(tmp_path / "R-001", "not a run folder")
+
+
+def test_the_function_called_from_python_asks_as_well(ready: Project, cleared: Path) -> None:
+    from training.run.child import train
+
+    (ready.datasets / "v001" / "train.jsonl").write_bytes(b"{}\n")
+    with pytest.raises(Locked, match="dataset"):
+        train(cleared)
+    assert read_run(cleared).state == "cleared"
+    bare = ready.runs / "R-005"
+    bare.mkdir()
+    with pytest.raises(Refusal, match="no clearance"):
+        train(bare)
+
+
+# --- overrides ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["dataset", "leakage", "baseline", "machines"])
+def test_gates_that_can_only_be_met(name: str) -> None:
+    with pytest.raises(InputError, match="can only be met"):
+        override(name, "priya", "because")
+
+
+def test_all_that_an_override_lacks_is_said_at_once() -> None:
+    with pytest.raises(InputError) as refused:
+        override("leakage", " ", "")
+    assert len(refused.value.problems) == 3
+
+
+def test_an_override_is_an_event_and_is_admitted(ready: Project, settings: Settings, planned: Path) -> None:
+    text = ready.answers_file.read_text()
+    ready.answers_file.write_text(text.replace('prompting = "insufficient"', 'prompting = "works"'))
+    with pytest.raises(Locked, match="decision"):
+        grant(ready, settings, planned)
+    given = override("decision", "priya", "contract demands on-premise")
+    folder = grant(ready, settings, planned, overrides=[given], by="sam")
+    assert read_run(folder).overrides == [given]
+    assert admit(folder).clearance.overrides == [given]
+
+
+def test_an_override_that_is_not_in_the_log_counts_for_nothing(
+    ready: Project, settings: Settings, planned: Path
+) -> None:
+    text = ready.answers_file.read_text()
+    ready.answers_file.write_text(text.replace('prompting = "insufficient"', 'prompting = "works"'))
+    folder = grant(ready, settings, planned, overrides=[override("decision", "priya", "x")])
+    with sqlite3.connect(ready.database_file) as database:
+        database.execute("PRAGMA foreign_keys = OFF")
+        database.execute("DROP TRIGGER IF EXISTS events_no_delete")
+        tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")]
+        for trigger in tables:
+            database.execute(f'DROP TRIGGER "{trigger}"')
+        database.execute("DELETE FROM events WHERE kind = 'override'")
+    with pytest.raises(Locked, match="decision"):
+        admit(folder)
+
+
+# --- helpers ------------------------------------------------------------------------------------------------------
+
+
+def started(project: Project, settings: Settings, folder: Path) -> None:
+    desk = open_desk(project, settings)
+    desk.store.event("started", "sam", folder.name, {})
+    desk.store.close()
+
+
+def leak_into_train(project: Project, settings: Settings) -> None:
+    """Freeze v002 by hand: v001 with one train row that a reviewer turned into a test question."""
+    old, new = project.datasets / "v001", project.datasets / "v002"
+    shutil.copytree(old, new)
+    manifest = json.loads((old / "manifest.json").read_text())
+    name = next(row["id"] for row in manifest["rows"] if row["split"] == "train" and row["line"] == 1)
+    leaked = load_split(old, "test")[0]
+    desk = open_desk(project, settings)
+    undo(desk, name, "dana")
+    decide_all(desk, "dana", [(name, Ruling("edit", row=leaked.row))], kind="person")
+    desk.store.close()
+    lines = (old / "train.jsonl").read_text().split("\n")
+    (new / "train.jsonl").write_text("\n".join([leaked.to_json(), *lines[1:]]))
+    manifest["splits"]["train"]["sha256"] = sha256_file(new / "train.jsonl")
+    (new / "manifest.json").write_text(json.dumps({**manifest, "version": "v002"}))
