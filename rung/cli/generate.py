@@ -1,9 +1,163 @@
-"""Commands of the group `generate`."""
+"""`rung data generate`: drafts for the review queue."""
 
 from __future__ import annotations
 
+import sys
+from typing import TYPE_CHECKING, Annotated
+
 import typer
+
+from rung.cli.output import ProgressLine, emit, note, say
+
+if TYPE_CHECKING:
+    from chat.protocols import ChatModel
+    from curation.generate import Outcome, Wish
+    from curation.store import Store
+    from workspace.folder import Project
+    from workspace.settings import ModelSettings, Settings
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
 def register(app: typer.Typer) -> None:
-    """Add this group's commands."""
+    """Nothing at the top: the command stands below `data`."""
+
+
+def register_data(data: typer.Typer) -> None:
+    """Add the command to `rung data`."""
+    data.command("generate")(generate)
+
+
+def generate(
+    count: Annotated[int, typer.Option("--count", min=1, help="Drafts in all; the same command again asks no twice.")],
+    strategy: Annotated[
+        str,
+        typer.Option(help="paraphrase, new_input, edge_cases, answer_input, from_documents, critique or preference."),
+    ] = "paraphrase",
+    provider: Annotated[str, typer.Option(help="local, anthropic or openai (any compatible server).")] = "",
+    model: Annotated[str, typer.Option(help="Model id, hub id or folder, instead of [model] base.")] = "",
+    base_url: Annotated[str, typer.Option(help="Address of a compatible server.")] = "",
+    budget_usd: Annotated[float | None, typer.Option(min=0, help="The most that this run may spend.")] = None,
+    batch: Annotated[bool, typer.Option("--batch", help="Send as a batch; the same command again fetches it.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before money is spent.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Let a model write candidates. Each waits for a reviewer; none is trusted."""
+    from curation.generate import Wish
+    from curation.generate.strategy import find_strategy
+    from curation.store import open_store
+    from workspace.folder import require_project
+    from workspace.settings import load_settings
+
+    project = require_project()
+    settings = load_settings(project.settings_file)
+    find_strategy(strategy)
+    named = _model_settings(settings, provider, model, base_url)
+    wish = Wish(count, strategy, budget_usd)
+    with open_store(project, settings) as store:
+        opened = _open(project, settings, named)
+        if not yes and not as_json and not _agreed(project, settings, store, opened, wish):
+            say("Nothing was asked.")
+            return
+        outcome = _run(project, settings, store, opened, wish, batch)
+        _report(outcome, store, project, as_json)
+    if outcome.stopped == "interrupted":
+        raise typer.Exit(130)
+    if outcome.failed:
+        raise typer.Exit(1)
+
+
+def _model_settings(settings: Settings, provider: str, model: str, base_url: str) -> ModelSettings:
+    """`[model]` with the flags on top: another provider brings its own default model."""
+    from workspace.errors import RungError, did_you_mean
+    from workspace.rules import rule_file
+
+    known = ("local", "anthropic", "openai")
+    if provider and provider not in known:
+        raise RungError(
+            f"--provider {provider} is not known.{did_you_mean(provider, known)}", f"One of: {', '.join(known)}"
+        )
+    old = settings.model
+    new = {"provider": provider or old.provider, "base": model or old.base, "base_url": base_url or old.base_url}
+    if new["provider"] != old.provider:
+        new["base_url"] = base_url
+        if not model:
+            defaults = {entry["id"]: entry.get("default_model") for entry in rule_file("providers.toml")["provider"]}
+            new["base"] = defaults.get(new["provider"]) or "embedded"
+    return old.model_copy(update=new)
+
+
+def _open(project: Project, settings: Settings, named: ModelSettings) -> ChatModel:
+    """The model behind the privacy guard; a local one shows its progress while it is made."""
+    from chat.open import open_model
+    from chat.privacy import project_guard
+
+    line = ProgressLine("Making the embedded model ready")
+    opened = open_model(named, guard=project_guard(project, settings), batch=settings.evaluation.batch, progress=line)
+    for notice in getattr(getattr(opened, "model", opened), "notices", ()):
+        note(f"! {notice}")
+    return opened
+
+
+def _agreed(project: Project, settings: Settings, store: Store, model: ChatModel, wish: Wish) -> bool:
+    """Ask once, on a terminal, before money is spent."""
+    if model.is_local or not sys.stdin.isatty() or not sys.stderr.isatty():
+        return True
+    from curation.generate.run import worst_case
+
+    asks, most = worst_case(project, settings, store, model, wish)
+    price = f"at most ${most:.2f}" if most is not None else "price unknown"
+    return not asks or typer.confirm(f"Ask {model.name} for {asks:,} drafts? {price[0].upper()}{price[1:]}.", err=True)
+
+
+def _run(project: Project, settings: Settings, store: Store, model: ChatModel, wish: Wish, batch: bool) -> Outcome:
+    if batch:
+        from curation.generate.batch import generate_batch
+
+        return generate_batch(project, settings, store, model, wish)
+    from curation.generate import generate as write_drafts
+
+    return write_drafts(project, settings, store, model, wish, ProgressLine("Drafts"))
+
+
+def _report(outcome: Outcome, store: Store, project: Project, as_json: bool) -> None:
+    from curation.generate import yields
+
+    table = yields(store, project)
+    if as_json:
+        emit({**outcome.to_json(), "yield": [each.to_json() for each in table]})
+        return
+    made = outcome.rejected.total() + len(outcome.queued)
+    say(f"{made:,} drafts = {len(outcome.queued):,} queued + {outcome.rejected.total():,} filtered out")
+    if outcome.rejected:
+        say("  filtered: " + ", ".join(f"{n:,} {reason}" for reason, n in outcome.rejected.most_common()))
+    if outcome.reused:
+        say(f"  {outcome.reused:,} were made before and not asked again; for more, raise --count")
+    cost = f"${outcome.cost_usd:.4f}" if outcome.cost_usd is not None else "cost unknown (no dated price)"
+    say(f"  {outcome.strategy} by {outcome.model}: {outcome.asked:,} calls, {outcome.seconds:.1f} s, {cost}")
+    for text in _remarks(outcome):
+        say(f"! {text}")
+    for each in table:
+        if each.decided:
+            say(f"  {each.strategy} by {each.model}: reviewers kept {each.accepted:,} of {each.decided:,} so far")
+    say(f"\nNext: {_next(outcome)}")
+
+
+def _remarks(outcome: Outcome) -> list[str]:
+    found = list(outcome.notes)
+    if outcome.failed:
+        kinds = ", ".join(f"{n:,} {kind}" for kind, n in outcome.failed.items())
+        found.append(f"{outcome.failed.total():,} calls brought no answer ({kinds}). First: {outcome.failure or ''}")
+    if outcome.stopped == "budget":
+        found.append("Stopped: the next call could have gone over the budget.")
+    elif outcome.stopped:
+        found.append(f"Stopped: {outcome.stopped}. What came is kept.")
+    if outcome.batch:
+        found.append(f"Batch {outcome.batch['id']} is {outcome.batch['state']}: {outcome.batch['waiting']:,} wait.")
+    return found
+
+
+def _next(outcome: Outcome) -> str:
+    if outcome.batch:
+        return "the same command again, later"
+    return "rung review next" if outcome.queued or not outcome.failed else "the same command again: it goes on"

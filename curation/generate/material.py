@@ -1,0 +1,172 @@
+"""What candidates are made from: approved rows, classes, documents, unanswered inputs, and what reviewers said."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from curation.example import text_of
+from curation.store import Store, StoredRow
+from workspace.errors import Refusal
+from workspace.folder import Project
+from workspace.settings import Settings
+
+PASSAGE = 800
+"""Characters of a passage: whole paragraphs up to this length."""
+SHOWN = 4
+LABELS_LISTED = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A piece of a document and where it stands: `documents/rules.md:12`."""
+
+    text: str
+    place: str
+
+
+@dataclass(frozen=True)
+class Material:
+    """Seeds in a fixed mixed order, small classes first, and everything else that a prompt may show.
+
+    `reviewed` is False where no row was reviewed yet and the user's own pool rows stand in.
+    """
+
+    seeds: Sequence[StoredRow]
+    reviewed: bool
+    unanswered: Sequence[StoredRow]
+    drafts: Sequence[StoredRow]
+    passages: Sequence[Passage]
+    guideline: str
+    label_limit: int
+    reasons: Mapping[int, str]
+    """Why reviewers rejected drafts, by decision."""
+
+    @cached_property
+    def by_answer(self) -> Mapping[str, Sequence[StoredRow]]:
+        """Seeds by their answer, in seed order."""
+        found: dict[str, list[StoredRow]] = defaultdict(list)
+        for row in self.seeds:
+            found[row.example.answer or ""].append(row)
+        return found
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """The closed set, rarest first: answers that repeat (at least twice on average); empty for free answers."""
+        counts = Counter({answer: len(rows) for answer, rows in self.by_answer.items() if answer})
+        if not counts or len(counts) > self.label_limit or 2 * len(counts) > counts.total():
+            return ()
+        return tuple(sorted(counts, key=lambda answer: (counts[answer], answer)))
+
+    def accepted(self, strategy: str) -> list[StoredRow]:
+        """Drafts of this strategy that a reviewer kept, the newest first."""
+        return [row for row in reversed(self.drafts) if row.is_reviewed and row.meta.get("strategy") == strategy]
+
+    def refused(self, strategy: str) -> list[StoredRow]:
+        """Drafts of this strategy that a reviewer rejected, the newest first."""
+        found = (row for row in reversed(self.drafts) if row.state == "rejected")
+        return [row for row in found if row.meta.get("strategy") == strategy]
+
+
+def gather(store: Store, project: Project, settings: Settings) -> Material:
+    """Read the material of a project. No test row, no validation row and no generated row is ever a seed."""
+    own = store.rows(role=("pool", "train"), origin="import")
+    sound = [row for row in own if row.mark != "validation" and row.example.messages]
+    answered = [row for row in sound if row.example.is_answered and row.example.question.strip()]
+    kept = [row for row in answered if row.is_reviewed]
+    seeds = kept or [row for row in answered if row.state not in ("rejected", "unsure")]
+    drafts = store.rows(role="candidates", origin="generated")
+    return Material(
+        seeds=in_turn(seeds, settings.dataset.seed),
+        reviewed=bool(kept),
+        unanswered=[row for row in sound if not row.example.is_answered and row.state != "rejected"],
+        drafts=drafts,
+        passages=passages_of(project.documents, project),
+        guideline=_read(project.guideline_file),
+        label_limit=settings.evaluation.label_limit,
+        reasons=_reasons(store, [row.decision for row in drafts if row.state == "rejected" and row.decision]),
+    )
+
+
+def _reasons(store: Store, ids: Sequence[int]) -> dict[int, str]:
+    """Reason and remark of these decisions."""
+    from sqlalchemy import select
+
+    from curation.store.tables import decisions as table
+
+    found = {}
+    with store.read() as connection:
+        for start in range(0, len(ids), 500):
+            query = select(table.c.id, table.c.reason, table.c.remark).where(table.c.id.in_(ids[start : start + 500]))
+            for number, reason, remark in connection.execute(query):
+                found[int(number)] = ": ".join(part for part in (reason, remark) if part)
+    return found
+
+
+def in_turn(rows: Sequence[StoredRow], seed: int) -> list[StoredRow]:
+    """One row of each answer in turn, answers with few rows first; mixed by seed, the same at every call."""
+    mixed = sorted(rows, key=lambda row: row.content_hash)
+    random.Random(seed).shuffle(mixed)
+    groups: dict[str, list[StoredRow]] = defaultdict(list)
+    for row in mixed:
+        groups[row.example.answer or ""].append(row)
+    ordered = sorted(groups.values(), key=len)
+    longest = max((len(group) for group in ordered), default=0)
+    return [group[turn] for turn in range(longest) for group in ordered if turn < len(group)]
+
+
+def need(found: Sequence[object], what: str, hint: str) -> None:
+    """Raises Refusal where a strategy has nothing to start from."""
+    if not found:
+        raise Refusal(f"Nothing to start from: {what}.", hint)
+
+
+def passages_of(folder: Path, project: Project) -> list[Passage]:
+    """Paragraphs of all text and Markdown files, joined up to PASSAGE characters, in order of their paths."""
+    found = []
+    for path in sorted((*folder.rglob("*.md"), *folder.rglob("*.txt"))):
+        start, block = 1, ""
+        for number, paragraph in _paragraphs(_read(path)):
+            if block and len(block) + len(paragraph) > PASSAGE:
+                found.append(Passage(block.strip(), f"{project.relative(path)}:{start}"))
+                block = ""
+            start = start if block else number
+            block += paragraph + "\n\n"
+        if block.strip():
+            found.append(Passage(block.strip(), f"{project.relative(path)}:{start}"))
+    return found
+
+
+def shown(rows: Sequence[StoredRow], most: int = SHOWN) -> str:
+    """Rows as a prompt shows them."""
+    return "\n".join(f"Input: {row.example.question}\nAnswer: {row.example.answer}" for row in rows[:most])
+
+
+def _paragraphs(text: str) -> list[tuple[int, str]]:
+    """Blocks between blank lines, with the number of their first line."""
+    found: list[tuple[int, str]] = []
+    block: list[str] = []
+    for number, line in enumerate([*text.splitlines(), ""], 1):
+        if line.strip():
+            block.append(line)
+        elif block:
+            found.append((number - len(block), "\n".join(block)))
+            block = []
+    return found
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig", errors="replace")
+    except FileNotFoundError:
+        return ""
+
+
+def last_user(row: StoredRow) -> str:
+    """The last user message: what a paraphrase replaces."""
+    turns = [turn for turn in row.example.asked if turn.get("role") == "user"]
+    return text_of(turns[-1].get("content")) if turns else ""

@@ -1,0 +1,185 @@
+"""Making candidates: orders, calls within the budget, filters, and the queue."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from chat.errors import ChatError
+from chat.protocols import ChatModel, Progress
+from chat.stream import replies
+from curation.generate.filters import Draft, Sieve, open_sieve
+from curation.generate.ledger import Ledger, Record, record_of, request_key
+from curation.generate.material import Material, gather
+from curation.generate.origin import described, provenance, rebuilt
+from curation.generate.outcome import Outcome, Wish
+from curation.generate.purse import Purse, price_of_model
+from curation.generate.strategy import Misfit, Order, Strategy, find_strategy
+from curation.generate.template import load_prompt
+from curation.store import NewRow, Store
+from workspace.artefact import now
+from workspace.folder import Project
+from workspace.settings import Settings
+
+CHUNK = 12
+"""Replies that are filtered and queued together."""
+CUT = {
+    "length": "cut at the token limit",
+    "refused": "refused by the model",
+    "too_long": "the prompt does not fit the model",
+}
+
+
+class Session:
+    """One run over one project: what is known, what may be spent, and where drafts go."""
+
+    def __init__(self, project: Project, settings: Settings, store: Store, model: ChatModel, wish: Wish) -> None:
+        self.project, self.settings, self.store, self.model, self.wish = project, settings, store, model, wish
+        self.strategy: Strategy = find_strategy(wish.strategy)
+        self.prompt = load_prompt(wish.strategy, project)
+        self.material: Material = gather(store, project, settings)
+        self.ledger = Ledger(project)
+        self.outcome = Outcome(wish.strategy, model.name, wish.count)
+        self._sieve: Sieve | None = None
+        self._handled = {str(row.meta.get("request")) for row in store.rows(role="candidates", excluded=None)}
+
+    @property
+    def sieve(self) -> Sieve:
+        """The filters, made when the first draft comes."""
+        if self._sieve is None:
+            self._sieve = open_sieve(self.store, self.project, self.settings)
+            if not self._sieve.test:
+                self.outcome.notes.append("There is no test set yet, so leaks could not be looked for.")
+        return self._sieve
+
+    def orders(self) -> dict[str, Order]:
+        """The wanted orders by request key, always the same ones for the same material."""
+        found = self.strategy.orders(self.material, self.prompt, self.wish.count)
+        return {request_key(self.model.name, order.ask): order for order in found}
+
+    def settle(self, records: Sequence[Record]) -> None:
+        """Make rows of replies, filter them, queue what passes, keep the rest with its reason."""
+        open_ = [r for r in records if r.key not in self._handled and r.key not in self.ledger.rejected]
+        drafts: list[tuple[Record, Draft]] = []
+        for record in open_:
+            try:
+                drafts.append((record, self._draft(record)))
+            except Misfit as misfit:
+                self._reject(record, str(misfit), {})
+        rulings = self.sieve.sift([draft for _, draft in drafts]) if drafts else []
+        passed = []
+        for (record, draft), ruling in zip(drafts, rulings, strict=True):
+            if ruling.reason:
+                self._reject(record, ruling.reason, ruling.evidence)
+            else:
+                passed.append((record, draft))
+        self._queue(passed)
+
+    def _draft(self, record: Record) -> Draft:
+        order = rebuilt(record, self.store, self.prompt)
+        strategy = find_strategy(order.strategy)
+        whole = record.stopped == "length" and strategy.survives_cut(order, record.text)
+        if record.stopped in CUT and not whole:
+            raise Misfit(CUT[record.stopped])
+        return Draft(order, strategy.row(order, record.text))
+
+    def _reject(self, record: Record, reason: str, evidence: dict[str, Any]) -> None:
+        self.ledger.reject(record, reason, evidence)
+        self.outcome.rejected[reason] += 1
+
+    def _queue(self, passed: Sequence[tuple[Record, Draft]]) -> None:
+        new = [NewRow(draft.example, meta=provenance(record, draft)) for record, draft in passed]
+        if not new:
+            return
+        added = self.store.add(new, role="candidates", origin="generated")
+        self.outcome.queued += added.new
+        for place in sorted(added.known):
+            self._reject(passed[place][0], "duplicate", {"kind": "exact", "row": added.ids[place]})
+        self._handled |= {record.key for record, _ in passed}
+
+
+def generate(
+    project: Project,
+    settings: Settings,
+    store: Store,
+    model: ChatModel,
+    wish: Wish,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Write `wish.count` drafts and put those that pass the filters into the queue.
+
+    The same command again asks nothing twice: replies are kept in `generated/replies.jsonl` by the hash of their
+    request. On KeyboardInterrupt what came is queued and `stopped` says `interrupted`. Raises Refusal where there is
+    nothing to start from or the budget cannot be kept, ChatError where no call brought an answer.
+    """
+    session = Session(project, settings, store, model, wish)
+    outcome, started = session.outcome, time.perf_counter()
+    orders, fresh = start(session)
+    outcome.reused = len(orders) - len(fresh)
+    try:
+        _ask(session, fresh, progress)
+    except KeyboardInterrupt:
+        outcome.stopped = "interrupted"
+    outcome.seconds = time.perf_counter() - started
+    log(session)
+    if outcome.failure and not outcome.asked:
+        raise outcome.failure
+    return outcome
+
+
+def worst_case(
+    project: Project, settings: Settings, store: Store, model: ChatModel, wish: Wish
+) -> tuple[int, float | None]:
+    """How many calls a run would make and the most that they can cost; None where no price is known."""
+    session = Session(project, settings, store, model, wish)
+    price = price_of_model(model)
+    purse = Purse(session.outcome, model, None, price)
+    known = session.ledger.replies.keys() | session.ledger.under_way()
+    asks = [order.ask for key, order in session.orders().items() if key not in known]
+    return len(asks), sum(map(purse.worst_of, asks)) if price or model.is_local else None
+
+
+def start(session: Session) -> tuple[dict[str, Order], dict[str, Order]]:
+    """All wanted orders and those not yet replied to, after replies that a stopped run left behind were settled."""
+    orders = session.orders()
+    if not session.material.reviewed and session.material.seeds:
+        session.outcome.notes.append("No row is reviewed yet: the seeds are pool rows as they were imported.")
+    session.settle(list(session.ledger.replies.values()))
+    out = session.ledger.under_way()
+    if under_way := len(out & orders.keys()):
+        session.outcome.notes.append(f"{under_way} of these drafts are in a batch at work; --batch fetches them.")
+    done = session.ledger.replies.keys() | out
+    return orders, {key: order for key, order in orders.items() if key not in done}
+
+
+def _ask(session: Session, fresh: dict[str, Order], progress: Progress | None) -> None:
+    """Call the model and settle replies in chunks; what has come is settled whatever happens."""
+    purse = Purse(session.outcome, session.model, session.wish.budget_usd, price_of_model(session.model))
+    keys: list[str] = []
+    waiting: list[Record] = []
+    try:
+        for number, reply in replies(session.model, purse.allowed(fresh, keys), chunk=CHUNK):
+            purse.settle(number, reply)
+            if isinstance(reply, ChatError):
+                continue
+            key = keys[number]
+            record = record_of(key, session.model.name, now().isoformat(), described(fresh[key]), reply)
+            session.ledger.add(record)
+            waiting.append(record)
+            whole = len(waiting) >= CHUNK
+            if whole:
+                session.settle(waiting)
+                waiting = []
+            if progress and (whole or not session.model.is_local or session.outcome.asked == len(fresh)):
+                progress(session.outcome.asked, len(fresh))
+    finally:
+        session.outcome.cost_usd = purse.spent
+        session.settle(waiting)
+
+
+def log(session: Session) -> None:
+    """One line in the project's log."""
+    outcome = session.outcome
+    detail = {key: value for key, value in outcome.to_json().items() if key not in ("candidates", "batch")}
+    session.store.event("generate", session.settings.project.person, "", detail)

@@ -1,0 +1,105 @@
+"""Prompt templates: files that a user can read, copy into `prompts/generate/` and change."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+
+from workspace.errors import InputError, Problem, did_you_mean
+from workspace.files import sha256_bytes
+from workspace.folder import Project
+
+FOLDER = Path(__file__).parent / "prompts"
+PLACES = (
+    "question",
+    "answer",
+    "label",
+    "labels",
+    "samples",
+    "examples",
+    "avoid",
+    "variation",
+    "guideline",
+    "document",
+)
+
+
+HEADING = re.compile(r"#\s*(system|user|assistant)\s*", re.IGNORECASE)
+ROLES = ("system", "user", "assistant")
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A template's messages; `source` (its file) and `sha256` (of its bytes) are kept with each candidate."""
+
+    parts: tuple[tuple[str, Template], ...]
+    source: str
+    sha256: str
+
+    def turns(self, values: Mapping[str, str]) -> tuple[dict[str, str], ...]:
+        """The filled messages; places without a value vanish, and so do the blank lines that they leave."""
+        full = {place: values.get(place, "") for place in PLACES}
+        filled = ((role, _tidy(text.substitute(full))) for role, text in self.parts)
+        return tuple({"role": role, "content": text} for role, text in filled if text)
+
+
+def load_prompt(strategy: str, project: Project) -> Prompt:
+    """The user's `prompts/generate/STRATEGY.md`, else the one that comes with Rung.
+
+    Raises InputError for a missing part or an unknown placeholder, all at once, with lines.
+    """
+    own = project.root / "prompts" / "generate" / f"{strategy}.md"
+    path = own if own.is_file() else FOLDER / f"{strategy}.md"
+    name = project.relative(path) if path == own else f"{strategy}.md (Rung's)"
+    data = path.read_bytes()
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError([Problem(f"not UTF-8 at byte {error.start + 1}.", where=name)]) from error
+    parts = _parts(text)
+    if problems := [*_order_problems(parts, name), *_place_problems(text, name)]:
+        raise InputError(problems, f"Placeholders: {', '.join('$' + place for place in PLACES)}")
+    return Prompt(tuple((role, Template(part)) for role, part in parts), name, sha256_bytes(data))
+
+
+def _parts(text: str) -> list[tuple[str, str]]:
+    """Role and text of each part under `# system`, `# user`, `# assistant`; what stands before is for the reader."""
+    found: list[tuple[str, list[str]]] = []
+    for line in text.splitlines():
+        if heading := HEADING.fullmatch(line):
+            found.append((heading[1].lower(), []))
+        elif found:
+            found[-1][1].append(line)
+    return [(role, "\n".join(lines)) for role, lines in found]
+
+
+def _order_problems(parts: Sequence[tuple[str, str]], name: str) -> list[Problem]:
+    """Parts stand as in a chat: system first if at all, then user and assistant in turn, the last is the user's."""
+    roles = [role for role, _ in parts]
+    talk = roles[1:] if roles[:1] == ["system"] else roles
+    if talk and all(role == ROLES[1 + place % 2] for place, role in enumerate(talk)) and talk[-1] == "user":
+        return []
+    expected = "# system, then # user and # assistant in turn, # user last"
+    return [Problem(f"has the parts {', '.join(roles) or 'none'}.", where=name, expected=expected)]
+
+
+def _place_problems(text: str, name: str) -> list[Problem]:
+    """Unknown placeholders, below the first heading."""
+    problems = []
+    inside = False
+    for number, line in enumerate(text.splitlines(), 1):
+        inside = inside or bool(HEADING.fullmatch(line))
+        for match in re.finditer(r"\$(?:\$|\{?(\w*)\}?)", line) if inside else ():
+            place = match[1]
+            if place is not None and place not in PLACES:
+                hint = did_you_mean(place, PLACES)
+                text_ = f'unknown placeholder "{match[0]}".{hint} A plain $ is $$.'
+                problems.append(Problem(text_, f"{name} line {number}"))
+    return problems
+
+
+def _tidy(text: str) -> str:
+    return re.sub(r"\n{3,}", "\n\n", re.sub(r"[ \t]+\n", "\n", text)).strip()
