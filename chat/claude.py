@@ -16,6 +16,7 @@ from chat.prices import Usage, price_of
 from chat.protocols import Ask, Reply
 from workspace.errors import RungError
 from workspace.extras import require
+from workspace.rules import rule_file
 
 CACHE_FROM = 4096
 """Characters of a system text from which the prompt cache is asked to keep it; shorter ones are never cached."""
@@ -64,7 +65,9 @@ class Claude(Hosted):
                 where="ANTHROPIC_API_KEY",
             )
         host = urlsplit(str(client.base_url)).netloc
-        super().__init__(model, host, price_of("anthropic", model), patience=patience or Patience(), workers=workers)
+        super().__init__(
+            model, host, price_of(model, _cache_write_factor()), patience=patience or Patience(), workers=workers
+        )
         self.sdk = sdk
         self.client = client
         self.notices += _deprecation(model)
@@ -179,3 +182,9 @@ def _deprecation(model: str) -> list[str]:
         return []
     end = DEPRECATED_MODELS.get(model)
     return [f"{model} reaches its end of life on {end}."] if end else []
+
+
+def _cache_write_factor() -> float:
+    """What a write to the prompt cache costs, in input prices (rules/providers.toml)."""
+    entry = next(entry for entry in rule_file("providers.toml")["provider"] if entry["id"] == "anthropic")
+    return float(entry["cache_write_factor"])

@@ -42,11 +42,10 @@ class Compatible(Hosted):
         place = urlsplit(address)
         if place.scheme not in ("http", "https") or not place.hostname:
             raise RungError(f'[model] base_url = "{address}" is not an http address.', where="rung.toml")
-        super().__init__(
-            model, place.netloc, price_of("openai", model), patience=patience or Patience(), workers=workers
-        )
         self.here = is_this_machine(place.hostname)
         self.official = place.hostname == "api.openai.com"
+        price = price_of(model) if self.official else None
+        super().__init__(model, place.netloc, price, patience=patience or Patience(), workers=workers)
         self.greedy = True
         self.sdk = sdk
         client = sdk.DefaultHttpx2Client(follow_redirects=False, timeout=timeout, trust_env=not self.here)

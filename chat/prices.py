@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Any
 
-from workspace.rules import rule_file, rules_folder
+from workspace.rules import rule_file
 
 MILLION = 1_000_000
 
@@ -28,14 +30,15 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """USD per million tokens. `batch` is the share of the price that a batch pays, `read` the day it was looked up."""
+    """USD per million tokens. `batch` is the share of it that a batch pays, `read` the day on which it was read."""
 
     input: float
     output: float
     cache_read: float
     cache_write: float
     batch: float
-    read: str
+    read: date
+    expires: date
 
     def cost(self, usage: Usage, *, batch: bool = False) -> float:
         """USD of one call."""
@@ -43,28 +46,36 @@ class Price:
         tokens += usage.cache_read * self.cache_read + usage.cache_write * self.cache_write
         return tokens / MILLION * (self.batch if batch else 1.0)
 
+    def words(self, today: date) -> str:
+        """`price of 2026-04-30`, and whether it is too old to be relied on."""
+        return f"price of {self.read}" + (f", expired on {self.expires}" if today > self.expires else "")
+
     def worst(self, prompt_bytes: int, max_tokens: int, *, batch: bool = False) -> float:
         """The most that a call can cost: no tokenizer makes more tokens than bytes."""
         dearest = max(self.input, self.cache_write)
         return (prompt_bytes * dearest + max_tokens * self.output) / MILLION * (self.batch if batch else 1.0)
 
 
-def price_of(provider: str, model: str) -> Price | None:
-    """The price whose id is the model's, or whose `prefix*` begins it, the longest first; None where none is known."""
-    entries = [entry for entry in _entries() if entry.get("provider") == provider and _names(entry["model"], model)]
-    if not entries:
-        return None
-    entry = max(entries, key=lambda entry: len(entry["model"].rstrip("*")))
-    dear, share = float(entry["input"]), float(entry.get("batch", 1.0))
-    read, write = float(entry.get("cache_read", dear)), float(entry.get("cache_write", dear))
-    return Price(dear, float(entry["output"]), read, write, share, str(entry.get("read", "")))
+def price_of(model: str, cache_write_factor: float = 1.0) -> Price | None:
+    """The price in the `[[api]]` entry of this model, dated ids (`NAME-20251001`) included; None where there is none.
+
+    `cache_write_factor` is what writing to the provider's prompt cache costs, in input prices.
+    """
+    table = rule_file("prices.toml")
+    for entry in table.get("api", []):
+        if re.fullmatch(re.escape(entry["model"]) + r"(-\d{8})?", model):
+            return _price(entry, int(table.get("expires_after_days", 180)), cache_write_factor)
+    return None
 
 
-def _entries() -> list[Mapping[str, Any]]:
-    if not (rules_folder() / "prices.toml").is_file():
-        return []
-    return list(rule_file("prices.toml").get("tokens", []))
-
-
-def _names(pattern: str, model: str) -> bool:
-    return model.startswith(pattern[:-1]) if pattern.endswith("*") else model == pattern
+def _price(entry: Mapping[str, Any], days: int, factor: float) -> Price:
+    dear = float(entry["input"])
+    return Price(
+        input=dear,
+        output=float(entry["output"]),
+        cache_read=float(entry.get("cached_input", dear)),
+        cache_write=dear * factor,
+        batch=1.0 - float(entry.get("batch_discount", 0.0)),
+        read=entry["date"],
+        expires=entry["date"] + timedelta(days=days),
+    )

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from curation.example import Example
+from curation.example import Example, chat_row
 from curation.formats.jsonline import Malformed
 from curation.formats.turns import check_turns
 from curation.generate.strategy import Order
@@ -38,10 +38,11 @@ class Ruling:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A row that a model wrote, and what it was ordered for."""
+    """A row that a model wrote, what it was ordered for, and the reply that it was made from."""
 
     order: Order
     row: dict[str, Any]
+    said: str
 
     @property
     def example(self) -> Example:
@@ -59,6 +60,7 @@ class Sieve:
         self.threshold = threshold
         self.checks: list[RowCheck] = [Empty(), Secrets(), Personal(), Residue(), Refusals(), Encoding()]
         self.checks.append(OverLong(Options()))
+        self.chatter: list[RowCheck] = [Residue(), Refusals()]
 
     def sift(self, drafts: Sequence[Draft]) -> list[Ruling]:
         """A ruling for each draft."""
@@ -85,7 +87,11 @@ class Sieve:
         for check in self.checks:
             note = check.fault(subject)
             if note is not None and (seed is None or check.fault(seed) is None):
-                return Ruling(check.name.replace("_", " "), {"said": note})
+                return Ruling(check.title.lower(), {"said": note})
+        reply = Subject(Example(chat_row("?", draft.said)), "", 0)
+        for check in self.chatter:
+            if (note := check.fault(reply)) is not None:
+                return Ruling(check.title.lower(), {"said": note})
         return Ruling()
 
     def _leaks(self, drafts: Sequence[Draft]) -> Iterator[tuple[int, Ruling]]:

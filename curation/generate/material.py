@@ -56,9 +56,10 @@ class Material:
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
-        """The closed set, rarest first: answers that repeat (at least twice on average); empty for free answers."""
+        """The closed set, rarest first, where most rows share their answer with another; empty for free answers."""
         counts = Counter({answer: len(rows) for answer, rows in self.by_answer.items() if answer})
-        if not counts or len(counts) > self.label_limit or 2 * len(counts) > counts.total():
+        shared = sum(n for n in counts.values() if n > 1)
+        if len(counts) > self.label_limit or 2 * shared <= counts.total():
             return ()
         return tuple(sorted(counts, key=lambda answer: (counts[answer], answer)))
 

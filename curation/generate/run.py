@@ -82,7 +82,7 @@ class Session:
         whole = record.stopped == "length" and strategy.survives_cut(order, record.text)
         if record.stopped in CUT and not whole:
             raise Misfit(CUT[record.stopped])
-        return Draft(order, strategy.row(order, record.text))
+        return Draft(order, strategy.row(order, record.text), record.text)
 
     def _reject(self, record: Record, reason: str, evidence: dict[str, Any]) -> None:
         self.ledger.reject(record, reason, evidence)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import date
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -94,8 +95,11 @@ def _open(project: Project, settings: Settings, named: ModelSettings) -> ChatMod
 
     line = ProgressLine("Making the embedded model ready")
     opened = open_model(named, guard=project_guard(project, settings), batch=settings.evaluation.batch, progress=line)
-    for notice in getattr(getattr(opened, "model", opened), "notices", ()):
+    inner = getattr(opened, "model", opened)
+    for notice in getattr(inner, "notices", ()):
         note(f"! {notice}")
+    if price := getattr(inner, "price", None):
+        note(f"{named.base}: ${price.input:g} in, ${price.output:g} out a million tokens, {price.words(date.today())}")
     return opened
 
 

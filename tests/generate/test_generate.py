@@ -1,0 +1,256 @@
+"""From a reply to the queue: strategies, filters, provenance, idempotence, interruption, learning."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chat.protocols import Ask, Reply
+from chat.scripted import Scripted
+from curation.example import Example
+from curation.generate import Outcome, strategies, yields
+from curation.generate.material import gather, passages_of
+from curation.generate.template import load_prompt
+from curation.store import Store
+from workspace.errors import InputError, Refusal, RungError
+from workspace.folder import Project
+from workspace.settings import Settings
+
+Run = Callable[..., Outcome]
+WORDS = ("amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "heath", "inlet", "jetty", "kelp", "loam")
+
+
+def words(ask: Ask) -> str:
+    """A reply that is near to nothing: it is made of the prompt's hash."""
+    number = abs(hash(str(ask.turns) + str(ask.meta)))
+    return " ".join(WORDS[(number // 12**place) % 12] for place in range(9))
+
+
+def test_a_paraphrase_keeps_answer_system_and_group_and_where_it_comes_from(reviewed: Store, run: Run) -> None:
+    outcome = run(Scripted(words, name="writer"), 3)
+    assert outcome.rejected == {} and len(outcome.queued) == 3
+    row = reviewed.row(outcome.queued[0])
+    seed = reviewed.row(str(row.meta["seed_row"]))
+    assert (row.role, row.origin, row.state) == ("candidates", "generated", "pending")
+    assert (row.example.answer, row.example.system) == (seed.example.answer, "House line.")
+    assert row.example.row["code"] == seed.example.row["code"] and row.example.question != seed.example.question
+    meta = row.meta
+    assert (meta["strategy"], meta["model"], meta["seed_state"]) == ("paraphrase", "writer", "approved")
+    assert meta["turns"][-1] == {"role": "user", "content": seed.example.question}
+    assert meta["reply"] == row.example.question and meta["cost_usd"] == 0.0 and len(meta["prompt_sha256"]) == 64
+    assert row.source.startswith("paraphrase writer r-")
+
+
+REPLIES = {
+    "paraphrase": "Type 1 diabetes, right eye, proliferative retinopathy",
+    "new_input": "New input: amber birch cedar delta",
+    "edge_cases": '```json\n{"input": "amber birch cedar", "output": "E13 none none"}\n```',
+    "answer_input": "E11 nerve none",
+    "from_documents": '{"input": "What is a house line made of?", "output": "category, system, side"}',
+    "critique": '{"critique": "The side is missing.", "output": "E10 eye unknown"}',
+    "preference": "E13 eye right",
+}
+
+
+@pytest.mark.parametrize("name", REPLIES)
+def test_every_strategy_makes_its_row(name: str, reviewed: Store, project: Project, run: Run) -> None:
+    project.documents.mkdir()
+    (project.documents / "line.md").write_text("# Line\n\nA house line is made of category, system and side.\n")
+    reviewed.add([Example({"messages": [{"role": "user", "content": "DM2 with numb feet"}]})], role="pool")
+    outcome = run(Scripted([REPLIES[name]]), 1, strategy=name)
+    assert outcome.rejected == {} and len(outcome.queued) == 1, outcome.rejected
+    row = reviewed.row(outcome.queued[0]).example
+    if name == "preference":
+        assert row.row["chosen"][0]["content"] != row.row["rejected"][0]["content"] == "E13 eye right"
+    elif name == "from_documents":
+        assert row.answer == "category, system, side"
+        assert reviewed.row(outcome.queued[0]).meta["passage"] == "documents/line.md:1"
+    elif name == "answer_input":
+        assert (row.question, row.answer) == ("DM2 with numb feet", "E11 nerve none")
+    assert set(REPLIES) == set(strategies())
+
+
+@pytest.mark.parametrize(
+    ("strategy", "reply", "reason"),
+    [
+        ("paraphrase", "  ", "empty"),
+        ("paraphrase", Reply("PDR OD", 5, 5, 0.1, "length"), "cut at the token limit"),
+        ("paraphrase", Reply("", 5, 0, 0.1, "refused"), "refused by the model"),
+        ("paraphrase", "gangrene of the right foot in a patient with long-standing type 2 diabetes",
+         "leaks the test set"),
+        ("paraphrase", "DM2 with CKD stage 3", "contradicts a row|unchanged"),
+        ("paraphrase", "As an AI language model, I cannot help with that request.", "refusals|template residue"),
+        ("paraphrase", "Call me at mo.smith@clinic.example about the patient", "phones, e-mails"),
+        ("edge_cases", "not json at all", "not the asked form"),
+        ("edge_cases", '{"input": 3}', "not the asked form"),
+        ("edge_cases", '{"input": "amber", "output": ""}', "empty"),
+        ("preference", "the same answer", "not worse: the same answer"),
+    ],
+)  # fmt: skip
+def test_what_does_not_reach_the_queue_is_kept_with_its_reason(
+    strategy: str, reply: Any, reason: str, reviewed: Store, project: Project, run: Run
+) -> None:
+    if strategy == "preference":
+        reply = lambda ask: str(ask.turns[-1]["content"]).rsplit("Right answer: ")[-1].upper()  # noqa: E731
+    outcome = run(Scripted(reply if callable(reply) else lambda ask: reply), 1, strategy=strategy)
+    assert outcome.queued == [] and sum(outcome.rejected.values()) == 1
+    assert next(iter(outcome.rejected)) in reason.split("|")
+    (line,) = (project.root / "generated" / "rejected.jsonl").read_text().splitlines()
+    assert json.loads(line)["reason"] in reason.split("|") and json.loads(line)["seed_row"]
+    assert reviewed.rows(role="candidates", excluded=None) == []
+
+
+def test_drafts_are_compared_with_one_another_too(reviewed: Store, run: Run) -> None:
+    outcome = run(Scripted(["amber birch cedar delta ember fjord"]), 2)
+    assert len(outcome.queued) == 1 and sum(outcome.rejected.values()) == 1
+    again = run(Scripted(["amber birch cedar delta ember fjord"], name="other"), 1)
+    assert again.queued == []
+
+
+def test_the_same_command_asks_nothing_twice_and_more_asks_only_the_rest(reviewed: Store, run: Run) -> None:
+    model = Scripted(words)
+    first = run(model, 4)
+    second = run(model, 4)
+    third = run(model, 6)
+    assert (len(first.queued), second.asked, second.reused, second.queued) == (4, 0, 4, [])
+    assert (third.asked, third.reused, len(third.queued), len(model.asked)) == (2, 4, 2, 6)
+    assert run(Scripted(words, name="another model"), 4).asked == 4
+
+
+def test_an_interrupted_run_keeps_what_came_and_goes_on(reviewed: Store, project: Project, run: Run) -> None:
+    numbers = count()
+
+    def stop_at_the_third(ask: Ask) -> str:
+        if next(numbers) == 13:
+            raise KeyboardInterrupt
+        return words(ask)
+
+    outcome = run(Scripted(stop_at_the_third), 30)
+    assert outcome.stopped == "interrupted" and len(outcome.queued) == outcome.asked == 12
+    rest = run(Scripted(words), 30)
+    assert rest.reused == 12 and rest.asked == 18
+    assert len(reviewed.rows(role="candidates")) == len(outcome.queued) + len(rest.queued)
+
+
+def test_replies_without_rows_are_queued_by_the_next_run(reviewed: Store, project: Project, run: Run) -> None:
+    outcome = run(Scripted(words), 3)
+    change = reviewed.exclude(outcome.queued, "test", "")
+    assert change and run(Scripted(words), 3).queued == [], "what was taken out does not come back by itself"
+    replies = project.root / "generated" / "replies.jsonl"
+    kept = replies.read_text().splitlines()
+    lost = {**json.loads(kept[0]), "key": "0" * 64, "text": "kelp loam heath grove inlet jetty"}
+    replies.write_text("\n".join([*kept, json.dumps(lost)]) + '\n{"key": "half a li')
+    again = run(Scripted(words), 4)
+    assert (again.asked, len(again.queued)) == (1, 2), "the reply that had no row, and the one that was missing"
+    for line in replies.read_text().splitlines():
+        json.loads(line)
+
+
+def test_no_test_or_validation_or_generated_row_is_ever_a_seed(
+    reviewed: Store, project: Project, settings: Settings, run: Run
+) -> None:
+    marked = reviewed.rows(role="pool")[0]
+    reviewed.mark([marked.id], "validation")
+    run(Scripted(words), 3)
+    material = gather(reviewed, project, settings)
+    assert {row.role for row in material.seeds} == {"pool"} and marked.id not in {row.id for row in material.seeds}
+    assert all(row.origin == "import" and row.is_reviewed for row in material.seeds) and material.reviewed
+
+
+def test_pool_rows_stand_in_while_none_is_reviewed_and_it_is_said(store: Store, run: Run) -> None:
+    outcome = run(Scripted(words), 1)
+    assert len(outcome.queued) == 1 and "No row is reviewed yet" in outcome.notes[0]
+
+
+def test_seeds_come_by_class_in_turn_the_smallest_class_first(
+    reviewed: Store, project: Project, settings: Settings, review: Callable[..., None]
+) -> None:
+    rare = reviewed.rows(role="pool")[0]
+    reviewed.exclude([row.id for row in reviewed.rows(role="pool")[1:2]], "test", "")
+    material = gather(reviewed, project, settings)
+    assert material.seeds[0].id == rare.id
+    assert len({row.example.answer for row in material.seeds[:5]}) == 5
+    assert material.labels[0] == rare.example.answer
+
+
+def test_nothing_to_start_from_is_said(project: Project, settings: Settings, store: Store, run: Run) -> None:
+    store.exclude([row.id for row in store.rows(role="pool")], "test", "")
+    for name in strategies():
+        with pytest.raises(Refusal, match="Nothing to start from"):
+            run(Scripted(words), 1, strategy=name)
+    with pytest.raises(RungError, match='Did you mean "paraphrase"'):
+        run(Scripted(words), 1, strategy="paraphrases")
+
+
+def test_reviews_go_back_into_the_prompt(reviewed: Store, run: Run, review: Callable[..., None]) -> None:
+    first = run(Scripted(words), 3)
+    review(first.queued[:1], "reject", "wrong answer")
+    review(first.queued[1:2], "approve")
+    model = Scripted(words)
+    run(model, 3)
+    system = str(model.asked[0].turns[0]["content"])
+    rejected, approved = (reviewed.rows(ids=[name])[0].example.question for name in first.queued[:2])
+    assert f"{rejected}  (wrong answer)" in system and system.index(rejected) > system.index("do not make the same")
+    assert approved in system and "Good examples" in system
+
+
+def test_the_yield_is_counted_to_the_reviewers_decision(
+    reviewed: Store, project: Project, run: Run, review: Callable[..., None]
+) -> None:
+    outcome = run(Scripted(lambda ask: Reply(words(ask), 5, 5, 0.1, "end", 0.25)), 4)
+    review(outcome.queued[:1], "reject", "wrong answer")
+    review(outcome.queued[1:3], "approve")
+    (found,) = yields(reviewed, project)
+    table = found.to_json()
+    assert (table["drafts"], table["queued"], table["decided"], table["accepted"]) == (4, 4, 3, 2)
+    assert table["accepted_share"] == pytest.approx(2 / 3) and table["cost_per_accepted_usd"] == pytest.approx(0.5)
+
+
+def test_answers_are_held_to_the_closed_set(reviewed: Store, run: Run) -> None:
+    reviewed.add([Example({"messages": [{"role": "user", "content": "DM2 with numb feet"}]})], role="pool")
+    model = Scripted(["E11 nerve none"])
+    run(model, 5, strategy="answer_input")
+    assert len(model.asked) == 1 and "E11 nerve none" in model.asked[0].choices and len(model.asked[0].choices) == 5
+
+
+def test_a_users_own_template_is_used_and_makes_another_request(reviewed: Store, project: Project, run: Run) -> None:
+    model = Scripted(words)
+    run(model, 1)
+    own = project.root / "prompts" / "generate" / "paraphrase.md"
+    own.parent.mkdir(parents=True)
+    own.write_text("Mine.\n\n# system\nSay it again: $$5.\n\n# user\n$question\n")
+    outcome = run(model, 1)
+    assert outcome.asked == 1 and model.asked[-1].turns[0]["content"] == "Say it again: $5."
+    assert reviewed.row(outcome.queued[0]).meta["prompt"] == "prompts/generate/paraphrase.md"
+
+
+def test_all_faults_of_a_template_are_told_with_their_lines(project: Project) -> None:
+    own = project.root / "prompts" / "generate" / "paraphrase.md"
+    own.parent.mkdir(parents=True)
+    own.write_text("# system\nUse $qestion and ${answr}.\n\nCosts $5\n")
+    with pytest.raises(InputError) as caught:
+        load_prompt("paraphrase", project)
+    text = caught.value.message
+    assert "paraphrase.md line 2" in text and 'Did you mean "question"' in text and 'Did you mean "answer"' in text
+    assert "line 4" in text and "has the parts system" in text
+
+
+def test_every_template_that_ships_is_whole(tmp_path: Path) -> None:
+    for name in strategies():
+        assert load_prompt(name, Project(tmp_path)).parts[-1][0] == "user"
+
+
+def test_passages_are_whole_paragraphs_with_their_lines(project: Project) -> None:
+    (project.documents / "deep").mkdir(parents=True)
+    (project.documents / "a.md").write_text("one\n\n" + "two " * 150 + "\n\n" + "three " * 100 + "\n")
+    (project.documents / "deep" / "b.txt").write_text("\n\nlast\n")
+    (project.documents / "c.pdf").write_text("not read")
+    found = passages_of(project.documents, project)
+    assert [passage.place for passage in found] == [
+        "documents/a.md:1", "documents/a.md:5", "documents/deep/b.txt:3"]  # fmt: skip
+    assert found[0].text.startswith("one\n\ntwo") and found[1].text.startswith("three")

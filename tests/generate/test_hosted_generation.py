@@ -1,0 +1,231 @@
+"""Money: the budget, failures, batches that outlive the program, and the command itself, on loopback."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chat.calls import Patience
+from chat.claude import Claude
+from chat.errors import ChatError
+from chat.prices import Price, price_of
+from curation.generate import Outcome, Wish
+from curation.generate.batch import generate_batch
+from curation.generate.ledger import Ledger
+from curation.store import Store
+from workspace.errors import Refusal, RungError
+from workspace.folder import Project
+from workspace.settings import Settings
+
+Run = Callable[..., Outcome]
+PRICE = Price(1.0, 5.0, 0.1, 1.25, 0.5, date(2026, 11, 25), date(2027, 5, 25))
+WORDS = ("amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "heath", "inlet", "jetty", "kelp", "loam")
+TOP = Path(__file__).resolve().parents[2]
+
+
+def message(text: str, tokens: int = 20) -> dict[str, Any]:
+    return {"id": "m", "type": "message", "role": "assistant", "model": "x", "stop_reason": "end_turn",
+            "stop_sequence": None, "content": [{"type": "text", "text": text}],
+            "usage": {"input_tokens": 100, "output_tokens": tokens}}  # fmt: skip
+
+
+def write(handler: Any, request: Any) -> tuple[int, Any]:
+    """A server that writes a text of its own for every prompt."""
+    number = abs(hash(json.dumps(request[3]["messages"]) + json.dumps(request[3].get("system"))))
+    return 200, message(" ".join(WORDS[(number // 12**place) % 12] for place in range(9)))
+
+
+@pytest.fixture
+def claude(loopback: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Claude]:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "test")
+
+    def make(price: Price | None = PRICE, workers: int = 2) -> Claude:
+        model = Claude("claude-x", base_url=loopback.url, patience=Patience(tries=1), timeout=5.0, workers=workers)
+        model.price = price
+        return model
+
+    return make
+
+
+def test_costs_are_counted_by_the_dated_price(reviewed: Store, run: Run, claude: Any, loopback: Any) -> None:
+    loopback.say(write)
+    outcome = run(claude(), 4)
+    assert outcome.cost_usd == pytest.approx(4 * (100 * 1.0 + 20 * 5.0) / 1e6)
+    assert reviewed.row(outcome.queued[0]).meta["cost_usd"] == pytest.approx(200 / 1e6)
+    assert run(claude(price=None), 5).cost_usd is None
+
+
+@pytest.mark.parametrize("budget", [0.0, 0.0004, 0.002, 0.004, 1.0])
+def test_no_run_can_go_over_its_budget(budget: float, reviewed: Store, run: Run, claude: Any, loopback: Any) -> None:
+    """The server answers with as many tokens as it may: the worst case."""
+    loopback.say(lambda handler, request: (200, message(write(handler, request)[1]["content"][0]["text"],
+                                                        request[3]["max_tokens"])))  # fmt: skip
+    outcome = run(claude(workers=4), 12, budget_usd=budget)
+    assert outcome.cost_usd is not None and outcome.cost_usd <= budget
+    assert (outcome.stopped == "budget") == (outcome.asked < 12)
+    assert outcome.asked == len(loopback.requests) and (outcome.asked == 12) == (budget == 1.0)
+
+
+def test_a_budget_without_a_price_is_refused_before_anything_is_sent(
+    reviewed: Store, run: Run, claude: Any, loopback: Any
+) -> None:
+    with pytest.raises(Refusal, match="budget cannot be kept"):
+        run(claude(price=None), 3, budget_usd=1.0)
+    assert loopback.requests == []
+
+
+def test_prices_come_from_the_rules_with_their_date() -> None:
+    found = price_of("claude-haiku-4-5-20251001")
+    assert found is not None and found.output == 5.0 and found.batch == 0.5
+    assert "expired" in found.words(date(2099, 1, 1)) and "expired" not in found.words(found.read)
+    assert price_of("claude-haiku-4-50") is None and price_of("no-such-model") is None
+
+
+def test_some_failures_lose_only_themselves(reviewed: Store, run: Run, claude: Any, loopback: Any) -> None:
+    calls = iter(range(99))
+    loopback.say(lambda h, r: (529, {"error": {"message": "busy"}}) if next(calls) % 3 == 2 else write(h, r))
+    outcome = run(claude(workers=1), 9)
+    assert (outcome.asked, outcome.failed) == (6, {"busy": 3}) and not outcome.stopped
+    loopback.script[:] = [write]
+    assert run(claude(), 9).asked == 3, "the same command asks only what failed"
+
+
+def test_a_dead_server_is_not_asked_forever(reviewed: Store, run: Run, claude: Any, loopback: Any) -> None:
+    loopback.say((500, {"error": {"message": "down"}}))
+    with pytest.raises(ChatError, match="down"):
+        run(claude(workers=1), 50)
+    assert len(loopback.requests) == 5
+
+
+# Batches
+
+
+def batch_of(status: str, n: int, url: str) -> dict[str, Any]:
+    counts = {"processing": n if status != "ended" else 0, "succeeded": n if status == "ended" else 0, "errored": 0,
+              "canceled": 0, "expired": 0}  # fmt: skip
+    return {"id": "batch_1", "type": "message_batch", "processing_status": status, "request_counts": counts,
+            "created_at": "2026-11-25T00:00:00Z", "expires_at": "2026-11-26T00:00:00Z", "ended_at": None,
+            "archived_at": None, "cancel_initiated_at": None, "results_url": f"{url}/results"}  # fmt: skip
+
+
+def test_a_batch_outlives_the_program_and_is_paid_once(
+    project: Project, settings: Settings, reviewed: Store, run: Run, claude: Any, loopback: Any
+) -> None:
+    def go(n: int = 3) -> Outcome:
+        return generate_batch(project, settings, reviewed, claude(), Wish(n, budget_usd=1.0))
+
+    loopback.say((200, batch_of("in_progress", 3, loopback.url)))
+    assert go().batch == {"id": "batch_1", "state": "sent", "done": 0, "waiting": 3}
+    sent = loopback.requests[0][3]["requests"]
+    assert len(sent) == 3 and len({entry["custom_id"] for entry in sent}) == 3
+    assert go().batch == {"id": "batch_1", "state": "at work", "done": 0, "waiting": 3}
+    assert len([r for r in loopback.requests if r[0] == "POST"]) == 1, "nothing was sent a second time"
+    side = run(claude(), 3)
+    assert side.asked == 0 and "in a batch at work" in side.notes[0], "nor by a run without --batch"
+    results = "\n".join(
+        json.dumps({"custom_id": entry["custom_id"], "result": {
+            "type": "succeeded", "message": write(None, (0, 0, 0, entry["params"]))[1]}})
+        for entry in reversed(sent))  # fmt: skip
+    ended = batch_of("ended", 3, loopback.url)
+    loopback.script[:] = [(200, ended), (200, ended), (200, results, {"content-type": "application/x-jsonl"})]
+    done = go()
+    assert (done.asked, len(done.queued), done.batch) == (3, 3, None)
+    assert done.cost_usd == pytest.approx(3 * 200 / 1e6 * 0.5), "at the price of a batch"
+    assert Ledger(project).batches() == [] and go().asked == 0
+
+
+def test_a_batch_that_may_have_been_sent_is_not_sent_again(
+    project: Project, settings: Settings, reviewed: Store, claude: Any, loopback: Any, torn: Any
+) -> None:
+    loopback.say(torn)
+    for expected in (ChatError, Refusal, Refusal):
+        with pytest.raises(expected):
+            generate_batch(project, settings, reviewed, claude(), Wish(2))
+    assert len(loopback.requests) == 1
+    loopback.script[:] = [(400, {"error": {"message": "no"}})]
+    Ledger(project).batches()[0].unlink()
+    with pytest.raises(ChatError, match="no"):
+        generate_batch(project, settings, reviewed, claude(), Wish(2))
+    assert Ledger(project).batches() == [], "what the server refused was not sent"
+
+
+def test_a_local_model_takes_no_batch(project: Project, settings: Settings, reviewed: Store) -> None:
+    from chat.scripted import Scripted
+
+    with pytest.raises(RungError, match="takes no batches"):
+        generate_batch(project, settings, reviewed, Scripted(["x"]), Wish(2))
+
+
+# The command
+
+
+def command(project: Project, *words: str, **environment: str) -> subprocess.Popen[str]:
+    full = {**os.environ, "PYTHONPATH": str(TOP), "ANTHROPIC_API_KEY": "test", **environment}
+    line = [sys.executable, "-m", "rung", "data", "generate", *words]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(line, cwd=project.root, env=full, stdout=pipe, stderr=pipe, text=True)
+
+
+def finished(child: subprocess.Popen[str]) -> tuple[int, str, str]:
+    out, err = child.communicate(timeout=60)
+    return child.returncode, out, err
+
+
+def test_the_command_says_one_json_document(project: Project, reviewed: Store, loopback: Any) -> None:
+    loopback.say(write)
+    words = ("--count", "3", "--provider", "anthropic", "--base-url", loopback.url, "--json")
+    code, out, err = finished(command(project, *words))
+    document = json.loads(out)
+    assert code == 0 and document["queued"] == 3 and document["yield"][0]["queued"] == 3
+    assert loopback.requests[0][3]["model"] == "claude-haiku-4-5" and "price of 20" in err
+    assert len(reviewed.rows(role="candidates")) == 3
+
+
+def test_the_command_sends_nothing_where_the_answer_forbids(project: Project, reviewed: Store, loopback: Any) -> None:
+    project.answers_file.write_text('privacy = "no_external_api"\n')
+    words = ("--count", "3", "--provider", "anthropic", "--base-url", loopback.url, "--json")
+    code, out, _ = finished(command(project, *words))
+    assert code == 1 and loopback.requests == []
+    assert "no_external_api" in json.loads(out)["error"]["message"]
+
+
+def test_the_command_names_what_it_does_not_know(project: Project, reviewed: Store) -> None:
+    code, _, err = finished(command(project, "--count", "1", "--strategy", "parafrase"))
+    assert code == 2 and 'Did you mean "paraphrase"' in err
+    code, _, err = finished(command(project, "--count", "1", "--provider", "antropic"))
+    assert code == 2 and 'Did you mean "anthropic"' in err
+    code, _, err = finished(command(project, "--count", "1", "--provider", "anthropic", ANTHROPIC_API_KEY=""))
+    assert code == 2 and "No key for Claude" in err
+
+
+@pytest.mark.parametrize("kill", [signal.SIGINT, signal.SIGKILL])
+def test_ctrl_c_and_kill_keep_what_came(project: Project, reviewed: Store, loopback: Any, kill: signal.Signals) -> None:
+    def slower(handler: Any, request: Any) -> tuple[int, Any]:
+        time.sleep(0.15)
+        return write(handler, request)
+
+    loopback.say(slower)
+    words = ("--count", "60", "--provider", "anthropic", "--base-url", loopback.url)
+    child = command(project, *words)
+    while len(loopback.requests) < 10 and child.poll() is None:
+        time.sleep(0.02)
+    child.send_signal(kill)
+    code, out, _ = finished(child)
+    kept = len(Ledger(project).replies)
+    assert 1 <= kept < 60
+    if kill == signal.SIGINT:
+        assert code == 130 and f"{kept:,} calls" in out and "interrupted" in out
+        assert len(reviewed.rows(role="candidates")) + len(Ledger(project).rejected) == kept
+    loopback.script[:] = [write]
+    code, out, _ = finished(command(project, "--count", "12", *words[2:]))
+    assert code == 0 and len(reviewed.rows(role="candidates")) + len(Ledger(project).rejected) == max(12, kept)
