@@ -68,16 +68,14 @@ def read_config(ref: str | Path) -> Config:
     the file is sound but its `model_type` is not known.
     """
     entry = find_model(str(ref))
-    if entry is not None and not Path(ref).exists():
+    if entry is not None and not _is_there(Path(ref)):
         if "config" not in entry:
             raise UnknownArchitecture(
                 f"{entry['id']}: its config is not in the catalogue ({entry.get('note', 'no numbers were verified')}).",
                 "rung estimate --model FOLDER_OR_CONFIG_JSON",
             )
         return check_config(entry["config"], entry["id"], entry)
-    path = Path(ref)
-    path = path / "config.json" if path.is_dir() else path
-    return check_config(_read_json(path, ref), str(path))
+    return _read_folder_or_file(str(ref))
 
 
 def find_model(ref: str) -> Mapping[str, Any] | None:
@@ -106,24 +104,44 @@ def check_config(raw: object, where: str, entry: Mapping[str, Any] | None = None
     return Config(name, family, values, frozenset(own), notes, entry or {})
 
 
-def _read_json(path: Path, ref: str | Path) -> object:
-    if not path.is_file():
-        known = [m["id"] for m in load_table("models").get("model", [])]
-        hint = did_you_mean(str(ref), [*known, *(k.lower() for k in known)])
-        raise RungError(
-            f'"{ref}" is no model folder, no config.json and no id of the catalogue.{hint}',
-            "rung estimate --list",
-            where=str(ref),
-            expected="a folder with a config.json, a config.json, or a catalogue id",
-            found=str(ref),
-        )
+def _is_there(path: Path) -> bool:
+    """Whether the path exists; a name that no file can have (too long, with a NUL) does not."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
+def shown(text: object) -> str:
+    """At most 100 characters of a foreign text, unprintable ones (terminal escapes) as question marks."""
+    cut = str(text)[:100]
+    return "".join(c if c.isprintable() else "?" for c in cut)
+
+
+def _read_folder_or_file(ref: str) -> Config:
+    path = Path(ref)
+    if _is_there(path) and path.is_dir():
+        path = path / "config.json"
+    if not _is_there(path) or not path.is_file():
+        raise _nothing_found(ref)
     try:
         if path.stat().st_size > LARGEST_FILE:
             raise InputError([Problem(f"is larger than {LARGEST_FILE >> 20} MiB: no config.json.", str(path))])
-        return json.loads(path.read_bytes())
+        raw = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise InputError([Problem(f"is not readable JSON ({reason}).", str(path), "JSON")]) from error
+    return check_config(raw, str(path))
+
+
+def _nothing_found(ref: str) -> RungError:
+    names = {model["id"].lower(): model["id"] for model in load_table("models").get("model", [])}
+    hint = did_you_mean(ref[:100], names)
+    for lower, name in names.items():
+        hint = hint.replace(f'"{lower}"', f'"{name}"')
+    expected = "a folder with a config.json, a config.json, or a catalogue id"
+    message = f'"{shown(ref)}" is no model folder, no config.json and no id of the catalogue.{hint}'
+    return RungError(message, "rung estimate --list", where=shown(ref), expected=expected, found=shown(ref))
 
 
 def _text_part(raw: dict[str, Any], where: str) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -154,16 +172,16 @@ def _family(raw: dict[str, Any], inner: dict[str, Any], where: str) -> Mapping[s
             if name in (family["id"], *family["classes"], *family.get("inside", [])):
                 return family  # type: ignore[no-any-return]
     if not texts:
-        found = str(raw.get("model_type"))[:60]
+        found = shown(raw.get("model_type"))
         raise InputError([Problem("says neither model_type nor architectures.", where, "a model_type", found)])
     known = [family["id"] for family in families]
     hint = did_you_mean(texts[0], known)
     raise UnknownArchitecture(
-        f'{where}: the architecture "{texts[0][:60]}" is unknown to rules/models.toml.{hint}',
+        f'{where}: the architecture "{shown(texts[0])}" is unknown to rules/models.toml.{hint}',
         "known: " + ", ".join(known),
         where=where,
         expected="one of " + ", ".join(known),
-        found=texts[0][:60],
+        found=shown(texts[0]),
     )
 
 
@@ -180,12 +198,9 @@ def _problems(values: Mapping[str, Any], where: str) -> list[Problem]:
         value = values.get(key)
         whole = isinstance(value, int) and not isinstance(value, bool)
         if value is not None and not (whole and 1 <= value <= limit):
-            shown = repr(value)[:60]
-            problems.append(
-                Problem(
-                    f"{key} is {shown}; it must be a whole number from 1 to {limit:,}.", where, f"1..{limit}", shown
-                )
-            )
+            found = shown(repr(value))[:60]
+            text = f"{key} is {found}; it must be a whole number from 1 to {limit:,}."
+            problems.append(Problem(text, where, f"1..{limit}", found))
     return problems or _heads(values, where)
 
 

@@ -15,6 +15,7 @@ from advisor.sizing.tables import load_table
 GIB = 1 << 30
 PARTS = ("weights", "adapter", "gradients", "optimizer", "activations", "logits", "overhead")
 Parts = dict[str, float]
+SCORES_HELD = 0.25
 CHUNK = 256
 """Tokens that a chunked loss scores at a time."""
 
@@ -131,19 +132,19 @@ def _weights(a: Architecture, setup: Setup, shards: Shards) -> float:
 
 
 def _logits(a: Architecture, setup: Setup) -> float:
-    """Scores over the vocabulary at the loss: log-softmax and two gradients in 32 bits, and half of the scores.
+    """Scores over the vocabulary at the loss: log-softmax and two gradients in 32 bits, and a quarter of the scores.
 
-    Half, because a loop that keeps the model's output object keeps them and one that drops it does not.
+    A quarter, because a loop that keeps the model's output object keeps all of them and one that drops it none.
     """
     each = 3 * FLOAT + (setup.bytes if a.softcap else 0)
     if setup.loss == "chunked":
         return min(setup.tokens, CHUNK) * a.vocab * each
-    return setup.tokens * a.vocab * (each + setup.bytes / 2)
+    return setup.tokens * a.vocab * (each + setup.bytes * SCORES_HELD)
 
 
 def _logits_left(a: Architecture, setup: Setup) -> float:
     """What stays of them while the layers run backwards."""
-    return 0.0 if setup.loss == "chunked" else setup.tokens * a.vocab * setup.bytes / 2
+    return 0.0 if setup.loss == "chunked" else setup.tokens * a.vocab * setup.bytes * SCORES_HELD
 
 
 def _state_bytes(setup: Setup) -> float:

@@ -1,0 +1,96 @@
+"""`rung estimate` as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+FIELDS = {"parameters", "trainable", "adapter_mb", "memory_gib", "parts", "fits", "seconds", "cost_usd"}
+PARTS = {"weights", "adapter", "gradients", "optimizer", "activations", "logits", "overhead"}
+
+
+def rung(*arguments, cwd=None):
+    command = [sys.executable, "-m", "rung", "estimate", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
+
+
+def test_json_has_the_fields_of_the_contract():
+    done = rung(
+        "--model", "Llama-3.1-8B", "--method", "qlora", "--rank", "16", "--batch", "1", "--length", "2048", "--json"
+    )
+    assert done.returncode == 0
+    assert done.stderr == ""
+    document = json.loads(done.stdout)
+    assert set(document) >= FIELDS
+    assert set(document["memory_gib"]) == {"low", "expected", "high"}
+    assert set(document["parts"]) == PARTS
+    assert set(document["fits"][0]) == {"gpu", "memory_gib", "fits"}
+    assert document["parameters"] == 8_030_261_248
+    assert document["trainable"] == 41_943_040
+    assert document["seconds"] is None
+    assert document["reasons"]["seconds"]
+
+
+def test_nothing_fits_is_still_an_answer():
+    done = rung("--model", "Llama-3.3-70B", "--method", "full", "--batch", "64", "--length", "8192", "--json")
+    assert done.returncode == 0
+    assert not any(card["fits"] for card in json.loads(done.stdout)["fits"])
+
+
+def test_unknown_architecture_gives_nulls_with_a_reason(tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "mamba9", "hidden_size": 64}))
+    done = rung("--model", str(tmp_path), "--json")
+    assert done.returncode == 0
+    document = json.loads(done.stdout)
+    assert set(document) >= FIELDS
+    assert document["parameters"] is None
+    assert "mamba9" in document["reasons"]["parameters"]
+
+
+def test_bad_input_is_one_document_with_every_problem():
+    done = rung(
+        "--model", "Llama-3.1-8B", "--batch", "x", "--rank", "-3", "--method", "lorra", "--fit", "24 apples", "--json"
+    )
+    assert done.returncode == 2
+    error = json.loads(done.stdout)["error"]
+    assert len(error["problems"]) == 4
+    assert 'Did you mean "lora"' in error["message"]
+    assert "Traceback" not in done.stderr
+
+
+def test_misspelt_target_and_missing_model():
+    done = rung("--model", "Llama-3.1-8B", "--targets", "q_prj,v_proj")
+    assert done.returncode == 2
+    assert 'Did you mean "q_proj"' in done.stderr
+    assert rung("--json").returncode == 2
+
+
+def test_what_fits_a_card():
+    done = rung("--model", "Qwen3-8B", "--fit", "24GB", "--batch", "1", "--json")
+    methods = {m["method"]: m for m in json.loads(done.stdout)["fit"]["methods"]}
+    assert methods["qlora"]["fits"]
+    assert methods["qlora"]["largest_batch"] >= 1
+    assert not methods["full"]["fits"]
+    assert all(m["reason"] for m in methods.values())
+    words = rung("--model", "Qwen3-8B", "--fit", "24GB", "--batch", "1").stdout
+    assert "✗ full" in words
+    assert "✓ qlora" in words
+
+
+def test_no_torch_is_imported():
+    code = (
+        "import sys; sys.argv = ['rung', 'estimate', '--model', 'Qwen3-8B', '--json', '--fit', '24GB'];"
+        "from rung.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "heavy = {'torch', 'transformers', 'peft', 'numpy', 'sklearn'} & set(sys.modules)\n"
+        "sys.exit(str(heavy) if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_list_names_every_model_with_its_licence():
+    done = rung("--list", "--json")
+    assert all(model["licence"] and model["source"] for model in json.loads(done.stdout))

@@ -1,0 +1,99 @@
+"""Configs as they come: folders, files, ids, and hostile ones."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from advisor.sizing import UnknownArchitecture, read_architecture
+from workspace.errors import InputError, RungError
+
+GOOD = {"model_type": "llama", "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2}
+GOOD |= {"num_attention_heads": 4, "vocab_size": 100}
+
+
+def written(folder, value):
+    path = folder / "config.json"
+    path.write_text(value if isinstance(value, str) else json.dumps(value))
+    return path
+
+
+def test_folder_file_and_id_mean_the_same_kind_of_thing(tmp_path):
+    path = written(tmp_path, GOOD)
+    assert read_architecture(tmp_path) == read_architecture(str(path))
+    assert read_architecture("qwen/qwen3-8b").parameters == read_architecture("Qwen3-8B").parameters
+
+
+def test_misspelt_id_is_put_right():
+    with pytest.raises(RungError, match="Qwen3-8B") as caught:
+        read_architecture("Qwen3-8")
+    assert caught.value.exit_code == 2
+
+
+def test_unknown_architecture_is_said_to_be_unknown(tmp_path):
+    written(tmp_path, {**GOOD, "model_type": "mamba9"})
+    with pytest.raises(UnknownArchitecture, match='"mamba9" is unknown'):
+        read_architecture(tmp_path)
+
+
+def test_catalogue_model_without_numbers_is_unknown():
+    with pytest.raises(UnknownArchitecture, match="DeltaNet"):
+        read_architecture("Qwen3.5-9B")
+
+
+HOSTILE = {
+    "absurd size": {**GOOD, "hidden_size": 10**30},
+    "negative": {**GOOD, "num_hidden_layers": -3},
+    "zero": {**GOOD, "vocab_size": 0},
+    "text": {**GOOD, "num_attention_heads": "4"},
+    "true": {**GOOD, "num_hidden_layers": True},
+    "fraction": {**GOOD, "hidden_size": 64.5},
+    "list": {**GOOD, "vocab_size": [100]},
+    "object": {**GOOD, "intermediate_size": {"a": 1}},
+    "heads do not divide": {**GOOD, "hidden_size": 65},
+    "key heads do not divide": {**GOOD, "num_key_value_heads": 3},
+    "more chosen than there are": {**GOOD, "model_type": "mixtral", "num_local_experts": 2, "num_experts_per_tok": 4},
+    "missing": {"model_type": "llama"},
+    "a list": [1, 2],
+    "a text": '"llama"',
+    "nothing": "",
+    "not JSON": "{'model_type': 'llama'}",
+    "nested": "[" * 200_000,
+    "NaN": '{"model_type": "llama", "hidden_size": NaN}',
+    "null type": {**GOOD, "model_type": None},
+    "type is an object": {**GOOD, "model_type": {"a": 1}},
+    "text part is a list": {"model_type": "gemma3", "text_config": [1]},
+    "huge number": '{"model_type": "llama", "hidden_size": ' + "9" * 5000 + "}",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_configs_end_in_a_plain_error(tmp_path, name):
+    written(tmp_path, HOSTILE[name])
+    with pytest.raises(InputError) as caught:
+        read_architecture(tmp_path)
+    assert caught.value.exit_code == 2
+    assert "config.json" in caught.value.message
+    assert len(caught.value.message) < 1000
+
+
+def test_every_problem_of_a_config_at_once(tmp_path):
+    written(tmp_path, {**GOOD, "hidden_size": -1, "vocab_size": "x", "num_hidden_layers": None})
+    with pytest.raises(InputError) as caught:
+        read_architecture(tmp_path)
+    assert len(caught.value.problems) == 3
+
+
+def test_binary_file_is_no_config(tmp_path):
+    (tmp_path / "config.json").write_bytes(bytes(range(256)) * 100)
+    with pytest.raises(InputError, match="JSON"):
+        read_architecture(tmp_path)
+
+
+@pytest.mark.parametrize("ref", ["x" * 5000, "a\x1b[31m", "a\x00b", "", "/dev/null", "../.."])
+def test_names_that_are_no_model(ref):
+    with pytest.raises(RungError) as caught:
+        read_architecture(ref)
+    assert "\x1b" not in caught.value.message
+    assert len(caught.value.message) < 400

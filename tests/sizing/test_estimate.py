@@ -1,0 +1,200 @@
+"""What an estimate promises: parts add up, more work needs more, sharing divides, unknowns have reasons."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from advisor.sizing import (
+    GIB,
+    METHODS,
+    Setup,
+    Workload,
+    base_for,
+    cards_that_fit,
+    estimate,
+    find_card,
+    largest_batch,
+    largest_length,
+    load_table,
+    memory_of,
+    methods_that_fit,
+    read_architecture,
+)
+from workspace.errors import InputError
+
+LLAMA = read_architecture("Llama-3.1-8B")
+
+
+def expected(architecture=LLAMA, **changes):
+    return memory_of(architecture, Setup(**changes)).expected / GIB
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("model", ["Llama-3.1-8B", "Qwen3-30B-A3B", "Gemma-3-4B", "GPT-2", "Falcon-7B", "gpt-oss-20b"])
+def test_parts_add_up_and_bounds_are_ordered(model, method):
+    found = estimate(read_architecture(model), Setup(method=method))
+    assert sum(found.memory.parts.values()) == pytest.approx(found.memory.expected)
+    assert 0 < found.memory.low < found.memory.expected < found.memory.high
+    assert 0 < found.trainable <= found.parameters
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    method=st.sampled_from(METHODS),
+    batch=st.integers(1, 64),
+    length=st.integers(1, 8192),
+    checkpointing=st.booleans(),
+    loss=st.sampled_from(["full", "chunked"]),
+)
+def test_more_rows_more_tokens_and_more_rank_never_need_less(method, batch, length, checkpointing, loss):
+    setup = Setup(method=method, batch=batch, length=length, checkpointing=checkpointing, loss=loss)
+    one = memory_of(LLAMA, setup).expected
+    assert memory_of(LLAMA, setup.but(batch=batch + 1)).expected >= one
+    assert memory_of(LLAMA, setup.but(length=length + 1)).expected >= one
+    assert memory_of(LLAMA, setup.but(rank=32)).expected >= one
+
+
+def test_methods_stand_in_the_known_order():
+    shape = {"batch": 1, "length": 2048}
+    assert expected(method="qlora", **shape) < expected(method="lora", **shape) < expected(method="full", **shape)
+    assert expected(method="lora", **shape) < expected(method="dora", checkpointing=False, **shape)
+    assert expected(checkpointing=True) < expected(checkpointing=False)
+    assert expected(loss="chunked") < expected(loss="full")
+    assert expected(method="full", optimizer="adamw_8bit") < expected(method="full")
+    assert expected(method="full", mixed=True) > 1.8 * expected(method="full")
+
+
+def test_a_run_by_a_published_benchmark_lies_within_a_tenth():
+    """huggingface/peft, method_comparison: Llama-3.2-3B, batch 4, at most 768 tokens, no checkpointing, no autocast."""
+    llama = read_architecture("Llama-3.2-3B")
+    shape = {"batch": 4, "length": 768, "checkpointing": False, "autocast": False}
+    runs = {
+        36.2: {"method": "full"},
+        20.8: {"rank": 32, "targets": "qv"},
+        21.0: {"rank": 64, "targets": "qv"},
+        23.0: {"rank": 10, "targets": "mlp"},
+        22.8: {"method": "dora", "rank": 32, "targets": "qv"},
+        21.6: {"method": "ia3"},
+        22.7: {"method": "prompt", "virtual_tokens": 200},
+    }
+    for measured, setup in runs.items():
+        memory = memory_of(llama, Setup(**shape, **setup)).gib()
+        assert memory["expected"] == pytest.approx(measured, rel=0.10), setup
+        assert measured < memory["high"], setup
+
+
+def test_dpo_holds_the_reference_that_is_asked_for():
+    shape = {"method": "full", "objective": "dpo", "batch": 1, "length": 512}
+    none, copy = expected(reference="none", **shape), expected(reference="model", **shape)
+    assert copy - none == pytest.approx(LLAMA.parameters * 2 / GIB, rel=0.05)
+    assert expected(objective="dpo", batch=2) > expected(batch=2)
+
+
+def test_cards_share_what_their_strategy_shares():
+    def parts(strategy, gpus=8):
+        return memory_of(LLAMA, Setup(method="full", gpus=gpus, strategy=strategy, accumulation=2)).parts
+
+    alone, ddp, zero1, zero2, zero3, fsdp = (
+        parts("ddp", 1),
+        *(parts(s) for s in ("ddp", "zero1", "zero2", "zero3", "fsdp")),
+    )
+    assert ddp["weights"] == alone["weights"]
+    assert ddp["optimizer"] == alone["optimizer"]
+    assert zero1["optimizer"] == pytest.approx(alone["optimizer"] / 8)
+    assert zero1["gradients"] == pytest.approx(alone["gradients"])
+    assert zero2["gradients"] == pytest.approx(alone["gradients"] / 8)
+    assert zero2["weights"] == alone["weights"]
+    assert alone["weights"] / 8 < zero3["weights"] < alone["weights"] / 4
+    assert fsdp == zero3
+
+
+def test_largest_shapes_fit_and_one_more_does_not():
+    for memory_gib in (12.0, 24.0, 80.0):
+        setup = Setup(method="qlora", length=1024)
+        batch = largest_batch(LLAMA, setup, memory_gib)
+        assert memory_of(LLAMA, setup.but(batch=max(batch, 1))).high <= memory_gib * GIB or batch == 0
+        assert memory_of(LLAMA, setup.but(batch=batch + 1)).high > memory_gib * GIB
+        length = largest_length(LLAMA, setup.but(batch=1), memory_gib)
+        assert memory_of(LLAMA, setup.but(batch=1, length=length)).high <= memory_gib * GIB
+        assert (
+            length == LLAMA.context or memory_of(LLAMA, setup.but(batch=1, length=length + 1)).high > memory_gib * GIB
+        )
+
+
+def test_what_fits_a_card_says_why():
+    fits = {m.method: m for m in methods_that_fit(LLAMA, Setup(batch=1), find_card("24GB"))}
+    assert fits["qlora"].fits
+    assert not fits["full"].fits
+    assert "24.0" in fits["full"].reason
+    assert fits["full"].batch == 0
+    held = {card.name for card in cards_that_fit(LLAMA, Setup(method="qlora", batch=1))}
+    assert "RTX 4090 24GB" in held
+    assert {f.gpu for f in estimate(LLAMA, Setup(method="qlora", batch=1)).fits if f.fits} == held
+
+
+@pytest.mark.parametrize(
+    ("memory_gb", "model"),
+    [(8, "Qwen3-4B"), (16, "Qwen3-8B"), (48, "Qwen3-32B"), (80, "Llama-3.3-70B"), (None, "SmolLM2-135M-Instruct")],
+)
+def test_base_model_for_a_card(memory_gb, model):
+    choice = base_for(memory_gb)
+    assert choice.id == model
+    assert choice.source
+    assert not memory_gb or choice.memory.high <= memory_gb * GIB
+
+
+def test_no_base_model_fits_a_tiny_card():
+    assert base_for(0.5) is None
+
+
+def test_time_and_money_are_unknown_with_a_reason():
+    found = estimate(LLAMA, Setup())
+    assert found.seconds is None
+    assert found.cost_usd is None
+    assert "rows" in found.reasons["seconds"]
+    named = estimate(LLAMA, Setup(), Workload(rows=1000, gpu="H100 80GB"))
+    assert named.seconds is None
+    assert "no measured speed" in named.reasons["seconds"]
+
+
+def test_time_from_a_measured_speed_and_a_dated_price():
+    work = Workload(rows=1000, epochs=3, gpu="h100", tokens_per_second=3000, as_of=date(2026, 11, 25))
+    found = estimate(LLAMA, Setup(length=300), work)
+    assert found.seconds == pytest.approx(300)
+    assert found.cost_usd == pytest.approx(300 / 3600 * 2.69)
+    assert "2026-11-09" in found.reasons["cost_usd"]
+    later = estimate(LLAMA, Setup(), Workload(rows=10, gpu="h100", tokens_per_second=3000, as_of=date(2028, 1, 1)))
+    assert "expired" in later.reasons["cost_usd"]
+
+
+def test_time_from_a_cited_run_of_the_same_kind():
+    found = estimate(read_architecture("Llama-3.2-3B"), Setup(length=512), Workload(rows=20_000, gpu="L40S 48GB"))
+    assert found.seconds == pytest.approx(0.26 * 3600)
+    assert "peft-bench" in found.reasons["seconds"]
+    assert found.cost_usd is None
+
+
+def test_all_problems_of_a_setup_at_once():
+    with pytest.raises(InputError) as caught:
+        Setup(method="lorra", rank=0, batch=-1, dtype="int9", length=10**12)
+    assert len(caught.value.problems) == 5
+    assert 'Did you mean "lora"' in caught.value.message
+
+
+def test_unknown_targets_are_named():
+    with pytest.raises(InputError, match="q_proj"):
+        estimate(LLAMA, Setup(targets=["q_prj"]))
+    with pytest.raises(InputError):
+        estimate(LLAMA, Setup(targets=[]))
+
+
+@pytest.mark.parametrize("name", ["models", "hardware", "prices", "memory", "hyperparameters"])
+def test_every_entry_has_sources_and_a_date(name):
+    for key, entries in load_table(name).items():
+        for entry in entries if isinstance(entries, list) else [entries] if isinstance(entries, dict) else []:
+            assert entry["source"], (name, key, entry)
+            assert isinstance(entry["date"], date), (name, key, entry)
