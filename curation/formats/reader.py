@@ -10,7 +10,7 @@ from curation.formats.array import is_array, read_array
 from curation.formats.families import Family, named, read_object
 from curation.formats.jsonline import Malformed, decode_object
 from curation.formats.rows import Columns, Reject, Row
-from curation.formats.source import Progress, files_of, kind_of_file, lines_of, open_bytes
+from curation.formats.source import Progress, files_of, kind_of_file, lines_of, open_bytes, readable
 
 Notice = Callable[[str], None]
 
@@ -34,7 +34,10 @@ def read_rows(
     """
     family = named(fmt)
     for file in files_of(path):
-        yield from _read_file(file, fmt, family, columns or Columns(), unanswered, notice or (lambda _: None), progress)
+        with readable(file):
+            yield from _read_file(
+                file, fmt, family, columns or Columns(), unanswered, notice or (lambda _: None), progress
+            )
 
 
 def _read_file(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
+import os
 import select
 import stat
 import sys
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, cast
@@ -57,6 +60,18 @@ def open_bytes(path: Path, progress: Progress | None = None) -> io.BufferedReade
     return _without_mark(_unpacked(cast("io.BufferedReader", counted), path), path)
 
 
+@contextlib.contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Turn what a broken file raises, a cut archive for one, into a RungError."""
+    broken: tuple[type[Exception], ...] = (EOFError, OSError, zlib.error)
+    if "zstandard" in sys.modules:
+        broken = (*broken, sys.modules["zstandard"].ZstdError)
+    try:
+        yield
+    except broken as error:
+        raise RungError(f"{path}: cannot be read to its end ({error}).", where=str(path)) from error
+
+
 def _holds_rows(path: Path) -> bool:
     return path.is_file() and kind_of_file(path) in SUFFIXES and path.name not in NOT_ROWS
 
@@ -83,8 +98,6 @@ def _open(path: Path) -> io.BufferedReader:
 
 def _open_pipe(path: Path) -> io.BufferedReader:
     """A named pipe, when somebody writes to it within WAIT seconds."""
-    import os
-
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     waiting = select.poll()
     waiting.register(descriptor, select.POLLIN | select.POLLHUP)
@@ -113,10 +126,10 @@ def _unpacked(file: io.BufferedReader, path: Path) -> io.BufferedReader:
 
 
 def _without_mark(file: io.BufferedReader, path: Path) -> io.BufferedReader:
-    start = file.peek(3)[:3]
-    if start == b"\xef\xbb\xbf":
+    start = file.peek(64)[:64]
+    if start.startswith(b"\xef\xbb\xbf"):
         file.read(3)
-    elif start[:2] in (b"\xff\xfe", b"\xfe\xff"):
+    elif start[:2] in (b"\xff\xfe", b"\xfe\xff") and b"\0" in start:
         raise RungError(f"{path}: UTF-16, expected UTF-8.", f"iconv -f UTF-16 -t UTF-8 {path}", where=str(path))
     return file
 
@@ -142,8 +155,6 @@ class _Counted(io.RawIOBase):
 
 
 def _size(file: io.BufferedReader) -> int:
-    import os
-
     try:
         return os.fstat(file.fileno()).st_size
     except (OSError, io.UnsupportedOperation):
@@ -157,22 +168,17 @@ def lines_of(file: IO[bytes], path: Path, blank: bool = False) -> Iterator[tuple
     left for the next time. Raises RungError where the file shrank, or a line is longer than LONGEST.
     """
     left = _length(file)
-    try:
-        for number, line in enumerate(iter(lambda: file.readline(LONGEST), b""), 1):
-            left -= len(line)
-            if left < 0:
-                line = line[:left]
-            if len(line) >= LONGEST:
-                raise RungError(
-                    f"{path} line {number}: longer than {LONGEST >> 20} MiB; not JSON Lines.", where=str(path)
-                )
-            text = line[:-1] if line.endswith(b"\n") else line
-            if blank or (text and not text.isspace()):
-                yield number, text
-            if left <= 0:
-                return
-    except (EOFError, OSError, ValueError) as error:
-        raise RungError(f"{path}: cannot be read to its end ({error}).", where=str(path)) from error
+    for number, line in enumerate(iter(lambda: file.readline(LONGEST), b""), 1):
+        left -= len(line)
+        if left < 0:
+            line = line[:left]
+        if len(line) >= LONGEST:
+            raise RungError(f"{path} line {number}: longer than {LONGEST >> 20} MiB; not JSON Lines.", where=str(path))
+        text = line[:-1] if line.endswith(b"\n") else line
+        if blank or (text and not text.isspace()):
+            yield number, text
+        if left <= 0:
+            return
     if left != UNKNOWN_LENGTH and left > 0 and left < UNKNOWN_LENGTH // 2:
         raise RungError(f"{path}: became {left:,} bytes shorter while it was read.", "try again", where=str(path))
 
@@ -183,8 +189,6 @@ UNKNOWN_LENGTH = 1 << 62
 
 def _length(file: IO[bytes]) -> int:
     """Bytes from here to the end of a plain file; UNKNOWN_LENGTH of a pipe or a packed file."""
-    import os
-
     if type(file) is not io.BufferedReader or not isinstance(file.raw, io.FileIO):
         return UNKNOWN_LENGTH
     status = os.fstat(file.fileno())

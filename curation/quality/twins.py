@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from curation.quality.base import EVIDENCE_KEPT, Check, Evidence, Finding, Subject, evidence_of, shown_text
+from curation.quality.base import (
+    EVIDENCE_KEPT,
+    Action,
+    Check,
+    Evidence,
+    Finding,
+    Severity,
+    Subject,
+    evidence_of,
+    shown_text,
+)
 
 if TYPE_CHECKING:
     from curation.dedup import DedupResult
@@ -98,9 +108,9 @@ class Leaks(Check):
 
     name = "leaks"
     title = "Leaks into test"
-    severity = "blocks"
+    severity: Severity = "blocks"
     reason = "A test item that training has seen measures memory, not skill."
-    action = "exclude"
+    action: Action | None = "exclude"
 
     def found(
         self,

@@ -1,0 +1,224 @@
+"""Converting: what comes back is what went in, or a reject says why not."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from curation.example import Example
+from curation.formats import TARGETS, CannotHold, Malformed, to_format
+from curation.formats.families import FAMILIES, read_object
+from curation.formats.turns import are_sound, check_turns
+
+TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=12)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
+    lambda part: st.lists(part, max_size=2) | st.dictionaries(TEXT, part, max_size=2),
+    max_leaves=4,
+)
+KEYS = st.sampled_from(
+    ["id", "meta", "label", "source", "input", "text", "rejected", "system", "prompt", "from", "tools"]
+)
+OTHERS = st.dictionaries(KEYS, JSON, max_size=2)
+PARTS = st.lists(
+    st.fixed_dictionaries({"type": st.just("text"), "text": TEXT}) | st.just({"type": "image", "image": "a.png"}),
+    min_size=1,
+    max_size=2,
+)
+CALLS = st.lists(
+    st.fixed_dictionaries(
+        {"type": st.just("function"), "function": st.fixed_dictionaries({"name": TEXT, "arguments": TEXT})}
+    ),
+    min_size=1,
+    max_size=1,
+)
+
+
+def message(role, content=TEXT):
+    return st.fixed_dictionaries({"role": st.just(role), "content": content}, optional={"name": TEXT})
+
+
+PAIR = st.tuples(message("user", TEXT | PARTS), message("assistant")).map(list)
+CALLING = st.tuples(
+    message("user"),
+    st.fixed_dictionaries({"role": st.just("assistant"), "tool_calls": CALLS}, optional={"content": st.none() | TEXT}),
+    st.fixed_dictionaries({"role": st.just("tool"), "content": TEXT, "tool_call_id": TEXT}),
+    message("assistant"),
+).map(list)
+SIMPLE = st.tuples(TEXT, TEXT).map(
+    lambda qa: [{"role": "user", "content": qa[0]}, {"role": "assistant", "content": qa[1]}]
+)
+TALKS = st.tuples(
+    st.lists(message("system"), max_size=1), st.lists(SIMPLE | PAIR | CALLING, min_size=1, max_size=2)
+).map(lambda parts: [*parts[0], *(m for turn in parts[1] for m in turn)])
+ROWS = st.tuples(SIMPLE | TALKS, OTHERS).map(lambda parts: {"messages": parts[0], **parts[1]})
+ANSWER = TEXT | st.tuples(message("assistant")).map(list)
+PREFERENCES = st.tuples(
+    TEXT | st.tuples(message("user")).map(list), ANSWER, ANSWER, st.dictionaries(st.sampled_from(["id", "score"]), JSON)
+).map(lambda parts: {"prompt": parts[0], "chosen": parts[1], "rejected": parts[2], **parts[3]})
+FAST = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def through_json(row):
+    return json.loads(json.dumps(row, ensure_ascii=False))
+
+
+def family(name):
+    return next(each for each in FAMILIES if each.name == name)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("plain", [True, False])
+@given(row=ROWS)
+@FAST
+def test_what_a_target_holds_comes_back_whole(target, plain, row):
+    try:
+        there = through_json(to_format(Example(row), target, plain=plain))
+    except CannotHold as error:
+        assert error.reason and error.field
+        return
+    try:
+        back = read_object(there, family(target))
+    except Malformed as error:
+        raise AssertionError(f"{target} cannot be read back: {error}") from error
+    if target == "preference":
+        back = to_format(Example(back), "chat")
+        back["rejected"] = (
+            row["rejected"] if plain or isinstance(row["rejected"], list) else back["rejected"][0]["content"]
+        )
+    if target == "alpaca" and not row.get("input"):
+        back = {**back, **({"input": row["input"]} if "input" in row else {})}
+    assert back == row
+
+
+@given(row=ROWS)
+@FAST
+def test_chat_sharegpt_and_lists_hold_every_talk(row):
+    bare = Example({"messages": row["messages"], "id": 1})
+    for target in ("chat", "sharegpt", "prompt_completion"):
+        assert read_object(through_json(to_format(bare, target, plain=False)), family(target)) == bare.row
+
+
+@given(row=PREFERENCES)
+@FAST
+def test_a_preference_row_goes_through_chat_and_keeps_every_text(row):
+    assert through_json(to_format(Example(row), "preference")) == row
+    chat = through_json(to_format(Example(row), "chat"))
+    assert chat["rejected"] == row["rejected"] and chat["messages"][-1]["content"] in [
+        *json.loads(json.dumps([row["chosen"]]))[0:1],
+        row["chosen"][-1]["content"] if isinstance(row["chosen"], list) else "",
+    ]
+    back = through_json(to_format(Example(chat), "preference", plain=False))
+    assert [m["content"] for m in back["prompt"]] == (
+        [row["prompt"]] if isinstance(row["prompt"], str) else [m["content"] for m in row["prompt"]]
+    )
+
+
+ANYTHING = st.recursive(
+    st.none() | st.integers(0, 3) | st.sampled_from(["", "x", "user", "assistant", "system", "tool"]),
+    lambda part: (
+        st.lists(part, max_size=4)
+        | st.dictionaries(st.sampled_from(["role", "content", "tool_calls", "type", "text"]), part, max_size=3)
+    ),
+    max_leaves=14,
+)
+NEARLY = st.lists(
+    st.fixed_dictionaries(
+        {"role": st.sampled_from(["system", "user", "assistant", "assistant", "tool", "bot"])},
+        optional={
+            "content": st.sampled_from(
+                ["x", "y", "", None, [], [{"type": "text", "text": "x"}], [{"type": "text"}], 3]
+            ),
+            "tool_calls": st.sampled_from([[1], [], None, {"a": 1}]),
+        },
+    ),
+    max_size=5,
+)
+
+
+@given(messages=ANYTHING | NEARLY, unanswered=st.booleans())
+@settings(max_examples=400, deadline=None)
+def test_the_quick_check_and_the_one_that_explains_agree(messages, unanswered):
+    try:
+        check_turns(messages, unanswered=unanswered)
+        sound = True
+    except Malformed as error:
+        sound = False
+        assert error.reason
+    assert are_sound(messages, unanswered) == sound
+
+
+def run(*command, stdin=None):
+    return subprocess.run(
+        [sys.executable, "-m", "rung", *map(str, command)], input=stdin, capture_output=True, text=True
+    )
+
+
+SAMPLES = {
+    "chat": {"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}], "id": 1},
+    "sharegpt": {"conversations": [{"from": "human", "value": "q"}, {"from": "gpt", "value": "a"}], "id": 1},
+    "alpaca": {"instruction": "q", "input": "more", "output": "a", "id": 1},
+    "prompt_completion": {"prompt": "q", "completion": "a", "id": 1},
+    "preference": {"prompt": "q", "chosen": "a", "rejected": "b", "id": 1},
+}
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_each_format_through_chat_and_back(tmp_path, name):
+    start, chat, back = (tmp_path / f"{n}.jsonl" for n in "abc")
+    start.write_text(json.dumps(SAMPLES[name]) + "\n")
+    assert run("data", "convert", start, "-o", chat).returncode == 0
+    done = run("data", "convert", chat, "-o", back, "--to", name, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(back.read_text()) == SAMPLES[name]
+    assert json.loads(done.stdout)["read"] == json.loads(done.stdout)["written"] == 1
+
+
+LONG = {"messages": [{"role": "system", "content": "s"}, *SAMPLES["chat"]["messages"]], "id": 2}
+
+
+def test_a_column_never_mixes_strings_and_lists(tmp_path):
+    start, out = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
+    start.write_text(json.dumps(SAMPLES["chat"]) + "\n" + json.dumps(LONG) + "\n")
+    done = run("data", "convert", start, "-o", out, "--to", "prompt_completion", "--json")
+    kinds = [type(json.loads(line)["prompt"]) for line in out.read_text().splitlines()]
+    assert (done.returncode, kinds, json.loads(done.stdout)["form"]) == (0, [list, list], "conversational")
+
+
+def test_what_alpaca_cannot_hold_is_told_and_nothing_is_written(tmp_path):
+    start, out, rejects = (tmp_path / f"{n}.jsonl" for n in "abc")
+    start.write_text("".join(json.dumps(row) + "\n" for row in (LONG, SAMPLES["chat"], LONG)) + "{nope\n")
+    out.write_text("old")
+    done = run("data", "convert", start, "-o", out, "--to", "alpaca", "--json")
+    error = json.loads(done.stdout)["error"]
+    assert (done.returncode, out.read_text(), [p["where"].split()[-1] for p in error["problems"]]) == (
+        2,
+        "old",
+        ["1", "3", "4"],
+    )
+    done = run("data", "convert", start, "-o", out, "--to", "alpaca", "--rejects", rejects)
+    assert done.returncode == 0 and "4 read = 1 written + 3 rejected" in done.stdout
+    kept = [json.loads(line) for line in rejects.read_text().splitlines()]
+    assert [(k["line"], k["raw"]) for k in kept] == [(1, json.dumps(LONG)), (3, json.dumps(LONG)), (4, "{nope")]
+    assert len(out.read_text().splitlines()) == 1
+
+
+def test_all_line_numbers_are_told_however_many(tmp_path):
+    start = tmp_path / "a.jsonl"
+    start.write_text("".join("{}\n" if n % 3 else json.dumps(LONG) + "\n" for n in range(1, 301)))
+    done = run("data", "convert", start, "-o", tmp_path / "b.jsonl")
+    assert done.returncode == 2 and "200 lines could not be read" in done.stderr and "298-299" in done.stderr
+    assert "Traceback" not in done.stderr and not (tmp_path / "b.jsonl").exists()
+
+
+def test_standard_input_is_converted_and_wrong_names_are_told(tmp_path):
+    done = run(
+        "data", "convert", "-", "-o", tmp_path / "b.jsonl", "--to", "prompt_completion", stdin=json.dumps(LONG) + "\n"
+    )
+    assert done.returncode == 0, done.stderr
+    for more, said in ((["--to", "alpacca"], 'mean "alpaca"'), (["--format", "chatt"], 'mean "chat"')):
+        done = run("data", "convert", "-", "-o", tmp_path / "c.jsonl", *more, stdin="")
+        assert done.returncode == 2 and said in done.stderr and not (tmp_path / "c.jsonl").exists()
