@@ -90,6 +90,7 @@ def _checked(options: dict[str, Any], fit: str, ref: str) -> tuple[Setup, Worklo
     if not ref:
         problems.append(Problem("no model is named.", "--model", "a folder, a config.json or a catalogue id", ""))
     _numbers(options, problems)
+    options.update(ALIASES.get(options["method"], {}))
     options["dtype"] = options["dtype"] or ("fp32" if options["device"] == "cpu" else "bf16")
     options["reference"] = options["reference"] or ("model" if options["method"] == "full" else "shared")
     work = {key: options.pop(key) for key in ("rows", "epochs", "gpu", "tokens_per_second")}
@@ -114,6 +115,12 @@ def _collect(problems: list[Any], make: Callable[[], Any]) -> Any:
         return None
 
 
+ALIASES = {
+    "dpo": {"method": "lora", "objective": "dpo"},
+    "prefix-tuning": {"method": "prefix"},
+    "prompt-tuning": {"method": "prompt"},
+}
+"""Names that people use for a method and its objective together, or in full."""
 WHOLE = ("rank", "batch", "length", "accumulation", "virtual_tokens", "gpus", "rows")
 LARGEST = {"rows": 10**12, "epochs": 10**6, "tokens_per_second": 10**9, "price": 10**6}
 
@@ -218,6 +225,8 @@ def _print(found: Estimate, card: Card | None) -> None:
             say(f"  {name:<12} {value / GIB:.2f} GiB")
     fits = [f.gpu for f in found.fits if f.fits]
     say(f"fits         {', '.join(fits) if fits else 'none of the cards in rules/hardware.toml'}")
+    if setup.gpus > 1:
+        say(f"             {setup.gpus} of them, sharing by {setup.strategy}")
     say(f"time         {_or_unknown(found, 'seconds', found.seconds, '{:,.0f} s')}")
     say(f"cost         {_or_unknown(found, 'cost_usd', found.cost_usd, '${:,.2f}')}")
     for note in found.notes:
