@@ -138,7 +138,9 @@ def _artefact(project: Project, path: Path, seen: set[str] | None = None) -> Ite
     yield Link(name, _what(path), tuple(_facts(path, table)), sha256_file(path))
     for source, digest in table.get("made_from", {}).items():
         found = project.root / source
-        if found.is_file() and _read(found).get("made_from"):
+        if source == "rulebook":
+            yield Link(source, "rules that decided", (), digest)
+        elif found.is_file() and _read(found).get("made_from"):
             yield from _checked(project, found, digest, seen)
         elif source not in seen:
             seen.add(source)

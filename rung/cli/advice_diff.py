@@ -25,7 +25,9 @@ def difference(before: Decision, after: Decision) -> dict[str, Any]:
         "answers": _table(b["answers"], a["answers"], "unknown"),
         "gates": _table(gates_b, gates_a, "not raised"),
         "reasons": {"gone": sorted(rules_b - rules_a), "new": sorted(rules_a - rules_b)},
-        "rulebook": {} if b["rulebook"] == a["rulebook"] else {"sha256": [b["rulebook"]["sha256"], a["rulebook"]["sha256"]]},
+        "rulebook": {}
+        if b["rulebook"] == a["rulebook"]
+        else {"sha256": [b["rulebook"]["sha256"], a["rulebook"]["sha256"]]},
         "as_of": {} if b["as_of"] == a["as_of"] else {"as_of": [b["as_of"], a["as_of"]]},
         "now": {key: a[key] for key in ADVICE},
     }
@@ -33,7 +35,9 @@ def difference(before: Decision, after: Decision) -> dict[str, Any]:
 
 def _table(before: dict[str, Any], after: dict[str, Any], absent: str) -> dict[str, list[Any]]:
     keys = dict.fromkeys([*before, *after])
-    return {k: [before.get(k, absent), after.get(k, absent)] for k in keys if before.get(k, absent) != after.get(k, absent)}
+    return {
+        k: [before.get(k, absent), after.get(k, absent)] for k in keys if before.get(k, absent) != after.get(k, absent)
+    }
 
 
 def difference_lines(found: dict[str, Any], before: str, after: str) -> Iterator[str]:
@@ -45,7 +49,13 @@ def difference_lines(found: dict[str, Any], before: str, after: str) -> Iterator
     for key, name in (("next_step", "Next step"), ("destination", "Likely end")):
         if key in advice:
             yield f"{name:<11} {before.lower()} {OPTION[advice[key][0]]}, {after.lower()} {OPTION[advice[key][1]]}"
-    sections = (("answers", "Answers"), ("method", "Method"), ("action", "Action"), ("certainty", "Certainty"), ("gates", "Gates"))
+    sections = (
+        ("answers", "Answers"),
+        ("method", "Method"),
+        ("action", "Action"),
+        ("certainty", "Certainty"),
+        ("gates", "Gates"),
+    )
     for key, name in sections:
         if found[key]:
             yield name
@@ -62,4 +72,8 @@ def difference_lines(found: dict[str, Any], before: str, after: str) -> Iterator
 
 
 def _say(value: Any) -> str:
-    return {True: "passed", False: "not passed", None: "open"}.get(value, literal(value)) if not isinstance(value, str) else value
+    return (
+        {True: "passed", False: "not passed", None: "open"}.get(value, literal(value))
+        if not isinstance(value, str)
+        else value
+    )

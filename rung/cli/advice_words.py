@@ -24,12 +24,14 @@ WIDTH = 80
 def advice_lines(decision: Decision, command: str, *, wide: bool | None = None) -> Iterator[str]:
     """The lines of `rung advise`; `command` is the next one to run. On a terminal at most 80 columns."""
     table = _Table(_wide() if wide is None else wide)
-    yield f"Next step   {OPTION[decision.next_step]}: {table.clip(_lower(decision.action.text), 60)}"
+    yield f"Next step   {OPTION[decision.next_step]}: {table.clip(headline(decision), 66 - len(OPTION[decision.next_step]))}"
     yield f"Likely end  {likely_end(decision)}"
     yield f"Strength    {decision.strength:<14}Certainty  {certainty(decision)}"
     yield ""
     yield "Why"
-    yield from table.rows([(_words(r), r.rule, _cited(r.source)) for r in decision.reasons[: 5 if table.narrow else 99]])
+    yield from table.rows(
+        [(_words(r), r.rule, _cited(r.source)) for r in decision.reasons[: 5 if table.narrow else 99]]
+    )
     yield "Why not"
     yield from table.rows([row for option in decision.why_not for row in _why_not(option, decision)])
     yield from _changes(decision, table)
@@ -41,6 +43,11 @@ def advice_lines(decision: Decision, command: str, *, wide: bool | None = None) 
     yield ""
     more = f"      More: rung why {decision.reasons[0].rule}" if decision.reasons else ""
     yield f"Next: {command}{more}"
+
+
+def headline(decision: Decision) -> str:
+    """What to do now, in one sentence: `put good examples into the prompt`."""
+    return _lower(decision.action.text).split(". ")[0].rstrip(".")
 
 
 def likely_end(decision: Decision) -> str:
@@ -99,7 +106,10 @@ def _changes(decision: Decision, table: _Table) -> Iterator[str]:
     limit = 5 if table.narrow else 12
     if shown:
         yield "What would change it"
-        rows = [(f"{c['question']} = {literal(c['to'])}", outcome(c["next_step"], c["destination"], decision), "") for c in shown]
+        rows = [
+            (f"{c['question']} = {literal(c['to'])}", outcome(c["next_step"], c["destination"], decision), "")
+            for c in shown
+        ]
         yield from table.rows(rows[:limit])
         if len(rows) > limit:
             yield f"  {len(rows) - limit} more answers: rung advise --json"
@@ -127,12 +137,10 @@ def _money(decision: Decision) -> Iterator[str]:
     if money is None:
         return
     if money.calls_per_day is None:
-        yield f"Break-even  unknown ({'; '.join(money.unknown) or 'prices'})"
+        yield f"Break-even  unknown (missing: {'; '.join(money.unknown) or 'prices'})"
     else:
-        yield (
-            f"Break-even  {money.calls_per_day:,} calls a day against {money.incumbent} "
-            f"(prices of {money.prices_dated})"
-        )
+        dated = f"prices from {money.prices_dated}{', expired' if money.expired else ''}"
+        yield f"Break-even  {money.calls_per_day:,} calls a day against {money.incumbent} ({dated})"
 
 
 def _lower(text: str) -> str:
@@ -155,9 +163,11 @@ class _Table:
         return text if not self.narrow or len(text) <= width else text[: width - 1].rstrip() + "…"
 
     def rows(self, rows: list[tuple[str, str, str]]) -> Iterator[str]:
-        """Two spaces, then the columns."""
-        first = max((len(self.clip(row[0], 46)) for row in rows), default=0)
-        second = max((len(self.clip(row[1], 18)) for row in rows), default=0)
+        """Two spaces, then the columns; on a terminal each column is cut so that the line fits."""
+        first = max((len(self.clip(row[0], 40)) for row in rows), default=0)
+        second = max((len(row[1]) for row in rows if row[2]), default=0)
         for text, rule, source in rows:
-            columns = f"  {self.clip(text, 46):<{first}}  {self.clip(rule, WIDTH - first - 6):<{second}}  {source}"
-            yield self.clip(columns.rstrip(), WIDTH)
+            rule = rule if source else self.clip(rule, WIDTH - first - 4)
+            line = f"  {self.clip(text, 40):<{first}}  {rule:<{second}}"
+            fits = not self.narrow or len(line) + 2 + len(source) <= WIDTH
+            yield (f"{line}  {source}" if fits else line).rstrip()

@@ -161,7 +161,9 @@ def _changed(answers: Answers, changes: list[str]) -> Answers:
         key, raw = key.strip(), raw.strip()
         if key not in FACTS or not equals:
             hint = did_you_mean(key, FACTS)
-            problems.append(Problem(f'"{change}" is not key=value with a known key.{hint}', where="--what-if", found=key))
+            problems.append(
+                Problem(f'"{change}" is not key=value with a known key.{hint}', where="--what-if", found=key)
+            )
             continue
         try:
             values[key] = parse_value(FACTS[key], raw)
@@ -237,7 +239,9 @@ def _recheck(project: Project | None, after: Decision, as_json: bool) -> None:
 
 @rules_app.command("check")
 def rules_check(
-    folder: Annotated[Path | None, typer.Argument(help="A folder of rules; else the built-in and the project's.")] = None,
+    folder: Annotated[
+        Path | None, typer.Argument(help="A folder of rules; else the built-in and the project's.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """Check the rules: ids, answers, sources, contradictions, expired sources."""

@@ -32,6 +32,7 @@ def baseline(
     dataset: DATASET = None,
     by: BY = "",
     reason: Annotated[str, typer.Option(help="Why the prompts are as good as they get.")] = "",
+    both_forms: Annotated[bool, typer.Option(help="On test, measure each arm free and held; else as chosen.")] = False,
     as_json: JSON = False,
 ) -> None:
     """Measure the ladder on the frozen test set: base, prompt, few-shot, retrieved few-shot, rag, a classifier."""
@@ -48,7 +49,8 @@ def baseline(
         raise RungError("Vouching for the prompts needs a name and a reason.", "--by NAME --reason TEXT")
     answers = read_answers(project)
     frozen_test(project, dataset)
-    bench = open_bench(project, settings, _open(project, settings), dataset=dataset, watch=_watch)
+    model = _open(project, settings)
+    bench = open_bench(project, settings, model, dataset=dataset, watch=_watch, both_forms=both_forms)
     aim = Aim(answers.goal_score, answers.prompt_effort_days, by.strip(), reason.strip())
     folder, report = run_baseline(bench, wanted, aim)
     decision = take_over(project, settings, bench, report)

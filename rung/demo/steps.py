@@ -44,13 +44,14 @@ STEPS = (
     ),
     Step("check", ("data", "check"), "What is wrong with them", may_exit=(0, 1)),
     Step("fix", ("data", "fix", "--all"), "Leaks go out of train, contradictions go to review", may_exit=(0, 1)),
+    Step("review-pool", ("(table)",), "The code table reviews the pool"),
     Step(
         "generate",
         ("data", "generate", "--count", "12", "--strategy", "paraphrase"),
         "3. The embedded model drafts candidates: weak, and that is what the queue is for",
         may_exit=(0, 1),
     ),
-    Step("review-pool", ("(table)",), "The code table reviews what it can read"),
+    Step("review-candidates", ("(table)",), "The code table reviews the candidates that it can read"),
     Step("review-status", ("review", "status"), "Who decided what"),
     Step("baseline", ("baseline",), "4. The ladder, measured: every cheaper way first, on the same frozen items"),
     Step(

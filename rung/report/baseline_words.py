@@ -76,7 +76,7 @@ def _facts(report: Report) -> list[str]:
             rows.append(("To the goal", f"{100 * gap:.1f} points short" if gap > 0 else "reached on test"))
     if report.smallest_difference is not None:
         rows.append(("Can be told apart", f"differences of about {100 * report.smallest_difference:.0f} points"))
-    rows.append(("Held to the set", _held(report.arms)))
+    rows.append(("Better when held", _held(report.arms)))
     costs = [arm.cost_usd for arm in report.arms]
     total = None if None in costs else sum(cost or 0.0 for cost in costs)
     rows.append(("Took", f"{duration(sum(arm.seconds for arm in report.arms))} on test, {money(total)}"))
@@ -90,10 +90,9 @@ def hits(arm: ArmResult) -> str:
 
 
 def _held(arms: Sequence[ArmResult]) -> str:
-    """Both forms of the arms that were measured in both: free, then held."""
-    both = [a for a in arms if {"free", "held"} <= a.forms.keys()]
-    parts = [f"{arm_name(a.arm)} {percent(a.forms['held'])} (free {percent(a.forms['free'])})" for a in both]
-    return ", ".join(parts)
+    """Arms that did better when held to the possible answers, on validation."""
+    both = [a for a in arms if {"free", "held"} <= a.validation_forms.keys()]
+    return ", ".join(arm_name(a.arm) for a in both if a.form == "held") if both else ""
 
 
 def taken_over(judged: Mapping[str, str]) -> list[str]:

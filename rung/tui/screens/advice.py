@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import subprocess
+import sys
+from collections.abc import Iterator
 from typing import ClassVar
 
 from textual import on, work
 from textual.binding import Binding, BindingType
 from textual.message import Message
-from textual.widgets import Static
 
 from advisor.decision import Decision, Reason
 from rung.cli.advice_words import OPTION, certainty, likely_end, literal, outcome
-from rung.tui.frame import StageScreen
-from rung.tui.widgets.marked import Entry, MarkedLines
-from workspace.errors import RungError
+from rung.tui.loaded import Loaded, LoadedScreen
+from rung.tui.widgets.marked import Entry
 
+EMPTY = "No answers yet. Press 1, or run: rung advise --answers answers.toml"
 STAGE_OF_STEP = {"prompt": 6, "few_shot": 6, "rag": 6, "fine_tune": 7, "rag_and_fine_tune": 7}
 
 
-class AdviceScreen(StageScreen):
+class AdviceScreen(LoadedScreen):
     """The decision: next step, likely end, why, why not, what would change it, what is not settled."""
 
     stage = "Advice"
@@ -34,21 +35,11 @@ class AdviceScreen(StageScreen):
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "follow", "go to the stage that carries out the next step"),
-        Binding("j,down", "move(1)", "move down"),
-        Binding("k,up", "move(-1)", "move up"),
-        Binding("w", "why", "the rule behind the marked line"),
         Binding("e", "answers", "change an answer"),
         Binding("o", "report", "write the HTML report"),
     ]
 
-    decision: Decision | None = None
-
-    class Decided(Message):
-        """The advice was worked out, or why it could not be."""
-
-        def __init__(self, decision: Decision | None, problem: str) -> None:
-            super().__init__()
-            self.decision, self.problem = decision, problem
+    data: Decision | None = None
 
     class Written(Message):
         """The report was written, or why not."""
@@ -59,87 +50,45 @@ class AdviceScreen(StageScreen):
 
     def heading(self) -> str:
         """With the rulebook's version once it is known."""
-        version = f" · rulebook {self.decision.rulebook.version}" if self.decision else ""
+        version = f" · rulebook {self.data.rulebook.version}" if self.data else ""
         return f"Advice{version} · {self.source.person}"
 
-    def compose_stage(self) -> Iterable[Static]:
-        """One list of lines."""
-        yield MarkedLines(id="advice")
-
-    def on_mount(self) -> None:
+    def load(self) -> Loaded:
         """Work the advice out; it takes milliseconds, but the rulebook has to be read."""
-        super().on_mount()
-        self.command = "rung advise"
-        self._decide()
-
-    @work(thread=True, exclusive=True, exit_on_error=False, group="advice")
-    def _decide(self) -> None:
-        from advisor.decide import advise_project
+        from advisor.project import advise_project
 
         project = self.source.project
         if project is None or not project.answers_file.is_file():
-            self.post_message(self.Decided(None, ""))
-            return
-        try:
-            self.post_message(self.Decided(advise_project(project), ""))
-        except RungError as error:
-            self.post_message(self.Decided(None, error.message))
+            return Loaded([Entry(), Entry(EMPTY)], "rung advise")
+        decision = advise_project(project)
+        return Loaded(list(_entries(decision)), "rung advise", "decision.json written", decision)
 
-    @on(Decided)
-    def _show(self, message: Decided) -> None:
-        self.decision = message.decision
-        lines = self.query_one("#advice", MarkedLines)
-        if message.problem:
-            lines.show(
-                [Entry(), Entry(message.problem), Entry("No advice is given on a broken rulebook or answers file.")]
-            )
-        elif self.decision is None:
-            lines.show([Entry(), Entry("No answers yet. Press 1, or run: rung advise --answers answers.toml")])
-        else:
-            lines.show(list(_entries(self.decision)))
-            self.tell("decision.json written")
-        self.refresh_frame()
-
-    def action_move(self, step: int) -> None:
-        """Move the cursor."""
-        self.query_one("#advice", MarkedLines).move(step)
+    def why_ref(self, key: str) -> str:
+        """The rule of the line, or the question that it speaks of."""
+        return key.partition(":")[2].partition("=")[0]
 
     def action_follow(self) -> None:
         """On "Not settled" ask that question, else go where the next step is carried out."""
-        if self.decision is None:
+        if self.data is None:
             self.action_answers()
-            return
-        marked = self.query_one("#advice", MarkedLines).marked
-        if marked.startswith("ask:"):
-            self.action_answers(marked[4:])
-            return
-        status = self.app.status  # type: ignore[attr-defined]
-        waiting = status.next.number if status and status.next else STAGE_OF_STEP[self.decision.next_step]
-        self.app.open_stage(waiting)  # type: ignore[attr-defined]
+        elif self.marked.startswith("ask:"):
+            self.action_answers(self.marked[4:])
+        else:
+            status = self.app.status  # type: ignore[attr-defined]
+            waiting = status.next.number if status and status.next else STAGE_OF_STEP[self.data.next_step]
+            self.app.open_stage(waiting)  # type: ignore[attr-defined]
 
     def action_answers(self, question: str = "") -> None:
         """Go to the questions, to this one where it is named."""
         self.app.open_question(question)  # type: ignore[attr-defined]
 
-    def action_why(self) -> None:
-        """Everything about the rule of the marked line."""
-        marked = self.query_one("#advice", MarkedLines).marked
-        kind, _, ref = marked.partition(":")
-        if ref:
-            from rung.tui.screens.why import WhyScreen
-
-            self.app.push_screen(WhyScreen(ref if kind != "change" else ref.partition("=")[0]))
-
     def action_report(self) -> None:
         """Write the page that a lead can read, and say where it is."""
-        if self.decision is not None:
+        if self.data is not None:
             self._write()
 
     @work(thread=True, exclusive=True, exit_on_error=False, group="report")
     def _write(self) -> None:
-        import subprocess
-        import sys
-
         assert self.source.project is not None
         path = self.source.project.root / "advice.html"
         done = subprocess.run(

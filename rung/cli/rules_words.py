@@ -1,0 +1,195 @@
+"""Rules, sources and answers in words: `rung rules check|list|show`, and `rung why RULE|ANSWER`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from datetime import date
+from typing import Any
+
+from advisor.answers import FACTS, Answers
+from advisor.rulebook import Rule, Rulebook
+from rung.cli.advice_words import OPTION
+from rung.cli.sheet import condition_words
+from workspace.errors import RungError, did_you_mean
+
+
+def check_report(book: Rulebook, as_of: date) -> dict[str, Any]:
+    """Counts, expired sources and sources that no rule cites. A broken rulebook raises at load."""
+    cited = {name.partition(":")[0] for rule in book.rules for name in rule.source} | book.cited_by_tables()
+    rules = Counter(rule.kind for rule in book.rules)
+    return {
+        "version": book.version,
+        "sha256": book.sha256,
+        "rules": len(book.rules),
+        "kinds": dict(sorted(rules.items())),
+        "explains": sum(rule.explains for rule in book.rules),
+        "team": sum(rule.team for rule in book.rules),
+        "sources": len(book.sources),
+        "questions": len(book.questions),
+        "expired": sorted(s.id for s in book.sources.values() if s.review_by < as_of),
+        "uncited": sorted(set(book.sources) - cited),
+    }
+
+
+def check_lines(report: dict[str, Any]) -> Iterator[str]:
+    """The report in words."""
+    yield f"Nothing is wrong with the rulebook. {report['rules']} rules, {report['sources']} sources, {report['questions']} questions."
+    yield "  " + ", ".join(f"{count} {kind}" for kind, count in report["kinds"].items())
+    if report["team"]:
+        yield f"  {report['team']} of them your team's own"
+    for name in report["expired"]:
+        yield f"! source {name} is past its review date"
+    for name in report["uncited"]:
+        yield f"! source {name} is cited by no rule"
+    yield ""
+    yield "Next: rung rules list"
+
+
+def list_lines(rules: Sequence[Rule]) -> Iterator[str]:
+    """One line a rule, by kind."""
+    kind = ""
+    for rule in sorted(rules, key=lambda rule: rule.kind):
+        if rule.kind != kind:
+            kind = rule.kind
+            yield kind
+        yield f"  {rule.id:<32} {rule.text()}"
+    yield ""
+    yield f"{len(rules)} rules. Next: rung rules show {rules[0].id}"
+
+
+def rule_document(book: Rulebook, rule: Rule) -> dict[str, Any]:
+    """A rule as JSON."""
+    effect = {k: condition_words(v) if k == "passes" else v for k, v in rule.effect.items()}
+    return {
+        "id": rule.id,
+        "kind": rule.kind,
+        "when": condition_words(rule.when),
+        "unless": [condition_words(part) for part in rule.unless],
+        "because": rule.because,
+        "effect": effect,
+        "evidence": rule.evidence,
+        "strength": rule.strength,
+        "explains": rule.explains,
+        "team": rule.team,
+        "place": rule.place,
+        "sources": [source_document(book, name) for name in rule.source],
+    }
+
+
+def source_document(book: Rulebook, name: str, as_of: date | None = None) -> dict[str, Any]:
+    """A source as JSON; `name` may name a part of it: `module-4:matrix`."""
+    key, _, part = name.partition(":")
+    source = book.sources[key]
+    return {
+        "id": name,
+        "title": source.title + (f" ({part})" if part else ""),
+        "address": source.address,
+        "read": source.read.isoformat(),
+        "kind": source.kind,
+        "review_by": source.review_by.isoformat(),
+        "expired": source.review_by < as_of if as_of else None,
+        "says": source.says,
+    }
+
+
+def explain(book: Rulebook, ref: str, as_of: date, answers: Answers | None = None) -> dict[str, Any]:
+    """The document behind a rule, a source, or an answer's key; of a key also what each answer would do.
+
+    `rung why` calls this. Raises RungError with "did you mean" where `ref` is none of them.
+    """
+    rule = book.by_id.get(ref) or _minimum(book, ref)
+    if rule is not None:
+        return {
+            "rule": {**rule_document(book, rule), "sources": [source_document(book, n, as_of) for n in rule.source]}
+        }
+    if ref.partition(":")[0] in book.sources:
+        cited = [r.id for r in book.rules if ref.partition(":")[0] in (n.partition(":")[0] for n in r.source)]
+        return {"source": source_document(book, ref, as_of), "cited_by": cited}
+    if ref in FACTS:
+        return _answer_document(book, ref, answers or Answers())
+    known = [*book.by_id, *book.sources, *FACTS]
+    raise RungError(f'"{ref}" is no rule, source or answer.{did_you_mean(ref, known)}', "rung rules list", found=ref)
+
+
+def is_known(book: Rulebook, ref: str) -> bool:
+    """Whether `explain` knows the reference."""
+    return bool(book.by_id.get(ref) or _minimum(book, ref) or ref.partition(":")[0] in book.sources or ref in FACTS)
+
+
+def explain_lines(document: dict[str, Any]) -> Iterator[str]:
+    """The document in words."""
+    if "rule" in document:
+        yield from _rule_lines(document["rule"])
+    elif "source" in document:
+        yield from _source_lines(document["source"])
+        yield f"Cited by {', '.join(document['cited_by']) or 'no rule'}"
+    else:
+        yield from _answer_lines(document)
+
+
+def _minimum(book: Rulebook, ref: str) -> Rule | None:
+    return book.by_id.get(ref.removesuffix("-minimum")) if ref.endswith("-minimum") else None
+
+
+def _rule_lines(rule: dict[str, Any]) -> Iterator[str]:
+    yield f"{rule['id']}   {rule['kind']}, {rule['evidence']}, {rule['strength']}{', your team' if rule['team'] else ''}"
+    yield f"  {rule['because']}"
+    yield f"  When    {rule['when']}"
+    yield from (f"  Unless  {part}" for part in rule["unless"])
+    for key, value in rule["effect"].items():
+        words = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else value
+        yield f"  {key.replace('_', ' ').capitalize():<7} {', '.join(words) if isinstance(words, list) else words}"
+    yield f"  Where   {rule['place']}"
+    for source in rule["sources"]:
+        yield from _source_lines(source)
+
+
+def _source_lines(source: dict[str, Any]) -> Iterator[str]:
+    expired = f", expired {source['review_by']}" if source["expired"] else f", good until {source['review_by']}"
+    yield f"  [{source['id']}] {source['title']}"
+    yield f"     {source['kind']}, read {source['read']}{expired}: {source['address']}"
+    yield f"     {source['says']}"
+
+
+def _answer_document(book: Rulebook, key: str, answers: Answers) -> dict[str, Any]:
+    from advisor.interview import effects, hanging_rules
+
+    question = book.questions[key]
+    numeric = FACTS[key].kind == "text" or key in ("wants", "goal_score")
+    found = [] if numeric else effects(book, answers, key)
+    note = answers.answered.get(key, {})
+    return {
+        "question": key,
+        "text": question.text,
+        "why": question.why,
+        "now": "unknown" if (value := getattr(answers, key)) is None else value,
+        "answered": note,
+        "effects": [
+            {
+                "value": e.value,
+                "text": e.text,
+                "next_step": e.next_step,
+                "destination": e.destination,
+                "settles": list(e.settles),
+            }
+            for e in found
+        ],
+        "rules": [{"id": rule.id, "kind": rule.kind, "because": rule.because} for rule in hanging_rules(book, key)],
+    }
+
+
+def _answer_lines(document: dict[str, Any]) -> Iterator[str]:
+    yield f"{document['question']}: {document['text']}"
+    yield f"  {document['why']}"
+    note = document["answered"]
+    said = f" ({note.get('from', 'said')} by {note.get('by', 'someone')}, {note.get('at', '')})" if note else ""
+    yield f"  Now: {document['now']}{said}" + (f"; said: {note['said']}" if "said" in note else "")
+    if document["effects"]:
+        yield "What each answer would do"
+        for effect in document["effects"]:
+            value = str(effect["value"]).lower() if isinstance(effect["value"], bool) else effect["value"]
+            yield f"  {value!s:<22} next step {OPTION[effect['next_step']]}, likely end {OPTION[effect['destination']]}"
+    rules = document["rules"]
+    yield f"{len(rules)} rules use this answer"
+    yield from (f"  {rule['id']:<28} {rule['because']}" for rule in rules)

@@ -1,0 +1,67 @@
+"""The questionnaire on paper: plain text, and a Markdown sheet to print and fill in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from advisor.conditions import Bounds, Condition
+from advisor.rulebook import Question, Rulebook
+
+NUMBER = {"integer": "a whole number", "number": "a number", "text": "a name"}
+
+
+def text_lines(book: Rulebook) -> Iterator[str]:
+    """Each question with its key and answers."""
+    for number, question in enumerate(book.questions.values(), 1):
+        yield f"{number}. {question.text}   ({question.id})"
+        for choice in question.answers:
+            yield f"     {_value(choice.value):<22} {choice.text}"
+        if not question.answers:
+            yield f"     {NUMBER[question.kind]}"
+        yield f"     {'unknown':<22} Don't know"
+    yield ""
+    yield "Next: rung advise --answers answers.toml      On paper: rung questions --format markdown"
+
+
+def markdown_lines(book: Rulebook) -> Iterator[str]:
+    """A sheet with boxes; "don't know" is always one of them."""
+    yield "# Should we fine-tune? Questions"
+    yield ""
+    yield f"Rulebook {book.version}. Tick one box a question; skip what does not apply. Then write the keys and values into"
+    yield "`answers.toml` and run `rung advise --answers answers.toml`."
+    for number, question in enumerate(book.questions.values(), 1):
+        yield ""
+        yield f"## {number}. {question.text}"
+        yield ""
+        yield f"*Why we ask: {question.why}*{_only_if(question, book.questions)}"
+        yield ""
+        for choice in question.answers:
+            example = f" (for example: {choice.example})" if choice.example else ""
+            yield f"- [ ] {choice.text}{example}  `{question.id} = {_literal(choice.value)}`"
+        if not question.answers:
+            yield f"- [ ] ____________ ({NUMBER[question.kind]})  `{question.id} = ...`"
+        yield f'- [ ] Don\'t know  `{question.id} = "unknown"`'
+
+
+def condition_words(condition: Condition) -> str:
+    """`prompting = weak_effort or partial, examples at least 1`."""
+    parts = []
+    for key, allowed in condition.items():
+        if isinstance(allowed, Bounds):
+            parts.append(f"{key} {allowed.words()}")
+        else:
+            parts.append(f"{key} = {' or '.join(sorted(map(_value, allowed)))}")
+    return ", ".join(parts) or "always"
+
+
+def _only_if(question: Question, questions: Mapping[str, Question]) -> str:
+    given = {key: allowed for key, allowed in question.when.items() if key in questions}
+    return f" Only if {condition_words(given)}." if given else ""
+
+
+def _value(value: object) -> str:
+    return "unknown" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _literal(value: object) -> str:
+    return _value(value) if isinstance(value, bool) else f'"{value}"'
