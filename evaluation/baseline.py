@@ -121,9 +121,9 @@ def _vouched(aim: Aim) -> list[str]:
 
 
 def measure_choice(bench: Bench, choice: Choice, items: Sequence[Item]) -> tuple[ArmResult, list[Outcome]]:
-    """An arm on the test items in each form; the figures are of the form that validation chose."""
+    """An arm on the test items in the form that validation chose, or in each form where the bench says so."""
     desk, variant = bench.desk, choice.variant
-    forms = desk.forms if variant.render else (choice.form,)
+    forms = desk.forms if variant.render and bench.both_forms else (choice.form,)
     found = {
         form: measure(choice.arm, variant, form, items, "test", desk, bench.watch(f"{choice.arm}, {form}"))
         for form in forms
@@ -135,6 +135,7 @@ def measure_choice(bench: Bench, choice: Choice, items: Sequence[Item]) -> tuple
     update = {
         "forms": {form: mean_score(outcomes) for form, outcomes in found.items()},
         "validation": choice.validation,
+        "validation_forms": choice.validation_forms,
         "tries": max(1, len(choice.tries)),
         "settings": dict(variant.settings),
         "extra": extra,

@@ -37,6 +37,8 @@ class Bench:
     rows: Rows
     desk: Desk
     watch: Watch
+    both_forms: bool = False
+    """Answer the test in the other form too: it costs as much again and decides nothing."""
 
     @property
     def items(self) -> list[Item]:
@@ -73,7 +75,13 @@ def quiet(_: str) -> Progress | None:
 
 
 def open_bench(
-    project: Project, settings: Settings, model: ChatModel, *, dataset: str | None = None, watch: Watch = quiet
+    project: Project,
+    settings: Settings,
+    model: ChatModel,
+    *,
+    dataset: str | None = None,
+    watch: Watch = quiet,
+    both_forms: bool = False,
 ) -> Bench:
     """Find the frozen test set (of `dataset`, else the newest) and the rows that go with it.
 
@@ -92,7 +100,7 @@ def open_bench(
     choices = closed_set(project, [*rows.examples, *rows.validation], settings.evaluation)
     replies = Replies(project.evaluations / ".partial" / "replies.jsonl")
     desk = Desk(model, metric, replies, settings.model.max_tokens, choices)
-    return Bench(project, settings, folder, read_manifest(folder).splits["test"].sha256, rows, desk, watch)
+    return Bench(project, settings, folder, read_manifest(folder).splits["test"].sha256, rows, desk, watch, both_forms)
 
 
 def frozen_test(project: Project, dataset: str | None = None) -> tuple[Path, list[Example]]:

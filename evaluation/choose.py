@@ -14,6 +14,9 @@ from evaluation.measure import Desk, Form, Item, mean_score, measure
 from evaluation.report import Outcome
 from workspace.artefact import Artefact
 
+SCREEN = 20
+"""Items on which the variants of an arm are compared: its best one and both its forms are measured on all of them."""
+
 Watch = Callable[[str], Progress | None]
 """From what is being measured, in words, to a progress line for it."""
 
@@ -31,6 +34,12 @@ class Choice:
     validation: float | None
     tries: tuple[dict[str, Any], ...]
     outcomes: tuple[Outcome, ...] = field(default=(), repr=False)
+
+    @property
+    def validation_forms(self) -> dict[str, float]:
+        """The chosen variant's score in each form, on all validation items."""
+        forms = dict.fromkeys(o.form for o in self.outcomes)
+        return {form: mean_score([o for o in self.outcomes if o.form == form]) for form in forms}
 
 
 class Chosen(BaseModel):
@@ -61,7 +70,8 @@ class Choices(Artefact):
 def choose(
     arm: str, prompted: bool, variants: Sequence[Variant], items: Sequence[Item], desk: Desk, watch: Watch
 ) -> Choice:
-    """Try every variant, held to the closed set where there is one; then the best one in the other form.
+    """Compare the variants on the first 20 items, held to the closed set where there is one; then both forms of the
+    best one on all items.
 
     A tie goes to the earlier variant and to the free form. Without items the first variant is taken, untried.
     """
@@ -70,17 +80,24 @@ def choose(
         return Choice(arm, prompted, variants[0], forms[-1], None, ())
     tries: list[dict[str, Any]] = []
 
-    def attempt(variant: Variant, form: Form) -> tuple[float, Variant, Form, list[Outcome]]:
-        outcomes = measure(arm, variant, form, items, "validation", desk, watch(f"{arm}, choosing"))
+    def attempt(variant: Variant, form: Form, some: Sequence[Item]) -> tuple[float, Variant, Form, list[Outcome]]:
+        outcomes = measure(arm, variant, form, some, "validation", desk, watch(f"{arm}, choosing"))
         score = mean_score(outcomes)
-        tries.append({"settings": dict(variant.settings), "form": form, "score": score})
+        tried = {"settings": dict(variant.settings), "form": form, "score": score, "items": len(some)}
+        tries.extend([] if tried in tries else [tried])
         return score, variant, form, outcomes
 
-    best = max((attempt(variant, forms[-1]) for variant in variants), key=lambda a: a[0])
-    others = [attempt(best[1], form) for form in forms[:-1]]
-    score, variant, form, _ = max([*others, best], key=lambda a: a[0])
-    kept = tuple(outcome for a in (*others, best) for outcome in a[3])
-    return Choice(arm, prompted, variant, form, score, tuple(tries), kept)
+    screened = items if variants[0].predict else items[:SCREEN]
+    best = (
+        variants[0] if len(variants) == 1 else max((attempt(v, forms[-1], screened) for v in variants), key=_score)[1]
+    )
+    whole = [attempt(best, form, items) for form in forms]
+    score, variant, form, _ = max(whole, key=_score)
+    return Choice(arm, prompted, variant, form, score, tuple(tries), tuple(o for a in whole for o in a[3]))
+
+
+def _score(attempt: tuple[float, Variant, Form, list[Outcome]]) -> float:
+    return attempt[0]
 
 
 def best_prompted(choices: Sequence[Choice]) -> str | None:

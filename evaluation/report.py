@@ -39,7 +39,8 @@ class Outcome(BaseModel):
 class ArmResult(BaseModel):
     """One arm on the test items. `low`..`high` is its two-sided 95% interval; `score` the mean over n items.
 
-    `form` is the one that validation chose; `forms` holds each measured form's test score. `validation` is the score
+    `form` is the one that validation chose; `forms` holds each measured form's test score and
+    `validation_forms` that on the validation rows. `validation` is the score
     that the choice was made on, `tries` how many settings were tried there, `settings` the chosen ones.
     """
 
@@ -54,6 +55,7 @@ class ArmResult(BaseModel):
     correct: float
     forms: dict[str, float] = {}
     validation: float | None = None
+    validation_forms: dict[str, float] = {}
     tries: int = 1
     settings: dict[str, Any] = {}
     seconds: float = 0.0

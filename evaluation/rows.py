@@ -82,7 +82,9 @@ def mark_choosing(project: Project, settings: Settings, ids: Sequence[str]) -> N
     wanted = [name for name in ids if name]
     if wanted:
         with open_store(project, settings) as store:
-            store.mark(wanted, "validation")
+            unmarked = [row.id for row in store.rows(ids=wanted) if row.mark != "validation"]
+            if unmarked:
+                store.mark(unmarked, "validation")
 
 
 def _may_be_used(row: StoredRow) -> bool:
@@ -90,15 +92,10 @@ def _may_be_used(row: StoredRow) -> bool:
 
 
 def _cleared(rows: Sequence[StoredRow], test: Sequence[Example]) -> list[StoredRow]:
-    from curation.leakage import find_leaks
+    from curation.leakage import clean_rows
 
-    kept = list(rows)
-    while kept:
-        leaking = {leak.train_index for leak in find_leaks([row.example for row in kept], test).leaks}
-        if not leaking:
-            break
-        kept = [row for index, row in enumerate(kept) if index not in leaking]
-    return kept
+    kept, _ = clean_rows([row.example for row in rows], test)
+    return [rows[index] for index in kept]
 
 
 def _parted(rows: Sequence[StoredRow], settings: Settings) -> tuple[list[StoredRow], list[StoredRow]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from advisor.answers import Answers
+from advisor.answers import FACTS, Answers
 from advisor.decide import decide
 from advisor.decision import Decision
 from advisor.reading import load_answers
@@ -28,7 +28,7 @@ def read_answers(project: Project) -> Answers:
 def take_over(project: Project, settings: Settings, bench: Bench, report: Report) -> Decision:
     """Record the measured facts in answers.toml, decide again and write decision.json."""
     facts = {**report.judged, **count_rows(project, settings, bench)}
-    answers = record_measured(project.answers_file, facts, BY)
+    answers = record_measured(project.answers_file, {k: v for k, v in facts.items() if k in FACTS}, BY)
     decision = decide(load_rulebook(project.root / "rules"), answers, now().date())
     decision = decision.model_copy(update={"made_from": hashes(project.root, project.answers_file)})
     write_artefact(project.decision_file, decision)

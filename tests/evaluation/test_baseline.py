@@ -21,10 +21,11 @@ from workspace.files import sha256_file
 from workspace.lock import writer_lock
 
 ALL = arms_named(list(ARMS))
+PROMPTED = arms_named(["base", "prompt"])
 
 
 def test_the_whole_ladder(project, settings, model):
-    bench = open_bench(project, settings, model)
+    bench = open_bench(project, settings, model, both_forms=True)
     folder, report = run_baseline(bench, ALL, Aim(goal=0.9, days=6))
     by_name = {arm.arm: arm for arm in report.arms}
     assert list(by_name) == list(ARMS)
@@ -39,7 +40,7 @@ def test_the_whole_ladder(project, settings, model):
         "classifier": "works",
     }
     assert report.n == 36 and all(arm.n == 36 and arm.low <= arm.score <= arm.high for arm in report.arms)
-    assert by_name["prompt"].forms.keys() == {"free", "held"}
+    assert by_name["prompt"].forms.keys() == by_name["prompt"].validation_forms.keys() == {"free", "held"}
     assert by_name["rag"].extra["retrieval_recall"] == 1.0
     outcomes = read_outcomes(folder / "outputs.jsonl")
     test = [o for o in outcomes if o.split == "test" and o.arm == "rag" and o.form == "held"]
@@ -54,7 +55,7 @@ def test_no_test_answer_reaches_a_model_before_its_own_item_is_scored(project, s
     run_baseline(bench, ALL)
     pairs = [(item.question, item.expected) for item in items_of(load_split(bench.dataset, "test"))]
     validation = [item.question for item in bench.choosing]
-    assert len(model.asked) > 300
+    assert len(model.asked) > 200
     for ask in model.asked:
         own = ask.turns[-1]["content"]
         text = "\n".join(t["content"] for t in ask.turns[:-1])
@@ -62,6 +63,14 @@ def test_no_test_answer_reaches_a_model_before_its_own_item_is_scored(project, s
         assert not any(q in own and not own.endswith(q) for q, _ in pairs)
         assert ask.turns[-1]["role"] == "user"
         assert any(own.endswith(q) for q in (*validation, *(q for q, _ in pairs)))
+
+
+def test_each_arm_answers_the_test_once_in_the_form_that_validation_chose(project, settings, model):
+    folder, report = run_baseline(open_bench(project, settings, model), PROMPTED)
+    forms = {arm.arm: arm.form for arm in report.arms}
+    test = [o for o in read_outcomes(folder / "outputs.jsonl") if o.split == "test"]
+    assert len(test) == 2 * 36 and all(o.form == forms[o.arm] for o in test)
+    assert all(arm.validation == max(arm.validation_forms.values()) for arm in report.arms)
 
 
 def test_choices_are_made_on_validation_and_written_before_the_test_is_opened(project, settings, kit):
