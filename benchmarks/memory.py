@@ -344,11 +344,14 @@ def measure(spec: dict[str, Any], what: str, prefix: list[str]) -> int | None:
     return int(json.loads(done.stdout.strip().splitlines()[-1])["peak"])
 
 
-def compared(spec: dict[str, Any], times: int, prefix: list[str]) -> dict[str, Any]:
-    live = measure(spec, "tensors", prefix)
-    anon = [measure(spec, "resident", prefix) for _ in range(times)]
-    sound = [value for value in anon if value is not None]
-    return {"spec": spec, "tensors": live, "resident": statistics.median(sound) if sound else None}
+def complete(result: dict[str, Any], options: argparse.Namespace) -> None:
+    """Measure what the result lacks."""
+    spec, prefix = result["spec"], shlex.split(options.prefix)
+    if not result["tensors"] and not options.no_tensors:
+        result["tensors"] = measure(spec, "tensors", prefix)
+    if not result["resident"] and options.n:
+        sound = [value for _ in range(options.n) if (value := measure(spec, "resident", prefix)) is not None]
+        result["resident"] = statistics.median(sound) if sound else None
 
 
 def rated(result: dict[str, Any]) -> dict[str, Any]:
@@ -426,6 +429,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="")
     parser.add_argument("-n", type=int, default=3, help="children for resident memory")
+    parser.add_argument("--no-tensors", action="store_true", help="leave the profiler's runs out")
     parser.add_argument("--prefix", default="", help="put before each child's command")
     parser.add_argument("--out", type=Path, help="keep (and go on from) the measurements in this file")
     parser.add_argument("--child", help=argparse.SUPPRESS)
@@ -435,13 +439,15 @@ def main() -> None:
         child(json.loads(options.child), options.what)
         return
     kept = json.loads(options.out.read_text()) if options.out and options.out.exists() else []
-    for spec in RUNS:
-        known = any(result["spec"] == spec and result["tensors"] for result in kept)
-        if options.only in spec["name"] and not known:
-            kept.append(compared(spec, options.n, shlex.split(options.prefix)))
-            print(f"{spec['name']}: done", file=sys.stderr)
-            if options.out:
-                options.out.write_text(json.dumps(kept, indent=1))
+    for spec in (spec for spec in RUNS if options.only in spec["name"]):
+        result = next((result for result in kept if result["spec"] == spec), None)
+        if result is None:
+            result = {"spec": spec, "tensors": None, "resident": None}
+            kept.append(result)
+        complete(result, options)
+        print(f"{spec['name']}: done", file=sys.stderr)
+        if options.out:
+            options.out.write_text(json.dumps(kept, indent=1))
     print(table([result for result in kept if options.only in result["spec"]["name"]]))
 
 

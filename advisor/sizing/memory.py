@@ -49,9 +49,19 @@ def memory_of(architecture: Architecture, setup: Setup) -> Memory:
     moment = max(moments, key=lambda name: sum(moments[name].values()))
     parts = moments[moment]
     expected = sum(parts.values())
-    margin, extra = load_table("memory")["margin"], load_table("memory")["overhead"]
-    high = expected * margin[f"high_{setup.device}"] + (extra["cuda_context"] * GIB if setup.device == "cuda" else 0)
-    return Memory(expected * margin["low"], expected, high, parts, moment)
+    low = expected * load_table("memory")["margin"]["low"]
+    return Memory(low, expected, _high(setup, adapter, expected, sum(moments["step"].values())), parts, moment)
+
+
+def _high(setup: Setup, adapter: Adapter, expected: float, step: float) -> float:
+    """What may come on top: fragmentation, the driver, an optimiser that is not fused (a copy of what it trains)."""
+    table = load_table("memory")
+    high = expected * float(table["margin"][f"high_{setup.device}"])
+    if setup.device == "cpu":
+        return high
+    copy = adapter.parameters * trained_bytes(setup) / shards_of(setup).optimizer
+    unfused = step + copy if setup.optimizer in ("adamw", "sgd") else 0.0
+    return max(high, unfused) + float(table["overhead"]["cuda_context"] * GIB)
 
 
 def weight_bytes(architecture: Architecture, setup: Setup) -> float:
@@ -153,10 +163,10 @@ def _state_bytes(setup: Setup) -> float:
 
 
 def _step_work(a: Architecture, setup: Setup, adapter: Adapter) -> float:
-    """Temporaries of the optimiser: one parameter at a time on a CPU, all at once (foreach) on a card."""
+    """Temporaries of the optimiser: of one parameter at a time on a CPU, none where it is fused (Trainer's default)."""
     each = trained_bytes(setup) / shards_of(setup).optimizer
-    if setup.device == "cuda" and setup.optimizer in ("adamw", "sgd"):
-        return adapter.parameters * each
+    if setup.device == "cuda" and setup.optimizer == "adamw":
+        return 0.0
     if setup.method == "full":
         return 2 * max(m.n_in * m.n_out for m in a.matrices if m.part != "expert") * each
     return 2 * max((adapter.rank * max(m.n_in, m.n_out) for m in adapter.targets), default=0) * each
