@@ -5,11 +5,12 @@ A stage screen gives its `stage` name, `heading()`, `compose_stage()` and the `c
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import ClassVar
 
 from rich.cells import cell_len
 from rich.text import Text
+from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal
@@ -18,6 +19,7 @@ from textual.screen import Screen
 from textual.widgets import Static
 
 from rung.status.stages import RUNGS, Status
+from rung.tui.job import Job, JobEnded, JobLine, follow, start_job
 from rung.tui.messages import StatusRead
 from rung.tui.source import Source
 from rung.tui.symbols import drawn
@@ -95,11 +97,15 @@ class StageScreen(Screen[None]):
         Binding("right_square_bracket", "stage_step(1)", "stage after", key_display="]"),
         Binding("c", "copy_command", "copy the command in row 23"),
         Binding("f1,question_mark", "keys", "keys of this screen", key_display="F1"),
+        Binding("y", "say_yes", "yes, to the question in row 23", show=False),
         *(Binding(str(n % 10), f"stage({n})", f"open stage {n}", show=False) for n in range(1, 11)),
     ]
 
     command: reactive[str] = reactive("")
     message: reactive[str] = reactive("")
+    question: reactive[str] = reactive("")
+    job: Job | None = None
+    _on_yes: Callable[[], None] | None = None
 
     @property
     def source(self) -> Source:
@@ -149,9 +155,16 @@ class StageScreen(Screen[None]):
         first.left, first.right = f" rung   {self.source.title}", f"{self.heading()} "
         row = self.query_one("#command", Line)
         row.left, row.right = (f" $ {self.command}" if self.command else ""), f"{self.message} "
+        if self.question:
+            row.left, row.right = f" {self.question}   y yes   Esc no", ""
         self.query_one("#keys", Line).left = " " + "   ".join(f"{key} {word}" for key, word in self.keys)
 
     def watch_command(self) -> None:
+        """The command line follows."""
+        if self.is_mounted:
+            self.refresh_frame()
+
+    def watch_question(self) -> None:
         """The command line follows."""
         if self.is_mounted:
             self.refresh_frame()
@@ -165,8 +178,48 @@ class StageScreen(Screen[None]):
         """Put a message at the right end of row 23."""
         self.message = text
 
+    def ask_once(self, question: str, on_yes: Callable[[], None]) -> None:
+        """Ask in row 23 before something that costs, or cannot be undone: `y` does it, `Esc` leaves it."""
+        self._on_yes = on_yes
+        self.question = question
+
+    def action_say_yes(self) -> None:
+        """Do what was asked."""
+        do, self._on_yes, self.question = self._on_yes, None, ""
+        if do is not None:
+            do()
+
+    def start_job(self, *arguments: str) -> None:
+        """Run a `rung` command in a child process; JobLine and JobEnded come back to this screen."""
+        project = self.source.project
+        if project is not None:
+            self._follow(start_job(project.root, arguments))
+
+    @work(thread=True, exit_on_error=False, group="job")
+    def _follow(self, job: Job) -> None:
+        self.job = job
+        follow(job, self.post_message)
+
+    @on(JobLine)
+    def show_progress(self, message: JobLine) -> None:
+        """Progress stands where messages stand."""
+        self.tell(message.line)
+
+    @on(JobEnded)
+    def show_end(self, message: JobEnded) -> None:
+        """Say how it ended, and read the status again."""
+        self.job = None
+        self.tell(message.sentence)
+        self.app.post_message(StatusRead.Wanted())
+        self.job_ended(message)
+
+    def job_ended(self, ended: JobEnded) -> None:
+        """Overridden by screens that show the result."""
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Digits go to the stages only where no numbered list is on the screen."""
+        """Digits go to the stages only where no numbered list is on the screen; `y` answers only a question."""
+        if action == "say_yes":
+            return bool(self.question)
         return not (action == "stage" and self.digits_choose)
 
     def action_stage(self, number: int) -> None:
@@ -178,7 +231,10 @@ class StageScreen(Screen[None]):
         self.app.step_stage(self.stage, step)  # type: ignore[attr-defined]
 
     def action_back(self) -> None:
-        """Back to Start."""
+        """No to an open question, else back to Start."""
+        if self.question:
+            self.question, self._on_yes = "", None
+            return
         self.app.open_start()  # type: ignore[attr-defined]
 
     def action_copy_command(self) -> None:
