@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import text
+
+from curation.review import Ruling, decide, next_item, progress
+
+WORKER = """
+import sys, time
+from pathlib import Path
+from curation.review import Desk, Ruling, decide, next_item
+from curation.store import open_store
+from workspace.errors import Refusal
+from workspace.folder import Project
+from workspace.settings import Settings
+
+root, url, name = sys.argv[1:]
+project = Project(Path(root))
+settings = Settings.model_validate({"review": {"lease_seconds": 2}, "store": {"url": url}})
+desk = Desk(open_store(project, settings), project, settings)
+print("ready", flush=True)
+while True:
+    turn = next_item(desk, name)
+    if turn.item is None and not turn.waiting:
+        break
+    if turn.item is None:
+        time.sleep(0.05)
+        continue
+    try:
+        decide(desk, turn.item.id, turn.item.token, name, Ruling("approve"))
+    except Refusal:
+        print("stale", turn.item.id, flush=True)
+"""
+
+
+def start(root: Path, url: str, name: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", WORKER, str(root), url, name],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+
+
+def test_eight_reviewers_at_once_one_of_them_killed(make_desk: Any, url: str, rows_of: Any, project: Any) -> None:
+    """No decision lost, none doubled, none without an author; what the killed one held goes to another."""
+    rows = 120
+    desk = make_desk(url=url)
+    desk.store.add(rows_of(rows), role="candidates")
+    workers = [start(project.root, url, f"person {n}") for n in range(8)]
+    assert workers[0].stdout is not None and workers[0].stdout.readline() == "ready\n"
+    while progress(desk).decided < 5:
+        time.sleep(0.02)
+    workers[0].send_signal(signal.SIGKILL)
+    for worker in workers:
+        _, errors = worker.communicate(timeout=60)
+        assert worker is workers[0] or (worker.returncode, errors) == (0, "")
+    with desk.store.read() as connection:
+        log = connection.execute(text("SELECT row_id, reviewer_id, verdict, token FROM decisions")).fetchall()
+    assert Counter(entry.row_id for entry in log) == {number: 1 for number in range(1, rows + 1)}
+    assert all(entry.reviewer_id and entry.verdict == "approve" and entry.token for entry in log)
+    assert len({entry.token for entry in log}) == rows
+    found = progress(desk)
+    assert found.states["approved"] == rows and sum(person.decided for person in found.reviewers) == rows
+
+
+def test_killed_between_lease_and_decision(make_desk: Any, url: str, rows_of: Any, project: Any) -> None:
+    """The lease runs out and the row is offered again; the same person gets it back at once, with the same token."""
+    desk = make_desk(url=url)
+    desk.store.add(rows_of(1), role="candidates")
+    code = WORKER.split("while True")[0] + (
+        "import os, signal\nturn = next_item(desk, name)\nprint(turn.item.token, flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    command = [sys.executable, "-c", code, str(project.root), url, "dana"]
+    ended = subprocess.run(command, capture_output=True, text=True)
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    token = ended.stdout.split()[-1]
+    item = next_item(desk, "dana").item
+    assert item is not None and item.token == token and next_item(desk, "mo").item is None
+    assert decide(desk, item.id, item.token, "dana", Ruling("approve")).state == "approved"
+
+
+def test_killed_before_the_commit_decides_nothing(make_desk: Any, url: str, rows_of: Any, project: Any) -> None:
+    desk = make_desk(url=url)
+    desk.store.add(rows_of(1), role="candidates")
+    item = next_item(desk, "dana").item
+    code = WORKER.split("while True")[0] + (
+        "import os, signal\nfrom sqlalchemy import text\n"
+        "with desk.store.write() as connection:\n"
+        '    connection.execute(text("INSERT INTO decisions (row_id, reviewer_id, verdict, reason, remark, token, at)'
+        " VALUES (1, 1, 'reject', '', '', '', 'now')\"))\n"
+        "    connection.execute(text(\"UPDATE rows SET state = 'rejected'\"))\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code, str(project.root), url, "dana"], capture_output=True, text=True)
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    assert item is not None and decide(desk, item.id, item.token, "dana", Ruling("approve")).state == "approved"
+
+
+def test_two_programs_open_a_new_project_at_once(project: Any, url: str) -> None:
+    code = WORKER.split("while True")[0]
+    command = [sys.executable, "-c", code, str(project.root), url, "x"]
+    runs = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(4)]
+    found = [(run.communicate(timeout=60), run.returncode) for run in runs]
+    assert [code for _, code in found] == [0] * 4, found

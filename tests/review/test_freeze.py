@@ -1,0 +1,319 @@
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from curation.example import Example, chat_row
+from curation.freeze import difference, freeze, plan_freeze
+from curation.manifest import load_split, read_manifest
+from curation.recheck import recheck_leakage, recheck_review
+from curation.review import Ruling, decide, decide_all, next_item
+from workspace.errors import Refusal
+
+WORDS = [f"word{n}" for n in range(4000)]
+
+
+def rows(count: int, seed: int, answer: str = "") -> list[Example]:
+    """Rows of which none is near another."""
+    draw = random.Random(seed)
+    return [Example(chat_row(" ".join(draw.sample(WORDS, 14)), answer or f"label {n % 5}")) for n in range(count)]
+
+
+def approve_all(desk: Any, name: str = "dana") -> None:
+    waiting = [row.id for row in desk.store.rows() if row.queued and row.state == "pending"]
+    decide_all(desk, name, [(each, Ruling("approve")) for each in waiting], kind="person")
+
+
+@pytest.fixture
+def desk(make_desk: Any) -> Any:
+    """60 pool rows and 20 test rows, all to be reviewed."""
+    made = make_desk(pool="all")
+    made.store.add(rows(60, 1), role="pool")
+    made.store.add(rows(20, 2), role="test")
+    plan_freeze(made.store, made.project, made.settings)
+    return made
+
+
+def frozen(desk: Any, **more: Any) -> Any:
+    return freeze(desk.project, desk.settings, store=desk.store, **more)
+
+
+def test_undecided_rows_are_named_and_nothing_is_written(desk: Any) -> None:
+    with pytest.raises(Refusal, match=r"80 rows wait for review.*r-000001") as refused:
+        frozen(desk)
+    assert refused.value.exit_code == 1 and not list(desk.project.datasets.glob("v*"))
+    with pytest.raises(Refusal, match=r"20 rows wait for review.*r-000061"):
+        frozen(desk, test_only=True)
+
+
+def test_a_test_set_alone_stays_byte_for_byte_in_the_whole_version(desk: Any) -> None:
+    decide_all(desk, "dana", [(f"r-{n:06d}", Ruling("approve")) for n in range(61, 81)], kind="person")
+    alone = frozen(desk, test_only=True)
+    assert alone.manifest.test_only and list(alone.manifest.splits) == ["test"]
+    assert frozen(desk, test_only=True).was_there
+    approve_all(desk)
+    whole = frozen(desk)
+    assert whole.manifest.version == "v002" and whole.manifest.policy["test_kept_from"] == "v001"
+    assert (alone.folder / "test.jsonl").read_bytes() == (whole.folder / "test.jsonl").read_bytes()
+    assert whole.manifest.splits["test"].sha256 == alone.manifest.splits["test"].sha256
+    assert whole.manifest.made_from["datasets/v001/manifest.json"]
+    assert frozen(desk).was_there and len(list(desk.project.datasets.glob("v*"))) == 2
+
+
+def test_a_test_set_taken_from_the_pool_stays_too(make_desk: Any) -> None:
+    desk = make_desk(pool="trust")
+    desk.store.add(rows(100, 1), role="pool")
+    alone = frozen(desk, test_only=True)
+    assert 8 <= alone.manifest.splits["test"].rows <= 12
+    desk.store.add(rows(50, 3), role="pool")
+    whole = frozen(desk)
+    assert whole.manifest.splits["test"].sha256 == alone.manifest.splits["test"].sha256
+    assert sum(split.rows for split in whole.manifest.splits.values()) == 150
+    assert "trusted without review" in (whole.folder / "README.md").read_text()
+
+
+def test_every_line_has_its_origin_reviewer_and_decision(desk: Any, tmp_path: Path) -> None:
+    from curation.ingest import ingest, read_batches
+
+    file = tmp_path / "more.jsonl"
+    file.write_text("\n" + rows(1, 5)[0].to_json() + "\n")
+    (batch,) = read_batches([file], "candidates")
+    ingest(desk.store, desk.settings, batch, "candidates")
+    desk.project.guideline_file.write_text("# Guide\n")
+    approve_all(desk)
+    done = frozen(desk)
+    told = {entry["id"]: entry for entry in done.manifest.rows}
+    assert len(told) == 81 and told["r-000081"]["source"] == f"{file}:2"
+    assert told["r-000081"]["source_sha256"] == batch.sha256
+    for entry in done.manifest.rows:
+        assert (entry["state"], entry["reviewer"], entry["guideline"]) == ("approved", "dana", 1) and entry["decision"]
+        line = (done.folder / f"{entry['split']}.jsonl").read_text().split("\n")[entry["line"] - 1]
+        assert json.loads(line) == desk.store.row(entry["id"]).example.row
+
+
+def test_rejected_rows_go_edits_stay_and_the_manifest_says_so(desk: Any) -> None:
+    item = next_item(desk, "dana", want="r-000001").item
+    decide(desk, item.id, item.token, "dana", Ruling("reject", reason="wrong answer"))
+    item = next_item(desk, "dana", want="r-000002").item
+    decide(desk, item.id, item.token, "dana", Ruling("edit", text="another label"))
+    approve_all(desk)
+    done = frozen(desk)
+    assert [(entry["id"], entry["reason"]) for entry in done.manifest.dropped] == [("r-000001", "rejected in review")]
+    texts = [row.answer for split in ("train", "validation") for row in load_split(done.folder, split)]
+    assert "another label" in texts and len(texts) == 59
+
+
+def test_undecided_candidates_stop_it_or_are_left_in_the_queue(desk: Any) -> None:
+    approve_all(desk)
+    desk.store.add(rows(3, 9), role="candidates", origin="generated")
+    with pytest.raises(Refusal, match="3 generated or candidate rows have no decision yet: r-000081"):
+        frozen(desk)
+    done = frozen(desk, leave_out=True)
+    assert {entry["reason"] for entry in done.manifest.dropped} == {"waits for review"}
+    assert not {entry["id"] for entry in done.manifest.rows} & {"r-000081", "r-000082", "r-000083"}
+
+
+def test_generated_rows_stay_out_of_validation_and_test(make_desk: Any) -> None:
+    desk = make_desk(pool="trust")
+    desk.store.add(rows(40, 1), role="pool")
+    desk.store.add(rows(200, 2), role="candidates", origin="generated")
+    approve_all(desk)
+    done = frozen(desk)
+    assert {entry["split"] for entry in done.manifest.rows if entry["origin"] == "generated"} == {"train"}
+    assert done.manifest.review["generated"] == 200
+
+
+def test_contradictions_stop_it_until_one_is_settled(make_desk: Any) -> None:
+    desk = make_desk(pool="trust")
+    desk.store.add(rows(60, 1), role="pool")
+    question = "Type 2 diabetes with a foot ulcer on the left side and insulin treatment for nine years now"
+    desk.store.add([Example(chat_row(question, answer)) for answer in ("E11.621", "E11.40")], role="pool")
+    with pytest.raises(Refusal, match=r"1 pairs ask the same question.*r-000061.*r-000062"):
+        frozen(desk)
+    event = desk.store.event("dismiss", "priya", "contradictions", {"reason": "both", "rows": ["r-000061", "r-000062"]})
+    assert frozen(desk).manifest.version == "v001"
+    desk.store.event("undismiss", "priya", str(event), {})
+    desk.store.queue(["r-000061", "r-000062"], "contradiction", "contradictions")
+    with pytest.raises(Refusal, match="2 rows wait for review"):
+        frozen(desk)
+    decide_all(desk, "mo", [("r-000061", Ruling("approve")), ("r-000062", Ruling("reject"))], kind="person")
+    assert frozen(desk).manifest.version == "v002"
+
+
+def test_leaks_stop_it_and_name_both_rows(make_desk: Any) -> None:
+    desk = make_desk(pool="trust")
+    desk.store.add(rows(60, 1), role="pool")
+    test = rows(20, 2)
+    desk.store.add(test, role="test")
+    desk.store.add([Example(chat_row(test[3].question + " today", "label 3"))], role="pool")
+    with pytest.raises(Refusal, match=r"1 rows leak the test set: r-000081.* test r-000064") as refused:
+        frozen(desk)
+    assert refused.value.hint == "rung data fix leaks"
+    desk.store.exclude(["r-000081"], "leaks into test", "leaks")
+    assert frozen(desk).manifest.splits["test"].rows == 20
+
+
+def test_minimal_pairs_stand_on_one_side_and_marked_rows_in_validation(make_desk: Any) -> None:
+    desk = make_desk(pool="trust")
+    desk.store.add(rows(60, 1), role="pool")
+    ask = "Diabetes mellitus type {} with peripheral neuropathy of the {} foot, painful, with an ulcer {}, on insulin"
+    pairs = [
+        Example(chat_row(ask.format(kind, "left", f"number{n} seen"), f"E{kind}")) for n in range(15) for kind in (1, 2)
+    ]
+    ids = desk.store.add(pairs, role="pool").ids
+    desk.store.mark(["r-000005", "r-000006"], "validation")
+    done = frozen(desk)
+    split = {entry["id"]: entry["split"] for entry in done.manifest.rows}
+    assert len(split) == 90 and all(split[a] == split[b] for a, b in zip(ids[::2], ids[1::2], strict=True))
+    assert split["r-000005"] == split["r-000006"] == "validation"
+
+
+def test_the_same_rows_and_seed_give_the_same_files(make_desk: Any, tmp_path: Path) -> None:
+    from curation.store import open_store
+    from workspace.folder import Project
+    from workspace.settings import Settings
+
+    settings = Settings.model_validate({"review": {"pool": "trust"}})
+    found = []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "rung.toml").write_text("")
+        with open_store(Project(tmp_path / name), settings) as store:
+            store.add(rows(80, 4), role="pool")
+            found.append(freeze(Project(tmp_path / name), settings, store=store).manifest.splits)
+    assert found[0] == found[1]
+
+
+def test_the_gates_are_computed_from_store_and_files(desk: Any) -> None:
+    approve_all(desk)
+    done = frozen(desk)
+
+    def gates() -> tuple[Any, Any]:
+        parts = (desk.project, desk.settings, done.folder, desk.store)
+        return recheck_review(*parts), recheck_leakage(*parts)
+
+    review, leakage = gates()
+    assert review.passed and leakage.passed and gates() == (review, leakage)
+    assert review.fact.startswith("80 of 80 decided")
+    from curation.review import undo
+
+    undo(desk, "r-000001", "dana")
+    assert not gates()[0].passed and "r-000001 has no decision" in gates()[0].why
+    decide_all(desk, "dana", [("r-000001", Ruling("edit", text="changed after"))], kind="person")
+    assert "r-000001 is not what was frozen" in gates()[0].why
+    change = desk.store.exclude(["r-000002"], "a leak", "leaks")
+    assert "r-000002 was taken out since" in gates()[0].why
+    desk.store.undo(change)
+    train = done.folder / "train.jsonl"
+    train.write_bytes(train.read_bytes().replace(b"label 1", b"label 2", 1))
+    with pytest.raises(Refusal, match="changed since it was frozen"):
+        gates()
+
+
+def test_a_hand_made_manifest_does_not_pass_the_gates(desk: Any) -> None:
+    """Files and manifest changed together, hashes and all: the store knows better, and leaks are looked for again."""
+    from workspace.artefact import write_artefact
+    from workspace.files import sha256_bytes
+
+    approve_all(desk)
+    done = frozen(desk)
+    train, test = (done.folder / f"{name}.jsonl" for name in ("train", "test"))
+    lines = train.read_bytes().split(b"\n")
+    lines[0] = test.read_bytes().split(b"\n")[0]
+    train.write_bytes(b"\n".join(lines))
+    entry = done.manifest.splits["train"].model_copy(update={"sha256": sha256_bytes(train.read_bytes())})
+    forged = done.manifest.model_copy(update={"splits": {**done.manifest.splits, "train": entry}})
+    write_artefact(done.folder / "manifest.json", forged)
+    parts = (desk.project, desk.settings, done.folder, desk.store)
+    assert not recheck_review(*parts).passed and "not what was frozen" in recheck_review(*parts).why
+    assert not recheck_leakage(*parts).passed and recheck_leakage(*parts).evidence["test"] == 1
+
+
+def test_a_sample_must_be_finished_and_a_failed_one_closes_the_gate(make_desk: Any) -> None:
+    desk = make_desk(pool="sample", sample=20)
+    desk.store.add(rows(200, 1), role="pool")
+    with pytest.raises(Refusal, match="20 rows wait for review, and the policy asks for the drawn sample"):
+        frozen(desk)
+    first = next_item(desk, "dana").item
+    decide(desk, first.id, first.token, "dana", Ruling("reject"))
+    approve_all(desk)
+    done = frozen(desk)
+    assert done.manifest.review["samples"][0]["faults"] == 1
+    gate = recheck_review(desk.project, desk.settings, done.folder, desk.store)
+    assert not gate.passed and "1 of 20 sampled pool rows were faulty, 0 allowed" in gate.why
+    assert gate.opener.startswith("rung review sample")
+
+
+def test_automatic_decisions_count_only_by_policy_and_are_told(make_desk: Any) -> None:
+    desk = make_desk(pool="all", accept_automatic=True)
+    desk.store.add(rows(40, 1), role="pool")
+    plan_freeze(desk.store, desk.project, desk.settings)
+    decide_all(desk, "code table", [(f"r-{n:06d}", Ruling("approve")) for n in range(1, 41)])
+    done = frozen(desk)
+    assert done.manifest.review["automatic"] == 40 and done.manifest.review["by_person"] == 0
+    assert "40 by an automatic reviewer, which is no expert review" in (done.folder / "README.md").read_text()
+    gate = recheck_review(desk.project, desk.settings, done.folder, desk.store)
+    assert gate.passed and "40 by an automatic reviewer" in gate.fact
+    strict = make_desk(pool="all", accept_automatic=False)
+    assert not recheck_review(strict.project, strict.settings, done.folder, strict.store).passed
+
+
+def test_the_card_is_read_by_datasets(desk: Any, tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    approve_all(desk)
+    done = frozen(desk)
+    loaded = datasets.load_dataset(str(done.folder), cache_dir=str(tmp_path / "cache"))
+    sizes = {name: split.rows for name, split in done.manifest.splits.items()}
+    assert {name: loaded[name].num_rows for name in loaded} == sizes
+    assert loaded["test"][0]["messages"] == [dict(turn) for turn in load_split(done.folder, "test")[0].messages]
+
+
+def test_versions_are_compared_row_by_row(desk: Any) -> None:
+    approve_all(desk)
+    first = frozen(desk)
+    decide_all(desk, "mo", [("r-000010", Ruling("edit", text="another"))], kind="person")
+    desk.store.exclude(["r-000011"], "by hand", "pii")
+    desk.store.add(rows(1, 77), role="candidates")
+    approve_all(desk)
+    second = frozen(desk)
+    found = difference(first.folder, second.folder)
+    assert (found.added, found.removed, found.same_test) == (("r-000081",), ("r-000011",), True)
+    assert found.changed == ("r-000010",)
+    assert difference(first.folder, first.folder).changed == ()
+
+
+KILLED = """
+import os, signal, sys, threading, time
+from pathlib import Path
+from curation.freeze import freeze
+from workspace.folder import Project
+from workspace.settings import Settings
+def watch(folder, seen):
+    while True:
+        if any(folder.glob(seen)):
+            os.kill(os.getpid(), signal.SIGKILL)
+project = Project(Path(sys.argv[1]))
+threading.Thread(target=watch, args=(project.datasets, sys.argv[2]), daemon=True).start()
+freeze(project, Settings.model_validate({"review": {"pool": "trust"}}))
+"""
+
+
+@pytest.mark.parametrize("seen", [".v001.tmp", ".v001.tmp/train.jsonl", ".v001.tmp/README.md", "v001"])
+def test_killed_at_any_point_it_leaves_nothing_or_everything(make_desk: Any, seen: str) -> None:
+    desk = make_desk(pool="trust")
+    desk.store.add(rows(400, 1), role="pool")
+    command = [sys.executable, "-c", KILLED, str(desk.project.root), seen]
+    ended = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    assert ended.returncode in (-signal.SIGKILL, 0), ended.stderr
+    for folder in desk.project.datasets.glob("v*"):
+        assert sum(len(load_split(folder, split)) for split in read_manifest(folder).splits) == 400
+    done = frozen(desk)
+    assert done.manifest.version == "v001" and not list(desk.project.datasets.glob(".v*"))
