@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evaluation.answer_key import documents_with_pairs, outside_set, without_pairs
+from evaluation.arms.material import Prompt
 from evaluation.arms.registry import Arm
 from evaluation.bench import Bench, open_folder
 from evaluation.choose import Choice, Choices, Chosen, best_prompted, choose
-from evaluation.measure import Item, mean_score, measure, perplexities, result, retrieval_recall
+from evaluation.compare import TOLERANCE
+from evaluation.measure import Item, mean_score, measure, measure_forms, perplexities, result, retrieval_recall
 from evaluation.measured import Effort, judge_rungs, smallest_difference
 from evaluation.report import ArmResult, Outcome, Report, write_outcomes
 from evaluation.rows import mark_choosing
@@ -54,19 +56,33 @@ def choose_all(bench: Bench, arms: Sequence[Arm]) -> tuple[list[Choice], list[st
     The prompt is chosen first: the arms above it are tried with it. Without rows only base and prompt can be measured.
     """
     material, made, notes = bench.material(), [], [*bench.rows.notes]
-    order = sorted(arms, key=lambda arm: arm.name != "prompt")
-    for arm in order:
+    for arm in sorted(arms, key=lambda arm: (arm.name != "base", arm.name != "prompt")):
         variants = arm.variants(material)
         if not variants:
             notes.append(f"{arm.name} was not measured: it needs {arm.needs}.")
             continue
         made.append(choose(arm.name, arm.prompted, variants, bench.choosing, bench.desk, bench.watch))
-        if arm.name == "prompt":
-            material = material.knowing(made[-1].variant.prompt)
+        if arm.name in ("base", "prompt"):
+            material = material.knowing(*instructions(made))
     if not made:
         raise Refusal("None of these arms can be measured. " + " ".join(notes), "rung baseline --arms base,prompt")
     names = [arm.name for arm in arms]
     return sorted(made, key=lambda choice: names.index(choice.arm)), notes
+
+
+def instructions(made: Sequence[Choice]) -> list[Prompt | None]:
+    """What the arms above `prompt` are tried with: the bare instruction, and the best prompt where it did better.
+
+    Unmeasured, the prompt alone.
+    """
+    by_arm = {choice.arm: choice for choice in made}
+    base, prompt = by_arm.get("base"), by_arm.get("prompt")
+    if base is None or prompt is None:
+        return [choice.variant.prompt for choice in made]
+    if prompt.validation is None or base.validation is None:
+        return [prompt.variant.prompt]
+    better = prompt.validation > base.validation + TOLERANCE
+    return [base.variant.prompt, prompt.variant.prompt] if better else [base.variant.prompt]
 
 
 def write_choices(folder: Path, bench: Bench, chosen: Sequence[Choice]) -> Choices:
@@ -124,10 +140,8 @@ def measure_choice(bench: Bench, choice: Choice, items: Sequence[Item]) -> tuple
     """An arm on the test items in the form that validation chose, or in each form where the bench says so."""
     desk, variant = bench.desk, choice.variant
     forms = desk.forms if variant.render and bench.both_forms else (choice.form,)
-    found = {
-        form: measure(choice.arm, variant, form, items, "test", desk, bench.watch(f"{choice.arm}, {form}"))
-        for form in forms
-    }
+    watch = bench.watch(f"{choice.arm}, {' and '.join(forms)}")
+    found = measure_forms(choice.arm, variant, forms, items, "test", desk, watch)
     figures = result(found[choice.form], choice.prompted, bench.closed)
     extra = {**figures.extra, **retrieval_recall(variant, items)}
     if choice.arm in ("base", "tuned"):

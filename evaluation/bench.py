@@ -22,8 +22,6 @@ from workspace.folder import Project, next_id
 from workspace.settings import EvaluationSettings, Settings
 
 LABELS_FILE = "labels.txt"
-MOST_CHOOSING = 100
-"""Validation rows that choosing uses at most: more would cost as much as the test and change little."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,7 @@ class Bench:
     @property
     def choosing(self) -> list[Item]:
         """The rows that arms choose on."""
-        return items_of(self.rows.validation)[:MOST_CHOOSING]
+        return items_of(self.rows.validation)[: self.settings.evaluation.choose_on]
 
     @property
     def closed(self) -> bool:
@@ -66,6 +64,7 @@ class Bench:
             few_shot=self.settings.evaluation.few_shot,
             retrieved=self.settings.evaluation.retrieved,
             closed=self.closed,
+            choosing=len(self.choosing),
         )
 
 

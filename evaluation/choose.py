@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from chat.protocols import Progress
 from evaluation.arms.material import Variant
-from evaluation.measure import Desk, Form, Item, mean_score, measure
+from evaluation.measure import Desk, Form, Item, mean_score, measure_forms
 from evaluation.report import Outcome
 from workspace.artefact import Artefact
 
@@ -80,24 +80,22 @@ def choose(
         return Choice(arm, prompted, variants[0], forms[-1], None, ())
     tries: list[dict[str, Any]] = []
 
-    def attempt(variant: Variant, form: Form, some: Sequence[Item]) -> tuple[float, Variant, Form, list[Outcome]]:
-        outcomes = measure(arm, variant, form, some, "validation", desk, watch(f"{arm}, choosing"))
-        score = mean_score(outcomes)
-        tried = {"settings": dict(variant.settings), "form": form, "score": score, "items": len(some)}
-        tries.extend([] if tried in tries else [tried])
-        return score, variant, form, outcomes
+    def attempt(variant: Variant, asked: tuple[Form, ...], some: Sequence[Item]) -> dict[Form, list[Outcome]]:
+        found = measure_forms(arm, variant, asked, some, "validation", desk, watch(f"{arm}, choosing"))
+        for form, outcomes in found.items():
+            score = mean_score(outcomes)
+            tried = {"settings": dict(variant.settings), "form": form, "score": score, "items": len(some)}
+            tries.extend([] if tried in tries else [tried])
+        return found
 
-    screened = items if variants[0].predict else items[:SCREEN]
-    best = (
-        variants[0] if len(variants) == 1 else max((attempt(v, forms[-1], screened) for v in variants), key=_score)[1]
-    )
-    whole = [attempt(best, form, items) for form in forms]
-    score, variant, form, _ = max(whole, key=_score)
-    return Choice(arm, prompted, variant, form, score, tuple(tries), tuple(o for a in whole for o in a[3]))
-
-
-def _score(attempt: tuple[float, Variant, Form, list[Outcome]]) -> float:
-    return attempt[0]
+    best, last = variants[0], forms[-1]
+    if len(variants) > 1:
+        screened = items if best.predict else items[:SCREEN]
+        best = max(variants, key=lambda variant: mean_score(attempt(variant, (last,), screened)[last]))
+    whole = attempt(best, forms, items)
+    form = max(whole, key=lambda each: mean_score(whole[each]))
+    kept = tuple(outcome for outcomes in whole.values() for outcome in outcomes)
+    return Choice(arm, prompted, best, form, mean_score(whole[form]), tuple(tries), kept)
 
 
 def best_prompted(choices: Sequence[Choice]) -> str | None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from chat.protocols import Ask, ChatModel, Progress, Scorer, Turn
+from chat.protocols import Ask, ChatModel, Progress, Reply, Scorer, Turn
 from curation.example import Example
 from evaluation.arms.material import Variant
 from evaluation.asking import Replies, ask_all
@@ -61,28 +61,46 @@ def items_of(rows: Sequence[Example]) -> list[Item]:
 def measure(
     arm: str, variant: Variant, form: Form, items: Sequence[Item], split: Split, desk: Desk, progress: Progress | None
 ) -> list[Outcome]:
-    """Answer and score every item."""
+    """Answer and score every item in one form."""
+    return measure_forms(arm, variant, (form,), items, split, desk, progress)[form]
+
+
+def measure_forms(
+    arm: str,
+    variant: Variant,
+    forms: Sequence[Form],
+    items: Sequence[Item],
+    split: Split,
+    desk: Desk,
+    progress: Progress | None,
+) -> dict[Form, list[Outcome]]:
+    """Answer and score every item in each form; all forms are asked together, so that they share their prompts."""
     if variant.predict is not None:
-        return _classified(arm, variant, items, split, desk)
-    asks = [ask_of(variant, item, form, desk) for item in items]
+        return {forms[0]: _classified(arm, variant, items, split, desk)}
+    asks = [ask_of(variant, item, form, desk) for form in forms for item in items]
     replies = ask_all(desk.model, asks, desk.replies, progress)
-    return [
-        Outcome(
-            split=split,
-            arm=arm,
-            form=form,
-            item=item.number,
-            output=reply.text,
-            expected=item.expected,
-            score=desk.metric.score(reply.text, item.expected),
-            seconds=reply.seconds,
-            input_tokens=reply.input_tokens,
-            output_tokens=reply.output_tokens,
-            stopped=reply.stopped,
-            cost_usd=reply.cost_usd,
-        )
-        for item, reply in zip(items, replies, strict=True)
-    ]
+    pairs = zip([(form, item) for form in forms for item in items], replies, strict=True)
+    found: dict[Form, list[Outcome]] = {form: [] for form in forms}
+    for (form, item), reply in pairs:
+        found[form].append(_outcome(arm, form, split, item, reply, desk))
+    return found
+
+
+def _outcome(arm: str, form: Form, split: Split, item: Item, reply: Reply, desk: Desk) -> Outcome:
+    return Outcome(
+        split=split,
+        arm=arm,
+        form=form,
+        item=item.number,
+        output=reply.text,
+        expected=item.expected,
+        score=desk.metric.score(reply.text, item.expected),
+        seconds=reply.seconds,
+        input_tokens=reply.input_tokens,
+        output_tokens=reply.output_tokens,
+        stopped=reply.stopped,
+        cost_usd=reply.cost_usd,
+    )
 
 
 def ask_of(variant: Variant, item: Item, form: Form, desk: Desk) -> Ask:

@@ -5,15 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from advisor.answers import FACTS, Answers
-from advisor.decide import decide
 from advisor.decision import Decision
+from advisor.project import advise_project
 from advisor.reading import load_answers
 from advisor.recording import record_measured
-from advisor.rulebook import load_rulebook
 from evaluation.bench import Bench
 from evaluation.measured import data_facts
 from evaluation.report import Report
-from workspace.artefact import hashes, now, write_artefact
 from workspace.folder import Project
 from workspace.settings import Settings
 
@@ -28,11 +26,8 @@ def read_answers(project: Project) -> Answers:
 def take_over(project: Project, settings: Settings, bench: Bench, report: Report) -> Decision:
     """Record the measured facts in answers.toml, decide again and write decision.json."""
     facts = {**report.judged, **count_rows(project, settings, bench)}
-    answers = record_measured(project.answers_file, {k: v for k, v in facts.items() if k in FACTS}, BY)
-    decision = decide(load_rulebook(project.root / "rules"), answers, now().date())
-    decision = decision.model_copy(update={"made_from": hashes(project.root, project.answers_file)})
-    write_artefact(project.decision_file, decision)
-    return decision
+    record_measured(project.answers_file, {k: v for k, v in facts.items() if k in FACTS}, BY)
+    return advise_project(project)
 
 
 def count_rows(project: Project, settings: Settings, bench: Bench) -> dict[str, Any]:

@@ -83,6 +83,8 @@ class EvaluationSettings(Section):
     batch: int = Field(default=24, ge=1)
     closed_set: Literal["auto", "on", "off"] = "auto"
     label_limit: int = Field(default=400, ge=2)
+    choose_on: int = Field(default=100, ge=1)
+    """Validation rows that settings are chosen on, at most: more would cost as much as the test and change little."""
 
 
 class TrainingSettings(Section):

@@ -18,7 +18,7 @@ def variants(material: Material) -> list[Variant]:
     """One: all that there is."""
     if not (material.examples or material.documents):
         return []
-    prompt = material.best or material.base
+    prompt = material.instructions[-1]
     rows, index, k = Nearest(material.examples), Bm25(material.documents), material.retrieved
 
     def shown(turns: Sequence[Turn]) -> list[Chunk]:

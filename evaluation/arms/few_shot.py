@@ -14,7 +14,7 @@ NEEDS = "rows that may be shown as examples: reviewed, and free of leaks from th
 
 
 def variants(material: Material) -> list[Variant]:
-    """Static examples, k of them, with the bare and with the best instruction."""
+    """Static examples, k of them, with each instruction that validation left."""
     return [static(material, material.few_shot, prompt) for prompt in material.instructions if material.examples]
 
 

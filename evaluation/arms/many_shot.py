@@ -12,6 +12,6 @@ TIMES = 8
 
 
 def variants(material: Material) -> list[Variant]:
-    """8 x k examples, with the bare and with the best instruction."""
+    """8 x k examples, with each instruction that validation left."""
     k = TIMES * material.few_shot
     return [static(material, k, prompt) for prompt in material.instructions if material.examples]

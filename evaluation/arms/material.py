@@ -27,7 +27,8 @@ class Prompt:
 @dataclass(frozen=True, slots=True)
 class Material:
     """Prompts, example rows and documents. `examples` are rows that may be shown: reviewed or frozen train rows that
-    the leakage check cleared. `best` is the prompt that validation chose, once it is known.
+    the leakage check cleared. `instructions` are those that the arms above `prompt` are tried with, the best one last;
+    `choosing` is the number of validation items.
     """
 
     base: Prompt | None = None
@@ -37,16 +38,12 @@ class Material:
     few_shot: int = 8
     retrieved: int = 4
     closed: bool = False
-    best: Prompt | None = None
+    choosing: int = 0
+    instructions: tuple[Prompt | None, ...] = (None,)
 
-    def knowing(self, best: Prompt | None) -> Material:
-        """The same, with the prompt that validation chose."""
-        return replace(self, best=best)
-
-    @property
-    def instructions(self) -> tuple[Prompt | None, ...]:
-        """The instructions that arms above `prompt` are tried with: the bare one and the best one."""
-        return (self.base,) if self.best is None or self.best == self.base else (self.base, self.best)
+    def knowing(self, *instructions: Prompt | None) -> Material:
+        """The same, with the instructions that validation left."""
+        return replace(self, instructions=tuple(dict.fromkeys(instructions)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ PASSAGES = 4
 
 
 def variants(material: Material) -> list[Variant]:
-    """4 passages, with the bare and with the best instruction."""
+    """4 passages, with each instruction that validation left."""
     index = Bm25(material.documents)
     return [_variant(index, prompt) for prompt in material.instructions if material.documents]
 

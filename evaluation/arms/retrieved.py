@@ -16,12 +16,18 @@ NAME = "retrieved"
 NEEDS = FEW_SHOT_NEEDS
 
 
+ENOUGH_TO_TELL = 50
+"""Validation items below which a second k cannot be told from the first and is not tried."""
+
+
 def variants(material: Material) -> list[Variant]:
-    """Neighbours: k and 2k with the bare instruction, k with the best one."""
+    """K neighbours with each instruction left; 2k with the first one where validation is large enough to tell."""
     if not material.examples:
         return []
     index, k = Nearest(material.examples), material.retrieved
-    settings = [(k, material.base), (2 * k, material.base)] + [(k, p) for p in material.instructions[1:]]
+    settings = [(k, prompt) for prompt in material.instructions]
+    if material.choosing > ENOUGH_TO_TELL:
+        settings.insert(1, (2 * k, material.instructions[0]))
     return [_variant(index, count, prompt) for count, prompt in settings]
 
 

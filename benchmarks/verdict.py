@@ -1,0 +1,255 @@
+"""How far the verdict can be trusted: coverage and false ship of its interval, enumerated and simulated, beside others.
+
+usage: python benchmarks/verdict.py [--fast]
+
+Scores of 0 and 1 are enumerated: every count of wins and losses of n paired items with its probability. Graded scores
+and clusters are simulated with fixed seeds. A cell is one n and one truth. "False ship" is how often low > margin where
+the true gain is the margin itself. "Naive" ships on a measured difference above the margin.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from scipy.special import gammaln, ndtri, stdtrit
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from evaluation.compare import paired_interval
+
+MARGIN = 0.05
+Z = float(ndtri(0.975))
+DISAGREE = (0.05, 0.08, 0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 0.95)
+GAINS = (-0.05, 0.0, 0.02, 0.05, 0.1, 0.2)
+Bounds = Callable[[np.ndarray, np.ndarray, int], tuple[np.ndarray, np.ndarray]]
+
+
+def padded_t(wins, losses, n):
+    """The verdict's interval, from counts (equal to evaluation.compare.paired_interval, which main() checks)."""
+    total, size = wins - losses, n + 2
+    centre = total / size
+    variance = (wins + losses + 2 - size * centre**2) / (size - 1)
+    half = stdtrit(n + 1, 0.975) * np.sqrt(np.maximum(variance, 0) / size)
+    return np.maximum(-1, centre - half), np.minimum(1, centre + half)
+
+
+def wald(wins, losses, n):
+    """The textbook paired interval: difference and its standard error."""
+    d = (wins - losses) / n
+    half = Z * np.sqrt(np.maximum((wins + losses) / n - d**2, 0) / n)
+    return d - half, d + half
+
+
+def newcombe(wins, losses, n, base=0.5):
+    """Newcombe's method 10 (1998) for paired proportions; both right on `base` of the items that agree."""
+    both = np.floor(base * (n - wins - losses))
+    tuned, other = both + wins, both + losses
+    neither = n - both - wins - losses
+
+    def wilson(hits):
+        p = hits / n
+        half = Z * np.sqrt(p * (1 - p) / n + Z**2 / (4 * n**2))
+        return (p + Z**2 / (2 * n) - half) / (1 + Z**2 / n), (p + Z**2 / (2 * n) + half) / (1 + Z**2 / n)
+
+    (l1, u1), (l2, u2), p1, p2 = wilson(tuned), wilson(other), tuned / n, other / n
+    product = tuned * (n - tuned) * other * (n - other)
+    cross = both * neither - wins * losses
+    cross = np.where(cross > n / 2, cross - n / 2, np.where(cross >= 0, 0, cross))
+    phi = np.divide(cross, np.sqrt(np.maximum(product, 1)), out=np.zeros_like(cross, dtype=float), where=product > 0)
+    d = p1 - p2
+    low = d - np.sqrt(np.maximum((p1 - l1) ** 2 - 2 * phi * (p1 - l1) * (u2 - p2) + (u2 - p2) ** 2, 0))
+    high = d + np.sqrt(np.maximum((p2 - l2) ** 2 - 2 * phi * (p2 - l2) * (u1 - p1) + (u1 - p1) ** 2, 0))
+    return low, high
+
+
+def unpaired(wins, losses, n, base=0.5):
+    """Two independent proportions: what one gets when the pairing is thrown away."""
+    both = base * (n - wins - losses)
+    p1, p2 = (both + wins) / n, (both + losses) / n
+    half = Z * np.sqrt(p1 * (1 - p1) / n + p2 * (1 - p2) / n)
+    return p1 - p2 - half, p1 - p2 + half
+
+
+METHODS: dict[str, Bounds] = {"verdict": padded_t, "Wald": wald, "Newcombe": newcombe, "unpaired": unpaired}
+
+
+def counts(n, win, lose):
+    """Every likely (wins, losses) of n items, with its probability."""
+    spread = 9 * np.sqrt(n * 0.25) + 9
+    w = np.arange(max(0, int(n * win - spread)), min(n, int(n * win + spread)) + 1)
+    lost = np.arange(max(0, int(n * lose - spread)), min(n, int(n * lose + spread)) + 1)
+    w, lost = (a.ravel() for a in np.meshgrid(w, lost))
+    keep = w + lost <= n
+    w, lost = w[keep], lost[keep]
+    same = n - w - lost
+    ways = gammaln(n + 1) - gammaln(w + 1) - gammaln(lost + 1) - gammaln(same + 1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs = [
+            np.where(k > 0, k * np.log(p) if p > 0 else -np.inf, 0.0)
+            for k, p in ((w, win), (lost, lose), (same, 1 - win - lose))
+        ]
+    return w.astype(float), lost.astype(float), np.exp(ways + sum(logs))
+
+
+def cells():
+    """(share that disagrees, true gain) that can be."""
+    return [(q, g) for q in DISAGREE for g in GAINS if abs(g) <= q]
+
+
+def enumerate_binary(sizes):
+    """A row a size and method: worst and mean coverage, worst false ship at the margin, of naive as well."""
+    print("\nScores of 0 and 1, enumerated over", len(cells()), "cells a size")
+    print(f"{'n':>6}  {'method':<10}{'lowest cover':>13}{'mean':>8}{'highest':>9}{'false ship':>12}")
+    for n in sizes:
+        found = {name: ([], []) for name in (*METHODS, "naive")}
+        for q, gain in cells():
+            w, lost, chance = counts(n, (q + gain) / 2, (q - gain) / 2)
+            for name, bounds in METHODS.items():
+                low, high = bounds(w, lost, n)
+                covered = chance[(low <= gain + 1e-12) & (gain - 1e-12 <= high)].sum()
+                found[name][0].append((covered, q, abs(abs(gain) - q) < 1e-9))
+                if gain == MARGIN:
+                    found[name][1].append(chance[low > MARGIN + 1e-9].sum())
+            if gain == MARGIN:
+                found["naive"][1].append(chance[(w - lost) / n > MARGIN + 1e-9].sum())
+        for name, (cover, false) in found.items():
+            line(n, name, [c for c, *_ in cover], false)
+        dense = [c for c, q, _ in found["verdict"][0] if n >= 200 and n * q >= 20]
+        both, one = ([c for c, _, sided in found["verdict"][0] if sided is want] for want in (False, True))
+        check(f"n {n}: coverage >= .94 in every cell where wins and losses can both happen", min(both) >= 0.94)
+        check(f"n {n}: coverage >= .935 where only one of them can", min(one) >= 0.935)
+        check(f"n {n}: false ship at the margin <= .03", max(found["verdict"][1]) <= 0.03)
+        if dense:
+            check(f"n {n}: coverage <= .975 with 20 discordant pairs expected", max(dense) <= 0.975)
+
+
+def line(n, name, cover, false):
+    covered = f"{min(cover):13.3f}{np.mean(cover):8.3f}{max(cover):9.3f}" if cover else f"{'-':>13}{'-':>8}{'-':>9}"
+    print(f"{n:>6}  {name:<10}{covered}{max(false):12.4f}")
+
+
+FAILED: list[str] = []
+
+
+def check(what, holds):
+    if not holds:
+        FAILED.append(what)
+
+
+def draws(kind, rng, shape):
+    """Differences of graded scores with mean 0, in -1..1."""
+    if kind == "ties, 70%":
+        return rng.uniform(-0.5, 0.5, shape) * (rng.random(shape) < 0.3)
+    if kind == "skewed":
+        return rng.beta(1.2, 6, shape) - 1.2 / 7.2
+    if kind == "rare losses":
+        return np.where(rng.random(shape) < 0.03, -0.9, 0.9 * 0.03 / 0.97)
+    return rng.normal(0, 0.15, shape).clip(-0.8, 0.8)
+
+
+def padded_rows(values):
+    """The verdict's interval for each row of a matrix."""
+    n = values.shape[1]
+    total, square = values.sum(1), (values**2).sum(1)
+    centre = total / (n + 2)
+    half = stdtrit(n + 1, 0.975) * np.sqrt(np.maximum(square + 2 - (n + 2) * centre**2, 0) / (n + 1) / (n + 2))
+    return np.maximum(-1, centre - half), np.minimum(1, centre + half)
+
+
+def bca_rows(values, rng, resamples):
+    """BCa bootstrap of the mean, for each row."""
+    n = values.shape[1]
+    out = []
+    for row in values:
+        means = row[rng.integers(0, n, (resamples, n))].mean(1)
+        below = ((means < row.mean()).sum() + 0.5 * (means == row.mean()).sum() + 0.5) / (resamples + 1)
+        z0 = ndtri(min(max(below, 1e-6), 1 - 1e-6))
+        jack = (row.sum() - row) / (n - 1)
+        gap = jack.mean() - jack
+        scale = 6 * (gap**2).sum() ** 1.5
+        a = (gap**3).sum() / scale if scale > 0 else 0.0
+        from scipy.special import ndtr
+
+        ends = [ndtr(z0 + (z0 + z) / (1 - a * (z0 + z))) for z in (-Z, Z)]
+        out.append(np.quantile(means, ends))
+    low, high = np.array(out).T
+    return low, high
+
+
+def simulate_graded(sizes, sets, bca_sets):
+    """Coverage of the mean and false ship at the margin for graded scores."""
+    print(f"\nGraded scores, {sets:,} sets a cell (BCa {bca_sets:,}); truth 0 for coverage, the margin for false ship")
+    print(f"{'n':>6}  {'scores':<14}{'cover':>8}{'false ship':>12}{'naive ship':>12}{'BCa cover':>11}")
+    for n in sizes:
+        for kind in ("ties, 70%", "skewed", "rare losses", "bell"):
+            rng = np.random.default_rng(13)
+            values = draws(kind, rng, (sets, n))
+            low, high = padded_rows(values)
+            cover = ((low <= 0) & (high >= 0)).mean()
+            shifted = values + MARGIN
+            false = (padded_rows(shifted)[0] > MARGIN + 1e-9).mean()
+            naive = (shifted.mean(1) > MARGIN + 1e-9).mean()
+            blow, bhigh = bca_rows(values[:bca_sets], rng, 999)
+            bca = ((blow <= 1e-12) & (bhigh >= -1e-12)).mean()
+            print(f"{n:>6}  {kind:<14}{cover:8.3f}{false:12.4f}{naive:12.3f}{bca:11.3f}")
+            rare = kind == "rare losses"
+            check(f"graded {kind} n {n}: coverage >= .935", cover >= 0.935 or rare)
+            check(f"graded {kind} n {n}: false ship", false <= (0.06 if rare else 0.035))
+
+
+def simulate_clusters(sets):
+    """Items that share a cluster, ICC .5: over cluster means, and as if they were independent."""
+    print(f"\nClusters, ICC .5, 8 items each, {sets:,} sets a cell")
+    print(f"{'clusters':>9}{'cover':>8}{'as independent items':>22}")
+    for k in (10, 20, 50, 100):
+        rng = np.random.default_rng(13)
+        shared, own = rng.normal(0, 0.15, (sets, k, 1)), rng.normal(0, 0.15, (sets, k, 8))
+        values = (shared + own).clip(-1, 1)
+        low, high = padded_rows(values.mean(2))
+        flow, fhigh = padded_rows(values.reshape(sets, -1))
+        cover = ((low <= 0) & (high >= 0)).mean()
+        print(f"{k:>9}{cover:8.3f}{((flow <= 0) & (fhigh >= 0)).mean():22.3f}")
+        check(f"{k} clusters: coverage >= .935", cover >= 0.935)
+
+
+def power(sizes):
+    """How often a true gain ships."""
+    print("\nPower: how often a true gain ships, 25% of the items disagreeing")
+    print(f"{'n':>6}" + "".join(f"{f'+{g:.0%}':>8}" for g in (0.08, 0.1, 0.15, 0.2)) + f"{'unpaired +15%':>15}")
+    for n in sizes:
+        row = []
+        for gain in (0.08, 0.1, 0.15, 0.2):
+            w, lost, chance = counts(n, (0.25 + gain) / 2, (0.25 - gain) / 2)
+            row.append(chance[padded_t(w, lost, n)[0] > MARGIN].sum())
+        w, lost, chance = counts(n, 0.2, 0.05)
+        plain = chance[unpaired(w, lost, n)[0] > MARGIN].sum()
+        print(f"{n:>6}" + "".join(f"{p:8.2f}" for p in row) + f"{plain:15.2f}")
+
+
+def agree():
+    """The vectorised interval is the product's own."""
+    for w, lost, n in ((3, 1, 20), (0, 0, 5), (40, 9, 300)):
+        theirs = paired_interval([1.0] * w + [-1.0] * lost + [0.0] * (n - w - lost))
+        mine = padded_t(np.array([w]), np.array([lost]), n)
+        assert np.allclose(theirs, [mine[0][0], mine[1][0]]), (w, lost, n)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--fast", action="store_true", help="fewer sizes and sets")
+    fast = parser.parse_args().fast
+    agree()
+    enumerate_binary((20, 50, 100, 200) if fast else (20, 30, 50, 80, 100, 150, 200, 300, 500, 1000))
+    simulate_graded((50, 200) if fast else (20, 50, 100, 300), 4000 if fast else 20_000, 100 if fast else 500)
+    simulate_clusters(4000 if fast else 20_000)
+    power((50, 100, 200, 300, 500, 1000))
+    print("\nAll bars hold." if not FAILED else "\nNot held:\n  " + "\n  ".join(FAILED))
+    sys.exit(1 if FAILED else 0)
+
+
+if __name__ == "__main__":
+    main()
