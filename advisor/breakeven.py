@@ -1,13 +1,116 @@
-"""Money: from how many calls a day a tuned small model pays."""
+"""Money: from how many calls a day a tuned small model pays, against the prompted one that is used now."""
 
 from __future__ import annotations
 
+import math
+import re
+import tomllib
+from collections.abc import Iterator
 from datetime import date
+from typing import Any
 
 from advisor.answers import Answers
 from advisor.decision import BreakEven
+from advisor.rulebook import Rulebook
+from workspace.errors import did_you_mean
+
+DAYS = 365.25 / 12
+"""Days a month."""
+GB_PER_BILLION = 2.4
+"""Memory to serve a 16-bit model, in GB for each billion parameters: 2 for the weights and a fifth for the cache."""
 
 
-def break_even(answers: Answers, base_model: str | None, as_of: date) -> BreakEven | None:
-    """See rules/prices.toml."""
-    return None
+def break_even(book: Rulebook, answers: Answers, size_b: float | None, as_of: date) -> BreakEven:
+    """Calls a day from which one rented card with a tuned model of `size_b` billion parameters, upkeep included,
+    costs less than the prompted model in use. Assumes that one card serves them all.
+
+    What is not known is null, and `unknown` says which answer or price is missing; nothing is invented.
+    """
+    tables = _tables(book)
+    unknown: list[str] = []
+    api = _incumbent(tables, answers.incumbent_model, unknown)
+    card = _card(tables, size_b, unknown)
+    upkeep = next(_rows(tables, "upkeep"), None)
+    unknown += [f"the answer {key}" for key in ("tokens_in", "tokens_out") if getattr(answers, key) is None]
+    unknown += [] if upkeep else ["the upkeep a month"]
+    call = _call(api, answers)
+    day = card["per_hour"] * 24 if card else None
+    used = [row for row in (api, card, upkeep) if row]
+    calls = None
+    if call and day is not None and upkeep:
+        calls = math.ceil((day + upkeep["per_month"] / DAYS) / call)
+    return BreakEven(
+        incumbent=answers.incumbent_model,
+        prompted_usd_per_call=call,
+        tuned_usd_per_day=day,
+        calls_per_day=calls,
+        saving_usd_per_month=_saving(answers, call, day, upkeep),
+        upkeep_usd_per_month=upkeep["per_month"] if upkeep else None,
+        card=f"{card['gpu']}, {card['provider']}" if card else None,
+        prices_dated=min((row["date"] for row in used if row.get("date")), default=None),
+        expired=any(_expired(tables, row, as_of) for row in used),
+        unknown=tuple(unknown),
+        source=tuple(dict.fromkeys(name for row in used for name in row.get("source", ()))),
+    )
+
+
+def _tables(book: Rulebook) -> list[dict[str, Any]]:
+    if "prices" not in book.engines:
+        parsed = []
+        for text in book.prices:
+            try:
+                parsed.append(tomllib.loads(text))
+            except tomllib.TOMLDecodeError:
+                continue
+        book.engines["prices"] = parsed
+    found: list[dict[str, Any]] = book.engines["prices"]
+    return found
+
+
+def _rows(tables: list[dict[str, Any]], kind: str) -> Iterator[dict[str, Any]]:
+    """Rows of a kind, a project's own first."""
+    return (row for table in tables for row in table.get(kind, ()))
+
+
+def _incumbent(tables: list[dict[str, Any]], name: str | None, unknown: list[str]) -> dict[str, Any] | None:
+    if name is None:
+        unknown.append("the answer incumbent_model")
+        return None
+    rows = {row["model"].lower(): row for row in reversed(list(_rows(tables, "api")))}
+    row = rows.get(name.lower())
+    if row is None:
+        unknown.append(f'the price of "{name}".{did_you_mean(name, rows)}')
+    return row
+
+
+def _card(tables: list[dict[str, Any]], size_b: float | None, unknown: list[str]) -> dict[str, Any] | None:
+    """The cheapest card that serves the tuned model."""
+    wanted = (size_b or 8.0) * GB_PER_BILLION
+    able = [row for row in _rows(tables, "rental") if _gb(row["gpu"]) >= wanted]
+    if not able:
+        unknown.append(f"the price of a card with {wanted:.0f} GB")
+        return None
+    return min(able, key=lambda row: (row["per_hour"], row["provider"]))
+
+
+def _gb(card: str) -> float:
+    found = re.search(r"(\d+)\s*GB", card)
+    return float(found[1]) if found else 0.0
+
+
+def _call(api: dict[str, Any] | None, answers: Answers) -> float | None:
+    """Dollars a call of the prompted model, without cache or batch discounts."""
+    if api is None or answers.tokens_in is None or answers.tokens_out is None:
+        return None
+    return float(round((answers.tokens_in * api["input"] + answers.tokens_out * api["output"]) / 1e6, 9))
+
+
+def _saving(answers: Answers, call: float | None, day: float | None, upkeep: dict[str, Any] | None) -> float | None:
+    if answers.calls_per_day is None or call is None or day is None or upkeep is None:
+        return None
+    return float(round((answers.calls_per_day * call - day) * DAYS - upkeep["per_month"], 2))
+
+
+def _expired(tables: list[dict[str, Any]], row: dict[str, Any], as_of: date) -> bool:
+    days = next((t["expires_after_days"] for t in tables if "expires_after_days" in t), 180)
+    return "date" in row and (as_of - row["date"]).days > days

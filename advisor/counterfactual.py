@@ -93,8 +93,20 @@ class Neighbours:
         if key == "classes" and usable is not None:
             for edge in edges.get("class_floor", ()):
                 yield from (int(usable // edge), int(usable // edge) + 1)
-        if key == "reviewed_examples" and get("examples") is not None:
-            yield from (float(get("examples")), float(get("examples")) + 1)
+        yield from self._limits(key)
+
+    def _limits(self, key: str) -> Iterator[float]:
+        """The counts at which the answers would contradict one another."""
+        get = self.values.get
+        examples, reviewed, classes, smallest = map(get, ("examples", "reviewed_examples", "classes", "smallest_class"))
+        if key == "examples":
+            yield from (reviewed or 0, (smallest or 0) * (classes or 1))
+        elif key == "reviewed_examples" and examples is not None:
+            yield from (examples, examples + 1)
+        elif key == "classes" and examples and smallest:
+            yield from (examples // smallest, examples // smallest + 1)
+        elif key == "smallest_class" and examples is not None:
+            yield from (examples // (classes or 1), examples // (classes or 1) + 1)
 
     def changed(self, changes: Mapping[str, Any], rest: int, touched: tuple[str, ...]) -> tuple[str, str] | None:
         """The outcome with `changes`, given the mask of everything untouched; None where they contradict."""
@@ -128,7 +140,7 @@ class Neighbours:
         """Pairs over `keys` that change the outcome although neither answer alone does; at most `PAIRS`,
         with a new outcome before one that was seen."""
         alone = {(flip.key, flip.to) for flip in singles}
-        options = {k: [to for to in self.candidates(k) if (k, to) not in alone] for k in keys}
+        options = {k: [to for to in self._distinct(k) if (k, to) not in alone] for k in keys}
         found: dict[tuple[str, str], list[tuple[Flip, Flip]]] = {}
         for i, one in enumerate(keys):
             for two in keys[i + 1 :]:
@@ -137,15 +149,33 @@ class Neighbours:
         told = [pairs[n] for n in range(rounds) for pairs in found.values() if n < len(pairs)]
         return told[:PAIRS]
 
+    def _distinct(self, key: str) -> list[Any]:
+        """Of the candidates, one for each set of conditions that it leaves standing."""
+        found: dict[int, Any] = {}
+        for to in self.candidates(key):
+            facts = {**self.values, key: to}
+            if key in CHECKED_KEYS and not consistent(facts):
+                continue
+            facts |= derive(facts)
+            mask = self.engine.all
+            for touched in self.touched[key]:
+                mask &= self.engine.mask_of(touched, facts.get(touched))
+            found.setdefault(mask, to)
+        return [to for to in found.values() if to != self.values.get(key)]
+
     def _pair(self, one: str, two: str, options: Mapping[str, list[Any]], found: dict[Any, Any]) -> None:
         touched = tuple(dict.fromkeys((*self.touched[one], *self.touched[two])))
         rest = self.without(frozenset(touched))
+        plain = not any(key in ROOTS for key in touched) and CHECKED_KEYS.isdisjoint((one, two))
         for a in options[one]:
+            start = rest & self.engine.mask_of(one, a) if plain else rest
             for b in options[two]:
-                outcome = self.changed({one: a, two: b}, rest, touched)
-                if outcome is None or outcome == self.outcome:
-                    continue
-                pairs = found.setdefault(outcome, [])
-                if len(pairs) < PAIRS:
-                    was = self.values.get
-                    pairs.append((Flip(one, was(one), a, outcome), Flip(two, was(two), b, outcome)))
+                if plain:
+                    outcome = self.engine.verdict(start & self.engine.mask_of(two, b)).outcome
+                else:
+                    outcome = self.changed({one: a, two: b}, rest, touched) or self.outcome
+                if outcome != self.outcome:
+                    pairs = found.setdefault(outcome, [])
+                    if len(pairs) < PAIRS:
+                        was = self.values.get
+                        pairs.append((Flip(one, was(one), a, outcome), Flip(two, was(two), b, outcome)))

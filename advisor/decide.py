@@ -59,7 +59,7 @@ def decide(book: Rulebook, answers: Answers, as_of: date) -> Decision:
         would_change=tuple(_change(flip) for flip in ordered(singles, verdict)),
         would_change_pairs=tuple(map(_pair, near.pairs(singles, near.keys()))),
         open_questions=tuple(questions),
-        break_even=break_even(answers, method.base_model, as_of) if facts["tuning"] or answers.tokens_in else None,
+        break_even=break_even(book, answers, method.base_size_b, as_of) if facts["tuning"] else None,
         path=verdict.path,
         status=dict(verdict.status),
         answers={key: values[key] for key in values},

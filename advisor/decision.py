@@ -36,6 +36,7 @@ class Method(Part):
     variant: str | None = None
     variant_text: str | None = None
     base_model: str | None = None
+    base_size_b: float | None = None
     rules: tuple[str, ...] = ()
     text: str = ""
     source: tuple[str, ...] = ()
@@ -96,7 +97,9 @@ class BreakEven(Part):
     calls_per_day: int | None = None
     saving_usd_per_month: float | None = None
     upkeep_usd_per_month: float | None = None
-    prices_dated: str | None = None
+    card: str | None = None
+    prices_dated: date | None = None
+    expired: bool = False
     unknown: tuple[str, ...] = ()
     source: tuple[str, ...] = ()
 

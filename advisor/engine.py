@@ -16,7 +16,7 @@ from advisor.conditions import ALL_FACTS, OPTIONS, RUNGS, Bounds, Condition
 from advisor.rulebook import Rule, Rulebook
 
 FIRST_PASS = ("status", "need", "relief", "veto", "skip")
-RANK = {"no": 0, "unlikely": 1, "partly": 2, "yes": 3, "best": 4}
+RANK = {"no": 0, "unlikely": 1, "hardly": 2, "partly": 3, "yes": 4, "best": 5}
 PARTS: dict[str, tuple[str, ...]] = {
     "prompt": ("prompt",),
     "few_shot": ("prompt", "few_shot"),
@@ -31,11 +31,10 @@ REMEMBERED = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the first pass settles. `status` of each rung tried; `needs` that stand, `relieved` ones that do not;
+    """What the first pass settles. `outcome` is (next_step, destination). `status` of each rung tried; `needs` that stand, `relieved` ones that do not;
     `vetoes` for ever and `waits` for now, by option; `path` the rungs on the way to the destination."""
 
-    next_step: str
-    destination: str
+    outcome: tuple[str, str]
     kept: bool
     stuck: bool
     blocked: str
@@ -50,9 +49,14 @@ class Verdict:
     path: tuple[str, ...]
 
     @property
-    def outcome(self) -> tuple[str, str]:
-        """(next_step, destination)."""
-        return self.next_step, self.destination
+    def next_step(self) -> str:
+        """What to do now."""
+        return self.outcome[0]
+
+    @property
+    def destination(self) -> str:
+        """Where it is likely to end."""
+        return self.outcome[1]
 
 
 class Engine:
@@ -71,6 +75,7 @@ class Engine:
         self.edges = {key: _edges(conditions, key) for key in self.keys if ALL_FACTS[key].numeric}
         self.masks = {key: self._masks(conditions, key) for key in self.keys}
         self.memory: dict[int, Verdict] = {}
+        self.seen: dict[int, Verdict] = {}
 
     def _masks(self, conditions: list[Condition], key: str) -> dict[Any, int]:
         """Symbol to the conditions that it satisfies; conditions that do not read `key` are satisfied by all."""
@@ -100,15 +105,22 @@ class Engine:
         return mask
 
     def verdict(self, mask: int) -> Verdict:
-        """The verdict for a set of conditions."""
+        """The verdict for a set of conditions, remembered by it and by the rules that it makes hold."""
+        found = self.seen.get(mask)
+        if found is None:
+            if len(self.seen) >= REMEMBERED:
+                self.seen.clear()
+                self.memory.clear()
+            found = self.seen[mask] = self._verdict(mask)
+        return found
+
+    def _verdict(self, mask: int) -> Verdict:
         for bit, out in self.taken_out:
             if mask & out:
                 mask &= ~bit
         mask &= (1 << len(self.rules)) - 1
         found = self.memory.get(mask)
         if found is None:
-            if len(self.memory) >= REMEMBERED:
-                self.memory.clear()
             found = self.memory[mask] = judge(rule for i, rule in enumerate(self.rules) if mask >> i & 1)
         return found
 
@@ -151,7 +163,7 @@ def judge(rules: Iterable[Rule]) -> Verdict:
     needs = tuple(need for need in held["need"] if need.id not in gone)
     vetoes = _by_option(v for v in held["veto"] if v.effect["blocks"] == "destination")
     waits = _by_option(v for v in held["veto"] if v.effect["blocks"] == "next_step")
-    ladder = _Ladder(status, needs, vetoes)
+    ladder = _Ladder(status, needs, vetoes, waits)
     destination, kept = ladder.destination()
     skips = tuple(s for s in held["skip"] if destination in s.effect["on_the_way_to"])
     path = ladder.path(destination, {s.effect["rung"] for s in skips})
@@ -162,7 +174,7 @@ def judge(rules: Iterable[Rule]) -> Verdict:
         step = [rung for rung in path if rung not in waits][-1]
     stuck = not kept and status.get(step) in ("insufficient", "partial")
     return Verdict(
-        step, destination, kept, stuck, blocked, status, status_rules, needs, ladder.unmet(), relieved, vetoes, waits,
+        (step, destination), kept, stuck, blocked, status, status_rules, needs, ladder.unmet(), relieved, vetoes, waits,
         skips, path,
     )  # fmt: skip
 
@@ -184,8 +196,11 @@ def _by_option(vetoes: Iterable[Rule]) -> dict[str, tuple[Rule, ...]]:
 class _Ladder:
     """What each plan covers, under the vetoes that hold for ever."""
 
-    def __init__(self, status: Mapping[str, str], needs: tuple[Rule, ...], vetoes: Mapping[str, Any]) -> None:
+    def __init__(
+        self, status: Mapping[str, str], needs: tuple[Rule, ...], vetoes: Mapping[str, Any], waits: Mapping[str, Any]
+    ) -> None:
         self.status = status
+        self.waits = waits
         self.needs = needs
         self.allowed = [option for option in OPTIONS if option not in vetoes] or ["prompt"]
         self.parts = {o: [p for p in PARTS[o] if p == o or p != "few_shot" or p not in vetoes] for o in OPTIONS}
@@ -202,7 +217,7 @@ class _Ladder:
         cell, fared = need.effect["cells"][rung], self.status.get(rung)
         if cell == "partly":
             return fared not in SHORT
-        if cell == "unlikely":
+        if cell in ("unlikely", "hardly"):
             return fared == "works" or (fared == "costly" and need.effect["kind"] != "cost")
         return cell != "no"
 
@@ -210,16 +225,26 @@ class _Ladder:
         """The lowest rung that was measured and works, if nothing stands against it; else the lowest plan that
         covers every need. A need that no allowed plan covers is met as well as any of them can."""
         for option in self.allowed:
-            if self.status.get(option) == "works" and all(self.rank(option, need) for need in self.needs):
+            if self._stands(option):
                 return option, True
         candidates = self.allowed
         for need in self.needs:
             able = {option for option in self.allowed if self.covers(option, need)}
-            if not able:
-                best = max(self.rank(option, need) for option in self.allowed)
-                able = {option for option in self.allowed if self.rank(option, need) == best}
+            able = able or self._last_resort(need)
             candidates = [option for option in candidates if option in able] or candidates
         return candidates[0], False
+
+    def _stands(self, option: str) -> bool:
+        """Whether a rung was measured, works, and nothing stands against it."""
+        works = self.status.get(option) == "works" and option not in self.waits
+        return works and all(self.rank(option, need) for need in self.needs)
+
+    def _last_resort(self, need: Rule) -> set[str]:
+        """The plans that come nearest to a need which none covers; not back to a prompt that fell short."""
+        best = max(self.rank(option, need) for option in self.allowed)
+        near = {option for option in self.allowed if self.rank(option, need) == best}
+        higher = near - {"prompt"}
+        return higher if higher and self.status.get("prompt") in SHORT else near
 
     def unmet(self) -> tuple[Rule, ...]:
         """The needs that no allowed plan covers."""

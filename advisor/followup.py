@@ -46,7 +46,9 @@ def action_of(book: Rulebook, facts: Mapping[str, Any]) -> Action:
     if rule is None:
         return Action(name="climb", text="Take the next step.", rule="", source=())
     effect = rule.effect
-    return Action(name=effect["name"], text=effect["text"], cost=effect.get("cost", ""), rule=rule.id, source=rule.source)
+    return Action(
+        name=effect["name"], text=effect["text"], cost=effect.get("cost", ""), rule=rule.id, source=rule.source
+    )
 
 
 def method_of(book: Rulebook, facts: dict[str, Any]) -> Method:
@@ -62,6 +64,7 @@ def method_of(book: Rulebook, facts: dict[str, Any]) -> Method:
         variant=variant.effect["name"] if variant else None,
         variant_text=variant.effect.get("text") if variant else None,
         base_model=base.effect["model"] if base else None,
+        base_size_b=base.effect.get("size_b") if base else None,
         rules=tuple(r.id for r in rules),
         text=rule.text() if rule else "",
         source=tuple(dict.fromkeys(s for r in rules for s in r.source)),
@@ -75,7 +78,14 @@ def data_of(book: Rulebook, facts: Mapping[str, Any]) -> DataNeed:
     rule = next((r for r in sizes if (task or "unknown") in r.effect["tasks"]), sizes[-1] if sizes else None)
     if rule is None:
         return DataNeed(
-            task_type=task or "unknown", minimum=0, recommended=0, per_class=False, have=None, enough=None, rule="", source=()
+            task_type=task or "unknown",
+            minimum=0,
+            recommended=0,
+            per_class=False,
+            have=None,
+            enough=None,
+            rule="",
+            source=(),
         )
     per_class = bool(rule.effect.get("per_class", False))
     have = facts["class_floor" if per_class else "usable_examples"]

@@ -17,6 +17,10 @@ from workspace.errors import InputError, Problem, RungError, did_you_mean
 
 FILES = ("approach", "data_size", "actions", "method", "gates", "notes")
 """Files of `rules/` that hold rules, in the order they are read; order decides where the first match wins."""
+PRICES = ("prices", "upkeep")
+"""Dated prices; a project's own `rules/prices.toml` stands before them."""
+TABLES = (*PRICES, "models", "hardware", "memory", "hyperparameters")
+"""Dated tables with sources of their own, read by advisor.sizing."""
 COMMON = {"id", "when", "unless", "because", "short", "source", "evidence", "strength", "explains", "was", "advises"}
 FIELDS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     kind: (frozenset(required.split()), frozenset(optional.split()))
@@ -30,7 +34,7 @@ FIELDS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
         ("action", "name text", "cost"),
         ("method", "name", "rank"),
         ("variant", "name", "text"),
-        ("base", "model", ""),
+        ("base", "model", "size_b"),
         ("gate", "gate text", "passes data"),
         ("note", "", ""),
     )
@@ -114,6 +118,8 @@ class Rulebook:
     sources: Mapping[str, Source]
     questions: Mapping[str, Question]
     by_id: Mapping[str, Rule] = field(repr=False)
+    prices: tuple[str, ...] = field(default=(), repr=False)
+    """TOML texts of prices, a project's own last; parsed when money is asked for."""
     engines: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
     """Compiled forms, made when first needed."""
 
@@ -125,7 +131,13 @@ class Rulebook:
         """The same rulebook with one rule dropped: what the mutation check runs."""
         rules = tuple(rule for rule in self.rules if rule.id != rule_id)
         by_id = {rule.id: rule for rule in rules}
-        return Rulebook(self.version, self.sha256, rules, self.sources, self.questions, by_id)
+        return Rulebook(self.version, self.sha256, rules, self.sources, self.questions, by_id, self.prices)
+
+    def cited_by_tables(self) -> set[str]:
+        """Sources that the dated tables (prices, models, memory ...) cite."""
+        texts = (rules_folder() / f"{name}.toml" for name in TABLES)
+        found = (re.findall(r"^source = \[(.*)\]", path.read_text(), re.MULTILINE) for path in texts if path.exists())
+        return {name for line in found for part in line for name in re.findall(r'"([\w-]+)', part)}
 
 
 def load_rulebook(project_rules: Path | None = None, folder: Path | None = None) -> Rulebook:
@@ -141,8 +153,12 @@ def load_rulebook(project_rules: Path | None = None, folder: Path | None = None)
         reader.read(root / f"{name}.toml", team=False)
     own = sorted(project_rules.glob("*.toml")) if project_rules and project_rules.is_dir() else []
     for path in own:
-        if path.name not in ("prices.toml", "hardware.toml", "models.toml"):
+        if path.stem in PRICES:
+            reader.price(path)
+        elif path.stem not in TABLES:
             reader.read(path, team=True)
+    for name in PRICES:
+        reader.price(root / f"{name}.toml")
     book = reader.rulebook()
     problems = reader.problems or check(book)
     if problems:
@@ -160,12 +176,21 @@ class _Reader:
         self.sources: dict[str, Source] = {}
         self.questions: dict[str, Question] = {}
         self.problems: list[Problem] = []
+        self.prices: list[str] = []
 
     def rulebook(self) -> Rulebook:
         """What was read; of rules with one id the first is kept (the second is a problem)."""
         by_id = {rule.id: rule for rule in reversed(self.rules)}
         digest = self.digest.hexdigest()
-        return Rulebook(self.version, digest, tuple(self.rules), self.sources, self.questions, by_id)
+        prices = tuple(self.prices)
+        return Rulebook(self.version, digest, tuple(self.rules), self.sources, self.questions, by_id, prices)
+
+    def price(self, path: Path) -> None:
+        """Take in a table of prices, unparsed; a missing one means unknown prices."""
+        if path.is_file():
+            data = path.read_bytes()
+            self.digest.update(path.name.encode() + b"\0" + data)
+            self.prices.append(data.decode(errors="replace"))
 
     def read(self, path: Path, *, team: bool) -> None:
         """Read one file; what is wrong with it goes to `problems`."""
@@ -173,7 +198,9 @@ class _Reader:
             data = path.read_bytes()
             table = tomllib.loads(data.decode())
         except OSError as error:
-            raise RungError(f"{path}: cannot be read ({error.strerror}).", "pip install --force-reinstall rung") from error
+            raise RungError(
+                f"{path}: cannot be read ({error.strerror}).", "pip install --force-reinstall rung"
+            ) from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             self.problems.append(Problem(f"is not TOML: {error}.", where=f"rules/{path.name}"))
             return
@@ -195,7 +222,7 @@ class _Reader:
         self.problems.append(Problem(text, where=where))
 
     def _entry(self, kind: str, entry: dict[str, Any], place: str, team: bool) -> None:
-        if not isinstance(entry.get("id"), str):
+        if not isinstance(entry, dict) or not isinstance(entry.get("id"), str):
             self._fault(f'a {kind} without "id".', place)
         elif kind == "source":
             self._source(entry, place, team)
@@ -218,7 +245,9 @@ class _Reader:
         if fact is None:
             self._fault(f'question for an unknown key "{entry["id"]}".{did_you_mean(entry["id"], ALL_FACTS)}', place)
             return
-        answers = tuple(Choice(a.get("value"), a.get("text", ""), a.get("example", "")) for a in entry.get("answers", []))
+        answers = tuple(
+            Choice(a.get("value"), a.get("text", ""), a.get("example", "")) for a in entry.get("answers", [])
+        )
         when = self._condition(entry.get("when", {}), place)
         core = bool(entry.get("core", False))
         self.questions[entry["id"]] = Question(
@@ -236,7 +265,9 @@ class _Reader:
                 id=entry["id"],
                 kind=kind,
                 when=self._condition(entry.get("when", {}), place),
-                unless=tuple(self._condition(part, place) for part in ([unless] if isinstance(unless, dict) else unless)),
+                unless=tuple(
+                    self._condition(part, place) for part in ([unless] if isinstance(unless, dict) else unless)
+                ),
                 because=entry.get("because", ""),
                 short=entry.get("short", ""),
                 source=tuple(entry.get("source", ())),

@@ -1,0 +1,190 @@
+"""The questionnaire: which question comes next, what each answer would do, and when enough is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from advisor.answers import FACTS, Answers
+from advisor.conditions import holds
+from advisor.counterfactual import ROOTS, Neighbours
+from advisor.decide import verdict_of
+from advisor.engine import Verdict, engine_of
+from advisor.followup import data_of, gates_of, method_of, outcome_facts
+from advisor.rulebook import Question, Rule, Rulebook
+
+SHORT_WAY = 6
+"""Questions at most where a prompt or retrieval is the answer."""
+LONG_WAY = 15
+"""Questions at most where tuning is in play."""
+OPENING = ("task", "prompting")
+"""Asked first, whatever they can change: the task names the sizes, what was tried is worth most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What one answer would do. `settles`: gates and method that it would move, by name."""
+
+    value: Any
+    text: str
+    next_step: str
+    destination: str
+    settles: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the questionnaire is: `asked` of `about`, how many "don't know", and whether enough is known."""
+
+    asked: int
+    about: int
+    unknown: int
+    can_change: int
+    enough: bool
+
+
+def asked_keys(answers: Answers) -> frozenset[str]:
+    """Questions that have an answer, "don't know" among them (its note stands in `answered` without a value)."""
+    return frozenset(answers.known()) | (frozenset(answers.answered) & frozenset(FACTS))
+
+
+def next_question(book: Rulebook, answers: Answers) -> Question | None:
+    """The most telling question that can still change the advice, a gate or the method; None when that is enough."""
+    verdict, said = verdict_of(book, answers), asked_keys(answers) - answers.measured()
+    open_now = askable(book, answers)
+    for key in OPENING:
+        if key in open_now:
+            return open_now[key]
+    facts = _facts(answers, verdict)
+    if verdict.kept or len(said) >= LONG_WAY:
+        return None
+    telling = _telling(book, answers, open_now)
+    if len(said) >= SHORT_WAY and not facts["tuning"]:
+        telling = [] if verdict.destination == "rag" else _moving(book, answers, telling)
+    if telling:
+        return open_now[telling[0]]
+    if not facts["tuning"]:
+        return None
+    return next((q for key, q in open_now.items() if _settles_something(book, answers, key)), None)
+
+
+def more_questions(book: Rulebook, answers: Answers) -> list[Question]:
+    """What may be asked beyond enough: it changes how, not what, or the far end; the most telling first."""
+    open_now = askable(book, answers)
+    telling = _telling(book, answers, open_now)
+    return [open_now[key] for key in dict.fromkeys((*telling, *open_now)) if key != "wants"]
+
+
+def askable(book: Rulebook, answers: Answers) -> dict[str, Question]:
+    """Questions without an answer whose own condition holds, in the order of the file."""
+    facts, said = _facts(answers, verdict_of(book, answers)), asked_keys(answers)
+    return {key: q for key, q in book.questions.items() if key not in said and holds(q.when, facts) is True}
+
+
+def moot(book: Rulebook, answers: Answers) -> frozenset[str]:
+    """Answers that were given and matter no more: they are kept, and shown greyed."""
+    facts = _facts(answers, verdict_of(book, answers))
+    return frozenset(
+        k for k in answers.known() if k in book.questions and holds(book.questions[k].when, facts) is False
+    )
+
+
+def effects(book: Rulebook, answers: Answers, key: str) -> list[Effect]:
+    """What each answer to `key` would do to the advice, the gates and the method, given the others."""
+    near = Neighbours(engine_of(book), _values(answers))
+    fact, words = FACTS[key], {choice.value: choice.text for choice in book.questions[key].answers}
+    values = (
+        near.candidates(key) if fact.numeric else list(fact.values or ((True, False) if fact.kind == "boolean" else ()))
+    )
+    before = _second_pass(book, answers)
+    return [_effect(book, answers.with_changes(**{key: v}), v, words.get(v, f"{v:,}" if fact.numeric else str(v)), before)
+            for v in sorted(values, key=lambda v: v if fact.numeric else 0)]  # fmt: skip
+
+
+def hanging_rules(book: Rulebook, key: str) -> list[Rule]:
+    """The rules that read an answer, or a fact worked out from it."""
+    keys = {key, *(derived for derived, roots in ROOTS.items() if key in roots)}
+    rules = [rule for rule in book.rules if not keys.isdisjoint(rule.keys() | rule_passes(rule))]
+    sizes = (
+        list(book.of("size")) if key in ("task", "examples", "reviewed_examples", "classes", "smallest_class") else []
+    )
+    return list(dict.fromkeys([*rules, *sizes]))
+
+
+def rule_passes(rule: Rule) -> frozenset[str]:
+    """The facts by which a gate passes."""
+    return frozenset(rule.effect.get("passes", ()))
+
+
+def progress(book: Rulebook, answers: Answers) -> Progress:
+    """How far the questionnaire is. `about` guesses the way from where it stands; it is never below what was asked."""
+    said = asked_keys(answers) - answers.measured()
+    verdict = verdict_of(book, answers)
+    limit = LONG_WAY - 1 if _facts(answers, verdict)["tuning"] else SHORT_WAY
+    near = Neighbours(engine_of(book), _values(answers))
+    can_change = sum(1 for key in near.keys() if answers.known().get(key) is None and near.singles(key))
+    enough = next_question(book, answers) is None
+    left = 0 if enough else max(1, min(limit - len(said), len(askable(book, answers))))
+    unknown = len(said - frozenset(answers.known()))
+    return Progress(len(said), len(said) + left, unknown, can_change, enough)
+
+
+def sheet(book: Rulebook) -> list[dict[str, Any]]:
+    """`rung questions --json`."""
+    return [
+        {
+            "id": question.id,
+            "text": question.text,
+            "why": question.why,
+            "kind": question.kind,
+            "answers": [{"value": c.value, "text": c.text, "example": c.example} for c in question.answers],
+            "sets": [question.id],
+        }
+        for question in book.questions.values()
+    ]
+
+
+def _telling(book: Rulebook, answers: Answers, open_now: dict[str, Question]) -> list[str]:
+    """Core questions of which some answer changes the advice: those that move the next step first."""
+    near = Neighbours(engine_of(book), _values(answers))
+    worth: dict[str, tuple[int, int]] = {}
+    for key, question in open_now.items():
+        flips = near.singles(key) if question.core and key in near.touched and near.touched[key] else []
+        if flips:
+            outcomes = {flip.outcome for flip in flips}
+            worth[key] = (len({step for step, _ in outcomes} - {near.outcome[0]}), len(outcomes))
+    return sorted(worth, key=lambda key: worth[key], reverse=True)
+
+
+def _moving(book: Rulebook, answers: Answers, keys: list[str]) -> list[str]:
+    """Of the questions, those of which some answer moves the next step."""
+    near = Neighbours(engine_of(book), _values(answers))
+    return [key for key in keys if any(flip.outcome[0] != near.outcome[0] for flip in near.singles(key))]
+
+
+def _settles_something(book: Rulebook, answers: Answers, key: str) -> bool:
+    fact = FACTS[key]
+    if fact.kind == "text" or key in ("goal_score", "tokens_in", "tokens_out"):
+        return key != "incumbent_model" or answers.cost_pressure is True
+    return any(effect.settles for effect in effects(book, answers, key))
+
+
+def _values(answers: Answers) -> dict[str, Any]:
+    return {key: value for key, value in answers.known().items() if key not in ("wants", "incumbent_model")}
+
+
+def _facts(answers: Answers, verdict: Verdict) -> dict[str, Any]:
+    return outcome_facts(_values(answers), verdict)
+
+
+def _second_pass(book: Rulebook, answers: Answers) -> dict[str, Any]:
+    facts = _facts(answers, verdict_of(book, answers))
+    method, data = method_of(book, facts), data_of(book, facts)
+    found: dict[str, Any] = {f"gate {gate.id}": gate.passed for gate in gates_of(book, facts, data)}
+    return {**found, "method": (method.name, method.variant, method.base_model), "data": data.enough}
+
+
+def _effect(book: Rulebook, answers: Answers, value: Any, text: str, before: dict[str, Any]) -> Effect:
+    verdict, after = verdict_of(book, answers), _second_pass(book, answers)
+    moved = tuple(name for name in dict.fromkeys([*before, *after]) if before.get(name) != after.get(name))
+    return Effect(value, text, verdict.next_step, verdict.destination, moved)
