@@ -151,11 +151,13 @@ def _cost(
 
 def _notes(a: Architecture, setup: Setup, memory: Memory) -> list[str]:
     found = []
-    if memory.parts["logits"] > 0.2 * memory.expected and setup.loss == "full":
-        found.append(
-            f"the scores over {a.vocab:,} tokens take {memory.parts['logits'] / GIB:.1f} GiB; a loss computed in "
-            "chunks (TRL 1.16 does) saves nearly all of it: --loss chunked"
-        )
+    if setup.loss == "full":
+        chunked = memory_of(a, setup.but(loss="chunked")).expected
+        if chunked < 0.9 * memory.expected:
+            found.append(
+                f"scores over {a.vocab:,} tokens are held all at once; a loss computed in chunks (TRL 1.16 does) needs "
+                f"{chunked / GIB:.1f} GiB in all: --loss chunked"
+            )
     if a.experts and setup.method in ("qlora", "qdora"):
         found.append("transformers keeps stacked experts in 16 bits, so 4-bit loading saves little on this model")
     if setup.length > a.context > 0:

@@ -16,8 +16,6 @@ GIB = 1 << 30
 PARTS = ("weights", "adapter", "gradients", "optimizer", "activations", "logits", "overhead")
 Parts = dict[str, float]
 SCORES_HELD = 0.25
-CHUNK = 256
-"""Tokens that a chunked loss scores at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +85,7 @@ def _moments(a: Architecture, setup: Setup, adapter: Adapter) -> dict[str, Parts
     left = _logits_left(a, setup)
     step = base["overhead"] + _step_work(a, setup, adapter)
     return {
-        "loss": {**base, "logits": _logits(a, setup), "gradients": held, "activations": kept},
+        "loss": {**base, "logits": _logits(a, setup), "gradients": held + _head_wide(a, setup), "activations": kept},
         "backward": {**work, "logits": left, "gradients": first, "activations": kept - ends + again},
         "backward end": {**work, "logits": left, "gradients": last, "activations": one},
         "embedding": {**base, "logits": left, "gradients": every + twice},
@@ -119,6 +117,11 @@ def _gradients(a: Architecture, setup: Setup, adapter: Adapter) -> tuple[float, 
     return held, max(held, head), max(held, done), every
 
 
+def _head_wide(a: Architecture, setup: Setup) -> float:
+    """The chunked loss gathers the gradient of a trained output head in 32 bits."""
+    return FLOAT * a.vocab * a.hidden if setup.method == "full" and setup.loss == "chunked" else 0.0
+
+
 def _embedding_twice(a: Architecture, setup: Setup) -> float:
     """A shared embedding gets two gradients, the head's and its own, and both exist while they are added."""
     if setup.method != "full" or not a.tied:
@@ -146,10 +149,18 @@ def _logits(a: Architecture, setup: Setup) -> float:
 
     A quarter, because a loop that keeps the model's output object keeps all of them and one that drops it none.
     """
-    each = 3 * FLOAT + (setup.bytes if a.softcap else 0)
     if setup.loss == "chunked":
-        return min(setup.tokens, CHUNK) * a.vocab * each
+        return _tiles(a, setup)
+    each = 3 * FLOAT + (setup.bytes if a.softcap else 0)
     return setup.tokens * a.vocab * (each + setup.bytes * SCORES_HELD)
+
+
+def _tiles(a: Architecture, setup: Setup) -> float:
+    """TRL's chunked loss: one buffer of tokens x vocabulary; without Triton (on a CPU) also the tiles it computes."""
+    tile = load_table("memory")["chunked"]
+    tokens, width = min(setup.tokens, tile["tokens"]), tile["vocabulary"]
+    folded = FLOAT * min(a.vocab, width) * tile["temporaries_cpu"] if setup.device == "cpu" else 0.0
+    return float(tokens * (setup.bytes * width + folded))
 
 
 def _logits_left(a: Architecture, setup: Setup) -> float:
