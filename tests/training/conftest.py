@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import random
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -92,7 +94,7 @@ def build(root: Path) -> Project:
     project.answers_file.write_text(ANSWERS)
     settings = load_settings(project.settings_file)
     desk = open_desk(project, settings)
-    for role, count, seed in (("test", 6, 1), ("validation", 4, 2), ("train", 16, 3)):
+    for role, count, seed in (("test", 30, 1), ("validation", 4, 2), ("train", 16, 3)):
         desk.store.add(rows(count, seed), role=role)  # type: ignore[arg-type]
     ids = [row.id for row in desk.store.rows()]
     decide_all(desk, "dana", [(name, Ruling("approve")) for name in ids], kind="person")
@@ -159,3 +161,49 @@ def cleared(ready: Project, settings: Settings, planned: Path) -> Path:
     from training.clearance import grant
 
     return grant(ready, settings, planned, by="sam")
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Llama of two narrow layers with fixed random weights and the embedded model's tokenizer: quick to train."""
+    import torch
+    from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+
+    from chat.local.embedded import embedded_model
+
+    folder = tmp_path_factory.mktemp("tiny") / "tiny-llama"
+    tokenizer = AutoTokenizer.from_pretrained(str(embedded_model()))
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=256,
+        tie_word_embeddings=True,
+        bos_token_id=1,
+        eos_token_id=2,
+        pad_token_id=2,
+    )
+    LlamaForCausalLM(config).save_pretrained(str(folder))
+    tokenizer.save_pretrained(str(folder))
+    return folder
+
+
+@pytest.fixture
+def rung(ready: Project, tiny: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """`rung("train", RUNG_TRAINING__RANK="4")`: the command as a user runs it in the project, on the tiny model."""
+
+    def call(*words: str, timeout: float = 120, **variables: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-P", "-m", "rung", *words],
+            cwd=ready.root,
+            env={**os.environ, "RUNG_MODEL__BASE": str(tiny), "OMP_NUM_THREADS": "1", **variables},
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
+
+    return call

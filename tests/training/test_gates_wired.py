@@ -51,6 +51,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(copy: Path, built: Path, *names: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(copy), "RUNG_TEST_READY": str(built), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # they take longer to import than these tests
     places = [f"tests/training/test_locks.py::{name}" for name in names]
     command = [sys.executable, "-P", "-m", "pytest", "-p", "no:cacheprovider", "-q", "--tb=line", "-rf", *places]
     return subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, timeout=120)

@@ -1,0 +1,206 @@
+"""Releases: who may release what, that every form is equal to the run, and that a changed file is found elsewhere."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from chat.protocols import Ask
+from chat.scripted import Scripted
+from curation.manifest import load_split
+from evaluation.bench import open_bench
+from evaluation.tuned import run_evaluation
+from training.record import find_run, read_run, write_run
+from training.release.make import release_prompt, release_run, wanted_forms
+from training.release.record import newest_release
+from training.release.verify import verify
+from workspace.errors import InputError, Refusal
+from workspace.files import sha256_file
+from workspace.folder import Project
+from workspace.settings import Settings, load_settings
+
+Rung = Callable[..., subprocess.CompletedProcess[str]]
+Told = Callable[[str], None]
+
+
+def quiet(_: str) -> None:
+    """Listen to nothing."""
+
+
+@pytest.fixture(scope="module")
+def trained(built: Path, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project with a finished run."""
+    root = tmp_path_factory.mktemp("trained") / "clinic"
+    shutil.copytree(built, root)
+    toml = root / "rung.toml"
+    toml.write_text(toml.read_text() + f'[model]\nbase = "{tiny}"\n')
+    done = subprocess.run([sys.executable, "-P", "-m", "rung", "train"], cwd=root, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return root
+
+
+@pytest.fixture
+def project(trained: Path, tmp_path: Path) -> Project:
+    shutil.copytree(trained, tmp_path / "clinic")
+    return Project(tmp_path / "clinic")
+
+
+@pytest.fixture
+def settings(project: Project) -> Settings:
+    return load_settings(project.settings_file)
+
+
+def judged(project: Project, settings: Settings, right: int) -> None:
+    """Measure the run with a scripted model that answers the first `right` test items as expected."""
+    rows = load_split(project.datasets / "v001", "test")
+    known = {row.question: row.answer for row in rows[:right]}
+
+    def say(ask: Ask) -> str:
+        return known.get(str(ask.turns[-1]["content"])) or "E10 eye both"
+
+    bench = open_bench(project, settings, Scripted(say))
+    run_evaluation(bench, "R-001", "House line.", [project.runs / "R-001" / "run.json"])
+
+
+def let(project: Project, settings: Settings, to: str, by: str = "", reason: str = "") -> Path:
+    run = find_run(project, "R-001")
+    return release_run(project, settings, run, wanted_forms(to), by=by, reason=reason, told=quiet)
+
+
+def test_forms_bring_what_they_are_made_from() -> None:
+    assert wanted_forms("ollama,adapter") == ["adapter", "merged", "gguf", "ollama"]
+    with pytest.raises(InputError, match='Did you mean "merged"'):
+        wanted_forms("mergd")
+
+
+def test_without_a_verdict_nothing_is_released(project: Project, settings: Settings) -> None:
+    with pytest.raises(Refusal, match="no verdict yet"):
+        let(project, settings, "adapter")
+
+
+def test_keep_the_prompt_refuses_the_run_and_releases_the_prompt(project: Project, settings: Settings) -> None:
+    judged(project, settings, right=0)
+    with pytest.raises(Refusal, match="keep the prompt") as refused:
+        let(project, settings, "adapter", by="sam", reason="I want to")
+    assert refused.value.hint == "rung release --to prompt"
+    folder = release_prompt(project, settings, by="sam", told=quiet)
+    assert verify(folder).faults == []
+
+
+def test_a_judgement_needs_a_name_and_a_reason(project: Project, settings: Settings) -> None:
+    judged(project, settings, right=14)
+    with pytest.raises(Refusal, match="A named person decides"):
+        let(project, settings, "adapter")
+    folder = let(project, settings, "adapter", by="priya", reason="injuries go to a person")
+    assert "Released by priya: “injuries go to a person”" in (folder / "README.md").read_text()
+
+
+def test_shipped_adapter_and_merged_are_equal_and_verify_elsewhere(
+    project: Project, settings: Settings, tmp_path: Path
+) -> None:
+    judged(project, settings, right=30)
+    folder = let(project, settings, "adapter,merged,vllm")
+    found = newest_release(project)
+    assert found is not None and found[0] == folder and found[1].verdict == "ship"
+    forms = {form.form: form for form in found[1].forms}
+    assert (
+        sha256_file(folder / "adapter" / "adapter_model.safetensors") == read_run(project.runs / "R-001").adapter_sha256
+    )
+    facts = forms["merged"].facts
+    assert facts["reloaded"]["equal"] == facts["reloaded"]["prompts"] == 4
+    assert facts["reloaded"]["top1"] == 1.0 and facts["reloaded"]["largest_logit_difference"] < 1e-3
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(folder, elsewhere)
+    checked = verify(elsewhere)
+    assert checked.faults == [] and checked.links >= len(found[1].made_from) > 5
+
+
+def test_a_model_card_is_one_that_the_hub_reads(project: Project, settings: Settings) -> None:
+    from huggingface_hub import ModelCard
+
+    judged(project, settings, right=30)
+    folder = let(project, settings, "adapter")
+    card = ModelCard.load(folder / "README.md")
+    assert card.data.library_name == "peft"
+    assert "No gate was overridden." in card.text and "| prompt |" in card.text and "dana 50" in card.text
+
+
+@pytest.mark.parametrize("change", ["byte", "missing", "added", "chain"])
+def test_a_changed_release_is_found(project: Project, settings: Settings, change: str, rung: Rung) -> None:
+    judged(project, settings, right=30)
+    folder = let(project, settings, "adapter")
+    weights = folder / "adapter" / "adapter_model.safetensors"
+    if change == "byte":
+        data = bytearray(weights.read_bytes())
+        data[-1] ^= 1
+        weights.write_bytes(bytes(data))
+    elif change == "missing":
+        weights.unlink()
+    elif change == "added":
+        (folder / "adapter" / "extra.txt").write_text("x")
+    else:
+        path = folder / "chain" / "runs" / "R-001" / "run.json"
+        path.write_text(path.read_text().replace('"lora"', '"full"'))
+    assert verify(folder).faults
+    done = rung("release", "verify", str(folder))
+    assert done.returncode == 1 and "is not what was released" in done.stdout
+
+
+def test_weights_that_changed_since_the_verdict_are_refused(project: Project, settings: Settings) -> None:
+    judged(project, settings, right=30)
+    weights = project.runs / "R-001" / "adapter" / "adapter_model.safetensors"
+    weights.write_bytes(weights.read_bytes() + b"x")
+    with pytest.raises(Refusal, match="changed since it was trained"):
+        let(project, settings, "adapter")
+    assert not list(project.releases.glob("L-*"))
+
+
+def test_another_base_is_refused_and_leaves_nothing(project: Project, settings: Settings, tiny: Path) -> None:
+    judged(project, settings, right=30)
+    folder = project.runs / "R-001"
+    write_run(folder, read_run(folder), base_fingerprint="0" * 64)
+    with pytest.raises(Refusal, match="another model than R-001 was trained on"):
+        let(project, settings, "merged")
+    assert not [path for path in project.releases.iterdir() if path.is_dir()]
+
+
+@pytest.mark.parametrize("form", ["awq", "gptq"])
+def test_forms_that_need_another_environment_are_refused_plainly(
+    project: Project, settings: Settings, form: str
+) -> None:
+    judged(project, settings, right=30)
+    with pytest.raises(Refusal, match="environment"):
+        let(project, settings, form)
+    assert not [path for path in project.releases.iterdir() if path.is_dir()]
+
+
+def test_a_released_prompt_runs_as_a_function(project: Project, settings: Settings, loopback) -> None:  # type: ignore[no-untyped-def]
+    """In a process of its own, against a real endpoint."""
+    project.prompts.mkdir()
+    folder = release_prompt(project, settings, told=quiet)
+    reply = {"choices": [{"message": {"role": "assistant", "content": "E10 eye both"}}]}
+    loopback.say((200, json.dumps(reply).encode(), {"content-type": "application/json"}))
+    code = f"import answer; print(answer.answer('PDR bilat', '{loopback.url}/v1', 'm')); print(answer.messages('x'))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder / "prompt", capture_output=True, text=True)
+    assert done.stdout.splitlines() == ["E10 eye both", "[{'role': 'user', 'content': 'x'}]"], done.stderr
+    assert loopback.requests[0][3]["temperature"] == 0
+    request = json.loads((folder / "prompt" / "request.json").read_text())
+    assert request["messages"][-1]["content"] == "{{question}}"
+
+
+def test_the_template_is_taken_apart_to_the_same_tokens(tiny: Path) -> None:
+    from training.release.serve import modelfile
+    from training.release.template import take_apart
+    from training.run.model import load_tokenizer
+
+    pieces = take_apart(load_tokenizer(str(tiny)))
+    assert pieces.around["user"] == ("<|im_start|>user\n", "<|im_end|>\n")
+    assert pieces.default.startswith("You are a helpful AI assistant")
+    text = modelfile(pieces, "./model.gguf", "House line.")
+    assert 'SYSTEM """House line."""' in text and 'PARAMETER stop "<|im_end|>"' in text

@@ -1,0 +1,181 @@
+"""Real runs in real child processes, on a tiny model: finished, killed, paused, stopped, failed, and gone on with."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from training.record import RunRecord, curve, is_alive, read_run
+from workspace.folder import Project
+
+Rung = Callable[..., subprocess.CompletedProcess[str]]
+
+SLOWED = {"RUNG_TRAINING__EPOCHS": "40"}
+"""Enough steps to meet the run while it is under way."""
+
+
+def losses(folder: Path) -> list[tuple[int, float]]:
+    return [(line["step"], line["loss"]) for line in curve(folder) if line["kind"] == "step"]
+
+
+def wait(until: Callable[[], bool], seconds: float = 90) -> None:
+    end = time.monotonic() + seconds
+    while not until():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.05)
+
+
+def step(folder: Path) -> int:
+    return max((number for number, _ in losses(folder)), default=0)
+
+
+@pytest.fixture(scope="module")
+def unbroken(built: Path, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A finished run of 40 epochs, and what `rung train` said."""
+    import shutil
+
+    root = tmp_path_factory.mktemp("unbroken") / "clinic"
+    shutil.copytree(built, root)
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "rung", "train"],
+        cwd=root,
+        env={**os.environ, "RUNG_MODEL__BASE": str(tiny), **SLOWED},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return root / "runs" / "R-001", done.stdout
+
+
+def test_a_run_finishes_and_leaves_all_its_files(unbroken: tuple[Path, str]) -> None:
+    folder, said = unbroken
+    run = read_run(folder)
+    assert run.state == "finished" and run.step == run.steps == 160
+    assert "R-001 finished in" in said and "Next: rung evaluate R-001" in said
+    assert {"adapter_model.safetensors", "adapter_config.json", "tokenizer.json"} <= set(run.files)
+    validations = [line for line in curve(folder) if line["kind"] == "validation"]
+    assert run.best_loss == min(line["loss"] for line in validations)
+    assert all(line["samples"] and line["error"] > 0 for line in validations)
+    assert {"loss", "rate", "grad_norm", "tokens_per_second", "memory_mib", "eta_seconds"} <= set(curve(folder)[1])
+    assert losses(folder)[-1][1] < losses(folder)[0][1] / 2
+
+
+def test_the_preflight_shows_that_only_the_answer_is_trained(unbroken: tuple[Path, str]) -> None:
+    seen = json.loads((unbroken[0] / "preflight.json").read_text())
+    assert seen["rows"] == seen["eos_trained"] == 16 and len(seen["shown"]) == 5
+    for row in seen["shown"]:
+        trained = "".join(text for text, is_trained in row["pieces"] if is_trained)
+        rest = "".join(text for text, is_trained in row["pieces"] if not is_trained)
+        assert trained.startswith("E1") and trained.rstrip().endswith("eye both<|im_end|>")
+        assert "House line." in rest and "eye both" not in rest
+
+
+def test_the_saved_adapter_changes_the_model_in_a_fresh_load(unbroken: tuple[Path, str], tiny: Path) -> None:
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    base = AutoModelForCausalLM.from_pretrained(str(tiny), dtype="float32")
+    ids = torch.arange(5, 25)[None]
+    with torch.no_grad():
+        before = base(ids).logits
+        after = PeftModel.from_pretrained(base, str(unbroken[0] / "adapter"))(ids).logits
+    assert float((before - after).abs().max()) > 0.01
+
+
+def test_killed_and_started_again_it_ends_as_an_unbroken_run(
+    rung: Rung, ready: Project, unbroken: tuple[Path, str]
+) -> None:
+    folder = ready.runs / "R-001"
+    assert rung("train", "--detach", **SLOWED).returncode == 0
+    wait(lambda: step(folder) >= 30)
+    os.kill(read_run(folder).pid or 0, signal.SIGKILL)
+    wait(lambda: not is_alive(folder))
+    assert read_run(folder).state == "crashed"
+    done = rung("train", **SLOWED)
+    assert done.returncode == 0 and "goes on from step" in done.stderr
+    same(folder, unbroken[0])
+    assert [path.name for path in ready.runs.glob("R-*")] == ["R-001"]
+
+
+def test_paused_stopped_and_resumed_it_ends_as_an_unbroken_run(
+    rung: Rung, ready: Project, unbroken: tuple[Path, str]
+) -> None:
+    folder = ready.runs / "R-001"
+    rung("train", "--detach", **SLOWED)
+    wait(lambda: step(folder) >= 10)
+    assert "saves and waits" in rung("runs", "pause").stdout
+    wait(lambda: read_run(folder).state == "paused")
+    at = step(folder)
+    second = rung("runs", "stop", "R-001")
+    assert second.returncode == 0
+    wait(lambda: not is_alive(folder))
+    run = read_run(folder)
+    assert run.state == "stopped" and run.step == at and "request" in run.ending
+    assert (folder / "adapter" / "adapter_model.safetensors").is_file()
+    assert "step" in rung("runs", "list").stdout
+    assert rung("runs", "resume", "R-001", **SLOWED).returncode == 0
+    same(folder, unbroken[0])
+
+
+def same(folder: Path, other: Path) -> None:
+    assert read_run(folder).state == "finished"
+    assert losses(folder) == losses(other)
+    assert read_run(folder).adapter_sha256 == read_run(other).adapter_sha256 != ""
+
+
+def test_a_loss_that_runs_away_fails_the_run(rung: Rung, ready: Project) -> None:
+    done = rung("train", RUNG_TRAINING__LEARNING_RATE="1e6", **SLOWED)
+    run = read_run(ready.runs / "R-001")
+    assert done.returncode == 1 and run.state == "failed"
+    assert "no number" in run.ending or "rose from" in run.ending
+    assert "R-001 failed at step" in done.stdout
+
+
+def test_a_full_disk_ends_the_run_cleanly_and_it_can_go_on(rung: Rung, ready: Project, tiny: Path) -> None:
+    """A limit on file size stands in for the disk: the kernel refuses the write half-way, as a full disk does."""
+    folder = ready.runs / "R-001"
+    limit = ["bash", "-c", 'ulimit -f 60; exec "$@"', "--", sys.executable, "-P", "-m", "rung", "train"]
+    environment = {**os.environ, "RUNG_MODEL__BASE": str(tiny), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(limit, cwd=ready.root, env=environment, capture_output=True, text=True, timeout=120)
+    run = read_run(folder)
+    assert done.returncode == 0 and run.state == "stopped" and "disk full" in run.ending, (
+        folder / "log.txt"
+    ).read_text()
+    assert "Next: rung runs resume R-001" in done.stdout
+    assert rung("train").returncode == 0
+    assert read_run(folder).state == "finished"
+
+
+@pytest.mark.parametrize("method", ["qlora", "full"])
+def test_other_methods_train_too(rung: Rung, ready: Project, method: str) -> None:
+    done = rung("train", RUNG_TRAINING__METHOD=method)
+    run: RunRecord = read_run(ready.runs / "R-001")
+    assert done.returncode == 0 and run.state == "finished" and run.method == method, done.stderr
+    name = "model.safetensors" if method == "full" else "adapter_model.safetensors"
+    assert name in run.files
+
+
+def test_a_locked_door_says_what_is_missing_word_for_word(rung: Rung, ready: Project) -> None:
+    for path in ready.evaluations.rglob("report.json"):
+        path.unlink()
+    done = rung("train")
+    assert done.returncode == 1
+    lines = done.stdout.splitlines()
+    assert lines[0] == "Training is locked: 5 of 6 gates passed."
+    assert [line[:2] for line in lines[2:4]] == ["✓ ", "✓ "]
+    assert lines[2].startswith("✓ decision   fine-tune is the next step            decision.json ")
+    assert lines[3].startswith("✓ dataset    v001, unchanged")
+    assert lines[6] == "- baseline   no baseline measured"
+    assert lines[7].startswith("             why: ") and "rule baseline-first" in lines[7]
+    assert lines[8] == "             do:  rung baseline"
+    assert lines[-1] == "Nothing was started.  Next: rung baseline"
+    assert not list(ready.runs.glob("R-*"))
