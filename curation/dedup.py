@@ -28,7 +28,8 @@ EXACT_BELOW = 20_000
 @dataclass(frozen=True, slots=True)
 class Removed:
     """A row that went: indices in input order. `via` is the row whose nearness joins them where the similarity to
-    the kept row is below the threshold."""
+    the kept row is below the threshold.
+    """
 
     index: int
     kept: int
@@ -166,7 +167,7 @@ def dedup(
     whether a person approved it: of a cluster the first such row stays, else the first.
     """
     examples = as_examples(rows)
-    return dedup_prints(fingerprints(examples, numba), InMemory(examples), threshold, method, reviewed)
+    return dedup_prints(fingerprints(examples, numba), InMemory(examples), threshold, method, reviewed, numba)
 
 
 def dedup_prints(
@@ -175,10 +176,11 @@ def dedup_prints(
     threshold: float = 0.8,
     method: Method | None = None,
     reviewed: Sequence[bool] | None = None,
+    numba: bool | None = None,
 ) -> DedupResult:
     """As `dedup`, for rows that are known by their fingerprints; `source` is asked for answers that need a look."""
     method = method or ("exact" if len(prints) < EXACT_BELOW else "minhash")
-    compiled = use_compiled(len(prints))
+    compiled = use_compiled(len(prints), numba)
     classes = classes_of(prints)
     pairs, is_exact = class_pairs(prints, classes, threshold, method, compiled)
     one, other = classes.first[pairs.one], classes.first[pairs.other]

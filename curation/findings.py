@@ -11,6 +11,8 @@ from curation.quality.base import Evidence, Finding, Severity
 from workspace.errors import RungError, did_you_mean
 
 ORDER: dict[Severity, int] = {"blocks": 0, "look": 1, "handled": 2}
+FIRST = ("leaks", "contradictions")
+"""Of the blocking findings these are told first: they spoil what is measured."""
 
 
 class Ran(BaseModel):
@@ -75,8 +77,13 @@ class Checkup(BaseModel):
 
 
 def in_order(findings: Sequence[Finding]) -> tuple[Finding, ...]:
-    """Blocking first, then to look at, then handled; the larger first within each."""
-    return tuple(sorted(findings, key=lambda finding: (ORDER[finding.severity], -finding.rows)))
+    """Blocking first (leaks and contradictions at the top), then to look at, then handled; the larger first."""
+
+    def place(finding: Finding) -> tuple[int, int, int]:
+        first = FIRST.index(finding.name) if finding.name in FIRST else len(FIRST)
+        return ORDER[finding.severity], first, -finding.rows
+
+    return tuple(sorted(findings, key=place))
 
 
 __all__ = ["Checkup", "Evidence", "Finding", "Ran", "in_order"]

@@ -66,8 +66,11 @@ def dismiss(store: Store, checkup: Checkup, name: str, *, by: str, reason: str) 
 
 
 def undo(store: Store, *, actor: str) -> str:
-    """Take back the last fix or dismissal; returns what it was, in words. Raises RungError where there is none."""
-    changes = [change for change in store.changes() if change.kind in ("exclude", "queue")]
+    """Take back the last fix or dismissal; returns what it was, in words. Raises RungError where there is none.
+
+    What the import itself took out (duplicates) is no fix, and stays.
+    """
+    changes = [c for c in store.changes() if c.kind in ("exclude", "queue") and c.finding not in ("", "duplicates")]
     said = _standing(store)
     if not changes and not said:
         raise RungError("There is nothing to undo.", "rung data check")

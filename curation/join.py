@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from curation.shingling import I64, Sets, offsets
+from curation.shingling import I64, U64, Sets, offsets
 
 Method = Literal["exact", "minhash"]
 PAIRS_AT_ONCE = 1 << 21
@@ -28,24 +28,35 @@ class Pairs:
         return len(self.one)
 
 
-def near_sets(sets: Sets, threshold: float, method: Method = "exact", *, compiled: bool = False) -> Pairs:
+def near_sets(
+    sets: Sets, threshold: float, method: Method = "exact", *, compiled: bool = False, alike: U64 | None = None
+) -> Pairs:
     """All pairs of non-empty sets with Jaccard >= threshold; with `minhash` those that the bands propose.
 
-    Equal sets are near too: give distinct ones where that is not wanted.
+    `alike` gives each set a key: of sets with equal keys compiled code may return no more pairs than it takes to
+    join those that are connected. Equal sets are near too: give distinct ones where that is not wanted.
     """
-    if compiled and method == "exact":
-        from curation.kernels import exact_join
-
-        return exact_join(sets, threshold)
-    chunks = _prefix_candidates(sets, threshold) if method == "exact" else _band_candidates(sets, threshold, compiled)
+    if compiled:
+        return _near_compiled(sets, threshold, method, np.arange(len(sets), dtype=np.uint64) if alike is None else alike)
+    chunks = _prefix_candidates(sets, threshold) if method == "exact" else _band_candidates(sets, threshold)
     ones, others, scores = [], [], []
     for one, other in chunks:
-        score = jaccard_of(sets, sets, one, other, compiled=compiled)
+        score = jaccard_of(sets, sets, one, other)
         near = score >= threshold - SLACK
         ones.append(one[near])
         others.append(other[near])
         scores.append(score[near])
     return _merged(ones, others, scores)
+
+
+def _near_compiled(sets: Sets, threshold: float, method: Method, alike: U64) -> Pairs:
+    from curation.kernels import band_join, exact_join
+
+    if method == "exact":
+        return exact_join(sets, threshold, alike)
+    from curation.minhash import band_keys
+
+    return band_join(sets, band_keys(sets, compiled=True), threshold, alike)
 
 
 def _merged(ones: list[I64], others: list[I64], scores: list[npt.NDArray[np.float64]]) -> Pairs:
@@ -71,13 +82,13 @@ def _prefix_candidates(sets: Sets, threshold: float) -> Iterator[tuple[I64, I64]
     yield from pairs_within(rank[inverse[chosen]], owners[chosen], sizes, threshold)
 
 
-def _band_candidates(sets: Sets, threshold: float, compiled: bool) -> Iterator[tuple[I64, I64]]:
+def _band_candidates(sets: Sets, threshold: float) -> Iterator[tuple[I64, I64]]:
     from curation.minhash import BANDS, band_keys
 
-    keys = band_keys(sets, compiled=compiled)
+    keys = band_keys(sets)
     filled = np.flatnonzero(sets.sizes)
     for band in range(BANDS):
-        yield from pairs_within(keys[band][filled], filled, sets.sizes, threshold)
+        yield from pairs_within(keys[filled, band], filled, sets.sizes, threshold)
 
 
 def pairs_within(keys: npt.NDArray[Any], owners: I64, sizes: I64, threshold: float = 0.0) -> Iterator[tuple[I64, I64]]:

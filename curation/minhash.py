@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from curation.shingling import U32, U64, Sets, mix
+from curation.shingling import U32, Sets, mix
 
 PERMUTATIONS = 128
 BANDS = 21
@@ -63,23 +63,23 @@ def _running_minima(sets: Sets, order: npt.NDArray[Any], out: U32) -> None:
     out[order] = minima
 
 
-def band_keys(sets: Sets, *, compiled: bool = False) -> list[U64]:
-    """For each band a 64-bit key of every set: sets that share a key in a band are candidates."""
+def band_keys(sets: Sets, *, compiled: bool = False) -> U32:
+    """A row of 21 keys for each set: sets that share a key in a band are candidates."""
     if compiled:
         from curation.kernels import band_keys_of
 
-        return band_keys_of(sets, *permutations())
-    out = np.empty((BANDS, len(sets)), np.uint64)
+        return band_keys_of(sets, *permutations(), BANDS, ROWS)
+    out = np.empty((len(sets), BANDS), np.uint32)
     for begin in range(0, len(sets), AT_ONCE * 16):
         part = sets.take(np.arange(begin, min(begin + AT_ONCE * 16, len(sets))))
-        out[:, begin : begin + len(part)] = _keys(signatures(part)).T
-    return list(out)
+        out[begin : begin + len(part)] = _keys(signatures(part))
+    return out
 
 
-def _keys(signature: U32) -> U64:
+def _keys(signature: U32) -> U32:
     """Fold the six minima of each band into one number."""
     bands = signature[:, : BANDS * ROWS].reshape(len(signature), BANDS, ROWS).astype(np.uint64)
     key = bands[:, :, 0]
     for row in range(1, ROWS):
         key = mix(key ^ (bands[:, :, row] + np.uint64(0x9E3779B97F4A7C15)))
-    return key
+    return (key >> np.uint64(32)).astype(np.uint32)

@@ -19,7 +19,8 @@ Bools = npt.NDArray[np.bool_]
 @dataclass(frozen=True, slots=True)
 class Classes:
     """Rows with the same shingles, normal form, answer and context are one class. `of` by row; `first` row and
-    `key` of the shingles by class; `rows` sorted by class, cut by `starts`. Classes are numbered by first row."""
+    `key` of the shingles by class; `rows` sorted by class, cut by `starts`. Classes are numbered by first row.
+    """
 
     of: I64
     first: I64
@@ -66,12 +67,16 @@ def _question_keys(prints: Prints) -> U64:
 
 
 def class_pairs(
-    prints: Prints, classes: Classes, threshold: float, method: Method, compiled: bool
+    prints: Prints, classes: Classes, threshold: float, method: Method, compiled: bool, *, every: bool = False
 ) -> tuple[Pairs, Bools]:
-    """All pairs of classes whose questions are near or exact, and which are exact."""
+    """All pairs of classes whose questions are near or exact, and which are exact.
+
+    Pairs with the same answer and context need not all be there, unless `every` one is wanted: enough to join them.
+    """
     of_set, first = number_by_first(classes.key)
     sets = prints.shingles.take(classes.first[first])
-    near = near_sets(sets, threshold, method, compiled=compiled)
+    alike = None if every else _alike(prints, classes, of_set, len(first))
+    near = near_sets(sets, threshold, method, compiled=compiled, alike=alike)
     exact = prints.exact[classes.first]
     parts = [
         _equal(classes.key),
@@ -80,6 +85,16 @@ def class_pairs(
     ]
     pairs = _distinct(parts)
     return pairs, exact[pairs.one] == exact[pairs.other]
+
+
+def _alike(prints: Prints, classes: Classes, of_set: I64, sets: int) -> U64:
+    """A key for each set: equal where all rows of both sets have the same answer and context."""
+    key = fold(prints.answer[classes.first], prints.context[classes.first])
+    out = np.zeros(sets, np.uint64)
+    out[of_set] = key
+    mixed = np.unique(of_set[key != out[of_set]])
+    out[mixed] = fold(mixed.astype(np.uint64))
+    return out
 
 
 def _equal(keys: U64) -> Pairs:
@@ -129,5 +144,5 @@ def short_pairs(prints: Prints, classes: Classes, threshold: float, method: Meth
 def all_near(prints: Prints, threshold: float, compiled: bool) -> Iterator[tuple[Classes, Pairs]]:
     """Near, exact and short near pairs of classes, whatever their answers, by the exact join: none is missed."""
     classes = classes_of(prints)
-    yield classes, class_pairs(prints, classes, threshold, "exact", compiled)[0]
+    yield classes, class_pairs(prints, classes, threshold, "exact", compiled, every=True)[0]
     yield classes, short_pairs(prints, classes, threshold, "exact", compiled)

@@ -139,14 +139,15 @@ def without_template(prints: Prints, source: Source) -> Prints:
 
 
 def common_hashes(shingles: Sets, answered: I64) -> tuple[U32, int]:
-    """The template's hashes, ascending, and the first row that holds one (-1 where there is none)."""
+    """The template's hashes, ascending, and the row that holds most of them (-1 where there is none)."""
     indices = answered[np.array(drawn(len(answered)), np.int64)] if len(answered) else answered
     sample = shingles.take(indices)
     found, count = np.unique(sample.hashes, return_counts=True)
     common = found[[is_common(c, len(indices)) for c in count.tolist()]] if len(count) else found
     if not len(common):
         return common, -1
-    return common, int(indices[sample.owners()[np.isin(sample.hashes, common)][0]])
+    held = np.bincount(sample.owners()[np.isin(sample.hashes, common)], minlength=len(sample))
+    return common, int(indices[held.argmax()])
 
 
 def _named(question: str, common: U32) -> str:

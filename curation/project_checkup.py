@@ -55,6 +55,7 @@ def check_project(
     handled = _handled(store, counts)
     found = [finding for finding in (f for _, f in (*pairs, *handled)) if finding]
     found += [left for finding in others if (left := unsettled(finding, settled))]
+    found = [_waiting(finding, rows) for finding in found]
     names = {finding.name: finding.rows for finding in found}
     told = [Ran(name=check.name, title=check.title, rows=f.rows if f else 0) for check, f in (*pairs, *handled)]
     told += [each.model_copy(update={"rows": names.get(each.name, 0)}) for each in ran]
@@ -73,6 +74,14 @@ def subject_of(row: StoredRow) -> Subject:
     """A stored row as the checks see it."""
     file = row.source.rpartition(":")[0] if row.line else row.source
     return Subject(row.example, file, row.line or 0, row.id, row.role, row.origin, file, row.is_reviewed)
+
+
+def _waiting(finding: Finding, rows: Sequence[StoredRow]) -> Finding:
+    """A finding whose rows all wait in review already says so."""
+    if finding.action != "queue" or not finding.ids:
+        return finding
+    sent = {row.id for row in rows if row.queued == finding.title.lower()[:32] and not row.is_reviewed}
+    return finding.model_copy(update={"what_to_do": "in review"}) if sent.issuperset(finding.ids) else finding
 
 
 def _sides(project: Project, rows: Sequence[StoredRow]) -> _Sides:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -35,7 +35,7 @@ BLOCK_CHARS = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Sets:
-    """A set of hashes for each text: `hashes[starts[i]:starts[i + 1]]` ascending, without repeats."""
+    """A set of hashes for each text: `hashes[starts[i]:starts[i + 1]]`, without repeats, in any order."""
 
     hashes: U32
     starts: I64
@@ -99,15 +99,7 @@ def hash_texts(texts: Sequence[str], *, compiled: bool = False, grams: bool = Tr
 
     A text without a word has no shingle; its exact key is that of its bytes.
     """
-    parts: list[Hashed] = []
-    begin = size = 0
-    for index, text in enumerate(texts):
-        size += len(text)
-        if size >= BLOCK_CHARS:
-            parts.append(_hash_block(texts[begin : index + 1], compiled, grams))
-            begin, size = index + 1, 0
-    parts.append(_hash_block(texts[begin:], compiled, grams))
-    return join_hashed(parts)
+    return join_hashed([_hash_block(block, compiled, grams) for block in blocks(texts)])
 
 
 def join_hashed(parts: Sequence[Hashed]) -> Hashed:
@@ -118,6 +110,45 @@ def join_hashed(parts: Sequence[Hashed]) -> Hashed:
         np.concatenate([part.exact for part in parts]),
         np.concatenate([part.words for part in parts]),
     )
+
+
+def word_hashes(texts: Sequence[str], *, compiled: bool = False) -> tuple[U64, I64]:
+    """The hash of each word of each text, in order, and where each text's words start (and the end)."""
+    lower = [text.lower() for text in texts]
+    wide = [i for i, text in enumerate(texts) if not text.isascii()]
+    if not wide:
+        return _words_of_codes(*_codes(lower, "ascii", np.uint8), compiled)
+    narrow = [i for i, text in enumerate(texts) if text.isascii()]
+    one = _words_of_codes(*_codes([lower[i] for i in narrow], "ascii", np.uint8), compiled)
+    two = _words_of_codes(*_codes([lower[i] for i in wide], "utf-32-le", np.uint32), compiled)
+    both = np.concatenate((one[0], two[0]))
+    begins = np.concatenate((one[1][:-1], two[1][:-1] + len(one[0])))
+    order = np.argsort(np.array(narrow + wide))
+    sizes = np.concatenate((np.diff(one[1]), np.diff(two[1])))[order]
+    starts = offsets(sizes)
+    return both[np.repeat(begins[order] - starts[:-1], sizes) + np.arange(starts[-1])], starts
+
+
+def _words_of_codes(codes: npt.NDArray[Any], starts: I64, compiled: bool) -> tuple[U64, I64]:
+    if compiled:
+        from curation.kernels import words_of_codes
+
+        return words_of_codes(codes, starts, classes_of(codes))
+    begins, ends = _word_spans(codes)
+    count = np.bincount(np.searchsorted(starts, begins, "right") - 1, minlength=len(starts) - 1)
+    return mix(_span_hashes(codes, begins, ends)), offsets(count)
+
+
+def blocks(texts: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Consecutive parts of about a million characters each; one empty part of no texts."""
+    begin = size = 0
+    for index, text in enumerate(texts):
+        size += len(text)
+        if size >= BLOCK_CHARS:
+            yield texts[begin : index + 1]
+            begin, size = index + 1, 0
+    if begin < len(texts) or not texts:
+        yield texts[begin:]
 
 
 def _hash_block(texts: Sequence[str], compiled: bool, grams: bool) -> Hashed:
@@ -135,7 +166,7 @@ def _hash_block(texts: Sequence[str], compiled: bool, grams: bool) -> Hashed:
         both = join_hashed([one, two])
         out = Hashed(both.shingles.take(order), both.grams.take(order), both.exact[order], both.words[order])
     for i in np.flatnonzero(out.words == 0):
-        out.exact[i] = bytes_key(texts[i])
+        out.exact[i] = bytes_key(texts[int(i)])
     return out
 
 

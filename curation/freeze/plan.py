@@ -146,7 +146,7 @@ def _leaks(
 
 def _leak_blocker(leaks: Sequence[tuple[StoredRow, StoredRow, str]]) -> Blocker:
     shown = ", ".join(f"{a.id} ({a.source}) and test {b.id} ({b.source}): {kind}" for a, b, kind in leaks[:3])
-    more = f" and {len(leaks) - 3:,} more" if len(leaks) > 3 else ""
+    more = f" and {len(leaks) - 3:,} pairs more" if len(leaks) > 3 else ""
     rows = tuple(dict.fromkeys(row.id for row, _, _ in leaks))
     return Blocker("leaks", f"{len(rows):,} rows leak the test set: {shown}{more}.", rows, "rung data fix leaks")
 

@@ -85,7 +85,7 @@ def _off_dominant(
     if not common or count < limit("dominant_form") * len(forms) or count == len(forms):
         return
     for subject, form in zip(answered, forms, strict=True):
-        if form != common and counts[form] <= limit("odd_form") * len(forms):
+        if form != common and counts[form] <= max(3, limit("odd_form") * len(forms)):
             evidence = evidence_of(f"{what} {form or 'text'}, {count / len(forms):.0%} are {common}", subject)
             odd.setdefault(evidence.key, evidence)
 

@@ -6,9 +6,9 @@ import functools
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from curation.quality.base import Check, Finding, Pile, Subject, Survey, evidence_of
+from curation.quality.base import Check, Finding, Pile, Survey, evidence_of
 from curation.quality.rules import limit, quality_rules
 
 FEWEST_ROWS = 20
@@ -26,20 +26,31 @@ class Language(Check):
     action = "queue"
 
     def end(self, survey: Survey) -> Finding | None:
-        """Rows that are not in the language of the majority, where there is one."""
-        known = [(s, language) for s in survey.sample if (language := _of(s))]
+        """Rows whose question or answer is not in the language of the majority, where there is one.
+
+        Questions and answers are judged apart: in a set of translations they differ as they should.
+        """
+        notes: dict[int, str] = {}
+        for part in ("question", "answer"):
+            self._judge(part, [str(getattr(s.example, part) or "") for s in survey.sample], notes)
+        pile = Pile()
+        for index in sorted(notes):
+            pile.add(evidence_of(notes[index], survey.sample[index]))
+        return self.finding(pile.evidence, rows=pile.count, ids=pile.ids) if pile.count else None
+
+    def _judge(self, part: str, texts: Sequence[str], notes: dict[int, str]) -> None:
+        """Note the texts in another language than four in five."""
+        known = {i: language for i, text in enumerate(texts) if (language := language_of(text))}
         if len(known) < FEWEST_ROWS:
-            return None
-        counts = Counter(language for _, language in known)
-        self.measures = {"languages": dict(counts.most_common())}
+            return
+        counts = Counter(known.values())
+        self.measures[part] = dict(counts.most_common())
         common, count = counts.most_common(1)[0]
         if count < limit("majority_language") * len(known):
-            return None
-        pile = Pile()
-        for subject, language in known:
-            if language != common and shares(_text(subject)).get(common, 0.0) < MIXED:
-                pile.add(evidence_of(f"{language}, {count / len(known):.0%} are {common}", subject))
-        return self.finding(pile.evidence, rows=pile.count, ids=pile.ids) if pile.count else None
+            return
+        for index, language in known.items():
+            if language != common and shares(texts[index]).get(common, 0.0) < MIXED:
+                notes.setdefault(index, f"{part}: {language}, {count / len(known):.0%} are {common}")
 
 
 def language_of(text: str) -> str:
@@ -70,11 +81,3 @@ def shares(text: str) -> dict[str, float]:
 def _words() -> Mapping[str, frozenset[str]]:
     table = quality_rules()["language"]
     return {name: frozenset(words.split()) for name, words in table.items() if len(name) == 2}
-
-
-def _text(subject: Subject) -> str:
-    return f"{subject.example.question} {subject.example.answer or ''}"
-
-
-def _of(subject: Subject) -> str:
-    return language_of(_text(subject))

@@ -31,7 +31,7 @@ _PHONE = re.compile(r"(?<![\w.+/-])(?:\+|00)?\(?\d{1,4}\)?(?:[ ./-]{0,2}\(?\d{2,
 _PHONE_WORD = re.compile(
     r"(?i)(?:phone|tel|telephone|mobile|cell|call|fax|whatsapp|dial|number)\W{0,3}(?:\w+\W{1,2}){0,2}$"
 )
-_VERSION = re.compile(r"(?i)(?:version|ver|v|release|section|chapter|§)\.?\s*$")
+_VERSION = re.compile(r"(?i)(?:\b(?:version|ver|v|release|section|chapter)|§)\.?\s*$")
 
 
 def find_personal(text: str) -> list[Spot]:
@@ -69,7 +69,7 @@ def mask(text: str) -> str:
 def is_card(number: str) -> bool:
     """Whether digits have a card's length and a right Luhn digit, and are not one digit again and again."""
     digits = [int(sign) for sign in number if sign.isdigit()]
-    if len(digits) not in (13, 14, 15, 16, 19) or len(set(digits)) < 3:
+    if len(digits) not in (13, 14, 15, 16, 19) or len(set(digits)) < 2:
         return False
     doubled = [2 * digit for digit in digits[-2::-2]]
     return (sum(digits[-1::-2]) + sum(n - 9 if n > 9 else n for n in doubled)) % 10 == 0

@@ -41,7 +41,8 @@ def answer_form(text: str) -> str:
 @lru_cache(maxsize=4096)
 def critical(text: str) -> tuple[tuple[str, int], ...]:
     """What two answers must share to the last: words that hold a digit (with sign and decimal mark), runs of
-    operators, negation and side words; each with its count, in a fixed order."""
+    operators, negation and side words; each with its count, in a fixed order.
+    """
     line = normal(text).replace("\N{MINUS SIGN}", "-")
     found = Counter(_NUMBER.findall(line))
     found.update(_operators(line.isascii()).findall(line))

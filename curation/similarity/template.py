@@ -22,7 +22,7 @@ class Template:
 
     shingles: frozenset[str] = frozenset()
     text: str = ""
-    """The words that the shingles cover, in the first row that holds them; parts joined by ` ... `."""
+    """The words that the shingles cover, in the row that holds most of them; parts joined by ` ... `."""
 
     def strip(self, found: frozenset[str]) -> frozenset[str]:
         """`found` without the template, unless nothing would remain."""
@@ -48,8 +48,8 @@ def find_template(questions: Sequence[str]) -> Template:
     common = frozenset(s for s, count in counts.items() if is_common(count, len(indices)))
     if not common:
         return Template()
-    first = next(i for i in indices if shingles(questions[i]) & common)
-    return Template(common, covered(questions[first], common))
+    most = max(indices, key=lambda i: len(shingles(questions[i]) & common))
+    return Template(common, covered(questions[most], common))
 
 
 def covered(question: str, common: frozenset[str]) -> str:

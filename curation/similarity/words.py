@@ -1,4 +1,4 @@
-"""Words of a text, and the text as it is compared for equality. Two Unicode rules go beyond `\\w+`."""
+r"""Words of a text, and the text as it is compared for equality. Two Unicode rules go beyond `\\w+`."""
 
 from __future__ import annotations
 
@@ -32,8 +32,9 @@ _ASCII = re.compile(r"\w+", re.ASCII)
 
 
 def words(text: str) -> list[str]:
-    """`re.findall(r"\\w+", text.lower())`, where a combining mark belongs to its word and each CJK, kana or Thai
-    character is a word of its own."""
+    r"""`re.findall(r"\\w+", text.lower())`, where a combining mark belongs to its word and each CJK, kana or Thai
+    character is a word of its own.
+    """
     lower = text.lower()
     return (_ASCII if lower.isascii() else _pattern()).findall(lower)
 

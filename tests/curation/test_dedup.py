@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
@@ -140,6 +141,12 @@ def check(rows: list[Example], threshold: float, result: DedupResult) -> None:
     assert report["read"] == report["kept"] + report["exact"] + report["near"] == len(rows) + 0 * len(rows)  # type: ignore[operator]
 
 
+def same_outcome(one: DedupResult, other: DedupResult) -> None:
+    """All but `via`, where any neighbour will do."""
+    assert [replace(r, via=None) for r in one.removed] == [replace(r, via=None) for r in other.removed]
+    assert one.pairs == other.pairs
+
+
 @settings(max_examples=1500, deadline=None)
 @given(
     seed=st.integers(0, 1 << 40),
@@ -166,8 +173,7 @@ def test_agrees_with_a_template_and_compiled(seed: int) -> None:
     result = dedup(rows)
     assert "intent that fits it best" in result.template
     check(rows, 0.8, result)
-    compiled = dedup(rows, numba=True, method="exact")
-    assert (compiled.removed, compiled.pairs) == (result.removed, result.pairs)
+    same_outcome(dedup(rows, numba=True, method="exact"), result)
 
 
 def test_minhash_gives_what_the_exact_join_gives() -> None:
@@ -175,8 +181,7 @@ def test_minhash_gives_what_the_exact_join_gives() -> None:
     exact_join, bands = dedup(rows, method="exact"), dedup(rows, method="minhash")
     shared = {(r.index, r.kept) for r in exact_join.removed} & {(r.index, r.kept) for r in bands.removed}
     assert len(shared) >= 0.98 * len(exact_join.removed) > 200
-    compiled = dedup(rows, method="minhash", numba=True)
-    assert (compiled.removed, compiled.pairs) == (bands.removed, bands.pairs)
+    same_outcome(dedup(rows, method="minhash", numba=True), bands)
 
 
 def test_a_reviewed_row_stays_before_an_earlier_one() -> None:
