@@ -89,7 +89,8 @@ def _what_to_do(finding: Finding, command: str, in_project: bool) -> str:
 def _next(checkup: Checkup, command: str, in_project: bool) -> str:
     first = checkup.findings[0] if checkup.findings else None
     if in_project:
-        return f"rung data fix {first.name}" if first and first.blocks and first.action else "rung review"
+        todo = [f for f in checkup.blocking if f.action and f.what_to_do != "in review"]
+        return f"rung data fix {todo[0].name}" if todo else "rung review"
     if first and first.blocks:
         return NEXT_FOR_FILES.get(first.name, f"{command} --show {first.name}").format(files=checkup.scope)
     return f"rung data import {checkup.scope.replace(', ', ' ')}"

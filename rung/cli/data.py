@@ -105,7 +105,7 @@ def check(
     if html:
         from rung.report.quality import write_quality_page
 
-        write_quality_page(html, checkup)
+        write_quality_page(html, checkup, None if files else _review_states())
         note(f"Page: {html}")
     command = " ".join(["rung data check", *map(str, files or [])])
     if as_json:
@@ -210,6 +210,16 @@ def _check_files(files: list[Path], fmt: str, columns: Columns, limits: Limits, 
 def _check_project(limits: Limits) -> Checkup:
     with _open_project() as (store, project, settings):
         return _checkup(store, project, settings, limits)
+
+
+def _review_states() -> dict[str, int]:
+    """Rows by state of review, over all roles."""
+    with _open_project() as (store, _, _):
+        states: dict[str, int] = {}
+        for by_state in store.counts().values():
+            for state, count in by_state.items():
+                states[state] = states.get(state, 0) + count
+        return states
 
 
 def _checkup(store: Store, project: Project, settings: Settings, limits: Limits) -> Checkup:
