@@ -1,0 +1,74 @@
+"""The demo's rows: real titles, no test code in the pool, planted faults that are what they claim to be."""
+
+from __future__ import annotations
+
+import json
+import random
+
+import pytest
+
+from rung.demo import chapter_line, house_line
+from rung.demo.shorthand import CodeTable, terms, write
+
+TASKS = [house_line.TASK, chapter_line.TASK]
+
+
+def codes(rows):
+    return {row["code"] for row in rows if "code" in row}
+
+
+def parsed(lines):
+    """The pool's well-formed rows."""
+    found = []
+    for line in lines:
+        try:
+            found.append(json.loads(line))
+        except json.JSONDecodeError:
+            continue
+    return found
+
+
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
+@pytest.mark.parametrize("fast", [False, True])
+def test_no_test_code_is_in_the_pool_but_the_planted_leaks(task, fast):
+    rows = task.rows(fast)
+    leaked = {row["code"] for row in parsed(rows.pool) if row.get("note") == "copied"}
+    pool = codes(row for row in parsed(rows.pool) if row.get("note") != "copied")
+    assert not pool & codes(rows.test)
+    assert leaked <= codes(rows.test)
+
+
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
+def test_the_same_rows_every_time(task):
+    assert task.rows(False) == task.rows(False)
+
+
+def test_sizes_are_those_of_the_recipe():
+    rows = house_line.TASK.rows(False)
+    assert len(rows.test) == 150
+    assert {kind: len(found) for kind, found in rows.planted.items()} == {
+        "exact": 40,
+        "near": 40,
+        "leak": 10,
+        "contradiction": 8,
+        "malformed": 6,
+    }
+
+
+def test_the_word_list_reads_every_wording_of_every_term():
+    table, rng = CodeTable(), random.Random(1)
+    for term in terms():
+        assert table.read(write(term, rng)).line == term.line
+
+
+@pytest.mark.parametrize(
+    "phrase", ["T2DM T1DM w/ CKD", "w/ CKD", "T2DM w/ something else", "OD OS PDR in T1DM", "T2DM with CKD not seen"]
+)
+def test_the_word_list_leaves_what_it_cannot_read(phrase):
+    assert CodeTable().read(phrase).line is None
+
+
+def test_a_changed_meaning_is_rejected():
+    judge = house_line.Table()
+    assert judge.judge("DM1 w/ PAD w/o gangrene", "E10 vascular none") == ("approve", "")
+    assert judge.judge("DM1 w/ PAD w/o gangrene", "E11 vascular none") == ("reject", "wrong answer")
