@@ -14,7 +14,7 @@ FACTS = {"prompting": "prompt", "few_shot": "few-shot", "rag": "rag", "classifie
 WORKS = {
     "works": "reaches the goal",
     "insufficient": "falls short",
-    "weak_effort": "falls short so far: too little was tried to call it insufficient",
+    "weak_effort": "falls short, but too little was tried to say so",
 }
 
 
@@ -34,8 +34,7 @@ def answer(report: Report) -> str:
     working = [FACTS[fact] for fact, state in report.judged.items() if state == "works"]
     if not working:
         return f"{question} No."
-    many = len(working) > 1
-    return f"{question} Yes, on validation: {' and '.join(working)} {'reach' if many else 'reaches'} it."
+    return f"{question} Yes: {' and '.join(working)}."
 
 
 def lines(report: Report, taken: Sequence[str] = ()) -> list[str]:
@@ -96,5 +95,5 @@ def _held(arms: Sequence[ArmResult]) -> str:
 
 
 def taken_over(judged: Mapping[str, str]) -> list[str]:
-    """What was taken over as measured answers, one sentence a rung."""
+    """What was taken over as measured answers, one sentence a rung; judged on validation rows."""
     return [f"Taken over as an answer: {FACTS[fact]} {WORKS[state]}." for fact, state in judged.items()]

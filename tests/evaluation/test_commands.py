@@ -1,0 +1,100 @@
+"""The commands as a user types them, against a real server on loopback."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.fixture
+def served(project, loopback, kit):
+    """The project's model is a server that answers as the scripted model does."""
+    from chat.protocols import Ask
+
+    def respond(_handler, request):
+        body = request[3]
+        text = kit.reply(Ask(tuple(body["messages"])))
+        choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+        usage = {"prompt_tokens": 11, "completion_tokens": 2, "total_tokens": 13}
+        return 200, {
+            "id": "1",
+            "object": "chat.completion",
+            "created": 1,
+            "model": "tiny",
+            "choices": [choice],
+            "usage": usage,
+        }
+
+    loopback.say(respond)
+    project.settings_file.write_text(
+        f'[model]\nprovider = "openai"\nbase = "tiny"\nbase_url = "{loopback.url}/v1"\n'
+        '[evaluation]\nfew_shot = 3\nretrieved = 2\nclosed_set = "off"\n'
+    )
+    project.answers_file.write_text('task = "classification"\ngoal_score = 0.9\nprompt_effort_days = 6\n')
+    return project
+
+
+def rung(project, *arguments):
+    command = [sys.executable, "-m", "rung", *arguments]
+    environment = {**os.environ, "OPENAI_API_KEY": "none", "PYTHONPATH": os.getcwd()}
+    return subprocess.run(command, cwd=project.root, env=environment, capture_output=True, text=True, timeout=120)
+
+
+def test_baseline_prints_the_ladder_writes_the_report_and_advises_again(served, loopback):
+    done = rung(served, "baseline", "--arms", "prompt,retrieved,base")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("Does anything cheaper than fine-tuning reach the goal?")
+    assert lines[1].startswith("36 frozen test items, exact match, tiny")
+    assert [line.split()[0] for line in lines[4:7]] == ["base", "prompt", "retrieved"]
+    assert "goal 90.0%" in done.stdout and lines[-1].startswith("Next: rung ")
+    assert [line for line in lines[2:] if len(line) > 80 and not line.startswith("!")] == []
+    assert "choosing" in done.stderr and "Traceback" not in done.stderr
+    folder = served.evaluations / "E-001"
+    assert {p.name for p in folder.iterdir()} == {
+        "choices.json",
+        "outputs.jsonl",
+        "report.json",
+        "report.html",
+        "report.md",
+    }
+    answers = served.answers_file.read_text()
+    assert 'prompting = "weak_effort"' in answers and 'from = "measured"' in answers
+    assert json.loads(served.decision_file.read_text())["next_step"]
+    sent = len(loopback.requests)
+    again = rung(served, "baseline", "--arms", "base", "--json")
+    document = json.loads(again.stdout)
+    assert document["id"] == "E-002" and document["next_step"] and document["folder"] == "evaluations/E-002"
+    assert len(loopback.requests) == sent
+
+
+def test_what_is_missing_is_said_with_the_next_command(served):
+    refused = rung(served, "evaluate")
+    assert (refused.returncode, "rung train" in refused.stderr) == (1, True)
+    assert rung(served, "verdict").returncode == 1
+    assert rung(served, "baseline", "--arms", "base,few-shot").returncode == 2
+    assert rung(served, "baseline", "--by", "priya").returncode == 2
+    (served.datasets / "v001" / "manifest.json").unlink()
+    locked = rung(served, "baseline")
+    assert locked.returncode == 1 and "rung data freeze --test-only" in locked.stderr
+    assert not served.evaluations.exists()
+
+
+def test_rows_stay_here_where_the_privacy_answer_says_so(served, loopback):
+    served.settings_file.write_text(
+        served.settings_file.read_text().replace(loopback.url, "http://models.example.invalid")
+    )
+    served.answers_file.write_text('privacy = "no_external_api"\n')
+    refused = rung(served, "baseline", "--arms", "base")
+    assert refused.returncode == 1 and "no_external_api" in refused.stderr
+    assert not loopback.requests
+
+
+def test_power_needs_no_model(served):
+    shown = rung(served, "evaluate", "--power", "--json")
+    table = json.loads(shown.stdout)
+    assert table["n"] == 36 and [s["disagreement"] for s in table["seen"]] == [0.1, 0.2, 0.3, 0.5]
+    words = rung(served, "evaluate", "--power").stdout
+    assert "36 items can show this" in words
