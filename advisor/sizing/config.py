@@ -30,8 +30,11 @@ LIMITS = {
     "moe_intermediate_size": 1 << 24,
     "shared_expert_intermediate_size": 1 << 24,
     "decoder_sparse_step": 10_000,
+    "num_ln_in_parallel_attn": 2,
 }
 """Above these a number is a mistake, not a model: the largest published ones are more than ten times smaller."""
+FLAGS = ("tie_word_embeddings", "attention_bias", "mlp_bias", "qkv_bias", "use_bias", "bias", "use_sliding_window")
+FLAGS += ("multi_query", "parallel_attn", "new_decoder_architecture")
 
 
 class UnknownArchitecture(RungError):
@@ -201,6 +204,10 @@ def _problems(values: Mapping[str, Any], where: str) -> list[Problem]:
             found = shown(repr(value))[:60]
             text = f"{key} is {found}; it must be a whole number from 1 to {limit:,}."
             problems.append(Problem(text, where, f"1..{limit}", found))
+    for key in FLAGS:
+        if not isinstance(values.get(key), bool | None):
+            found = shown(repr(values[key]))[:60]
+            problems.append(Problem(f"{key} is {found}; it must be true or false.", where, "true or false", found))
     return problems or _heads(values, where)
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from advisor.sizing import UnknownArchitecture, read_architecture
+from advisor.sizing import Setup, UnknownArchitecture, architecture_of, estimate, load_table, read_architecture
 from workspace.errors import InputError, RungError
 
 GOOD = {"model_type": "llama", "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2}
@@ -54,6 +56,7 @@ HOSTILE = {
     "heads do not divide": {**GOOD, "hidden_size": 65},
     "key heads do not divide": {**GOOD, "num_key_value_heads": 3},
     "more chosen than there are": {**GOOD, "model_type": "mixtral", "num_local_experts": 2, "num_experts_per_tok": 4},
+    "flag is a text": {**GOOD, "tie_word_embeddings": "yes"},
     "missing": {"model_type": "llama"},
     "a list": [1, 2],
     "a text": '"llama"',
@@ -97,3 +100,25 @@ def test_names_that_are_no_model(ref):
         read_architecture(ref)
     assert "\x1b" not in caught.value.message
     assert len(caught.value.message) < 400
+
+
+KEYS = sorted({key for f in load_table("models")["family"] for key in f["defaults"]} | set(GOOD))
+KEYS += ["num_ln_in_parallel_attn", "mlp_only_layers", "n_inner", "architectures", "text_config", "vision_config"]
+ODD = st.sampled_from(
+    [None, 0, -1, 1, 3, 64, 1e300, float("inf"), "x", "", [], {}, True, False, 10**40, 0.5, [1], {"a": [1]}]
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    family=st.sampled_from([f["id"] for f in load_table("models")["family"]]),
+    changes=st.dictionaries(st.sampled_from(KEYS), ODD, max_size=4),
+)
+def test_any_config_is_estimated_or_refused(family, changes):
+    try:
+        architecture = architecture_of({**GOOD, "model_type": family, **changes})
+    except RungError:
+        return
+    document = estimate(architecture, Setup(batch=1, length=8, targets="all-linear")).as_json()
+    assert document["parameters"] > 0
+    json.dumps(document, allow_nan=False)
