@@ -33,8 +33,18 @@ LIMITS = {
     "num_ln_in_parallel_attn": 2,
 }
 """Above these a number is a mistake, not a model: the largest published ones are more than ten times smaller."""
-FLAGS = ("tie_word_embeddings", "attention_bias", "mlp_bias", "qkv_bias", "use_bias", "bias", "use_sliding_window")
-FLAGS += ("multi_query", "parallel_attn", "new_decoder_architecture")
+FLAGS = (
+    "tie_word_embeddings",
+    "attention_bias",
+    "mlp_bias",
+    "qkv_bias",
+    "use_bias",
+    "bias",
+    "use_sliding_window",
+    "multi_query",
+    "parallel_attn",
+    "new_decoder_architecture",
+)
 
 
 class UnknownArchitecture(RungError):
