@@ -55,7 +55,7 @@ def choose_all(bench: Bench, arms: Sequence[Arm]) -> tuple[list[Choice], list[st
 
     The prompt is chosen first: the arms above it are tried with it. Without rows only base and prompt can be measured.
     """
-    material, made, notes = bench.material(), [], [*bench.rows.notes]
+    material, made, notes = bench.material(), [], []
     for arm in sorted(arms, key=lambda arm: (arm.name != "base", arm.name != "prompt")):
         variants = arm.variants(material)
         if not variants:
@@ -125,6 +125,7 @@ def _measure_all(folder: Path, bench: Bench, chosen: Sequence[Choice], notes: Se
         chosen=best_prompted(chosen),
         outputs_sha256=sha256_file(folder / "outputs.jsonl"),
         notes=told,
+        rows_from=[*bench.rows.notes],
         judged=judge_rungs(results, aim.goal, aim.effort(len(bench.material().prompts))),
     )
     report = report.model_copy(update={"smallest_difference": smallest_difference(report, outcomes)})

@@ -90,6 +90,8 @@ class Report(Artefact):
     chosen: str | None = None
     outputs_sha256: str = ""
     notes: list[str] = []
+    rows_from: list[str] = []
+    """Where the rows come from that arms chose on and showed."""
     smallest_difference: float | None = None
     """Between the two best prompted arms: the true difference that these items tell from 0 with 80% chance."""
     judged: dict[str, str] = {}

@@ -109,7 +109,7 @@ def _report(folder: Path, bench: Bench, run: str, arm: ArmResult, choice: Choice
         n=arm.n,
         arms=[arm],
         outputs_sha256=sha256_file(folder / "outputs.jsonl"),
-        notes=[*bench.rows.notes],
+        rows_from=[*bench.rows.notes],
     )
 
 

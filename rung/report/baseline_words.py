@@ -34,7 +34,17 @@ def answer(report: Report) -> str:
     working = [FACTS[fact] for fact, state in report.judged.items() if state == "works"]
     if not working:
         return f"{question} No."
-    return f"{question} Yes: {' and '.join(working)}."
+    return f"{question} On validation yes: {' and '.join(working)}."
+
+
+def best_sentence(report: Report) -> str:
+    """The best prompted arm with both its scores."""
+    best = next((a for a in report.arms if a.arm == report.chosen), None)
+    if best is None:
+        return ""
+    bounds = interval(best.low, best.high)
+    tried = f"{percent(best.validation)} on validation, " if best.validation is not None else ""
+    return f"Best prompted arm: {arm_name(best.arm)}, {tried}{percent(best.score)} {bounds} on test, {hits(best)}."
 
 
 def lines(report: Report, taken: Sequence[str] = ()) -> list[str]:
@@ -42,7 +52,8 @@ def lines(report: Report, taken: Sequence[str] = ()) -> list[str]:
     head = f"{report.n:,} frozen test items, {metric_words(report.metric)}, {report.model}"
     out = [answer(report), head, "", *table(report.arms, report.goal), "", *_facts(report)]
     out += ["", *taken] if taken else []
-    return out + ([""] if report.notes else []) + [f"! {note}" for note in report.notes]
+    told = [*report.rows_from, *(f"! {note}" for note in report.notes)]
+    return out + ([""] if told else []) + told
 
 
 def table(arms: Sequence[ArmResult], goal: float | None) -> list[str]:

@@ -85,7 +85,7 @@ def score_plot(arms: Sequence[ArmResult], chosen: str | None, goal: float | None
             a.low,
             a.score,
             a.high,
-            f"{percent(a.score)}{' best prompted' if a.arm == chosen else ''}",
+            f"{percent(a.score)}{' best prompt' if a.arm == chosen else ''}",
             a.arm in (chosen, "tuned"),
         )
         for a in arms
@@ -107,7 +107,7 @@ def difference_plot(verdict: Verdict) -> Markup:
 
 def _headline(report: Report, verdict: Verdict | None) -> tuple[str, str, str]:
     if verdict is None:
-        return "The ladder, measured", baseline_words.answer(report), ""
+        return "The ladder, measured", baseline_words.answer(report), baseline_words.best_sentence(report)
     first, second = verdict_words.sentences(verdict)
     return verdict_words.TITLES[verdict.verdict], first, second
 
@@ -158,7 +158,7 @@ def _confusion(outcomes: Sequence[Outcome]) -> list[tuple[str, str, int]]:
 
 
 def _method(report: Report, baseline: Report | None) -> list[str]:
-    notes = [*(baseline.notes if baseline else ()), *report.notes]
+    told = [*(baseline or report).rows_from, *(baseline.notes if baseline else ()), *report.notes]
     lines = [
         f"Model: {report.model}. All prompted arms share it, its token limit, stop rule and greedy decoding.",
         "Every setting and form was chosen on validation rows before the test items were first answered "
@@ -170,7 +170,7 @@ def _method(report: Report, baseline: Report | None) -> list[str]:
             "Interval of a difference: Student's t over the paired differences plus one +1 and one -1, cut to -1..1. "
             "It covers the choice of items, not another training with another seed."
         )
-    return [*lines, *dict.fromkeys(notes)]
+    return [*lines, *dict.fromkeys(told)]
 
 
 def _extras(arms: Sequence[ArmResult]) -> list[str]:

@@ -62,12 +62,13 @@ def threats(
     if verdict:
         rows.append(("!", "one training: another seed may score otherwise, and the interval does not show it"))
     rows.append(("!", "where test texts are public, the base model may have read them"))
-    rows += [("!", note) for note in report.notes]
+    rows += [("!", note) for note in report.notes if note not in (verdict.notes if verdict else ())]
     goal = report.goal
     if goal is not None and report.chosen:
         rows.append(("✓", f"the goal of {percent(goal)} was named before the test was opened"))
     rows.append(("✓", f"test items unchanged since they were frozen ({report.test_sha256[:8]})"))
-    rows.append(("✓", "settings were chosen on other rows than these"))
+    if any(arm.validation is not None for arm in arms):
+        rows.append(("✓", "settings were chosen on other rows than these"))
     return rows
 
 

@@ -8,7 +8,7 @@ from html import escape
 
 from markupsafe import Markup
 
-WIDTH, LABELS, RIGHT, ROW, TOP = 720, 170, 150, 30, 26
+WIDTH, LABELS, RIGHT, ROW, TOP = 760, 196, 168, 30, 26
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +57,16 @@ def dot_plot(title: str, rows: Sequence[Dot], axis: Axis = Axis(), marks: Sequen
     parts = [_tick(axis, value, bottom) for value in axis.ticks()]
     parts += [_mark(axis, mark, bottom) for mark in marks]
     parts += [_row(axis, row, TOP + ROW * index + ROW / 2) for index, row in enumerate(rows)]
-    said = "; ".join(f"{row.name} {row.text}" for row in rows)
+    said = escape("; ".join([title, *(f"{row.name} {row.text}" for row in rows)]))
     return Markup(
-        f'<svg viewBox="0 0 {WIDTH} {bottom + 24}" role="img" aria-label="{escape(f"{title}: {said}")}">'
-        f"{''.join(parts)}</svg>"
+        f'<div class="wide"><svg viewBox="0 0 {WIDTH} {bottom + 24}" role="img" aria-label="{said}">'
+        f"{''.join(parts)}</svg></div>"
     )
 
 
 def _tick(axis: Axis, value: float, bottom: float) -> str:
     x = axis.place(value)
-    words = escape(axis.form.format(100 * value + 0.0))
+    words = escape(axis.form.format(100 * value) if value else axis.form.format(0).lstrip("+"))
     return (
         f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{bottom}"/>'
         f'<text class="tick" x="{x:.1f}" y="{bottom + 16}" text-anchor="middle">{words}</text>'

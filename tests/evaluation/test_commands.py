@@ -50,7 +50,7 @@ def test_baseline_prints_the_ladder_writes_the_report_and_advises_again(served, 
     assert lines[1].startswith("36 frozen test items, exact match, tiny")
     assert [line.split()[0] for line in lines[4:7]] == ["base", "prompt", "retrieved"]
     assert "goal 90.0%" in done.stdout and lines[-1].startswith("Next: rung ")
-    assert [line for line in lines[2:] if len(line) > 80 and not line.startswith("!")] == []
+    assert [line for line in lines[2:] if len(line) > 80 and not line.startswith(("!", "Chosen on"))] == []
     assert "choosing" in done.stderr and "Traceback" not in done.stderr
     folder = served.evaluations / "E-001"
     assert {p.name for p in folder.iterdir()} == {
