@@ -80,11 +80,14 @@ VERBS = [
     "follows",
 ]
 
+JOINTS = ["of", "in", "and", "with", "from", "for", "at", "by"]
+
 
 def sentence(rng, words=9):
-    body = " ".join(
-        rng.choice(WORDS) if i % 3 else f"the {rng.choice(WORDS)} {rng.choice(VERBS)}" for i in range(words // 2)
-    )
+    parts = [f"the {rng.choice(WORDS)} {rng.choice(VERBS)}"]
+    while len(" ".join(parts).split()) < words:
+        parts.append(f"{rng.choice(JOINTS)} the {rng.choice(WORDS)}")
+    body = " ".join(parts)
     return body[0].upper() + body[1:] + "."
 
 
@@ -302,7 +305,7 @@ def measured(name, seed=7, count=400):
     return len(found & chosen), len(chosen), len(found - chosen), len(rows) - len(chosen)
 
 
-LEAST = {"truncated": 0.9, "language": 0.85}
+LEAST = {"truncated": 0.9, "language": 0.95}
 
 
 @pytest.mark.parametrize("name", CASES)
