@@ -61,7 +61,7 @@ def page_values(
         "difference_plot": difference_plot(verdict) if verdict else "",
         "items_line": _items_line(report, goal),
         "costs": costs(project, report, verdict, arms),
-        "threats": threats(project, report, verdict, arms),
+        "threats": threats(project, report, verdict, arms, [*(baseline.notes if baseline else ()), *report.notes]),
         "arms": arms,
         "marked": {chosen, "tuned"},
         "losses": _moved(rows, -1) if verdict else None,

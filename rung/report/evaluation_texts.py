@@ -49,9 +49,9 @@ def _training(project: Project, run: str) -> str:
 
 
 def threats(
-    project: Project, report: Report, verdict: Verdict | None, arms: Sequence[ArmResult]
+    project: Project, report: Report, verdict: Verdict | None, arms: Sequence[ArmResult], notes: Sequence[str]
 ) -> list[tuple[str, str]]:
-    """Symbol and text, the most pressing first."""
+    """Symbol and text, the most pressing first; `notes` are the reports' own."""
     rows = [("!", note) for note in (verdict.notes if verdict else ())]
     rows += [("!", line) for line in _about(project)]
     seen = verdict.smallest_difference if verdict else report.smallest_difference
@@ -62,7 +62,7 @@ def threats(
     if verdict:
         rows.append(("!", "one training: another seed may score otherwise, and the interval does not show it"))
     rows.append(("!", "where test texts are public, the base model may have read them"))
-    rows += [("!", note) for note in report.notes if note not in (verdict.notes if verdict else ())]
+    rows += [("!", note) for note in notes]
     goal = report.goal
     if goal is not None and report.chosen:
         rows.append(("✓", f"the goal of {percent(goal)} was named before the test was opened"))

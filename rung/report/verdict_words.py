@@ -46,7 +46,13 @@ def _more(v: Verdict) -> tuple[str, str]:
     have = v.clusters if v.clusters is not None else v.n
     if v.items_to_settle is None or v.items_to_settle <= have:
         return _moved(v), f"{have:,} {unit} cannot tell, and the estimate lies at the margin of {_margin(v)} points."
-    return _moved(v), f"{have:,} {unit} cannot tell; about {v.items_to_settle:,} would."
+    return _moved(v), f"{have:,} {unit} cannot tell; about {_rounded(v.items_to_settle)} would."
+
+
+def _rounded(number: int) -> str:
+    """Two digits that mean something: an estimate has no more."""
+    scale = 10 ** max(0, len(str(number)) - 2)
+    return f"{-(-number // scale) * scale:,}"
 
 
 def _names(rivals: list[Rival]) -> str:
