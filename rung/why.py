@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from workspace.artefact import now
 from workspace.errors import RungError, did_you_mean
 from workspace.files import sha256_file
 from workspace.folder import Project
@@ -94,15 +95,17 @@ def _gate(project: Project, name: str) -> Answer:
 
 def _rule(project: Project | None, ref: str) -> Answer:
     """A rule with its sources, or a question with the rules that hang on it."""
-    from advisor.explain import about, known_refs
+    from advisor.reading import load_answers
     from advisor.rulebook import load_rulebook
+    from rung.cli.rules_words import explain, explain_lines, is_known
 
     rulebook = load_rulebook(project.root / "rules" if project else None)
-    lines = about(rulebook, ref)
-    if lines is None:
-        near = did_you_mean(ref, [*known_refs(rulebook), *GATES])
+    if not is_known(rulebook, ref):
+        near = did_you_mean(ref, [*rulebook.by_id, *rulebook.questions, *rulebook.sources, *GATES])
         raise RungError(f'There is no rule, answer, gate or thing called "{ref}".{near}', "rung rules list")
-    return Answer(list(lines), {"ref": ref, "lines": list(lines)})
+    answers = load_answers(project.answers_file) if project and project.answers_file.is_file() else None
+    document = explain(rulebook, ref, now().date(), answers)
+    return Answer(list(explain_lines(document)), document)
 
 
 FOLDERS = {"L": "releases", "R": "runs", "E": "evaluations", "v": "datasets"}

@@ -40,23 +40,19 @@ def _table(before: dict[str, Any], after: dict[str, Any], absent: str) -> dict[s
     }
 
 
+SECTIONS = (
+    ("answers", "Answers"),
+    ("method", "Method"),
+    ("action", "Action"),
+    ("certainty", "Certainty"),
+    ("gates", "Gates"),
+)
+
+
 def difference_lines(found: dict[str, Any], before: str, after: str) -> Iterator[str]:
     """The difference in words."""
-    advice = found["advice"]
-    if not advice:
-        now = found["now"]
-        yield f"The advice is the same: next step {OPTION[now['next_step']]}, likely end {OPTION[now['destination']]}."
-    for key, name in (("next_step", "Next step"), ("destination", "Likely end")):
-        if key in advice:
-            yield f"{name:<11} {before.lower()} {OPTION[advice[key][0]]}, {after.lower()} {OPTION[advice[key][1]]}"
-    sections = (
-        ("answers", "Answers"),
-        ("method", "Method"),
-        ("action", "Action"),
-        ("certainty", "Certainty"),
-        ("gates", "Gates"),
-    )
-    for key, name in sections:
+    yield from _advice_lines(found, before.lower(), after.lower())
+    for key, name in SECTIONS:
         if found[key]:
             yield name
             yield from (f"  {item:<24} {_say(pair[0])} -> {_say(pair[1])}" for item, pair in found[key].items())
@@ -69,6 +65,15 @@ def difference_lines(found: dict[str, Any], before: str, after: str) -> Iterator
         yield f"Rulebook    {found['rulebook']['sha256'][0][:8]} -> {found['rulebook']['sha256'][1][:8]}"
     if found["as_of"]:
         yield f"Date        {found['as_of']['as_of'][0]} -> {found['as_of']['as_of'][1]}"
+
+
+def _advice_lines(found: dict[str, Any], before: str, after: str) -> Iterator[str]:
+    advice, now = found["advice"], found["now"]
+    if not advice:
+        yield f"The advice is the same: next step {OPTION[now['next_step']]}, likely end {OPTION[now['destination']]}."
+    for key, name in (("next_step", "Next step"), ("destination", "Likely end")):
+        if key in advice:
+            yield f"{name:<11} {before} {OPTION[advice[key][0]]}, {after} {OPTION[advice[key][1]]}"
 
 
 def _say(value: Any) -> str:

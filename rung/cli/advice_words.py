@@ -24,7 +24,8 @@ WIDTH = 80
 def advice_lines(decision: Decision, command: str, *, wide: bool | None = None) -> Iterator[str]:
     """The lines of `rung advise`; `command` is the next one to run. On a terminal at most 80 columns."""
     table = _Table(_wide() if wide is None else wide)
-    yield f"Next step   {OPTION[decision.next_step]}: {table.clip(headline(decision), 66 - len(OPTION[decision.next_step]))}"
+    step = OPTION[decision.next_step]
+    yield f"Next step   {step}: {table.clip(headline(decision), 66 - len(step))}"
     yield f"Likely end  {likely_end(decision)}"
     yield f"Strength    {decision.strength:<14}Certainty  {certainty(decision)}"
     yield ""

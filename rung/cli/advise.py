@@ -178,18 +178,14 @@ def _changed(answers: Answers, changes: list[str]) -> Answers:
 
 def _write(project: Project | None, answers: Answers, decision: Decision, *, new_answers: bool) -> Decision:
     """Write answers.toml (where they are new) and decision.json with what it was made from."""
+    from advisor.project import write_decision
     from advisor.recording import save_answers
-    from workspace.artefact import hashes, now, write_artefact
     from workspace.folder import require_project
 
     project = project or require_project()
     if new_answers:
         save_answers(project.answers_file, answers)
-    made_from = hashes(project.root, project.answers_file) if project.answers_file.exists() else {}
-    made_from["rulebook"] = decision.rulebook.sha256
-    saved = decision.model_copy(update={"made_from": made_from, "created_at": now()})
-    write_artefact(project.decision_file, saved)
-    return saved
+    return write_decision(project, decision)
 
 
 def _what_if(before: Decision, after: Decision, as_json: bool) -> None:

@@ -9,9 +9,14 @@ import typer
 from rung.cli.verdict import verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
+    from advisor.decision import Decision
     from chat.protocols import ChatModel
+    from evaluation.report import Report
+    from evaluation.verdict import Verdict
+    from training.record import RunRecord
     from workspace.folder import Project
     from workspace.settings import Settings
 
@@ -58,7 +63,7 @@ def baseline(
     _show_baseline(project, folder, report, decision, as_json)
 
 
-def _show_baseline(project: Project, folder: Path, report: Any, decision: Any, as_json: bool) -> None:
+def _show_baseline(project: Project, folder: Path, report: Report, decision: Decision, as_json: bool) -> None:
     from rung.cli.output import emit, say
     from rung.report.baseline_words import lines, taken_over
 
@@ -80,7 +85,7 @@ def _show_baseline(project: Project, folder: Path, report: Any, decision: Any, a
     return None
 
 
-def _after_baseline(decision: Any) -> str:
+def _after_baseline(decision: Decision) -> str:
     if decision.next_step in ("fine_tune", "rag_and_fine_tune"):
         return "rung plan"
     return "rung release --to prompt" if decision.action.name == "keep" else "rung advise"
@@ -102,8 +107,7 @@ def evaluate(
         return _power(project, settings, as_json)
     record = _finished(project, run)
     require_baseline(project, settings, record.dataset)
-    adapter = project.root / (record.adapter or f"runs/{record.id}/adapter")
-    model = _open(project, settings, adapter)
+    model = _open_tuned(project, settings, record)
     bench = open_bench(project, settings, model, dataset=record.dataset, watch=_watch)
     folder = run_evaluation(bench, record.id, record.system_prompt, [project.runs / record.id / "run.json"])
     write_page(project, folder)
@@ -112,7 +116,7 @@ def evaluate(
     return _show_evaluation(project, found[1], as_json)
 
 
-def _show_evaluation(project: Project, result: Any, as_json: bool) -> None:
+def _show_evaluation(project: Project, result: Verdict, as_json: bool) -> None:
     from rung.cli.output import emit, say
     from rung.report.verdict_words import TITLES, sentences
 
@@ -142,18 +146,35 @@ def _power(project: Project, settings: Settings, as_json: bool) -> None:
     return None
 
 
-def _finished(project: Project, run: str | None) -> Any:
+def _finished(project: Project, run: str | None) -> RunRecord:
+    """The run to measure, its weights unchanged since they were saved."""
     from training.record import find_run, newest_run
     from workspace.errors import Refusal
+    from workspace.files import sha256_file
 
     record = find_run(project, run) if run else newest_run(project)
     if record is None:
         raise Refusal("No finished run to measure.", "rung train")
-    if record.state != "finished":
-        raise Refusal(
-            f"{record.id} is {record.state}, at step {record.step} of {record.steps}.", f"rung runs watch {record.id}"
-        )
+    if record.state != "finished" or not record.files:
+        where = f"at step {record.step} of {record.steps}"
+        raise Refusal(f"{record.id} is {record.state}, {where}.", f"rung runs watch {record.id}")
+    folder = project.runs / record.adapter
+    changed = [n for n, digest in record.files.items() if not _is_same(folder / n, digest, sha256_file)]
+    if changed:
+        raise Refusal(f"{record.id}: {', '.join(changed)} changed since the run saved it.", "rung train")
     return record
+
+
+def _is_same(path: Path, digest: str, hashed: Callable[[Path], str]) -> bool:
+    return path.is_file() and hashed(path) == digest
+
+
+def _open_tuned(project: Project, settings: Settings, record: RunRecord) -> ChatModel:
+    """The run's base with its adapter, or the whole model that a full run saved."""
+    folder = project.runs / record.adapter
+    base = str(folder) if record.method == "full" else record.base
+    model = settings.model.model_copy(update={"base": base, "provider": "local"})
+    return _open(project, settings.model_copy(update={"model": model}), None if record.method == "full" else folder)
 
 
 def _project() -> tuple[Project, Settings]:

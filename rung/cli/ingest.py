@@ -101,7 +101,7 @@ def freeze_command(
     margin = settings.evaluation.margin
     if dry_run:
         with open_store(project, settings) as store:
-            plan = plan_freeze(store, project, settings, test_only=test_only, leave_out=leave_out)
+            plan = plan_freeze(store, project, settings, test_only=test_only, leave_out=leave_out, stage=note)
         if plan.blockers:
             raise refusal(plan)
         if as_json:
@@ -110,7 +110,8 @@ def freeze_command(
             for text in plan_lines(plan, margin):
                 say(text)
         return
-    done = freeze(project, settings, test_only=test_only, leave_out=leave_out, actor=settings.project.person)
+    who = settings.project.person
+    done = freeze(project, settings, test_only=test_only, leave_out=leave_out, actor=who, stage=note)
     if as_json:
         emit(frozen_json(project.relative(done.folder), done, margin))
         return

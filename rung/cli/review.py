@@ -127,6 +127,19 @@ def status(as_json: Json = False) -> None:
         say(line)
 
 
+@review_app.command("reopen")
+def reopen_command(
+    rows: Annotated[list[str], typer.Argument(metavar="ID...")],
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT")] = "reopened",
+    by: Reviewer = "",
+) -> None:
+    """Send decided rows to review again: the old decisions stay in the log and count no longer."""
+    with _desk() as desk:
+        change = desk.store.queue(rows, reason, "reopened", actor=_name(desk, by))
+    say(f"{len(rows):,} rows wait for review again (change {change}; rung data undo takes it back).")
+    say("\nNext: rung review next")
+
+
 @review_app.command("sample")
 def sample_command(
     role: Annotated[str, typer.Option("--as", metavar="pool|train|validation|test")] = "pool", by: Reviewer = ""

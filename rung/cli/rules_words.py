@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from datetime import date
 from typing import Any
 
@@ -34,7 +35,8 @@ def check_report(book: Rulebook, as_of: date) -> dict[str, Any]:
 
 def check_lines(report: dict[str, Any]) -> Iterator[str]:
     """The report in words."""
-    yield f"Nothing is wrong with the rulebook. {report['rules']} rules, {report['sources']} sources, {report['questions']} questions."
+    counts = ", ".join(f"{report[what]} {what}" for what in ("rules", "sources", "questions"))
+    yield f"Nothing is wrong with the rulebook. {counts}."
     yield "  " + ", ".join(f"{count} {kind}" for kind, count in report["kinds"].items())
     if report["team"]:
         yield f"  {report['team']} of them your team's own"
@@ -133,7 +135,8 @@ def _minimum(book: Rulebook, ref: str) -> Rule | None:
 
 
 def _rule_lines(rule: dict[str, Any]) -> Iterator[str]:
-    yield f"{rule['id']}   {rule['kind']}, {rule['evidence']}, {rule['strength']}{', your team' if rule['team'] else ''}"
+    team = ", your team" if rule["team"] else ""
+    yield f"{rule['id']}   {rule['kind']}, {rule['evidence']}, {rule['strength']}{team}"
     yield f"  {rule['because']}"
     yield f"  When    {rule['when']}"
     yield from (f"  Unless  {part}" for part in rule["unless"])
@@ -165,16 +168,7 @@ def _answer_document(book: Rulebook, key: str, answers: Answers) -> dict[str, An
         "why": question.why,
         "now": "unknown" if (value := getattr(answers, key)) is None else value,
         "answered": note,
-        "effects": [
-            {
-                "value": e.value,
-                "text": e.text,
-                "next_step": e.next_step,
-                "destination": e.destination,
-                "settles": list(e.settles),
-            }
-            for e in found
-        ],
+        "effects": [{**asdict(effect), "settles": list(effect.settles)} for effect in found],
         "rules": [{"id": rule.id, "kind": rule.kind, "because": rule.because} for rule in hanging_rules(book, key)],
     }
 

@@ -27,8 +27,8 @@ def markdown_lines(book: Rulebook) -> Iterator[str]:
     """A sheet with boxes; "don't know" is always one of them."""
     yield "# Should we fine-tune? Questions"
     yield ""
-    yield f"Rulebook {book.version}. Tick one box a question; skip what does not apply. Then write the keys and values into"
-    yield "`answers.toml` and run `rung advise --answers answers.toml`."
+    yield f"Rulebook {book.version}. Tick one box a question; skip what does not apply."
+    yield "Then write the keys and values into `answers.toml` and run `rung advise --answers answers.toml`."
     for number, question in enumerate(book.questions.values(), 1):
         yield ""
         yield f"## {number}. {question.text}"

@@ -37,7 +37,9 @@ def write_report(path: Path, decision: Decision, answers: Answers, book: Ruleboo
 
         write_html(path, "advice.html", values)
     else:
-        raise RungError(f"{path}: a report is .html or .md.", where="--report", expected=".html or .md", found=path.suffix)
+        raise RungError(
+            f"{path}: a report is .html or .md.", where="--report", expected=".html or .md", found=path.suffix
+        )
 
 
 def page_values(decision: Decision, answers: Answers, book: Rulebook) -> dict[str, Any]:
@@ -77,7 +79,11 @@ def page_values(decision: Decision, answers: Answers, book: Rulebook) -> dict[st
 
 
 def _reason(reason: Reason, book: Rulebook) -> dict[str, Any]:
-    marks = [reason.evidence] + (["your team's rule"] if reason.team else []) + (["source expired"] if reason.expired else [])
+    marks = (
+        [reason.evidence]
+        + (["your team's rule"] if reason.team else [])
+        + (["source expired"] if reason.expired else [])
+    )
     text = reason.text.removesuffix(" (your team's rule)")
     return {"rule": reason.rule, "text": text, "says": reason.says, "marks": ", ".join(filter(None, marks)),
             "sources": _sources(reason.source, book)}  # fmt: skip
@@ -98,7 +104,8 @@ def _all_sources(decision: Decision, book: Rulebook) -> list[dict[str, Any]]:
     names = [name for rule in rules for name in rule.source] + [n for g in decision.gates for n in g.source]
     keys = sorted({name.partition(":")[0] for name in [*names, *decision.method.source, *decision.data.source]})
     return [
-        {"id": key, "source": book.sources[key], "expired": book.sources[key].review_by < decision.as_of} for key in keys
+        {"id": key, "source": book.sources[key], "expired": book.sources[key].review_by < decision.as_of}
+        for key in keys
     ]
 
 
@@ -164,13 +171,16 @@ def _markdown(v: dict[str, Any]) -> Iterator[str]:
     yield from _section("What would change it", (f"`{what}` (now {was}): {then}" for what, was, then in v["changes"]))
     yield from _section("Two answers together", (f"`{what}`: {then}" for what, then in v["pairs"]))
     yield from _section("Not settled", (f"`{key}`: {text}" for key, text in v["open"]))
-    yield from _section(f"Gates: {v['passed']} of {len(v['gates'])} passed", (f"{s} {g.text}" for s, g, _ in v["gates"]))
+    yield from _section(
+        f"Gates: {v['passed']} of {len(v['gates'])} passed", (f"{s} {g.text}" for s, g, _ in v["gates"])
+    )
     yield from _section("Method and data", _method_lines(v))
     yield from _section("Beside it", (_line(r) for r in v["notes"]))
     yield from _section("Answers", (f"{a['text']} **{a['value']}** ({a['from']}{_by(a)})" for a in v["answers"]))
     yield from _section("Sources", (_source_line(s) for s in v["sources"]))
     yield ""
-    yield f"Rulebook {v['rulebook'].version} ({v['rulebook'].sha256[:8]}), as of {v['as_of']}. Written by Rung {v['version']}."
+    book = v["rulebook"]
+    yield f"Rulebook {book.version} ({book.sha256[:8]}), as of {v['as_of']}. Written by Rung {v['version']}."
 
 
 def _section(title: str, lines: Iterator[str]) -> Iterator[str]:

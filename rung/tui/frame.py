@@ -91,6 +91,9 @@ class StageScreen(Screen[None]):
     digits_choose: ClassVar[bool] = False
     """Whether digits belong to a numbered list of this screen, and not to the stages."""
 
+    AUTO_FOCUS: ClassVar[str | None] = ""
+    """Keys belong to the screen until it gives the keyboard to a field."""
+
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "one level back"),
         Binding("left_square_bracket", "stage_step(-1)", "stage before", key_display="["),
