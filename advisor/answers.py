@@ -42,16 +42,13 @@ class Answers(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     task: Task | None = None
-    prompting: (
-        Literal["untried", "weak_effort", "partial", "insufficient", "works_but_costly", "works"] | None
-    ) = None
+    prompting: Literal["untried", "weak_effort", "partial", "insufficient", "works_but_costly", "works"] | None = None
     prompt_effort_days: Amount | None = None
     few_shot: Tried | None = None
     rag: Tried | None = None
     fine_tuning: Tried | None = None
     failure: (
-        Literal["missing_facts", "stale_facts", "wrong_form", "breaks_rules", "weak_reasoning", "slow_or_costly"]
-        | None
+        Literal["missing_facts", "stale_facts", "wrong_form", "breaks_rules", "weak_reasoning", "slow_or_costly"] | None
     ) = None
     private_knowledge: bool | None = None
     knowledge_fits_prompt: bool | None = None

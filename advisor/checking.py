@@ -163,7 +163,7 @@ def _questions(book: Rulebook) -> Found:
         if question is None:
             yield f'no question asks for "{key}".', "rules/questions.toml"
             continue
-        known = list(fact.values) or ([True, False] if fact.kind == "boolean" else [])
+        known: list[Any] = list(fact.values) or ([True, False] if fact.kind == "boolean" else [])
         given = [choice.value for choice in question.answers]
         for value in [value for value in given if value not in known]:
             yield f'{key} has no answer "{value}".{did_you_mean(str(value), map(str, known))}', question.place

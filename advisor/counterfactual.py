@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from advisor.answers import FACTS
@@ -56,7 +57,7 @@ class Neighbours:
             mask &= part
         return mask
 
-    def keys(self) -> list[str]:
+    def read(self) -> list[str]:
         """The answers that some first-pass rule reads."""
         return [key for key in FACTS if self.touched[key]]
 
@@ -75,7 +76,7 @@ class Neighbours:
             return [value for value in (fact.values or (True, False)) if value != now]
         edges = sorted(set(self._edges(key)))
         points = {float(edge) for edge in edges} | {edge - 1 for edge in edges if edge >= 1} | {0.0}
-        points |= {(low + high) / 2 for low, high in zip(edges, edges[1:], strict=False)}
+        points |= {(low + high) / 2 for low, high in pairwise(edges)}
         if fact.kind == "integer":
             points = {float(int(point)) for point in points}
         ordered = sorted(points, key=lambda p: (abs(p - (now or 0.0)), p))
@@ -83,10 +84,10 @@ class Neighbours:
 
     def _edges(self, key: str) -> Iterator[float]:
         yield from self.engine.edges.get(key, ())
-        get, edges = self.values.get, self.engine.edges
+        edges, classes = self.engine.edges, self.values.get("classes") or 0
         if key in ("examples", "reviewed_examples"):
             yield from edges.get("usable_examples", ())
-            yield from (edge * get("classes") for edge in edges.get("class_floor", ()) if get("classes"))
+            yield from (edge * classes for edge in edges.get("class_floor", ()) if classes)
         if key == "smallest_class":
             yield from edges.get("class_floor", ())
         usable = self.facts.get("usable_examples")
@@ -134,11 +135,12 @@ class Neighbours:
 
     def all_singles(self) -> list[Flip]:
         """Every single answer that changes the outcome."""
-        return [flip for key in self.keys() for flip in self.singles(key)]
+        return [flip for key in self.read() for flip in self.singles(key)]
 
     def pairs(self, singles: list[Flip], keys: list[str]) -> list[tuple[Flip, Flip]]:
         """Pairs over `keys` that change the outcome although neither answer alone does; at most `PAIRS`,
-        with a new outcome before one that was seen."""
+        with a new outcome before one that was seen.
+        """
         alone = {(flip.key, flip.to) for flip in singles}
         options = {k: [to for to in self._distinct(k) if (k, to) not in alone] for k in keys}
         found: dict[tuple[str, str], list[tuple[Flip, Flip]]] = {}

@@ -57,7 +57,7 @@ def decide(book: Rulebook, answers: Answers, as_of: date) -> Decision:
         nearly=explainer.nearly(values, verdict),
         notes=notes_of(book, facts),
         would_change=tuple(_change(flip) for flip in ordered(singles, verdict)),
-        would_change_pairs=tuple(map(_pair, near.pairs(singles, near.keys()))),
+        would_change_pairs=tuple(map(_pair, near.pairs(singles, near.read()))),
         open_questions=tuple(questions),
         break_even=break_even(book, answers, method.base_size_b, as_of) if facts["tuning"] else None,
         path=verdict.path,
@@ -70,7 +70,8 @@ def decide(book: Rulebook, answers: Answers, as_of: date) -> Decision:
 
 def open_questions(singles: list[Flip]) -> list[str]:
     """The unanswered questions that can change the advice, the most valuable first: those that move the next step,
-    then by how many outcomes they lead to, then by how many of their answers do."""
+    then by how many outcomes they lead to, then by how many of their answers do.
+    """
     found: dict[str, list[Flip]] = {}
     for flip in singles:
         if flip.was is None:

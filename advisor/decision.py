@@ -43,7 +43,7 @@ class Method(Part):
 
 
 class DataNeed(Part):
-    """Reviewed examples for this kind of task (`per_class`: in the smallest class). `have` and `enough` may be unknown."""
+    """Reviewed examples for this kind of task (`per_class`: in the smallest class); `have`, `enough` may be unknown."""
 
     task_type: str
     minimum: int
@@ -89,7 +89,8 @@ class Pair(Part):
 
 class BreakEven(Part):
     """Where a tuned small model pays: calls a day. A figure that is not known is null, and `unknown` says which price
-    or answer is missing."""
+    or answer is missing.
+    """
 
     incumbent: str | None = None
     prompted_usd_per_call: float | None = None

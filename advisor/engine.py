@@ -31,8 +31,11 @@ REMEMBERED = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the first pass settles. `outcome` is (next_step, destination). `status` of each rung tried; `needs` that stand, `relieved` ones that do not;
-    `vetoes` for ever and `waits` for now, by option; `path` the rungs on the way to the destination."""
+    """What the first pass settles: `outcome` is (next_step, destination).
+
+    `status` of each rung tried; `needs` that stand and `relieved` ones that do not; `vetoes` for ever and `waits` for
+    now, by option; `path`: the rungs on the way to the destination.
+    """
 
     outcome: tuple[str, str]
     kept: bool
@@ -218,12 +221,13 @@ class _Ladder:
         if cell == "partly":
             return fared not in SHORT
         if cell in ("unlikely", "hardly"):
-            return fared == "works" or (fared == "costly" and need.effect["kind"] != "cost")
-        return cell != "no"
+            return fared == "works" or (fared == "costly" and str(need.effect["kind"]) != "cost")
+        return str(cell) != "no"
 
     def destination(self) -> tuple[str, bool]:
         """The lowest rung that was measured and works, if nothing stands against it; else the lowest plan that
-        covers every need. A need that no allowed plan covers is met as well as any of them can."""
+        covers every need. A need that no allowed plan covers is met as well as any of them can.
+        """
         for option in self.allowed:
             if self._stands(option):
                 return option, True

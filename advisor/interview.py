@@ -97,8 +97,12 @@ def effects(book: Rulebook, answers: Answers, key: str) -> list[Effect]:
         near.candidates(key) if fact.numeric else list(fact.values or ((True, False) if fact.kind == "boolean" else ()))
     )
     before = _second_pass(book, answers)
-    return [_effect(book, answers.with_changes(**{key: v}), v, words.get(v, f"{v:,}" if fact.numeric else str(v)), before)
-            for v in sorted(values, key=lambda v: v if fact.numeric else 0)]  # fmt: skip
+    ordered = sorted(values, key=lambda value: value if fact.numeric else 0)
+    texts = [words.get(value, f"{value:,}" if fact.numeric else str(value)) for value in ordered]
+    return [
+        _effect(book, answers.with_changes(**{key: value}), value, text, before)
+        for value, text in zip(ordered, texts, strict=True)
+    ]
 
 
 def hanging_rules(book: Rulebook, key: str) -> list[Rule]:
@@ -122,7 +126,7 @@ def progress(book: Rulebook, answers: Answers) -> Progress:
     verdict = verdict_of(book, answers)
     limit = LONG_WAY - 1 if _facts(answers, verdict)["tuning"] else SHORT_WAY
     near = Neighbours(engine_of(book), _values(answers))
-    can_change = sum(1 for key in near.keys() if answers.known().get(key) is None and near.singles(key))
+    can_change = sum(1 for key in near.read() if answers.known().get(key) is None and near.singles(key))
     enough = next_question(book, answers) is None
     left = 0 if enough else max(1, min(limit - len(said), len(askable(book, answers))))
     unknown = len(said - frozenset(answers.known()))

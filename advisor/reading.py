@@ -73,7 +73,7 @@ def _text(data: bytes | str, name: str) -> str:
     if len(data) > LIMIT:
         raise InputError([Problem("is over 1 MiB, which no answers file is.", where=name)], HINT)
     if isinstance(data, str):
-        return data
+        return data.removeprefix("\ufeff")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

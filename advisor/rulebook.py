@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-from advisor.conditions import ALL_FACTS, Bounds, Condition
+from advisor.conditions import Condition
 from advisor.sizing.tables import rules_folder
-from workspace.errors import InputError, Problem, RungError, did_you_mean
+from workspace.errors import InputError
 
 FILES = ("approach", "data_size", "actions", "method", "gates", "notes")
 """Files of `rules/` that hold rules, in the order they are read; order decides where the first match wins."""
@@ -46,7 +44,7 @@ STRENGTH = ("strong", "conditional")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rule:
-    """One rule. `effect` holds the fields of its kind; `place` is `approach.toml line 12`; `team` marks a project's own."""
+    """One rule. `effect`: the fields of its kind; `place`: `approach.toml line 12`; `team`: a project's own."""
 
     id: str
     kind: str
@@ -146,8 +144,9 @@ def load_rulebook(project_rules: Path | None = None, folder: Path | None = None)
     Raises InputError with every fault: file, line, "did you mean". No advice is given on a broken rulebook.
     """
     from advisor.checking import check
+    from advisor.rulefiles import Reader
 
-    reader = _Reader()
+    reader = Reader()
     root = folder or rules_folder()
     for name in ("sources", "questions", *FILES):
         reader.read(root / f"{name}.toml", team=False)
@@ -164,177 +163,3 @@ def load_rulebook(project_rules: Path | None = None, folder: Path | None = None)
     if problems:
         raise InputError(problems, "rung rules check")
     return book
-
-
-class _Reader:
-    """Collects rules, sources and questions from files, and what is wrong with them."""
-
-    def __init__(self) -> None:
-        self.digest = hashlib.sha256()
-        self.version = ""
-        self.rules: list[Rule] = []
-        self.sources: dict[str, Source] = {}
-        self.questions: dict[str, Question] = {}
-        self.problems: list[Problem] = []
-        self.prices: list[str] = []
-
-    def rulebook(self) -> Rulebook:
-        """What was read; of rules with one id the first is kept (the second is a problem)."""
-        by_id = {rule.id: rule for rule in reversed(self.rules)}
-        digest = self.digest.hexdigest()
-        prices = tuple(self.prices)
-        return Rulebook(self.version, digest, tuple(self.rules), self.sources, self.questions, by_id, prices)
-
-    def price(self, path: Path) -> None:
-        """Take in a table of prices, unparsed; a missing one means unknown prices."""
-        if path.is_file():
-            data = path.read_bytes()
-            self.digest.update(path.name.encode() + b"\0" + data)
-            self.prices.append(data.decode(errors="replace"))
-
-    def read(self, path: Path, *, team: bool) -> None:
-        """Read one file; what is wrong with it goes to `problems`."""
-        try:
-            data = path.read_bytes()
-            table = tomllib.loads(data.decode())
-        except OSError as error:
-            raise RungError(
-                f"{path}: cannot be read ({error.strerror}).", "pip install --force-reinstall rung"
-            ) from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            self.problems.append(Problem(f"is not TOML: {error}.", where=f"rules/{path.name}"))
-            return
-        self.digest.update(path.name.encode() + b"\0" + data)
-        lines = _Lines(data.decode(), f"rules/{path.name}")
-        for kind, entries in table.items():
-            if kind == "version":
-                self.version = self.version or str(entries)
-            elif kind not in (*FIELDS, "source", "question"):
-                hint = did_you_mean(kind, [*FIELDS, "source", "question"])
-                self._fault(f'unknown table "{kind}".{hint}', lines.file)
-            elif not isinstance(entries, list):
-                self._fault(f"[{kind}] must be written [[{kind}]].", lines.file)
-            else:
-                for number, entry in enumerate(entries):
-                    self._entry(kind, entry, lines.place(kind, number), team)
-
-    def _fault(self, text: str, where: str) -> None:
-        self.problems.append(Problem(text, where=where))
-
-    def _entry(self, kind: str, entry: dict[str, Any], place: str, team: bool) -> None:
-        if not isinstance(entry, dict) or not isinstance(entry.get("id"), str):
-            self._fault(f'a {kind} without "id".', place)
-        elif kind == "source":
-            self._source(entry, place, team)
-        elif kind == "question":
-            self._question(entry, place)
-        else:
-            self._rule(kind, entry, place, team)
-
-    def _source(self, entry: dict[str, Any], place: str, team: bool) -> None:
-        wanted = {"id", "title", "address", "read", "kind", "review_by", "says"}
-        self._fields(entry, wanted, wanted, place)
-        if entry["id"] in self.sources:
-            self._fault(f'source "{entry["id"]}" is there twice.', place)
-        if wanted <= entry.keys():
-            self.sources[entry["id"]] = Source(**{key: entry[key] for key in wanted}, team=team)
-
-    def _question(self, entry: dict[str, Any], place: str) -> None:
-        self._fields(entry, {"id", "text", "why", "answers"}, {"id", "text", "why", "answers", "when", "core"}, place)
-        fact = ALL_FACTS.get(entry["id"])
-        if fact is None:
-            self._fault(f'question for an unknown key "{entry["id"]}".{did_you_mean(entry["id"], ALL_FACTS)}', place)
-            return
-        answers = tuple(
-            Choice(a.get("value"), a.get("text", ""), a.get("example", "")) for a in entry.get("answers", [])
-        )
-        when = self._condition(entry.get("when", {}), place)
-        core = bool(entry.get("core", False))
-        self.questions[entry["id"]] = Question(
-            entry["id"], entry.get("text", ""), entry.get("why", ""), fact.kind, answers, when, core, place
-        )
-
-    def _rule(self, kind: str, entry: dict[str, Any], place: str, team: bool) -> None:
-        required, optional = FIELDS[kind]
-        self._fields(entry, {"id", "because", "source", "evidence"} | required, COMMON | required | optional, place)
-        if any(rule.id == entry["id"] for rule in self.rules):
-            self._fault(f'rule "{entry["id"]}" is there twice.', place)
-        unless = entry.get("unless", [])
-        self.rules.append(
-            Rule(
-                id=entry["id"],
-                kind=kind,
-                when=self._condition(entry.get("when", {}), place),
-                unless=tuple(
-                    self._condition(part, place) for part in ([unless] if isinstance(unless, dict) else unless)
-                ),
-                because=entry.get("because", ""),
-                short=entry.get("short", ""),
-                source=tuple(entry.get("source", ())),
-                evidence=entry.get("evidence", ""),
-                strength=entry.get("strength", "strong"),
-                explains=bool(entry.get("explains", kind == "note")),
-                effect=self._effect(kind, entry, place),
-                place=place,
-                team=team,
-            )
-        )
-
-    def _effect(self, kind: str, entry: dict[str, Any], place: str) -> dict[str, Any]:
-        effect = {key: value for key, value in entry.items() if key not in COMMON}
-        if "passes" in effect:
-            effect["passes"] = self._condition(effect["passes"], place)
-        return effect
-
-    def _fields(self, entry: dict[str, Any], required: set[str], known: set[str], place: str) -> None:
-        for key in entry.keys() - known:
-            self._fault(f'{entry.get("id", "?")}: unknown field "{key}".{did_you_mean(key, known)}', place)
-        for key in sorted(required - entry.keys()):
-            self._fault(f'{entry.get("id", "?")}: the field "{key}" is missing.', place)
-
-    def _condition(self, table: Any, place: str) -> Condition:
-        if not isinstance(table, dict):
-            self._fault("a condition must be a table { key = value }.", place)
-            return {}
-        return {key: self._allowed(key, raw, place) for key, raw in table.items() if self._known(key, place)}
-
-    def _known(self, key: str, place: str) -> bool:
-        if key not in ALL_FACTS:
-            self._fault(f'unknown question "{key}".{did_you_mean(key, ALL_FACTS)}', place)
-        return key in ALL_FACTS
-
-    def _allowed(self, key: str, raw: Any, place: str) -> frozenset[Any] | Bounds:
-        fact = ALL_FACTS[key]
-        if isinstance(raw, dict):
-            for name in raw.keys() - {"below", "at_least", "unknown"}:
-                hint = did_you_mean(name, ["below", "at_least", "unknown"])
-                self._fault(f'{key}: unknown bound "{name}".{hint}', place)
-            if not fact.numeric:
-                self._fault(f"{key} is not a number, so it has no bounds.", place)
-            return Bounds(raw.get("at_least"), raw.get("below"), bool(raw.get("unknown", False)))
-        values = raw if isinstance(raw, list) else [raw]
-        return frozenset(self._value(fact, value, place) for value in values)
-
-    def _value(self, fact: Any, value: Any, place: str) -> Any:
-        if value == "unknown":
-            return None
-        good = isinstance(value, bool) if fact.kind == "boolean" else value in fact.values
-        if not good:
-            known = fact.values or ("true", "false")
-            self._fault(f'{fact.key} has no answer "{value}".{did_you_mean(str(value), known)}', place)
-        return value
-
-
-class _Lines:
-    """Finds the line of the n-th `[[kind]]` of a file."""
-
-    def __init__(self, text: str, file: str) -> None:
-        self.file = file
-        self.found: dict[str, list[int]] = {}
-        for match in re.finditer(r"^\[\[([\w-]+)\]\]", text, re.MULTILINE):
-            self.found.setdefault(match[1], []).append(text.count("\n", 0, match.start()) + 1)
-
-    def place(self, kind: str, number: int) -> str:
-        """`rules/approach.toml line 12`."""
-        lines = self.found.get(kind, [])
-        return f"{self.file} line {lines[number]}" if number < len(lines) else self.file

@@ -1,0 +1,132 @@
+"""Reading answers: every fault is told, at once, in terms of the questions."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from advisor.answers import FACTS, Answers
+from advisor.reading import from_table, load_answers, parse_answers
+from advisor.recording import record_measured, record_said, save_answers
+from workspace.errors import InputError
+
+
+def problems(data: bytes | str) -> str:
+    with pytest.raises(InputError) as caught:
+        parse_answers(data, "answers.toml")
+    return caught.value.message
+
+
+def test_all_problems_of_a_file_at_once_with_their_lines() -> None:
+    text = problems('knowledge_change = "weakly"\nexampels = 3\nexamples = -4\ncitations = "yes"\ngoal_score = nan\n')
+    assert 'answers.toml line 1: knowledge_change = "weakly" is not an answer. Did you mean "weekly"?' in text
+    assert "Others: never, yearly, monthly, daily, live, unknown." in text
+    assert 'line 2: unknown key "exampels". Did you mean "examples"?' in text
+    assert "line 3: examples = -4" in text
+    assert "line 4: citations" in text
+    assert "line 5: goal_score = nan" in text
+
+
+@pytest.mark.parametrize(
+    ("document", "words"),
+    [
+        ('{"task": "writing", "classes": 12}', "task is writing, which has none"),
+        ('{"examples": 200, "reviewed_examples": 500}', "500 reviewed of 200 examples"),
+        ('{"classes": 10, "smallest_class": 50, "examples": 300}', "makes 500"),
+        ('{"prompting": "untried", "prompt_effort_days": 9}', "no prompt was tried"),
+        ('{"task": "chat", "task": "code"}', '"task" is given twice'),
+        ('{"examples": NaN}', "does not fit"),
+        ('{"examples": Infinity}', "does not fit"),
+        ('{"examples": true}', "does not fit"),
+        ('{"examples": 2.5}', "a whole number"),
+        ('{"task": null}', "is not an answer"),
+        ('{"task": ["chat"]}', "is not an answer"),
+        ('task = "chat"\ntask = "code"', "given twice"),
+        ("[1, 2]", "one object"),
+        ("[" * 200_000, "JSON"),
+        (b"\xff\xfe\x00", "not UTF-8"),
+        (b"x" * (10 << 20), "over 1 MiB"),
+        ('{"examples": 1' + "0" * 6000 + "}", "JSON"),
+    ],
+)
+def test_bad_input_is_explained(document: bytes | str, words: str) -> None:
+    assert words in problems(document)
+
+
+def test_the_form_and_the_order_of_the_input_do_not_matter() -> None:
+    table = {"task": "code", "examples": 30, "citations": True, "gpu_memory_gb": 24}
+    backwards = dict(reversed(table.items()))
+    toml = 'gpu_memory_gb = 24.0\ntask = "code"\nexamples = 30\ncitations = true\nlatency = "unknown"\n'
+    assert parse_answers(json.dumps(table)) == parse_answers(json.dumps(backwards)) == parse_answers(toml)
+    assert parse_answers("﻿" + toml.replace("\n", "\r\n")).known() == parse_answers(toml).known()
+
+
+def test_unknown_and_missing_are_the_same_and_answered_changes_nothing() -> None:
+    note = '\n[answered.task]\nby = "sam"\nat = 2026-11-25T10:00:00Z\nfrom = "said"\n'
+    assert parse_answers('task = "unknown"').known() == parse_answers("").known() == {}
+    assert parse_answers('task = "chat"' + note).known() == {"task": "chat"}
+
+
+@given(st.binary(max_size=200))
+def test_junk_is_refused_or_read_but_never_a_traceback(data: bytes) -> None:
+    try:
+        parse_answers(data)
+    except InputError as error:
+        assert error.problems
+
+
+@given(
+    st.dictionaries(st.sampled_from([*FACTS, "nonsense"]), st.one_of(st.none(), st.integers(), st.floats(), st.text()))
+)
+def test_any_table_is_refused_or_read(table: dict[str, object]) -> None:
+    try:
+        from_table(table)
+    except InputError as error:
+        assert error.problems
+
+
+def test_what_is_saved_is_read_back(tmp_path: Path) -> None:
+    answers = from_table(
+        {"task": "code", "examples": 3, "citations": False, "gpu_memory_gb": 24, "incumbent_model": "m"}
+    )
+    save_answers(tmp_path / "answers.toml", answers)
+    assert load_answers(tmp_path / "answers.toml") == answers
+
+
+def test_what_is_measured_outranks_what_was_said_which_stays_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / "answers.toml"
+    record_said(path, {"examples": 3000, "task": "code"}, "sam")
+    assert record_measured(path, {"examples": 2243}, "rung data import").examples == 2243
+    assert record_said(path, {"examples": 9000}, "dana").examples == 2243
+    answers = load_answers(path)
+    note = answers.answered["examples"]
+    assert (note["from"], note["said"], note["by"]) == ("measured", 9000, "rung data import")
+    assert answers.measured() == {"examples"}
+    back = record_measured(path, {"examples": None}, "rung data undo")
+    assert (back.examples, back.measured()) == (9000, frozenset())
+
+
+def test_a_measurement_sets_a_said_answer_aside_that_it_contradicts(tmp_path: Path) -> None:
+    path = tmp_path / "answers.toml"
+    record_said(path, {"examples": 3000, "reviewed_examples": 2500}, "sam")
+    answers = record_measured(path, {"examples": 1000}, "rung data import")
+    assert (answers.examples, answers.reviewed_examples) == (1000, None)
+    assert answers.answered["reviewed_examples"]["set_aside"] == 2500
+
+
+def test_a_contradiction_is_not_written(tmp_path: Path) -> None:
+    path = tmp_path / "answers.toml"
+    record_said(path, {"examples": 10}, "sam")
+    before = path.read_bytes()
+    with pytest.raises(InputError):
+        record_said(path, {"reviewed_examples": 20}, "sam")
+    assert path.read_bytes() == before
+
+
+def test_every_fact_of_the_table_is_typed() -> None:
+    assert len(FACTS) == 41
+    assert Answers().known() == {}

@@ -1,0 +1,140 @@
+"""`rung advise`, `rung questions` and `rung rules`, run as a user runs them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+GOOD = 'task = "classification"\nprompting = "insufficient"\nfew_shot = "untried"\nfailure = "breaks_rules"\n'
+
+
+def rung(*words: str, cwd: Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "NO_COLOR": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [sys.executable, "-P", "-m", "rung", *words]
+    return subprocess.run(command, cwd=cwd, input=stdin, capture_output=True, text=True, env=environment, check=False)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "rung.toml").write_text("")
+    (tmp_path / "answers.toml").write_text(GOOD)
+    return tmp_path
+
+
+def test_the_words_are_those_of_the_screen(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text(GOOD)
+    done = rung("advise", "--answers", "a.toml", cwd=tmp_path)
+    assert done.returncode == 0
+    lines = done.stdout.splitlines()
+    assert lines[0] == "Next step   few-shot: put good examples into the prompt"
+    assert lines[1] == "Likely end  fine-tune (LoRA), if few-shot falls short"
+    assert lines[2].startswith("Strength    conditional   Certainty  provisional, ")
+    assert [line for line in lines if line in ("Why", "Why not", "What would change it")] == [
+        "Why",
+        "Why not",
+        "What would change it",
+    ]
+    assert any(line.startswith("Not settled: ") and line.endswith(")") for line in lines)
+    assert lines[-1].startswith("Next: rung init")
+    assert list(tmp_path.iterdir()) == [tmp_path / "a.toml"]
+
+
+def test_standard_input_json_and_toml_give_the_same_bytes(tmp_path: Path) -> None:
+    document = (
+        '{"failure": "breaks_rules", "few_shot": "untried", "prompting": "insufficient", "task": "classification"}'
+    )
+    one = rung("advise", "--answers", "-", "--json", "--as-of", "2026-11-25", cwd=tmp_path, stdin=GOOD)
+    two = rung("advise", "--answers", "-", "--json", "--as-of", "2026-11-25", cwd=tmp_path, stdin=document)
+    assert one.returncode == two.returncode == 0
+    assert one.stdout == two.stdout
+    fields = {"next_step", "destination", "action", "provisional", "method", "data", "gates", "reasons", "why_not",
+              "would_change", "open_questions", "rulebook", "as_of"}  # fmt: skip
+    assert fields <= json.loads(one.stdout).keys()
+
+
+def test_in_a_project_the_decision_is_written_with_what_it_was_made_from(project: Path) -> None:
+    done = rung("advise", "--json", "--as-of", "2026-11-25", cwd=project)
+    saved = json.loads((project / "decision.json").read_text())
+    assert set(saved["made_from"]) == {"answers.toml", "rulebook"}
+    assert json.loads(done.stdout)["next_step"] == saved["next_step"] == "few_shot"
+    assert rung("advise", "--recheck", cwd=project).returncode == 0
+    (project / "answers.toml").write_text(GOOD.replace("untried", "insufficient"))
+    changed = rung("advise", "--recheck", cwd=project)
+    assert changed.returncode == 1
+    assert "Next step   written few-shot, now fine-tune" in changed.stdout
+    assert "few_shot                 untried -> insufficient" in changed.stdout
+    diff = rung("advise", "--diff", "decision.json", "--json", cwd=project)
+    assert json.loads(diff.stdout)["answers"] == {"few_shot": ["untried", "insufficient"]}
+
+
+def test_what_if_says_what_would_change_and_writes_nothing(project: Path) -> None:
+    done = rung("advise", "--what-if", "few_shot=insufficient", "--what-if", "examples=3000", cwd=project)
+    assert "Next step   now few-shot, then fine-tune" in done.stdout
+    assert not (project / "decision.json").exists()
+    bad = rung("advise", "--what-if", "few_shott=works", "--what-if", "examples=-1", cwd=project)
+    assert bad.returncode == 2
+    assert 'Did you mean "few_shot"?' in bad.stderr and "examples = -1" in bad.stderr
+
+
+def test_save_writes_the_answers_into_the_project(project: Path) -> None:
+    rung("advise", "--answers", "-", "--save", cwd=project, stdin='prompting = "works"\n')
+    assert (project / "answers.toml").read_text() == 'prompting = "works"\n'
+    assert json.loads((project / "decision.json").read_text())["action"]["name"] == "keep"
+
+
+def test_errors_are_documents_with_json_and_never_tracebacks(tmp_path: Path) -> None:
+    done = rung("advise", "--answers", "-", "--json", cwd=tmp_path, stdin='task = "chatt"\nexamples = -1\n')
+    assert done.returncode == 2
+    error = json.loads(done.stdout)["error"]
+    assert len(error["problems"]) == 2 and error["hint"]
+    assert "Traceback" not in done.stderr
+    assert rung("advise", "--json", cwd=tmp_path).returncode == 2
+    assert rung("advise", "--answers", "none.toml", cwd=tmp_path).returncode == 2
+    assert rung("advise", "--answers", "-", "--as-of", "soon", cwd=tmp_path).returncode == 2
+
+
+@pytest.mark.parametrize("ending", ["html", "md"])
+def test_the_report_is_one_file_with_everything_in_it(tmp_path: Path, ending: str) -> None:
+    answers = GOOD + '[answered.task]\nby = "<b>sam</b>"\nat = 2026-11-25\nfrom = "said"\n'
+    name = f"page.{ending}"
+    assert rung("advise", "--answers", "-", "--report", name, cwd=tmp_path, stdin=answers).returncode == 0
+    page = (tmp_path / name).read_text()
+    for words in (
+        "Next step: few-shot",
+        "rules-not-facts",
+        "husain-2024",
+        "What would change it",
+        "Not settled",
+        "sam",
+    ):
+        assert words in page
+    if ending == "html":
+        assert "<b>sam</b>" not in page and "<script" not in page and "src=" not in page
+    wrong = rung("advise", "--answers", "-", "--report", "page.pdf", cwd=tmp_path, stdin=answers)
+    assert wrong.returncode == 2 and not (tmp_path / "page.pdf").exists()
+
+
+def test_questions_and_rules(tmp_path: Path) -> None:
+    sheet = json.loads(rung("questions", "--json", cwd=tmp_path).stdout)
+    assert {"id", "text", "why", "kind", "answers", "sets"} == set(sheet[0])
+    paper = rung("questions", "--format", "markdown", cwd=tmp_path).stdout
+    assert paper.count("- [ ] Don't know") == len(sheet)
+    assert "Nothing is wrong" in rung("rules", "check", cwd=tmp_path).stdout
+    shown = json.loads(rung("rules", "show", "stale-weights", "--json", cwd=tmp_path).stdout)
+    assert shown["rule"]["sources"][0]["expired"] is False
+    lost = rung("rules", "show", "stale-wieghts", cwd=tmp_path)
+    assert lost.returncode == 2 and 'Did you mean "stale-weights"?' in lost.stderr
+
+
+def test_a_projects_own_rules_are_checked_and_used(project: Path) -> None:
+    (project / "rules").mkdir()
+    (project / "rules" / "own.toml").write_text('[[veto]]\nid = "x"\nwhen = { task = "clasification" }\n')
+    done = rung("rules", "check", cwd=project)
+    assert done.returncode == 2
+    assert 'rules/own.toml line 1: task has no answer "clasification". Did you mean "classification"?' in done.stderr
+    assert rung("advise", cwd=project).returncode == 2

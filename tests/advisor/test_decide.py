@@ -1,0 +1,180 @@
+"""The decision: same bytes for the same input, provisional exactly where it must be, and claims that hold when run."""
+
+from __future__ import annotations
+
+import time
+from datetime import date
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from advisor.answers import FACTS, Answers
+from advisor.conditions import OPTIONS
+from advisor.contradictions import consistent
+from advisor.decide import decide, verdict_of
+from advisor.decision import Decision
+from advisor.reading import from_table, parse_answers
+from advisor.rulebook import load_rulebook
+from rung import decide as decide_by_name
+
+BOOK = load_rulebook()
+DAY = date(2026, 11, 25)
+NUMBERS: dict[str, list[Any]] = {
+    "prompt_effort_days": [0, 2, 4.9, 5, 30],
+    "examples": [0, 10, 49, 50, 99, 100, 499, 500, 999, 1000, 2500, 20_000, 400_000],
+    "reviewed_examples": [0, 49, 50, 99, 100, 500, 999, 1000, 20_000],
+    "classes": [1, 2, 5, 10, 40, 300],
+    "smallest_class": [0, 20, 99, 100, 600],
+    "calls_per_day": [0, 999, 1000, 49_999, 50_000, 10_000_000],
+    "gpus": [0, 1, 8],
+    "gpu_memory_gb": [0, 8, 24, 80],
+    "model_size_b": [0.5, 7, 70],
+    "goal_score": [0, 0.8, 1],
+    "tokens_in": [0, 1500],
+    "tokens_out": [0, 150],
+}
+
+
+def choices(key: str) -> list[Any]:
+    fact = FACTS[key]
+    return NUMBERS[key] if fact.numeric else list(fact.values or ((True, False) if fact.kind == "boolean" else ("m",)))
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> dict[str, Any]:
+    keys = draw(st.lists(st.sampled_from(list(FACTS)), unique=True, max_size=14))
+    table = {key: draw(st.sampled_from(choices(key))) for key in keys}
+    while not consistent(table):
+        table.popitem()
+    return table
+
+
+RELAXED = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@RELAXED
+@given(tables())
+def test_provisional_exactly_where_an_answer_to_one_open_question_would_change_it(table: dict[str, Any]) -> None:
+    answers = from_table(table)
+    decision = decide(BOOK, answers, DAY)
+    before = (decision.next_step, decision.destination)
+    moving = set()
+    for key in set(FACTS) - set(table) - {"incumbent_model"}:
+        for value in choices(key):
+            if (
+                consistent({**table, key: value})
+                and verdict_of(BOOK, answers.with_changes(**{key: value})).outcome != before
+            ):
+                moving.add(key)
+    assert moving <= set(decision.open_questions)
+    assert decision.provisional == bool(decision.open_questions)
+    told = {change["question"] for change in decision.would_change if change["from"] == "unknown"}
+    assert told == set(decision.open_questions)
+
+
+@RELAXED
+@given(tables())
+def test_each_claim_of_what_would_change_it_holds_when_run(table: dict[str, Any]) -> None:
+    decision = decide(BOOK, from_table(table), DAY)
+    for change in decision.would_change:
+        again = verdict_of(BOOK, from_table({**table, change["question"]: change["to"]}))
+        assert again.outcome == (change["next_step"], change["destination"])
+        assert again.outcome != (decision.next_step, decision.destination)
+        assert change["from"] == table.get(change["question"], "unknown")
+    for pair in decision.would_change_pairs:
+        both = {part["question"]: part["to"] for part in pair.changes}
+        assert verdict_of(BOOK, from_table({**table, **both})).outcome == (pair.next_step, pair.destination)
+        for key, value in both.items():
+            if consistent({**table, key: value}):
+                alone = verdict_of(BOOK, from_table({**table, key: value})).outcome
+                assert alone == (decision.next_step, decision.destination)
+
+
+@RELAXED
+@given(tables())
+def test_every_single_given_answer_that_flips_it_is_told(table: dict[str, Any]) -> None:
+    decision = decide(BOOK, from_table(table), DAY)
+    told = {(c["question"], c["next_step"], c["destination"]) for c in decision.would_change}
+    for key in table:
+        for value in choices(key):
+            if value != table[key] and consistent({**table, key: value}):
+                found = verdict_of(BOOK, from_table({**table, key: value})).outcome
+                if found != (decision.next_step, decision.destination):
+                    assert (key, *found) in told
+
+
+@RELAXED
+@given(tables(), st.sampled_from(OPTIONS), st.randoms())
+def test_hopes_order_and_form_never_matter(table: dict[str, Any], hope: str, rng: Any) -> None:
+    plain = {key: value for key, value in table.items() if key != "wants"}
+    items = list(plain.items())
+    rng.shuffle(items)
+    one, two = decide(BOOK, from_table(plain), DAY), decide(BOOK, from_table(dict(items)), DAY)
+    assert one.to_bytes() == two.to_bytes()
+    assert decide(BOOK, from_table({**plain, "wants": hope}), DAY).to_bytes() == one.to_bytes()
+
+
+@RELAXED
+@given(tables())
+def test_the_shape_holds(table: dict[str, Any]) -> None:
+    decision = decide(BOOK, from_table(table), DAY)
+    assert decision.reasons and all(reason.rule and reason.source for reason in decision.reasons)
+    assert set(decision.why_not) == set(OPTIONS) - {decision.next_step}
+    assert all(reasons for reasons in decision.why_not.values())
+    assert decision.action.rule and decision.action.source
+    assert (decision.method.name is not None) == ("fine_tune" in decision.next_step + decision.destination)
+    assert Decision.model_validate_json(decision.to_bytes()) == decision
+    assert all(gate.source for gate in decision.gates)
+
+
+def test_it_says_do_nothing_where_the_goal_is_met() -> None:
+    for answers, rung in (
+        ({"prompting": "works"}, "prompt"),
+        ({"prompting": "insufficient", "few_shot": "works"}, "few_shot"),
+        ({"prompting": "insufficient", "private_knowledge": True, "rag": "works"}, "rag"),
+    ):
+        decision = decide(BOOK, from_table(answers), DAY)
+        assert (decision.action.name, decision.next_step, decision.destination) == ("keep", rung, rung)
+
+
+def test_a_goal_that_is_met_does_not_hide_another_need() -> None:
+    decision = decide(BOOK, from_table({"prompting": "works", "citations": True}), DAY)
+    assert (decision.next_step, decision.destination) == ("rag", "rag")
+
+
+def test_an_expired_source_is_marked_and_lowers_the_evidence() -> None:
+    answers = from_table({"prompting": "insufficient", "domain_behaviour": True, "output_form": "strict"})
+    now, late = decide(BOOK, answers, DAY), decide(BOOK, answers, date(2040, 1, 1))
+    assert not any(reason.expired for reason in now.reasons)
+    assert any(reason.expired for reason in late.reasons)
+    assert (now.next_step, now.destination) == (late.next_step, late.destination)
+    assert now.evidence != "low" and late.evidence == "low"
+
+
+def test_break_even_uses_dated_prices_and_says_what_is_unknown() -> None:
+    table = {"prompting": "works_but_costly", "calls_per_day": 60_000, "tokens_in": 1500, "tokens_out": 150}
+    known = decide(BOOK, from_table({**table, "incumbent_model": "claude-sonnet-4-6"}), DAY).break_even
+    assert known is not None and known.prompted_usd_per_call == 0.00675
+    assert known.calls_per_day is not None and known.tuned_usd_per_day is not None
+    upkeep = (known.upkeep_usd_per_month or 0) * 12 / 365.25
+    assert (known.calls_per_day - 1) * 0.00675 < known.tuned_usd_per_day + upkeep <= known.calls_per_day * 0.00675
+    for missing, words in (({"incumbent_model": "no-such"}, 'price of "no-such"'), ({}, "the answer incumbent_model")):
+        found = decide(BOOK, from_table({**table, **missing}), DAY).break_even
+        assert found is not None and found.calls_per_day is None and words in " ".join(found.unknown)
+
+
+def test_it_is_quick() -> None:
+    answers = from_table({"task": "classification", "prompting": "insufficient", "examples": 600, "classes": 5})
+    verdict_of(BOOK, answers)
+    start = time.process_time()
+    for _ in range(1000):
+        verdict_of(BOOK, answers)
+    assert time.process_time() - start < 1.0
+
+
+def test_three_lines_of_python() -> None:
+    assert decide_by_name(task="chat", prompting="untried", as_of=DAY).next_step == "prompt"
+    typed = Answers(task="classification", prompting="works")
+    assert decide_by_name(typed, as_of=DAY).action.name == "keep"
+    assert decide_by_name(parse_answers('prompting = "works"'), as_of=DAY).destination == "prompt"

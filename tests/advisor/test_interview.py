@@ -1,0 +1,142 @@
+"""The questionnaire: short where a prompt or retrieval is the answer, never a dead end, nothing asked that is known."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+
+from advisor.answers import FACTS, Answers
+from advisor.contradictions import consistent
+from advisor.decide import verdict_of
+from advisor.interview import (
+    LONG_WAY,
+    SHORT_WAY,
+    askable,
+    effects,
+    hanging_rules,
+    moot,
+    more_questions,
+    next_question,
+    progress,
+    sheet,
+)
+from advisor.reading import from_table
+from advisor.rulebook import load_rulebook
+
+BOOK = load_rulebook()
+
+
+def walk(known: dict[str, Any]) -> tuple[Answers, list[str]]:
+    """Answer as somebody who knows `known` and nothing else."""
+    answers, way = Answers(), list[str]()
+    while (question := next_question(BOOK, answers)) is not None:
+        way.append(question.id)
+        answers = said(answers, question.id, known.get(question.id))
+        assert len(way) <= LONG_WAY
+    return answers, way
+
+
+def said(answers: Answers, key: str, value: Any) -> Answers:
+    note = {"by": "sam", "at": "2026-11-25", "from": "said"}
+    return answers.with_changes(**{key: value}, answered={**answers.answered, key: note})
+
+
+@pytest.mark.parametrize(
+    ("known", "outcome"),
+    [
+        ({"task": "chat", "prompting": "untried", "private_knowledge": False, "breadth": "several"}, "prompt"),
+        ({"task": "writing", "prompting": "works"}, "prompt"),
+        (
+            {"task": "question_answering", "prompting": "insufficient", "failure": "missing_facts",
+             "few_shot": "untried",
+             "private_knowledge": True, "knowledge_fits_prompt": False, "domain_behaviour": False},
+            "rag",
+        ),
+        (
+            {"task": "question_answering", "prompting": "weak_effort", "failure": "stale_facts",
+             "private_knowledge": True, "knowledge_fits_prompt": False, "citations": True, "domain_behaviour": False},
+            "rag",
+        ),
+    ],
+)  # fmt: skip
+def test_few_questions_where_a_prompt_or_retrieval_is_the_answer(known: dict[str, Any], outcome: str) -> None:
+    answers, way = walk(known)
+    assert verdict_of(BOOK, answers).destination == outcome
+    assert len(way) <= SHORT_WAY
+
+
+def test_tuning_takes_at_most_fifteen() -> None:
+    known = {
+        "task": "classification", "prompting": "insufficient", "failure": "breaks_rules", "few_shot": "insufficient",
+        "private_knowledge": False, "domain_behaviour": True, "output_form": "strict", "breadth": "narrow",
+        "examples": 3000, "reviewed_examples": 2000, "classes": 4, "smallest_class": 300, "model_access": "open",
+        "prompt_effort_days": 8, "calls_per_day": 20_000, "privacy": "none", "reasoning_task": False,
+    }  # fmt: skip
+    answers, way = walk(known)
+    assert verdict_of(BOOK, answers).outcome == ("fine_tune", "fine_tune")
+    assert SHORT_WAY < len(way) <= LONG_WAY
+
+
+def test_every_leaf_ends_in_advice_and_dont_know_is_never_a_dead_end() -> None:
+    rng = random.Random(7)
+    answers, way = walk({})
+    assert verdict_of(BOOK, answers).next_step == "prompt" and len(way) <= SHORT_WAY
+    for _ in range(60):
+        known: dict[str, Any] = {}
+        for key, fact in FACTS.items():
+            options = [None, *(fact.values or ((True, False) if fact.kind == "boolean" else ()))]
+            known[key] = rng.choice(options) if not fact.numeric else None
+        answers, way = walk(known)
+        assert verdict_of(BOOK, answers).next_step
+        assert len(way) == len(set(way))
+
+
+def test_what_was_measured_is_not_asked() -> None:
+    answers = from_table({"task": "chat", "prompting": "insufficient"})
+    asked = askable(BOOK, answers)
+    assert "examples" in asked
+    measured = answers.with_changes(examples=200, answered={"examples": {"from": "measured", "by": "rung"}})
+    assert "examples" not in askable(BOOK, measured)
+    assert progress(BOOK, measured).asked == 2
+
+
+def test_what_became_moot_is_kept() -> None:
+    answers = from_table({"task": "classification", "prompting": "insufficient", "examples": 600, "classes": 5})
+    assert "classes" not in moot(BOOK, answers)
+    changed = answers.with_changes(task="writing", classes=5)
+    assert "classes" in moot(BOOK, changed) and changed.classes == 5
+
+
+def test_the_effects_of_each_answer_are_those_of_giving_it() -> None:
+    table = {"task": "classification", "prompting": "insufficient", "few_shot": "untried", "private_knowledge": False}
+    answers = from_table(table)
+    for key in ("failure", "breadth", "few_shot", "examples", "model_access"):
+        found = effects(BOOK, answers, key)
+        assert found
+        for effect in found:
+            given = from_table({**table, key: effect.value})
+            assert verdict_of(BOOK, given).outcome == (effect.next_step, effect.destination)
+    assert {effect.destination for effect in effects(BOOK, answers, "failure")} > {"rag", "fine_tune"}
+
+
+def test_why_do_you_ask_shows_the_rules_that_hang_on_it() -> None:
+    rules = {rule.id for rule in hanging_rules(BOOK, "examples")}
+    assert {"too-few-examples", "examples-in-hand", "gate-reviewed-only", "size-style"} <= rules
+    assert all(hanging_rules(BOOK, key) for key in FACTS if key not in ("wants", "incumbent_model"))
+
+
+def test_only_what_can_change_something_is_asked_after_the_opening() -> None:
+    answers = from_table({"task": "chat", "prompting": "works"})
+    assert next_question(BOOK, answers) is None
+    assert progress(BOOK, answers).enough
+    assert more_questions(BOOK, answers)
+
+
+def test_the_sheet_has_words_and_an_example_for_each_answer() -> None:
+    for entry in sheet(BOOK):
+        assert entry["text"].endswith("?") or "(0 to 1)" in entry["text"]
+        assert entry["why"] and entry["sets"] == [entry["id"]]
+        assert all(answer["text"] and answer["example"] for answer in entry["answers"])
+        assert consistent({})

@@ -1,0 +1,28 @@
+"""Each rule earns its place: without it some worked case would be advised otherwise."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from worked import advice_for, cases
+
+from advisor.rulebook import load_rulebook
+
+
+@pytest.mark.slow
+def test_dropping_a_rule_changes_a_worked_case() -> None:
+    book = load_rulebook()
+    worked = [(case, advice_for(book, case)) for _, case in cases()]
+    idle = []
+    for rule in book.rules:
+        if not rule.explains:
+            without = book.without(rule.id)
+            shown_first = sorted(worked, key=lambda pair: pair[0].get("shows") != rule.id)
+            if all(advice_for(without, case) == before for case, before in shown_first):
+                idle.append(rule.id)
+    assert idle == []
+    assert sum(rule.explains for rule in book.rules) * 3 <= len(book.rules)

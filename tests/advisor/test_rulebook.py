@@ -1,0 +1,142 @@
+"""A rule file is checked at load: what an expert can get wrong is told with file, line and a suggestion."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from advisor.rulebook import load_rulebook
+from advisor.sizing.tables import load_table, rules_folder
+from workspace.errors import InputError
+
+NEED = """
+[[need]]
+id = "team-need"
+kind = "behaviour"
+when = {{ {when} }}
+cells = {{ {cells} }}
+because = "Because."
+source = ["{source}"]
+evidence = "judgement"
+"""
+CELLS = 'prompt = "no", few_shot = "no", rag = "best", fine_tune = "no"'
+
+
+def refused(tmp_path: Path, text: str) -> str:
+    (tmp_path / "own.toml").write_text(text)
+    with pytest.raises(InputError) as caught:
+        load_rulebook(tmp_path)
+    return caught.value.message
+
+
+def need(when: str = 'task = "chat"', cells: str = CELLS, source: str = "module-4") -> str:
+    return NEED.format(when=when, cells=cells, source=source)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (need(when="exampels = { below = 3 }"), 'unknown question "exampels". Did you mean "examples"?'),
+        (need(when='task = "chatt"'), 'task has no answer "chatt". Did you mean "chat"?'),
+        (need(when="examples = { under = 3 }"), 'unknown bound "under"'),
+        (need(when="task = { below = 3 }"), "task is not a number"),
+        (need(when="examples = { at_least = 5, below = 5 }"), "can never hold"),
+        (need(when="task = []"), "can never hold"),
+        (need(when='wants = "rag"'), "wants may never change the advice"),
+        (need(when='next_step = "rag"'), "next_step is settled only after"),
+        (need(source="modul-4"), 'unknown source "modul-4". Did you mean "module-4"?'),
+        (need(cells='prompt = "no", few_shot = "no", rag = "best"'), "the cell of fine_tune is empty"),
+        (need(cells=CELLS.replace("best", "bset")), 'the cell of rag "bset" is not known. Did you mean "best"?'),
+        (need().replace('kind = "behaviour"\n', ""), 'the field "kind" is missing'),
+        (need().replace("because", "becaus"), 'unknown field "becaus". Did you mean "because"?'),
+        (need().replace("[[need]]", "[[nede]]"), 'unknown table "nede". Did you mean "need"?'),
+        (need() + need(), '"team-need" is there twice'),
+        (need() + need().replace("team-need", "other"), 'says the same as "team-need"'),
+        (need().replace("[[need]]", "[[need"), "is not TOML"),
+        (need() + "unless = { task = [\"chat\", \"code\"] }\n", "takes it out whenever it holds"),
+    ],
+)  # fmt: skip
+def test_a_broken_rule_is_named_with_its_place(tmp_path: Path, text: str, words: str) -> None:
+    message = refused(tmp_path, text)
+    assert words in message
+    assert "rules/own.toml" in message
+
+
+def test_the_line_is_that_of_the_rule(tmp_path: Path) -> None:
+    assert "rules/own.toml line 11" in refused(tmp_path, need() + need(when="nothing = 1").replace("team-need", "b"))
+
+
+def test_two_rules_that_contradict_need_an_order(tmp_path: Path) -> None:
+    status = """
+[[status]]
+id = "ours"
+when = { prompting = "works", task = "chat" }
+rung = "prompt"
+is = "insufficient"
+because = "We know better."
+source = ["module-4"]
+evidence = "judgement"
+"""
+    assert 'contradicts "prompt-works" and nothing orders them' in refused(tmp_path, status)
+    (tmp_path / "own.toml").write_text(status + 'over = ["prompt-works"]\n')
+    assert load_rulebook(tmp_path).by_id["ours"].team
+
+
+def test_a_rule_that_is_never_reached_is_told(tmp_path: Path) -> None:
+    source = rules_folder()
+    for path in source.glob("*.toml"):
+        shutil.copy(path, tmp_path / path.name)
+    text = (tmp_path / "method.toml").read_text()
+    base = text.index("[[base]]")
+    late = '[[method]]\nid = "late"\nwhen = { task = "chat" }\nname = "qlora"\nbecause = "b"\n'
+    late += 'source = ["peft"]\nevidence = "vendor"\n\n'
+    first_variant = text.index("[[variant]]")
+    (tmp_path / "method.toml").write_text(text[:first_variant] + late + text[first_variant:base] + text[base:])
+    with pytest.raises(InputError, match='late: never reached, "lora-default"'):
+        load_rulebook(folder=tmp_path)
+
+
+def test_a_teams_own_rules_are_marked_in_every_reason(tmp_path: Path) -> None:
+    from datetime import date
+
+    from advisor.decide import decide
+    from advisor.reading import from_table
+
+    (tmp_path / "own.toml").write_text(need())
+    decision = decide(load_rulebook(tmp_path), from_table({"task": "chat"}), date(2026, 11, 25))
+    mine = [reason for reason in decision.reasons if reason.rule == "team-need"]
+    assert mine and mine[0].team and mine[0].text.endswith("(your team's rule)")
+    assert decision.destination == "rag"
+    assert decision.rulebook.sha256 != load_rulebook().sha256
+
+
+def test_the_rulebook_is_large_enough_and_every_rule_is_sourced() -> None:
+    book = load_rulebook()
+    assert len(book.rules) >= 120
+    assert sum(rule.explains for rule in book.rules) * 3 <= len(book.rules)
+    assert all(rule.because and rule.source and rule.evidence for rule in book.rules)
+    assert len({rule.id for rule in book.rules}) == len(book.rules)
+
+
+def test_every_source_that_a_table_cites_is_listed() -> None:
+    book = load_rulebook()
+    assert book.cited_by_tables() <= set(book.sources)
+
+
+def test_every_base_model_stands_in_the_catalogue() -> None:
+    known = {row["id"] for row in load_table("models")["model"]}
+    assert {rule.effect["model"] for rule in load_rulebook().of("base")} <= known
+
+
+def test_every_part_of_the_source_text_is_cited_somewhere() -> None:
+    cited = {name for rule in load_rulebook().rules for name in rule.source if name.startswith("module-4")}
+    parts = {"matrix", "order", "when-not", "types", "first-project", "sizes", "quality", "workflow", "base-models",
+             "hyperparameters", "metrics", "human", "ab", "five-percent", "baseline", "deploy"}  # fmt: skip
+    assert {f"module-4:{part}" for part in parts} <= cited
+
+
+def test_ids_read_well() -> None:
+    assert all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", rule.id) for rule in load_rulebook().rules)
