@@ -80,7 +80,7 @@ class LocalModel:
                 for pair in pairs:
                     score_alone(self.loaded.model, pair)
             for group in [] if self.loaded.learned_prompt else self._alike(pairs):
-                prefix = self._shared([pair.prompt + pair.answer for pair in group])
+                prefix = self._shared([pair.prompt for pair in group])
                 for some in self._portions(group, prefix):
                     score(self._forward, prefix, some)
         return [(pair.score, len(pair.answer)) for pair in pairs]

@@ -99,9 +99,12 @@ def test_four_hundred_labels_and_a_label_that_begins_another(local: LocalModel) 
 
 def test_loglikelihoods_equal_a_whole_forward_pass(local: LocalModel) -> None:
     one, other = ask("PDR OU in T1DM"), ask("DM2 w/ CKD", shots=2)
-    asks = [one] * len(CODES) + [other]
-    scored = local.loglikelihoods(asks, [*CODES, "E11 kidney none"])
-    for pair, answer, (score, count) in zip(asks, [*CODES, "E11 kidney none"], scored, strict=True):
+    asks, answers = [*[one] * len(CODES), other, other], [*CODES, "E11 kidney none", "E11 kidney none left"]
+    scored = local.loglikelihoods(asks, answers)
+    alone = local.loglikelihoods(asks[-2:], answers[-2:])
+    assert [n for _, n in alone] == [n for _, n in scored[-2:]], "two answers that begin alike share no prefix"
+    assert [s for s, _ in alone] == pytest.approx([s for s, _ in scored[-2:]], abs=1e-3)
+    for pair, answer, (score, count) in zip(asks, answers, scored, strict=True):
         start = encode_ask(local.loaded.tokenizer, pair)
         tail = [*encode(local.loaded.tokenizer, answer), min(local.loaded.ends)]
         with torch.inference_mode():
