@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from curation.freeze.features import Unlike, feature_lines
 from curation.manifest import Manifest
 from workspace.folder import Project
 from workspace.settings import Settings
@@ -21,7 +23,7 @@ SMALL_TEST = 100
 def card_text(project: Project, settings: Settings, plan: FreezePlan, manifest: Manifest) -> str:
     """The whole README.md of a frozen version."""
     lines = [
-        *_front(settings, manifest),
+        *_front(settings, plan, manifest),
         f"# {project.name}, {manifest.version}",
         "",
         *_splits(plan, manifest),
@@ -33,7 +35,7 @@ def card_text(project: Project, settings: Settings, plan: FreezePlan, manifest: 
     return "\n".join(lines) + "\n"
 
 
-def _front(settings: Settings, manifest: Manifest) -> Iterator[str]:
+def _front(settings: Settings, plan: FreezePlan, manifest: Manifest) -> Iterator[str]:
     yield "---"
     yield f"license: {json.dumps(settings.dataset.licence)}"
     yield f"size_categories: [{json.dumps(_size(sum(split.rows for split in manifest.splits.values())))}]"
@@ -43,6 +45,8 @@ def _front(settings: Settings, manifest: Manifest) -> Iterator[str]:
     for name, split in manifest.splits.items():
         yield f"  - split: {name}"
         yield f"    path: {split.file}"
+    with contextlib.suppress(Unlike):
+        yield from feature_lines({name: [row.example for row in rows] for name, rows in plan.splits.items()})
     yield "---"
     yield ""
 

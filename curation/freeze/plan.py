@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,8 @@ from workspace.folder import Project
 from workspace.settings import Settings
 
 Settled = Mapping[str, Sequence[frozenset[str]]]
+Stage = Callable[[str], None]
+"""Told what is being looked at, before it is."""
 FIXED_ROLES: Mapping[str, SplitName] = {"train": "train", "validation": "validation", "test": "test"}
 
 
@@ -45,7 +47,13 @@ class FreezePlan:
 
 
 def plan_freeze(
-    store: Store, project: Project, settings: Settings, *, test_only: bool = False, leave_out: bool = False
+    store: Store,
+    project: Project,
+    settings: Settings,
+    *,
+    test_only: bool = False,
+    leave_out: bool = False,
+    stage: Stage = lambda _: None,
 ) -> FreezePlan:
     """Work out a freeze from what stands in the store now."""
     refresh_queue(store, settings)
@@ -58,7 +66,9 @@ def plan_freeze(
     found = sort_rows(rows, settings, leave_out=leave_out)
     stops = blockers(found, settings)
     fixed = {row.id: split for row in found.rows if (split := _fixed(row, before[1], settings, has_test))}
+    stage("Looking for duplicates and contradictions")
     stay, doubles = _without_doubles(found.rows, fixed, settings, stops, settled)
+    stage("Looking for leaks into the test set")
     leaks = [] if test_only and has_test else _leaks(stay, fixed, settled)
     if leaks:
         stops.append(_leak_blocker(leaks))
@@ -68,6 +78,7 @@ def plan_freeze(
     if stops:
         return FreezePlan(test_only, {}, tuple(dropped), tuple(stops))
     shares = _shares(settings, has_test)
+    stage("Splitting, and looking for leaks between the splits")
     return _planned(stay, fixed, dropped, settings, settled, shares, test_only=test_only, before=before)
 
 
@@ -185,7 +196,8 @@ def _planned(
     names: tuple[SplitName, ...] = ("test",) if test_only else ("train", "validation", "test")
     splits = {name: [rows[i] for i in plan.rows(name)] for name in names}
     if not test_only:
-        _take_leaks_out(splits, dropped, settled)
+        searched = all(fixed.get(row.id) == "test" for row in splits["test"])
+        _take_leaks_out(splits, dropped, settled, test_too=not searched)
     train = [row.example for row in splits.get("train", [])]
     same = before[1] and before[1] == {row.id for row in splits["test"]}
     return FreezePlan(
@@ -214,28 +226,39 @@ def _why_left(kind: str, against: StoredRow, fixed: Mapping[str, SplitName]) -> 
     return words.get(kind, f"too near a {side} row ({kind})")
 
 
-def _take_leaks_out(splits: dict[SplitName, list[StoredRow]], dropped: list[dict[str, Any]], settled: Settled) -> None:
-    """Take out of train (and validation) what leaks into test, and of train what leaks into validation, to the end."""
+def _take_leaks_out(
+    splits: dict[SplitName, list[StoredRow]], dropped: list[dict[str, Any]], settled: Settled, *, test_too: bool
+) -> None:
+    """Take out of train (and validation) what leaks into test, and of train what leaks into validation, to the end.
+
+    A test set that was fixed was searched for before (`test_too` false).
+    """
+    known = frozenset().union(*settled.get("leaks", ()))
+    searches: list[tuple[tuple[SplitName, ...], SplitName]] = [(("train",), "validation")]
+    if test_too:
+        searches.insert(0, (("train", "validation"), "test"))
+    for learnt, held in searches:
+        while bad := _leaking([row for name in learnt for row in splits[name]], splits[held], known):
+            for name in learnt:
+                dropped += [
+                    drop(row, f"leaks into {held} ({bad[row.id][0]})", against=bad[row.id][1])
+                    for row in splits[name]
+                    if row.id in bad
+                ]
+                splits[name] = [row for row in splits[name] if row.id not in bad]
+
+
+def _leaking(
+    learnt: Sequence[StoredRow], held: Sequence[StoredRow], known: frozenset[str]
+) -> dict[str, tuple[str, str]]:
+    """By id of each learnt row that leaks a held row: the kind, and the held row's id."""
     from curation.leakage import find_leaks
 
-    known = frozenset().union(*settled.get("leaks", ()))
-    for learnt, held in ((("train", "validation"), "test"), (("train",), "validation")):
-        while True:
-            rows = [row for name in learnt for row in splits[name]]  # type: ignore[index]
-            test = splits[held]  # type: ignore[index]
-            if not rows or not test:
-                break
-            found = find_leaks([row.example for row in rows], [row.example for row in test]).leaks
-            bad = {rows[leak.train].id: leak for leak in found if rows[leak.train].id not in known}
-            if not bad:
-                break
-            for name in learnt:
-                for row in splits[name]:  # type: ignore[index]
-                    if row.id in bad:
-                        leak = bad[row.id]
-                        against = test[leak.test].id
-                        dropped.append(drop(row, f"leaks into {held} ({leak.kind})", against=against))
-                splits[name] = [row for row in splits[name] if row.id not in bad]  # type: ignore[index]
+    if not learnt or not held:
+        return {}
+    leaks = find_leaks([row.example for row in learnt], [row.example for row in held]).leaks
+    found = {learnt[leak.train].id: (leak.kind, held[leak.test].id) for leak in reversed(leaks)}
+    return {name: what for name, what in found.items() if name not in known}
 
 
 def _empty_splits(splits: Mapping[SplitName, Sequence[StoredRow]]) -> list[Blocker]:

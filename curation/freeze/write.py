@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from curation.freeze.card import card_text
-from curation.freeze.plan import FreezePlan, plan_freeze
+from curation.freeze.plan import FreezePlan, Stage, plan_freeze
 from curation.guideline import current_guideline
 from curation.manifest import Manifest, SplitFile, SplitName, newest_dataset, read_manifest
 from curation.recheck import review_facts
@@ -42,6 +42,7 @@ def freeze(
     leave_out: bool = False,
     actor: str = "rung",
     store: Store | None = None,
+    stage: Stage = lambda _: None,
 ) -> Frozen:
     """Freeze what stands in the store as the next version. The same rows again give the version that is there.
 
@@ -51,9 +52,9 @@ def freeze(
     project.datasets.mkdir(exist_ok=True)
     with writer_lock(project.datasets / ".lock", "rung data freeze"):
         if store is not None:
-            return _freeze(store, project, settings, test_only, leave_out, actor)
+            return _freeze(store, project, settings, test_only, leave_out, actor, stage)
         with open_store(project, settings) as opened:
-            return _freeze(opened, project, settings, test_only, leave_out, actor)
+            return _freeze(opened, project, settings, test_only, leave_out, actor, stage)
 
 
 def refusal(plan: FreezePlan) -> Refusal:
@@ -66,8 +67,16 @@ def refusal(plan: FreezePlan) -> Refusal:
     return Refusal("\n".join((head, *(f"✗ {line}" for line in lines))), plan.blockers[0].opener)
 
 
-def _freeze(store: Store, project: Project, settings: Settings, test_only: bool, leave_out: bool, actor: str) -> Frozen:
-    plan = plan_freeze(store, project, settings, test_only=test_only, leave_out=leave_out)
+def _freeze(
+    store: Store,
+    project: Project,
+    settings: Settings,
+    test_only: bool,
+    leave_out: bool,
+    actor: str,
+    stage: Stage,
+) -> Frozen:
+    plan = plan_freeze(store, project, settings, test_only=test_only, leave_out=leave_out, stage=stage)
     if plan.blockers:
         raise refusal(plan)
     bytes_of = {split: _bytes(rows) for split, rows in plan.splits.items()}
@@ -116,7 +125,16 @@ def _rows_of(manifest: Manifest, split: SplitName) -> list[dict[str, Any]]:
 
 
 def _provenance(plan: FreezePlan, split: SplitName) -> list[dict[str, Any]]:
-    return [{"split": split, "line": line, **row.provenance()} for line, row in enumerate(plan.splits[split], 1)]
+    return [
+        {"split": split, "line": line, **row.provenance(), **_licence(row)}
+        for line, row in enumerate(plan.splits[split], 1)
+    ]
+
+
+def _licence(row: StoredRow) -> dict[str, str]:
+    """A licence that the row itself names; else that of the dataset holds."""
+    named = row.example.row.get("license") or row.example.row.get("licence")
+    return {"licence": str(named)} if named else {}
 
 
 def _manifest(

@@ -276,6 +276,21 @@ def test_the_card_is_read_by_datasets(desk: Any, tmp_path: Path) -> None:
     assert loaded["test"][0]["messages"] == [dict(turn) for turn in load_split(done.folder, "test")[0].messages]
 
 
+def test_the_card_is_read_where_the_splits_hold_other_keys(make_desk: Any, tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    desk = make_desk(pool="trust")
+    plain = rows(60, 1)
+    call = {"role": "assistant", "content": "", "tool_calls": [{"id": "1", "arguments": {"n": 1.5}}]}
+    asked = Example({"messages": [*plain[0].asked, call], "tags": [["a"], []], "odd key": None})
+    desk.store.add([*plain[1:-1], asked, Example({**plain[-1].row, "code": 7, "flag": True})], role="pool")
+    done = frozen(desk)
+    loaded = datasets.load_dataset(str(done.folder), cache_dir=str(tmp_path / "cache"))
+    names = {"messages", "tags", "odd key", "code", "flag"}
+    assert {name: set(loaded[name].column_names) for name in loaded} == dict.fromkeys(loaded, names)
+    codes = [code for name in loaded for code in loaded[name]["code"] if code is not None]
+    assert codes == [7] and sum(loaded[name].num_rows for name in loaded) == 60
+
+
 def test_versions_are_compared_row_by_row(desk: Any) -> None:
     approve_all(desk)
     first = frozen(desk)
