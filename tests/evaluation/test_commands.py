@@ -98,3 +98,29 @@ def test_power_needs_no_model(served):
     assert table["n"] == 36 and [s["disagreement"] for s in table["seen"]] == [0.1, 0.2, 0.3, 0.5]
     words = rung(served, "evaluate", "--power").stdout
     assert "36 items can show this" in words
+
+
+def test_weights_that_changed_after_the_run_are_not_measured(served):
+    from training.record import RunRecord, write_run
+
+    folder = served.runs / "R-001"
+    (folder / "adapter").mkdir(parents=True)
+    (folder / "adapter" / "adapter_model.safetensors").write_bytes(b"weights")
+    record = RunRecord(
+        id="R-001",
+        state="finished",
+        plan="P-001",
+        plan_sha256="",
+        clearance_sha256="",
+        dataset="v001",
+        base="embedded",
+        method="lora",
+        adapter="R-001/adapter",
+        files={"adapter_model.safetensors": "0" * 64},
+    )
+    write_run(folder, record)
+    refused = rung(served, "evaluate", "R-001")
+    assert refused.returncode == 1 and "adapter_model.safetensors changed" in refused.stderr
+    write_run(folder, record, state="stopped")
+    assert "R-001 is stopped" in rung(served, "evaluate", "R-001").stderr
+    assert "R-001" in rung(served, "evaluate", "R-01").stderr

@@ -102,6 +102,14 @@ def test_sign_flip_equals_all_sign_patterns_and_the_drawn_one_is_near():
     assert p_value(longer) == pytest.approx(exact, abs=0.012)
 
 
+def test_many_differences_agree_with_drawn_flips():
+    from evaluation.compare import MANY_FLIPS, _flip_random
+
+    draw = random.Random(4)
+    differences = [draw.uniform(-0.5, 0.5) + 0.01 for _ in range(MANY_FLIPS)]
+    assert p_value(differences) == pytest.approx(_flip_random(differences), abs=0.012)
+
+
 def test_the_minimum_detectable_gain_ships_about_four_times_in_five():
     n, lose, margin = 200, 0.06, 0.05
     gain = minimum_detectable(n, 0.0, margin, discordant=0.3)
