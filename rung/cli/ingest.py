@@ -12,6 +12,11 @@ from rung.cli.output import ProgressLine, emit, note, say
 if TYPE_CHECKING:
     from curation.ingest import Imported
 
+LARGE = 16 << 20
+"""Bytes of a file from which reading it shows progress."""
+MANY = 5_000
+"""Rows from which storing takes long enough to be told."""
+
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
@@ -42,9 +47,15 @@ def import_files(
     project = require_project()
     settings = load_settings(project.settings_file)
     columns = Columns(question, answer, system)
-    batches = read_batches(files, role, fmt=fmt, columns=columns, keep_rejects=rejects is not None, notice=note)
+    large = any(file.is_file() and file.stat().st_size > LARGE for file in files)
+    reading = ProgressLine("Reading") if large else None
+    kept = rejects is not None
+    batches = read_batches(files, role, fmt=fmt, columns=columns, keep_rejects=kept, notice=note, progress=reading)
     if rejects is not None:
         merge_rejects(rejects, [b.path for b in batches], [r for b in batches for r in b.rejects])
+    rows = sum(len(batch.rows) for batch in batches)
+    if rows > MANY:
+        note(f"Storing {rows:,} rows, duplicates found as they come ...")
     line = ProgressLine("Storing") if len(batches) > 1 else None
     made = []
     with open_store(project, settings) as store:

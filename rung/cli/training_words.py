@@ -66,12 +66,13 @@ def plan_lines(plan: Plan, gates: Sequence[Gate]) -> list[str]:
         f"{plan.data.train:,} rows",
         "",
     ]
-    lines += [f"  {name:<14} {value:<32} {reason}".rstrip() for name, value, reason in _rows(plan)]
+    lines += [f"  {name:<14} {value:<32} {reason}".rstrip() for name, value, reason in plan_rows(plan)]
     lines += ["", *(f"! {note}" for note in plan.notes), *([""] if plan.notes else [])]
     return [*lines, f"Gates   {passed_of(gates)}", *gate_lines(gates)]
 
 
-def _rows(plan: Plan) -> list[tuple[str, str, str]]:
+def plan_rows(plan: Plan) -> list[tuple[str, str, str]]:
+    """(value, what it is set to, because) of each line of the plan."""
     recipe, why = plan.recipe, plan.because
     rows = [("method", METHOD[recipe.method], _why(plan, "method"))]
     if recipe.rank:

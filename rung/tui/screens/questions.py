@@ -12,6 +12,7 @@ from textual.containers import Container, Horizontal, VerticalScroll
 from textual.widgets import Input, Static
 
 from advisor.answers import FACTS
+from advisor.interview import Effect
 from advisor.rulebook import Question
 from rung.status.stages import STEP_WORDS
 from rung.tui.asking import Asking
@@ -143,10 +144,7 @@ class QuestionsScreen(StageScreen):
         lines.append(f"\nWhy we ask: {self.asked.why} {count} rule{'s use' if count != 1 else ' uses'} this answer.")
         if self.explains:
             lines.append("\nWhat each answer would do")
-            lines += [
-                f"  {effect.text}: next step {STEP_WORDS[effect.next_step]}, likely end {STEP_WORDS[effect.destination]}"
-                for effect in self.asking.effects(self.asked.id)
-            ]
+            lines += [_effect(effect) for effect in self.asking.effects(self.asked.id)]
         self.query_one("#about", Static).update(Text(drawn("\n".join(lines))))
 
     def _say_enough(self) -> None:
@@ -283,3 +281,8 @@ class QuestionsScreen(StageScreen):
 def _choice(index: int, value: Any, text: str) -> tuple[str, str]:
     digit = str(index) if index < 10 else " "
     return f"{digit}  {text}", f"={value}"
+
+
+def _effect(effect: Effect) -> str:
+    step, end = STEP_WORDS[effect.next_step], STEP_WORDS[effect.destination]
+    return f"  {effect.text}: next step {step}, likely end {end}"

@@ -1,0 +1,121 @@
+"""Dataset: freeze this?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+
+from curation.manifest import Manifest
+from rung.tui.job import JobEnded
+from rung.tui.loaded import Loaded, LoadedScreen
+from rung.tui.widgets.marked import Entry
+from workspace.files import sha256_file
+
+MOST = 6
+
+
+class DatasetScreen(LoadedScreen):
+    """Rows by source and state, the splits, what the freeze refuses and which rows; Enter freezes."""
+
+    stage = "Dataset"
+    keys = (
+        ("Enter", "freeze"),
+        ("t", "test set alone"),
+        ("j/k", "move"),
+        ("w", "why"),
+        ("r", "again"),
+        ("F1", "help"),
+        ("^P", "menu"),
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "freeze", "freeze what the screen shows"),
+        Binding("t", "test_only", "the test set alone, or the whole dataset"),
+        Binding("r", "reload", "look again"),
+    ]
+
+    test_only: bool | None = None
+
+    def load(self) -> Loaded:
+        """Plan the freeze; nothing is written."""
+        from curation.freeze import plan_freeze
+        from curation.manifest import newest_dataset, read_manifest
+        from curation.store import open_store, store_exists
+
+        project, settings = self.source.project, self.source.settings
+        if project is None or not store_exists(project, settings):
+            return Loaded([Entry(), Entry("Locked: no rows yet."), Entry("press 3, or run: rung data import FILE")])
+        folder = newest_dataset(project)
+        manifest = read_manifest(folder) if folder else None
+        alone = manifest is None if self.test_only is None else self.test_only
+        with open_store(project, settings) as store:
+            plan = plan_freeze(store, project, settings, test_only=alone, leave_out=True)
+            counts = store.counts()
+        entries = [Entry(), *_done(folder and sha256_file(folder / "manifest.json"), manifest), *_rows(counts), Entry()]
+        what = "the test set alone" if alone else "train, validation and test"
+        entries += [Entry(f"Would be frozen: {what}")]
+        entries += [Entry(f"  {name:<12} {n:>7,} rows") for name, n in plan.sizes.items()]
+        entries += [Entry(), *_blockers(plan.blockers)]
+        command = "rung data freeze --test-only" if alone else "rung data freeze --leave-out-undecided"
+        version = "the test set" if alone else "the dataset"
+        next_line = f"Next: freeze {version}." if not plan.blockers else "Next: open what stops it."
+        return Loaded([*entries, Entry(), Entry(next_line, "", "bold")], command, data=plan)
+
+    def why_ref(self, key: str) -> str:
+        """A row, or the gate that looks at a frozen dataset."""
+        return key.partition(":")[2] or "dataset"
+
+    def action_test_only(self) -> None:
+        """Change between the test set alone and the whole."""
+        self.test_only = not (self.data.test_only if self.data is not None else True)
+        self.reload()
+
+    def action_reload(self) -> None:
+        """Plan it again."""
+        self.reload()
+
+    def action_freeze(self) -> None:
+        """Freeze, after asking once; what stops it is said instead."""
+        if self.data is None:
+            self.app.open_stage(3)  # type: ignore[attr-defined]
+            return
+        if self.data.blockers:
+            self.tell(f"Locked: {self.data.blockers[0].text}")
+            return
+        rows = sum(self.data.sizes.values())
+        self.ask_once(f"Freeze {rows:,} rows? It cannot be changed, only followed.", self._freeze)
+
+    def _freeze(self) -> None:
+        self.start_job(*self.command.split()[1:])
+
+    def job_ended(self, ended: JobEnded) -> None:
+        """Show what is frozen now."""
+        self.test_only = None
+        self.reload()
+
+
+def _done(sha256: str | None, manifest: Manifest | None) -> Iterator[Entry]:
+    if manifest is not None and sha256:
+        sizes = ", ".join(f"{split.rows:,} {name}" for name, split in manifest.splits.items())
+        yield Entry(f"{manifest.version} is frozen: {sizes}, {sha256[:8]}.")
+        yield Entry()
+
+
+def _rows(counts: dict[str, dict[str, int]]) -> Iterator[Entry]:
+    yield Entry("Rows         kept  decided  waiting  taken out")
+    for role, states in counts.items():
+        out = states.get("excluded", 0)
+        waiting = sum(states.get(name, 0) for name in ("pending", "leased", "skipped", "unsure"))
+        decided = sum(states.get(name, 0) for name in ("approved", "edited", "rejected"))
+        kept = sum(states.values()) - out
+        yield Entry(f"  {role:<10}{kept:>5,}{decided:>9,}{waiting:>9,}{out:>11,}")
+
+
+def _blockers(blockers: tuple) -> Iterator[Entry]:  # type: ignore[type-arg]
+    for blocker in blockers[:3]:
+        yield Entry(f"✗ {blocker.text}", f"blocker:{blocker.rows[0] if blocker.rows else ''}", "bold")
+        yield Entry(f"  rows {', '.join(blocker.rows[:MOST])}{' ...' if len(blocker.rows) > MOST else ''}")
+        yield Entry(f"  -> {blocker.opener}")
+    if not blockers:
+        yield Entry("✓ nothing stops it")

@@ -1,0 +1,92 @@
+"""`v`: items one by one, with the output, the expected answer and the score; losses first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+from rich.text import Text
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.message import Message
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from evaluation.report import Outcome
+from rung.report.figures import arm_name
+from rung.tui.text import shown
+from rung.tui.widgets.marked import Entry, MarkedLines
+
+
+class ItemsScreen(ModalScreen[None]):
+    """Outcomes of one arm of one report."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,v,q", "dismiss", "close"),
+        Binding("j,down", "move(1)", "move down"),
+        Binding("k,up", "move(-1)", "move up"),
+    ]
+
+    class Read(Message):
+        """The outcomes were read."""
+
+        def __init__(self, outcomes: list[Outcome]) -> None:
+            super().__init__()
+            self.outcomes = outcomes
+
+    def __init__(self, folder: Path, arm: str | None) -> None:
+        super().__init__()
+        self.folder, self.arm = folder, arm
+        self.outcomes: dict[str, Outcome] = {}
+
+    def compose(self) -> ComposeResult:
+        """A list, and the marked item in full."""
+        with VerticalScroll():
+            yield MarkedLines(id="items")
+            yield Static(id="item")
+
+    def on_mount(self) -> None:
+        """Read the outputs in a thread."""
+        self._read()
+
+    @work(thread=True, exclusive=True, exit_on_error=False)
+    def _read(self) -> None:
+        from evaluation.report import read_outcomes
+
+        found = [o for o in read_outcomes(self.folder / "outputs.jsonl") if o.split == "test"]
+        arm = self.arm or (found[0].arm if found else "")
+        self.post_message(self.Read(sorted((o for o in found if o.arm == arm), key=lambda o: (o.score, o.item))))
+
+    @on(Read)
+    def _show(self, message: Read) -> None:
+        self.outcomes = {str(o.item): o for o in message.outcomes}
+        wrong = sum(o.score < 1 for o in message.outcomes)
+        name = arm_name(message.outcomes[0].arm) if message.outcomes else ""
+        head = Entry(
+            f"{name}: {len(message.outcomes):,} items, {wrong:,} not right; those first. Esc closes", "", "bold"
+        )
+        lines = [Entry(_line(outcome), str(outcome.item)) for outcome in message.outcomes]
+        self.query_one("#items", MarkedLines).show([head, *lines])
+        self._draw()
+
+    def action_move(self, step: int) -> None:
+        """Move, and show the item in full."""
+        self.query_one("#items", MarkedLines).move(step)
+        self._draw()
+
+    def _draw(self) -> None:
+        outcome = self.outcomes.get(self.query_one("#items", MarkedLines).marked)
+        if outcome is not None:
+            text = f"\nitem {outcome.item}\nexpected  {shown(outcome.expected)}\noutput    {shown(outcome.output)}"
+            self.query_one("#item", Static).update(Text(text))
+
+
+def _line(outcome: Outcome) -> str:
+    mark = "✓" if outcome.score >= 1 else "✗"
+    return f"{mark} {outcome.item:>4}  {_one_line(outcome.expected):<24} {_one_line(outcome.output)}"
+
+
+def _one_line(text: str) -> str:
+    return shown(text.replace("\n", " / "), limit=60)

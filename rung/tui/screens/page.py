@@ -1,0 +1,31 @@
+"""A page of plain text over the screen."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from rung.tui.text import shown
+
+
+class PageScreen(ModalScreen[None]):
+    """A title and lines; arrows scroll."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,enter,q", "dismiss", "close")]
+
+    def __init__(self, title: str, text: str) -> None:
+        super().__init__()
+        self.heading, self.text = title, text
+
+    def compose(self) -> ComposeResult:
+        """The text, as text."""
+        with VerticalScroll():
+            yield Static(Text(f"{self.heading}\n", style="bold"))
+            yield Static(Text(shown(self.text)))
+            yield Static(Text("\nEsc closes"))

@@ -1,0 +1,158 @@
+"""Plan: is this the run to pay for? Values above, gates below, the first closed gate under the cursor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+
+from rung.cli.training_words import METHOD, passed_of, plan_rows
+from rung.tui.job import JobEnded
+from rung.tui.loaded import Loaded, LoadedScreen
+from rung.tui.widgets.marked import Entry
+from training.gate import Gate
+from training.plan import Plan
+
+STAGE_OF_GATE = {"decision": 2, "dataset": 5, "review": 4, "leakage": 3, "baseline": 6, "machine": 7}
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The newest plan, if there is one, and what the gates say of it."""
+
+    plan: Plan | None
+    gates: Sequence[Gate]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether training may start."""
+        return self.plan is not None and all(gate.opens for gate in self.gates)
+
+
+class PlanScreen(LoadedScreen):
+    """The plan with a reason for each value, six gates with what opens each, one key to start."""
+
+    stage = "Plan"
+    awaits = "Checking six gates"
+    keys = (
+        ("Enter", "start"),
+        ("j/k", "move"),
+        ("e", "edit"),
+        ("v", "trained tokens"),
+        ("w", "why"),
+        ("F1", "help"),
+        ("^P", "menu"),
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "start", "make the plan, open the marked gate, or start the training"),
+        Binding("r", "replan", "compute the plan again"),
+        Binding("e", "edit", "change a value: rung.toml, section [training]"),
+        Binding("v", "tokens", "five rows with the trained tokens marked"),
+    ]
+
+    def load(self) -> Loaded:
+        """The newest plan and the gates, recomputed."""
+        from training.clearance import check_gates
+        from training.plan import read_plans
+
+        project = self.source.project
+        if project is None:
+            return Loaded([Entry(), Entry("Locked: no project here.")], "rung plan")
+        plans = read_plans(project)
+        plan = plans[-1][1] if plans else None
+        gates = check_gates(project, self.source.settings, plan)
+        return Loaded(list(_entries(plan, gates)), "rung plan", plan.id if plan else "", Ready(plan, gates))
+
+    def show_loaded(self, message: LoadedScreen.Done) -> None:
+        """Put the cursor on the first closed gate."""
+        super().show_loaded(message)
+        closed = next((g for g in self.data.gates if not g.opens), None) if self.data else None
+        if closed is not None:
+            self.lines.marked = f"gate:{closed.name}"
+
+    def why_ref(self, key: str) -> str:
+        """The gate, or the rule behind the value."""
+        kind, _, ref = key.partition(":")
+        if kind == "gate" or self.data is None or self.data.plan is None:
+            return ref
+        found = self.data.plan.because.get(ref)
+        return found.rule if found else ""
+
+    def action_start(self) -> None:
+        """Without a plan make one; on a closed gate go to its stage; with six open gates start, after asking once."""
+        if self.data is None:
+            return
+        closed = next((gate for gate in self.data.gates if not gate.opens), None)
+        if self.data.plan is None:
+            self.action_replan()
+        elif self.data.is_open:
+            self.ask_once("Start training?", self._start)
+        elif closed is not None:
+            self.tell(f"Locked: {closed.fact}")
+            self.app.open_stage(STAGE_OF_GATE[closed.name])  # type: ignore[attr-defined]
+
+    def action_replan(self) -> None:
+        """Compute the plan in a child process: it needs the tokenizer."""
+        self.start_job("plan")
+
+    def _start(self) -> None:
+        self.start_job("train", "--detach")
+
+    def job_ended(self, ended: JobEnded) -> None:
+        """After a start go and watch it; else show the new plan."""
+        if ended.ok and ended.arguments[0] == "train":
+            self.app.open_stage(8)  # type: ignore[attr-defined]
+        elif ended.arguments[:2] == ("plan", "--tokens"):
+            from rung.tui.screens.page import PageScreen
+
+            self.app.push_screen(PageScreen("Trained tokens", ended.out if ended.ok else ended.err))
+        else:
+            self.reload()
+
+    def action_tokens(self) -> None:
+        """Five rows as the model sees them."""
+        self.start_job("plan", "--tokens")
+
+    def action_edit(self) -> None:
+        """Open rung.toml in the person's editor; the plan is computed again with what it says."""
+        import os
+        import subprocess
+
+        if self.source.project is not None:
+            with self.app.suspend():
+                subprocess.run([os.environ.get("EDITOR", "vi"), str(self.source.project.settings_file)], check=False)
+            self.action_replan()
+
+
+def _entries(plan: Plan | None, gates: Sequence[Gate]) -> Iterator[Entry]:
+    if plan is None:
+        yield Entry()
+        yield Entry("No plan yet. It is computed from the decision, the dataset and this machine: Enter")
+        yield Entry()
+    else:
+        yield Entry(
+            f"Plan {plan.id}   {METHOD[plan.recipe.method]} on {plan.recipe.base}, dataset {plan.dataset}", "", "bold"
+        )
+        yield Entry()
+        for name, value, reason in plan_rows(plan):
+            yield Entry(f"{name:<14} {value:<27} {reason}", f"value:{_key(name)}")
+        yield Entry()
+    closed = sum(not gate.opens for gate in gates)
+    lock = f"LOCKED: {closed} gate{'s' if closed > 1 else ''} to pass" if closed else "open"
+    yield Entry(f"Gates   {passed_of(gates):<34} {lock}", "", "bold")
+    for gate in gates:
+        fact = f'overridden by {gate.override.by}: "{gate.override.reason}"' if gate.override else gate.fact
+        yield Entry(f"{gate.symbol} {gate.name:<9} {fact}", f"gate:{gate.name}")
+        if not gate.opens and gate.opener:
+            yield Entry(f"            press {STAGE_OF_GATE[gate.name] % 10}, or run: {gate.opener}")
+
+
+def _key(name: str) -> str:
+    return {
+        "rank, alpha": "rank",
+        "learning rate": "learning_rate",
+        "epochs, steps": "epochs",
+        "longest row": "max_length",
+    }.get(name, name)
