@@ -58,13 +58,14 @@ def ask_all(
     keys = [key_of(model.name, ask) for ask in asks]
     waiting = {key: ask for key, ask in zip(keys, asks, strict=True) if key not in replies.known}
     todo = sorted(waiting, key=lambda key: len(json.dumps(waiting[key].turns)))
-    done = len(asks) - len(todo)
+    known = done = len(asks) - len(todo)
+    step = group if model.is_local else 1
     for number, reply in stream(model, [waiting[key] for key in todo], chunk=group):
         if isinstance(reply, ChatError):
             raise _stopped(reply, done, len(asks)) from reply
         replies.keep(todo[number], reply)
         done += 1
-        if progress:
+        if progress and ((done - known) % step == 0 or done == len(asks)):
             progress(done, len(asks))
     return [replies.known[key] for key in keys]
 
