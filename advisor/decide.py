@@ -9,7 +9,7 @@ from advisor.answers import Answers
 from advisor.breakeven import break_even
 from advisor.conditions import derive
 from advisor.counterfactual import Flip, Neighbours
-from advisor.decision import Decision, Pair, RulebookStamp
+from advisor.decision import Decision, Experiment, Pair, RulebookStamp
 from advisor.engine import Verdict, engine_of
 from advisor.explain import Explainer
 from advisor.followup import action_of, data_of, gates_of, method_of, notes_of, outcome_facts
@@ -59,6 +59,7 @@ def decide(book: Rulebook, answers: Answers, as_of: date) -> Decision:
         would_change=tuple(_change(flip) for flip in ordered(singles, verdict)),
         would_change_pairs=tuple(map(_pair, near.pairs(singles, near.read()))),
         open_questions=tuple(questions),
+        experiment=_experiment(book, questions),
         break_even=break_even(book, answers, method.base_size_b, as_of) if facts["tuning"] else None,
         path=verdict.path,
         status=dict(verdict.status),
@@ -82,6 +83,12 @@ def open_questions(singles: list[Flip]) -> list[str]:
 def _value(flips: list[Flip]) -> tuple[int, int, int]:
     outcomes = {flip.outcome for flip in flips}
     return len({outcome[0] for outcome in outcomes}), len(outcomes), len(flips)
+
+
+def _experiment(book: Rulebook, questions: list[str]) -> Experiment | None:
+    asked = (book.questions[key] for key in questions if key in book.questions)
+    found = next((question for question in asked if question.settle), None)
+    return Experiment(question=found.id, text=found.settle, cost=found.settle_cost) if found else None
 
 
 def ordered(singles: list[Flip], verdict: Verdict) -> list[Flip]:

@@ -87,6 +87,14 @@ class Pair(Part):
     destination: Option
 
 
+class Experiment(Part):
+    """The single experiment that would settle the most valuable open question, and about what it costs."""
+
+    question: str
+    text: str
+    cost: str
+
+
 class BreakEven(Part):
     """Where a tuned small model pays: calls a day. A figure that is not known is null, and `unknown` says which price
     or answer is missing.
@@ -133,6 +141,7 @@ class Decision(Artefact):
     would_change: tuple[dict[str, Any], ...]
     would_change_pairs: tuple[Pair, ...]
     open_questions: tuple[str, ...]
+    experiment: Experiment | None
     break_even: BreakEven | None
     path: tuple[str, ...]
     status: dict[str, str]

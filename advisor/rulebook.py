@@ -94,7 +94,9 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One question for a person. `when` says when it is asked; `core`: it shapes where the way leads."""
+    """One question for a person. `when` says when it is asked; `core`: it shapes where the way leads;
+    `settle`: the one experiment that would answer it, with `settle_cost` of a person's time.
+    """
 
     id: str
     text: str
@@ -104,6 +106,8 @@ class Question:
     when: Condition
     core: bool
     place: str
+    settle: str = ""
+    settle_cost: str = ""
 
 
 @dataclass(frozen=True)

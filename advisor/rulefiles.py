@@ -87,7 +87,12 @@ class Reader:
             self.sources[entry["id"]] = Source(**{key: entry[key] for key in wanted}, team=team)
 
     def _question(self, entry: dict[str, Any], place: str) -> None:
-        self._fields(entry, {"id", "text", "why", "answers"}, {"id", "text", "why", "answers", "when", "core"}, place)
+        self._fields(
+            entry,
+            {"id", "text", "why", "answers"},
+            {"id", "text", "why", "answers", "when", "core", "settle", "settle_cost"},
+            place,
+        )
         fact = ALL_FACTS.get(entry["id"])
         if fact is None:
             self._fault(f'question for an unknown key "{entry["id"]}".{did_you_mean(entry["id"], ALL_FACTS)}', place)
@@ -98,7 +103,16 @@ class Reader:
         when = self._condition(entry.get("when", {}), place)
         core = bool(entry.get("core", False))
         self.questions[entry["id"]] = Question(
-            entry["id"], entry.get("text", ""), entry.get("why", ""), fact.kind, answers, when, core, place
+            entry["id"],
+            entry.get("text", ""),
+            entry.get("why", ""),
+            fact.kind,
+            answers,
+            when,
+            core,
+            place,
+            entry.get("settle", ""),
+            entry.get("settle_cost", ""),
         )
 
     def _rule(self, kind: str, entry: dict[str, Any], place: str, team: bool) -> None:

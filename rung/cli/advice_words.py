@@ -41,6 +41,9 @@ def advice_lines(decision: Decision, command: str, *, wide: bool | None = None) 
     if decision.open_questions:
         keys = decision.open_questions
         yield f"Not settled: {table.clip(', '.join(keys), 50)}   (rung why {keys[0]})"
+    if decision.experiment:
+        test = decision.experiment
+        yield f"To settle {test.question}: {_lower(test.text).rstrip('.')}, {test.cost}"
     yield ""
     more = f"      More: rung why {decision.reasons[0].rule}" if decision.reasons else ""
     yield f"Next: {command}{more}"

@@ -64,6 +64,7 @@ def page_values(decision: Decision, answers: Answers, book: Rulebook) -> dict[st
         "changes": [_change(c, decision) for c in seen.values()],
         "pairs": [_pair(p, decision) for p in decision.would_change_pairs],
         "open": [(key, book.questions[key].text) for key in decision.open_questions],
+        "experiment": decision.experiment,
         "gates": [(SYMBOL[g.passed], g, _sources(g.source, book)) for g in decision.gates],
         "passed": sum(g.passed is True for g in decision.gates),
         "method": decision.method if decision.method.name else None,
@@ -171,6 +172,8 @@ def _markdown(v: dict[str, Any]) -> Iterator[str]:
     yield from _section("What would change it", (f"`{what}` (now {was}): {then}" for what, was, then in v["changes"]))
     yield from _section("Two answers together", (f"`{what}`: {then}" for what, then in v["pairs"]))
     yield from _section("Not settled", (f"`{key}`: {text}" for key, text in v["open"]))
+    if v["experiment"]:
+        yield from ("", f"To settle `{v['experiment'].question}`: {v['experiment'].text} ({v['experiment'].cost})")
     yield from _section(
         f"Gates: {v['passed']} of {len(v['gates'])} passed", (f"{s} {g.text}" for s, g, _ in v["gates"])
     )

@@ -1,0 +1,204 @@
+"""How good is the advice? Rung, Rung with each case left out, and three baselines, on a folder of labelled cases.
+
+usage: python benchmarks/advice.py FOLDER [--soup PYTHON] [--markdown]
+
+Each case is a JSON file {id, source, answers, expected}; `expected` has acceptable, best and forbidden outcomes.
+FOLDER may also hold Rung's own worked cases (tests/cases/*.toml). `--soup` names the Python of an environment of its
+own where soup-cli is installed; its rules are run on as many neutral rows as the case has examples (200 where
+unknown), with the case's title as the goal.
+
+Left out: for each case the first-pass rules whose removal moves this case and no other are dropped before it is
+judged, so that no case is served by a rule that only it supports.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import subprocess
+import time
+import tomllib
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from advisor.decide import decide, verdict_of
+from advisor.engine import FIRST_PASS
+from advisor.reading import from_table
+from advisor.rulebook import Rulebook, load_rulebook
+
+Outcome = tuple[str, str]
+Case = dict[str, Any]
+MEASURES = ("destination acceptable", "destination best", "destination forbidden", "next step acceptable",
+            "next step forbidden")  # fmt: skip
+SOUP = """
+import json, sys
+from soup_cli.utils.advise import build_verdict, classify_task, compute_dataset_profile
+for line in sys.stdin:
+    case = json.loads(line)
+    rows = [{"instruction": f"{case['title']} {i}", "output": f"answer {i}"} for i in range(case["rows"])]
+    profile = compute_dataset_profile(rows)
+    try:
+        print(build_verdict(profile, classify_task(rows, goal=case["title"])).choice)
+    except TypeError:
+        print(build_verdict(rows=rows, goal=case["title"]).choice)
+"""
+
+
+def load_cases(folder: Path) -> list[Case]:
+    cases = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
+    for path in sorted(folder.glob("*.toml")):
+        for case in tomllib.loads(path.read_text())["case"]:
+            expect = case["expect"]
+            expected = (
+                {"destination": expect["destination"], "next_step": expect["next_step"]}
+                if "destination" in expect
+                else {}
+            )
+            if expected:
+                expected["never_destination"] = expect.get("never", [])
+                cases.append({"id": case["title"], "title": case["title"], "source": "worked", "answers": case["answers"],
+                              "expected": expected})  # fmt: skip
+    return cases
+
+
+def rung(book: Rulebook) -> Callable[[Case], Outcome]:
+    return lambda case: verdict_of(book, from_table(case["answers"])).outcome
+
+
+def left_out(book: Rulebook, cases: list[Case]) -> Callable[[Case], Outcome]:
+    """Judge a case without the rules that only it supports."""
+    rules = [rule.id for rule in book.rules if rule.kind in (*FIRST_PASS, "size")]
+    answers = {case["id"]: from_table(case["answers"]) for case in cases}
+    full = {name: verdict_of(book, known).outcome for name, known in answers.items()}
+    moved: dict[str, set[str]] = {}
+    for rule in rules:
+        without = book.without(rule)
+        moved[rule] = {name for name, known in answers.items() if verdict_of(without, known).outcome != full[name]}
+
+    def judge(case: Case) -> Outcome:
+        reduced = book
+        for rule, names in moved.items():
+            if names == {case["id"]}:
+                reduced = reduced.without(rule)
+        return verdict_of(reduced, answers[case["id"]]).outcome
+
+    return judge
+
+
+def always_tune(case: Case) -> Outcome:
+    return "fine_tune", "fine_tune"
+
+
+def always_prompt(case: Case) -> Outcome:
+    return "prompt", "prompt"
+
+
+def votes(case: Case) -> Outcome:
+    """The source text's matrix, each row that applies a vote for its best cell; ties go to the lower rung."""
+    a = case["answers"]
+    tally = {"prompt": 0, "rag": 0, "fine_tune": 0}
+    tally["rag"] += a.get("private_knowledge") is True
+    tally["fine_tune" if a.get("output_form") == "strict" else "prompt"] += a.get("output_form") in ("strict", "simple")
+    tally["rag"] += a.get("knowledge_change") in ("weekly", "daily", "live")
+    tally["fine_tune"] += a.get("domain_behaviour") is True
+    tally["fine_tune"] += a.get("latency") == "sub_second" or (a.get("calls_per_day") or 0) >= 50_000
+    tally["prompt"] += a.get("budget") in ("none", "limited")
+    tally["rag"] += a.get("citations") is True
+    best = max(tally, key=lambda option: tally[option])
+    return best, best
+
+
+def soup(python: str, cases: list[Case]) -> Callable[[Case], Outcome]:
+    rows = [{"title": c["title"], "rows": min(int(c["answers"].get("examples", 200)), 2000)} for c in cases]
+    feed = "\n".join(map(json.dumps, rows))
+    done = subprocess.run([python, "-c", SOUP], input=feed, capture_output=True, text=True, check=True)
+    said = dict(zip((c["id"] for c in cases), done.stdout.split(), strict=True))
+    words = {"PROMPT_ENG": "prompt", "RAG": "rag"}
+    return lambda case: (words.get(said[case["id"]], "fine_tune"),) * 2
+
+
+def score(judge: Callable[[Case], Outcome], cases: list[Case]) -> dict[str, tuple[int, int]]:
+    tally = dict.fromkeys(MEASURES, (0, 0))
+
+    def count(name: str, hit: bool) -> None:
+        tally[name] = (tally[name][0] + hit, tally[name][1] + 1)
+
+    for case in cases:
+        step, end = judge(case)
+        expected = case["expected"]
+        if "destination" in expected:
+            count("destination acceptable", end in expected["destination"])
+            count("destination forbidden", end in expected["never_destination"])
+        if "best_destination" in expected:
+            count("destination best", end == expected["best_destination"])
+        count("next step acceptable", step in expected["next_step"])
+        if "never_next_step" in expected:
+            count("next step forbidden", step in expected["never_next_step"])
+    return tally
+
+
+def wilson(hits: int, n: int, z: float = 1.959964) -> tuple[float, float]:
+    """The 95% interval of a share, by Wilson's score."""
+    if not n:
+        return 0.0, 1.0
+    p, d = hits / n, 1 + z * z / n
+    middle, half = (p + z * z / (2 * n)) / d, z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / d
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def cell(hits: int, n: int) -> str:
+    if not n:
+        return "-"
+    low, high = wilson(hits, n)
+    return f"{hits} of {n} = {hits / n:.0%} ({low:.0%} to {high:.0%})"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--soup", default="")
+    options = parser.parse_args()
+    cases, book = load_cases(options.folder), load_rulebook()
+    judges: dict[str, Callable[[Case], Outcome]] = {
+        "Rung": rung(book),
+        "Rung, case left out": left_out(book, cases),
+        "always fine-tune": always_tune,
+        "always prompt": always_prompt,
+        "matrix as votes": votes,
+    }
+    if options.soup:
+        judges["soup advise"] = soup(options.soup, cases)
+    for kind in sorted({case["source"] == "seed" for case in cases}):
+        chosen = [case for case in cases if (case["source"] == "seed") == kind]
+        print(f"\n### {'Cases from the source text' if kind else 'Published cases'} ({len(chosen)})\n")
+        table = {name: score(judge, chosen) for name, judge in judges.items()}
+        shown = [m for m in MEASURES if any(row[m][1] for row in table.values())]
+        print("| | " + " | ".join(shown) + " |")
+        print("|---|" + "---|" * len(shown))
+        for name, row in table.items():
+            print(f"| {name} | " + " | ".join(cell(*row[m]) for m in shown) + " |")
+    print("\n### Speed\n")
+    known = [from_table(case["answers"]) for case in cases]
+    for what, run in (
+        ("verdict", lambda a: verdict_of(book, a)),
+        ("whole decision, with counterfactuals", whole(book)),
+    ):
+        run(known[0])
+        start = time.process_time()
+        for answers in known:
+            run(answers)
+        print(f"- {what}: {(time.process_time() - start) / len(known) * 1000:.3f} ms of CPU a case")
+    start = time.process_time()
+    load_rulebook()
+    print(f"- load and check the rulebook: {(time.process_time() - start) * 1000:.0f} ms of CPU")
+
+
+def whole(book: Rulebook) -> Callable[[Any], Any]:
+    return lambda answers: decide(book, answers, date(2026, 11, 25))
+
+
+if __name__ == "__main__":
+    main()

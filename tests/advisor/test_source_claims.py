@@ -1,0 +1,65 @@
+"""docs/source-claims.md is made from rules/claims.toml: run with RUNG_WRITE_DOCS=1 to write it."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from advisor.rulebook import Rulebook, load_rulebook
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs" / "source-claims.md"
+HOLDS = {"yes": "holds", "partly": "holds in part", "no": "does not hold"}
+HEAD = """# What the source text claims, and what stands here
+
+Each number and claim of the text that this project started from (`module-4` in rules/sources.toml), with the rule or
+figure that stands in its place. Where newer evidence disagrees the newer one decides; what the text said stays visible
+here and in the rules' `was`. This page is made by tests/advisor/test_source_claims.py.
+"""
+
+
+def claims() -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = tomllib.loads((ROOT / "rules" / "claims.toml").read_text())["claim"]
+    return found
+
+
+def filled(text: str, book: Rulebook) -> str:
+    def figures(match: re.Match[str]) -> str:
+        size = book.by_id[match[1]].effect
+        return f"{match[1]}: {size['minimum']:,} at least, {size['recommended']:,} recommended"
+
+    return re.sub(r"\{([\w-]+)\}", figures, text)
+
+
+def page() -> str:
+    book, rows = load_rulebook(), claims()
+    counts = {state: sum(row["holds"] == state for row in rows) for state in HOLDS}
+    lines = [HEAD, f"{len(rows)} claims: " + ", ".join(f"{counts[s]} {words}" for s, words in HOLDS.items()) + "."]
+    section = ""
+    for row in rows:
+        if row["section"] != section:
+            section = row["section"]
+            lines += ["", f"## {section}", "", "| The text says | | Here | Why, and source |", "|---|---|---|---|"]
+        why = f"{row['because']} [{', '.join(row['source'])}]".strip()
+        lines.append(f"| {row['says']} | {HOLDS[row['holds']]} | {filled(row['ours'], book)} | {why} |")
+    return "\n".join(lines) + "\n"
+
+
+def test_the_page_is_what_the_claims_say() -> None:
+    if os.environ.get("RUNG_WRITE_DOCS"):
+        PAGE.write_text(page())
+    assert PAGE.read_text() == page()
+
+
+def test_each_claim_names_rules_and_sources_that_exist() -> None:
+    book = load_rulebook()
+    for row in claims():
+        assert all(name in book.sources for name in row["source"]), row
+        assert row["holds"] in HOLDS
+        if row["holds"] != "yes":
+            assert row["because"], row
+        for word in re.findall(r"\{?([a-z]+(?:-[a-z0-9]+)+)\}?", row["ours"]):
+            assert word in book.by_id or word in ("break-even", "few-shot"), (word, row)
