@@ -70,6 +70,7 @@ def read_batches(
     columns: Columns | None = None,
     keep_rejects: bool = False,
     notice: Callable[[str], None] | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> list[Batch]:
     """Read whole files (those below a folder each by itself) before anything is stored.
 
@@ -81,7 +82,7 @@ def read_batches(
     if role not in ROLES:
         raise RungError(f'"{role}" is not a role.{did_you_mean(role, ROLES)}', "--as " + "|".join(ROLES), found=role)
     files = [file for path in paths for file in files_of(path)]
-    batches = [_read(file, role, fmt, columns, notice) for file in files]
+    batches = [_read(file, role, fmt, columns, notice, progress) for file in files]
     rejects = [reject for batch in batches for reject in batch.rejects]
     if rejects and not keep_rejects:
         raise malformed_error(rejects)
@@ -133,9 +134,16 @@ def merge_rejects(path: Path, files: Sequence[str], rejects: Sequence[Reject]) -
         write_rejects_to(file, rejects)
 
 
-def _read(file: Path, role: str, fmt: str, columns: Columns | None, notice: Callable[[str], None] | None) -> Batch:
+def _read(
+    file: Path,
+    role: str,
+    fmt: str,
+    columns: Columns | None,
+    notice: Callable[[str], None] | None,
+    progress: Callable[[int, int], None] | None,
+) -> Batch:
     before = "" if str(file) == "-" else _digest(file)
-    found = list(read_rows(file, fmt, columns=columns, unanswered=role == "pool", notice=notice))
+    found = list(read_rows(file, fmt, columns=columns, unanswered=role == "pool", notice=notice, progress=progress))
     rows = tuple(each for each in found if isinstance(each, Row))
     rejects = tuple(each for each in found if isinstance(each, Reject))
     if not before:
