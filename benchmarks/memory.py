@@ -4,10 +4,11 @@
     python benchmarks/memory.py --only qwen3 -n 1  runs whose name holds `qwen3`, resident memory once
     python benchmarks/memory.py --prefix "nice -n 19" --out results.json
 
-Each figure comes from a fresh child process. `tensors` is the maximum of live tensor bytes from torch's profiler, from
-an empty process to the end of the second optimiser step. `resident` is the peak of RssAnon above its value after the
-imports, with MALLOC_ARENA_MAX=1 and small mmap and trim thresholds, median of n. No run was used to fit a constant:
-those come from a Llama of 4 layers and width 256 (docs/memory.md).
+Each figure comes from a fresh process. `tensors` is the maximum of live tensor bytes from torch's profiler, from an
+empty process to the end of the second optimiser step. `resident` is the peak of RssAnon above its value after the
+imports, in a fork of a process that has done nothing but import, with MALLOC_ARENA_MAX=1 and small mmap and trim
+thresholds, median of n. No run was used to fit a constant, but for the tile count of TRL's loss, which comes from the
+two small TRL runs; the others were found on a Llama of 4 layers and width 256 (docs/memory.md).
 """
 
 from __future__ import annotations
@@ -87,6 +88,8 @@ RUNS = [
     run("phi3 S lora", SMALL, two("lora", 4, 256), model="phi3"),
     run("olmo2 S full, recomputed", SMALL, two("full", 4, 256, checkpointing=True), model="olmo2"),
     run("gpt2 S full", GPT2, two("full", 4, 256), model="gpt2"),
+    run("mixtral S lora", EXPERTS, two("lora", 4, 256), model=MOE),
+    run("mixtral S lora, recomputed", EXPERTS, two("lora", 4, 256, checkpointing=True), model=MOE),
     run("mixtral S lora attention", EXPERTS, two("lora", 4, 256, targets="attention"), model=MOE),
 ]  # fmt: skip
 
@@ -98,11 +101,28 @@ def child(spec: dict[str, Any], what: str) -> None:
     import torch
 
     torch.set_num_threads(1)
-    session = Session(spec)
     if what == "tensors":
-        print(json.dumps({"peak": tensors(session)}))
-    else:
-        print(json.dumps({"peak": resident(session)}))
+        print(json.dumps({"peak": tensors(Session(spec))}))
+        return
+    Session({**spec, "loop": "trl"})  # imports everything, so that every fork starts from the same state
+    for line in sys.stdin:
+        print(json.dumps({"peak": forked(json.loads(line))}), flush=True)
+
+
+def forked(spec: dict[str, Any]) -> int | None:
+    """The resident peak of one run in a fork of this process, which has done nothing but import."""
+    out, into = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.write(into, str(resident(Session(spec))).encode())
+        finally:
+            os._exit(0)
+    os.close(into)
+    with os.fdopen(out, "rb") as pipe:
+        text = pipe.read()
+    os.waitpid(pid, 0)
+    return int(text) if text else None
 
 
 def tensors(session: Session) -> int:
@@ -325,8 +345,7 @@ class Session:
 # --- the parent --------------------------------------------------------------------------------------------------
 
 
-def measure(spec: dict[str, Any], what: str, prefix: list[str]) -> int | None:
-    """Bytes from a fresh child; None where it failed (its error is shown)."""
+def start(spec: dict[str, Any], what: str, prefix: list[str]) -> subprocess.Popen[str]:
     environment = {
         **os.environ,
         "OMP_NUM_THREADS": "1",
@@ -337,21 +356,39 @@ def measure(spec: dict[str, Any], what: str, prefix: list[str]) -> int | None:
         "HF_HUB_OFFLINE": "1",
     }
     command = [*prefix, sys.executable, "-W", "ignore", __file__, "--child", json.dumps(spec), "--what", what]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    return subprocess.Popen(
+        command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def live_tensors(spec: dict[str, Any], prefix: list[str]) -> int | None:
+    """Bytes from a fresh child; None where it failed (its error is shown)."""
+    done = start(spec, "tensors", prefix)
+    text, errors = done.communicate()
     if done.returncode:
-        print(f"{spec['name']}: {done.stderr.strip().splitlines()[-1:]}", file=sys.stderr)
+        print(f"{spec['name']}: {errors.strip().splitlines()[-1:]}", file=sys.stderr)
         return None
-    return int(json.loads(done.stdout.strip().splitlines()[-1])["peak"])
+    return int(json.loads(text.strip().splitlines()[-1])["peak"])
 
 
-def complete(result: dict[str, Any], options: argparse.Namespace) -> None:
-    """Measure what the result lacks."""
-    spec, prefix = result["spec"], shlex.split(options.prefix)
-    if not result["tensors"] and not options.no_tensors:
-        result["tensors"] = measure(spec, "tensors", prefix)
-    if not result["resident"] and options.n:
-        sound = [value for _ in range(options.n) if (value := measure(spec, "resident", prefix)) is not None]
-        result["resident"] = statistics.median(sound) if sound else None
+class Residents:
+    """A process that has imported everything and forks once for each run."""
+
+    def __init__(self, prefix: list[str]) -> None:
+        self.process = start(RUNS[0], "resident", prefix)
+
+    def measure(self, spec: dict[str, Any], times: int) -> float | None:
+        sound = []
+        for _ in range(times):
+            assert self.process.stdin and self.process.stdout
+            self.process.stdin.write(json.dumps(spec) + "\n")
+            self.process.stdin.flush()
+            line = self.process.stdout.readline()
+            while line and not line.startswith('{"peak"'):
+                line = self.process.stdout.readline()
+            if line and (peak := json.loads(line)["peak"]):
+                sound.append(peak)
+        return statistics.median(sound) if sound else None
 
 
 def rated(result: dict[str, Any]) -> dict[str, Any]:
@@ -428,7 +465,7 @@ def error(said: float, measured: float | None) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="")
-    parser.add_argument("-n", type=int, default=3, help="children for resident memory")
+    parser.add_argument("-n", type=int, default=3, help="how often resident memory is measured; 0: not")
     parser.add_argument("--no-tensors", action="store_true", help="leave the profiler's runs out")
     parser.add_argument("--prefix", default="", help="put before each child's command")
     parser.add_argument("--out", type=Path, help="keep (and go on from) the measurements in this file")
@@ -439,12 +476,17 @@ def main() -> None:
         child(json.loads(options.child), options.what)
         return
     kept = json.loads(options.out.read_text()) if options.out and options.out.exists() else []
+    prefix = shlex.split(options.prefix)
+    residents = Residents(prefix) if options.n else None
     for spec in (spec for spec in RUNS if options.only in spec["name"]):
         result = next((result for result in kept if result["spec"] == spec), None)
         if result is None:
             result = {"spec": spec, "tensors": None, "resident": None}
             kept.append(result)
-        complete(result, options)
+        if not result["tensors"] and not options.no_tensors:
+            result["tensors"] = live_tensors(spec, prefix)
+        if not result["resident"] and residents:
+            result["resident"] = residents.measure(spec, options.n)
         print(f"{spec['name']}: done", file=sys.stderr)
         if options.out:
             options.out.write_text(json.dumps(kept, indent=1))

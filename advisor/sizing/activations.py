@@ -38,7 +38,7 @@ class Ledger:
 def ledger(architecture: Architecture, setup: Setup, adapter: Adapter) -> Ledger:
     """The ledger of one (average) layer."""
     a, full = architecture, setup.method == "full"
-    kept = sum((*_norms(a, setup), *_attention(a, setup), *_feed_forward(a, setup)))
+    kept = sum((*_norms(a, setup), *_attention(a, setup), *_feed_forward(a, setup, adapter)))
     kept += sum(_inputs(a, setup)) if full else sum(_adapters(a, setup, adapter))
     ends = FLOAT * a.hidden + (2 * setup.bytes * a.hidden if full else 0)
     return Ledger(kept, setup.bytes * a.hidden, setup.bytes * _width(a) * _alive(setup, adapter), ends)
@@ -85,14 +85,16 @@ def _attention(a: Architecture, setup: Setup) -> Iterator[float]:
         yield c * a.heads * setup.length * (3 if a.dropout else 1)
 
 
-def _feed_forward(a: Architecture, setup: Setup) -> Iterator[float]:
+def _feed_forward(a: Architecture, setup: Setup, adapter: Adapter) -> Iterator[float]:
     """Gate, its activation and up; GELU's steps where there is no gate. The product belongs to the last matrix."""
     c, dense = setup.bytes, _share(a)
     yield dense * c * a.intermediate * (3 if a.gated else 4 if a.layout == "gpt2" else 1)
     if a.layout == "gpt2" and a.dropout:
         yield 2 * c * a.hidden
     if a.experts and any(m.part == "expert" for m in a.matrices):
-        yield a.experts_per_token * c * (2 * a.hidden + 4 * a.expert_width)
+        learning = setup.method == "full" or any(m.part == "expert" for m in adapter.targets)
+        learned = a.hidden + a.expert_width if learning else 0
+        yield a.experts_per_token * c * (a.hidden + 3 * a.expert_width + learned)
 
 
 def _share(a: Architecture) -> float:
@@ -139,6 +141,11 @@ def _low_rank(m: Matrix, setup: Setup, adapter: Adapter, seen: set[str]) -> floa
     if setup.method in ("dora", "qdora"):
         kept += 2 * linear * m.n_out
     return kept
+
+
+def merged_experts(a: Architecture, setup: Setup, adapter: Adapter) -> float:
+    """Bytes of one layer's adapted experts: PEFT adds the product of A and B to the stacked weights as a whole."""
+    return setup.bytes * sum(m.n_in * m.n_out * m.count for m in adapter.targets if m.part == "expert") / a.layers
 
 
 def dequantised(a: Architecture, setup: Setup) -> float:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from advisor.sizing.adapters import adapter_of
+from advisor.sizing.adapters import Adapter, adapter_of
 from advisor.sizing.architecture import Architecture
 from advisor.sizing.cards import Card, Price, cards, find_card, prices, rows_per_second
 from advisor.sizing.memory import GIB, PARTS, Memory, memory_of
@@ -99,7 +99,7 @@ def estimate(architecture: Architecture, setup: Setup | None = None, work: Workl
         cost_usd=cost,
         price=price,
         reasons=reasons,
-        notes=(*architecture.notes, *_notes(architecture, setup, memory)),
+        notes=(*architecture.notes, *_notes(architecture, setup, adapter, memory)),
     )
 
 
@@ -149,7 +149,7 @@ def _cost(
     return price, hours * price.per_hour
 
 
-def _notes(a: Architecture, setup: Setup, memory: Memory) -> list[str]:
+def _notes(a: Architecture, setup: Setup, adapter: Adapter, memory: Memory) -> list[str]:
     found = []
     if setup.loss == "full":
         chunked = memory_of(a, setup.but(loss="chunked")).expected
@@ -160,6 +160,10 @@ def _notes(a: Architecture, setup: Setup, memory: Memory) -> list[str]:
             )
     if a.experts and setup.method in ("qlora", "qdora"):
         found.append("transformers keeps stacked experts in 16 bits, so 4-bit loading saves little on this model")
+    if any(m.part == "expert" for m in adapter.targets):
+        found.append(
+            "PEFT merges adapters of stacked experts into whole weights as it runs; attention alone needs less"
+        )
     if setup.length > a.context > 0:
         found.append(f"rows of {setup.length:,} tokens are longer than the model's context of {a.context:,}")
     return found

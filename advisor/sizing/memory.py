@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from advisor.sizing.activations import FLOAT, dequantised, ledger
+from advisor.sizing.activations import FLOAT, dequantised, ledger, merged_experts
 from advisor.sizing.adapters import QUANTISED, Adapter, adapter_of
 from advisor.sizing.architecture import Architecture
 from advisor.sizing.setup import Setup
@@ -82,12 +82,15 @@ def _moments(a: Architecture, setup: Setup, adapter: Adapter) -> dict[str, Parts
     kept = setup.tokens * a.layers * (entry.residual if setup.checkpointing else entry.layer) + ends
     again = setup.tokens * (entry.work + (entry.layer if setup.checkpointing else 0.0))
     one = setup.tokens * (entry.layer + entry.work + (entry.residual if setup.checkpointing else 0.0))
+    experts = merged_experts(a, setup, adapter)
+    kept += 0.0 if setup.checkpointing else a.layers * experts
+    again += experts if setup.checkpointing else 0.0
     left = _logits_left(a, setup)
     step = base["overhead"] + _step_work(a, setup, adapter)
     return {
         "loss": {**base, "logits": _logits(a, setup), "gradients": held + _head_wide(a, setup), "activations": kept},
         "backward": {**work, "logits": left, "gradients": first, "activations": kept - ends + again},
-        "backward end": {**work, "logits": left, "gradients": last, "activations": one},
+        "backward end": {**work, "logits": left, "gradients": last, "activations": one + experts},
         "embedding": {**base, "logits": left, "gradients": every + twice},
         "step": {**base, "logits": left, "gradients": every, "overhead": step},
     }
@@ -178,9 +181,10 @@ def _step_work(a: Architecture, setup: Setup, adapter: Adapter) -> float:
     each = trained_bytes(setup) / shards_of(setup).optimizer
     if setup.device == "cuda" and setup.optimizer == "adamw":
         return 0.0
+    one = {m.name: a.experts if m.part == "expert" else 1 for m in a.matrices}
     if setup.method == "full":
-        return 2 * max(m.n_in * m.n_out for m in a.matrices if m.part != "expert") * each
-    return 2 * max((adapter.rank * max(m.n_in, m.n_out) for m in adapter.targets), default=0) * each
+        return 2 * max(m.n_in * m.n_out * one[m.name] for m in a.matrices) * each
+    return 2 * max((adapter.rank * max(m.n_in, m.n_out) * one[m.name] for m in adapter.targets), default=0) * each
 
 
 def _overhead(setup: Setup) -> float:
