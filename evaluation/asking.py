@@ -57,13 +57,13 @@ def ask_all(
     """
     keys = [key_of(model.name, ask) for ask in asks]
     waiting = {key: ask for key, ask in zip(keys, asks, strict=True) if key not in replies.known}
-    todo = sorted(waiting, key=lambda key: len(json.dumps(waiting[key].turns)))
-    known = done = len(asks) - len(todo)
+    waiting_keys = sorted(waiting, key=lambda key: len(json.dumps(waiting[key].turns)))
+    known = done = len(asks) - len(waiting_keys)
     step = group if model.is_local else 1
-    for number, reply in stream(model, [waiting[key] for key in todo], chunk=group):
+    for number, reply in stream(model, [waiting[key] for key in waiting_keys], chunk=group):
         if isinstance(reply, ChatError):
             raise _stopped(reply, done, len(asks)) from reply
-        replies.keep(todo[number], reply)
+        replies.keep(waiting_keys[number], reply)
         done += 1
         if progress and ((done - known) % step == 0 or done == len(asks)):
             progress(done, len(asks))

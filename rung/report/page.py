@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping
+from difflib import SequenceMatcher
 from functools import cache
+from html import escape
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from rung.report import figures
 from workspace.files import write_text
@@ -31,6 +34,7 @@ def environment() -> Environment:
         "duration": figures.duration,
         "money": figures.money,
         "shown": shown,
+        "marked": marked,
         "hash8": lambda digest: digest[:8],
     }
     return made
@@ -39,6 +43,19 @@ def environment() -> Environment:
 def write_html(path: Path, template: str, values: Mapping[str, Any]) -> None:
     """Render `template` and write it atomically."""
     write_text(path, environment().get_template(template).render(**values))
+
+
+def marked(output: str, expected: str, limit: int = 300) -> Markup:
+    """The output with the words that are not in the expected answer struck out, and the missing ones underlined."""
+    found, wanted = shown(output, limit).split(), shown(expected, limit).split()
+    parts: list[str] = []
+    for kind, a, b, c, d in SequenceMatcher(None, found, wanted, autojunk=False).get_opcodes():
+        kept, missing = escape(" ".join(found[a:b])), escape(" ".join(wanted[c:d]))
+        if kind == "equal":
+            parts.append(kept)
+        else:
+            parts += [f"<del>{kept}</del>"] * (b > a) + [f"<ins>{missing}</ins>"] * (d > c)
+    return Markup(" ".join(parts))
 
 
 def shown(text: str, limit: int = 2000) -> str:

@@ -12,6 +12,7 @@ from evaluation.report import newest_report, read_report
 from evaluation.tuned import require_baseline, run_evaluation
 from evaluation.verdict import newest_verdict
 from rung.report.evaluation import write_page
+from rung.report.page import marked
 from workspace.artefact import hashes
 from workspace.errors import Refusal
 
@@ -102,3 +103,8 @@ def test_the_pages_hold_all_they_need_and_show_markup_as_text(project, settings)
     text = (run_folder / "report.md").read_text()
     assert "| tuned |" in text and "sha256" in text
     assert read_report(project, run_folder.name)[1].run == "R-001"
+
+
+def test_the_words_that_differ_are_marked_and_escaped():
+    assert marked("E10 eye <b>", "E10 eye both") == "E10 eye <del>&lt;b&gt;</del> <ins>both</ins>"
+    assert marked("E10", "E10 eye") == "E10 <ins>eye</ins>"
