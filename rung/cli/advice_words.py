@@ -37,6 +37,7 @@ def advice_lines(decision: Decision, command: str, *, wide: bool | None = None) 
     yield from table.rows([row for option in decision.why_not for row in _why_not(option, decision)])
     yield from _changes(decision, table)
     yield from _gates(decision, table)
+    yield from _method(decision)
     yield from _money(decision)
     if decision.open_questions:
         keys = decision.open_questions
@@ -134,6 +135,14 @@ def _gates(decision: Decision, table: _Table) -> Iterator[str]:
         names = ", ".join(gate.id for gate in waiting)
         if names:
             yield f"  {SYMBOL[None]} open: {table.clip(names, 68)}"
+
+
+def _method(decision: Decision) -> Iterator[str]:
+    method = decision.method
+    if method.name and method.memory:
+        fit = method.memory
+        card = "" if fit.card_gb is None else f", {fit.card_gb:g} GB on the card"
+        yield f"Method      {METHOD[method.name]} of {method.base_model}, {fit.expected:.1f} GiB{card}"
 
 
 def _money(decision: Decision) -> Iterator[str]:

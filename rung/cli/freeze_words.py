@@ -29,6 +29,8 @@ def frozen_lines(done: Frozen, margin: float) -> Iterator[str]:
         yield f"! {trusted:,} rows are trusted without review, and the card says so"
     if kept := manifest.policy.get("test_kept_from"):
         yield f"The test set is that of {kept}, byte for byte."
+    if other := manifest.policy.get("test_differs_from"):
+        yield f"! The test set is not that of {other}: what was measured on {other} does not count here"
     yield from _test_size(manifest.splits["test"].rows if "test" in manifest.splits else 0, margin)
     if manifest.classes:
         name, least = min(manifest.classes.items(), key=lambda entry: entry[1])

@@ -69,6 +69,7 @@ def page_values(decision: Decision, answers: Answers, book: Rulebook) -> dict[st
         "passed": sum(g.passed is True for g in decision.gates),
         "method": decision.method if decision.method.name else None,
         "method_name": METHOD.get(decision.method.name or "", ""),
+        "memory": memory_line(decision.method.memory) if decision.method.memory else "",
         "data": decision.data,
         "money": decision.break_even,
         "notes": [_reason(r, book) for r in decision.notes],
@@ -215,6 +216,8 @@ def _method_lines(v: dict[str, Any]) -> Iterator[str]:
     yield f"Reviewed examples{each}: {data.minimum:,} at least, {data.recommended:,} recommended, have {have}"
     if method:
         yield f"{v['method_name']}: {method.text} {method.variant_text or ''} Base: {method.base_model}"
+        if method.memory:
+            yield f"Memory: {memory_line(method.memory)}"
     if money:
         yield money_line(money)
 
@@ -228,3 +231,11 @@ def money_line(money: Any) -> str:
         f"${money.upkeep_usd_per_month:,.0f} upkeep a month (prices from {money.prices_dated}"
         f"{', expired' if money.expired else ''})"
     )
+
+
+def memory_line(fit: Any) -> str:
+    """`8.9 GiB (8.1 to 9.7), 24 GB on the card: fits`."""
+    text = f"{fit.expected:.1f} GiB ({fit.low:.1f} to {fit.high:.1f}) at batch 1 and 2,048 tokens"
+    if fit.fits is None:
+        return text
+    return f"{text}, {fit.card_gb:g} GB on the card: {'fits' if fit.fits else 'does not fit'}"
