@@ -60,8 +60,13 @@ class Plan(Artefact):
     notes: list[str] = []
 
     def essence(self) -> dict[str, Any]:
-        """All that makes two plans the same plan: everything but id, time and forecast."""
-        return self.model_dump(exclude={"id", "created_at", "schema_version", "forecast"})
+        """All that makes two plans the same plan: not id, time and forecast, and of the decision only what it says.
+
+        Advice that is worked out again on another day, with the same result, is no reason for another plan.
+        """
+        essence = self.model_dump(exclude={"id", "created_at", "schema_version", "forecast"})
+        essence["made_from"].pop("decision.json", None)
+        return essence
 
 
 def read_plan(path: Path) -> Plan:

@@ -178,6 +178,7 @@ def _rest(draft: _Draft, settings: Settings, data: DataFacts, facts: dict[str, A
     for name in ("schedule", "warmup", "weight_decay", "patience", "keep_last"):
         draft.put(name, *value(name, facts))
     draft.values["seed"] = settings.training.seed
+    draft.values["precision"] = settings.training.precision
     draft.values["threads"] = settings.model.threads
     draft.values["report_to"] = settings.training.report_to
     draft.override("system_prompt", settings.training.system_prompt)

@@ -99,6 +99,7 @@ class TrainingSettings(Section):
     max_length: int | None = Field(default=None, ge=8)
     seed: int = 0
     system_prompt: str | None = None
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
     report_to: tuple[str, ...] = ()
 
 

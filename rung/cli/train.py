@@ -71,7 +71,8 @@ def train(
     """Train, if all six gates are open. Goes on with an interrupted run of the same plan."""
     from rung.cli.output import note
     from training.clearance import check_gates, grant
-    from training.launch import run_of, start
+    from training.launch import live_run, run_of, start
+    from workspace.errors import Refusal
     from workspace.files import sha256_file
 
     overrides = _overrides(override or [], by, reason)
@@ -83,6 +84,10 @@ def train(
         return _say_end(project.runs / found.id, as_json)
     if found is not None:
         return _go_on(project, found, detach, as_json)
+    if (other := live_run(project)) is not None:
+        raise Refusal(
+            f"{other.id} is training another plan ({other.plan}); one at a time.", f"rung runs watch {other.id}"
+        )
     from training.plan import read_plan
 
     gates = check_gates(project, settings, read_plan(path), overrides=overrides)

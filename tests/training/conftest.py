@@ -34,6 +34,7 @@ learning_rate = 1e-3
 epochs = 2
 batch = 4
 system_prompt = "House line."
+precision = "fp32"
 """
 
 ANSWERS = """

@@ -6,7 +6,6 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -24,9 +23,6 @@ from workspace.errors import InputError, Refusal
 from workspace.files import sha256_file
 from workspace.folder import Project
 from workspace.settings import Settings, load_settings
-
-Rung = Callable[..., subprocess.CompletedProcess[str]]
-Told = Callable[[str], None]
 
 
 def quiet(_: str) -> None:
@@ -56,13 +52,13 @@ def settings(project: Project) -> Settings:
     return load_settings(project.settings_file)
 
 
-def judged(project: Project, settings: Settings, right: int) -> None:
-    """Measure the run with a scripted model that answers the first `right` test items as expected."""
+def judged(project: Project, settings: Settings, right: int, otherwise: str = "E10 eye both") -> None:
+    """Measure the run with a scripted model: the first `right` test items as expected, the others `otherwise`."""
     rows = load_split(project.datasets / "v001", "test")
     known = {row.question: row.answer for row in rows[:right]}
 
     def say(ask: Ask) -> str:
-        return known.get(str(ask.turns[-1]["content"])) or "E10 eye both"
+        return known.get(str(ask.turns[-1]["content"])) or otherwise
 
     bench = open_bench(project, settings, Scripted(say))
     run_evaluation(bench, "R-001", "House line.", [project.runs / "R-001" / "run.json"])
@@ -85,7 +81,7 @@ def test_without_a_verdict_nothing_is_released(project: Project, settings: Setti
 
 
 def test_keep_the_prompt_refuses_the_run_and_releases_the_prompt(project: Project, settings: Settings) -> None:
-    judged(project, settings, right=0)
+    judged(project, settings, right=0, otherwise="none")
     with pytest.raises(Refusal, match="keep the prompt") as refused:
         let(project, settings, "adapter", by="sam", reason="I want to")
     assert refused.value.hint == "rung release --to prompt"
@@ -94,7 +90,7 @@ def test_keep_the_prompt_refuses_the_run_and_releases_the_prompt(project: Projec
 
 
 def test_a_judgement_needs_a_name_and_a_reason(project: Project, settings: Settings) -> None:
-    judged(project, settings, right=14)
+    judged(project, settings, right=9)
     with pytest.raises(Refusal, match="A named person decides"):
         let(project, settings, "adapter")
     folder = let(project, settings, "adapter", by="priya", reason="injuries go to a person")
@@ -132,7 +128,7 @@ def test_a_model_card_is_one_that_the_hub_reads(project: Project, settings: Sett
 
 
 @pytest.mark.parametrize("change", ["byte", "missing", "added", "chain"])
-def test_a_changed_release_is_found(project: Project, settings: Settings, change: str, rung: Rung) -> None:
+def test_a_changed_release_is_found(project: Project, settings: Settings, change: str) -> None:
     judged(project, settings, right=30)
     folder = let(project, settings, "adapter")
     weights = folder / "adapter" / "adapter_model.safetensors"
@@ -148,7 +144,8 @@ def test_a_changed_release_is_found(project: Project, settings: Settings, change
         path = folder / "chain" / "runs" / "R-001" / "run.json"
         path.write_text(path.read_text().replace('"lora"', '"full"'))
     assert verify(folder).faults
-    done = rung("release", "verify", str(folder))
+    command = [sys.executable, "-P", "-m", "rung", "release", "verify", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 1 and "is not what was released" in done.stdout
 
 
@@ -174,10 +171,9 @@ def test_another_base_is_refused_and_leaves_nothing(project: Project, settings: 
 def test_forms_that_need_another_environment_are_refused_plainly(
     project: Project, settings: Settings, form: str
 ) -> None:
-    judged(project, settings, right=30)
     with pytest.raises(Refusal, match="environment"):
         let(project, settings, form)
-    assert not [path for path in project.releases.iterdir() if path.is_dir()]
+    assert not project.releases.exists()
 
 
 def test_a_released_prompt_runs_as_a_function(project: Project, settings: Settings, loopback) -> None:  # type: ignore[no-untyped-def]

@@ -65,7 +65,7 @@ def test_a_run_finishes_and_leaves_all_its_files(unbroken: tuple[Path, str]) -> 
     assert run.best_loss == min(line["loss"] for line in validations)
     assert all(line["samples"] and line["error"] > 0 for line in validations)
     assert {"loss", "rate", "grad_norm", "tokens_per_second", "memory_mib", "eta_seconds"} <= set(curve(folder)[1])
-    assert losses(folder)[-1][1] < losses(folder)[0][1] / 2
+    assert losses(folder)[-1][1] < losses(folder)[0][1] - 0.5
 
 
 def test_the_preflight_shows_that_only_the_answer_is_trained(unbroken: tuple[Path, str]) -> None:

@@ -24,14 +24,16 @@ def decision_gate(case: Case) -> Gate:
         return unknown("decision", "no advice yet", "rung advise", RULE, WHY)
     written = read_artefact(path, Decision).next_step
     step = _again(case)
-    digest = sha256_file(path)
     if step != written:
         fact = f"decision.json says {_word(written)}, the answers say {_word(step)}"
         why = "answers or rules changed since the advice was written"
-        return closed("decision", fact, why, "rung advise", "decision-current", {"sha256": digest})
+        return closed("decision", fact, why, "rung advise", "decision-current", {"next_step": step})
     if step not in TRAINS:
-        return closed("decision", f"the advice says {_word(step)} next", WHY, "rung baseline", RULE, {"sha256": digest})
-    return passed("decision", f"{_word(step)} is the next step", f"decision.json {digest[:8]}", {"sha256": digest})
+        return closed(
+            "decision", f"the advice says {_word(step)} next", WHY, "rung baseline", RULE, {"next_step": step}
+        )
+    shown = f"decision.json {sha256_file(path)[:8]}"
+    return passed("decision", f"{_word(step)} is the next step", shown, {"next_step": step})
 
 
 def _again(case: Case) -> str:

@@ -13,6 +13,7 @@ from training.release.card import model_card, prompt_card
 from training.release.making import Making
 from training.release.permission import Permission, best_prompted, may_release
 from training.release.prompted import make_prompt
+from training.release.quantise import refuse_what_cannot_be_made
 from training.release.record import CHAIN, FORMS, NEEDS, RELEASE, Form, FormName, Release, list_files
 from training.release.serve import make_ollama, make_tgi, make_vllm
 from training.release.weights import make_adapter, make_merged
@@ -74,6 +75,7 @@ def release_run(
 
     Raises Refusal where the verdict does not allow it or a form is not equal to the run: the last release stands.
     """
+    refuse_what_cannot_be_made(forms)
     allowed = may_release(project, run, by, reason)
     with writer_lock(project.releases / ".lock", "A release"):
         work = _work(project)
@@ -89,15 +91,12 @@ def release_run(
 
 def _make(form: FormName, making: Making, told: Told) -> Form:
     from training.release.gguf import make_gguf
-    from training.release.quantise import make_awq, make_gptq
 
     makers: dict[FormName, Callable[[Making, Path], Form]] = {
         "prompt": lambda m, folder: make_prompt(m.project, m.settings, _baseline(m.project), folder),
         "adapter": make_adapter,
         "merged": make_merged,
         "gguf": make_gguf,
-        "gptq": make_gptq,
-        "awq": make_awq,
         "ollama": make_ollama,
         "vllm": make_vllm,
         "tgi": make_tgi,

@@ -20,6 +20,8 @@ from workspace.errors import RungError
 
 PARTS = "prompt.json"
 PLACE = "{{question}}"
+MANY = 1_000_000
+"""Validation items, so that every setting that an arm ever tries is among its variants."""
 
 FUNCTION = '''"""The released prompt as a function. Needs the program that made it: pip install rung
 
@@ -79,8 +81,8 @@ def parts_of(arm: str, settings: dict[str, Any], material: Material, max_tokens:
     Raises RungError where no setting of the arm today is the one that was measured: its files changed since.
     """
     parts: dict[str, Any] = {"arm": arm, "settings": settings, "max_tokens": max_tokens}
-    for name, prompt in (("base", material.base), ("best", _measured(settings, material))):
-        parts[name] = None if prompt is None else {"name": prompt.name, "text": prompt.text}
+    prompt = _measured(settings, material)
+    parts["prompt"] = None if prompt is None else {"name": prompt.name, "text": prompt.text}
     uses_rows, uses_documents = "k" in settings, "passages" in settings
     parts["examples"] = [dict(row.row) for row in material.examples] if uses_rows else []
     parts["documents"] = [[c.id, c.file, c.text] for c in material.documents] if uses_documents else []
@@ -96,15 +98,16 @@ def _measured(settings: dict[str, Any], material: Material) -> Prompt | None:
 
 
 def _render(parts: dict[str, Any]) -> Any:
-    best = Prompt(**parts["best"]) if parts["best"] else None
+    prompt = Prompt(**parts["prompt"]) if parts["prompt"] else None
     material = Material(
-        base=Prompt(**parts["base"]) if parts["base"] else None,
-        prompts=(best,) if best else (),
+        base=prompt,
+        prompts=(prompt,) if prompt else (),
         examples=tuple(Example(row) for row in parts["examples"]),
         documents=tuple(Chunk(*chunk) for chunk in parts["documents"]),
         few_shot=parts["few_shot"],
         retrieved=parts["retrieved"],
-        best=best,
+        choosing=MANY,
+        instructions=(prompt,),
     )
     for variant in ARMS[parts["arm"]].variants(material):
         if json.loads(json.dumps(dict(variant.settings))) == parts["settings"] and variant.render is not None:

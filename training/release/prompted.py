@@ -33,8 +33,8 @@ def make_prompt(project: Project, settings: Settings, report: Report, folder: Pa
     write_text(folder / "answer.py", FUNCTION)
     request = ReleasedPrompt(parts).request(PLACE, report.model)
     write_text(folder / "request.json", json.dumps(request, ensure_ascii=False, indent=1) + "\n")
-    if parts["best"]:
-        write_text(folder / "prompt.md", parts["best"]["text"] + "\n")
+    if parts["prompt"]:
+        write_text(folder / "prompt.md", parts["prompt"]["text"] + "\n")
     return Form(
         form="prompt", folder="prompt", bytes=folder_bytes(folder), against="is the arm", facts=_facts(arm, parts)
     )

@@ -1,25 +1,20 @@
-"""Forms that need what this environment has not: refused in plain words, never half made."""
+"""Forms that need what this environment has not: refused in plain words before anything is made."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Sequence
 
-from training.release.making import Making
-from training.release.record import Form
+from training.release.record import FormName
 from workspace.errors import Refusal
 
-
-def make_gptq(making: Making, folder: Path) -> Form:
-    """GPTQ by llmcompressor, which pins transformers below 5.18 and so needs an environment of its own."""
-    raise Refusal(
-        f"gptq is not made for {making.run.id}: llmcompressor needs its own environment (transformers below 5.18).",
-        "rung release --to gguf",
-    )
+NOT_HERE: dict[FormName, str] = {
+    "gptq": "llmcompressor needs an environment of its own (transformers below 5.18)",
+    "awq": "llmcompressor calibrates it on a GPU, in an environment of its own",
+}
 
 
-def make_awq(making: Making, folder: Path) -> Form:
-    """AWQ by llmcompressor, which refuses to run without a GPU."""
-    raise Refusal(
-        f"awq is not made for {making.run.id}: llmcompressor calibrates it on a GPU in an environment of its own.",
-        "rung release --to gguf",
-    )
+def refuse_what_cannot_be_made(forms: Sequence[FormName]) -> None:
+    """Raise Refusal that names each form that cannot be made here, and why."""
+    said = [f"{form} is not made here: {NOT_HERE[form]}." for form in forms if form in NOT_HERE]
+    if said:
+        raise Refusal("\n".join(said), "rung release --to gguf")

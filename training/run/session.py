@@ -116,7 +116,7 @@ class Session:
             warmup_steps=recipe.warmup,
             weight_decay=recipe.weight_decay,
             max_grad_norm=recipe.grad_norm,
-            gradient_checkpointing=recipe.checkpointing,
+            activation_checkpointing=recipe.checkpointing,
             logging_steps=1,
             logging_nan_inf_filter=False,
             eval_strategy="steps",
