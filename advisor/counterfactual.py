@@ -137,12 +137,12 @@ class Neighbours:
         """Every single answer that changes the outcome."""
         return [flip for key in self.read() for flip in self.singles(key)]
 
-    def pairs(self, singles: list[Flip], keys: list[str]) -> list[tuple[Flip, Flip]]:
-        """Pairs over `keys` that change the outcome although neither answer alone does; at most `PAIRS`,
-        with a new outcome before one that was seen.
+    def pairs(self) -> list[tuple[Flip, Flip]]:
+        """Pairs that change the outcome although neither answer alone does; at most `PAIRS`, with a new outcome
+        before one that was seen.
         """
-        alone = {(flip.key, flip.to) for flip in singles}
-        options = {k: [to for to in self._distinct(k) if (k, to) not in alone] for k in keys}
+        keys = self.read()
+        options = {key: self._distinct(key) for key in keys}
         found: dict[tuple[str, str], list[tuple[Flip, Flip]]] = {}
         for i, one in enumerate(keys):
             for two in keys[i + 1 :]:
@@ -152,18 +152,19 @@ class Neighbours:
         return told[:PAIRS]
 
     def _distinct(self, key: str) -> list[Any]:
-        """Of the candidates, one for each set of conditions that it leaves standing."""
+        """Of the candidates that change nothing alone, one for each set of conditions that it leaves standing."""
         found: dict[int, Any] = {}
+        rest = self.without(frozenset(self.touched[key]))
         for to in self.candidates(key):
             facts = {**self.values, key: to}
             if key in CHECKED_KEYS and not consistent(facts):
                 continue
             facts |= derive(facts)
-            mask = self.engine.all
+            mask = rest
             for touched in self.touched[key]:
                 mask &= self.engine.mask_of(touched, facts.get(touched))
             found.setdefault(mask, to)
-        return [to for to in found.values() if to != self.values.get(key)]
+        return [to for mask, to in found.items() if self.engine.verdict(mask).outcome == self.outcome]
 
     def _pair(self, one: str, two: str, options: Mapping[str, list[Any]], found: dict[Any, Any]) -> None:
         touched = tuple(dict.fromkeys((*self.touched[one], *self.touched[two])))

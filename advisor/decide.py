@@ -12,6 +12,7 @@ from advisor.counterfactual import Flip, Neighbours
 from advisor.decision import Decision, Experiment, Pair, RulebookStamp
 from advisor.engine import Verdict, engine_of
 from advisor.explain import Explainer
+from advisor.fitting import fitted
 from advisor.followup import action_of, data_of, gates_of, method_of, notes_of, outcome_facts
 from advisor.rulebook import Rulebook
 
@@ -36,7 +37,7 @@ def decide(book: Rulebook, answers: Answers, as_of: date) -> Decision:
     verdict = verdict_of(book, answers)
     facts = outcome_facts(values, verdict)
     explainer = Explainer(book, as_of)
-    method = method_of(book, facts)
+    method = fitted(method_of(book, facts), answers.gpu_memory_gb)
     data = data_of(book, facts)
     near = Neighbours(engine_of(book), values)
     singles = near.all_singles()
@@ -57,7 +58,7 @@ def decide(book: Rulebook, answers: Answers, as_of: date) -> Decision:
         nearly=explainer.nearly(values, verdict),
         notes=notes_of(book, facts),
         would_change=tuple(_change(flip) for flip in ordered(singles, verdict)),
-        would_change_pairs=tuple(map(_pair, near.pairs(singles, near.read()))),
+        would_change_pairs=tuple(map(_pair, near.pairs())),
         open_questions=tuple(questions),
         experiment=_experiment(book, questions),
         break_even=break_even(book, answers, method.base_size_b, as_of) if facts["tuning"] else None,

@@ -29,6 +29,16 @@ class Action(Part):
     source: tuple[str, ...]
 
 
+class Fit(Part):
+    """Memory of a training step in GiB (batch 1, 2,048 tokens, chunked loss), and whether the card named holds it."""
+
+    low: float
+    expected: float
+    high: float
+    card_gb: float | None
+    fits: bool | None
+
+
 class Method(Part):
     """How to tune, where tuning is in play; `name` is null where it is not."""
 
@@ -37,6 +47,7 @@ class Method(Part):
     variant_text: str | None = None
     base_model: str | None = None
     base_size_b: float | None = None
+    memory: Fit | None = None
     rules: tuple[str, ...] = ()
     text: str = ""
     source: tuple[str, ...] = ()

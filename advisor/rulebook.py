@@ -162,6 +162,8 @@ def load_rulebook(project_rules: Path | None = None, folder: Path | None = None)
             reader.read(path, team=True)
     for name in PRICES:
         reader.price(root / f"{name}.toml")
+    for name in TABLES[len(PRICES) :]:
+        reader.seen(root / f"{name}.toml")
     book = reader.rulebook()
     problems = reader.problems or check(book)
     if problems:

@@ -39,6 +39,11 @@ class Reader:
             self.digest.update(path.name.encode() + b"\0" + data)
             self.prices.append(data.decode(errors="replace"))
 
+    def seen(self, path: Path) -> None:
+        """Let a table that others read count for the rulebook's hash."""
+        if path.is_file():
+            self.digest.update(path.name.encode() + b"\0" + path.read_bytes())
+
     def read(self, path: Path, *, team: bool) -> None:
         """Read one file; what is wrong with it goes to `problems`."""
         try:

@@ -52,15 +52,11 @@ def load_cases(folder: Path) -> list[Case]:
     for path in sorted(folder.glob("*.toml")):
         for case in tomllib.loads(path.read_text())["case"]:
             expect = case["expect"]
-            expected = (
-                {"destination": expect["destination"], "next_step": expect["next_step"]}
-                if "destination" in expect
-                else {}
-            )
+            expected = {key: expect[key] for key in ("destination", "next_step") if "destination" in expect}
             if expected:
                 expected["never_destination"] = expect.get("never", [])
-                cases.append({"id": case["title"], "title": case["title"], "source": "worked", "answers": case["answers"],
-                              "expected": expected})  # fmt: skip
+                known = {"source": "worked", "answers": case["answers"], "expected": expected}
+                cases.append({"id": case["title"], "title": case["title"], **known})
     return cases
 
 
