@@ -77,9 +77,7 @@ def recheck_leakage(project: Project, settings: Settings, folder: Path, store: S
     settled = frozenset().union(*dismissals(store).get("leaks", ()))
     learnt = ids["train"] + ids["validation"]
     left = [_named(leak, learnt, ids["test"]) for leak in into_test if learnt[leak.train] not in settled]
-    also = [
-        _named(leak, learnt, ids["validation"]) for leak in into_validation if learnt[leak.train] not in settled
-    ]
+    also = [_named(leak, learnt, ids["validation"]) for leak in into_validation if learnt[leak.train] not in settled]
     dismissed = len(into_test) + len(into_validation) - len(left) - len(also)
     evidence: dict[str, str | int | float] = {"test": len(left), "validation": len(also), "dismissed": dismissed}
     if left or also:

@@ -26,7 +26,7 @@ class FreezePlan:
     """`splits` in the order in which they will be written; `dropped` as the manifest tells it.
 
     `across`: near pairs with different answers that stay on two sides, because both were fixed there. `kept_test`
-    names the version whose test set this one keeps.
+    names the version whose test set this one keeps, `other_test` the newest one where it is not kept.
     """
 
     test_only: bool
@@ -38,6 +38,7 @@ class FreezePlan:
     rule: str = ""
     classes: Mapping[str, int] | None = None
     kept_test: str | None = None
+    other_test: str | None = None
     dismissed: int = 0
 
     @property
@@ -210,6 +211,7 @@ def _planned(
         plan.rule,
         dict(sorted(Counter(closed_classes(train) or ()).items())) if train else {},
         before[0] if same else None,
+        None if same else before[0],
         sum(len(rows_) for rows_ in settled.get("leaks", ())),
     )
 

@@ -22,7 +22,8 @@ from workspace.folder import Project, next_id
 from workspace.lock import writer_lock
 from workspace.settings import Settings
 
-MARK = ".tmp"
+WORKSHOP = ".tmp"
+"""Folder below `datasets/` in which a version is made; nobody looks for versions in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,26 +80,35 @@ def _freeze(
     plan = plan_freeze(store, project, settings, test_only=test_only, leave_out=leave_out, stage=stage)
     if plan.blockers:
         raise refusal(plan)
+    shutil.rmtree(project.datasets / WORKSHOP, ignore_errors=True)
     bytes_of = {split: _bytes(rows) for split, rows in plan.splits.items()}
     there = _same_version(project, plan, bytes_of)
     if there is not None:
+        _log(store, there, actor)
         return Frozen(there, read_manifest(there), True)
-    for rest in project.datasets.glob(f".v*{MARK}"):
-        shutil.rmtree(rest)
     version = next_id(project.datasets, "v")
     manifest = _manifest(store, project, settings, plan, version, bytes_of)
     folder = project.datasets / version
-    temporary = project.datasets / f".{version}{MARK}"
-    temporary.mkdir()
+    temporary = project.datasets / WORKSHOP / version
+    temporary.mkdir(parents=True)
     for split, data in bytes_of.items():
         write_bytes(temporary / f"{split}.jsonl", data)
     write_text(temporary / "README.md", card_text(project, settings, plan, manifest))
     write_artefact(temporary / "manifest.json", manifest)
     temporary.rename(folder)
     _sync(project.datasets)
-    digest = sha256_file(folder / "manifest.json")
-    store.event("freeze", actor, version, {"manifest": digest, "test_only": test_only, **plan.sizes})
+    shutil.rmtree(project.datasets / WORKSHOP, ignore_errors=True)
+    _log(store, folder, actor)
     return Frozen(folder, manifest, False)
+
+
+def _log(store: Store, folder: Path, actor: str) -> None:
+    """The event of a freeze; written later where the program was killed before it could."""
+    if not store.events(kind="freeze", ref=folder.name):
+        manifest = read_manifest(folder)
+        sizes: dict[str, int] = {name: split.rows for name, split in manifest.splits.items()}
+        digest = sha256_file(folder / "manifest.json")
+        store.event("freeze", actor, folder.name, {"manifest": digest, "test_only": manifest.test_only, **sizes})
 
 
 def _bytes(rows: Sequence[StoredRow]) -> bytes:
@@ -181,6 +191,7 @@ def _policy(settings: Settings, plan: FreezePlan) -> dict[str, Any]:
         "licence": settings.dataset.licence,
         "rule": plan.rule,
         "test_kept_from": plan.kept_test,
+        "test_differs_from": plan.other_test,
     }
 
 

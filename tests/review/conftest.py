@@ -101,8 +101,8 @@ def postgres() -> Iterator[Callable[[], str]]:
         _wait(binaries, port)
         yield new_database
     finally:
-        server.send_signal(signal.SIGINT)
-        server.wait(20)
+        server.send_signal(signal.SIGQUIT)  # at once: the data goes with the folder
+        server.wait(60)
         shutil.rmtree(folder, ignore_errors=True)
 
 

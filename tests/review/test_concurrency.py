@@ -53,7 +53,7 @@ def start(root: Path, url: str, name: str) -> subprocess.Popen[str]:
 
 def test_eight_reviewers_at_once_one_of_them_killed(make_desk: Any, url: str, rows_of: Any, project: Any) -> None:
     """No decision lost, none doubled, none without an author; what the killed one held goes to another."""
-    rows = 120
+    rows = 80
     desk = make_desk(url=url)
     desk.store.add(rows_of(rows), role="candidates")
     workers = [start(project.root, url, f"person {n}") for n in range(8)]

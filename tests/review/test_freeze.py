@@ -13,7 +13,7 @@ import pytest
 
 from curation.example import Example, chat_row
 from curation.freeze import difference, freeze, plan_freeze
-from curation.manifest import load_split, read_manifest
+from curation.manifest import load_split, newest_dataset, read_manifest
 from curation.recheck import recheck_leakage, recheck_review
 from curation.review import Ruling, decide, decide_all, next_item
 from workspace.errors import Refusal
@@ -321,7 +321,7 @@ freeze(project, Settings.model_validate({"review": {"pool": "trust"}}))
 """
 
 
-@pytest.mark.parametrize("seen", [".v001.tmp", ".v001.tmp/train.jsonl", ".v001.tmp/README.md", "v001"])
+@pytest.mark.parametrize("seen", [".tmp/v001", ".tmp/v001/train.jsonl", ".tmp/v001/manifest.json", "v001"])
 def test_killed_at_any_point_it_leaves_nothing_or_everything(make_desk: Any, seen: str) -> None:
     desk = make_desk(pool="trust")
     desk.store.add(rows(400, 1), role="pool")
@@ -330,5 +330,7 @@ def test_killed_at_any_point_it_leaves_nothing_or_everything(make_desk: Any, see
     assert ended.returncode in (-signal.SIGKILL, 0), ended.stderr
     for folder in desk.project.datasets.glob("v*"):
         assert sum(len(load_split(folder, split)) for split in read_manifest(folder).splits) == 400
+    assert (newest_dataset(desk.project) is None) == (not list(desk.project.datasets.glob("v*")))
     done = frozen(desk)
-    assert done.manifest.version == "v001" and not list(desk.project.datasets.glob(".v*"))
+    assert [event.ref for event in desk.store.events(kind="freeze")] == ["v001"]
+    assert done.manifest.version == "v001" and not (desk.project.datasets / ".tmp").exists()
