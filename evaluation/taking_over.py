@@ -23,6 +23,11 @@ def read_answers(project: Project) -> Answers:
     return load_answers(project.answers_file) if project.answers_file.exists() else Answers()
 
 
+def check_advice(project: Project) -> None:
+    """Raise now what would stop the advice after an hour of measuring: a fault in answers or rules."""
+    advise_project(project, write=False)
+
+
 def take_over(project: Project, settings: Settings, bench: Bench, report: Report) -> Decision:
     """Record the measured facts in answers.toml, decide again and write decision.json."""
     facts = {**report.judged, **count_rows(project, settings, bench)}

@@ -44,7 +44,7 @@ def baseline(
     from evaluation.arms.registry import arms_named
     from evaluation.baseline import Aim, run_baseline
     from evaluation.bench import frozen_test, open_bench
-    from evaluation.taking_over import read_answers, take_over
+    from evaluation.taking_over import check_advice, read_answers, take_over
     from rung.report.evaluation import write_page
     from workspace.errors import RungError
 
@@ -53,6 +53,7 @@ def baseline(
     if bool(by.strip()) != bool(reason.strip()):
         raise RungError("Vouching for the prompts needs a name and a reason.", "--by NAME --reason TEXT")
     answers = read_answers(project)
+    check_advice(project)
     frozen_test(project, dataset)
     model = _open(project, settings)
     bench = open_bench(project, settings, model, dataset=dataset, watch=_watch, both_forms=both_forms)
