@@ -40,6 +40,10 @@ ALL_FACTS: dict[str, Fact] = {**FACTS, **DERIVED, **OUTCOME}
 __all__ = ["ALL_FACTS", "DERIVED", "OPTIONS", "OUTCOME", "RUNGS", "Bounds", "Condition", "derive", "holds"]
 
 
+THIN = 50
+"""A mean class size under which the smallest class is surely too small."""
+
+
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """A number at or above `at_least` and below `below`; with `unknown`, "don't know" holds too."""
@@ -85,7 +89,8 @@ def derive(values: Mapping[str, Any]) -> dict[str, Any]:
     """The derived facts; None where an answer they rest on is unknown.
 
     usable_examples: the reviewed ones where their number is known, else all; unknown while `examples` is.
-    class_floor: the smallest class, or at most the mean class size. class_balance: smallest class over mean class.
+    class_floor: the smallest class; where it was not counted, the mean if even that is under `THIN` (a larger mean says
+    nothing about the smallest). class_balance: smallest class over mean class.
     gb_per_billion: memory of one card (total_: of all cards) for each billion parameters.
     """
     get = values.get
@@ -97,7 +102,7 @@ def derive(values: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "usable_examples": usable,
         "unreviewed": None if examples is None or reviewed is None else max(0, examples - reviewed),
-        "class_floor": smallest if smallest is not None else None if mean is None else int(mean),
+        "class_floor": smallest if smallest is not None else int(mean) if mean is not None and mean < THIN else None,
         "class_balance": None if smallest is None or not mean else smallest / mean,
         "gb_per_billion": each,
         "total_gb_per_billion": None if each is None else each * (1 if gpus is None else gpus),

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 from advisor.answers import FACTS
-from advisor.conditions import derive
+from advisor.conditions import THIN, derive
 from advisor.contradictions import CHECKED_KEYS, consistent
 from advisor.engine import Engine
 
@@ -87,12 +87,12 @@ class Neighbours:
         edges, classes = self.engine.edges, self.values.get("classes") or 0
         if key in ("examples", "reviewed_examples"):
             yield from edges.get("usable_examples", ())
-            yield from (edge * classes for edge in edges.get("class_floor", ()) if classes)
+            yield from (edge * classes for edge in (*edges.get("class_floor", ()), THIN) if classes)
         if key == "smallest_class":
             yield from edges.get("class_floor", ())
         usable = self.facts.get("usable_examples")
         if key == "classes" and usable is not None:
-            for edge in edges.get("class_floor", ()):
+            for edge in (*edges.get("class_floor", ()), THIN):
                 yield from (int(usable // edge), int(usable // edge) + 1)
         yield from self._limits(key)
 
