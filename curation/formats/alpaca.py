@@ -36,11 +36,11 @@ def write(example: Example) -> dict[str, Any]:
         if key in other:
             raise CannotHold(key, f'the other key "{key}" is one that an Alpaca row uses itself; rename it.')
     extra = other.pop("input", "")
-    instruction = question.removesuffix(f"\n{extra}") if isinstance(extra, str) and extra else question
+    if not isinstance(extra, str):
+        raise CannotHold("input", 'the other key "input" is no text; Alpaca uses it itself: rename it.')
+    instruction = question.removesuffix(f"\n{extra}") if extra else question
     if extra and (instruction == question or not instruction):
         raise CannotHold("input", 'the other key "input" is not the end of the question; rename it.')
-    if extra is None:
-        raise CannotHold("input", 'the other key "input" is null; Alpaca would read it as none.')
     return {"instruction": instruction, "input": extra, "output": answer, **other}
 
 

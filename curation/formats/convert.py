@@ -162,6 +162,9 @@ def _pass(
 
 def _write(row: Row, order: Order, plain: bool, out: IO[bytes]) -> Reject | None:
     """Write one row; return the reject where the target cannot hold it."""
+    if order.to == "chat" and row.is_plain_chat:
+        out.write(row.raw.removesuffix(b"\r") + b"\n")
+        return None
     try:
         target = to_format(row.example, order.to, plain=plain)
     except CannotHold as error:

@@ -12,6 +12,7 @@ import msgspec
 DEEPEST = 200
 """Levels of nesting that are read; real rows have under ten."""
 
+_SPACED = re.compile(rb'"\s+:').search
 _decode = msgspec.json.Decoder().decode
 
 
@@ -28,19 +29,26 @@ class Malformed(Exception):
 def decode_object(line: bytes) -> dict[str, Any]:
     """The object on this line. Raises Malformed where it is not strict JSON, or not an object.
 
-    The quick pass is msgspec's; a key that stands twice is found by counting: every key leaves one `":` in the
-    bytes, so where the counts agree none was lost. Where they differ (text may hold `":` too) the slow pass decides.
+    The quick pass is msgspec's; a key that stands twice is found by counting, or by the slow pass.
     """
     try:
         value = _decode(line)
         keys = _count_keys(value, 0)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         explain_json(line)
-    if line.count(b'":') != keys or b" :" in line or b"\t:" in line or b"\r:" in line or b"\\u0000" in line:
+    if not keys_are_single(line, keys) or (b"\\" in line and b"\\u0000" in line):
         value = strict_json(line)
     if type(value) is not dict:
         raise Malformed("", f"a row is a JSON object, this line holds {kind_of(value)}.")
     return value
+
+
+def keys_are_single(line: bytes, keys: int) -> bool:
+    """Whether the `keys` keys that were decoded are all that stand in the line; False where that cannot be told.
+
+    Every key has a colon: with as many colons as keys none was lost. Texts hold colons too, but seldom `":`.
+    """
+    return line.count(b":") == keys or (line.count(b'":') == keys and not _SPACED(line))
 
 
 def explain_json(line: bytes) -> NoReturn:

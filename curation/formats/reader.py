@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from curation.example import Example
 from curation.formats.array import is_array, read_array
 from curation.formats.families import Family, named, read_object
 from curation.formats.jsonline import Malformed, decode_object
+from curation.formats.quick import shape_of
 from curation.formats.rows import Columns, Reject, Row
 from curation.formats.source import Progress, files_of, kind_of_file, lines_of, open_bytes, readable
 
@@ -64,9 +65,9 @@ def _read_file(
         elif is_array(start, kind):
             yield from _objects(read_array(file, path), str(path), family, unanswered)
         elif kind == "txt" and fmt in ("auto", "text") and not start.startswith(b"{"):
-            yield from _texts(lines_of(file, path), str(path))
+            yield from _texts(lines_of(file), str(path))
         else:
-            yield from _objects(lines_of(file, path), str(path), family, unanswered)
+            yield from _objects(enumerate(file, 1), str(path), family, unanswered)
 
 
 def _json_formats(family: Family | None) -> tuple[str, ...]:
@@ -81,16 +82,26 @@ def _looks_like_table(start: bytes) -> bool:
 
 
 def _objects(
-    lines: Iterator[tuple[int, bytes]], name: str, family: Family | None, unanswered: bool
+    lines: Iterable[tuple[int, bytes]], name: str, family: Family | None, unanswered: bool
 ) -> Iterator[Row | Reject]:
-    """One row or reject for each line of JSON."""
+    """One row or reject for each line of JSON; lines like the first sound chat row go the quick way."""
+    may_be_chat = family is None or family.name == "chat"
+    quick: Callable[[bytes], bool] | None = None
     for number, line in lines:
+        if quick is not None and quick(line):
+            yield Row(name, number, line[:-1] if line.endswith(b"\n") else line)
+            continue
+        if line.isspace():
+            continue
+        raw = line[:-1] if line.endswith(b"\n") else line
         try:
-            row = read_object(decode_object(line), family, unanswered)
+            row = read_object(decode_object(raw), family, unanswered)
         except Malformed as error:
-            yield Reject(name, number, error.field, error.reason, line, error.hint)
+            yield Reject(name, number, error.field, error.reason, raw, error.hint)
         else:
-            yield Row(name, number, line, Example(row))
+            if quick is None and may_be_chat:
+                quick = shape_of(row, unanswered) if b'"messages"' in raw else None
+            yield Row(name, number, raw, Example(row))
 
 
 def _texts(lines: Iterator[tuple[int, bytes]], name: str) -> Iterator[Row | Reject]:

@@ -5,20 +5,37 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import msgspec
+
 from curation.example import Example
 
+_decode = msgspec.json.Decoder().decode
 
-class Row(NamedTuple):
+
+class Row(msgspec.Struct, gc=False):
     """A sound row.
 
     `file` is the path as it was given (a file below a folder: that file); `line` counts from 1, blank lines too (of
     a table without lines: the row's number); `raw` is the line without its line feed, a BOM dropped, a CR kept.
+    `parsed` is the canonical row; of a chat row that only the quick pass saw it is None until `example` is asked for.
     """
 
     file: str
     line: int
     raw: bytes
-    example: Example
+    parsed: Example | None = None
+
+    @property
+    def example(self) -> Example:
+        """The canonical row."""
+        if self.parsed is None:
+            self.parsed = Example(_decode(self.raw))
+        return self.parsed
+
+    @property
+    def is_plain_chat(self) -> bool:
+        """Whether `raw` was seen to be a canonical row as it stands."""
+        return self.parsed is None
 
     @property
     def json_line(self) -> bytes:

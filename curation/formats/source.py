@@ -22,6 +22,9 @@ PACKED = (".gz", ".zst", ".zstd")
 NOT_ROWS = ("dataset_info.json", "dataset_dict.json", "state.json", "manifest.json", "dataset_infos.json")
 """Files of a saved dataset that hold no rows."""
 
+LONGEST = 256 << 20
+"""Bytes of a line that are read."""
+BLOCK = 1 << 18
 WAIT = 10.0
 """Seconds that a named pipe may stay without a writer."""
 
@@ -56,8 +59,11 @@ def open_bytes(path: Path, progress: Progress | None = None) -> io.BufferedReade
     Raises RungError where the file is not there, is a folder or device, a pipe that nobody writes to, or UTF-16.
     """
     raw = _open(path)
-    counted = raw if progress is None else io.BufferedReader(cast("io.RawIOBase", _Counted(raw, progress)), 1 << 20)
-    return _without_mark(_unpacked(cast("io.BufferedReader", counted), path), path)
+    watched = io.BufferedReader(cast("io.RawIOBase", _Watched(raw, path, progress)), BLOCK)
+    unpacked = _unpacked(cast("io.BufferedReader", watched), path)
+    return _without_mark(
+        cast("io.BufferedReader", io.BufferedReader(cast("io.RawIOBase", _Lines(unpacked, path)), BLOCK)), path
+    )
 
 
 @contextlib.contextmanager
@@ -134,62 +140,71 @@ def _without_mark(file: io.BufferedReader, path: Path) -> io.BufferedReader:
     return file
 
 
-class _Counted(io.RawIOBase):
-    """Tells how many bytes of the file were read, packed ones as they lie on the disk."""
+class _Watched(io.RawIOBase):
+    """A file as long as it was when it was opened: what another program appends meanwhile is left for the next time.
 
-    def __init__(self, file: io.BufferedReader, progress: Progress) -> None:
+    Tells the bytes read so far (of a packed file as they lie on the disk). Raises RungError where the file shrank.
+    """
+
+    def __init__(self, file: io.BufferedReader, path: Path, progress: Progress | None) -> None:
         super().__init__()
-        self._file = file
-        self._progress = progress
-        self._done = 0
-        self._total = _size(file)
+        self._file, self._path, self._progress = file, path, progress
+        self._done, self._total = 0, _size(file)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: object) -> int:
+        view = memoryview(buffer)  # type: ignore[arg-type]
+        if self._total is not None:
+            view = view[: self._total - self._done]
+        count = self._file.readinto(view) if len(view) else 0
+        self._done += count
+        if self._total is not None and not count and len(view):
+            short = self._total - self._done
+            raise RungError(
+                f"{self._path}: became {short:,} bytes shorter while it was read.", "try again", where=str(self._path)
+            )
+        if self._progress and count:
+            self._progress(self._done, self._total or self._done)
+        return count
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+class _Lines(io.RawIOBase):
+    """A file that may not have a line over LONGEST: one that is not made of lines is refused before memory fills."""
+
+    def __init__(self, file: io.BufferedReader, path: Path) -> None:
+        super().__init__()
+        self._file, self._path, self._length = file, path, 0
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: object) -> int:
         count = self._file.readinto(buffer)  # type: ignore[arg-type]
-        self._done += count
-        self._progress(self._done, max(self._total, self._done))
+        last = bytes(memoryview(buffer)[:count]).rfind(b"\n")  # type: ignore[arg-type]
+        self._length = self._length + count if last < 0 else count - last
+        if self._length > LONGEST:
+            raise RungError(f"{self._path}: a line is over {LONGEST >> 20} MiB long.", where=str(self._path))
         return count
 
-
-def _size(file: io.BufferedReader) -> int:
-    try:
-        return os.fstat(file.fileno()).st_size
-    except (OSError, io.UnsupportedOperation):
-        return 0
+    def close(self) -> None:
+        self._file.close()
+        super().close()
 
 
-def lines_of(file: IO[bytes], path: Path, blank: bool = False) -> Iterator[tuple[int, bytes]]:
-    """Number and bytes of each line (blank ones only if asked for), split at line feeds only, the line feed taken off.
-
-    The length that a plain file has when it is opened is what is read: what another program appends meanwhile is
-    left for the next time. Raises RungError where the file shrank, or a line is longer than LONGEST.
-    """
-    left = _length(file)
-    for number, line in enumerate(iter(lambda: file.readline(LONGEST), b""), 1):
-        left -= len(line)
-        if left < 0:
-            line = line[:left]
-        if len(line) >= LONGEST:
-            raise RungError(f"{path} line {number}: longer than {LONGEST >> 20} MiB; not JSON Lines.", where=str(path))
-        text = line[:-1] if line.endswith(b"\n") else line
-        if blank or (text and not text.isspace()):
-            yield number, text
-        if left <= 0:
-            return
-    if left != UNKNOWN_LENGTH and left > 0 and left < UNKNOWN_LENGTH // 2:
-        raise RungError(f"{path}: became {left:,} bytes shorter while it was read.", "try again", where=str(path))
-
-
-LONGEST = 256 << 20
-UNKNOWN_LENGTH = 1 << 62
-
-
-def _length(file: IO[bytes]) -> int:
-    """Bytes from here to the end of a plain file; UNKNOWN_LENGTH of a pipe or a packed file."""
-    if type(file) is not io.BufferedReader or not isinstance(file.raw, io.FileIO):
-        return UNKNOWN_LENGTH
+def _size(file: io.BufferedReader) -> int | None:
+    """The length of a plain file; None of a pipe."""
     status = os.fstat(file.fileno())
-    return status.st_size - file.tell() if stat.S_ISREG(status.st_mode) else UNKNOWN_LENGTH
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
+
+
+def lines_of(file: IO[bytes], blank: bool = False) -> Iterator[tuple[int, bytes]]:
+    """Number and bytes of each line (blank ones only if asked for): split at line feeds only, these taken off."""
+    for number, line in enumerate(file, 1):
+        if blank or not line.isspace():
+            yield number, line[:-1] if line.endswith(b"\n") else line

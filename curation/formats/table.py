@@ -154,7 +154,7 @@ def _delimiter(line: bytes) -> str:
 def _records(file: IO[bytes], path: Path, delimiter: str) -> Iterator[tuple[int, bytes, list[str], str]]:
     """First line, bytes, cells and fault of each record; a record may run over several lines."""
     csv.field_size_limit(LARGEST_FIELD)
-    lines = lines_of(file, path, blank=True)
+    lines = lines_of(file, blank=True)
     start = next(lines, None)
     if start is None:
         return

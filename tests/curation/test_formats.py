@@ -320,7 +320,7 @@ def test_a_file_that_grows_shrinks_or_vanishes_while_it_is_read(tmp_path):
     assert sum(isinstance(item, Row) for item in reading) == 4999
     write(path, *[SOUND] * 50_000)
     with open_bytes(path) as file:
-        lines = lines_of(file, path)
+        lines = lines_of(file)
         next(lines)
         os.truncate(path, 100_000)
         with pytest.raises(RungError, match="shorter"):

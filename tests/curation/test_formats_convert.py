@@ -107,14 +107,12 @@ def test_chat_sharegpt_and_lists_hold_every_talk(row):
 def test_a_preference_row_goes_through_chat_and_keeps_every_text(row):
     assert through_json(to_format(Example(row), "preference")) == row
     chat = through_json(to_format(Example(row), "chat"))
-    assert chat["rejected"] == row["rejected"] and chat["messages"][-1]["content"] in [
-        *json.loads(json.dumps([row["chosen"]]))[0:1],
-        row["chosen"][-1]["content"] if isinstance(row["chosen"], list) else "",
-    ]
-    back = through_json(to_format(Example(chat), "preference", plain=False))
-    assert [m["content"] for m in back["prompt"]] == (
-        [row["prompt"]] if isinstance(row["prompt"], str) else [m["content"] for m in row["prompt"]]
+    prompt, chosen = (
+        [row[key]] if isinstance(row[key], str) else [m["content"] for m in row[key]] for key in ("prompt", "chosen")
     )
+    assert chat["rejected"] == row["rejected"] and [m["content"] for m in chat["messages"]] == prompt + chosen
+    back = through_json(to_format(Example(chat), "preference", plain=False))
+    assert [m["content"] for m in back["prompt"]] == prompt
 
 
 ANYTHING = st.recursive(

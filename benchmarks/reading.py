@@ -1,0 +1,182 @@
+"""Reading and checking chat JSON Lines: `read_rows` against pydantic, plain json and datasets, CPU-seconds and misses.
+
+    python benchmarks/reading.py [ROWS]      (default 200,000; 1 in 100 rows has one of eight faults)
+
+Each contender runs in a process of its own; it prints a table of ratios. `datasets` is left out where it is missing.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import resource
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+WORDS = [
+    "the",
+    "of",
+    "and",
+    "a",
+    "package",
+    "library",
+    "tool",
+    "that",
+    "reads",
+    "writes",
+    "files",
+    "from",
+    "with",
+    "data",
+]
+
+
+def spoil(rng: random.Random, row: dict, kind: int) -> dict:
+    turns = row["messages"]
+    if kind == 0:
+        turns[-1]["role"] = "bot"
+    elif kind in (1, 2, 6):
+        turns[-1]["content"] = {1: "", 2: None, 6: [1, 2]}[kind]
+    elif kind == 3:
+        del turns[-1]
+    elif kind == 4:
+        return {"id": row["id"], "message": turns}
+    elif kind == 5:
+        turns[0], turns[-1] = turns[-1], turns[0]
+    else:
+        row["messages"] = []
+    return row
+
+
+def write(path: Path, count: int, seed: int = 3) -> int:
+    """Write `count` rows of about 560 bytes; returns how many are faulty."""
+    rng, bad = random.Random(seed), 0
+    with path.open("w") as file:
+        for i in range(count):
+            text = " ".join(rng.choices(WORDS, k=75))
+            turns = [{"role": "user", "content": text[:120]}, {"role": "assistant", "content": text[120:]}]
+            if i % 3 == 0:
+                turns.insert(0, {"role": "system", "content": "You are a careful packaging assistant."})
+            row = {"id": f"r{i:07d}", "messages": turns}
+            if rng.random() < 0.01:
+                bad += 1
+                row = spoil(rng, row, rng.randrange(8))
+            file.write(json.dumps(row) + "\n")
+    return bad
+
+
+def rung(path: Path) -> int:
+    from curation.formats import Reject, read_rows
+
+    return sum(type(item) is Reject for item in read_rows(path))
+
+
+def order_is_right(messages: list) -> bool:
+    roles = [m["role"] if isinstance(m, dict) else m.role for m in messages]
+    if roles[:1] == ["system"]:
+        roles = roles[1:]
+    return (
+        bool(roles) and roles[-1] == "assistant" and all(r == ("user", "assistant")[i % 2] for i, r in enumerate(roles))
+    )
+
+
+def pydantic(path: Path) -> int:
+    from typing import Annotated, Literal
+
+    from pydantic import BaseModel, StringConstraints, ValidationError, model_validator
+
+    class Message(BaseModel):
+        role: Literal["system", "user", "assistant", "tool"]
+        content: Annotated[str, StringConstraints(min_length=1)]
+
+    class Row(BaseModel):
+        messages: list[Message]
+
+        @model_validator(mode="after")
+        def _order(self):
+            if not order_is_right(self.messages):
+                raise ValueError("order")
+            return self
+
+    bad = 0
+    with path.open("rb") as file:
+        for line in file:
+            try:
+                Row.model_validate_json(line)
+            except ValidationError:
+                bad += 1
+    return bad
+
+
+def is_right(row: dict) -> bool:
+    turns = row.get("messages")
+    known = ("system", "user", "assistant", "tool")
+    if not isinstance(turns, list) or not all(isinstance(m.get("content"), str) and m["content"] for m in turns):
+        return False
+    return all(m.get("role") in known for m in turns) and order_is_right(turns)
+
+
+def plain_json(path: Path) -> int:
+    with path.open("rb") as file:
+        return sum(not is_right(json.loads(line)) for line in file)
+
+
+def datasets(path: Path) -> int:
+    from datasets import load_dataset
+
+    with tempfile.TemporaryDirectory() as cache:
+        rows = load_dataset("json", data_files=str(path), split="train", cache_dir=cache)
+        return sum(not is_right({k: v for k, v in row.items() if v is not None}) for row in rows)
+
+
+CONTENDERS = {
+    "rung read_rows": rung,
+    "pydantic BaseModel": pydantic,
+    "json + loop": plain_json,
+    "datasets + loop": datasets,
+}
+
+
+def child(name: str, path: Path) -> None:
+    before = resource.getrusage(resource.RUSAGE_SELF)
+    start = before.ru_utime + before.ru_stime
+    try:
+        bad = CONTENDERS[name](path)
+    except ImportError:
+        bad = -1
+    except Exception as error:
+        print(f"failed: {str(error).splitlines()[0][:80]}")
+        return
+    after = resource.getrusage(resource.RUSAGE_SELF)
+    peak = re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]
+    print(bad, after.ru_utime + after.ru_stime - start, int(peak) / 1024)
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["--child"]:
+        child(sys.argv[2], Path(sys.argv[3]))
+        return
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 200_000
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "chat.jsonl"
+        bad = write(path, count)
+        print(f"{count:,} rows, {path.stat().st_size / 1e6:.0f} MB, {bad:,} faulty\n")
+        print("| method | CPU-s | rows/CPU-s | peak MB | found | against rung |\n|---|---|---|---|---|---|")
+        first = 0.0
+        for name in CONTENDERS:
+            command = [sys.executable, __file__, "--child", name, str(path)]
+            out = subprocess.run(command, capture_output=True, text=True).stdout.split("\n")[0]
+            if out.startswith("failed") or out.startswith("-1"):
+                print(f"| {name} | {'not installed' if out.startswith('-1') else out} | | | | |")
+                continue
+            found, seconds, peak = map(float, out.split())
+            first = first or seconds
+            rate = f"{count / seconds:,.0f} | {peak:.0f} | {found:,.0f} of {bad:,} | {seconds / first:.1f}x"
+            print(f"| {name} | {seconds:.2f} | {rate} |")
+
+
+if __name__ == "__main__":
+    main()
