@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from curation.dedup import DedupResult, dedup_prints
 from curation.formats import malformed_error, write_rejects
 from curation.join import Method
@@ -44,14 +42,11 @@ def dedup_files(order: Order, progress: Progress | None = None) -> dict[str, Any
     if not 0 < order.threshold <= 1:
         raise RungError(f"--threshold {order.threshold}: expected a number over 0, at most 1.", "--threshold 0.8")
     started = time.monotonic()
-    files = RowFiles(order.sources, progress=progress)
-    try:
+    with RowFiles(order.sources, progress=progress) as files:
         result = _find(order, files)
         if files.rejects and order.rejects is None:
             raise malformed_error(files.rejects)
         _write(order, files, result)
-    finally:
-        files.close()
     report = result.report()
     if files.rejects or order.rejects:
         report["read"] = result.read + len(files.rejects)
@@ -65,16 +60,14 @@ def _find(order: Order, files: RowFiles) -> DedupResult:
 
         return dedup_prints(prints_with_ray(files), files, order.threshold, order.method)
     collector = Collector()
-    for example in files:
-        collector.add(example)
+    for rows in files.batches():
+        collector.add_rows(rows)
     return dedup_prints(collector.finish(files), files, order.threshold, order.method)
 
 
 def _write(order: Order, files: RowFiles, result: DedupResult) -> None:
     with replacing(order.out) as out:
-        for line in files.lines(np.flatnonzero(result.keep).tolist()):
-            out.write(line)
-            out.write(b"\n")
+        files.copy(result.keep, out)
     if order.removed is not None:
         _write_lines(order.removed, _removed(files, result))
     if order.pairs is not None:

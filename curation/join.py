@@ -29,19 +29,36 @@ class Pairs:
 
 
 def near_sets(
-    sets: Sets, threshold: float, method: Method = "exact", *, compiled: bool = False, alike: U64 | None = None
+    sets: Sets,
+    nodes: I64,
+    threshold: float,
+    method: Method = "exact",
+    *,
+    compiled: bool = False,
+    alike: U64 | None = None,
 ) -> Pairs:
-    """All pairs of non-empty sets with Jaccard >= threshold; with `minhash` those that the bands propose.
+    """All pairs of the sets `nodes` with Jaccard >= threshold, as places in `nodes`; with `minhash` those that the
+    bands propose. Empty sets are near none; equal sets are near too: name one of them where that is not wanted.
 
-    `alike` gives each set a key: of sets with equal keys compiled code may return no more pairs than it takes to
-    join those that are connected. Equal sets are near too: give distinct ones where that is not wanted.
+    `alike` gives each place a key: of sets with equal keys compiled code may return no more pairs than it takes to
+    join those that are connected.
     """
+    filled = np.flatnonzero(sets.sizes[nodes])
+    if len(filled) < len(nodes):
+        some = near_sets(
+            sets, nodes[filled], threshold, method, compiled=compiled, alike=None if alike is None else alike[filled]
+        )
+        return Pairs(filled[some.one], filled[some.other], some.score)
     if compiled:
-        return _near_compiled(sets, threshold, method, np.arange(len(sets), dtype=np.uint64) if alike is None else alike)
-    chunks = _prefix_candidates(sets, threshold) if method == "exact" else _band_candidates(sets, threshold)
+        alike = np.arange(len(nodes), dtype=np.uint64) if alike is None else alike
+        return _near_compiled(sets, nodes, threshold, method, alike)
+    some_sets = sets.take(nodes)
+    find = _prefix_candidates if method == "exact" else _band_candidates
     ones, others, scores = [], [], []
-    for one, other in chunks:
-        score = jaccard_of(sets, sets, one, other)
+    maps = _bitmaps(some_sets)
+    for one, other in find(some_sets, threshold):
+        one, other = _possible(maps, some_sets.sizes, one, other, threshold)
+        score = jaccard_of(some_sets, some_sets, one, other)
         near = score >= threshold - SLACK
         ones.append(one[near])
         others.append(other[near])
@@ -49,14 +66,49 @@ def near_sets(
     return _merged(ones, others, scores)
 
 
-def _near_compiled(sets: Sets, threshold: float, method: Method, alike: U64) -> Pairs:
+def _near_compiled(sets: Sets, nodes: I64, threshold: float, method: Method, alike: U64) -> Pairs:
     from curation.kernels import band_join, exact_join
 
     if method == "exact":
-        return exact_join(sets, threshold, alike)
+        return exact_join(sets, nodes, threshold, alike)
     from curation.minhash import band_keys
 
-    return band_join(sets, band_keys(sets, compiled=True), threshold, alike)
+    return band_join(sets, nodes, band_keys(sets, nodes, compiled=True), threshold, alike)
+
+
+BITS = 1024
+"""Bits of a set's map: a hash sets the bit of its remainder."""
+
+
+def _bitmaps(sets: Sets) -> U64:
+    """The map of each set, 16 words of 64 bits."""
+    out = np.empty((len(sets), BITS // 64), np.uint64)
+    for begin in range(0, len(sets), 4096):
+        part = sets.take(np.arange(begin, min(begin + 4096, len(sets))))
+        flags = np.zeros((len(part), BITS), np.bool_)
+        flags[part.owners(), part.hashes % BITS] = True
+        out[begin : begin + len(part)] = np.packbits(flags, axis=1).view(np.uint64)
+    return out
+
+
+def _possible(maps: U64, sizes: I64, one: I64, other: I64, threshold: float) -> tuple[I64, I64]:
+    """The pairs that may be near: a bit that only one of them has is a member that only it has."""
+    keep = np.empty(len(one), np.bool_)
+    for begin in range(0, len(one), 1 << 16):
+        a, b = one[begin : begin + (1 << 16)], other[begin : begin + (1 << 16)]
+        left, right = maps[a], maps[b]
+        most = np.minimum(
+            sizes[a] - np.bitwise_count(left & ~right).sum(axis=1, dtype=np.int64),
+            sizes[b] - np.bitwise_count(right & ~left).sum(axis=1, dtype=np.int64),
+        )
+        keep[begin : begin + len(a)] = most >= (threshold - SLACK) * (sizes[a] + sizes[b] - most)
+    return one[keep], other[keep]
+
+
+def distinct(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Ascending values without repeats: quicker than numpy's unique, which hashes."""
+    values = np.sort(values)
+    return values[np.concatenate(([True], values[1:] != values[:-1]))] if len(values) else values
 
 
 def _merged(ones: list[I64], others: list[I64], scores: list[npt.NDArray[np.float64]]) -> Pairs:
@@ -85,15 +137,27 @@ def _prefix_candidates(sets: Sets, threshold: float) -> Iterator[tuple[I64, I64]
 def _band_candidates(sets: Sets, threshold: float) -> Iterator[tuple[I64, I64]]:
     from curation.minhash import BANDS, band_keys
 
-    keys = band_keys(sets)
-    filled = np.flatnonzero(sets.sizes)
+    nodes = np.arange(len(sets))
+    keys = band_keys(sets, nodes)
+    seen = np.zeros(0, np.int64)
     for band in range(BANDS):
-        yield from pairs_within(keys[filled, band], filled, sets.sizes, threshold)
+        for one, other in pairs_within(keys[:, band], nodes, sets.sizes, threshold):
+            packed = (one << 32) | other
+            at = np.searchsorted(seen, packed)
+            at[at == len(seen)] = 0
+            fresh = packed[seen[at] != packed] if len(seen) else packed
+            seen = np.sort(np.concatenate((seen, fresh)), kind="stable")
+            yield fresh >> 32, fresh & 0xFFFFFFFF
 
 
 def pairs_within(keys: npt.NDArray[Any], owners: I64, sizes: I64, threshold: float = 0.0) -> Iterator[tuple[I64, I64]]:
     """Pairs of different owners that share a key and whose sizes allow the threshold, in chunks of a few million."""
-    group = np.unique(keys, return_inverse=True)[1].astype(np.int64)
+    ordered = np.sort(keys)
+    twice = distinct(ordered[1:][ordered[1:] == ordered[:-1]])
+    group = np.searchsorted(twice, keys)
+    group[group == len(twice)] = 0
+    shared = np.flatnonzero(twice[group] == keys) if len(twice) else group[:0]
+    group, owners = group[shared], owners[shared]
     size = sizes[owners]
     order = np.lexsort((size, group))
     group, owners, size = group[order], owners[order], size[order]
@@ -108,7 +172,7 @@ def pairs_within(keys: npt.NDArray[Any], owners: I64, sizes: I64, threshold: flo
         one = np.repeat(np.arange(begin, stop), count[begin:stop])
         other = np.arange(len(one)) - np.repeat(at[begin:stop] - at[begin], count[begin:stop]) + one + 1
         a, b = owners[one], owners[other]
-        packed = np.unique((np.minimum(a, b) << 32) | np.maximum(a, b))
+        packed = distinct((np.minimum(a, b) << 32) | np.maximum(a, b))
         one, other = packed >> 32, packed & 0xFFFFFFFF
         yield one[one != other], other[one != other]
         begin = stop

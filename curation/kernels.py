@@ -41,18 +41,26 @@ def _is_space(code: Any) -> bool:
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _split(codes: Array, begin: int, end: int, classes: Array, out: Array, line: Array) -> tuple[int, int]:
+def _split(codes: Array, begin: int, end: int, classes: Array, out: Array, line: Array) -> tuple[int, int, Any]:
     """Word hashes of one text into `out`; its words joined by one space into `line`, as far as that has room.
 
-    Returns the number of words and of characters. Classes: 0 gap, 1 letter, 2 a word of its own, 3 mark.
+    Returns the number of words and of characters, and the key of the text with white space collapsed (0 where there
+    is nothing else). Classes: 0 gap, 1 letter, 2 a word of its own, 3 mark.
     """
     words = chars = 0
     room = len(line)
-    hashed = np.uint64(0)
-    inside = alone = False
+    hashed = whole = np.uint64(0)
+    inside = alone = gap = some = False
     for place in range(begin, end):
         code = codes[place]
         kind = classes[code]
+        if kind == 0 and _is_space(code):
+            gap = some
+        else:
+            if gap:
+                whole = whole * _WORD + np.uint64(33)
+            whole = whole * _WORD + (np.uint64(code) + _ONE)
+            gap, some = False, True
         if kind == 0:
             if inside:
                 out[words] = _mix(hashed)
@@ -79,25 +87,7 @@ def _split(codes: Array, begin: int, end: int, classes: Array, out: Array, line:
     if inside:
         out[words] = _mix(hashed)
         words += 1
-    return words, chars
-
-
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _line_key(codes: Array, begin: int, end: int) -> Any:
-    """Key of the text with white space collapsed; 0 where there is nothing else."""
-    hashed = np.uint64(0)
-    gap = some = False
-    for place in range(begin, end):
-        code = codes[place]
-        if _is_space(code):
-            gap = some
-            continue
-        if gap:
-            hashed = hashed * _WORD + np.uint64(33)
-            gap = False
-        hashed = hashed * _WORD + (np.uint64(code) + _ONE)
-        some = True
-    return _mix(hashed) if some else np.uint64(0)
+    return words, chars, _mix(whole) if some else np.uint64(0)
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
@@ -116,9 +106,9 @@ def _insert(slots: Array, stamps: Array, stamp: int, value: Any) -> bool:
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _hash_all(
-    codes: Array, starts: Array, classes: Array, want_grams: bool, want_keys: bool
-) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """Shingle hashes and their number by text, gram hashes and their number, keys, numbers of words."""
+    codes: Array, starts: Array, classes: Array, want_grams: bool
+) -> tuple[Array, Array, Array, Array, Array, Array, Array]:
+    """Shingle hashes, their number and key by text, gram hashes and their number, line keys, numbers of words."""
     texts = len(starts) - 1
     longest = 1
     for text in range(texts):
@@ -131,15 +121,14 @@ def _hash_all(
     line = np.empty(2 * longest, np.uint32)
     shingles, grams = np.empty(len(codes), np.uint32), np.empty(2 * len(codes) if want_grams else 0, np.uint32)
     counts, gram_counts = np.zeros(texts, np.int64), np.zeros(texts, np.int64)
-    keys, sizes = np.zeros(texts, np.uint64), np.zeros(texts, np.int32)
+    keys, sizes, set_keys = np.zeros(texts, np.uint64), np.zeros(texts, np.int32), np.zeros(texts, np.uint64)
     filled = gram_filled = 0
     small = np.int64(64)
     for text in range(texts):
         begin, end = starts[text], starts[text + 1] - 1
-        count, chars = _split(codes, begin, end, classes, words, line if want_grams else line[:0])
-        sizes[text] = count
-        if want_keys:
-            keys[text] = _line_key(codes, begin, end)
+        room = line if want_grams else line[:0]
+        sizes[text], chars, keys[text] = _split(codes, begin, end, classes, words, room)
+        count = np.int64(sizes[text])
         small = 64
         while small < 4 * count:
             small *= 2
@@ -153,7 +142,9 @@ def _hash_all(
             if _insert(slots[:small], stamps[:small], 2 * text, value):
                 shingles[filled] = value
                 filled += 1
+                set_keys[text] += _mix(np.uint64(value) + _ONE)
         counts[text] = filled - before
+        set_keys[text] = _mix(set_keys[text] + np.uint64(counts[text]))
         if want_grams and 0 < count < _SHORT:
             before = gram_filled
             small = 64
@@ -169,16 +160,15 @@ def _hash_all(
                     grams[gram_filled] = value
                     gram_filled += 1
             gram_counts[text] = gram_filled - before
-    return shingles[:filled], counts, grams[:gram_filled], gram_counts, keys, sizes
+    return shingles[:filled], counts, set_keys, grams[:gram_filled], gram_counts, keys, sizes
 
 
 def hash_codes(codes: Array, starts: I64, classes: Array, grams: bool) -> Hashed:
     """As `curation.shingling._hash_with_numpy`; the order within a set is that of the text."""
-    found = _hash_all(codes, starts, classes, grams, codes.dtype == np.uint8)
-    shingles, counts, gram_hashes, gram_counts, keys, sizes = found
-    return Hashed(
-        Sets(shingles.copy(), offsets(counts)), Sets(gram_hashes.copy(), offsets(gram_counts)), keys, sizes
-    )
+    found = _hash_all(codes, starts, classes, grams)
+    shingles, counts, set_keys, gram_hashes, gram_counts, keys, sizes = found
+    grams_of = Sets(gram_hashes.copy(), offsets(gram_counts))
+    return Hashed(Sets(shingles.copy(), offsets(counts)), grams_of, set_keys, keys, sizes)
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
@@ -231,23 +221,23 @@ def signatures_of(sets: Sets, a: U32, b: U32) -> U32:
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _band_all(hashes: Array, starts: Array, a: Array, b: Array, bands: int, rows: int) -> Array:
-    texts = len(starts) - 1
-    out = np.empty((texts, bands), np.uint32)
+def _band_all(hashes: Array, starts: Array, nodes: Array, a: Array, b: Array, bands: int, rows: int) -> Array:
+    out = np.empty((len(nodes), bands), np.uint32)
     minima = np.empty(len(a), np.uint32)
-    for text in range(texts):
+    for place in range(len(nodes)):
+        text = nodes[place]
         _sign(hashes, starts[text], starts[text + 1], a, b, minima)
         for band in range(bands):
             key = np.uint64(minima[band * rows])
             for row in range(1, rows):
                 key = _mix(key ^ (np.uint64(minima[band * rows + row]) + _FOLD))
-            out[text, band] = np.uint32(key >> _HALF)
+            out[place, band] = np.uint32(key >> _HALF)
     return out
 
 
-def band_keys_of(sets: Sets, a: U32, b: U32, bands: int, rows: int) -> U32:
+def band_keys_of(sets: Sets, nodes: I64, a: U32, b: U32, bands: int, rows: int) -> U32:
     """As `curation.minhash.band_keys`."""
-    found: U32 = _band_all(sets.hashes, sets.starts, a, b, bands, rows)
+    found: U32 = _band_all(sets.hashes, sets.starts, nodes, a, b, bands, rows)
     return found
 
 
@@ -300,8 +290,8 @@ def _shared(left: Array, left_at: Array, right: Array, right_at: Array, one: Arr
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _sort_sets(hashes: Array, starts: Array, which: Array) -> None:
-    for text in which:
+def _sort_sets(hashes: Array, starts: Array) -> None:
+    for text in range(len(starts) - 1):
         _ascending(hashes, starts[text], starts[text + 1])
 
 
@@ -310,8 +300,8 @@ def shared_of(left: Sets, right: Sets, one: Array, other: Array) -> I64:
     first, where = np.unique(one, return_inverse=True)
     second, there = np.unique(other, return_inverse=True)
     a, b = left.take(first), right.take(second)
-    _sort_sets(a.hashes, a.starts, np.arange(len(first)))
-    _sort_sets(b.hashes, b.starts, np.arange(len(second)))
+    _sort_sets(a.hashes, a.starts)
+    _sort_sets(b.hashes, b.starts)
     found: I64 = _shared(a.hashes, a.starts, b.hashes, b.starts, where, there)
     return found
 
@@ -339,7 +329,15 @@ def _grown(values: Array) -> Array:
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _band_pairs(
-    packed: Array, band: int, keys: Array, hashes: Array, starts: Array, ready: Array, parent: Array, alike: Array,
+    packed: Array,
+    band: int,
+    keys: Array,
+    hashes: Array,
+    starts: Array,
+    ends: Array,
+    ready: Array,
+    parent: Array,
+    alike: Array,
     threshold: float,
 ) -> Array:
     """Verified pairs of one band, from (key, set) packed and sorted: rows of (one, other, shared).
@@ -355,10 +353,10 @@ def _band_pairs(
             end += 1
         for i in range(begin, end - 1):
             a = np.int64(packed[i] & low)
-            size_a = starts[a + 1] - starts[a]
+            size_a = ends[a] - starts[a]
             for j in range(i + 1, end):
                 b = np.int64(packed[j] & low)
-                size_b = starts[b + 1] - starts[b]
+                size_b = ends[b] - starts[b]
                 if min(size_a, size_b) < threshold * max(size_a, size_b) - SLACK:
                     continue
                 if alike[a] == alike[b] and _root(parent, a) == _root(parent, b):
@@ -371,13 +369,13 @@ def _band_pairs(
                 if seen:
                     continue
                 if not ready[a]:
-                    _ascending(hashes, starts[a], starts[a + 1])
+                    _ascending(hashes, starts[a], ends[a])
                     ready[a] = True
                 if not ready[b]:
-                    _ascending(hashes, starts[b], starts[b + 1])
+                    _ascending(hashes, starts[b], ends[b])
                     ready[b] = True
                 need = _need(size_a, size_b, threshold)
-                shared = _common(hashes, starts[a], starts[a + 1], hashes, starts[b], starts[b + 1], need)
+                shared = _common(hashes, starts[a], ends[a], hashes, starts[b], ends[b], need)
                 if shared >= 0:
                     if filled == len(out):
                         out = _grown(out)
@@ -389,23 +387,24 @@ def _band_pairs(
     return out[:filled]
 
 
-def band_join(sets: Sets, keys: U32, threshold: float, alike: U64) -> Pairs:
-    """Near pairs among those that share a band key; of alike sets only as many as join them."""
-    hashes = sets.hashes.copy()
-    nodes = np.flatnonzero(sets.sizes).astype(np.uint64)
-    ready, parent = np.zeros(len(sets), np.bool_), np.arange(len(sets))
+def band_join(sets: Sets, nodes: I64, keys: U32, threshold: float, alike: U64) -> Pairs:
+    """Near pairs among the sets `nodes` that share a band key; of alike sets only as many as join them.
+
+    `keys` and `alike` are by place in `nodes`. The members of the sets are put into ascending order on the way.
+    """
+    starts, ends = sets.starts[nodes], sets.starts[nodes + 1]
+    places = np.arange(len(nodes), dtype=np.uint64)
+    ready, parent = np.zeros(len(nodes), np.bool_), np.arange(len(nodes))
     parts = []
     for band in range(keys.shape[1]):
-        packed = (keys[nodes.astype(np.int64), band].astype(np.uint64) << _HALF) | nodes
+        packed = (keys[:, band].astype(np.uint64) << _HALF) | places
         packed.sort()
-        parts.append(_band_pairs(packed, band, keys, hashes, sets.starts, ready, parent, alike, threshold))
-    return _as_pairs(np.concatenate(parts), sets)
+        parts.append(_band_pairs(packed, band, keys, sets.hashes, starts, ends, ready, parent, alike, threshold))
+    return _as_pairs(np.concatenate(parts), sets, nodes)
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _prefix_join(
-    ranks: Array, starts: Array, tokens: int, parent: Array, alike: Array, threshold: float
-) -> Array:
+def _prefix_join(ranks: Array, starts: Array, tokens: int, parent: Array, alike: Array, threshold: float) -> Array:
     """All near pairs of sets of ascending ranks, the sets by ascending size: rows of (one, other, shared).
 
     Two near sets share one of their rarest members. Lists of the sets that hold a member are linked, newest first.
@@ -448,16 +447,15 @@ def _prefix_join(
     return out[:filled]
 
 
-def exact_join(sets: Sets, threshold: float, alike: U64) -> Pairs:
-    """All near pairs; of alike sets only as many as join them."""
-    filled = np.flatnonzero(sets.sizes)
-    order = filled[np.argsort(sets.sizes[filled], kind="stable")]
-    some = sets.take(order)
+def exact_join(sets: Sets, nodes: I64, threshold: float, alike: U64) -> Pairs:
+    """All near pairs among the sets `nodes`; of alike sets (by place in `nodes`) only as many as join them."""
+    order = np.argsort(sets.sizes[nodes], kind="stable")
+    some = sets.take(nodes[order])
     ranks, tokens = _ranks(some.hashes)
-    _sort_sets(ranks, some.starts, np.arange(len(some)))
+    _sort_sets(ranks, some.starts)
     found = _prefix_join(ranks, some.starts, tokens, np.arange(len(some)), alike[order], threshold)
     found[:, :2] = order[found[:, :2]]
-    return _as_pairs(found, sets)
+    return _as_pairs(found, sets, nodes)
 
 
 def _ranks(hashes: U32) -> tuple[U32, int]:
@@ -475,8 +473,10 @@ def _ranks(hashes: U32) -> tuple[U32, int]:
     return out, len(count)
 
 
-def _as_pairs(found: I64, sets: Sets) -> Pairs:
+def _as_pairs(found: I64, sets: Sets, nodes: I64) -> Pairs:
+    """Rows of (one, other, shared), by place in `nodes`, as pairs of such places in ascending order."""
     one, other = np.minimum(found[:, 0], found[:, 1]), np.maximum(found[:, 0], found[:, 1])
-    union = sets.sizes[one] + sets.sizes[other] - found[:, 2]
+    sizes = sets.sizes[nodes]
+    score = found[:, 2] / np.maximum(sizes[one] + sizes[other] - found[:, 2], 1)
     order = np.argsort((one << 32) | other, kind="stable")
-    return Pairs(one[order], other[order], (found[:, 2] / np.maximum(union, 1))[order])
+    return Pairs(one[order], other[order], score[order])

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from curation.shingling import U32, Sets, mix
+from curation.shingling import I64, U32, Sets, mix
 
 PERMUTATIONS = 128
 BANDS = 21
 ROWS = 6
 """21 bands of 6: a pair at Jaccard .8 is proposed with probability 1 - (1 - .8^6)^21 = .998."""
-AT_ONCE = 4096
+AT_ONCE = 1024
 
 
 @cache
@@ -45,33 +45,34 @@ def signatures(sets: Sets, *, compiled: bool = False) -> U32:
         return signatures_of(sets, *permutations())
     out = np.full((len(sets), PERMUTATIONS), 0xFFFFFFFF, np.uint32)
     order = np.argsort(-sets.sizes, kind="stable")
+    mixed = fmix32(sets.hashes)
     for begin in range(0, len(sets), AT_ONCE):
-        _running_minima(sets, order[begin : begin + AT_ONCE], out)
+        _running_minima(mixed, sets, order[begin : begin + AT_ONCE], out)
     return out
 
 
-def _running_minima(sets: Sets, order: npt.NDArray[Any], out: U32) -> None:
+def _running_minima(mixed: U32, sets: Sets, order: npt.NDArray[Any], out: U32) -> None:
     """The k-th hash of every set at once, for the sets (longest first) that still have one."""
     a, b = permutations()
-    mixed = fmix32(sets.hashes)
     starts, sizes = sets.starts[:-1][order], sets.sizes[order]
-    minima = out[order]
+    minima, room = out[order], np.empty((len(order), PERMUTATIONS), np.uint32)
     for place in range(int(sizes[0]) if len(sizes) else 0):
         live = int(np.searchsorted(-sizes, -place, "left"))
-        values = mixed[starts[:live] + place][:, None] * a + b
+        values = np.multiply(mixed[starts[:live] + place][:, None], a, out=room[:live])
+        values += b
         np.minimum(minima[:live], values, out=minima[:live])
     out[order] = minima
 
 
-def band_keys(sets: Sets, *, compiled: bool = False) -> U32:
-    """A row of 21 keys for each set: sets that share a key in a band are candidates."""
+def band_keys(sets: Sets, nodes: I64, *, compiled: bool = False) -> U32:
+    """A row of 21 keys for each of the sets `nodes`: those that share a key in a band are candidates."""
     if compiled:
         from curation.kernels import band_keys_of
 
-        return band_keys_of(sets, *permutations(), BANDS, ROWS)
-    out = np.empty((len(sets), BANDS), np.uint32)
-    for begin in range(0, len(sets), AT_ONCE * 16):
-        part = sets.take(np.arange(begin, min(begin + AT_ONCE * 16, len(sets))))
+        return band_keys_of(sets, nodes, *permutations(), BANDS, ROWS)
+    out = np.empty((len(nodes), BANDS), np.uint32)
+    for begin in range(0, len(nodes), AT_ONCE * 64):
+        part = sets.take(nodes[begin : begin + AT_ONCE * 64])
         out[begin : begin + len(part)] = _keys(signatures(part))
     return out
 

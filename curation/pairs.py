@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from curation.join import SLACK, Method, Pairs, jaccard_of, near_sets, pairs_within
-from curation.prints import Prints, fold, set_keys
-from curation.shingling import I64, U64, Sets, offsets
+from curation.prints import Prints, fold
+from curation.shingling import I64, U64, offsets, set_keys
 from curation.similarity import SHORT_THRESHOLD
 
 Bools = npt.NDArray[np.bool_]
@@ -63,7 +63,7 @@ def number_by_first(keys: U64) -> tuple[I64, I64]:
 
 def _question_keys(prints: Prints) -> U64:
     """Key of the shingle set; for texts without a word the key of their bytes."""
-    return np.where(prints.shingles.sizes > 0, set_keys(prints.shingles), prints.exact)
+    return np.where(prints.shingles.sizes > 0, prints.key, prints.exact)
 
 
 def class_pairs(
@@ -74,9 +74,8 @@ def class_pairs(
     Pairs with the same answer and context need not all be there, unless `every` one is wanted: enough to join them.
     """
     of_set, first = number_by_first(classes.key)
-    sets = prints.shingles.take(classes.first[first])
     alike = None if every else _alike(prints, classes, of_set, len(first))
-    near = near_sets(sets, threshold, method, compiled=compiled, alike=alike)
+    near = near_sets(prints.shingles, classes.first[first], threshold, method, compiled=compiled, alike=alike)
     exact = prints.exact[classes.first]
     parts = [
         _equal(classes.key),
@@ -127,13 +126,11 @@ def _distinct(parts: list[Pairs]) -> Pairs:
 
 def short_pairs(prints: Prints, classes: Classes, threshold: float, method: Method, compiled: bool) -> Pairs:
     """Pairs of classes with short questions that are near by characters, and neither near nor exact by words."""
-    grams = prints.grams.take(classes.first)
-    short = np.flatnonzero(grams.sizes)
-    of_set, first = number_by_first(set_keys(grams.take(short)))
-    sets: Sets = grams.take(short[first])
-    near = near_sets(sets, SHORT_THRESHOLD, method, compiled=compiled)
-    groups = _across(near, of_set, len(first))
-    pairs = _distinct([groups, _equal(set_keys(grams.take(short)))])
+    short = np.flatnonzero(prints.grams.sizes[classes.first])
+    keys = set_keys(prints.grams.take(classes.first[short]))
+    of_set, first = number_by_first(keys)
+    near = near_sets(prints.grams, classes.first[short[first]], SHORT_THRESHOLD, method, compiled=compiled)
+    pairs = _distinct([_across(near, of_set, len(first)), _equal(keys)])
     one, other = short[pairs.one], short[pairs.other]
     rows, mates = classes.first[one], classes.first[other]
     words = jaccard_of(prints.shingles, prints.shingles, rows, mates, compiled=compiled)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -17,12 +18,13 @@ from curation.shingling import (
     I64,
     U32,
     U64,
+    Growing,
     Hashed,
     Sets,
     hash_texts,
-    join_hashed,
     mix,
     offsets,
+    set_keys,
 )
 from curation.similarity.template import covered, drawn, is_common
 from curation.similarity.words import SHINGLE, words
@@ -30,6 +32,7 @@ from workspace.extras import installed
 
 COMPILED_FROM = 20_000
 """Rows from which compiling pays, and compiled code that is kept from an earlier run is loaded."""
+ROWS_AT_ONCE = 50_000
 
 
 class Source(Protocol):
@@ -53,13 +56,15 @@ class InMemory:
 
 @dataclass(frozen=True, slots=True)
 class Prints:
-    """One entry a row. `answer` is 0 where there is none; `context` covers system message and tools.
+    """One entry a row. `key` is that of the shingles; `answer` is 0 where there is none; `context` covers system
+    message and tools.
 
     Equal keys mean equal texts but for a chance of about rows^2 / 2^65.
     """
 
     shingles: Sets
     grams: Sets
+    key: U64
     exact: U64
     words: I32
     answer: U64
@@ -77,42 +82,86 @@ def use_compiled(rows: int, numba: bool | None = None) -> bool:
 
 
 class Collector:
-    """Takes rows one at a time, keeps their fingerprints."""
+    """Takes rows, keeps their fingerprints. Until numba is worth its start no block is hashed."""
 
     def __init__(self, numba: bool | None = None) -> None:
         self.numba = numba
         self.count = 0
         self._texts: list[str] = []
         self._chars = 0
-        self._parts: list[Hashed] = []
-        self._answers: list[int] = []
-        self._contexts: list[int] = []
-        self._systems: list[int] = []
+        self._shingles, self._grams = Growing(), Growing()
+        self._parts: list[tuple[U64, U64, I32]] = []
+        self._answers, self._contexts, self._systems = array("Q"), array("Q"), array("Q")
 
     def add(self, example: Example) -> None:
         """One more row."""
-        question, answer, system = example.question, example.answer, example.system
-        tools = example.row.get("tools")
+        self._take(example.question, example.answer, example.system, example.row.get("tools"))
+        self._may_flush()
+
+    def add_rows(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """More rows, canonical ones: the common shapes are read without an Example."""
+        for row in rows:
+            messages = row.get("messages")
+            if messages is None and "chosen" not in row:
+                self._take(row["text"], None, "", row.get("tools"))
+            elif messages is None or len(messages) > 3 or "tools" in row or not self._take_chat(messages):
+                example = Example(row)
+                self._take(example.question, example.answer, example.system, row.get("tools"))
+        self._may_flush()
+
+    def _take_chat(self, messages: Sequence[Mapping[str, Any]]) -> bool:
+        """Take a question and an answer, a system message before them or none; False where it is another shape."""
+        first, last = messages[0], messages[-1]
+        system = ""
+        if len(messages) == 3:
+            if first["role"] != "system":
+                return False
+            system, first = first["content"], messages[1]
+        question, answer = first.get("content"), last.get("content")
+        plain = type(question) is type(answer) is type(system) is str and last["role"] == "assistant"
+        if plain and first is not last:
+            self._take(question, answer, system, None)
+            return True
+        return False
+
+    def _take(self, question: str, answer: str | None, system: str, tools: Any) -> None:
         self._texts.append(question)
-        self._answers.append(0 if answer is None else _key(answer))
-        self._systems.append(_key(system))
-        self._contexts.append(_key(system) if not tools else _key(system + json.dumps(tools, sort_keys=True)))
-        self.count += 1
         self._chars += len(question)
+        self._answers.append(0 if answer is None else hash(answer) & _MASK or 1)
+        key = hash(system) & _MASK
+        self._systems.append(key)
+        self._contexts.append(key if not tools else hash((system, json.dumps(tools, sort_keys=True))) & _MASK)
+        self.count += 1
+
+    def _may_flush(self) -> None:
         if self._chars >= BLOCK_CHARS and (self.numba is not None or self.count >= COMPILED_FROM):
             self._flush()
+
+    def _flush(self) -> None:
+        hashed = hash_texts(self._texts, compiled=use_compiled(self.count, self.numba))
+        self.add_hashed(hashed)
+        self._texts, self._chars = [], 0
+
+    def add_hashed(self, hashed: Hashed) -> None:
+        """Rows whose questions were hashed elsewhere."""
+        self._shingles.add(hashed.shingles)
+        self._grams.add(hashed.grams)
+        self._parts.append((hashed.key, hashed.exact, hashed.words))
 
     def finish(self, source: Source) -> Prints:
         """All rows, the template taken off."""
         self._flush()
-        hashed = join_hashed(self._parts)
-        columns = [np.array(c, np.uint64) for c in (self._answers, self._contexts, self._systems)]
-        prints = Prints(hashed.shingles, hashed.grams, hashed.exact, hashed.words, *columns)
+        key, exact, count = (np.concatenate(column) for column in zip(*self._parts, strict=True))
+        columns = [np.frombuffer(c, np.uint64) if c else np.zeros(0, np.uint64) for c in self._columns()]
+        shingles, grams = self._shingles.finish(), self._grams.finish()
+        prints = Prints(shingles, grams, key, exact, count, columns[0], columns[1], columns[2])
         return without_template(prints, source)
 
-    def _flush(self) -> None:
-        self._parts.append(hash_texts(self._texts, compiled=use_compiled(self.count, self.numba)))
-        self._texts, self._chars = [], 0
+    def _columns(self) -> tuple[array[int], array[int], array[int]]:
+        return self._answers, self._contexts, self._systems
+
+
+_MASK = 0xFFFFFFFFFFFFFFFF
 
 
 def fingerprints(examples: Sequence[Example], numba: bool | None = None) -> Prints:
@@ -125,17 +174,26 @@ def fingerprints(examples: Sequence[Example], numba: bool | None = None) -> Prin
 
 def without_template(prints: Prints, source: Source) -> Prints:
     """The rows with an answer lose the question shingles that stand in more than 10% of them (and in 20)."""
-    answered = np.flatnonzero(prints.answer)
-    common, first = common_hashes(prints.shingles, answered)
+    answered = prints.answer != 0
+    common, most = common_hashes(prints.shingles, np.flatnonzero(answered))
     if not len(common):
         return prints
-    keep = ~np.isin(prints.shingles.hashes, common)
-    keep |= ~np.isin(prints.shingles.owners(), answered)
-    left = np.bincount(prints.shingles.owners()[keep], minlength=len(prints))
-    keep |= left[prints.shingles.owners()] == 0
-    sizes = np.bincount(prints.shingles.owners()[keep], minlength=len(prints))
-    stripped = Sets(prints.shingles.hashes[keep], offsets(sizes))
-    return replace(prints, shingles=stripped, template=_named(source.fetch([first])[0].question, common))
+    rest, keys = Growing(), []
+    for begin in range(0, len(prints), ROWS_AT_ONCE):
+        rows = np.arange(begin, min(begin + ROWS_AT_ONCE, len(prints)))
+        part = stripped(prints.shingles.take(rows), common, answered[rows])
+        rest.add(part)
+        keys.append(set_keys(part))
+    name = _named(source.fetch([most])[0].question, common)
+    return replace(prints, shingles=rest.finish(), key=np.concatenate(keys), template=name)
+
+
+def stripped(sets: Sets, common: U32, answered: npt.NDArray[np.bool_]) -> Sets:
+    """The sets of answered rows without the common hashes, unless nothing would remain."""
+    owners = sets.owners()
+    keep = ~np.isin(sets.hashes, common) | ~answered[owners]
+    keep |= np.bincount(owners[keep], minlength=len(sets))[owners] == 0
+    return Sets(sets.hashes[keep], offsets(np.bincount(owners[keep], minlength=len(sets))))
 
 
 def common_hashes(shingles: Sets, answered: I64) -> tuple[U32, int]:
@@ -158,25 +216,12 @@ def _named(question: str, common: U32) -> str:
     return covered(question, frozenset(p for p, c in zip(parts, np.isin(hashes, common), strict=True) if c))
 
 
-def set_keys(sets: Sets) -> U64:
-    """A 64-bit key of each set: equal sets have equal keys; empty sets have 0."""
-    sums = np.zeros(len(sets) + 1, np.uint64)
-    running = np.concatenate((np.zeros(1, np.uint64), np.cumsum(mix(sets.hashes.astype(np.uint64) + np.uint64(1)))))
-    sums = running[sets.starts[1:]] - running[sets.starts[:-1]]
-    return mix(sums + sets.sizes.astype(np.uint64))
-
-
 def fold(*keys: npt.NDArray[np.uint64]) -> U64:
     """One key of several columns."""
     out = np.zeros(len(keys[0]), np.uint64)
     for key in keys:
         out = mix(out * np.uint64(0x9E3779B97F4A7C15) + key)
     return out
-
-
-def _key(text: str) -> int:
-    """A 64-bit key of a text that holds within this process, never 0."""
-    return hash(text) & 0xFFFFFFFFFFFFFFFF or 1
 
 
 def as_examples(rows: Iterable[Example]) -> Sequence[Example]:

@@ -1,16 +1,18 @@
 """Rows of one or several files, to be passed over more than once without holding them.
 
-Of files of JSON lines only the place of each line is kept; rows of other kinds (packed, tables, standard input) are
-held.
+Of plain files of JSON lines only the number of each line is kept; rows of other kinds (packed, tables, standard
+input) are held.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import compress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
@@ -19,18 +21,20 @@ from curation.formats import Reject, Row, read_rows
 from curation.formats.families import read_object
 from curation.formats.jsonline import decode_object
 from curation.formats.source import files_of
+from curation.quickrows import quick_row, read_batches, whole_lines
 from curation.shingling import I64
 from workspace.errors import RungError
 
 LINES = (".jsonl", ".ndjson")
 CHUNK = 1 << 24
+HELD_AT_ONCE = 4096
 Progress = Callable[[int, int], None]
 
 
 class RowFiles:
-    """The rows of `paths` in their order. Iterate once to the end before asking for rows by index.
+    """The rows of `paths` in their order. Pass over them once to the end before asking for rows by index.
 
-    Lines that cannot be read are in `rejects` afterwards.
+    Lines that cannot be read are in `rejects` afterwards. Close it in the end (it is a context manager).
     """
 
     def __init__(self, paths: Sequence[Path], *, unanswered: bool = False, progress: Progress | None = None) -> None:
@@ -39,34 +43,61 @@ class RowFiles:
         self.progress = progress
         self.rejects: list[Reject] = []
         self._of = array("H")
-        self._line = array("L")
+        self._line = array("Q")
         self._held: dict[int, Row] = {}
         self._places: dict[int, I64] = {}
         self._open: dict[int, IO[bytes]] = {}
-        self._read = False
+        self._status: dict[int, tuple[int, int]] = {}
+
+    def __enter__(self) -> RowFiles:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for file in self._open.values():
+            file.close()
 
     def __len__(self) -> int:
         return len(self._line)
 
     def __iter__(self) -> Iterator[Example]:
-        """All rows; the first pass also notes where they stand."""
-        if self._read:
-            yield from self.pick(range(len(self)))
+        """All rows: the first pass, or a later one."""
+        for rows in self.batches():
+            for row in rows:
+                yield Example(row)
+
+    def batches(self) -> Iterator[list[dict[str, Any]]]:
+        """All rows as canonical objects, some thousands at a time. The first pass notes where each stands."""
+        if len(self._line) or self.rejects:
+            for begin in range(0, len(self), HELD_AT_ONCE):
+                some = range(begin, min(begin + HELD_AT_ONCE, len(self)))
+                yield [dict(example.row) for example in self.pick(some)]
             return
         for number, file in enumerate(self.files):
-            by_line = self._is_lines(file)
-            if by_line:
-                self._open[number] = file.open("rb")
-            for row in read_rows(file, unanswered=self.unanswered, progress=self.progress):
-                if isinstance(row, Reject):
-                    self.rejects.append(row)
-                    continue
-                if not by_line:
-                    self._held[len(self._line)] = row
-                self._of.append(number)
-                self._line.append(row.line)
-                yield row.example
-        self._read = True
+            yield from self._read_lines(number, file) if _is_lines(file) else self._read_held(number, file)
+
+    def _read_lines(self, number: int, path: Path) -> Iterator[list[dict[str, Any]]]:
+        self._open[number] = path.open("rb")
+        self._status[number] = self._status_of(number)
+        for batch in read_batches(path, unanswered=self.unanswered, progress=self.progress):
+            self._of.extend([number] * len(batch.lines))
+            self._line.extend(batch.lines)
+            self.rejects += batch.rejects
+            yield batch.rows
+
+    def _read_held(self, number: int, path: Path) -> Iterator[list[dict[str, Any]]]:
+        rows: list[dict[str, Any]] = []
+        for row in read_rows(path, unanswered=self.unanswered, progress=self.progress):
+            if isinstance(row, Reject):
+                self.rejects.append(row)
+                continue
+            self._held[len(self._line)] = row
+            self._of.append(number)
+            self._line.append(row.line)
+            rows.append(dict(row.example.row))
+            if len(rows) == HELD_AT_ONCE:
+                yield rows
+                rows = []
+        yield rows
 
     def where(self, index: int) -> tuple[str, int]:
         """File, as it was given, and line (from 1) of a row."""
@@ -78,35 +109,48 @@ class RowFiles:
 
     def pick(self, indices: Sequence[int]) -> Iterator[Example]:
         """As `fetch`, one at a time."""
-        for index, line in zip(indices, self.lines(indices), strict=True):
-            held = self._held.get(index)
-            yield held.example if held else Example(read_object(decode_object(line), None, self.unanswered))
-
-    def lines(self, indices: Sequence[int]) -> Iterator[bytes]:
-        """The lines at `indices`, byte for byte, without their line feed."""
         for index in indices:
             held = self._held.get(index)
-            yield held.json_line if held else self._line_at(self._of[index], self._line[index])
+            yield held.example if held else Example(self._row_at(self._of[index], self._line[index]))
 
-    def close(self) -> None:
-        """Close the files."""
-        for file in self._open.values():
-            file.close()
-
-    def _line_at(self, number: int, line: int) -> bytes:
+    def _row_at(self, number: int, line: int) -> Mapping[str, Any]:
         places = self._places_of(number)
         start, end = int(places[line - 1]), int(places[line])
-        return os.pread(self._open[number].fileno(), end - start, start).removesuffix(b"\n")
+        raw = os.pread(self._open[number].fileno(), end - start, start).removesuffix(b"\n")
+        return quick_row(raw, self.unanswered) or read_object(decode_object(raw), None, self.unanswered)
+
+    def copy(self, keep: Sequence[bool], out: IO[bytes]) -> None:
+        """Write the lines of the rows where `keep` says so, byte for byte, each with a line feed.
+
+        Raises RungError where a file changed since it was read.
+        """
+        flags = np.asarray(keep, np.bool_)
+        of, lines = np.frombuffer(self._of, np.uint16), np.frombuffer(self._line, np.uint64).astype(np.int64)
+        for number, path in enumerate(self.files):
+            mine = np.flatnonzero(of == number)
+            if number in self._open:
+                wanted = np.zeros(int(lines[mine].max(initial=0)) + 1, np.bool_)
+                wanted[lines[mine]] = flags[mine]
+                self._check_unchanged(number)
+                _copy_lines(path, wanted[1:], out)
+            else:
+                out.writelines(self._held[int(i)].json_line + b"\n" for i in mine[flags[mine]])
 
     def _places_of(self, number: int) -> I64:
-        """Where each line of the file starts, and the end. Raises RungError where the file changed since."""
+        """Where each line of the file starts, and the end."""
         if number not in self._places:
+            self._check_unchanged(number)
             self._places[number] = _line_places(self._open[number])
         return self._places[number]
 
-    @staticmethod
-    def _is_lines(file: Path) -> bool:
-        return str(file) != "-" and file.suffix.lower() in LINES and file.is_file()
+    def _status_of(self, number: int) -> tuple[int, int]:
+        status = os.fstat(self._open[number].fileno())
+        return status.st_size, status.st_mtime_ns
+
+    def _check_unchanged(self, number: int) -> None:
+        if self._status_of(number) != self._status[number]:
+            path = self.files[number]
+            raise RungError(f"{path}: changed while it was read.", "run it again", where=str(path))
 
 
 class Chosen:
@@ -127,10 +171,18 @@ class Chosen:
         return self.files.fetch([self.indices[index] for index in indices])
 
 
+def _is_lines(file: Path) -> bool:
+    """Whether it is a plain file of JSON lines, by name and by its first bytes."""
+    if file.suffix.lower() not in LINES or not file.is_file():
+        return False
+    with contextlib.suppress(OSError), file.open("rb") as opened:
+        return opened.read(4).removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"")
+    return False
+
+
 def _line_places(file: IO[bytes]) -> I64:
     file.seek(0)
-    skip = 3 if file.read(3) == b"\xef\xbb\xbf" else 0
-    parts = [np.array([skip], np.int64)]
+    parts = [np.array([3 if file.read(3) == b"\xef\xbb\xbf" else 0], np.int64)]
     position = 0
     file.seek(0)
     while chunk := file.read(CHUNK):
@@ -140,8 +192,11 @@ def _line_places(file: IO[bytes]) -> I64:
     return places if places[-1] == position else np.append(places, position)
 
 
-def check_unchanged(path: Path, before: os.stat_result) -> None:
-    """Raise RungError where a file is not as it was."""
-    after = path.stat()
-    if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
-        raise RungError(f"{path}: changed while it was read.", "Run it again.", where=str(path))
+def _copy_lines(path: Path, wanted: np.ndarray[tuple[int], np.dtype[np.bool_]], out: IO[bytes]) -> None:
+    flags = wanted.tolist()
+    begin = 0
+    for lines in whole_lines(path):
+        some = list(compress(lines, flags[begin : begin + len(lines)]))
+        begin += len(lines)
+        if some:
+            out.write(b"\n".join(some) + b"\n")

@@ -62,12 +62,12 @@ class Sets:
 
 @dataclass(frozen=True, slots=True)
 class Hashed:
-    """What is known of each text of a block: its shingles, its grams (empty unless it is short), the key of its
-    normal form, its number of words.
-    """
+    """What is known of each text of a block: its shingles and their key, its grams (empty unless it is short), the
+    key of its normal form, its number of words."""
 
     shingles: Sets
     grams: Sets
+    key: U64
     exact: U64
     words: I32
 
@@ -94,6 +94,38 @@ def mix(values: U64) -> U64:
     return values ^ (values >> np.uint64(33))
 
 
+def set_keys(sets: Sets) -> U64:
+    """A 64-bit key of each set: equal sets have equal keys, the empty set has 0."""
+    sums = np.zeros(len(sets.hashes) + 1, np.uint64)
+    np.cumsum(mix(sets.hashes.astype(np.uint64) + np.uint64(1)), out=sums[1:])
+    total = sums[sets.starts[1:]] - sums[sets.starts[:-1]]
+    return mix(total + sets.sizes.astype(np.uint64))
+
+
+class Growing:
+    """Sets that are added block by block, without a second copy of those that are there."""
+
+    def __init__(self) -> None:
+        self._hashes = np.empty(1 << 16, np.uint32)
+        self._filled = 0
+        self._sizes: list[I64] = []
+
+    def add(self, sets: Sets) -> None:
+        """Add these after the others."""
+        end = self._filled + len(sets.hashes)
+        while end > len(self._hashes):
+            self._hashes.resize(2 * len(self._hashes), refcheck=False)
+        self._hashes[self._filled : end] = sets.hashes
+        self._filled = end
+        self._sizes.append(sets.sizes)
+
+    def finish(self) -> Sets:
+        """All sets; this object gives its memory away."""
+        self._hashes.resize(self._filled, refcheck=False)
+        sizes = np.concatenate(self._sizes) if self._sizes else np.zeros(0, np.int64)
+        return Sets(self._hashes, offsets(sizes))
+
+
 def hash_texts(texts: Sequence[str], *, compiled: bool = False, grams: bool = True) -> Hashed:
     """Hash all texts, by blocks of about a million characters; with `compiled` in numba's code.
 
@@ -107,6 +139,7 @@ def join_hashed(parts: Sequence[Hashed]) -> Hashed:
     return Hashed(
         concat([part.shingles for part in parts]),
         concat([part.grams for part in parts]),
+        np.concatenate([part.key for part in parts]),
         np.concatenate([part.exact for part in parts]),
         np.concatenate([part.words for part in parts]),
     )
@@ -114,19 +147,7 @@ def join_hashed(parts: Sequence[Hashed]) -> Hashed:
 
 def word_hashes(texts: Sequence[str], *, compiled: bool = False) -> tuple[U64, I64]:
     """The hash of each word of each text, in order, and where each text's words start (and the end)."""
-    lower = [text.lower() for text in texts]
-    wide = [i for i, text in enumerate(texts) if not text.isascii()]
-    if not wide:
-        return _words_of_codes(*_codes(lower, "ascii", np.uint8), compiled)
-    narrow = [i for i, text in enumerate(texts) if text.isascii()]
-    one = _words_of_codes(*_codes([lower[i] for i in narrow], "ascii", np.uint8), compiled)
-    two = _words_of_codes(*_codes([lower[i] for i in wide], "utf-32-le", np.uint32), compiled)
-    both = np.concatenate((one[0], two[0]))
-    begins = np.concatenate((one[1][:-1], two[1][:-1] + len(one[0])))
-    order = np.argsort(np.array(narrow + wide))
-    sizes = np.concatenate((np.diff(one[1]), np.diff(two[1])))[order]
-    starts = offsets(sizes)
-    return both[np.repeat(begins[order] - starts[:-1], sizes) + np.arange(starts[-1])], starts
+    return _words_of_codes(*_codes([text.lower() for text in texts]), compiled)
 
 
 def _words_of_codes(codes: npt.NDArray[Any], starts: I64, compiled: bool) -> tuple[U64, I64]:
@@ -152,19 +173,10 @@ def blocks(texts: Sequence[str]) -> Iterator[Sequence[str]]:
 
 
 def _hash_block(texts: Sequence[str], compiled: bool, grams: bool) -> Hashed:
-    """ASCII texts as bytes, the others as 32-bit code points; then put into order again."""
-    lower = [text.lower() for text in texts]
-    wide = [i for i, text in enumerate(texts) if not (text.isascii())]
-    if not wide:
-        out = _hash_codes(*_codes(lower, "ascii", np.uint8), compiled, grams)
-    else:
-        narrow = [i for i, text in enumerate(texts) if text.isascii()]
-        one = _hash_codes(*_codes([lower[i] for i in narrow], "ascii", np.uint8), compiled, grams)
-        two = _hash_codes(*_codes([lower[i] for i in wide], "utf-32-le", np.uint32), compiled, grams)
-        two.exact[:] = _text_keys([normal(texts[i]) for i in wide])
-        order = np.argsort(np.array(narrow + wide))
-        both = join_hashed([one, two])
-        out = Hashed(both.shingles.take(order), both.grams.take(order), both.exact[order], both.words[order])
+    out = _hash_codes(*_codes([text.lower() for text in texts]), compiled, grams)
+    wide = [i for i, text in enumerate(texts) if not text.isascii()]
+    if wide:
+        out.exact[wide] = _text_keys([normal(texts[i]) for i in wide])
     for i in np.flatnonzero(out.words == 0):
         out.exact[i] = bytes_key(texts[int(i)])
     return out
@@ -176,10 +188,13 @@ def bytes_key(text: str) -> int:
     return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little")
 
 
-def _codes(texts: Sequence[str], encoding: str, kind: type[Any]) -> tuple[npt.NDArray[Any], I64]:
-    """All code points, a line feed after each text, and where each text begins."""
-    data = np.frombuffer(("\n".join(texts) + "\n").encode(encoding, "surrogatepass"), kind)
-    return data, offsets(np.fromiter((len(text) + 1 for text in texts), np.int64, len(texts)))
+def _codes(texts: Sequence[str]) -> tuple[npt.NDArray[Any], I64]:
+    """All code points, a line feed after each text, and where each text begins; as bytes where all are ASCII."""
+    line = "\n".join(texts) + "\n"
+    ascii_only = line.isascii()
+    data = line.encode("ascii" if ascii_only else "utf-32-le", "surrogatepass" if not ascii_only else "strict")
+    codes = np.frombuffer(data, np.uint8 if ascii_only else np.uint32)
+    return codes, offsets(np.fromiter((len(text) + 1 for text in texts), np.int64, len(texts)))
 
 
 def _hash_codes(codes: npt.NDArray[Any], starts: I64, compiled: bool, grams: bool) -> Hashed:
@@ -221,9 +236,8 @@ def _hash_with_numpy(codes: npt.NDArray[Any], starts: I64, grams: bool) -> Hashe
     hashes = mix(_span_hashes(codes, begins, ends))
     shingles = _shingles(hashes, count, first)
     short = np.flatnonzero((count > 0) & (count < SHORT)) if grams else np.zeros(0, np.int64)
-    return Hashed(
-        shingles, _grams(codes, begins, ends, first, short), _exact_keys(codes, starts), count.astype(np.int32)
-    )
+    grams_of = _grams(codes, begins, ends, first, short)
+    return Hashed(shingles, grams_of, set_keys(shingles), _exact_keys(codes, starts), count.astype(np.int32))
 
 
 def _word_spans(codes: npt.NDArray[Any]) -> tuple[I64, I64]:
@@ -315,9 +329,7 @@ def _joined(codes: npt.NDArray[Any], begins: I64, ends: I64, count: I64) -> tupl
 
 def _exact_keys(codes: npt.NDArray[Any], starts: I64) -> U64:
     """Keys of the lower-case texts with white space collapsed, which is the normal form of ASCII texts."""
-    if codes.dtype != np.uint8:
-        return np.zeros(len(starts) - 1, np.uint64)
-    solid = ~_spaces()[codes]
+    solid = ~_spaces()[np.minimum(codes, 127)]
     before = np.concatenate(([False], solid[:-1]))
     begins = np.flatnonzero(solid & ~before)
     ends = np.flatnonzero(before & ~solid)
@@ -332,12 +344,12 @@ def _exact_keys(codes: npt.NDArray[Any], starts: I64) -> U64:
 
 @cache
 def _spaces() -> npt.NDArray[np.bool_]:
-    return np.array([chr(code).isspace() for code in range(256)])
+    return np.array([chr(code).isspace() for code in range(128)])
 
 
 def _text_keys(texts: Sequence[str]) -> U64:
     """Keys of texts as they are; equal to `_exact_keys` where both apply."""
-    codes, starts = _codes(texts, "utf-32-le", np.uint32)
+    codes, starts = _codes(texts)
     keys = np.zeros(len(texts), np.uint64)
     has = np.flatnonzero(np.diff(starts) > 1)
     keys[has] = mix(_span_hashes(codes, starts[:-1][has], starts[1:][has] - 1))

@@ -52,19 +52,17 @@ def check_files(
 
     Rows may be unanswered. Raises InputError with all lines that cannot be read.
     """
-    test_files = RowFiles(test, unanswered=True)
-    items = list(test_files)
-    train_files = RowFiles(train, unanswered=True, progress=progress)
-    try:
+    with (
+        RowFiles(test, unanswered=True) as test_files,
+        RowFiles(train, unanswered=True, progress=progress) as train_files,
+    ):
+        items = list(test_files)
         report = find_leaks(train_files, items)
         rejects = [*train_files.rejects, *test_files.rejects]
         if rejects:
             raise malformed_error(rejects, "put the lines right, or leave them out: rung data convert --rejects FILE")
         removed = None if clean is None else _write_clean(clean, train_files, items, report)
-    finally:
-        train_files.close()
-        test_files.close()
-    return Checked(report, train_files, test_files, removed)
+        return Checked(report, train_files, test_files, removed)
 
 
 def _write_clean(out: Path, train: RowFiles, test: Sequence[Example], report: LeakReport) -> int:
@@ -74,7 +72,9 @@ def _write_clean(out: Path, train: RowFiles, test: Sequence[Example], report: Le
         gone = set(report.train_rows)
         kept = [row for place, row in enumerate(kept) if place not in gone]
         report = find_leaks(Chosen(train, kept), test)
+    keep = [False] * len(train)
+    for row in kept:
+        keep[row] = True
     with replacing(out) as file:
-        for line in train.lines(kept):
-            file.write(line + b"\n")
+        train.copy(keep, file)
     return len(train) - len(kept)

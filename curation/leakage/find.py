@@ -14,8 +14,8 @@ from curation.leakage.judge import Judge, Pair, Part, TrainRow
 from curation.leakage.report import Leak, LeakReport
 from curation.leakage.scan import Scan, scan_train
 from curation.leakage.weigh import Looked, pairs_to_look_at
-from curation.prints import InMemory, Source
-from curation.shingling import U32, Sets, hash_texts, offsets
+from curation.prints import InMemory, Source, stripped
+from curation.shingling import U32, Sets, hash_texts
 from curation.similarity import words
 from curation.similarity.template import is_common
 
@@ -156,10 +156,7 @@ def _template(scan: Scan) -> U32:
 def _stripped(examples: Sequence[Example], common: U32) -> Sets:
     """Question shingles without the template, for rows with an answer, unless nothing would remain."""
     sets = hash_texts([example.question for example in examples], grams=False).shingles
-    answered = np.array([example.answer is not None for example in examples], np.bool_)
-    keep = ~np.isin(sets.hashes, common) | ~answered[sets.owners()]
-    keep |= np.bincount(sets.owners()[keep], minlength=len(sets))[sets.owners()] == 0
-    return Sets(sets.hashes[keep], offsets(np.bincount(sets.owners()[keep], minlength=len(sets))))
+    return stripped(sets, common, np.array([example.answer is not None for example in examples], np.bool_))
 
 
 def _in_order(found: list[Leak]) -> tuple[Leak, ...]:

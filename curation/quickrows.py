@@ -1,0 +1,103 @@
+"""Files of JSON lines in bulk: the same rows and rejects as `curation.formats.read_rows`, a few thousand at a time.
+
+A line takes the quick way where its keys are counted to be sound and its messages keep the rules; any other goes
+through the reader of formats, which knows all families and says what is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from curation.formats import Malformed, Reject
+from curation.formats.families import read_object
+from curation.formats.jsonline import decode_object
+from curation.formats.source import LONGEST, open_bytes
+from curation.formats.turns import are_sound
+from workspace.errors import RungError
+
+CHUNK = 1 << 22
+Progress = Callable[[int, int], None]
+_decode = msgspec.json.Decoder().decode
+
+
+class Batch(NamedTuple):
+    """Canonical rows and the line of each, counted from 1."""
+
+    lines: list[int]
+    rows: list[dict[str, Any]]
+    rejects: list[Reject]
+
+
+def read_batches(path: Path, *, unanswered: bool = False, progress: Progress | None = None) -> Iterator[Batch]:
+    """All rows of a file of JSON lines. Memory holds a few thousand rows."""
+    number = 1
+    for chunk in whole_lines(path, progress):
+        yield _read_chunk(chunk, number, str(path), unanswered)
+        number += len(chunk)
+
+
+def whole_lines(path: Path, progress: Progress | None = None) -> Iterator[list[bytes]]:
+    """Lines without their line feeds, by chunks of about 4 MiB; a BOM at the start is dropped."""
+    with open_bytes(path, progress) as file:
+        rest = b""
+        while block := file.read(CHUNK):
+            lines = (rest + block).split(b"\n")
+            rest = lines.pop()
+            if len(rest) >= LONGEST:
+                raise RungError(f"{path}: a line longer than {LONGEST >> 20} MiB; not JSON Lines.", where=str(path))
+            yield lines
+        if rest:
+            yield [rest]
+
+
+def _read_chunk(lines: list[bytes], number: int, name: str, unanswered: bool) -> Batch:
+    batch = Batch([], [], [])
+    numbers, rows = batch.lines.append, batch.rows.append
+    for number, line in enumerate(lines, number):  # noqa: B020  (counts on from where the chunk begins)
+        row = quick_row(line, unanswered)
+        if row is None:
+            if not line or line.isspace():
+                continue
+            try:
+                row = read_object(decode_object(line), None, unanswered)
+            except Malformed as error:
+                batch.rejects.append(Reject(name, number, error.field, error.reason, line, error.hint))
+                continue
+        numbers(number)
+        rows(row)
+    return batch
+
+
+def quick_row(line: bytes, unanswered: bool = False) -> dict[str, Any] | None:
+    """The canonical row of a plain chat or text line; None where the line needs a closer look.
+
+    Every key leaves one `":` in the bytes; where as many stand there as keys were read, none stood twice.
+    """
+    try:
+        row: Any = _decode(line)
+        messages = row.get("messages")
+        keys = len(row)
+        if messages is None:
+            text = row["text"]
+            if type(text) is not str or not text or len(row) > 1 and not _PAIR_KEYS.isdisjoint(row):
+                return None
+        else:
+            for message in messages:
+                keys += len(message)
+            if not are_sound(messages, unanswered):
+                return None
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, AttributeError, KeyError, TypeError):
+        return None
+    if line.count(b'":') != keys or b" :" in line or b"\t:" in line or b"\r:" in line or b"\\u0000" in line:
+        return None
+    return row  # type: ignore[no-any-return]
+
+
+_PAIR_KEYS = frozenset(
+    ("conversations", "chosen", "rejected", "prompt", "completion", "instruction", "output", "question", "answer")
+)
+"""Keys that may make a row with "text" one of another family."""
