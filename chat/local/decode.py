@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Job:
-    """One prompt on its way. `node` is where a closed answer stands; `queue` tokens that follow without a choice."""
+    """One prompt on its way. `node` is where a closed answer stands; `fresh` what was written and not yet read back."""
 
     tokens: list[int]
     max_tokens: int
@@ -24,7 +24,7 @@ class Job:
     temperature: float = 0.0
     seed: int = 0
     written: list[int] = field(default_factory=list)
-    queue: list[int] = field(default_factory=list)
+    fresh: list[int] = field(default_factory=list)
     stopped: str = ""
     choice: int | None = None
     dice: Any = None
@@ -102,36 +102,60 @@ def pad_left(sequences: Sequence[Sequence[int]], pad: int, device: Any) -> tuple
 
 
 def decode(forward: Forward, prefix: Prefix, jobs: Sequence[Job], ends: frozenset[int]) -> None:
-    """Answer all jobs together; each holds its tokens and the reason of its end afterwards."""
+    """Answer all jobs together; each holds its tokens and the reason of its end afterwards.
+
+    Prompts that are the same are read once. Tokens that a closed set leaves no choice about are read back together
+    with the next one that it does, so such an answer takes as many passes as it has forks.
+    """
     import torch
 
-    device = forward.model.device
-    head = len(prefix.tokens)
-    ids, mask = pad_left([job.tokens[head:] for job in jobs], forward.pad, device)
-    places = (mask.cumsum(1) - 1).clamp(min=0) + head
-    mask = torch.cat([torch.ones((len(jobs), head), dtype=mask.dtype, device=device), mask], dim=1)
-    cache = forward.behind(prefix, len(jobs))
+    cache, mask, place, logits = _read_prompts(forward, prefix, jobs)
     alive = list(jobs)
-    place = places[:, -1:]
-    logits = forward(ids, mask, places, cache)[:, -1]
     while True:
         _write(alive, logits, ends)
         going = [row for row, job in enumerate(alive) if not job.stopped]
         if not going:
             return
         if len(going) <= 0.75 * len(alive):
-            chosen = torch.tensor(going, device=device)
+            chosen = torch.tensor(going, device=mask.device)
             cache.batch_select_indices(chosen)
             mask, place = mask[chosen], place[chosen]
             alive = [alive[row] for row in going]
-        ids = torch.tensor([[job.written[-1]] for job in alive], device=device)
-        mask = torch.cat([mask, mask.new_ones((len(alive), 1))], dim=1)
-        place = place + 1
-        logits = forward(ids, mask, place, cache)[:, -1]
+        ids, new = pad_left([_next_in(job, forward.pad) for job in alive], forward.pad, mask.device)
+        places = (place + new.cumsum(1)) * new
+        mask = torch.cat([mask, new], dim=1)
+        place = places[:, -1:]
+        logits = forward(ids, mask, places, cache)[:, -1]
+
+
+def _next_in(job: Job, pad: int) -> list[int]:
+    """The tokens that the model reads next for a job; one that has ended reads padding along."""
+    return [pad] if job.stopped else job.fresh
+
+
+def _read_prompts(forward: Forward, prefix: Prefix, jobs: Sequence[Job]) -> tuple[Any, Any, Any, Any]:
+    """Cache, mask `(rows, seen)`, last places `(rows, 1)` and next logits `(rows, vocabulary)`, a row for each job."""
+    import torch
+
+    device = forward.model.device
+    head = len(prefix.tokens)
+    row_of: dict[tuple[int, ...], int] = {}
+    rows = [row_of.setdefault(tuple(job.tokens), len(row_of)) for job in jobs]
+    ids, mask = pad_left([tokens[head:] for tokens in row_of], forward.pad, device)
+    places = (mask.cumsum(1) - 1).clamp(min=0) + head
+    mask = torch.cat([torch.ones((len(row_of), head), dtype=mask.dtype, device=device), mask], dim=1)
+    cache = forward.behind(prefix, len(row_of))
+    logits = forward(ids, mask, places, cache)[:, -1]
+    place = places[:, -1:]
+    if len(row_of) < len(jobs):
+        chosen = torch.tensor(rows, device=device)
+        cache.batch_select_indices(chosen)
+        mask, place, logits = mask[chosen], place[chosen], logits[chosen]
+    return cache, mask, place, logits
 
 
 def _write(jobs: Sequence[Job], logits: torch.Tensor, ends: frozenset[int]) -> None:
-    """Give each unfinished job its next token."""
+    """Give each unfinished job its next token, or tokens."""
     best = logits.argmax(-1).tolist()
     for row, job in enumerate(jobs):
         if job.stopped:
@@ -143,30 +167,31 @@ def _write(jobs: Sequence[Job], logits: torch.Tensor, ends: frozenset[int]) -> N
         if token in ends:
             job.stopped = "end"
             continue
+        job.fresh = [token]
         job.written.append(token)
         if len(job.written) >= job.max_tokens:
             job.stopped = "length"
 
 
 def _walk(job: Job, logits: torch.Tensor, ends: frozenset[int]) -> None:
-    """One step down the tree of allowed answers: the likeliest allowed token, an end token where one may end."""
-    if not job.queue:
-        job.queue, job.node = trie.forced(job.node or {})
-    if not job.queue and not trie.is_settled(job.node or {}):
-        node = job.node or {}
+    """Down the tree of allowed answers to the next fork: the likeliest allowed token, an end where one may end.
+
+    A tree that begins without a fork is walked to its first one with the prompt's own logits left unused.
+    """
+    first, node = trie.forced(job.node or {})
+    if not first and not trie.is_settled(node):
         allowed = [token for token in node if token != trie.END]
         allowed += sorted(ends) if trie.END in node else []
         token = allowed[int(logits[allowed].argmax())]
-        if token in ends and token not in node:
+        if token not in node:
             job.choice, job.stopped = node[trie.END], "choice"
             return
-        rest, job.node = trie.forced(node[token])
-        job.queue = [token, *rest]
-    if trie.is_settled(job.node or {}):
-        job.written += job.queue
-        job.choice, job.stopped = (job.node or {})[trie.END], "choice"
-        return
-    job.written.append(job.queue.pop(0))
+        rest, node = trie.forced(node[token])
+        first = [token, *rest]
+    job.node, job.fresh = node, first
+    job.written += first
+    if trie.is_settled(node):
+        job.choice, job.stopped = node[trie.END], "choice"
 
 
 def _sample(job: Job, logits: torch.Tensor) -> int:

@@ -152,10 +152,10 @@ class LocalModel:
         return self._prefix
 
     def _batches(self, places: Sequence[int], jobs: Sequence[Job]) -> Iterator[list[int]]:
-        """Asks of like length together, the longest first, within the memory set aside for keys and values."""
+        """Asks of like length together, longest first, the same side by side, within the memory set aside."""
         room = CACHE_BYTES // self._token_bytes
         batch: list[int] = []
-        for place in sorted(places, key=lambda p: (-len(jobs[p].tokens), p)):
+        for place in sorted(places, key=lambda p: (-len(jobs[p].tokens), jobs[p].tokens, p)):
             longest = max(len(jobs[p].tokens) + jobs[p].max_tokens for p in [*batch, place])
             if batch and (len(batch) >= self.batch or longest * (len(batch) + 1) > room):
                 yield batch

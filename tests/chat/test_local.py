@@ -48,10 +48,11 @@ def test_batched_answers_equal_one_at_a_time_token_for_token(local: LocalModel) 
     ]
     plain = [plain_generate(local.loaded, one) for one in asks]
     texts = [local.loaded.tokenizer.decode(tokens, skip_special_tokens=True) for tokens in plain]
-    for order in (asks, asks[:2], asks[:1]):  # a new prefix, another one, and the kept one
+    for order in (asks, [*asks[:2], *asks[:2]], asks[:1]):  # a new prefix, another one with repeats, the kept one
         replies = local.answer(order)
-        assert [reply.text for reply in replies] == texts[: len(order)]
-        for reply, tokens in zip(replies, plain, strict=False):
+        places = [asks.index(one) for one in order]
+        assert [reply.text for reply in replies] == [texts[place] for place in places]
+        for reply, tokens in zip(replies, [plain[place] for place in places], strict=True):
             ended = tokens[-1] in local.loaded.ends
             assert reply.stopped == ("end" if ended else "length")
             assert reply.output_tokens == len(tokens) - ended
@@ -67,7 +68,12 @@ def test_choices_take_the_likeliest_allowed_token_at_every_step(local: LocalMode
     replies = local.answer(asks)
     for one, reply in zip(asks, replies, strict=True):
         assert reply.text == walk_slowly(local, one) and reply.stopped == "choice"
-    assert [reply.text for reply in replies] == [local.answer([one])[0].text for one in asks]
+    free = [ask("PDR OU in T1DM", max_tokens=6), ask("DM2 w/ CKD", shots=1, max_tokens=6)]
+    mixed = local.answer([*free, *asks])
+    assert [reply.text for reply in mixed[2:]] == [reply.text for reply in replies], (
+        "beside free ones of the same prompt"
+    )
+    assert [reply.text for reply in mixed[:2]] == [local.answer([one])[0].text for one in free]
 
 
 def walk_slowly(local: LocalModel, one: Ask) -> str:
