@@ -13,7 +13,7 @@ SHOWN_ALL = 200
 
 def lines(checkup: Checkup, command: str, in_project: bool) -> Iterator[str]:
     """The whole page. `command` is the check that was run, to be followed by `--show NAME`."""
-    yield _verdict(checkup)
+    yield verdict(checkup)
     yield counts(checkup)
     if checkup.sampled:
         yield f"Classes, topics, labels and forms were judged on {checkup.sampled:,} rows drawn by seed."
@@ -26,7 +26,7 @@ def lines(checkup: Checkup, command: str, in_project: bool) -> Iterator[str]:
         if finding.blocks:
             yield from _evidence(finding, SHOWN_BLOCKING)
             if (more := finding.rows - SHOWN_BLOCKING) > 0 and finding.evidence:
-                yield f"    {more:,} more: {command} --show {finding.name}"
+                yield f"    {more:,} more: {_show(finding, command, in_project)}"
     if checkup.findings:
         yield ""
     yield f"Next: {_next(checkup, command, in_project)}"
@@ -59,7 +59,8 @@ def counts(checkup: Checkup) -> str:
     return f"{checkup.read:,} read = " + " + ".join(f"{count:,} {name}" for name, count in shown)
 
 
-def _verdict(checkup: Checkup) -> str:
+def verdict(checkup: Checkup) -> str:
+    """The sentence: what blocks, or that nothing does."""
     blocking = len(checkup.blocking)
     found = f"{checkup.clean} check{'s' * (checkup.clean != 1)} found nothing."
     if blocking:
@@ -83,7 +84,12 @@ def _what_to_do(finding: Finding, command: str, in_project: bool) -> str:
         return finding.what_to_do
     if in_project and finding.blocks and finding.action:
         return f"rung data fix {finding.name}"
-    return f"{command} --show {finding.name}"
+    return _show(finding, command, in_project)
+
+
+def _show(finding: Finding, command: str, in_project: bool) -> str:
+    """The command that shows a finding; of a check of files only what is to be added to it."""
+    return f"{command} --show {finding.name}" if in_project else f"add --show {finding.name}"
 
 
 def _next(checkup: Checkup, command: str, in_project: bool) -> str:
@@ -96,5 +102,8 @@ def _next(checkup: Checkup, command: str, in_project: bool) -> str:
     return f"rung data import {checkup.scope.replace(', ', ' ')}"
 
 
-NEXT_FOR_FILES = {"malformed": "rung data convert FILE -o OUT --rejects rejects.jsonl"}
+NEXT_FOR_FILES = {
+    "malformed": "rung data convert FILE -o OUT --rejects rejects.jsonl",
+    "leaks": "rung data leakage --train TRAIN --test TEST --clean OUT",
+}
 """What puts a blocking finding right outside a project."""

@@ -11,6 +11,7 @@ import typer
 from rung.cli.output import ProgressLine, emit, note, say
 
 if TYPE_CHECKING:
+    from chat.privacy import Override
     from chat.protocols import ChatModel
     from curation.generate import Outcome, Wish
     from curation.store import Store
@@ -40,6 +41,11 @@ def generate(
     base_url: Annotated[str, typer.Option(help="Address of a compatible server.")] = "",
     budget_usd: Annotated[float | None, typer.Option(min=0, help="The most that this run may spend.")] = None,
     batch: Annotated[bool, typer.Option("--batch", help="Send as a batch; the same command again fetches it.")] = False,
+    override: Annotated[
+        str, typer.Option(help="privacy: send against the privacy answer, with --by and --reason.")
+    ] = "",
+    by: Annotated[str, typer.Option(help="Who overrides.")] = "",
+    reason: Annotated[str, typer.Option(help="Why.")] = "",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before money is spent.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -56,7 +62,7 @@ def generate(
     named = _model_settings(settings, provider, model, base_url)
     wish = Wish(count, strategy, budget_usd)
     with open_store(project, settings) as store:
-        opened = _open(project, settings, named)
+        opened = _open(project, settings, named, _override(store, override, by, reason))
         if not yes and not as_json and not _agreed(project, settings, store, opened, wish):
             say("Nothing was asked.")
             return
@@ -88,13 +94,31 @@ def _model_settings(settings: Settings, provider: str, model: str, base_url: str
     return old.model_copy(update=new)
 
 
-def _open(project: Project, settings: Settings, named: ModelSettings) -> ChatModel:
+def _override(store: Store, gate: str, by: str, reason: str) -> Override | None:
+    """The named override of the privacy answer, written to the log before anything is sent."""
+    from chat.privacy import Override
+    from workspace.errors import RungError
+
+    if not gate:
+        return None
+    if gate != "privacy" or not by.strip() or not reason.strip():
+        raise RungError(
+            "An override names itself, a person and a reason.", "--override privacy --by NAME --reason TEXT"
+        )
+    store.event("override", by, "privacy", {"gate": "privacy", "reason": reason, "command": "data generate"})
+    note(f"! privacy answer overridden by {by}: {reason}")
+    return Override(by, reason)
+
+
+def _open(project: Project, settings: Settings, named: ModelSettings, override: Override | None) -> ChatModel:
     """The model behind the privacy guard; a local one shows its progress while it is made."""
     from chat.open import open_model
     from chat.privacy import project_guard
 
     line = ProgressLine("Making the embedded model ready")
-    opened = open_model(named, guard=project_guard(project, settings), batch=settings.evaluation.batch, progress=line)
+    opened = open_model(
+        named, guard=project_guard(project, settings, override), batch=settings.evaluation.batch, progress=line
+    )
     inner = getattr(opened, "model", opened)
     for notice in getattr(inner, "notices", ()):
         note(f"! {notice}")

@@ -206,7 +206,7 @@ FILLERS = frozenset({"w/", "in", "-", ":", "+", "with", "pt", "noted", "hx", "of
 
 def _plain(text: str) -> str:
     """Lower case, punctuation that carries nothing taken off, words joined by one space."""
-    return re.sub(r"\s+", " ", re.sub(r"[.,;:!]", " ", text.lower()).replace("+", " + ")).strip()
+    return re.sub(r"\s+", " ", re.sub(r"[.,;:!()]", " ", text.lower()).replace("+", " + ")).strip()
 
 
 def _lookup(ways: dict[str, tuple[str, ...]]) -> list[tuple[str, str]]:

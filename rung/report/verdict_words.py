@@ -62,7 +62,7 @@ def _names(rivals: list[Rival]) -> str:
 def _moved(v: Verdict) -> str:
     bounds = signed_interval(v.low, v.high, v.confidence)
     if _bare(v.difference) == "0.0":
-        return f"The tuned model is as good as {rival_name(v)} {bounds}."
+        return f"The tuned model scores the same as {rival_name(v)} {bounds}."
     way = "better" if v.difference >= 0 else "worse"
     return f"The tuned model is {_bare(v.difference)} points {way} than {rival_name(v)} {bounds}."
 

@@ -1,0 +1,231 @@
+"""Data: what happens to the marked finding? Blocking first, then to look at, then what was handled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from rich.text import Text
+from textual import on
+from textual.binding import Binding, BindingType
+from textual.widgets import Input, Static
+
+from curation.findings import Checkup
+from curation.quality.base import Evidence, Finding
+from rung.cli.check_words import SYMBOLS, counts, verdict
+from rung.tui.job import JobEnded
+from rung.tui.loaded import Loaded, LoadedScreen
+from rung.tui.text import shown
+from rung.tui.widgets.marked import Entry, MarkedLines
+
+EMPTY = "No rows yet. Import a file: rung data import claims.jsonl"
+FORMATS = "(chat, ShareGPT, Alpaca, CSV, Parquet: recognised and shown before anything is kept)"
+
+
+class DataScreen(LoadedScreen):
+    """The findings of every check, with the evidence of the marked one."""
+
+    stage = "Data"
+    awaits = "Checking every row"
+    keys = (
+        ("Enter", "rows"),
+        ("f", "fix"),
+        ("u", "undo"),
+        ("x", "not a finding"),
+        ("i", "import"),
+        ("F1", "help"),
+        ("^P", "menu"),
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "rows", "the rows of the finding, side by side"),
+        Binding("f", "fix", "apply the fix"),
+        Binding("u", "undo", "undo the last fix"),
+        Binding("x", "dismiss", "not a finding: with a reason that stays"),
+        Binding("i", "import", "import a file"),
+        Binding("slash", "filter", "filter the findings", key_display="/"),
+        Binding("r", "again", "check again"),
+    ]
+
+    words = ""
+    asks = ""
+
+    def compose_stage(self) -> Iterator[Static]:
+        """The list, the evidence, and a field that is only there when something is asked."""
+        yield MarkedLines(id="lines")
+        yield Static(id="evidence")
+        yield Input(id="field", compact=True)
+
+    def on_mount(self) -> None:
+        """The field shows when it is needed."""
+        self.query_one("#field").display = False
+        super().on_mount()
+
+    def load(self) -> Loaded:
+        """Run every check on the project's rows."""
+        from curation.project_checkup import check_project
+        from curation.store import open_store, store_exists
+
+        project, settings = self.source.project, self.source.settings
+        if project is None or not store_exists(project, settings):
+            return Loaded(
+                [Entry(), Entry(EMPTY), Entry(FORMATS), Entry(), Entry("Next: import a file (i).", "", "bold")]
+            )
+        with open_store(project, settings) as store:
+            if not store.sources():
+                return Loaded([Entry(), Entry(EMPTY), Entry(FORMATS)], "rung data import FILE")
+            checkup = check_project(store, project, settings)
+        seconds = f"checked {self.source.clock()}, {checkup.seconds:.0f} s"
+        return Loaded(list(self._entries(checkup)), "rung data check", seconds, checkup)
+
+    def show_loaded(self, message: LoadedScreen.Done) -> None:
+        """With the evidence of the first finding."""
+        super().show_loaded(message)
+        self._show_evidence()
+
+    def _entries(self, checkup: Checkup) -> Iterator[Entry]:
+        yield Entry()
+        yield Entry(verdict(checkup), "", "bold")
+        yield Entry(counts(checkup))
+        yield Entry()
+        yield Entry(f"{'Finding':<24}{'Rows':>6}  State    What to do")
+        for finding in checkup.findings:
+            if self.words.lower() in finding.title.lower():
+                yield Entry(_line(finding), finding.name)
+        if not checkup.findings:
+            yield Entry("Nothing found.")
+
+    @property
+    def finding(self) -> Finding | None:
+        """The marked finding."""
+        checkup: Checkup | None = self.data
+        return next((f for f in checkup.findings if f.name == self.marked), None) if checkup else None
+
+    def action_move(self, step: int) -> None:
+        """Move, and show the evidence."""
+        super().action_move(step)
+        self._show_evidence()
+
+    def _show_evidence(self) -> None:
+        finding = self.finding
+        text = Text()
+        if finding is not None:
+            self.command = (
+                f"rung data fix {finding.name}" if finding.action else f"rung data check --show {finding.name}"
+            )
+            text = _evidence(finding)
+        self.query_one("#evidence", Static).update(text)
+
+    def why_ref(self, key: str) -> str:
+        """Leaks and the review have a gate; other findings say why themselves."""
+        return {"leaks": "leakage"}.get(key, "")
+
+    def action_why(self) -> None:
+        """How it was measured."""
+        if self.finding is not None:
+            from rung.tui.screens.page import PageScreen
+
+            self.app.push_screen(PageScreen(self.finding.title, self.finding.reason))
+
+    def action_rows(self) -> None:
+        """All the evidence that was kept."""
+        if self.data is not None and self.finding is not None:
+            from rung.cli.check_words import one
+            from rung.tui.screens.page import PageScreen
+
+            self.app.push_screen(PageScreen(self.finding.title, "\n".join(one(self.data, self.finding.name))))
+        elif self.data is None:
+            self.action_import()
+
+    def action_fix(self) -> None:
+        """Apply the fix of the marked finding; `u` takes it back."""
+        finding = self.finding
+        if finding is None:
+            return
+        if not finding.action or finding.severity == "handled":
+            self.tell(f"{finding.title}: nothing to fix, a person has to look")
+        else:
+            self.start_job("data", "fix", finding.name)
+
+    def action_undo(self) -> None:
+        """Take the last fix or dismissal back."""
+        self.start_job("data", "undo")
+
+    def action_again(self) -> None:
+        """Check again."""
+        self.reload()
+
+    def action_dismiss(self) -> None:
+        """Ask for the reason."""
+        if self.finding is not None:
+            self._ask("dismiss", "why is this not a finding?")
+
+    def action_import(self) -> None:
+        """Ask for the file."""
+        self._ask("import", "a file: claims.jsonl")
+
+    def action_filter(self) -> None:
+        """Ask for a part of the title."""
+        if self.data is not None:
+            self._ask("filter", "part of a finding")
+
+    def _ask(self, what: str, words: str) -> None:
+        self.asks = what
+        field = self.query_one("#field", Input)
+        field.value, field.placeholder, field.display = "", words, True
+        field.focus()
+
+    def action_back(self) -> None:
+        """Out of the field first."""
+        field = self.query_one("#field", Input)
+        if field.display:
+            field.display = False
+            self.set_focus(None)
+        else:
+            super().action_back()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """While the field is written in, letters are letters."""
+        if isinstance(self.focused, Input) and action != "back":
+            return False
+        return super().check_action(action, parameters)
+
+    @on(Input.Submitted, "#field")
+    def _asked(self, event: Input.Submitted) -> None:
+        event.input.display = False
+        self.set_focus(None)
+        value = event.value.strip()
+        if self.asks == "filter":
+            self.words = value
+            self.lines.show(list(self._entries(self.data)))
+            self._show_evidence()
+        elif value and self.asks == "import":
+            self.start_job("data", "import", value, "--rejects", "rejects.jsonl")
+        elif value and self.finding is not None:
+            self.start_job("data", "dismiss", self.finding.name, "--by", self.source.person, "--reason", value)
+
+    def job_ended(self, ended: JobEnded) -> None:
+        """Check again after every change."""
+        self.reload()
+
+
+def _line(finding: Finding) -> str:
+    todo = {"exclude": "f takes them out", "queue": "f sends them to review"}.get(
+        finding.action or "", "Enter shows them"
+    )
+    if finding.severity == "handled":
+        todo = "kept, with the reason"
+    return f"{SYMBOLS[finding.severity]} {finding.title:<22}{finding.rows:>6,}  {finding.severity:<7}  {todo}"
+
+
+def _evidence(finding: Finding) -> Text:
+    """The first piece of evidence: what was measured, and the rows with what only one of them has in brackets."""
+    if not finding.evidence:
+        return Text(f"\n{shown(finding.reason)}")
+    first: Evidence = finding.evidence[0]
+    head = f"\n1 of {len(finding.evidence):,}   {shown(first.note)}\n"
+    return Text(head + "\n".join(f"  {place}\n    {shown(text, limit=300)}" for place, text in _pairs(first)))
+
+
+def _pairs(evidence: Evidence) -> list[tuple[str, str]]:
+    places = [*evidence.places, *[""] * len(evidence.texts)]
+    return list(zip(places, evidence.texts, strict=False))

@@ -1,0 +1,83 @@
+"""A small real project, made with the real commands, and the program on a copy of it."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import shutil
+import subprocess
+import sys
+from datetime import UTC, datetime
+
+import pytest
+
+from rung.tui.app import RungApp
+from rung.tui.source import Source
+
+ANSWERS = """
+task = "extraction"
+prompting = "partial"
+prompt_effort_days = 6
+failure = "breaks_rules"
+output_form = "strict"
+breadth = "narrow"
+goal_score = 0.8
+"""
+HOSTILE = "\x1b]8;;http://x\x07link\x1b[31m [red]not red[/] [@click=app.quit]quit[/] \u202eevil\u202c end"
+
+
+def rung(folder, *arguments):
+    """Run the real command; fails with its words."""
+    done = subprocess.run([sys.executable, "-P", "-m", "rung", *arguments], cwd=folder, capture_output=True, text=True)
+    assert done.returncode in (0, 1), done.stdout + done.stderr
+    return done
+
+
+def rows(start, count, hostile=""):
+    """Chat rows with different questions and short answers."""
+    for n in range(start, start + count):
+        question = (
+            f"Claim {n}: the {['left', 'right'][n % 2]} device number {n * 7919} broke in month {n % 12 + 1}{hostile}"
+        )
+        yield json.dumps(
+            {"messages": [{"role": "user", "content": question}, {"role": "assistant", "content": f"C{n % 5}"}]}
+        )
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory):
+    """A project with answers, a pool, a test set in review, and one hostile row."""
+    folder = tmp_path_factory.mktemp("made") / "claims"
+    folder.mkdir()
+    rung(folder, "init")
+    settings = (folder / "rung.toml").read_text().replace('name = "claims"', 'name = "claims"\nperson = "dana"')
+    (folder / "rung.toml").write_text(settings)
+    (folder / "answers.toml").write_text(ANSWERS)
+    (folder / "test.jsonl").write_text("\n".join(rows(0, 12)) + "\n")
+    (folder / "pool.jsonl").write_text("\n".join([*rows(100, 40), *rows(900, 1, HOSTILE)]) + "\n")
+    rung(folder, "advise")
+    rung(folder, "data", "import", "test.jsonl", "--as", "test")
+    rung(folder, "data", "import", "pool.jsonl", "--as", "pool")
+    return folder
+
+
+@pytest.fixture
+def project(made, tmp_path):
+    """A copy of the project that a test may change."""
+    target = tmp_path / "claims"
+    shutil.copytree(made, target)
+    return target
+
+
+@pytest.fixture
+def program():
+    """Make the program on a folder, with a clock that stands and a moment that advances a second a look."""
+
+    def make(folder):
+        source = Source.of(folder)
+        ticks = itertools.count()
+        source.moment = lambda: float(next(ticks))
+        source.now = lambda: datetime(2026, 11, 25, 14, 2, tzinfo=UTC)
+        return RungApp(source)
+
+    return make

@@ -1,0 +1,131 @@
+"""Review: decisions are in the store, by whom and under which guideline; nothing is lost, nothing acts."""
+
+from __future__ import annotations
+
+import pytest
+from conftest_tui import settled, text_of
+
+from curation.review import Ruling, decide, next_item, open_desk
+from curation.store import open_store
+from workspace.folder import Project
+from workspace.settings import load_settings
+
+
+def stored(folder):
+    """Id -> row of the project's store."""
+    project = Project(folder)
+    with open_store(project, load_settings(project.settings_file)) as store:
+        return {row.id: row for row in store.rows()}
+
+
+async def shown_item(pilot):
+    """The item on the screen, once it is there and the next one is fetched."""
+    await settled(pilot)
+    for _ in range(200):
+        if pilot.app.screen.item is not None and not pilot.app.screen.busy:
+            return pilot.app.screen.item
+        await pilot.pause(0.02)
+    raise AssertionError("no item came")
+
+
+async def on_review(app, pilot):
+    await settled(pilot)
+    app.open_stage(4)
+    return await shown_item(pilot)
+
+
+async def test_approve_reject_skip_unsure_undo(project, program):
+    app = program(project)
+    async with app.run_test(size=(80, 24)) as pilot:
+        first = await on_review(app, pilot)
+        await pilot.press("a")
+        second = await shown_item(pilot)
+        assert second.id != first.id
+        await pilot.press("x", "2")
+        third = await shown_item(pilot)
+        await pilot.press("s")
+        fourth = await shown_item(pilot)
+        await pilot.press("n")
+        await shown_item(pilot)
+        rows = stored(project)
+        assert (rows[first.id].state, rows[first.id].reviewer) == ("approved", "dana")
+        assert rows[second.id].state == "rejected"
+        assert rows[third.id].state in ("skipped", "pending")
+        assert rows[fourth.id].state == "unsure"
+        await pilot.press("u")
+        await shown_item(pilot)
+    assert stored(project)[fourth.id].state != "unsure"
+
+
+async def test_an_edit_shows_the_difference_and_is_saved(project, program):
+    app = program(project)
+    async with app.run_test(size=(80, 24)) as pilot:
+        item = await on_review(app, pilot)
+        await pilot.press("e", "end", "X")
+        await pilot.pause(0.2)
+        assert f"+ {item.answer}X" in text_of(app)
+        await pilot.press("ctrl+s")
+        await shown_item(pilot)
+    row = stored(project)[item.id]
+    assert row.state == "edited"
+    assert row.example.answer == f"{item.answer}X"
+    assert row.original.answer == item.answer
+
+
+async def test_half_an_edit_survives(project, program):
+    app = program(project)
+    async with app.run_test(size=(80, 24)) as pilot:
+        item = await on_review(app, pilot)
+        await pilot.press("e", "end", "Y", "Z")
+        await settled(pilot)
+        await pilot.pause(0.3)
+    project_ = Project(project)
+    desk = open_desk(project_, load_settings(project_.settings_file))
+    again = next_item(desk, "dana", want=item.id).item
+    assert again.draft["messages"][-1]["content"].endswith("YZ")
+
+
+async def test_a_lost_lease_is_told_and_the_edit_kept(project, program):
+    app = program(project)
+    async with app.run_test(size=(100, 30)) as pilot:
+        item = await on_review(app, pilot)
+        project_ = Project(project)
+        desk = open_desk(project_, load_settings(project_.settings_file))
+        with desk.store.write() as connection:
+            from sqlalchemy import text
+
+            connection.execute(text("update rows set lease_until = 1 where lease_token is not null"))
+        taken = next_item(desk, "mo", want=item.id).item
+        decide(desk, taken.id, taken.token, "mo", Ruling("approve"))
+        await pilot.press("x", "1")
+        await settled(pilot)
+        assert "mo decided" in app.screen.message
+    assert stored(project)[item.id].reviewer == "mo"
+
+
+async def test_two_programs_get_different_rows(project, program, monkeypatch):
+    one, two = program(project), program(project)
+    async with one.run_test(size=(80, 24)) as first:
+        mine = await on_review(one, first)
+        monkeypatch.setenv("RUNG_PROJECT__PERSON", "mo")
+        async with two.run_test(size=(80, 24)) as second:
+            theirs = await on_review(two, second)
+            assert theirs.id != mine.id
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_row_text_is_text(project, program, size):
+    app = program(project)
+    hostile = next(row.id for row in stored(project).values() if "link" in row.example.question)
+    async with app.run_test(size=size) as pilot:
+        await on_review(app, pilot)
+        sitting = app.screen.sitting
+        sitting.leave(app.screen.item)
+        app.screen.post_message(app.screen.Shown(sitting.again(hostile)))
+        await settled(pilot)
+        await pilot.pause(0.2)
+        shown = text_of(app)
+        assert "[red]not red[/]" in shown.replace("\n", "").replace("  ", " ") or "[red]" in shown
+        assert "\\u001b" in shown
+        assert "\\u202e" in shown
+        assert "\x1b" not in shown
