@@ -199,6 +199,20 @@ def test_the_command_sends_nothing_where_the_answer_forbids(project: Project, re
     assert "no_external_api" in json.loads(out)["error"]["message"]
 
 
+def test_an_override_is_named_and_logged_before_anything_is_sent(
+    project: Project, reviewed: Store, loopback: Any
+) -> None:
+    project.answers_file.write_text('privacy = "no_external_api"\n')
+    loopback.say(write)
+    words = ("--count", "1", "--provider", "anthropic", "--base-url", loopback.url, "--override", "privacy")
+    code, _, err = finished(command(project, *words))
+    assert code == 2 and "a person and a reason" in err and loopback.requests == []
+    code, _, err = finished(command(project, *words, "--by", "mo", "--reason", "public rows"))
+    assert code == 0 and "overridden by mo" in err and len(loopback.requests) == 1
+    (event,) = reviewed.events(kind="override")
+    assert (event.actor, event.ref, event.detail["reason"]) == ("mo", "privacy", "public rows")
+
+
 def test_the_command_names_what_it_does_not_know(project: Project, reviewed: Store) -> None:
     code, _, err = finished(command(project, "--count", "1", "--strategy", "parafrase"))
     assert code == 2 and 'Did you mean "paraphrase"' in err
