@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TypeVar
 
 from advisor.decision import Decision
-
 from advisor.reading import load_answers
 from curation.manifest import Manifest, newest_dataset, read_manifest
 from evaluation.report import Report, newest_report
@@ -21,6 +20,8 @@ from workspace.folder import Project
 from workspace.settings import Settings, load_settings
 
 Value = TypeVar("Value")
+Stored = tuple[Mapping[str, Mapping[str, int]], int, tuple[str, ...], int | None]
+NOTHING: Stored = ({}, 0, (), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +72,9 @@ def read_facts(project: Project, *, with_store: bool = True) -> Facts:
     settings = part(lambda: load_settings(project.settings_file), Settings())
     dataset = part(lambda: _dataset(project), None)
     sha256 = dataset.splits["test"].sha256 if dataset and "test" in dataset.splits else None
-    decision, is_old = part(lambda: _decision(project), (None, False))
-    counts, lines, reviewers, blocking = part(
-        lambda: _store(project, settings) if with_store else ({}, 0, (), None), ({}, 0, (), None)
-    )
+    no_decision: tuple[Decision | None, bool] = (None, False)
+    decision, is_old = part(lambda: _decision(project), no_decision)
+    counts, lines, reviewers, blocking = part(lambda: _store(project, settings) if with_store else NOTHING, NOTHING)
     return Facts(
         project=project,
         settings=settings,
@@ -88,7 +88,7 @@ def read_facts(project: Project, *, with_store: bool = True) -> Facts:
         dataset=dataset,
         baseline=part(lambda: _report(project, "baseline", sha256), None),
         plan=max(project.plans.glob("P-*.toml"), default=None),
-        run=part(lambda: (read_runs(project) or [None])[-1], None),
+        run=part(lambda: next(reversed(read_runs(project)), None), None),
         finished=part(lambda: newest_run(project), None),
         measured=part(lambda: _report(project, "run", sha256), None),
         verdict=part(lambda: _verdict(project), None),
@@ -130,12 +130,12 @@ def _verdict(project: Project) -> Verdict | None:
     return found[1] if found else None
 
 
-def _store(project: Project, settings: Settings) -> tuple[dict[str, dict[str, int]], int, tuple[str, ...], int | None]:
+def _store(project: Project, settings: Settings) -> Stored:
     """Counts by role and state, lines read, who decided, and how many findings blocked at the last check."""
     from curation.store import open_store, store_exists
 
     if not store_exists(project, settings):
-        return {}, 0, (), None
+        return NOTHING
     with open_store(project, settings) as store:
         lines = sum(source.counts.get("read", 0) for source in store.sources())
         checks = store.events(kind="checked")
