@@ -5,12 +5,36 @@ from __future__ import annotations
 import hashlib
 import re
 import tomllib
+from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 from advisor.conditions import ALL_FACTS, Bounds, Condition
 from advisor.rulebook import COMMON, FIELDS, Choice, Question, Rule, Rulebook, Source
 from workspace.errors import Problem, RungError, did_you_mean
+
+
+def _is_list(kind: type) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, list) and all(isinstance(part, kind) for part in value)
+
+
+def _is(*kinds: type) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool))
+
+
+_TYPES: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
+    ("source over relieves forbids on_the_way_to tasks", "a list of names", _is_list(str)),
+    ("answers", "a list of tables", _is_list(dict)),
+    ("when cells passes", "a table", _is(dict)),
+    ("unless", "a table or a list of tables", lambda value: isinstance(value, dict) or _is_list(dict)(value)),
+    ("explains core per_class", "true or false", _is(bool)),
+    ("minimum recommended rank", "a whole number", _is(int)),
+    ("size_b", "a number", _is(int, float)),
+    ("read review_by", "a date", lambda value: type(value) is date),
+)
+TYPES = {name: (words, fits) for names, words, fits in _TYPES for name in names.split()}
+"""What each field must be; a field that is not named here is a text."""
 
 
 class Reader:
@@ -85,25 +109,21 @@ class Reader:
 
     def _source(self, entry: dict[str, Any], place: str, team: bool) -> None:
         wanted = {"id", "title", "address", "read", "kind", "review_by", "says"}
-        self._fields(entry, wanted, wanted, place)
         if entry["id"] in self.sources:
             self._fault(f'source "{entry["id"]}" is there twice.', place)
-        if wanted <= entry.keys():
+        if self._fields(entry, wanted, wanted, place):
             self.sources[entry["id"]] = Source(**{key: entry[key] for key in wanted}, team=team)
 
     def _question(self, entry: dict[str, Any], place: str) -> None:
-        self._fields(
-            entry,
-            {"id", "text", "why", "answers"},
-            {"id", "text", "why", "answers", "when", "core", "settle", "settle_cost"},
-            place,
-        )
+        must = {"id", "text", "why", "answers"}
+        if not self._fields(entry, must, must | {"when", "core", "settle", "settle_cost"}, place):
+            return
         fact = ALL_FACTS.get(entry["id"])
         if fact is None:
             self._fault(f'question for an unknown key "{entry["id"]}".{did_you_mean(entry["id"], ALL_FACTS)}', place)
             return
         answers = tuple(
-            Choice(a.get("value"), a.get("text", ""), a.get("example", "")) for a in entry.get("answers", [])
+            Choice(a.get("value"), str(a.get("text", "")), str(a.get("example", ""))) for a in entry["answers"]
         )
         when = self._condition(entry.get("when", {}), place)
         core = bool(entry.get("core", False))
@@ -122,15 +142,19 @@ class Reader:
 
     def _rule(self, kind: str, entry: dict[str, Any], place: str, team: bool) -> None:
         required, optional = FIELDS[kind]
-        self._fields(entry, {"id", "because", "source", "evidence"} | required, COMMON | required | optional, place)
+        must = {"id", "because", "source", "evidence"} | required
+        fine = self._fields(entry, must, COMMON | required | optional, place)
+        when = self._condition(entry.get("when", {}), place)
         if any(rule.id == entry["id"] for rule in self.rules):
             self._fault(f'rule "{entry["id"]}" is there twice.', place)
+        if not fine:
+            return
         unless = entry.get("unless", [])
         self.rules.append(
             Rule(
                 id=entry["id"],
                 kind=kind,
-                when=self._condition(entry.get("when", {}), place),
+                when=when,
                 unless=tuple(
                     self._condition(part, place) for part in ([unless] if isinstance(unless, dict) else unless)
                 ),
@@ -152,11 +176,18 @@ class Reader:
             effect["passes"] = self._condition(effect["passes"], place)
         return effect
 
-    def _fields(self, entry: dict[str, Any], required: set[str], known: set[str], place: str) -> None:
-        for key in entry.keys() - known:
-            self._fault(f'{entry.get("id", "?")}: unknown field "{key}".{did_you_mean(key, known)}', place)
+    def _fields(self, entry: dict[str, Any], required: set[str], known: set[str], place: str) -> bool:
+        """Whether all fields are known, there, and of their type; what is not goes to `problems`."""
+        before, name = len(self.problems), entry.get("id", "?")
+        for key in sorted(entry.keys() - known):
+            self._fault(f'{name}: unknown field "{key}".{did_you_mean(key, known)}', place)
         for key in sorted(required - entry.keys()):
-            self._fault(f'{entry.get("id", "?")}: the field "{key}" is missing.', place)
+            self._fault(f'{name}: the field "{key}" is missing.', place)
+        for key in sorted(entry.keys() & known):
+            words, fits = TYPES.get(key, ("a text", _is(str)))
+            if not fits(entry[key]):
+                self._fault(f"{name}: {key} must be {words}.", place)
+        return len(self.problems) == before
 
     def _condition(self, table: Any, place: str) -> Condition:
         if not isinstance(table, dict):
@@ -172,11 +203,15 @@ class Reader:
     def _allowed(self, key: str, raw: Any, place: str) -> frozenset[Any] | Bounds:
         fact = ALL_FACTS[key]
         if isinstance(raw, dict):
-            for name in raw.keys() - {"below", "at_least", "unknown"}:
+            for name in sorted(raw.keys() - {"below", "at_least", "unknown"}):
                 hint = did_you_mean(name, ["below", "at_least", "unknown"])
                 self._fault(f'{key}: unknown bound "{name}".{hint}', place)
             if not fact.numeric:
                 self._fault(f"{key} is not a number, so it has no bounds.", place)
+            for name in ("below", "at_least"):
+                if not _is(int, float)(raw.get(name, 0)):
+                    self._fault(f"{key}: {name} must be a number.", place)
+                    return Bounds()
             return Bounds(raw.get("at_least"), raw.get("below"), bool(raw.get("unknown", False)))
         values = raw if isinstance(raw, list) else [raw]
         return frozenset(self._value(fact, value, place) for value in values)
@@ -188,7 +223,7 @@ class Reader:
         if not good:
             known = fact.values or ("true", "false")
             self._fault(f'{fact.key} has no answer "{value}".{did_you_mean(str(value), known)}', place)
-        return value
+        return value if good else None
 
 
 class _Lines:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from datetime import date
+from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -178,3 +180,10 @@ def test_three_lines_of_python() -> None:
     typed = Answers(task="classification", prompting="works")
     assert decide_by_name(typed, as_of=DAY).action.name == "keep"
     assert decide_by_name(parse_answers('prompting = "works"'), as_of=DAY).destination == "prompt"
+
+
+def test_the_lines_in_the_docs_run(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "advice.md").read_text()
+    block = page.split("```python\n")[1].split("```")[0]
+    exec(compile(block, "docs/advice.md", "exec"), {})
+    assert capsys.readouterr().out.startswith("few_shot fine_tune [")

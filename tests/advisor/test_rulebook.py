@@ -40,6 +40,10 @@ def need(when: str = 'task = "chat"', cells: str = CELLS, source: str = "module-
     ("text", "words"),
     [
         (need(when="exampels = { below = 3 }"), 'unknown question "exampels". Did you mean "examples"?'),
+        (need(when="task = [[]]"), "task has no answer"),
+        (need(when='examples = { below = "x" }'), "below must be a number"),
+        (need().replace('source = ["module-4"]', "source = 3"), "source must be a list of names"),
+        (need().replace('"Because."', "3"), "because must be a text"),
         (need(when='task = "chatt"'), 'task has no answer "chatt". Did you mean "chat"?'),
         (need(when="examples = { under = 3 }"), 'unknown bound "under"'),
         (need(when="task = { below = 3 }"), "task is not a number"),
