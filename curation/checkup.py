@@ -127,6 +127,7 @@ def check_files(
     files = [file for path in paths for file in files_of(path)]
     source = FileRows(files, fmt, columns)
     chosen = options or Options()
+    learnt = {str(file) for file in _sides(files)[0]}
     run, malformed, sampler, prints = checks(chosen), Malformed(), Sampler(chosen.seed), Collector()
     for item in source.all(progress, notice):
         if isinstance(item, Reject):
@@ -134,9 +135,12 @@ def check_files(
             continue
         subject = _subject(item)
         _see(run, sampler, subject)
-        prints.add(subject.example)
+        if subject.file in learnt:
+            prints.add(subject.example)
     rows = sampler.rows()
-    held: FileRows | HeldRows = HeldRows(rows) if len(rows) == sampler.seen else source
+    held: FileRows | HeldRows = FileRows([file for file in files if str(file) in learnt], fmt, columns)
+    if len(rows) == sampler.seen:
+        held = HeldRows([subject for subject in rows if subject.file in learnt])
     stage("Duplicates")
     result = _dedup(prints, held, threshold)
     found: list[tuple[Check, Finding | None]] = [(malformed, malformed.end_of_file()), *_pairs(result, held)]
@@ -182,11 +186,17 @@ def _pairs(result: DedupResult | None, held: FileRows | HeldRows) -> Iterator[tu
     yield contradictions, contradictions.found(result, held.subjects) if result else None
 
 
-def _file_leaks(files: Sequence[Path], fmt: str, columns: Columns | None) -> Iterator[tuple[Check, Finding | None]]:
-    """Leaks between files whose names say train (or nothing) and test or validation; nothing where one side lacks."""
+def _sides(files: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """Files to learn from, and files to measure on, as their names say; all are the former where no name says train."""
     measured = [file for file in files if role_of(file) in ("test", "validation")]
     learnt = [file for file in files if file not in measured]
-    if not measured or not learnt:
+    return (learnt, measured) if learnt else (list(files), [])
+
+
+def _file_leaks(files: Sequence[Path], fmt: str, columns: Columns | None) -> Iterator[tuple[Check, Finding | None]]:
+    """Leaks between files whose names say train (or nothing) and test or validation; nothing where one side lacks."""
+    learnt, measured = _sides(files)
+    if not measured:
         return
     from curation.leakage import find_leaks
 
