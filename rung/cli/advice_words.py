@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -19,20 +20,27 @@ OPTION = {
 METHOD = {"qlora": "QLoRA", "lora": "LoRA", "full": "full"}
 SYMBOL = {True: "✓", False: "✗", None: "○"}
 WIDTH = 80
+INDENT = " " * 12
 
 
 def advice_lines(decision: Decision, command: str, *, wide: bool | None = None) -> Iterator[str]:
     """The lines of `rung advise`; `command` is the next one to run. On a terminal at most 80 columns."""
     table = _Table(_wide() if wide is None else wide)
+    for line in _lines(decision, command, table):
+        fits = not table.narrow or len(line) <= WIDTH
+        yield from [line] if fits else textwrap.wrap(line, WIDTH, subsequent_indent=INDENT)
+
+
+def _lines(decision: Decision, command: str, table: _Table) -> Iterator[str]:
     step = OPTION[decision.next_step]
     yield f"Next step   {step}: {table.clip(headline(decision), 66 - len(step))}"
     yield f"Likely end  {likely_end(decision)}"
     yield f"Strength    {decision.strength:<14}Certainty  {certainty(decision)}"
     yield ""
     yield "Why"
-    yield from table.rows(
-        [(_words(r), r.rule, _cited(r.source)) for r in decision.reasons[: 5 if table.narrow else 99]]
-    )
+    spoken = {_words(reason): reason for reason in reversed(decision.reasons)}
+    reasons = [reason for reason in decision.reasons if spoken[_words(reason)] is reason]
+    yield from table.rows([(_words(r), r.rule, _cited(r.source)) for r in reasons[: 5 if table.narrow else 99]])
     yield "Why not"
     yield from table.rows([row for option in decision.why_not for row in _why_not(option, decision)])
     yield from _changes(decision, table)
@@ -98,9 +106,10 @@ def _cited(source: Sequence[str]) -> str:
 
 
 def _why_not(option: str, decision: Decision) -> list[tuple[str, str, str]]:
+    width = max(len(OPTION[name]) for name in decision.why_not) + 2
     against = [reason for reason in decision.why_not[option] if reason.says == "against"][:1]
-    words = [(f"{OPTION[option]:<19}{_lower(_words(r))}", r.rule, _cited(r.source)) for r in against]
-    return words or [(f"{OPTION[option]:<19}not needed", "cheapest-first", "[module-4]")]
+    words = [(f"{OPTION[option]:<{width}}{_lower(_words(r))}", r.rule, _cited(r.source)) for r in against]
+    return words or [(f"{OPTION[option]:<{width}}not needed", "cheapest-first", "[module-4]")]
 
 
 def _changes(decision: Decision, table: _Table) -> Iterator[str]:
@@ -177,10 +186,11 @@ class _Table:
 
     def rows(self, rows: list[tuple[str, str, str]]) -> Iterator[str]:
         """Two spaces, then the columns; on a terminal each column is cut so that the line fits."""
-        first = max((len(self.clip(row[0], 40)) for row in rows), default=0)
         second = max((len(row[1]) for row in rows if row[2]), default=0)
+        most = max(34, WIDTH - 16 - second)
+        first = max((len(self.clip(row[0], most)) for row in rows), default=0)
         for text, rule, source in rows:
             rule = rule if source else self.clip(rule, WIDTH - first - 4)
-            line = f"  {self.clip(text, 40):<{first}}  {rule:<{second}}"
+            line = f"  {self.clip(text, most):<{first}}  {rule:<{second}}"
             fits = not self.narrow or len(line) + 2 + len(source) <= WIDTH
             yield (f"{line}  {source}" if fits else line).rstrip()

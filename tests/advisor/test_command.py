@@ -6,9 +6,18 @@ import json
 import os
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from worked import cases
+
+from advisor.decide import decide
+from advisor.reading import from_table
+from advisor.rulebook import load_rulebook
+from rung.cli.advice_words import advice_lines
 
 GOOD = 'task = "classification"\nprompting = "insufficient"\nfew_shot = "untried"\nfailure = "breaks_rules"\n'
 
@@ -138,3 +147,14 @@ def test_a_projects_own_rules_are_checked_and_used(project: Path) -> None:
     assert done.returncode == 2
     assert 'rules/own.toml line 1: task has no answer "clasification". Did you mean "classification"?' in done.stderr
     assert rung("advise", cwd=project).returncode == 2
+
+
+def test_on_a_terminal_no_line_is_wider_than_eighty_columns() -> None:
+    book = load_rulebook()
+    for _, case in cases():
+        decision = decide(book, from_table(case["answers"]), date(2026, 11, 25))
+        lines = list(advice_lines(decision, "rung data import FILE", wide=False))
+        assert max(map(len, lines)) <= 80
+        assert lines[-1].startswith("Next: ")
+        rules = {reason.rule for reason in decision.reasons}
+        assert any(rule in line for rule in rules for line in lines)
