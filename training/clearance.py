@@ -140,7 +140,7 @@ def admit(folder: Path) -> Admitted:
     Every gate is computed again from the artefacts; overrides are those of the event log. Raises Refusal where the
     receipt is missing, made by hand, of another run or plan, used, or no longer true.
     """
-    project, settings = _project(folder)
+    project, settings = project_of(folder)
     clearance, plan = _receipt(folder)
     record = read_run(folder) if (folder / RECORD).is_file() else None
     with open_store(project, settings) as store:
@@ -192,7 +192,8 @@ def _record(project: Project, folder: Path, plan: Plan, clearance: Clearance, by
     )
 
 
-def _project(folder: Path) -> tuple[Project, Settings]:
+def project_of(folder: Path) -> tuple[Project, Settings]:
+    """The project and settings around a run's folder. Raises Refusal where it is no run folder of a project."""
     project = find_project(folder.parent)
     if project is None or folder.is_symlink() or folder.resolve().parent != project.runs.resolve():
         raise Refusal(f"{folder}: not a run folder of a project.", "rung train")

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from training.record import CONTROL, LIVE, LOCK, RunRecord, find_run, is_alive, read_metrics, read_run, read_runs
+from training.record import CONTROL, LIVE, RunRecord, find_run, is_alive, read_metrics, read_run, read_runs
 from workspace.errors import Refusal
 from workspace.files import write_text
 from workspace.folder import Project
@@ -92,10 +92,10 @@ def last_words(folder: Path) -> str:
 
 
 def wait_until_live(folder: Path, process: subprocess.Popen[bytes], seconds: float = 60.0) -> RunRecord:
-    """The record once the process holds its lock or has ended: after that it needs nobody."""
+    """The record once the process has said that it began, or has ended: after that it needs nobody."""
     until = time.monotonic() + seconds
     while time.monotonic() < until and process.poll() is None:
-        if (folder / LOCK).is_file() and is_alive(folder):
+        if read_run(folder).state != "cleared":
             break
         time.sleep(POLL / 4)
     return read_run(folder)

@@ -29,8 +29,8 @@ LOCKS = {f"test_{name}_gate_is_wired": (CLEARANCE, f"        {name}_gate(case),\
     ),
     "test_the_function_called_from_python_asks_as_well": (
         "training/run/child.py",
-        "    admitted = admit(folder)\n",
-        "    return 0\n",
+        "        admitted = admit(folder)\n",
+        "        return 0\n",
     ),
 }
 """The test that must go red, the file, the line that is taken out, and what stands there instead."""

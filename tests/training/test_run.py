@@ -119,7 +119,7 @@ def test_paused_stopped_and_resumed_it_ends_as_an_unbroken_run(
     assert second.returncode == 0
     wait(lambda: not is_alive(folder))
     run = read_run(folder)
-    assert run.state == "stopped" and run.step == at and "request" in run.ending
+    assert run.state == "stopped" and run.step in (at, at + 1) and "request" in run.ending
     assert (folder / "adapter" / "adapter_model.safetensors").is_file()
     assert "step" in rung("runs", "list").stdout
     assert rung("runs", "resume", "R-001", **SLOWED).returncode == 0
@@ -133,7 +133,7 @@ def same(folder: Path, other: Path) -> None:
 
 
 def test_a_loss_that_runs_away_fails_the_run(rung: Rung, ready: Project) -> None:
-    done = rung("train", RUNG_TRAINING__LEARNING_RATE="1e6", **SLOWED)
+    done = rung("train", RUNG_TRAINING__METHOD="full", RUNG_TRAINING__LEARNING_RATE="10.0", **SLOWED)
     run = read_run(ready.runs / "R-001")
     assert done.returncode == 1 and run.state == "failed"
     assert "no number" in run.ending or "rose from" in run.ending

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from curation.store import open_store
-from training.clearance import Admitted, admit
+from training.clearance import Admitted, admit, project_of
 from training.record import LOCK, RECORD, RunRecord, State, read_metrics, write_run
 from training.run.ending import Diverged, sentence
 from workspace.artefact import now, read_artefact
@@ -24,11 +24,13 @@ CHECKPOINTS = "checkpoints"
 def train(folder: Path) -> int:
     """Train a cleared run, or go on with an interrupted one; returns 0 when it is finished or was stopped and saved.
 
-    Raises Refusal where the clearance does not hold: before any model is loaded and anything is written.
+    Raises Refusal where the clearance does not hold, or another run trains in this project: before any model is
+    loaded and anything is written of this run.
     """
-    admitted = admit(folder)
-    with writer_lock(admitted.project.runs / "writer.lock", "Training"), writer_lock(folder / LOCK, folder.name):
-        return _Run(admit(folder)).go()
+    with writer_lock(project_of(folder)[0].runs / "writer.lock", "Training"):
+        admitted = admit(folder)
+        with writer_lock(folder / LOCK, folder.name):
+            return _Run(admitted).go()
 
 
 class _Run:

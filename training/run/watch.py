@@ -16,7 +16,7 @@ from training.run.ending import Diverged
 
 LOSSES = 10
 DIVERGED = 3.0
-"""A mean loss of ten steps above this many times the first ten's ends the run."""
+"""A mean loss of the last ten steps above this many times the untrained model's ends the run."""
 
 
 class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is not followed by mypy
@@ -155,11 +155,9 @@ def standing(history: list[dict[str, Any]]) -> tuple[dict[str, Any], int]:
 def _judge(losses: list[float], step: int) -> None:
     if not math.isfinite(losses[-1]):
         raise Diverged(f"the loss is no number at step {step}")
-    if len(losses) < 3 * LOSSES:
-        return
-    first, last = sum(losses[:LOSSES]) / LOSSES, sum(losses[-LOSSES:]) / LOSSES
-    if last > DIVERGED * first:
-        raise Diverged(f"the loss rose from {first:.2f} to {last:.2f} by step {step}")
+    last = sum(losses[-LOSSES:]) / LOSSES
+    if len(losses) > LOSSES and last > DIVERGED * losses[0]:
+        raise Diverged(f"the loss rose from {losses[0]:.2f} to {last:.2f} by step {step}")
 
 
 def memory_mib() -> float | None:
