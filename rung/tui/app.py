@@ -1,8 +1,12 @@
-"""The app: mounts screens, reads the status in a worker, and nothing else."""
+"""The app: mounts screens, reads the status and follows commands in workers, and nothing else."""
 
 from __future__ import annotations
 
+import asyncio
+import sys
+from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import ClassVar
 
 from textual import on, work
@@ -12,8 +16,10 @@ from textual.screen import Screen
 
 from rung.status import Status, read_facts, status_of
 from rung.tui.frame import StageScreen
+from rung.tui.job import Job, JobEnded, JobLine, follow, running_jobs, start_job
 from rung.tui.messages import StatusRead
 from rung.tui.source import Source
+from workspace.errors import RungError
 
 SCREENS: dict[int, tuple[str, str]] = {
     1: ("questions", "QuestionsScreen"),
@@ -40,17 +46,25 @@ class RungApp(App[None]):
         Binding("ctrl+p", "command_palette", "menu of everything", key_display="^P"),
     ]
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, first: int = 0) -> None:
         super().__init__()
         self.source = source
+        self.first = first
+        """The stage to open first; 0 is Start."""
         self.status: Status | None = None
+        self.jobs: dict[str, Job] = {}
 
     def on_mount(self) -> None:
-        """Open Start, or the question what to do in a folder without a project."""
+        """Open Start (or the stage asked for), or the question what to do in a folder without a project."""
         if self.source.project is None:
             from rung.tui.screens.no_project import NoProjectScreen
 
             self.push_screen(NoProjectScreen())
+            return
+        for job in running_jobs(self.source.project.root):
+            self._follow(job)
+        if self.first:
+            self.open_stage(self.first)
         else:
             self.open_start()
 
@@ -62,9 +76,17 @@ class RungApp(App[None]):
 
     def open_stage(self, number: int) -> None:
         """Open a stage by its number; a screen shows its own locked state."""
-        module, name = SCREENS[number]
-        screen: StageScreen = getattr(import_module(f"rung.tui.screens.{module}"), name)()
-        self._show(screen)
+        path = f"rung.tui.screens.{SCREENS[number][0]}"
+        if path in sys.modules:
+            self._show(getattr(sys.modules[path], SCREENS[number][1])())
+        else:
+            self._import_and_open(path, number)
+
+    @work(exclusive=True, group="open")
+    async def _import_and_open(self, path: str, number: int) -> None:
+        """What a stage needs is read from disk beside the loop."""
+        await asyncio.to_thread(import_module, path)
+        self.open_stage(number)
 
     def open_question(self, question: str = "") -> None:
         """Open the questions, at this one where it is named."""
@@ -108,6 +130,49 @@ class RungApp(App[None]):
             if isinstance(screen, StageScreen) and screen.is_mounted:
                 screen.show_status(message.status)
 
+    # Long work
+
+    def start_job(self, stage: str, arguments: Sequence[str]) -> None:
+        """Run a `rung` command for a stage; one at a time for each."""
+        project = self.source.project
+        if project is None:
+            return
+        if stage in self.jobs:
+            self._tell_stage(stage, "it is running already")
+            return
+        try:
+            self._follow(start_job(project.root, stage, arguments))
+        except RungError as error:
+            self._tell_stage(stage, error.message)
+
+    def _follow(self, job: Job) -> None:
+        self.jobs[job.stage] = job
+        self.run_worker(lambda: follow(job, self.post_message), thread=True, exit_on_error=False, group="job")
+
+    def _stage_screens(self, stage: str) -> list[StageScreen]:
+        return [s for s in self.screen_stack if isinstance(s, StageScreen) and s.stage == stage and s.is_mounted]
+
+    def _tell_stage(self, stage: str, words: str) -> None:
+        for screen in self._stage_screens(stage):
+            screen.tell(words)
+
+    @on(JobLine)
+    def show_line(self, message: JobLine) -> None:
+        """Progress goes to the stage's screen, if it is open."""
+        for screen in self._stage_screens(message.stage):
+            screen.show_progress(message.line)
+
+    @on(JobEnded)
+    def show_end(self, message: JobEnded) -> None:
+        """The end goes to the stage's screen; where another is open, it says so in its message."""
+        self.jobs.pop(message.stage, None)
+        screens = self._stage_screens(message.stage)
+        for screen in screens:
+            screen.show_end(message)
+        if not screens and isinstance(self.screen, StageScreen):
+            self.screen.tell(f"{message.stage}: {message.sentence}")
+        self.read_status()
+
     def get_system_commands(self, screen: Screen[object]):  # type: ignore[no-untyped-def]
         """Ctrl+P reaches every stage too."""
         yield from super().get_system_commands(screen)
@@ -117,3 +182,11 @@ class RungApp(App[None]):
                 f"{stage.word}: {stage.reason}",
                 lambda n=stage.number: self.open_stage(n),
             )
+
+
+def open_review(reviewer: str = "", folder: Path | None = None) -> None:
+    """What `rung review` opens on a terminal: the review screen, for this person."""
+    from workspace.folder import require_project
+
+    project = require_project(folder)
+    RungApp(Source(project.root, project, who=reviewer), first=4).run()

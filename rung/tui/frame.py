@@ -10,7 +10,6 @@ from typing import ClassVar
 
 from rich.cells import cell_len
 from rich.text import Text
-from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal
@@ -19,7 +18,7 @@ from textual.screen import Screen
 from textual.widgets import Static
 
 from rung.status.stages import RUNGS, Status
-from rung.tui.job import Job, JobEnded, JobLine, follow, start_job
+from rung.tui.job import Job, JobEnded
 from rung.tui.messages import StatusRead
 from rung.tui.source import Source
 from rung.tui.symbols import drawn
@@ -101,13 +100,12 @@ class StageScreen(Screen[None]):
         Binding("c", "copy_command", "copy the command in row 23"),
         Binding("f1,question_mark", "keys", "keys of this screen", key_display="F1"),
         Binding("y", "say_yes", "yes, to the question in row 23", show=False),
-        *(Binding(str(n % 10), f"stage({n})", f"open stage {n}", show=False) for n in range(1, 11)),
+        *(Binding(str(n % 10), f"stage({n})", "open that stage", show=False) for n in range(1, 11)),
     ]
 
     command: reactive[str] = reactive("")
     message: reactive[str] = reactive("")
     question: reactive[str] = reactive("")
-    job: Job | None = None
     _on_yes: Callable[[], None] | None = None
 
     @property
@@ -192,29 +190,23 @@ class StageScreen(Screen[None]):
         if do is not None:
             do()
 
+    @property
+    def job(self) -> Job | None:
+        """The running command of this stage, whichever screen or program started it."""
+        return self.app.jobs.get(self.stage)  # type: ignore[attr-defined, no-any-return]
+
     def start_job(self, *arguments: str) -> None:
-        """Run a `rung` command in a child process; JobLine and JobEnded come back to this screen."""
-        project = self.source.project
-        if project is not None:
-            self._follow(start_job(project.root, arguments))
+        """Run a `rung` command in a child process that goes on without this screen."""
+        self.app.start_job(self.stage, arguments)  # type: ignore[attr-defined]
 
-    @work(thread=True, exit_on_error=False, group="job")
-    def _follow(self, job: Job) -> None:
-        self.job = job
-        follow(job, self.post_message)
-
-    @on(JobLine)
-    def show_progress(self, message: JobLine) -> None:
+    def show_progress(self, line: str) -> None:
         """Progress stands where messages stand."""
-        self.tell(message.line)
+        self.tell(line)
 
-    @on(JobEnded)
-    def show_end(self, message: JobEnded) -> None:
-        """Say how it ended, and read the status again."""
-        self.job = None
-        self.tell(message.sentence)
-        self.app.post_message(StatusRead.Wanted())
-        self.job_ended(message)
+    def show_end(self, ended: JobEnded) -> None:
+        """Say how it ended, and show the result."""
+        self.tell(ended.sentence)
+        self.job_ended(ended)
 
     def job_ended(self, ended: JobEnded) -> None:
         """Overridden by screens that show the result."""

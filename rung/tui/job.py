@@ -1,30 +1,44 @@
-"""Long work of a screen: a `rung` command in a child process, its progress lines as messages, its end as one."""
+"""Long work of a screen: a `rung` command in a child process that outlives the program.
+
+What it prints goes to files in `.jobs/`, so that nothing holds it up and the program, closed and started again, finds
+it. A lock that the child holds on its record says whether it still runs, however it ended.
+"""
 
 from __future__ import annotations
 
+import fcntl
+import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from textual.message import Message
 
+from workspace.errors import Refusal
+
+FOLDER = ".jobs"
+EVERY = 0.1
+
 
 class JobLine(Message):
-    """The newest progress line of a running command."""
+    """The newest progress line of a stage's running command."""
 
-    def __init__(self, line: str) -> None:
+    def __init__(self, stage: str, line: str) -> None:
         super().__init__()
-        self.line = line
+        self.stage, self.line = stage, line
 
 
 class JobEnded(Message):
-    """A command ended: its arguments, exit code, and what it printed."""
+    """A stage's command ended: its arguments, exit code (None: it was started by another program), what it printed."""
 
-    def __init__(self, arguments: Sequence[str], code: int, out: str, err: str) -> None:
+    def __init__(self, stage: str, arguments: Sequence[str], code: int | None, out: str, err: str) -> None:
         super().__init__()
-        self.arguments, self.code, self.out, self.err = tuple(arguments), code, out, err
+        self.stage, self.arguments, self.code, self.out, self.err = stage, tuple(arguments), code, out, err
 
     @property
     def ok(self) -> bool:
@@ -34,46 +48,100 @@ class JobEnded(Message):
     @property
     def sentence(self) -> str:
         """The first line that a person should read: of the error where it failed, else of the result."""
-        text = self.out if self.ok else self.err or self.out
-        return next((line.strip() for line in text.splitlines() if line.strip()), "done" if self.ok else "failed")
+        lines = [line.strip() for line in self.out.splitlines() if line.strip()]
+        said = [line.strip() for line in self.err.splitlines() if line.strip()]
+        if self.code not in (0, None):
+            return next((line for line in reversed(said) if not line.startswith("->")), "") or (lines or ["failed"])[0]
+        return (lines or ["done"])[0]
 
 
 @dataclass
 class Job:
-    """One running command. `stop` ends it as Ctrl-C would: what it did so far is kept."""
+    """One running command of a stage. `process` is None where another program started it."""
 
+    stage: str
     arguments: tuple[str, ...]
-    process: subprocess.Popen[str]
+    pid: int
+    record: Path
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the child lives."""
+        return self.process.poll() is None if self.process else _is_locked(self.record)
 
     def stop(self) -> None:
-        """Ask it to end."""
-        import signal
+        """Ask it to end, as Ctrl-C would: what it did so far is kept."""
+        if self.is_running:
+            os.kill(self.pid, signal.SIGINT)
 
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGINT)
+    def text(self, what: str) -> str:
+        """What it printed so far: `out` or `err`."""
+        path = self.record.with_suffix(f".{what}")
+        return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
 
-def start_job(folder: Path, arguments: Sequence[str]) -> Job:
-    """Start `rung ARGUMENTS` in a folder, apart from the terminal."""
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "rung", *arguments],
-        cwd=folder,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    return Job(tuple(arguments), process)
+def start_job(root: Path, stage: str, arguments: Sequence[str]) -> Job:
+    """Start `rung ARGUMENTS` in a project folder, apart from the terminal.
+
+    Raises Refusal where another program runs a command of this stage.
+    """
+    record = root / FOLDER / f"{stage.lower()}.json"
+    record.parent.mkdir(exist_ok=True)
+    with record.open("a") as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Refusal(f"{stage} is busy in another window. Nothing was started.", "rung status") from error
+        with record.with_suffix(".out").open("wb") as out, record.with_suffix(".err").open("wb") as err:
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "rung", *arguments],
+                cwd=root,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                pass_fds=(held.fileno(),),
+                start_new_session=True,
+            )
+        held.truncate(0)
+        held.write(json.dumps({"stage": stage, "arguments": list(arguments), "pid": process.pid}))
+    return Job(stage, tuple(arguments), process.pid, record, process)
+
+
+def running_jobs(root: Path) -> list[Job]:
+    """Commands that an earlier program started here and that still run."""
+    found = []
+    for record in sorted((root / FOLDER).glob("*.json")):
+        if _is_locked(record):
+            written = json.loads(record.read_text() or "{}")
+            if written:
+                found.append(Job(written["stage"], tuple(written["arguments"]), written["pid"], record))
+    return found
 
 
 def follow(job: Job, post: Callable[[Message], object]) -> None:
     """Read a job to its end from a worker thread; every progress line and the end become messages."""
-    assert job.process.stdout is not None and job.process.stderr is not None
-    heard = []
-    for line in job.process.stderr:
-        heard.append(line)
-        if line.strip():
-            post(JobLine(line.strip()))
-    out = job.process.stdout.read()
-    post(JobEnded(job.arguments, job.process.wait(), out, "".join(heard)))
+    seen = 0
+    while True:
+        running = job.is_running
+        lines = job.text("err").split("\n")
+        for line in lines[seen:-1]:
+            if line.strip():
+                post(JobLine(job.stage, line.strip()))
+        seen = max(seen, len(lines) - 1)
+        if not running:
+            break
+        time.sleep(EVERY)
+    code = job.process.returncode if job.process else None
+    post(JobEnded(job.stage, job.arguments, code, job.text("out"), job.text("err")))
+
+
+def _is_locked(record: Path) -> bool:
+    try:
+        with record.open("a") as held:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False

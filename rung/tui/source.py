@@ -21,6 +21,8 @@ class Source:
     project: Project | None
     moment: Callable[[], float] = time.monotonic
     now: Callable[[], datetime] = field(default=lambda: datetime.now().astimezone())
+    who: str = ""
+    """The person where another one than rung.toml's sits here."""
 
     @classmethod
     def of(cls, folder: Path) -> Source:
@@ -47,7 +49,7 @@ class Source:
     @property
     def person(self) -> str:
         """Who sits here."""
-        return self.settings.project.person
+        return self.who or self.settings.project.person
 
     @property
     def title(self) -> str:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
 from conftest_tui import settled, text_of
+
+NAMES = {"Enter": "enter", "Esc": "escape", "F1": "f1", "^P": "ctrl+p", "/": "slash"}
 
 
 async def test_ten_stages_with_state_and_reason(project, program):
@@ -64,16 +67,45 @@ async def test_questions_without_a_project_save_nothing(tmp_path, program):
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_f1_lists_the_real_bindings(project, program):
+@pytest.mark.parametrize("number", range(11))
+async def test_f1_lists_the_real_bindings(project, program, number):
     app = program(project)
-    async with app.run_test(size=(80, 30)) as pilot:
+    async with app.run_test(size=(80, 24)) as pilot:
         await settled(pilot)
-        real = {active.binding.description for active in app.screen.active_bindings.values() if active.enabled}
+        if number:
+            app.open_stage(number)
+            await settled(pilot)
+        enabled = [active for active in app.screen.active_bindings.values() if active.enabled]
+        real = {active.binding.description for active in enabled} - {""}
         await pilot.press("f1")
         await pilot.pause()
+        assert {words for _, words in app.screen.rows} == real
         shown = text_of(app)
-        for words in real - {""}:
-            assert words[:30] in shown, words
+        await pilot.press("end")
+        await pilot.pause()
+        shown += text_of(app)
+        for words in real:
+            assert words[:40] in shown, words
+        await pilot.press("escape")
+        await pilot.pause()
+        assert app.screen.id != "keys"
+
+
+@pytest.mark.parametrize("number", range(11))
+async def test_the_key_line_fits_and_every_key_in_it_works(project, program, number):
+    app = program(project)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        if number:
+            app.open_stage(number)
+            await settled(pilot)
+        screen = app.screen
+        assert len(screen.keys) <= 7
+        assert len(screen.query_one("#keys").left) <= 80
+        for key, _ in screen.keys:
+            if key not in ("1-0", "1-9"):
+                for one in {"j/k": ["j", "k"], "[ ]": ["left_square_bracket"]}.get(key, [NAMES.get(key, key)]):
+                    assert one in screen.active_bindings, key
 
 
 async def test_no_size_crashes(project, program):

@@ -22,10 +22,10 @@ class DatasetScreen(LoadedScreen):
     stage = "Dataset"
     keys = (
         ("Enter", "freeze"),
-        ("t", "test set alone"),
+        ("t", "test set"),
         ("j/k", "move"),
         ("w", "why"),
-        ("r", "again"),
+        ("[ ]", "stage"),
         ("F1", "help"),
         ("^P", "menu"),
     )

@@ -14,18 +14,36 @@ from textual.widgets import Static
 
 
 def key_rows(bindings: Mapping[str, ActiveBinding]) -> list[tuple[str, str]]:
-    """(keys, description) of every active binding, one row an action, in the order of the screen."""
-    rows: dict[str, tuple[list[str], str]] = {}
+    """(keys, description) of every active binding, one row a description, in the order of the screen."""
+    rows: dict[str, list[str]] = {}
     for key, active in bindings.items():
         if active.enabled and active.binding.description:
-            keys, _ = rows.setdefault(active.binding.action, ([], active.binding.description))
-            keys.append(active.binding.key_display or _word(key))
-    return [(" ".join(dict.fromkeys(keys)), words) for keys, words in rows.values()]
+            keys = rows.setdefault(active.binding.description, [])
+            keys += [_word(key)] if _word(key) not in keys else []
+    return [(_digits(keys), words) for words, keys in rows.items()]
 
 
 def _word(key: str) -> str:
-    named = {"escape": "Esc", "enter": "Enter", "question_mark": "?", "slash": "/", "ctrl+p": "^P", "ctrl+q": "^Q"}
-    return named.get(key, key.replace("ctrl+", "^"))
+    named = {
+        "escape": "Esc",
+        "enter": "Enter",
+        "question_mark": "?",
+        "slash": "/",
+        "left_square_bracket": "[",
+        "right_square_bracket": "]",
+        "f1": "F1",
+    }
+    if key.startswith("ctrl+"):
+        return f"^{key[5:].upper()}"
+    return named.get(key, key)
+
+
+def _digits(keys: list[str]) -> str:
+    """`1-0` instead of ten digits."""
+    digits = [key for key in keys if key.isdigit()]
+    if len(digits) < 4:
+        return " ".join(keys)
+    return " ".join([f"{digits[0]}-{digits[-1]}", *(key for key in keys if not key.isdigit())])
 
 
 class KeysScreen(ModalScreen[None]):

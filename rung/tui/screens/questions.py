@@ -46,7 +46,7 @@ class QuestionsScreen(StageScreen):
         Binding("k,up", "move(-1)", "move up"),
         Binding("w", "effects", "rules that use this answer, and what each answer would do"),
         Binding("slash", "jump", "jump to a question", key_display="/"),
-        *(Binding(str(n), f"digit({n})", f"answer {n}", show=False) for n in range(10)),
+        *(Binding(str(n), f"digit({n})", "that answer; 0 don't know", show=False) for n in (*range(1, 10), 0)),
     ]
 
     def __init__(self, question: str = "") -> None:

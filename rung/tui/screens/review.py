@@ -54,7 +54,7 @@ class ReviewScreen(StageScreen):
         Binding("k,up", "scroll(-2)", "look up"),
         Binding("enter", "next", "fetch the next row, or go on"),
         Binding("w", "why", "the chain behind the row"),
-        *(Binding(str(n), f"reason({n})", f"reason {n}", show=False) for n in range(1, 10)),
+        *(Binding(str(n), f"reason({n})", "reject for that reason", show=False) for n in range(1, 10)),
     ]
 
     class Shown(Message):
