@@ -154,7 +154,7 @@ TASK = Task(
     settings={
         "review": {"pool": "all", "accept_automatic": True},
         "dataset": {"group_by": "code", "validation": 0.13, "licence": "ICD-10-CM: US government work (CDC/NCHS)"},
-        "evaluation": {"metric": "exact_match", "few_shot": 12, "retrieved": 5},
+        "evaluation": {"metric": "exact_match", "few_shot": 12, "retrieved": 5, "choose_on": 36},
         "model": {"base": "embedded", "max_tokens": 16},
         "training": {"system_prompt": "Chapter line.", "epochs": 3, "learning_rate": 1e-3, "batch": 8},
     },

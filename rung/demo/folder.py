@@ -19,6 +19,7 @@ def make_folder(root: Path, task: Task, *, fast: bool) -> Rows:
     project = Project(root)
     rows = task.rows(fast)
     write_text(project.guideline_file, task.guideline)
+    write_text(root / "about-data.md", "".join(f"- {note}\n" for note in task.notes))
     for name, text in task.prompts.items():
         write_text(project.prompts / name, text)
     for name, text in task.documents().items():

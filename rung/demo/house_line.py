@@ -200,11 +200,11 @@ TASK = Task(
     settings={
         "review": {"pool": "all", "accept_automatic": True},
         "dataset": {"group_by": "code", "validation": 0.14, "licence": "ICD-10-CM: US government work (CDC/NCHS)"},
-        "evaluation": {"metric": "exact_match", "few_shot": 12, "retrieved": 4},
-        "model": {"base": "embedded", "max_tokens": 16},
+        "evaluation": {"metric": "exact_match", "few_shot": 12, "retrieved": 4, "choose_on": 40},
+        "model": {"base": "embedded", "max_tokens": 12},
         "training": {"system_prompt": "House line.", "epochs": 2, "learning_rate": 1.5e-3, "batch": 8},
     },
-    fast_settings={"training": {"learning_rate": 1e-3}},
+    fast_settings={"training": {"learning_rate": 1e-3}, "evaluation": {"choose_on": 20}},
     notes=(
         "ICD-10-CM titles are official and public and may be in the model's pre-training.",
         "The shorthand is made by a grammar and stands in for a clinic's; a parser with that grammar in hand would be "
