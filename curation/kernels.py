@@ -480,3 +480,110 @@ def _as_pairs(found: I64, sets: Sets, nodes: I64) -> Pairs:
     score = found[:, 2] / np.maximum(sizes[one] + sizes[other] - found[:, 2], 1)
     order = np.argsort((one << 32) | other, kind="stable")
     return Pairs(one[order], other[order], score[order])
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _sequences(hashes: Array, starts: Array) -> Array:
+    out = np.zeros(len(starts) - 1, np.uint64)
+    for text in range(len(starts) - 1):
+        begin, end = starts[text], starts[text + 1]
+        total = np.uint64(0)
+        for place in range(begin, end):
+            total += _mix(hashes[place] + _mix(np.uint64(place - begin) + _ONE))
+        if end > begin:
+            out[text] = _mix(total + np.uint64(end - begin))
+    return out
+
+
+def sequence_keys_of(hashes: U64, starts: I64) -> U64:
+    """As `curation.leakage.grams.Words.sequence_keys`."""
+    found: U64 = _sequences(hashes, starts)
+    return found
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _fill(table: Array, slots: Array, numbers: Array) -> None:
+    mask = len(slots) - 1
+    for number in range(len(table)):
+        at = np.int64(table[number] & np.uint64(mask))
+        while numbers[at] >= 0:
+            at = (at + 1) & mask
+        slots[at] = table[number]
+        numbers[at] = number
+
+
+@njit(inline="always")  # type: ignore[untyped-decorator]
+def _number(key: Any, slots: Array, numbers: Array, mask: int) -> int:
+    at = np.int64(key & np.uint64(mask))
+    while numbers[at] >= 0:
+        if slots[at] == key:
+            return np.int64(numbers[at])
+        at = (at + 1) & mask
+    return np.int64(-1)
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _probe(
+    hashes: Array,
+    starts: Array,
+    owner: Array,
+    sizes: Array,
+    slots: Array,
+    numbers: Array,
+    last: Array,
+    count: Array,
+    noted: int,
+) -> tuple[Array, Array, Array]:
+    """Rows and grams of all hits that are noted, and by text the least 3-gram hash (all ones: it has none)."""
+    rows, found = np.empty(1024, np.int64), np.empty(1024, np.int64)
+    nature = np.full(len(starts) - 1, np.uint64(0xFFFFFFFFFFFFFFFF))
+    filled = 0
+    mask = len(slots) - 1
+    for text in range(len(starts) - 1):
+        row = owner[text]
+        for size in sizes:
+            for first in range(starts[text], starts[text + 1] - size + 1):
+                key = hashes[first]
+                for step in range(1, size):
+                    key = key * _SHINGLE + hashes[first + step]
+                key = _mix(key)
+                if size == 3 and key < nature[text]:
+                    nature[text] = key
+                number = _number(key, slots, numbers, mask)
+                if number < 0 or last[number] == row:
+                    continue
+                last[number] = row
+                count[number] += 1
+                if count[number] > noted:
+                    continue
+                if filled == len(rows):
+                    rows, found = _doubled(rows), _doubled(found)
+                rows[filled], found[filled] = row, number
+                filled += 1
+    return rows[:filled], found[:filled], nature
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _doubled(values: Array) -> Array:
+    out = np.empty(2 * len(values), np.int64)
+    out[: len(values)] = values
+    return out
+
+
+class Probe:
+    """A hash table of the test side's grams, and for each gram the last row that held it."""
+
+    def __init__(self, table: U64, sizes: tuple[int, ...]) -> None:
+        length = 1 << max(4, (4 * len(table)).bit_length())
+        self.slots = np.zeros(length, np.uint64)
+        self.numbers = np.full(length, -1, np.int32)
+        self.last = np.full(len(table), -1, np.int64)
+        self.sizes = np.array(sizes or (3,), np.int64)
+        _fill(table, self.slots, self.numbers)
+
+    def hits(self, hashes: U64, starts: I64, owner: I64, count: I64, noted: int) -> tuple[I64, I64, U64]:
+        """Hits among these texts; `count` is counted on."""
+        found: tuple[I64, I64, U64] = _probe(
+            hashes, starts, owner, self.sizes, self.slots, self.numbers, self.last, count, noted
+        )
+        return found

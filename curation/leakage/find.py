@@ -19,7 +19,7 @@ from curation.shingling import U32, Sets, hash_texts
 from curation.similarity import words
 from curation.similarity.template import is_common
 
-SUSPECTS = 5
+SUSPECTS = 3
 """Suspects that are listed for one test item."""
 
 
@@ -64,15 +64,26 @@ def _pairs(index: TestIndex, scan: Scan, looked: Looked) -> dict[int, dict[int, 
     """Pairs to judge: by train row, by test item."""
     found: dict[int, dict[int, Pair]] = defaultdict(lambda: defaultdict(Pair))
     for row, part, share in zip(looked.row.tolist(), looked.part.tolist(), looked.share.tolist(), strict=True):
-        pair = found[row][int(index.item[part])]
-        pair.share = {**(pair.share or {}), "answer" if index.is_answer[part] else "question": share}
+        found[row][int(index.item[part])].share["answer" if index.is_answer[part] else "question"] = share
     for rows, parts in scan.same_words:
         for row, part in zip(rows.tolist(), parts.tolist(), strict=True):
-            found[row][int(index.item[part])]
-    for rows, items in scan.short_near:
-        for row, item in zip(rows.tolist(), items.tolist(), strict=True):
-            found[row][item].short_near = True
+            found[row][int(index.item[part])].same_words = True
+    _add_short(found, scan)
     return found
+
+
+def _add_short(found: dict[int, dict[int, Pair]], scan: Scan) -> None:
+    """Short near pairs that may have the same answer, or are looked at anyway; of the others a few, as suspects."""
+    others: dict[int, int] = defaultdict(int)
+    for pairs in scan.short_near:
+        for row, item, score, may_be in zip(*(column.tolist() for column in pairs), strict=True):
+            known = row in found and item in found[row]
+            if not (may_be or known):
+                others[item] += 1
+                if others[item] > SUSPECTS:
+                    continue
+            pair = found[row][item]
+            pair.short_near, pair.differ = score, not (may_be or known)
 
 
 def _judge(
@@ -131,10 +142,10 @@ def _measure_near(
     threshold: float,
 ) -> None:
     """Set `near` of each pair to the similarity of the questions where it reaches the threshold."""
-    rows, items = list(fetched), sorted({item for found in pairs.values() for item in found})
-    places = [(row, item) for row in rows for item in pairs[row]]
+    places = [(row, item) for row in fetched for item, pair in pairs[row].items() if "question" in pair.share]
     if not places:
         return
+    rows, items = sorted({row for row, _ in places}), sorted({item for _, item in places})
     common = _template(scan)
     left = _stripped([fetched[row] for row in rows], common)
     right = _stripped([test[item] for item in items], common)
@@ -170,7 +181,7 @@ def _in_order(found: list[Leak]) -> tuple[Leak, ...]:
 
 
 def _few(suspects: tuple[Leak, ...]) -> tuple[Leak, ...]:
-    """At most five suspects for each test item."""
+    """The first suspects for each test item."""
     seen: dict[int, int] = defaultdict(int)
     out = []
     for suspect in suspects:

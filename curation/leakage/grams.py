@@ -12,6 +12,7 @@ from curation.shingling import (
     SHINGLE_BASE,
     U64,
     blocks,
+    bytes_key,
     mix,
     offsets,
     word_hashes,
@@ -36,8 +37,12 @@ class Words:
         """Words in each text."""
         return np.diff(self.starts)
 
-    def sequence_keys(self) -> U64:
+    def sequence_keys(self, *, compiled: bool = False) -> U64:
         """A key of each text's words in their order: equal for the same words, 0 for a text without a word."""
+        if compiled:
+            from curation.kernels import sequence_keys_of
+
+            return sequence_keys_of(self.hashes, self.starts)
         count = self.counts
         here = np.repeat(np.arange(len(self)), count)
         place = (np.arange(len(self.hashes)) - self.starts[:-1][here]).astype(np.uint64)
@@ -57,6 +62,14 @@ class Words:
         owner = np.repeat(np.arange(len(self)), self.counts)
         whole = owner[: count - size + 1] == owner[size - 1 :]
         return owner[: count - size + 1][whole], mix(sums[whole])
+
+
+def text_keys(words: Words, texts: Sequence[str], *, compiled: bool = False) -> U64:
+    """The sequence key of each text; of a text without a word the key of its bytes."""
+    keys = words.sequence_keys(compiled=compiled)
+    for place in np.flatnonzero(keys == 0).tolist():
+        keys[place] = bytes_key(texts[place])
+    return keys
 
 
 def words_of(texts: Sequence[str], *, compiled: bool = False) -> Words:

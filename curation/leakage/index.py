@@ -9,12 +9,16 @@ import numpy as np
 import numpy.typing as npt
 
 from curation.example import Example
-from curation.leakage.grams import GRAM, words_of
+from curation.leakage.grams import GRAM, text_keys, words_of
 from curation.shingling import I64, U64, Sets, hash_texts, offsets
 from curation.similarity import SHORT_THRESHOLD
 
 LABEL_WORDS = 8
 """An answer of fewer words is a label; a question of fewer words that stands inside a message is a suspect."""
+
+
+NO_ANSWER = 1
+"""Stands for the key of an answer where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,9 @@ class TestIndex:
     `ordered[begins[p]:begins[p + 1]]`, the number of each gram in the order of the text. By gram: its hash in
     `table` (ascending) and the parts that hold it, `holders[held_from[g]:held_from[g + 1]]`. `sizes` are the lengths
     of grams in use: 3, and 1 or 2 where a question has no more words.
+
+    By item: `grams` of its question where it is short, `rare` ones of them, the key of its answer's words in
+    `answers`, and in `odd` whether that key is not enough to tell an answer apart (no word, or not ASCII).
     """
 
     item: I64
@@ -40,7 +47,8 @@ class TestIndex:
     sizes: tuple[int, ...]
     grams: Sets
     rare: tuple[U64, I64]
-    questions: int
+    answers: U64
+    odd: npt.NDArray[np.bool_]
 
     def part_grams(self, part: int) -> I64:
         """Numbers of the part's grams, in the order of its text."""
@@ -51,7 +59,9 @@ def build_index(test: Sequence[Example]) -> TestIndex:
     """Index the test items."""
     questions = [example.question for example in test]
     answers = [example.answer or "" for example in test]
-    long = np.flatnonzero(words_of(answers).counts >= LABEL_WORDS)
+    given = words_of(answers)
+    said = text_keys(given, answers).tolist()
+    long = np.flatnonzero(given.counts >= LABEL_WORDS)
     texts = [*questions, *(answers[int(i)] for i in long)]
     found = words_of(texts)
     counts = found.counts
@@ -72,7 +82,7 @@ def build_index(test: Sequence[Example]) -> TestIndex:
         item=np.concatenate((np.arange(len(test)), long)),
         is_answer=np.arange(len(texts)) >= len(test),
         words=counts,
-        sequence=found.sequence_keys(),
+        sequence=text_keys(found, texts),
         distinct=np.bincount(pairs % max(1, len(texts)), minlength=len(texts)),
         ordered=number[order].astype(np.int64),
         begins=offsets(np.bincount(owner, minlength=len(texts))),
@@ -82,7 +92,8 @@ def build_index(test: Sequence[Example]) -> TestIndex:
         sizes=tuple(sizes),
         grams=short,
         rare=_rare_grams(short),
-        questions=len(test),
+        answers=np.array([NO_ANSWER if e.answer is None else k for e, k in zip(test, said, strict=True)], np.uint64),
+        odd=np.array([not (a.isascii() and n) for a, n in zip(answers, given.counts, strict=True)], np.bool_),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from curation.example import Example, text_of
@@ -122,11 +122,15 @@ def _longest(here: list[bool]) -> tuple[int, int]:
 
 @dataclass
 class Pair:
-    """What the pass knows of a test item and a train row."""
+    """What the pass knows of a test item and a train row: similarity of the questions by words and by characters,
+    where it reaches the threshold; the discounted share of each part that is worth a look; whether texts with the
+    same words were met; whether the answers are known to differ."""
 
     near: float = 0.0
-    short_near: bool = False
-    share: Mapping[str, float] | None = None
+    short_near: float = 0.0
+    share: dict[str, float] = field(default_factory=dict)
+    same_words: bool = False
+    differ: bool = False
 
 
 class Judge:
@@ -140,9 +144,9 @@ class Judge:
 
     def judge(self, row: TrainRow, pair: Pair) -> tuple[list[Leak], list[Leak]]:
         """Leaks and suspects of this pair, the question's first."""
-        same = same_answer(self.example.answer, row.example.answer, self.threshold)
+        same = not pair.differ and same_answer(self.example.answer, row.example.answer, self.threshold)
         leaks, suspects = self._question(row, pair, same)
-        if "answer" in self.parts:
+        if "answer" in self.parts and ("answer" in pair.share or pair.same_words):
             more, also = self._answer(row, pair, same)
             leaks, suspects = leaks + more, suspects + also
         return leaks, [] if leaks else suspects
@@ -158,16 +162,18 @@ class Judge:
     def _question(self, row: TrainRow, pair: Pair, same: bool) -> tuple[list[Leak], list[Leak]]:
         part = self.parts["question"]
         size = len(part.tokens)
-        if (message := self._stands_as(part, row)) is not None:
+        if pair.same_words and (message := self._stands_as(part, row)) is not None:
             return [self._leak(row, "exact", same, 1.0, self._evidence(part, row, message, (0, size)))], []
+        if not (pair.near or pair.short_near or "question" in pair.share):
+            return [], []
         settled = same or self.example.answer is None
         found = look(part, row)
         if pair.near or pair.short_near:
-            score = pair.near or found.share
+            score = max(pair.near, pair.short_near)
             evidence = self._evidence(part, row, -1, found.run, "" if settled else "a minimal pair: other answer")
             leak = self._leak(row, "near", same, score, evidence)
             return ([leak], []) if settled else ([], [leak])
-        if not self._is_found(found, (pair.share or {}).get("question", 0.0), QUESTION_SHARE, size):
+        if not self._is_found(found, pair.share.get("question", 0.0), QUESTION_SHARE, size):
             return [], []
         why = "a question of fewer than 8 words" if size < LABEL_WORDS else "" if settled else "other answer"
         leak = self._leak(row, "contained", same, found.share, self._evidence(part, row, found.message, found.run, why))
@@ -196,7 +202,7 @@ class Judge:
         found = look(part, row)
         said = found.message == row.last
         kind: Kind = "answer" if not said else "near" if same else "contained"
-        if self._is_found(found, (pair.share or {}).get("answer", 0.0), ANSWER_SHARE, len(part.tokens)):
+        if self._is_found(found, pair.share.get("answer", 0.0), ANSWER_SHARE, len(part.tokens)):
             return [self._leak(row, kind, same, found.share, self._evidence(part, row, found.message, found.run))], []
         if found.run[1] - found.run[0] < LABEL_WORDS:
             return [], []

@@ -4,30 +4,45 @@ counted on, but no longer noted row by row."""
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from curation.example import Example, text_of
-from curation.join import SLACK, jaccard_of
-from curation.leakage.grams import GRAM, Words, words_of
-from curation.leakage.index import TestIndex
+from curation.join import SLACK, distinct, jaccard_of
+from curation.leakage.grams import GRAM, Words, text_keys, words_of
+from curation.leakage.index import NO_ANSWER, TestIndex
 from curation.prints import use_compiled
-from curation.shingling import BLOCK_CHARS, I64, U32, U64, hash_texts, offsets
+from curation.rowfiles import RowFiles
+from curation.shingling import BLOCK_CHARS, I64, U64, Sets, hash_texts, offsets
 from curation.similarity import SHORT_THRESHOLD
 from curation.similarity.template import SAMPLE, SEED
 from curation.similarity.words import SHORT
 
+WAITING = 32
+"""Blocks that are held before the way to scan is chosen."""
 NOTED = 256
 """Rows that are noted for one gram."""
+
+
+class ShortNear(NamedTuple):
+    """Pairs of a train row and a test item with near short questions; `open` where the answers may be the same."""
+
+    row: I64
+    item: I64
+    score: npt.NDArray[np.float64]
+    open: npt.NDArray[np.bool_]
 
 
 @dataclass
 class Scan:
     """What the pass found. Pairs of arrays are (train row, gram), (train row, part) and (train row, test item).
 
-    `count` has for each gram the number of rows that hold it. `asked` has for each part that is an answer the keys
+    `nature` has for rows with a hit their
+    least gram, which copies of a row share. `count` has for each gram the number of rows that hold it. `asked` has for each part that is an answer the keys
     of up to two different questions that train gives it to. `sample` are up to 10,000 questions of rows with an
     answer, drawn by a fixed seed, on which the template is counted.
     """
@@ -36,26 +51,41 @@ class Scan:
     count: I64 = field(default_factory=lambda: np.zeros(0, np.int64))
     hits: list[tuple[I64, I64]] = field(default_factory=list)
     same_words: list[tuple[I64, I64]] = field(default_factory=list)
-    short_near: list[tuple[I64, I64]] = field(default_factory=list)
-    nature: dict[int, int] = field(default_factory=dict)
+    short_near: list[ShortNear] = field(default_factory=list)
+    nature: list[tuple[I64, U64]] = field(default_factory=list)
     asked: dict[int, set[int]] = field(default_factory=dict)
     sample: list[str] = field(default_factory=list)
+    probe: Any = None
 
 
-@dataclass
 class _Block:
     """Texts of consecutive rows. `owner` is the row of each text; `question` and `answer` are, for each row, the
     places of the two among the texts (-1: no answer)."""
 
-    first: int
-    texts: list[str] = field(default_factory=list)
-    owner: list[int] = field(default_factory=list)
-    question: list[int] = field(default_factory=list)
-    answer: list[int] = field(default_factory=list)
+    def __init__(self, first: int) -> None:
+        self.first = first
+        self.texts: list[str] = []
+        self.owner: list[int] = []
+        self.question: list[int] = []
+        self.answer: list[int] = []
+        self.size = 0
 
-    def add(self, example: Example) -> int:
-        """Take the row's messages and, where it is not one of them, its whole question; return the characters."""
-        row, begin = self.first + len(self.question), len(self.texts)
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Take a row's messages and, where it is not one of them, its whole question."""
+        number, place = self.first + len(self.question), len(self.texts)
+        messages = row.get("messages")
+        if messages is not None and len(messages) == 2 and messages[1]["role"] == "assistant":
+            question, answer = messages[0].get("content"), messages[1].get("content")
+            if type(question) is type(answer) is str:
+                self.texts += (question, answer)
+                self.owner += (number, number)
+                self.question.append(place)
+                self.answer.append(place + 1)
+                self.size += len(question) + len(answer)
+                return
+        self._add_any(Example(row), number, place)
+
+    def _add_any(self, example: Example, number: int, begin: int) -> None:
         texts = [text_of(m.get("content")) for m in example.messages]
         last = len(texts) - 1
         question = example.question
@@ -67,45 +97,67 @@ class _Block:
         self.question.append(begin + place)
         self.answer.append(begin + last if example.is_answered else -1)
         self.texts += texts
-        self.owner += [row] * len(texts)
-        return sum(map(len, texts))
+        self.owner += [number] * len(texts)
+        self.size += sum(map(len, texts))
 
 
 def scan_train(train: Iterable[Example], index: TestIndex, numba: bool | None = None) -> Scan:
     """Pass over the train rows once; `numba` as in `curation.prints.use_compiled`."""
     scan = Scan(count=np.zeros(len(index.table), np.int64))
-    draw = random.Random(SEED)
-    for block in _blocks(train, scan, draw):
-        _take(scan, index, block, use_compiled(scan.rows, numba))
+    waiting: list[_Block] = []
+    for block in _blocks(train, scan, random.Random(SEED)):
+        waiting.append(block)
+        if use_compiled(scan.rows, numba) or len(waiting) == WAITING:
+            _take_all(scan, index, waiting, numba)
+    _take_all(scan, index, waiting, numba)
     return scan
+
+
+def _take_all(scan: Scan, index: TestIndex, waiting: list[_Block], numba: bool | None) -> None:
+    """Take blocks that waited to see whether compiled code is worth its start."""
+    compiled = use_compiled(scan.rows, numba)
+    for block in waiting:
+        _take(scan, index, block, compiled)
+    waiting.clear()
+
+
+def _batches(train: Iterable[Example]) -> Iterator[Iterable[Mapping[str, Any]]]:
+    if isinstance(train, RowFiles):
+        yield from train.batches()
+    else:
+        yield (example.row for example in train)
 
 
 def _blocks(train: Iterable[Example], scan: Scan, draw: random.Random) -> Iterator[_Block]:
     """Cut the rows into blocks of about a million characters; draw the template's sample on the way."""
-    block, size, answered = _Block(0), 0, 0
-    for example in train:
-        size += block.add(example)
-        scan.rows += 1
-        if example.is_answered:
-            answered += 1
-            if len(scan.sample) < SAMPLE:
-                scan.sample.append(example.question)
-            elif (place := draw.randrange(answered)) < SAMPLE:
-                scan.sample[place] = example.question
-        if size >= BLOCK_CHARS:
-            yield block
-            block, size = _Block(scan.rows), 0
+    block, answered = _Block(0), 0
+    for rows in _batches(train):
+        for row in rows:
+            block.add(row)
+            scan.rows += 1
+            if block.answer[-1] >= 0:
+                answered += 1
+                if len(scan.sample) < SAMPLE:
+                    scan.sample.append(block.texts[block.question[-1]])
+                elif (place := int(draw.random() * answered)) < SAMPLE:
+                    scan.sample[place] = block.texts[block.question[-1]]
+            if block.size >= BLOCK_CHARS:
+                yield block
+                block = _Block(scan.rows)
     yield block
 
 
 def _take(scan: Scan, index: TestIndex, block: _Block, compiled: bool) -> None:
     words = words_of(block.texts, compiled=compiled)
     owner = np.array(block.owner, np.int64)
-    keys = words.sequence_keys()
+    keys = text_keys(words, block.texts, compiled=compiled)
     _note_same_words(scan, index, keys, owner)
     _note_answers(scan, index, block, keys)
-    _note_grams(scan, index, words, owner, compiled)
-    _note_short(scan, index, block, words.counts, compiled)
+    if compiled:
+        _probe_grams(scan, index, words, owner)
+    else:
+        _note_grams(scan, index, words, owner)
+    _note_short(scan, index, block, words.counts, keys, compiled)
 
 
 def _lookup(table: U64, keys: U64) -> tuple[I64, I64]:
@@ -120,12 +172,10 @@ def _note_same_words(scan: Scan, index: TestIndex, keys: U64, owner: I64) -> Non
     """Texts with the same words as a part."""
     order = np.argsort(index.sequence, kind="stable")
     table = index.sequence[order]
-    places = np.flatnonzero(keys)
-    left, right = np.searchsorted(table, keys[places]), np.searchsorted(table, keys[places], "right")
-    count = right - left
-    if count.any():
-        inner = np.arange(count.sum()) - np.repeat(offsets(count)[:-1], count)
-        scan.same_words.append((np.repeat(owner[places], count), order[np.repeat(left, count) + inner]))
+    places, left = _lookup(table, keys)
+    count = np.searchsorted(table, keys[places], "right") - left
+    inner = np.arange(count.sum()) - np.repeat(offsets(count)[:-1], count)
+    scan.same_words.append((np.repeat(owner[places], count), order[np.repeat(left, count) + inner]))
 
 
 def _note_answers(scan: Scan, index: TestIndex, block: _Block, keys: U64) -> None:
@@ -144,7 +194,7 @@ def _note_answers(scan: Scan, index: TestIndex, block: _Block, keys: U64) -> Non
             asked.add(question)
 
 
-def _note_grams(scan: Scan, index: TestIndex, words: Words, owner: I64, compiled: bool) -> None:
+def _note_grams(scan: Scan, index: TestIndex, words: Words, owner: I64) -> None:
     """Which rows hold which grams of the table; and the nature of each such row, equal for copies of it."""
     rows, numbers = [], []
     for size in index.sizes:
@@ -163,33 +213,57 @@ def _note_grams(scan: Scan, index: TestIndex, words: Words, owner: I64, compiled
     scan.hits.append((row[noted], number[noted]))
 
 
+def _probe_grams(scan: Scan, index: TestIndex, words: Words, owner: I64) -> None:
+    """As `_note_grams`, compiled."""
+    if scan.probe is None:
+        from curation.kernels import Probe
+
+        scan.probe = Probe(index.table, index.sizes)
+    rows, numbers, nature = scan.probe.hits(words.hashes, words.starts, owner, scan.count, NOTED)
+    scan.hits.append((rows, numbers))
+    if len(owner):
+        starts = np.flatnonzero(np.concatenate(([True], owner[1:] != owner[:-1])))
+        _set_nature(scan, owner[starts], np.minimum.reduceat(nature, starts), distinct(rows))
+
+
 def _note_nature(scan: Scan, owner: I64, hashes: U64, rows: I64) -> None:
     """The least gram of each of `rows`: copies of a row, and most lightly edited copies, have the same."""
     starts = np.flatnonzero(np.concatenate(([True], owner[1:] != owner[:-1])))
-    least = np.minimum.reduceat(hashes, starts)
-    here = np.searchsorted(owner[starts], rows)
-    scan.nature.update(zip(rows.tolist(), least[here].tolist(), strict=True))
+    _set_nature(scan, owner[starts], np.minimum.reduceat(hashes, starts), rows)
 
 
-def _note_short(scan: Scan, index: TestIndex, block: _Block, counts: I64, compiled: bool) -> None:
+def _set_nature(scan: Scan, owners: I64, least: U64, rows: I64) -> None:
+    here = np.searchsorted(owners, rows)
+    scan.nature.append((rows, least[here]))
+
+
+def _note_short(scan: Scan, index: TestIndex, block: _Block, counts: I64, keys: U64, compiled: bool) -> None:
     """Short train questions that are near a short test question by characters."""
     places = np.array(block.question, np.int64)
     short = np.flatnonzero((counts[places] > 0) & (counts[places] < SHORT))
     if not len(index.rare[0]) or not len(short):
         return
     grams = hash_texts([block.texts[int(p)] for p in places[short]], compiled=compiled).grams
-    rows, items = _candidates(index, grams.hashes, grams.owners())
+    rows, items = _candidates(index, grams)
     score = jaccard_of(grams, index.grams, rows, items, compiled=compiled)
     near = score >= SHORT_THRESHOLD - SLACK
-    scan.short_near.append((block.first + short[rows[near]], items[near]))
+    rows, items, score = short[rows[near]], items[near], score[near]
+    answers = np.array(block.answer, np.int64)[rows]
+    settled = np.where(answers >= 0, keys[answers], NO_ANSWER) == index.answers[items]
+    scan.short_near.append(ShortNear(block.first + rows, items, score, settled | index.odd[items]))
 
 
-def _candidates(index: TestIndex, hashes: U32, owner: I64) -> tuple[I64, I64]:
-    """Pairs of a train question and a test item that share one of the item's rare grams."""
+def _candidates(index: TestIndex, grams: Sets) -> tuple[I64, I64]:
+    """Pairs of a train question and a test item that share one of the item's rare grams, and are of like size."""
     table, items = index.rare
-    keys = hashes.astype(np.uint64)
-    left, right = np.searchsorted(table, keys), np.searchsorted(table, keys, "right")
-    count = right - left
+    keys, owner = grams.hashes.astype(np.uint64), grams.owners()
+    left = np.searchsorted(table, keys)
+    hit = np.flatnonzero(table[np.minimum(left, len(table) - 1)] == keys)
+    left, owner = left[hit], owner[hit]
+    count = np.searchsorted(table, keys[hit], "right") - left
     inner = np.arange(count.sum()) - np.repeat(offsets(count)[:-1], count)
-    pairs = np.unique((np.repeat(owner, count) << 32) | items[np.repeat(left, count) + inner])
+    rows, found = np.repeat(owner, count), items[np.repeat(left, count) + inner]
+    one, other = grams.sizes[rows], index.grams.sizes[found]
+    alike = np.minimum(one, other) >= SHORT_THRESHOLD * np.maximum(one, other) - SLACK
+    pairs = distinct((rows[alike] << 32) | found[alike])
     return pairs >> 32, pairs & 0xFFFFFFFF

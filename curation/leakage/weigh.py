@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from curation.join import distinct
 from curation.leakage.index import TestIndex
 from curation.leakage.scan import NOTED, Scan
-from curation.shingling import I64, offsets
+from curation.shingling import I64, mix, offsets
 from curation.similarity.template import LEAST, is_common
 
 Bools = npt.NDArray[np.bool_]
-ANSWER_SHARE = 0.25
+ANSWER_SHARE = 0.28
 """Discounted share of an answer's grams, found in one train row, from which it is a leak. Chosen among 36 settings
 on Debian package descriptions; held on a second draw of leaks (docs/duplicates-and-leaks.md)."""
 QUESTION_SHARE = 0.6
@@ -55,21 +56,28 @@ def pairs_to_look_at(index: TestIndex, scan: Scan) -> Looked:
     counts_for = _per_part(index, ~common)
     size = np.where(counts_for > 0, counts_for, index.distinct)
     live = (spread < RARE_BELOW) & ~common
-    heavy = _per_part(index, live) < 0.4 * index.distinct
+    heavy = _per_part(index, live) < 0.4 * counts_for
     out = []
     order = np.argsort(rows, kind="stable")
     for begin, end in _chunks(rows[order], np.diff(index.held_from)[numbers[order]]):
         some = order[begin:end]
-        out.append(_weigh(index, rows[some], numbers[some], spread, live, heavy, size))
+        out.append(_weigh(index, rows[some], numbers[some], spread, _Which(common, live, heavy, size)))
     columns = [np.concatenate(column) for column in zip(*out, strict=True)] if out else [rows, rows, np.zeros(0)]
     return Looked(columns[0], columns[1], columns[2], common)
 
 
 def _spread(scan: Scan, rows: I64, numbers: I64, grams: int) -> I64:
     """For each gram how many rows of different nature hold it (of those that were noted)."""
-    natures = np.array([scan.nature.get(row, row) for row in rows.tolist()], np.uint64)
-    fresh = np.unique((numbers.astype(np.uint64) << np.uint64(40)) | (natures >> np.uint64(24)))
-    return np.bincount((fresh >> np.uint64(40)).astype(np.int64), minlength=grams)
+    if not len(rows):
+        return np.zeros(grams, np.int64)
+    known = np.concatenate([found for found, _ in scan.nature]) if scan.nature else rows[:0]
+    least = np.concatenate([keys for _, keys in scan.nature]) if scan.nature else np.zeros(0, np.uint64)
+    natures = mix(rows.astype(np.uint64))
+    if len(known):
+        at = np.minimum(np.searchsorted(known, rows), len(known) - 1)
+        natures = np.where(known[at] == rows, least[at], natures)
+    fresh = distinct((numbers.astype(np.uint64) << np.uint64(36)) | (natures >> np.uint64(28)))
+    return np.bincount((fresh >> np.uint64(36)).astype(np.int64), minlength=grams)
 
 
 def _per_part(index: TestIndex, which: Bools) -> I64:
@@ -91,27 +99,32 @@ def _chunks(rows: I64, holders: I64) -> list[tuple[int, int]]:
     return out
 
 
+@dataclass(frozen=True, slots=True)
+class _Which:
+    """By gram: part of a template; rare enough to count. By part: made of grams that are neither, for the most part,
+    so that these count for it too; number of its grams outside the template (of all where there is none)."""
+
+    common: Bools
+    live: Bools
+    heavy: Bools
+    size: I64
+
+
 def _weigh(
-    index: TestIndex,
-    rows: I64,
-    numbers: I64,
-    spread: I64,
-    live: Bools,
-    heavy: Bools,
-    size: I64,
+    index: TestIndex, rows: I64, numbers: I64, spread: I64, which: _Which
 ) -> tuple[I64, I64, npt.NDArray[np.float64]]:
     count = np.diff(index.held_from)[numbers]
     inner = np.arange(count.sum()) - np.repeat(offsets(count)[:-1], count)
     part = index.holders[np.repeat(index.held_from[:-1][numbers], count) + inner]
     row, number = np.repeat(rows, count), np.repeat(numbers, count)
-    counts = live[number] | heavy[part]
-    pairs, where = np.unique(row[counts] * len(index.item) + part[counts], return_inverse=True)
+    counts = which.live[number] | (which.heavy[part] & ~which.common[number])
+    row, part, number = row[counts], part[counts], number[counts]
+    pairs, where = np.unique(row * len(index.item) + part, return_inverse=True)
     row, part = pairs // len(index.item), pairs % len(index.item)
-    number = number[counts]
-    weight = np.bincount(where, live[number] / np.maximum(spread[number], 1), len(pairs))
+    weight = np.bincount(where, which.live[number] / np.maximum(spread[number], 1), len(pairs))
     found = np.bincount(where, minlength=len(pairs))
-    known = np.where(heavy, index.distinct, np.maximum(_per_part(index, live), 1))
-    share = weight / np.maximum(size[part], 1)
+    known = np.where(which.heavy, which.size, np.maximum(_per_part(index, which.live), 1))
+    share = weight / np.maximum(which.size[part], 1)
     wanted = np.where(index.is_answer[part], ANSWER_SHARE, QUESTION_SHARE)
     chosen = (share >= wanted) | (found / known[part] >= RAW_SHARE) | (weight >= SPAN)
     return row[chosen], part[chosen], share[chosen]
