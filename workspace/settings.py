@@ -109,6 +109,20 @@ class PrivacySettings(Section):
     own_hosts: tuple[str, ...] = ()
 
 
+class WebSettings(Section):
+    """How the review page is served and who may come in."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8642, ge=0, le=65535)
+    url: str = ""
+    """How reviewers reach it where something stands in front: `https://review.example.org`."""
+    login: Literal["link", "proxy", "none"] = "link"
+    """`link`: personal links. `proxy`: the header below, or a link. `none`: this person, on this machine only."""
+    user_header: str = "X-Remote-User"
+    proxy: tuple[str, ...] = ()
+    """Addresses from which `user_header` is believed, and X-Forwarded-For for the limit on wrong links."""
+
+
 class Settings(Section):
     """All of rung.toml."""
 
@@ -120,6 +134,7 @@ class Settings(Section):
     evaluation: EvaluationSettings = EvaluationSettings()
     training: TrainingSettings = TrainingSettings()
     privacy: PrivacySettings = PrivacySettings()
+    web: WebSettings = WebSettings()
 
 
 def load_settings(path: Path, environment: Mapping[str, str] | None = None) -> Settings:

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from curation.review.desk import Decided, Desk, Ruling, Turn, decide, decide_all, next_item, open_desk, undo
 from curation.review.item import Item, Side
-from curation.review.people import Reviewer, all_reviewers, by_token, invite, known_reviewer, revoke
+from curation.review.people import (
+    LinkEnded,
+    LinkUnknown,
+    Reviewer,
+    all_reviewers,
+    by_token,
+    invite,
+    known_reviewer,
+    revoke,
+)
 from curation.review.progress import Progress, progress
 from curation.review.queue import Plan, draw_again, plans, refresh_queue
 
@@ -12,6 +21,8 @@ __all__ = [
     "Decided",
     "Desk",
     "Item",
+    "LinkEnded",
+    "LinkUnknown",
     "Plan",
     "Progress",
     "Reviewer",

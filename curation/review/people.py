@@ -20,6 +20,23 @@ ROLES = ("reviewer", "adjudicator", "lead")
 DAY = 86400.0
 
 
+class LinkUnknown(Refusal):
+    """A personal link that was never given out, or was revoked or replaced."""
+
+    def __init__(self) -> None:
+        super().__init__("This link is not known here. Ask for a new one.", "rung review invite NAME")
+
+
+class LinkEnded(Refusal):
+    """A personal link that was good until `day`."""
+
+    def __init__(self, day: str) -> None:
+        super().__init__(
+            f"This link ended on {day}. Ask for a new one; what you decided is kept.", "rung review invite NAME"
+        )
+        self.day = day
+
+
 @dataclass(frozen=True, slots=True)
 class Reviewer:
     """A person, or an automatic reviewer (a code table), which never counts as expert review."""
@@ -96,7 +113,7 @@ def revoke(store: Store, name: str, *, actor: str = "rung") -> None:
 
 
 def by_token(store: Store, token: str, *, moment: float | None = None) -> Reviewer:
-    """Whose token this is. Raises Refusal where it is unknown, revoked or over."""
+    """Whose token this is. Raises LinkUnknown where it is unknown or revoked, LinkEnded where it is over."""
     from sqlalchemy import select
 
     from curation.store.tables import reviewers
@@ -105,12 +122,10 @@ def by_token(store: Store, token: str, *, moment: float | None = None) -> Review
         asked = select(reviewers).where(reviewers.c.token_hash == _digest(token))
         found = connection.execute(asked).mappings().first()
     if found is None:
-        raise Refusal("This link is not known here. Ask for a new one.", "rung review invite NAME")
+        raise LinkUnknown
     if found["token_until"] is not None and found["token_until"] <= (time.time() if moment is None else moment):
         day = time.strftime("%Y-%m-%d", time.localtime(found["token_until"]))
-        raise Refusal(
-            f"This link ended on {day}. Ask for a new one; what you decided is kept.", "rung review invite NAME"
-        )
+        raise LinkEnded(day)
     return _reviewer(found)
 
 

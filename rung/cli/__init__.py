@@ -10,7 +10,20 @@ import typer
 from rung.cli.output import report_error
 from workspace.errors import RungError
 
-GROUPS = ("project", "advise", "data", "generate", "review", "baseline", "estimate", "train", "release", "why", "demo")
+GROUPS = (
+    "project",
+    "advise",
+    "data",
+    "generate",
+    "review",
+    "serve",
+    "baseline",
+    "estimate",
+    "train",
+    "release",
+    "why",
+    "demo",
+)
 """Modules of this package, in the order of `rung --help`; each has `register(app)`."""
 
 

@@ -174,7 +174,8 @@ def invite_command(
             say(f"The link of {name} has ended. What {name} decided is kept.")
             return
         token = invite(desk.store, name, role=role, days=days, actor=desk.settings.project.person)
-    say(f"{(base or 'http://127.0.0.1:8642').rstrip('/')}/enter#{token}")
+        web = desk.settings.web
+    say(f"{(base or web.url or f'http://{web.host}:{web.port}').rstrip('/')}/enter/{token}")
 
 
 @review_app.command("export")

@@ -1,0 +1,85 @@
+"""`rung review serve`: the review page, for a browser."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rung.cli.output import note, say
+from rung.cli.review import review_app
+
+if TYPE_CHECKING:
+    from curation.review import Desk
+
+
+def register(app: typer.Typer) -> None:
+    """Nothing more to add: the command joins `rung review` when this module is read."""
+
+
+@review_app.command("serve")
+def serve_command(
+    host: Annotated[str, typer.Option("--host", metavar="ADDRESS", help="Where to listen.")] = "",
+    port: Annotated[int, typer.Option("--port", metavar="N", help="0: any free one.", min=-1, max=65535)] = -1,
+    login: Annotated[str, typer.Option("--login", metavar="link|proxy|none", help="Who is let in.")] = "",
+    url: Annotated[str, typer.Option("--url", metavar="URL", help="How reviewers reach it through a proxy.")] = "",
+) -> None:
+    """Serve the review page to browsers, on this machine unless told otherwise."""
+    from workspace.extras import require
+
+    for module in ("uvicorn", "starlette"):
+        require("web", module)
+    given: dict[str, Any] = {"host": host, "login": login, "url": url, "port": port if port >= 0 else None}
+    desk = _desk({key: value for key, value in given.items() if value not in ("", None)})
+    with desk.store:
+        _serve(desk)
+
+
+def _desk(given: dict[str, Any]) -> Desk:
+    """The desk of the project here, with the flags on top of `[web]`."""
+    from pydantic import ValidationError
+
+    from curation.review import open_desk
+    from workspace.errors import RungError
+    from workspace.folder import require_project
+    from workspace.settings import Settings, WebSettings, load_settings
+
+    project = require_project()
+    settings = load_settings(project.settings_file)
+    try:
+        web = WebSettings.model_validate({**settings.web.model_dump(), **given})
+    except ValidationError as error:
+        detail = error.errors()[0]
+        raise RungError(
+            f"--{detail['loc'][0]} {detail['input']}: {detail['msg']}.", "rung review serve --help"
+        ) from error
+    return open_desk(project, Settings.model_validate({**settings.model_dump(), "web": web}))
+
+
+def _serve(desk: Desk) -> None:
+    from rung.web.serve import bind, check_login, has_links, reached, server
+
+    check_login(desk)
+    web = desk.settings.web
+    opened = bind(web)
+    port = opened.getsockname()[1]
+    for line in reached(web, port, web.login != "none"):
+        say(line)
+    if web.login == "link" and not has_links(desk):
+        person = desk.settings.project.person
+        base = f" --base http://127.0.0.1:{port}" if port != 8642 else ""
+        say(f"Nobody has one yet.  Next: rung review invite {person}{base}")
+    _flush()
+    try:
+        server(desk).run(sockets=[opened])
+    except KeyboardInterrupt:
+        pass
+    finally:
+        opened.close()
+    note("The page is closed. Every decision is kept.")
+
+
+def _flush() -> None:
+    import sys
+
+    sys.stdout.flush()

@@ -1,0 +1,177 @@
+"""The review page as an ASGI program: its routes with the roles that each is for."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from curation.review import Desk, LinkEnded, LinkUnknown
+from curation.review.people import ROLES
+from rung.web import pages, team
+from rung.web.asking import Ask, Look, read_form
+from rung.web.door import Door, NotInvited, TooMany, Visitor
+from rung.web.guard import Guard
+from rung.web.paper import STATIC, closed, static_file
+from workspace.errors import Refusal, RungError
+
+LOOK = "rung_look"
+YEAR = 365 * 86400
+Page = Callable[[Desk, Ask], Response]
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A route for people who are signed in: its method, path, the roles it is open to, and the page."""
+
+    method: str
+    path: str
+    roles: Collection[str]
+    page: Page
+
+
+def leave(desk: Desk, ask: Ask) -> Response:
+    """Sign out: the cookie goes, the open row is given back."""
+    pages.stop(desk, ask)
+    answer = closed("Signed out", "Your link opens this page again.", 200, ask.look)
+    answer.delete_cookie(Door(desk).cookie, httponly=True, samesite="strict", secure=Door(desk).secure)
+    return answer
+
+
+def look(_desk: Desk, ask: Ask) -> Response:
+    """Change theme or text size, for this browser."""
+    answer = RedirectResponse("/", 303)
+    changed = str(ask.look.changed(ask.form.get("look", "")))
+    answer.set_cookie(LOOK, changed, max_age=YEAR, samesite="strict", httponly=True)
+    return answer
+
+
+WAYS = (
+    Way("GET", "/", ROLES, pages.show),
+    Way("POST", "/open", ROLES, pages.open_panel),
+    Way("POST", "/decide", ROLES, pages.decide_page),
+    Way("POST", "/undo", ROLES, pages.undo_page),
+    Way("POST", "/contest", ROLES, pages.contest_page),
+    Way("POST", "/forget", ROLES, pages.forget),
+    Way("POST", "/stop", ROLES, pages.stop),
+    Way("GET", "/done", ROLES, pages.done_page),
+    Way("POST", "/look", ROLES, look),
+    Way("POST", "/leave", ROLES, leave),
+    Way("GET", "/team", ("lead",), team.team_page),
+    Way("POST", "/reopen", ("lead",), team.reopen),
+)
+"""Every route but the two that are open to all: `/enter/TOKEN` and `/static/NAME`."""
+
+
+def build_app(desk: Desk, hosts: Collection[str], door: Door | None = None) -> Starlette:
+    """The page on a desk, served under these host names only."""
+    door = door or Door(desk)
+    routes = [Route(way.path, _endpoint(way, desk, door), methods=[way.method]) for way in WAYS]
+    routes += [
+        Route("/enter/{token}", _enter(desk, door), methods=["GET"]),
+        Route("/static/{name}", _static, methods=["GET"]),
+    ]
+    made = Starlette(
+        routes=routes,
+        middleware=[Middleware(Guard, hosts=hosts)],
+        exception_handlers={404: _missing, 405: _missing, RungError: _error, Exception: _broken},
+    )
+    made.state.owner = desk.settings.project.person
+    return made
+
+
+def _endpoint(way: Way, desk: Desk, door: Door) -> Callable[[Request], Awaitable[Response]]:
+    async def answer(request: Request) -> Response:
+        body = await request.body()
+        return await run_in_threadpool(_serve, way, desk, door, request, body)
+
+    return answer
+
+
+def _serve(way: Way, desk: Desk, door: Door, request: Request, body: bytes) -> Response:
+    """Who asks, whether they may, whether they wrote the form themselves; then the page."""
+    visitor = door.visitor(request)
+    if visitor.person.role not in way.roles:
+        return closed("Not for you", f"This page is for: {', '.join(way.roles)}.", 403, _look(request), after="/")
+    form: dict[str, str] = {}
+    if way.method == "POST":
+        if request.headers.get("content-type", "").split(";")[0].strip() != "application/x-www-form-urlencoded":
+            return closed("Not a form", "This page takes its own forms only.", 415, _look(request), after="/")
+        try:
+            form = read_form(body)
+        except ValueError:
+            return closed("Not this form", "It has more fields than any form here.", 400, _look(request), after="/")
+        if not visitor.wrote(form.get("csrf", "")):
+            words = "The page was open since before you signed in, or another page sent it. Nothing was changed."
+            return closed("Not counted", words, 403, _look(request), after="/")
+    return way.page(desk, Ask(request, visitor, form, _look(request)))
+
+
+def _enter(desk: Desk, door: Door) -> Callable[[Request], Awaitable[Response]]:
+    """The personal link. It answers with a page that leads on, for a cookie of this kind is not sent on from a mail."""
+
+    async def answer(request: Request) -> Response:
+        if request.headers.get("sec-fetch-dest", "document") != "document":
+            return closed("Not here", "A personal link is opened as a page.", 403, Look())
+        token = request.path_params["token"]
+        visitor: Visitor = await run_in_threadpool(door.by_link, token, request)
+        until = visitor.person.token_until
+        words = f"You are {visitor.person.name}, {visitor.person.role}."
+        made = closed(f"Welcome, {visitor.person.name}", words, 200, _look(request), after="/")
+        made.headers["Refresh"] = "0; url=/"
+        age = max(0, int(until - desk.clock())) if until else None
+        made.set_cookie(door.cookie, token, max_age=age, httponly=True, samesite="strict", secure=door.secure)
+        return made
+
+    return answer
+
+
+async def _static(request: Request) -> Response:
+    name = request.path_params["name"]
+    if name not in STATIC:
+        return await _missing(request, None)
+    content, kind = static_file(name)
+    return Response(content, media_type=kind, headers={"Cache-Control": "max-age=300"})
+
+
+async def _missing(request: Request, _error: Exception | None) -> Response:
+    return closed("No such page", "There is nothing under this address.", 404, _look(request), after="/")
+
+
+async def _error(request: Request, error: Exception) -> Response:
+    """A sentence for everyone who is not let in, and for input that makes no sense."""
+    title, words, status = _said(error, request.app.state.owner)
+    headers = {"Retry-After": "60"} if status == 429 else None
+    after = "/" if status in (400, 403) else ""
+    return closed(title, words, status, _look(request), after=after, headers=headers)
+
+
+def _said(error: Exception, owner: str) -> tuple[str, str, int]:
+    """Heading, sentence and status for an error."""
+    match error:
+        case LinkEnded(day=day):
+            words = f"This link ended on {day}. Ask {owner} for a new one; what you decided is kept."
+            return "This link has ended", words, 410
+        case LinkUnknown():
+            return "This link is not known", f"Ask {owner} for a new one; what you decided is kept.", 401
+        case NotInvited():
+            return "Your link, please", f"This page opens with a personal link. Ask {owner} for yours.", 401
+        case TooMany():
+            return "Please wait", error.message, 429
+        case Refusal():
+            return "Not done", f"{error.message} Nothing was changed.", 403
+    return "Not done", f"{error} Nothing was changed.", 400
+
+
+async def _broken(request: Request, _error: Exception) -> Response:
+    return closed("Something broke", "Your decision may not be written; go back and send it again.", 500, Look())
+
+
+def _look(request: Request) -> Look:
+    return Look.read(request.cookies.get(LOOK, ""))

@@ -1,0 +1,154 @@
+// A little on top of plain forms: keys, the next row without a flash, the difference while you type, and a form that
+// stays filled when the server cannot be reached. Without it everything works too.
+"use strict";
+(() => {
+  const $ = (selector, root = document) => root.querySelector(selector);
+  const typing = (target) => target.closest("textarea, input:not([type=hidden]), select") !== null;
+  let pending = null;
+
+  function notice(words, again) {
+    const box = $("#notice");
+    if (!box) return;
+    box.replaceChildren(document.createTextNode(words));
+    box.hidden = !words;
+    if (again) {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.textContent = "Send again";
+      button.addEventListener("click", again);
+      box.append(" ", button);
+      button.focus();
+    }
+  }
+
+  function settle() {
+    const guide = $("#guide");
+    if (guide && matchMedia("(min-width: 60rem)").matches) guide.open = true;
+    const focus = $("[autofocus]");
+    if (focus) focus.focus({ preventScroll: focus.id === "item" });
+    if (focus && focus.tagName === "TEXTAREA") focus.setSelectionRange(focus.value.length, focus.value.length);
+    const compare = $("#compare");
+    if (compare) compare.hidden = true;
+  }
+
+  function take(text, status) {
+    const next = new DOMParser().parseFromString(text, "text/html");
+    const main = $("main", next);
+    if (!main || main.hasAttribute("data-closed")) return false;
+    $("main").replaceWith(main);
+    const strip = $(".strip", next), leave = $(".who", next);
+    if (strip && $(".strip")) $(".strip").replaceWith(strip);
+    if (leave && $(".who")) $(".who").replaceWith(leave);
+    document.title = next.title;
+    notice("");
+    const result = $(".result");
+    const problem = $(".problem, .lead");
+    $("#said").textContent = status >= 400 && problem ? problem.textContent : result ? result.textContent : next.title;
+    scrollTo(0, 0);
+    settle();
+    return true;
+  }
+
+  async function send(form, submitter) {
+    if (pending) return;
+    const data = new FormData(form, submitter);
+    const action = (submitter && submitter.getAttribute("formaction")) || form.getAttribute("action");
+    const body = new URLSearchParams(data);
+    const stop = new AbortController();
+    const late = setTimeout(() => stop.abort(), 35000);
+    pending = form;
+    document.body.classList.add("busy");
+    try {
+      const answer = await fetch(action, { method: "POST", body, signal: stop.signal, credentials: "same-origin" });
+      const text = await answer.text();
+      if (!take(text, answer.status)) {
+        const page = new DOMParser().parseFromString(text, "text/html");
+        const words = $(".lead", page) ? $(".lead", page).textContent : `The server said ${answer.status}.`;
+        notice(`Not sent: ${words} Your decision is still here:`, () => send(form, submitter));
+      } else if (answer.ok) history.replaceState(null, "", answer.redirected ? new URL(answer.url).pathname : "/");
+    } catch {
+      notice("Not sent. Your decision is still here:", () => send(form, submitter));
+    } finally {
+      clearTimeout(late);
+      pending = null;
+      document.body.classList.remove("busy");
+    }
+  }
+
+  document.addEventListener("submit", (event) => {
+    const form = event.target, button = event.submitter;
+    if (form.method !== "post") return;
+    if (form.classList.contains("look")) {
+      event.preventDefault();
+      look(form, button);
+      return;
+    }
+    if (form.getAttribute("action") === "/leave") return;
+    event.preventDefault();
+    send(form, button);
+  });
+
+  function look(form, button) {
+    const root = document.documentElement, wish = button.value;
+    if (wish === "light" || wish === "dark") root.dataset.theme = wish;
+    else root.dataset.size = Math.min(4, Math.max(1, Number(root.dataset.size) + (wish === "bigger" ? 1 : -1)));
+    fetch("/look", { method: "POST", body: new URLSearchParams(new FormData(form, button)), redirect: "manual" }).catch(() => {});
+  }
+
+  let writing = 0;
+  document.addEventListener("input", (event) => {
+    if (event.target.id === "find") find(event.target.value);
+    if (event.target.id !== "text") return;
+    clearTimeout(writing);
+    writing = setTimeout(compare, 600);
+  });
+
+  // Shows the difference, keeps the draft and lengthens the lease: one request for all three.
+  async function compare() {
+    const form = $("#decision"), button = $("#compare");
+    if (!form || !button || pending) return;
+    const row = form.elements.row.value;
+    try {
+      const answer = await fetch("/open", { method: "POST", body: new URLSearchParams(new FormData(form, button)) });
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const changes = $("#changes", page), here = $("#decision");
+      if (changes && here && here.elements.row.value === row && $("#changes")) $("#changes").replaceWith(changes);
+      if (answer.status === 409) notice($(".lead", page).textContent + " Your text is kept as a draft.");
+    } catch { /* the next decision says it */ }
+  }
+
+  function find(words) {
+    const wanted = words.trim().toLowerCase();
+    let heading = null;
+    for (const block of document.querySelectorAll("#guide-text > *")) {
+      const here = !wanted || block.textContent.toLowerCase().includes(wanted);
+      block.hidden = !here;
+      if (block.tagName === "H3") heading = block;
+      else if (here && heading) heading.hidden = false;
+    }
+  }
+
+  document.addEventListener("keydown", (event) => {
+    if (event.target.id === "text" && event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+      event.preventDefault();
+      const save = $("[data-key='Ctrl+Enter']");
+      if (save) save.click();
+      return;
+    }
+    if (event.key === "Escape" && typing(event.target)) {
+      event.target.blur();
+      $("#item").focus();
+      return;
+    }
+    if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target) || event.repeat) return;
+    const key = $(`[data-key="${CSS.escape(event.key)}"]`);
+    if (!key) return;
+    event.preventDefault();
+    if (event.key === "m") {
+      key.parentElement.open = true;
+      $("#remark").focus();
+    } else key.click();
+  });
+
+  settle();
+})();

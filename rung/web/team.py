@@ -1,0 +1,26 @@
+"""The lead's page: people, pace, agreement, what was remarked, and sending a row to review again."""
+
+from __future__ import annotations
+
+from starlette.responses import RedirectResponse, Response
+
+from curation.review import Desk, progress
+from curation.review.standing import recent
+from rung.web.asking import Ask
+from rung.web.pages import _common, _is_row
+from rung.web.paper import page
+from workspace.errors import RungError
+
+
+def team_page(desk: Desk, ask: Ask) -> Response:
+    """How the review stands, and the newest decisions."""
+    return page("team.html", ask, **_common(desk, ask), stand=progress(desk), recent=recent(desk))
+
+
+def reopen(desk: Desk, ask: Ask) -> Response:
+    """Send a decided row to review again; the old decisions stay in the log."""
+    name = ask.form.get("row", "")
+    if not _is_row(name):
+        raise RungError(f'"{name}" is no row.', "r-000012", found=name)
+    desk.store.queue([name], "reopened", "reopened", actor=ask.person.name)
+    return RedirectResponse("/team", 303)

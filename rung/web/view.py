@@ -1,0 +1,109 @@
+"""An item as the page shows it: turns, words of its origin, the difference of draft and edit, times of the day."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from curation.example import Example, text_of
+from curation.review import Item
+
+WHO = {"system": "System message", "user": "Question", "assistant": "Answer", "tool": "Tool"}
+VERBS = {
+    "approve": "Approved",
+    "edit": "Edited and approved",
+    "reject": "Rejected",
+    "skip": "Skipped",
+    "unsure": "Sent to a second person",
+}
+
+
+MOST_PAIRS = 4_000_000
+"""Pairs of words that are compared at most (about a second); longer texts are compared line by line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One message before the answer."""
+
+    role: str
+    title: str
+    text: str
+
+
+def turns(item: Item) -> list[Turn]:
+    """What was asked: every message but the last answer. Of a text row nothing."""
+    asked = Example(item.row).asked
+    users = sum(message.get("role") == "user" for message in asked)
+    made, asked_so_far = [], 0
+    for message in asked:
+        role = str(message.get("role"))
+        asked_so_far += role == "user"
+        number = f" {asked_so_far}" if users > 1 and role in ("user", "assistant") else ""
+        made.append(Turn(role, WHO.get(role, role) + number, _content(message)))
+    return made
+
+
+def answer_of(row: Mapping[str, Any]) -> str:
+    """The text that an edit changes: the last answer, or the text of a text row; empty where there is none."""
+    example = Example(row)
+    return str(row.get("text", "")) if not example.messages else example.answer or ""
+
+
+def rejected_of(item: Item) -> str | None:
+    """The worse answer of a preference row."""
+    worse = item.row.get("rejected")
+    if worse is None:
+        return None
+    return worse if isinstance(worse, str) else "\n".join(text_of(turn.get("content")) for turn in worse)
+
+
+def origin(item: Item) -> str:
+    """`Drafted by MODEL from r-000012` for a draft, else the file and line."""
+    meta = item.meta or {}
+    if meta.get("model"):
+        seed = f" from {meta['seed_row']}" if meta.get("seed_row") else ""
+        return f"Drafted by {meta['model']}{seed}"
+    return f"From {item.source}" if item.source else ""
+
+
+def difference(old: str, new: str) -> Iterator[tuple[str, str]]:
+    """Parts of both texts, word by word: `same`, `gone` or `came`, with the text."""
+    before, after = (re.findall(r"\s+|\w+|[^\w\s]", text) for text in (old, new))
+    if len(before) * len(after) > MOST_PAIRS:
+        before, after = old.splitlines(keepends=True), new.splitlines(keepends=True)
+    for kind, a, b, c, d in difflib.SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
+        if kind == "equal":
+            yield "same", "".join(before[a:b])
+            continue
+        if b > a:
+            yield "gone", "".join(before[a:b])
+        if d > c:
+            yield "came", "".join(after[c:d])
+
+
+def clock(stamp: str) -> str:
+    """The time of day, local, of an ISO time."""
+    return datetime.fromisoformat(stamp).astimezone().strftime("%H:%M")
+
+
+def plain(text: str) -> str:
+    """A text as a form gives it back: line breaks as one character, so that nothing seems changed by the browser."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def short(text: str | None, most: int = 60) -> str:
+    """The first words of an answer, on one line."""
+    line = " ".join((text or "").split())
+    return line if len(line) <= most else line[: most - 1] + "…"
+
+
+def _content(message: Mapping[str, Any]) -> str:
+    text = text_of(message.get("content"))
+    calls = message.get("tool_calls")
+    return text + ("\n" if text else "") + json.dumps(calls, ensure_ascii=False, indent=1) if calls else text

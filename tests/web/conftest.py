@@ -1,0 +1,213 @@
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from curation.example import Example, chat_row
+from curation.review import Desk, invite, open_desk
+from curation.store import NewRow
+from rung.web.app import build_app
+from rung.web.door import Door
+from rung.web.serve import bind, host_names, server
+from workspace.folder import Project
+from workspace.settings import Settings
+
+GUIDELINE = """# Coding guideline
+
+## 2.4 Diabetes
+Code the complication, not the symptom. "Peripheral" neuropathy
+of both feet: **E11.42**, not `E11.40`.
+
+Use E11.40 only if the note names no kind.
+
+- E10: type 1
+- E11: type 2
+
+## 3.1 Injuries
+Laterality is always coded: <b>left</b> or right.
+"""
+DIAGNOSES = (
+    ("Type 2 diabetes with peripheral neuropathy, painful, both feet", "E11.40"),
+    ("Fracture of the left distal radius after a fall on ice", "S52.502A"),
+    ("Community acquired pneumonia, no organism named", "J18.9"),
+    ("Essential hypertension, well controlled on one drug", "I10"),
+    ("Acute appendicitis with localised peritonitis", "K35.30"),
+    ("Migraine with aura, not intractable", "G43.109"),
+    ("Iron deficiency anaemia from chronic blood loss", "D50.0"),
+    ("Chronic kidney disease, stage 3b", "N18.32"),
+    ("Atrial fibrillation, paroxysmal", "I48.0"),
+    ("Asthma, moderate persistent, with exacerbation", "J45.41"),
+    ("Gout of the right ankle, cause unknown", "M10.071"),
+    ("Major depressive disorder, recurrent, moderate", "F33.1"),
+    ("Open wound of the scalp with a foreign body", "S01.02XA"),
+    ("Hypothyroidism after removal of the thyroid", "E89.0"),
+    ("Otitis media, suppurative, left ear", "H66.92"),
+    ("Gastro-oesophageal reflux without oesophagitis", "K21.9"),
+)
+
+
+def diagnosis(number: int) -> Example:
+    text, code = DIAGNOSES[number % len(DIAGNOSES)]
+    again = f" (visit {number // len(DIAGNOSES) + 1})" if number >= len(DIAGNOSES) else ""
+    return Example(chat_row(f"{text}{again}", code))
+
+
+class Forms(HTMLParser):
+    """The forms of a page: `[(action, {field: value})]`, and all text."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.forms: list[tuple[str, dict[str, str]]] = []
+        self.tags: list[str] = []
+        self.area: str | None = None
+        self.text = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attrs}
+        self.tags.append(tag)
+        if tag == "form":
+            self.forms.append((given.get("action", ""), {}))
+        elif tag == "input" and self.forms and given.get("name"):
+            self.forms[-1][1][given["name"]] = given.get("value", "")
+        elif tag == "textarea" and self.forms and given.get("name"):
+            self.area = given["name"]
+            self.forms[-1][1][self.area] = ""
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "textarea":
+            self.area = None
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+        if self.area is not None:
+            fields = self.forms[-1][1]
+            fields[self.area] += data if fields[self.area] else data.removeprefix("\n")
+
+    def form(self, action: str) -> dict[str, str]:
+        return dict(next(fields for found, fields in self.forms if found == action))
+
+
+@dataclass
+class Browser:
+    """One reviewer's browser, without script: it sends the forms that it was given."""
+
+    client: TestClient
+    html: str = ""
+    status: int = 0
+
+    def get(self, path: str = "/", **more: Any) -> Browser:
+        return self._took(self.client.get(path, **more))
+
+    def press(self, action: str, to: str = "", **fields: str) -> Browser:
+        """Press a button of the form `action`; `to`: the button's own formaction."""
+        data = {**self.page.form(action), **fields}
+        return self._took(self.client.post(to or action, data=data))
+
+    def rule(self, verdict: str, **fields: str) -> Browser:
+        return self.press("/decide", verdict=verdict, **fields)
+
+    def _took(self, answer: Any) -> Browser:
+        self.html, self.status = answer.text, answer.status_code
+        self.answer = answer
+        return self
+
+    @property
+    def page(self) -> Forms:
+        return Forms(self.html)
+
+    @property
+    def row(self) -> str:
+        return self.page.form("/decide")["row"]
+
+    @property
+    def words(self) -> str:
+        return re.sub(r"\s+", " ", self.page.text)
+
+
+@dataclass
+class Site:
+    """A project, its page, and people with links."""
+
+    desk: Desk
+    door: Door
+    now: list[float]
+    clients: list[TestClient] = field(default_factory=list)
+
+    def client(self, base: str = "http://127.0.0.1:8642", peer: str = "127.0.0.1") -> TestClient:
+        app = build_app(self.desk, host_names(self.desk.settings.web), self.door)
+        made = TestClient(app, base_url=base, client=(peer, 5000), raise_server_exceptions=False)
+        self.clients.append(made)
+        return made
+
+    def link(self, name: str, role: str = "reviewer", days: float = 14) -> str:
+        return f"/enter/{invite(self.desk.store, name, role=role, days=days)}"
+
+    def browser(self, name: str, role: str = "reviewer") -> Browser:
+        made = Browser(self.client())
+        made.get(self.link(name, role))
+        assert made.status == 200, made.html
+        return made.get("/")
+
+    def state(self, row: str) -> str:
+        return self.desk.store.row(row).state
+
+
+MakeSite = Callable[..., Site]
+
+
+@pytest.fixture
+def make_site(tmp_path: Path) -> Iterator[MakeSite]:
+    """`make_site(rows=16, web={...}, **review settings)`: candidates of a medical coder's project."""
+    opened: list[Desk] = []
+
+    def make(rows: int | list[Example] | list[NewRow] = 16, web: dict[str, Any] | None = None, **review: Any) -> Site:
+        (tmp_path / "rung.toml").write_text("")
+        (tmp_path / "guideline.md").write_text(GUIDELINE)
+        settings = Settings.model_validate(
+            {"review": review, "web": web or {}, "project": {"name": "icd10-coding", "person": "sam"}}
+        )
+        desk = open_desk(Project(tmp_path), settings)
+        opened.append(desk)
+        shift = [0.0]
+        desk = Desk(desk.store, desk.project, settings, lambda: time.time() + shift[0])
+        given = [diagnosis(number) for number in range(rows)] if isinstance(rows, int) else rows
+        desk.store.add(given, role="candidates", origin="generated")
+        ticks = [0.0]
+        return Site(desk, Door(desk, clock=lambda: ticks[0] + shift[0]), shift)
+
+    yield make
+    for desk in opened:
+        desk.store.close()
+
+
+@pytest.fixture
+def serving() -> Iterator[Callable[[Desk], str]]:
+    """`serving(desk)`: the page on a real server on loopback; its address."""
+    running: list[tuple[Any, threading.Thread, Any]] = []
+
+    def start(desk: Desk) -> str:
+        web = desk.settings.web.model_copy(update={"port": 0})
+        opened = bind(web)
+        serves = server(desk)
+        thread = threading.Thread(target=serves.run, kwargs={"sockets": [opened]}, daemon=True)
+        thread.start()
+        while not serves.started:
+            time.sleep(0.01)
+        running.append((serves, thread, opened))
+        return f"http://127.0.0.1:{opened.getsockname()[1]}"
+
+    yield start
+    for serves, thread, opened in running:
+        serves.should_exit = True
+        thread.join(10)
+        opened.close()
