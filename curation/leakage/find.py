@@ -9,7 +9,7 @@ import numpy as np
 
 from curation.example import Example
 from curation.join import SLACK, jaccard_of
-from curation.leakage.index import TestIndex, build_index
+from curation.leakage.index import LABEL_WORDS, TestIndex, build_index
 from curation.leakage.judge import Judge, Pair, Part, TrainRow
 from curation.leakage.report import Leak, LeakReport
 from curation.leakage.scan import Scan, scan_train
@@ -63,7 +63,12 @@ def clean_rows(
 def _pairs(index: TestIndex, scan: Scan, looked: Looked) -> dict[int, dict[int, Pair]]:
     """Pairs to judge: by train row, by test item."""
     found: dict[int, dict[int, Pair]] = defaultdict(lambda: defaultdict(Pair))
+    merely: dict[int, int] = defaultdict(int)
     for row, part, share in zip(looked.row.tolist(), looked.part.tolist(), looked.share.tolist(), strict=True):
+        if index.words[part] < LABEL_WORDS:
+            merely[part] += 1
+            if merely[part] > SUSPECTS:
+                continue
         found[row][int(index.item[part])].share["answer" if index.is_answer[part] else "question"] = share
     for rows, parts in scan.same_words:
         for row, part in zip(rows.tolist(), parts.tolist(), strict=True):

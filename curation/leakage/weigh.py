@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from curation.join import distinct
-from curation.leakage.index import TestIndex
+from curation.join import SLACK, distinct
+from curation.leakage.index import LABEL_WORDS, TestIndex
 from curation.leakage.scan import NOTED, Scan
 from curation.shingling import I64, mix, offsets
 from curation.similarity.template import LEAST, is_common
@@ -20,8 +20,9 @@ ANSWER_SHARE = 0.28
 on Debian package descriptions; held on a second draw of leaks (docs/duplicates-and-leaks.md)."""
 QUESTION_SHARE = 0.6
 """The same for a question, which is shorter and closer to its neighbours."""
-RAW_SHARE = 0.6
-"""Undiscounted share from which a pair is looked at, whatever its grams' weights."""
+RAW_SHARE = 0.68
+"""Undiscounted share from which a pair is looked at, whatever its grams' weights: near questions and texts of which
+.7 of the 5-grams are found have it. Of a question under 8 words all grams must be found."""
 SPAN = 6
 """Discounted grams (8 words in a row) from which a pair is looked at as a shared span."""
 RARE_BELOW = 64
@@ -126,5 +127,7 @@ def _weigh(
     known = np.where(which.heavy, which.size, np.maximum(_per_part(index, which.live), 1))
     share = weight / np.maximum(which.size[part], 1)
     wanted = np.where(index.is_answer[part], ANSWER_SHARE, QUESTION_SHARE)
-    chosen = (share >= wanted) | (found / known[part] >= RAW_SHARE) | (weight >= SPAN)
+    whole = found / known[part]
+    chosen = (share >= wanted) | (whole >= RAW_SHARE) | (weight >= SPAN)
+    chosen &= (whole >= 1 - SLACK) | (index.words[part] >= LABEL_WORDS)
     return row[chosen], part[chosen], share[chosen]
