@@ -99,19 +99,13 @@ def _cleared(rows: Sequence[StoredRow], test: Sequence[Example]) -> list[StoredR
 
 
 def _parted(rows: Sequence[StoredRow], settings: Settings) -> tuple[list[StoredRow], list[StoredRow]]:
-    """Validation and train as `plan_split` parts the pool; rows that came with a split, or a mark, keep it."""
-    from curation.split import plan_split
+    """Validation and train as a freeze would part the pool; rows that came with a split, or a mark, keep it."""
+    from curation.timesplit import planned
 
     share = settings.dataset.validation
     fixed = {i: _split_of(row) for i, row in enumerate(rows) if row.mark or row.role != "pool"}
-    plan = plan_split(
-        [row.example for row in rows],
-        shares={"train": 1 - share, "validation": share},
-        seed=settings.dataset.seed,
-        threshold=settings.dataset.threshold,
-        group_by=settings.dataset.group_by,
-        pinned=fixed,
-    )
+    shares: dict[SplitName, float] = {"train": 1 - share, "validation": share}
+    plan = planned([row.example for row in rows], settings.dataset, shares, fixed)
     return [rows[i] for i in plan.rows("validation")], [rows[i] for i in plan.rows("train")]
 
 

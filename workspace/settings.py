@@ -70,6 +70,10 @@ class DatasetSettings(Section):
     threshold: float = Field(default=0.8, gt=0, le=1)
     licence: str = "unknown"
     group_by: str = ""
+    split_by: str = ""
+    """A key that holds ISO dates: the newest rows become the test set, those before them validation."""
+    gain: float = Field(default=0.1, gt=0, lt=1)
+    """The true gain over the best prompt that the test set should be able to show."""
 
 
 class EvaluationSettings(Section):
@@ -83,6 +87,8 @@ class EvaluationSettings(Section):
     batch: int = Field(default=24, ge=1)
     closed_set: Literal["auto", "on", "off"] = "auto"
     label_limit: int = Field(default=400, ge=2)
+    runs: int = Field(default=1, ge=1)
+    """Runs that a test set is meant to score, fixed before the first: each is judged at 1 - .05/runs confidence."""
     choose_on: int = Field(default=100, ge=1)
     """Validation rows that settings are chosen on, at most: more would cost as much as the test and change little."""
 

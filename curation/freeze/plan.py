@@ -12,6 +12,7 @@ from curation.freeze.eligible import Blocker, blockers, drop, named, sort_rows
 from curation.manifest import SplitName, newest_dataset, read_manifest
 from curation.review.queue import refresh_queue
 from curation.store import Store, StoredRow
+from workspace.errors import did_you_mean
 from workspace.folder import Project
 from workspace.settings import Settings
 
@@ -26,7 +27,8 @@ class FreezePlan:
     """`splits` in the order in which they will be written; `dropped` as the manifest tells it.
 
     `across`: near pairs with different answers that stay on two sides, because both were fixed there. `kept_test`
-    names the version whose test set this one keeps, `other_test` the newest one where it is not kept.
+    names the version whose test set this one keeps, `other_test` the newest one where it is not kept. `dates` are
+    keys that hold dates, by which rows could be split and are not.
     """
 
     test_only: bool
@@ -40,6 +42,7 @@ class FreezePlan:
     kept_test: str | None = None
     other_test: str | None = None
     dismissed: int = 0
+    dates: tuple[str, ...] = ()
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -74,6 +77,7 @@ def plan_freeze(
     if leaks:
         stops.append(_leak_blocker(leaks))
     dropped = [*found.dropped, *doubles]
+    stops += _undated(stay, fixed, settings)
     if not stay:
         stops.append(Blocker("empty", "There is no row to freeze.", (), "rung data import FILE"))
     if stops:
@@ -174,18 +178,12 @@ def _planned(
     test_only: bool,
     before: tuple[str | None, frozenset[str]],
 ) -> FreezePlan:
-    from curation.split import closed_classes, plan_split
+    from curation.split import closed_classes
+    from curation.timesplit import date_keys, planned
 
     examples = [row.example for row in rows]
     pinned = {index: fixed[row.id] for index, row in enumerate(rows) if row.id in fixed}
-    plan = plan_split(
-        examples,
-        shares=shares,
-        seed=settings.dataset.seed,
-        threshold=settings.dataset.threshold,
-        group_by=settings.dataset.group_by,
-        pinned=pinned,
-    )
+    plan = planned(examples, settings.dataset, shares, pinned)
     for conflict in plan.left_out:
         against = rows[conflict.against]
         evidence = {"against": against.id, "similarity": round(conflict.similarity, 4)}
@@ -213,7 +211,24 @@ def _planned(
         before[0] if same else None,
         None if same else before[0],
         sum(len(rows_) for rows_ in settled.get("leaks", ())),
+        () if settings.dataset.split_by else tuple(date_keys(examples)),
     )
+
+
+def _undated(rows: Sequence[StoredRow], fixed: Mapping[str, SplitName], settings: Settings) -> list[Blocker]:
+    """Rows that a split by time could not place."""
+    from curation.timesplit import date_keys, undated
+
+    key = settings.dataset.split_by
+    free = [row for row in rows if row.id not in fixed]
+    bad = [free[i] for i in undated([row.example for row in free], key)] if key else []
+    if not bad:
+        return []
+    near = did_you_mean(key, date_keys([row.example for row in free]))
+    text = (
+        f'{len(bad):,} rows hold no ISO date (2026-11-25) under "{key}", by which they are split: {named(bad)}.{near}'
+    )
+    return [Blocker("dates", text, tuple(row.id for row in bad), "[dataset] split_by in rung.toml")]
 
 
 def _shares(settings: Settings, has_test: bool) -> dict[SplitName, float]:

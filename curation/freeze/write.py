@@ -188,6 +188,8 @@ def _policy(settings: Settings, plan: FreezePlan) -> dict[str, Any]:
         "accept_automatic": review.accept_automatic,
         "generated_in_test": review.generated_in_test,
         "group_by": settings.dataset.group_by,
+        "split_by": settings.dataset.split_by,
+        "dates": list(plan.dates),
         "licence": settings.dataset.licence,
         "rule": plan.rule,
         "test_kept_from": plan.kept_test,

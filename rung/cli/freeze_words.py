@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from curation.freeze import Difference, FreezePlan, Frozen
+    from rung.cli.test_size import TestSize
 
-SMALL_TEST = 100
 MOST = 10
 
 
-def frozen_lines(done: Frozen, margin: float) -> Iterator[str]:
+def frozen_lines(done: Frozen, size: TestSize) -> Iterator[str]:
     """A version that is frozen now, or was before."""
     manifest = done.manifest
     sizes = ", ".join(f"{split.rows:,} {name}" for name, split in manifest.splits.items())
@@ -31,7 +31,8 @@ def frozen_lines(done: Frozen, margin: float) -> Iterator[str]:
         yield f"The test set is that of {kept}, byte for byte."
     if other := manifest.policy.get("test_differs_from"):
         yield f"! The test set is not that of {other}: what was measured on {other} does not count here"
-    yield from _test_size(manifest.splits["test"].rows if "test" in manifest.splits else 0, margin)
+    yield from size.lines()
+    yield from _offer(manifest.policy.get("dates", []))
     if manifest.classes:
         name, least = min(manifest.classes.items(), key=lambda entry: entry[1])
         yield f"{len(manifest.classes):,} classes in train; the smallest, {name[:40]!r}, has {least:,} rows"
@@ -40,7 +41,7 @@ def frozen_lines(done: Frozen, margin: float) -> Iterator[str]:
     yield f"Next: {step}      Card: datasets/{manifest.version}/README.md"
 
 
-def frozen_json(folder: str, done: Frozen, margin: float) -> dict[str, Any]:
+def frozen_json(folder: str, done: Frozen, size: TestSize) -> dict[str, Any]:
     """The document of `rung data freeze --json`."""
     manifest = done.manifest
     return {
@@ -53,17 +54,32 @@ def frozen_json(folder: str, done: Frozen, margin: float) -> dict[str, Any]:
         "review": manifest.review,
         "leakage": manifest.leakage,
         "classes": manifest.classes,
-        "smallest_gain": smallest_gain(manifest.splits["test"].rows if "test" in manifest.splits else 0, margin),
+        "smallest_gain": size.smallest_gain,
+        "proposed_test": size.proposal(),
+        "dates": manifest.policy.get("dates", []),
     }
 
 
-def plan_lines(plan: FreezePlan, margin: float) -> Iterator[str]:
+def plan_lines(plan: FreezePlan, size: TestSize) -> Iterator[str]:
     """What would be frozen."""
     yield "Would be frozen: " + ", ".join(f"{n:,} {name}" for name, n in plan.sizes.items())
     yield from _left_out([str(entry["reason"]) for entry in plan.dropped])
-    yield from _test_size(plan.sizes.get("test", 0), margin)
+    yield from size.lines()
+    yield from _offer(plan.dates)
     yield ""
     yield f"Next: rung data freeze{' --test-only' if plan.test_only else ''}"
+
+
+def plan_json(plan: FreezePlan, size: TestSize) -> dict[str, Any]:
+    """The document of `rung data freeze --dry-run --json`."""
+    return {
+        "sizes": plan.sizes,
+        "dropped": list(plan.dropped),
+        "rule": plan.rule,
+        "smallest_gain": size.smallest_gain,
+        "proposed_test": size.proposal(),
+        "dates": list(plan.dates),
+    }
 
 
 def difference_lines(found: Difference) -> Iterator[str]:
@@ -89,25 +105,10 @@ def difference_lines(found: Difference) -> Iterator[str]:
     yield "Next: rung baseline" if not found.same_test else "Next: rung plan"
 
 
-def smallest_gain(n: int, margin: float) -> float | None:
-    """The true gain that would ship on n items with 80% chance, if two arms differ on a fifth of them."""
-    from evaluation.compare import minimum_detectable
-
-    return minimum_detectable(n, 0.0, margin, discordant=DISCORDANT) if n else None
-
-
-DISCORDANT = 0.2
-"""Share of items on which two arms differ, taken for the estimate before anything is measured."""
-
-
-def _test_size(n: int, margin: float) -> Iterator[str]:
-    if not n:
-        return
-    gain = smallest_gain(n, margin)
-    shown = f"a gain of about {100 * gain:.0f} points" if gain is not None else "no gain at all"
-    yield f"{n:,} test items can show {shown} over the margin of {100 * margin:g}, if two arms differ on 20% of them"
-    if n < SMALL_TEST:
-        yield f"! Under {SMALL_TEST} test items: only large differences can be shown"
+def _offer(dates: Sequence[str]) -> Iterator[str]:
+    """A split by time, where rows carry dates."""
+    for key in dates[:1]:
+        yield f'Rows hold dates under "{key}": --split-by {key} measures on the newest rows, as use will'
 
 
 def _left_out(reasons: list[str]) -> Iterator[str]:

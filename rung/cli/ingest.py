@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +12,8 @@ from rung.cli.output import ProgressLine, emit, note, say
 
 if TYPE_CHECKING:
     from curation.ingest import Imported
+    from rung.cli.test_size import TestSize
+    from workspace.settings import Settings
 
 LARGE = 16 << 20
 """Bytes of a file from which reading it shows progress."""
@@ -97,37 +100,61 @@ def freeze_command(
         bool, typer.Option("--leave-out-undecided", help="Leave candidates without a decision in the queue.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be frozen; write nothing.")] = False,
+    test: Annotated[
+        float | None, typer.Option(min=0.001, max=0.999, help="Share of the pool for the test set.")
+    ] = None,
+    validation: Annotated[float | None, typer.Option(min=0.001, max=0.999, help="Share for validation.")] = None,
+    split_by: Annotated[str | None, typer.Option(metavar="KEY", help="Split by the ISO dates under this key.")] = None,
+    gain: Annotated[
+        float | None, typer.Option(min=0.001, max=0.999, help="The gain that the test set should show: 0.1.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Freeze the reviewed rows as the next version. Killed at any moment it leaves a whole version or none."""
     from curation.freeze import freeze, plan_freeze
     from curation.freeze.write import refusal
     from curation.store import open_store
-    from rung.cli.freeze_words import frozen_json, frozen_lines, plan_lines
+    from rung.cli.freeze_words import frozen_json, frozen_lines, plan_json, plan_lines
     from workspace.folder import require_project
     from workspace.settings import load_settings
 
     project = require_project()
+    wanted = {"test": test, "validation": validation, "split_by": split_by, "gain": gain}
     settings = load_settings(project.settings_file)
-    margin = settings.evaluation.margin
+    given = {name: value for name, value in wanted.items() if value is not None}
+    settings = settings.model_copy(update={"dataset": settings.dataset.model_copy(update=given)})
     if dry_run:
         with open_store(project, settings) as store:
             plan = plan_freeze(store, project, settings, test_only=test_only, leave_out=leave_out, stage=note)
         if plan.blockers:
             raise refusal(plan)
+        size = _size(settings, plan.sizes, plan.shares, plan.kept_test)
         if as_json:
-            emit({"sizes": plan.sizes, "dropped": list(plan.dropped)})
+            emit(plan_json(plan, size))
         else:
-            for text in plan_lines(plan, margin):
+            for text in plan_lines(plan, size):
                 say(text)
         return
     who = settings.project.person
     done = freeze(project, settings, test_only=test_only, leave_out=leave_out, actor=who, stage=note)
+    sizes = {name: split.rows for name, split in done.manifest.splits.items()}
+    size = _size(settings, sizes, done.manifest.shares, done.manifest.policy.get("test_kept_from"))
     if as_json:
-        emit(frozen_json(project.relative(done.folder), done, margin))
+        emit(frozen_json(project.relative(done.folder), done, size))
         return
-    for text in frozen_lines(done, margin):
+    for text in frozen_lines(done, size):
         say(text)
+
+
+def _size(
+    settings: Settings, sizes: Mapping[str, int], shares: Mapping[Any, float] | None, kept: str | None
+) -> TestSize:
+    """What this test set can show; the rows that it was cut from, where its share may still be chosen."""
+    from rung.cli.test_size import TestSize
+
+    items, share = sizes.get("test", 0), (shares or {}).get("test", 0.0)
+    rows = 0 if kept or not share else sum(sizes.values()) if len(sizes) > 1 else round(items / share)
+    return TestSize(items, rows, settings.evaluation.margin, settings.dataset.gain)
 
 
 def diff_command(
