@@ -15,7 +15,7 @@ from curation.join import Method
 from curation.prints import Collector
 from curation.rowfiles import Progress, RowFiles
 from workspace.errors import RungError
-from workspace.files import replacing
+from workspace.files import check_outputs, replacing
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,7 @@ def dedup_files(order: Order, progress: Progress | None = None) -> dict[str, Any
     """
     if not 0 < order.threshold <= 1:
         raise RungError(f"--threshold {order.threshold}: expected a number over 0, at most 1.", "--threshold 0.8")
+    check_outputs(order.out, order.removed, order.pairs, order.rejects)
     started = time.monotonic()
     with RowFiles(order.sources, progress=progress) as files:
         result = _find(order, files)

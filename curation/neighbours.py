@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from curation.example import Example
 from curation.join import Pairs, components
@@ -60,7 +61,7 @@ class Near:
         label = components(len(self.prints), one[~apart], other[~apart])
         return {index: int(label[index]) for index in rows}
 
-    def _chains(self, chosen: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> tuple[I64, I64]:
+    def _chains(self, chosen: npt.NDArray[np.bool_]) -> tuple[I64, I64]:
         """Pairs of chosen rows that are near: within a class a chain, between classes each with each."""
         rows = self.classes.rows[chosen[self.classes.rows]]
         alike = self.classes.of[rows[1:]] == self.classes.of[rows[:-1]]

@@ -118,8 +118,9 @@ class Collector:
                 return False
             system, first = first["content"], messages[1]
         question, answer = first.get("content"), last.get("content")
-        plain = type(question) is type(answer) is type(system) is str and last["role"] == "assistant"
-        if plain and first is not last:
+        if first is last or last["role"] != "assistant":
+            return False
+        if isinstance(question, str) and isinstance(answer, str) and isinstance(system, str):
             self._take(question, answer, system, None)
             return True
         return False

@@ -83,7 +83,7 @@ def quick_row(line: bytes, unanswered: bool = False) -> dict[str, Any] | None:
         keys = len(row)
         if messages is None:
             text = row["text"]
-            if type(text) is not str or not text or len(row) > 1 and not _PAIR_KEYS.isdisjoint(row):
+            if type(text) is not str or not text or (len(row) > 1 and not _PAIR_KEYS.isdisjoint(row)):
                 return None
         else:
             for message in messages:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from curation.example import Example
 from curation.formats import Reject, Row, read_rows
@@ -119,7 +120,7 @@ class RowFiles:
         raw = os.pread(self._open[number].fileno(), end - start, start).removesuffix(b"\n")
         return quick_row(raw, self.unanswered) or read_object(decode_object(raw), None, self.unanswered)
 
-    def copy(self, keep: Sequence[bool], out: IO[bytes]) -> None:
+    def copy(self, keep: Sequence[bool] | npt.NDArray[np.bool_], out: IO[bytes]) -> None:
         """Write the lines of the rows where `keep` says so, byte for byte, each with a line feed.
 
         Raises RungError where a file changed since it was read.
@@ -192,7 +193,7 @@ def _line_places(file: IO[bytes]) -> I64:
     return places if places[-1] == position else np.append(places, position)
 
 
-def _copy_lines(path: Path, wanted: np.ndarray[tuple[int], np.dtype[np.bool_]], out: IO[bytes]) -> None:
+def _copy_lines(path: Path, wanted: npt.NDArray[np.bool_], out: IO[bytes]) -> None:
     flags = wanted.tolist()
     begin = 0
     for lines in whole_lines(path):

@@ -63,7 +63,8 @@ class Sets:
 @dataclass(frozen=True, slots=True)
 class Hashed:
     """What is known of each text of a block: its shingles and their key, its grams (empty unless it is short), the
-    key of its normal form, its number of words."""
+    key of its normal form, its number of words.
+    """
 
     shingles: Sets
     grams: Sets

@@ -1,4 +1,4 @@
-"""Is a test item, or its answer, in the training rows? `find_leaks` says where, how much of it, and what is a suspect."""
+"""Is a test item, or its answer, in the training rows? `find_leaks` says where and how much of it."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from curation.formats import malformed_error
 from curation.leakage.find import find_leaks
 from curation.leakage.report import Leak, LeakReport
 from curation.rowfiles import Chosen, Progress, RowFiles
-from workspace.files import replacing
+from workspace.files import check_outputs, replacing
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,7 @@ def check_files(
 
     Rows may be unanswered. Raises InputError with all lines that cannot be read.
     """
+    check_outputs(clean)
     with (
         RowFiles(test, unanswered=True) as test_files,
         RowFiles(train, unanswered=True, progress=progress) as train_files,

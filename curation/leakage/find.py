@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from curation.example import Example
 from curation.join import SLACK, jaccard_of
@@ -33,7 +34,7 @@ def find_leaks(
     """
     if not hasattr(train, "fetch"):
         train = train if isinstance(train, Sequence) else list(train)
-    source: Source = train if hasattr(train, "fetch") else InMemory(train)  # type: ignore[assignment, arg-type]
+    source: Source = train if hasattr(train, "fetch") else InMemory(train)  # type: ignore[assignment]
     index = build_index(test)
     scan = scan_train(train, index, numba)
     looked = pairs_to_look_at(index, scan)
@@ -123,9 +124,7 @@ def _judge(
     return leaks, suspects
 
 
-def _part(
-    name: str, tokens: list[str], index: TestIndex, part: int, common: np.ndarray[tuple[int], np.dtype[np.bool_]]
-) -> Part:
+def _part(name: str, tokens: list[str], index: TestIndex, part: int, common: npt.NDArray[np.bool_]) -> Part:
     return Part(name, tokens, common[index.part_grams(part)].tolist())
 
 

@@ -99,7 +99,8 @@ def build_index(test: Sequence[Example]) -> TestIndex:
 
 def _rare_grams(grams: Sets) -> tuple[U64, I64]:
     """For each short question its n - ceil(.8 n) + 1 rarest character grams: a train question that is short near
-    holds one of them. Hashes ascending, with the item of each."""
+    holds one of them. Hashes ascending, with the item of each.
+    """
     values, inverse, count = np.unique(grams.hashes, return_inverse=True, return_counts=True)
     owners, sizes = grams.owners(), grams.sizes
     order = np.lexsort((values[inverse], count[inverse], owners))

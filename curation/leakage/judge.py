@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 
 from curation.example import Example, text_of
 from curation.leakage.grams import GRAM
@@ -50,7 +51,8 @@ class TrainRow:
 @dataclass
 class Part:
     """A question or an answer of the test, in words; `template` says of each of its 3-grams whether it is one that
-    very many train rows hold."""
+    very many train rows hold.
+    """
 
     name: str
     tokens: list[str]
@@ -71,7 +73,8 @@ class Part:
 @dataclass(frozen=True)
 class Found:
     """How much of a part stands in a row: `share` of its own 3-grams, `whole` of its own 5-grams, `words` and
-    `stretch` as STRETCH and LEAST_WORDS have it, the longest run, and the message that holds most."""
+    `stretch` as STRETCH and LEAST_WORDS have it, the longest run, and the message that holds most.
+    """
 
     share: float
     whole: float
@@ -104,7 +107,7 @@ def _stretch(places: list[int]) -> int:
     """Words from first to last found, without gaps of more than GAP words."""
     if not places:
         return 0
-    return 1 + sum(b - a if b - a <= GAP + 1 else 1 for a, b in zip(places[:-1], places[1:], strict=True))
+    return 1 + sum(b - a if b - a <= GAP + 1 else 1 for a, b in pairwise(places))
 
 
 def _longest(here: list[bool]) -> tuple[int, int]:
@@ -124,7 +127,8 @@ def _longest(here: list[bool]) -> tuple[int, int]:
 class Pair:
     """What the pass knows of a test item and a train row: similarity of the questions by words and by characters,
     where it reaches the threshold; the discounted share of each part that is worth a look; whether texts with the
-    same words were met; whether the answers are known to differ."""
+    same words were met; whether the answers are known to differ.
+    """
 
     near: float = 0.0
     short_near: float = 0.0

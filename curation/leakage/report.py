@@ -15,7 +15,8 @@ SHOWN = 100
 class Evidence:
     """`part` of the test item (question or answer) that stands in message number `message` (from 0, -1: the whole
     question) of the train row, which is `role`'s; `shared` is the longest run of words that both have; `why` says
-    for a suspect why it is not a leak."""
+    for a suspect why it is not a leak.
+    """
 
     part: Literal["question", "answer"]
     message: int
@@ -34,7 +35,8 @@ class Evidence:
 @dataclass(frozen=True, slots=True)
 class Leak:
     """Test item `test` (index in input order) found in train row `train`. `score` is the share found, 0..1; `answer`
-    whether both rows have the same answer."""
+    whether both rows have the same answer.
+    """
 
     test: int
     train: int

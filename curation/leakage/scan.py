@@ -1,5 +1,6 @@
 """One pass over the train rows. What is kept grows with the test side: a gram that stands in very many rows is
-counted on, but no longer noted row by row."""
+counted on, but no longer noted row by row.
+"""
 
 from __future__ import annotations
 
@@ -41,10 +42,10 @@ class ShortNear(NamedTuple):
 class Scan:
     """What the pass found. Pairs of arrays are (train row, gram), (train row, part) and (train row, test item).
 
-    `nature` has for rows with a hit their
-    least gram, which copies of a row share. `count` has for each gram the number of rows that hold it. `asked` has for each part that is an answer the keys
-    of up to two different questions that train gives it to. `sample` are up to 10,000 questions of rows with an
-    answer, drawn by a fixed seed, on which the template is counted.
+    `nature` has for rows with a hit their least gram, which copies of a row share; `count` for each gram the number
+    of rows that hold it; `asked` for each part that is an answer the keys of up to two different questions that train
+    gives it to. `sample` are up to 10,000 questions of rows with an answer, drawn by a fixed seed, on which the
+    template is counted.
     """
 
     rows: int = 0
@@ -60,7 +61,8 @@ class Scan:
 
 class _Block:
     """Texts of consecutive rows. `owner` is the row of each text; `question` and `answer` are, for each row, the
-    places of the two among the texts (-1: no answer)."""
+    places of the two among the texts (-1: no answer).
+    """
 
     def __init__(self, first: int) -> None:
         self.first = first

@@ -1,5 +1,6 @@
 """Which (train row, part) pairs deserve a look: containment in which a gram counts 1 / (rows of different nature
-that hold it), so that boilerplate counts for next to nothing and copies of one leak count as one."""
+that hold it), so that boilerplate counts for next to nothing and copies of one leak count as one.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +34,8 @@ AT_ONCE = 1 << 21
 @dataclass(frozen=True, slots=True)
 class Looked:
     """Pairs to look at, and the discounted share of the part that stands in the row; by gram whether it is part of
-    a template."""
+    a template.
+    """
 
     row: I64
     part: I64
@@ -43,7 +45,8 @@ class Looked:
 
 def template_grams(scan: Scan, spread: I64) -> Bools:
     """For each gram whether it stands in more than 10% of the train rows and in at least 20, of different natures:
-    one leak copied into many rows is no template."""
+    one leak copied into many rows is no template.
+    """
     common = np.array([is_common(c, scan.rows) for c in scan.count.tolist()], np.bool_)
     return common & (spread >= LEAST) & (spread * 2 >= np.minimum(scan.count, NOTED))
 
@@ -63,8 +66,14 @@ def pairs_to_look_at(index: TestIndex, scan: Scan) -> Looked:
     for begin, end in _chunks(rows[order], np.diff(index.held_from)[numbers[order]]):
         some = order[begin:end]
         out.append(_weigh(index, rows[some], numbers[some], spread, _Which(common, live, heavy, size)))
-    columns = [np.concatenate(column) for column in zip(*out, strict=True)] if out else [rows, rows, np.zeros(0)]
-    return Looked(columns[0], columns[1], columns[2], common)
+    if not out:
+        return Looked(rows, rows, np.zeros(0), common)
+    return Looked(
+        np.concatenate([r for r, _, _ in out]),
+        np.concatenate([p for _, p, _ in out]),
+        np.concatenate([s for _, _, s in out]),
+        common,
+    )
 
 
 def _spread(scan: Scan, rows: I64, numbers: I64, grams: int) -> I64:
@@ -103,7 +112,8 @@ def _chunks(rows: I64, holders: I64) -> list[tuple[int, int]]:
 @dataclass(frozen=True, slots=True)
 class _Which:
     """By gram: part of a template; rare enough to count. By part: made of grams that are neither, for the most part,
-    so that these count for it too; number of its grams outside the template (of all where there is none)."""
+    so that these count for it too; number of its grams outside the template (of all where there is none).
+    """
 
     common: Bools
     live: Bools

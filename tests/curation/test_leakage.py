@@ -18,7 +18,7 @@ TOPICS = [
     for a in ("ba", "co", "di", "fu", "ge", "hi", "ka", "lo")
     for b in ("nu", "ris", "tem", "vol", "xa", "pel")
 ]
-COMMON = "the a of and in to is that it for with on as by this from are be or an which".split()
+COMMON = list("abcdefghijklmnopqrst")
 
 
 def prose(rng: random.Random, size: int) -> str:

@@ -1,0 +1,24 @@
+"""The inner loops, compiled by numba where it is installed. Same bits as the numpy code that they replace.
+
+Imported inside functions only: numba costs a quarter of a second and 100 MB. Compiled code is kept on disk between
+runs. Loops are written out, as a call less is what compiling is for: these functions are longer than others.
+"""
+
+from __future__ import annotations
+
+from curation.kernels.hashing import hash_codes, sequence_keys_of, words_of_codes
+from curation.kernels.joining import band_join, exact_join, shared_of
+from curation.kernels.probing import Probe
+from curation.kernels.signing import band_keys_of, signatures_of
+
+__all__ = [
+    "Probe",
+    "band_join",
+    "band_keys_of",
+    "exact_join",
+    "hash_codes",
+    "sequence_keys_of",
+    "shared_of",
+    "signatures_of",
+    "words_of_codes",
+]

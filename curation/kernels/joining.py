@@ -1,0 +1,253 @@
+"""Near pairs: of sets that share a band key, or one of their rarest members."""
+# mypy: disable-error-code="assignment,operator,call-overload,return-value"
+# Inside compiled functions the integers are numpy's, which mypy cannot follow.
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from curation.join import SLACK, Pairs
+from curation.kernels.mixing import HALF, Array
+from curation.shingling import I64, U32, U64, Sets
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _ascending(values: Array, begin: int, end: int) -> None:
+    """Sort a slice in place: by shell sort, which needs no recursion and is quick for sets of tens."""
+    size = end - begin
+    gap = 1
+    while gap < size // 3:
+        gap = 3 * gap + 1
+    while gap > 0:
+        for place in range(begin + gap, end):
+            value = values[place]
+            at = place
+            while at - gap >= begin and values[at - gap] > value:
+                values[at] = values[at - gap]
+                at -= gap
+            values[at] = value
+        gap //= 3
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _common(left: Array, i: int, i_end: int, right: Array, j: int, j_end: int, need: int) -> int:
+    """Size of the intersection of two ascending slices; -1 as soon as `need` is out of reach."""
+    found = 0
+    while i < i_end and j < j_end:
+        one, other = left[i], right[j]
+        if one == other:
+            found += 1
+            i += 1
+            j += 1
+        elif one < other:
+            i += 1
+            if found + i_end - i < need:
+                return -1
+        else:
+            j += 1
+            if found + j_end - j < need:
+                return -1
+    return found if found >= need else -1
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _shared(left: Array, left_at: Array, right: Array, right_at: Array, one: Array, other: Array) -> Array:
+    out = np.empty(len(one), np.int64)
+    for k in range(len(one)):
+        a, b = one[k], other[k]
+        out[k] = _common(left, left_at[a], left_at[a + 1], right, right_at[b], right_at[b + 1], 0)
+    return out
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _sort_sets(hashes: Array, starts: Array) -> None:
+    for text in range(len(starts) - 1):
+        _ascending(hashes, starts[text], starts[text + 1])
+
+
+def shared_of(left: Sets, right: Sets, one: Array, other: Array) -> I64:
+    """Size of the intersections of `left[one[k]]` and `right[other[k]]`."""
+    first, where = np.unique(one, return_inverse=True)
+    second, there = np.unique(other, return_inverse=True)
+    a, b = left.take(first), right.take(second)
+    _sort_sets(a.hashes, a.starts)
+    _sort_sets(b.hashes, b.starts)
+    found: I64 = _shared(a.hashes, a.starts, b.hashes, b.starts, where, there)
+    return found
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _root(parent: Array, node: int) -> int:
+    while parent[node] != node:
+        parent[node] = parent[parent[node]]
+        node = parent[node]
+    return node
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _need(one: int, other: int, threshold: float) -> int:
+    """Shared members that two sets of these sizes need for the threshold."""
+    return int(np.ceil(threshold / (1.0 + threshold) * (one + other) - SLACK))
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _grown(values: Array) -> Array:
+    out = np.empty((2 * len(values), 3), np.int64)
+    out[: len(values)] = values
+    return out
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _band_pairs(
+    packed: Array,
+    band: int,
+    keys: Array,
+    hashes: Array,
+    starts: Array,
+    ends: Array,
+    ready: Array,
+    parent: Array,
+    alike: Array,
+    threshold: float,
+) -> Array:
+    """Verified pairs of one band, from (key, set) packed and sorted: rows of (one, other, shared).
+
+    A pair is left out where an earlier band proposed it, and where it is alike and joined already.
+    """
+    out = np.empty((1024, 3), np.int64)
+    filled = begin = 0
+    low = np.uint64(0xFFFFFFFF)
+    while begin < len(packed):
+        end = begin + 1
+        while end < len(packed) and packed[end] >> HALF == packed[begin] >> HALF:
+            end += 1
+        for i in range(begin, end - 1):
+            a = np.int64(packed[i] & low)
+            size_a = ends[a] - starts[a]
+            for j in range(i + 1, end):
+                b = np.int64(packed[j] & low)
+                size_b = ends[b] - starts[b]
+                if min(size_a, size_b) < threshold * max(size_a, size_b) - SLACK:
+                    continue
+                if alike[a] == alike[b] and _root(parent, a) == _root(parent, b):
+                    continue
+                seen = False
+                for earlier in range(band):
+                    if keys[a, earlier] == keys[b, earlier]:
+                        seen = True
+                        break
+                if seen:
+                    continue
+                if not ready[a]:
+                    _ascending(hashes, starts[a], ends[a])
+                    ready[a] = True
+                if not ready[b]:
+                    _ascending(hashes, starts[b], ends[b])
+                    ready[b] = True
+                need = _need(size_a, size_b, threshold)
+                shared = _common(hashes, starts[a], ends[a], hashes, starts[b], ends[b], need)
+                if shared >= 0:
+                    if filled == len(out):
+                        out = _grown(out)
+                    out[filled] = a, b, shared
+                    filled += 1
+                    if alike[a] == alike[b]:
+                        parent[max(_root(parent, a), _root(parent, b))] = min(_root(parent, a), _root(parent, b))
+        begin = end
+    return out[:filled]
+
+
+def band_join(sets: Sets, nodes: I64, keys: U32, threshold: float, alike: U64) -> Pairs:
+    """Near pairs among the sets `nodes` that share a band key; of alike sets only as many as join them.
+
+    `keys` and `alike` are by place in `nodes`. The members of the sets are put into ascending order on the way.
+    """
+    starts, ends = sets.starts[nodes], sets.starts[nodes + 1]
+    places = np.arange(len(nodes), dtype=np.uint64)
+    ready, parent = np.zeros(len(nodes), np.bool_), np.arange(len(nodes))
+    parts = []
+    for band in range(keys.shape[1]):
+        packed = (keys[:, band].astype(np.uint64) << HALF) | places
+        packed.sort()
+        parts.append(_band_pairs(packed, band, keys, sets.hashes, starts, ends, ready, parent, alike, threshold))
+    return _as_pairs(np.concatenate(parts), sets, nodes)
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _prefix_join(ranks: Array, starts: Array, tokens: int, parent: Array, alike: Array, threshold: float) -> Array:
+    """All near pairs of sets of ascending ranks, the sets by ascending size: rows of (one, other, shared).
+
+    Two near sets share one of their rarest members. Lists of the sets that hold a member are linked, newest first.
+    """
+    sets = len(starts) - 1
+    head = np.full(tokens, -1, np.int64)
+    after, holder = np.empty(starts[sets], np.int64), np.empty(starts[sets], np.int32)
+    last = np.full(sets, -1, np.int32)
+    out = np.empty((1024, 3), np.int64)
+    filled = links = 0
+    for x in range(sets):
+        begin, end = starts[x], starts[x + 1]
+        size = end - begin
+        prefix = size - int(np.ceil(threshold * size - SLACK)) + 1
+        for place in range(begin, begin + min(prefix, size)):
+            token = ranks[place]
+            entry = head[token]
+            while entry >= 0:
+                y = np.int64(holder[entry])
+                other = starts[y + 1] - starts[y]
+                if other < threshold * size - SLACK:
+                    break
+                if last[y] != x:
+                    last[y] = x
+                    if alike[x] != alike[y] or _root(parent, x) != _root(parent, y):
+                        need = _need(size, other, threshold)
+                        shared = _common(ranks, begin, end, ranks, starts[y], starts[y + 1], need)
+                        if shared >= 0:
+                            if filled == len(out):
+                                out = _grown(out)
+                            out[filled] = x, y, shared
+                            filled += 1
+                            if alike[x] == alike[y]:
+                                parent[_root(parent, x)] = _root(parent, y)
+                entry = after[entry]
+            holder[links] = x
+            after[links] = head[token]
+            head[token] = links
+            links += 1
+    return out[:filled]
+
+
+def exact_join(sets: Sets, nodes: I64, threshold: float, alike: U64) -> Pairs:
+    """All near pairs among the sets `nodes`; of alike sets (by place in `nodes`) only as many as join them."""
+    order = np.argsort(sets.sizes[nodes], kind="stable")
+    some = sets.take(nodes[order])
+    ranks, tokens = _ranks(some.hashes)
+    _sort_sets(ranks, some.starts)
+    found = _prefix_join(ranks, some.starts, tokens, np.arange(len(some)), alike[order], threshold)
+    found[:, :2] = order[found[:, :2]]
+    return _as_pairs(found, sets, nodes)
+
+
+def _ranks(hashes: U32) -> tuple[U32, int]:
+    """Replace each hash by its rank, the rarest first; hashes are sorted once, packed with their places."""
+    packed = (hashes.astype(np.uint64) << HALF) | np.arange(len(hashes), dtype=np.uint64)
+    packed.sort()
+    fresh = np.ones(len(packed), np.bool_)
+    fresh[1:] = (packed[1:] >> HALF) != (packed[:-1] >> HALF)
+    number = np.cumsum(fresh) - 1
+    count = np.bincount(number)
+    rank = np.empty(len(count), np.uint32)
+    rank[np.argsort(count, kind="stable")] = np.arange(len(count), dtype=np.uint32)
+    out = np.empty(len(hashes), np.uint32)
+    out[(packed & np.uint64(0xFFFFFFFF)).astype(np.int64)] = rank[number]
+    return out, len(count)
+
+
+def _as_pairs(found: I64, sets: Sets, nodes: I64) -> Pairs:
+    """Rows of (one, other, shared), by place in `nodes`, as pairs of such places in ascending order."""
+    one, other = np.minimum(found[:, 0], found[:, 1]), np.maximum(found[:, 0], found[:, 1])
+    sizes = sets.sizes[nodes]
+    score = found[:, 2] / np.maximum(sizes[one] + sizes[other] - found[:, 2], 1)
+    order = np.argsort((one << 32) | other, kind="stable")
+    return Pairs(one[order], other[order], score[order])
