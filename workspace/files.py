@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from workspace.errors import RungError
+
 BLOCK = 1 << 20
 
 
@@ -31,8 +33,14 @@ def sha256_file(path: Path) -> str:
 def replacing(path: Path) -> Iterator[IO[bytes]]:
     """Open a temporary file beside `path` for writing; on success it is flushed to disk and takes `path`'s place.
 
-    On any error, Ctrl-C included, the temporary file goes and the old file stays as it was.
+    On any error, Ctrl-C included, the temporary file goes and the old file stays as it was. A link is followed, and
+    what is no ordinary file (/dev/null, a pipe) is written to as it is, never replaced.
     """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        with path.open("wb") as device:
+            yield device
+        return
+    path = path.resolve() if path.is_symlink() else path
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     temporary = Path(name)
@@ -47,6 +55,24 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         temporary.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
+
+
+def check_outputs(*paths: Path | None) -> None:
+    """Before a long job: each output can be a file and no two are the same one, so that it never ends half written.
+
+    Raises RungError for a folder, for a place inside a file, and for one name given twice. None is skipped.
+    """
+    seen: set[Path] = set()
+    for path in filter(None, paths):
+        if path.is_dir():
+            raise RungError(f"{path}: a folder; expected a file to write.", where=str(path), found="a folder")
+        above = next((folder for folder in path.absolute().parents if folder.exists()), None)
+        if above is not None and not (above.is_dir() and os.access(above, os.W_OK)):
+            raise RungError(f"{path}: nothing can be written in {above}.", where=str(path))
+        place = path.resolve()
+        if place in seen and (path.is_file() or not path.exists()):
+            raise RungError(f"{path}: named for two outputs.", "give each output its own name", where=str(path))
+        seen.add(place)
 
 
 def write_bytes(path: Path, data: bytes) -> None:

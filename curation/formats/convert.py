@@ -19,7 +19,7 @@ from curation.formats.rejects import malformed_error, reject_json
 from curation.formats.rows import Columns, Reject, Row
 from curation.formats.source import Progress
 from workspace.errors import RungError, did_you_mean
-from workspace.files import replacing
+from workspace.files import check_outputs, replacing
 
 FORMS = ("auto", "plain", "conversational")
 EXAMPLES_KEPT = 100_000
@@ -112,8 +112,7 @@ def _check(order: Order) -> None:
         raise RungError(f"{order.out}: convert writes JSON Lines.", f"-o {order.out.with_suffix('.jsonl')}")
     if order.out.is_dir():
         raise RungError(f"{order.out}: a folder; expected a file to write.", f"-o {order.out / 'rows.jsonl'}")
-    if order.rejects is not None and order.rejects.absolute() == order.out.absolute():
-        raise RungError("--rejects and -o name the same file.", "give two names")
+    check_outputs(order.out, order.rejects)
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from rung.cli.output import report_error
+from rung.cli.output import note, report_error
 from workspace.errors import RungError
 
 GROUPS = (
@@ -43,9 +43,31 @@ def build_app() -> typer.Typer:
 
 
 def main() -> None:
-    """Run the command; print a RungError as one plain message and leave with its exit code."""
+    """Run the command; print any error as one plain message (a document with `--json`); leave with its exit code."""
     try:
-        build_app()(prog_name="rung")
+        sys.exit(_run())
     except RungError as error:
         report_error(error, as_json="--json" in sys.argv[1:])
         sys.exit(error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        note("Interrupted.")
+        sys.exit(130)
+
+
+def _run() -> int:
+    try:
+        result = build_app()(prog_name="rung", standalone_mode=False)
+    except typer.TyperException as error:
+        raise _usage_error(error) from error
+    except OSError as error:
+        place = str(error.filename) if error.filename is not None else ""
+        raise RungError(f"{place or 'A file'}: {error.strerror or error}.", where=place) from error
+    return result if isinstance(result, int) else 0
+
+
+def _usage_error(error: typer.TyperException) -> RungError:
+    """Bad usage in the form of every other error: the fault, and the command that shows the right usage."""
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "rung"
+    name = getattr(error, "option_name", None) or getattr(getattr(error, "param", None), "name", None) or ""
+    return RungError(error.format_message(), f"{path} --help", where=name)
