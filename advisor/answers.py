@@ -36,7 +36,8 @@ class Answers(BaseModel):
     `answered` says by whom, when and whether an answer was said or measured; it never changes the advice, nor does
     `wants`. Numbers: `examples`, `reviewed_examples` and `smallest_class` count input-output pairs,
     `gpu_memory_gb` is of one card, `model_size_b` in billions of parameters, `goal_score` in 0..1, `tokens_in` and
-    `tokens_out` are of one call.
+    `tokens_out` are of one call. `classifier`: a plain classifier on the same rows, as `rung baseline` measured it
+    against `goal_score` and the prompted arms. `answer_checker`: a program can tell a right answer from a wrong one.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -84,6 +85,8 @@ class Answers(BaseModel):
     incumbent_model: str | None = None
     tokens_in: Whole | None = None
     tokens_out: Whole | None = None
+    classifier: Tried | None = None
+    answer_checker: bool | None = None
     answered: dict[str, dict[str, JsonValue]] = Field(default_factory=dict, repr=False)
 
     def known(self) -> dict[str, Any]:
@@ -147,3 +150,6 @@ def _facts() -> dict[str, Fact]:
 
 FACTS: dict[str, Fact] = _facts()
 """Every key of the contract's table with its type, in the order of the table."""
+
+UNASKED = frozenset({"classifier", "answer_checker"})
+"""Facts that are measured or volunteered, never asked for: while unknown they leave no question open."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from advisor.answers import FACTS
+from advisor.answers import FACTS, UNASKED
 from advisor.conditions import THIN, derive
 from advisor.contradictions import CHECKED_KEYS, consistent
 from advisor.engine import Engine
@@ -58,8 +58,9 @@ class Neighbours:
         return mask
 
     def read(self) -> list[str]:
-        """The answers that some first-pass rule reads."""
-        return [key for key in FACTS if self.touched[key]]
+        """The answers that some first-pass rule reads, without the unknown ones that no question asks for."""
+        silent = UNASKED - self.values.keys()
+        return [key for key in FACTS if self.touched[key] and key not in silent]
 
     def without(self, keys: frozenset[str]) -> int:
         """The conditions that stand whatever the compiled `keys` are."""

@@ -128,5 +128,5 @@ def test_a_contradiction_is_not_written(tmp_path: Path) -> None:
 
 
 def test_every_fact_of_the_table_is_typed() -> None:
-    assert len(FACTS) == 41
+    assert len(FACTS) == 43
     assert Answers().known() == {}

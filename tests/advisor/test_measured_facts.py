@@ -1,0 +1,84 @@
+"""What the baseline measured decides: keep, no language model, more data, or the door to tuning opens."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from advisor.decide import decide
+from advisor.decision import Decision
+from advisor.reading import from_table, load_answers
+from advisor.recording import record_measured, record_said
+from advisor.rulebook import load_rulebook
+from rung.demo import chapter_line, house_line
+
+BOOK = load_rulebook()
+DAY = date(2026, 11, 25)
+SHORT = {"prompting": "insufficient", "few_shot": "insufficient", "rag": "insufficient"}
+ROWS = {"examples": 450, "reviewed_examples": 450, "test_set": True}
+CLASSES = {"classes": 12, "smallest_class": 20, "examples": 276, "reviewed_examples": 276}
+STOPS = {"collect_more_data", "needs_test_set", "prompted_baseline", "use_reviewed_only", "failed_tune_understood"}
+"""Gates that stand before a run, not beside it."""
+
+
+def advised(table: dict[str, Any], **more: Any) -> Decision:
+    return decide(BOOK, from_table({**table, **more}), DAY)
+
+
+@pytest.mark.parametrize("answers", [house_line.ANSWERS, chapter_line.ANSWERS], ids=["house", "chapter"])
+def test_before_measuring_the_demo_is_told_to_try_examples(answers: dict[str, Any]) -> None:
+    for known in ({}, ROWS):
+        decision = advised(answers, **known)
+        assert decision.next_step in ("prompt", "few_shot") and decision.action.name == "climb"
+
+
+def test_measured_shortfall_with_reviewed_rows_opens_the_door() -> None:
+    for classifier in ({}, {"classifier": "insufficient"}, {"classifier": "untried"}):
+        decision = advised(house_line.ANSWERS, **SHORT, **ROWS, **classifier)
+        assert (decision.next_step, decision.destination, decision.action.name) == ("fine_tune", "fine_tune", "climb")
+        assert decision.method.name in ("lora", "qlora")
+        assert not {gate.id for gate in decision.gates if gate.passed is False} & STOPS
+
+
+@pytest.mark.parametrize("answers", [house_line.ANSWERS, chapter_line.ANSWERS], ids=["house", "chapter"])
+@pytest.mark.parametrize("prompting", ["untried", "weak_effort", "partial", "insufficient", "works"])
+def test_a_classifier_that_works_ends_it(answers: dict[str, Any], prompting: str) -> None:
+    table = {key: value for key, value in answers.items() if key != "prompt_effort_days"}
+    decision = advised(table, **{**SHORT, "prompting": prompting}, **ROWS, classifier="works")
+    assert (decision.next_step, decision.destination, decision.action.name) == ("prompt", "prompt", "no_llm")
+    assert all("classifier-does" in {r.rule for r in rules} for rules in decision.why_not.values())
+
+
+def test_few_rows_in_each_class_wait_for_more() -> None:
+    decision = advised(chapter_line.ANSWERS, **SHORT, **{**ROWS, **CLASSES}, classifier="insufficient")
+    assert decision.next_step == "few_shot" and decision.action.name == "more_data"
+    assert not decision.data.enough
+
+
+@pytest.mark.parametrize("rung", ["prompting", "few_shot", "rag"])
+def test_a_measured_rung_that_works_is_kept(rung: str) -> None:
+    known = {"prompting": "insufficient", "few_shot": "insufficient", rung: "works"}
+    decision = advised({"task": "question_answering"} if rung == "rag" else {"task": "writing"}, **known)
+    at = "prompt" if rung == "prompting" else rung
+    assert (decision.next_step, decision.destination, decision.action.name) == (at, at, "keep")
+
+
+def test_what_is_volunteered_is_never_an_open_question() -> None:
+    for known in ({}, {"task": "reasoning", "prompting": "insufficient"}, house_line.ANSWERS):
+        decision = advised(known)
+        named = {change["question"] for change in decision.would_change} | set(decision.open_questions)
+        assert not named & {"classifier", "answer_checker"}
+    back = advised(house_line.ANSWERS, **SHORT, **ROWS, classifier="works")
+    assert any(change["question"] == "classifier" for change in back.would_change)
+
+
+def test_a_measured_classifier_is_written_and_taken_back(tmp_path: Path) -> None:
+    path = tmp_path / "answers.toml"
+    record_said(path, {"task": "classification", "prompting": "weak_effort"}, "sam")
+    record_measured(path, {"classifier": "works"}, "rung baseline")
+    assert decide(BOOK, load_answers(path), DAY).action.name == "no_llm"
+    record_measured(path, {"classifier": None}, "rung baseline")
+    assert load_answers(path).classifier is None
