@@ -60,7 +60,7 @@ class Guard:
         if len(host) != 1 or _name(host[0]) not in self.hosts:
             return 400, "This page is not served under that name."
         origins = headers.getlist("origin")
-        if any(urlsplit(origin).netloc.lower() != host[0].lower() for origin in origins):
+        if any(_place(origin) != host[0].lower() for origin in origins):
             return 403, "Another page sent this. Nothing was changed."
         if method not in ("GET", "HEAD") and headers.get("sec-fetch-site", "same-origin") not in (
             "same-origin",
@@ -95,6 +95,14 @@ def _name(host: str) -> str:
     """The name in a Host header, without the port."""
     try:
         return (urlsplit("//" + host).hostname or "").lower()
+    except ValueError:
+        return ""
+
+
+def _place(origin: str) -> str:
+    """Name and port in an Origin header; empty where it has none."""
+    try:
+        return urlsplit(origin).netloc.lower()
     except ValueError:
         return ""
 

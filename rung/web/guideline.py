@@ -11,6 +11,11 @@ from markupsafe import Markup, escape
 from rung.report.page import shown
 
 
+OPEN, CLOSE = "\ue000", "\ue001"
+"""Where a mark begins and ends, until the text is escaped."""
+LONGEST = 20_000
+
+
 @dataclass(frozen=True, slots=True)
 class Block:
     """`kind`: heading, text, list (one line an entry) or code."""
@@ -55,10 +60,10 @@ def found(parts: list[Block], words: str) -> list[Block]:
 
 def with_marks(line: str, words: str) -> Markup:
     """A line with what was looked for marked, and `**bold**` and backticks as they mean."""
-    text = str(escape(shown(line)))
+    text = shown(line, LONGEST).replace(OPEN, "").replace(CLOSE, "")
+    if words.strip():
+        text = re.sub(f"(?i){re.escape(words.strip())}", lambda found: f"{OPEN}{found[0]}{CLOSE}", text)
+    text = str(escape(text))
     text = re.sub(r"\*\*([^*\n]+)\*\*", r"<strong>\1</strong>", text)
     text = re.sub(r"`([^`\n]+)`", r"<code>\1</code>", text)
-    if words.strip():
-        wanted = re.escape(str(escape(words.strip())))
-        text = re.sub(rf"(?i)(<[^>]*>|&[#\w]+;)|({wanted})", lambda m: m[1] or f"<mark>{m[2]}</mark>", text)
-    return Markup(text)
+    return Markup(text.replace(OPEN, "<mark>").replace(CLOSE, "</mark>"))

@@ -126,6 +126,7 @@ def _item(desk: Desk, ask: Ask, item: Item, panel: str = "", problem: str = "", 
         "panel": panel or ("edit" if drafted or (item.answer is None and not item.row.get("text")) else ""),
         "drafted": drafted,
         "remark": ask.form.get("remark", ""),
+        "near": [side for side in item.near if side.verdict in ("approved", "edited", "rejected")],
         "guide": found(parts, find),
         "find": find,
         "problem": problem,
@@ -162,8 +163,8 @@ def _conflict(desk: Desk, ask: Ask, message: str) -> Response:
 
 def _held(desk: Desk, ask: Ask) -> Item | None:
     """The item that the form is about, if this person still holds it under the same token; its time starts anew."""
-    name = ask.form.get("row", "")
-    if not _is_row(name) or renew(desk, ask.person, number_of(name), ask.form.get("token", "")) is None:
+    name = desk.store.row(ask.form.get("row", "")).id
+    if renew(desk, ask.person, number_of(name), ask.form.get("token", "")) is None:
         return None
     return next_item(desk, ask.person.name, want=name).item
 

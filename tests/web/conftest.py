@@ -75,6 +75,7 @@ class Forms(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
         self.tags.append(tag)
+        self.text += " " if tag in ("td", "th", "li", "button") else ""
         if tag == "form":
             self.forms.append((given.get("action", ""), {}))
         elif tag == "input" and self.forms and given.get("name"):

@@ -25,7 +25,8 @@
     const guide = $("#guide");
     if (guide && matchMedia("(min-width: 60rem)").matches) guide.open = true;
     const focus = $("[autofocus]");
-    if (focus) focus.focus({ preventScroll: focus.id === "item" });
+    if (focus) focus.focus({ preventScroll: true });
+    if (focus && focus.id !== "item") focus.scrollIntoView({ block: "nearest" });
     if (focus && focus.tagName === "TEXTAREA") focus.setSelectionRange(focus.value.length, focus.value.length);
     const compare = $("#compare");
     if (compare) compare.hidden = true;

@@ -1,0 +1,231 @@
+"""A walk in headless Chromium, on a real server: the page as a reviewer meets it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from curation.example import Example, chat_row
+from curation.review import Ruling, decide, next_item
+from curation.review.standing import recent
+
+playwright = pytest.importorskip("playwright.sync_api")
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+FLAGS += ["--disable-component-update", "--disable-sync"]
+HOSTILE = (
+    '<script>document.title="owned"</script><img src=x onerror="document.title=\'owned\'"> {{ 7*7 }} \u202egpj.exe'
+)
+
+pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="Debian's chromium is not installed")
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    with playwright.sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(chromium: Any) -> Iterator[Callable[..., Any]]:
+    """`open_page(link, **context)`: a page of a new browser profile, which records what went wrong on it."""
+    opened: list[Any] = []
+
+    def make(link: str, **given: Any) -> Any:
+        context = chromium.new_context(**{"viewport": {"width": 1200, "height": 800}, **given})
+        context.set_default_timeout(15_000)
+        opened.append(context)
+        page = context.new_page()
+        page.faults = []
+        page.on("pageerror", lambda error: page.faults.append(str(error)))
+        page.on("console", lambda line: page.faults.append(line.text) if line.type == "error" else None)
+        page.goto(link)
+        page.wait_for_selector("#item, [data-closed]")
+        page.wait_for_url(re.compile(r"/$"))
+        return page
+
+    yield make
+    for context in opened:
+        context.close()
+
+
+def row_of(page: Any) -> str:
+    return str(page.get_attribute("main", "data-row"))
+
+
+def press(page: Any, key: str) -> None:
+    """Press a key and wait for the next item."""
+    before = row_of(page)
+    page.keyboard.press(key)
+    page.wait_for_function("row => document.querySelector('main').dataset.row !== row", arg=before)
+
+
+def test_a_reviewers_hour(make_site: Any, serving: Any, open_page: Any) -> None:
+    """Log in by link, review ten by keys, edit one, reject one, undo, meet a conflict on a lease that is over."""
+    site = make_site()
+    address = serving(site.desk)
+    page = open_page(address + site.link("dana"))
+    assert page.evaluate("document.activeElement.id") == "item"
+    assert "0 of 16" in page.inner_text(".progress")
+    for key in "aaasaanaa":
+        press(page, key)
+    assert page.inner_text(".result").startswith("✓ Approved")
+    assert page.inner_text("#said") == page.inner_text(".result"), "the result is announced"
+    assert page.evaluate("document.activeElement.id") == "item", "focus lands on the item"
+
+    edited = row_of(page)
+    page.keyboard.press("e")
+    page.wait_for_selector("#text")
+    assert page.evaluate("document.activeElement.id") == "text"
+    page.fill("#text", "E89.9")
+    page.wait_for_selector("#changes ins")
+    assert (page.inner_text("#changes del"), page.inner_text("#changes ins")) != ("", "")
+    page.keyboard.press("Control+Enter")
+    page.wait_for_function("row => document.querySelector('main').dataset.row !== row", arg=edited)
+    assert site.desk.store.row(edited).example.answer == "E89.9"
+    assert site.desk.store.row(edited).original.answer != "E89.9", "the draft is kept"
+
+    rejected = row_of(page)
+    page.keyboard.press("m")
+    page.keyboard.type("ask mo")
+    page.keyboard.press("Escape")
+    page.keyboard.press("x")
+    page.wait_for_selector("#reasons")
+    press(page, "2")
+    assert site.state(rejected) == "rejected"
+    last = recent(site.desk, 1)[0]
+    assert (last.reviewer, last.reason, last.remark) == ("dana", "right answer, wrong form", "ask mo")
+    press(page, "u")
+    assert row_of(page) == rejected and site.state(rejected) == "leased"
+    assert "Taken back" in page.inner_text(".result")
+    assert "8 today · 8 of 16 · 50%" in page.inner_text(".progress")
+
+    site.now[0] += 1000  # the lease is over, and someone else decides
+    item = next_item(site.desk, "mo", want=rejected).item
+    decide(site.desk, item.id, item.token, "mo", Ruling("edit", text="S01.9"))
+    page.keyboard.press("a")
+    page.wait_for_selector("text=Yours was not counted")
+    assert re.search(r"mo decided this row at \d\d:\d\d \(S01\.9\)", page.inner_text("main"))
+    page.click("text=Send both to the lead")
+    page.wait_for_selector("#decision")
+    assert site.state(rejected) == "unsure"
+    assert [line for line in page.faults if "409" not in line] == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1200])
+def test_looks(make_site: Any, serving: Any, open_page: Any, scheme: str, width: int, tmp_path: Path) -> None:
+    """Nothing sticks out, targets are large, on a phone the buttons stay at the bottom and the guideline is folded."""
+    site = make_site(1)
+    view = {"viewport": {"width": width, "height": 740}, "color_scheme": scheme}
+    page = open_page(serving(site.desk) + site.link("dana"), **view)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    for selector in (".bar button", ".look button"):
+        for button in page.query_selector_all(selector):
+            box = button.bounding_box()
+            assert box is None or (box["height"] >= 44 and box["width"] >= 40), button.inner_text()
+    bar = page.query_selector(".bar").bounding_box()
+    assert (bar["y"] + bar["height"] > 735) == (width == 360)
+    assert page.is_visible("text=Code the complication") == (width == 1200)
+    page.click(".guide summary") if width == 360 else None
+    assert page.is_visible("text=Code the complication")
+    light = page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert light == (scheme == "light")
+    contrast = page.evaluate(CONTRAST)
+    assert contrast and min(contrast.values()) >= 4.5, contrast
+    page.click("text=A+")
+    assert page.evaluate("document.documentElement.dataset.size") == "3"
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.click("button[value=light]" if scheme == "dark" else "button[value=dark]")
+    page.wait_for_load_state("networkidle")
+    page.reload()
+    assert page.get_attribute("html", "data-theme") == ("light" if scheme == "dark" else "dark")
+    assert page.get_attribute("html", "data-size") == "3" and page.faults == []
+
+
+CONTRAST = """() => {
+  const light = (colour) => {
+    const [r, g, b] = colour.match(/[\\d.]+/g).slice(0, 3).map((v) => { v /= 255;
+      return v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4; });
+    return .2126 * r + .7152 * g + .0722 * b; };
+  const ground = (node) => { for (; node; node = node.parentElement) { const c = getComputedStyle(node).backgroundColor;
+    if (!/, 0\\)$|transparent/.test(c)) return c; } return "rgb(255, 255, 255)"; };
+  const found = {};
+  for (const node of document.querySelectorAll("h1, h1 .soft, h2, .text, .bar button, .progress, .who button, p")) {
+    if (!node.innerText.trim()) continue;
+    const pair = [light(getComputedStyle(node).color), light(ground(node))].sort((a, b) => b - a);
+    found[node.innerText.slice(0, 20)] = (pair[0] + .05) / (pair[1] + .05); }
+  return found; }"""
+
+
+def test_row_text_does_nothing(make_site: Any, serving: Any, open_page: Any) -> None:
+    site = make_site([Example(chat_row(HOSTILE, HOSTILE)), Example(chat_row("two", "2"))])
+    page = open_page(serving(site.desk) + site.link("dana"))
+    assert page.inner_text("#answer") == HOSTILE.replace("\u202e", "⟨U+202E⟩")
+    page.keyboard.press("e")
+    page.wait_for_selector("#text")
+    assert page.input_value("#text") == HOSTILE, "an edit changes the row's own characters"
+    assert "owned" not in page.title() and page.query_selector("main img, main script") is None
+    page.click("text=Leave as it was")
+    page.wait_for_selector("#answer")
+    assert page.faults == []
+
+
+def test_server_gone_and_back(make_site: Any, serving: Any, open_page: Any) -> None:
+    """The form stays filled; "Send again" sends it."""
+    site = make_site()
+    page = open_page(serving(site.desk) + site.link("dana"))
+    row = row_of(page)
+    page.keyboard.press("e")
+    page.wait_for_selector("#text")
+    page.context.set_offline(True)
+    page.fill("#text", "E11.42")
+    page.click("text=Save and approve")
+    page.wait_for_selector("text=Not sent. Your decision is still here")
+    assert page.input_value("#text") == "E11.42"
+    page.context.set_offline(False)
+    page.click("text=Send again")
+    page.wait_for_selector(".result")
+    assert site.desk.store.row(row).example.answer == "E11.42"
+
+
+def click(page: Any, what: str) -> None:
+    """Press a button of a plain form, and wait for the page that it leads to."""
+    with page.expect_navigation(wait_until="load"):
+        page.click(what)
+
+
+def test_without_script(make_site: Any, serving: Any, open_page: Any) -> None:
+    """Edit with the difference shown, reject with a reason, undo, find, text size: plain forms."""
+    site = make_site()
+    page = open_page(serving(site.desk) + site.link("dana"), java_script_enabled=False)
+    row = row_of(page)
+    click(page, "text=Edit")
+    page.fill("#text", "E11.42")
+    click(page, "text=Show the difference")
+    assert (page.inner_text("#changes del"), page.inner_text("#changes ins")) == ("40", "42")
+    assert page.input_value("#text") == "E11.42"
+    click(page, "text=Save and approve")
+    assert site.desk.store.row(row).example.answer == "E11.42"
+    assert page.title().startswith("Edited and approved. Item 2")
+    row = row_of(page)
+    click(page, "text=Reject")
+    click(page, "text=wrong form")
+    assert site.state(row) == "rejected"
+    click(page, "text=Undo")
+    assert row_of(page) == row and site.state(row) == "leased"
+    page.fill("#find", "laterality")
+    click(page, ".find button")
+    assert page.inner_text("#guide-text mark") == "Laterality"
+    assert "Diabetes" not in page.inner_text("#guide-text")
+    click(page, "text=A+")
+    assert page.get_attribute("html", "data-size") == "3"
+    click(page, "text=Sign out")
+    page.reload()
+    assert "personal link" in page.inner_text("main")
