@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from evaluation.compare import minimum_detectable
+from evaluation.compare import CONFIDENCE, minimum_detectable
 
 DISAGREEMENTS = (0.1, 0.2, 0.3, 0.5)
 """Shares of items on which exactly one of two models is right, from alike to very different."""
@@ -27,16 +27,17 @@ class Power:
     n: int
     margin: float
     seen: tuple[Seen, ...]
+    confidence: float = CONFIDENCE
 
     def as_json(self) -> dict[str, Any]:
         """For `--json`."""
         return asdict(self)
 
 
-def power_of(n: int, margin: float) -> Power:
+def power_of(n: int, margin: float, confidence: float = CONFIDENCE) -> Power:
     """The table for n items."""
-    seen = (
-        Seen(d, minimum_detectable(n, 0.0, margin, discordant=d), minimum_detectable(n, 0.0, 0.0, discordant=d))
-        for d in DISAGREEMENTS
-    )
-    return Power(n, margin, tuple(seen))
+
+    def least(over: float, discordant: float) -> float | None:
+        return minimum_detectable(n, 0.0, over, discordant=discordant, confidence=confidence)
+
+    return Power(n, margin, tuple(Seen(d, least(margin, d), least(0.0, d)) for d in DISAGREEMENTS), confidence)

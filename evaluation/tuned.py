@@ -11,12 +11,12 @@ from evaluation.arms import tuned as tuned_arm
 from evaluation.baseline import made_from, measure_choice, write_choices
 from evaluation.bench import Bench, frozen_test, open_folder
 from evaluation.choose import Choice, choose
-from evaluation.compare import CONFIDENCE
+from evaluation.looks import Standing, take_place
 from evaluation.report import ArmResult, Outcome, Report, newest_report, read_outcomes, write_outcomes
 from evaluation.scores import PairedScores
 from evaluation.slices import slices
 from evaluation.verdict import Rule, Verdict, verdict_of
-from workspace.artefact import hashes, read_artefact, write_artefact
+from workspace.artefact import hashes, write_artefact
 from workspace.errors import Refusal
 from workspace.files import sha256_file
 from workspace.folder import Project
@@ -45,10 +45,11 @@ def run_evaluation(bench: Bench, run: str, system_prompt: str | None, evidence: 
         variants = tuned_arm.variants(system_prompt)
         choice = choose(tuned_arm.NAME, False, variants, bench.choosing, bench.desk, bench.watch)
         write_choices(folder, bench, [choice])
+        place = take_place(bench.project, bench.settings, bench.test_sha256, run)
         arm, outcomes = measure_choice(bench, choice, bench.items)
         write_outcomes(folder / "outputs.jsonl", [*choice.outcomes, *outcomes])
         report = _report(folder, bench, run, arm, choice, evidence)
-        verdict = judge(bench, baseline, report, [o for o in outcomes if o.form == choice.form])
+        verdict = judge(bench, baseline, report, [o for o in outcomes if o.form == choice.form], place)
         write_artefact(folder / "verdict.json", verdict)
         write_artefact(folder / "report.json", report)
     return folder
@@ -113,11 +114,12 @@ def _report(folder: Path, bench: Bench, run: str, arm: ArmResult, choice: Choice
     )
 
 
-def judge(bench: Bench, baseline: Baseline, report: Report, outcomes: Sequence[Outcome]) -> Verdict:
+def judge(bench: Bench, baseline: Baseline, report: Report, outcomes: Sequence[Outcome], standing: Standing) -> Verdict:
     """Pair the tuned outcomes with every measured arm's and rule. Raises Refusal where the items are not the same."""
     scores = paired(baseline, outcomes, clusters=None)
     chosen = baseline.report.chosen
-    verdict = verdict_of(scores, chosen, Rule(margin=bench.settings.evaluation.margin))
+    rule = Rule(bench.settings.evaluation.margin, standing.confidence, standing.may_ship(str(report.run)))
+    verdict = verdict_of(scores, chosen, rule)
     found = slices(outcomes, baseline.outcomes[verdict.chosen], by_class=bench.closed)
     files = [baseline.folder / "report.json", baseline.folder / "outputs.jsonl"]
     return verdict.model_copy(
@@ -130,7 +132,9 @@ def judge(bench: Bench, baseline: Baseline, report: Report, outcomes: Sequence[O
             "baseline_report": baseline.report.id,
             "made_from": {**report.made_from, **hashes(bench.project.root, *files)},
             "slices": found,
-            "notes": _notes(bench.project, report, found),
+            "planned_runs": standing.planned,
+            "place": standing.place(str(report.run)),
+            "notes": [*_spent(bench.settings, standing, str(report.run)), *(_worse(found) if standing.is_open else ())],
         }
     )
 
@@ -149,23 +153,29 @@ def paired(baseline: Baseline, outcomes: Sequence[Outcome], clusters: Sequence[s
     )
 
 
-def _notes(project: Project, report: Report, found: Sequence[dict[str, object]]) -> list[str]:
-    worse = [s for s in found if s["worse"]]
-    told = [f"Worse on {s['name']}: {100 * float(str(s['difference'])):+.1f} points on {s['n']} items" for s in worse]
-    before = earlier_runs(project, report)
-    if before:
+def _worse(found: Sequence[dict[str, object]]) -> list[str]:
+    return [
+        f"Worse on {s['name']}: {100 * float(str(s['difference'])):+.1f} points on {s['n']} items"
+        for s in found
+        if s["worse"]
+    ]
+
+
+def _spent(settings: Settings, standing: Standing, run: str) -> list[str]:
+    """What earlier runs and looks took from the test set, and a plan that was changed after it was fixed."""
+    told = []
+    before = [other for other in standing.runs[: standing.runs.index(run)] if run in standing.runs]
+    earlier = [*before, *([f"{standing.looks} looks at its items"] if standing.looks else [])]
+    planned = f"{standing.planned} {'run was' if standing.planned == 1 else 'runs were'} planned"
+    if not standing.may_ship(run):
         told.append(
-            f"Scored on this test set before: {', '.join(before)}. Each further run makes a lucky result likelier; "
-            f"the {100 * CONFIDENCE:.0f}% holds for the first."
+            f"{planned} on this test set and this is number {standing.place(run)} (before: {', '.join(earlier)}): "
+            "it cannot ship without fresh test items."
+        )
+    elif earlier:
+        told.append(f"Before on this test set: {', '.join(earlier)}; {planned}.")
+    if settings.evaluation.runs != standing.planned:
+        told.append(
+            f"rung.toml says runs = {settings.evaluation.runs}, but {planned} when the first was scored; that counts."
         )
     return told
-
-
-def earlier_runs(project: Project, report: Report) -> list[str]:
-    """Other runs that were measured on the same test set, by id."""
-    runs = set()
-    for path in sorted(project.evaluations.glob("*/report.json")):
-        other = read_artefact(path, Report)
-        if other.kind == "run" and other.test_sha256 == report.test_sha256 and other.run not in (None, report.run):
-            runs.add(str(other.run))
-    return sorted(runs)

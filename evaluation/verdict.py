@@ -84,14 +84,19 @@ class Verdict(Artefact):
     metric: str | None = None
     baseline_report: str | None = None
     slices: list[dict[str, Any]] = []
+    planned_runs: int | None = None
+    """Runs that the test set was meant for: `confidence` is 1 - .05/planned_runs."""
+    place: int | None = None
+    """Which scoring of this test set this is, from 1, looks at its items counted. Beyond the plan none ships."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What a tuned model must gain, at which confidence."""
+    """What a tuned model must gain, at which confidence; and whether it is among the runs that were planned."""
 
     margin: float = MARGIN
     confidence: float = CONFIDENCE
+    may_ship: bool = True
 
 
 def verdict_of(scores: PairedScores, chosen: str | None = None, rule: Rule = Rule()) -> Verdict:
@@ -102,7 +107,7 @@ def verdict_of(scores: PairedScores, chosen: str | None = None, rule: Rule = Rul
     name = _chosen(scores.arms, chosen)
     results = {arm: compare(s, scores.tuned, scores.clusters, rule.confidence) for arm, s in scores.arms.items()}
     against = results[name]
-    ruling = rule_on(results, name, rule.margin, against.units if scores.clusters is not None else None)
+    ruling = rule_on(results, name, rule.margin, against.units if scores.clusters is not None else None, rule.may_ship)
     return Verdict(
         verdict=ruling,
         n=len(scores.ids),
@@ -133,12 +138,17 @@ def accepted(verdict: Verdict, by: str, reason: str) -> Verdict:
     return verdict.model_copy(update={"accepted": Acceptance(by=by, reason=reason, at=now())})
 
 
-def rule_on(results: Mapping[str, Comparison], chosen: str, margin: float, clusters: int | None = None) -> Ruling:
-    """The contract's order: ship against every arm; then keep, judgement, more data against the chosen one."""
+def rule_on(
+    results: Mapping[str, Comparison], chosen: str, margin: float, clusters: int | None = None, may_ship: bool = True
+) -> Ruling:
+    """The contract's order: ship against every arm; then keep, judgement, more data against the chosen one.
+
+    A run beyond those that were planned may not ship: the order goes on without it.
+    """
     if clusters is not None and clusters < FEWEST_CLUSTERS:
         return "need_more_data"
     against = results[chosen]
-    if all(result.low > margin + TOLERANCE for result in results.values()):
+    if may_ship and all(result.low > margin + TOLERANCE for result in results.values()):
         return "ship"
     if against.high < margin - TOLERANCE:
         return "keep_prompt"

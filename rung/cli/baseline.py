@@ -133,13 +133,16 @@ def _show_evaluation(project: Project, result: Verdict, as_json: bool) -> None:
 
 
 def _power(project: Project, settings: Settings, as_json: bool) -> None:
+    from curation.manifest import read_manifest
     from evaluation.bench import frozen_test
+    from evaluation.looks import standing
     from evaluation.power import power_of
     from rung.cli.output import emit, say
     from rung.report.power_words import lines
 
-    _, test = frozen_test(project)
-    table = power_of(len(test), settings.evaluation.margin)
+    folder, test = frozen_test(project)
+    plan = standing(project, settings, read_manifest(folder).splits["test"].sha256)
+    table = power_of(len(test), settings.evaluation.margin, plan.confidence)
     if as_json:
         return emit(table.as_json())
     for line in lines(table):

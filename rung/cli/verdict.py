@@ -17,6 +17,9 @@ def verdict(
     scores: Annotated[str | None, typer.Option(help="JSONL of scores, one item a line; - for stdin.")] = None,
     chosen: Annotated[str | None, typer.Option(help="The arm that validation chose, with several arms.")] = None,
     margin: Annotated[float | None, typer.Option(min=0, max=1, help="The lead a tuned model needs (0.05).")] = None,
+    items: Annotated[
+        bool, typer.Option("--items", help="Open the test items in the report; a look that counts.")
+    ] = False,
     accept_judgement: Annotated[bool, typer.Option(help="Decide a judgement: needs --by and --reason.")] = False,
     by: Annotated[str, typer.Option(help="Who decides.")] = "",
     reason: Annotated[str, typer.Option(help="Why.")] = "",
@@ -33,6 +36,8 @@ def verdict(
         result = _of_scores(scores, chosen, Rule(margin=MARGIN if margin is None else margin), acceptance)
         shown = _words(result)
     else:
+        if items:
+            _open_items(run)
         if chosen is not None or margin is not None:
             raise RungError("--chosen and --margin go with --scores; a run's are fixed in rung.toml.", "rung verdict")
         result, shown = _of_run(run, acceptance)
@@ -76,6 +81,26 @@ def _of_run(run: str | None, acceptance: tuple[str, str] | None) -> tuple[Verdic
     report, baseline = read_report(project, folder.name)[1], read_report(project, result.baseline_report or "")[1]
     page = f"Report: {project.relative(folder)}/report.html"
     return result, [*lines(result, report, baseline), page, "", f"Next: {next_command(result)}"]
+
+
+def _open_items(run: str | None) -> None:
+    """Show the test items before the last planned run was scored: recorded, and counted as a scoring."""
+    from evaluation.looks import note_look
+    from evaluation.report import read_report
+    from evaluation.verdict import newest_verdict
+    from rung.cli.output import note
+    from rung.report.evaluation import write_page
+    from workspace.folder import require_project
+    from workspace.settings import load_settings
+
+    project = require_project()
+    found = newest_verdict(project, run)
+    if found is None:
+        return
+    folder, report = read_report(project, found[0].name)
+    if note_look(project, load_settings(project.settings_file), report):
+        note("Recorded as a look at the test items: it takes the place of a planned run.")
+    write_page(project, folder)
 
 
 def next_command(result: Verdict) -> str:

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
 
-from curation.manifest import load_split
-from evaluation.report import ArmResult, Outcome, Report, read_outcomes, read_report
+from evaluation.report import ArmResult, Report, read_report
 from evaluation.verdict import Verdict
 from rung import __version__
 from rung.report import baseline_words, verdict_words
 from rung.report.evaluation_texts import costs, threats
 from rung.report.figures import arm_name, interval, percent, points
+from rung.report.items import confusion, item_rows, moved, shown_items
 from rung.report.page import write_html
 from rung.report.svg import Axis, Dot, Mark, dot_plot
 from workspace.artefact import read_artefact
 from workspace.files import sha256_file, write_text
 from workspace.folder import Project
 
-MOST_CONFUSIONS = 25
+SHUT = "Test items stay shut until the verdict on the last planned run. Shown here: validation items."
 
 
 def write_page(project: Project, folder: Path) -> Path:
@@ -42,11 +41,11 @@ def page_values(
     """Everything that the template shows."""
     arms = [*(baseline.arms if baseline else ()), *report.arms]
     chosen = verdict.chosen if verdict else report.chosen
-    outcomes = _outcomes(project, folder, baseline)
+    shown = shown_items(project, folder, baseline)
     title, lead, second = _headline(report, verdict)
     goal = baseline.goal if baseline else report.goal
-    columns = [name for name in (chosen, "tuned") if name in outcomes]
-    rows = _item_rows(project, report, outcomes, columns)
+    columns = [name for name in (chosen or "", "tuned") if name in shown.outcomes]
+    rows, is_open = item_rows(shown, columns), shown.split == "test"
     return {
         "version": __version__,
         "project": project.name,
@@ -64,10 +63,11 @@ def page_values(
         "threats": threats(project, report, verdict, arms, [*(baseline.notes if baseline else ()), *report.notes]),
         "arms": arms,
         "marked": {chosen, "tuned"},
-        "losses": _moved(rows, -1) if verdict else None,
-        "wins": _moved(rows, 1) if verdict else None,
-        "slices": verdict.slices if verdict else [],
-        "confusion": _confusion(outcomes.get(columns[-1], []) if columns else []),
+        "losses": moved(rows, -1) if verdict and is_open else None,
+        "wins": moved(rows, 1) if verdict and is_open else None,
+        "slices": verdict.slices if verdict and is_open else [],
+        "confusion": confusion(shown.outcomes.get(columns[-1], []) if columns else []),
+        "shut": "" if is_open else SHUT,
         "best_name": arm_name(columns[-1]) if columns else "",
         "all_items": rows,
         "columns": [arm_name(name) for name in columns],
@@ -116,45 +116,6 @@ def _items_line(report: Report, goal: float | None) -> str:
     metric = baseline_words.metric_words(report.metric)
     aim = f" Goal {percent(goal)}." if goal is not None else ""
     return f"{report.n:,} test items of {report.dataset}, frozen; metric: {metric}. Bars are 95% intervals.{aim}"
-
-
-def _outcomes(project: Project, folder: Path, baseline: Report | None) -> dict[str, list[Outcome]]:
-    """Test outcomes of every arm in its chosen form."""
-    found: dict[str, list[Outcome]] = {}
-    folders = [project.evaluations / baseline.id, folder] if baseline else [folder]
-    for path in folders:
-        forms = {a.arm: a.form for a in read_artefact(path / "report.json", Report).arms}
-        for outcome in read_outcomes(path / "outputs.jsonl"):
-            if outcome.split == "test" and forms.get(outcome.arm) == outcome.form:
-                found.setdefault(outcome.arm, []).append(outcome)
-    return found
-
-
-def _item_rows(
-    project: Project, report: Report, outcomes: Mapping[str, list[Outcome]], columns: Sequence[str]
-) -> list[dict[str, Any]]:
-    test = load_split(project.datasets / report.dataset, "test")
-    rows = []
-    for parts in zip(*(outcomes[name] for name in columns), strict=True):
-        rows.append(
-            {
-                "item": parts[0].item,
-                "question": test[parts[0].item - 1].question,
-                "expected": parts[0].expected,
-                "outputs": [(o.output, o.score) for o in parts],
-            }
-        )
-    return rows
-
-
-def _moved(rows: Sequence[dict[str, Any]], sign: int) -> list[dict[str, Any]]:
-    """Items on which tuned (the last column) is better (1) or worse (-1) than the best prompt (the first)."""
-    return [row for row in rows if sign * (row["outputs"][-1][1] - row["outputs"][0][1]) > 1e-9]
-
-
-def _confusion(outcomes: Sequence[Outcome]) -> list[tuple[str, str, int]]:
-    pairs = Counter((o.expected.strip(), o.output.strip()) for o in outcomes if o.score < 1)
-    return [(expected, found, n) for (expected, found), n in pairs.most_common(MOST_CONFUSIONS) if n > 1]
 
 
 def _method(report: Report, baseline: Report | None) -> list[str]:

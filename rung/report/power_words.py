@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from evaluation.power import Power
+from rung.report.figures import level
 
 
 def lines(power: Power) -> list[str]:
     """The sentence, the table, and what to do with it."""
     margin = f"{100 * power.margin:.3g}"
     rows = [
-        f"{power.n:,} items can show this, 4 times in 5, at a margin of {margin} points:",
+        f"{power.n:,} items can show this, 4 times in 5, at a margin of {margin} points, "
+        f"{level(power.confidence)} confident:",
         "",
         "Models disagree on   true gain that ships   difference that is seen",
     ]

@@ -32,6 +32,10 @@ def _keep(v: Verdict) -> tuple[str, str]:
 
 
 def _judgement(v: Verdict) -> tuple[str, str]:
+    if v.planned_runs is not None and v.place is not None and v.place > v.planned_runs:
+        return _moved(
+            v
+        ), f"The test set is spent ({v.planned_runs} planned): no run ships on it. A named person decides."
     return _moved(v), f"Better for sure, above {_margin(v)} points not for sure. A named person decides."
 
 

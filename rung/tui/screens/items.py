@@ -53,9 +53,15 @@ class ItemsScreen(ModalScreen[None]):
 
     @work(thread=True, exclusive=True, exit_on_error=False)
     def _read(self) -> None:
-        from evaluation.report import read_outcomes
+        from evaluation.looks import split_to_show
+        from evaluation.report import read_outcomes, read_report
+        from workspace.folder import Project
+        from workspace.settings import load_settings
 
-        found = [o for o in read_outcomes(self.folder / "outputs.jsonl") if o.split == "test"]
+        project = Project(self.folder.parent.parent)
+        report = read_report(project, self.folder.name)[1]
+        split = split_to_show(project, load_settings(project.settings_file), report.test_sha256)
+        found = [o for o in read_outcomes(self.folder / "outputs.jsonl") if o.split == split]
         arm = self.arm or (found[0].arm if found else "")
         self.post_message(self.Read(sorted((o for o in found if o.arm == arm), key=lambda o: (o.score, o.item))))
 
@@ -63,9 +69,10 @@ class ItemsScreen(ModalScreen[None]):
     def _show(self, message: Read) -> None:
         self.outcomes = {str(o.item): o for o in message.outcomes}
         wrong = sum(o.score < 1 for o in message.outcomes)
-        name = arm_name(message.outcomes[0].arm) if message.outcomes else ""
+        name = arm_name(message.outcomes[0].arm) if message.outcomes else "No validation items"
+        kind = "validation " if message.outcomes and message.outcomes[0].split == "validation" else ""
         head = Entry(
-            f"{name}: {len(message.outcomes):,} items, {wrong:,} not right; those first. Esc closes", "", "bold"
+            f"{name}: {len(message.outcomes):,} {kind}items, {wrong:,} not right; those first. Esc closes", "", "bold"
         )
         lines = [Entry(_line(outcome), str(outcome.item)) for outcome in message.outcomes]
         self.query_one("#items", MarkedLines).show([head, *lines])

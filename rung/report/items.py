@@ -1,0 +1,88 @@
+"""The items of an evaluation page: question, expected answer and outputs side by side, personal data masked."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from curation.manifest import load_split, newest_dataset, read_manifest
+from curation.quality.mask import mask
+from evaluation.choose import Choices
+from evaluation.looks import split_to_show
+from evaluation.report import Outcome, Report, read_outcomes
+from workspace.artefact import read_artefact
+from workspace.folder import Project
+from workspace.settings import Settings, load_settings
+
+MOST_CONFUSIONS = 25
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a page may show: outcomes by arm in the chosen forms, of test items or, while those stay shut, of the
+    validation items that settings were chosen on; `questions` in the order of the items' numbers.
+    """
+
+    split: str
+    outcomes: Mapping[str, list[Outcome]]
+    questions: Sequence[str]
+
+
+def shown_items(project: Project, folder: Path, baseline: Report | None) -> Shown:
+    """The outcomes that a page may show now. Arms that were not tried on validation are missing where test is shut."""
+    settings = load_settings(project.settings_file)
+    report = read_artefact(folder / "report.json", Report)
+    split = split_to_show(project, settings, report.test_sha256)
+    found: dict[str, list[Outcome]] = {}
+    for path in [project.evaluations / baseline.id, folder] if baseline else [folder]:
+        forms = {a.arm: a.form for a in read_artefact(path / "report.json", Report).arms}
+        for outcome in read_outcomes(path / "outputs.jsonl"):
+            if outcome.split == split and forms.get(outcome.arm) == outcome.form:
+                found.setdefault(outcome.arm, []).append(outcome)
+    if split == "test":
+        questions = [row.question for row in load_split(project.datasets / report.dataset, "test")]
+    else:
+        questions = _validation_questions(project, settings, folder, report) if found else []
+    return Shown(split, found, questions)
+
+
+def _validation_questions(project: Project, settings: Settings, folder: Path, report: Report) -> list[str]:
+    """Of the store's rows that chose, by id; else of the frozen validation split that goes with the test set."""
+    ids = read_artefact(folder / "choices.json", Choices).validation_rows
+    if any(ids):
+        from curation.store import open_store
+
+        with open_store(project, settings) as store:
+            return [store.row(name).example.question if name else "" for name in ids]
+    full = newest_dataset(project, complete=True)
+    if full is None or read_manifest(full).splits["test"].sha256 != report.test_sha256:
+        return []
+    return [row.question for row in load_split(full, "validation")]
+
+
+def item_rows(shown: Shown, columns: Sequence[str]) -> list[dict[str, Any]]:
+    """One row an item, with the outputs and scores of `columns` (arms)."""
+    numbered = dict(enumerate(shown.questions, 1))
+    return [
+        {
+            "item": parts[0].item,
+            "question": mask(numbered.get(parts[0].item, "")),
+            "expected": mask(parts[0].expected),
+            "outputs": [(mask(o.output), o.score) for o in parts],
+        }
+        for parts in zip(*(shown.outcomes[name] for name in columns), strict=True)
+    ]
+
+
+def moved(rows: Sequence[dict[str, Any]], sign: int) -> list[dict[str, Any]]:
+    """Items on which tuned (the last column) is better (1) or worse (-1) than the best prompt (the first)."""
+    return [row for row in rows if sign * (row["outputs"][-1][1] - row["outputs"][0][1]) > 1e-9]
+
+
+def confusion(outcomes: Sequence[Outcome]) -> list[tuple[str, str, int]]:
+    """Expected, answered, how often; what happened once is left out."""
+    pairs = Counter((mask(o.expected.strip()), mask(o.output.strip())) for o in outcomes if o.score < 1)
+    return [(expected, found, n) for (expected, found), n in pairs.most_common(MOST_CONFUSIONS) if n > 1]

@@ -1,0 +1,95 @@
+"""A test set is meant for a number of runs: the plan is fixed first, confidence follows, and later runs cannot ship."""
+
+import pytest
+
+from chat.scripted import Scripted
+from curation.store import open_store
+from evaluation.arms.registry import arms_named
+from evaluation.baseline import Aim, run_baseline
+from evaluation.bench import open_bench
+from evaluation.compare import paired_interval
+from evaluation.looks import note_look, split_to_show, standing
+from evaluation.report import read_report
+from evaluation.tuned import run_evaluation
+from evaluation.verdict import newest_verdict
+from rung.report.evaluation import SHUT, write_page
+from rung.report.verdict_words import sentences
+
+
+def perfect(ask):
+    return {"card": "card", "money": "transfer", "pin": "pin"}[ask.turns[-1]["content"].split()[0]]
+
+
+@pytest.fixture
+def baseline(project, settings, model):
+    return run_baseline(open_bench(project, settings, model), arms_named(["base", "prompt"]), Aim(goal=0.9))
+
+
+def planned(settings, runs):
+    return settings.model_copy(update={"evaluation": settings.evaluation.model_copy(update={"runs": runs})})
+
+
+def evaluate(project, settings, run):
+    run_evaluation(open_bench(project, settings, Scripted(perfect, name=f"scripted+{run}")), run, "Topic.")
+    return newest_verdict(project, run)[1]
+
+
+def test_the_first_run_ships_at_95_and_the_second_cannot_without_a_fresh_test_set(project, settings, baseline, kit):
+    first, second = evaluate(project, settings, "R-001"), evaluate(project, settings, "R-002")
+    assert (first.verdict, first.confidence, first.place) == ("ship", 0.95, 1)
+    assert (second.verdict, second.place, second.planned_runs) == ("judgement", 2, 1)
+    assert second.low == first.low
+    assert any("1 run was planned" in note and "R-001" in note for note in second.notes)
+    assert "The test set is spent (1 planned)" in sentences(second)[1]
+    assert evaluate(project, settings, "R-001").verdict == "ship"
+
+
+def test_three_planned_runs_are_each_judged_at_a_wider_interval(project, settings, baseline):
+    three = planned(settings, 3)
+    first = evaluate(project, three, "R-001")
+    assert first.confidence == pytest.approx(1 - 0.05 / 3)
+    differences = [1.0] * first.better + [-1.0] * first.worse + [0.0] * first.same
+    assert (first.low, first.high) == pytest.approx(paired_interval(differences, 1 - 0.05 / 3))
+    assert first.low < paired_interval(differences)[0]
+    assert [evaluate(project, three, f"R-00{n}").place for n in (2, 3, 4)] == [2, 3, 4]
+    assert newest_verdict(project, "R-004")[1].verdict == "judgement"
+
+
+def test_the_plan_cannot_be_changed_once_a_run_was_scored(project, settings, baseline):
+    evaluate(project, settings, "R-001")
+    later = evaluate(project, planned(settings, 5), "R-002")
+    assert (later.planned_runs, later.verdict) == (1, "judgement")
+    assert any("runs = 5" in note for note in later.notes)
+
+
+def test_the_plan_stands_before_the_first_test_item_is_answered(project, settings, baseline):
+    def dies(ask):
+        with open_store(project, settings) as store:
+            if store.events(kind="test_scored"):
+                raise RuntimeError("killed")
+        return perfect(ask)
+
+    with pytest.raises(RuntimeError, match="killed"):
+        run_evaluation(open_bench(project, settings, Scripted(dies, name="scripted+R-001")), "R-001", "Topic.")
+    assert evaluate(project, settings, "R-002").verdict == "judgement"
+
+
+def test_a_look_before_the_last_planned_run_takes_a_place(project, settings, baseline):
+    two = planned(settings, 2)
+    evaluate(project, two, "R-001")
+    folder, _ = newest_verdict(project, "R-001")
+    report = read_report(project, folder.name)[1]
+    assert split_to_show(project, two, report.test_sha256) == "validation"
+    assert note_look(project, two, report)
+    assert standing(project, two, report.test_sha256).looks == 1
+    assert evaluate(project, two, "R-002").verdict == "judgement"
+    assert not note_look(project, two, report)
+
+
+def test_pages_show_validation_items_until_the_verdict_and_test_items_after_it(project, settings, baseline):
+    page = write_page(project, baseline[0]).read_text()
+    assert SHUT in page and "card lost at home now" in page and "card lost at home today" not in page
+    evaluate(project, settings, "R-001")
+    for folder in (baseline[0], newest_verdict(project)[0]):
+        page = write_page(project, folder).read_text()
+        assert SHUT not in page and "card lost at home today" in page
