@@ -10,7 +10,6 @@ from markupsafe import Markup, escape
 
 from rung.report.page import shown
 
-
 OPEN, CLOSE = "\ue000", "\ue001"
 """Where a mark begins and ends, until the text is escaped."""
 LONGEST = 20_000

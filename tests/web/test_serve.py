@@ -1,0 +1,219 @@
+"""`rung review serve` as a program of its own: what it prints, what it refuses, how it bears slow and odd clients."""
+
+from __future__ import annotations
+
+import http.client
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from typer.testing import CliRunner
+
+from curation.example import Example, chat_row
+from curation.review import invite
+from curation.store import open_store
+from rung.cli import build_app
+from rung.web.guard import Guard
+from workspace.errors import RungError
+from workspace.folder import Project
+from workspace.settings import Settings
+
+RUNG = (sys.executable, "-m", "rung")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "rung.toml").write_text('[project]\nname = "codes"\nperson = "sam"\n')
+    with open_store(Project(tmp_path), Settings()) as store:
+        store.add([Example(chat_row("q1", "a1"))], role="candidates")
+    return tmp_path
+
+
+def rung(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*RUNG, *command], cwd=folder, capture_output=True, text=True, timeout=60)
+
+
+def invite_here(folder: Path) -> str:
+    with open_store(Project(folder), Settings()) as store:
+        return invite(store, "dana")
+
+
+@pytest.fixture
+def serve(folder: Path) -> Iterator[Callable[..., tuple[subprocess.Popen[str], str]]]:
+    running: list[subprocess.Popen[str]] = []
+
+    def start(*flags: str) -> tuple[subprocess.Popen[str], str]:
+        command = [*RUNG, "review", "serve", "--port", "0", *flags]
+        program = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        running.append(program)
+        assert program.stdout is not None
+        first = program.stdout.readline()
+        found = re.search(r"http://\S+", first)
+        assert found, first + program.communicate(timeout=10)[1]
+        return program, found[0]
+
+    yield start
+    for program in running:
+        program.kill()
+        program.communicate()
+
+
+def get(url: str) -> tuple[int, str]:
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=30)
+    connection.request("GET", parts.path)
+    answer = connection.getresponse()
+    return answer.status, answer.read().decode()
+
+
+def test_serves_prints_how_it_is_reached_and_ends_on_ctrl_c(folder: Path, serve: Any) -> None:
+    program, address = serve()
+    link = rung(folder, "review", "invite", "dana", "--base", address).stdout.strip()
+    status, page = get(link)
+    assert status == 200 and "Welcome, dana" in page
+    assert get(address)[0] == 401
+    program.send_signal(signal.SIGINT)
+    out, errors = program.communicate(timeout=20)
+    port = urlsplit(address).port
+    assert f"ssh -L {port}:127.0.0.1:{port} " in out and f"proxy_pass http://127.0.0.1:{port}" in out
+    assert f"Next: rung review invite sam --base {address}" in out
+    assert program.returncode == 0 and errors == "The page is closed. Every decision is kept.\n"
+    assert link.rsplit("/", 1)[1] not in out + errors, "no link in the output"
+
+
+def test_the_printed_link_follows_the_settings(folder: Path) -> None:
+    with (folder / "rung.toml").open("a") as file:
+        file.write('[web]\nurl = "https://review.example.org/"\n')
+    assert rung(folder, "review", "invite", "dana").stdout.startswith("https://review.example.org/enter/")
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "words"),
+    [
+        (("--host", "0.0.0.0"), 1, "nobody has a personal link yet"),
+        (("--host", "0.0.0.0", "--login", "none"), 1, "lets everyone in"),
+        (("--login", "proxy"), 2, "name the proxy's address"),
+        (("--login", "magic"), 2, "magic"),
+        (("--host", "192.0.2.1", "--login", "link"), 1, "nobody has a personal link yet"),
+        (("--host", "not an address", "--login", "link"), 1, "nobody has a personal link yet"),
+    ],
+)
+def test_refuses(folder: Path, flags: tuple[str, ...], code: int, words: str, monkeypatch: Any) -> None:
+    monkeypatch.chdir(folder)
+    done = CliRunner().invoke(build_app(), ["review", "serve", "--port", "0", *flags])
+    assert isinstance(done.exception, RungError) and done.exception.exit_code == code and done.stdout == ""
+    assert words in done.exception.message and done.exception.hint
+
+
+def test_a_port_that_is_taken(folder: Path) -> None:
+    """As a program, so that what a person sees is what is checked: one message, no traceback."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = rung(folder, "review", "serve", "--port", str(taken.getsockname()[1]))
+    assert done.returncode == 2 and "Cannot listen on 127.0.0.1:" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_elsewhere_with_links_under_its_own_names(folder: Path, serve: Any) -> None:
+    invite_here(folder)
+    _, address = serve("--host", "0.0.0.0", "--url", "https://review.example.org")
+    port = urlsplit(address).port
+    for host, status in ((f"127.0.0.1:{port}", 401), ("review.example.org", 401), ("evil.example", 400)):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        connection.request("GET", "/", headers={"Host": host})
+        assert connection.getresponse().status == status
+
+
+def test_without_login_on_this_machine(serve: Any) -> None:
+    _, address = serve("--login", "none")
+    status, page = get(address)
+    assert status == 200 and "sam" in page and "Sign out" not in page
+
+
+def test_missing_extra_is_one_sentence(folder: Path) -> None:
+    code = (
+        "import sys, importlib.abc\n"
+        "class Absent(importlib.abc.MetaPathFinder):\n"
+        "    def find_spec(self, name, path, target=None):\n"
+        "        if name.split('.')[0] in ('uvicorn', 'starlette'):\n"
+        "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
+        "sys.meta_path.insert(0, Absent())\n"
+        "from rung.cli import main\n"
+        "sys.argv = ['rung', 'review', 'serve']\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert re.search(r'needs the "web" extra.*\n-> pip install "rung\[web\]"', done.stderr)
+
+
+def test_a_killed_server_loses_nothing_and_the_form_goes_on(folder: Path, serve: Any) -> None:
+    """Cookie and form outlive the server: nothing of a session is in its memory."""
+    program, address = serve()
+    link = f"{address}/enter/{invite_here(folder)}"
+    parts = urlsplit(address)
+    port = str(parts.port)
+
+    def ask(method: str, path: str, body: str | None = None) -> tuple[int, Any, str]:
+        connection = http.client.HTTPConnection("127.0.0.1", int(port), timeout=30)
+        headers = {"Cookie": cookie} if cookie else {}
+        if body is not None:
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
+        connection.request(method, path, body, headers)
+        answer = connection.getresponse()
+        return answer.status, answer.headers, answer.read().decode()
+
+    cookie = ""
+    cookie = ask("GET", urlsplit(link).path)[1]["set-cookie"].split(";")[0]
+    page = ask("GET", "/")[2]
+    fields = dict(re.findall(r'name="(csrf|row|token)" value="([^"]+)"', page))
+    program.send_signal(signal.SIGKILL)
+    program.wait()
+    serve("--port", port)
+    body = "&".join(f"{name}={value}" for name, value in {**fields, "verdict": "approve"}.items())
+    assert ask("POST", "/decide", body)[0] == 303
+    with open_store(Project(folder), Settings()) as store:
+        assert [row.state for row in store.rows()] == ["approved"]
+
+
+def test_slow_and_broken_bodies(make_site: Any, serving: Any) -> None:
+    """One that stops in the middle changes nothing, and others are served meanwhile."""
+    site = make_site()
+    address = urlsplit(serving(site.desk))
+    start = b"POST /decide HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+    with socket.create_connection((address.hostname, address.port)) as slow:
+        slow.sendall(start + b"Content-Length: 100\r\n\r\nrow=")
+        assert get(address.geturl() + "/")[0] == 401
+    for bad in (b"Content-Length: -5\r\n\r\n", b"Content-Length: 99999999999\r\n\r\n", b"\x00\x01\r\n\r\n"):
+        with socket.create_connection((address.hostname, address.port), timeout=10) as odd:
+            odd.sendall(start + bad)
+            assert re.match(rb"HTTP/1.1 4\d\d ", odd.recv(1000))
+    assert get(address.geturl() + "/")[0] == 401
+
+
+async def test_a_body_that_does_not_come_is_given_up() -> None:
+    """408, after the guard's patience; the page behind it is never asked."""
+    import asyncio
+
+    asked: list[object] = []
+    said: list[Any] = []
+
+    async def page(scope: Any, receive: Any, send: Any) -> None:
+        asked.append(scope)
+
+    async def receive() -> Any:
+        await asyncio.sleep(60)
+
+    async def send(message: Any) -> None:
+        said.append(message)
+
+    scope = {"type": "http", "method": "POST", "headers": [(b"host", b"127.0.0.1")], "path": "/", "query_string": b""}
+    began = time.monotonic()
+    await Guard(page, ["127.0.0.1"], body_seconds=0.05)(scope, receive, send)
+    assert said[0]["status"] == 408 and not asked and time.monotonic() - began < 5
