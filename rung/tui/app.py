@@ -53,6 +53,10 @@ class RungApp(App[None]):
         """The stage to open first; 0 is Start."""
         self.status: Status | None = None
         self.jobs: dict[str, Job] = {}
+        self.took: dict[str, float] = {}
+        """Stage -> seconds that its screen took to load the last time."""
+        self.partial = False
+        """Whether the store was not read yet."""
 
     def on_mount(self) -> None:
         """Open Start (or the stage asked for), or the question what to do in a folder without a project."""
@@ -125,7 +129,7 @@ class RungApp(App[None]):
     @on(StatusRead)
     def show_status(self, message: StatusRead) -> None:
         """Hand the status to every stage screen that is mounted."""
-        self.status = message.status
+        self.status, self.partial = message.status, message.partial
         for screen in self.screen_stack:
             if isinstance(screen, StageScreen) and screen.is_mounted:
                 screen.show_status(message.status)

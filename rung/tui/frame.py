@@ -10,11 +10,13 @@ from typing import ClassVar
 
 from rich.cells import cell_len
 from rich.text import Text
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Container, Horizontal
+from textual.containers import Horizontal, VerticalScroll
 from textual.reactive import reactive
 from textual.screen import Screen
+from textual.widget import Widget
 from textual.widgets import Static
 
 from rung.status.stages import RUNGS, Status
@@ -74,6 +76,11 @@ class Side(Static):
         lines.append(self._rung("goal", self.status.ladder.goal))
         return Text(drawn("\n".join(lines)), no_wrap=True)
 
+    def on_click(self, event: events.Click) -> None:
+        """A press on a stage opens it."""
+        if self.status is not None and 1 <= event.y <= len(self.status.stages):
+            self.app.open_stage(event.y)  # type: ignore[attr-defined]
+
     @staticmethod
     def _rung(name: str, score: float | None) -> str:
         return f"  {name:<9} {'-' if score is None else f'{score:.0%}':>3}"
@@ -125,13 +132,13 @@ class StageScreen(Screen[None]):
         with Horizontal(id="middle"):
             yield Side(id="side")
             yield Static("", id="border")
-            with Container(id="stage"):
+            with VerticalScroll(id="stage", can_focus=False):
                 yield from self.compose_stage()
         yield Rule(classes="rule")
         yield Line(id="command")
         yield Line(id="keys")
 
-    def compose_stage(self) -> Iterable[Static | Container]:
+    def compose_stage(self) -> Iterable[Widget]:
         """The widgets of the stage; overridden by every screen."""
         return ()
 

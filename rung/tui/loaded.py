@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from textual import on, work
 from textual.binding import Binding, BindingType
 from textual.message import Message
-from textual.widgets import Static
+from textual.widget import Widget
 from textual.worker import get_current_worker
 
 from rung.status.stages import Stage, Status
@@ -17,8 +17,8 @@ from rung.tui.frame import StageScreen
 from rung.tui.widgets.marked import Entry, MarkedLines
 from workspace.errors import RungError
 
-SLOW = 1.0
-"""Seconds after which a line says what is awaited."""
+SLOW, LONG = 1.0, 3.0
+"""Seconds after which a line says what is awaited, and after which it says how long that takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,15 @@ class Loaded:
     command: str = ""
     message: str = ""
     data: Any = None
+    lock: str = ""
+    """Why the stage is locked, with the key and the command that open it; empty where it is open."""
+
+
+def locked(missing: str, key: int, opener: str, command: str) -> Loaded:
+    """A locked door: what is missing, which key goes there, which command does it."""
+    where = f"press {key % 10}, or run: {opener}"
+    lines = [Entry(), Entry(f"Locked: {missing}", "", "bold"), Entry(where), Entry(), Entry(f"Next: press {key % 10}.")]
+    return Loaded(lines, command, lock=f"Locked: {missing} {where}")
 
 
 class LoadedScreen(StageScreen):
@@ -42,6 +51,8 @@ class LoadedScreen(StageScreen):
     ]
 
     data: Any = None
+    closed = ""
+    started = 0.0
 
     class Done(Message):
         """`load` ended."""
@@ -50,7 +61,7 @@ class LoadedScreen(StageScreen):
             super().__init__()
             self.loaded = loaded
 
-    def compose_stage(self) -> Iterable[Static]:
+    def compose_stage(self) -> Iterable[Widget]:
         """One list of lines."""
         yield MarkedLines(id="lines")
 
@@ -61,8 +72,16 @@ class LoadedScreen(StageScreen):
 
     def reload(self) -> None:
         """Work the lines out again."""
-        self.set_timer(SLOW, self._say_what_is_awaited)
+        self.started = self.source.moment()
+        if not self.lines.entries:
+            self.lines.show(self._known())
+        for seconds in (SLOW, LONG):
+            self.set_timer(seconds, self._say_what_is_awaited)
         self._load()
+
+    def _known(self) -> list[Entry]:
+        """What the status says of this stage already."""
+        return [Entry(), Entry(self.state.reason if self.state else "…", style="dim")]
 
     def load(self) -> Loaded:
         """Overridden: everything that the screen shows. Runs in a thread; may raise RungError."""
@@ -102,6 +121,18 @@ class LoadedScreen(StageScreen):
             self.post_message(self.Done(loaded))
 
     @on(Done)
+    def _done(self, message: Done) -> None:
+        self.app.took[self.stage] = self.source.moment() - self.started  # type: ignore[attr-defined]
+        self.started = 0.0
+        self.closed = message.loaded.lock
+        self.show_loaded(message)
+
+    def repeat_lock(self) -> bool:
+        """Enter on a locked door moves nothing and repeats what is missing; whether it was one."""
+        if self.closed:
+            self.tell(self.closed)
+        return bool(self.closed)
+
     def show_loaded(self, message: Done) -> None:
         """Draw what was loaded."""
         self.data = message.loaded.data
@@ -113,8 +144,30 @@ class LoadedScreen(StageScreen):
         self.refresh_frame()
 
     def _say_what_is_awaited(self) -> None:
-        if self.is_mounted and not self.lines.entries:
-            self.lines.show([Entry(), Entry(f"{self.awaits} …", style="dim")])
+        if self.is_mounted and self.started:
+            seconds = self.source.moment() - self.started
+            last = self.app.took.get(self.stage)  # type: ignore[attr-defined]
+            before = f", {last:.0f} s the last time" if last else ""
+            self.say_awaited(f"{self.awaits} …" + (f"  {seconds:.0f} s so far{before}" if seconds >= LONG else ""))
+
+    def say_awaited(self, words: str) -> None:
+        """Say what is awaited: under what is known where nothing is loaded yet, else as the message."""
+        if self.data is None:
+            self.lines.show([*self._known(), Entry(), Entry(words, style="dim")])
+        else:
+            self.tell(words)
+
+    @on(MarkedLines.Chosen)
+    async def _chosen(self) -> None:
+        """A press of the mouse on the marked line is Enter."""
+        await self.run_action(next(str(b.action) for b in self.BINDINGS if isinstance(b, Binding) and b.key == "enter"))
+
+    @on(MarkedLines.Moved)
+    def _moved(self) -> None:
+        self.cursor_moved()
+
+    def cursor_moved(self) -> None:
+        """Overridden by screens that show more of the marked line."""
 
     def action_move(self, step: int) -> None:
         """Move the cursor."""

@@ -15,11 +15,11 @@ from rung.report.baseline_words import answer, hits, metric_words
 from rung.report.dots import dots, scale
 from rung.report.figures import arm_name, interval, percent
 from rung.tui.job import JobEnded
-from rung.tui.loaded import Loaded, LoadedScreen
+from rung.tui.loaded import Loaded, LoadedScreen, locked
 from rung.tui.widgets.marked import Entry
 
-PLOT = 22
-LOCKED = "Locked: no frozen test set. A test set alone is enough here; training rows can wait."
+PLOT = 19
+LOCKED = "no frozen test set. A test set alone is enough here; training rows can wait."
 
 
 class BaselinesScreen(LoadedScreen):
@@ -38,12 +38,17 @@ class BaselinesScreen(LoadedScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "follow", "measure, or go on to what the next line says"),
         Binding("r", "run", "measure again"),
+        Binding("x", "stop", "stop the measuring; what is answered stays"),
         Binding("v", "items", "items with output and score"),
         Binding("e", "edit", "edit the prompt: a new version, the old one stays"),
         Binding("o", "report", "where the report is"),
     ]
 
     folder: Path | None = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard: dict[str, str] = {}
 
     def load(self) -> Loaded:
         """The newest baseline on the frozen test set."""
@@ -54,9 +59,7 @@ class BaselinesScreen(LoadedScreen):
         found = newest_dataset(project) if project else None
         test = read_manifest(found).splits.get("test") if found else None
         if project is None or test is None:
-            return Loaded(
-                [Entry(), Entry(LOCKED), Entry("press 5, or run: rung data freeze --test-only")], "rung baseline"
-            )
+            return locked(LOCKED, 5, "rung data freeze --test-only", "rung baseline")
         measured = newest_report(project, "baseline", test_sha256=test.sha256)
         if measured is None:
             return Loaded(list(_empty(test.rows, self.source.settings.evaluation.arms)), "rung baseline")
@@ -78,18 +81,31 @@ class BaselinesScreen(LoadedScreen):
     def action_run(self) -> None:
         """Measure all arms; what is answered already is not asked again."""
         if self.job is not None:
-            self.tell("it is running; x does not stop it from here: rung status")
-        elif self.lines.entries and self.lines.entries[1].text == LOCKED:
-            self.tell(LOCKED)
-        else:
+            self.tell("it is running; x stops it, what is answered stays")
+        elif not self.repeat_lock():
             self.ask_once("Measure the arms? It can take minutes and goes on where it stops.", self._run)
 
     def _run(self) -> None:
         self.start_job("baseline")
 
+    def show_progress(self, line: str) -> None:
+        """A line an arm: partial scores are dim and reach no verdict."""
+        arm = line.split("  ")[0]
+        self.heard[arm] = line
+        self.lines.show([*self._above(), *(Entry(text, style="dim") for text in self.heard.values())])
+
+    def _above(self) -> list[Entry]:
+        return [Entry(), Entry("Measuring. Not a result yet; x stops it and keeps the answers.", "", "bold"), Entry()]
+
     def job_ended(self, ended: JobEnded) -> None:
         """Show the new report."""
+        self.heard.clear()
         self.reload()
+
+    def action_stop(self) -> None:
+        """Stop the measuring; the answers so far stay, and `r` goes on from there."""
+        if self.job is not None:
+            self.job.stop()
 
     def action_items(self) -> None:
         """Items of the marked arm: output, expected answer, score."""
@@ -118,7 +134,7 @@ def _empty(n: int, arms: tuple[str, ...]) -> Iterator[Entry]:
     yield Entry(f"No arm measured yet. {len(arms)} arms on {n:,} items.")
     yield Entry(", ".join(arm_name(arm) for arm in arms))
     yield Entry()
-    yield Entry("Next: measure them, the cheapest first.", "", "bold")
+    yield Entry("Next: measure them, the cheapest first.   Enter", "", "bold")
 
 
 def _entries(report: Report) -> Iterator[Entry]:
@@ -126,7 +142,7 @@ def _entries(report: Report) -> Iterator[Entry]:
     yield Entry(answer(report), "", "bold")
     yield Entry(f"{report.n:,} frozen test items, {metric_words(report.metric)}, {report.model}")
     yield Entry()
-    yield Entry(f"{'Arm':<19}{'Score':>6}  {'interval':<13} {scale(PLOT, report.goal)}")
+    yield Entry(f"{'Arm':<19}{'Score':>6}  {'95%':<12} {scale(PLOT, report.goal)}")
     yield from (Entry(_arm(arm, report.goal), arm.arm) for arm in report.arms)
     yield Entry()
     best = next((arm for arm in report.arms if arm.arm == report.chosen), None)
@@ -138,11 +154,11 @@ def _entries(report: Report) -> Iterator[Entry]:
     if report.smallest_difference is not None:
         yield Entry(f"Can be told apart   differences of about {100 * report.smallest_difference:.0f} points")
     yield Entry()
-    yield Entry("Next: what the advice says now.", "", "bold")
+    yield Entry("Next: what the advice says now.   Enter", "", "bold")
 
 
 def _arm(arm: ArmResult, goal: float | None) -> str:
     bounds = interval(arm.low, arm.high).strip("()")
     return (
-        f"{arm_name(arm.arm):<19}{percent(arm.score):>6}  {bounds:<13} {dots(arm.low, arm.score, arm.high, PLOT, goal)}"
+        f"{arm_name(arm.arm):<19}{percent(arm.score):>6}  {bounds:<12} {dots(arm.low, arm.score, arm.high, PLOT, goal)}"
     )

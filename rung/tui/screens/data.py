@@ -8,6 +8,7 @@ from typing import ClassVar
 from rich.text import Text
 from textual import on
 from textual.binding import Binding, BindingType
+from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from curation.findings import Checkup
@@ -40,7 +41,7 @@ class DataScreen(LoadedScreen):
         Binding("enter", "rows", "the rows of the finding, side by side"),
         Binding("f", "fix", "apply the fix"),
         Binding("u", "undo", "undo the last fix"),
-        Binding("x", "dismiss", "not a finding: with a reason that stays"),
+        Binding("x", "no_finding", "not a finding: with a reason that stays"),
         Binding("i", "import", "import a file"),
         Binding("slash", "filter", "filter the findings", key_display="/"),
         Binding("r", "again", "check again"),
@@ -49,7 +50,7 @@ class DataScreen(LoadedScreen):
     words = ""
     asks = ""
 
-    def compose_stage(self) -> Iterator[Static]:
+    def compose_stage(self) -> Iterator[Widget]:
         """The list, the evidence, and a field that is only there when something is asked."""
         yield MarkedLines(id="lines")
         yield Static(id="evidence")
@@ -67,12 +68,10 @@ class DataScreen(LoadedScreen):
 
         project, settings = self.source.project, self.source.settings
         if project is None or not store_exists(project, settings):
-            return Loaded(
-                [Entry(), Entry(EMPTY), Entry(FORMATS), Entry(), Entry("Next: import a file (i).", "", "bold")]
-            )
+            return Loaded(list(_empty()), "rung data import FILE")
         with open_store(project, settings) as store:
             if not store.sources():
-                return Loaded([Entry(), Entry(EMPTY), Entry(FORMATS)], "rung data import FILE")
+                return Loaded(list(_empty()), "rung data import FILE")
             checkup = check_project(store, project, settings)
         seconds = f"checked {self.source.clock()}, {checkup.seconds:.0f} s"
         return Loaded(list(self._entries(checkup)), "rung data check", seconds, checkup)
@@ -100,9 +99,8 @@ class DataScreen(LoadedScreen):
         checkup: Checkup | None = self.data
         return next((f for f in checkup.findings if f.name == self.marked), None) if checkup else None
 
-    def action_move(self, step: int) -> None:
-        """Move, and show the evidence."""
-        super().action_move(step)
+    def cursor_moved(self) -> None:
+        """Show the evidence of the finding under the cursor."""
         self._show_evidence()
 
     def _show_evidence(self) -> None:
@@ -154,9 +152,11 @@ class DataScreen(LoadedScreen):
         """Check again."""
         self.reload()
 
-    def action_dismiss(self) -> None:
-        """Ask for the reason."""
-        if self.finding is not None:
+    def action_no_finding(self) -> None:
+        """Ask for the reason; while a command runs, stop it."""
+        if self.job is not None:
+            self.job.stop()
+        elif self.finding is not None:
             self._ask("dismiss", "why is this not a finding?")
 
     def action_import(self) -> None:
@@ -208,12 +208,14 @@ class DataScreen(LoadedScreen):
         self.reload()
 
 
+def _empty() -> Iterator[Entry]:
+    yield from (Entry(), Entry(EMPTY), Entry(FORMATS), Entry(), Entry("Next: import a file.   Enter", "", "bold"))
+
+
 def _line(finding: Finding) -> str:
-    todo = {"exclude": "f takes them out", "queue": "f sends them to review"}.get(
-        finding.action or "", "Enter shows them"
-    )
+    todo = {"exclude": "f takes out", "queue": "f sends to review"}.get(finding.action or "", "Enter shows them")
     if finding.severity == "handled":
-        todo = "kept, with the reason"
+        todo = "kept with reasons"
     return f"{SYMBOLS[finding.severity]} {finding.title:<22}{finding.rows:>6,}  {finding.severity:<7}  {todo}"
 
 

@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 
 from curation.manifest import Manifest
 from rung.tui.job import JobEnded
-from rung.tui.loaded import Loaded, LoadedScreen
+from rung.tui.loaded import Loaded, LoadedScreen, locked
 from rung.tui.widgets.marked import Entry
 from workspace.files import sha256_file
 
@@ -45,21 +45,26 @@ class DatasetScreen(LoadedScreen):
 
         project, settings = self.source.project, self.source.settings
         if project is None or not store_exists(project, settings):
-            return Loaded([Entry(), Entry("Locked: no rows yet."), Entry("press 3, or run: rung data import FILE")])
+            return locked("no rows yet.", 3, "rung data import FILE", "rung data freeze")
         folder = newest_dataset(project)
         manifest = read_manifest(folder) if folder else None
         alone = manifest is None if self.test_only is None else self.test_only
         with open_store(project, settings) as store:
             plan = plan_freeze(store, project, settings, test_only=alone, leave_out=True)
             counts = store.counts()
-        entries = [Entry(), *_done(folder and sha256_file(folder / "manifest.json"), manifest), *_rows(counts), Entry()]
+        entries = [
+            Entry(),
+            *_done(sha256_file(folder / "manifest.json") if folder else "", manifest),
+            *_rows(counts),
+            Entry(),
+        ]
         what = "the test set alone" if alone else "train, validation and test"
         entries += [Entry(f"Would be frozen: {what}")]
         entries += [Entry(f"  {name:<12} {n:>7,} rows") for name, n in plan.sizes.items()]
         entries += [Entry(), *_blockers(plan.blockers)]
         command = "rung data freeze --test-only" if alone else "rung data freeze --leave-out-undecided"
         version = "the test set" if alone else "the dataset"
-        next_line = f"Next: freeze {version}." if not plan.blockers else "Next: open what stops it."
+        next_line = f"Next: freeze {version}.   Enter" if not plan.blockers else f"Next: {plan.blockers[0].opener}"
         return Loaded([*entries, Entry(), Entry(next_line, "", "bold")], command, data=plan)
 
     def why_ref(self, key: str) -> str:
@@ -78,10 +83,10 @@ class DatasetScreen(LoadedScreen):
     def action_freeze(self) -> None:
         """Freeze, after asking once; what stops it is said instead."""
         if self.data is None:
-            self.app.open_stage(3)  # type: ignore[attr-defined]
+            self.repeat_lock()
             return
         if self.data.blockers:
-            self.tell(f"Locked: {self.data.blockers[0].text}")
+            self.tell(f"Locked: {self.data.blockers[0].text} -> {self.data.blockers[0].opener}")
             return
         rows = sum(self.data.sizes.values())
         self.ask_once(f"Freeze {rows:,} rows? It cannot be changed, only followed.", self._freeze)
@@ -95,7 +100,7 @@ class DatasetScreen(LoadedScreen):
         self.reload()
 
 
-def _done(sha256: str | None, manifest: Manifest | None) -> Iterator[Entry]:
+def _done(sha256: str, manifest: Manifest | None) -> Iterator[Entry]:
     if manifest is not None and sha256:
         sizes = ", ".join(f"{split.rows:,} {name}" for name, split in manifest.splits.items())
         yield Entry(f"{manifest.version} is frozen: {sizes}, {sha256[:8]}.")

@@ -10,12 +10,20 @@ from textual.binding import Binding, BindingType
 
 from rung.cli.training_words import METHOD, passed_of, plan_rows
 from rung.tui.job import JobEnded
-from rung.tui.loaded import Loaded, LoadedScreen
+from rung.tui.loaded import Loaded, LoadedScreen, locked
 from rung.tui.widgets.marked import Entry
 from training.gate import Gate
 from training.plan import Plan
 
 STAGE_OF_GATE = {"decision": 2, "dataset": 5, "review": 4, "leakage": 3, "baseline": 6, "machine": 7}
+STAGE_OF_COMMAND = {
+    "rung advise": 2,
+    "rung data freeze": 5,
+    "rung data": 3,
+    "rung review": 4,
+    "rung baseline": 6,
+    "rung plan": 7,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +54,7 @@ class PlanScreen(LoadedScreen):
         ("^P", "menu"),
     )
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "start", "make the plan, open the marked gate, or start the training"),
+        Binding("enter", "start", "make the plan, or start the training"),
         Binding("r", "replan", "compute the plan again"),
         Binding("e", "edit", "change a value: rung.toml, section [training]"),
         Binding("v", "tokens", "five rows with the trained tokens marked"),
@@ -59,7 +67,7 @@ class PlanScreen(LoadedScreen):
 
         project = self.source.project
         if project is None:
-            return Loaded([Entry(), Entry("Locked: no project here.")], "rung plan")
+            return locked("no project here.", 1, "rung init", "rung plan")
         plans = read_plans(project)
         plan = plans[-1][1] if plans else None
         gates = check_gates(project, self.source.settings, plan)
@@ -81,17 +89,16 @@ class PlanScreen(LoadedScreen):
         return found.rule if found else ""
 
     def action_start(self) -> None:
-        """Without a plan make one; on a closed gate go to its stage; with six open gates start, after asking once."""
+        """Without a plan make one; a locked door repeats what is missing; with six open gates start, asked once."""
         if self.data is None:
             return
         closed = next((gate for gate in self.data.gates if not gate.opens), None)
         if self.data.plan is None:
             self.action_replan()
         elif self.data.is_open:
-            self.ask_once("Start training?", self._start)
+            self.ask_once(_question(self.data.plan), self._start)
         elif closed is not None:
-            self.tell(f"Locked: {closed.fact}")
-            self.app.open_stage(STAGE_OF_GATE[closed.name])  # type: ignore[attr-defined]
+            self.tell(f"Locked: {closed.fact}. Press {_key_of(closed)}, or run: {closed.opener}")
 
     def action_replan(self) -> None:
         """Compute the plan in a child process: it needs the tokenizer."""
@@ -129,7 +136,7 @@ class PlanScreen(LoadedScreen):
 def _entries(plan: Plan | None, gates: Sequence[Gate]) -> Iterator[Entry]:
     if plan is None:
         yield Entry()
-        yield Entry("No plan yet. It is computed from the decision, the dataset and this machine: Enter")
+        yield Entry("No plan yet. It is computed from the decision, the dataset and this machine: Enter", "", "bold")
         yield Entry()
     else:
         yield Entry(
@@ -141,12 +148,25 @@ def _entries(plan: Plan | None, gates: Sequence[Gate]) -> Iterator[Entry]:
         yield Entry()
     closed = sum(not gate.opens for gate in gates)
     lock = f"LOCKED: {closed} gate{'s' if closed > 1 else ''} to pass" if closed else "open"
-    yield Entry(f"Gates   {passed_of(gates):<34} {lock}", "", "bold")
+    yield Entry(f"Gates   {passed_of(gates).replace(' gates', ''):<20} {lock}", "", "bold")
     for gate in gates:
         fact = f'overridden by {gate.override.by}: "{gate.override.reason}"' if gate.override else gate.fact
         yield Entry(f"{gate.symbol} {gate.name:<9} {fact}", f"gate:{gate.name}")
         if not gate.opens and gate.opener:
-            yield Entry(f"            press {STAGE_OF_GATE[gate.name] % 10}, or run: {gate.opener}")
+            yield Entry(f"            press {_key_of(gate)}, or run: {gate.opener}")
+
+
+def _key_of(gate: Gate) -> int:
+    """The digit of the stage that the gate's opener belongs to."""
+    found = next((n for words, n in STAGE_OF_COMMAND.items() if gate.opener.startswith(words)), None)
+    return (found or STAGE_OF_GATE[gate.name]) % 10
+
+
+def _question(plan: Plan) -> str:
+    """What starting costs, as far as the plan knows."""
+    known = {name: value for name, value, _ in plan_rows(plan)}
+    price = known.get("time, cost", "")
+    return f"Start training?{f' About {price}.' if price else ''}"
 
 
 def _key(name: str) -> str:

@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 from rich.text import Text
 from textual import on
 from textual.binding import Binding, BindingType
-from textual.containers import Container, Horizontal, VerticalScroll
+from textual.containers import Horizontal, VerticalScroll
+from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from advisor.answers import FACTS
@@ -66,7 +67,7 @@ class QuestionsScreen(StageScreen):
         number = min(done.asked + 1, done.about) if self.asked else done.asked
         return f"Questions · {number} of about {done.about} · {self.source.person}"
 
-    def compose_stage(self) -> Iterable[Container]:
+    def compose_stage(self) -> Iterable[Widget]:
         """Question at the left, advice at the right."""
         with Horizontal(id="ask"):
             with VerticalScroll(id="question", can_focus=False):
@@ -168,7 +169,8 @@ class QuestionsScreen(StageScreen):
             settled = (
                 "  Settled."
                 if not done.can_change
-                else f"  Not settled: {done.can_change} answers\n  can still change it."
+                else f"  Not settled: {done.can_change} answer{'' if done.can_change == 1 else 's'}\n"
+                "  can still change it."
             )
             lines += [settled, ""]
             lines += ["Your last answer moved", "", *self.moved, ""] if self.moved else []
@@ -241,6 +243,15 @@ class QuestionsScreen(StageScreen):
         self._take(value)
 
     # Moving
+
+    @on(MarkedLines.Chosen)
+    def _pressed(self) -> None:
+        self.action_take()
+
+    @on(MarkedLines.Moved)
+    def _moved(self) -> None:
+        if self.asked is not None:
+            self._say_why()
 
     def action_move(self, step: int) -> None:
         """Move the cursor; where it is enough, `j` asks on."""

@@ -12,7 +12,7 @@ from textual.binding import Binding, BindingType
 
 from evaluation.verdict import Verdict
 from rung.tui.job import JobEnded
-from rung.tui.loaded import Loaded, LoadedScreen
+from rung.tui.loaded import Loaded, LoadedScreen, locked
 from rung.tui.widgets.marked import Entry
 
 FORMS = {
@@ -63,9 +63,7 @@ class ReleaseScreen(LoadedScreen):
         found = newest_verdict(project) if project else None
         baseline = newest_report(project, "baseline") if project else None
         if project is None or (found is None and baseline is None):
-            return Loaded(
-                [Entry(), Entry("Locked: no verdict yet."), Entry("press 9, or run: rung evaluate")], "rung release"
-            )
+            return locked("no verdict yet.", 9, "rung evaluate", "rung release --to prompt")
         verdict = found[1] if found else None
         newest = max(project.releases.glob("*/release.json"), default=None)
         released = json.loads(newest.read_text()) if newest else None
@@ -79,9 +77,8 @@ class ReleaseScreen(LoadedScreen):
         super().show_loaded(message)
         self._follow_cursor()
 
-    def action_move(self, step: int) -> None:
+    def cursor_moved(self) -> None:
         """The command follows the cursor."""
-        super().action_move(step)
         self._follow_cursor()
 
     def _follow_cursor(self) -> None:
@@ -96,7 +93,7 @@ class ReleaseScreen(LoadedScreen):
     def action_make(self) -> None:
         """Make the marked form, after asking once; a judgement needs a name and a reason, which the shell takes."""
         if self.data is None:
-            self.app.open_stage(9)  # type: ignore[attr-defined]
+            self.repeat_lock()
         elif self.marked != "prompt" and self.data.needs_name:
             self.tell("a judgement needs a person: --by NAME --reason TEXT")
         elif self.marked:
@@ -136,7 +133,7 @@ def _entries(outgoing: Outgoing) -> Iterator[Entry]:
     else:
         yield Entry("Last release: none. A failed step leaves it as it was.")
     yield Entry()
-    yield Entry("Next: make the marked form.", "", "bold")
+    yield Entry("Next: make the marked form.   Enter", "", "bold")
 
 
 def _form(symbol: str, form: str, made: dict[str, Any] | None, about: str) -> str:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
+from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.text import Text
 from textual import on, work
 from textual.binding import Binding, BindingType
-from textual.containers import Container, Horizontal, VerticalScroll
+from textual.containers import Horizontal, VerticalScroll
 from textual.message import Message
+from textual.widget import Widget
 from textual.widgets import Input, Static, TextArea
 
 from curation.example import text_of
@@ -19,6 +22,7 @@ from rung.tui.sitting import Sitting
 from rung.tui.symbols import drawn
 from rung.tui.text import shown
 from rung.tui.widgets.difference import difference
+from rung.tui.widgets.marked import folded
 from workspace.errors import RungError
 
 ROLES = {"system": "System", "user": "Question", "assistant": "Answer", "tool": "Tool"}
@@ -84,7 +88,7 @@ class ReviewScreen(StageScreen):
         place = f" · item {self.item.decided + 1:,} of {self.item.total:,}" if self.item else ""
         return f"Review{place} · {self.source.person}"
 
-    def compose_stage(self) -> Iterable[Container]:
+    def compose_stage(self) -> Iterable[Widget]:
         """Item at the left, guideline and near rows at the right."""
         with Horizontal(id="desk"):
             with VerticalScroll(id="item", can_focus=False):
@@ -172,8 +176,8 @@ class ReviewScreen(StageScreen):
         self.query_one("#label").display = True
         self.query_one("#asked", Static).update(_asked(item))
         answer = item.answer if item.answer is not None else "(no answer yet: e writes one)"
-        self.query_one("#answer", Static).update(Text("\n".join(f"  {line}" for line in shown(answer).split("\n"))))
-        self.query_one("#behind", Static).update(Text(drawn("\n".join(_behind(item)))))
+        self.query_one("#answer", Static).update(_indented(shown(answer)))
+        self.query_one("#behind", Static).update(Text("\n").join(_behind(item, self.query_one("#item").size.width)))
         self.query_one("#guideline", Static).update(Text(drawn("\n".join(_beside(item, self.sitting)))))
         self.query_one("#reasons", Static).update("")
         self.query_one("#item", VerticalScroll).scroll_home(animate=False)
@@ -353,51 +357,75 @@ class ReviewScreen(StageScreen):
             self.app.push_screen(WhyScreen(self.item.id))
 
 
-def _asked(item: Item) -> Text:
+def _asked(item: Item) -> Group:
     """All messages up to the answer, each under its role; one question alone stands under its name."""
-    text = Text("\n")
+    parts: list[RenderableType] = [Text("")]
     answered = item.answer is not None
     for message in item.messages[: len(item.messages) - answered]:
-        text.append(f"{ROLES.get(str(message.get('role')), str(message.get('role')))}\n", style="bold")
+        parts.append(Text(ROLES.get(str(message.get("role")), shown(str(message.get("role")))), style="bold"))
         body = shown(text_of(message.get("content")) or str(message.get("tool_calls", "")))
-        text.append("\n".join(f"  {line}" for line in body.split("\n")) + "\n\n")
-    return text
+        parts += [_indented(body), Text("")]
+    return Group(*parts)
 
 
-def _behind(item: Item) -> Iterator[str]:
-    """What to look at, and where the row comes from."""
-    yield ""
+def _indented(body: str) -> Padding:
+    return Padding(Text(body), (0, 0, 0, 2))
+
+
+def _behind(item: Item, width: int) -> Iterator[Text]:
+    """What to look at, where the row comes from, how far it is."""
+    yield Text("")
     if item.findings:
-        yield "Look at this"
-        yield from (f"  ! {shown(str(finding.get('text', finding)), limit=200)}" for finding in item.findings[:4])
-        yield ""
+        yield Text("Look at this", style="bold")
+        for finding in item.findings[:4]:
+            yield from _lines(f"  !   {shown(str(finding.get('text', finding)), limit=200)}", width)
+        yield Text("")
     for side in item.sides:
-        yield f"  {side.reviewer} {VERBS.get(side.verdict, side.verdict)}: {shown(side.answer or '-', limit=100)}"
-    yield "Where it comes from"
+        said = f"{side.reviewer} {VERBS.get(side.verdict, side.verdict)}"
+        yield from _lines(f"  {said}   {shown(side.answer or '-', limit=100)}", width)
+    yield Text("Where it comes from", style="bold")
     meta = item.meta or {}
     drafted = f"drafted by {meta['model']} from {meta.get('seed_row', 'no row')}, " if meta.get("model") else ""
-    yield f"  {drafted}{item.source}"
+    yield from _lines(f"  {drafted}{item.source}", width)
+    yield Text("")
+    count = f"  {item.decided:,} of {item.total:,}"
+    room = max(width - len(count) - 2, 8)
+    filled = round(room * item.decided / max(item.total, 1))
+    yield Text(drawn("━" * filled + "─" * (room - filled) + count), no_wrap=True)
+
+
+def _lines(text: str, width: int) -> Iterator[Text]:
+    yield from (Text(drawn(line)) for line in folded(text, max(width - 2, 20)))
 
 
 def _beside(item: Item, sitting: Sitting | None) -> Iterator[str]:
-    """Guideline, nearest decided rows, this sitting."""
+    """Nearest decided rows and this sitting, then the guideline: it is long, and `g` shows all of it."""
     yield ""
-    if item.guideline is not None:
-        yield f"Guideline v{item.guideline.version}"
-        yield ""
-        yield shown(item.guideline.text, limit=600).strip()
-        yield ""
     if item.blind:
         yield "Two people see this row; what"
         yield "others decided is hidden."
+        yield ""
     elif item.near:
         yield "Nearest decided rows"
-        yield from (f"  {_short(side.answer)}  {side.verdict}  {side.reviewer}" for side in item.near[:4])
-    yield ""
+        yield from (f"  {_short(side.answer):<10} {side.verdict}  {side.reviewer}" for side in item.near[:4])
+        yield ""
     if sitting is not None:
         pace = f"\n{sitting.an_hour} an hour" if sitting.an_hour else ""
-        yield f"This sitting: {len(sitting.done)} in {sitting.minutes:.0f} min{pace}"
-    yield f"{item.decided:,} of {item.total:,}"
+        left = _left(item.total - item.decided, sitting.an_hour)
+        yield f"This sitting: {len(sitting.done)} in {sitting.minutes:.0f} min{pace}{left}"
+        yield ""
+    if item.guideline is not None:
+        yield f"Guideline v{item.guideline.version}   g all of it"
+        yield ""
+        yield shown(item.guideline.text, limit=1500).strip().removeprefix("# ")
+
+
+def _left(rows: int, an_hour: int | None) -> str:
+    """`, about 4 h left` at the present pace."""
+    if not an_hour:
+        return ""
+    hours = rows / an_hour
+    return f", about {hours:.0f} h left" if hours >= 1.5 else f", about {max(hours * 60, 1):.0f} min left"
 
 
 def _short(answer: str | None) -> str:

@@ -7,12 +7,17 @@ from typing import ClassVar
 
 from rich.text import Text
 from textual.binding import Binding, BindingType
+from textual.widget import Widget
 from textual.widgets import Static
 
 from rung.status.stages import Stage, Status
 from rung.status.words import ladder_pairs, next_sentence
 from rung.tui.frame import StageScreen
 from rung.tui.symbols import drawn
+from rung.tui.widgets.marked import folded
+
+COUNTED = ("Data", "Review", "Dataset")
+"""Stages whose state needs the store."""
 
 
 class StartScreen(StageScreen):
@@ -35,13 +40,15 @@ class StartScreen(StageScreen):
         Binding("q", "app.quit", "quit"),
     ]
 
-    marked = -1
+    marked = 0
+    moved = False
+    """Whether the person moved the mark: then it stays."""
 
     def heading(self) -> str:
         """Only the person: this is Start."""
         return self.source.person
 
-    def compose_stage(self) -> Iterable[Static]:
+    def compose_stage(self) -> Iterable[Widget]:
         """One block of text."""
         yield Static(id="stages")
 
@@ -53,25 +60,31 @@ class StartScreen(StageScreen):
     def show_status(self, status: Status) -> None:
         """Draw the stages; the mark stands on what is next until somebody moves it."""
         super().show_status(status)
-        if self.marked < 0:
+        if not self.moved:
             self.marked = status.next.number - 1 if status.next else 0
         self._draw(status)
-        self.tell(f"all saved {self.source.clock()}")
+        self.tell("reading the store …" if self._is_partial else f"all saved {self.source.clock()}")
 
     def action_move(self, step: int) -> None:
         """Move the mark, and show a locked stage's reason in full."""
         status = self._status
         if status:
-            self.marked = (max(self.marked, 0) + step) % len(status.stages)
+            self.moved = True
+            self.marked = (self.marked + step) % len(status.stages)
             self._draw(status)
 
     def action_open_marked(self) -> None:
         """Open the marked stage."""
         if self._status:
-            self.app.open_stage(max(self.marked, 0) + 1)  # type: ignore[attr-defined]
+            self.app.open_stage(self.marked + 1)  # type: ignore[attr-defined]
 
     def action_back(self) -> None:
         """Esc never quits; from Start it does nothing."""
+
+    @property
+    def _is_partial(self) -> bool:
+        """Whether the counts of the store are not read yet."""
+        return bool(self.app.partial)  # type: ignore[attr-defined]
 
     @property
     def _status(self) -> Status | None:
@@ -80,27 +93,39 @@ class StartScreen(StageScreen):
 
     def _draw(self, status: Status) -> None:
         width = max(self.size.width - 2, 40)
-        lines = ["", *self._problems(), next_sentence(status) if not status.next else self._next(status, width), ""]
+        lines = [
+            "",
+            *self._problems(width),
+            next_sentence(status) if not status.next else self._next(status, width),
+            "",
+        ]
         lines += [self._line(index, stage, width) for index, stage in enumerate(status.stages)]
         lines += ["", *ladder_pairs(status, width)]
         self.query_one("#stages", Static).update(Text(drawn("\n".join(lines)), no_wrap=True, overflow="ellipsis"))
-        marked = status.stages[max(self.marked, 0)]
+        marked = status.stages[self.marked]
         if marked.state == "locked":
             self.tell(f"{marked.name}: {marked.reason}")
         self.command = marked.command if marked.state != "locked" else "rung status"
 
-    def _problems(self) -> list[str]:
+    def _problems(self, width: int) -> list[str]:
+        """What is wrong with rung.toml; else the first thing that could not be read."""
         fault = self.source.fault
-        return (
-            [fault, "The screens open; dataset, plan and train stay locked until it is put right.", ""] if fault else []
-        )
+        if fault:
+            words = f"{fault} The screens open; dataset, plan and train stay locked until it is put right."
+        else:
+            words = self._status.problems[0] if self._status and self._status.problems else ""
+        return [*folded(words, width), ""] if words else []
 
     def _next(self, status: Status, width: int) -> str:
         from rung.tui.frame import two_ends
 
+        if self._is_partial:
+            return "Next: …"
         return two_ends(next_sentence(status), "Enter opens it", width)
 
     def _line(self, index: int, stage: Stage, width: int) -> str:
         mark = "▸" if index == self.marked else " "
-        line = f"{mark} {stage.key} {stage.symbol} {stage.name:<10}  {stage.word:<10} {stage.reason}"
+        counted = stage.name in COUNTED and self._is_partial
+        symbol, word, reason = ("…", "…", "…") if counted else (stage.symbol, stage.word, stage.reason)
+        line = f"{mark} {stage.key} {symbol} {stage.name:<10}  {word:<10} {reason}"
         return line if len(line) <= width else line[: width - 1] + "…"

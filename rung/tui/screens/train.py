@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 
 from rung.report.figures import duration
 from rung.tui.job import JobEnded
-from rung.tui.loaded import Loaded, LoadedScreen
+from rung.tui.loaded import Loaded, LoadedScreen, locked
 from rung.tui.widgets.curve import curve_lines
 from rung.tui.widgets.marked import Entry
 from training.record import RunRecord
@@ -72,9 +72,7 @@ class TrainScreen(LoadedScreen):
         project = self.source.project
         runs = read_runs(project) if project else []
         if project is None or not runs:
-            stage = self.state
-            reason = stage.reason if stage else "needs a plan: press 7"
-            return Loaded([Entry(), Entry(f"Locked: {reason}"), Entry("press 7, or run: rung plan")], "rung train")
+            return locked("no run yet. A plan whose six gates are open starts one.", 7, "rung plan", "rung train")
         run = runs[-1]
         lines = curve(project.runs / run.id)
         watched = Watched(run, lines)
@@ -87,7 +85,7 @@ class TrainScreen(LoadedScreen):
     def action_follow(self) -> None:
         """A finished run is measured next; without one the plan comes first."""
         if self.data is None:
-            self.app.open_stage(7)  # type: ignore[attr-defined]
+            self.repeat_lock()
         elif self.data.run.state == "finished":
             self.app.open_stage(9)  # type: ignore[attr-defined]
         elif not self.data.is_live:
@@ -182,7 +180,7 @@ def _figures(steps: Sequence[dict[str, Any]], validations: Sequence[dict[str, An
 
 def _next(run: RunRecord) -> str:
     if run.state == "finished":
-        return "Next: measure it on the test set (9)."
+        return "Next: measure it on the test set (9).   Enter"
     if run.state in LIVE:
         return "Safe to leave: training goes on without this screen."
     return f"Next: go on with it: Enter, or rung runs resume {run.id}"

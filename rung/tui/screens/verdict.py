@@ -13,8 +13,9 @@ from evaluation.report import Report
 from evaluation.verdict import Verdict
 from rung.report.verdict_words import TITLES, lines, sentences
 from rung.tui.job import JobEnded
-from rung.tui.loaded import Loaded, LoadedScreen
+from rung.tui.loaded import Loaded, LoadedScreen, locked
 from rung.tui.widgets.marked import Entry
+from workspace.folder import Project
 
 AXIS = 44
 
@@ -62,13 +63,11 @@ class VerdictScreen(LoadedScreen):
         run = newest_run(project) if project else None
         found = newest_verdict(project) if project else None
         if project is None or (run is None and found is None):
-            stage = self.state
-            reason = stage.reason if stage else "needs a finished run: press 8"
-            return Loaded([Entry(), Entry(f"Locked: {reason}"), Entry("press 8, or run: rung train")], "rung evaluate")
+            return locked(_missing(project), 8, "rung train", "rung evaluate")
         if found is None or (run is not None and found[1].run != run.id):
             assert run is not None
             waiting = [Entry(), Entry(f"{run.id} is finished and not measured on the test set yet."), Entry()]
-            return Loaded([*waiting, Entry("Next: measure it.", "", "bold")], f"rung evaluate {run.id}")
+            return Loaded([*waiting, Entry("Next: measure it.   Enter", "", "bold")], f"rung evaluate {run.id}")
         folder, verdict = found
         report = newest_report(project, "run", run=verdict.run)
         baseline = newest_report(project, "baseline")
@@ -86,7 +85,7 @@ class VerdictScreen(LoadedScreen):
         elif self.command.startswith("rung evaluate R-"):
             self.ask_once("Measure it on the test set?", lambda: self.start_job(*self.command.split()[1:]))
         else:
-            self.app.open_stage(8)  # type: ignore[attr-defined]
+            self.repeat_lock()
 
     def action_items(self) -> None:
         """Both outputs, losses first."""
@@ -105,6 +104,15 @@ class VerdictScreen(LoadedScreen):
         self.reload()
 
 
+def _missing(project: Project | None) -> str:
+    from training.record import read_runs
+
+    runs = read_runs(project) if project else []
+    if runs and runs[-1].state in ("starting", "running", "paused"):
+        return f"no finished run. {runs[-1].id} is at step {runs[-1].step} of {runs[-1].steps}."
+    return "no finished run."
+
+
 def _entries(judged: Judged) -> Iterator[Entry]:
     verdict = judged.verdict
     title, (first, second) = TITLES[verdict.verdict], sentences(verdict)
@@ -117,7 +125,7 @@ def _entries(judged: Judged) -> Iterator[Entry]:
         yield Entry(line, f"line:{line[:12]}" if line.strip() else "")
     yield Entry()
     word = {"ship": "release", "judgement": "decide (asks name and reason)", "need_more_data": "add test items"}
-    yield Entry(f"Next: {word.get(verdict.verdict, 'release the prompt')}.", "", "bold")
+    yield Entry(f"Next: {word.get(verdict.verdict, 'release the prompt')}.   Enter", "", "bold")
 
 
 def axis(low: float, middle: float, high: float, margin: float) -> list[str]:
