@@ -185,4 +185,5 @@ def made_from(bench: Bench, folder: Path, chosen: Sequence[Choice]) -> dict[str,
     root, prompts = bench.project.root, bench.project.prompts
     names = {c.variant.prompt.name for c in chosen if c.variant.prompt} & {p.name for p in prompts.glob("*.md")}
     files = [bench.dataset / "manifest.json", folder / "choices.json", folder / "outputs.jsonl"]
-    return hashes(root, *files, *(prompts / name for name in sorted(names)))
+    own = [bench.desk.metric.file] if bench.desk.metric.file else []
+    return hashes(root, *files, *own, *(prompts / name for name in sorted(names)))

@@ -12,6 +12,7 @@ from evaluation.baseline import made_from, measure_choice, write_choices
 from evaluation.bench import Bench, frozen_test, open_folder
 from evaluation.choose import Choice, choose
 from evaluation.looks import Standing, take_place
+from evaluation.metrics.own import FOLDER as OWN_METRICS
 from evaluation.report import ArmResult, Outcome, Report, newest_report, read_outcomes, write_outcomes
 from evaluation.scores import PairedScores
 from evaluation.slices import slices
@@ -71,7 +72,15 @@ def require_baseline(project: Project, settings: Settings, dataset: str | None =
             "Paired items must be scored alike.",
             "rung baseline",
         )
+    changed = [n for n, digest in found[1].made_from.items() if _is_other_metric(project, n, digest)]
+    if changed:
+        raise Refusal(f"{changed[0]} changed since the baseline {found[1].id} was scored by it.", "rung baseline")
     return load_baseline(*found)
+
+
+def _is_other_metric(project: Project, name: str, digest: str) -> bool:
+    path = project.root / name
+    return name.startswith(f"{OWN_METRICS}/") and not (path.is_file() and sha256_file(path) == digest)
 
 
 def load_baseline(folder: Path, report: Report) -> Baseline:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from evaluation.metrics.own import load, own_metrics
 from workspace.errors import RungError, did_you_mean
 
 ITEM_METRICS = {
@@ -30,11 +31,15 @@ SETS_ONLY = ("f1", "macro_f1", "micro_f1", "perplexity", "refusal")
 
 @dataclass(frozen=True, slots=True)
 class ItemMetric:
-    """A metric of single items: `spec` as in rung.toml (`numeric:0.01`), `words` for screens, `score` gives 0..1."""
+    """A metric of single items: `spec` as in rung.toml (`numeric:0.01`), `words` for screens, `score` gives 0..1.
+
+    `file` is the project's own, or None.
+    """
 
     spec: str
     words: str
     score: Callable[[str, str], float]
+    file: Path | None = None
 
 
 def item_metric(spec: str, root: Path | None = None) -> ItemMetric:
@@ -43,8 +48,14 @@ def item_metric(spec: str, root: Path | None = None) -> ItemMetric:
     Raises RungError for an unknown name (with "did you mean"), a metric of whole sets, or a wrong argument.
     """
     name, _, argument = spec.partition(":")
+    own = own_metrics(root) if root is not None else {}
+    if name in own and name in ITEM_METRICS:
+        raise RungError(f"metrics/{name}.py has the name of a metric of Rung's own; rename it.", where="rung.toml")
+    if name in own and root is not None:
+        words, score = load(root, own[name])
+        return ItemMetric(spec, words, score, own[name])
     if name not in ITEM_METRICS:
-        raise _unknown(name)
+        raise _unknown(name, own)
     if name in NEEDS_ARGUMENT and not argument:
         raise RungError(f'metric = "{spec}": say which, as in "{NEEDS_ARGUMENT[name]}".', where="rung.toml")
     module = importlib.import_module(f"evaluation.metrics.{name}")
@@ -59,7 +70,7 @@ def item_metric(spec: str, root: Path | None = None) -> ItemMetric:
         raise RungError(f'metric = "{spec}": {error}.', where="rung.toml") from error
 
 
-def _unknown(name: str) -> RungError:
+def _unknown(name: str, own: Mapping[str, Path]) -> RungError:
     if name in SETS_ONLY:
         return RungError(
             f'metric = "{name}": it scores a whole set, and a paired verdict needs a score for each item. '
@@ -67,5 +78,6 @@ def _unknown(name: str) -> RungError:
             'metric = "accuracy"',
             where="rung.toml",
         )
-    hint = did_you_mean(name, ITEM_METRICS)
-    return RungError(f'metric = "{name}": unknown.{hint} Known: {", ".join(ITEM_METRICS)}.', where="rung.toml")
+    known = [*ITEM_METRICS, *own]
+    hint = did_you_mean(name, known)
+    return RungError(f'metric = "{name}": unknown.{hint} Known: {", ".join(known)}.', where="rung.toml")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rung.cli.trust import trust
 from rung.cli.verdict import verdict
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def register(app: typer.Typer) -> None:
     app.command("baseline")(baseline)
     app.command("evaluate")(evaluate)
     app.command("verdict")(verdict)
+    app.command("trust")(trust)
 
 
 def baseline(

@@ -1,0 +1,126 @@
+"""A project's own metric: run only where the account trusts the folder, its failures said with the item."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from chat.scripted import Scripted
+from evaluation.arms.registry import arms_named
+from evaluation.baseline import run_baseline
+from evaluation.bench import open_bench
+from evaluation.metrics.registry import item_metric
+from evaluation.tuned import require_baseline
+from workspace.errors import Refusal, RungError
+from workspace.trust import distrust, is_trusted, state_file, trust
+
+STARTS = '''"""Same first letter."""
+def score(output, expected):
+    return output[:1] == expected[:1]
+'''
+
+
+@pytest.fixture(autouse=True)
+def account(tmp_path, monkeypatch):
+    monkeypatch.setenv("RUNG_STATE_DIR", str(tmp_path / "state"))
+
+
+def write(project, text, name="starts"):
+    path = project.root / "metrics" / f"{name}.py"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def using(settings, metric):
+    return settings.model_copy(
+        update={"evaluation": settings.evaluation.model_copy(update={"metric": metric, "closed_set": "off"})}
+    )
+
+
+def test_untrusted_code_does_not_run_and_trust_is_the_accounts_not_the_projects(project, tmp_path):
+    mark = tmp_path / "ran"
+    write(project, f"open({str(mark)!r}, 'w').close()\n{STARTS}")
+    (project.root / "trusted.json").write_text(json.dumps([str(project.root)]))
+    with pytest.raises(Refusal, match="would run with your rights") as refused:
+        item_metric("starts", project.root)
+    assert refused.value.hint == "rung trust" and not mark.exists()
+    trust(project.root)
+    metric = item_metric("starts", project.root)
+    assert mark.exists() and (metric.score("card", "cart"), metric.score("pin", "card")) == (1.0, 0.0)
+    assert not is_trusted(project.root.parent) and project.root not in state_file().parents
+    distrust(project.root)
+    with pytest.raises(Refusal):
+        item_metric("starts", project.root)
+    state_file().write_text("{not json")
+    assert not is_trusted(project.root)
+
+
+def test_a_baseline_is_scored_by_it_and_a_changed_metric_is_not_paired(project, settings):
+    path = write(project, STARTS)
+    trust(project.root)
+    own = using(settings, "starts")
+    _, report = run_baseline(open_bench(project, own, Scripted(["cart"])), arms_named(["base"]))
+    assert (report.metric, report.arms[0].score) == ("starts", pytest.approx(1 / 3))
+    assert "metrics/starts.py" in report.made_from
+    assert require_baseline(project, own).report.id == report.id
+    path.write_text(STARTS.replace("==", "!="))
+    with pytest.raises(Refusal, match="changed since the baseline E-001"):
+        require_baseline(project, own)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("def score(o, e):\n    return 1 / (len(o) - 4)\n", "ZeroDivisionError.*on the output 'cart'"),
+        ("def score(o, e):\n    return 2\n", "gave 2, not a number in 0..1"),
+        ("def score(o, e):\n    return float('nan')\n", "gave nan"),
+        ("def score(o, e):\n    return None\n", "gave None"),
+        ("import nothing_of_this_name\n", "does not load .ModuleNotFoundError"),
+        ("raise SystemExit(3)\n", "does not load .SystemExit"),
+        ("value = 1\n", "no function score"),
+    ],
+)
+def test_what_fails_is_said_and_no_answer_is_lost(project, settings, text, said):
+    write(project, text)
+    trust(project.root)
+    model = Scripted(["cart"])
+
+    def measure():
+        return run_baseline(open_bench(project, using(settings, "starts"), model), arms_named(["base"]))
+
+    with pytest.raises(RungError, match=said):
+        measure()
+    asked = len(model.asked)
+    write(project, STARTS)
+    measure()
+    assert len({str(ask) for ask in model.asked}) == len(model.asked) >= asked
+
+
+def test_names_that_clash_and_links_that_lead_out_are_refused(project, tmp_path):
+    trust(project.root)
+    write(project, STARTS, "bleu")
+    with pytest.raises(RungError, match="rename it"):
+        item_metric("bleu", project.root)
+    (tmp_path / "outside.py").write_text(STARTS)
+    (project.root / "metrics" / "linked.py").symlink_to(tmp_path / "outside.py")
+    with pytest.raises(RungError, match="unknown"):
+        item_metric("linked", project.root)
+    write(project, STARTS)
+    with pytest.raises(RungError, match='Did you mean "starts"'):
+        item_metric("start", project.root)
+
+
+def test_the_command_trusts_and_takes_back(project):
+    write(project, STARTS)
+
+    def rung(*arguments):
+        command = [sys.executable, "-m", "rung", "trust", *arguments, "--json"]
+        environment = {**os.environ, "PYTHONPATH": os.getcwd()}
+        done = subprocess.run(command, cwd=project.root, env=environment, capture_output=True, text=True, timeout=60)
+        return json.loads(done.stdout)
+
+    assert rung()["files"].keys() == {"metrics/starts.py"} and is_trusted(project.root)
+    assert rung("--revoke")["trusted"] is False and not is_trusted(project.root)
