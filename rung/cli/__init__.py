@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
+import traceback
 
 import typer
 
@@ -25,6 +27,10 @@ GROUPS = (
     "demo",
 )
 """Modules of this package, in the order of `rung --help`; each has `register(app)`."""
+
+
+FAULT = 70
+"""Exit code of a fault of the program itself, so that it is never taken for a gate that says no (1)."""
 
 
 def build_app() -> typer.Typer:
@@ -52,6 +58,13 @@ def main() -> None:
     except (KeyboardInterrupt, typer.Abort):
         note("Interrupted.")
         sys.exit(130)
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123  the reader of our pipe has gone: nothing to tell
+        sys.exit(0)
+    except Exception:
+        traceback.print_exc()
+        note("This is a fault of Rung itself, not of your data. Nothing half-written was left as a result.")
+        sys.exit(FAULT)
 
 
 def _run() -> int:
@@ -59,6 +72,8 @@ def _run() -> int:
         result = build_app()(prog_name="rung", standalone_mode=False)
     except typer.TyperException as error:
         raise _usage_error(error) from error
+    except BrokenPipeError:
+        raise
     except OSError as error:
         place = str(error.filename) if error.filename is not None else ""
         raise RungError(f"{place or 'A file'}: {error.strerror or error}.", where=place) from error
