@@ -13,6 +13,8 @@ from advisor.engine import Verdict, engine_of
 from advisor.followup import data_of, gates_of, method_of, outcome_facts
 from advisor.rulebook import Question, Rule, Rulebook
 
+SHORTEST_WAY = 4
+"""Questions at least, unless a rung that works is kept: fewer would leave the far end a guess."""
 SHORT_WAY = 6
 """Questions at most where a prompt or retrieval is the answer."""
 LONG_WAY = 15
@@ -60,9 +62,11 @@ def next_question(book: Rulebook, answers: Answers) -> Question | None:
         return None
     telling = _telling(book, answers, open_now)
     if len(said) >= SHORT_WAY and not facts["tuning"]:
-        telling = [] if verdict.destination == "rag" else _moving(book, answers, telling)
+        telling = [] if verdict.destination in ("prompt", "rag") else _moving(book, answers, telling)
     if telling:
         return open_now[telling[0]]
+    if len(said) < SHORTEST_WAY:
+        return next((question for question in open_now.values() if question.core), None)
     if not facts["tuning"]:
         return None
     return next((q for key, q in open_now.items() if _settles_something(book, answers, key)), None)
@@ -149,14 +153,14 @@ def sheet(book: Rulebook) -> list[dict[str, Any]]:
 
 
 def _telling(book: Rulebook, answers: Answers, open_now: dict[str, Question]) -> list[str]:
-    """Core questions of which some answer changes the advice: those that move the next step first."""
+    """Core questions of which some answer changes the advice: those whose answer is most likely to, first."""
     near = Neighbours(engine_of(book), _values(answers))
-    worth: dict[str, tuple[int, int]] = {}
+    worth: dict[str, float] = {}
     for key, question in open_now.items():
         flips = near.singles(key) if question.core and key in near.touched and near.touched[key] else []
         if flips:
-            outcomes = {flip.outcome for flip in flips}
-            worth[key] = (len({step for step, _ in outcomes} - {near.outcome[0]}), len(outcomes))
+            often = {choice.value: choice.often for choice in question.answers}
+            worth[key] = sum(often.get(f.to, 0.1) * (2 if f.outcome[0] != near.outcome[0] else 1) for f in flips)
     return sorted(worth, key=lambda key: worth[key], reverse=True)
 
 

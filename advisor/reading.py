@@ -183,7 +183,7 @@ def _number(fact: Fact, raw: Any, where: str) -> tuple[Any, Problem | None]:
         return None, _unfit(fact, raw, where)
     if fact.kind == "integer":
         return (int(raw), None) if raw == int(raw) else (None, _unfit(fact, raw, where))
-    return float(raw), None
+    return float(raw) + 0.0, None  # -0.0 is 0.0
 
 
 def _not_an_answer(fact: Fact, raw: Any, where: str) -> Problem:

@@ -85,11 +85,12 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One answer to a question. `value` is what stands in answers.toml."""
+    """One answer to a question. `value` is what stands in answers.toml; `often`: the share of projects that give it."""
 
     value: Any
     text: str
     example: str
+    often: float = 0.1
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,7 +123,8 @@ class Reader:
             self._fault(f'question for an unknown key "{entry["id"]}".{did_you_mean(entry["id"], ALL_FACTS)}', place)
             return
         answers = tuple(
-            Choice(a.get("value"), str(a.get("text", "")), str(a.get("example", ""))) for a in entry["answers"]
+            Choice(a.get("value"), str(a.get("text", "")), str(a.get("example", "")), float(a.get("often", 0.1)))
+            for a in entry["answers"]
         )
         when = self._condition(entry.get("when", {}), place)
         core = bool(entry.get("core", False))

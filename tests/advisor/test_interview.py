@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from advisor.decide import verdict_of
 from advisor.interview import (
     LONG_WAY,
     SHORT_WAY,
+    SHORTEST_WAY,
     askable,
     effects,
     hanging_rules,
@@ -65,6 +68,18 @@ def test_few_questions_where_a_prompt_or_retrieval_is_the_answer(known: dict[str
     answers, way = walk(known)
     assert verdict_of(BOOK, answers).destination == outcome
     assert len(way) <= SHORT_WAY
+
+
+def test_on_published_projects_the_way_is_short_and_ends_where_all_they_know_leads() -> None:
+    cases = tomllib.loads((Path(__file__).parents[1] / "cases" / "field.toml").read_text())["case"]
+    same = 0
+    for case in cases:
+        answers, way = walk(case["answers"])
+        end = verdict_of(BOOK, answers)
+        if end.destination in ("prompt", "rag"):
+            assert SHORTEST_WAY <= len(way) <= SHORT_WAY, case["title"]
+        same += end.outcome == verdict_of(BOOK, from_table(case["answers"])).outcome
+    assert same >= 0.85 * len(cases)
 
 
 def test_tuning_takes_at_most_fifteen() -> None:
