@@ -11,11 +11,12 @@ from evaluation.arms import tuned as tuned_arm
 from evaluation.baseline import made_from, measure_choice, write_choices
 from evaluation.bench import Bench, frozen_test, open_folder
 from evaluation.choose import Choice, choose
+from evaluation.holm import secondary_tests
 from evaluation.looks import Standing, take_place
 from evaluation.metrics.own import FOLDER as OWN_METRICS
 from evaluation.report import ArmResult, Outcome, Report, newest_report, read_outcomes, write_outcomes
 from evaluation.scores import PairedScores
-from evaluation.slices import slices
+from evaluation.slices import facets_of, slices
 from evaluation.verdict import Rule, Verdict, verdict_of
 from workspace.artefact import hashes, write_artefact
 from workspace.errors import Refusal
@@ -129,7 +130,9 @@ def judge(bench: Bench, baseline: Baseline, report: Report, outcomes: Sequence[O
     chosen = baseline.report.chosen
     rule = Rule(bench.settings.evaluation.margin, standing.confidence, standing.may_ship(str(report.run)))
     verdict = verdict_of(scores, chosen, rule)
-    found = slices(outcomes, baseline.outcomes[verdict.chosen], by_class=bench.closed)
+    rival = baseline.outcomes[verdict.chosen]
+    facets = facets_of(bench.dataset, bench.settings.dataset.group_by)
+    found = slices(outcomes, rival, by_class=bench.closed, facets=facets)
     files = [baseline.folder / "report.json", baseline.folder / "outputs.jsonl"]
     return verdict.model_copy(
         update={
@@ -141,6 +144,7 @@ def judge(bench: Bench, baseline: Baseline, report: Report, outcomes: Sequence[O
             "baseline_report": baseline.report.id,
             "made_from": {**report.made_from, **hashes(bench.project.root, *files)},
             "slices": found,
+            "secondary": secondary_tests(outcomes, rival, report.metric),
             "planned_runs": standing.planned,
             "place": standing.place(str(report.run)),
             "notes": [*_spent(bench.settings, standing, str(report.run)), *(_worse(found) if standing.is_open else ())],

@@ -84,6 +84,8 @@ class Verdict(Artefact):
     metric: str | None = None
     baseline_report: str | None = None
     slices: list[dict[str, Any]] = []
+    secondary: list[dict[str, Any]] = []
+    """Metrics beside the primary one, paired, their p corrected together (Holm). None of them decides."""
     planned_runs: int | None = None
     """Runs that the test set was meant for: `confidence` is 1 - .05/planned_runs."""
     place: int | None = None

@@ -8,6 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from curation.quality.mask import mask
 from evaluation.report import ArmResult, Report, read_report
 from evaluation.verdict import Verdict
 from rung import __version__
@@ -65,7 +66,8 @@ def page_values(
         "marked": {chosen, "tuned"},
         "losses": moved(rows, -1) if verdict and is_open else None,
         "wins": moved(rows, 1) if verdict and is_open else None,
-        "slices": verdict.slices if verdict and is_open else [],
+        "slices": [{**s, "name": mask(s["name"])} for s in verdict.slices] if verdict and is_open else [],
+        "secondary": verdict.secondary if verdict and is_open else [],
         "confusion": confusion(shown.outcomes.get(columns[-1], []) if columns else []),
         "shut": "" if is_open else SHUT,
         "best_name": arm_name(columns[-1]) if columns else "",
