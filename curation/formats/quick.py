@@ -1,14 +1,14 @@
 """The quick pass: chat rows of one shape (the same keys, messages of role and content) are judged, not built.
 
 The first sound row gives the shape. A line of that shape is decoded into a struct of exactly these keys, so that the
-number of colons in its bytes tells whether a key stands twice. Whatever is not plainly sound goes the slow way, which
-explains.
+number of colons in its bytes tells whether a key stands twice. Lines are judged by the block: where the colons of a
+whole block add up, none of its lines can hold a key twice, since a line never has fewer colons than keys. Whatever is
+not plainly sound goes the slow way, which explains.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from operator import attrgetter
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -18,6 +18,7 @@ from curation.formats.turns import are_sound
 
 ORDERS = 1000
 """Orders of roles that are remembered."""
+_UNSURE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 class _Message(msgspec.Struct, gc=False, forbid_unknown_fields=True):
@@ -25,40 +26,64 @@ class _Message(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     content: Annotated[str, msgspec.Meta(min_length=1)]
 
 
-def shape_of(row: Mapping[str, Any], unanswered: bool) -> Callable[[bytes], bool] | None:
-    """A test for lines of the shape of this (sound) chat row; None where its messages hold more than two keys."""
+_Plain = str | int | float | bool | None
+_Other = _Plain | list[_Plain]
+"""What other keys may hold here; deeper values go the slow way, which counts keys and levels."""
+
+
+def shape_of(row: Mapping[str, Any], unanswered: bool) -> Shape | None:
+    """The shape of this (sound) chat row; None where its messages hold more than two keys, or another key an object."""
     messages = row.get("messages")
     if type(messages) is not list or any(m.keys() != {"role", "content"} for m in messages):
         return None
-    names = {f"key_{i}": name for i, name in enumerate(row)}
-    fields = [(field, list[_Message] if name == "messages" else Any) for field, name in names.items()]
-    kind = msgspec.defstruct("Shape", fields, rename=names, gc=False, forbid_unknown_fields=True)
-    place = next(field for field, name in names.items() if name == "messages")
-    return _Shape(msgspec.json.Decoder(kind).decode, attrgetter(place), len(names), unanswered).holds
+    if any(isinstance(value, dict) for value in row.values()):
+        return None
+    names = {"messages" if name == "messages" else f"key_{i}": name for i, name in enumerate(row)}
+    fields = [(field, list[_Message] if name == "messages" else _Other) for field, name in names.items()]
+    kind = msgspec.defstruct("Row", fields, rename=names, gc=False, forbid_unknown_fields=True)
+    return Shape(msgspec.json.Decoder(kind).decode, len(names), unanswered)
 
 
-class _Shape:
+class Shape:
     """Lines of one shape, and the orders of roles that were found right in them."""
 
-    def __init__(
-        self, decode: Callable[[bytes], Any], get: Callable[[Any], list[_Message]], keys: int, unanswered: bool
-    ) -> None:
-        self.decode, self.get, self.keys = decode, get, keys
+    def __init__(self, decode: Callable[[bytes], Any], keys: int, unanswered: bool) -> None:
+        self.decode, self.keys = decode, keys
         self.unanswered = unanswered
         self.orders: dict[tuple[str, ...], int] = {}
         """Right orders of roles, and how many keys such a row has."""
 
-    def holds(self, line: bytes) -> bool:
-        """Whether the line is a sound row of this shape, beyond doubt."""
-        try:
-            messages = self.get(self.decode(line))
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            return False
-        roles = tuple([message.role for message in messages])
-        keys = self.orders.get(roles) or self._learns(roles)
-        if line.count(b":") != keys and not keys_are_single(line, keys):
-            return False
-        return b"\\u0000" not in line
+    def unsure(self, lines: Sequence[bytes], text: bytes) -> list[int]:
+        """The places of those lines that are not, beyond doubt, sound rows of this shape; `text` holds them all."""
+        keys = self._keys(lines)
+        bad = [place for place, count in enumerate(keys) if not count]
+        colons = text.count(b":") - sum([lines[place].count(b":") for place in bad])
+        if colons == sum(keys) and not _may_hold_nul(text):
+            return bad
+        return [
+            place
+            for place, (line, count) in enumerate(zip(lines, keys, strict=True))
+            if not count or not keys_are_single(line, count) or _may_hold_nul(line)
+        ]
+
+    def _keys(self, lines: Sequence[bytes]) -> list[int]:
+        """How many keys each line has; 0 where it is not of this shape or its roles are not in a right order."""
+        decode, known, short = self.decode, self.orders.get, self.keys + 4
+        found = []
+        for line in lines:
+            try:
+                messages = decode(line).messages
+            except _UNSURE:
+                found.append(0)
+                continue
+            if len(messages) == 2:  # question and answer, the commonest row by far, without building its key
+                first, second = messages
+                if first.role == "user" and second.role == "assistant":
+                    found.append(short)
+                    continue
+            roles = tuple([message.role for message in messages])
+            found.append(known(roles) or self._learns(roles))
+        return found
 
     def _learns(self, roles: tuple[str, ...]) -> int:
         """Judge an order of roles, and keep it where it is right; its keys, or 0."""
@@ -68,3 +93,7 @@ class _Shape:
         if len(self.orders) < ORDERS:
             self.orders[roles] = keys
         return keys
+
+
+def _may_hold_nul(text: bytes) -> bool:
+    return b"\\" in text and b"\\u0000" in text

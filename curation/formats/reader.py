@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 from collections.abc import Callable, Iterable, Iterator
+from itertools import repeat
 from pathlib import Path
 
 from curation.example import Example
 from curation.formats.array import is_array, read_array
 from curation.formats.families import Family, named, read_object
 from curation.formats.jsonline import Malformed, decode_object
-from curation.formats.quick import shape_of
+from curation.formats.quick import Shape, shape_of
 from curation.formats.rows import Columns, Reject, Row
-from curation.formats.source import Progress, files_of, kind_of_file, lines_of, open_bytes, readable
+from curation.formats.source import Progress, blocks_of, files_of, kind_of_file, lines_of, open_bytes, readable
 
 Notice = Callable[[str], None]
 
@@ -35,13 +38,15 @@ def read_rows(
     """
     family = named(fmt)
     for file in files_of(path):
-        with readable(file):
-            yield from _read_file(
-                file, fmt, family, columns or Columns(), unanswered, notice or (lambda _: None), progress
-            )
+        with readable(file), contextlib.ExitStack() as stack:
+            yield from _rows_of(file, fmt, family, columns or Columns(), unanswered, notice or _quiet, progress, stack)
 
 
-def _read_file(
+def _quiet(_: str) -> None:
+    """Tell nobody."""
+
+
+def _rows_of(
     path: Path,
     fmt: str,
     family: Family | None,
@@ -49,25 +54,25 @@ def _read_file(
     unanswered: bool,
     notice: Notice,
     progress: Progress | None,
+    stack: contextlib.ExitStack,
 ) -> Iterator[Row | Reject]:
+    """The rows of one file, which is closed with `stack`."""
     kind = fmt if fmt in ("csv", "tsv", "parquet") else kind_of_file(path).lstrip(".")
     if kind in ("parquet", "arrow") and fmt in ("auto", "parquet", *_json_formats(family)):
         from curation.formats.parquet import read_parquet
 
-        yield from read_parquet(path, family, columns, unanswered, notice)
-        return
-    with open_bytes(path, progress) as file:
-        start = file.peek(4096)[:4096].lstrip()
-        if (kind in ("csv", "tsv") and family is None) or (fmt == "auto" and _looks_like_table(start)):
-            from curation.formats.table import read_table
+        return read_parquet(path, family, columns, unanswered, notice)
+    file = stack.enter_context(open_bytes(path, progress))
+    start = file.peek(4096)[:4096].lstrip()
+    if (kind in ("csv", "tsv") and family is None) or (fmt == "auto" and _looks_like_table(start)):
+        from curation.formats.table import read_table
 
-            yield from read_table(file, path, columns, notice, delimiter="\t" if kind == "tsv" else "")
-        elif is_array(start, kind):
-            yield from _objects(read_array(file, path), str(path), family, unanswered)
-        elif kind == "txt" and fmt in ("auto", "text") and not start.startswith(b"{"):
-            yield from _texts(lines_of(file), str(path))
-        else:
-            yield from _objects(enumerate(file, 1), str(path), family, unanswered)
+        return read_table(file, path, columns, notice, delimiter="\t" if kind == "tsv" else "")
+    if is_array(start, kind):
+        return _objects(read_array(file, path), str(path), family, unanswered)
+    if kind == "txt" and fmt in ("auto", "text") and not start.startswith(b"{"):
+        return _texts(lines_of(file), str(path))
+    return _json_lines(file, str(path), family, unanswered)
 
 
 def _json_formats(family: Family | None) -> tuple[str, ...]:
@@ -81,27 +86,45 @@ def _looks_like_table(start: bytes) -> bool:
     return looks_like_header(start.split(b"\n", 1)[0])
 
 
-def _objects(
-    lines: Iterable[tuple[int, bytes]], name: str, family: Family | None, unanswered: bool
-) -> Iterator[Row | Reject]:
+def _json_lines(file: io.BufferedReader, name: str, family: Family | None, unanswered: bool) -> Iterator[Row | Reject]:
     """One row or reject for each line of JSON; lines like the first sound chat row go the quick way."""
+    shape: Shape | None = None
     may_be_chat = family is None or family.name == "chat"
-    quick: Callable[[bytes], bool] | None = None
-    for number, line in lines:
-        if quick is not None and quick(line):
-            yield Row(name, number, line[:-1] if line.endswith(b"\n") else line)
-            continue
-        if line.isspace():
-            continue
-        raw = line[:-1] if line.endswith(b"\n") else line
-        try:
-            row = read_object(decode_object(raw), family, unanswered)
-        except Malformed as error:
-            yield Reject(name, number, error.field, error.reason, raw, error.hint)
-        else:
-            if quick is None and may_be_chat:
-                quick = shape_of(row, unanswered) if b'"messages"' in raw else None
-            yield Row(name, number, raw, Example(row))
+    number = 1
+    for lines, text in blocks_of(file):
+        start = 0
+        for stop in _stops(shape, lines, text):
+            yield from map(Row, repeat(name), range(number + start, number + stop), lines[start:stop])
+            start, line = stop + 1, lines[stop]
+            if not line or line.isspace():
+                continue
+            item = _object(name, number + stop, line, family, unanswered)
+            yield item
+            if shape is None and may_be_chat and type(item) is Row and b'"messages"' in line:
+                shape = shape_of(item.example.row, unanswered)
+        yield from map(Row, repeat(name), range(number + start, number + len(lines)), lines[start:])
+        number += len(lines)
+
+
+def _stops(shape: Shape | None, lines: list[bytes], text: bytes) -> Iterable[int]:
+    """The places of lines that go the slow way: all of them as long as no shape is known."""
+    return shape.unsure(lines, text) if shape else range(len(lines))
+
+
+def _objects(
+    values: Iterable[tuple[int, bytes]], name: str, family: Family | None, unanswered: bool
+) -> Iterator[Row | Reject]:
+    """One row or reject for each value of an array."""
+    for number, value in values:
+        yield _object(name, number, value, family, unanswered)
+
+
+def _object(name: str, number: int, raw: bytes, family: Family | None, unanswered: bool) -> Row | Reject:
+    """One line, read with a reason for everything that is refused."""
+    try:
+        return Row(name, number, raw, Example(read_object(decode_object(raw), family, unanswered)))
+    except Malformed as error:
+        return Reject(name, number, error.field, error.reason, raw, error.hint)
 
 
 def _texts(lines: Iterator[tuple[int, bytes]], name: str) -> Iterator[Row | Reject]:

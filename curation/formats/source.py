@@ -25,6 +25,7 @@ NOT_ROWS = ("dataset_info.json", "dataset_dict.json", "state.json", "manifest.js
 LONGEST = 256 << 20
 """Bytes of a line that are read."""
 BLOCK = 1 << 18
+CACHED = 1 << 16
 WAIT = 10.0
 """Seconds that a named pipe may stay without a writer."""
 
@@ -208,3 +209,22 @@ def lines_of(file: IO[bytes], blank: bool = False) -> Iterator[tuple[int, bytes]
     for number, line in enumerate(file, 1):
         if blank or not line.isspace():
             yield number, line[:-1] if line.endswith(b"\n") else line
+
+
+def blocks_of(file: io.BufferedReader) -> Iterator[tuple[list[bytes], bytes]]:
+    """Whole lines as they come in, without their line feeds, and the same lines as one text.
+
+    Blocks are small enough to stay in a processor's cache from one pass over them to the next.
+    """
+    rest: list[bytes] = []
+    while block := file.read1(CACHED):
+        end = block.rfind(b"\n")
+        if end < 0:
+            rest.append(block)
+            continue
+        text = b"".join([*rest, block[:end]]) if rest else block[:end]
+        rest = [block[end + 1 :]] if end + 1 < len(block) else []
+        yield text.split(b"\n"), text
+    if rest:
+        text = b"".join(rest)
+        yield [text], text
