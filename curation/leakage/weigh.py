@@ -13,7 +13,7 @@ from curation.join import SLACK, distinct
 from curation.leakage.index import LABEL_WORDS, TestIndex
 from curation.leakage.scan import NOTED, Scan
 from curation.shingling import I64, mix, offsets
-from curation.similarity.template import LEAST, is_common
+from curation.similarity.template import LEAST, SHARE, is_common
 
 Bools = npt.NDArray[np.bool_]
 ANSWER_SHARE = 0.28
@@ -43,12 +43,14 @@ class Looked:
     template: Bools
 
 
-def template_grams(scan: Scan, spread: I64) -> Bools:
-    """For each gram whether it stands in more than 10% of the train rows and in at least 20, of different natures:
-    one leak copied into many rows is no template.
+def template_grams(index: TestIndex, scan: Scan, spread: I64) -> Bools:
+    """For each gram whether it stands in more than 10% of the train rows and in at least 20, of different natures,
+    and in more than 10% of the test items and in at least 2: one leak copied into many rows is no template.
     """
     common = np.array([is_common(c, scan.rows) for c in scan.count.tolist()], np.bool_)
-    return common & (spread >= LEAST) & (spread * 2 >= np.minimum(scan.count, NOTED))
+    items = max(1, int(index.item.max(initial=0)) + 1)
+    shared = np.diff(index.held_from) > max(1, SHARE * items)
+    return common & shared & (spread >= LEAST) & (spread * 2 >= np.minimum(scan.count, NOTED))
 
 
 def pairs_to_look_at(index: TestIndex, scan: Scan) -> Looked:
@@ -56,7 +58,7 @@ def pairs_to_look_at(index: TestIndex, scan: Scan) -> Looked:
     rows = np.concatenate([r for r, _ in scan.hits]) if scan.hits else np.zeros(0, np.int64)
     numbers = np.concatenate([g for _, g in scan.hits]) if scan.hits else np.zeros(0, np.int64)
     spread = _spread(scan, rows, numbers, len(index.table))
-    common = template_grams(scan, spread)
+    common = template_grams(index, scan, spread)
     counts_for = _per_part(index, ~common)
     size = np.where(counts_for > 0, counts_for, index.distinct)
     live = (spread < RARE_BELOW) & ~common
