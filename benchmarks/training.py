@@ -57,7 +57,10 @@ def trainer(arm: str):
         kind, extra = SFTTrainer, {}
         table = [{"prompt": [dict(m) for m in r.asked], "completion": [dict(r.messages[-1])]} for r in found]
     else:
-        kind, extra = AnswerTrainer, {"gradient_checkpointing": False, "dataset_kwargs": {"skip_prepare_dataset": True}}
+        kind, extra = (
+            AnswerTrainer,
+            {"activation_checkpointing": False, "dataset_kwargs": {"skip_prepare_dataset": True}},
+        )
         table = [{"input_ids": t.ids, "labels": t.labels} for t in encoded.rows]
     if arm == "same order":
         kind = type("SameOrder", (AnswerTrainer,), {"_get_train_sampler": SFTTrainer._get_train_sampler})
@@ -78,7 +81,7 @@ def one(arm: str) -> dict:
 def main() -> None:
     found = {}
     for arm in ARMS:
-        done = subprocess.run([sys.executable, __file__, arm], capture_output=True, text=True, check=True)
+        done = subprocess.run([sys.executable, "-P", __file__, arm], capture_output=True, text=True, check=True)
         found[arm] = json.loads(done.stdout.strip().splitlines()[-1])
     plain = found["plain"]
     print(f"{'arm':<12} {'tok/cpu-s':>9} {'ratio':>6} {'last loss':>9} {'mean loss':>9}  largest difference to plain")

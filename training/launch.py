@@ -17,6 +17,8 @@ from workspace.folder import Project
 
 LOG = "log.txt"
 POLL = 0.2
+REFUSED = 3
+"""Exit code of a process that was not admitted: run.json is as it was."""
 
 
 def start(project: Project, folder: Path) -> subprocess.Popen[bytes]:

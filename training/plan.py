@@ -60,13 +60,13 @@ class Plan(Artefact):
     notes: list[str] = []
 
     def essence(self) -> dict[str, Any]:
-        """All that makes two plans the same plan: not id, time and forecast, and of the decision only what it says.
+        """What makes two plans the same plan: the values, the rows, the base and what was decided.
 
-        Advice that is worked out again on another day, with the same result, is no reason for another plan.
+        Not the id, the time, the forecast or the wording of a reason: advice or rules that are written anew and say
+        the same are no reason for another plan.
         """
-        essence = self.model_dump(exclude={"id", "created_at", "schema_version", "forecast"})
-        essence["made_from"].pop("decision.json", None)
-        return essence
+        manifests = {name: digest for name, digest in self.made_from.items() if name.endswith("manifest.json")}
+        return {**self.model_dump(include={"recipe", "dataset", "base_fingerprint", "decision"}), "rows": manifests}
 
 
 def read_plan(path: Path) -> Plan:

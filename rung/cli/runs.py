@@ -109,12 +109,12 @@ def watch_run(folder: Path, process: subprocess.Popen[bytes] | None, detach: boo
     """Follow the run to its end and say what it came to; Ctrl-C leaves it going."""
     from rung.cli.output import note
     from rung.cli.training_words import LiveLine
-    from training.launch import follow, wait_until_live
+    from training.launch import REFUSED, follow, wait_until_live
 
     if detach:
         if process is not None:
             wait_until_live(folder, process)
-        return say_end(folder, as_json)
+        return say_end(folder, as_json, refused=process is not None and process.poll() == REFUSED)
     line = LiveLine(folder.name)
     try:
         for found in follow(folder, process):
@@ -124,10 +124,10 @@ def watch_run(folder: Path, process: subprocess.Popen[bytes] | None, detach: boo
         note(f"{folder.name} goes on without this screen.  Watch it: rung runs watch {folder.name}")
         raise typer.Exit(130) from interrupted
     line.close()
-    say_end(folder, as_json)
+    say_end(folder, as_json, refused=process is not None and process.poll() == REFUSED)
 
 
-def say_end(folder: Path, as_json: bool) -> None:
+def say_end(folder: Path, as_json: bool, *, refused: bool = False) -> None:
     """What the run came to; exit 1 where it failed or crashed, the process's own refusal where it did not start."""
     from rung.cli.output import emit, say
     from rung.cli.training_words import ending_lines
@@ -136,7 +136,7 @@ def say_end(folder: Path, as_json: bool) -> None:
     from workspace.errors import Refusal
 
     run = read_run(folder)
-    if run.state == "cleared":
+    if run.state == "cleared" or refused:
         raise Refusal(last_words(folder) or f"{run.id} did not start.", f"See runs/{run.id}/log.txt")
     if as_json:
         emit(run.model_dump(mode="json"))

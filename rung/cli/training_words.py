@@ -68,7 +68,7 @@ def plan_lines(plan: Plan, gates: Sequence[Gate]) -> list[str]:
     ]
     lines += [f"  {name:<14} {value:<32} {reason}".rstrip() for name, value, reason in plan_rows(plan)]
     lines += ["", *(f"! {note}" for note in plan.notes), *([""] if plan.notes else [])]
-    return [*lines, f"Gates   {passed_of(gates)}", *gate_lines(gates)]
+    return [*lines, f"Gates   {passed_of(gates).replace(' gates', '', 1)}", *gate_lines(gates)]
 
 
 def plan_rows(plan: Plan) -> list[tuple[str, str, str]]:

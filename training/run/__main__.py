@@ -8,7 +8,12 @@ from pathlib import Path
 
 
 def main() -> int:
-    """Train the run that the argument names. Returns the exit code; the reason stands in run.json and on stderr."""
+    """Train the run that the argument names. Returns 0, 1 where it failed, and REFUSED where it was not admitted.
+
+    The reason stands in run.json, and of a refusal on stderr, which is the run's log.
+    """
+    from training.launch import REFUSED
+
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     from training.run.child import train
@@ -19,7 +24,7 @@ def main() -> int:
     except RungError as error:
         hint = f"\n-> {error.hint}" if error.hint else ""
         sys.stderr.write(f"{error.message}{hint}\n")
-        return error.exit_code
+        return REFUSED
 
 
 if __name__ == "__main__":
