@@ -1,4 +1,8 @@
-"""Claims and decisions in the database, each in one transaction that nobody else can split."""
+"""Claims and decisions in the database, each in one transaction that nobody else can split.
+
+The clock is read inside the transaction: a moment from before a long wait for the lock would take a lease that someone
+got meanwhile for one from the future.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,7 @@ from curation.guideline import current_guideline
 from curation.review.people import Reviewer
 from curation.review.settling import settle_row, standing_votes
 from curation.store.ids import row_id
-from curation.store.reading import leased_now
+from curation.store.reading import SKEW, leased_now
 from curation.store.records import OPEN_STATES
 from curation.store.tables import decisions, drafts, reviewers, rows
 from workspace.artefact import now
@@ -29,8 +33,8 @@ ADJUDICATORS = ("adjudicator", "lead")
 
 def claim(desk: Desk, person: Reviewer, holding: Sequence[int], want: int | None) -> tuple[int | None, int]:
     """Lease a row to a person: (its number, 0), or (None, how many rows wait for others)."""
-    moment = desk.clock()
     with desk.store.write() as connection:
+        moment = desk.clock()
         number = _held(connection, person, moment, holding, want)
         if number is None:
             number = _choose(connection, _free(connection, person, moment, holding, want), person, moment, desk)
@@ -44,8 +48,8 @@ def take_decision(
     desk: Desk, person: Reviewer, number: int, token: str, ruling: Ruling, payload: str | None
 ) -> tuple[str, int, Refusal | None]:
     """(state, decision, None), or the refusal after an edit was kept as a draft."""
-    moment = desk.clock()
     with desk.store.write() as connection:
+        moment = desk.clock()
         row = _locked(connection, number)
         refusal = _stale(connection, row, person, token, moment)
         if refusal is not None:
@@ -69,8 +73,9 @@ def take_many(desk: Desk, person: Reviewer, ready: Sequence[tuple[int, Ruling, s
     """Decisions without leases, all in one transaction."""
     from curation.review.desk import Decided
 
-    moment, made = desk.clock(), []
+    made = []
     with desk.store.write() as connection:
+        moment = desk.clock()
         guideline = current_guideline(desk.store, desk.project, connection)
         version = guideline.version if guideline else None
         for number, ruling, payload in ready:
@@ -100,8 +105,8 @@ def take_back(desk: Desk, person: Reviewer, number: int) -> Decided:
 
 def renew(desk: Desk, person: Reviewer, number: int, token: str) -> float | None:
     """Lengthen a running lease; the new end in seconds since the epoch, None where it is over."""
-    moment = desk.clock()
     with desk.store.write() as connection:
+        moment = desk.clock()
         row = _locked(connection, number)
         if _stale(connection, row, person, token, moment) is not None:
             return None
@@ -204,7 +209,7 @@ def _locked(connection: Connection, number: int) -> RowMapping:
 
 
 def _running(row: RowMapping, moment: float) -> bool:
-    return row["lease_until"] is not None and row["lease_until"] > moment and row["lease_at"] <= moment + 1
+    return row["lease_until"] is not None and row["lease_until"] > moment and row["lease_at"] <= moment + SKEW
 
 
 def _mine(connection: Connection, row: RowMapping, person: Reviewer) -> int | None:

@@ -18,9 +18,13 @@ CHUNK = 500
 """Ids in one IN list: SQLite's older builds allow 999 parameters."""
 
 
+SKEW = 30.0
+"""Seconds by which the clocks of two machines on one store may differ."""
+
+
 def leased_now(moment: float) -> Any:
     """SQL: a lease is running. One that began in the future was made before the clock was set back, and is over."""
-    return and_(rows.c.lease_until.is_not(None), rows.c.lease_until > moment, rows.c.lease_at <= moment + 1)
+    return and_(rows.c.lease_until.is_not(None), rows.c.lease_until > moment, rows.c.lease_at <= moment + SKEW)
 
 
 def many(value: str | Sequence[str] | None) -> list[str] | None:

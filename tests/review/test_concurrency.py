@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -113,3 +114,22 @@ def test_two_programs_open_a_new_project_at_once(project: Any, url: str) -> None
     runs = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(4)]
     found = [(run.communicate(timeout=60), run.returncode) for run in runs]
     assert [code for _, code in found] == [0] * 4, found
+
+
+def test_a_long_wait_for_the_lock_does_not_lease_a_row_twice(make_desk: Any, rows_of: Any) -> None:
+    """The clock is read once the lock is held: what was leased during the wait is leased."""
+    moment = [1000.0]
+    desk = make_desk(clock=lambda: moment[0])
+    desk.store.add(rows_of(2), role="candidates")
+    next_item(desk, "mo", want="r-000002")
+    got: list[str] = []
+    with desk.store.write() as connection:
+        waiting = threading.Thread(target=lambda: got.append(next_item(desk, "dana").item.id))  # type: ignore[union-attr]
+        waiting.start()
+        time.sleep(0.3)
+        moment[0] += 100
+        leased = "UPDATE rows SET lease_owner = 1, lease_token = 't', lease_at = 1100, lease_until = 2000 WHERE id = 1"
+        connection.execute(text(leased))
+        connection.execute(text("UPDATE rows SET lease_until = NULL WHERE id = 2"))
+    waiting.join(20)
+    assert got == ["r-000002"]
