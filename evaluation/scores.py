@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -156,8 +155,8 @@ def _score(reading: _Reading, number: int, key: str, value: Any) -> float | None
     if isinstance(value, bool) or not isinstance(value, int | float):
         reading.fault(number, f'"{key}" is {json.dumps(value)[:60]}, not a number.', "a number in 0..1", value)
         return None
-    if not math.isfinite(value) or not 0 <= value <= 1:
-        reading.fault(number, f'"{key}" is {value}, outside 0..1.', "a number in 0..1", value)
+    if not 0 <= value <= 1:
+        reading.fault(number, f'"{key}" is {str(value)[:60]}, outside 0..1.', "a number in 0..1", value)
         return None
     return float(value)
 

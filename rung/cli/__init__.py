@@ -9,7 +9,7 @@ import traceback
 
 import typer
 
-from rung.cli.output import note, report_error
+from rung.cli.output import never_fail_on_text, note, report_error
 from workspace.errors import RungError
 
 GROUPS = (
@@ -50,6 +50,7 @@ def build_app() -> typer.Typer:
 
 def main() -> None:
     """Run the command; print any error as one plain message (a document with `--json`); leave with its exit code."""
+    never_fail_on_text()
     try:
         sys.exit(_run())
     except RungError as error:

@@ -24,8 +24,16 @@ def note(line: str) -> None:
 
 
 def emit(document: Any) -> None:
-    """The one JSON document of `--json`, on stdout."""
-    sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=1, default=str) + "\n")
+    """The one JSON document of `--json`, on stdout; in plain ASCII where stdout holds no more than that."""
+    unicode = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().startswith("utf")
+    sys.stdout.write(json.dumps(document, ensure_ascii=not unicode, indent=1, default=str) + "\n")
+
+
+def never_fail_on_text() -> None:
+    """Write what the terminal's encoding cannot hold (half surrogates, `✓` in ASCII) as `\\u....`, not as a fault."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def report_error(error: RungError, *, as_json: bool) -> None:
