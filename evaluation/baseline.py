@@ -10,6 +10,7 @@ from evaluation.answer_key import documents_with_pairs, outside_set, without_pai
 from evaluation.arms.material import Prompt
 from evaluation.arms.registry import Arm
 from evaluation.bench import Bench, open_folder
+from evaluation.calibration import calibration
 from evaluation.choose import Choice, Choices, Chosen, best_prompted, choose
 from evaluation.compare import TOLERANCE
 from evaluation.measure import Item, mean_score, measure, measure_forms, perplexities, result, retrieval_recall
@@ -147,6 +148,9 @@ def measure_choice(bench: Bench, choice: Choice, items: Sequence[Item]) -> tuple
     extra = {**figures.extra, **retrieval_recall(variant, items)}
     if choice.arm in ("base", "tuned"):
         extra |= perplexities(variant, items, desk)
+    if variant.sure or bench.label_scoring:
+        scored = [o.score for o in found[choice.form]]
+        extra |= calibration(variant, items, desk, scored, bench.watch(f"{choice.arm}, scoring each answer"))
     update = {
         "forms": {form: mean_score(outcomes) for form, outcomes in found.items()},
         "validation": choice.validation,

@@ -37,6 +37,8 @@ class Bench:
     watch: Watch
     both_forms: bool = False
     """Answer the test in the other form too: it costs as much again and decides nothing."""
+    label_scoring: bool = False
+    """Score every possible answer of every item, for calibration: a forward pass an answer. It decides nothing."""
 
     @property
     def items(self) -> list[Item]:
@@ -81,6 +83,7 @@ def open_bench(
     dataset: str | None = None,
     watch: Watch = quiet,
     both_forms: bool = False,
+    label_scoring: bool = False,
 ) -> Bench:
     """Find the frozen test set (of `dataset`, else the newest) and the rows that go with it.
 
@@ -99,7 +102,8 @@ def open_bench(
     choices = closed_set(project, [*rows.examples, *rows.validation], settings.evaluation)
     replies = Replies(project.evaluations / ".partial" / "replies.jsonl")
     desk = Desk(model, metric, replies, settings.model.max_tokens, choices)
-    return Bench(project, settings, folder, read_manifest(folder).splits["test"].sha256, rows, desk, watch, both_forms)
+    test_sha = read_manifest(folder).splits["test"].sha256
+    return Bench(project, settings, folder, test_sha, rows, desk, watch, both_forms, label_scoring)
 
 
 def frozen_test(project: Project, dataset: str | None = None) -> tuple[Path, list[Example]]:

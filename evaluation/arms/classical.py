@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from functools import cache
+from typing import Any
 
 from evaluation.arms.material import Material, Variant
 from evaluation.arms.retrieved import vectorizer
@@ -24,7 +26,8 @@ def variants(material: Material) -> list[Variant]:
 
 
 def _variant(material: Material, strength: float) -> Variant:
-    def predict(questions: Sequence[str]) -> list[str]:
+    @cache
+    def fitted() -> Any:
         from sklearn.linear_model import LogisticRegression
         from sklearn.pipeline import make_pipeline
 
@@ -32,6 +35,13 @@ def _variant(material: Material, strength: float) -> Variant:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             model.fit([e.question for e in material.examples], [e.answer or "" for e in material.examples])
-        return [str(answer) for answer in model.predict(list(questions))]
+        return model
 
-    return Variant({"C": strength, "features": "words, characters 2-4", "rows": len(material.examples)}, None, predict)
+    def predict(questions: Sequence[str]) -> list[str]:
+        return [str(answer) for answer in fitted().predict(list(questions))]
+
+    def sure(questions: Sequence[str]) -> list[float]:
+        return [float(row.max()) for row in fitted().predict_proba(list(questions))]
+
+    settings = {"C": strength, "features": "words, characters 2-4", "rows": len(material.examples)}
+    return Variant(settings, predict=predict, sure=sure)

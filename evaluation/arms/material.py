@@ -48,7 +48,8 @@ class Material:
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One setting of an arm. Prompted arms have `render`; a classifier has `predict`, from questions to answers.
+    """One setting of an arm. Prompted arms have `render`; a classifier has `predict`, from questions to answers, and
+    `sure`, the probability of each of them.
 
     `shown` gives the ids of the documents that `render` puts before the model, for retrieval recall.
     """
@@ -56,6 +57,7 @@ class Variant:
     settings: Mapping[str, Any]
     render: Render | None = None
     predict: Callable[[Sequence[str]], list[str]] | None = None
+    sure: Callable[[Sequence[str]], list[float]] | None = None
     prompt: Prompt | None = None
     shown: Callable[[Sequence[Turn]], list[Chunk]] | None = None
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 BY = Annotated[str, typer.Option(help="Who vouches that the prompts are as good as they get, in place of a week.")]
 JSON = Annotated[bool, typer.Option("--json", help="One JSON document.")]
+LABELS = Annotated[bool, typer.Option("--label-scoring", help="Score every possible answer too, for calibration.")]
 DATASET = Annotated[str | None, typer.Option(help="The frozen version to measure on; the newest by default.")]
 
 
@@ -40,6 +41,7 @@ def baseline(
     by: BY = "",
     reason: Annotated[str, typer.Option(help="Why the prompts are as good as they get.")] = "",
     both_forms: Annotated[bool, typer.Option(help="On test, measure each arm free and held; else as chosen.")] = False,
+    label_scoring: LABELS = False,
     as_json: JSON = False,
 ) -> None:
     """Measure the ladder on the frozen test set: base, prompt, few-shot, retrieved few-shot, rag, a classifier."""
@@ -58,7 +60,8 @@ def baseline(
     check_advice(project)
     frozen_test(project, dataset)
     model = _open(project, settings)
-    bench = open_bench(project, settings, model, dataset=dataset, watch=_watch, both_forms=both_forms)
+    extra = {"both_forms": both_forms, "label_scoring": label_scoring}
+    bench = open_bench(project, settings, model, dataset=dataset, watch=_watch, **extra)
     aim = Aim(answers.goal_score, answers.prompt_effort_days, by.strip(), reason.strip())
     folder, report = run_baseline(bench, wanted, aim)
     decision = take_over(project, settings, bench, report)
@@ -97,6 +100,7 @@ def _after_baseline(decision: Decision) -> str:
 def evaluate(
     run: Annotated[str | None, typer.Argument(help="A run (R-001); the newest finished one by default.")] = None,
     power: Annotated[bool, typer.Option("--power", help="What this test set can show, before any run.")] = False,
+    label_scoring: LABELS = False,
     as_json: JSON = False,
 ) -> None:
     """Measure the tuned model on the same frozen items as the baseline, and rule."""
@@ -111,7 +115,7 @@ def evaluate(
     record = _finished(project, run)
     require_baseline(project, settings, record.dataset)
     model = _open_tuned(project, settings, record)
-    bench = open_bench(project, settings, model, dataset=record.dataset, watch=_watch)
+    bench = open_bench(project, settings, model, dataset=record.dataset, watch=_watch, label_scoring=label_scoring)
     folder = run_evaluation(bench, record.id, record.system_prompt, [project.runs / record.id / "run.json"])
     write_page(project, folder)
     found = newest_verdict(project, record.id)
