@@ -178,8 +178,10 @@ def _overlay(table: dict[str, Any], environment: Mapping[str, str]) -> dict[tupl
         match = re.fullmatch(r"RUNG_([A-Z]+)__([A-Z_]+)", name)
         if match:
             section, key = match[1].lower(), match[2].lower()
-            table.setdefault(section, {})[key] = _value(raw)
-            sources[(section, key)] = name
+            place = table.setdefault(section, {})
+            if isinstance(place, dict):
+                place[key] = _value(raw)
+                sources[(section, key)] = name
     return sources
 
 
@@ -192,7 +194,9 @@ def _value(raw: str) -> Any:
 
 def _explain(path: Path, text: str, sources: Mapping[tuple[str, ...], str], detail: ErrorDetails) -> Problem:
     place = tuple(str(part) for part in detail["loc"])
-    where = sources.get(place[:2]) or f"{path.name}{_line(text, place)}"
+    line = _line(text, place)
+    from_outside = [name for key, name in sources.items() if key[: len(place)] == place[:2]]
+    where = from_outside[0] if from_outside and (len(place) > 1 or not line) else f"{path.name}{line}"
     found = str(detail.get("input"))
     if detail["type"] == "extra_forbidden":
         hint = did_you_mean(place[-1], _known(place[:-1]))

@@ -116,8 +116,12 @@ def _project() -> Project | None:
 
 
 def _rulebook(project: Project | None = None) -> Rulebook:
+    """The rulebook, with the project's own rules, whose settings must be right."""
     from advisor.rulebook import load_rulebook
+    from workspace.settings import load_settings
 
+    if project:
+        load_settings(project.settings_file)
     return load_rulebook(project.root / "rules" if project else None)
 
 

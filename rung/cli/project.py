@@ -71,8 +71,11 @@ def status(as_json: JSON = False) -> None:
     from rung.status import read_status
     from rung.status.words import status_lines
     from workspace.folder import require_project
+    from workspace.settings import load_settings
 
-    found = read_status(require_project())
+    project = require_project()
+    load_settings(project.settings_file)
+    found = read_status(project)
     if as_json:
         emit(found.as_json())
         return

@@ -25,8 +25,11 @@ def list_runs(as_json: Json = False) -> None:
     from rung.cli.training_words import run_line
     from training.record import read_runs
     from workspace.folder import require_project
+    from workspace.settings import load_settings
 
-    runs = read_runs(require_project())
+    project = require_project()
+    load_settings(project.settings_file)
+    runs = read_runs(project)
     if as_json:
         return emit([run.model_dump(mode="json") for run in runs])
     for run in runs:
