@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -60,6 +61,7 @@ class RungApp(App[None]):
 
     def on_mount(self) -> None:
         """Open Start (or the stage asked for), or the question what to do in a folder without a project."""
+        gc.freeze()  # modules and rulebook live on: a full collection that walks them would hold the loop for 60 ms
         if self.source.project is None:
             from rung.tui.screens.no_project import NoProjectScreen
 
@@ -90,6 +92,7 @@ class RungApp(App[None]):
     async def _import_and_open(self, path: str, number: int) -> None:
         """What a stage needs is read from disk beside the loop."""
         await asyncio.to_thread(import_module, path)
+        gc.freeze()
         self.open_stage(number)
 
     def open_question(self, question: str = "") -> None:

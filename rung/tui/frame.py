@@ -14,6 +14,7 @@ from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
+from textual.geometry import Size
 from textual.reactive import reactive
 from textual.screen import Screen
 from textual.widget import Widget
@@ -126,7 +127,8 @@ class StageScreen(Screen[None]):
         return f"{self.stage} · {self.source.person}"
 
     def compose(self) -> ComposeResult:
-        """The frame round `compose_stage`."""
+        """The frame round `compose_stage`, fitted before it is drawn: styling it twice would hold the loop."""
+        self._fit(self.app.size)
         yield Line(id="first")
         yield Rule(classes="rule")
         with Horizontal(id="middle"):
@@ -143,15 +145,18 @@ class StageScreen(Screen[None]):
         return ()
 
     def on_mount(self) -> None:
-        """Fill the lines, and ask for the status."""
+        """Fill the lines, and ask for the status. Textual calls this after a screen's own `on_mount`."""
         self.query_one("#side", Side).current = self.stage
         self.refresh_frame()
         self.app.post_message(StatusRead.Wanted())
 
-    def on_resize(self) -> None:
+    def on_resize(self, event: events.Resize) -> None:
         """Narrow and small terminals lose the left side, then the frame."""
-        self.set_class(self.hides_side and self.size.width < WIDE, "no-side")
-        self.set_class(self.size.width < SMALL[0] or self.size.height < SMALL[1], "small")
+        self._fit(event.size)
+
+    def _fit(self, size: Size) -> None:
+        self.set_class(self.hides_side and size.width < WIDE, "no-side")
+        self.set_class(size.width < SMALL[0] or size.height < SMALL[1], "small")
 
     def show_status(self, status: Status) -> None:
         """Called with every new status."""

@@ -67,7 +67,6 @@ class LoadedScreen(StageScreen):
 
     def on_mount(self) -> None:
         """Show what is known, start the work."""
-        super().on_mount()
         self.reload()
 
     def reload(self) -> None:
@@ -117,6 +116,9 @@ class LoadedScreen(StageScreen):
             loaded = Loaded([Entry(), *(Entry(line) for line in (*error.message.split("\n"), hint) if line)])
         except OSError as error:
             loaded = Loaded([Entry(), Entry(f"{error.filename or self.source.folder}: {error.strerror}.")])
+        except Exception as error:  # a fault of ours: said in its place, never an endless wait
+            self.log.error(repr(error))
+            loaded = Loaded([Entry(), Entry(f"{self.stage} could not be read: {error!r}."), Entry("-> rung doctor")])
         if not worker.is_cancelled:
             self.post_message(self.Done(loaded))
 

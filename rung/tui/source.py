@@ -23,6 +23,7 @@ class Source:
     now: Callable[[], datetime] = field(default=lambda: datetime.now().astimezone())
     who: str = ""
     """The person where another one than rung.toml's sits here."""
+    _kept: tuple[tuple[int, int], tuple[Settings, str]] | None = field(default=None, repr=False)
 
     @classmethod
     def of(cls, folder: Path) -> Source:
@@ -32,19 +33,28 @@ class Source:
     @property
     def settings(self) -> Settings:
         """The project's settings; the defaults where rung.toml is missing or wrong (`fault` then says why)."""
-        try:
-            return load_settings(self._project.settings_file)
-        except RungError:
-            return Settings()
+        return self._read()[0]
 
     @property
     def fault(self) -> str:
         """What is wrong with rung.toml, in one sentence; empty where nothing is."""
+        return self._read()[1]
+
+    def _read(self) -> tuple[Settings, str]:
+        """Settings and fault, read again only where the file has changed."""
+        path = self._project.settings_file
         try:
-            load_settings(self._project.settings_file)
-        except RungError as error:
-            return error.message
-        return ""
+            stat = path.stat()
+            key = (stat.st_mtime_ns, stat.st_size)
+        except OSError:
+            key = (0, 0)
+        if self._kept is None or self._kept[0] != key:
+            try:
+                found = load_settings(path), ""
+            except RungError as error:
+                found = Settings(), error.message
+            self._kept = (key, found)
+        return self._kept[1]
 
     @property
     def person(self) -> str:

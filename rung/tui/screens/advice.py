@@ -13,6 +13,7 @@ from textual.message import Message
 
 from advisor.decision import Decision, Reason
 from rung.cli.advice_words import OPTION, certainty, likely_end, literal, outcome
+from rung.status.stages import Status
 from rung.tui.loaded import Loaded, LoadedScreen
 from rung.tui.widgets.marked import Entry
 
@@ -61,7 +62,21 @@ class AdviceScreen(LoadedScreen):
         if project is None or not project.answers_file.is_file():
             return Loaded([Entry(), Entry(EMPTY)], "rung advise")
         decision = advise_project(project)
-        return Loaded(list(_entries(decision)), "rung advise", "decision.json written", decision)
+        return Loaded(
+            list(_entries(decision, self._width, self._after)), "rung advise", "decision.json written", decision
+        )
+
+    @property
+    def _width(self) -> int:
+        """Columns of a line, without the cursor's two."""
+        return max(self.lines.size.width - 2, 40)
+
+    @property
+    def _after(self) -> str:
+        """What Enter goes on with: what Start names as next."""
+        status: Status | None = self.app.status  # type: ignore[attr-defined]
+        following = status.next if status else None
+        return following.next or following.reason if following else "the stage of this step"
 
     def why_ref(self, key: str) -> str:
         """The rule of the line, or the question that it speaks of."""
@@ -105,45 +120,43 @@ class AdviceScreen(LoadedScreen):
         self.tell(message.words)
 
 
-def _entries(decision: Decision) -> Iterator[Entry]:
+def _entries(decision: Decision, width: int, after: str) -> Iterator[Entry]:
     """The lines of the screen, in the order of `rung advise`."""
     yield Entry()
     yield Entry(f"Next step   {OPTION[decision.next_step]}: {decision.action.text}", style="bold")
     yield Entry(f"Likely end  {likely_end(decision)}", style="bold")
     yield Entry(f"Strength    {decision.strength:<14}Certainty  {certainty(decision)}")
     yield Entry()
-    yield Entry("Why")
-    yield from (Entry(_two(_short(r), r.rule), f"rule:{r.rule}") for r in decision.reasons[:4])
-    yield Entry("Why not")
-    yield from (Entry(*_refused(option, reasons)) for option, reasons in list(decision.why_not.items())[:4])
-    changes = _distinct(decision)
+    yield Entry("Why", "", "bold")
+    yield from (Entry(_two(_short(r), r.rule, width), f"rule:{r.rule}") for r in decision.reasons[:4])
+    yield Entry("Why not", "", "bold")
+    yield from (Entry(*_refused(option, reasons, width)) for option, reasons in list(decision.why_not.items())[:4])
+    changes = _distinct(decision, width)
     if changes:
-        yield Entry("What would change it")
+        yield Entry("What would change it", "", "bold")
         yield from changes
     if decision.open_questions:
         yield Entry(f"Not settled: {', '.join(decision.open_questions)}", f"ask:{decision.open_questions[0]}")
     yield Entry()
-    yield Entry(
-        "Next: what the marked stage of Start says." if not decision.action.text else f"Next: {decision.action.text}"
-    )
+    yield Entry(f"Next: {after}.   Enter", "", "bold")
 
 
-def _refused(option: str, reasons: tuple[Reason, ...]) -> tuple[str, str]:
+def _refused(option: str, reasons: tuple[Reason, ...], width: int) -> tuple[str, str]:
     first = next((reason for reason in reasons if reason.says == "against"), reasons[0] if reasons else None)
     if first is None:
-        return f"  {OPTION[option]:<12} not needed", ""
-    return _two(f"{OPTION[option]:<12} {_short(first)}", first.rule), f"rule:{first.rule}"
+        return f" {OPTION[option]:<18} not needed", ""
+    return _two(f"{OPTION[option]:<18} {_short(first)}", first.rule, width), f"rule:{first.rule}"
 
 
-def _distinct(decision: Decision) -> list[Entry]:
+def _distinct(decision: Decision, width: int) -> list[Entry]:
     """Up to three single answers that change the advice, each of another question."""
     seen: dict[str, Entry] = {}
     for change in decision.would_change:
         name = change["question"]
         if name not in seen:
-            words = _two(
-                f"{name} = {literal(change['to'])}", outcome(change["next_step"], change["destination"], decision)
-            )
+            said = f"{name} = {literal(change['to'])}"
+            end = outcome(change["next_step"], change["destination"], decision)
+            words = _two(said, end, width) if len(said) + len(end) + 4 <= width else f" {said}   {end}"
             seen[name] = Entry(words, f"change:{name}={literal(change['to'])}")
     return list(seen.values())[:3]
 
@@ -153,7 +166,7 @@ def _short(reason: Reason) -> str:
     return text[:1].upper() + text[1:] + (" (expired)" if reason.expired else "")
 
 
-def _two(left: str, right: str, width: int = 56) -> str:
+def _two(left: str, right: str, width: int) -> str:
+    """Two columns; where both do not fit, the rule's name goes (`w` shows it), never the sentence."""
     room = width - len(right) - 2
-    left = left if len(left) <= room else left[: room - 1].rstrip() + "…"
-    return f"  {left:<{room}}  {right}"
+    return f" {left:<{room}} {right}" if 0 < len(left) <= room else f" {left}"

@@ -59,7 +59,6 @@ class DataScreen(LoadedScreen):
     def on_mount(self) -> None:
         """The field shows when it is needed."""
         self.query_one("#field").display = False
-        super().on_mount()
 
     def load(self) -> Loaded:
         """Run every check on the project's rows."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
@@ -78,14 +79,18 @@ class QuestionsScreen(StageScreen):
                 yield Static(id="about")
             yield Static(id="advice")
 
-    def on_mount(self) -> None:
-        """Take up the answers and ask the first open question."""
-        self.asking = Asking.of(self.source.project, self.source.person)
-        super().on_mount()
+    async def on_mount(self) -> None:  # type: ignore[override]
+        """Take up the answers and ask the first open question; the rulebook is read beside the loop."""
+        self.asking = await asyncio.to_thread(self._sit_down)
         self.command = "rung advise" if self.source.project else "rung advise --answers -"
         self.before = self.asking.outcome() if self.asking.answers.known() else None
         known = {each.id: each for each in self.asking.questions()}
         self._ask(known.get(self.wanted) or self.asking.next())
+
+    def _sit_down(self) -> Asking:
+        asking = Asking.of(self.source.project, self.source.person)
+        asking.progress()
+        return asking
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """While a field is written in, letters and digits are its own."""

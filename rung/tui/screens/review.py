@@ -105,7 +105,6 @@ class ReviewScreen(StageScreen):
 
     def on_mount(self) -> None:
         """Sit down and take the first item."""
-        super().on_mount()
         self.command = f"rung review next --reviewer {self.source.person}"
         for name in ("#edit", "#remark", "#label"):
             self.query_one(name).display = False

@@ -54,7 +54,6 @@ class StartScreen(StageScreen):
 
     def on_mount(self) -> None:
         """Until the status is read: the folder's name is known already."""
-        super().on_mount()
         self.command = "rung status"
 
     def show_status(self, status: Status) -> None:

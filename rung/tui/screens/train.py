@@ -58,7 +58,6 @@ class TrainScreen(LoadedScreen):
 
     def on_mount(self) -> None:
         """Look again every second; only the files are read."""
-        super().on_mount()
         self.set_interval(EVERY, self._look_again)
 
     def _look_again(self) -> None:
