@@ -32,7 +32,7 @@ def calibration(
         return {}
     chosen = label_choices(variant, items, desk, watch)
     sure = [confidence for _, confidence in chosen]
-    scores = [desk.metric.score(label, item.expected) for (label, _), item in zip(chosen, items, strict=True)]
+    scores = [desk.score(label, item) for (label, _), item in zip(chosen, items, strict=True)]
     return {
         "ece": ece(sure, scores),
         "confidence": math.fsum(sure) / len(sure),

@@ -31,6 +31,7 @@ class Item:
     question: str
     expected: str
     tools: object = None
+    tests: str = ""
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,10 @@ class Desk:
     max_tokens: int
     choices: tuple[str, ...] = ()
 
+    def score(self, output: str, item: Item) -> float:
+        """By the metric, against what the item expects or by its own tests."""
+        return self.metric.score(output, item.tests if self.metric.by_tests else item.expected)
+
     @property
     def forms(self) -> tuple[Form, ...]:
         """The forms that prompted arms are measured in."""
@@ -52,7 +57,7 @@ class Desk:
 def items_of(rows: Sequence[Example]) -> list[Item]:
     """The answered rows of a split as items."""
     return [
-        Item(number, tuple(row.asked), row.question, row.answer, row.row.get("tools"))
+        Item(number, tuple(row.asked), row.question, row.answer, row.row.get("tools"), str(row.row.get("tests", "")))
         for number, row in enumerate(rows, 1)
         if row.answer is not None
     ]
@@ -94,7 +99,7 @@ def _outcome(arm: str, form: Form, split: Split, item: Item, reply: Reply, desk:
         item=item.number,
         output=reply.text,
         expected=item.expected,
-        score=desk.metric.score(reply.text, item.expected),
+        score=desk.score(reply.text, item),
         seconds=reply.seconds,
         input_tokens=reply.input_tokens,
         output_tokens=reply.output_tokens,
@@ -123,7 +128,7 @@ def _classified(arm: str, variant: Variant, items: Sequence[Item], split: Split,
             item=item.number,
             output=answer,
             expected=item.expected,
-            score=desk.metric.score(answer, item.expected),
+            score=desk.score(answer, item),
             seconds=each,
         )
         for item, answer in zip(items, answers, strict=True)

@@ -23,6 +23,7 @@ ITEM_METRICS = {
     "bleu": "sentence BLEU",
     "chrf": "sentence chrF",
     "rouge": "ROUGE",
+    "code": "passes its tests",
 }
 """Name of each module here that scores single items, and the words for it on a screen."""
 NEEDS_ARGUMENT = {"regex": "regex:PATTERN", "json_schema": "json_schema:FILE"}
@@ -33,13 +34,14 @@ SETS_ONLY = ("f1", "macro_f1", "micro_f1", "perplexity", "refusal")
 class ItemMetric:
     """A metric of single items: `spec` as in rung.toml (`numeric:0.01`), `words` for screens, `score` gives 0..1.
 
-    `file` is the project's own, or None.
+    `file` is the project's own, or None. With `by_tests` the row's key `tests` stands in for the expected answer.
     """
 
     spec: str
     words: str
     score: Callable[[str, str], float]
     file: Path | None = None
+    by_tests: bool = False
 
 
 def item_metric(spec: str, root: Path | None = None) -> ItemMetric:
@@ -61,7 +63,7 @@ def item_metric(spec: str, root: Path | None = None) -> ItemMetric:
     module = importlib.import_module(f"evaluation.metrics.{name}")
     words = ITEM_METRICS[name]
     if not hasattr(module, "make"):
-        return ItemMetric(spec, words, module.score)
+        return ItemMetric(spec, words, module.score, by_tests=name == "code")
     if name == "json_schema" and root is not None:
         argument = str(root / argument)
     try:
