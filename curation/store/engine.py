@@ -22,6 +22,8 @@ HEAD = "0001"
 """Newest revision below `curation/migrations/versions`; a test compares it with that folder."""
 KNOWN = ("0001",)
 BUSY_SECONDS = 30
+POOL = {"pool_size": 5, "max_overflow": 35}
+"""Connections kept, and opened beyond that at need: the review page answers at most 40 requests at once."""
 LOCK = 0x52756E67  # "Rung": the advisory lock that migrations and imports take on PostgreSQL
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
 
@@ -60,7 +62,9 @@ def lock_all(connection: Connection) -> None:
 
 
 def _sqlite(path: Path) -> tuple[Engine, str]:
-    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
+    engine = create_engine(
+        f"sqlite:///{path}", connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False}, **POOL
+    )
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)
     return engine, path.name
@@ -86,7 +90,7 @@ def _postgres(url: str) -> tuple[Engine, str]:
         text_ = f'"store.url": {parsed.get_backend_name()} is not supported, only postgresql (or nothing: SQLite).'
         raise InputError([Problem(text_, where="rung.toml", expected="postgresql://...")])
     require("postgres", "psycopg")
-    engine = create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+    engine = create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True, **POOL)
     return engine, parsed.render_as_string(hide_password=True)
 
 

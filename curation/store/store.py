@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -39,6 +40,8 @@ class Store:
     def __init__(self, engine: Any, where: str) -> None:
         self.engine = engine
         self.where = where
+        alone = engine.dialect.name == "sqlite"
+        self.turn: contextlib.AbstractContextManager[Any] = threading.Lock() if alone else contextlib.nullcontext()
 
     def __enter__(self) -> Store:
         return self
@@ -62,13 +65,16 @@ class Store:
 
     @contextlib.contextmanager
     def write(self, connection: Connection | None = None, *, alone: bool = False) -> Iterator[Connection]:
-        """One writing transaction, or the one given. With `alone` other imports and queue changes wait."""
+        """One writing transaction, or the one given. With `alone` other imports and queue changes wait.
+
+        Threads of this program take turns on SQLite, whose own waiting is neither fair nor prompt.
+        """
         from curation.store.engine import lock_all, transaction
 
         if connection is not None:
             yield connection
             return
-        with transaction(self.engine, self.where, write=True) as opened:
+        with self.turn, transaction(self.engine, self.where, write=True) as opened:
             if alone:
                 lock_all(opened)
             yield opened

@@ -155,7 +155,7 @@ def test_freeze_from_the_shell(rung: Any, project: Any, rows_of: Any) -> None:
 
 def test_invite_prints_a_link(rung: Any) -> None:
     link = rung("review", "invite", "dana", "--role", "lead", "--days", "2").stdout.strip()
-    assert link.startswith("http://127.0.0.1:") and len(link.split("#")[1]) > 30
+    assert link.startswith("http://127.0.0.1:") and len(link.split("/enter/")[1]) > 30
     assert "has ended" in rung("review", "invite", "dana", "--revoke").stdout
     assert "did you mean" in rung("review", "invite", "x", "--role", "leed", wanted=2).stderr.lower()
 
