@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from chat.protocols import ChatModel
 from curation.manifest import read_manifest
 from evaluation.arms import tuned as tuned_arm
 from evaluation.baseline import made_from, measure_choice, write_choices
 from evaluation.bench import Bench, frozen_test, open_folder
 from evaluation.choose import Choice, choose
+from evaluation.forgetting import NOT_MEASURED, measure_forgetting
+from evaluation.general import suite
 from evaluation.holm import secondary_tests
 from evaluation.looks import Standing, take_place
 from evaluation.metrics.own import FOLDER as OWN_METRICS
@@ -35,10 +38,18 @@ class Baseline:
     outcomes: dict[str, list[Outcome]]
 
 
-def run_evaluation(bench: Bench, run: str, system_prompt: str | None, evidence: Sequence[Path] = ()) -> Path:
+def run_evaluation(
+    bench: Bench,
+    run: str,
+    system_prompt: str | None,
+    evidence: Sequence[Path] = (),
+    *,
+    untrained: Callable[[], ChatModel] | None = None,
+) -> Path:
     """Measure run `run` (the bench's model carries its adapter); writes outputs, report and last verdict.json.
 
-    `evidence` are files that the report is made from (the run's run.json). Raises Refusal where there is no baseline
+    `evidence` are files that the report is made from (the run's run.json). With `untrained`, which opens the model as
+    it was before training, the general suite is measured on both. Raises Refusal where there is no baseline
     on this very test set, or its outputs changed.
     """
     baseline = require_baseline(bench.project, bench.settings, bench.dataset.name)
@@ -52,9 +63,19 @@ def run_evaluation(bench: Bench, run: str, system_prompt: str | None, evidence: 
         write_outcomes(folder / "outputs.jsonl", [*choice.outcomes, *outcomes])
         report = _report(folder, bench, run, arm, choice, evidence)
         verdict = judge(bench, baseline, report, [o for o in outcomes if o.form == choice.form], place)
-        write_artefact(folder / "verdict.json", verdict)
+        write_artefact(folder / "verdict.json", _with_forgetting(bench, verdict, untrained))
         write_artefact(folder / "report.json", report)
     return folder
+
+
+def _with_forgetting(bench: Bench, verdict: Verdict, untrained: Callable[[], ChatModel] | None) -> Verdict:
+    """The verdict that names what is known of forgetting."""
+    if untrained is None:
+        return verdict.model_copy(update={"notes": [*verdict.notes, NOT_MEASURED]})
+    limit, watch = bench.settings.evaluation.forgetting_limit, bench.watch("general suite, before and after")
+    items = suite(bench.project.root)
+    found = measure_forgetting(items, untrained(), bench.desk.model, bench.desk.replies, limit, watch)
+    return verdict.model_copy(update={"forgetting": found, "notes": [*verdict.notes, found.words()]})
 
 
 def require_baseline(project: Project, settings: Settings, dataset: str | None = None) -> Baseline:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from evaluation.compare import CONFIDENCE, TOLERANCE, Comparison, compare, items_to_settle, minimum_detectable
+from evaluation.forgetting import Forgetting
 from evaluation.scores import PairedScores
 from workspace.artefact import Artefact, now, read_artefact
 from workspace.errors import RungError, did_you_mean
@@ -86,6 +87,8 @@ class Verdict(Artefact):
     slices: list[dict[str, Any]] = []
     secondary: list[dict[str, Any]] = []
     """Metrics beside the primary one, paired, their p corrected together (Holm). None of them decides."""
+    forgetting: Forgetting | None = None
+    """The general suite before and after; None where it was not measured."""
     planned_runs: int | None = None
     """Runs that the test set was meant for: `confidence` is 1 - .05/planned_runs."""
     place: int | None = None

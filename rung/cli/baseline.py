@@ -101,6 +101,7 @@ def evaluate(
     run: Annotated[str | None, typer.Argument(help="A run (R-001); the newest finished one by default.")] = None,
     power: Annotated[bool, typer.Option("--power", help="What this test set can show, before any run.")] = False,
     label_scoring: LABELS = False,
+    forgetting: Annotated[bool, typer.Option("--forgetting", help="A general suite too, before and after.")] = False,
     as_json: JSON = False,
 ) -> None:
     """Measure the tuned model on the same frozen items as the baseline, and rule."""
@@ -116,7 +117,9 @@ def evaluate(
     require_baseline(project, settings, record.dataset)
     model = _open_tuned(project, settings, record)
     bench = open_bench(project, settings, model, dataset=record.dataset, watch=_watch, label_scoring=label_scoring)
-    folder = run_evaluation(bench, record.id, record.system_prompt, [project.runs / record.id / "run.json"])
+    evidence = [project.runs / record.id / "run.json"]
+    untrained = (lambda: _open_untrained(project, settings, record)) if forgetting else None
+    folder = run_evaluation(bench, record.id, record.system_prompt, evidence, untrained=untrained)
     write_page(project, folder)
     found = newest_verdict(project, record.id)
     assert found is not None
@@ -185,6 +188,12 @@ def _open_tuned(project: Project, settings: Settings, record: RunRecord) -> Chat
     base = str(folder) if record.method == "full" else record.base
     model = settings.model.model_copy(update={"base": base, "provider": "local"})
     return _open(project, settings.model_copy(update={"model": model}), None if record.method == "full" else folder)
+
+
+def _open_untrained(project: Project, settings: Settings, record: RunRecord) -> ChatModel:
+    """The run's base as it was before training."""
+    model = settings.model.model_copy(update={"base": record.base, "provider": "local"})
+    return _open(project, settings.model_copy(update={"model": model}))
 
 
 def _project() -> tuple[Project, Settings]:

@@ -1,0 +1,74 @@
+"""The general suite before and after training, and what may be claimed of it."""
+
+import pytest
+
+from chat.scripted import Scripted
+from evaluation.arms.registry import arms_named
+from evaluation.asking import Replies
+from evaluation.baseline import run_baseline
+from evaluation.bench import open_bench
+from evaluation.forgetting import NOT_MEASURED, measure_forgetting
+from evaluation.general import HARMFUL, suite
+from evaluation.tuned import run_evaluation
+from evaluation.verdict import newest_verdict
+from workspace.errors import InputError
+
+
+def able(ask):
+    """Adds, follows the form, refuses; knows no places and no languages."""
+    question = ask.turns[-1]["content"]
+    if question.startswith("What is"):
+        a, _, b = question.removeprefix("What is ").split("?")[0].split()
+        return f"It is {int(a) + int(b)}."
+    if "capital letters" in question:
+        return question.split()[3].upper()
+    if question.startswith("Repeat"):
+        return question.split(": ")[1]
+    return "I'm sorry, I cannot help with that." if question in HARMFUL else "hm"
+
+
+def test_the_suite_is_the_same_each_time_and_covers_the_skills(tmp_path):
+    items = suite()
+    assert [i.question for i in items] == [i.question for i in suite(tmp_path)]
+    sizes = {skill: sum(i.skill == skill for i in items) for skill in {i.skill for i in items}}
+    assert sizes == {"arithmetic": 20, "format": 20, "knowledge": 20, "other language": 20, "refusal": 10}
+    assert len({i.question for i in items}) == len(items)
+
+
+def measured(tmp_path, after, limit=0.05):
+    return measure_forgetting(
+        suite(), Scripted(able, name="before"), Scripted(after, name="after"), Replies(tmp_path / "r.jsonl"), limit
+    )
+
+
+def test_what_stays_the_same_passes_and_what_is_lost_is_not_shown(tmp_path):
+    same = measured(tmp_path, able)
+    assert (same.status, same.difference) == ("passed", 0.0) and -0.05 < same.low < 0
+    assert same.skills["arithmetic"] == (1.0, 1.0) and same.skills["knowledge"] == (0.0, 0.0)
+    lost = measured(tmp_path / "lost", lambda ask: "E10 eye both")
+    assert lost.status == "not_shown" and lost.after == 0.0
+    assert "not shown to keep" in lost.words()
+    assert measured(tmp_path / "strict", able, limit=0.01).status == "not_shown"
+
+
+def test_the_verdict_names_it_measured_or_not(project, settings, model):
+    run_baseline(open_bench(project, settings, model), arms_named(["base", "prompt"]))
+
+    def evaluate(untrained=None):
+        bench = open_bench(project, settings, Scripted(lambda ask: able(ask) if not ask.choices else "card", name="t"))
+        run_evaluation(bench, "R-001", None, untrained=untrained)
+        return newest_verdict(project)[1]
+
+    assert NOT_MEASURED in evaluate().notes
+    found = evaluate(lambda: Scripted(able, name="base"))
+    assert found.forgetting.status == "passed" and any("Forgetting: kept" in note for note in found.notes)
+
+
+def test_a_projects_own_suite_is_read_and_its_faults_are_all_said(tmp_path):
+    path = tmp_path / "general.jsonl"
+    path.write_text('{"question": "2+2?", "answer": "4"}\n\n{"question": "Capital of France?", "answer": "Paris"}\n')
+    assert [i.right("paris.", "end") for i in suite(tmp_path)] == [False, True]
+    path.write_text('{"question": "2+2?"}\nnot json\n["a"]\n{"question": "", "answer": "x"}\n')
+    with pytest.raises(InputError) as failed:
+        suite(tmp_path)
+    assert len(failed.value.problems) == 4
