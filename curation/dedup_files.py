@@ -56,14 +56,25 @@ def dedup_files(order: Order, progress: Progress | None = None) -> dict[str, Any
 
 
 def _find(order: Order, files: RowFiles) -> DedupResult:
-    if order.engine == "ray":
-        from curation.scale import prints_with_ray
-
-        return dedup_prints(prints_with_ray(files), files, order.threshold, order.method)
     collector = Collector()
+    _collect(order, files, collector)
+    return dedup_prints(collector.finish(files), files, order.threshold, order.method)
+
+
+def _collect(order: Order, files: RowFiles, collector: Collector) -> None:
+    """Take all rows' fingerprints: here, in other processes, or on a Ray cluster."""
+    if order.engine == "ray":
+        from curation.scale import collect_with_ray
+
+        return collect_with_ray(files, collector)
+    if order.workers > 1:
+        from curation.chunks import chunks_of_files, collect_with_workers
+
+        if chunks := chunks_of_files(files):
+            return collect_with_workers(files, collector, chunks, order.workers)
     for rows in files.batches():
         collector.add_rows(rows)
-    return dedup_prints(collector.finish(files), files, order.threshold, order.method)
+    return None
 
 
 def _write(order: Order, files: RowFiles, result: DedupResult) -> None:

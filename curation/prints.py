@@ -102,12 +102,20 @@ class Collector:
         """More rows, canonical ones: the common shapes are read without an Example."""
         for row in rows:
             messages = row.get("messages")
-            if messages is None and "chosen" not in row:
-                self._take(row["text"], None, "", row.get("tools"))
+            if messages is None and "text" in row and "tools" not in row:
+                self._take_text(row["text"])
             elif messages is None or len(messages) > 3 or "tools" in row or not self._take_chat(messages):
                 example = Example(row)
                 self._take(example.question, example.answer, example.system, row.get("tools"))
         self._may_flush()
+
+    def _take_text(self, text: str) -> None:
+        self._texts.append(text)
+        self._chars += len(text)
+        self._answers.append(0)
+        self._contexts.append(_EMPTY)
+        self._systems.append(_EMPTY)
+        self.count += 1
 
     def _take_chat(self, messages: Sequence[Mapping[str, Any]]) -> bool:
         """Take a question and an answer, a system message before them or none; False where it is another shape."""
@@ -139,15 +147,20 @@ class Collector:
             self._flush()
 
     def _flush(self) -> None:
-        hashed = hash_texts(self._texts, compiled=use_compiled(self.count, self.numba))
-        self.add_hashed(hashed)
+        self._keep(hash_texts(self._texts, compiled=use_compiled(self.count, self.numba)))
         self._texts, self._chars = [], 0
 
-    def add_hashed(self, hashed: Hashed) -> None:
-        """Rows whose questions were hashed elsewhere."""
+    def _keep(self, hashed: Hashed) -> None:
         self._shingles.add(hashed.shingles)
         self._grams.add(hashed.grams)
         self._parts.append((hashed.key, hashed.exact, hashed.words))
+
+    def add_block(self, hashed: Hashed, answers: U64, contexts: U64, systems: U64) -> None:
+        """Rows that were hashed elsewhere, all of them: their keys are not those of `add`."""
+        self._keep(hashed)
+        for column, keys in zip(self._columns(), (answers, contexts, systems), strict=True):
+            column.frombytes(keys.tobytes())
+        self.count += len(answers)
 
     def finish(self, source: Source) -> Prints:
         """All rows, the template taken off."""
@@ -163,6 +176,7 @@ class Collector:
 
 
 _MASK = 0xFFFFFFFFFFFFFFFF
+_EMPTY = hash("") & _MASK
 
 
 def fingerprints(examples: Sequence[Example], numba: bool | None = None) -> Prints:

@@ -36,7 +36,7 @@ def read_batches(path: Path, *, unanswered: bool = False, progress: Progress | N
     """All rows of a file of JSON lines. Memory holds a few thousand rows."""
     number = 1
     for chunk in whole_lines(path, progress):
-        yield _read_chunk(chunk, number, str(path), unanswered)
+        yield read_chunk(chunk, number, str(path), unanswered)
         number += len(chunk)
 
 
@@ -54,7 +54,8 @@ def whole_lines(path: Path, progress: Progress | None = None) -> Iterator[list[b
             yield [rest]
 
 
-def _read_chunk(lines: list[bytes], number: int, name: str, unanswered: bool) -> Batch:
+def read_chunk(lines: list[bytes], number: int, name: str, unanswered: bool) -> Batch:
+    """The rows of these lines, the first of which is line `number` of the file `name`."""
     batch = Batch([], [], [])
     numbers, rows = batch.lines.append, batch.rows.append
     for number, line in enumerate(lines, number):  # noqa: B020  (counts on from where the chunk begins)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 from array import array
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import compress
 from pathlib import Path
 from typing import IO, Any
@@ -74,15 +74,26 @@ class RowFiles:
                 yield [dict(example.row) for example in self.pick(some)]
             return
         for number, file in enumerate(self.files):
-            yield from self._read_lines(number, file) if _is_lines(file) else self._read_held(number, file)
+            yield from self._read_lines(number, file) if self.is_lines(number) else self._read_held(number, file)
+
+    def is_lines(self, number: int) -> bool:
+        """Whether the file of that number is a plain one of JSON lines, by its name and its first bytes."""
+        return _is_lines(self.files[number])
+
+    def note(self, number: int, lines: Iterable[int], rejects: Iterable[Reject]) -> None:
+        """Note rows of a file of lines that were read elsewhere, in input order."""
+        if number not in self._open:
+            self._open[number] = self.files[number].open("rb")
+            self._status[number] = self._status_of(number)
+        before = len(self._line)
+        self._line.extend(lines)
+        self._of.extend([number] * (len(self._line) - before))
+        self.rejects += rejects
 
     def _read_lines(self, number: int, path: Path) -> Iterator[list[dict[str, Any]]]:
-        self._open[number] = path.open("rb")
-        self._status[number] = self._status_of(number)
+        self.note(number, (), ())
         for batch in read_batches(path, unanswered=self.unanswered, progress=self.progress):
-            self._of.extend([number] * len(batch.lines))
-            self._line.extend(batch.lines)
-            self.rejects += batch.rejects
+            self.note(number, batch.lines, batch.rejects)
             yield batch.rows
 
     def _read_held(self, number: int, path: Path) -> Iterator[list[dict[str, Any]]]:

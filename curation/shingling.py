@@ -177,7 +177,7 @@ def _hash_block(texts: Sequence[str], compiled: bool, grams: bool) -> Hashed:
     out = _hash_codes(*_codes([text.lower() for text in texts]), compiled, grams)
     wide = [i for i, text in enumerate(texts) if not text.isascii()]
     if wide:
-        out.exact[wide] = _text_keys([normal(texts[i]) for i in wide])
+        out.exact[wide] = _hash_codes(*_codes([normal(texts[i]) for i in wide]), compiled, False).exact
     for i in np.flatnonzero(out.words == 0):
         out.exact[i] = bytes_key(texts[int(i)])
     return out
@@ -238,7 +238,9 @@ def _hash_with_numpy(codes: npt.NDArray[Any], starts: I64, grams: bool) -> Hashe
     shingles = _shingles(hashes, count, first)
     short = np.flatnonzero((count > 0) & (count < SHORT)) if grams else np.zeros(0, np.int64)
     grams_of = _grams(codes, begins, ends, first, short)
-    return Hashed(shingles, grams_of, set_keys(shingles), _exact_keys(codes, starts), count.astype(np.int32))
+    return Hashed(
+        shingles, grams_of, set_keys(shingles), _exact_keys(codes, starts, begins, ends, hashes), count.astype(np.int32)
+    )
 
 
 def _word_spans(codes: npt.NDArray[Any]) -> tuple[I64, I64]:
@@ -257,11 +259,16 @@ def _word_spans(codes: npt.NDArray[Any]) -> tuple[I64, I64]:
 
 
 def _span_hashes(codes: npt.NDArray[Any], begins: I64, ends: I64) -> U64:
-    """Sum of (code + 1) * WORD_BASE^(places from the end) over each span, by differences of one running sum."""
-    up, down = _powers(len(codes))
-    sums = np.zeros(len(codes) + 1, np.uint64)
-    np.cumsum((codes.astype(np.uint64) + np.uint64(1)) * down, out=sums[1:])
-    return (sums[ends] - sums[begins]) * up[ends - 1]
+    """Sum of (code + 1) * WORD_BASE^(places from the end) over each span."""
+    return _polynomials(codes.astype(np.uint64) + np.uint64(1), begins, ends)
+
+
+def _polynomials(values: U64, begins: I64, ends: I64) -> U64:
+    """Sum of value * WORD_BASE^(places from the end) over each span, by differences of one running sum."""
+    up, down = _powers(max(1, len(values)))
+    sums = np.zeros(len(values) + 1, np.uint64)
+    np.cumsum(values * down[: len(values)], out=sums[1:])
+    return (sums[ends] - sums[begins]) * up[np.maximum(ends - 1, 0)]
 
 
 def _powers(length: int) -> tuple[U64, U64]:
@@ -328,33 +335,32 @@ def _joined(codes: npt.NDArray[Any], begins: I64, ends: I64, count: I64) -> tupl
     return line, at[offsets(count)]
 
 
-def _exact_keys(codes: npt.NDArray[Any], starts: I64) -> U64:
-    """Keys of the lower-case texts with white space collapsed, which is the normal form of ASCII texts."""
-    solid = ~_spaces()[np.minimum(codes, 127)]
-    before = np.concatenate(([False], solid[:-1]))
-    begins = np.flatnonzero(solid & ~before)
-    ends = np.flatnonzero(before & ~solid)
-    count = np.bincount(np.searchsorted(starts, begins, "right") - 1, minlength=len(starts) - 1)
-    has = np.flatnonzero(count)
-    keys = np.zeros(len(starts) - 1, np.uint64)
-    if len(has):
-        line, at = _joined(codes, begins, ends, count[has])
-        keys[has] = mix(_span_hashes(line, at[:-1], at[1:]))
-    return keys
+def _exact_keys(codes: npt.NDArray[Any], starts: I64, begins: I64, ends: I64, words: U64) -> U64:
+    """Keys of the texts with white space collapsed: polynomials over words, spaces and other characters.
+
+    Equal for texts that are equal but for white space; of lower-case ASCII texts that is their normal form.
+    """
+    inside = np.zeros(len(codes) + 1, np.int8)
+    np.add.at(inside, begins, 1)
+    np.add.at(inside, ends, -1)
+    free = np.cumsum(inside[:-1]) == 0
+    blank = np.isin(codes, _SPACES)
+    solid = ~blank
+    last = np.maximum.accumulate(np.where(solid, np.arange(len(codes)), -1))
+    owner = np.searchsorted(starts, np.arange(len(codes)), "right") - 1
+    before = np.concatenate(([-1], last[:-1]))
+    gap = np.flatnonzero(solid & (before >= starts[owner]) & (before < np.arange(len(codes)) - 1))
+    other = np.flatnonzero(free & solid)
+    places = np.concatenate((2 * gap, 2 * begins + 1, 2 * other + 1))
+    values = np.concatenate((np.full(len(gap), 33, np.uint64), words, codes[other].astype(np.uint64) + np.uint64(1)))
+    order = np.argsort(places, kind="stable")
+    values, of_text = values[order], owner[places[order] // 2]
+    at = offsets(np.bincount(of_text, minlength=len(starts) - 1))
+    return np.where(np.diff(at) > 0, mix(_polynomials(values, at[:-1], at[1:])), np.uint64(0))
 
 
-@cache
-def _spaces() -> npt.NDArray[np.bool_]:
-    return np.array([chr(code).isspace() for code in range(128)])
-
-
-def _text_keys(texts: Sequence[str]) -> U64:
-    """Keys of texts as they are; equal to `_exact_keys` where both apply."""
-    codes, starts = _codes(texts)
-    keys = np.zeros(len(texts), np.uint64)
-    has = np.flatnonzero(np.diff(starts) > 1)
-    keys[has] = mix(_span_hashes(codes, starts[:-1][has], starts[1:][has] - 1))
-    return keys
+_SPACES = np.array([9, 10, 11, 12, 13, 28, 29, 30, 31, 32])
+"""White space within ASCII, as `str.split` has it."""
 
 
 def _top(values: U64) -> U32:

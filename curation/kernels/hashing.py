@@ -14,6 +14,7 @@ from curation.shingling import GRAM_BASE, I64, SHINGLE_BASE, U64, WORD_BASE, Has
 from curation.similarity.words import GRAM, SHINGLE, SHORT
 
 _WORD, _SHINGLE, _GRAM = np.uint64(WORD_BASE), np.uint64(SHINGLE_BASE), np.uint64(GRAM_BASE)
+_SPACE = np.uint64(33)
 _LONG, _FOUR, _SHORT = SHINGLE, GRAM, SHORT
 
 
@@ -23,53 +24,67 @@ def _is_space(code: Any) -> bool:
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _split(codes: Array, begin: int, end: int, classes: Array, out: Array, line: Array) -> tuple[int, int, Any]:
-    """Word hashes of one text into `out`; its words joined by one space into `line`, as far as that has room.
+def _split(codes: Array, begin: int, end: int, classes: Array, out: Array) -> tuple[int, Any]:
+    """Word hashes of one text into `out`; returns their number and the key of the text.
 
-    Returns the number of words and of characters, and the key of the text with white space collapsed (0 where there
-    is nothing else). Classes: 0 gap, 1 letter, 2 a word of its own, 3 mark.
+    The key is a polynomial over words, white space (a run is one) and other characters, 0 where there is none.
+    Classes: 0 gap, 1 letter, 2 a word of its own, 3 mark.
     """
-    words = chars = 0
-    room = len(line)
+    words = 0
     hashed = whole = np.uint64(0)
     inside = alone = gap = some = False
     for place in range(begin, end):
         code = codes[place]
         kind = classes[code]
+        if kind == 1 and inside and not alone:
+            hashed = hashed * _WORD + (np.uint64(code) + ONE)
+            continue
+        if inside and kind == 3:
+            hashed = hashed * _WORD + (np.uint64(code) + ONE)
+            continue
+        if inside:
+            out[words] = mix(hashed)
+            whole = whole * _WORD + out[words]
+            words += 1
+            inside = alone = False
         if kind == 0 and _is_space(code):
             gap = some
-        else:
-            if gap:
-                whole = whole * _WORD + np.uint64(33)
-            whole = whole * _WORD + (np.uint64(code) + ONE)
-            gap, some = False, True
-        if kind == 0:
-            if inside:
-                out[words] = mix(hashed)
-                words += 1
-            inside = alone = False
             continue
-        if kind == 3:
-            if not inside:
-                continue
-        elif inside and (kind == 2 or alone):
-            out[words] = mix(hashed)
-            words += 1
-            inside = False
-        if not inside:
+        if gap:
+            whole = whole * _WORD + _SPACE
+            gap = False
+        some = True
+        if kind == 1 or kind == 2:
             inside, alone = True, kind == 2
-            hashed = np.uint64(0)
-            if words and chars < room:
-                line[chars] = 32
-                chars += 1
-        hashed = hashed * _WORD + (np.uint64(code) + ONE)
-        if chars < room:
-            line[chars] = code
-            chars += 1
+            hashed = np.uint64(code) + ONE
+        else:
+            whole = whole * _WORD + (np.uint64(code) + ONE)
     if inside:
         out[words] = mix(hashed)
+        whole = whole * _WORD + out[words]
         words += 1
-    return words, chars, mix(whole) if some else np.uint64(0)
+    return words, mix(whole) if some else np.uint64(0)
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _joined(codes: Array, begin: int, end: int, classes: Array, line: Array) -> int:
+    """The text's words joined by one space into `line`; returns the number of characters."""
+    chars = 0
+    inside = alone = False
+    for place in range(begin, end):
+        code = codes[place]
+        kind = classes[code]
+        if kind == 0 or (kind == 3 and not inside):
+            inside = False
+            continue
+        if kind != 3 and (not inside or kind == 2 or alone):
+            if chars:
+                line[chars] = 32
+                chars += 1
+            inside, alone = True, kind == 2
+        line[chars] = code
+        chars += 1
+    return chars
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
@@ -108,8 +123,7 @@ def _hash_all(
     small = np.int64(64)
     for text in range(texts):
         begin, end = starts[text], starts[text + 1] - 1
-        room = line if want_grams else line[:0]
-        sizes[text], chars, keys[text] = _split(codes, begin, end, classes, words, room)
+        sizes[text], keys[text] = _split(codes, begin, end, classes, words)
         count = np.int64(sizes[text])
         small = 64
         while small < 4 * count:
@@ -129,6 +143,7 @@ def _hash_all(
         set_keys[text] = mix(set_keys[text] + np.uint64(counts[text]))
         if want_grams and 0 < count < _SHORT:
             before = gram_filled
+            chars = _joined(codes, begin, end, classes, line)
             small = 64
             while small < 2 * chars:
                 small *= 2
@@ -158,9 +173,8 @@ def _all_words(codes: Array, starts: Array, classes: Array) -> tuple[Array, Arra
     texts = len(starts) - 1
     out = np.empty(len(codes), np.uint64)
     at = np.zeros(texts + 1, np.int64)
-    line = np.empty(0, np.uint32)
     for text in range(texts):
-        found = _split(codes, starts[text], starts[text + 1] - 1, classes, out[at[text] :], line)
+        found = _split(codes, starts[text], starts[text + 1] - 1, classes, out[at[text] :])
         at[text + 1] = at[text] + found[0]
     return out[: at[texts]], at
 

@@ -13,67 +13,66 @@ from curation.shingling import I64, U32, U64, Sets
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _ascending(values: Array, begin: int, end: int) -> None:
-    """Sort a slice in place: by shell sort, which needs no recursion and is quick for sets of tens."""
-    size = end - begin
-    gap = 1
-    while gap < size // 3:
-        gap = 3 * gap + 1
-    while gap > 0:
-        for place in range(begin + gap, end):
-            value = values[place]
-            at = place
-            while at - gap >= begin and values[at - gap] > value:
-                values[at] = values[at - gap]
-                at -= gap
-            values[at] = value
-        gap //= 3
+def _enter(values: Array, begin: int, end: int, slots: Array, stamps: Array, stamp: int) -> None:
+    """Put a set into a table whose entries count only where their stamp is this one."""
+    mask = len(slots) - 1
+    for place in range(begin, end):
+        at = np.int64(values[place]) & mask
+        while stamps[at] == stamp:
+            at = (at + 1) & mask
+        slots[at] = values[place]
+        stamps[at] = stamp
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _common(left: Array, i: int, i_end: int, right: Array, j: int, j_end: int, need: int) -> int:
-    """Size of the intersection of two ascending slices; -1 as soon as `need` is out of reach."""
+def _common(values: Array, begin: int, end: int, slots: Array, stamps: Array, stamp: int, need: int) -> int:
+    """How many of a set's members the table holds; -1 as soon as `need` is out of reach."""
+    mask = len(slots) - 1
     found = 0
-    while i < i_end and j < j_end:
-        one, other = left[i], right[j]
-        if one == other:
+    may_miss = end - begin - need
+    for place in range(begin, end):
+        value = values[place]
+        at = np.int64(value) & mask
+        while stamps[at] == stamp and slots[at] != value:
+            at = (at + 1) & mask
+        if stamps[at] == stamp:
             found += 1
-            i += 1
-            j += 1
-        elif one < other:
-            i += 1
-            if found + i_end - i < need:
-                return -1
         else:
-            j += 1
-            if found + j_end - j < need:
+            may_miss -= 1
+            if may_miss < 0:
                 return -1
-    return found if found >= need else -1
+    return found
+
+
+def _table(sizes: I64) -> tuple[U32, I64]:
+    """An empty table that has room for the largest set, and its stamps."""
+    length = 1 << max(6, int(4 * sizes.max(initial=1)).bit_length())
+    return np.zeros(length, np.uint32), np.full(length, -1, np.int64)
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _shared(left: Array, left_at: Array, right: Array, right_at: Array, one: Array, other: Array) -> Array:
+def _shared(
+    left: Array, left_at: Array, right: Array, right_at: Array, one: Array, other: Array, slots: Array, stamps: Array
+) -> Array:
     out = np.empty(len(one), np.int64)
+    entered = -1
     for k in range(len(one)):
         a, b = one[k], other[k]
-        out[k] = _common(left, left_at[a], left_at[a + 1], right, right_at[b], right_at[b + 1], 0)
+        if a != entered:
+            _enter(left, left_at[a], left_at[a + 1], slots, stamps, a)
+            entered = a
+        out[k] = max(0, _common(right, right_at[b], right_at[b + 1], slots, stamps, a, 0))
     return out
-
-
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _sort_sets(hashes: Array, starts: Array) -> None:
-    for text in range(len(starts) - 1):
-        _ascending(hashes, starts[text], starts[text + 1])
 
 
 def shared_of(left: Sets, right: Sets, one: Array, other: Array) -> I64:
     """Size of the intersections of `left[one[k]]` and `right[other[k]]`."""
-    first, where = np.unique(one, return_inverse=True)
-    second, there = np.unique(other, return_inverse=True)
-    a, b = left.take(first), right.take(second)
-    _sort_sets(a.hashes, a.starts)
-    _sort_sets(b.hashes, b.starts)
-    found: I64 = _shared(a.hashes, a.starts, b.hashes, b.starts, where, there)
+    order = np.argsort(one, kind="stable")
+    sizes = left.sizes[one]
+    found = np.empty(len(one), np.int64)
+    found[order] = _shared(
+        left.hashes, left.starts, right.hashes, right.starts, one[order], other[order], *_table(sizes)
+    )
     return found
 
 
@@ -106,7 +105,8 @@ def _band_pairs(
     hashes: Array,
     starts: Array,
     ends: Array,
-    ready: Array,
+    slots: Array,
+    stamps: Array,
     parent: Array,
     alike: Array,
     threshold: float,
@@ -117,6 +117,8 @@ def _band_pairs(
     """
     out = np.empty((1024, 3), np.int64)
     filled = begin = 0
+    entered = np.int64(-1)
+    stamp = np.int64(band) * len(starts)
     low = np.uint64(0xFFFFFFFF)
     while begin < len(packed):
         end = begin + 1
@@ -139,14 +141,11 @@ def _band_pairs(
                         break
                 if seen:
                     continue
-                if not ready[a]:
-                    _ascending(hashes, starts[a], ends[a])
-                    ready[a] = True
-                if not ready[b]:
-                    _ascending(hashes, starts[b], ends[b])
-                    ready[b] = True
+                if entered != a:
+                    _enter(hashes, starts[a], ends[a], slots, stamps, stamp + a)
+                    entered = a
                 need = _need(size_a, size_b, threshold)
-                shared = _common(hashes, starts[a], ends[a], hashes, starts[b], ends[b], need)
+                shared = _common(hashes, starts[b], ends[b], slots, stamps, stamp + a, need)
                 if shared >= 0:
                     if filled == len(out):
                         out = _grown(out)
@@ -161,21 +160,50 @@ def _band_pairs(
 def band_join(sets: Sets, nodes: I64, keys: U32, threshold: float, alike: U64) -> Pairs:
     """Near pairs among the sets `nodes` that share a band key; of alike sets only as many as join them.
 
-    `keys` and `alike` are by place in `nodes`. The members of the sets are put into ascending order on the way.
+    `keys` and `alike` are by place in `nodes`.
     """
     starts, ends = sets.starts[nodes], sets.starts[nodes + 1]
     places = np.arange(len(nodes), dtype=np.uint64)
-    ready, parent = np.zeros(len(nodes), np.bool_), np.arange(len(nodes))
+    parent = np.arange(len(nodes))
+    table = _table(ends - starts)
     parts = []
     for band in range(keys.shape[1]):
         packed = (keys[:, band].astype(np.uint64) << HALF) | places
         packed.sort()
-        parts.append(_band_pairs(packed, band, keys, sets.hashes, starts, ends, ready, parent, alike, threshold))
+        parts.append(_band_pairs(packed, band, keys, sets.hashes, starts, ends, *table, parent, alike, threshold))
     return _as_pairs(np.concatenate(parts), sets, nodes)
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _prefix_join(ranks: Array, starts: Array, tokens: int, parent: Array, alike: Array, threshold: float) -> Array:
+def _rarest_first(ranks: Array, starts: Array) -> None:
+    """Sort each set in place, by shell sort, which needs no recursion and is quick for sets of tens."""
+    for text in range(len(starts) - 1):
+        begin, end = starts[text], starts[text + 1]
+        gap = 1
+        while gap < (end - begin) // 3:
+            gap = 3 * gap + 1
+        while gap > 0:
+            for place in range(begin + gap, end):
+                value = ranks[place]
+                at = place
+                while at - gap >= begin and ranks[at - gap] > value:
+                    ranks[at] = ranks[at - gap]
+                    at -= gap
+                ranks[at] = value
+            gap //= 3
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _prefix_join(
+    ranks: Array,
+    starts: Array,
+    tokens: int,
+    slots: Array,
+    stamps: Array,
+    parent: Array,
+    alike: Array,
+    threshold: float,
+) -> Array:
     """All near pairs of sets of ascending ranks, the sets by ascending size: rows of (one, other, shared).
 
     Two near sets share one of their rarest members. Lists of the sets that hold a member are linked, newest first.
@@ -186,6 +214,7 @@ def _prefix_join(ranks: Array, starts: Array, tokens: int, parent: Array, alike:
     last = np.full(sets, -1, np.int32)
     out = np.empty((1024, 3), np.int64)
     filled = links = 0
+    entered = -1
     for x in range(sets):
         begin, end = starts[x], starts[x + 1]
         size = end - begin
@@ -201,8 +230,11 @@ def _prefix_join(ranks: Array, starts: Array, tokens: int, parent: Array, alike:
                 if last[y] != x:
                     last[y] = x
                     if alike[x] != alike[y] or _root(parent, x) != _root(parent, y):
+                        if entered != x:
+                            _enter(ranks, begin, end, slots, stamps, x)
+                            entered = x
                         need = _need(size, other, threshold)
-                        shared = _common(ranks, begin, end, ranks, starts[y], starts[y + 1], need)
+                        shared = _common(ranks, starts[y], starts[y + 1], slots, stamps, x, need)
                         if shared >= 0:
                             if filled == len(out):
                                 out = _grown(out)
@@ -223,8 +255,8 @@ def exact_join(sets: Sets, nodes: I64, threshold: float, alike: U64) -> Pairs:
     order = np.argsort(sets.sizes[nodes], kind="stable")
     some = sets.take(nodes[order])
     ranks, tokens = _ranks(some.hashes)
-    _sort_sets(ranks, some.starts)
-    found = _prefix_join(ranks, some.starts, tokens, np.arange(len(some)), alike[order], threshold)
+    _rarest_first(ranks, some.starts)
+    found = _prefix_join(ranks, some.starts, tokens, *_table(some.sizes), np.arange(len(some)), alike[order], threshold)
     found[:, :2] = order[found[:, :2]]
     return _as_pairs(found, sets, nodes)
 

@@ -1,0 +1,355 @@
+"""Near-duplicate removal: rung against datasketch, rensa, text-dedup, datatrove and semhash, where they are installed.
+
+    python benchmarks/dedup.py [FILE.jsonl] [--truth FILE.npz] [--rows N] [--naive-rows N] [--only NAME,...]
+
+FILE holds rows with "text" or "messages" (default: 40,000 generated rows). Every contender runs in a process of its
+own, one thread, and is measured in CPU-seconds from after its imports (and rung's load of compiled code). The peers
+begin with the questions in memory, rung begins with the file. F1 is on pairs of rows in one cluster, against the
+components of an exact join: those of --truth (`labels`), else of `rung --exact`. Plain datasketch runs on
+--naive-rows rows (default 10,000) and its time is scaled up, as it takes minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import os
+import random
+import re
+import resource
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+THRESHOLD, PERMUTATIONS = 0.8, 128
+
+
+def main() -> None:
+    args = arguments()
+    if args.child:
+        child(args)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(args.file) if args.file else generated(Path(folder) / "rows.jsonl", args.rows or 40_000)
+        source = head(source, Path(folder) / "head.jsonl", args.rows) if args.file and args.rows else source
+        table(args, source, Path(folder))
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("file", nargs="?")
+    parser.add_argument("--truth")
+    parser.add_argument("--rows", type=int, default=0)
+    parser.add_argument("--naive-rows", type=int, default=10_000)
+    parser.add_argument("--only", default="")
+    parser.add_argument("--child", default="")
+    parser.add_argument("--labels", default="")
+    return parser.parse_args()
+
+
+def generated(path: Path, rows: int) -> Path:
+    """Sentences of a made-up language, recombined; four in ten rows are copies with a few edits."""
+    rng = random.Random(7)
+    words = [
+        "".join(rng.choice("bdfgklmnprst") + rng.choice("aeiou") for _ in range(rng.randint(1, 4))) for _ in range(9000)
+    ]
+    texts: list[str] = []
+    for _ in range(rows):
+        if texts and rng.random() < 0.4:
+            parts = rng.choice(texts).split(" ")
+            for _ in range(rng.choice([0, 1, 1, 2, 4])):
+                parts[rng.randrange(len(parts))] = rng.choice(words)
+            texts.append(" ".join(parts))
+        else:
+            texts.append(" ".join(rng.choices(words, k=rng.randint(20, 140))))
+    with path.open("w") as file:
+        for text in texts:
+            turns = [{"role": "user", "content": text}, {"role": "assistant", "content": "yes"}]
+            file.write(json.dumps({"messages": turns}) + "\n")
+    return path
+
+
+def head(source: Path, out: Path, rows: int) -> Path:
+    with source.open("rb") as file, out.open("wb") as to:
+        for _, line in zip(range(rows), file, strict=False):
+            to.write(line)
+    return out
+
+
+def table(args: argparse.Namespace, source: Path, folder: Path) -> None:
+    rows = sum(1 for line in source.open("rb") if line.strip())
+    print(f"{source.name}: {rows:,} rows, {source.stat().st_size / 1e6:.1f} MB, load {os.getloadavg()[0]:.1f}")
+    chosen = [name for name in CONTENDERS if (not args.only or name in args.only.split(",")) and present(name)]
+    found = {name: run(args, name, source, folder) for name in chosen}
+    truth = labels_of(args, folder, rows)
+    base = found.get("rung", {}).get("cpu")
+    print(
+        f"{'':24}{'CPU-s':>9}{'rows/CPU-s':>12}{'rung is':>9}{'peak MB':>9}{'over start':>11}{'kept':>9}{'F1':>9}{'precision':>10}"
+    )
+    for name, result in found.items():
+        if "error" in result:
+            print(f"{name:24}failed: {result['error']}")
+            continue
+        cpu = result["cpu"] * rows / result["rows"]
+        ratio = f"{cpu / base:.1f}x" if base else ""
+        score = quality(folder / f"{name}.npy", truth) if result["rows"] == rows else ("", "")
+        print(
+            f"{name:24}{cpu:9.2f}{rows / cpu:12,.0f}{ratio:>9}{result['peak']:9.0f}{result['peak'] - result['start']:11.0f}"
+            f"{result['kept']:9,}{score[0]:>9}{score[1]:>10}" + ("  (scaled up)" if result["rows"] != rows else "")
+        )
+
+
+def present(name: str) -> bool:
+    return all(importlib.util.find_spec(module) is not None for module in CONTENDERS[name][1])
+
+
+def run(args: argparse.Namespace, name: str, source: Path, folder: Path) -> dict[str, Any]:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1", "RAYON_NUM_THREADS": "1"}
+    command = [sys.executable, __file__, str(source), "--child", name, "--labels", str(folder / f"{name}.npy")]
+    command += ["--naive-rows", str(args.naive_rows)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=Path(__file__).parent.parent)
+    if done.returncode:
+        return {"error": done.stderr.strip().splitlines()[-1]}
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def labels_of(args: argparse.Namespace, folder: Path, rows: int) -> Any:
+    import numpy as np
+
+    if args.truth:
+        return np.load(args.truth)["labels"][:rows] if not args.rows else None
+    exact = folder / "rung --exact.npy"
+    return np.load(exact) if exact.exists() else None
+
+
+def quality(path: Path, truth: Any) -> tuple[str, str]:
+    """F1 and precision on pairs of rows in one cluster."""
+    import numpy as np
+
+    if truth is None or not path.exists():
+        return "", ""
+    labels = np.load(path)
+    both = pairs(np.unique(labels.astype(np.int64) * len(labels) + truth, return_counts=True)[1])
+    mine, true = pairs(np.bincount(labels)), pairs(np.bincount(truth))
+    precision, recall = both / max(mine, 1), both / max(true, 1)
+    return f"{2 * precision * recall / max(precision + recall, 1e-9):.5f}", f"{precision:.4f}"
+
+
+def pairs(sizes: Any) -> int:
+    sizes = sizes.astype("int64")
+    return int((sizes * (sizes - 1) // 2).sum())
+
+
+def child(args: argparse.Namespace) -> None:
+    """Run one contender; print its measures as JSON."""
+    contender, _, in_memory = CONTENDERS[args.child]
+    rows = args.naive_rows if args.child == "datasketch, plain" else None
+    texts = questions(Path(args.file), rows) if in_memory else None
+    work = contender(Path(args.file), texts)
+    start = peak()
+    before = cpu()
+    labels, kept = work()
+    spent = cpu() - before
+    if labels is not None:
+        import numpy as np
+
+        np.save(args.labels, np.asarray(labels, dtype=np.int64))
+    read = len(texts) if texts is not None else sum(1 for line in Path(args.file).open("rb") if line.strip())
+    print(json.dumps({"cpu": spent, "rows": read, "kept": kept, "start": start, "peak": peak()}))
+
+
+def cpu() -> float:
+    own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+    return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
+
+
+def peak() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def questions(path: Path, rows: int | None = None) -> list[str]:
+    out = []
+    with path.open() as file:
+        for line in file:
+            row = json.loads(line)
+            out.append(row["text"] if "text" in row else "\n".join(m["content"] for m in row["messages"][:-1]))
+            if len(out) == rows:
+                break
+    return out
+
+
+def shingles(text: str) -> set[str]:
+    words = re.findall(r"\w+", text.lower())
+    return {" ".join(words[i : i + 5]) for i in range(max(1, len(words) - 4))} if words else set()
+
+
+Work = Callable[[], tuple[Any, int]]
+
+
+def rung(method: str, numba: bool) -> Callable[[Path, Any], Work]:
+    def contender(path: Path, _: Any) -> Work:
+        from curation.dedup import dedup, dedup_prints
+        from curation.example import Example
+        from curation.prints import Collector
+        from curation.rowfiles import RowFiles
+
+        few = [Example({"text": f"row {i} é of a few that load the code once"}) for i in range(40)]
+        few += [
+            Example({"text": "one more row that is near the others of its kind here today " + "x" * (i % 3)})
+            for i in range(9)
+        ]
+        few += [Example({"text": example.question.replace("é", "e")}) for example in few]
+        for _ in range(2):
+            dedup(few, method=method, numba=numba).report()  # type: ignore[arg-type]
+
+        def work() -> tuple[Any, int]:
+            with RowFiles([path]) as files, tempfile.TemporaryFile() as out:
+                collector = Collector(numba)
+                for rows in files.batches():
+                    collector.add_rows(rows)
+                result = dedup_prints(collector.finish(files), files, THRESHOLD, method, None, numba)  # type: ignore[arg-type]
+                files.copy(result.keep, out)
+                return result.cluster_of, int(result.keep.sum())
+
+        return work
+
+    return contender
+
+
+def datasketch_plain(_: Path, texts: list[str]) -> Work:
+    from datasketch import MinHash, MinHashLSH
+
+    def work() -> tuple[Any, int]:
+        index, joined = MinHashLSH(threshold=THRESHOLD, num_perm=PERMUTATIONS), Joined(len(texts))
+        for number, text in enumerate(texts):
+            sketch = MinHash(num_perm=PERMUTATIONS)
+            for shingle in shingles(text):
+                sketch.update(shingle.encode())
+            for other in index.query(sketch):
+                joined.join(number, other)
+            index.insert(number, sketch)
+        return joined.result()
+
+    return work
+
+
+def datasketch_bulk(_: Path, texts: list[str]) -> Work:
+    from datasketch import MinHash, MinHashLSH
+
+    def work() -> tuple[Any, int]:
+        index, joined = MinHashLSH(threshold=THRESHOLD, num_perm=PERMUTATIONS), Joined(len(texts))
+        sets = ([s.encode() for s in shingles(text)] for text in texts)
+        for number, sketch in enumerate(MinHash.generator(sets, num_perm=PERMUTATIONS)):
+            for other in index.query(sketch):
+                joined.join(number, other)
+            index.insert(number, sketch)
+        return joined.result()
+
+    return work
+
+
+def rensa_query(_: Path, texts: list[str]) -> Work:
+    import rensa
+
+    def work() -> tuple[Any, int]:
+        joined = Joined(len(texts))
+        sketches = rensa.RMinHash.from_token_sets([shingles(text) for text in texts], PERMUTATIONS, 42)
+        index = rensa.RMinHashLSH(THRESHOLD, PERMUTATIONS, 16)
+        index.insert_many(sketches)
+        for number, (sketch, found) in enumerate(zip(sketches, index.query_all(sketches), strict=True)):
+            for other in found:
+                if other < number and sketch.jaccard(sketches[other]) >= THRESHOLD:
+                    joined.join(number, other)
+        return joined.result()
+
+    return work
+
+
+def semhash(_: Path, texts: list[str]) -> Work:
+    from semhash import SemHash
+
+    def work() -> tuple[Any, int]:
+        return None, len(SemHash.from_records(texts).self_deduplicate(threshold=0.95).selected)
+
+    return work
+
+
+def text_dedup(path: Path, texts: list[str]) -> Work:
+    def work() -> tuple[Any, int]:
+        with tempfile.TemporaryDirectory() as folder:
+            rows = Path(folder) / "rows.jsonl"
+            rows.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+            command = [sys.executable, "-m", "text_dedup.minhash", "--path", "json", "--data_files", str(rows)]
+            command += ["--split", "train", "--column", "text", "--output", f"{folder}/out", "--num_perm", "128"]
+            command += ["--threshold", str(THRESHOLD), "--ngram", "5", "--num_proc", "1", "--cache_dir", folder]
+            subprocess.run(command, check=True, capture_output=True)
+            import datasets
+
+            return None, len(datasets.load_from_disk(f"{folder}/out"))
+
+    return work
+
+
+def datatrove(path: Path, texts: list[str]) -> Work:
+    from datatrove.data import Document
+    from datatrove.pipeline.dedup import (
+        MinhashDedupBuckets,
+        MinhashDedupCluster,
+        MinhashDedupFilter,
+        MinhashDedupSignature,
+    )
+    from datatrove.pipeline.dedup.minhash import MinhashConfig
+
+    def work() -> tuple[Any, int]:
+        with tempfile.TemporaryDirectory() as folder:
+            config = MinhashConfig(num_buckets=16, hashes_per_bucket=8, n_grams=5)
+            documents = lambda: (Document(text=text, id=str(i)) for i, text in enumerate(texts))  # noqa: E731
+            MinhashDedupSignature(f"{folder}/s", config).run(documents(), 0, 1)
+            for bucket in range(16):
+                MinhashDedupBuckets(f"{folder}/s", f"{folder}/b", config=config).run(None, bucket, 16)
+            MinhashDedupCluster(f"{folder}/b", f"{folder}/r", config=config).run(None, 0, 1)
+            return None, sum(1 for _ in MinhashDedupFilter(f"{folder}/r").run(documents(), 0, 1))
+
+    return work
+
+
+class Joined:
+    """Union-find for the peers that only propose pairs."""
+
+    def __init__(self, count: int) -> None:
+        self.parent = list(range(count))
+
+    def root(self, node: int) -> int:
+        while self.parent[node] != node:
+            self.parent[node] = self.parent[self.parent[node]]
+            node = self.parent[node]
+        return node
+
+    def join(self, one: int, other: int) -> None:
+        a, b = self.root(one), self.root(other)
+        self.parent[max(a, b)] = min(a, b)
+
+    def result(self) -> tuple[Any, int]:
+        labels = [self.root(node) for node in range(len(self.parent))]
+        return labels, len(set(labels))
+
+
+CONTENDERS: dict[str, tuple[Callable[[Path, Any], Work], tuple[str, ...], bool]] = {
+    "rung": (rung("minhash", True), ("numba",), False),
+    "rung --exact": (rung("exact", True), ("numba",), False),
+    "rung, numpy only": (rung("minhash", False), (), False),
+    "datasketch, plain": (datasketch_plain, ("datasketch",), True),
+    "datasketch, bulk": (datasketch_bulk, ("datasketch",), True),
+    "rensa, query + verify": (rensa_query, ("rensa",), True),
+    "text-dedup": (text_dedup, ("text_dedup", "datasets"), True),
+    "datatrove": (datatrove, ("datatrove", "spacy"), True),
+    "semhash, 0.95": (semhash, ("semhash",), True),
+}
+
+
+if __name__ == "__main__":
+    main()
