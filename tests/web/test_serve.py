@@ -81,7 +81,9 @@ def test_serves_prints_how_it_is_reached_and_ends_on_ctrl_c(folder: Path, serve:
     assert status == 200 and "Welcome, dana" in page
     assert get(address)[0] == 401
     program.send_signal(signal.SIGINT)
-    out, errors = program.communicate(timeout=20)
+    assert program.stdout is not None and program.stderr is not None
+    out, errors = program.stdout.read(), program.stderr.read()
+    program.wait(20)
     port = urlsplit(address).port
     assert f"ssh -L {port}:127.0.0.1:{port} " in out and f"proxy_pass http://127.0.0.1:{port}" in out
     assert f"Next: rung review invite sam --base {address}" in out
