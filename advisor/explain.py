@@ -49,7 +49,8 @@ class Explainer:
 
     def reasons(self, verdict: Verdict) -> tuple[Reason, ...]:
         """What was tried, what is needed, what is set aside and why, what holds up the destination."""
-        rules = [rule for rule in verdict.status_rules if rule.effect["rung"] in (*verdict.path, verdict.next_step)]
+        rules = self._alone(verdict)
+        rules += [rule for rule in verdict.status_rules if rule.effect["rung"] in (*verdict.path, verdict.next_step)]
         rules += [need for need in verdict.needs if need not in verdict.unmet]
         rules += [relief for _, relief in verdict.relieved]
         rules += list(verdict.waits.get(verdict.destination, ())) if verdict.next_step != verdict.destination else []
@@ -58,6 +59,11 @@ class Explainer:
         if verdict.next_step != verdict.destination or not found:
             found += self.cheapest()
         return tuple(found)
+
+    def _alone(self, verdict: Verdict) -> list[Rule]:
+        """The vetoes that leave nothing but the next step: they are why, not only why not."""
+        others = [verdict.vetoes.get(option, ()) for option in OPTIONS if option != verdict.next_step]
+        return [veto for veto in others[0] if all(veto in vetoes for vetoes in others)]
 
     def why_not(self, verdict: Verdict) -> dict[str, tuple[Reason, ...]]:
         """For each option but the next step: its best argument, and what removed it."""

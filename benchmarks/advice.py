@@ -1,14 +1,17 @@
 """How good is the advice? Rung, Rung with each case left out, and three baselines, on a folder of labelled cases.
 
-usage: python benchmarks/advice.py FOLDER [--soup PYTHON] [--markdown]
+usage: python benchmarks/advice.py FOLDER|FILE.toml [--soup PYTHON]
 
 Each case is a JSON file {id, source, answers, expected}; `expected` has acceptable, best and forbidden outcomes.
-FOLDER may also hold Rung's own worked cases (tests/cases/*.toml). `--soup` names the Python of an environment of its
+FOLDER may also hold worked cases (TOML); tests/cases/field.toml alone is the file of published projects that the rules
+were not written with. `--soup` names the Python of an environment of its
 own where soup-cli is installed; its rules are run on as many neutral rows as the case has examples (200 where
 unknown), with the case's title as the goal.
 
 Left out: for each case the first-pass rules whose removal moves this case and no other are dropped before it is
-judged, so that no case is served by a rule that only it supports.
+judged, so that no case is served by a rule that only it supports. Hidden: each case is judged once for each of its
+answers (but the task) with that answer taken away. Questionnaire: each case is walked as somebody who knows its answers
+and says "don't know" beyond.
 """
 
 from __future__ import annotations
@@ -19,13 +22,16 @@ import math
 import subprocess
 import time
 import tomllib
+from collections import Counter
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+from advisor.answers import Answers
 from advisor.decide import decide, verdict_of
 from advisor.engine import FIRST_PASS
+from advisor.interview import next_question
 from advisor.reading import from_table
 from advisor.rulebook import Rulebook, load_rulebook
 
@@ -49,12 +55,13 @@ for line in sys.stdin:
 
 def load_cases(folder: Path) -> list[Case]:
     cases = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
-    for path in sorted(folder.glob("*.toml")):
+    for path in [folder] if folder.is_file() else sorted(folder.glob("*.toml")):
         for case in tomllib.loads(path.read_text())["case"]:
             expect = case["expect"]
             expected = {key: expect[key] for key in ("destination", "next_step") if "destination" in expect}
             if expected:
                 expected["never_destination"] = expect.get("never", [])
+                expected |= {"best_destination": expect["best"]} if "best" in expect else {}
                 known = {"source": "worked", "answers": case["answers"], "expected": expected}
                 cases.append({"id": case["title"], "title": case["title"], **known})
     return cases
@@ -82,6 +89,42 @@ def left_out(book: Rulebook, cases: list[Case]) -> Callable[[Case], Outcome]:
         return verdict_of(reduced, answers[case["id"]]).outcome
 
     return judge
+
+
+def hidden(cases: list[Case]) -> list[Case]:
+    """Each case once for each answer but the task, without that answer."""
+    return [
+        {**case, "answers": {k: v for k, v in case["answers"].items() if k != key}}
+        for case in cases
+        for key in case["answers"]
+        if key != "task"
+    ]
+
+
+def walk(book: Rulebook, known: dict[str, Any]) -> tuple[Outcome, int]:
+    """Where the questionnaire ends for somebody who knows `known`, and after how many questions."""
+    answers, asked = Answers(), 0
+    while (question := next_question(book, answers)) is not None:
+        asked += 1
+        note = {"by": "sam", "at": "2026-11-25", "from": "said"}
+        answers = answers.with_changes(
+            **{question.id: known.get(question.id)}, answered={**answers.answered, question.id: note}
+        )
+    return verdict_of(book, answers).outcome, asked
+
+
+def questionnaire(book: Rulebook, cases: list[Case]) -> None:
+    ways: dict[str, Counter[int]] = {}
+    same = 0
+    for case in cases:
+        end, asked = walk(book, case["answers"])
+        ways.setdefault(end[1], Counter())[asked] += 1
+        same += end == verdict_of(book, from_table(case["answers"])).outcome
+    print("\n### Questionnaire\n\n| ends in | cases | questions asked: cases | mean |\n|---|---|---|---|")
+    for end, counts in ways.items():
+        told = ", ".join(f"{asked}: {n}" for asked, n in sorted(counts.items()))
+        print(f"| {end} | {counts.total()} | {told} | {sum(a * n for a, n in counts.items()) / counts.total():.1f} |")
+    print(f"\nEnds where all that the case knows leads: {cell(same, len(cases))}.")
 
 
 def always_tune(case: Case) -> Outcome:
@@ -176,6 +219,10 @@ def main() -> None:
         print("|---|" + "---|" * len(shown))
         for name, row in table.items():
             print(f"| {name} | " + " | ".join(cell(*row[m]) for m in shown) + " |")
+        fewer = hidden(chosen)
+        row = score(rung(book), fewer)
+        print(f"| Rung, one answer hidden ({len(fewer)}) | " + " | ".join(cell(*row[m]) for m in shown) + " |")
+    questionnaire(book, cases)
     print("\n### Speed\n")
     known = [from_table(case["answers"]) for case in cases]
     for what, run in (

@@ -49,6 +49,7 @@ def test_a_classifier_that_works_ends_it(answers: dict[str, Any], prompting: str
     table = {key: value for key, value in answers.items() if key != "prompt_effort_days"}
     decision = advised(table, **{**SHORT, "prompting": prompting}, **ROWS, classifier="works")
     assert (decision.next_step, decision.destination, decision.action.name) == ("prompt", "prompt", "no_llm")
+    assert decision.reasons[0].rule == "classifier-does"
     assert all("classifier-does" in {r.rule for r in rules} for rules in decision.why_not.values())
 
 
