@@ -139,7 +139,9 @@ def test_ray_on_two_nodes_gives_the_same_bytes(two_files: tuple[Path, Path], tmp
         "out, *sources = map(Path, sys.argv[1:])\n"
         "order = Order(tuple(sources), out / 'out.jsonl', removed=out / 'removed.jsonl', pairs=out / 'pairs.jsonl',\n"
         "              engine='ray')\n"
-        "print(json.dumps(dedup_files(order)))\n"
+        "print(json.dumps(dedup_files(order)), flush=True)\n"
+        "ray.shutdown()\n"
+        "cluster.shutdown()\n"
     )
     alone = run(tmp_path / "a", *two_files)
     out = tmp_path / "b"
