@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,7 +12,6 @@ from rung.cli.verdict import verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from advisor.decision import Decision
     from chat.protocols import ChatModel
@@ -101,6 +101,12 @@ def evaluate(
     run: Annotated[str | None, typer.Argument(help="A run (R-001); the newest finished one by default.")] = None,
     power: Annotated[bool, typer.Option("--power", help="What this test set can show, before any run.")] = False,
     label_scoring: LABELS = False,
+    human: Annotated[bool, typer.Option("--human", help="People compare outputs, blind (see docs).")] = False,
+    rater: Annotated[str, typer.Option(help="With --human: who compares; rung.toml's person by default.")] = "",
+    items: Annotated[int, typer.Option(min=10, help="With --human: items against each rival.")] = 50,
+    sheet: Annotated[Path | None, typer.Option(help="With --human: write a sheet to fill in elsewhere.")] = None,
+    answers: Annotated[list[Path] | None, typer.Option(help="With --human: read a filled sheet.")] = None,
+    reveal: Annotated[bool, typer.Option("--reveal", help="With --human: end it, and say who wrote what.")] = False,
     forgetting: Annotated[bool, typer.Option("--forgetting", help="A general suite too, before and after.")] = False,
     as_json: JSON = False,
 ) -> None:
@@ -113,6 +119,10 @@ def evaluate(
     project, settings = _project()
     if power:
         return _power(project, settings, as_json)
+    if human:
+        from rung.cli.human import compare_blind
+
+        return compare_blind(project, settings, run, rater, items, sheet, answers or [], reveal, as_json)
     record = _finished(project, run)
     require_baseline(project, settings, record.dataset)
     model = _open_tuned(project, settings, record)

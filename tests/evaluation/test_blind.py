@@ -1,0 +1,117 @@
+"""People compare blind: sides and order by a seed, ties, several raters, identity only at the end."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from chat.scripted import Scripted
+from evaluation.arms.registry import arms_named
+from evaluation.baseline import run_baseline
+from evaluation.bench import open_bench
+from evaluation.blind import BlindPlan, draw_items, items_for, pairings, preferences, read_answers, write_sheet
+from evaluation.report import Outcome
+from evaluation.tuned import run_evaluation
+from workspace.errors import InputError
+
+
+def outcome(arm, item, text):
+    return Outcome(split="test", arm=arm, form="free", item=item, output=text, expected="e", score=0.0)
+
+
+@pytest.fixture
+def made():
+    n = 120
+    tuned = {i: outcome("tuned", i, f"tuned {i}" if i % 10 else "same") for i in range(1, n + 1)}
+    rivals = {a: {i: outcome(a, i, f"{a} {i}" if i % 10 else "same") for i in tuned} for a in ("base", "prompt")}
+    plan = BlindPlan(run="R-001", items=draw_items(n, ["base", "prompt"], 50, 13), seed=13, test_sha256="")
+    return pairings(plan, [f"question {i}" for i in tuned], tuned, rivals)
+
+
+def test_sides_and_order_are_mixed_and_a_sheet_gives_nobody_away(made):
+    assert len(made) == 100 and len({p.item for p in made}) == 100
+    assert 30 < sum(p.tuned_is == "a" for p in made) < 70
+    assert [p.rival for p in made] != sorted(p.rival for p in made)
+    rows = [json.loads(line) for line in write_sheet(made).splitlines()]
+    assert {tuple(row) for row in rows} == {("id", "question", "a", "b", "choice", "reason")}
+    assert len(rows) == sum(not p.is_same for p in made) < 100
+
+
+def fill(path, made, choose):
+    rows = [json.loads(line) for line in write_sheet(made).splitlines()]
+    path.write_text("".join(json.dumps({**row, "choice": choose(row), "reason": "clear"}) + "\n" for row in rows))
+    return path
+
+
+def likes(word):
+    return lambda row: "a" if row["a"].startswith(word) else "b" if row["b"].startswith(word) else "tie"
+
+
+def test_preferences_are_counted_against_each_rival_with_ties_and_agreement(made, tmp_path):
+    answers = {
+        "priya": read_answers(fill(tmp_path / "p", made, likes("tuned")), made),
+        "sam": read_answers(
+            fill(tmp_path / "s", made, lambda row: "TIE" if row["id"] % 2 else likes("tuned")(row)), made
+        ),
+    }
+    base, prompt = sorted(preferences(made, answers), key=lambda p: p.rival)
+    assert (base.rival, prompt.rival) == ("base", "prompt") and base.n == prompt.n == 50
+    assert base.losses == 0 and base.wins + base.ties == 2 * (base.n - base.same)
+    assert 0.5 < base.difference < 1 and base.low <= base.difference <= base.high
+    assert base.alpha is not None and base.alpha < 0.5 and set(base.reasons) == {"clear"}
+    alone = preferences(made, {"sam": read_answers(fill(tmp_path / "t", made, likes("base")), made)})
+    against = {p.rival: p for p in alone}
+    assert against["base"].difference < -0.5 and against["prompt"].difference == 0 and against["base"].alpha is None
+
+
+def test_every_fault_of_a_sheet_is_said(made, tmp_path):
+    path = fill(tmp_path / "sheet", made, lambda row: "a")
+    lines = path.read_text().splitlines()
+    first = json.loads(lines[0])
+    bad = [
+        json.dumps({**first, "choice": "c"}),
+        json.dumps({**first, "id": 9999}),
+        "no json",
+        "[1]",
+        lines[1],
+        lines[1],
+    ]
+    path.write_text("\n".join(bad))
+    with pytest.raises(InputError) as failed:
+        read_answers(path, made)
+    assert len(failed.value.problems) == 5
+    path.write_text("\n".join(lines[:3]))
+    with pytest.raises(InputError, match="not answered yet"):
+        read_answers(path, made)
+    assert len(read_answers(path, made, whole=False)) == 3
+
+
+def test_narrower_intervals_need_more_items():
+    assert 50 < items_for(0.2) < 100 < items_for(0.1) < 400
+
+
+def test_the_command_writes_a_sheet_takes_it_and_reveals_only_at_the_end(project, settings, model, tmp_path):
+    run_baseline(open_bench(project, settings, model), arms_named(["base", "prompt"]))
+
+    def rung(*arguments):
+        command = [sys.executable, "-m", "rung", "evaluate", "--human", "--rater", "priya", *arguments]
+        environment = {**os.environ, "PYTHONPATH": os.getcwd()}
+        return subprocess.run(command, cwd=project.root, env=environment, capture_output=True, text=True, timeout=60)
+
+    assert "No verdict yet" in rung().stderr
+    run_evaluation(open_bench(project, settings, Scripted(["card"], name="t")), "R-001", None)
+    sheet = tmp_path / "sheet.jsonl"
+    assert rung("--sheet", str(sheet)).returncode == 0
+    rows = [json.loads(line) for line in sheet.read_text().splitlines()]
+    assert rows and "nobody has answered" in rung("--reveal").stderr
+    sheet.write_text("".join(json.dumps({**row, "choice": "a" if n else ""}) + "\n" for n, row in enumerate(rows)))
+    assert rung("--answers", str(sheet)).returncode == 0
+    held = rung("--reveal")
+    assert held.returncode == 1 and "priya has 1 left" in held.stderr and "base" not in held.stdout + held.stderr
+    sheet.write_text(json.dumps({**rows[0], "choice": "tie", "reason": "both wrong"}) + "\n")
+    assert rung("--answers", str(sheet)).returncode == 0
+    shown = json.loads(rung("--reveal", "--json").stdout)
+    assert shown["run"] == "R-001" and {a["rival"] for a in shown["against"]} <= {"base", "prompt"}
+    assert "both wrong" in [reason for a in shown["against"] for reason in a["reasons"]]
