@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from evaluation.answer_key import documents_with_pairs, outside_set, without_pairs
+from evaluation.arms import optimised
 from evaluation.arms.material import Prompt
 from evaluation.arms.registry import Arm
 from evaluation.bench import Bench, open_folder
@@ -15,6 +16,7 @@ from evaluation.choose import Choice, Choices, Chosen, best_prompted, choose
 from evaluation.compare import TOLERANCE
 from evaluation.measure import Item, mean_score, measure, measure_forms, perplexities, result, retrieval_recall
 from evaluation.measured import Effort, judge_rungs, smallest_difference
+from evaluation.propose import propose
 from evaluation.report import ArmResult, Outcome, Report, write_outcomes
 from evaluation.rows import mark_choosing
 from workspace.artefact import hashes, write_artefact
@@ -58,6 +60,9 @@ def choose_all(bench: Bench, arms: Sequence[Arm]) -> tuple[list[Choice], list[st
     """
     material, made, notes = bench.material(), [], []
     for arm in sorted(arms, key=lambda arm: (arm.name != "base", arm.name != "prompt")):
+        if arm.name == optimised.NAME:
+            budget = bench.settings.evaluation.proposals
+            material = replace(material, proposals=propose(bench.project, material, bench.desk, budget))
         variants = arm.variants(material)
         if not variants:
             notes.append(f"{arm.name} was not measured: it needs {arm.needs}.")

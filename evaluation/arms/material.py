@@ -40,6 +40,7 @@ class Material:
     closed: bool = False
     choosing: int = 0
     instructions: tuple[Prompt | None, ...] = (None,)
+    proposals: tuple[Prompt, ...] = ()
 
     def knowing(self, *instructions: Prompt | None) -> Material:
         """The same, with the instructions that validation left."""
@@ -97,6 +98,11 @@ def read_prompts(project: Project) -> tuple[Prompt | None, tuple[Prompt, ...]]:
     files = [p for p in sorted(project.prompts.glob("prompt*.md")) if p.stem.split(".")[0] == "prompt"]
     base = project.prompts / "base.md"
     return _read(base) if base.is_file() else None, tuple(filter(None, map(_read, files)))
+
+
+def read_proposals(project: Project) -> tuple[Prompt, ...]:
+    """`prompts/optimised.*.md`: instructions that a model proposed."""
+    return tuple(filter(None, map(_read, sorted(project.prompts.glob("optimised.*.md")))))
 
 
 def _read(path: Path) -> Prompt | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from evaluation.arms import base, classical, combined, few_shot, many_shot, prompt, rag, retrieved
+from evaluation.arms import base, classical, combined, few_shot, many_shot, optimised, prompt, rag, retrieved
 from evaluation.arms.material import Material, Variant
 from workspace.errors import RungError, did_you_mean
 
@@ -22,7 +22,7 @@ class Arm:
 
 ARMS = {
     module.NAME: Arm(module.NAME, module is not classical, module.NEEDS, module.variants)
-    for module in (base, prompt, few_shot, many_shot, retrieved, rag, combined, classical)
+    for module in (base, prompt, few_shot, many_shot, retrieved, rag, combined, optimised, classical)
 }
 
 

@@ -10,6 +10,7 @@ ARM_NAMES = {
     "retrieved": "retrieved few-shot",
     "rag": "rag",
     "combined": "prompt, few-shot, rag",
+    "optimised": "optimised prompt",
     "classical": "classifier",
     "tuned": "tuned",
 }

@@ -62,7 +62,8 @@ def test_no_test_answer_reaches_a_model_before_its_own_item_is_scored(project, s
         assert not any(q in text for q, _ in pairs)
         assert not any(q in own and not own.endswith(q) for q, _ in pairs)
         assert ask.turns[-1]["role"] == "user"
-        assert any(own.endswith(q) for q in (*validation, *(q for q, _ in pairs)))
+        proposing = own.endswith("Reply with the instruction only.")
+        assert proposing or any(own.endswith(q) for q in (*validation, *(q for q, _ in pairs)))
 
 
 def test_each_arm_answers_the_test_once_in_the_form_that_validation_chose(project, settings, model):

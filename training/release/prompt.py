@@ -93,7 +93,7 @@ def parts_of(arm: str, settings: dict[str, Any], material: Material, max_tokens:
 
 def _measured(settings: dict[str, Any], material: Material) -> Prompt | None:
     """The instruction that the settings name."""
-    known = [p for p in (*material.prompts, material.base) if p is not None]
+    known = [p for p in (*material.prompts, *material.proposals, material.base) if p is not None]
     return next((prompt for prompt in known if prompt.name == settings.get("prompt")), None)
 
 
@@ -102,6 +102,7 @@ def _render(parts: dict[str, Any]) -> Any:
     material = Material(
         base=prompt,
         prompts=(prompt,) if prompt else (),
+        proposals=(prompt,) if prompt else (),
         examples=tuple(Example(row) for row in parts["examples"]),
         documents=tuple(Chunk(*chunk) for chunk in parts["documents"]),
         few_shot=parts["few_shot"],

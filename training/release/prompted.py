@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from curation.manifest import load_split
-from evaluation.arms.material import Material, read_prompts
+from evaluation.arms.material import Material, read_prompts, read_proposals
 from evaluation.documents import read_documents
 from evaluation.report import ArmResult, Report
 from evaluation.rows import rows_for
@@ -67,6 +67,7 @@ def _material(project: Project, settings: Settings, report: Report) -> Material:
     return Material(
         base=base,
         prompts=prompts,
+        proposals=read_proposals(project),
         examples=rows_for(project, settings, folder, load_split(folder, "test")).examples,
         documents=read_documents(project.documents),
         few_shot=settings.evaluation.few_shot,
