@@ -143,7 +143,10 @@ def check_files(
         held = HeldRows([subject for subject in rows if subject.file in learnt])
     stage("Duplicates")
     result = _dedup(prints, held, threshold)
-    found: list[tuple[Check, Finding | None]] = [(malformed, malformed.end_of_file()), *_pairs(result, held)]
+    found: list[tuple[Check, Finding | None]] = [
+        (malformed, malformed.end_of_file()),
+        *_pairs(result, held),
+    ]
     stage("Leaks")
     found += _file_leaks(files, fmt, columns)
     more, others, measures = run_statistics(run, sampler, chosen, stage)

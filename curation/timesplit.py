@@ -86,9 +86,9 @@ def by_time(
     free = _free_groups(plan, pinned)
     dated = sorted((_newest(rows, examples, key), _lot(plan.seed, rows, examples), rows) for rows in free)
     keeps_test = "test" in pinned.values()
-    have = Counter(split for index, split in enumerate(plan.split) if split and pinned.get(index) != "test")
+    have = Counter(side for index, side in enumerate(plan.split) if side is not None and pinned.get(index) != "test")
     total = sum(have.values())
-    held = have - Counter(plan.split[index] for rows in free for index in rows)
+    held = have - Counter(side for rows in free for index in rows if (side := plan.split[index]) is not None)
     order: list[SplitName] = ["validation"] if keeps_test else ["test", "validation"]
     split = list(plan.split)
     for name in order:

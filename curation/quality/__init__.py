@@ -17,6 +17,7 @@ from curation.quality.personal import Personal
 from curation.quality.refusals import Refusals
 from curation.quality.residue import Residue
 from curation.quality.secrets import Secrets
+from curation.quality.skew import Skew
 from curation.quality.spelling import Spelling
 from curation.quality.spread import Spread
 from curation.quality.topics import Topics
@@ -57,5 +58,6 @@ def checks(options: Options) -> list[Check]:
         Topics(),
         Diversity(),
         Spread(),
+        Skew(),
     ]
     return [*found, Words(options.words)] if options.words else found

@@ -1,12 +1,15 @@
-"""How the classes are filled."""
+"""How the classes are filled, against the size table."""
 
 from __future__ import annotations
 
 from collections import Counter
 
-from curation.quality.base import Check, Evidence, Finding, Survey
-from curation.quality.labels import labels_of
-from curation.quality.rules import limit
+from curation.quality.base import Check, Evidence, Finding, Subject, Survey
+from curation.quality.labels import LONGEST, labels_of
+from curation.quality.rules import class_sizes, limit
+
+COUNTED = 5_000
+"""Different short answers that are counted; where there are more, they are no labels."""
 
 
 class Balance(Check):
@@ -16,25 +19,35 @@ class Balance(Check):
     title = "Thin classes"
     reason = "A class with few rows is neither learnt nor measured."
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.counts: Counter[str] = Counter()
+
+    def see(self, subject: Subject) -> None:
+        """Count the answer, if it may be a label."""
+        answer = (subject.example.answer or "").strip()
+        if answer in self.counts or (len(self.counts) < COUNTED and len(answer.split()) <= LONGEST):
+            self.counts[answer] += 1
+
     def end(self, survey: Survey) -> Finding | None:
         """The thin classes with their counts; shown, never in the way of a freeze."""
-        labels = labels_of(survey.sample, survey.options.label_limit)
-        if labels is None:
+        if labels_of(survey.sample, survey.options.label_limit) is None:
             return None
-        scale = survey.rows / len(labels)
-        counts = {label: round(count * scale) for label, count in Counter(labels).most_common()}
-        self.measures = {"classes": counts}
-        least = survey.options.smallest_class or int(limit("rare_class"))
-        thin = {label: count for label, count in counts.items() if count < least}
-        most, fewest = max(counts.values()), max(1, min(counts.values()))
+        counts = dict(self.counts.most_common())
+        minimum, recommended, table = class_sizes()
+        least = survey.options.smallest_class or minimum
+        most, fewest = max(counts.values()), min(counts.values())
+        thin = {label: count for label, count in reversed(counts.items()) if count < least}
+        sizes = {"classes": len(counts), "largest": most, "smallest": fewest, "least": least}
+        self.measures = {**sizes, "recommended": recommended, "size_table": table, "classes": counts}
         if not thin and most < limit("imbalance") * fewest:
             return None
-        reason = f"{len(thin)} of {len(counts)} classes have fewer than {least} rows."
+        asks = f"{least} that you set" if survey.options.smallest_class else f"{least} that {table} asks for"
+        reason = f"{len(thin)} of {len(counts)} classes have fewer rows than the {asks} ({recommended} are recommended)"
         if not thin:
-            reason = f"The largest class has {most:,} rows, the smallest {fewest:,}."
-        shown = thin or dict(list(counts.items())[-1:])
-        evidence = [
-            Evidence(key=label[:8], places=(), note=f"{label}: {count:,} rows") for label, count in shown.items()
-        ]
-        detail = {"classes": len(counts), "largest": most, "smallest": fewest, "least": least}
-        return self.finding(evidence, rows=sum(shown.values()), detail=detail, reason=reason)
+            reason = f"The largest class has {most:,} rows, {most / fewest:.0f} times as many as the smallest"
+        name = next(reversed(counts))
+        reason += f"; the smallest, {name!r}, has {fewest:,}."
+        shown = thin or {name: fewest}
+        evidence = [Evidence(key=label[:8], places=(), note=f"{label}: {n:,} rows") for label, n in shown.items()]
+        return self.finding(evidence, rows=sum(shown.values()), detail=sizes, reason=reason)

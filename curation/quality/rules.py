@@ -19,6 +19,12 @@ def limit(name: str) -> float:
     return float(quality_rules()["limits"][name])
 
 
+def class_sizes() -> tuple[int, int, str]:
+    """Rows of the smallest class: the least that fine-tuning takes, what is recommended, the id of the table's row."""
+    size = next(each for each in load_table("data_size")["size"] if each.get("per_class"))
+    return int(size["minimum"]), int(size["recommended"]), str(size["id"])
+
+
 @functools.cache
 def patterns(section: str) -> re.Pattern[str]:
     """All patterns of a section as one; inline flags in front of a pattern hold for it alone."""

@@ -34,6 +34,8 @@ def lines(checkup: Checkup, command: str, in_project: bool) -> Iterator[str]:
 
 def one(checkup: Checkup, name: str) -> Iterator[str]:
     """One finding with all the evidence that was kept, personal data masked."""
+    if name == "topics":
+        yield from _topics(checkup)
     if not any(f.name == name for f in checkup.findings) and (clean := [c for c in checkup.checks if c.name == name]):
         yield f"✓ {clean[0].title}: {clean[0].reason or 'nothing found'}."
         return
@@ -47,8 +49,21 @@ def one(checkup: Checkup, name: str) -> Iterator[str]:
         )
         for text in evidence.texts:
             yield f"    {text}"
-    if finding.rows > len(finding.evidence) > 0:
+    whole = not any(evidence.places for evidence in finding.evidence)
+    if finding.rows > len(finding.evidence) > 0 and not whole:
         yield f"\n  {finding.rows:,} rows in all, {len(finding.evidence):,} shown."
+
+
+def _topics(checkup: Checkup) -> Iterator[str]:
+    """The map of topics as a table: how many rows each has, its words, an example."""
+    topics = checkup.measures.get("topics", {}).get("topics", [])
+    if topics:
+        yield f"{'Rows':>6}{'Test':>6}  Topic, and a row of it"
+    for topic in topics:
+        yield f"{topic['train']:>6,}{topic['test']:>6,}  {topic['words']}"
+        yield f"{'':>14}{topic['example']}"
+    if topics:
+        yield ""
 
 
 def counts(checkup: Checkup) -> str:
@@ -61,6 +76,8 @@ def counts(checkup: Checkup) -> str:
 
 def verdict(checkup: Checkup) -> str:
     """The sentence: what blocks, or that nothing does."""
+    if not checkup.read:
+        return "There is no row: nothing was checked."
     blocking = len(checkup.blocking)
     found = f"{checkup.clean} check{'s' * (checkup.clean != 1)} found nothing."
     if blocking:

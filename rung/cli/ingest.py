@@ -147,7 +147,7 @@ def freeze_command(
 
 
 def _size(
-    settings: Settings, sizes: Mapping[str, int], shares: Mapping[Any, float] | None, kept: str | None
+    settings: Settings, sizes: Mapping[Any, int], shares: Mapping[Any, float] | None, kept: str | None
 ) -> TestSize:
     """What this test set can show; the rows that it was cut from, where its share may still be chosen."""
     from rung.cli.test_size import TestSize

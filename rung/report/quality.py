@@ -37,6 +37,8 @@ def write_quality_page(path: Path, checkup: Checkup, progress: dict[str, int] | 
 
 
 def _verdict(checkup: Checkup) -> str:
+    if not checkup.read:
+        return "There is no row: nothing was checked."
     count = len(checkup.blocking)
     if not count:
         return "Nothing blocks the dataset."

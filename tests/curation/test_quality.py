@@ -362,14 +362,32 @@ def test_thin_classes_one_answer_and_one_source():
         row(prose(rng, 1), "rare") for _ in range(4)
     ]
     found, measures = run(rows)
-    assert [e.note for e in found["balance"].evidence] == ["rare: 4 rows"] and measures["balance"]["classes"][
-        "no"
-    ] == 67
+    assert [e.note for e in found["balance"].evidence] == ["rare: 4 rows", "no: 67 rows"]
+    assert measures["balance"]["classes"]["no"] == 67 and measures["balance"]["smallest"] == 4
+    assert "size-classification asks for" in found["balance"].reason and "'rare', has 4" in found["balance"].reason
+    own = run(rows, smallest_class=5)[0]["balance"]
+    assert [e.note for e in own.evidence] == ["rare: 4 rows"] and "you set" in own.reason
     assert "constant" not in found
     same = [row(prose(rng, 1), "yes") for _ in range(97)] + [row(prose(rng, 1), prose(rng)) for _ in range(3)]
     assert run(same)[0]["constant"].rows == 97
     one = [row(prose(rng, 1), prose(rng), source="a" if i % 50 else "b") for i in range(200)]
     assert "come from a" in run(one)[0]["spread"].reason
+
+
+def test_what_gives_an_answer_away_is_told_and_even_rows_are_not():
+    rng = random.Random(5)
+    even = [row(prose(rng, 1), rng.choice("abc"), source=rng.choice(["x", "y", "z"])) for _ in range(300)]
+    assert "skew" not in run(even)[0]
+    one = [{**answered(r, "d"), "source": "x"} if i % 3 == 0 and r["source"] == "x" else r for i, r in enumerate(even)]
+    assert "skew" in (found := run(one)[0]) and "'d'" in found["skew"].evidence[0].note
+    long = [row(prose(rng, 6 if i % 4 == 0 else 1), "a" if i % 4 == 0 else rng.choice("bc")) for i in range(300)]
+    assert any("longer" in e.note for e in run(long)[0]["skew"].evidence)
+    pairs = [{"prompt": prose(rng, 1), "chosen": prose(rng, 4), "rejected": prose(rng, 1)} for _ in range(60)]
+    assert run(pairs)[0]["skew"].detail == {"kinds": {"preference": 1}}
+    fair = [{**p, "chosen": p["rejected"], "rejected": p["chosen"]} if i % 2 else p for i, p in enumerate(pairs)]
+    assert "skew" not in run(fair)[0]
+    tail = [row(prose(rng, 1), prose(rng, 60 if i % 20 == 0 else 1)) for i in range(200)]
+    assert run(tail)[0]["skew"].detail == {"kinds": {"answers": 1}} and "skew" not in run(clean(rng, 300))[0]
 
 
 def test_variety_and_its_measures():
