@@ -113,7 +113,9 @@ def check_config(raw: object, where: str, entry: Mapping[str, Any] | None = None
     problems = _problems(values, where)
     if problems:
         raise InputError(problems, "compare it with the config.json that the model's publisher ships")
-    name = Path(where).parent.name if where.endswith(".json") else where
+    file = Path(where)
+    name = file.absolute().parent.name if file.name == "config.json" else where
+    name = file.stem if file.suffix == ".json" and file.name != "config.json" else name
     return Config(name, family, values, frozenset(own), notes, entry or {})
 
 

@@ -83,4 +83,5 @@ def _problem(reject: Reject) -> Problem:
         f" {reject.hint[:1].upper()}{reject.hint[1:]}{'' if reject.hint[-1] in '.?)' else '.'}" if reject.hint else ""
     )
     found = reject.raw[:80].decode("utf-8", "replace")
-    return Problem(f"{reject.reason}{hint}", where=f"{reject.file} line {reject.line}", found=found)
+    field = f"{reject.field}: " if "[" in reject.field and reject.field not in reject.reason else ""
+    return Problem(f"{field}{reject.reason}{hint}", where=f"{reject.file} line {reject.line}", found=found)
