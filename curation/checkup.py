@@ -232,4 +232,4 @@ def run_statistics(
 
 
 def _ran(check: Check, finding: Finding | None) -> Ran:
-    return Ran(name=check.name, title=check.title, rows=finding.rows if finding else 0)
+    return Ran(name=check.name, title=check.title, rows=finding.rows if finding else 0, reason=check.unseen)

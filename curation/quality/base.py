@@ -112,6 +112,8 @@ class Check:
     severity: Severity = "look"
     reason = ""
     action: Action | None = None
+    unseen = ""
+    """What the check does not look for, where a reader could think that it does."""
 
     def __init__(self) -> None:
         self.measures: dict[str, Any] = {}

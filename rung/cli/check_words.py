@@ -37,7 +37,7 @@ def one(checkup: Checkup, name: str) -> Iterator[str]:
     if name == "topics":
         yield from _topics(checkup)
     if not any(f.name == name for f in checkup.findings) and (clean := [c for c in checkup.checks if c.name == name]):
-        yield f"✓ {clean[0].title}: {clean[0].reason or 'nothing found'}."
+        yield f"✓ {clean[0].title}: nothing found{f' ({clean[0].reason})' if clean[0].reason else ''}."
         return
     finding = checkup.named(name)
     yield f"{SYMBOLS[finding.severity]} {finding.title}  {finding.rows:,}  {finding.severity}"

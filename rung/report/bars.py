@@ -7,27 +7,41 @@ from html import escape
 
 from markupsafe import Markup
 
-WIDTH, LABELS, RIGHT, ROW = 720, 200, 90, 22
+WIDTH, RIGHT, ROW = 720, 90, 22
+CHARACTER, MOST_CHARACTERS = 8.4, 34
+"""Width of a letter of a label, and how many are drawn; of a longer name the middle is left out."""
 SIDE = 320
 
 
-def bar_plot(title: str, rows: Sequence[tuple[str, float]], form: str = "{:,.0f}") -> Markup:
-    """A bar for each name and value; the value stands at its end. `title` is read aloud, not drawn."""
+def bar_plot(title: str, rows: Sequence[tuple[str, float]], form: str = "{:,.0f}", rest: str = "") -> Markup:
+    """A bar for each name and value; the value stands at its end. `title` is read aloud, not drawn.
+
+    `rest` is a line below the bars on what was left out.
+    """
+    left = round(CHARACTER * max([8, *(len(_short(name)) for name, _ in rows)])) + 10
     most = max((value for _, value in rows), default=0) or 1
     parts = []
     for index, (name, value) in enumerate(rows):
         y = ROW * index
-        length = value / most * (WIDTH - LABELS - RIGHT)
+        length = value / most * (WIDTH - left - RIGHT)
         words = escape(form.format(value))
         parts.append(
-            f'<text x="{LABELS - 10}" y="{y + 15}" text-anchor="end">{escape(name[:28])}</text>'
-            f'<rect class="bar" x="{LABELS}" y="{y + 4}" width="{length:.1f}" height="{ROW - 8}"/>'
-            f'<text x="{LABELS + length + 8:.1f}" y="{y + 15}">{words}</text>'
+            f'<text x="{left - 10}" y="{y + 15}" text-anchor="end">{escape(_short(name))}</text>'
+            f'<rect class="bar" x="{left}" y="{y + 4}" width="{length:.1f}" height="{ROW - 8}"/>'
+            f'<text x="{left + length + 8:.1f}" y="{y + 15}">{words}</text>'
         )
+    if rest:
+        parts.append(f'<text class="tick" x="{left}" y="{ROW * len(rows) + 15}">{escape(rest)}</text>')
+    high = ROW * (len(rows) + bool(rest)) + 4
     said = escape(f"{title}: " + "; ".join(f"{name} {form.format(value)}" for name, value in rows))
-    return Markup(
-        f'<svg viewBox="0 0 {WIDTH} {ROW * len(rows) + 4}" role="img" aria-label="{said}">{"".join(parts)}</svg>'
-    )
+    return Markup(f'<svg viewBox="0 0 {WIDTH} {high}" role="img" aria-label="{said}">{"".join(parts)}</svg>')
+
+
+def _short(name: str) -> str:
+    """A name as it is drawn: on one line, without its middle where it is long."""
+    flat = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name)
+    half = MOST_CHARACTERS // 2
+    return flat if len(flat) <= MOST_CHARACTERS else f"{flat[: half - 1]}…{flat[-half:]}"
 
 
 def map_plot(title: str, points: Sequence[Sequence[float]]) -> Markup:

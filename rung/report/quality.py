@@ -67,9 +67,9 @@ def _plots(checkup: Checkup, progress: dict[str, int] | None) -> list[tuple[str,
 def _bars(title: str, counts: dict[str, int]) -> Markup:
     ordered = sorted(counts.items(), key=lambda pair: -pair[1])
     rows = [(str(name), float(count)) for name, count in ordered[:BARS]]
-    if more := ordered[BARS:]:
-        rows.append((f"{len(more)} more", float(sum(count for _, count in more))))
-    return bar_plot(title, rows) if rows else Markup("")
+    more = ordered[BARS:]
+    rest = f"{len(more)} more, {sum(count for _, count in more):,} rows; the smallest {more[-1][1]:,}" if more else ""
+    return bar_plot(title, rows, rest=rest) if rows else Markup("")
 
 
 def _bins(title: str, bins: list[dict[str, Any]]) -> Markup:
