@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import http.client
+import os
 import re
 import shutil
 import signal
@@ -57,7 +58,10 @@ def main() -> None:
     parser.add_argument("--kill", action="store_true")
     parser.add_argument("--store", choices=("sqlite", "postgres", "both"), default="both")
     asked = parser.parse_args()
-    print("store       reviewers  decisions/s     p50     p95     p99  server MiB  stale  lost  doubled  no author")
+    print(
+        "store       reviewers  decisions/s     p50     p95     p99  CPU ms each  "
+        "server MiB  stale  lost  doubled  no author"
+    )
     stores = ("sqlite", "postgres") if asked.store == "both" else (asked.store,)
     for store in stores:
         folder = Path(tempfile.mkdtemp(prefix="rung-bench-"))
@@ -98,10 +102,10 @@ def run(folder: Path, asked: argparse.Namespace, name: str, url: str) -> None:
         for person in people:
             person.join()
         took = time.monotonic() - began
-        memory = peak(server.pid)
+        memory, cpu = peak(server.pid), cpu_seconds(server.pid)
         server.send_signal(signal.SIGINT)
         server.wait(30)
-        report(name, asked.reviewers, tallies, took, memory, store)
+        report(name, asked.reviewers, tallies, took, memory, cpu, store)
 
 
 def row(number: int) -> Example:
@@ -164,7 +168,15 @@ def peak(pid: int) -> float:
     return int(found[1]) / 1024 if found else float("nan")
 
 
-def report(name: str, reviewers: int, tallies: list[Tally], took: float, memory: float, store: Store) -> None:
+def cpu_seconds(pid: int) -> float:
+    """Processor time that a process has used, its start (about a second) included."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def report(
+    name: str, reviewers: int, tallies: list[Tally], took: float, memory: float, cpu: float, store: Store
+) -> None:
     """Count the log against what reviewers were told, and print the line."""
     with store.read() as connection:
         log = connection.execute(text("SELECT row_id, reviewer_id FROM decisions")).fetchall()
@@ -178,7 +190,7 @@ def report(name: str, reviewers: int, tallies: list[Tally], took: float, memory:
     stale = sum(tally.stale for tally in tallies)
     print(
         f"{name:<10}  {reviewers:>9}  {len(confirmed) / took:>11.0f}  {p50:>4.0f} ms {p95:>4.0f} ms {p99:>4.0f} ms"
-        f"  {memory:>10.0f}  {stale:>5}  {lost:>4}  {doubled:>7}  {nobody:>9}"
+        f"  {cpu / len(confirmed) * 1000:>11.1f}  {memory:>10.0f}  {stale:>5}  {lost:>4}  {doubled:>7}  {nobody:>9}"
     )
 
 
@@ -190,7 +202,6 @@ class postgres:
 
     def __enter__(self) -> str:
         import getpass
-        import os
         import pwd
         import socket
 

@@ -21,7 +21,7 @@ from curation.review.settling import settle_row, standing_votes
 from curation.store.ids import row_id
 from curation.store.reading import SKEW, leased_now
 from curation.store.records import OPEN_STATES
-from curation.store.tables import decisions, drafts, reviewers, rows
+from curation.store.tables import decisions, drafts, later, reviewers, rows
 from workspace.artefact import now
 from workspace.errors import Refusal
 
@@ -152,7 +152,6 @@ def _free(
     connection: Connection, person: Reviewer, moment: float, holding: Sequence[int], want: int | None
 ) -> Select[Any]:
     """Open rows that nobody holds and on which this person has no decision that stands (but a skip)."""
-    later = decisions.alias("later")
     mine = exists().where(
         decisions.c.row_id == rows.c.id,
         decisions.c.reviewer_id == person.id,

@@ -5,12 +5,11 @@ from __future__ import annotations
 from sqlalchemy import Connection, exists, select, update
 
 from curation.review.votes import Outcome, Vote, settle
-from curation.store.tables import decisions, reviewers, rows
+from curation.store.tables import decisions, later, reviewers, rows
 
 
 def standing_votes(connection: Connection, number: int, since: int = 0) -> list[Vote]:
     """Decisions on a row that no later entry supersedes, made after the row was last sent to review, in order."""
-    later = decisions.alias("later")
     asked = (
         select(decisions, reviewers.c.kind)
         .join(reviewers, reviewers.c.id == decisions.c.reviewer_id)

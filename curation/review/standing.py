@@ -65,9 +65,8 @@ def day_of(desk: Desk, person: Reviewer, since: datetime) -> Day:
 
     from sqlalchemy import exists, select
 
-    from curation.store.tables import decisions
+    from curation.store.tables import decisions, later
 
-    later = decisions.alias("later")
     asked = (
         select(decisions.c.at, decisions.c.verdict)
         .where(decisions.c.reviewer_id == person.id, decisions.c.at >= since.astimezone(UTC).isoformat())
@@ -143,9 +142,8 @@ def _asked() -> Select[Any]:
     """Standing decisions of persons and programs, the newest first."""
     from sqlalchemy import exists, select
 
-    from curation.store.tables import decisions, reviewers, rows
+    from curation.store.tables import decisions, later, reviewers, rows
 
-    later = decisions.alias("later")
     return (
         select(decisions, reviewers.c.name, rows.c.payload.label("text"))
         .join(reviewers, reviewers.c.id == decisions.c.reviewer_id)

@@ -136,6 +136,9 @@ decisions = Table(
     sqlite_autoincrement=True,
 )
 
+later = decisions.alias("later")
+"""A later entry of the log, for "no later entry supersedes it"; made once, for that takes milliseconds."""
+
 drafts = Table(
     "drafts",
     metadata,

@@ -82,6 +82,7 @@ def build_app(desk: Desk, hosts: Collection[str], door: Door | None = None) -> S
         middleware=[Middleware(Guard, hosts=hosts)],
         exception_handlers={404: _missing, 405: _missing, RungError: _error, Exception: _broken},
     )
+    made.state.store = desk.store.where
     made.state.owner = desk.settings.project.person
     return made
 
@@ -147,6 +148,8 @@ async def _missing(request: Request, _error: Exception | None) -> Response:
 async def _error(request: Request, error: Exception) -> Response:
     """A sentence for everyone who is not let in, and for input that makes no sense."""
     title, words, status = _said(error, request.app.state.owner)
+    if isinstance(error, RungError) and error.where == request.app.state.store:
+        status = 503
     headers = {"Retry-After": "60"} if status == 429 else None
     after = "/" if status in (400, 403) else ""
     return closed(title, words, status, _look(request), after=after, headers=headers)

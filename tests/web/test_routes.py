@@ -462,3 +462,15 @@ def test_broken_look_cookie_and_odd_find(make_site: Any) -> None:
     assert dana.get("/?find=%3Cb%3E").status == 200 and "<mark>&lt;b&gt;</mark>" in dana.html
     assert dana.get("/?find=%2334").status == 200 and "<mark>" not in dana.html
     assert dana.get("/?row=../../etc").status == 200
+
+
+def test_a_store_that_fails_is_said_and_nothing_is_shown_as_done(make_site: Any) -> None:
+    site = make_site()
+    dana = site.browser("dana")
+    form = {**dana.page.form("/decide"), "verdict": "approve"}
+    site.desk.store.close()
+    for file in site.desk.project.root.glob("rung.db*"):
+        file.unlink()
+    site.desk.project.database_file.write_text("no database " * 1000)
+    answer = dana.client.post("/decide", data=form, follow_redirects=False)
+    assert answer.status_code == 503 and "not a database" in answer.text and "Nothing was changed" in answer.text
