@@ -14,12 +14,14 @@ from textual import on, work
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
+from textual.theme import Theme
 
 from rung.status import Status, read_facts, status_of
 from rung.tui.frame import StageScreen
 from rung.tui.job import Job, JobEnded, JobLine, follow, running_jobs, start_job
 from rung.tui.messages import StatusRead
 from rung.tui.source import Source
+from rung.tui.symbols import is_plain
 from workspace.errors import RungError
 
 SCREENS: dict[int, tuple[str, str]] = {
@@ -35,6 +37,22 @@ SCREENS: dict[int, tuple[str, str]] = {
     10: ("release", "ReleaseScreen"),
 }
 """Stage number -> module below `rung.tui.screens` and class; imported when the stage is opened."""
+
+
+HIGH_CONTRAST = Theme(
+    "high-contrast",
+    primary="#ffff00",
+    secondary="#00ffff",
+    warning="#ffff00",
+    error="#ff8080",
+    success="#80ff80",
+    accent="#ffff00",
+    foreground="#ffffff",
+    background="#000000",
+    surface="#000000",
+    panel="#303030",
+    dark=True,
+)
 
 
 class RungApp(App[None]):
@@ -61,6 +79,8 @@ class RungApp(App[None]):
 
     def on_mount(self) -> None:
         """Open Start (or the stage asked for), or the question what to do in a folder without a project."""
+        self.register_theme(HIGH_CONTRAST)
+        self.set_class(is_plain(), "plain")
         gc.freeze()  # modules and rulebook live on: a full collection that walks them would hold the loop for 60 ms
         if self.source.project is None:
             from rung.tui.screens.no_project import NoProjectScreen
@@ -182,13 +202,14 @@ class RungApp(App[None]):
 
     def get_system_commands(self, screen: Screen[object]):  # type: ignore[no-untyped-def]
         """Ctrl+P reaches every stage too."""
-        yield from super().get_system_commands(screen)
+        yield SystemCommand("Start", "the ten stages and what is next", self.open_start)
         for stage in self.status.stages if self.status else ():
             yield SystemCommand(
                 f"{stage.number}. {stage.name}",
                 f"{stage.word}: {stage.reason}",
                 lambda n=stage.number: self.open_stage(n),
             )
+        yield from super().get_system_commands(screen)
 
 
 def open_review(reviewer: str = "", folder: Path | None = None) -> None:

@@ -31,7 +31,9 @@ SMALL = (80, 24)
 
 
 def two_ends(left: str, right: str, width: int) -> str:
-    """`left` and `right` at the two ends of a line; `left` is cut where both do not fit."""
+    """`left` and `right` at the two ends of a line; `left` is cut where both do not fit, then `right`."""
+    if cell_len(right) > width:
+        right = right[: width - 1] + "…"
     room = width - cell_len(right) - bool(right)
     while left and cell_len(left) > room:
         left = left[:-1]

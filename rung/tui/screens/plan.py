@@ -71,7 +71,12 @@ class PlanScreen(LoadedScreen):
         plans = read_plans(project)
         plan = plans[-1][1] if plans else None
         gates = check_gates(project, self.source.settings, plan)
-        return Loaded(list(_entries(plan, gates)), "rung plan", plan.id if plan else "", Ready(plan, gates))
+        return Loaded(
+            list(_entries(plan, gates, max(self.lines.size.width - 2, 40))),
+            "rung plan",
+            plan.id if plan else "",
+            Ready(plan, gates),
+        )
 
     def show_loaded(self, message: LoadedScreen.Done) -> None:
         """Put the cursor on the first closed gate."""
@@ -133,22 +138,42 @@ class PlanScreen(LoadedScreen):
             self.action_replan()
 
 
-def _entries(plan: Plan | None, gates: Sequence[Gate]) -> Iterator[Entry]:
+def _entries(plan: Plan | None, gates: Sequence[Gate], width: int) -> Iterator[Entry]:
     if plan is None:
         yield Entry()
         yield Entry("No plan yet. It is computed from the decision, the dataset and this machine: Enter", "", "bold")
         yield Entry()
     else:
-        yield Entry(
-            f"Plan {plan.id}   {METHOD[plan.recipe.method]} on {plan.recipe.base}, dataset {plan.dataset}", "", "bold"
-        )
+        base = plan.recipe.base.rpartition("/")[2]
+        yield Entry(f"Plan {plan.id}   {METHOD[plan.recipe.method]} on {base}, dataset {plan.dataset}", "", "bold")
         yield Entry()
         for name, value, reason in plan_rows(plan):
-            yield Entry(f"{name:<14} {value:<27} {reason}", f"value:{_key(name)}")
+            yield Entry(f"{name:<14} {value:<27} {_because(reason, width - 44)}", f"value:{_key(name)}")
         yield Entry()
     closed = sum(not gate.opens for gate in gates)
     lock = f"LOCKED: {closed} gate{'s' if closed > 1 else ''} to pass" if closed else "open"
     yield Entry(f"Gates   {passed_of(gates).replace(' gates', ''):<20} {lock}", "", "bold")
+    yield from _gate_entries(gates)
+    first = next((gate for gate in gates if not gate.opens), None)
+    yield Entry()
+    if plan is None:
+        yield Entry("Next: make the plan.   Enter", "", "bold")
+    elif first is None:
+        yield Entry("Next: start the training; it stops at any time with the best checkpoint.   Enter", "", "bold")
+    else:
+        yield Entry(f"Next: {first.opener or first.fact}", "", "bold")
+
+
+def _because(reason: str, room: int) -> str:
+    """The reason where there is room for it, else the name of its rule, else what fits of it; `w` has all of it."""
+    if len(reason) <= room:
+        return reason
+    rule = reason.rpartition("[")[2].rstrip("]") if reason.endswith("]") else ""
+    return rule if rule and len(rule) <= room else reason[: max(room - 1, 1)].rstrip() + "…"
+
+
+def _gate_entries(gates: Sequence[Gate]) -> Iterator[Entry]:
+    """A line a gate, and under a closed one what opens it."""
     for gate in gates:
         fact = f'overridden by {gate.override.by}: "{gate.override.reason}"' if gate.override else gate.fact
         yield Entry(f"{gate.symbol} {gate.name:<9} {fact}", f"gate:{gate.name}")
@@ -166,7 +191,8 @@ def _question(plan: Plan) -> str:
     """What starting costs, as far as the plan knows."""
     known = {name: value for name, value, _ in plan_rows(plan)}
     price = known.get("time, cost", "")
-    return f"Start training?{f' About {price}.' if price else ''}"
+    word = "Time" if price.startswith("unknown") else "About"
+    return f"Start training?{f' {word} {price}.' if price else ''}"
 
 
 def _key(name: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 from rich.text import Text
+from textual import events
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
 from textual.widgets import Static
@@ -41,6 +42,8 @@ class StartScreen(StageScreen):
     ]
 
     marked = 0
+    _top = 0
+    """Row of the screen where the stages begin."""
     moved = False
     """Whether the person moved the mark: then it stays."""
 
@@ -63,6 +66,15 @@ class StartScreen(StageScreen):
             self.marked = status.next.number - 1 if status.next else 0
         self._draw(status)
         self.tell("reading the store …" if self._is_partial else f"all saved {self.source.clock()}")
+
+    def on_click(self, event: events.Click) -> None:
+        """A press marks a stage; on the marked one it opens it."""
+        status, index = self._status, event.screen_y - self._top
+        if status and event.widget is self.query_one("#stages") and 0 <= index < len(status.stages):
+            if index == self.marked:
+                self.action_open_marked()
+            self.moved, self.marked = True, index
+            self._draw(status)
 
     def action_move(self, step: int) -> None:
         """Move the mark, and show a locked stage's reason in full."""
@@ -98,6 +110,7 @@ class StartScreen(StageScreen):
             next_sentence(status) if not status.next else self._next(status, width),
             "",
         ]
+        self._top = self.query_one("#stages").region.y + len(lines)
         lines += [self._line(index, stage, width) for index, stage in enumerate(status.stages)]
         lines += ["", *ladder_pairs(status, width)]
         self.query_one("#stages", Static).update(Text(drawn("\n".join(lines)), no_wrap=True, overflow="ellipsis"))

@@ -1,0 +1,187 @@
+"""Sizes, symbols, colours, the mouse, the menu, and row text that tries to be more than text."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+from conftest_tui import settled, text_of
+
+from rung.tui.symbols import ASCII
+from rung.tui.text import shown
+from rung.tui.widgets.marked import folded
+
+SIZES = [(60, 20), (80, 24), (120, 40), (160, 50)]
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_every_stage_at_every_size_stays_in_its_lines(project, program, size):
+    app = program(project)
+    async with app.run_test(size=size) as pilot:
+        await settled(pilot)
+        for number in range(1, 11):
+            app.open_stage(number)
+            await settled(pilot)
+            lines = text_of(app).split("\n")
+            assert len(lines) == size[1]
+            assert any(line.strip() for line in lines[2:-2])
+            assert lines[-1].split()[0] in {key for key, _ in app.screen.keys}
+            assert app.screen.query_one("#side").display == (size[0] >= 80 and not hides_side(app))
+
+
+def hides_side(app):
+    return app.screen.hides_side and app.size.width < 100
+
+
+async def test_a_terminal_that_shrinks_and_grows(project, program):
+    app = program(project)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settled(pilot)
+        app.open_stage(4)
+        await settled(pilot)
+        for size in (*SIZES, (40, 10), (120, 40)):
+            await pilot.resize_terminal(*size)
+            await settled(pilot)
+        assert "The ladder" in text_of(app)
+
+
+async def test_without_utf8_only_ascii_is_drawn(project, program, monkeypatch):
+    monkeypatch.setenv("RUNG_ASCII", "1")
+    app = program(project)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        for number in (0, 2, 3, 5, 7, 9):
+            if number:
+                app.open_stage(number)
+                await settled(pilot)
+            assert text_of(app).isascii(), [c for c in text_of(app) if not c.isascii()]
+
+
+def test_the_locale_decides_where_nobody_says():
+    code = r"from rung.tui.symbols import drawn; print(ascii(drawn('\u2713 \u25b8 \u2502')))"
+    for locale, expected in (("C", "'+ > |'"), ("C.UTF-8", "'\\u2713 \\u25b8 \\u2502'")):
+        environment = {**os.environ, "LC_ALL": locale, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+        environment.pop("RUNG_ASCII", None)
+        done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == expected
+
+
+async def test_no_color_draws_none(project, program, monkeypatch):
+    monkeypatch.setenv("NO_COLOR", "1")
+    app = program(project)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        assert app.no_color
+        for strip in app.screen._compositor.render_strips():
+            for segment in strip.apply_filter(app._filters[0], app.screen.styles.background):
+                color = segment.style.color if segment.style else None
+                if color is not None and color.triplet is not None:
+                    assert len(set(color.triplet)) == 1
+
+
+@pytest.mark.parametrize("theme", ["textual-light", "textual-dark", "high-contrast", "ansi-dark", "ansi-light"])
+async def test_themes_change_colours_and_no_words(project, program, theme):
+    app = program(project)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        before = text_of(app)
+        assert theme in app.available_themes
+        app.theme = theme
+        await settled(pilot)
+        assert text_of(app) == before
+
+
+async def test_the_menu_reaches_every_stage(project, program):
+    app = program(project)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        commands = {command.title: command for command in app.get_system_commands(app.screen)}
+        for stage in app.status.stages:
+            commands[f"{stage.number}. {stage.name}"].callback()
+            await settled(pilot)
+            assert app.screen.stage == stage.name
+        commands["Start"].callback()
+        await settled(pilot)
+        assert app.screen.stage == "Start"
+        await pilot.press("ctrl+p")
+        await pilot.pause(0.3)
+        await pilot.press(*"verdict", "enter")
+        await settled(pilot)
+        await pilot.pause(0.3)
+        await settled(pilot)
+        assert app.screen.stage == "Verdict"
+
+
+async def test_the_mouse_works_too(project, program):
+    (project / "answers.toml").unlink()
+    app = program(project)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settled(pilot)
+        await pilot.click("#stages", offset=(10, 4))
+        await settled(pilot)
+        await pilot.click("#stages", offset=(10, 4))
+        await settled(pilot)
+        assert app.screen.stage == "Advice"
+        await pilot.click("#side", offset=(5, 1))
+        await settled(pilot)
+        assert app.screen.stage == "Questions"
+        first = app.screen.asked.id
+        await pilot.click("#answers", offset=(5, 1))
+        await pilot.click("#answers", offset=(5, 1))
+        await settled(pilot)
+        assert app.screen.asked.id != first
+    assert f"{first} = " in (project / "answers.toml").read_text()
+
+
+async def test_enter_on_a_locked_door_moves_nothing_and_repeats(project, program):
+    app = program(project)
+    async with app.run_test(size=(120, 30)) as pilot:
+        await settled(pilot)
+        for number, key, command in ((6, 5, "rung data freeze --test-only"), (8, 7, "rung plan"), (9, 8, "rung train")):
+            app.open_stage(number)
+            await settled(pilot)
+            screen = app.screen
+            assert f"press {key}, or run: {command}" in text_of(app)
+            await pilot.press("enter")
+            await settled(pilot)
+            assert app.screen is screen
+            assert screen.message.startswith("Locked: ")
+            assert command in screen.message
+
+
+NASTY = {
+    "escape": ("\x1b[31mred\x1b[0m", "\\u001b[31mred"),
+    "link": ("\x1b]8;;http://x\x07go", "\\u0007go"),
+    "bidi": ("a\u202eb\u2066c", "a\\u202eb\\u2066c"),
+    "markup": ("[b]x[/b] [@click=app.quit]y[/]", "[b]x[/b] [@click=app.quit]y[/]"),
+    "tab": ("a\tb", "a   b"),
+    "joiner": ("\U0001f468\u200d\U0001f469\u200d\U0001f467", "\U0001f468\u200d\U0001f469\u200d\U0001f467"),
+    "right to left": ("דנה", "דנה"),
+    "null": ("a\x00b\u0085c\ufeff", "a\\u0000b\\u0085c\\ufeff"),
+}
+
+
+@pytest.mark.parametrize("name", NASTY)
+def test_what_could_act_is_spelt_out(name):
+    text, expected = NASTY[name]
+    assert expected in shown(text)
+
+
+def test_a_word_of_a_megabyte_is_counted_not_drawn():
+    drawn = shown("x" * 1_000_000)
+    assert len(drawn) < 21_000
+    assert "[980,000 more characters]" in drawn
+
+
+def test_long_lines_go_on_under_their_last_column():
+    line = "! Doubtful labels         9  look     " + "word " * 12
+    first, *rest = folded(line, 60)
+    assert first.startswith("! Doubtful")
+    assert all(part.startswith(" " * 38 + "word") for part in rest)
+    assert "".join(folded("x" * 200, 40)) == "x" * 200
+
+
+def test_a_symbol_without_a_twin_is_not_used():
+    assert set("✓○…✗▸─│") <= {chr(code) for code in ASCII}
