@@ -244,10 +244,12 @@ class _Ladder:
         return works and all(self.rank(option, need) for need in self.needs)
 
     def _last_resort(self, need: Rule) -> set[str]:
-        """The plans that come nearest to a need which none covers; not back to a prompt that fell short."""
+        """The plans that come nearest to a need which none covers; not back to a prompt that fell short, where a higher
+        plan adds something to it.
+        """
         best = max(self.rank(option, need) for option in self.allowed)
         near = {option for option in self.allowed if self.rank(option, need) == best}
-        higher = near - {"prompt"}
+        higher = {o for o in near if any(RANK[need.effect["cells"][p]] for p in self.parts[o] if p != "prompt")}
         return higher if higher and self.status.get("prompt") in SHORT else near
 
     def unmet(self) -> tuple[Rule, ...]:
