@@ -33,7 +33,9 @@ class Look:
         return cls(theme, size) if theme in THEMES and size in SIZES else cls()
 
     def changed(self, wish: str) -> Look:
-        """After a press on `bigger`, `smaller`, `light` or `dark`."""
+        """After a press on `bigger`, `smaller`, `light` or `dark`; or a size itself, which the script sends."""
+        if wish in SIZES:
+            return Look(self.theme, wish)
         step = {"bigger": 1, "smaller": -1}.get(wish, 0)
         size = str(min(4, max(1, int(self.size) + step)))
         return Look(wish if wish in THEMES else self.theme, size)

@@ -5,6 +5,7 @@
   const $ = (selector, root = document) => root.querySelector(selector);
   const typing = (target) => target.closest("textarea, input:not([type=hidden]), select") !== null;
   let pending = null;
+  let looks = Promise.resolve();
 
   function notice(words, again) {
     const box = $("#notice");
@@ -93,7 +94,9 @@
     const root = document.documentElement, wish = button.value;
     if (wish === "light" || wish === "dark") root.dataset.theme = wish;
     else root.dataset.size = Math.min(4, Math.max(1, Number(root.dataset.size) + (wish === "bigger" ? 1 : -1)));
-    fetch("/look", { method: "POST", body: new URLSearchParams(new FormData(form, button)), redirect: "manual" }).catch(() => {});
+    const body = new URLSearchParams(new FormData(form));
+    body.set("look", wish === "light" || wish === "dark" ? wish : root.dataset.size);
+    looks = looks.then(() => fetch("/look", { method: "POST", body, redirect: "manual" })).catch(() => {});
   }
 
   let writing = 0;
