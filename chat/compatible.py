@@ -55,7 +55,6 @@ class Compatible(Hosted):
             max_retries=0,
             timeout=timeout,
             http_client=client,
-            _strict_response_validation=True,
         )
 
     @property
@@ -92,7 +91,8 @@ class Compatible(Hosted):
             self.greedy = False
             self.notices.append(f"{self.model} takes no temperature: its replies may differ from call to call.")
             found = self.client.chat.completions.create(**self.request(ask))
-        if not found.choices:
+        choices = getattr(found, "choices", None)
+        if not isinstance(choices, list) or not choices or not hasattr(choices[0], "message"):
             raise ChatError("garbled", f"{self.host} sent an answer without choices.", where=self.host)
         if found.choices[0].finish_reason is None:
             raise ChatError("connection", f"{self.host}: the answer was cut off on its way.", where=self.host)
