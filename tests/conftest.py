@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 
 @dataclass
@@ -104,3 +105,8 @@ def slow() -> Callable[..., None]:
         handler.close_connection = True
 
     return sleep
+
+
+# A busy machine draws slowly; that says nothing about the code.
+settings.register_profile("rung", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("rung")
