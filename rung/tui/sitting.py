@@ -99,5 +99,5 @@ class Sitting:
 
     @property
     def an_hour(self) -> int | None:
-        """Rows an hour of this sitting; None before anything is decided."""
-        return round(len(self.done) / self.minutes * 60) if self.done and self.minutes > 0 else None
+        """Rows an hour of this sitting; None in its first minute, which says nothing yet."""
+        return round(len(self.done) / self.minutes * 60) if self.done and self.minutes >= 1 else None

@@ -26,7 +26,7 @@ class Terminal:
     """One tmux session on a server of its own."""
 
     def __init__(self, width=80, height=24):
-        self.server = f"rung-{uuid.uuid4().hex[:8]}"
+        self.server = ""
         self.width, self.height = width, height
 
     def tmux(self, *words):
@@ -37,6 +37,7 @@ class Terminal:
 
     def start(self, folder, *arguments):
         """`rung ARGUMENTS` in this folder."""
+        self.server = f"rung-{uuid.uuid4().hex[:8]}"  # a server that is ending takes no new session
         command = shlex.join([sys.executable, "-P", "-m", "rung", *arguments])
         size = ["-x", str(self.width), "-y", str(self.height)]
         environment = ["-e", "LC_ALL=C.UTF-8", "-e", "LANG=C.UTF-8"]
@@ -66,7 +67,7 @@ class Terminal:
         self.end()
 
     def end(self):
-        subprocess.run(["tmux", "-L", self.server, "kill-server"], capture_output=True, check=False)
+        subprocess.run(["tmux", "-L", self.server or "rung-none", "kill-server"], capture_output=True, check=False)
 
 
 @pytest.fixture

@@ -82,6 +82,8 @@ class ReviewScreen(StageScreen):
         self.rejecting = False
         self.remark = ""
         self.busy = False
+        self.said = False
+        """Whether the message speaks of the last decision: it stays while the next item comes."""
 
     def heading(self) -> str:
         """`Review · item 319 of 750 · dana`."""
@@ -180,7 +182,9 @@ class ReviewScreen(StageScreen):
         self.query_one("#guideline", Static).update(Text(drawn("\n".join(_beside(item, self.sitting)))))
         self.query_one("#reasons", Static).update("")
         self.query_one("#item", VerticalScroll).scroll_home(animate=False)
-        self.tell(f"kept for you until {_clock(item.until)}")
+        if not self.said:
+            self.tell(f"kept for you until {_clock(item.until)}")
+        self.said = False
 
     # Deciding
 
@@ -211,6 +215,7 @@ class ReviewScreen(StageScreen):
             self.tell(message.problem)
             return
         self.tell(f"{VERBS[message.verdict]} {message.decided.id}   u undoes it")
+        self.said = True
         self._fetch()
 
     def action_reject(self) -> None:
