@@ -1,0 +1,80 @@
+"""What works without a project: advice, estimates, conversion."""
+
+from __future__ import annotations
+
+import json
+import random
+
+import pytest
+
+
+def test_the_same_answers_give_the_same_bytes(rung, tmp_path):
+    answers = {"task": "classification", "prompting": "insufficient", "prompt_effort_days": 7, "examples": 900}
+    answers |= {"few_shot": "insufficient", "citations": False, "latency": "unknown", "gpu_memory_gb": 24.0}
+    turned = dict(reversed(answers.items()))
+    stamped = turned | {"answered": {"task": {"by": "Ann", "at": "2026-01-01", "from": "said"}}}
+    (tmp_path / "a.toml").write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in turned.items()))
+    (tmp_path / "b.json").write_text(json.dumps(stamped))
+    said = ("--as-of", "2026-11-25", "--json", "--answers")
+    ran = [rung("advise", *said, "a.toml"), rung("advise", *said, "b.json", PYTHONHASHSEED="7")]
+    ran += [rung("advise", *said, "-", given=json.dumps(answers | {"wants": "unknown"}))]
+    assert [each.code for each in ran] == [0, 0, 0]
+    assert len({each.out for each in ran}) == 1
+    found = ran[0].json
+    change = found["would_change"][0]
+    other = rung("advise", *said, "-", given=json.dumps(answers | {change["question"]: change["to"]})).json
+    assert [other[key] for key in ("next_step", "destination")] == [change["next_step"], change["destination"]]
+    assert all(isinstance(reason["source"], list) and reason["source"] for reason in found["reasons"])
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.toml", "b.json"]
+
+
+def test_every_wrong_answer_is_told_at_once(rung):
+    given = '{"task":"clasification","promting":"works","classes":1.5,"privacy":true,"goal_score":1.5,"gpus":null}'
+    error = rung("advise", "--answers", "-", "--json", given=given).error
+    assert len(error["problems"]) == 6
+    assert 'Did you mean "classification"?' in error["message"]
+    assert 'unknown key "promting". Did you mean "prompting"?' in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("config", "parameters", "trainable"),
+    [
+        ({"model_type": "mistral", "vocab_size": 32000, "hidden_size": 4096, "num_hidden_layers": 32,
+          "intermediate_size": 14336, "num_attention_heads": 32, "num_key_value_heads": 8}, 7_241_732_096, 3_407_872),
+        ({"model_type": "qwen2", "vocab_size": 151936, "hidden_size": 896, "num_hidden_layers": 24,
+          "intermediate_size": 4864, "num_attention_heads": 14, "num_key_value_heads": 2,
+          "tie_word_embeddings": True}, 494_032_768, 540_672),
+        ({"model_type": "gemma", "vocab_size": 256000, "hidden_size": 2048, "num_hidden_layers": 18,
+          "intermediate_size": 16384, "num_attention_heads": 8, "num_key_value_heads": 1, "head_dim": 256},
+         2_506_172_416, 921_600),
+    ],
+)  # fmt: skip
+def test_parameters_as_the_publishers_count_them(rung, tmp_path, config, parameters, trainable):
+    (tmp_path / "model.json").write_text(json.dumps(config))
+    lora = ("--method", "lora", "--rank", "8", "--targets", "q_proj,v_proj", "--json")
+    found = rung("estimate", "--model", "model.json", *lora).json
+    assert (found["parameters"], found["trainable"]) == (parameters, trainable)
+    assert sum(found["parts"].values()) == pytest.approx(found["memory_gib"]["expected"])
+    assert found["seconds"] is None
+    assert found["reasons"]["seconds"]
+    assert found["model"] == "model"
+
+
+def test_there_and_back_nothing_is_lost(rung, tmp_path, lines, row):
+    call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    tools = [{"role": "user", "content": "w?"}, {"role": "assistant", "content": None, "tool_calls": [call]}]
+    tools += [{"role": "tool", "content": "42", "tool_call_id": "1"}, {"role": "assistant", "content": "42"}]
+    image = [{"type": "text", "text": "what"}, {"type": "image_url", "image_url": {"url": "x.png"}}]
+    rows = [row("q \u00e9\u2028", "a\n b", "be brief", meta={"k": [1, 2.5, None]}), {"messages": tools, "tools": [1]}]
+    rows += [{"messages": [{"role": "user", "content": image}, {"role": "assistant", "content": "cat", "weight": 0}]}]
+    lines("in.jsonl", rows)
+    for target in ("sharegpt", "prompt_completion"):
+        assert rung("data", "convert", "in.jsonl", "-o", "there", "--to", target).code == 0
+        assert rung("data", "convert", "there", "-o", "back", "--json").json["written"] == 3
+        assert [json.loads(line) for line in (tmp_path / "back").read_text().split("\n") if line] == rows
+    ran = rung("data", "convert", "in.jsonl", "-o", "cut", "--to", "alpaca", "--json")
+    assert (ran.code, len(ran.error["problems"]), (tmp_path / "cut").exists()) == (2, 3, False)
+    chosen = [{"prompt": "q", "chosen": "good", "rejected": "bad", "score": random.Random(1).random()}]
+    lines("pref.jsonl", chosen)
+    assert rung("data", "convert", "pref.jsonl", "-o", "same", "--to", "preference").code == 0
+    assert json.loads((tmp_path / "same").read_text()) == chosen[0]

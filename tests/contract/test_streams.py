@@ -1,0 +1,125 @@
+"""Exit codes and streams: usage errors, outputs that are refused before the work, settings that stop a command."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ("nonsense --json", "nonsense"),
+        ("data dedupe x --json", "dedup"),
+        ("data dedup --json", "IN"),
+        ("data convert a.jsonl --json", "--out"),
+        ("verdict --json --scores", "--scores"),
+        ("data dedup a.jsonl -o o --threshold many --json", "--threshold"),
+        ("data dedup a.jsonl -o o --threshold 1.5 --json", "1.5"),
+        ("estimate --model nope --method lora --json", "nope"),
+        ("status --json", "No Rung project"),
+    ],
+)
+def test_bad_usage_is_one_error_document_and_exit_2(rung, tmp_path, arguments, says):
+    ran = rung(*arguments.split())
+    assert ran.code == 2
+    assert says in ran.error["message"]
+    assert says in ran.err
+    assert not list(tmp_path.iterdir())
+
+
+def test_every_command_of_the_contract_is_there():
+    """In one process: each name, and the flags that the contract gives it."""
+    script = """
+import typer.main
+from rung.cli import build_app
+def walk(command, path):
+    flags = [o for p in command.params for o in (*p.opts, *p.secondary_opts)]
+    print(" ".join(path), *flags)
+    for name, sub in getattr(command, "commands", {}).items():
+        walk(sub, [*path, name])
+walk(typer.main.get_command(build_app()), ["rung"])
+"""
+    listed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    wanted = """
+status --json|init|demo --fast|doctor --json|questions --json|advise --answers --save --as-of --json
+data import --format --as --rejects|data convert -o --format --to --rejects --json
+data dedup -o --threshold --removed --pairs --rejects --engine --json|data leakage --train --test --clean --json
+data check --json|data fix --all --dry-run|data dismiss --by --reason|data undo
+data generate --count --provider --model --budget-usd --batch|review --reviewer|review serve --host --port
+review next --reviewer --json|review decide --token --reviewer --text-file --row-file --reason
+review undo --reviewer|review status --json|review export|review import|review invite --role --days --revoke
+data freeze --test-only|baseline --arms|estimate --model --method --rank --targets --batch --length --json|plan --json
+train --override --by --reason|runs list --json|runs watch --json|runs pause --json|runs stop --json|runs resume --json
+evaluate|verdict --scores --json --accept-judgement --by --reason --chosen|release --to --by --reason|why"""
+    there = [line.split() for line in listed.splitlines()]
+    for entry in wanted.replace("\n", "|").strip("|").split("|"):
+        words = entry.split()
+        path = ["rung", *(w for w in words if not w.startswith("-"))]
+        found = [line[len(path) :] for line in there if [w for w in line if not w.startswith("-")][: len(path)] == path]
+        assert any(set(w for w in words if w.startswith("-")) <= set(flags) for flags in found), entry
+
+
+def test_outputs_are_refused_before_anything_is_written(rung, tmp_path, lines, row):
+    lines("a.jsonl", [row("hello there", "hi")])
+    (tmp_path / "file").write_text("x")
+    for outputs in (["-o", "out", "--removed", "file/x"], ["-o", "out", "--pairs", "./out"], ["-o", "."]):
+        assert rung("data", "dedup", "a.jsonl", *outputs, "--json").code == 2
+        assert not (tmp_path / "out").exists()
+    assert rung("data", "dedup", "a.jsonl", "-o", "/dev/null", "--removed", "/dev/null").code == 0
+    assert not Path("/dev/null").is_file()
+    (tmp_path / "real").write_text("old")
+    (tmp_path / "link").symlink_to("real")
+    assert rung("data", "dedup", "a.jsonl", "-o", "link").code == 0
+    assert (tmp_path / "link").is_symlink()
+    assert json.loads((tmp_path / "real").read_text())["messages"][1]["content"] == "hi"
+
+
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGINT])
+def test_a_command_that_dies_leaves_the_old_file(tmp_path, lines, row, sent):
+    """The input is a pipe that never ends: the command is certainly in the middle."""
+    (tmp_path / "out.jsonl").write_text("old\n")
+    command = [sys.executable, "-m", "rung", "data", "convert", "-", "-o", "out.jsonl"]
+    running = subprocess.Popen(command, cwd=tmp_path, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+    for _ in range(2000):
+        running.stdin.write(json.dumps(row("hello " * 9, "hi")).encode() + b"\n")
+    running.stdin.flush()
+    running.send_signal(sent)
+    running.communicate()
+    assert running.returncode == (130 if sent == signal.SIGINT else -sent)
+    assert (tmp_path / "out.jsonl").read_text() == "old\n"
+
+
+def test_wrong_settings_stop_every_project_command(rung, tmp_path):
+    (tmp_path / "rung.toml").write_text('[review]\npol = "all"\n[evaluation]\nmargin = "x"\n')
+    for command in ("status", "plan", "review next --reviewer A", "runs list", "data freeze"):
+        ran = rung(*command.split(), "--json")
+        assert ran.code == 2, command
+        assert 'line 2: unknown key "review.pol". Did you mean "pool"?' in ran.error["message"]
+        assert "rung.toml line 4" in ran.error["message"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["rung.toml"]
+    assert rung("verdict", "--scores", "-", "--json", given='{"id":1,"baseline":0,"tuned":1}').code == 1
+
+
+def test_the_environment_overrides_and_is_checked(rung, tmp_path):
+    (tmp_path / "rung.toml").write_text("review = 3\n")
+    assert rung("status", RUNG_REVIEW__POOL="all").code == 2
+    (tmp_path / "rung.toml").write_text('[review]\npool = "all"\n')
+    assert rung("review", "status", "--json", RUNG_REVIEW__POOL="trust").json["policy"] == "trust"
+    ran = rung("status", RUNG_REVIEW__SAMPLE="many", RUNG_NOPE__X="1")
+    assert ran.code == 2
+    assert "RUNG_REVIEW__SAMPLE" in ran.err
+    assert "RUNG_NOPE__X" in ran.err
+
+
+def test_any_terminal_can_show_the_output(rung):
+    given = '{"id":"\\ud800","baseline":{"\\ud800":0.5},"tuned":1}'
+    assert rung("verdict", "--scores", "-", "--json", given=given).json["chosen"] == "\ud800"
+    shown = rung("questions", "--json", PYTHONIOENCODING="ascii")
+    assert shown.out.isascii()
+    assert {"id", "text", "why", "kind", "answers", "sets"} <= set(shown.json[0])
