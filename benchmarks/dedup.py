@@ -87,9 +87,16 @@ def table(args: argparse.Namespace, source: Path, folder: Path) -> None:
     found = {name: run(args, name, source, folder) for name in chosen}
     truth = labels_of(args, folder, rows)
     base = found.get("rung", {}).get("cpu")
-    print(
-        f"{'':24}{'CPU-s':>9}{'rows/CPU-s':>12}{'rung is':>9}{'peak MB':>9}{'over start':>11}{'kept':>9}{'F1':>9}{'precision':>10}"
+    titles = (
+        ("CPU-s", 9),
+        ("rows/CPU-s", 12),
+        ("rung is", 9),
+        ("peak MB", 9),
+        ("over start", 11),
+        ("kept", 9),
+        ("F1", 9),
     )
+    print(f"{'':24}" + "".join(f"{title:>{width}}" for title, width in titles) + f"{'precision':>10}")
     for name, result in found.items():
         if "error" in result:
             print(f"{name:24}failed: {result['error']}")
@@ -98,8 +105,9 @@ def table(args: argparse.Namespace, source: Path, folder: Path) -> None:
         ratio = f"{cpu / base:.1f}x" if base else ""
         score = quality(folder / f"{name}.npy", truth) if result["rows"] == rows else ("", "")
         print(
-            f"{name:24}{cpu:9.2f}{rows / cpu:12,.0f}{ratio:>9}{result['peak']:9.0f}{result['peak'] - result['start']:11.0f}"
-            f"{result['kept']:9,}{score[0]:>9}{score[1]:>10}" + ("  (scaled up)" if result["rows"] != rows else "")
+            f"{name:24}{cpu:9.2f}{rows / cpu:12,.0f}{ratio:>9}{result['peak']:9.0f}"
+            f"{result['peak'] - result['start']:11.0f}{result['kept']:9,}{score[0]:>9}{score[1]:>10}"
+            + ("  (scaled up)" if result["rows"] != rows else "")
         )
 
 
@@ -158,7 +166,7 @@ def child(args: argparse.Namespace) -> None:
         import numpy as np
 
         np.save(args.labels, np.asarray(labels, dtype=np.int64))
-    read = len(texts) if texts is not None else sum(1 for line in Path(args.file).open("rb") if line.strip())
+    read = len(texts) if texts is not None else Path(args.file).read_bytes().count(b"\n")
     print(json.dumps({"cpu": spent, "rows": read, "kept": kept, "start": start, "peak": peak()}))
 
 

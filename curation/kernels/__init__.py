@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from curation.kernels.hashing import hash_codes, sequence_keys_of, words_of_codes
 from curation.kernels.joining import band_join, exact_join, shared_of
-from curation.kernels.probing import Probe
+from curation.kernels.probing import Probe, short_near_of, weigh
 from curation.kernels.signing import band_keys_of, signatures_of
 
 __all__ = [
@@ -19,6 +19,8 @@ __all__ = [
     "hash_codes",
     "sequence_keys_of",
     "shared_of",
+    "short_near_of",
     "signatures_of",
+    "weigh",
     "words_of_codes",
 ]

@@ -13,7 +13,7 @@ from curation.shingling import I64, U32, U64, Sets
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _enter(values: Array, begin: int, end: int, slots: Array, stamps: Array, stamp: int) -> None:
+def enter(values: Array, begin: int, end: int, slots: Array, stamps: Array, stamp: int) -> None:
     """Put a set into a table whose entries count only where their stamp is this one."""
     mask = len(slots) - 1
     for place in range(begin, end):
@@ -25,7 +25,7 @@ def _enter(values: Array, begin: int, end: int, slots: Array, stamps: Array, sta
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _common(values: Array, begin: int, end: int, slots: Array, stamps: Array, stamp: int, need: int) -> int:
+def in_table(values: Array, begin: int, end: int, slots: Array, stamps: Array, stamp: int, need: int) -> int:
     """How many of a set's members the table holds; -1 as soon as `need` is out of reach."""
     mask = len(slots) - 1
     found = 0
@@ -59,9 +59,9 @@ def _shared(
     for k in range(len(one)):
         a, b = one[k], other[k]
         if a != entered:
-            _enter(left, left_at[a], left_at[a + 1], slots, stamps, a)
+            enter(left, left_at[a], left_at[a + 1], slots, stamps, a)
             entered = a
-        out[k] = max(0, _common(right, right_at[b], right_at[b + 1], slots, stamps, a, 0))
+        out[k] = max(0, in_table(right, right_at[b], right_at[b + 1], slots, stamps, a, 0))
     return out
 
 
@@ -85,7 +85,7 @@ def _root(parent: Array, node: int) -> int:
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _need(one: int, other: int, threshold: float) -> int:
+def needed(one: int, other: int, threshold: float) -> int:
     """Shared members that two sets of these sizes need for the threshold."""
     return int(np.ceil(threshold / (1.0 + threshold) * (one + other) - SLACK))
 
@@ -142,10 +142,10 @@ def _band_pairs(
                 if seen:
                     continue
                 if entered != a:
-                    _enter(hashes, starts[a], ends[a], slots, stamps, stamp + a)
+                    enter(hashes, starts[a], ends[a], slots, stamps, stamp + a)
                     entered = a
-                need = _need(size_a, size_b, threshold)
-                shared = _common(hashes, starts[b], ends[b], slots, stamps, stamp + a, need)
+                need = needed(size_a, size_b, threshold)
+                shared = in_table(hashes, starts[b], ends[b], slots, stamps, stamp + a, need)
                 if shared >= 0:
                     if filled == len(out):
                         out = _grown(out)
@@ -231,10 +231,10 @@ def _prefix_join(
                     last[y] = x
                     if alike[x] != alike[y] or _root(parent, x) != _root(parent, y):
                         if entered != x:
-                            _enter(ranks, begin, end, slots, stamps, x)
+                            enter(ranks, begin, end, slots, stamps, x)
                             entered = x
-                        need = _need(size, other, threshold)
-                        shared = _common(ranks, starts[y], starts[y + 1], slots, stamps, x, need)
+                        need = needed(size, other, threshold)
+                        shared = in_table(ranks, starts[y], starts[y + 1], slots, stamps, x, need)
                         if shared >= 0:
                             if filled == len(out):
                                 out = _grown(out)

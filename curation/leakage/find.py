@@ -15,7 +15,7 @@ from curation.leakage.judge import Judge, Pair, Part, TrainRow
 from curation.leakage.report import Leak, LeakReport
 from curation.leakage.scan import Scan, scan_train
 from curation.leakage.weigh import Looked, pairs_to_look_at
-from curation.prints import InMemory, Source, stripped
+from curation.prints import InMemory, Source, stripped, use_compiled
 from curation.shingling import U32, Sets, hash_texts
 from curation.similarity import words
 from curation.similarity.template import is_common
@@ -37,7 +37,7 @@ def find_leaks(
     source: Source = train if hasattr(train, "fetch") else InMemory(train)  # type: ignore[assignment]
     index = build_index(test)
     scan = scan_train(train, index, numba)
-    looked = pairs_to_look_at(index, scan)
+    looked = pairs_to_look_at(index, scan, compiled=use_compiled(scan.rows, numba))
     pairs = _pairs(index, scan, looked)
     leaks, suspects = _judge(pairs, index, scan, looked, source, test, threshold)
     return LeakReport(scan.rows, len(test), _in_order(leaks), _few(_in_order(suspects)))

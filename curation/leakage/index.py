@@ -47,6 +47,7 @@ class TestIndex:
     sizes: tuple[int, ...]
     grams: Sets
     rare: tuple[U64, I64]
+    flags: npt.NDArray[np.bool_]
     answers: U64
     odd: npt.NDArray[np.bool_]
 
@@ -78,6 +79,7 @@ def build_index(test: Sequence[Example]) -> TestIndex:
     order = np.argsort(owner, kind="stable")
     pairs = np.unique(number.astype(np.int64) * len(texts) + owner)
     short = hash_texts(questions).grams
+    rare = _rare_grams(short)
     return TestIndex(
         item=np.concatenate((np.arange(len(test)), long)),
         is_answer=np.arange(len(texts)) >= len(test),
@@ -91,7 +93,8 @@ def build_index(test: Sequence[Example]) -> TestIndex:
         held_from=offsets(np.bincount(pairs // max(1, len(texts)), minlength=len(table))),
         sizes=tuple(sizes),
         grams=short,
-        rare=_rare_grams(short),
+        rare=rare,
+        flags=_flags(rare[0]),
         answers=np.array([NO_ANSWER if e.answer is None else k for e, k in zip(test, said, strict=True)], np.uint64),
         odd=np.array([not (a.isascii() and n) for a, n in zip(answers, given.counts, strict=True)], np.bool_),
     )
@@ -109,3 +112,10 @@ def _rare_grams(grams: Sets) -> tuple[U64, I64]:
     hashes = grams.hashes[chosen].astype(np.uint64)
     by_hash = np.argsort(hashes, kind="stable")
     return hashes[by_hash], owners[chosen][by_hash]
+
+
+def _flags(hashes: U64) -> npt.NDArray[np.bool_]:
+    """A map by the low 20 bits of a hash: where it is False, no rare gram has that hash."""
+    flags = np.zeros(1 << 20, np.bool_)
+    flags[hashes & np.uint64(0xFFFFF)] = True
+    return flags

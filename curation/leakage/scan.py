@@ -25,7 +25,7 @@ from curation.similarity.words import SHORT
 
 WAITING = 32
 """Blocks that are held before the way to scan is chosen."""
-NOTED = 256
+NOTED = 128
 """Rows that are noted for one gram."""
 
 
@@ -246,22 +246,33 @@ def _note_short(scan: Scan, index: TestIndex, block: _Block, counts: I64, keys: 
     if not len(index.rare[0]) or not len(short):
         return
     grams = hash_texts([block.texts[int(p)] for p in places[short]], compiled=compiled).grams
-    rows, items = _candidates(index, grams)
-    score = jaccard_of(grams, index.grams, rows, items, compiled=compiled)
-    near = score >= SHORT_THRESHOLD - SLACK
-    rows, items, score = short[rows[near]], items[near], score[near]
+    rows, items, score = _near_grams(index, grams, compiled)
+    rows = short[rows]
     answers = np.array(block.answer, np.int64)[rows]
     settled = np.where(answers >= 0, keys[answers], NO_ANSWER) == index.answers[items]
     scan.short_near.append(ShortNear(block.first + rows, items, score, settled | index.odd[items]))
 
 
+def _near_grams(index: TestIndex, grams: Sets, compiled: bool) -> tuple[I64, I64, npt.NDArray[np.float64]]:
+    """Near pairs of a text and a test item, with their similarity."""
+    if compiled:
+        from curation.kernels import short_near_of
+
+        return short_near_of(grams, index.grams, index.rare, index.flags, SHORT_THRESHOLD)
+    rows, items = _candidates(index, grams)
+    score = jaccard_of(grams, index.grams, rows, items)
+    near = score >= SHORT_THRESHOLD - SLACK
+    return rows[near], items[near], score[near]
+
+
 def _candidates(index: TestIndex, grams: Sets) -> tuple[I64, I64]:
     """Pairs of a train question and a test item that share one of the item's rare grams, and are of like size."""
     table, items = index.rare
-    keys, owner = grams.hashes.astype(np.uint64), grams.owners()
+    places = np.flatnonzero(index.flags[grams.hashes & 0xFFFFF])
+    keys = grams.hashes[places].astype(np.uint64)
     left = np.searchsorted(table, keys)
     hit = np.flatnonzero(table[np.minimum(left, len(table) - 1)] == keys)
-    left, owner = left[hit], owner[hit]
+    left, owner = left[hit], np.searchsorted(grams.starts, places[hit], "right") - 1
     count = np.searchsorted(table, keys[hit], "right") - left
     inner = np.arange(count.sum()) - np.repeat(offsets(count)[:-1], count)
     rows, found = np.repeat(owner, count), items[np.repeat(left, count) + inner]

@@ -4,6 +4,7 @@ that hold it), so that boilerplate counts for next to nothing and copies of one 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,7 @@ from curation.shingling import I64, mix, offsets
 from curation.similarity.template import LEAST, SHARE, is_common
 
 Bools = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
 ANSWER_SHARE = 0.28
 """Discounted share of an answer's grams, found in one train row, from which it is a leak. Chosen among 36 settings
 on Debian package descriptions; held on a second draw of leaks (docs/duplicates-and-leaks.md)."""
@@ -53,7 +55,7 @@ def template_grams(index: TestIndex, scan: Scan, spread: I64) -> Bools:
     return common & shared & (spread >= LEAST) & (spread * 2 >= np.minimum(scan.count, NOTED))
 
 
-def pairs_to_look_at(index: TestIndex, scan: Scan) -> Looked:
+def pairs_to_look_at(index: TestIndex, scan: Scan, *, compiled: bool = False) -> Looked:
     """All pairs whose containment, discounted or not, reaches a share from which a leak or a span is possible."""
     rows = np.concatenate([r for r, _ in scan.hits]) if scan.hits else np.zeros(0, np.int64)
     numbers = np.concatenate([g for _, g in scan.hits]) if scan.hits else np.zeros(0, np.int64)
@@ -63,19 +65,15 @@ def pairs_to_look_at(index: TestIndex, scan: Scan) -> Looked:
     size = np.where(counts_for > 0, counts_for, index.distinct)
     live = (spread < RARE_BELOW) & ~common
     heavy = _per_part(index, live) < 0.4 * counts_for
-    out = []
     order = np.argsort(rows, kind="stable")
-    for begin, end in _chunks(rows[order], np.diff(index.held_from)[numbers[order]]):
-        some = order[begin:end]
-        out.append(_weigh(index, rows[some], numbers[some], spread, _Which(common, live, heavy, size)))
-    if not out:
-        return Looked(rows, rows, np.zeros(0), common)
-    return Looked(
-        np.concatenate([r for r, _, _ in out]),
-        np.concatenate([p for _, p, _ in out]),
-        np.concatenate([s for _, _, s in out]),
-        common,
-    )
+    which = _Which(common, live, heavy, size)
+    row, part, weight, found = _sums(index, rows[order], numbers[order], spread, which, compiled)
+    known = np.where(heavy, size, np.maximum(_per_part(index, live), 1))
+    share, whole = weight / np.maximum(size[part], 1), found / known[part]
+    wanted = np.where(index.is_answer[part], ANSWER_SHARE, QUESTION_SHARE)
+    chosen = (share >= wanted) | (whole >= RAW_SHARE) | (weight >= SPAN)
+    chosen &= (whole >= 1 - SLACK) | (index.words[part] >= LABEL_WORDS)
+    return Looked(row[chosen], part[chosen], share[chosen], common)
 
 
 def _spread(scan: Scan, rows: I64, numbers: I64, grams: int) -> I64:
@@ -98,17 +96,16 @@ def _per_part(index: TestIndex, which: Bools) -> I64:
     return np.bincount(index.holders[chosen], minlength=len(index.item))
 
 
-def _chunks(rows: I64, holders: I64) -> list[tuple[int, int]]:
+def _chunks(rows: I64, numbers: I64, index: TestIndex) -> Iterator[tuple[int, int]]:
     """Cut between rows, a few million (row, part) pairs at once."""
-    at = offsets(holders)
+    at = offsets(np.diff(index.held_from)[numbers])
     ends = np.flatnonzero(np.concatenate((rows[1:] != rows[:-1], [True]))) + 1 if len(rows) else rows
-    out, begin = [], 0
+    begin = 0
     while begin < len(rows):
-        room = ends[np.searchsorted(at[ends], at[begin] + AT_ONCE, "right") - 1 :][:1]
-        end = int(room[0]) if room[0] > begin else int(ends[np.searchsorted(ends, begin, "right")])
-        out.append((begin, end))
+        last = int(np.searchsorted(at[ends], at[begin] + AT_ONCE, "right")) - 1
+        end = int(ends[max(last, int(np.searchsorted(ends, begin, "right")))])
+        yield begin, end
         begin = end
-    return out
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +120,30 @@ class _Which:
     size: I64
 
 
-def _weigh(
-    index: TestIndex, rows: I64, numbers: I64, spread: I64, which: _Which
-) -> tuple[I64, I64, npt.NDArray[np.float64]]:
+def _sums(
+    index: TestIndex, rows: I64, numbers: I64, spread: I64, which: _Which, compiled: bool
+) -> tuple[I64, I64, Floats, I64]:
+    """By (row, part): the two, the discounted weight and the number of the part's grams that the row holds."""
+    weights = 1.0 / np.maximum(spread, 1)
+    if compiled:
+        from curation.kernels import weigh
+
+        held = (index.held_from, index.holders)
+        return weigh(rows, numbers, held, weights, (which.live, which.common), which.heavy)
+    parts = [_sum_some(index, rows[a:b], numbers[a:b], weights, which) for a, b in _chunks(rows, numbers, index)]
+    if not parts:
+        return rows, rows, np.zeros(0), rows
+    return (
+        np.concatenate([row for row, _, _, _ in parts]),
+        np.concatenate([part for _, part, _, _ in parts]),
+        np.concatenate([weight for _, _, weight, _ in parts]),
+        np.concatenate([found for _, _, _, found in parts]),
+    )
+
+
+def _sum_some(
+    index: TestIndex, rows: I64, numbers: I64, weights: Floats, which: _Which
+) -> tuple[I64, I64, Floats, I64]:
     count = np.diff(index.held_from)[numbers]
     inner = np.arange(count.sum()) - np.repeat(offsets(count)[:-1], count)
     part = index.holders[np.repeat(index.held_from[:-1][numbers], count) + inner]
@@ -133,13 +151,6 @@ def _weigh(
     counts = which.live[number] | (which.heavy[part] & ~which.common[number])
     row, part, number = row[counts], part[counts], number[counts]
     pairs, where = np.unique(row * len(index.item) + part, return_inverse=True)
-    row, part = pairs // len(index.item), pairs % len(index.item)
-    weight = np.bincount(where, which.live[number] / np.maximum(spread[number], 1), len(pairs))
+    weight = np.bincount(where, which.live[number] * weights[number], len(pairs))
     found = np.bincount(where, minlength=len(pairs))
-    known = np.where(which.heavy, which.size, np.maximum(_per_part(index, which.live), 1))
-    share = weight / np.maximum(which.size[part], 1)
-    wanted = np.where(index.is_answer[part], ANSWER_SHARE, QUESTION_SHARE)
-    whole = found / known[part]
-    chosen = (share >= wanted) | (whole >= RAW_SHARE) | (weight >= SPAN)
-    chosen &= (whole >= 1 - SLACK) | (index.words[part] >= LABEL_WORDS)
-    return row[chosen], part[chosen], share[chosen]
+    return pairs // len(index.item), pairs % len(index.item), weight, found
