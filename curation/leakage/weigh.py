@@ -151,6 +151,6 @@ def _sum_some(
     counts = which.live[number] | (which.heavy[part] & ~which.common[number])
     row, part, number = row[counts], part[counts], number[counts]
     pairs, where = np.unique(row * len(index.item) + part, return_inverse=True)
-    weight = np.bincount(where, which.live[number] * weights[number], len(pairs))
-    found = np.bincount(where, minlength=len(pairs))
+    weight: Floats = np.bincount(where, which.live[number] * weights[number], len(pairs)).astype(np.float64)
+    found: I64 = np.bincount(where, minlength=len(pairs))
     return pairs // len(index.item), pairs % len(index.item), weight, found
