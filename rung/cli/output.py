@@ -30,7 +30,7 @@ def emit(document: Any) -> None:
 
 
 def never_fail_on_text() -> None:
-    """Write what the terminal's encoding cannot hold (half surrogates, `✓` in ASCII) as `\\u....`, not as a fault."""
+    r"""Write what the terminal's encoding cannot hold (half surrogates, `✓` in ASCII) as `\u....`, not as a fault."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
