@@ -90,7 +90,7 @@ class EvaluationSettings(Section):
     runs: int = Field(default=1, ge=1)
     """Runs that a test set is meant to score, fixed before the first: each is judged at 1 - .05/runs confidence."""
     proposals: int = Field(default=4, ge=0, le=32)
-    """Instructions that the arm `optimised` asks the model for; each is tried on validation, alone and with examples."""
+    """Instructions the arm `optimised` asks the model for; each is tried on validation, bare and with examples."""
     forgetting_limit: float = Field(default=0.05, ge=0, le=1)
     """How much a tuned model may lose on the general suite, as a share of its items."""
     choose_on: int = Field(default=100, ge=1)

@@ -67,7 +67,7 @@ def _lengths(subjects: Sequence[Subject], labels: Sequence[str]) -> Iterator[tup
     lengths = [len(subject.example.question) for subject in subjects]
     ranks = rankdata(lengths)
     counts = Counter(labels)
-    sums: Counter[str] = Counter()
+    sums: dict[str, float] = defaultdict(float)
     for label, rank in zip(labels, ranks, strict=True):
         sums[label] += float(rank)
     for label, n in counts.items():
