@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -106,6 +107,9 @@ def slow() -> Callable[..., None]:
 
     return sleep
 
+
+# Started in the background of a script, a process ignores Ctrl-C and so do its children: tests send it on purpose.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A busy machine draws slowly; that says nothing about the code.
 settings.register_profile("rung", deadline=None, suppress_health_check=[HealthCheck.too_slow])
