@@ -69,6 +69,7 @@ def answer(project: Project | None, ref: str) -> Answer:
 
     Raises RungError where nothing is called so, or where it needs a project and there is none.
     """
+    ref = _plain_ref(project, ref)
     if not (ref in GATES or re.fullmatch(r"([LREP]-|v|r-)\d+", ref)):
         return _rule(project, ref)
     if project is None:
@@ -78,6 +79,30 @@ def answer(project: Project | None, ref: str) -> Answer:
     links = chain(project, ref)
     lines = [line for link in links for line in link.lines()]
     return Answer(lines, {"ref": ref, "chain": [link.as_json() for link in links]})
+
+
+def _plain_ref(project: Project | None, ref: str) -> str:
+    """`datasets/v001` is `v001`, `task=chat` is `task`, `pool.jsonl:3` is the row that came from there."""
+    last = ref.rstrip("/").rpartition("/")[2]
+    if re.fullmatch(r"([LREP]-|v)\d+(\.toml)?", last):
+        return last.removesuffix(".toml")
+    if re.fullmatch(r"\w+=.*", ref):
+        return ref.partition("=")[0]
+    if project is not None and re.fullmatch(r".+:\d+", ref):
+        return _row_from(project, ref)
+    return ref
+
+
+def _row_from(project: Project, place: str) -> str:
+    """Id of the row that was imported from `file:line`; the place itself where none was."""
+    from curation.store import open_store, store_exists
+
+    settings = load_settings(project.settings_file)
+    if not store_exists(project, settings):
+        return place
+    with open_store(project, settings) as store:
+        found = [r.id for r in store.rows(excluded=None) if r.source == place or r.source.endswith(f"/{place}")]
+    return found[0] if found else place
 
 
 def _gate(project: Project, name: str) -> Answer:

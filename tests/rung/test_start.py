@@ -88,3 +88,7 @@ def test_doctor_names_what_is_here(tmp_path):
 def test_why_knows_rules_and_says_when_it_knows_nothing(tmp_path):
     assert rung("why", "leekage", cwd=tmp_path).returncode == 2
     assert "Did you mean" in rung("why", "leekage", cwd=tmp_path).stderr
+
+
+def test_why_takes_an_answer_with_its_value(tmp_path):
+    assert rung("why", "task=chat", cwd=tmp_path).stdout == rung("why", "task", cwd=tmp_path).stdout
