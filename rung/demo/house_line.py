@@ -13,12 +13,13 @@ from rung.demo.task import Rows, Task
 
 SEED = 13
 TEST_CODES = 150
+FAST_CODES, FAST_TEST = 160, 50
 
 
 def rows(fast: bool) -> Rows:
-    """Test rows (one phrase for each of 150 codes; 100 with `fast`) and the pool with its planted faults.
+    """Test rows (one phrase for each of 150 codes; 50 with `fast`) and the pool with its planted faults.
 
-    No code of the test set is in the pool. The pool has two wordings a code (one with `fast`).
+    No code of the test set is in the pool. The pool has two wordings a code (with `fast` one of 160 codes).
     """
     rng = random.Random(SEED)
     by_code: dict[str, list[Term]] = {}
@@ -27,8 +28,9 @@ def rows(fast: bool) -> Rows:
     codes = sorted(by_code)
     rng.shuffle(codes)
     test = [_row(by_code[code], rng) for code in codes[:TEST_CODES]]
-    clean = [row for code in codes[TEST_CODES:] for row in _wordings(by_code[code], 1 if fast else 2, rng)]
-    return _plant(clean, test[:100] if fast else test, rng)
+    pool = codes[TEST_CODES:][: FAST_CODES if fast else None]
+    clean = [row for code in pool for row in _wordings(by_code[code], 1 if fast else 2, rng)]
+    return _plant(clean, test[:FAST_TEST] if fast else test, rng)
 
 
 def _row(choices: Sequence[Term], rng: random.Random) -> dict[str, Any]:
@@ -200,11 +202,11 @@ TASK = Task(
     settings={
         "review": {"pool": "all", "accept_automatic": True},
         "dataset": {"group_by": "code", "validation": 0.14, "licence": "ICD-10-CM: US government work (CDC/NCHS)"},
-        "evaluation": {"metric": "exact_match", "few_shot": 12, "retrieved": 4, "choose_on": 40},
+        "evaluation": {"metric": "exact_match", "few_shot": 12, "retrieved": 4, "choose_on": 20},
         "model": {"base": "embedded", "max_tokens": 12},
         "training": {"system_prompt": "House line.", "epochs": 2, "learning_rate": 1.5e-3, "batch": 8},
     },
-    fast_settings={"training": {"learning_rate": 1e-3}, "evaluation": {"choose_on": 20}},
+    fast_settings={"training": {"learning_rate": 1e-3}, "evaluation": {"choose_on": 10}},
     notes=(
         "ICD-10-CM titles are official and public and may be in the model's pre-training.",
         "The shorthand is made by a grammar and stands in for a clinic's; a parser with that grammar in hand would be "

@@ -53,7 +53,11 @@ STEPS = (
     ),
     Step("review-candidates", ("(table)",), "The code table reviews the candidates that it can read"),
     Step("review-status", ("review", "status"), "Who decided what"),
-    Step("baseline", ("baseline", "--both-forms"), "4. The ladder, measured: every cheaper way first, on the same frozen items"),
+    Step(
+        "baseline",
+        ("baseline", "--both-forms"),
+        "4. The ladder, measured: every cheaper way first, on the same frozen items",
+    ),
     Step(
         "freeze",
         ("data", "freeze", "--leave-out-undecided"),
