@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 
@@ -47,6 +48,13 @@ def _found(project: Project, rows: Rows) -> dict[str, int]:
 
 
 def _hits(planted: Iterable[str], rows: Iterable[StoredRow]) -> int:
-    """How many planted phrases are among these rows, each row counted once."""
-    named, wanted = Counter(row.example.question for row in rows), Counter(planted)
+    """How many planted phrases are among these rows, each row counted once.
+
+    Case and punctuation do not count: of a copy and its original either may be the one that was taken out.
+    """
+    named, wanted = Counter(_bare(row.example.question) for row in rows), Counter(map(_bare, planted))
     return sum(min(count, named[phrase]) for phrase, count in wanted.items())
+
+
+def _bare(phrase: str) -> str:
+    return " ".join(re.findall(r"\w+", phrase.lower()))
