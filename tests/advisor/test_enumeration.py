@@ -84,9 +84,8 @@ def test_no_option_is_advised_against_a_veto_and_none_above_one_that_covers_ever
         found = verdict(values)
         assert found.destination not in vetoed(values, now=False), values
         assert found.next_step not in vetoed(values, now=False), values
-        if count % 2 == 0:
-            assert found.next_step not in vetoed(values, now=True), values
-            assert_lowest(values, found)
+        assert found.next_step not in vetoed(values, now=True), values
+        assert_lowest(values, found)
         assert RUNG[found.next_step] <= RUNG[found.destination], values
         if values.get("prompting") == "works" and "failure" not in values and found.kept:
             assert found.outcome == ("prompt", "prompt")
@@ -117,14 +116,14 @@ def covered(option: str, need: Rule, found: Verdict, forbidden: set[str]) -> boo
 
 @pytest.mark.parametrize("rung", ["few_shot", "rag", "fine_tuning"])
 def test_trying_a_rung_and_failing_never_moves_the_next_step_down(rung: str) -> None:
-    for values in itertools.islice(answer_sets(), 0, None, 1):
+    for values in answer_sets():
         before = verdict({**values, rung: "untried"})
         after = verdict({**values, rung: "insufficient"})
         assert RUNG[after.next_step] >= RUNG[before.next_step], (values, before.outcome, after.outcome)
 
 
 def test_more_work_on_the_prompt_without_reaching_the_goal_never_moves_the_next_step_down() -> None:
-    for values in itertools.islice(answer_sets(), 0, None, 1):
+    for values in answer_sets():
         steps = [
             RUNG[verdict({**values, "prompting": how}).next_step]
             for how in ("untried", "weak_effort", "partial", "insufficient")
@@ -133,7 +132,7 @@ def test_more_work_on_the_prompt_without_reaching_the_goal_never_moves_the_next_
 
 
 def test_more_reviewed_data_never_lowers_the_standing_of_fine_tuning() -> None:
-    for values in itertools.islice(answer_sets(), 0, None, 3):
+    for values in answer_sets():
         standing_before = (False, False)
         for reviewed in (0, 30, 60, 200, 700, 1500, 20_000):
             found = verdict({**values, "examples": 20_000, "reviewed_examples": reviewed})
