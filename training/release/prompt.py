@@ -13,7 +13,7 @@ from typing import Any
 
 from chat.protocols import Turn
 from curation.example import Example
-from evaluation.arms.material import Material, Prompt
+from evaluation.arms.material import Material, Prompt, with_examples
 from evaluation.arms.registry import ARMS
 from evaluation.documents import Chunk
 from workspace.errors import RungError
@@ -84,11 +84,22 @@ def parts_of(arm: str, settings: dict[str, Any], material: Material, max_tokens:
     prompt = _measured(settings, material)
     parts["prompt"] = None if prompt is None else {"name": prompt.name, "text": prompt.text}
     uses_rows, uses_documents = "k" in settings, "passages" in settings
-    parts["examples"] = [dict(row.row) for row in material.examples] if uses_rows else []
+    parts["examples"] = [dict(row.row) for row in _shown(settings, material)] if uses_rows else []
     parts["documents"] = [[c.id, c.file, c.text] for c in material.documents] if uses_documents else []
     parts["few_shot"], parts["retrieved"] = material.few_shot, material.retrieved
     _render(parts)
     return parts
+
+
+def _shown(settings: dict[str, Any], material: Material) -> Sequence[Example]:
+    """The rows that the arm shows: those it was measured with, in their order, where it names them; else all.
+
+    A freeze may have moved other rows since, so static examples are found by their hash and not chosen again.
+    """
+    if "examples" not in settings:
+        return material.examples
+    known = {row.content_hash[:8]: row for row in material.examples}
+    return [known[name] for name in settings["examples"] if name in known]
 
 
 def _measured(settings: dict[str, Any], material: Material) -> Prompt | None:
@@ -99,6 +110,10 @@ def _measured(settings: dict[str, Any], material: Material) -> Prompt | None:
 
 def _render(parts: dict[str, Any]) -> Any:
     prompt = Prompt(**parts["prompt"]) if parts["prompt"] else None
+    named = parts["settings"].get("examples", ())
+    if named and len(parts["examples"]) == len(named):
+        shown = tuple(Example(row) for row in parts["examples"])
+        return lambda turns: with_examples(turns, prompt, shown)
     material = Material(
         base=prompt,
         prompts=(prompt,) if prompt else (),

@@ -18,7 +18,7 @@ from rung.tui.symbols import drawn
 
 CHOICES = (
     ("Start one here", "rung init"),
-    ("Open the demo, about 10 min", "rung demo"),
+    ("Open the demo, about 12 min", "rung demo"),
     ("Answer the questions first, save nothing", "rung advise --answers -"),
 )
 
