@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from rung.report.figures import arm_name
 from rung.status.facts import Facts
 
 State = Literal["done", "open", "needs_you", "running", "locked", "not_needed"]
@@ -98,7 +99,7 @@ def status_of(facts: Facts) -> Status:
     stages = tuple(stage(facts) for stage in STAGES)
     waiting = [stage for stage in stages if stage.state in ("needs_you", "open", "running")]
     if facts.release:
-        waiting = [stage for stage in waiting if stage.state == "running"]
+        waiting = [stage for stage in waiting if stage.state in ("needs_you", "running")]
     first = next((s for s in waiting if s.state == "running"), waiting[0] if waiting else None)
     return Status(facts.settings.project.name or facts.project.name, stages, ladder_of(facts), first, facts.problems)
 
@@ -186,7 +187,7 @@ def _baselines(facts: Facts) -> Stage:
         )
     prompted = [arm for arm in facts.baseline.arms if arm.prompted]
     best = max(prompted, key=lambda arm: arm.score, default=None)
-    reason = f"best prompted arm {best.arm.replace('_', '-')}, {best.score:.1%}" if best else "measured"
+    reason = f"best prompted arm {arm_name(best.arm)}, {best.score:.1%}" if best else "measured"
     return Stage(6, "Baselines", "done", reason, "rung baseline")
 
 
