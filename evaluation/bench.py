@@ -89,14 +89,7 @@ def open_bench(
 
     Raises Refusal where no test set is frozen or its bytes changed, InputError where it holds no answered row.
     """
-    folder = newest_dataset(project, dataset)
-    if folder is None or "test" not in read_manifest(folder).splits:
-        raise Refusal(
-            "No test set is frozen yet: the ladder is measured on frozen items.", "rung data freeze --test-only"
-        )
-    test = load_split(folder, "test")
-    if not items_of(test):
-        raise InputError([Problem("the test set holds no answered row.", str(folder / "test.jsonl"))])
+    folder, test = frozen_test(project, dataset)
     metric = item_metric(settings.evaluation.metric, project.root)
     rows = rows_for(project, settings, folder, test)
     choices = closed_set(project, [*rows.examples, *rows.validation], settings.evaluation)
