@@ -21,6 +21,7 @@ GROUPS = (
     "serve",
     "baseline",
     "estimate",
+    "plan",
     "train",
     "release",
     "why",

@@ -1,4 +1,4 @@
-"""Commands of the group `train`: plan and train; `rung runs` stands in runs.py."""
+"""`rung train`; `rung plan` stands in plan.py, `rung runs` in runs.py."""
 
 from __future__ import annotations
 
@@ -11,47 +11,14 @@ from rung.cli.runs import Json, go_on, runs_app, say_end, watch_run
 
 if TYPE_CHECKING:
     from training.gate import Override
-    from training.plan import Plan
     from workspace.folder import Project
     from workspace.settings import Settings
 
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands."""
-    app.command("plan")(plan)
     app.command("train")(train)
     app.add_typer(runs_app, name="runs")
-
-
-def plan(
-    tokens: Annotated[bool, typer.Option("--tokens", help="Show the trained tokens of five rows.")] = False,
-    explain: Annotated[
-        bool, typer.Option("--explain", help="Every gate with its evidence, every value's rule.")
-    ] = False,
-    as_json: Json = False,
-) -> None:
-    """Work out the training plan: every value with its reason, and the gates."""
-    from rung.cli.output import emit, say
-    from rung.cli.training_words import plan_lines, token_lines
-    from training.clearance import check_gates
-
-    project, settings = _project()
-    path, made = _plan(project, settings)
-    gates = check_gates(project, settings, made)
-    if as_json:
-        emit({**made.model_dump(mode="json"), "path": str(path), "gates": [g.model_dump(mode="json") for g in gates]})
-        return
-    for line in plan_lines(made, gates):
-        say(line)
-    if explain:
-        _explain(made, gates)
-    if tokens:
-        say()
-        for line in token_lines(_preflight(project, made)):
-            say(line)
-    closed = next((gate for gate in gates if not gate.opens), None)
-    say()
-    say(f"Written: {project.relative(path)}   Next: {closed.opener if closed else 'rung train'}")
 
 
 def train(
@@ -101,18 +68,11 @@ def _project() -> tuple[Project, Settings]:
     return project, load_settings(project.settings_file)
 
 
-def _plan(project: Project, settings: Settings) -> tuple[Path, Plan]:
-    from training.plan import keep_plan
-    from training.planning import make_plan
-    from training.run.model import PlanTokenizer
-
-    return keep_plan(project, make_plan(project, settings, PlanTokenizer(settings.model.base)))
-
-
 def _plan_or_locked(
     project: Project, settings: Settings, name: str | None, overrides: list[Override], as_json: bool
 ) -> Path:
     """The plan's file. Where none can be worked out, the gates say what is missing."""
+    from rung.cli.plan import work_out
     from training.clearance import check_gates
     from training.plan import find_plan
     from workspace.errors import Refusal
@@ -120,7 +80,7 @@ def _plan_or_locked(
     if name is not None:
         return find_plan(project, name)
     try:
-        return _plan(project, settings)[0]
+        return work_out(project, settings)[0]
     except Refusal:
         gates = check_gates(project, settings, overrides=overrides)
         if all(gate.opens for gate in gates):
@@ -144,25 +104,3 @@ def _overrides(names: list[str], by: str, reason: str) -> list[Override]:
     from training.clearance import override
 
     return [override(name, by, reason) for name in names]
-
-
-def _preflight(project: Project, made: Plan) -> Any:
-    from curation.manifest import load_split
-    from training.run.model import load_tokenizer
-    from training.run.preflight import check
-    from training.run.rows import encode
-
-    tokenizer = load_tokenizer(made.recipe.base)
-    rows = load_split(project.datasets / made.dataset, "train")
-    encoded = encode(tokenizer, rows, made.recipe.system_prompt, made.recipe.max_length)
-    return check(tokenizer, encoded, made.recipe)
-
-
-def _explain(made: Plan, gates: Any) -> None:
-    from rung.cli.output import say
-
-    say()
-    for name, found in made.because.items():
-        say(f"{name} = {getattr(made.recipe, name)}   {found.text}   [{found.rule}] {', '.join(found.source)}")
-    for gate in gates:
-        say(f"{gate.symbol} {gate.name}   {', '.join(f'{k} {v}' for k, v in gate.evidence.items())}")
