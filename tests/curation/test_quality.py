@@ -5,11 +5,12 @@
 
 import random
 import sys
+import warnings
 
 import pytest
 
 from curation.example import Example
-from curation.quality import Options, Subject, Survey, checks, find_personal, find_secrets, mask
+from curation.quality import Options, Subject, Survey, checks, find_personal, find_secrets, label_noise, mask
 from curation.quality.diversity import distinct_pairs, packing, vendi
 from curation.quality.mask import is_card, is_iban, is_phone
 
@@ -330,6 +331,36 @@ def noisy(seed=5):
 def test_flipped_labels_are_doubted():
     found, there, false, quiet, rows = noisy()
     assert found >= 0.75 * there and false <= 0.15 * found and quiet <= 0.005 * rows
+
+
+POOR = {
+    "seven questions": [row(f"q number {i % 7}", "abc"[i % 3]) for i in range(400)],
+    "one question": [row("the and of a", ["yes", "no"][i % 2]) for i in range(200)],
+    "one row": [row("what is it now", "yes")] * 300,
+    "no words": [row("\N{GRINNING FACE}" * (i % 5 + 1), "!?"[i % 2]) for i in range(200)],
+    "numbers": [row(str(i), str(i % 5)) for i in range(300)],
+    "five of a class": [row(prose(random.Random(i), 1), f"c{i // 5}") for i in range(150)],
+}
+
+
+@pytest.mark.parametrize("name", POOR)
+def test_no_library_warns_the_user_whatever_the_rows(name):
+    """Models that do not converge, topics that fall together, variances of nothing: ours to say, in our words."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        run(POOR[name])
+
+
+def test_a_model_that_is_still_learning_is_told_beside_the_checks_name(monkeypatch):
+    monkeypatch.setattr(label_noise, "PASSES", 2)
+    check = label_noise.LabelNoise()
+    subjects = [
+        Subject(Example(each), "rows.jsonl", i + 1) for i, each in enumerate(labelled(random.Random(1), 200)[0])
+    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check.end(Survey(200, subjects, Options()))
+    assert "still learning after 2 passes" in check.unseen
 
 
 def test_answers_of_another_form_are_found():
