@@ -10,12 +10,17 @@ from evaluation.compare import CONFIDENCE, TOLERANCE, deviation, t_quantile
 
 def score_interval(scores: Sequence[float], confidence: float = CONFIDENCE) -> tuple[float, float]:
     """Wilson's interval for 0/1 scores; for others Student's t over the scores plus one 0 and one 1, cut to [0, 1]."""
-    if all(min(abs(s), abs(s - 1)) <= TOLERANCE for s in scores):
+    if is_binary(scores):
         return wilson(round(math.fsum(scores)), len(scores), confidence)
     padded = [*scores, 0.0, 1.0]
     centre = math.fsum(padded) / len(padded)
     half = t_quantile(len(padded) - 1, (1 + confidence) / 2) * deviation(padded) / math.sqrt(len(padded))
     return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def is_binary(scores: Sequence[float]) -> bool:
+    """Whether every score is 0 or 1: only then is their sum a count."""
+    return all(min(abs(s), abs(s - 1)) <= TOLERANCE for s in scores)
 
 
 def wilson(hits: int, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:

@@ -12,7 +12,7 @@ from chat.protocols import Ask, ChatModel, Progress, Reply, Scorer, Turn
 from curation.example import Example
 from evaluation.arms.material import Variant
 from evaluation.asking import Replies, ask_all
-from evaluation.intervals import score_interval
+from evaluation.intervals import is_binary, score_interval
 from evaluation.metrics import f1, normalised_match, refusal
 from evaluation.metrics.perplexity import perplexity
 from evaluation.metrics.registry import ItemMetric
@@ -155,6 +155,7 @@ def result(outcomes: Sequence[Outcome], prompted: bool, closed: bool) -> ArmResu
         low=low,
         high=high,
         correct=math.fsum(scores),
+        graded=not is_binary(scores),
         seconds=math.fsum(times),
         cost_usd=None if None in costs else math.fsum(c or 0.0 for c in costs),
         p50_seconds=_quantile(times, 0.5),

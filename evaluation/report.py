@@ -53,6 +53,8 @@ class ArmResult(BaseModel):
     low: float
     high: float
     correct: float
+    graded: bool = False
+    """Whether some score is neither 0 nor 1: then `correct` is a sum and no count of items."""
     forms: dict[str, float] = {}
     validation: float | None = None
     validation_forms: dict[str, float] = {}

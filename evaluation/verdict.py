@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from evaluation.compare import CONFIDENCE, TOLERANCE, Comparison, compare, items_to_settle, minimum_detectable
 from evaluation.forgetting import Forgetting
+from evaluation.intervals import is_binary
 from evaluation.scores import PairedScores
 from workspace.artefact import Artefact, now, read_artefact
 from workspace.errors import RungError, did_you_mean
@@ -74,6 +75,8 @@ class Verdict(Artefact):
     better: int
     worse: int
     same: int
+    graded: bool = False
+    """Whether some score is neither 0 nor 1: then a mean is no count of right items."""
     chosen: str
     arms: list[Rival]
     notes: list[str] = []
@@ -131,6 +134,7 @@ def verdict_of(scores: PairedScores, chosen: str | None = None, rule: Rule = Rul
         better=against.better,
         worse=against.worse,
         same=against.same,
+        graded=not is_binary([*scores.tuned, *scores.arms[name]]),
         chosen=name,
         arms=[_rival(arm, arm == name, result) for arm, result in results.items()],
     )

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from evaluation.metrics.registry import ITEM_METRICS
 from evaluation.report import ArmResult, Report
 from rung.report.dots import dots, scale
-from rung.report.figures import arm_name, duration, interval, money, percent
+from rung.report.figures import arm_name, count, duration, interval, money, percent
 
 PLOT = 30
 FACTS = {"prompting": "prompt", "few_shot": "few-shot", "rag": "rag", "classifier": "a plain classifier"}
@@ -95,8 +95,8 @@ def _facts(report: Report) -> list[str]:
 
 def hits(arm: ArmResult) -> str:
     """`223 of 300`; the items alone where scores are not 0 or 1."""
-    whole = abs(arm.correct - round(arm.correct)) < 1e-6
-    return f"{round(arm.correct):,} of {arm.n:,}" if whole else f"{arm.n:,} items"
+    counts = not arm.graded and abs(arm.correct - round(arm.correct)) < 1e-6
+    return f"{round(arm.correct):,} of {arm.n:,}" if counts else f"mean of {count(arm.n, 'item')}"
 
 
 def _held(arms: Sequence[ArmResult]) -> str:

@@ -98,8 +98,8 @@ def _scores(v: Verdict, report: Report | None, baseline: Report | None) -> list[
     tuned, chosen = _arm(report, "tuned"), _arm(baseline, v.chosen)
     best = ", best prompted" if v.id else ", chosen" if len(v.arms) > 1 else ""
     return [
-        f"{'tuned':<{width}}  {_score(v.tuned, tuned, v.n)}",
-        f"{name:<{width}}  {_score(v.baseline, chosen, v.n)}{best}",
+        f"{'tuned':<{width}}  {_score(v.tuned, tuned, v)}",
+        f"{name:<{width}}  {_score(v.baseline, chosen, v)}{best}",
     ]
 
 
@@ -108,9 +108,11 @@ def _arm(report: Report | None, name: str) -> tuple[float, float] | None:
     return (found.low, found.high) if found else None
 
 
-def _score(score: float, bounds: tuple[float, float] | None, n: int) -> str:
-    hits = score * n
-    whole = f"{round(hits):,} of {n:,}" if abs(hits - round(hits)) < 1e-6 else f"{n:,} items"
+def _score(score: float, bounds: tuple[float, float] | None, v: Verdict) -> str:
+    """With its count where every score is 0 or 1; a sum of graded scores counts nothing."""
+    hits = score * v.n
+    counts = not v.graded and abs(hits - round(hits)) < 1e-6
+    whole = f"{round(hits):,} of {v.n:,}" if counts else f"mean of {count(v.n, 'item')}"
     return f"{percent(score)}  {interval(*bounds)}   {whole}" if bounds else f"{percent(score)}   {whole}"
 
 

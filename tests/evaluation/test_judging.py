@@ -6,7 +6,8 @@ import pytest
 
 from chat.scripted import Scripted
 from evaluation.asking import Replies
-from evaluation.judging import Case, calibrated, corrected_difference, judge_pairs, judge_rubric
+from evaluation.judge_error import calibrated, corrected_difference
+from evaluation.judging import Case, judge_pairs, judge_rubric
 
 
 @pytest.fixture

@@ -117,3 +117,12 @@ def test_the_words_name_the_interval_and_the_items_that_would_settle_it():
     assert text.startswith("NEED MORE DATA  The tuned model is 8.8 points better than the baseline (95%: -")
     assert "80 items cannot tell; about" in text
     assert "16 better, 9 worse, 55 the same" in text
+
+
+def test_only_scores_of_0_and_1_are_counted():
+    from rung.report.verdict_words import lines
+
+    half = [{"id": n, "baseline": 0.5, "tuned": 0.5 if n % 2 else 0.7} for n in range(30)]
+    graded = "\n".join(lines(verdict_of(scores(half))))
+    assert "baseline     50.0%   mean of 30 items" in graded and "15 of 30" not in graded
+    assert "295 of 300" in "\n".join(lines(verdict_of(scores(rows(60, 5, 235)))))

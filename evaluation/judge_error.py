@@ -1,0 +1,142 @@
+"""How far a judge may be believed: its verdicts beside people's on a random subset, and what is left when it is corrected.
+
+Corrected mean: the judge's mean over all items plus human-minus-judge on the subset, with the error of both in the
+interval (prediction-powered inference; Angelopoulos et al. 2023, arXiv:2301.09633). Bar: lower bounds of sensitivity
+and specificity, of at least .8; below it the judge is ignored, and the reason said.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from evaluation.compare import CONFIDENCE, deviation, t_quantile
+from evaluation.intervals import wilson
+from evaluation.judge_report import Judged
+
+BAR = 0.8
+NEEDED = 80
+"""Human yes and human no that show a judge with a true rate of about .9 to be above the bar."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """What a judgement's number means: it lies in `least`..1, is a yes from `yes` on and a no up to `no`."""
+
+    least: float
+    yes: float
+    no: float
+
+    def is_yes(self, value: float) -> bool:
+        """Good enough, or preferred."""
+        return value >= self.yes - 1e-9
+
+    def is_no(self, value: float) -> bool:
+        """Not good enough, or the other one is preferred."""
+        return value <= self.no + 1e-9
+
+
+RUBRIC = Scale(0.0, 1.0, 0.0)
+PAIRS = Scale(-1.0, 1e-6, -1e-6)
+
+
+def graded_scale(good: int) -> Scale:
+    """For 1 to 5, of which `good` and more is a yes."""
+    return Scale(0.0, (good - 1) / 4, (good - 1) / 4 - 1e-6)
+
+
+def calibrated(
+    arm: str,
+    judge: Mapping[int, float | bool | None],
+    people: Mapping[int, float | bool],
+    scale: Scale = RUBRIC,
+    confidence: float = CONFIDENCE,
+) -> Judged:
+    """The judge's verdicts on an arm by item, beside people's on a random subset.
+
+    A reply that could not be read counts as the least. Raises ValueError where people judged an item the judge did not.
+    """
+    unknown = sorted(people.keys() - judge.keys())
+    if unknown:
+        raise ValueError(f"{arm}: people judged items that the judge did not: {', '.join(map(str, unknown[:5]))}")
+    said = {item: scale.least if answer is None else float(answer) for item, answer in judge.items()}
+    yes, no = [i for i in people if scale.is_yes(people[i])], [i for i in people if scale.is_no(people[i])]
+    right_yes, right_no = sum(scale.is_yes(said[i]) for i in yes), sum(scale.is_no(said[i]) for i in no)
+    low_yes = wilson(right_yes, len(yes))[0] if yes else 0.0
+    low_no = wilson(right_no, len(no))[0] if no else 0.0
+    used = low_yes >= BAR and low_no >= BAR
+    result = Judged(
+        arm=arm,
+        n=len(said),
+        labelled=len(people),
+        raw=math.fsum(said.values()) / max(1, len(said)),
+        sensitivity=right_yes / len(yes) if yes else None,
+        sensitivity_low=low_yes,
+        specificity=right_no / len(no) if no else None,
+        specificity_low=low_no,
+        used=used,
+        why="" if used else _why(low_yes, low_no, len(yes), len(no)),
+    )
+    return result.model_copy(update=_corrected(said, people, scale.least, confidence)) if used else result
+
+
+def _why(low_yes: float, low_no: float, yes: int, no: int) -> str:
+    parts = [f"{name} is at least {low:.2f}" for name, low in (("sensitivity", low_yes), ("specificity", low_no))]
+    more = f"; about {NEEDED} of each settle it" if min(yes, no) < NEEDED else ""
+    return f"the judge is ignored: {' and '.join(parts)}, both must be {BAR} (people said yes {yes}, no {no}{more})"
+
+
+def _corrected(
+    judge: Mapping[int, float], people: Mapping[int, float | bool], least: float, confidence: float
+) -> dict[str, float]:
+    every = list(judge.values())
+    gaps = [float(people[i]) - judge[i] for i in people]
+    centre = math.fsum(every) / len(every) + math.fsum(gaps) / len(gaps)
+    return _around(centre, every, gaps, least, confidence)
+
+
+def corrected_difference(
+    tuned: Mapping[int, float | bool],
+    rival: Mapping[int, float | bool],
+    people: Mapping[int, tuple[float | bool, float | bool]],
+    confidence: float = CONFIDENCE,
+) -> dict[str, float]:
+    """Tuned minus rival over paired items, corrected by the items on which people judged both; with `low`, `high`."""
+    every = [float(tuned[i]) - float(rival[i]) for i in tuned]
+    gaps = [(float(a) - float(b)) - (float(tuned[i]) - float(rival[i])) for i, (a, b) in people.items()]
+    if len(gaps) < 2:
+        raise ValueError("people must have judged both outputs of at least two items")
+    return _around(math.fsum(every) / len(every) + math.fsum(gaps) / len(gaps), every, gaps, -1.0, confidence)
+
+
+def _around(
+    centre: float, every: Sequence[float], gaps: Sequence[float], least: float, confidence: float
+) -> dict[str, float]:
+    """The interval: both errors, and the padding of the verdict's own method on the smaller sample."""
+    padded = [*gaps, 1.0, -1.0]
+    error = math.sqrt(deviation(every) ** 2 / len(every) + deviation(padded) ** 2 / len(padded))
+    half = t_quantile(len(gaps) + 1, (1 + confidence) / 2) * error
+    centre = min(1.0, max(least, centre))
+    return {"corrected": centre, "low": max(least, centre - half), "high": min(1.0, centre + half)}
+
+
+def length_bias(
+    judge: Mapping[int, float], people: Mapping[int, float | bool], lengths: Mapping[int, int]
+) -> float | None:
+    """How much more the judge favours the longer half than people do, in score points, on the items people judged.
+
+    None where fewer than 20 were judged, or their outputs are all of one length.
+    """
+    if len(people) < 20:
+        return None
+    middle = sorted(lengths[i] for i in people)[len(people) // 2]
+    long, short = [i for i in people if lengths[i] > middle], [i for i in people if lengths[i] <= middle]
+    if not long or not short:
+        return None
+
+    def lean(values: Mapping[int, float | bool]) -> float:
+        means = [math.fsum(float(values[i]) for i in some) / len(some) for some in (long, short)]
+        return means[0] - means[1]
+
+    return lean(judge) - lean(people)
