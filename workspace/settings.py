@@ -55,6 +55,23 @@ class ReviewSettings(Section):
     allowed_faults: int = Field(default=0, ge=0)
     overlap: float = Field(default=0.0, ge=0, le=1)
     lease_seconds: int = Field(default=900, ge=1)
+    order: Literal["import", "topic", "uncertainty", "gap", "random"] = "import"
+    """In which order rows are given out, after test rows and priorities."""
+    gold: float = Field(default=0.0, ge=0, le=0.5)
+    """Share of known items among those that a person is given; they look like all others."""
+    entry: int = Field(default=0, ge=0)
+    """Known items that a new reviewer decides before the queue opens to them; 0 for none."""
+    entry_right: float = Field(default=0.7, ge=0, le=1)
+    second_edit: bool = False
+    """An edited answer counts when a second person has agreed to it."""
+    agreement_at_least: float | None = Field(default=None, ge=0, le=1)
+    """What the lower bound (95%) of raw agreement must reach for the review gate."""
+    rejects_at_least: float | None = Field(default=None, ge=0, le=1)
+    """The same for agreement on rejects."""
+    goal: int | None = Field(default=None, ge=1)
+    """Accepted rows that the team works towards; without it what the advice recommends."""
+    hour_usd: float | None = Field(default=None, ge=0)
+    """What an hour of review costs, for the cost of an accepted row."""
     generated_in_test: bool = False
     accept_automatic: bool = False
     """Let decisions of automatic reviewers (a code table) count for the review gate; shown on every card."""
@@ -100,7 +117,8 @@ class EvaluationSettings(Section):
 class TrainingSettings(Section):
     """Values of the plan that a person fixed; what is not set is computed."""
 
-    method: Literal["", "lora", "qlora", "full"] = ""
+    method: Literal["", "full", "lora", "qlora", "dora", "qdora", "rslora", "adalora", "ia3", "prefix", "prompt"] = ""
+    objective: Literal["sft", "dpo", "kto", "reward", "grpo", "rloo"] = "sft"
     rank: int | None = Field(default=None, ge=1)
     alpha: int | None = Field(default=None, ge=1)
     learning_rate: float | None = Field(default=None, gt=0)
@@ -110,6 +128,14 @@ class TrainingSettings(Section):
     seed: int = 0
     system_prompt: str | None = None
     precision: Literal["auto", "fp32", "bf16"] = "auto"
+    packing: bool = False
+    choose_by: Literal["auto", "loss", "metric"] = "auto"
+    virtual_tokens: int | None = Field(default=None, ge=1)
+    beta: float | None = Field(default=None, ge=0)
+    reward: str = ""
+    generations: int | None = Field(default=None, ge=2)
+    answer_tokens: int | None = Field(default=None, ge=1)
+    temperature: float | None = Field(default=None, gt=0)
     report_to: tuple[str, ...] = ()
 
 

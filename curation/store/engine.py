@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,9 +19,9 @@ from workspace.extras import require
 from workspace.folder import Project
 from workspace.settings import Settings
 
-HEAD = "0001"
+HEAD = "0002"
 """Newest revision below `curation/migrations/versions`; a test compares it with that folder."""
-KNOWN = ("0001",)
+KNOWN = ("0001", "0002")
 BUSY_SECONDS = 30
 POOL = {"pool_size": 5, "max_overflow": 35}
 """Connections kept, and opened beyond that at need: the review page answers at most 40 requests at once."""
@@ -62,12 +63,19 @@ def lock_all(connection: Connection) -> None:
 
 
 def _sqlite(path: Path) -> tuple[Engine, str]:
+    _private(path)
     engine = create_engine(
         f"sqlite:///{path}", connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False}, **POOL
     )
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)
     return engine, path.name
+
+
+def _private(path: Path) -> None:
+    """Make the file for its owner alone; SQLite gives its log the same rights. One that is there keeps its own."""
+    with contextlib.suppress(OSError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
 def _prepare(connection: sqlite3.Connection, _record: Any) -> None:
@@ -129,6 +137,7 @@ def _copy(file: Path, target: Path) -> None:
         return
     temporary = target.with_name(f"{target.name}.tmp")
     temporary.unlink(missing_ok=True)
+    _private(temporary)
     with contextlib.closing(sqlite3.connect(file)) as source, contextlib.closing(sqlite3.connect(temporary)) as copy:
         source.backup(copy)
     temporary.replace(target)

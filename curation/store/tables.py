@@ -111,7 +111,8 @@ rows = Table(
     Column("lease_token", String(64)),
     Column("lease_at", Float),
     Column("lease_until", Float),
-    Index(None, "state", "priority", "id"),
+    Column("place", Integer, nullable=False, default=0, server_default="0"),
+    Index(None, "state", "priority", "place", "id"),
     Index(None, "role", "content_hash"),
     Index(None, "lease_owner"),
     sqlite_autoincrement=True,
@@ -147,6 +148,21 @@ drafts = Table(
     Column("payload", Text, nullable=False),
     Column("at", String(32), nullable=False),
 )
+
+gold = Table(
+    "gold",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("row_id", Integer, ForeignKey("rows.id"), nullable=False, index=True),
+    Column("verdict", String(16), nullable=False),
+    Column("payload", Text),
+    Column("actor", String(200), nullable=False),
+    Column("at", String(32), nullable=False),
+    Column("since", Integer, nullable=False),
+    Column("until", Integer),
+)
+"""Known items: what is right on a row. Decisions on it after `since` (and up to `until`, once it has ended) are
+answers to the known item and never count for the row."""
 
 links = Table(
     "links",

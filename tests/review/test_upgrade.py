@@ -1,0 +1,148 @@
+"""A database made by the first released schema, with data in it, opens in this version with everything kept."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from curation.review import Desk, Ruling, decide, next_item, progress, undo
+from curation.store import Store, open_store
+from curation.store.engine import HEAD, MIGRATIONS
+from workspace.folder import Project
+from workspace.settings import Settings
+
+FIRST = Path(__file__).with_name("first_schema.sql")
+"""A dump of a database that the first schema's own code made: frozen, never made anew."""
+
+
+def first_on_sqlite(project: Project) -> None:
+    with sqlite3.connect(project.database_file) as connection:
+        connection.executescript(FIRST.read_text())
+
+
+def first_on_postgres(url: str) -> None:
+    """The first migration, then the rows of the same dump, each table after those that it refers to."""
+    from alembic import command
+    from alembic.config import Config
+    from sqlalchemy import create_engine, text
+
+    from curation.store.tables import metadata
+
+    inserts: dict[str, list[str]] = {}
+    for line in FIRST.read_text().split("\nINSERT INTO ")[1:]:
+        found = re.match(
+            r'"(\w+)" (VALUES\(.*?\));(?:\n(?:CREATE|COMMIT|DELETE|INSERT)|\Z)', line + "\nINSERT", re.DOTALL
+        )
+        assert found is not None
+        name, statement = found.groups()
+        inserts.setdefault(name, []).append(f"INSERT INTO {name} {statement}")
+    engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        connection.execute(text("DELETE FROM facts"))
+        for table in metadata.sorted_tables:
+            for statement in inserts.get(table.name, []):
+                connection.exec_driver_sql(statement.replace("%", "%%"))
+        for name in ("events", "decisions", "rows", "reviewers", "changes", "plans"):
+            connection.exec_driver_sql(
+                f"SELECT setval(pg_get_serial_sequence('{name}', 'id'), coalesce((SELECT max(id) FROM {name}), 1))"
+            )
+    engine.dispose()
+
+
+def opened(project: Project, url: str) -> Store:
+    return open_store(project, Settings.model_validate({"store": {"url": url}}))
+
+
+def test_nothing_is_lost_in_the_upgrade(project: Project, url: str) -> None:
+    if url:
+        first_on_postgres(url)
+    else:
+        first_on_sqlite(project)
+    with opened(project, url) as store:
+        rows = {row.id: row for row in store.rows(excluded=None)}
+        states = [rows[name].state.replace("leased", "pending") for name in sorted(rows)]  # its lease ended long ago
+        assert states == [
+            "edited",
+            "rejected",
+            "skipped",
+            "approved",
+            "pending",
+            "pending",
+            *["pending"] * 3,
+            "approved",
+        ]
+        assert rows["r-000001"].example.answer == "better answer"
+        assert rows["r-000001"].original.answer != "better answer"
+        assert rows["r-000006"].excluded == "near duplicate" and rows["r-000006"].evidence["similarity"] == 0.9
+        assert rows["r-000004"].guideline == 2 and rows["r-000010"].reviewer == "dana"
+        assert rows["r-000007"].meta["strategy"] == "paraphrase"
+        assert [event.kind for event in store.events(kind="override")] == ["override"]
+        with store.read() as connection:
+            log = connection.exec_driver_sql("SELECT id, verdict FROM decisions ORDER BY id").fetchall()
+            assert connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() == HEAD
+        assert [verdict for _, verdict in log] == [
+            "approve", "edit", "reject", "approve", "undo", "skip", "unsure", "approve",
+        ]  # fmt: skip
+
+
+def test_work_goes_on_where_it_was(project: Project, url: str) -> None:
+    if url:
+        first_on_postgres(url)
+    else:
+        first_on_sqlite(project)
+    settings = Settings.model_validate({"store": {"url": url}, "review": {"pool": "all"}})
+    with open_store(project, settings) as store:
+        desk = Desk(store, project, settings)
+        assert progress(desk).decided == 4
+        undo(desk, "r-000001", "dana")
+        item = next_item(desk, "dana", want="r-000001").item
+        assert item is not None
+        decide(desk, item.id, item.token, "dana", Ruling("approve"))
+        assert store.row("r-000001").state == "approved"
+        new = store.add([item_row(1)], role="pool").new
+        assert new == ["r-000011"], "a number is never given twice"
+
+
+def test_the_file_as_it_was_stays_beside(project: Project) -> None:
+    first_on_sqlite(project)
+    with opened(project, ""):
+        pass
+    copy = project.root / f"rung.db.before-{HEAD}"
+    with sqlite3.connect(copy) as found:
+        assert found.execute("SELECT version_num FROM alembic_version").fetchone() == ("0001",)
+        assert found.execute("SELECT count(*) FROM decisions").fetchone() == (8,)
+    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+
+
+def test_the_database_is_for_its_owner_alone(project: Project, rows_of: Any) -> None:
+    with opened(project, "") as store:
+        store.add(rows_of(1), role="pool")
+        found = {path.name: stat.S_IMODE(path.stat().st_mode) for path in project.root.glob("rung.db*")}
+    assert found["rung.db"] == 0o600 and set(found.values()) == {0o600}, found
+
+
+def test_an_upgrade_that_fails_leaves_the_first_schema(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The migration's last step meets a table of that name: all of it is taken back, in one transaction."""
+    first_on_sqlite(project)
+    with sqlite3.connect(project.database_file) as connection:
+        connection.execute("CREATE TABLE gold (x)")
+    with pytest.raises(Exception, match="gold"):
+        opened(project, "")
+    with sqlite3.connect(project.database_file) as connection:
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchone() == ("0001",)
+        assert "place" not in [column[1] for column in connection.execute("PRAGMA table_info(rows)")]
+
+
+def item_row(number: int) -> Any:
+    from curation.example import Example, chat_row
+
+    return Example(chat_row(f"New question {number}", "an answer"))
