@@ -15,6 +15,9 @@ FEWEST_ROWS = 20
 MIXED = 0.12
 """Share of the majority's commonest words from which a row counts as being in that language too."""
 FEWEST_WORDS = 8
+FEWEST_LETTERS = 8
+LOOKED_AT = 600
+"""Characters of a text whose script is looked at."""
 
 
 class Language(Check):
@@ -55,29 +58,60 @@ class Language(Check):
 
 def language_of(text: str) -> str:
     """A script (`Cyrillic`) or a language of the Latin script (`en`); empty where it cannot be told."""
-    letters = [sign for sign in text[:600] if sign.isalpha()]
-    if len(letters) < 8:
+    letters = Counter(sign for sign in text[:LOOKED_AT] if sign.isalpha())
+    if (count := letters.total()) < FEWEST_LETTERS:
         return ""
-    scripts = Counter(unicodedata.name(sign, "OTHER").split()[0] for sign in letters)
-    script, count = scripts.most_common(1)[0]
+    scripts: Counter[str] = Counter()
+    for sign, times in letters.items():
+        scripts[_script(sign)] += times
+    script, most = scripts.most_common(1)[0]
     if script != "LATIN":
         return {"CJK": "Chinese", "HIRAGANA": "Japanese", "KATAKANA": "Japanese"}.get(script, script.capitalize())
-    if count < 0.6 * len(letters):
+    if most < 0.6 * count:
         return ""
-    (best, score), (_, second) = sorted(shares(text).items(), key=lambda pair: -pair[1])[:2]
-    seen = _words().get(best, frozenset()) & set(re.findall(r"[^\W\d_]+", text[:2000].lower()))
+    words = _words_of(text)
+    (best, score), (_, second) = sorted(_shares(words).items(), key=lambda pair: -pair[1])[:2]
+    seen = {word for word in words if best in _languages().get(word, ())}
     return best if score >= 0.25 and score >= 1.5 * second and len(seen) >= 3 else ""
 
 
 def shares(text: str) -> dict[str, float]:
     """For each known language the share of its commonest words among the words of a text, 0..1."""
-    words = re.findall(r"[^\W\d_]+", text[:2000].lower())
+    return _shares(_words_of(text))
+
+
+def _shares(words: Sequence[str]) -> dict[str, float]:
+    found = dict.fromkeys(_names(), 0)
     if len(words) < FEWEST_WORDS:
-        return dict.fromkeys(_words(), 0.0)
-    return {name: sum(word in common for word in words) / len(words) for name, common in _words().items()}
+        return {name: 0.0 for name in found}
+    common = _languages()
+    for word in words:
+        for name in common.get(word, ()):
+            found[name] += 1
+    return {name: count / len(words) for name, count in found.items()}
+
+
+def _words_of(text: str) -> list[str]:
+    return re.findall(r"[^\W\d_]+", text[:2000].lower())
 
 
 @functools.cache
-def _words() -> Mapping[str, frozenset[str]]:
+def _script(sign: str) -> str:
+    """The first word of a character's name: `LATIN`, `CYRILLIC`, `CJK`."""
+    return unicodedata.name(sign, "OTHER").split()[0]
+
+
+@functools.cache
+def _names() -> tuple[str, ...]:
+    return tuple(name for name in quality_rules()["language"] if len(name) == 2)
+
+
+@functools.cache
+def _languages() -> Mapping[str, tuple[str, ...]]:
+    """The languages of which a word is one of the commonest."""
     table = quality_rules()["language"]
-    return {name: frozenset(words.split()) for name, words in table.items() if len(name) == 2}
+    found: dict[str, tuple[str, ...]] = {}
+    for name in _names():
+        for word in dict.fromkeys(table[name].split()):
+            found[word] = (*found.get(word, ()), name)
+    return found
