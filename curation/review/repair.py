@@ -196,5 +196,5 @@ def _stands(parts: Sequence[str], at: int, run: Sequence[str]) -> bool:
 
 def _pieces(repair: Repair) -> list[str]:
     """Words that the stored text of a fitting row must hold: the longest old one of each change, as JSON writes it."""
-    olds = [change.old for change in repair.changes] or [_parts(repair.before)]
+    olds = [change.old for change in repair.changes] or [tuple(_parts(repair.before))]
     return [json.dumps(max(old, key=len), ensure_ascii=False)[1:-1] for old in olds]

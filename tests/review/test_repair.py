@@ -45,7 +45,7 @@ def test_a_repair_keeps_what_was_not_changed() -> None:
         ("one two", "one two three", "nine two four", "nine two three four"),
         ("one two", "one two three", "nine two three", None),  # it is repaired already
         ("one two", "zero one two", "one more", "zero one more"),
-        ("dose  10 mg daily", "dose 20 mg daily", "dose\n10 mg weekly", "dose\n20 mg weekly"),
+        ("dose 10 mg daily", "dose 20 mg daily", "dose\n10 mg weekly", "dose\n20 mg weekly"),
         ("", "a", "b", None),
     ],
 )
