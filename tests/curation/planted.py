@@ -1,0 +1,437 @@
+"""Rows with planted faults for every check, and rows that only look faulty.
+
+The tests hold the checks to them; `python benchmarks/checks.py` publishes recall and false alarms.
+"""
+
+import json
+import random
+
+from curation.example import Example
+from curation.quality import Options, Subject, Survey, checks
+
+WORDS = [
+    "river", "garden", "window", "letter", "market", "bridge", "captain", "silver", "winter", "summer", "engine",
+    "basket", "candle", "mirror", "forest", "ladder", "teacher", "doctor", "kitchen", "morning", "evening",
+    "village", "harbour", "station", "station", "paper", "blanket", "bottle", "copper", "planet", "shadow",
+    "orange", "apple", "bread", "butter", "sugar", "coffee", "picture", "music", "history", "number", "color",
+    "circle", "square", "corner", "border", "island",
+]  # fmt: skip
+VERBS = [
+    "opens", "closes", "moves", "finds", "keeps", "brings", "sells", "paints", "counts", "reads", "carries",
+    "holds", "builds", "breaks", "follows",
+]  # fmt: skip
+JOINTS = ["of", "in", "and", "with", "from", "for", "at", "by"]
+
+
+def sentence(rng, words=9):
+    parts = [f"the {rng.choice(WORDS)} {rng.choice(VERBS)}"]
+    while len(" ".join(parts).split()) < words:
+        parts.append(f"{rng.choice(JOINTS)} the {rng.choice(WORDS)}")
+    body = " ".join(parts)
+    return body[0].upper() + body[1:] + "."
+
+
+def prose(rng, sentences=3):
+    return " ".join(sentence(rng, rng.randint(7, 13)) for _ in range(sentences))
+
+
+def row(question, answer, **other):
+    messages = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+    return {"messages": messages, **other}
+
+
+def clean(rng, count=400):
+    """Rows without a fault, with numbers, dates, codes, versions and hashes in them that no check may take for one."""
+    decoys = [
+        "The order 2026-11-25 has 1,299 parts.",
+        "Release 10.2.4.1 of version 3.11.7 is out.",
+        "Use code E11.42, not E11.40.",
+        "It took 12:30:45 hours and 48/2 = 24 clips.",
+        "The id is 550e8400-e29b-41d4-a716-446655440000.",
+        "See section 4.1.2.3 and pages 120-125.",
+        "The total is 1 234 567 890 units.",
+        "Call the function f(x) at line 42.",
+        "The hash is 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08.",
+        "Mix 250 ml with 3 eggs at 180 degrees.",
+        "Her lucky number is 4111 1111 1111 1112.",
+        "ISBN 978-3-16-148410-0 is on the shelf.",
+        "The ratio 3:2:1 holds.",
+        "Write to @maria about the sk-learn task.",
+        "The mean is 0.1234567890123456.",
+        "He was born in 1987 and left in 2019-2020.",
+    ]
+    return [row(f"{prose(rng, 2)} {rng.choice(decoys)}", f"{prose(rng, 3)} {rng.choice(decoys)}") for _ in range(count)]
+
+
+def luhn(rng, length=16):
+    digits = [rng.choice([4, 5]), *(rng.randrange(10) for _ in range(length - 2))]
+    total = sum((2 * d - 9 if d > 4 else 2 * d) if i % 2 == 0 else d for i, d in enumerate(reversed(digits)))
+    return "".join(map(str, [*digits, -total % 10]))
+
+
+def iban(rng, country="DE", length=22):
+    body = "".join(str(rng.randrange(10)) for _ in range(length - 4))
+    number = int("".join(str(int(sign, 36)) for sign in f"{body}{country}00"))
+    return f"{country}{98 - number % 97:02d}{body}"
+
+
+def spaced(text, size=4, sign=" "):
+    return sign.join(text[i : i + size] for i in range(0, len(text), size))
+
+
+def personal(rng):
+    """One piece of personal data, and what it is."""
+    digits = [f"{rng.randrange(200, 999)}", f"{rng.randrange(200, 999)}", f"{rng.randrange(1000, 9999)}"]
+    return rng.choice(
+        [
+            ("EMAIL", f"{rng.choice(WORDS)}.{rng.choice(WORDS)}{rng.randrange(99)}@mail-{rng.choice(WORDS)}.co.uk"),
+            ("EMAIL", f"{rng.choice(WORDS)}+x@example.com"),
+            ("PHONE", f"+49 30 {rng.randrange(10**6, 10**7)}"),
+            ("PHONE", f"+1 ({digits[0]}) {digits[1]}-{digits[2]}"),
+            ("PHONE", f"({digits[0]}) {digits[1]}-{digits[2]}"),
+            ("PHONE", "-".join(digits)),
+            ("PHONE", f"020 7946 0{rng.randrange(100, 999)}"),
+            ("PHONE", f"phone: {''.join(digits)}"),
+            ("CARD", luhn(rng)),
+            ("CARD", spaced(luhn(rng))),
+            ("CARD", spaced(luhn(rng), sign="-")),
+            ("IBAN", iban(rng)),
+            ("IBAN", spaced(iban(rng))),
+            ("IP", f"{rng.randrange(11, 126)}.{rng.randrange(255)}.{rng.randrange(255)}.{rng.randrange(1, 255)}"),
+            ("IP", f"2001:db8:{rng.randrange(16**4):x}:0:0:8a2e:370:{rng.randrange(16**4):x}"),
+            ("ID", f"{rng.randrange(100, 600)}-{rng.randrange(10, 99)}-{rng.randrange(1000, 9999)}"),
+        ]
+    )
+
+
+def key(rng):
+    """One key of a known form."""
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+    some = lambda n, signs=letters: "".join(rng.choice(signs) for _ in range(n))  # noqa: E731
+    return rng.choice(
+        [
+            f"AKIA{some(16, letters[:26] + '0123456789')}",
+            f"ghp_{some(36)}",
+            f"glpat-{some(20)}",
+            f"xoxb-{some(12)}-{some(24)}",
+            f"sk_live_{some(24)}",
+            f"sk-ant-api03-{some(40)}",
+            f"sk-proj-A1{some(40)}",
+            f"AIza{some(35)}",
+            f"hf_{some(34)}",
+            f"npm_{some(36)}",
+            f"eyJ{some(20)}.eyJ{some(30)}.{some(30)}",
+            "-----BEGIN RSA PRIVATE KEY-----",
+            f"postgres://admin:{some(12)}@db.internal:5432/app",
+            f"SG.{some(22)}.{some(43)}",
+        ]
+    )
+
+
+RESIDUE = [
+    "<|im_end|>",
+    "[INST] {x}",
+    "### Response:",
+    "{{customer_name}}",
+    "[insert date here]",
+    "Human: what?",
+    "</think>",
+    "lorem ipsum dolor",
+    "{context}",
+    "<|eot_id|>",
+    "<end_of_turn>",
+    "<<SYS>>",
+]
+REFUSALS = [
+    "As an AI language model, I do not know.",
+    "I'm sorry, but I can't help with that.",
+    "I cannot assist with this request.",
+    "I am sorry, I am unable to answer.",
+    "As a large language model I have no opinion.",
+    "I can't provide that.",
+    "My knowledge cutoff is 2021, so I cannot say.",
+    "I’m just an AI and cannot feel.",
+]
+FOREIGN = [
+    "Ich habe gestern mit der Bank gesprochen und die Karte ist noch nicht da, was soll ich jetzt machen?",
+    "Je ne sais pas si la carte est dans la boîte mais nous avons besoin de la lettre pour le voyage.",
+    "No sé si la carta está en la caja pero los niños que vienen con la familia no la han visto.",
+    "Het is niet duidelijk of de brief aan het huis is en wat er met de sleutel van de deur is gebeurd.",
+    "Я не знаю, где находится моя карта, и прошу помочь мне найти её.",
+    "カードがまだ届いていませんので、確認してください。",
+    "Non so se la lettera è nella scatola ma il viaggio è una cosa che si deve fare con gli amici.",
+]
+
+
+def planted(rng, rows, share, plant):
+    """A copy of `rows` in which `plant` changed a share; the copy and the changed indices."""
+    chosen = set(rng.sample(range(len(rows)), int(share * len(rows))))
+    return [plant(rng, each) if i in chosen else each for i, each in enumerate(rows)], chosen
+
+
+def answered(each, answer):
+    return row(each["messages"][0]["content"], answer)
+
+
+def put(text, piece, rng):
+    words = text.split()
+    words.insert(rng.randrange(1, 6), piece)
+    return " ".join(words)
+
+
+def run(rows, only="", **options):
+    """All findings (or those of one check) by name, and all measures."""
+    chosen = Options(**options)
+    subjects = [
+        Subject(Example(each), "rows.jsonl", i + 1, id=f"r-{i}", role=each.get("role", "pool"))
+        for i, each in enumerate(rows)
+    ]
+    made = [check for check in checks(chosen) if only in ("", check.name)]
+    for subject in subjects:
+        for check in made:
+            check.see(subject)
+    survey = Survey(len(rows), subjects, chosen)
+    found = {check.name: finding for check in made if (finding := check.end(survey))}
+    return found, {check.name: check.measures for check in made}
+
+
+def hit(found, name):
+    finding = found.get(name)
+    return {int(each.removeprefix("r-")) for each in finding.ids} if finding else set()
+
+
+def labelled(rng, count=1200, classes=12, noise=0.05):
+    """Short questions whose words tell their class, some of them with another class's label."""
+    own = [rng.sample(WORDS, 4) for _ in range(classes)]
+    rows, flipped = [], set()
+    for i in range(count):
+        label = rng.randrange(classes)
+        words = [rng.choice(own[label]) if rng.random() < 0.5 else rng.choice(WORDS) for _ in range(10)]
+        if rng.random() < noise:
+            label = rng.choice([other for other in range(classes) if other != label])
+            flipped.add(i)
+        rows.append(row(" ".join(words), f"class_{label}"))
+    return rows, flipped
+
+
+def mojibake(rng, each):
+    text = each["messages"][1]["content"] + " Café déjà naïve größe"
+    return answered(each, text.encode().decode("cp1252", "replace" if rng.random() < 0.3 else "strict"))
+
+
+def cut(rng, each):
+    text = each["messages"][1]["content"]
+    kind = rng.randrange(3)
+    if kind == 0:
+        return answered(each, text[: text.rindex(" ", 0, -15)])
+    return answered(each, f"Here:\n```python\n{text}" if kind == 1 else '{"answer": "' + text + '", "items": [1, 2')
+
+
+CASES = {
+    "pii": lambda rng, each: answered(each, put(each["messages"][1]["content"], personal(rng)[1], rng)),
+    "secrets": lambda rng, each: answered(each, put(each["messages"][1]["content"], key(rng), rng)),
+    "residue": lambda rng, each: answered(each, f"{each['messages'][1]['content']}\n{rng.choice(RESIDUE)}"),
+    "refusals": lambda rng, each: answered(each, rng.choice(REFUSALS)),
+    "empty": lambda rng, each: answered(each, rng.choice([" ", "\n\t", "\u00a0"])),
+    "encoding": mojibake,
+    "truncated": cut,
+    "over_long": lambda rng, each: answered(each, each["messages"][1]["content"] * 60),
+    "language": lambda rng, each: row(rng.choice(FOREIGN), rng.choice(FOREIGN)),
+}
+
+
+def measured(name, seed=7, count=400):
+    """Recall on planted rows, and false alarms among as many clean ones."""
+    rng = random.Random(seed)
+    rows, chosen = planted(rng, clean(rng, count), 0.1, CASES[name])
+    found = hit(run(rows, name)[0], name)
+    return len(found & chosen), len(chosen), len(found - chosen), len(rows) - len(chosen)
+
+
+def noisy(seed=5):
+    rows, flipped = labelled(random.Random(seed))
+    found = hit(run(rows, "label_noise")[0], "label_noise")
+    quiet = hit(run(labelled(random.Random(seed), noise=0)[0], "label_noise")[0], "label_noise")
+    return len(found & flipped), len(flipped), len(found - flipped), len(quiet), len(rows)
+
+
+def even_classes(rng, each=120):
+    """Three classes of as many rows, each question by itself, from three sources."""
+    return [row(prose(rng, 1), "abc"[i % 3], source=f"s{rng.randrange(3)}") for i in range(3 * each)]
+
+
+def thin_class(rng):
+    return [*even_classes(rng), *(row(prose(rng, 1), "rare", source="s1") for _ in range(rng.randint(2, 9)))]
+
+
+def heavy_class(rng):
+    return [*even_classes(rng), *(row(prose(rng, 1), "a", source="s1") for _ in range(2400))]
+
+
+def one_answer(rng, share=0.97, count=300):
+    return [row(prose(rng, 1), "yes" if rng.random() < share else prose(rng, 1)) for _ in range(count)]
+
+
+def one_source(rng, share=0.97):
+    return [row(prose(rng, 1), prose(rng), source="a" if rng.random() < share else "b") for _ in range(300)]
+
+
+def dull(rng):
+    return [
+        row(f"Please tell me the price of item {rng.randrange(6)} in the shop today", prose(rng)) for _ in range(300)
+    ]
+
+
+def told_by_source(rng):
+    rows = even_classes(rng)
+    return [
+        answered(each, "d") | {"source": "s0"} if each["source"] == "s0" and rng.random() < 0.4 else each
+        for each in rows
+    ]
+
+
+def told_by_length(rng):
+    answers = [rng.choice("abc") for _ in range(360)]
+    return [row(prose(rng, 6 if answer == "a" else 1), answer) for answer in answers]
+
+
+def longer_preferred(rng, share=0.95):
+    made = []
+    for _ in range(120):
+        one, other = prose(rng, 3), prose(rng, 1)
+        made.append((one, other) if rng.random() < share else (other, one))
+    return [{"prompt": prose(rng, 1), "chosen": one, "rejected": other} for one, other in made]
+
+
+def few_long_answers(rng):
+    return [row(prose(rng, 1), prose(rng, 60 if i % 20 == 0 else 1)) for i in range(200)]
+
+
+STRANGE = ["volcano", "lava", "crater", "magma", "eruption", "ash", "tremor", "basalt", "fissure", "plume"]
+
+
+def about(rng, words, count, **other):
+    return [row(" ".join(rng.choices(words, k=12)), "a", **other) for _ in range(count)]
+
+
+def with_gap(rng):
+    """Training rows without a topic that the test rows have."""
+    return [*about(rng, WORDS[:20], 300), *({**each, "role": "test"} for each in about(rng, STRANGE, 20))]
+
+
+def without_gap(rng):
+    return [
+        *about(rng, WORDS[:20], 300),
+        *about(rng, STRANGE, 30),
+        *({**e, "role": "test"} for e in about(rng, STRANGE, 20)),
+    ]
+
+
+SETS = {
+    "balance": ([thin_class, heavy_class], [even_classes]),
+    "constant": ([one_answer], [even_classes, lambda rng: one_answer(rng, 0.85)]),
+    "spread": ([one_source], [even_classes, lambda rng: one_source(rng, 0.8)]),
+    "diversity": ([dull], [lambda rng: clean(rng, 300), even_classes]),
+    "skew": (
+        [told_by_source, told_by_length, longer_preferred, few_long_answers],
+        [even_classes, lambda rng: clean(rng, 300), lambda rng: longer_preferred(rng, 0.6)],
+    ),
+    "topics": ([with_gap], [without_gap]),
+}
+"""Checks that judge a whole set: makers of sets with the fault, and of sets without it."""
+
+
+def judged(name, seeds=range(10)):
+    """Of sets with the fault and without: how many were called so, and how many there are."""
+    counts = []
+    for makers in SETS[name]:
+        made = [maker(random.Random(1000 * seed + place)) for seed in seeds for place, maker in enumerate(makers)]
+        counts += [sum(name in run(rows, name)[0] for rows in made), len(made)]
+    return counts
+
+
+def coded(rng, count=400):
+    """Answers of one form: a code and its title."""
+    codes = [f"{rng.choice('ABC')}{rng.randrange(10, 99)}.{rng.randrange(9)}" for _ in range(count)]
+    return [row(prose(rng, 1), f"{code} - {rng.choice(WORDS)}") for code in codes]
+
+
+ODD_FORMS = [
+    "the code is the usual one",
+    '{"code": "A10.1"}',
+    "a10.1 - river",
+    "A10.1 - " + "very long words " * 30,
+    "- A10.1\n- B20.2",
+]
+
+
+def odd_forms(seed):
+    """Found, planted, false and sound: a row in a hundred has another form."""
+    rng = random.Random(seed)
+    rows = coded(rng)
+    chosen = dict(zip(rng.sample(range(len(rows)), 5), ODD_FORMS, strict=True))
+    rows = [answered(each, chosen[i]) if i in chosen else each for i, each in enumerate(rows)]
+    found = hit(run(rows, "form")[0], "form")
+    return len(found & set(chosen)), len(chosen), len(found - set(chosen)), len(rows) - len(chosen)
+
+
+SPELLINGS = {"card_lost": ["Card lost", "card-lost", "CARD_LOST"], "top up": ["Top-up", "top up."]}
+
+
+def other_spellings(seed):
+    """Found, planted, false and sound: labels in a second spelling beside labels whose signs make them two."""
+    rng = random.Random(seed)
+    labels = [*SPELLINGS, "C++", "C", "C#", "-1", "1", "left", "right"]
+    rows = [row(prose(rng, 1), rng.choice(labels)) for _ in range(600)]
+    able = [i for i, each in enumerate(rows) if each["messages"][1]["content"] in SPELLINGS]
+    chosen = set(rng.sample(able, 10))
+    rows = [
+        answered(each, rng.choice(SPELLINGS[each["messages"][1]["content"]])) if i in chosen else each
+        for i, each in enumerate(rows)
+    ]
+    found = hit(run(rows, "spelling")[0], "spelling")
+    return len(found & chosen), len(chosen), len(found - chosen), len(rows) - len(chosen)
+
+
+def pairs(seed, count=400):
+    """Rows, and by kind the indices that are a copy (exact, near), the second of a contradiction, or neither.
+
+    A near copy has one word more; a minimal pair one word more and another answer; signs and numbers make others.
+    """
+    rng = random.Random(seed)
+    rows = [row(prose(rng, 3), prose(rng, 1)) for _ in range(count)]
+    truth = {kind: set() for kind in ("exact", "near", "contradiction", "minimal pair")}
+    for source in rng.sample(range(count), count // 5):
+        question, answer = (m["content"] for m in rows[source]["messages"])
+        kind = rng.choice(sorted(truth))
+        longer = (
+            f"{question} today"
+            if kind in ("near", "minimal pair")
+            else question.upper()
+            if kind == "exact"
+            else question
+        )
+        truth[kind].add(len(rows))
+        rows.append(row(longer, answer if kind in ("exact", "near") else f"{answer} Not so."))
+    return rows, truth
+
+
+def malformed_lines(seed):
+    """Lines of twelve kinds that are no rows, in an order drawn by seed."""
+    sound = json.dumps(row("what is it", "this"))
+    lines = [
+        b"{nope",
+        sound[:-1].encode(),
+        (sound + " x").encode(),
+        sound.replace('"what', '"\\ud800').encode(),
+        sound.replace('"what', '"\\u0000').encode(),
+        sound.encode().replace(b"what", b"\xff\xfe"),
+        (sound[:-1] + ', "n": NaN}').encode(),
+        (sound[:-1] + ', "n": 1, "n": 2}').encode(),
+        sound.replace('"this"', '""').encode(),
+        sound.replace('"user"', '"usr"').encode(),
+        sound.replace('"messages"', '"mesages"').encode(),
+        b'{"x": ' + b"[" * 10_000 + b"]" * 10_000 + b"}",
+    ]
+    random.Random(seed).shuffle(lines)
+    return lines
