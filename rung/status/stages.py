@@ -216,7 +216,9 @@ def _train(facts: Facts) -> Stage:
     run = facts.run
     if run and run.state in ("starting", "running", "paused"):
         reason = f"{run.id} at step {run.step} of {run.steps}"
-        return Stage(8, "Train", "running", reason, f"rung runs watch {run.id}", f"{run.id} is still training")
+        since = f", started {run.started_at.astimezone():%H:%M}" if run.started_at else ""
+        told = f"{run.id} is still training{since}{f' by {run.by}' if run.by else ''}"
+        return Stage(8, "Train", "running", reason, f"rung runs watch {run.id}", told)
     if facts.finished:
         done = facts.finished
         return Stage(

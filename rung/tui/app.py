@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import ClassVar
@@ -200,15 +200,11 @@ class RungApp(App[None]):
             self.screen.tell(f"{message.stage}: {message.sentence}")
         self.read_status()
 
-    def get_system_commands(self, screen: Screen[object]):  # type: ignore[no-untyped-def]
-        """Ctrl+P reaches every stage too."""
-        yield SystemCommand("Start", "the ten stages and what is next", self.open_start)
-        for stage in self.status.stages if self.status else ():
-            yield SystemCommand(
-                f"{stage.number}. {stage.name}",
-                f"{stage.word}: {stage.reason}",
-                lambda n=stage.number: self.open_stage(n),
-            )
+    def get_system_commands(self, screen: Screen[object]) -> Iterator[SystemCommand]:
+        """Ctrl+P reaches every stage and every action of the screen too."""
+        from rung.tui.menu import menu
+
+        yield from menu(self, screen)
         yield from super().get_system_commands(screen)
 
 

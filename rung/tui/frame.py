@@ -5,15 +5,14 @@ A stage screen gives its `stage` name, `heading()`, `compose_stage()` and the `c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import ClassVar
 
-from rich.cells import cell_len
 from rich.text import Text
-from textual import events
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, VerticalScroll
+from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.geometry import Size
 from textual.reactive import reactive
 from textual.screen import Screen
@@ -25,38 +24,12 @@ from rung.tui.job import Job, JobEnded
 from rung.tui.messages import StatusRead
 from rung.tui.source import Source
 from rung.tui.symbols import drawn
+from rung.tui.widgets.line import CommandLine, KeyLine, Line, NextLine, Rule, two_ends
+
+__all__ = ["Line", "Rule", "Side", "StageScreen", "two_ends"]
 
 WIDE = 100
 SMALL = (80, 24)
-
-
-def two_ends(left: str, right: str, width: int) -> str:
-    """`left` and `right` at the two ends of a line; `left` is cut where both do not fit, then `right`."""
-    if cell_len(right) > width:
-        right = right[: width - 1] + "…"
-    room = width - cell_len(right) - bool(right)
-    while left and cell_len(left) > room:
-        left = left[:-1]
-    return left + " " * (width - cell_len(left) - cell_len(right)) + right
-
-
-class Line(Static):
-    """One line of the frame with a left and a right text, as text and never markup."""
-
-    left: reactive[str] = reactive("")
-    right: reactive[str] = reactive("")
-
-    def render(self) -> Text:
-        """Both texts at the ends of the line."""
-        return Text(drawn(two_ends(self.left, self.right, max(self.size.width, 1))), no_wrap=True, end="")
-
-
-class Rule(Static):
-    """A horizontal line."""
-
-    def render(self) -> Text:
-        """As wide as the screen."""
-        return Text(drawn("─" * max(self.size.width, 1)), no_wrap=True, end="")
 
 
 class Side(Static):
@@ -113,6 +86,8 @@ class StageScreen(Screen[None]):
         *(Binding(str(n % 10), f"stage({n})", "open that stage", show=False) for n in range(1, 11)),
     ]
 
+    next: reactive[str] = reactive("")
+    """The "Next:" line at the bottom of the stage, ending in `   Enter` where Enter does it."""
     command: reactive[str] = reactive("")
     message: reactive[str] = reactive("")
     question: reactive[str] = reactive("")
@@ -136,11 +111,13 @@ class StageScreen(Screen[None]):
         with Horizontal(id="middle"):
             yield Side(id="side")
             yield Static("", id="border")
-            with VerticalScroll(id="stage", can_focus=False):
-                yield from self.compose_stage()
+            with Vertical(id="right"):
+                with VerticalScroll(id="stage", can_focus=False):
+                    yield from self.compose_stage()
+                yield NextLine(id="next")
         yield Rule(classes="rule")
-        yield Line(id="command")
-        yield Line(id="keys")
+        yield CommandLine(id="command")
+        yield KeyLine(id="keys")
 
     def compose_stage(self) -> Iterable[Widget]:
         """The widgets of the stage; overridden by every screen."""
@@ -151,6 +128,8 @@ class StageScreen(Screen[None]):
         self.query_one("#side", Side).current = self.stage
         self.refresh_frame()
         self.app.post_message(StatusRead.Wanted())
+        for line in self.job.heard if self.job else ():
+            self.show_progress(line)
 
     def on_resize(self, event: events.Resize) -> None:
         """Narrow and small terminals lose the left side, then the frame."""
@@ -168,11 +147,25 @@ class StageScreen(Screen[None]):
         """Draw first line, command line and key line anew."""
         first = self.query_one("#first", Line)
         first.left, first.right = f" rung   {self.source.title}", f"{self.heading()} "
-        row = self.query_one("#command", Line)
+        row = self.query_one("#command", CommandLine)
         row.left, row.right = (f" $ {self.command}" if self.command else ""), f"{self.message} "
         if self.question:
             row.left, row.right = f" {self.question}   y yes   Esc no", ""
-        self.query_one("#keys", Line).left = " " + "   ".join(f"{key} {word}" for key, word in self.keys)
+        self.query_one("#keys", KeyLine).hints = tuple(self.hints())
+        self.query_one("#next", NextLine).words = self.next
+
+    def hints(self) -> Sequence[tuple[str, str]]:
+        """What the key line shows; overridden where that depends on what the screen does."""
+        return self.keys
+
+    def watch_next(self) -> None:
+        """The "Next:" line follows."""
+        if self.is_mounted:
+            self.refresh_frame()
+
+    @on(NextLine.Pressed)
+    def _next_pressed(self) -> None:
+        self.app.simulate_key("enter")
 
     def watch_command(self) -> None:
         """The command line follows."""

@@ -6,15 +6,18 @@ it. A lock that the child holds on its record says whether it still runs, howeve
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from textual.message import Message
@@ -23,6 +26,11 @@ from workspace.errors import Refusal
 
 FOLDER = ".jobs"
 EVERY = 0.1
+STOPPED = 130
+"""Exit code of a command that was interrupted."""
+PROGRESS = re.compile(r" \d[\d,]* of \d[\d,]*  \d+%")
+MOST = 6
+"""Lines of an error that a screen has room for."""
 
 
 class JobLine(Message):
@@ -42,17 +50,31 @@ class JobEnded(Message):
 
     @property
     def ok(self) -> bool:
-        """Whether it did what it was asked to."""
-        return self.code == 0
+        """Whether it did what it was asked to; of another program's command its result on stdout tells."""
+        return self.code == 0 or (self.code is None and bool(self.out.strip()))
+
+    @property
+    def was_stopped(self) -> bool:
+        """Whether somebody stopped it."""
+        return self.code == STOPPED or (self.code is None and self.err.rstrip().endswith("Interrupted."))
+
+    @property
+    def trouble(self) -> tuple[str, ...]:
+        """The error as it was printed, where there was one and no result: message and `-> next command`."""
+        if self.code == 0 or self.was_stopped or self.out.strip():
+            return ()
+        said = [line.rstrip() for line in self.err.splitlines() if line.strip() and not PROGRESS.search(line)]
+        return tuple(said[-MOST:])
 
     @property
     def sentence(self) -> str:
         """The first line that a person should read: of the error where it failed, else of the result."""
+        if self.was_stopped:
+            return "stopped"
         lines = [line.strip() for line in self.out.splitlines() if line.strip()]
-        said = [line.strip() for line in self.err.splitlines() if line.strip()]
-        if self.code not in (0, None):
-            return next((line for line in reversed(said) if not line.startswith("->")), "") or (lines or ["failed"])[0]
-        return (lines or ["done"])[0]
+        if trouble := [line for line in self.trouble if not line.startswith("->")]:
+            return trouble[-1]
+        return (lines or ["failed" if self.code else "done"])[0]
 
 
 @dataclass
@@ -64,6 +86,10 @@ class Job:
     pid: int
     record: Path
     process: subprocess.Popen[bytes] | None = None
+    heard: list[str] = field(default_factory=list)
+    """Its progress lines so far."""
+    stopped: bool = False
+    """Whether somebody asked it to end."""
 
     @property
     def is_running(self) -> bool:
@@ -73,7 +99,9 @@ class Job:
     def stop(self) -> None:
         """Ask it to end, as Ctrl-C would: what it did so far is kept."""
         if self.is_running:
-            os.kill(self.pid, signal.SIGINT)
+            self.stopped = True
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGINT)
 
     def text(self, what: str) -> str:
         """What it printed so far: `out` or `err`."""
@@ -86,6 +114,7 @@ def start_job(root: Path, stage: str, arguments: Sequence[str]) -> Job:
 
     Raises Refusal where another program runs a command of this stage.
     """
+    _heed_interrupts()
     record = root / FOLDER / f"{stage.lower()}.json"
     record.parent.mkdir(exist_ok=True)
     with record.open("a") as held:
@@ -127,6 +156,7 @@ def follow(job: Job, post: Callable[[Message], object]) -> None:
         lines = job.text("err").split("\n")
         for line in lines[seen:-1]:
             if line.strip():
+                job.heard.append(line.strip())
                 post(JobLine(job.stage, line.strip()))
         seen = max(seen, len(lines) - 1)
         if not running:
@@ -134,6 +164,12 @@ def follow(job: Job, post: Callable[[Message], object]) -> None:
         time.sleep(EVERY)
     code = job.process.returncode if job.process else None
     post(JobEnded(job.stage, job.arguments, code, job.text("out"), job.text("err")))
+
+
+def _heed_interrupts() -> None:
+    """A child of a program that ignores interrupts (nohup, a job in the background) would too, and `x` not stop it."""
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _is_locked(record: Path) -> bool:

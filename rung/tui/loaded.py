@@ -14,6 +14,7 @@ from textual.worker import get_current_worker
 
 from rung.status.stages import Stage, Status
 from rung.tui.frame import StageScreen
+from rung.tui.job import JobEnded
 from rung.tui.widgets.marked import Entry, MarkedLines
 from workspace.errors import RungError
 
@@ -31,6 +32,23 @@ class Loaded:
     data: Any = None
     lock: str = ""
     """Why the stage is locked, with the key and the command that open it; empty where it is open."""
+
+
+def parted(entries: Sequence[Entry]) -> tuple[list[Entry], str]:
+    """The lines without their last one where that is the "Next:" line, and that line."""
+    body = list(entries)
+    if not body or not body[-1].text.startswith("Next:"):
+        return body, ""
+    words = body.pop().text
+    while body and not body[-1].text:
+        body.pop()
+    return body, words
+
+
+def _marked(index: int, line: str) -> str:
+    if line.startswith("->"):
+        return f"  {line}"
+    return f"{'  ' if index else '✗ '}{line}"
 
 
 def locked(missing: str, key: int, opener: str, command: str) -> Loaded:
@@ -53,6 +71,12 @@ class LoadedScreen(StageScreen):
     data: Any = None
     closed = ""
     started = 0.0
+    """When the present load began; 0 where none is under way."""
+    trouble: tuple[str, ...] = ()
+    """What went wrong with the last command, until another one is started."""
+    stopped: ClassVar[str] = "Stopped. What is finished stays."
+    """What is said after `x`."""
+    _awaiting = False
 
     class Done(Message):
         """`load` ended."""
@@ -66,7 +90,8 @@ class LoadedScreen(StageScreen):
         yield MarkedLines(id="lines")
 
     def on_mount(self) -> None:
-        """Show what is known, start the work."""
+        """Show what is known, start the work, look at the clock while it lasts."""
+        self.set_interval(self.source.tick, self._say_what_is_awaited)
         self.reload()
 
     def reload(self) -> None:
@@ -74,13 +99,23 @@ class LoadedScreen(StageScreen):
         self.started = self.source.moment()
         if not self.lines.entries:
             self.lines.show(self._known())
-        for seconds in (SLOW, LONG):
-            self.set_timer(seconds, self._say_what_is_awaited)
         self._load()
 
     def _known(self) -> list[Entry]:
         """What the status says of this stage already."""
         return [Entry(), Entry(self.state.reason if self.state else "…", style="dim")]
+
+    def start_job(self, *arguments: str) -> None:
+        """Run a command; what went wrong before is no longer shown."""
+        self.trouble = ()
+        super().start_job(*arguments)
+
+    def show_end(self, ended: JobEnded) -> None:
+        """What went wrong stands in the stage, in full, until another command is started."""
+        self.trouble = ended.trouble
+        super().show_end(ended)
+        if ended.was_stopped:
+            self.tell(self.stopped)
 
     def load(self) -> Loaded:
         """Overridden: everything that the screen shows. Runs in a thread; may raise RungError."""
@@ -126,6 +161,9 @@ class LoadedScreen(StageScreen):
     def _done(self, message: Done) -> None:
         self.app.took[self.stage] = self.source.moment() - self.started  # type: ignore[attr-defined]
         self.started = 0.0
+        if self._awaiting:
+            self._awaiting = False
+            self.tell("")
         self.closed = message.loaded.lock
         self.show_loaded(message)
 
@@ -138,19 +176,27 @@ class LoadedScreen(StageScreen):
     def show_loaded(self, message: Done) -> None:
         """Draw what was loaded."""
         self.data = message.loaded.data
-        self.lines.show(message.loaded.entries)
+        self.show_lines(message.loaded.entries)
         if message.loaded.command:
             self.command = message.loaded.command
         if message.loaded.message:
             self.tell(message.loaded.message)
         self.refresh_frame()
 
+    def show_lines(self, entries: Sequence[Entry]) -> None:
+        """Draw these lines, the "Next:" line at the bottom of the stage, and above all what went wrong."""
+        body, self.next = parted(entries)
+        wrong = [Entry(_marked(n, line), "", "bold") for n, line in enumerate(self.trouble)]
+        self.lines.show([*([Entry(), *wrong] if wrong else []), *body])
+
     def _say_what_is_awaited(self) -> None:
-        if self.is_mounted and self.started:
-            seconds = self.source.moment() - self.started
-            last = self.app.took.get(self.stage)  # type: ignore[attr-defined]
-            before = f", {last:.0f} s the last time" if last else ""
-            self.say_awaited(f"{self.awaits} …" + (f"  {seconds:.0f} s so far{before}" if seconds >= LONG else ""))
+        seconds = self.source.moment() - self.started if self.started else 0.0
+        if seconds < SLOW:
+            return
+        last = self.app.took.get(self.stage)  # type: ignore[attr-defined]
+        left = f", about {max(last - seconds, 1):.0f} s left" if last else ""
+        self._awaiting = True
+        self.say_awaited(f"{self.awaits} …" + (f"  {seconds:.0f} s so far{left}" if seconds >= LONG else ""))
 
     def say_awaited(self, words: str) -> None:
         """Say what is awaited: under what is known where nothing is loaded yet, else as the message."""

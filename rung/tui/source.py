@@ -21,6 +21,8 @@ class Source:
     project: Project | None
     moment: Callable[[], float] = time.monotonic
     now: Callable[[], datetime] = field(default=lambda: datetime.now().astimezone())
+    tick: float = 0.25
+    """Seconds between two looks at `moment` while a screen waits for something."""
     who: str = ""
     """The person where another one than rung.toml's sits here."""
     _kept: tuple[tuple[int, int], tuple[Settings, str]] | None = field(default=None, repr=False)

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
 from evaluation.report import ArmResult, Report
-from rung.report.baseline_words import answer, hits, metric_words
+from rung.report.baseline_words import FACTS, WORKS, answer, hits, metric_words
 from rung.report.dots import dots, scale
 from rung.report.figures import arm_name, interval, percent
+from rung.status.stages import Status
 from rung.tui.job import JobEnded
 from rung.tui.loaded import Loaded, LoadedScreen, locked
 from rung.tui.widgets.marked import Entry
 
-PLOT = 19
+PLOT = (15, 60)
+"""Fewest and most columns of the plot."""
+SAFE = "Next: x stops it and keeps the answers. Safe to leave: it goes on without this screen."
+WORK = {"reaches the goal": "reach the goal", "falls short": "fall short"}
 LOCKED = "no frozen test set. A test set alone is enough here; training rows can wait."
 
 
@@ -45,6 +49,7 @@ class BaselinesScreen(LoadedScreen):
     ]
 
     folder: Path | None = None
+    stopped = "Stopped. Every answer so far is kept; r goes on from there."
 
     def __init__(self) -> None:
         super().__init__()
@@ -64,7 +69,25 @@ class BaselinesScreen(LoadedScreen):
         if measured is None:
             return Loaded(list(_empty(test.rows, self.source.settings.evaluation.arms)), "rung baseline")
         self.folder, report = measured
-        return Loaded(list(_entries(report)), "rung baseline", f"{report.id} of {report.created_at:%Y-%m-%d}", report)
+        lines = list(_entries(report, self.lines.size.width - 2, self._after))
+        return Loaded(lines, "rung baseline", f"{report.id} of {report.created_at:%Y-%m-%d}", report)
+
+    @property
+    def _after(self) -> str:
+        """What Enter goes on with: what Start names as next."""
+        status: Status | None = self.app.status  # type: ignore[attr-defined]
+        following = status.next if status else None
+        return following.next or following.reason if following else "what the advice says now"
+
+    def hints(self) -> Sequence[tuple[str, str]]:
+        """While it measures, `x` is the key that matters."""
+        return (("x", "stop"), ("Esc", "leave"), ("F1", "help"), ("^P", "menu")) if self.job else self.keys
+
+    def show_loaded(self, message: LoadedScreen.Done) -> None:
+        """While it measures, the running arms stay on the screen."""
+        super().show_loaded(message)
+        if self.job is not None:
+            self._show_heard()
 
     def why_ref(self, key: str) -> str:
         """The chain behind the report."""
@@ -87,15 +110,19 @@ class BaselinesScreen(LoadedScreen):
 
     def _run(self) -> None:
         self.start_job("baseline")
+        if self.job is not None:
+            self._show_heard()
 
     def show_progress(self, line: str) -> None:
         """A line an arm: partial scores are dim and reach no verdict."""
-        arm = line.split("  ")[0]
-        self.heard[arm] = line
-        self.lines.show([*self._above(), *(Entry(text, style="dim") for text in self.heard.values())])
+        self.heard[line.split("  ")[0]] = line
+        self._show_heard()
 
-    def _above(self) -> list[Entry]:
-        return [Entry(), Entry("Measuring. Not a result yet; x stops it and keeps the answers.", "", "bold"), Entry()]
+    def _show_heard(self) -> None:
+        told = [Entry(text, style="dim") for text in self.heard.values()] or [Entry("starting …", style="dim")]
+        head = Entry("Measuring. Scores are shown when an arm is whole; nothing here is a result yet.", "", "bold")
+        self.show_lines([Entry(), head, Entry(), *told, Entry(), Entry(SAFE)])
+        self.refresh_frame()
 
     def job_ended(self, ended: JobEnded) -> None:
         """Show the new report."""
@@ -106,6 +133,9 @@ class BaselinesScreen(LoadedScreen):
         """Stop the measuring; the answers so far stay, and `r` goes on from there."""
         if self.job is not None:
             self.job.stop()
+            self.tell("stopping …")
+        else:
+            self.tell("nothing runs here")
 
     def action_items(self) -> None:
         """Items of the marked arm: output, expected answer, score."""
@@ -131,34 +161,60 @@ class BaselinesScreen(LoadedScreen):
 
 def _empty(n: int, arms: tuple[str, ...]) -> Iterator[Entry]:
     yield Entry()
-    yield Entry(f"No arm measured yet. {len(arms)} arms on {n:,} items.")
-    yield Entry(", ".join(arm_name(arm) for arm in arms))
+    yield Entry(f"No arm measured yet. {len(arms)} arms on {n:,} items, each answered once by the model of rung.toml:")
+    yield Entry()
+    yield from (Entry(f"- {arm_name(arm)}") for arm in arms)
+    yield Entry()
+    yield Entry("It may be stopped at any time: every answer is kept.")
     yield Entry()
     yield Entry("Next: measure them, the cheapest first.   Enter", "", "bold")
 
 
-def _entries(report: Report) -> Iterator[Entry]:
+def _entries(report: Report, width: int, after: str) -> Iterator[Entry]:
+    names = max(len("Arm"), *(len(arm_name(arm.arm)) for arm in report.arms)) + 2
+    plot = min(max(width - names - 22, PLOT[0]), PLOT[1])
     yield Entry()
     yield Entry(answer(report), "", "bold")
-    yield Entry(f"{report.n:,} frozen test items, {metric_words(report.metric)}, {report.model}")
+    yield Entry(f"{report.n:,} frozen test items, {metric_words(report.metric)}, {report.model.split(' (')[0]}")
     yield Entry()
-    yield Entry(f"{'Arm':<19}{'Score':>6}  {'95%':<12} {scale(PLOT, report.goal)}")
-    yield from (Entry(_arm(arm, report.goal), arm.arm) for arm in report.arms)
+    yield Entry(f"{'Arm':<{names}}{'Score':>6}  {'95%':<13} {scale(plot, report.goal)}")
+    yield from (Entry(_arm(arm, names, plot, report.goal), arm.arm) for arm in report.arms)
     yield Entry()
-    best = next((arm for arm in report.arms if arm.arm == report.chosen), None)
-    if best is not None:
-        yield Entry(f"Best prompted arm   {arm_name(best.arm)}, {percent(best.score)} ({hits(best)})")
-        if report.goal is not None:
-            gap = report.goal - best.score
-            yield Entry(f"To the goal         {f'{100 * gap:.1f} points short' if gap > 0 else 'reached on test'}")
+    yield from (Entry(line) for line in _best(report))
     if report.smallest_difference is not None:
         yield Entry(f"Can be told apart   differences of about {100 * report.smallest_difference:.0f} points")
     yield Entry()
-    yield Entry("Next: what the advice says now.   Enter", "", "bold")
+    for state, facts in _judged(report).items():
+        yield Entry(f"Taken over as answers: {both(facts)} {state if len(facts) == 1 else WORK.get(state, state)}.")
+    yield Entry()
+    yield Entry(f"Next: {after}.   Enter", "", "bold")
 
 
-def _arm(arm: ArmResult, goal: float | None) -> str:
+def _best(report: Report) -> Iterator[str]:
+    """The best prompted arm, and how far it is from the goal."""
+    best = next((arm for arm in report.arms if arm.arm == report.chosen), None)
+    if best is None:
+        return
+    yield f"Best prompted arm   {arm_name(best.arm)}, {percent(best.score)} ({hits(best)})"
+    if report.goal is not None:
+        gap = report.goal - best.score
+        yield f"To the goal         {f'{100 * gap:.1f} points short' if gap > 0 else 'reached on test'}"
+
+
+def _judged(report: Report) -> dict[str, list[str]]:
+    """What was taken over: `falls short` -> the ways of answering that do."""
+    found: dict[str, list[str]] = {}
+    for fact, state in report.judged.items():
+        found.setdefault(WORKS[state], []).append(FACTS[fact])
+    return found
+
+
+def both(words: Sequence[str]) -> str:
+    """`a, b and c`."""
+    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
+
+
+def _arm(arm: ArmResult, names: int, plot: int, goal: float | None) -> str:
     bounds = interval(arm.low, arm.high).strip("()")
-    return (
-        f"{arm_name(arm.arm):<19}{percent(arm.score):>6}  {bounds:<12} {dots(arm.low, arm.score, arm.high, PLOT, goal)}"
-    )
+    drawn = dots(arm.low, arm.score, arm.high, plot, goal)
+    return f"{arm_name(arm.arm):<{names}}{percent(arm.score):>6}  {bounds:<13} {drawn}"

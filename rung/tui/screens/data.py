@@ -8,8 +8,10 @@ from typing import ClassVar
 from rich.text import Text
 from textual import on
 from textual.binding import Binding, BindingType
+from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Input, Static
+from textual.worker import get_current_worker
 
 from curation.findings import Checkup
 from curation.quality.base import Evidence, Finding
@@ -18,8 +20,11 @@ from rung.tui.job import JobEnded
 from rung.tui.loaded import Loaded, LoadedScreen
 from rung.tui.text import shown
 from rung.tui.widgets.marked import Entry, MarkedLines
+from workspace.errors import RungError
 
 EMPTY = "No rows yet. Import a file: rung data import claims.jsonl"
+LINES = 12
+"""Ended checks that have room on a small screen."""
 FORMATS = "(chat, ShareGPT, Alpaca, CSV, Parquet: recognised and shown before anything is kept)"
 
 
@@ -49,6 +54,19 @@ class DataScreen(LoadedScreen):
 
     words = ""
     asks = ""
+    heard: tuple[str, ...] = ()
+    """Titles of the checks that began, in order; the last one runs."""
+    stopped = "Stopped. What is finished stays."
+
+    class Began(Message):
+        """A check began, so the one before it has ended."""
+
+        def __init__(self, title: str) -> None:
+            super().__init__()
+            self.title = title
+
+    class Left(RungError):
+        """Somebody pressed `x` while the checks ran."""
 
     def compose_stage(self) -> Iterator[Widget]:
         """The list, the evidence, and a field that is only there when something is asked."""
@@ -71,9 +89,34 @@ class DataScreen(LoadedScreen):
         with open_store(project, settings) as store:
             if not store.sources():
                 return Loaded(list(_empty()), "rung data import FILE")
-            checkup = check_project(store, project, settings)
+            checkup = check_project(store, project, settings, stage=self._began)
         seconds = f"checked {self.source.clock()}, {checkup.seconds:.0f} s"
         return Loaded(list(self._entries(checkup)), "rung data check", seconds, checkup)
+
+    def reload(self) -> None:
+        """Check again from the first one."""
+        self.heard = ()
+        super().reload()
+
+    def _began(self, title: str) -> None:
+        """Called in the worker; ends it where `x` was pressed."""
+        if get_current_worker().is_cancelled:
+            raise self.Left("stopped")
+        self.post_message(self.Began(title))
+
+    @on(Began)
+    def _hear(self, message: Began) -> None:
+        self.heard = (*self.heard, message.title)
+
+    def say_awaited(self, words: str) -> None:
+        """One line a check as it ends, then the one that runs."""
+        if self.data is not None:
+            self.tell(f"{words}   x stops")
+            return
+        *ended, runs = self.heard or ("Reading the rows",)
+        lines = [Entry(f"✓ {title}", style="dim") for title in ended[-LINES:]]
+        self.lines.show([Entry(), Entry(words, "", "bold"), Entry(), *lines, Entry(f"… {runs}")])
+        self.next = "Next: wait, or x stops; nothing is lost."
 
     def show_loaded(self, message: LoadedScreen.Done) -> None:
         """With the evidence of the first finding."""
@@ -91,6 +134,7 @@ class DataScreen(LoadedScreen):
                 yield Entry(_line(finding), finding.name)
         if not checkup.findings:
             yield Entry("Nothing found.")
+        yield Entry(_next(checkup), "", "bold")
 
     @property
     def finding(self) -> Finding | None:
@@ -152,11 +196,23 @@ class DataScreen(LoadedScreen):
         self.reload()
 
     def action_no_finding(self) -> None:
-        """Ask for the reason; while a command runs, stop it."""
+        """Ask for the reason; while a command or the checks run, stop them."""
         if self.job is not None:
             self.job.stop()
+            self.tell("stopping …")
+        elif self.started:
+            self._leave()
         elif self.finding is not None:
             self._ask("dismiss", "why is this not a finding?")
+
+    def _leave(self) -> None:
+        """Stop the checks: what they found before stays, or which of them had ended is said."""
+        self.workers.cancel_group(self, "load")
+        self.started = 0.0
+        if self.data is None:
+            done = f"{max(len(self.heard) - 1, 0)} checks had ended; findings need all of them."
+            self.show_lines([Entry(), Entry(f"Stopped. {done}"), Entry(), Entry("Next: r checks again.", "", "bold")])
+        self.tell(self.stopped)
 
     def action_import(self) -> None:
         """Ask for the file."""
@@ -195,7 +251,7 @@ class DataScreen(LoadedScreen):
         value = event.value.strip()
         if self.asks == "filter":
             self.words = value
-            self.lines.show(list(self._entries(self.data)))
+            self.show_lines(list(self._entries(self.data)))
             self._show_evidence()
         elif value and self.asks == "import":
             self.start_job("data", "import", value, "--rejects", "rejects.jsonl")
@@ -209,6 +265,15 @@ class DataScreen(LoadedScreen):
 
 def _empty() -> Iterator[Entry]:
     yield from (Entry(), Entry(EMPTY), Entry(FORMATS), Entry(), Entry("Next: import a file.   Enter", "", "bold"))
+
+
+def _next(checkup: Checkup) -> str:
+    blocking = next((finding for finding in checkup.findings if finding.blocks), None)
+    if blocking is None:
+        return "Next: review (4)."
+    if blocking.action:
+        return f"Next: f {'takes them out of train' if blocking.action == 'exclude' else 'sends them to review'}."
+    return "Next: look at the rows that block.   Enter"
 
 
 def _line(finding: Finding) -> str:

@@ -12,6 +12,7 @@ from rung.tui.job import JobEnded
 from rung.tui.loaded import Loaded, LoadedScreen, locked
 from rung.tui.widgets.marked import Entry
 from workspace.files import sha256_file
+from workspace.folder import next_id
 
 MOST = 6
 
@@ -36,6 +37,8 @@ class DatasetScreen(LoadedScreen):
     ]
 
     test_only: bool | None = None
+    version = ""
+    """The version that would be frozen."""
 
     def load(self) -> Loaded:
         """Plan the freeze; nothing is written."""
@@ -63,7 +66,8 @@ class DatasetScreen(LoadedScreen):
         entries += [Entry(f"  {name:<12} {n:>7,} rows") for name, n in plan.sizes.items()]
         entries += [Entry(), *_blockers(plan.blockers)]
         command = "rung data freeze --test-only" if alone else "rung data freeze --leave-out-undecided"
-        version = "the test set" if alone else "the dataset"
+        self.version = next_id(project.datasets, "v")
+        version = f"the test set, as {self.version}" if alone else self.version
         next_line = f"Next: freeze {version}.   Enter" if not plan.blockers else f"Next: {plan.blockers[0].opener}"
         return Loaded([*entries, Entry(), Entry(next_line, "", "bold")], command, data=plan)
 
@@ -88,8 +92,9 @@ class DatasetScreen(LoadedScreen):
         if self.data.blockers:
             self.tell(f"Locked: {self.data.blockers[0].text} -> {self.data.blockers[0].opener}")
             return
-        rows = sum(self.data.sizes.values())
-        self.ask_once(f"Freeze {rows:,} rows? It cannot be changed, only followed.", self._freeze)
+        sizes = self.data.sizes
+        rows = f"{sum(sizes.values()):,} rows, {sizes.get('test', 0):,} test items"
+        self.ask_once(f"Freeze {self.version}: {rows}. It cannot be changed, only followed.", self._freeze)
 
     def _freeze(self) -> None:
         self.start_job(*self.command.split()[1:])

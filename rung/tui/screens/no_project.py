@@ -5,22 +5,25 @@ from __future__ import annotations
 from typing import ClassVar
 
 from rich.text import Text
-from textual import work
+from textual import events, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.screen import Screen
 from textual.widgets import Static
 
-from rung.tui.frame import Line, Rule
 from rung.tui.source import Source
 from rung.tui.symbols import drawn
+from rung.tui.widgets.line import CommandLine, KeyLine, Line, Rule
 
 CHOICES = (
     ("Start one here", "rung init"),
     ("Open the demo, about 12 min", "rung demo"),
     ("Answer the questions first, save nothing", "rung advise --answers -"),
 )
+FIRST = 3
+"""Line of the block where the choices begin."""
+HINTS = (("1-3", "choose"), ("j/k", "move"), ("Enter", "do it"), ("F1", "help"), ("^P", "menu"), ("q", "quit"))
 
 
 class NoProjectScreen(Screen[None]):
@@ -46,13 +49,13 @@ class NoProjectScreen(Screen[None]):
         with Container(id="stage"):
             yield Static(id="choices")
         yield Rule(classes="rule")
-        yield Line(id="command")
-        yield Line(id="keys")
+        yield CommandLine(id="command")
+        yield KeyLine(id="keys")
 
     def on_mount(self) -> None:
         """Draw everything once."""
         self.query_one("#first", Line).left = " rung"
-        self.query_one("#keys", Line).left = " 1-3 choose   j/k move   Enter do it   F1 help   ^P menu   q quit"
+        self.query_one("#keys", KeyLine).hints = HINTS
         self._draw()
 
     def _draw(self) -> None:
@@ -61,7 +64,18 @@ class NoProjectScreen(Screen[None]):
         for index, (words, _) in enumerate(CHOICES):
             lines.append(f"{'▸' if index == self.marked else ' '} {index + 1}  {words}")
         self.query_one("#choices", Static).update(Text(drawn("\n".join(lines))))
-        self.query_one("#command", Line).left = f" $ {CHOICES[self.marked][1]}"
+        self.query_one("#command", CommandLine).left = f" $ {CHOICES[self.marked][1]}"
+
+    def on_click(self, event: events.Click) -> None:
+        """A press marks a choice; on the marked one it does it."""
+        index = event.y - FIRST
+        if event.widget is not self.query_one("#choices") or not 0 <= index < len(CHOICES):
+            return
+        if index == self.marked:
+            self.action_choose_marked()
+        else:
+            self.marked = index
+            self._draw()
 
     def action_move(self, step: int) -> None:
         """Move the mark."""
@@ -88,7 +102,7 @@ class NoProjectScreen(Screen[None]):
         try:
             app.source.project = start_project(app.source.folder).project
         except (RungError, OSError) as error:
-            self.query_one("#command", Line).right = f"{error} "
+            self.query_one("#command", CommandLine).right = f"{error} "
             return
         app.open_start()
 
@@ -99,7 +113,7 @@ class NoProjectScreen(Screen[None]):
         self.app.open_stage(1)
 
     def _demo(self) -> None:
-        self.query_one("#command", Line).right = "the demo runs in this terminal "
+        self.query_one("#command", CommandLine).right = "the demo runs in this terminal "
         self._run_demo()
 
     @work(exclusive=True, exit_on_error=False)

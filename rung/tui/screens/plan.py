@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -11,8 +11,9 @@ from textual.binding import Binding, BindingType
 from rung.cli.training_words import METHOD, passed_of, plan_rows
 from rung.tui.job import JobEnded
 from rung.tui.loaded import Loaded, LoadedScreen, locked
+from rung.tui.screens.sign import SignScreen
 from rung.tui.widgets.marked import Entry
-from training.gate import Gate
+from training.gate import MAY_OVERRIDE, Gate
 from training.plan import Plan
 
 STAGE_OF_GATE = {"decision": 2, "dataset": 5, "review": 4, "leakage": 3, "baseline": 6, "machine": 7}
@@ -58,6 +59,7 @@ class PlanScreen(LoadedScreen):
         Binding("r", "replan", "compute the plan again"),
         Binding("e", "edit", "change a value: rung.toml, section [training]"),
         Binding("v", "tokens", "five rows with the trained tokens marked"),
+        Binding("ctrl+o", "override", "set the marked gate aside, with name and reason"),
     ]
 
     def load(self) -> Loaded:
@@ -103,7 +105,31 @@ class PlanScreen(LoadedScreen):
         elif self.data.is_open:
             self.ask_once(_question(self.data.plan), self._start)
         elif closed is not None:
-            self.tell(f"Locked: {closed.fact}. Press {_key_of(closed)}, or run: {closed.opener}")
+            self.tell(f"Locked: {closed.fact}. {_way(closed)}")
+
+    def action_override(self) -> None:
+        """Train although the marked gate is closed: a name and a reason stand in the run, the verdict and the card."""
+        kind, _, name = self.marked.partition(":")
+        gate = next((g for g in self.data.gates if g.name == name), None) if self.data and kind == "gate" else None
+        if gate is None or gate.opens:
+            self.tell("put the mark on a closed gate first")
+        elif name not in MAY_OVERRIDE:
+            self.tell(f"{name}: this gate cannot be set aside. {gate.opener and f'Run: {gate.opener}'}")
+        else:
+            about = f"{gate.fact}\n{gate.why}".strip()
+            title = f"Train although the gate {name} is closed?"
+            does = "start the training, with this on the run, the verdict and the card"
+            self.app.push_screen(SignScreen(title, about, self.source.person, does), self._overridden(name))
+
+    def _overridden(self, gate: str) -> Callable[[tuple[str, str] | None], None]:
+        def start(signed: tuple[str, str] | None) -> None:
+            if signed is None:
+                self.tell("nothing was set aside")
+            else:
+                named = ("--by", signed[0], "--reason", signed[1])
+                self.start_job("train", "--detach", "--override", gate, *named)
+
+        return start
 
     def action_replan(self) -> None:
         """Compute the plan in a child process: it needs the tokenizer."""
@@ -145,7 +171,11 @@ def _entries(plan: Plan | None, gates: Sequence[Gate], width: int) -> Iterator[E
         yield Entry()
     else:
         base = plan.recipe.base.rpartition("/")[2]
-        yield Entry(f"Plan {plan.id}   {METHOD[plan.recipe.method]} on {base}, dataset {plan.dataset}", "", "bold")
+        rows = f", {plan.data.train:,} rows"
+        yield Entry(
+            f"Plan {plan.id}   {METHOD[plan.recipe.method]} on {base}, dataset {plan.dataset}{rows}", "", "bold"
+        )
+        yield from (Entry(f"! {note}") for note in plan.notes)
         yield Entry()
         for name, value, reason in plan_rows(plan):
             yield Entry(f"{name:<14} {value:<27} {_because(reason, width - 44)}", f"value:{_key(name)}")
@@ -159,9 +189,9 @@ def _entries(plan: Plan | None, gates: Sequence[Gate], width: int) -> Iterator[E
     if plan is None:
         yield Entry("Next: make the plan.   Enter", "", "bold")
     elif first is None:
-        yield Entry("Next: start the training; it stops at any time with the best checkpoint.   Enter", "", "bold")
+        yield Entry("Next: start the training.   Enter", "", "bold")
     else:
-        yield Entry(f"Next: {first.opener or first.fact}", "", "bold")
+        yield Entry(f"Next: {_way(first)}" if first.opener else f"Next: {first.fact}", "", "bold")
 
 
 def _because(reason: str, room: int) -> str:
@@ -178,7 +208,12 @@ def _gate_entries(gates: Sequence[Gate]) -> Iterator[Entry]:
         fact = f'overridden by {gate.override.by}: "{gate.override.reason}"' if gate.override else gate.fact
         yield Entry(f"{gate.symbol} {gate.name:<9} {fact}", f"gate:{gate.name}")
         if not gate.opens and gate.opener:
-            yield Entry(f"            press {_key_of(gate)}, or run: {gate.opener}")
+            yield Entry(f"            {_way(gate)}")
+
+
+def _way(gate: Gate) -> str:
+    """The key and the command that open a closed gate."""
+    return f"press {_key_of(gate)}, or run: {gate.opener}" if gate.opener else gate.why
 
 
 def _key_of(gate: Gate) -> int:

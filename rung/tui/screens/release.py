@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -11,19 +11,28 @@ from typing import Any, ClassVar
 from textual.binding import Binding, BindingType
 
 from evaluation.verdict import Verdict
-from rung.tui.job import JobEnded
+from rung.report.verdict_words import sentences
+from rung.tui.job import Job, JobEnded
 from rung.tui.loaded import Loaded, LoadedScreen, locked
+from rung.tui.screens.sign import SignScreen
 from rung.tui.widgets.marked import Entry
 
 FORMS = {
     "adapter": "is the run",
-    "merged": "merged into the full-precision base, parity checked",
-    "gguf": "for llama.cpp, made from the merged model",
-    "ollama": "a Modelfile, made from the gguf",
+    "merged": "one whole model, parity checked",
+    "gguf": "for llama.cpp, from the merged",
+    "ollama": "a Modelfile, from the gguf",
     "vllm": "command and compose file",
     "tgi": "command and compose file",
 }
-PROMPT = "its text, its examples, its settings, the report and a card"
+NOT_HERE = {
+    "gptq": "not here: needs llmcompressor",
+    "awq": "not here: needs llmcompressor, a GPU",
+}
+"""Forms with a place in the list that this environment cannot make."""
+FORMS |= NOT_HERE
+SAFE = "Next: x stops it. The last release stays as it is until this one is whole."
+PROMPT = "text, examples, settings, card"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +50,11 @@ class ReleaseScreen(LoadedScreen):
     """The forms, what each was checked against, and the one key that makes the marked one."""
 
     stage = "Release"
+    stopped = "Stopped. The half-made form is removed, nothing else."
     keys = (
         ("Enter", "make"),
         ("j/k", "move"),
+        ("v", "differences"),
         ("o", "card"),
         ("w", "why"),
         ("F1", "help"),
@@ -51,8 +62,19 @@ class ReleaseScreen(LoadedScreen):
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "make", "make the marked form"),
+        Binding("v", "differences", "how the form was found equal to the run"),
         Binding("o", "card", "where the card is"),
+        Binding("x", "stop", "stop; the half-made form is removed"),
     ]
+
+    def heading(self) -> str:
+        """With the run's name."""
+        run = self.data.verdict.run if self.data and self.data.verdict else ""
+        return " · ".join(filter(None, ("Release", run, self.source.person)))
+
+    def hints(self) -> Sequence[tuple[str, str]]:
+        """While a form is made, `x` is the key that matters."""
+        return (("x", "stop"), ("Esc", "leave"), ("F1", "help"), ("^P", "menu")) if self.job else self.keys
 
     def load(self) -> Loaded:
         """The newest verdict and the newest release."""
@@ -73,9 +95,25 @@ class ReleaseScreen(LoadedScreen):
         return Loaded(list(_entries(outgoing)), "", _last(outgoing), outgoing)
 
     def show_loaded(self, message: LoadedScreen.Done) -> None:
-        """The command follows the cursor."""
+        """The command follows the cursor; a form that is being made says how far it is."""
         super().show_loaded(message)
         self._follow_cursor()
+        if self.job is not None:
+            self._show_making(self.job)
+
+    def show_progress(self, line: str) -> None:
+        """Progress stands on the form's own line."""
+        if self.job is not None and self.data is not None:
+            self._show_making(self.job)
+
+    def _show_making(self, job: Job) -> None:
+        """The forms with the one that is made: `…` and its newest line of progress."""
+        wanted = job.arguments[job.arguments.index("--to") + 1] if "--to" in job.arguments else ""
+        said = job.heard[-1] if job.heard else f"{wanted}: starting"
+        form, _, words = said.partition(": ")
+        running = (form, words) if form in (*FORMS, "prompt") else (wanted, said)
+        self.show_lines([*_entries(self.data, running), Entry(SAFE)])
+        self.refresh_frame()
 
     def cursor_moved(self) -> None:
         """The command follows the cursor."""
@@ -91,14 +129,53 @@ class ReleaseScreen(LoadedScreen):
         return self.data.folder.name if self.data and self.data.folder else "decision"
 
     def action_make(self) -> None:
-        """Make the marked form, after asking once; a judgement needs a name and a reason, which the shell takes."""
+        """Make the marked form, after asking once; a judgement asks for name and reason instead."""
         if self.data is None:
             self.repeat_lock()
+        elif self.job is not None:
+            self.tell("it is running; x stops it")
+        elif self.marked in NOT_HERE:
+            self.tell(f"{self.marked}: {NOT_HERE[self.marked]}, in an environment of its own")
         elif self.marked != "prompt" and self.data.needs_name:
-            self.tell("a judgement needs a person: --by NAME --reason TEXT")
+            self.app.push_screen(self._signing(), self._signed)
         elif self.marked:
-            words = self.command.split()[1:]
-            self.ask_once(f"Release as {self.marked}?", lambda: self.start_job(*words))
+            self.ask_once(f"Release as {self.marked}?", self._make)
+
+    def _signing(self) -> SignScreen:
+        verdict = self.data.verdict
+        about = "\n".join(sentences(verdict))
+        does = f"release {verdict.run} as {self.marked} on it"
+        return SignScreen(f"JUDGEMENT on {verdict.run}: a named person releases it", about, self.source.person, does)
+
+    def _signed(self, signed: tuple[str, str] | None) -> None:
+        if signed is None:
+            self.tell("nothing was released")
+        else:
+            self._make("--by", signed[0], "--reason", signed[1])
+
+    def _make(self, *more: str) -> None:
+        self.start_job(*self.command.split()[1:], *more)
+        if self.job is not None:
+            self._show_making(self.job)
+
+    def action_stop(self) -> None:
+        """Stop; the half-made form is removed, the last release stays."""
+        if self.job is not None:
+            self.job.stop()
+            self.tell("stopping …")
+        else:
+            self.tell("nothing runs here")
+
+    def action_differences(self) -> None:
+        """What was compared when the marked form was made."""
+        made = _made(self.data.released).get(self.marked) if self.data is not None else None
+        if made is None:
+            self.tell(f"{self.marked or 'it'} is not made yet")
+            return
+        from rung.tui.screens.page import PageScreen
+
+        facts = "\n".join(f"{name.replace('_', ' ')}: {value}" for name, value in made.get("facts", {}).items())
+        self.app.push_screen(PageScreen(f"{self.marked} against the run", f"{made['against']}\n\n{facts}".strip()))
 
     def action_card(self) -> None:
         """Say where the card is."""
@@ -110,33 +187,51 @@ class ReleaseScreen(LoadedScreen):
         self.reload()
 
 
-def _entries(outgoing: Outgoing) -> Iterator[Entry]:
+def _made(released: dict[str, Any] | None) -> dict[str, dict[str, Any]]:
+    return {form["form"]: form for form in (released or {}).get("forms", [])}
+
+
+def _entries(outgoing: Outgoing, running: tuple[str, str] = ("", "")) -> Iterator[Entry]:
     verdict, released = outgoing.verdict, outgoing.released
-    made = {form["form"]: form for form in (released or {}).get("forms", [])}
+    made = _made(released)
     yield Entry()
-    words = verdict.verdict.replace("_", " ") if verdict else "none, the prompt is enough"
-    yield Entry(f"Release in which form?      Verdict: {words}", "", "bold")
+    words = f"{verdict.verdict.replace('_', ' ')}, {verdict.created_at:%Y-%m-%d}" if verdict else "none is needed"
+    yield Entry(f"Release {verdict.run if verdict else 'the prompt'} in which form?   Verdict: {words}", "", "bold")
     yield Entry()
     yield Entry("  Form           Size   Against the run")
-    for form, about in FORMS.items():
-        if outgoing.may_ship or outgoing.needs_name:
-            yield Entry(_form("✓" if form in made else "○", form, made.get(form), about), form)
-    yield Entry(_form("✓" if "prompt" in made else "○", "prompt", made.get("prompt"), PROMPT), "prompt")
+    forms = FORMS if outgoing.may_ship or outgoing.needs_name else {}
+    for form, about in {**forms, "prompt": PROMPT}.items():
+        if form == running[0]:
+            yield Entry(f"… {form:<9} {'':>9}   {running[1]}", form)
+        else:
+            yield Entry(_form(form, made.get(form), about), form)
     yield Entry()
     if verdict and not (outgoing.may_ship or outgoing.needs_name):
         yield Entry(f"The tuned model {verdict.run} stays here: the verdict is {words}.")
         yield Entry()
-    if released:
-        names = ", ".join(made)
-        yield Entry(f"Released {released['id']}: {names}. Another machine checks it with:")
-        yield Entry(f"rung release verify {released['id']}")
-    else:
-        yield Entry("Last release: none. A failed step leaves it as it was.")
+    yield from (Entry(line) for line in _standing(outgoing))
     yield Entry()
-    yield Entry("Next: make the marked form.   Enter", "", "bold")
+    if not running[0]:
+        yield Entry("Next: make the marked form.   Enter", "", "bold")
 
 
-def _form(symbol: str, form: str, made: dict[str, Any] | None, about: str) -> str:
+def _standing(outgoing: Outgoing) -> Iterator[str]:
+    """What is out already, and who signed."""
+    verdict, released = outgoing.verdict, outgoing.released
+    if verdict and verdict.accepted:
+        yield f'Judgement accepted by {verdict.accepted.by}: "{verdict.accepted.reason}"'
+    elif outgoing.needs_name:
+        yield "It is a judgement: Enter asks for a name and a reason first."
+    if not released:
+        yield "Last release: none. A failed step leaves it as it was."
+        return
+    signed = f' by {released["by"]}: "{released["reason"]}"' if released.get("reason") else ""
+    yield f"Released {released['id']}{signed}: {', '.join(_made(released))}."
+    yield f"Another machine checks it with: rung release verify {released['id']}"
+
+
+def _form(form: str, made: dict[str, Any] | None, about: str) -> str:
+    symbol = "✓" if made else "-" if form in NOT_HERE else "○"
     size = f"{made['bytes'] / 1e6:,.1f} MB" if made else "-"
     return f"{symbol} {form:<9} {size:>9}   {made['against'] if made else about}"
 

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, ClassVar
 
 from textual.binding import Binding, BindingType
 
 from rung.report.figures import duration
 from rung.tui.job import JobEnded
-from rung.tui.loaded import Loaded, LoadedScreen, locked
+from rung.tui.loaded import LONG, Loaded, LoadedScreen, locked
+from rung.tui.text import shown
 from rung.tui.widgets.curve import curve_lines
 from rung.tui.widgets.marked import Entry
-from training.record import RunRecord
+from training.record import LIVE, RunRecord
 
-EVERY = 1.0
-LIVE = ("starting", "running", "paused")
+EVERY = 4
+"""Ticks between two looks at the run's files."""
+LOW, HIGH, TALL = 6, 14, 34
+"""Rows of the curve in a terminal of less than `TALL` rows, and in a taller one."""
+ENDED = ("stopped", "crashed", "cleared")
+"""States from which a run goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +64,14 @@ class TrainScreen(LoadedScreen):
 
     def on_mount(self) -> None:
         """Look again every second; only the files are read."""
-        self.set_interval(EVERY, self._look_again)
+        self.set_interval(EVERY * self.source.tick, self._look_again)
+
+    def hints(self) -> Sequence[tuple[str, str]]:
+        """Of a run that has ended nothing can be paused or stopped."""
+        if self.data is None or self.data.is_live:
+            paused = self.data is not None and self.data.run.state == "paused"
+            return [("p", "go on") if key == "p" and paused else (key, word) for key, word in self.keys]
+        return (("Enter", "next"), ("v", "samples"), ("w", "why"), ("[ ]", "stage"), ("F1", "help"), ("^P", "menu"))
 
     def _look_again(self) -> None:
         if self.data is not None and self.data.is_live:
@@ -75,27 +88,40 @@ class TrainScreen(LoadedScreen):
         run = runs[-1]
         lines = curve(project.runs / run.id)
         watched = Watched(run, lines)
-        return Loaded(list(_entries(watched)), f"rung runs watch {run.id}", _last_note(lines), watched)
+        drawn = list(_entries(watched, self.source.now(), self.lines.size.width, self.app.size.height))
+        return Loaded(drawn, f"rung runs watch {run.id}", _last_note(watched), watched)
 
     def why_ref(self, key: str) -> str:
         """The chain behind the run."""
         return self.data.run.id if self.data else "decision"
 
     def action_follow(self) -> None:
-        """A finished run is measured next; without one the plan comes first."""
+        """A finished run is measured next, an interrupted one goes on; without one the plan comes first."""
         if self.data is None:
             self.repeat_lock()
-        elif self.data.run.state == "finished":
+            return
+        run = self.data.run
+        if run.state == "finished":
             self.app.open_stage(9)  # type: ignore[attr-defined]
-        elif not self.data.is_live:
-            self.ask_once(f"Go on with {self.data.run.id}?", lambda: self.start_job("runs", "resume", self.data.run.id))
+        elif run.state in ENDED:
+            self.ask_once(f"Go on with {run.id} from step {run.step} of {run.steps}?", self._go_on)
+        elif run.state == "failed":
+            self.app.open_stage(7)  # type: ignore[attr-defined]
+        else:
+            self.tell("training goes on; Esc leaves it going")
+
+    def _go_on(self) -> None:
+        self.start_job("runs", "resume", self.data.run.id, "--detach")
 
     def action_pause(self) -> None:
         """Save and wait, or go on."""
-        if self.data is not None and self.data.is_live:
-            word = "resume" if self.data.run.state == "paused" else "pause"
-            self.start_job("runs", word, self.data.run.id)
-        elif self.data is not None:
+        if self.data is None:
+            self.repeat_lock()
+        elif self.data.run.state == "paused":
+            self._go_on()
+        elif self.data.is_live:
+            self.start_job("runs", "pause", self.data.run.id)
+        else:
             self.action_follow()
 
     def action_stop(self) -> None:
@@ -103,6 +129,8 @@ class TrainScreen(LoadedScreen):
         if self.data is not None and self.data.is_live:
             name = self.data.run.id
             self.ask_once(f"Stop {name} and save it?", lambda: self.start_job("runs", "stop", name))
+        elif not self.repeat_lock():
+            self.tell("nothing is training")
 
     def action_samples(self) -> None:
         """Outputs at each evaluation."""
@@ -120,30 +148,50 @@ class TrainScreen(LoadedScreen):
 
 
 def _samples(line: dict[str, Any]) -> str:
-    return "\n".join(str(sample) for sample in line["samples"])
+    """Question, output, and whether it is right; the expected answer where it is not."""
+    return "\n".join(_sample(found) for found in line["samples"])
 
 
-def _last_note(lines: Sequence[dict[str, Any]]) -> str:
-    notes = [line["text"] for line in lines if line["kind"] == "note"]
-    return notes[-1] if notes else ""
+def _sample(found: dict[str, Any]) -> str:
+    right = "right" if found.get("right") else f"expected {found.get('expected', '')}"
+    question, output = (str(found.get(name, "")).replace("\n", " ") for name in ("question", "output"))
+    return f"{question} -> {output}   {right}"
 
 
-def _entries(watched: Watched) -> Iterator[Entry]:
+def _last_note(watched: Watched) -> str:
+    """The newest thing to know of a run that lives: validation that rises, a checkpoint, what was decided."""
+    if not watched.is_live:
+        return ""
+    for line in reversed(watched.lines):
+        if line["kind"] == "validation" and line.get("above", 0) > 1:
+            return f"! validation is above its best in {line['above']} checks running: over-fitting"
+        if line["kind"] == "checkpoint":
+            return f"checkpoint {line['step']} saved"
+        if line["kind"] == "note":
+            return str(line["text"])
+    return ""
+
+
+def _entries(watched: Watched, now: datetime, width: int, height: int) -> Iterator[Entry]:
     run, steps = watched.run, [line for line in watched.lines if line["kind"] == "step"]
     yield Entry()
-    yield Entry(_sentence(watched, steps), "", "bold")
+    yield Entry(_sentence(watched, steps, now), "", "bold")
     step, total = (steps[-1]["step"] if steps else run.step), max(run.steps, 1)
-    filled = round(53 * step / total)
-    yield Entry("━" * filled + "─" * (53 - filled) + f"  {step / total:.0%}")
+    columns = min(max(width - 9, 30), 100)
+    filled = round(columns * min(step / total, 1))
+    yield Entry("━" * filled + "─" * (columns - filled) + f"  {step / total:.0%}")
     yield Entry()
-    yield from (Entry(line) for line in curve_lines(watched.lines, total))
+    yield from (Entry(line) for line in curve_lines(watched.lines, total, columns - 4, LOW if height < TALL else HIGH))
     validations = [line for line in watched.lines if line["kind"] == "validation"]
     yield from (Entry(line) for line in _figures(steps, validations))
+    sampled = next((line for line in reversed(validations) if line.get("samples")), None)
+    if sampled:
+        yield Entry(f"Sample: {shown(_sample(sampled['samples'][0]), limit=200)}")
     yield Entry()
     yield Entry(_next(run), "", "bold")
 
 
-def _sentence(watched: Watched, steps: Sequence[dict[str, Any]]) -> str:
+def _sentence(watched: Watched, steps: Sequence[dict[str, Any]], now: datetime) -> str:
     run = watched.run
     if run.state == "finished":
         best = (
@@ -151,12 +199,15 @@ def _sentence(watched: Watched, steps: Sequence[dict[str, Any]]) -> str:
             if run.best_loss is not None
             else ""
         )
-        return f"Finished in {duration(run.seconds)}.{best}"
+        early = f" Ended early: {run.ending}." if run.ending.startswith("over-fitting") else ""
+        return f"Finished in {duration(run.seconds)}.{early}{best}"
     if run.state in ("stopped", "crashed", "failed"):
         whole = f" Checkpoint {run.step} is whole." if run.step else ""
         return f"{run.state.capitalize()} at step {run.step}: {run.ending}.{whole}"
     if not steps:
-        return f"Loading {run.base}. Nothing has been spent yet."
+        waited = (now - run.started_at).total_seconds() if run.started_at else 0.0
+        since = f", {duration(waited)} so far" if waited >= LONG else ""
+        return f"Loading {run.base}{since}. Nothing has been spent yet."
     left = steps[-1].get("eta_seconds")
     word = "Paused" if run.state == "paused" else "Training"
     return f"{word}. Step {steps[-1]['step']} of {run.steps}" + (f", about {duration(left)} left" if left else "")
@@ -171,15 +222,18 @@ def _figures(steps: Sequence[dict[str, Any]], validations: Sequence[dict[str, An
             best = min(validations, key=lambda found: found["loss"])
             line += f"   validation {validations[-1]['loss']:.2f}, the best {best['loss']:.2f} (step {best['step']})"
         yield line
-        memory = last.get("memory_mib")
+        memory, rate = last.get("memory_mib"), last.get("rate")
         room = f"   {memory / 1024:.1f} GiB" if memory else ""
-        rate = last.get("learning_rate")
         yield f"{last['tokens_per_second']:.0f} tokens/s{room}" + (f"   rate {rate:.1e}" if rate else "")
 
 
 def _next(run: RunRecord) -> str:
     if run.state == "finished":
         return "Next: measure it on the test set (9).   Enter"
+    if run.state == "paused":
+        return "Next: p goes on. Everything so far is saved."
     if run.state in LIVE:
-        return "Safe to leave: training goes on without this screen."
-    return f"Next: go on with it: Enter, or rung runs resume {run.id}"
+        return "Next: wait. Safe to leave: training goes on without this screen."
+    if run.state == "failed":
+        return "Next: look at the plan (7).   Enter"
+    return f"Next: go on with {run.id} from step {run.step}.   Enter"

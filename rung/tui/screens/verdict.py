@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -11,13 +12,17 @@ from textual.binding import Binding, BindingType
 
 from evaluation.report import Report
 from evaluation.verdict import Verdict
+from rung.report.figures import duration
 from rung.report.verdict_words import TITLES, lines, sentences
 from rung.tui.job import JobEnded
 from rung.tui.loaded import Loaded, LoadedScreen, locked
+from rung.tui.screens.sign import SignScreen
 from rung.tui.widgets.marked import Entry
 from workspace.folder import Project
 
-AXIS = 44
+AXIS = (30, 80)
+"""Fewest and most columns of the line of points."""
+SAFE = "Next: x stops it and keeps the answers. Safe to leave: it goes on without this screen."
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,7 @@ class VerdictScreen(LoadedScreen):
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "follow", "measure the run, or go to the release"),
+        Binding("x", "stop", "stop the measuring; what is answered stays"),
         Binding("v", "items", "item by item, losses first"),
         Binding("o", "report", "where the report is"),
     ]
@@ -72,20 +78,66 @@ class VerdictScreen(LoadedScreen):
         report = newest_report(project, "run", run=verdict.run)
         baseline = newest_report(project, "baseline")
         judged = Judged(folder, verdict, report and report[1], baseline and baseline[1])
-        return Loaded(list(_entries(judged)), f"rung verdict {verdict.run}", f"{folder.name}/report.html", judged)
+        lines = list(_entries(judged, self.lines.size.width - 2))
+        return Loaded(lines, f"rung verdict {verdict.run}", f"{folder.name}/report.html", judged)
+
+    def hints(self) -> Sequence[tuple[str, str]]:
+        """While it measures, `x` is the key that matters."""
+        return (("x", "stop"), ("Esc", "leave"), ("F1", "help"), ("^P", "menu")) if self.job else self.keys
+
+    def show_loaded(self, message: LoadedScreen.Done) -> None:
+        """While it measures, that is what stands here."""
+        super().show_loaded(message)
+        if self.job is not None:
+            self._show_measuring(self.job.heard[-1] if self.job.heard else "")
+
+    def show_progress(self, line: str) -> None:
+        """How many items are answered; no score before the last one is in."""
+        self._show_measuring(line)
+
+    def _show_measuring(self, line: str) -> None:
+        far = re.search(r"[\d,]+ of [\d,]+", line)
+        done = f"{far[0]} items" if far and line.startswith("tuned") else line or "starting …"
+        head = Entry(f"Measuring the tuned model: {done}. Scores are shown when all are in.", "", "bold")
+        self.show_lines([Entry(), head, Entry(), Entry(SAFE)])
+        self.refresh_frame()
 
     def why_ref(self, key: str) -> str:
         """The chain behind the verdict's report."""
         return self.data.folder.name if self.data else "baseline"
 
     def action_follow(self) -> None:
-        """Measure, or go on to the release."""
-        if self.data is not None:
-            self.app.open_stage(10)  # type: ignore[attr-defined]
+        """What the "Next:" line says: measure, decide, add test items, or go on to the release."""
+        if self.job is not None:
+            self.tell("it is running; x stops it, what is answered stays")
+        elif self.data is not None and needs_name(self.data.verdict):
+            self.app.push_screen(_signing(self.data.verdict, self.source.person), self._decided)
+        elif self.data is not None:
+            self.app.open_stage(3 if self.data.verdict.verdict == "need_more_data" else 10)  # type: ignore[attr-defined]
         elif self.command.startswith("rung evaluate R-"):
-            self.ask_once("Measure it on the test set?", lambda: self.start_job(*self.command.split()[1:]))
+            self.ask_once("Measure it on the test set?", self._measure)
         else:
             self.repeat_lock()
+
+    def _measure(self) -> None:
+        self.start_job(*self.command.split()[1:])
+        self._show_measuring("")
+
+    def _decided(self, signed: tuple[str, str] | None) -> None:
+        """Write the decision down, with name and reason."""
+        if signed is None:
+            self.tell("nothing was decided")
+        else:
+            by, reason = signed
+            self.start_job(*self.command.split()[1:], "--accept-judgement", "--by", by, "--reason", reason)
+
+    def action_stop(self) -> None:
+        """Stop the measuring; the answers so far stay."""
+        if self.job is not None:
+            self.job.stop()
+            self.tell("stopping …")
+        else:
+            self.tell("nothing runs here")
 
     def action_items(self) -> None:
         """Both outputs, losses first."""
@@ -104,44 +156,86 @@ class VerdictScreen(LoadedScreen):
         self.reload()
 
 
+def needs_name(verdict: Verdict) -> bool:
+    """Whether a named person has to decide."""
+    return verdict.verdict == "judgement" and verdict.accepted is None
+
+
+def _signing(verdict: Verdict, person: str) -> SignScreen:
+    return SignScreen(
+        f"JUDGEMENT on {verdict.run}: is it good enough to release?",
+        "\n".join(sentences(verdict)),
+        person,
+        "accept it, so that the tuned model may be released",
+    )
+
+
 def _missing(project: Project | None) -> str:
-    from training.record import read_runs
+    """`no finished run`, and how far the one that trains has come."""
+    from training.record import LIVE, curve, read_runs
 
     runs = read_runs(project) if project else []
-    if runs and runs[-1].state in ("starting", "running", "paused"):
-        return f"no finished run. {runs[-1].id} is at step {runs[-1].step} of {runs[-1].steps}."
-    return "no finished run."
+    if project is None or not runs or runs[-1].state not in LIVE:
+        return "no finished run."
+    run = runs[-1]
+    steps = [line for line in curve(project.runs / run.id) if line["kind"] == "step"]
+    step, left = (steps[-1]["step"], steps[-1].get("eta_seconds")) if steps else (run.step, None)
+    return (
+        f"no finished run. {run.id} is at step {step} of {run.steps}{f', about {duration(left)} left' if left else ''}."
+    )
 
 
-def _entries(judged: Judged) -> Iterator[Entry]:
+NEXT = {
+    "ship": "release",
+    "judgement": "decide (asks name and reason)",
+    "need_more_data": "add test items, in Data",
+    "keep_prompt": "release the prompt",
+}
+
+
+def _entries(judged: Judged, width: int) -> Iterator[Entry]:
     verdict = judged.verdict
     title, (first, second) = TITLES[verdict.verdict], sentences(verdict)
-    yield Entry(f"{title}   {first}", "verdict", "bold")
-    yield Entry(f"{' ' * len(title)}   {second}")
+    if len(first) + len(title) + 3 > width:
+        yield Entry(title, "verdict", "bold")
+        yield Entry(first, "", "bold")
+    else:
+        yield Entry(f"{title}   {first}", "verdict", "bold")
+    yield Entry(second)
     yield Entry()
-    yield from (Entry(line) for line in axis(verdict.low, verdict.difference, verdict.high, verdict.margin))
+    span = max(min(width - 8, AXIS[1]), AXIS[0])
+    yield from (Entry(line) for line in axis(verdict.low, verdict.difference, verdict.high, verdict.margin, span))
     yield Entry()
-    for line in lines(verdict, judged.report, judged.baseline)[3:15]:
-        yield Entry(line, f"line:{line[:12]}" if line.strip() else "")
+    for number, line in enumerate(lines(verdict, judged.report, judged.baseline)[3:]):
+        yield Entry(line, f"line:{number}" if line.strip() else "")
     yield Entry()
-    word = {"ship": "release", "judgement": "decide (asks name and reason)", "need_more_data": "add test items"}
-    yield Entry(f"Next: {word.get(verdict.verdict, 'release the prompt')}.   Enter", "", "bold")
+    word = "release" if verdict.accepted else NEXT[verdict.verdict]
+    yield Entry(f"Next: {word}.   Enter", "", "bold")
 
 
-def axis(low: float, middle: float, high: float, margin: float) -> list[str]:
-    """The interval of the difference on a line of points, with zero and the margin marked."""
+def axis(low: float, middle: float, high: float, margin: float, width: int) -> list[str]:
+    """The interval of the difference on a line of points: a scale above it, zero and the margin marked."""
     left, right = min(low, 0.0) - 0.02, max(high, margin) + 0.02
 
     def at(value: float) -> int:
-        return round((value - left) / (right - left) * (AXIS - 1))
+        return round((value - left) / (right - left) * (width - 1))
 
-    drawn = [" "] * AXIS
+    drawn = [" "] * width
     for place in range(at(low), at(high) + 1):
         drawn[place] = "─"
     drawn[at(0.0)], drawn[at(margin)] = "·", ":"
     drawn[at(low)], drawn[at(high)], drawn[at(middle)] = "├", "┤", "o"
-    labels = [" "] * (AXIS + 8)
-    for value, text in ((0.0, "0"), (margin, f"margin {100 * margin:+.0f}")):
-        start = max(0, min(at(value), AXIS + 8 - len(text)))
-        labels[start : start + len(text)] = text
-    return [f"points  {''.join(drawn)}", f"        {''.join(labels).rstrip()}"]
+    edge = at(margin)
+    foot = f"{' ' * (edge - 7)}margin :" if edge >= 7 else f"{' ' * edge}: margin"
+    return [f"        {_scale(left, right, at, width)}", f"points  {''.join(drawn)}", f"        {foot}"]
+
+
+def _scale(left: float, right: float, at: Callable[[float], int], width: int) -> str:
+    """Signed points above the line, as many as have room."""
+    step = next((step for step in (0.05, 0.1, 0.2, 0.5) if (right - left) / step <= width / 8), 1.0)
+    cells = [" "] * width
+    for number in range(int(left / step), int(right / step) + 1):
+        text = f"{100 * number * step:+.0f}" if number else "0"
+        start = max(0, min(at(number * step) - len(text) // 2, width - len(text)))
+        cells[start : start + len(text)] = text
+    return "".join(cells).rstrip()

@@ -1,0 +1,49 @@
+"""Ctrl+P: every stage, and everything that the keys of the screen do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from textual.app import SystemCommand
+from textual.dom import DOMNode
+from textual.screen import Screen
+
+from rung.tui.screens.keys import key_rows
+
+if TYPE_CHECKING:
+    from rung.tui.app import RungApp
+
+ELSEWHERE = ("command_palette", "quit", "stage(")
+"""Actions that stand in the menu already: itself, the program's own and the stages."""
+
+
+def menu(app: RungApp, screen: Screen[object]) -> Iterator[SystemCommand]:
+    """Start, the ten stages with their state, then the actions of this screen with their keys."""
+    if app.source.project is not None:
+        yield SystemCommand("Start", "the ten stages and what is next", app.open_start)
+    for stage in app.status.stages if app.status else ():
+        about = f"{stage.word}: {stage.reason}"
+        yield SystemCommand(f"{stage.number}. {stage.name}", about, _opener(app, stage.number))
+    active = {
+        key: found
+        for key, found in screen.active_bindings.items()
+        if not found.binding.action.removeprefix("app.").startswith(ELSEWHERE)
+    }
+    actions = {found.binding.description: found for found in active.values() if found.enabled}
+    for keys, words in key_rows(active):
+        found = actions[words]
+        yield SystemCommand(
+            words[:1].upper() + words[1:], f"here: {keys}", _doer(app, found.binding.action, found.node)
+        )
+
+
+def _opener(app: RungApp, number: int) -> Callable[[], None]:
+    return lambda: app.open_stage(number)
+
+
+def _doer(app: RungApp, action: str, node: DOMNode) -> Callable[[], None]:
+    def do() -> None:
+        app.call_later(app.run_action, action, node)
+
+    return do
