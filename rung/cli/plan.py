@@ -25,6 +25,15 @@ def plan(
     explain: Annotated[
         bool, typer.Option("--explain", help="Every gate with its evidence, every value's rule.")
     ] = False,
+    export: Annotated[
+        str, typer.Option(help="For another trainer: trl, axolotl, llama-factory, unsloth or openai.")
+    ] = "",
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder of the export.")] = None,
+    cards: Annotated[int, typer.Option(min=1, help="Cards that the export is launched on.")] = 1,
+    managed: Annotated[bool, typer.Option("--managed", help="Tuning as a service: dated advice.")] = False,
+    override: Annotated[list[str] | None, typer.Option(help="Export with this gate set aside.")] = None,
+    by: Annotated[str, typer.Option(help="Who sets it aside.")] = "",
+    reason: Annotated[str, typer.Option(help="Why.")] = "",
     as_json: Json = False,
 ) -> None:
     """Work out the training plan: every value with its reason, and the gates."""
@@ -32,8 +41,16 @@ def plan(
     from rung.cli.training_words import plan_lines, token_lines
     from training.clearance import check_gates
 
+    if managed:
+        return _managed(as_json)
     project, settings = _project()
     path, made = work_out(project, settings)
+    if export:
+        from rung.cli.plan_export import export_plan
+        from training.clearance import override as set_aside
+
+        aside = [set_aside(name, by, reason) for name in override or []]
+        return export_plan(project, settings, path, export, out=out, cards=cards, overrides=aside, as_json=as_json)
     gates = check_gates(project, settings, made)
     if as_json:
         emit({**made.model_dump(mode="json"), "path": str(path), "gates": [g.model_dump(mode="json") for g in gates]})
@@ -66,6 +83,16 @@ def work_out(project: Project, settings: Settings) -> tuple[Path, Plan]:
     from training.run.model import PlanTokenizer
 
     return keep_plan(project, make_plan(project, settings, PlanTokenizer(settings.model.base)))
+
+
+def _managed(as_json: bool) -> None:
+    from rung.cli.plan_export import show_managed
+    from training.plan import read_plans
+    from workspace.folder import find_project
+
+    project = find_project()
+    plans = read_plans(project) if project else []
+    show_managed(plans[-1][1] if plans else None, as_json)
 
 
 def _preflight(project: Project, made: Plan) -> Any:

@@ -1,0 +1,335 @@
+"""A vetted plan for other trainers: what goes along, what stays, what stops it, and that their own parsers take it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from curation.example import Example, chat_row
+from curation.manifest import load_split
+from training.clearance import Locked, admit, override
+from training.export.bundle import Bundle, pack, row_of
+from training.export.launch import deepspeed, launch_files
+from training.export.make import KINDS, check_kind, write_export
+from training.export.openai import faults, files, limits
+from training.export.values import yaml
+from training.fit import setup_of
+from workspace.errors import InputError, Refusal
+from workspace.folder import Project
+from workspace.settings import Settings, load_settings
+
+SLOW = pytest.mark.slow
+
+
+class Words:
+    """A tokenizer that counts words."""
+
+    def count(self, text: str) -> int:
+        return len(text.split())
+
+    def render(self, turns: Any) -> str:
+        return " ".join(str(turn["content"]) for turn in turns)
+
+
+def packed(project: Project, settings: Settings, plan: Path, kind: str = "trl", **more: Any) -> Bundle:
+    return pack(project, settings, plan, Words(), kind=kind, **more)
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_frozen_rows_the_plan_and_the_receipt_go_along_and_the_test_set_stays(
+    kind: str, ready: Project, settings: Settings, planned: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "out"
+    bundle = packed(ready, settings, planned, kind)
+    names = {p.relative_to(folder).as_posix() for p in write_export(ready, settings, bundle, kind, folder)}
+    assert {"README.md", "clearance.json", "plan.toml"} < names and not any("test" in name for name in names)
+    assert (folder / "plan.toml").read_bytes() == planned.read_bytes()
+    rows = lines(next(folder.rglob("train.jsonl")))
+    frozen = load_split(ready.datasets / "v001", "train")
+    answers = [(row["completion"] if "completion" in row else row["messages"])[-1]["content"] for row in rows]
+    assert answers == [row.answer for row in frozen]
+    assert all((row.get("prompt") or row["messages"])[0]["content"] == "House line." for row in rows)
+    receipt = json.loads((folder / "clearance.json").read_text())
+    assert receipt["gates"][0]["name"] == "decision" and receipt["run"] == f"export-{kind}"
+
+
+def test_a_closed_gate_stops_the_export(ready: Project, settings: Settings, planned: Path) -> None:
+    train = ready.datasets / "v001" / "train.jsonl"
+    train.write_text(train.read_text() + train.read_text().splitlines()[0] + "\n")
+    with pytest.raises(Locked, match=r"train\.jsonl changed"):
+        packed(ready, settings, planned)
+
+
+def test_the_machine_gate_is_written_down_and_not_asked(
+    ready: Project, settings: Settings, planned: Path, tmp_path: Path
+) -> None:
+    large = planned.read_text().replace("max_length = ", "max_length = 8000000 # ").replace("[recipe]", "[recipe]")
+    planned.write_text(large)
+    bundle = packed(ready, settings, planned)
+    machine = bundle.clearance.gates[-1]
+    assert machine.name == "machine" and machine.passed is False
+    assert "✗ machine" in (write_export(ready, settings, bundle, "trl", tmp_path / "x")[0].read_text())
+
+
+def test_an_override_goes_along_with_its_name(ready: Project, settings: Settings, planned: Path) -> None:
+    ready.decision_file.write_text(ready.decision_file.read_text().replace('"fine_tune"', '"few_shot"'))
+    with pytest.raises(Locked):
+        packed(ready, settings, planned)
+    bundle = packed(ready, settings, planned, overrides=[override("decision", "priya", "contract")])
+    assert [o.by for o in bundle.clearance.overrides] == ["priya"]
+
+
+def test_an_exported_receipt_starts_no_run(ready: Project, settings: Settings, planned: Path) -> None:
+    folder = ready.runs / "export-trl"
+    write_export(ready, settings, packed(ready, settings, planned), "trl", folder)
+    with pytest.raises(Refusal):
+        admit(folder)
+
+
+def test_a_folder_that_is_no_export_is_left_alone(
+    ready: Project, settings: Settings, planned: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("years of work")
+    bundle = packed(ready, settings, planned)
+    with pytest.raises(InputError, match="is no export"):
+        write_export(ready, settings, bundle, "trl", tmp_path / "mine")
+    write_export(ready, settings, bundle, "trl", tmp_path / "out")
+    write_export(ready, settings, bundle, "axolotl", tmp_path / "out")
+    assert not (tmp_path / "out" / "train.py").exists()
+
+
+def test_rows_over_the_length_are_left_out_and_listed_not_cut(
+    ready: Project, replan: Callable[[], Path], tmp_path: Path
+) -> None:
+    ready.settings_file.write_text(ready.settings_file.read_text() + "max_length = 14\n")
+    settings = load_settings(ready.settings_file)
+    bundle = packed(ready, settings, replan())
+    left = bundle.left_out["train"]
+    assert left and len(bundle.rows["train"]) == 16 - len(left)
+    write_export(ready, settings, bundle, "trl", tmp_path / "out")
+    assert f"lines {', '.join(map(str, left))}" in (tmp_path / "out" / "README.md").read_text()
+
+
+def test_a_misspelt_kind_is_named() -> None:
+    with pytest.raises(InputError, match='Did you mean "axolotl"'):
+        check_kind("axolotel")
+
+
+def test_earlier_answers_weigh_nothing_for_openai(ready: Project, settings: Settings, planned: Path) -> None:
+    turns = [("user", "a"), ("assistant", "b"), ("user", "c"), ("assistant", "d")]
+    row = row_of(Example({"messages": [{"role": r, "content": c} for r, c in turns]}), None)
+    bundle = packed(ready, settings, planned)
+    many = Bundle(bundle.plan, bundle.base, True, bundle.clearance, {"train": [row] * 10, "validation": []})
+    first = json.loads(files(many)["train.jsonl"].splitlines()[0])["messages"]
+    assert [m.get("weight") for m in first] == [None, 0, None, None]
+
+
+def test_every_limit_that_openai_sets_is_held_against_the_rows_at_once() -> None:
+    good = json.dumps(row_of(Example(chat_row("q", "a")), None))
+    long = json.dumps(row_of(Example(chat_row("q" * 70_000, "a")), None))
+    foreign = json.dumps({"messages": [{"role": "function", "content": "x"}]})
+    found = [str(p) for p in faults("train.jsonl", "\n".join([good, long, foreign]), limits())]
+    assert any("at least 10" in text for text in found)
+    assert any("train.jsonl:2: may be over 16,385 tokens" in text for text in found)
+    assert sum("train.jsonl:3" in text for text in found) == 2
+    assert not faults("train.jsonl", "\n".join([good] * 10), limits())
+    assert faults("train.jsonl", "\n".join([good] * 10), {**limits(), "max_bytes": 100})
+
+
+@pytest.mark.parametrize(("answer", "stops"), [("no_external_api", True), ("no_training", False), ("none", False)])
+def test_the_privacy_answer_keeps_rows_from_a_file_that_is_made_to_be_uploaded(
+    answer: str, stops: bool, ready: Project, settings: Settings, planned: Path, tmp_path: Path
+) -> None:
+    bundle = packed(ready, settings, planned, "openai")
+    said = ready.answers_file.read_text().replace('privacy = "none"', f'privacy = "{answer}"')
+    ready.answers_file.write_text(said)
+    if not stops:
+        write_export(ready, settings, bundle, "openai", tmp_path / "out")
+        return
+    with pytest.raises(Refusal, match="No OpenAI file"):
+        write_export(ready, settings, bundle, "openai", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    write_export(ready, settings, bundle, "trl", tmp_path / "out")
+
+
+def test_yaml_readers_take_numbers_for_numbers() -> None:
+    import yaml as reader
+
+    table = {"rate": 1e-5, "other": 2e-4, "text": "on: [x", "flag": True, "many": [{"a": 1.5e-7}]}
+    read = reader.safe_load(yaml(table, "head"))
+    assert (read["rate"], read["other"], read["text"], read["flag"]) == (1e-5, 2e-4, "on: [x", True)
+
+
+def test_launch_files_are_taken_by_accelerates_own_parser(
+    ready: Project, settings: Settings, planned: Path, tmp_path: Path
+) -> None:
+    from accelerate.commands.config.config_args import load_config_from_file
+
+    bundle = packed(ready, settings, planned, cards=2)
+    write_export(ready, settings, bundle, "trl", tmp_path / "out")
+    for name, kind in (("ddp", "MULTI_GPU"), ("fsdp", "FSDP"), ("deepspeed", "DEEPSPEED")):
+        found = load_config_from_file(str(tmp_path / "out" / "launch" / f"accelerate-{name}.yaml"))
+        assert found.num_processes == 2 and str(found.distributed_type).endswith(kind)
+    shell = tmp_path / "out" / "launch" / "slurm.sh"
+    assert subprocess.run(["bash", "-n", str(shell)], check=False).returncode == 0
+    assert "--nproc_per_node 2 train.py --processes 2" in shell.read_text()
+
+
+def test_a_step_that_cannot_be_shared_is_refused(ready: Project, settings: Settings, planned: Path) -> None:
+    with pytest.raises(Refusal, match="4 rows a step cannot be shared by 3 cards"):
+        launch_files(packed(ready, settings, planned, cards=3))
+
+
+def test_the_sizes_of_deepspeed_multiply_to_the_plans_step(ready: Project, settings: Settings, planned: Path) -> None:
+    found = deepspeed(packed(ready, settings, planned), 2)
+    assert found["train_micro_batch_size_per_gpu"] * found["gradient_accumulation_steps"] * 2 == 4
+    assert setup_of(packed(ready, settings, planned).recipe, on_card=False).batch == 4
+
+
+# --- run for real: slow ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def exported(rung: Any, ready: Project) -> Callable[[str], Path]:
+    """`exported("trl")`: the folder that `rung plan --export` wrote, for the tiny model and without dropout."""
+
+    def make(kind: str) -> Path:
+        done = rung("plan", "--export", kind, "--json")
+        assert done.returncode == 0, done.stderr
+        return Path(json.loads(done.stdout)["folder"])
+
+    return make
+
+
+def run(*words: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", **variables}
+    return subprocess.run(words, cwd=cwd, env=environment, capture_output=True, text=True, timeout=600, check=False)
+
+
+def tool(name: str) -> str:
+    return str(Path(sys.executable).parent / name)
+
+
+@SLOW
+def test_the_trl_script_runs_as_it_is_and_two_processes_make_the_steps_of_one(exported: Any, tmp_path: Path) -> None:
+    folder = exported("trl")
+    script = folder / "train.py"
+    script.write_text(script.read_text().replace("'dropout': 0.05", "'dropout': 0.0"))
+    one = run(sys.executable, "train.py", "--steps", "2", "--out", str(tmp_path / "one"), cwd=folder)
+    assert one.returncode == 0, one.stderr[-2000:]
+    words = ["--nproc_per_node", "2", "train.py", "--processes", "2", "--steps", "2", "--out", str(tmp_path / "two")]
+    two = run(tool("torchrun"), *words, cwd=folder)
+    assert two.returncode == 0, two.stderr[-2000:]
+    alone, shared = (json.loads((tmp_path / name / "result.json").read_text()) for name in ("one", "two"))
+    assert (alone["processes"], shared["processes"]) == (1, 2)
+    assert shared["losses"] == pytest.approx(alone["losses"], rel=1e-5) and len(alone["losses"]) == 2
+    assert shared["validation"] == pytest.approx(alone["validation"], rel=1e-5)
+    assert (tmp_path / "one" / "adapter" / "adapter_model.safetensors").is_file()
+
+
+@SLOW
+def test_a_launcher_that_quietly_starts_one_process_is_stopped(exported: Any) -> None:
+    folder = exported("trl")
+    words = ["launch", "--cpu", "--num_processes", "2", "train.py", "--processes", "2", "--steps", "2"]
+    done = run(tool("accelerate"), *words, cwd=folder)
+    assert done.returncode != 0 and "2 processes were asked for, but 1 run" in done.stderr
+
+
+@pytest.fixture(scope="module")
+def beside(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """`beside("axolotl")`: a package in a folder of its own, without what it depends on; skips where pip fails."""
+
+    def install(*packages: str, **variables: str) -> Path:
+        folder = tmp_path_factory.mktemp("beside")
+        command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation"]
+        done = run(*command, "--target", str(folder), *packages, cwd=folder, **variables)
+        if done.returncode:
+            pytest.skip(f"{packages[0]} does not install here: {done.stderr.strip()[-200:]}")
+        return folder
+
+    return install
+
+
+AXOLOTL = """
+import sys, yaml
+from axolotl.utils.schemas.config import AxolotlInputConfig
+table = yaml.safe_load(open("config.yaml"))
+print("unknown", [key for key in table if key not in AxolotlInputConfig.model_fields])
+read = AxolotlInputConfig(**table)
+print("rank", read.lora_r, "rate", read.learning_rate, read.datasets[0].message_field_training)
+"""
+
+
+@SLOW
+def test_axolotls_own_schema_takes_the_file(exported: Any, beside: Any) -> None:
+    done = run(sys.executable, "-c", AXOLOTL, cwd=exported("axolotl"), PYTHONPATH=str(beside("axolotl==0.19.0")))
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "unknown []" in done.stdout and "rank 4 rate 0.001 train" in done.stdout
+
+
+LLAMA_FACTORY = """
+import sys, types, yaml, llamafactory
+data = types.ModuleType("llamafactory.data")      # its own __init__ wants torchaudio, which nothing here reads
+data.__path__ = [llamafactory.__path__[0] + "/data"]
+sys.modules["llamafactory.data"] = data
+from llamafactory.data.parser import get_dataset_list
+from llamafactory.hparams.parser import _parse_train_args
+model, rows, training, tuning, _ = _parse_train_args(yaml.safe_load(open("train.yaml")))
+found = get_dataset_list(rows.dataset + rows.eval_dataset, rows.dataset_dir)
+print("rank", tuning.lora_rank, "rate", training.learning_rate, rows.mask_history, [a.messages for a in found])
+"""
+
+
+@SLOW
+def test_llama_factorys_own_parser_takes_the_files(exported: Any, beside: Any) -> None:
+    packages = ("llamafactory==0.9.5", "omegaconf==2.3.0", "antlr4-python3-runtime==4.9.3")
+    path = str(beside(*packages))
+    done = run(
+        sys.executable, "-c", LLAMA_FACTORY, cwd=exported("llama-factory"), PYTHONPATH=path, DISABLE_VERSION_CHECK="1"
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "rank 4 rate 0.001 True ['messages', 'messages']" in done.stdout
+
+
+@SLOW
+def test_the_unsloth_script_runs_on_its_cpu_way(exported: Any, beside: Any, tmp_path: Path) -> None:
+    path = str(beside("unsloth==2026.10.9", "unsloth_zoo"))
+    words = [sys.executable, "train.py", "--steps", "2", "--out", str(tmp_path / "out")]
+    done = run(*words, cwd=exported("unsloth"), PYTHONPATH=path)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert len(json.loads((tmp_path / "out" / "result.json").read_text())["losses"]) == 2
+
+
+DEEPSPEED = """
+import json
+from deepspeed.runtime.config import DeepSpeedConfig
+table = json.load(open("launch/deepspeed.json"))
+found = DeepSpeedConfig(table)
+print("stage", found.zero_optimization_stage, found.train_micro_batch_size_per_gpu)
+"""
+
+
+@SLOW
+def test_deepspeeds_own_parser_takes_the_file(exported: Any, beside: Any) -> None:
+    folder = exported("trl")
+    table = json.loads((folder / "launch" / "deepspeed.json").read_text())
+    table["train_batch_size"] //= 2  # its parser multiplies by the processes that run, which is one here
+    (folder / "launch" / "deepspeed.json").write_text(json.dumps(table))
+    path = str(beside("deepspeed==0.19.8", "hjson", "py-cpuinfo", "ninja", "msgpack", DS_BUILD_OPS="0"))
+    done = run(sys.executable, "-c", DEEPSPEED, cwd=folder, PYTHONPATH=path, DS_ACCELERATOR="cpu")
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "stage 3" in done.stdout
+    shutil.rmtree(folder)

@@ -1,0 +1,131 @@
+"""What goes along: the rows that train, the plan, the base model, and what every gate found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from chat.protocols import Tokenizer
+from curation.example import Example
+from curation.manifest import SplitName, load_split
+from training.clearance import Clearance, Locked, check_gates
+from training.gate import Override
+from training.plan import Plan, read_plan
+from training.planning import token_length
+from training.recipe import Recipe
+from training.run.rows import with_system
+from workspace.artefact import hashes
+from workspace.errors import Refusal
+from workspace.files import sha256_file
+from workspace.folder import Project
+from workspace.settings import Settings
+
+Row = dict[str, Any]
+SPLITS: tuple[SplitName, ...] = ("train", "validation")
+"""The test set stays at home: its outcomes come back through `rung verdict --scores`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """One plan, ready to leave. `rows` are messages with the plan's system prompt, the last one the answer to train.
+
+    `left_out` lists the lines of each split that are over the plan's length; no trainer may cut an answer.
+    `base` is a hub id, or where `local` an absolute folder.
+    """
+
+    plan: Plan
+    base: str
+    local: bool
+    clearance: Clearance
+    rows: Mapping[SplitName, Sequence[Row]]
+    left_out: Mapping[SplitName, Sequence[int]] = field(default_factory=dict)
+    cards: int = 1
+
+    @property
+    def recipe(self) -> Recipe:
+        """The plan's values."""
+        return self.plan.recipe
+
+    @property
+    def effective_batch(self) -> int:
+        """Rows of one optimiser step, over all cards."""
+        return self.recipe.batch * self.recipe.accumulation
+
+
+def pack(
+    project: Project,
+    settings: Settings,
+    plan_file: Path,
+    tokenizer: Tokenizer,
+    *,
+    kind: str,
+    cards: int = 1,
+    overrides: Sequence[Override] = (),
+) -> Bundle:
+    """Read the frozen rows and ask every gate.
+
+    The machine gate is written down but not asked: the run happens elsewhere. Raises Locked where another is closed,
+    Refusal where the plan's objective is none that other trainers are given.
+    """
+    plan = read_plan(plan_file)
+    gates = check_gates(project, settings, plan, overrides=overrides)
+    if not all(gate.opens for gate in gates if gate.name != "machine"):
+        raise Locked(gates)
+    objective = getattr(plan.recipe, "objective", "sft")
+    if objective != "sft":
+        raise Refusal(
+            f"{plan.id} trains by {objective}: exports are for supervised tuning (sft).",
+            "rung train   (trains it here)",
+        )
+    clearance = Clearance(
+        made_from={**plan.made_from, **hashes(project.root, plan_file)},
+        run=f"export-{kind}",
+        plan=plan.id,
+        plan_sha256=sha256_file(plan_file),
+        dataset=plan.dataset,
+        gates=gates,
+    )
+    base, hub = _base(plan.recipe.base)
+    rows, left_out = _rows(project.datasets / plan.dataset, plan.recipe, tokenizer)
+    return Bundle(plan, base, not hub, clearance, rows, left_out, cards)
+
+
+def _base(name: str) -> tuple[str, bool]:
+    from chat.local.load import find_model
+
+    place, hub = find_model(name)
+    return (place, True) if hub else (str(Path(place).resolve()), False)
+
+
+def _rows(
+    folder: Path, recipe: Recipe, tokenizer: Tokenizer
+) -> tuple[dict[SplitName, list[Row]], dict[SplitName, list[int]]]:
+    rows: dict[SplitName, list[Row]] = {}
+    left_out: dict[SplitName, list[int]] = {}
+    for split in SPLITS:
+        examples = load_split(folder, split)
+        fits = [token_length(tokenizer, row, recipe.system_prompt) <= recipe.max_length for row in examples]
+        rows[split] = [row_of(row, recipe.system_prompt) for row, fit in zip(examples, fits, strict=True) if fit]
+        left_out[split] = [number for number, fit in enumerate(fits, 1) if not fit]
+    return rows, left_out
+
+
+def row_of(example: Example, system_prompt: str | None) -> Row:
+    """Messages as they are trained on, and the tools where the row has some."""
+    messages = [*with_system(example.asked, system_prompt), dict(example.messages[-1])]
+    tools = example.row.get("tools")
+    return {"messages": messages, **({"tools": tools} if tools else {})}
+
+
+def prompt_completion(rows: Sequence[Row]) -> Iterator[Row]:
+    """Trl's form: loss on the completion alone, whatever the template."""
+    for row in rows:
+        *asked, answer = row["messages"]
+        yield {"prompt": asked, "completion": [answer], **without(row, "messages")}
+
+
+def without(row: Row, *names: str) -> Row:
+    """The row without some keys."""
+    return {key: value for key, value in row.items() if key not in names}

@@ -1,0 +1,83 @@
+"""OpenAI's chat JSONL, held against the limits in rules/managed.toml. A file only: nothing is uploaded."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from typing import Any
+
+from chat.privacy import SEALED, UNTRAINED, privacy_answers, trains
+from training.export.bundle import Bundle
+from training.export.values import jsonl
+from workspace.errors import InputError, Problem, Refusal
+from workspace.folder import Project
+from workspace.rules import rule_file
+
+ROLES = ("system", "user", "assistant", "tool")
+
+
+def files(bundle: Bundle) -> dict[str, str]:
+    """`train.jsonl` and `validation.jsonl`; earlier assistant turns get weight 0, the last one trains.
+
+    Raises InputError with every limit that the rows break.
+    """
+    found = {f"{split}.jsonl": jsonl(map(_weighted, rows)) for split, rows in bundle.rows.items()}
+    problems = [p for name, text in found.items() for p in faults(name, text, limits())]
+    if problems:
+        raise InputError(problems, "rung data freeze   (another version), or --export trl")
+    return found
+
+
+def may_leave(project: Project) -> None:
+    """Raises Refusal where the privacy answer keeps rows from this provider: the file is made to be uploaded."""
+    answers = privacy_answers(project.answers_file)
+    why = "it keeps rows on this machine" if SEALED in answers else ""
+    if not why and UNTRAINED in answers:
+        why = trains("openai", "api.openai.com", date.today())
+    if why:
+        said = ", ".join(sorted(answers))
+        raise Refusal(
+            f"No OpenAI file: your answer privacy = {said}; {why}.", "rung plan --export trl", where="privacy"
+        )
+
+
+def limits() -> dict[str, Any]:
+    """The provider's dated limits."""
+    entry = next(e for e in rule_file("managed.toml")["provider"] if e["id"] == "openai")
+    return dict(entry["limits"])
+
+
+def _weighted(row: dict[str, Any]) -> dict[str, Any]:
+    last = len(row["messages"]) - 1
+    return {**row, "messages": [_message(m, n == last) for n, m in enumerate(row["messages"])]}
+
+
+def _message(message: dict[str, Any], last: bool) -> dict[str, Any]:
+    if message["role"] != "assistant" or last:
+        return message
+    return {**message, "weight": 0}
+
+
+def faults(name: str, text: str, allowed: dict[str, Any]) -> list[Problem]:
+    """What the limits forbid in one file. Tokens are counted from above: no token is shorter than a byte."""
+    found = []
+    lines = text.splitlines()
+    if name.startswith("train") and len(lines) < allowed["min_rows"]:
+        found.append(Problem(f"{len(lines)} rows; at least {allowed['min_rows']} are asked for.", name))
+    size = len(text.encode())
+    if size > allowed["max_bytes"]:
+        found.append(Problem(f"{size:,} bytes; at most {allowed['max_bytes']:,} are taken.", name))
+    for number, line in enumerate(lines, 1):
+        found += _row_faults(f"{name}:{number}", line, allowed)
+    return found
+
+
+def _row_faults(where: str, line: str, allowed: dict[str, Any]) -> list[Problem]:
+    row = json.loads(line)
+    roles = [message["role"] for message in row["messages"]]
+    found = [Problem(f'role "{role}" is not taken.', where) for role in roles if role not in ROLES]
+    if not roles or roles[-1] != "assistant":
+        found.append(Problem("the last message is not the assistant's.", where))
+    if len(line.encode()) > allowed["max_tokens"] * 4:
+        found.append(Problem(f"may be over {allowed['max_tokens']:,} tokens ({len(line.encode()):,} bytes).", where))
+    return found
