@@ -17,7 +17,8 @@ from curation.formats import Reject
 from curation.prints import Collector, use_compiled
 from curation.quickrows import read_chunk
 from curation.rowfiles import RowFiles
-from curation.shingling import U64, Hashed, bytes_key, hash_texts
+from curation.sets import U64
+from curation.shingling import Hashed, bytes_key, hash_texts
 
 SIZE = 1 << 24
 

@@ -19,7 +19,7 @@ from curation.join import Method, Pairs, components, jaccard_of
 from curation.pairs import Classes, class_pairs, classes_of, short_pairs
 from curation.prints import InMemory, Prints, Source, as_examples, fingerprints, use_compiled
 from curation.same import same_answers
-from curation.shingling import I64
+from curation.sets import I64
 
 EXACT_BELOW = 20_000
 """Rows below which the exact join is quick enough to be the default: it misses no pair."""

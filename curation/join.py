@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from curation.shingling import I64, U64, Sets, offsets
+from curation.sets import I64, U64, Sets, offsets
 
 Method = Literal["exact", "minhash"]
 PAIRS_AT_ONCE = 1 << 21

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from curation.shingling import I64, U32, Sets, mix
+from curation.sets import I64, U32, Sets, mix
 
 PERMUTATIONS = 128
 BANDS = 21

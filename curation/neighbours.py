@@ -15,7 +15,7 @@ from curation.manifest import SplitName
 from curation.pairs import Classes, all_near
 from curation.prints import InMemory, Prints, fingerprints, use_compiled
 from curation.same import same_answers
-from curation.shingling import I64
+from curation.sets import I64
 
 Kind = Literal["exact", "near", "short_near", "key", "between"]
 

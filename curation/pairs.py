@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from curation.join import SLACK, Method, Pairs, jaccard_of, near_sets, pairs_within
 from curation.prints import Prints, fold
-from curation.shingling import I64, U64, offsets, set_keys
+from curation.sets import I64, U64, offsets, set_keys
 from curation.similarity import SHORT_THRESHOLD
 
 Bools = npt.NDArray[np.bool_]

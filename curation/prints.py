@@ -11,21 +11,10 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from curation.codes import BLOCK_CHARS
 from curation.example import Example
-from curation.shingling import (
-    BLOCK_CHARS,
-    I32,
-    I64,
-    U32,
-    U64,
-    Growing,
-    Hashed,
-    Sets,
-    hash_texts,
-    mix,
-    offsets,
-    set_keys,
-)
+from curation.sets import I32, I64, U32, U64, Growing, Sets, mix, offsets, set_keys
+from curation.shingling import Hashed, hash_texts
 from curation.similarity.template import covered, drawn, is_common
 from curation.similarity.words import SHINGLE, words
 from workspace.extras import installed

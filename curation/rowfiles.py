@@ -23,7 +23,7 @@ from curation.formats.families import read_object
 from curation.formats.jsonline import decode_object
 from curation.formats.source import files_of
 from curation.quickrows import quick_row, read_batches, whole_lines
-from curation.shingling import I64
+from curation.sets import I64
 from workspace.errors import RungError
 
 LINES = (".jsonl", ".ndjson")

@@ -6,7 +6,7 @@ runs. Loops are written out, as a call less is what compiling is for: these func
 
 from __future__ import annotations
 
-from curation.kernels.hashing import hash_codes, sequence_keys_of, words_of_codes
+from curation.kernels.hashing import grams_of_encoded, hash_encoded, words_of_encoded
 from curation.kernels.joining import band_join, exact_join, shared_of
 from curation.kernels.probing import Probe, short_near_of, weigh
 from curation.kernels.signing import band_keys_of, signatures_of
@@ -16,11 +16,11 @@ __all__ = [
     "band_join",
     "band_keys_of",
     "exact_join",
-    "hash_codes",
-    "sequence_keys_of",
+    "grams_of_encoded",
+    "hash_encoded",
     "shared_of",
     "short_near_of",
     "signatures_of",
     "weigh",
-    "words_of_codes",
+    "words_of_encoded",
 ]

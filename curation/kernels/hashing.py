@@ -9,88 +9,80 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from curation.codes import Encoded, classes_table
 from curation.kernels.mixing import HALF, ONE, Array, mix
-from curation.shingling import GRAM_BASE, I64, SHINGLE_BASE, U64, WORD_BASE, Hashed, Sets, offsets
+from curation.kernels.reading import WORD, end_of_word, read, read_words
+from curation.sets import I64, U64, Sets, offsets
+from curation.shingling import GRAM_BASE, SHINGLE_BASE, Hashed
 from curation.similarity.words import GRAM, SHINGLE, SHORT
 
-_WORD, _SHINGLE, _GRAM = np.uint64(WORD_BASE), np.uint64(SHINGLE_BASE), np.uint64(GRAM_BASE)
+_SHINGLE, _GRAM = np.uint64(SHINGLE_BASE), np.uint64(GRAM_BASE)
 _SPACE = np.uint64(33)
 _LONG, _FOUR, _SHORT = SHINGLE, GRAM, SHORT
+SORTED_FROM = 1 << 18
+"""Shingles of one text from which repeats are found by sorting: a table would outgrow every cache, and the memory."""
 
 
 @njit(inline="always")  # type: ignore[untyped-decorator]
-def _is_space(code: Any) -> bool:
-    return bool(code == 32 or (9 <= code <= 13) or (28 <= code <= 31))
+def _is_space(value: Any) -> bool:
+    """Of code point + 1."""
+    return bool(value == 33 or (10 <= value <= 14) or (29 <= value <= 32))
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _split(codes: Array, begin: int, end: int, classes: Array, out: Array) -> tuple[int, Any]:
+def _split(data: Array, begin: int, end: int, classes: Array, out: Array) -> tuple[int, Any]:
     """Word hashes of one text into `out`; returns their number and the key of the text.
 
     The key is a polynomial over words, white space (a run is one) and other characters, 0 where there is none.
-    Classes: 0 gap, 1 letter, 2 a word of its own, 3 mark.
     """
     words = 0
-    hashed = whole = np.uint64(0)
-    inside = alone = gap = some = False
-    for place in range(begin, end):
-        code = codes[place]
-        kind = classes[code]
-        if kind == 1 and inside and not alone:
-            hashed = hashed * _WORD + (np.uint64(code) + ONE)
-            continue
-        if inside and kind == 3:
-            hashed = hashed * _WORD + (np.uint64(code) + ONE)
-            continue
-        if inside:
-            out[words] = mix(hashed)
-            whole = whole * _WORD + out[words]
-            words += 1
-            inside = alone = False
-        if kind == 0 and _is_space(code):
+    whole = np.uint64(0)
+    gap = some = False
+    place = begin
+    while place < end:
+        kind, value, size = read(data, place, classes)
+        place += size
+        if kind == 0 and _is_space(value):
             gap = some
             continue
         if gap:
-            whole = whole * _WORD + _SPACE
+            whole = whole * WORD + _SPACE
             gap = False
         some = True
         if kind == 1 or kind == 2:
-            inside, alone = True, kind == 2
-            hashed = np.uint64(code) + ONE
-        else:
-            whole = whole * _WORD + (np.uint64(code) + ONE)
-    if inside:
-        out[words] = mix(hashed)
-        whole = whole * _WORD + out[words]
-        words += 1
+            place, hashed = end_of_word(data, place, end, classes, kind == 2, value)
+            value = mix(hashed)
+            out[words] = value
+            words += 1
+        whole = whole * WORD + value
     return words, mix(whole) if some else np.uint64(0)
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _joined(codes: Array, begin: int, end: int, classes: Array, line: Array) -> int:
-    """The text's words joined by one space into `line`; returns the number of characters."""
+def _joined(data: Array, begin: int, end: int, classes: Array, line: Array) -> int:
+    """The text's words joined by one space into `line`, as code points + 1; returns the number of characters."""
     chars = 0
     inside = alone = False
-    for place in range(begin, end):
-        code = codes[place]
-        kind = classes[code]
+    place = begin
+    while place < end:
+        kind, value, size = read(data, place, classes)
+        place += size
         if kind == 0 or (kind == 3 and not inside):
             inside = False
             continue
         if kind != 3 and (not inside or kind == 2 or alone):
             if chars:
-                line[chars] = 32
+                line[chars] = 33
                 chars += 1
             inside, alone = True, kind == 2
-        line[chars] = code
+        line[chars] = value
         chars += 1
     return chars
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _insert(slots: Array, stamps: Array, stamp: int, value: Any) -> bool:
-    """Put a 32-bit hash into a small table that counts as empty where its stamp differs; False if it was there."""
-    mask = len(slots) - 1
+def _insert(slots: Array, stamps: Array, mask: int, stamp: int, value: Any) -> bool:
+    """Put a 32-bit hash into a table that counts as empty where its stamp differs; False if it was there."""
     at = np.int64(value) & mask
     while stamps[at] == stamp:
         if slots[at] == value:
@@ -101,104 +93,127 @@ def _insert(slots: Array, stamps: Array, stamp: int, value: Any) -> bool:
     return True
 
 
+@njit(inline="always")  # type: ignore[untyped-decorator]
+def _mask(count: int) -> int:
+    """Of a table that is at most a quarter full."""
+    size = 64
+    while size < 4 * count:
+        size *= 2
+    return size - 1
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _ngrams(values: Array, count: int, length: int, base: Any, out: Array) -> int:
+    """Hashes of all runs of `length` values (of all there are, where there are fewer) into `out`; their number."""
+    length = min(count, length)
+    runs = count - length + 1 if count else 0
+    for first in range(runs):
+        total = values[first]
+        for step in range(1, length):
+            total = total * base + values[first + step]
+        out[first] = np.uint32(mix(total) >> HALF)
+    return runs
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _distinct(out: Array, runs: int, slots: Array, stamps: Array, stamp: int) -> int:
+    """Move the different ones of `out[:runs]` to the front; their number."""
+    if runs > SORTED_FROM:
+        ordered = np.sort(out[:runs])
+        filled = 0
+        for k in range(runs):
+            if k == 0 or ordered[k] != ordered[k - 1]:
+                out[filled] = ordered[k]
+                filled += 1
+        return filled
+    filled = 0
+    mask = _mask(runs)
+    for k in range(runs):
+        if _insert(slots, stamps, mask, stamp, out[k]):
+            out[filled] = out[k]
+            filled += 1
+    return filled
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _key_of(hashes: Array, count: int) -> Any:
+    total = np.uint64(0)
+    for k in range(count):
+        total += mix(np.uint64(hashes[k]) + ONE)
+    return mix(total + np.uint64(count))
+
+
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _hash_all(
-    codes: Array, starts: Array, classes: Array, want_grams: bool
+    data: Array, begins: Array, ends: Array, classes: Array, want_grams: bool
 ) -> tuple[Array, Array, Array, Array, Array, Array, Array]:
     """Shingle hashes, their number and key by text, gram hashes and their number, line keys, numbers of words."""
-    texts = len(starts) - 1
+    texts = len(begins)
     longest = 1
     for text in range(texts):
-        longest = max(longest, starts[text + 1] - starts[text])
-    size = 64
-    while size < 4 * longest:
-        size *= 2
+        longest = max(longest, ends[text] - begins[text])
+    size = _mask(min(longest, SORTED_FROM)) + 1
     slots, stamps = np.zeros(size, np.uint32), np.full(size, -1, np.int64)
-    words = np.empty(longest, np.uint64)
-    line = np.empty(2 * longest, np.uint32)
-    shingles, grams = np.empty(len(codes), np.uint32), np.empty(2 * len(codes) if want_grams else 0, np.uint32)
+    words, line = np.empty(longest, np.uint64), np.empty(2 * longest, np.uint64)
+    shingles, grams = np.empty(len(data), np.uint32), np.empty(2 * len(data) if want_grams else 0, np.uint32)
     counts, gram_counts = np.zeros(texts, np.int64), np.zeros(texts, np.int64)
     keys, sizes, set_keys = np.zeros(texts, np.uint64), np.zeros(texts, np.int32), np.zeros(texts, np.uint64)
     filled = gram_filled = 0
-    small = np.int64(64)
     for text in range(texts):
-        begin, end = starts[text], starts[text + 1] - 1
-        sizes[text], keys[text] = _split(codes, begin, end, classes, words)
-        count = np.int64(sizes[text])
-        small = 64
-        while small < 4 * count:
-            small *= 2
-        before = filled
-        length = min(count, _LONG)
-        for first in range(count - length + 1 if count else 0):
-            total = words[first]
-            for step in range(1, length):
-                total = total * _SHINGLE + words[first + step]
-            value = np.uint32(mix(total) >> HALF)
-            if _insert(slots[:small], stamps[:small], 2 * text, value):
-                shingles[filled] = value
-                filled += 1
-                set_keys[text] += mix(np.uint64(value) + ONE)
-        counts[text] = filled - before
-        set_keys[text] = mix(set_keys[text] + np.uint64(counts[text]))
+        count, keys[text] = _split(data, begins[text], ends[text], classes, words)
+        sizes[text] = count
+        runs = _ngrams(words, count, _LONG, _SHINGLE, shingles[filled:])
+        counts[text] = _distinct(shingles[filled:], runs, slots, stamps, 2 * text)
+        set_keys[text] = _key_of(shingles[filled:], counts[text])
+        filled += counts[text]
         if want_grams and 0 < count < _SHORT:
-            before = gram_filled
-            chars = _joined(codes, begin, end, classes, line)
-            small = 64
-            while small < 2 * chars:
-                small *= 2
-            length = min(chars, _FOUR)
-            for first in range(chars - length + 1):
-                total = np.uint64(line[first]) + ONE
-                for step in range(1, length):
-                    total = total * _GRAM + (np.uint64(line[first + step]) + ONE)
-                value = np.uint32(mix(total) >> HALF)
-                if _insert(slots[:small], stamps[:small], 2 * text + 1, value):
-                    grams[gram_filled] = value
-                    gram_filled += 1
-            gram_counts[text] = gram_filled - before
+            chars = _joined(data, begins[text], ends[text], classes, line)
+            runs = _ngrams(line, chars, _FOUR, _GRAM, grams[gram_filled:])
+            gram_counts[text] = _distinct(grams[gram_filled:], runs, slots, stamps, 2 * text + 1)
+            gram_filled += gram_counts[text]
     return shingles[:filled], counts, set_keys, grams[:gram_filled], gram_counts, keys, sizes
 
 
-def hash_codes(codes: Array, starts: I64, classes: Array, grams: bool) -> Hashed:
-    """As `curation.shingling._hash_with_numpy`; the order within a set is that of the text."""
-    found = _hash_all(codes, starts, classes, grams)
+def hash_encoded(code: Encoded, grams: bool) -> Hashed:
+    """As `curation.shingling._hash_codes`; the order within a set is that of the text."""
+    found = _hash_all(code.data, code.begins, code.ends, classes_table(), grams)
     shingles, counts, set_keys, gram_hashes, gram_counts, keys, sizes = found
     grams_of = Sets(gram_hashes.copy(), offsets(gram_counts))
     return Hashed(Sets(shingles.copy(), offsets(counts)), grams_of, set_keys, keys, sizes)
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _all_words(codes: Array, starts: Array, classes: Array) -> tuple[Array, Array]:
-    texts = len(starts) - 1
-    out = np.empty(len(codes), np.uint64)
-    at = np.zeros(texts + 1, np.int64)
-    for text in range(texts):
-        found = _split(codes, starts[text], starts[text + 1] - 1, classes, out[at[text] :])
-        at[text + 1] = at[text] + found[0]
-    return out[: at[texts]], at
+def _all_words(data: Array, begins: Array, ends: Array, classes: Array) -> tuple[Array, Array]:
+    out = np.empty(len(data), np.uint64)
+    at = np.zeros(len(begins) + 1, np.int64)
+    for text in range(len(begins)):
+        at[text + 1] = at[text] + read_words(data, begins[text], ends[text], classes, out[at[text] :])
+    return out[: at[-1]], at
 
 
-def words_of_codes(codes: Array, starts: I64, classes: Array) -> tuple[U64, I64]:
-    """As `curation.shingling._words_of_codes`."""
-    found, at = _all_words(codes, starts, classes)
+def words_of_encoded(code: Encoded) -> tuple[U64, I64]:
+    """As `curation.shingling.word_hashes`."""
+    found, at = _all_words(code.data, code.begins, code.ends, classes_table())
     return found.copy(), at
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _sequences(hashes: Array, starts: Array) -> Array:
-    out = np.zeros(len(starts) - 1, np.uint64)
-    for text in range(len(starts) - 1):
-        begin, end = starts[text], starts[text + 1]
-        total = np.uint64(0)
-        for place in range(begin, end):
-            total += mix(hashes[place] + mix(np.uint64(place - begin) + ONE))
-        if end > begin:
-            out[text] = mix(total + np.uint64(end - begin))
-    return out
+def _grams_of(data: Array, begins: Array, ends: Array, classes: Array) -> tuple[Array, Array]:
+    longest = 1
+    for text in range(len(begins)):
+        longest = max(longest, ends[text] - begins[text])
+    size = _mask(min(2 * longest, SORTED_FROM)) + 1
+    slots, stamps = np.zeros(size, np.uint32), np.full(size, -1, np.int64)
+    line = np.empty(2 * longest, np.uint64)
+    out, at = np.empty(2 * int((ends - begins).sum()), np.uint32), np.zeros(len(begins) + 1, np.int64)
+    for text in range(len(begins)):
+        chars = _joined(data, begins[text], ends[text], classes, line)
+        runs = _ngrams(line, chars, _FOUR, _GRAM, out[at[text] :])
+        at[text + 1] = at[text] + _distinct(out[at[text] :], runs, slots, stamps, text)
+    return out[: at[-1]], at
 
 
-def sequence_keys_of(hashes: U64, starts: I64) -> U64:
-    """As `curation.leakage.grams.Words.sequence_keys`."""
-    found: U64 = _sequences(hashes, starts)
-    return found
+def grams_of_encoded(code: Encoded, places: I64) -> Sets:
+    """The grams of the texts at `places`, short ones."""
+    found, at = _grams_of(code.data, code.begins[places], code.ends[places], classes_table())
+    return Sets(found.copy(), at)

@@ -9,7 +9,7 @@ from numba import njit
 
 from curation.join import SLACK, Pairs
 from curation.kernels.mixing import HALF, Array
-from curation.shingling import I64, U32, U64, Sets
+from curation.sets import I64, U32, U64, Sets
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]

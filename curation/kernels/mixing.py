@@ -1,4 +1,4 @@
-"""Mixing of bits, as `curation.shingling.mix` and `curation.minhash.fmix32` have it."""
+"""Mixing of bits, as `curation.sets.mix` and `curation.minhash.fmix32` have it."""
 # mypy: disable-error-code="assignment,operator,call-overload,return-value"
 # Inside compiled functions the integers are numpy's, which mypy cannot follow.
 

@@ -10,10 +10,13 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from curation.codes import Encoded, classes_table
 from curation.join import SLACK
 from curation.kernels.joining import enter, in_table, needed
 from curation.kernels.mixing import Array, mix
-from curation.shingling import I64, SHINGLE_BASE, U64, Sets
+from curation.kernels.reading import WORD, read_words
+from curation.sets import I64, U64, Sets
+from curation.shingling import SHINGLE_BASE
 
 _SHINGLE = np.uint64(SHINGLE_BASE)
 _TO_WORD, _TO_BIT = np.uint64(64 - 15), np.uint64(64 - 21)
@@ -49,9 +52,53 @@ def _number(key: Any, slots: Array, numbers: Array, mask: int) -> int:
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _probe(
-    hashes: Array,
-    starts: Array,
+def _key(words: Array, count: int) -> Any:
+    """Of the words in their order; 0 where there is none."""
+    total = np.uint64(0)
+    for k in range(count):
+        total = total * WORD + words[k]
+    return mix(total + np.uint64(count)) if count else np.uint64(0)
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _keys(words: Array, count: int, size: int, out: Array) -> int:
+    """Keys of all runs of `size` words into `out`; their number."""
+    for first in range(count - size + 1):
+        key = words[first]
+        for step in range(1, size):
+            key = key * _SHINGLE + words[first + step]
+        out[first] = mix(key)
+    return max(0, count - size + 1)
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _three(words: Array, count: int, out: Array) -> Any:
+    """As `_keys` for runs of three, and the least of the keys (all ones: there is none)."""
+    least = np.uint64(0xFFFFFFFFFFFFFFFF)
+    for first in range(count - 2):
+        key = mix((words[first] * _SHINGLE + words[first + 1]) * _SHINGLE + words[first + 2])
+        out[first] = key
+        least = min(least, key)
+    return least
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _likely(keys: Array, count: int, bits: Array) -> int:
+    """Move the keys that the map has to the front; their number. Without a branch, which would be guessed wrong."""
+    filled = 0
+    for k in range(count):
+        key = keys[k]
+        keys[filled] = key
+        filled += np.int64((bits[np.int64(key >> _TO_WORD)] >> (key >> _TO_BIT & np.uint64(63))) & np.uint64(1))
+    return filled
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _scan(
+    data: Array,
+    begins: Array,
+    ends: Array,
+    classes: Array,
     owner: Array,
     sizes: Array,
     bits: Array,
@@ -60,36 +107,42 @@ def _probe(
     last: Array,
     count: Array,
     noted: int,
-) -> tuple[Array, Array, Array]:
-    """Rows and grams of all hits that are noted, and by text the least 3-gram hash (all ones: it has none)."""
-    rows, found = np.empty(1024, np.int64), np.empty(1024, np.int64)
-    nature = np.full(len(starts) - 1, np.uint64(0xFFFFFFFFFFFFFFFF))
+) -> tuple[Array, Array, Array, Array, Array]:
+    """Rows and grams of all hits that are noted; by text the least 3-gram, the key of its words and their number."""
+    longest = 1
+    for text in range(len(begins)):
+        longest = max(longest, ends[text] - begins[text])
+    words, keys = np.empty(longest, np.uint64), np.empty(longest, np.uint64)
+    rows, found = np.empty(4096, np.int64), np.empty(4096, np.int64)
+    texts = len(begins)
+    least, whole, counts = np.empty(texts, np.uint64), np.empty(texts, np.uint64), np.empty(texts, np.int64)
     filled = 0
     mask = len(slots) - 1
-    for text in range(len(starts) - 1):
+    for text in range(texts):
         row = owner[text]
-        for size in sizes:
-            for first in range(starts[text], starts[text + 1] - size + 1):
-                key = hashes[first]
-                for step in range(1, size):
-                    key = key * _SHINGLE + hashes[first + step]
-                key = mix(key)
-                if size == 3 and key < nature[text]:
-                    nature[text] = key
-                if not (bits[np.int64(key >> _TO_WORD)] >> (key >> _TO_BIT & np.uint64(63))) & np.uint64(1):
-                    continue
-                number = _number(key, slots, numbers, mask)
+        size = read_words(data, begins[text], ends[text], classes, words)
+        counts[text], whole[text] = size, _key(words, size)
+        least[text] = _three(words, size, keys)
+        runs = max(0, size - 2)
+        for turn in range(len(sizes)):
+            if sizes[turn] != 3:
+                runs = _keys(words, size, sizes[turn], keys)
+            elif turn:
+                _three(words, size, keys)
+                runs = max(0, size - 2)
+            runs = _likely(keys, runs, bits)
+            while filled + runs > len(rows):
+                rows, found = _doubled(rows), _doubled(found)
+            for k in range(runs):
+                number = _number(keys[k], slots, numbers, mask)
                 if number < 0 or last[number] == row:
                     continue
                 last[number] = row
                 count[number] += 1
-                if count[number] > noted:
-                    continue
-                if filled == len(rows):
-                    rows, found = _doubled(rows), _doubled(found)
-                rows[filled], found[filled] = row, number
-                filled += 1
-    return rows[:filled], found[:filled], nature
+                if count[number] <= noted:
+                    rows[filled], found[filled] = row, number
+                    filled += 1
+    return rows[:filled], found[:filled], least, whole, counts
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
@@ -112,10 +165,13 @@ class Probe:
         _fill(table, self.slots, self.numbers)
         _mark(table, self.bits)
 
-    def hits(self, hashes: U64, starts: I64, owner: I64, count: I64, noted: int) -> tuple[I64, I64, U64]:
-        """Hits among these texts; `count` is counted on."""
-        found: tuple[I64, I64, U64] = _probe(
-            hashes, starts, owner, self.sizes, self.bits, self.slots, self.numbers, self.last, count, noted
+    def scan(self, code: Encoded, owner: I64, count: I64, noted: int) -> tuple[I64, I64, U64, U64, I64]:
+        """Hits among these texts (rows and numbers of grams), and by text the least 3-gram, the key of its words (0:
+        it has none) and their number; `count` is counted on.
+        """
+        state = (self.sizes, self.bits, self.slots, self.numbers, self.last)
+        found: tuple[I64, I64, U64, U64, I64] = _scan(
+            code.data, code.begins, code.ends, classes_table(), owner, *state, count, noted
         )
         return found
 

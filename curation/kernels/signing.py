@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 
 from curation.kernels.mixing import HALF, Array, fmix32, mix
-from curation.shingling import I64, U32, Sets
+from curation.sets import I64, U32, Sets
 
 _FOLD = np.uint64(0x9E3779B97F4A7C15)
 

@@ -16,7 +16,8 @@ from curation.leakage.report import Leak, LeakReport
 from curation.leakage.scan import Scan, scan_train
 from curation.leakage.weigh import Looked, pairs_to_look_at
 from curation.prints import InMemory, Source, stripped, use_compiled
-from curation.shingling import U32, Sets, hash_texts
+from curation.sets import U32, Sets
+from curation.shingling import hash_texts
 from curation.similarity import words
 from curation.similarity.template import is_common
 

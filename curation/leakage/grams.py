@@ -7,17 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from curation.shingling import (
-    I64,
-    SHINGLE_BASE,
-    U64,
-    blocks,
-    bytes_key,
-    mix,
-    offsets,
-    word_hashes,
-)
+from curation.codes import encoded, polynomials
+from curation.sets import I64, U64, mix, offsets
+from curation.shingling import SHINGLE_BASE, blocks, bytes_key, word_hashes
 
+U = np.uint64
 GRAM = 3
 """Words in a gram of the leakage check: short enough to live through edits."""
 
@@ -37,19 +31,11 @@ class Words:
         """Words in each text."""
         return np.diff(self.starts)
 
-    def sequence_keys(self, *, compiled: bool = False) -> U64:
+    def sequence_keys(self) -> U64:
         """A key of each text's words in their order: equal for the same words, 0 for a text without a word."""
-        if compiled:
-            from curation.kernels import sequence_keys_of
-
-            return sequence_keys_of(self.hashes, self.starts)
         count = self.counts
-        here = np.repeat(np.arange(len(self)), count)
-        place = (np.arange(len(self.hashes)) - self.starts[:-1][here]).astype(np.uint64)
-        sums = np.zeros(len(self.hashes) + 1, np.uint64)
-        np.cumsum(mix(self.hashes + mix(place + np.uint64(1))), out=sums[1:])
-        total = sums[self.starts[1:]] - sums[self.starts[:-1]]
-        return np.where(count > 0, mix(total + count.astype(np.uint64)), np.uint64(0))
+        total = polynomials(self.hashes, self.starts[:-1], self.starts[1:]) if len(self.hashes) else count.astype(U)
+        return np.where(count > 0, mix(total + count.astype(U)), U(0))
 
     def grams(self, size: int) -> tuple[I64, U64]:
         """All n-grams of `size` words: the text each stands in, and its hash."""
@@ -64,9 +50,8 @@ class Words:
         return owner[: count - size + 1][whole], mix(sums[whole])
 
 
-def text_keys(words: Words, texts: Sequence[str], *, compiled: bool = False) -> U64:
-    """The sequence key of each text; of a text without a word the key of its bytes."""
-    keys = words.sequence_keys(compiled=compiled)
+def with_bytes(keys: U64, texts: Sequence[str]) -> U64:
+    """Sequence keys of the texts; of a text without a word the key of its bytes instead."""
     for place in np.flatnonzero(keys == 0).tolist():
         keys[place] = bytes_key(texts[place])
     return keys
@@ -74,6 +59,11 @@ def text_keys(words: Words, texts: Sequence[str], *, compiled: bool = False) -> 
 
 def words_of(texts: Sequence[str], *, compiled: bool = False) -> Words:
     """The words of all texts, hashed."""
-    parts = [word_hashes(block, compiled=compiled) for block in blocks(texts)]
+    if compiled:
+        from curation.kernels import words_of_encoded
+
+        parts = [words_of_encoded(encoded(block)) for block in blocks(texts)]
+    else:
+        parts = [word_hashes(block) for block in blocks(texts)]
     sizes = np.concatenate([np.diff(starts) for _, starts in parts])
     return Words(np.concatenate([hashes for hashes, _ in parts]), offsets(sizes))

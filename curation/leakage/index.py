@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from curation.example import Example
-from curation.leakage.grams import GRAM, text_keys, words_of
-from curation.shingling import I64, U64, Sets, hash_texts, offsets
+from curation.leakage.grams import GRAM, with_bytes, words_of
+from curation.sets import I64, U64, Sets, offsets
+from curation.shingling import hash_texts
 from curation.similarity import SHORT_THRESHOLD
 
 LABEL_WORDS = 8
@@ -61,7 +62,7 @@ def build_index(test: Sequence[Example]) -> TestIndex:
     questions = [example.question for example in test]
     answers = [example.answer or "" for example in test]
     given = words_of(answers)
-    said = text_keys(given, answers).tolist()
+    said = with_bytes(given.sequence_keys(), answers).tolist()
     long = np.flatnonzero(given.counts >= LABEL_WORDS)
     texts = [*questions, *(answers[int(i)] for i in long)]
     found = words_of(texts)
@@ -84,7 +85,7 @@ def build_index(test: Sequence[Example]) -> TestIndex:
         item=np.concatenate((np.arange(len(test)), long)),
         is_answer=np.arange(len(texts)) >= len(test),
         words=counts,
-        sequence=text_keys(found, texts),
+        sequence=with_bytes(found.sequence_keys(), texts),
         distinct=np.bincount(pairs % max(1, len(texts)), minlength=len(texts)),
         ordered=number[order].astype(np.int64),
         begins=offsets(np.bincount(owner, minlength=len(texts))),

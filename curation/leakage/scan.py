@@ -12,13 +12,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from curation.codes import BLOCK_CHARS, Encoded, encoded
 from curation.example import Example, text_of
 from curation.join import SLACK, distinct, jaccard_of
-from curation.leakage.grams import GRAM, Words, text_keys, words_of
+from curation.leakage.grams import GRAM, Words, with_bytes, words_of
 from curation.leakage.index import NO_ANSWER, TestIndex
 from curation.prints import use_compiled
 from curation.rowfiles import RowFiles
-from curation.shingling import BLOCK_CHARS, I64, U64, Sets, hash_texts, offsets
+from curation.sets import I64, U64, Sets, offsets
+from curation.shingling import hash_texts
 from curation.similarity import SHORT_THRESHOLD
 from curation.similarity.template import SAMPLE, SEED
 from curation.similarity.words import SHORT
@@ -150,16 +152,18 @@ def _blocks(train: Iterable[Example], scan: Scan, draw: random.Random) -> Iterat
 
 
 def _take(scan: Scan, index: TestIndex, block: _Block, compiled: bool) -> None:
-    words = words_of(block.texts, compiled=compiled)
     owner = np.array(block.owner, np.int64)
-    keys = text_keys(words, block.texts, compiled=compiled)
+    if compiled:
+        code = encoded(block.texts)
+        keys, counts = _probe_grams(scan, index, code, owner)
+    else:
+        words = words_of(block.texts)
+        keys, counts = words.sequence_keys(), words.counts
+        _note_grams(scan, index, words, owner)
+    with_bytes(keys, block.texts)
     _note_same_words(scan, index, keys, owner)
     _note_answers(scan, index, block, keys)
-    if compiled:
-        _probe_grams(scan, index, words, owner)
-    else:
-        _note_grams(scan, index, words, owner)
-    _note_short(scan, index, block, words.counts, keys, compiled)
+    _note_short(scan, index, block, counts, keys, compiled)
 
 
 def _lookup(table: U64, keys: U64) -> tuple[I64, I64]:
@@ -215,17 +219,18 @@ def _note_grams(scan: Scan, index: TestIndex, words: Words, owner: I64) -> None:
     scan.hits.append((row[noted], number[noted]))
 
 
-def _probe_grams(scan: Scan, index: TestIndex, words: Words, owner: I64) -> None:
-    """As `_note_grams`, compiled."""
+def _probe_grams(scan: Scan, index: TestIndex, code: Encoded, owner: I64) -> tuple[U64, I64]:
+    """As `_note_grams`, compiled; the keys of the texts' words, and their numbers of words."""
     if scan.probe is None:
         from curation.kernels import Probe
 
         scan.probe = Probe(index.table, index.sizes)
-    rows, numbers, nature = scan.probe.hits(words.hashes, words.starts, owner, scan.count, NOTED)
+    rows, numbers, least, keys, counts = scan.probe.scan(code, owner, scan.count, NOTED)
     scan.hits.append((rows, numbers))
     if len(owner):
         starts = np.flatnonzero(np.concatenate(([True], owner[1:] != owner[:-1])))
-        _set_nature(scan, owner[starts], np.minimum.reduceat(nature, starts), distinct(rows))
+        _set_nature(scan, owner[starts], np.minimum.reduceat(least, starts), distinct(rows))
+    return keys, counts
 
 
 def _note_nature(scan: Scan, owner: I64, hashes: U64, rows: I64) -> None:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from curation.join import SLACK, distinct
 from curation.leakage.index import LABEL_WORDS, TestIndex
 from curation.leakage.scan import NOTED, Scan
-from curation.shingling import I64, mix, offsets
+from curation.sets import I64, mix, offsets
 from curation.similarity.template import LEAST, SHARE, is_common
 
 Bools = npt.NDArray[np.bool_]

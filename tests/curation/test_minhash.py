@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from curation.join import components, jaccard_of, near_sets
 from curation.minhash import band_keys, signatures
-from curation.shingling import Sets, offsets
+from curation.sets import Sets, offsets
 
 paths = pytest.mark.parametrize("compiled", [False, True], ids=["numpy", "numba"])
 some_sets = st.lists(st.frozensets(st.integers(0, 40), max_size=14), max_size=14)

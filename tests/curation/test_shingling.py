@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curation.shingling import Sets, hash_texts
+from curation.sets import Sets
+from curation.shingling import hash_texts
 from curation.similarity import exact, grams, shingles, words
 
 ALPHABET = "ab C1_ .,\n\té\u0301\u0301ßIİKſไทย\u0e31日本カ\u3099ー_٣न\u093f\u200d\U0001f600\U00020000"

@@ -1,0 +1,153 @@
+"""The code points of texts, the words they form, and hashes of both: what the numpy path works on.
+
+Arithmetic is modulo 2^64 and wraps on purpose.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from curation.sets import I64, U64, offsets
+from curation.similarity.words import ALONE
+
+Codes = npt.NDArray[Any]
+
+WORD_BASE = 0x9E3779B97F4A7C15
+"""Odd, so that it has an inverse modulo 2^64; the hash of a word is a polynomial in it over code points + 1."""
+WORD_INVERSE = pow(WORD_BASE, -1, 1 << 64)
+GAP, LETTER, SINGLE, MARK, UNSEEN = 0, 1, 2, 3, 255
+"""Classes of code points: outside words, in words, a word of its own, a combining mark, not looked up yet."""
+BLOCK_CHARS = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """Texts as UTF-8 for the compiled path: text i is `data[begins[i]:ends[i]]`. Those outside ASCII are in lower case
+    and their places are `wide`; of the others the compiled code lowers the letters.
+    """
+
+    data: npt.NDArray[np.uint8]
+    begins: I64
+    ends: I64
+    wide: list[int]
+
+
+def encoded(texts: Sequence[str]) -> Encoded:
+    """Encode the texts: those in ASCII as one string, the few others behind them."""
+    plain = list(map(str.isascii, texts))
+    sizes = np.fromiter(map(len, texts), np.int64, len(texts))
+    if all(plain):
+        at = offsets(sizes)
+        return Encoded(np.frombuffer("".join(texts).encode("ascii"), np.uint8), at[:-1], at[1:], [])
+    wide = [place for place, ascii_only in enumerate(plain) if not ascii_only]
+    lowered = [texts[place].lower() for place in wide]
+    classes_of(np.frombuffer("".join(lowered).encode("utf-32-le", "surrogatepass"), np.uint32))
+    others = [text.encode("utf-8", "surrogatepass") for text in lowered]
+    line = "".join([text for text, ascii_only in zip(texts, plain, strict=True) if ascii_only]).encode("ascii")
+    sizes[wide] = 0
+    ends = np.cumsum(sizes)
+    begins = ends - sizes
+    at = offsets(np.array([len(other) for other in others], np.int64)) + len(line)
+    begins[wide], ends[wide] = at[:-1], at[1:]
+    return Encoded(np.frombuffer(line + b"".join(others), np.uint8), begins, ends, wide)
+
+
+_SPACE = re.compile("[\t-\r\x1c- ]")
+
+
+def pieces_of(text: str) -> Iterator[str]:
+    """A long text in pieces of about a million characters that end with white space: no word stands in two."""
+    begin = 0
+    while len(text) - begin > BLOCK_CHARS and (found := _SPACE.search(text, begin + BLOCK_CHARS)):
+        yield text[begin : found.end()]
+        begin = found.end()
+    yield text[begin:]
+
+
+def codes_of(texts: Sequence[str]) -> tuple[npt.NDArray[Any], I64]:
+    """All code points, a line feed after each text, and where each text begins; as bytes where all are ASCII."""
+    line = "\n".join(texts) + "\n"
+    ascii_only = line.isascii()
+    data = line.encode("ascii" if ascii_only else "utf-32-le", "surrogatepass" if not ascii_only else "strict")
+    codes = np.frombuffer(data, np.uint8 if ascii_only else np.uint32)
+    return codes, offsets(np.fromiter((len(text) + 1 for text in texts), np.int64, len(texts)))
+
+
+def classes_of(codes: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    """A table of classes, indexed by code point, with an entry for each of `codes`."""
+    table = classes_table()
+    if codes.dtype != np.uint8:
+        for code in np.unique(codes[table[codes] == UNSEEN]):
+            table[code] = _class_of(int(code))
+    return table
+
+
+@cache
+def classes_table() -> npt.NDArray[np.uint8]:
+    """The class of each code point, as far as they were met."""
+    table = np.full(0x110000, UNSEEN, np.uint8)
+    table[:128] = [_class_of(code) for code in range(128)]
+    return table
+
+
+def _class_of(code: int) -> int:
+    char = chr(code)
+    if char == "_" or char.isalnum():
+        return SINGLE if any(first <= code <= last for first, last in ALONE) else LETTER
+    return MARK if unicodedata.category(char)[0] == "M" else GAP
+
+
+def word_spans(codes: npt.NDArray[Any]) -> tuple[I64, I64]:
+    """First and one-past-last position of every word."""
+    kind = classes_of(codes)[codes]
+    if codes.dtype != np.uint8:
+        base = np.maximum.accumulate(np.where(kind != MARK, np.arange(len(kind)), 0))
+        kind_of_base = kind[base]
+    else:
+        kind_of_base = kind
+    inside = (kind_of_base == LETTER) | (kind_of_base == SINGLE)
+    before = np.concatenate(([GAP], kind_of_base[:-1])).astype(np.uint8)
+    begin = inside & ((before == GAP) | (before == MARK) | (kind == SINGLE) | ((kind == LETTER) & (before == SINGLE)))
+    stop = np.concatenate((~inside[1:] | begin[1:], [True])) & inside
+    return np.flatnonzero(begin), np.flatnonzero(stop) + 1
+
+
+def span_hashes(codes: npt.NDArray[Any], begins: I64, ends: I64) -> U64:
+    """Sum of (code + 1) * WORD_BASE^(places from the end) over each span."""
+    return polynomials(codes.astype(np.uint64) + np.uint64(1), begins, ends)
+
+
+def polynomials(values: U64, begins: I64, ends: I64) -> U64:
+    """Sum of value * WORD_BASE^(places from the end) over each span, by differences of one running sum."""
+    up, down = _powers(max(1, len(values)))
+    sums = np.zeros(len(values) + 1, np.uint64)
+    np.cumsum(values * down[: len(values)], out=sums[1:])
+    return (sums[ends] - sums[begins]) * up[np.maximum(ends - 1, 0)]
+
+
+def _powers(length: int) -> tuple[U64, U64]:
+    """WORD_BASE^i and WORD_BASE^-i for i below `length`."""
+    up, down = _power_cache(max(BLOCK_CHARS * 2, 1 << max(1, length - 1).bit_length()))
+    return up[:length], down[:length]
+
+
+@cache
+def _power_cache(length: int) -> tuple[U64, U64]:
+    def run(base: int) -> U64:
+        steps = np.full(length, base, np.uint64)
+        steps[0] = 1
+        return np.cumprod(steps)
+
+    return run(WORD_BASE), run(WORD_INVERSE)
+
+
+SPACES = np.array([9, 10, 11, 12, 13, 28, 29, 30, 31, 32])
+"""White space within ASCII, as `str.split` has it."""

@@ -1,0 +1,83 @@
+"""Words of a text that stands in UTF-8, for the other loops: no text is decoded as a whole."""
+# mypy: disable-error-code="assignment,operator,call-overload,return-value"
+# Inside compiled functions the integers are numpy's, which mypy cannot follow.
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from curation.codes import WORD_BASE
+from curation.kernels.mixing import ONE, Array, mix
+
+WORD = np.uint64(WORD_BASE)
+LOWER = np.array([code + 33 if 65 <= code <= 90 else code + 1 for code in range(128)], np.uint64)
+"""For each ASCII code point that of its small letter, plus 1: the value that is hashed."""
+
+
+@njit(inline="always")  # type: ignore[untyped-decorator]
+def decoded(data: Array, place: int) -> tuple[int, int]:
+    """The code point that starts at `place`, outside ASCII, and its bytes. The data is known to be sound UTF-8."""
+    first = np.int64(data[place])
+    code, size = first & 31, 2
+    if first >= 0xF0:
+        code, size = first & 7, 4
+    elif first >= 0xE0:
+        code, size = first & 15, 3
+    for step in range(1, size):
+        code = (code << 6) | (np.int64(data[place + step]) & 63)
+    return code, size
+
+
+@njit(inline="always")  # type: ignore[untyped-decorator]
+def read(data: Array, place: int, classes: Array) -> tuple[Any, Any, int]:
+    """Class of the code point at `place`, its value (code point of the small letter + 1), and its bytes."""
+    byte = data[place]
+    if byte < 128:
+        return classes[byte], LOWER[byte], 1
+    code, size = decoded(data, place)
+    return classes[code], np.uint64(code) + ONE, size
+
+
+@njit(inline="always")  # type: ignore[untyped-decorator]
+def goes_on(kind: Any, alone: bool) -> bool:
+    """Whether, inside a word, a code point of this class belongs to it: a mark always, a letter but after a sign of
+    its own.
+    """
+    return bool(kind == 3 or (kind == 1 and not alone))
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def end_of_word(data: Array, place: int, end: int, classes: Array, alone: bool, hashed: Any) -> tuple[int, Any]:
+    """Read on inside a word that began with `hashed`; where it ends, and its hash before mixing."""
+    while place < end:
+        byte = data[place]
+        if byte < 128:
+            if classes[byte] != 1 or alone:
+                return place, hashed
+            hashed = hashed * WORD + LOWER[byte]
+            place += 1
+            continue
+        kind, value, size = read(data, place, classes)
+        if not goes_on(kind, alone):
+            return place, hashed
+        hashed = hashed * WORD + value
+        place += size
+    return place, hashed
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def read_words(data: Array, begin: int, end: int, classes: Array, out: Array) -> int:
+    """Hashes of the words of one text into `out`; returns their number."""
+    words = 0
+    place = begin
+    while place < end:
+        kind, value, size = read(data, place, classes)
+        place += size
+        if kind == 1 or kind == 2:
+            place, hashed = end_of_word(data, place, end, classes, kind == 2, value)
+            out[words] = mix(hashed)
+            words += 1
+    return words

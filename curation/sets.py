@@ -1,0 +1,111 @@
+"""Sets of 32-bit hashes, many at once, and the small arithmetic on them. It is modulo 2^64 and wraps on purpose."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+U32 = npt.NDArray[np.uint32]
+U64 = npt.NDArray[np.uint64]
+I64 = npt.NDArray[np.int64]
+I32 = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class Sets:
+    """A set of hashes for each text: `hashes[starts[i]:starts[i + 1]]`, without repeats, in any order."""
+
+    hashes: U32
+    starts: I64
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    @property
+    def sizes(self) -> I64:
+        """Number of hashes in each set."""
+        return np.diff(self.starts)
+
+    def owners(self) -> I64:
+        """For each hash the index of its set."""
+        return np.repeat(np.arange(len(self)), self.sizes)
+
+    def take(self, indices: npt.NDArray[Any]) -> Sets:
+        """The sets at `indices`, in that order."""
+        sizes = self.sizes[indices]
+        starts = offsets(sizes)
+        where = np.repeat(self.starts[:-1][indices] - starts[:-1], sizes) + np.arange(starts[-1])
+        return Sets(self.hashes[where], starts)
+
+
+def offsets(sizes: npt.NDArray[Any]) -> I64:
+    """0 and the running sums: where each of consecutive pieces starts, and the end."""
+    out = np.zeros(len(sizes) + 1, np.int64)
+    np.cumsum(sizes, out=out[1:])
+    return out
+
+
+def concat(parts: Sequence[Sets]) -> Sets:
+    """One after the other."""
+    if not parts:
+        return Sets(np.zeros(0, np.uint32), np.zeros(1, np.int64))
+    hashes = np.concatenate([part.hashes for part in parts])
+    return Sets(hashes, offsets(np.concatenate([part.sizes for part in parts])))
+
+
+def mix(values: U64) -> U64:
+    """MurmurHash3's 64-bit finalizer."""
+    values = (values ^ (values >> np.uint64(33))) * np.uint64(0xFF51AFD7ED558CCD)
+    values = (values ^ (values >> np.uint64(33))) * np.uint64(0xC4CEB9FE1A85EC53)
+    return values ^ (values >> np.uint64(33))
+
+
+def set_keys(sets: Sets) -> U64:
+    """A 64-bit key of each set: equal sets have equal keys, the empty set has 0."""
+    sums = np.zeros(len(sets.hashes) + 1, np.uint64)
+    np.cumsum(mix(sets.hashes.astype(np.uint64) + np.uint64(1)), out=sums[1:])
+    total = sums[sets.starts[1:]] - sums[sets.starts[:-1]]
+    return mix(total + sets.sizes.astype(np.uint64))
+
+
+class Growing:
+    """Sets that are added block by block, without a second copy of those that are there."""
+
+    def __init__(self) -> None:
+        self._hashes = np.empty(1 << 16, np.uint32)
+        self._filled = 0
+        self._sizes: list[I64] = []
+
+    def add(self, sets: Sets) -> None:
+        """Add these after the others."""
+        end = self._filled + len(sets.hashes)
+        while end > len(self._hashes):
+            self._hashes.resize(2 * len(self._hashes), refcheck=False)
+        self._hashes[self._filled : end] = sets.hashes
+        self._filled = end
+        self._sizes.append(sets.sizes)
+
+    def finish(self) -> Sets:
+        """All sets; this object gives its memory away."""
+        self._hashes.resize(self._filled, refcheck=False)
+        sizes = np.concatenate(self._sizes) if self._sizes else np.zeros(0, np.int64)
+        return Sets(self._hashes, offsets(sizes))
+
+
+def top(values: U64) -> U32:
+    """The upper 32 bits."""
+    return (values >> np.uint64(32)).astype(np.uint32)
+
+
+def unique(owners: I64, hashes: U32, texts: int) -> Sets:
+    """Ascending hashes without repeats, by owner."""
+    keys = (owners.astype(np.uint64) << np.uint64(32)) | hashes
+    keys.sort()
+    if len(keys):
+        keys = keys[np.concatenate(([True], keys[1:] != keys[:-1]))]
+    sizes = np.bincount((keys >> np.uint64(32)).astype(np.int64), minlength=texts)
+    return Sets(keys.astype(np.uint32), offsets(sizes))
