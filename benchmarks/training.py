@@ -42,7 +42,8 @@ def trainer(arm: str):
     from trl import SFTConfig, SFTTrainer
 
     from training.recipe import Recipe
-    from training.run.model import adapter_config, load_base, load_tokenizer
+    from training.run.adapter import adapter_config
+    from training.run.model import load_base, load_tokenizer
     from training.run.rows import encode
     from training.run.trainer import AnswerTrainer
 

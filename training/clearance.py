@@ -185,6 +185,7 @@ def _record(project: Project, folder: Path, plan: Plan, clearance: Clearance, by
         base=plan.recipe.base,
         base_fingerprint=plan.base_fingerprint,
         method=plan.recipe.method,
+        objective=plan.recipe.objective,
         system_prompt=plan.recipe.system_prompt,
         overrides=clearance.overrides,
         by=by,

@@ -9,10 +9,12 @@ from advisor.sizing.architecture import Architecture, read_architecture
 from advisor.sizing.memory import memory_of
 from advisor.sizing.setup import Setup
 from training.machine import Machine, this_machine
+from training.methods import FROM_REVIEWS, REINFORCED
 from training.recipe import Recipe
 from workspace.errors import RungError
 
 GIB = 2**30
+WHOLE = ("all-linear", "default", "")
 USABLE = 0.95
 """Share of the memory that a run may plan with."""
 
@@ -55,20 +57,36 @@ def fit_of(recipe: Recipe, machine: Machine | None = None) -> Fit | None:
 
 
 def setup_of(recipe: Recipe, *, on_card: bool) -> Setup:
-    """The recipe in the estimator's words. The head runs at answer positions only, so logits count in chunks."""
+    """The recipe in the estimator's words. The head runs at answer positions only, so logits count in chunks.
+
+    Objectives with two answers, a reference or a second pass count as the estimator's DPO: the nearest that it knows.
+    """
+    two = recipe.objective in (*FROM_REVIEWS, *REINFORCED)
     return Setup(
         method=recipe.method,
         rank=max(1, recipe.rank),
-        targets=recipe.targets if recipe.targets == "all-linear" else recipe.targets.split(","),
+        targets="all-linear" if recipe.targets in WHOLE else recipe.targets.split(","),
+        virtual_tokens=max(1, recipe.virtual_tokens),
+        objective="dpo" if two else "sft",
+        reference=_reference(recipe),
         batch=recipe.batch,
-        length=recipe.max_length,
+        length=recipe.max_length + recipe.answer_tokens,
         checkpointing=recipe.checkpointing,
         dtype="bf16" if on_card else "fp32",
         mixed=on_card and recipe.method == "full",
         autocast=on_card,
-        padded=True,
-        loss="chunked",
+        padded=not recipe.packing,
+        loss="full" if recipe.objective in REINFORCED else "chunked",
         attention="sdpa",
         dropout=recipe.dropout,
         device="cuda" if on_card else "cpu",
     )
+
+
+def _reference(recipe: Recipe) -> str:
+    """Full fine-tuning keeps a frozen copy to compare with; an adapter is switched off; a reward model needs none."""
+    if recipe.objective == "reward" or (recipe.objective in REINFORCED and not recipe.beta):
+        return "none"
+    if recipe.objective == "sft":
+        return "shared" if recipe.method != "full" else "none"
+    return "model" if recipe.method == "full" else "shared"

@@ -8,6 +8,7 @@ from typing import Any
 from advisor.sizing.architecture import Architecture
 from advisor.sizing.defaults import Default, default_of, warnings_of
 from advisor.sizing.tables import load_table
+from training.methods import LOW_RANK
 from training.recipe import Because, Method, Recipe
 
 GIGA = 1e9
@@ -17,9 +18,12 @@ FORWARD = 1 / 3
 """What a row costs in validation, in training passes: forward without backward."""
 
 
-def facts_of(method: Method, rows: int, architecture: Architecture | None, on_card: bool) -> dict[str, Any]:
+def facts_of(
+    method: Method, rows: int, architecture: Architecture | None, on_card: bool, objective: str = "sft"
+) -> dict[str, Any]:
     """What the entries' conditions look at."""
-    facts: dict[str, Any] = {"method": method, "rows": rows, "device": "cuda" if on_card else "cpu", "objective": "sft"}
+    device = "cuda" if on_card else "cpu"
+    facts: dict[str, Any] = {"method": method, "rows": rows, "device": device, "objective": objective}
     return facts if architecture is None else {**facts, "model_b": architecture.parameters / GIGA}
 
 
@@ -35,11 +39,12 @@ def because(found: Default, text: str = "") -> Because:
 
 
 def learning_rate(facts: Mapping[str, Any], architecture: Architecture | None) -> tuple[float, Because]:
-    """For adapters the rate fitted for the family and the model's width, two digits; else the default."""
+    """For low-rank adapters under supervised tuning the rate fitted for family and width; else the default."""
     formula = next(entry for entry in load_table("hyperparameters")["formula"] if entry["id"] == "learning_rate")
     family = architecture.family if architecture else ""
     power = next((p for name, p in formula["power"].items() if family.startswith(name)), None)
-    if architecture is None or power is None or facts["method"] == "full":
+    fitted = facts["method"] in LOW_RANK and facts["objective"] == "sft"
+    if architecture is None or power is None or not fitted:
         return value("learning_rate", facts)
     rate = formula["base"] * formula["lora"] * (2000 / architecture.hidden) ** power
     text = f"fitted for {family} at hidden size {architecture.hidden}; a smaller model bears more"

@@ -30,7 +30,10 @@ class DataFacts(BaseModel):
 
 
 class Forecast(BaseModel):
-    """Memory in GiB, time in seconds, money in US dollars; what is not known is absent, and `because` says why."""
+    """Memory in GiB, time in seconds, money in US dollars; what is not known is absent, and `because` says why.
+
+    `seconds_low`, `seconds_high` and `measured_gib` (a peak above the imports) come from a dry run only.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     low: float | None = None
@@ -39,6 +42,9 @@ class Forecast(BaseModel):
     has: float | None = None
     where: str = ""
     seconds: float | None = None
+    seconds_low: float | None = None
+    seconds_high: float | None = None
+    measured_gib: float | None = None
     cost_usd: float | None = None
     because: str = ""
 

@@ -4,49 +4,35 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from pydantic import ValidationError
 
 from advisor.decision import Decision
 from advisor.sizing.architecture import Architecture
 from chat.protocols import Tokenizer
 from curation.example import Example
-from curation.manifest import load_split, newest_dataset
+from curation.manifest import newest_dataset
+from training.draft import Draft
 from training.fit import architecture_of, fit_of
 from training.hyperparameters import evals_for, facts_of, learning_rate, value, warnings
 from training.machine import Machine, this_machine
+from training.methods import LOW_RANK, QUANTISED, REINFORCED, ROW_BY_ROW, VIRTUAL
+from training.objective import WORDS, Material, material_of, put_choice, put_objective
 from training.pace import seconds_for
 from training.plan import DataFacts, Forecast, Plan
 from training.recipe import Because, Method, Recipe
 from workspace.artefact import hashes, read_artefact
-from workspace.errors import Refusal
+from workspace.errors import InputError, Problem, Refusal
 from workspace.folder import Project
 from workspace.settings import Settings, TrainingSettings
 
 CLOSING = 4
 """Tokens that a chat template may put around an answer."""
 ROUND = 8
-PERSON = "set in rung.toml"
 HIGH_RANK = 64
 """From here on the scale is alpha over the root of the rank."""
-
-
-@dataclass
-class _Draft:
-    """Values and reasons as they are found."""
-
-    values: dict[str, Any] = field(default_factory=dict)
-    reasons: dict[str, Because] = field(default_factory=dict)
-
-    def put(self, name: str, value: Any, reason: Because) -> None:
-        self.values[name] = value
-        self.reasons[name] = reason
-
-    def override(self, name: str, value: Any) -> None:
-        """Take a person's value, where one is set."""
-        if value is not None:
-            self.put(name, value, Because(text=PERSON, rule="set-by-person", by="person"))
 
 
 def make_plan(project: Project, settings: Settings, tokenizer: Tokenizer, *, machine: Machine | None = None) -> Plan:
@@ -59,21 +45,25 @@ def make_plan(project: Project, settings: Settings, tokenizer: Tokenizer, *, mac
     if folder is None:
         raise Refusal("No plan: no frozen dataset with a train split.", "rung data freeze")
     here = machine or this_machine()
-    draft = _Draft()
+    draft = Draft()
     base = settings.model.base
     architecture = architecture_of(base)
     _method(draft, settings.training, decision, here)
-    train, validation = load_split(folder, "train"), load_split(folder, "validation")
-    facts = facts_of(draft.values["method"], len(train), architecture, bool(here.cards))
-    _adapter(draft, settings.training, facts)
-    lengths = [token_length(tokenizer, row, settings.training.system_prompt) for row in train]
-    _lengths(draft, settings.training, lengths, architecture)
-    data = _facts(tokenizer, train, validation, lengths, draft.values["max_length"])
+    material = _material(draft, project, settings, folder)
+    objective = settings.training.objective
+    facts = facts_of(draft.values["method"], len(material.train), architecture, bool(here.cards), objective)
+    _adapter(draft, settings.training, facts, architecture)
+    lengths = [
+        [token_length(tokenizer, row, settings.training.system_prompt) for row in item] for item in material.train
+    ]
+    _lengths(draft, settings.training, [max(item) for item in lengths], architecture)
+    data = _facts(tokenizer, material, lengths, draft.values["max_length"])
     draft.put("learning_rate", *learning_rate(facts, architecture))
     draft.override("learning_rate", settings.training.learning_rate)
+    put_objective(draft, settings, facts, data)
     _batch(draft, settings.training, data, facts)
     _rest(draft, settings, data, facts)
-    recipe = _fitted(Recipe(base=base, **draft.values), draft, here)
+    recipe = _fitted(_recipe(base, draft), draft, here)
     return Plan(
         made_from=hashes(project.root, project.decision_file, folder / "manifest.json"),
         id="",
@@ -84,8 +74,30 @@ def make_plan(project: Project, settings: Settings, tokenizer: Tokenizer, *, mac
         because=draft.reasons,
         data=data,
         forecast=_forecast(project, recipe, data, here),
-        notes=[*warnings(recipe, draft.reasons, facts), *_left_out(recipe, data)],
+        notes=[*warnings(recipe, draft.reasons, facts), *material.notes, *_left_out(recipe, data)],
     )
+
+
+def _material(draft: Draft, project: Project, settings: Settings, folder: Path) -> Material:
+    """What the objective trains on, with the objective put down."""
+    objective = settings.training.objective
+    by_person = objective != "sft"
+    draft.put("objective", objective, Because(text=WORDS[objective], rule="objective"))
+    draft.override("objective", objective if by_person else None)
+    material = material_of(project, settings, folder, objective)
+    draft.values["signals"] = material.signals
+    return material
+
+
+def _recipe(base: str, draft: Draft) -> Recipe:
+    """The recipe. Raises InputError with every combination that does not work."""
+    try:
+        return Recipe(base=base, **draft.values)
+    except ValidationError as error:
+        problems = [
+            Problem(str(d["ctx"]["error"]) if "ctx" in d else f"{d['loc']}: {d['msg']}") for d in error.errors()
+        ]
+        raise InputError(problems, "rung plan --method lora --objective sft") from error
 
 
 def token_length(tokenizer: Tokenizer, example: Example, system_prompt: str | None) -> int:
@@ -102,14 +114,14 @@ def _decision(project: Project) -> Decision:
     return read_artefact(project.decision_file, Decision)
 
 
-def _method(draft: _Draft, set_by: TrainingSettings, decision: Decision, here: Machine) -> None:
+def _method(draft: Draft, set_by: TrainingSettings, decision: Decision, here: Machine) -> None:
     advised = _advised(decision)
     draft.put("method", advised, Because(text="as advised", rule="decision-method"))
     if advised == "qlora" and not here.cards:
         text = "on a CPU 4 bit saves little and costs accuracy"
         draft.put("method", "lora", Because(text=text, rule="no-4-bit-on-cpu", source=("rung-measured",)))
     draft.override("method", set_by.method or None)
-    quantised = draft.values["method"] == "qlora"
+    quantised = draft.values["method"] in QUANTISED
     reason = "4 bit under the adapter" if quantised else "weights as they are"
     draft.put("quantisation", "nf4" if quantised else "none", Because(text=reason, rule="decision-method"))
 
@@ -120,14 +132,27 @@ def _advised(decision: Decision) -> Method:
     return known.get(name, "lora")
 
 
-def _adapter(draft: _Draft, set_by: TrainingSettings, facts: dict[str, Any]) -> None:
-    if facts["method"] == "full":
-        return
+def _adapter(draft: Draft, set_by: TrainingSettings, facts: dict[str, Any], architecture: Architecture | None) -> None:
+    """Size and place of what is trained beside the frozen weights."""
+    method = facts["method"]
+    if method in VIRTUAL:
+        draft.put("virtual_tokens", *value("virtual_tokens", facts))
+        draft.override("virtual_tokens", set_by.virtual_tokens)
+    if method == "ia3":
+        names = ",".join(architecture.ia3) if architecture and architecture.ia3 else "default"
+        text = "one scale for each key, value and feed-forward unit"
+        draft.put("targets", names, Because(text=text, rule="ia3-targets", source=("peft",)))
+    if method in LOW_RANK:
+        _low_rank(draft, set_by, facts)
+
+
+def _low_rank(draft: Draft, set_by: TrainingSettings, facts: dict[str, Any]) -> None:
     draft.put("rank", *value("rank", facts))
     draft.override("rank", set_by.rank)
-    high = draft.values["rank"] >= HIGH_RANK
-    reason = Because(text=f"rank-stabilised from rank {HIGH_RANK}", rule="plain-high-rank", source=("peft-bench",))
-    draft.put("rslora", high, reason)
+    plain = facts["method"] in ("lora", "qlora")
+    high = facts["method"] == "rslora" or (plain and draft.values["rank"] >= HIGH_RANK)
+    text = "as the method says" if facts["method"] == "rslora" else f"rank-stabilised from rank {HIGH_RANK}"
+    draft.put("rslora", high, Because(text=text, rule="plain-high-rank", source=("peft-bench",)))
     fixed, why = value("alpha", {**facts, "method": "rslora"} if high else facts)
     draft.put("alpha", fixed if high else 2 * draft.values["rank"], why)
     draft.override("alpha", set_by.alpha)
@@ -135,9 +160,7 @@ def _adapter(draft: _Draft, set_by: TrainingSettings, facts: dict[str, Any]) -> 
     draft.put("dropout", *value("dropout", facts))
 
 
-def _lengths(
-    draft: _Draft, set_by: TrainingSettings, lengths: Sequence[int], architecture: Architecture | None
-) -> None:
+def _lengths(draft: Draft, set_by: TrainingSettings, lengths: Sequence[int], architecture: Architecture | None) -> None:
     longest = -(-max(lengths) // ROUND) * ROUND
     limit = architecture.context if architecture else longest
     text = f"the longest row has {max(lengths)} tokens"
@@ -145,36 +168,48 @@ def _lengths(
     draft.override("max_length", set_by.max_length)
 
 
-def _facts(
-    tokenizer: Tokenizer, train: Sequence[Example], validation: Sequence[Example], lengths: list[int], limit: int
-) -> DataFacts:
+def _facts(tokenizer: Tokenizer, material: Material, lengths: list[list[int]], limit: int) -> DataFacts:
+    """What was counted. A pair counts once as a row, and with the tokens of both its answers."""
+    longest = [max(item) for item in lengths]
     return DataFacts(
-        train=len(train),
-        validation=len(validation),
-        longest=max(lengths),
-        median=sorted(lengths)[len(lengths) // 2],
-        answer=max(tokenizer.count(row.answer or "") for row in train),
-        tokens=sum(length for length in lengths if length <= limit),
-        left_out=[number for number, length in enumerate(lengths, 1) if length > limit],
+        train=len(material.train),
+        validation=len(material.validation),
+        longest=max(longest),
+        median=sorted(longest)[len(longest) // 2],
+        answer=max(tokenizer.count(row.answer or "") for item in material.train for row in item),
+        tokens=sum(sum(item) for item in lengths if max(item) <= limit),
+        left_out=[number for number, length in enumerate(longest, 1) if length > limit],
     )
 
 
-def _batch(draft: _Draft, set_by: TrainingSettings, data: DataFacts, facts: dict[str, Any]) -> None:
+def _batch(draft: Draft, set_by: TrainingSettings, data: DataFacts, facts: dict[str, Any]) -> None:
     rows = data.train - len(data.left_out)
     if rows < 1:
         raise Refusal(f"No row is within max_length = {draft.values['max_length']} tokens.", "rung plan")
     draft.put("batch", *value("effective_batch", facts))
     draft.override("batch", set_by.batch)
-    per_epoch = math.ceil(rows / draft.values["batch"])
+    if facts["objective"] in REINFORCED:
+        _whole_groups(draft)
+    per_epoch = math.ceil(rows * max(1, draft.values.get("generations", 1)) / draft.values["batch"])
     draft.put("epochs", *value("epochs", facts))
     draft.override("epochs", set_by.epochs)
     steps = math.ceil(draft.values["epochs"] * per_epoch)
     draft.put("steps", steps, Because(text=f"{draft.values['epochs']:g} x {per_epoch}", rule="your-data"))
 
 
-def _rest(draft: _Draft, settings: Settings, data: DataFacts, facts: dict[str, Any]) -> None:
+def _whole_groups(draft: Draft) -> None:
+    """A step holds whole groups of answers to one question."""
+    group, batch = draft.values["generations"], draft.values["batch"]
+    if batch % group:
+        text = f"{group} answers to a question, {-(-batch // group)} questions a step"
+        draft.put("batch", -(-batch // group) * group, Because(text=text, rule="whole-groups"))
+
+
+def _rest(draft: Draft, settings: Settings, data: DataFacts, facts: dict[str, Any]) -> None:
     draft.put("grad_norm", *value("gradient_clip", facts))
     draft.put("evals", *evals_for(facts, data.train, data.validation))
+    put_choice(draft, settings, facts, data)
+    _packing(draft, settings.training, facts)
     for name in ("schedule", "warmup", "weight_decay", "patience", "keep_last"):
         draft.put(name, *value(name, facts))
     draft.values["seed"] = settings.training.seed
@@ -184,10 +219,21 @@ def _rest(draft: _Draft, settings: Settings, data: DataFacts, facts: dict[str, A
     draft.override("system_prompt", settings.training.system_prompt)
 
 
-def _fitted(recipe: Recipe, draft: _Draft, here: Machine) -> Recipe:
+def _packing(draft: Draft, set_by: TrainingSettings, facts: dict[str, Any]) -> None:
+    """Rows of a batch in one line: only under attention that takes each row by itself."""
+    draft.put("packing", *value("packing", facts))
+    if not set_by.packing:
+        return
+    draft.override("packing", True)
+    text = "packed rows must not see each other: attention of variable length, row by row"
+    draft.put("attention", ROW_BY_ROW, Because(text=text, rule="packing", source=("rung-measured",)))
+
+
+def _fitted(recipe: Recipe, draft: Draft, here: Machine) -> Recipe:
     """The recipe with the largest batch that fits, the rest accumulated; then with checkpointing. The step stays."""
     wanted = recipe.batch
-    for checkpointing in (False, True):
+    may_checkpoint = () if recipe.method == "prefix" else (True,)
+    for checkpointing in (False, *may_checkpoint):
         for batch in [n for n in range(wanted, 0, -1) if wanted % n == 0]:
             shaped = {"batch": batch, "accumulation": wanted // batch, "checkpointing": checkpointing}
             tried = recipe.model_copy(update=shaped)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-Method = Literal["lora", "qlora", "full"]
+from training.methods import Method as Method
+from training.methods import Objective, objections
 
 
 class Recipe(BaseModel):
@@ -16,17 +17,25 @@ class Recipe(BaseModel):
     in tokens: a longer row is left out, never cut. `targets` are peft's names, `all-linear` for every linear layer.
     `precision` `auto` times two steps in bf16 and in fp32 at the start and keeps the quicker. `evals` is the number
     of evaluations an epoch; a checkpoint is kept at each. `patience` evaluations in a row above the best by more than
-    its standard error end the run.
+    its standard error end the run. `choose_by` names what the best checkpoint is best by: the loss, or the project's
+    metric on the first `metric_rows` validation rows.
+
+    `objective` dpo, kto and reward train on `signals` (SHA-256 of the pairs or labels that the review log gives), with
+    `beta` as the weight of staying near the base. grpo and rloo train on `generations` sampled answers of at most
+    `answer_tokens` to each question, rewarded by the metric `reward`; their `batch` counts answers.
+    `virtual_tokens` is the length of a learned prefix or prompt.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     base: str
     method: Method
+    objective: Objective = "sft"
     rank: int = Field(default=0, ge=0)
     alpha: int = Field(default=0, ge=0)
     dropout: float = Field(default=0.0, ge=0, lt=1)
     targets: str = "all-linear"
     rslora: bool = False
+    virtual_tokens: int = Field(default=0, ge=0)
     quantisation: Literal["none", "nf4"] = "none"
     learning_rate: float = Field(gt=0)
     schedule: Literal["cosine", "linear", "constant_with_warmup"] = "cosine"
@@ -38,8 +47,10 @@ class Recipe(BaseModel):
     epochs: float = Field(gt=0)
     steps: int = Field(ge=1)
     max_length: int = Field(ge=8)
-    packing: Literal[False] = False
+    packing: bool = False
     evals: int = Field(default=2, ge=1)
+    choose_by: Literal["loss", "metric"] = "loss"
+    metric_rows: int = Field(default=0, ge=0)
     patience: int = Field(default=2, ge=1)
     keep_last: int = Field(default=2, ge=1)
     seed: int = 0
@@ -49,6 +60,20 @@ class Recipe(BaseModel):
     threads: int = Field(default=0, ge=0)
     system_prompt: str | None = None
     report_to: tuple[str, ...] = ()
+    beta: float = Field(default=0.0, ge=0)
+    signals: str = ""
+    reward: str = ""
+    generations: int = Field(default=0, ge=0)
+    answer_tokens: int = Field(default=0, ge=0)
+    temperature: float = Field(default=1.0, gt=0)
+
+    @model_validator(mode="after")
+    def _works(self) -> Any:
+        """Refuse what is known not to work, all of it at once."""
+        found = objections(self.model_dump())
+        if found:
+            raise ValueError(" ".join(found))
+        return self
 
     @property
     def scale(self) -> float:

@@ -31,7 +31,8 @@ class RunRecord(Artefact):
 
     `state` as the process that trains wrote it; `read_run` turns a live state without a live process into `crashed`.
     `ending` says in a sentence why it ended. `step` of `steps` is that of the last checkpoint or the end; `best_loss`
-    the lowest validation loss, at `best_step`. `files` lists the saved adapter (or model) by name and SHA-256.
+    the validation loss at `best_step`: the lowest, or where the metric chose, that with the highest `best_score`.
+    `files` lists the saved adapter (or model) by name and SHA-256.
     `resolved` holds what was decided at the start (precision, threads), so that a resumed run decides the same.
     """
 
@@ -44,6 +45,7 @@ class RunRecord(Artefact):
     base: str
     base_fingerprint: str = ""
     method: str
+    objective: str = "sft"
     system_prompt: str | None = None
     overrides: list[Override] = []
     by: str = ""
@@ -55,6 +57,7 @@ class RunRecord(Artefact):
     steps: int = 0
     best_step: int | None = None
     best_loss: float | None = None
+    best_score: float | None = None
     ending: str = ""
     resolved: dict[str, Any] = Field(default_factory=dict)
     adapter: str = ""

@@ -37,6 +37,8 @@ class ModelSettings(Section):
     provider: Literal["local", "anthropic", "openai"] = "local"
     base_url: str = ""
     threads: int = Field(default=0, ge=0)
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """What a local model answers in, for every arm alike. `auto`: fp32 on a CPU, 16 bit on a GPU."""
     max_tokens: int = Field(default=64, ge=1)
 
 
@@ -86,6 +88,8 @@ class DatasetSettings(Section):
     seed: int = 13
     threshold: float = Field(default=0.8, gt=0, le=1)
     licence: str = "unknown"
+    licences: dict[str, str] = Field(default_factory=dict)
+    """Licence by imported file, where files differ; a row that names its own keeps it."""
     group_by: str = ""
     split_by: str = ""
     """A key that holds ISO dates: the newest rows become the test set, those before them validation."""
@@ -110,8 +114,29 @@ class EvaluationSettings(Section):
     """Instructions the arm `optimised` asks the model for; each is tried on validation, bare and with examples."""
     forgetting_limit: float = Field(default=0.05, ge=0, le=1)
     """How much a tuned model may lose on the general suite, as a share of its items."""
+    cite: bool = False
+    """Ask arms that read passages to cite them as [n]; marks are taken off before an answer is scored."""
+    sealed: float = Field(default=0.0, ge=0, le=0.8)
+    """Share of the test items that stays sealed until `rung evaluate --open-sealed`; fixed before the first run."""
     choose_on: int = Field(default=100, ge=1)
     """Validation rows that settings are chosen on, at most: more would cost as much as the test and change little."""
+
+
+class OtherModelSettings(Section):
+    """A model beside `[model]`: a judge, or a bigger one to compare with. None where `base` is empty."""
+
+    base: str = ""
+    provider: Literal["local", "anthropic", "openai"] = "local"
+    base_url: str = ""
+
+
+class JudgeSettings(OtherModelSettings):
+    """A model that judges outputs by `judge.md`. It decides only with `[evaluation] metric = "judge"`."""
+
+    kind: Literal["rubric", "score", "pairs"] = "rubric"
+    """`rubric`: yes or no on one output; `score`: 1 to 5; `pairs`: which of two is better, asked in both orders."""
+    good: int = Field(default=4, ge=2, le=5)
+    """With `score`: from which number on an output counts as good enough."""
 
 
 class TrainingSettings(Section):
@@ -169,6 +194,8 @@ class Settings(Section):
     dataset: DatasetSettings = DatasetSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     training: TrainingSettings = TrainingSettings()
+    judge: JudgeSettings = JudgeSettings()
+    bigger_model: OtherModelSettings = OtherModelSettings()
     privacy: PrivacySettings = PrivacySettings()
     web: WebSettings = WebSettings()
 

@@ -56,7 +56,19 @@ def locked_lines(gates: Sequence[Gate]) -> list[str]:
     return [f"Training is locked: {passed_of(gates)}.", "", *gate_lines(gates), "", last]
 
 
-METHOD = {"lora": "LoRA", "qlora": "QLoRA", "full": "full fine-tuning"}
+METHOD = {
+    "lora": "LoRA",
+    "qlora": "QLoRA",
+    "full": "full fine-tuning",
+    "dora": "DoRA",
+    "qdora": "QDoRA",
+    "rslora": "rsLoRA",
+    "adalora": "AdaLoRA",
+    "ia3": "IA3",
+    "prefix": "prefix tuning",
+    "prompt": "prompt tuning",
+}
+OBJECTIVE = {"sft": "", "dpo": "DPO", "kto": "KTO", "reward": "reward model", "grpo": "GRPO", "rloo": "RLOO"}
 
 
 def plan_lines(plan: Plan, gates: Sequence[Gate]) -> list[str]:

@@ -53,7 +53,8 @@ def trainer(kind: Any, tiny: Path, rows: list[Example], tmp_path: Path, made: Re
     from datasets import Dataset
     from trl import SFTConfig
 
-    from training.run.model import adapter_config, load_base, load_tokenizer
+    from training.run.adapter import adapter_config
+    from training.run.model import load_base, load_tokenizer
 
     made = made or recipe(tiny)
     tokenizer = load_tokenizer(str(tiny))
@@ -199,6 +200,19 @@ class Words:
         return " ".join(str(turn["content"]) for turn in turns)
 
 
+OF_OTHERS = {
+    "virtual_tokens",
+    "beta",
+    "signals",
+    "reward",
+    "generations",
+    "answer_tokens",
+    "temperature",
+    "metric_rows",
+}
+"""Values of other methods and objectives than this plan's."""
+
+
 def plan_of(project: Project, machine: Machine | None = None, **variables: str) -> Plan:
     settings = load_settings(project.settings_file, variables)
     return make_plan(project, settings, Words(), machine=machine)
@@ -206,7 +220,7 @@ def plan_of(project: Project, machine: Machine | None = None, **variables: str) 
 
 def test_every_value_has_a_reason_and_steps_follow_from_the_rows(ready: Project) -> None:
     plan = plan_of(ready)
-    told = set(plan.because) | {"base", "seed", "threads", "report_to", "accumulation", "packing", "precision"}
+    told = set(plan.because) | {"base", "seed", "threads", "report_to", "accumulation", "precision", *OF_OTHERS}
     assert set(Recipe.model_fields) - told == {"attention", "checkpointing"}
     assert plan.recipe.steps == 2 * math.ceil(plan.data.train / 4)
     assert plan.because["rank"].by == "person" and plan.because["dropout"].source

@@ -6,7 +6,10 @@ from pathlib import Path
 
 from curation.manifest import Manifest, SplitName
 from training.case import Case
-from training.gate import Gate, closed, passed, unknown
+from training.gate import Evidence, Gate, closed, passed, unknown
+from training.methods import FROM_REVIEWS
+from training.preferences import preferences_of
+from workspace.errors import Refusal
 from workspace.files import sha256_file
 
 RULE = "dataset-unchanged"
@@ -21,8 +24,13 @@ def dataset_gate(case: Case) -> Gate:
         return unknown("dataset", what, FREEZE, RULE, "training reads frozen rows only")
     faults = [*_whose(case.folder, case.manifest), *_faults(case.folder, case.manifest), *_plan_faults(case)]
     digest = sha256_file(case.folder / "manifest.json")
+    evidence: Evidence = {"sha256": digest}
     if faults:
-        return closed("dataset", faults[0], "training reads frozen rows only", FREEZE, RULE, {"sha256": digest})
+        return closed("dataset", faults[0], "training reads frozen rows only", FREEZE, RULE, evidence)
+    if fault := _signal_fault(case, case.folder):
+        return closed(
+            "dataset", fault, "a plan is for the pairs or labels that it counted", "rung plan", RULE, evidence
+        )
     return passed(
         "dataset",
         f"{case.manifest.version}, unchanged",
@@ -66,3 +74,15 @@ def _plan_faults(case: Case) -> list[str]:
     if planned != sha256_file(case.folder / "manifest.json"):
         return [f"{case.plan.id} was made for another manifest of {case.plan.dataset}"]
     return []
+
+
+def _signal_fault(case: Case, folder: Path) -> str:
+    """Pairs and labels are read from the review log again, leaks left out; they must be those of the plan."""
+    if case.plan is None or case.plan.recipe.objective not in FROM_REVIEWS:
+        return ""
+    try:
+        found = preferences_of(case.project, case.settings, folder, case.plan.recipe.objective)
+    except Refusal as error:
+        return error.message
+    changed = found.sha256 != case.plan.recipe.signals
+    return f"the reviews give other pairs or labels than {case.plan.id} was made for" if changed else ""

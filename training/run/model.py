@@ -11,6 +11,7 @@ from chat.local.load import find_model, quiet_transformers
 from chat.local.prompt import encode, render
 from chat.protocols import Turn
 from training.recipe import Recipe
+from training.run.packing import register
 
 
 class PlanTokenizer:
@@ -39,7 +40,10 @@ def load_tokenizer(base: str) -> Any:
 
 
 def load_base(recipe: Recipe) -> Any:
-    """The base model in fp32, or in 4 bit (nf4, double quantisation) for QLoRA. Never runs code that came with it."""
+    """The base model in fp32, or in 4 bit (nf4, double quantisation) for QLoRA. Never runs code that came with it.
+
+    A reward model has a score head in place of the vocabulary's, random but for the seed.
+    """
     import torch
 
     place, hub = find_model(recipe.base)
@@ -54,9 +58,18 @@ def load_base(recipe: Recipe) -> Any:
         )
     if torch.cuda.is_available():
         options["device_map"] = {"": 0}
-    return transformers.AutoModelForCausalLM.from_pretrained(
+    if recipe.packing:
+        register()
+    kind = transformers.AutoModelForCausalLM
+    if recipe.objective == "reward":
+        transformers.set_seed(recipe.seed)
+        kind, options["num_labels"] = transformers.AutoModelForSequenceClassification, 1
+    model = kind.from_pretrained(
         place, local_files_only=not hub, trust_remote_code=False, use_safetensors=True, **options
     )
+    if recipe.objective == "reward" and model.config.pad_token_id is None:
+        model.config.pad_token_id = load_tokenizer(recipe.base).pad_token_id
+    return model
 
 
 def _dtype(recipe: Recipe) -> Any:
@@ -66,23 +79,6 @@ def _dtype(recipe: Recipe) -> Any:
     if torch.cuda.is_available() and recipe.method != "full":
         return torch.bfloat16
     return torch.float32
-
-
-def adapter_config(recipe: Recipe) -> Any | None:
-    """Peft's configuration of the adapter; None for full fine-tuning."""
-    if recipe.method == "full":
-        return None
-    from peft import LoraConfig
-
-    targets = recipe.targets if recipe.targets == "all-linear" else recipe.targets.split(",")
-    return LoraConfig(
-        r=recipe.rank,
-        lora_alpha=recipe.alpha,
-        lora_dropout=recipe.dropout,
-        target_modules=targets,
-        use_rslora=recipe.rslora,
-        task_type="CAUSAL_LM",
-    )
 
 
 def prepare(model: Any, recipe: Recipe) -> Any:

@@ -10,6 +10,8 @@ from training.run.rows import Encoded
 
 ROWS = 4
 STEPS = 2
+KEPT = 8
+"""Positions at which the language head runs."""
 
 
 def choose_precision(recipe: Recipe, model: Any, encoded: Encoded) -> tuple[str, str]:
@@ -27,7 +29,8 @@ def choose_precision(recipe: Recipe, model: Any, encoded: Encoded) -> tuple[str,
     if recipe.quantisation != "none":
         return "fp32", "a 4-bit base on a CPU"
     ids = _ids(encoded)
-    seconds = {kind: _time(model, ids, autocast=kind == "bf16") for kind in ("fp32", "bf16")}
+    head = {} if recipe.objective == "reward" else {"logits_to_keep": KEPT}
+    seconds = {kind: _time(model, ids, head, autocast=kind == "bf16") for kind in ("fp32", "bf16")}
     winner = min(seconds, key=lambda kind: seconds[kind])
     return winner, f"two timed steps: fp32 {seconds['fp32']:.2f} s, bf16 {seconds['bf16']:.2f} s"
 
@@ -40,7 +43,7 @@ def _ids(encoded: Encoded) -> Any:
     return torch.tensor([row.ids[:length] for row in rows])
 
 
-def _time(model: Any, ids: Any, *, autocast: bool) -> float:
+def _time(model: Any, ids: Any, head: dict[str, int], *, autocast: bool) -> float:
     """Seconds of CPU of the quickest of STEPS steps, after one that warms up."""
     import torch
 
@@ -49,7 +52,7 @@ def _time(model: Any, ids: Any, *, autocast: bool) -> float:
         embedded = model.get_input_embeddings()(ids).detach().requires_grad_()
         started = time.process_time()
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
-            found = model(inputs_embeds=embedded, use_cache=False, logits_to_keep=8)
+            found = model(inputs_embeds=embedded, use_cache=False, **head)
         found.logits.float().sum().backward(inputs=[embedded])
         if turn:
             best = min(best, time.process_time() - started)

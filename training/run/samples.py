@@ -1,29 +1,59 @@
-"""What the model answers to a few validation rows while it trains."""
+"""What the model answers to validation rows while it trains, and how the project's metric scores that."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from chat.local.prompt import encode, render
 from curation.example import Example
+from evaluation.metrics.registry import ItemMetric
+from training.methods import VIRTUAL
 from training.recipe import Recipe
+from training.run.items import expected_of
 from training.run.rows import with_system
 
 COUNT = 2
+"""Answers that are shown at each check."""
 LIMIT = 48
+BATCH = 16
 
 
 class Sampler:
-    """Greedy answers to the first COUNT validation rows. `trainer` is set once it is built."""
+    """Greedy answers to the first validation rows: COUNT to show, or as many as the checkpoint is chosen by.
 
-    def __init__(self, tokenizer: Any, rows: list[Example], recipe: Recipe) -> None:
+    `trainer` is set once it is built. The answers of one step are given once; the random state stays as it is.
+    """
+
+    def __init__(self, tokenizer: Any, rows: Sequence[Example], recipe: Recipe, metric: ItemMetric) -> None:
         self.tokenizer = tokenizer
-        self.rows = rows[:COUNT]
+        self.chooses = recipe.choose_by == "metric"
+        self.rows = list(rows[: max(COUNT, recipe.metric_rows if self.chooses else 0)])
         self.recipe = recipe
+        self.metric = metric
         self.trainer: Any = None
+        self._given: tuple[int, list[dict[str, Any]]] = (-1, [])
 
-    def outputs(self) -> list[dict[str, Any]]:
-        """`{"question", "expected", "output", "right"}` for each row; the random state stays as it is."""
+    def shown(self) -> list[dict[str, Any]]:
+        """`{"question", "expected", "output", "right", "score"}` of the rows that are shown."""
+        return [] if self.recipe.objective == "reward" else self.answers()[:COUNT]
+
+    def score(self) -> float | None:
+        """The mean score of all rows, where the checkpoint is chosen by it."""
+        return sum(self.scores()) / len(self.rows) if self.chooses and self.rows else None
+
+    def scores(self) -> list[float]:
+        """The score of each row."""
+        return [float(answer["score"]) for answer in self.answers()]
+
+    def answers(self) -> list[dict[str, Any]]:
+        """The answer to each row at this step."""
+        step = int(self.trainer.state.global_step)
+        if self._given[0] != step:
+            self._given = (step, self._answer())
+        return self._given[1]
+
+    def _answer(self) -> list[dict[str, Any]]:
         import torch
 
         model = self.trainer.model
@@ -31,25 +61,44 @@ class Sampler:
         model.eval()
         try:
             with torch.no_grad():
-                return [self._one(model, row) for row in self.rows]
+                return [self._judged(row, text) for row, text in zip(self.rows, self._outputs(model), strict=True)]
         finally:
             model.train(was_training)
 
-    def _one(self, model: Any, row: Example) -> dict[str, Any]:
+    def _outputs(self, model: Any) -> list[str]:
+        """In batches of like length; virtual tokens are put in for one row at a time."""
+        prompts = [self._prompt(row) for row in self.rows]
+        order = sorted(range(len(prompts)), key=lambda place: len(prompts[place]))
+        size = 1 if self.recipe.method in VIRTUAL else BATCH
+        found = [""] * len(prompts)
+        for start in range(0, len(order), size):
+            places = order[start : start + size]
+            limit = max(self._limit(self.rows[place]) for place in places)
+            for place, text in zip(places, self._batch(model, [prompts[p] for p in places], limit), strict=True):
+                found[place] = text
+        return found
+
+    def _batch(self, model: Any, prompts: list[list[int]], limit: int) -> list[str]:
         import torch
 
-        turns = with_system(row.asked, self.recipe.system_prompt)
-        ids = encode(self.tokenizer, render(self.tokenizer, turns, row.row.get("tools")))
-        expected = row.answer or ""
-        limit = min(LIMIT, len(encode(self.tokenizer, expected)) + 4)
-        given = torch.tensor([ids], device=model.device)
-        found = model.generate(
-            input_ids=given,
-            attention_mask=torch.ones_like(given),
-            max_new_tokens=limit,
-            do_sample=False,
-            pad_token_id=self.tokenizer.pad_token_id,
+        pad = self.tokenizer.pad_token_id
+        width = max(len(ids) for ids in prompts)
+        given = torch.tensor([[pad] * (width - len(ids)) + ids for ids in prompts], device=model.device)
+        mask = torch.tensor([[0] * (width - len(ids)) + [1] * len(ids) for ids in prompts], device=model.device)
+        out = model.generate(
+            input_ids=given, attention_mask=mask, max_new_tokens=limit, do_sample=False, pad_token_id=pad
         )
-        output = self.tokenizer.decode(found[0][len(ids) :], skip_special_tokens=True).strip()
-        question = row.question[-200:]
-        return {"question": question, "expected": expected, "output": output, "right": output == expected.strip()}
+        return [self.tokenizer.decode(row[width:], skip_special_tokens=True).strip() for row in out]
+
+    def _prompt(self, row: Example) -> list[int]:
+        turns = with_system(row.asked, self.recipe.system_prompt)
+        return encode(self.tokenizer, render(self.tokenizer, turns, row.row.get("tools")))
+
+    def _limit(self, row: Example) -> int:
+        return min(LIMIT, len(encode(self.tokenizer, row.answer or "")) + 4)
+
+    def _judged(self, row: Example, output: str) -> dict[str, Any]:
+        expected = row.answer or ""
+        score = self.metric.score(output, expected_of(row, tests=self.metric.by_tests))
+        shown = {"question": row.question[-200:], "expected": expected, "output": output}
+        return {**shown, "right": output == expected.strip(), "score": score}

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import math
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from curation.example import Example
 from curation.manifest import load_split
+from evaluation.metrics.registry import item_metric
+from training.methods import FROM_REVIEWS, REINFORCED
 from training.recipe import Recipe
 from training.record import append_metric
+from training.run.beat import line_to_beat
+from training.run.building import build
 from training.run.checkpoints import newest_checkpoint, step_of
-from training.run.model import adapter_config, load_base, load_tokenizer, prepare, save, set_threads
+from training.run.items import Items, answers, labels, pairs, questions
+from training.run.model import load_base, load_tokenizer, prepare, save, set_threads
 from training.run.precision import choose_precision
 from training.run.preflight import check, write_preflight
-from training.run.rows import Encoded, encode
 from training.run.samples import Sampler
 
 if TYPE_CHECKING:
@@ -30,7 +34,9 @@ class Session:
         self.run = run
         self.folder = run.folder
         self.recipe: Recipe = run.admitted.plan.recipe
-        self.data = run.admitted.project.datasets / run.admitted.plan.dataset
+        self.project = run.admitted.project
+        self.data = self.project.datasets / run.admitted.plan.dataset
+        self.metric = item_metric(self.recipe.reward or run.admitted.settings.evaluation.metric, self.project.root)
         self.sampler: Sampler | None = None
         self.trainer: Any = None
 
@@ -38,27 +44,56 @@ class Session:
         """Train to the end, the last good checkpoint, or the request to stop; returns the ending in a sentence."""
         threads = set_threads(self.recipe)
         tokenizer = load_tokenizer(self.recipe.base)
-        rows = load_split(self.data, "train")
-        encoded = encode(tokenizer, rows, self.recipe.system_prompt, self.recipe.max_length)
         validation = load_split(self.data, "validation")
-        unseen = encode(tokenizer, validation, self.recipe.system_prompt, self.recipe.max_length)
-        write_preflight(self.folder, check(tokenizer, encoded, self.recipe))
+        items, unseen = self._items(tokenizer, validation)
+        write_preflight(self.folder, check(tokenizer, items.encoded, self.recipe))
         model = load_base(self.recipe)
-        precision = self._precision(model, encoded, threads)
-        self.sampler = Sampler(tokenizer, validation, self.recipe)
+        precision = self._precision(model, items, threads)
+        self.sampler = Sampler(tokenizer, validation, self.recipe, self.metric)
         watch = self._watch()
-        self.trainer = self._trainer(prepare(model, self.recipe), tokenizer, encoded, unseen, precision, watch)
-        self.sampler.trainer = self.trainer
+        self.trainer = build(
+            self.recipe,
+            prepare(model, self.recipe),
+            tokenizer,
+            items=items,
+            unseen=unseen,
+            precision=precision,
+            folder=self.folder / CHECKPOINTS,
+            metric=self.metric,
+            sampler=self.sampler,
+            callbacks=[watch],
+        )
         watch.listen()
         self._go()
         self._save(tokenizer)
         return watch.ending or f"finished, best checkpoint step {self.run.record.best_step}"
 
-    def _precision(self, model: Any, encoded: Encoded, threads: int) -> str:
+    def _items(self, tokenizer: Any, validation: list[Example]) -> tuple[Items, Items]:
+        """What trains, and what it is checked on."""
+        prompt, limit, objective = self.recipe.system_prompt, self.recipe.max_length, self.recipe.objective
+        if objective not in FROM_REVIEWS:
+            rows = load_split(self.data, "train")
+            if objective in REINFORCED:
+                tests = self.metric.by_tests
+                found = [questions(tokenizer, part, prompt, limit, tests=tests) for part in (rows, validation)]
+            else:
+                found = [answers(tokenizer, part, prompt, limit) for part in (rows, validation)]
+            return found[0], found[1]
+        from training.preferences import preferences_of
+
+        read = preferences_of(self.project, self.run.admitted.settings, self.data, objective)
+        parts = (read.of("train"), read.of("validation"))
+        if objective == "kto":
+            found = [labels(tokenizer, part, prompt, limit) for part in parts]
+        else:
+            found = [pairs(tokenizer, part, prompt, limit, whole=objective == "reward") for part in parts]
+        return found[0], found[1]
+
+    def _precision(self, model: Any, items: Items, threads: int) -> str:
         """Decided once a run and kept: a resumed run computes as an unbroken one."""
         resolved = self.run.record.resolved
         if "precision" not in resolved:
-            precision, reason = choose_precision(self.recipe, model, encoded)
+            precision, reason = choose_precision(self.recipe, model, items.encoded)
             resolved = {"precision": precision, "precision_because": reason, "threads": threads}
             self.run.write(resolved=resolved)
             append_metric(self.folder, {"kind": "note", "text": f"{precision}: {reason}"})
@@ -70,69 +105,11 @@ class Session:
         assert self.sampler is not None
         return Watch(
             self.folder,
-            self.recipe.patience,
-            samples=self.sampler.outputs,
+            self.recipe,
+            samples=self.sampler.shown,
             tokens=lambda: self.trainer.tokens_seen,
             changed=self.run.write,
-        )
-
-    def _trainer(
-        self, model: Any, tokenizer: Any, encoded: Encoded, unseen: Encoded, precision: str, watch: Any
-    ) -> Any:
-        from datasets import Dataset
-
-        from training.run.trainer import AnswerTrainer
-
-        return AnswerTrainer(
-            model=model,
-            args=self._arguments(precision, len(encoded.rows)),
-            train_dataset=Dataset.from_list([{"input_ids": t.ids, "labels": t.labels} for t in encoded.rows]),
-            eval_dataset=Dataset.from_list([{"input_ids": t.ids, "labels": t.labels} for t in unseen.rows]),
-            processing_class=tokenizer,
-            peft_config=adapter_config(self.recipe),
-            callbacks=[watch],
-        )
-
-    def _arguments(self, precision: str, rows: int) -> Any:
-        """The recipe in trl's words."""
-        import torch
-        from trl import SFTConfig
-
-        recipe = self.recipe
-        per_epoch = math.ceil(rows / (recipe.batch * recipe.accumulation))
-        every = max(1, math.ceil(per_epoch / recipe.evals))
-        return SFTConfig(
-            output_dir=str(self.folder / CHECKPOINTS),
-            use_cpu=not torch.cuda.is_available(),
-            bf16=precision == "bf16",
-            per_device_train_batch_size=recipe.batch,
-            per_device_eval_batch_size=recipe.batch,
-            gradient_accumulation_steps=recipe.accumulation,
-            num_train_epochs=recipe.epochs,
-            max_steps=recipe.steps,
-            max_length=None,
-            learning_rate=recipe.learning_rate,
-            lr_scheduler_type=recipe.schedule,
-            warmup_steps=recipe.warmup,
-            weight_decay=recipe.weight_decay,
-            max_grad_norm=recipe.grad_norm,
-            activation_checkpointing=recipe.checkpointing,
-            logging_steps=1,
-            logging_nan_inf_filter=False,
-            eval_strategy="steps",
-            eval_steps=every,
-            save_strategy="steps",
-            save_steps=every,
-            save_total_limit=recipe.keep_last,
-            load_best_model_at_end=True,
-            metric_for_best_model="eval_loss",
-            greater_is_better=False,
-            seed=recipe.seed,
-            data_seed=recipe.seed,
-            report_to=list(recipe.report_to) or "none",
-            disable_tqdm=True,
-            dataset_kwargs={"skip_prepare_dataset": True},
-            dataloader_pin_memory=torch.cuda.is_available(),
+            beat=line_to_beat(self.project, self.data, self.metric.spec),
         )
 
     def _go(self) -> None:

@@ -1,6 +1,8 @@
 """trl's SFTTrainer with three changes: the language head runs at answer positions only, rows of like length go
 together in an order that a resumed run repeats, and validation keeps each row's own loss.
 
+What every trainer of a run keeps besides (`Kept`) stands here too.
+
 Imports torch and trl: only the process that trains imports this module.
 """
 
@@ -8,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +18,13 @@ import torch
 from torch.utils.data import Sampler
 from trl import SFTTrainer
 
+from training.run.adalora import orthogonality, recall, remember
 from training.run.checkpoints import mark_complete
+from training.run.packing import row_of
 from training.run.rows import IGNORED
+
+GIVEN = ("input_ids", "attention_mask", "position_ids", "row_lengths")
+"""What the model is called with; `row_lengths` goes through to the attention of packed rows."""
 
 
 class ByLength(Sampler[int]):
@@ -49,32 +56,79 @@ class ByLength(Sampler[int]):
         yield from rest
 
 
-class AnswerTrainer(SFTTrainer):  # type: ignore[misc]  # trl ships no types
-    """Trains on rows that are tokenised and labelled already. `tokens_seen` counts those of this process."""
+class Kept:
+    """What every trainer of a run does besides: whole checkpoints, tokens counted, answers scored at each check.
+
+    `tokens_seen` counts those of this process. `scored` gives the metric on validation rows, where the best
+    checkpoint is chosen by it; of two with the same score the one with the lower loss is the best.
+    """
 
     tokens_seen = 0
+    scored: Callable[[], float | None] | None = None
     control: Any
+
+    def checked(self, metrics: dict[str, float]) -> dict[str, float]:
+        """The metrics of a check with the score of the answers; logged, and shown to the callbacks."""
+        this: Any = self
+        score = self.scored() if self.scored else None
+        if score is not None:
+            metrics |= {"eval_score": score, "eval_choice": score - 1e-6 * min(metrics["eval_loss"], 1e3)}
+        this.log(dict(metrics))
+        this.model.train()
+        self.control = this.callback_handler.on_evaluate(this.args, this.state, self.control, metrics)
+        return metrics
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        this: Any = self
+        super()._save_checkpoint(model, trial)  # type: ignore[misc]
+        folder = Path(this.args.output_dir) / f"checkpoint-{this.state.global_step}"
+        if prunes(this.model):
+            remember(this.model, folder)
+        mark_complete(folder)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        this: Any = self
+        super()._load_from_checkpoint(resume_from_checkpoint, model)  # type: ignore[misc]
+        if prunes(this.model):
+            recall(this.model, Path(resume_from_checkpoint))
+
+    def create_model_card(self, *args: Any, **kwargs: Any) -> None:
+        """Nothing: Rung writes its own card at release, with the facts."""
+
+
+def prunes(model: Any) -> bool:
+    """Whether the model carries an AdaLoRA adapter."""
+    return hasattr(getattr(model, "base_model", None), "rankallocator")
+
+
+class AnswerTrainer(Kept, SFTTrainer):  # type: ignore[misc]  # trl ships no types
+    """Trains on rows that are tokenised and labelled already."""
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         """Mean negative log-likelihood of the trained tokens: what trl computes, without the head elsewhere."""
-        losses, _ = self._answer_losses(model, inputs)
-        self.tokens_seen += int(inputs["attention_mask"].sum())
+        losses, _ = self.answer_losses(model, inputs)
+        seen = inputs.get("attention_mask")
+        self.tokens_seen += inputs["input_ids"].numel() if seen is None else int(seen.sum())
         count = losses.numel() if num_items_in_batch is None else num_items_in_batch
         loss = losses.sum() / torch.as_tensor(count).clamp(min=1)
+        if prunes(self.model):
+            loss = loss + orthogonality(self.model) / self.args.gradient_accumulation_steps
         return (loss, {}) if return_outputs else loss
 
-    def _answer_losses(self, model: Any, inputs: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
+    def answer_losses(self, model: Any, inputs: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
         """Loss of each trained token of the batch, and the row that each belongs to."""
         targets = inputs["labels"][:, 1:]
         mask = targets != IGNORED
         base = self.model.get_base_model() if hasattr(self.model, "get_base_model") else self.model
+        given = {name: inputs[name] for name in GIVEN if name in inputs}
         with _head_at(base.get_output_embeddings(), mask):
-            found = model(input_ids=inputs["input_ids"], attention_mask=inputs.get("attention_mask"), use_cache=False)
+            found = model(**given, use_cache=False)
         logits = found.logits.reshape(-1, found.logits.size(-1)).float()
         losses = torch.nn.functional.cross_entropy(logits, targets[mask], reduction="none")
-        return losses, mask.nonzero()[:, 0]
+        row, place = mask.nonzero(as_tuple=True)
+        return losses, row_of(inputs["row_lengths"], place + 1) if "row_lengths" in inputs else row
 
     def evaluate(
         self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval"
@@ -85,15 +139,11 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]  # trl ships no types
         counts: list[int] = []
         with torch.no_grad():
             for inputs in self.get_eval_dataloader(eval_dataset):
-                losses, rows = self._answer_losses(self.model, self._prepare_inputs(inputs))
-                size = inputs["input_ids"].size(0)
+                losses, rows = self.answer_losses(self.model, self._prepare_inputs(inputs))
+                size = len(inputs["row_lengths"]) if "row_lengths" in inputs else inputs["input_ids"].size(0)
                 sums += torch.zeros(size).index_add_(0, rows.cpu(), losses.float().cpu()).tolist()
                 counts += torch.bincount(rows.cpu(), minlength=size).tolist()
-        self.model.train()
-        metrics = {f"{metric_key_prefix}_loss": sum(sums) / max(1, sum(counts)), **_error(sums, counts)}
-        self.log(dict(metrics))
-        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
-        return metrics
+        return self.checked({f"{metric_key_prefix}_loss": sum(sums) / max(1, sum(counts)), **_error(sums, counts)})
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
         rows = train_dataset if train_dataset is not None else self.train_dataset
@@ -101,13 +151,6 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]  # trl ships no types
         return ByLength(
             lengths, self.args.train_batch_size * self.args.gradient_accumulation_steps, self.args.seed, self
         )
-
-    def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        super()._save_checkpoint(model, trial)
-        mark_complete(Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}")
-
-    def create_model_card(self, *args: Any, **kwargs: Any) -> None:
-        """Nothing: Rung writes its own card at release, with the facts."""
 
 
 @contextlib.contextmanager

@@ -11,9 +11,22 @@ from typing import Any
 
 from transformers import TrainerCallback
 
+from training.methods import REINFORCED
+from training.recipe import Recipe
 from training.record import CONTROL, append_metric
 from training.run.ending import Diverged
 
+OWN = {
+    "rewards/accuracies": "accuracy",
+    "rewards/margins": "margin",
+    "accuracy": "accuracy",
+    "reward": "reward",
+    "kl": "kl",
+    "completions/mean_length": "answer_tokens",
+    "frac_reward_zero_std": "alike",
+}
+"""What objectives other than sft log besides: of pairs how many are told apart, of answers their mean reward, and the
+share of questions whose answers were all worth the same."""
 LOSSES = 10
 DIVERGED = 3.0
 """A mean loss of the last ten steps above this many times the untrained model's ends the run."""
@@ -23,20 +36,25 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is not follo
     """Writes a line a step; stops on a loss that is no number or that runs away, and on overfitting.
 
     `samples()` gives outputs of some validation rows, `tokens()` the tokens seen by this process, `changed(**fields)`
-    writes run.json. What it judges by stands in the trainer's own log, so a resumed run judges as an unbroken one.
+    writes run.json, `beat` is the prompted arm's validation score. What it judges by stands in the trainer's own log,
+    so a resumed run judges as an unbroken one.
     """
 
     def __init__(
         self,
         folder: Path,
-        patience: int,
+        recipe: Recipe,
         *,
         samples: Callable[[], list[dict[str, Any]]],
         tokens: Callable[[], int],
         changed: Callable[..., None],
+        beat: dict[str, Any] | None = None,
     ) -> None:
         self.folder = folder
-        self.patience = patience
+        self.patience = recipe.patience
+        self.may_rise = recipe.objective in REINFORCED
+        self.choice = "eval_choice" if recipe.choose_by == "metric" else "eval_loss"
+        self.beat = beat
         self.samples = samples
         self.tokens = tokens
         self.changed = changed
@@ -90,7 +108,8 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is not follo
         if not logs or "loss" not in logs:
             return
         append_metric(self.folder, self._line(float(logs["loss"]), logs, state))
-        _judge([line["loss"] for line in state.log_history if "loss" in line], state.global_step)
+        losses = [line["loss"] for line in state.log_history if "loss" in line]
+        judge(losses, state.global_step, may_rise=self.may_rise)
 
     def _line(self, loss: float, logs: dict[str, Any], state: Any) -> dict[str, Any]:
         seconds = max(1e-9, time.monotonic() - self.started)
@@ -101,6 +120,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is not follo
             "steps": state.max_steps,
             "epoch": round(state.epoch or 0.0, 4),
             "loss": loss if math.isfinite(loss) else None,
+            **{name: logs[key] for key, name in OWN.items() if key in logs},
             "rate": logs.get("learning_rate"),
             "grad_norm": logs.get("grad_norm"),
             "tokens": self.tokens(),
@@ -113,8 +133,13 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is not follo
     def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, float], **_: Any) -> Any:
         """A validation line with samples; `patience` in a row above the best by more than its error end the run."""
         best, above = standing(state.log_history)
+        chosen = chosen_of(state.log_history, self.choice)
         line = {"kind": "validation", "step": state.global_step, "steps": state.max_steps, "loss": metrics["eval_loss"]}
-        line |= {"error": metrics["eval_error"], "best_loss": best["eval_loss"], "best_step": best["step"]}
+        line |= {"error": metrics["eval_error"], "best_loss": chosen["eval_loss"], "best_step": chosen["step"]}
+        if "eval_score" in metrics:
+            line |= {"score": metrics["eval_score"], "best_score": chosen["eval_score"]}
+        if self.beat is not None:
+            line["beat"] = self.beat
         append_metric(self.folder, {**line, "above": above, "samples": self.samples()})
         if above >= self.patience:
             self.ending = f"over-fitting: {above} checks in a row above the best, which is step {best['step']}"
@@ -124,8 +149,10 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is not follo
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """A whole checkpoint stands: say so, and write how far the run came."""
         append_metric(self.folder, {"kind": "checkpoint", "step": state.global_step, "steps": state.max_steps})
-        best, _above = standing(state.log_history)
+        best = chosen_of(state.log_history, self.choice)
         found = {"best_loss": best["eval_loss"], "best_step": best["step"]} if best else {}
+        if "eval_score" in best:
+            found["best_score"] = best["eval_score"]
         self.changed(step=state.global_step, tokens=self.tokens(), **found)
 
     def _told(self) -> str:
@@ -152,11 +179,19 @@ def standing(history: list[dict[str, Any]]) -> tuple[dict[str, Any], int]:
     return best, above
 
 
-def _judge(losses: list[float], step: int) -> None:
+def chosen_of(history: list[dict[str, Any]], name: str) -> dict[str, Any]:
+    """The best evaluation by `name`, the first of equals; a loss is better when smaller, a choice when larger."""
+    found = [line for line in history if name in line]
+    sign = 1 if name == "eval_loss" else -1
+    return min(found, key=lambda line: sign * line[name], default={})
+
+
+def judge(losses: list[float], step: int, *, may_rise: bool = False) -> None:
+    """Raise Diverged for a last loss that is no number, or losses that run away (those of reinforcement may rise)."""
     if not math.isfinite(losses[-1]):
         raise Diverged(f"the loss is no number at step {step}")
     last = sum(losses[-LOSSES:]) / LOSSES
-    if len(losses) > LOSSES and last > DIVERGED * losses[0]:
+    if not may_rise and len(losses) > LOSSES and last > DIVERGED * losses[0]:
         raise Diverged(f"the loss rose from {losses[0]:.2f} to {last:.2f} by step {step}")
 
 

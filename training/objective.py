@@ -1,0 +1,109 @@
+"""What a run learns from: reviewed answers, pairs, labels, or questions whose answers the metric rewards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from curation.example import Example
+from curation.manifest import load_split
+from training.draft import Draft
+from training.hyperparameters import FORWARD, VALIDATION_SHARE, value
+from training.methods import FROM_REVIEWS, REINFORCED
+from training.plan import DataFacts
+from training.preferences import preferences_of
+from training.recipe import Because
+from workspace.folder import Project
+from workspace.settings import Settings
+
+LEAST_ROWS = 30
+"""Fewer validation rows say too little to choose a checkpoint by."""
+MOST_ROWS = 200
+DECODING = 1.0
+"""What a generated token costs, in trained tokens: one forward pass of few rows, held back by memory."""
+SPARE = 8
+"""Tokens that an answer under reinforcement may have beyond the longest reviewed one."""
+WORDS = {
+    "sft": "the reviewed answers",
+    "dpo": "pairs: a reviewer's edit against the draft",
+    "kto": "approved against rejected answers",
+    "reward": "pairs; the model learns to score answers, not to give them",
+    "grpo": "sampled answers, rewarded by the metric against their group",
+    "rloo": "sampled answers, rewarded by the metric against the others",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """Each item as the rows that the model sees of it: one answer, or two of a pair. `signals` names what was read."""
+
+    train: Sequence[Sequence[Example]]
+    validation: Sequence[Sequence[Example]]
+    signals: str = ""
+    notes: list[str] = field(default_factory=list)
+
+
+def material_of(project: Project, settings: Settings, folder: Path, objective: str) -> Material:
+    """The items of an objective. Raises Refusal where the reviews hold too few."""
+    if objective not in FROM_REVIEWS:
+        train, validation = load_split(folder, "train"), load_split(folder, "validation")
+        return Material([[row] for row in train], [[row] for row in validation])
+    found = preferences_of(project, settings, folder, objective)
+    learnt, held = found.of("train"), found.of("validation")
+    what = "labels" if objective == "kto" else "pairs"
+    notes = [f"{len(learnt)} {what} to train on and {len(held)} held out, from the reviews"]
+    if found.left_out:
+        name, why = next(iter(found.left_out.items()))
+        notes.append(f"{len(found.left_out)} reviewed rows are no {what}: {name}: {why}")
+    return Material([i.texts() for i in learnt], [i.texts() for i in held], found.sha256, notes)
+
+
+def put_objective(draft: Draft, settings: Settings, facts: dict[str, Any], data: DataFacts) -> None:
+    """The values that belong to the objective."""
+    chosen, objective = settings.training, str(facts["objective"])
+    if objective in ("dpo", "kto", *REINFORCED):
+        draft.put("beta", *value("beta", facts))
+        draft.override("beta", chosen.beta)
+    if objective not in REINFORCED:
+        return
+    for name in ("generations", "temperature"):
+        draft.put(name, *value(name, facts))
+        draft.override(name, getattr(chosen, name))
+    text = f"the longest reviewed answer has {data.answer} tokens"
+    draft.put("answer_tokens", data.answer + SPARE, Because(text=text, rule="your-data"))
+    draft.override("answer_tokens", chosen.answer_tokens)
+    metric = settings.evaluation.metric
+    draft.put("reward", metric, Because(text="the project's metric, checked on each answer", rule="metric"))
+    draft.override("reward", chosen.reward or None)
+
+
+def put_choice(draft: Draft, settings: Settings, facts: dict[str, Any], data: DataFacts) -> None:
+    """Whether the best checkpoint is best by the metric: where answering the validation rows takes a tenth of the time.
+
+    A reward model answers nothing, and reinforcement has no loss that could be compared.
+    """
+    asked, objective = settings.training.choose_by, facts["objective"]
+    if objective == "reward":
+        return draft.put("choose_by", "loss", Because(text="it gives no answers", rule="choose-by-metric"))
+    affordable = _affordable(draft, data)
+    wanted = asked == "metric" or objective in REINFORCED
+    if not wanted and (asked == "loss" or min(data.validation, affordable) < LEAST_ROWS):
+        few = min(data.validation, affordable)
+        text = f"answers of {few} validation rows are affordable, {LEAST_ROWS} would be needed"
+        draft.put("choose_by", "loss", Because(text=text, rule="choose-by-metric", source=("judgement",)))
+        return draft.override("choose_by", "loss" if asked == "loss" else None)
+    rows = min(data.validation, MOST_ROWS if wanted else affordable, MOST_ROWS)
+    text = f"{settings.evaluation.metric} on {rows} validation rows at each check"
+    draft.put("choose_by", "metric", Because(text=text, rule="choose-by-metric", source=("judgement",)))
+    draft.override("choose_by", "metric" if asked == "metric" else None)
+    draft.values["metric_rows"] = rows
+    return None
+
+
+def _affordable(draft: Draft, data: DataFacts) -> int:
+    """Validation rows that can be answered at each check in a tenth of the training time before it."""
+    each = data.tokens / max(1, draft.values["evals"])
+    row = FORWARD * (data.tokens / max(1, data.train)) + DECODING * data.answer
+    return int(VALIDATION_SHARE * each / row)

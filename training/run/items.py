@@ -1,0 +1,81 @@
+"""What the trainer of an objective is given: columns of token ids, out of frozen rows, pairs or labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from chat.local.prompt import render
+from curation.example import Example
+from training.preferences import Label, Pair
+from training.run.rows import Encoded, Tokens, encode, tokenise, with_system
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """`columns` as the trainer wants them, one entry an item; `encoded` the rows behind them, for the pre-flight."""
+
+    columns: list[dict[str, Any]]
+    encoded: Encoded = field(default_factory=lambda: Encoded([]))
+
+
+def answers(tokenizer: Any, rows: Sequence[Example], system_prompt: str | None, limit: int) -> Items:
+    """Supervised rows: ids, and labels at the answer."""
+    encoded = encode(tokenizer, rows, system_prompt, limit)
+    return Items([{"input_ids": t.ids, "labels": t.labels} for t in encoded.rows], encoded)
+
+
+def pairs(tokenizer: Any, found: Sequence[Pair], system_prompt: str | None, limit: int, *, whole: bool) -> Items:
+    """Pairs for dpo: the prompt's ids and both answers'; `whole` for a reward model: both rows from their beginning."""
+    columns, shown, too_long = [], [], []
+    for number, pair in enumerate(found, 1):
+        better, worse = (tokenise(tokenizer, number, text, system_prompt) for text in pair.texts())
+        if max(len(better.ids), len(worse.ids)) > limit:
+            too_long.append(number)
+            continue
+        shown.append(better)
+        start = 0 if whole else min(_prompt(better), _prompt(worse))
+        row = {"chosen_ids": better.ids[start:], "rejected_ids": worse.ids[start:]}
+        columns.append(row if whole else {"prompt_ids": better.ids[:start], **row})
+    return Items(columns, _encoded(tokenizer, shown, too_long))
+
+
+def labels(tokenizer: Any, found: Sequence[Label], system_prompt: str | None, limit: int) -> Items:
+    """Single answers for kto, each with its label."""
+    columns, shown, too_long = [], [], []
+    for number, label in enumerate(found, 1):
+        tokens = tokenise(tokenizer, number, label.texts()[0], system_prompt)
+        if len(tokens.ids) > limit:
+            too_long.append(number)
+            continue
+        shown.append(tokens)
+        start = _prompt(tokens)
+        ids = {"prompt_ids": tokens.ids[:start], "completion_ids": tokens.ids[start:]}
+        columns.append({**ids, "label": label.good})
+    return Items(columns, _encoded(tokenizer, shown, too_long))
+
+
+def questions(tokenizer: Any, rows: Sequence[Example], system_prompt: str | None, limit: int, *, tests: bool) -> Items:
+    """Rendered questions for reinforcement, each with the answer (or the `tests`) that the reward looks at."""
+    encoded = encode(tokenizer, rows, system_prompt, limit)
+    columns = []
+    for tokens in encoded.rows:
+        row = rows[tokens.row - 1]
+        text = render(tokenizer, with_system(row.asked, system_prompt), row.row.get("tools"))
+        columns.append({"prompt": text, "expected": expected_of(row, tests=tests)})
+    return Items(columns, encoded)
+
+
+def expected_of(row: Example, *, tests: bool) -> str:
+    """What an answer is compared with; a metric that runs tests gets the row's own."""
+    return str(row.row.get("tests", "")) if tests else row.answer or ""
+
+
+def _prompt(tokens: Tokens) -> int:
+    """How many tokens come before the first that is trained."""
+    return len(tokens.ids) - tokens.trained
+
+
+def _encoded(tokenizer: Any, shown: list[Tokens], too_long: list[int]) -> Encoded:
+    return Encoded(shown, too_long, [], sum(tokenizer.eos_token_id in tokens.labels for tokens in shown))

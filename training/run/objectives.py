@@ -1,0 +1,141 @@
+"""Trl's trainers for pairs, labels and rewards, each kept and checked as supervised runs are.
+
+Rows come tokenised by the same code that serves the model, so trl's own preparation is passed over. Imports torch and
+trl: only the process that trains imports this module.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from trl import DPOTrainer, GRPOTrainer, KTOTrainer, RewardTrainer, RLOOTrainer
+
+from chat.local.prompt import encode
+from training.run.adalora import orthogonality
+from training.run.trainer import Kept, prunes
+
+
+class Compared(Kept):
+    """A trainer whose check is the mean loss of its validation items, one batch after another."""
+
+    def _prepare_dataset(self, dataset: Any, *_: Any) -> Any:
+        return dataset
+
+    def compute_loss(
+        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """Trl's loss, with the tokens counted."""
+        if model.training:
+            self.tokens_seen += int(inputs["attention_mask"].sum())
+        found = super().compute_loss(model, inputs, return_outputs, num_items_in_batch)  # type: ignore[misc]
+        loss = (found[0] if return_outputs else found) + _penalty(self)
+        return (loss, found[1]) if return_outputs else loss
+
+    def evaluate(
+        self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval"
+    ) -> dict[str, float]:
+        """The mean loss, with its standard error over batches (of one pair each; of several labels)."""
+        this: Any = self
+        this.model.eval()
+        losses = []
+        for inputs in this.get_eval_dataloader(eval_dataset):
+            with torch.no_grad(), this.compute_loss_context_manager():
+                losses.append(float(this.compute_loss(this.model, this._prepare_inputs(inputs))))
+        mean, error = mean_and_error(losses)
+        return self.checked({f"{metric_key_prefix}_loss": mean, "eval_error": error})
+
+
+class PairTrainer(Compared, DPOTrainer):  # type: ignore[misc]  # trl ships no types
+    """DPO on `prompt_ids`, `chosen_ids`, `rejected_ids`."""
+
+
+class ScoreTrainer(Compared, RewardTrainer):  # type: ignore[misc]  # trl ships no types
+    """A reward model on `chosen_ids` and `rejected_ids`, each the whole row."""
+
+
+class LabelTrainer(Compared, KTOTrainer):  # type: ignore[misc]  # trl ships no types
+    """KTO on `prompt_ids`, `completion_ids`, `label`; answers trade places within a batch for its drift estimate."""
+
+    def _prepare_dataset(self, dataset: Any, *_: Any) -> Any:
+        """Each row with another row's answer beside it, so that the estimate sees a question with a foreign answer."""
+        answers = list(dataset["completion_ids"])
+        return dataset.add_column("KL_completion_ids", [answers[-1], *answers[:-1]])
+
+
+class Rewarded(Kept):
+    """Reinforcement: a check answers validation questions greedily; its loss is 1 - the mean reward.
+
+    `rewards` gives the reward of each answer.
+    """
+
+    rewards: Callable[[], Sequence[float]] | None = None
+
+    def compute_loss(
+        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """Trl's loss, with the tokens counted."""
+        self.tokens_seen += int(inputs["prompt_mask"].sum()) + int(inputs["completion_mask"].sum())
+        loss = super().compute_loss(model, inputs, return_outputs, num_items_in_batch)  # type: ignore[misc]
+        return loss + _penalty(self)
+
+    def evaluate(
+        self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval"
+    ) -> dict[str, float]:
+        """Answers to the validation questions, scored by the reward itself."""
+        this: Any = self
+        this.model.eval()
+        scores = self.rewards() if self.rewards else []
+        mean, error = mean_and_error(scores)
+        return self.checked({f"{metric_key_prefix}_loss": 1 - mean, "eval_error": error})
+
+    def _tokenize_prompts(self, prompts: list[str]) -> tuple[list[list[int]], None, dict[str, Any]]:
+        """Questions come rendered, special tokens and all: as the local model is asked."""
+        this: Any = self
+        return [encode(this.processing_class, prompt) for prompt in prompts], None, {}
+
+
+class GroupTrainer(Rewarded, GRPOTrainer):  # type: ignore[misc]  # trl ships no types
+    """GRPO: each answer against its group."""
+
+
+class LeaveOneOutTrainer(Rewarded, RLOOTrainer):  # type: ignore[misc]  # trl ships no types
+    """RLOO: each answer against the mean of the others."""
+
+
+def _penalty(trainer: Any) -> Any:
+    """What AdaLoRA adds to a loss in training."""
+    return orthogonality(trainer.model) if trainer.model.training and prunes(trainer.model) else 0.0
+
+
+def reward_of(score: Callable[[str, str], float]) -> Callable[..., list[float]]:
+    """Trl's reward function: the project's metric on each sampled answer, against the row's own `expected`."""
+
+    def reward(completions: Sequence[Any], expected: Sequence[str], **_: Any) -> list[float]:
+        return [score(_text(answer), right) for answer, right in zip(completions, expected, strict=True)]
+
+    return reward
+
+
+def _text(completion: Any) -> str:
+    """The answer's text: conversational rows come back as messages."""
+    return completion if isinstance(completion, str) else str(completion[-1]["content"])
+
+
+def mean_and_error(values: Sequence[float]) -> tuple[float, float]:
+    """The mean, and its standard error (0 for fewer than two)."""
+    n = len(values)
+    mean = sum(values) / max(1, n)
+    spread = sum((value - mean) ** 2 for value in values)
+    return mean, math.sqrt(spread / (n - 1) / n) if n > 1 else 0.0
+
+
+TRAINERS: Mapping[str, Any] = {
+    "dpo": PairTrainer,
+    "kto": LabelTrainer,
+    "reward": ScoreTrainer,
+    "grpo": GroupTrainer,
+    "rloo": LeaveOneOutTrainer,
+}

@@ -1,0 +1,78 @@
+"""A trainer for some steps outside a run: what the dry run, the sweep and the learning curve share. Imports torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from curation.example import Example
+from curation.manifest import load_split
+from evaluation.metrics.registry import ItemMetric, item_metric
+from training.plan import Plan
+from training.recipe import Recipe
+from training.run.building import build
+from training.run.items import Items, answers
+from training.run.model import load_base, load_tokenizer, prepare, set_threads
+from training.run.precision import choose_precision
+from training.run.samples import Sampler
+from workspace.errors import Refusal
+from workspace.folder import Project
+from workspace.settings import Settings
+
+
+@dataclass
+class Ground:
+    """What stays the same from one short training to the next: rows, tokenizer, metric, precision."""
+
+    recipe: Recipe
+    tokenizer: Any
+    items: Items
+    unseen: Items
+    train: Sequence[Example]
+    validation: Sequence[Example]
+    metric: ItemMetric
+    precision: str = ""
+
+
+def ground_of(project: Project, settings: Settings, plan: Plan) -> Ground:
+    """Read and tokenise the plan's rows. Raises Refusal for objectives without supervised rows."""
+    recipe = plan.recipe
+    if recipe.objective != "sft":
+        raise Refusal(
+            f"{plan.id} trains by {recipe.objective}: dry runs, sweeps and curves are for supervised tuning.",
+            "rung train",
+        )
+    set_threads(recipe)
+    folder = project.datasets / plan.dataset
+    tokenizer = load_tokenizer(recipe.base)
+    train, validation = load_split(folder, "train"), load_split(folder, "validation")
+    items, unseen = (answers(tokenizer, rows, recipe.system_prompt, recipe.max_length) for rows in (train, validation))
+    metric = item_metric(settings.evaluation.metric, project.root)
+    return Ground(recipe, tokenizer, items, unseen, train, validation, metric)
+
+
+def trainer_of(
+    ground: Ground, recipe: Recipe, columns: list[dict[str, Any]], folder: Path, callbacks: list[Any]
+) -> Any:
+    """A trainer on a fresh base for these columns: it evaluates and saves only when a callback asks it to."""
+    model = load_base(recipe)
+    if not ground.precision:
+        ground.precision = choose_precision(recipe, model, ground.items.encoded)[0]
+    trainer = build(
+        recipe,
+        prepare(model, recipe),
+        ground.tokenizer,
+        items=Items(columns, ground.items.encoded),
+        unseen=ground.unseen,
+        precision=ground.precision,
+        folder=folder,
+        metric=ground.metric,
+        sampler=Sampler(ground.tokenizer, ground.validation, recipe, ground.metric),
+        callbacks=callbacks,
+    )
+    trainer.scored = None
+    trainer.args.eval_strategy = trainer.args.save_strategy = "no"
+    trainer.args.load_best_model_at_end = False
+    return trainer
