@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from conftest_tui import settled, text_of
+from sqlalchemy import text as sql
 
 from curation.review import Ruling, decide, next_item, open_desk
 from curation.store import open_store
+from curation.store.ids import row_id
 from workspace.folder import Project
 from workspace.settings import load_settings
 
@@ -16,6 +20,14 @@ def stored(folder):
     project = Project(folder)
     with open_store(project, load_settings(project.settings_file)) as store:
         return {row.id: row for row in store.rows()}
+
+
+def drafts(folder):
+    """Row -> the answer of a kept draft."""
+    project = Project(folder)
+    with open_store(project, load_settings(project.settings_file)) as store, store.read() as connection:
+        kept = connection.execute(sql("select row_id, payload from drafts")).all()
+    return {row_id(number): json.loads(payload)["messages"][-1]["content"] for number, payload in kept}
 
 
 async def shown_item(pilot):
@@ -85,22 +97,65 @@ async def test_half_an_edit_survives(project, program):
     assert again.draft["messages"][-1]["content"].endswith("YZ")
 
 
-async def test_a_lost_lease_is_told_and_the_edit_kept(project, program):
+def taken_by_another(folder, row, verdict="approve"):
+    """The lease runs out, and mo decides the row while it is open here."""
+    project = Project(folder)
+    desk = open_desk(project, load_settings(project.settings_file))
+    with desk.store.write() as connection:
+        connection.execute(sql("update rows set lease_until = 1 where lease_token is not null"))
+    taken = next_item(desk, "mo", want=row).item
+    decide(desk, taken.id, taken.token, "mo", Ruling(verdict))
+    desk.store.close()
+
+
+async def test_a_lost_lease_shows_both_and_the_edit_is_kept(project, program):
     app = program(project)
-    async with app.run_test(size=(100, 30)) as pilot:
+    async with app.run_test(size=(120, 30)) as pilot:
+        item = await on_review(app, pilot)
+        taken_by_another(project, item.id)
+        await pilot.press("e", "end", "Z", "ctrl+s")
+        await settled(pilot)
+        shown = text_of(app)
+        assert "mo decided this row while it was open here" in shown
+        assert f"+ {item.answer}Z" in shown
+        assert "mo, approved at" in shown
+        await pilot.press("enter")
+        following = await shown_item(pilot)
+        assert following.id != item.id
+    row = stored(project)[item.id]
+    assert (row.state, row.reviewer) == ("approved", "mo")
+    assert drafts(project) == {item.id: f"{item.answer}Z"}
+
+
+async def test_both_decisions_go_to_a_third_person(project, program):
+    app = program(project)
+    async with app.run_test(size=(80, 24)) as pilot:
+        item = await on_review(app, pilot)
+        taken_by_another(project, item.id)
+        await pilot.press("x", "1")
+        await settled(pilot)
+        assert "keep what mo decided" in text_of(app)
+        await pilot.press("n")
+        await shown_item(pilot)
+        assert "third person" in app.screen.message
+    assert stored(project)[item.id].state == "unsure"
+
+
+async def test_a_lease_that_ran_out_is_taken_again(project, program):
+    app = program(project)
+    async with app.run_test(size=(80, 24)) as pilot:
         item = await on_review(app, pilot)
         project_ = Project(project)
         desk = open_desk(project_, load_settings(project_.settings_file))
         with desk.store.write() as connection:
-            from sqlalchemy import text
-
-            connection.execute(text("update rows set lease_until = 1 where lease_token is not null"))
-        taken = next_item(desk, "mo", want=item.id).item
-        decide(desk, taken.id, taken.token, "mo", Ruling("approve"))
-        await pilot.press("x", "1")
-        await settled(pilot)
-        assert "mo decided" in app.screen.message
-    assert stored(project)[item.id].reviewer == "mo"
+            connection.execute(sql("update rows set lease_until = 1 where lease_token is not null"))
+        await pilot.press("a")
+        again = await shown_item(pilot)
+        assert again.id == item.id
+        assert "that is over" in app.screen.message
+        await pilot.press("a")
+        await shown_item(pilot)
+    assert stored(project)[item.id].state == "approved"
 
 
 async def test_two_programs_get_different_rows(project, program, monkeypatch):
