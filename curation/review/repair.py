@@ -113,16 +113,20 @@ def similar_rows(desk: Desk, person: Reviewer, repair: Repair, *, most: int = 20
 
     Rows that somebody else holds, or that this person decided already, are left out.
     """
-    from curation.review.leases import _free
+    from sqlalchemy import select
+
+    from curation.review.leases import _free, _open
+    from curation.store.reading import leased_now
     from curation.store.tables import rows
 
     mine = frozenset(words(repair.question))
+    fits = [rows.c.payload.contains(piece, autoescape=True) for piece in _pieces(repair)]
+    held = select(rows.c.id).where(_open(), rows.c.lease_owner == person.id, leased_now(desk.clock()))
     found = []
     with desk.store.read() as connection:
-        asked = _free(connection, person, desk.clock(), [], None).add_columns(rows.c.payload)
-        for piece in _pieces(repair):
-            asked = asked.where(rows.c.payload.contains(piece, autoescape=True))
-        for number, payload in connection.execute(asked).tuples():
+        free = _free(connection, person, desk.clock(), [], None)
+        asked = [each.add_columns(rows.c.payload).where(*fits) for each in (free, held)]
+        for number, payload in [pair for each in asked for pair in connection.execute(each).tuples()]:
             row = json.loads(payload)
             answer = edited_text(row)
             made = repaired(repair, answer)

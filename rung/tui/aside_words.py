@@ -19,6 +19,8 @@ from rung.tui.sitting import Aside, Sitting
 from rung.tui.symbols import drawn
 from rung.tui.text import shown
 
+SHORT = 30
+"""Lines below which fewer near rows are shown."""
 HIDDEN = "Two people see this row; what others decided is hidden."
 
 
@@ -27,7 +29,7 @@ Line = str | Text
 
 def beside(item: Item, sitting: Sitting | None, aside: Aside | None, width: int, height: int) -> Text:
     """Guideline, nearest rows, sitting: as many lines as there are, the guideline cut first."""
-    below = [*_near(item, aside, width), *_sitting(item, sitting, width), *_team(aside, width)]
+    below = [*_near(item, aside, width, height), *_sitting(item, sitting, width), *_team(aside, width)]
     guideline = list(_guideline(item, width, max(height - len(below) - 1, 4)))
     lines: list[Line] = ["", *guideline, *below]
     return Text("\n").join(Text(drawn(line)) if isinstance(line, str) else line for line in lines)
@@ -50,14 +52,27 @@ def _question(item: Item) -> str:
     return Example(item.row).question
 
 
-def _near(item: Item, aside: Aside | None, width: int) -> Iterator[Line]:
+def _near(item: Item, aside: Aside | None, width: int, height: int) -> Iterator[Line]:
+    """Answer, verdict, name: in one line each where the answers are short, else in two."""
     if item.blind:
         yield from (*_wrapped(HIDDEN, width), "")
-    elif aside is not None and aside.near:
-        room = max(width - 24, 6)
-        yield Text("Nearest decided rows", style="bold")
-        yield from (f"  {_cut(row.side.answer, room)} {row.side.verdict:<8}  {row.side.reviewer}" for row in aside.near)
-        yield ""
+        return
+    if aside is None or not aside.near:
+        return
+    yield Text("Nearest decided rows", style="bold")
+    names = max(cell_len(shown(row.side.reviewer)) for row in aside.near)
+    room = width - names - 13
+    if all(cell_len(one_line(row.side.answer)) <= room for row in aside.near):
+        yield from (f"  {_cut(row.side.answer, room)} {row.side.verdict:<8}  {_who(row)}" for row in aside.near)
+    else:
+        for row in aside.near[: 2 if height < SHORT else 4]:
+            yield f"  {_cut(row.side.answer, width - 2)}"
+            yield f"    {row.side.verdict}, {_who(row)}"
+    yield ""
+
+
+def _who(row: NearRow) -> str:
+    return shown(row.side.reviewer)
 
 
 def _sitting(item: Item, sitting: Sitting | None, width: int) -> Iterator[str]:

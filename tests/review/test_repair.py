@@ -156,3 +156,18 @@ def test_everyone_has_a_share_that_undo_takes_back(make_desk: Any, url: str) -> 
     assert [share.today for share in team(desk, since + timedelta(hours=2))] == [0, 0]
     undo(desk, "r-000002", "dana")
     assert [(share.name, share.decided) for share in team(desk, since)] == [("dana", 1), ("mo", 1)]
+
+
+def test_rows_that_the_person_holds_already_are_among_them(make_desk: Any, url: str) -> None:
+    desk = make_desk(url=url, pool="all", overlap=0)
+    fill(desk, *ROWS)
+    first = next_item(desk, "dana").item
+    decide(desk, first.id, first.token, "dana", Ruling("edit", text=POLY))
+    assert next_item(desk, "dana", want="r-000003").item
+    dana = known_reviewer(desk.store, "dana")
+    assert {each.row for each in similar_rows(desk, dana, last_repair(desk, dana))} == {
+        "r-000003",
+        "r-000004",
+        "r-000005",
+        "r-000006",
+    }
