@@ -26,6 +26,8 @@ from curation.checkup import check_files  # noqa: E402
 from curation.example import Example, chat_row  # noqa: E402
 from curation.quality import Subject  # noqa: E402
 from curation.quality.label_noise import doubted  # noqa: E402
+from curation.quality.names import name_finder  # noqa: E402
+from workspace.errors import RungError  # noqa: E402
 
 REAL = (
     ("banking77", ("banking77/train.csv", "banking77/test.csv")),
@@ -61,6 +63,12 @@ def row_table(seeds: range) -> Iterator[str]:
     yield counted("spelling", [planted.other_spellings(seed) for seed in seeds])
     noisy = [planted.noisy(seed) for seed in seeds]
     yield counted("label_noise", [(found, there, false, rows - there) for found, there, false, _, rows in noisy])
+    try:
+        find = name_finder()
+    except RungError as error:
+        print(f"names: not measured. {error}", file=sys.stderr)
+        return
+    yield counted("names", [planted.with_names(find, seed) for seed in seeds])
 
 
 def counted(name: str, counts: list[tuple[int, int, int, int]]) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from curation.freeze.features import Unlike, feature_lines
+from curation.freeze.features import feature_lines
 from curation.manifest import Manifest
 from workspace.folder import Project
 from workspace.settings import Settings
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
 
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 SMALL_TEST = 100
+SHOWN_CLASSES = 5
 
 
 def card_text(project: Project, settings: Settings, plan: FreezePlan, manifest: Manifest) -> str:
@@ -45,8 +45,7 @@ def _front(settings: Settings, plan: FreezePlan, manifest: Manifest) -> Iterator
     for name, split in manifest.splits.items():
         yield f"  - split: {name}"
         yield f"    path: {split.file}"
-    with contextlib.suppress(Unlike):
-        yield from feature_lines({name: [row.example for row in rows] for name, rows in plan.splits.items()})
+    yield from feature_lines({name: [row.example for row in rows] for name, rows in plan.splits.items()})
     yield "---"
     yield ""
 
@@ -69,12 +68,27 @@ def _splits(plan: FreezePlan, manifest: Manifest) -> Iterator[str]:
         yield f"The test set is that of {plan.kept_test}."
     if (test := manifest.splits.get("test")) and test.rows < SMALL_TEST:
         yield f"The test set has {test.rows} rows: under {SMALL_TEST}, only large differences can be shown on it."
-    if manifest.classes:
-        least = min(manifest.classes.items(), key=lambda entry: entry[1])
-        yield f"{len(manifest.classes)} classes in train, the smallest with {least[1]} rows."
+    yield from class_lines(manifest.classes)
     if plan.across:
         yield f"{len(plan.across)} near pairs with different answers stand on two sides, because both were fixed there."
     yield ""
+
+
+def class_lines(classes: Mapping[str, int]) -> Iterator[str]:
+    """The classes in train, and those under the size table's minimum: they stop no freeze, but training."""
+    from curation.quality.rules import class_sizes
+
+    if not classes:
+        return
+    minimum, _, table = class_sizes()
+    thin = sorted((count, name) for name, count in classes.items() if count < minimum)
+    if not thin:
+        yield f"{len(classes):,} classes in train, each with {minimum} rows or more ({table})."
+        return
+    shown = ", ".join(f"{name[:40]} ({count:,})" for count, name in thin[:SHOWN_CLASSES])
+    more = f" and {len(thin) - SHOWN_CLASSES:,} more" if len(thin) > SHOWN_CLASSES else ""
+    yield f"{len(thin):,} of {len(classes):,} classes have fewer than {minimum} rows in train ({table}): {shown}{more}."
+    yield "That stands in the way of training, not of the freeze: more rows for these classes."
 
 
 def _origin(plan: FreezePlan, manifest: Manifest) -> Iterator[str]:
@@ -94,7 +108,8 @@ def _origin(plan: FreezePlan, manifest: Manifest) -> Iterator[str]:
     in_test = sum(row["origin"] == "generated" and row["split"] != "train" for row in manifest.rows)
     if in_test:
         yield f"- **{in_test:,} generated rows stand in validation or test**, as the policy allows"
-    yield f"- licence: {manifest.policy['licence']}"
+    for licence, n in Counter(str(row["licence"]) for row in manifest.rows).most_common():
+        yield f"- licence {licence}: {n:,} rows"
     yield ""
 
 

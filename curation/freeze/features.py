@@ -1,7 +1,8 @@
-"""The columns of a frozen version for the card, where its splits do not hold the same ones.
+"""The columns of a frozen version for the card.
 
-The Hugging Face JSON reader takes the columns of each split from the split itself and stops where they differ; with
-the columns written into the card it fills what is missing with null.
+The Hugging Face JSON reader takes the columns from the first rows of each split, turns texts that look like dates into
+dates, and stops where a later row or another split differs. With the columns written into the card it fills what is
+missing with null; a column whose values are of several kinds is one of JSON, which `datasets` reads from 4.7 on.
 """
 
 from __future__ import annotations
@@ -12,57 +13,61 @@ from typing import Any
 from curation.example import Example
 
 Shape = Any
-"""`"string"`, `"int64"`, `"float64"`, `"bool"`, `"null"`, `{key: Shape}` or `[Shape]`."""
-
-
-class Unlike(Exception):
-    """Two values of one column are of kinds that no column holds both of."""
+"""`"string"`, `"int64"`, `"float64"`, `"bool"`, `"null"`, `{key: Shape}`, `[Shape]`, or `"json"`: anything."""
+MOST_KEYS = 100
+"""Keys of a nested object from which they are names of things, not columns."""
 
 
 def feature_lines(splits: Mapping[str, Sequence[Example]]) -> list[str]:
-    """YAML lines of `dataset_info`; empty where the splits have the same columns.
-
-    Raises Unlike, with the column, where a column holds values of different kinds.
-    """
-    shapes = [shape_of(example.row for example in rows) for rows in splits.values() if rows]
-    if all(shape == shapes[0] for shape in shapes[1:]):
+    """YAML lines of `dataset_info`; empty where there is no row."""
+    shape = shape_of(example.row for rows in splits.values() for example in rows)
+    if not isinstance(shape, dict):
         return []
-    return ["dataset_info:", "  config_name: default", "  features:", *_fields(_merged_all(shapes, ""), "  ")]
+    columns = {name: "json" if _holds_json(part) else part for name, part in shape.items()}
+    return ["dataset_info:", "  config_name: default", "  features:", *_fields(columns, "  ")]
 
 
 def shape_of(rows: Iterable[Mapping[str, Any]]) -> Shape:
     """The shape that holds all these rows."""
-    return _merged_all((_shape(row, "") for row in rows), "")
+    return _merged_all(_shape(row) for row in rows)
 
 
-def _merged_all(shapes: Iterable[Shape], path: str) -> Shape:
+def _holds_json(shape: Shape) -> bool:
+    if isinstance(shape, dict):
+        return len(shape) > MOST_KEYS or any(map(_holds_json, shape.values()))
+    return _holds_json(shape[0]) if isinstance(shape, list) else bool(shape == "json")
+
+
+def _merged_all(shapes: Iterable[Shape]) -> Shape:
     whole: Shape = "null"
     for shape in shapes:
-        whole = _merged(whole, shape, path)
+        whole = _merged(whole, shape)
     return whole
 
 
-def _shape(value: Any, path: str) -> Shape:
+def _shape(value: Any) -> Shape:
     if isinstance(value, Mapping):
-        return {key: _shape(part, f"{path}.{key}") for key, part in value.items()}
+        return {key: _shape(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
-        return [_merged_all((_shape(part, path) for part in value), path)]
+        return [_merged_all(_shape(part) for part in value)]
+    if isinstance(value, int) and not isinstance(value, bool) and not -(2**63) <= value < 2**63:
+        return "json"
     names = {str: "string", bool: "bool", int: "int64", float: "float64", type(None): "null"}
     return names[type(value)]
 
 
-def _merged(one: Shape, other: Shape, path: str) -> Shape:
+def _merged(one: Shape, other: Shape) -> Shape:
     if one == other or other == "null":
         return one
     if one == "null":
         return other
     if isinstance(one, dict) and isinstance(other, dict):
-        return {key: _merged(one.get(key, "null"), other.get(key, "null"), f"{path}.{key}") for key in {**one, **other}}
+        return {key: _merged(one.get(key, "null"), other.get(key, "null")) for key in {**one, **other}}
     if isinstance(one, list) and isinstance(other, list):
-        return [_merged(one[0], other[0], path)]
+        return [_merged(one[0], other[0])]
     if isinstance(one, str) and isinstance(other, str) and {one, other} == {"int64", "float64"}:
         return "float64"
-    raise Unlike(path.lstrip("."))
+    return "json"
 
 
 def _fields(shape: Mapping[str, Shape], indent: str) -> Iterator[str]:

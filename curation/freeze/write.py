@@ -82,7 +82,7 @@ def _freeze(
         raise refusal(plan)
     shutil.rmtree(project.datasets / WORKSHOP, ignore_errors=True)
     bytes_of = {split: _bytes(rows) for split, rows in plan.splits.items()}
-    there = _same_version(project, plan, bytes_of)
+    there = _same_version(project, settings, plan, bytes_of)
     if there is not None:
         _log(store, there, actor)
         return Frozen(there, read_manifest(there), True)
@@ -115,7 +115,9 @@ def _bytes(rows: Sequence[StoredRow]) -> bytes:
     return "".join(f"{row.example.to_json()}\n" for row in rows).encode()
 
 
-def _same_version(project: Project, plan: FreezePlan, bytes_of: dict[SplitName, bytes]) -> Path | None:
+def _same_version(
+    project: Project, settings: Settings, plan: FreezePlan, bytes_of: dict[SplitName, bytes]
+) -> Path | None:
     """The newest version, where it holds exactly this; for a test set alone also one that holds more."""
     newest = newest_dataset(project)
     if newest is None:
@@ -125,7 +127,11 @@ def _same_version(project: Project, plan: FreezePlan, bytes_of: dict[SplitName, 
         return None
     for split, data in bytes_of.items():
         entry = manifest.splits.get(split)
-        if entry is None or entry.sha256 != sha256_bytes(data) or _rows_of(manifest, split) != _provenance(plan, split):
+        if (
+            entry is None
+            or entry.sha256 != sha256_bytes(data)
+            or _rows_of(manifest, split) != _provenance(plan, split, settings)
+        ):
             return None
     return newest
 
@@ -134,17 +140,19 @@ def _rows_of(manifest: Manifest, split: SplitName) -> list[dict[str, Any]]:
     return [row for row in manifest.rows if row["split"] == split]
 
 
-def _provenance(plan: FreezePlan, split: SplitName) -> list[dict[str, Any]]:
+def _provenance(plan: FreezePlan, split: SplitName, settings: Settings) -> list[dict[str, Any]]:
     return [
-        {"split": split, "line": line, **row.provenance(), **_licence(row)}
+        {"split": split, "line": line, **row.provenance(), "licence": licence_of(row, settings)}
         for line, row in enumerate(plan.splits[split], 1)
     ]
 
 
-def _licence(row: StoredRow) -> dict[str, str]:
-    """A licence that the row itself names; else that of the dataset holds."""
+def licence_of(row: StoredRow, settings: Settings) -> str:
+    """The licence that the row itself names, else that of its file (`[dataset.licences]`), else the dataset's."""
     named = row.example.row.get("license") or row.example.row.get("licence")
-    return {"licence": str(named)} if named else {}
+    file = row.source.rpartition(":")[0] if row.line else row.source
+    licences = settings.dataset.licences
+    return str(named or licences.get(file) or licences.get(Path(file).name) or settings.dataset.licence)
 
 
 def _manifest(
@@ -173,7 +181,7 @@ def _manifest(
         guideline=guideline.sha256 if guideline else "",
         dropped=[dict(entry) for entry in plan.dropped],
         classes=dict(plan.classes or {}),
-        rows=[entry for split in plan.splits for entry in _provenance(plan, split)],
+        rows=[entry for split in plan.splits for entry in _provenance(plan, split, settings)],
         made_from=_made_from(project, plan),
     )
 

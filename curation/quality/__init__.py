@@ -12,6 +12,7 @@ from curation.quality.form import Form
 from curation.quality.label_noise import LabelNoise
 from curation.quality.language import Language
 from curation.quality.mask import find_personal, find_secrets, mask
+from curation.quality.names import Names
 from curation.quality.over_long import OverLong
 from curation.quality.personal import Personal
 from curation.quality.refusals import Refusals
@@ -44,6 +45,7 @@ def checks(options: Options) -> list[Check]:
         Empty(),
         Secrets(),
         Personal(),
+        *([Names(options.names)] if options.names else []),
         OverLong(options),
         Truncated(),
         Residue(),

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from curation.example import Example
-from curation.quality.mask import mask
+from curation.quality.mask import Spot, mask
 
 Severity = Literal["blocks", "look", "handled"]
 Action = Literal["exclude", "queue"]
@@ -79,11 +79,14 @@ class Finding(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a user may set: context length and how tokens are counted, words to look for, a class size to reach."""
+    """What a user may set: context length and how tokens are counted, words to look for, what finds names of persons
+    (None: nobody looks), a class size to reach.
+    """
 
     context: int = 0
     count_tokens: Callable[[str], int] | None = None
     words: tuple[str, ...] = ()
+    names: Callable[[str], list[Spot]] | None = None
     smallest_class: int = 0
     test: tuple[Subject, ...] = ()
     seed: int = 13

@@ -15,7 +15,7 @@ class Personal(RowCheck):
     title = "Phones, e-mails"
     reason = "Personal data in rows can be read back from a tuned model."
     action = "queue"
-    unseen = "names of persons are not looked for, and presidio is not used"
+    unseen = "names of persons are looked for with --names only"
 
     def __init__(self) -> None:
         super().__init__()

@@ -85,6 +85,9 @@ def check(
     show: Annotated[str, typer.Option(metavar="FINDING", help="Show one finding with all its rows, masked.")] = "",
     html: Annotated[Path | None, typer.Option(help="Write a page with plots to this file.")] = None,
     words: Annotated[Path | None, typer.Option(help="A file of words to look for, one a line.")] = None,
+    names: Annotated[
+        str, typer.Option(metavar="auto|MODEL", help="Look for names of persons too, with presidio and a spaCy model.")
+    ] = "",
     context: Annotated[int, typer.Option(min=0, help="Tokens that fit into the model; 0: the model's own.")] = 0,
     smallest_class: Annotated[int, typer.Option(min=0, help="Rows that a class should have.")] = 0,
     threshold: Annotated[float, typer.Option(min=0.01, max=1, help="Similarity from which rows are near.")] = 0.8,
@@ -97,7 +100,7 @@ def check(
     from curation.formats import Columns
     from rung.cli import check_words
 
-    limits = Limits(words, context, smallest_class)
+    limits = Limits(words, context, smallest_class, names)
     if files:
         checkup = _check_files(files, fmt, Columns(question, answer, system), limits, threshold)
     else:
@@ -178,6 +181,7 @@ class Limits:
     words: Path | None = None
     context: int = 0
     smallest_class: int = 0
+    names: str = ""
 
 
 @contextlib.contextmanager
@@ -232,12 +236,14 @@ def _options(limits: Limits, settings: Settings | None) -> Options:
     """The options of the checks: the model's own context and tokenizer where it lies on this machine."""
     from curation.quality import Options
     from curation.quality.context import context_of
+    from curation.quality.names import name_finder
 
     folder = Path(settings.model.base) if settings and settings.model.provider == "local" else None
     found, count = context_of(folder)
     words = tuple(limits.words.read_text().split("\n")) if limits.words else ()
     listed = tuple(word.strip() for word in words if word.strip() and not word.startswith("#"))
-    return Options(limits.context or found, count, listed, limits.smallest_class)
+    finder = name_finder(limits.names) if limits.names else None
+    return Options(limits.context or found, count, listed, finder, limits.smallest_class)
 
 
 def _bytes_line(what: str, *paths: Path) -> ProgressLine | None:

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from curation.freeze.card import class_lines
+
 if TYPE_CHECKING:
     from curation.freeze import Difference, FreezePlan, Frozen
     from rung.cli.test_size import TestSize
@@ -33,9 +35,7 @@ def frozen_lines(done: Frozen, size: TestSize) -> Iterator[str]:
         yield f"! The test set is not that of {other}: what was measured on {other} does not count here"
     yield from size.lines()
     yield from _offer(manifest.policy.get("dates", []))
-    if manifest.classes:
-        name, least = min(manifest.classes.items(), key=lambda entry: entry[1])
-        yield f"{len(manifest.classes):,} classes in train; the smallest, {name[:40]!r}, has {least:,} rows"
+    yield from class_lines(manifest.classes)
     yield ""
     step = "rung baseline" if manifest.test_only else "rung plan"
     yield f"Next: {step}      Card: datasets/{manifest.version}/README.md"
@@ -66,6 +66,7 @@ def plan_lines(plan: FreezePlan, size: TestSize) -> Iterator[str]:
     yield from _left_out([str(entry["reason"]) for entry in plan.dropped])
     yield from size.lines()
     yield from _offer(plan.dates)
+    yield from class_lines(plan.classes or {})
     yield ""
     yield f"Next: rung data freeze{' --test-only' if plan.test_only else ''}"
 

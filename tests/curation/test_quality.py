@@ -1,7 +1,9 @@
 """Each check on corpora with planted faults: recall, and false alarms on rows that only look faulty."""
 
 import random
+import re
 import warnings
+from importlib.metadata import entry_points
 
 import pytest
 from planted import (
@@ -20,12 +22,16 @@ from planted import (
     prose,
     row,
     run,
+    with_names,
 )
 
 from curation.example import Example
 from curation.quality import Options, Subject, Survey, find_personal, find_secrets, label_noise, mask
 from curation.quality.diversity import distinct_pairs, packing, vendi
-from curation.quality.mask import is_card, is_iban, is_phone
+from curation.quality.mask import Spot, is_card, is_iban, is_phone
+from curation.quality.names import name_finder
+from workspace.errors import RungError
+from workspace.extras import installed
 
 LEAST = {"truncated": 0.9, "language": 0.95}
 
@@ -149,6 +155,31 @@ def test_a_topic_that_only_the_test_set_has_is_named():
 def test_listed_words_are_off_unless_given():
     rows = [row("the darn thing", "yes, darning is fine"), row("Darn!", "x")]
     assert "words" not in run(rows)[0] and hit(run(rows, words=("darn",))[0], "words") == {0, 1}
+
+
+def test_names_of_persons_are_looked_for_when_asked_and_masked():
+    """With a finder of two letters and more in capitals; presidio itself is measured by the test below."""
+    find = lambda text: [Spot(m.start(), m.end(), "NAME", "NAME") for m in re.finditer(r"\b[A-Z]{2,}\b", text)]  # noqa: E731
+    rows = [row("ask ANN LEE now", "BOB knows"), row("ask nobody", "x")]
+    assert "names" not in run(rows)[0]
+    finding = run(rows, names=find)[0]["names"]
+    assert finding.ids == ("r-0",) and finding.evidence[0].note == "3 names"
+    assert finding.evidence[0].texts == ("ask [NAME] [NAME] now -> [NAME] knows",)
+
+
+@pytest.mark.slow
+def test_presidio_finds_names_in_ordinary_sentences():
+    if not any(each.name.startswith("en_") for each in entry_points(group="spacy_models")):
+        pytest.skip("no English spaCy model: python -m spacy download en_core_web_sm")
+    found, there, false, sound = with_names(name_finder(), 1)
+    assert found >= 0.85 * there and false <= 0.25 * sound
+
+
+def test_a_model_that_is_not_there_is_named_and_nothing_is_fetched():
+    if not installed("presidio_analyzer"):
+        pytest.skip("presidio-analyzer is not installed")
+    with pytest.raises(RungError, match='need the spaCy model "en_core_web_smm", which is not installed'):
+        name_finder("en_core_web_smm")
 
 
 def test_tokens_are_counted_by_the_given_tokenizer():

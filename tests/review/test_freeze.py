@@ -305,6 +305,42 @@ def test_versions_are_compared_row_by_row(desk: Any) -> None:
     assert difference(first.folder, first.folder).changed == ()
 
 
+def test_a_column_of_several_kinds_and_dates_are_read_too(make_desk: Any, tmp_path: Path) -> None:
+    """Numbers beside texts, messages of parts beside plain ones, dates: each split would have columns of its own."""
+    datasets = pytest.importorskip("datasets")
+    if not hasattr(datasets, "Json"):
+        pytest.skip("columns of JSON are read by datasets 4.7 and later")
+    desk = make_desk(pool="trust")
+    made = [
+        {**each.row, "n": i if i % 2 else f"x{i}", "day": f"2026-01-{i % 28 + 1:02d}"}
+        for i, each in enumerate(rows(60, 1))
+    ]
+    made[0]["messages"][0]["content"] = [{"type": "text", "text": "see"}, {"type": "image", "image": "a.png"}]
+    made[1]["day"] = "soon"
+    desk.store.add([Example(each) for each in made], role="pool")
+    done = frozen(desk)
+    loaded = datasets.load_dataset(str(done.folder), cache_dir=str(tmp_path / "cache"))
+    for name in loaded:
+        lines = [example.row for example in load_split(done.folder, name)]
+        assert [each["n"] for each in loaded[name]] == [line["n"] for line in lines]
+        assert [each["messages"] for each in loaded[name]] == [line["messages"] for line in lines]
+
+
+def test_each_row_has_a_licence_and_thin_classes_are_told(make_desk: Any) -> None:
+    desk = make_desk(pool="trust")
+    named = Example({**rows(1, 3)[0].row, "license": "CC0-1.0"})
+    desk.store.add([*rows(60, 1), named], role="pool")
+    desk.settings.dataset.licences["other.jsonl"] = "MIT"
+    licensed = desk.settings.model_copy(
+        update={"dataset": desk.settings.dataset.model_copy(update={"licence": "CC-BY-4.0"})}
+    )
+    done = freeze(desk.project, licensed, store=desk.store)
+    assert sorted(row["licence"] for row in done.manifest.rows) == ["CC-BY-4.0"] * 60 + ["CC0-1.0"]
+    card = (done.folder / "README.md").read_text()
+    assert "- licence CC-BY-4.0: 60 rows" in card and "- licence CC0-1.0: 1 rows" in card
+    assert "5 of 5 classes have fewer than" in card and "stands in the way of training" in card
+
+
 KILLED = """
 import os, signal, sys, threading, time
 from pathlib import Path
@@ -334,3 +370,57 @@ def test_killed_at_any_point_it_leaves_nothing_or_everything(make_desk: Any, see
     done = frozen(desk)
     assert [event.ref for event in desk.store.events(kind="freeze")] == ["v001"]
     assert done.manifest.version == "v001" and not (desk.project.datasets / ".tmp").exists()
+
+
+AT_OPERATION = """
+import json, os, shutil, signal, sys
+from pathlib import Path
+from curation.freeze import freeze, plan_freeze
+from curation.manifest import load_split, read_manifest
+from curation.store import open_store
+from workspace.folder import Project
+from workspace.settings import Settings
+
+project = Project(Path(sys.argv[1]))
+settings = Settings.model_validate({"review": {"pool": "trust"}})
+with open_store(project, settings) as store:
+    plan_freeze(store, project, settings)
+
+def child(kill_at):
+    seen = 0
+    def hook(event, arguments):
+        nonlocal seen
+        if not event.startswith(("open", "os.", "shutil.")) or str(project.datasets) not in str(arguments):
+            return
+        seen += 1
+        if seen == kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+    sys.addaudithook(hook)
+    freeze(project, settings)
+    os._exit(0)
+
+left, status = [], 9
+while os.WIFSIGNALED(status):
+    pid = os.fork()
+    if not pid:
+        child(len(left) + 1)
+    status = os.waitpid(pid, 0)[1]
+    folders = sorted(project.datasets.glob("v*"))
+    left.append([[p.name, sum(len(load_split(p, s)) for s in read_manifest(p).splits)] for p in folders])
+    shutil.rmtree(project.datasets, ignore_errors=True)
+print(json.dumps(left))
+"""
+
+
+@pytest.mark.slow
+def test_killed_before_any_file_operation_it_leaves_nothing_or_everything(make_desk: Any) -> None:
+    """SIGKILL before the first, the second ... opening, making, renaming, removing below `datasets/`."""
+    desk = make_desk(pool="trust")
+    desk.store.add(rows(40, 1), role="pool")
+    command = [sys.executable, "-c", AT_OPERATION, str(desk.project.root)]
+    ended = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    assert ended.returncode == 0 and not ended.stderr, ended.stderr
+    left = json.loads(ended.stdout)
+    there = left.index([["v001", 40]])
+    assert there > 15 and left == [[]] * there + [[["v001", 40]]] * (len(left) - there)
+    assert frozen(desk).manifest.version == "v001"

@@ -1,0 +1,79 @@
+"""Names of persons, found by presidio with a spaCy model. Off unless asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.metadata import entry_points
+
+from curation.quality.base import EXCERPT, RowCheck, Subject, all_texts, evidence_of, shown_text
+from curation.quality.mask import Spot
+from workspace.errors import RungError, did_you_mean
+from workspace.extras import installed, require
+
+Finder = Callable[[str], list[Spot]]
+AUTO = "auto"
+SURE = 0.5
+
+
+def name_finder(model: str = AUTO) -> Finder:
+    """What finds the names in a text, with this spaCy model or, by `auto`, with the one that is installed.
+
+    Nothing is fetched. Raises RungError where presidio, or a model that marks persons, is not there.
+    """
+    chosen = _chosen(model) if installed("presidio_analyzer") else ""
+    presidio = require("quality", "presidio_analyzer")
+    from presidio_analyzer.nlp_engine import NlpEngineProvider
+    from presidio_analyzer.predefined_recognizers import SpacyRecognizer
+
+    language = chosen.split("_")[0]
+    models = [{"lang_code": language, "model_name": chosen}]
+    engine = NlpEngineProvider(nlp_configuration={"nlp_engine_name": "spacy", "models": models}).create_engine()
+    persons = SpacyRecognizer(supported_language=language, supported_entities=["PERSON"])
+    registry = presidio.RecognizerRegistry(recognizers=[persons], supported_languages=[language])
+    analyzer = presidio.AnalyzerEngine(nlp_engine=engine, registry=registry, supported_languages=[language])
+
+    def find(text: str) -> list[Spot]:
+        found = analyzer.analyze(text, language=language, entities=["PERSON"], score_threshold=SURE)
+        return sorted(Spot(each.start, each.end, "NAME", "NAME") for each in found)
+
+    return find
+
+
+def _chosen(model: str) -> str:
+    """The name of a model that is installed: the asked for one, else an English one, else the first."""
+    there = sorted(each.name for each in entry_points(group="spacy_models"))
+    if model in there:
+        return model
+    if model != AUTO or not there:
+        asked = f'the spaCy model "{model}"' if model != AUTO else "a spaCy model"
+        raise RungError(
+            f"Names of persons need {asked}, which is not installed.{did_you_mean(model, there)}",
+            "python -m spacy download en_core_web_sm",
+            expected="one of: " + (", ".join(there) or "none is installed"),
+        )
+    return next((name for name in there if name.startswith("en_")), there[0])
+
+
+class Names(RowCheck):
+    """Rows that name a person; the names are masked in what is shown."""
+
+    name = "names"
+    title = "Names of persons"
+    reason = "A name beside what is said of a person can be read back from a tuned model."
+    action = "queue"
+
+    def __init__(self, find: Finder) -> None:
+        super().__init__()
+        self.find = find
+
+    def see(self, subject: Subject) -> None:
+        """Put the row on the pile where it holds a name."""
+        count = sum(len(self.find(text)) for text in all_texts(subject.example))
+        if count:
+            shown = self._masked(shown_text(subject.example)[: 4 * EXCERPT])
+            self.pile.add(evidence_of(f"{count} name{'s' * (count != 1)}", subject, texts=[shown]))
+
+    def _masked(self, text: str) -> str:
+        for spot in reversed(self.find(text)):
+            text = f"{text[: spot.start]}[{spot.kind}]{text[spot.end :]}"
+        return text
