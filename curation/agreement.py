@@ -25,7 +25,8 @@ class Agreement:
     """What two or more reviewers' labels say of one another. None: undefined (no overlap, or one label only).
 
     `measure` is `kappa` for two reviewers, `alpha` for more; `low`..`high` its two-sided 95% bootstrap interval;
-    `raw_low` the one-sided 95% lower bound of raw agreement (Clopper-Pearson). `rejects` is the share of pairs that
+    `raw_low` the one-sided 95% lower bound of raw agreement (Clopper-Pearson). Under 40 units there is no bound of
+    either kind. `rejects` is the share of pairs that
     agree among those where anyone rejected; `prevalence` the share of each label.
     """
 
@@ -54,6 +55,7 @@ def measure(units: Sequence[Unit], *, level: Level = "nominal", order: Sequence[
     low, high = bootstrap(kept, value, seed=seed) if kept else (None, None)
     agreed = [len(set(unit.values())) == 1 for unit in kept]
     rejects = [same for unit, same in zip(kept, agreed, strict=True) if "reject" in unit.values()]
+    enough = len(kept) >= ENOUGH
     labels = Counter(label for unit in kept for label in unit.values())
     return Agreement(
         measure="kappa" if two else "alpha",
@@ -61,9 +63,9 @@ def measure(units: Sequence[Unit], *, level: Level = "nominal", order: Sequence[
         low=low,
         high=high,
         raw=_share(agreed),
-        raw_low=lower_bound(sum(agreed), len(agreed)),
+        raw_low=lower_bound(sum(agreed), len(agreed)) if enough else None,
         rejects=_share(rejects),
-        rejects_low=lower_bound(sum(rejects), len(rejects)),
+        rejects_low=lower_bound(sum(rejects), len(rejects)) if enough else None,
         units=len(kept),
         reviewers=tuple(people),
         prevalence={label: n / labels.total() for label, n in sorted(labels.items())},

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from curation.example import Example
+from curation.review.gold import is_known
 from curation.review.item import Item, show_item
+from curation.review.mixing import entry_words, must_have_entered
 from curation.review.people import Kind, Reviewer, known_reviewer
 from curation.review.queue import refresh_queue
 from curation.review.votes import VERDICTS
-from curation.store import Store, open_store, row_id
+from curation.store import Store, StoredRow, open_store, row_id
 from curation.store.ids import number_of
 from workspace.errors import RungError, did_you_mean
 from workspace.folder import Project
@@ -28,6 +30,11 @@ class Desk:
     settings: Settings
     clock: Callable[[], float] = time.time
 
+    def shown(self, row: StoredRow) -> Example:
+        """The text of a row as reviewers are given it: a known item as it first came."""
+        with self.store.read() as connection:
+            return row.original if is_known(connection, number_of(row.id)) else row.example
+
 
 @dataclass(frozen=True, slots=True)
 class Turn:
@@ -39,11 +46,12 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """What a decision did: the row's state after it, and the id of the log's new entry."""
+    """What a decision did: the row's state after it, and the id of the log's new entry; `note` what is to be told."""
 
     id: str
     state: str
     decision: int
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +97,11 @@ def decide(desk: Desk, name: str, token: str, reviewer: str, ruling: Ruling, *, 
 
     person = known_reviewer(desk.store, reviewer, kind=kind)
     row = desk.store.row(name)
-    payload = edited(row.example, ruling)
+    payload = edited(desk.shown(row), ruling)
     state, decision, refusal = take_decision(desk, person, number_of(name), token, ruling, payload)
     if refusal is not None:
         raise refusal
-    return Decided(row.id, state, decision)
+    return Decided(row.id, state, decision, entry_words(desk.store, desk.settings, person))
 
 
 def decide_all(
@@ -107,6 +115,7 @@ def decide_all(
 
     person = known_reviewer(desk.store, reviewer, kind=kind)
     refresh_queue(desk.store, desk.settings)
+    must_have_entered(desk.store, desk.settings, person)
     given = list(rulings)
     examples = {row.id: row.example for row in desk.store.rows(ids=[name for name, _ in given])}
     ready = []

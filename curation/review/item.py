@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from curation.example import Example
 from curation.guideline import Guideline, current_guideline
+from curation.review.gold import hidden_rows, is_known
+from curation.review.mixing import mixed_in
 from curation.review.people import Reviewer
+from curation.review.reasons import reasons_in
 from curation.store import Link, StoredRow
-from curation.store.ids import row_id
+from curation.store.ids import number_of, row_id
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+    from sqlalchemy.engine import RowMapping
+
     from curation.review.desk import Desk
 
 MOST = 6
@@ -77,6 +83,7 @@ def show_item(desk: Desk, person: Reviewer, number: int) -> Item:
     guideline = current_guideline(desk.store, desk.project)
     with desk.store.read() as connection:
         raw = connection.execute(select(rows).where(rows.c.id == number)).mappings().one()
+        known = is_known(connection, number)
         blind = raw["needed"] > 1 and not raw["flagged"]
         kept = connection.execute(
             select(drafts.c.payload).where(drafts.c.row_id == number, drafts.c.reviewer_id == person.id)
@@ -85,7 +92,12 @@ def show_item(desk: Desk, person: Reviewer, number: int) -> Item:
         total = connection.execute(select(func.count()).select_from(rows).where(*queued)).scalar() or 0
         still = rows.c.state.in_(OPEN_STATES)
         left = connection.execute(select(func.count()).select_from(rows).where(*queued, still)).scalar() or 0
-    near = _near(desk, stored, blind)
+        mixed = mixed_in(connection, desk.settings, total, desk.clock())
+        hidden = hidden_rows(connection)
+        second = () if known or blind or raw["flagged"] else _second(connection, raw)
+    if known:
+        stored = replace(stored, payload=stored.original_payload)
+    near = _near(desk, stored, blind, hidden)
     example = stored.example
     return Item(
         id=stored.id,
@@ -98,21 +110,24 @@ def show_item(desk: Desk, person: Reviewer, number: int) -> Item:
         queued=stored.queued,
         source=stored.source,
         guideline=guideline,
-        findings=_findings(stored, near, blind),
-        reasons=desk.settings.review.reasons,
+        findings=(*second, *_findings(stored, near, blind)),
+        reasons=reasons_in(guideline.text if guideline else "") or desk.settings.review.reasons,
         answer=example.answer,
         draft=json.loads(kept) if kept else None,
         blind=blind,
         sides=_sides(desk, number, raw["since"], stored) if raw["flagged"] else (),
         near=near,
-        decided=total - left,
-        total=total,
+        decided=total - left + mixed.decided,
+        total=total + mixed.planned,
         meta=stored.meta,
     )
 
 
-def _near(desk: Desk, stored: StoredRow, blind: bool) -> tuple[Side, ...]:
-    """Near rows that are still in; where the item is blind, as they came and without anyone's decision."""
+def _near(desk: Desk, stored: StoredRow, all_blind: bool, hidden: Collection[int]) -> tuple[Side, ...]:
+    """Near rows that are still in; where the item is blind, as they came and without anyone's decision.
+
+    So are those in `hidden`, always.
+    """
     found: dict[str, Link] = {}
     for link in desk.store.links([stored.id]):
         found.setdefault(link.other if link.row == stored.id else link.row, link)
@@ -121,6 +136,7 @@ def _near(desk: Desk, stored: StoredRow, blind: bool) -> tuple[Side, ...]:
         if other.excluded is not None:
             continue
         link = found[other.id]
+        blind = all_blind or number_of(other.id) in hidden
         example = other.original if blind else other.example
         state = "" if blind else other.state
         who = "" if blind else other.reviewer
@@ -142,6 +158,18 @@ def _findings(stored: StoredRow, near: Sequence[Side], blind: bool) -> tuple[Map
         found.append({"kind": side.kind, "text": text, "row": side.row, "similarity": side.similarity})
     found += [each for each in stored.meta.get("findings", []) if isinstance(each, Mapping)]
     return tuple(found)
+
+
+def _second(connection: Connection, raw: RowMapping) -> tuple[Mapping[str, Any], ...]:
+    """What a second person is told of an edit that waits for them."""
+    from curation.review.settling import standing_votes
+
+    if not raw["original"] or raw["payload"] == raw["original"]:
+        return ()
+    if not any(vote.verdict == "edit" for vote in standing_votes(connection, raw["id"], raw["since"])):
+        return ()
+    draft = Example(json.loads(raw["original"])).answer or ""
+    return ({"kind": "second", "text": f"Edited: it counts when a second person agrees. The draft was: {draft[:200]}"},)
 
 
 def _sides(desk: Desk, number: int, since: int, stored: StoredRow) -> tuple[Side, ...]:

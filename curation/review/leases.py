@@ -16,8 +16,10 @@ from sqlalchemy import delete as sql_delete
 from sqlalchemy.engine import RowMapping
 
 from curation.guideline import current_guideline
+from curation.review.gold import is_known, shown_state
+from curation.review.mixing import choose_known, entry_of, left_over
 from curation.review.people import Reviewer
-from curation.review.settling import settle_row, standing_votes
+from curation.review.settling import known_now, own_entry, settle_row, to_known_item
 from curation.store.ids import row_id
 from curation.store.reading import SKEW, leased_now
 from curation.store.records import OPEN_STATES
@@ -37,11 +39,30 @@ def claim(desk: Desk, person: Reviewer, holding: Sequence[int], want: int | None
         moment = desk.clock()
         number = _held(connection, person, moment, holding, want)
         if number is None:
-            number = _choose(connection, _free(connection, person, moment, holding, want), person, moment, desk)
+            number = _next(connection, desk, person, moment, holding, want)
         if number is None:
             return None, _waiting(connection)
         _lease(connection, person, number, moment, desk.settings.review.lease_seconds)
         return number, 0
+
+
+def _next(
+    connection: Connection, desk: Desk, person: Reviewer, moment: float, holding: Sequence[int], want: int | None
+) -> int | None:
+    """The row that is due: a known item among the others, the first free row, or a known item that was put off."""
+    settings = desk.settings
+    entry = entry_of(connection, settings, person)
+    waits = entry is not None and not entry.passed
+    if want is not None:
+        known = left_over(connection, settings, person, moment, holding, want)
+        if known is not None or waits:
+            return known
+        return _choose(connection, _free(connection, person, moment, holding, want), person, moment, desk)
+    known = choose_known(connection, settings, person, moment, holding)
+    if known is not None or waits:
+        return known
+    found = _choose(connection, _free(connection, person, moment, holding, None), person, moment, desk)
+    return left_over(connection, settings, person, moment, holding, None) if found is None else found
 
 
 def take_decision(
@@ -59,14 +80,24 @@ def take_decision(
         guideline = current_guideline(desk.store, desk.project, connection)
         version = guideline.version if guideline else None
         seconds = ruling.seconds if ruling.seconds is not None else max(0.0, moment - row["lease_at"])
+        known = is_known(connection, number)
+        payload = payload if known else _as_shown(row, ruling, payload)
         decision = _write(connection, row, person, ruling, payload, version, token, seconds)
-        outcome = settle_row(connection, number, accept_automatic=desk.settings.review.accept_automatic)
-        skipped = {"skipped_at": moment} if ruling.verdict == "skip" else {}
+        outcome = settle_row(connection, number, desk.settings.review)
+        skipped = {"skipped_at": moment} if ruling.verdict == "skip" and not known else {}
         connection.execute(
             update(rows).where(rows.c.id == number).values(lease_token=None, lease_until=None, **skipped)
         )
         connection.execute(sql_delete(drafts).where(drafts.c.row_id == number, drafts.c.reviewer_id == person.id))
-        return outcome.state, decision, None
+        changed = payload is not None and payload != (row["original"] or row["payload"])
+        return shown_state(ruling.verdict, changed=changed) if known else outcome.state, decision, None
+
+
+def _as_shown(row: RowMapping, ruling: Ruling, payload: str | None) -> str | None:
+    """What a decision keeps: an approval of a text that was edited before keeps that text, not the draft's."""
+    if ruling.verdict == "approve" and row["original"] and row["payload"] != row["original"]:
+        return str(row["payload"])
+    return payload
 
 
 def take_many(desk: Desk, person: Reviewer, ready: Sequence[tuple[int, Ruling, str | None]]) -> list[Decided]:
@@ -83,8 +114,9 @@ def take_many(desk: Desk, person: Reviewer, ready: Sequence[tuple[int, Ruling, s
             others = row["lease_owner"] != person.id and _running(row, moment)
             if row["change_id"] is not None or others or _mine(connection, row, person):
                 continue
+            payload = payload if is_known(connection, number) else _as_shown(row, ruling, payload)
             decision = _write(connection, row, person, ruling, payload, version, "", ruling.seconds)
-            outcome = settle_row(connection, number, accept_automatic=desk.settings.review.accept_automatic)
+            outcome = settle_row(connection, number, desk.settings.review)
             made.append(Decided(row_id(number), outcome.state, decision))
     return made
 
@@ -98,9 +130,13 @@ def take_back(desk: Desk, person: Reviewer, number: int) -> Decided:
         mine = _mine(connection, row, person)
         if mine is None:
             raise Refusal(f"{person.name} has no standing decision on {row_id(number)}.", "rung review status")
+        known = (
+            is_known(connection, number)
+            and connection.execute(select(decisions.c.id).where(decisions.c.id == mine, to_known_item())).first()
+        )
         decision = _write(connection, row, person, Ruling("undo"), None, None, "", None)
-        outcome = settle_row(connection, number, accept_automatic=desk.settings.review.accept_automatic)
-        return Decided(row_id(number), outcome.state, decision)
+        outcome = settle_row(connection, number, desk.settings.review)
+        return Decided(row_id(number), "pending" if known else outcome.state, decision)
 
 
 def renew(desk: Desk, person: Reviewer, number: int, token: str) -> float | None:
@@ -136,8 +172,9 @@ def _held(
     connection: Connection, person: Reviewer, moment: float, holding: Sequence[int], want: int | None
 ) -> int | None:
     """A row that the person holds already."""
+    open_ = or_(_open(), and_(known_now(rows.c.id), rows.c.change_id.is_(None), rows.c.lease_token.is_not(None)))
     asked = select(rows.c.id).where(
-        rows.c.lease_owner == person.id, _open(), leased_now(moment), rows.c.id.not_in(holding)
+        rows.c.lease_owner == person.id, open_, leased_now(moment), rows.c.id.not_in(holding)
     )
     if want is not None:
         asked = asked.where(rows.c.id == want)
@@ -171,7 +208,7 @@ def _free(
 def _choose(connection: Connection, free: Select[Any], person: Reviewer, moment: float, desk: Desk) -> int | None:
     """The first free row; then those that the person skipped; then those that others skipped a lease ago."""
     patience = moment - desk.settings.review.lease_seconds
-    by_order = (rows.c.priority, rows.c.id)
+    by_order = (rows.c.priority, rows.c.place, rows.c.id)
     for condition, order in (
         (rows.c.state != "skipped", by_order),
         (rows.c.skipped_by == person.id, (rows.c.skipped_at, rows.c.id)),
@@ -212,8 +249,7 @@ def _running(row: RowMapping, moment: float) -> bool:
 
 
 def _mine(connection: Connection, row: RowMapping, person: Reviewer) -> int | None:
-    votes = [vote for vote in standing_votes(connection, row["id"], row["since"]) if vote.reviewer == person.id]
-    return votes[-1].id if votes else None
+    return own_entry(connection, row["id"], row["since"], person.id)
 
 
 def _write(
@@ -256,13 +292,16 @@ def _stale(connection: Connection, row: RowMapping, person: Reviewer, token: str
 
 
 def _what_happened(connection: Connection, row: RowMapping, person: Reviewer, moment: float) -> str:
-    last = connection.execute(
+    asked = (
         select(decisions.c.verdict, decisions.c.at, reviewers.c.name, reviewers.c.id)
         .join(reviewers, reviewers.c.id == decisions.c.reviewer_id)
         .where(decisions.c.row_id == row["id"])
         .order_by(decisions.c.id.desc())
         .limit(1)
-    ).first()
+    )
+    if is_known(connection, row["id"]):
+        asked = asked.where(reviewers.c.id == person.id)
+    last = connection.execute(asked).first()
     if last is not None and last[3] == person.id:
         return f"you decided it already ({last[0]}, {last[1][11:16]} UTC)."
     if last is not None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from curation.example import Example
+from curation.review.gold import hidden_rows
 from curation.review.item import Side
 from curation.review.repair import edited_text
 from curation.similarity.words import words
@@ -59,9 +60,11 @@ class Nearest:
             self._read_on()
             ranked = self._ranked(frozenset(words(Example(item.row).question)), number_of(item.id))
         found = {row.id: row for row in self.desk.store.rows(ids=[row_id(number) for number, _ in ranked[: 3 * most]])}
+        with self.desk.store.read() as connection:
+            hidden = hidden_rows(connection)
         near = []
         for number, similarity in ranked[: 3 * most]:
-            row = found.get(row_id(number))
+            row = None if number in hidden else found.get(row_id(number))
             if row is None or row.excluded is not None or row.state not in DECIDED:
                 continue
             answer = None if row.state == "rejected" else edited_text(row.example.row)

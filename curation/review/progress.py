@@ -4,38 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from curation.agreement import Agreement, Unit, measure
+from curation.review.mixing import mixed_in
+from curation.review.persons import PersonProgress, person_progress, standing
 from curation.review.queue import Plan, plans, refresh_queue
 from curation.review.votes import FINAL
 from curation.sampling import bound_of_rest, pass_chance
 from curation.store import Store
 
 if TYPE_CHECKING:
-    from sqlalchemy.engine import RowMapping
-
     from curation.review.desk import Desk
 
 SHOWN = ("pending", "leased", "approved", "edited", "rejected", "skipped", "unsure")
-BREAK_SECONDS = 300.0
-"""A longer pause between two decisions is a break, and counts as this long at most."""
 RATES = (0.005, 0.01, 0.02)
-
-
-@dataclass(frozen=True, slots=True)
-class PersonProgress:
-    """One reviewer's standing decisions, and their pace over the time that they sat at it."""
-
-    name: str
-    kind: str
-    role: str
-    decided: int
-    verdicts: Mapping[str, int]
-    minutes: float
-    rows_an_hour: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +42,7 @@ class SampleProgress:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """All of `rung review status`."""
+    """All of `rung review status`. Known items are counted as the rows that they look like."""
 
     states: Mapping[str, int]
     decided: int
@@ -86,16 +69,18 @@ def progress(desk: Desk) -> Progress:
     refresh_queue(desk.store, desk.settings)
     stored = desk.store.rows()
     queued = [row for row in stored if row.queued or row.state not in ("unreviewed", "trusted")]
-    states = {state: sum(row.state == state for row in queued) for state in SHOWN}
+    with desk.store.read() as connection:
+        mixed = mixed_in(connection, desk.settings, len(queued), desk.clock())
+    states = {state: sum(row.state == state for row in queued) + mixed.of(state) for state in SHOWN}
     decided = sum(states[state] for state in ("approved", "edited", "rejected"))
-    people = _people(desk.store)
+    people = person_progress(desk.store)
     pace = _pace(people)
     guideline = current_guideline(desk.store, desk.project)
-    left = len(queued) - decided
+    left = len(queued) + mixed.planned - decided
     return Progress(
         states=states,
         decided=decided,
-        total=len(queued),
+        total=len(queued) + mixed.planned,
         not_queued={state: sum(row.state == state for row in stored) for state in ("unreviewed", "trusted")},
         reviewers=people,
         automatic=sum(row.automatic for row in stored),
@@ -142,58 +127,11 @@ def agreement(store: Store) -> Agreement:
 def overlapping(store: Store) -> list[Unit]:
     """Rows under blind overlap with their first standing verdicts of persons: name -> verdict."""
     units: dict[int, dict[str, str]] = {}
-    for each in _standing(store, overlap=True):
+    for each in standing(store, overlap=True):
         labels = units.setdefault(each["row_id"], {})
         if each["verdict"] in FINAL and each["kind"] == "person" and len(labels) < each["needed"]:
             labels[each["name"]] = each["verdict"]
     return list(units.values())
-
-
-def _standing(store: Store, *, overlap: bool = False) -> Sequence[RowMapping]:
-    from sqlalchemy import exists, select
-
-    from curation.store.tables import decisions, reviewers, rows
-
-    later = decisions.alias("later")
-    asked = (
-        select(decisions, reviewers.c.name, reviewers.c.kind, reviewers.c.role, rows.c.needed)
-        .join(reviewers, reviewers.c.id == decisions.c.reviewer_id)
-        .join(rows, rows.c.id == decisions.c.row_id)
-        .where(decisions.c.verdict != "undo", ~exists().where(later.c.supersedes == decisions.c.id))
-        .order_by(decisions.c.id)
-    )
-    if overlap:
-        asked = asked.where(rows.c.needed > 1, decisions.c.id > rows.c.since)
-    with store.read() as connection:
-        return connection.execute(asked).mappings().all()
-
-
-def _people(store: Store) -> list[PersonProgress]:
-    by_name: dict[str, list[RowMapping]] = {}
-    for each in _standing(store):
-        by_name.setdefault(each["name"], []).append(each)
-    made = []
-    for name, entries in by_name.items():
-        seconds = _seconds([entry["at"] for entry in entries])
-        verdicts = {v: sum(entry["verdict"] == v for entry in entries) for v in (*FINAL, "skip", "unsure")}
-        decided = sum(verdicts[v] for v in FINAL)
-        made.append(
-            PersonProgress(
-                name=name,
-                kind=entries[0]["kind"],
-                role=entries[0]["role"],
-                decided=decided,
-                verdicts=verdicts,
-                minutes=seconds / 60,
-                rows_an_hour=(len(entries) - 1) / seconds * 3600 if seconds and len(entries) > 1 else None,
-            )
-        )
-    return made
-
-
-def _seconds(times: Sequence[str]) -> float:
-    moments = [datetime.fromisoformat(each).timestamp() for each in times]
-    return sum(min(BREAK_SECONDS, max(0.0, later - earlier)) for earlier, later in pairwise(moments))
 
 
 def _pace(people: Sequence[PersonProgress]) -> float | None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from curation.review.order import set_places
 from curation.sampling import draw, rank
 from curation.store import Store
 from workspace.artefact import now
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 POLICY_ROLES = ("test", "validation", "train", "pool")
 """The user's own rows: what of them is reviewed is the policy's to say. Each role is sampled by itself."""
 BY_POLICY = ("", "policy", "sample")
+BY_DECISIONS = ("gap", "uncertainty")
+LOOK_AGAIN = 50
+"""Decisions after which an order that depends on them is worked out again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,7 @@ def refresh_queue(store: Store, settings: Settings) -> None:
     """Queue what the policy asks for, where rows or settings changed since the last call; else only a quick look."""
     mark = _policy(settings)
     with store.read() as connection:
-        if _fact(connection, "queue") == json.dumps({**mark, **_height(connection)}):
+        if _fact(connection, "queue") == json.dumps({**mark, **_height(connection, settings)}):
             return
     with store.write(alone=True) as connection:
         if settings.review.pool == "sample":
@@ -48,9 +52,10 @@ def refresh_queue(store: Store, settings: Settings) -> None:
         _queue(connection, settings.review.pool)
         _overlap(connection, settings)
         before = json.loads(_fact(connection, "queue") or "{}")
-        if before.get("accept_automatic", False) != settings.review.accept_automatic:
-            _settle_automatic(connection, settings.review.accept_automatic)
-        _keep_fact(connection, "queue", json.dumps({**mark, **_height(connection)}))
+        if any(before.get(key, False) != mark[key] for key in ("accept_automatic", "second_edit")):
+            _settle_again(connection, settings)
+        set_places(connection, settings)
+        _keep_fact(connection, "queue", json.dumps({**mark, **_height(connection, settings)}))
 
 
 def plans(store: Store) -> list[Plan]:
@@ -234,9 +239,9 @@ def _overlap(connection: Connection, settings: Settings) -> None:
             connection.execute(update(rows).where(rows.c.id.in_(part)).values(needed=needed))
 
 
-def _settle_automatic(connection: Connection, accept_automatic: bool) -> None:
-    """Work out again every row that an automatic reviewer decided, after the policy on them changed."""
-    from sqlalchemy import select
+def _settle_again(connection: Connection, settings: Settings) -> None:
+    """Work out again every row that an automatic reviewer decided, or that was edited, after the policy changed."""
+    from sqlalchemy import or_, select
 
     from curation.review.settling import settle_row
     from curation.store.tables import decisions, reviewers
@@ -244,11 +249,11 @@ def _settle_automatic(connection: Connection, accept_automatic: bool) -> None:
     asked = (
         select(decisions.c.row_id)
         .join(reviewers, reviewers.c.id == decisions.c.reviewer_id)
-        .where(reviewers.c.kind == "automatic")
+        .where(or_(reviewers.c.kind == "automatic", decisions.c.verdict == "edit"))
         .distinct()
     )
     for number in connection.execute(asked).scalars().all():
-        settle_row(connection, number, accept_automatic=accept_automatic)
+        settle_row(connection, number, settings.review)
 
 
 def _error(settings: Settings) -> float:
@@ -264,19 +269,26 @@ def _policy(settings: Settings) -> dict[str, Any]:
         "allowed": review.allowed_faults,
         "overlap": review.overlap,
         "accept_automatic": review.accept_automatic,
+        "second_edit": review.second_edit,
+        "order": review.order,
         "seed": settings.dataset.seed,
     }
 
 
-def _height(connection: Connection) -> dict[str, int]:
+def _height(connection: Connection, settings: Settings) -> dict[str, int]:
+    """How far the project has come since the last look; orders by what was decided look again at times."""
     from sqlalchemy import func, select
 
-    from curation.store.tables import changes, rows
+    from curation.store.tables import changes, decisions, rows
 
     last = connection.execute(select(func.max(rows.c.id))).scalar() or 0
     change = connection.execute(select(func.max(changes.c.id))).scalar() or 0
     undone = connection.execute(select(func.count()).where(changes.c.undone_at.is_not(None))).scalar() or 0
-    return {"rows": last, "changes": change, "undone": undone}
+    height = {"rows": last, "changes": change, "undone": undone}
+    if settings.review.order in BY_DECISIONS:
+        decided = connection.execute(select(func.max(decisions.c.id))).scalar() or 0
+        height |= {"decided": decided // LOOK_AGAIN, "scored": int(_fact(connection, "scored") or 0)}
+    return height
 
 
 def _fact(connection: Connection, key: str) -> str:

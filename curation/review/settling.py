@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, exists, select, update
+from sqlalchemy import ColumnElement, Connection, and_, exists, func, or_, select, update
 
 from curation.review.votes import Outcome, Vote, settle
-from curation.store.tables import decisions, later, reviewers, rows
+from curation.store.tables import decisions, gold, later, reviewers, rows
+from workspace.settings import ReviewSettings
+
+
+def to_known_item() -> ColumnElement[bool]:
+    """SQL: a decision was the answer to a known item, and says nothing of the row itself."""
+    over = or_(gold.c.until.is_(None), decisions.c.id <= gold.c.until)
+    return exists().where(gold.c.row_id == decisions.c.row_id, decisions.c.id > gold.c.since, over)
+
+
+def known_now(number: ColumnElement[int]) -> ColumnElement[bool]:
+    """SQL: the row with this number is a known item at present."""
+    return exists().where(gold.c.row_id == number, gold.c.until.is_(None))
 
 
 def standing_votes(connection: Connection, number: int, since: int = 0) -> list[Vote]:
-    """Decisions on a row that no later entry supersedes, made after the row was last sent to review, in order."""
+    """Decisions on a row that no later entry supersedes, made after the row was last sent to review, in order.
+
+    Answers to a known item are no votes.
+    """
     asked = (
         select(decisions, reviewers.c.kind)
         .join(reviewers, reviewers.c.id == decisions.c.reviewer_id)
-        .where(decisions.c.row_id == number, decisions.c.id > since, decisions.c.verdict != "undo")
+        .where(decisions.c.row_id == number, decisions.c.id > since, decisions.c.verdict != "undo", ~to_known_item())
         .where(~exists().where(later.c.supersedes == decisions.c.id))
         .order_by(decisions.c.id)
     )
@@ -23,12 +38,28 @@ def standing_votes(connection: Connection, number: int, since: int = 0) -> list[
     ]
 
 
-def settle_row(connection: Connection, number: int, *, accept_automatic: bool) -> Outcome:
-    """Write the state that a row's standing votes come to."""
+def own_entry(connection: Connection, number: int, since: int, reviewer: int) -> int | None:
+    """The newest decision of one person on a row that stands, answers to a known item included."""
+    asked = (
+        select(func.max(decisions.c.id))
+        .where(decisions.c.row_id == number, decisions.c.reviewer_id == reviewer, decisions.c.id > since)
+        .where(decisions.c.verdict != "undo", ~exists().where(later.c.supersedes == decisions.c.id))
+    )
+    return connection.execute(asked).scalar()
+
+
+def settle_row(connection: Connection, number: int, policy: ReviewSettings) -> Outcome:
+    """Write the state that a row's standing votes come to. A known item that is decided no longer is none."""
     row = connection.execute(select(rows).where(rows.c.id == number)).mappings().one()
     original = row["original"] or row["payload"]
     votes = standing_votes(connection, number, row["since"])
-    outcome = settle(votes, original, row["needed"], accept_automatic=accept_automatic)
+    outcome = settle(
+        votes,
+        original,
+        row["needed"],
+        accept_automatic=policy.accept_automatic,
+        second_edit=policy.second_edit,
+    )
     state = outcome.state if row["queued"] or votes else row["state"]
     connection.execute(
         update(rows)
@@ -42,4 +73,8 @@ def settle_row(connection: Connection, number: int, *, accept_automatic: bool) -
             skipped_by=outcome.skipped_by,
         )
     )
+    if outcome.decision is None:
+        last = select(func.coalesce(func.max(decisions.c.id), 0)).scalar_subquery()
+        ended = update(gold).where(and_(gold.c.row_id == number, gold.c.until.is_(None)))
+        connection.execute(ended.values(until=last))
     return outcome

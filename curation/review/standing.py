@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from curation.example import Example
 from curation.guideline import current_guideline
+from curation.review.gold import is_known
 from curation.review.people import Reviewer
 from curation.review.votes import FINAL
 from curation.store.ids import number_of, row_id
@@ -82,10 +83,11 @@ def day_of(desk: Desk, person: Reviewer, since: datetime) -> Day:
 
 def decided_by_another(desk: Desk, person: Reviewer, name: str) -> Standing | None:
     """The decision of someone else that counts on a row now; None where there is none, or the row is blind."""
+    from curation.review.settling import known_now
     from curation.store.tables import decisions, rows
 
     asked = _asked().where(rows.c.id == number_of(name), decisions.c.id == rows.c.decision_id)
-    asked = asked.where(decisions.c.reviewer_id != person.id, rows.c.needed == 1)
+    asked = asked.where(decisions.c.reviewer_id != person.id, rows.c.needed == 1, ~known_now(rows.c.id))
     found = _read(desk, asked)
     return found[0] if found else None
 
@@ -106,7 +108,12 @@ def contest(desk: Desk, person: Reviewer, name: str, ruling: Ruling) -> str:
     payload = edited(Example(row.original.row), ruling)
     with desk.store.write() as connection:
         held = connection.execute(select(rows).where(rows.c.id == number).with_for_update()).mappings().one()
-        if held["decision_id"] is None or held["change_id"] is not None or ruling.verdict not in FINAL:
+        if (
+            is_known(connection, number)
+            or held["decision_id"] is None
+            or held["change_id"] is not None
+            or ruling.verdict not in FINAL
+        ):
             raise Refusal(f"{name}: no decision of someone else stands there now.", "rung review next", where=name)
         guideline = current_guideline(desk.store, desk.project, connection)
         version = guideline.version if guideline else None

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 FINAL = ("approve", "edit", "reject")
-VERDICTS = (*FINAL, "skip", "unsure")
+VERDICTS = (*FINAL, "skip", "unsure", "flag")
+"""`unsure` asks a second person; `flag` asks the one who ends disagreements."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,23 +32,39 @@ class Outcome:
     skipped_by: int | None = None
 
 
-def settle(votes: Sequence[Vote], original: str, needed: int, *, accept_automatic: bool) -> Outcome:
+def settle(
+    votes: Sequence[Vote], original: str, needed: int, *, accept_automatic: bool, second_edit: bool = False
+) -> Outcome:
     """The state of a row with these standing votes, in order, of which it needs `needed` equal ones.
 
-    "Not sure" asks one person fewer to agree and never settles by itself. A vote after a disagreement ends it.
-    An automatic reviewer's vote counts only with `accept_automatic`.
+    "Not sure" asks one person fewer to agree and never settles by itself. A vote after a disagreement, or after a
+    flag, ends it. With `second_edit` a changed text waits, as it was changed, for a second person who agrees. An
+    automatic reviewer's vote counts only with `accept_automatic`.
     """
     counting = [vote for vote in votes if accept_automatic or not vote.automatic]
+    flagged = max((place for place, vote in enumerate(counting) if vote.verdict == "flag"), default=None)
+    if flagged is not None:
+        after = [vote for vote in counting[flagged:] if vote.verdict in FINAL]
+        return _settled(after[-1], original) if after else Outcome("unsure", original, flagged=True)
     final = [vote for vote in counting if vote.verdict in FINAL]
     unsure = sum(vote.verdict == "unsure" for vote in counting)
     enough = max(1, needed - unsure)
+    changed = [vote for vote in final if _settled(vote, original).state == "edited"] if second_edit else []
+    if changed:
+        enough = max(2, enough)
     if len(final) > enough or (len(final) == enough and _agree(final, original)):
         return _settled(final[-1], original)
     if len(final) == enough:
         return Outcome("unsure", original, flagged=True)
+    return _open(counting, changed[-1].payload if changed and needed == 1 else None, original, unsure)
+
+
+def _open(counting: Sequence[Vote], shown: str | None, original: str, unsure: int) -> Outcome:
+    """A row that still waits; `shown` is an edit that a second person is to see."""
+    text = original if shown is None else shown
     if counting and counting[-1].verdict == "skip":
-        return Outcome("skipped", original, skipped_by=counting[-1].reviewer)
-    return Outcome("unsure" if unsure else "pending", original)
+        return Outcome("skipped", text, skipped_by=counting[-1].reviewer)
+    return Outcome("unsure" if unsure else "pending", text)
 
 
 def _settled(vote: Vote, original: str) -> Outcome:

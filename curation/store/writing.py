@@ -11,7 +11,7 @@ from sqlalchemy import Connection, bindparam, func, insert, select, update
 from curation.store.ids import number_of, row_id
 from curation.store.reading import chunks
 from curation.store.records import Added, NewRow
-from curation.store.tables import changes, decisions, rows
+from curation.store.tables import changes, decisions, gold, rows
 from workspace.artefact import now
 from workspace.errors import RungError
 
@@ -128,6 +128,9 @@ def change_rows(
     fields = {**values, "change_id": change} if kind == "exclude" else dict(values)
     if kind == "queue":
         last = connection.execute(select(func.max(decisions.c.id))).scalar() or 0
+        for part in chunks(list(before)):
+            known = update(gold).where(gold.c.row_id.in_(part), gold.c.until.is_(None))
+            connection.execute(known.values(until=last))
         fields |= {"since": last, "decision_id": None, "flagged": 0, "lease_token": None, "lease_until": None}
     for part in chunks(list(before)):
         connection.execute(update(rows).where(rows.c.id.in_(part)).values(**fields))
