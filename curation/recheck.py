@@ -8,14 +8,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from curation.agreement import Agreement
+from curation.agreement import ENOUGH, Agreement
 from curation.fixes import dismissals
 from curation.manifest import Manifest, load_split, read_manifest
 from curation.review.progress import SampleProgress, agreement, sample_progress
 from curation.review.queue import refresh_queue
 from curation.store import Store, StoredRow, open_store
 from workspace.folder import Project
-from workspace.settings import Settings
+from workspace.settings import ReviewSettings, Settings
 
 if TYPE_CHECKING:
     from curation.leakage import Leak
@@ -50,8 +50,10 @@ def recheck_review(project: Project, settings: Settings, folder: Path, store: St
     faults = [*_differ(folder, manifest, stored), *_undecided(rows, manifest, settings)]
     samples = [sample for sample in sample_progress(store) if settings.review.pool == "sample"]
     faults += _sample_faults(samples, {row.role for row in rows})
-    fact = _fact(rows, samples, agreement(store), settings)
-    evidence = _evidence(rows, manifest)
+    agreed = agreement(store)
+    faults += agreement_faults(agreed, settings.review)
+    fact = _fact(rows, samples, agreed, settings)
+    evidence = _evidence(rows, manifest) | _bounds(agreed, settings.review)
     if not faults:
         return Recheck(True, fact, evidence=evidence)
     text = "; ".join(faults[:SHOWN]) + (f"; and {len(faults) - SHOWN:,} more" if len(faults) > SHOWN else "")
@@ -177,11 +179,41 @@ def _sample_faults(samples: Sequence[SampleProgress], roles: set[str]) -> list[s
     return faults
 
 
+def agreement_faults(agreed: Agreement, policy: ReviewSettings) -> list[str]:
+    """Where the lower bounds that the policy asks for are not reached, or are unknown: unknown is not passed."""
+    faults = []
+    for wanted, value, low, name in (
+        (policy.agreement_at_least, agreed.raw, agreed.raw_low, "agreement"),
+        (policy.rejects_at_least, agreed.rejects, agreed.rejects_low, "agreement on rejects"),
+    ):
+        if wanted is None:
+            continue
+        if low is None:
+            few = f"{agreed.units} rows were decided by two people, {ENOUGH} are needed"
+            none = "no row decided by two people was rejected by either"
+            faults.append(f"{name} is unknown: {few if agreed.units < ENOUGH else none}")
+        elif low < wanted:
+            faults.append(f"{name} is {value:.1%}, at least {low:.1%} with 95% confidence; {wanted:.1%} is asked for")
+    return faults
+
+
+def _bounds(agreed: Agreement, policy: ReviewSettings) -> dict[str, str | int | float]:
+    """What the bounds were, where the policy asks for them."""
+    found: dict[str, str | int | float] = {}
+    if policy.agreement_at_least is not None:
+        found["agreement_low"] = "unknown" if agreed.raw_low is None else round(agreed.raw_low, 6)
+    if policy.rejects_at_least is not None:
+        found["rejects_low"] = "unknown" if agreed.rejects_low is None else round(agreed.rejects_low, 6)
+    return found
+
+
 def _opener(faults: Sequence[str]) -> str:
     if any("were faulty" in fault for fault in faults):
         return 'rung review sample   (a new sample), or [review] pool = "all"'
     if any("not what was frozen" in fault or "taken out" in fault or "rejected" in fault for fault in faults):
         return "rung data freeze"
+    if all(fault.startswith("agreement") for fault in faults):
+        return "rung review   (rows that two people see: [review] overlap)"
     return "rung review"
 
 

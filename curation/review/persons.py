@@ -116,20 +116,24 @@ def drift_of(changed: Sequence[bool], seconds: Sequence[float | None]) -> Drift 
         return None
     middle = len(changed) // 2
     first, second = changed[:middle], changed[middle:]
-    a, b = sum(first) / len(first), sum(second) / len(second)
-    (low_a, high_a), (low_b, high_b) = wilson(sum(first), len(first)), wilson(sum(second), len(second))
-    low = b - a - math.hypot(b - low_b, high_a - a)
-    high = b - a + math.hypot(high_b - b, a - low_a)
+    low, high = newcombe((sum(first), len(first)), (sum(second), len(second)))
     return Drift(
         decisions=len(changed),
-        first=a,
-        second=b,
+        first=sum(first) / len(first),
+        second=sum(second) / len(second),
         low=low,
         high=high,
         drifts=low > 0 or high < 0,
         seconds_first=_median(seconds[:middle]),
         seconds_second=_median(seconds[middle:]),
     )
+
+
+def newcombe(one: tuple[int, int], other: tuple[int, int]) -> tuple[float, float]:
+    """95% interval of the difference of two shares (hits, n), the other minus the one: Newcombe 1998, method 10."""
+    a, b = one[0] / one[1], other[0] / other[1]
+    (low_a, high_a), (low_b, high_b) = wilson(*one), wilson(*other)
+    return b - a - math.hypot(b - low_b, high_a - a), b - a + math.hypot(high_b - b, a - low_a)
 
 
 def wilson(hits: int, n: int) -> tuple[float, float]:

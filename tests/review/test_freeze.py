@@ -252,6 +252,67 @@ def test_a_sample_must_be_finished_and_a_failed_one_closes_the_gate(make_desk: A
     assert gate.opener.startswith("rung review sample")
 
 
+def test_the_gate_reads_the_lower_bounds_that_the_policy_sets(make_desk: Any) -> None:
+    desk = make_desk(pool="all", overlap=1.0)
+    desk.store.add(rows(60, 1), role="pool")
+    desk.store.add(rows(12, 2), role="test")
+    waiting = [row.id for row in desk.store.rows()]
+    plan_freeze(desk.store, desk.project, desk.settings)
+    faulty = set(waiting[:8])
+
+    def check(**policy: float) -> Any:
+        strict = make_desk(pool="all", overlap=1.0, **policy)
+        return recheck_review(desk.project, strict.settings, done.folder, desk.store)
+
+    for who, named in (("dana", waiting[:30]), ("mo", waiting[:30])):
+        decide_all(desk, who, [(n, Ruling("reject" if n in faulty else "approve")) for n in named], kind="person")
+    for who in ("dana", "mo"):
+        decide_all(desk, who, [(n, Ruling("approve")) for n in waiting[30:]], kind="person")
+    done = frozen(desk)
+    assert check().passed
+    met = check(agreement_at_least=0.95, rejects_at_least=0.6)
+    assert met.passed and met.evidence["agreement_low"] == round(0.05 ** (1 / 72), 6)
+    over = check(rejects_at_least=0.9)
+    assert not over.passed and "agreement on rejects is 100.0%, at least 68.8%" in over.why and "overlap" in over.opener
+    assert check(agreement_at_least=0.97).why == (
+        "agreement is 100.0%, at least 95.9% with 95% confidence; 97.0% is asked for"
+    )
+    assert check(agreement_at_least=0.9).evidence == check(agreement_at_least=0.9).evidence
+
+
+def test_unknown_agreement_does_not_pass(make_desk: Any) -> None:
+    desk = make_desk(pool="all", agreement_at_least=0.5, rejects_at_least=0.5)
+    desk.store.add(rows(60, 1), role="pool")
+    plan_freeze(desk.store, desk.project, desk.settings)
+    approve_all(desk)
+    found = recheck_review(desk.project, desk.settings, frozen(desk).folder, desk.store)
+    assert not found.passed and "agreement is unknown: 0 rows were decided by two people, 40 are needed" in found.why
+    assert found.evidence["agreement_low"] == "unknown"
+
+
+def test_an_open_review_under_a_new_guideline_closes_the_gate(make_desk: Any) -> None:
+    from curation.review.again import review_again, touched_rows
+
+    desk = make_desk(pool="all")
+    desk.project.guideline_file.write_text("# G\n\nCode it.\n")
+    desk.store.add(rows(60, 1), role="pool")
+    plan_freeze(desk.store, desk.project, desk.settings)
+    approve_all(desk)
+    done = frozen(desk)
+    assert recheck_review(desk.project, desk.settings, done.folder, desk.store).passed
+    word = desk.store.rows()[0].example.question.split()[0]
+    desk.project.guideline_file.write_text(f"# G\n\nCode it.\n{word} is to be coded first.\n")
+    touched = touched_rows(desk)
+    change = review_again(desk, touched, actor="lena")
+    closed = recheck_review(desk.project, desk.settings, done.folder, desk.store)
+    assert not closed.passed and "has no decision (pending)" in closed.why and closed.opener == "rung review"
+    desk.store.undo(change)
+    assert recheck_review(desk.project, desk.settings, done.folder, desk.store).passed
+    review_again(desk, touched, actor="lena")
+    approve_all(desk, "mo")
+    assert recheck_review(desk.project, desk.settings, done.folder, desk.store).passed
+
+
 def test_automatic_decisions_count_only_by_policy_and_are_told(make_desk: Any) -> None:
     desk = make_desk(pool="all", accept_automatic=True)
     desk.store.add(rows(40, 1), role="pool")

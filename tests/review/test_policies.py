@@ -1,0 +1,195 @@
+"""Second review of edits, flags, rows sent back, orders of the queue, what a new guideline touches."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from curation.example import Example, chat_row
+from curation.review import Desk, Ruling, decide, next_item, undo
+from curation.review.again import review_again, touched_rows
+from curation.review.persons import drift_of, newcombe, person_progress
+from curation.review.reasons import reasons_in
+from curation.store import NewRow
+from curation.store.records import Link
+from workspace.errors import Refusal
+
+
+def take(desk: Desk, who: str, verdict: str, text: str | None = None, want: str | None = None) -> Any:
+    item = next_item(desk, who, want=want).item
+    assert item is not None
+    return decide(desk, item.id, item.token, who, Ruling(verdict, text=text)), item
+
+
+def order(desk: Desk, who: str = "mo") -> list[str]:
+    """The order in which everything is given to one person."""
+    seen = []
+    while (item := next_item(desk, who).item) is not None:
+        seen.append(item.id)
+        decide(desk, item.id, item.token, who, Ruling("approve"))
+    return seen
+
+
+def test_an_edit_counts_when_a_second_person_agrees(make_desk: Any, url: str, rows_of: Any) -> None:
+    desk = make_desk(second_edit=True, url=url)
+    desk.store.add(rows_of(2), role="candidates")
+    made, item = take(desk, "dana", "edit", "E11.42")
+    assert made.state == "pending"
+    assert take(desk, "dana", "approve")[1].id != item.id, "not to the same person"
+    _, second = take(desk, "mo", "approve", want=item.id)
+    assert second.answer == "E11.42" and "answer 0" in second.findings[0]["text"]
+    row = desk.store.row(item.id)
+    assert (row.state, row.example.answer, row.original.answer) == ("edited", "E11.42", "answer 0")
+    undo(desk, item.id, "mo")
+    assert desk.store.row(item.id).state == "pending"
+    assert take(desk, "mo", "edit", "E10.42", want=item.id)[0].state == "unsure", (
+        "two edits that differ: a third decides"
+    )
+    _, third = take(desk, "lena", "edit", "E10.42")
+    assert [side.answer for side in third.sides] == ["E11.42", "E10.42"]
+    assert desk.store.row(item.id).example.answer == "E10.42"
+
+
+def test_the_policy_on_edits_holds_for_edits_made_before(make_desk: Any, rows_of: Any) -> None:
+    first = make_desk()
+    first.store.add(rows_of(1), role="candidates")
+    assert take(first, "dana", "edit", "better")[0].state == "edited"
+    strict = make_desk(second_edit=True)
+    assert next_item(strict, "dana").item is None and strict.store.row("r-000001").state == "pending"
+    take(strict, "mo", "approve")
+    assert next_item(make_desk(), "lena").item is None
+    assert strict.store.row("r-000001").example.answer == "better"
+
+
+def test_an_edited_row_sent_back_and_approved_keeps_the_edit(make_desk: Any, url: str, rows_of: Any) -> None:
+    desk = make_desk(url=url)
+    desk.store.add(rows_of(1), role="candidates")
+    take(desk, "dana", "edit", "the better answer")
+    desk.store.queue(["r-000001"], "guideline v2", "guideline")
+    _, item = take(desk, "mo", "approve")
+    row = desk.store.row("r-000001")
+    assert item.answer == row.example.answer == "the better answer" and row.state == "edited"
+    assert row.original.answer == "answer 0", "the draft is still kept, for a preference pair"
+
+
+def test_a_flag_goes_to_the_one_who_ends_disagreements(make_desk: Any, url: str, rows_of: Any) -> None:
+    from curation.review import invite
+
+    desk = make_desk(url=url)
+    invite(desk.store, "lena", role="adjudicator")
+    desk.store.add(rows_of(1), role="candidates")
+    assert take(desk, "dana", "flag")[0].state == "unsure"
+    assert next_item(desk, "mo").item is None
+    assert take(desk, "lena", "reject")[0].state == "rejected"
+
+
+def test_topics_stand_together(make_desk: Any) -> None:
+    desk = make_desk(order="topic")
+    asked = [
+        f"{place} {topic} case {n}"
+        for n, (topic, place) in enumerate([("diabetes", "left"), ("fracture", "right"), ("asthma", "left")] * 4)
+    ]
+    asked += [f"unrelated thing number{n} w{n}x" for n in range(9)]
+    desk.store.add([Example(chat_row(q, "a")) for q in asked], role="candidates")
+    desk.store.add([Example(chat_row("test row", "a"))], role="test")
+    given = order(desk)
+    assert given[0] == "r-000022", "test rows first in every order"
+    topics = [next((t for t in ("diabetes", "fracture", "asthma") if t in desk.store.row(name).example.question), "-")
+              for name in given[1:]]  # fmt: skip
+    changes = sum(a != b for a, b in pairwise(topics))
+    assert changes == 3, topics
+
+
+def test_the_doubtful_come_first(make_desk: Any, rows_of: Any) -> None:
+    desk = make_desk(order="uncertainty")
+    scores = [0.98, 0.45, 0.9, 0.05, 0.6]
+    scored = [NewRow(row, meta={"judge": {"score": score}}) for row, score in zip(rows_of(5), scores, strict=True)]
+    ids = desk.store.add(scored, role="candidates").ids
+    plain = desk.store.add(rows_of(3, 50), role="candidates").ids
+    with desk.store.write() as connection:
+        from curation.store.pairs import write_links
+
+        write_links(connection, [Link(plain[0], plain[2], "minimal_pair", 0.9)])
+    assert order(desk) == [ids[1], ids[4], plain[0], plain[2], ids[2], ids[3], ids[0], plain[1]]
+
+
+def test_the_smallest_class_comes_first(make_desk: Any, rows_of: Any) -> None:
+    desk = make_desk(order="gap", pool="trust")
+    kept = desk.store.add([Example(chat_row(f"kept {n}", "A")) for n in range(3)], role="candidates").ids
+    for _ in kept:
+        take(desk, "dana", "approve")
+    new = [Example(chat_row(f"new {n}", answer)) for n, answer in enumerate("AABBC")]
+    desk.store.add(new, role="candidates")
+    given = [desk.store.row(name).example.answer for name in order(desk)]
+    assert given == ["B", "C", "B", "A", "A"]
+
+
+def test_the_random_order_is_the_same_each_time(make_desk: Any, rows_of: Any) -> None:
+    desk = make_desk(order="random")
+    desk.store.add(rows_of(12), role="candidates")
+    given = order(desk)
+    assert given != sorted(given) and sorted(given) == [f"r-{n:06d}" for n in range(1, 13)]
+    for name in given:
+        undo(desk, name, "mo")
+    assert order(desk) == given
+
+
+def test_the_guideline_names_the_reasons(make_desk: Any, project: Any, rows_of: Any) -> None:
+    text = "# Guideline\n\n- not a reason\n\n## 3 Reasons\n\nUse one.\n\n1. wrong code\n2. no code\n\n## 4 More\n- x\n"
+    assert reasons_in(text) == ("wrong code", "no code")
+    assert reasons_in("# Guideline\n\n- a\n") == ()
+    desk = make_desk()
+    desk.store.add(rows_of(1), role="candidates")
+    item = next_item(desk, "mo").item
+    assert item is not None and item.reasons == desk.settings.review.reasons
+    project.guideline_file.write_text(text)
+    item = next_item(desk, "mo").item
+    assert item is not None and item.reasons == ("wrong code", "no code")
+
+
+def test_a_new_guideline_sends_back_what_it_touches(make_desk: Any, project: Any) -> None:
+    project.guideline_file.write_text("# G\n\nCode the complication.\nAsthma: J45.9.\n")
+    desk = make_desk()
+    asked = ["asthma, mild", "painful neuropathy of the feet", "asthma with neuropathy", "a broken arm", "fever"]
+    desk.store.add([Example(chat_row(q, f"A{n}")) for n, q in enumerate(asked)], role="candidates")
+    with pytest.raises(Refusal, match="under another version"):
+        touched_rows(desk)
+    order(desk)
+    project.guideline_file.write_text(
+        "# G\n\nCode the complication.\nAsthma: J45.9.\nNeuropathy of the feet: E11.42.\n"
+    )
+    found = touched_rows(desk)
+    assert found.version == 2 and found.older == 5 and set(found.rows) == {"r-000002", "r-000003"}
+    assert "neuropathy" in found.rows["r-000003"] and "asthma" not in found.words
+    assert set(touched_rows(desk, chosen=["arm"]).rows) == {"r-000004"}
+    assert len(touched_rows(desk, everything=True).rows) == 5
+    change = review_again(desk, found, actor="lena")
+    assert desk.store.row("r-000002").state == "pending" and desk.store.row("r-000001").state == "approved"
+    item = next_item(desk, "mo").item
+    assert item is not None and item.queued == "guideline v2"
+    desk.store.undo(change)
+    assert desk.store.row("r-000003").state == "approved"
+    assert desk.store.events(kind="guideline_review")[0].detail["rows"] == 2
+
+
+def test_drift_and_consensus(make_desk: Any, rows_of: Any) -> None:
+    assert drift_of([False] * 39, [1.0] * 39) is None
+    steady = drift_of([False, True] * 40, [30.0] * 80)
+    assert steady is not None and not steady.drifts and steady.low < 0 < steady.high
+    tired = drift_of([True, False] * 20 + [False] * 40, [40.0] * 40 + [8.0] * 40)
+    assert tired is not None and tired.drifts and (tired.first, tired.second) == (0.5, 0.0)
+    assert (tired.seconds_first, tired.seconds_second) == (40.0, 8.0)
+    low, high = newcombe((48, 80), (56, 70))  # Newcombe 1998, Statistics in Medicine 17:873, table II, contrast (a)
+    assert (round(low, 4), round(high, 4)) == (0.0524, 0.3339)
+
+    desk = make_desk(overlap=1.0)
+    desk.store.add(rows_of(4), role="candidates")
+    for who, verdicts in (("dana", "approve approve reject approve"), ("mo", "approve approve approve approve")):
+        for verdict in verdicts.split():
+            take(desk, who, verdict)
+    take(desk, "lena", "reject")
+    people = {person.name: person for person in person_progress(desk.store)}
+    assert (people["dana"].consensus, people["dana"].consensus_rows) == (1.0, 4)
+    assert (people["mo"].consensus, people["lena"].consensus) == (0.75, 1.0)
