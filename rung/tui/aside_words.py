@@ -95,7 +95,7 @@ def _team(aside: Aside | None, width: int) -> Iterator[str]:
     """Everyone's rows, where there is more than one person."""
     people = [share for share in aside.team if share.kind == "person"] if aside else []
     if len(people) > 1:
-        yield from _wrapped("Team: " + team_words(people), width)
+        yield from _wrapped("Team: " + ", ".join(f"{shown(each.name)} {each.decided:,}" for each in people), width)
 
 
 def team_words(people: Sequence[Share]) -> str:

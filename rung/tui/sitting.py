@@ -5,16 +5,17 @@ Every method but the constructor talks to the store and runs in a thread.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from curation.agreement import Agreement
 from curation.review import Decided, Item, Ruling, decide, known_reviewer, next_item, open_desk, undo
 from curation.review.leases import give_up, keep_draft, renew
-from curation.review.nearest import Nearest, NearRow
+from curation.review.nearest import DECIDED, Nearest, NearRow
 from curation.review.repair import edited_text
 from curation.review.standing import Standing, contest, decided_by_another
 from curation.review.team import Share, team
@@ -61,8 +62,13 @@ class Sitting:
         self.started = self.moment()
         self.shown_at = self.started
         self.ahead: Item | None = None
+        self.was = 0
+        """How many rows were settled when the one ahead was fetched."""
         self.asides: dict[str, Aside] = {}
-        self.lock = threading.Lock()
+        self.given: Item | None = None
+        """The row that was handed out last."""
+        self.closed = False
+        self.lock = threading.RLock()
 
     # Rows
 
@@ -70,35 +76,42 @@ class Sitting:
         """The next item: the one fetched ahead, else a fresh lease; None where nothing is left for this person."""
         with self.lock:
             item = self._similar() if self.series else None
-            if item is None:
-                item, self.ahead = self.ahead, None
+            if item is None and self.ahead is not None:
+                item, self.ahead = replace(self.ahead, decided=self.ahead.decided + self.settled - self.was), None
             if item is None:
                 turn = next_item(self.desk, self.person, holding=[current.id] if current else [])
                 item, self.waiting = turn.item, turn.waiting
-            self.shown_at = self.moment()
-            return item
+            return self._give(item)
+
+    def _give(self, item: Item | None) -> Item | None:
+        """Remember what is handed out; where nobody sits here any more the row goes back at once."""
+        self.shown_at, self.given = self.moment(), item
+        if self.closed:
+            self.leave(item)
+        return item
 
     def fetch_ahead(self, current: Item) -> None:
         """Lease the item after this one, and read what stands beside it, while this one is read."""
         with self.lock:
-            if self.ahead is None and self.series is None:
+            if self.ahead is None and self.series is None and not self.closed:
                 found = next_item(self.desk, self.person, holding=[current.id]).item
                 self.ahead = found if found and found.id != current.id else None
+                self.was = self.settled
             ahead = self.ahead
         if ahead is not None:
             self.asides = {name: aside for name, aside in self.asides.items() if name == current.id}
             self.aside(ahead)
 
-    def aside(self, item: Item) -> Aside:
-        """What stands beside an item; worked out once, then known."""
-        if item.id not in self.asides:
-            self.asides[item.id] = Aside(self.nearest.near(item), tuple(team(self.desk, self.today)))
-        return self.asides[item.id]
+    def aside(self, item: Item) -> bool:
+        """Read what stands beside an item now; whether it is other than what was known."""
+        before = self.asides.get(item.id)
+        self.asides[item.id] = Aside(self.nearest.near(item), tuple(team(self.desk, self.today)))
+        return self.asides[item.id] != before
 
     def again(self, row: str) -> Item | None:
         """Lease a certain row again, after an undo or a lease that ended."""
-        self.shown_at = self.moment()
-        return next_item(self.desk, self.person, want=row).item
+        with self.lock:
+            return self._give(next_item(self.desk, self.person, want=row).item)
 
     def keep(self, item: Item) -> None:
         """Lengthen the leases of the row that somebody is reading and of the next one."""
@@ -109,11 +122,18 @@ class Sitting:
 
     def leave(self, *items: Item | None) -> None:
         """Give rows back, so that others may have them at once."""
-        person = known_reviewer(self.desk.store, self.person)
-        for item in (*items, self.ahead):
-            if item is not None:
-                give_up(self.desk, person, number_of(item.id))
-        self.ahead = None
+        with self.lock:
+            person = known_reviewer(self.desk.store, self.person)
+            for item in (*items, self.ahead):
+                if item is not None:
+                    give_up(self.desk, person, number_of(item.id))
+            self.ahead = None
+
+    def close(self) -> None:
+        """Nobody sits here any more: all rows go back."""
+        self.closed = True
+        with contextlib.suppress(RungError), self.lock:  # a lease that cannot be ended now ends by itself
+            self.leave(self.given)
 
     # Decisions
 
@@ -181,6 +201,11 @@ class Sitting:
         return None
 
     # Figures
+
+    @property
+    def settled(self) -> int:
+        """Rows that this sitting has decided for good."""
+        return sum(made.decided.state in DECIDED for made in self.done)
 
     @property
     def counts(self) -> Mapping[str, int]:

@@ -66,10 +66,15 @@ class DecideScreen(EditScreen):
         """Skip; in a series leave the row in the queue as it is."""
         if self.can(self.action_skip):
             if self.sitting is not None and self.sitting.series is not None:
-                self.give_back(self.sitting, self.item)
-                self.fetch("left as it is, in the queue")
+                self.wait_for("Fetching the next row …")
+                self._leave_as_it_is(self.sitting, self.item)
             else:
                 self.decide("skip")
+
+    @work(thread=True, exclusive=True, exit_on_error=False, group="fetch")
+    def _leave_as_it_is(self, sitting: Sitting, item: Item | None) -> None:
+        sitting.leave(item)
+        self.take(sitting.take, "left as it is, in the queue")
 
     def action_unsure(self) -> None:
         """Not sure: to a second person. Of two decisions that met: both to a third one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from datetime import datetime
 
@@ -70,9 +71,9 @@ class FetchScreen(StageScreen):
         self._sit_down()
 
     def on_unmount(self) -> None:
-        """Give the rows back when the screen goes."""
+        """Give the rows back when the screen goes. In a thread of its own: also where the program ends now."""
         if self.sitting is not None:
-            self.give_back(self.sitting, self.item)
+            threading.Thread(target=self.sitting.close).start()
 
     # Waiting
 
@@ -169,15 +170,8 @@ class FetchScreen(StageScreen):
             lines.append(f"{sitting.waiting:,} rows wait for someone else.")
         return [line for line in lines if line]
 
-    @work(thread=True, exit_on_error=False, group="leave")
-    def give_back(self, sitting: Sitting, item: Item | None) -> None:
-        """Others may have these rows at once."""
-        sitting.leave(item)
-
     @work(thread=True, exit_on_error=False, group="ahead")
     def _fetch_ahead(self, sitting: Sitting, item: Item) -> None:
-        known = item.id in sitting.asides
-        sitting.aside(item)
-        if not known:
+        if sitting.aside(item):
             self.post_message(self.AsideRead(item.id))
         sitting.fetch_ahead(item)

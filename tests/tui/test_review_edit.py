@@ -1,0 +1,130 @@
+"""Editing in the Review screen: what differs is marked, what was not touched comes back byte for byte, drafts stay."""
+
+from __future__ import annotations
+
+import pytest
+from conftest_tui import settled, text_of
+from review_rows import NERVE, PAIR, PLAIN, POLY, begun, log
+from test_review import drafts, on_review, shown_item, stored
+
+from curation.example import chat_row
+from rung.tui.widgets.difference import changed, marked
+
+ODD = "one\rtwo\r\nthree\x0cfour\u2028five\x85six\t\x1b[31mred\u202eevil\u202c \U0001f468\u200d\U0001f469\n\nend"
+
+
+def marks(app, widget):
+    """The texts on the lines of a widget that are drawn struck or underlined."""
+    found = {"strike": "", "underline": ""}
+    region = app.screen.query_one(widget).region
+    for strip in app.screen._compositor.render_strips()[region.y : region.bottom]:
+        for segment in strip.crop(region.x, region.right):
+            for name in found:
+                if segment.style and getattr(segment.style, name):
+                    found[name] += segment.text
+    return found
+
+
+@pytest.mark.parametrize(
+    ("size", "beside"), [((80, 24), False), ((99, 30), False), ((100, 30), True), ((160, 50), True)]
+)
+async def test_draft_and_edit_stand_side_by_side_from_100_columns(tmp_path, program, size, beside):
+    app = program(begun(tmp_path / "icd"))
+    async with app.run_test(size=size) as pilot:
+        await on_review(app, pilot)
+        await pilot.press("e")
+        app.screen.panel.put(POLY)
+        await settled(pilot)
+        one, other = app.screen.query_one("#one"), app.screen.query_one("#other")
+        assert (one.region.y == other.region.y) is beside
+        assert (one.region.x == other.region.x) is not beside
+        assert one.region.width > 20
+        assert marks(app, "#one")["strike"].replace(" ", "") == "40neuropathy,unspecified"
+        assert marks(app, "#edit")["underline"].replace(" ", "") == "42polyneuropathy"
+        assert "save and approve" in text_of(app)
+        assert app.screen.query_one("#item").region.contains_region(other.region)
+
+
+async def test_what_was_not_touched_comes_back_byte_for_byte(tmp_path, program):
+    folder = begun(tmp_path / "icd", (chat_row("odd", ODD), *PLAIN))
+    app = program(folder)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await on_review(app, pilot)
+        await pilot.press("e", "ctrl+end", "!")
+        await settled(pilot)
+        assert "\x1b" not in text_of(app)
+        assert "\u202e" not in text_of(app)
+        await pilot.press("ctrl+s")
+        await shown_item(pilot)
+    assert stored(folder)["r-000001"].example.answer == ODD + "!"
+
+
+async def test_an_empty_answer_is_not_saved(tmp_path, program):
+    folder = begun(tmp_path / "icd")
+    app = program(folder)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await on_review(app, pilot)
+        await pilot.press("e")
+        app.screen.panel.put("  ")
+        await pilot.press("ctrl+s")
+        await settled(pilot)
+        assert "The new answer is empty" in app.screen.message
+        assert app.screen.is_editing
+    assert log(folder) == []
+
+
+async def test_esc_keeps_the_draft_and_e_goes_on_with_it(tmp_path, program):
+    folder = begun(tmp_path / "icd")
+    app = program(folder)
+    async with app.run_test(size=(80, 24)) as pilot:
+        item = await on_review(app, pilot)
+        await pilot.press("e", "end", "Q")
+        await settled(pilot)
+        await pilot.press("escape")
+        assert "your draft is kept" in app.screen.message
+        assert f"{NERVE}Q" not in text_of(app).replace("\n", "")
+    assert drafts(folder) == {item.id: f"{NERVE}Q"}
+    assert log(folder) == []
+    app = program(folder)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await on_review(app, pilot)
+        assert "You began an edit of this row" in text_of(app)
+        await pilot.press("e")
+        assert app.screen.panel.field.edited == f"{NERVE}Q"
+        await pilot.press("ctrl+s")
+        await shown_item(pilot)
+    assert stored(folder)[item.id].example.answer == f"{NERVE}Q"
+    assert drafts(folder) == {}
+
+
+async def test_a_remark_goes_with_the_next_decision_only(tmp_path, program):
+    folder = begun(tmp_path / "icd")
+    app = program(folder)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await on_review(app, pilot)
+        await pilot.press("m", *"axe", "enter", "n")
+        await shown_item(pilot)
+        await pilot.press("a")
+        await shown_item(pilot)
+    assert log(folder) == [(1, "unsure", "axe"), (2, "approve", "")]
+
+
+async def test_the_worse_answer_of_a_pair_stays(tmp_path, program):
+    folder = begun(tmp_path / "icd", (PAIR,))
+    app = program(folder)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await on_review(app, pilot)
+        await pilot.press("e", "end", "!", "ctrl+s")
+        await settled(pilot)
+    assert stored(folder)["r-000001"].example.row == {**PAIR, "chosen": PAIR["chosen"] + "!"}
+
+
+def test_differences_are_places_in_both_texts():
+    assert changed(NERVE, NERVE) == ([], [])
+    gone, came = changed("a b c", "a x c d")
+    assert ["a b c"[i:j] for i, j in gone] == ["b"]
+    assert ["a x c d"[i:j] for i, j in came] == ["x", " d"]
+    long = " ".join(map(str, range(3000)))
+    gone, came = changed(long, long[::-1])
+    assert len(gone) == len(came) == 1
+    assert marked("a\x1bb", [(1, 2)], "bold").plain == "a\\u001bb"

@@ -1,0 +1,96 @@
+"""`b`: the same repair on similar rows, one by one; nothing changes before a key says so, and undo takes it back."""
+
+from __future__ import annotations
+
+import pytest
+from conftest_tui import settled, text_of
+from review_rows import NERVE, POLY, begun, log
+from test_review import on_review, shown_item, stored
+from test_review_states import no_row_is_held
+
+
+async def repair_the_first(app, pilot):
+    """Edit the row on the screen to POLY by key, and save."""
+    item = await on_review(app, pilot)
+    await pilot.press("e")
+    app.screen.panel.put(POLY)
+    await pilot.press("ctrl+s")
+    await shown_item(pilot)
+    assert "b same for similar" in app.screen.message
+    return item
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (160, 50), (60, 20)])
+async def test_each_row_is_shown_before_anything_changes(tmp_path, program, size):
+    folder = begun(tmp_path / "icd")
+    app = program(folder)
+    async with app.run_test(size=size) as pilot:
+        first = await repair_the_first(app, pilot)
+        await pilot.press("b")
+        item = await shown_item(pilot)
+        assert item.id == "r-000002"  # the nearest question first
+        assert "2 rows have the same fault" in app.screen.message
+        shown = text_of(app)
+        assert "Same repair" in shown
+        assert "E11.40" in shown
+        assert "E11.42" in shown
+        assert {row.state for name, row in stored(folder).items() if name != first.id} <= {"pending", "leased"}
+        await pilot.press("a")
+        await shown_item(pilot)
+        row = stored(folder)["r-000002"]
+        assert (row.state, row.example.answer, row.original.answer) == ("edited", POLY, NERVE)
+        assert app.screen.item.id == "r-000004"
+        await pilot.press("s")
+        await shown_item(pilot)
+    rows = stored(folder)
+    assert rows["r-000004"].state in ("pending", "leased")  # left in the queue as it was
+    assert rows["r-000004"].example.answer == NERVE
+    assert log(folder) == [(1, "edit", ""), (2, "edit", f"same repair as {first.id}")]
+
+
+async def test_undo_takes_one_back_and_shows_it_again_with_the_repair(tmp_path, program):
+    folder = begun(tmp_path / "icd")
+    app = program(folder)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await repair_the_first(app, pilot)
+        await pilot.press("b")
+        await shown_item(pilot)
+        await pilot.press("a")
+        await shown_item(pilot)
+        await pilot.press("u")
+        item = await shown_item(pilot)
+        assert item.id == "r-000002"
+        assert "Same repair" in text_of(app)
+        assert stored(folder)["r-000002"].example.answer == NERVE
+        await pilot.press("escape")
+        following = await shown_item(pilot)
+        assert "back in the queue" in app.screen.message
+        assert app.screen.sitting.series is None
+        assert following.id == "r-000002"
+        assert [verdict for _, verdict, _ in log(folder)] == ["edit", "edit", "undo"]
+
+
+async def test_where_there_is_no_repair_or_no_similar_row_it_says_so(tmp_path, program):
+    folder = begun(tmp_path / "icd")
+    app = program(folder)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await on_review(app, pilot)
+        await pilot.press("b")
+        await settled(pilot)
+        assert "edit a row first (e)" in app.screen.message
+        await pilot.press("s")
+        await shown_item(pilot)
+        for _ in range(2):
+            await pilot.press("a")
+            await shown_item(pilot)
+        await pilot.press("a")
+        await shown_item(pilot)
+        await pilot.press("e", "end", "x", "ctrl+s")
+        await shown_item(pilot)
+        await pilot.press("b")
+        await settled(pilot)
+        assert "no open row has the fault" in app.screen.message
+        assert app.screen.item is not None
+        await pilot.press("escape")
+        await settled(pilot)
+    assert await no_row_is_held(folder)
