@@ -24,9 +24,14 @@ class Replies:
     """Replies already given, in a file that only grows; a line cut off by a kill is skipped.
 
     The key is the SHA-256 of model name, turns, limit, choices and options: anything that could change the reply.
+    `spent` counts what came since this was opened, `dearest` the dearest of it; with a budget, asking ends before a
+    call as dear as that could pass it.
     """
 
     path: Path
+    budget_usd: float | None = None
+    spent: float = 0.0
+    dearest: float = 0.0
     known: dict[str, Reply] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -46,6 +51,13 @@ class Replies:
                 file.write(b"\n")
             file.write(json.dumps({"key": key, "reply": asdict(reply)}, ensure_ascii=False).encode() + b"\n")
         self.known[key] = reply
+        self.spent += reply.cost_usd or 0.0
+        self.dearest = max(self.dearest, reply.cost_usd or 0.0)
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether one more call could pass the budget."""
+        return self.budget_usd is not None and self.spent + self.dearest > self.budget_usd + 1e-12
 
 
 def ask_all(
@@ -65,6 +77,8 @@ def ask_all(
             raise _stopped(reply, done, len(asks)) from reply
         replies.keep(waiting_keys[number], reply)
         done += 1
+        if replies.is_spent and done < len(asks):
+            raise _over_budget(replies, done, len(asks))
         if progress and ((done - known) % step == 0 or done == len(asks)):
             progress(done, len(asks))
     return [replies.known[key] for key in keys]
@@ -73,6 +87,12 @@ def ask_all(
 def _stopped(error: ChatError, done: int, total: int) -> RungError:
     kept = f"Stopped at item {done} of {total}: {error.message} {done} answers are kept; the same command goes on."
     return RungError(kept, error.hint, where=error.where)
+
+
+def _over_budget(replies: Replies, done: int, total: int) -> RungError:
+    spent = f"${replies.spent:.2f} of ${replies.budget_usd:.2f} spent"
+    kept = f"{done} answers are kept; the same command with more --budget-usd goes on."
+    return RungError(f"Stopped at item {done} of {total}: {spent}. {kept}", "--budget-usd X")
 
 
 def key_of(model: str, ask: Ask) -> str:

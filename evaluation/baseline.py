@@ -14,7 +14,8 @@ from evaluation.bench import Bench, open_folder
 from evaluation.calibration import calibration
 from evaluation.choose import Choice, Choices, Chosen, best_prompted, choose
 from evaluation.compare import TOLERANCE
-from evaluation.measure import Item, mean_score, measure, measure_forms, perplexities, result, retrieval_recall
+from evaluation.judging import RUBRIC_FILE
+from evaluation.measure import Item, citing, mean_score, measure, measure_forms, perplexities, result, retrieval_recall
 from evaluation.measured import Effort, judge_rungs, smallest_difference
 from evaluation.propose import propose
 from evaluation.report import ArmResult, Outcome, Report, write_outcomes
@@ -67,7 +68,8 @@ def choose_all(bench: Bench, arms: Sequence[Arm]) -> tuple[list[Choice], list[st
         if not variants:
             notes.append(f"{arm.name} was not measured: it needs {arm.needs}.")
             continue
-        made.append(choose(arm.name, arm.prompted, variants, bench.choosing, bench.desk, bench.watch))
+        desk = bench.desk_of(arm.name)
+        made.append(choose(arm.name, arm.prompted, variants, bench.choosing, desk, bench.watch))
         if arm.name in ("base", "prompt"):
             material = material.knowing(*instructions(made))
     if not made:
@@ -125,6 +127,7 @@ def _measure_all(folder: Path, bench: Bench, chosen: Sequence[Choice], notes: Se
         test_sha256=bench.test_sha256,
         model=bench.desk.model.name,
         metric=bench.desk.metric.spec,
+        judge=bench.judge.name if bench.judge and bench.desk.metric.judged else None,
         n=len(items),
         goal=aim.goal,
         arms=results,
@@ -145,12 +148,12 @@ def _vouched(aim: Aim) -> list[str]:
 
 def measure_choice(bench: Bench, choice: Choice, items: Sequence[Item]) -> tuple[ArmResult, list[Outcome]]:
     """An arm on the test items in the form that validation chose, or in each form where the bench says so."""
-    desk, variant = bench.desk, choice.variant
+    desk, variant = bench.desk_of(choice.arm), choice.variant
     forms = desk.forms if variant.render and bench.both_forms else (choice.form,)
     watch = bench.watch(f"{choice.arm}, {' and '.join(forms)}")
     found = measure_forms(choice.arm, variant, forms, items, "test", desk, watch)
     figures = result(found[choice.form], choice.prompted, bench.closed)
-    extra = {**figures.extra, **retrieval_recall(variant, items)}
+    extra = {**figures.extra, **retrieval_recall(variant, items), **citing(variant, items, found[choice.form], desk)}
     if choice.arm in ("base", "tuned"):
         extra |= perplexities(variant, items, desk)
     if variant.sure or bench.label_scoring:
@@ -195,4 +198,5 @@ def made_from(bench: Bench, folder: Path, chosen: Sequence[Choice]) -> dict[str,
     names = {c.variant.prompt.name for c in chosen if c.variant.prompt} & {p.name for p in prompts.glob("*.md")}
     files = [bench.dataset / "manifest.json", folder / "choices.json", folder / "outputs.jsonl"]
     own = [bench.desk.metric.file] if bench.desk.metric.file else []
+    own += [root / RUBRIC_FILE] if bench.desk.metric.judged else []
     return hashes(root, *files, *own, *(prompts / name for name in sorted(names)))

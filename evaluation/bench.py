@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from chat.protocols import ChatModel, Progress
 from curation.example import Example
 from curation.manifest import load_split, newest_dataset, read_manifest
+from evaluation.arms import bigger_model
 from evaluation.arms.material import Material, read_prompts
 from evaluation.asking import Replies
 from evaluation.choose import Watch
 from evaluation.documents import read_documents
+from evaluation.judging import Judge, read_rubric, scorer
 from evaluation.measure import Desk, Item, items_of
 from evaluation.metrics.registry import item_metric
 from evaluation.rows import Rows, rows_for
-from workspace.errors import InputError, Problem, Refusal
+from evaluation.sealed import sealed_items, sealed_key
+from workspace.errors import InputError, Problem, Refusal, RungError
 from workspace.folder import Project, next_id
 from workspace.settings import EvaluationSettings, Settings
 
@@ -37,13 +40,20 @@ class Bench:
     watch: Watch
     both_forms: bool = False
     """Answer the test in the other form too: it costs as much again and decides nothing."""
+    bigger: ChatModel | None = None
+    """Another model, for the arm `bigger_model`."""
+    judge: ChatModel | None = None
+    """The model that scores where `[evaluation] metric = "judge"`."""
+    sealed: frozenset[int] = frozenset()
+    """Numbers of the sealed test items; left out, or, where `unsealed`, the only ones that are asked."""
+    unsealed: bool = False
     label_scoring: bool = False
     """Score every possible answer of every item, for calibration: a forward pass an answer. It decides nothing."""
 
     @property
     def items(self) -> list[Item]:
-        """The test items, read from the frozen file."""
-        return items_of(load_split(self.dataset, "test"))
+        """The test items that are asked, read from the frozen file."""
+        return [i for i in items_of(load_split(self.dataset, "test")) if (i.number in self.sealed) == self.unsealed]
 
     @property
     def choosing(self) -> list[Item]:
@@ -54,6 +64,12 @@ class Bench:
     def closed(self) -> bool:
         """Whether the answers form a closed set."""
         return bool(self.desk.choices)
+
+    def desk_of(self, arm: str) -> Desk:
+        """The desk of an arm: the shared one, with the other model where the arm asks that."""
+        if arm != bigger_model.NAME or self.bigger is None:
+            return self.desk
+        return replace(self.desk, model=self.bigger)
 
     def material(self) -> Material:
         """What the arms may draw from."""
@@ -67,6 +83,7 @@ class Bench:
             retrieved=self.settings.evaluation.retrieved,
             closed=self.closed,
             choosing=len(self.choosing),
+            bigger=self.bigger.name if self.bigger else "",
         )
 
 
@@ -84,6 +101,10 @@ def open_bench(
     watch: Watch = quiet,
     both_forms: bool = False,
     label_scoring: bool = False,
+    bigger: ChatModel | None = None,
+    judge: ChatModel | None = None,
+    budget_usd: float | None = None,
+    unsealed: bool = False,
 ) -> Bench:
     """Find the frozen test set (of `dataset`, else the newest) and the rows that go with it.
 
@@ -93,10 +114,37 @@ def open_bench(
     metric = item_metric(settings.evaluation.metric, project.root)
     rows = rows_for(project, settings, folder, test)
     choices = closed_set(project, [*rows.examples, *rows.validation], settings.evaluation)
-    replies = Replies(project.evaluations / ".partial" / "replies.jsonl")
-    desk = Desk(model, metric, replies, settings.model.max_tokens, choices)
+    replies = Replies(project.evaluations / ".partial" / "replies.jsonl", budget_usd)
+    scores = _judging(project, settings, judge, replies) if metric.judged else None
+    desk = Desk(model, metric, replies, settings.model.max_tokens, choices, scores, settings.evaluation.cite)
     test_sha = read_manifest(folder).splits["test"].sha256
-    return Bench(project, settings, folder, test_sha, rows, desk, watch, both_forms, label_scoring)
+    sealed = sealed_items(project, settings, test_sha, len(test))
+    if unsealed and not sealed:
+        raise Refusal("No part of this test set is sealed.", "[evaluation] sealed, before the first baseline")
+    return Bench(
+        project,
+        settings,
+        folder,
+        sealed_key(test_sha) if unsealed else test_sha,
+        rows,
+        desk,
+        watch,
+        both_forms,
+        bigger=bigger,
+        judge=judge,
+        sealed=sealed,
+        unsealed=unsealed,
+        label_scoring=label_scoring,
+    )
+
+
+def _judging(project: Project, settings: Settings, judge: ChatModel | None, replies: Replies) -> Judge:
+    if judge is None or settings.judge.kind == "pairs":
+        raise RungError(
+            'metric = "judge" needs a judge of single answers: [judge] base, and kind "rubric" or "score".',
+            where="rung.toml",
+        )
+    return scorer(judge, settings.judge.kind, read_rubric(project), replies)
 
 
 def frozen_test(project: Project, dataset: str | None = None) -> tuple[Path, list[Example]]:

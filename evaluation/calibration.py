@@ -23,7 +23,7 @@ def calibration(
     The classifier's `scored` are its items' scores. Of a model each possible answer is scored after the arm's prompt
     (a forward pass an answer) and the likeliest, by summed log-probability, is its choice: `label_accuracy`.
     """
-    if not items:
+    if not items or desk.metric.judged:
         return {}
     if variant.sure is not None:
         found = variant.sure([item.question for item in items])

@@ -17,6 +17,9 @@ from workspace.artefact import Artefact
 SCREEN = 20
 """Items on which the variants of an arm are compared: its best one and both its forms are measured on all of them."""
 
+ELSEWHERE = ("bigger_model",)
+"""Arms on another model than the base: a tuned model must beat them, but they are not what would be released."""
+
 Watch = Callable[[str], Progress | None]
 """From what is being measured, in words, to a progress line for it."""
 
@@ -99,8 +102,10 @@ def choose(
 
 
 def best_prompted(choices: Sequence[Choice]) -> str | None:
-    """The prompted arm with the best validation score, the lowest rung of equals; unmeasured, the highest rung."""
-    prompted = [c for c in choices if c.prompted]
+    """The prompted arm on the base model with the best validation score, the lowest rung of equals; unmeasured, the
+    highest rung.
+    """
+    prompted = [c for c in choices if c.prompted and c.arm not in ELSEWHERE]
     if not prompted:
         return None
     if all(c.validation is None for c in prompted):

@@ -92,7 +92,25 @@ def deviation(values: Sequence[float], lost: int = 1) -> float:
     return math.sqrt(math.fsum((v - mean) ** 2 for v in values) / max(1, len(values) - lost))
 
 
-def t_quantile(degrees: int, share: float) -> float:
+def over_trainings(differences: Sequence[Sequence[float]], confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """The interval over items and trainings: `differences[k][i]` of training k on item i.
+
+    Both errors are added: that of the items (the padded one, over the means of the trainings) and that of k trainings'
+    means; degrees of freedom by Satterthwaite (1946). Few trainings know little of each other: with 3 that scatter
+    widely the interval is wide.
+    """
+    k = len(differences)
+    means = [math.fsum(each) / k for each in zip(*differences, strict=True)]
+    padded = [*means, 1.0, -1.0]
+    centre = math.fsum(padded) / len(padded)
+    of_items = deviation(padded) ** 2 / len(padded)
+    of_trainings = deviation([math.fsum(one) / len(one) for one in differences]) ** 2 / k
+    degrees = (of_items + of_trainings) ** 2 / (of_items**2 / (len(padded) - 1) + of_trainings**2 / max(1, k - 1))
+    half = t_quantile(degrees, (1 + confidence) / 2) * math.sqrt(of_items + of_trainings)
+    return max(-1.0, centre - half), min(1.0, centre + half)
+
+
+def t_quantile(degrees: float, share: float) -> float:
     """Quantile of Student's t."""
     from scipy.special import stdtrit
 

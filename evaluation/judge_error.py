@@ -1,4 +1,4 @@
-"""How far a judge may be believed: its verdicts beside people's on a random subset, and what is left when it is corrected.
+"""How far a judge may be believed: its verdicts beside people's on a random subset, and its mean once corrected.
 
 Corrected mean: the judge's mean over all items plus human-minus-judge on the subset, with the error of both in the
 interval (prediction-powered inference; Angelopoulos et al. 2023, arXiv:2301.09633). Bar: lower bounds of sensitivity

@@ -1,4 +1,4 @@
-"""A model as judge: what it is asked, and how its replies are read. How far to believe it: evaluation/judge_error.py."""
+"""A model as judge: what it is asked, and how its replies are read. What to believe: evaluation/judge_error.py."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from typing import Literal
 
 from chat.protocols import Ask, ChatModel, Progress
 from evaluation.asking import Replies, ask_all
+from workspace.errors import RungError
+from workspace.folder import Project
 
+RUBRIC_FILE = "judge.md"
 MAX_TOKENS = 8
 Preference = Literal["A", "B", "tie"]
 Judge = Callable[[Sequence["Case"]], list[float]]
@@ -36,6 +39,15 @@ class Pairs:
     preferences: tuple[int, ...]
     flipped: float
     longer: float | None
+
+
+def read_rubric(project: Project) -> str:
+    """judge.md. Raises RungError where it is missing or empty."""
+    path = project.root / RUBRIC_FILE
+    text = path.read_text(encoding="utf-8-sig").strip() if path.is_file() else ""
+    if not text:
+        raise RungError(f"{RUBRIC_FILE} is missing or empty: it says what a good answer is.", where=str(path))
+    return text
 
 
 def rubric_ask(rubric: str, case: Case) -> Ask:

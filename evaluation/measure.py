@@ -13,7 +13,9 @@ from curation.example import Example
 from evaluation.arms.material import Variant
 from evaluation.asking import Replies, ask_all
 from evaluation.intervals import is_binary, score_interval
+from evaluation.judging import Case, Judge
 from evaluation.metrics import f1, normalised_match, refusal
+from evaluation.metrics.citations import asking_to_cite, cited, uncited
 from evaluation.metrics.perplexity import perplexity
 from evaluation.metrics.registry import ItemMetric
 from evaluation.report import ArmResult, Outcome
@@ -43,6 +45,15 @@ class Desk:
     replies: Replies
     max_tokens: int
     choices: tuple[str, ...] = ()
+    judge: Judge | None = None
+    cite: bool = False
+
+    def scores(self, outputs: Sequence[str], items: Sequence[Item]) -> list[float]:
+        """One score an item; all are judged together where a model scores."""
+        if not self.metric.judged:
+            return [self.score(output, item) for output, item in zip(outputs, items, strict=True)]
+        assert self.judge is not None
+        return self.judge([Case(i.question, i.expected, o) for o, i in zip(outputs, items, strict=True)])
 
     def score(self, output: str, item: Item) -> float:
         """By the metric, against what the item expects or by its own tests."""
@@ -84,14 +95,16 @@ def measure_forms(
         return {forms[0]: _classified(arm, variant, items, split, desk)}
     asks = [ask_of(variant, item, form, desk) for form in forms for item in items]
     replies = ask_all(desk.model, asks, desk.replies, progress)
-    pairs = zip([(form, item) for form in forms for item in items], replies, strict=True)
+    asked = [(form, item) for form in forms for item in items]
+    texts = [uncited(reply.text) if desk.cite and variant.shown else reply.text for reply in replies]
+    scores = desk.scores(texts, [item for _, item in asked])
     found: dict[Form, list[Outcome]] = {form: [] for form in forms}
-    for (form, item), reply in pairs:
-        found[form].append(_outcome(arm, form, split, item, reply, desk))
+    for (form, item), reply, score in zip(asked, replies, scores, strict=True):
+        found[form].append(_outcome(arm, form, split, item, reply, score))
     return found
 
 
-def _outcome(arm: str, form: Form, split: Split, item: Item, reply: Reply, desk: Desk) -> Outcome:
+def _outcome(arm: str, form: Form, split: Split, item: Item, reply: Reply, score: float) -> Outcome:
     return Outcome(
         split=split,
         arm=arm,
@@ -99,7 +112,7 @@ def _outcome(arm: str, form: Form, split: Split, item: Item, reply: Reply, desk:
         item=item.number,
         output=reply.text,
         expected=item.expected,
-        score=desk.score(reply.text, item),
+        score=score,
         seconds=reply.seconds,
         input_tokens=reply.input_tokens,
         output_tokens=reply.output_tokens,
@@ -112,13 +125,17 @@ def ask_of(variant: Variant, item: Item, form: Form, desk: Desk) -> Ask:
     """The request for one item; its answer takes no part."""
     assert variant.render is not None
     meta = {"tools": item.tools} if item.tools else {}
-    return Ask(variant.render(item.turns), desk.max_tokens, desk.choices if form == "held" else (), meta)
+    turns = variant.render(item.turns)
+    if desk.cite and variant.shown and form == "free":
+        turns = asking_to_cite(turns)
+    return Ask(turns, desk.max_tokens, desk.choices if form == "held" else (), meta)
 
 
 def _classified(arm: str, variant: Variant, items: Sequence[Item], split: Split, desk: Desk) -> list[Outcome]:
     assert variant.predict is not None
     started = time.perf_counter()
     answers = variant.predict([item.question for item in items])
+    scores = desk.scores(answers, items)
     each = (time.perf_counter() - started) / max(1, len(items))
     return [
         Outcome(
@@ -128,10 +145,10 @@ def _classified(arm: str, variant: Variant, items: Sequence[Item], split: Split,
             item=item.number,
             output=answer,
             expected=item.expected,
-            score=desk.score(answer, item),
+            score=score,
             seconds=each,
         )
-        for item, answer in zip(items, answers, strict=True)
+        for item, answer, score in zip(items, answers, scores, strict=True)
     ]
 
 
@@ -202,6 +219,28 @@ def retrieval_recall(variant: Variant, items: Sequence[Item]) -> dict[str, float
         wanted = " ".join(words(item.expected))
         hits += any(f" {wanted} " in f" {' '.join(words(chunk.text))} " for chunk in variant.shown(item.turns))
     return {"retrieval_recall": hits / len(items)}
+
+
+def citing(variant: Variant, items: Sequence[Item], outcomes: Sequence[Outcome], desk: Desk) -> dict[str, float | None]:
+    """Groundedness of an arm that reads passages, and, where it was asked to cite, citation precision and recall."""
+    if variant.shown is None or not items:
+        return {}
+    figures = [
+        cited(o.output, [chunk.text for chunk in variant.shown(item.turns)])
+        for item, o in zip(items, outcomes, strict=True)
+    ]
+    found = {"groundedness": _mean_known([f.grounded for f in figures])}
+    if desk.cite:
+        found |= {
+            "citation_precision": _mean_known([f.precision for f in figures]),
+            "citation_recall": _mean_known([f.recall for f in figures]),
+        }
+    return found
+
+
+def _mean_known(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return math.fsum(known) / len(known) if known else None
 
 
 def _quantile(ordered: Sequence[float], share: float) -> float | None:

@@ -87,6 +87,8 @@ class Report(Artefact):
     model: str
     metric: str
     n: int
+    judge: str | None = None
+    """The judging model by its exact name, where the metric is `judge`."""
     goal: float | None = None
     arms: list[ArmResult]
     chosen: str | None = None

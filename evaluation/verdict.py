@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict
 from evaluation.compare import CONFIDENCE, TOLERANCE, Comparison, compare, items_to_settle, minimum_detectable
 from evaluation.forgetting import Forgetting
 from evaluation.intervals import is_binary
+from evaluation.judge_report import JudgeReport
+from evaluation.price import Price
 from evaluation.scores import PairedScores
 from workspace.artefact import Artefact, now, read_artefact
 from workspace.errors import RungError, did_you_mean
@@ -47,6 +49,15 @@ class Acceptance(BaseModel):
     by: str
     reason: str
     at: datetime
+
+
+class Training(BaseModel):
+    """One of several trainings that differ in their seed: its score on the test items."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    run: str
+    seed: int
+    score: float
 
 
 class Verdict(Artefact):
@@ -94,6 +105,14 @@ class Verdict(Artefact):
     """The general suite before and after; None where it was not measured."""
     planned_runs: int | None = None
     """Runs that the test set was meant for: `confidence` is 1 - .05/planned_runs."""
+    judge: JudgeReport | None = None
+    """What a model as judge says, held against people; None where none was asked."""
+    candidate: str = "tuned"
+    """The arm that is ruled on: `tuned`, or `tuned_rag` where validation preferred it."""
+    trainings: list[Training] = []
+    """The runs that differ only in their seed, where the interval includes retraining."""
+    price: Price | None = None
+    """What the tuned model costs beside the prompt; None in verdicts on score files."""
     place: int | None = None
     """Which scoring of this test set this is, from 1, looks at its items counted. Beyond the plan none ships."""
 

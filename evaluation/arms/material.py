@@ -28,7 +28,7 @@ class Prompt:
 class Material:
     """Prompts, example rows and documents. `examples` are rows that may be shown: reviewed or frozen train rows that
     the leakage check cleared. `instructions` are those that the arms above `prompt` are tried with, the best one last;
-    `choosing` is the number of validation items.
+    `choosing` is the number of validation items, `bigger` the name of another model that may be asked.
     """
 
     base: Prompt | None = None
@@ -41,6 +41,7 @@ class Material:
     choosing: int = 0
     instructions: tuple[Prompt | None, ...] = (None,)
     proposals: tuple[Prompt, ...] = ()
+    bigger: str = ""
 
     def knowing(self, *instructions: Prompt | None) -> Material:
         """The same, with the instructions that validation left."""

@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from evaluation.arms import base, classical, combined, few_shot, many_shot, optimised, prompt, rag, retrieved
+from evaluation.arms import (
+    base,
+    bigger_model,
+    classical,
+    combined,
+    few_shot,
+    many_shot,
+    optimised,
+    prompt,
+    rag,
+    retrieved,
+)
 from evaluation.arms.material import Material, Variant
 from workspace.errors import RungError, did_you_mean
 
@@ -19,10 +30,15 @@ class Arm:
     needs: str
     variants: Callable[[Material], list[Variant]]
 
+    @property
+    def elsewhere(self) -> bool:
+        """Whether it asks another model than the base."""
+        return self.name == bigger_model.NAME
+
 
 ARMS = {
     module.NAME: Arm(module.NAME, module is not classical, module.NEEDS, module.variants)
-    for module in (base, prompt, few_shot, many_shot, retrieved, rag, combined, optimised, classical)
+    for module in (base, prompt, few_shot, many_shot, retrieved, rag, combined, optimised, bigger_model, classical)
 }
 
 

@@ -24,6 +24,7 @@ ITEM_METRICS = {
     "chrf": "sentence chrF",
     "rouge": "ROUGE",
     "code": "passes its tests",
+    "judge": "judged by a model",
 }
 """Name of each module here that scores single items, and the words for it on a screen."""
 NEEDS_ARGUMENT = {"regex": "regex:PATTERN", "json_schema": "json_schema:FILE"}
@@ -34,7 +35,8 @@ SETS_ONLY = ("f1", "macro_f1", "micro_f1", "perplexity", "refusal")
 class ItemMetric:
     """A metric of single items: `spec` as in rung.toml (`numeric:0.01`), `words` for screens, `score` gives 0..1.
 
-    `file` is the project's own, or None. With `by_tests` the row's key `tests` stands in for the expected answer.
+    `file` is the project's own, or None. With `by_tests` the row's key `tests` stands in for the expected answer; where
+    `judged`, a model scores and `score` is not called.
     """
 
     spec: str
@@ -42,6 +44,7 @@ class ItemMetric:
     score: Callable[[str, str], float]
     file: Path | None = None
     by_tests: bool = False
+    judged: bool = False
 
 
 def item_metric(spec: str, root: Path | None = None) -> ItemMetric:
@@ -58,6 +61,12 @@ def item_metric(spec: str, root: Path | None = None) -> ItemMetric:
         return ItemMetric(spec, words, score, own[name])
     if name not in ITEM_METRICS:
         raise _unknown(name, own)
+    return _known(spec, name, argument, root)
+
+
+def _known(spec: str, name: str, argument: str, root: Path | None) -> ItemMetric:
+    if name == "judge":
+        return ItemMetric(spec, ITEM_METRICS[name], _not_alone, judged=True)
     if name in NEEDS_ARGUMENT and not argument:
         raise RungError(f'metric = "{spec}": say which, as in "{NEEDS_ARGUMENT[name]}".', where="rung.toml")
     module = importlib.import_module(f"evaluation.metrics.{name}")
@@ -70,6 +79,10 @@ def item_metric(spec: str, root: Path | None = None) -> ItemMetric:
         return ItemMetric(spec, words, module.make(argument) if argument else module.make())
     except ValueError as error:
         raise RungError(f'metric = "{spec}": {error}.', where="rung.toml") from error
+
+
+def _not_alone(output: str, expected: str) -> float:
+    raise RungError('metric = "judge": a model scores, with the question beside the answer.', where="rung.toml")
 
 
 def _unknown(name: str, own: Mapping[str, Path]) -> RungError:

@@ -9,13 +9,16 @@ from typing import Any
 from markupsafe import Markup
 
 from curation.quality.mask import mask
+from evaluation.human import read_result
 from evaluation.report import ArmResult, Report, read_report
 from evaluation.verdict import Verdict
 from rung import __version__
 from rung.report import baseline_words, verdict_words
 from rung.report.evaluation_texts import costs, threats
-from rung.report.figures import arm_name, interval, percent, points
-from rung.report.items import confusion, item_rows, moved, shown_items
+from rung.report.figures import arm_name, duration, interval, percent, points, signed_interval
+from rung.report.human_words import preference_words
+from rung.report.items import confusion, corpus_lines, item_rows, moved, shown_items, with_neighbours
+from rung.report.judge_words import lines as judge_lines
 from rung.report.page import write_html
 from rung.report.svg import Axis, Dot, Mark, dot_plot
 from workspace.artefact import read_artefact
@@ -45,7 +48,8 @@ def page_values(
     shown = shown_items(project, folder, baseline)
     title, lead, second = _headline(report, verdict)
     goal = baseline.goal if baseline else report.goal
-    columns = [name for name in (chosen or "", "tuned") if name in shown.outcomes]
+    candidate = verdict.candidate if verdict else "tuned"
+    columns = [name for name in (chosen or "", candidate) if name in shown.outcomes]
     rows, is_open = item_rows(shown, columns), shown.split == "test"
     return {
         "version": __version__,
@@ -60,14 +64,18 @@ def page_values(
         "plot": score_plot(arms, chosen, goal),
         "difference_plot": difference_plot(verdict) if verdict else "",
         "items_line": _items_line(report, goal),
-        "costs": costs(project, report, verdict, arms),
+        "costs": costs(report, verdict, arms),
         "threats": threats(project, report, verdict, arms, [*(baseline.notes if baseline else ()), *report.notes]),
         "arms": arms,
-        "marked": {chosen, "tuned"},
-        "losses": moved(rows, -1) if verdict and is_open else None,
+        "marked": {chosen, candidate},
+        "losses": with_neighbours(project, report, moved(rows, -1)) if verdict and is_open else None,
         "wins": moved(rows, 1) if verdict and is_open else None,
         "slices": [{**s, "name": mask(s["name"])} for s in verdict.slices] if verdict and is_open else [],
         "secondary": verdict.secondary if verdict and is_open else [],
+        "forgetting": verdict.forgetting if verdict else None,
+        "human": [line for p in read_result(folder) for line in preference_words(p)],
+        "judge": judge_lines(verdict.judge) if verdict and verdict.judge else [],
+        "corpus": corpus_lines(report, shown, arms) if is_open else [],
         "confusion": confusion(shown.outcomes.get(columns[-1], []) if columns else []),
         "shut": "" if is_open else SHUT,
         "best_name": arm_name(columns[-1]) if columns else "",
@@ -131,7 +139,7 @@ def _method(report: Report, baseline: Report | None) -> list[str]:
     if report.kind == "run":
         lines.append(
             "Interval of a difference: Student's t over the paired differences plus one +1 and one -1, cut to -1..1. "
-            "It covers the choice of items, not another training with another seed."
+            "It covers the choice of items; another training with another seed only where several were measured."
         )
     return [*lines, *dict.fromkeys(told)]
 
@@ -147,13 +155,45 @@ def _chain(folder: Path, report: Report, verdict: Verdict | None) -> list[tuple[
 
 
 def markdown(values: Mapping[str, Any]) -> str:
-    """The report's head and table in Markdown: ready to paste into a model card."""
+    """The report in Markdown: ready to paste into a model card."""
     lines = [f"## {values['title']}", "", values["lead"], "", *([values["second"], ""] if values["second"] else [])]
-    lines += [values["items_line"], "", "| arm | score | 95% interval | form | validation |", "|---|---|---|---|---|"]
-    for arm in values["arms"]:
-        chosen = percent(arm.validation) if arm.validation is not None else "-"
-        bounds = interval(arm.low, arm.high).strip("()")
-        lines.append(f"| {arm_name(arm.arm)} | {percent(arm.score)} | {bounds} | {arm.form} | {chosen} |")
-    lines += ["", *(f"- {symbol} {text}" for symbol, text in values["threats"]), ""]
-    lines += [f"- `{name}` sha256 `{digest}`" for name, digest in values["chain"]]
+    lines += [
+        values["items_line"],
+        "",
+        "| arm | score | 95% interval | form | validation | cut | p50 | tokens in, out |",
+    ]
+    lines += ["|---|---|---|---|---|---|---|---|", *(_arm_row(arm) for arm in values["arms"])]
+    lines += _section("What it costs", [f"{name}: {text}" for name, text in values["costs"]])
+    lines += _section("What could be wrong", [f"{symbol} {text}" for symbol, text in values["threats"]])
+    lines += _slice_rows(values["slices"])
+    lines += _section("A model as judge", values["judge"]) + _section("People, blind", values["human"])
+    lines += _section("Other metrics over all items", values["corpus"])
+    lines += _section("How it was measured", values["method"])
+    lines += _section("Made from", [f"`{name}` sha256 `{digest}`" for name, digest in values["chain"]])
     return "\n".join(lines) + "\n"
+
+
+def _section(title: str, points: Sequence[str]) -> list[str]:
+    return ["", f"### {title}", "", *(f"- {point.strip()}" for point in points)] if points else []
+
+
+def _arm_row(arm: ArmResult) -> str:
+    chosen = percent(arm.validation) if arm.validation is not None else "-"
+    bounds = interval(arm.low, arm.high).strip("()")
+    tokens = f"{arm.input_tokens / arm.n:.0f}, {arm.output_tokens / arm.n:.0f}"
+    took = duration(arm.p50_seconds) if arm.p50_seconds is not None else "-"
+    cells = (arm_name(arm.arm), percent(arm.score), bounds, arm.form, chosen, percent(arm.cut / arm.n), took, tokens)
+    return f"| {' | '.join(cells)} |"
+
+
+def _slice_rows(slices: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The parts in which the tuned model is worse, and the next few."""
+    if not slices:
+        return []
+    lines = ["", "### In parts, the worst first", "", "| by | part | items | tuned | best prompt | difference, 95% |"]
+    lines.append("|---|---|---|---|---|---|")
+    for part in slices[: max(8, sum(bool(s["worse"]) for s in slices))]:
+        bounds = signed_interval(part["low"], part["high"])
+        cells = (part["kind"], part["name"].replace("|", "/"), str(part["n"]), percent(part["tuned"]))
+        lines.append(f"| {' | '.join(cells)} | {percent(part['baseline'])} | {points(part['difference'])} {bounds} |")
+    return lines

@@ -2,50 +2,43 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 from evaluation.report import ArmResult, Report
 from evaluation.verdict import Verdict
-from rung.report.figures import arm_name, duration, money, percent
+from rung.report.figures import arm_name, duration, money, percent, points
+from rung.report.price_words import rows as price_rows
 from workspace.folder import Project
 
 ABOUT_DATA = "about-data.md"
 
 
-def costs(
-    project: Project, report: Report, verdict: Verdict | None, arms: Sequence[ArmResult]
-) -> list[tuple[str, str]]:
-    """Name and text: training, serving by tokens a call, time, and what the gain is worth."""
-    rows = []
-    if report.run:
-        rows.append(("training", _training(project, report.run)))
-    chosen = verdict.chosen if verdict else report.chosen
-    for arm in arms:
-        if arm.arm in (chosen, "tuned"):
-            read, written = arm.input_tokens / arm.n, arm.output_tokens / arm.n
-            rows.append((arm_name(arm.arm), f"{read:.0f} tokens in, {written:.0f} out a call, {_each(arm)}"))
+def costs(report: Report, verdict: Verdict | None, arms: Sequence[ArmResult]) -> list[tuple[str, str]]:
+    """Name and text: the price of a tuned model where there is a verdict, else a call of the best arm; and what
+    measuring took.
+    """
+    price = verdict.price if verdict else None
+    rows = price_rows(price) if price else [_call(arm) for arm in arms if arm.arm in (report.chosen, "tuned")]
     total = [arm.cost_usd for arm in arms]
-    price = None if None in total else sum(cost or 0.0 for cost in total)
-    rows.append(("measuring", f"{duration(sum(a.seconds for a in arms))}, {money(price)}"))
+    cost = None if None in total else sum(cost or 0.0 for cost in total)
+    rows.append(("measuring", f"{duration(sum(a.seconds for a in arms))}, {money(cost)}"))
     if verdict:
-        fewer = round(1000 * verdict.difference)
-        rows.append(("worth", f"{abs(fewer):,} {'fewer' if fewer >= 0 else 'more'} wrong answers in 1,000"))
-        rows.append(("not counted", "data preparation, review and upkeep: hours that only you know"))
+        rows.append(("worth", worth(verdict)))
     return rows
 
 
-def _each(arm: ArmResult) -> str:
-    return "time unknown" if arm.p50_seconds is None else f"{duration(arm.p50_seconds)} each (p50)"
+def worth(verdict: Verdict) -> str:
+    """What the difference means in 1,000 answers, or in points where scores are graded."""
+    if verdict.graded:
+        return f"{points(verdict.difference)} of mean score"
+    fewer = round(1000 * verdict.difference)
+    return f"{abs(fewer):,} {'fewer' if fewer >= 0 else 'more'} wrong answers in 1,000"
 
 
-def _training(project: Project, run: str) -> str:
-    try:
-        record = json.loads((project.runs / run / "run.json").read_text())
-    except (OSError, ValueError):
-        return "unknown (run.json cannot be read)"
-    seconds, steps = record.get("seconds"), record.get("steps")
-    return f"{duration(seconds)}, {steps} steps, on this machine" if seconds else "unknown (run.json has no time)"
+def _call(arm: ArmResult) -> tuple[str, str]:
+    each = "time unknown" if arm.p50_seconds is None else f"{duration(arm.p50_seconds)} each (p50)"
+    read, written = arm.input_tokens / arm.n, arm.output_tokens / arm.n
+    return arm_name(arm.arm), f"{read:.0f} tokens in, {written:.0f} out a call, {each}"
 
 
 def threats(
@@ -60,7 +53,7 @@ def threats(
     rows += [("!", f"{arm_name(a.arm)}: {a.cut} of {a.n} answers were cut at the token limit") for a in arms if a.cut]
     rows += [("!", f"{arm_name(a.arm)}: {a.failures} of {a.n} asks brought no answer") for a in arms if a.failures]
     if verdict:
-        rows.append(("!", "one training: another seed may score otherwise, and the interval does not show it"))
+        rows.append(_retraining(verdict))
     rows.append(("!", "where test texts are public, the base model may have read them"))
     rows += [("!", note) for note in notes]
     goal = report.goal
@@ -70,6 +63,13 @@ def threats(
     if any(arm.validation is not None for arm in arms):
         rows.append(("✓", "settings were chosen on other rows than these"))
     return rows
+
+
+def _retraining(verdict: Verdict) -> tuple[str, str]:
+    if not verdict.trainings:
+        return "!", "one training: another seed may score otherwise, and the interval does not show it"
+    scores = ", ".join(percent(training.score) for training in verdict.trainings)
+    return "✓", f"{len(verdict.trainings)} trainings with other seeds ({scores}): the interval includes retraining"
 
 
 def _about(project: Project) -> list[str]:

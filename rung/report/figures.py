@@ -11,8 +11,10 @@ ARM_NAMES = {
     "rag": "rag",
     "combined": "prompt, few-shot, rag",
     "optimised": "optimised prompt",
+    "bigger_model": "bigger model",
     "classical": "classifier",
     "tuned": "tuned",
+    "tuned_rag": "tuned, rag",
 }
 
 

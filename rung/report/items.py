@@ -12,7 +12,11 @@ from curation.manifest import load_split, newest_dataset, read_manifest
 from curation.quality.mask import mask
 from evaluation.choose import Choices
 from evaluation.looks import split_to_show
-from evaluation.report import Outcome, Report, read_outcomes
+from evaluation.metrics import bleu, chrf
+from evaluation.nearest import Neighbours, TrainRow
+from evaluation.report import ArmResult, Outcome, Report, read_outcomes
+from rung.report.figures import arm_name
+from rung.report.page import shown as shown_text
 from workspace.artefact import read_artefact
 from workspace.folder import Project
 from workspace.settings import Settings, load_settings
@@ -80,6 +84,37 @@ def item_rows(shown: Shown, columns: Sequence[str]) -> list[dict[str, Any]]:
 def moved(rows: Sequence[dict[str, Any]], sign: int) -> list[dict[str, Any]]:
     """Items on which tuned (the last column) is better (1) or worse (-1) than the best prompt (the first)."""
     return [row for row in rows if sign * (row["outputs"][-1][1] - row["outputs"][0][1]) > 1e-9]
+
+
+def with_neighbours(project: Project, report: Report, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same rows, each with the train rows nearest to it, where the run's dataset has a train split."""
+    folder = project.datasets / report.dataset
+    if not rows or "train" not in read_manifest(folder).splits:
+        return rows
+    found = Neighbours(folder).of([row["question"] for row in rows])
+    return [{**row, "near": [near_words(near) for near in some]} for row, some in zip(rows, found, strict=True)]
+
+
+def near_words(row: TrainRow) -> str:
+    """One train row in a line: what it says, how near, and who let it in."""
+    name = row.id or f"train line {row.line}"
+    who = f"{row.decision or 'no decision'} by {row.reviewer}"
+    question, answer = shown_text(mask(row.question), 120), shown_text(mask(row.answer), 80)
+    return f"{name}, {row.similarity:.2f}: {question} → {answer} ({who}; {row.source})"
+
+
+def corpus_lines(report: Report, shown: Shown, arms: Sequence[ArmResult]) -> list[str]:
+    """Corpus BLEU or chrF of each arm with sacrebleu's signature, where the primary metric is its sentence form."""
+    if report.metric not in ("bleu", "chrf"):
+        return []
+    metric = bleu if report.metric == "bleu" else chrf
+    lines, signature = [], ""
+    for arm in arms:
+        outcomes = shown.outcomes.get(arm.arm, [])
+        if outcomes:
+            value, signature = metric.corpus([o.output for o in outcomes], [o.expected for o in outcomes])
+            lines.append(f"{arm_name(arm.arm)}: corpus {report.metric} {100 * value:.1f}")
+    return [*lines, f"signature {signature}"] if lines else []
 
 
 def confusion(outcomes: Sequence[Outcome]) -> list[tuple[str, str, int]]:

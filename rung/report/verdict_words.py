@@ -5,6 +5,8 @@ from __future__ import annotations
 from evaluation.report import Report
 from evaluation.verdict import FEWEST_CLUSTERS, Rival, Verdict
 from rung.report.figures import arm_name, count, interval, level, p_text, percent, points, signed, signed_interval
+from rung.report.judge_words import sentence as judge_sentence
+from rung.report.price_words import break_even
 
 TITLES = {
     "ship": "SHIP",
@@ -89,7 +91,23 @@ def lines(verdict: Verdict, report: Report | None = None, baseline: Report | Non
     title, (first, second) = TITLES[verdict.verdict], sentences(verdict)
     out = [f"{title}  {first}", f"{' ' * len(title)}  {second}", ""]
     out += [*_scores(verdict, report, baseline), *_difference(verdict), *_others(verdict)]
-    return out + [f"! {text}" for text in verdict.notes] + _accepted(verdict)
+    out += [*_beside(verdict), *(f"! {text}" for text in verdict.notes)]
+    return out + _accepted(verdict)
+
+
+def _beside(v: Verdict) -> list[str]:
+    """Retraining, the judge and the price, where they are known."""
+    rows = []
+    if v.candidate != "tuned":
+        rows.append(f"Measured with passages of documents/, which validation preferred ({arm_name(v.candidate)}).")
+    if v.trainings:
+        scores = ", ".join(f"{t.run} {percent(t.score)}" for t in v.trainings)
+        rows.append(f"Trainings: {scores}; the interval includes another seed.")
+    if v.judge:
+        rows.append(judge_sentence(v.judge))
+    if v.price:
+        rows.append(f"Break-even: {break_even(v.price)}")
+    return ["", *rows] if rows else []
 
 
 def _scores(v: Verdict, report: Report | None, baseline: Report | None) -> list[str]:

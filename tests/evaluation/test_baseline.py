@@ -21,11 +21,17 @@ from workspace.files import sha256_file
 from workspace.lock import writer_lock
 
 ALL = arms_named(list(ARMS))
+CLASSES = {"card lost": "card", "money late": "transfer", "pin wrong": "pin"}
 PROMPTED = arms_named(["base", "prompt"])
 
 
+def bigger(ask):
+    """Knows the topics by itself."""
+    return CLASSES[" ".join(ask.turns[-1]["content"].split()[:2])]
+
+
 def test_the_whole_ladder(project, settings, model):
-    bench = open_bench(project, settings, model, both_forms=True)
+    bench = open_bench(project, settings, model, both_forms=True, bigger=Scripted(bigger, name="bigger-1"))
     folder, report = run_baseline(bench, ALL, Aim(goal=0.9, days=6))
     by_name = {arm.arm: arm for arm in report.arms}
     assert list(by_name) == list(ARMS)
@@ -41,7 +47,8 @@ def test_the_whole_ladder(project, settings, model):
     }
     assert report.n == 36 and all(arm.n == 36 and arm.low <= arm.score <= arm.high for arm in report.arms)
     assert by_name["prompt"].forms.keys() == by_name["prompt"].validation_forms.keys() == {"free", "held"}
-    assert by_name["rag"].extra["retrieval_recall"] == 1.0
+    assert by_name["rag"].extra["retrieval_recall"] == by_name["rag"].extra["groundedness"] == 1.0
+    assert by_name["bigger_model"].settings["model"] == "bigger-1" and by_name["bigger_model"].score == 1.0
     outcomes = read_outcomes(folder / "outputs.jsonl")
     test = [o for o in outcomes if o.split == "test" and o.arm == "rag" and o.form == "held"]
     assert [o.item for o in test] == list(range(1, 37))

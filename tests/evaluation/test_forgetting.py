@@ -9,7 +9,7 @@ from evaluation.baseline import run_baseline
 from evaluation.bench import open_bench
 from evaluation.forgetting import NOT_MEASURED, measure_forgetting
 from evaluation.general import HARMFUL, suite
-from evaluation.tuned import run_evaluation
+from evaluation.tuned import Ways, run_evaluation
 from evaluation.verdict import newest_verdict
 from workspace.errors import InputError
 
@@ -56,7 +56,7 @@ def test_the_verdict_names_it_measured_or_not(project, settings, model):
 
     def evaluate(untrained=None):
         bench = open_bench(project, settings, Scripted(lambda ask: able(ask) if not ask.choices else "card", name="t"))
-        run_evaluation(bench, "R-001", None, untrained=untrained)
+        run_evaluation(bench, "R-001", None, ways=Ways(untrained=untrained))
         return newest_verdict(project)[1]
 
     assert NOT_MEASURED in evaluate().notes

@@ -122,7 +122,7 @@ def test_names_are_checked():
         item_metric("regex")
     with pytest.raises(RungError, match="could not convert"):
         item_metric("numeric:wide")
-    for name in ITEM_METRICS.keys() - {"regex", "json_schema"}:
+    for name in ITEM_METRICS.keys() - {"regex", "json_schema", "judge"}:
         assert 0.0 <= item_metric(name).score("a b", "a c") <= 1.0
 
 

@@ -12,7 +12,7 @@ from evaluation.arms.registry import arms_named
 from evaluation.baseline import run_baseline
 from evaluation.bench import open_bench
 from evaluation.metrics.registry import item_metric
-from evaluation.tuned import require_baseline
+from evaluation.outcomes import require_baseline
 from workspace.errors import Refusal, RungError
 from workspace.trust import distrust, is_trusted, state_file, trust
 

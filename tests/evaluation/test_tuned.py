@@ -8,8 +8,9 @@ from chat.scripted import Scripted
 from evaluation.arms.registry import ARMS, arms_named
 from evaluation.baseline import Aim, run_baseline
 from evaluation.bench import open_bench
+from evaluation.outcomes import require_baseline
 from evaluation.report import newest_report, read_report
-from evaluation.tuned import require_baseline, run_evaluation
+from evaluation.tuned import run_evaluation
 from evaluation.verdict import newest_verdict
 from rung.report.evaluation import write_page
 from rung.report.page import marked

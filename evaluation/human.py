@@ -1,0 +1,155 @@
+"""The blind comparison of a run as a service: for the command, the screen and the web page alike.
+
+`open_comparison` gives the plan with its pairings, `next_for` what a rater has not answered, `record` writes an answer
+at once, `standing` counts, and `reveal` ends it where everyone who began has finished.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+from curation.manifest import load_split
+from evaluation.blind import ITEMS, BlindPlan, Choice, Pairing, Preference, draw_items, pairings, preferences
+from evaluation.blind import read_answers as read_sheet
+from evaluation.outcomes import load_baseline
+from evaluation.report import read_report
+from evaluation.verdict import Verdict, newest_verdict
+from workspace.artefact import read_artefact, write_artefact
+from workspace.errors import Refusal, RungError
+from workspace.files import write_text
+from workspace.folder import Project
+
+SEED = 13
+FOLDER, PLAN, RESULT = "human", "plan.json", "result.json"
+Given = dict[str, dict[int, tuple[Choice, str]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A plan with its pairings, in the order in which they are asked; `folder` is `human/` of the evaluation."""
+
+    folder: Path
+    plan: BlindPlan
+    pairings: tuple[Pairing, ...]
+
+    @property
+    def asked(self) -> list[Pairing]:
+        """Those that people are asked: equal outputs are ties by themselves."""
+        return [pairing for pairing in self.pairings if not pairing.is_same]
+
+    def next_for(self, rater: str) -> Pairing | None:
+        """The first pairing that this rater has not answered."""
+        done = self.answers().get(rater, {})
+        return next((pairing for pairing in self.asked if pairing.id not in done), None)
+
+    def record(self, rater: str, identity: int, choice: str, reason: str = "") -> None:
+        """Write one answer at once. Raises RungError for an unknown id or choice, or a name that is no file name."""
+        if choice not in get_args(Choice):
+            raise RungError(f'"{choice}" is none of {", ".join(get_args(Choice))}.')
+        if identity not in {pairing.id for pairing in self.asked}:
+            raise RungError(f"{identity} is not of this comparison.")
+        line = json.dumps({"id": identity, "choice": choice, "reason": reason.strip()}, ensure_ascii=False)
+        with self._file(rater).open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+
+    def take_sheet(self, rater: str, path: Path) -> None:
+        """Record a filled sheet. Raises InputError with every line that is no answer."""
+        if not path.is_file():
+            raise RungError(f"{path}: no such file.", "rung evaluate --human --sheet FILE")
+        for identity, (choice, reason) in read_sheet(path, self.pairings, whole=False).items():
+            self.record(rater, identity, choice, reason)
+
+    def answers(self) -> Given:
+        """Every rater's answers by id."""
+        found: Given = {}
+        for path in sorted(self.folder.glob("answers.*.jsonl")):
+            rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
+            found[path.name[8:-6]] = {row["id"]: (row["choice"], row["reason"]) for row in rows}
+        return found
+
+    def standing(self) -> dict[str, tuple[int, int]]:
+        """By rater: answered, of how many."""
+        wanted = {pairing.id for pairing in self.asked}
+        return {rater: (len(wanted & given.keys()), len(wanted)) for rater, given in self.answers().items()}
+
+    def reveal(self) -> list[Preference]:
+        """Who was preferred; result.json is written. Raises Refusal while somebody who began has not finished."""
+        standing = self.standing()
+        behind = [f"{rater} has {of - done} left" for rater, (done, of) in standing.items() if done < of]
+        if self.asked and not standing:
+            behind = ["nobody has answered yet"]
+        if behind:
+            raise Refusal(f"Not revealed: {', '.join(behind)}.", f"rung evaluate {self.plan.run} --human --rater NAME")
+        found = preferences(self.pairings, self.answers())
+        against = [preference.model_dump(mode="json") for preference in found]
+        document = {"run": self.plan.run, "raters": list(standing), "against": against}
+        write_text(self.folder / RESULT, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+        return found
+
+    def _file(self, rater: str) -> Path:
+        if not rater.replace("-", "").replace("_", "").replace(".", "").isalnum():
+            raise RungError(f'A rater\'s name is letters, digits, ".", "-" and "_"; found "{rater}".', "--rater NAME")
+        return self.folder / f"answers.{rater}.jsonl"
+
+
+def open_comparison(project: Project, run: str | None = None, items: int = ITEMS) -> Comparison:
+    """The comparison of the run's newest verdict; its plan is made where there is none.
+
+    Raises Refusal where there is no verdict: test outputs are opened after it.
+    """
+    found = newest_verdict(project, run)
+    if found is None:
+        raise Refusal("No verdict yet: people compare outputs after it, so that none is seen before.", "rung evaluate")
+    folder, verdict = found
+    return _comparison(project, folder, verdict, items)
+
+
+def begun_comparison(project: Project) -> Comparison | None:
+    """The newest comparison that has a plan; None where none was begun."""
+    plans = sorted(project.evaluations.glob(f"*/{FOLDER}/{PLAN}"), reverse=True)
+    if not plans:
+        return None
+    return open_comparison(project, read_artefact(plans[0], BlindPlan).run)
+
+
+def _comparison(project: Project, evaluation: Path, verdict: Verdict, items: int) -> Comparison:
+    baseline = load_baseline(*read_report(project, verdict.baseline_report or ""))
+    tuned = load_baseline(*read_report(project, evaluation.name)).outcomes[verdict.candidate]
+    rivals = [arm for arm in dict.fromkeys(("base", verdict.chosen)) if arm in baseline.outcomes]
+    folder, path = evaluation / FOLDER, evaluation / FOLDER / PLAN
+    if not path.is_file():
+        drawn = draw_items(len(tuned), rivals, items, SEED)
+        folder.mkdir(exist_ok=True)
+        test_sha = verdict.test_sha256 or ""
+        write_artefact(path, BlindPlan(run=verdict.run or "", items=drawn, seed=SEED, test_sha256=test_sha))
+    plan = read_artefact(path, BlindPlan)
+    rows = load_split(project.datasets / (verdict.dataset or ""), "test")
+    by_place = {arm: dict(enumerate(baseline.outcomes[arm], 1)) for arm in plan.items}
+    questions = [rows[o.item - 1].question for o in tuned]
+    return Comparison(folder, plan, tuple(pairings(plan, questions, dict(enumerate(tuned, 1)), by_place)))
+
+
+def read_result(evaluation: Path) -> list[Preference]:
+    """What people preferred, once it was revealed; nothing before."""
+    path = evaluation / FOLDER / RESULT
+    if not path.is_file():
+        return []
+    document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return [Preference.model_validate(entry) for entry in document["against"]]
+
+
+def preferred_items(comparison: Comparison, rival: str) -> Mapping[int, float]:
+    """Place of the item (from 1) to people's mean preference against one rival, -1..1; equal outputs are 0."""
+    given, found = comparison.answers(), {}
+    for pairing in comparison.pairings:
+        if pairing.rival != rival:
+            continue
+        votes = [answers[pairing.id][0] for answers in given.values() if pairing.id in answers]
+        signs = [0 if vote == "tie" else 1 if vote == pairing.tuned_is else -1 for vote in votes]
+        if pairing.is_same or signs:
+            found[pairing.item] = 0.0 if pairing.is_same else sum(signs) / len(signs)
+    return found

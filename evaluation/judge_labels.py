@@ -1,0 +1,221 @@
+"""What a judge needs of a run that has its verdict, and people's labels on a random blind subset of its outputs."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from curation.agreement import krippendorff_alpha
+from curation.manifest import load_split
+from evaluation.judge_error import PAIRS, RUBRIC, Scale, graded_scale
+from evaluation.judging import Case
+from evaluation.outcomes import load_baseline
+from evaluation.report import Outcome, read_report
+from evaluation.verdict import Verdict, newest_verdict
+from workspace.artefact import Artefact, read_artefact, write_artefact
+from workspace.errors import InputError, Problem, Refusal, RungError
+from workspace.folder import Project
+from workspace.settings import Settings
+
+FOLDER = "judge"
+ITEMS = 160
+"""Items that people are asked to label by default, of each arm: about 80 yes and 80 no where half are right."""
+SEED = 17
+JUDGE_METRIC = "judge"
+
+
+class LabelPlan(Artefact):
+    """`judge/plan.json`: which items of which arms people label. `seed` decides items and order."""
+
+    run: str
+    arms: list[str]
+    items: list[int]
+    seed: int
+    test_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sitting:
+    """A run with its verdict, each arm's outcomes by item, and the questions. `folder` is `judge/` beside them."""
+
+    project: Project
+    settings: Settings
+    folder: Path
+    verdict: Verdict
+    outcomes: Mapping[str, Mapping[int, Outcome]]
+    questions: Mapping[int, str]
+
+    @property
+    def decides(self) -> bool:
+        """Whether the judge is the primary metric."""
+        return self.verdict.metric == JUDGE_METRIC
+
+    @property
+    def arms(self) -> list[str]:
+        """The arms that are judged: all where the judge decides, else the tuned one and the one it is compared with."""
+        rivals = [rival.arm for rival in self.verdict.arms] if self.decides else [self.verdict.chosen]
+        return ["tuned", *rivals]
+
+    @property
+    def scale(self) -> Scale:
+        """What a judgement's number means."""
+        judge = self.settings.judge
+        return {"rubric": RUBRIC, "pairs": PAIRS}.get(judge.kind) or graded_scale(judge.good)
+
+    def cases(self, arm: str) -> dict[int, Case]:
+        """What is judged of an arm, by item."""
+        return {i: Case(self.questions[i], o.expected, o.output) for i, o in self.outcomes[arm].items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """One output that people label; `arms` gave it (equal outputs of one item are asked once), and never shown."""
+
+    id: int
+    item: int
+    case: Case
+    arms: tuple[str, ...]
+
+    def shown(self) -> dict[str, Any]:
+        """The line of a sheet."""
+        case = self.case
+        return {
+            "id": self.id,
+            "question": case.question,
+            "reference": case.expected,
+            "answer": case.output,
+            "meets": "",
+            "reason": "",
+        }
+
+
+def open_sitting(project: Project, settings: Settings, run: str | None) -> Sitting:
+    """The newest verdict (of a run) with all that a judge needs.
+
+    Raises Refusal where there is no verdict: test outputs are opened after it.
+    """
+    found = newest_verdict(project, run)
+    if found is None:
+        raise Refusal("No verdict yet: outputs are judged after it, so that none is seen before.", "rung evaluate")
+    folder, verdict = found
+    baseline = load_baseline(*read_report(project, verdict.baseline_report or ""))
+    tuned = load_baseline(*read_report(project, folder.name)).outcomes[verdict.candidate]
+    arms = {"tuned": tuned, **{rival.arm: baseline.outcomes[rival.arm] for rival in verdict.arms}}
+    rows = load_split(project.datasets / (verdict.dataset or ""), "test")
+    questions = {o.item: rows[o.item - 1].question for o in tuned}
+    outcomes = {arm: {o.item: o for o in given} for arm, given in arms.items()}
+    return Sitting(project, settings, folder / FOLDER, verdict, outcomes, questions)
+
+
+def labels(sitting: Sitting, count: int = ITEMS) -> list[Label]:
+    """The outputs that people label, mixed over arms and items; the plan is made where there is none.
+
+    Raises RungError for `pairs`, which people label by comparing.
+    """
+    if sitting.settings.judge.kind == "pairs":
+        raise RungError(
+            "Pairs are labelled by comparing them.", f"rung evaluate {sitting.verdict.run} --human --rater NAME"
+        )
+    path = sitting.folder / "plan.json"
+    if not path.is_file():
+        items = sorted(sitting.outcomes["tuned"])
+        drawn = sorted(random.Random(SEED).sample(items, min(count, len(items))))
+        path.parent.mkdir(exist_ok=True)
+        run, sha = sitting.verdict.run or "", sitting.verdict.test_sha256 or ""
+        write_artefact(path, LabelPlan(run=run, arms=sitting.arms, items=drawn, seed=SEED, test_sha256=sha))
+    plan = read_artefact(path, LabelPlan)
+    by_arm = {arm: sitting.cases(arm) for arm in plan.arms}
+    grouped: dict[tuple[int, str], tuple[Case, list[str]]] = {}
+    for item in plan.items:
+        for arm, cases in by_arm.items():
+            grouped.setdefault((item, cases[item].output.strip()), (cases[item], []))[1].append(arm)
+    order = list(grouped.items())
+    random.Random(plan.seed).shuffle(order)
+    return [Label(n, key[0], case, tuple(arms)) for n, (key, (case, arms)) in enumerate(order, 1)]
+
+
+def take_labels(sitting: Sitting, path: Path, rater: str) -> int:
+    """Read a filled sheet into `judge/labels.RATER.jsonl`; returns how many were labelled.
+
+    Raises InputError with every line that is no label.
+    """
+    known = {label.id: label for label in labels(sitting)}
+    found: dict[int, tuple[float, str]] = {}
+    problems: list[Problem] = []
+    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
+        problem = _take_line(sitting.settings.judge.kind, line, known, found) if line.strip() else ""
+        if problem:
+            problems.append(Problem(problem, f"{path.name} line {number}", 'id and "meets"', line[:60]))
+    if problems:
+        raise InputError(problems)
+    target = sitting.folder / f"labels.{rater}.jsonl"
+    with target.open("a", encoding="utf-8") as file:
+        for identity, (value, reason) in found.items():
+            file.write(json.dumps({"id": identity, "value": value, "reason": reason}, ensure_ascii=False) + "\n")
+    return len(found)
+
+
+def _take_line(kind: str, line: str, known: Mapping[int, Label], found: dict[int, tuple[float, str]]) -> str:
+    """Put the line's label into `found`; returns what is wrong with it. An empty label is left open."""
+    try:
+        row = json.loads(line)
+        identity, said = row["id"], str(row.get("meets", "")).strip().lower()
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return "is not a line of the sheet."
+    label = known.get(identity) if isinstance(identity, int) else None
+    if label is None or row.get("answer", label.case.output) != label.case.output:
+        return f"id {identity!r} with this answer is not of this sheet."
+    if identity in found:
+        return f"id {identity} is labelled twice."
+    if not said:
+        return ""
+    values = {"1": 0.0, "2": 0.25, "3": 0.5, "4": 0.75, "5": 1.0} if kind == "score" else {"yes": 1.0, "no": 0.0}
+    if said not in values:
+        return f'meets "{said}" is none of {", ".join(values)}.'
+    found[identity] = (values[said], str(row.get("reason", "")))
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """What people said: by arm and item the mean of the raters; their names and agreement; labels they split on."""
+
+    by_arm: Mapping[str, Mapping[int, float]]
+    raters: tuple[str, ...] = ()
+    alpha: float | None = None
+    split: int = 0
+
+
+def read_people(sitting: Sitting) -> People:
+    """All labels; for `rubric` an output on which the raters split evenly counts for neither side and is left out."""
+    files = {p.name[7:-6]: p for p in sorted(sitting.folder.glob("labels.*.jsonl"))}
+    if not files:
+        return People({arm: {} for arm in sitting.arms})
+    given: dict[int, dict[str, float]] = {}
+    for rater, path in files.items():
+        for line in path.read_text(encoding="utf-8").splitlines():
+            row = json.loads(line)
+            given.setdefault(row["id"], {})[rater] = float(row["value"])
+    by_arm: dict[str, dict[int, float]] = {arm: {} for arm in sitting.arms}
+    split = 0
+    for label in labels(sitting):
+        votes = list(given.get(label.id, {}).values())
+        value = _settled(votes, sitting.settings.judge.kind)
+        split += bool(votes) and value is None
+        for arm in label.arms if value is not None else ():
+            by_arm.setdefault(arm, {})[label.item] = float(value or 0.0)
+    units = [{name: str(vote) for name, vote in votes.items()} for votes in given.values()]
+    return People(by_arm, tuple(files), krippendorff_alpha(units) if len(files) > 1 else None, split)
+
+
+def _settled(votes: Sequence[float], kind: str) -> float | None:
+    if not votes:
+        return None
+    mean = sum(votes) / len(votes)
+    if kind == "score":
+        return mean
+    return None if abs(mean - 0.5) < 1e-9 else float(mean > 0.5)

@@ -1,0 +1,78 @@
+"""A baseline that a run can be paired with: its report, and its outcomes as the report vouches for them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from curation.manifest import read_manifest
+from evaluation.bench import frozen_test
+from evaluation.judging import RUBRIC_FILE
+from evaluation.metrics.own import FOLDER as OWN_METRICS
+from evaluation.report import Outcome, Report, newest_report, read_outcomes
+from evaluation.sealed import sealed_key
+from workspace.errors import Refusal
+from workspace.files import sha256_file
+from workspace.folder import Project
+from workspace.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """A baseline report that a run can be paired with, and its test outcomes in each arm's chosen form."""
+
+    folder: Path
+    report: Report
+    outcomes: dict[str, list[Outcome]]
+
+
+def require_baseline(
+    project: Project, settings: Settings, dataset: str | None = None, *, unsealed: bool = False
+) -> Baseline:
+    """The newest baseline on the test set (or its sealed part) and metric that a run would be measured on; costs no
+    model. Raises Refusal that says why there is none.
+    """
+    folder, _ = frozen_test(project, dataset)
+    test_sha, metric = read_manifest(folder).splits["test"].sha256, settings.evaluation.metric
+    found = newest_report(project, "baseline", test_sha256=sealed_key(test_sha) if unsealed else test_sha)
+    if found is None:
+        raise Refusal(_why_none(project, folder.name), "rung baseline")
+    if found[1].metric != metric:
+        raise Refusal(
+            f"The baseline {found[1].id} was scored by {found[1].metric}, rung.toml says {metric}. "
+            "Paired items must be scored alike.",
+            "rung baseline",
+        )
+    changed = [n for n, digest in found[1].made_from.items() if _scored_otherwise(project, n, digest)]
+    if changed:
+        raise Refusal(f"{changed[0]} changed since the baseline {found[1].id} was scored by it.", "rung baseline")
+    return load_baseline(*found)
+
+
+def _scored_otherwise(project: Project, name: str, digest: str) -> bool:
+    path = project.root / name
+    scores = name == RUBRIC_FILE or name.startswith(f"{OWN_METRICS}/")
+    return scores and not (path.is_file() and sha256_file(path) == digest)
+
+
+def load_baseline(folder: Path, report: Report) -> Baseline:
+    """The report's test outcomes by arm, after outputs.jsonl was found to be what the report vouches for."""
+    path = folder / "outputs.jsonl"
+    if not path.is_file() or sha256_file(path) != report.outputs_sha256:
+        raise Refusal(f"{path}: changed since the report was written.", "rung baseline")
+    forms = {arm.arm: arm.form for arm in report.arms}
+    outcomes: dict[str, list[Outcome]] = {arm: [] for arm in forms}
+    for outcome in read_outcomes(path):
+        if outcome.split == "test" and forms.get(outcome.arm) == outcome.form:
+            outcomes[outcome.arm].append(outcome)
+    return Baseline(folder, report, outcomes)
+
+
+def _why_none(project: Project, dataset: str) -> str:
+    other = newest_report(project, "baseline")
+    if other is None:
+        return "No baseline yet: a tuned model is compared with the prompted arms on the same items."
+    return (
+        f"The test set changed since the baseline {other[1].id} (made on {other[1].dataset}, now "
+        f"{dataset}). Paired items must be equal."
+    )

@@ -1,0 +1,139 @@
+"""A tuned model's outcomes beside the baseline's, item by item, and the verdict on them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from evaluation.bench import Bench
+from evaluation.compare import Comparison, compare, over_trainings
+from evaluation.holm import secondary_tests
+from evaluation.judge import unchecked
+from evaluation.looks import Standing
+from evaluation.outcomes import Baseline
+from evaluation.report import Outcome, Report
+from evaluation.scores import PairedScores
+from evaluation.slices import facets_of, slices
+from evaluation.verdict import Rule, Training, Verdict, rule_on, verdict_of
+from workspace.artefact import hashes
+from workspace.errors import Refusal
+from workspace.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """The candidate's outcomes, and those of other trainings that differ in their seed only."""
+
+    candidate: str
+    outcomes: Sequence[Outcome]
+    trainings: Sequence[Training] = ()
+    others: Sequence[Sequence[Outcome]] = ()
+
+    def scores(self) -> list[float]:
+        """By item, the mean over the trainings."""
+        every = [self.outcomes, *self.others]
+        return [sum(o.score for o in each) / len(every) for each in zip(*every, strict=True)]
+
+
+def judge(bench: Bench, baseline: Baseline, report: Report, trained: Trained, standing: Standing) -> Verdict:
+    """Pair the tuned outcomes with every measured arm's and rule.
+
+    Raises Refusal where the items are not the same, or another model judged the baseline's.
+    """
+    if report.judge != baseline.report.judge:
+        raise Refusal(
+            f"The baseline {baseline.report.id} was judged by {baseline.report.judge}, this run by {report.judge}.",
+            "rung baseline",
+        )
+    rule = Rule(bench.settings.evaluation.margin, standing.confidence, standing.may_ship(str(report.run)))
+    verdict = verdict_of(paired(baseline, trained), baseline.report.chosen, rule)
+    if trained.others:
+        verdict = _with_trainings(verdict, baseline, trained, rule)
+    if bench.desk.metric.judged:
+        verdict = unchecked(verdict)
+    rival = baseline.outcomes[verdict.chosen]
+    facets = facets_of(bench.dataset, bench.settings.dataset.group_by)
+    found = slices(trained.outcomes, rival, by_class=bench.closed, facets=facets)
+    files = [baseline.folder / "report.json", baseline.folder / "outputs.jsonl"]
+    told = [*_spent(bench.settings, standing, str(report.run)), *(_worse(found) if standing.is_open else ())]
+    return verdict.model_copy(
+        update={
+            "id": report.id,
+            "run": report.run,
+            "candidate": trained.candidate,
+            "dataset": report.dataset,
+            "test_sha256": report.test_sha256,
+            "metric": report.metric,
+            "baseline_report": baseline.report.id,
+            "made_from": {**report.made_from, **hashes(bench.project.root, *files)},
+            "slices": found,
+            "secondary": secondary_tests(trained.outcomes, rival, report.metric),
+            "planned_runs": standing.planned,
+            "place": standing.place(str(report.run)),
+            "notes": [*verdict.notes, *told],
+        }
+    )
+
+
+def paired(baseline: Baseline, trained: Trained) -> PairedScores:
+    """Scores of the same items side by side. Raises Refusal where an arm was measured on others."""
+    items = [(o.item, o.expected) for o in trained.outcomes]
+    for arm, found in baseline.outcomes.items():
+        if [(o.item, o.expected) for o in found] != items:
+            raise Refusal(f"{arm} in {baseline.report.id} was measured on other items.", "rung baseline")
+    return PairedScores(
+        ids=tuple(str(item) for item, _ in items),
+        tuned=tuple(trained.scores()),
+        arms={arm: tuple(o.score for o in found) for arm, found in baseline.outcomes.items()},
+    )
+
+
+def _with_trainings(verdict: Verdict, baseline: Baseline, trained: Trained, rule: Rule) -> Verdict:
+    """Ruled on intervals that hold another training too."""
+    every = [[o.score for o in outcomes] for outcomes in (trained.outcomes, *trained.others)]
+    results = {arm: _over(every, [o.score for o in found], rule.confidence) for arm, found in baseline.outcomes.items()}
+    against = results[verdict.chosen]
+    arms = [r.model_copy(update={"low": results[r.arm].low, "high": results[r.arm].high}) for r in verdict.arms]
+    return verdict.model_copy(
+        update={
+            "verdict": rule_on(results, verdict.chosen, rule.margin, None, rule.may_ship),
+            "low": against.low,
+            "high": against.high,
+            "arms": arms,
+            "trainings": list(trained.trainings),
+        }
+    )
+
+
+def _over(every: Sequence[Sequence[float]], baseline: Sequence[float], confidence: float) -> Comparison:
+    means = [sum(scores) / len(every) for scores in zip(*every, strict=True)]
+    low, high = over_trainings([[t - b for t, b in zip(one, baseline, strict=True)] for one in every], confidence)
+    return replace(compare(baseline, means, None, confidence), low=low, high=high)
+
+
+def _worse(found: Sequence[dict[str, object]]) -> list[str]:
+    return [
+        f"Worse on {s['name']}: {100 * float(str(s['difference'])):+.1f} points on {s['n']} items"
+        for s in found
+        if s["worse"]
+    ]
+
+
+def _spent(settings: Settings, standing: Standing, run: str) -> list[str]:
+    """What earlier runs and looks took from the test set, and a plan that was changed after it was fixed."""
+    told = []
+    before = [other for other in standing.runs[: standing.runs.index(run)] if run in standing.runs]
+    earlier = [*before, *([f"{standing.looks} looks at its items"] if standing.looks else [])]
+    planned = f"{standing.planned} {'run was' if standing.planned == 1 else 'runs were'} planned"
+    if not standing.may_ship(run):
+        told.append(
+            f"{planned} on this test set and this is number {standing.place(run)} (before: {', '.join(earlier)}): "
+            "it cannot ship without fresh test items."
+        )
+    elif earlier:
+        told.append(f"Before on this test set: {', '.join(earlier)}; {planned}.")
+    if settings.evaluation.runs != standing.planned:
+        told.append(
+            f"rung.toml says runs = {settings.evaluation.runs}, but {planned} when the first was scored; that counts."
+        )
+    return told

@@ -1,0 +1,110 @@
+"""Correcting test labels after somebody saw results: only by a blind review of a random sample, or of all items.
+
+Whoever corrects only the items that a model got wrong makes that model look better. So after a test set was scored or
+looked at, its labels may change only among rows that were drawn here; a baseline on others' corrections is refused.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from curation.manifest import load_split, newest_dataset, read_manifest
+from curation.store import Store, open_store, store_exists
+from evaluation.looks import LOOKED, SCORED
+from workspace.errors import Refusal, RungError
+from workspace.folder import Project
+from workspace.settings import Settings
+
+RECHECKED = "test_recheck"
+"""Kind of event; `ref` is the test split's sha256, `detail` the rows that were drawn."""
+FEWEST = 20
+"""Rows that a sample has at least: one at a time would be picking."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recheck:
+    """Rows that wait for their second review, of how many test rows, and the queue change that undo takes back."""
+
+    rows: int
+    of: int
+    change: int
+
+    def as_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        return asdict(self)
+
+
+def recheck_labels(project: Project, settings: Settings, wanted: str) -> Recheck:
+    """Queue a random sample of the newest test set's rows, or `all`, for another review.
+
+    Raises RungError for a number that is none or too small, Refusal where the rows are not in the store.
+    """
+    folder = newest_dataset(project)
+    if folder is None or "test" not in read_manifest(folder).splits:
+        raise Refusal("No test set is frozen yet.", "rung data freeze --test-only")
+    ids = list(_ids(folder).values())
+    if not ids or not store_exists(project, settings):
+        raise Refusal(f"The test rows of {folder.name} are not in the store.", "rung data import FILE --as test")
+    test_sha = read_manifest(folder).splits["test"].sha256
+    with open_store(project, settings) as store:
+        before = len(store.events(kind=RECHECKED, ref=test_sha))
+        drawn = random.Random(f"{test_sha}{before}").sample(sorted(ids), _count(wanted, len(ids)))
+        change = store.queue(drawn, "test labels, a second time", "reopened", actor=settings.project.person)
+        store.event(RECHECKED, settings.project.person, test_sha, {"rows": sorted(drawn), "of": len(ids)})
+    return Recheck(len(drawn), len(ids), change)
+
+
+def _count(wanted: str, there: int) -> int:
+    if wanted == "all":
+        return there
+    if not wanted.isdecimal() or int(wanted) < min(FEWEST, there):
+        raise RungError(
+            f'--recheck "{wanted}": a number of random rows, {min(FEWEST, there)} at least, or all.',
+            expected=f"{min(FEWEST, there)} to {there}, or all",
+            found=wanted,
+        )
+    return min(int(wanted), there)
+
+
+def check_corrections(project: Project, settings: Settings, folder: Path) -> None:
+    """Raises Refusal where test labels of `folder` differ from those of an older version that was scored or seen, in
+    rows that no blind re-review drew.
+    """
+    if not store_exists(project, settings):
+        return
+    answers = _answers(folder)
+    with open_store(project, settings) as store:
+        for older in sorted(project.datasets.glob("*/manifest.json")):
+            if older.parent.name >= folder.name or "test" not in read_manifest(older.parent).splits:
+                continue
+            changed = _changed(store, older.parent, answers)
+            if changed:
+                raise Refusal(
+                    f"{len(changed)} test labels ({', '.join(changed[:3])}) were corrected after the test set of "
+                    f"{older.parent.name} was scored or seen, outside of a blind review of a random sample or of all.",
+                    "rung evaluate --recheck all",
+                )
+
+
+def _changed(store: Store, older: Path, answers: dict[str, str | None]) -> list[str]:
+    test_sha = read_manifest(older).splits["test"].sha256
+    events = store.events(ref=test_sha)
+    if not any(event.kind in (SCORED, LOOKED) for event in events):
+        return []
+    drawn = {row for event in events if event.kind == RECHECKED for row in event.detail["rows"]}
+    old = _answers(older)
+    return sorted(row for row in old if row in answers and answers[row] != old[row] and row not in drawn)
+
+
+def _answers(folder: Path) -> dict[str, str | None]:
+    rows = load_split(folder, "test")
+    return {row: rows[line - 1].answer for line, row in _ids(folder).items()}
+
+
+def _ids(folder: Path) -> dict[int, str]:
+    """Id in the store by line of the test split."""
+    rows = read_manifest(folder).rows
+    return {int(row["line"]): str(row["id"]) for row in rows if row.get("split") == "test" and row.get("id")}

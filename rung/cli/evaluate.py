@@ -1,0 +1,227 @@
+"""`rung evaluate`: the tuned model on the baseline's items, what the items can show, and people's blind comparison."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rung.cli.models import BUDGET, OVERRIDE
+
+if TYPE_CHECKING:
+    from chat.privacy import Override
+    from evaluation.tuned import Sibling, Ways
+    from evaluation.verdict import Verdict
+    from training.record import RunRecord
+    from workspace.folder import Project
+    from workspace.settings import Settings
+
+
+def evaluate(
+    run: Annotated[str | None, typer.Argument(help="A run (R-001); the newest finished one by default.")] = None,
+    power: Annotated[bool, typer.Option("--power", help="What this test set can show, before any run.")] = False,
+    label_scoring: Annotated[bool, typer.Option("--label-scoring", help="Score every possible answer too.")] = False,
+    rag: Annotated[bool, typer.Option("--rag", help="Try the tuned model with passages too; validation says.")] = False,
+    seeds: Annotated[int, typer.Option(min=1, help="Trainings that differ in their seed, measured as one.")] = 1,
+    forgetting: Annotated[bool, typer.Option("--forgetting", help="A general suite too, before and after.")] = False,
+    open_sealed: Annotated[bool, typer.Option("--open-sealed", help="Measure on the sealed items, once.")] = False,
+    recheck: Annotated[
+        str, typer.Option(help="Review test labels again, blind: a number of random rows, or all.")
+    ] = "",
+    human: Annotated[bool, typer.Option("--human", help="People compare outputs, blind (see docs).")] = False,
+    rater: Annotated[str, typer.Option(help="With --human: who compares; rung.toml's person by default.")] = "",
+    items: Annotated[int, typer.Option(min=10, help="With --human: items against each rival.")] = 50,
+    sheet: Annotated[Path | None, typer.Option(help="With --human: write a sheet to fill in elsewhere.")] = None,
+    answers: Annotated[list[Path] | None, typer.Option(help="With --human: read a filled sheet.")] = None,
+    reveal: Annotated[bool, typer.Option("--reveal", help="With --human: end it, and say who wrote what.")] = False,
+    budget_usd: BUDGET = None,
+    override: OVERRIDE = "",
+    by: Annotated[str, typer.Option(help="Who overrides.")] = "",
+    reason: Annotated[str, typer.Option(help="Why.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """Measure the tuned model on the same frozen items as the baseline, and rule."""
+    from evaluation.tuned import Ways
+    from rung.cli.models import finished_run, open_untrained, opened_project, overridden
+
+    project, settings = opened_project()
+    if power:
+        return _power(project, settings, as_json)
+    if human:
+        from rung.cli.human import compare_blind
+
+        return compare_blind(project, settings, run, rater, items, sheet, answers or [], reveal, as_json)
+    if recheck:
+        return _recheck(project, settings, recheck, as_json)
+    record = finished_run(project, run)
+    untrained = (lambda: open_untrained(project, settings, record)) if forgetting else None
+    seed, siblings = _trainings(project, settings, record, seeds)
+    ways = Ways(untrained, rag, seed, siblings)
+    allowed = overridden(project, settings, override, by, reason, "evaluate")
+    found = _measure(project, settings, record, ways, allowed, (label_scoring, open_sealed, budget_usd))
+    return _show(project, found, as_json)
+
+
+def _measure(
+    project: Project,
+    settings: Settings,
+    record: RunRecord,
+    ways: Ways,
+    override: Override | None,
+    wishes: tuple[bool, bool, float | None],
+) -> Verdict:
+    from evaluation.bench import open_bench
+    from evaluation.outcomes import require_baseline
+    from evaluation.tuned import run_evaluation
+    from evaluation.verdict import newest_verdict
+    from rung.cli.models import open_judge, open_tuned, watch
+    from rung.report.evaluation import write_page
+
+    label_scoring, unsealed, budget = wishes
+    if unsealed:
+        _unsealed_baseline(project, settings, record, override, budget)
+    require_baseline(project, settings, record.dataset, unsealed=unsealed)
+    judge = open_judge(project, settings, override) if settings.evaluation.metric == "judge" else None
+    bench = open_bench(
+        project,
+        settings,
+        open_tuned(project, settings, record),
+        dataset=record.dataset,
+        watch=watch,
+        label_scoring=label_scoring,
+        judge=judge,
+        budget_usd=budget,
+        unsealed=unsealed,
+    )
+    evidence = [project.runs / record.id / "run.json"]
+    folder = run_evaluation(bench, record.id, record.system_prompt, evidence, ways)
+    write_page(project, folder)
+    found = newest_verdict(project, record.id)
+    assert found is not None
+    return found[1]
+
+
+def _unsealed_baseline(
+    project: Project, settings: Settings, record: RunRecord, override: Override | None, budget: float | None
+) -> None:
+    """The arms of the baseline, as they were chosen, on the sealed items; made once."""
+    from evaluation.arms.registry import arms_named
+    from evaluation.baseline import Aim, run_baseline
+    from evaluation.bench import open_bench
+    from evaluation.outcomes import require_baseline
+    from rung.cli.models import open_base, open_judge, open_other, watch
+    from rung.report.evaluation import write_page
+    from workspace.errors import Refusal
+
+    try:
+        require_baseline(project, settings, record.dataset, unsealed=True)
+        return
+    except Refusal:
+        known = require_baseline(project, settings, record.dataset).report
+    judged = settings.evaluation.metric == "judge"
+    bigger = any(arm.arm == "bigger_model" for arm in known.arms)
+    bench = open_bench(
+        project,
+        settings,
+        open_base(project, settings, override=override),
+        dataset=record.dataset,
+        watch=watch,
+        bigger=open_other(project, settings, settings.bigger_model, override) if bigger else None,
+        judge=open_judge(project, settings, override) if judged else None,
+        budget_usd=budget,
+        unsealed=True,
+    )
+    folder, _ = run_baseline(bench, arms_named([arm.arm for arm in known.arms]), Aim(goal=known.goal))
+    write_page(project, folder)
+
+
+def _trainings(project: Project, settings: Settings, record: RunRecord, wanted: int) -> tuple[int, list[Sibling]]:
+    """The run's seed, and the other finished runs of the same recipe with other seeds, as many as wanted.
+
+    Raises Refusal where there are fewer, with the command that trains another.
+    """
+    from evaluation.tuned import Sibling as Other
+    from rung.cli.models import check_weights, open_tuned
+    from training.record import read_runs
+    from workspace.errors import Refusal
+
+    own, seed = _recipe(project, record)
+    found: dict[int, RunRecord] = {}
+    for other in read_runs(project) if wanted > 1 else []:
+        recipe, other_seed = _recipe(project, other)
+        if other.state == "finished" and other.dataset == record.dataset and recipe == own and other_seed != seed:
+            found[other_seed] = other
+    if len(found) < wanted - 1:
+        used = {seed, *found}
+        free = next(n for n in range(len(used) + 1) if n not in used)
+        raise Refusal(
+            f"{len(found) + 1} finished runs of this recipe differ in their seed only; {wanted} are wanted.",
+            f"RUNG_TRAINING__SEED={free} rung plan, then rung train",
+        )
+    chosen = sorted(found.items())[: wanted - 1]
+    for _, other in chosen:
+        check_weights(project, other)
+    return seed, [Other(r.id, n, lambda r=r: open_tuned(project, settings, r)) for n, r in chosen]  # type: ignore[misc]
+
+
+def _recipe(project: Project, record: RunRecord) -> tuple[dict[str, object], int]:
+    """The run's recipe without its seed, and the seed; an empty one where its plan cannot be read."""
+    import tomllib
+
+    try:
+        recipe = tomllib.loads((project.runs / record.id / "plan.toml").read_text())["recipe"]
+    except (OSError, ValueError, KeyError):
+        return {"run": record.id}, 0
+    return {key: value for key, value in recipe.items() if key != "seed"}, int(recipe.get("seed", 0))
+
+
+def _show(project: Project, result: Verdict, as_json: bool) -> None:
+    from rung.cli.output import emit, say
+    from rung.report.verdict_words import TITLES, sentences
+
+    if as_json:
+        return emit(result.model_dump(mode="json"))
+    first, second = sentences(result)
+    say(f"{TITLES[result.verdict]}  {first}")
+    say(f"{' ' * len(TITLES[result.verdict])}  {second}")
+    say(f"Report: {project.evaluations.name}/{result.id}/report.html")
+    say()
+    say(f"Next: rung verdict {result.run}")
+    return None
+
+
+def _power(project: Project, settings: Settings, as_json: bool) -> None:
+    from curation.manifest import read_manifest
+    from evaluation.bench import frozen_test
+    from evaluation.looks import standing
+    from evaluation.power import power_of
+    from evaluation.sealed import sealed_items
+    from rung.cli.output import emit, say
+    from rung.report.power_words import lines
+
+    folder, test = frozen_test(project)
+    test_sha = read_manifest(folder).splits["test"].sha256
+    plan = standing(project, settings, test_sha)
+    asked = len(test) - len(sealed_items(project, settings, test_sha, len(test), draw=False))
+    table = power_of(asked, settings.evaluation.margin, plan.confidence)
+    if as_json:
+        return emit(table.as_json())
+    for line in lines(table):
+        say(line)
+    return None
+
+
+def _recheck(project: Project, settings: Settings, wanted: str, as_json: bool) -> None:
+    """Queue test rows for a blind second review."""
+    from evaluation.recheck import recheck_labels
+    from rung.cli.output import emit, say
+
+    found = recheck_labels(project, settings, wanted)
+    if as_json:
+        return emit(found.as_json())
+    say(f"{found.rows} of {found.of} test rows wait for a blind second review; nobody sees what was decided before.")
+    say("Correct none but these: rows picked by their result would favour one arm.")
+    say()
+    say("Next: rung review, then rung data freeze: a new version, on which rung baseline is measured again")
+    return None

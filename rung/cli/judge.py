@@ -1,0 +1,98 @@
+"""`rung judge`: a model judges a run's outputs, people label some of them, and the verdict says what it is worth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rung.cli.models import BUDGET, OVERRIDE
+
+if TYPE_CHECKING:
+    from evaluation.judge_labels import Sitting
+    from evaluation.judge_report import JudgeReport
+
+
+def judge(
+    run: Annotated[str | None, typer.Argument(help="A run with a verdict (R-001); the newest by default.")] = None,
+    sheet: Annotated[
+        Path | None, typer.Option(help="Write outputs for people to label: random items, no names.")
+    ] = None,
+    answers: Annotated[list[Path] | None, typer.Option(help="Read a filled sheet.")] = None,
+    rater: Annotated[str, typer.Option(help="With --answers: who labelled; rung.toml's person by default.")] = "",
+    items: Annotated[int, typer.Option(min=10, help="With --sheet: items of each arm.")] = 160,
+    budget_usd: BUDGET = None,
+    override: OVERRIDE = "",
+    by: Annotated[str, typer.Option(help="Who overrides.")] = "",
+    reason: Annotated[str, typer.Option(help="Why.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """Let a model judge outputs by judge.md ([judge] in rung.toml); it counts only as far as people bear it out."""
+    from evaluation.asking import Replies
+    from evaluation.judge import judge_run, with_judge
+    from evaluation.judge_labels import open_sitting
+    from rung.cli.models import open_judge, opened_project, overridden, watch
+    from rung.cli.output import emit, say
+    from rung.report.evaluation import write_page
+    from rung.report.judge_words import lines
+    from workspace.artefact import write_artefact
+
+    project, settings = opened_project()
+    sitting = open_sitting(project, settings, run)
+    if sheet is not None:
+        return _write_sheet(sitting, sheet, items)
+    if answers:
+        return _take(sitting, answers, rater.strip() or settings.project.person)
+    allowed = overridden(project, settings, override, by, reason, "judge")
+    model = open_judge(project, settings, allowed)
+    replies = Replies(project.evaluations / ".partial" / "replies.jsonl", budget_usd)
+    report = judge_run(sitting, model, replies, watch)
+    sitting.folder.mkdir(exist_ok=True)
+    write_artefact(sitting.folder / "judge.json", report)
+    write_artefact(sitting.folder.parent / "verdict.json", with_judge(sitting.verdict, report))
+    write_page(project, sitting.folder.parent)
+    if as_json:
+        return emit(report.model_dump(mode="json"))
+    for line in lines(report):
+        say(line)
+    say(f"Report: {project.relative(sitting.folder.parent)}/report.html")
+    say()
+    return say(f"Next: {_next(sitting, report)}")
+
+
+def _next(sitting: Sitting, report: JudgeReport) -> str:
+    if report.used or report.raters:
+        return f"rung verdict {report.run}"
+    if sitting.settings.judge.kind == "pairs":
+        return f"rung evaluate {report.run} --human"
+    return f"rung judge {report.run} --sheet labels.jsonl"
+
+
+def _write_sheet(sitting: Sitting, path: Path, items: int) -> None:
+    import json
+
+    from evaluation.judge_labels import labels
+    from rung.cli.output import say
+    from workspace.files import write_text
+
+    made, score = labels(sitting, items), sitting.settings.judge.kind == "score"
+    write_text(path, "".join(json.dumps(label.shown(), ensure_ascii=False) + "\n" for label in made))
+    say(
+        f"{path}: {len(made)} outputs, arms and items mixed; fill in meets ({'1 to 5' if score else 'yes or no'}), then"
+    )
+    say(f"Next: rung judge {sitting.verdict.run} --answers {path} --rater NAME")
+
+
+def _take(sitting: Sitting, answers: list[Path], rater: str) -> None:
+    from evaluation.judge_labels import take_labels
+    from rung.cli.output import say
+    from workspace.errors import RungError
+
+    for path in answers:
+        if not path.is_file():
+            raise RungError(f"{path}: no such file.", "rung judge --sheet FILE")
+        name = rater if len(answers) == 1 else path.stem
+        say(f"{take_labels(sitting, path, name)} labels of {name} kept.")
+    say()
+    say(f"Next: rung judge {sitting.verdict.run}")

@@ -1,0 +1,145 @@
+"""Opening what is measured: the project, its models behind the privacy guard, a run's weights, progress lines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chat.privacy import Override
+    from chat.protocols import ChatModel
+    from training.record import RunRecord
+    from workspace.folder import Project
+    from workspace.settings import OtherModelSettings, Settings
+
+BUDGET = Annotated[float | None, typer.Option(min=0, help="The most that this command may spend on hosted models.")]
+OVERRIDE = Annotated[str, typer.Option(help="privacy: send against the privacy answer, with --by and --reason.")]
+
+
+def opened_project() -> tuple[Project, Settings]:
+    """The project around this folder, and its settings."""
+    from workspace.folder import require_project
+    from workspace.settings import load_settings
+
+    project = require_project()
+    return project, load_settings(project.settings_file)
+
+
+def overridden(project: Project, settings: Settings, gate: str, by: str, reason: str, command: str) -> Override | None:
+    """The named override of the privacy answer, written to the log before anything is sent; cards print it.
+
+    Raises RungError where gate, name or reason is missing.
+    """
+    from chat.privacy import Override
+    from curation.store import open_store
+    from rung.cli.output import note
+    from workspace.errors import RungError
+
+    if not gate:
+        return None
+    if gate != "privacy" or not by.strip() or not reason.strip():
+        raise RungError(
+            "An override names itself, a person and a reason.", "--override privacy --by NAME --reason TEXT"
+        )
+    with open_store(project, settings) as store:
+        store.event("override", by, "privacy", {"gate": "privacy", "reason": reason, "command": command})
+    note(f"! privacy answer overridden by {by}: {reason}")
+    return Override(by, reason)
+
+
+def open_base(
+    project: Project, settings: Settings, adapter: Path | None = None, override: Override | None = None
+) -> ChatModel:
+    """The model of `[model]`, with an adapter where one is named."""
+    from chat.open import open_model
+    from chat.privacy import project_guard
+    from rung.cli.output import ProgressLine
+
+    return open_model(
+        settings.model,
+        guard=project_guard(project, settings, override),
+        adapter=adapter,
+        batch=settings.evaluation.batch,
+        progress=ProgressLine("loading the model"),
+    )
+
+
+def open_other(
+    project: Project, settings: Settings, other: OtherModelSettings, override: Override | None = None
+) -> ChatModel | None:
+    """The judge or the bigger model; None where rung.toml names none."""
+    if not other.base:
+        return None
+    named = {"base": other.base, "provider": other.provider, "base_url": other.base_url}
+    model = settings.model.model_copy(update=named)
+    return open_base(project, settings.model_copy(update={"model": model}), override=override)
+
+
+def open_judge(project: Project, settings: Settings, override: Override | None = None) -> ChatModel:
+    """The judge, by an exact name. Raises RungError where none is named."""
+    from evaluation.judge import pinned
+    from workspace.errors import RungError
+
+    judge = open_other(project, settings, settings.judge, override)
+    if judge is None:
+        raise RungError("No judge is named.", '[judge] base = "..." in rung.toml, and judge.md', where="rung.toml")
+    pinned(judge)
+    return judge
+
+
+def finished_run(project: Project, run: str | None) -> RunRecord:
+    """The run to measure, its weights unchanged since they were saved."""
+    from training.record import find_run, newest_run
+    from workspace.errors import Refusal
+
+    record = find_run(project, run) if run else newest_run(project)
+    if record is None:
+        raise Refusal("No finished run to measure.", "rung train")
+    if record.state != "finished" or not record.files:
+        where = f"at step {record.step} of {record.steps}"
+        raise Refusal(f"{record.id} is {record.state}, {where}.", f"rung runs watch {record.id}")
+    check_weights(project, record)
+    return record
+
+
+def check_weights(project: Project, record: RunRecord) -> None:
+    """Raises Refusal where a file of the run is not what it saved."""
+    from workspace.errors import Refusal
+    from workspace.files import sha256_file
+
+    folder = project.runs / record.adapter
+    changed = [n for n, digest in record.files.items() if not _is_same(folder / n, digest, sha256_file)]
+    if changed:
+        raise Refusal(f"{record.id}: {', '.join(changed)} changed since the run saved it.", "rung train")
+
+
+def _is_same(path: Path, digest: str, hashed: Callable[[Path], str]) -> bool:
+    return path.is_file() and hashed(path) == digest
+
+
+def open_tuned(project: Project, settings: Settings, record: RunRecord) -> ChatModel:
+    """The run's base with its adapter, or the whole model that a full run saved."""
+    folder = project.runs / record.adapter
+    base = str(folder) if record.method == "full" else record.base
+    model = settings.model.model_copy(update={"base": base, "provider": "local"})
+    adapter = None if record.method == "full" else folder
+    return open_base(project, settings.model_copy(update={"model": model}), adapter)
+
+
+def open_untrained(project: Project, settings: Settings, record: RunRecord) -> ChatModel:
+    """The run's base as it was before training."""
+    model = settings.model.model_copy(update={"base": record.base, "provider": "local"})
+    return open_base(project, settings.model_copy(update={"model": model}))
+
+
+def watch(what: str) -> Any:
+    """A progress line for what is being measured."""
+    from rung.cli.output import ProgressLine
+    from rung.report.figures import arm_name
+
+    name, comma, rest = what.partition(",")
+    return ProgressLine(f"{arm_name(name)}{comma}{rest}")
