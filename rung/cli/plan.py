@@ -21,10 +21,22 @@ def register(app: typer.Typer) -> None:
 
 
 def plan(
+    method: Annotated[str, typer.Option(help="lora, qlora, full, dora, rslora, adalora, ia3, prefix, prompt ...")] = "",
+    objective: Annotated[str, typer.Option(help="sft, dpo, kto, reward, grpo or rloo.")] = "",
+    packing: Annotated[
+        bool, typer.Option("--packing", help="Rows of a batch in one line, each seen by itself.")
+    ] = False,
+    values: Annotated[
+        list[str] | None, typer.Option("--set", help="One value of [training], for this plan: rank=8.")
+    ] = None,
     tokens: Annotated[bool, typer.Option("--tokens", help="Show the trained tokens of five rows.")] = False,
     explain: Annotated[
         bool, typer.Option("--explain", help="Every gate with its evidence, every value's rule.")
     ] = False,
+    preflight: Annotated[
+        bool, typer.Option("--preflight", help="Measure memory and speed in a few dry steps.")
+    ] = False,
+    html: Annotated[Path | None, typer.Option(help="With --tokens or --preflight: a page of the rows.")] = None,
     export: Annotated[
         str, typer.Option(help="For another trainer: trl, axolotl, llama-factory, unsloth or openai.")
     ] = "",
@@ -37,13 +49,10 @@ def plan(
     as_json: Json = False,
 ) -> None:
     """Work out the training plan: every value with its reason, and the gates."""
-    from rung.cli.output import emit, say
-    from rung.cli.training_words import plan_lines, token_lines
-    from training.clearance import check_gates
-
     if managed:
         return _managed(as_json)
-    project, settings = _project()
+    wanted = _wanted(method, objective, packing, values or [])
+    project, settings = _project(wanted)
     path, made = work_out(project, settings)
     if export:
         from rung.cli.plan_export import export_plan
@@ -51,6 +60,41 @@ def plan(
 
         aside = [set_aside(name, by, reason) for name in override or []]
         return export_plan(project, settings, path, export, out=out, cards=cards, overrides=aside, as_json=as_json)
+    if preflight:
+        from rung.cli.plan_preflight import preflight_plan
+
+        return preflight_plan(project, path, html, as_json)
+    if html is not None:
+        from dataclasses import asdict
+
+        from rung.cli.plan_preflight import write_page
+
+        write_page(html, made, asdict(_preflight(project, settings, made)), None)
+    return _show(project, settings, path, made, bool(wanted), tokens=tokens, explain=explain, as_json=as_json)
+
+
+def _wanted(method: str, objective: str, packing: bool, values: list[str]) -> list[str]:
+    """Values of [training] that hold for this plan alone, as NAME=VALUE."""
+    named = (("method", method), ("objective", objective), ("packing", "true" if packing else ""))
+    return [f"{name}={value}" for name, value in named if value] + values
+
+
+def _show(
+    project: Project,
+    settings: Settings,
+    path: Path,
+    made: Plan,
+    varied: bool,
+    *,
+    tokens: bool,
+    explain: bool,
+    as_json: bool,
+) -> None:
+    """The plan with its gates. A varied plan is not what `rung train` alone would work out: it is named."""
+    from rung.cli.output import emit, say
+    from rung.cli.training_words import plan_lines, token_lines
+    from training.clearance import check_gates
+
     gates = check_gates(project, settings, made)
     if as_json:
         emit({**made.model_dump(mode="json"), "path": str(path), "gates": [g.model_dump(mode="json") for g in gates]})
@@ -61,19 +105,29 @@ def plan(
         _explain(made, gates)
     if tokens:
         say()
-        for line in token_lines(_preflight(project, made)):
+        for line in token_lines(_preflight(project, settings, made)):
             say(line)
     closed = next((gate for gate in gates if not gate.opens), None)
     say()
-    say(f"Written: {project.relative(path)}   Next: {closed.opener if closed else 'rung train'}")
+    train = f"rung train {made.id}" if varied else "rung train"
+    say(f"Written: {project.relative(path)}   Next: {closed.opener if closed else train}")
 
 
-def _project() -> tuple[Project, Settings]:
+def _project(values: list[str]) -> tuple[Project, Settings]:
+    """The project and its settings, with values of [training] for this plan alone."""
+    import os
+
+    from workspace.errors import InputError, Problem
     from workspace.folder import require_project
     from workspace.settings import load_settings
 
+    bare = [value for value in values if not value.partition("=")[1]]
+    if bare:
+        problems = [Problem(f'--set {value}: not NAME=VALUE, as in "rank=8".') for value in bare]
+        raise InputError(problems, "rung plan --help")
+    named = {f"RUNG_TRAINING__{name.strip().upper()}": text for name, _, text in (v.partition("=") for v in values)}
     project = require_project()
-    return project, load_settings(project.settings_file)
+    return project, load_settings(project.settings_file, {**os.environ, **named})
 
 
 def work_out(project: Project, settings: Settings) -> tuple[Path, Plan]:
@@ -95,16 +149,14 @@ def _managed(as_json: bool) -> None:
     show_managed(plans[-1][1] if plans else None, as_json)
 
 
-def _preflight(project: Project, made: Plan) -> Any:
-    from curation.manifest import load_split
+def _preflight(project: Project, settings: Settings, made: Plan) -> Any:
+    from training.run.items import items_of
     from training.run.model import load_tokenizer
     from training.run.preflight import check
-    from training.run.rows import encode
 
     tokenizer = load_tokenizer(made.recipe.base)
-    rows = load_split(project.datasets / made.dataset, "train")
-    encoded = encode(tokenizer, rows, made.recipe.system_prompt, made.recipe.max_length)
-    return check(tokenizer, encoded, made.recipe)
+    items, _ = items_of(project, settings, project.datasets / made.dataset, made.recipe, tokenizer)
+    return check(tokenizer, items.encoded, made.recipe)
 
 
 def _explain(made: Plan, gates: Any) -> None:

@@ -13,6 +13,7 @@ from rung.report.figures import duration, money
 if TYPE_CHECKING:
     from training.gate import Gate
     from training.plan import Plan
+    from training.recipe import Recipe
     from training.record import RunRecord
 
 FACT = 38
@@ -74,8 +75,8 @@ OBJECTIVE = {"sft": "", "dpo": "DPO", "kto": "KTO", "reward": "reward model", "g
 def plan_lines(plan: Plan, gates: Sequence[Gate]) -> list[str]:
     """The plan as a table of value, setting and reason, then the gates."""
     lines = [
-        f"Plan {plan.id}   {METHOD[plan.recipe.method]} on {plan.recipe.base}, dataset {plan.dataset}, "
-        f"{plan.data.train:,} rows",
+        f"Plan {plan.id}   {kind_of(plan.recipe.method, plan.recipe.objective)} on {plan.recipe.base}, "
+        f"dataset {plan.dataset}, {plan.data.train:,} rows",
         "",
     ]
     lines += [f"  {name:<14} {value:<32} {reason}".rstrip() for name, value, reason in plan_rows(plan)]
@@ -83,10 +84,21 @@ def plan_lines(plan: Plan, gates: Sequence[Gate]) -> list[str]:
     return [*lines, f"Gates   {passed_of(gates).replace(' gates', '', 1)}", *gate_lines(gates)]
 
 
+def kind_of(method: str, objective: str) -> str:
+    """`LoRA`, or `DPO with LoRA`."""
+    goal = OBJECTIVE.get(objective, objective)
+    name = METHOD.get(method, method)
+    return f"{goal} with {name}" if goal else name
+
+
 def plan_rows(plan: Plan) -> list[tuple[str, str, str]]:
     """(value, what it is set to, because) of each line of the plan."""
     recipe, why = plan.recipe, plan.because
     rows = [("method", METHOD[recipe.method], _why(plan, "method"))]
+    if recipe.objective != "sft":
+        rows.append(("objective", _objective(recipe), WORDS[recipe.objective]))
+    if recipe.virtual_tokens:
+        rows.append(("virtual tokens", str(recipe.virtual_tokens), _why(plan, "virtual_tokens")))
     if recipe.rank:
         value = f"{recipe.rank}, {recipe.alpha}, {recipe.targets.replace('all-linear', 'all linear')}"
         rows.append(("rank, alpha", value, f"scale {recipe.scale:g}; {_why(plan, 'rank')}"))
@@ -96,10 +108,32 @@ def plan_rows(plan: Plan) -> list[tuple[str, str, str]]:
     )
     batch = f"{recipe.batch} x {recipe.accumulation} = {recipe.batch * recipe.accumulation}"
     rows.append(("batch", batch, _why(plan, "accumulation" if "accumulation" in why else "batch")))
-    rows.append(("epochs, steps", f"{recipe.epochs:g}, {recipe.steps}; best one is kept", _why(plan, "epochs")))
+    best = f"best by {'the metric' if recipe.choose_by == 'metric' else 'loss'} is kept"
+    rows.append(("epochs, steps", f"{recipe.epochs:g}, {recipe.steps}; {best}", _why(plan, "epochs")))
+    if recipe.packing:
+        rows.append(("packing", "rows of a batch in one line", _why(plan, "attention")))
     longest = f"{plan.data.longest} tokens; {len(plan.data.left_out)} rows left out"
     rows.append(("longest row", longest, _why(plan, "max_length")))
     return [*rows, ("memory", _memory(plan), "the estimator"), ("time, cost", _time(plan), plan.forecast.because)]
+
+
+WORDS = {
+    "dpo": "pairs: a reviewer's edit against the draft",
+    "kto": "approved against rejected answers",
+    "reward": "pairs; it learns to score answers, not to give them",
+    "grpo": "sampled answers, each against its group",
+    "rloo": "sampled answers, each against the others",
+}
+
+
+def _objective(recipe: Recipe) -> str:
+    """The objective with what belongs to it."""
+    parts = [OBJECTIVE[recipe.objective]]
+    if recipe.beta:
+        parts.append(f"beta {recipe.beta:g}")
+    if recipe.generations:
+        parts += [f"{recipe.generations} answers a question", f"rewarded by {recipe.reward}"]
+    return ", ".join(parts)
 
 
 def _why(plan: Plan, name: str) -> str:
@@ -141,7 +175,7 @@ def run_line(run: RunRecord) -> str:
     """One run in `rung runs list`."""
     best = "" if run.best_loss is None else f"   best step {run.best_step}, validation {run.best_loss:.3f}"
     ending = f"   {run.ending}" if run.ending and run.state in ("failed", "crashed", "stopped") else ""
-    made = f"{METHOD[run.method]}, {run.dataset}, {run.plan}"
+    made = f"{kind_of(run.method, run.objective)}, {run.dataset}, {run.plan}"
     return f"{run.id}  {run.state:<9} step {run.step} of {run.steps}   {made}{best}{ending}"
 
 
@@ -150,7 +184,8 @@ def ending_lines(run: RunRecord) -> list[str]:
     best = "" if run.best_loss is None else f" Best checkpoint: step {run.best_step}, validation {run.best_loss:.3f}."
     if run.state == "finished":
         told = f" Ended early: {run.ending}." if run.ending.startswith("over-fitting") else ""
-        return [f"{run.id} finished in {duration(run.seconds)}.{told}{best}", f"Next: rung evaluate {run.id}"]
+        after = "rung plan --objective grpo" if run.objective == "reward" else f"rung evaluate {run.id}"
+        return [f"{run.id} finished in {duration(run.seconds)}.{told}{best}", f"Next: {after}"]
     if run.state == "failed":
         return [f"{run.id} failed at step {run.step}: {run.ending}.{best}", "Next: rung plan"]
     if run.state in ("stopped", "crashed"):

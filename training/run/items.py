@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from chat.local.prompt import render
 from curation.example import Example
-from training.preferences import Label, Pair
+from curation.manifest import load_split
+from training.methods import FROM_REVIEWS, REINFORCED
+from training.preferences import Label, Pair, preferences_of
+from training.recipe import Recipe
 from training.run.rows import Encoded, Tokens, encode, tokenise, with_system
+from workspace.folder import Project
+from workspace.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +24,31 @@ class Items:
 
     columns: list[dict[str, Any]]
     encoded: Encoded = field(default_factory=lambda: Encoded([]))
+
+
+def items_of(
+    project: Project, settings: Settings, folder: Path, recipe: Recipe, tokenizer: Any, *, tests: bool = False
+) -> tuple[Items, Items]:
+    """What trains by this recipe, and what it is checked on, of the frozen dataset in `folder`.
+
+    `tests`: the metric runs the row's own tests. Raises Refusal where the reviews hold too few pairs or labels.
+    """
+    make = _maker(recipe, tokenizer, tests=tests)
+    if recipe.objective not in FROM_REVIEWS:
+        return make(load_split(folder, "train")), make(load_split(folder, "validation"))
+    found = preferences_of(project, settings, folder, recipe.objective)
+    return make(found.of("train")), make(found.of("validation"))
+
+
+def _maker(recipe: Recipe, tokenizer: Any, *, tests: bool) -> Callable[[Any], Items]:
+    prompt, limit, objective = recipe.system_prompt, recipe.max_length, recipe.objective
+    if objective == "sft":
+        return lambda rows: answers(tokenizer, rows, prompt, limit)
+    if objective in REINFORCED:
+        return lambda rows: questions(tokenizer, rows, prompt, limit, tests=tests)
+    if objective == "kto":
+        return lambda rows: labels(tokenizer, rows, prompt, limit)
+    return lambda rows: pairs(tokenizer, rows, prompt, limit, whole=objective == "reward")
 
 
 def answers(tokenizer: Any, rows: Sequence[Example], system_prompt: str | None, limit: int) -> Items:

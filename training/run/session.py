@@ -6,16 +6,14 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from curation.example import Example
 from curation.manifest import load_split
 from evaluation.metrics.registry import item_metric
-from training.methods import FROM_REVIEWS, REINFORCED
 from training.recipe import Recipe
 from training.record import append_metric
 from training.run.beat import line_to_beat
 from training.run.building import build
 from training.run.checkpoints import newest_checkpoint, step_of
-from training.run.items import Items, answers, labels, pairs, questions
+from training.run.items import Items, items_of
 from training.run.model import load_base, load_tokenizer, prepare, save, set_threads
 from training.run.precision import choose_precision
 from training.run.preflight import check, write_preflight
@@ -45,7 +43,9 @@ class Session:
         threads = set_threads(self.recipe)
         tokenizer = load_tokenizer(self.recipe.base)
         validation = load_split(self.data, "validation")
-        items, unseen = self._items(tokenizer, validation)
+        items, unseen = items_of(
+            self.project, self.run.admitted.settings, self.data, self.recipe, tokenizer, tests=self.metric.by_tests
+        )
         write_preflight(self.folder, check(tokenizer, items.encoded, self.recipe))
         model = load_base(self.recipe)
         precision = self._precision(model, items, threads)
@@ -67,27 +67,6 @@ class Session:
         self._go()
         self._save(tokenizer)
         return watch.ending or f"finished, best checkpoint step {self.run.record.best_step}"
-
-    def _items(self, tokenizer: Any, validation: list[Example]) -> tuple[Items, Items]:
-        """What trains, and what it is checked on."""
-        prompt, limit, objective = self.recipe.system_prompt, self.recipe.max_length, self.recipe.objective
-        if objective not in FROM_REVIEWS:
-            rows = load_split(self.data, "train")
-            if objective in REINFORCED:
-                tests = self.metric.by_tests
-                found = [questions(tokenizer, part, prompt, limit, tests=tests) for part in (rows, validation)]
-            else:
-                found = [answers(tokenizer, part, prompt, limit) for part in (rows, validation)]
-            return found[0], found[1]
-        from training.preferences import preferences_of
-
-        read = preferences_of(self.project, self.run.admitted.settings, self.data, objective)
-        parts = (read.of("train"), read.of("validation"))
-        if objective == "kto":
-            found = [labels(tokenizer, part, prompt, limit) for part in parts]
-        else:
-            found = [pairs(tokenizer, part, prompt, limit, whole=objective == "reward") for part in parts]
-        return found[0], found[1]
 
     def _precision(self, model: Any, items: Items, threads: int) -> str:
         """Decided once a run and kept: a resumed run computes as an unbroken one."""
