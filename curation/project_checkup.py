@@ -73,7 +73,9 @@ def check_project(
 def subject_of(row: StoredRow) -> Subject:
     """A stored row as the checks see it."""
     file = row.source.rpartition(":")[0] if row.line else row.source
-    return Subject(row.example, file, row.line or 0, row.id, row.role, row.origin, file, row.is_reviewed)
+    maker = f"{row.meta.get('strategy') or 'generated'} by {row.meta.get('model') or 'a model'}"
+    source = maker if row.origin == "generated" else file
+    return Subject(row.example, file, row.line or 0, row.id, row.role, row.origin, source, row.is_reviewed)
 
 
 def _waiting(finding: Finding, rows: Sequence[StoredRow]) -> Finding:

@@ -207,9 +207,13 @@ def evidence_of(note: str, *subjects: Subject, score: float | None = None, texts
 
 
 def shown_text(example: Example) -> str:
-    """Question and answer in one line."""
-    answer = example.answer
-    return example.question if answer is None else f"{example.question} -> {answer}"
+    """Question and answer in one line; of a long question so much that the start of the answer is still seen."""
+    question, answer = example.question, example.answer
+    if answer is None:
+        return question
+    if len(question) + len(answer) > EXCERPT - 4:
+        question = excerpt(question, max(EXCERPT - 4 - len(answer), EXCERPT * 5 // 8))
+    return f"{question} -> {answer}"
 
 
 def excerpt(text: str, length: int = EXCERPT) -> str:

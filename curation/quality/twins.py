@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -49,7 +50,12 @@ class Duplicates(Check):
             for r, row, stays in zip(shown, rows, kept, strict=True)
         ]
         ids = [s.id for s in at([r.index for r in result.removed])] if rows[0].id else []
-        return self.finding(evidence, rows=gone, ids=ids, detail={"exact": result.exact, "near": result.near})
+        return self.finding(
+            evidence,
+            rows=gone,
+            ids=ids,
+            detail={"exact": result.exact, "near": result.near, "clusters": cluster_sizes(result.cluster_of.tolist())},
+        )
 
     def taken_out(self, rows: Sequence[StoredRow]) -> Finding | None:
         """What was taken out of a project at import, with the evidence that was kept then."""
@@ -66,8 +72,15 @@ class Duplicates(Check):
             )
             for row in gone[:EVIDENCE_KEPT]
         ]
-        finding = self.finding(evidence, rows=len(gone), severity="handled")
+        clusters = cluster_sizes([str(row.evidence.get("kept", "")) for row in gone], apart=1)
+        finding = self.finding(evidence, rows=len(gone), severity="handled", detail={"clusters": clusters})
         return finding.model_copy(update={"what_to_do": "1 kept of each cluster"})
+
+
+def cluster_sizes(cluster_of: Sequence[object], apart: int = 0) -> dict[str, int]:
+    """How many clusters have how many rows, from the cluster of each row; `apart` rows of each are not among them."""
+    sizes = Counter(count + apart for count in Counter(cluster_of).values() if count + apart > 1)
+    return {str(size): sizes[size] for size in sorted(sizes)}
 
 
 class LeftDuplicates(Duplicates):

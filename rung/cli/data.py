@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from curation.formats import Columns
     from curation.quality import Options
     from curation.store import Store
+    from rung.report.quality import Review
     from workspace.folder import Project
     from workspace.settings import Settings
 
@@ -108,7 +109,7 @@ def check(
     if html:
         from rung.report.quality import write_quality_page
 
-        write_quality_page(html, checkup, None if files else _review_states())
+        write_quality_page(html, checkup, None if files else _review_so_far())
         note(f"Page: {html}")
     command = " ".join(["rung data check", *map(str, files or [])])
     if as_json:
@@ -216,14 +217,17 @@ def _check_project(limits: Limits) -> Checkup:
         return _checkup(store, project, settings, limits)
 
 
-def _review_states() -> dict[str, int]:
-    """Rows by state of review, over all roles."""
+def _review_so_far() -> Review:
+    """Rows by state of review over all roles, and how many decisions each reviewer made."""
+    from curation.review.persons import person_progress
+    from rung.report.quality import Review
+
     with _open_project() as (store, _, _):
         states: dict[str, int] = {}
         for by_state in store.counts().values():
             for state, count in by_state.items():
                 states[state] = states.get(state, 0) + count
-        return states
+        return Review(states, {person.name: person.decided for person in person_progress(store)})
 
 
 def _checkup(store: Store, project: Project, settings: Settings, limits: Limits) -> Checkup:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from html import escape
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -11,15 +15,25 @@ from markupsafe import Markup
 
 from curation.findings import Checkup, Finding
 from rung.report.bars import bar_plot, map_plot
-from rung.report.page import write_html
+from rung.report.page import shown, write_html
 
 SHOWN = 40
 """Pieces of evidence a finding on the page."""
 BARS = 24
+MOST_SHOWN = 400
+"""Characters of a row on the page."""
 
 
-def write_quality_page(path: Path, checkup: Checkup, progress: dict[str, int] | None = None) -> None:
-    """Write the page. `progress` counts rows by review state, where there is a project."""
+@dataclass(frozen=True, slots=True)
+class Review:
+    """How the review stands: rows by state, decisions by reviewer."""
+
+    states: Mapping[str, int]
+    reviewers: Mapping[str, int]
+
+
+def write_quality_page(path: Path, checkup: Checkup, review: Review | None = None) -> None:
+    """Write the page; `review` where there is a project."""
     write_html(
         path,
         "quality.html",
@@ -27,9 +41,10 @@ def write_quality_page(path: Path, checkup: Checkup, progress: dict[str, int] | 
             "version": version("rung"),
             "checkup": checkup,
             "verdict": _verdict(checkup),
-            "plots": list(_plots(checkup, progress)),
+            "plots": list(_plots(checkup, review or Review({}, {}))),
             "topics": checkup.measures.get("topics", {}).get("topics", []),
             "shown": SHOWN,
+            "side_by_side": side_by_side,
             "symbols": {"blocks": "✗", "look": "!", "handled": "✓"},
             "quiet": [check.title for check in checkup.checks if check.rows == 0],
         },
@@ -45,17 +60,18 @@ def _verdict(checkup: Checkup) -> str:
     return f"{count} finding{'s' * (count != 1)} block{'s' * (count == 1)} the dataset."
 
 
-def _plots(checkup: Checkup, progress: dict[str, int] | None) -> list[tuple[str, Markup]]:
+def _plots(checkup: Checkup, review: Review) -> list[tuple[str, Markup]]:
     """Titles and plots, those that there is something to draw for."""
     measures = checkup.measures
     spread = measures.get("spread", {})
     found = [
-        ("Review", _bars("Rows by state of review", progress or {})),
+        ("Review", _bars("Rows by state of review", review.states)),
+        ("Decided by reviewer", _bars("Decisions by reviewer", review.reviewers)),
         ("Words of a question", _bins("Questions by words", spread.get("question_words", []))),
         ("Words of an answer", _bins("Answers by words", spread.get("answer_words", []))),
         ("Classes", _bars("Rows by class", measures.get("balance", {}).get("classes", {}))),
         ("Sources", _bars("Rows by source", spread.get("sources", {}))),
-        ("Duplicates by cluster", _bars("Clusters by rows that went", _clusters(checkup.findings))),
+        ("Duplicates by cluster", _bars("Clusters by their size", _clusters(checkup.findings), by_name=True)),
         (
             "Map of topics",
             map_plot("Rows by topic; near rows stand near", measures.get("topics", {}).get("points", [])),
@@ -64,8 +80,22 @@ def _plots(checkup: Checkup, progress: dict[str, int] | None) -> list[tuple[str,
     return [(title, plot) for title, plot in found if plot]
 
 
-def _bars(title: str, counts: dict[str, int]) -> Markup:
-    ordered = sorted(counts.items(), key=lambda pair: -pair[1])
+def side_by_side(texts: Sequence[str]) -> list[Markup]:
+    """The texts of one piece of evidence; of two rows with the words marked that only one of them has."""
+    if len(texts) < 2:
+        return [Markup(escape(shown(text, MOST_SHOWN))) for text in texts]
+    one, other = (shown(text, MOST_SHOWN).split() for text in texts[:2])
+    left, right = [], []
+    for kind, a, b, c, d in SequenceMatcher(None, one, other, autojunk=False).get_opcodes():
+        mine, theirs = escape(" ".join(one[a:b])), escape(" ".join(other[c:d]))
+        left.append(mine if kind == "equal" or not mine else f"<mark>{mine}</mark>")
+        right.append(theirs if kind == "equal" or not theirs else f"<mark>{theirs}</mark>")
+    rest = [Markup(escape(shown(text, MOST_SHOWN))) for text in texts[2:]]
+    return [Markup(" ".join(filter(None, left))), Markup(" ".join(filter(None, right))), *rest]
+
+
+def _bars(title: str, counts: Mapping[str, int], by_name: bool = False) -> Markup:
+    ordered = list(counts.items()) if by_name else sorted(counts.items(), key=lambda pair: -pair[1])
     rows = [(str(name), float(count)) for name, count in ordered[:BARS]]
     more = ordered[BARS:]
     rest = f"{len(more)} more, {sum(count for _, count in more):,} rows; the smallest {more[-1][1]:,}" if more else ""
@@ -78,9 +108,9 @@ def _bins(title: str, bins: list[dict[str, Any]]) -> Markup:
 
 
 def _clusters(findings: tuple[Finding, ...]) -> dict[str, int]:
-    """How many clusters lost how many rows, as far as evidence was kept."""
-    sizes: Counter[str] = Counter()
+    """How many clusters have how many rows, the one that stays among them."""
+    sizes: Counter[int] = Counter()
     for finding in findings:
         if finding.name in ("duplicates", "left_duplicates"):
-            sizes.update(Counter(evidence.places[-1] for evidence in finding.evidence if evidence.places))
-    return {f"{size} row{'s' * (size != 1)} went": count for size, count in sorted(Counter(sizes.values()).items())}
+            sizes.update({int(size): count for size, count in finding.detail.get("clusters", {}).items()})
+    return {f"of {size:,} rows": sizes[size] for size in sorted(sizes)}

@@ -243,3 +243,26 @@ def test_help_imports_nothing_heavy():
     heavy = "('sklearn', 'numpy', 'scipy', 'curation')"
     code = f"import sys; from rung.cli import build_app; build_app(); print([m for m in {heavy} if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
+
+
+def test_the_page_shows_every_cluster_and_who_decided_what(project):
+    rung("review", "sample", cwd=project)
+    done = rung("review", "next", "--reviewer", "ann", "--json", cwd=project)
+    item = json.loads(done.stdout)
+    if item.get("id"):
+        rung(
+            "review",
+            "decide",
+            item["id"],
+            "--token",
+            item["token"],
+            "--reviewer",
+            "ann",
+            "approve",
+            cwd=project,
+            code=0,
+        )
+    rung("data", "check", "--html", "page.html", cwd=project, code=1)
+    page = (project / "page.html").read_text()
+    assert "Clusters by their size: of 2 rows 2" in page and "<mark>something else entirely</mark>" in page
+    assert item.get("id") is None or "Decisions by reviewer: ann 1" in page
