@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from chat.privacy import Guard
     from chat.protocols import ChatModel
 
+_PRECISIONS: dict[str, Precision] = {"auto": "auto", "fp32": "float32", "bf16": "bfloat16"}
+
 
 def open_model(
     settings: ModelSettings,
@@ -25,7 +27,7 @@ def open_model(
     guard: Guard | None = None,
     adapter: Path | None = None,
     batch: int = 24,
-    precision: Precision = "auto",
+    precision: Precision | None = None,
     progress: Progress | None = None,
 ) -> ChatModel:
     """The model that `[model]` names. A local one is Scorer and Tokenizer too.
@@ -80,12 +82,13 @@ def open_local(
     *,
     adapter: Path | None = None,
     batch: int = 24,
-    precision: Precision = "auto",
+    precision: Precision | None = None,
     progress: Progress | None = None,
 ) -> LocalModel:
-    """As `open_model` for a model on this machine, typed as what it is."""
+    """As `open_model` for a model on this machine, typed as what it is. `precision` is the settings' unless named."""
     from chat.local.load import load
     from chat.local.model import LocalModel
 
-    loaded = load(settings.base, adapter=adapter, precision=precision, threads=settings.threads, progress=progress)
+    kind = precision or _PRECISIONS[settings.precision]
+    loaded = load(settings.base, adapter=adapter, precision=kind, threads=settings.threads, progress=progress)
     return LocalModel(loaded, batch=batch)

@@ -15,6 +15,8 @@ from workspace.errors import RungError
 
 GIB = 2**30
 WHOLE = ("all-linear", "default", "")
+ENDING = 4
+"""Tokens that a template may put behind an answer and that are trained with it."""
 USABLE = 0.95
 """Share of the memory that a run may plan with."""
 
@@ -46,18 +48,21 @@ def architecture_of(base: str) -> Architecture | None:
         return None
 
 
-def fit_of(recipe: Recipe, machine: Machine | None = None) -> Fit | None:
-    """The estimate for a recipe on a machine (default: this one); None where the architecture is unknown."""
+def fit_of(recipe: Recipe, machine: Machine | None = None, *, answer: int = 0) -> Fit | None:
+    """The estimate for a recipe on a machine (default: this one); None where the architecture is unknown.
+
+    `answer` is the longest answer of the rows in tokens; 0 where it is not known.
+    """
     architecture = architecture_of(recipe.base)
     if architecture is None:
         return None
     here = machine or this_machine()
-    found = memory_of(architecture, setup_of(recipe, on_card=bool(here.cards)))
+    found = memory_of(architecture, setup_of(recipe, on_card=bool(here.cards), answer=answer))
     return Fit(found.low / GIB, found.expected / GIB, found.high / GIB, here.memory_gib, here.where)
 
 
-def setup_of(recipe: Recipe, *, on_card: bool) -> Setup:
-    """The recipe in the estimator's words. The head runs at answer positions only, so logits count in chunks.
+def setup_of(recipe: Recipe, *, on_card: bool, answer: int = 0) -> Setup:
+    """The recipe in the estimator's words. Under supervised tuning the head runs at the answer's tokens only.
 
     Objectives with two answers, a reference or a second pass count as the estimator's DPO: the nearest that it knows.
     """
@@ -76,11 +81,18 @@ def setup_of(recipe: Recipe, *, on_card: bool) -> Setup:
         mixed=on_card and recipe.method == "full",
         autocast=on_card,
         padded=not recipe.packing,
-        loss="full" if recipe.objective in REINFORCED else "chunked",
-        attention="sdpa",
+        loss=_loss(recipe, answer),
+        answer=answer + ENDING if answer else 0,
+        attention="eager" if recipe.attention == "eager" else "sdpa",
         dropout=recipe.dropout,
         device="cuda" if on_card else "cpu",
     )
+
+
+def _loss(recipe: Recipe, answer: int) -> str:
+    if recipe.objective in REINFORCED:
+        return "full"
+    return "answer" if answer and recipe.objective == "sft" and not recipe.packing else "chunked"
 
 
 def _reference(recipe: Recipe) -> str:

@@ -63,7 +63,7 @@ def make_plan(project: Project, settings: Settings, tokenizer: Tokenizer, *, mac
     put_objective(draft, settings, facts, data)
     _batch(draft, settings.training, data, facts)
     _rest(draft, settings, data, facts)
-    recipe = _fitted(_recipe(base, draft), draft, here)
+    recipe = _fitted(_recipe(base, draft), draft, here, data.answer)
     return Plan(
         made_from=hashes(project.root, project.decision_file, folder / "manifest.json"),
         id="",
@@ -158,6 +158,7 @@ def _low_rank(draft: Draft, set_by: TrainingSettings, facts: dict[str, Any]) -> 
     draft.override("alpha", set_by.alpha)
     draft.put("targets", *value("targets", facts))
     draft.put("dropout", *value("dropout", facts))
+    draft.override("dropout", set_by.dropout)
 
 
 def _lengths(draft: Draft, set_by: TrainingSettings, lengths: Sequence[int], architecture: Architecture | None) -> None:
@@ -209,6 +210,7 @@ def _rest(draft: Draft, settings: Settings, data: DataFacts, facts: dict[str, An
     draft.put("grad_norm", *value("gradient_clip", facts))
     draft.put("evals", *evals_for(facts, data.train, data.validation))
     put_choice(draft, settings, facts, data)
+    draft.put("attention", *value("attention", {**facts, "max_length": draft.values["max_length"]}))
     _packing(draft, settings.training, facts)
     for name in ("schedule", "warmup", "weight_decay", "patience", "keep_last"):
         draft.put(name, *value(name, facts))
@@ -229,7 +231,7 @@ def _packing(draft: Draft, set_by: TrainingSettings, facts: dict[str, Any]) -> N
     draft.put("attention", ROW_BY_ROW, Because(text=text, rule="packing", source=("rung-measured",)))
 
 
-def _fitted(recipe: Recipe, draft: Draft, here: Machine) -> Recipe:
+def _fitted(recipe: Recipe, draft: Draft, here: Machine, answer: int) -> Recipe:
     """The recipe with the largest batch that fits, the rest accumulated; then with checkpointing. The step stays."""
     wanted = recipe.batch
     may_checkpoint = () if recipe.method == "prefix" else (True,)
@@ -237,7 +239,7 @@ def _fitted(recipe: Recipe, draft: Draft, here: Machine) -> Recipe:
         for batch in [n for n in range(wanted, 0, -1) if wanted % n == 0]:
             shaped = {"batch": batch, "accumulation": wanted // batch, "checkpointing": checkpointing}
             tried = recipe.model_copy(update=shaped)
-            fit = fit_of(tried, here)
+            fit = fit_of(tried, here, answer=answer)
             if fit is None or fit.fits:
                 if tried != recipe:
                     draft.reasons["accumulation"] = Because(text=f"{wanted} rows at once do not fit", rule="plan-fits")
@@ -253,7 +255,7 @@ def _fingerprint(base: str) -> str:
 
 
 def _forecast(project: Project, recipe: Recipe, data: DataFacts, here: Machine) -> Forecast:
-    fit = fit_of(recipe, here)
+    fit = fit_of(recipe, here, answer=data.answer)
     seconds = seconds_for(project, recipe, data)
     return Forecast(
         low=fit and round(fit.low, 2),

@@ -105,7 +105,7 @@ class EvaluationSettings(Section):
     arms: tuple[str, ...] = ("base", "prompt", "few_shot", "retrieved", "rag", "classical")
     few_shot: int = Field(default=8, ge=1)
     retrieved: int = Field(default=4, ge=1)
-    batch: int = Field(default=24, ge=1)
+    batch: int = Field(default=48, ge=1)
     closed_set: Literal["auto", "on", "off"] = "auto"
     label_limit: int = Field(default=400, ge=2)
     runs: int = Field(default=1, ge=1)
@@ -146,6 +146,7 @@ class TrainingSettings(Section):
     objective: Literal["sft", "dpo", "kto", "reward", "grpo", "rloo"] = "sft"
     rank: int | None = Field(default=None, ge=1)
     alpha: int | None = Field(default=None, ge=1)
+    dropout: float | None = Field(default=None, ge=0, lt=1)
     learning_rate: float | None = Field(default=None, gt=0)
     epochs: float | None = Field(default=None, gt=0)
     batch: int | None = Field(default=None, ge=1)

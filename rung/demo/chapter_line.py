@@ -159,7 +159,7 @@ TASK = Task(
         "dataset": {"group_by": "code", "validation": 0.13, "licence": "ICD-10-CM: US government work (CDC/NCHS)"},
         "evaluation": {"metric": "exact_match", "few_shot": 12, "retrieved": 5, "choose_on": 36},
         "model": {"base": "embedded", "max_tokens": 16},
-        "training": {"system_prompt": "Chapter line.", "epochs": 3, "learning_rate": 1e-3, "batch": 8},
+        "training": {"system_prompt": "Chapter line.", "epochs": 3, "learning_rate": 1e-3, "batch": 8, "dropout": 0.0},
     },
     fast_settings={"training": {"epochs": 2}},
     notes=("ICD-10-CM titles are official and public and may be in the model's pre-training.",),

@@ -221,7 +221,7 @@ def plan_of(project: Project, machine: Machine | None = None, **variables: str) 
 def test_every_value_has_a_reason_and_steps_follow_from_the_rows(ready: Project) -> None:
     plan = plan_of(ready)
     told = set(plan.because) | {"base", "seed", "threads", "report_to", "accumulation", "precision", *OF_OTHERS}
-    assert set(Recipe.model_fields) - told == {"attention", "checkpointing"}
+    assert set(Recipe.model_fields) - told == {"checkpointing"}
     assert plan.recipe.steps == 2 * math.ceil(plan.data.train / 4)
     assert plan.because["rank"].by == "person" and plan.because["dropout"].source
     assert any("outside 8 to 64" in note for note in plan.notes)
