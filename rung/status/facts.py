@@ -13,6 +13,7 @@ from curation.manifest import Manifest, newest_dataset, read_manifest
 from evaluation.report import Report, newest_report
 from evaluation.verdict import Verdict, newest_verdict
 from training.record import RunRecord, newest_run, read_runs
+from training.release.record import Release, newest_release
 from workspace.artefact import read_artefact
 from workspace.errors import RungError
 from workspace.files import sha256_file
@@ -45,6 +46,10 @@ class Facts:
     measured: Report | None = None
     verdict: Verdict | None = None
     release: Path | None = None
+    released: Release | None = None
+    """What was released last."""
+    store_fault: str = ""
+    """Why the store could not be read; then its counts are unknown, not nought."""
     problems: tuple[str, ...] = ()
 
     def rows(self, *states: str) -> int:
@@ -66,7 +71,7 @@ def read_facts(project: Project, *, with_store: bool = True) -> Facts:
         try:
             return read()
         except RungError as error:
-            problems.append(error.message)
+            problems.append(f"{error.message} -> {error.hint}" if error.hint else error.message)
             return instead
 
     settings = part(lambda: load_settings(project.settings_file), Settings())
@@ -74,7 +79,10 @@ def read_facts(project: Project, *, with_store: bool = True) -> Facts:
     sha256 = dataset.splits["test"].sha256 if dataset and "test" in dataset.splits else None
     no_decision: tuple[Decision | None, bool] = (None, False)
     decision, is_old = part(lambda: _decision(project), no_decision)
+    before = len(problems)
     counts, lines, reviewers, blocking = part(lambda: _store(project, settings) if with_store else NOTHING, NOTHING)
+    store_fault = problems[-1] if len(problems) > before else ""
+    released = part(lambda: newest_release(project), None)
     return Facts(
         project=project,
         settings=settings,
@@ -92,7 +100,9 @@ def read_facts(project: Project, *, with_store: bool = True) -> Facts:
         finished=part(lambda: newest_run(project), None),
         measured=part(lambda: _report(project, "run", sha256), None),
         verdict=part(lambda: _verdict(project), None),
-        release=max((path.parent for path in project.releases.glob("*/release.json")), default=None),
+        release=released[0] if released else None,
+        released=released[1] if released else None,
+        store_fault=store_fault,
         problems=tuple(problems),
     )
 

@@ -141,6 +141,8 @@ def _advice(facts: Facts) -> Stage:
 
 
 def _data(facts: Facts) -> Stage:
+    if facts.store_fault:
+        return Stage(3, "Data", "needs_you", "the database was not opened", "rung doctor", "see to the database")
     if not facts.counts:
         return Stage(3, "Data", "open", "no rows yet", "rung data import FILE", "import your rows")
     kept = sum(n for table in facts.counts.values() for state, n in table.items() if state != "excluded")
@@ -193,6 +195,8 @@ def _baselines(facts: Facts) -> Stage:
 
 def _is_settled(facts: Facts) -> str:
     """Why no training is needed, in words; empty where it may be."""
+    if facts.released and facts.released.run is None and facts.finished is None:
+        return "not needed: the prompt is released"
     if facts.decision and facts.decision.action.name in ("keep", "no_llm"):
         return "not needed: " + facts.decision.action.text.rstrip(".").lower()
     return ""
@@ -255,10 +259,13 @@ def _verdict(facts: Facts) -> Stage:
 
 def _release(facts: Facts) -> Stage:
     if facts.release:
-        return Stage(10, "Release", "done", f"released: {facts.release.name}", "rung release --to prompt")
-    if facts.verdict and facts.verdict.verdict == "ship":
+        day = f", {facts.released.created_at:%Y-%m-%d}" if facts.released else ""
+        return Stage(10, "Release", "done", f"released: {facts.release.name}{day}", "rung release --to prompt")
+    accepted = facts.verdict.accepted if facts.verdict else None
+    if facts.verdict and (facts.verdict.verdict == "ship" or accepted):
         command = f"rung release {facts.verdict.run} --to adapter"
-        return Stage(10, "Release", "open", "the verdict is ship", command, "release the tuned model")
+        why = f"the judgement was accepted by {accepted.by}" if accepted else "the verdict is ship"
+        return Stage(10, "Release", "open", why, command, "release the tuned model")
     if facts.verdict or _is_settled(facts):
         return Stage(
             10, "Release", "open", "the prompt can be released", "rung release --to prompt", "release the prompt"

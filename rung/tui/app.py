@@ -15,11 +15,13 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.theme import Theme
+from textual.worker import get_current_worker
 
 from rung.status import Status, read_facts, status_of
 from rung.tui.frame import StageScreen
 from rung.tui.job import Job, JobEnded, JobLine, follow, running_jobs, start_job
 from rung.tui.messages import StatusRead
+from rung.tui.running import with_jobs
 from rung.tui.source import Source
 from rung.tui.symbols import is_plain
 from workspace.errors import RungError
@@ -70,7 +72,10 @@ class RungApp(App[None]):
         self.source = source
         self.first = first
         """The stage to open first; 0 is Start."""
+        self.read: Status | None = None
+        """The status as it was read last."""
         self.status: Status | None = None
+        """That, with what runs now."""
         self.jobs: dict[str, Job] = {}
         self.took: dict[str, float] = {}
         """Stage -> seconds that its screen took to load the last time."""
@@ -145,17 +150,24 @@ class RungApp(App[None]):
         """First what stands in the folder, then what the store says."""
         project = self.source.project
         assert project is not None
-        if self.status is None:
+        if self.read is None:
             self.post_message(StatusRead(status_of(read_facts(project, with_store=False)), partial=True))
         self.post_message(StatusRead(status_of(read_facts(project)), partial=False))
 
     @on(StatusRead)
     def show_status(self, message: StatusRead) -> None:
         """Hand the status to every stage screen that is mounted."""
-        self.status, self.partial = message.status, message.partial
+        self.read, self.partial = message.status, message.partial
+        self._tell_status()
+
+    def _tell_status(self) -> None:
+        """The status as it was read, with what runs now, to every screen."""
+        if self.read is None:
+            return
+        self.status = with_jobs(self.read, self.jobs)
         for screen in self.screen_stack:
-            if isinstance(screen, StageScreen) and screen.is_mounted:
-                screen.show_status(message.status)
+            if isinstance(screen, StageScreen) and screen.is_drawn:
+                screen.show_status(self.status)
 
     # Long work
 
@@ -174,10 +186,16 @@ class RungApp(App[None]):
 
     def _follow(self, job: Job) -> None:
         self.jobs[job.stage] = job
-        self.run_worker(lambda: follow(job, self.post_message), thread=True, exit_on_error=False, group="job")
+        self._tell_status()
+        self._listen(job)
+
+    @work(thread=True, exit_on_error=False, group="job")
+    def _listen(self, job: Job) -> None:
+        worker = get_current_worker()
+        follow(job, self.post_message, lambda: worker.is_cancelled)
 
     def _stage_screens(self, stage: str) -> list[StageScreen]:
-        return [s for s in self.screen_stack if isinstance(s, StageScreen) and s.stage == stage and s.is_mounted]
+        return [s for s in self.screen_stack if isinstance(s, StageScreen) and s.stage == stage and s.is_drawn]
 
     def _tell_stage(self, stage: str, words: str) -> None:
         for screen in self._stage_screens(stage):
@@ -188,11 +206,14 @@ class RungApp(App[None]):
         """Progress goes to the stage's screen, if it is open."""
         for screen in self._stage_screens(message.stage):
             screen.show_progress(message.line)
+        if self._stage_screens("Start"):
+            self._tell_status()
 
     @on(JobEnded)
     def show_end(self, message: JobEnded) -> None:
         """The end goes to the stage's screen; where another is open, it says so in its message."""
         self.jobs.pop(message.stage, None)
+        self._tell_status()
         screens = self._stage_screens(message.stage)
         for screen in screens:
             screen.show_end(message)

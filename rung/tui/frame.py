@@ -24,7 +24,7 @@ from rung.tui.job import Job, JobEnded
 from rung.tui.messages import StatusRead
 from rung.tui.source import Source
 from rung.tui.symbols import drawn
-from rung.tui.widgets.line import CommandLine, KeyLine, Line, NextLine, Rule, two_ends
+from rung.tui.widgets.line import YES_OR_NO, CommandLine, KeyLine, Line, NextLine, Rule, two_ends
 
 __all__ = ["Line", "Rule", "Side", "StageScreen", "two_ends"]
 
@@ -139,6 +139,11 @@ class StageScreen(Screen[None]):
         self.set_class(self.hides_side and size.width < WIDE, "no-side")
         self.set_class(size.width < SMALL[0] or size.height < SMALL[1], "small")
 
+    @property
+    def is_drawn(self) -> bool:
+        """Whether the frame stands: not before it is composed, nor while it is taken away."""
+        return self.is_mounted and bool(self.query("#side"))
+
     def show_status(self, status: Status) -> None:
         """Called with every new status."""
         self.query_one("#side", Side).status = status
@@ -150,7 +155,7 @@ class StageScreen(Screen[None]):
         row = self.query_one("#command", CommandLine)
         row.left, row.right = (f" $ {self.command}" if self.command else ""), f"{self.message} "
         if self.question:
-            row.left, row.right = f" {self.question}   y yes   Esc no", ""
+            row.left, row.right = f" {self.question}", YES_OR_NO
         self.query_one("#keys", KeyLine).hints = tuple(self.hints())
         self.query_one("#next", NextLine).words = self.next
 
@@ -160,7 +165,7 @@ class StageScreen(Screen[None]):
 
     def watch_next(self) -> None:
         """The "Next:" line follows."""
-        if self.is_mounted:
+        if self.is_drawn:
             self.refresh_frame()
 
     @on(NextLine.Pressed)
@@ -169,17 +174,17 @@ class StageScreen(Screen[None]):
 
     def watch_command(self) -> None:
         """The command line follows."""
-        if self.is_mounted:
+        if self.is_drawn:
             self.refresh_frame()
 
     def watch_question(self) -> None:
         """The command line follows."""
-        if self.is_mounted:
+        if self.is_drawn:
             self.refresh_frame()
 
     def watch_message(self) -> None:
         """The command line follows."""
-        if self.is_mounted:
+        if self.is_drawn:
             self.refresh_frame()
 
     def tell(self, text: str) -> None:

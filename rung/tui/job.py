@@ -148,10 +148,13 @@ def running_jobs(root: Path) -> list[Job]:
     return found
 
 
-def follow(job: Job, post: Callable[[Message], object]) -> None:
-    """Read a job to its end from a worker thread; every progress line and the end become messages."""
+def follow(job: Job, post: Callable[[Message], object], left: Callable[[], bool] = lambda: False) -> None:
+    """Read a job to its end from a worker thread; every progress line and the end become messages.
+
+    `left()` says that the program is closing: the thread ends then, the command does not.
+    """
     seen = 0
-    while True:
+    while not left():
         running = job.is_running
         lines = job.text("err").split("\n")
         for line in lines[seen:-1]:
@@ -160,10 +163,10 @@ def follow(job: Job, post: Callable[[Message], object]) -> None:
                 post(JobLine(job.stage, line.strip()))
         seen = max(seen, len(lines) - 1)
         if not running:
-            break
+            code = job.process.returncode if job.process else None
+            post(JobEnded(job.stage, job.arguments, code, job.text("out"), job.text("err")))
+            return
         time.sleep(EVERY)
-    code = job.process.returncode if job.process else None
-    post(JobEnded(job.stage, job.arguments, code, job.text("out"), job.text("err")))
 
 
 def _heed_interrupts() -> None:

@@ -114,8 +114,8 @@ class LoadedScreen(StageScreen):
         """What went wrong stands in the stage, in full, until another command is started."""
         self.trouble = ended.trouble
         super().show_end(ended)
-        if ended.was_stopped:
-            self.tell(self.stopped)
+        if ended.was_stopped or ended.trouble:
+            self.tell(self.stopped if ended.was_stopped else "not done")
 
     def load(self) -> Loaded:
         """Overridden: everything that the screen shows. Runs in a thread; may raise RungError."""

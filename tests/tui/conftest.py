@@ -7,12 +7,14 @@ import json
 import shutil
 import subprocess
 import sys
+import threading
 from datetime import UTC, datetime
 
 import pytest
 
 from rung.tui.app import RungApp
 from rung.tui.source import Source
+from workspace.folder import Project
 
 ANSWERS = """
 task = "extraction"
@@ -81,3 +83,52 @@ def program():
         return RungApp(source)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def climbed(tmp_path_factory):
+    """A project with measured baselines in which every gate of training is open."""
+    import ladder
+
+    return ladder.measured(tmp_path_factory.mktemp("climbed") / "clinic").root
+
+
+@pytest.fixture
+def clinic(climbed, tmp_path):
+    """A copy of that project, which a test may change or take further."""
+    shutil.copytree(climbed, tmp_path / "clinic")
+    return Project(tmp_path / "clinic")
+
+
+class Held(Source):
+    """A source that workers wait for while `gate` is shut, with a clock that only the test moves."""
+
+    @property
+    def project(self):
+        if threading.current_thread() is not threading.main_thread():
+            self.__dict__["gate"].wait(20)
+        return self.__dict__["held"]
+
+    @project.setter
+    def project(self, value):
+        self.__dict__.setdefault("gate", threading.Event()).set()
+        self.__dict__["held"] = value
+
+
+@pytest.fixture
+def held():
+    """Make the program on a folder with a `Held` source: `app.source.gate`, `app.source.seconds`."""
+    made = []
+
+    def make(folder):
+        source = Held.of(folder)
+        source.seconds = 1.0
+        source.moment = lambda: source.seconds
+        source.now = lambda: datetime(2026, 11, 25, 14, 2, tzinfo=UTC)
+        source.tick = 0.01
+        made.append(source)
+        return RungApp(source)
+
+    yield make
+    for source in made:
+        source.gate.set()

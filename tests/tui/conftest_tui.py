@@ -14,6 +14,38 @@ async def settled(pilot):
     await pilot.pause()
 
 
+async def until(pilot, true, tries=500):
+    """Let the program run until this holds."""
+    for _ in range(tries):
+        if true():
+            return
+        await pilot.pause(0.01)
+    raise AssertionError(f"it did not come:\n{text_of(pilot.app)}")
+
+
+async def sees(pilot, words, tries=500):
+    """Let the program run until these words stand on the screen, however they are folded."""
+    await until(pilot, lambda: words in flat(text_of(pilot.app)), tries)
+
+
+def flat(text):
+    """What stands on the stage or on the page over it, without frame and line ends."""
+    parts = (line.split("│") for line in text.split("\n"))
+    return " ".join(filter(None, (" ".join(found[min(1, len(found) - 1)].split()) for found in parts)))
+
+
+async def opened(pilot, number):
+    """Open a stage and wait until its screen is there."""
+    pilot.app.open_stage(number)
+    await until(
+        pilot, lambda: getattr(pilot.app.screen, "stage", "") == STAGES[number - 1] and pilot.app.screen.is_mounted
+    )
+    return pilot.app.screen
+
+
+STAGES = ("Questions", "Advice", "Data", "Review", "Dataset", "Baselines", "Plan", "Train", "Verdict", "Release")
+
+
 def text_of(app):
     """Everything that stands on the screen, as lines of text."""
     width = app.size.width

@@ -106,7 +106,7 @@ class BaselinesScreen(LoadedScreen):
         if self.job is not None:
             self.tell("it is running; x stops it, what is answered stays")
         elif not self.repeat_lock():
-            self.ask_once("Measure the arms? It can take minutes and goes on where it stops.", self._run)
+            self.ask_once("Measure the arms? It may take long, and stops at any time.", self._run)
 
     def _run(self) -> None:
         self.start_job("baseline")

@@ -93,8 +93,8 @@ class DatasetScreen(LoadedScreen):
             self.tell(f"Locked: {self.data.blockers[0].text} -> {self.data.blockers[0].opener}")
             return
         sizes = self.data.sizes
-        rows = f"{sum(sizes.values()):,} rows, {sizes.get('test', 0):,} test items"
-        self.ask_once(f"Freeze {self.version}: {rows}. It cannot be changed, only followed.", self._freeze)
+        rows = f"{sum(sizes.values()):,} rows, {sizes.get('test', 0):,} for test"
+        self.ask_once(f"Freeze {self.version}: {rows}? It cannot be changed.", self._freeze)
 
     def _freeze(self) -> None:
         self.start_job(*self.command.split()[1:])

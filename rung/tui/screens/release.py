@@ -25,12 +25,7 @@ FORMS = {
     "vllm": "command and compose file",
     "tgi": "command and compose file",
 }
-NOT_HERE = {
-    "gptq": "not here: needs llmcompressor",
-    "awq": "not here: needs llmcompressor, a GPU",
-}
-"""Forms with a place in the list that this environment cannot make."""
-FORMS |= NOT_HERE
+NOT_HERE = "gptq and awq are not made here: llmcompressor needs an environment of its own."
 SAFE = "Next: x stops it. The last release stays as it is until this one is whole."
 PROMPT = "text, examples, settings, card"
 
@@ -134,8 +129,6 @@ class ReleaseScreen(LoadedScreen):
             self.repeat_lock()
         elif self.job is not None:
             self.tell("it is running; x stops it")
-        elif self.marked in NOT_HERE:
-            self.tell(f"{self.marked}: {NOT_HERE[self.marked]}, in an environment of its own")
         elif self.marked != "prompt" and self.data.needs_name:
             self.app.push_screen(self._signing(), self._signed)
         elif self.marked:
@@ -175,7 +168,8 @@ class ReleaseScreen(LoadedScreen):
         from rung.tui.screens.page import PageScreen
 
         facts = "\n".join(f"{name.replace('_', ' ')}: {value}" for name, value in made.get("facts", {}).items())
-        self.app.push_screen(PageScreen(f"{self.marked} against the run", f"{made['against']}\n\n{facts}".strip()))
+        title = f"{self.marked}: {'how it was measured' if self.marked == 'prompt' else 'against the run'}"
+        self.app.push_screen(PageScreen(title, f"{made['against']}\n\n{facts}".strip()))
 
     def action_card(self) -> None:
         """Say where the card is."""
@@ -196,7 +190,7 @@ def _entries(outgoing: Outgoing, running: tuple[str, str] = ("", "")) -> Iterato
     made = _made(released)
     yield Entry()
     words = f"{verdict.verdict.replace('_', ' ')}, {verdict.created_at:%Y-%m-%d}" if verdict else "none is needed"
-    yield Entry(f"Release {verdict.run if verdict else 'the prompt'} in which form?   Verdict: {words}", "", "bold")
+    yield Entry(f"Release {verdict.run if verdict else 'the prompt'} in which form?  Verdict: {words}", "", "bold")
     yield Entry()
     yield Entry("  Form           Size   Against the run")
     forms = FORMS if outgoing.may_ship or outgoing.needs_name else {}
@@ -210,6 +204,8 @@ def _entries(outgoing: Outgoing, running: tuple[str, str] = ("", "")) -> Iterato
         yield Entry(f"The tuned model {verdict.run} stays here: the verdict is {words}.")
         yield Entry()
     yield from (Entry(line) for line in _standing(outgoing))
+    if forms:
+        yield Entry(NOT_HERE, "", "dim")
     yield Entry()
     if not running[0]:
         yield Entry("Next: make the marked form.   Enter", "", "bold")
@@ -220,7 +216,7 @@ def _standing(outgoing: Outgoing) -> Iterator[str]:
     verdict, released = outgoing.verdict, outgoing.released
     if verdict and verdict.accepted:
         yield f'Judgement accepted by {verdict.accepted.by}: "{verdict.accepted.reason}"'
-    elif outgoing.needs_name:
+    elif outgoing.needs_name and not released:
         yield "It is a judgement: Enter asks for a name and a reason first."
     if not released:
         yield "Last release: none. A failed step leaves it as it was."
@@ -231,7 +227,7 @@ def _standing(outgoing: Outgoing) -> Iterator[str]:
 
 
 def _form(form: str, made: dict[str, Any] | None, about: str) -> str:
-    symbol = "✓" if made else "-" if form in NOT_HERE else "○"
+    symbol = "✓" if made else "○"
     size = f"{made['bytes'] / 1e6:,.1f} MB" if made else "-"
     return f"{symbol} {form:<9} {size:>9}   {made['against'] if made else about}"
 

@@ -65,7 +65,8 @@ class StartScreen(StageScreen):
         if not self.moved:
             self.marked = status.next.number - 1 if status.next else 0
         self._draw(status)
-        self.tell("reading the store …" if self._is_partial else f"all saved {self.source.clock()}")
+        saved = "" if status.problems else f"all saved {self.source.clock()}"
+        self.tell("reading the store …" if self._is_partial else saved)
 
     def on_click(self, event: events.Click) -> None:
         """A press marks a stage; on the marked one it opens it."""

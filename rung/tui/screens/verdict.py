@@ -202,11 +202,14 @@ def _entries(judged: Judged, width: int) -> Iterator[Entry]:
     else:
         yield Entry(f"{title}   {first}", "verdict", "bold")
     yield Entry(second)
+    if verdict.accepted:
+        yield Entry(f'Accepted by {verdict.accepted.by}: "{verdict.accepted.reason}"', "", "bold")
     yield Entry()
     span = max(min(width - 8, AXIS[1]), AXIS[0])
     yield from (Entry(line) for line in axis(verdict.low, verdict.difference, verdict.high, verdict.margin, span))
     yield Entry()
-    for number, line in enumerate(lines(verdict, judged.report, judged.baseline)[3:]):
+    more = lines(verdict.model_copy(update={"accepted": None}), judged.report, judged.baseline)[3:]
+    for number, line in enumerate(more):
         yield Entry(line, f"line:{number}" if line.strip() else "")
     yield Entry()
     word = "release" if verdict.accepted else NEXT[verdict.verdict]

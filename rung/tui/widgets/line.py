@@ -23,6 +23,8 @@ GAP = "   "
 LAST = "F1"
 """The hint that stays where others have no room."""
 ENTER = "   Enter"
+YES_OR_NO = "  y yes   Esc no "
+"""The end of a question; it stays where the question has to be cut."""
 
 
 def two_ends(left: str, right: str, width: int) -> str:
@@ -79,9 +81,9 @@ class CommandLine(Line):
 
     def on_click(self, event: events.Click) -> None:
         """On `y yes` and `Esc no` their keys; on a command `c`."""
-        if "   y yes   Esc no" in self.left:
-            at = self.left.index("   y yes   Esc no")
-            key = "y" if at <= event.x < at + 9 else "escape" if event.x >= at + 9 else ""
+        if self.right == YES_OR_NO:
+            at = self.size.width - len(YES_OR_NO)
+            key = "y" if at <= event.x < at + 8 else "escape" if event.x >= at + 8 else ""
         else:
             key = "c" if event.x < len(self.left) else ""
         if key:

@@ -1,0 +1,246 @@
+"""Long work in real child processes: progress, stop and go on; left and found again by another program."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+
+import ladder
+import pytest
+from conftest_tui import opened, sees, settled, text_of, until
+
+from rung.tui.job import running_jobs, start_job
+from training.record import read_run, write_run
+from workspace.errors import Refusal
+
+LONG = 3000
+"""Looks at the screen until a child process must have done its work."""
+
+
+class Server:
+    """Answers as a hosted model does; after `hold_after` answers it waits until `go` is set."""
+
+    def __init__(self, loopback, hold_after):
+        self.go, self.hold_after = threading.Event(), hold_after
+        self.loopback = loopback
+        loopback.say(self.respond)
+
+    def respond(self, _handler, _request):
+        if len(self.loopback.requests) > self.hold_after:
+            self.go.wait(60)
+        message = {"role": "assistant", "content": "E10 eye both"}
+        usage = {"prompt_tokens": 11, "completion_tokens": 2, "total_tokens": 13}
+        choice = {"index": 0, "message": message, "finish_reason": "stop"}
+        head = {"id": "1", "object": "chat.completion", "created": 1, "model": "tiny"}
+        return 200, {**head, "choices": [choice], "usage": usage}
+
+    def asked(self):
+        """Every question that was sent, in order."""
+        return [json.dumps(body["messages"]) for _, _, _, body in self.loopback.requests]
+
+
+@pytest.fixture
+def served(tmp_path, loopback, monkeypatch):
+    """A frozen project whose model is a server that holds its breath in the middle of the first arm."""
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    project = ladder.frozen(tmp_path / "clinic")
+    model = f'[model]\nprovider = "openai"\nbase = "tiny"\nbase_url = "{loopback.url}/v1"\n'
+    project.settings_file.write_text(project.settings_file.read_text() + model)
+    server = Server(loopback, hold_after=45)
+    yield project, server
+    server.go.set()
+    for job in running_jobs(project.root):
+        job.stop()
+
+
+async def measuring(app, pilot, server):
+    """Start the baselines by keys, and wait until the server holds its breath."""
+    await settled(pilot)
+    screen = await opened(pilot, 6)
+    await sees(pilot, "No arm measured yet")
+    await pilot.press("enter", "y")
+    await sees(pilot, "Measuring.")
+    await until(pilot, lambda: len(server.loopback.requests) > server.hold_after, LONG)
+    return screen
+
+
+async def test_x_stops_the_baselines_and_r_goes_on_where_they_stopped(served, program):
+    project, server = served
+    app = program(project.root)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await measuring(app, pilot, server)
+        await pilot.press("escape")
+        await sees(pilot, "6 … Baselines running")
+        screen = await opened(pilot, 6)
+        await sees(pilot, "8 of 8 100%")  # what was said before the screen was opened again
+        assert ("x", "stop") in screen.hints()
+        await pilot.press("enter")
+        assert screen.message == "it is running; x stops it, what is answered stays"
+        before = server.asked()
+        await pilot.press("x")
+        assert screen.message == "stopping …"
+        server.go.set()
+        await until(pilot, lambda: not app.jobs, LONG)
+        await settled(pilot)
+        assert screen.message == "Stopped. Every answer so far is kept; r goes on from there."
+        assert "No arm measured yet" in text_of(app)
+        assert not list(project.evaluations.glob("*/report.json"))
+        stopped_at = len(server.asked())
+        await pilot.press("r", "y")
+        await until(pilot, lambda: not app.jobs and screen.data is not None, LONG)
+        await sees(pilot, "Does anything cheaper than fine-tuning reach the goal?")
+    asked = server.asked()
+    kept = before[: server.hold_after - 8]  # up to eight were on their way when it was stopped
+    assert not set(kept) & set(asked[stopped_at:])
+    report = json.loads(next(project.evaluations.glob("*/report.json")).read_text())
+    assert (report["n"], [arm["arm"] for arm in report["arms"]]) == (ladder.ITEMS, ["base", "prompt"])
+
+
+async def test_baselines_are_found_again_by_another_program(served, program):
+    project, server = served
+    app = program(project.root)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await measuring(app, pilot, server)
+        pid = app.jobs["Baselines"].pid
+    os.kill(pid, 0)  # the program has gone, the child lives
+    again = program(project.root)
+    async with again.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        await sees(pilot, "Next: rung baseline is running.")
+        assert "6 … Baselines   running" in text_of(again)
+        await pilot.press("enter")
+        await sees(pilot, "Measuring.")
+        await sees(pilot, "8 of 8 100%")
+        assert "busy in another window" in start_twice(project)
+        server.go.set()
+        await until(pilot, lambda: not again.jobs, LONG)
+        await sees(pilot, "Does anything cheaper than fine-tuning reach the goal?")
+    assert not running_jobs(project.root)
+
+
+def start_twice(project):
+    """What a program is told that starts a command which another one runs."""
+    with pytest.raises(Refusal) as refused:
+        start_job(project.root, "Baselines", ["baseline"])
+    return refused.value.message
+
+
+async def test_a_server_that_refuses_is_told_in_full(served, program):
+    project, server = served
+    server.loopback.script[:] = [(401, {"error": {"message": "no such key"}})]
+    app = program(project.root)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        screen = await opened(pilot, 6)
+        await sees(pilot, "No arm measured yet")
+        await pilot.press("enter", "y")
+        await until(pilot, lambda: not app.jobs and bool(screen.trouble), LONG)
+        await sees(pilot, "✗ ")
+        await settled(pilot)
+        assert "401" in text_of(app) or "key" in text_of(app)
+        assert screen.message == "not done"
+        assert "No arm measured yet" in text_of(app)
+
+
+TRAINER = """
+import json, sys, time
+from pathlib import Path
+from training.record import CONTROL, LOCK, append_metric, read_run, write_run
+from workspace.artefact import now
+from workspace.lock import writer_lock
+
+folder = Path(sys.argv[1])
+with writer_lock(folder / LOCK, folder.name):
+    record = write_run(folder, read_run(folder), state="running", steps=500, started_at=now())
+    step = 0
+    while step < 500:
+        told = (folder / CONTROL).read_text().strip() if (folder / CONTROL).is_file() else ""
+        if told == "stop":
+            break
+        if told != "pause":
+            step += 1
+            append_metric(folder, {"kind": "step", "step": step, "steps": 500, "loss": 1.0, "rate": 1e-4,
+                                   "tokens_per_second": 10.0, "memory_mib": 10.0, "eta_seconds": 1.0})
+        state = "paused" if told == "pause" else "running"
+        if record.state != state:
+            record = write_run(folder, record, state=state, step=step)
+        time.sleep(0.02)
+    write_run(folder, record, state="stopped", step=step, ending="stopped by request", ended_at=now())
+"""
+"""A process that holds a run's lock and obeys its control file as the trainer does, without a model."""
+
+
+@pytest.fixture
+def training(clinic):
+    """A cleared run with a process that trains it."""
+    folder = ladder.cleared(clinic)
+    process = subprocess.Popen([sys.executable, "-c", TRAINER, str(folder)], start_new_session=True)
+    until_state(folder, "running")
+    yield clinic, folder, process
+    process.kill()
+    process.wait()
+
+
+def until_state(folder, *states, seconds=60):
+    """Wait for a run to be in one of these states."""
+    end = time.monotonic() + seconds
+    while read_run(folder).state not in states:
+        assert time.monotonic() < end, read_run(folder)
+        time.sleep(0.02)
+
+
+async def test_pause_go_on_leave_come_back_stop_and_save(training, held):
+    project, folder, _ = training
+    app = held(project.root)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        assert "R-001 is still training" in text_of(app)
+        await pilot.press("enter")
+        await sees(pilot, "Training. Step")
+        await pilot.press("p")
+        await sees(pilot, "Paused. Step", LONG)
+        assert (folder / "control").read_text().strip() == "pause"
+        standing = read_run(folder).step
+        await until(pilot, lambda: not app.jobs, LONG)
+        await pilot.press("p")
+        await until(pilot, lambda: not app.jobs and read_run(folder).state == "running", LONG)
+        await sees(pilot, "Training. Step", LONG)
+        await until(pilot, lambda: len((folder / "metrics.jsonl").read_text().splitlines()) > standing, LONG)
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen.stage == "Start")
+    assert read_run(folder).state == "running"  # nobody looks, it goes on
+    again = held(project.root)
+    async with again.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        assert "8 … Train" in text_of(again)
+        await pilot.press("8")
+        await sees(pilot, "Training. Step")
+        await pilot.press("x")
+        assert "Stop R-001 and save it?" in text_of(again)
+        await pilot.press("escape")
+        assert read_run(folder).state == "running"
+        await pilot.press("x", "y")
+        await sees(pilot, "Stopped at step", LONG)
+        assert "Checkpoint" in text_of(again)
+        assert "Next: go on with R-001 from step" in text_of(again)
+    assert read_run(folder).state == "stopped"
+
+
+async def test_a_trainer_that_was_killed_is_seen_and_offered_to_go_on(training, held):
+    project, folder, process = training
+    app = held(project.root)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        await pilot.press("8")
+        await sees(pilot, "Training. Step")
+        write_run(folder, read_run(folder), step=7)
+        process.kill()
+        await sees(pilot, "Crashed at step 7: its process ended without a word. Checkpoint 7 is whole.", LONG)
+        await pilot.press("enter")
+        assert "Go on with R-001 from step 7 of 500?" in text_of(app)
+        await pilot.press("escape")
+        assert not app.jobs

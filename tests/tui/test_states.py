@@ -1,0 +1,293 @@
+"""Screens that wait, are empty, are locked, or have something wrong. The files are the product's own."""
+
+from __future__ import annotations
+
+import json
+
+import ladder
+import pytest
+from conftest_tui import STAGES, flat, opened, sees, settled, text_of, until
+
+from rung.start import start_project
+from rung.status import read_facts, status_of
+from rung.tui.messages import StatusRead
+from training.release.make import release_prompt
+from workspace.artefact import now
+from workspace.folder import Project
+
+LOADED = (3, 5, 6, 7, 8, 9, 10)
+
+
+# Waiting
+
+
+@pytest.mark.parametrize("number", LOADED)
+async def test_a_late_answer_is_explained_and_nothing_is_empty(clinic, held, number):
+    app = held(clinic.root)
+    source = app.source
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        source.gate.clear()
+        screen = await opened(pilot, number)
+        known = app.status.stages[number - 1].reason
+        await sees(pilot, known[:30])
+        assert screen.awaits not in text_of(app)
+        source.seconds += 1.2
+        await sees(pilot, screen.awaits)
+        assert "so far" not in text_of(app)
+        source.seconds += 2.0
+        await sees(pilot, "3 s so far")
+        assert "left" not in flat(text_of(app)).replace("left out", "")  # the first time nobody knows
+        source.gate.set()
+        await settled(pilot)
+        await until(pilot, lambda: not screen.started)
+        assert "so far" not in text_of(app)
+        assert screen.lines.entries
+        source.gate.clear()
+        screen.reload()
+        await pilot.pause()
+        source.seconds += 3.1
+        await sees(pilot, "about 1 s left")
+        source.gate.set()
+        await until(pilot, lambda: not screen.started)
+        await pilot.pause()
+        assert "so far" not in text_of(app)
+
+
+async def test_start_shows_the_folder_at_once_and_counts_when_they_are_read(project, held):
+    app = held(project)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        facts = read_facts(app.source.project, with_store=False)
+        app.post_message(StatusRead(status_of(facts), partial=True))
+        await sees(pilot, "Next: …")
+        assert "3 … Data        …          …" in text_of(app)
+        assert "2 ✓ Advice      done" in text_of(app)
+        app.read_status()
+        await sees(pilot, "53 lines read")
+
+
+async def test_checks_are_told_one_by_one_and_x_leaves_them(project, held):
+    app = held(project)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        app.source.gate.clear()
+        screen = await opened(pilot, 3)
+        for title in ("Duplicates", "Empty", "Balance"):
+            screen.post_message(screen.Began(title))
+        app.source.seconds += 1.5
+        await sees(pilot, "✓ Duplicates ✓ Empty … Balance")
+        await pilot.press("x")
+        await sees(pilot, "Stopped. 2 checks had ended")
+        assert screen.message == screen.stopped
+        app.source.gate.set()
+        await settled(pilot)
+        assert "Stopped. 2 checks had ended" in flat(text_of(app))  # what was left is not shown after all
+        await pilot.press("r")
+        await sees(pilot, "Nothing blocks the dataset")
+
+
+# Empty and locked
+
+
+async def test_a_fresh_project_has_no_empty_box_and_no_dead_end(tmp_path, program):
+    start_project(tmp_path)
+    app = program(tmp_path)
+    said = {
+        3: "No rows yet. Import a file: rung data import claims.jsonl",
+        5: "Locked: no rows yet. press 3, or run: rung data import FILE",
+        6: "Locked: no frozen test set. A test set alone is enough here; training rows can wait. "
+        "press 5, or run: rung data freeze --test-only",
+        7: "No plan yet. It is computed from the decision, the dataset and this machine: Enter",
+        8: "Locked: no run yet. A plan whose six gates are open starts one. press 7, or run: rung plan",
+        9: "Locked: no finished run. press 8, or run: rung train",
+        10: "Locked: no verdict yet. press 9, or run: rung evaluate",
+    }
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        before = sorted(path.name for path in tmp_path.iterdir())
+        for number, words in said.items():
+            screen = await opened(pilot, number)
+            await settled(pilot)
+            assert words in flat(text_of(app)), (number, text_of(app))
+            if words.startswith("Locked"):
+                await pilot.press("enter")
+                await settled(pilot)
+                assert app.screen is screen
+                assert screen.message == words
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+async def test_no_arm_is_measured_yet(tmp_path, program):
+    ladder.frozen(tmp_path / "clinic")
+    app = program(tmp_path / "clinic")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        await opened(pilot, 6)
+        await sees(pilot, "No arm measured yet. 2 arms on 60 items")
+        await pilot.press("enter")
+        assert "y yes   Esc no" in text_of(app)
+        await pilot.press("escape")
+        assert not app.jobs
+        assert app.screen.stage == "Baselines"
+
+
+async def test_the_advice_locks_the_plan_until_a_person_sets_it_aside(clinic, program):
+    answers = clinic.answers_file.read_text().replace('few_shot = "insufficient"', 'few_shot = "untried"')
+    clinic.answers_file.write_text(answers)
+    for report in clinic.evaluations.glob("*/report.json"):
+        report.unlink()  # else what was measured counts, whatever is said
+    ladder.advise_project(clinic)
+    ladder.run_baseline(
+        ladder.open_bench(clinic, ladder.settings_of(clinic), ladder.Scripted(["x"])),
+        ladder.arms_named(["base", "prompt"]),
+    )
+    ladder.planned(clinic)
+    app = program(clinic.root)
+    async with app.run_test(size=(100, 32)) as pilot:
+        await settled(pilot)
+        screen = await opened(pilot, 7)
+        await settled(pilot)
+        await sees(pilot, "✗ decision the advice says few-shot next")
+        assert screen.marked == "gate:decision"
+        await pilot.press("enter")
+        assert screen.message.startswith("Locked: the advice says few-shot")
+        assert not clinic.runs.exists()
+        await pilot.press("ctrl+o")
+        await sees(pilot, "Train although the gate decision is closed?")
+        await pilot.press("enter")
+        await sees(pilot, "Both are needed")
+        await pilot.press("escape")
+        assert not app.jobs
+        assert screen.message == "nothing was set aside"
+
+
+async def test_a_gate_that_nobody_may_set_aside(clinic, program):
+    ladder.planned(clinic)
+    (clinic.datasets / "v001" / "train.jsonl").write_text("")
+    app = program(clinic.root)
+    async with app.run_test(size=(100, 32)) as pilot:
+        await settled(pilot)
+        screen = await opened(pilot, 7)
+        await settled(pilot)
+        assert screen.marked == "gate:dataset"
+        await pilot.press("ctrl+o")
+        assert "cannot be set aside" in screen.message
+        assert "LOCKED" in text_of(app)
+
+
+# Wrong
+
+
+async def test_a_plan_that_does_not_fit_says_what_does(clinic, program):
+    toml = (
+        clinic.settings_file.read_text().replace("[training]", '[training]\nmethod = "full"')
+        + '[model]\nbase = "Qwen/Qwen3-8B"\n'
+    )
+    clinic.settings_file.write_text(toml)
+    ladder.planned(clinic)
+    app = program(clinic.root)
+    async with app.run_test(size=(100, 34)) as pilot:
+        await settled(pilot)
+        screen = await opened(pilot, 7)
+        await sees(pilot, "✗ machine")
+        assert screen.marked.startswith("gate:")
+        machine = next(gate for gate in screen.data.gates if gate.name == "machine")
+        assert machine.opener in flat(text_of(app))
+        assert "GiB" in machine.fact
+
+
+@pytest.mark.parametrize("number", [3, 5])
+async def test_a_database_that_cannot_be_read_is_named(project, program, number):
+    (project / "rung.db").write_bytes(b"not a database at all, " * 200)
+    for more in ("rung.db-wal", "rung.db-shm"):
+        (project / more).unlink(missing_ok=True)
+    app = program(project)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        await opened(pilot, number)
+        await settled(pilot)
+        assert "rung.db" in text_of(app)
+        assert "Nothing was opened." in flat(text_of(app))
+        await pilot.press("escape")
+        await sees(pilot, "Next: see to the database.")
+        assert "all saved" not in text_of(app)
+
+
+async def test_lines_that_cannot_be_read_are_told_and_kept(project, program):
+    good = [
+        {"messages": [{"role": "user", "content": f"new {n} of {n * 77}"}, {"role": "assistant", "content": "A"}]}
+        for n in range(3)
+    ]
+    lines = [*map(json.dumps, good), '{"mesages": []}', "{broken"]
+    (project / "more.jsonl").write_text("\n".join(lines) + "\n")
+    app = program(project)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        screen = await opened(pilot, 3)
+        await settled(pilot)
+        await pilot.press("i", *"more.jsonl", "enter")
+        await until(pilot, lambda: not app.jobs and screen.message.startswith("checked"), 2000)
+        await settled(pilot)
+        await pilot.press("i", *"nosuch.jsonl", "enter")
+        await until(pilot, lambda: not app.jobs and bool(screen.trouble), 2000)
+        await sees(pilot, "✗ nosuch.jsonl")
+    assert len((project / "rejects.jsonl").read_text().splitlines()) == 2
+
+
+async def test_what_stops_a_freeze_is_named_with_its_rows(project, program):
+    app = program(project)
+    async with app.run_test(size=(100, 32)) as pilot:
+        await settled(pilot)
+        screen = await opened(pilot, 5)
+        await settled(pilot)
+        blocker = screen.data.blockers[0]
+        assert blocker.text[:40] in flat(text_of(app))
+        assert blocker.rows[0] in text_of(app)
+        await pilot.press("enter")
+        assert screen.message.startswith("Locked: ")
+        assert blocker.opener in screen.message
+    assert not list(project.glob("datasets/v*"))
+
+
+async def test_freezing_the_same_way_round_asks_once_and_writes(tmp_path, program):
+    project = ladder.reviewed(tmp_path / "clinic")
+    app = program(project.root)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        screen = await opened(pilot, 5)
+        await sees(pilot, "Next: freeze the test set, as v001.")
+        await pilot.press("enter")
+        assert "Freeze v001: 60 rows, 60 for test? It cannot be changed.   " in text_of(app)
+        await pilot.press("y")
+        await until(
+            pilot,
+            lambda: not app.jobs and not screen.started and bool(list(project.datasets.glob("v001/manifest.json"))),
+            2000,
+        )
+        await sees(pilot, "v001 is frozen: 60 test")
+
+
+async def test_a_project_of_a_newer_rung_is_not_opened(project, program):
+    import sqlite3
+
+    with sqlite3.connect(project / "rung.db") as connection:
+        connection.execute("update alembic_version set version_num = '9999'")
+    app = program(project)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await settled(pilot)
+        assert "This project was written by Rung 0." in text_of(app)
+        assert "Nothing was opened. -> pip install -U rung" in flat(text_of(app))
+        assert "3 ! Data        needs you  the database was not opened" in text_of(app)
+
+
+async def test_start_after_the_end(clinic, program):
+    release_prompt(clinic, ladder.settings_of(clinic), told=lambda _: None)
+    app = program(clinic.root)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        assert f"Released: L-001, {now():%Y-%m-%d}. Nothing waits for you." in text_of(app)
+        for number in (7, 8, 9):
+            assert f"{number} - {STAGES[number - 1]}" in text_of(app)
+            assert app.status.stages[number - 1].word == "not needed"
+    assert Project(clinic.root).releases.is_dir()

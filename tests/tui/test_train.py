@@ -1,0 +1,118 @@
+"""Train: every state of a run, as its own files tell it; the clock is the test's."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import ladder
+import pytest
+from conftest_tui import opened, sees, settled, text_of, until
+
+from training.record import LOCK, read_run, write_run
+from workspace.lock import writer_lock
+
+LIVING = (
+    ("starting", [], "Loading embedded, 45 s so far. Nothing has been spent yet."),
+    ("running", [3, 12], "Training. Step 3 of 12, about 18 s left"),
+    ("paused", [3, 12], "Paused. Step 3 of 12"),
+)
+
+
+@pytest.mark.parametrize(("state", "steps", "words"), LIVING, ids=[state for state, _, _ in LIVING])
+async def test_a_run_that_lives(clinic, held, state, steps, words):
+    folder = ladder.cleared(clinic)
+    app = held(clinic.root)
+    begun = app.source.now() - timedelta(seconds=45)
+    write_run(folder, read_run(folder), state=state, started_at=begun, steps=12)
+    if steps:
+        ladder.written(folder, [ladder.step_line(n, steps[1]) for n in range(1, steps[0] + 1)])
+    with writer_lock(folder / LOCK, "R-001"):
+        async with app.run_test(size=(80, 24)) as pilot:
+            await settled(pilot)
+            assert "R-001 is still training" in text_of(app)
+            assert "by sam" in text_of(app)
+            await pilot.press("enter")
+            await until(pilot, lambda: app.screen.stage == "Train")
+            await sees(pilot, words)
+            assert ("p", "go on" if state == "paused" else "pause") in app.screen.hints()
+            ladder.written(folder, [ladder.step_line(n, 12) for n in range(1, 6)])
+            write_run(folder, read_run(folder), state="running")
+            await sees(pilot, "Training. Step 5 of 12, about 14 s left")
+            assert "795 tokens/s   8.7 GiB   rate 6.3e-05" in text_of(app)
+
+
+ENDED = (
+    (
+        "stopped",
+        "stopped by request",
+        "Stopped at step 8: stopped by request. Checkpoint 8 is whole.",
+        "go on with R-001 from step 8",
+    ),
+    (
+        "crashed",
+        "disk full, 0.2 GB left of 500",
+        "Crashed at step 8: disk full, 0.2 GB left of 500. Checkpoint 8 is whole.",
+        "go on with R-001",
+    ),
+    (
+        "failed",
+        "the loss is no number at step 8",
+        "Failed at step 8: the loss is no number at step 8.",
+        "look at the plan (7)",
+    ),
+    (
+        "finished",
+        "finished",
+        "Finished in 14 min. Best checkpoint: step 8, validation 0.41.",
+        "measure it on the test set (9)",
+    ),
+)
+
+
+@pytest.mark.parametrize(("state", "ending", "words", "following"), ENDED, ids=[state for state, _, _, _ in ENDED])
+async def test_a_run_that_ended(clinic, program, state, ending, words, following):
+    folder = ladder.cleared(clinic)
+    ladder.written(folder, [ladder.step_line(n, 12) for n in range(1, 9)])
+    changes = {"best_step": 8, "best_loss": 0.41} if state == "finished" else {}
+    write_run(folder, read_run(folder), state=state, ending=ending, step=8, steps=12, seconds=820.0, **changes)
+    app = program(clinic.root)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        screen = await opened(pilot, 8)
+        await sees(pilot, words)
+        assert following in screen.next
+        assert "p" not in {key for key, _ in screen.hints()}
+        await pilot.press("x")
+        assert screen.message == "nothing is training"
+        assert not (folder / "control").exists()
+        if state == "failed":
+            await pilot.press("enter")
+            await until(pilot, lambda: app.screen.stage == "Plan")
+
+
+async def test_overfitting_is_warned_of_and_samples_are_words(clinic, program):
+    folder = ladder.cleared(clinic)
+    sample = {"question": "COPD [red]x[/]\x1b[31m", "expected": "J44.1", "output": "J44.9", "right": False}
+    check = {
+        "kind": "validation",
+        "step": 6,
+        "steps": 12,
+        "loss": 0.9,
+        "error": 0.1,
+        "best_loss": 0.4,
+        "best_step": 2,
+        "above": 3,
+        "samples": [sample],
+    }
+    ladder.written(folder, [*(ladder.step_line(n, 12) for n in range(1, 7)), check])
+    write_run(folder, read_run(folder), state="running", steps=12)
+    app = program(clinic.root)
+    with writer_lock(folder / LOCK, "R-001"):
+        async with app.run_test(size=(100, 30)) as pilot:
+            await settled(pilot)
+            screen = await opened(pilot, 8)
+            await sees(pilot, "Sample: COPD [red]x[/]\\u001b[31m -> J44.9 expected J44.1")
+            assert screen.message == "! validation is above its best in 3 checks running: over-fitting"
+            await pilot.press("v")
+            await sees(pilot, "step 6")
+            assert "COPD [red]x[/]\\u001b[31m -> J44.9   expected J44.1" in text_of(app)

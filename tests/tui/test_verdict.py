@@ -1,0 +1,146 @@
+"""Verdict and Release: four endings in one place, a person's decision with name and reason, what is refused."""
+
+from __future__ import annotations
+
+import json
+
+import ladder
+import pytest
+from conftest_tui import flat, opened, sees, settled, text_of, until
+
+from training.record import LOCK, read_run, write_run
+from workspace.artefact import now
+from workspace.lock import writer_lock
+
+SHIP, JUDGEMENT, KEEP, MORE = 60, 11, 0, 4
+"""Items that the tuned model gets right -> the ruling on 60 items against a baseline of 15."""
+
+
+ENDINGS = (
+    (SHIP, "SHIP", "Next: release.", "Release"),
+    (KEEP, "KEEP THE PROMPT", "Next: release the prompt.", "Release"),
+    (MORE, "NEED MORE DATA", "Next: add test items, in Data.", "Data"),
+    (JUDGEMENT, "JUDGEMENT", "Next: decide (asks name and reason).", "Verdict"),
+)
+
+
+@pytest.mark.parametrize(("right", "title", "following", "stage"), ENDINGS, ids=[title for _, title, _, _ in ENDINGS])
+async def test_the_four_endings_stand_in_the_same_place(clinic, program, right, title, following, stage):
+    ladder.finished(ladder.cleared(clinic))
+    ladder.judged(clinic, right)
+    app = program(clinic.root)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        screen = await opened(pilot, 9)
+        await sees(pilot, title)
+        assert text_of(app).split("\n")[2].rpartition("│")[2].strip(" ▸").startswith(title)
+        assert screen.next.startswith(following)
+        assert following in text_of(app).split("\n")[20]
+        assert "margin" in text_of(app)
+        await pilot.press("enter")
+        await until(pilot, lambda: getattr(app.screen, "stage", "Verdict") == stage)
+
+
+async def test_a_judgement_is_decided_on_the_screen(clinic, program):
+    ladder.finished(ladder.cleared(clinic))
+    folder = ladder.judged(clinic, JUDGEMENT)
+    app = program(clinic.root)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        screen = await opened(pilot, 9)
+        await sees(pilot, "JUDGEMENT")
+        await pilot.press("enter")
+        await sees(pilot, "A named person decides")
+        await pilot.press("escape")
+        assert json.loads((folder / "verdict.json").read_text())["accepted"] is None
+        assert screen.message == "nothing was decided"
+        await pilot.press("enter")
+        await sees(pilot, "Reason")
+        await pilot.press("up", *["backspace"] * 4, *"priya", "down", *"injuries go to a person", "enter")
+        await until(pilot, lambda: not app.jobs and app.screen is screen and not screen.started, 2000)
+        accepted = json.loads((folder / "verdict.json").read_text())["accepted"]
+        assert (accepted["by"], accepted["reason"]) == ("priya", "injuries go to a person")
+        await sees(pilot, 'Accepted by priya: "injuries go to a person"')
+        assert screen.next.startswith("Next: release.")
+
+
+async def test_a_release_on_a_judgement_asks_for_name_and_reason(clinic, program):
+    ladder.finished(ladder.cleared(clinic))
+    ladder.judged(clinic, JUDGEMENT)
+    app = program(clinic.root)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        screen = await opened(pilot, 10)
+        await sees(pilot, "It is a judgement: Enter asks for a name and a reason first.")
+        await pilot.press("enter", *"the contract asks for it", "enter")
+        await until(pilot, lambda: not app.jobs and app.screen is screen and not screen.started, 2000)
+        await sees(pilot, 'Released L-001 by dana: "the contract asks for it": adapter.')
+    made = json.loads((clinic.releases / "L-001" / "release.json").read_text())
+    assert (made["by"], made["reason"], made["verdict"]) == ("dana", "the contract asks for it", "judgement")
+
+
+async def test_a_refused_release_says_why_in_full_and_leaves_nothing(clinic, program):
+    folder = ladder.cleared(clinic)
+    ladder.finished(folder)
+    ladder.judged(clinic, SHIP)
+    (folder / "adapter" / "adapter_model.safetensors").write_bytes(b"other weights")
+    app = program(clinic.root)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        screen = await opened(pilot, 10)
+        await sees(pilot, "Release R-001 in which form?")
+        await pilot.press("enter", "y")
+        await until(pilot, lambda: not app.jobs and bool(screen.trouble), 2000)
+        await sees(pilot, "✗ R-001: adapter_model.safetensors changed since it was trained. -> rung train --again")
+        await settled(pilot)
+        assert "✗ R-001" in text_of(app)  # stays until another command is started
+    assert not list(clinic.releases.glob("*/release.json"))
+
+
+async def test_keeping_the_prompt_is_a_release_and_then_nothing_waits(clinic, program):
+    app = program(clinic.root)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        screen = await opened(pilot, 10)
+        await sees(pilot, "○ prompt")
+        assert "adapter" not in text_of(app)
+        await pilot.press("enter", "y")
+        await until(pilot, lambda: not app.jobs and app.screen is screen and not screen.started, 2000)
+        await sees(pilot, "Released L-001: prompt. Another machine checks it with: rung release verify L-001")
+        await pilot.press("v")
+        await sees(pilot, "prompt: how it was measured")
+        await pilot.press("escape", "escape")
+        await until(pilot, lambda: app.screen.stage == "Start")
+        await sees(pilot, "Nothing waits for you.")
+        assert "Released: L-001, " in text_of(app)
+    assert (clinic.releases / "L-001" / "release.json").is_file()
+
+
+async def test_a_run_that_is_not_measured_and_one_whose_test_set_changed(clinic, program):
+    ladder.finished(ladder.cleared(clinic))
+    app = program(clinic.root)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        screen = await opened(pilot, 9)
+        await sees(pilot, "R-001 is finished and not measured on the test set yet.")
+        with (clinic.datasets / "v001" / "test.jsonl").open("a") as file:
+            file.write('{"messages": []}\n')
+        await pilot.press("enter", "y")
+        await sees(pilot, "Measuring the tuned model: starting …")
+        await until(pilot, lambda: not app.jobs and bool(screen.trouble), 2000)
+        await settled(pilot)
+        assert "✗ " in text_of(app)
+        assert "-> " in text_of(app)
+        assert "test.jsonl" in flat(text_of(app))
+
+
+async def test_the_verdict_waits_for_the_run_and_says_how_long(clinic, program):
+    folder = ladder.cleared(clinic)
+    write_run(folder, read_run(folder), state="running", steps=12, started_at=now())
+    ladder.written(folder, [ladder.step_line(n, 12) for n in range(1, 8)])
+    app = program(clinic.root)
+    with writer_lock(folder / LOCK, "R-001"):
+        async with app.run_test(size=(80, 24)) as pilot:
+            await settled(pilot)
+            await opened(pilot, 9)
+            await sees(pilot, "Locked: no finished run. R-001 is at step 7 of 12, about 10 s left. press 8")
