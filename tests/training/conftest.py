@@ -197,10 +197,12 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def rung(ready: Project, tiny: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """`rung("train", RUNG_TRAINING__RANK="4")`: the command as a user runs it in the project, on the tiny model."""
 
-    def call(*words: str, timeout: float = 120, **variables: str) -> subprocess.CompletedProcess[str]:
+    def call(
+        *words: str, timeout: float = 120, at: Path | None = None, **variables: str
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-P", "-m", "rung", *words],
-            cwd=ready.root,
+            cwd=at or ready.root,
             env={**os.environ, "RUNG_MODEL__BASE": str(tiny), "OMP_NUM_THREADS": "1", **variables},
             capture_output=True,
             text=True,

@@ -1,0 +1,266 @@
+"""Every method and every objective, by an ordinary plan through the gates and the child process, on a tiny model."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from curation.example import Example, chat_row
+from training.preferences import Pair
+from training.record import RunRecord, curve, read_run
+from workspace.folder import Project
+from workspace.settings import Settings
+
+HERE = Path(__file__).parent
+_spec = importlib.util.spec_from_file_location("taught", HERE / "taught.py")
+assert _spec is not None and _spec.loader is not None
+taught = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(taught)
+
+Rung = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def trained(rung: Rung, project: Project, *words: str) -> RunRecord:
+    """Plan by these words, train that plan, and give the record of the finished run."""
+    planned = rung("plan", *words, "--json")
+    assert planned.returncode == 0, planned.stdout + planned.stderr
+    plan = json.loads(planned.stdout)
+    assert all(gate["passed"] for gate in plan["gates"]), plan["gates"]
+    done = rung("train", plan["id"], timeout=400)
+    run = read_run(project.runs / "R-001")
+    assert done.returncode == 0 and run.state == "finished", (
+        done.stderr + (project.runs / "R-001" / "log.txt").read_text()
+    )
+    assert (run.method, run.objective) == (plan["recipe"]["method"], plan["recipe"]["objective"])
+    assert run.step > 0
+    return run
+
+
+def change(project: Project, run: RunRecord, tiny: Path) -> float:
+    """How far the saved weights, loaded here for the first time, move the base's logits (or a fresh score)."""
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, set_seed
+
+    scores = run.objective == "reward"
+    kind, more = (AutoModelForSequenceClassification, {"num_labels": 1}) if scores else (AutoModelForCausalLM, {})
+    folder = str(project.runs / run.adapter)
+    set_seed(0)
+    base = kind.from_pretrained(str(tiny), dtype="float32", pad_token_id=2, **more).eval()
+    ids = torch.arange(5, 25)[None]
+    with torch.no_grad():
+        before = base(ids).logits
+        whole = run.method == "full"
+        tuned = kind.from_pretrained(folder, dtype="float32") if whole else PeftModel.from_pretrained(base, folder)
+        after = tuned.eval()(input_ids=ids, attention_mask=torch.ones_like(ids)).logits
+    return float((after[:, -before.size(1) :] - before).abs().max())
+
+
+METHODS = ["qdora", "rslora", "adalora", "ia3", "prefix", "prompt"]
+OBJECTIVES = ["dpo", "kto", "reward", "grpo", "rloo"]
+LONG = ("--set", "epochs=5", "--set", "learning_rate=1e-2")
+"""20 steps: what AdaLoRA needs at least."""
+
+
+def test_dora_trains_and_changes_the_model(rung: Rung, ready: Project, tiny: Path) -> None:
+    run = trained(rung, ready, "--method", "dora")
+    assert change(ready, run, tiny) > 1e-3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", METHODS)
+def test_a_method_trains_and_changes_the_model(rung: Rung, ready: Project, tiny: Path, method: str) -> None:
+    run = trained(rung, ready, "--method", method, *LONG)
+    assert change(ready, run, tiny) > 1e-3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_an_objective_trains_and_changes_the_model(
+    rung: Rung, ready: Project, settings: Settings, tiny: Path, objective: str
+) -> None:
+    taught.teach(ready, settings)
+    more = ["--set", "reward=chrf", "--set", "answer_tokens=6"] if objective in ("grpo", "rloo") else []
+    run = trained(rung, ready, "--objective", objective, "--set", "learning_rate=1e-2", *more)
+    assert change(ready, run, tiny) > 1e-3
+    steps = [line for line in curve(ready.runs / "R-001") if line["kind"] == "step"]
+    assert {"dpo": "accuracy", "reward": "accuracy", "kto": "loss"}.get(objective, "reward") in steps[-1]
+    if objective in ("dpo", "kto", "reward"):
+        assert steps[-1]["loss"] < steps[0]["loss"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("method", "objective"), [("full", "dpo"), ("qlora", "dpo"), ("prefix", "dpo"), ("dora", "kto")]
+)
+def test_methods_and_objectives_go_together(
+    rung: Rung, ready: Project, settings: Settings, tiny: Path, method: str, objective: str
+) -> None:
+    taught.teach(ready, settings, edits=6)
+    run = trained(rung, ready, "--method", method, "--objective", objective, "--set", "learning_rate=1e-2")
+    assert change(ready, run, tiny) > 1e-3
+
+
+@pytest.mark.slow
+def test_packed_rows_train_by_an_ordinary_plan(rung: Rung, ready: Project, tiny: Path) -> None:
+    run = trained(rung, ready, "--packing")
+    assert change(ready, run, tiny) > 1e-3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [("--objective", "dpo"), ("--objective", "grpo"), ("--method", "adalora")])
+def test_stopped_and_resumed_a_run_ends_as_an_unbroken_one(
+    rung: Rung, ready: Project, settings: Settings, words: tuple[str, str], tmp_path: Path
+) -> None:
+    import shutil
+
+    taught.teach(ready, settings, edits=8)
+    more = ["--set", "epochs=8", "--set", "learning_rate=1e-3", "--set", "reward=chrf", "--set", "answer_tokens=4"]
+    plan = json.loads(rung("plan", *words, *more, "--json").stdout)
+    other = Project(tmp_path / "other")
+    shutil.copytree(ready.root, other.root)
+    assert rung("train", plan["id"], timeout=600).returncode == 0
+    folder = other.runs / "R-001"
+    assert rung("train", plan["id"], "--detach", at=other.root).returncode == 0
+    _stop_when(rung, other, folder, step=3)
+    assert read_run(folder).state == "stopped" and read_run(folder).step < plan["recipe"]["steps"]
+    assert rung("runs", "resume", "R-001", at=other.root, timeout=600).returncode == 0
+    whole, resumed = ready.runs / "R-001", folder
+    assert _losses(whole) == _losses(resumed)
+    assert read_run(whole).adapter_sha256 == read_run(resumed).adapter_sha256 != ""
+
+
+def _stop_when(rung: Rung, project: Project, folder: Path, *, step: int) -> None:
+    import time
+
+    until = time.monotonic() + 300
+    while len(_losses(folder)) < step and time.monotonic() < until:
+        time.sleep(0.02)
+    assert rung("runs", "stop", "R-001", at=project.root).returncode == 0
+    while read_run(folder).state in ("starting", "running") and time.monotonic() < until:
+        time.sleep(0.1)
+
+
+def _losses(folder: Path) -> list[tuple[int, float]]:
+    return [(line["step"], line["loss"]) for line in curve(folder) if line["kind"] == "step"]
+
+
+# --- packing ------------------------------------------------------------------------------------------------------
+
+
+def many(count: int) -> list[Example]:
+    return [Example(chat_row(" ".join(["word"] * (1 + n % 7)), f"E1{n % 4} eye both")) for n in range(count)]
+
+
+def packing_trainer(tiny: Path, folder: Path) -> Any:
+    """A trainer of packed rows; building it has checked that the rows are seen apart."""
+    from evaluation.metrics.registry import item_metric
+    from training.recipe import Recipe
+    from training.run.building import build
+    from training.run.items import answers
+    from training.run.model import load_base, load_tokenizer
+    from training.run.samples import Sampler
+
+    recipe = Recipe(
+        base=str(tiny), method="lora", rank=4, alpha=8, learning_rate=1e-2, batch=4, epochs=1, steps=4, max_length=256,
+        packing=True, attention="rung_rows", precision="fp32",
+    )  # fmt: skip
+    tokenizer, metric = load_tokenizer(str(tiny)), item_metric("exact_match")
+    items = answers(tokenizer, many(8), None, 256)
+    return build(
+        recipe, load_base(recipe), tokenizer, items=items, unseen=items, precision="fp32", folder=folder,
+        metric=metric, sampler=Sampler(tokenizer, many(2), recipe, metric), callbacks=[],
+    )  # fmt: skip
+
+
+def test_packed_and_unpacked_rows_have_the_same_loss_and_gradients(tiny: Path, tmp_path: Path) -> None:
+    import torch
+    from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
+
+    made = packing_trainer(tiny, tmp_path)
+    rows = [made.train_dataset[place] for place in range(6)]
+    seen = []
+    for collate in (made.data_collator, DataCollatorForLanguageModeling(pad_token_id=2)):
+        made.model.eval()
+        losses, row = made.answer_losses(made.model, collate(rows))
+        losses.mean().backward()
+        grads = torch.cat([p.grad.flatten() for p in made.model.parameters() if p.grad is not None])
+        made.model.zero_grad()
+        seen.append((losses.tolist(), row.tolist(), grads))
+    assert seen[0][0] == pytest.approx(seen[1][0], rel=1e-5) and seen[0][1] == seen[1][1]
+    assert torch.allclose(seen[0][2], seen[1][2], rtol=1e-3, atol=1e-6)
+
+
+def test_rows_that_see_each_other_are_found_out(tiny: Path, tmp_path: Path) -> None:
+    from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
+
+    from training.run.packing import check_apart
+    from workspace.errors import Refusal
+
+    made = packing_trainer(tiny, tmp_path)
+    apart = made.data_collator
+
+    def one_row(rows: Any) -> Any:
+        whole = apart(rows)
+        return {name: whole[name] for name in ("input_ids", "labels")}
+
+    made.data_collator = one_row
+    with pytest.raises(Refusal, match="does not keep packed rows apart"):
+        check_apart(made, DataCollatorForLanguageModeling(pad_token_id=2))
+
+
+# --- the parts ----------------------------------------------------------------------------------------------------
+
+
+def test_pairs_share_their_prompt_and_end_both_answers(tiny: Path) -> None:
+    from training.run.items import pairs
+    from training.run.model import load_tokenizer
+
+    tokenizer = load_tokenizer(str(tiny))
+    pair = Pair("r-1", "train", [{"role": "user", "content": "DM2"}], "E11 eye both", "E10, I think")
+    made = pairs(tokenizer, [pair], "House line.", 256, whole=False).columns[0]
+    assert tokenizer.decode(made["prompt_ids"]).endswith("<|im_start|>assistant\n")
+    assert [tokenizer.decode(made[name]) for name in ("chosen_ids", "rejected_ids")] == [
+        "E11 eye both<|im_end|>\n",
+        "E10, I think<|im_end|>\n",
+    ]
+    whole = pairs(tokenizer, [pair], "House line.", 256, whole=True).columns[0]
+    assert whole["chosen_ids"] == made["prompt_ids"] + made["chosen_ids"]
+    assert pairs(tokenizer, [pair], "House line.", 8, whole=False).encoded.too_long == [1]
+
+
+def test_a_reward_is_the_metric_on_the_answer() -> None:
+    from evaluation.metrics.registry import item_metric
+    from training.run.objectives import reward_of
+
+    reward = reward_of(item_metric("exact_match").score)
+    assert reward(["E10", [{"role": "assistant", "content": " E11 "}]], ["E11", "E11"]) == [0.0, 1.0]
+
+
+def test_a_loss_may_rise_only_under_reinforcement() -> None:
+    from training.run.ending import Diverged
+    from training.run.watch import judge
+
+    rising = [0.1 * n for n in range(1, 20)]
+    judge(rising, 19, may_rise=True)
+    with pytest.raises(Diverged, match="rose from"):
+        judge(rising, 19)
+    with pytest.raises(Diverged, match="no number"):
+        judge([0.1, float("nan")], 2, may_rise=True)
+
+
+def test_of_equal_scores_the_lower_loss_is_the_best() -> None:
+    from training.run.watch import chosen_of
+
+    history = [
+        {"eval_loss": loss, "eval_score": score, "eval_choice": score - 1e-6 * loss, "step": n}
+        for n, (loss, score) in enumerate([(1.0, 0.5), (0.9, 0.8), (0.7, 0.8), (0.6, 0.7)], 1)
+    ]
+    assert chosen_of(history, "eval_choice")["step"] == 3
+    assert chosen_of(history, "eval_loss")["step"] == 4
