@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from chat.stream import replies as stream
 from workspace.errors import RungError
 from workspace.files import sha256_bytes
 
-GROUP = 48
+GROUP = 96
 """Asks of a local model between two writes: what a kill can lose."""
 
 
@@ -24,8 +24,7 @@ class Replies:
     """Replies already given, in a file that only grows; a line cut off by a kill is skipped.
 
     The key is the SHA-256 of model name, turns, limit, choices and options: anything that could change the reply.
-    `spent` counts what came since this was opened, `dearest` the dearest of it; with a budget, asking ends before a
-    call as dear as that could pass it.
+    `spent` counts what came since this was opened, `dearest` the dearest of it.
     """
 
     path: Path
@@ -54,10 +53,17 @@ class Replies:
         self.spent += reply.cost_usd or 0.0
         self.dearest = max(self.dearest, reply.cost_usd or 0.0)
 
-    @property
-    def is_spent(self) -> bool:
-        """Whether one more call could pass the budget."""
-        return self.budget_usd is not None and self.spent + self.dearest > self.budget_usd + 1e-12
+    def affordable(self, asks: Sequence[Ask]) -> Iterator[Ask]:
+        """The asks, up to where those under way and one more, each as dear as the dearest so far, could pass the
+        budget. The first few are sent before any price is known.
+        """
+        there = len(self.known)
+        for sent, ask in enumerate(asks):
+            under_way = sent - (len(self.known) - there)
+            needed = self.spent + (under_way + 1) * self.dearest
+            if self.budget_usd is not None and needed > self.budget_usd + 1e-12:
+                return
+            yield ask
 
 
 def ask_all(
@@ -72,15 +78,15 @@ def ask_all(
     waiting_keys = sorted(waiting, key=lambda key: len(json.dumps(waiting[key].turns)))
     known = done = len(asks) - len(waiting_keys)
     step = group if model.is_local else 1
-    for number, reply in stream(model, [waiting[key] for key in waiting_keys], chunk=group):
+    for number, reply in stream(model, replies.affordable([waiting[key] for key in waiting_keys]), chunk=group):
         if isinstance(reply, ChatError):
             raise _stopped(reply, done, len(asks)) from reply
         replies.keep(waiting_keys[number], reply)
         done += 1
-        if replies.is_spent and done < len(asks):
-            raise _over_budget(replies, done, len(asks))
         if progress and ((done - known) % step == 0 or done == len(asks)):
             progress(done, len(asks))
+    if done < len(asks):
+        raise _over_budget(replies, done, len(asks))
     return [replies.known[key] for key in keys]
 
 

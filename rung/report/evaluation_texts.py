@@ -18,7 +18,8 @@ def costs(report: Report, verdict: Verdict | None, arms: Sequence[ArmResult]) ->
     measuring took.
     """
     price = verdict.price if verdict else None
-    rows = price_rows(price) if price else [_call(arm) for arm in arms if arm.arm in (report.chosen, "tuned")]
+    chosen = verdict.chosen if verdict else report.chosen
+    rows = price_rows(price) if price else [_call(arm) for arm in arms if arm.arm in (chosen, "tuned")]
     total = [arm.cost_usd for arm in arms]
     cost = None if None in total else sum(cost or 0.0 for cost in total)
     rows.append(("measuring", f"{duration(sum(a.seconds for a in arms))}, {money(cost)}"))

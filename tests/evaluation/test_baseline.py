@@ -188,6 +188,26 @@ def test_cut_and_refused_replies_are_counted(project, settings):
     assert (base.cut, base.extra["refusal_rate"], base.p95_seconds, base.output_tokens) == (36, 1.0, 0.5, 180)
 
 
+class Paid(Scripted):
+    """Answers one by one, as a hosted model does, a cent each."""
+
+    def stream(self, asks):
+        for number, ask in enumerate(asks):
+            self.asked.append(ask)
+            yield number, Reply("card", 3, 1, 0.1, "end", 0.01)
+
+
+def test_a_budget_stops_before_it_is_passed_and_a_larger_one_goes_on(project, settings):
+    paid = Paid(["card"], name="paid")
+    off = settings.model_copy(update={"evaluation": settings.evaluation.model_copy(update={"closed_set": "off"})})
+    with pytest.raises(RungError, match=r"\$0.20 of \$0.20 spent") as stopped:
+        run_baseline(open_bench(project, off, paid, budget_usd=0.2), arms_named(["base"]))
+    assert "answers are kept" in stopped.value.message
+    assert len(paid.asked) == 20 and not list(project.evaluations.glob("*/report.json"))
+    _, report = run_baseline(open_bench(project, off, paid, budget_usd=0.5), arms_named(["base"]))
+    assert len(paid.asked) == 48 and report.arms[0].cost_usd == pytest.approx(0.36)
+
+
 def test_bm25_finds_the_rare_word_and_pairs_are_whole_words():
     chunks = [Chunk("a:1", "a", "the pin is wrong"), Chunk("a:2", "a", "the card is lost"), Chunk("a:3", "a", "none")]
     assert [c.id for c in Bm25(chunks).search("lost the pin card", 2)] == ["a:2", "a:1"]

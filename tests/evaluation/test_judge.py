@@ -1,0 +1,201 @@
+"""A judge on a run: sheets for people, what it is worth, and a verdict that listens only where people bear it out."""
+
+import json
+import random
+
+import pytest
+
+from chat.scripted import Scripted
+from evaluation.arms.registry import arms_named
+from evaluation.asking import Replies
+from evaluation.baseline import run_baseline
+from evaluation.bench import open_bench
+from evaluation.human import open_comparison
+from evaluation.judge import judge_run, pinned, with_judge
+from evaluation.judge_error import graded_scale, length_bias
+from evaluation.judge_labels import labels, open_sitting, read_people, take_labels
+from evaluation.judging import Case, judge_scores
+from evaluation.tuned import run_evaluation
+from evaluation.verdict import newest_verdict
+from workspace.errors import InputError, Refusal, RungError
+
+PROMPTED = arms_named(["base", "prompt"])
+TOPICS = {"card": "card", "money": "transfer", "pin": "pin"}
+
+
+def section(ask, name):
+    return ask.turns[-1]["content"].split(f"{name}:\n")[1].split("\n")[0]
+
+
+def right(ask):
+    """Judges as people do: the reference's word stands in the answer."""
+    return "YES" if section(ask, "Reference answer") in section(ask, "Answer to judge") else "NO"
+
+
+def tuned(ask):
+    return TOPICS[ask.turns[-1]["content"].split()[0]]
+
+
+@pytest.fixture
+def many(project, kit):
+    """A test set of 240 items."""
+    places = [f"place {n}" for n in range(80)]
+    kit.freeze_by_hand(
+        project,
+        "v001",
+        test=kit.rows_of(places, " today"),
+        validation=kit.rows_of(kit.places[:4], " now"),
+        train=kit.rows_of(kit.places, " this week"),
+    )
+    (project.root / "judge.md").write_text("The topic is right.")
+    return project
+
+
+def settings_with(settings, **tables):
+    return settings.model_copy(update={k: getattr(settings, k).model_copy(update=v) for k, v in tables.items()})
+
+
+def measured(project, settings, model, judge=None):
+    run_baseline(open_bench(project, settings, model, judge=judge), PROMPTED)
+    run_evaluation(open_bench(project, settings, Scripted(tuned, name="t"), judge=judge), "R-001", None)
+    return open_sitting(project, settings, "R-001")
+
+
+def fill(sitting, tmp_path, say=lambda case: "yes" if case["reference"] in case["answer"] else "no"):
+    rows = [label.shown() for label in labels(sitting)]
+    path = tmp_path / "sheet.jsonl"
+    path.write_text("".join(json.dumps({**row, "meets": say(row)}) + "\n" for row in rows))
+    return path
+
+
+def judged(sitting, model, tmp_path):
+    return judge_run(sitting, model, Replies(tmp_path / "r.jsonl"), lambda _: None)
+
+
+@pytest.fixture
+def free(settings):
+    return settings_with(settings, evaluation={"closed_set": "off"})
+
+
+def test_before_a_verdict_there_is_nothing_to_judge(many, free):
+    with pytest.raises(Refusal, match="No verdict yet"):
+        open_sitting(many, free, None)
+
+
+def test_a_sheet_mixes_arms_and_names_none_and_equal_outputs_are_asked_once(many, free, model, tmp_path):
+    sitting = measured(many, free, model)
+    made = labels(sitting)
+    assert {arm for label in made for arm in label.arms} == {"tuned", sitting.verdict.chosen}
+    assert len({(label.item, label.case.output) for label in made}) == len(made)
+    assert len({label.item for label in made}) == 160 and [m.item for m in made] != sorted(m.item for m in made)
+    assert not {"tuned", "arm", "prompt"} & set(made[0].shown())
+    assert labels(sitting) == made
+    bad = [json.dumps({**made[0].shown(), "meets": "perhaps"}), json.dumps({"id": 99999, "meets": "yes"}), "no"]
+    (tmp_path / "bad").write_text("\n".join(bad))
+    with pytest.raises(InputError) as failed:
+        take_labels(sitting, tmp_path / "bad", "priya")
+    assert len(failed.value.problems) == 3
+
+
+def test_without_labels_it_is_ignored_with_the_reason_and_decides_nothing(many, free, model, tmp_path):
+    sitting = measured(many, free, model)
+    report = judged(sitting, Scripted(right, name="judge-1"), tmp_path)
+    verdict = with_judge(sitting.verdict, report)
+    assert not report.used and "people said yes 0, no 0" in report.why and not report.decides
+    assert verdict.verdict == sitting.verdict.verdict and verdict.judge == report
+    assert report.arms[0].raw == 1.0 and report.arms[0].corrected is None
+
+
+def test_people_bear_it_out_and_the_difference_is_corrected(many, free, model, tmp_path):
+    wrong_half = Scripted(lambda ask: tuned(ask) if len(ask.turns[-1]["content"]) % 2 else "other", name="t")
+    run_baseline(open_bench(many, free, Scripted(lambda ask: "pin", name="b")), PROMPTED)
+    run_evaluation(open_bench(many, free, wrong_half), "R-001", None)
+    sitting = open_sitting(many, free, None)
+    draw = random.Random(3)
+
+    def slips(ask):
+        """Wrong in one of 25 cases."""
+        return right(ask) if draw.random() < 0.96 else {"YES": "NO", "NO": "YES"}[right(ask)]
+
+    assert take_labels(sitting, fill(sitting, tmp_path), "priya") == len(labels(sitting))
+    report = judged(sitting, Scripted(slips, name="judge-1"), tmp_path)
+    tuned_arm, rival = report.arms[0], report.rivals[0]
+    truth = sitting.verdict.tuned - sitting.verdict.baseline
+    assert report.used and tuned_arm.specificity_low > 0.8 and tuned_arm.specificity < 1
+    assert rival.low <= truth <= rival.high and rival.corrected != rival.raw
+    assert report.raters == ["priya"] and len(report.rubric_sha256) == 64
+
+
+def test_as_the_primary_metric_it_decides_only_after_people_labelled(many, free, model, tmp_path):
+    settings = settings_with(free, evaluation={"metric": "judge"}, judge={"base": "judge-1"})
+    judge = Scripted(right, name="judge-1")
+    half = Scripted(lambda ask: tuned(ask) if len(ask.turns[-1]["content"]) % 2 else "pin", name="b")
+    run_baseline(open_bench(many, settings, half, judge=judge), arms_named(["base"]))
+    nine = Scripted(lambda ask: "none" if "place 1" in ask.turns[-1]["content"] else tuned(ask), name="t")
+    run_evaluation(open_bench(many, settings, nine, judge=judge), "R-001", None)
+    before = newest_verdict(many, "R-001")[1]
+    assert before.verdict == "need_more_data" and "not checked by people" in before.notes[0]
+    sitting = open_sitting(many, settings, None)
+    assert sitting.decides and sitting.arms == ["tuned", "base"]
+    take_labels(sitting, fill(sitting, tmp_path), "priya")
+    report = judged(sitting, judge, tmp_path)
+    after = with_judge(sitting.verdict, report)
+    assert report.used and after.verdict == "ship" and after.low < after.difference < after.high
+    assert not any("not checked by people" in note for note in after.notes)
+    unknown = with_judge(sitting.verdict, report.model_copy(update={"used": False, "why": "too few labels"}))
+    assert unknown.verdict == "need_more_data" and "decides nothing: too few labels" in unknown.notes[0]
+    with pytest.raises(RungError, match="needs a judge"):
+        open_bench(many, settings, half)
+    other = Scripted(right, name="judge-2")
+    with pytest.raises(Refusal, match="was judged by judge-1, this run by judge-2"):
+        run_evaluation(open_bench(many, settings, nine, judge=other), "R-002", None)
+
+
+def test_pairs_are_held_against_the_blind_comparison(many, free, model, tmp_path):
+    settings = settings_with(free, judge={"kind": "pairs"})
+    sitting = measured(many, settings, model)
+    comparison = open_comparison(many, "R-001", 100)
+    for pairing in comparison.asked:
+        comparison.record("priya", pairing.id, pairing.tuned_is if len(pairing.question) % 3 else "tie", "closer")
+    report = judged(sitting, Scripted(lambda ask: "A", name="judge-1"), tmp_path)
+    assert report.flipped == 1.0 and report.arms[0].raw == 0.0 and not report.used
+    assert report.raters == ["priya"] and report.arms[0].labelled > 50
+    with pytest.raises(RungError, match="labelled by comparing"):
+        labels(sitting)
+
+
+def test_two_raters_that_split_leave_the_output_out(many, free, model, tmp_path):
+    sitting = measured(many, free, model)
+    take_labels(sitting, fill(sitting, tmp_path), "priya")
+    take_labels(sitting, fill(sitting, tmp_path, lambda row: "no" if row["id"] == 1 else "yes"), "sam")
+    people = read_people(sitting)
+    assert people.raters == ("priya", "sam") and people.alpha is not None and people.split > 0
+    assert sum(len(found) for found in people.by_arm.values()) < 2 * 160
+
+
+def test_a_judge_is_pinned_and_says_what_it_wrote_itself(many, free, model, tmp_path):
+    with pytest.raises(RungError, match="not pinned"):
+        pinned(Scripted(["YES"], name="judge-latest"))
+    settings = settings_with(free, judge={"base": "embedded"})
+    sitting = measured(many, settings, model)
+    report = judged(sitting, Scripted(right, name="embedded"), tmp_path)
+    assert any("also wrote outputs that it judges" in note for note in report.notes)
+
+
+def test_scores_are_numbers_from_1_to_5_and_anything_else_is_none(tmp_path):
+    said = {"a": "4", "b": "**5**, because", "c": "10", "d": "six", "e": "1.5"}
+    model = Scripted(lambda ask: said[section(ask, "Answer to judge")])
+    cases = [Case("q", "e", name) for name in said]
+    assert judge_scores(model, "Good?", cases, Replies(tmp_path / "r")) == [0.75, 1.0, None, None, None]
+    scale = graded_scale(4)
+    assert scale.is_yes(0.75) and scale.is_no(0.5) and not scale.is_yes(0.5)
+
+
+def test_the_length_bias_is_what_the_judge_adds_to_people():
+    lengths = {i: i for i in range(100)}
+    people = {i: float(i % 2) for i in range(100)}
+    fair, long = dict(people), {i: 1.0 if i > 50 else people[i] for i in range(100)}
+    assert length_bias(fair, people, lengths) == 0.0
+    assert length_bias(long, people, lengths) == pytest.approx(0.5, abs=0.03)
+    assert length_bias(fair, people, dict.fromkeys(range(100), 5)) is None
+    assert length_bias(fair, {1: 1.0}, lengths) is None

@@ -1,0 +1,75 @@
+"""Several trainings as one, the tuned model with passages, and what validation says of both."""
+
+import random
+
+import pytest
+
+from chat.scripted import Scripted
+from evaluation.arms.registry import arms_named
+from evaluation.baseline import run_baseline
+from evaluation.bench import open_bench
+from evaluation.compare import over_trainings, paired_interval
+from evaluation.report import read_outcomes, read_report
+from evaluation.tuned import Sibling, Ways, run_evaluation
+from evaluation.verdict import newest_verdict
+from rung.report.evaluation import write_page
+from rung.report.verdict_words import lines
+
+TOPICS = {"card": "card", "money": "transfer", "pin": "pin"}
+
+
+def perfect(ask):
+    return TOPICS[ask.turns[-1]["content"].split("\n\n")[-1].split()[0]]
+
+
+def test_one_training_alone_gives_the_items_interval():
+    differences = [1.0, 0.0, -1.0, 1.0, 1.0, 0.0] * 10
+    assert over_trainings([differences], 0.95) == pytest.approx(paired_interval(differences))
+    assert over_trainings([differences] * 3, 0.95) == pytest.approx(paired_interval(differences))
+
+
+def test_trainings_that_scatter_widen_the_interval_and_it_covers():
+    draw, covered, narrow, runs = random.Random(5), 0, 0, 600
+    for _ in range(runs):
+        gains = [draw.gauss(0.1, 0.05) for _ in range(3)]
+        items = [draw.gauss(0.0, 0.2) for _ in range(150)]
+        every = [[max(-1.0, min(1.0, gain + item + draw.gauss(0, 0.2))) for item in items] for gain in gains]
+        low, high = over_trainings(every)
+        covered += low <= 0.1 <= high
+        low, high = paired_interval([sum(each) / 3 for each in zip(*every, strict=True)])
+        narrow += low <= 0.1 <= high
+    assert covered / runs >= 0.94 > narrow / runs
+
+
+def test_three_trainings_are_ruled_on_as_one(project, settings, model):
+    run_baseline(open_bench(project, settings, model), arms_named(["base", "prompt"]))
+    wrong = Scripted(lambda ask: "pin", name="t+R-003")
+    siblings = [
+        Sibling("R-002", 1, lambda: Scripted(perfect, name="t+R-002")),
+        Sibling("R-003", 2, lambda: wrong),
+    ]
+    alone = open_bench(project, settings, Scripted(perfect, name="t+R-001"))
+    folder = run_evaluation(alone, "R-001", None, ways=Ways(siblings=siblings))
+    verdict = newest_verdict(project)[1]
+    assert [(t.run, t.seed) for t in verdict.trainings] == [("R-001", 0), ("R-002", 1), ("R-003", 2)]
+    assert verdict.tuned == pytest.approx(sum(t.score for t in verdict.trainings) / 3) and verdict.graded
+    assert verdict.high - verdict.low > 0.8 and verdict.verdict != "ship"
+    assert {o.arm for o in read_outcomes(folder / "outputs.jsonl")} == {"tuned", "tuned:R-002", "tuned:R-003"}
+    assert all(o.split == "test" for o in read_outcomes(folder / "outputs.jsonl") if ":" in o.arm)
+    assert "the interval includes another seed" in "\n".join(lines(verdict))
+    assert "3 trainings with other seeds" in write_page(project, folder).read_text()
+
+
+def test_passages_count_where_validation_prefers_them(project, settings, model):
+    run_baseline(open_bench(project, settings, model), arms_named(["base", "prompt"]))
+    reads = Scripted(lambda ask: perfect(ask) if "Passages:" in ask.turns[-1]["content"] else "pin", name="t")
+    folder = run_evaluation(open_bench(project, settings, reads), "R-001", "Topic.", ways=Ways(rag=True))
+    verdict, report = newest_verdict(project)[1], read_report(project, folder.name)[1]
+    assert verdict.candidate == "tuned_rag" and verdict.tuned == 1.0 and verdict.verdict == "ship"
+    assert [arm.arm for arm in report.arms] == ["tuned", "tuned_rag"] and report.arms[1].extra[
+        "retrieval_recall"
+    ] == 1.0
+    assert "with passages of documents/" in "\n".join(lines(verdict))
+    knows = Scripted(perfect, name="u")
+    run_evaluation(open_bench(project, settings, knows), "R-002", "Topic.", ways=Ways(rag=True))
+    assert newest_verdict(project, "R-002")[1].candidate == "tuned"
