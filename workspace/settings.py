@@ -105,7 +105,7 @@ class EvaluationSettings(Section):
     arms: tuple[str, ...] = ("base", "prompt", "few_shot", "retrieved", "rag", "classical")
     few_shot: int = Field(default=8, ge=1)
     retrieved: int = Field(default=4, ge=1)
-    batch: int = Field(default=48, ge=1)
+    batch: int = Field(default=96, ge=1)
     closed_set: Literal["auto", "on", "off"] = "auto"
     label_limit: int = Field(default=400, ge=2)
     runs: int = Field(default=1, ge=1)

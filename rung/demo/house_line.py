@@ -206,7 +206,7 @@ TASK = Task(
         "model": {"base": "embedded", "max_tokens": 12},
         "training": {"system_prompt": "House line.", "epochs": 2, "learning_rate": 1.5e-3, "batch": 8, "dropout": 0.0},
     },
-    fast_settings={"training": {"learning_rate": 1e-3}, "evaluation": {"choose_on": 10}},
+    fast_settings={"training": {"learning_rate": 1e-3, "epochs": 1.5}, "evaluation": {"choose_on": 10}},
     notes=(
         "ICD-10-CM titles are official and public and may be in the model's pre-training.",
         "The shorthand is made by a grammar and stands in for a clinic's; a parser with that grammar in hand would be "

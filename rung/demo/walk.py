@@ -24,13 +24,15 @@ STATE = ".demo.json"
 class Step:
     """One command of the walk. `may_exit` are the exit codes that are part of the story; `because` says why it is run.
 
-    `only_if` looks at the project and says whether the step has its turn.
+    `only_if` looks at the project and says whether the step has its turn. `fast` are the arguments of a fast demo where
+    they differ.
     """
 
     name: str
     arguments: tuple[str, ...]
     because: str
     may_exit: tuple[int, ...] = (0,)
+    fast: tuple[str, ...] = ()
     only_if: Callable[[Walk], bool] = field(default=lambda walk: True)
 
 
@@ -89,9 +91,10 @@ class Walk:
         self._save()
 
     def _command(self, step: Step) -> int:
-        self.say(f"$ rung {' '.join(step.arguments)}")
+        arguments = step.fast if self.fast and step.fast else step.arguments
+        self.say(f"$ rung {' '.join(arguments)}")
         return subprocess.run(
-            [sys.executable, "-P", "-m", "rung", *step.arguments], cwd=self.project.root, check=False
+            [sys.executable, "-P", "-m", "rung", *arguments], cwd=self.project.root, check=False
         ).returncode
 
     def _review(self, step: Step) -> int:
