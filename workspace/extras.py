@@ -13,6 +13,7 @@ PURPOSE = {
     "web": "The review page in a browser",
     "postgres": "A PostgreSQL store",
     "quality": "This format or check",
+    "argilla": "Argilla's dataset format",
     "ray": "The Ray engine",
     "train": "Running a local model and training",
     "demo": "The demo",

@@ -5,19 +5,23 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from curation.review.desk import Ruling, decide_all, edited
+from curation.review.mixing import must_have_entered
+from curation.review.people import known_reviewer
 from curation.review.queue import refresh_queue
-from curation.review.reasons import reason_of
+from curation.review.reasons import reason_of, reasons_now
 from curation.store import StoredRow
+from curation.store.ids import number_of
 from workspace.errors import InputError, Problem, RungError
 from workspace.files import write_text
 
 if TYPE_CHECKING:
-    from curation.review.desk import Desk, Ruling
+    from curation.review.desk import Desk
 
 FIELDS = ("id", "content_hash", "reviewer", "question", "answer", "decision", "text", "reason", "remark")
 
@@ -31,50 +35,95 @@ class Imported:
     conflicts: tuple[str, ...]
 
 
-def export_rows(desk: Desk, out: Path, *, assign: str = "", count: int = 0) -> int:
-    """Write waiting rows; `decision`, `text` (for an edit), `reason` and `remark` are to be filled in."""
+def export_rows(
+    desk: Desk, out: Path, *, assign: str = "", count: int = 0, form: str = "", everything: bool = False
+) -> int:
+    """Write waiting rows; `decision`, `text` (for an edit), `reason` and `remark` are to be filled in.
+
+    With `form` "argilla" `out` is a folder in Argilla's dataset format, and `everything` takes decided rows along,
+    with their decisions.
+    """
     refresh_queue(desk.store, desk.settings)
-    rows = [row for row in desk.store.rows(state=["pending", "skipped", "unsure"]) if row.queued]
+    states = ["pending", "skipped", "unsure", *(("approved", "edited", "rejected") if everything else ())]
+    rows = [row for row in desk.store.rows(state=states) if row.queued or row.decision is not None]
     rows = rows[:count] if count else rows
-    if out.suffix.lower() not in (".csv", ".jsonl"):
-        raise RungError(f"{out}: expected a name that ends in .jsonl or .csv.", "-o review.csv", where=str(out))
-    lines = [_line(row, assign) for row in rows]
-    write_text(out, _as_csv(lines) if out.suffix.lower() == ".csv" else _as_jsonl(lines))
+    if form == "argilla":
+        from curation.review.argilla import write_argilla
+
+        write_argilla(desk, rows, out)
+    elif out.suffix.lower() not in (".csv", ".jsonl"):
+        raise RungError(
+            f"{out}: expected a name that ends in .jsonl or .csv, or --format argilla.", "-o review.csv", where=str(out)
+        )
+    else:
+        lines = [_line(row, assign) for row in rows]
+        write_text(out, _as_csv(lines) if out.suffix.lower() == ".csv" else _as_jsonl(lines))
     desk.store.event("export", desk.settings.project.person, str(out), {"rows": len(rows), "assign": assign})
     return len(rows)
 
 
-def import_decisions(desk: Desk, file: Path, *, reviewer: str = "") -> Imported:
-    """Take in the filled lines of a file that `export_rows` wrote.
+def import_decisions(desk: Desk, file: Path, *, reviewer: str = "", users: Mapping[str, str] | None = None) -> Imported:
+    """Take in the filled lines of a file that `export_rows` wrote, or the responses of a folder in Argilla's format.
 
     A row whose text changed since, or that someone else decided otherwise, is a conflict and stays as it is. Raises
     InputError with every line that cannot be read or used; then nothing is taken in.
     """
-    from curation.review.desk import decide_all, edited
-
-    entries = list(_entries(file))
+    entries = list(_entries(file, {} if users is None else users, reviewer))
     stored = {row.id: row for row in desk.store.rows(ids=[entry["id"] for _, entry in entries])}
-    problems, conflicts, still_open = [], [], 0
-    ready: dict[str, list[tuple[str, Ruling]]] = {}
+    found = _Found()
     for line, entry in entries:
+        found.take(desk, stored, file, line, {**entry, "reviewer": reviewer or entry["reviewer"]})
+    if found.problems:
+        raise InputError(found.problems, "Put these lines right; nothing was taken in.")
+    for name in found.ready:
+        must_have_entered(desk.store, desk.settings, known_reviewer(desk.store, name))
+    made = sum(len(decide_all(desk, name, rulings, kind="person")) for name, rulings in found.ready.items())
+    return Imported(made, found.open, tuple(found.conflicts))
+
+
+@dataclass
+class _Found:
+    """What the lines of a file come to: rulings by reviewer, rows left open, problems, conflicts."""
+
+    ready: dict[str, list[tuple[str, Ruling]]] = field(default_factory=dict)
+    first: dict[str, tuple[str, str | None]] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    conflicts: list[str] = field(default_factory=list)
+    open: int = 0
+
+    def take(
+        self, desk: Desk, stored: Mapping[str, StoredRow], file: Path, line: int, entry: Mapping[str, str]
+    ) -> None:
+        """Sort one line in."""
         if not entry["decision"]:
-            still_open += 1
-            continue
+            self.open += 1
+            return
         try:
-            row, ruling = _checked(entry, stored, desk.settings.review.reasons)
+            row, ruling = _checked(entry, stored, reasons_now(desk))
             edited(row.example, ruling)
         except RungError as error:
-            problems.append(Problem(error.message, where=f"{file}:{line}"))
-            continue
-        if conflict := _conflict(row, entry, ruling):
-            conflicts.append(f"{file}:{line}: {conflict}")
-            continue
-        name = reviewer or entry["reviewer"] or desk.settings.project.person
-        ready.setdefault(name, []).append((row.id, ruling))
-    if problems:
-        raise InputError(problems, "Put these lines right; nothing was taken in.")
-    made = sum(len(decide_all(desk, name, rulings, kind="person")) for name, rulings in ready.items())
-    return Imported(made, still_open, tuple(conflicts))
+            self.problems.append(Problem(error.message, where=f"{file}:{line}"))
+            return
+        said = (ruling.verdict, ruling.text)
+        conflict = _conflict(row, entry, ruling)
+        if not conflict and self.first.setdefault(row.id, said) != said and not _for_two(desk, row):
+            conflict = f"{row.id}: this file holds two decisions that differ; the first was taken."
+        if conflict:
+            self.conflicts.append(f"{file}:{line}: {conflict}")
+            return
+        name = entry["reviewer"] or desk.settings.project.person
+        self.ready.setdefault(name, []).append((row.id, ruling))
+
+
+def _for_two(desk: Desk, row: StoredRow) -> bool:
+    """Whether a row is for two people, so that they may differ."""
+    from sqlalchemy import select
+
+    from curation.store.tables import rows
+
+    with desk.store.read() as connection:
+        needed = connection.execute(select(rows.c.needed).where(rows.c.id == number_of(row.id))).scalar() or 1
+    return bool(needed > 1)
 
 
 def _line(row: StoredRow, assign: str) -> dict[str, str]:
@@ -100,7 +149,12 @@ def _as_jsonl(lines: list[dict[str, str]]) -> str:
     return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
 
 
-def _entries(file: Path) -> Iterator[tuple[int, dict[str, str]]]:
+def _entries(file: Path, users: Mapping[str, str], reviewer: str) -> Iterator[tuple[int, dict[str, str]]]:
+    if file.is_dir():
+        from curation.review.argilla import read_argilla
+
+        yield from read_argilla(file, users, reviewer)
+        return
     try:
         text = file.read_bytes().decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -125,9 +179,9 @@ def _filled(entry: Any, file: Path, line: int) -> dict[str, str]:
     return {name: str(entry.get(name) or "") for name in FIELDS}
 
 
-def _checked(entry: dict[str, str], stored: dict[str, StoredRow], reasons: tuple[str, ...]) -> tuple[StoredRow, Ruling]:
-    from curation.review.desk import Ruling
-
+def _checked(
+    entry: Mapping[str, str], stored: Mapping[str, StoredRow], reasons: tuple[str, ...]
+) -> tuple[StoredRow, Ruling]:
     row = stored.get(entry["id"])
     if row is None:
         raise RungError(f"no row {entry['id']} in this project.")
@@ -136,12 +190,13 @@ def _checked(entry: dict[str, str], stored: dict[str, StoredRow], reasons: tuple
     return row, Ruling(verdict, text, None, reason_of(entry["reason"], reasons), entry["remark"])
 
 
-def _conflict(row: StoredRow, entry: dict[str, str], ruling: Ruling) -> str:
+def _conflict(row: StoredRow, entry: Mapping[str, str], ruling: Ruling) -> str:
     """Why a decision cannot be taken in as it stands; empty where it can."""
     if row.excluded is not None:
         return f"{row.id} was taken out: {row.excluded}."
     if row.state in ("approved", "edited", "rejected"):
         same = {"approve": "approved", "reject": "rejected"}.get(ruling.verdict) == row.state
+        same = same or (ruling.verdict == "edit" and row.state == "edited" and ruling.text == row.example.answer)
         return (
             "" if same else f"{row.reviewer} decided {row.id} meanwhile: {row.state}. The file says {ruling.verdict}."
         )

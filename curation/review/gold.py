@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from curation.example import Example
 from curation.review.votes import FINAL
+from curation.sampling import draw
 from curation.similarity import same_answer
 from curation.store import Store
 from curation.store.ids import number_of, row_id
@@ -100,6 +101,15 @@ def add_gold(store: Store, names: Sequence[str], *, actor: str) -> list[str]:
             connection.execute(insert(gold), values)
             store.event("gold", actor, "added", {"rows": [row.id for row in fresh]}, connection=connection)
     return [row.id for row in fresh]
+
+
+def decided_rows(store: Store, reviewer: str, count: int, seed: int) -> list[str]:
+    """Rows whose decision that counts is this person's, `count` of them drawn by seed (0: all)."""
+    found = [row for row in store.rows() if row.reviewer == reviewer and _is_settled(row)]
+    return [
+        found[index].id
+        for index in draw(seed, [row.content_hash for row in found], min(count or len(found), len(found)))
+    ]
 
 
 def end_gold(store: Store, names: Sequence[str], *, actor: str) -> list[str]:

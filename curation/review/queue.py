@@ -55,7 +55,7 @@ def refresh_queue(store: Store, settings: Settings) -> None:
         if any(before.get(key, False) != mark[key] for key in ("accept_automatic", "second_edit")):
             _settle_again(connection, settings)
         set_places(connection, settings)
-        _keep_fact(connection, "queue", json.dumps({**mark, **_height(connection, settings)}))
+        keep_fact(connection, "queue", json.dumps({**mark, **_height(connection, settings)}))
 
 
 def plans(store: Store) -> list[Plan]:
@@ -299,7 +299,8 @@ def _fact(connection: Connection, key: str) -> str:
     return str(connection.execute(select(facts.c.value).where(facts.c.key == key)).scalar() or "")
 
 
-def _keep_fact(connection: Connection, key: str, value: str) -> None:
+def keep_fact(connection: Connection, key: str, value: str) -> None:
+    """Write one fact of the store, in place of the one that was there."""
     from sqlalchemy import delete, insert
 
     from curation.store.tables import facts

@@ -23,6 +23,8 @@ Automatic = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add `rung review` and its commands."""
+    from rung.cli import review_lead  # noqa: F401  (it adds its commands to review_app)
+
     app.add_typer(review_app, name="review")
 
 
@@ -71,7 +73,7 @@ def next_command(
 @review_app.command("decide")
 def decide_command(
     row: Annotated[str, typer.Argument(metavar="ID")],
-    verdict: Annotated[str, typer.Argument(metavar="approve|reject|edit|skip|unsure")],
+    verdict: Annotated[str, typer.Argument(metavar="approve|reject|edit|skip|unsure|flag")],
     token: Annotated[str, typer.Option("--token", metavar="T", help="The token that `next` gave.")],
     reviewer: Reviewer = "",
     text_file: Annotated[Path | None, typer.Option("--text-file", metavar="F", help="The new answer.")] = None,
@@ -83,18 +85,22 @@ def decide_command(
 ) -> None:
     """Decide a leased row. A token that is over changes nothing (exit 1)."""
     from curation.review import Ruling, decide
-    from curation.review.reasons import reason_of
+    from curation.review.reasons import reason_of, reasons_now
 
     text = _text(text_file) if text_file else None
     whole = _row(row_file) if row_file else None
     with _desk() as desk:
-        ruling = Ruling(verdict, text, whole, reason_of(reason, desk.settings.review.reasons), remark)
+        ruling = Ruling(verdict, text, whole, reason_of(reason, reasons_now(desk)), remark)
         kind = "automatic" if automatic else "person"
         made = decide(desk, row, token, _name(desk, reviewer), ruling, kind=kind)  # type: ignore[arg-type]
     if as_json:
-        emit({"id": made.id, "state": made.state, "decision": made.decision})
-    else:
-        say(f"{made.id} is {made.state}.")
+        emit(
+            {"id": made.id, "state": made.state, "decision": made.decision} | ({"note": made.note} if made.note else {})
+        )
+        return
+    say(f"{made.id} is {made.state}.")
+    if made.note:
+        say(made.note)
 
 
 @review_app.command("undo")
@@ -180,27 +186,47 @@ def invite_command(
 
 @review_app.command("export")
 def export_command(
-    out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="A .jsonl or .csv file.")],
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="A .jsonl or .csv file, or a folder.")],
     assign: Annotated[str, typer.Option("--assign", metavar="NAME", help="Who will decide these rows.")] = "",
     count: Annotated[int, typer.Option("--count", metavar="N", help="At most so many rows; 0: all.")] = 0,
+    form: Annotated[str, typer.Option("--format", metavar="argilla", help="Argilla's dataset format, a folder.")] = "",
+    everything: Annotated[bool, typer.Option("--all", help="Decided rows too, with their decisions.")] = False,
 ) -> None:
-    """Write waiting rows to a file that can be decided by mail or in git, and imported again."""
+    """Write waiting rows to a file that can be decided by mail or in git, or in Argilla, and imported again."""
     from curation.review.exchange import export_rows
+    from workspace.errors import RungError, did_you_mean
 
+    if form not in ("", "argilla"):
+        raise RungError(f'--format "{form}" is not known.{did_you_mean(form, ("argilla",))}', "--format argilla")
+    if everything and not form:
+        raise RungError("--all goes with --format argilla.", "rung review export --format argilla --all -o FOLDER")
     with _desk() as desk:
-        written = export_rows(desk, out, assign=assign, count=count)
+        written = export_rows(desk, out, assign=assign, count=count, form=form, everything=everything)
+    if form:
+        say(f"{written:,} rows are in {out}, as Argilla reads them. Decided there: rung review import {out}")
+        return
     say(f"{written:,} rows are in {out}. Fill in decision, text and reason, then: rung review import {out}")
 
 
 @review_app.command("import")
 def import_command(
-    file: Annotated[Path, typer.Argument(metavar="FILE")], reviewer: Reviewer = "", as_json: Json = False
+    file: Annotated[Path, typer.Argument(metavar="FILE|FOLDER")],
+    reviewer: Reviewer = "",
+    user: Annotated[
+        list[str] | None, typer.Option("--user", metavar="ID=NAME", help="Who an Argilla user is; may be repeated.")
+    ] = None,
+    as_json: Json = False,
 ) -> None:
-    """Take in decisions from a file. Conflicts are shown, and change nothing."""
+    """Take in decisions from a file, or from a folder in Argilla's format. Conflicts are shown, and change nothing."""
     from curation.review.exchange import import_decisions
+    from workspace.errors import RungError
 
+    for each in user or []:
+        if "=" not in each:
+            raise RungError(f'--user "{each}": expected ID=NAME.', found=each)
     with _desk() as desk:
-        found = import_decisions(desk, file, reviewer=reviewer)
+        users = dict(each.split("=", 1) for each in user or [])
+        found = import_decisions(desk, file, reviewer=reviewer, users=users)
     if as_json:
         emit({"decided": found.decided, "open": found.open, "conflicts": list(found.conflicts)})
     else:

@@ -1,0 +1,214 @@
+"""What the review costs and brings: pace, acceptance, edits, cost of an accepted row, hours to the goal.
+
+What is not known is None and has its reason in `unknown`; nothing is guessed.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from curation.review.progress import progress
+from curation.similarity import words
+from curation.store.records import StoredRow
+
+if TYPE_CHECKING:
+    from curation.review.desk import Desk
+    from curation.review.progress import Progress
+
+LONGEST = 1_500
+"""Words of an answer that are compared; of longer ones their beginning."""
+LITTLE = 0.01
+"""A forecast gain under this share of the present loss is called too small to be worth the hours."""
+
+
+@dataclass(frozen=True, slots=True)
+class MoreRows:
+    """Whether more rows are worth it, by the learning curve that was measured: True, False, None (cannot be told).
+
+    Losses are of the validation rows; `low`..`high` the forecast's interval at `rows`.
+    """
+
+    worth: bool | None
+    text: str
+    source: str = ""
+    present_rows: int | None = None
+    present_loss: float | None = None
+    rows: int | None = None
+    expected_loss: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Economics:
+    """All of `rung review economics`. Counts are of persons' decisions; `edit_distance` is words changed, as a share.
+
+    `have` are accepted rows in the data, whoever accepted them; `rows_to_go` decisions that the goal still asks for at
+    the present acceptance.
+    """
+
+    decided: int
+    accepted: int
+    edited: int
+    acceptance: float | None
+    edit_distance: float | None
+    rows_an_hour: float | None
+    hours: float
+    drafts_usd: float | None
+    judge_usd: float | None
+    review_usd: float | None
+    cost_per_accepted_usd: float | None
+    hours_per_accepted: float | None
+    have: int
+    goal: int | None
+    goal_from: str
+    rows_to_go: int | None
+    hours_to_goal: float | None
+    queue_hours: float | None
+    more: MoreRows
+    unknown: Mapping[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of `--json`."""
+        return asdict(self)
+
+
+def economics(desk: Desk, stand: Progress | None = None) -> Economics:
+    """Work everything out from the log; `stand` where the progress is at hand."""
+    stand = stand or progress(desk)
+    rows = [row for row in desk.store.rows() if row.decision is not None and not row.automatic]
+    kept = [row for row in rows if row.is_reviewed]
+    edits = [row for row in rows if row.state == "edited"]
+    have = sum(row.is_reviewed for row in desk.store.rows(role=("pool", "candidates", "train")))
+    people = [person for person in stand.reviewers if person.kind == "person"]
+    hours = sum(person.minutes for person in people) / 60
+    unknown: dict[str, str] = {}
+    acceptance = len(kept) / len(rows) if rows else None
+    drafts, judge = _drafts_cost(desk, unknown), _judge_cost(desk, unknown)
+    rate = desk.settings.review.hour_usd
+    if rate is None:
+        unknown["review_usd"] = "[review] hour_usd is not set"
+    review_usd = None if rate is None else rate * hours
+    known = [cost for cost in (drafts, judge, review_usd) if cost is not None]
+    if len(known) < 3:
+        unknown["cost_per_accepted_usd"] = "not all of its parts are known"
+    goal, goal_from = _goal(desk, unknown)
+    to_decide = None if goal is None or not acceptance else math.ceil(max(0, goal - have) / acceptance)
+    pace = stand.rows_an_hour
+    if pace is None:
+        unknown["rows_an_hour"] = "fewer than two decisions of one person"
+    return Economics(
+        decided=len(rows),
+        accepted=len(kept),
+        edited=len(edits),
+        acceptance=acceptance,
+        edit_distance=_mean([_distance(row) for row in edits]),
+        rows_an_hour=pace,
+        hours=hours,
+        drafts_usd=drafts,
+        judge_usd=judge,
+        review_usd=review_usd,
+        cost_per_accepted_usd=sum(known) / len(kept) if kept and len(known) == 3 else None,
+        hours_per_accepted=hours / len(kept) if kept and hours else None,
+        have=have,
+        goal=goal,
+        goal_from=goal_from,
+        rows_to_go=to_decide,
+        hours_to_goal=to_decide / pace if to_decide is not None and pace else None,
+        queue_hours=stand.hours_left,
+        more=more_rows(desk.project.plans),
+        unknown=unknown,
+    )
+
+
+def more_rows(plans: Path) -> MoreRows:
+    """What the newest learning curve (`rung plan --curve`) says of more rows than were measured."""
+    found = sorted(plans.glob("curve-*.json"))
+    if not found:
+        return MoreRows(None, "Not measured: rung plan --curve measures the learning curve.")
+    try:
+        curve = json.loads(found[-1].read_bytes())
+        points = [(int(each["rows"]), float(each["loss"])) for each in curve["points"]]
+        ahead = [each for each in curve.get("forecast") or [] if int(each["rows"]) > max(n for n, _ in points)]
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        return MoreRows(None, f"{found[-1].name} cannot be read ({error}).")
+    most = max(rows for rows, _ in points)
+    present = _mean([loss for rows, loss in points if rows == most])
+    if not ahead or present is None:
+        why = curve.get("why_no_forecast") or "it has no forecast beyond what was measured"
+        return MoreRows(None, f"Cannot be told: {why}.", found[-1].name, most, present)
+    return _told(found[-1].name, most, present, ahead[0])
+
+
+def _told(source: str, most: int, present: float, ahead: Mapping[str, Any]) -> MoreRows:
+    rows, expected = int(ahead["rows"]), float(ahead["expected"])
+    low, high = float(ahead["low"]), float(ahead["high"])
+    span = f"validation loss {present:.3f} at {most:,} rows, {expected:.3f} ({low:.3f} to {high:.3f}) at {rows:,}"
+    if high < present * (1 - LITTLE):
+        worth, text = True, f"Yes, by the learning curve: {span}."
+    elif low > present * (1 - LITTLE):
+        worth, text = False, f"No, by the learning curve: {span}."
+    else:
+        worth, text = None, f"Cannot be told yet: {span}."
+    return MoreRows(worth, text, source, most, present, rows, expected, low, high)
+
+
+def word_distance(old: str, new: str) -> float:
+    """Words to insert, delete or replace, as a share of the longer text's (Levenshtein over words), 0..1."""
+    a, b = list(words(old))[:LONGEST], list(words(new))[:LONGEST]
+    if not a or not b:
+        return float(a != b)
+    above = list(range(len(b) + 1))
+    for i, word in enumerate(a, 1):
+        row = [i]
+        for j, other in enumerate(b, 1):
+            row.append(min(above[j] + 1, row[j - 1] + 1, above[j - 1] + (word != other)))
+        above = row
+    return above[-1] / max(len(a), len(b))
+
+
+def _distance(row: StoredRow) -> float:
+    return word_distance(_text(row.original.row, row.original.answer), _text(row.example.row, row.example.answer))
+
+
+def _text(row: Mapping[str, Any], answer: str | None) -> str:
+    return answer or str(row.get("text", ""))
+
+
+def _drafts_cost(desk: Desk, unknown: dict[str, str]) -> float | None:
+    from curation.generate import yields
+
+    costs = [each.cost_usd for each in yields(desk.store, desk.project)]
+    if any(cost is None for cost in costs):
+        unknown["drafts_usd"] = "a model without a dated price wrote some"
+        return None
+    return sum(cost for cost in costs if cost is not None)
+
+
+def _judge_cost(desk: Desk, unknown: dict[str, str]) -> float | None:
+    costs = [event.detail.get("usd") for event in desk.store.events(kind="score")]
+    if any(cost is None for cost in costs):
+        unknown["judge_usd"] = "a model without a dated price judged"
+        return None
+    return float(sum(cost for cost in costs if cost is not None))
+
+
+def _goal(desk: Desk, unknown: dict[str, str]) -> tuple[int | None, str]:
+    """The rows to work towards, and who says so: rung.toml, else what the advice recommends."""
+    if desk.settings.review.goal is not None:
+        return desk.settings.review.goal, "[review] goal"
+    try:
+        data = json.loads(desk.project.decision_file.read_bytes()).get("data") or {}
+        return int(data["recommended"]), "the advice"
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        unknown["goal"] = "no [review] goal, and no advice that recommends a number of rows"
+        return None, ""
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None

@@ -1,0 +1,201 @@
+"""Commands of the group `review` for whoever leads it: known items, a review again, economics, a judge's score."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rung.cli.output import ProgressLine, emit, note, say
+from rung.cli.review import Json, Reviewer, _desk, _name, review_app
+
+if TYPE_CHECKING:
+    from curation.review.economics import Economics
+
+gold_app = typer.Typer(help="Known items, mixed in among the others.", rich_markup_mode=None, no_args_is_help=True)
+review_app.add_typer(gold_app, name="gold")
+
+Ids = Annotated[list[str], typer.Argument(metavar="ID...")]
+
+
+@gold_app.command("add")
+def gold_add(
+    rows: Annotated[list[str] | None, typer.Argument(metavar="ID...")] = None,
+    decided_by: Annotated[str, typer.Option(metavar="NAME", help="All rows that this person decided.")] = "",
+    count: Annotated[int, typer.Option(metavar="N", help="Of those N, drawn by seed; 0: all.")] = 0,
+    by: Reviewer = "",
+    as_json: Json = False,
+) -> None:
+    """Make decided rows known items: others get them as they first came, and what they say never counts for the row."""
+    from curation.review.gold import add_gold, decided_rows
+    from workspace.errors import RungError
+
+    with _desk() as desk:
+        names = list(rows or [])
+        if decided_by:
+            names += decided_rows(desk.store, decided_by, count, desk.settings.dataset.seed)
+        if not names:
+            raise RungError("No rows are named.", "rung review gold add ID..., or --decided-by NAME")
+        added = add_gold(desk.store, names, actor=_name(desk, by))
+        share = desk.settings.review.gold
+    if as_json:
+        emit({"added": added})
+        return
+    say(f"{len(added):,} rows are known items now.")
+    if not share:
+        say("They are mixed in once [review] gold says how often (0.05: one in twenty), or entry asks for a test.")
+    say("\nNext: rung review gold list")
+
+
+@gold_app.command("end")
+def gold_end(rows: Ids, by: Reviewer = "", as_json: Json = False) -> None:
+    """Take rows out of the known items. What was answered stays counted."""
+    from curation.review.gold import end_gold
+
+    with _desk() as desk:
+        ended = end_gold(desk.store, rows, actor=_name(desk, by))
+    if as_json:
+        emit({"ended": ended})
+    else:
+        say(f"{len(ended):,} rows are known items no longer.")
+
+
+@gold_app.command("list")
+def gold_list(as_json: Json = False) -> None:
+    """Known items with what is right, and who missed how many. For the lead's eyes: it tells the answers."""
+    from dataclasses import asdict
+
+    from curation.review.gold import known_by_person, known_items
+
+    with _desk() as desk:
+        items, people = known_items(desk.store), known_by_person(desk.store)
+        policy = desk.settings.review
+    if as_json:
+        emit({"share": policy.gold, "items": [asdict(i) for i in items], "reviewers": [asdict(p) for p in people]})
+        return
+    entry = f", {policy.entry} before the queue opens to a new reviewer" if policy.entry else ""
+    say(f"{len(items):,} known items, mixed in {policy.gold:.0%} of the time{entry}")
+    for item in items:
+        missed = f"   missed by {item.missed} of {item.answered}" if item.answered else ""
+        say(f"  {item.row}  {item.verdict}{' to ' + item.answer[:60] if item.answer else ''}   by {item.actor}{missed}")
+    for person in people:
+        say(f"{person.reviewer}: {person.right:,} of {person.answered:,} right, {person.missed:,} missed")
+
+
+@review_app.command("again")
+def again_command(
+    word: Annotated[
+        list[str] | None, typer.Option("--word", metavar="WORD", help="In place of the changed words.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every row decided under an older guideline.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say which rows, change nothing.")] = False,
+    by: Reviewer = "",
+    as_json: Json = False,
+) -> None:
+    """Send back to review what the new guideline touches: while such a row is open, the review gate is closed."""
+    from curation.review.again import review_again, touched_rows
+
+    with _desk() as desk:
+        found = touched_rows(desk, chosen=word or (), everything=everything)
+        change = None if dry_run or not found.rows else review_again(desk, found, actor=_name(desk, by))
+    if as_json:
+        emit({"guideline": found.version, "older": found.older, "words": list(found.words),
+              "rows": {name: list(hits) for name, hits in found.rows.items()}, "change": change})  # fmt: skip
+        return
+    say(f"Guideline v{found.version}: {found.older:,} rows decided under an older one, {len(found.rows):,} touched.")
+    say(f"  words: {', '.join(found.words[:20]) or 'none'}{' ...' if len(found.words) > 20 else ''}")
+    for name, hits in list(found.rows.items())[:10]:
+        say(f"  {name}  {', '.join(hits[:8])}")
+    if len(found.rows) > 10:
+        say(f"  and {len(found.rows) - 10:,} more")
+    if change is not None:
+        say(f"They wait for review again (change {change}; rung data undo takes it back).")
+        say("\nNext: rung review next")
+
+
+@review_app.command("economics")
+def economics_command(as_json: Json = False) -> None:
+    """Pace, acceptance, edits, cost of an accepted row, hours to the goal, and whether more rows are worth it."""
+    from curation.review.economics import economics
+
+    with _desk() as desk:
+        found = economics(desk)
+    if as_json:
+        emit(found.to_json())
+        return
+    for line in economics_lines(found):
+        say(line)
+
+
+def economics_lines(found: Economics) -> Iterator[str]:
+    """The same in words; what is unknown says why."""
+
+    def told(key: str, text: str | None, label: str) -> str:
+        reason = found.unknown.get(key, "nothing to measure it on yet")
+        return f"  {label:<22}{text if text is not None else f'unknown: {reason}'}"
+
+    pace = f"{found.rows_an_hour:,.0f} an hour" if found.rows_an_hour else None
+    share = (
+        f"{found.acceptance:.1%} ({found.accepted:,} of {found.decided:,})" if found.acceptance is not None else None
+    )
+    edits = f"{found.edit_distance:.1%} of the words" if found.edit_distance is not None else None
+    cost = f"${found.cost_per_accepted_usd:,.2f}" if found.cost_per_accepted_usd is not None else None
+    each = f"{found.hours_per_accepted * 60:,.1f} min of review" if found.hours_per_accepted else None
+    left = f"{found.hours_to_goal:,.1f} h" if found.hours_to_goal is not None else None
+    goal = f"{found.have:,} of {found.goal:,} ({found.goal_from})" if found.goal is not None else None
+    yield "Economics of the review"
+    yield told("rows_an_hour", pace, "Pace")
+    yield told("acceptance", share, "Accepted")
+    yield told("edit_distance", f"{edits}, in {found.edited:,} edits" if edits else None, "An edit changes")
+    for label, value, key in (
+        ("Drafts cost", found.drafts_usd, "drafts_usd"),
+        ("The judge cost", found.judge_usd, "judge_usd"),
+        ("The review cost", found.review_usd, "review_usd"),
+    ):
+        yield told(key, f"${value:,.2f}" if value is not None else None, label)
+    yield told("cost_per_accepted_usd", cost, "An accepted row costs")
+    yield told("hours_per_accepted", each, "and takes")
+    yield told("goal", goal, "Accepted rows")
+    yield told("rows_an_hour" if found.goal is not None else "goal", left, "Hours to the goal")
+    yield f"  {'Are more worth it?':<22}{found.more.text}"
+
+
+@review_app.command("score")
+def score_command(
+    count: Annotated[int, typer.Option("--count", min=0, help="At most so many rows; 0: all that wait.")] = 0,
+    provider: Annotated[str, typer.Option(help="local, anthropic or openai (any compatible server).")] = "",
+    model: Annotated[str, typer.Option(help="Model id, hub id or folder, instead of [model] base.")] = "",
+    base_url: Annotated[str, typer.Option(help="Address of a compatible server.")] = "",
+    budget_usd: Annotated[float | None, typer.Option(min=0, help="The most that this run may spend.")] = None,
+    override: Annotated[str, typer.Option(help="privacy: against the privacy answer, with --by and --reason.")] = "",
+    by: Annotated[str, typer.Option(help="Who overrides.")] = "",
+    reason: Annotated[str, typer.Option(help="Why.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Let a model say how likely each waiting row is right. It orders the queue, nothing else."""
+    from curation.generate.scoring import score_rows
+    from rung.cli.generate import _model_settings, _open, _override
+
+    with _desk() as desk:
+        named = _model_settings(desk.settings, provider, model, base_url)
+        opened = _open(desk.project, desk.settings, named, _override(desk.store, override, by, reason))
+        found = score_rows(
+            desk.project, desk.settings, desk.store, opened,
+            count=count, budget_usd=budget_usd, progress=ProgressLine("Scores"),
+        )  # fmt: skip
+        order = desk.settings.review.order
+    if as_json:
+        emit({**found.to_json(), "scored": len(found.queued)})
+    else:
+        cost = f"${found.cost_usd:.4f}" if found.cost_usd is not None else "cost unknown (no dated price)"
+        say(f"{len(found.queued):,} rows scored by {found.model}: {found.asked:,} calls, {found.seconds:.1f} s, {cost}")
+        if found.reused:
+            say(f"  {found.reused:,} had a score of this model already")
+        if found.stopped:
+            note(f"! stopped: {found.stopped}. What came is kept.")
+        if order != "uncertainty":
+            say('  they order the queue with [review] order = "uncertainty"')
+        say("\nNext: rung review next")
+    if found.stopped == "interrupted":
+        raise typer.Exit(130)

@@ -1,0 +1,149 @@
+"""The lead's commands by script: known items, a review again, economics."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from curation.example import Example, chat_row
+from curation.review import open_desk
+from curation.review.economics import economics, more_rows, word_distance
+from workspace.settings import load_settings
+
+
+@dataclass(frozen=True)
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def rung(project: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    """Run a command in the project through `main`, as the installed script does."""
+    from rung.cli import main
+
+    monkeypatch.chdir(project.root)
+
+    def run(*arguments: str, wanted: int = 0) -> Done:
+        monkeypatch.setattr(sys, "argv", ["rung", *arguments])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as left:
+            main()
+        done = Done(int(left.value.code or 0), *capsys.readouterr())
+        assert done.returncode == wanted, done
+        return done
+
+    return run
+
+
+def decide(rung: Any, who: str, verdict: str, project: Any, text: str = "") -> dict[str, Any]:
+    item = json.loads(rung("review", "next", "--reviewer", who, "--json").stdout)
+    more = []
+    if text:
+        (project.root / "text.txt").write_text(text)
+        more = ["--text-file", "text.txt"]
+    made = rung("review", "decide", item["id"], verdict, "--token", item["token"], "--reviewer", who, *more, "--json")
+    return {**json.loads(made.stdout), "item": item}
+
+
+def test_known_items_by_script(rung: Any, project: Any, rows_of: Any) -> None:
+    (project.root / "rung.toml").write_text("[review]\nentry = 2\nentry_right = 1.0\n")
+    (project.root / "c.jsonl").write_text("".join(row.to_json() + "\n" for row in rows_of(8)))
+    rung("data", "import", "c.jsonl", "--as", "candidates")
+    rung("review", "invite", "lena", "--role", "lead")
+    refused = rung("review", "next", "--reviewer", "mo", "--json", wanted=1)
+    assert "2 known items first" in json.loads(refused.stdout)["error"]["message"]
+    for verdict in ("approve", "reject", "approve"):
+        decide(rung, "lena", verdict, project)
+    added = json.loads(rung("review", "gold", "add", "--decided-by", "lena", "--count", "2", "--json").stdout)["added"]
+    assert len(added) == 2
+    assert "nothing" not in rung("review", "gold", "add", "r-000008", wanted=1).stderr.lower()
+    first = decide(rung, "mo", "approve", project)
+    second = decide(rung, "mo", "approve", project)
+    assert "note" not in first and {first["id"], second["id"]} == set(added)
+    assert second["note"].startswith("Entry test")
+    said = rung("review", "gold", "list").stdout
+    assert "2 known items, mixed in 0% of the time, 2 before the queue opens" in said and "mo: " in said
+    assert json.loads(rung("review", "gold", "end", *added, "--json").stdout) == {"ended": sorted(added)}
+    assert rung("review", "gold", "add", wanted=2).stderr
+
+
+def test_a_review_again_by_script(rung: Any, project: Any) -> None:
+    project.guideline_file.write_text("# G\n\nCode it.\n")
+    rows = [Example(chat_row(f"{word} case", "A1")) for word in ("asthma", "fracture", "fever")]
+    (project.root / "c.jsonl").write_text("".join(row.to_json() + "\n" for row in rows))
+    rung("data", "import", "c.jsonl", "--as", "candidates")
+    for _ in rows:
+        decide(rung, "mo", "approve", project)
+    assert "No row was decided under another version" in rung("review", "again", wanted=1).stderr
+    project.guideline_file.write_text("# G\n\nCode it.\nAsthma first.\n")
+    dry = json.loads(rung("review", "again", "--dry-run", "--json").stdout)
+    assert list(dry["rows"].values()) == [["asthma"]] and dry["change"] is None
+    done = rung("review", "again").stdout
+    assert "Guideline v2: 3 rows decided under an older one, 1 touched." in done and "rung data undo" in done
+    assert json.loads(rung("review", "status", "--json").stdout)["states"]["pending"] == 1
+
+
+def test_economics_by_script(rung: Any, project: Any, rows_of: Any) -> None:
+    (project.root / "rung.toml").write_text("[review]\ngoal = 10\nhour_usd = 60\n")
+    (project.root / "c.jsonl").write_text("".join(row.to_json() + "\n" for row in rows_of(6)))
+    rung("data", "import", "c.jsonl", "--as", "candidates")
+    nothing = json.loads(rung("review", "economics", "--json").stdout)
+    assert nothing["acceptance"] is None and nothing["cost_per_accepted_usd"] is None
+    decide(rung, "mo", "approve", project)
+    decide(rung, "mo", "edit", project, text="answer one two three")
+    decide(rung, "mo", "reject", project)
+    found = json.loads(rung("review", "economics", "--json").stdout)
+    assert (found["decided"], found["accepted"], found["edited"]) == (3, 2, 1)
+    assert found["acceptance"] == pytest.approx(2 / 3) and found["edit_distance"] == pytest.approx(3 / 4)
+    assert (found["have"], found["goal"], found["rows_to_go"]) == (2, 10, 12)
+    assert found["hours_to_goal"] == pytest.approx(12 / found["rows_an_hour"])
+    assert found["review_usd"] == pytest.approx(60 * found["hours"])
+    assert found["cost_per_accepted_usd"] == pytest.approx(found["review_usd"] / 2)
+    assert found["more"]["worth"] is None and "Not measured" in found["more"]["text"]
+    said = rung("review", "economics").stdout
+    assert "2 of 10 ([review] goal)" in said and "66.7% (2 of 3)" in said and "rung plan --curve" in said
+
+
+def test_more_rows_by_the_learning_curve(project: Any) -> None:
+    project.plans.mkdir()
+
+    def told(**ahead: float) -> Any:
+        points = [{"rows": n, "seed": 0, "loss": loss} for n, loss in ((100, 0.9), (200, 0.7), (400, 0.6))]
+        document = {"points": points, "forecast": [{"rows": 400, **ahead}, {"rows": 800, **ahead}]}
+        (project.plans / "curve-001.json").write_text(json.dumps(document))
+        return more_rows(project.plans)
+
+    yes = told(expected=0.5, low=0.48, high=0.53)
+    assert yes.worth is True and yes.text.endswith("0.600 at 400 rows, 0.500 (0.480 to 0.530) at 800.")
+    assert told(expected=0.599, low=0.597, high=0.6).worth is False
+    assert told(expected=0.55, low=0.45, high=0.65).worth is None
+    (project.plans / "curve-002.json").write_text(
+        json.dumps({"points": [{"rows": 9, "loss": 1.0}], "forecast": None, "why_no_forecast": "one size only"})
+    )
+    assert more_rows(project.plans).text == "Cannot be told: one size only."
+    (project.plans / "curve-003.json").write_text("{")
+    assert "cannot be read" in more_rows(project.plans).text
+
+
+def test_the_goal_is_the_advices_where_nobody_set_one(project: Any, rows_of: Any) -> None:
+    desk = open_desk(project, load_settings(project.settings_file, {}))
+    with desk.store:
+        assert economics(desk).unknown["goal"].startswith("no [review] goal")
+        project.decision_file.write_text(json.dumps({"data": {"recommended": 500}}))
+        found = economics(desk)
+        assert (found.goal, found.goal_from) == (500, "the advice")
+        assert found.unknown["review_usd"] == "[review] hour_usd is not set"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "distance"),
+    [("a b c", "a b c", 0), ("a b c", "a x c", 1 / 3), ("a b", "a b c d", 0.5), ("", "a", 1), ("", "", 0)],
+)
+def test_words_changed(old: str, new: str, distance: float) -> None:
+    assert word_distance(old, new) == pytest.approx(distance)
