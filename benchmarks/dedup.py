@@ -217,8 +217,8 @@ def rung(method: str, numba: bool) -> Callable[[Path, Any], Work]:
         def work() -> tuple[Any, int]:
             with RowFiles([path]) as files, tempfile.TemporaryFile() as out:
                 collector = Collector(numba)
-                for rows in files.batches():
-                    collector.add_rows(rows)
+                for part in files.columns():
+                    collector.add_part(part)
                 result = dedup_prints(collector.finish(files), files, THRESHOLD, method, None, numba)  # type: ignore[arg-type]
                 files.copy(result.keep, out)
                 return result.cluster_of, int(result.keep.sum())

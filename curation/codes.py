@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -42,16 +43,16 @@ class Encoded:
 
 def encoded(texts: Sequence[str]) -> Encoded:
     """Encode the texts: those in ASCII as one string, the few others behind them."""
-    plain = list(map(str.isascii, texts))
+    plain = np.fromiter(map(str.isascii, texts), np.bool_, len(texts))
     sizes = np.fromiter(map(len, texts), np.int64, len(texts))
-    if all(plain):
+    if plain.all():
         at = offsets(sizes)
         return Encoded(np.frombuffer("".join(texts).encode("ascii"), np.uint8), at[:-1], at[1:], [])
-    wide = [place for place, ascii_only in enumerate(plain) if not ascii_only]
+    wide = np.flatnonzero(~plain).tolist()
     lowered = [texts[place].lower() for place in wide]
     classes_of(np.frombuffer("".join(lowered).encode("utf-32-le", "surrogatepass"), np.uint32))
     others = [text.encode("utf-8", "surrogatepass") for text in lowered]
-    line = "".join([text for text, ascii_only in zip(texts, plain, strict=True) if ascii_only]).encode("ascii")
+    line = "".join(compress(texts, plain.tolist())).encode("ascii")
     sizes[wide] = 0
     ends = np.cumsum(sizes)
     begins = ends - sizes

@@ -72,8 +72,8 @@ def _collect(order: Order, files: RowFiles, collector: Collector) -> None:
 
         if chunks := chunks_of_files(files):
             return collect_with_workers(files, collector, chunks, order.workers)
-    for rows in files.batches():
-        collector.add_rows(rows)
+    for part in files.columns():
+        collector.add_part(part)
     return None
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from curation.codes import BLOCK_CHARS
+from curation.columns import Columns
 from curation.example import Example
 from curation.sets import I32, I64, U32, U64, Growing, Sets, mix, offsets, set_keys
 from curation.shingling import Hashed, hash_texts
@@ -98,6 +99,24 @@ class Collector:
                 self._take(example.question, example.answer, example.system, row.get("tools"))
         self._may_flush()
 
+    def add_part(self, part: Columns | Iterable[Mapping[str, Any]]) -> None:
+        """More rows, as they come from files."""
+        if isinstance(part, Columns):
+            self._add_columns(part)
+        else:
+            self.add_rows(part)
+
+    def _add_columns(self, columns: Columns) -> None:
+        count = len(columns.question)
+        self._texts += columns.question
+        self._chars += sum(map(len, columns.question))
+        self._answers.frombytes(_answer_keys(columns.answer, count).tobytes())
+        systems = np.full(count, _EMPTY, np.uint64) if columns.system is None else _text_keys(columns.system)
+        self._systems.frombytes(systems.tobytes())
+        self._contexts.frombytes(systems.tobytes())
+        self.count += count
+        self._may_flush()
+
     def _take_text(self, text: str) -> None:
         self._texts.append(text)
         self._chars += len(text)
@@ -165,6 +184,21 @@ class Collector:
 
 
 _MASK = 0xFFFFFFFFFFFFFFFF
+
+
+def _answer_keys(answers: Sequence[str] | None, count: int) -> U64:
+    """A key for each answer; 0 for none."""
+    if answers is None:
+        return np.zeros(count, np.uint64)
+    keys = _text_keys(answers)
+    return np.where(keys == 0, np.uint64(1), keys)
+
+
+def _text_keys(texts: Sequence[str]) -> U64:
+    """As `hash(text) & _MASK` of each."""
+    return np.fromiter(map(hash, texts), np.int64, len(texts)).view(np.uint64)
+
+
 _EMPTY = hash("") & _MASK
 
 

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from curation.columns import Alike, Columns, alike
 from curation.formats import Malformed, Reject
 from curation.formats.families import read_object
 from curation.formats.jsonline import decode_object
@@ -42,18 +43,57 @@ def read_batches(path: Path, *, unanswered: bool = False, progress: Progress | N
         number += len(chunk)
 
 
+def read_columns(
+    path: Path, *, unanswered: bool = False, progress: Progress | None = None
+) -> Iterator[Batch | Columns]:
+    """As `read_batches`, as columns where the rows of a chunk are alike."""
+    number = 1
+    shape: Alike | None = None
+    for chunk in whole_chunks(path, progress):
+        if number == 1 and (first := quick_row(chunk.partition(b"\n")[0], unanswered)):
+            shape = alike(first)
+        found = shape.read(chunk, number) if shape else None
+        if found is None:
+            lines = lines_of(chunk)
+            batch = read_chunk(lines, number, str(path), unanswered)
+            number += len(lines)
+            yield batch
+        else:
+            number = found.lines.stop
+            yield found
+
+
 def whole_lines(path: Path, progress: Progress | None = None) -> Iterator[list[bytes]]:
     """Lines without their line feeds, by chunks of about 4 MiB; a BOM at the start is dropped."""
+    for chunk in whole_chunks(path, progress):
+        yield lines_of(chunk)
+
+
+def lines_of(chunk: bytes) -> list[bytes]:
+    """The lines of a chunk, without their line feeds."""
+    lines = chunk.split(b"\n")
+    if not lines[-1]:
+        lines.pop()
+    return lines
+
+
+def whole_chunks(path: Path, progress: Progress | None = None) -> Iterator[bytes]:
+    """Whole lines, about 4 MiB at a time; a BOM at the start is dropped, the last line may lack its line feed."""
     with open_bytes(path, progress) as file:
-        rest = b""
+        rest: list[bytes] = []
+        size = 0
         while block := file.read(CHUNK):
-            lines = (rest + block).split(b"\n")
-            rest = lines.pop()
-            if len(rest) >= LONGEST:
-                raise RungError(f"{path}: a line longer than {LONGEST >> 20} MiB; not JSON Lines.", where=str(path))
-            yield lines
-        if rest:
-            yield [rest]
+            end = block.rfind(b"\n") + 1
+            if not end:
+                rest.append(block)
+                size += len(block)
+                if size >= LONGEST:
+                    raise RungError(f"{path}: a line longer than {LONGEST >> 20} MiB; not JSON Lines.", where=str(path))
+                continue
+            yield b"".join((*rest, block[:end]))
+            rest, size = [block[end:]], len(block) - end
+        if last := b"".join(rest):
+            yield last
 
 
 def read_chunk(lines: list[bytes], number: int, name: str, unanswered: bool) -> Batch:

@@ -17,12 +17,13 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
+from curation.columns import Columns
 from curation.example import Example
 from curation.formats import Reject, Row, read_rows
 from curation.formats.families import read_object
 from curation.formats.jsonline import decode_object
 from curation.formats.source import files_of
-from curation.quickrows import quick_row, read_batches, whole_lines
+from curation.quickrows import quick_row, read_batches, read_columns, whole_lines
 from curation.sets import I64
 from workspace.errors import RungError
 
@@ -75,6 +76,20 @@ class RowFiles:
             return
         for number, file in enumerate(self.files):
             yield from self._read_lines(number, file) if self.is_lines(number) else self._read_held(number, file)
+
+    def columns(self) -> Iterator[Columns | list[dict[str, Any]]]:
+        """As `batches`, as columns where many rows in a row are alike (on the first pass)."""
+        if len(self._line) or self.rejects:
+            yield from self.batches()
+            return
+        for number, file in enumerate(self.files):
+            if not self.is_lines(number):
+                yield from self._read_held(number, file)
+                continue
+            self.note(number, (), ())
+            for part in read_columns(file, unanswered=self.unanswered, progress=self.progress):
+                self.note(number, part.lines, () if isinstance(part, Columns) else part.rejects)
+                yield part if isinstance(part, Columns) else part.rows
 
     def is_lines(self, number: int) -> bool:
         """Whether the file of that number is a plain one of JSON lines, by its name and its first bytes."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from functools import reduce
 
 import numpy as np
 import numpy.typing as npt
@@ -141,7 +141,7 @@ def _shingles_of(words: U64) -> npt.NDArray[np.uint32]:
 
 
 def _folded(columns: Sequence[U64]) -> U64:
-    return list(accumulate(columns, lambda sums, column: sums * np.uint64(SHINGLE_BASE) + column))[-1]
+    return reduce(lambda sums, column: sums * np.uint64(SHINGLE_BASE) + column, columns)
 
 
 def _long_key(text: str) -> U64:

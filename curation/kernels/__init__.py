@@ -8,18 +8,18 @@ from __future__ import annotations
 
 from curation.kernels.hashing import grams_of_encoded, hash_encoded, words_of_encoded
 from curation.kernels.joining import band_join, exact_join, shared_of
-from curation.kernels.probing import Probe, short_near_of, weigh
+from curation.kernels.probing import Probe, ShortProbe, weigh
 from curation.kernels.signing import band_keys_of, signatures_of
 
 __all__ = [
     "Probe",
+    "ShortProbe",
     "band_join",
     "band_keys_of",
     "exact_join",
     "grams_of_encoded",
     "hash_encoded",
     "shared_of",
-    "short_near_of",
     "signatures_of",
     "weigh",
     "words_of_encoded",

@@ -44,10 +44,19 @@ def in_table(values: Array, begin: int, end: int, slots: Array, stamps: Array, s
     return found
 
 
-def _table(sizes: I64) -> tuple[U32, I64]:
-    """An empty table that has room for the largest set, and its stamps."""
-    length = 1 << max(6, int(4 * sizes.max(initial=1)).bit_length())
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def empty_table(largest: int) -> tuple[Array, Array]:
+    """An empty table that has room for a set of this size, and its stamps."""
+    length = 64
+    while length < 4 * largest:
+        length *= 2
     return np.zeros(length, np.uint32), np.full(length, -1, np.int64)
+
+
+def _table(sizes: I64) -> tuple[U32, I64]:
+    """An empty table for the largest of these sets."""
+    slots, stamps = empty_table(int(sizes.max(initial=1)))
+    return slots, stamps
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]

@@ -11,14 +11,15 @@ import numpy.typing as npt
 from numba import njit
 
 from curation.codes import Encoded, classes_table
-from curation.join import SLACK
-from curation.kernels.joining import enter, in_table, needed
+from curation.kernels.joining import empty_table, enter, in_table, needed
 from curation.kernels.mixing import Array, mix
 from curation.kernels.reading import WORD, read_words
+from curation.leakage.index import TestIndex
 from curation.sets import I64, U64, Sets
 from curation.shingling import SHINGLE_BASE
+from curation.similarity import SHORT_THRESHOLD
 
-_SHINGLE = np.uint64(SHINGLE_BASE)
+_SHINGLE, _SHORT_THRESHOLD = np.uint64(SHINGLE_BASE), SHORT_THRESHOLD
 _TO_WORD, _TO_BIT = np.uint64(64 - 15), np.uint64(64 - 21)
 """The top 15 bits of a key name a word of the map, the next 6 a bit of it."""
 
@@ -147,7 +148,14 @@ def _scan(
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _doubled(values: Array) -> Array:
-    out = np.empty(2 * len(values), np.int64)
+    out: Array = _longer(values, len(values))
+    return out
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _longer(values: Array, more: int) -> Array:
+    """Twice as long, and by `more` at least."""
+    out = np.empty(len(values) + max(len(values), more), np.int64)
     out[: len(values)] = values
     return out
 
@@ -176,62 +184,165 @@ class Probe:
         return found
 
 
+@njit(inline="always")  # type: ignore[untyped-decorator]
+def _bits_of(value: Any) -> Any:
+    """How many bits are set."""
+    value = value - ((value >> np.uint64(1)) & np.uint64(0x5555555555555555))
+    value = (value & np.uint64(0x3333333333333333)) + ((value >> np.uint64(2)) & np.uint64(0x3333333333333333))
+    value = (value + (value >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
+    return np.int64((value * np.uint64(0x0101010101010101)) >> np.uint64(56))
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _map_into(hashes: Array, begin: int, end: int, out: Array) -> None:
+    """A map of 128 bits: a hash sets the bit of its remainder."""
+    out[0] = out[1] = np.uint64(0)
+    for place in range(begin, end):
+        bit = np.uint64(hashes[place]) & np.uint64(127)
+        out[np.int64(bit >> np.uint64(6))] |= np.uint64(1) << (bit & np.uint64(63))
+
+
+@njit(inline="always")  # type: ignore[untyped-decorator]
+def _may_be_near(one: Array, size: int, other: Array, length: int) -> bool:
+    """By their maps and sizes: a bit that only one of them has is a member that only it has."""
+    need = needed(size, length, _SHORT_THRESHOLD)
+    if need > min(size, length):
+        return False
+    mine = _bits_of(one[0] & ~other[0]) + _bits_of(one[1] & ~other[1])
+    return bool(mine <= size - need and _bits_of(other[0] & ~one[0]) + _bits_of(other[1] & ~one[1]) <= length - need)
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _maps(hashes: Array, starts: Array) -> Array:
+    out = np.zeros((len(starts) - 1, 2), np.uint64)
+    for text in range(len(starts) - 1):
+        _map_into(hashes, starts[text], starts[text + 1], out[text])
+    return out
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _fill_first(table: Array, slots: Array, first: Array) -> None:
+    """Where in the ascending `table` each value first stands."""
+    mask = len(slots) - 1
+    for place in range(len(table)):
+        if place and table[place] == table[place - 1]:
+            continue
+        at = np.int64(table[place]) & mask
+        while first[at] >= 0:
+            at = (at + 1) & mask
+        slots[at], first[at] = table[place], place
+
+
+@njit(inline="always")  # type: ignore[untyped-decorator]
+def _first_at(value: Any, slots: Array, first: Array) -> int:
+    """Where the value first stands, -1 where it does not."""
+    mask = len(slots) - 1
+    at = np.int64(value) & mask
+    while first[at] >= 0 and slots[at] != value:
+        at = (at + 1) & mask
+    return np.int64(first[at])
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _proposed(
+    hashes: Array,
+    begin: int,
+    end: int,
+    text: int,
+    rare: Array,
+    items: Array,
+    slots: Array,
+    first: Array,
+    seen: Array,
+    out: Array,
+) -> int:
+    """The items that hold one of these grams among their rare ones, each once, into `out`; their number."""
+    filled = 0
+    for place in range(begin, end):
+        at = _first_at(hashes[place], slots, first)
+        while 0 <= at < len(rare) and rare[at] == hashes[place]:
+            item = items[at]
+            at += 1
+            if seen[item] != text:
+                seen[item] = text
+                out[filled] = item
+                filled += 1
+    return filled
+
+
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _short_near(
     hashes: Array,
     starts: Array,
-    table: Array,
+    answers: Array,
+    rare: Array,
     items: Array,
-    flags: Array,
+    slots: Array,
+    first: Array,
+    held: Array,
+    held_at: Array,
+    maps: Array,
+    wanted: Array,
+    odd: Array,
     others: Array,
-    other_at: Array,
-    threshold: float,
+    most: int,
 ) -> tuple[Array, Array, Array]:
-    """Pairs of a text and an item that share a rare gram and are near: text, item, shared members."""
+    """Pairs of a text and an item that share a rare gram and are near: text, item, shared members.
+
+    Of pairs whose answers are known to differ only the first `most` of an item; `others` counts them.
+    """  # fmt: skip
     texts, found, shared = np.empty(1024, np.int64), np.empty(1024, np.int64), np.empty(1024, np.int64)
+    seen, proposed = np.full(len(maps), -1, np.int64), np.empty(len(maps), np.int64)
+    longest = 1
+    for text in range(len(starts) - 1):
+        longest = max(longest, starts[text + 1] - starts[text])
+    table, stamps = empty_table(longest)
+    mine = np.zeros(2, np.uint64)
     filled = 0
-    seen = np.full(len(other_at) - 1, -1, np.int64)
-    slots, stamps = np.zeros(1024, np.uint32), np.full(1024, -1, np.int64)
     for text in range(len(starts) - 1):
         begin, end = starts[text], starts[text + 1]
-        size = end - begin
+        count = _proposed(hashes, begin, end, text, rare, items, slots, first, seen, proposed)
+        if filled + count > len(texts):
+            texts, found, shared = _longer(texts, count), _longer(found, count), _longer(shared, count)
         entered = False
-        for place in range(begin, end):
-            value = hashes[place]
-            if not flags[np.int64(value) & 0xFFFFF]:
+        _map_into(hashes, begin, end, mine)
+        for k in range(count):
+            item = proposed[k]
+            may_be = odd[item] or answers[text] == wanted[item]
+            size = held_at[item + 1] - held_at[item]
+            if (not may_be and others[item] >= most) or not _may_be_near(mine, end - begin, maps[item], size):
                 continue
-            at = np.searchsorted(table, np.uint64(value))
-            while at < len(table) and table[at] == np.uint64(value):
-                item = items[at]
-                at += 1
-                other = other_at[item + 1] - other_at[item]
-                if seen[item] == text or min(size, other) < threshold * max(size, other) - SLACK:
-                    continue
-                seen[item] = text
-                if not entered:
-                    if 4 * size > len(slots):
-                        slots, stamps = np.zeros(8 * size, np.uint32), np.full(8 * size, -1, np.int64)
-                    enter(hashes, begin, end, slots, stamps, text)
-                    entered = True
-                need = needed(size, other, threshold)
-                common = in_table(others, other_at[item], other_at[item + 1], slots, stamps, text, need)
-                if common < 0:
-                    continue
-                if filled == len(texts):
-                    texts, found, shared = _doubled(texts), _doubled(found), _doubled(shared)
+            if not entered:
+                enter(hashes, begin, end, table, stamps, text)
+                entered = True
+            need = needed(end - begin, size, _SHORT_THRESHOLD)
+            common = in_table(held, held_at[item], held_at[item + 1], table, stamps, text, need)
+            if common >= need:
+                others[item] += not may_be
                 texts[filled], found[filled], shared[filled] = text, item, common
                 filled += 1
     return texts[:filled], found[:filled], shared[:filled]
 
 
-def short_near_of(
-    grams: Sets, others: Sets, rare: tuple[U64, I64], flags: Array, threshold: float
-) -> tuple[I64, I64, npt.NDArray[np.float64]]:
-    """Near pairs of a text's grams and an item's, with their similarity; `rare` grams of the items propose them."""
-    one, other, shared = _short_near(
-        grams.hashes, grams.starts, rare[0], rare[1], flags, others.hashes, others.starts, threshold
-    )
-    return one, other, shared / np.maximum(grams.sizes[one] + others.sizes[other] - shared, 1)
+class ShortProbe:
+    """The short questions of the test side: a table of their rare grams, a map of each."""
+
+    def __init__(self, index: TestIndex) -> None:
+        self.index = index
+        self.rare = index.rare[0].astype(np.uint32)
+        length = 1 << max(4, (4 * len(self.rare)).bit_length())
+        self.slots, self.first = np.zeros(length, np.uint32), np.full(length, -1, np.int32)
+        _fill_first(self.rare, self.slots, self.first)
+        self.maps = _maps(index.grams.hashes, index.grams.starts)
+
+    def near(self, grams: Sets, answers: U64, others: I64, most: int) -> tuple[I64, I64, npt.NDArray[np.float64]]:
+        """Near pairs of a text (its grams, the key of its answer) and an item, with their similarity."""
+        index, held = self.index, self.index.grams
+        one, other, shared = _short_near(
+            grams.hashes, grams.starts, answers, self.rare, index.rare[1], self.slots, self.first, held.hashes,
+            held.starts, self.maps, index.answers, index.odd, others, most,
+        )  # fmt: skip
+        return one, other, shared / np.maximum(grams.sizes[one] + held.sizes[other] - shared, 1)
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
@@ -250,6 +361,10 @@ def _weigh(
     A live gram counts for all its holders, one that is neither live nor dead only for a heavy part.
     """
     parts = len(heavy)
+    held = np.zeros(len(live), np.bool_)
+    for number in range(len(live)):
+        for at in range(held_from[number], held_from[number + 1]):
+            held[number] |= heavy[holders[at]]
     weight, count = np.zeros(parts), np.zeros(parts, np.int64)
     touched = np.empty(parts, np.int64)
     out_row, out_part = np.empty(1024, np.int64), np.empty(1024, np.int64)
@@ -261,7 +376,7 @@ def _weigh(
         while end < len(rows) and rows[end] == rows[begin]:
             number = numbers[end]
             end += 1
-            if dead[number]:
+            if dead[number] or not (live[number] or held[number]):
                 continue
             for at in range(held_from[number], held_from[number + 1]):
                 part = holders[at]

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from curation.example import Example
 from curation.join import SLACK, jaccard_of
-from curation.leakage.index import LABEL_WORDS, TestIndex, build_index
-from curation.leakage.judge import Judge, Pair, Part, TrainRow
+from curation.leakage.grams import words_of
+from curation.leakage.index import LABEL_WORDS, TestIndex
+from curation.leakage.judge import Judge, Pair
+from curation.leakage.look import Looker, Part, train_rows
 from curation.leakage.report import Leak, LeakReport
 from curation.leakage.scan import Scan, scan_train
 from curation.leakage.weigh import Looked, pairs_to_look_at
 from curation.prints import InMemory, Source, stripped, use_compiled
-from curation.sets import U32, Sets
+from curation.sets import U32, U64, Sets
 from curation.shingling import hash_texts
-from curation.similarity import words
+from curation.similarity import SHORT_THRESHOLD
 from curation.similarity.template import is_common
 
 SUSPECTS = 3
@@ -36,11 +39,11 @@ def find_leaks(
     if not hasattr(train, "fetch"):
         train = train if isinstance(train, Sequence) else list(train)
     source: Source = train if hasattr(train, "fetch") else InMemory(train)  # type: ignore[assignment]
-    index = build_index(test)
-    scan = scan_train(train, index, numba)
-    looked = pairs_to_look_at(index, scan, compiled=use_compiled(scan.rows, numba))
+    index, scan = scan_train(train, test, numba)
+    compiled = use_compiled(scan.rows, numba)
+    looked = pairs_to_look_at(index, scan, compiled=compiled)
     pairs = _pairs(index, scan, looked)
-    leaks, suspects = _judge(pairs, index, scan, looked, source, test, threshold)
+    leaks, suspects = _judge(pairs, index, scan, looked, source, test, threshold, compiled)
     return LeakReport(scan.rows, len(test), _in_order(leaks), _few(_in_order(suspects)))
 
 
@@ -84,13 +87,14 @@ def _add_short(found: dict[int, dict[int, Pair]], scan: Scan) -> None:
     others: dict[int, int] = defaultdict(int)
     for pairs in scan.short_near:
         for row, item, score, may_be in zip(*(column.tolist() for column in pairs), strict=True):
-            known = row in found and item in found[row]
-            if not (may_be or known):
+            if row in found and item in found[row]:
+                continue
+            if not may_be:
                 others[item] += 1
                 if others[item] > SUSPECTS:
                     continue
             pair = found[row][item]
-            pair.short_near, pair.differ = score, not (may_be or known)
+            pair.short_near, pair.differ = score, not may_be
 
 
 def _judge(
@@ -101,32 +105,30 @@ def _judge(
     source: Source,
     test: Sequence[Example],
     threshold: float,
+    compiled: bool,
 ) -> tuple[list[Leak], list[Leak]]:
     rows = sorted(pairs)
-    fetched = dict(zip(rows, source.fetch(rows), strict=True))
-    _measure_near(pairs, fetched, scan, test, threshold)
-    common = looked.template
+    examples = source.fetch(rows)
+    _measure_near(pairs, dict(zip(rows, examples, strict=True)), scan, index, test, threshold, compiled)
+    _tell_apart(pairs, dict(zip(rows, examples, strict=True)), test, threshold, compiled)
+    looker = Looker(index)
     judges: dict[int, Judge] = {}
     leaks: list[Leak] = []
     suspects: list[Leak] = []
     labels = _labels(index, scan)
     answer_part = {int(index.item[p]): int(p) for p in np.flatnonzero(index.is_answer) if int(p) not in labels}
-    for row in rows:
-        train_row = TrainRow(row, fetched[row])
-        for item, pair in pairs[row].items():
+    for row in train_rows(rows, examples, index, compiled):
+        for item, pair in pairs[row.index].items():
             if item not in judges:
-                parts = {"question": _part("question", words(test[item].question), index, item, common)}
+                parts = {"question": Part("question", test[item].question, index, item, looked.template)}
                 if item in answer_part:
-                    parts["answer"] = _part("answer", words(test[item].answer or ""), index, answer_part[item], common)
-                judges[item] = Judge(item, test[item], parts, threshold)
-            more, also = judges[item].judge(train_row, pair)
+                    answer = test[item].answer or ""
+                    parts["answer"] = Part("answer", answer, index, answer_part[item], looked.template)
+                judges[item] = Judge(item, test[item], parts, looker, threshold)
+            more, also = judges[item].judge(row, pair)
             leaks += more
             suspects += also
     return leaks, suspects
-
-
-def _part(name: str, tokens: list[str], index: TestIndex, part: int, common: npt.NDArray[np.bool_]) -> Part:
-    return Part(name, tokens, common[index.part_grams(part)].tolist())
 
 
 def _labels(index: TestIndex, scan: Scan) -> set[int]:
@@ -143,35 +145,86 @@ def _measure_near(
     pairs: dict[int, dict[int, Pair]],
     fetched: dict[int, Example],
     scan: Scan,
+    index: TestIndex,
     test: Sequence[Example],
     threshold: float,
+    compiled: bool,
 ) -> None:
-    """Set `near` of each pair to the similarity of the questions where it reaches the threshold."""
-    places = [(row, item) for row in fetched for item, pair in pairs[row].items() if "question" in pair.share]
-    if not places:
+    """Set `near` and `short_near` of the pairs whose questions are."""
+    known = [(row, item) for row in fetched for item, pair in pairs[row].items() if not pair.short_near]
+    if not known:
         return
-    rows, items = sorted({row for row, _ in places}), sorted({item for _, item in places})
-    common = _template(scan)
-    left = _stripped([fetched[row] for row in rows], common)
-    right = _stripped([test[item] for item in items], common)
-    row_at, item_at = {row: k for k, row in enumerate(rows)}, {item: k for k, item in enumerate(items)}
-    one = np.array([row_at[row] for row, _ in places])
-    other = np.array([item_at[item] for _, item in places])
-    for (row, item), score in zip(places, jaccard_of(left, right, one, other).tolist(), strict=True):
-        pairs[row][item].near = score if score >= threshold - SLACK else 0.0
+    examples = list(fetched.values())
+    hashed = hash_texts([example.question for example in examples], compiled=compiled)
+    row_at = {row: k for k, row in enumerate(fetched)}
+    one, other = np.array([(row_at[row], item) for row, item in known]).T
+    grams = jaccard_of(hashed.grams, index.grams, one, other)
+    for (row, item), score in zip(known, grams.tolist(), strict=True):
+        pairs[row][item].short_near = score if score >= SHORT_THRESHOLD - SLACK else 0.0
+    asked = [k for k, (row, item) in enumerate(known) if "question" in pairs[row][item].share]
+    if not asked:
+        return
+    items, place = np.unique(other[asked], return_inverse=True)
+    common = _template(scan, compiled)
+    left = _stripped(hashed.shingles, examples, common)
+    wanted = [test[item] for item in items.tolist()]
+    shingles = hash_texts([example.question for example in wanted], compiled=compiled, grams=False).shingles
+    score = jaccard_of(left, _stripped(shingles, wanted, common), one[asked], place)
+    for k, value in zip(asked, score.tolist(), strict=True):
+        row, item = known[k]
+        pairs[row][item].near = value if value >= threshold - SLACK else 0.0
 
 
-def _template(scan: Scan) -> U32:
+def _tell_apart(
+    pairs: dict[int, dict[int, Pair]],
+    fetched: dict[int, Example],
+    test: Sequence[Example],
+    threshold: float,
+    compiled: bool,
+) -> None:
+    """Set `differ` of pairs whose answers surely do, being neither near nor of the same words; others are compared."""
+    known = [(row, item) for row in fetched for item, pair in pairs[row].items() if not pair.differ]
+    items = {item: k for k, item in enumerate(sorted({item for _, item in known}))}
+    left = _answers([fetched[row].answer for row in fetched], compiled)
+    right = _answers([test[item].answer for item in items], compiled)
+    row_at = {row: k for k, row in enumerate(fetched)}
+    one, other = np.array([(row_at[row], items[item]) for row, item in known], np.int64).reshape(-1, 2).T
+    near = jaccard_of(left.shingles, right.shingles, one, other) >= threshold - SLACK
+    sure = left.plain[one] & right.plain[other] & (left.key[one] != right.key[other]) & ~near
+    for place in np.flatnonzero(sure).tolist():
+        row, item = known[place]
+        pairs[row][item].differ = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Answers:
+    """Of each answer its shingles, the key of its words, and whether they are all there is to it: it is ASCII, with a
+    word.
+    """
+
+    shingles: Sets
+    key: U64
+    plain: npt.NDArray[np.bool_]
+
+
+def _answers(answers: Sequence[str | None], compiled: bool) -> _Answers:
+    texts = [answer or "" for answer in answers]
+    words = words_of(texts, compiled=compiled)
+    ascii_only = np.fromiter(map(str.isascii, texts), np.bool_, len(texts))
+    shingles = hash_texts(texts, compiled=compiled, grams=False).shingles
+    return _Answers(shingles, words.sequence_keys(), ascii_only & (words.counts > 0))
+
+
+def _template(scan: Scan, compiled: bool) -> U32:
     """Hashes of the question shingles that stand in more than 10% of the different sampled questions, and in 20."""
-    hashed = hash_texts(scan.sample, grams=False)
+    hashed = hash_texts(scan.sample.texts, compiled=compiled, grams=False)
     different = np.unique(hashed.exact, return_index=True)[1]
     found, count = np.unique(hashed.shingles.take(different).hashes, return_counts=True)
     return found[np.array([is_common(c, len(different)) for c in count.tolist()], np.bool_)]
 
 
-def _stripped(examples: Sequence[Example], common: U32) -> Sets:
+def _stripped(sets: Sets, examples: Sequence[Example], common: U32) -> Sets:
     """Question shingles without the template, for rows with an answer, unless nothing would remain."""
-    sets = hash_texts([example.question for example in examples], grams=False).shingles
     return stripped(sets, common, np.array([example.answer is not None for example in examples], np.bool_))
 
 

@@ -26,7 +26,8 @@ NO_ANSWER = 1
 class TestIndex:
     """Parts are the questions of all items, then their answers of 8 words and more.
 
-    By part: `item`, `is_answer`, `words`, `sequence` (key of its words in their order), `distinct` grams, and
+    By part: `item`, `is_answer`, `words`, `sequence` (key of its words in their order; ascending, with the part of
+    each, in `by_key`, and a map of their low 16 bits in `key_flags`), `distinct` grams, and
     `ordered[begins[p]:begins[p + 1]]`, the number of each gram in the order of the text. By gram: its hash in
     `table` (ascending) and the parts that hold it, `holders[held_from[g]:held_from[g + 1]]`. `sizes` are the lengths
     of grams in use: 3, and 1 or 2 where a question has no more words.
@@ -39,6 +40,8 @@ class TestIndex:
     is_answer: npt.NDArray[np.bool_]
     words: I64
     sequence: U64
+    by_key: tuple[U64, I64]
+    key_flags: npt.NDArray[np.bool_]
     distinct: I64
     ordered: I64
     begins: I64
@@ -57,15 +60,15 @@ class TestIndex:
         return self.ordered[self.begins[part] : self.begins[part + 1]]
 
 
-def build_index(test: Sequence[Example]) -> TestIndex:
+def build_index(test: Sequence[Example], *, compiled: bool = False) -> TestIndex:
     """Index the test items."""
     questions = [example.question for example in test]
     answers = [example.answer or "" for example in test]
-    given = words_of(answers)
+    given = words_of(answers, compiled=compiled)
     said = with_bytes(given.sequence_keys(), answers).tolist()
     long = np.flatnonzero(given.counts >= LABEL_WORDS)
     texts = [*questions, *(answers[int(i)] for i in long)]
-    found = words_of(texts)
+    found = words_of(texts, compiled=compiled)
     counts = found.counts
     owners, hashes, sizes = [], [], []
     for size in (1, 2, GRAM):
@@ -79,13 +82,17 @@ def build_index(test: Sequence[Example]) -> TestIndex:
     table, number = np.unique(np.concatenate(hashes) if hashes else np.zeros(0, np.uint64), return_inverse=True)
     order = np.argsort(owner, kind="stable")
     pairs = np.unique(number.astype(np.int64) * len(texts) + owner)
-    short = hash_texts(questions).grams
+    short = hash_texts(questions, compiled=compiled).grams
     rare = _rare_grams(short)
+    sequence = with_bytes(found.sequence_keys(), texts)
+    by_key = np.argsort(sequence, kind="stable")
     return TestIndex(
         item=np.concatenate((np.arange(len(test)), long)),
         is_answer=np.arange(len(texts)) >= len(test),
         words=counts,
-        sequence=with_bytes(found.sequence_keys(), texts),
+        sequence=sequence,
+        by_key=(sequence[by_key], by_key),
+        key_flags=_flags(sequence, 16),
         distinct=np.bincount(pairs % max(1, len(texts)), minlength=len(texts)),
         ordered=number[order].astype(np.int64),
         begins=offsets(np.bincount(owner, minlength=len(texts))),
@@ -95,7 +102,7 @@ def build_index(test: Sequence[Example]) -> TestIndex:
         sizes=tuple(sizes),
         grams=short,
         rare=rare,
-        flags=_flags(rare[0]),
+        flags=_flags(rare[0], 20),
         answers=np.array([NO_ANSWER if e.answer is None else k for e, k in zip(test, said, strict=True)], np.uint64),
         odd=np.array([not (a.isascii() and n) for a, n in zip(answers, given.counts, strict=True)], np.bool_),
     )
@@ -115,8 +122,8 @@ def _rare_grams(grams: Sets) -> tuple[U64, I64]:
     return hashes[by_hash], owners[chosen][by_hash]
 
 
-def _flags(hashes: U64) -> npt.NDArray[np.bool_]:
-    """A map by the low 20 bits of a hash: where it is False, no rare gram has that hash."""
-    flags = np.zeros(1 << 20, np.bool_)
-    flags[hashes & np.uint64(0xFFFFF)] = True
+def _flags(keys: U64, bits: int) -> npt.NDArray[np.bool_]:
+    """A map by the low bits of a key: where it is False, no key is like that."""
+    flags = np.zeros(1 << bits, np.bool_)
+    flags[keys & np.uint64((1 << bits) - 1)] = True
     return flags

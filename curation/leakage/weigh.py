@@ -14,7 +14,7 @@ from curation.join import SLACK, distinct
 from curation.leakage.index import LABEL_WORDS, TestIndex
 from curation.leakage.scan import NOTED, Scan
 from curation.sets import I64, mix, offsets
-from curation.similarity.template import LEAST, SHARE, is_common
+from curation.similarity.template import LEAST, SHARE
 
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
@@ -49,7 +49,7 @@ def template_grams(index: TestIndex, scan: Scan, spread: I64) -> Bools:
     """For each gram whether it stands in more than 10% of the train rows and in at least 20, of different natures,
     and in more than 10% of the test items and in at least 2: one leak copied into many rows is no template.
     """
-    common = np.array([is_common(c, scan.rows) for c in scan.count.tolist()], np.bool_)
+    common = (scan.count >= LEAST) & (scan.count > SHARE * scan.rows)
     items = max(1, int(index.item.max(initial=0)) + 1)
     shared = np.diff(index.held_from) > max(1, SHARE * items)
     return common & shared & (spread >= LEAST) & (spread * 2 >= np.minimum(scan.count, NOTED))

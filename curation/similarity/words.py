@@ -36,7 +36,12 @@ def words(text: str) -> list[str]:
     character is a word of its own.
     """
     lower = text.lower()
-    return (_ASCII if lower.isascii() else _pattern()).findall(lower)
+    return word_pattern(lower).findall(lower)
+
+
+def word_pattern(lower: str) -> re.Pattern[str]:
+    """What a word of this text, which is in lower case, looks like."""
+    return _ASCII if lower.isascii() else _pattern()
 
 
 def normal(text: str) -> str:

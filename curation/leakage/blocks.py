@@ -1,0 +1,119 @@
+"""Train rows as blocks of texts: every message, and the whole question where it is not one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from curation.codes import BLOCK_CHARS
+from curation.columns import Columns
+from curation.example import Example, text_of
+from curation.rowfiles import RowFiles
+from curation.sets import I64
+from curation.similarity.template import SAMPLE, SEED
+
+
+class Block:
+    """Texts of consecutive rows, `rows` of them. `owner` is the row of each text; `question` and `answer` are, for
+    each row, the places of the two among the texts (-1: no answer).
+    """
+
+    def __init__(self, texts: list[str], owner: I64, question: I64, answer: I64, size: int) -> None:
+        self.texts, self.owner, self.question, self.answer = texts, owner, question, answer
+        self.size = size
+        """Characters."""
+
+    @property
+    def rows(self) -> int:
+        """How many rows."""
+        return len(self.question)
+
+
+class _Gathered:
+    """A block in the making, row by row."""
+
+    def __init__(self, first: int) -> None:
+        self.first = first
+        self.texts: list[str] = []
+        self.owner: list[int] = []
+        self.question: list[int] = []
+        self.answer: list[int] = []
+        self.size = 0
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Take a row's messages and, where it is not one of them, its whole question."""
+        example = Example(row)
+        texts = [text_of(m.get("content")) for m in example.messages]
+        begin, last = len(self.texts), len(texts) - 1
+        if example.question not in texts[: last + (not example.is_answered)]:
+            texts.append(example.question)
+        self.owner += [self.first + len(self.question)] * len(texts)
+        self.question.append(begin + texts.index(example.question))
+        self.answer.append(begin + last if example.is_answered else -1)
+        self.texts += texts
+        self.size += sum(map(len, texts))
+
+    def finish(self) -> Block:
+        """The block."""
+        owner, question, answer = (np.array(c, np.int64) for c in (self.owner, self.question, self.answer))
+        return Block(self.texts, owner, question, answer, self.size)
+
+
+def blocks_of(train: Iterable[Example]) -> Iterator[Block]:
+    """All rows in blocks of about a million characters, or as many as a chunk of a file holds."""
+    rows = 0
+    for part in _parts(train):
+        for block in [_of_columns(part, rows)] if isinstance(part, Columns) else _of_rows(part, rows):
+            rows += block.rows
+            yield block
+
+
+def _parts(train: Iterable[Example]) -> Iterator[Columns | Iterable[Mapping[str, Any]]]:
+    if isinstance(train, RowFiles):
+        yield from train.columns()
+    else:
+        yield (example.row for example in train)
+
+
+def _of_columns(columns: Columns, first: int) -> Block:
+    """Texts stand row by row; a text row has its question only."""
+    each = [c for c in (columns.system, columns.question, columns.answer) if c is not None]
+    count, width = len(columns.question), len(each)
+    texts = [""] * (count * width)
+    for place, column in enumerate(each):
+        texts[place::width] = column
+    at = np.arange(0, count * width, width)
+    question = at + (columns.system is not None)
+    answer = question + 1 if columns.answer is not None else np.full(count, -1)
+    return Block(texts, np.repeat(np.arange(first, first + count), width), question, answer, sum(map(len, texts)))
+
+
+def _of_rows(rows: Iterable[Mapping[str, Any]], first: int) -> Iterator[Block]:
+    block = _Gathered(first)
+    for row in rows:
+        block.add(row)
+        if block.size >= BLOCK_CHARS:
+            yield block.finish()
+            block = _Gathered(block.first + len(block.question))
+    yield block.finish()
+
+
+class Sample:
+    """Up to 10,000 questions of rows with an answer, drawn by a fixed seed, however the rows come in."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self._draw = np.random.default_rng(SEED)
+        self._seen = 0
+
+    def add(self, block: Block) -> None:
+        """Each question seen so far has the same chance to stand among the drawn."""
+        places = block.question[block.answer >= 0]
+        fresh = max(0, min(len(places), SAMPLE - self._seen))
+        self.texts += [block.texts[place] for place in places[:fresh].tolist()]
+        drawn = self._draw.random(len(places) - fresh) * np.arange(self._seen + fresh, self._seen + len(places))
+        for k in np.flatnonzero(drawn < SAMPLE).tolist():
+            self.texts[int(drawn[k])] = block.texts[places[fresh + k]]
+        self._seen += len(places)

@@ -1,0 +1,110 @@
+"""Columns are the rows that the reader of formats gives, whatever the lines hold."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from curation.columns import Columns
+from curation.example import Example
+from curation.formats import Reject, read_rows
+from curation.prints import Collector
+from curation.rowfiles import RowFiles
+
+words = st.sampled_from(['":', ": ", "a", "é", "\\", '"', "\n", ":", ' ":"', "\\u0000", "日本", " :", "\u2028", ", "])
+content = st.lists(words, min_size=1, max_size=6).map("".join)
+ODD = [
+    '{"id": 1, "messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}], "id": 2}',
+    '{"id": 1, "messages": [{"role": "user", "role" : "user", "content": "\\":"}, {"role": "assistant", "content": "b"}]}',  # noqa: E501
+    '{"id" : 1, "messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}',
+    '{"id": 1, "messages": [{"role": "user", "content": "a\\u0000"}, {"role": "assistant", "content": "b"}]}',
+    '{"id": 1, "messages": [{"role": "user", "content": ""}, {"role": "assistant", "content": "b"}]}',
+    '{"id": 1, "messages": [{"role": "user", "content": "a"}]}',
+    '{"id": NaN, "messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}',
+    '{"id": 1, "messages": [{"role": "user", "content": "\\ud800"}, {"role": "assistant", "content": "b"}]}',
+    "",
+    "{",
+]
+
+
+def chat(question: str, answer: str, **other: Any) -> str:
+    turns = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+    return json.dumps({"id": 1, "messages": turns, **other}, ensure_ascii=False)
+
+
+def read(path: Path) -> tuple[list[tuple[int, str, str | None, str]], list[int], int]:
+    """Line, question, answer and system message of every row; the lines rejected; how many rows came as columns."""
+    found: list[tuple[str, str | None, str]] = []
+    columns = 0
+    with RowFiles([path], unanswered=True) as files:
+        for part in files.columns():
+            if isinstance(part, Columns):
+                columns += len(part.question)
+                none = [None] * len(part.question)
+                systems = part.system or [""] * len(part.question)
+                found += zip(part.question, part.answer or none, systems, strict=True)
+            else:
+                found += [(e.question, e.answer, e.system) for e in map(Example, part)]
+        lines = [files.where(row)[1] for row in range(len(files))]
+        return [(line, *row) for line, row in zip(lines, found, strict=True)], [r.line for r in files.rejects], columns
+
+
+def reference(path: Path) -> tuple[list[tuple[int, str, str | None, str]], list[int]]:
+    rows, rejects = [], []
+    for row in read_rows(path, unanswered=True):
+        if isinstance(row, Reject):
+            rejects.append(row.line)
+        else:
+            rows.append((row.line, row.example.question, row.example.answer, row.example.system))
+    return rows, rejects
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    rows=st.lists(st.tuples(content, content), min_size=1, max_size=5), odd=st.lists(st.sampled_from(ODD), max_size=1)
+)
+def test_columns_are_the_rows(rows: list[tuple[str, str]], odd: list[str], tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text("\n".join([chat("first", "row"), *(chat(q, a) for q, a in rows), *odd]) + "\n")
+    found, rejected, columns = read(path)
+    assert (found, rejected) == reference(path)
+    assert columns in ((0,) if odd else (len(rows) + 1,))
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"])
+def test_shapes_that_come_as_columns(end: str, tmp_path: Path) -> None:
+    system = json.dumps(
+        {"messages": [{"role": r, "content": r} for r in ("system", "user", "assistant")], "n": [1, "x"]}
+    )
+    for line in (system, json.dumps({"text": "some text", "id": 7}), chat("a", "b", source="s", score=0.5)):
+        path = tmp_path / "rows.jsonl"
+        path.write_text((end or "\n").join([line] * 9) + end)
+        found, rejected, columns = read(path)
+        assert (found, rejected, columns) == (*reference(path), 9)
+
+
+def test_rows_of_two_shapes_are_all_read(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text("\n".join([chat("a", "b"), '{"text": "x"}', '{"prompt": "p", "completion": "c"}'] * 5))
+    found, rejected, columns = read(path)
+    assert (found, rejected) == reference(path) and columns == 0
+
+
+def test_fingerprints_are_those_of_the_rows(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text("\n".join([chat("a b", "c"), chat("A b", "c"), chat("a b", "d")]))
+    one, two = Collector(), Collector()
+    with RowFiles([path]) as files:
+        for part in files.columns():
+            assert isinstance(part, Columns)
+            one.add_part(part)
+        for example in files:
+            two.add(example)
+        a, b = one.finish(files), two.finish(files)
+    for name in ("key", "exact", "answer", "context", "system", "words"):
+        assert getattr(a, name).tolist() == getattr(b, name).tolist(), name
