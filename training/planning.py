@@ -23,6 +23,7 @@ from training.objective import WORDS, Material, material_of, put_choice, put_obj
 from training.pace import seconds_for
 from training.plan import DataFacts, Forecast, Plan
 from training.recipe import Because, Method, Recipe
+from training.trackers import tracker_problems
 from workspace.artefact import hashes, read_artefact
 from workspace.errors import InputError, Problem, Refusal
 from workspace.folder import Project
@@ -40,6 +41,8 @@ def make_plan(project: Project, settings: Settings, tokenizer: Tokenizer, *, mac
 
     Raises Refusal where the advice or a frozen dataset is missing, and where nothing fits this machine.
     """
+    if problems := tracker_problems(settings.training.report_to):
+        raise InputError(problems, "[training] report_to")
     decision = _decision(project)
     folder = newest_dataset(project, complete=True)
     if folder is None:

@@ -184,7 +184,7 @@ def ending_lines(run: RunRecord) -> list[str]:
     best = "" if run.best_loss is None else f" Best checkpoint: step {run.best_step}, validation {run.best_loss:.3f}."
     if run.state == "finished":
         told = f" Ended early: {run.ending}." if run.ending.startswith("over-fitting") else ""
-        after = "rung plan --objective grpo" if run.objective == "reward" else f"rung evaluate {run.id}"
+        after = "rung runs list" if run.objective == "reward" else f"rung evaluate {run.id}"
         return [f"{run.id} finished in {duration(run.seconds)}.{told}{best}", f"Next: {after}"]
     if run.state == "failed":
         return [f"{run.id} failed at step {run.step}: {run.ending}.{best}", "Next: rung plan"]

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from training.methods import VIRTUAL
 from training.release.making import Making
 from training.release.parity import Parity, compare, demand, golden
 from training.release.record import Form, folder_bytes
@@ -23,8 +24,13 @@ def make_adapter(making: Making, folder: Path) -> Form:
 def make_merged(making: Making, folder: Path) -> Form:
     """The base in fp32 with the adapter merged in, never into a 4-bit base; compared, saved, reloaded, compared again.
 
-    Raises Refusal where it does not answer as the adapter does.
+    Raises Refusal where there is nothing to merge, and where it does not answer as the adapter does.
     """
+    if making.run.method in VIRTUAL:
+        raise Refusal(
+            f"{making.run.id} is {making.run.method} tuning: virtual tokens cannot be merged into weights.",
+            "rung release --to adapter",
+        )
     model, tokenizer = making.load()
     before = golden(model, tokenizer, making.rows, making.run.system_prompt)
     merged = model.merge_and_unload() if making.run.method != "full" else model
