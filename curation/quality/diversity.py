@@ -8,37 +8,72 @@ import re
 import zlib
 from collections.abc import Sequence
 
-from curation.quality.base import Check, Finding, Survey
-from curation.quality.rules import limit
+from curation.quality.base import Check, Finding, Subject, Survey
+from curation.quality.rules import limit, quality_rules
 
 FEWEST = 50
 DRAWN = 2000
 PIECE = 400
 """Characters of a question that are compared."""
+VENDI_ROWS = 300
+"""Rows whose similarities are looked at: the score needs the eigenvalues of all pairs."""
 
 
 class Diversity(Check):
-    """Different word pairs over all (distinct-2) and packed over plain bytes, on a fixed number of rows."""
+    """Different word pairs over all (distinct-2), packed over plain bytes, and the Vendi score beside that of public
+    sets; generated questions are held against as many of the user's own.
+    """
 
     name = "diversity"
     title = "Little variety"
     reason = "The questions repeat each other: more rows of this kind add little."
 
     def end(self, survey: Survey) -> Finding | None:
-        """A finding where both measures are low; always the measures."""
+        """A finding where both simple measures are low, or drafts vary far less than own rows; always the figures."""
         if len(survey.sample) < FEWEST:
             return None
         chosen = random.Random(survey.options.seed).sample(list(survey.sample), min(DRAWN, len(survey.sample)))
         texts = [subject.example.question[:PIECE] for subject in chosen]
         distinct, packed, score = distinct_pairs(texts), packing(texts), vendi(texts)
         self.measures = {"rows": len(texts), "distinct_2": distinct, "compression": packed, "vendi": score}
-        if distinct >= limit("distinct_low") or packed >= limit("compression_low"):
-            return None
-        reason = (
-            f"{distinct:.0%} of the word pairs differ and the questions pack to {packed:.0%}: "
-            f"{len(texts):,} rows are as varied as about {score:.0f} that share nothing."
+        self.measures["vendi_rows"] = min(len(texts), VENDI_ROWS)
+        self.measures["reference"] = dict(quality_rules()["variety"]["sets"])
+        drafts = against_own(survey.sample, survey.options.seed)
+        if drafts:
+            self.measures["generated"] = drafts
+        if distinct < limit("distinct_low") and packed < limit("compression_low"):
+            return self.finding([], rows=survey.rows, reason=self._repeated(), detail=self.measures)
+        if drafts and drafts["generated"] < limit("variety_generated") * drafts["own"]:
+            return self.finding([], rows=drafts["drafts"], reason=_narrow(drafts), detail=self.measures)
+        return None
+
+    def _repeated(self) -> str:
+        found = self.measures
+        others = ", ".join(f"{name} {score}" for name, score in found["reference"].items())
+        return (
+            f"{found['distinct_2']:.0%} of the word pairs differ and the questions pack to {found['compression']:.0%}: "
+            f"{found['vendi_rows']:,} rows are as varied as about {found['vendi']:.0f} that share nothing "
+            f"(of {VENDI_ROWS} questions: {others})."
         )
-        return self.finding([], rows=survey.rows, reason=reason, detail=self.measures)
+
+
+def against_own(subjects: Sequence[Subject], seed: int) -> dict[str, float] | None:
+    """Vendi scores of as many generated as own questions, and their numbers; None where one side has under 50."""
+    drafts = [s.example.question[:PIECE] for s in subjects if s.origin == "generated"]
+    own = [s.example.question[:PIECE] for s in subjects if s.origin != "generated"]
+    rows = min(len(drafts), len(own), VENDI_ROWS)
+    if rows < FEWEST:
+        return None
+    rng = random.Random(seed)
+    scores = vendi(rng.sample(drafts, rows)), vendi(rng.sample(own, rows))
+    return {"rows": rows, "generated": scores[0], "own": scores[1], "drafts": len(drafts)}
+
+
+def _narrow(drafts: dict[str, float]) -> str:
+    return (
+        f"{drafts['rows']} generated questions are as varied as about {drafts['generated']:.0f} that share nothing, "
+        f"as many of your own as {drafts['own']:.0f}: other seeds, strategies or a higher temperature."
+    )
 
 
 def distinct_pairs(texts: Sequence[str]) -> float:
@@ -56,7 +91,7 @@ def packing(texts: Sequence[str]) -> float:
     return len(zlib.compress(plain, 6)) / len(plain) if plain else 1.0
 
 
-def vendi(texts: Sequence[str], most: int = 300) -> float:
+def vendi(texts: Sequence[str], most: int = VENDI_ROWS) -> float:
     """Vendi score (Friedman and Dieng 2022) of TF-IDF vectors: how many texts that share nothing these amount to.
 
     On at most `most` texts, because it needs the eigenvalues of their similarities.

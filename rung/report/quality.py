@@ -14,6 +14,7 @@ from typing import Any
 from markupsafe import Markup
 
 from curation.findings import Checkup, Finding
+from curation.quality.diversity import VENDI_ROWS
 from rung.report.bars import bar_plot, map_plot
 from rung.report.page import shown, write_html
 
@@ -72,6 +73,7 @@ def _plots(checkup: Checkup, review: Review) -> list[tuple[str, Markup]]:
         ("Classes", _bars("Rows by class", measures.get("balance", {}).get("classes", {}))),
         ("Sources", _bars("Rows by source", spread.get("sources", {}))),
         ("Duplicates by cluster", _bars("Clusters by their size", _clusters(checkup.findings), by_name=True)),
+        ("Variety: questions that share nothing", _variety(measures.get("diversity", {}))),
         (
             "Map of topics",
             map_plot("Rows by topic; near rows stand near", measures.get("topics", {}).get("points", [])),
@@ -100,6 +102,15 @@ def _bars(title: str, counts: Mapping[str, int], by_name: bool = False) -> Marku
     more = ordered[BARS:]
     rest = f"{len(more)} more, {sum(count for _, count in more):,} rows; the smallest {more[-1][1]:,}" if more else ""
     return bar_plot(title, rows, rest=rest) if rows else Markup("")
+
+
+def _variety(found: Mapping[str, Any]) -> Markup:
+    """The Vendi score beside that of public sets, where as many questions were looked at."""
+    if found.get("vendi_rows") != VENDI_ROWS:
+        return Markup("")
+    scores = {f"{VENDI_ROWS} of these": found["vendi"]}
+    scores |= {f"{VENDI_ROWS} of {name}": score for name, score in found["reference"].items()}
+    return bar_plot(f"Vendi score of {VENDI_ROWS} questions", [(name, float(score)) for name, score in scores.items()])
 
 
 def _bins(title: str, bins: list[dict[str, Any]]) -> Markup:

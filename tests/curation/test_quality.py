@@ -27,7 +27,7 @@ from planted import (
 
 from curation.example import Example
 from curation.quality import Options, Subject, Survey, find_personal, find_secrets, label_noise, mask
-from curation.quality.diversity import distinct_pairs, packing, vendi
+from curation.quality.diversity import Diversity, distinct_pairs, packing, vendi
 from curation.quality.mask import Spot, is_card, is_iban, is_phone
 from curation.quality.names import name_finder
 from workspace.errors import RungError
@@ -136,6 +136,21 @@ def test_variety_and_its_measures():
     assert distinct_pairs(["a b", "a b"]) == 0.5 and packing(["same text " * 50]) < 0.1
     apart = ["apple pear", "river boat", "music note", "winter snow"]
     assert vendi(apart) == pytest.approx(4, abs=1e-6) and vendi(["apple pear"] * 4) == pytest.approx(1, abs=1e-6)
+
+
+def test_drafts_that_vary_far_less_than_the_own_rows_are_told():
+    rng = random.Random(3)
+    own = [Subject(Example(each), "own.jsonl", i + 1) for i, each in enumerate(clean(rng, 120))]
+
+    def drafts(rows):
+        return [Subject(Example(each), "", 0, origin="generated") for each in rows]
+
+    narrow = drafts([row(f"{prose(random.Random(i % 6), 1)} {rng.choice(WORDS)}", "a") for i in range(80)])
+    check = Diversity()
+    finding = check.end(Survey(200, [*own, *narrow], Options()))
+    assert finding and finding.rows == 80 and "80 generated questions are as varied as about" in finding.reason
+    assert check.measures["generated"]["generated"] < 0.5 * check.measures["generated"]["own"]
+    assert not Diversity().end(Survey(200, [*own, *drafts(clean(random.Random(8), 80))], Options()))
 
 
 def test_a_topic_that_only_the_test_set_has_is_named():
