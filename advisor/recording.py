@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,16 +33,17 @@ def record_said(path: Path, changes: Mapping[str, Any], by: str) -> Answers:
     Where Rung has measured the same fact, the measured value stays and the said one is kept beside it.
     Raises InputError where the answers would contradict one another; nothing is written then.
     """
-    answers = _load(path)
-    values: dict[str, Any] = {}
-    notes = dict(answers.answered)
-    for key, value in changes.items():
-        if notes.get(key, {}).get("from") == "measured":
-            notes[key] = {**notes[key], "said": "unknown" if value is None else value, "said_by": by}
-        else:
-            values[key] = value
-            notes[key] = {"by": by, "at": now().isoformat(), "from": "said"}
-    return _write(path, answers.with_changes(**values, answered=notes))
+    with _alone(path):
+        answers = _load(path)
+        values: dict[str, Any] = {}
+        notes = dict(answers.answered)
+        for key, value in changes.items():
+            if notes.get(key, {}).get("from") == "measured":
+                notes[key] = {**notes[key], "said": "unknown" if value is None else value, "said_by": by}
+            else:
+                values[key] = value
+                notes[key] = {"by": by, "at": now().isoformat(), "from": "said"}
+        return _write(path, answers.with_changes(**values, answered=notes))
 
 
 def record_measured(path: Path, facts: Mapping[str, Any], by: str) -> Answers:
@@ -49,7 +52,11 @@ def record_measured(path: Path, facts: Mapping[str, Any], by: str) -> Answers:
     A measured `None` takes the measurement back and what was said holds again. `by` names the measuring command.
     Answers that the measured facts contradict are set aside (kept as `said`), because what is measured outranks.
     """
-    answers = _load(path)
+    with _alone(path):
+        return _write(path, _measured(_load(path), facts, by))
+
+
+def _measured(answers: Answers, facts: Mapping[str, Any], by: str) -> Answers:
     values: dict[str, Any] = {}
     notes = dict(answers.answered)
     for key, value in facts.items():
@@ -64,7 +71,7 @@ def record_measured(path: Path, facts: Mapping[str, Any], by: str) -> Answers:
         values[key] = value
         said_note = {} if said is None else {"said": said, "said_by": note.get("said_by") or note.get("by", "")}
         notes[key] = {"by": by, "at": now().isoformat(), "from": "measured", **said_note}
-    return _write(path, _set_aside(answers.with_changes(**values, answered=notes)))
+    return _set_aside(answers.with_changes(**values, answered=notes))
 
 
 def _set_aside(answers: Answers) -> Answers:
@@ -83,6 +90,19 @@ def _write(path: Path, answers: Answers) -> Answers:
         raise InputError([Problem(text, where=path.name) for _, text in found])
     save_answers(path, answers)
     return answers
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Two programs that answer at once take turns, so that neither writes over the other's answer."""
+    import fcntl
+
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
 
 
 def _load(path: Path) -> Answers:

@@ -20,6 +20,7 @@ from advisor.interview import (
 from advisor.reading import load_answers, parse_value
 from advisor.recording import record_said
 from advisor.rulebook import Question, Rulebook, load_rulebook
+from workspace.errors import RungError
 from workspace.folder import Project
 
 
@@ -30,13 +31,31 @@ class Asking:
     project: Project | None
     person: str
     answers: Answers = field(default_factory=Answers)
-    shown: list[str] = field(default_factory=list)
+    _mark: tuple[int, int] = field(default=(0, 0), repr=False)
+    """Time and size of the file when it was read."""
 
     @classmethod
     def of(cls, project: Project | None, person: str) -> Asking:
         """Take up the answers that stand in the project."""
-        there = project is not None and project.answers_file.is_file()
-        return cls(project, person, load_answers(project.answers_file) if project and there else Answers())
+        asking = cls(project, person)
+        asking.reread()
+        return asking
+
+    def reread(self) -> bool:
+        """Take up what another program wrote; whether there was anything new. Raises RungError at the first look only:
+        later a file that cannot be read changes nothing until the next answer says so.
+        """
+        mark = _mark_of(self.project)
+        if mark == self._mark or self.project is None:
+            return False
+        first, self._mark = self._mark == (0, 0), mark
+        try:
+            self.answers = load_answers(self.project.answers_file)
+        except RungError:
+            if first:
+                raise
+            return False
+        return True
 
     @cached_property
     def rulebook(self) -> Rulebook:
@@ -79,6 +98,7 @@ class Asking:
         """
         if self.project is not None:
             self.answers = record_said(self.project.answers_file, {key: value}, self.person)
+            self._mark = _mark_of(self.project)
         else:
             from advisor.contradictions import contradictions
             from workspace.errors import InputError, Problem
@@ -96,3 +116,13 @@ class Asking:
     def measured(self) -> dict[str, Any]:
         """What Rung has counted itself and does not ask."""
         return {key: getattr(self.answers, key) for key in sorted(self.answers.measured())}
+
+
+def _mark_of(project: Project | None) -> tuple[int, int]:
+    if project is None:
+        return 0, 0
+    try:
+        found = project.answers_file.stat()
+    except OSError:
+        return 0, 0
+    return found.st_mtime_ns, found.st_size

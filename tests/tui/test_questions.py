@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import tomllib
 
+import pytest
 from conftest_tui import settled, text_of
 
+from advisor.recording import record_measured
 from rung.start import start_project
 
 
@@ -82,3 +84,170 @@ async def test_to_the_end_with_dont_know_and_on_to_the_advice(tmp_path, program)
         await settled(pilot)
         assert app.screen.stage == "Advice"
         assert (tmp_path / "decision.json").is_file()
+
+
+async def test_back_from_the_first_question_is_start(tmp_path, program):
+    start_project(tmp_path)
+    app = program(tmp_path)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        await pilot.press("1")
+        await settled(pilot)
+        await pilot.press("escape")
+        await settled(pilot)
+        assert app.screen.stage == "Start"
+    assert not (tmp_path / "answers.toml").exists()
+
+
+async def test_no_more_than_a_number_is_taken_where_a_number_is_asked(project, program):
+    app = program(project)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        app.open_question("examples")
+        await settled(pilot)
+        await pilot.press(*"many", "enter")
+        await settled(pilot)
+        assert app.screen.asked.id == "examples"
+        assert "many" in text_of(app)
+        assert "examples" not in said(project)
+        assert app.focused is app.screen.query_one("#field")
+        app.screen.query_one("#field").value = ""
+        await pilot.press("enter")
+        await settled(pilot)
+        assert app.screen.asked is None or app.screen.asked.id != "examples"
+    assert said(project)["answered"]["examples"]["from"] == "said"
+    assert "examples" not in said(project)
+
+
+async def test_what_was_counted_is_listed_and_not_asked(project, program):
+    record_measured(
+        project / "answers.toml", {"examples": 41, "reviewed_examples": 0, "classes": 5}, "rung data import"
+    )
+    app = program(project)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settled(pilot)
+        app.open_stage(1)
+        await settled(pilot)
+        assert "Measured, not asked" in text_of(app)
+        assert "examples 41" in text_of(app)
+        for _ in range(45):
+            if app.screen.asked is None:
+                break
+            assert app.screen.asked.id not in ("examples", "reviewed_examples", "classes")
+            await pilot.press("enter" if app.focused else "0")
+            await pilot.pause()
+        assert app.screen.asked is None
+
+
+async def test_enough_says_so_and_more_can_be_asked(project, program):
+    (project / "answers.toml").write_text('task = "classification"\nprompting = "works"\n')
+    app = program(project)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        app.open_stage(1)
+        for _ in range(45):
+            await pilot.pause()
+            if app.screen.asking is not None and app.screen.asked is None:
+                break
+            await pilot.press("enter" if app.focused else "0")
+        shown = text_of(app)
+        assert "That is enough: no open answer can change" in shown
+        assert "they change how, not what" in shown
+        assert "Next: the advice (2)." in shown
+        await pilot.press("j")
+        await settled(pilot)
+        assert app.screen.asked is not None
+        more = app.screen.asked.id
+        await pilot.press("enter" if app.focused else "0")
+        await settled(pilot)
+    assert set(said(project)["answered"]) == {more}
+
+
+@pytest.mark.parametrize(("broken", "words"), [('task = "extracton"\n', "extraction"), ("task = \n", "line 1")])
+async def test_broken_answers_are_named_and_read_again(project, program, broken, words):
+    good = (project / "answers.toml").read_text()
+    (project / "answers.toml").write_text(broken)
+    app = program(project)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        app.open_stage(1)
+        await settled(pilot)
+        assert "answers.toml line 1" in text_of(app)
+        assert words in text_of(app)
+        await pilot.press("1", "w", "slash", "j", "0")
+        await settled(pilot)
+        assert (project / "answers.toml").read_text() == broken
+        if app.screen.stage != "Questions":
+            app.open_stage(1)
+            await settled(pilot)
+        (project / "answers.toml").write_text(good)
+        await pilot.press("enter")
+        await settled(pilot)
+        assert app.screen.asked is not None
+
+
+async def test_a_broken_rulebook_is_named_and_nothing_is_asked(project, program):
+    (project / "rules").mkdir()
+    (project / "rules" / "gates.toml").write_text('[[gate]]\nid = "mine"\nwhen = { exampels = { below = 5 } }\n')
+    app = program(project)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        app.open_stage(1)
+        await settled(pilot)
+        assert app.screen.asking is None
+        assert "exampels" in text_of(app) or "gates.toml" in text_of(app)
+        assert "Next: read it again." in text_of(app)
+
+
+async def test_two_programs_answer_and_neither_overwrites(tmp_path, program):
+    start_project(tmp_path)
+    one, two = program(tmp_path), program(tmp_path)
+    two.source.who = "mo"
+    async with one.run_test(size=(120, 40)) as first:
+        await settled(first)
+        one.open_question("task")
+        await settled(first)
+        async with two.run_test(size=(120, 40)) as second:
+            await settled(second)
+            two.open_question("prompting")
+            await settled(second)
+            await second.press("2")
+            await settled(second)
+        theirs = said(tmp_path)["prompting"]
+        await first.press("1")
+        await settled(first)
+        assert one.screen.asked.id != "prompting"
+        assert "2 of about" in text_of(one)
+    table = said(tmp_path)
+    assert (table["task"], table["prompting"]) == ("classification", theirs)
+    assert table["answered"]["prompting"]["by"] == "mo"
+
+
+async def test_nothing_is_saved_where_no_project_is(tmp_path, program):
+    app = program(tmp_path)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause(0.2)
+        await pilot.press("3")
+        for _ in range(100):
+            await pilot.pause(0.02)
+            if getattr(app.screen, "asking", None) is not None:
+                break
+        await pilot.press("1")
+        await pilot.pause(0.2)
+        assert app.screen.message == "nothing is saved here"
+        await pilot.press("0", "escape", "escape", "escape")
+        await pilot.pause(0.2)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (160, 50), (60, 20)])
+async def test_question_and_answers_are_in_sight(project, program, size):
+    app = program(project)
+    async with app.run_test(size=size) as pilot:
+        await settled(pilot)
+        for key in ("failure", "task", "privacy", "goal_score"):
+            app.open_question(key)
+            await settled(pilot)
+            assert app.screen.asked.text[:25] in text_of(app)
+            assert "Don't know" in text_of(app) or key == "task"
+            assert ("dvice so far" in text_of(app)) is (size[0] >= 80)

@@ -1,0 +1,89 @@
+"""The guideline panel: all of it, `/` finds words, Enter goes from place to place; and which part speaks of an item."""
+
+from __future__ import annotations
+
+import pytest
+from conftest_tui import settled, text_of
+from review_rows import GUIDELINE, PLAIN, begun, log
+from test_review import on_review
+
+from rung.tui.guideline import places, section_for, sections
+
+LONG = (
+    GUIDELINE + "\n## 3 Rare\n" + "\n".join(f"Rule {n}: nothing of note." for n in range(80)) + "\nA zebra is rare.\n"
+)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (160, 50), (60, 20)])
+async def test_words_are_found_and_shown(tmp_path, program, size):
+    folder = begun(tmp_path / "icd", guideline=LONG)
+    app = program(folder)
+    async with app.run_test(size=size) as pilot:
+        await on_review(app, pilot)
+        await pilot.press("g")
+        await settled(pilot)
+        assert "Guideline v1" in text_of(app)
+        assert "zebra" not in text_of(app)
+        await pilot.press("slash", *"ZEBRA")
+        await settled(pilot)
+        await pilot.pause()
+        assert "A zebra is rare" in text_of(app)
+        assert "1 of 1" in text_of(app)
+        await pilot.press("escape", "slash")
+        app.screen.query_one("#sought").value = "e11.4"
+        await settled(pilot)
+        assert "1 of 2" in text_of(app)
+        await pilot.press("enter")
+        await settled(pilot)
+        assert "2 of 2" in text_of(app)
+        assert "E11.42" in text_of(app)
+        await pilot.press("enter")
+        assert "1 of 2" in text_of(app)
+        app.screen.query_one("#sought").value = "no such words"
+        await settled(pilot)
+        assert "not found" in text_of(app)
+        await pilot.press("escape", "j", "pagedown", "end")
+        await settled(pilot)
+        assert "A zebra is rare" in text_of(app)
+        await pilot.press("escape")
+        await settled(pilot)
+        assert app.screen.stage == "Review"
+        assert app.screen.item is not None
+    assert log(folder) == []
+
+
+async def test_letters_of_a_search_decide_nothing(tmp_path, program):
+    folder = begun(tmp_path / "icd")
+    app = program(folder)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await on_review(app, pilot)
+        await pilot.press("g", "a", "x", "slash", *"axe 1 sq", "escape", "escape")
+        await settled(pilot)
+        assert app.screen.stage == "Review"
+    assert log(folder) == []
+
+
+async def test_without_a_guideline_it_says_so(tmp_path, program):
+    folder = begun(tmp_path / "icd")
+    (folder / "guideline.md").unlink()
+    app = program(folder)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await on_review(app, pilot)
+        await pilot.press("g")
+        assert app.screen.message == "no guideline.md in this project"
+
+
+def test_the_part_that_speaks_of_the_item():
+    assert [part.heading for part in sections(GUIDELINE)] == ["1 General", "2.3 Hypertension", "2.4 Diabetes"]
+    question, answer = (PLAIN[0]["messages"][n]["content"] for n in (0, 1))
+    assert section_for(GUIDELINE, f"{question}\n{answer}").heading == "2.4 Diabetes"
+    assert section_for(GUIDELINE, "hypertension of the heart").heading == "2.3 Hypertension"
+    assert section_for(GUIDELINE, "zebra").heading == "1 General"
+    assert section_for("1. One rule.\n2. Another.", "anything").heading == ""
+    assert section_for("", "anything").body == ""
+
+
+def test_places_are_found_across_line_breaks_and_case():
+    assert places("One code a\nline", "A LINE") == [(9, 15)]
+    assert places("a.b a*b", "a*b") == [(4, 7)]
+    assert places("anything", "  ") == []

@@ -1,0 +1,130 @@
+"""Row text, names and answers that try to be more than text: shown as characters, obeyed never."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from conftest_tui import settled, text_of
+from review_rows import begun, decided_by, log
+from test_review import on_review, shown_item, stored
+from test_review_states import flat
+
+from curation.example import chat_row
+
+NASTY = {
+    "markup": "[red]not red[/] [@click=app.quit]quit[/] [/]",
+    "link": "\x1b]8;;http://evil\x07click\x1b]8;;\x07",
+    "escape": "\x1b[2J\x1b[31mred\x9b31m",
+    "bidi": "a\u202eb\u2066c\u200f",
+    "tabs": "a\tb\t\tc",
+    "joiners": "\U0001f468\u200d\U0001f469\u200d\U0001f467\u200d\U0001f466 family",
+    "right to left": "\u05d3\u05e0\u05d4 \u0645\u062d\u0645\u062f",
+    "word": "x" * 1_000_000,
+    "lines": "line\n" * 3_000,
+    "nulls": "a\x00b\ufeffc\ud83d",
+}
+SHOWN = {
+    "markup": "[red]not red[/] [@click=app.quit]quit[/] [/]",
+    "link": "\\u0007click",
+    "escape": "\\u001b[31mred",
+    "bidi": "a\\u202eb\\u2066c",
+    "tabs": "a b",
+    "joiners": "family",
+    "right to left": "\u05d3\u05e0\u05d4",
+    "word": "xxxxxxxx",
+    "lines": "line",
+    "nulls": "\\u0000b",
+}
+
+
+def harmless(app):
+    """Nothing that a terminal would obey is drawn."""
+    for strip in app.screen._compositor.render_strips():
+        for segment in strip:
+            assert not segment.control
+            assert not set(segment.text) & set("\x1b\x9b\x07\x00\u202e\u2066\u200f\ufeff\t"), ascii(segment.text)
+            assert segment.style is None or segment.style.link is None
+            assert not (segment.style and segment.style.meta.get("@click"))
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+@pytest.mark.parametrize("name", [name for name in NASTY if name != "nulls"])
+async def test_hostile_rows_are_shown_edited_and_decided(tmp_path, program, name, size):
+    text = NASTY[name]
+    folder = begun(tmp_path / "icd", (chat_row(f"question {text}", f"answer {text}"), chat_row("plain", "C")))
+    app = program(folder)
+    async with app.run_test(size=size) as pilot:
+        await on_review(app, pilot)
+        assert SHOWN[name] in flat(app, "#item")
+        harmless(app)
+        began = time.thread_time()
+        await pilot.press("e")
+        await settled(pilot)
+        if name != "word":
+            assert app.screen.is_editing
+            await pilot.press("end", "!")
+            await settled(pilot)
+            harmless(app)
+            await pilot.press("ctrl+s")
+        else:
+            assert "no editor can be opened" in app.screen.message  # too long for a field, and no terminal here
+            await pilot.press("a")
+        await shown_item(pilot)
+        assert time.thread_time() - began < 5
+        harmless(app)
+        assert "b same" in app.screen.message or name == "word"
+    if name != "word":
+        assert stored(folder)["r-000001"].example.answer == f"answer {text}!"
+    assert len(log(folder)) == 1
+
+
+async def test_hostile_names_reasons_and_guidelines(tmp_path, program):
+    evil = "[red]mo[/] \U0001f468\u200d\U0001f469"
+    folder = begun(
+        tmp_path / "icd",
+        (chat_row("device left broke", "C1"), chat_row("device left broke again", "C1")),
+        guideline="# [@click=app.quit]G[/]\n\x1b[31mred \u202eevil\n",
+    )
+    settings = (folder / "rung.toml").read_text()
+    (folder / "rung.toml").write_text(settings + 'reasons = ["[red]wrong[/]", "\\u001b[2J gone"]\n')
+    decided_by(folder, "[red]mo[/]", "r-000002", "approve")
+    app = program(folder)
+    app.source.who = "\u05d3\u05e0\u05d4"
+    async with app.run_test(size=(120, 40)) as pilot:
+        await on_review(app, pilot)
+        await settled(pilot)
+        await pilot.pause(0.1)
+        assert "[@click=app.quit]G[/]" in flat(app, "#beside")
+        assert "[red]mo[/]" in flat(app, "#beside")
+        harmless(app)
+        await pilot.press("g")
+        await settled(pilot)
+        assert "\\u202eevil" in text_of(app)
+        harmless(app)
+        await pilot.press("escape", "v")
+        await settled(pilot)
+        harmless(app)
+        await pilot.press("escape", "x")
+        await settled(pilot)
+        assert "1 [red]wrong[/]" in flat(app, "#beside")
+        harmless(app)
+        await pilot.press("1")
+        await settled(pilot)
+    row = stored(folder)["r-000001"]
+    assert (row.state, row.reviewer) == ("rejected", "\u05d3\u05e0\u05d4")
+    assert evil.startswith("[red]mo[/]")
+
+
+async def test_hostile_questions_of_a_team_are_text(tmp_path, program):
+    folder = begun(tmp_path / "icd")
+    (folder / "rules").mkdir()
+    (folder / "rules" / "questions.toml").write_text("")
+    (folder / "answers.toml").write_text('task = "\\u001b[31m[red]evil[/]\\u202e"\n')
+    app = program(folder)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        app.open_stage(1)
+        await settled(pilot)
+        harmless(app)
+        assert "is not an answer" in flat(app) or "not" in flat(app)
