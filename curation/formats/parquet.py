@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,13 +51,38 @@ def _cells(path: Path) -> Iterator[dict[str, Any]]:
         if path.suffix == ".arrow":
             with arrow.memory_map(str(path)) as source:
                 for batch in _arrow_batches(arrow, source):
-                    yield from map(_full, batch.to_pylist())
+                    yield from _rows(batch)
         else:
             with parquet.ParquetFile(path) as file:
                 for batch in file.iter_batches(batch_size=BATCH):
-                    yield from map(_full, batch.to_pylist())
+                    yield from _rows(batch)
     except (arrow.ArrowInvalid, OSError) as error:
         raise RungError(f"{path}: cannot be read ({error}).", where=str(path)) from error
+
+
+def _rows(batch: Any) -> Iterator[dict[str, Any]]:
+    """The rows of a batch: columns of JSON decoded, class numbers of `datasets` as their names."""
+    coded = {field.name for field in batch.schema if getattr(field.type, "extension_name", "") == "arrow.json"}
+    names = class_names(batch.schema.metadata or {})
+    for cells in batch.to_pylist():
+        row = {}
+        for name, value in cells.items():
+            if name in coded:
+                row[name] = json.loads(value) if isinstance(value, str) else value
+            elif name in names and isinstance(value, int) and 0 <= value < len(names[name]):
+                row[name] = names[name][value]
+            else:
+                row[name] = _full(value)
+        yield row
+
+
+def class_names(metadata: Mapping[bytes, bytes]) -> dict[str, list[str]]:
+    """The names of each ClassLabel column, as `datasets` leaves them in a file's schema."""
+    try:
+        features = json.loads(metadata.get(b"huggingface", b"{}"))["info"]["features"]
+        return {name: kind["names"] for name, kind in features.items() if kind.get("_type") == "ClassLabel"}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return {}
 
 
 def _arrow_batches(arrow: Any, source: Any) -> Iterator[Any]:

@@ -1,6 +1,8 @@
 """Reading: canonical rows of every format, and a reason for every line that is none."""
 
+import csv
 import gzip
+import io
 import json
 import os
 import subprocess
@@ -9,6 +11,8 @@ import threading
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from curation.formats import Columns, Reject, Row, read_rows, write_rejects
 from curation.formats.source import lines_of, open_bytes
@@ -270,6 +274,58 @@ def test_parquet_and_saved_datasets_are_read(tmp_path):
     with ipc.new_stream(saved / "data-00000-of-00001.arrow", table.schema) as sink:
         sink.write_table(table)
     assert [item.example.row["id"] for item in rows_of(tmp_path / "saved")] == [0, 1, 2]
+
+
+def test_columns_of_json_and_class_labels_of_datasets_are_read_as_what_they_are(tmp_path):
+    datasets = pytest.importorskip("datasets")
+    labels = datasets.Features({"text": datasets.Value("string"), "label": datasets.ClassLabel(names=["no", "yes"])})
+    made = datasets.Dataset.from_list([{"text": "q", "label": 1}], features=labels)
+    made.to_parquet(str(tmp_path / "labels.parquet"))
+    (row,) = rows_of(tmp_path / "labels.parquet")
+    assert row.example.messages[-1]["content"] == "yes"
+    if not hasattr(datasets, "Json"):
+        pytest.skip("columns of JSON are written by datasets 4.7 and later")
+    call = {"role": "assistant", "content": None, "tool_calls": [{"id": "1", "arguments": {"x": None}}]}
+    parts = {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "a.png"}}]}
+    given = [
+        {"messages": TURNS, "id": 1},
+        {"messages": [TURNS[0], call], "id": "x"},
+        {"messages": [parts, TURNS[1]], "id": 2.5},
+    ]
+    features = datasets.Features({"messages": datasets.Json(), "id": datasets.Json()})
+    datasets.Dataset.from_list(given, features=features).save_to_disk(tmp_path / "saved")
+    assert [item.example.row for item in rows_of(tmp_path / "saved")] == given
+
+
+CELL = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=12)
+TABLE = st.lists(st.tuples(CELL, CELL, CELL), min_size=1, max_size=4)
+
+
+@given(table=TABLE, kind=st.sampled_from(["csv", "tsv", "csv.gz", "parquet", "json", "jsonl.zst"]))
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_table_in_any_packing_gives_back_every_cell(tmp_path, table, kind):
+    """Quotes, line ends, tabs, commas and other scripts inside of cells; the third column is another key."""
+    path = tmp_path / f"t.{kind}"
+    header = ["question", "answer", "note"]
+    if kind.startswith(("csv", "tsv")):
+        text = io.StringIO()
+        csv.writer(
+            text, delimiter="\t" if kind == "tsv" else ",", lineterminator="\n", quoting=csv.QUOTE_ALL
+        ).writerows([header, *table])
+        raw = text.getvalue().encode()
+        path.write_bytes(gzip.compress(raw) if kind.endswith("gz") else raw)
+    else:
+        rows = [dict(zip(header, cells, strict=True)) for cells in table]
+        if kind == "parquet":
+            pq = pytest.importorskip("pyarrow.parquet")
+            pq.write_table(pytest.importorskip("pyarrow").Table.from_pylist(rows), path)
+        elif kind == "json":
+            path.write_text(json.dumps(rows, indent=2))
+        else:
+            lines = "".join(json.dumps(row) + "\n" for row in rows).encode()
+            path.write_bytes(pytest.importorskip("zstandard").compress(lines))
+    found = [(*(m["content"] for m in item.example.messages), item.example.row["note"]) for item in rows_of(path)]
+    assert found == table
 
 
 def test_a_folder_is_its_data_files_in_order(tmp_path):
