@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 OWN = ("pool", "train", "validation", "test")
 SHOWN = 3
+STRICT = ("", "trust", "sample", "all")
+"""Review policies, each stricter than the one before; one that is not known counts as the strictest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,8 @@ def recheck_review(project: Project, settings: Settings, folder: Path, store: St
     manifest = read_manifest(folder)
     stored = {row.id: row for row in store.rows(excluded=None)}
     rows = [stored[str(entry["id"])] for entry in manifest.rows if str(entry["id"]) in stored]
-    faults = [*_differ(folder, manifest, stored), *_undecided(rows, manifest, settings)]
+    pool = max(str(manifest.policy.get("pool", "")), settings.review.pool, key=_strictness)
+    faults = [*_differ(folder, manifest, stored), *_undecided(rows, manifest, settings, pool)]
     samples = [sample for sample in sample_progress(store) if settings.review.pool == "sample"]
     faults += _sample_faults(samples, {row.role for row in rows})
     agreed = agreement(store)
@@ -145,8 +148,8 @@ def _differ(folder: Path, manifest: Manifest, stored: Mapping[str, StoredRow]) -
     return faults
 
 
-def _undecided(rows: Sequence[StoredRow], manifest: Manifest, settings: Settings) -> list[str]:
-    """Rows without the decision that the policy demands."""
+def _undecided(rows: Sequence[StoredRow], manifest: Manifest, settings: Settings, pool: str) -> list[str]:
+    """Rows without the decision that the policy demands; `pool` is that of the freeze or today's, the stricter."""
     split_of = {str(row["id"]): str(row["split"]) for row in manifest.rows}
     faults = []
     for row in rows:
@@ -154,14 +157,18 @@ def _undecided(rows: Sequence[StoredRow], manifest: Manifest, settings: Settings
             faults.append(f"{row.id} was rejected by {row.reviewer}")
         elif row.origin == "generated" and split_of[row.id] != "train" and not settings.review.generated_in_test:
             faults.append(f"{row.id} is generated and stands in {split_of[row.id]}")
-        elif not row.is_reviewed and _must_be_reviewed(row, settings):
+        elif not row.is_reviewed and _must_be_reviewed(row, pool):
             faults.append(f"{row.id} has no decision ({row.state})")
     return faults
 
 
-def _must_be_reviewed(row: StoredRow, settings: Settings) -> bool:
+def _strictness(pool: str) -> int:
+    return STRICT.index(pool) if pool in STRICT else len(STRICT)
+
+
+def _must_be_reviewed(row: StoredRow, pool: str) -> bool:
     own = row.origin == "import" and row.role in OWN
-    return not own or settings.review.pool == "all" or row.state not in ("trusted", "unreviewed")
+    return not own or pool == "all" or row.state not in ("trusted", "unreviewed")
 
 
 def _sample_faults(samples: Sequence[SampleProgress], roles: set[str]) -> list[str]:

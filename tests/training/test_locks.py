@@ -181,6 +181,45 @@ def test_the_function_called_from_python_asks_as_well(ready: Project, cleared: P
         train(bare)
 
 
+def test_a_softer_policy_in_the_environment_is_no_way_round(
+    ready: Project, settings: Settings, cleared: Path, planned: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The policy of the freeze holds: neither the process that trains nor `rung train` itself takes a softer one."""
+    desk = open_desk(ready, settings)
+    undo(desk, desk.store.rows(role="train")[0].id, "dana")
+    desk.store.close()
+    monkeypatch.setenv("RUNG_REVIEW__POOL", "trust")
+    refuses(cleared, "review", "no decision")
+    with pytest.raises(Locked, match="review"):
+        grant(ready, load_settings(ready.settings_file), planned)
+
+
+# --- expiry -------------------------------------------------------------------------------------------------------
+
+
+def test_a_clearance_expires_while_a_new_guideline_is_being_gone_through(
+    ready: Project, settings: Settings, cleared: Path
+) -> None:
+    desk = open_desk(ready, settings)
+    row = desk.store.rows(role="train")[0].id
+    change = desk.store.queue([row], "guideline v2", "guideline", actor="dana")
+    refuses(cleared, "review", f"{row} has no decision")
+    desk.store.undo(change, actor="dana")
+    desk.store.close()
+    assert admit(cleared).folder == cleared
+
+
+def test_an_interrupted_run_does_not_go_on_after_an_approval_was_withdrawn(
+    ready: Project, settings: Settings, cleared: Path
+) -> None:
+    started(ready, settings, cleared)
+    write_run(cleared, read_run(cleared), state="stopped")
+    desk = open_desk(ready, settings)
+    undo(desk, desk.store.rows(role="train")[0].id, "dana")
+    desk.store.close()
+    refuses(cleared, "review", "no decision")
+
+
 # --- overrides ----------------------------------------------------------------------------------------------------
 
 
