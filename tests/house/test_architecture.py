@@ -1,0 +1,56 @@
+"""docs/architecture.md shows the imports of the code, no more and no less."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+ROOMS = {"advisor", "chat", "curation", "evaluation", "rung", "training", "workspace"}
+PAGE = (ROOT / "docs" / "architecture.md").read_text()
+
+
+def imported_by(file: Path) -> set[str]:
+    """Top-level packages that a file imports, wherever in it."""
+    names = []
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.append(node.module)
+    return {name.partition(".")[0] for name in names}
+
+
+def arrows(root: Path) -> set[tuple[str, str]]:
+    return {
+        (room, other)
+        for room in ROOMS
+        for file in (root / room).rglob("*.py")
+        for other in imported_by(file) & ROOMS - {room}
+    }
+
+
+def drawn(page: str) -> set[tuple[str, str]]:
+    return set(re.findall(r"^  (\w+) --> (\w+)$", page, re.MULTILINE))
+
+
+def test_the_picture_shows_what_the_code_imports() -> None:
+    assert drawn(PAGE) == arrows(ROOT)
+
+
+def test_an_import_that_is_not_drawn_is_seen(tmp_path: Path) -> None:
+    for room in ROOMS:
+        (tmp_path / room).mkdir()
+    (tmp_path / "workspace" / "late.py").write_text("def f():\n    from rung.start import stages\n    return stages\n")
+    assert arrows(tmp_path) - drawn(PAGE) == {("workspace", "rung")}
+
+
+@pytest.mark.parametrize("named", sorted(set(re.findall(r"`([\w/]+\.(?:py|toml))`", PAGE))))
+def test_every_file_that_the_page_names_is_there(named: str) -> None:
+    line = next(line for line in PAGE.splitlines() if f"`{named}`" in line)
+    room = re.match(r"\| `(\w+)/`", line)
+    made = {"answers.toml", "rung.toml"}
+    assert named in made or (room and (ROOT / room[1] / named).is_file()) or (ROOT / named).is_file(), named

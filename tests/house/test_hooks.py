@@ -1,0 +1,99 @@
+"""The pre-commit hooks and the GitHub Action of this repository do what they say, run as their files are written."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+HOOKS = {hook["id"]: hook for hook in yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())}
+ACTION = yaml.safe_load((ROOT / "action.yml").read_text())
+ENV = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+
+
+def rows(path: Path, *pairs: tuple[str, str]) -> Path:
+    path.write_text("".join(json.dumps({"prompt": q, "completion": a}) + "\n" for q, a in pairs))
+    return path
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    words = ["claim", "refund", "card", "transfer", "limit", "rate", "branch", "statement", "loan", "fee", "pin", "app"]
+    asked = [
+        (f"How do I ask about my {word} when the {other} is blocked?", f"{word} desk")
+        for word in words
+        for other in words
+    ]
+    rows(tmp_path / "train.jsonl", *asked[:100])
+    rows(tmp_path / "test.jsonl", ("Where is the nearest cash machine at night?", "branch desk"))
+    rows(tmp_path / "leaky.jsonl", asked[3], ("What is the weather on Sunday in the hills?", "no desk"))
+    rows(tmp_path / "torn.jsonl", ("Which desk?", "front"), ("Which desk?", "back"))
+    return tmp_path
+
+
+def run(command: str | list[str], folder: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=folder, env={**ENV, **env}, capture_output=True, text=True, check=False)
+
+
+def hook(name: str, folder: Path, *arguments: str) -> int:
+    return run([*shlex.split(HOOKS[name]["entry"]), *arguments], folder).returncode
+
+
+def action(folder: Path, **given: str) -> list[int]:
+    """Exit codes of the action's own steps under these inputs, but for the installation."""
+    inputs = {name: str(about.get("default", "")) for name, about in ACTION["inputs"].items()} | given
+    codes = []
+    for step in ACTION["runs"]["steps"][1:]:
+        name, _, wanted = step["if"].removeprefix("inputs.").partition(" ")
+        operator, _, value = wanted.partition(" ")
+        if (inputs[name] == value.strip("'")) != (operator == "=="):
+            continue
+        env = {
+            key: inputs[text.removeprefix("${{ inputs.").removesuffix(" }}")]
+            for key, text in step.get("env", {}).items()
+        }
+        codes.append(run(["bash", "-e", "-o", "pipefail", "-c", step["run"]], folder, **env).returncode)
+    return codes
+
+
+def test_the_hooks_pass_clean_rows_and_stop_others(data: Path) -> None:
+    assert hook("rung-data-check", data, "train.jsonl") == 0
+    assert hook("rung-data-check", data, "torn.jsonl") == 1
+    assert hook("rung-data-leakage", data, "--train", "train.jsonl", "--test", "test.jsonl") == 0
+    assert hook("rung-data-leakage", data, "--train", "train.jsonl", "--test", "leaky.jsonl") == 1
+
+
+def test_the_recheck_hook_passes_a_decision_that_holds_and_stops_one_of_other_answers(tmp_path: Path) -> None:
+    project = tmp_path / "claims"
+    assert run(["rung", "init", str(project)], tmp_path).returncode == 0
+    answers = project / "answers.toml"
+    answers.write_text('task = "classification"\nfailure = "wrong_form"\n')
+    assert run(["rung", "advise", "--answers", "answers.toml", "--save"], project).returncode == 0
+    assert hook("rung-advise-recheck", project) == 0
+    answers.write_text('task = "chat"\nfailure = "missing_facts"\nknowledge_change = "weekly"\n')
+    assert hook("rung-advise-recheck", project) == 1
+
+
+def test_the_action_runs_what_its_inputs_ask_for(data: Path) -> None:
+    assert action(data) == []
+    assert action(data, check="train.jsonl", train="train.jsonl", test="test.jsonl") == [0, 0]
+    assert action(data, check="train.jsonl torn.jsonl", train="train.jsonl", test="leaky.jsonl") == [1, 1]
+    assert action(data, recheck="true") == [2], "there are no answers yet"
+
+
+@pytest.mark.slow
+def test_pre_commit_itself_installs_and_runs_the_hook(data: Path) -> None:
+    subprocess.run([sys.executable, "-m", "venv", "own"], cwd=data, check=True)
+    subprocess.run(["own/bin/pip", "install", "-q", "pre-commit"], cwd=data, check=True)
+    for command in ("git init -q .", "git add torn.jsonl"):
+        assert run(command.split(), data).returncode == 0
+    done = run(["own/bin/pre-commit", "try-repo", str(ROOT), "rung-data-check", "--files", "torn.jsonl"], data)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "Contradictions" in done.stdout, done.stdout
