@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
+from urllib.parse import quote, unquote
 
 from curation.manifest import load_split
 from evaluation.blind import ITEMS, BlindPlan, Choice, Pairing, Preference, draw_items, pairings, preferences
@@ -47,7 +48,7 @@ class Comparison:
         return next((pairing for pairing in self.asked if pairing.id not in done), None)
 
     def record(self, rater: str, identity: int, choice: str, reason: str = "") -> None:
-        """Write one answer at once. Raises RungError for an unknown id or choice, or a name that is no file name."""
+        """Write one answer at once. Raises RungError for an unknown id or choice, or an empty name."""
         if choice not in get_args(Choice):
             raise RungError(f'"{choice}" is none of {", ".join(get_args(Choice))}.')
         if identity not in {pairing.id for pairing in self.asked}:
@@ -68,7 +69,7 @@ class Comparison:
         found: Given = {}
         for path in sorted(self.folder.glob("answers.*.jsonl")):
             rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
-            found[path.name[8:-6]] = {row["id"]: (row["choice"], row["reason"]) for row in rows}
+            found[unquote(path.name[8:-6])] = {row["id"]: (row["choice"], row["reason"]) for row in rows}
         return found
 
     def standing(self) -> dict[str, tuple[int, int]]:
@@ -91,9 +92,9 @@ class Comparison:
         return found
 
     def _file(self, rater: str) -> Path:
-        if not rater.replace("-", "").replace("_", "").replace(".", "").isalnum():
-            raise RungError(f'A rater\'s name is letters, digits, ".", "-" and "_"; found "{rater}".', "--rater NAME")
-        return self.folder / f"answers.{rater}.jsonl"
+        if not rater.strip():
+            raise RungError("A rater has a name.", "--rater NAME")
+        return self.folder / f"answers.{quote(rater.strip(), safe='')}.jsonl"
 
 
 def open_comparison(project: Project, run: str | None = None, items: int = ITEMS) -> Comparison:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
 from curation.agreement import krippendorff_alpha
 from curation.manifest import load_split
@@ -152,7 +153,7 @@ def take_labels(sitting: Sitting, path: Path, rater: str) -> int:
             problems.append(Problem(problem, f"{path.name} line {number}", 'id and "meets"', line[:60]))
     if problems:
         raise InputError(problems)
-    target = sitting.folder / f"labels.{rater}.jsonl"
+    target = sitting.folder / f"labels.{quote(rater, safe='')}.jsonl"
     with target.open("a", encoding="utf-8") as file:
         for identity, (value, reason) in found.items():
             file.write(json.dumps({"id": identity, "value": value, "reason": reason}, ensure_ascii=False) + "\n")
@@ -192,7 +193,7 @@ class People:
 
 def read_people(sitting: Sitting) -> People:
     """All labels; for `rubric` an output on which the raters split evenly counts for neither side and is left out."""
-    files = {p.name[7:-6]: p for p in sorted(sitting.folder.glob("labels.*.jsonl"))}
+    files = {unquote(p.name[7:-6]): p for p in sorted(sitting.folder.glob("labels.*.jsonl"))}
     if not files:
         return People({arm: {} for arm in sitting.arms})
     given: dict[int, dict[str, float]] = {}
