@@ -204,7 +204,14 @@ TASK = Task(
         "dataset": {"group_by": "code", "validation": 0.14, "licence": "ICD-10-CM: US government work (CDC/NCHS)"},
         "evaluation": {"metric": "exact_match", "few_shot": 12, "retrieved": 4, "choose_on": 20},
         "model": {"base": "embedded", "max_tokens": 12},
-        "training": {"system_prompt": "House line.", "epochs": 2, "learning_rate": 1.5e-3, "batch": 8, "dropout": 0.0},
+        "training": {
+            "system_prompt": "House line.",
+            "epochs": 2,
+            "learning_rate": 1.5e-3,
+            "batch": 8,
+            "dropout": 0.0,
+            "choose_by": "loss",
+        },
     },
     fast_settings={"training": {"learning_rate": 1e-3, "epochs": 1.5}, "evaluation": {"choose_on": 10}},
     notes=(
