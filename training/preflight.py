@@ -126,7 +126,7 @@ def _measured(project: Project, plan_file: Path) -> dict[str, Any]:
 
 
 def _judged(project: Project, plan: Plan, found: dict[str, Any]) -> Preflight:
-    fit = fit_of(plan.recipe)
+    fit = fit_of(plan.recipe, answer=plan.data.answer)
     estimate = {"low": fit.low, "expected": fit.expected, "high": fit.high} if fit else None
     timed = [Step(**step) for step in found["steps"]][1:]
     usage = shutil.disk_usage(project.plans)

@@ -155,7 +155,14 @@ def _logits(a: Architecture, setup: Setup) -> float:
     if setup.loss == "chunked":
         return _tiles(a, setup)
     each = 3 * FLOAT + (setup.bytes if a.softcap else 0)
-    return setup.tokens * a.vocab * (each + setup.bytes * SCORES_HELD)
+    return _scored(setup) * a.vocab * (each + setup.bytes * SCORES_HELD)
+
+
+def _scored(setup: Setup) -> int:
+    """Tokens whose scores over the vocabulary are computed at once."""
+    if setup.loss != "answer":
+        return setup.tokens
+    return min(setup.tokens, setup.tokens // setup.length * setup.answer)
 
 
 def _tiles(a: Architecture, setup: Setup) -> float:
@@ -168,7 +175,7 @@ def _tiles(a: Architecture, setup: Setup) -> float:
 
 def _logits_left(a: Architecture, setup: Setup) -> float:
     """What stays of them while the layers run backwards."""
-    return 0.0 if setup.loss == "chunked" else setup.tokens * a.vocab * setup.bytes * SCORES_HELD
+    return 0.0 if setup.loss == "chunked" else _scored(setup) * a.vocab * setup.bytes * SCORES_HELD
 
 
 def _state_bytes(setup: Setup) -> float:

@@ -14,7 +14,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "method": METHODS,
     "dtype": ("bf16", "fp16", "fp32"),
     "optimizer": ("adamw", "adamw_8bit", "paged_adamw", "paged_adamw_8bit", "adafactor", "sgd"),
-    "loss": ("full", "chunked"),
+    "loss": ("full", "chunked", "answer"),
     "attention": ("sdpa", "flash", "eager"),
     "objective": ("sft", "dpo"),
     "reference": ("none", "shared", "model"),
@@ -29,6 +29,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "virtual_tokens": (1, 1 << 20),
     "gpus": (1, 1 << 16),
     "dropout": (0.0, 0.99),
+    "answer": (0, 1 << 24),
 }
 
 
@@ -39,7 +40,8 @@ class Setup:
     `mixed`: fp32 master weights under autocast to `dtype` (full fine-tuning only). `autocast`: 16-bit runs go under
     torch's autocast, as HF's Trainer does. `padded`: rows of a batch differ in length, so a mask is made.
     `reference`: DPO's second model: `none` (reference-free), `shared` (the same model with the adapter off), `model`
-    (a frozen copy). `loss`: `chunked` where scores over the vocabulary are never held all at once.
+    (a frozen copy). `loss`: `chunked` where scores over the vocabulary are never held all at once, `answer` where they are
+    computed for the trained tokens only, at most `answer` of a row.
     """
 
     method: str = "lora"
@@ -54,6 +56,7 @@ class Setup:
     padded: bool = False
     optimizer: str = "adamw"
     loss: str = "full"
+    answer: int = 0
     attention: str = "sdpa"
     dropout: float = 0.0
     objective: str = "sft"

@@ -10,7 +10,9 @@ import typer
 from rung.cli.runs import Json
 
 if TYPE_CHECKING:
+    from training.gate import Override
     from training.plan import Plan
+    from workspace.errors import InputError
     from workspace.folder import Project
     from workspace.settings import Settings
 
@@ -21,6 +23,9 @@ def register(app: typer.Typer) -> None:
 
 
 def plan(
+    pairs: Annotated[
+        list[str] | None, typer.Argument(help="More values for --sweep.", metavar="[NAME=V,V ...]")
+    ] = None,
     method: Annotated[str, typer.Option(help="lora, qlora, full, dora, rslora, adalora, ia3, prefix, prompt ...")] = "",
     objective: Annotated[str, typer.Option(help="sft, dpo, kto, reward, grpo or rloo.")] = "",
     packing: Annotated[
@@ -42,8 +47,19 @@ def plan(
     ] = "",
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder of the export.")] = None,
     cards: Annotated[int, typer.Option(min=1, help="Cards that the export is launched on.")] = 1,
+    sweep: Annotated[
+        str,
+        typer.Option(help="Try values on validation, halving: --sweep lr=1e-4,2e-4 rank=8,16.", metavar="NAME=V,V ..."),
+    ] = "",
+    curve: Annotated[
+        bool, typer.Option("--curve", help="Train on parts of the rows: would more of them help?")
+    ] = False,
+    sizes: Annotated[str, typer.Option(help="With --curve: rows to train on, as 50,100,200,400.")] = "",
+    budget: Annotated[float | None, typer.Option(min=0.01, help="Minutes that a sweep or curve may take.")] = None,
     managed: Annotated[bool, typer.Option("--managed", help="Tuning as a service: dated advice.")] = False,
-    override: Annotated[list[str] | None, typer.Option(help="Export with this gate set aside.")] = None,
+    override: Annotated[
+        list[str] | None, typer.Option(help="With --export, --sweep, --curve: set this gate aside.")
+    ] = None,
     by: Annotated[str, typer.Option(help="Who sets it aside.")] = "",
     reason: Annotated[str, typer.Option(help="Why.")] = "",
     as_json: Json = False,
@@ -51,32 +67,28 @@ def plan(
     """Work out the training plan: every value with its reason, and the gates."""
     if managed:
         return _managed(as_json)
-    wanted = _wanted(method, objective, packing, values or [])
+    wanted = [f"method={method}"] * bool(method) + [f"objective={objective}"] * bool(objective)
+    wanted += ["packing=true"] * packing + (values or [])
     project, settings = _project(wanted)
+    aside = _set_aside(override or [], by, reason)
+    if pairs and not sweep:
+        raise _loose(pairs)
     path, made = work_out(project, settings)
     if export:
         from rung.cli.plan_export import export_plan
-        from training.clearance import override as set_aside
 
-        aside = [set_aside(name, by, reason) for name in override or []]
         return export_plan(project, settings, path, export, out=out, cards=cards, overrides=aside, as_json=as_json)
     if preflight:
         from rung.cli.plan_preflight import preflight_plan
 
         return preflight_plan(project, path, html, as_json)
-    if html is not None:
-        from dataclasses import asdict
-
-        from rung.cli.plan_preflight import write_page
-
-        write_page(html, made, asdict(_preflight(project, settings, made)), None)
-    return _show(project, settings, path, made, bool(wanted), tokens=tokens, explain=explain, as_json=as_json)
-
-
-def _wanted(method: str, objective: str, packing: bool, values: list[str]) -> list[str]:
-    """Values of [training] that hold for this plan alone, as NAME=VALUE."""
-    named = (("method", method), ("objective", objective), ("packing", "true" if packing else ""))
-    return [f"{name}={value}" for name, value in named if value] + values
+    if sweep or curve:
+        return _trials(
+            project, settings, path, sweep, pairs or [], sizes, minutes=budget, overrides=aside, as_json=as_json
+        )
+    return _show(
+        project, settings, path, made, tokens=tokens, explain=explain, html=html, named=bool(wanted), as_json=as_json
+    )
 
 
 def _show(
@@ -84,21 +96,29 @@ def _show(
     settings: Settings,
     path: Path,
     made: Plan,
-    varied: bool,
     *,
     tokens: bool,
     explain: bool,
+    html: Path | None,
+    named: bool,
     as_json: bool,
 ) -> None:
-    """The plan with its gates. A varied plan is not what `rung train` alone would work out: it is named."""
+    """The plan itself, with what was asked for besides."""
     from rung.cli.output import emit, say
     from rung.cli.training_words import plan_lines, token_lines
     from training.clearance import check_gates
 
+    if html is not None:
+        from dataclasses import asdict
+
+        from rung.cli.plan_preflight import write_page
+
+        write_page(html, made, asdict(_preflight(project, settings, made)), None)
     gates = check_gates(project, settings, made)
     if as_json:
-        emit({**made.model_dump(mode="json"), "path": str(path), "gates": [g.model_dump(mode="json") for g in gates]})
-        return
+        return emit(
+            {**made.model_dump(mode="json"), "path": str(path), "gates": [g.model_dump(mode="json") for g in gates]}
+        )
     for line in plan_lines(made, gates):
         say(line)
     if explain:
@@ -109,8 +129,47 @@ def _show(
             say(line)
     closed = next((gate for gate in gates if not gate.opens), None)
     say()
-    train = f"rung train {made.id}" if varied else "rung train"
+    train = f"rung train {made.id}" if named else "rung train"
     say(f"Written: {project.relative(path)}   Next: {closed.opener if closed else train}")
+    return None
+
+
+def _set_aside(names: list[str], by: str, reason: str) -> list[Override]:
+    if not names:
+        return []
+    from training.clearance import override
+
+    return [override(name, by, reason) for name in names]
+
+
+def _loose(pairs: list[str]) -> InputError:
+    from workspace.errors import InputError, Problem
+
+    problems = [Problem(f'"{pair}" belongs to no option.') for pair in pairs]
+    return InputError(problems, f"rung plan --set {pairs[0]}   (for this plan), or --sweep {pairs[0]},...")
+
+
+def _trials(
+    project: Project,
+    settings: Settings,
+    path: Path,
+    sweep: str,
+    pairs: list[str],
+    sizes: str,
+    **more: Any,
+) -> None:
+    from rung.cli.plan_trials import curve_plan, sweep_plan
+    from workspace.errors import InputError, Problem
+
+    if sweep:
+        return sweep_plan(project, settings, path, [sweep, *pairs], **more)
+    try:
+        chosen = [int(part) for part in sizes.split(",") if part.strip()]
+    except ValueError:
+        raise InputError(
+            [Problem(f"--sizes {sizes}: not whole numbers with commas.")], "--sizes 50,100,200,400"
+        ) from None
+    return curve_plan(project, settings, path, chosen, **more)
 
 
 def _project(values: list[str]) -> tuple[Project, Settings]:

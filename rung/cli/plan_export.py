@@ -6,8 +6,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -30,7 +28,8 @@ def export_plan(
 ) -> None:
     """Write the export and say how it is run; with a closed gate print all six and leave with 1."""
     from rung.cli.output import emit, say
-    from rung.cli.training_words import gate_lines, locked_lines
+    from rung.cli.plan_trials import show_locked
+    from rung.cli.training_words import gate_lines
     from training.clearance import Locked
     from training.export.bundle import pack
     from training.export.make import RUN, check_kind, write_export
@@ -43,11 +42,7 @@ def export_plan(
     try:
         bundle = pack(project, settings, plan_file, tokenizer, kind=kind, cards=cards, overrides=overrides)
     except Locked as locked:
-        for line in locked_lines(locked.gates) if not as_json else ():
-            say(line)
-        if as_json:
-            emit({"locked": True, "gates": [gate.model_dump(mode="json") for gate in locked.gates]})
-        raise typer.Exit(1) from None
+        show_locked(locked.gates, as_json)
     folder = out or project.root / "exports" / f"{plan.id}-{kind}"
     written = write_export(project, settings, bundle, kind, folder)
     names = [path.relative_to(folder).as_posix() for path in written]

@@ -287,7 +287,8 @@ data.__path__ = [llamafactory.__path__[0] + "/data"]
 sys.modules["llamafactory.data"] = data
 from llamafactory.data.parser import get_dataset_list
 from llamafactory.hparams.parser import _parse_train_args
-model, rows, training, tuning, _ = _parse_train_args(yaml.safe_load(open("train.yaml")))
+table = {**yaml.safe_load(open("train.yaml")), "use_cpu": True, "bf16": False}   # no card here
+model, rows, training, tuning, _ = _parse_train_args(table)
 found = get_dataset_list(rows.dataset + rows.eval_dataset, rows.dataset_dir)
 print("rank", tuning.lora_rank, "rate", training.learning_rate, rows.mask_history, [a.messages for a in found])
 """
@@ -328,7 +329,7 @@ def test_deepspeeds_own_parser_takes_the_file(exported: Any, beside: Any) -> Non
     table = json.loads((folder / "launch" / "deepspeed.json").read_text())
     table["train_batch_size"] //= 2  # its parser multiplies by the processes that run, which is one here
     (folder / "launch" / "deepspeed.json").write_text(json.dumps(table))
-    path = str(beside("deepspeed==0.19.8", "hjson", "py-cpuinfo", "ninja", "msgpack", DS_BUILD_OPS="0"))
+    path = str(beside("deepspeed==0.19.8", "hjson", "py-cpuinfo", "ninja", "msgpack", "einops", DS_BUILD_OPS="0"))
     done = run(sys.executable, "-c", DEEPSPEED, cwd=folder, PYTHONPATH=path, DS_ACCELERATOR="cpu")
     assert done.returncode == 0, done.stderr[-2000:]
     assert "stage 3" in done.stdout

@@ -67,6 +67,7 @@ def measure(root: Path, plan_file: Path) -> dict[str, Any]:
 def _steps(ground: Any, recipe: Any, folder: Path) -> dict[str, Any]:
     from torch.utils.data import SequentialSampler
 
+    from training.methods import REINFORCED
     from training.run.short import trainer_of
 
     clock = Clock()
@@ -74,7 +75,8 @@ def _steps(ground: Any, recipe: Any, folder: Path) -> dict[str, Any]:
     short = recipe.model_copy(update={"steps": TIMED + 1, "epochs": 1.0})
     columns = _order(ground.items.columns, recipe.batch * recipe.accumulation)
     trainer = trainer_of(ground, short, columns, folder, [clock])
-    trainer._get_train_sampler = lambda dataset=None: SequentialSampler(trainer.train_dataset)
+    if recipe.objective not in REINFORCED:  # their sampler repeats each question
+        trainer._get_train_sampler = lambda dataset=None: SequentialSampler(trainer.train_dataset)
     clock.tokens = lambda: trainer.tokens_seen
     loading = time.monotonic() - started
     trainer.train()
@@ -91,12 +93,17 @@ def _steps(ground: Any, recipe: Any, folder: Path) -> dict[str, Any]:
 
 def _order(columns: list[dict[str, Any]], rows: int) -> list[dict[str, Any]]:
     """The longest rows for the first step, then others evenly over the data; small sets go round."""
-    by_length = sorted(columns, key=lambda column: -len(column["input_ids"]))
+    by_length = sorted(columns, key=lambda column: -_size(column))
     stride = max(1, len(columns) // max(1, rows * TIMED))
     spread = columns[::stride]
     wanted = rows * TIMED
     found = [*by_length[:rows], *(spread * (wanted // max(1, len(spread)) + 1))[:wanted]]
     return (found * (rows * (TIMED + 1) // len(found) + 1))[: rows * (TIMED + 1)]
+
+
+def _size(column: dict[str, Any]) -> int:
+    """Tokens of an item, of all its parts; characters where it is a question still to be rendered."""
+    return sum(len(part) for name, part in column.items() if name.endswith(("ids", "prompt")))
 
 
 def _rendering(ground: Any) -> dict[str, Any]:
@@ -106,13 +113,14 @@ def _rendering(ground: Any) -> dict[str, Any]:
 
     tokenizer, recipe = ground.tokenizer, ground.recipe
     template = str(tokenizer.chat_template or "")
+    rows = recipe.objective == "sft"  # pairs, labels and questions are not numbered as train lines are
     return {
         "template_sha256": sha256_bytes(template.encode()),
-        "answer_lost": list(_answers_lost(ground)),
+        "answer_lost": list(_answers_lost(ground)) if rows else [],
         "double_start": sum(_doubled(tokens.ids, tokenizer.bos_token_id) for tokens in ground.items.encoded.rows),
         "lost_tokens": sum(
             tokenise(tokenizer, line, ground.train[line - 1], recipe.system_prompt).trained
-            for line in ground.items.encoded.too_long
+            for line in (ground.items.encoded.too_long if rows else ())
         ),
     }
 
@@ -155,7 +163,7 @@ class Clock(TrainerCallback):  # type: ignore[misc]  # transformers is not follo
 
 
 class Peak:
-    """The most memory that this process held while the block ran: on a card the allocator's, else anonymous RSS."""
+    """The most memory that this process held while the block ran: on a card the allocator's."""
 
     def __init__(self) -> None:
         self.most = self.base = 0
@@ -163,7 +171,7 @@ class Peak:
         self.watcher = threading.Thread(target=self._watch, daemon=True)
 
     def __enter__(self) -> Peak:
-        self.base = self.most = _anonymous()
+        self.base = self.most = _held()
         self.watcher.start()
         return self
 
@@ -173,7 +181,7 @@ class Peak:
 
     def _watch(self) -> None:
         while not self.ended.wait(EVERY):
-            self.most = max(self.most, _anonymous())
+            self.most = max(self.most, _held())
 
     def found(self) -> dict[str, Any]:
         """`peak_gib` above the imports, and on a card what its allocator had reserved."""
@@ -185,14 +193,13 @@ class Peak:
         return {"peak_gib": (self.most - self.base) / GIB, "reserved_gib": None, "imports_gib": self.base / GIB}
 
 
-def _anonymous() -> int:
+def _held() -> int:
+    """Bytes of anonymous memory and of mapped files (weights are mapped from disk) that are in memory now."""
     try:
-        for line in Path("/proc/self/status").read_text().splitlines():
-            if line.startswith("RssAnon:"):
-                return int(line.split()[1]) * 1024
+        lines = Path("/proc/self/status").read_text().splitlines()
     except OSError:
         return 0
-    return 0
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(("RssAnon:", "RssFile:")))
 
 
 if __name__ == "__main__":

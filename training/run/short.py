@@ -13,11 +13,10 @@ from evaluation.metrics.registry import ItemMetric, item_metric
 from training.plan import Plan
 from training.recipe import Recipe
 from training.run.building import build
-from training.run.items import Items, answers
+from training.run.items import Items, items_of
 from training.run.model import load_base, load_tokenizer, prepare, set_threads
 from training.run.precision import choose_precision
 from training.run.samples import Sampler
-from workspace.errors import Refusal
 from workspace.folder import Project
 from workspace.settings import Settings
 
@@ -37,19 +36,14 @@ class Ground:
 
 
 def ground_of(project: Project, settings: Settings, plan: Plan) -> Ground:
-    """Read and tokenise the plan's rows. Raises Refusal for objectives without supervised rows."""
+    """Read and tokenise what the plan trains on."""
     recipe = plan.recipe
-    if recipe.objective != "sft":
-        raise Refusal(
-            f"{plan.id} trains by {recipe.objective}: dry runs, sweeps and curves are for supervised tuning.",
-            "rung train",
-        )
     set_threads(recipe)
     folder = project.datasets / plan.dataset
     tokenizer = load_tokenizer(recipe.base)
     train, validation = load_split(folder, "train"), load_split(folder, "validation")
-    items, unseen = (answers(tokenizer, rows, recipe.system_prompt, recipe.max_length) for rows in (train, validation))
-    metric = item_metric(settings.evaluation.metric, project.root)
+    metric = item_metric(recipe.reward or settings.evaluation.metric, project.root)
+    items, unseen = items_of(project, settings, folder, recipe, tokenizer, tests=metric.by_tests)
     return Ground(recipe, tokenizer, items, unseen, train, validation, metric)
 
 

@@ -1,0 +1,26 @@
+"""The page of `rung plan --tokens --html`: rows as the model sees them, and after a dry run what it measured."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from rung.report.page import write_html
+from training.plan import Plan
+from training.preflight import Preflight
+
+
+def write_preflight_page(path: Path, plan: Plan, rows: dict[str, Any], found: Preflight | None) -> None:
+    """Write the page. `rows` is training.run.preflight's table; `found` the dry run's figures, where there was one."""
+    from rung.cli.plan_preflight import measured_rows
+
+    values = {
+        "version": version("rung"),
+        "plan": plan,
+        "rows": rows,
+        "findings": found.findings if found else [],
+        "measured": list(measured_rows(found)) if found else [],
+        "blocked": found.blocked if found else False,
+    }
+    write_html(path, "preflight.html", values)

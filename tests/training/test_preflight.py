@@ -1,0 +1,156 @@
+"""Before money is spent: what is wrong with rows is found, and the dry run is held against the estimate."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from curation.example import Example, chat_row
+from training.clearance import grant
+from training.plan import read_plan
+from training.preflight import _findings, _forecast, _judged, preflight, read_preflight
+from training.run.dry import _order, _rendering, measure
+from training.run.rows import IGNORED, Encoded, Tokens, encode
+from workspace.folder import Project
+from workspace.settings import Settings
+
+ROWS = {"rows": 10, "tokens": 400, "trained": 60, "longest": 40, "eos_trained": 10, "too_long": [], "masked": []}
+FOUND: dict[str, Any] = {
+    "rows": {**ROWS, "shown": []},
+    "template_sha256": "ab" * 32,
+    "answer_lost": [],
+    "double_start": 0,
+    "lost_tokens": 0,
+    "precision": "fp32",
+    "loading_seconds": 2.0,
+    "steps": [{"seconds": 9.0, "tokens": 99}, {"seconds": 1.0, "tokens": 100}, {"seconds": 2.0, "tokens": 100}],
+    "checkpoint_bytes": 1000,
+    "trained_parameters": 7,
+    "peak_gib": 1.0,
+    "reserved_gib": None,
+    "imports_gib": 0.4,
+}
+ESTIMATE = {"low": 0.9, "expected": 1.0, "high": 1.2}
+
+
+def texts(found: dict[str, Any], needed: int = 1, free: int = 2) -> list[str]:
+    return [f"{f.level}: {f.text}" for f in _findings({**FOUND, **found}, ESTIMATE, needed, free)]
+
+
+def test_a_sound_dry_run_finds_nothing() -> None:
+    assert texts({}) == []
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        ({"answer_lost": [3, 4]}, "blocks: 2 rows train less than their whole answer: train line 3, 4"),
+        ({"rows": {**ROWS, "eos_trained": 7}}, "look: 3 rows do not train the end token"),
+        ({"rows": {**ROWS, "masked": [5]}}, "look: 1 rows have no trained token"),
+        ({"rows": {**ROWS, "too_long": [8]}, "lost_tokens": 12}, "with 12 answer tokens: train line 8"),
+        ({"double_start": 2}, "look: 2 rows begin with the start token twice"),
+        ({"peak_gib": 2.0}, "look: the dry run held 2.00 GiB, the estimate said 1.00 (0.90 to 1.20)"),
+    ],
+)
+def test_each_fault_is_said_with_its_rows(found: dict[str, Any], said: str) -> None:
+    assert len(texts(found)) == 1 and said in texts(found)[0]
+
+
+def test_too_little_disk_for_the_checkpoints_blocks() -> None:
+    assert texts({}, needed=3_000_000_000, free=1_000_000_000) == [
+        "blocks: checkpoints need 3.0 GB on disk, 1.0 GB are free"
+    ]
+
+
+def test_time_comes_from_the_mean_and_its_span_from_the_quickest_and_the_slowest_step(planned: Path) -> None:
+    plan = read_plan(planned)
+    work = plan.data.tokens * plan.recipe.epochs
+    work += plan.recipe.evals * plan.recipe.epochs * plan.data.validation * plan.data.tokens / plan.data.train / 3
+    steps = [SimpleNamespace(**step) for step in FOUND["steps"][1:]]
+    forecast = _forecast(plan, FOUND, steps)  # type: ignore[arg-type]
+    assert forecast.seconds == pytest.approx(2 + work / (200 / 3), abs=0.1)
+    assert forecast.seconds_low == pytest.approx(2 + work / 100, abs=0.1)
+    assert forecast.seconds_high == pytest.approx(2 + work / 50, abs=0.1)
+    assert forecast.expected == plan.forecast.expected
+
+
+def test_disk_counts_the_newest_the_best_and_the_one_that_is_written(ready: Project, planned: Path) -> None:
+    plan = read_plan(planned)
+    assert _judged(ready, plan, FOUND).disk_needed == 1000 * (plan.recipe.keep_last + 2)
+
+
+def test_the_first_step_takes_the_longest_rows_and_small_sets_go_round() -> None:
+    columns = [{"input_ids": [0] * n} for n in (3, 9, 5, 7)]
+    lengths = [len(c["input_ids"]) for c in _order(columns, 2)]
+    assert lengths[:2] == [9, 7] and len(lengths) == 6
+    assert len(_order(columns[:1], 4)) == 12
+
+
+def test_rows_whose_answer_is_not_trained_whole_are_listed(tiny: Path) -> None:
+    from training.run.model import load_tokenizer
+
+    tokenizer = load_tokenizer(str(tiny))
+    rows = [Example(chat_row("DM2", "E11 none none")), Example(chat_row("DM1", "E10 eye both"))]
+    encoded = encode(tokenizer, rows, None, 256)
+    first = encoded.rows[0]
+    cut = next(i for i, label in enumerate(first.labels) if label != IGNORED)
+    short = Tokens(1, first.ids, [IGNORED] * (cut + 2) + first.labels[cut + 2 :])
+    recipe = SimpleNamespace(system_prompt=None, objective="sft")
+
+    def lost(rows_now: list[Tokens]) -> list[int]:
+        ground = SimpleNamespace(tokenizer=tokenizer, recipe=recipe, items=None, train=rows)
+        ground.items = SimpleNamespace(encoded=Encoded(rows_now, [2]))
+        found = _rendering(ground)
+        assert found["lost_tokens"] == encoded.rows[1].trained
+        return list(found["answer_lost"])
+
+    assert lost([short, encoded.rows[1]]) == [1] and lost(encoded.rows) == []
+
+
+def test_the_dry_run_measures_steps_memory_and_a_checkpoint(
+    ready: Project, settings: Settings, tiny: Path, planned: Path
+) -> None:
+    planned.write_text(planned.read_text().replace('base = "embedded"', f'base = "{tiny}"'))
+    planned.write_text(re.sub(r"max_length = \d+", "max_length = 256", planned.read_text()))
+    found = measure(ready.root, planned)
+    assert len(found["steps"]) == 3 and all(s["seconds"] > 0 and s["tokens"] > 0 for s in found["steps"])
+    assert found["checkpoint_bytes"] > 4 * found["trained_parameters"] > 0
+    assert found["peak_gib"] >= 0 and len(found["rows"]["shown"]) == 5
+    assert not list(ready.plans.glob(".dry-*"))
+
+
+def test_the_page_marks_trained_tokens_and_shows_markup_as_text(planned: Path, tmp_path: Path) -> None:
+    from rung.report.preflight import write_preflight_page
+
+    shown = {"row": 1, "pieces": [["<b>bold</b>", False], ["E10 <i>", True]], "tokens": 5, "trained": 2}
+    write_preflight_page(tmp_path / "p.html", read_plan(planned), {**ROWS, "shown": [shown]}, None)
+    page = (tmp_path / "p.html").read_text()
+    assert "<mark>E10 &lt;i&gt;</mark>" in page and "&lt;b&gt;bold&lt;/b&gt;" in page and "<script" not in page
+
+
+@pytest.mark.slow
+def test_preflight_as_a_user_runs_it_gives_the_plan_its_time(rung: Any, ready: Project, tmp_path: Path) -> None:
+    done = rung("plan", "--preflight", "--html", str(tmp_path / "p.html"), "--json", timeout=300)
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    plan = read_plan(ready.plans / f"{document['plan']}.toml")
+    assert plan.forecast.seconds == document["forecast"]["seconds"] > 0
+    assert plan.forecast.because == "2 dry steps on this machine"
+    assert "<mark>" in (tmp_path / "p.html").read_text()
+    kept = read_preflight(ready, plan.id)
+    assert kept is not None and kept.tokens_per_second > 0
+
+
+@pytest.mark.slow
+def test_a_plan_that_has_a_run_keeps_its_bytes(rung: Any, ready: Project, settings: Settings, tiny: Path) -> None:
+    path = ready.root / json.loads(rung("plan", "--json").stdout)["path"]
+    model = settings.model.model_copy(update={"base": str(tiny)})
+    grant(ready, settings.model_copy(update={"model": model}), path, by="sam")
+    before = path.read_bytes()
+    preflight(ready, path)
+    assert path.read_bytes() == before

@@ -1,0 +1,290 @@
+"""Sweeps by successive halving and learning curves: the counting, the gates before them, and both really run."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from training.clearance import Locked, override
+from training.curve import Curve, CurvePoint, curve_of, forecast, lay_out_curve, newest_curve, too_little
+from training.plan import Plan, read_plan
+from training.sweep import budget, halving, lay_out, outcome, parse_space, survivors
+from training.trials import Point, Spec, append_point, begin, cleared, put_away, read_points
+from workspace.errors import InputError, Refusal
+from workspace.folder import Project
+from workspace.settings import Settings, load_settings
+
+
+class Words:
+    """A tokenizer that counts words."""
+
+    def count(self, text: str) -> int:
+        return len(text.split())
+
+    def render(self, turns: Any) -> str:
+        return " ".join(str(turn["content"]) for turn in turns)
+
+
+# --- the space and the halving ---------------------------------------------------------------------------------------
+
+
+def test_short_names_and_values_are_read() -> None:
+    assert parse_space(["lr=1e-4,2e-4", "rank=8,16"]) == {"learning_rate": ["1e-4", "2e-4"], "rank": ["8", "16"]}
+
+
+def test_everything_that_is_wrong_with_a_sweep_is_said_at_once() -> None:
+    with pytest.raises(InputError) as refused:
+        parse_space(["lr", "rnak=8,16", "lr=1,2", "learning_rate=3", "objective=sft,dpo"])
+    said = str(refused.value)
+    assert len(refused.value.problems) == 4 and 'Did you mean "rank"?' in said and "named twice" in said
+    with pytest.raises(InputError, match="1 combinations"):
+        parse_space(["lr=1e-4"])
+
+
+@pytest.mark.parametrize(
+    ("count", "steps", "counts", "first"),
+    [
+        (8, 400, [8, 4, 2, 1], 0.125),
+        (6, 120, [6, 3, 1], 0.25),
+        (6, 20, [6, 3], 0.5),
+        (6, 9, [6], 1.0),
+        (1, 99, [1], 1.0),
+    ],
+)
+def test_each_rung_keeps_the_better_half_and_no_rung_is_too_short(
+    count: int, steps: int, counts: list[int], first: float
+) -> None:
+    rungs = halving(count, steps)
+    assert [rung.count for rung in rungs] == counts
+    assert rungs[0].share == first and rungs[-1].share == 1.0
+    assert all(rung.share * steps >= 8 or len(rungs) == 1 for rung in rungs)
+
+
+def test_a_loss_that_is_no_number_comes_last() -> None:
+    points = [Point(trial=name, rung=0, step=8, loss=loss) for name, loss in (("a", None), ("b", 2.0), ("c", 1.0))]
+    assert survivors(points, 0, 2) == ["c", "b"] and survivors(points, 0, 3)[-1] == "a"
+
+
+# --- laid out on a project -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small(ready: Project, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """The project with the tiny model and 32 steps, short rows allowed."""
+    toml = ready.settings_file.read_text().replace("epochs = 2", "epochs = 8\nmax_length = 256")
+    ready.settings_file.write_text(f'{toml}\n[model]\nbase = "{tiny}"\n')
+    return ready
+
+
+def laid_out(project: Project, planned: Path, texts: list[str]) -> tuple[Spec, dict[str, list[str]]]:
+    space = parse_space(texts)
+    settings = load_settings(project.settings_file)
+    return lay_out(project, settings, planned, read_plan(planned), space, Words()), space
+
+
+def test_each_combination_is_worked_out_as_its_own_plan(small: Project, replan: Callable[[], Path]) -> None:
+    spec, _ = laid_out(small, replan(), ["lr=1e-4,1e-3", "rank=4,64"])
+    assert [t.values for t in spec.trials][1] == {"learning_rate": 1e-4, "rank": 64}
+    high = spec.trials[1].recipe
+    assert high.rank == 64 and high.rslora and high.alpha == 32
+    taken, whole = budget(spec)
+    assert whole == 4 * 32 and taken == 4 * 8 + 2 * 8 + 16
+
+
+def test_values_that_do_not_fit_are_all_named(small: Project, replan: Callable[[], Path]) -> None:
+    planned = replan()
+    with pytest.raises(InputError) as refused:
+        laid_out(small, planned, ["lr=fast,1e-3", "rank=0,8"])
+    assert {p.where for p in refused.value.problems} == {"--sweep learning_rate=fast", "--sweep rank=0"}
+
+
+def test_a_closed_gate_stops_trials_before_they_begin(small: Project, replan: Callable[[], Path]) -> None:
+    planned = replan()
+    small.decision_file.write_text(small.decision_file.read_text().replace('"fine_tune"', '"few_shot"'))
+    settings = load_settings(small.settings_file)
+    with pytest.raises(Locked):
+        cleared(small, settings, planned, [])
+    assert cleared(small, settings, planned, [override("decision", "priya", "contract")]).id == "P-001"
+
+
+def test_the_child_asks_the_gates_itself(small: Project, replan: Callable[[], Path]) -> None:
+    from training.run.trials import work
+
+    planned = replan()
+    folder = begin(small, laid_out(small, planned, ["lr=1e-4,1e-3"])[0])
+    train = small.datasets / "v001" / "train.jsonl"
+    train.write_text(train.read_text().replace("E10", "E11", 1))
+    with pytest.raises(Locked, match="dataset"):
+        work(small, load_settings(small.settings_file), folder)
+    planned.write_text(planned.read_text().replace("rank = 4", "rank = 5"))
+    with pytest.raises(Refusal, match="changed since the work was laid out"):
+        work(small, load_settings(small.settings_file), folder)
+    assert not list(read_points(folder))
+
+
+def test_a_sweep_halves_goes_on_from_checkpoints_and_never_measures_a_point_twice(
+    small: Project, replan: Callable[[], Path]
+) -> None:
+    from training.run.trials import work
+
+    planned = replan()
+    spec, space = laid_out(small, planned, ["lr=1e-6,1e-2", "epochs=4"])
+    folder = begin(small, spec)
+    settings = load_settings(small.settings_file)
+    work(small, settings, folder)
+    points = list(read_points(folder))
+    assert [(p.rung, p.step) for p in points] == [(0, 8)] * 2 + [(1, 16)]
+    work(small, settings, folder)
+    assert list(read_points(folder)) == points and begin(small, spec) == folder
+    found = outcome(spec, space, points)
+    losses = {s.values["learning_rate"]: s.losses for s in found.standings}
+    assert found.best.values["learning_rate"] == 1e-2 and len(found.best.losses) == 2
+    assert found.best.losses[-1] < losses[1e-6][0] and len(losses[1e-6]) == 1
+    path = put_away(folder, found)
+    assert path.is_file() and not folder.exists()
+
+
+@pytest.mark.slow
+def test_going_on_from_a_checkpoint_gives_the_losses_of_an_unbroken_run(
+    small: Project, replan: Callable[[], Path]
+) -> None:
+    from training.run.short import ground_of
+    from training.run.trials import _train
+    from training.trials import Rung, Trial
+
+    plan = read_plan(replan())
+    ground = ground_of(small, load_settings(small.settings_file), plan)
+    trial = Trial(name="t01", recipe=plan.recipe)
+    half, whole = Rung(share=0.5, count=1), Rung(share=1.0, count=1)
+    _train(ground, small.plans / "broken", trial, half, 0, keep=True)
+    broken = _train(ground, small.plans / "broken", trial, whole, 1, keep=False)
+    unbroken = _train(ground, small.plans / "unbroken", trial, whole, 0, keep=False)
+    assert (broken.loss, broken.step) == (unbroken.loss, unbroken.step)
+
+
+def test_the_lead_is_told_apart_only_over_its_standard_error(small: Project, replan: Callable[[], Path]) -> None:
+    spec, space = laid_out(small, replan(), ["rank=4,8"])
+
+    def found(gap: float) -> bool:
+        points = [
+            Point(trial=name, rung=rung, step=9, loss=1.0 + gap * (name == "t02"), error=0.1)
+            for rung, names in enumerate((["t01", "t02"], ["t01"]))
+            for name in names
+        ]
+        return outcome(spec, space, points).told_apart
+
+    assert found(0.2) and not found(0.05)
+    points = [Point(trial=t, rung=0, step=9, loss=1.0) for t in ("t01", "t02")]
+    assert outcome(spec, space, points).edge == ["rank"]
+
+
+# --- the learning curve ----------------------------------------------------------------------------------------------
+
+
+def simulated(sizes: list[int], runs: int, noise: float, gain: float = 4.0, seed: int = 7) -> list[CurvePoint]:
+    chance = random.Random(seed)
+    return [
+        CurvePoint(rows=n, seed=number, loss=0.5 + gain * n**-0.5 + chance.gauss(0, noise))
+        for n in sizes
+        for number in range(runs)
+    ]
+
+
+def test_a_forecast_needs_four_sizes_with_three_subsets_each() -> None:
+    assert too_little(simulated([50, 100, 200], 3, 0.0)).startswith("3 sizes with 3 subsets")
+    assert too_little(simulated([50, 100, 200, 400], 2, 0.0))
+    lost = [*simulated([50, 100, 200, 400], 3, 0.0)[:-1], CurvePoint(rows=400, seed=2, loss=None)]
+    assert too_little(lost) and not too_little(simulated([50, 100, 200, 400], 3, 0.0))
+
+
+def test_the_intervals_hold_the_truth_as_often_as_they_say() -> None:
+    gain = 4 * (500**-0.5 - 1000**-0.5)
+    held = 0
+    for seed in range(40):
+        found = forecast(simulated([50, 100, 200, 400], 3, 0.05, seed=seed), 500)["gain"]
+        held += found.low <= gain <= found.high
+    assert held >= 34
+
+
+def test_a_forecast_finds_the_law_that_made_the_points() -> None:
+    found = forecast(simulated([50, 100, 200, 400], 3, 0.01), 500)
+    truth = {rows: 0.5 + 4 * rows**-0.5 for rows in (500, 750, 1000, 2000)}
+    for ahead in found["forecast"]:
+        assert ahead.low <= truth[ahead.rows] <= ahead.high and ahead.expected == pytest.approx(
+            truth[ahead.rows], rel=0.1
+        )
+    assert found["helps"] and found == forecast(simulated([50, 100, 200, 400], 3, 0.01), 500)
+
+
+def test_noise_without_a_slope_is_no_reason_to_label_more() -> None:
+    found = forecast(simulated([50, 100, 200, 400], 3, 0.05, gain=0.0), 500)
+    assert not found["helps"] and found["gain"].low <= 0.02
+
+
+def test_sizes_that_the_rows_do_not_hold_are_refused(small: Project, replan: Callable[[], Path]) -> None:
+    planned = replan()
+    with pytest.raises(InputError, match="2, 17 rows; a size lies between 4"):
+        lay_out_curve(small, planned, read_plan(planned), [2, 8, 17])
+
+
+def test_subsets_are_drawn_apart_and_steps_follow_their_rows(small: Project, replan: Callable[[], Path]) -> None:
+    planned = replan()
+    spec = lay_out_curve(small, planned, read_plan(planned), [4, 6, 8, 12])
+    assert len(spec.trials) == 12 and len({tuple(t.rows or ()) for t in spec.trials}) == 12
+    assert [t.recipe.steps for t in spec.trials[::3]] == [math.ceil(8 * math.ceil(n / 4)) for n in (4, 6, 8, 12)]
+
+
+@pytest.mark.slow
+def test_a_curve_is_trained_kept_and_read_again(small: Project, replan: Callable[[], Path]) -> None:
+    from training.run.trials import work
+
+    planned = replan()
+    plan = read_plan(planned)
+    spec = lay_out_curve(small, planned, plan, [4, 12])
+    quick = [t.model_copy(update={"recipe": t.recipe.model_copy(update={"steps": 2})}) for t in spec.trials]
+    spec = spec.model_copy(update={"trials": quick})
+    folder = begin(small, spec)
+    work(small, load_settings(small.settings_file), folder)
+    found = curve_of(plan, spec, list(read_points(folder)))
+    assert len(found.points) == 6 and all(point.loss for point in found.points)
+    assert found.forecast is None and "0 sizes" not in found.why_no_forecast
+    put_away(folder, found)
+    assert newest_curve(small) == found and found.rows_now == 16
+
+
+def test_the_words_say_what_was_shown_and_what_was_not(planned: Path) -> None:
+    from rung.cli.plan_trials import curve_lines
+
+    plan: Plan = read_plan(planned)
+    points = simulated([50, 100, 200, 400], 3, 0.01)
+    base: dict[str, Any] = {"plan": plan.id, "dataset": "v001", "rows_now": 500, "points": points}
+    shown = "\n".join(curve_lines(Curve(**base, **forecast(points, 500))))
+    assert "Twice the rows would lower the loss by" in shown and "today's rows" in shown
+    assert "No forecast: too few." in "\n".join(curve_lines(Curve(**base, why_no_forecast="too few")))
+
+
+def test_half_a_line_of_results_is_not_read(tmp_path: Path) -> None:
+    append_point(tmp_path, Point(trial="a", rung=0, step=1, loss=1.0))
+    with (tmp_path / "results.jsonl").open("a") as file:
+        file.write('{"trial": "b", "ru')
+    assert [point.trial for point in read_points(tmp_path)] == ["a"]
+
+
+@pytest.mark.slow
+def test_sweep_and_curve_as_a_user_runs_them(rung: Any, ready: Project, settings: Settings) -> None:
+    done = rung("plan", "--sweep", "lr=1e-4,1e-2", "rank=2,4", "--set", "epochs=8", "--json", timeout=600)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["standings"][0]["values"]["learning_rate"] == 1e-2 and "Budget: " in done.stderr
+    done = rung("plan", "--curve", "--sizes", "4,8,12,16", "--json", timeout=600)
+    assert done.returncode == 0, done.stderr
+    curve = json.loads(done.stdout)
+    assert len(curve["points"]) == 12 and len(curve["forecast"]) == 4 and curve["helps"] in (True, False)
+    assert rung("plan", "--sweep", "lr=1e-4,1e-2", "--budget", "0.01", timeout=300).returncode in (1, 2)
+    assert rung("plan", "rank=8").returncode == 2
