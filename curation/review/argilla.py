@@ -40,7 +40,9 @@ def write_argilla(desk: Desk, rows: Sequence[StoredRow], folder: Path) -> None:
     """Write rows, with every decision that stands on them, as a folder that `datasets.load_dataset` reads."""
     require("argilla", "datasets")
     from datasets import Dataset
+    from datasets.utils.logging import disable_progress_bar
 
+    disable_progress_bar()
     votes = _votes(desk, {row.id for row in rows})
     records = [_record(row, votes.get(row.id, [])) for row in rows]
     made = Dataset.from_list(records, features=_features())

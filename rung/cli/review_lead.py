@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from rung.cli.output import ProgressLine, emit, note, say
 from rung.cli.review import Json, Reviewer, _desk, _name, review_app
-
-if TYPE_CHECKING:
-    from curation.review.economics import Economics
 
 gold_app = typer.Typer(help="Known items, mixed in among the others.", rich_markup_mode=None, no_args_is_help=True)
 review_app.add_typer(gold_app, name="gold")
@@ -118,47 +114,16 @@ def again_command(
 def economics_command(as_json: Json = False) -> None:
     """Pace, acceptance, edits, cost of an accepted row, hours to the goal, and whether more rows are worth it."""
     from curation.review.economics import economics
+    from rung.cli.review_words import economics_words
 
     with _desk() as desk:
         found = economics(desk)
     if as_json:
         emit(found.to_json())
         return
-    for line in economics_lines(found):
-        say(line)
-
-
-def economics_lines(found: Economics) -> Iterator[str]:
-    """The same in words; what is unknown says why."""
-
-    def told(key: str, text: str | None, label: str) -> str:
-        reason = found.unknown.get(key, "nothing to measure it on yet")
-        return f"  {label:<22}{text if text is not None else f'unknown: {reason}'}"
-
-    pace = f"{found.rows_an_hour:,.0f} an hour" if found.rows_an_hour else None
-    share = (
-        f"{found.acceptance:.1%} ({found.accepted:,} of {found.decided:,})" if found.acceptance is not None else None
-    )
-    edits = f"{found.edit_distance:.1%} of the words" if found.edit_distance is not None else None
-    cost = f"${found.cost_per_accepted_usd:,.2f}" if found.cost_per_accepted_usd is not None else None
-    each = f"{found.hours_per_accepted * 60:,.1f} min of review" if found.hours_per_accepted else None
-    left = f"{found.hours_to_goal:,.1f} h" if found.hours_to_goal is not None else None
-    goal = f"{found.have:,} of {found.goal:,} ({found.goal_from})" if found.goal is not None else None
-    yield "Economics of the review"
-    yield told("rows_an_hour", pace, "Pace")
-    yield told("acceptance", share, "Accepted")
-    yield told("edit_distance", f"{edits}, in {found.edited:,} edits" if edits else None, "An edit changes")
-    for label, value, key in (
-        ("Drafts cost", found.drafts_usd, "drafts_usd"),
-        ("The judge cost", found.judge_usd, "judge_usd"),
-        ("The review cost", found.review_usd, "review_usd"),
-    ):
-        yield told(key, f"${value:,.2f}" if value is not None else None, label)
-    yield told("cost_per_accepted_usd", cost, "An accepted row costs")
-    yield told("hours_per_accepted", each, "and takes")
-    yield told("goal", goal, "Accepted rows")
-    yield told("rows_an_hour" if found.goal is not None else "goal", left, "Hours to the goal")
-    yield f"  {'Are more worth it?':<22}{found.more.text}"
+    say("Economics of the review")
+    for label, words in economics_words(found):
+        say(f"  {label:<22}{words}")
 
 
 @review_app.command("score")

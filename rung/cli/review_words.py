@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from curation.review import Progress
+    from curation.review.economics import Economics
+    from curation.review.persons import PersonProgress
     from curation.review.progress import SampleProgress
 
 
@@ -52,13 +54,70 @@ def _people(found: Progress) -> Iterator[str]:
         pace = f", {person.rows_an_hour:,.0f} an hour" if person.rows_an_hour else ""
         kind = " (automatic)" if person.kind == "automatic" else ""
         yield f"{person.name}{kind}: {person.decided:,} decided in {person.minutes:.0f} min{pace}"
+        yield from _person(person)
     agreed = found.agreement
     if agreed.units:
         value = f"{agreed.value:.2f}" if agreed.value is not None else "undefined (all the same label)"
         interval = f" (95%: {agreed.low:.2f} to {agreed.high:.2f})" if agreed.low is not None else ""
         yield f"Agreement: {agreed.measure} {value}{interval} on {agreed.units:,} rows, raw {agreed.raw:.1%}"
+        yield "  " + ", ".join(_bounds(found))
     if found.hours_left:
         yield f"About {found.hours_left:.1f} h left at the present pace"
+
+
+def _person(person: PersonProgress) -> Iterator[str]:
+    if person.consensus is not None:
+        rows = f"{person.consensus_rows:,} rows that others decided too"
+        yield f"    {person.consensus:.0%} as the row came to, on {rows}"
+    drift = person.drift
+    if drift is not None:
+        word = "drifts" if drift.drifts else "no drift to be told"
+        yield (
+            f"    changed {drift.first:.0%} of the rows in the first half, {drift.second:.0%} in the second: {word} "
+            f"(95%: {drift.low:+.0%} to {drift.high:+.0%})"
+        )
+
+
+def _bounds(found: Progress) -> Iterator[str]:
+    """Lower bounds, agreement on rejects and how common each label is."""
+    agreed = found.agreement
+    if agreed.raw_low is not None:
+        yield f"raw at least {agreed.raw_low:.1%}"
+    if agreed.rejects is not None:
+        low = f" (at least {agreed.rejects_low:.1%})" if agreed.rejects_low is not None else ""
+        yield f"on rejects {agreed.rejects:.1%}{low}"
+    yield "shares: " + ", ".join(f"{label} {share:.0%}" for label, share in agreed.prevalence.items())
+
+
+def economics_words(found: Economics) -> Iterator[tuple[str, str]]:
+    """`rung review economics` as pairs of label and words; what is unknown says why. The last is about more rows."""
+
+    def told(key: str, text: str | None) -> str:
+        return text if text is not None else f"unknown: {found.unknown.get(key, 'nothing to measure it on yet')}"
+
+    pace = f"{found.rows_an_hour:,.0f} an hour" if found.rows_an_hour else None
+    share = (
+        f"{found.acceptance:.1%} ({found.accepted:,} of {found.decided:,})" if found.acceptance is not None else None
+    )
+    edits = f"{found.edit_distance:.1%} of the words" if found.edit_distance is not None else None
+    each = f"{found.hours_per_accepted * 60:,.1f} min of review" if found.hours_per_accepted else None
+    left = f"{found.hours_to_goal:,.1f} h" if found.hours_to_goal is not None else None
+    goal = f"{found.have:,} of {found.goal:,} ({found.goal_from})" if found.goal is not None else None
+    yield "Pace", told("rows_an_hour", pace)
+    yield "Accepted", told("acceptance", share)
+    yield "An edit changes", told("edit_distance", f"{edits}, in {found.edited:,} edits" if edits else None)
+    yield "Drafts cost", told("drafts_usd", _usd(found.drafts_usd))
+    yield "The judge cost", told("judge_usd", _usd(found.judge_usd))
+    yield "The review cost", told("review_usd", _usd(found.review_usd))
+    yield "An accepted row costs", told("cost_per_accepted_usd", _usd(found.cost_per_accepted_usd))
+    yield "and takes", told("hours_per_accepted", each)
+    yield "Accepted rows", told("goal", goal)
+    yield "Hours to the goal", told("rows_an_hour" if found.goal is not None else "goal", left)
+    yield "Are more worth it?", found.more.text
+
+
+def _usd(amount: float | None) -> str | None:
+    return None if amount is None else f"${amount:,.2f}"
 
 
 def _next(found: Progress) -> str:

@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from curation.review import Desk, LinkEnded, LinkUnknown
 from curation.review.people import ROLES
-from rung.web import pages, team
+from rung.web import compare, pages, team
 from rung.web.asking import Ask, Look, read_form
 from rung.web.door import Door, NotInvited, TooMany, Visitor
 from rung.web.guard import Guard
@@ -64,7 +64,11 @@ WAYS = (
     Way("POST", "/look", ROLES, look),
     Way("POST", "/leave", ROLES, leave),
     Way("GET", "/team", ("lead",), team.team_page),
+    Way("GET", "/economics", ("lead",), team.economics_page),
     Way("POST", "/reopen", ("lead",), team.reopen),
+    Way("GET", "/compare", ROLES, compare.compare_page),
+    Way("POST", "/compare", ROLES, compare.prefer),
+    Way("POST", "/compare/end", ("lead",), compare.end_comparison),
 )
 """Every route but the two that are open to all: `/enter/TOKEN` and `/static/NAME`."""
 

@@ -9,6 +9,8 @@ from starlette.responses import RedirectResponse, Response
 
 from curation.review import Desk, Item, Ruling, decide, next_item, undo
 from curation.review.leases import give_up, keep_draft, renew
+from curation.review.mixing import entry_words
+from curation.review.reasons import reasons_now
 from curation.review.standing import contest, day_of, decided_by_another, drop_draft, last_of
 from curation.store.ids import number_of
 from rung.web import view
@@ -102,9 +104,9 @@ def _ruling(desk: Desk, ask: Ask) -> Ruling:
     """The decision in the form, held against the row as it stands."""
     before = None
     if ask.form.get("verdict") == "edit":
-        row = desk.store.row(ask.form.get("row", "")).example
+        row = desk.shown(desk.store.row(ask.form.get("row", "")))
         before = view.answer_of(row.row) or None
-    return ask.ruling(desk.settings.review.reasons, before)
+    return ask.ruling(reasons_now(desk), before)
 
 
 def _item(desk: Desk, ask: Ask, item: Item, panel: str = "", problem: str = "", status: int = 200) -> Response:
@@ -191,6 +193,7 @@ def _common(desk: Desk, ask: Ask) -> dict[str, Any]:
         "undone": "undone" in query,
         "sent": "sent" in query,
         "today": _day(desk, ask).rows,
+        "note": entry_words(desk.store, desk.settings, ask.person),
         "has_team": ask.person.role == "lead",
         "can_leave": ask.visitor.link,
         "owner": desk.settings.project.person,

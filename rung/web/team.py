@@ -5,7 +5,10 @@ from __future__ import annotations
 from starlette.responses import RedirectResponse, Response
 
 from curation.review import Desk, progress
+from curation.review.economics import economics
+from curation.review.gold import known_by_person
 from curation.review.standing import recent
+from rung.cli.review_words import economics_words
 from rung.web.asking import Ask
 from rung.web.pages import _common, _is_row
 from rung.web.paper import page
@@ -14,7 +17,13 @@ from workspace.errors import RungError
 
 def team_page(desk: Desk, ask: Ask) -> Response:
     """How the review stands, and the newest decisions."""
-    return page("team.html", ask, **_common(desk, ask), stand=progress(desk), recent=recent(desk))
+    known = {each.reviewer: each for each in known_by_person(desk.store)}
+    return page("team.html", ask, **_common(desk, ask), stand=progress(desk), recent=recent(desk), known=known)
+
+
+def economics_page(desk: Desk, ask: Ask) -> Response:
+    """What the review costs and brings, as `rung review economics` says it."""
+    return page("economics.html", ask, **_common(desk, ask), lines=list(economics_words(economics(desk))))
 
 
 def reopen(desk: Desk, ask: Ask) -> Response:

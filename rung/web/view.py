@@ -20,6 +20,7 @@ VERBS = {
     "reject": "Rejected",
     "skip": "Skipped",
     "unsure": "Sent to a second person",
+    "flag": "Flagged for the adjudicator",
 }
 
 

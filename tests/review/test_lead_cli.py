@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from curation.example import Example, chat_row
-from curation.review import open_desk
+from curation.review import Ruling, decide, next_item, open_desk
 from curation.review.economics import economics, more_rows, word_distance
 from workspace.settings import load_settings
 
@@ -41,31 +42,38 @@ def rung(project: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
     return run
 
 
-def decide(rung: Any, who: str, verdict: str, project: Any, text: str = "") -> dict[str, Any]:
-    item = json.loads(rung("review", "next", "--reviewer", who, "--json").stdout)
-    more = []
-    if text:
-        (project.root / "text.txt").write_text(text)
-        more = ["--text-file", "text.txt"]
-    made = rung("review", "decide", item["id"], verdict, "--token", item["token"], "--reviewer", who, *more, "--json")
-    return {**json.loads(made.stdout), "item": item}
+@pytest.fixture
+def at_desk(project: Any) -> Any:
+    """`at_desk(rows=...)`: candidates into the store; `at_desk(who, verdict, text)`: one decision. Not by command."""
+
+    def do(who: str = "", verdict: str = "", text: str | None = None, rows: Any = ()) -> Any:
+        desk = open_desk(project, load_settings(project.settings_file, {}))
+        with desk.store:
+            if rows:
+                return desk.store.add(rows, role="candidates").ids
+            item = next_item(desk, who).item
+            assert item is not None
+            return decide(desk, item.id, item.token, who, Ruling(verdict, text=text))
+
+    return do
 
 
-def test_known_items_by_script(rung: Any, project: Any, rows_of: Any) -> None:
+def test_known_items_by_script(rung: Any, project: Any, rows_of: Any, at_desk: Any) -> None:
     (project.root / "rung.toml").write_text("[review]\nentry = 2\nentry_right = 1.0\n")
-    (project.root / "c.jsonl").write_text("".join(row.to_json() + "\n" for row in rows_of(8)))
-    rung("data", "import", "c.jsonl", "--as", "candidates")
+    at_desk(rows=rows_of(8))
     rung("review", "invite", "lena", "--role", "lead")
     refused = rung("review", "next", "--reviewer", "mo", "--json", wanted=1)
     assert "2 known items first" in json.loads(refused.stdout)["error"]["message"]
     for verdict in ("approve", "reject", "approve"):
-        decide(rung, "lena", verdict, project)
+        at_desk("lena", verdict)
     added = json.loads(rung("review", "gold", "add", "--decided-by", "lena", "--count", "2", "--json").stdout)["added"]
     assert len(added) == 2
     assert "nothing" not in rung("review", "gold", "add", "r-000008", wanted=1).stderr.lower()
-    first = decide(rung, "mo", "approve", project)
-    second = decide(rung, "mo", "approve", project)
-    assert "note" not in first and {first["id"], second["id"]} == set(added)
+    first = at_desk("mo", "approve")
+    item = json.loads(rung("review", "next", "--reviewer", "mo", "--json").stdout)
+    token = ("--token", item["token"], "--reviewer", "mo")
+    second = json.loads(rung("review", "decide", item["id"], "approve", *token, "--json").stdout)
+    assert first.note == "" and {first.id, second["id"]} == set(added)
     assert second["note"].startswith("Entry test")
     said = rung("review", "gold", "list").stdout
     assert "2 known items, mixed in 0% of the time, 2 before the queue opens" in said and "mo: " in said
@@ -73,13 +81,12 @@ def test_known_items_by_script(rung: Any, project: Any, rows_of: Any) -> None:
     assert rung("review", "gold", "add", wanted=2).stderr
 
 
-def test_a_review_again_by_script(rung: Any, project: Any) -> None:
+def test_a_review_again_by_script(rung: Any, project: Any, at_desk: Any) -> None:
     project.guideline_file.write_text("# G\n\nCode it.\n")
     rows = [Example(chat_row(f"{word} case", "A1")) for word in ("asthma", "fracture", "fever")]
-    (project.root / "c.jsonl").write_text("".join(row.to_json() + "\n" for row in rows))
-    rung("data", "import", "c.jsonl", "--as", "candidates")
+    at_desk(rows=rows)
     for _ in rows:
-        decide(rung, "mo", "approve", project)
+        at_desk("mo", "approve")
     assert "No row was decided under another version" in rung("review", "again", wanted=1).stderr
     project.guideline_file.write_text("# G\n\nCode it.\nAsthma first.\n")
     dry = json.loads(rung("review", "again", "--dry-run", "--json").stdout)
@@ -89,15 +96,15 @@ def test_a_review_again_by_script(rung: Any, project: Any) -> None:
     assert json.loads(rung("review", "status", "--json").stdout)["states"]["pending"] == 1
 
 
-def test_economics_by_script(rung: Any, project: Any, rows_of: Any) -> None:
+def test_economics_by_script(rung: Any, project: Any, rows_of: Any, at_desk: Any) -> None:
     (project.root / "rung.toml").write_text("[review]\ngoal = 10\nhour_usd = 60\n")
-    (project.root / "c.jsonl").write_text("".join(row.to_json() + "\n" for row in rows_of(6)))
-    rung("data", "import", "c.jsonl", "--as", "candidates")
+    at_desk(rows=rows_of(6))
     nothing = json.loads(rung("review", "economics", "--json").stdout)
     assert nothing["acceptance"] is None and nothing["cost_per_accepted_usd"] is None
-    decide(rung, "mo", "approve", project)
-    decide(rung, "mo", "edit", project, text="answer one two three")
-    decide(rung, "mo", "reject", project)
+    at_desk("mo", "approve")
+    time.sleep(1.1)  # the log keeps whole seconds
+    at_desk("mo", "edit", "answer one two three")
+    at_desk("mo", "reject")
     found = json.loads(rung("review", "economics", "--json").stdout)
     assert (found["decided"], found["accepted"], found["edited"]) == (3, 2, 1)
     assert found["acceptance"] == pytest.approx(2 / 3) and found["edit_distance"] == pytest.approx(3 / 4)

@@ -474,3 +474,70 @@ def test_a_store_that_fails_is_said_and_nothing_is_shown_as_done(make_site: Any)
     site.desk.project.database_file.write_text("no database " * 1000)
     answer = dana.client.post("/decide", data=form, follow_redirects=False)
     assert answer.status_code == 503 and "not a database" in answer.text and "Nothing was changed" in answer.text
+
+
+# Known items, the lead's figures
+
+
+def test_known_items_look_like_all_others_in_the_browser(make_site: Any) -> None:
+    from curation.review.gold import add_gold, known_by_person
+
+    site = make_site(gold=0.4)
+    lead = site.browser("kim", "lead")
+    ids = []
+    for verdict in ("approve", "reject", "approve", "reject", "approve"):
+        ids.append(lead.row)
+        lead.rule(verdict, **({"reason": "1"} if verdict == "reject" else {}))
+    add_gold(site.desk.store, ids, actor="kim")
+    dana, steps = site.browser("dana"), {True: set(), False: set()}
+    seen = []
+    while "/decide" in dict(dana.page.forms):
+        row, words = dana.row, dana.words
+        seen.append(row)
+        count = re.search(r"(\d+) of (\d+) ·", words)
+        assert count is not None and "gold" not in dana.html.lower() and "known item" not in words.lower()
+        assert "kim" not in dana.html
+        dana.rule("approve")
+        later = re.search(r"(\d+) of (\d+) ·", dana.words)
+        step = [int(b) - int(a) for a, b in zip(count.groups(), later.groups(), strict=True)] if later else []
+        steps[row in ids].add((tuple(step), re.sub(r"[A-Z]\d\S*", "CODE", dana.words.split("Undo")[0][:60])))
+    assert len(set(seen) & set(ids)) >= 3 and len(seen) == len(set(seen))
+    assert {step for step, _ in steps[True]} == {(1, 0)} == {step for step, _ in steps[False] if step}
+    assert dana.get(f"/?row={ids[-1]}").status == 200 and "/decide" not in dict(dana.page.forms)
+    (mine,) = known_by_person(site.desk.store)
+    assert mine.missed == len({row for row in seen if row in ids[1::2]}), "known to be rejected, approved by dana"
+    assert f"{mine.missed} of {mine.answered}" in lead.get("/team").words
+
+
+def test_the_economics_of_the_review(make_site: Any) -> None:
+    site = make_site(goal=4, hour_usd=50)
+    lead = site.browser("kim", "lead")
+    lead.rule("approve")
+    lead.rule("edit", text="E11.42")
+    lead.rule("reject", reason="1")
+    lead.get("/economics")
+    assert lead.status == 200 and "66.7% (2 of 3)" in lead.words and "2 of 4 ([review] goal)" in lead.words
+    assert "Not measured: rung plan --curve" in lead.words
+    assert "/economics" in lead.get("/").html and "/economics" not in site.browser("dana").html
+
+
+def test_a_flag_and_an_entry_test(make_site: Any) -> None:
+    from curation.review.gold import add_gold
+
+    site = make_site(entry=1)
+    lead = site.browser("kim", "lead")
+    known = lead.row
+    lead.rule("reject", reason="1")
+    waiting = site.browser("mo")
+    assert waiting.status == 403 and "1 known items first" in waiting.words
+    add_gold(site.desk.store, [known], actor="kim")
+    dana = site.browser("dana")
+    assert dana.row == known
+    dana.rule("approve")
+    assert "Entry test: 0 of 1 right, 1 are needed. You may try again." in dana.words and dana.row == known
+    dana.rule("reject", reason="1")
+    assert "Entry test passed: 1 of 1 right." in dana.words
+    row = dana.row
+    dana.rule("flag")
+    assert site.state(row) == "unsure" and "Flagged for the adjudicator" in dana.words
+    assert lead.get(f"/?row={row}").row == row
