@@ -7,6 +7,7 @@ import random
 import re
 import subprocess
 import sys
+from collections import Counter
 from typing import NamedTuple
 
 import pytest
@@ -237,6 +238,27 @@ def test_texts_are_not_held_when_a_file_is_checked(tmp_path):
         peaks.append(peak)
     text_kb = (path.stat().st_size - (tmp_path / "1500.jsonl").stat().st_size) / 1024
     assert peaks[1] - peaks[0] < 0.5 * text_kb, (peaks, text_kb)
+
+
+def test_a_sample_of_long_rows_is_smaller_and_every_row_is_as_likely(monkeypatch):
+    from curation import checkup
+    from curation.example import Example
+    from curation.quality import Subject
+
+    monkeypatch.setattr(checkup, "SAMPLE", 40)
+    monkeypatch.setattr(checkup, "SAMPLE_BYTES", 250)
+    monkeypatch.setattr(checkup, "FEWEST_HELD", 5)
+    one = Example(row("q", "a"))
+    drawn = Counter()
+    for seed in range(400):
+        sampler = checkup.Sampler(seed)
+        for line in range(100):
+            sampler.add(Subject(one, "f", line), 10)
+        lines = [subject.line for subject in sampler.rows()]
+        assert lines == sorted(set(lines)) and 5 <= len(lines) <= 25 and sampler.seen == 100
+        drawn.update(lines)
+    expected = drawn.total() / 100
+    assert all(abs(drawn[line] - expected) < 5 * expected**0.5 for line in range(100))
 
 
 def test_help_imports_nothing_heavy():
