@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from rung.report.human_words import preference_words
 from rung.report.items import confusion, corpus_lines, item_rows, moved, shown_items, with_neighbours
 from rung.report.judge_words import lines as judge_lines
 from rung.report.page import write_html
+from rung.report.scatter import scatter
 from rung.report.svg import Axis, Dot, Mark, dot_plot
 from workspace.artefact import read_artefact
 from workspace.files import sha256_file, write_text
@@ -63,6 +64,7 @@ def page_values(
         "accepted": verdict.accepted if verdict else None,
         "plot": score_plot(arms, chosen, goal),
         "difference_plot": difference_plot(verdict) if verdict else "",
+        "cost_plot": cost_plot(arms, {chosen, candidate}),
         "items_line": _items_line(report, goal),
         "costs": costs(report, verdict, arms),
         "threats": threats(project, report, verdict, arms, [*(baseline.notes if baseline else ()), *report.notes]),
@@ -113,6 +115,12 @@ def difference_plot(verdict: Verdict) -> Markup:
     end = next(e for e in (0.1, 0.25, 0.5, 1.0) if e >= edge - 1e-9)
     margin = [Mark(verdict.margin, f"margin {100 * verdict.margin:.3g}"), Mark(0.0, "")]
     return dot_plot("Lead of the tuned model in points", rows, Axis(-end, end, end / 2, "{:+.3g}"), margin)
+
+
+def cost_plot(arms: Sequence[ArmResult], strong: Collection[str | None]) -> Markup:
+    """Score against tokens a call; the classifier has none."""
+    points = [(arm_name(a.arm), (a.input_tokens + a.output_tokens) / a.n, a.score, a.arm in strong) for a in arms]
+    return scatter("Score against tokens a call", points) if any(tokens for _, tokens, _, _ in points) else Markup("")
 
 
 def _headline(report: Report, verdict: Verdict | None) -> tuple[str, str, str]:

@@ -8,7 +8,7 @@ from html import escape
 
 from markupsafe import Markup
 
-WIDTH, LABELS, RIGHT, ROW, TOP = 760, 196, 168, 30, 26
+WIDTH, LABELS, RIGHT, ROW, TOP = 760, 212, 168, 30, 26
 
 
 @dataclass(frozen=True, slots=True)
