@@ -15,6 +15,9 @@ def lines(checkup: Checkup, command: str, in_project: bool) -> Iterator[str]:
     """The whole page. `command` is the check that was run, to be followed by `--show NAME`."""
     yield verdict(checkup)
     yield counts(checkup)
+    if checkup.stopped:
+        left = sum(check.rows is None for check in checkup.checks)
+        yield f"! {checkup.stopped} {left} checks did not run; what the others found stands below."
     if checkup.sampled:
         yield f"Classes, topics, labels and forms were judged on {checkup.sampled:,} rows drawn by seed."
     yield ""
@@ -82,6 +85,8 @@ def verdict(checkup: Checkup) -> str:
     found = f"{checkup.clean} check{'s' * (checkup.clean != 1)} found nothing."
     if blocking:
         return f"{blocking} finding{'s' * (blocking != 1)} block{'s' * (blocking == 1)} the dataset. {found}"
+    if checkup.stopped:
+        return f"Nothing that blocks the dataset was found so far. {found}"
     rows = sum(finding.rows for finding in checkup.findings if finding.severity == "look")
     look = f", {rows:,} rows to look at if you like" if rows else ""
     return f"Nothing blocks the dataset. {len(checkup.checks)} checks{look}."
@@ -111,6 +116,8 @@ def _show(finding: Finding, command: str, in_project: bool) -> str:
 
 def _next(checkup: Checkup, command: str, in_project: bool) -> str:
     first = checkup.findings[0] if checkup.findings else None
+    if in_project and not checkup.read:
+        return "rung data import FILE"
     if in_project:
         todo = [f for f in checkup.blocking if f.action and f.what_to_do != "in review"]
         return f"rung data fix {todo[0].name}" if todo else "rung review"

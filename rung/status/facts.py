@@ -21,8 +21,8 @@ from workspace.folder import Project
 from workspace.settings import Settings, load_settings
 
 Value = TypeVar("Value")
-Stored = tuple[Mapping[str, Mapping[str, int]], int, tuple[str, ...], int | None]
-NOTHING: Stored = ({}, 0, (), None)
+Stored = tuple[Mapping[str, Mapping[str, int]], tuple[int, int], tuple[str, ...], int | None]
+NOTHING: Stored = ({}, (0, 0), (), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,8 @@ class Facts:
     decision_is_old: bool = False
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     lines_read: int = 0
+    unreadable: int = 0
+    """Lines that an import could not read; they are in its rejects file."""
     reviewers: tuple[str, ...] = ()
     blocking: int | None = None
     dataset: Manifest | None = None
@@ -90,7 +92,8 @@ def read_facts(project: Project, *, with_store: bool = True) -> Facts:
         decision=decision,
         decision_is_old=is_old,
         counts=counts,
-        lines_read=lines,
+        lines_read=lines[0],
+        unreadable=lines[1],
         reviewers=reviewers,
         blocking=blocking,
         dataset=dataset,
@@ -141,13 +144,14 @@ def _verdict(project: Project) -> Verdict | None:
 
 
 def _store(project: Project, settings: Settings) -> Stored:
-    """Counts by role and state, lines read, who decided, and how many findings blocked at the last check."""
+    """Counts by role and state, lines read and unreadable, who decided, and how many findings blocked at the last check."""
     from curation.store import open_store, store_exists
 
     if not store_exists(project, settings):
         return NOTHING
     with open_store(project, settings) as store:
-        lines = sum(source.counts.get("read", 0) for source in store.sources())
+        sources = store.sources()
+        lines = sum(s.counts.get("read", 0) for s in sources), sum(s.counts.get("rejected", 0) for s in sources)
         checks = store.events(kind="checked")
         blocking = int(checks[-1].detail.get("blocking", 0)) if checks else None
         return store.counts(), lines, store.deciders(), blocking

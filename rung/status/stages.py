@@ -146,7 +146,8 @@ def _data(facts: Facts) -> Stage:
     if not facts.counts:
         return Stage(3, "Data", "open", "no rows yet", "rung data import FILE", "import your rows")
     kept = sum(n for table in facts.counts.values() for state, n in table.items() if state != "excluded")
-    reason = f"{facts.lines_read:,} lines read, {kept:,} kept, {facts.rows('excluded'):,} taken out"
+    out = facts.rows("excluded") + facts.unreadable
+    reason = f"{facts.lines_read:,} lines read, {kept:,} kept, {out:,} taken out"
     if facts.blocking:
         many = f"{facts.blocking} finding{'s block' if facts.blocking != 1 else ' blocks'} the dataset"
         return Stage(3, "Data", "needs_you", many, "rung data check", many)
