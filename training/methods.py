@@ -68,6 +68,10 @@ _RULES: tuple[tuple[Holds, str], ...] = (
         "a reward model with prefix or prompt tuning: its new score head is not saved with virtual tokens.",
     ),
     (
+        _both(_is("objective", "reward"), _is("method", *QUANTISED)),
+        "a reward model on a 4-bit base: trl casts the new score head to another precision than its input.",
+    ),
+    (
         _both(lambda recipe: recipe["checkpointing"], _is("method", "prefix")),
         "prefix tuning with activation checkpointing: the prefix stands in the cache, which checkpointing turns off.",
     ),

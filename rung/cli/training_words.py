@@ -114,7 +114,9 @@ def plan_rows(plan: Plan) -> list[tuple[str, str, str]]:
         rows.append(("packing", "rows of a batch in one line", _why(plan, "attention")))
     longest = f"{plan.data.longest} tokens; {len(plan.data.left_out)} rows left out"
     rows.append(("longest row", longest, _why(plan, "max_length")))
-    return [*rows, ("memory", _memory(plan), "the estimator"), ("time, cost", _time(plan), plan.forecast.because)]
+    held = plan.forecast.measured_gib
+    memory = "the estimator" if held is None else f"the estimator; {held:.1f} GiB held in the dry run"
+    return [*rows, ("memory", _memory(plan), memory), ("time, cost", _time(plan), plan.forecast.because)]
 
 
 WORDS = {
@@ -150,7 +152,9 @@ def _memory(plan: Plan) -> str:
 
 def _time(plan: Plan) -> str:
     seconds = plan.forecast.seconds
-    return f"{duration(seconds) if seconds else 'unknown'}, {money(plan.forecast.cost_usd)}"
+    low, high = plan.forecast.seconds_low, plan.forecast.seconds_high
+    span = f" ({duration(low)} to {duration(high)})" if low and high else ""
+    return f"{duration(seconds) if seconds else 'unknown'}{span}, {money(plan.forecast.cost_usd)}"
 
 
 def token_lines(preflight: Any) -> list[str]:
@@ -173,15 +177,21 @@ def _plain(line: str) -> str:
 
 def run_line(run: RunRecord) -> str:
     """One run in `rung runs list`."""
-    best = "" if run.best_loss is None else f"   best step {run.best_step}, validation {run.best_loss:.3f}"
+    best = "" if run.best_loss is None else f"   best step {run.best_step}, validation {best_words(run)}"
     ending = f"   {run.ending}" if run.ending and run.state in ("failed", "crashed", "stopped") else ""
     made = f"{kind_of(run.method, run.objective)}, {run.dataset}, {run.plan}"
     return f"{run.id}  {run.state:<9} step {run.step} of {run.steps}   {made}{best}{ending}"
 
 
+def best_words(run: RunRecord) -> str:
+    """The validation loss of the kept checkpoint, and its score where the metric chose it."""
+    score = "" if run.best_score is None else f", score {run.best_score:.1%}"
+    return f"{run.best_loss:.3f}{score}"
+
+
 def ending_lines(run: RunRecord) -> list[str]:
     """What a run came to, and the next command."""
-    best = "" if run.best_loss is None else f" Best checkpoint: step {run.best_step}, validation {run.best_loss:.3f}."
+    best = "" if run.best_loss is None else f" Best checkpoint: step {run.best_step}, validation {best_words(run)}."
     if run.state == "finished":
         told = f" Ended early: {run.ending}." if run.ending.startswith("over-fitting") else ""
         after = "rung runs list" if run.objective == "reward" else f"rung evaluate {run.id}"
@@ -197,6 +207,16 @@ def ending_lines(run: RunRecord) -> list[str]:
     return [f"{run.id} is {run.state}: step {run.step} of {run.steps}.", f"Next: rung runs watch {run.id}"]
 
 
+def validation_words(line: dict[str, Any]) -> str:
+    """Validation loss; where the metric was measured its score, and the prompted arm's, which is the line to beat."""
+    words = f"{line['loss']:.3f}"
+    if line.get("score") is None:
+        return words
+    words += f", score {line['score']:.1%}"
+    beat = line.get("beat")
+    return words + (f" against {beat['arm'].replace('_', '-')} {beat['score']:.1%}" if beat else "")
+
+
 class LiveLine:
     """Loss, step, tokens/s and time left: one line, redrawn on a terminal; elsewhere a plain one now and then."""
 
@@ -210,7 +230,7 @@ class LiveLine:
     def show(self, line: dict[str, Any]) -> None:
         """Take one line of metrics.jsonl."""
         if line["kind"] == "validation":
-            self.validation = f"  validation {line['loss']:.3f}"
+            self.validation = f"  validation {validation_words(line)}"
             if not self.live:
                 self._write(
                     f"{self.run}  step {line['step']} of {line['steps']}{self.validation}, the best so far is "

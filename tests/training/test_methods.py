@@ -264,3 +264,36 @@ def test_of_equal_scores_the_lower_loss_is_the_best() -> None:
     ]
     assert chosen_of(history, "eval_choice")["step"] == 3
     assert chosen_of(history, "eval_loss")["step"] == 4
+
+
+def test_the_line_to_beat_is_the_prompted_arms_validation_score(ready: Project) -> None:
+    from evaluation.report import read_report
+    from rung.cli.training_words import validation_words
+    from training.run.beat import line_to_beat
+
+    beat = line_to_beat(ready, ready.datasets / "v001", "exact_match")
+    chosen = read_report(ready, "E-001")[1].chosen
+    assert beat is not None and (beat["arm"], beat["report"]) == (chosen, "E-001")
+    assert line_to_beat(ready, ready.datasets / "v001", "chrf") is None
+    line = {"loss": 0.5, "score": 0.75, "beat": {"arm": "prompt", "score": 0.5}}
+    assert validation_words(line) == "0.500, score 75.0% against prompt 50.0%"
+    assert validation_words({"loss": 0.5, "beat": beat}) == "0.500"
+
+
+@pytest.mark.slow
+def test_a_run_reports_to_the_tracker_that_is_named_and_to_no_other(rung: Rung, ready: Project) -> None:
+    pytest.importorskip("tensorboardX")
+    unknown = rung("plan", "--set", 'report_to=["tensorbored"]')
+    assert unknown.returncode == 2 and 'Did you mean "tensorboard"' in unknown.stderr
+    trained(rung, ready, "--set", 'report_to=["tensorboard"]')
+    assert list((ready.runs / "R-001").rglob("events.out.tfevents.*"))
+
+
+@pytest.mark.slow
+def test_the_metric_chooses_the_checkpoint_and_overfitting_ends_the_run(rung: Rung, ready: Project) -> None:
+    words = ["--set", "epochs=60", "--set", "learning_rate=2e-2", "--set", "rank=16", "--set", "choose_by=metric"]
+    run = trained(rung, ready, *words)
+    lines = [line for line in curve(ready.runs / "R-001") if line["kind"] == "validation"]
+    assert all(line["beat"]["report"] == "E-001" and 0 <= line["score"] <= 1 for line in lines)
+    assert run.best_score == max(line["score"] for line in lines)
+    assert "over-fitting" in run.ending and run.step < run.steps

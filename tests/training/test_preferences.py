@@ -127,6 +127,7 @@ def test_a_plan_is_for_the_pairs_that_it_counted(ready: Project, settings: Setti
         ({"packing": "true", "method": "prefix"}, "virtual tokens would stand before the first row"),
         ({"packing": "true", "objective": "dpo"}, "the other trainers pad"),
         ({"objective": "reward", "method": "prompt"}, "its new score head is not saved"),
+        ({"objective": "reward", "method": "qlora"}, "casts the new score head"),
         ({"method": "adalora", "epochs": "1"}, "three phases do not fit"),
         ({"objective": "kto", "batch": "1"}, "needs two rows that trade answers"),
     ],

@@ -27,6 +27,7 @@ OWN = {
 }
 """What objectives other than sft log besides: of pairs how many are told apart, of answers their mean reward, and the
 share of questions whose answers were all worth the same."""
+ALIKE = 5
 LOSSES = 10
 DIVERGED = 3.0
 """A mean loss of the last ten steps above this many times the untrained model's ends the run."""
@@ -110,6 +111,13 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is not follo
         append_metric(self.folder, self._line(float(logs["loss"]), logs, state))
         losses = [line["loss"] for line in state.log_history if "loss" in line]
         judge(losses, state.global_step, may_rise=self.may_rise)
+        self._tell_alike([line.get("frac_reward_zero_std", 0.0) for line in state.log_history if "loss" in line])
+
+    def _tell_alike(self, shares: list[float]) -> None:
+        """Say once that answers which all earn the same teach nothing."""
+        if len(shares) == ALIKE and min(shares) == 1.0:
+            text = f"every answer of {ALIKE} steps earned the same reward: nothing is learnt; a softer metric as reward"
+            append_metric(self.folder, {"kind": "note", "text": text})
 
     def _line(self, loss: float, logs: dict[str, Any], state: Any) -> dict[str, Any]:
         seconds = max(1e-9, time.monotonic() - self.started)
