@@ -27,7 +27,7 @@ class TrainRow:
     question: str
     answer: str
     reviewer: str
-    decision: str
+    state: str
     source: str
 
 
@@ -63,6 +63,6 @@ class Neighbours:
             question=row.question,
             answer=row.answer or "",
             reviewer=str(origin.get("reviewer") or "nobody"),
-            decision=str(origin.get("decision") or origin.get("state") or ""),
+            state=str(origin.get("state") or ""),
             source=str(origin.get("source") or ""),
         )

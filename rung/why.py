@@ -1,7 +1,7 @@
 """The chain behind a thing: from a release back to each row's source, reviewer and guideline, or to the rule.
 
-A REF is a row (`r-000123`), a dataset (`v001`), a report (`E-001`), a plan (`P-001`), a run (`R-001`), a release
-(`L-001`), a gate (`leakage`), a rule id or a question id.
+A REF is a row (`r-000123`), a dataset (`v001`), a report (`E-001`) or an item of one (`E-001:41`), a plan (`P-001`), a
+run (`R-001`), a release (`L-001`), a gate (`leakage`), a rule id or a question id.
 """
 
 from __future__ import annotations
@@ -69,6 +69,11 @@ def answer(project: Project | None, ref: str) -> Answer:
 
     Raises RungError where nothing is called so, or where it needs a project and there is none.
     """
+    if project is not None and re.fullmatch(r"E-\d+:\d+", ref):
+        from rung.why_item import why_item
+
+        found = why_item(project, ref)
+        return Answer(found.lines(), found.document())
     ref = _plain_ref(project, ref)
     if not (ref in GATES or re.fullmatch(r"([LREP]-|v|r-)\d+", ref)):
         return _rule(project, ref)

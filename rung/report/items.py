@@ -98,7 +98,7 @@ def with_neighbours(project: Project, report: Report, rows: list[dict[str, Any]]
 def near_words(row: TrainRow) -> str:
     """One train row in a line: what it says, how near, and who let it in."""
     name = row.id or f"train line {row.line}"
-    who = f"{row.decision or 'no decision'} by {row.reviewer}"
+    who = f"{row.state or 'not reviewed'} by {row.reviewer}"
     question, answer = shown_text(mask(row.question), 120), shown_text(mask(row.answer), 80)
     return f"{name}, {row.similarity:.2f}: {question} → {answer} ({who}; {row.source})"
 

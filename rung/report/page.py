@@ -30,6 +30,7 @@ def environment() -> Environment:
         "percent": figures.percent,
         "points": figures.points,
         "interval": lambda pair: figures.interval(*pair),
+        "signed_interval": lambda pair: f"({figures.signed(pair[0])} to {figures.signed(pair[1])})",
         "arm": figures.arm_name,
         "duration": figures.duration,
         "money": figures.money,

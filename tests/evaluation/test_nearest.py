@@ -2,25 +2,47 @@
 
 import json
 
+import pytest
+
 from curation.manifest import read_manifest
 from evaluation.nearest import Neighbours
 from workspace.artefact import write_artefact
+from workspace.errors import Refusal, RungError
 
 
 def test_the_nearest_rows_come_first_with_their_reviewers(project):
     folder = project.datasets / "v001"
     manifest = read_manifest(folder)
     who = [
-        {"split": "train", "line": n + 1, "id": f"r-{n:06d}", "reviewer": "priya", "decision": "edit", "source": "a:1"}
+        {"split": "train", "line": n + 1, "id": f"r-{n:06d}", "reviewer": "priya", "state": "edited", "source": "a:1"}
         for n in range(24)
     ]
     write_artefact(folder / "manifest.json", manifest.model_copy(update={"rows": who[:12]}))
     near = Neighbours(folder)
     rows = [json.loads(line) for line in (folder / "train.jsonl").read_text().splitlines()]
     first, second = near.of([rows[3]["messages"][0]["content"], "pin wrong abroad"], 2)
-    assert (first[0].line, first[0].id, first[0].reviewer, first[0].decision) == (4, "r-000003", "priya", "edit")
+    assert (first[0].line, first[0].id, first[0].reviewer, first[0].state) == (4, "r-000003", "priya", "edited")
     assert 0.99 < first[0].similarity <= 1.0 + 1e-9 and first[0].similarity > first[1].similarity
     assert second[0].answer == "pin" and "abroad" in second[0].question
     unknown = near.of([rows[20]["messages"][0]["content"]], 1)[0][0]
     assert (unknown.id, unknown.reviewer) == ("", "nobody")
     assert near.of([]) == []
+
+
+def test_an_item_is_explained_once_the_test_set_is_open(project, settings, model):
+    from chat.scripted import Scripted
+    from evaluation.arms.registry import arms_named
+    from evaluation.baseline import run_baseline
+    from evaluation.bench import open_bench
+    from evaluation.tuned import run_evaluation
+    from rung.why import answer
+
+    run_baseline(open_bench(project, settings, model), arms_named(["base", "prompt"]))
+    with pytest.raises(Refusal, match="stay shut"):
+        answer(project, "E-001:2")
+    run_evaluation(open_bench(project, settings, Scripted(["card"], name="t")), "R-001", None)
+    found = answer(project, "E-002:2")
+    assert found.document["expected"] == "transfer" and len(found.document["train_rows"]) == 3
+    assert found.lines[0].startswith("E-002:2   money late") and any("Train rows" in line for line in found.lines)
+    with pytest.raises(RungError, match="no test item 99"):
+        answer(project, "E-002:99")

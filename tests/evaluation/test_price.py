@@ -1,0 +1,59 @@
+"""The price of a tuned model: measured where it was measured, null with the missing thing named otherwise."""
+
+import pytest
+
+from evaluation.price import Call, price_of
+from evaluation.report import ArmResult
+from rung.report.price_words import break_even, call_words, rows
+
+
+def arm(name, read, written, cost=0.0):
+    return ArmResult(
+        arm=name,
+        prompted=name != "tuned",
+        n=10,
+        score=0.5,
+        low=0.2,
+        high=0.8,
+        correct=5,
+        input_tokens=10 * read,
+        output_tokens=10 * written,
+        p50_seconds=0.2,
+        cost_usd=cost,
+    )
+
+
+def test_what_is_missing_is_named_and_nothing_is_invented(project, settings):
+    price = price_of(project, settings, "R-001", arm("prompt", 400, 5), arm("tuned", 30, 5))
+    assert (price.review_hours, price.training_seconds, price.break_even_calls) == (None, None, None)
+    assert "the answer incumbent_model" in price.unknown and price.upkeep_usd_per_month
+    assert (price.prompted.tokens_in, price.tuned.tokens_in) == (400, 30)
+    assert break_even(price).startswith("unknown: the answer incumbent_model")
+    assert dict(rows(price))["review"] == "unknown (no store here)"
+
+
+def test_break_even_follows_the_measured_tokens(project, settings):
+    project.answers_file.write_text('incumbent_model = "gpt-6-luna"\nmodel_size_b = 8\n')
+    (project.runs / "R-001").mkdir(parents=True)
+    (project.runs / "R-001" / "run.json").write_text('{"seconds": 264.3}')
+    short, long = (price_of(project, settings, "R-001", arm("rag", n, 5), arm("tuned", 30, 5)) for n in (400, 4000))
+    assert short.break_even_calls > 5 * long.break_even_calls and short.training_seconds == 264.3
+    call = (4000 * 0.10 + 5 * 0.50) / 1e6
+    assert long.break_even_calls == pytest.approx(
+        (_day(long) + long.upkeep_usd_per_month / (365.25 / 12)) / call, rel=0.01
+    )
+    assert "calls a day against gpt-6-luna" in break_even(long)
+
+
+def _day(price):
+    """A day of the named card, from the price table itself."""
+    from workspace.rules import rule_file
+
+    gpu, provider = price.card.rsplit(", ", 1)
+    entry = next(r for r in rule_file("prices.toml")["rental"] if (r["gpu"], r["provider"]) == (gpu, provider))
+    return 24 * entry["per_hour"]
+
+
+def test_a_call_in_words():
+    words = call_words(Call(arm="prompt", tokens_in=400.4, tokens_out=5, seconds=0.2, usd=0.00012))
+    assert words == "400 tokens in, 5 out a call, 0.2 s each (p50), $0.00012"
