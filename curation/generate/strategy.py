@@ -43,6 +43,8 @@ class Order:
     passage: Passage | None = None
     label: str = ""
     place: Mapping[str, Any] = field(default_factory=dict)
+    learnt: int = 0
+    """Reviewed drafts that the prompt shows, as examples or as counter-examples."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,8 @@ class Strategy:
             if turn:
                 meta |= {"temperature": WARMTH, "seed": turn}
             ask = Ask(prompt.turns(values), self.limit(subject), self.closed(material), meta)
-            yield Order(self.name, ask, prompt, subject.seed, subject.passage, subject.label)
+            shows = sum(values[place].count("\n") for place in ("examples", "avoid") if prompt.shows(place))
+            yield Order(self.name, ask, prompt, subject.seed, subject.passage, subject.label, learnt=shows)
 
     def values(self, material: Material, subject: Subject) -> dict[str, str]:
         """What the template may show."""

@@ -45,6 +45,10 @@ class Prompt:
         filled = ((role, _tidy(text.substitute(full))) for role, text in self.parts)
         return tuple({"role": role, "content": text} for role, text in filled if text)
 
+    def shows(self, place: str) -> bool:
+        """Whether the template has this placeholder."""
+        return any(place in text.get_identifiers() for _, text in self.parts)
+
 
 def load_prompt(strategy: str, project: Project) -> Prompt:
     """The user's `prompts/generate/STRATEGY.md`, else the one that comes with Rung.

@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from curation.generate.ledger import Ledger, spent
+from curation.generate.ledger import Ledger, Record, spent
 from curation.store import Store
 from workspace.folder import Project
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some of the drafts of a strategy: how many were written, reached the queue, were decided and kept."""
+
+    drafts: int
+    queued: int
+    decided: int
+    accepted: int
+
+
 @dataclass
 class Yield:
-    """Drafts of one strategy by one model. `accepted` = approved + edited; cost None where a price is unknown."""
+    """Drafts of one strategy by one model. `accepted` = approved + edited; cost None where a price is unknown.
+
+    `before` are drafts whose prompt showed no reviewed draft, `after` those that learnt from reviews.
+    """
 
     strategy: str
     model: str
@@ -22,6 +36,8 @@ class Yield:
     states: Counter[str] = field(default_factory=Counter)
     cost_usd: float | None = 0.0
     seconds: float = 0.0
+    before: Part = Part(0, 0, 0, 0)
+    after: Part = Part(0, 0, 0, 0)
 
     @property
     def accepted(self) -> int:
@@ -48,6 +64,8 @@ class Yield:
             "cost_usd": self.cost_usd,
             "cost_per_accepted_usd": paid / self.accepted if paid is not None else None,
             "seconds": round(self.seconds, 1),
+            "before_learning": asdict(self.before),
+            "after_learning": asdict(self.after),
         }
 
 
@@ -58,12 +76,23 @@ def yields(store: Store, project: Project) -> list[Yield]:
     for record in ledger.replies.values():
         groups[str(record.order["strategy"]), record.model].append(record)
     states: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    by_request: dict[str, str] = {}
     for row in store.rows(role="candidates", origin="generated", excluded=None):
         states[str(row.meta.get("strategy")), str(row.meta.get("model"))][row.state] += 1
+        by_request[str(row.meta.get("request"))] = row.state
     found = []
     for (strategy, model), records in sorted(groups.items()):
         filtered = Counter(ledger.rejected[r.key]["reason"] for r in records if r.key in ledger.rejected)
         seconds = sum(record.seconds for record in records)
         own = states[strategy, model]
-        found.append(Yield(strategy, model, len(records), filtered, own, spent(records), seconds))
+        parts = [
+            _part([r for r in records if bool(r.order.get("learnt")) is after], by_request) for after in (False, True)
+        ]
+        found.append(Yield(strategy, model, len(records), filtered, own, spent(records), seconds, *parts))
     return found
+
+
+def _part(records: Sequence[Record], states: Mapping[str, str]) -> Part:
+    came = Counter(states[record.key] for record in records if record.key in states)
+    kept = came["approved"] + came["edited"]
+    return Part(len(records), came.total(), kept + came["rejected"], kept)

@@ -15,7 +15,8 @@ from curation.review.people import (
     revoke,
 )
 from curation.review.progress import Progress, progress
-from curation.review.queue import Plan, draw_again, plans, refresh_queue
+from curation.review.queue import refresh_queue
+from curation.review.samples import Plan, draw_again, plans
 
 __all__ = [
     "Decided",

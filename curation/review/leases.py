@@ -7,7 +7,6 @@ got meanwhile for one from the future.
 from __future__ import annotations
 
 import secrets
-import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +18,10 @@ from curation.guideline import current_guideline
 from curation.review.gold import is_known, shown_state
 from curation.review.mixing import choose_known, entry_of, left_over
 from curation.review.people import Reviewer
+from curation.review.refusals import running, stale
 from curation.review.settling import known_now, own_entry, settle_row, to_known_item
 from curation.store.ids import row_id
-from curation.store.reading import SKEW, leased_now
+from curation.store.reading import leased_now
 from curation.store.records import OPEN_STATES
 from curation.store.tables import decisions, drafts, later, reviewers, rows
 from workspace.artefact import now
@@ -72,7 +72,7 @@ def take_decision(
     with desk.store.write() as connection:
         moment = desk.clock()
         row = _locked(connection, number)
-        refusal = _stale(connection, row, person, token, moment)
+        refusal = stale(connection, row, person, token, moment)
         if refusal is not None:
             if payload is not None:
                 keep_draft(connection, number, person.id, payload)
@@ -111,7 +111,7 @@ def take_many(desk: Desk, person: Reviewer, ready: Sequence[tuple[int, Ruling, s
         version = guideline.version if guideline else None
         for number, ruling, payload in ready:
             row = _locked(connection, number)
-            others = row["lease_owner"] != person.id and _running(row, moment)
+            others = row["lease_owner"] != person.id and running(row, moment)
             if row["change_id"] is not None or others or _mine(connection, row, person):
                 continue
             payload = payload if is_known(connection, number) else _as_shown(row, ruling, payload)
@@ -144,7 +144,7 @@ def renew(desk: Desk, person: Reviewer, number: int, token: str) -> float | None
     with desk.store.write() as connection:
         moment = desk.clock()
         row = _locked(connection, number)
-        if _stale(connection, row, person, token, moment) is not None:
+        if stale(connection, row, person, token, moment) is not None:
             return None
         until = moment + desk.settings.review.lease_seconds
         connection.execute(update(rows).where(rows.c.id == number).values(lease_until=until))
@@ -225,7 +225,7 @@ def _lease(connection: Connection, person: Reviewer, number: int, moment: float,
     """Give the row to the person; one that they hold already keeps its token and gets a new end."""
     row = connection.execute(select(rows).where(rows.c.id == number)).mappings().one()
     until = moment + seconds
-    if row["lease_owner"] == person.id and _running(row, moment):
+    if row["lease_owner"] == person.id and running(row, moment):
         connection.execute(update(rows).where(rows.c.id == number).values(lease_until=until))
         return
     values = {"lease_owner": person.id, "lease_token": secrets.token_urlsafe(18), "lease_at": moment}
@@ -242,10 +242,6 @@ def _has_adjudicator(connection: Connection) -> bool:
 
 def _locked(connection: Connection, number: int) -> RowMapping:
     return connection.execute(select(rows).where(rows.c.id == number).with_for_update()).mappings().one()
-
-
-def _running(row: RowMapping, moment: float) -> bool:
-    return row["lease_until"] is not None and row["lease_until"] > moment and row["lease_at"] <= moment + SKEW
 
 
 def _mine(connection: Connection, row: RowMapping, person: Reviewer) -> int | None:
@@ -276,46 +272,3 @@ def _write(
         "supersedes": _mine(connection, row, person),
     }
     return int(connection.execute(insert(decisions).values(**values).returning(decisions.c.id)).scalar_one())
-
-
-def _stale(connection: Connection, row: RowMapping, person: Reviewer, token: str, moment: float) -> Refusal | None:
-    """Why a decision under this token does not count; None where it does."""
-    name = row_id(row["id"])
-    if row["change_id"] is not None:
-        return _refuse(name, "was taken out of the data meanwhile.")
-    same = row["lease_token"] is not None and secrets.compare_digest(row["lease_token"], token)
-    if same and row["lease_owner"] == person.id:
-        if _running(row, moment):
-            return None
-        return _refuse(name, f"was kept for you until {_clock(row['lease_until'])}; that is over.")
-    return _refuse(name, _what_happened(connection, row, person, moment))
-
-
-def _what_happened(connection: Connection, row: RowMapping, person: Reviewer, moment: float) -> str:
-    asked = (
-        select(decisions.c.verdict, decisions.c.at, reviewers.c.name, reviewers.c.id)
-        .join(reviewers, reviewers.c.id == decisions.c.reviewer_id)
-        .where(decisions.c.row_id == row["id"])
-        .order_by(decisions.c.id.desc())
-        .limit(1)
-    )
-    if is_known(connection, row["id"]):
-        asked = asked.where(reviewers.c.id == person.id)
-    last = connection.execute(asked).first()
-    if last is not None and last[3] == person.id:
-        return f"you decided it already ({last[0]}, {last[1][11:16]} UTC)."
-    if last is not None:
-        who = "someone else" if row["needed"] > 1 else last[2]
-        return f"{who} decided it at {last[1][11:16]} UTC."
-    if _running(row, moment) and row["lease_owner"] != person.id:
-        return "it is leased to someone else now."
-    return "the token is not that of a running lease."
-
-
-def _refuse(name: str, why: str) -> Refusal:
-    text = f"{name}: {why} Yours was not counted; the text of an edit is kept as a draft."
-    return Refusal(text, "rung review next --reviewer NAME", where=name)
-
-
-def _clock(moment: float) -> str:
-    return time.strftime("%H:%M:%S", time.localtime(moment))

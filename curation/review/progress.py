@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from curation.agreement import Agreement, Unit, measure
 from curation.review.mixing import mixed_in
 from curation.review.persons import PersonProgress, person_progress, standing
-from curation.review.queue import Plan, plans, refresh_queue
+from curation.review.queue import refresh_queue
+from curation.review.samples import Plan, plans
 from curation.review.votes import FINAL
 from curation.sampling import bound_of_rest, pass_chance
 from curation.store import Store

@@ -13,7 +13,7 @@ from rung.cli.output import ProgressLine, emit, note, say
 if TYPE_CHECKING:
     from chat.privacy import Override
     from chat.protocols import ChatModel
-    from curation.generate import Outcome, Wish
+    from curation.generate import Outcome, Wish, Yield
     from curation.store import Store
     from workspace.folder import Project
     from workspace.settings import ModelSettings, Settings
@@ -168,7 +168,19 @@ def _report(outcome: Outcome, store: Store, project: Project, as_json: bool) -> 
     for each in table:
         if each.decided:
             say(f"  {each.strategy} by {each.model}: reviewers kept {each.accepted:,} of {each.decided:,} so far")
+            say(f"    {_learning(each)}")
     say(f"\nNext: {_next(outcome)}")
+
+
+def _learning(each: Yield) -> str:
+    """What learning from reviews did to the yield, or that it is not measured yet."""
+    before, after = each.before, each.after
+    if not before.decided or not after.decided:
+        return "what learning from reviews does to this is not measured yet: drafts of both kinds must be decided"
+    first, then = (
+        f"{part.accepted:,} of {part.decided:,} ({part.accepted / part.decided:.0%})" for part in (before, after)
+    )
+    return f"before learning from reviews {first}, after {then}"
 
 
 def _remarks(outcome: Outcome) -> list[str]:

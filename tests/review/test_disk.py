@@ -1,0 +1,107 @@
+"""A disk that is full, and a clock that is set back, while someone decides."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from curation.review import Desk, Ruling, decide, next_item, open_desk, progress, undo
+from workspace.errors import Refusal, RungError
+from workspace.folder import Project
+from workspace.settings import Settings
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 2 MiB in memory; only root may mount one."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mounted = (
+        os.geteuid() == 0
+        and not subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(place)], capture_output=True
+        ).returncode
+    )
+    if not mounted:
+        pytest.skip("no right to mount a small file system")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def fill(place: Path) -> None:
+    """Write until nothing more fits."""
+    with contextlib.suppress(OSError), open(place / "filler", "wb", buffering=0) as filler:
+        while True:
+            filler.write(b"x" * 512)
+
+
+def test_a_disk_full_while_deciding_loses_nothing(small_disk: Path, rows_of: Any) -> None:
+    (small_disk / "rung.toml").write_text("")
+    with open_desk(Project(small_disk), Settings()).store as store:
+        desk = Desk(store, Project(small_disk), Settings())
+        store.add(rows_of(20), role="candidates")
+        made = []
+        for _ in range(3):
+            item = next_item(desk, "mo").item
+            assert item is not None
+            made.append(decide(desk, item.id, item.token, "mo", Ruling("approve")).id)
+        item = next_item(desk, "mo").item
+        assert item is not None
+        fill(small_disk)
+        refused = 0
+        for _ in range(40):  # the log file may still have room for a few
+            try:
+                decide(desk, item.id, item.token, "mo", Ruling("edit", text="long " * 20_000))
+            except RungError as error:
+                assert "disk is full" in error.message and "Nothing of this change was kept" in error.message
+                refused += 1
+                break
+            made.append(item.id)
+            item = next_item(desk, "mo").item
+            assert item is not None
+        assert refused == 1
+        assert progress(desk).decided == len(made), "what was confirmed stands, what was refused does not"
+        (small_disk / "filler").unlink()
+        assert decide(desk, item.id, item.token, "mo", Ruling("approve")).state == "approved", "the same token goes on"
+        with store.read() as connection:
+            log = connection.exec_driver_sql("SELECT count(*) FROM decisions").scalar()
+            assert connection.exec_driver_sql("PRAGMA integrity_check").scalar() == "ok"
+        assert log == len(made) + 1
+
+
+def test_a_clock_set_back_while_someone_decides(make_desk: Any, rows_of: Any) -> None:
+    now = [time.time()]
+    desk = make_desk(clock=lambda: now[0])
+    desk.store.add(rows_of(5), role="candidates")
+    first = next_item(desk, "mo").item
+    assert first is not None
+    decide(desk, first.id, first.token, "mo", Ruling("approve"))
+    held = next_item(desk, "mo").item
+    assert held is not None
+    now[0] -= 20
+    assert decide(desk, held.id, held.token, "mo", Ruling("edit", text="a")).state == "edited", (
+        "within two clocks' skew"
+    )
+    held = next_item(desk, "mo").item
+    assert held is not None
+    now[0] -= 86_400
+    with pytest.raises(Refusal, match="Yours was not counted; the text of an edit is kept as a draft"):
+        decide(desk, held.id, held.token, "mo", Ruling("edit", text="typed before"))
+    again = next_item(desk, "mo").item
+    assert again is not None and again.id == held.id and again.draft is not None
+    decide(desk, again.id, again.token, "mo", Ruling("reject"))
+    found = progress(desk)
+    assert found.decided == 3 and found.reviewers[0].minutes >= 0
+    assert undo(desk, again.id, "mo").state == "pending"
+    with desk.store.read() as connection:
+        log = connection.exec_driver_sql("SELECT verdict FROM decisions ORDER BY id").scalars().all()
+    assert log == ["approve", "edit", "reject", "undo"], "the log's order is its own, whatever the clock says"
