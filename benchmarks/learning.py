@@ -112,9 +112,7 @@ def main() -> int:
         return 0
     for name, each in list(table.items())[:2]:
         share = f"{each['kept'] / each['drafts']:.0%} of all"
-        print(
-            f"{name:16} {each['drafts']:3} drafts, {each['queued']:3} passed the filters, {each['kept']:3} kept: {share}"
-        )
+        print(f"{name:16} {each['drafts']:3} drafts, {each['queued']:3} queued, {each['kept']:3} kept: {share}")
     print(f"difference 95%: {low:+.0%} to {high:+.0%}   ({time.monotonic() - started:.0f} s)")
     return 0
 
