@@ -7,7 +7,7 @@ from typing import Any
 
 from training.recipe import Because
 
-PERSON = "set in rung.toml"
+PERSON = "set by a person"
 
 
 @dataclass

@@ -10,12 +10,30 @@ from advisor.sizing.defaults import Default, default_of, warnings_of
 from advisor.sizing.tables import load_table
 from training.methods import LOW_RANK
 from training.recipe import Because, Method, Recipe
+from workspace.errors import RungError
 
 GIGA = 1e9
 VALIDATION_SHARE = 0.1
 """Most of a run's time that validation may take."""
 FORWARD = 1 / 3
 """What a row costs in validation, in training passes: forward without backward."""
+
+
+CHECKED = {
+    "rank": "rank",
+    "alpha": "alpha",
+    "learning_rate": "learning_rate",
+    "epochs": "epochs",
+    "dropout": "dropout",
+    "warmup": "warmup",
+    "weight_decay": "weight_decay",
+    "grad_norm": "gradient_clip",
+    "batch": "effective_batch",
+    "virtual_tokens": "virtual_tokens",
+    "beta": "beta",
+}
+"""Values that a person may set, and the entry of rules/hyperparameters.toml that knows their usual range."""
+CHECKED_AS = {"batch": "effective_batch"}
 
 
 def facts_of(
@@ -65,10 +83,10 @@ def warnings(recipe: Recipe, because_of: Mapping[str, Because], facts: Mapping[s
     effective = recipe.batch * recipe.accumulation
     known = {**facts, **recipe.model_dump(), "effective_batch": effective, "method": _method(recipe)}
     said = [f"{text} [{name}]" for name, text, _ in warnings_of(known)]
-    for name in ("rank", "alpha", "learning_rate", "epochs"):
+    for name, entry in CHECKED.items():
         reason = because_of.get(name)
         if reason is not None and reason.by == "person":
-            said += _outside(name, getattr(recipe, name), default_of(name, {**facts, "method": _method(recipe)}))
+            said += _outside(name, known.get(CHECKED_AS.get(name, name)), entry, known)
     return said
 
 
@@ -76,8 +94,13 @@ def _method(recipe: Recipe) -> str:
     return "rslora" if recipe.rslora else recipe.method
 
 
-def _outside(name: str, set_to: float, found: Default) -> list[str]:
-    if found.range is None or found.range[0] <= set_to <= found.range[1]:
+def _outside(name: str, set_to: Any, entry: str, facts: Mapping[str, Any]) -> list[str]:
+    """What the table says of a person's value: outside the range where nothing is said, or none of its choices."""
+    try:
+        found = default_of(entry, facts)
+    except RungError:  # the table has nothing for this method
+        return []
+    if found.range is None or not isinstance(set_to, int | float) or found.range[0] <= set_to <= found.range[1]:
         return []
     low, high = found.range
     return [f"{name} = {set_to:g} is outside {low:g} to {high:g}: {found.because} [{found.id}]"]

@@ -7,6 +7,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from advisor.sizing.cards import find_card
+
 GIB = 2**30
 
 
@@ -32,6 +34,16 @@ class Machine:
 def this_machine() -> Machine:
     """The machine that this process runs on."""
     return Machine(_ram() / GIB, len(os.sched_getaffinity(0)), _cards())
+
+
+def with_cards(card: str, count: int = 1) -> Machine:
+    """A machine with cards of this kind, for a plan that is carried out elsewhere.
+
+    Raises InputError where `card` is neither a card's name nor a size.
+    """
+    found = find_card(card)
+    here = this_machine()
+    return Machine(here.ram_gib, here.cores, ((found.name, found.memory_gib),) * count)
 
 
 def _ram() -> int:

@@ -11,11 +11,12 @@ from pydantic import ValidationError
 
 from advisor.decision import Decision
 from advisor.sizing.architecture import Architecture
+from advisor.sizing.estimate import Workload, estimate
 from chat.protocols import Tokenizer
 from curation.example import Example
 from curation.manifest import newest_dataset
 from training.draft import Draft
-from training.fit import architecture_of, fit_of
+from training.fit import architecture_of, fit_of, setup_of
 from training.hyperparameters import evals_for, facts_of, learning_rate, value, warnings
 from training.machine import Machine, this_machine
 from training.methods import LOW_RANK, QUANTISED, REINFORCED, ROW_BY_ROW, VIRTUAL
@@ -32,6 +33,7 @@ from workspace.settings import Settings, TrainingSettings
 CLOSING = 4
 """Tokens that a chat template may put around an answer."""
 ROUND = 8
+OWN = "own machine"
 HIGH_RANK = 64
 """From here on the scale is alpha over the root of the rank."""
 
@@ -76,7 +78,7 @@ def make_plan(project: Project, settings: Settings, tokenizer: Tokenizer, *, mac
         recipe=recipe,
         because=draft.reasons,
         data=data,
-        forecast=_forecast(project, recipe, data, here),
+        forecast=_forecast(project, recipe, data, here, elsewhere=machine is not None and bool(machine.cards)),
         notes=[*warnings(recipe, draft.reasons, facts), *material.notes, *_left_out(recipe, data)],
     )
 
@@ -160,6 +162,7 @@ def _low_rank(draft: Draft, set_by: TrainingSettings, facts: dict[str, Any]) -> 
     draft.put("alpha", fixed if high else 2 * draft.values["rank"], why)
     draft.override("alpha", set_by.alpha)
     draft.put("targets", *value("targets", facts))
+    draft.override("targets", set_by.targets)
     draft.put("dropout", *value("dropout", facts))
     draft.override("dropout", set_by.dropout)
 
@@ -211,12 +214,15 @@ def _whole_groups(draft: Draft) -> None:
 
 def _rest(draft: Draft, settings: Settings, data: DataFacts, facts: dict[str, Any]) -> None:
     draft.put("grad_norm", *value("gradient_clip", facts))
+    draft.override("grad_norm", settings.training.grad_norm)
     draft.put("evals", *evals_for(facts, data.train, data.validation))
+    draft.override("evals", settings.training.evals)
     put_choice(draft, settings, facts, data)
     draft.put("attention", *value("attention", {**facts, "max_length": draft.values["max_length"]}))
     _packing(draft, settings.training, facts)
     for name in ("schedule", "warmup", "weight_decay", "patience", "keep_last"):
         draft.put(name, *value(name, facts))
+        draft.override(name, getattr(settings.training, name, None))
     draft.values["seed"] = settings.training.seed
     draft.values["precision"] = settings.training.precision
     draft.values["threads"] = settings.model.threads
@@ -257,9 +263,12 @@ def _fingerprint(base: str) -> str:
     return "" if hub else fingerprint(Path(place))
 
 
-def _forecast(project: Project, recipe: Recipe, data: DataFacts, here: Machine) -> Forecast:
+def _forecast(project: Project, recipe: Recipe, data: DataFacts, here: Machine, *, elsewhere: bool) -> Forecast:
+    """Memory by the estimator. Time from what was measured here, on another machine from the dated tables or not."""
     fit = fit_of(recipe, here, answer=data.answer)
-    seconds = seconds_for(project, recipe, data)
+    seconds, cost, why = _rented(recipe, data, here) if elsewhere else (seconds_for(project, recipe, data), 0.0, OWN)
+    if seconds is None and not elsewhere:
+        why = f"{OWN}; time unknown until something was measured here"
     return Forecast(
         low=fit and round(fit.low, 2),
         expected=fit and round(fit.expected, 2),
@@ -267,9 +276,22 @@ def _forecast(project: Project, recipe: Recipe, data: DataFacts, here: Machine) 
         has=round(here.memory_gib, 1),
         where=here.where,
         seconds=seconds,
-        cost_usd=0.0,
-        because="own machine" if seconds is not None else "own machine; time unknown until a run was measured here",
+        cost_usd=cost,
+        because=why,
     )
+
+
+def _rented(recipe: Recipe, data: DataFacts, machine: Machine) -> tuple[float | None, float | None, str]:
+    """(seconds, dollars, why) for a card elsewhere: a cited speed and a dated price, or unknown."""
+    architecture, card = architecture_of(recipe.base), machine.cards[0][0]
+    if architecture is None:
+        return None, None, f"{card}; the model's size is unknown"
+    rows = data.train - len(data.left_out)
+    work = Workload(rows=rows, epochs=recipe.epochs, gpu=card)
+    found = estimate(architecture, setup_of(recipe, on_card=True, answer=data.answer), work)
+    reason = "time" if found.seconds is None else "price"
+    known = found.reasons.get("seconds" if found.seconds is None else "cost_usd", "")
+    return found.seconds, found.cost_usd, f"{card}; {reason}: {known}"
 
 
 def _left_out(recipe: Recipe, data: DataFacts) -> list[str]:

@@ -151,6 +151,15 @@ class TrainingSettings(Section):
     epochs: float | None = Field(default=None, gt=0)
     batch: int | None = Field(default=None, ge=1)
     max_length: int | None = Field(default=None, ge=8)
+    targets: str | None = None
+    """`all-linear`, or peft's module names with commas."""
+    schedule: Literal["cosine", "linear", "constant_with_warmup"] | None = None
+    warmup: float | None = Field(default=None, ge=0, lt=1)
+    weight_decay: float | None = Field(default=None, ge=0)
+    grad_norm: float | None = Field(default=None, ge=0)
+    evals: int | None = Field(default=None, ge=1)
+    """Evaluations, and checkpoints, an epoch."""
+    patience: int | None = Field(default=None, ge=1)
     seed: int = 0
     system_prompt: str | None = None
     precision: Literal["auto", "fp32", "bf16"] = "auto"

@@ -34,6 +34,8 @@ def plan(
     values: Annotated[
         list[str] | None, typer.Option("--set", help="One value of [training], for this plan: rank=8.")
     ] = None,
+    preset: Annotated[str, typer.Option(help="A whole set of values: source.")] = "",
+    card: Annotated[str, typer.Option(help="Plan for this card (24GB, or a name) instead of this machine.")] = "",
     tokens: Annotated[bool, typer.Option("--tokens", help="Show the trained tokens of five rows.")] = False,
     explain: Annotated[
         bool, typer.Option("--explain", help="Every gate with its evidence, every value's rule.")
@@ -69,11 +71,11 @@ def plan(
         return _managed(as_json)
     wanted = [f"method={method}"] * bool(method) + [f"objective={objective}"] * bool(objective)
     wanted += ["packing=true"] * packing + (values or [])
-    project, settings = _project(wanted)
+    project, settings = _project([*_preset(preset), *wanted])
     aside = _set_aside(override or [], by, reason)
     if pairs and not sweep:
         raise _loose(pairs)
-    path, made = work_out(project, settings)
+    path, made = work_out(project, settings, preset=preset, card=card, cards=cards)
     if export:
         from rung.cli.plan_export import export_plan
 
@@ -87,7 +89,15 @@ def plan(
             project, settings, path, sweep, pairs or [], sizes, minutes=budget, overrides=aside, as_json=as_json
         )
     return _show(
-        project, settings, path, made, tokens=tokens, explain=explain, html=html, named=bool(wanted), as_json=as_json
+        project,
+        settings,
+        path,
+        made,
+        tokens=tokens,
+        explain=explain,
+        html=html,
+        named=bool(wanted or preset or card),
+        as_json=as_json,
     )
 
 
@@ -122,7 +132,11 @@ def _show(
     for line in plan_lines(made, gates):
         say(line)
     if explain:
-        _explain(made, gates)
+        from rung.cli.plan_explain import explain_lines
+
+        say()
+        for line in explain_lines(made, gates):
+            say(line)
     if tokens:
         say()
         for line in token_lines(_preflight(project, settings, made)):
@@ -189,13 +203,28 @@ def _project(values: list[str]) -> tuple[Project, Settings]:
     return project, load_settings(project.settings_file, {**os.environ, **named})
 
 
-def work_out(project: Project, settings: Settings) -> tuple[Path, Plan]:
+def _preset(name: str) -> list[str]:
+    if not name:
+        return []
+    from training.presets import preset_values
+
+    return [f"{key}={value}" for key, value in preset_values(name).items()]
+
+
+def work_out(
+    project: Project, settings: Settings, *, preset: str = "", card: str = "", cards: int = 1
+) -> tuple[Path, Plan]:
     """Work the plan out from what stands there now; where an equal one was written before, that one."""
+    from training.machine import with_cards
     from training.plan import keep_plan
     from training.planning import make_plan
+    from training.presets import with_preset
     from training.run.model import PlanTokenizer
 
-    return keep_plan(project, make_plan(project, settings, PlanTokenizer(settings.model.base)))
+    machine = with_cards(card, cards) if card else None
+    made = make_plan(project, settings, PlanTokenizer(settings.model.base), machine=machine)
+    path, kept = keep_plan(project, with_preset(made, preset) if preset else made)
+    return path, kept.model_copy(update={"forecast": made.forecast}) if card else kept
 
 
 def _managed(as_json: bool) -> None:
@@ -216,13 +245,3 @@ def _preflight(project: Project, settings: Settings, made: Plan) -> Any:
     tokenizer = load_tokenizer(made.recipe.base)
     items, _ = items_of(project, settings, project.datasets / made.dataset, made.recipe, tokenizer)
     return check(tokenizer, items.encoded, made.recipe)
-
-
-def _explain(made: Plan, gates: Any) -> None:
-    from rung.cli.output import say
-
-    say()
-    for name, found in made.because.items():
-        say(f"{name} = {getattr(made.recipe, name)}   {found.text}   [{found.rule}] {', '.join(found.source)}")
-    for gate in gates:
-        say(f"{gate.symbol} {gate.name}   {', '.join(f'{k} {v}' for k, v in gate.evidence.items())}")

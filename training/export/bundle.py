@@ -73,10 +73,9 @@ def pack(
     gates = check_gates(project, settings, plan, overrides=overrides)
     if not all(gate.opens for gate in gates if gate.name != "machine"):
         raise Locked(gates)
-    objective = getattr(plan.recipe, "objective", "sft")
-    if objective != "sft":
+    if plan.recipe.objective != "sft":
         raise Refusal(
-            f"{plan.id} trains by {objective}: exports are for supervised tuning (sft).",
+            f"{plan.id} trains by {plan.recipe.objective}: exports are for supervised tuning (sft).",
             "rung train   (trains it here)",
         )
     clearance = Clearance(

@@ -12,6 +12,8 @@ from training.export.bundle import Bundle
 from workspace.errors import Refusal
 
 ADAPTERS = ("lora", "qlora", "dora", "qdora", "rslora")
+ATTENTION = ("sdpa", "eager", "flash_attention_2")
+"""What every trainer knows; packed rows are kept apart here by an attention of Rung's own, elsewhere by this one."""
 KEPT = (
     "method", "rank", "alpha", "dropout", "targets", "quantisation", "learning_rate", "schedule", "warmup",
     "weight_decay", "grad_norm", "batch", "epochs", "steps", "max_length", "packing", "evals", "patience", "keep_last",
@@ -33,6 +35,7 @@ def values(bundle: Bundle) -> dict[str, Any]:
         "dataset": bundle.plan.dataset,
         "base": bundle.base,
         **{name: chosen[name] for name in KEPT},
+        "attention": recipe.attention if recipe.attention in ATTENTION else "flash_attention_2",
         "rows_a_step": bundle.effective_batch,
         "rslora": recipe.rslora or recipe.method == "rslora",
         "dora": recipe.method in ("dora", "qdora"),

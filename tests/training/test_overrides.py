@@ -1,0 +1,126 @@
+"""Single values, presets and cards: what a person sets is kept, a strange one is warned of, all errors come at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rung.cli.plan_explain import explain_lines
+from training.clearance import check_gates, override
+from training.machine import Machine, with_cards
+from training.pace import seconds_for
+from training.plan import Plan, read_plan
+from training.planning import make_plan
+from training.preflight import Preflight, place_of
+from training.presets import preset_values, with_preset
+from workspace.artefact import write_artefact
+from workspace.errors import InputError
+from workspace.folder import Project
+from workspace.settings import Settings, load_settings
+
+FIGURES: dict[str, Any] = {
+    "rows": {}, "template_sha256": "", "answer_lost": [], "double_start": 0, "lost_tokens": 0, "precision": "fp32",
+    "loading_seconds": 2.0, "steps": [], "tokens_per_second": 50.0, "trained_parameters": 1, "peak_gib": 1.0,
+    "reserved_gib": None, "imports_gib": 0.1, "estimate": None, "checkpoint_bytes": 1, "disk_needed": 1, "disk_free": 2,
+    "findings": [],
+}  # fmt: skip
+
+
+class Words:
+    """A tokenizer that counts words."""
+
+    def count(self, text: str) -> int:
+        return len(text.split())
+
+    def render(self, turns: Any) -> str:
+        return " ".join(str(turn["content"]) for turn in turns)
+
+
+def plan_of(project: Project, machine: Machine | None = None, **values: str) -> Plan:
+    named = {f"RUNG_TRAINING__{name.upper()}": value for name, value in values.items()}
+    return make_plan(project, load_settings(project.settings_file, named), Words(), machine=machine)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("dropout", "0.5", "dropout = 0.5 is outside 0 to 0.1"),
+        ("warmup", "0.6", "warmup = 0.6 is outside 0 to 0.2"),
+        ("grad_norm", "9", "grad_norm = 9 is outside 0.3 to 2"),
+        ("weight_decay", "0.4", "weight_decay = 0.4 is outside 0 to 0.1"),
+        ("alpha", "500", "alpha = 500 is outside"),
+        ("batch", "2", "batch = 2 is outside 4 to 32"),
+    ],
+)
+def test_a_strange_value_is_kept_and_warned_of_with_its_reason(
+    ready: Project, name: str, value: str, said: str
+) -> None:
+    plan = plan_of(ready, **{name: value})
+    warned = [note for note in plan.notes if said in note]
+    assert len(warned) == 1 and ": " in warned[0] and warned[0].endswith("]")
+    assert plan.because[name].by == "person"
+
+
+def test_ordinary_values_are_kept_in_silence(ready: Project) -> None:
+    plan = plan_of(
+        ready, dropout="0.1", warmup="0.05", targets="q_proj,v_proj", schedule="linear", evals="1", patience="3"
+    )
+    recipe = plan.recipe
+    assert (recipe.dropout, recipe.targets, recipe.schedule, recipe.evals) == (0.1, "q_proj,v_proj", "linear", 1)
+    assert recipe.patience == 3 and not any("dropout" in n or "warmup" in n for n in plan.notes)
+
+
+def test_a_target_that_the_model_does_not_have_is_named(ready: Project) -> None:
+    with pytest.raises(InputError, match='Did you mean "q_proj"'):
+        plan_of(ready, targets="q_prj")
+
+
+def test_the_sources_preset_is_its_own_snippet_today(ready: Project) -> None:
+    plan = with_preset(plan_of(ready, **preset_values("source")), "source")
+    recipe = plan.recipe
+    assert (recipe.method, recipe.quantisation, recipe.rank, recipe.alpha) == ("qlora", "nf4", 16, 32)
+    assert (recipe.targets, recipe.dropout, recipe.epochs) == ("q_proj,k_proj,v_proj,o_proj", 0.05, 3)
+    assert (recipe.batch * recipe.accumulation, recipe.learning_rate, recipe.evals) == (4, 2e-4, 1)
+    assert all(plan.because[name].rule == "preset-source" for name in ("method", "rank", "epochs", "targets"))
+    assert any("logs every 10 steps" in note for note in plan.notes)
+    with pytest.raises(InputError, match='Did you mean "source"'):
+        preset_values("sauce")
+
+
+def test_a_value_set_beside_a_preset_is_not_said_to_be_the_presets(ready: Project) -> None:
+    plan = with_preset(plan_of(ready, **{**preset_values("source"), "rank": "8"}), "source")
+    assert plan.because["rank"].rule == "set-by-person" and plan.because["alpha"].rule == "preset-source"
+
+
+def test_a_plan_for_a_card_elsewhere_takes_no_time_of_this_machine(ready: Project) -> None:
+    plan = plan_of(ready, with_cards("24GB", 2), method="qlora")
+    assert plan.recipe.method == "qlora" and plan.forecast.has == 24 and plan.forecast.where == "on the card"
+    assert plan.forecast.seconds is None and plan.forecast.cost_usd is None and "24 GB" in plan.forecast.because
+    with pytest.raises(InputError):
+        with_cards("24 apples")
+
+
+def test_a_dry_run_of_a_like_plan_gives_the_next_one_its_time(ready: Project, planned: Path) -> None:
+    plan = read_plan(planned)
+    assert seconds_for(ready, plan.recipe, plan.data) is None
+    write_artefact(place_of(ready, plan.id), Preflight(plan=plan.id, forecast=plan.forecast, **FIGURES))
+    longer = plan.recipe.model_copy(update={"epochs": 4.0})
+    expected = 2.0 + plan.data.tokens * 4 / 50
+    assert seconds_for(ready, longer, plan.data) == pytest.approx(expected, abs=0.1)
+    assert seconds_for(ready, longer.model_copy(update={"batch": 2}), plan.data) is None
+
+
+def test_explain_lists_every_gate_with_evidence_and_policy(
+    ready: Project, settings: Settings, replan: Callable[[], Path]
+) -> None:
+    plan = read_plan(replan())
+    ready.decision_file.write_text(ready.decision_file.read_text().replace('"fine_tune"', '"few_shot"'))
+    aside = override("decision", "priya", "contract")
+    text = "\n".join(explain_lines(plan, check_gates(ready, settings, plan, overrides=[aside])))
+    order = [text.index(f" {name} ") for name in ("decision", "dataset", "review", "leakage", "baseline", "machine")]
+    assert order == sorted(order) and text.count("policy    can only be met") == 3
+    assert "override  priya" in text and "opens by" not in text.split("! decision")[1].split("dataset")[0]
+    assert text.count("evidence  sha256 = ") >= 2 and "[learning_rate]" not in text.split("Gates")[1]

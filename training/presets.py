@@ -1,0 +1,55 @@
+"""A whole set of values under one name: `rung plan --preset source` is the source's own snippet, as it runs today."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from advisor.sizing.tables import load_table
+from training.plan import Plan
+from training.recipe import Because
+from workspace.errors import InputError, Problem, did_you_mean
+
+SETTINGS = ("method", "rank", "alpha", "dropout", "targets", "epochs", "batch", "learning_rate")
+"""Values of a preset that are settings of the same name."""
+
+
+def preset_values(name: str) -> dict[str, str]:
+    """`[training]` settings of a preset, as texts. Raises InputError for an unknown name."""
+    entry = _entry(name)
+    found = {key: _text(entry[key]) for key in SETTINGS if key in entry}
+    if entry.get("evaluate") == "epoch":
+        found["evals"] = "1"
+    return found
+
+
+def with_preset(plan: Plan, name: str) -> Plan:
+    """The plan with the preset named as the reason for its values, and what could not be taken over as notes."""
+    entry = _entry(name)
+    reason = Because(text=f"preset {name}", rule=f"preset-{name}", by="person", source=tuple(entry["source"]))
+    wanted = preset_values(name)
+    kept = {key for key, value in wanted.items() if _same(getattr(plan.recipe, key), value)}
+    because = {key: reason if key in kept else why for key, why in plan.because.items()}
+    notes = [*plan.notes, f"preset {name}: {entry['note']}"]
+    if "log_every" in entry:
+        notes.append(f"preset {name} logs every {entry['log_every']} steps; a run here writes every step")
+    return plan.model_copy(update={"because": because, "notes": notes})
+
+
+def _entry(name: str) -> dict[str, Any]:
+    known: dict[str, dict[str, Any]] = {entry["id"]: entry for entry in load_table("hyperparameters")["preset"]}
+    if name not in known:
+        hint = did_you_mean(name, known)
+        raise InputError([Problem(f'"{name}" is no preset.{hint}', "--preset", "one of " + ", ".join(known), name)])
+    return known[name]
+
+
+def _same(value: Any, text: str) -> bool:
+    """Whether a recipe's value is that of the preset; a batch that does not fit is split and then differs."""
+    return float(text) == value if isinstance(value, int | float) else bool(value == text)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return ",".join(map(str, value))
+    return value if isinstance(value, str) else json.dumps(value)
