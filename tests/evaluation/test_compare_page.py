@@ -1,0 +1,92 @@
+"""The blind comparison in the browser: one pairing a page, answers at once on disk, names only at the end."""
+
+import re
+
+import pytest
+from starlette.testclient import TestClient
+
+from chat.scripted import Scripted
+from curation.review import invite, open_desk
+from evaluation.arms.registry import arms_named
+from evaluation.baseline import run_baseline
+from evaluation.bench import open_bench
+from evaluation.human import begun_comparison, open_comparison, read_result
+from evaluation.tuned import run_evaluation
+from rung.report.evaluation import write_page
+from rung.web.app import build_app
+from rung.web.serve import host_names
+from workspace.errors import Refusal, RungError
+
+
+@pytest.fixture
+def desk(project, settings):
+    opened = open_desk(project, settings)
+    yield opened
+    opened.store.close()
+
+
+@pytest.fixture
+def comparison(project, settings, model):
+    free = settings.model_copy(update={"evaluation": settings.evaluation.model_copy(update={"closed_set": "off"})})
+    run_baseline(open_bench(project, free, model), arms_named(["base", "prompt"]))
+    run_evaluation(open_bench(project, free, Scripted(["<b>card</b>"], name="t")), "R-001", None)
+    return lambda: open_comparison(project, "R-001", 10)
+
+
+def browser(desk, name, role="reviewer"):
+    app = build_app(desk, host_names(desk.settings.web))
+    client = TestClient(app, base_url="http://127.0.0.1:8642", client=("127.0.0.1", 5000))
+    client.get(f"/enter/{invite(desk.store, name, role=role)}")
+    return client
+
+
+def fields(html):
+    found = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', html))
+    return {"csrf": found["csrf"], "item": found["item"]} if "item" in found else {"csrf": found["csrf"]}
+
+
+def test_before_a_comparison_the_page_says_how_one_begins(desk):
+    assert "rung evaluate --human" in browser(desk, "dana").get("/compare").text
+
+
+def test_it_is_blind_goes_on_where_it_was_and_ends_only_when_all_have_finished(project, desk, comparison):
+    made = comparison()
+    dana, lead = browser(desk, "dana smith"), browser(desk, "kim", "lead")
+    page = dana.get("/compare").text
+    assert "Which answer is better?" in page and "&lt;b&gt;card&lt;/b&gt;" in page
+    assert not re.search(r"tuned|prompt\b|base\b", re.sub(r"<[^>]+>", "", page))
+    first = fields(page)["item"]
+    again = dana.post("/compare", data={**fields(page), "choice": "a", "reason": "closer"})
+    assert fields(again.text)["item"] != first and f"/compare?item={first}" in again.text
+    assert made.answers()["dana smith"][int(first)] == ("a", "closer")
+    changed = dana.get(f"/compare?item={first}").text
+    dana.post("/compare", data={**fields(changed), "choice": "tie", "reason": ""})
+    assert made.answers()["dana smith"][int(first)] == ("tie", "")
+    assert dana.post("/compare", data={**fields(changed), "choice": "c"}).status_code == 400
+    assert dana.post("/compare", data={**fields(changed), "item": "9999", "choice": "a"}).status_code == 400
+    early = lead.post("/compare/end", data={"csrf": fields(lead.get("/compare").text)["csrf"]})
+    assert early.status_code == 403 and "dana smith has" in early.text and not read_result(made.folder.parent)
+    for each in (dana, lead):
+        page = each.get("/compare").text
+        while "Which answer is better?" in page:
+            page = each.post("/compare", data={**fields(page), "choice": "b"}).text
+    assert "You have compared them all" in page and "dana smith: " in page
+    ended = lead.post("/compare/end", data={"csrf": fields(page)["csrf"]}).text
+    assert "tuned against base" in ended and read_result(made.folder.parent)
+    assert "What people preferred, blind" in write_page(project, made.folder.parent).read_text()
+
+
+def test_the_service_checks_what_it_is_given(project, comparison):
+    assert begun_comparison(project) is None
+    made = comparison()
+    assert begun_comparison(project).plan == made.plan
+    with pytest.raises(RungError, match="none of a, b, tie"):
+        made.record("dana", made.asked[0].id, "A")
+    with pytest.raises(RungError, match="not of this comparison"):
+        made.record("dana", 9999, "a")
+    with pytest.raises(RungError, match="has a name"):
+        made.record(" ", made.asked[0].id, "a")
+    with pytest.raises(Refusal, match="nobody has answered yet"):
+        made.reveal()
+    made.record("a/../b", made.asked[0].id, "a")
+    assert list(made.answers()) == ["a/../b"] and made.standing() == {"a/../b": (1, len(made.asked))}
