@@ -1,0 +1,182 @@
+"""Ctrl+P reaches every screen and every action; the mouse works on every screen as the keys do."""
+
+from __future__ import annotations
+
+import ladder
+import pytest
+from conftest_tui import STAGES, opened, sees, settled, text_of, until
+
+from rung.tui.screens.keys import KeysScreen
+from rung.tui.widgets.line import YES_OR_NO, fitting, key_at
+
+
+async def test_the_menu_reaches_every_stage(project, program):
+    app = program(project)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        commands = {command.title: command for command in app.get_system_commands(app.screen)}
+        for stage in app.status.stages:
+            commands[f"{stage.number}. {stage.name}"].callback()
+            await settled(pilot)
+            assert app.screen.stage == stage.name
+        commands["Start"].callback()
+        await settled(pilot)
+        assert app.screen.stage == "Start"
+        await pilot.press("ctrl+p")
+        await pilot.pause(0.3)
+        await pilot.press(*"verdict", "enter")
+        await settled(pilot)
+        await pilot.pause(0.3)
+        await settled(pilot)
+        assert app.screen.stage == "Verdict"
+
+
+async def test_the_mouse_works_too(project, program):
+    (project / "answers.toml").unlink()
+    app = program(project)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settled(pilot)
+        await pilot.click("#stages", offset=(10, 4))
+        await settled(pilot)
+        await pilot.click("#stages", offset=(10, 4))
+        await settled(pilot)
+        assert app.screen.stage == "Advice"
+        await pilot.click("#side", offset=(5, 1))
+        await settled(pilot)
+        assert app.screen.stage == "Questions"
+        first = app.screen.asked.id
+        await pilot.click("#answers", offset=(5, 1))
+        await pilot.click("#answers", offset=(5, 1))
+        await settled(pilot)
+        assert app.screen.asked.id != first
+    assert f"{first} = " in (project / "answers.toml").read_text()
+
+
+@pytest.mark.parametrize("number", range(11))
+async def test_the_menu_holds_every_action_of_the_screen(project, program, number):
+    app = program(project)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        if number:
+            await opened(pilot, number)
+            await settled(pilot)
+        screen = app.screen
+        titles = {command.title.lower() for command in app.get_system_commands(screen)}
+        for active in screen.active_bindings.values():
+            action = active.binding.action
+            if (
+                active.enabled
+                and active.binding.description
+                and not action.startswith(("stage(", "app.", "command_p", "quit"))
+            ):
+                assert active.binding.description.lower() in titles
+        copy = next(c for c in app.get_system_commands(screen) if c.title.startswith("Copy the command"))
+        copy.callback()
+        await until(pilot, lambda: screen.message == "copied")
+        assert app.clipboard == screen.command
+
+
+async def test_an_action_is_found_and_done_by_typing(clinic, program):
+    app = program(clinic.root)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        screen = await opened(pilot, 6)
+        await settled(pilot)
+        await pilot.press("ctrl+p")
+        await pilot.pause(0.3)
+        await pilot.press(*"where the report", "enter")
+        await until(pilot, lambda: screen.message == "evaluations/E-001/report.html")
+
+
+@pytest.mark.parametrize("number", range(1, 11))
+async def test_the_mouse_opens_stages_helps_and_copies_on_every_screen(project, program, number):
+    app = program(project)
+    async with app.run_test(size=(120, 30)) as pilot:
+        await settled(pilot)
+        screen = await opened(pilot, number)
+        await settled(pilot)
+        line = screen.query_one("#keys")
+        at = line.words.index("F1 help") if "F1 help" in line.words else None
+        assert at is not None
+        await pilot.click("#keys", offset=(at + 1, 0))
+        await until(pilot, lambda: isinstance(app.screen, KeysScreen))
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen is screen)
+        await pilot.click("#command", offset=(4, 0))
+        await until(pilot, lambda: screen.message == "copied")
+        other = 9 if number != 9 else 8
+        await pilot.click("#side", offset=(6, other))
+        await until(pilot, lambda: getattr(app.screen, "stage", "") == STAGES[other - 1])
+
+
+async def test_the_mouse_marks_a_row_acts_on_it_and_answers_the_question(clinic, program):
+    ladder.finished(ladder.cleared(clinic))
+    ladder.judged(clinic, ladder.ITEMS)
+    app = program(clinic.root)
+    async with app.run_test(size=(120, 30)) as pilot:
+        await settled(pilot)
+        screen = await opened(pilot, 10)
+        await sees(pilot, "○ vllm")
+        row = next(n for n, line in enumerate(text_of(app).split("\n")) if "○ vllm" in line) - 2
+        await pilot.click("#lines", offset=(6, row))
+        await until(pilot, lambda: screen.marked == "vllm")
+        assert screen.command == "rung release R-001 --to vllm"
+        await pilot.click("#lines", offset=(6, row))
+        await until(pilot, lambda: screen.question == "Release as vllm?")
+        await pilot.click("#command", offset=(120 - 4, 0))
+        await until(pilot, lambda: not screen.question)
+        await pilot.click("#lines", offset=(6, row - 4))
+        await until(pilot, lambda: screen.marked == "adapter")
+        await pilot.click("#next", offset=(4, 0))
+        await until(pilot, lambda: screen.question == "Release as adapter?")
+        await pilot.click("#command", offset=(120 - len(YES_OR_NO) + 3, 0))
+        await until(pilot, lambda: not app.jobs and not screen.question and not screen.started, 3000)
+        await sees(pilot, "Released L-001: adapter.")
+    assert (clinic.releases / "L-001" / "release.json").is_file()
+
+
+async def test_the_mouse_in_a_folder_without_a_project(tmp_path, program):
+    app = program(tmp_path)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        await pilot.click("#choices", offset=(5, 4))
+        await until(pilot, lambda: app.screen.marked == 1)
+        await pilot.click("#keys", offset=(len(" 1-3 choose   j/k move   Enter do it   ") + 1, 0))
+        await until(pilot, lambda: isinstance(app.screen, KeysScreen))
+        await pilot.press("escape")
+        await pilot.click("#choices", offset=(5, 3))
+        await pilot.click("#choices", offset=(5, 3))
+        await until(pilot, lambda: (tmp_path / "rung.toml").is_file())
+        await settled(pilot)
+        assert app.screen.stage == "Start"
+
+
+def test_hints_go_whole_and_help_stays():
+    hints = (("Enter", "open"), ("j/k", "move"), ("F1", "help"), ("^P", "menu"), ("q", "quit"))
+    assert fitting(hints, 80) == list(hints)
+    assert fitting(hints, 25) == [("Enter", "open"), ("F1", "help")]
+    assert fitting(hints, 5) == [("F1", "help")]
+
+
+def test_a_press_finds_its_key():
+    hints = [("Enter", "open"), ("1-0", "stage"), ("j/k", "move"), ("^P", "menu")]
+    line = " Enter open   1-0 stage   j/k move   ^P menu"
+    assert [key_at(hints, line.index(word)) for word in ("Enter", "1-0", "j/k", "^P")] == ["enter", "", "j", "ctrl+p"]
+    assert key_at(hints, 0) == key_at(hints, line.index("   ") + 1) == key_at(hints, 79) == ""
+
+
+@pytest.mark.parametrize("number", range(11))
+async def test_small_terminals_keep_the_next_line_and_whole_hints(project, program, number):
+    app = program(project)
+    async with app.run_test(size=(60, 20)) as pilot:
+        await settled(pilot)
+        screen = await opened(pilot, number) if number else app.screen
+        await settled(pilot)
+        line = text_of(app).split("\n")[-1].rstrip()
+        assert "F1 help" in line
+        assert all(
+            f"{key} {word}" in " ".join(f"{k} {w}" for k, w in screen.hints())
+            for key, word in fitting(screen.hints(), 60)
+        )
+        if screen.next:
+            assert screen.next.split(".")[0][:20] in text_of(app)
