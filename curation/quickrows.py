@@ -22,7 +22,7 @@ from curation.formats.source import LONGEST, open_bytes
 from curation.formats.turns import are_sound
 from workspace.errors import RungError
 
-CHUNK = 1 << 22
+CHUNK = 1 << 20
 Progress = Callable[[int, int], None]
 _decode = msgspec.json.Decoder().decode
 

@@ -102,7 +102,7 @@ class RowFiles:
             self._status[number] = self._status_of(number)
         before = len(self._line)
         self._line.extend(lines)
-        self._of.extend([number] * (len(self._line) - before))
+        self._of.extend(array("H", [number]) * (len(self._line) - before))
         self.rejects += rejects
 
     def _read_lines(self, number: int, path: Path) -> Iterator[list[dict[str, Any]]]:

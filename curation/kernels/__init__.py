@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from curation.kernels.hashing import grams_of_encoded, hash_encoded, words_of_encoded
 from curation.kernels.joining import band_join, exact_join, shared_of
-from curation.kernels.probing import Probe, ShortProbe, weigh
+from curation.kernels.probing import Probe
+from curation.kernels.shorts import ShortProbe
 from curation.kernels.signing import band_keys_of, signatures_of
+from curation.kernels.weighing import weigh
 
 __all__ = [
     "Probe",

@@ -107,7 +107,7 @@ def _grown(values: Array) -> Array:
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _band_pairs(
+def _band_pairs(  # noqa: C901  (one compiled loop over state in locals; parts would pass it all)
     packed: Array,
     band: int,
     keys: Array,
@@ -203,7 +203,7 @@ def _rarest_first(ranks: Array, starts: Array) -> None:
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _prefix_join(
+def _prefix_join(  # noqa: C901  (one compiled loop over state in locals; parts would pass it all)
     ranks: Array,
     starts: Array,
     tokens: int,

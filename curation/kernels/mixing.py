@@ -1,4 +1,4 @@
-"""Mixing of bits, as `curation.sets.mix` and `curation.minhash.fmix32` have it."""
+"""Mixing of bits, as `curation.sets.mix` and `curation.minhash.fmix32` have it, and arrays that grow."""
 # mypy: disable-error-code="assignment,operator,call-overload,return-value"
 # Inside compiled functions the integers are numpy's, which mypy cannot follow.
 
@@ -30,3 +30,18 @@ def fmix32(value: Any) -> Any:
     value = np.uint32((value ^ (value >> np.uint32(16))) * np.uint32(0x85EBCA6B))
     value = np.uint32((value ^ (value >> np.uint32(13))) * np.uint32(0xC2B2AE35))
     return np.uint32(value ^ (value >> np.uint32(16)))
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def longer(values: Array, more: int) -> Array:
+    """Twice as long, and by `more` at least."""
+    out = np.empty(len(values) + max(len(values), more), np.int64)
+    out[: len(values)] = values
+    return out
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def doubled(values: Array) -> Array:
+    """A copy twice as long."""
+    out: Array = longer(values, len(values))
+    return out

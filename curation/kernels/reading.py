@@ -17,6 +17,13 @@ LOWER = np.array([code + 33 if 65 <= code <= 90 else code + 1 for code in range(
 """For each ASCII code point that of its small letter, plus 1: the value that is hashed."""
 
 
+LETTERS = np.zeros(256, np.uint64)
+"""The same for letters, digits and the underscore, 0 for any other byte."""
+for _code in range(128):
+    if chr(_code).isalnum() or chr(_code) == "_":
+        LETTERS[_code] = LOWER[_code]
+
+
 @njit(inline="always")  # type: ignore[untyped-decorator]
 def decoded(data: Array, place: int) -> tuple[int, int]:
     """The code point that starts at `place`, outside ASCII, and its bytes. The data is known to be sound UTF-8."""
@@ -53,13 +60,13 @@ def goes_on(kind: Any, alone: bool) -> bool:
 def end_of_word(data: Array, place: int, end: int, classes: Array, alone: bool, hashed: Any) -> tuple[int, Any]:
     """Read on inside a word that began with `hashed`; where it ends, and its hash before mixing."""
     while place < end:
-        byte = data[place]
-        if byte < 128:
-            if classes[byte] != 1 or alone:
-                return place, hashed
-            hashed = hashed * WORD + LOWER[byte]
+        value = LETTERS[data[place]]
+        if value and not alone:
+            hashed = hashed * WORD + value
             place += 1
             continue
+        if data[place] < 128:
+            return place, hashed
         kind, value, size = read(data, place, classes)
         if not goes_on(kind, alone):
             return place, hashed

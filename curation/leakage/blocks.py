@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,10 +21,13 @@ class Block:
     each row, the places of the two among the texts (-1: no answer).
     """
 
-    def __init__(self, texts: list[str], owner: I64, question: I64, answer: I64, size: int) -> None:
+    def __init__(self, texts: list[str], owner: I64, question: I64, answer: I64) -> None:
         self.texts, self.owner, self.question, self.answer = texts, owner, question, answer
-        self.size = size
+
+    @cached_property
+    def size(self) -> int:
         """Characters."""
+        return sum(map(len, self.texts))
 
     @property
     def rows(self) -> int:
@@ -58,7 +62,7 @@ class _Gathered:
     def finish(self) -> Block:
         """The block."""
         owner, question, answer = (np.array(c, np.int64) for c in (self.owner, self.question, self.answer))
-        return Block(self.texts, owner, question, answer, self.size)
+        return Block(self.texts, owner, question, answer)
 
 
 def blocks_of(train: Iterable[Example]) -> Iterator[Block]:
@@ -87,7 +91,7 @@ def _of_columns(columns: Columns, first: int) -> Block:
     at = np.arange(0, count * width, width)
     question = at + (columns.system is not None)
     answer = question + 1 if columns.answer is not None else np.full(count, -1)
-    return Block(texts, np.repeat(np.arange(first, first + count), width), question, answer, sum(map(len, texts)))
+    return Block(texts, np.repeat(np.arange(first, first + count), width), question, answer)
 
 
 def _of_rows(rows: Iterable[Mapping[str, Any]], first: int) -> Iterator[Block]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from curation.example import Example
+from curation.join import distinct
 from curation.leakage.grams import GRAM, with_bytes, words_of
 from curation.sets import I64, U64, Sets, offsets
 from curation.shingling import hash_texts
@@ -81,7 +83,7 @@ def build_index(test: Sequence[Example], *, compiled: bool = False) -> TestIndex
     owner = np.concatenate(owners) if owners else np.zeros(0, np.int64)
     table, number = np.unique(np.concatenate(hashes) if hashes else np.zeros(0, np.uint64), return_inverse=True)
     order = np.argsort(owner, kind="stable")
-    pairs = np.unique(number.astype(np.int64) * len(texts) + owner)
+    pairs = distinct(number.astype(np.int64) * len(texts) + owner)
     short = hash_texts(questions, compiled=compiled).grams
     rare = _rare_grams(short)
     sequence = with_bytes(found.sequence_keys(), texts)
@@ -92,7 +94,7 @@ def build_index(test: Sequence[Example], *, compiled: bool = False) -> TestIndex
         words=counts,
         sequence=sequence,
         by_key=(sequence[by_key], by_key),
-        key_flags=_flags(sequence, 16),
+        key_flags=flags_of(sequence, 16),
         distinct=np.bincount(pairs % max(1, len(texts)), minlength=len(texts)),
         ordered=number[order].astype(np.int64),
         begins=offsets(np.bincount(owner, minlength=len(texts))),
@@ -102,7 +104,7 @@ def build_index(test: Sequence[Example], *, compiled: bool = False) -> TestIndex
         sizes=tuple(sizes),
         grams=short,
         rare=rare,
-        flags=_flags(rare[0], 20),
+        flags=flags_of(rare[0], 20),
         answers=np.array([NO_ANSWER if e.answer is None else k for e, k in zip(test, said, strict=True)], np.uint64),
         odd=np.array([not (a.isascii() and n) for a, n in zip(answers, given.counts, strict=True)], np.bool_),
     )
@@ -122,8 +124,8 @@ def _rare_grams(grams: Sets) -> tuple[U64, I64]:
     return hashes[by_hash], owners[chosen][by_hash]
 
 
-def _flags(keys: U64, bits: int) -> npt.NDArray[np.bool_]:
+def flags_of(keys: npt.NDArray[Any], bits: int) -> npt.NDArray[np.bool_]:
     """A map by the low bits of a key: where it is False, no key is like that."""
     flags = np.zeros(1 << bits, np.bool_)
-    flags[keys & np.uint64((1 << bits) - 1)] = True
+    flags[keys & keys.dtype.type((1 << bits) - 1)] = True
     return flags

@@ -19,6 +19,7 @@ Bools = npt.NDArray[np.bool_]
 GAP = 8
 """Words between two found ones that count for the stretch as well."""
 ROWS_AT_ONCE = 512
+LONG = 1 << 17
 _ACROSS = SHINGLE - GRAM + 1
 """3-grams that make a 5-gram."""
 
@@ -80,6 +81,8 @@ class Part:
     def words(self, begin: int, end: int) -> str:
         """Its words from `begin` to `end`, joined by a space."""
         lower = self.text.lower()
+        if len(lower) < LONG:
+            return " ".join(word_pattern(lower).findall(lower)[begin:end])
         found = word_pattern(lower).finditer(lower)
         return " ".join(match.group() for match in islice(found, begin, end))
 

@@ -182,3 +182,20 @@ def test_every_near_question_with_the_same_answer_is_a_leak(seed: int) -> None:
                 assert (i, j) in suspects or len([s for s in suspects if s[0] == i]) == 3
     kept, _ = clean_rows(train, test)
     assert not find_leaks([train[k] for k in kept], test).leaks
+
+
+def test_compiled_and_numpy_find_the_same() -> None:
+    """With short questions that are near each other, copies, templates and odd scripts, on both paths."""
+    rng = random.Random(11)
+    rows = background(rng, 120)
+    rows += [
+        Example(chat_row(f"what is {rng.choice(TOPICS)} and what does it do", rng.choice(["a", "b é"])))
+        for _ in range(150)
+    ]
+    rows += [Example(chat_row(edit(rng, row.question, 0.05), row.answer or "")) for row in rng.choices(rows, k=60)]
+    rows += [Example(plant(rng, kind, rows[k].question, rows[k].answer or "")) for k, kind in enumerate(KINDS)]
+    rows += [Example({"text": "日本の" + prose(rng, 9)}), Example(chat_row("!!", "??")), Example(chat_row("!!", "one"))]
+    rng.shuffle(rows)
+    train, test = rows[:260], rows[260:]
+    one, two = find_leaks(train, test, numba=False), find_leaks(train, test, numba=True)
+    assert one == two and len(one.leaks) > 20 and one.suspects
