@@ -27,7 +27,8 @@ class Agreement:
     `measure` is `kappa` for two reviewers, `alpha` for more; `low`..`high` its two-sided 95% bootstrap interval;
     `raw_low` the one-sided 95% lower bound of raw agreement (Clopper-Pearson). Under 40 units there is no bound of
     either kind. `rejects` is the share of pairs that
-    agree among those where anyone rejected; `prevalence` the share of each label.
+    agree among those where anyone rejected; `prevalence` the share of each label; `ordinal` the alpha that takes the
+    labels as steps of one scale, where their order is known.
     """
 
     measure: Literal["kappa", "alpha"]
@@ -41,6 +42,7 @@ class Agreement:
     units: int
     reviewers: tuple[str, ...]
     prevalence: Mapping[str, float]
+    ordinal: float | None = None
 
 
 def measure(units: Sequence[Unit], *, level: Level = "nominal", order: Sequence[str] = (), seed: int = 13) -> Agreement:
@@ -68,6 +70,7 @@ def measure(units: Sequence[Unit], *, level: Level = "nominal", order: Sequence[
         rejects_low=lower_bound(sum(rejects), len(rejects)) if enough else None,
         units=len(kept),
         reviewers=tuple(people),
+        ordinal=krippendorff_alpha(kept, "ordinal", order) if order and kept else None,
         prevalence={label: n / labels.total() for label, n in sorted(labels.items())},
     )
 

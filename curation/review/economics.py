@@ -71,6 +71,8 @@ class Economics:
     hours_to_goal: float | None
     queue_hours: float | None
     more: MoreRows
+    drafts: Sequence[Mapping[str, Any]] = ()
+    """What became of generated drafts, by strategy and model: `Yield.to_json`."""
     unknown: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
@@ -89,7 +91,8 @@ def economics(desk: Desk, stand: Progress | None = None) -> Economics:
     hours = sum(person.minutes for person in people) / 60
     unknown: dict[str, str] = {}
     acceptance = len(kept) / len(rows) if rows else None
-    drafts, judge = _drafts_cost(desk, unknown), _judge_cost(desk, unknown)
+    table = _drafts(desk)
+    drafts, judge = _drafts_cost(table, unknown), _judge_cost(desk, unknown)
     rate = desk.settings.review.hour_usd
     if rate is None:
         unknown["review_usd"] = "[review] hour_usd is not set"
@@ -122,6 +125,7 @@ def economics(desk: Desk, stand: Progress | None = None) -> Economics:
         hours_to_goal=to_decide / pace if to_decide is not None and pace else None,
         queue_hours=stand.hours_left,
         more=more_rows(desk.project.plans),
+        drafts=table,
         unknown=unknown,
     )
 
@@ -180,14 +184,18 @@ def _text(row: Mapping[str, Any], answer: str | None) -> str:
     return answer or str(row.get("text", ""))
 
 
-def _drafts_cost(desk: Desk, unknown: dict[str, str]) -> float | None:
+def _drafts(desk: Desk) -> list[dict[str, Any]]:
     from curation.generate import yields
 
-    costs = [each.cost_usd for each in yields(desk.store, desk.project)]
+    return [each.to_json() for each in yields(desk.store, desk.project)]
+
+
+def _drafts_cost(table: Sequence[Mapping[str, Any]], unknown: dict[str, str]) -> float | None:
+    costs = [each["cost_usd"] for each in table]
     if any(cost is None for cost in costs):
         unknown["drafts_usd"] = "a model without a dated price wrote some"
         return None
-    return sum(cost for cost in costs if cost is not None)
+    return float(sum(costs))
 
 
 def _judge_cost(desk: Desk, unknown: dict[str, str]) -> float | None:

@@ -122,7 +122,7 @@ def sample_progress(store: Store) -> list[SampleProgress]:
 
 def agreement(store: Store) -> Agreement:
     """Over all rows that two or more people decided without seeing one another's decision."""
-    return measure(overlapping(store))
+    return measure(overlapping(store), order=FINAL)
 
 
 def overlapping(store: Store) -> list[Unit]:

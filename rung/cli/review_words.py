@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from curation.review import Progress
@@ -86,6 +86,8 @@ def _bounds(found: Progress) -> Iterator[str]:
     if agreed.rejects is not None:
         low = f" (at least {agreed.rejects_low:.1%})" if agreed.rejects_low is not None else ""
         yield f"on rejects {agreed.rejects:.1%}{low}"
+    if agreed.ordinal is not None:
+        yield f"as steps approve, edit, reject: alpha {agreed.ordinal:.2f}"
     yield "shares: " + ", ".join(f"{label} {share:.0%}" for label, share in agreed.prevalence.items())
 
 
@@ -107,6 +109,8 @@ def economics_words(found: Economics) -> Iterator[tuple[str, str]]:
     yield "Accepted", told("acceptance", share)
     yield "An edit changes", told("edit_distance", f"{edits}, in {found.edited:,} edits" if edits else None)
     yield "Drafts cost", told("drafts_usd", _usd(found.drafts_usd))
+    for draft in found.drafts:
+        yield "", _draft(draft)
     yield "The judge cost", told("judge_usd", _usd(found.judge_usd))
     yield "The review cost", told("review_usd", _usd(found.review_usd))
     yield "An accepted row costs", told("cost_per_accepted_usd", _usd(found.cost_per_accepted_usd))
@@ -114,6 +118,21 @@ def economics_words(found: Economics) -> Iterator[tuple[str, str]]:
     yield "Accepted rows", told("goal", goal)
     yield "Hours to the goal", told("rows_an_hour" if found.goal is not None else "goal", left)
     yield "Are more worth it?", found.more.text
+
+
+def _draft(each: Mapping[str, Any]) -> str:
+    """What became of one strategy's drafts, and what learning from reviews did, or that it is not measured."""
+    cost = each["cost_per_accepted_usd"]
+    paid = f", {_usd(cost)} each" if cost else ""
+    before, after = each["before_learning"], each["after_learning"]
+    if before["decided"] and after["decided"]:
+        learnt = (
+            f"; before learning from reviews {before['accepted']} of {before['decided']}, "
+            f"after {after['accepted']} of {after['decided']}"
+        )
+    else:
+        learnt = "; what learning from reviews does is not measured yet"
+    return f"{each['strategy']} by {each['model']}: {each['accepted']} of {each['decided']} kept{paid}{learnt}"
 
 
 def _usd(amount: float | None) -> str | None:
