@@ -9,6 +9,7 @@ from advisor.sizing.inverse import BaseChoice, base_for, cards_that_fit, largest
 from advisor.sizing.memory import GIB, Memory, memory_of
 from advisor.sizing.setup import Setup
 from advisor.sizing.tables import load_table, rules_folder
+from advisor.sizing.ways import Way, ways_to_fit
 
 __all__ = [
     "GIB",
@@ -20,6 +21,7 @@ __all__ = [
     "Memory",
     "Setup",
     "UnknownArchitecture",
+    "Way",
     "Workload",
     "adapter_of",
     "architecture_of",
@@ -37,4 +39,5 @@ __all__ = [
     "prices",
     "read_architecture",
     "rules_folder",
+    "ways_to_fit",
 ]

@@ -40,8 +40,8 @@ class Setup:
     `mixed`: fp32 master weights under autocast to `dtype` (full fine-tuning only). `autocast`: 16-bit runs go under
     torch's autocast, as HF's Trainer does. `padded`: rows of a batch differ in length, so a mask is made.
     `reference`: DPO's second model: `none` (reference-free), `shared` (the same model with the adapter off), `model`
-    (a frozen copy). `loss`: `chunked` where scores over the vocabulary are never held all at once, `answer` where they are
-    computed for the trained tokens only, at most `answer` of a row.
+    (a frozen copy). `loss`: `chunked` where scores over the vocabulary are never held all at once, `answer` where
+    they are computed for the trained tokens only, at most `answer` of a row.
     """
 
     method: str = "lora"
@@ -80,6 +80,8 @@ class Setup:
             found.append(Problem("mixed precision with fp32 master weights is for full fine-tuning only.", "mixed"))
         if self.method in QUANTISED and self.gpus > 1 and self.strategy == "zero3":
             found.append(Problem("4-bit weights cannot be sharded by ZeRO-3; use fsdp or ddp.", "strategy"))
+        if self.loss == "answer" and not self.answer:
+            found.append(Problem("loss answer needs the trained tokens of a row.", "--answer", "a whole number", "0"))
         if self.objective == "dpo" and self.method == "full" and self.reference == "shared":
             found.append(
                 Problem("full fine-tuning has no adapter to switch off: reference is model or none.", "reference")

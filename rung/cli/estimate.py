@@ -9,7 +9,7 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from advisor.sizing import Card, Estimate, Setup, UnknownArchitecture, Workload
+    from advisor.sizing import Card, Estimate, Setup, UnknownArchitecture, Way, Workload
 
 HINT = "rung estimate --help"
 
@@ -38,7 +38,11 @@ def estimate_command(
     optimizer: Annotated[
         str, typer.Option(help="adamw, adamw_8bit, paged_adamw, paged_adamw_8bit, adafactor, sgd.")
     ] = "adamw",
-    loss: Annotated[str, typer.Option(help="full, or chunked (TRL 1.16 and Liger never hold all scores).")] = "full",
+    loss: Annotated[
+        str,
+        typer.Option(help="full; chunked (TRL 1.16 and Liger never hold all scores); answer (trained tokens only)."),
+    ] = "full",
+    answer: Annotated[str, typer.Option(help="With --loss answer: trained tokens of a row.")] = "0",
     attention: Annotated[str, typer.Option(help="sdpa, flash or eager.")] = "sdpa",
     dropout: Annotated[str, typer.Option(help="Dropout of the adapter.")] = "0",
     padded: Annotated[bool, typer.Option(help="Rows of a batch differ in length.")] = False,
@@ -121,7 +125,7 @@ ALIASES = {
     "prompt-tuning": {"method": "prompt"},
 }
 """Names that people use for a method and its objective together, or in full."""
-WHOLE = ("rank", "batch", "length", "accumulation", "virtual_tokens", "gpus", "rows")
+WHOLE = ("answer", "rank", "batch", "length", "accumulation", "virtual_tokens", "gpus", "rows")
 LARGEST = {"rows": 10**12, "epochs": 10**6, "tokens_per_second": 10**9, "price": 10**6}
 
 
@@ -149,7 +153,9 @@ def _numbers(options: dict[str, Any], problems: list[Any]) -> None:
 
 
 def _emit(found: Estimate, card: Card | None) -> None:
-    from advisor.sizing import methods_that_fit
+    from dataclasses import asdict
+
+    from advisor.sizing import methods_that_fit, ways_to_fit
     from rung.cli.output import emit
 
     document = found.as_json()
@@ -169,6 +175,7 @@ def _emit(found: Estimate, card: Card | None) -> None:
                 for m in methods_that_fit(found.architecture, found.setup, card)
             ],
             "cards": _rentable(found),
+            "ways": [asdict(way) for way in ways_to_fit(found.architecture, found.setup, card)],
         }
     emit(document)
 
@@ -236,13 +243,36 @@ def _print(found: Estimate, card: Card | None) -> None:
 
 
 def _print_fit(found: Estimate, card: Card) -> None:
-    from advisor.sizing import methods_that_fit
+    """Methods on the card, ways round it for the method that was asked for, and cards that hold it."""
+    from advisor.sizing import methods_that_fit, ways_to_fit
     from rung.cli.output import say
 
     say()
     say(f"On {card.name}:")
-    for m in methods_that_fit(found.architecture, found.setup, card):
+    methods = methods_that_fit(found.architecture, found.setup, card)
+    for m in methods:
         say(f"{'✓' if m.fits else '✗'} {m.method:<8} {m.reason}")
+    if any(m.fits for m in methods if m.method == found.setup.method):
+        return
+    say()
+    say(f"{found.setup.method} on more than one such card, or with the CPU's memory:")
+    for way in ways_to_fit(found.architecture, found.setup, card):
+        say(f"{'✓' if way.cards else '✗'} {way.name:<11}{_needs(way)}{way.reason}  [{', '.join(way.source)}]")
+    say()
+    cheapest = _rentable(found)[:4]
+    say("Cards that hold it alone:" if cheapest else "No card of rules/hardware.toml holds it alone.")
+    for entry in cheapest:
+        hour = f"${entry['per_hour']:.2f} an hour" if entry["per_hour"] is not None else "price unknown"
+        say(f"  {entry['gpu']:<20} {entry['memory_gib']:>6.1f} GiB   {hour} ({entry['reason']})")
+
+
+def _needs(way: Way) -> str:
+    if way.cards is None:
+        return "not on 16 of them: " if way.name != "offload" and way.memory_gib is None else ""
+    ram = f" and {way.ram_gib:.0f} GiB of RAM" if way.ram_gib else ""
+    return (
+        f"{way.cards} cards, {way.memory_gib:.1f} GiB each: " if way.cards > 1 else f"{way.memory_gib:.1f} GiB{ram}: "
+    )
 
 
 def _share(found: Estimate) -> str:
