@@ -30,11 +30,12 @@ def sha256_file(path: Path) -> str:
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[IO[bytes]]:
+def replacing(path: Path, mode: int | None = None) -> Iterator[IO[bytes]]:
     """Open a temporary file beside `path` for writing; on success it is flushed to disk and takes `path`'s place.
 
     On any error, Ctrl-C included, the temporary file goes and the old file stays as it was. A link is followed, and
-    what is no ordinary file (/dev/null, a pipe) is written to as it is, never replaced.
+    what is no ordinary file (/dev/null, a pipe) is written to as it is, never replaced. `mode`: the file's rights; None
+    for the usual ones.
     """
     if path.exists() and not path.is_file() and not path.is_dir():
         with path.open("wb") as device:
@@ -49,7 +50,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())
+        temporary.chmod(0o666 & ~_umask() if mode is None else mode)
         temporary.replace(path)
     except BaseException as error:
         if isinstance(error, OSError) and error.filename is None:
@@ -86,6 +87,12 @@ def write_bytes(path: Path, data: bytes) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write a whole UTF-8 file atomically, newlines as given."""
     write_bytes(path, text.encode())
+
+
+def write_private(path: Path, text: str) -> None:
+    """The same, for the owner alone (0600); at no moment can anyone else read it."""
+    with replacing(path, 0o600) as file:
+        file.write(text.encode())
 
 
 def _umask() -> int:

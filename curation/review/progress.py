@@ -57,6 +57,8 @@ class Progress:
     hours_left: float | None
     guideline: int | None
     policy: str
+    older_guideline: int = 0
+    """Rows that a person decided under another version of the guideline than the present one."""
 
     def to_json(self) -> dict[str, Any]:
         """The document of `rung review status --json`."""
@@ -91,6 +93,10 @@ def progress(desk: Desk) -> Progress:
         hours_left=left / pace if pace else None,
         guideline=guideline.version if guideline else None,
         policy=desk.settings.review.pool,
+        older_guideline=sum(
+            guideline is not None and row.guideline not in (None, guideline.version) and not row.automatic
+            for row in stored
+        ),
     )
 
 

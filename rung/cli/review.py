@@ -169,11 +169,16 @@ def invite_command(
     days: Annotated[float, typer.Option("--days", metavar="N")] = 14,
     revoke: Annotated[bool, typer.Option("--revoke", help="End the link at once.")] = False,
     base: Annotated[str, typer.Option("--base", metavar="URL", help="Where the page is served.")] = "",
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", metavar="FILE", help="Into a file for you alone, not on the screen.")
+    ] = None,
 ) -> None:
     """Print a personal link to the review page. Only a hash of its token is stored."""
     from curation.review import invite
     from curation.review import revoke as revoke_link
+    from workspace.files import check_outputs, write_private
 
+    check_outputs(out)
     with _desk() as desk:
         if revoke:
             revoke_link(desk.store, name, actor=desk.settings.project.person)
@@ -181,7 +186,12 @@ def invite_command(
             return
         token = invite(desk.store, name, role=role, days=days, actor=desk.settings.project.person)
         web = desk.settings.web
-    say(f"{(base or web.url or f'http://{web.host}:{web.port}').rstrip('/')}/enter/{token}")
+    link = f"{(base or web.url or f'http://{web.host}:{web.port}').rstrip('/')}/enter/{token}"
+    if out is None:
+        say(link)
+        return
+    write_private(out, f"{link}\n")
+    say(f"The link of {name} is in {out}, which only you can read.")
 
 
 @review_app.command("export")

@@ -28,6 +28,11 @@ def lines(found: Progress) -> Iterator[str]:
     for sample in found.samples:
         yield from _sample(sample)
     yield from _people(found)
+    if found.older_guideline:
+        many = (
+            f"{found.older_guideline:,} rows were decided under another guideline than the present v{found.guideline}"
+        )
+        yield f"{many}: rung review again sends back what it touches"
     yield ""
     yield f"Next: {_next(found)}"
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import subprocess
 import sys
 import time
@@ -153,9 +154,12 @@ def test_freeze_from_the_shell(rung: Any, project: Any, rows_of: Any) -> None:
     assert "No dataset v009" in rung("data", "diff", "v001", "v009", wanted=2).stderr
 
 
-def test_invite_prints_a_link(rung: Any) -> None:
+def test_invite_prints_a_link(rung: Any, project: Any) -> None:
     link = rung("review", "invite", "dana", "--role", "lead", "--days", "2").stdout.strip()
     assert link.startswith("http://127.0.0.1:") and len(link.split("/enter/")[1]) > 30
+    said = rung("review", "invite", "dana", "-o", "dana.link").stdout
+    kept = project.root / "dana.link"
+    assert "/enter/" not in said and "/enter/" in kept.read_text() and stat.S_IMODE(kept.stat().st_mode) == 0o600
     assert "has ended" in rung("review", "invite", "dana", "--revoke").stdout
     assert "did you mean" in rung("review", "invite", "x", "--role", "leed", wanted=2).stderr.lower()
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from curation.example import Example, chat_row
-from curation.review import Desk, Ruling, decide, next_item, undo
+from curation.review import Desk, Ruling, decide, next_item, progress, undo
 from curation.review.again import review_again, touched_rows
 from curation.review.persons import drift_of, newcombe, person_progress
 from curation.review.reasons import reasons_in
@@ -160,6 +160,7 @@ def test_a_new_guideline_sends_back_what_it_touches(make_desk: Any, project: Any
     project.guideline_file.write_text(
         "# G\n\nCode the complication.\nAsthma: J45.9.\nNeuropathy of the feet: E11.42.\n"
     )
+    assert progress(desk).older_guideline == 5
     found = touched_rows(desk)
     assert found.version == 2 and found.older == 5 and set(found.rows) == {"r-000002", "r-000003"}
     assert "neuropathy" in found.rows["r-000003"] and "asthma" not in found.words
