@@ -18,6 +18,12 @@ def rows(price: Price) -> list[tuple[str, str]]:
     ]
 
 
+def lines(price: Price) -> list[str]:
+    """For the shell: what was spent, what it costs to keep, where it pays."""
+    wanted = ("review", "training", "upkeep", "break-even")
+    return ["Price", *(f"  {name:<10}  {text}" for name, text in rows(price) if name in wanted)]
+
+
 def _review(price: Price) -> str:
     if price.review_hours is None:
         return "unknown (no store here)"
@@ -43,12 +49,12 @@ def call_words(call: Call) -> str:
 def _upkeep(price: Price) -> str:
     if price.upkeep_usd_per_month is None:
         return "unknown (no upkeep in rules/)"
-    return f"${price.upkeep_usd_per_month:,.0f} a month (a published figure; put yours into rules/prices.toml)"
+    return f"${price.upkeep_usd_per_month:,.0f} a month, a published figure; yours: rules/prices.toml"
 
 
 def break_even(price: Price) -> str:
     """From how many calls a day a card of one's own with the tuned model pays, or what is missing to say so."""
     if price.break_even_calls is None:
-        return f"unknown: {'; '.join(price.unknown)}" if price.unknown else "unknown"
+        return f"unknown (missing: {', '.join(price.unknown)})" if price.unknown else "unknown"
     dated = f", prices of {price.prices_dated}{', expired' if price.expired else ''}" if price.prices_dated else ""
     return f"{count(price.break_even_calls, 'call')} a day against {price.incumbent} ({price.card}{dated})"

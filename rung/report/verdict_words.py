@@ -6,7 +6,7 @@ from evaluation.report import Report
 from evaluation.verdict import FEWEST_CLUSTERS, Rival, Verdict
 from rung.report.figures import arm_name, count, interval, level, p_text, percent, points, signed, signed_interval
 from rung.report.judge_words import sentence as judge_sentence
-from rung.report.price_words import break_even
+from rung.report.price_words import lines as price_lines
 
 TITLES = {
     "ship": "SHIP",
@@ -106,7 +106,7 @@ def _beside(v: Verdict) -> list[str]:
     if v.judge:
         rows.append(judge_sentence(v.judge))
     if v.price:
-        rows.append(f"Break-even: {break_even(v.price)}")
+        rows += price_lines(v.price)
     return ["", *rows] if rows else []
 
 

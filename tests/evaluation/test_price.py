@@ -28,7 +28,7 @@ def test_what_is_missing_is_named_and_nothing_is_invented(project, settings):
     assert (price.review_hours, price.training_seconds, price.break_even_calls) == (None, None, None)
     assert "the answer incumbent_model" in price.unknown and price.upkeep_usd_per_month
     assert (price.prompted.tokens_in, price.tuned.tokens_in) == (400, 30)
-    assert break_even(price).startswith("unknown: the answer incumbent_model")
+    assert break_even(price).startswith("unknown (missing: the answer incumbent_model")
     assert dict(rows(price))["review"] == "unknown (no store here)"
 
 
