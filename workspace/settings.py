@@ -56,6 +56,8 @@ class ReviewSettings(Section):
     sample: int = Field(default=149, ge=1)
     allowed_faults: int = Field(default=0, ge=0)
     overlap: float = Field(default=0.0, ge=0, le=1)
+    """Share of the queue that several people decide, blind to each other."""
+    overlap_people: int = Field(default=2, ge=2, le=20)
     lease_seconds: int = Field(default=900, ge=1)
     order: Literal["import", "topic", "uncertainty", "gap", "random"] = "import"
     """In which order rows are given out, after test rows and priorities."""

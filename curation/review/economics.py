@@ -93,13 +93,7 @@ def economics(desk: Desk, stand: Progress | None = None) -> Economics:
     acceptance = len(kept) / len(rows) if rows else None
     table = _drafts(desk)
     drafts, judge = _drafts_cost(table, unknown), _judge_cost(desk, unknown)
-    rate = desk.settings.review.hour_usd
-    if rate is None:
-        unknown["review_usd"] = "[review] hour_usd is not set"
-    review_usd = None if rate is None else rate * hours
-    known = [cost for cost in (drafts, judge, review_usd) if cost is not None]
-    if len(known) < 3:
-        unknown["cost_per_accepted_usd"] = "not all of its parts are known"
+    review_usd, spent = _spent(desk, drafts, judge, hours, unknown)
     goal, goal_from = _goal(desk, unknown)
     to_decide = None if goal is None or not acceptance else math.ceil(max(0, goal - have) / acceptance)
     pace = stand.rows_an_hour
@@ -116,7 +110,7 @@ def economics(desk: Desk, stand: Progress | None = None) -> Economics:
         drafts_usd=drafts,
         judge_usd=judge,
         review_usd=review_usd,
-        cost_per_accepted_usd=sum(known) / len(kept) if kept and len(known) == 3 else None,
+        cost_per_accepted_usd=spent / len(kept) if kept and spent is not None else None,
         hours_per_accepted=hours / len(kept) if kept and hours else None,
         have=have,
         goal=goal,
@@ -182,6 +176,19 @@ def _distance(row: StoredRow) -> float:
 
 def _text(row: Mapping[str, Any], answer: str | None) -> str:
     return answer or str(row.get("text", ""))
+
+
+def _spent(
+    desk: Desk, drafts: float | None, judge: float | None, hours: float, unknown: dict[str, str]
+) -> tuple[float | None, float | None]:
+    """What the review's hours cost, and everything together; None where a part is unknown."""
+    rate = desk.settings.review.hour_usd
+    if rate is None:
+        unknown["review_usd"] = "[review] hour_usd is not set"
+    if rate is None or drafts is None or judge is None:
+        unknown["cost_per_accepted_usd"] = "not all of its parts are known"
+        return (None if rate is None else rate * hours), None
+    return rate * hours, rate * hours + drafts + judge
 
 
 def _drafts(desk: Desk) -> list[dict[str, Any]]:

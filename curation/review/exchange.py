@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 FIELDS = ("id", "content_hash", "reviewer", "question", "answer", "decision", "text", "reason", "remark")
 
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""How a cell begins that a spreadsheet would work out."""
+
 
 @dataclass(frozen=True, slots=True)
 class Imported:
@@ -141,8 +144,18 @@ def _as_csv(lines: list[dict[str, str]]) -> str:
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, FIELDS)
     writer.writeheader()
-    writer.writerows(lines)
+    writer.writerows({name: _no_formula(value) for name, value in line.items()} for line in lines)
     return text.getvalue()
+
+
+def _no_formula(value: str) -> str:
+    """A cell that a spreadsheet shows as text: one that begins like a formula gets a `'` in front."""
+    return f"'{value}" if value.startswith(FORMULA) else value
+
+
+def _plain_cell(value: str) -> str:
+    """A cell as it was before `_no_formula`: what a reviewer copied from `answer` into `text` comes back as it is."""
+    return value[1:] if value[:1] == "'" and value[1:].startswith(FORMULA) else value
 
 
 def _as_jsonl(lines: list[dict[str, str]]) -> str:
@@ -162,7 +175,8 @@ def _entries(file: Path, users: Mapping[str, str], reviewer: str) -> Iterator[tu
     if file.suffix.lower() == ".csv":
         reader = csv.DictReader(io.StringIO(text, newline=""))
         for entry in reader:
-            yield reader.line_num, _filled(entry, file, reader.line_num)
+            filled = _filled(entry, file, reader.line_num)
+            yield reader.line_num, {name: _plain_cell(value) for name, value in filled.items()}
         return
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():

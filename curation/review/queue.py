@@ -62,7 +62,7 @@ def _queue(connection: Connection, policy: str) -> None:
 
 
 def _overlap(connection: Connection, settings: Settings) -> None:
-    """A share of the queue, drawn by seed, needs two people; rows that anyone decided keep what they had."""
+    """A share of the queue, drawn by seed, needs several people; rows that anyone decided keep what they had."""
     from sqlalchemy import exists, select, update
 
     from curation.store.reading import chunks
@@ -71,9 +71,10 @@ def _overlap(connection: Connection, settings: Settings) -> None:
     asked = select(rows.c.id, rows.c.content_hash, rows.c.needed).where(
         rows.c.queued != "", rows.c.state == "pending", ~exists().where(decisions.c.row_id == rows.c.id)
     )
-    wanted: dict[int, list[int]] = {1: [], 2: []}
+    several = settings.review.overlap_people
+    wanted: dict[int, list[int]] = {1: [], several: []}
     for number, digest, needed in connection.execute(asked):
-        want = 2 if rank(settings.dataset.seed, digest, "overlap") < settings.review.overlap else 1
+        want = several if rank(settings.dataset.seed, digest, "overlap") < settings.review.overlap else 1
         if want != needed:
             wanted[want].append(number)
     for needed, numbers in wanted.items():
@@ -105,6 +106,7 @@ def _policy(settings: Settings) -> dict[str, Any]:
         "sample": review.sample,
         "allowed": review.allowed_faults,
         "overlap": review.overlap,
+        "overlap_people": review.overlap_people,
         "accept_automatic": review.accept_automatic,
         "second_edit": review.second_edit,
         "order": review.order,

@@ -194,3 +194,19 @@ def test_drift_and_consensus(make_desk: Any, rows_of: Any) -> None:
     people = {person.name: person for person in person_progress(desk.store)}
     assert (people["dana"].consensus, people["dana"].consensus_rows) == (1.0, 4)
     assert (people["mo"].consensus, people["lena"].consensus) == (0.75, 1.0)
+
+
+def test_three_people_see_a_row_where_the_policy_says_so(make_desk: Any, rows_of: Any) -> None:
+    desk = make_desk(overlap=1.0, overlap_people=3)
+    desk.store.add(rows_of(4), role="candidates")
+    verdicts = {"ana": "approve approve reject reject", "ben": "approve approve reject approve",
+                "cy": "approve reject reject approve"}  # fmt: skip
+    for who, given in verdicts.items():
+        for verdict in given.split():
+            _, item = take(desk, who, verdict)
+            assert item.blind and item.sides == ()
+    assert [row.state for row in desk.store.rows()] == ["approved", "unsure", "rejected", "unsure"]
+    agreed = progress(desk).agreement
+    assert (agreed.measure, agreed.units, agreed.reviewers) == ("alpha", 4, ("ana", "ben", "cy"))
+    _, item = take(desk, "dot", "approve")
+    assert len(item.sides) == 3 and desk.store.row(item.id).state == "approved"
