@@ -107,7 +107,7 @@ def origin(item: Item) -> str:
     """Who drafted it from which row, or its file and line."""
     meta = item.meta or {}
     if not meta.get("model"):
-        return shown(item.source)
+        return shown(item.source) or "unknown (no source was kept)"
     seed = f" from {meta['seed_row']}" if meta.get("seed_row") else ""
     day = f", {str(meta['at'])[:10]}" if meta.get("at") else ""
     return shown(f"Drafted by {meta['model']}{seed}{day}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from advisor.interview import Effect
+from advisor.interview import Effect, Progress
 from advisor.rulebook import Question
 from rung.status.stages import STEP_WORDS
 from rung.tui.asking import Asking
@@ -39,8 +39,8 @@ def why_lines(question: Question, marked: str, count: int, effects: Sequence[Eff
 
 
 def effect_line(effect: Effect) -> str:
-    """`Often: next step rag, likely end rag`."""
-    return f"  {effect.text}: next step {STEP_WORDS[effect.next_step]}, likely end {STEP_WORDS[effect.destination]}"
+    """The answer, and under it the advice that it would lead to."""
+    return f"  {effect.text}\n    next step {STEP_WORDS[effect.next_step]}, likely end {STEP_WORDS[effect.destination]}"
 
 
 def more_words(more: int) -> str:
@@ -56,7 +56,7 @@ def advice_lines(asking: Asking, moved: Sequence[str]) -> list[str]:
     else:
         step, end = asking.outcome()
         lines = ["", "Advice so far", "", f"  Next step    {STEP_WORDS[step]}", f"  Likely end   {STEP_WORDS[end]}", ""]
-        lines += [*_settled(done.can_change), ""]
+        lines += [*_settled(done), ""]
         lines += ["Your last answer moved", "", *moved, ""] if moved else []
         lines += ["Answered", "", f"  {done.asked} of about {done.about}", f"  {done.unknown} don't know"]
     measured = asking.measured()
@@ -67,10 +67,13 @@ def advice_lines(asking: Asking, moved: Sequence[str]) -> list[str]:
     return lines
 
 
-def _settled(can_change: int) -> list[str]:
-    if not can_change:
+def _settled(done: Progress) -> list[str]:
+    count = f"{done.can_change} answer{'' if done.can_change == 1 else 's'}"
+    if not done.can_change:
         return ["  Settled."]
-    return [f"  Not settled: {can_change} answer{'' if can_change == 1 else 's'}", "  can still change it."]
+    if done.enough:
+        return ["  Settled as far as you know:", f"  {count} not known could", "  still change it."]
+    return [f"  Not settled: {count}", "  can still change it."]
 
 
 def moved_lines(before: tuple[str, str], after: tuple[str, str]) -> list[str]:

@@ -68,8 +68,8 @@ class AdviceScreen(LoadedScreen):
 
     @property
     def _width(self) -> int:
-        """Columns of a line, without the cursor's two."""
-        return max(self.lines.size.width - 2, 40)
+        """Columns of a line, without the cursor's two and the one that a scrollbar takes."""
+        return max(self.lines.size.width - 3, 40)
 
     @property
     def _after(self) -> str:
@@ -125,7 +125,7 @@ def _entries(decision: Decision, width: int, after: str) -> Iterator[Entry]:
     yield Entry()
     yield Entry(f"Next step   {OPTION[decision.next_step]}: {decision.action.text}", style="bold")
     yield Entry(f"Likely end  {likely_end(decision)}", style="bold")
-    yield Entry(f"Strength    {decision.strength:<14}Certainty  {certainty(decision)}")
+    yield Entry(f"Strength    {decision.strength:<11} Certainty  {certainty(decision)}")
     yield Entry()
     yield Entry("Why", "", "bold")
     yield from (Entry(_two(_short(r), r.rule, width), f"rule:{r.rule}") for r in decision.reasons[:4])

@@ -46,6 +46,8 @@ class QuestionsScreen(StageScreen):
         Binding("enter", "take", "take the marked answer"),
         Binding("j,down", "move(1)", "move down, at the end: more questions"),
         Binding("k,up", "move(-1)", "move up"),
+        Binding("pagedown", "look(10)", "a page down"),
+        Binding("pageup", "look(-10)", "a page up"),
         Binding("w", "effects", "rules that use this answer, and what each answer would do"),
         Binding("slash", "jump", "jump to a question", key_display="/"),
         *(Binding(str(n), f"digit({n})", "that answer; 0 don't know", show=False) for n in (*range(1, 10), 0)),
@@ -227,14 +229,10 @@ class QuestionsScreen(StageScreen):
         elif self.asked is None:
             self.app.open_stage(2)  # type: ignore[attr-defined]
         else:
+            values = {UNKNOWN: None, **{f"={choice.value}": choice.value for choice in self.asked.answers}}
             marked = self.query_one("#answers", MarkedLines).marked
-            if marked == UNKNOWN:
-                self._take(None)
-                return
-            for choice in self.asked.answers:
-                if f"={choice.value}" == marked:
-                    self._take(choice.value)
-                    return
+            if marked in values:
+                self._take(values[marked])
 
     @on(Input.Submitted, "#field")
     def _take_field(self, event: Input.Submitted) -> None:
@@ -280,13 +278,17 @@ class QuestionsScreen(StageScreen):
         else:
             self.app.pop_screen()
 
+    def action_look(self, by: int) -> None:
+        """Look down and up where the question is longer than the screen."""
+        self.query_one("#question", VerticalScroll).scroll_relative(y=by, animate=False)
+
     def action_effects(self) -> None:
         """Show or hide what each answer would do."""
         if self.asked is not None:
             self.explains = not self.explains
             self._say_why()
             if self.explains:
-                self.query_one("#question", VerticalScroll).scroll_end(animate=False)
+                self.call_after_refresh(self.query_one("#about").scroll_visible, animate=False, top=True)
 
     def action_jump(self) -> None:
         """Choose any question from a list."""

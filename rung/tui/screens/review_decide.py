@@ -181,6 +181,7 @@ class DecideScreen(EditScreen):
         field.display = on
         self.query_one("#guideline").display = not on
         self.set_class(on, "rejecting")
+        self.call_after_refresh(self.draw_sides)
 
     @property
     def _reasons(self) -> tuple[str, ...]:

@@ -60,7 +60,7 @@ class ItemScreen(FetchScreen):
 
     def on_resize(self, event: events.Resize) -> None:
         """What stands in lines of a certain width is drawn anew."""
-        self.call_after_refresh(self._draw_sides)
+        self.call_after_refresh(self.draw_sides)
 
     def _fit(self, size: Size) -> None:
         super()._fit(size)
@@ -94,6 +94,7 @@ class ItemScreen(FetchScreen):
     def show_state(self, state: str, words: str) -> None:
         """Where no item is: nothing is left, the sitting is over, or something went wrong."""
         self.state, self.item = state, None
+        self.add_class("ended")
         for name in ("#label", "#answer", "#reasons"):
             self.query_one(name).display = False
         self.query_one("#asked", Static).update(Text(drawn("\n" + words)))
@@ -104,12 +105,13 @@ class ItemScreen(FetchScreen):
     def show_item(self, item: Item) -> None:
         """Draw the item; what stands beside it follows if it is not known yet."""
         self.state, self.next = "item", ""
+        self.remove_class("ended")
         self.query_one("#asked", Static).update(asked(item))
         self.query_one("#label", Static).update(Text(label(item)))
         for name in ("#label", "#answer"):
             self.query_one(name).display = True
         self.show_answer(item)
-        self._draw_sides()
+        self.draw_sides()
         self.query_one("#item", VerticalScroll).scroll_home(animate=False)
         if not self.said:
             self.tell(f"kept for you until {clock_of(item.until)}")
@@ -129,7 +131,8 @@ class ItemScreen(FetchScreen):
         else:
             self.panel.show(text if text is not None else UNANSWERED)
 
-    def _draw_sides(self) -> None:
+    def draw_sides(self) -> None:
+        """What stands in lines of a certain width."""
         item, sitting = self.item, self.sitting
         if item is None or not self.is_mounted:
             return
@@ -142,7 +145,7 @@ class ItemScreen(FetchScreen):
     @on(FetchScreen.AsideRead)
     def _show_aside(self, message: FetchScreen.AsideRead) -> None:
         if self.item is not None and self.item.id == message.row:
-            self._draw_sides()
+            self.draw_sides()
 
     # Looking
 

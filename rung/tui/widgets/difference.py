@@ -15,7 +15,7 @@ Span = tuple[int, int]
 
 MOST_PAIRS = 40_000
 """Pairs of words compared at most, a few milliseconds: more than that is one change from its first word to its last."""
-GONE, CAME = "strike", "bold underline"
+GONE, CAME = "strike dim", "bold underline"
 
 
 def changed(old: str, new: str) -> tuple[list[Span], list[Span]]:

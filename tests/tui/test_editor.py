@@ -1,0 +1,109 @@
+"""The person's own editor, in a real terminal: what it wrote stands in the field, and a kill leaves it for later."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+
+import pytest
+from review_rows import NERVE, begun, log
+from test_review import drafts, stored
+from test_tmux import Terminal
+
+from rung.tui.editor import draft_file, edit_outside, editor_command
+from workspace.errors import RungError
+from workspace.folder import Project
+
+
+@pytest.fixture
+def script(tmp_path, monkeypatch):
+    """Make an editor out of lines of Python; the file's path is in `path`."""
+
+    def make(body):
+        file = tmp_path / "editor.py"
+        file.write_text(f"import pathlib, sys, time\npath = pathlib.Path(sys.argv[-1])\n{body}\n")
+        monkeypatch.setenv("EDITOR", f"{sys.executable} {file}")
+        monkeypatch.delenv("VISUAL", raising=False)
+
+    return make
+
+
+@pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
+def test_a_long_text_goes_out_and_comes_back(tmp_path, script):
+    script("path.write_text(path.read_text().replace('E11.40', 'E11.42') + '\\n'); time.sleep(0.5)")
+    folder = begun(tmp_path / "icd")
+    terminal = Terminal(100, 30)
+    try:
+        terminal.start(folder, "review", "--reviewer", "dana")
+        terminal.see("Proposed answer")
+        terminal.keys("E")
+        shown = terminal.see("^S save and approve")
+        assert "+ E11.42" in shown
+        assert "- E11.40" in shown
+        assert log(folder) == []
+        terminal.keys("C-s")
+        terminal.see("edited r-000001")
+        terminal.keys("C-q")
+        terminal.see("dead")
+    finally:
+        terminal.end()
+    assert stored(folder)["r-000001"].example.answer == NERVE.replace("E11.40", "E11.42")
+    assert not (folder / ".drafts").exists()
+
+
+@pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
+def test_a_kill_while_the_editor_is_open_loses_nothing(tmp_path, script):
+    script("path.write_text(path.read_text() + 'KEPT')\npath.with_suffix('.on').touch()\ntime.sleep(20)")
+    folder = begun(tmp_path / "icd")
+    path = draft_file(Project(folder), "r-000001", "dana")
+    terminal = Terminal(100, 30)
+    try:
+        terminal.start(folder, "review", "--reviewer", "dana")
+        terminal.see("Proposed answer")
+        terminal.keys("E")
+        for _ in range(200):
+            time.sleep(0.1)
+            if path.with_suffix(".on").exists():
+                break
+        terminal.kill()
+        assert path.read_text() == NERVE + "KEPT"
+        path.with_suffix(".on").unlink()
+        script("pass")
+        terminal.start(folder, "review", "--reviewer", "dana")
+        terminal.see("Proposed answer")
+        terminal.keys("E")
+        terminal.see("^S save and approve")
+        time.sleep(0.5)
+        terminal.kill()
+    finally:
+        terminal.end()
+    assert drafts(folder) == {"r-000001": NERVE + "KEPT"}
+    assert not path.exists()
+
+
+def test_the_file_is_private_and_bytes_come_back_as_they_are(tmp_path, script):
+    odd = "one\r\ntwo\rthree\n\n"
+    script("assert path.stat().st_mode & 0o077 == 0")
+    path = draft_file(Project(tmp_path), "r-000001", "../dana")
+    assert path.parent == tmp_path / ".drafts"
+    assert edit_outside(path, odd) == odd
+    script("path.write_text(path.read_text() + chr(10))")
+    assert edit_outside(path, "text") == "text"  # editors end a file with a line break
+
+
+def test_an_editor_that_fails_is_named_and_the_text_kept(tmp_path, script, monkeypatch):
+    path = draft_file(Project(tmp_path), "r-000001", "dana")
+    script("path.write_text('half'); sys.exit(3)")
+    with pytest.raises(RungError, match="What it wrote is in"):
+        edit_outside(path, "text")
+    assert path.read_text() == "half"
+    script("path.write_bytes(bytes([255]))")
+    with pytest.raises(RungError, match="not UTF-8 at byte 1"):
+        edit_outside(path, "text")
+    monkeypatch.setenv("EDITOR", "/no/such/editor")
+    with pytest.raises(RungError, match="could not be started"):
+        edit_outside(path, "text")
+    monkeypatch.setenv("EDITOR", 'nano "')
+    with pytest.raises(RungError, match="EDITOR ="):
+        editor_command()
