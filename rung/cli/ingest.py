@@ -86,7 +86,8 @@ def _say_imported(made: list[Imported], role: str, rejects: Path | None) -> None
                 f"reasons. First: line {first.line}, {first.reason}"
             )
         if each.contradictions:
-            say(f"! {each.contradictions:,} pairs: the same question with different answers: rung data check")
+            pair = "1 pair" if each.contradictions == 1 else f"{each.contradictions:,} pairs"
+            say(f"! {pair}: the same question with different answers: rung data check")
         if each.unanswered:
             say(f"  {each.unanswered:,} rows without an answer wait for one: rung review next")
     say(f"\nNext: {'rung review next' if role in ('candidates', 'test') else 'rung data check'}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -11,15 +12,22 @@ from typing import Any
 
 from workspace.errors import RungError
 
+_ACTS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+
+def harmless(text: str) -> str:
+    r"""Text that a terminal shows and never obeys: escapes, control and direction marks as `\u001b`."""
+    return _ACTS.sub(lambda mark: f"\\u{ord(mark[0]):04x}", text)
+
 
 def say(line: str = "") -> None:
-    """One line of the result, on stdout."""
-    sys.stdout.write(f"{line}\n")
+    """One line of the result, on stdout; row text in it cannot act on the terminal."""
+    sys.stdout.write(f"{harmless(line)}\n")
 
 
 def note(line: str) -> None:
-    """One line of progress or log, on stderr."""
-    sys.stderr.write(f"{line}\n")
+    """One line of progress or log, on stderr, as harmless as `say`'s."""
+    sys.stderr.write(f"{harmless(line)}\n")
     sys.stderr.flush()
 
 

@@ -1,0 +1,76 @@
+"""Row text never acts: not on a terminal, not in a spreadsheet."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TITLE, CLIPBOARD, LINK = "\x1b]0;pwned\x07", "\x1b]52;c;cHduZWQ=\x07", "\x1b]8;;http://evil\x1b\\here\x1b]8;;\x1b\\"
+DEVICE, BIDI, ONE_BYTE = "\x1bP+q544e\x1b\\", "\u202eevil", "\x9b31m"
+ACTS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+FORMULA = "=cmd|' /C calc'!A0"
+
+
+def rung(folder: Path, *arguments: str) -> str:
+    """Everything a command printed."""
+    env = {**os.environ, "PYTHONIOENCODING": "utf-8"}
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "rung", *arguments], cwd=folder, env=env, capture_output=True, check=False
+    )
+    assert done.returncode in (0, 1), done.stderr.decode()
+    return (done.stdout + done.stderr).decode()
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    hostile = f"open {TITLE}{CLIPBOARD}{LINK}{DEVICE}{BIDI}{ONE_BYTE} now"
+    rows = [(hostile, "A"), (hostile, f"B{TITLE}"), (FORMULA, "-1+1"), ("plain question here", "@SUM(1)")]
+    text = "".join(json.dumps({"prompt": q, "completion": a}) + "\n" for q, a in rows)
+    (tmp_path / "rows.jsonl").write_text(text)
+    rung(tmp_path, "init", "p")
+    return tmp_path / "p"
+
+
+def test_no_command_lets_row_text_act_on_the_terminal(project: Path) -> None:
+    commands = (
+        ("data", "import", "../rows.jsonl"),
+        ("data", "check", "--show", "contradictions"),
+        ("data", "check", "../rows.jsonl", "--show", "contradictions"),
+        ("review", "next", "--reviewer", "dana"),
+        ("review", "status"),
+        ("why", "r-000001"),
+        ("data", "leakage", "--train", "../rows.jsonl", "--test", "../rows.jsonl"),
+        ("status",),
+    )
+    for command in commands:
+        printed = rung(project, *command)
+        assert printed and not ACTS.search(printed), (command, ACTS.findall(printed))
+    assert "\\u001b]0;pwned" in rung(project, "data", "check", "--show", "contradictions"), "shown, not hidden"
+
+
+def test_a_spreadsheet_works_nothing_out_and_the_sheet_comes_back(project: Path) -> None:
+    rung(project, "data", "import", "../rows.jsonl")
+    rung(project, "review", "export", "-o", "sheet.csv")
+    with (project / "sheet.csv").open(newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert lines and not [c for line in lines for c in line.values() if c.startswith(("=", "+", "-", "@"))]
+    for line in lines:
+        line["decision"] = "approve"
+        if line["question"] == f"'{FORMULA}":
+            line.update(decision="edit", text="'-2+2", reason="wrong answer")
+    with (project / "back.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, lines[0])
+        writer.writeheader()
+        writer.writerows(lines)
+    rung(project, "review", "import", "back.csv", "--reviewer", "dana")
+    edited = next(line["id"] for line in lines if line["decision"] == "edit")
+    shown = json.loads(rung(project, "why", edited, "--json"))
+    facts = [fact for link in shown["chain"] for fact in link["facts"]]
+    assert any("-2+2" in fact and "'-2+2" not in fact for fact in facts), facts
