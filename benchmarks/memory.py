@@ -414,8 +414,16 @@ def rated(result: dict[str, Any]) -> dict[str, Any]:
         "resident": result["resident"] / MIB if result["resident"] else None,
         "llama_factory": size * factor,
         "source": size * source,
-        "accelerate": size * setup.bytes * 4,
+        "accelerate": accelerates_own(architecture.parameters, setup.dtype) / MIB,
     }
+
+
+def accelerates_own(parameters: int, dtype: str) -> int:
+    """What `accelerate estimate-memory` prints as training memory: by its own function, which takes 32-bit bytes."""
+    from accelerate.commands.estimate import estimate_training_usage
+
+    known = estimate_training_usage(parameters * 4, {"fp32": "float32", "bf16": "bfloat16"}.get(dtype, "float16"))
+    return max(known.values())
 
 
 def table(results: list[dict[str, Any]]) -> str:
