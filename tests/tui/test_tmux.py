@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 import tomllib
 import uuid
 
+import demo_project
 import pytest
 from test_review import stored
 
 from curation.review import next_item, open_desk
+from curation.store import open_store
+from rung.tui.job import running_jobs
 from workspace.folder import Project
 from workspace.settings import load_settings
 
@@ -142,3 +147,96 @@ def test_the_whole_way_round_in_a_small_terminal(project):
         small.see("dead")
     finally:
         small.end()
+
+
+@pytest.fixture(scope="module")
+def demo_made(tmp_path_factory):
+    """The demo's own project after its own first steps: test rows in, reviewed by table, frozen; the pool in."""
+    return demo_project.demo(tmp_path_factory.mktemp("demo") / "rung-demo", "import-pool").root
+
+
+@pytest.fixture
+def demo(demo_made, tmp_path, loopback, monkeypatch):
+    """A copy of it whose model is a server on loopback that answers only when it is let."""
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    folder = tmp_path / "rung-demo"
+    shutil.copytree(demo_made, folder)
+    served = f'provider = "openai"\nbase = "tiny"\nbase_url = "{loopback.url}/v1"'
+    settings = (folder / "rung.toml").read_text()
+    assert 'base = "embedded"' in settings
+    settings = settings.replace('base = "embedded"', served).replace(
+        "[evaluation]", '[evaluation]\narms = ["base", "prompt"]'
+    )
+    (folder / "rung.toml").write_text(settings)
+    loopback.go = threading.Event()
+    loopback.say(lambda _handler, _request: loopback.go.wait(60) and (200, REPLY))
+    yield folder
+    loopback.go.set()
+    for job in running_jobs(folder):
+        job.stop()
+
+
+MESSAGE = {"index": 0, "message": {"role": "assistant", "content": "E11 other none"}, "finish_reason": "stop"}
+USAGE = {"prompt_tokens": 11, "completion_tokens": 2, "total_tokens": 13}
+REPLY = {"id": "1", "object": "chat.completion", "created": 1, "model": "tiny", "choices": [MESSAGE], "usage": USAGE}
+
+
+def test_the_demo_by_keys_killed_and_found_again(terminal, demo, loopback):
+    terminal.start(demo)
+    terminal.see("Enter opens it")
+    before = terminal.text()
+    assert f"v001: the test set alone, {demo_project.TEST} test" in before
+    terminal.keys("3")
+    terminal.see("the dataset", 90)
+    terminal.see("blocks")
+    events = len(events_of(demo))
+    terminal.keys("f")  # the marked finding blocks: its rows go where they belong
+    wait_for(lambda: any(event.kind == "exclude" for event in events_of(demo)[events:]))
+    terminal.keys("6")
+    terminal.see("No arm measured yet")
+    terminal.keys("Enter", "y")
+    terminal.see("Measuring.")
+    wait_for(lambda: loopback.requests)
+    job = running_jobs(demo)[0]
+    terminal.kill()
+    assert job.is_running  # kill -9 on the program, the measuring goes on
+    assert not list((demo / "evaluations").glob("*/report.json"))
+
+    terminal.start(demo)
+    terminal.see("Next: rung baseline is running.")
+    terminal.keys("Enter")
+    terminal.see("Measuring.")
+    terminal.keys("C-q")  # leaving does not wait for it
+    terminal.see("dead", 20)
+    assert job.is_running
+    terminal.end()
+
+    terminal.start(demo)
+    terminal.see("Next: rung baseline is running.")
+    terminal.keys("6")
+    terminal.see("Measuring.")
+    loopback.go.set()
+    terminal.see("Does anything cheaper", 90)
+    report = json.loads(next((demo / "evaluations").glob("*/report.json")).read_text())
+    assert report["n"] == demo_project.TEST
+    terminal.keys("Escape")
+    terminal.see("best prompted arm")
+    colours = terminal.tmux("capture-pane", "-e", "-p", "-t", "rung")
+    assert "38;2;" not in colours  # this terminal has no more than 256 colours, and gets no more
+    terminal.keys("q")
+    terminal.see("dead")
+
+
+def wait_for(true, seconds=90):
+    """Wait until this holds."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def events_of(folder):
+    """The log of the project."""
+    opened = Project(folder)
+    with open_store(opened, load_settings(opened.settings_file)) as store:
+        return store.events()

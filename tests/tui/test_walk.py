@@ -70,26 +70,25 @@ def file_of(path, start, count):
             out.write(json.dumps({"messages": turns}) + "\n")
 
 
-async def answer_all(pilot):
-    """Answer by digit and field until it is enough."""
+async def answer_all(pilot, said=SAID):
+    """Answer by digit and field until it is enough; what is not in `said` nobody knows."""
     screen = pilot.app.screen
     for _ in range(40):
         await settled(pilot)
         if screen.asked is None:
             return
-        value = SAID.get(screen.asked.id)
+        value = said.get(screen.asked.id)
         if screen.focused is not None:
             await pilot.press(*(str(value) if value is not None else ""), "enter")
         else:
-            digit = next((n for n, each, _, _ in screen._choices() if each == value), 0)
+            digit = next((n for n, choice in enumerate(screen.asked.answers, 1) if choice.value == value), 0)
             await pilot.press(str(digit))
     raise AssertionError("the questions do not end")
 
 
 async def import_rows(pilot, name, role):
-    """Import by key; test rows by the command that the screen shows, since a role is named there."""
-    screen = pilot.app.screen
-    screen.start_job("data", "import", name, "--as", role)
+    """Import by key, with the role named after the file."""
+    await pilot.press("i", *f"{name} as {role}", "enter")
     await job_done(pilot)
 
 
@@ -190,8 +189,9 @@ async def test_from_the_first_question_to_a_finished_run(tmp_path, program, tiny
         await pilot.press("enter")
         assert app.screen.message.startswith("Locked: the advice says")  # 20 rows are no case for fine-tuning
         assert not (folder / "runs").exists()
-        named = ("--override", "decision", "--by", "priya", "--reason", "a walk through every stage")
-        app.screen.start_job("train", "--detach", *named)
+        await pilot.press("ctrl+o")
+        await settled(pilot)
+        await pilot.press("up", *["backspace"] * 4, *"priya", "down", *"a walk through every stage", "enter")
         await job_done(pilot)
         assert app.screen.stage == "Train"
         for _ in range(300):

@@ -23,6 +23,8 @@ from rung.tui.widgets.marked import Entry, MarkedLines
 from workspace.errors import RungError
 
 EMPTY = "No rows yet. Import a file: rung data import claims.jsonl"
+ROLES = ("pool", "train", "validation", "test")
+"""What `i` takes after a file: `test.jsonl as test`; the pool where nothing is said."""
 LINES = 12
 """Ended checks that have room on a small screen."""
 FORMATS = "(chat, ShareGPT, Alpaca, CSV, Parquet: recognised and shown before anything is kept)"
@@ -47,7 +49,7 @@ class DataScreen(LoadedScreen):
         Binding("f", "fix", "apply the fix"),
         Binding("u", "undo", "undo the last fix"),
         Binding("x", "no_finding", "not a finding: with a reason that stays"),
-        Binding("i", "import", "import a file"),
+        Binding("i", "import", "import a file; `FILE as test` for test rows"),
         Binding("slash", "filter", "filter the findings", key_display="/"),
         Binding("r", "again", "check again"),
     ]
@@ -216,7 +218,7 @@ class DataScreen(LoadedScreen):
 
     def action_import(self) -> None:
         """Ask for the file."""
-        self._ask("import", "a file: claims.jsonl")
+        self._ask("import", "claims.jsonl, or test.jsonl as test")
 
     def action_filter(self) -> None:
         """Ask for a part of the title."""
@@ -254,7 +256,9 @@ class DataScreen(LoadedScreen):
             self.show_lines(list(self._entries(self.data)))
             self._show_evidence()
         elif value and self.asks == "import":
-            self.start_job("data", "import", value, "--rejects", "rejects.jsonl")
+            name, _, role = value.rpartition(" as ")
+            file, role = (name, role) if name and role in ROLES else (value, "pool")
+            self.start_job("data", "import", file, "--as", role, "--rejects", "rejects.jsonl")
         elif value and self.finding is not None:
             self.start_job("data", "dismiss", self.finding.name, "--by", self.source.person, "--reason", value)
 

@@ -1,0 +1,173 @@
+"""The whole way on the demo's own project with the embedded model: first question, review, ladder, run, release."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+
+import demo_project
+import pytest
+from conftest_tui import opened, sees, settled, text_of, until
+from test_review import shown_item, stored
+from test_walk import answer_all
+
+from rung.demo.house_line import ANSWERS
+from training.record import read_runs
+
+LONG = 60_000
+"""Looks at the screen until a model must have done its work (ten minutes)."""
+SETTINGS = {
+    "project": {"person": "dana"},
+    "evaluation": {"arms": ["base", "prompt", "few_shot"], "closed_set": "off", "choose_on": 6},
+    "training": {"epochs": 1, "rank": 4, "precision": "fp32"},
+    "dataset": {"validation": 0.2},
+}
+
+
+async def ended(pilot, screen):
+    """Wait until no command runs and the screen shows what came of it."""
+    await until(pilot, lambda: not pilot.app.jobs, LONG)
+    await settled(pilot)
+    await until(pilot, lambda: not getattr(pilot.app.screen, "started", 0), LONG)
+    assert not getattr(screen, "trouble", ()), screen.trouble
+
+
+async def questions_and_advice(app, pilot, folder):
+    """Every question by its key, as the demo's team answers; then the advice."""
+    await settled(pilot)
+    assert "answer them" in text_of(app)
+    await pilot.press("enter")
+    await until(pilot, lambda: app.screen.stage == "Questions")
+    await answer_all(pilot, ANSWERS)
+    said = tomllib.loads((folder / "answers.toml").read_text())
+    assert said["failure"] == ANSWERS["failure"]
+    assert said["answered"]["failure"]["by"] == "dana"
+    await pilot.press("slash", *"goal_score", "enter")
+    await settled(pilot)
+    await pilot.press(*"0.8", "enter")
+    await settled(pilot)
+    await pilot.press("escape", "2")
+    await until(pilot, lambda: app.screen.stage == "Advice")
+    await sees(pilot, "Likely end fine-tune")
+    assert json.loads((folder / "decision.json").read_text())["destination"] in ("fine_tune", "rag_and_fine_tune")
+
+
+async def rows_and_review(app, pilot, project):
+    """Test rows and pool by `i`; a few decisions by hand, the rest by the demo's table; the test set frozen first."""
+    screen = await opened(pilot, 3)
+    await sees(pilot, "No rows yet")
+    await pilot.press("i", *"raw/test.jsonl as test", "enter")
+    await ended(pilot, screen)
+    await opened(pilot, 4)
+    for _ in range(3):
+        await shown_item(pilot)
+        await pilot.press("a")
+    await shown_item(pilot)
+    assert [row.state for row in stored(project.root).values()].count("approved") >= 2
+    await pilot.press("escape")
+    await until(pilot, lambda: app.screen.stage == "Start")
+    demo_project.reviewed_by_table(project)
+    screen = await opened(pilot, 5)
+    await sees(pilot, "Next: freeze the test set, as v001.")
+    await pilot.press("enter", "y")
+    await ended(pilot, screen)
+    await sees(pilot, f"v001 is frozen: {demo_project.TEST} test")
+    screen = await opened(pilot, 3)
+    await settled(pilot)
+    await pilot.press("i", *"raw/pool.jsonl", "enter")
+    await ended(pilot, screen)
+    for _ in range(3):  # each finding that blocks has one key
+        if screen.finding is None or not screen.finding.blocks:
+            break
+        await pilot.press("f")
+        await ended(pilot, screen)
+    demo_project.reviewed_by_table(project)
+
+
+async def ladder(app, pilot, project):
+    """Every arm measured with the embedded model, then the whole dataset frozen."""
+    screen = await opened(pilot, 6)
+    await sees(pilot, "No arm measured yet. 3 arms on 16 items")
+    await pilot.press("enter", "y")
+    await sees(pilot, "Measuring.")
+    await ended(pilot, screen)
+    await sees(pilot, "Does anything cheaper than fine-tuning reach the goal?")
+    report = json.loads((project.evaluations / "E-001" / "report.json").read_text())
+    assert [arm["arm"] for arm in report["arms"]] == ["base", "prompt", "few_shot"]
+    screen = await opened(pilot, 5)
+    await settled(pilot)
+    if screen.data.test_only:
+        await pilot.press("t")
+        await settled(pilot)
+    await pilot.press("enter", "y")
+    await ended(pilot, screen)
+    splits = json.loads((project.datasets / "v002" / "manifest.json").read_text())["splits"]
+    assert splits["test"]["rows"] == demo_project.TEST
+    assert splits["train"]["rows"] > 20
+
+
+async def run(app, pilot, project):
+    """Plan, start (a gate that so few rows close is set aside by name), watch, finish."""
+    screen = await opened(pilot, 7)
+    await sees(pilot, "No plan yet")
+    await pilot.press("enter")
+    await ended(pilot, screen)
+    assert (project.plans / "P-001.toml").is_file()
+    await sees(pilot, "Gates")
+    if not screen.data.is_open:
+        assert [gate.name for gate in screen.data.gates if not gate.opens] == ["decision"]
+        await pilot.press("enter")
+        assert screen.message.startswith("Locked: ")
+        assert not project.runs.exists()
+        await pilot.press("ctrl+o")
+        await sees(pilot, "Train although the gate decision is closed?")
+        await pilot.press(*"a walk through every stage", "enter")
+    else:
+        await pilot.press("enter", "y")
+    await until(pilot, lambda: app.screen.stage == "Train", LONG)
+    await sees(pilot, "Training. Step", LONG)
+    await pilot.press("p")
+    await sees(pilot, "Paused.", LONG)
+    await until(pilot, lambda: not app.jobs, LONG)
+    await pilot.press("p")
+    await sees(pilot, "Training. Step", LONG)
+    await sees(pilot, "Finished in", LONG)
+    made = read_runs(project)[-1]
+    assert made.state == "finished"
+    assert (project.runs / made.adapter / "adapter_model.safetensors").is_file()
+
+
+async def verdict_and_release(app, pilot, project):
+    """Measured on the same items; what the verdict allows is released by one key."""
+    await pilot.press("enter")
+    await until(pilot, lambda: app.screen.stage == "Verdict")
+    screen = app.screen
+    await sees(pilot, "is finished and not measured on the test set yet")
+    await pilot.press("enter", "y")
+    await ended(pilot, screen)
+    await until(pilot, lambda: screen.data is not None, LONG)
+    verdict = json.loads(next(project.evaluations.glob("*/verdict.json")).read_text())
+    assert verdict["n"] == demo_project.TEST
+    screen = await opened(pilot, 10)
+    await sees(pilot, "prompt")
+    await until(pilot, lambda: bool(screen.marked))
+    while screen.marked != "prompt":
+        await pilot.press("j")
+    await pilot.press("enter", "y")
+    await ended(pilot, screen)
+    assert (project.releases / "L-001" / "release.json").is_file()
+    await pilot.press("escape")
+    await sees(pilot, "released: L-001")
+
+
+@pytest.mark.slow
+async def test_the_demo_from_the_first_question_to_a_release(tmp_path, program, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    project = demo_project.fresh(tmp_path / "rung-demo", **SETTINGS)
+    app = program(project.root)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await questions_and_advice(app, pilot, project.root)
+        await rows_and_review(app, pilot, project)
+        await ladder(app, pilot, project)
+        await run(app, pilot, project)
+        await verdict_and_release(app, pilot, project)
