@@ -49,7 +49,7 @@ class PersonProgress:
     """One reviewer's standing decisions, and their pace over the time that they sat at it.
 
     `seconds` is the median time of a row; `consensus` the share of their decisions that is what the row came to, over
-    the `consensus_rows` that others decided too; None where there are none. `drift` None under 40 decisions.
+    the `consensus_rows` that others decided too; None where there are none. `drift` None under 40 decisions, and for a program.
     """
 
     name: str
@@ -148,6 +148,7 @@ def _person(name: str, entries: Sequence[RowMapping], shared: Mapping[int, set[s
     seconds = _sitting([entry["at"] for entry in entries])
     verdicts = {v: sum(entry["verdict"] == v for entry in entries) for v in (*FINAL, "skip", "unsure", "flag")}
     final = [entry for entry in entries if entry["verdict"] in FINAL]
+    automatic = entries[0]["kind"] == "automatic"
     mine = [entry for entry in final if not entry["known"]]
     agreed = [
         _is_what_it_came_to(entry)
@@ -165,7 +166,7 @@ def _person(name: str, entries: Sequence[RowMapping], shared: Mapping[int, set[s
         seconds=_median([entry["seconds"] for entry in final]),
         consensus=sum(agreed) / len(agreed) if agreed else None,
         consensus_rows=len(agreed),
-        drift=drift_of([e["verdict"] != "approve" for e in mine], [e["seconds"] for e in mine]),
+        drift=None if automatic else drift_of([e["verdict"] != "approve" for e in mine], [e["seconds"] for e in mine]),
     )
 
 
