@@ -49,7 +49,8 @@ class PersonProgress:
     """One reviewer's standing decisions, and their pace over the time that they sat at it.
 
     `seconds` is the median time of a row; `consensus` the share of their decisions that is what the row came to, over
-    the `consensus_rows` that others decided too; None where there are none. `drift` None under 40 decisions, and for a program.
+    the `consensus_rows` that others decided too; None where there are none. `drift` None under 40 decisions and
+    for a program.
     """
 
     name: str
