@@ -139,9 +139,9 @@ def _items_line(report: Report, goal: float | None) -> str:
 def _method(report: Report, baseline: Report | None) -> list[str]:
     told = [*(baseline or report).rows_from, *(baseline.notes if baseline else ()), *report.notes]
     lines = [
-        f"Model: {report.model}. All prompted arms share it, its token limit, stop rule and greedy decoding.",
+        f"Model: {report.model}. All arms share its base, token limit, stop rule and greedy decoding.",
         "Every setting and form was chosen on validation rows before the test items were first answered "
-        "(choices.json has the time). Each arm then answered the test once in each form.",
+        "(choices.json has the time). Each arm then answered the test items once.",
         "Intervals of a score: Wilson for 0/1 scores, else Student's t over the scores plus one 0 and one 1.",
     ]
     if report.kind == "run":

@@ -11,6 +11,7 @@ from evaluation.intervals import score_interval, wilson
 from evaluation.metrics import bleu, chrf, exact_match, f1, json_fields, json_valid, normalised_match, refusal, token_f1
 from evaluation.metrics.accuracy import label
 from evaluation.metrics.numeric import last_number
+from evaluation.metrics.pass_at_k import pass_at_k
 from evaluation.metrics.perplexity import perplexity
 from evaluation.metrics.registry import ITEM_METRICS, item_metric
 from workspace.errors import RungError
@@ -53,6 +54,23 @@ def test_bleu_and_chrf_equal_sacrebleu():
     for output, expected in zip(OUTPUTS, EXPECTED, strict=True):
         wanted = sacrebleu.sentence_bleu(output, [expected], use_effective_order=True).score / 100
         assert bleu.score(output, expected) == pytest.approx(wanted)
+
+
+def test_sentence_chrf_equals_sacrebleu_and_both_print_their_signature():
+    import sacrebleu
+
+    for output, expected in zip(OUTPUTS, EXPECTED, strict=True):
+        assert chrf.score(output, expected) == pytest.approx(sacrebleu.sentence_chrf(output, [expected]).score / 100)
+    assert "nc:6" in chrf.corpus(OUTPUTS, EXPECTED)[1] and "tok:13a" in bleu.corpus(OUTPUTS, EXPECTED)[1]
+
+
+def test_pass_at_k_equals_the_papers_product():
+    import numpy as np
+
+    for n, passed, k in [(10, 3, 1), (10, 3, 5), (20, 0, 4), (5, 5, 2), (200, 13, 100)]:
+        missing = n - passed < k
+        product = 1.0 if missing else 1.0 - np.prod(1.0 - k / np.arange(n - passed + 1, n + 1))
+        assert pass_at_k(n, passed, k) == pytest.approx(product)
 
 
 @pytest.mark.parametrize("kind", ["rouge1", "rouge2", "rougeL"])
