@@ -87,7 +87,8 @@ def _arms(baseline: Report, tuned: Report | None) -> str:
 
 
 def _score(arm: ArmResult) -> str:
-    return f"{arm.score:.1%} ({100 * arm.low:.1f} to {100 * arm.high:.1f}), {arm.correct:g} of {arm.n}"
+    count = f"mean of {arm.n} items" if arm.graded else f"{arm.correct:g} of {arm.n}"
+    return f"{arm.score:.1%} ({100 * arm.low:.1f} to {100 * arm.high:.1f}), {count}"
 
 
 def _name(arm: str) -> str:
@@ -99,9 +100,8 @@ def _training(run: RunRecord, project: Project) -> str:
 
     plan = read_plan(project.runs / run.id / "plan.toml")
     r = plan.recipe
-    what = (
-        f"{run.method} on {_base(run)}, {plan.data.train:,} rows, {run.step} steps of {r.batch * r.accumulation} rows"
-    )
+    kind = run.method if run.objective == "sft" else f"{run.objective} with {run.method}"
+    what = f"{kind} on {_base(run)}, {plan.data.train:,} rows, {run.step} steps of {r.batch * r.accumulation} rows"
     adapter = f", rank {r.rank}, alpha {r.alpha}, {r.targets}" if r.rank else ""
     system = "the rows' own" if run.system_prompt is None else json.dumps(run.system_prompt, ensure_ascii=False)
     return "\n".join(
