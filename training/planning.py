@@ -11,18 +11,17 @@ from pydantic import ValidationError
 
 from advisor.decision import Decision
 from advisor.sizing.architecture import Architecture
-from advisor.sizing.estimate import Workload, estimate
 from chat.protocols import Tokenizer
 from curation.example import Example
 from curation.manifest import newest_dataset
 from training.draft import Draft
-from training.fit import architecture_of, fit_of, setup_of
+from training.fit import architecture_of, fit_of
 from training.hyperparameters import evals_for, facts_of, learning_rate, value, warnings
 from training.machine import Machine, this_machine
 from training.methods import LOW_RANK, QUANTISED, REINFORCED, ROW_BY_ROW, VIRTUAL
 from training.objective import WORDS, Material, material_of, put_choice, put_objective
-from training.pace import seconds_for
-from training.plan import DataFacts, Forecast, Plan
+from training.pace import forecast_of
+from training.plan import DataFacts, Plan
 from training.recipe import Because, Method, Recipe
 from training.trackers import tracker_problems
 from workspace.artefact import hashes, read_artefact
@@ -33,7 +32,6 @@ from workspace.settings import Settings, TrainingSettings
 CLOSING = 4
 """Tokens that a chat template may put around an answer."""
 ROUND = 8
-OWN = "own machine"
 HIGH_RANK = 64
 """From here on the scale is alpha over the root of the rank."""
 
@@ -78,7 +76,7 @@ def make_plan(project: Project, settings: Settings, tokenizer: Tokenizer, *, mac
         recipe=recipe,
         because=draft.reasons,
         data=data,
-        forecast=_forecast(project, recipe, data, here, elsewhere=machine is not None and bool(machine.cards)),
+        forecast=forecast_of(project, recipe, data, here, elsewhere=machine is not None and bool(machine.cards)),
         notes=[*warnings(recipe, draft.reasons, facts), *material.notes, *_left_out(recipe, data)],
     )
 
@@ -261,37 +259,6 @@ def _fingerprint(base: str) -> str:
 
     place, hub = find_model(base)
     return "" if hub else fingerprint(Path(place))
-
-
-def _forecast(project: Project, recipe: Recipe, data: DataFacts, here: Machine, *, elsewhere: bool) -> Forecast:
-    """Memory by the estimator. Time from what was measured here, on another machine from the dated tables or not."""
-    fit = fit_of(recipe, here, answer=data.answer)
-    seconds, cost, why = _rented(recipe, data, here) if elsewhere else (seconds_for(project, recipe, data), 0.0, OWN)
-    if seconds is None and not elsewhere:
-        why = f"{OWN}; time unknown until something was measured here"
-    return Forecast(
-        low=fit and round(fit.low, 2),
-        expected=fit and round(fit.expected, 2),
-        high=fit and round(fit.high, 2),
-        has=round(here.memory_gib, 1),
-        where=here.where,
-        seconds=seconds,
-        cost_usd=cost,
-        because=why,
-    )
-
-
-def _rented(recipe: Recipe, data: DataFacts, machine: Machine) -> tuple[float | None, float | None, str]:
-    """(seconds, dollars, why) for a card elsewhere: a cited speed and a dated price, or unknown."""
-    architecture, card = architecture_of(recipe.base), machine.cards[0][0]
-    if architecture is None:
-        return None, None, f"{card}; the model's size is unknown"
-    rows = data.train - len(data.left_out)
-    work = Workload(rows=rows, epochs=recipe.epochs, gpu=card)
-    found = estimate(architecture, setup_of(recipe, on_card=True, answer=data.answer), work)
-    reason = "time" if found.seconds is None else "price"
-    known = found.reasons.get("seconds" if found.seconds is None else "cost_usd", "")
-    return found.seconds, found.cost_usd, f"{card}; {reason}: {known}"
 
 
 def _left_out(recipe: Recipe, data: DataFacts) -> list[str]:

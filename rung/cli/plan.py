@@ -12,9 +12,35 @@ from rung.cli.runs import Json
 if TYPE_CHECKING:
     from training.gate import Override
     from training.plan import Plan
-    from workspace.errors import InputError
     from workspace.folder import Project
     from workspace.settings import Settings
+
+
+Pairs = Annotated[list[str] | None, typer.Argument(help="More values for --sweep.", metavar="[NAME=V,V ...]")]
+Method = Annotated[str, typer.Option(help="lora, qlora, full, dora, rslora, adalora, ia3, prefix, prompt ...")]
+Objective = Annotated[str, typer.Option(help="sft, dpo, kto, reward, grpo or rloo.")]
+Packing = Annotated[bool, typer.Option("--packing", help="Rows of a batch in one line, each seen by itself.")]
+Values = Annotated[list[str] | None, typer.Option("--set", help="One value of [training], for this plan: rank=8.")]
+Preset = Annotated[str, typer.Option(help="A whole set of values: source.")]
+Card = Annotated[str, typer.Option(help="Plan for this card (24GB, or a name) instead of this machine.")]
+Tokens = Annotated[bool, typer.Option("--tokens", help="Show the trained tokens of five rows.")]
+Explain = Annotated[bool, typer.Option("--explain", help="Every gate with its evidence, every value's rule.")]
+Preflight = Annotated[bool, typer.Option("--preflight", help="Measure memory and speed in a few dry steps.")]
+Html = Annotated[Path | None, typer.Option(help="With --tokens or --preflight: a page of the rows.")]
+Export = Annotated[str, typer.Option(help="For another trainer: trl, axolotl, llama-factory, unsloth or openai.")]
+OutFolder = Annotated[Path | None, typer.Option("-o", "--out", help="Folder of the export.")]
+Cards = Annotated[int, typer.Option(min=1, help="Cards that the export is launched on.")]
+Sweep = Annotated[
+    str,
+    typer.Option(help="Try values on validation, halving: --sweep lr=1e-4,2e-4 rank=8,16.", metavar="NAME=V,V ..."),
+]
+Curve = Annotated[bool, typer.Option("--curve", help="Train on parts of the rows: would more of them help?")]
+Sizes = Annotated[str, typer.Option(help="With --curve: rows to train on, as 50,100,200,400.")]
+Budget = Annotated[float | None, typer.Option(min=0.01, help="Minutes that a sweep or curve may take.")]
+Managed = Annotated[bool, typer.Option("--managed", help="Tuning as a service: dated advice.")]
+Aside = Annotated[list[str] | None, typer.Option(help="With --export, --sweep, --curve: set this gate aside.")]
+By = Annotated[str, typer.Option(help="Who sets it aside.")]
+Reason = Annotated[str, typer.Option(help="Why.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -23,47 +49,28 @@ def register(app: typer.Typer) -> None:
 
 
 def plan(
-    pairs: Annotated[
-        list[str] | None, typer.Argument(help="More values for --sweep.", metavar="[NAME=V,V ...]")
-    ] = None,
-    method: Annotated[str, typer.Option(help="lora, qlora, full, dora, rslora, adalora, ia3, prefix, prompt ...")] = "",
-    objective: Annotated[str, typer.Option(help="sft, dpo, kto, reward, grpo or rloo.")] = "",
-    packing: Annotated[
-        bool, typer.Option("--packing", help="Rows of a batch in one line, each seen by itself.")
-    ] = False,
-    values: Annotated[
-        list[str] | None, typer.Option("--set", help="One value of [training], for this plan: rank=8.")
-    ] = None,
-    preset: Annotated[str, typer.Option(help="A whole set of values: source.")] = "",
-    card: Annotated[str, typer.Option(help="Plan for this card (24GB, or a name) instead of this machine.")] = "",
-    tokens: Annotated[bool, typer.Option("--tokens", help="Show the trained tokens of five rows.")] = False,
-    explain: Annotated[
-        bool, typer.Option("--explain", help="Every gate with its evidence, every value's rule.")
-    ] = False,
-    preflight: Annotated[
-        bool, typer.Option("--preflight", help="Measure memory and speed in a few dry steps.")
-    ] = False,
-    html: Annotated[Path | None, typer.Option(help="With --tokens or --preflight: a page of the rows.")] = None,
-    export: Annotated[
-        str, typer.Option(help="For another trainer: trl, axolotl, llama-factory, unsloth or openai.")
-    ] = "",
-    out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder of the export.")] = None,
-    cards: Annotated[int, typer.Option(min=1, help="Cards that the export is launched on.")] = 1,
-    sweep: Annotated[
-        str,
-        typer.Option(help="Try values on validation, halving: --sweep lr=1e-4,2e-4 rank=8,16.", metavar="NAME=V,V ..."),
-    ] = "",
-    curve: Annotated[
-        bool, typer.Option("--curve", help="Train on parts of the rows: would more of them help?")
-    ] = False,
-    sizes: Annotated[str, typer.Option(help="With --curve: rows to train on, as 50,100,200,400.")] = "",
-    budget: Annotated[float | None, typer.Option(min=0.01, help="Minutes that a sweep or curve may take.")] = None,
-    managed: Annotated[bool, typer.Option("--managed", help="Tuning as a service: dated advice.")] = False,
-    override: Annotated[
-        list[str] | None, typer.Option(help="With --export, --sweep, --curve: set this gate aside.")
-    ] = None,
-    by: Annotated[str, typer.Option(help="Who sets it aside.")] = "",
-    reason: Annotated[str, typer.Option(help="Why.")] = "",
+    pairs: Pairs = None,
+    method: Method = "",
+    objective: Objective = "",
+    packing: Packing = False,
+    values: Values = None,
+    preset: Preset = "",
+    card: Card = "",
+    tokens: Tokens = False,
+    explain: Explain = False,
+    preflight: Preflight = False,
+    html: Html = None,
+    export: Export = "",
+    out: OutFolder = None,
+    cards: Cards = 1,
+    sweep: Sweep = "",
+    curve: Curve = False,
+    sizes: Sizes = "",
+    budget: Budget = None,
+    managed: Managed = False,
+    override: Aside = None,
+    by: By = "",
+    reason: Reason = "",
     as_json: Json = False,
 ) -> None:
     """Work out the training plan: every value with its reason, and the gates."""
@@ -73,8 +80,7 @@ def plan(
     wanted += ["packing=true"] * packing + (values or [])
     project, settings = _project([*_preset(preset), *wanted])
     aside = _set_aside(override or [], by, reason)
-    if pairs and not sweep:
-        raise _loose(pairs)
+    rows = _checked(export, sweep, pairs or [], sizes)
     path, made = work_out(project, settings, preset=preset, card=card, cards=cards)
     if export:
         from rung.cli.plan_export import export_plan
@@ -86,7 +92,7 @@ def plan(
         return preflight_plan(project, path, html, as_json)
     if sweep or curve:
         return _trials(
-            project, settings, path, sweep, pairs or [], sizes, minutes=budget, overrides=aside, as_json=as_json
+            project, settings, path, sweep, pairs or [], rows, minutes=budget, overrides=aside, as_json=as_json
         )
     return _show(
         project,
@@ -156,34 +162,36 @@ def _set_aside(names: list[str], by: str, reason: str) -> list[Override]:
     return [override(name, by, reason) for name in names]
 
 
-def _loose(pairs: list[str]) -> InputError:
+def _checked(export: str, sweep: str, pairs: list[str], sizes: str) -> list[int]:
+    """The sizes of a curve; raises InputError for what is wrong with any of these, before a plan is written."""
     from workspace.errors import InputError, Problem
 
-    problems = [Problem(f'"{pair}" belongs to no option.') for pair in pairs]
-    return InputError(problems, f"rung plan --set {pairs[0]}   (for this plan), or --sweep {pairs[0]},...")
+    if pairs and not sweep:
+        problems = [Problem(f'"{pair}" belongs to no option.') for pair in pairs]
+        raise InputError(problems, f"rung plan --set {pairs[0]}   (for this plan), or --sweep {pairs[0]},...")
+    if export:
+        from training.export.make import check_kind
+
+        check_kind(export)
+    if sweep:
+        from training.sweep import parse_space
+
+        parse_space([sweep, *pairs])
+    try:
+        return [int(part) for part in sizes.split(",") if part.strip()]
+    except ValueError:
+        text = f"--sizes {sizes}: not whole numbers with commas."
+        raise InputError([Problem(text)], "--sizes 50,100,200,400") from None
 
 
 def _trials(
-    project: Project,
-    settings: Settings,
-    path: Path,
-    sweep: str,
-    pairs: list[str],
-    sizes: str,
-    **more: Any,
+    project: Project, settings: Settings, path: Path, sweep: str, pairs: list[str], rows: list[int], **more: Any
 ) -> None:
     from rung.cli.plan_trials import curve_plan, sweep_plan
-    from workspace.errors import InputError, Problem
 
     if sweep:
         return sweep_plan(project, settings, path, [sweep, *pairs], **more)
-    try:
-        chosen = [int(part) for part in sizes.split(",") if part.strip()]
-    except ValueError:
-        raise InputError(
-            [Problem(f"--sizes {sizes}: not whole numbers with commas.")], "--sizes 50,100,200,400"
-        ) from None
-    return curve_plan(project, settings, path, chosen, **more)
+    return curve_plan(project, settings, path, rows, **more)
 
 
 def _project(values: list[str]) -> tuple[Project, Settings]:
