@@ -93,7 +93,10 @@ def economics(desk: Desk, stand: Progress | None = None) -> Economics:
     acceptance = len(kept) / len(rows) if rows else None
     table = _drafts(desk)
     drafts, judge = _drafts_cost(table, unknown), _judge_cost(desk, unknown)
-    review_usd, spent = _spent(desk, drafts, judge, hours, unknown)
+    by_sheet = sum(person.by_sheet for person in people)
+    if by_sheet:
+        unknown["review_usd"] = f"{by_sheet:,} decisions came by sheet, and nobody knows how long they took"
+    review_usd, spent = _spent(desk, drafts, judge, None if by_sheet else hours, unknown)
     goal, goal_from = _goal(desk, unknown)
     to_decide = None if goal is None or not acceptance else math.ceil(max(0, goal - have) / acceptance)
     pace = stand.rows_an_hour
@@ -111,7 +114,7 @@ def economics(desk: Desk, stand: Progress | None = None) -> Economics:
         judge_usd=judge,
         review_usd=review_usd,
         cost_per_accepted_usd=spent / len(kept) if kept and spent is not None else None,
-        hours_per_accepted=hours / len(kept) if kept and hours else None,
+        hours_per_accepted=hours / len(kept) if kept and hours and not by_sheet else None,
         have=have,
         goal=goal,
         goal_from=goal_from,
@@ -179,16 +182,17 @@ def _text(row: Mapping[str, Any], answer: str | None) -> str:
 
 
 def _spent(
-    desk: Desk, drafts: float | None, judge: float | None, hours: float, unknown: dict[str, str]
+    desk: Desk, drafts: float | None, judge: float | None, hours: float | None, unknown: dict[str, str]
 ) -> tuple[float | None, float | None]:
     """What the review's hours cost, and everything together; None where a part is unknown."""
     rate = desk.settings.review.hour_usd
     if rate is None:
         unknown["review_usd"] = "[review] hour_usd is not set"
-    if rate is None or drafts is None or judge is None:
+    review = None if rate is None or hours is None else rate * hours
+    if review is None or drafts is None or judge is None:
         unknown["cost_per_accepted_usd"] = "not all of its parts are known"
-        return (None if rate is None else rate * hours), None
-    return rate * hours, rate * hours + drafts + judge
+        return review, None
+    return review, review + drafts + judge
 
 
 def _drafts(desk: Desk) -> list[dict[str, Any]]:

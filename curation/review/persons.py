@@ -48,6 +48,9 @@ class Drift:
 class PersonProgress:
     """One reviewer's standing decisions, and their pace over the time that they sat at it.
 
+    Decisions that came in one go (`by_sheet`: by mail, from a program) took a time that nobody knows: they are in no
+    pace and in no time of a row.
+
     `seconds` is the median time of a row; `consensus` the share of their decisions that is what the row came to, over
     the `consensus_rows` that others decided too; None where there are none. `drift` None under 40 decisions and
     for a program.
@@ -64,6 +67,7 @@ class PersonProgress:
     consensus: float | None = None
     consensus_rows: int = 0
     drift: Drift | None = None
+    by_sheet: int = 0
 
 
 def person_progress(store: Store) -> list[PersonProgress]:
@@ -146,7 +150,8 @@ def wilson(hits: int, n: int) -> tuple[float, float]:
 
 
 def _person(name: str, entries: Sequence[RowMapping], shared: Mapping[int, set[str]]) -> PersonProgress:
-    seconds = _sitting([entry["at"] for entry in entries])
+    sat = [entry for entry in entries if entry["token"]]
+    seconds = _sitting([entry["at"] for entry in sat])
     verdicts = {v: sum(entry["verdict"] == v for entry in entries) for v in (*FINAL, "skip", "unsure", "flag")}
     final = [entry for entry in entries if entry["verdict"] in FINAL]
     automatic = entries[0]["kind"] == "automatic"
@@ -163,11 +168,12 @@ def _person(name: str, entries: Sequence[RowMapping], shared: Mapping[int, set[s
         decided=len(final),
         verdicts=verdicts,
         minutes=seconds / 60,
-        rows_an_hour=(len(entries) - 1) / seconds * 3600 if seconds and len(entries) > 1 else None,
-        seconds=_median([entry["seconds"] for entry in final]),
+        rows_an_hour=(len(sat) - 1) / seconds * 3600 if seconds and len(sat) > 1 else None,
+        seconds=_median([entry["seconds"] for entry in final if entry["token"]]),
         consensus=sum(agreed) / len(agreed) if agreed else None,
         consensus_rows=len(agreed),
         drift=None if automatic else drift_of([e["verdict"] != "approve" for e in mine], [e["seconds"] for e in mine]),
+        by_sheet=sum(not entry["token"] for entry in final),
     )
 
 

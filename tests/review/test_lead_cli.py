@@ -117,6 +117,22 @@ def test_economics_by_script(rung: Any, project: Any, rows_of: Any, at_desk: Any
     assert "2 of 10 ([review] goal)" in said and "66.7% (2 of 3)" in said and "rung plan --curve" in said
 
 
+def test_decisions_by_sheet_have_no_pace(rung: Any, project: Any, rows_of: Any, at_desk: Any) -> None:
+    (project.root / "rung.toml").write_text("[review]\nhour_usd = 60\n")
+    at_desk(rows=rows_of(3))
+    rung("review", "export", "-o", "out.jsonl", "--assign", "dana")
+    sheet = project.root / "out.jsonl"
+    sheet.write_text(sheet.read_text().replace('"decision": ""', '"decision": "approve"'))
+    rung("review", "import", "out.jsonl")
+    status = json.loads(rung("review", "status", "--json").stdout)
+    (dana,) = status["reviewers"]
+    assert (dana["decided"], dana["by_sheet"], dana["rows_an_hour"], dana["minutes"]) == (3, 3, None, 0)
+    assert status["rows_an_hour"] is None and "dana: 3 decided, 3 by sheet" in rung("review", "status").stdout
+    found = json.loads(rung("review", "economics", "--json").stdout)
+    assert found["review_usd"] is None and "3 decisions came by sheet" in found["unknown"]["review_usd"]
+    assert found["hours_per_accepted"] is None and found["acceptance"] == 1.0
+
+
 def test_more_rows_by_the_learning_curve(project: Any) -> None:
     project.plans.mkdir()
 
