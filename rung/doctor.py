@@ -135,7 +135,7 @@ def _leftovers(project: Project) -> Check:
     found = [p for p in project.root.rglob(".*.tmp") if ".venv" not in p.parts]
     if not found:
         return Check("half files", True, "none")
-    return Check("half files", None, f"{len(found)} left by a killed command, never read", f"rm {found[0]}")
+    return Check("half files", None, f"{len(found)} left by a killed command, never read", "rung doctor --repair")
 
 
 def _stages(project: Project) -> Iterator[Check]:

@@ -14,6 +14,7 @@ from workspace.errors import RungError
 
 GROUPS = (
     "project",
+    "keeping",
     "advise",
     "data",
     "generate",

@@ -83,7 +83,11 @@ def status(as_json: JSON = False) -> None:
         say(line)
 
 
-def doctor(as_json: JSON = False) -> None:
+def doctor(
+    as_json: JSON = False,
+    repair: Annotated[bool, typer.Option("--repair", help="Move aside what a killed command left half.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="With --repair: do not ask.")] = False,
+) -> None:
     """Whether everything that Rung needs is here and whole: extras, model, folder, store, artefacts."""
     from rung.cli.output import emit, say
     from rung.doctor import examine
@@ -97,6 +101,10 @@ def doctor(as_json: JSON = False) -> None:
         bad = sum(finding.ok is False for finding in findings)
         say()
         say("All is well." if not bad else f"{bad} thing{'s' if bad > 1 else ''} to put right, see ✗ above.")
+    if repair:
+        from rung.cli.keeping import repair as put_right
+
+        put_right(yes=yes or as_json)
     if any(finding.ok is False for finding in findings):
         raise typer.Exit(1)
 

@@ -1,0 +1,84 @@
+"""Commands that keep a project safe: `backup`, `restore`, and the repair of `doctor`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+JSON = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add `backup` and `restore`."""
+    app.command("backup")(backup)
+    app.command("restore")(restore)
+
+
+def backup(
+    file: Annotated[Path | None, typer.Argument(help="FILE.tar or FILE.tar.gz; default: beside the project.")] = None,
+    as_json: JSON = False,
+) -> None:
+    """All of the project in one file: rows and decisions as of one moment, and every artefact, with hashes."""
+    from rung.cli.output import emit, say
+    from rung.keeping import back_up
+    from workspace.folder import require_project
+    from workspace.settings import load_settings
+
+    project = require_project()
+    made = back_up(project, load_settings(project.settings_file), file or _default(project.root))
+    if as_json:
+        emit({"file": str(made.file), "files": made.files, "bytes": made.bytes, "outside": made.outside})
+        return
+    say(f"{made.files:,} files, {made.bytes / 1e6:,.1f} MB, are in {made.file}.")
+    for thing in made.outside:
+        say(f"! Not in it: {thing}.")
+    say(f"\nTo bring it back: rung restore {made.file} FOLDER")
+
+
+def restore(
+    file: Annotated[Path, typer.Argument(help="What rung backup wrote.")],
+    folder: Annotated[Path, typer.Argument(help="A folder that is empty, or not there yet.")],
+    as_json: JSON = False,
+) -> None:
+    """Bring a backup back into a new folder, after every file's hash was found right."""
+    from rung.cli.output import emit, say
+    from rung.keeping import restore as bring_back
+
+    count = bring_back(file, folder)
+    if as_json:
+        emit({"folder": str(folder), "files": count})
+        return
+    say(f"{count:,} files, as they were backed up, are in {folder}.")
+    say(f"\nNext: cd {folder} && rung status")
+
+
+def repair(*, yes: bool) -> None:
+    """Say what would be moved aside; after a yes back the project up, then move it."""
+    from rung.cli.output import note, say
+    from rung.keeping import back_up
+    from rung.repair import mend, repairs
+    from workspace.folder import require_project
+    from workspace.settings import load_settings
+
+    project = require_project()
+    found = repairs(project)
+    if not found:
+        say("\nNothing is half: there is nothing to repair.")
+        return
+    say("\nTo repair:")
+    for one in found:
+        say(f"  {one.line(project)}")
+    if not yes and not typer.confirm("Back the project up and move these aside?", default=False, err=True):
+        say("Nothing was changed.")
+        raise typer.Exit(1)
+    made = back_up(project, load_settings(project.settings_file), _default(project.root))
+    note(f"Backed up: {made.file}")
+    say(f"{len(found):,} moved to {mend(project, found).relative_to(project.root)}; nothing was deleted.")
+
+
+def _default(root: Path) -> Path:
+    stamp = datetime.now().strftime("%Y-%m-%dT%H%M%S")
+    return root.resolve().parent / f"{root.resolve().name}-{stamp}.tar"

@@ -1,0 +1,158 @@
+"""A whole project in one file, and back: `rung backup`, `rung restore`."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import sqlite3
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+from workspace.artefact import now
+from workspace.errors import InputError, Problem, RungError
+from workspace.files import sha256_file
+from workspace.folder import Project
+from workspace.lock import writer_lock
+from workspace.settings import Settings
+
+LIST = "backup.json"
+"""Member that stands last in a backup: what is in it, with hashes. Without it the file is not whole."""
+LOCKS = ("datasets/.lock", "evaluations/.lock", "releases/.lock", "runs/writer.lock")
+PASSED_OVER = (".jobs", ".tmp", ".venv", "__pycache__")
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """What went into a backup. `outside` says what is not in it and where it is."""
+
+    file: Path
+    files: int
+    bytes: int
+    outside: tuple[str, ...]
+
+
+def back_up(project: Project, settings: Settings, file: Path) -> Backup:
+    """Write all of the project to a tar file: the database by SQLite's online backup, then the files as they are.
+
+    Freezing, measuring, training and releasing cannot begin meanwhile; reviewers go on. Raises RungError where one of
+    those is under way, where `file` exists, or lies in the project.
+    """
+    target = file.resolve()
+    if target.is_relative_to(project.root.resolve()):
+        raise RungError(f"{file} lies in the project itself.", "rung backup ../NAME.tar", where=str(file))
+    if target.exists():
+        raise RungError(f"{file} is there already; a backup overwrites nothing.", where=str(file))
+    half = target.with_name(f".{target.name}.tmp")
+    with contextlib.ExitStack() as stack:
+        for lock in (project.root / name for name in LOCKS):
+            if lock.parent.is_dir():
+                stack.enter_context(writer_lock(lock, "Other work on this project"))
+        try:
+            done = _write(project, settings, half)
+            half.rename(target)
+        finally:
+            half.unlink(missing_ok=True)
+    return Backup(file, *done, outside=_outside(settings))
+
+
+def restore(file: Path, folder: Path) -> int:
+    """Unpack a backup into a folder that is empty or not there, after every hash was found right; how many files.
+
+    Raises RungError for a folder that is not empty, InputError for a backup that is not whole; then nothing is left.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        raise RungError(f"{folder} is not empty.", "Name a new folder.", where=str(folder))
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as room:
+        inside = Path(room) / "project"
+        inside.mkdir()
+        _unpack(file, inside)
+        count = _check(file, inside)
+        (inside / LIST).unlink()
+        if folder.exists():
+            folder.rmdir()
+        inside.rename(folder)
+    return count
+
+
+def _write(project: Project, settings: Settings, half: Path) -> tuple[int, int]:
+    hashes: dict[str, str] = {}
+    size = 0
+    with tarfile.open(half, "w:gz" if half.name.endswith((".gz.tmp", ".tgz.tmp")) else "w") as tar:
+        for name, path in _members(project, settings, half.parent):
+            hashes[name] = sha256_file(path)
+            size += path.stat().st_size
+            tar.add(path, name, recursive=False)
+        text = json.dumps({"made": now().isoformat(), "files": hashes}, indent=1).encode()
+        about = tarfile.TarInfo(LIST)
+        about.size = len(text)
+        tar.addfile(about, BytesIO(text))
+    return len(hashes), size
+
+
+def _members(project: Project, settings: Settings, beside: Path) -> Iterator[tuple[str, Path]]:
+    """Name and place of everything that is kept; the database as a copy that nobody writes to."""
+    if not settings.store.url and project.database_file.is_file():
+        with tempfile.TemporaryDirectory(dir=beside) as room:
+            copy = Path(room) / project.database_file.name
+            _copy_database(project.database_file, copy)
+            yield project.database_file.name, copy
+    for path in sorted(project.root.rglob("*")):
+        name = path.relative_to(project.root)
+        if path.is_file() and not path.is_symlink() and not _passed_over(name, project.database_file.name):
+            yield str(name), path
+
+
+def _passed_over(name: Path, database: str) -> bool:
+    return (
+        any(part in PASSED_OVER for part in name.parts)
+        or name.name.endswith((".lock", ".tmp"))
+        or (len(name.parts) == 1 and name.name in (database, f"{database}-wal", f"{database}-shm"))
+    )
+
+
+def _copy_database(database: Path, copy: Path) -> None:
+    """SQLite's online backup: one moment of the database, whoever writes meanwhile."""
+    with (
+        contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as source,
+        contextlib.closing(sqlite3.connect(copy)) as target,
+    ):
+        source.backup(target)
+    shutil.copymode(database, copy)
+
+
+def _outside(settings: Settings) -> tuple[str, ...]:
+    if not settings.store.url:
+        return ()
+    return ("the rows and decisions are in PostgreSQL: pg_dump keeps them",)
+
+
+def _unpack(file: Path, folder: Path) -> None:
+    try:
+        with tarfile.open(file) as tar:
+            tar.extractall(folder, filter="data")
+    except (OSError, tarfile.TarError, EOFError) as error:
+        raise InputError([Problem(f"cannot be unpacked: {error}", where=str(file))], "Take another backup.") from error
+
+
+def _check(file: Path, folder: Path) -> int:
+    """Compare what was unpacked with the list; how many files."""
+    try:
+        listed: dict[str, str] = json.loads((folder / LIST).read_bytes())["files"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        problem = Problem(f"holds no {LIST}: it is not a whole backup.", where=str(file))
+        raise InputError([problem], "Take another backup.") from error
+    found = {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()} - {LIST}
+    problems = [Problem("is missing in the backup.", where=name) for name in listed.keys() - found]
+    problems += [Problem("is in the backup, but not in its list.", where=name) for name in found - listed.keys()]
+    for name in sorted(listed.keys() & found):
+        if sha256_file(folder / name) != listed[name]:
+            problems.append(Problem("is not what was backed up: its hash differs.", where=name))
+    if problems:
+        raise InputError(problems, "Take another backup; nothing was restored.")
+    return len(listed)

@@ -1,0 +1,139 @@
+"""Backup, restore and repair, on a real project that others write to meanwhile."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tarfile
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+
+from rung.keeping import LIST, back_up, restore
+from rung.repair import mend, repairs
+from workspace.errors import InputError, Refusal, RungError
+from workspace.files import sha256_file
+from workspace.folder import Project
+from workspace.lock import writer_lock
+from workspace.settings import load_settings
+
+
+def rung(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-P", "-m", "rung", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """Rows, decisions and a frozen test set."""
+    root = tmp_path / "p"
+    rows = [{"prompt": f"what is the {n}th word of page {n * 7}?", "completion": f"word {n}"} for n in range(12)]
+    (tmp_path / "t.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for command in (("init", str(root)), ("data", "import", str(tmp_path / "t.jsonl"), "--as", "test")):
+        assert rung(root if root.exists() else tmp_path, *command).returncode == 0
+    assert rung(root, "review", "export", "-o", "../s.csv").returncode == 0
+    sheet = (tmp_path / "s.csv").read_text().replace(",,,,", ",approve,,,")
+    (tmp_path / "s.csv").write_text(sheet)
+    assert rung(root, "review", "import", "../s.csv", "--reviewer", "dana").returncode == 0
+    assert rung(root, "data", "freeze", "--test-only").returncode == 0
+    return Project(root)
+
+
+def contents(root: Path) -> dict[str, str]:
+    kept = (p for p in root.rglob("*") if p.is_file() and not p.name.endswith((".lock", "-wal", "-shm", "rung.db")))
+    return {str(p.relative_to(root)): sha256_file(p) for p in kept}
+
+
+def test_there_and_back(project: Project, tmp_path: Path) -> None:
+    done = rung(project.root, "backup", "../b.tar.gz", "--json")
+    assert done.returncode == 0, done.stderr
+    assert rung(tmp_path, "restore", "b.tar.gz", "q").returncode == 0
+    assert contents(tmp_path / "q") == contents(project.root)
+    assert rung(tmp_path / "q", "status", "--json").stdout == rung(project.root, "status", "--json").stdout
+    assert rung(tmp_path / "q", "doctor").returncode == 0
+    assert rung(tmp_path / "q", "why", "r-000003").stdout == rung(project.root, "why", "r-000003").stdout
+
+
+def test_the_database_is_of_one_moment_while_someone_imports(project: Project, tmp_path: Path) -> None:
+    rows = [{"prompt": f"how far is town {n} from lake {n * 3}?", "completion": f"{n} km"} for n in range(4000)]
+    (tmp_path / "more.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    command = [sys.executable, "-P", "-m", "rung", "data", "import", "../more.jsonl"]
+    with subprocess.Popen(command, cwd=project.root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as writer:
+        number = 0
+        while writer.poll() is None or number == 0:
+            back_up(project, load_settings(project.settings_file), tmp_path / f"b{number}.tar")
+            restore(tmp_path / f"b{number}.tar", tmp_path / f"q{number}")
+            status = json.loads(rung(tmp_path / f"q{number}", "doctor", "--json").stdout)
+            store = next(check for check in status["checks"] if check["name"] == "store")
+            assert store["ok"] and store["fact"] in ("12 rows", "4,012 rows"), "all of an import or nothing"
+            number += 1
+
+
+@pytest.mark.parametrize("hurt", ["byte", "cut", "missing", "more", "no list", "outside"])
+def test_a_backup_that_is_not_whole_restores_nothing(project: Project, tmp_path: Path, hurt: str) -> None:
+    good, bad = tmp_path / "b.tar", tmp_path / "bad.tar"
+    back_up(project, load_settings(project.settings_file), good)
+    if hurt == "cut":
+        bad.write_bytes(good.read_bytes()[:-9000])
+    else:
+        with tarfile.open(good) as old, tarfile.open(bad, "w") as new:
+            for member in old.getmembers():
+                data = old.extractfile(member).read()
+                if (hurt == "missing" and member.name == "guideline.md") or (hurt == "no list" and member.name == LIST):
+                    continue
+                if hurt == "byte" and member.name == "guideline.md":
+                    data = data[:-1] + b"!"
+                new.addfile(member, BytesIO(data))
+            if hurt in ("more", "outside"):
+                extra = tarfile.TarInfo("../escaped.txt" if hurt == "outside" else "extra.txt")
+                new.addfile(extra, BytesIO(b""))
+    with pytest.raises(InputError):
+        restore(bad, tmp_path / "q")
+    assert not (tmp_path / "q").exists() and not (tmp_path / "escaped.txt").exists()
+    assert not [p for p in tmp_path.iterdir() if p.name.startswith(".q")]
+
+
+def test_nothing_is_overwritten_and_work_under_way_is_not_cut(project: Project, tmp_path: Path) -> None:
+    settings = load_settings(project.settings_file)
+    back_up(project, settings, tmp_path / "b.tar")
+    with pytest.raises(RungError, match="overwrites nothing"):
+        back_up(project, settings, tmp_path / "b.tar")
+    with pytest.raises(RungError, match="in the project itself"):
+        back_up(project, settings, project.root / "b.tar")
+    with pytest.raises(RungError, match="not empty"):
+        restore(tmp_path / "b.tar", project.root)
+    with writer_lock(project.datasets / ".lock", "A freeze"), pytest.raises(Refusal, match="already running"):
+        back_up(project, settings, tmp_path / "c.tar")
+    assert not (tmp_path / "c.tar").exists()
+
+
+def test_repair_asks_backs_up_and_moves_what_is_half(project: Project, tmp_path: Path) -> None:
+    half = project.datasets / "v002"
+    half.mkdir()
+    (half / "train.jsonl").write_text("{}\n")
+    (project.root / ".decision.json.abc.tmp").write_text("{")
+    before = contents(project.root / "datasets" / "v001")
+    asked = subprocess.run(
+        [sys.executable, "-P", "-m", "rung", "doctor", "--repair"],
+        cwd=project.root,
+        input="n\n",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert asked.returncode == 1 and "datasets/v002: not whole (no manifest.json)" in asked.stdout
+    assert half.is_dir() and len(repairs(project)) == 2
+    assert rung(project.root, "doctor", "--repair", "--yes").returncode in (0, 1)
+    assert repairs(project) == [] and contents(project.root / "datasets" / "v001") == before
+    moved = sorted(p.name for p in (project.root / "set-aside").rglob("*") if p.is_file())
+    assert moved == [".decision.json.abc.tmp", "train.jsonl"]
+    (backup,) = tmp_path.glob("p-*.tar")
+    assert restore(backup, tmp_path / "q") and (tmp_path / "q" / "datasets" / "v002" / "train.jsonl").is_file()
+    assert rung(project.root, "doctor").returncode == 0
+
+
+def test_whole_things_are_left_alone(project: Project) -> None:
+    assert repairs(project) == []
+    assert mend(project, []).exists() is False
