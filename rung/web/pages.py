@@ -13,6 +13,7 @@ from curation.review.mixing import entry_words
 from curation.review.reasons import reasons_now
 from curation.review.standing import contest, day_of, decided_by_another, drop_draft, last_of
 from curation.store.ids import number_of
+from evaluation.human import FOLDER, PLAN
 from rung.web import view
 from rung.web.asking import Ask
 from rung.web.guideline import blocks, found
@@ -195,6 +196,7 @@ def _common(desk: Desk, ask: Ask) -> dict[str, Any]:
         "today": _day(desk, ask).rows,
         "note": entry_words(desk.store, desk.settings, ask.person),
         "has_team": ask.person.role == "lead",
+        "has_compare": any(desk.project.evaluations.glob(f"*/{FOLDER}/{PLAN}")),
         "can_leave": ask.visitor.link,
         "owner": desk.settings.project.person,
     }
