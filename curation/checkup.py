@@ -14,6 +14,7 @@ from curation.findings import Checkup, Ran, in_order
 from curation.formats import Columns, Reject, Row, read_rows
 from curation.formats.source import Progress, files_of
 from curation.quality import Check, Finding, Options, Subject, Survey, checks
+from curation.quality.base import RowCheck
 from curation.quality.malformed import Malformed
 from curation.quality.twins import Contradictions, Duplicates, Leaks, Suspects
 
@@ -28,6 +29,13 @@ FEWEST_HELD = 1_000
 
 Notice = Callable[[str], None]
 Stage = Callable[[str], None]
+
+
+class Stopped(Exception):
+    """Raised by a `stage` or `progress` that was told to stop; like Ctrl-C it ends a check, and what is done stays."""
+
+
+STOPS = (KeyboardInterrupt, Stopped)
 
 
 @dataclass
@@ -138,39 +146,31 @@ def check_files(
     """Check files: one pass for the rows, then the pairs.
 
     Held are a sample of 20,000 rows, a fingerprint of each row and the findings; where names say train and test,
-    leaks are looked for between them.
+    leaks are looked for between them. Ctrl-C, or Stopped from a callback, ends it with what was found so far.
     """
-    from curation.prints import Collector
-
     started = time.monotonic()
     files = [file for path in paths for file in files_of(path)]
-    source = FileRows(files, fmt, columns)
     chosen = options or Options()
-    learnt = {str(file) for file in _sides(files)[0]}
-    run, malformed, sampler, prints = checks(chosen), Malformed(), Sampler(chosen.seed), Collector()
-    for item in source.all(progress, notice):
-        if isinstance(item, Reject):
-            malformed.reject(item)
-            continue
-        subject = _subject(item)
-        sampler.add(subject, len(item.raw))
-        for check in run:
-            check.see(subject)
-        if subject.file in learnt:
-            prints.add(subject.example)
+    learnt = [file for file in _sides(files)[0]]
+    reading = _Reading(chosen, {str(file) for file in learnt})
+    stopped = reading.take(FileRows(files, fmt, columns).all(progress, notice))
+    sampler, malformed = reading.sampler, reading.malformed
     rows = sampler.rows()
-    held: FileRows | HeldRows = FileRows([file for file in files if str(file) in learnt], fmt, columns)
+    held: FileRows | HeldRows = FileRows(learnt, fmt, columns)
     if len(rows) == sampler.seen:
-        held = HeldRows([subject for subject in rows if subject.file in learnt])
-    stage("Duplicates")
-    result = _dedup(prints, held, threshold)
-    found: list[tuple[Check, Finding | None]] = [
-        (malformed, malformed.end_of_file()),
-        *_pairs(result, held),
-    ]
-    stage("Leaks")
-    found += _file_leaks(files, fmt, columns)
-    more, others, measures = run_statistics(run, sampler, chosen, stage)
+        held = HeldRows([subject for subject in rows if subject.file in reading.learnt])
+    found: list[tuple[Check, Finding | None]] = [(malformed, malformed.end_of_file())]
+    result = None
+    try:
+        if not stopped:
+            stage("Duplicates")
+            result = _dedup(reading.prints, held, threshold)
+            found += _pairs(result, held)
+            stage("Leaks")
+            found += _file_leaks(files, fmt, columns)
+    except STOPS:
+        stopped = "Stopped while duplicates and leaks were looked for."
+    told = run_statistics(reading.run, sampler, chosen, stage, stopped)
     exact, near = (result.exact, result.near) if result else (0, 0)
     return Checkup(
         scope=", ".join(map(str, paths)),
@@ -181,11 +181,42 @@ def check_files(
         near=near,
         rejected=malformed.pile.count,
         sampled=len(rows) if len(rows) < sampler.seen else None,
-        checks=(*(_ran(check, finding) for check, finding in found), *others),
-        findings=in_order([finding for finding in (*(f for _, f in found), *more) if finding]),
-        measures=measures,
+        stopped=told.stopped,
+        checks=(*(_ran(check, finding) for check, finding in found), *told.ran),
+        findings=in_order([finding for finding in (*(f for _, f in found), *told.findings) if finding]),
+        measures=told.measures,
         seconds=round(time.monotonic() - started, 3),
     )
+
+
+class _Reading:
+    """The one pass over the rows: what the checks saw, the sample, the fingerprints of rows to learn from."""
+
+    def __init__(self, options: Options, learnt: set[str]) -> None:
+        from curation.prints import Collector
+
+        self.learnt = learnt
+        self.run, self.malformed, self.sampler = checks(options), Malformed(), Sampler(options.seed)
+        self.prints = Collector()
+
+    def take(self, items: Iterator[Row | Reject]) -> str:
+        """Every row and reject; a sentence where it was stopped, empty where it was not."""
+        try:
+            for item in items:
+                if isinstance(item, Reject):
+                    self.malformed.reject(item)
+                else:
+                    self._row(_subject(item), len(item.raw))
+        except STOPS:
+            return f"Stopped after {self.sampler.seen + self.malformed.pile.count:,} lines."
+        return ""
+
+    def _row(self, subject: Subject, size: int) -> None:
+        self.sampler.add(subject, size)
+        for check in self.run:
+            check.see(subject)
+        if subject.file in self.learnt:
+            self.prints.add(subject.example)
 
 
 def _subject(row: Row) -> Subject:
@@ -227,23 +258,39 @@ def _file_leaks(files: Sequence[Path], fmt: str, columns: Columns | None) -> Ite
         yield check, check.found(leaks, known, test)
 
 
+@dataclass
+class Statistics:
+    """What the checks said at the end; `stopped` where they were stopped, and what was not looked at then."""
+
+    findings: list[Finding] = field(default_factory=list)
+    ran: list[Ran] = field(default_factory=list)
+    measures: dict[str, Any] = field(default_factory=dict)
+    stopped: str = ""
+
+
 def run_statistics(
-    run: Sequence[Check], sampler: Sampler, options: Options, stage: Stage
-) -> tuple[list[Finding], list[Ran], dict[str, Any]]:
-    """End every check: its finding, its line, its measures."""
+    run: Sequence[Check], sampler: Sampler, options: Options, stage: Stage, stopped: str = ""
+) -> Statistics:
+    """End every check: its finding, its line, its measures. Once stopped, only those that look at single rows end."""
     survey = Survey(sampler.seen, sampler.rows(), options)
-    findings: list[Finding] = []
-    ran: list[Ran] = []
-    measures: dict[str, Any] = {}
+    told = Statistics(stopped=stopped)
     for check in run:
-        stage(check.title)
-        finding = check.end(survey)
+        finding = None
+        try:
+            if told.stopped and not isinstance(check, RowCheck):
+                raise Stopped
+            stage(check.title)
+            finding = check.end(survey)
+        except STOPS:
+            told.stopped = told.stopped or f"Stopped before {check.title.lower()} were looked for."
+            told.ran.append(Ran(name=check.name, title=check.title, rows=None, reason="stopped before it ended"))
+            continue
         if finding:
-            findings.append(finding)
-        ran.append(_ran(check, finding))
+            told.findings.append(finding)
+        told.ran.append(_ran(check, finding))
         if check.measures:
-            measures[check.name] = check.measures
-    return findings, ran, measures
+            told.measures[check.name] = check.measures
+    return told
 
 
 def _ran(check: Check, finding: Finding | None) -> Ran:

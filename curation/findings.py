@@ -40,6 +40,8 @@ class Checkup(BaseModel):
     taken_out: int = 0
     sampled: int | None = None
     """Rows that the statistical checks looked at, where these were not all."""
+    stopped: str = ""
+    """A sentence where the check was stopped before its end; checks that did not run have no `rows`."""
     checks: tuple[Ran, ...] = ()
     findings: tuple[Finding, ...] = ()
     measures: dict[str, Any] = {}

@@ -50,21 +50,22 @@ def check_project(
             check.see(subject)
     stage("Duplicates")
     pairs = _pairs(_sides(project, rows), settings, settled, gone)
-    others, ran, measures = run_statistics(run, sampler, chosen, stage)
+    end = run_statistics(run, sampler, chosen, stage)
     counts = _counts(store, rows, gone)
     handled = _handled(store, counts)
     found = [finding for finding in (f for _, f in (*pairs, *handled)) if finding]
-    found += [left for finding in others if (left := unsettled(finding, settled))]
+    found += [left for finding in end.findings if (left := unsettled(finding, settled))]
     found = [_waiting(finding, rows) for finding in found]
     names = {finding.name: finding.rows for finding in found}
     told = [Ran(name=check.name, title=check.title, rows=f.rows if f else 0) for check, f in (*pairs, *handled)]
-    told += [each.model_copy(update={"rows": names.get(each.name, 0)}) for each in ran]
+    told += [each.model_copy(update={"rows": names.get(each.name, 0)}) for each in end.ran]
     return Checkup(
         scope=project.name,
         files=tuple(source.path for source in store.sources()),
         checks=tuple(told),
         findings=in_order(found),
-        measures=measures,
+        measures=end.measures,
+        stopped=end.stopped,
         seconds=round(time.monotonic() - started, 3),
         **counts,
     )

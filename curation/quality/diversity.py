@@ -44,7 +44,7 @@ class Diversity(Check):
         if distinct < limit("distinct_low") and packed < limit("compression_low"):
             return self.finding([], rows=survey.rows, reason=self._repeated(), detail=self.measures)
         if drafts and drafts["generated"] < limit("variety_generated") * drafts["own"]:
-            return self.finding([], rows=drafts["drafts"], reason=_narrow(drafts), detail=self.measures)
+            return self.finding([], rows=int(drafts["drafts"]), reason=_narrow(drafts), detail=self.measures)
         return None
 
     def _repeated(self) -> str:

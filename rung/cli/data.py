@@ -118,8 +118,8 @@ def check(
         chosen = check_words.one(checkup, show) if show else check_words.lines(checkup, command, not files)
         for line in chosen:
             say(line)
-    if checkup.blocking:
-        raise typer.Exit(1)
+    if checkup.stopped or checkup.blocking:
+        raise typer.Exit(130 if checkup.stopped else 1)
 
 
 @data_app.command()
@@ -207,8 +207,9 @@ def _check_files(files: list[Path], fmt: str, columns: Columns, limits: Limits, 
         columns=columns,
         options=_options(limits, None),
         threshold=threshold,
-        progress=_bytes_line("Reading", *files),
+        progress=(line := _bytes_line("Reading", *files)),
         notice=note,
+        stage=(lambda title: note(f"{title} ...")) if line else lambda _: None,
     )
 
 

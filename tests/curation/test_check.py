@@ -5,6 +5,7 @@ import io
 import json
 import random
 import re
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -288,3 +289,56 @@ def test_the_page_shows_every_cluster_and_who_decided_what(project):
     page = (project / "page.html").read_text()
     assert "Clusters by their size: of 2 rows 2" in page and "<mark>something else entirely</mark>" in page
     assert item.get("id") is None or "Decisions by reviewer: ann 1" in page
+
+
+def test_a_check_that_is_stopped_keeps_what_was_found(tmp_path, faulty):
+    from pathlib import Path
+
+    from curation.checkup import Stopped, check_files
+
+    path = lines(tmp_path / "rows.jsonl", faulty, "{nope\n")
+
+    def stop_at(title):
+        def stage(now):
+            if now == title:
+                raise Stopped
+
+        return stage
+
+    whole = check_files([path])
+    early = check_files([path], stage=stop_at("Duplicates"))
+    assert early.stopped == "Stopped while duplicates and leaks were looked for." and early.read == whole.read
+    assert {f.name for f in early.findings} >= {"malformed", "secrets", "pii"}
+    late = check_files([path], stage=stop_at("Another language"))
+    assert late.stopped == "Stopped before another language were looked for."
+    assert {f.name for f in late.findings} >= {"contradictions", "duplicates", "secrets"}
+    ran = {check.name: check.rows for check in late.checks}
+    assert ran["language"] is None and ran["topics"] is None and ran["form"] is not None
+
+    def half(done, total):
+        raise Stopped
+
+    nothing = check_files([Path(path)], progress=half)
+    assert nothing.stopped == "Stopped after 0 lines." and nothing.read == 0
+
+
+INTERRUPTED = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+sys.argv = ["rung", "data", "check", "/dev/stdin"]
+from rung.cli import main
+main()
+"""
+
+
+def test_ctrl_c_prints_what_was_found_and_exits_130(faulty):
+    """Rows come through a pipe that stays open; so much went into it that some were read when Ctrl-C comes."""
+    text = "".join(json.dumps(each) + " " * 8000 + "\n" for each in faulty * 12)
+    pipe = subprocess.PIPE
+    process = subprocess.Popen([sys.executable, "-c", INTERRUPTED], stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+    process.stdin.write(text)
+    process.stdin.flush()
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "! Stopped after" in out and "Keys and passwords" in out
