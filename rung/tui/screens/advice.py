@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import ClassVar
 
 from textual import on, work
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
-from advisor.decision import Decision, Reason
-from rung.cli.advice_words import OPTION, certainty, likely_end, literal, outcome
+from advisor.decision import Decision
 from rung.status.stages import Status
+from rung.tui.advice_lines import Page
 from rung.tui.loaded import Loaded, LoadedScreen
 from rung.tui.widgets.marked import Entry
+from workspace.errors import RungError
 
 EMPTY = "No answers yet. Press 1, or run: rung advise --answers answers.toml"
+BROKEN = "No advice is given on a broken rulebook."
+SAVED = "decision.json written"
 STAGE_OF_STEP = {"prompt": 6, "few_shot": 6, "rag": 6, "fine_tune": 7, "rag_and_fine_tune": 7}
 
 
@@ -41,6 +44,8 @@ class AdviceScreen(LoadedScreen):
     ]
 
     data: Decision | None = None
+    drawn_with: Mapping[str, float | None] | None = None
+    """The measured scores that the lines speak of."""
 
     class Written(Message):
         """The report was written, or why not."""
@@ -56,15 +61,27 @@ class AdviceScreen(LoadedScreen):
 
     def load(self) -> Loaded:
         """Work the advice out; it takes milliseconds, but the rulebook has to be read."""
-        from advisor.project import advise_project
+        from advisor.decide import decide
+        from advisor.project import write_decision
+        from advisor.reading import load_answers
+        from advisor.rulebook import load_rulebook
 
         project = self.source.project
         if project is None or not project.answers_file.is_file():
             return Loaded([Entry(), Entry(EMPTY)], "rung advise")
-        decision = advise_project(project)
-        return Loaded(
-            list(_entries(decision, self._width, self._after)), "rung advise", "decision.json written", decision
-        )
+        try:
+            book = load_rulebook(project.root / "rules")
+        except RungError as error:
+            return Loaded([Entry(), *(Entry(line) for line in (*error.message.split("\n"), BROKEN))], "rung advise")
+        decision = write_decision(project, decide(book, load_answers(project.answers_file), self.source.now().date()))
+        self.drawn_with = self._scores
+        page = Page(decision, book, self._width, self.drawn_with)
+        return Loaded(list(page.entries()), "rung advise", SAVED, decision)
+
+    @property
+    def _scores(self) -> dict[str, float | None]:
+        status: Status | None = self.app.status  # type: ignore[attr-defined]
+        return status.ladder.scores if status else {}
 
     @property
     def _width(self) -> int:
@@ -72,11 +89,30 @@ class AdviceScreen(LoadedScreen):
         return max(self.lines.size.width - 3, 40)
 
     @property
-    def _after(self) -> str:
-        """What Enter goes on with: what Start names as next."""
+    def _following(self) -> tuple[int, str]:
+        """Where Enter goes on, and in which words: what Start names as next, or the stage of this step."""
         status: Status | None = self.app.status  # type: ignore[attr-defined]
         following = status.next if status else None
-        return following.next or following.reason if following else "the stage of this step"
+        if following is not None and following.name not in ("Questions", "Advice"):
+            return following.number, following.next or following.reason
+        number = STAGE_OF_STEP[self.data.next_step] if self.data else 1
+        return number, {1: "answer the questions (1)", 6: "measure it (6)", 7: "plan the run (7)"}[number]
+
+    def show_loaded(self, message: LoadedScreen.Done) -> None:
+        """Draw the decision, and what is next."""
+        super().show_loaded(message)
+        self._say_next()
+
+    def show_status(self, status: Status) -> None:
+        """What is next follows the status."""
+        super().show_status(status)
+        self._say_next()
+        if self.data is not None and self.drawn_with != status.ladder.scores:
+            self.reload()
+
+    def _say_next(self) -> None:
+        if self.data is not None:
+            self.next = f"Next: {self._following[1]}.   Enter"
 
     def why_ref(self, key: str) -> str:
         """The rule of the line, or the question that it speaks of."""
@@ -89,9 +125,7 @@ class AdviceScreen(LoadedScreen):
         elif self.marked.startswith("ask:"):
             self.action_answers(self.marked[4:])
         else:
-            status = self.app.status  # type: ignore[attr-defined]
-            waiting = status.next.number if status and status.next else STAGE_OF_STEP[self.data.next_step]
-            self.app.open_stage(waiting)  # type: ignore[attr-defined]
+            self.app.open_stage(self._following[0])  # type: ignore[attr-defined]
 
     def action_answers(self, question: str = "") -> None:
         """Go to the questions, to this one where it is named."""
@@ -118,55 +152,3 @@ class AdviceScreen(LoadedScreen):
     @on(Written)
     def _tell_written(self, message: Written) -> None:
         self.tell(message.words)
-
-
-def _entries(decision: Decision, width: int, after: str) -> Iterator[Entry]:
-    """The lines of the screen, in the order of `rung advise`."""
-    yield Entry()
-    yield Entry(f"Next step   {OPTION[decision.next_step]}: {decision.action.text}", style="bold")
-    yield Entry(f"Likely end  {likely_end(decision)}", style="bold")
-    yield Entry(f"Strength    {decision.strength:<11} Certainty  {certainty(decision)}")
-    yield Entry()
-    yield Entry("Why", "", "bold")
-    yield from (Entry(_two(_short(r), r.rule, width), f"rule:{r.rule}") for r in decision.reasons[:4])
-    yield Entry("Why not", "", "bold")
-    yield from (Entry(*_refused(option, reasons, width)) for option, reasons in list(decision.why_not.items())[:4])
-    changes = _distinct(decision, width)
-    if changes:
-        yield Entry("What would change it", "", "bold")
-        yield from changes
-    if decision.open_questions:
-        yield Entry(f"Not settled: {', '.join(decision.open_questions)}", f"ask:{decision.open_questions[0]}")
-    yield Entry()
-    yield Entry(f"Next: {after}.   Enter", "", "bold")
-
-
-def _refused(option: str, reasons: tuple[Reason, ...], width: int) -> tuple[str, str]:
-    first = next((reason for reason in reasons if reason.says == "against"), reasons[0] if reasons else None)
-    if first is None:
-        return f" {OPTION[option]:<18} not needed", ""
-    return _two(f"{OPTION[option]:<18} {_short(first)}", first.rule, width), f"rule:{first.rule}"
-
-
-def _distinct(decision: Decision, width: int) -> list[Entry]:
-    """Up to three single answers that change the advice, each of another question."""
-    seen: dict[str, Entry] = {}
-    for change in decision.would_change:
-        name = change["question"]
-        if name not in seen:
-            said = f"{name} = {literal(change['to'])}"
-            end = outcome(change["next_step"], change["destination"], decision)
-            words = _two(said, end, width) if len(said) + len(end) + 4 <= width else f" {said}   {end}"
-            seen[name] = Entry(words, f"change:{name}={literal(change['to'])}")
-    return list(seen.values())[:3]
-
-
-def _short(reason: Reason) -> str:
-    text = reason.short or reason.text.rstrip(".")
-    return text[:1].upper() + text[1:] + (" (expired)" if reason.expired else "")
-
-
-def _two(left: str, right: str, width: int) -> str:
-    """Two columns; where both do not fit, the rule's name goes (`w` shows it), never the sentence."""
-    room = width - len(right) - 2
-    return f" {left:<{room}} {right}" if 0 < len(left) <= room else f" {left}"

@@ -99,6 +99,8 @@ class DecideScreen(EditScreen):
                     tried.item, tried.verdict, text=tried.text, reason=tried.reason, remark=tried.remark
                 )
                 self.post_message(self.Ruled(tried, made, None, None))
+                also = "   b same for similar" if tried.verdict == "edit" and not self.in_series else ""
+                self.take(lambda: sitting.take(tried.item), f"{VERBS[tried.verdict]} {made.id}   u undo{also}")
                 return
             except RungError as error:
                 if BUSY in error.found:
@@ -113,8 +115,7 @@ class DecideScreen(EditScreen):
         self.since = None
         if message.made is not None:
             self.remark = ""
-            also = "   b same for similar" if tried.verdict == "edit" and not self.in_series else ""
-            self.fetch(f"{VERBS[tried.verdict]} {message.made.id}   u undo{also}")
+            self.wait_for("Fetching the next row …")
         elif message.other is not None and tried.verdict in FINAL:
             self._show_conflict(tried, message.other)
         elif isinstance(error, Refusal) and self.sitting is not None:

@@ -1,0 +1,157 @@
+"""Advice: every state, asserted on decision.json and on what the keys open."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime
+
+import pytest
+from conftest_tui import settled, text_of
+from test_review_states import flat
+
+from advisor.answers import Answers
+from advisor.decide import decide
+from advisor.rulebook import load_rulebook
+from rung.start import start_project
+from rung.tui.advice_lines import Page
+
+SIZES = [(80, 24), (120, 40), (160, 50), (60, 20)]
+
+
+def decision(folder):
+    return json.loads((folder / "decision.json").read_text())
+
+
+async def on_advice(app, pilot):
+    await settled(pilot)
+    app.open_stage(2)
+    await settled(pilot)
+
+
+async def test_empty_says_what_to_do_and_e_asks(tmp_path, program):
+    start_project(tmp_path)
+    app = program(tmp_path)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await on_advice(app, pilot)
+        assert "No answers yet. Press 1, or run: rung advise --answers answers.toml" in flat(app)
+        assert not (tmp_path / "decision.json").exists()
+        await pilot.press("e")
+        await settled(pilot)
+        assert app.screen.stage == "Questions"
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_decision_is_written_and_shown_at_every_size(project, program, size):
+    (project / "decision.json").unlink()
+    app = program(project)
+    async with app.run_test(size=size) as pilot:
+        await on_advice(app, pilot)
+        shown = flat(app)
+        for words in ("Next step", "Likely end", "Strength", "Certainty", "Why", "Next: "):
+            assert words in shown
+        marks = app.screen.lines.keys
+        assert len(marks) == len(set(marks))
+        for _ in marks:
+            await pilot.press("j")
+        await settled(pilot)
+        assert app.screen.marked == marks[-1]
+        assert "Not settled: " in flat(app)
+    assert decision(project)["next_step"] in ("prompt", "few_shot", "rag", "fine_tune")
+    assert decision(project)["made_from"]["answers.toml"]
+
+
+async def test_provisional_asks_the_question_that_is_worth_most(project, program):
+    app = program(project)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await on_advice(app, pilot)
+        assert "provisional" in flat(app)
+        worth = decision(project)["open_questions"][0]
+        for _ in app.screen.lines.keys:
+            await pilot.press("j")
+        assert app.screen.marked == f"ask:{worth}"
+        await pilot.press("enter")
+        await settled(pilot)
+        assert app.screen.stage == "Questions"
+        assert app.screen.asked.id == worth
+
+
+async def test_why_shows_the_rule_with_its_source(project, program):
+    app = program(project)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await on_advice(app, pilot)
+        rule = decision(project)["reasons"][0]["rule"]
+        await pilot.press("w")
+        for _ in range(100):
+            await pilot.pause(0.02)
+            if "rung why" in text_of(app) and "…" not in text_of(app):
+                break
+        assert f"Why {rule}" in text_of(app)
+        await pilot.press("escape")
+        await settled(pilot)
+        assert app.screen.stage == "Advice"
+
+
+@pytest.mark.parametrize("what", ["question", "syntax"])
+async def test_a_broken_rulebook_gives_no_advice(project, program, what):
+    before = (project / "decision.json").read_bytes()
+    (project / "rules").mkdir()
+    rule = '[[veto]]\nid = "mine"\nforbids = "fine_tune"\nwhen = { exampels = { below = 5 } }\nbecause = "We say so."\n'
+    (project / "rules" / "approach.toml").write_text(rule if what == "question" else "[[veto]\n")
+    app = program(project)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await on_advice(app, pilot)
+        assert "No advice is given on a broken rulebook." in flat(app)
+        assert "approach.toml" in flat(app)
+        assert 'Did you mean "examples"?' in flat(app) or what == "syntax"
+    assert (project / "decision.json").read_bytes() == before
+
+
+async def test_broken_answers_are_named(project, program):
+    (project / "answers.toml").write_text('knowledge_change = "weakly"\n')
+    app = program(project)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await on_advice(app, pilot)
+        assert 'Did you mean "weekly"?' in flat(app)
+
+
+async def test_an_expired_source_shows_its_day(project, program):
+    app = program(project)
+    app.source.now = lambda: datetime(2031, 1, 1, tzinfo=UTC)
+    async with app.run_test(size=(160, 50)) as pilot:
+        await on_advice(app, pilot)
+        expired = [reason for reason in decision(project)["reasons"] if reason["expired"]]
+        assert expired
+        assert "(expired 20" in flat(app)
+
+
+def test_settled_by_measurement_says_stop():
+    book = load_rulebook(None)
+    kept = decide(book, Answers(task="extraction", prompting="works", goal_score=0.8), date(2026, 11, 25))
+    assert kept.action.name == "keep"
+    first = [entry.text for entry in Page(kept, book, 60, {"prompt": 0.823}).entries()][1]
+    assert first == "Settled by measurement: prompt reaches the goal (82.3%). Stop here."
+    assert Page(kept, book, 60, {"prompt": None}).settled() == ""
+    weak = decide(book, Answers(task="extraction", prompting="partial", goal_score=0.8), date(2026, 11, 25))
+    assert Page(weak, book, 60, {"prompt": 0.5, "few_shot": 0.6}).settled() == ""
+
+
+async def test_the_report_is_written(project, program):
+    app = program(project)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await on_advice(app, pilot)
+        await pilot.press("o")
+        for _ in range(500):
+            await pilot.pause(0.02)
+            if "advice.html" in app.screen.message:
+                break
+    assert "<html" in (project / "advice.html").read_text()
+
+
+async def test_enter_goes_where_the_project_goes_on(project, program):
+    app = program(project)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await on_advice(app, pilot)
+        following = app.status.next
+        await pilot.press("enter")
+        await settled(pilot)
+        assert app.screen.stage == following.name
