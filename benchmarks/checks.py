@@ -143,7 +143,9 @@ def label_table(folder: Path, seeds: range) -> Iterator[str]:
 
 
 def doubts(rows: list[tuple[str, str]]) -> set[int]:
-    subjects = [(Subject(Example(chat_row(q, label)), "rows", i), label) for i, (q, label) in enumerate(rows)]
+    counts = Counter(label for _, label in rows)
+    sound = [(i, q, label) for i, (q, label) in enumerate(rows) if counts[label] >= 5]
+    subjects = [(Subject(Example(chat_row(q, label)), "rows", i), label) for i, q, label in sound]
     return {subject.line for subject, *_ in doubted(subjects, 13)}
 
 
