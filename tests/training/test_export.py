@@ -61,6 +61,7 @@ def test_the_frozen_rows_the_plan_and_the_receipt_go_along_and_the_test_set_stay
     answers = [(row["completion"] if "completion" in row else row["messages"])[-1]["content"] for row in rows]
     assert answers == [row.answer for row in frozen]
     assert all((row.get("prompt") or row["messages"])[0]["content"] == "House line." for row in rows)
+    assert "take it along" in (folder / "README.md").read_text()
     receipt = json.loads((folder / "clearance.json").read_text())
     assert receipt["gates"][0]["name"] == "decision" and receipt["run"] == f"export-{kind}"
 
@@ -126,6 +127,15 @@ def test_rows_over_the_length_are_left_out_and_listed_not_cut(
 def test_a_misspelt_kind_is_named() -> None:
     with pytest.raises(InputError, match='Did you mean "axolotl"'):
         check_kind("axolotel")
+
+
+def test_what_is_wrong_with_an_option_is_said_before_a_plan_is_written() -> None:
+    from rung.cli.plan import _checked
+
+    assert _checked("trl", "", [], "50, 100") == [50, 100]
+    for asked in (("trll", "", [], ""), ("", "lr=1", ["rnk=8,16"], ""), ("", "", ["rank=8"], ""), ("", "", [], "a,b")):
+        with pytest.raises(InputError):
+            _checked(*asked)  # type: ignore[arg-type]
 
 
 def test_earlier_answers_weigh_nothing_for_openai(ready: Project, settings: Settings, planned: Path) -> None:

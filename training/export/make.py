@@ -19,6 +19,7 @@ from workspace.folder import Project
 from workspace.settings import Settings
 
 RECEIPT = "clearance.json"
+LOCAL = " (a folder of the machine that exported this: take it along, and name its new place in the script or file)"
 
 
 def _trl(bundle: Bundle) -> dict[str, str]:
@@ -91,8 +92,8 @@ def readme(bundle: Bundle, kind: str) -> str:
     parts = [
         f"# {title(bundle)}",
         f"Run: `{RUN[kind]}`",
-        f"Base model: `{bundle.base}`. {rows}; the last answer of a row is trained, nothing else. The test set stays "
-        "where it was frozen.",
+        f"Base model: `{bundle.base}`{LOCAL if bundle.local else ''}.",
+        f"{rows}; the last answer of a row is trained, nothing else. The test set stays where it was frozen.",
         "## What the gates found",
         "\n".join(f"- {gate.symbol} {gate.name}: {_fact(gate)}" for gate in bundle.clearance.gates),
         "The machine gate is about the machine of the project and was not asked for: this run happens elsewhere.",
