@@ -134,16 +134,32 @@ def more_rows(plans: Path) -> MoreRows:
         return MoreRows(None, "Not measured: rung plan --curve measures the learning curve.")
     try:
         curve = json.loads(found[-1].read_bytes())
-        points = [(int(each["rows"]), float(each["loss"])) for each in curve["points"]]
-        ahead = [each for each in curve.get("forecast") or [] if int(each["rows"]) > max(n for n, _ in points)]
+        points = [(int(each["rows"]), float(each["loss"])) for each in curve["points"] if each["loss"] is not None]
+        most = max((rows for rows, _ in points), default=None)
+        ahead = [each for each in curve.get("forecast") or [] if most is not None and int(each["rows"]) > most]
     except (ValueError, KeyError, TypeError, OSError) as error:
         return MoreRows(None, f"{found[-1].name} cannot be read ({error}).")
-    most = max(rows for rows, _ in points)
     present = _mean([loss for rows, loss in points if rows == most])
-    if not ahead or present is None:
+    if most is None or present is None or not (ahead or curve.get("gain")):
         why = curve.get("why_no_forecast") or "it has no forecast beyond what was measured"
         return MoreRows(None, f"Cannot be told: {why}.", found[-1].name, most, present)
+    if curve.get("gain"):
+        return _by_gain(found[-1].name, most, present, curve["gain"])
     return _told(found[-1].name, most, present, ahead[0])
+
+
+def _by_gain(source: str, most: int, present: float, gain: Mapping[str, Any]) -> MoreRows:
+    """By the gain that the curve itself forecasts for twice the rows; its interval decides."""
+    rows, expected = int(gain["rows"]), float(gain["expected"])
+    low, high = float(gain["low"]), float(gain["high"])
+    span = (
+        f"{rows:,} rows take the validation loss of {present:.3f} down by {expected:.3f} (95%: {low:.3f} to {high:.3f})"
+    )
+    worth = True if low > LITTLE * present else False if high < LITTLE * present else None
+    word = {True: "Yes, by the learning curve", False: "No, by the learning curve", None: "Cannot be told yet"}[worth]
+    return MoreRows(
+        worth, f"{word}: {span}.", source, most, present, rows, present - expected, present - high, present - low
+    )
 
 
 def _told(source: str, most: int, present: float, ahead: Mapping[str, Any]) -> MoreRows:

@@ -111,9 +111,11 @@ def left_over(
     open_ = _eligible(connection, person, moment, holding)
     given = [number for number, last in open_.items() if last]
     if want is not None:
-        return want if want in given else None
+        return want if want in given and _locked(connection, want, person, moment) else None
     entry = entry_of(connection, settings, person)
-    return min(given, default=None) if entry is None or entry.passed else None
+    if entry is not None and not entry.passed:
+        return None
+    return next((number for number in sorted(given) if _locked(connection, number, person, moment)), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +196,8 @@ def _first_free(
     """A known item that the person has not answered, drawn by seed; with `again` the longest answered after those."""
     open_ = _eligible(connection, person, moment, holding, answered=again)
     ranked = sorted(open_, key=lambda number: (open_[number], rank(settings.dataset.seed, f"{person.name}:{number}")))
-    return next((number for number in ranked if again or not open_[number]), None)
+    due = (number for number in ranked if again or not open_[number])
+    return next((number for number in due if _locked(connection, number, person, moment)), None)
 
 
 def _eligible(
@@ -205,10 +208,9 @@ def _eligible(
     Not those on which they decided themselves what is right, not those held by others; without `answered` not those
     that they decided already.
     """
-    from sqlalchemy import and_, exists, not_, or_, select
+    from sqlalchemy import and_, exists, select
 
     from curation.review.settling import known_now, to_known_item
-    from curation.store.reading import leased_now
     from curation.store.tables import decisions, later, rows
 
     mine = and_(decisions.c.row_id == rows.c.id, decisions.c.reviewer_id == person.id)
@@ -216,7 +218,7 @@ def _eligible(
         known_now(rows.c.id),
         rows.c.change_id.is_(None),
         rows.c.id.not_in(holding),
-        or_(rows.c.lease_until.is_(None), rows.c.lease_owner == person.id, not_(leased_now(moment))),
+        _not_held(person, moment),
         ~exists().where(mine, ~to_known_item()),
     )
     numbers = connection.execute(asked).scalars().all()
@@ -231,6 +233,26 @@ def _eligible(
         if superseded is None and verdict not in ("undo", "skip"):
             done.add(row)
     return {number: entry for number, entry in last.items() if answered or number not in done}
+
+
+def _not_held(person: Reviewer, moment: float) -> Any:
+    """SQL: nobody else holds the row."""
+    from sqlalchemy import not_, or_
+
+    from curation.store.reading import leased_now
+    from curation.store.tables import rows
+
+    return or_(rows.c.lease_until.is_(None), rows.c.lease_owner == person.id, not_(leased_now(moment)))
+
+
+def _locked(connection: Connection, number: int, person: Reviewer, moment: float) -> bool:
+    """Take the row for this transaction; False where someone else has it, or is about to."""
+    from sqlalchemy import select
+
+    from curation.store.tables import rows
+
+    asked = select(rows.c.id).where(rows.c.id == number, _not_held(person, moment))
+    return connection.execute(asked.with_for_update(skip_locked=True)).first() is not None
 
 
 def _place(connection: Connection, person: Reviewer, holding: Sequence[int]) -> int:

@@ -235,3 +235,31 @@ def test_the_entry_test_is_off_by_default(make_desk: Any, rows_of: Any) -> None:
     desk.store.add(rows_of(2), role="candidates")
     assert desk.settings.review.entry == 0 and desk.settings.review.gold == 0
     assert next_item(desk, "anyone").item is not None
+
+
+def test_two_reviewers_at_once_never_hold_the_same_known_item(make_desk: Any, url: str, rows_of: Any) -> None:
+    import threading
+
+    desk = make_desk(gold=0.5, url=url)
+    desk.store.add(rows_of(30), role="candidates")
+    ids = lead_decides(desk, 4)
+    add_gold(desk.store, ids, actor="lena")
+    faults: list[str] = []
+
+    def work(who: str) -> None:
+        for _ in range(8):
+            item = next_item(desk, who).item
+            if item is None:
+                return
+            try:
+                decide(desk, item.id, item.token, who, Ruling("approve"))
+            except Refusal as refused:
+                faults.append(str(refused))
+
+    people = [threading.Thread(target=work, args=(f"person {n}",)) for n in range(4)]
+    for person in people:
+        person.start()
+    for person in people:
+        person.join()
+    assert faults == []
+    assert sum(known.answered for known in known_by_person(desk.store)) >= 8

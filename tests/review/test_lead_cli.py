@@ -146,11 +146,18 @@ def test_more_rows_by_the_learning_curve(project: Any) -> None:
     assert yes.worth is True and yes.text.endswith("0.600 at 400 rows, 0.500 (0.480 to 0.530) at 800.")
     assert told(expected=0.599, low=0.597, high=0.6).worth is False
     assert told(expected=0.55, low=0.45, high=0.65).worth is None
-    (project.plans / "curve-002.json").write_text(
+    gains = [(0.05, 0.02, True), (0.004, 0.001, False), (0.05, -0.01, None)]
+    for (high, low, worth), number in zip(gains, (2, 3, 4), strict=True):
+        gain = {"rows": 800, "expected": (low + high) / 2, "low": low, "high": high}
+        points = [{"rows": 400, "seed": 0, "loss": 0.6}, {"rows": 400, "seed": 1, "loss": None}]
+        (project.plans / f"curve-00{number}.json").write_text(json.dumps({"points": points, "gain": gain}))
+        found = more_rows(project.plans)
+        assert found.worth is worth and found.low == pytest.approx(0.6 - high), found
+    (project.plans / "curve-005.json").write_text(
         json.dumps({"points": [{"rows": 9, "loss": 1.0}], "forecast": None, "why_no_forecast": "one size only"})
     )
     assert more_rows(project.plans).text == "Cannot be told: one size only."
-    (project.plans / "curve-003.json").write_text("{")
+    (project.plans / "curve-006.json").write_text("{")
     assert "cannot be read" in more_rows(project.plans).text
 
 
