@@ -1,12 +1,19 @@
 """Near-duplicate removal: rung against datasketch, rensa, text-dedup, datatrove and semhash, where they are installed.
 
-    python benchmarks/dedup.py [FILE.jsonl] [--truth FILE.npz] [--rows N] [--naive-rows N] [--only NAME,...]
+    python benchmarks/dedup.py [FILE.jsonl] [--truth FILE.npz] [--rows N] [--naive-rows N] [--only "NAME;..."]
+    python benchmarks/dedup.py FILE.jsonl --marginal [100000,400000] [--only "NAME;..."]
+    python benchmarks/dedup.py --small
 
 FILE holds rows with "text" or "messages" (default: 40,000 generated rows). Every contender runs in a process of its
 own, one thread, and is measured in CPU-seconds from after its imports (and rung's load of compiled code). The peers
 begin with the questions in memory, rung begins with the file. F1 is on pairs of rows in one cluster, against the
 components of an exact join: those of --truth (`labels`), else of `rung --exact`. Plain datasketch runs on
 --naive-rows rows (default 10,000) and its time is scaled up, as it takes minutes.
+
+--marginal turns the rows of FILE into chat rows (its texts asked, one answer) and runs every contender on the first
+100,000 and the first 400,000 of them: the rate is that of the rows between, so that no start-up counts. Plain
+datasketch does so on a twentieth of these sizes. --small times `rung data dedup` on a file of 5,000 generated rows
+from outside, start-up included.
 """
 
 from __future__ import annotations
@@ -34,6 +41,10 @@ def main() -> None:
         child(args)
         return
     with tempfile.TemporaryDirectory() as folder:
+        if args.small:
+            return small(Path(folder))
+        if args.marginal:
+            return marginal(args, Path(folder))
         source = Path(args.file) if args.file else generated(Path(folder) / "rows.jsonl", args.rows or 40_000)
         source = head(source, Path(folder) / "head.jsonl", args.rows) if args.file and args.rows else source
         table(args, source, Path(folder))
@@ -45,6 +56,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--truth")
     parser.add_argument("--rows", type=int, default=0)
     parser.add_argument("--naive-rows", type=int, default=10_000)
+    parser.add_argument("--marginal", nargs="?", const="100000,400000", default="")
+    parser.add_argument("--small", action="store_true")
     parser.add_argument("--only", default="")
     parser.add_argument("--child", default="")
     parser.add_argument("--labels", default="")
@@ -83,7 +96,7 @@ def head(source: Path, out: Path, rows: int) -> Path:
 def table(args: argparse.Namespace, source: Path, folder: Path) -> None:
     rows = sum(1 for line in source.open("rb") if line.strip())
     print(f"{source.name}: {rows:,} rows, {source.stat().st_size / 1e6:.1f} MB, load {os.getloadavg()[0]:.1f}")
-    chosen = [name for name in CONTENDERS if (not args.only or name in args.only.split(",")) and present(name)]
+    chosen = [name for name in CONTENDERS if (not args.only or name in args.only.split(";")) and present(name)]
     found = {name: run(args, name, source, folder) for name in chosen}
     truth = labels_of(args, folder, rows)
     base = found.get("rung", {}).get("cpu")
@@ -109,6 +122,51 @@ def table(args: argparse.Namespace, source: Path, folder: Path) -> None:
             f"{result['peak'] - result['start']:11.0f}{result['kept']:9,}{score[0]:>9}{score[1]:>10}"
             + ("  (scaled up)" if result["rows"] != rows else "")
         )
+
+
+def marginal(args: argparse.Namespace, folder: Path) -> None:
+    """CPU-seconds between two sizes, and the rate of the rows between."""
+    low, high = map(int, args.marginal.split(","))
+    chosen = [name for name in CONTENDERS if (not args.only or name in args.only.split(";")) and present(name)]
+    print(f"{args.file}: chat rows {low:,} to {high:,}, load {os.getloadavg()[0]:.1f}")
+    print(f"{'':24}{'rows':>18}{'CPU-s':>16}{'rows/CPU-s':>12}{'rung is':>9}{'peak MB':>9}")
+    base = 0.0
+    args.naive_rows = 1 << 40
+    for name in chosen:
+        sizes = [size // (20 if name == "datasketch, plain" else 1) for size in (low, high)]
+        found = [run(args, name, chat_rows(Path(args.file), folder, size), folder) for size in sizes]
+        if any("error" in result for result in found):
+            print(f"{name:24}failed: {[result.get('error') for result in found]}")
+            continue
+        cpu = [result["cpu"] for result in found]
+        rate = (sizes[1] - sizes[0]) / max(1e-9, cpu[1] - cpu[0])
+        base = base or rate
+        spans = f"{sizes[0]:,}-{sizes[1]:,}", f"{cpu[0]:.2f}-{cpu[1]:.2f}"
+        print(
+            f"{name:24}{spans[0]:>18}{spans[1]:>16}{rate:12,.0f}{base / rate:8.1f}x{found[1]['peak']:9.0f}", flush=True
+        )
+
+
+def chat_rows(source: Path, folder: Path, rows: int) -> Path:
+    """The first rows as chat rows, all with one answer, so that near questions are duplicates."""
+    out = folder / f"chat{rows}.jsonl"
+    if not out.exists():
+        with out.open("w") as file:
+            for text in questions(source, rows):
+                turns = [{"role": "user", "content": text}, {"role": "assistant", "content": "yes"}]
+                file.write(json.dumps({"messages": turns}) + "\n")
+    return out
+
+
+def small(folder: Path) -> None:
+    """The whole command on 5,000 rows."""
+    source = generated(folder / "rows.jsonl", 5000)
+    root = Path(__file__).parent.parent
+    command = [sys.executable, "-m", "rung", "data", "dedup", str(source), "-o", str(folder / "out.jsonl"), "--json"]
+    for _ in range(3):
+        before = cpu()
+        subprocess.run(command, check=True, capture_output=True, cwd=root)
+        print(f"rung data dedup, 5,000 rows, start-up included: {cpu() - before:.2f} CPU-s")
 
 
 def present(name: str) -> bool:

@@ -80,3 +80,15 @@ class Tokenizer(Protocol):
 
     def render(self, turns: Sequence[Turn]) -> str:
         """The chat template's text for these turns, open for the assistant."""
+
+
+@runtime_checkable
+class Embedder(Protocol):
+    """Texts as points: near in meaning, near in angle."""
+
+    @property
+    def name(self) -> str:
+        """Folder or package and its version, as reports print it."""
+
+    def embed(self, texts: Sequence[str], progress: Progress | None = None) -> Any:
+        """A numpy array of 32-bit floats, one row of length 1 for each text."""

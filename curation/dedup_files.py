@@ -5,17 +5,22 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from chat.protocols import Embedder
 from curation.dedup import DedupResult, dedup_prints
 from curation.formats import malformed_error, write_rejects
 from curation.join import Method
 from curation.prints import Collector
 from curation.rowfiles import Progress, RowFiles
+from curation.semantic import Meaning, alike_within
 from workspace.errors import RungError
 from workspace.files import check_outputs, replacing
+
+MOST = 50_000
+"""Kept rows whose meanings are compared: each is embedded, at some dozens of rows a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +36,8 @@ class Order:
     method: Method | None = None
     workers: int = 1
     engine: str = "local"
+    embedder: Embedder | None = None
+    semantic_threshold: float | None = None
 
 
 def dedup_files(order: Order, progress: Progress | None = None) -> dict[str, Any]:
@@ -45,10 +52,14 @@ def dedup_files(order: Order, progress: Progress | None = None) -> dict[str, Any
     started = time.monotonic()
     with RowFiles(order.sources, progress=progress) as files:
         result = _find(order, files)
+        meaning = None if order.embedder is None else _alike(order, order.embedder, files, result)
         if files.rejects and order.rejects is None:
             raise malformed_error(files.rejects)
-        _write(order, files, result)
+        _write(order, files, result, meaning)
     report = result.report()
+    if meaning is not None:
+        report["paraphrases"] = len(meaning.pairs)
+        report["semantic"] = meaning.as_json()
     if files.rejects or order.rejects:
         report["read"] = result.read + len(files.rejects)
         report["rejected"] = len(files.rejects)
@@ -77,13 +88,24 @@ def _collect(order: Order, files: RowFiles, collector: Collector) -> None:
     return None
 
 
-def _write(order: Order, files: RowFiles, result: DedupResult) -> None:
+def _alike(order: Order, embedder: Embedder, files: RowFiles, result: DedupResult) -> Meaning:
+    """Pairs of kept rows that ask the same in other words, by their places among all rows."""
+    if len(result.kept) > MOST:
+        raise RungError(f"--semantic compares up to {MOST:,} kept rows; these are {len(result.kept):,}.", "use a part")
+    texts = [example.question for example in files.fetch(result.kept)]
+    found = alike_within(embedder, texts, order.semantic_threshold)
+    known = {(pair.index, pair.other) for pair in result.pairs}
+    pairs = [(result.kept[a], result.kept[b], score) for a, b, score in found.pairs]
+    return replace(found, pairs=[pair for pair in pairs if pair[:2] not in known])
+
+
+def _write(order: Order, files: RowFiles, result: DedupResult, meaning: Meaning | None) -> None:
     with replacing(order.out) as out:
         files.copy(result.keep, out)
     if order.removed is not None:
         _write_lines(order.removed, _removed(files, result))
     if order.pairs is not None:
-        _write_lines(order.pairs, _pairs(files, result))
+        _write_lines(order.pairs, [*_pairs(files, result), *_paraphrases(files, meaning)])
     if order.rejects is not None:
         write_rejects(order.rejects, files.rejects)
 
@@ -115,4 +137,14 @@ def _pairs(files: RowFiles, result: DedupResult) -> Iterable[dict[str, Any]]:
         yield {
             "line": line, "file": file, "other_line": other_line, "other_file": other_file,
             "similarity": round(pair.similarity, 6), "kind": pair.kind,
+        }  # fmt: skip
+
+
+def _paraphrases(files: RowFiles, meaning: Meaning | None) -> Iterable[dict[str, Any]]:
+    for index, other, score in meaning.pairs if meaning else ():
+        file, line = files.where(index)
+        other_file, other_line = files.where(other)
+        yield {
+            "line": line, "file": file, "other_line": other_line, "other_file": other_file,
+            "similarity": score, "kind": "paraphrase",
         }  # fmt: skip

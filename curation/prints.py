@@ -22,6 +22,7 @@ from workspace.extras import installed
 
 COMPILED_FROM = 20_000
 """Rows from which compiling pays, and compiled code that is kept from an earlier run is loaded."""
+COMPILED_FROM_CHARS = 1 << 24
 ROWS_AT_ONCE = 50_000
 
 
@@ -66,9 +67,12 @@ class Prints:
         return len(self.exact)
 
 
-def use_compiled(rows: int, numba: bool | None = None) -> bool:
-    """Whether numba's code is used: from 20,000 rows on, where numba is installed; `numba` decides otherwise."""
-    return (rows >= COMPILED_FROM and installed("numba")) if numba is None else numba
+def use_compiled(rows: int, numba: bool | None = None, chars: int = 0) -> bool:
+    """Whether numba's code is used: from 20,000 rows or 16 million characters on, where numba is installed; `numba`
+    decides otherwise.
+    """
+    many = rows >= COMPILED_FROM or chars >= COMPILED_FROM_CHARS
+    return (many and installed("numba")) if numba is None else numba
 
 
 class Collector:
@@ -228,6 +232,8 @@ def without_template(prints: Prints, source: Source) -> Prints:
 
 def stripped(sets: Sets, common: U32, answered: npt.NDArray[np.bool_]) -> Sets:
     """The sets of answered rows without the common hashes, unless nothing would remain."""
+    if not len(common):
+        return sets
     owners = sets.owners()
     keep = ~np.isin(sets.hashes, common) | ~answered[owners]
     keep |= np.bincount(owners[keep], minlength=len(sets))[owners] == 0

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from chat.protocols import Embedder
 from curation.example import Example
 from curation.formats import malformed_error
 from curation.leakage.find import find_leaks
 from curation.leakage.report import Leak, LeakReport
 from curation.rowfiles import Chosen, Progress, RowFiles
+from curation.semantic import Meaning, alike_across
 from workspace.files import check_outputs, replacing
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What was found between two files. `removed`: train rows left out of the clean file, None where none was asked."""
+    """What was found between two files. `removed`: train rows left out of the clean file, None where none was asked;
+    `meaning`: pairs (train, test) that say the same in other words and are no leaks yet, where that was asked.
+    """
 
     report: LeakReport
     train: RowFiles
     test: RowFiles
     removed: int | None
+    meaning: Meaning | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The document of `rung data leakage --json`."""
@@ -33,7 +38,21 @@ class Checked:
             "leaks": [self.leak_json(leak) for leak in self.report.shown()],
             "suspects": [self.leak_json(leak) for leak in self.report.suspects],
         }
-        return document if self.removed is None else {**document, "removed": self.removed}
+        if self.removed is not None:
+            document["removed"] = self.removed
+        if self.meaning is not None:
+            document["semantic"] = self.meaning.as_json()
+            document["paraphrases"] = [self.paraphrase_json(*pair) for pair in self.meaning.pairs]
+        return document
+
+    def paraphrase_json(self, row: int, item: int, score: float) -> dict[str, Any]:
+        """A pair that says the same in other words, with files and lines."""
+        test_file, test_line = self.test.where(item)
+        train_file, train_line = self.train.where(row)
+        return {
+            "test_line": test_line, "train_line": train_line, "test_file": test_file, "train_file": train_file,
+            "score": score,
+        }  # fmt: skip
 
     def leak_json(self, leak: Leak) -> dict[str, Any]:
         """One leak or suspect, with files and lines."""
@@ -46,7 +65,12 @@ class Checked:
 
 
 def check_files(
-    train: Sequence[Path], test: Sequence[Path], clean: Path | None = None, progress: Progress | None = None
+    train: Sequence[Path],
+    test: Sequence[Path],
+    clean: Path | None = None,
+    progress: Progress | None = None,
+    embedder: Embedder | None = None,
+    semantic_threshold: float | None = None,
 ) -> Checked:
     """Check train files against test files; with `clean` write the train lines that leak nothing.
 
@@ -63,7 +87,18 @@ def check_files(
         if rejects:
             raise malformed_error(rejects, "put the lines right, or leave them out: rung data convert --rejects FILE")
         removed = None if clean is None else _write_clean(clean, train_files, items, report)
-        return Checked(report, train_files, test_files, removed)
+        meaning = None if embedder is None else _alike(embedder, semantic_threshold, train_files, items, report)
+        return Checked(report, train_files, test_files, removed, meaning)
+
+
+def _alike(
+    embedder: Embedder, threshold: float | None, train: RowFiles, test: Sequence[Example], report: LeakReport
+) -> Meaning:
+    """Pairs of questions with one meaning, but those that are leaks or suspects already."""
+    known = {(leak.train, leak.test) for leak in (*report.leaks, *report.suspects)}
+    questions = [example.question for example in train]
+    found = alike_across(embedder, questions, [example.question for example in test], threshold)
+    return replace(found, pairs=[pair for pair in found.pairs if pair[:2] not in known])
 
 
 def _write_clean(out: Path, train: RowFiles, test: Sequence[Example], report: LeakReport) -> int:

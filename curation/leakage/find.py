@@ -18,7 +18,7 @@ from curation.leakage.look import Looker, Part, train_rows
 from curation.leakage.report import Leak, LeakReport
 from curation.leakage.scan import Scan, scan_train
 from curation.leakage.weigh import Looked, pairs_to_look_at
-from curation.prints import InMemory, Source, stripped, use_compiled
+from curation.prints import InMemory, Source, stripped
 from curation.sets import U32, U64, Sets
 from curation.shingling import hash_texts
 from curation.similarity import SHORT_THRESHOLD
@@ -40,7 +40,7 @@ def find_leaks(
         train = train if isinstance(train, Sequence) else list(train)
     source: Source = train if hasattr(train, "fetch") else InMemory(train)  # type: ignore[assignment]
     index, scan = scan_train(train, test, numba)
-    compiled = use_compiled(scan.rows, numba)
+    compiled = scan.compiled
     looked = pairs_to_look_at(index, scan, compiled=compiled)
     pairs = _pairs(index, scan, looked)
     leaks, suspects = _judge(pairs, index, scan, looked, source, test, threshold, compiled)

@@ -16,14 +16,12 @@ from curation.join import SLACK, distinct, jaccard_of
 from curation.leakage.blocks import Block, Sample, blocks_of
 from curation.leakage.grams import GRAM, Words, with_bytes, words_of
 from curation.leakage.index import NO_ANSWER, TestIndex, build_index
-from curation.prints import use_compiled
+from curation.prints import COMPILED_FROM_CHARS, use_compiled
 from curation.sets import I64, U64, Sets, offsets
 from curation.shingling import hash_texts
 from curation.similarity import SHORT_THRESHOLD
 from curation.similarity.words import SHORT
 
-WAITING = 1 << 25
-"""Characters that are held before the way to scan is chosen."""
 OTHERS = 16
 """Short near train questions with another answer that are noted for one test item."""
 NOTED = 128
@@ -50,6 +48,7 @@ class Scan:
 
     def __init__(self) -> None:
         self.rows = 0
+        self.compiled = False
         self.count: I64 = np.zeros(0, np.int64)
         self.hits: list[tuple[I64, I64]] = []
         self.same_words: list[tuple[I64, I64]] = []
@@ -69,7 +68,7 @@ def scan_train(train: Iterable[Example], test: Sequence[Example], numba: bool | 
     for block in blocks_of(train):
         waiting.append(block)
         scan.rows += block.rows
-        if use_compiled(scan.rows, numba) or sum(held.size for held in waiting) >= WAITING:
+        if use_compiled(scan.rows, numba) or sum(held.size for held in waiting) >= COMPILED_FROM_CHARS:
             index = _take_all(scan, index, test, waiting, numba)
     return _take_all(scan, index, test, waiting, numba), scan
 
@@ -78,7 +77,8 @@ def _take_all(
     scan: Scan, index: TestIndex | None, test: Sequence[Example], waiting: list[Block], numba: bool | None
 ) -> TestIndex:
     """Take blocks that waited to see whether compiled code is worth its start."""
-    compiled = use_compiled(scan.rows, numba)
+    compiled = scan.compiled or use_compiled(scan.rows, numba, sum(block.size for block in waiting))
+    scan.compiled = compiled
     if index is None:
         index = build_index(test, compiled=compiled)
         scan.count, scan.others = np.zeros(len(index.table), np.int64), np.zeros(len(test), np.int64)
@@ -147,10 +147,10 @@ def _note_grams(scan: Scan, index: TestIndex, words: Words, owner: I64) -> None:
         rows.append(owner[text[found]])
         numbers.append(at)
         if size == GRAM and len(found):
-            _note_nature(scan, owner[text], hashes, np.unique(owner[text[found]]))
+            _note_nature(scan, owner[text], hashes, distinct(owner[text[found]]))
     if not rows:
         return
-    pairs = np.unique(np.concatenate(rows) * len(index.table) + np.concatenate(numbers))
+    pairs = distinct(np.concatenate(rows) * len(index.table) + np.concatenate(numbers))
     row, number = pairs // len(index.table), pairs % len(index.table)
     noted = scan.count[number] < NOTED
     scan.count += np.bincount(number, minlength=len(index.table))

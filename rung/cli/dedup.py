@@ -11,10 +11,17 @@ from rung.cli.output import ProgressLine, emit, say
 from workspace.errors import RungError
 
 if TYPE_CHECKING:
+    from chat.protocols import Embedder
     from curation.leakage.files import Checked
     from curation.leakage.report import Leak
+    from curation.semantic import Meaning
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+SemanticOption = Annotated[bool, typer.Option("--semantic", help="Also compare meanings, with a small model.")]
+ModelOption = Annotated[
+    Path | None, typer.Option(help="A folder with an embedding model, instead of the packaged one.")
+]
+CosineOption = Annotated[float | None, typer.Option(min=0.01, max=1, help="Cosine from which two mean the same.")]
 SHOWN = 10
 
 
@@ -38,6 +45,9 @@ def dedup(
     exact: Annotated[bool, typer.Option("--exact", help="Compare without sketches: misses no pair.")] = False,
     engine: Annotated[str, typer.Option(help="local, or ray for more than one machine.")] = "local",
     workers: Annotated[int, typer.Option(min=1, help="Processes that read and hash.")] = 1,
+    semantic: SemanticOption = False,
+    semantic_model: ModelOption = None,
+    semantic_threshold: CosineOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Keep one row of each cluster of duplicates: same question, word for word or nearly, and same answer."""
@@ -46,13 +56,35 @@ def dedup(
     from curation.dedup_files import Order, dedup_files
 
     order = Order(
-        tuple(sources), out, threshold, removed, pairs, rejects, "exact" if exact else None, workers, engine
+        tuple(sources), out, threshold, removed, pairs, rejects, "exact" if exact else None, workers, engine,
+        _embedder(semantic, semantic_model), semantic_threshold,
     )  # fmt: skip
     report = dedup_files(order, ProgressLine("Reading bytes"))
     if as_json:
         emit(report)
         return
     _say_dedup(report, out, pairs)
+
+
+def _embedder(semantic: bool, folder: Path | None) -> Embedder | None:
+    """The model that meanings are compared with, where that was asked."""
+    if not semantic and folder is None:
+        return None
+    from chat.local.embed import open_embedder
+
+    return open_embedder(folder)
+
+
+def _say_meaning(semantic: dict[str, Any], found: int) -> None:
+    """How many pairs say the same in other words, and how often that is right."""
+    say(f"! {'Paraphrases':<15} {found:>7,}  the same in other words, by {semantic['model']}; to be looked at")
+    sample, right = semantic["sample"], "How often that is right is not known for this model."
+    if sample:
+        right = (
+            f"On a labelled sample, from {sample['threshold']:g} on: {sample['precision']:.0%} of the pairs were right,"
+            f" {sample['recall']:.0%} of the paraphrases found."
+        )
+    say(f"  Cosine {semantic['threshold']:g} or more. {right}")
 
 
 def _say_dedup(report: dict[str, Any], out: Path, pairs: Path | None) -> None:
@@ -73,6 +105,8 @@ def _say_dedup(report: dict[str, Any], out: Path, pairs: Path | None) -> None:
     ):
         if report[key]:
             say(f"! {name:<15} {report[key]:>7,}  {text}")
+    if "semantic" in report:
+        _say_meaning(report["semantic"], report["paraphrases"])
     if pairs is None and any(report[key] for key in ("contradictions", "minimal_pairs", "short_near")):
         say("  list them: --pairs FILE")
     say(f"\nNext: rung data check {out}")
@@ -82,12 +116,16 @@ def leakage(
     train: Annotated[list[Path], typer.Option(help="The training rows; may be given more than once.")],
     test: Annotated[list[Path], typer.Option(help="The test rows, or a benchmark; may be given more than once.")],
     clean: Annotated[Path | None, typer.Option(help="Where the train lines that leak nothing go.")] = None,
+    semantic: SemanticOption = False,
+    semantic_model: ModelOption = None,
+    semantic_threshold: CosineOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Find test items that stand in training rows, word for word or lightly edited."""
     from curation.leakage.files import check_files
 
-    checked = check_files(train, test, clean, ProgressLine("Reading bytes"))
+    embedder = _embedder(semantic, semantic_model)
+    checked = check_files(train, test, clean, ProgressLine("Reading bytes"), embedder, semantic_threshold)
     if as_json:
         emit(checked.as_json())
     else:
@@ -108,10 +146,20 @@ def _say_leakage(checked: Checked, clean: Path | None) -> None:
         say(f"\n! {len(report.suspects):,} suspects, to be looked at; they are not leaks.")
         for leak in report.suspects[:SHOWN]:
             say(f"  {_words(checked, leak)}  ({leak.evidence.why})")
+    if checked.meaning is not None:
+        _say_paraphrases(checked, checked.meaning)
     if checked.removed is not None:
         say(f"\n{report.train - checked.removed:,} clean rows are in {clean}; {checked.removed:,} were left out.")
     elif report.leaks:
         say("\nNext: rung data leakage --train FILE --test FILE --clean OUT")
+
+
+def _say_paraphrases(checked: Checked, meaning: Meaning) -> None:
+    say("")
+    _say_meaning(meaning.as_json(), len(meaning.pairs))
+    for row, item, score in meaning.pairs[:SHOWN]:
+        test, train = (f"{file}:{line}" for file, line in (checked.test.where(item), checked.train.where(row)))
+        say(f"  {test} and {train}   {score:.2f}")
 
 
 def _words(checked: Checked, leak: Leak) -> str:

