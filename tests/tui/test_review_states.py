@@ -356,3 +356,24 @@ async def test_two_programs_see_each_others_decisions(tmp_path, program, monkeyp
     assert (rows[mine.id].reviewer, rows[theirs.id].reviewer) == ("dana", "mo")
     assert len(log(folder)) == 2
     assert NERVE in rows[mine.id].example.answer
+
+
+async def test_a_flagged_row_goes_to_who_settles_and_figures_are_shown(tmp_path, program):
+    folder = begun(tmp_path / "icd")
+    app = program(folder)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await on_review(app, pilot)
+        await pilot.press("N")
+        await shown_item(pilot)
+        await pilot.press("o")
+        for _ in range(200):
+            await pilot.pause(0.02)
+            if "The review in figures" in text_of(app):
+                break
+        assert "Hours to the goal" in text_of(app)
+        assert "rung review economics" in text_of(app)
+        await pilot.press("escape")
+        await settled(pilot)
+        assert app.screen.stage == "Review"
+    assert log(folder) == [(1, "flag", "")]
+    assert stored(folder)["r-000001"].state == "unsure"

@@ -16,8 +16,11 @@ from rung.tui.screens.review_edit import EDITING
 from rung.tui.series import Series
 from rung.tui.sitting import Sitting
 from rung.tui.text import shown
+from rung.tui.widgets.marked import folded
 from workspace.errors import RungError
 
+PAGE = 70
+"""Columns of a page over the screen."""
 NO_REPAIR = "edit a row first (e): then b looks for others with its fault"
 SERIES = (
     ("a", "same repair"),
@@ -49,11 +52,13 @@ class ReviewScreen(DecideScreen):
         Binding("x", "reject", "reject, then a digit for the reason"),
         Binding("s", "skip", "skip: comes back later"),
         Binding("n", "unsure", "not sure: goes to a second person"),
+        Binding("N", "flag", "flag: goes to the person who settles disagreements"),
         Binding("u", "undo", "undo the last decision"),
         Binding("b", "same", "the same repair for similar rows, one by one"),
         Binding("m", "remark", "a remark for the team, then a decision"),
         Binding("g", "guideline", "the guideline in full, / finds in it"),
         Binding("v", "near", "the nearest decided rows in full"),
+        Binding("o", "figures", "pace, cost and hours left of the whole review"),
         Binding("ctrl+s", "save", "save the edit and approve", show=False, priority=True),
         Binding("j,down", "scroll(2)", "look down"),
         Binding("k,up", "scroll(-2)", "look up"),
@@ -71,6 +76,13 @@ class ReviewScreen(DecideScreen):
         def __init__(self, series: Series | None) -> None:
             super().__init__()
             self.series = series
+
+    class Figures(Message):
+        """The economics of the review in words."""
+
+        def __init__(self, words: str) -> None:
+            super().__init__()
+            self.words = words
 
     class Over(Message):
         """The sitting is over: its summary."""
@@ -116,6 +128,33 @@ class ReviewScreen(DecideScreen):
             return
         many = message.series.found
         self.fetch(f"{many} row{' has' if many == 1 else 's have'} the same fault: one by one")
+
+    # Figures
+
+    def action_figures(self) -> None:
+        """Work out what the review costs and what is left, and show it."""
+        if self.sitting is not None and not self.is_writing():
+            self.tell("working out the figures …")
+            self._figure(self.sitting)
+
+    @work(thread=True, exclusive=True, exit_on_error=False, group="figures")
+    def _figure(self, sitting: Sitting) -> None:
+        from curation.review.economics import economics
+        from rung.cli.review_words import economics_words
+
+        try:
+            pairs = list(economics_words(economics(sitting.desk)))
+            lines = [line for label, words in pairs for line in folded(f"{label:<24}{words}", PAGE)]
+        except RungError as error:
+            lines = [error.message]
+        self.post_message(self.Figures("\n".join([*lines, "", "$ rung review economics"])))
+
+    @on(Figures)
+    def _show_figures(self, message: Figures) -> None:
+        from rung.tui.screens.page import PageScreen
+
+        self.tell("")
+        self.app.push_screen(PageScreen("The review in figures", message.words))
 
     # Going on and back
 

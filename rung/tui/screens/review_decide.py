@@ -83,6 +83,11 @@ class DecideScreen(EditScreen):
         elif self.can(self.action_unsure):
             self.decide("unsure")
 
+    def action_flag(self) -> None:
+        """Flag the row: who settles disagreements decides it."""
+        if self.can(self.action_flag):
+            self.decide("flag")
+
     def decide(self, verdict: str, *, text: str | None = None, reason: str = "") -> None:
         """Write a decision and go on; the item stays until it is written."""
         if self.item is None or self.sitting is None:
