@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 # Small shared machines burn CPU seconds on spinning threads; the results are the same.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: demo test check slow bench snapshots clean help
+.PHONY: demo test check slow bench snapshots reference site clean help
 .DEFAULT_GOAL := help
 
 $(READY): pyproject.toml
@@ -36,6 +36,14 @@ bench: $(READY) ## Side-by-side with peers; each prints a table of ratios
 
 snapshots: $(READY) ## Pictures of every screen, made from the real program, into docs/screens
 	$(BIN)/python docs/make_screens.py
+
+reference: $(READY) ## docs/reference from the code: commands, settings, rules, checks, metrics, formats
+	$(BIN)/python docs/make_reference.py
+
+site: ## The docs as a site in build/site (MkDocs Material in an environment of its own)
+	$(PYTHON) -m venv build/site-venv
+	build/site-venv/bin/pip install --quiet mkdocs-material
+	build/site-venv/bin/mkdocs build --strict
 
 clean: ## Remove what make made (not the model cache: `rung locate` says where it is)
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

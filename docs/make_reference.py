@@ -1,0 +1,219 @@
+"""The reference pages, made from the code: `make reference`.
+
+Writes docs/reference/: commands, settings, rules, checks, metrics, file formats with their JSON schemas. A test
+compares what stands there with what this makes.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import json
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+ROOT = Path(__file__).resolve().parents[1]
+HERE = Path(__file__).parent / "reference"
+ARTEFACTS = {
+    "decision.json": "advisor.decision:Decision",
+    "datasets/vNNN/manifest.json": "curation.manifest:Manifest",
+    "evaluations/E-NNN/report.json": "evaluation.report:Report",
+    "evaluations/E-NNN/verdict.json": "evaluation.verdict:Verdict",
+    "plans/P-NNN.toml": "training.plan:Plan",
+    "runs/R-NNN/run.json": "training.record:RunRecord",
+    "runs/R-NNN/clearance.json": "training.clearance:Clearance",
+    "runs/R-NNN/preflight.json": "training.preflight:Preflight",
+    "releases/L-NNN/release.json": "training.release.record:Release",
+}
+
+
+def pages() -> dict[str, str]:
+    """Every page by its path below docs/reference/."""
+    return {
+        "commands.md": "\n".join(commands()),
+        "settings.md": "\n".join(settings()),
+        "rules.md": "\n".join(rules()),
+        "checks.md": "\n".join(checks()),
+        "metrics.md": "\n".join(metrics()),
+        "formats.md": "\n".join(formats()),
+        **{f"schemas/{name}.json": text for name, text in schemas().items()},
+    }
+
+
+def first(text: str | None) -> str:
+    """The first paragraph of a docstring in one line."""
+    return " ".join((text or "").strip().split("\n\n")[0].split())
+
+
+def cell(text: str) -> str:
+    """Text that does not break out of a table's cell."""
+    return text.replace("|", "\\|").replace("<", "&lt;")
+
+
+def commands() -> Iterator[str]:
+    """Every command with its arguments and options."""
+    import typer
+
+    from rung.cli import build_app
+
+    yield "# Commands\n\nExit codes: 0 done, 1 a check or a gate says no, 2 bad input, 130 stopped.\n"
+    for words, command in _walk(typer.main.get_command(build_app()), ("rung",)):
+        yield f"## {' '.join(words)}\n\n{first(command.help)}\n"
+        shown = [p for p in command.params if not getattr(p, "hidden", False) and p.name != "help"]
+        if shown:
+            yield "| | |\n|---|---|"
+            yield from (f"| {_names(p)} | {cell(first(getattr(p, 'help', '')))} |" for p in shown)
+            yield ""
+
+
+def _walk(command: Any, words: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    below = getattr(command, "commands", None)
+    if below is None:
+        yield words, command
+        return
+    for name in below:
+        if not below[name].hidden:
+            yield from _walk(below[name], (*words, name))
+
+
+def _names(parameter: Any) -> str:
+    if parameter.param_type_name == "argument":
+        return f"`{(parameter.metavar or parameter.name).upper()}`"
+    return ", ".join(f"`{name}`" for name in (*parameter.opts, *parameter.secondary_opts))
+
+
+def settings() -> Iterator[str]:
+    """The tables of rung.toml with the default of each key."""
+    from workspace.settings import Settings
+
+    said = _attribute_docs(ROOT / "workspace" / "settings.py")
+    yield "# Settings\n\n`rung.toml`: every key is checked, a key that is not there has its default. The environment"
+    yield "(`RUNG_SECTION__KEY`) and flags override, in that order.\n"
+    for name, field in Settings.model_fields.items():
+        section: Any = field.annotation
+        if not hasattr(section, "model_fields"):
+            continue
+        yield f"## [{name}]\n\n{first(section.__doc__)}\n\n| key | type | default | |\n|---|---|---|---|"
+        for key, inner in section.model_fields.items():
+            told = cell(said.get((section.__name__, key), ""))
+            yield f"| `{key}` | {cell(_type(inner.annotation))} | {_default(inner)} | {told} |"
+        yield ""
+
+
+def _type(annotation: Any) -> str:
+    if get_origin(annotation) is Literal:
+        return ", ".join(f"`{choice}`" if choice else "empty" for choice in get_args(annotation))
+    return inspect.formatannotation(annotation).replace("typing.", "")
+
+
+def _default(field: Any) -> str:
+    if field.default_factory is not None:
+        return "worked out"
+    if field.default is None:
+        return "none"
+    if hasattr(field.default, "model_dump"):
+        return "see there"
+    return f"`{cell(json.dumps(field.default))}`"
+
+
+def _attribute_docs(file: Path) -> dict[tuple[str, str], str]:
+    """The strings that stand below a class's attributes, by (class, attribute)."""
+    found = {}
+    for node in ast.parse(file.read_text()).body:
+        if not isinstance(node, ast.ClassDef):
+            continue
+        for before, after in zip(node.body, node.body[1:], strict=False):
+            told = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
+            if told and isinstance(before, ast.AnnAssign) and isinstance(before.target, ast.Name):
+                found[(node.name, before.target.id)] = first(str(after.value.value))  # type: ignore[attr-defined]
+    return found
+
+
+def rules() -> Iterator[str]:
+    """Every rule with its reason and its sources, by file."""
+    sources = {s["id"]: s for s in tomllib.loads((ROOT / "rules" / "sources.toml").read_text())["source"]}
+    yield "# Rules\n\n`rung why RULE` shows one with the dates of its sources and what it rests on in your answers.\n"
+    for file in sorted((ROOT / "rules").glob("*.toml")):
+        tables = tomllib.loads(file.read_text())
+        entries = [e for table in tables.values() if isinstance(table, list) for e in table]
+        entries = [e for e in entries if isinstance(e, dict) and "id" in e and "because" in e and "source" in e]
+        if not entries:
+            continue
+        yield f"## {file.name}\n\n| rule | reason | sources |\n|---|---|---|"
+        for entry in entries:
+            cited = ", ".join(dict.fromkeys(str(s).partition(":")[0] for s in _listed(entry["source"])))
+            yield f"| `{entry['id']}` | {cell(str(entry['because']))} | {cited} |"
+        yield ""
+    yield "## Sources\n\n| id | title | address | read |\n|---|---|---|---|"
+    for name, source in sources.items():
+        yield f"| {name} | {cell(source.get('title', ''))} | {source.get('address', '')} | {source.get('read', '')} |"
+    yield ""
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def checks() -> Iterator[str]:
+    """The quality checks."""
+    from curation.quality import Check
+
+    for file in sorted((ROOT / "curation" / "quality").glob("*.py")):
+        importlib.import_module(f"curation.quality.{file.stem}")
+    yield "# Quality checks\n\nWhat `rung data check` looks for, beside duplicates, contradictions and leaks.\n"
+    yield "| check | what it finds | why it matters |\n|---|---|---|"
+    for check in sorted((c for c in _kinds_of(Check) if c.name), key=lambda c: c.name):
+        yield f"| `{check.name}` | {cell(first(check.__doc__))} | {cell(str(getattr(check, 'reason', '')))} |"
+    yield ""
+
+
+def _kinds_of(kind: Any) -> Iterator[Any]:
+    for below in kind.__subclasses__():
+        yield below
+        yield from _kinds_of(below)
+
+
+def metrics() -> Iterator[str]:
+    """The metrics, each with the definition that it cites."""
+    yield "# Metrics\n\n`[evaluation] metric` names the primary one. Your own: `metrics/NAME.py` in the project.\n"
+    yield "| file | definition |\n|---|---|"
+    for file in sorted((ROOT / "evaluation" / "metrics").glob("*.py")):
+        if file.stem not in ("__init__", "own", "registry"):
+            yield f"| `{file.stem}` | {cell(first(ast.get_docstring(ast.parse(file.read_text()))))} |"
+    yield ""
+
+
+def formats() -> Iterator[str]:
+    """The files that Rung leaves behind."""
+    yield "# File formats\n\nEach artefact is checked against its schema when it is read, and holds the SHA-256"
+    yield "of what it was made from.\n\n| file | what it is | schema |\n|---|---|---|"
+    for place, name in ARTEFACTS.items():
+        kind = _named(name)
+        yield f"| `{place}` | {cell(first(kind.__doc__))} | [{kind.__name__}](schemas/{kind.__name__}.json) |"
+    yield ""
+
+
+def schemas() -> dict[str, str]:
+    """JSON schema of each artefact by the name of its class."""
+    kinds = [_named(name) for name in ARTEFACTS.values()]
+    return {kind.__name__: json.dumps(kind.model_json_schema(), indent=1) + "\n" for kind in kinds}
+
+
+def _named(name: str) -> Any:
+    module, _, attribute = name.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def main() -> None:
+    """Write the pages."""
+    for name, text in pages().items():
+        file = HERE / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text.rstrip("\n") + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""Every `rung ...` command in README and docs exists, with its options; every relative link leads somewhere."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from rung.cli import build_app
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
+TREE = typer.main.get_command(build_app())
+
+
+def commands(text: str) -> Iterator[str]:
+    """Commands in code blocks, one a line, and in code within a line."""
+    for block in re.findall(r"^ *```[a-z]*\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL):
+        for line in block.splitlines():
+            for part in re.split(r"&& ", line.strip().removeprefix("$ ")):
+                if part.startswith("rung "):
+                    yield re.split(r"  +|\s#|\s->|\s\|", part)[0]
+    outside = re.sub(r"^ *```.*?^ *```", "", text, flags=re.MULTILINE | re.DOTALL)
+    yield from (code for code in re.findall(r"`(rung [a-z-][^`]*)`", outside))
+
+
+def complaint(command: str) -> str:
+    """What is wrong with a command: a word that is no command, an option that it does not have."""
+    try:
+        words = shlex.split(command.replace("[", "").replace("]", ""))[1:]
+    except ValueError:
+        return "cannot be split"
+    node: Any = TREE
+    while getattr(node, "commands", None):
+        words = [*words[0].split("|")[:1], *words[1:]] if words else words
+        if words and words[0] in node.commands:
+            node = node.commands[words.pop(0)]
+        elif words and not words[0].startswith("-") and not node.invoke_without_command and node is not TREE:
+            return f"no command {words[0]}"
+        else:
+            break
+    known = {name for p in node.params for name in (*p.opts, *p.secondary_opts)} | {"--help", "-h", "--version"}
+    wrong = [w for w in words if re.fullmatch(r"--?[a-z][a-z-]*(=.*)?", w) and w.partition("=")[0] not in known]
+    first = words[0] if words else ""
+    if node is TREE and first and not first.startswith("-"):
+        return f"no command {first}"
+    return f"no option {', '.join(wrong)}" if wrong else ""
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_commands_exist(page: Path) -> None:
+    wrong = {command: said for command in commands(page.read_text()) if (said := complaint(command))}
+    assert not wrong
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text())
+    assert not [link for link in links if "://" not in link and not (page.parent / link).exists()]
+
+
+def test_a_wrong_command_is_seen() -> None:
+    assert complaint("rung data chekc") and complaint("rung plan --exprot trl") and complaint("rung trian")
+    assert not complaint("rung data check --html page.html")

@@ -1,0 +1,32 @@
+"""The reference is what the code says, and the site builds strictly without asking anybody."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SPEC = importlib.util.spec_from_file_location("make_reference", ROOT / "docs" / "make_reference.py")
+assert SPEC and SPEC.loader
+MAKER = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(MAKER)
+
+
+def test_the_reference_is_what_the_code_says() -> None:
+    folder = ROOT / "docs" / "reference"
+    old = [n for n, text in MAKER.pages().items() if (folder / n).read_text() != text.rstrip("\n") + "\n"]
+    assert not old, f"{old}: make reference"
+
+
+@pytest.mark.slow
+def test_the_site_builds_strictly(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "own")], check=True)
+    subprocess.run([tmp_path / "own/bin/pip", "install", "-q", "mkdocs-material"], check=True)
+    command = [tmp_path / "own/bin/mkdocs", "build", "--strict", "--site-dir", str(tmp_path / "site")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "site" / "first-hour" / "index.html").is_file()
