@@ -81,4 +81,6 @@ def measured_rows(found: Preflight) -> Iterator[tuple[str, str]]:
     yield "time", f"{middle} ({low} to {high}) by the mean, the quickest and the slowest step"
     disk = f"{found.disk_needed / 1e6:,.0f} MB of {found.disk_free / 1e9:,.1f} GB free"
     yield "disk", f"{disk}: {found.checkpoint_bytes / 1e6:,.1f} MB a checkpoint"
-    yield "template", f"{found.template_sha256[:8]}; the answer is whole in all rows but {len(found.answer_lost)}"
+    lost = len(found.answer_lost)
+    whole = f"{lost:,} answers are not trained whole" if lost else "every answer is trained whole"
+    yield "template", f"{found.template_sha256[:8]}; {whole}"

@@ -251,6 +251,16 @@ def test_the_trl_script_runs_as_it_is_and_two_processes_make_the_steps_of_one(ex
 
 
 @SLOW
+def test_rows_over_the_stated_size_are_read_as_a_stream(exported: Any, tmp_path: Path) -> None:
+    folder = exported("trl")
+    script = folder / "train.py"
+    script.write_text(script.read_text().replace("'stream_over': 2000000000", "'stream_over': 0"))
+    done = run(sys.executable, "train.py", "--steps", "2", "--out", str(tmp_path / "out"), cwd=folder)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert len(json.loads((tmp_path / "out" / "result.json").read_text())["losses"]) == 2
+
+
+@SLOW
 def test_a_launcher_that_quietly_starts_one_process_is_stopped(exported: Any) -> None:
     folder = exported("trl")
     words = ["launch", "--cpu", "--num_processes", "2", "train.py", "--processes", "2", "--steps", "2"]
