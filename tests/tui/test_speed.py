@@ -105,11 +105,15 @@ def go_on():
         app.set_timer(0.1, go_on)
     else:
         app.open_stage(int(sys.argv[2])) if int(sys.argv[2]) else None
-        app.set_timer(1.5, leave)
+        app.set_timer(0.5, leave)
 
 def leave():
     seen["stage"] = app.screen.stage
-    app.exit()
+    seen["looks"] = seen.get("looks", 0) + 1
+    if seen["stage"] != sys.argv[3] and seen["looks"] < 60:
+        app.set_timer(0.5, leave)
+    else:
+        app.set_timer(0.5, app.exit)
 
 app.call_after_refresh(painted)
 app.run(headless=True, size=(80, 24))
@@ -122,7 +126,10 @@ def test_first_paint_is_cheap_and_heavy_libraries_stay_out(project, number, stag
     cheapest = 9.0
     for _ in range(3):
         done = subprocess.run(
-            [sys.executable, "-P", "-c", PROGRAM, str(project), str(number)], capture_output=True, text=True, check=True
+            [sys.executable, "-P", "-c", PROGRAM, str(project), str(number), stage],
+            capture_output=True,
+            text=True,
+            check=True,
         )
         found = json.loads(done.stdout.splitlines()[-1])
         assert found["stage"] == stage
