@@ -103,7 +103,7 @@ def lay_out(
 
     Raises InputError with every value that does not fit its setting.
     """
-    changed = _settings_of(project, space)
+    changed = _settings_of(project, settings.training, space)
     trials = []
     for number, (values, training) in enumerate(changed, 1):
         made = make_plan(project, settings.model_copy(update={"training": training}), tokenizer)
@@ -119,7 +119,10 @@ def lay_out(
     )
 
 
-def _settings_of(project: Project, space: Mapping[str, list[str]]) -> list[tuple[dict[str, Any], TrainingSettings]]:
+def _settings_of(
+    project: Project, present: TrainingSettings, space: Mapping[str, list[str]]
+) -> list[tuple[dict[str, Any], TrainingSettings]]:
+    """Each combination's own values, and the present settings with them."""
     problems: list[Problem] = []
     for name, values in space.items():
         for value in values:
@@ -132,8 +135,9 @@ def _settings_of(project: Project, space: Mapping[str, list[str]]) -> list[tuple
     found = []
     for combination in itertools.product(*space.values()):
         named = dict(zip(space, combination, strict=True))
-        training = _with(project, named).training
-        found.append(({name: getattr(training, name) for name in named}, training))
+        read = _with(project, named).training
+        values = {name: getattr(read, name) for name in named}
+        found.append((values, present.model_copy(update=values)))
     return found
 
 

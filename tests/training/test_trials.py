@@ -97,6 +97,13 @@ def test_each_combination_is_worked_out_as_its_own_plan(small: Project, replan: 
     assert whole == 4 * 32 and taken == 4 * 8 + 2 * 8 + 16
 
 
+def test_values_set_for_this_plan_alone_hold_in_every_combination(small: Project, replan: Callable[[], Path]) -> None:
+    planned = replan()
+    settings = load_settings(small.settings_file, {"RUNG_TRAINING__EPOCHS": "2", "RUNG_TRAINING__DROPOUT": "0.0"})
+    spec = lay_out(small, settings, planned, read_plan(planned), parse_space(["rank=4,8"]), Words())
+    assert [(t.recipe.epochs, t.recipe.dropout, t.recipe.rank) for t in spec.trials] == [(2, 0.0, 4), (2, 0.0, 8)]
+
+
 def test_values_that_do_not_fit_are_all_named(small: Project, replan: Callable[[], Path]) -> None:
     planned = replan()
     with pytest.raises(InputError) as refused:
