@@ -136,8 +136,8 @@ def _settings_of(
     for combination in itertools.product(*space.values()):
         named = dict(zip(space, combination, strict=True))
         read = _with(project, named).training
-        values = {name: getattr(read, name) for name in named}
-        found.append((values, present.model_copy(update=values)))
+        own = {name: getattr(read, name) for name in named}
+        found.append((own, present.model_copy(update=own)))
     return found
 
 
