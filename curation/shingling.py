@@ -71,8 +71,12 @@ def join_hashed(parts: Sequence[Hashed]) -> Hashed:
 def word_hashes(texts: Sequence[str]) -> tuple[U64, I64]:
     """The hash of each word of each text, in order, and where each text's words start (and the end)."""
     if len(texts) == 1 and len(texts[0]) > LONG_CHARS:
-        parts = [word_hashes([piece])[0] for piece in pieces_of(texts[0].lower())]
+        parts = [_word_hashes([piece])[0] for piece in pieces_of(texts[0].lower())]
         return np.concatenate(parts), offsets(np.array([sum(map(len, parts))]))
+    return _word_hashes(texts)
+
+
+def _word_hashes(texts: Sequence[str]) -> tuple[U64, I64]:
     codes, starts = codes_of([text.lower() for text in texts])
     begins, ends = word_spans(codes)
     count = np.bincount(np.searchsorted(starts, begins, "right") - 1, minlength=len(starts) - 1)

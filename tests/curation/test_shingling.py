@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -65,3 +67,38 @@ def test_blocks_do_not_change_a_thing(compiled: bool, monkeypatch: pytest.Monkey
     parts = hash_texts(texts, compiled=compiled)
     np.testing.assert_array_equal(whole.shingles.hashes, parts.shingles.hashes)
     np.testing.assert_array_equal(whole.exact, parts.exact)
+
+
+@settings(max_examples=60, deadline=None)
+@given(parts=st.lists(text, min_size=30, max_size=60))
+def test_a_long_text_in_pieces_is_the_text(parts: list[str]) -> None:
+    whole = " ".join(parts) + " a b c d e f g h i j k l m n o p q r s t"
+    one = hash_texts([whole])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("curation.codes.BLOCK_CHARS", 50)
+        patch.setattr("curation.shingling.BLOCK_CHARS", 50)
+        patch.setattr("curation.shingling.LONG_CHARS", 60)
+        two = hash_texts([whole])
+    assert sets(one.shingles) == sets(two.shingles)
+    for name in ("exact", "key", "words"):
+        assert getattr(one, name).tolist() == getattr(two, name).tolist(), name
+
+
+def test_a_line_of_five_megabytes_takes_memory_of_its_own_size() -> None:
+    rng = np.random.default_rng(8)
+    words = np.array([f"w{k}" for k in range(50_000)], object)
+    line = " ".join(words[rng.integers(0, 50_000, 750_000)].tolist())
+    tracemalloc.start()
+    one = hash_texts([line, "another one"])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert one.words.tolist() == [750_000, 2] and len(line) > 4_900_000
+    assert peak < 40 * len(line)
+    two = hash_texts([line, "another one"], compiled=True)
+    np.testing.assert_array_equal(np.sort(one.shingles.hashes), np.sort(two.shingles.hashes))
+    assert one.exact.tolist() == two.exact.tolist()
+
+
+def test_a_long_text_without_white_space_is_hashed() -> None:
+    found = hash_texts(["ab" * 1_200_000, "日" * 3_000])
+    assert found.words.tolist() == [1, 3_000]
