@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 from rich.text import Text
@@ -9,6 +10,8 @@ from rich.text import Text
 LONGEST = 20_000
 HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 JOINERS = "\u200c\u200d"
+NOT_PLAIN = re.compile(r"[^ -~\n]")
+"""Characters that are looked at one by one: all but printable ASCII and line breaks."""
 
 
 def shown(text: str, *, limit: int = LONGEST) -> str:
@@ -17,7 +20,7 @@ def shown(text: str, *, limit: int = LONGEST) -> str:
     Emoji joiners stay, since they carry meaning; everything after `limit` characters is counted, not drawn.
     """
     head, rest = text[:limit], len(text) - limit
-    drawn = "".join(_one(character) for character in head.replace("\r\n", "\n").expandtabs(4))
+    drawn = NOT_PLAIN.sub(_spelt, head.replace("\r\n", "\n").expandtabs(4))
     return drawn if rest <= 0 else f"{drawn}\n[{rest:,} more characters]"
 
 
@@ -26,7 +29,8 @@ def row_text(text: str, *, limit: int = LONGEST) -> Text:
     return Text(shown(text, limit=limit), no_wrap=False)
 
 
-def _one(character: str) -> str:
+def _spelt(match: re.Match[str]) -> str:
+    character = match[0]
     if character == "\n" or character in JOINERS:
         return character
     if unicodedata.category(character) in HIDDEN:
