@@ -64,6 +64,7 @@ def change(project: Project, run: RunRecord, tiny: Path) -> float:
 
 METHODS = ["qdora", "rslora", "adalora", "ia3", "prefix", "prompt"]
 OBJECTIVES = ["dpo", "kto", "reward", "grpo", "rloo"]
+SAMPLED = ("--set", "reward=chrf", "--set", "answer_tokens=4", "--set", "generations=4", "--set", "choose_by=metric")
 LONG = ("--set", "epochs=5", "--set", "learning_rate=1e-2")
 """20 steps: what AdaLoRA needs at least."""
 
@@ -86,7 +87,7 @@ def test_an_objective_trains_and_changes_the_model(
     rung: Rung, ready: Project, settings: Settings, tiny: Path, objective: str
 ) -> None:
     taught.teach(ready, settings)
-    more = ["--set", "reward=chrf", "--set", "answer_tokens=6"] if objective in ("grpo", "rloo") else []
+    more = [*SAMPLED, "--set", "epochs=0.3"] if objective in ("grpo", "rloo") else []
     run = trained(rung, ready, "--objective", objective, "--set", "learning_rate=1e-2", *more)
     assert change(ready, run, tiny) > 1e-3
     steps = [line for line in curve(ready.runs / "R-001") if line["kind"] == "step"]
@@ -114,15 +115,21 @@ def test_packed_rows_train_by_an_ordinary_plan(rung: Rung, ready: Project, tiny:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("words", [("--objective", "dpo"), ("--objective", "grpo"), ("--method", "adalora")])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--objective", "dpo", "--set", "epochs=4"),
+        ("--method", "adalora", "--set", "epochs=5"),
+        ("--objective", "grpo", *SAMPLED, "--set", "epochs=0.5"),
+    ],
+)
 def test_stopped_and_resumed_a_run_ends_as_an_unbroken_one(
     rung: Rung, ready: Project, settings: Settings, words: tuple[str, str], tmp_path: Path
 ) -> None:
     import shutil
 
     taught.teach(ready, settings, edits=8)
-    more = ["--set", "epochs=8", "--set", "learning_rate=1e-3", "--set", "reward=chrf", "--set", "answer_tokens=4"]
-    plan = json.loads(rung("plan", *words, *more, "--json").stdout)
+    plan = json.loads(rung("plan", *words, "--set", "learning_rate=1e-3", "--json").stdout)
     other = Project(tmp_path / "other")
     shutil.copytree(ready.root, other.root)
     assert rung("train", plan["id"], timeout=600).returncode == 0
