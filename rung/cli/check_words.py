@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from curation.findings import Checkup, Finding
 
@@ -11,8 +11,8 @@ SHOWN_BLOCKING = 2
 SHOWN_ALL = 200
 
 
-def lines(checkup: Checkup, command: str, in_project: bool) -> Iterator[str]:
-    """The whole page. `command` is the check that was run, to be followed by `--show NAME`."""
+def lines(checkup: Checkup, command: str, in_project: bool, ending: Sequence[str] = ()) -> Iterator[str]:
+    """The whole page. `command` is the check that was run, to be followed by `--show NAME`; `ending` ends it."""
     yield verdict(checkup)
     yield counts(checkup)
     if checkup.stopped:
@@ -30,7 +30,8 @@ def lines(checkup: Checkup, command: str, in_project: bool) -> Iterator[str]:
             yield from _evidence(finding, SHOWN_BLOCKING)
             if (more := finding.rows - SHOWN_BLOCKING) > 0 and finding.evidence:
                 yield f"    {more:,} more: {_show(finding, command, in_project)}"
-    if checkup.findings:
+    yield from ending
+    if checkup.findings or ending:
         yield ""
     yield f"Next: {_next(checkup, command, in_project)}"
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from curation.formats import Columns
     from curation.quality import Options
     from curation.store import Store
+    from rung.cli.test_size import TestSize
     from rung.report.quality import Review
     from workspace.folder import Project
     from workspace.settings import Settings
@@ -102,10 +103,11 @@ def check(
     from rung.cli import check_words
 
     limits = Limits(words, context, smallest_class, names)
+    size = None
     if files:
         checkup = _check_files(files, fmt, Columns(question, answer, system), limits, threshold)
     else:
-        checkup = _check_project(limits)
+        checkup, size = _check_project(limits)
     if html:
         from rung.report.quality import write_quality_page
 
@@ -113,9 +115,11 @@ def check(
         note(f"Page: {html}")
     command = " ".join(["rung data check", *map(str, files or [])])
     if as_json:
-        emit(checkup.as_json())
+        told = {"test_set": {"items": size.items, "smallest_gain": size.smallest_gain}} if size else {}
+        emit(checkup.as_json() | told)
     else:
-        chosen = check_words.one(checkup, show) if show else check_words.lines(checkup, command, not files)
+        more = list(size.lines()) if size else []
+        chosen = check_words.one(checkup, show) if show else check_words.lines(checkup, command, not files, more)
         for line in chosen:
             say(line)
     if checkup.stopped or checkup.blocking:
@@ -213,9 +217,18 @@ def _check_files(files: list[Path], fmt: str, columns: Columns, limits: Limits, 
     )
 
 
-def _check_project(limits: Limits) -> Checkup:
+def _check_project(limits: Limits) -> tuple[Checkup, TestSize | None]:
+    """What the checks say, and what the test set can show: the one that was imported, or the one frozen last."""
+    from curation.manifest import newest_dataset, read_manifest
+    from rung.cli.test_size import TestSize
+
     with _open_project() as (store, project, settings):
-        return _checkup(store, project, settings, limits)
+        frozen = newest_dataset(project)
+        items = len(store.rows(role="test", excluded=False))
+        if not items and frozen and (split := read_manifest(frozen).splits.get("test")):
+            items = split.rows
+        size = TestSize(items, 0, settings.evaluation.margin, settings.dataset.gain) if items else None
+        return _checkup(store, project, settings, limits), size
 
 
 def _review_so_far() -> Review:

@@ -181,6 +181,7 @@ def test_a_projects_findings_are_fixed_dismissed_and_taken_back(project):
 
     rung("data", "fix", "--all", cwd=project, code=0)
     said = rung("data", "check", cwd=project, code=1).stdout
+    assert "! Under 100 test items: only large differences can be shown" in said
     assert "in review" in said and said.splitlines()[-1] == "Next: rung review"
     status = json.loads(rung("review", "status", "--json", cwd=project, code=0).stdout)
     assert status["states"]["pending"] >= 3
