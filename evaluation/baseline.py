@@ -117,7 +117,13 @@ def _measure_all(folder: Path, bench: Bench, chosen: Sequence[Choice], notes: Se
     outcomes = [o for choice in chosen for o in choice.outcomes] + [o for _, found in measured for o in found]
     with_pairs = documents_with_pairs(bench.material().documents, items)
     results = [_apart(bench, c, arm, items, with_pairs) for c, (arm, _) in zip(chosen, measured, strict=True)]
-    told = [*notes, *outside_set(items, bench.desk.choices), *_pair_notes(with_pairs), *_vouched(aim)]
+    told = [
+        *notes,
+        *outside_set(items, bench.desk.choices),
+        *_pair_notes(with_pairs),
+        *_vouched(aim),
+        *bench.sealed_notes,
+    ]
     write_outcomes(folder / "outputs.jsonl", outcomes)
     report = Report(
         id=folder.name,

@@ -65,6 +65,15 @@ class Bench:
         """Whether the answers form a closed set."""
         return bool(self.desk.choices)
 
+    @property
+    def sealed_notes(self) -> list[str]:
+        """What a report says of the sealed part."""
+        if not self.sealed:
+            return []
+        whole = len(self.items) + len(self.sealed)
+        told = f"{len(self.sealed)} of {whole} test items stay sealed: rung evaluate --open-sealed"
+        return [f"Measured on the {len(self.sealed)} sealed test items, opened for this"] if self.unsealed else [told]
+
     def desk_of(self, arm: str) -> Desk:
         """The desk of an arm: the shared one, with the other model where the arm asks that."""
         if arm != bigger_model.NAME or self.bigger is None:

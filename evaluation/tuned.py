@@ -163,5 +163,6 @@ def _report(
         n=arms[0].n,
         arms=list(arms),
         outputs_sha256=sha256_file(folder / "outputs.jsonl"),
+        notes=bench.sealed_notes,
         rows_from=[*bench.rows.notes],
     )

@@ -17,7 +17,7 @@ from rung.report import baseline_words, verdict_words
 from rung.report.evaluation_texts import costs, threats
 from rung.report.figures import arm_name, duration, interval, percent, points, signed_interval
 from rung.report.human_words import preference_words
-from rung.report.items import confusion, corpus_lines, item_rows, moved, shown_items, with_neighbours
+from rung.report.items import class_rows, confusion, corpus_lines, item_rows, moved, shown_items, with_neighbours
 from rung.report.judge_words import lines as judge_lines
 from rung.report.page import write_html
 from rung.report.scatter import scatter
@@ -79,6 +79,7 @@ def page_values(
         "judge": judge_lines(verdict.judge) if verdict and verdict.judge else [],
         "corpus": corpus_lines(report, shown, arms) if is_open else [],
         "confusion": confusion(shown.outcomes.get(columns[-1], []) if columns else []),
+        "classes": class_rows(arms, shown.outcomes, columns),
         "shut": "" if is_open else SHUT,
         "best_name": arm_name(columns[-1]) if columns else "",
         "all_items": rows,

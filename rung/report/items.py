@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from curation.quality.mask import mask
 from evaluation.choose import Choices
 from evaluation.looks import split_to_show
 from evaluation.metrics import bleu, chrf
+from evaluation.metrics.f1 import ClassFigures, classes
 from evaluation.nearest import Neighbours, TrainRow
 from evaluation.report import ArmResult, Outcome, Report, read_outcomes
 from rung.report.figures import arm_name
@@ -115,6 +116,19 @@ def corpus_lines(report: Report, shown: Shown, arms: Sequence[ArmResult]) -> lis
             value, signature = metric.corpus([o.output for o in outcomes], [o.expected for o in outcomes])
             lines.append(f"{arm_name(arm.arm)}: corpus {report.metric} {100 * value:.1f}")
     return [*lines, f"signature {signature}"] if lines else []
+
+
+def class_rows(
+    arms: Sequence[ArmResult], outcomes: Mapping[str, list[Outcome]], columns: Sequence[str]
+) -> list[ClassFigures]:
+    """Precision, recall and F1 of each class for the last column, the weakest first; none where answers form no set."""
+    arm = next((a for a in arms if columns and a.arm == columns[-1]), None)
+    if arm is None or "macro_f1" not in arm.extra:
+        return []
+    found = outcomes[arm.arm]
+    figures = classes([o.output for o in found], [o.expected for o in found])
+    named = (replace(each, name=mask(each.name)) for each in figures.each)
+    return sorted(named, key=lambda each: (each.f1, -each.items, each.name))
 
 
 def confusion(outcomes: Sequence[Outcome]) -> list[tuple[str, str, int]]:

@@ -36,16 +36,16 @@ def arm_line(arm: Judged, report: JudgeReport) -> str:
         )
     )
     raw = points(arm.raw) if report.kind == "pairs" else percent(arm.raw)
-    return f"{name:<20} {raw} raw on {arm.n} items; people labelled {arm.labelled}: {rates}"
+    return f"{name:<24} {raw} raw on {arm.n} items; people labelled {arm.labelled}: {rates}"
 
 
 def rival_line(rival: JudgedRival, report: JudgeReport) -> str:
     """Tuned minus the arm, raw, and corrected where it may be."""
     name = f"over {arm_name(rival.arm)}"
     if rival.corrected is None or rival.low is None or rival.high is None:
-        return f"{name:<20} {points(rival.raw)} raw, not corrected"
+        return f"{name:<24} {points(rival.raw)} raw, not corrected"
     bounds = signed_interval(rival.low, rival.high, report.confidence)
-    return f"{name:<20} {points(rival.raw)} raw, {points(rival.corrected)} {bounds} corrected by people"
+    return f"{name:<24} {points(rival.raw)} raw, {points(rival.corrected)} {bounds} corrected by people"
 
 
 def biases(report: JudgeReport) -> list[str]:

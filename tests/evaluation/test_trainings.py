@@ -73,3 +73,33 @@ def test_passages_count_where_validation_prefers_them(project, settings, model):
     knows = Scripted(perfect, name="u")
     run_evaluation(open_bench(project, settings, knows), "R-002", "Topic.", ways=Ways(rag=True))
     assert newest_verdict(project, "R-002")[1].candidate == "tuned"
+
+
+def test_runs_of_one_recipe_are_found_by_their_seed_and_missing_ones_are_named(project, settings):
+    from rung.cli.evaluate import _trainings
+    from training.record import RunRecord, write_run
+    from workspace.errors import Refusal
+
+    recipes = {"R-001": (0, 16), "R-002": (1, 16), "R-003": (2, 8), "R-004": (2, 16)}
+    made = {}
+    for run, (seed, rank) in recipes.items():
+        folder = project.runs / run
+        folder.mkdir(parents=True)
+        (folder / "plan.toml").write_text(f'[recipe]\nbase = "embedded"\nrank = {rank}\nseed = {seed}\n')
+        made[run] = RunRecord(
+            id=run,
+            state="finished",
+            plan="P-001",
+            plan_sha256="",
+            clearance_sha256="",
+            dataset="v001",
+            base="embedded",
+            method="lora",
+        )
+        write_run(folder, made[run])
+    seed, others = _trainings(project, settings, made["R-001"], 3)
+    assert seed == 0 and [(o.run, o.seed) for o in others] == [("R-002", 1), ("R-004", 2)]
+    with pytest.raises(Refusal, match="3 finished runs of this recipe") as refused:
+        _trainings(project, settings, made["R-001"], 4)
+    assert refused.value.hint.startswith("RUNG_TRAINING__SEED=3 rung plan")
+    assert _trainings(project, settings, made["R-003"], 1) == (2, [])
