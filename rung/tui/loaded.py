@@ -6,18 +6,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from textual import on, work
+from textual import events, on, work
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widget import Widget
 from textual.worker import get_current_worker
 
 from rung.status.stages import Stage, Status
-from rung.tui.frame import StageScreen
+from rung.tui.frame import SMALL, StageScreen
 from rung.tui.job import JobEnded
 from rung.tui.widgets.marked import Entry, MarkedLines
 from workspace.errors import RungError
 
+SIDE = 17
+"""Columns of the left side with its border."""
 SLOW, LONG = 1.0, 3.0
 """Seconds after which a line says what is awaited, and after which it says how long that takes."""
 
@@ -74,9 +76,15 @@ class LoadedScreen(StageScreen):
     """When the present load began; 0 where none is under way."""
     trouble: tuple[str, ...] = ()
     """What went wrong with the last command, until another one is started."""
+    fits_width: ClassVar[bool] = False
+    """Whether the lines are worked out for a width, and so again in another one."""
     stopped: ClassVar[str] = "Stopped. What is finished stays."
     """What is said after `x`."""
+    drawn_for = 0
+    """The room that the lines were worked out for."""
     _awaiting = False
+    _before = ""
+    """The message that stood there before it was said what is awaited."""
 
     class Done(Message):
         """`load` ended."""
@@ -94,8 +102,22 @@ class LoadedScreen(StageScreen):
         self.set_interval(self.source.tick, self._say_what_is_awaited)
         self.reload()
 
+    @property
+    def room(self) -> int:
+        """Columns of a line in this terminal, without the cursor's two."""
+        size = self.app.size
+        side = 0 if size.width < SMALL[0] or size.height < SMALL[1] else SIDE
+        return max(size.width - side - 5, 40)
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Another width, other lines."""
+        super().on_resize(event)
+        if self.fits_width and self.data is not None and self.drawn_for != self.room:
+            self.reload()
+
     def reload(self) -> None:
         """Work the lines out again."""
+        self.drawn_for = self.room
         self.started = self.source.moment()
         if not self.lines.entries:
             self.lines.show(self._known())
@@ -163,7 +185,7 @@ class LoadedScreen(StageScreen):
         self.started = 0.0
         if self._awaiting:
             self._awaiting = False
-            self.tell("")
+            self.tell(self._before)
         self.closed = message.loaded.lock
         self.show_loaded(message)
 
@@ -195,7 +217,8 @@ class LoadedScreen(StageScreen):
             return
         last = self.app.took.get(self.stage)  # type: ignore[attr-defined]
         left = f", about {max(last - seconds, 1):.0f} s left" if last else ""
-        self._awaiting = True
+        if not self._awaiting:
+            self._awaiting, self._before = True, self.message
         self.say_awaited(f"{self.awaits} …" + (f"  {seconds:.0f} s so far{left}" if seconds >= LONG else ""))
 
     def say_awaited(self, words: str) -> None:

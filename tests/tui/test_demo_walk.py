@@ -46,8 +46,7 @@ async def questions_and_advice(app, pilot, folder):
     await settled(pilot)
     await pilot.press(*"0.8", "enter")
     await settled(pilot)
-    await pilot.press("escape", "2")
-    await until(pilot, lambda: app.screen.stage == "Advice")
+    await opened(pilot, 2)
     await sees(pilot, "Likely end fine-tune")
     assert json.loads((folder / "decision.json").read_text())["destination"] in ("fine_tune", "rag_and_fine_tune")
 

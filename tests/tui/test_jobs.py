@@ -155,15 +155,15 @@ from workspace.lock import writer_lock
 
 folder = Path(sys.argv[1])
 with writer_lock(folder / LOCK, folder.name):
-    record = write_run(folder, read_run(folder), state="running", steps=500, started_at=now())
+    record = write_run(folder, read_run(folder), state="running", steps=50000, started_at=now())
     step = 0
-    while step < 500:
+    while step < 50000:
         told = (folder / CONTROL).read_text().strip() if (folder / CONTROL).is_file() else ""
         if told == "stop":
             break
         if told != "pause":
             step += 1
-            append_metric(folder, {"kind": "step", "step": step, "steps": 500, "loss": 1.0, "rate": 1e-4,
+            append_metric(folder, {"kind": "step", "step": step, "steps": 50000, "loss": 1.0, "rate": 1e-4,
                                    "tokens_per_second": 10.0, "memory_mib": 10.0, "eta_seconds": 1.0})
         state = "paused" if told == "pause" else "running"
         if record.state != state:
@@ -241,6 +241,6 @@ async def test_a_trainer_that_was_killed_is_seen_and_offered_to_go_on(training, 
         process.kill()
         await sees(pilot, "Crashed at step 7: its process ended without a word. Checkpoint 7 is whole.", LONG)
         await pilot.press("enter")
-        assert "Go on with R-001 from step 7 of 500?" in text_of(app)
+        assert "Go on with R-001 from step 7 of 50000?" in text_of(app)
         await pilot.press("escape")
         assert not app.jobs

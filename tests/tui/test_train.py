@@ -111,8 +111,8 @@ async def test_overfitting_is_warned_of_and_samples_are_words(clinic, program):
         async with app.run_test(size=(100, 30)) as pilot:
             await settled(pilot)
             screen = await opened(pilot, 8)
-            await sees(pilot, "Sample: COPD [red]x[/]\\u001b[31m -> J44.9 expected J44.1")
+            await sees(pilot, "Sample ✗ COPD [red]x[/]\\u001b[31m -> J44.9, expected J44.1")
             assert screen.message == "! validation is above its best in 3 checks running: over-fitting"
             await pilot.press("v")
             await sees(pilot, "step 6")
-            assert "COPD [red]x[/]\\u001b[31m -> J44.9   expected J44.1" in text_of(app)
+            assert "✗ COPD [red]x[/]\\u001b[31m -> J44.9, expected J44.1" in text_of(app)

@@ -49,6 +49,7 @@ class BaselinesScreen(LoadedScreen):
     ]
 
     folder: Path | None = None
+    fits_width = True
     stopped = "Stopped. Every answer so far is kept; r goes on from there."
 
     def __init__(self) -> None:
@@ -69,7 +70,7 @@ class BaselinesScreen(LoadedScreen):
         if measured is None:
             return Loaded(list(_empty(test.rows, self.source.settings.evaluation.arms)), "rung baseline")
         self.folder, report = measured
-        lines = list(_entries(report, self.lines.size.width - 2, self._after))
+        lines = list(_entries(report, self.room, self._after))
         return Loaded(lines, "rung baseline", f"{report.id} of {report.created_at:%Y-%m-%d}", report)
 
     @property

@@ -14,20 +14,18 @@ from textual.widgets import Input, Static
 from textual.worker import get_current_worker
 
 from curation.findings import Checkup
-from curation.quality.base import Evidence, Finding
-from rung.cli.check_words import SYMBOLS, counts, verdict
+from curation.quality.base import Finding
+from rung.cli.check_words import counts, verdict
+from rung.tui.data_words import empty_lines, evidence_text, finding_line, next_line
 from rung.tui.job import JobEnded
 from rung.tui.loaded import Loaded, LoadedScreen
-from rung.tui.text import shown
 from rung.tui.widgets.marked import Entry, MarkedLines
 from workspace.errors import RungError
 
-EMPTY = "No rows yet. Import a file: rung data import claims.jsonl"
 ROLES = ("pool", "train", "validation", "test")
 """What `i` takes after a file: `test.jsonl as test`; the pool where nothing is said."""
 LINES = 12
 """Ended checks that have room on a small screen."""
-FORMATS = "(chat, ShareGPT, Alpaca, CSV, Parquet: recognised and shown before anything is kept)"
 
 
 class DataScreen(LoadedScreen):
@@ -87,10 +85,10 @@ class DataScreen(LoadedScreen):
 
         project, settings = self.source.project, self.source.settings
         if project is None or not store_exists(project, settings):
-            return Loaded(list(_empty()), "rung data import FILE")
+            return Loaded(list(empty_lines()), "rung data import FILE")
         with open_store(project, settings) as store:
             if not store.sources():
-                return Loaded(list(_empty()), "rung data import FILE")
+                return Loaded(list(empty_lines()), "rung data import FILE")
             checkup = check_project(store, project, settings, stage=self._began)
         seconds = f"checked {self.source.clock()}, {checkup.seconds:.0f} s"
         return Loaded(list(self._entries(checkup)), "rung data check", seconds, checkup)
@@ -133,10 +131,10 @@ class DataScreen(LoadedScreen):
         yield Entry(f"{'Finding':<24}{'Rows':>6}  State    What to do")
         for finding in checkup.findings:
             if self.words.lower() in finding.title.lower():
-                yield Entry(_line(finding), finding.name)
+                yield Entry(finding_line(finding), finding.name)
         if not checkup.findings:
             yield Entry("Nothing found.")
-        yield Entry(_next(checkup), "", "bold")
+        yield Entry(next_line(checkup), "", "bold")
 
     @property
     def finding(self) -> Finding | None:
@@ -155,7 +153,7 @@ class DataScreen(LoadedScreen):
             self.command = (
                 f"rung data fix {finding.name}" if finding.action else f"rung data check --show {finding.name}"
             )
-            text = _evidence(finding)
+            text = evidence_text(finding)
         self.query_one("#evidence", Static).update(text)
 
     def why_ref(self, key: str) -> str:
@@ -265,37 +263,3 @@ class DataScreen(LoadedScreen):
     def job_ended(self, ended: JobEnded) -> None:
         """Check again after every change."""
         self.reload()
-
-
-def _empty() -> Iterator[Entry]:
-    yield from (Entry(), Entry(EMPTY), Entry(FORMATS), Entry(), Entry("Next: import a file.   Enter", "", "bold"))
-
-
-def _next(checkup: Checkup) -> str:
-    blocking = next((finding for finding in checkup.findings if finding.blocks), None)
-    if blocking is None:
-        return "Next: review (4)."
-    if blocking.action:
-        return f"Next: f {'takes them out of train' if blocking.action == 'exclude' else 'sends them to review'}."
-    return "Next: look at the rows that block.   Enter"
-
-
-def _line(finding: Finding) -> str:
-    todo = {"exclude": "f takes out", "queue": "f sends to review"}.get(finding.action or "", "Enter shows them")
-    if finding.severity == "handled":
-        todo = "kept with reasons"
-    return f"{SYMBOLS[finding.severity]} {finding.title:<22}{finding.rows:>6,}  {finding.severity:<7}  {todo}"
-
-
-def _evidence(finding: Finding) -> Text:
-    """The first piece of evidence: what was measured, and the rows with what only one of them has in brackets."""
-    if not finding.evidence:
-        return Text(f"\n{shown(finding.reason)}")
-    first: Evidence = finding.evidence[0]
-    head = f"\n1 of {len(finding.evidence):,}   {shown(first.note)}\n"
-    return Text(head + "\n".join(f"  {place}\n    {shown(text, limit=300)}" for place, text in _pairs(first)))
-
-
-def _pairs(evidence: Evidence) -> list[tuple[str, str]]:
-    places = [*evidence.places, *[""] * len(evidence.texts)]
-    return list(zip(places, evidence.texts, strict=False))

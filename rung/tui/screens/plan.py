@@ -44,6 +44,7 @@ class PlanScreen(LoadedScreen):
     """The plan with a reason for each value, six gates with what opens each, one key to start."""
 
     stage = "Plan"
+    fits_width = True
     awaits = "Checking six gates"
     keys = (
         ("Enter", "start"),
@@ -74,9 +75,9 @@ class PlanScreen(LoadedScreen):
         plan = plans[-1][1] if plans else None
         gates = check_gates(project, self.source.settings, plan)
         return Loaded(
-            list(_entries(plan, gates, max(self.lines.size.width - 2, 40))),
+            list(_entries(plan, gates, self.room)),
             "rung plan",
-            plan.id if plan else "",
+            _told(plan),
             Ready(plan, gates),
         )
 
@@ -90,6 +91,8 @@ class PlanScreen(LoadedScreen):
     def why_ref(self, key: str) -> str:
         """The gate, or the rule behind the value."""
         kind, _, ref = key.partition(":")
+        if kind == "note":
+            return ""
         if kind == "gate" or self.data is None or self.data.plan is None:
             return ref
         found = self.data.plan.because.get(ref)
@@ -171,20 +174,22 @@ def _entries(plan: Plan | None, gates: Sequence[Gate], width: int) -> Iterator[E
         yield Entry()
     else:
         base = plan.recipe.base.rpartition("/")[2]
-        rows = f", {plan.data.train:,} rows"
-        yield Entry(
-            f"Plan {plan.id}   {METHOD[plan.recipe.method]} on {base}, dataset {plan.dataset}{rows}", "", "bold"
-        )
-        yield from (Entry(f"! {note}") for note in plan.notes)
+        what = f"{METHOD[plan.recipe.method]} on {base}, dataset {plan.dataset}, {plan.data.train:,} rows"
+        yield Entry(f"Plan {plan.id}   {what}", "", "bold")
         yield Entry()
-        for name, value, reason in plan_rows(plan):
-            yield Entry(f"{name:<14} {value:<27} {_because(reason, width - 44)}", f"value:{_key(name)}")
+        rows = plan_rows(plan)
+        column = max(len(value) for _, value, _ in rows) + 1
+        for name, value, reason in rows:
+            yield Entry(f"{name:<14} {value:<{column}} {_because(reason, width - column - 16)}", f"value:{_key(name)}")
         yield Entry()
     closed = sum(not gate.opens for gate in gates)
     lock = f"LOCKED: {closed} gate{'s' if closed > 1 else ''} to pass" if closed else "open"
     yield Entry(f"Gates   {passed_of(gates).replace(' gates', ''):<20} {lock}", "", "bold")
     yield from _gate_entries(gates)
     first = next((gate for gate in gates if not gate.opens), None)
+    if plan is not None and plan.notes:
+        yield Entry()
+        yield from (Entry(f"! {note}", f"note:{number}") for number, note in enumerate(plan.notes))
     yield Entry()
     if plan is None:
         yield Entry("Next: make the plan.   Enter", "", "bold")
@@ -192,6 +197,14 @@ def _entries(plan: Plan | None, gates: Sequence[Gate], width: int) -> Iterator[E
         yield Entry("Next: start the training.   Enter", "", "bold")
     else:
         yield Entry(f"Next: {_way(first)}" if first.opener else f"Next: {first.fact}", "", "bold")
+
+
+def _told(plan: Plan | None) -> str:
+    """The plan's name, or that something of it is unusual."""
+    if plan is None:
+        return ""
+    many = len(plan.notes)
+    return f"{plan.id}: ! {many} thing{'s' if many > 1 else ''} to know, below the gates" if many else plan.id
 
 
 def _because(reason: str, room: int) -> str:

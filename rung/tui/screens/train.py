@@ -42,6 +42,7 @@ class TrainScreen(LoadedScreen):
     """A live curve, figures, and four keys. Read from the run's files once a second."""
 
     stage = "Train"
+    fits_width = True
     keys = (
         ("Esc", "leave"),
         ("p", "pause"),
@@ -88,7 +89,7 @@ class TrainScreen(LoadedScreen):
         run = runs[-1]
         lines = curve(project.runs / run.id)
         watched = Watched(run, lines)
-        drawn = list(_entries(watched, self.source.now(), self.lines.size.width, self.app.size.height))
+        drawn = list(_entries(watched, self.source.now(), self.room, self.app.size.height))
         return Loaded(drawn, f"rung runs watch {run.id}", _last_note(watched), watched)
 
     def why_ref(self, key: str) -> str:
@@ -148,14 +149,14 @@ class TrainScreen(LoadedScreen):
 
 
 def _samples(line: dict[str, Any]) -> str:
-    """Question, output, and whether it is right; the expected answer where it is not."""
+    """Whether it is right, question and output; the expected answer where it is not."""
     return "\n".join(_sample(found) for found in line["samples"])
 
 
 def _sample(found: dict[str, Any]) -> str:
-    right = "right" if found.get("right") else f"expected {found.get('expected', '')}"
+    mark, more = ("✓", "") if found.get("right") else ("✗", f", expected {found.get('expected', '')}")
     question, output = (str(found.get(name, "")).replace("\n", " ") for name in ("question", "output"))
-    return f"{question} -> {output}   {right}"
+    return f"{mark} {question} -> {output}{more}"
 
 
 def _last_note(watched: Watched) -> str:
@@ -177,7 +178,7 @@ def _entries(watched: Watched, now: datetime, width: int, height: int) -> Iterat
     yield Entry()
     yield Entry(_sentence(watched, steps, now), "", "bold")
     step, total = (steps[-1]["step"] if steps else run.step), max(run.steps, 1)
-    columns = min(max(width - 9, 30), 100)
+    columns = min(max(width - 7, 30), 100)
     filled = round(columns * min(step / total, 1))
     yield Entry("━" * filled + "─" * (columns - filled) + f"  {step / total:.0%}")
     yield Entry()
@@ -186,7 +187,7 @@ def _entries(watched: Watched, now: datetime, width: int, height: int) -> Iterat
     yield from (Entry(line) for line in _figures(steps, validations))
     sampled = next((line for line in reversed(validations) if line.get("samples")), None)
     if sampled:
-        yield Entry(f"Sample: {shown(_sample(sampled['samples'][0]), limit=200)}")
+        yield Entry(f"Sample {shown(_sample(sampled['samples'][0]), limit=200)}")
     yield Entry()
     yield Entry(_next(run), "", "bold")
 

@@ -39,6 +39,7 @@ class VerdictScreen(LoadedScreen):
     """What the paired test says of the newest finished run."""
 
     stage = "Verdict"
+    fits_width = True
     keys = (
         ("Enter", "next"),
         ("v", "items"),
@@ -78,7 +79,7 @@ class VerdictScreen(LoadedScreen):
         report = newest_report(project, "run", run=verdict.run)
         baseline = newest_report(project, "baseline")
         judged = Judged(folder, verdict, report and report[1], baseline and baseline[1])
-        lines = list(_entries(judged, self.lines.size.width - 2))
+        lines = list(_entries(judged, self.room))
         return Loaded(lines, f"rung verdict {verdict.run}", f"{folder.name}/report.html", judged)
 
     def hints(self) -> Sequence[tuple[str, str]]:
@@ -210,7 +211,8 @@ def _entries(judged: Judged, width: int) -> Iterator[Entry]:
     yield Entry()
     more = lines(verdict.model_copy(update={"accepted": None}), judged.report, judged.baseline)[3:]
     for number, line in enumerate(more):
-        yield Entry(line, f"line:{number}" if line.strip() else "")
+        whole = re.sub(r"\bp ([<=]) ", "p\xa0\\1\xa0", line)  # not to be folded apart
+        yield Entry(whole, f"line:{number}" if line.strip() else "")
     yield Entry()
     word = "release" if verdict.accepted else NEXT[verdict.verdict]
     yield Entry(f"Next: {word}.   Enter", "", "bold")

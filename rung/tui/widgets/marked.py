@@ -71,7 +71,7 @@ class MarkedLines(Static):
         """The lines; what is too long goes on under its own last column."""
         text = Text(no_wrap=True)
         for index, (entry, line) in enumerate(self._rows(self.size.width)):
-            text.append(drawn(("\n" if index else "") + line), style=entry.style)
+            text.append(drawn(("\n" if index else "") + line).replace("\xa0", " "), style=entry.style)
         return text
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
