@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 from pathlib import Path
@@ -154,3 +155,27 @@ def test_a_plan_that_has_a_run_keeps_its_bytes(rung: Any, ready: Project, settin
     before = path.read_bytes()
     preflight(ready, path)
     assert path.read_bytes() == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--objective", "dpo"),
+        ("--objective", "grpo", "--set", "reward=chrf", "--set", "answer_tokens=4", "--set", "generations=2"),
+        ("--method", "prefix"),
+    ],
+)
+def test_other_methods_and_objectives_are_tried_as_well(
+    rung: Any, ready: Project, settings: Settings, words: tuple[str, ...]
+) -> None:
+    place = Path(__file__).with_name("taught.py")
+    spec = importlib.util.spec_from_file_location("taught", place)
+    assert spec is not None and spec.loader is not None
+    taught = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(taught)
+    taught.teach(ready, settings)
+    done = rung("plan", "--preflight", *words, "--json", timeout=300)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert len(found["steps"]) == 3 and found["tokens_per_second"] > 0 and found["checkpoint_bytes"] > 0
