@@ -45,6 +45,8 @@ class Material:
     label_limit: int
     reasons: Mapping[int, str]
     """Why reviewers rejected drafts, by decision."""
+    reasons_alone: bool = False
+    """Whether prompts name the reasons of rejects only, not the rejected drafts."""
 
     @cached_property
     def by_answer(self) -> Mapping[str, Sequence[StoredRow]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from chat.errors import ChatError
@@ -38,7 +39,7 @@ class Session:
         self.project, self.settings, self.store, self.model, self.wish = project, settings, store, model, wish
         self.strategy: Strategy = find_strategy(wish.strategy)
         self.prompt = load_prompt(wish.strategy, project)
-        self.material: Material = gather(store, project, settings)
+        self.material: Material = replace(gather(store, project, settings), reasons_alone=model.is_local)
         self.ledger = Ledger(project)
         self.outcome = Outcome(wish.strategy, model.name, wish.count)
         self._sieve: Sieve | None = None

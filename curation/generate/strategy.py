@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -96,7 +97,8 @@ class Strategy:
             meta: dict[str, Any] = {"schema": self.schema} if self.schema else {}
             if turn:
                 meta |= {"temperature": WARMTH, "seed": turn}
-            ask = Ask(prompt.turns(values), self.limit(subject), self.closed(material), meta)
+            examples = kept_pairs(material, self.name) if prompt.shows("examples") else ()
+            ask = Ask(prompt.turns(values, examples), self.limit(subject), self.closed(material), meta)
             shows = sum(values[place].count("\n") for place in ("examples", "avoid") if prompt.shows(place))
             yield Order(self.name, ask, prompt, subject.seed, subject.passage, subject.label, learnt=shows)
 
@@ -118,19 +120,31 @@ class Strategy:
         return values
 
 
+def kept_pairs(material: Material, strategy: str) -> list[tuple[str, str]]:
+    """Drafts that reviewers kept, with the text they were made from; what an edit made of one stands in its place."""
+    pairs = [(str(row.meta.get("seed_text", "")), last_user(row)) for row in material.accepted(strategy)[:3]]
+    return [(before, after) for before, after in pairs if before]
+
+
 def learnt(material: Material, strategy: str) -> str:
-    """Drafts that reviewers kept, as examples; what an edit made of one stands in its place."""
-    pairs = [(row.meta.get("seed_text", ""), last_user(row)) for row in material.accepted(strategy)[:3]]
-    lines = [f"{before} -> {after}" for before, after in pairs if before]
+    """Kept drafts as lines, for prompts that cannot hold them as turns."""
+    lines = [f"{before} -> {after}" for before, after in kept_pairs(material, strategy)]
     return "Good examples:\n" + "\n".join(lines) if lines else ""
 
 
 def warned(material: Material, strategy: str) -> str:
-    """Drafts that reviewers rejected, as counter-examples with their reasons."""
+    """What reviewers rejected: as counter-examples with their reasons, or the reasons alone for a local model.
+
+    A small model copies a counter-example that it is shown (benchmarks/learning.py).
+    """
+    refused = material.refused(strategy)
+    reasons = [material.reasons.get(row.decision or 0, "") for row in refused]
+    if material.reasons_alone:
+        told = [reason for reason, _ in Counter(filter(None, reasons)).most_common(3)]
+        return "Reviewers rejected drafts for this:\n" + "\n".join(told) if told else ""
     lines = []
-    for row in material.refused(strategy)[:3]:
+    for row, reason in list(zip(refused, reasons, strict=True))[:3]:
         before = row.meta.get("seed_text", "")
-        reason = material.reasons.get(row.decision or 0, "")
         lines.append(f"{before} -> {last_user(row)}" + (f"  ({reason})" if reason else ""))
     return "Reviewers rejected these; do not make the same mistake:\n" + "\n".join(lines) if lines else ""
 

@@ -39,11 +39,29 @@ class Prompt:
     source: str
     sha256: str
 
-    def turns(self, values: Mapping[str, str]) -> tuple[dict[str, str], ...]:
-        """The filled messages; places without a value vanish, and so do the blank lines that they leave."""
+    def turns(self, values: Mapping[str, str], examples: Sequence[tuple[str, str]] = ()) -> tuple[dict[str, str], ...]:
+        """The filled messages; places without a value vanish, and so do the blank lines that they leave.
+
+        `examples` (text, what was made of it) go in as turns of their own before the last one, where that is the bare
+        text; `$examples` is empty then.
+        """
+        if examples and self.is_bare:
+            made = self.turns({**values, "examples": ""})
+            pairs = [
+                {"role": role, "content": text}
+                for before, after in examples
+                for role, text in (("user", before), ("assistant", after))
+            ]
+            return (*made[:-1], *pairs, made[-1])
         full = {place: values.get(place, "") for place in PLACES}
         filled = ((role, _tidy(text.substitute(full))) for role, text in self.parts)
         return tuple({"role": role, "content": text} for role, text in filled if text)
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether the last message is the text alone, so that examples can be turns of the same form."""
+        role, text = self.parts[-1]
+        return role == "user" and text.template.strip() == "$question"
 
     def shows(self, place: str) -> bool:
         """Whether the template has this placeholder."""

@@ -188,15 +188,24 @@ def test_nothing_to_start_from_is_said(project: Project, settings: Settings, sto
 
 
 def test_reviews_go_back_into_the_prompt(reviewed: Store, run: Run, review: Callable[..., None]) -> None:
+    """Kept drafts as turns of the same form; rejected ones as counter-examples, for a local model as reasons alone."""
+
+    class Elsewhere(Scripted):
+        is_local = False  # type: ignore[assignment]
+
     first = run(Scripted(words), 3)
     review(first.queued[:1], "reject", "wrong answer")
     review(first.queued[1:2], "approve")
-    model = Scripted(words)
-    run(model, 3)
-    system = str(model.asked[0].turns[0]["content"])
     rejected, approved = (reviewed.rows(ids=[name])[0].example.question for name in first.queued[:2])
+    local = Scripted(words)
+    run(local, 3)
+    system, *turns = [str(turn["content"]) for turn in local.asked[0].turns]
+    assert "Reviewers rejected drafts for this:\nwrong answer" in system and rejected not in system
+    assert turns[-2] == approved and local.asked[0].turns[-2]["role"] == "assistant" and approved not in system
+    hosted = Elsewhere(words, name="hosted")
+    run(hosted, 3)
+    system = str(hosted.asked[0].turns[0]["content"])
     assert f"{rejected}  (wrong answer)" in system and system.index(rejected) > system.index("do not make the same")
-    assert approved in system and "Good examples" in system
 
 
 def test_the_yield_is_counted_to_the_reviewers_decision(
