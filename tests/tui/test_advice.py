@@ -15,7 +15,7 @@ from advisor.rulebook import load_rulebook
 from rung.start import start_project
 from rung.tui.advice_lines import Page
 
-SIZES = [(80, 24), (120, 40), (160, 50), (60, 20)]
+SIZES = [(80, 24), (60, 20)]
 
 
 def decision(folder):

@@ -14,7 +14,7 @@ LONG = (
 )
 
 
-@pytest.mark.parametrize("size", [(80, 24), (120, 40), (160, 50), (60, 20)])
+@pytest.mark.parametrize("size", [(120, 40), (60, 20)])
 async def test_words_are_found_and_shown(tmp_path, program, size):
     folder = begun(tmp_path / "icd", guideline=LONG)
     app = program(folder)

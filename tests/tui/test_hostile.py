@@ -48,15 +48,17 @@ def harmless(app):
             assert not (segment.style and segment.style.meta.get("@click"))
 
 
-@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
 @pytest.mark.parametrize("name", [name for name in NASTY if name != "nulls"])
-async def test_hostile_rows_are_shown_edited_and_decided(tmp_path, program, name, size):
+async def test_hostile_rows_are_shown_edited_and_decided(tmp_path, program, name):
     text = NASTY[name]
     folder = begun(tmp_path / "icd", (chat_row(f"question {text}", f"answer {text}"), chat_row("plain", "C")))
     app = program(folder)
-    async with app.run_test(size=size) as pilot:
+    async with app.run_test(size=(120, 40)) as pilot:
         await on_review(app, pilot)
         assert SHOWN[name] in flat(app, "#item")
+        harmless(app)
+        await pilot.resize_terminal(80, 24)
+        await settled(pilot)
         harmless(app)
         began = time.thread_time()
         await pilot.press("e")

@@ -20,7 +20,7 @@ async def repair_the_first(app, pilot):
     return item
 
 
-@pytest.mark.parametrize("size", [(80, 24), (120, 40), (160, 50), (60, 20)])
+@pytest.mark.parametrize("size", [(160, 50), (60, 20)])
 async def test_each_row_is_shown_before_anything_changes(tmp_path, program, size):
     folder = begun(tmp_path / "icd")
     app = program(folder)

@@ -6,7 +6,6 @@ import asyncio
 import threading
 from datetime import timedelta
 
-import pytest
 from conftest_tui import settled, text_of
 from review_rows import LOOSE, NERVE, PAIR, PLAIN, POLY, TALK, begun, decided_by, free, log, opened
 from sqlalchemy import text as sql
@@ -33,32 +32,41 @@ async def no_row_is_held(folder):
     return False
 
 
-@pytest.mark.parametrize("size", SIZES)
-async def test_a_conversation_is_shown_turn_by_turn(tmp_path, program, size):
-    app = program(begun(tmp_path / "icd", (TALK,)))
-    async with app.run_test(size=size) as pilot:
-        await on_review(app, pilot)
-        shown = text_of(app)
-        places = [shown.index(part) for part in ("System", "turn 1 of 2", "Answer before", "turn 2 of 2")]
-        assert places == sorted(places)
-        await pilot.press("pagedown")
+async def at_every_size(pilot):
+    """Each size in turn, in one program."""
+    for size in SIZES:
+        await pilot.resize_terminal(*size)
+        await pilot.press("pageup", "pageup", "pageup")
         await settled(pilot)
-        assert "E11.42" in text_of(app)
-        assert "Proposed answer" in text_of(app)
+        yield size
 
 
-@pytest.mark.parametrize("size", SIZES)
-async def test_the_answers_of_a_pair_stand_beside_one_another(tmp_path, program, size):
+async def test_a_conversation_is_shown_turn_by_turn(tmp_path, program):
+    app = program(begun(tmp_path / "icd", (TALK,)))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await on_review(app, pilot)
+        async for _ in at_every_size(pilot):
+            shown = text_of(app)
+            places = [shown.index(part) for part in ("System", "turn 1 of 2", "Answer before", "turn 2 of 2")]
+            assert places == sorted(places)
+            await pilot.press("pagedown")
+            await settled(pilot)
+            assert "E11.42" in text_of(app)
+            assert "Proposed answer" in text_of(app)
+
+
+async def test_the_answers_of_a_pair_stand_beside_one_another(tmp_path, program):
     folder = begun(tmp_path / "icd", (PAIR,))
     app = program(folder)
-    async with app.run_test(size=size) as pilot:
+    async with app.run_test(size=(80, 24)) as pilot:
         await on_review(app, pilot)
-        assert "Better answer" in text_of(app)
-        await pilot.press("pagedown")
-        await settled(pilot)
-        assert "Antibiotics" in text_of(app)
-        one, other = app.screen.query_one("#one").region, app.screen.query_one("#other").region
-        assert (one.y == other.y) is (size[0] >= 100)
+        async for size in at_every_size(pilot):
+            assert "Better answer" in text_of(app)
+            await pilot.press("pagedown")
+            await settled(pilot)
+            assert "Antibiotics" in text_of(app)
+            one, other = app.screen.query_one("#one").region, app.screen.query_one("#other").region
+            assert (one.y == other.y) is (size[0] >= 100)
         await pilot.press("a")
         await settled(pilot)
     assert stored(folder)["r-000001"].state == "approved"
@@ -75,29 +83,28 @@ async def test_a_text_row_shows_its_text_and_can_be_edited(tmp_path, program):
     assert stored(folder)["r-000001"].example.row == {"text": LOOSE["text"] + "!"}
 
 
-@pytest.mark.parametrize("size", SIZES)
-async def test_guideline_near_rows_and_team_stand_beside_the_item(tmp_path, program, size):
+async def test_guideline_near_rows_and_team_stand_beside_the_item(tmp_path, program):
     folder = begun(tmp_path / "icd")
     decided_by(folder, "mo", "r-000002", "edit", POLY)
     decided_by(folder, "mo", "r-000005", "approve")
     decided_by(folder, "dana", "r-000003", "reject")
     app = program(folder)
-    async with app.run_test(size=size) as pilot:
+    async with app.run_test(size=(80, 24)) as pilot:
         item = await on_review(app, pilot)
         assert item.id == "r-000001"
-        await settled(pilot)
         await pilot.pause(0.1)
-        if size[0] >= 80:
-            shown = flat(app, "#beside")
-            assert "Guideline v1, 2.4 Diabetes" in shown
-            assert "edited, mo" in shown or "edited mo" in shown
-            assert "Team: mo 2" in shown
-            assert "dana 1" in shown
-        await pilot.press("v")
-        await pilot.pause()
-        assert "edited by mo" in text_of(app)
-        await pilot.press("escape")
-        assert free(folder) is False
+        async for size in at_every_size(pilot):
+            if size[0] >= 80:
+                shown = flat(app, "#beside")
+                assert "Guideline v1, 2.4 Diabetes" in shown
+                assert "edited, mo" in shown or "edited mo" in shown
+                assert "Team: mo 2" in shown
+                assert "dana 1" in shown
+            await pilot.press("v")
+            await settled(pilot)
+            assert "edited by mo" in text_of(app)
+            await pilot.press("escape")
+    assert [each for each in log(folder) if each[0] == 1] == []
 
 
 async def test_blind_rows_hide_what_others_decided(tmp_path, program):
