@@ -138,7 +138,8 @@ def _run(
     line = ProgressLine(folder.name, every=0.0)
 
     def progress(done: int, total: int, text: str) -> None:
-        line(done, total)
+        if done:
+            line(done, total)
         note(f"{folder.name}  {text}")
 
     points = run_trials(project, settings, folder, overrides, progress, minutes * 60 if minutes else None)
