@@ -19,6 +19,8 @@ from workspace.errors import Refusal
 
 LONG = 3000
 """Looks at the screen until a child process must have done its work."""
+REAL = 30_000
+"""As many for one that loads torch."""
 
 
 class Server:
@@ -244,3 +246,38 @@ async def test_a_trainer_that_was_killed_is_seen_and_offered_to_go_on(training, 
         assert "Go on with R-001 from step 7 of 50000?" in text_of(app)
         await pilot.press("escape")
         assert not app.jobs
+
+
+@pytest.mark.slow
+async def test_the_real_trainer_is_stopped_saved_and_gone_on_with(clinic, held, tiny, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    toml = clinic.settings_file.read_text().replace("epochs = 2", "epochs = 40")
+    clinic.settings_file.write_text(toml + f'[model]\nbase = "{tiny}"\n')
+    app = held(clinic.root)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        screen = await opened(pilot, 7)
+        await sees(pilot, "No plan yet")
+        await pilot.press("enter")
+        await until(pilot, lambda: not app.jobs and screen.data is not None and screen.data.plan is not None, REAL)
+        await pilot.press("enter", "y")
+        await until(pilot, lambda: app.screen.stage == "Train", REAL)
+        folder = clinic.runs / "R-001"
+        await sees(pilot, "Training. Step", REAL)
+        await pilot.press("x", "y")
+        await sees(pilot, "Stopped at step", REAL)
+        stopped = read_run(folder)
+        assert (stopped.state, stopped.ending) == ("stopped", "stopped by request")
+        assert 0 < stopped.step < stopped.steps
+        await until(pilot, lambda: not app.jobs, REAL)
+        await pilot.press("enter", "y")
+        await until(pilot, lambda: read_run(folder).state == "running", REAL)
+        await until(pilot, lambda: not app.jobs, REAL)
+        await sees(pilot, "Training. Step", REAL)
+        await pilot.press("p")
+        await sees(pilot, "Paused. Step", REAL)
+        await until(pilot, lambda: not app.jobs, REAL)
+        await pilot.press("p")
+        await sees(pilot, "Finished in", REAL)
+    assert read_run(folder).state == "finished"
+    assert read_run(folder).step == stopped.steps

@@ -207,22 +207,3 @@ async def test_from_the_first_question_to_a_finished_run(tmp_path, program, tiny
     assert (folder / "runs" / run.adapter / "adapter_model.safetensors").is_file()
     assert report["n"] == 8
     assert "a walk through every stage" in (folder / "runs" / run.id / "clearance.json").read_text()
-
-
-@pytest.fixture(scope="session")
-def tiny(tmp_path_factory):
-    """A Llama of two narrow layers with random weights and the embedded model's tokenizer."""
-    import torch
-    from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
-
-    from chat.local.embedded import embedded_model
-
-    folder = tmp_path_factory.mktemp("tiny") / "tiny-llama"
-    tokenizer = AutoTokenizer.from_pretrained(str(embedded_model()))
-    torch.manual_seed(0)
-    shape = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4}
-    ends = {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 2, "tie_word_embeddings": True}
-    config = LlamaConfig(vocab_size=len(tokenizer), max_position_embeddings=256, **shape, **ends)
-    LlamaForCausalLM(config).save_pretrained(str(folder))
-    tokenizer.save_pretrained(str(folder))
-    return folder
