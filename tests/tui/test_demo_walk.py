@@ -64,7 +64,7 @@ async def rows_and_review(app, pilot, project):
     await shown_item(pilot)
     assert [row.state for row in stored(project.root).values()].count("approved") >= 2
     await pilot.press("escape")
-    await until(pilot, lambda: app.screen.stage == "Start")
+    await sees(pilot, "your rows are given back")
     demo_project.reviewed_by_table(project)
     screen = await opened(pilot, 5)
     await sees(pilot, "Next: freeze the test set, as v001.")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -15,6 +13,7 @@ from rung.report.baseline_words import FACTS, WORKS, answer, hits, metric_words
 from rung.report.dots import dots, scale
 from rung.report.figures import arm_name, interval, percent
 from rung.status.stages import Status
+from rung.tui.edit_file import edit_file
 from rung.tui.job import JobEnded
 from rung.tui.loaded import Loaded, LoadedScreen, locked
 from rung.tui.widgets.marked import Entry
@@ -146,13 +145,12 @@ class BaselinesScreen(LoadedScreen):
             self.app.push_screen(ItemsScreen(self.folder, self.marked or None))
 
     def action_edit(self) -> None:
-        """Open the prompt in the person's editor."""
+        """Open the prompt in the person's editor; the old version stays in `prompts/old/`."""
         if self.source.project is None:
             return
-        path = self.source.project.prompts / "prompt.md"
         with self.app.suspend():
-            subprocess.run([os.environ.get("EDITOR", "vi"), str(path)], check=False)
-        self.tell(f"{path.name} is as you left it; r measures it")
+            told = edit_file(self.source.project.prompts / "prompt.md")
+        self.tell(told)
 
     def action_report(self) -> None:
         """Say where the report is: over SSH nothing can be opened."""

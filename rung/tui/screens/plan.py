@@ -9,6 +9,7 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 
 from rung.cli.training_words import METHOD, passed_of, plan_rows
+from rung.tui.edit_file import edit_file
 from rung.tui.job import JobEnded
 from rung.tui.loaded import Loaded, LoadedScreen, locked
 from rung.tui.screens.sign import SignScreen
@@ -158,12 +159,10 @@ class PlanScreen(LoadedScreen):
 
     def action_edit(self) -> None:
         """Open rung.toml in the person's editor; the plan is computed again with what it says."""
-        import os
-        import subprocess
-
         if self.source.project is not None:
             with self.app.suspend():
-                subprocess.run([os.environ.get("EDITOR", "vi"), str(self.source.project.settings_file)], check=False)
+                told = edit_file(self.source.project.settings_file)
+            self.tell(told)
             self.action_replan()
 
 
