@@ -36,18 +36,15 @@ def main() -> None:
     started = time.process_time()
     found = alike_across(open_embedder(args.model), train, test, min(THRESHOLDS))
     spent = time.process_time() - started
-    print(
-        f"{found.model}: {found.embedded:,} texts embedded, {spent:.0f} CPU-s, {found.embedded / spent:.0f} a CPU-second"
-    )
+    print(f"{found.model}: {found.embedded:,} texts, {spent:.0f} CPU-s, {found.embedded / spent:.0f} a CPU-second")
     print(f"{'half':6}{'threshold':>10}{'recall':>9}{'precision':>11}{'clean flagged':>15}")
     for half, name in enumerate(("chosen", "held")):
         for threshold in THRESHOLDS:
             pairs = [(row, item) for row, item, score in found.pairs if score >= threshold and item % 2 == half]
             right = sum(item < PLANTED and row == TRAIN + item for row, item in pairs)
             flagged = len({item for _, item in pairs if item >= PLANTED}) / (CLEAN / 2)
-            print(
-                f"{name:6}{threshold:10.2f}{right / (PLANTED / 2):9.3f}{right / max(1, len(pairs)):11.3f}{flagged:15.3f}"
-            )
+            recall, precision = right / (PLANTED / 2), right / max(1, len(pairs))
+            print(f"{name:6}{threshold:10.2f}{recall:9.3f}{precision:11.3f}{flagged:15.3f}")
 
 
 def sample(folder: Path) -> tuple[list[str], list[str]]:
