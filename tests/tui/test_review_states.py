@@ -291,6 +291,11 @@ async def test_the_last_row_ends_with_a_summary_and_undo_still_works(tmp_path, p
         item = await shown_item(pilot)
         assert item.id == "r-000003"
         assert app.screen.sitting.counts == {"approve": 2}
+        await pilot.press("x", "9", "escape")  # there is no ninth reason
+        assert app.screen.item.id == "r-000003"
+        await pilot.press("5")
+        await settled(pilot)
+        assert app.screen.stage == "Dataset"
     assert [verdict for row, verdict, _ in log(folder) if row == 3] == ["approve", "reject", "undo"]
     assert await no_row_is_held(folder)
 

@@ -67,7 +67,10 @@ class ReviewScreen(DecideScreen):
         Binding("enter", "next", "what the Next line says"),
         Binding("r", "next", "try again after an error", show=False),
         Binding("w", "why", "the chain behind the row"),
-        *(Binding(str(n), f"reason({n})", "reject for that reason", show=False) for n in range(1, 10)),
+        *(
+            Binding(str(n), f"digit({n})", "open that stage; the reason, while rejecting", show=False)
+            for n in range(1, 10)
+        ),
     ]
 
     class SeriesFound(Message):
@@ -159,14 +162,19 @@ class ReviewScreen(DecideScreen):
     # Going on and back
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """While text is written letters are text; digits are reasons while rejecting, else stages."""
+        """While text is written letters are text; `0` is no stage while rejecting."""
         if self.is_writing() and action not in ("save", "back", "editor", "quit"):
             return False
-        if action == "reason":
-            return self.rejecting
         if action == "stage":
             return not self.rejecting and super().check_action(action, parameters)
         return super().check_action(action, parameters)
+
+    def action_digit(self, number: int) -> None:
+        """A reason while rejecting, else a stage."""
+        if self.rejecting:
+            self.action_reason(number)
+        else:
+            self.action_stage(number)
 
     def action_back(self) -> None:
         """Out of a field, out of the reasons, out of a series, to the summary, then to Start. A draft stays."""
