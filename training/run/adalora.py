@@ -33,19 +33,28 @@ def orthogonality(model: Any) -> Any:
 
 
 def remember(model: Any, folder: Path) -> None:
-    """Write the importance of each rank, and the ranks given out, beside a checkpoint's weights."""
+    """Write all trained weights, the importance of each rank and the ranks given out beside a checkpoint.
+
+    Peft saves a checkpoint without the pruned ranks: such weights do not fit back into a model that still trains.
+    """
     import torch
 
     allocator = model.base_model.rankallocator
     memory = {name: getattr(allocator, name) for name in REMEMBERED}
-    torch.save({**memory, "rank_pattern": model.peft_config["default"].rank_pattern}, folder / MEMORY)
+    weights = {name: weight.detach() for name, weight in model.named_parameters() if weight.requires_grad}
+    pattern = model.peft_config["default"].rank_pattern
+    torch.save({"memory": memory, "weights": weights, "rank_pattern": pattern}, folder / MEMORY)
 
 
 def recall(model: Any, folder: Path) -> None:
     """Take them back, so that a resumed run prunes as an unbroken one."""
     import torch
 
-    memory = torch.load(folder / MEMORY, weights_only=True)
-    model.peft_config["default"].rank_pattern = memory.pop("rank_pattern")
-    for name, value in memory.items():
+    kept = torch.load(folder / MEMORY, weights_only=True)
+    model.peft_config["default"].rank_pattern = kept["rank_pattern"]
+    for name, value in kept["memory"].items():
         setattr(model.base_model.rankallocator, name, value)
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if name in kept["weights"]:
+                weight.copy_(kept["weights"][name])

@@ -88,9 +88,17 @@ class Kept:
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         this: Any = self
-        super()._load_from_checkpoint(resume_from_checkpoint, model)  # type: ignore[misc]
         if prunes(this.model):
             recall(this.model, Path(resume_from_checkpoint))
+        else:
+            super()._load_from_checkpoint(resume_from_checkpoint, model)  # type: ignore[misc]
+
+    def _load_best_model(self) -> None:
+        this: Any = self
+        if prunes(this.model):
+            recall(this.model, Path(this.state.best_model_checkpoint))
+        else:
+            super()._load_best_model()  # type: ignore[misc]
 
     def create_model_card(self, *args: Any, **kwargs: Any) -> None:
         """Nothing: Rung writes its own card at release, with the facts."""
