@@ -120,7 +120,7 @@ def _measure_all(folder: Path, bench: Bench, chosen: Sequence[Choice], notes: Se
     told = [
         *notes,
         *outside_set(items, bench.desk.choices),
-        *_pair_notes(with_pairs),
+        *(_pair_notes(with_pairs) if any(c.variant.shown for c in chosen) else ()),
         *_vouched(aim),
         *bench.sealed_notes,
     ]
