@@ -144,7 +144,7 @@ def _verdict(project: Project) -> Verdict | None:
 
 
 def _store(project: Project, settings: Settings) -> Stored:
-    """Counts by role and state, lines read and unreadable, who decided, and how many findings blocked at the last check."""
+    """Counts by role and state, lines read and unreadable, who decided, how many findings blocked at the last check."""
     from curation.store import open_store, store_exists
 
     if not store_exists(project, settings):
