@@ -271,13 +271,6 @@ async def test_the_real_trainer_is_stopped_saved_and_gone_on_with(clinic, held, 
         assert 0 < stopped.step < stopped.steps
         await until(pilot, lambda: not app.jobs, REAL)
         await pilot.press("enter", "y")
-        await until(pilot, lambda: read_run(folder).state == "running", REAL)
-        await until(pilot, lambda: not app.jobs, REAL)
-        await sees(pilot, "Training. Step", REAL)
-        await pilot.press("p")
-        await sees(pilot, "Paused. Step", REAL)
-        await until(pilot, lambda: not app.jobs, REAL)
-        await pilot.press("p")
         await sees(pilot, "Finished in", REAL)
     assert read_run(folder).state == "finished"
     assert read_run(folder).step == stopped.steps
