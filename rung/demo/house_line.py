@@ -17,7 +17,7 @@ FAST_CODES, FAST_TEST = 160, 50
 
 
 def rows(fast: bool) -> Rows:
-    """Test rows (one phrase for each of 150 codes; 50 with `fast`) and the pool with its planted faults.
+    """Test rows (one phrase for each of 150 codes; 40 with `fast`) and the pool with its planted faults.
 
     No code of the test set is in the pool. The pool has two wordings a code (with `fast` one of 160 codes).
     """
@@ -203,7 +203,7 @@ TASK = Task(
         "review": {"pool": "all", "accept_automatic": True},
         "dataset": {"group_by": "code", "validation": 0.14, "licence": "ICD-10-CM: US government work (CDC/NCHS)"},
         "evaluation": {"metric": "exact_match", "few_shot": 12, "retrieved": 4, "choose_on": 20},
-        "model": {"base": "embedded", "max_tokens": 12},
+        "model": {"base": "embedded", "max_tokens": 8},
         "training": {
             "system_prompt": "House line.",
             "epochs": 2,
@@ -213,7 +213,7 @@ TASK = Task(
             "choose_by": "loss",
         },
     },
-    fast_settings={"training": {"learning_rate": 1e-3, "epochs": 1.5}, "evaluation": {"choose_on": 10}},
+    fast_settings={"training": {"learning_rate": 1e-3, "epochs": 1.5}, "evaluation": {"choose_on": 10, "retrieved": 3}},
     notes=(
         "ICD-10-CM titles are official and public and may be in the model's pre-training.",
         "The shorthand is made by a grammar and stands in for a clinic's; a parser with that grammar in hand would be "
