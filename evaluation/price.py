@@ -99,7 +99,7 @@ def _call(arm: ArmResult) -> Call:
 
 
 def _work(project: Project, settings: Settings) -> tuple[float | None, int, float | None]:
-    """Hours of people at the queue, how many people, and dollars for drafts; all unknown without a store."""
+    """Hours of people at the queue (unknown for sheets), how many people, dollars for drafts; nothing without a store."""
     from curation.review.persons import person_progress
     from curation.store import open_store, store_exists
 
@@ -109,7 +109,8 @@ def _work(project: Project, settings: Settings) -> tuple[float | None, int, floa
         persons = [person for person in person_progress(store) if person.kind == "person"]
         costs = [row.meta.get("cost_usd") for row in store.rows(excluded=None) if "cost_usd" in row.meta]
     drafts = None if None in costs else math.fsum(float(cost or 0.0) for cost in costs)
-    return math.fsum(person.minutes for person in persons) / 60, len(persons), drafts
+    hours = math.fsum(person.minutes for person in persons) / 60
+    return (hours if hours or not persons else None), len(persons), drafts
 
 
 def _training_seconds(path: Path) -> float | None:

@@ -13,7 +13,7 @@ from rung.demo.task import Rows, Task
 
 SEED = 13
 TEST_CODES = 150
-FAST_CODES, FAST_TEST = 160, 50
+FAST_CODES, FAST_TEST = 160, 40
 
 
 def rows(fast: bool) -> Rows:

@@ -25,12 +25,12 @@ def lines(price: Price) -> list[str]:
 
 
 def _review(price: Price) -> str:
+    people = "1 person" if price.review_people == 1 else f"{price.review_people} people"
     if price.review_hours is None:
-        return "unknown (no store here)"
+        return f"unknown ({people} by sheet)" if price.review_people else "unknown (no store here)"
     if not price.review_people:
         return "no person sat at the queue"
     paid = f", {money(price.review_usd)}" if price.review_usd is not None else ""
-    people = "1 person" if price.review_people == 1 else f"{price.review_people} people"
     return f"{duration(3600 * price.review_hours)} of {people}{paid}"
 
 
