@@ -99,7 +99,7 @@ def _call(arm: ArmResult) -> Call:
 
 
 def _work(project: Project, settings: Settings) -> tuple[float | None, int, float | None]:
-    """Hours of people at the queue (unknown for sheets), how many people, dollars for drafts; nothing without a store."""
+    """Hours of people at the queue (unknown for sheets), how many people, dollars for drafts; none without a store."""
     from curation.review.persons import person_progress
     from curation.store import open_store, store_exists
 

@@ -20,8 +20,8 @@ def ending(walk: Walk) -> list[str]:
     lines += [_arm_line(arm) for arm in _arms(walk.project)]
     lines += ["", *_verdict(walk), ""]
     lines += [f"! {note}" for note in walk.task.notes]
-    total = sum(walk.seconds.values())
-    lines += ["", f"{total / 60:.0f} min {total % 60:.0f} s in all, in {walk.project.root}", ""]
+    minutes, seconds = divmod(round(sum(walk.seconds.values())), 60)
+    lines += ["", f"{minutes} min {seconds} s in all, in {walk.project.root}", ""]
     lines += [
         "Look at: evaluations/*/report.html   the arms, item by item",
         "         rung why RELEASE            the chain from the release back to each row",

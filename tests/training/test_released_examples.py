@@ -7,10 +7,16 @@ import json
 import pytest
 
 from curation.example import Example, chat_row
+from curation.manifest import load_split
 from evaluation.arms.few_shot import static
 from evaluation.arms.material import Material, Prompt
+from evaluation.report import Report
 from training.release.prompt import ReleasedPrompt, parts_of
+from training.release.prompted import make_prompt
+from workspace.artefact import read_artefact
 from workspace.errors import RungError
+from workspace.files import write_text
+from workspace.settings import load_settings
 
 TURNS = ({"role": "user", "content": "which one?"},)
 PROMPT = Prompt("base.md", "Answer.")
@@ -32,3 +38,18 @@ def test_a_row_that_is_gone_is_told():
     settings = json.loads(json.dumps(dict(static(material(range(9)), 4, PROMPT).settings)))
     with pytest.raises(RungError, match="cannot be made"):
         parts_of("few_shot", settings, material(range(100, 103)), 16)
+
+
+def test_an_example_that_a_freeze_moved_to_validation_goes_out_too(ready):
+    """A baseline on the frozen test set; then one of its examples lies in validation of the next version."""
+    settings = load_settings(ready.settings_file)
+    validation, train = (load_split(ready.datasets / "v001", split) for split in ("validation", "train"))
+    measured = Material(base=PROMPT, prompts=(), examples=(*train[:5], validation[0]), few_shot=6)
+    arm = json.loads(json.dumps(dict(static(measured, 6, PROMPT).settings)))
+    assert len(arm["examples"]) == 6
+    report = read_artefact(ready.evaluations / "E-001" / "report.json", Report)
+    results = [a.model_copy(update={"arm": "few_shot", "settings": arm}) for a in report.arms if a.arm == report.chosen]
+    report = report.model_copy(update={"arms": results, "chosen": "few_shot"})
+    write_text(ready.prompts / PROMPT.name, PROMPT.text)
+    form = make_prompt(ready, settings, report, ready.root / "form")
+    assert form.facts["examples"] == 6

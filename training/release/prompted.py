@@ -26,7 +26,8 @@ def make_prompt(project: Project, settings: Settings, report: Report, folder: Pa
     """
     arm = next(result for result in report.arms if result.arm == report.chosen)
     _unchanged(project, report)
-    parts = parts_of(arm.arm, arm.settings, _material(project, settings, report), settings.model.max_tokens)
+    material = _material(project, settings, report, named="examples" in arm.settings)
+    parts = parts_of(arm.arm, arm.settings, material, settings.model.max_tokens)
     if arm.form == "held":
         parts["note"] = "Measured with the answer held to the closed set; an endpoint needs guided choice for that."
     write_text(folder / PARTS, json.dumps(parts, ensure_ascii=False, indent=1) + "\n")
@@ -61,14 +62,18 @@ def _unchanged(project: Project, report: Report) -> None:
             raise Refusal(f"{name} changed since {report.id} measured it.", "rung baseline")
 
 
-def _material(project: Project, settings: Settings, report: Report) -> Material:
+def _material(project: Project, settings: Settings, report: Report, *, named: bool) -> Material:
+    """What an arm is made of. Where the report names its examples, validation rows count too: a freeze since the
+    measuring may have moved one of them there.
+    """
     base, prompts = read_prompts(project)
     folder = project.datasets / report.dataset
+    rows = rows_for(project, settings, folder, load_split(folder, "test"))
     return Material(
         base=base,
         prompts=prompts,
         proposals=read_proposals(project),
-        examples=rows_for(project, settings, folder, load_split(folder, "test")).examples,
+        examples=(*rows.examples, *rows.validation) if named else rows.examples,
         documents=read_documents(project.documents),
         few_shot=settings.evaluation.few_shot,
         retrieved=settings.evaluation.retrieved,
