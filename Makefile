@@ -15,7 +15,7 @@ $(READY): pyproject.toml
 	$(BIN)/pip install --quiet -e ".[dev]"
 	touch $(READY)
 
-demo: $(READY) ## The whole ladder on real data with a real small model (about 12 minutes; FAST=1 about 5)
+demo: $(READY) ## The whole ladder on real data with a real small model (about 8 minutes; FAST=1 about 3)
 	$(BIN)/rung demo $(if $(FAST),--fast) $(if $(TASK),--task $(TASK))
 
 test: $(READY) ## The tests

@@ -16,13 +16,13 @@ def register(app: typer.Typer) -> None:
 
 
 def demo(
-    fast: Annotated[bool, typer.Option("--fast", help="Fewer rows and items: about 5 minutes.")] = False,
+    fast: Annotated[bool, typer.Option("--fast", help="Fewer rows and items: about 3 minutes.")] = False,
     task: Annotated[
         str, typer.Option("--task", help="house-line (ends with training) or chapter-line.")
     ] = "house-line",
     into: Annotated[Path | None, typer.Option("--into", help="The project folder; default rung-demo.")] = None,
 ) -> None:
-    """Do the whole job once, for real: questionnaire to release, about 12 minutes, nothing to prepare.
+    """Do the whole job once, for real: questionnaire to release, about 8 minutes, nothing to prepare.
 
     Makes an ordinary project folder and runs the ordinary commands in it. Stopped and started again it goes on.
     """

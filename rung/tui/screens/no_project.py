@@ -18,7 +18,7 @@ from rung.tui.widgets.line import CommandLine, KeyLine, Line, Rule
 
 CHOICES = (
     ("Start one here", "rung init"),
-    ("Open the demo, about 12 min", "rung demo"),
+    ("Open the demo, about 8 min", "rung demo"),
     ("Answer the questions first, save nothing", "rung advise --answers -"),
 )
 FIRST = 3
