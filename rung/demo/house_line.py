@@ -13,11 +13,11 @@ from rung.demo.task import Rows, Task
 
 SEED = 13
 TEST_CODES = 150
-FAST_CODES, FAST_TEST = 160, 40
+FAST_CODES, FAST_TEST = 160, 36
 
 
 def rows(fast: bool) -> Rows:
-    """Test rows (one phrase for each of 150 codes; 40 with `fast`) and the pool with its planted faults.
+    """Test rows (one phrase for each of 150 codes; 36 with `fast`) and the pool with its planted faults.
 
     No code of the test set is in the pool. The pool has two wordings a code (with `fast` one of 160 codes).
     """

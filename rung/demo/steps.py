@@ -50,7 +50,7 @@ STEPS = (
         ("data", "generate", "--count", "12", "--strategy", "paraphrase"),
         "3. The embedded model drafts candidates: weak, and that is what the queue is for",
         may_exit=(0, 1),
-        fast=("data", "generate", "--count", "3", "--strategy", "paraphrase"),
+        fast=("data", "generate", "--count", "2", "--strategy", "paraphrase"),
     ),
     Step("review-candidates", ("(table)",), "The code table reviews the candidates that it can read"),
     Step("review-status", ("review", "status"), "Who decided what"),
