@@ -55,8 +55,12 @@ def back_up(project: Project, settings: Settings, file: Path) -> Backup:
         try:
             done = _write(project, settings, half)
             half.rename(target)
+        except (OSError, sqlite3.Error) as error:
+            why = error.strerror if isinstance(error, OSError) else error
+            raise RungError(f"{file} could not be written: {why}.", "Name another place.") from error
         finally:
-            half.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                half.unlink()
     return Backup(file, *done, outside=_outside(settings))
 
 
@@ -136,6 +140,8 @@ def _unpack(file: Path, folder: Path) -> None:
     try:
         with tarfile.open(file) as tar:
             tar.extractall(folder, filter="data")
+    except tarfile.ReadError as error:
+        raise InputError([Problem("is no whole tar file.", where=str(file))], "Take another backup.") from error
     except (OSError, tarfile.TarError, EOFError) as error:
         raise InputError([Problem(f"cannot be unpacked: {error}", where=str(file))], "Take another backup.") from error
 

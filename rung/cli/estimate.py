@@ -19,37 +19,35 @@ def register(app: typer.Typer) -> None:
     app.command("estimate")(estimate_command)
 
 
+Method = Annotated[str, typer.Option(help="full, lora, qlora, dora, qdora, rslora, adalora, ia3, prefix, prompt.")]
+Targets = Annotated[str, typer.Option(help="all-linear, attention, mlp, qv, or module names with commas.")]
+Checkpointing = Annotated[bool, typer.Option(help="Recompute activations in the backward pass (TRL's default).")]
+Optimizer = Annotated[str, typer.Option(help="adamw, adamw_8bit, paged_adamw, paged_adamw_8bit, adafactor, sgd.")]
+Loss = Annotated[
+    str,
+    typer.Option(help="full; chunked (TRL 1.16 and Liger never hold all scores); answer (trained tokens only)."),
+]
+Reference = Annotated[str, typer.Option(help="DPO's reference: none, shared (adapter off), model (a frozen copy).")]
+
+
 def estimate_command(
     model: Annotated[str, typer.Option(help="A model folder, a config.json, or a catalogue id (see --list).")] = "",
-    method: Annotated[
-        str, typer.Option(help="full, lora, qlora, dora, qdora, rslora, adalora, ia3, prefix, prompt.")
-    ] = "lora",
+    method: Method = "lora",
     rank: Annotated[str, typer.Option(help="Rank of a low-rank adapter.")] = "16",
-    targets: Annotated[
-        str, typer.Option(help="all-linear, attention, mlp, qv, or module names with commas.")
-    ] = "all-linear",
+    targets: Targets = "all-linear",
     batch: Annotated[str, typer.Option(help="Rows in one forward pass on one card.")] = "4",
     length: Annotated[str, typer.Option(help="Tokens of a row.")] = "1024",
-    checkpointing: Annotated[
-        bool, typer.Option(help="Recompute activations in the backward pass (TRL's default).")
-    ] = True,
+    checkpointing: Checkpointing = True,
     dtype: Annotated[str, typer.Option(help="bf16, fp16 or fp32; fp32 unless told on --device cpu.")] = "",
     mixed: Annotated[bool, typer.Option(help="Full fine-tuning with 32-bit master weights.")] = False,
-    optimizer: Annotated[
-        str, typer.Option(help="adamw, adamw_8bit, paged_adamw, paged_adamw_8bit, adafactor, sgd.")
-    ] = "adamw",
-    loss: Annotated[
-        str,
-        typer.Option(help="full; chunked (TRL 1.16 and Liger never hold all scores); answer (trained tokens only)."),
-    ] = "full",
+    optimizer: Optimizer = "adamw",
+    loss: Loss = "full",
     answer: Annotated[str, typer.Option(help="With --loss answer: trained tokens of a row.")] = "0",
     attention: Annotated[str, typer.Option(help="sdpa, flash or eager.")] = "sdpa",
     dropout: Annotated[str, typer.Option(help="Dropout of the adapter.")] = "0",
     padded: Annotated[bool, typer.Option(help="Rows of a batch differ in length.")] = False,
     objective: Annotated[str, typer.Option(help="sft or dpo.")] = "sft",
-    reference: Annotated[
-        str, typer.Option(help="DPO's reference: none, shared (adapter off), model (a frozen copy).")
-    ] = "",
+    reference: Reference = "",
     accumulation: Annotated[str, typer.Option(help="Forward passes in one step.")] = "1",
     virtual_tokens: Annotated[str, typer.Option(help="Virtual tokens of prefix and prompt tuning.")] = "20",
     gpus: Annotated[str, typer.Option(help="How many cards.")] = "1",

@@ -6,37 +6,8 @@ import stat
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import pytest
-
-
-@dataclass(frozen=True)
-class Done:
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-@pytest.fixture
-def rung(project: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
-    """Run a command in the project through `main`, as the installed script does."""
-    from rung.cli import main
-
-    monkeypatch.chdir(project.root)
-
-    def run(*arguments: str, wanted: int = 0) -> Done:
-        monkeypatch.setattr(sys, "argv", ["rung", *arguments])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as left:
-            main()
-        done = Done(int(left.value.code or 0), *capsys.readouterr())
-        assert done.returncode == wanted, done
-        return done
-
-    return run
 
 
 def write(path: Path, rows: list[Any], extra: str = "") -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -14,32 +12,6 @@ from curation.example import Example, chat_row
 from curation.review import Ruling, decide, next_item, open_desk
 from curation.review.economics import economics, more_rows, word_distance
 from workspace.settings import load_settings
-
-
-@dataclass(frozen=True)
-class Done:
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-@pytest.fixture
-def rung(project: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
-    """Run a command in the project through `main`, as the installed script does."""
-    from rung.cli import main
-
-    monkeypatch.chdir(project.root)
-
-    def run(*arguments: str, wanted: int = 0) -> Done:
-        monkeypatch.setattr(sys, "argv", ["rung", *arguments])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as left:
-            main()
-        done = Done(int(left.value.code or 0), *capsys.readouterr())
-        assert done.returncode == wanted, done
-        return done
-
-    return run
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tarfile
@@ -137,3 +138,25 @@ def test_repair_asks_backs_up_and_moves_what_is_half(project: Project, tmp_path:
 def test_whole_things_are_left_alone(project: Project) -> None:
     assert repairs(project) == []
     assert mend(project, []).exists() is False
+
+
+def test_a_place_that_cannot_be_written_and_a_file_that_is_no_tar_are_told_plainly(
+    project: Project, tmp_path: Path
+) -> None:
+    with pytest.raises(RungError, match=r"could not be written: Not a directory"):
+        back_up(project, load_settings(project.settings_file), project.root.parent / "t.jsonl" / "b.tar")
+    (tmp_path / "junk.tar").write_bytes(b"no tar at all" * 90)
+    with pytest.raises(InputError) as told:
+        restore(tmp_path / "junk.tar", tmp_path / "q")
+    assert told.value.message.endswith("is no whole tar file.") and not (tmp_path / "q").exists()
+
+
+@pytest.mark.parametrize("room", [40_000, 600_000])
+def test_a_full_disk_is_told_plainly_and_leaves_nothing(project: Project, small_disk: Path, room: int) -> None:
+    """Too little room for the database's copy, and for the files behind it."""
+    (project.root / "large.bin").write_bytes(os.urandom(1 << 20))
+    filler = small_disk / "filler"
+    filler.write_bytes(bytes(os.statvfs(small_disk).f_bavail * os.statvfs(small_disk).f_frsize - room))
+    with pytest.raises(RungError, match=r"b\.tar could not be written: .*(full|space)"):
+        back_up(project, load_settings(project.settings_file), small_disk / "b.tar")
+    assert list(small_disk.iterdir()) == [filler]

@@ -15,50 +15,12 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+from clinic import ANSWERS, SETTINGS
+
 from chat.scripted import Scripted
 from curation.example import Example, chat_row
 from workspace.folder import Project
 from workspace.settings import Settings, load_settings
-
-RUNG_TOML = """
-[project]
-person = "sam"
-[review]
-pool = "all"
-[evaluation]
-arms = ["base", "prompt"]
-closed_set = "off"
-[training]
-rank = 4
-learning_rate = 1e-3
-epochs = 2
-batch = 4
-system_prompt = "House line."
-precision = "fp32"
-"""
-
-ANSWERS = """
-task = "extraction"
-prompting = "insufficient"
-prompt_effort_days = 6
-few_shot = "insufficient"
-rag = "insufficient"
-failure = "breaks_rules"
-output_form = "strict"
-private_knowledge = false
-knowledge_change = "never"
-live_systems = false
-citations = false
-domain_behaviour = true
-breadth = "narrow"
-examples = 5000
-reviewed_examples = 5000
-model_access = "open"
-privacy = "none"
-budget = "moderate"
-test_set = true
-gpus = 0
-"""
 
 SOUNDS = [a + b for a in "bdfgklm" for b in "aeiou"]
 
@@ -91,7 +53,7 @@ def build(root: Path) -> Project:
 
     project = Project(root)
     root.mkdir(parents=True)
-    project.settings_file.write_text(RUNG_TOML)
+    project.settings_file.write_text('[project]\nperson = "sam"\n' + SETTINGS)
     project.answers_file.write_text(ANSWERS)
     settings = load_settings(project.settings_file)
     desk = open_desk(project, settings)

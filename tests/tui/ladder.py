@@ -9,6 +9,8 @@ import json
 import random
 from pathlib import Path
 
+from clinic import ANSWERS, SETTINGS
+
 from advisor.project import advise_project
 from chat.scripted import Scripted
 from curation.example import Example, chat_row
@@ -29,46 +31,6 @@ from workspace.files import sha256_file
 from workspace.folder import Project
 from workspace.settings import load_settings
 
-SETTINGS = """
-[project]
-name = "clinic"
-person = "dana"
-[review]
-pool = "all"
-[evaluation]
-arms = ["base", "prompt"]
-closed_set = "off"
-[training]
-rank = 4
-learning_rate = 1e-3
-epochs = 2
-batch = 4
-system_prompt = "House line."
-precision = "fp32"
-"""
-ANSWERS = """
-task = "extraction"
-prompting = "insufficient"
-prompt_effort_days = 6
-few_shot = "insufficient"
-rag = "insufficient"
-failure = "breaks_rules"
-output_form = "strict"
-private_knowledge = false
-knowledge_change = "never"
-live_systems = false
-citations = false
-domain_behaviour = true
-breadth = "narrow"
-examples = 5000
-reviewed_examples = 5000
-model_access = "open"
-privacy = "none"
-budget = "moderate"
-test_set = true
-gpus = 0
-goal_score = 0.8
-"""
 SOUNDS = [a + b for a in "bdfgklm" for b in "aeiou"]
 ITEMS = 60
 
@@ -95,8 +57,8 @@ def reviewed(folder: Path) -> Project:
     """Rows in, every one approved by a person."""
     project = Project(folder)
     folder.mkdir(parents=True)
-    project.settings_file.write_text(SETTINGS)
-    project.answers_file.write_text(ANSWERS)
+    project.settings_file.write_text('[project]\nname = "clinic"\nperson = "dana"\n' + SETTINGS)
+    project.answers_file.write_text(ANSWERS + "goal_score = 0.8\n")
     desk = open_desk(project, settings_of(project))
     for role, count, seed in (("test", ITEMS, 1), ("validation", 8, 2), ("train", 24, 3)):
         desk.store.add(list(rows(count, seed)), role=role)
