@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -67,3 +68,9 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_a_wrong_command_is_seen() -> None:
     assert complaint("rung data chekc") and complaint("rung plan --exprot trl") and complaint("rung trian")
     assert not complaint("rung data check --html page.html")
+
+
+def test_places_in_the_repository_that_sources_cite_are_there() -> None:
+    sources = tomllib.loads((ROOT / "rules" / "sources.toml").read_text())["source"]
+    cited = [source["address"] for source in sources if source["address"].startswith("docs/")]
+    assert cited and not [place for place in cited if not (ROOT / place).is_file()]

@@ -45,6 +45,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "tests" / "training").mkdir(parents=True)
     for name in ("conftest.py", "test_locks.py"):
         shutil.copyfile(ROOT / "tests" / "training" / name, root / "tests" / "training" / name)
+    shutil.copytree(ROOT / "tests" / "shared", root / "tests" / "shared")
     shutil.copyfile(ROOT / "pyproject.toml", root / "pyproject.toml")
     return root
 
