@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from chat.errors import ChatError
-from chat.protocols import ChatModel, Progress
+from chat.protocols import ChatModel, Progress, Reply
 from chat.stream import replies
 from curation.generate.filters import Draft, Sieve, open_sieve
 from curation.generate.ledger import Ledger, Record, record_of, request_key
@@ -21,6 +21,7 @@ from curation.generate.template import load_prompt
 from curation.store import NewRow, Store
 from workspace.artefact import now
 from workspace.folder import Project
+from workspace.interrupt import held_interrupt
 from workspace.settings import Settings
 
 CHUNK = 12
@@ -161,22 +162,28 @@ def _ask(session: Session, fresh: dict[str, Order], progress: Progress | None) -
     waiting: list[Record] = []
     try:
         for number, reply in replies(session.model, purse.allowed(fresh, keys), chunk=CHUNK):
-            purse.settle(number, reply)
-            if isinstance(reply, ChatError):
-                continue
-            key = keys[number]
-            record = record_of(key, session.model.name, now().isoformat(), described(fresh[key]), reply)
-            session.ledger.add(record)
-            waiting.append(record)
-            whole = len(waiting) >= CHUNK
-            if whole:
-                session.settle(waiting)
-                waiting = []
+            with held_interrupt():
+                purse.settle(number, reply)
+                if isinstance(reply, ChatError):
+                    continue
+                waiting.append(_kept(session, keys[number], fresh[keys[number]], reply))
+                whole = len(waiting) >= CHUNK
+                if whole:
+                    session.settle(waiting)
+                    waiting = []
             if progress and (whole or not session.model.is_local or session.outcome.asked == len(fresh)):
                 progress(session.outcome.asked, len(fresh))
     finally:
-        session.outcome.cost_usd = purse.spent
-        session.settle(waiting)
+        with held_interrupt():
+            session.outcome.cost_usd = purse.spent
+            session.settle(waiting)
+
+
+def _kept(session: Session, key: str, order: Order, reply: Reply) -> Record:
+    """A reply in the ledger, on disk."""
+    record = record_of(key, session.model.name, now().isoformat(), described(order), reply)
+    session.ledger.add(record)
+    return record
 
 
 def log(session: Session) -> None:

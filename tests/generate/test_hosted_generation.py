@@ -177,7 +177,7 @@ def command(project: Project, *words: str, **environment: str) -> subprocess.Pop
 
 
 def finished(child: subprocess.Popen[str]) -> tuple[int, str, str]:
-    out, err = child.communicate(timeout=60)
+    out, err = child.communicate(timeout=300)
     return child.returncode, out, err
 
 
@@ -220,6 +220,32 @@ def test_the_command_names_what_it_does_not_know(project: Project, reviewed: Sto
     assert code == 2 and 'Did you mean "anthropic"' in err
     code, _, err = finished(command(project, "--count", "1", "--provider", "anthropic", ANTHROPIC_API_KEY=""))
     assert code == 2 and "No key for Claude" in err
+
+
+AT_THE_THIRD_REPLY = """
+import os, signal, sys
+opened = []
+def look(event, arguments):
+    if event == "open" and str(arguments[0]).endswith("replies.jsonl") and arguments[2] & os.O_APPEND:
+        opened.append(arguments[0])
+        if len(opened) == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+sys.addaudithook(look)
+sys.argv[0] = "rung"
+from rung.cli import main
+main()
+"""
+
+
+def test_ctrl_c_while_a_reply_is_being_written_loses_none(project: Project, reviewed: Store, loopback: Any) -> None:
+    loopback.say(write)
+    words = ["data", "generate", "--count", "60", "--provider", "anthropic", "--base-url", loopback.url]
+    environment = {**os.environ, "PYTHONPATH": str(TOP), "ANTHROPIC_API_KEY": "test"}
+    line = [sys.executable, "-c", AT_THE_THIRD_REPLY, *words]
+    done = subprocess.run(line, cwd=project.root, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 130 and "3 calls" in done.stdout
+    assert len(Ledger(project).replies) == 3
+    assert len(reviewed.rows(role="candidates")) + len(Ledger(project).rejected) == 3
 
 
 @pytest.mark.parametrize("kill", [signal.SIGINT, signal.SIGKILL])

@@ -1,0 +1,36 @@
+"""Ctrl-C at the right moment."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+@contextmanager
+def held_interrupt() -> Iterator[None]:
+    """Put Ctrl-C off until the block ends, so that what belongs together is done together or not at all.
+
+    A second Ctrl-C inside the block acts at once. Outside the main thread, and where the program ignores Ctrl-C,
+    nothing changes. Raises KeyboardInterrupt (whatever the handler before raises) at the end of the block.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield
+        return
+    asked: list[FrameType | None] = []
+
+    def later(number: int, frame: FrameType | None) -> None:
+        asked.append(frame)
+        if len(asked) > 1:
+            before(number, frame)
+
+    signal.signal(signal.SIGINT, later)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if len(asked) == 1:
+            before(signal.SIGINT, asked[0])
