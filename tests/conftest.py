@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -102,10 +102,12 @@ def torn() -> Callable[..., None]:
 
 @pytest.fixture
 def slow() -> Callable[..., None]:
-    """A script entry that never answers in time."""
+    """A script entry that never answers; it ends when the other side has gone."""
 
     def sleep(handler: BaseHTTPRequestHandler, request: object) -> None:
-        time.sleep(1.5)
+        handler.connection.settimeout(60)
+        with contextlib.suppress(OSError):
+            handler.connection.recv(1)
         handler.close_connection = True
 
     return sleep

@@ -131,7 +131,7 @@ def test_what_stays_is_told(provider: str, loopback: Any, status: int, kind: str
 
 def test_a_torn_connection_and_a_timeout_are_tried_again(provider: str, loopback: Any, torn: Any, slow: Any) -> None:
     loopback.say(torn, slow, (200, GOOD[provider]))
-    assert client(provider, loopback.url, timeout=0.8).answer([HELLO])[0].text == "Hello."
+    assert client(provider, loopback.url, timeout=2.5).answer([HELLO])[0].text == "Hello."
     assert len(loopback.requests) == 3
 
 
@@ -213,12 +213,12 @@ def test_a_refused_key_stops_the_rest(provider: str, loopback: Any) -> None:
 
 
 def test_leaving_the_stream_ends_the_waiting(provider: str, loopback: Any) -> None:
-    loopback.say((200, GOOD[provider]), (429, {"error": {"message": "x"}}, {"retry-after": "2"}))
-    stream = client(provider, loopback.url, workers=1).stream([HELLO] * 9)
+    loopback.say((200, GOOD[provider]), (429, {"error": {"message": "x"}}, {"retry-after": "50"}))
+    stream = client(provider, loopback.url, workers=1, patience=Patience(tries=3, longest=60.0)).stream([HELLO] * 9)
     next(stream)
     started = time.monotonic()
     stream.close()
-    assert time.monotonic() - started < 0.5
+    assert time.monotonic() - started < 25
 
 
 @pytest.mark.parametrize("provider", ["anthropic", "openai"])
@@ -332,9 +332,9 @@ def test_a_wait_between_tries_ends_when_the_stream_is_left() -> None:
     threading.Timer(0.05, stop.set).start()
 
     def fail() -> None:
-        raise ChatError("busy", "busy", wait=1.5)
+        raise ChatError("busy", "busy", wait=50)
 
     started = time.monotonic()
     with pytest.raises(ChatError, match="stopped"):
-        patiently(fail, Sdk, "host", QUICK, stop)  # type: ignore[arg-type]
-    assert time.monotonic() - started < 1.0
+        patiently(fail, Sdk, "host", Patience(tries=3, longest=60.0), stop)  # type: ignore[arg-type]
+    assert time.monotonic() - started < 25
