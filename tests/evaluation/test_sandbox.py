@@ -65,7 +65,7 @@ def test_hostile_programs_get_nowhere(kind, name):
     started = time.monotonic()
     ran = run_code(code, "assert True", SHORT, apart=kind)
     assert not ran.passed and ran.why in expected, ran
-    assert time.monotonic() - started < 8
+    assert time.monotonic() - started < 40
 
 
 def test_no_file_of_ours_is_touched_and_the_folder_goes(tmp_path, kind):

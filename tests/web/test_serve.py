@@ -218,4 +218,4 @@ async def test_a_body_that_does_not_come_is_given_up() -> None:
     scope = {"type": "http", "method": "POST", "headers": [(b"host", b"127.0.0.1")], "path": "/", "query_string": b""}
     began = time.monotonic()
     await Guard(page, ["127.0.0.1"], body_seconds=0.05)(scope, receive, send)
-    assert said[0]["status"] == 408 and not asked and time.monotonic() - began < 5
+    assert said[0]["status"] == 408 and not asked and time.monotonic() - began < 30
