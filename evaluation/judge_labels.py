@@ -160,6 +160,13 @@ def take_labels(sitting: Sitting, path: Path, rater: str) -> int:
     return len(found)
 
 
+def label_values(kind: str) -> dict[str, float]:
+    """What people may say of one output, with what it counts: 1 to 5 for `score`, else yes or no."""
+    if kind == "score":
+        return {"1": 0.0, "2": 0.25, "3": 0.5, "4": 0.75, "5": 1.0}
+    return {"yes": 1.0, "no": 0.0}
+
+
 def _take_line(kind: str, line: str, known: Mapping[int, Label], found: dict[int, tuple[float, str]]) -> str:
     """Put the line's label into `found`; returns what is wrong with it. An empty label is left open."""
     try:
@@ -174,7 +181,7 @@ def _take_line(kind: str, line: str, known: Mapping[int, Label], found: dict[int
         return f"id {identity} is labelled twice."
     if not said:
         return ""
-    values = {"1": 0.0, "2": 0.25, "3": 0.5, "4": 0.75, "5": 1.0} if kind == "score" else {"yes": 1.0, "no": 0.0}
+    values = label_values(kind)
     if said not in values:
         return f'meets "{said}" is none of {", ".join(values)}.'
     found[identity] = (values[said], str(row.get("reason", "")))

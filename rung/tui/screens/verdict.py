@@ -43,7 +43,7 @@ class VerdictScreen(LoadedScreen):
     keys = (
         ("Enter", "next"),
         ("v", "items"),
-        ("j/k", "move"),
+        ("h", "people"),
         ("o", "report"),
         ("w", "why"),
         ("F1", "help"),
@@ -54,6 +54,8 @@ class VerdictScreen(LoadedScreen):
         Binding("x", "stop", "stop the measuring; what is answered stays"),
         Binding("v", "items", "item by item, losses first"),
         Binding("o", "report", "where the report is"),
+        Binding("h", "people", "people compare outputs, blind"),
+        Binding("l", "judge", "the judge: what it is worth, and outputs to label"),
     ]
 
     def heading(self) -> str:
@@ -146,6 +148,20 @@ class VerdictScreen(LoadedScreen):
             from rung.tui.screens.items import ItemsScreen
 
             self.app.push_screen(ItemsScreen(self.data.folder, "tuned"))
+
+    def action_people(self) -> None:
+        """The blind comparison of the outputs."""
+        from rung.tui.screens.people import PeopleScreen
+
+        if self.data is not None:
+            self.app.switch_screen(PeopleScreen())
+
+    def action_judge(self) -> None:
+        """What a model says of the outputs, and how far people bear it out."""
+        from rung.tui.screens.judge import JudgeScreen
+
+        if self.data is not None:
+            self.app.switch_screen(JudgeScreen())
 
     def action_report(self) -> None:
         """Say where the report is."""

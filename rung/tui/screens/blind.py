@@ -1,0 +1,165 @@
+"""A screen on which a person rates outputs one by one without knowing who wrote them: keys, remark, progress."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from textual import on
+from textual.binding import Binding, BindingType
+from textual.widget import Widget
+from textual.widgets import Input
+
+from rung.tui.loaded import Loaded, LoadedScreen
+from rung.tui.text import shown
+from rung.tui.widgets.marked import Entry
+
+WRITING: Sequence[tuple[str, str]] = (("Enter", "keep it"), ("Esc", "leave it"))
+RATER = "Next: type your name in rung.toml, [project] person."
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """An answer that is to be written down: of which thing, what was said, and why."""
+
+    id: int
+    said: str
+    reason: str
+
+
+class BlindScreen(LoadedScreen):
+    """One thing to rate at a time. Everything is written at once, in the thread that loads the next one."""
+
+    stage = "Verdict"
+    hides_side = True
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "follow", "what the Next line says; with a mark, that answer"),
+        Binding("m", "remark", "why: goes with your answer to this one"),
+        Binding("u", "undo", "back to the one answered before, to change it"),
+    ]
+
+    given: Given | None = None
+    """What the next load writes down first."""
+    reason = ""
+    last: tuple[int, ...] = ()
+    """What was answered in this sitting, the newest last."""
+    again: int | None = None
+    """What is shown once more, to be answered differently."""
+
+    def compose_stage(self) -> Iterable[Widget]:
+        """The thing to rate, and a field for the reason."""
+        yield from super().compose_stage()
+        field = Input(placeholder="why (may stay empty)", id="remark", compact=True)
+        field.display = False
+        yield field
+
+    # What a screen of this kind says
+
+    def words(self) -> Sequence[str]:
+        """What may be said of the thing on the screen; nothing where none is."""
+        return ()
+
+    def shown_id(self) -> int | None:
+        """Which thing is on the screen."""
+        return None
+
+    def begin(self) -> None:
+        """What Enter does where nothing is on the screen."""
+
+    # Rating
+
+    def say(self, said: str) -> None:
+        """Take this answer for the thing on the screen, and go on to the next."""
+        identity = self.shown_id()
+        if identity is None or said not in self.words() or self.started:
+            return
+        self.given = Given(identity, said, self.reason)
+        self.last = (*(n for n in self.last if n != identity), identity)
+        self.reason, self.again = "", None
+        self.tell(f"{said} is written down; u changes it")
+        self.reload()
+
+    def taken(self) -> Given | None:
+        """The answer that is to be written down, once."""
+        given, self.given = self.given, None
+        return given
+
+    def action_follow(self) -> None:
+        """The marked answer, or what the Next line says."""
+        if self.shown_id() is not None and self.marked:
+            self.say(self.marked)
+        elif not self.started:
+            self.begin()
+
+    def action_undo(self) -> None:
+        """Show the one that was answered before; its answer stands until another is given."""
+        before = [n for n in self.last if n != self.again]
+        if not before or self.started:
+            self.tell("nothing was answered in this sitting")
+            return
+        self.again = before[-1]
+        self.last = (self.again, *(n for n in self.last if n != self.again))
+        self.tell("answer it again; the newest answer counts")
+        self.reload()
+
+    # The reason
+
+    @property
+    def field(self) -> Input:
+        """Where the reason is written."""
+        return self.query_one("#remark", Input)
+
+    def action_remark(self) -> None:
+        """Open the field for the reason."""
+        if self.shown_id() is not None:
+            self.field.value = self.reason
+            self.field.display = True
+            self.field.focus()
+            self.refresh_frame()
+
+    @on(Input.Submitted, "#remark")
+    def _written(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.reason = event.value.strip()
+        self._close_field()
+        self.tell(f"why: {self.reason}" if self.reason else "no reason")
+
+    def _close_field(self) -> None:
+        self.field.display = False
+        self.set_focus(None)
+        self.refresh_frame()
+
+    def hints(self) -> Sequence[tuple[str, str]]:
+        """While a reason is written, only that."""
+        return WRITING if self.is_drawn and self.query("#remark") and self.field.display else self.keys
+
+    def action_back(self) -> None:
+        """Out of the field, else back to the verdict."""
+        if self.query("#remark") and self.field.display:
+            self._close_field()
+        elif self.question:
+            super().action_back()
+        else:
+            self.app.open_stage(9)  # type: ignore[attr-defined]
+
+    def why_ref(self, key: str) -> str:
+        """Nothing is told before the end."""
+        return ""
+
+
+def text_entries(label: str, text: str, key: str = "") -> list[Entry]:
+    """A text under its label, as text: control characters are seen, line breaks kept."""
+    first, *rest = shown(text).split("\n") or [""]
+    return [Entry(f"{label:<10}  {first}", key), *(Entry(f"{'':<10}  {line}") for line in rest)]
+
+
+def standing_entries(standing: dict[str, tuple[int, int]]) -> list[Entry]:
+    """A line for each person: how many are answered, of how many."""
+    return [Entry(f"{name:<16}  {done:,} of {of:,}") for name, (done, of) in standing.items()]
+
+
+def intro(title: str, about: Sequence[str], following: str, command: str, data: Any = None) -> Loaded:
+    """What stands there before the first one."""
+    lines = [Entry(), Entry(title, "", "bold"), Entry(), *map(Entry, about), Entry(), Entry(following)]
+    return Loaded(lines, command, data=data)

@@ -1,0 +1,162 @@
+"""The judge: what a model says of the outputs, and how far people bear it out; people label outputs here by keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+
+from evaluation.judge_labels import Label
+from evaluation.judge_report import JudgeReport
+from evaluation.labelling import Labelling
+from rung.tui.loaded import Loaded
+from rung.tui.screens.blind import BlindScreen, intro, text_entries
+from rung.tui.widgets.marked import Entry
+
+UNNAMED = (
+    "No judge is named. A judge is a model that scores outputs which no metric can score; it counts only as far",
+    'as people bear it out. Name it in rung.toml ([judge] base = "..."), and write judge.md: what a good answer is.',
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What people label for a judge, the output on the screen, and what is known of the judge."""
+
+    labelling: Labelling | None = None
+    label: Label | None = None
+    report: JudgeReport | None = None
+    counts: tuple[tuple[str, int], ...] = ()
+
+
+class JudgeScreen(BlindScreen):
+    """First what is known of the judge; Enter labels outputs, random ones of each arm, without names."""
+
+    keys = (("a", "meets it"), ("x", "does not"), ("m", "why"), ("u", "undo"), ("F1", "help"), ("Esc", "verdict"))
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("a", "say('yes')", "approve: the output meets judge.md"),
+        Binding("x", "say('no')", "say no: the output does not meet judge.md"),
+        *(Binding(n, f"say('{n}')", f"{n} of 5", show=False) for n in "12345"),
+    ]
+
+    labelling: Labelling | None = None
+    labels = False
+
+    def heading(self) -> str:
+        """Who labels."""
+        return f"Judge · {self.source.person}"
+
+    def load(self) -> Loaded:
+        """Write what was labelled, then the next output, or what is known of the judge."""
+        from evaluation.judge_labels import open_sitting
+        from evaluation.labelling import open_labelling
+        from workspace.errors import Refusal
+
+        project, settings, given = self.source.project, self.source.settings, self.taken()
+        if project is None:
+            raise Refusal("No project is open.", "rung init")
+        sitting = self.labelling.sitting if self.labelling else open_sitting(project, settings, None)
+        command, report = f"rung judge {sitting.verdict.run}", sitting.verdict.judge
+        if not self.labels:
+            return Loaded(
+                list(_known(report, settings.judge.base, settings.judge.kind)), command, data=Bench(None, None, report)
+            )
+        self.labelling = self.labelling or open_labelling(sitting)
+        if given is not None:
+            self.labelling.record(self.source.person, given.id, given.said, given.reason)
+        return self._shown(self.labelling, report, command)
+
+    def _shown(self, labelling: Labelling, report: JudgeReport | None, command: str) -> Loaded:
+        person = self.source.person
+        again = next((label for label in labelling.labels if label.id == self.again), None)
+        label, counts = again or labelling.next_for(person), labelling.counts(person)
+        told = tuple((word, counts[value]) for word, value in labelling.values.items())
+        data = Bench(labelling, label, report, told)
+        if label is None:
+            about = [_counted(told), "Equal outputs of one item are asked once."]
+            return intro(
+                "You have labelled everything. Thank you.",
+                about,
+                "Next: what the judge is worth: c copies the command.",
+                command,
+                data,
+            )
+        return Loaded(list(_asked(data, len(labelling.labels))), command, data=data)
+
+    def words(self) -> Sequence[str]:
+        """Yes and no, or 1 to 5."""
+        return tuple(self.data.labelling.values) if self.data is not None and self.data.labelling is not None else ()
+
+    def shown_id(self) -> int | None:
+        """The output on the screen."""
+        return self.data.label.id if self.data is not None and self.data.label is not None else None
+
+    def action_say(self, said: str) -> None:
+        """One key, one label. A digit opens a stage where no score is asked."""
+        if said.isdigit() and not (said in self.words() and self.shown_id() is not None):
+            self.action_stage(int(said))
+        else:
+            self.say(said)
+
+    def begin(self) -> None:
+        """Label outputs; pairs are labelled by comparing them."""
+        kind, base = self.source.settings.judge.kind, self.source.settings.judge.base
+        if not base:
+            self.tell("name a judge first: [judge] base in rung.toml")
+        elif kind == "pairs":
+            from rung.tui.screens.people import PeopleScreen
+
+            self.app.switch_screen(PeopleScreen())
+        elif not self.labels:
+            self.labels = True
+            self.reload()
+
+
+def _known(report: JudgeReport | None, base: str, kind: str) -> Iterator[Entry]:
+    from rung.report.judge_words import lines
+
+    yield Entry()
+    if report is not None:
+        found = lines(report)
+        yield Entry(found[0], "", "bold")
+        yield from (Entry(line) for line in found[1:])
+    elif base:
+        yield Entry(f"{base} has not judged these outputs yet.", "", "bold")
+        yield Entry("Label some first or let it judge first: neither sees the other.")
+    else:
+        yield from map(Entry, UNNAMED)
+    yield Entry()
+    if not base:
+        yield Entry("Next: name a judge in rung.toml.")
+    elif kind == "pairs":
+        yield Entry("Next: compare pairs, blind.   Enter")
+    else:
+        yield Entry("Next: label outputs, blind.   Enter")
+
+
+def _counted(counts: Sequence[tuple[str, int]]) -> str:
+    return f"So far {', '.join(f'{word} {count}' for word, count in counts)}; about 80 yes and 80 no settle an arm."
+
+
+def _asked(bench: Bench, of: int) -> Iterator[Entry]:
+    assert bench.label is not None
+    case, words = bench.label.case, [word for word, _ in bench.counts]
+    done = sum(count for _, count in bench.counts)
+    yield Entry(f"Does the output meet judge.md?   {done:,} of {of:,} labelled", "", "bold")
+    yield Entry(_counted(bench.counts))
+    yield Entry()
+    yield from text_entries("Question", case.question)
+    yield Entry()
+    yield from text_entries("Reference", case.expected)
+    yield Entry()
+    yield from text_entries("Output", case.output)
+    yield Entry()
+    if "5" in words:
+        yield Entry("Next: 1 (bad) to 5 (good).")
+        return
+    yield Entry("yes         it meets what judge.md asks", "yes")
+    yield Entry("no          it does not", "no")
+    yield Entry()
+    yield Entry("Next: a or x.   Enter takes the mark")

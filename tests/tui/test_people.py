@@ -1,0 +1,178 @@
+"""People compare and label outputs by keys, blind; who wrote what is told only at the end."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import ladder
+from conftest_tui import flat, opened, sees, settled, text_of, until
+
+from evaluation.human import begun_comparison, open_comparison, read_result
+from evaluation.judge_labels import open_sitting
+from evaluation.labelling import open_labelling
+from rung.tui.screens.people import PeopleScreen
+
+RIGHT = 40
+NAMES = ("tuned", "base", "best prompt", "R-001 wrote", "baseline")
+
+
+def verdict_of(clinic):
+    """A run with a verdict: 40 of 60 right, the others as the baseline says."""
+    ladder.finished(ladder.cleared(clinic))
+    return ladder.judged(clinic, RIGHT)
+
+
+async def people_of(pilot):
+    """Open the Verdict, then the comparison."""
+    await settled(pilot)
+    await opened(pilot, 9)
+    await sees(pilot, "margin")
+    await pilot.press("h")
+    await until(pilot, lambda: isinstance(pilot.app.screen, PeopleScreen) and pilot.app.screen.data is not None)
+    return pilot.app.screen
+
+
+def ready(screen, before=None):
+    """Whether a pairing stands there that is not `before`."""
+    return not screen.started and screen.shown_id() is not None and screen.shown_id() != before
+
+
+async def test_a_comparison_by_keys_from_begin_to_reveal(clinic, program):
+    folder = verdict_of(clinic)
+    app = program(clinic.root)
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await people_of(pilot)
+        await sees(pilot, "Which output do people prefer?")
+        assert begun_comparison(clinic) is None  # looking makes nothing
+        await pilot.press("enter")
+        await until(pilot, lambda: ready(screen))
+        comparison = begun_comparison(clinic)
+        first = screen.shown_id()
+        shown = next(p for p in comparison.asked if p.id == first)
+        text = flat(text_of(app))
+        assert shown.question in text
+        assert not any(name in text.partition("Which is better?")[2] for name in NAMES)
+        assert f"0 of {len(comparison.asked)} answered" in text
+
+        await pilot.press("m", *"clearer", "enter", "a")
+        await until(pilot, lambda: ready(screen, first))
+        assert comparison.answers()["dana"] == {first: ("a", "clearer")}
+        await sees(pilot, f"1 of {len(comparison.asked)} answered")
+
+        second = screen.shown_id()
+        await pilot.press("t")
+        await until(pilot, lambda: ready(screen, second))
+        await pilot.press("u")
+        await until(pilot, lambda: screen.shown_id() == second and not screen.started)
+        await pilot.press("u")
+        await until(pilot, lambda: screen.shown_id() == first and not screen.started)
+        await pilot.press("b")
+        await until(pilot, lambda: ready(screen, first))
+        assert comparison.answers()["dana"][first] == ("b", "")
+
+        while screen.shown_id() is not None:
+            now = screen.shown_id()
+            await pilot.press("b")
+            await until(pilot, lambda now=now: not screen.started and screen.shown_id() != now)
+        await sees(pilot, "You have answered everything.")
+        assert read_result(folder) == []
+        await pilot.press("enter")
+        await until(pilot, lambda: bool(screen.question))
+        await pilot.press("y")
+        await sees(pilot, "What people preferred")
+        assert "tuned against base" in flat(text_of(app))
+    result = read_result(folder)
+    assert [p.rival for p in result] == ["base"]  # both are one here: validation chose the base
+    assert all(p.raters == ["dana"] and p.wins + p.losses + p.ties + p.same == p.n for p in result)
+    assert "preferred" in (folder / "report.html").read_text()
+
+
+async def test_the_end_waits_for_everybody_who_began(clinic, program):
+    verdict_of(clinic)
+    comparison = open_comparison(clinic)
+    comparison.record("mo", comparison.asked[0].id, "a")
+    for pairing in comparison.asked:
+        comparison.record("dana", pairing.id, "tie")
+    app = program(clinic.root)
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await people_of(pilot)
+        await sees(pilot, "Next: wait for mo.")
+        assert re.search(r"mo +1 of \d+", text_of(app))
+        await pilot.press("enter")
+        assert screen.message == "not yet: mo has not finished"
+        assert not screen.question
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen.stage == "Verdict" and not isinstance(app.screen, PeopleScreen))
+
+
+async def test_outputs_are_labelled_for_a_judge_by_keys(clinic, program):
+    verdict_of(clinic)
+    with clinic.settings_file.open("a") as file:
+        file.write('\n[judge]\nbase = "claude-sonnet-4-6"\nprovider = "anthropic"\n')
+    (clinic.root / "judge.md").write_text("The line must be right.\n")
+    labelling = open_labelling(open_sitting(clinic, ladder.settings_of(clinic), None))
+    app = program(clinic.root)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        await opened(pilot, 9)
+        await sees(pilot, "margin")
+        await pilot.press("l")
+        await sees(pilot, "claude-sonnet-4-6 has not judged these outputs yet.")
+        screen = app.screen
+        await pilot.press("enter")
+        await until(pilot, lambda: ready(screen))
+        first = screen.shown_id()
+        await pilot.press("1")  # no score is asked: a digit goes to a stage
+        await until(pilot, lambda: app.screen.stage == "Questions")
+        await opened(pilot, 9)
+        await pilot.press("l")
+        await sees(pilot, "Next: label outputs, blind.")
+        screen = app.screen
+        await pilot.press("enter")
+        await until(pilot, lambda: ready(screen))
+        await pilot.press("m", *"wrong side", "enter", "x")
+        await until(pilot, lambda: ready(screen, first))
+        second = screen.shown_id()
+        await pilot.press("a")
+        await until(pilot, lambda: ready(screen, second))
+        assert not any(name in flat(text_of(app)).partition("labelled")[2] for name in NAMES)
+    assert labelling.given("dana") == {first: 0.0, second: 1.0}
+    line = next((clinic.evaluations).glob("*/judge/labels.dana.jsonl")).read_text().splitlines()[0]
+    assert json.loads(line)["reason"] == "wrong side"
+
+
+async def test_a_judge_that_scores_is_labelled_by_digits(clinic, program):
+    verdict_of(clinic)
+    with clinic.settings_file.open("a") as file:
+        file.write('\n[judge]\nbase = "claude-sonnet-4-6"\nprovider = "anthropic"\nkind = "score"\n')
+    (clinic.root / "judge.md").write_text("The line must be right.\n")
+    app = program(clinic.root)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        await opened(pilot, 9)
+        await sees(pilot, "margin")
+        await pilot.press("l")
+        await sees(pilot, "has not judged these outputs yet.")
+        screen = app.screen
+        await pilot.press("enter")
+        await until(pilot, lambda: ready(screen))
+        first = screen.shown_id()
+        await pilot.press("4")
+        await until(pilot, lambda: ready(screen, first))
+        assert app.screen is screen
+    labelling = open_labelling(open_sitting(clinic, ladder.settings_of(clinic), None))
+    assert labelling.given("dana") == {first: 0.75}
+
+
+async def test_without_a_judge_the_screen_says_how_to_name_one(clinic, program):
+    verdict_of(clinic)
+    app = program(clinic.root)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        await opened(pilot, 9)
+        await sees(pilot, "margin")
+        await pilot.press("l")
+        await sees(pilot, "Next: name a judge in rung.toml.")
+        await pilot.press("enter")
+        assert app.screen.message == "name a judge first: [judge] base in rung.toml"
