@@ -131,11 +131,19 @@ def _datasets(project: Project) -> Iterator[Check]:
 
 
 def _leftovers(project: Project) -> Check:
-    """Temporary files of a killed command: harmless, and named."""
-    found = [p for p in project.root.rglob(".*.tmp") if ".venv" not in p.parts]
+    """What killed commands left, in the project and beside it: harmless, never read, and named."""
+    from rung.keeping import half_backups
+    from rung.repair import repairs
+
+    found, beside = repairs(project), half_backups(project)
+    if beside:
+        fact = f"{len(beside)} beside the project, of a killed backup: {beside[0].name}"
+        return Check("half files", None, fact, "rung backup removes it")
     if not found:
         return Check("half files", True, "none")
-    return Check("half files", None, f"{len(found)} left by a killed command, never read", "rung doctor --repair")
+    first = found[0].path.relative_to(project.root)
+    fact = f"{len(found)} left by a killed command, never read: {first}{' ...' if len(found) > 1 else ''}"
+    return Check("half files", None, fact, "rung doctor --repair")
 
 
 def _stages(project: Project) -> Iterator[Check]:

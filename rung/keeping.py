@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import glob
 import json
+import os
 import shutil
 import sqlite3
 import tarfile
@@ -22,7 +25,9 @@ from workspace.settings import Settings
 
 LIST = "backup.json"
 """Member that stands last in a backup: what is in it, with hashes. Without it the file is not whole."""
-LOCKS = ("datasets/.lock", "evaluations/.lock", "releases/.lock", "runs/writer.lock")
+LOCKS = ("datasets/.lock", "evaluations/.lock", "releases/.lock", "runs/writer.lock", "watch/.lock")
+BACKUP, RESTORE, TAIL = ".backup", ".restore", 8
+"""Endings of the hidden folders in which both work, and how many letters `tempfile` puts before them."""
 PASSED_OVER = (".jobs", ".tmp", ".venv", "__pycache__")
 
 
@@ -47,20 +52,18 @@ def back_up(project: Project, settings: Settings, file: Path) -> Backup:
         raise RungError(f"{file} lies in the project itself.", "rung backup ../NAME.tar", where=str(file))
     if target.exists():
         raise RungError(f"{file} is there already; a backup overwrites nothing.", where=str(file))
-    half = target.with_name(f".{target.name}.tmp")
     with contextlib.ExitStack() as stack:
         for lock in (project.root / name for name in LOCKS):
             if lock.parent.is_dir():
                 stack.enter_context(writer_lock(lock, "Other work on this project"))
         try:
-            done = _write(project, settings, half)
-            half.rename(target)
+            room = stack.enter_context(_workroom(target.parent, project.name, BACKUP))
+            done = _write(project, settings, room / target.name)
+            (room / target.name).chmod(0o600)  # the rows are in it, as in the database
+            (room / target.name).rename(target)
         except (OSError, sqlite3.Error) as error:
             why = error.strerror if isinstance(error, OSError) else error
             raise RungError(f"{file} could not be written: {why}.", "Name another place.") from error
-        finally:
-            with contextlib.suppress(OSError):
-                half.unlink()
     return Backup(file, *done, outside=_outside(settings))
 
 
@@ -72,8 +75,8 @@ def restore(file: Path, folder: Path) -> int:
     if folder.exists() and any(folder.iterdir()):
         raise RungError(f"{folder} is not empty.", "Name a new folder.", where=str(folder))
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as room:
-        inside = Path(room) / "project"
+    with _workroom(folder.parent, folder.name, RESTORE) as room:
+        inside = room / "project"
         inside.mkdir()
         _unpack(file, inside)
         count = _check(file, inside)
@@ -84,10 +87,51 @@ def restore(file: Path, folder: Path) -> int:
     return count
 
 
+def half_backups(project: Project) -> list[Path]:
+    """What killed backups of this project left beside it; the next backup there removes it."""
+    return [room for room in _rooms(project.root.resolve().parent, project.name, BACKUP) if not _is_held(room)]
+
+
+@contextlib.contextmanager
+def _workroom(beside: Path, name: str, kind: str) -> Iterator[Path]:
+    """A hidden folder that is held while the block runs; those that killed programs left there are removed."""
+    for left in _rooms(beside, name, kind):
+        if not _is_held(left):
+            shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=beside, prefix=f".{name}.", suffix=kind) as made:
+        descriptor = os.open(made, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield Path(made)
+        finally:
+            os.close(descriptor)
+
+
+def _rooms(beside: Path, name: str, kind: str) -> list[Path]:
+    begin = f".{name}."
+    found = beside.glob(f"{glob.escape(begin)}{'?' * TAIL}{kind}") if beside.is_dir() else ()
+    return sorted(path for path in found if path.is_dir())
+
+
+def _is_held(room: Path) -> bool:
+    """Whether a living program works in it: the kernel frees the lock of one that ended, however it ended."""
+    try:
+        descriptor = os.open(room, os.O_RDONLY)
+    except OSError:
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
 def _write(project: Project, settings: Settings, half: Path) -> tuple[int, int]:
     hashes: dict[str, str] = {}
     size = 0
-    with tarfile.open(half, "w:gz" if half.name.endswith((".gz.tmp", ".tgz.tmp")) else "w") as tar:
+    with tarfile.open(half, "w:gz" if half.name.endswith((".gz", ".tgz")) else "w") as tar:
         for name, path in _members(project, settings, half.parent):
             hashes[name] = sha256_file(path)
             size += path.stat().st_size

@@ -11,6 +11,8 @@ from workspace.artefact import now
 from workspace.folder import Project
 
 ASIDE = "set-aside"
+HIDDEN = (".*.tmp", ".*.new", ".*.old", ".L-*")
+"""Names under which files and folders are made before they take their place."""
 MARKERS = {"datasets": "manifest.json", "evaluations": "report.json", "releases": "release.json", "runs": "run.json"}
 """The file that is written last: a folder without it is not whole."""
 
@@ -44,11 +46,17 @@ def mend(project: Project, found: list[Repair]) -> Path:
 
 def _halves(project: Project) -> Iterator[Repair]:
     """Temporary files and workshops of commands that were killed."""
-    for path in project.root.rglob(".*.tmp"):
-        if ASIDE not in path.parts and ".venv" not in path.parts:
+    for path in (path for name in HIDDEN for path in project.root.rglob(name)):
+        inside = path.relative_to(project.root)
+        if ASIDE not in inside.parts and ".venv" not in inside.parts and not _hidden(inside.parent):
             yield Repair("half written by a killed command", path)
     for path in (project.datasets / ".tmp").glob("*"):
         yield Repair("half a freeze", path)
+
+
+def _hidden(folder: Path) -> bool:
+    """Whether a folder that is moved as a whole holds this one."""
+    return any(part.startswith(".") for part in folder.parts)
 
 
 def _folders(project: Project) -> Iterator[Repair]:
@@ -56,4 +64,5 @@ def _folders(project: Project) -> Iterator[Repair]:
         folder = project.root / room
         for path in folder.iterdir() if folder.is_dir() else ():
             if path.is_dir() and not path.name.startswith(".") and not (path / marker).is_file():
-                yield Repair(f"not whole (no {marker})", path)
+                goes_on = "; the same command goes on with it" if room == "evaluations" else ""
+                yield Repair(f"not whole (no {marker}){goes_on}", path)

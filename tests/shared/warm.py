@@ -1,0 +1,112 @@
+"""Runs `rung` commands, each in a fork of this process, and kills one at a chosen moment: `warm.py MODULE...`.
+
+A moment is an event of the interpreter, not a time: a file below `under` opened to write, made, renamed or removed, or
+a statement that SQLite is given. One JSON line a command on stdin:
+`{"words", "cwd", "under", "kill_at", "program", "env", "out", "err"}`; one on stdout: `{"code", "events"}`, where
+`code` is -9 for a killed one. `program` is `rung` or `training.run`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import runpy
+import signal
+import sqlite3
+import sqlite3.dbapi2
+import struct
+import sys
+from typing import Any
+
+WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+CONNECT = sqlite3.connect
+CHANGES = ("os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.symlink", "os.truncate", "shutil.")
+
+
+class Counter:
+    """Counts events below a folder and kills its own process just before the chosen one."""
+
+    def __init__(self, under: str, kill_at: int) -> None:
+        self.under = under
+        self.kill_at = kill_at
+        self.seen = 0
+
+    def hook(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "open":
+            path, _, flags = arguments
+            if isinstance(flags, int) and flags & WRITES:
+                self.below(path)
+        elif event.startswith(CHANGES):
+            self.below(arguments[0])
+
+    def connect(self, *arguments: Any, **named: Any) -> sqlite3.Connection:
+        """`sqlite3.connect`, whose connections tell each statement."""
+        connection = CONNECT(*arguments, **named)
+        connection.set_trace_callback(self.step)
+        return connection
+
+    def below(self, path: object) -> None:
+        if isinstance(path, (str, os.PathLike)) and os.path.abspath(os.fspath(path)).startswith(self.under):
+            self.step()
+
+    def step(self, _statement: str = "") -> None:
+        self.seen += 1
+        if self.seen == self.kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def child(order: dict[str, Any], tell: int) -> None:
+    """Become the command; never returns."""
+    os.chdir(order["cwd"])
+    os.environ.update(order.get("env") or {})
+    for name, descriptor in (("out", 1), ("err", 2)):
+        os.dup2(os.open(order[name], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), descriptor)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    sys.argv = [order["program"], *order["words"]]
+    counter = Counter(order["under"], order.get("kill_at") or 0)
+    sys.addaudithook(counter.hook)
+    sqlite3.connect = sqlite3.dbapi2.connect = counter.connect
+    code: Any = 0
+    try:
+        if order["program"] == "rung":
+            from rung.cli import main
+
+            main()
+        else:
+            runpy.run_module(order["program"], run_name="__main__")
+    except SystemExit as left:
+        code = left.code or 0
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.write(tell, struct.pack("<I", counter.seen))
+    os._exit(code if isinstance(code, int) else 1)
+
+
+def run(order: dict[str, Any]) -> dict[str, int]:
+    listen, tell = os.pipe()
+    pid = os.fork()
+    if not pid:
+        try:
+            child(order, tell)
+        except BaseException as error:
+            os.write(2, f"{type(error).__name__}: {error}\n".encode())
+        os._exit(71)
+    os.close(tell)
+    status = os.waitpid(pid, 0)[1]
+    said = os.read(listen, 4)
+    os.close(listen)
+    return {"code": os.waitstatus_to_exitcode(status), "events": struct.unpack("<I", said)[0] if said else -1}
+
+
+def serve(modules: list[str]) -> None:
+    for name in modules:
+        importlib.import_module(name)
+    for line in sys.stdin:
+        sys.stdout.write(json.dumps(run(json.loads(line))) + "\n")
+        sys.stdout.flush()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1:])
