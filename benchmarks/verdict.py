@@ -16,63 +16,27 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from scipy.special import gammaln, ndtr, ndtri, stdtrit
+from scipy.special import gammaln
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.verdict_methods import (
+    bca_counts,
+    bca_rows,
+    newcombe,
+    padded_rows,
+    padded_t,
+    plain_t,
+    unpaired,
+    unpaired_rows,
+    wald,
+)
 from evaluation.compare import paired_interval
 
 MARGIN = 0.05
-Z = float(ndtri(0.975))
 DISAGREE = (0.05, 0.08, 0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 0.95)
 GAINS = (-0.05, 0.0, 0.02, 0.05, 0.1, 0.2)
 Bounds = Callable[[np.ndarray, np.ndarray, int], tuple[np.ndarray, np.ndarray]]
-
-
-def padded_t(wins, losses, n):
-    """The verdict's interval, from counts (equal to evaluation.compare.paired_interval, which main() checks)."""
-    total, size = wins - losses, n + 2
-    centre = total / size
-    variance = (wins + losses + 2 - size * centre**2) / (size - 1)
-    half = stdtrit(n + 1, 0.975) * np.sqrt(np.maximum(variance, 0) / size)
-    return np.maximum(-1, centre - half), np.minimum(1, centre + half)
-
-
-def wald(wins, losses, n):
-    """The textbook paired interval: difference and its standard error."""
-    d = (wins - losses) / n
-    half = Z * np.sqrt(np.maximum((wins + losses) / n - d**2, 0) / n)
-    return d - half, d + half
-
-
-def newcombe(wins, losses, n, base=0.5):
-    """Newcombe's method 10 (1998) for paired proportions; both right on `base` of the items that agree."""
-    both = np.floor(base * (n - wins - losses))
-    tuned, other = both + wins, both + losses
-    neither = n - both - wins - losses
-
-    def wilson(hits):
-        p = hits / n
-        half = Z * np.sqrt(p * (1 - p) / n + Z**2 / (4 * n**2))
-        return (p + Z**2 / (2 * n) - half) / (1 + Z**2 / n), (p + Z**2 / (2 * n) + half) / (1 + Z**2 / n)
-
-    (l1, u1), (l2, u2), p1, p2 = wilson(tuned), wilson(other), tuned / n, other / n
-    product = tuned * (n - tuned) * other * (n - other)
-    cross = both * neither - wins * losses
-    cross = np.where(cross > n / 2, cross - n / 2, np.where(cross >= 0, 0, cross))
-    phi = np.divide(cross, np.sqrt(np.maximum(product, 1)), out=np.zeros_like(cross, dtype=float), where=product > 0)
-    d = p1 - p2
-    low = d - np.sqrt(np.maximum((p1 - l1) ** 2 - 2 * phi * (p1 - l1) * (u2 - p2) + (u2 - p2) ** 2, 0))
-    high = d + np.sqrt(np.maximum((p2 - l2) ** 2 - 2 * phi * (p2 - l2) * (u1 - p1) + (u1 - p1) ** 2, 0))
-    return low, high
-
-
-def unpaired(wins, losses, n, base=0.5):
-    """Two independent proportions: what one gets when the pairing is thrown away."""
-    both = base * (n - wins - losses)
-    p1, p2 = (both + wins) / n, (both + losses) / n
-    half = Z * np.sqrt(p1 * (1 - p1) / n + p2 * (1 - p2) / n)
-    return p1 - p2 - half, p1 - p2 + half
 
 
 METHODS: dict[str, Bounds] = {"verdict": padded_t, "Wald": wald, "Newcombe": newcombe, "unpaired": unpaired}
@@ -112,20 +76,43 @@ def enumerate_binary(sizes):
             for name, bounds in METHODS.items():
                 low, high = bounds(w, lost, n)
                 covered = chance[(low <= gain + 1e-12) & (gain - 1e-12 <= high)].sum()
-                found[name][0].append((covered, q, abs(abs(gain) - q) < 1e-9))
+                found[name][0].append((covered, q))
                 if gain == MARGIN:
                     found[name][1].append(chance[low > MARGIN + 1e-9].sum())
             if gain == MARGIN:
                 found["naive"][1].append(chance[(w - lost) / n > MARGIN + 1e-9].sum())
         for name, (cover, false) in found.items():
-            line(n, name, [c for c, *_ in cover], false)
-        dense = [c for c, q, _ in found["verdict"][0] if n >= 200 and n * q >= 20]
-        both, one = ([c for c, _, sided in found["verdict"][0] if sided is want] for want in (False, True))
-        check(f"n {n}: coverage >= .94 in every cell where wins and losses can both happen", min(both) >= 0.94)
-        check(f"n {n}: coverage >= .935 where only one of them can", min(one) >= 0.935)
+            line(n, name, [c for c, _ in cover], false)
+        dense = [c for c, q in found["verdict"][0] if n >= 200 and n * q >= 20]
+        check(f"n {n}: coverage >= .94 in every cell", min(c for c, _ in found["verdict"][0]) >= 0.94)
         check(f"n {n}: false ship at the margin <= .03", max(found["verdict"][1]) <= 0.03)
         if dense:
             check(f"n {n}: coverage <= .975 with 20 discordant pairs expected", max(dense) <= 0.975)
+
+
+def one_way(sizes):
+    """Losses impossible: the lowest coverage over 2,000 true gains and just beside every end."""
+    print("\nOnly wins can happen, over all truths: lowest coverage (and the true gain where it is)")
+    print(f"{'n':>6}{'plain t':>18}{'verdict':>18}{'where 4 changes are expected':>31}")
+    for n in sizes:
+        w = np.arange(n + 1.0)
+        row = []
+        for bounds in (plain_t, padded_t):
+            low, high = bounds(w, 0 * w, n)
+            truth = np.unique(np.concatenate([np.linspace(5e-4, 0.9995, 2000), high + 1e-6, low - 1e-6]))
+            truth = truth[(truth > 0) & (truth < 1)]
+            chance = np.exp(log_binomial(n, w, truth))
+            covered = (chance * ((low <= truth[:, None]) & (truth[:, None] <= high))).sum(1)
+            row.append((covered.min(), truth[covered.argmin()], covered[truth * n >= 4].min()))
+        (plain, at, _), (ours, where, many) = row
+        print(f"{n:>6}{plain:10.3f} ({at:.3f}){ours:10.3f} ({where:.3f}){many:31.3f}")
+        check(f"n {n}: one way, 4 changes expected or more: coverage >= .94", many >= 0.94)
+
+
+def log_binomial(n, w, truth):
+    """Log-probability of w of n at each truth."""
+    ways = gammaln(n + 1) - gammaln(w + 1) - gammaln(n - w + 1)
+    return ways + w * np.log(truth[:, None]) + (n - w) * np.log1p(-truth[:, None])
 
 
 def line(n, name, cover, false):
@@ -152,38 +139,6 @@ def draws(kind, rng, shape):
     return rng.normal(0, 0.15, shape).clip(-0.8, 0.8)
 
 
-def unpaired_rows(values, rng):
-    """Welch's interval of two independent means: the same differences, on items whose own scores spread by .25."""
-    n = values.shape[1]
-    base = rng.normal(0.5, 0.25, values.shape)
-    half = Z * np.sqrt(base.var(1, ddof=1) / n + (base + values).var(1, ddof=1) / n)
-    centre = values.mean(1)
-    return centre - half, centre + half
-
-
-def padded_rows(values):
-    """The verdict's interval for each row of a matrix."""
-    n = values.shape[1]
-    total, square = values.sum(1), (values**2).sum(1)
-    centre = total / (n + 2)
-    half = stdtrit(n + 1, 0.975) * np.sqrt(np.maximum(square + 2 - (n + 2) * centre**2, 0) / (n + 1) / (n + 2))
-    return np.maximum(-1, centre - half), np.minimum(1, centre + half)
-
-
-def bca_rows(values, rng, resamples):
-    """BCa bootstrap of the mean, for each row."""
-    n = values.shape[1]
-    out = []
-    for row in values:
-        means = row[rng.integers(0, n, (resamples, n))].mean(1)
-        below = ((means < row.mean()).sum() + 0.5 * (means == row.mean()).sum() + 0.5) / (resamples + 1)
-        gap = row - row.mean()
-        scale = 6 * (gap**2).sum() ** 1.5
-        out.append(bca_ends(means, below, (gap**3).sum() / scale if scale > 0 else 0.0))
-    low, high = np.array(out).T
-    return low, high
-
-
 def bca_binary(sizes, sets, resamples=999):
     """BCa in the enumerated cells: its bootstrap has no closed form, so each cell is simulated."""
     print(f"\nBCa bootstrap in the same cells, {sets} sets a cell, {resamples} resamples")
@@ -197,24 +152,6 @@ def bca_binary(sizes, sets, resamples=999):
             if gain == MARGIN:
                 false.append((low > MARGIN + 1e-9).mean())
         print(f"{n:>6}  {min(cover):12.3f}{np.mean(cover):8.3f}{max(false):12.4f}")
-
-
-def bca_counts(wins, losses, same, rng, resamples):
-    """BCa of a mean of +1, -1 and 0, from their counts."""
-    n = wins + losses + same
-    drawn = rng.multinomial(n, [wins / n, losses / n, same / n], resamples)
-    means, mean = (drawn[:, 0] - drawn[:, 1]) / n, (wins - losses) / n
-    below = ((means < mean - 1e-12).sum() + 0.5 * (abs(means - mean) < 1e-12).sum() + 0.5) / (resamples + 1)
-    third = wins * (1 - mean) ** 3 + losses * (-1 - mean) ** 3 + same * (-mean) ** 3
-    second = wins * (1 - mean) ** 2 + losses * (-1 - mean) ** 2 + same * mean**2
-    a = third / (6 * second**1.5) if second > 1e-12 else 0.0
-    return bca_ends(means, below, a)
-
-
-def bca_ends(means, below, a):
-    """Both ends from the bootstrap means, the share below the estimate, and the acceleration."""
-    z0 = ndtri(min(max(below, 1e-6), 1 - 1e-6))
-    return np.quantile(means, [ndtr(z0 + (z0 + z) / (1 - a * (z0 + z))) for z in (-Z, Z)])
 
 
 def simulate_graded(sizes, sets, bca_sets):
@@ -277,7 +214,7 @@ def power(sizes):
 
 def agree():
     """The vectorised interval is the product's own."""
-    for w, lost, n in ((3, 1, 20), (0, 0, 5), (40, 9, 300)):
+    for w, lost, n in ((3, 1, 20), (0, 0, 5), (40, 9, 300), (5, 0, 100), (0, 2, 30), (7, 0, 7)):
         theirs = paired_interval([1.0] * w + [-1.0] * lost + [0.0] * (n - w - lost))
         mine = padded_t(np.array([w]), np.array([lost]), n)
         assert np.allclose(theirs, [mine[0][0], mine[1][0]]), (w, lost, n)
@@ -290,6 +227,7 @@ def main() -> None:
     started = time.process_time()
     agree()
     enumerate_binary((20, 50, 100, 200) if fast else (20, 30, 50, 80, 100, 150, 200, 300, 500, 1000))
+    one_way((20, 50, 100, 200) if fast else (20, 30, 50, 80, 100, 150, 200, 300, 500, 1000))
     bca_binary((20, 100) if fast else (20, 50, 100, 200), 50 if fast else 300)
     simulate_graded((50, 200) if fast else (20, 50, 100, 300), 4000 if fast else 20_000, 100 if fast else 500)
     simulate_clusters(4000 if fast else 20_000)
