@@ -219,16 +219,20 @@ def _links(ids: Sequence[str], result: DedupResult, start: int) -> Iterator[Link
 
 
 def _source(connection: Connection, batch: Batch, role: str) -> int:
+    return source_number(connection, batch.path, batch.sha256, role)
+
+
+def source_number(connection: Connection, path: str, sha256: str, role: str) -> int:
     """The source's number; the same file, role and path again is the same source."""
     from sqlalchemy import insert, select
 
     from curation.store.tables import sources
 
-    where = (sources.c.sha256 == batch.sha256, sources.c.role == role, sources.c.path == batch.path)
+    where = (sources.c.sha256 == sha256, sources.c.role == role, sources.c.path == path)
     found = connection.execute(select(sources.c.id).where(*where)).scalar()
     if found is not None:
         return int(found)
-    values = {"path": batch.path, "sha256": batch.sha256, "role": role, "at": now().isoformat(), "counts": "{}"}
+    values = {"path": path, "sha256": sha256, "role": role, "at": now().isoformat(), "counts": "{}"}
     return int(connection.execute(insert(sources).values(**values).returning(sources.c.id)).scalar_one())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import functools
 import ipaddress
 import re
@@ -60,10 +61,11 @@ def find_secrets(text: str) -> list[Spot]:
 
 def mask(text: str) -> str:
     """The text with personal data and secrets replaced by what they are: `[PHONE]`, `[KEY]`."""
-    spots = _apart(find_secrets(text) + find_personal(text))
-    for spot in reversed(spots):
-        text = f"{text[: spot.start]}[{spot.kind}]{text[spot.end :]}"
-    return text
+    parts, at = [], 0
+    for spot in _apart(find_secrets(text) + find_personal(text)):
+        parts += [text[at : spot.start], f"[{spot.kind}]"]
+        at = spot.end
+    return "".join(parts) + text[at:]
 
 
 def is_card(number: str) -> bool:
@@ -129,9 +131,11 @@ def _apart(spots: list[Spot]) -> list[Spot]:
     """In order of the text; of two that overlap the one that was found first stays."""
     kept: list[Spot] = []
     for spot in spots:
-        if all(spot.end <= other.start or spot.start >= other.end for other in kept):
-            kept.append(spot)
-    return sorted(kept)
+        place = bisect.bisect_left(kept, spot)
+        before, after = kept[max(place - 1, 0) : place], kept[place : place + 1]
+        if all(other.end <= spot.start for other in before) and all(spot.end <= other.start for other in after):
+            kept.insert(place, spot)
+    return kept
 
 
 @functools.cache

@@ -25,6 +25,7 @@ GROUPS = (
     "plan",
     "train",
     "release",
+    "watch",
     "why",
     "demo",
 )

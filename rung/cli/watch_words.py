@@ -1,0 +1,78 @@
+"""What the commands of `rung watch` say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from curation.formats.rows import Reject
+    from training.watch.learn import Learnt
+    from training.watch.record import Import
+
+
+def imported_lines(made: Import | None, rejects: Sequence[Reject], place: Path | None) -> Iterator[str]:
+    """What became of each line of the logs."""
+    if made is None:
+        yield "Nothing new: these files were imported before."
+        yield "\nNext: rung watch report"
+        return
+    yield _requests(made)
+    yield (
+        f"  {made.lines:,} lines: {made.requests:,} requests, {made.joined:,} joined to one, {made.feedback:,} later "
+        f"feedback, {made.aside:,} set aside, {made.rejected:,} rejected, {made.empty:,} empty"
+    )
+    if made.sample < 1:
+        beyond = f"; {made.beyond_sample:,} more were rated, edited or failed" if made.beyond_sample else ""
+        yield f"  sample {made.sample:.2%} by seed {made.seed}{beyond}"
+    if made.masked:
+        yield "  masked: " + ", ".join(f"{count:,} [{kind}]" for kind, count in made.masked.items())
+    yield from _judged(made)
+    yield from _strange(made, rejects, place)
+    yield f"\nNext: {'rung watch report' if made.release else 'rung release --to prompt'}"
+
+
+def _requests(made: Import) -> str:
+    known = f" + {made.known:,} known before" if made.known else ""
+    drawn = f" + {made.not_drawn:,} not drawn" if made.not_drawn else ""
+    after = f", to release {made.release}" if made.release else "; nothing is released yet"
+    return f"{made.id}: {made.requests:,} requests = {made.kept:,} kept{drawn}{known}{after}"
+
+
+def _judged(made: Import) -> Iterator[str]:
+    if made.rated or made.edited or made.failed:
+        yield f"  {made.rated:,} rated, {made.edited:,} edited, {made.failed:,} failed"
+    if made.scale:
+        yield f"  ratings read as {made.scale[0]:g} (worst) to {made.scale[1]:g} (best)"
+
+
+def _strange(made: Import, rejects: Sequence[Reject], place: Path | None) -> Iterator[str]:
+    for why, count in made.why_aside.items():
+        yield f"! {count:,} lines set aside: {why}"
+    if rejects:
+        head = rejects[0]
+        yield (
+            f"! {len(rejects):,} of {made.lines:,} lines could not be read; they are in {place} with their reasons. "
+            f"First: line {head.line}, {head.reason}"
+        )
+    if made.out_of_order:
+        yield f"! {made.out_of_order:,} requests stand earlier in time than the line before them; time decides."
+    if made.without_time:
+        yield f"! {made.without_time:,} requests have no time that can be read; their order is that of their lines."
+
+
+def learnt_lines(done: Learnt) -> Iterator[str]:
+    """What became of the requests."""
+    queued, out = len(done.queued), done.rejected.total()
+    yield f"{done.looked_at:,} requests = {queued:,} queued for review + {out:,} kept out"
+    if done.why:
+        yield "  queued: " + ", ".join(f"{count:,} {why}" for why, count in done.why.most_common())
+    if done.rejected:
+        yield "  kept out: " + ", ".join(f"{count:,} {why}" for why, count in done.rejected.most_common())
+        yield "  each with its reason in watch/not_learnt.jsonl"
+    if done.known:
+        yield f"  {done.known:,} were handled before"
+    if done.left:
+        yield f"  {done.left:,} more wait: the same command again, or --count"
+    yield f"\nNext: {'rung review next' if queued else 'rung watch import LOGS'}"

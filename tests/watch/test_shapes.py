@@ -1,0 +1,184 @@
+"""What a line of a log says, in each of the shapes that gateways write; and nothing that a line holds can crash it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as budget
+from hypothesis import strategies as st
+
+sys.path.insert(0, str(Path(__file__).parent))
+from as_logged import litellm
+
+from training.watch.feedback import on_scale, scale_of
+from training.watch.fields import as_time
+from training.watch.joining import join
+from training.watch.shapes import Part, read_part
+
+ASKED = [{"role": "user", "content": "q"}]
+SAID = {"id": "c-1", "choices": [{"index": 0, "message": {"content": "a"}, "finish_reason": "stop"}]}
+CHUNK = {"id": "c-1", "object": "chat.completion.chunk"}
+STREAM = 'data: {"choices": [{"delta": {"content": "a"}}]}\n\ndata: {"choices": [{"delta": {}, "finish_reason": "stop"}]}\n\ndata: [DONE]\n'
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        litellm(1, "q", "a"),
+        {"request": {"messages": ASKED}, "response": SAID},
+        {"request": {"body": {"messages": ASKED}}, "response": {"status": 200, "body": SAID}},
+        {"request_body": json.dumps({"messages": ASKED}), "response_body": json.dumps(SAID)},
+        {"messages": ASKED, **SAID},
+        {"messages": ASKED, "response": STREAM},
+        {"messages": ASKED, "response": [{"choices": [{"delta": {"content": "a"}, "finish_reason": "stop"}]}]},
+        {"payload": {"messages": ASKED, "response": SAID}},
+        {"input": {"messages": ASKED}, "output": {"role": "assistant", "content": "a", "finish_reason": "stop"}},
+        {"input": "q", "object": "response", "output": [{"content": [{"type": "output_text", "text": "a"}]}],
+         "finish_reason": "stop"},
+        {"prompt": "q", "object": "text_completion", "choices": [{"text": "a", "finish_reason": "stop"}]},
+        {"request": {"messages": [{"role": "user", "content": [{"type": "text", "text": "q"}]}]},
+         "response": {"type": "message", "content": [{"type": "text", "text": "a"}], "stop_reason": "end_turn"}},
+    ],
+)  # fmt: skip
+def test_every_usual_shape_gives_question_answer_and_end(line: dict[str, Any]) -> None:
+    part = read_part(line)
+    assert part.kind == "whole"
+    assert [dict(m) for m in part.messages] == ASKED
+    assert (part.said.text, part.said.finish, part.said.error) == ("a", "stop", "")
+
+
+def test_measures_and_system_message() -> None:
+    part = read_part(litellm(2, "q", "a", metadata={"rating": 1}))
+    assert (part.seconds, part.cost_usd, part.input_tokens, part.output_tokens) == (0.5, 0.001, 9, 3)
+    assert part.at is not None and part.at.isoformat() == "2025-11-24T16:02:00+00:00"
+    assert part.feedback.rating == 1.0
+    claude = read_part({"request": {"system": "S", "messages": ASKED}, "response": SAID})
+    assert claude.messages[0] == {"role": "system", "content": "S"}
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ({"call_type": "aembedding", "input": "x", "response": {}}, "no chat or text completion: aembedding"),
+        ({"level": "INFO", "msg": "started"}, "neither a request, nor an answer, nor feedback"),
+        ({"prompt": ["a", "b"], "response": SAID}, "several prompts in one request"),
+        ({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}], "response": SAID},
+         "a message holds an image, a sound or a file, which a row cannot"),
+    ],
+)  # fmt: skip
+def test_what_is_no_request_is_set_aside_with_its_reason(line: dict[str, Any], why: str) -> None:
+    part = read_part(line)
+    assert (part.kind, part.why) == ("other", why)
+
+
+@pytest.mark.parametrize(
+    ("line", "error"),
+    [
+        ({"messages": ASKED, "response": None, "status": "failure", "error_str": "timeout"}, "timeout"),
+        ({"request": {"messages": ASKED}, "response": {"status_code": 429, "body": {"error": {"message": "slow"}}}}, "slow"),
+        ({"messages": ASKED, "response": {}, "status_code": 500}, "HTTP 500"),
+    ],
+)  # fmt: skip
+def test_a_failed_request_keeps_its_error(line: dict[str, Any], error: str) -> None:
+    part = read_part(line)
+    assert part.kind == "whole" and part.said.error == error and part.said.text == ""
+
+
+def parts(*lines: dict[str, Any]) -> list[Part]:
+    found = [read_part(line) for line in lines]
+    for number, part in enumerate(found, 1):
+        part.line = number
+    return found
+
+
+def test_a_batch_request_and_its_answer_are_joined_by_custom_id() -> None:
+    made = join(parts(
+        {"custom_id": "a", "method": "POST", "url": "/v1/chat/completions", "body": {"model": "m", "messages": ASKED}},
+        {"custom_id": "b", "method": "POST", "url": "/v1/chat/completions", "body": {"messages": ASKED}},
+        {"id": "vllm-9", "custom_id": "a", "response": {"status_code": 200, "body": SAID}, "error": None},
+    ))  # fmt: skip
+    assert [(r.said.text, r.model) for r in made.requests] == [("a", "m")]
+    assert made.aside == [(2, "a request without its answer")] and made.joined == 1
+
+
+def test_chunks_between_other_lines_are_joined_in_order() -> None:
+    made = join(parts(
+        {"id": "c-1", "messages": ASKED},
+        {**CHUNK, "choices": [{"index": 0, "delta": {"role": "assistant", "content": "Hel"}}]},
+        {"id": "c-2", "messages": ASKED, "response": "other"},
+        {**CHUNK, "choices": [{"index": 0, "delta": {"content": "lo"}}]},
+        {**CHUNK, "choices": [{"index": 0, "delta": {}, "finish_reason": "length"}], "usage": {"completion_tokens": 2}},
+        {"object": "chat.completion.chunk", "id": "lost", "choices": [{"delta": {"content": "x"}}]},
+    ))  # fmt: skip
+    assert [(r.said.text, r.said.finish, r.output_tokens) for r in made.requests] == [
+        ("Hello", "length", 2),
+        ("other", "", None),
+    ]
+    assert made.aside == [(6, "a streamed answer without its request")] and made.joined == 3
+
+
+def test_feedback_on_lines_of_its_own_finds_its_request() -> None:
+    made = join(parts(
+        {"request_id": "x", "rating": "down", "comment": "wrong side"},
+        litellm(1, "q", "a", request_id="x", trace_id="t"),
+        {"trace_id": "t", "edit": "b"},
+        {"request_id": "gone", "rating": 5},
+        {"rating": 5},
+    ))  # fmt: skip
+    said = made.requests[0].feedback
+    assert (said.rating, said.comment, said.edit) == (-1.0, "wrong side", "b")
+    assert [part.ids for part in made.feedback] == [("gone",)]
+    assert made.aside == [(5, "feedback that names no request")]
+
+
+@pytest.mark.parametrize(
+    ("ratings", "scale", "worst", "best"),
+    [
+        ([0, 1, 1], (0, 1), -1, 1),
+        ([-1, 1], (-1, 1), -1, 1),
+        ([5, 1, 4], (1, 5), -1, 1),
+        ([0, 5], (0, 5), -1, 1),
+        ([10, 3], (1, 10), -0.5556, 1),
+        ([95, 3], (0, 100), -0.94, 0.9),
+    ],
+)
+def test_the_scale_of_ratings_is_told_by_all_of_them(
+    ratings: list[float], scale: tuple[float, float], worst: float, best: float
+) -> None:
+    assert scale_of(ratings) == scale
+    assert (on_scale(min(ratings), scale), on_scale(max(ratings), scale)) == (worst, best)
+
+
+def test_times_in_every_form() -> None:
+    forms = (1_764_000_000, "1764000000", 1_764_000_000_000, 1.764e18, "2025-11-24T16:00:00Z", "2025-11-24 16:00:00")
+    assert {str(as_time(form)) for form in forms} == {"2025-11-24 16:00:00+00:00"}
+    assert [as_time(x) for x in ("soon", 12, None, True, [], "9999999999999999999999", float("nan"))] == [None] * 7
+
+
+KEYS = st.sampled_from(
+    "id object choices message delta content role messages request response body prompt input output error status usage "
+    "rating feedback scores value edit comment startTime endTime created model tool_calls metadata text data url".split()
+) | st.text(max_size=3)
+LEAF = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.sampled_from(
+    ["user", "assistant", "chat.completion.chunk", "response", "data: {", '{"messages": [{"role": 1}]}', "[1", "stop"]
+)  # fmt: skip
+JSON = st.recursive(
+    LEAF, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=5), max_leaves=25
+)
+
+
+@budget(max_examples=300)
+@given(st.lists(st.dictionaries(KEYS, JSON, max_size=6), max_size=6))
+def test_no_object_is_lost_or_crashes_the_parser(lines: list[dict[str, Any]]) -> None:
+    found = parts(*lines)
+    made = join(found)
+    assert len(made.requests) + made.joined + len(made.aside) + len(made.feedback) == len(lines)
+    for request in made.requests:
+        assert request.messages and all(isinstance(m["content"], str) for m in request.messages)
+        assert isinstance(request.said.text, str) and request.said
+    json.dumps([[request.messages, request.said.tool_calls] for request in made.requests], default=str)

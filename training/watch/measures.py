@@ -1,0 +1,114 @@
+"""All signals of a project's production: which two samples each of them compares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from curation.manifest import load_split
+from curation.quality.mask import mask
+from curation.sampling import draw
+from curation.similarity import normal, words
+from evaluation.metrics.refusal import refuses
+from training.watch.form import Form
+from training.watch.material import Standing
+from training.watch.record import Logged
+from training.watch.signals import Signal, later_signal, length_signal, share_signal, unmeasured, word_signals
+
+Judge = Callable[[Sequence[tuple[str, str]]], list[bool]]
+"""From (question, answer) pairs to whether each is good enough."""
+
+
+def all_signals(standing: Standing, requests: Sequence[Logged], seed: int) -> list[Signal]:
+    """Every signal that needs no model."""
+    asked = distinct([standing.turns.question(each.messages) for each in requests])
+    rows = distinct([mask(row.question) for row in standing.rows])
+    answered = [each for each in requests if not each.error]
+    said = [mask(row.answer or "") for row in standing.rows]
+    split = f"{standing.split} rows"
+    lengths = [
+        length_signal(_signal("question_length", "Length of questions", split), _words(asked), _words(rows), seed),
+        length_signal(
+            _signal("answer_length", "Length of answers", split),
+            _words([e.answer for e in answered]),
+            _words(said),
+            seed,
+        ),
+    ]
+    return [*lengths, *word_signals(asked, rows, split, seed), *_shares(standing, answered), *_later(requests, seed)]
+
+
+def _shares(standing: Standing, answered: Sequence[Logged]) -> list[Signal]:
+    """Form errors and refusals, against what the released model answered on its test items."""
+    against = "answers of the released model on its test items"
+    form = Form(standing)
+    before, n = standing.answered, len(standing.answered)
+    made = []
+    measures: tuple[tuple[str, str, Callable[[str, str], bool]], ...] = (
+        ("form_errors", f"Errors of form ({form.words})", form.wrong),
+        ("refusals", "Refusals", lambda text, stopped: refuses(text, _stopped(stopped))),
+    )
+    for name, title, bad in measures:
+        signal = _signal(name, title, against).model_copy(update={"n": len(answered), "n_before": n})
+        hits = [each for each in answered if bad(each.answer, each.finish)]
+        found = share_signal(signal, len(hits), sum(bad(o.output, o.stopped) for o in before))
+        made.append(found.model_copy(update={"evidence": tuple(f"{e.ref}: {e.answer[:80]}" for e in hits[:5])}))
+    return made
+
+
+def _later(requests: Sequence[Logged], seed: int) -> list[Signal]:
+    """What rows cannot tell: the later half of the requests against the earlier half."""
+    against = "requests of the earlier half"
+    half = len(requests) // 2
+    made = []
+    for name, title, what in (
+        ("failures", "Failed requests", lambda e: bool(e.error)),
+        ("low_ratings", "Low ratings", lambda e: e.rating is not None and e.rating < 0),
+    ):
+        sides = {"n": len(requests) - half, "n_before": half}
+        signal = _signal(name, title, against).model_copy(update=sides)
+        if name == "low_ratings" and not any(each.rating is not None for each in requests):
+            made.append(unmeasured(signal, "no request was rated"))
+            continue
+        made.append(share_signal(signal, sum(map(what, requests[half:])), sum(map(what, requests[:half]))))
+    for name, title, unit in (("latency", "Latency", "seconds"), ("cost", "Cost of a request", "usd")):
+        field = "seconds" if name == "latency" else "cost_usd"
+        signal = _signal(name, title, against).model_copy(update={"unit": unit})
+        values = [value for each in requests if (value := getattr(each, field)) is not None]
+        made.append(later_signal(signal, values, seed) if values else unmeasured(signal, "the log does not say"))
+    return made
+
+
+def judge_signal(standing: Standing, requests: Sequence[Logged], seed: int, judge: Judge | None, judged: int) -> Signal:
+    """A judge on a sample of answers, against its rulings on the answers to test items: both without a reference."""
+    signal = _signal("judge", "Answers that the judge finds wanting", "answers to test items, by the same judge")
+    if judge is None:
+        return unmeasured(signal, "no judge was asked: [judge] in rung.toml, then rung watch report --judge 50")
+    test = load_split(standing.dataset, "test")
+    before = [(mask(test[o.item - 1].question), o.output) for o in standing.answered]
+    now = [(standing.turns.question(e.messages), e.answer) for e in requests if e.answer and not e.error]
+    sides = [_some(side, min(judged, len(side)), seed) for side in (now, before)]
+    signal = signal.model_copy(update={"n": len(sides[0]), "n_before": len(sides[1])})
+    found = judge([*sides[0], *sides[1]])
+    bad = [not good for good in found]
+    return share_signal(signal, sum(bad[: len(sides[0])]), sum(bad[len(sides[0]) :]))
+
+
+def _some(pairs: Sequence[tuple[str, str]], count: int, seed: int) -> list[tuple[str, str]]:
+    return [pairs[place] for place in draw(seed, [f"judge {n}" for n in range(len(pairs))], count)]
+
+
+def distinct(texts: Sequence[str]) -> list[str]:
+    """Each text once, by its normal form: one who asks the same a hundred times is one question."""
+    return list({normal(text): text for text in reversed(texts)}.values())[::-1]
+
+
+def _signal(name: str, title: str, against: str) -> Signal:
+    return Signal(name=name, title=title, against=against)
+
+
+def _words(texts: Sequence[str]) -> list[int]:
+    return [len(words(text)) for text in texts]
+
+
+def _stopped(finish: str) -> str:
+    return "refused" if finish in ("content_filter", "refused") else "end"

@@ -1,0 +1,227 @@
+"""What is kept of request logs: `watch/W-001/requests.jsonl.gz`, and `import.json`, written last."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from curation.example import Example
+from workspace.artefact import Artefact, read_artefact
+from workspace.errors import Refusal, RungError
+from workspace.files import replacing, sha256_file
+from workspace.folder import Project
+
+IMPORT = "import.json"
+REQUESTS = "requests.jsonl.gz"
+FEEDBACK = "feedback.jsonl.gz"
+ASIDE = "aside.jsonl.gz"
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """One request to the released model and what came of it, masked.
+
+    `ref` is `W-001:17`, the line of its file. `rating` is -1..1, below 0 for a bad one. `finish` is stop, length,
+    content_filter or tool_calls, as far as the log says. `drawn`: whether the sample holds it; others are kept for
+    what a person said of them, or because they failed, and stand in no measure.
+    """
+
+    ref: str
+    hash: str
+    ids: tuple[str, ...]
+    messages: tuple[Mapping[str, Any], ...]
+    answer: str
+    model: str = ""
+    at: str = ""
+    finish: str = ""
+    error: str = ""
+    tool_calls: tuple[Any, ...] = ()
+    seconds: float | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost_usd: float | None = None
+    rating: float | None = None
+    edit: str = ""
+    comment: str = ""
+    others: int = 0
+    drawn: bool = True
+    line: int = 0
+    trace: str = ""
+
+    @property
+    def example(self) -> Example:
+        """Request and answer as a row; without the answer where the request failed."""
+        answer = {"role": "assistant", "content": self.answer}
+        if self.tool_calls:
+            answer = {**answer, "tool_calls": list(self.tool_calls)}  # type: ignore[dict-item]
+        said = bool(self.answer.strip() or self.tool_calls)
+        return Example({"messages": [*self.messages, *([answer] if said else [])]})
+
+    @property
+    def when(self) -> datetime | None:
+        """The moment of the request; None where the log has no time."""
+        return datetime.fromisoformat(self.at) if self.at else None
+
+
+class LogFile(BaseModel):
+    """A file that was imported: its path as given, hash, and what became of its lines."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    path: str
+    sha256: str
+    lines: int
+    rejected: int
+
+
+class Import(Artefact):
+    """`watch/W-001/import.json`. Its existence means that the folder is whole.
+
+    requests = kept + known + not_drawn; lines = requests + joined + aside + rejected + empty + feedback. `kept` counts
+    `beyond_sample` too: requests outside the sample that were rated, edited, commented on or failed. `masked` counts
+    what was taken out, by kind.
+    """
+
+    id: str
+    release: str | None = None
+    files: list[LogFile]
+    lines: int
+    empty: int
+    requests: int
+    kept: int
+    known: int
+    not_drawn: int
+    beyond_sample: int
+    joined: int
+    aside: int
+    rejected: int
+    feedback: int
+    why_aside: dict[str, int] = {}
+    sample: float
+    seed: int
+    scale: list[float] = []
+    """Lowest and highest value of the scale that ratings were read on; empty where none was a number."""
+    masked: dict[str, int] = {}
+    models: dict[str, int] = {}
+    first_at: str = ""
+    last_at: str = ""
+    without_time: int = 0
+    out_of_order: int = 0
+    rated: int = 0
+    edited: int = 0
+    failed: int = 0
+    contents: dict[str, str] = {}
+    """SHA-256 of each file of the folder."""
+
+
+@dataclass
+class Watched:
+    """Every request of a project's logs, in order of time (of line where there is none), feedback of later imports in.
+
+    `unmatched` counts feedback whose request is not here.
+    """
+
+    imports: list[Import] = field(default_factory=list)
+    requests: list[Logged] = field(default_factory=list)
+    unmatched: int = 0
+
+    @property
+    def drawn(self) -> list[Logged]:
+        """The sample: what measures count."""
+        return [each for each in self.requests if each.drawn]
+
+
+def watch_folder(project: Project) -> Path:
+    """`watch/`."""
+    return project.root / "watch"
+
+
+def read_imports(project: Project) -> list[tuple[Path, Import]]:
+    """Every complete import with its folder, in order."""
+    found = sorted(watch_folder(project).glob(f"W-*/{IMPORT}"))
+    return [(path.parent, read_artefact(path, Import)) for path in found]
+
+
+def read_watched(project: Project) -> Watched:
+    """All requests of all imports.
+
+    Raises Refusal where there are none, or a file is not what was imported.
+    """
+    found = Watched()
+    later: list[Mapping[str, Any]] = []
+    for folder, made in read_imports(project):
+        found.imports.append(made)
+        check_whole(folder, made)
+        found.requests += [logged_from(entry) for entry in read_gz(folder / REQUESTS)]
+        later += read_gz(folder / FEEDBACK)
+    if not found.imports:
+        raise Refusal("No request log was imported yet.", "rung watch import LOGS")
+    found.unmatched = _apply(later, found.requests)
+    found.requests.sort(key=lambda each: (each.at, each.ref))
+    return found
+
+
+def find_logged(project: Project, ref: str) -> Logged:
+    """The request `W-001:17`. Raises RungError where there is none."""
+    watched = read_watched(project)
+    for each in watched.requests:
+        if each.ref == ref:
+            return each
+    raise RungError(f"No request {ref} is kept here: not imported, not drawn, or known before.", "rung watch report")
+
+
+def check_whole(folder: Path, made: Import) -> None:
+    """Raise Refusal where a file of the import is not what was written."""
+    for name, digest in made.contents.items():
+        if not (folder / name).is_file() or sha256_file(folder / name) != digest:
+            raise Refusal(f"{folder / name}: changed since it was imported.", "rung restore, or import the log again")
+
+
+def _apply(later: Iterable[Mapping[str, Any]], requests: list[Logged]) -> int:
+    """Feedback of later imports onto its request; how many found none."""
+    place = {name: n for n, each in enumerate(requests) for name in each.ids}
+    traces: dict[str, list[int]] = {}
+    for n, each in enumerate(requests):
+        traces.setdefault(each.trace, []).append(n)
+    unmatched = 0
+    for entry in later:
+        at = next((place[name] for name in entry["ids"] if name in place), None)
+        if at is None and entry["trace"] and len(traces.get(entry["trace"], ())) == 1:
+            at = traces[entry["trace"]][0]
+        if at is None:
+            unmatched += 1
+            continue
+        given = {name: entry[name] for name in ("rating", "edit", "comment") if entry[name] not in (None, "")}
+        requests[at] = replace(requests[at], **given)
+    return unmatched
+
+
+def logged_from(entry: Mapping[str, Any]) -> Logged:
+    """A request out of its JSON."""
+    lists = {name: tuple(entry[name]) for name in ("ids", "messages", "tool_calls")}
+    return Logged(**{**entry, **lists})
+
+
+def write_gz(path: Path, entries: Iterable[Any]) -> int:
+    """JSON Lines, gzipped: the same entries give the same bytes. How many were written."""
+    count = 0
+    with replacing(path) as raw, gzip.GzipFile(fileobj=raw, mode="wb", filename="", mtime=0, compresslevel=6) as file:
+        for entry in entries:
+            table = asdict(entry) if isinstance(entry, Logged) else entry
+            file.write(json.dumps(table, ensure_ascii=False, default=str).encode() + b"\n")
+            count += 1
+    return count
+
+
+def read_gz(path: Path) -> Iterator[dict[str, Any]]:
+    """The entries of such a file; none where it is not there."""
+    if path.is_file():
+        with gzip.open(path, "rt", encoding="utf-8") as file:
+            for line in file:
+                yield json.loads(line)

@@ -1,0 +1,272 @@
+"""Request logs into the project: read, joined, masked, sampled, and stored in one folder or not at all."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from curation.formats.rejects import malformed_error
+from curation.formats.rows import Reject
+from curation.sampling import rank
+from training.release.record import newest_release
+from training.watch.feedback import Feedback, on_scale, scale_of
+from training.watch.joining import join
+from training.watch.lines import read_lines
+from training.watch.masking import Masker
+from training.watch.record import (
+    ASIDE,
+    FEEDBACK,
+    IMPORT,
+    REQUESTS,
+    Import,
+    LogFile,
+    Logged,
+    read_gz,
+    read_imports,
+    watch_folder,
+    write_gz,
+)
+from training.watch.shapes import Part, read_part
+from workspace.artefact import write_artefact
+from workspace.errors import InputError, Problem, RungError
+from workspace.files import sha256_bytes, sha256_file
+from workspace.folder import Project, next_id
+from workspace.lock import writer_lock
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What of the logs is kept: a share drawn by `seed`; only requests to `model` where one is named."""
+
+    sample: float = 1.0
+    seed: int = 0
+    model: str = ""
+
+
+@dataclass
+class Read:
+    """The lines of some logs, read."""
+
+    files: list[LogFile] = field(default_factory=list)
+    parts: list[Part] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
+    empty: int = 0
+
+    @property
+    def lines(self) -> int:
+        """All lines, empty ones too."""
+        return sum(file.lines for file in self.files)
+
+
+def read_logs(paths: Sequence[Path], *, keep_rejects: bool, progress: Progress | None = None) -> Read:
+    """Read whole files before anything is stored.
+
+    Raises InputError with all malformed lines, unless `keep_rejects`, and for a file that is no request log.
+    """
+    found = Read()
+    for path in paths:
+        if not path.is_file():
+            what = "a folder" if path.is_dir() else "not there"
+            raise RungError(f"{path}: {what}; expected a request log, one JSON object a line.", where=str(path))
+        _read_file(path, found, progress)
+    if found.rejects and not keep_rejects:
+        raise malformed_error(found.rejects)
+    return found
+
+
+def _read_file(path: Path, found: Read, progress: Progress | None) -> None:
+    digest = sha256_file(path)
+    start, number, rejected = len(found.parts), 0, 0
+    offset = found.lines
+    for number, line in read_lines(path, progress):
+        if line is None:
+            found.empty += 1
+        elif isinstance(line, Reject):
+            found.rejects.append(line)
+            rejected += 1
+        else:
+            part = read_part(line)
+            part.line = offset + number
+            found.parts.append(part)
+    _is_a_log(path, found.parts[start:], found.rejects[len(found.rejects) - rejected :])
+    found.files.append(LogFile(path=str(path), sha256=digest, lines=number, rejected=rejected))
+
+
+def _is_a_log(path: Path, parts: Sequence[Part], rejects: Sequence[Reject]) -> None:
+    """Raise InputError for a file that holds something else altogether."""
+    if any(part.kind != "other" for part in parts) or not (parts or rejects):
+        return
+    count = len(parts) + len(rejects)
+    if rejects and not parts:
+        found = rejects[0].raw[:60].decode("utf-8", "replace")
+        reason = rejects[0].reason
+    else:
+        found, reason = "", f"the first line is {parts[0].why}"
+    text = f"no request log: none of its {count:,} lines holds a request, an answer or feedback ({reason.rstrip('.')})."
+    expected = "one JSON object a line, as vLLM, LiteLLM and gateways write them"
+    raise InputError([Problem(text, str(path), expected, found)], "docs/watch.md lists the shapes that are read")
+
+
+def take_in(project: Project, read: Read, wish: Wish, *, actor: str = "rung") -> Import | None:
+    """Store what is new of these logs as `watch/W-001`; None where every file was imported before.
+
+    Killed at any moment, or on a full disk, it leaves a whole folder or none.
+    """
+    with writer_lock(watch_folder(project) / ".lock", "An import of logs"):
+        before = read_imports(project)
+        if read.files and {file.sha256 for file in read.files} <= {f.sha256 for _, made in before for f in made.files}:
+            return None
+        for left in watch_folder(project).glob(".W-*"):
+            shutil.rmtree(left, ignore_errors=True)
+        name = next_id(watch_folder(project), "W")
+        known = {entry["hash"] for folder, _ in before for entry in read_gz(folder / REQUESTS)}
+        work = watch_folder(project) / f".{name}"
+        try:
+            made = _store(project, work, name, read, wish, known)
+            work.rename(watch_folder(project) / name)
+        except BaseException:
+            shutil.rmtree(work, ignore_errors=True)
+            raise
+    _log(project, made, actor)
+    return made
+
+
+def _store(project: Project, work: Path, name: str, read: Read, wish: Wish, known: set[str]) -> Import:
+    joined, masker = join(_of_model(read.parts, wish.model)), Masker()
+    scale = scale_of(f.rating for f in _numbers([*joined.requests, *joined.feedback]))
+    kept, counts = _kept(name, joined.requests, wish, known, masker, scale)
+    work.mkdir(parents=True)
+    write_gz(work / REQUESTS, kept)
+    write_gz(work / FEEDBACK, (_said_later(part, masker, scale) for part in joined.feedback))
+    write_gz(work / ASIDE, ({"line": line, "reason": masker.text(why)} for line, why in sorted(joined.aside)))
+    release = newest_release(project)
+    times = [each.at for each in kept if each.at]
+    made = Import(
+        id=name,
+        release=release[1].id if release else None,
+        files=read.files,
+        lines=read.lines,
+        empty=read.empty,
+        requests=len(joined.requests),
+        kept=len(kept),
+        joined=joined.joined,
+        aside=len(joined.aside),
+        rejected=len(read.rejects),
+        feedback=len(joined.feedback),
+        why_aside=dict(Counter(masker.text(why) for _, why in joined.aside).most_common(20)),
+        sample=wish.sample,
+        seed=wish.seed,
+        scale=list(scale) if any(True for _ in _numbers([*joined.requests, *joined.feedback])) else [],
+        masked=dict(sorted(masker.counts.items())),
+        models=dict(Counter(each.model or "unknown" for each in kept).most_common(20)),
+        first_at=min(times, default=""),
+        last_at=max(times, default=""),
+        without_time=len(kept) - len(times),
+        out_of_order=sum(later < earlier for earlier, later in itertools.pairwise(times)),
+        rated=sum(each.rating is not None for each in kept),
+        edited=sum(bool(each.edit) for each in kept),
+        failed=sum(bool(each.error) for each in kept),
+        contents={file.name: sha256_file(file) for file in sorted(work.iterdir())},
+        **counts,
+    )
+    write_artefact(work / IMPORT, made)
+    return made
+
+
+def _of_model(parts: Iterable[Part], model: str) -> Iterable[Part]:
+    """Parts that speak of this model, or of none; the others are set aside."""
+    for part in parts:
+        if model and part.model and part.model != model and part.kind != "other":
+            part.kind, part.why = "other", "a request to another model"
+        yield part
+
+
+def _numbers(parts: Iterable[Part]) -> Iterable[Any]:
+    return (p.feedback for p in parts if p.feedback.rating is not None and not p.feedback.words)
+
+
+def _kept(
+    name: str, requests: Sequence[Part], wish: Wish, known: set[str], masker: Masker, scale: tuple[float, float]
+) -> tuple[list[Logged], dict[str, int]]:
+    """The requests to keep, masked, and how many were known before, not drawn, or kept beyond the sample."""
+    kept: list[Logged] = []
+    counts = {"known": 0, "not_drawn": 0, "beyond_sample": 0}
+    seen: Counter[str] = Counter()
+    for part in requests:
+        content = json.dumps([part.ids, str(part.at), part.model, part.messages, part.said.text], default=str)
+        seen[content] += 1
+        digest = sha256_bytes(f"{content} {seen[content]}".encode())
+        drawn = rank(wish.seed, digest, "watch") < wish.sample
+        telling = bool(part.feedback or part.said.error)
+        if digest in known:
+            counts["known"] += 1
+        elif not (drawn or telling):
+            counts["not_drawn"] += 1
+        else:
+            counts["beyond_sample"] += not drawn
+            kept.append(_logged(name, part, digest, drawn, masker, scale))
+    return kept, counts
+
+
+def _logged(name: str, part: Part, digest: str, drawn: bool, masker: Masker, scale: tuple[float, float]) -> Logged:
+    rating, edit, comment = _judged(part.feedback, masker, scale)
+    return Logged(
+        ref=f"{name}:{part.line}",
+        hash=digest,
+        ids=tuple(masker.name(each) for each in part.ids),
+        messages=tuple(masker.inside(each) for each in part.messages),
+        answer=masker.text(part.said.text),
+        model=masker.text(part.model),
+        at=_iso(part.at),
+        finish=part.said.finish,
+        error=masker.text(part.said.error),
+        tool_calls=tuple(masker.inside(part.said.tool_calls)),
+        seconds=part.seconds,
+        input_tokens=part.input_tokens,
+        output_tokens=part.output_tokens,
+        cost_usd=part.cost_usd,
+        rating=rating,
+        edit=edit,
+        comment=comment,
+        others=part.said.others,
+        drawn=drawn,
+        line=part.line,
+        trace=masker.name(part.trace),
+    )
+
+
+def _judged(feedback: Feedback, masker: Masker, scale: tuple[float, float]) -> tuple[float | None, str, str]:
+    rating = feedback.rating
+    if rating is not None and not feedback.words:
+        rating = on_scale(rating, scale)
+    return rating, masker.text(feedback.edit), masker.text(feedback.comment)
+
+
+def _said_later(part: Part, masker: Masker, scale: tuple[float, float]) -> dict[str, Any]:
+    rating, edit, comment = _judged(part.feedback, masker, scale)
+    ids = [masker.name(each) for each in part.ids]
+    trace = masker.name(part.trace)
+    return {"line": part.line, "ids": ids, "trace": trace, "rating": rating, "edit": edit, "comment": comment}
+
+
+def _iso(moment: datetime | None) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds") if moment else ""
+
+
+def _log(project: Project, made: Import, actor: str) -> None:
+    """One line in the project's log."""
+    from curation.store import open_store
+    from workspace.settings import load_settings
+
+    detail = {"kept": made.kept, "sample": made.sample, "files": [file.path for file in made.files]}
+    with open_store(project, load_settings(project.settings_file)) as store:
+        store.event("watch", actor, made.id, detail)
