@@ -82,18 +82,17 @@ def test_nothing_personal_and_no_secret_is_stored_anywhere(project: Project, wri
         litellm(1, text, text, metadata={"comment": text, "edit": text}, user="mo@example.org"),
         litellm(2, "q", "a", status="failure", error_str=f"rejected {text}"),
         {"id": "mo@example.org", "rating": "up", "comment": text},
-        {"id": "x", "messages": [{"role": "assistant", "content": "", "tool_calls": [{"function": {"arguments": text}}]},
-                                 {"role": "tool", "content": text}], "response": "a"},
+        {"id": "x", "response": "a", "messages": [
+            {"role": "assistant", "content": "", "tool_calls": [{"function": {"arguments": text}}]},
+            {"role": "tool", "content": text},
+        ]},
         {"url": text, "level": text},
         '{"broken": "' + text,
     ])  # fmt: skip
     made = imported(project, log)
     assert made.masked["EMAIL"] >= 6 and made.masked["KEY"] >= 6
-    kept = b"".join(
-        gzip.open(p).read() if p.suffix == ".gz" else p.read_bytes()
-        for p in (project.root / "watch").rglob("*")
-        if p.is_file()
-    )  # noqa: E501
+    files = [path for path in (project.root / "watch").rglob("*") if path.is_file()]
+    kept = b"".join(gzip.decompress(p.read_bytes()) if p.suffix == ".gz" else p.read_bytes() for p in files)
     done = rung("watch", "import", str(log), "--rejects", str(tmp_path / "rejects.jsonl"), cwd=project.root)
     assert done.returncode == 0, done.stderr
     kept += (tmp_path / "rejects.jsonl").read_bytes() + done.stdout.encode() + project.database_file.read_bytes()

@@ -23,7 +23,10 @@ from training.watch.shapes import Part, read_part
 ASKED = [{"role": "user", "content": "q"}]
 SAID = {"id": "c-1", "choices": [{"index": 0, "message": {"content": "a"}, "finish_reason": "stop"}]}
 CHUNK = {"id": "c-1", "object": "chat.completion.chunk"}
-STREAM = 'data: {"choices": [{"delta": {"content": "a"}}]}\n\ndata: {"choices": [{"delta": {}, "finish_reason": "stop"}]}\n\ndata: [DONE]\n'
+STREAM = "".join(
+    f"data: {line}\n\n"
+    for line in ('{"choices": [{"delta": {"content": "a"}}]}', '{"choices": [{"finish_reason": "stop"}]}', "[DONE]")
+)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +83,7 @@ def test_what_is_no_request_is_set_aside_with_its_reason(line: dict[str, Any], w
     ("line", "error"),
     [
         ({"messages": ASKED, "response": None, "status": "failure", "error_str": "timeout"}, "timeout"),
-        ({"request": {"messages": ASKED}, "response": {"status_code": 429, "body": {"error": {"message": "slow"}}}}, "slow"),
+        ({"request": {"messages": ASKED}, "response": {"status_code": 429, "body": {"error": {"message": "no"}}}}, "no"),
         ({"messages": ASKED, "response": {}, "status_code": 500}, "HTTP 500"),
     ],
 )  # fmt: skip
@@ -160,10 +163,12 @@ def test_times_in_every_form() -> None:
     assert [as_time(x) for x in ("soon", 12, None, True, [], "9999999999999999999999", float("nan"))] == [None] * 7
 
 
-KEYS = st.sampled_from(
-    "id object choices message delta content role messages request response body prompt input output error status usage "
-    "rating feedback scores value edit comment startTime endTime created model tool_calls metadata text data url".split()
-) | st.text(max_size=3)
+NAMES = (
+    *("id", "object", "choices", "message", "delta", "content", "role", "messages", "request", "response", "body"),
+    *("prompt", "input", "output", "error", "status", "usage", "rating", "feedback", "scores", "value", "edit", "url"),
+    *("comment", "startTime", "endTime", "created", "model", "tool_calls", "metadata", "text", "data"),
+)
+KEYS = st.sampled_from(NAMES) | st.text(max_size=3)
 LEAF = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.sampled_from(
     ["user", "assistant", "chat.completion.chunk", "response", "data: {", '{"messages": [{"role": 1}]}', "[1", "stop"]
 )  # fmt: skip

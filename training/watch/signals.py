@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from curation.sampling import draw
 from curation.similarity import words
-from training.watch.tests_of_change import differ, higher, more_often, ranks_higher, spread_differs
+from training.watch.chance import differ, higher, more_often, ranks_higher, spread_differs
 
 FALSE_ALARM = 0.01
 """The chance that one signal is raised although nothing changed."""
