@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
+EVERYWHERE = ("help", "quiet", "verbose")
 ROOT = Path(__file__).resolve().parents[1]
 HERE = Path(__file__).parent / "reference"
 ARTEFACTS = {
@@ -58,15 +59,22 @@ def commands() -> Iterator[str]:
     import typer
 
     from rung.cli import build_app
+    from rung.cli.examples import EXAMPLES
 
-    yield "# Commands\n\nExit codes: 0 done, 1 a check or a gate says no, 2 bad input, 130 stopped.\n"
+    yield "# Commands\n\nExit codes: 0 done, 1 a check or a gate says no, 2 bad input, 130 stopped, 70 a fault of Rung"
+    yield "itself.\n"
+    yield "Every command takes `--quiet` (results, warnings, errors) and `--verbose` (also times, memory, what libraries"
+    yield "log, and where an error arose), before or after its name. `--help` shows examples. For completion in bash, zsh,"
+    yield "fish and PowerShell: `rung --install-completion`.\n"
     for words, command in _walk(typer.main.get_command(build_app()), ("rung",)):
         yield f"## {' '.join(words)}\n\n{first(command.help)}\n"
-        shown = [p for p in command.params if not getattr(p, "hidden", False) and p.name != "help"]
+        shown = [p for p in command.params if not getattr(p, "hidden", False) and p.name not in EVERYWHERE]
         if shown:
             yield "| | |\n|---|---|"
             yield from (f"| {_names(p)} | {cell(first(getattr(p, 'help', '')))} |" for p in shown)
             yield ""
+        if lines := EXAMPLES.get(" ".join(words[1:])):
+            yield "```console\n" + "\n".join(lines) + "\n```\n"
 
 
 def _walk(command: Any, words: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:

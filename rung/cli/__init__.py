@@ -9,7 +9,8 @@ import traceback
 
 import typer
 
-from rung.cli.output import never_fail_on_text, note, report_error
+from rung.cli.output import complain, never_fail_on_text, report_error
+from rung.cli.tree import dress
 from workspace.errors import RungError
 
 GROUPS = (
@@ -48,6 +49,7 @@ def build_app() -> typer.Typer:
     )
     for group in GROUPS:
         importlib.import_module(f"rung.cli.{group}").register(app)
+    dress(app)
     return app
 
 
@@ -60,14 +62,14 @@ def main() -> None:
         report_error(error, as_json="--json" in sys.argv[1:])
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
-        note("Interrupted.")
+        complain("Interrupted.")
         sys.exit(130)
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123  the reader of our pipe has gone: nothing to tell
         sys.exit(0)
     except Exception:
         traceback.print_exc()
-        note("This is a fault of Rung itself, not of your data. Nothing half-written was left as a result.")
+        complain("This is a fault of Rung itself, not of your data. Nothing half-written was left as a result.")
         sys.exit(FAULT)
 
 

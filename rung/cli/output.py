@@ -7,10 +7,45 @@ import os
 import re
 import sys
 import time
+import traceback
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from workspace.errors import RungError
+
+
+@dataclass
+class Manner:
+    """How much this process says: `quiet` or `verbose`, and when it began to."""
+
+    quiet: bool = False
+    verbose: bool = False
+    began: float = 0.0
+
+    def stamp(self) -> str:
+        """With `--verbose` the seconds since the start, before a line of progress."""
+        return f"[{time.monotonic() - self.began:6.1f} s] " if self.verbose else ""
+
+
+manner = Manner()
+
+
+def speak(*, quiet: bool, verbose: bool) -> None:
+    """Heed `--quiet` and `--verbose`, wherever in the command line they stand.
+
+    Raises RungError where both are asked for.
+    """
+    manner.quiet, newly = manner.quiet or quiet, verbose and not manner.verbose
+    manner.verbose = manner.verbose or verbose
+    if manner.quiet and manner.verbose:
+        manner.quiet = manner.verbose = False
+        raise RungError("--quiet and --verbose cannot be had together.", "take one of them")
+    if newly:
+        from rung.cli.verbose import begin
+
+        begin(manner)
+
 
 _ACTS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
@@ -26,7 +61,13 @@ def say(line: str = "") -> None:
 
 
 def note(line: str) -> None:
-    """One line of progress or log, on stderr, as harmless as `say`'s."""
+    """One line of progress or log, on stderr, as harmless as `say`'s. With `--quiet` only warnings (`! ...`)."""
+    if not manner.quiet or line.startswith("!"):
+        complain(f"{manner.stamp()}{line}")
+
+
+def complain(line: str) -> None:
+    """One line on stderr that no flag silences."""
     sys.stderr.write(f"{harmless(line)}\n")
     sys.stderr.flush()
 
@@ -46,9 +87,11 @@ def never_fail_on_text() -> None:
 
 def report_error(error: RungError, *, as_json: bool) -> None:
     """Print an error: words to stderr; with `as_json` the error document to stdout as well."""
-    note(error.message)
+    complain(error.message)
     if error.hint:
-        note(f"-> {error.hint}")
+        complain(f"-> {error.hint}")
+    if manner.verbose:
+        traceback.print_exception(error)
     if as_json:
         emit({"error": error.as_json()})
 
@@ -67,7 +110,7 @@ class ProgressLine:
     def __call__(self, done: int, total: int) -> None:
         """Show `done` of `total`, with the share and the time left."""
         moment = self.clock()
-        if done < total and moment - self.last < self.every:
+        if manner.quiet or (done < total and moment - self.last < self.every):
             return
         self.last = moment
         left = (moment - self.started) / done * (total - done) if done else 0.0
@@ -76,5 +119,5 @@ class ProgressLine:
         if self.live:
             sys.stderr.write(f"\r\x1b[2K{text}" + ("\n" if done >= total else ""))
         else:
-            sys.stderr.write(text + "\n")
+            sys.stderr.write(f"{manner.stamp()}{text}\n")
         sys.stderr.flush()

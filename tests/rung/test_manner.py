@@ -1,0 +1,104 @@
+"""`--quiet` and `--verbose` on every command; a word that is no command is answered with the way on."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import typer
+
+from rung.cli import build_app
+from rung.cli.output import manner, speak
+from workspace.errors import RungError
+
+CSV = "question,team\nHow do I get a new card?,cards\nWhere is my money?,transfers\nWhat is the rate?,\n"
+
+
+def leaves(command: Any, path: str = "rung") -> Iterator[tuple[str, Any]]:
+    below = getattr(command, "commands", None)
+    if below is None:
+        yield path, command
+    for name, each in (below or {}).items():
+        yield from leaves(each, f"{path} {name}")
+
+
+def ran(folder: Any, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-P", "-m", "rung", *words]
+    environment = {**os.environ, "PYTHONIOENCODING": "utf-8", "COLUMNS": "100"}
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=environment)
+
+
+def test_every_command_has_both_flags_and_says_what_they_do() -> None:
+    tree = typer.main.get_command(build_app())
+    found = [("rung", tree), *leaves(tree)]
+    assert len(found) > 40
+    for path, command in found:
+        options = {option: parameter for parameter in command.params for option in parameter.opts}
+        assert {"--quiet", "--verbose"} <= set(options), path
+        assert options["--quiet"].help and not options["--quiet"].secondary_opts, path
+
+
+def test_quiet_leaves_results_warnings_and_errors(tmp_path: Any) -> None:
+    (tmp_path / "rows.csv").write_text(CSV)
+    columns = ("--question", "question", "--answer", "team")
+    loud = ran(tmp_path, "data", "check", "rows.csv", *columns)
+    for words in (
+        ("--quiet", "data", "check", "rows.csv", *columns),
+        ("data", "check", "rows.csv", *columns, "--quiet"),
+    ):
+        hushed = ran(tmp_path, *words)
+        assert (hushed.returncode, hushed.stdout) == (loud.returncode, loud.stdout)
+        assert "is the question" in loud.stderr and hushed.stderr == ""
+    wrong = ran(tmp_path, "data", "check", "nothing.csv", "--quiet")
+    assert wrong.returncode == 2 and "nothing.csv" in wrong.stderr
+
+
+def test_verbose_says_when_what_ran_and_where_an_error_arose(tmp_path: Any) -> None:
+    done = ran(tmp_path, "questions", "--json", "--verbose")
+    assert done.returncode == 0 and done.stdout == ran(tmp_path, "questions", "--json").stdout
+    assert f"in {tmp_path}" in done.stderr and "CPU-seconds" in done.stderr and "] rung " in done.stderr
+    wrong = ran(tmp_path, "--verbose", "why", "nothing-like-it")
+    assert wrong.returncode == 2 and "Traceback" in wrong.stderr and "rung rules list" in wrong.stderr
+
+
+def test_verbose_logs_no_row(tmp_path: Any) -> None:
+    (tmp_path / "rows.csv").write_text(CSV.replace("cards\n", "Wendelin Quarz\n"))
+    assert ran(tmp_path, "init").returncode == 0
+    columns = ("--question", "question", "--answer", "team", "--rejects", "rejects.jsonl")
+    done = ran(tmp_path, "data", "import", "rows.csv", *columns, "--verbose")
+    assert done.returncode == 0 and "CPU-seconds" in done.stderr
+    assert "Wendelin Quarz" not in done.stderr
+
+
+def test_both_at_once_are_refused(tmp_path: Any) -> None:
+    done = ran(tmp_path, "--quiet", "status", "--verbose")
+    assert done.returncode == 2 and "together" in done.stderr
+    with pytest.raises(RungError, match="together"):
+        speak(quiet=True, verbose=True)
+    assert (manner.quiet, manner.verbose) == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        ("import rows.csv", "rung data import"),
+        ("freeze", "rung data freeze"),
+        ("finetune", "rung train"),
+        ("data chekc", "rung data check"),
+        ("advice", "rung advise"),
+        ("review opne", "rung review"),
+    ],
+)
+def test_a_wrong_word_leads_on(tmp_path: Any, words: str, meant: str) -> None:
+    done = ran(tmp_path, *words.split())
+    assert done.returncode == 2 and meant in done.stderr and "--help" in done.stderr
+
+
+def test_help_tells_whole_sentences_and_where_to_begin(tmp_path: Any) -> None:
+    told = ran(tmp_path, "--help").stdout
+    assert "rung init claims" in told and "..." not in told.partition("Commands:")[2]
+    assert "rung data import test.csv --as test" in ran(tmp_path, "data", "import", "--help").stdout
