@@ -63,9 +63,9 @@ def commands() -> Iterator[str]:
 
     yield "# Commands\n\nExit codes: 0 done, 1 a check or a gate says no, 2 bad input, 130 stopped, 70 a fault of Rung"
     yield "itself.\n"
-    yield "Every command takes `--quiet` (results, warnings, errors) and `--verbose` (also times, memory, what libraries"
-    yield "log, and where an error arose), before or after its name. `--help` shows examples. For completion in bash, zsh,"
-    yield "fish and PowerShell: `rung --install-completion`.\n"
+    yield "Every command takes `--quiet` (results, warnings, errors) and `--verbose` (also times, memory, what"
+    yield "libraries log, and where an error arose), before or after its name. `--help` shows examples. For"
+    yield "completion in bash, zsh, fish and PowerShell: `rung --install-completion`.\n"
     for words, command in _walk(typer.main.get_command(build_app()), ("rung",)):
         yield f"## {' '.join(words)}\n\n{first(command.help)}\n"
         shown = [p for p in command.params if not getattr(p, "hidden", False) and p.name not in EVERYWHERE]
