@@ -186,6 +186,7 @@ def _record(project: Project, folder: Path, plan: Plan, clearance: Clearance, by
         base_fingerprint=plan.base_fingerprint,
         method=plan.recipe.method,
         objective=plan.recipe.objective,
+        processes=plan.recipe.processes,
         system_prompt=plan.recipe.system_prompt,
         overrides=clearance.overrides,
         by=by,

@@ -73,7 +73,7 @@ def lay_out_curve(project: Project, plan_file: Path, plan: Plan, sizes: Sequence
     Raises InputError for sizes that the rows do not hold.
     """
     rows = plan.data.train - len(plan.data.left_out)
-    step = plan.recipe.batch * plan.recipe.accumulation
+    step = plan.recipe.rows_a_step
     chosen = sorted(set(sizes or (round(rows * share) for share in SHARES)))
     wrong = [size for size in chosen if not step <= size <= rows]
     if wrong:

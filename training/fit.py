@@ -58,7 +58,8 @@ def fit_of(recipe: Recipe, machine: Machine | None = None, *, answer: int = 0) -
         return None
     here = machine or this_machine()
     found = memory_of(architecture, setup_of(recipe, on_card=bool(here.cards), answer=answer))
-    return Fit(found.low / GIB, found.expected / GIB, found.high / GIB, here.memory_gib, here.where)
+    gib = (1 if here.cards else recipe.processes) / GIB  # each process holds the model; on cards each has its own
+    return Fit(found.low * gib, found.expected * gib, found.high * gib, here.memory_gib, here.where)
 
 
 def setup_of(recipe: Recipe, *, on_card: bool, answer: int = 0) -> Setup:

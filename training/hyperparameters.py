@@ -80,7 +80,7 @@ def evals_for(facts: Mapping[str, Any], train_rows: int, validation_rows: int) -
 
 def warnings(recipe: Recipe, because_of: Mapping[str, Because], facts: Mapping[str, Any]) -> list[str]:
     """A sentence for each value that looks wrong; the values stay."""
-    effective = recipe.batch * recipe.accumulation
+    effective = recipe.rows_a_step
     known = {**facts, **recipe.model_dump(), "effective_batch": effective, "method": _method(recipe)}
     said = [f"{text} [{name}]" for name, text, _ in warnings_of(known)]
     for name, entry in CHECKED.items():

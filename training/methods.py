@@ -43,7 +43,7 @@ def _both(*conditions: Holds) -> Holds:
 
 
 def _rows(recipe: Mapping[str, Any]) -> int:
-    return int(recipe["batch"] * recipe["accumulation"])
+    return int(recipe["batch"] * recipe["accumulation"] * recipe["processes"])
 
 
 def _packs(recipe: Mapping[str, Any]) -> bool:

@@ -12,14 +12,15 @@ from training.record import read_runs
 from workspace.folder import Project
 
 OWN = "own machine"
-LIKE = ("base", "method", "objective", "batch", "max_length", "checkpointing", "quantisation")
+LIKE = ("base", "method", "objective", "batch", "processes", "max_length", "checkpointing", "quantisation")
 """Values that decide how fast a step is: a dry run of a plan that shares them counts."""
 
 
 def seconds_for(project: Project, recipe: Recipe, data: DataFacts) -> float | None:
     """Seconds from the newest finished run of this base and method, else from a dry run of a like plan, else None."""
     for run in reversed(read_runs(project)):
-        if run.state == "finished" and (run.base, run.method) == (recipe.base, recipe.method) and run.tokens:
+        alike = (run.base, run.method, run.processes) == (recipe.base, recipe.method, recipe.processes)
+        if run.state == "finished" and alike and run.tokens:
             return round(run.seconds / run.tokens * data.tokens * recipe.epochs, 1)
     for path in sorted(project.plans.glob("P-*.toml"), reverse=True):
         if not place_of(project, path.stem).is_file():

@@ -195,11 +195,23 @@ def _batch(draft: Draft, set_by: TrainingSettings, data: DataFacts, facts: dict[
     draft.override("batch", set_by.batch)
     if facts["objective"] in REINFORCED:
         _whole_groups(draft)
+    _processes(draft, set_by)
     per_epoch = math.ceil(rows * max(1, draft.values.get("generations", 1)) / draft.values["batch"])
     draft.put("epochs", *value("epochs", facts))
     draft.override("epochs", set_by.epochs)
     steps = math.ceil(draft.values["epochs"] * per_epoch)
     draft.put("steps", steps, Because(text=f"{draft.values['epochs']:g} x {per_epoch}", rule="your-data"))
+
+
+def _processes(draft: Draft, set_by: TrainingSettings) -> None:
+    """One, or as many as a person says: then they share the rows of a step equally."""
+    text = "one device; several, each with the whole model: [training] processes"
+    draft.put("processes", 1, Because(text=text, rule="one-process"))
+    draft.override("processes", set_by.processes)
+    rows, processes = draft.values["batch"], draft.values["processes"]
+    if rows % processes:
+        problem = Problem(f"processes = {processes}: {rows} rows a step cannot be shared equally.")
+        raise InputError([problem], f"--set batch={-(-rows // processes) * processes}")
 
 
 def _whole_groups(draft: Draft) -> None:
@@ -240,7 +252,7 @@ def _packing(draft: Draft, set_by: TrainingSettings, facts: dict[str, Any]) -> N
 
 def _fitted(recipe: Recipe, draft: Draft, here: Machine, answer: int) -> Recipe:
     """The recipe with the largest batch that fits, the rest accumulated; then with checkpointing. The step stays."""
-    wanted = recipe.batch
+    wanted = recipe.batch // recipe.processes
     may_checkpoint = () if recipe.method == "prefix" else (True,)
     for checkpointing in (False, *may_checkpoint):
         for batch in [n for n in range(wanted, 0, -1) if wanted % n == 0]:
@@ -248,7 +260,7 @@ def _fitted(recipe: Recipe, draft: Draft, here: Machine, answer: int) -> Recipe:
             tried = recipe.model_copy(update=shaped)
             fit = fit_of(tried, here, answer=answer)
             if fit is None or fit.fits:
-                if tried != recipe:
+                if batch != wanted or checkpointing:
                     draft.reasons["accumulation"] = Because(text=f"{wanted} rows at once do not fit", rule="plan-fits")
                 return tried
     return recipe

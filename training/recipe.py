@@ -13,12 +13,12 @@ from training.methods import Objective, objections
 class Recipe(BaseModel):
     """Everything that decides what a run computes. Two runs of one recipe on one dataset give the same weights.
 
-    `batch` rows go through the model at once and `accumulation` such batches make one optimiser step. `max_length` is
-    in tokens: a longer row is left out, never cut. `targets` are peft's names, `all-linear` for every linear layer.
-    `precision` `auto` times two steps in bf16 and in fp32 at the start and keeps the quicker. `evals` is the number
-    of evaluations an epoch; a checkpoint is kept at each. `patience` evaluations in a row above the best by more than
-    its standard error end the run. `choose_by` names what the best checkpoint is best by: the loss, or the project's
-    metric on the first `metric_rows` validation rows.
+    `batch` rows go through the model at once on each of `processes`, and `accumulation` such batches make one optimiser
+    step. `max_length` is in tokens: a longer row is left out, never cut. `targets` are peft's names, `all-linear` for
+    every linear layer. `precision` `auto` times two steps in bf16 and in fp32 at the start and keeps the quicker.
+    `evals` is the number of evaluations an epoch; a checkpoint is kept at each. `patience` evaluations in a row above
+    the best by more than its standard error end the run. `choose_by` names what the best checkpoint is best by: the
+    loss, or the project's metric on the first `metric_rows` validation rows.
 
     `objective` dpo, kto and reward train on `signals` (SHA-256 of the pairs or labels that the review log gives), with
     `beta` as the weight of staying near the base. grpo and rloo train on `generations` sampled answers of at most
@@ -44,6 +44,7 @@ class Recipe(BaseModel):
     grad_norm: float = Field(default=1.0, ge=0)
     batch: int = Field(ge=1)
     accumulation: int = Field(default=1, ge=1)
+    processes: int = Field(default=1, ge=1)
     epochs: float = Field(gt=0)
     steps: int = Field(ge=1)
     max_length: int = Field(ge=8)
@@ -74,6 +75,15 @@ class Recipe(BaseModel):
         if found:
             raise ValueError(" ".join(found))
         return self
+
+    @property
+    def rows_a_step(self) -> int:
+        """Rows of one optimiser step, over all processes."""
+        return self.batch * self.accumulation * self.processes
+
+    def alone(self) -> Recipe:
+        """The same steps on one process."""
+        return self.model_copy(update={"processes": 1, "accumulation": self.accumulation * self.processes})
 
     @property
     def scale(self) -> float:

@@ -46,6 +46,7 @@ class RunRecord(Artefact):
     base_fingerprint: str = ""
     method: str
     objective: str = "sft"
+    processes: int = 1
     system_prompt: str | None = None
     overrides: list[Override] = []
     by: str = ""

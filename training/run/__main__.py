@@ -17,8 +17,10 @@ def main() -> int:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     from training.run.child import train
+    from training.run.world import follow_the_leader
     from workspace.errors import RungError
 
+    follow_the_leader()
     try:
         return train(Path(sys.argv[1]))
     except RungError as error:

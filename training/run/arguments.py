@@ -82,5 +82,5 @@ def _eval_batch(recipe: Recipe) -> int:
 def steps_between(recipe: Recipe, items: int) -> int:
     """Optimiser steps from one check to the next."""
     rows = items * max(1, recipe.generations)
-    per_epoch = math.ceil(rows / (recipe.batch * recipe.accumulation))
+    per_epoch = math.ceil(rows / recipe.rows_a_step)
     return max(1, math.ceil(per_epoch / recipe.evals))

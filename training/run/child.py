@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import time
@@ -11,8 +12,9 @@ from typing import Any
 
 from curation.store import open_store
 from training.clearance import Admitted, admit, project_of
-from training.record import LOCK, RECORD, RunRecord, State, read_metrics, write_run
+from training.record import LOCK, RECORD, RunRecord, State, append_metric, read_metrics, write_run
 from training.run.ending import Diverged, sentence
+from training.run.world import together, world
 from workspace.artefact import now, read_artefact
 from workspace.files import sha256_file
 from workspace.lock import writer_lock
@@ -26,15 +28,25 @@ def train(folder: Path) -> int:
 
     Raises Refusal where the clearance does not hold, or another run trains in this project: before any model is
     loaded and anything is written of this run.
+
+    Of several processes the first holds the locks; each asks every gate for itself, and all of them start or none.
     """
-    with writer_lock(project_of(folder)[0].runs / "writer.lock", "Training"):
+    with contextlib.ExitStack() as held:
+        here = world()
+        if here.leads:
+            held.enter_context(writer_lock(project_of(folder)[0].runs / "writer.lock", "Training"))
         admitted = admit(folder)
-        with writer_lock(folder / LOCK, folder.name):
-            return _Run(admitted).go()
+        held.enter_context(together(folder, here, admitted.plan.recipe.processes))
+        if not here.leads:
+            return _Helper(admitted).go()
+        held.enter_context(writer_lock(folder / LOCK, folder.name))
+        return _Run(admitted).go()
 
 
 class _Run:
     """The state of this process: what was admitted, and the record as last written."""
+
+    leads = True
 
     def __init__(self, admitted: Admitted) -> None:
         self.admitted = admitted
@@ -82,6 +94,28 @@ class _Run:
         self._event(state, ending=ending, step=self.record.step)
         return code
 
+    def note(self, text: str) -> None:
+        """Add a remark to metrics.jsonl."""
+        append_metric(self.folder, {"kind": "note", "text": text})
+
     def _event(self, kind: str, **detail: Any) -> None:
         with open_store(self.admitted.project, self.admitted.settings) as store:
             store.event(kind, self.record.by, self.folder.name, detail)
+
+
+class _Helper(_Run):
+    """One of the other processes of a run: it trains along and writes nothing."""
+
+    leads = False
+
+    def write(self, **changes: Any) -> None:
+        """Only the leader writes run.json."""
+
+    def keep(self, made: Path) -> None:
+        """Only the leader saves."""
+
+    def note(self, text: str) -> None:
+        """Only the leader writes metrics.jsonl."""
+
+    def _event(self, kind: str, **detail: Any) -> None:
+        """Only the leader logs."""

@@ -72,8 +72,8 @@ def _steps(ground: Any, recipe: Any, folder: Path) -> dict[str, Any]:
 
     clock = Clock()
     started = time.monotonic()
-    short = recipe.model_copy(update={"steps": TIMED + 1, "epochs": 1.0})
-    columns = _order(ground.items.columns, recipe.batch * recipe.accumulation)
+    short = recipe.alone().model_copy(update={"steps": TIMED + 1, "epochs": 1.0})
+    columns = _order(ground.items.columns, recipe.rows_a_step)
     trainer = trainer_of(ground, short, columns, folder, [clock])
     if recipe.objective not in REINFORCED:  # their sampler repeats each question
         trainer._get_train_sampler = lambda dataset=None: SequentialSampler(trainer.train_dataset)

@@ -12,6 +12,7 @@ from chat.local.prompt import encode, render
 from chat.protocols import Turn
 from training.recipe import Recipe
 from training.run.packing import register
+from training.run.world import world
 
 
 class PlanTokenizer:
@@ -57,7 +58,7 @@ def load_base(recipe: Recipe) -> Any:
             bnb_4bit_compute_dtype=torch.bfloat16 if torch.cuda.is_available() else torch.float32,
         )
     if torch.cuda.is_available():
-        options["device_map"] = {"": 0}
+        options["device_map"] = {"": world().local}
     if recipe.packing:
         register()
     kind = transformers.AutoModelForCausalLM
@@ -94,7 +95,8 @@ def set_threads(recipe: Recipe) -> int:
     """Use as many threads as the recipe says, else as the environment or the machine offers; returns the number."""
     import torch
 
-    wanted = recipe.threads or int(os.environ.get("OMP_NUM_THREADS", "0")) or len(os.sched_getaffinity(0))
+    offered = max(1, len(os.sched_getaffinity(0)) // recipe.processes)
+    wanted = recipe.threads or int(os.environ.get("OMP_NUM_THREADS", "0")) or offered
     torch.set_num_threads(wanted)
     return wanted
 

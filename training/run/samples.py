@@ -12,6 +12,7 @@ from training.methods import VIRTUAL
 from training.recipe import Recipe
 from training.run.items import expected_of
 from training.run.rows import with_system
+from training.run.world import all_of, in_turn
 
 COUNT = 2
 """Answers that are shown at each check."""
@@ -61,19 +62,25 @@ class Sampler:
         model.eval()
         try:
             with torch.no_grad():
-                return [self._judged(row, text) for row, text in zip(self.rows, self._outputs(model), strict=True)]
+                return in_turn(all_of(self._share(model)))
         finally:
             model.train(was_training)
 
-    def _outputs(self, model: Any) -> list[str]:
+    def _share(self, model: Any) -> list[dict[str, Any]]:
+        """The answers to this process's rows."""
+        args = self.trainer.args
+        rows = self.rows[args.process_index :: args.world_size]
+        return [self._judged(row, text) for row, text in zip(rows, self._outputs(model, rows), strict=True)]
+
+    def _outputs(self, model: Any, rows: Sequence[Example]) -> list[str]:
         """In batches of like length; virtual tokens are put in for one row at a time."""
-        prompts = [self._prompt(row) for row in self.rows]
+        prompts = [self._prompt(row) for row in rows]
         order = sorted(range(len(prompts)), key=lambda place: len(prompts[place]))
         size = 1 if self.recipe.method in VIRTUAL else BATCH
         found = [""] * len(prompts)
         for start in range(0, len(order), size):
             places = order[start : start + size]
-            limit = max(self._limit(self.rows[place]) for place in places)
+            limit = max(self._limit(rows[place]) for place in places)
             for place, text in zip(places, self._batch(model, [prompts[p] for p in places], limit), strict=True):
                 found[place] = text
         return found

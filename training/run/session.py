@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from curation.manifest import load_split
 from evaluation.metrics.registry import item_metric
 from training.recipe import Recipe
-from training.record import append_metric
 from training.run.beat import line_to_beat
 from training.run.building import build
 from training.run.checkpoints import newest_checkpoint, step_of
@@ -18,6 +17,7 @@ from training.run.model import load_base, load_tokenizer, prepare, save, set_thr
 from training.run.precision import choose_precision
 from training.run.preflight import check, write_preflight
 from training.run.samples import Sampler
+from training.run.world import agreed
 
 if TYPE_CHECKING:
     from training.run.child import _Run
@@ -46,7 +46,9 @@ class Session:
         items, unseen = items_of(
             self.project, self.run.admitted.settings, self.data, self.recipe, tokenizer, tests=self.metric.by_tests
         )
-        write_preflight(self.folder, check(tokenizer, items.encoded, self.recipe))
+        seen = check(tokenizer, items.encoded, self.recipe)
+        if self.run.leads:
+            write_preflight(self.folder, seen)
         model = load_base(self.recipe)
         precision = self._precision(model, items, threads)
         self.sampler = Sampler(tokenizer, validation, self.recipe, self.metric)
@@ -72,10 +74,10 @@ class Session:
         """Decided once a run and kept: a resumed run computes as an unbroken one."""
         resolved = self.run.record.resolved
         if "precision" not in resolved:
-            precision, reason = choose_precision(self.recipe, model, items.encoded)
+            precision, reason = agreed(choose_precision(self.recipe, model, items.encoded))
             resolved = {"precision": precision, "precision_because": reason, "threads": threads}
             self.run.write(resolved=resolved)
-            append_metric(self.folder, {"kind": "note", "text": f"{precision}: {reason}"})
+            self.run.note(f"{precision}: {reason}")
         return str(resolved["precision"])
 
     def _watch(self) -> Any:
@@ -85,6 +87,7 @@ class Session:
         return Watch(
             self.folder,
             self.recipe,
+            writes=self.run.leads,
             samples=self.sampler.shown,
             tokens=lambda: self.trainer.tokens_seen,
             changed=self.run.write,
@@ -93,13 +96,15 @@ class Session:
 
     def _go(self) -> None:
         """Train, from the newest whole checkpoint where there is one."""
-        start = newest_checkpoint(self.folder / CHECKPOINTS)
+        start = agreed(newest_checkpoint(self.folder / CHECKPOINTS) if self.run.leads else None)
         if start is not None:
-            append_metric(self.folder, {"kind": "note", "text": f"goes on from step {step_of(start)}"})
+            self.run.note(f"goes on from step {step_of(start)}")
         self.trainer.train(resume_from_checkpoint=str(start) if start else None)
 
     def _save(self, tokenizer: Any) -> None:
         """Save what the trainer ended with (the best by validation loss) beside the run, then move it into place."""
+        if not self.run.leads:
+            return
         made = self.folder / ".adapter.new"
         shutil.rmtree(made, ignore_errors=True)
         save(self.trainer, tokenizer, made)

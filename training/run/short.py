@@ -50,7 +50,11 @@ def ground_of(project: Project, settings: Settings, plan: Plan) -> Ground:
 def trainer_of(
     ground: Ground, recipe: Recipe, columns: list[dict[str, Any]], folder: Path, callbacks: list[Any]
 ) -> Any:
-    """A trainer on a fresh base for these columns: it evaluates and saves only when a callback asks it to."""
+    """A trainer on a fresh base for these columns: it evaluates and saves only when a callback asks it to.
+
+    One process makes the steps, whatever the plan says.
+    """
+    recipe = recipe.alone()
     model = load_base(recipe)
     if not ground.precision:
         ground.precision = choose_precision(recipe, model, ground.items.encoded)[0]

@@ -11,10 +11,12 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate.data_loader import BatchSamplerShard
 from torch.utils.data import Sampler
 from trl import SFTTrainer
 
@@ -22,6 +24,7 @@ from training.run.adalora import orthogonality, recall, remember
 from training.run.checkpoints import mark_complete
 from training.run.packing import row_of
 from training.run.rows import IGNORED
+from training.run.world import all_of, in_turn
 
 GIVEN = ("input_ids", "attention_mask", "position_ids", "row_lengths")
 """What the model is called with; `row_lengths` goes through to the attention of packed rows."""
@@ -82,9 +85,20 @@ class Kept:
         this: Any = self
         super()._save_checkpoint(model, trial)  # type: ignore[misc]
         folder = Path(this.args.output_dir) / f"checkpoint-{this.state.global_step}"
-        if prunes(this.model):
-            remember(this.model, folder)
-        mark_complete(folder)
+        all_of("each has written what is its own")
+        if this.args.should_save:
+            if prunes(this.model):
+                remember(this.model, folder)
+            mark_complete(folder)
+        all_of("the mark stands")
+
+    def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
+        """Every process is given every batch: what a check comes to hangs on no number of processes."""
+        loader = super().get_eval_dataloader(eval_dataset)  # type: ignore[misc]
+        shard = loader.batch_sampler
+        if isinstance(shard, BatchSamplerShard):
+            shard.num_processes, shard.process_index = 1, 0
+        return loader
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         this: Any = self
@@ -121,6 +135,8 @@ class AnswerTrainer(Kept, SFTTrainer):  # type: ignore[misc]  # trl ships no typ
         self.tokens_seen += inputs["input_ids"].numel() if seen is None else int(seen.sum())
         count = losses.numel() if num_items_in_batch is None else num_items_in_batch
         loss = losses.sum() / torch.as_tensor(count).clamp(min=1)
+        if num_items_in_batch is not None:  # counted over all processes, over which the gradient is averaged
+            loss = loss * self.args.world_size
         if prunes(self.model):
             loss = loss + orthogonality(self.model) / self.args.gradient_accumulation_steps
         return (loss, {}) if return_outputs else loss
@@ -143,21 +159,28 @@ class AnswerTrainer(Kept, SFTTrainer):  # type: ignore[misc]  # trl ships no typ
     ) -> dict[str, float]:
         """Validation loss over all trained tokens, with the standard error of the rows' own mean losses."""
         self.model.eval()
-        sums: list[float] = []
-        counts: list[int] = []
+        mine = islice(self.get_eval_dataloader(eval_dataset), self.args.process_index, None, self.args.world_size)
         with torch.no_grad():
-            for inputs in self.get_eval_dataloader(eval_dataset):
-                losses, rows = self.answer_losses(self.model, self._prepare_inputs(inputs))
-                size = len(inputs["row_lengths"]) if "row_lengths" in inputs else inputs["input_ids"].size(0)
-                sums += torch.zeros(size).index_add_(0, rows.cpu(), losses.float().cpu()).tolist()
-                counts += torch.bincount(rows.cpu(), minlength=size).tolist()
+            batches = in_turn(all_of([self._row_sums(inputs) for inputs in mine]))
+        sums = [value for found, _ in batches for value in found]
+        counts = [count for _, found in batches for count in found]
         return self.checked({f"{metric_key_prefix}_loss": sum(sums) / max(1, sum(counts)), **_error(sums, counts)})
+
+    def _row_sums(self, inputs: dict[str, Any]) -> tuple[list[float], list[int]]:
+        """The loss summed over the trained tokens of each row of a batch, and how many those are."""
+        losses, rows = self.answer_losses(self.model, self._prepare_inputs(inputs))
+        size = len(inputs["row_lengths"]) if "row_lengths" in inputs else inputs["input_ids"].size(0)
+        sums = torch.zeros(size).index_add_(0, rows.cpu(), losses.float().cpu()).tolist()
+        return sums, torch.bincount(rows.cpu(), minlength=size).tolist()
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
         rows = train_dataset if train_dataset is not None else self.train_dataset
         lengths = [len(ids) for ids in rows["input_ids"]]
         return ByLength(
-            lengths, self.args.train_batch_size * self.args.gradient_accumulation_steps, self.args.seed, self
+            lengths,
+            self.args.train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size,
+            self.args.seed,
+            self,
         )
 
 

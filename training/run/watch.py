@@ -15,6 +15,7 @@ from training.methods import REINFORCED
 from training.recipe import Recipe
 from training.record import CONTROL, append_metric
 from training.run.ending import Diverged
+from training.run.world import agreed, all_of
 
 OWN = {
     "rewards/accuracies": "accuracy",
@@ -38,7 +39,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is not follo
 
     `samples()` gives outputs of some validation rows, `tokens()` the tokens seen by this process, `changed(**fields)`
     writes run.json, `beat` is the prompted arm's validation score. What it judges by stands in the trainer's own log,
-    so a resumed run judges as an unbroken one.
+    so a resumed run judges as an unbroken one, and so do several processes; what they are told they agree on.
     """
 
     def __init__(
@@ -50,14 +51,17 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is not follo
         tokens: Callable[[], int],
         changed: Callable[..., None],
         beat: dict[str, Any] | None = None,
+        writes: bool = True,
     ) -> None:
         self.folder = folder
         self.patience = recipe.patience
         self.may_rise = recipe.objective in REINFORCED
         self.choice = "eval_choice" if recipe.choose_by == "metric" else "eval_loss"
         self.beat = beat
+        self.writes = writes
         self.samples = samples
         self.tokens = tokens
+        self.seen = 0
         self.changed = changed
         self.stop_asked = ""
         self.ending = ""
@@ -81,26 +85,28 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is not follo
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Wait here while the run is paused; what was done is saved."""
-        if self._told() != "pause":
+        if agreed(self._told()) != "pause":
             return
         self.changed(state="paused", step=state.global_step)
         paused = time.monotonic()
-        while self._told() == "pause" and not self.stop_asked:
+        while agreed(self._told() == "pause" and not self.stop_asked):
             time.sleep(0.1)
         self.started += time.monotonic() - paused
         self.changed(state="running")
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
         """Listen: `pause` saves, `stop` saves and ends."""
-        told = self._told()
-        if told == "stop":
+        if self._told() == "stop":
             self._ask("stopped by request")
-        if told == "pause":
+        told = all_of((self._told(), self.stop_asked, self.tokens()))
+        self.seen = sum(tokens for _, _, tokens in told)
+        asked = next((why for _, why, _ in told if why), "")
+        if told[0][0] == "pause":
             control.should_save = True
         if state.global_step >= state.max_steps:
             control.should_evaluate = control.should_save = True
-        if self.stop_asked:
-            self.ending = self.stop_asked
+        if asked:
+            self.ending = asked
             control.should_save = control.should_training_stop = True
         return control
 
@@ -108,7 +114,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is not follo
         """One line a step; raises Diverged where the loss is no number or runs away."""
         if not logs or "loss" not in logs:
             return
-        append_metric(self.folder, self._line(float(logs["loss"]), logs, state))
+        self._append(self._line(float(logs["loss"]), logs, state))
         losses = [line["loss"] for line in state.log_history if "loss" in line]
         judge(losses, state.global_step, may_rise=self.may_rise)
         self._tell_alike([line.get("frac_reward_zero_std", 0.0) for line in state.log_history if "loss" in line])
@@ -117,7 +123,11 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is not follo
         """Say once that answers which all earn the same teach nothing."""
         if len(shares) == ALIKE and min(shares) == 1.0:
             text = f"every answer of {ALIKE} steps earned the same reward: nothing is learnt; a softer metric as reward"
-            append_metric(self.folder, {"kind": "note", "text": text})
+            self._append({"kind": "note", "text": text})
+
+    def _append(self, line: dict[str, Any]) -> None:
+        if self.writes:
+            append_metric(self.folder, line)
 
     def _line(self, loss: float, logs: dict[str, Any], state: Any) -> dict[str, Any]:
         seconds = max(1e-9, time.monotonic() - self.started)
@@ -131,8 +141,8 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is not follo
             **{name: logs[key] for key, name in OWN.items() if key in logs},
             "rate": logs.get("learning_rate"),
             "grad_norm": logs.get("grad_norm"),
-            "tokens": self.tokens(),
-            "tokens_per_second": round(self.tokens() / seconds, 1),
+            "tokens": self.seen,
+            "tokens_per_second": round(self.seen / seconds, 1),
             "memory_mib": memory_mib(),
             "eta_seconds": round(seconds / done * (state.max_steps - state.global_step), 1) if done else None,
             "seconds": round(seconds, 2),
@@ -148,7 +158,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is not follo
             line |= {"score": metrics["eval_score"], "best_score": chosen["eval_score"]}
         if self.beat is not None:
             line["beat"] = self.beat
-        append_metric(self.folder, {**line, "above": above, "samples": self.samples()})
+        self._append({**line, "above": above, "samples": self.samples()})
         if above >= self.patience:
             self.ending = f"over-fitting: {above} checks in a row above the best, which is step {best['step']}"
             control.should_save = control.should_training_stop = True
@@ -156,12 +166,12 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is not follo
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """A whole checkpoint stands: say so, and write how far the run came."""
-        append_metric(self.folder, {"kind": "checkpoint", "step": state.global_step, "steps": state.max_steps})
+        self._append({"kind": "checkpoint", "step": state.global_step, "steps": state.max_steps})
         best = chosen_of(state.log_history, self.choice)
         found = {"best_loss": best["eval_loss"], "best_step": best["step"]} if best else {}
         if "eval_score" in best:
             found["best_score"] = best["eval_score"]
-        self.changed(step=state.global_step, tokens=self.tokens(), **found)
+        self.changed(step=state.global_step, tokens=self.seen, **found)
 
     def _told(self) -> str:
         try:

@@ -1,0 +1,159 @@
+"""Runs on several processes: two on a CPU train as one does, one of them writes, and none trains in silence alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from training.fit import fit_of
+from training.plan import Plan, read_plan
+from training.record import curve, is_alive, read_run
+from training.run.world import World, in_turn, together, world
+from workspace.errors import InputError, Refusal
+from workspace.folder import Project
+
+Rung = Callable[..., subprocess.CompletedProcess[str]]
+PLAIN = {"RUNG_TRAINING__DROPOUT": "0", "RUNG_TRAINING__PRECISION": "fp32", "RUNG_TRAINING__EPOCHS": "5"}
+"""Without dropout, whose masks are each process's own."""
+TWO = {**PLAIN, "RUNG_TRAINING__PROCESSES": "2"}
+ROUNDING = 2e-4
+"""Largest difference of a loss after 20 steps: the same sums in another order."""
+
+
+def losses(folder: Path, kind: str = "step") -> list[float]:
+    return [line["loss"] for line in curve(folder) if line["kind"] == kind]
+
+
+def wait(until: Callable[[], bool], seconds: float = 240) -> None:
+    end = time.monotonic() + seconds
+    while not until():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.05)
+
+
+def log(folder: Path) -> str:
+    return (folder / "log.txt").read_text()
+
+
+def test_a_launcher_that_starts_another_number_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Refusal, match="on 2 processes, but the launcher started 3"), together(tmp_path, World(0, 3), 2):
+        pass
+    with pytest.raises(Refusal, match="on 1 process, but the launcher started 2"), together(tmp_path, World(1, 2), 1):
+        pass
+
+
+def test_who_is_who_is_read_as_torchrun_writes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"):
+        monkeypatch.delenv(name, raising=False)
+    assert world() == World(0, 1, 0) and world().leads
+    monkeypatch.setenv("RANK", "3")
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert world() == World(3, 4, 1) and not world().leads
+
+
+def test_what_was_shared_out_in_turn_comes_back_in_order() -> None:
+    shares = [list(range(start, 11, 3)) for start in range(3)]
+    assert in_turn(shares) == list(range(11))
+
+
+def test_the_rows_of_a_step_are_shared_and_stay_the_same(
+    replan: Callable[[], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def made(**values: str) -> Plan:
+        for name, value in values.items():
+            monkeypatch.setenv(f"RUNG_TRAINING__{name.upper()}", value)
+        return read_plan(replan())
+
+    one, two = made(), made(processes="2")
+    assert one.recipe.processes == 1 and two.recipe.rows_a_step == one.recipe.rows_a_step
+    assert two.recipe.steps == one.recipe.steps and two.recipe.alone().rows_a_step == one.recipe.rows_a_step
+    alone, both = fit_of(two.recipe.model_copy(update={"processes": 1})), fit_of(two.recipe)
+    assert alone is not None and both is not None and both.expected == pytest.approx(2 * alone.expected)
+    with pytest.raises(InputError, match="4 rows a step cannot be shared equally"):
+        made(processes="3", batch="4")
+
+
+@pytest.fixture(scope="module")
+def pair(built: Path, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The finished runs of one plan on one process and on two."""
+    found = []
+    for name, variables in (("one", PLAIN), ("two", TWO)):
+        root = tmp_path_factory.mktemp(name) / "clinic"
+        shutil.copytree(built, root)
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "rung", "train"],
+            cwd=root,
+            env={**os.environ, "RUNG_MODEL__BASE": str(tiny), **variables},
+            capture_output=True,
+            text=True,
+        )
+        folder = root / "runs" / "R-001"
+        assert done.returncode == 0, done.stderr + log(folder)
+        found.append(folder)
+    return found[0], found[1]
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_one(pair: tuple[Path, Path]) -> None:
+    one, two = pair
+    assert read_run(two).state == "finished" and read_run(two).processes == 2
+    assert len(losses(one)) == len(losses(two)) == 20
+    assert losses(two) == pytest.approx(losses(one), abs=ROUNDING)
+    assert losses(two, "validation") == pytest.approx(losses(one, "validation"), abs=ROUNDING)
+    assert read_run(two).tokens == read_run(one).tokens
+
+
+@pytest.mark.slow
+def test_one_of_them_writes(pair: tuple[Path, Path]) -> None:
+    one, two = pair
+    kinds = [[(line["kind"], line.get("step")) for line in curve(folder)] for folder in pair]
+    assert kinds[0] == kinds[1], "a line a step, written once"
+    assert sorted(read_run(one).files) == sorted(read_run(two).files)
+    newest = max(two.glob("checkpoints/checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
+    assert {"rng_state_0.pth", "rng_state_1.pth"} <= set(json.loads((newest / "complete.json").read_text()))
+
+
+@pytest.mark.slow
+def test_killed_and_resumed_two_end_as_two_unbroken(rung: Rung, ready: Project, pair: tuple[Path, Path]) -> None:
+    folder = ready.runs / "R-001"
+    assert rung("train", "--detach", timeout=300, **TWO).returncode == 0
+    wait(lambda: len(losses(folder)) >= 6)
+    os.kill(read_run(folder).pid or 0, signal.SIGKILL)
+    wait(lambda: not is_alive(folder))
+    assert read_run(folder).state == "crashed"
+    done = rung("train", timeout=300, **TWO)
+    assert done.returncode == 0 and "goes on from step" in done.stderr, done.stderr + log(folder)
+    assert losses(folder) == losses(pair[1])
+    assert read_run(folder).adapter_sha256 == read_run(pair[1]).adapter_sha256 != ""
+
+
+@pytest.mark.slow
+def test_torchrun_starts_it_too_and_a_wrong_number_is_told(rung: Rung, ready: Project, pair: tuple[Path, Path]) -> None:
+    plan = json.loads(rung("plan", "--json", **TWO).stdout)
+    from training.clearance import grant
+    from workspace.settings import load_settings
+
+    folder = grant(ready, load_settings(ready.settings_file), Path(plan["path"]), by="sam")
+
+    def launched(count: int) -> subprocess.CompletedProcess[str]:
+        words = ["--standalone", "--nproc_per_node", str(count), "-m", "training.run", str(folder)]
+        command = [sys.executable, "-P", "-m", "torch.distributed.run", *words]
+        environment = {**os.environ, "PYTHONSAFEPATH": "1", "OMP_NUM_THREADS": "1"}
+        return subprocess.run(command, cwd=ready.root, env=environment, capture_output=True, text=True, timeout=600)
+
+    wrong = launched(3)
+    assert wrong.returncode != 0 and "on 2 processes, but the launcher started 3" in wrong.stderr
+    assert read_run(folder).state == "cleared"
+    right = launched(2)
+    assert right.returncode == 0, right.stderr
+    assert losses(folder) == losses(pair[1])
