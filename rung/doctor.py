@@ -124,7 +124,11 @@ def _datasets(project: Project) -> Iterator[Check]:
     from curation.manifest import read_manifest
 
     for path in sorted(project.datasets.glob("*/manifest.json")):
-        manifest = read_manifest(path.parent)
+        try:
+            manifest = read_manifest(path.parent)
+        except RungError as error:
+            yield Check(path.parent.name, False, error.message, error.hint)
+            continue
         changed = [s.file for s in manifest.splits.values() if sha256_file(path.parent / s.file) != s.sha256]
         fact = f"changed since it was frozen: {', '.join(changed)}" if changed else "unchanged since it was frozen"
         yield Check(manifest.version, not changed, fact, "rung data freeze" if changed else "")

@@ -36,6 +36,10 @@ class Artefact(BaseModel):
         return self.model_dump_json(indent=1).encode() + b"\n"
 
 
+class _Version(BaseModel):
+    schema_version: int = 1
+
+
 Kind = TypeVar("Kind", bound=Artefact)
 
 
@@ -56,14 +60,27 @@ def read_artefact(path: Path, kind: type[Kind]) -> Kind:
     try:
         artefact = kind.model_validate_json(data)
     except ValidationError as error:
+        _check_version(path, kind, _version_of(data))
         raise InputError([_problem(path, detail) for detail in error.errors()[:20]]) from error
-    if artefact.schema_version > kind.SCHEMA:
+    _check_version(path, kind, artefact.schema_version)
+    return artefact
+
+
+def _version_of(data: bytes) -> int:
+    """The schema version of what could not be read: what a newer Rung added would only look like faults."""
+    try:
+        return _Version.model_validate_json(data).schema_version
+    except ValidationError:
+        return 0
+
+
+def _check_version(path: Path, kind: type[Artefact], version: int) -> None:
+    if version > kind.SCHEMA:
         raise RungError(
-            f"{path}: written by a newer Rung (schema {artefact.schema_version}, this one reads {kind.SCHEMA}).",
+            f"{path}: written by a newer Rung (schema {version}, this one reads {kind.SCHEMA}).",
             "pip install -U rung",
             where=str(path),
         )
-    return artefact
 
 
 def hashes(root: Path, *paths: Path) -> dict[str, str]:

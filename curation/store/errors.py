@@ -13,7 +13,10 @@ REASONS = {
     "not a database": ("The store is not a database, or it is damaged. Nothing was opened.", ""),
     "malformed": ("The store is damaged. Nothing was opened.", "Copies of before an upgrade: rung.db.before-*"),
     "unable to open": ("The store cannot be opened.", "Check that the folder exists and its permissions."),
-    "disk i/o": ("The disk reported an error. Nothing of this change was kept.", "Check the disk."),
+    "disk i/o": (
+        "The disk is full or reported an error. Nothing of this change was kept.",
+        "Make room or check the disk, then the same command again.",
+    ),
     "connection": ("The database server cannot be reached.", "Check [store] url in rung.toml."),
     "append-only": ("Decisions are an append-only log: nothing was changed.", "rung review undo ID"),
 }

@@ -8,6 +8,7 @@ a statement that SQLite is given. One JSON line a command on stdin:
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import json
 import os
@@ -56,6 +57,15 @@ class Counter:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
+def become_ordinary() -> None:
+    """Root without the right to pass over permissions: a file's mode counts as for anyone."""
+    header, sets = struct.pack("<Ii", 0x20080522, 0), ctypes.create_string_buffer(24)
+    libc = ctypes.CDLL(None, use_errno=True)
+    if os.geteuid() == 0 and libc.capget(header, sets) == 0:
+        effective, *others = struct.unpack("<6I", sets)
+        libc.capset(header, struct.pack("<6I", effective & ~0b1110, *others))
+
+
 def child(order: dict[str, Any], tell: int) -> None:
     """Become the command; never returns."""
     os.chdir(order["cwd"])
@@ -64,6 +74,10 @@ def child(order: dict[str, Any], tell: int) -> None:
         os.dup2(os.open(order[name], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), descriptor)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     sys.argv = [order["program"], *order["words"]]
+    if order.get("vanish"):
+        os.rmdir(order["cwd"])
+    if order.get("ordinary"):
+        become_ordinary()
     counter = Counter(order["under"], order.get("kill_at") or 0)
     sys.addaudithook(counter.hook)
     sqlite3.connect = sqlite3.dbapi2.connect = counter.connect

@@ -1,0 +1,58 @@
+"""A project at each of its stages, and the command that leads on from it: for tests that make the world go wrong."""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import dataclass
+from typing import Any
+
+MODULES = ("rung.cli", "rung.doctor", "rung.status", "curation.store", "curation.freeze", "curation.review", "openai",
+           "sqlalchemy", "alembic.command", "evaluation.baseline", "curation.generate", "training.release.make",
+           "curation.dedup_files", "rung.report.evaluation", "sklearn.linear_model", "scipy.stats")  # fmt: skip
+HOSTED = {"RUNG_MODEL__PROVIDER": "openai", "RUNG_MODEL__BASE": "m"}
+
+
+@dataclass(frozen=True)
+class Work:
+    """A command to kill: from which stage of the project it starts."""
+
+    stage: str
+    words: tuple[str, ...]
+    again: int = 0
+    """Exit code of the same command where it was not killed, and where it ends the work."""
+
+
+WORKS = {
+    "import": Work("new", ("data", "import", "../pool.jsonl", "--as", "pool", "--rejects", "rejects.jsonl")),
+    "dedup": Work("new", ("data", "dedup", "../pool.jsonl", "../test.jsonl", "-o", "kept.jsonl",
+                          "--removed", "gone.jsonl", "--pairs", "pairs.jsonl", "--rejects", "odd.jsonl")),
+    "generate": Work("reviewed", ("data", "generate", "--count", "6", "--yes")),
+    "review": Work("imported", ("review", "import", "../sheet.csv", "--reviewer", "dana")),
+    "freeze": Work("reviewed", ("data", "freeze")),
+    "evaluate": Work("frozen", ("baseline", "--arms", "base,prompt")),
+    "release": Work("measured", ("release", "--to", "prompt", "--by", "sam", "--reason", "the best prompt")),
+}  # fmt: skip
+
+
+def rows(count: int, seed: int) -> str:
+    """JSONL in which no row is near another but a few that are there twice."""
+    chance = random.Random(seed)
+    words = [a + b + c for a in "bdfgklm" for b in "aeiou" for c in ("n", "r", "st")]
+    made = [
+        {"prompt": " ".join(chance.choices(words, k=9)) + "?", "completion": f"E1{n % 4} eye both"}
+        for n in range(count)
+    ]
+    return "".join(json.dumps(row) + "\n" for row in [*made, *made[: count // 10]])
+
+
+def answer(_handler: Any, request: Any) -> tuple[int, Any]:
+    """A server whose answer to a prompt is always the same, and different from its other answers."""
+    chance = random.Random(json.dumps(request[3]["messages"]))
+    text = " ".join("".join(chance.choices("bdfgklmnrst", k=6)) for _ in range(8))
+    message = {"role": "assistant", "content": text}
+    return 200, {
+        "id": "c", "object": "chat.completion", "created": 1, "model": "m",
+        "choices": [{"index": 0, "finish_reason": "stop", "message": message}],
+        "usage": {"prompt_tokens": 9, "completion_tokens": 8, "total_tokens": 17},
+    }  # fmt: skip

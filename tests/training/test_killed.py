@@ -1,0 +1,138 @@
+"""SIGKILL at seeded moments of training, evaluating and releasing: nothing is half, the same command ends the work.
+
+As tests/faults/test_killed.py, for the commands that load a model.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from killing import KILLED, Done, Warm, assert_ended, assert_sound, moments, standing, warmed
+
+from chat.protocols import Ask
+from chat.scripted import Scripted
+from curation.manifest import load_split
+from evaluation.bench import open_bench
+from evaluation.tuned import run_evaluation
+from training.clearance import grant
+from training.plan import keep_plan
+from training.planning import make_plan
+from training.record import curve, find_run, read_run
+from workspace.files import sha256_file
+from workspace.folder import Project
+from workspace.settings import load_settings
+
+MODULES = ("rung.cli", "rung.doctor", "rung.status", "trl", "peft", "training.run.session", "evaluation.tuned",
+           "training.release.make", "chat.local.load", "sqlalchemy", "alembic.command", "scipy.stats")  # fmt: skip
+RUN = "runs/R-001"
+
+
+class Words:
+    """A tokenizer that counts words: enough for a plan."""
+
+    def count(self, text: str) -> int:
+        return len(text.split())
+
+    def render(self, turns: object) -> str:
+        return " ".join(str(turn["content"]) for turn in turns)  # type: ignore[attr-defined]
+
+
+@pytest.fixture(scope="module")
+def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warm]:
+    with warmed(tmp_path_factory.mktemp("warm"), *MODULES) as ready:
+        yield ready
+
+
+@pytest.fixture(scope="module")
+def cleared_once(built: Path, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project whose run R-001 was cleared and not started."""
+    root = tmp_path_factory.mktemp("cleared") / "clinic"
+    shutil.copytree(built, root)
+    toml = root / "rung.toml"
+    text = toml.read_text().replace("[training]", "[training]\nmax_length = 128")
+    toml.write_text(text + f'[model]\nbase = "{tiny}"\n')
+    settings = load_settings(toml)
+    plan, _ = keep_plan(Project(root), make_plan(Project(root), settings, Words()))
+    grant(Project(root), settings, plan, by="sam")
+    return root
+
+
+@pytest.fixture(scope="module")
+def trained_once(cleared_once: Path, warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Done]:
+    """The project with its run finished."""
+    root = tmp_path_factory.mktemp("trained") / "clinic"
+    shutil.copytree(cleared_once, root)
+    done = train(warm, root)
+    assert done.code == 0, done.err
+    return root, done
+
+
+@pytest.fixture(scope="module")
+def judged_once(trained_once: tuple[Path, Done], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project with a verdict that ships: measured with a scripted model that is always right."""
+    root = tmp_path_factory.mktemp("judged") / "clinic"
+    shutil.copytree(trained_once[0], root)
+    project, settings = Project(root), load_settings(root / "rung.toml")
+    known = {row.question: row.answer for row in load_split(project.datasets / "v001", "test")}
+
+    def right(ask: Ask) -> str:
+        return str(known.get(str(ask.turns[-1]["content"])))
+
+    bench = open_bench(project, settings, Scripted(right))
+    run_evaluation(bench, "R-001", "House line.", [project.runs / "R-001" / "run.json"])
+    return root
+
+
+def train(warm: Warm, root: Path, kill_at: int = 0) -> Done:
+    """What `rung train` starts, and starts again."""
+    return warm(str(root / RUN), at=root, program="training.run", kill_at=kill_at)
+
+
+FEW = pytest.mark.parametrize("count", [1, pytest.param(9, marks=pytest.mark.slow)])
+
+
+@FEW
+def test_a_killed_run_goes_on(
+    count: int, warm: Warm, cleared_once: Path, trained_once: tuple[Path, Done], tmp_path: Path
+) -> None:
+    whole, done = trained_once
+    for moment in moments(done.events, count, "train"):
+        root = Path(shutil.copytree(cleared_once, tmp_path / f"at{moment}" / "clinic"))
+        assert train(warm, root, moment).code == KILLED
+        assert_sound(warm, root)
+        assert standing(root) == standing(cleared_once)
+        again = train(warm, root)
+        run, wanted = read_run(root / RUN), read_run(whole / RUN)
+        assert again.code == 0 or run.state == "finished", (moment, again.err)
+        assert (run.state, run.step, run.files) == (wanted.state, wanted.step, wanted.files), moment
+        assert losses(root) == losses(whole)
+        assert {name: sha256_file(root / "runs" / run.adapter / name) for name in run.files} == run.files
+        assert_ended(warm, root)
+
+
+def losses(root: Path) -> list[tuple[int, float]]:
+    return [(line["step"], line["loss"]) for line in curve(root / RUN) if line["kind"] == "step"]
+
+
+@FEW
+@pytest.mark.parametrize("words", [("evaluate", "R-001"), ("release", "R-001", "--to", "adapter")], ids=lambda w: w[0])
+def test_a_killed_command_goes_on(
+    words: tuple[str, ...], count: int, warm: Warm, trained_once: tuple[Path, Done], judged_once: Path, tmp_path: Path
+) -> None:
+    before = trained_once[0] if words[0] == "evaluate" else judged_once
+    root = Path(shutil.copytree(before, tmp_path / "whole" / "clinic"))
+    whole = warm(*words, at=root)
+    wanted = standing(root)
+    assert whole.code in (0, 1) and wanted != standing(before), whole.err
+    for moment in moments(whole.events, count, words[0]):
+        root = Path(shutil.copytree(before, tmp_path / f"at{moment}" / "clinic"))
+        assert warm(*words, at=root, kill_at=moment).code == KILLED
+        assert_sound(warm, root)
+        assert find_run(Project(root)).files == read_run(before / RUN).files
+        again = warm(*words, at=root)
+        assert again.code == whole.code, (moment, again.err)
+        assert standing(root) == wanted, moment
+        assert_ended(warm, root)
