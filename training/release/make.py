@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from chat.protocols import ChatModel, Progress
 from curation.store import open_store
 from evaluation.report import Report
 from training.record import RECORD, RunRecord
 from training.release.card import model_card, prompt_card
+from training.release.gguf import FTYPES, make_gguf
 from training.release.making import Making
 from training.release.permission import Permission, best_prompted, may_release
 from training.release.prompted import make_prompt
@@ -17,10 +20,10 @@ from training.release.quantise import refuse_what_cannot_be_made
 from training.release.record import CHAIN, FORMS, NEEDS, RELEASE, Form, FormName, Release, list_files
 from training.release.serve import make_ollama, make_tgi, make_vllm
 from training.release.weights import make_adapter, make_merged
+from training.release.working import working
 from workspace.artefact import hashes, write_artefact
-from workspace.errors import InputError, Problem, did_you_mean
-from workspace.folder import Project, next_id
-from workspace.lock import writer_lock
+from workspace.errors import InputError, Problem, RungError, did_you_mean
+from workspace.folder import Project
 from workspace.settings import Settings
 
 Told = Callable[[str], None]
@@ -45,11 +48,24 @@ def wanted_forms(text: str) -> list[FormName]:
     return [form for form in FORMS if form in needed]
 
 
+def gguf_types(text: str) -> tuple[str, ...]:
+    """The types of `--gguf`. Raises InputError for an unknown one."""
+    names = tuple(dict.fromkeys(name.strip().lower() for name in text.split(",") if name.strip()))
+    known = ("f32", *FTYPES)
+    problems = [
+        Problem(f"--gguf {name}: not a type.{did_you_mean(name, known)} Known: {', '.join(known)}.")
+        for name in names
+        if name not in known
+    ]
+    if problems or not names:
+        raise InputError(problems or [Problem(f"--gguf: name a type: {', '.join(known)}.")])
+    return names
+
+
 def release_prompt(project: Project, settings: Settings, *, by: str = "", reason: str = "", told: Told = print) -> Path:
     """Release the best prompted arm: needs no run."""
     evaluation, report = best_prompted(project)
-    with writer_lock(project.releases / ".lock", "A release"):
-        work = _work(project)
+    with working(project) as work:
         form = make_prompt(project, settings, report, work / "prompt")
         told(f"prompt: {report.chosen}")
         sources = [evaluation / "report.json", project.datasets / report.dataset / "manifest.json"]
@@ -68,30 +84,39 @@ def release_prompt(project: Project, settings: Settings, *, by: str = "", reason
         return _finish(project, settings, work, release, prompt_card(release, report))
 
 
-def release_run(
-    project: Project, settings: Settings, run: RunRecord, forms: Sequence[FormName], *, by: str, reason: str, told: Told
-) -> Path:
+@dataclass(frozen=True)
+class Ways:
+    """How a run is released: who signs and why, whether that lets a form lose more than the limit, who is told of
+    progress, and the judge where the metric is one's.
+    """
+
+    by: str = ""
+    reason: str = ""
+    may_lose: bool = False
+    told: Told = print
+    watch: Callable[[str], Progress | None] = lambda what: None
+    judge: ChatModel | None = None
+
+
+def release_run(project: Project, settings: Settings, run: RunRecord, forms: Sequence[FormName], ways: Ways) -> Path:
     """Release a tuned model in these forms.
 
-    Raises Refusal where the verdict does not allow it or a form is not equal to the run: the last release stands.
+    Raises Refusal where the verdict does not allow it, a form is not equal to the run, or a changed one loses more
+    than the limit: the last release stands.
     """
     refuse_what_cannot_be_made(forms)
-    allowed = may_release(project, run, by, reason)
-    with writer_lock(project.releases / ".lock", "A release"):
-        work = _work(project)
-        try:
-            making = Making(project, settings, run, work)
-            made = [_make(form, making, told) for form in forms]
-            release = _release(project, run, allowed, work, made)
-            return _finish(project, settings, work, release, model_card(release, run, allowed, project))
-        except BaseException:
-            shutil.rmtree(work, ignore_errors=True)
-            raise
+    allowed = may_release(project, run, ways.by, ways.reason)
+    signed = (ways.by.strip(), ways.reason.strip()) if ways.may_lose else None
+    if signed is not None and not all(signed):
+        raise RungError("An override names a person and a reason.", "--override loss --by NAME --reason TEXT")
+    with working(project) as work:
+        making = Making(project, settings, run, work, ways.told, ways.watch, ways.judge, signed)
+        made = [_make(form, making, ways.told) for form in forms]
+        release = _release(project, run, allowed, work, made)
+        return _finish(project, settings, work, release, model_card(release, run, allowed, project))
 
 
 def _make(form: FormName, making: Making, told: Told) -> Form:
-    from training.release.gguf import make_gguf
-
     makers: dict[FormName, Callable[[Making, Path], Form]] = {
         "prompt": lambda m, folder: make_prompt(m.project, m.settings, _baseline(m.project), folder),
         "adapter": make_adapter,
@@ -148,15 +173,6 @@ def _finish(project: Project, settings: Settings, work: Path, release: Release, 
         detail = {"forms": [form.form for form in release.forms], "verdict": release.verdict, "reason": release.reason}
         store.event("released", release.by or settings.project.person, release.id, detail)
     return target
-
-
-def _work(project: Project) -> Path:
-    """A hidden folder beside the releases; what a killed release left is removed."""
-    for left in project.releases.glob(".L-*"):
-        shutil.rmtree(left, ignore_errors=True)
-    work = project.releases / f".{next_id(project.releases, 'L')}"
-    work.mkdir(parents=True)
-    return work
 
 
 def _id(work: Path) -> str:

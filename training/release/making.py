@@ -2,27 +2,51 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from chat.protocols import ChatModel, Progress
 from curation.example import Example
 from curation.manifest import load_split
+from evaluation.report import Outcome
 from training.record import RunRecord
 from workspace.errors import Refusal
 from workspace.folder import Project
 from workspace.settings import Settings
 
+Told = Callable[[str], None]
+QUANTISED = ("qlora", "qdora")
+"""Methods whose adapter was trained on a 4-bit base."""
+
+
+def _silent(_: str) -> None:
+    """Told to nobody."""
+
+
+def _unwatched(_: str) -> Progress | None:
+    return None
+
 
 @dataclass(frozen=True)
 class Making:
-    """A release in the making; `work` is its folder, which nobody sees before it is whole."""
+    """A release in the making; `work` is its folder, which nobody sees before it is whole.
+
+    `allows` is who lets a form out that loses more than the limit, and why; `outcomes` what each form answered on the
+    validation rows so far.
+    """
 
     project: Project
     settings: Settings
     run: RunRecord
     work: Path
+    told: Told = _silent
+    watch: Callable[[str], Progress | None] = _unwatched
+    judge: ChatModel | None = None
+    allows: tuple[str, str] | None = None
+    outcomes: dict[str, list[Outcome]] = field(default_factory=dict)
 
     @property
     def adapter(self) -> Path:
@@ -31,8 +55,17 @@ class Making:
 
     @cached_property
     def rows(self) -> list[Example]:
-        """Validation rows: the golden prompts."""
+        """Validation rows: the golden prompts, and what changed forms are scored on."""
         return load_split(self.project.datasets / self.run.dataset, "validation")
+
+    def tuned(self) -> ChatModel:
+        """The run as its verdict measured it: the adapter on its base, in the precision of rung.toml."""
+        from chat.open import open_local
+
+        full = self.run.method == "full"
+        base = str(self.adapter) if full else self.run.base
+        model = self.settings.model.model_copy(update={"base": base, "provider": "local"})
+        return open_local(model, adapter=None if full else self.adapter, batch=self.settings.evaluation.batch)
 
     def load(self) -> tuple[Any, Any]:
         """The base in fp32 with the adapter on it (or the fully tuned model), and the tokenizer.

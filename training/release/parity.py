@@ -18,10 +18,15 @@ POSITIONS = 16
 
 @dataclass(frozen=True, slots=True)
 class Golden:
-    """What a model does on the golden prompts: greedy texts, and per prompt its logits (positions x vocabulary)."""
+    """What a model does on the golden prompts: greedy texts with their token ids (the end token too), per prompt its
+    logits (positions x vocabulary), and what was asked, as text and ids.
+    """
 
     texts: list[str]
     logits: list[Any]
+    prompts: list[str]
+    prompt_ids: list[list[int]]
+    ids: list[list[int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,23 +57,28 @@ def golden(model: Any, tokenizer: Any, rows: Sequence[Example], system_prompt: s
     """Run the model on up to PROMPTS rows."""
     import torch
 
-    model.eval()
-    texts, logits = [], []
-    with torch.no_grad():
-        for row in rows[:PROMPTS]:
-            texts.append(_greedy(model, tokenizer, row, system_prompt))
-            ids = torch.tensor([tokenise(tokenizer, 1, row, system_prompt).ids], device=model.device)
-            found = model(input_ids=ids, use_cache=False, logits_to_keep=POSITIONS).logits[0]
-            logits.append(found.float().cpu())
-    return Golden(texts, logits)
-
-
-def _greedy(model: Any, tokenizer: Any, row: Example, system_prompt: str | None) -> str:
-    import torch
-
     from chat.local.prompt import encode, render
 
-    ids = encode(tokenizer, render(tokenizer, with_system(row.asked, system_prompt), row.row.get("tools")))
+    model.eval()
+    found = Golden([], [], [], [], [])
+    with torch.no_grad():
+        for row in rows[:PROMPTS]:
+            prompt = render(tokenizer, with_system(row.asked, system_prompt), row.row.get("tools"))
+            asked = encode(tokenizer, prompt)
+            answer = _greedy(model, tokenizer, asked)
+            found.prompts.append(prompt)
+            found.prompt_ids.append(asked)
+            found.ids.append(answer)
+            found.texts.append(str(tokenizer.decode(answer, skip_special_tokens=True)))
+            ids = torch.tensor([tokenise(tokenizer, 1, row, system_prompt).ids], device=model.device)
+            logits = model(input_ids=ids, use_cache=False, logits_to_keep=POSITIONS).logits[0]
+            found.logits.append(logits.float().cpu())
+    return found
+
+
+def _greedy(model: Any, tokenizer: Any, ids: list[int]) -> list[int]:
+    import torch
+
     given = torch.tensor([ids], device=model.device)
     found = model.generate(
         input_ids=given,
@@ -77,7 +87,7 @@ def _greedy(model: Any, tokenizer: Any, row: Example, system_prompt: str | None)
         do_sample=False,
         pad_token_id=tokenizer.pad_token_id,
     )
-    return str(tokenizer.decode(found[0][len(ids) :], skip_special_tokens=True))
+    return [int(token) for token in found[0][len(ids) :]]
 
 
 def compare(one: Golden, other: Golden) -> Parity:

@@ -6,10 +6,14 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from chat.protocols import ChatModel
 from training.methods import VIRTUAL
-from training.release.making import Making
-from training.release.parity import Parity, compare, demand, golden
+from training.release.goldens import GOLDEN, write_goldens
+from training.release.making import QUANTISED, Making
+from training.release.parity import Golden, compare, demand, golden
 from training.release.record import Form, folder_bytes
+from training.release.scoring import Scoring, as_facts
+from training.release.scoring import demand as demand_loss
 from workspace.errors import Refusal
 
 
@@ -40,13 +44,36 @@ def make_merged(making: Making, folder: Path) -> Form:
     tokenizer.save_pretrained(str(folder))
     reloaded = compare(before, golden(_reload(folder), tokenizer, making.rows, making.run.system_prompt))
     demand(reloaded, "merged, reloaded")
-    return _form(folder, parity, reloaded)
-
-
-def _form(folder: Path, parity: Parity, reloaded: Parity) -> Form:
-    facts = {"precision": "fp32", "merged": parity.as_facts(), "reloaded": reloaded.as_facts()}
+    _keep_goldens(making, before, merged, tokenizer)
+    facts: dict[str, Any] = {"precision": "fp32", "merged": parity.as_facts(), "reloaded": reloaded.as_facts()}
     against = f"{reloaded.equal} of {reloaded.prompts} equal"
+    del model, merged
+    if is_changed(making):
+        losses = demand_loss(making, [Scoring(making).score("merged", _answering(making, folder))])
+        facts["validation"] = as_facts(losses)
+        against += f", {losses[0].words}"
     return Form(form="merged", folder="merged", bytes=folder_bytes(folder), against=against, facts=facts)
+
+
+def is_changed(making: Making) -> bool:
+    """Whether the merged model answers in another precision than the run was trained or measured in."""
+    from torch import cuda
+
+    return making.run.method in QUANTISED or making.settings.model.precision == "bf16" or bool(cuda.is_available())
+
+
+def _answering(making: Making, folder: Path) -> ChatModel:
+    """The merged model as a user loads it: from its folder, in fp32."""
+    from chat.open import open_local
+
+    model = making.settings.model.model_copy(update={"base": str(folder), "provider": "local"})
+    return open_local(model, batch=making.settings.evaluation.batch, precision="float32")
+
+
+def _keep_goldens(making: Making, found: Golden, model: Any, tokenizer: Any) -> None:
+    ends = model.generation_config.eos_token_id
+    marks = tokenizer.bos_token_id, [ends] if isinstance(ends, int) else list(ends or [])
+    write_goldens(making.work / GOLDEN, found, making.rows, making.run.system_prompt, marks)
 
 
 def _reload(folder: Path) -> Any:

@@ -9,64 +9,16 @@ import sys
 from pathlib import Path
 
 import pytest
+from released import judged, let, quiet
 
-from chat.protocols import Ask
-from chat.scripted import Scripted
-from curation.manifest import load_split
-from evaluation.bench import open_bench
-from evaluation.tuned import run_evaluation
-from training.record import find_run, read_run, write_run
-from training.release.make import release_prompt, release_run, wanted_forms
+from training.record import read_run, write_run
+from training.release.make import release_prompt, wanted_forms
 from training.release.record import newest_release
 from training.release.verify import verify
 from workspace.errors import InputError, Refusal
 from workspace.files import sha256_file
 from workspace.folder import Project
-from workspace.settings import Settings, load_settings
-
-
-def quiet(_: str) -> None:
-    """Listen to nothing."""
-
-
-@pytest.fixture(scope="module")
-def trained(built: Path, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The project with a finished run."""
-    root = tmp_path_factory.mktemp("trained") / "clinic"
-    shutil.copytree(built, root)
-    toml = root / "rung.toml"
-    toml.write_text(toml.read_text() + f'[model]\nbase = "{tiny}"\n')
-    done = subprocess.run([sys.executable, "-P", "-m", "rung", "train"], cwd=root, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return root
-
-
-@pytest.fixture
-def project(trained: Path, tmp_path: Path) -> Project:
-    shutil.copytree(trained, tmp_path / "clinic")
-    return Project(tmp_path / "clinic")
-
-
-@pytest.fixture
-def settings(project: Project) -> Settings:
-    return load_settings(project.settings_file)
-
-
-def judged(project: Project, settings: Settings, right: int, otherwise: str = "E10 eye both") -> None:
-    """Measure the run with a scripted model: the first `right` test items as expected, the others `otherwise`."""
-    rows = load_split(project.datasets / "v001", "test")
-    known = {row.question: row.answer for row in rows[:right]}
-
-    def say(ask: Ask) -> str:
-        return known.get(str(ask.turns[-1]["content"])) or otherwise
-
-    bench = open_bench(project, settings, Scripted(say))
-    run_evaluation(bench, "R-001", "House line.", [project.runs / "R-001" / "run.json"])
-
-
-def let(project: Project, settings: Settings, to: str, by: str = "", reason: str = "") -> Path:
-    run = find_run(project, "R-001")
-    return release_run(project, settings, run, wanted_forms(to), by=by, reason=reason, told=quiet)
+from workspace.settings import Settings
 
 
 def test_forms_bring_what_they_are_made_from() -> None:

@@ -1,0 +1,125 @@
+"""What is done with a release: verify it on any machine, check a server against it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import typer
+
+if TYPE_CHECKING:
+    from training.release import check as checking
+    from training.release.verify import Checked
+
+
+def verify(name: str, as_json: bool) -> None:
+    """`rung release verify DIR`: exit 1 where it is not what was released."""
+    from rung.cli.output import emit, say
+    from training.release.verify import verify
+
+    checked = verify(folder_of(name))
+    if as_json:
+        emit({"release": checked.release.id, "files": checked.files, "links": checked.links, "faults": checked.faults})
+    else:
+        for line in _lines(checked):
+            say(line)
+    if checked.faults:
+        raise typer.Exit(1)
+
+
+def check(url: str, model: str, against: str, as_json: bool) -> None:
+    """`rung release check URL`: exit 1 where the server answers otherwise than the run and every released form."""
+    from rung.cli.output import ProgressLine, emit, say
+    from training.release.check import check
+    from training.release.endpoint import Endpoint
+    from training.release.goldens import read_goldens
+
+    folder = folder_of(against) if against else _standing()
+    goldens = read_goldens(folder)
+    endpoint = Endpoint(url, model, key=os.environ.get("RUNG_API_KEY", "none"))
+    _may_leave(endpoint)
+    found = check(endpoint, goldens, folder, ProgressLine("golden prompts"))
+    if as_json:
+        emit(_document(folder, found))
+    else:
+        for line in check_lines(folder.name, found):
+            say(line)
+    if not found.passed:
+        raise typer.Exit(1)
+
+
+def _may_leave(endpoint: object) -> None:
+    """The golden prompts are rows: the privacy answer is read before they go to another machine."""
+    from chat.privacy import is_this_machine, project_guard
+    from training.release.endpoint import Endpoint
+    from workspace.folder import find_project
+    from workspace.settings import load_settings
+
+    assert isinstance(endpoint, Endpoint)
+    project = find_project()
+    if project is not None and not is_this_machine(endpoint.host):
+        project_guard(project, load_settings(project.settings_file)).check("openai", endpoint.host)
+
+
+def check_lines(name: str, found: checking.Checked) -> list[str]:
+    """The result first, then each difference token by token, warnings, and the next step."""
+    from training.release.check import CAUSES, RUN
+
+    lines = [
+        f"{'✓' if found.passed else '✗'} {found.model} at {urlsplit(found.url).netloc} beside {name}: {found.words}."
+    ]
+    if found.matches not in (None, RUN):
+        lines.append(f"  It answers as {found.matches} did when it was released.")
+    lines.append(f"  Prompt tokens: {found.tokens}.")
+    for each in found.differences[:10]:
+        lines.append(f"  {each.number:>3}  {' '.join(each.question.split())[:60]}")
+        lines.append(f"       run     {each.texts[0]!r}")
+        lines.append(f"       server  {each.texts[1]!r}")
+        side = "prompt" if each.cause in ("template", "bos") else "answer"
+        lines.append(f"       {side} token {each.place}: {_tokens(each.expected)} | {_tokens(each.found)}")
+    if len(found.differences) > 10:
+        lines.append(f"  {len(found.differences) - 10} more: --json")
+    causes = dict.fromkeys(each.cause for each in found.differences)
+    lines += [f"Likely cause: {CAUSES[cause]}." for cause in causes]
+    return [*lines, *(f"! {warning}" for warning in found.warnings)]
+
+
+def _tokens(texts: list[str]) -> str:
+    return " ".join(repr(text) for text in texts) or "nothing"
+
+
+def _document(folder: Path, found: checking.Checked) -> dict[str, object]:
+    from dataclasses import asdict
+
+    return {**asdict(found), "release": folder.name, "passed": found.passed}
+
+
+def _standing() -> Path:
+    """The folder of the release that stands."""
+    from training.release.record import newest_release
+    from workspace.errors import Refusal
+    from workspace.folder import require_project
+
+    found = newest_release(require_project())
+    if found is None:
+        raise Refusal("Nothing is released yet.", "rung release --to prompt")
+    return found[0]
+
+
+def folder_of(name: str) -> Path:
+    """A folder as named, or `L-001` of the project around."""
+    from workspace.folder import find_project
+
+    project = find_project()
+    inside = project.releases / name if project else Path(name)
+    return inside if not Path(name).is_dir() and inside.is_dir() else Path(name)
+
+
+def _lines(checked: Checked) -> list[str]:
+    made = checked.release
+    if not checked.faults:
+        return [f"✓ {made.id}: {checked.files} files and {checked.links} links of the chain are what was released."]
+    shown = [f"✗ {fault}" for fault in checked.faults[:20]]
+    return [f"{made.id} is not what was released: {len(checked.faults)} faults.", *shown]

@@ -1,0 +1,66 @@
+"""The small project with a finished run."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from chat.local.prompt import encode, render
+from training.release.goldens import GOLDEN, GoldenPrompt, Goldens
+from workspace.artefact import write_artefact
+from workspace.folder import Project
+from workspace.settings import Settings, load_settings
+
+
+@pytest.fixture(scope="session")
+def trained(built: Path, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project with a finished run."""
+    root = tmp_path_factory.mktemp("trained") / "clinic"
+    shutil.copytree(built, root)
+    toml = root / "rung.toml"
+    toml.write_text(toml.read_text() + f'[model]\nbase = "{tiny}"\n')
+    done = subprocess.run([sys.executable, "-P", "-m", "rung", "train"], cwd=root, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return root
+
+
+@pytest.fixture
+def project(trained: Path, tmp_path: Path) -> Project:
+    """A copy of it."""
+    shutil.copytree(trained, tmp_path / "clinic")
+    return Project(tmp_path / "clinic")
+
+
+@pytest.fixture
+def settings(project: Project) -> Settings:
+    return load_settings(project.settings_file)
+
+
+ANSWERS = {"PDR bilat in T1DM": "E10 eye both", "neuropathy NOS in DM2": "E11 nerve none"}
+
+
+@pytest.fixture
+def golden_folder(tiny: Path, tmp_path: Path) -> Path:
+    """A release's folder with two golden prompts, as far as a check of a server reads it."""
+    from transformers import AutoTokenizer
+
+    folder = tmp_path / "L-001"
+    (folder / "merged").mkdir(parents=True)
+    shutil.copyfile(tiny / "tokenizer.json", folder / "merged" / "tokenizer.json")
+    tokenizer = AutoTokenizer.from_pretrained(str(tiny))
+    items = []
+    for question, answer in ANSWERS.items():
+        turns = [{"role": "system", "content": "House line."}, {"role": "user", "content": question}]
+        prompt = render(tokenizer, turns)
+        ids = [*encode(tokenizer, answer), tokenizer.eos_token_id]
+        items.append(
+            GoldenPrompt(turns=turns, prompt=prompt, prompt_ids=encode(tokenizer, prompt), ids=ids, text=answer)
+        )
+    forms = {"gguf q4_k_m": ["E10 eye right", "E11 nerve none"]}
+    whole = Goldens(max_tokens=12, tokenizer="merged", starts=1, ends=[2], items=items, forms=forms)
+    write_artefact(folder / GOLDEN, whole)
+    return folder

@@ -1,0 +1,165 @@
+"""A running server beside the run: every likely cause is told apart, on a real server on loopback."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from training.release.check import Checked, check
+from training.release.endpoint import Endpoint
+from training.release.goldens import Goldens, read_goldens
+from workspace.errors import RungError
+
+
+class Wrong:
+    """A server that gives the golden answers but for what is put in: `text` and `count` of its answers, `begin` tokens
+    in front, `extra` in its template's text, `temperature` as its default.
+    """
+
+    def __init__(self, goldens: Goldens, tokens: Callable[[str], list[int]]) -> None:
+        self.by_question = {str(i.turns[-1]["content"]): i for i in goldens.items}
+        self.tokens = tokens
+        self.text: Callable[[str], str] = lambda text: text
+        self.begin: list[int] = []
+        self.extra = ""
+        self.temperature = 0.0
+        self.tells = True
+
+    def __call__(self, handler: Any, request: tuple[str, str, dict[str, str], Any]) -> tuple[int, Any]:
+        _, path, _, body = request
+        if path == "/v1/models":
+            return 200, {"data": [{"id": "served"}]}
+        if path == "/v1/chat/completions":
+            return 200, self._answer(body)
+        if path == "/props" and self.tells:
+            return 200, {"default_generation_settings": {"params": {"temperature": self.temperature}}}
+        if path == "/apply-template" and self.tells:
+            return 200, {"prompt": self._item(body).prompt + self.extra}
+        if path == "/tokenize" and self.tells:
+            return 200, {"tokens": self.tokens(body["content"])}
+        return 404, {"error": "not here"}
+
+    def _item(self, body: Any) -> Any:
+        return self.by_question[body["messages"][-1]["content"]]
+
+    def _answer(self, body: Any) -> dict[str, Any]:
+        item = self._item(body)
+        text = self.text(item.text)
+        prompt = len(self.begin) + len(self.tokens(item.prompt + self.extra))
+        done = "length" if len(text) > len(item.text) else "stop"
+        choice = {"finish_reason": done, "message": {"role": "assistant", "content": text}}
+        return {"choices": [choice], "usage": {"prompt_tokens": prompt, "completion_tokens": 5}}
+
+
+@pytest.fixture
+def server(golden_folder: Path, loopback: Any) -> Wrong:
+    from tokenizers import Tokenizer
+
+    own = Tokenizer.from_file(str(golden_folder / "merged" / "tokenizer.json"))
+    wrong = Wrong(read_goldens(golden_folder), lambda text: own.encode(text, add_special_tokens=False).ids)
+    loopback.say(wrong)
+    return wrong
+
+
+@pytest.fixture
+def replay(golden_folder: Path, loopback: Any) -> Callable[[], Checked]:
+    return lambda: check(Endpoint(f"{loopback.url}/v1"), read_goldens(golden_folder), golden_folder)
+
+
+def test_equal_answers_pass(server: Wrong, replay: Callable[[], Checked], loopback: Any) -> None:
+    found = replay()
+    assert found.passed and found.equal == found.prompts == 2 and not found.differences and not found.warnings
+    assert found.tokens == "told by the server" and found.matches == "the run"
+    asked = [body for _, path, _, body in loopback.requests if path == "/v1/chat/completions"]
+    assert all(body["temperature"] == 0 and body["model"] == "served" for body in asked)
+
+
+def test_another_template_is_told_by_its_first_token(server: Wrong, replay: Callable[[], Checked]) -> None:
+    server.extra = "<think>"
+    found = replay()
+    assert not found.passed and {d.cause for d in found.differences} == {"template"}
+    first = found.differences[0]
+    assert first.expected == [] and "".join(first.found).startswith("<think>")
+
+
+def test_another_template_is_told_by_its_count_where_nothing_more_is_known(
+    server: Wrong, replay: Callable[[], Checked]
+) -> None:
+    server.tells, server.extra = False, "<think> more words"
+    found = replay()
+    assert not found.passed and found.tokens == "counted by the server"
+    assert found.differences[0].cause == "template" and "tokens, not" in found.differences[0].found[0]
+
+
+def test_a_begin_token_twice(server: Wrong, replay: Callable[[], Checked]) -> None:
+    server.begin = [1]
+    assert {d.cause for d in replay().differences} == {"bos"}
+
+
+def test_no_stop_at_the_end_token(server: Wrong, replay: Callable[[], Checked]) -> None:
+    server.text = lambda text: text + "\nuser\nand so on"
+    found = replay()
+    assert not found.passed and {d.cause for d in found.differences} == {"eos"}
+
+
+def test_an_answer_cut_short(server: Wrong, replay: Callable[[], Checked]) -> None:
+    server.text = lambda text: text[:3]
+    assert {d.cause for d in replay().differences} == {"stop"}
+
+
+def test_two_answers_to_one_greedy_request(server: Wrong, replay: Callable[[], Checked]) -> None:
+    turns = iter(range(1000))
+    server.text = lambda text: f"no {next(turns)}"
+    assert {d.cause for d in replay().differences} == {"sampling"}
+
+
+def test_other_numbers_are_shown_token_by_token(server: Wrong, replay: Callable[[], Checked]) -> None:
+    server.text = lambda text: text.replace("eye both", "eye left")
+    found = replay()
+    assert not found.passed and found.equal == 1
+    (only,) = found.differences
+    assert only.cause == "numbers" and only.expected[0] == " both" and only.found[0] == " left"
+    assert "answer token 4" in only.words
+
+
+def test_a_released_form_answers_as_it_did(server: Wrong, replay: Callable[[], Checked]) -> None:
+    server.text = lambda text: text.replace("eye both", "eye right")
+    found = replay()
+    assert found.passed and found.equal == 1 and found.matches == "gguf q4_k_m"
+
+
+def test_a_default_that_samples_is_warned_of(server: Wrong, replay: Callable[[], Checked]) -> None:
+    server.temperature = 0.8
+    found = replay()
+    assert found.passed and "default is 0.8" in found.warnings[0]
+
+
+def test_a_server_that_is_not_there(golden_folder: Path) -> None:
+    with pytest.raises(RungError, match="no answer"):
+        check(Endpoint("http://127.0.0.1:9"), read_goldens(golden_folder), golden_folder)
+
+
+def rung(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-P", "-m", "rung", "release", *words]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, env={**os.environ, "NO_COLOR": "1"})
+
+
+def test_the_command_shows_where_they_part(server: Wrong, loopback: Any, golden_folder: Path) -> None:
+    server.text = lambda text: text.replace("eye both", "eye left")
+    done = rung(golden_folder.parent, "check", loopback.url, "--against", "L-001")
+    assert done.returncode == 1, done.stderr
+    assert "1 of 2 equal" in done.stdout and "' both'" in done.stdout and "Likely cause: other numbers" in done.stdout
+
+
+def test_rows_do_not_leave_against_the_privacy_answer(golden_folder: Path, loopback: Any) -> None:
+    root = golden_folder.parent
+    (root / "rung.toml").write_text('[project]\nname = "x"\n')
+    (root / "answers.toml").write_text('privacy = "no_external_api"\n')
+    done = rung(root, "check", "http://model.example.org/v1", "--against", "L-001")
+    assert done.returncode == 1 and "Not sent" in done.stderr and not loopback.requests

@@ -1,0 +1,70 @@
+"""GGUF by llama.cpp's own converter, answered by a real llama-server: slow, for pip installs both first."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from released import judged, let
+
+from training.release.check import check
+from training.release.goldens import read_goldens
+from training.release.record import newest_release
+from training.release.server import serving
+from training.release.verify import verify
+from workspace.errors import Refusal
+from workspace.folder import Project
+from workspace.settings import Settings
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_run_goes_out_as_gguf_scored_and_served(project: Project, settings: Settings) -> None:
+    """The merged weights, unchanged, then in two types; each is served and answers as when it was released."""
+    from gguf import GGUFReader
+    from safetensors.numpy import load_file
+
+    judged(project, settings, right=30)
+    types = settings.release.model_copy(update={"gguf": ("f32", "q8_0", "q4_k_m")})
+    settings = settings.model_copy(update={"release": types})
+    folder = let(project, settings, "gguf")
+    found = newest_release(project)
+    assert found is not None and found[0] == folder
+    facts = {form.form: form for form in found[1].forms}["gguf"].facts
+    assert facts["f32"]["equal"] == facts["f32"]["prompts"] == 4 and facts["f32"]["tokens"] == "told by the server"
+    assert set(facts["validation"]) == {"gguf q8_0", "gguf q4_k_m"} and set(facts["bytes"]) == {"f32", "q8_0", "q4_k_m"}
+    assert all(loss["n"] == 4 and loss["low"] <= loss["loss"] <= loss["high"] for loss in facts["validation"].values())
+    assert len((folder / "validation" / "gguf-q4_k_m.jsonl").read_text().splitlines()) == 4
+    assert facts["bytes"]["q4_k_m"] < facts["bytes"]["q8_0"] < facts["bytes"]["f32"] / 2
+    tensors = {t.name: t for t in GGUFReader(folder / "gguf" / "model-f32.gguf").tensors}
+    weights = load_file(folder / "merged" / "model.safetensors")["model.embed_tokens.weight"]
+    assert (tensors["token_embd.weight"].data.reshape(weights.shape) == weights).all()
+    assert verify(folder).faults == []
+    with serving(settings, folder / "gguf" / "model-q4_k_m.gguf") as endpoint:
+        checked = check(endpoint, read_goldens(folder), folder)
+    assert checked.passed and checked.warnings
+
+
+def test_a_server_with_a_template_of_its_own_is_found_out(project: Project, settings: Settings) -> None:
+    judged(project, settings, right=30)
+    folder = let(project, settings, "gguf")
+    model = folder / "gguf" / "model-q8_0.gguf"
+    with serving(settings, model, "--chat-template", "zephyr") as endpoint:
+        found = check(endpoint, read_goldens(folder), folder)
+    assert not found.passed and {d.cause for d in found.differences} == {"template"}
+
+
+def test_a_missing_converter_is_one_plain_sentence(
+    project: Project, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """pip can reach nothing: no index, no wheels beside it."""
+    judged(project, settings, right=30)
+    first = let(project, settings, "adapter")
+    monkeypatch.setenv("RUNG_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
+    with pytest.raises(Refusal, match="The GGUF converter could not be installed"):
+        let(project, settings, "gguf")
+    assert verify(first).faults == [] and [p.name for p in project.releases.glob("*") if p.is_dir()] == ["L-001"]

@@ -1,0 +1,155 @@
+"""A server that speaks the OpenAI chat protocol, asked with nothing but the standard library."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from chat.protocols import Ask, Progress, Reply, Turn
+from workspace.errors import RungError
+
+PATIENCE = 600.0
+STOPS = {"stop": "end", "length": "length", "content_filter": "refused"}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`prompt_tokens` is the server's own count, None where it tells none; `stopped` as in chat.protocols.Reply."""
+
+    text: str
+    prompt_tokens: int | None
+    output_tokens: int
+    stopped: str
+    seconds: float
+
+
+class Endpoint:
+    """`url` is the server's root or its `/v1`; `model` the name to ask for, else the first one it lists."""
+
+    def __init__(self, url: str, model: str = "", *, key: str = "none", patience: float = PATIENCE) -> None:
+        place = urlsplit(url)
+        if place.scheme not in ("http", "https") or not place.hostname:
+            raise RungError(f"{url}: not an http address.", "rung release check http://localhost:8000/v1", found=url)
+        self.root = url.rstrip("/").removesuffix("/v1")
+        self.host = place.netloc
+        self.key = key
+        self.patience = patience
+        self._model = model
+
+    @property
+    def model(self) -> str:
+        """The model's name at the server."""
+        if not self._model:
+            listed = self.get("/v1/models").get("data") or []
+            if not listed:
+                raise RungError(f"{self.host} lists no model.", "--model NAME", where=self.host)
+            self._model = str(listed[0]["id"])
+        return self._model
+
+    def answer(self, turns: Sequence[Turn], max_tokens: int, temperature: float | None = 0.0) -> Answer:
+        """One answer, greedy unless `temperature` is None: then what the server does by default."""
+        body: dict[str, Any] = {"model": self.model, "messages": [dict(t) for t in turns], "max_tokens": max_tokens}
+        if temperature is not None:
+            body |= {"temperature": temperature, "seed": 0}
+        started = time.perf_counter()
+        found = self.post("/v1/chat/completions", body)
+        try:
+            choice = found["choices"][0]
+            text, reason = choice["message"].get("content") or "", choice.get("finish_reason")
+        except (KeyError, IndexError, TypeError, AttributeError) as error:
+            raise RungError(f"{self.host} sent an answer without choices.", where=self.host) from error
+        usage = found.get("usage") or {}
+        spent = time.perf_counter() - started
+        tokens = usage.get("prompt_tokens")
+        return Answer(str(text), tokens, int(usage.get("completion_tokens") or 0), STOPS.get(reason, "end"), spent)
+
+    def prompt(self, turns: Sequence[Turn]) -> tuple[str, list[int]] | None:
+        """What the server makes of the turns: text and token ids, as llama.cpp and vLLM tell them; None elsewhere."""
+        messages = [dict(turn) for turn in turns]
+        try:
+            said = self.post("/apply-template", {"messages": messages})["prompt"]
+            asked = {"content": said, "add_special": False, "parse_special": True}
+            return str(said), [int(token) for token in self.post("/tokenize", asked)["tokens"]]
+        except (RungError, KeyError, TypeError, ValueError):
+            pass
+        try:
+            asked = {"model": self.model, "messages": messages, "add_generation_prompt": True}
+            return "", [int(token) for token in self.post("/tokenize", asked)["tokens"]]
+        except (RungError, KeyError, TypeError, ValueError):
+            return None
+
+    def get(self, path: str) -> dict[str, Any]:
+        """A JSON document."""
+        return self._send(path, None)
+
+    def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The JSON document that answers another."""
+        return self._send(path, json.dumps(body).encode())
+
+    def _send(self, path: str, body: bytes | None) -> dict[str, Any]:
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self.key}"}
+        request = urllib.request.Request(self.root + path, body, headers)
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect())
+        try:
+            with opener.open(request, timeout=self.patience) as reply:
+                found = json.load(reply)
+        except urllib.error.HTTPError as error:
+            raise RungError(f"{self.host}{path} answered {error.code}: {_short(error)}", where=self.host) from error
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "reason", None) or error
+            raise RungError(f"{self.host}: no answer ({reason}).", "Is the server up?", where=self.host) from error
+        if not isinstance(found, dict):
+            raise RungError(f"{self.host}{path} sent no JSON object.", where=self.host)
+        return found
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """Rows go to the named host and to no other."""
+
+    def redirect_request(self, *args: Any, **kwargs: Any) -> None:
+        """Follow nothing."""
+        return None
+
+
+class Served:
+    """The model behind an endpoint, as a ChatModel: one ask at a time, so that numbers do not hang on batches."""
+
+    def __init__(self, endpoint: Endpoint, name: str) -> None:
+        self.endpoint = endpoint
+        self._name = name
+
+    @property
+    def name(self) -> str:
+        """What reports print: the form and the hash of its file."""
+        return self._name
+
+    @property
+    def is_local(self) -> bool:
+        """The server was started here."""
+        return True
+
+    @property
+    def can_choose(self) -> bool:
+        """A server answers in free text."""
+        return False
+
+    def answer(self, asks: Sequence[Ask], progress: Progress | None = None) -> list[Reply]:
+        """One reply for each ask, in order."""
+        replies = []
+        for number, ask in enumerate(asks, 1):
+            found = self.endpoint.answer(ask.turns, ask.max_tokens)
+            tokens = found.prompt_tokens or 0
+            replies.append(Reply(found.text, tokens, found.output_tokens, found.seconds, found.stopped))
+            if progress:
+                progress(number, len(asks))
+        return replies
+
+
+def _short(error: urllib.error.HTTPError) -> str:
+    return error.read(300).decode(errors="replace").strip()[:200] or str(error.reason)

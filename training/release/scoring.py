@@ -1,0 +1,152 @@
+"""What a form in a changed precision costs: the project's metric on validation, paired with the tuned model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from chat.protocols import ChatModel
+from evaluation.arms import tuned as tuned_arm
+from evaluation.asking import Replies
+from evaluation.compare import TOLERANCE, compare
+from evaluation.judging import Judge, read_rubric, scorer
+from evaluation.measure import Desk, items_of, measure
+from evaluation.metrics.registry import item_metric
+from evaluation.report import Outcome, write_outcomes
+from training.release.making import Making
+from workspace.artefact import now
+from workspace.errors import Refusal
+
+FOLDER = "validation"
+TUNED = "tuned"
+
+
+class Allowed(BaseModel):
+    """The named person who releases a form that loses more than the limit."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    by: str
+    reason: str
+    at: datetime
+
+
+class Loss(BaseModel):
+    """`tuned` and `score` are means over the same `n` rows, answered in free text; `loss` = tuned - score with its
+    two-sided 95% interval, positive where the form is worse; `better` and `worse` count rows.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    form: str
+    metric: str
+    n: int
+    tuned: float
+    score: float
+    loss: float
+    low: float
+    high: float
+    better: int
+    worse: int
+    limit: float
+    allowed: Allowed | None = None
+
+    @property
+    def over(self) -> bool:
+        """Whether it loses more than the policy allows."""
+        return self.loss > self.limit + TOLERANCE
+
+    @property
+    def words(self) -> str:
+        """`1.3 points lost on validation (95%: -1.3 to +3.9 lost, 76 rows)`."""
+        said = f"{100 * self.loss:.1f} points lost" if self.loss >= 0 else f"{-100 * self.loss:.1f} points gained"
+        return f"{said} on validation (95%: {100 * self.low:+.1f} to {100 * self.high:+.1f} lost, {self.n} rows)"
+
+
+class Scoring:
+    """Scores forms of one run on all its validation rows; every output is kept in the release's `validation/`."""
+
+    def __init__(self, making: Making) -> None:
+        settings = making.settings
+        self.making = making
+        self.items = items_of(making.rows)
+        if not self.items:
+            raise Refusal(
+                f"{making.run.dataset} has no answered validation row to score a form on.", "rung data freeze"
+            )
+        self.metric = item_metric(settings.evaluation.metric, making.project.root)
+        self.judge = self._judge() if self.metric.judged else None
+
+    def score(self, form: str, model: ChatModel) -> Loss:
+        """The loss of `form` as `model` answers. The tuned model is asked once, for the first form."""
+        if TUNED not in self.making.outcomes:
+            self.making.told("tuned: validation")
+            self.making.outcomes[TUNED] = self._measured(TUNED, self.making.tuned())
+        self.making.told(f"{form}: validation, {len(self.items)} rows")
+        found = self.making.outcomes[form] = self._measured(form, model)
+        return loss_of(form, self.making, self.making.outcomes[TUNED], found)
+
+    def _measured(self, form: str, model: ChatModel) -> list[Outcome]:
+        (variant,) = tuned_arm.variants(self.making.run.system_prompt)
+        name = form.replace(" ", "-")
+        replies = Replies(self.making.work / f".{name}.replies.jsonl")
+        desk = Desk(model, self.metric, replies, self.making.settings.model.max_tokens, judge=self.judge)
+        found = measure(form, variant, "free", self.items, "validation", desk, self.making.watch(form))
+        write_outcomes(self.making.work / FOLDER / f"{name}.jsonl", found)
+        replies.path.unlink(missing_ok=True)
+        return found
+
+    def _judge(self) -> Judge:
+        making = self.making
+        if making.judge is None or making.settings.judge.kind == "pairs":
+            raise Refusal(
+                "The metric is a judge's, so a changed form is scored by a judge of single answers.",
+                '[judge] base, and kind "rubric" or "score", in rung.toml',
+            )
+        replies = Replies(making.project.evaluations / ".partial" / "replies.jsonl")
+        return scorer(making.judge, making.settings.judge.kind, read_rubric(making.project), replies)
+
+
+def loss_of(form: str, making: Making, tuned: Sequence[Outcome], found: Sequence[Outcome]) -> Loss:
+    """Paired, by the verdict's own statistics."""
+    result = compare([o.score for o in tuned], [o.score for o in found])
+    return Loss(
+        form=form,
+        metric=making.settings.evaluation.metric,
+        n=len(found),
+        tuned=result.baseline,
+        score=result.tuned,
+        loss=-result.difference,
+        low=-result.high,
+        high=-result.low,
+        better=result.better,
+        worse=result.worse,
+        limit=making.settings.release.loss_limit,
+    )
+
+
+def demand(making: Making, losses: Sequence[Loss]) -> list[Loss]:
+    """The losses, signed where a named person allows those over the limit.
+
+    Raises Refusal where one is over it and nobody does.
+    """
+    over = [loss for loss in losses if loss.over]
+    if not over:
+        return list(losses)
+    if making.allows:
+        signed = Allowed(by=making.allows[0], reason=making.allows[1], at=now())
+        return [loss.model_copy(update={"allowed": signed}) if loss.over else loss for loss in losses]
+    told = [f"{loss.form} refused: {loss.words}, limit {100 * loss.limit:.1f}." for loss in over]
+    told += [f"{loss.form}: {loss.words}." for loss in losses if not loss.over]
+    raise Refusal(" ".join(told), _instead(making.run.id, losses))
+
+
+def _instead(run: str, losses: Sequence[Loss]) -> str:
+    kept = ",".join(loss.form.split()[1] for loss in losses if not loss.over and loss.form.startswith("gguf "))
+    return f"rung release {run} --to gguf --gguf {kept}" if kept else f"rung release {run} --to adapter"
+
+
+def as_facts(losses: Sequence[Loss]) -> dict[str, Any]:
+    """For release.json: each form's loss under its name."""
+    return {loss.form: loss.model_dump(mode="json") for loss in losses}
