@@ -123,11 +123,12 @@ def standing(root: Path) -> dict[str, Any]:
     """What the work came to, without times and tokens: rows, decisions, versions, reports, releases."""
     project = Project(root)
     found: dict[str, Any] = {}
-    if project.database_file.is_file() and project.database_file.stat().st_size:
+    if project.database_file.is_file():
         with closing(sqlite3.connect(project.database_file)) as database:
-            found["rows"] = sorted(database.execute("SELECT role, state, payload FROM rows").fetchall())
-            asked = "SELECT row_id, reviewer_id, verdict FROM decisions"
-            found["decisions"] = sorted(database.execute(asked).fetchall())
+            if database.execute("SELECT 1 FROM sqlite_master WHERE name = 'decisions'").fetchone():
+                found["rows"] = sorted(database.execute("SELECT role, state, payload FROM rows").fetchall())
+                asked = "SELECT row_id, reviewer_id, verdict FROM decisions"
+                found["decisions"] = sorted(database.execute(asked).fetchall())
     found["versions"] = {
         folder.name: {name: split.sha256 for name, split in read_manifest(folder).splits.items()}
         for folder in sorted(project.datasets.glob("v*"))
