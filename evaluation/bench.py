@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from chat.protocols import ChatModel, Progress
+from chat.protocols import ChatModel, Embedder, Progress
 from curation.example import Example
 from curation.manifest import load_split, newest_dataset, read_manifest
 from evaluation.arms import bigger_model
@@ -16,6 +16,7 @@ from evaluation.asking import Replies
 from evaluation.choose import Watch
 from evaluation.documents import read_documents
 from evaluation.judging import Judge, read_rubric, scorer
+from evaluation.meaning import Meanings
 from evaluation.measure import Desk, Item, items_of
 from evaluation.metrics.registry import item_metric
 from evaluation.rows import Rows, rows_for
@@ -47,6 +48,8 @@ class Bench:
     sealed: frozenset[int] = frozenset()
     """Numbers of the sealed test items; left out, or, where `unsealed`, the only ones that are asked."""
     unsealed: bool = False
+    meanings: Meanings | None = None
+    """Searches rows and passages by embeddings, beside words."""
     label_scoring: bool = False
     """Score every possible answer of every item, for calibration: a forward pass an answer. It decides nothing."""
 
@@ -93,6 +96,7 @@ class Bench:
             closed=self.closed,
             choosing=len(self.choosing),
             bigger=self.bigger.name if self.bigger else "",
+            meanings=self.meanings,
         )
 
 
@@ -114,6 +118,7 @@ def open_bench(
     judge: ChatModel | None = None,
     budget_usd: float | None = None,
     unsealed: bool = False,
+    embedder: Embedder | None = None,
 ) -> Bench:
     """Find the frozen test set (of `dataset`, else the newest) and the rows that go with it.
 
@@ -143,6 +148,7 @@ def open_bench(
         judge=judge,
         sealed=sealed,
         unsealed=unsealed,
+        meanings=Meanings(embedder) if embedder is not None else None,
         label_scoring=label_scoring,
     )
 

@@ -88,7 +88,7 @@ def _variants(bench: Bench, system_prompt: str | None, rag: bool) -> dict[str, l
     found = {tuned_arm.NAME: tuned_arm.variants(system_prompt)}
     documents = bench.material().documents if rag else ()
     if documents:
-        found[tuned_rag.NAME] = tuned_rag.variants(system_prompt, documents)
+        found[tuned_rag.NAME] = tuned_rag.variants(system_prompt, documents, bench.meanings)
     return found
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from chat.protocols import Turn
 from curation.example import Example
 from evaluation.documents import Chunk
+from evaluation.meaning import Meanings
 from workspace.folder import Project
 
 Render = Callable[[Sequence[Turn]], tuple[Turn, ...]]
@@ -28,7 +29,8 @@ class Prompt:
 class Material:
     """Prompts, example rows and documents. `examples` are rows that may be shown: reviewed or frozen train rows that
     the leakage check cleared. `instructions` are those that the arms above `prompt` are tried with, the best one last;
-    `choosing` is the number of validation items, `bigger` the name of another model that may be asked.
+    `choosing` is the number of validation items, `bigger` the name of another model that may be asked; with `meanings`
+    rows and passages are searched by embeddings too.
     """
 
     base: Prompt | None = None
@@ -42,6 +44,7 @@ class Material:
     instructions: tuple[Prompt | None, ...] = (None,)
     proposals: tuple[Prompt, ...] = ()
     bigger: str = ""
+    meanings: Meanings | None = None
 
     def knowing(self, *instructions: Prompt | None) -> Material:
         """The same, with the instructions that validation left."""

@@ -1,16 +1,17 @@
 """`retrieved`: for each item its k nearest rows as examples, the nearest last. Nearness: cosine of TF-IDF vectors over
-words and over character 2- to 4-grams within words.
+words and over character 2- to 4-grams within words, and, where rung.toml asks for it, cosine of sentence embeddings.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 from curation.example import Example
 from evaluation.arms.few_shot import NEEDS as FEW_SHOT_NEEDS
 from evaluation.arms.material import Material, Prompt, Variant, prompt_name, question_of, with_examples
+from evaluation.meaning import NearestInMeaning
 
 NAME = "retrieved"
 NEEDS = FEW_SHOT_NEEDS
@@ -24,16 +25,32 @@ def variants(material: Material) -> list[Variant]:
     """K neighbours with each instruction left; 2k with the first one where validation is large enough to tell."""
     if not material.examples:
         return []
-    index, k = Nearest(material.examples), material.retrieved
+    k = material.retrieved
     settings = [(k, prompt) for prompt in material.instructions]
     if material.choosing > ENOUGH_TO_TELL:
         settings.insert(1, (2 * k, material.instructions[0]))
-    return [_variant(index, count, prompt) for count, prompt in settings]
+    return [_variant(way, index, n, prompt) for way, index in row_indexes(material) for n, prompt in settings]
 
 
-def _variant(index: Nearest, k: int, prompt: Prompt | None) -> Variant:
+class RowIndex(Protocol):
+    """Finds example rows for a question."""
+
+    def find(self, question: str, k: int) -> tuple[Example, ...]:
+        """The k nearest, the nearest last."""
+        ...
+
+
+def row_indexes(material: Material) -> list[tuple[str, RowIndex]]:
+    """By words, and by meaning where that is wanted, each with its name."""
+    found: list[tuple[str, RowIndex]] = [("TF-IDF", Nearest(material.examples))]
+    if material.meanings is not None:
+        found.append((material.meanings.name, NearestInMeaning(material.meanings, material.examples)))
+    return found
+
+
+def _variant(way: str, index: RowIndex, k: int, prompt: Prompt | None) -> Variant:
     return Variant(
-        {"k": k, "prompt": prompt_name(prompt)},
+        {"k": k, "prompt": prompt_name(prompt), "search": way},
         lambda turns: with_examples(turns, prompt, index.find(question_of(turns), k)),
         prompt=prompt,
     )

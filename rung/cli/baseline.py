@@ -50,7 +50,7 @@ def baseline(
     from evaluation.bench import frozen_test, open_bench
     from evaluation.recheck import check_corrections
     from evaluation.taking_over import check_advice, read_answers, take_over
-    from rung.cli.models import open_base, open_judge, open_other, opened_project, overridden, watch
+    from rung.cli.models import open_base, open_judge, open_meanings, open_other, opened_project, overridden, watch
     from rung.report.evaluation import write_page
     from workspace.errors import RungError
 
@@ -74,6 +74,7 @@ def baseline(
         bigger=open_other(project, settings, settings.bigger_model, allowed) if bigger else None,
         judge=open_judge(project, settings, allowed) if settings.evaluation.metric == "judge" else None,
         budget_usd=budget_usd,
+        embedder=open_meanings(settings),
     )
     vouched = ("", "") if allowed else (by.strip(), reason.strip())
     aim = Aim(answers.goal_score, answers.prompt_effort_days, *vouched)

@@ -75,7 +75,7 @@ def _measure(
     from evaluation.outcomes import require_baseline
     from evaluation.tuned import run_evaluation
     from evaluation.verdict import newest_verdict
-    from rung.cli.models import open_judge, open_tuned, watch
+    from rung.cli.models import open_judge, open_meanings, open_tuned, watch
     from rung.report.evaluation import write_page
 
     label_scoring, unsealed, budget = wishes
@@ -93,6 +93,7 @@ def _measure(
         judge=judge,
         budget_usd=budget,
         unsealed=unsealed,
+        embedder=open_meanings(settings) if ways.rag else None,
     )
     evidence = [project.runs / record.id / "run.json"]
     folder = run_evaluation(bench, record.id, record.system_prompt, evidence, ways)
@@ -110,7 +111,7 @@ def _unsealed_baseline(
     from evaluation.baseline import Aim, run_baseline
     from evaluation.bench import open_bench
     from evaluation.outcomes import require_baseline
-    from rung.cli.models import open_base, open_judge, open_other, watch
+    from rung.cli.models import open_base, open_judge, open_meanings, open_other, watch
     from rung.report.evaluation import write_page
     from workspace.errors import Refusal
 
@@ -131,6 +132,7 @@ def _unsealed_baseline(
         judge=open_judge(project, settings, override) if judged else None,
         budget_usd=budget,
         unsealed=True,
+        embedder=open_meanings(settings),
     )
     folder, _ = run_baseline(bench, arms_named([arm.arm for arm in known.arms]), Aim(goal=known.goal))
     write_page(project, folder)

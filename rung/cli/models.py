@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from chat.privacy import Override
-    from chat.protocols import ChatModel
+    from chat.protocols import ChatModel, Embedder
     from training.record import RunRecord
     from workspace.folder import Project
     from workspace.settings import OtherModelSettings, Settings
@@ -77,6 +77,15 @@ def open_other(
     named = {"base": other.base, "provider": other.provider, "base_url": other.base_url}
     model = settings.model.model_copy(update=named)
     return open_base(project, settings.model_copy(update={"model": model}), override=override)
+
+
+def open_meanings(settings: Settings) -> Embedder | None:
+    """The model that retrieval by meaning uses; None where rung.toml does not ask for it."""
+    from chat.local.embed import open_embedder
+
+    wanted = settings.evaluation
+    folder = Path(wanted.embedding_model) if wanted.embedding_model else None
+    return open_embedder(folder) if wanted.embeddings else None
 
 
 def open_judge(project: Project, settings: Settings, override: Override | None = None) -> ChatModel:

