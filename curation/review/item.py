@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from curation.example import Example
 from curation.guideline import Guideline, current_guideline
 from curation.review.gold import hidden_rows, is_known
-from curation.review.mixing import mixed_in
+from curation.review.mixed import mixed_in
 from curation.review.people import Reviewer
 from curation.review.reasons import reasons_in
 from curation.store import Link, StoredRow
@@ -92,7 +92,7 @@ def show_item(desk: Desk, person: Reviewer, number: int) -> Item:
         total = connection.execute(select(func.count()).select_from(rows).where(*queued)).scalar() or 0
         still = rows.c.state.in_(OPEN_STATES)
         left = connection.execute(select(func.count()).select_from(rows).where(*queued, still)).scalar() or 0
-        mixed = mixed_in(connection, desk.settings, total, desk.clock())
+        mixed = mixed_in(connection, desk.settings, total, left, desk.clock())
         hidden = hidden_rows(connection)
         second = () if known or blind or raw["flagged"] else _second(connection, raw)
     if known:

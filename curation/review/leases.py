@@ -58,11 +58,13 @@ def _next(
         if known is not None or waits:
             return known
         return _choose(connection, _free(connection, person, moment, holding, want), person, moment, desk)
-    known = choose_known(connection, settings, person, moment, holding)
-    if known is not None or waits:
-        return known
+    if waits:
+        return choose_known(connection, settings, person, moment, holding)
     found = _choose(connection, _free(connection, person, moment, holding, None), person, moment, desk)
-    return left_over(connection, settings, person, moment, holding, None) if found is None else found
+    if found is None:  # a known item comes only where another row could have come
+        return left_over(connection, settings, person, moment, holding, None)
+    known = choose_known(connection, settings, person, moment, holding)
+    return found if known is None else known
 
 
 def take_decision(

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from curation.agreement import Agreement, Unit, measure
-from curation.review.mixing import mixed_in
+from curation.review.mixed import mixed_in
 from curation.review.persons import PersonProgress, person_progress, standing
 from curation.review.queue import refresh_queue
 from curation.review.samples import Plan, plans
@@ -18,6 +18,7 @@ from curation.store import Store
 if TYPE_CHECKING:
     from curation.review.desk import Desk
 
+OPEN = ("pending", "leased", "skipped", "unsure")
 SHOWN = ("pending", "leased", "approved", "edited", "rejected", "skipped", "unsure")
 RATES = (0.005, 0.01, 0.02)
 
@@ -72,8 +73,9 @@ def progress(desk: Desk) -> Progress:
     refresh_queue(desk.store, desk.settings)
     stored = desk.store.rows()
     queued = [row for row in stored if row.queued or row.state not in ("unreviewed", "trusted")]
+    waiting = sum(row.state in OPEN for row in queued)
     with desk.store.read() as connection:
-        mixed = mixed_in(connection, desk.settings, len(queued), desk.clock())
+        mixed = mixed_in(connection, desk.settings, len(queued), waiting, desk.clock())
     states = {state: sum(row.state == state for row in queued) + mixed.of(state) for state in SHOWN}
     decided = sum(states[state] for state in ("approved", "edited", "rejected"))
     people = person_progress(desk.store)

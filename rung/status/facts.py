@@ -20,9 +20,11 @@ from workspace.files import sha256_file
 from workspace.folder import Project
 from workspace.settings import Settings, load_settings
 
+WAITING = ("pending", "leased", "skipped", "unsure")
 Value = TypeVar("Value")
-Stored = tuple[Mapping[str, Mapping[str, int]], tuple[int, int], tuple[str, ...], int | None]
-NOTHING: Stored = ({}, (0, 0), (), None)
+Counts = Mapping[str, Mapping[str, int]]
+Stored = tuple[Counts, Mapping[str, int], tuple[int, int], tuple[str, ...], int | None]
+NOTHING: Stored = ({}, {}, (0, 0), (), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,8 @@ class Facts:
     decision: Decision | None = None
     decision_is_old: bool = False
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    mixed: Mapping[str, int] = field(default_factory=dict)
+    """Known items by the state that they look to be in: counted as rows, so that no count tells them apart."""
     lines_read: int = 0
     unreadable: int = 0
     """Lines that an import could not read; they are in its rejects file."""
@@ -57,6 +61,10 @@ class Facts:
     def rows(self, *states: str) -> int:
         """Rows in these states, over all roles."""
         return sum(n for table in self.counts.values() for state, n in table.items() if state in states)
+
+    def reviewed(self, *states: str) -> int:
+        """What looks like rows in these states to reviewers: known items that were mixed in are counted, too."""
+        return self.rows(*states) + sum(n for state, n in self.mixed.items() if state in states)
 
     @property
     def test_sha256(self) -> str:
@@ -82,7 +90,9 @@ def read_facts(project: Project, *, with_store: bool = True) -> Facts:
     no_decision: tuple[Decision | None, bool] = (None, False)
     decision, is_old = part(lambda: _decision(project), no_decision)
     before = len(problems)
-    counts, lines, reviewers, blocking = part(lambda: _store(project, settings) if with_store else NOTHING, NOTHING)
+    counts, mixed, lines, reviewers, blocking = part(
+        lambda: _store(project, settings) if with_store else NOTHING, NOTHING
+    )
     store_fault = problems[-1] if len(problems) > before else ""
     released = part(lambda: newest_release(project), None)
     return Facts(
@@ -92,6 +102,7 @@ def read_facts(project: Project, *, with_store: bool = True) -> Facts:
         decision=decision,
         decision_is_old=is_old,
         counts=counts,
+        mixed=mixed,
         lines_read=lines[0],
         unreadable=lines[1],
         reviewers=reviewers,
@@ -144,7 +155,8 @@ def _verdict(project: Project) -> Verdict | None:
 
 
 def _store(project: Project, settings: Settings) -> Stored:
-    """Counts by role and state, lines read and unreadable, who decided, how many findings blocked at the last check."""
+    """Counts by role and state, known items, lines read and unreadable, who decided, what blocked at the last check."""
+    from curation.review.mixed import mixed_counts
     from curation.store import open_store, store_exists
 
     if not store_exists(project, settings):
@@ -154,4 +166,8 @@ def _store(project: Project, settings: Settings) -> Stored:
         lines = sum(s.counts.get("read", 0) for s in sources), sum(s.counts.get("rejected", 0) for s in sources)
         checks = store.events(kind="checked")
         blocking = int(checks[-1].detail.get("blocking", 0)) if checks else None
-        return store.counts(), lines, store.deciders(), blocking
+        counts = store.counts()
+        found = [(state, n) for table in counts.values() for state, n in table.items()]
+        queued = sum(n for state, n in found if state not in ("excluded", "unreviewed", "trusted"))
+        waiting = sum(n for state, n in found if state in WAITING)
+        return counts, mixed_counts(store, settings, queued, waiting), lines, store.deciders(), blocking

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from rung.report.figures import arm_name
-from rung.status.facts import Facts
+from rung.status.facts import WAITING, Facts
 
 State = Literal["done", "open", "needs_you", "running", "locked", "not_needed"]
 SYMBOLS: dict[State, str] = {
@@ -21,7 +21,6 @@ SYMBOLS: dict[State, str] = {
 WORDS: dict[State, str] = {"needs_you": "needs you", "not_needed": "not needed"}
 RUNGS = {"prompt": "prompt", "few_shot": "few-shot", "rag": "rag", "fine_tune": "fine-tune"}
 STEP_WORDS = {**RUNGS, "rag_and_fine_tune": "rag and fine-tune"}
-WAITING = ("pending", "leased", "skipped", "unsure")
 DECIDED = ("approved", "edited", "rejected")
 
 
@@ -155,7 +154,7 @@ def _data(facts: Facts) -> Stage:
 
 
 def _review(facts: Facts) -> Stage:
-    waiting, decided = facts.rows(*WAITING), facts.rows(*DECIDED)
+    waiting, decided = facts.reviewed(*WAITING), facts.reviewed(*DECIDED)
     if not facts.counts:
         return Stage(4, "Review", "locked", "needs rows: press 3", "rung review status")
     who = f", by {_and(facts.reviewers)}" if facts.reviewers else ""
@@ -170,6 +169,9 @@ def _dataset(facts: Facts) -> Stage:
     if manifest is None:
         if not facts.rows(*DECIDED, "unreviewed", "trusted"):
             return Stage(5, "Dataset", "locked", "needs reviewed rows: press 4", "rung data freeze")
+        first = "test" if "test" in facts.counts else "pool"
+        if left := sum(facts.counts.get(first, {}).get(state, 0) for state in WAITING):
+            return Stage(5, "Dataset", "locked", f"needs {left:,} more rows reviewed: press 4", "rung data freeze")
         reason = "the test set can be frozen now"
         return Stage(5, "Dataset", "open", reason, "rung data freeze --test-only", "freeze the test set")
     sizes = ", ".join(f"{split.rows:,} {name}" for name, split in manifest.splits.items())

@@ -12,6 +12,8 @@ from curation.review import Desk, Ruling, decide, decide_all, next_item, progres
 from curation.review.gold import add_gold, end_gold, known_by_person, known_items, was_right
 from curation.review.nearest import Nearest
 from curation.review.people import known_reviewer
+from rung.status import read_facts, status_of
+from rung.status.facts import WAITING
 from workspace.errors import Refusal
 
 
@@ -38,6 +40,13 @@ def walk(desk: Desk, who: str, verdict: str = "approve", most: int = 400) -> lis
         made = decide(desk, item.id, item.token, who, Ruling(verdict))
         seen.append({"item": item.to_json(), "decided": made})
     return seen
+
+
+def on_start(desk: Desk) -> tuple[int, int]:
+    """(decided, waiting) as Start and `rung status` count them."""
+    desk.project.settings_file.write_text(f"[review]\ngold = {desk.settings.review.gold}\n")
+    facts = read_facts(desk.project)
+    return facts.reviewed("approved", "edited", "rejected"), facts.reviewed(*WAITING)
 
 
 def test_known_items_come_by_their_share_and_never_change_the_row(make_desk: Any, url: str, rows_of: Any) -> None:
@@ -70,7 +79,7 @@ def test_nothing_tells_a_known_item_from_another(make_desk: Any, rows_of: Any) -
     add_gold(desk.store, ids, actor="lena")
     kinds: dict[bool, set[str]] = {True: set(), False: set()}
     for _ in range(20):
-        start = progress(desk)
+        start, begun = progress(desk), on_start(desk)
         item = next_item(desk, "mo").item
         assert item is not None
         leased = progress(desk)
@@ -85,11 +94,25 @@ def test_nothing_tells_a_known_item_from_another(make_desk: Any, rows_of: Any) -
             "decided": (made.state, made.note),
             "leasing": {state: leased.states[state] - start.states[state] for state in start.states},
             "deciding": {state: after.states[state] - start.states[state] for state in start.states},
+            "start": tuple(new - old for new, old in zip(on_start(desk), begun, strict=True)),
             "counts": (after.decided - start.decided, after.total - start.total),
             "person": after.reviewers[-1].decided - (start.reviewers[-1].decided if len(start.reviewers) > 1 else 0),
         }
         kinds[item.id in ids].add(json.dumps(step))
     assert len(kinds[True]) == 1 and kinds[True] == kinds[False], kinds
+
+
+def test_the_end_of_the_queue_is_told_and_no_known_item_comes_after_it(make_desk: Any, rows_of: Any) -> None:
+    desk = make_desk(gold=0.4)
+    desk.store.add(rows_of(12), role="candidates")
+    ids = lead_decides(desk, 4)
+    add_gold(desk.store, ids, actor="lena")
+    seen = [each["item"]["id"] for each in walk(desk, "mo")]
+    assert set(seen) & set(ids) and seen[-1] not in ids
+    found = progress(desk)
+    assert found.decided == found.total == len(seen) + 4, "nothing is left that nobody will be given"
+    assert on_start(desk) == (found.decided, 0)
+    assert status_of(read_facts(desk.project)).stage("Review").state == "done"
 
 
 def test_a_known_item_comes_as_it_first_came(make_desk: Any, rows_of: Any) -> None:
