@@ -18,7 +18,8 @@ PURPOSE = {
     "train": "Running a local model and training",
     "demo": "The demo",
 }
-SIZE = {"train": " (about 1.7 GB)"}
+SIZE = {"train": " (about 1.7 GB with torch's CPU build, 6 GB with CUDA)"}
+"""Installed size, measured: docs/how-to/install.md."""
 
 
 def require(extra: str, module: str) -> ModuleType:

@@ -10,7 +10,7 @@ from advisor.interview import effects, hanging_rules, next_question, progress
 from advisor.reading import parse_value
 from advisor.rulebook import Question, Rulebook
 from rung.cli.advice_words import OPTION
-from rung.cli.output import note
+from rung.cli.output import complain
 from workspace.artefact import now
 from workspace.errors import InputError, RungError
 from workspace.folder import Project
@@ -22,7 +22,7 @@ def ask(book: Rulebook, project: Project | None) -> Answers:
     Empty or 0 is "don't know", w shows why it is asked, b goes back one question, q stops and advises.
     """
     answers, asked = Answers(), list[str]()
-    note("A number chooses. 0 or Enter: don't know.  w: why we ask.  b: back.  q: enough.")
+    complain("A number chooses. 0 or Enter: don't know.  w: why we ask.  b: back.  q: enough.")
     while (question := next_question(book, answers)) is not None:
         _show(question, book, answers)
         reply = _reply()
@@ -36,17 +36,21 @@ def ask(book: Rulebook, project: Project | None) -> Answers:
             answers = _take(question, reply, answers, asked)
             _save(project, answers)
     if not answers.known():
-        raise RungError("No answers yet.", "rung advise --answers answers.toml", where="answers.toml")
+        raise RungError(
+            "No answers yet.",
+            "rung questions   lists them; then: rung advise --answers answers.toml",
+            where="answers.toml",
+        )
     return answers
 
 
 def _show(question: Question, book: Rulebook, answers: Answers) -> None:
     way = progress(book, answers)
-    note("")
-    note(f"{way.asked + 1} of about {way.about}. {question.text}")
+    complain("")
+    complain(f"{way.asked + 1} of about {way.about}. {question.text}")
     for number, choice in enumerate(question.answers, 1):
-        note(f"  {number:>2}  {choice.text} (for example: {choice.example})")
-    note("   0  Don't know" if question.answers else "  A number, or Enter for don't know.")
+        complain(f"  {number:>2}  {choice.text} (for example: {choice.example})")
+    complain("   0  Don't know" if question.answers else "  A number, or Enter for don't know.")
 
 
 def _reply() -> str:
@@ -61,7 +65,7 @@ def _take(question: Question, reply: str, answers: Answers, asked: list[str]) ->
         value = _value(question, reply)
         changed = _with(answers, question.id, value)
     except InputError as error:
-        note(error.message)
+        complain(error.message)
         return answers
     asked.append(question.id)
     return changed
@@ -96,11 +100,11 @@ def _back(answers: Answers, asked: list[str]) -> Answers:
 
 
 def _why(question: Question, book: Rulebook, answers: Answers) -> None:
-    note(f"  {question.why}")
-    note(f"  {len(hanging_rules(book, question.id))} rules use this answer.")
+    complain(f"  {question.why}")
+    complain(f"  {len(hanging_rules(book, question.id))} rules use this answer.")
     if FACTS[question.id].kind != "text":
         for effect in effects(book, answers, question.id):
-            note(f"  {effect.text}: next step {OPTION[effect.next_step]}, likely end {OPTION[effect.destination]}")
+            complain(f"  {effect.text}: next step {OPTION[effect.next_step]}, likely end {OPTION[effect.destination]}")
 
 
 def _save(project: Project | None, answers: Answers) -> None:

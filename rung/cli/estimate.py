@@ -90,7 +90,14 @@ def _checked(options: dict[str, Any], fit: str, ref: str) -> tuple[Setup, Worklo
 
     problems: list[Problem] = []
     if not ref:
-        problems.append(Problem("no model is named.", "--model", "a folder, a config.json or a catalogue id", ""))
+        problems.append(
+            Problem(
+                "no model is named: a folder, a config.json, or one of rung estimate --list.",
+                "--model",
+                "a folder, a config.json or a catalogue id",
+                "",
+            )
+        )
     _numbers(options, problems)
     options.update(ALIASES.get(options["method"], {}))
     options["dtype"] = options["dtype"] or ("fp32" if options["device"] == "cpu" else "bf16")

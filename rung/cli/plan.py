@@ -229,10 +229,24 @@ def work_out(
     from training.presets import with_preset
     from training.run.model import PlanTokenizer
 
+    _must_be_possible(project)
     machine = with_cards(card, cards) if card else None
     made = make_plan(project, settings, PlanTokenizer(settings.model.base), machine=machine)
     path, kept = keep_plan(project, with_preset(made, preset) if preset else made)
     return path, kept.model_copy(update={"forecast": made.forecast}) if card else kept
+
+
+def _must_be_possible(project: Project) -> None:
+    """What a plan needs first is said before a missing extra is: nobody installs torch to read that.
+
+    Raises Refusal where torch is not installed, and no dataset with training rows is frozen either.
+    """
+    from curation.manifest import newest_dataset
+    from workspace.errors import Refusal
+    from workspace.extras import installed
+
+    if not installed("torch") and newest_dataset(project, complete=True) is None:
+        raise Refusal("No plan: no frozen dataset with a train split.", "rung data freeze")
 
 
 def _managed(as_json: bool) -> None:

@@ -1,0 +1,57 @@
+"""Where torch is not installed, what stands in the way is said before what is missing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+WITHOUT = """
+import importlib.machinery, sys
+class Hidden(importlib.machinery.PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        if name.partition(".")[0] in {"torch", "transformers", "peft", "trl"}:
+            return None
+        return super().find_spec(name, path, target)
+sys.meta_path = [Hidden if each is importlib.machinery.PathFinder else each for each in sys.meta_path]
+from rung.cli import main
+sys.argv = ["rung", *sys.argv[1:]]
+main()
+"""
+"""A Python whose path holds no torch: what an installation without the extra is."""
+
+
+def ran(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}
+    command = [sys.executable, "-P", "-c", WITHOUT, *words]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=environment)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    assert ran(tmp_path, "init").returncode == 0
+    (tmp_path / "answers.toml").write_text('task = "classification"\nprompting = "untried"\n')
+    assert ran(tmp_path, "advise").returncode == 0
+    return tmp_path
+
+
+def test_train_shows_its_closed_gates(project: Path) -> None:
+    done = ran(project, "train")
+    assert done.returncode == 1 and "Training is locked: 0 of 6 gates passed." in done.stdout
+    assert "extra" not in done.stdout + done.stderr
+
+
+def test_plan_says_that_no_dataset_is_frozen(project: Path) -> None:
+    done = ran(project, "plan")
+    assert done.returncode == 1 and "no frozen dataset" in done.stderr and "rung data freeze" in done.stderr
+
+
+def test_a_missing_extra_names_its_size_and_the_command(tmp_path: Path) -> None:
+    code = WITHOUT.replace("from rung.cli import main", "from workspace.extras import require").split("sys.argv")[0]
+    ask = f"{code}\nrequire('train', 'torch')"
+    done = subprocess.run([sys.executable, "-P", "-c", ask], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert "6 GB with CUDA" in done.stderr and 'needs the "train" extra' in done.stderr
