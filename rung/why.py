@@ -1,7 +1,7 @@
 """The chain behind a thing: from a release back to each row's source, reviewer and guideline, or to the rule.
 
 A REF is a row (`r-000123`), a dataset (`v001`), a report (`E-001`) or an item of one (`E-001:41`), a plan (`P-001`), a
-run (`R-001`), a release (`L-001`), a gate (`leakage`), a rule id or a question id.
+run (`R-001`), a release (`L-001`), a request to it (`W-001:17`), a gate (`leakage`), a rule id or a question id.
 """
 
 from __future__ import annotations
@@ -69,10 +69,11 @@ def answer(project: Project | None, ref: str) -> Answer:
 
     Raises RungError where nothing is called so, or where it needs a project and there is none.
     """
-    if project is not None and re.fullmatch(r"E-\d+:\d+", ref):
+    if project is not None and re.fullmatch(r"[EW]-\d+:\d+", ref):
         from rung.why_item import why_item
+        from rung.why_watch import why_logged
 
-        found = why_item(project, ref)
+        found = (why_item if ref.startswith("E") else why_logged)(project, ref)
         return Answer(found.lines(), found.document())
     ref = _plain_ref(project, ref)
     if not (ref in GATES or re.fullmatch(r"([LREP]-|v|r-)\d+", ref)):
@@ -148,7 +149,9 @@ def chain(project: Project, ref: str) -> list[Link]:
     Raises RungError where no such thing is here.
     """
     if re.fullmatch(r"r-\d+", ref):
-        return list(_row(project, ref))
+        from rung.why_row import row_links
+
+        return list(row_links(project, ref))
     if re.fullmatch(r"([LRE]-|v)\d+", ref):
         return list(_artefact(project, project.root / FOLDERS[ref[0]] / ref / MARKERS[ref[0]]))
     if re.fullmatch(r"P-\d+", ref):
@@ -255,49 +258,3 @@ def _manifest_facts(table: dict[str, Any]) -> Iterator[str]:
 def _who(row: dict[str, Any]) -> str:
     name = str(row.get("reviewer") or "nobody")
     return f"{name}, automatic" if row.get("automatic") else name
-
-
-def _row(project: Project, ref: str) -> Iterator[Link]:
-    """A row: where it comes from, what was decided by whom under which guideline, and which datasets hold it."""
-    from curation.store import open_store
-
-    settings = load_settings(project.settings_file)
-    with open_store(project, settings) as store:
-        row = store.row(ref)
-        decisions = store.events(ref=ref)
-    facts = [f"question: {_short(row.example.question)}", f"answer:   {_short(row.example.answer or '')}"]
-    if row.payload != row.original_payload:
-        facts.append(f"came as:  {_short(row.original.answer or '')}")
-    if row.excluded:
-        facts.append(f"taken out: {row.excluded}")
-    yield Link(ref, f"row, {row.role}, {row.state}", tuple(facts))
-    yield Link(row.source, f"source, {row.origin}", tuple(_meta(row.meta)), row.source_sha256)
-    if row.reviewer:
-        kind = "automatic reviewer" if row.automatic else "reviewer"
-        guideline = f"guideline version {row.guideline}" if row.guideline else "no guideline"
-        yield Link(row.reviewer, kind, (f"decision {row.decision}, {guideline}",))
-    for event in decisions:
-        yield Link(f"event {event.id}", f"{event.kind} by {event.actor}, {event.at}")
-    yield from _holding(project, ref)
-
-
-def _meta(meta: Any) -> Iterator[str]:
-    for key in ("strategy", "model", "seed_row", "cost_usd", "created_at"):
-        if key in meta:
-            yield f"{key}: {meta[key]}"
-
-
-def _holding(project: Project, ref: str) -> Iterator[Link]:
-    """The frozen datasets that hold a row, with split and line."""
-    for path in sorted(project.datasets.glob("*/manifest.json")):
-        for row in _read(path).get("rows", []):
-            if row.get("id") == ref:
-                yield Link(
-                    path.parent.name, f"frozen dataset, {row['split']} line {row['line']}", (), sha256_file(path)
-                )
-
-
-def _short(text: str, width: int = 70) -> str:
-    """One line of row text, control characters shown, not obeyed."""
-    plain = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text.replace("\n", " / "))
-    return plain if len(plain) <= width else plain[: width - 1] + "…"

@@ -150,11 +150,14 @@ def _strange(text: str, lexicon: set[str]) -> float:
 
 
 def distance(signal: Signal, now: Sequence[str], known: Sequence[str], fresh: Sequence[str], seed: int) -> Signal:
-    """1 less the cosine to the nearest known row, over words and characters as the arm `retrieved` looks for rows."""
+    """1 less the cosine to the nearest known row, over words and characters as the arm `retrieved` looks for rows.
+
+    Weights are learnt on both sides alike, so that words which no known row has count as well.
+    """
     from evaluation.arms.retrieved import vectorizer
 
-    fitted = vectorizer()
-    matrix = fitted.fit_transform(known)
+    fitted = vectorizer().fit([*known, *fresh, *now])
+    matrix = fitted.transform(known)
     far, before = ([1 - s for s in _nearest(fitted.transform(side), matrix)] for side in (now, fresh))
     gap, p = higher(far, before, seed)
     mean = sum(before) / len(before)

@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
 from as_logged import litellm
 
 from curation.quality.mask import mask
@@ -31,7 +29,7 @@ def imported(project: Project, *paths: Path, **wish: Any) -> Any:
 
 
 def rung(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "NO_COLOR": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
+    environment = {**os.environ, "NO_COLOR": "1", "PYTHONPATH": str(Path(__file__).parents[3])}
     command = [sys.executable, "-P", "-m", "rung", *words]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, env=environment, check=False)
 

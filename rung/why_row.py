@@ -1,0 +1,58 @@
+"""`rung why r-000123`: one row, from its source to the datasets that hold it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from rung.why import Link
+from workspace.files import sha256_file
+from workspace.folder import Project
+from workspace.settings import load_settings
+
+
+def row_links(project: Project, ref: str) -> Iterator[Link]:
+    """A row: where it comes from, what was decided by whom under which guideline, and which datasets hold it."""
+    from curation.store import open_store
+
+    settings = load_settings(project.settings_file)
+    with open_store(project, settings) as store:
+        row = store.row(ref)
+        decisions = store.events(ref=ref)
+    facts = [f"question: {short(row.example.question)}", f"answer:   {short(row.example.answer or '')}"]
+    if row.payload != row.original_payload:
+        facts.append(f"came as:  {short(row.original.answer or '')}")
+    if row.excluded:
+        facts.append(f"taken out: {row.excluded}")
+    yield Link(ref, f"row, {row.role}, {row.state}", tuple(facts))
+    yield Link(row.source, f"source, {row.origin}", tuple(_origin(row.meta)), row.source_sha256)
+    if row.reviewer:
+        kind = "automatic reviewer" if row.automatic else "reviewer"
+        guideline = f"guideline version {row.guideline}" if row.guideline else "no guideline"
+        yield Link(row.reviewer, kind, (f"decision {row.decision}, {guideline}",))
+    for event in decisions:
+        yield Link(f"event {event.id}", f"{event.kind} by {event.actor}, {event.at}")
+    for version, split, line, digest in holding(project, ref):
+        yield Link(version, f"frozen dataset, {split} line {line}", (), digest)
+
+
+def _origin(meta: Any) -> Iterator[str]:
+    for key in ("strategy", "model", "seed_row", "request", "release", "rating", "comment", "cost_usd", "created_at"):
+        if meta.get(key) not in (None, ""):
+            yield f"{key}: {meta[key]}"
+
+
+def holding(project: Project, ref: str) -> Iterator[tuple[str, str, int, str]]:
+    """The frozen datasets that hold a row: version, split, line, and the SHA-256 of the manifest."""
+    from curation.manifest import read_manifest
+
+    for path in sorted(project.datasets.glob("*/manifest.json")):
+        for row in read_manifest(path.parent).rows:
+            if row.get("id") == ref:
+                yield path.parent.name, str(row["split"]), int(row["line"]), sha256_file(path)
+
+
+def short(text: str, width: int = 70) -> str:
+    """One line of row text, control characters shown, not obeyed."""
+    plain = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text.replace("\n", " / "))
+    return plain if len(plain) <= width else plain[: width - 1] + "…"

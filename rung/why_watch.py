@@ -1,0 +1,115 @@
+"""`rung why W-001:17`: one answer in production: what was said of it, what came of it, the train rows nearest to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from curation.quality.mask import mask
+from curation.store import StoredRow, open_store
+from evaluation.nearest import Neighbours, TrainRow
+from rung.report.items import near_words
+from rung.report.page import shown
+from rung.why_row import holding
+from training.watch.learn import STRATEGY, read_not_learnt, reason_of
+from training.watch.material import released
+from training.watch.record import Logged, find_logged
+from workspace.folder import Project
+from workspace.settings import load_settings
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedWhy:
+    """A request with its fate: the candidate that came of it, or why none did; `held` are datasets that hold it."""
+
+    logged: Logged
+    question: str
+    release: str
+    dataset: str
+    candidate: StoredRow | None
+    kept_out: str
+    held: tuple[str, ...]
+    near: tuple[TrainRow, ...]
+
+    def lines(self) -> list[str]:
+        """For the shell."""
+        return list(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        each = self.logged
+        yield f"{each.ref}   {shown(mask(self.question), 400)}"
+        what = shown(mask(each.answer), 200) if each.answer.strip() else f"nothing ({each.error or 'empty'})"
+        measured = [each.model, each.at[:19], f"{each.seconds:.2f} s" if each.seconds is not None else ""]
+        yield f"answered   {what}   ({', '.join(filter(None, measured))})"
+        if each.rating is not None or each.comment:
+            words = "no rating" if each.rating is None else "low" if each.rating < 0 else "good"
+            yield f"rated      {words}" + (f': "{shown(each.comment, 200)}"' if each.comment else "")
+        if each.edit:
+            yield f"edited to  {shown(each.edit, 200)}"
+        yield f"release    {self.release}, dataset {self.dataset}   (rung why {self.release})"
+        yield from self._fate()
+        if self.near:
+            yield ""
+            yield f"Train rows of {self.dataset} nearest to it (a hint: no row alone makes a model answer as it does)"
+            yield from (f"  {near_words(row)}" for row in self.near)
+
+    def _fate(self) -> Iterator[str]:
+        if self.candidate is not None:
+            row = self.candidate
+            who = f" by {row.reviewer}" if row.reviewer else ""
+            yield f"candidate  {row.id}, {row.state}{who}   (rung why {row.id})"
+            yield from (f"frozen in  {where}" for where in self.held)
+        elif self.kept_out:
+            yield f"kept out   {self.kept_out}"
+        else:
+            why = reason_of(self.logged)
+            yield f"candidate  not yet{f', though {why}' if why else ''}: rung watch learn"
+
+    def document(self) -> dict[str, Any]:
+        """For `--json`."""
+        row = self.candidate
+        return {
+            "ref": self.logged.ref,
+            "request": asdict(self.logged),
+            "question": self.question,
+            "release": self.release,
+            "dataset": self.dataset,
+            "candidate": {"id": row.id, "state": row.state, "reviewer": row.reviewer or None} if row else None,
+            "kept_out": self.kept_out or None,
+            "frozen_in": list(self.held),
+            "train_rows": [
+                {"id": r.id or None, "line": r.line, "similarity": r.similarity, "reviewer": r.reviewer,
+                 "state": r.state, "source": r.source} for r in self.near
+            ],
+        }  # fmt: skip
+
+
+def why_logged(project: Project, ref: str) -> LoggedWhy:
+    """The request `W-001:17`.
+
+    Raises RungError where it is not here, Refusal where nothing is released.
+    """
+    settings = load_settings(project.settings_file)
+    logged, standing = find_logged(project, ref), released(project, settings)
+    question = standing.turns.question(logged.messages)
+    with open_store(project, settings) as store:
+        mine = [r for r in store.rows(role="candidates", excluded=None) if r.meta.get("strategy") == STRATEGY]
+    candidate = next((row for row in mine if row.meta.get("hash") == logged.hash), None)
+    entry = next((each for each in read_not_learnt(project) if each["hash"] == logged.hash), None)
+    held = () if candidate is None else holding(project, candidate.id)
+    return LoggedWhy(
+        logged=logged,
+        question=question,
+        release=standing.release.id,
+        dataset=standing.dataset.name,
+        candidate=candidate,
+        kept_out=_reason(entry) if entry else "",
+        held=tuple(f"{version}, {split} line {line}" for version, split, line, _ in held),
+        near=tuple(Neighbours(standing.dataset).of([question])[0]) if standing.split == "train" else (),
+    )
+
+
+def _reason(entry: dict[str, Any]) -> str:
+    row = entry["evidence"].get("row")
+    return str(entry["reason"]) + (f" ({row})" if row else "")
