@@ -18,6 +18,7 @@ from workspace.folder import Project
 from workspace.settings import Settings
 
 if TYPE_CHECKING:
+    from curation.leakage import Leak
     from curation.store import Store, StoredRow
 
 LEARNT = ("pool", "candidates", "train")
@@ -30,7 +31,8 @@ class _Sides:
 
     learnt: list[Subject]
     reviewed: list[bool]
-    measured: list[Subject]
+    validated: list[Subject]
+    tested: list[Subject]
 
 
 def check_project(
@@ -90,11 +92,16 @@ def _waiting(finding: Finding, rows: Sequence[StoredRow]) -> Finding:
 def _sides(project: Project, rows: Sequence[StoredRow]) -> _Sides:
     frozen = newest_dataset(project)
     tested = {str(r.get("id")) for r in read_manifest(frozen).rows if r.get("split") == "test"} if frozen else set()
-    measured = [row for row in rows if row.role in ("validation", "test") or row.id in tested]
-    taken = {row.id for row in measured}
+    test = [row for row in rows if row.role == "test" or row.id in tested]
+    taken = {row.id for row in test}
+    validation = [row for row in rows if row.role == "validation" and row.id not in taken]
     learnt = [row for row in rows if row.role in LEARNT and row.id not in taken]
     reviewed = [row.is_reviewed and not row.automatic for row in learnt]
-    return _Sides([subject_of(row) for row in learnt], reviewed, [subject_of(row) for row in measured])
+    return _Sides(_subjects(learnt), reviewed, _subjects(validation), _subjects(test))
+
+
+def _subjects(rows: Sequence[StoredRow]) -> list[Subject]:
+    return [subject_of(row) for row in rows]
 
 
 def _pairs(
@@ -105,20 +112,36 @@ def _pairs(
 
     leaks, contradictions, left, duplicates = Leaks(), Contradictions(), LeftDuplicates(), Duplicates()
     found: list[tuple[Check, Finding | None]] = [(duplicates, duplicates.taken_out(gone))]
-    if not sides.learnt:
-        return [(leaks, None), (contradictions, None), *found]
-    learnt = [subject.example for subject in sides.learnt]
-    result = dedup(learnt, settings.dataset.threshold, reviewed=sides.reviewed)
-    at = HeldRows(sides.learnt).subjects
-    found += [(left, left.found(result, at)), (contradictions, contradictions.found(result, at, settled))]
-    if sides.measured:
-        from curation.leakage import find_leaks
-
-        report = find_leaks(learnt, [subject.example for subject in sides.measured])
-        known = dict(enumerate(sides.learnt))
-        found.append((leaks, leaks.found(report.leaks, known, sides.measured, settled)))
-        found.append((suspects := Suspects(), suspects.found(report.suspects, known, sides.measured, settled)))
+    if sides.learnt:
+        result = dedup(
+            [subject.example for subject in sides.learnt], settings.dataset.threshold, reviewed=sides.reviewed
+        )
+        at = HeldRows(sides.learnt).subjects
+        found += [(left, left.found(result, at)), (contradictions, contradictions.found(result, at, settled))]
+    else:
+        found.append((contradictions, None))
+    sure, unsure = _near_measured(sides)
+    known, measured = dict(enumerate([*sides.learnt, *sides.validated])), [*sides.validated, *sides.tested]
+    found.append((leaks, leaks.found(sure, known, measured, settled)))
+    found.append((suspects := Suspects(), suspects.found(unsure, known, measured, settled)))
     return found
+
+
+def _near_measured(sides: _Sides) -> tuple[list[Leak], list[Leak]]:
+    """Leaks and suspects: of learnt rows into validation and test, and of validation rows into test.
+
+    Train numbers count the learnt rows, then the validation rows; test numbers the validation rows, then the test rows.
+    """
+    from curation.leakage import find_leaks
+
+    learnt, validated, tested = ([s.example for s in part] for part in (sides.learnt, sides.validated, sides.tested))
+    into_both, into_test = find_leaks(learnt, [*validated, *tested]), find_leaks(validated, tested)
+    first, then = len(learnt), len(validated)
+
+    def moved(leaks: Sequence[Leak]) -> list[Leak]:
+        return [replace(leak, train=leak.train + first, test=leak.test + then) for leak in leaks]
+
+    return [*into_both.leaks, *moved(into_test.leaks)], [*into_both.suspects, *moved(into_test.suspects)]
 
 
 def _counts(store: Store, rows: Sequence[StoredRow], gone: Sequence[StoredRow]) -> dict[str, int]:

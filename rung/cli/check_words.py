@@ -80,7 +80,7 @@ def counts(checkup: Checkup) -> str:
 
 def verdict(checkup: Checkup) -> str:
     """The sentence: what blocks, or that nothing does."""
-    if not checkup.read:
+    if not (checkup.read or checkup.kept):
         return "There is no row: nothing was checked."
     blocking = len(checkup.blocking)
     found = f"{checkup.clean} check{'s' * (checkup.clean != 1)} found nothing."

@@ -53,7 +53,7 @@ def write_quality_page(path: Path, checkup: Checkup, review: Review | None = Non
 
 
 def _verdict(checkup: Checkup) -> str:
-    if not checkup.read:
+    if not (checkup.read or checkup.kept):
         return "There is no row: nothing was checked."
     count = len(checkup.blocking)
     if not count:

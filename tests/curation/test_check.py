@@ -187,6 +187,19 @@ def test_a_projects_findings_are_fixed_dismissed_and_taken_back(project):
     assert status["states"]["pending"] >= 3
 
 
+def test_a_validation_row_that_leaks_the_test_set_is_found_and_fixed_where_the_freeze_refuses_it(project, faulty):
+    lines(project / "held.jsonl", [faulty[7]])
+    rung("data", "fix", "leaks", cwd=project, code=0)
+    rung("data", "import", "held.jsonl", "--as", "validation", cwd=project, code=0)
+    for blocking in ("contradictions", "secrets"):
+        rung("data", "dismiss", blocking, "--by", "dana", "--reason", "both hold", cwd=project, code=0)
+    assert "rung data fix leaks" in rung("data", "freeze", cwd=project, code=1).stderr
+    assert found(project)[0]["leaks"] == ("blocks", 1)
+    assert "1 row taken out" in rung("data", "fix", "leaks", cwd=project, code=0).stdout
+    assert "leaks" not in found(project)[0]
+    assert "rung data fix leaks" not in rung("data", "freeze", cwd=project).stderr
+
+
 def test_what_was_dismissed_stays_said_with_name_and_reason_until_undone(project):
     names, document = found(project)
     assert "--by NAME" in rung("data", "dismiss", "contradictions", cwd=project, code=2).stderr
