@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -17,6 +18,9 @@ from chat.errors import ChatError, Kind
 from chat.protocols import Ask, Reply
 
 Answer = TypeVar("Answer")
+KEYS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "OPENAI_API_KEY", "RUNG_API_KEY", "HF_TOKEN")
+SHORTEST_KEY = 8
+""""Keys" such as `none` and `test` are words that stand in messages anyway."""
 _STATUS: dict[int, Kind] = {401: "key", 403: "key", 402: "money", 404: "model", 408: "busy", 409: "busy", 429: "rate"}
 _WORDS: dict[Kind, str] = {
     "key": "refused the key",
@@ -71,9 +75,17 @@ def _of_status(error: Any, host: str) -> ChatError:
 
 
 def _said(kind: Kind, host: str, detail: str, wait: float | None = None) -> ChatError:
-    detail = " ".join(detail.split())[:300]
+    detail = _without_keys(" ".join(detail.split()))[:300]
     message = f"{host} {_WORDS[kind]}" + (f": {detail}" if detail else ".")
     return ChatError(kind, message, _HINTS.get(kind, ""), where=host, wait=wait)
+
+
+def _without_keys(text: str) -> str:
+    """Some servers repeat the key that they refuse: it ends in no message and no log."""
+    for name in KEYS:
+        if len(key := os.environ.get(name, "").strip()) >= SHORTEST_KEY:
+            text = text.replace(key, "[KEY]")
+    return text
 
 
 def _body_message(error: Any) -> str:

@@ -130,17 +130,25 @@ def is_alive(folder: Path) -> bool:
 
 
 def append_metric(folder: Path, line: dict[str, Any]) -> None:
-    """Add one line to metrics.jsonl; a reader may see half of the last line, `read_metrics` skips it."""
+    """Add one line to metrics.jsonl; a reader may see half of the last line, `read_metrics` skips it.
+
+    Where a killed process left half a line, this one begins on the next.
+    """
     data = json.dumps(line, ensure_ascii=False).encode() + b"\n"
-    descriptor = os.open(folder / METRICS, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    descriptor = os.open(folder / METRICS, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
     try:
-        os.write(descriptor, data)
+        size = os.fstat(descriptor).st_size
+        half = size and os.pread(descriptor, 1, size - 1) != b"\n"
+        os.write(descriptor, b"\n" + data if half else data)
     finally:
         os.close(descriptor)
 
 
 def read_metrics(folder: Path, start: int = 0) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Whole lines from byte `start` on, each with the byte after it; steps that a resumed run did again come twice."""
+    """Whole lines from byte `start` on, each with the byte after it; steps that a resumed run did again come twice.
+
+    A line that a full disk cut, or that is no line of a run, is passed over: the figures after it still stand.
+    """
     path = folder / METRICS
     if not path.is_file():
         return
@@ -148,8 +156,18 @@ def read_metrics(folder: Path, start: int = 0) -> Iterator[tuple[int, dict[str, 
         file.seek(start)
         for raw in file:
             start += len(raw)
-            if raw.endswith(b"\n"):
-                yield start, json.loads(raw)
+            line = _line(raw)
+            if line is not None:
+                yield start, line
+
+
+def _line(raw: bytes) -> dict[str, Any] | None:
+    try:
+        line = json.loads(raw) if raw.endswith(b"\n") else None
+    except (ValueError, RecursionError):
+        return None
+    fits = isinstance(line, dict) and isinstance(line.get("kind"), str) and isinstance(line.get("step", 0), int)
+    return line if fits else None
 
 
 def curve(folder: Path) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ import json
 import os
 from pathlib import Path
 
-from workspace.files import write_text
+from workspace.files import write_private
 
 
 def state_file() -> Path:
@@ -43,4 +43,4 @@ def _read() -> list[str]:
 def _write(folders: list[str]) -> None:
     path = state_file()
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    write_text(path, json.dumps(sorted(set(folders)), indent=1) + "\n")
+    write_private(path, json.dumps(sorted(set(folders)), indent=1) + "\n")

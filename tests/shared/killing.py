@@ -52,12 +52,17 @@ class Warm:
         program: str = "rung",
         ordinary: bool = False,
         vanish: bool = False,
+        offline: bool = False,
         **env: str,
     ) -> Done:
-        """Run it there. `ordinary`: permissions count, also for root; `vanish`: its folder goes before it begins."""
+        """Run it there.
+
+        `ordinary`: permissions count, also for root; `vanish`: its folder goes before it begins; `offline`: the
+        network is cut. Every address that it reaches for stands in `err`, after `reached:`.
+        """
         out, err = self.room / "out", self.room / "err"
         order = {"words": words, "cwd": str(at), "under": str(under or at), "kill_at": kill_at, "program": program}
-        order |= {"ordinary": ordinary, "vanish": vanish}
+        order |= {"ordinary": ordinary, "vanish": vanish, "offline": offline}
         assert self.process.stdin and self.process.stdout
         self.process.stdin.write(json.dumps({**order, "env": env, "out": str(out), "err": str(err)}) + "\n")
         self.process.stdin.flush()

@@ -34,12 +34,20 @@ class Counter:
         self.seen = 0
 
     def hook(self, event: str, arguments: tuple[Any, ...]) -> None:
-        if event == "open":
+        if event in ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto"):
+            self.reached(arguments)
+        elif event == "open":
             path, _, flags = arguments
             if isinstance(flags, int) and flags & WRITES:
                 self.below(path)
         elif event.startswith(CHANGES):
             self.below(arguments[0])
+
+    def reached(self, arguments: tuple[Any, ...]) -> None:
+        """Tell each address that is looked up or connected to, whether or not anything answers there."""
+        address = arguments[1] if len(arguments) == 2 else arguments[0]
+        if isinstance(address, tuple) or len(arguments) != 2:
+            os.write(2, f"reached: {address}\n".encode())
 
     def connect(self, *arguments: Any, **named: Any) -> sqlite3.Connection:
         """`sqlite3.connect`, whose connections tell each statement."""
@@ -66,6 +74,11 @@ def become_ordinary() -> None:
         libc.capset(header, struct.pack("<6I", effective & ~0b1110, *others))
 
 
+def cut_network() -> None:
+    """A network of its own that leads nowhere, where the account may have one; the hook tells attempts either way."""
+    ctypes.CDLL(None, use_errno=True).unshare(0x40000000)
+
+
 def child(order: dict[str, Any], tell: int) -> None:
     """Become the command; never returns."""
     os.chdir(order["cwd"])
@@ -76,6 +89,8 @@ def child(order: dict[str, Any], tell: int) -> None:
     sys.argv = [order["program"], *order["words"]]
     if order.get("vanish"):
         os.rmdir(order["cwd"])
+    if order.get("offline"):
+        cut_network()
     if order.get("ordinary"):
         become_ordinary()
     counter = Counter(order["under"], order.get("kill_at") or 0)

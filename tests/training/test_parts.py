@@ -16,6 +16,7 @@ from training.machine import Machine
 from training.plan import Plan, find_plan, read_plan, write_plan
 from training.planning import make_plan
 from training.recipe import Recipe
+from training.record import append_metric, curve
 from training.run.rows import IGNORED, encode, tokenise, with_system
 from workspace.errors import InputError, Refusal, RungError
 from workspace.folder import Project
@@ -295,3 +296,11 @@ def test_plan_as_json_holds_gates_and_values(rung: Any) -> None:
     document = json.loads(done.stdout)
     assert done.returncode == 0 and document["gates"][0]["name"] == "decision"
     assert document["recipe"]["rank"] == 4 and document["because"]["targets"]["source"]
+
+
+def test_half_a_line_of_the_log_costs_only_itself(tmp_path: Path) -> None:
+    append_metric(tmp_path, {"kind": "step", "step": 1, "loss": 2.0})
+    with (tmp_path / "metrics.jsonl").open("ab") as log:
+        log.write(b'{"kind": "step", "st')
+    append_metric(tmp_path, {"kind": "step", "step": 3, "loss": 1.0})
+    assert [line["step"] for line in curve(tmp_path)] == [1, 3]

@@ -1,0 +1,3 @@
+"""A warm process, and projects made by the commands themselves."""
+
+from works import stages, warm  # noqa: F401

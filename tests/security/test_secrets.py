@@ -1,0 +1,95 @@
+"""Keys come from the environment and stay there: whatever a run of commands wrote or said is searched for them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import stat
+from pathlib import Path
+from typing import Any
+
+from killing import Warm
+from works import HOSTED, answer
+
+KEYS = {name: f"planted-{name.lower()}-5f1d9c77" for name in ("RUNG_API_KEY", "OPENAI_API_KEY", "ANTHROPIC_API_KEY",
+                                                              "HF_TOKEN")}  # fmt: skip
+PASSWORD = "planted-password-0c2b"
+SERVER = f"postgresql://rung:{PASSWORD}@127.0.0.1:1/rung"
+
+
+def refuse(_handler: Any, request: Any) -> tuple[int, Any]:
+    """A server that repeats the key that it refuses, as some do."""
+    return 401, {"error": {"message": f"Incorrect API key provided: {request[2]['authorization'].split()[-1]}."}}
+
+
+def lists_of_processes() -> str:
+    """The command line of every process of this machine, as anyone on it may read them."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            found.append(path.read_bytes().decode(errors="replace"))
+        except OSError:
+            continue
+    return "\n".join(found)
+
+
+def test_no_key_stands_in_anything_that_was_written_or_said(
+    warm: Warm, stages: Any, loopback: Any, tmp_path: Path
+) -> None:
+    seen: list[str] = []
+
+    def watched(handler: Any, request: Any) -> tuple[int, Any]:
+        seen.append(lists_of_processes())
+        return answer(handler, request)
+
+    loopback.say(watched)
+    root = Path(stages("reviewed", loopback.url + "/v1"))
+    work = tmp_path / "home" / "project"
+    work.parent.mkdir()
+    shutil.copytree(root, work)
+    env = {**HOSTED, **KEYS, "RUNG_MODEL__BASE_URL": loopback.url + "/v1", "HOME": str(tmp_path / "home"),
+           "XDG_CACHE_HOME": str(tmp_path / "home"), "RUNG_STATE_DIR": str(tmp_path / "home" / "state")}  # fmt: skip
+    said = []
+    for words in (
+        ("data", "generate", "--count", "2", "--yes"), ("data", "freeze"), ("baseline", "--arms", "base"), ("advise",),
+        ("review", "invite", "dana"), ("review", "export", "-o", "../sheet.csv"), ("trust",), ("status", "--json"),
+        ("doctor", "--json"), ("release", "--to", "prompt", "--by", "sam", "--reason", "best"), ("backup", "../b.tar"),
+        ("why", "r-000001"),
+    ):  # fmt: skip
+        done = warm(*words, at=work, **env)
+        assert "Traceback" not in done.err, (words, done.err)
+        said.append(done.out + done.err)
+    loopback.script[:] = [refuse]
+    done = warm("data", "generate", "--count", "9", "--yes", "--json", at=work, **env)
+    assert done.code == 2 and "refused the key" in done.err + done.out
+    said.append(done.out + done.err)
+    for command in (("status", "--json"), ("review", "next", "--reviewer", "dana", "--json"), ("data", "freeze")):
+        for url in (SERVER, SERVER.replace("postgresql", "mysql"), SERVER + "?sslmode=no[t"):
+            done = warm(*command, at=work, **env, RUNG_STORE__URL=url)
+            assert "Traceback" not in done.err, done
+            said.append(done.out + done.err)
+    sent = {request[2].get("authorization") for request in loopback.requests}
+    assert sent == {f"Bearer {KEYS['RUNG_API_KEY']}"} and seen, "the key went to its own host, and so could be seen"
+    written = [path.read_bytes() for path in (tmp_path / "home").rglob("*") if path.is_file()]
+    for secret in (*KEYS.values(), PASSWORD):
+        assert not [text for text in said if secret in text]
+        assert not any(secret.encode() in data for data in written)
+        assert not any(secret in text for text in seen)
+
+
+def test_what_holds_rows_or_trust_is_for_its_owner_alone(
+    warm: Warm, stages: Any, loopback: Any, tmp_path: Path
+) -> None:
+    root = Path(shutil.copytree(stages("reviewed", loopback.say(answer).url + "/v1"), tmp_path / "p"))
+    state = tmp_path / "state"
+    (root / "metrics").mkdir()
+    (root / "metrics" / "mine.py").write_text("def score(output, expected):\n    return 1.0\n")
+    for words in (("trust",), ("backup", "../b.tar"), ("backup", "../c.tar.gz")):
+        warm(*words, at=root, RUNG_STATE_DIR=str(state))
+    assert warm("restore", "b.tar", "q", at=tmp_path).code == 0
+    private = [root / "rung.db", tmp_path / "b.tar", tmp_path / "c.tar.gz", tmp_path / "q" / "rung.db"]
+    private += [path for path in state.rglob("*") if path.is_file()]
+    assert len(private) == 5
+    assert {oct(stat.S_IMODE(path.stat().st_mode)) for path in private} == {"0o600"}, json.dumps(
+        {str(path): oct(path.stat().st_mode) for path in private}
+    )
