@@ -65,9 +65,19 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "rung verdict --scores scores.jsonl    the same test on outcomes from elsewhere",
     ),
     "release": ("rung release --to prompt", "rung release R-001 --to adapter,merged"),
+    "watch import": (
+        "rung watch import requests.jsonl",
+        "rung watch import logs/*.jsonl.gz --sample 0.1 --rejects rejects.jsonl",
+    ),
+    "watch report": (
+        "rung watch report --html watch.html",
+        "rung watch report --since 2026-11-25 --judge 50",
+    ),
+    "watch learn": ("rung watch learn --errors    only what failed, was edited or rated low",),
     "why": (
         "rung why L-001       a release, back to each row, reviewer and guideline",
         "rung why r-000012    a row",
+        "rung why W-001:17    an answer in production",
         "rung why privacy     an answer: the rules that read it",
     ),
     "demo": ("rung demo --fast",),

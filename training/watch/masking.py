@@ -11,7 +11,8 @@ from curation.quality.mask import mask
 from workspace.files import sha256_bytes
 
 KINDS = ("EMAIL", "PHONE", "CARD", "IBAN", "IP", "ID", "KEY")
-_MASKED = re.compile(r"\[(" + "|".join(KINDS) + r")\]")
+MASKED = re.compile(r"\[(" + "|".join(KINDS) + r")\]")
+"""What stands where something was taken out."""
 
 
 class Masker:
@@ -24,7 +25,7 @@ class Masker:
         """The text with what was found replaced by its kind: `[PHONE]`."""
         masked = mask(text)
         if masked != text:
-            self.counts += Counter(_MASKED.findall(masked)) - Counter(_MASKED.findall(text))
+            self.counts += Counter(MASKED.findall(masked)) - Counter(MASKED.findall(text))
         return masked
 
     def inside(self, value: Any) -> Any:

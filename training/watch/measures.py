@@ -10,6 +10,7 @@ from curation.sampling import draw
 from curation.similarity import normal, words
 from evaluation.metrics.refusal import refuses
 from training.watch.form import Form
+from training.watch.masking import MASKED
 from training.watch.material import Standing
 from training.watch.record import Logged
 from training.watch.signals import Signal, later_signal, length_signal, share_signal, unmeasured, word_signals
@@ -20,8 +21,8 @@ Judge = Callable[[Sequence[tuple[str, str]]], list[bool]]
 
 def all_signals(standing: Standing, requests: Sequence[Logged], seed: int) -> list[Signal]:
     """Every signal that needs no model."""
-    asked = distinct([standing.turns.question(each.messages) for each in requests])
-    rows = distinct([mask(row.question) for row in standing.rows])
+    asked = distinct([bare(standing.turns.question(each.messages)) for each in requests])
+    rows = distinct([bare(mask(row.question)) for row in standing.rows])
     answered = [each for each in requests if not each.error]
     said = [mask(row.answer or "") for row in standing.rows]
     split = f"{standing.split} rows"
@@ -95,6 +96,11 @@ def judge_signal(standing: Standing, requests: Sequence[Logged], seed: int, judg
 
 def _some(pairs: Sequence[tuple[str, str]], count: int, seed: int) -> list[tuple[str, str]]:
     return [pairs[place] for place in draw(seed, [f"judge {n}" for n in range(len(pairs))], count)]
+
+
+def bare(text: str) -> str:
+    """The text without the marks of what was masked: `[PHONE]` is no word that anybody used."""
+    return MASKED.sub(" ", text)
 
 
 def distinct(texts: Sequence[str]) -> list[str]:

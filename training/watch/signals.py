@@ -140,7 +140,8 @@ def new_words(
     mean = sum(before) / len(before)
     everything = {word for row in rows for word in words(row)}
     strange = Counter(word for text in now for word in set(words(text)) - everything)
-    evidence = tuple(f"{word} ({count:,} requests)" for word, count in strange.most_common(8) if count > 1)
+    most = sorted(strange.items(), key=lambda entry: (-entry[1], entry[0]))[:8]
+    evidence = tuple(f"{word} ({count:,} requests)" for word, count in most if count > 1)
     return ruled(signal, p, now=mean + gap, before=mean, evidence=evidence)
 
 

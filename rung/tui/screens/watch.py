@@ -1,0 +1,153 @@
+"""Watch: what has changed in production since training? Opened from Release."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.binding import Binding, BindingType
+
+from rung.report import watch_words
+from rung.tui.job import JobEnded
+from rung.tui.loaded import Loaded, LoadedScreen, locked
+from rung.tui.text import shown
+from rung.tui.widgets.marked import Entry
+
+if TYPE_CHECKING:
+    from training.watch.drift import DriftReport
+    from training.watch.record import Import
+    from training.watch.signals import Signal
+
+RELEASE = 10
+SHORT = {
+    "question_length": "Length of questions",
+    "answer_length": "Length of answers",
+    "new_words": "New words",
+    "distance": "Distance to rows",
+    "topics": "Topics",
+    "form_errors": "Errors of form",
+    "refusals": "Refusals",
+    "failures": "Failed requests",
+    "low_ratings": "Low ratings",
+    "latency": "Latency",
+    "cost": "Cost",
+    "judge": "Wanting, by the judge",
+}
+EVIDENCE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Watching:
+    """Imports of logs, and the newest report on them; `stale` where a log came in after it."""
+
+    imports: tuple[Import, ...]
+    report: DriftReport | None
+    stale: bool
+
+
+class WatchScreen(LoadedScreen):
+    """The signals with before and now, raised ones first; Enter queues requests for review, `r` measures again."""
+
+    stage = "Release"
+    awaits = "Reading the logs"
+    keys = (("Enter", "go on"), ("r", "measure"), ("j/k", "move"), ("Esc", "release"), ("F1", "help"), ("^P", "menu"))
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "go_on", "measure, or queue requests for review"),
+        Binding("r", "measure", "measure again"),
+        Binding("w", "why", "why: the release that this is measured against"),
+    ]
+
+    def heading(self) -> str:
+        """The screen, the release and the person."""
+        release = self.data.report.release if self.data and self.data.report else ""
+        return " · ".join(filter(None, ("Watch", release, self.source.person)))
+
+    def load(self) -> Loaded:
+        """Imports and the newest report; nothing is measured here."""
+        from training.release.record import newest_release
+        from training.watch.drift import read_report
+        from training.watch.record import IMPORT, read_imports
+
+        project = self.source.project
+        if project is None or newest_release(project) is None:
+            return locked("nothing is released yet.", RELEASE, "rung release --to prompt", "rung watch report")
+        imports = tuple(made for _, made in read_imports(project))
+        if not imports:
+            lines = [Entry(), Entry("No request log was imported yet."), Entry("-> rung watch import LOGS")]
+            return Loaded([*lines, Entry(), Entry("Next: rung watch import LOGS")], "rung watch import LOGS")
+        report = read_report(project)
+        known = report.made_from if report else {}
+        stale = any(f"watch/{made.id}/{IMPORT}" not in known for made in imports)
+        watching = Watching(imports, report, stale)
+        command = "rung watch learn" if report and not stale else "rung watch report"
+        return Loaded(list(_entries(watching, self.room)), command, data=watching)
+
+    def why_ref(self, key: str) -> str:
+        """The chain behind the release."""
+        return self.data.report.release if self.data and self.data.report else "decision"
+
+    def action_measure(self) -> None:
+        """Measure again, in a process of its own."""
+        if self.data is None:
+            self.repeat_lock()
+        else:
+            self.start_job("watch", "report")
+
+    def action_go_on(self) -> None:
+        """Measure where that is due, else queue requests, after asking once."""
+        if self.data is None:
+            self.repeat_lock()
+        elif self.data.report is None or self.data.stale:
+            self.action_measure()
+        else:
+            self.ask_once("Queue up to 200 requests for review, errors first?", self._learn)
+
+    def _learn(self) -> None:
+        self.start_job("watch", "learn")
+
+    def job_ended(self, ended: JobEnded) -> None:
+        """Show what is known now."""
+        self.reload()
+
+    def action_back(self) -> None:
+        """Back to Release."""
+        self.app.open_stage(RELEASE)  # type: ignore[attr-defined]
+
+
+def _entries(watching: Watching, room: int) -> Iterator[Entry]:
+    report = watching.report
+    kept = sum(made.kept for made in watching.imports)
+    yield Entry()
+    if report is None:
+        yield Entry(f"{kept:,} requests in {len(watching.imports):,} logs, not measured yet.", "", "bold")
+        yield Entry()
+        yield Entry("Next: measure what has changed.   Enter")
+        return
+    yield Entry(watch_words.headline(report), "", "bold")
+    traffic = report.traffic
+    yield Entry(f"{traffic.requests:,} requests of {traffic.first_at[:10] or 'no date'} against {report.against}")
+    yield Entry(f"By chance: each at most 1% of looks, any at most {report.any_alarm:.0%}", "", "dim")
+    if watching.stale:
+        yield Entry("! A log came in after this was measured.")
+    yield Entry()
+    yield Entry("  Signal                      Was        Now   p", "", "dim")
+    for signal in sorted(report.signals, key=lambda each: (each.raised is not True, each.raised is None)):
+        yield from _signal(signal, room)
+    yield Entry()
+    due = report is None or watching.stale
+    yield Entry(f"Next: {'measure again' if due else 'queue requests for review, errors first'}.   Enter")
+
+
+def _signal(signal: Signal, room: int) -> Iterator[Entry]:
+    title = SHORT.get(signal.name, signal.title)
+    symbol = watch_words.SYMBOLS[signal.raised]
+    if signal.raised is None:
+        yield Entry(f"{symbol} {title:<21} {signal.why}"[:room], signal.name, "dim")
+        return
+    was, now = watch_words.pair(signal)
+    yield Entry(
+        f"{symbol} {title:<21} {was:>9} {now:>10}   {signal.p:.3f}", signal.name, "bold" if signal.raised else ""
+    )
+    for text in signal.evidence[:EVIDENCE] if signal.raised else ():
+        yield Entry(f"    {shown(watch_words.one_line(text, room - 6))}", "", "dim")

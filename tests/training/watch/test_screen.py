@@ -1,0 +1,60 @@
+"""The page and the Watch screen: before a log, before and after measuring, and that row text is only shown."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from clinic_phrases import phrases
+
+from rung.report.watch import write_watch_page
+from rung.tui.app import RungApp
+from rung.tui.screens.watch import WatchScreen
+from rung.tui.source import Source
+from training.watch.drift import measure
+from training.watch.take_in import Wish, read_logs, take_in
+from workspace.folder import Project
+from workspace.settings import load_settings
+
+HOSTILE = "\x1b[31m [red]x[/] <script>alert(1)</script> \u202eevil"
+
+
+def shows(folder: Path, words: str) -> str:
+    """The lines of the Watch screen at 80x24, once these words stand there; 60 s at most."""
+
+    async def drawn() -> str:
+        app = RungApp(Source.of(folder))
+        async with app.run_test(size=(80, 24)) as pilot:
+            screen = WatchScreen()
+            app._show(screen)
+            text = ""
+            for _ in range(600):
+                await pilot.pause(0.1)
+                text = (
+                    "\n".join(entry.text for entry in screen.lines.entries) + f"\n{screen.next}"
+                    if screen.is_drawn
+                    else ""
+                )
+                if words in text:
+                    break
+            return text
+
+    return asyncio.run(drawn())
+
+
+def test_the_screen_says_what_is_due(project: Project, house: Project, ask: Any, write: Callable[..., Path]) -> None:
+    assert "Locked: nothing is released yet." in shows(project.root, "Locked")
+    assert "Next: rung watch import LOGS" in shows(house.root, "Next: rung watch import")
+    log = write([ask(f"{text} {HOSTILE}", "I'm sorry, I cannot.") for text in phrases(40, 5)])
+    take_in(house, read_logs([log], keep_rejects=False), Wish())
+    assert "40 requests in 1 logs, not measured yet." in shows(house.root, "Next: measure what has changed.")
+    report = measure(house, load_settings(house.settings_file, {}))
+    text = shows(house.root, "Next: queue requests for review, errors first.")
+    assert "Production has changed" in text and "✗ Refusals" in text and "\x1b" not in text
+    page = house.root / "watch.html"
+    write_watch_page(page, report)
+    html = page.read_text()
+    assert "Production has changed" in html and "<script" not in html and "\x1b" not in html and "\u202e" not in html
+    assert "http" not in html.replace("http-equiv", ""), "nothing is fetched"
