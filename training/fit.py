@@ -11,6 +11,7 @@ from advisor.sizing.setup import Setup
 from training.machine import Machine, this_machine
 from training.methods import FROM_REVIEWS, REINFORCED
 from training.recipe import Recipe
+from training.reward import is_run
 from workspace.errors import RungError
 
 GIB = 2**30
@@ -98,6 +99,8 @@ def _loss(recipe: Recipe, answer: int) -> str:
 
 def _reference(recipe: Recipe) -> str:
     """Full fine-tuning keeps a frozen copy to compare with; an adapter is switched off; a reward model needs none."""
+    if is_run(recipe.reward):
+        return "model"  # the reward model stands beside
     if recipe.objective == "reward" or (recipe.objective in REINFORCED and not recipe.beta):
         return "none"
     if recipe.objective == "sft":

@@ -15,6 +15,7 @@ from training.methods import FROM_REVIEWS, REINFORCED
 from training.plan import DataFacts
 from training.preferences import preferences_of
 from training.recipe import Because
+from training.reward import is_run, reward_run
 from workspace.folder import Project
 from workspace.settings import Settings
 
@@ -60,7 +61,7 @@ def material_of(project: Project, settings: Settings, folder: Path, objective: s
     return Material([i.texts() for i in learnt], [i.texts() for i in held], found.sha256, notes)
 
 
-def put_objective(draft: Draft, settings: Settings, facts: dict[str, Any], data: DataFacts) -> None:
+def put_objective(draft: Draft, project: Project, settings: Settings, facts: dict[str, Any], data: DataFacts) -> None:
     """The values that belong to the objective."""
     chosen, objective = settings.training, str(facts["objective"])
     if objective in ("dpo", "kto", *REINFORCED):
@@ -77,6 +78,8 @@ def put_objective(draft: Draft, settings: Settings, facts: dict[str, Any], data:
     metric = settings.evaluation.metric
     draft.put("reward", metric, Because(text="the project's metric, checked on each answer", rule="metric"))
     draft.override("reward", chosen.reward or None)
+    if is_run(chosen.reward):
+        draft.values["signals"] = reward_run(project, chosen.reward).adapter_sha256
 
 
 def put_choice(draft: Draft, settings: Settings, facts: dict[str, Any], data: DataFacts) -> None:

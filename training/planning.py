@@ -63,7 +63,7 @@ def make_plan(project: Project, settings: Settings, tokenizer: Tokenizer, *, mac
     data = _facts(tokenizer, material, lengths, draft.values["max_length"])
     draft.put("learning_rate", *learning_rate(facts, architecture))
     draft.override("learning_rate", settings.training.learning_rate)
-    put_objective(draft, settings, facts, data)
+    put_objective(draft, project, settings, facts, data)
     _batch(draft, settings.training, data, facts)
     _rest(draft, settings, data, facts)
     recipe = _fitted(_recipe(base, draft), draft, here, data.answer)

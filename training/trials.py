@@ -23,11 +23,14 @@ from workspace.artefact import Artefact, read_artefact, write_artefact
 from workspace.errors import Refusal
 from workspace.files import sha256_file
 from workspace.folder import Project, next_id
+from workspace.interrupt import terminated_as_interrupted
 from workspace.settings import Settings
 
 SPEC = "spec.json"
 RESULTS = "results.jsonl"
 LOG = "log.txt"
+LEADER = "RUNG_LEADER"
+"""In the environment of a child that ends when the process of this id does."""
 POLL = 0.2
 Progress = Callable[[int, int, str], None]
 
@@ -118,20 +121,22 @@ def run_trials(
 ) -> list[Point]:
     """Start the child, follow it to its end or that of the budget, and return its points.
 
-    Ctrl-C ends it; the same command goes on with what is done. Raises Refusal where the child refuses or fails.
+    Ctrl-C and SIGTERM end it, and it ends with this process however that ends; the same command goes on with what is
+    done. Raises Refusal where the child refuses or fails, KeyboardInterrupt for SIGTERM.
     """
     with open_store(project, settings) as store:
         for item in overrides:
             store.event("override", item.by, folder.name, item.model_dump(mode="json"))
         store.event(read_artefact(folder / SPEC, Spec).kind, settings.project.person, folder.name, {})
     total = sum(rung.count for rung in read_artefact(folder / SPEC, Spec).rungs)
-    child = _start(project, folder)
-    try:
-        ended = _follow(folder, child, total, progress, budget_seconds)
-    except BaseException:
-        child.terminate()
-        child.wait()
-        raise
+    with terminated_as_interrupted():
+        child = _start(project, folder)
+        try:
+            ended = _follow(folder, child, total, progress, budget_seconds)
+        except BaseException:
+            child.terminate()
+            child.wait()
+            raise
     if ended and child.returncode:
         raise Refusal(f"{folder.name} stopped: {_last_words(folder)}", "the same command goes on with it")
     return list(read_points(folder))
@@ -163,6 +168,7 @@ def put_away(folder: Path, result: Artefact) -> Path:
 
 def _start(project: Project, folder: Path) -> subprocess.Popen[bytes]:
     environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE", "TOKENIZERS_PARALLELISM": "false"}
+    environment[LEADER] = str(os.getpid())
     with (folder / LOG).open("ab") as log:
         command = [sys.executable, "-P", "-m", "training.run.trials", str(folder)]
         return subprocess.Popen(

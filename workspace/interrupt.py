@@ -34,3 +34,23 @@ def held_interrupt() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
         if len(asked) == 1:
             before(signal.SIGINT, asked[0])
+
+
+@contextmanager
+def terminated_as_interrupted() -> Iterator[None]:
+    """While the block runs, SIGTERM acts as Ctrl-C does: what was done is kept, children are ended.
+
+    Outside the main thread nothing changes.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

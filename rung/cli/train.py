@@ -72,7 +72,7 @@ def _plan_or_locked(
     project: Project, settings: Settings, name: str | None, overrides: list[Override], as_json: bool
 ) -> Path:
     """The plan's file. Where none can be worked out, the gates say what is missing."""
-    from rung.cli.plan import work_out
+    from rung.cli.plan_asked import work_out
     from training.clearance import check_gates
     from training.plan import find_plan
     from workspace.errors import Refusal, RungError

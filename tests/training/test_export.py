@@ -130,12 +130,12 @@ def test_a_misspelt_kind_is_named() -> None:
 
 
 def test_what_is_wrong_with_an_option_is_said_before_a_plan_is_written() -> None:
-    from rung.cli.plan import _checked
+    from rung.cli.plan_asked import checked
 
-    assert _checked("trl", "", [], "50, 100") == [50, 100]
+    assert checked("trl", "", [], "50, 100") == [50, 100]
     for asked in (("trll", "", [], ""), ("", "lr=1", ["rnk=8,16"], ""), ("", "", ["rank=8"], ""), ("", "", [], "a,b")):
         with pytest.raises(InputError):
-            _checked(*asked)  # type: ignore[arg-type]
+            checked(*asked)  # type: ignore[arg-type]
 
 
 def test_earlier_answers_weigh_nothing_for_openai(ready: Project, settings: Settings, planned: Path) -> None:

@@ -9,6 +9,7 @@ from training.case import Case
 from training.gate import Evidence, Gate, closed, passed, unknown
 from training.methods import FROM_REVIEWS
 from training.preferences import preferences_of
+from training.reward import reward_fault
 from workspace.errors import Refusal
 from workspace.files import sha256_file
 
@@ -29,7 +30,12 @@ def dataset_gate(case: Case) -> Gate:
         return closed("dataset", faults[0], "training reads frozen rows only", FREEZE, RULE, evidence)
     if fault := _signal_fault(case, case.folder):
         return closed(
-            "dataset", fault, "a plan is for the pairs or labels that it counted", "rung plan", RULE, evidence
+            "dataset",
+            fault,
+            "a plan is for the pairs, labels or reward model that it read",
+            "rung plan",
+            RULE,
+            evidence,
         )
     return passed(
         "dataset",
@@ -77,7 +83,12 @@ def _plan_faults(case: Case) -> list[str]:
 
 
 def _signal_fault(case: Case, folder: Path) -> str:
-    """Pairs and labels are read from the review log again, leaks left out; they must be those of the plan."""
+    """Pairs and labels are read from the review log again, leaks left out; they must be those of the plan.
+
+    So must the reward model, where the plan names one.
+    """
+    if case.plan is not None and (fault := reward_fault(case.project, case.plan.recipe)):
+        return fault
     if case.plan is None or case.plan.recipe.objective not in FROM_REVIEWS:
         return ""
     try:

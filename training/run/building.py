@@ -11,6 +11,7 @@ from training.recipe import Recipe
 from training.run.adapter import adapter_config
 from training.run.arguments import arguments_of
 from training.run.items import Items
+from training.run.reward_model import RewardModel
 from training.run.samples import Sampler
 
 
@@ -26,11 +27,15 @@ def build(
     metric: ItemMetric,
     sampler: Sampler,
     callbacks: list[Any],
+    reward: RewardModel | None = None,
 ) -> Any:
-    """A trainer that is ready to run; `items` train, `unseen` check, checkpoints go into `folder`."""
+    """A trainer that is ready to run; `items` train, `unseen` check, checkpoints go into `folder`.
+
+    Under reinforcement `reward` scores the answers, or without it `metric`.
+    """
     from datasets import Dataset
 
-    kind, more = _kind(recipe, model, metric)
+    kind, more = _kind(recipe, model, metric, reward)
     trainer = kind(
         model=model,
         args=arguments_of(recipe, folder, precision, len(items.columns)),
@@ -44,23 +49,24 @@ def build(
     sampler.trainer = trainer
     trainer.scored = sampler.score if recipe.objective != "reward" else None
     if recipe.objective in REINFORCED:
-        trainer.rewards = sampler.scores
+        trainer.rewards = sampler.scores if reward is None else lambda: reward.scores(*sampler.given())
     if recipe.packing:
         _check_packing(trainer, tokenizer)
     return trainer
 
 
-def _kind(recipe: Recipe, model: Any, metric: ItemMetric) -> tuple[Any, dict[str, Any]]:
+def _kind(recipe: Recipe, model: Any, metric: ItemMetric, reward: RewardModel | None) -> tuple[Any, dict[str, Any]]:
     """The trainer's class and what only it is given."""
     if recipe.objective == "sft":
         from training.run.packing import Pack
         from training.run.trainer import AnswerTrainer
 
         return AnswerTrainer, {"data_collator": Pack()} if recipe.packing else {}
-    from training.run.objectives import TRAINERS, reward_of
+    from training.run.objectives import TRAINERS, reward_by, reward_of
 
     if recipe.objective in REINFORCED:
-        return TRAINERS[recipe.objective], {"reward_funcs": reward_of(metric.score)}
+        by = reward_of(metric.score) if reward is None else reward_by(reward.scores)
+        return TRAINERS[recipe.objective], {"reward_funcs": by}
     return TRAINERS[recipe.objective], _reference(recipe)
 
 

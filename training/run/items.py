@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -94,8 +95,13 @@ def questions(tokenizer: Any, rows: Sequence[Example], system_prompt: str | None
     for tokens in encoded.rows:
         row = rows[tokens.row - 1]
         text = render(tokenizer, with_system(row.asked, system_prompt), row.row.get("tools"))
-        columns.append({"prompt": text, "expected": expected_of(row, tests=tests)})
+        columns.append({"prompt": text, "expected": expected_of(row, tests=tests), "question": question_of(row)})
     return Items(columns, encoded)
+
+
+def question_of(row: Example) -> str:
+    """JSON of the turns before the answer, with the tools: what a reward model is shown."""
+    return json.dumps({"turns": [dict(turn) for turn in row.asked], "tools": row.row.get("tools")})
 
 
 def expected_of(row: Example, *, tests: bool) -> str:

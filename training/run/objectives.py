@@ -119,6 +119,15 @@ def reward_of(score: Callable[[str, str], float]) -> Callable[..., list[float]]:
     return reward
 
 
+def reward_by(scores: Callable[[Sequence[str], Sequence[str]], list[float]]) -> Callable[..., list[float]]:
+    """Trl's reward function: what a reward model gives for each sampled answer to the row's own `question`."""
+
+    def reward(completions: Sequence[Any], question: Sequence[str], **_: Any) -> list[float]:
+        return scores(question, [_text(answer) for answer in completions])
+
+    return reward
+
+
 def _text(completion: Any) -> str:
     """The answer's text: conversational rows come back as messages."""
     return completion if isinstance(completion, str) else str(completion[-1]["content"])

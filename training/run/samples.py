@@ -10,7 +10,7 @@ from curation.example import Example
 from evaluation.metrics.registry import ItemMetric
 from training.methods import VIRTUAL
 from training.recipe import Recipe
-from training.run.items import expected_of
+from training.run.items import expected_of, question_of
 from training.run.rows import with_system
 from training.run.world import all_of, in_turn
 
@@ -46,6 +46,10 @@ class Sampler:
     def scores(self) -> list[float]:
         """The score of each row."""
         return [float(answer["score"]) for answer in self.answers()]
+
+    def given(self) -> tuple[list[str], list[str]]:
+        """The questions as a reward model is shown them, and the answers to them at this step."""
+        return [question_of(row) for row in self.rows], [str(answer["output"]) for answer in self.answers()]
 
     def answers(self) -> list[dict[str, Any]]:
         """The answer to each row at this step."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from curation.manifest import load_split
 from evaluation.metrics.registry import item_metric
 from training.recipe import Recipe
+from training.reward import metric_name
 from training.run.beat import line_to_beat
 from training.run.building import build
 from training.run.checkpoints import newest_checkpoint, step_of
@@ -16,6 +17,7 @@ from training.run.items import Items, items_of
 from training.run.model import load_base, load_tokenizer, prepare, save, set_threads
 from training.run.precision import choose_precision
 from training.run.preflight import check, write_preflight
+from training.run.reward_model import reward_model_of
 from training.run.samples import Sampler
 from training.run.world import agreed
 
@@ -34,7 +36,7 @@ class Session:
         self.recipe: Recipe = run.admitted.plan.recipe
         self.project = run.admitted.project
         self.data = self.project.datasets / run.admitted.plan.dataset
-        self.metric = item_metric(self.recipe.reward or run.admitted.settings.evaluation.metric, self.project.root)
+        self.metric = item_metric(metric_name(self.recipe, run.admitted.settings), self.project.root)
         self.sampler: Sampler | None = None
         self.trainer: Any = None
 
@@ -62,6 +64,7 @@ class Session:
             precision=precision,
             folder=self.folder / CHECKPOINTS,
             metric=self.metric,
+            reward=reward_model_of(self.project, self.recipe),
             sampler=self.sampler,
             callbacks=[watch],
         )

@@ -12,10 +12,12 @@ from curation.manifest import load_split
 from evaluation.metrics.registry import ItemMetric, item_metric
 from training.plan import Plan
 from training.recipe import Recipe
+from training.reward import metric_name
 from training.run.building import build
 from training.run.items import Items, items_of
 from training.run.model import load_base, load_tokenizer, prepare, set_threads
 from training.run.precision import choose_precision
+from training.run.reward_model import RewardModel, reward_model_of
 from training.run.samples import Sampler
 from workspace.folder import Project
 from workspace.settings import Settings
@@ -32,6 +34,7 @@ class Ground:
     train: Sequence[Example]
     validation: Sequence[Example]
     metric: ItemMetric
+    reward: RewardModel | None = None
     precision: str = ""
 
 
@@ -42,9 +45,10 @@ def ground_of(project: Project, settings: Settings, plan: Plan) -> Ground:
     folder = project.datasets / plan.dataset
     tokenizer = load_tokenizer(recipe.base)
     train, validation = load_split(folder, "train"), load_split(folder, "validation")
-    metric = item_metric(recipe.reward or settings.evaluation.metric, project.root)
+    metric = item_metric(metric_name(recipe, settings), project.root)
     items, unseen = items_of(project, settings, folder, recipe, tokenizer, tests=metric.by_tests)
-    return Ground(recipe, tokenizer, items, unseen, train, validation, metric)
+    reward = reward_model_of(project, recipe)
+    return Ground(recipe, tokenizer, items, unseen, train, validation, metric, reward)
 
 
 def trainer_of(
@@ -67,6 +71,7 @@ def trainer_of(
         precision=ground.precision,
         folder=folder,
         metric=ground.metric,
+        reward=ground.reward,
         sampler=Sampler(ground.tokenizer, ground.validation, recipe, ground.metric),
         callbacks=callbacks,
     )

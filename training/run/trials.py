@@ -16,6 +16,7 @@ from typing import Any
 
 from transformers import TrainerCallback
 
+from training.run.world import follow_the_leader
 from training.sweep import steps_at, survivors
 from training.trials import Point, Rung, Spec, Trial, admit_trials, append_point, read_points
 from workspace.errors import RungError
@@ -28,6 +29,7 @@ REFUSED = 3
 
 def main() -> int:
     """Do what the spec in the folder says. A refusal is the last line of the log, as JSON."""
+    follow_the_leader()
     folder = Path(sys.argv[1]).resolve()
     try:
         project = require_project(folder)

@@ -18,10 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from training.trials import LEADER
 from workspace.errors import Refusal
 
-LEADER = "RUNG_LEADER"
-"""Process id of the leader, in the environment of the processes that it started."""
 DIES_WITH_PARENT = 1
 """PR_SET_PDEATHSIG of prctl(2)."""
 PATIENCE = 60.0

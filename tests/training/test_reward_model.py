@@ -1,0 +1,67 @@
+"""A trained reward model rewards the answers of another run, and stays the one that was planned with."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from training.clearance import check_gates
+from training.plan import find_plan, read_plan
+from training.record import curve, read_run
+from training.reward import is_run, reward_run
+from workspace.errors import InputError, RungError
+from workspace.folder import Project
+from workspace.settings import Settings, load_settings
+
+HERE = Path(__file__).parent
+_spec = importlib.util.spec_from_file_location("taught", HERE / "taught.py")
+assert _spec is not None and _spec.loader is not None
+taught = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(taught)
+
+Rung = Callable[..., subprocess.CompletedProcess[str]]
+SAMPLED = ("--set", "answer_tokens=4", "--set", "generations=4", "--set", "epochs=0.3")
+
+
+def test_a_run_and_a_metric_are_told_apart() -> None:
+    assert is_run("R-007") and not is_run("chrf") and not is_run("R-") and not is_run("metrics/R-1")
+
+
+def test_only_a_finished_reward_model_rewards(ready: Project, cleared: Path) -> None:
+    with pytest.raises(InputError, match="R-001 is no reward model \\(sft\\)"):
+        reward_run(ready, "R-001")
+    with pytest.raises(RungError, match="No run R-009"):
+        reward_run(ready, "R-009")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("objective", ["grpo", "rloo"])
+def test_a_reward_model_rewards_another_run(rung: Rung, ready: Project, settings: Settings, objective: str) -> None:
+    taught.teach(ready, settings)
+
+    def trained(*words: str) -> Path:
+        plan = json.loads(rung("plan", *words, "--json").stdout)
+        done = rung("train", plan["id"], timeout=600)
+        folder = sorted(ready.runs.glob("R-*"))[-1]
+        assert done.returncode == 0, done.stderr + (folder / "log.txt").read_text()
+        return folder
+
+    scores = trained("--objective", "reward", "--set", "learning_rate=1e-2")
+    tuned = trained("--objective", objective, "--set", f"reward={scores.name}", *SAMPLED)
+    assert read_run(tuned).state == "finished"
+    plan = read_plan(tuned / "plan.toml")
+    assert plan.recipe.reward == scores.name and plan.recipe.signals == read_run(scores).adapter_sha256
+    steps = [line["reward"] for line in curve(tuned) if line["kind"] == "step"]
+    checks = [line["loss"] for line in curve(tuned) if line["kind"] == "validation"]
+    assert len(set(steps)) > 1, "scores of a model differ; those of a metric on random answers are mostly 0"
+    assert all(loss == loss for loss in checks)
+    weights = ready.runs / read_run(scores).adapter / "adapter_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"!")
+    file = find_plan(ready, plan.id)
+    gate = check_gates(ready, load_settings(ready.settings_file), read_plan(file))[1]
+    assert gate.passed is False and "adapter_model.safetensors changed since it was trained" in gate.fact

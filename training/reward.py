@@ -1,0 +1,49 @@
+"""A trained reward model as the reward of grpo and rloo: which run it is, and whether it is still the planned one."""
+
+from __future__ import annotations
+
+import re
+
+from training.recipe import Recipe
+from training.record import RunRecord, find_run
+from workspace.errors import InputError, Problem, RungError
+from workspace.files import sha256_file
+from workspace.folder import Project
+from workspace.settings import Settings
+
+
+def is_run(reward: str) -> bool:
+    """Whether a recipe's reward names a run; else it names a metric."""
+    return re.fullmatch(r"R-\d+", reward) is not None
+
+
+def metric_name(recipe: Recipe, settings: Settings) -> str:
+    """The metric that answers are scored by: the reward where it is one, else the project's."""
+    return settings.evaluation.metric if not recipe.reward or is_run(recipe.reward) else recipe.reward
+
+
+def reward_run(project: Project, name: str) -> RunRecord:
+    """The finished run of a reward model. Raises InputError for any other."""
+    run = find_run(project, name)
+    if run.objective != "reward" or run.state != "finished":
+        what = (
+            f"{run.id} is no reward model ({run.objective})" if run.objective != "reward" else f"{name} is {run.state}"
+        )
+        problem = Problem(f"{what}.", "[training] reward", "a finished run of objective reward, or a metric", name)
+        raise InputError([problem], "rung plan --objective reward, then rung train")
+    return run
+
+
+def reward_fault(project: Project, recipe: Recipe) -> str:
+    """Why the reward model on disk is not the one that the plan was made with; empty where it is."""
+    if not is_run(recipe.reward):
+        return ""
+    try:
+        run = reward_run(project, recipe.reward)
+    except RungError as error:
+        return error.message
+    for name, digest in run.files.items():
+        path = project.runs / run.adapter / name
+        if path.is_symlink() or not path.is_file() or sha256_file(path) != digest:
+            return f"{run.id}: {name} changed since it was trained"
+    return "" if run.adapter_sha256 == recipe.signals else f"{run.id} is another reward model than was planned with"

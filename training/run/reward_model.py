@@ -1,0 +1,67 @@
+"""A trained reward model that scores answers. Imports torch: only the process that trains comes here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from training.plan import read_plan
+from training.preferences import answered
+from training.recipe import Recipe
+from training.reward import is_run, reward_run
+from training.run.model import load_base, load_tokenizer
+from training.run.rows import tokenise
+from workspace.folder import Project
+
+BATCH = 16
+
+
+class RewardModel:
+    """Scores whole rows, rendered as the model was trained on them; higher is better, in no unit."""
+
+    def __init__(self, model: Any, tokenizer: Any, system_prompt: str | None) -> None:
+        self.model = model.eval().requires_grad_(False)
+        self.tokenizer = tokenizer
+        self.system_prompt = system_prompt
+
+    def scores(self, questions: Sequence[str], answers: Sequence[str]) -> list[float]:
+        """A score for each answer; `questions` are JSON of the turns before it, with its tools."""
+        found: list[float] = []
+        for start in range(0, len(answers), BATCH):
+            found += self._batch(questions[start : start + BATCH], answers[start : start + BATCH])
+        return found
+
+    def _batch(self, questions: Sequence[str], answers: Sequence[str]) -> list[float]:
+        import torch
+
+        rows = [self._ids(json.loads(question), answer) for question, answer in zip(questions, answers, strict=True)]
+        width = max(len(ids) for ids in rows)
+        pad = self.tokenizer.pad_token_id
+        device = self.model.device
+        ids = torch.tensor([row + [pad] * (width - len(row)) for row in rows], device=device)
+        mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in rows], device=device)
+        with torch.no_grad():
+            logits = self.model(input_ids=ids, attention_mask=mask).logits
+        return [float(score) for score in logits[:, 0]]
+
+    def _ids(self, question: dict[str, Any], answer: str) -> list[int]:
+        return tokenise(
+            self.tokenizer, 0, answered(question["turns"], answer, question["tools"]), self.system_prompt
+        ).ids
+
+
+def reward_model_of(project: Project, recipe: Recipe) -> RewardModel | None:
+    """The reward model that the recipe names; None where its reward is a metric."""
+    if not is_run(recipe.reward):
+        return None
+    run = reward_run(project, recipe.reward)
+    trained = read_plan(project.runs / run.id / "plan.toml").recipe
+    folder = str(project.runs / run.adapter)
+    if trained.method == "full":
+        model = load_base(trained.model_copy(update={"base": folder}))
+    else:
+        from peft import PeftModel
+
+        model = PeftModel.from_pretrained(load_base(trained), folder)
+    return RewardModel(model, load_tokenizer(run.base), trained.system_prompt)
