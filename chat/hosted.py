@@ -68,7 +68,7 @@ class Hosted(ABC):
 
 
 def schema_of(ask: Ask) -> dict[str, Any] | None:
-    """The JSON schema that the reply must fit: of the closed set, or the one in `Ask.meta["schema"]`."""
+    """The JSON schema that the reply must fit: of the closed set, or the one in `Ask.meta`, `schema` or `shape`."""
     if ask.choices:
         answer = {"type": "string", "enum": list(ask.choices)}
         return {
@@ -77,7 +77,7 @@ def schema_of(ask: Ask) -> dict[str, Any] | None:
             "required": ["answer"],
             "additionalProperties": False,
         }
-    schema = ask.meta.get("schema")
+    schema = ask.meta.get("schema") or ask.meta.get("shape")
     return dict(schema) if schema else None
 
 

@@ -34,7 +34,8 @@ class Reply:
 class Ask:
     """One request: the turns up to where the assistant speaks, the most tokens it may write, and a closed set.
 
-    With `choices` the answer is exactly one of them (constrained decoding); a model that cannot raises RungError.
+    With `choices` the answer is exactly one of them (constrained decoding); a model that cannot raises RungError. With
+    `shape` in `meta` it is held to that JSON Schema, as far as the model can.
     """
 
     turns: tuple[Turn, ...]

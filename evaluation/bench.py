@@ -21,6 +21,7 @@ from evaluation.measure import Desk, Item, items_of
 from evaluation.metrics.registry import item_metric
 from evaluation.rows import Rows, rows_for
 from evaluation.sealed import sealed_items, sealed_key
+from evaluation.shape import json_shape
 from workspace.errors import InputError, Problem, Refusal, RungError
 from workspace.folder import Project, next_id
 from workspace.settings import EvaluationSettings, Settings
@@ -130,7 +131,8 @@ def open_bench(
     choices = closed_set(project, [*rows.examples, *rows.validation], settings.evaluation)
     replies = Replies(project.evaluations / ".partial" / "replies.jsonl", budget_usd)
     scores = _judging(project, settings, judge, replies) if metric.judged else None
-    desk = Desk(model, metric, replies, settings.model.max_tokens, choices, scores, settings.evaluation.cite)
+    shape = None if choices else json_shape(metric.spec, project.root, [*rows.examples, *rows.validation])
+    desk = Desk(model, metric, replies, settings.model.max_tokens, choices, scores, settings.evaluation.cite, shape)
     test_sha = read_manifest(folder).splits["test"].sha256
     sealed = sealed_items(project, settings, test_sha, len(test))
     if unsealed and not sealed:

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from chat.protocols import Ask, ChatModel, Progress, Reply, Scorer, Turn
 from curation.example import Example
@@ -19,6 +19,7 @@ from evaluation.metrics.citations import asking_to_cite, cited, uncited
 from evaluation.metrics.perplexity import perplexity
 from evaluation.metrics.registry import ItemMetric
 from evaluation.report import ArmResult, Outcome
+from evaluation.shape import Shape, is_strict
 
 Form = Literal["free", "held"]
 Split = Literal["test", "validation"]
@@ -38,7 +39,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Desk:
-    """What all arms share: model, metric, token limit, closed set, and the replies already given."""
+    """What all arms share: model, metric, token limit, closed set or JSON shape, and the replies already given."""
 
     model: ChatModel
     metric: ItemMetric
@@ -47,6 +48,7 @@ class Desk:
     choices: tuple[str, ...] = ()
     judge: Judge | None = None
     cite: bool = False
+    shape: Shape | None = None
 
     def scores(self, outputs: Sequence[str], items: Sequence[Item]) -> list[float]:
         """One score an item; all are judged together where a model scores."""
@@ -62,7 +64,8 @@ class Desk:
     @property
     def forms(self) -> tuple[Form, ...]:
         """The forms that prompted arms are measured in."""
-        return ("free", "held") if self.choices and self.model.can_choose else ("free",)
+        shaped = self.shape is not None and (self.model.is_local or is_strict(self.shape))
+        return ("free", "held") if (self.choices or shaped) and self.model.can_choose else ("free",)
 
 
 def items_of(rows: Sequence[Example]) -> list[Item]:
@@ -124,7 +127,9 @@ def _outcome(arm: str, form: Form, split: Split, item: Item, reply: Reply, score
 def ask_of(variant: Variant, item: Item, form: Form, desk: Desk) -> Ask:
     """The request for one item; its answer takes no part."""
     assert variant.render is not None
-    meta = {"tools": item.tools} if item.tools else {}
+    meta: dict[str, Any] = {"tools": item.tools} if item.tools else {}
+    if form == "held" and not desk.choices:
+        meta["shape"] = desk.shape
     turns = variant.render(item.turns)
     if desk.cite and variant.shown and form == "free":
         turns = asking_to_cite(turns)

@@ -13,10 +13,14 @@ from chat.local import trie
 if TYPE_CHECKING:
     import torch
 
+    from chat.local.held import Held
+
 
 @dataclass
 class Job:
-    """One prompt on its way. `node` is where a closed answer stands; `fresh` what was written and not yet read back."""
+    """One prompt on its way. `node` is where a closed answer stands, `held` keeps another to a JSON shape; `fresh` is
+    what was written and not yet read back.
+    """
 
     tokens: list[int]
     max_tokens: int
@@ -28,6 +32,7 @@ class Job:
     stopped: str = ""
     choice: int | None = None
     dice: Any = None
+    held: Held | None = None
 
 
 @dataclass(frozen=True)
@@ -162,6 +167,9 @@ def _write(jobs: Sequence[Job], logits: torch.Tensor, ends: frozenset[int]) -> N
             continue
         if job.node is not None:
             _walk(job, logits[row], ends)
+            continue
+        if job.held is not None:
+            job.held.write(job, logits[row], ends)
             continue
         token = _sample(job, logits[row]) if job.temperature else best[row]
         if token in ends:

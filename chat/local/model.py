@@ -10,6 +10,7 @@ from itertools import groupby
 
 from chat.local import prompt, trie
 from chat.local.decode import Forward, Job, Prefix, decode
+from chat.local.held import Held
 from chat.local.load import Loaded
 from chat.local.plain import plain_answers
 from chat.local.score import Pair, score, score_alone
@@ -27,7 +28,8 @@ class LocalModel:
     """Greedy, batched answers of a model on this machine.
 
     Prompts are padded on the left; the tokens that all of them begin with are computed once and kept for the next
-    call. Outputs equal one-at-a-time `generate`. `Ask.meta` may hold `tools`, and `temperature` with `seed`. Calls
+    call. Outputs equal one-at-a-time `generate`. `Ask.meta` may hold `tools`, `temperature` with `seed`, and `shape`, a
+    JSON Schema that the answer is held to. Calls
     from several threads wait for one another. A prompt that does not fit the model's window is not cut: its reply is
     empty and `stopped` says `too_long`.
     """
@@ -122,7 +124,9 @@ class LocalModel:
         tokens = prompt.encode_ask(self.loaded.tokenizer, ask)
         node = self._trie(ask) if ask.choices else None
         temperature, seed = float(ask.meta.get("temperature", 0.0)), int(ask.meta.get("seed", 0))
-        return Job(tokens, ask.max_tokens, node, temperature, seed)
+        shape = ask.meta.get("shape")
+        held = None if shape is None or ask.choices else Held(shape, self.loaded.tokenizer)
+        return Job(tokens, ask.max_tokens, node, temperature, seed, held=held)
 
     def _trie(self, ask: Ask) -> trie.Node:
         if ask.choices not in self._tries:

@@ -19,7 +19,7 @@ def variants(material: Material) -> list[Variant]:
     if not (material.examples or material.documents):
         return []
     ways = zip(row_indexes(material), passage_indexes(material.documents, material.meanings), strict=True)
-    return [_variant(material, f"{by}, {way}" if by != way else way, rows, index) for (by, rows), (way, index) in ways]
+    return [_variant(material, by, rows, index) for (by, rows), (_, index) in ways]
 
 
 def _variant(material: Material, way: str, rows: RowIndex, index: PassageIndex) -> Variant:
@@ -32,5 +32,6 @@ def _variant(material: Material, way: str, rows: RowIndex, index: PassageIndex) 
         near = rows.find(question_of(turns), k) if material.examples else ()
         return with_examples(turns, prompt, near, before=passages(shown(turns)))
 
-    settings = {"k": k if material.examples else 0, "passages": PASSAGES, "prompt": prompt_name(prompt), "search": way}
+    settings = {"k": k if material.examples else 0, "passages": PASSAGES, "prompt": prompt_name(prompt)}
+    settings |= {"search": way} if way else {}
     return Variant(settings, render, prompt=prompt, shown=shown if material.documents else None)

@@ -41,8 +41,8 @@ class RowIndex(Protocol):
 
 
 def row_indexes(material: Material) -> list[tuple[str, RowIndex]]:
-    """By words, and by meaning where that is wanted, each with its name."""
-    found: list[tuple[str, RowIndex]] = [("TF-IDF", Nearest(material.examples))]
+    """By words (without a name), and by meaning where that is wanted."""
+    found: list[tuple[str, RowIndex]] = [("", Nearest(material.examples))]
     if material.meanings is not None:
         found.append((material.meanings.name, NearestInMeaning(material.meanings, material.examples)))
     return found
@@ -50,7 +50,7 @@ def row_indexes(material: Material) -> list[tuple[str, RowIndex]]:
 
 def _variant(way: str, index: RowIndex, k: int, prompt: Prompt | None) -> Variant:
     return Variant(
-        {"k": k, "prompt": prompt_name(prompt), "search": way},
+        {"k": k, "prompt": prompt_name(prompt), **({"search": way} if way else {})},
         lambda turns: with_examples(turns, prompt, index.find(question_of(turns), k)),
         prompt=prompt,
     )

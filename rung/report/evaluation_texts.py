@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from evaluation.compare import TOLERANCE
 from evaluation.report import ArmResult, Report
 from evaluation.verdict import Verdict
 from rung.report.figures import arm_name, duration, money, percent, points
@@ -53,6 +54,7 @@ def threats(
         rows.append(("!", f"differences under about {100 * seen:.0f} points stay unseen with {report.n:,} items"))
     rows += [("!", f"{arm_name(a.arm)}: {a.cut} of {a.n} answers were cut at the token limit") for a in arms if a.cut]
     rows += [("!", f"{arm_name(a.arm)}: {a.failures} of {a.n} asks brought no answer") for a in arms if a.failures]
+    rows += [("!", f"{arm_name(a.arm)}: free and held tied on validation; it answered free") for a in arms if _tied(a)]
     if verdict:
         rows.append(_retraining(verdict))
     rows.append(("!", "where test texts are public, the base model may have read them"))
@@ -64,6 +66,12 @@ def threats(
     if any(arm.validation is not None for arm in arms):
         rows.append(("✓", "settings were chosen on other rows than these"))
     return rows
+
+
+def _tied(arm: ArmResult) -> bool:
+    """Whether validation could not tell the forms apart, and the free one still left room for the held one."""
+    forms = arm.validation_forms
+    return {"free", "held"} <= forms.keys() and abs(forms["free"] - forms["held"]) <= TOLERANCE and arm.score < 1
 
 
 def _retraining(verdict: Verdict) -> tuple[str, str]:

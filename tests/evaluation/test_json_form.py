@@ -1,0 +1,95 @@
+"""Metrics that read JSON: every prompted arm is measured free and held to the shape: none loses by form alone."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from chat.scripted import Scripted
+from curation.example import Example, chat_row
+from evaluation.arms.registry import arms_named
+from evaluation.baseline import run_baseline
+from evaluation.bench import open_bench
+from evaluation.shape import is_strict, json_shape
+from workspace.settings import load_settings
+
+SCHEMA = {
+    "type": "object",
+    "properties": {"topic": {"type": "string"}, "place": {"type": "string"}},
+    "required": ["topic", "place"],
+    "additionalProperties": False,
+}
+
+
+def fields_of(question):
+    topic, _, rest = question.partition(" ")
+    return {"topic": topic, "place": " ".join(rest.split()[1:3])}
+
+
+@pytest.fixture
+def extraction(project, kit):
+    """Rows whose answers are JSON objects, measured field by field."""
+
+    def rows(extra, places):
+        for row in kit.rows_of(places, extra):
+            question = row["messages"][0]["content"]
+            yield chat_row(question, json.dumps(fields_of(question)))
+
+    parts = {"test": (" today", kit.places), "validation": (" now", kit.places[:4]), "train": (" then", kit.places)}
+    kit.freeze_by_hand(project, "v001", **{name: list(rows(*which)) for name, which in parts.items()})
+    project.settings_file.write_text('[evaluation]\nmetric = "json_fields"\nfew_shot = 3\n')
+    return project
+
+
+def talks(ask):
+    """A model that knows the answer and wraps it in prose, unless it is held."""
+    found = json.dumps(fields_of(ask.turns[-1]["content"]))
+    return found if "shape" in ask.meta else f"Sure! Here you are: {found}"
+
+
+def test_a_model_that_talks_is_judged_by_its_better_form(extraction):
+    model = Scripted(talks, name="scripted-1")
+    bench = open_bench(extraction, load_settings(extraction.settings_file, {}), model)
+    _, report = run_baseline(bench, arms_named(["base", "few_shot"]))
+    for arm in report.arms:
+        assert (arm.form, arm.score) == ("held", 1.0)
+        assert arm.validation_forms == {"free": 0.0, "held": 1.0}
+    shapes = [ask.meta["shape"] for ask in model.asked if "shape" in ask.meta]
+    assert shapes[0] == {"type": "object", "required": ["place", "topic"]}
+
+
+def test_the_shape_is_the_named_schema_or_what_all_known_answers_are(tmp_path):
+    (tmp_path / "shape.json").write_text(json.dumps(SCHEMA))
+
+    def known(*answers):
+        return [Example(chat_row("q", answer)) for answer in answers]
+
+    assert json_shape("json_schema:shape.json", tmp_path, []) == SCHEMA
+    assert json_shape("json_fields", tmp_path, known('{"a": 1, "b": 2}', '{"b": 3}')) == {
+        "type": "object",
+        "required": ["b"],
+    }
+    assert json_shape("json_valid", tmp_path, known("[1]", "[]")) == {"type": "array"}
+    assert json_shape("json_valid", tmp_path, known("[1]", "{}")) == {}
+    assert json_shape("exact_match", tmp_path, known("[1]")) is None
+
+
+def test_hosted_models_are_held_only_to_schemas_that_they_take(tmp_path):
+    assert is_strict(SCHEMA)
+    assert not is_strict({"type": "object", "required": ["a"]})
+    inner = {**SCHEMA, "properties": {**SCHEMA["properties"], "more": {"type": "object"}}}
+    assert not is_strict({**inner, "required": ["topic", "place", "more"]})
+    assert not is_strict({})
+
+
+def test_a_tie_goes_to_the_free_form_and_is_said(extraction):
+    from rung.report.evaluation import write_page
+
+    half = Scripted(lambda ask: json.dumps({"topic": "card", "place": "nowhere"}), name="scripted-1")
+    bench = open_bench(extraction, load_settings(extraction.settings_file, {}), half)
+    folder, report = run_baseline(bench, arms_named(["base"]))
+    assert report.arms[0].form == "free"
+    assert len(set(report.arms[0].validation_forms.values())) == 1
+    write_page(extraction, folder)
+    assert "base: free and held tied on validation; it answered free" in (folder / "report.md").read_text()
