@@ -17,7 +17,7 @@ FILES = ("approach", "data_size", "actions", "method", "gates", "notes")
 """Files of `rules/` that hold rules, in the order they are read; order decides where the first match wins."""
 PRICES = ("prices", "upkeep")
 """Dated prices; a project's own `rules/prices.toml` stands before them."""
-TABLES = (*PRICES, "models", "hardware", "memory", "hyperparameters")
+TABLES = (*PRICES, "models", "hardware", "memory", "hyperparameters", "lives")
 """Dated tables with sources of their own, read by advisor.sizing."""
 COMMON = {"id", "when", "unless", "because", "short", "source", "evidence", "strength", "explains", "was", "advises"}
 FIELDS: dict[str, tuple[frozenset[str], frozenset[str]]] = {

@@ -53,7 +53,9 @@ def advise(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
     what_if: Annotated[list[str] | None, typer.Option("--what-if", help="key=value: try another answer.")] = None,
     diff: Annotated[Path | None, typer.Option("--diff", help="An older decision: say what changed.")] = None,
-    recheck: Annotated[bool, typer.Option("--recheck", help="Say whether decision.json still holds.")] = False,
+    recheck: Annotated[
+        bool, typer.Option("--recheck", help="Does decision.json still hold by today's rules, prices, models?")
+    ] = False,
     report: Annotated[Path | None, typer.Option("--report", help="Write a page: FILE.html or FILE.md.")] = None,
 ) -> None:
     """Say what to do next, where it will probably end, and why."""
@@ -66,7 +68,9 @@ def advise(
     tried = _changed(given, what_if or [])
     decision = decide(book, tried, day)
     if recheck:
-        _recheck(project, decision, as_json)
+        from rung.cli.recheck import recheck_decision
+
+        recheck_decision(project, decision, as_json)
         return
     if diff is not None:
         _diff(diff, decision, as_json)
@@ -214,27 +218,6 @@ def _diff(path: Path, after: Decision, as_json: bool) -> None:
         return
     for line in difference_lines(found, "Before", "Now"):
         say(line)
-
-
-def _recheck(project: Project | None, after: Decision, as_json: bool) -> None:
-    """Exit 0 where decision.json still says the same, 1 where it does not."""
-    from workspace.folder import require_project
-
-    project = project or require_project()
-    if not project.decision_file.exists():
-        raise RungError(f"{project.decision_file.name}: no advice was written yet.", "rung advise")
-    from advisor.decision import Decision
-    from rung.cli.advice_diff import difference, difference_lines
-    from workspace.artefact import read_artefact
-
-    found = difference(read_artefact(project.decision_file, Decision), after)
-    if as_json:
-        emit(found)
-    else:
-        for line in difference_lines(found, "Written", "Now"):
-            say(line)
-    if found["advice"]:
-        raise typer.Exit(1)
 
 
 @rules_app.command("check")

@@ -21,11 +21,13 @@ KNOWN_ROLES = ("pool", "candidates", "train", "validation")
 class Draft:
     """A row that may become a candidate. `edited`: a person wrote its answer, so it may contradict a row.
 
-    `near` are rows to show beside it: an id, or the place of another draft, with kind and similarity.
+    `name` is the request's. `near` are rows to show beside it: an id, or the place of another draft, with kind and
+    similarity.
     """
 
     example: Example
     edited: bool = False
+    name: str = ""
     reason: str = ""
     evidence: dict[str, Any] = field(default_factory=dict)
     near: list[tuple[str | int, Any, float]] = field(default_factory=list)
@@ -41,6 +43,7 @@ class Gate:
 
     def __init__(self, ids: Sequence[str], known: Sequence[Example], test: Sequence[Example], threshold: float) -> None:
         self.ids: list[str | int] = list(ids)
+        self.names = list(ids)
         self.known = list(known)
         self.test = list(test)
         self.threshold = threshold
@@ -55,6 +58,7 @@ class Gate:
         for draft in drafts:
             if not draft.reason:
                 self.ids.append(self.passed)
+                self.names.append(draft.name)
                 self.known.append(draft.example)
                 self.passed += 1
 
@@ -76,7 +80,7 @@ class Gate:
         found = dedup([*self.known, *(draft.example for draft in drafts)], self.threshold)
         for twin in found.removed:
             if twin.index >= start:
-                name = self._name(twin.kept, start)
+                name = self._name(twin.kept, drafts)
                 drafts[twin.index - start].refuse(
                     "duplicate", kind=twin.kind, row=name, similarity=round(twin.similarity, 3)
                 )
@@ -86,13 +90,13 @@ class Gate:
                 continue
             draft = drafts[late - start]
             if pair.kind == "contradiction" and not draft.edited:
-                draft.refuse("a row answers this already", row=self._name(early, start))
+                draft.refuse("a row answers this already", row=self._name(early, drafts))
             elif early < start:
                 draft.near.append((self.ids[early], pair.kind, round(pair.similarity, 4)))
 
-    def _name(self, place: int, start: int) -> str:
-        name = self.ids[place] if place < start else ""
-        return name if isinstance(name, str) and name else "another request"
+    def _name(self, place: int, drafts: Sequence[Draft]) -> str:
+        """The id of a row, or the name of another request."""
+        return self.names[place] if place < len(self.names) else drafts[place - len(self.names)].name
 
 
 def _form(draft: Draft) -> None:

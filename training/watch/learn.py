@@ -128,7 +128,7 @@ def _sift(
     while at < len(ordered) and len(passed) < count:
         part = ordered[at : at + max(count - len(passed), 1)]
         at += len(part)
-        drafts = [Draft(row_of(standing, each), bool(each.edit)) for each in part]
+        drafts = [Draft(row_of(standing, each), bool(each.edit), each.ref) for each in part]
         gate.sift(drafts)
         for each, draft in zip(part, drafts, strict=True):
             if draft.reason:

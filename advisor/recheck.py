@@ -1,0 +1,93 @@
+"""Does a decision still hold? Its rules, its prices and the life of the models that it counts on, on a given day."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Literal
+
+from advisor.decision import Decision, Reason
+from advisor.lives import life_of
+
+Kind = Literal["advice", "rules", "prices", "life"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that moved under a decision. `holds`: whether the decision stands nevertheless; `do` is what to do."""
+
+    kind: Kind
+    holds: bool
+    text: str
+    do: str = ""
+
+
+def recheck(
+    before: Decision, after: Decision, models: Mapping[str, str], today: date, project_rules: Path | None = None
+) -> list[Finding]:
+    """What changed between the decision as written and as it would be made today.
+
+    `models` names the models in use by what they are for. What does not hold stands first.
+    """
+    found = [
+        *_advice(before, after),
+        *_lives(models, today, project_rules),
+        *_prices(before, after),
+        *_rules(before, after),
+    ]
+    return sorted(found, key=lambda finding: finding.holds)
+
+
+def _advice(before: Decision, after: Decision) -> Iterator[Finding]:
+    if (before.next_step, before.destination) != (after.next_step, after.destination):
+        yield Finding("advice", False, "The advice is another one now.", "rung advise")
+
+
+def _lives(models: Mapping[str, str], today: date, project_rules: Path | None) -> Iterator[Finding]:
+    for use, name in models.items():
+        life = life_of(name, project_rules)
+        if life is None:
+            continue
+        if life.has_ended(today):
+            yield Finding("life", False, f"{use}: {life.words(today)}", "name another model, then: rung baseline")
+        elif life.ends_soon(today) or life.ends is None:
+            do = "measure its replacement: rung baseline" if life.ends else ""
+            yield Finding("life", True, f"{use}: {life.words(today)}", do)
+
+
+def _prices(before: Decision, after: Decision) -> Iterator[Finding]:
+    """Whether a tuned model still pays, or still does not, and how old the prices are."""
+    old, new = before.break_even, after.break_even
+    if new is None:
+        return
+    if old is not None and old.saving_usd_per_month is not None and new.saving_usd_per_month is not None:
+        was, now = old.saving_usd_per_month, new.saving_usd_per_month
+        if (was > 0) != (now > 0):
+            pays = "pays now" if now > 0 else "does not pay any more"
+            yield Finding("prices", False, f"By today's prices a tuned model {pays}: ${was:,.0f} a month then, "
+                          f"${now:,.0f} now.", "rung advise")  # fmt: skip
+        elif was != now:
+            yield Finding(
+                "prices", True, f"The saving of a tuned model moved: ${was:,.0f} a month then, ${now:,.0f} now."
+            )
+    if new.expired:
+        yield Finding("prices", True, f"Prices of {new.prices_dated} have expired.", "your own in rules/prices.toml")
+
+
+def _rules(before: Decision, after: Decision) -> Iterator[Finding]:
+    if before.rulebook.sha256 != after.rulebook.sha256:
+        yield Finding("rules", True, "The rulebook changed since; what it says now is compared here.")
+    expired = [reason.rule for reason in _spoken(after) if reason.expired]
+    if expired:
+        names = ", ".join(dict.fromkeys(expired))
+        yield Finding(
+            "rules", True, f"Sources that are due to be read again stand behind: {names}.", f"rung why {expired[0]}"
+        )
+
+
+def _spoken(decision: Decision) -> Iterator[Reason]:
+    yield from decision.reasons
+    for reasons in decision.why_not.values():
+        yield from reasons

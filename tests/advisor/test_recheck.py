@@ -1,0 +1,97 @@
+"""`rung advise --recheck`: a decision is looked at again when rules, prices or the life of a model change."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+
+import pytest
+from clinic import ANSWERS
+
+from advisor.lives import life_of
+from workspace.errors import RungError
+
+COST = 'incumbent_model = "claude-opus-4-7"\ntokens_in = 3000\ntokens_out = 300\ncalls_per_day = 20000\n'
+CHEAP = '[[api]]\nmodel = "claude-opus-4-7"\ninput = 0.01\noutput = 0.02\ndate = 2026-11-25\nsource = ["claudeguide"]\n'
+
+
+def rung(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "NO_COLOR": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [sys.executable, "-P", "-m", "rung", *words]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, env=environment, check=False)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "rung.toml").write_text('[model]\nprovider = "openai"\nbase = "gpt-4o-mini-2024-07-18"\n')
+    (tmp_path / "answers.toml").write_text(ANSWERS + COST)
+    assert rung("advise", "--as-of", "2026-11-25", cwd=tmp_path).returncode == 0
+    return tmp_path
+
+
+def test_the_end_of_a_model_is_told_before_it_comes_and_ends_the_decision_after(project: Path) -> None:
+    before = rung("advise", "--recheck", "--as-of", "2026-11-25", cwd=project)
+    assert before.returncode == 0
+    assert before.stdout.startswith("The decision of 2026-11-25 still holds, on 2026-11-25.\n")
+    assert "! [model] base: gpt-4o-mini ends on 2027-01-14, in 50 days. Its provider names gpt-6-luna." in before.stdout
+    after = rung("advise", "--recheck", "--as-of", "2027-01-15", "--json", cwd=project)
+    assert after.returncode == 1
+    document = json.loads(after.stdout)
+    assert document["holds"] is False
+    first = document["findings"][0]
+    assert (first["kind"], first["holds"], first["do"]) == ("life", False, "name another model, then: rung baseline")
+    assert "gpt-4o-mini ended on 2027-01-14: requests to it fail." in first["text"]
+
+
+def test_a_projects_own_table_comes_first_and_is_no_rule(project: Path) -> None:
+    (project / "rules").mkdir()
+    own = project / "rules" / "lives.toml"
+    own.write_text('[[life]]\nmodel = "gpt-4o-mini"\nends = 2026-11-01\n')
+    ended = rung("advise", "--recheck", "--as-of", "2026-11-25", cwd=project)
+    assert ended.returncode == 1 and "gpt-4o-mini ended on 2026-11-01" in ended.stdout
+    own.write_text('[[life]]\nmodel = "gpt-4o-mini"\nends = "soon"\n')
+    wrong = rung("advise", "--recheck", "--as-of", "2026-11-25", cwd=project)
+    assert wrong.returncode == 2 and "ends or not_before is a date like 2027-01-14" in wrong.stderr
+
+
+def test_a_price_that_turns_what_pays_ends_the_decision(project: Path) -> None:
+    saving = json.loads((project / "decision.json").read_text())["break_even"]["saving_usd_per_month"]
+    assert saving > 0
+    (project / "rules").mkdir()
+    (project / "rules" / "prices.toml").write_text(CHEAP)
+    done = rung("advise", "--recheck", "--as-of", "2026-11-25", cwd=project)
+    assert done.returncode == 1
+    assert "✗ By today's prices a tuned model does not pay any more:" in done.stdout
+    assert "! The rulebook changed since" in done.stdout
+
+
+def test_expired_prices_and_sources_are_told_and_do_not_end_it(project: Path) -> None:
+    (project / "rung.toml").write_text("")
+    done = rung("advise", "--recheck", "--as-of", "2027-12-01", cwd=project)
+    assert done.returncode == 0, done.stdout
+    assert "Prices of 2026-" in done.stdout and "have expired" in done.stdout
+    assert "Sources that are due to be read again stand behind: " in done.stdout
+
+
+def test_a_model_is_found_by_its_dated_id_and_no_life_is_invented() -> None:
+    today = date(2026, 11, 25)
+    dated = life_of("claude-opus-4-20250514")
+    assert dated is not None and dated.model == "claude-opus-4" and dated.has_ended(today)
+    open_ended = life_of("claude-opus-4-5-20251101")
+    assert open_ended is not None and open_ended.ends is None and not open_ended.ends_soon(today)
+    assert "none was promised before 2026-11-24" in open_ended.words(today)
+    last_day = life_of("gpt-5")
+    assert (
+        last_day is not None and not last_day.has_ended(date(2026, 12, 11)) and last_day.has_ended(date(2026, 12, 12))
+    )
+    assert life_of("Qwen/Qwen3-8B") is None and life_of("gpt-4o-mini-audio") is None
+
+
+def test_a_table_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "lives.toml").write_text("[[life]\n")
+    with pytest.raises(RungError, match=r"lives.toml: cannot be read"):
+        life_of("gpt-5", tmp_path)
