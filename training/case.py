@@ -9,7 +9,7 @@ from pathlib import Path
 from curation.manifest import Manifest, newest_dataset, read_manifest
 from training.plan import Plan
 from workspace.folder import Project
-from workspace.settings import Settings
+from workspace.settings import GateSettings, Settings, load_settings
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,11 @@ class Case:
             path = self.project.datasets / self.plan.dataset
             return path if (path / "manifest.json").is_file() else None
         return newest_dataset(self.project, complete=True)
+
+    @cached_property
+    def policy(self) -> GateSettings:
+        """The policy in rung.toml, without the environment."""
+        return load_settings(self.project.settings_file, {}).gates
 
     @cached_property
     def manifest(self) -> Manifest | None:

@@ -24,7 +24,7 @@ from workspace.artefact import Artefact, hashes, now, read_artefact, write_artef
 from workspace.errors import InputError, Problem, Refusal, RungError, did_you_mean
 from workspace.files import sha256_file, write_bytes
 from workspace.folder import Project, find_project, next_id
-from workspace.settings import Settings, load_settings
+from workspace.settings import GateSettings, Settings, load_settings
 
 RECEIPT = "clearance.json"
 PLAN_COPY = "plan.toml"
@@ -84,22 +84,32 @@ def check_gates(
         baseline_gate(case),
         machine_gate(case),
     ]
-    return [_set_aside(gate, overrides) for gate in found]
+    return [_set_aside(gate, overrides, case.policy) for gate in found]
 
 
-def override(gate: str, by: str, reason: str) -> Override:
+def policy_of(project: Project) -> GateSettings:
+    """Which gates may be set aside and by whom: from rung.toml alone, so that the environment cannot soften it."""
+    return load_settings(project.settings_file, {}).gates
+
+
+def override(gate: str, by: str, reason: str, policy: GateSettings | None = None) -> Override:
     """A gate set aside by name.
 
-    Raises InputError for a gate that can only be met, and where name or reason is missing.
+    Raises InputError for a gate that can only be met, where name or reason is missing, and for whom the policy leaves
+    out.
     """
+    policy = policy or GateSettings()
     problems = []
-    if gate not in MAY_OVERRIDE:
-        known = f"One of: {', '.join(MAY_OVERRIDE)}; the others can only be met."
-        problems.append(
-            Problem(f"--override {gate}: not a gate that can be set aside. {known}{did_you_mean(gate, MAY_OVERRIDE)}")
-        )
+    if gate not in policy.may_override:
+        known = f"One of: {', '.join(policy.may_override) or 'none, by [gates]'}; the others can only be met."
+        hint = did_you_mean(gate, policy.may_override)
+        problems.append(Problem(f"--override {gate}: not a gate that can be set aside. {known}{hint}"))
     if not by.strip():
         problems.append(Problem("--by: an override needs a name."))
+    elif policy.override_by and by.strip() not in policy.override_by:
+        problems.append(
+            Problem(f"--by {by}: not one who may, by [gates] override_by: {', '.join(policy.override_by)}.")
+        )
     if not reason.strip():
         problems.append(Problem("--reason: an override needs a reason."))
     if problems:
@@ -154,10 +164,12 @@ def admit(folder: Path) -> Admitted:
     return Admitted(project, settings, folder, plan, clearance)
 
 
-def _set_aside(gate: Gate, overrides: Sequence[Override]) -> Gate:
-    if gate.passed is True or gate.name not in MAY_OVERRIDE:
+def _set_aside(gate: Gate, overrides: Sequence[Override], policy: GateSettings) -> Gate:
+    """The gate with the override that the policy of rung.toml lets through, if there is one."""
+    if gate.passed is True or gate.name not in MAY_OVERRIDE or gate.name not in policy.may_override:
         return gate
-    found = next((item for item in overrides if item.gate == gate.name), None)
+    may = [item for item in overrides if not policy.override_by or item.by in policy.override_by]
+    found = next((item for item in may if item.gate == gate.name), None)
     return gate.model_copy(update={"override": found})
 
 

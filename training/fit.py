@@ -13,29 +13,29 @@ from training.methods import FROM_REVIEWS, REINFORCED
 from training.recipe import Recipe
 from training.reward import is_run
 from workspace.errors import RungError
+from workspace.settings import GateSettings
 
 GIB = 2**30
 WHOLE = ("all-linear", "default", "")
 ENDING = 4
 """Tokens that a template may put behind an answer and that are trained with it."""
-USABLE = 0.95
-"""Share of the memory that a run may plan with."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """Estimated peak in GiB, and what this machine has."""
+    """Estimated peak in GiB, what this machine has, and the share of it that a run may plan with."""
 
     low: float
     expected: float
     high: float
     has: float
     where: str
+    usable: float = GateSettings().memory
 
     @property
     def fits(self) -> bool:
         """Whether the high estimate stays under the usable memory."""
-        return self.high <= USABLE * self.has
+        return self.high <= self.usable * self.has
 
 
 def architecture_of(base: str) -> Architecture | None:
@@ -49,7 +49,9 @@ def architecture_of(base: str) -> Architecture | None:
         return None
 
 
-def fit_of(recipe: Recipe, machine: Machine | None = None, *, answer: int = 0) -> Fit | None:
+def fit_of(
+    recipe: Recipe, machine: Machine | None = None, *, answer: int = 0, usable: float = GateSettings().memory
+) -> Fit | None:
     """The estimate for a recipe on a machine (default: this one); None where the architecture is unknown.
 
     `answer` is the longest answer of the rows in tokens; 0 where it is not known.
@@ -60,7 +62,7 @@ def fit_of(recipe: Recipe, machine: Machine | None = None, *, answer: int = 0) -
     here = machine or this_machine()
     found = memory_of(architecture, setup_of(recipe, on_card=bool(here.cards), answer=answer))
     gib = (1 if here.cards else recipe.processes) / GIB  # each process holds the model; on cards each has its own
-    return Fit(found.low * gib, found.expected * gib, found.high * gib, here.memory_gib, here.where)
+    return Fit(found.low * gib, found.expected * gib, found.high * gib, here.memory_gib, here.where, usable)
 
 
 def setup_of(recipe: Recipe, *, on_card: bool, answer: int = 0) -> Setup:

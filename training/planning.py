@@ -66,7 +66,7 @@ def make_plan(project: Project, settings: Settings, tokenizer: Tokenizer, *, mac
     put_objective(draft, project, settings, facts, data)
     _batch(draft, settings.training, data, facts)
     _rest(draft, settings, data, facts)
-    recipe = _fitted(_recipe(base, draft), draft, here, data.answer)
+    recipe = _fitted(_recipe(base, draft), draft, here, data.answer, settings.gates.memory)
     return Plan(
         made_from=hashes(project.root, project.decision_file, folder / "manifest.json"),
         id="",
@@ -250,7 +250,7 @@ def _packing(draft: Draft, set_by: TrainingSettings, facts: dict[str, Any]) -> N
     draft.put("attention", ROW_BY_ROW, Because(text=text, rule="packing", source=("rung-measured",)))
 
 
-def _fitted(recipe: Recipe, draft: Draft, here: Machine, answer: int) -> Recipe:
+def _fitted(recipe: Recipe, draft: Draft, here: Machine, answer: int, usable: float) -> Recipe:
     """The recipe with the largest batch that fits, the rest accumulated; then with checkpointing. The step stays."""
     wanted = recipe.batch // recipe.processes
     may_checkpoint = () if recipe.method == "prefix" else (True,)
@@ -258,7 +258,7 @@ def _fitted(recipe: Recipe, draft: Draft, here: Machine, answer: int) -> Recipe:
         for batch in [n for n in range(wanted, 0, -1) if wanted % n == 0]:
             shaped = {"batch": batch, "accumulation": wanted // batch, "checkpointing": checkpointing}
             tried = recipe.model_copy(update=shaped)
-            fit = fit_of(tried, here, answer=answer)
+            fit = fit_of(tried, here, answer=answer, usable=usable)
             if fit is None or fit.fits:
                 if batch != wanted or checkpointing:
                     draft.reasons["accumulation"] = Because(text=f"{wanted} rows at once do not fit", rule="plan-fits")

@@ -198,6 +198,17 @@ class ReleaseSettings(Section):
     """How long such a server may take to be ready."""
 
 
+class GateSettings(Section):
+    """Policy of the training door. Read from the file alone: the environment cannot soften it."""
+
+    may_override: tuple[Literal["decision", "review", "machine"], ...] = ("decision", "review", "machine")
+    """Gates that a person may set aside by name; the others can only be met."""
+    override_by: tuple[str, ...] = ()
+    """Who may; empty: whoever gives a name and a reason."""
+    memory: float = Field(default=0.95, gt=0, le=1)
+    """Share of the memory that a plan's high estimate may take."""
+
+
 class PrivacySettings(Section):
     """Hosts that count as ours when the privacy answer is read."""
 
@@ -228,6 +239,7 @@ class Settings(Section):
     dataset: DatasetSettings = DatasetSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     training: TrainingSettings = TrainingSettings()
+    gates: GateSettings = GateSettings()
     judge: JudgeSettings = JudgeSettings()
     bigger_model: OtherModelSettings = OtherModelSettings()
     release: ReleaseSettings = ReleaseSettings()

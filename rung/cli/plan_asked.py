@@ -54,7 +54,7 @@ def carry_out(asked: Asked) -> None:
     if asked.managed:
         return _managed(asked.as_json)
     project, settings = _project([*_preset(asked.preset), *asked.own])
-    aside = _set_aside(asked.override or [], asked.by, asked.reason)
+    aside = _set_aside(project, asked.override or [], asked.by, asked.reason)
     rows = checked(asked.export, asked.sweep, asked.pairs or [], asked.sizes)
     path, made = work_out(project, settings, preset=asked.preset, card=asked.card, cards=asked.cards)
     if asked.export:
@@ -107,10 +107,11 @@ def _say(project: Project, settings: Settings, made: Plan, gates: Sequence[Gate]
     from rung.cli.output import say
     from rung.cli.plan_explain import explain_lines
     from rung.cli.training_words import plan_lines, token_lines
+    from training.clearance import policy_of
 
     for line in plan_lines(made, gates):
         say(line)
-    for line in ["", *explain_lines(made, gates)] if asked.explain else []:
+    for line in ["", *explain_lines(made, gates, policy_of(project))] if asked.explain else []:
         say(line)
     for line in ["", *token_lines(_preflight(project, settings, made))] if asked.tokens else []:
         say(line)
@@ -123,12 +124,12 @@ def _end(text: str) -> None:
     say(text)
 
 
-def _set_aside(names: Sequence[str], by: str, reason: str) -> list[Override]:
+def _set_aside(project: Project, names: Sequence[str], by: str, reason: str) -> list[Override]:
     if not names:
         return []
-    from training.clearance import override
+    from training.clearance import override, policy_of
 
-    return [override(name, by, reason) for name in names]
+    return [override(name, by, reason, policy_of(project)) for name in names]
 
 
 def checked(export: str, sweep: str, pairs: Sequence[str], sizes: str) -> list[int]:

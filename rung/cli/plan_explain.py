@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from training.gate import Gate
     from training.plan import Plan
+    from workspace.settings import GateSettings
 
 
-def explain_lines(plan: Plan, gates: Sequence[Gate]) -> Iterator[str]:
+def explain_lines(plan: Plan, gates: Sequence[Gate], policy: GateSettings) -> Iterator[str]:
     """Values, then gates."""
     yield "Values"
     for name, why in plan.because.items():
@@ -21,12 +22,10 @@ def explain_lines(plan: Plan, gates: Sequence[Gate]) -> Iterator[str]:
     yield ""
     yield "Gates, in this order; each is computed again by the process that trains"
     for gate in gates:
-        yield from _gate(gate)
+        yield from _gate(gate, policy)
 
 
-def _gate(gate: Gate) -> Iterator[str]:
-    from training.gate import MAY_OVERRIDE
-
+def _gate(gate: Gate, policy: GateSettings) -> Iterator[str]:
     yield f"{gate.symbol} {gate.name:<10} {gate.fact}"
     if gate.rule or gate.why:
         yield f"      rule      {gate.rule or 'passed'}{f': {gate.why}' if gate.why else ''}"
@@ -39,7 +38,8 @@ def _gate(gate: Gate) -> Iterator[str]:
     if gate.override is not None:
         aside = gate.override
         yield f'      override  {aside.by}, {aside.at:%Y-%m-%d %H:%M} UTC: "{aside.reason}"'
-    may = "may be set aside by name with a reason" if gate.name in MAY_OVERRIDE else "can only be met"
+    who = f"by {' or '.join(policy.override_by)}" if policy.override_by else "by name"
+    may = f"may be set aside {who} with a reason" if gate.name in policy.may_override else "can only be met"
     yield f"      policy    {may}"
     if not gate.opens and gate.opener:
         yield f"      opens by  {gate.opener}"

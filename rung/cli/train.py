@@ -37,8 +37,8 @@ def train(
     from workspace.errors import Refusal
     from workspace.files import sha256_file
 
-    overrides = _overrides(override or [], by, reason)
     project, settings = _project()
+    overrides = _overrides(project, override or [], by, reason)
     path = _plan_or_locked(project, settings, plan_name, overrides, as_json)
     found = None if again else run_of(project, sha256_file(path))
     if found is not None and found.state == "finished":
@@ -103,7 +103,7 @@ def _locked(gates: Any, as_json: bool) -> NoReturn:
     raise typer.Exit(1)
 
 
-def _overrides(names: list[str], by: str, reason: str) -> list[Override]:
-    from training.clearance import override
+def _overrides(project: Project, names: list[str], by: str, reason: str) -> list[Override]:
+    from training.clearance import override, policy_of
 
-    return [override(name, by, reason) for name in names]
+    return [override(name, by, reason, policy_of(project)) for name in names]

@@ -119,7 +119,7 @@ def test_explain_lists_every_gate_with_evidence_and_policy(
     plan = read_plan(replan())
     ready.decision_file.write_text(ready.decision_file.read_text().replace('"fine_tune"', '"few_shot"'))
     aside = override("decision", "priya", "contract")
-    text = "\n".join(explain_lines(plan, check_gates(ready, settings, plan, overrides=[aside])))
+    text = "\n".join(explain_lines(plan, check_gates(ready, settings, plan, overrides=[aside]), settings.gates))
     order = [text.index(f" {name} ") for name in ("decision", "dataset", "review", "leakage", "baseline", "machine")]
     assert order == sorted(order) and text.count("policy    can only be met") == 3
     assert "override  priya" in text and "opens by" not in text.split("! decision")[1].split("dataset")[0]

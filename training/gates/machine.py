@@ -15,7 +15,7 @@ def machine_gate(case: Case) -> Gate:
     """Estimate the plan's memory again and compare it with what this machine has."""
     if case.plan is None:
         return unknown("machine", "no plan yet", "rung plan", RULE, WHY)
-    fit = fit_of(case.plan.recipe, answer=case.plan.data.answer)
+    fit = fit_of(case.plan.recipe, answer=case.plan.data.answer, usable=case.policy.memory)
     if fit is None:
         return unknown("machine", f"no estimate for {case.plan.recipe.base}", "rung estimate", RULE, WHY)
     cards = len(this_machine().cards)

@@ -1,0 +1,74 @@
+"""The policy of the door: which gates may be set aside, by whom, and how much memory a plan may take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rung.cli.plan_explain import explain_lines
+from training.clearance import Locked, admit, check_gates, grant, override, policy_of
+from training.plan import read_plan
+from workspace.errors import InputError
+from workspace.folder import Project
+from workspace.settings import load_settings
+
+
+def unwanted(project: Project) -> None:
+    """The advice no longer says to fine-tune."""
+    text = project.answers_file.read_text()
+    project.answers_file.write_text(text.replace('prompting = "insufficient"', 'prompting = "works"'))
+
+
+def policy(project: Project, text: str) -> None:
+    with project.settings_file.open("a") as file:
+        file.write(f"\n[gates]\n{text}\n")
+
+
+def test_only_who_is_named_may_set_a_gate_aside(ready: Project, planned: Path) -> None:
+    unwanted(ready)
+    policy(ready, 'override_by = ["priya"]')
+    settings = load_settings(ready.settings_file)
+    with pytest.raises(InputError, match="--by sam: not one who may, by \\[gates\\] override_by: priya"):
+        override("decision", "sam", "because", policy_of(ready))
+    with pytest.raises(Locked, match="decision"):
+        grant(ready, settings, planned, overrides=[override("decision", "sam", "made without the command")])
+    folder = grant(ready, settings, planned, overrides=[override("decision", "priya", "contract", policy_of(ready))])
+    assert admit(folder).clearance.overrides[0].by == "priya"
+
+
+def test_a_gate_that_the_policy_closes_to_overrides_can_only_be_met(ready: Project, planned: Path) -> None:
+    unwanted(ready)
+    policy(ready, 'may_override = ["machine"]')
+    with pytest.raises(InputError, match="decision: not a gate that can be set aside"):
+        override("decision", "priya", "because", policy_of(ready))
+    with pytest.raises(Locked, match="decision"):
+        grant(ready, load_settings(ready.settings_file), planned, overrides=[override("decision", "priya", "x")])
+
+
+def test_a_stricter_policy_ends_a_clearance_and_the_environment_does_not_soften_it(
+    ready: Project, planned: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unwanted(ready)
+    folder = grant(ready, load_settings(ready.settings_file), planned, overrides=[override("decision", "sam", "x")])
+    assert admit(folder)
+    policy(ready, 'override_by = ["priya"]')
+    monkeypatch.setenv("RUNG_GATES__OVERRIDE_BY", "[]")
+    with pytest.raises(Locked, match="decision"):
+        admit(folder)
+
+
+def test_less_memory_by_policy_closes_the_machine_gate(ready: Project, planned: Path) -> None:
+    plan = read_plan(planned)
+    assert check_gates(ready, load_settings(ready.settings_file), plan)[-1].passed is True
+    policy(ready, "memory = 0.0001")
+    assert check_gates(ready, load_settings(ready.settings_file), plan)[-1].passed is False
+
+
+def test_explain_prints_the_policy(ready: Project, planned: Path) -> None:
+    policy(ready, 'may_override = ["decision"]\noverride_by = ["priya", "kim"]')
+    settings = load_settings(ready.settings_file)
+    plan = read_plan(planned)
+    lines = list(explain_lines(plan, check_gates(ready, settings, plan), settings.gates))
+    policies = [line.split("policy")[1].strip() for line in lines if line.startswith("      policy")]
+    assert policies == ["may be set aside by priya or kim with a reason", *["can only be met"] * 5]
