@@ -23,8 +23,8 @@ def release(
     what: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[RUN] | verify DIR | check URL",
-            help="A run (R-001); or `verify` and a folder; or `check` and a server.",
+            metavar="[RUN] | verify DIR | check URL | challenge [RUN] | rollback [L-001] | switch L-001 L-002",
+            help="A run (R-001), or one of these words with what it names.",
         ),
     ] = None,
     to: Annotated[str, typer.Option(help="Forms: prompt,adapter,merged,gguf,gptq,awq,ollama,vllm,tgi.")] = "",
@@ -38,8 +38,8 @@ def release(
     ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
-    """Release a tuned model that earned it, or the best prompt; verify a release; check a server against it."""
-    from rung.cli import release_after
+    """Release a tuned model that earned it, or the best prompt; verify, check, challenge or take back a release."""
+    from rung.cli import release_after, release_stand
     from workspace.errors import RungError
 
     words = what or []
@@ -47,6 +47,10 @@ def release(
         return release_after.verify(_one(words, "verify DIR"), as_json)
     if words and words[0] == "check":
         return release_after.check(_one(words, "check URL"), model, against, as_json)
+    if words and words[0] == "challenge":
+        return release_stand.challenge(_at_most_one(words, "challenge [RUN]"), as_json)
+    if words and words[0] == "rollback":
+        return release_stand.rollback(_at_most_one(words, "rollback [L-001]"), by, reason, as_json)
     if len(words) > 1:
         raise RungError(f"One run at a time: {' '.join(words)}.", "rung release RUN --to adapter")
     _release(words[0] if words else None, to, gguf, _ways(override, by, reason), as_json)
@@ -58,6 +62,10 @@ def _one(words: list[str], usage: str) -> str:
     if len(words) != 2:
         raise RungError(f"One at a time: rung release {usage}.", f"rung release {usage}")
     return words[1]
+
+
+def _at_most_one(words: list[str], usage: str) -> str:
+    return _one(words, usage) if len(words) > 1 else ""
 
 
 def _ways(override: str, by: str, reason: str) -> Ways:

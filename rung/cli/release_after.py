@@ -98,11 +98,11 @@ def _document(folder: Path, found: checking.Checked) -> dict[str, object]:
 
 def _standing() -> Path:
     """The folder of the release that stands."""
-    from training.release.record import newest_release
+    from training.release.current import standing_release
     from workspace.errors import Refusal
     from workspace.folder import require_project
 
-    found = newest_release(require_project())
+    found = standing_release(require_project())
     if found is None:
         raise Refusal("Nothing is released yet.", "rung release --to prompt")
     return found[0]

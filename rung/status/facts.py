@@ -13,7 +13,8 @@ from curation.manifest import Manifest, newest_dataset, read_manifest
 from evaluation.report import Report, newest_report
 from evaluation.verdict import Verdict, newest_verdict
 from training.record import RunRecord, newest_run, read_runs
-from training.release.record import Release, newest_release
+from training.release.current import standing_release
+from training.release.record import Release
 from workspace.artefact import read_artefact
 from workspace.errors import RungError
 from workspace.files import sha256_file
@@ -53,7 +54,7 @@ class Facts:
     verdict: Verdict | None = None
     release: Path | None = None
     released: Release | None = None
-    """What was released last."""
+    """What stands: released last, unless a person went back."""
     store_fault: str = ""
     """Why the store could not be read; then its counts are unknown, not nought."""
     problems: tuple[str, ...] = ()
@@ -94,7 +95,7 @@ def read_facts(project: Project, *, with_store: bool = True) -> Facts:
         lambda: _store(project, settings) if with_store else NOTHING, NOTHING
     )
     store_fault = problems[-1] if len(problems) > before else ""
-    released = part(lambda: newest_release(project), None)
+    released = part(lambda: standing_release(project), None)
     return Facts(
         project=project,
         settings=settings,

@@ -30,7 +30,7 @@ def judged(
     def say(ask: Ask) -> str:
         return known.get(str(ask.turns[-1]["content"])) or otherwise
 
-    bench = open_bench(project, settings, Scripted(say))
+    bench = open_bench(project, settings, Scripted(say, name=f"scripted {run} {right}"))
     return run_evaluation(bench, run, "House line.", [project.runs / run / "run.json"])
 
 

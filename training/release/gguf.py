@@ -45,7 +45,7 @@ def make_gguf(making: Making, folder: Path) -> Form:
     sizes = {path.stem.removeprefix("model-"): path.stat().st_size for path in sorted(folder.glob("*.gguf"))}
     facts: dict[str, Any] = {"converter": CONVERTER, "bytes": sizes, "f32": equal.as_facts()}
     facts["validation"] = as_facts(losses)
-    against = "; ".join(f"{loss.form.removeprefix('gguf ')}: {loss.words}" for loss in losses) or equal.words
+    against = ", ".join(loss.short for loss in losses) or equal.words
     return Form(form="gguf", folder="gguf", bytes=folder_bytes(folder), against=against, facts=facts)
 
 

@@ -12,11 +12,12 @@ from curation.store import open_store
 from evaluation.report import Report
 from training.record import RECORD, RunRecord
 from training.release.card import model_card, prompt_card
+from training.release.compressed import make_awq, make_gptq, refuse_without_gpu
+from training.release.current import stand, standing_release
 from training.release.gguf import FTYPES, make_gguf
 from training.release.making import Making
 from training.release.permission import Permission, best_prompted, may_release
 from training.release.prompted import make_prompt
-from training.release.quantise import refuse_what_cannot_be_made
 from training.release.record import CHAIN, FORMS, NEEDS, RELEASE, Form, FormName, Release, list_files
 from training.release.serve import make_ollama, make_tgi, make_vllm
 from training.release.weights import make_adapter, make_merged
@@ -104,7 +105,7 @@ def release_run(project: Project, settings: Settings, run: RunRecord, forms: Seq
     Raises Refusal where the verdict does not allow it, a form is not equal to the run, or a changed one loses more
     than the limit: the last release stands.
     """
-    refuse_what_cannot_be_made(forms)
+    refuse_without_gpu(forms)
     allowed = may_release(project, run, ways.by, ways.reason)
     signed = (ways.by.strip(), ways.reason.strip()) if ways.may_lose else None
     if signed is not None and not all(signed):
@@ -122,6 +123,8 @@ def _make(form: FormName, making: Making, told: Told) -> Form:
         "adapter": make_adapter,
         "merged": make_merged,
         "gguf": make_gguf,
+        "gptq": make_gptq,
+        "awq": make_awq,
         "ollama": make_ollama,
         "vllm": make_vllm,
         "tgi": make_tgi,
@@ -168,7 +171,10 @@ def _finish(project: Project, settings: Settings, work: Path, release: Release, 
         shutil.copyfile(project.root / name, target)
     write_artefact(work / RELEASE, release.model_copy(update={"files": list_files(work)}))
     target = project.releases / release.id
+    before = standing_release(project)
     work.rename(target)
+    if before is not None:
+        stand(project, release.id, before[1].id, release.by or settings.project.person, release.reason or "released")
     with open_store(project, settings) as store:
         detail = {"forms": [form.form for form in release.forms], "verdict": release.verdict, "reason": release.reason}
         store.event("released", release.by or settings.project.person, release.id, detail)

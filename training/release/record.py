@@ -73,5 +73,5 @@ def folder_bytes(folder: Path) -> int:
 
 def newest_release(project: Project) -> tuple[Path, Release] | None:
     """The newest complete release with its folder; None where there is none."""
-    found = sorted(project.releases.glob(f"*/{RELEASE}"))
+    found = sorted(project.releases.glob(f"L-*/{RELEASE}"))
     return (found[-1].parent, read_artefact(found[-1], Release)) if found else None

@@ -60,8 +60,15 @@ class Loss(BaseModel):
     @property
     def words(self) -> str:
         """`1.3 points lost on validation (95%: -1.3 to +3.9 lost, 76 rows)`."""
-        said = f"{100 * self.loss:.1f} points lost" if self.loss >= 0 else f"{-100 * self.loss:.1f} points gained"
+        lost = self.loss > -TOLERANCE
+        said = f"{abs(100 * self.loss):.1f} points {'lost' if lost else 'gained'}"
         return f"{said} on validation (95%: {100 * self.low:+.1f} to {100 * self.high:+.1f} lost, {self.n} rows)"
+
+    @property
+    def short(self) -> str:
+        """`q4_k_m -1.3 points (-6.2 to +3.2)`: the difference, as a screen has room for it."""
+        low, high = -100 * self.high, -100 * self.low
+        return f"{self.form.removeprefix('gguf ')} {-100 * self.loss + 0:+.1f} points ({low:+.1f} to {high:+.1f})"
 
 
 class Scoring:
@@ -117,7 +124,7 @@ def loss_of(form: str, making: Making, tuned: Sequence[Outcome], found: Sequence
         n=len(found),
         tuned=result.baseline,
         score=result.tuned,
-        loss=-result.difference,
+        loss=-result.difference or 0.0,
         low=-result.high,
         high=-result.low,
         better=result.better,

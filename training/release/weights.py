@@ -51,7 +51,7 @@ def make_merged(making: Making, folder: Path) -> Form:
     if is_changed(making):
         losses = demand_loss(making, [Scoring(making).score("merged", _answering(making, folder))])
         facts["validation"] = as_facts(losses)
-        against += f", {losses[0].words}"
+        against += f", {losses[0].short}"
     return Form(form="merged", folder="merged", bytes=folder_bytes(folder), against=against, facts=facts)
 
 

@@ -119,12 +119,13 @@ def test_another_base_is_refused_and_leaves_nothing(project: Project, settings: 
     assert not [path for path in project.releases.iterdir() if path.is_dir()]
 
 
-@pytest.mark.parametrize("form", ["awq", "gptq"])
-def test_forms_that_need_another_environment_are_refused_plainly(
-    project: Project, settings: Settings, form: str
-) -> None:
-    with pytest.raises(Refusal, match="environment"):
-        let(project, settings, form)
+def test_awq_is_refused_plainly_where_no_gpu_is(project: Project, settings: Settings) -> None:
+    from torch import cuda
+
+    if cuda.is_available():
+        pytest.skip("here is a GPU")
+    with pytest.raises(Refusal, match="on a GPU, and this machine has none"):
+        let(project, settings, "awq")
     assert not project.releases.exists()
 
 

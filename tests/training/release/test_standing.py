@@ -1,0 +1,143 @@
+"""Which release stands: the newest, an earlier one after a rollback; and a new run against it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+from released import judged, let, quiet
+
+from curation.store import open_store
+from evaluation.verdict import Verdict, newest_verdict
+from training.record import RunRecord, find_run, read_run, write_run
+from training.release.challenge import CHALLENGE, challenge
+from training.release.current import CURRENT, Current, roll_back, stand, standing_release
+from training.release.make import release_prompt
+from workspace.artefact import read_artefact
+from workspace.errors import Refusal, RungError
+from workspace.files import sha256_file
+from workspace.folder import Project
+from workspace.settings import Settings
+
+
+def standing(project: Project) -> str:
+    found = standing_release(project)
+    assert found is not None
+    return found[1].id
+
+
+def another_run(project: Project, name: str = "R-002") -> RunRecord:
+    """The same weights under another name."""
+    shutil.copytree(project.runs / "R-001", project.runs / name)
+    folder = project.runs / name
+    write_run(folder, read_run(folder), id=name, adapter=f"{name}/adapter")
+    return find_run(project, name)
+
+
+def test_a_rollback_lets_the_one_before_stand_and_is_logged(project: Project, settings: Settings) -> None:
+    judged(project, settings, right=30)
+    let(project, settings, "adapter")
+    release_prompt(project, settings, by="sam", told=quiet)
+    assert standing(project) == "L-002"
+    step = roll_back(project, settings, "", "priya", "answers got longer")
+    assert (step.release, step.before) == ("L-001", "L-002") and standing(project) == "L-001"
+    kept = read_artefact(project.releases / CURRENT, Current)
+    assert [s.release for s in kept.steps] == ["L-002", "L-001"]
+    assert kept.made_from == {"releases/L-001/release.json": sha256_file(project.releases / "L-001" / "release.json")}
+    with open_store(project, settings) as store:
+        (event,) = store.events(kind="rolled_back")
+    assert event.actor == "priya" and event.detail["before"] == "L-002"
+    let(project, settings, "adapter")
+    assert standing(project) == "L-003"
+
+
+def test_no_way_back_from_the_first_and_none_without_a_name(project: Project, settings: Settings) -> None:
+    with pytest.raises(Refusal, match="Nothing is released"):
+        roll_back(project, settings, "", "sam", "why not")
+    release_prompt(project, settings, by="sam", told=quiet)
+    with pytest.raises(Refusal, match="L-001 is the first release"):
+        roll_back(project, settings, "", "sam", "why not")
+    with pytest.raises(RungError, match="names a person"):
+        roll_back(project, settings, "L-001", "", "")
+    with pytest.raises(RungError, match="Released: L-001"):
+        roll_back(project, settings, "L-009", "sam", "why not")
+
+
+def test_a_changed_release_cannot_stand_again(project: Project, settings: Settings) -> None:
+    first = release_prompt(project, settings, by="sam", told=quiet)
+    release_prompt(project, settings, by="sam", told=quiet)
+    (first / "prompt" / "prompt.json").write_text("{}")
+    with pytest.raises(Refusal, match=r"prompt\.json changed"):
+        roll_back(project, settings, "L-001", "sam", "better")
+    assert standing(project) == "L-002"
+
+
+@pytest.mark.parametrize(("right", "ruling"), [(30, "replace"), (0, "keep"), (16, "need_more_data")])
+def test_a_challenger_is_paired_with_what_is_released(
+    project: Project, settings: Settings, right: int, ruling: str
+) -> None:
+    judged(project, settings, right=15, otherwise="none")
+    let(project, settings, "adapter", by="sam", reason="try") if _ships(project) else _released(project, settings)
+    run = another_run(project)
+    folder = judged(project, settings, right=right, otherwise="none", run="R-002")
+    found = challenge(project, settings, run)
+    assert found.ruling == ruling and found.champion.run == "R-001"
+    v = found.verdict
+    assert (v.tuned, v.baseline, v.n) == (right / 30, 0.5, 30) and v.better - v.worse == right - 15
+    assert v.low <= v.difference <= v.high
+    assert read_artefact(folder / CHALLENGE, Verdict) == v
+    assert "evaluations/E-002/outputs.jsonl" in v.made_from
+    newest = newest_verdict(project, "R-002")
+    assert newest is not None and newest[1].chosen != "released"
+
+
+def _ships(project: Project) -> bool:
+    found = newest_verdict(project, "R-001")
+    return found is not None and found[1].verdict in ("ship", "judgement")
+
+
+def _released(project: Project, settings: Settings) -> None:
+    """R-001 as it was released before, when its verdict was another."""
+    path = project.evaluations / "E-002" / "verdict.json"
+    as_it_was = path.read_text()
+    path.write_text(json.dumps({**json.loads(as_it_was), "verdict": "ship"}))
+    let(project, settings, "adapter")
+    path.write_text(as_it_was)
+
+
+def test_a_prompt_that_is_released_is_a_champion_too(project: Project, settings: Settings) -> None:
+    release_prompt(project, settings, by="sam", told=quiet)
+    judged(project, settings, right=30)
+    found = challenge(project, settings, find_run(project, "R-001"))
+    assert found.ruling == "replace" and found.champion.arm == newest_verdict(project, "R-001")[1].chosen  # type: ignore[index]
+
+
+def test_the_same_run_and_an_unmeasured_one_are_told(project: Project, settings: Settings) -> None:
+    judged(project, settings, right=30)
+    with pytest.raises(Refusal, match="Nothing is released"):
+        challenge(project, settings, find_run(project, "R-001"))
+    let(project, settings, "adapter")
+    with pytest.raises(Refusal, match="is what L-001 released"):
+        challenge(project, settings, find_run(project, "R-001"))
+    with pytest.raises(Refusal, match="not measured yet"):
+        challenge(project, settings, another_run(project))
+
+
+def test_the_commands(project: Project, settings: Settings) -> None:
+    judged(project, settings, right=30)
+    let(project, settings, "adapter")
+    another_run(project)
+    judged(project, settings, right=30, run="R-002")
+
+    def rung(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-P", "-m", "rung", "release", *words]
+        return subprocess.run(command, cwd=project.root, capture_output=True, text=True)
+
+    done = rung("challenge", "R-002")
+    assert done.returncode == 1 and "NEED MORE DATA" in done.stdout and "0 better, 0 worse, 30 the same" in done.stdout
+    stand(project, "L-001", None, "sam", "x")
+    done = rung("rollback", "L-001", "--by", "sam", "--reason", "x")
+    assert done.returncode == 1 and "L-001 is what stands already" in done.stderr

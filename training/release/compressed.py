@@ -1,0 +1,131 @@
+"""GPTQ and AWQ by llmcompressor, in an environment of its own; what comes out is answered there and scored here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from chat.protocols import Ask, Progress, Reply
+from curation.manifest import load_split
+from training.release.goldens import GOLDEN, add_answers, read_goldens
+from training.release.making import Making
+from training.release.record import Form, FormName, folder_bytes
+from training.release.scoring import Scoring, as_facts, demand
+from training.release.tools import COMPRESSOR, compressor, run_tool
+from training.run.rows import tokenise
+from workspace.errors import Refusal
+from workspace.files import write_text
+
+CHILD = Path(__file__).with_name("compress_child.py")
+ROWS = 128
+"""Training rows that the quantiser is calibrated on, at most; validation and test rows take no part."""
+GROUP = "group.json"
+
+
+def refuse_without_gpu(forms: Sequence[FormName]) -> None:
+    """Raise Refusal before anything is made where AWQ is asked for and no GPU is there."""
+    if "awq" not in forms:
+        return
+    from workspace.extras import require
+
+    if not require("train", "torch").cuda.is_available():
+        raise Refusal(
+            "awq is not made here: llmcompressor calibrates it on a GPU, and this machine has none. gptq needs none.",
+            "rung release --to gptq",
+        )
+
+
+def make_gptq(making: Making, folder: Path) -> Form:
+    """4-bit weights by GPTQ, calibrated on training rows, scored on validation.
+
+    Raises Refusal where the environment cannot be had, the quantiser fails, or the form loses too much.
+    """
+    return _make("gptq", making, folder)
+
+
+def make_awq(making: Making, folder: Path) -> Form:
+    """4-bit weights by AWQ; needs a GPU."""
+    refuse_without_gpu(["awq"])
+    return _make("awq", making, folder)
+
+
+def _make(name: FormName, making: Making, folder: Path) -> Form:
+    python = compressor()
+    making.told(f"{name}: calibrating")
+    rows = _calibration(making)
+    command = [str(python), str(CHILD), "compress", name, str(making.work / "merged"), str(folder), str(rows)]
+    run_tool(name, command, {"HF_HUB_OFFLINE": "1"}, folder / GROUP)
+    rows.unlink()
+    group = json.loads((folder / GROUP).read_text())
+    (folder / GROUP).unlink()
+    apart = Apart(python, folder, making.work)
+    losses = demand(making, [Scoring(making).score(name, apart)])
+    goldens = read_goldens(making.work)
+    asks = [Ask(tuple(item.turns), goldens.max_tokens) for item in goldens.items]
+    add_answers(making.work / GOLDEN, {name: [reply.text for reply in apart.answer(asks)]})
+    facts: dict[str, Any] = {"by": COMPRESSOR[0], "scheme": "4-bit weights", "group": group["group"]}
+    facts |= {"calibrated_on": group["rows"], "validation": as_facts(losses)}
+    return Form(form=name, folder=name, bytes=folder_bytes(folder), against=losses[0].short, facts=facts)
+
+
+def _calibration(making: Making) -> Path:
+    """The first training rows, whole, as the run saw them."""
+    from training.run.model import load_tokenizer
+
+    tokenizer = load_tokenizer(str(making.adapter))
+    rows = load_split(making.project.datasets / making.run.dataset, "train")[:ROWS]
+    ids = [tokenise(tokenizer, 1, row, making.run.system_prompt).ids for row in rows]
+    path = making.work / ".calibration.json"
+    write_text(path, json.dumps(ids))
+    return path
+
+
+class Apart:
+    """A model that only another environment can load, as a ChatModel: it answers in a process there."""
+
+    def __init__(self, python: Path, model: Path, work: Path) -> None:
+        from training.run.model import load_tokenizer
+
+        self.python = python
+        self.model = model
+        self.work = work
+        self.tokenizer = load_tokenizer(str(model))
+
+    @property
+    def name(self) -> str:
+        """The form's folder."""
+        return self.model.name
+
+    @property
+    def is_local(self) -> bool:
+        """True: a process on this machine."""
+        return True
+
+    @property
+    def can_choose(self) -> bool:
+        """Free text only."""
+        return False
+
+    def answer(self, asks: Sequence[Ask], progress: Progress | None = None) -> list[Reply]:
+        """All replies; they come together, when the process ends."""
+        from chat.local.prompt import encode_ask
+
+        pad = self.tokenizer.pad_token_id or 0
+        ids = [encode_ask(self.tokenizer, ask) for ask in asks]
+        asked = [{"ids": i, "max_tokens": a.max_tokens, "pad": pad} for i, a in zip(ids, asks, strict=True)]
+        given, taken = self.work / ".asks.json", self.work / ".answers.json"
+        write_text(given, json.dumps(asked))
+        command = [str(self.python), str(CHILD), "answer", str(self.model), str(given), str(taken)]
+        run_tool(f"{self.name}: answering", command, {"HF_HUB_OFFLINE": "1"}, taken)
+        found = json.loads(taken.read_text())
+        given.unlink()
+        taken.unlink()
+        if progress:
+            progress(len(asks), len(asks))
+        return [self._reply(prompt, one) for prompt, one in zip(ids, found, strict=True)]
+
+    def _reply(self, prompt: Sequence[int], found: dict[str, Any]) -> Reply:
+        text = str(self.tokenizer.decode(found["ids"], skip_special_tokens=True))
+        return Reply(text, len(prompt), len(found["ids"]), 0.0, "end" if found["ended"] else "length")
