@@ -43,8 +43,8 @@ class Encoded:
 
 def encoded(texts: Sequence[str]) -> Encoded:
     """Encode the texts: those in ASCII as one string, the few others behind them."""
-    plain = np.fromiter(map(str.isascii, texts), np.bool_, len(texts))
-    sizes = np.fromiter(map(len, texts), np.int64, len(texts))
+    sizes = np.array([len(text) if text.isascii() else -1 for text in texts], np.int64)
+    plain = sizes >= 0
     if plain.all():
         at = offsets(sizes)
         return Encoded(np.frombuffer("".join(texts).encode("ascii"), np.uint8), at[:-1], at[1:], [])

@@ -59,7 +59,7 @@ class Alike:
             rows = self.decode(chunk)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return None
-        count = chunk.count(b"\n") + (not chunk.endswith(b"\n"))
+        count = int(np.count_nonzero(np.frombuffer(chunk, np.uint8) == 10)) + (not chunk.endswith(b"\n"))
         if len(rows) != count or _keys_in(chunk) != count * self.keys or _holds_nul(chunk):
             return None
         lines = range(number, number + count)
@@ -119,13 +119,17 @@ def _keys_in(chunk: bytes) -> int:
     colons = colons[colons > 1]
     before = data[colons - 1]
     quoted = colons[before == 34]
-    if any(_ends_key(chunk, place) for place in (colons[_SPACE[before]] - 1).tolist()):
+    apart = colons[_SPACE[before]] - 1
+    near = data[apart - 1]
+    if any(_ends_key(chunk, place) for place in apart[(near == 34) | _SPACE[near]].tolist()):
         return -1
     return int(_NAME_END[data[quoted - 2]].sum())
 
 
 def _holds_nul(chunk: bytes) -> bool:
     """Whether a NUL is written out: an escape that is none itself, behind an even number of backslashes."""
+    if b"0000" not in chunk:  # found or not five times as fast as with the backslash, of which texts are full
+        return False
     return any(_backslashes_before(chunk, place.start()) % 2 == 0 for place in _ESCAPED.finditer(chunk))
 
 

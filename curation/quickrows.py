@@ -90,7 +90,7 @@ def whole_chunks(path: Path, progress: Progress | None = None) -> Iterator[bytes
                 if size >= LONGEST:
                     raise RungError(f"{path}: a line longer than {LONGEST >> 20} MiB; not JSON Lines.", where=str(path))
                 continue
-            yield b"".join((*rest, block[:end]))
+            yield b"".join((*rest, memoryview(block)[:end]))
             rest, size = [block[end:]], len(block) - end
         if last := b"".join(rest):
             yield last

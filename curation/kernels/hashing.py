@@ -11,7 +11,7 @@ from numba import njit
 
 from curation.codes import Encoded, classes_table
 from curation.kernels.mixing import HALF, ONE, Array, mix
-from curation.kernels.reading import WORD, end_of_word, read, read_words
+from curation.kernels.reading import LETTERS, WORD, end_of_word, notes, read, read_words
 from curation.sets import I64, U64, Sets, offsets
 from curation.shingling import GRAM_BASE, SHINGLE_BASE, Hashed
 from curation.similarity.words import GRAM, SHINGLE, SHORT
@@ -64,6 +64,18 @@ def _joined(data: Array, begin: int, end: int, classes: Array, line: Array) -> i
     chars = 0
     inside = alone = False
     place = begin
+    while place < end and data[place] < 128:
+        value = LETTERS[data[place]]
+        place += 1
+        if not value:
+            inside = False
+            continue
+        if not inside and chars:
+            line[chars] = 33
+            chars += 1
+        line[chars] = value
+        chars += 1
+        inside = True
     while place < end:
         kind, value, size = read(data, place, classes)
         place += size
@@ -185,9 +197,9 @@ def hash_encoded(code: Encoded, grams: bool) -> Hashed:
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _all_words(data: Array, begins: Array, ends: Array, classes: Array) -> tuple[Array, Array]:
     out = np.empty(len(data), np.uint64)
-    at = np.zeros(len(begins) + 1, np.int64)
+    at, room = np.zeros(len(begins) + 1, np.int64), notes()
     for text in range(len(begins)):
-        at[text + 1] = at[text] + read_words(data, begins[text], ends[text], classes, out[at[text] :])
+        at[text + 1] = at[text] + read_words(data, begins[text], ends[text], classes, room, out[at[text] :])
     return out[: at[-1]], at
 
 

@@ -11,7 +11,7 @@ from numba import njit
 
 from curation.codes import Encoded, classes_table
 from curation.kernels.mixing import Array, doubled, mix
-from curation.kernels.reading import WORD, read_words
+from curation.kernels.reading import WORD, notes, read_words
 from curation.sets import I64, U64
 from curation.shingling import SHINGLE_BASE
 from curation.similarity import SHORT_THRESHOLD
@@ -22,14 +22,13 @@ _TO_WORD, _TO_BIT = np.uint64(64 - 15), np.uint64(64 - 21)
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _fill(table: Array, slots: Array, numbers: Array) -> None:
+def _fill(table: Array, slots: Array) -> None:
     mask = len(slots) - 1
     for number in range(len(table)):
         at = np.int64(table[number] & np.uint64(mask))
-        while numbers[at] >= 0:
+        while slots[at] >= 0:
             at = (at + 1) & mask
-        slots[at] = table[number]
-        numbers[at] = number
+        slots[at] = number
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
@@ -40,13 +39,11 @@ def _mark(table: Array, bits: Array) -> None:
 
 
 @njit(inline="always")  # type: ignore[untyped-decorator]
-def _number(key: Any, slots: Array, numbers: Array, mask: int) -> int:
+def _number(key: Any, table: Array, slots: Array, mask: int) -> int:
     at = np.int64(key & np.uint64(mask))
-    while numbers[at] >= 0:
-        if slots[at] == key:
-            return np.int64(numbers[at])
+    while slots[at] >= 0 and table[slots[at]] != key:
         at = (at + 1) & mask
-    return np.int64(-1)
+    return np.int64(slots[at])
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
@@ -100,8 +97,8 @@ def _scan(  # noqa: C901  (one compiled loop over state in locals; parts would p
     owner: Array,
     sizes: Array,
     bits: Array,
+    table: Array,
     slots: Array,
-    numbers: Array,
     last: Array,
     count: Array,
     noted: int,
@@ -110,7 +107,7 @@ def _scan(  # noqa: C901  (one compiled loop over state in locals; parts would p
     longest = 1
     for text in range(len(begins)):
         longest = max(longest, ends[text] - begins[text])
-    words, keys = np.empty(longest, np.uint64), np.empty(longest, np.uint64)
+    words, keys, room = np.empty(longest, np.uint64), np.empty(longest, np.uint64), notes()
     rows, found = np.empty(4096, np.int64), np.empty(4096, np.int64)
     texts = len(begins)
     least, whole, counts = np.empty(texts, np.uint64), np.empty(texts, np.uint64), np.empty(texts, np.int64)
@@ -118,7 +115,7 @@ def _scan(  # noqa: C901  (one compiled loop over state in locals; parts would p
     mask = len(slots) - 1
     for text in range(texts):
         row = owner[text]
-        size = read_words(data, begins[text], ends[text], classes, words)
+        size = read_words(data, begins[text], ends[text], classes, room, words)
         counts[text], whole[text] = size, _key(words, size)
         least[text] = _three(words, size, keys)
         runs = max(0, size - 2)
@@ -132,7 +129,7 @@ def _scan(  # noqa: C901  (one compiled loop over state in locals; parts would p
             while filled + runs > len(rows):
                 rows, found = doubled(rows), doubled(found)
             for k in range(runs):
-                number = _number(keys[k], slots, numbers, mask)
+                number = _number(keys[k], table, slots, mask)
                 if number < 0 or last[number] == row:
                     continue
                 last[number] = row
@@ -143,25 +140,39 @@ def _scan(  # noqa: C901  (one compiled loop over state in locals; parts would p
     return rows[:filled], found[:filled], least, whole, counts
 
 
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _numbers(keys: Array, table: Array, slots: Array) -> Array:
+    out = np.empty(len(keys), np.int64)
+    for k in range(len(keys)):
+        out[k] = _number(keys[k], table, slots, len(slots) - 1)
+    return out
+
+
 class Probe:
-    """A hash table of the test side's grams, and for each gram the last row that held it."""
+    """A hash table of the test side's grams (`slots` holds their numbers, small enough for the cache), and for each
+    gram the last row that held it.
+    """
 
     def __init__(self, table: U64, sizes: tuple[int, ...]) -> None:
-        length = 1 << max(4, (4 * len(table)).bit_length())
-        self.slots = np.zeros(length, np.uint64)
-        self.numbers = np.full(length, -1, np.int32)
+        self.table = table
+        self.slots = np.full(1 << max(4, (2 * len(table)).bit_length()), -1, np.int32)
         self.last = np.full(len(table), -1, np.int64)
         self.sizes = np.array(sizes or (3,), np.int64)
         self.bits = np.zeros(1 << 15, np.uint64)
-        _fill(table, self.slots, self.numbers)
+        _fill(table, self.slots)
         _mark(table, self.bits)
 
     def scan(self, code: Encoded, owner: I64, count: I64, noted: int) -> tuple[I64, I64, U64, U64, I64]:
         """Hits among these texts (rows and numbers of grams), and by text the least 3-gram, the key of its words (0:
         it has none) and their number; `count` is counted on.
         """
-        state = (self.sizes, self.bits, self.slots, self.numbers, self.last)
+        state = (self.sizes, self.bits, self.table, self.slots, self.last)
         found: tuple[I64, I64, U64, U64, I64] = _scan(
             code.data, code.begins, code.ends, classes_table(), owner, *state, count, noted
         )
+        return found
+
+    def numbers(self, hashes: U64) -> I64:
+        """The number of each gram, -1 where the test side does not hold it."""
+        found: I64 = _numbers(hashes, self.table, self.slots)
         return found

@@ -42,8 +42,9 @@ def find_leaks(
     index, scan = scan_train(train, test, numba)
     compiled = scan.compiled
     looked = pairs_to_look_at(index, scan, compiled=compiled)
-    pairs = _pairs(index, scan, looked)
-    leaks, suspects = _judge(pairs, index, scan, looked, source, test, threshold, compiled)
+    labels = _labels(index, scan)
+    pairs = _pairs(index, scan, looked, labels)
+    leaks, suspects = _judge(pairs, index, scan, looked, source, test, threshold, labels)
     return LeakReport(scan.rows, len(test), _in_order(leaks), _few(_in_order(suspects)))
 
 
@@ -65,8 +66,10 @@ def clean_rows(
         kept = [row for place, row in enumerate(kept) if place not in gone]
 
 
-def _pairs(index: TestIndex, scan: Scan, looked: Looked) -> dict[int, dict[int, Pair]]:
-    """Pairs to judge: by train row, by test item."""
+def _pairs(index: TestIndex, scan: Scan, looked: Looked, labels: set[int]) -> dict[int, dict[int, Pair]]:
+    """Pairs to judge: by train row, by test item. That both have one label is no reason to look at them."""
+    judged = np.ones(len(index.item), np.bool_)
+    judged[list(labels)] = False
     found: dict[int, dict[int, Pair]] = defaultdict(lambda: defaultdict(Pair))
     merely: dict[int, int] = defaultdict(int)
     for row, part, share in zip(looked.row.tolist(), looked.part.tolist(), looked.share.tolist(), strict=True):
@@ -76,7 +79,8 @@ def _pairs(index: TestIndex, scan: Scan, looked: Looked) -> dict[int, dict[int, 
                 continue
         found[row][int(index.item[part])].share["answer" if index.is_answer[part] else "question"] = share
     for rows, parts in scan.same_words:
-        for row, part in zip(rows.tolist(), parts.tolist(), strict=True):
+        keep = judged[parts]
+        for row, part in zip(rows[keep].tolist(), parts[keep].tolist(), strict=True):
             found[row][int(index.item[part])].same_words = True
     _add_short(found, scan)
     return found
@@ -105,9 +109,9 @@ def _judge(
     source: Source,
     test: Sequence[Example],
     threshold: float,
-    compiled: bool,
+    labels: set[int],
 ) -> tuple[list[Leak], list[Leak]]:
-    rows = sorted(pairs)
+    rows, compiled = sorted(pairs), scan.compiled
     examples = source.fetch(rows)
     _measure_near(pairs, dict(zip(rows, examples, strict=True)), scan, index, test, threshold, compiled)
     _tell_apart(pairs, dict(zip(rows, examples, strict=True)), test, threshold, compiled)
@@ -115,9 +119,8 @@ def _judge(
     judges: dict[int, Judge] = {}
     leaks: list[Leak] = []
     suspects: list[Leak] = []
-    labels = _labels(index, scan)
     answer_part = {int(index.item[p]): int(p) for p in np.flatnonzero(index.is_answer) if int(p) not in labels}
-    for row in train_rows(rows, examples, index, compiled):
+    for row in train_rows(rows, examples, index, scan.probe):
         for item, pair in pairs[row.index].items():
             if item not in judges:
                 parts = {"question": Part("question", test[item].question, index, item, looked.template)}
@@ -220,7 +223,8 @@ def _template(scan: Scan, compiled: bool) -> U32:
     hashed = hash_texts(scan.sample.texts, compiled=compiled, grams=False)
     different = np.unique(hashed.exact, return_index=True)[1]
     found, count = np.unique(hashed.shingles.take(different).hashes, return_counts=True)
-    return found[np.array([is_common(c, len(different)) for c in count.tolist()], np.bool_)]
+    counts, place = np.unique(count, return_inverse=True)
+    return found[np.array([is_common(c, len(different)) for c in counts.tolist()], np.bool_)[place]]
 
 
 def _stripped(sets: Sets, examples: Sequence[Example], common: U32) -> Sets:

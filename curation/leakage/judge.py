@@ -81,8 +81,10 @@ class Judge:
 
     def _question(self, row: TrainRow, pair: Pair, same: _Same) -> tuple[list[Leak], list[Leak]]:
         part = self.parts["question"]
-        if pair.same_words and (message := self._stands_as(part, row)) is not None:
-            return [self._leak(row, "exact", same, 1.0, self._evidence(part, row, message, (0, part.size)))], []
+        if (message := self._stands_as(part, row)) is not None:
+            exact = self._leak(row, "exact", same, 1.0, self._evidence(part, row, message, (0, part.size)))
+            # Of very many that have the same words not all pairs are noted: those stand for the others.
+            return [exact] if pair.same_words else [], []
         if pair.near or pair.short_near:
             return self._near(part, row, pair, same)
         if "question" not in pair.share:
@@ -129,7 +131,7 @@ class Judge:
 
 def _is_found(found: Found, share: float, wanted: float) -> bool:
     """Most of it stands in the row: word for word, or edited all over."""
-    count = len(found.places)
+    count = found.count
     if found.whole >= MOST and (count >= LEAST_WORDS or found.part.size < LABEL_WORDS):
         return True
     return share >= wanted and found.stretch >= STRETCH and count >= LEAST_WORDS

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import cached_property
+from functools import cached_property, reduce
 from itertools import islice
+from operator import or_
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from curation.example import Example, text_of
+from curation.leakage.bits import bits_of, closed, longest_run, runs_of, spread
 from curation.leakage.grams import GRAM, with_bytes, words_of
 from curation.leakage.index import TestIndex
 from curation.sets import I64, U64
@@ -37,19 +40,17 @@ class TrainRow:
         self.last = len(numbers) - 2 if example.answer is not None else -1
 
 
-def train_rows(
-    rows: Sequence[int], examples: Sequence[Example], index: TestIndex, compiled: bool
-) -> Iterator[TrainRow]:
-    """These rows of train, their texts hashed some hundreds of rows at once."""
+def train_rows(rows: Sequence[int], examples: Sequence[Example], index: TestIndex, probe: Any) -> Iterator[TrainRow]:
+    """These rows of train, their texts hashed some hundreds of rows at once. `probe`: the compiled one, or None."""
     for begin in range(0, len(rows), ROWS_AT_ONCE):
         some = examples[begin : begin + ROWS_AT_ONCE]
         texts = [_texts(example) for example in some]
         line = [text for each in texts for text in each]
-        words = words_of(line, compiled=compiled)
+        words = words_of(line, compiled=probe is not None)
         keys, counts = with_bytes(words.sequence_keys(), line), words.counts
         owner, hashes = words.grams(GRAM)
-        known = np.minimum(np.searchsorted(index.table, hashes), max(0, len(index.table) - 1))
-        found = np.flatnonzero(index.table[known] == hashes) if len(index.table) else owner[:0]
+        known = probe.numbers(hashes) if probe else _numbers(index, hashes)
+        found = np.flatnonzero(known >= 0)
         at = np.searchsorted(owner[found], np.arange(len(line) + 1))
         numbers = known[found]
         place = 0
@@ -58,6 +59,14 @@ def train_rows(
             mine = [numbers[at[k] : at[k + 1]] for k in range(place, end)]
             yield TrainRow(row, example, mine, keys[place:end], counts[place:end])
             place = end
+
+
+def _numbers(index: TestIndex, hashes: U64) -> I64:
+    """The number of each gram, -1 where the test side does not hold it."""
+    if not len(index.table):
+        return np.full(len(hashes), -1)
+    known = np.minimum(np.searchsorted(index.table, hashes), len(index.table) - 1)
+    return np.where(index.table[known] == hashes, known, -1)
 
 
 def _texts(example: Example) -> list[str]:
@@ -74,70 +83,75 @@ class Part:
         self.size = int(index.words[part])
         self.key = int(index.sequence[part])
         self.numbers = index.part_grams(part) if self.size >= GRAM else np.zeros(0, np.int64)
-        own = ~common[self.numbers]
-        self.own: Bools = own if own.any() else np.ones(len(own), np.bool_)
-        """For each 3-gram whether it counts: all where everything is template."""
+        self.grams = len(self.numbers)
+        self.own = bits_of(~common[self.numbers]) or (1 << self.grams) - 1
+        """The 3-grams that count, as bits: all where everything is template."""
+
+    @cached_property
+    def _fives(self) -> int:
+        """The 5-grams that are not all template, as bits."""
+        mask = (1 << max(0, self.grams - _ACROSS + 1)) - 1
+        return reduce(or_, (self.own >> step for step in range(_ACROSS))) & mask
+
+    def whole(self, here: int) -> float:
+        """Of its 5-grams (but those that are all template), those whose 3-grams are all among the bits `here`."""
+        if self.grams < _ACROSS:
+            return float(here.bit_count() == self.grams > 0)
+        every = (1 << self.grams) - 1
+        found = runs_of(here | (every ^ self.own), _ACROSS) & self._fives
+        return found.bit_count() / max(1, self._fives.bit_count())
+
+    @cached_property
+    def _words(self) -> list[str]:
+        lower = self.text.lower()
+        return word_pattern(lower).findall(lower)
 
     def words(self, begin: int, end: int) -> str:
         """Its words from `begin` to `end`, joined by a space."""
+        if len(self.text) < LONG:
+            return " ".join(self._words[begin:end])
         lower = self.text.lower()
-        if len(lower) < LONG:
-            return " ".join(word_pattern(lower).findall(lower)[begin:end])
         found = word_pattern(lower).finditer(lower)
         return " ".join(match.group() for match in islice(found, begin, end))
 
 
 class Found:
-    """How much of a part stands in a row: `here` by 3-gram; `message` is the one that holds most."""
+    """How much of a part stands in a row: `here`, its 3-grams as bits; `message` is the one that holds most."""
 
-    def __init__(self, part: Part, here: Bools, message: int) -> None:
+    def __init__(self, part: Part, here: int, message: int) -> None:
         self.part, self.here, self.message = part, here, message
 
-    @cached_property
+    @property
     def share(self) -> float:
         """Of its own 3-grams, those found."""
-        own = int(self.part.own.sum())
-        return int(self.here.sum()) / own if own else 0.0
+        own = self.part.own.bit_count()
+        return self.here.bit_count() / own if own else 0.0
 
     @cached_property
     def whole(self) -> float:
         """Of its 5-grams (but those that are all template), those found."""
-        if len(self.here) < _ACROSS:
-            return float(self.here.all() and len(self.here) > 0)
-        own = self.part.own
-        count = len(own) - _ACROSS + 1
-        held, some = np.ones(count, np.bool_), np.zeros(count, np.bool_)
-        for step in range(_ACROSS):
-            held &= (self.here | ~own)[step : step + count]
-            some |= own[step : step + count]
-        return int((held & some).sum()) / max(1, int(some.sum()))
+        return self.part.whole(self.here)
 
     @cached_property
-    def places(self) -> I64:
-        """Words that stand in a found 3-gram."""
-        covered = np.zeros(len(self.here) + GRAM - 1, np.bool_)
-        for step in range(GRAM):
-            covered[step : step + len(self.here)] |= self.here
-        return np.flatnonzero(covered)
+    def _covered(self) -> int:
+        """Words that stand in a found 3-gram, as bits."""
+        return spread(self.here, GRAM)
 
-    @cached_property
+    @property
+    def count(self) -> int:
+        """How many words stand in a found 3-gram."""
+        return self._covered.bit_count()
+
+    @property
     def stretch(self) -> float:
         """Share of the part's words from the first to the last found, without gaps of more than GAP words."""
-        if not len(self.places):
-            return 0.0
-        steps = self.places[1:] - self.places[:-1]
-        return float(1 + np.where(steps <= GAP + 1, steps, 1).sum()) / max(1, self.part.size)
+        return closed(self._covered, GAP).bit_count() / max(1, self.part.size)
 
     @cached_property
     def run(self) -> tuple[int, int]:
         """Start and end, in words, of the longest run of found grams."""
-        padded = np.zeros(len(self.here) + 2, np.bool_)
-        padded[1:-1] = self.here
-        edges = np.flatnonzero(padded[1:] != padded[:-1])
-        if not len(edges):
-            return 0, 0
-        best = int((edges[1::2] - edges[::2]).argmax())
-        return int(edges[2 * best]), int(edges[2 * best + 1]) + GRAM - 1
+        begin, grams = longest_run(self.here)
+        return (begin, begin + grams + GRAM - 1) if grams else (0, 0)
 
 
 class Looker:
@@ -148,13 +162,12 @@ class Looker:
 
     def look(self, part: Part, row: TrainRow) -> Found:
         """Find the part's 3-grams in the row's messages."""
-        best, message = -1, 0
-        here = np.zeros(len(part.numbers), np.bool_)
+        best, message, here = -1, 0, 0
         for place, numbers in enumerate(row.numbers):
             self._marks[numbers] = True
-            found = self._marks[part.numbers] & part.own
+            found = bits_of(self._marks[part.numbers]) & part.own
             self._marks[numbers] = False
-            if (count := int(found.sum())) > best:
+            if (count := found.bit_count()) > best:
                 best, message = count, place
             here |= found
         return Found(part, here, message)

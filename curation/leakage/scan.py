@@ -26,6 +26,12 @@ OTHERS = 16
 """Short near train questions with another answer that are noted for one test item."""
 NOTED = 128
 """Rows that are noted for one gram."""
+ROWS_EACH, PARTS_EACH = 8, 2
+"""Of texts with the same words, where many stand on both sides: the train rows that are noted for each part, and the
+parts for each train row. All pairs would be as many as the one side times the other.
+"""
+NO_GRAM = np.uint64(0xFFFFFFFFFFFFFFFF)
+"""Stands for the least gram of a text that has none."""
 
 
 class ShortNear(NamedTuple):
@@ -42,7 +48,8 @@ class Scan:
 
     `nature` has for rows with a hit their least gram, which copies of a row share; `count` for each gram the number
     of rows that hold it; `asked` for each part that is an answer the keys of up to two different questions that train
-    gives it to; `others` for each item how many short near questions with another answer were met (some are not
+    gives it to; `met`, by place in the index's `by_key`, how many texts had the words of the parts that begin there;
+    `others` for each item how many short near questions with another answer were met (some are not
     noted). On `sample` the template is counted.
     """
 
@@ -56,6 +63,7 @@ class Scan:
         self.nature: list[tuple[I64, U64]] = []
         self.asked: dict[int, set[int]] = {}
         self.others: I64 = np.zeros(0, np.int64)
+        self.met: I64 = np.zeros(0, np.int64)
         self.sample = Sample()
         self.probe: Any = None
         self.short: Any = None
@@ -82,6 +90,7 @@ def _take_all(
     if index is None:
         index = build_index(test, compiled=compiled)
         scan.count, scan.others = np.zeros(len(index.table), np.int64), np.zeros(len(test), np.int64)
+        scan.met = np.zeros(len(index.sequence), np.int64)
     for block in waiting:
         scan.sample.add(block)
         _take(scan, index, block, compiled)
@@ -112,12 +121,15 @@ def _lookup(table: U64, keys: U64) -> tuple[I64, I64]:
 
 
 def _note_same_words(scan: Scan, index: TestIndex, keys: U64, owner: I64) -> None:
-    """Texts with the same words as a part."""
+    """Texts with the same words as a part: each part's first rows, and each row's first parts."""
     table, order = index.by_key
     likely = np.flatnonzero(index.key_flags[keys & np.uint64(0xFFFF)])
     keys, owner = keys[likely], owner[likely]
     places, left = _lookup(table, keys)
     count = np.searchsorted(table, keys[places], "right") - left
+    earlier = scan.met[left] + _earlier(left)
+    np.add.at(scan.met, left, 1)
+    count = np.where(earlier < ROWS_EACH, count, np.minimum(count, PARTS_EACH))
     inner = np.arange(count.sum()) - np.repeat(offsets(count)[:-1], count)
     scan.same_words.append((np.repeat(owner[places], count), order[np.repeat(left, count) + inner]))
 
@@ -141,20 +153,29 @@ def _note_answers(scan: Scan, index: TestIndex, block: Block, keys: U64) -> None
 def _note_grams(scan: Scan, index: TestIndex, words: Words, owner: I64) -> None:
     """Which rows hold which grams of the table; and the nature of each such row, equal for copies of it."""
     rows, numbers = [], []
+    threes = words.grams(GRAM)
     for size in index.sizes:
-        text, hashes = words.grams(size)
+        text, hashes = threes if size == GRAM else words.grams(size)
         found, at = _lookup(index.table, hashes)
         rows.append(owner[text[found]])
         numbers.append(at)
-        if size == GRAM and len(found):
-            _note_nature(scan, owner[text], hashes, distinct(owner[text[found]]))
     if not rows:
         return
     pairs = distinct(np.concatenate(rows) * len(index.table) + np.concatenate(numbers))
     row, number = pairs // len(index.table), pairs % len(index.table)
-    noted = scan.count[number] < NOTED
+    noted = scan.count[number] + _earlier(number) < NOTED
     scan.count += np.bincount(number, minlength=len(index.table))
     scan.hits.append((row[noted], number[noted]))
+    _note_nature(scan, owner[threes[0]], threes[1], distinct(row[noted]))
+
+
+def _earlier(values: I64) -> I64:
+    """For each value how many equal ones stand before it."""
+    order = np.argsort(values, kind="stable")
+    first = np.flatnonzero(np.diff(values[order], prepend=-1))
+    out = np.empty(len(values), np.int64)
+    out[order] = np.arange(len(values)) - np.repeat(first, np.diff(np.append(first, len(values))))
+    return out
 
 
 def _probe_grams(scan: Scan, index: TestIndex, code: Encoded, owner: I64) -> tuple[U64, I64]:
@@ -165,25 +186,25 @@ def _probe_grams(scan: Scan, index: TestIndex, code: Encoded, owner: I64) -> tup
         scan.probe = Probe(index.table, index.sizes)
     rows, numbers, least, keys, counts = scan.probe.scan(code, owner, scan.count, NOTED)
     scan.hits.append((rows, numbers))
-    if len(owner):
-        starts = np.flatnonzero(np.concatenate(([True], owner[1:] != owner[:-1])))
-        _set_nature(scan, owner[starts], np.minimum.reduceat(least, starts), rows[np.diff(rows, prepend=-1) > 0])
+    _note_nature(scan, owner, least, rows[np.diff(rows, prepend=-1) > 0])
     return keys, counts
 
 
 def _note_nature(scan: Scan, owner: I64, hashes: U64, rows: I64) -> None:
-    """The least gram of each of `rows`: copies of a row, and most lightly edited copies, have the same."""
-    starts = np.flatnonzero(np.concatenate(([True], owner[1:] != owner[:-1])))
-    _set_nature(scan, owner[starts], np.minimum.reduceat(hashes, starts), rows)
-
-
-def _set_nature(scan: Scan, owners: I64, least: U64, rows: I64) -> None:
-    here = np.searchsorted(owners, rows)
-    scan.nature.append((rows, least[here]))
+    """The least of the hashes of each of `rows`, all ones where it has none: copies of a row, and most lightly edited
+    copies, have the same.
+    """
+    starts = np.flatnonzero(np.diff(owner, prepend=-1) > 0)
+    least = np.append(np.minimum.reduceat(hashes, starts) if len(starts) else hashes, NO_GRAM)
+    here = np.searchsorted(owner[starts], rows)
+    known = np.append(owner[starts], -1)[here] == rows
+    scan.nature.append((rows, least[np.where(known, here, -1)]))
 
 
 def _note_short(scan: Scan, index: TestIndex, block: Block, code: Encoded | None, counts: I64, keys: U64) -> None:
-    """Short train questions that are near a short test question by characters; few of those with another answer."""
+    """Short train questions that are near a short test question by characters but have not the same words; few of
+    those with another answer.
+    """
     short = np.flatnonzero((counts[block.question] > 0) & (counts[block.question] < SHORT))
     if not len(index.rare[0]) or not len(short):
         return
@@ -194,12 +215,12 @@ def _note_short(scan: Scan, index: TestIndex, block: Block, code: Encoded | None
         from curation.kernels import ShortProbe, grams_of_encoded
 
         scan.short = scan.short or ShortProbe(index)
-        rows, items, score = scan.short.near(grams_of_encoded(code, places), answers, scan.others, OTHERS)
+        rows, items, score = scan.short.near(grams_of_encoded(code, places), keys[places], answers, scan.others, OTHERS)
     else:
         grams = hash_texts([block.texts[int(p)] for p in places]).grams
         rows, items = _candidates(index, grams)
         score = jaccard_of(grams, index.grams, rows, items)
-        near = score >= SHORT_THRESHOLD - SLACK
+        near = (score >= SHORT_THRESHOLD - SLACK) & (keys[places][rows] != index.sequence[items])
         rows, items, score = rows[near], items[near], score[near]
     may_be = (answers[rows] == index.answers[items]) | index.odd[items]
     found = ShortNear(first + short[rows], items, score, may_be)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from curation.join import SLACK, distinct
 from curation.leakage.index import LABEL_WORDS, TestIndex
 from curation.leakage.scan import NOTED, Scan
-from curation.sets import I64, mix, offsets
+from curation.sets import I64, offsets
 from curation.similarity.template import LEAST, SHARE
 
 Bools = npt.NDArray[np.bool_]
@@ -65,9 +65,8 @@ def pairs_to_look_at(index: TestIndex, scan: Scan, *, compiled: bool = False) ->
     size = np.where(counts_for > 0, counts_for, index.distinct)
     live = (spread < RARE_BELOW) & ~common
     heavy = _per_part(index, live) < 0.4 * counts_for
-    order = np.argsort(rows, kind="stable")
     which = _Which(common, live, heavy, size)
-    row, part, weight, found = _sums(index, rows[order], numbers[order], spread, which, compiled)
+    row, part, weight, found = _sums(index, rows, numbers, spread, which, compiled)
     known = np.where(heavy, size, np.maximum(_per_part(index, live), 1))
     share, whole = weight / np.maximum(size[part], 1), found / known[part]
     wanted = np.where(index.is_answer[part], ANSWER_SHARE, QUESTION_SHARE)
@@ -77,17 +76,21 @@ def pairs_to_look_at(index: TestIndex, scan: Scan, *, compiled: bool = False) ->
 
 
 def _spread(scan: Scan, rows: I64, numbers: I64, grams: int) -> I64:
-    """For each gram how many rows of different nature hold it (of those that were noted)."""
+    """For each gram how many rows of different nature hold it (of those that were noted). Rows are in order, and each
+    has a gram once: only rows whose nature others share need a look at their grams.
+    """
     if not len(rows):
         return np.zeros(grams, np.int64)
-    known = np.concatenate([found for found, _ in scan.nature]) if scan.nature else rows[:0]
-    least = np.concatenate([keys for _, keys in scan.nature]) if scan.nature else np.zeros(0, np.uint64)
-    natures = mix(rows.astype(np.uint64))
-    if len(known):
-        at = np.minimum(np.searchsorted(known, rows), len(known) - 1)
-        natures = np.where(known[at] == rows, least[at], natures)
-    fresh = distinct((numbers.astype(np.uint64) << np.uint64(36)) | (natures >> np.uint64(28)))
-    return np.bincount((fresh >> np.uint64(36)).astype(np.int64), minlength=grams)
+    natures = np.concatenate([least for _, least in scan.nature]) >> np.uint64(28)
+    hits = np.diff(np.append(np.flatnonzero(np.diff(rows, prepend=-1)), len(rows)))
+    _, inverse, count = np.unique(natures, return_inverse=True, return_counts=True)
+    alone = np.repeat(count[inverse] == 1, hits)
+    shared = ~alone
+    of_hit = np.repeat(natures, hits)[shared]
+    fresh = distinct((numbers[shared].astype(np.uint64) << np.uint64(36)) | of_hit)
+    return np.bincount(numbers[alone], minlength=grams) + np.bincount(
+        (fresh >> np.uint64(36)).astype(np.int64), minlength=grams
+    )
 
 
 def _per_part(index: TestIndex, which: Bools) -> I64:

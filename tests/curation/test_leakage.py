@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from curation.example import Example, chat_row
 from curation.leakage import Leak, clean_rows, find_leaks
+from curation.leakage.scan import PARTS_EACH, ROWS_EACH, scan_train
 from curation.similarity import exact, grams, jaccard, same_answer, shingles, words
 
 TOPICS = [
@@ -182,6 +183,25 @@ def test_every_near_question_with_the_same_answer_is_a_leak(seed: int) -> None:
                 assert (i, j) in suspects or len([s for s in suspects if s[0] == i]) == 3
     kept, _ = clean_rows(train, test)
     assert not find_leaks([train[k] for k in kept], test).leaks
+
+
+@pytest.mark.parametrize("numba", [False, True], ids=["numpy", "numba"])
+def test_one_question_many_times_on_both_sides_is_not_all_pairs(numba: bool) -> None:
+    """Each test item and each train row is named, by a number of pairs that grows with the one side plus the other."""
+    rng = random.Random(12)
+    title = "E10.10 Type 1 diabetes mellitus with ketoacidosis without coma or other trouble"
+    for size in (100, 200):
+        noise = background(rng, 60)
+        asked = [Example(chat_row("write a short description", prose(rng, 20))) for _ in range(2 * size)]
+        labelled = [Example(chat_row(prose(rng, 12), title)) for _ in range(2 * size)]
+        train, test = [*noise, *asked[:size], *labelled[:size]], [*asked[size:], *labelled[size:]]
+        _, scan = scan_train(train, test, numba)
+        met = sum(len(rows) for rows, _ in scan.same_words)
+        assert met <= 2 * (ROWS_EACH + PARTS_EACH) * size < size * size
+        report = find_leaks(train, test, numba=numba)
+        assert report.train_rows == list(range(60, 60 + size)) and report.leaked_test == size
+        assert len(report.leaks) <= (ROWS_EACH + PARTS_EACH) * size
+        assert find_leaks([*noise, *labelled[:size]], test, numba=numba).leaks == ()
 
 
 def test_compiled_and_numpy_find_the_same() -> None:
