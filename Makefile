@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 # Small shared machines burn CPU seconds on spinning threads; the results are the same.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: demo test check slow bench snapshots reference site clean help
+.PHONY: demo test check slow bench snapshots reference site supply clean help
 .DEFAULT_GOAL := help
 
 $(READY): pyproject.toml
@@ -44,6 +44,15 @@ site: ## The docs as a site in build/site (MkDocs Material in an environment of 
 	$(PYTHON) -m venv build/site-venv
 	build/site-venv/bin/pip install --quiet mkdocs-material
 	build/site-venv/bin/mkdocs build --strict
+
+supply: $(READY) ## Unsafe code, what all is made of, known vulnerabilities (build/supply; the last asks the advisory service)
+	$(PYTHON) -m venv build/supply-venv
+	build/supply-venv/bin/pip install --quiet bandit cyclonedx-bom pip-audit
+	mkdir -p build/supply
+	build/supply-venv/bin/bandit -q -ll -c pyproject.toml -r advisor chat curation evaluation rung training workspace
+	build/supply-venv/bin/cyclonedx-py environment $(BIN)/python --of JSON -o build/supply/sbom.json
+	$(BIN)/pip freeze --exclude-editable > build/supply/installed.txt
+	build/supply-venv/bin/pip-audit -r build/supply/installed.txt --no-deps --disable-pip --progress-spinner off
 
 clean: ## Remove what make made (not the model cache: `rung locate` says where it is)
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -67,7 +67,7 @@ def host_names(web: WebSettings) -> set[str]:
     if not is_loopback(web.host):
         own = socket.gethostname()
         names |= {own, own.split(".")[0], f"{own.split('.')[0]}.local"} | _own_addresses(own)
-    return names - {"", "0.0.0.0", "::"}
+    return names - {"", "0.0.0.0", "::"}  # nosec B104  names that are no name of ours
 
 
 def bind(web: WebSettings) -> socket.socket:
