@@ -1,6 +1,6 @@
 """Near-duplicate removal: rung against datasketch, rensa, text-dedup, datatrove and semhash, where they are installed.
 
-    python benchmarks/dedup.py [FILE.jsonl] [--truth FILE.npz] [--rows N] [--naive-rows N] [--only "NAME;..."]
+    python benchmarks/dedup.py [FILE.jsonl] [--truth FILE.npz] [--rows N] [--naive-rows N] [--only "NAME;..."] [--texts]
     python benchmarks/dedup.py FILE.jsonl --marginal [100000,400000] [--only "NAME;..."]
     python benchmarks/dedup.py --small
 
@@ -8,7 +8,9 @@ FILE holds rows with "text" or "messages" (default: 40,000 generated rows). Ever
 own, one thread, and is measured in CPU-seconds from after its imports (and rung's load of compiled code). The peers
 begin with the questions in memory, rung begins with the file. F1 is on pairs of rows in one cluster, against the
 components of an exact join: those of --truth (`labels`), else of `rung --exact`. Plain datasketch runs on
---naive-rows rows (default 10,000) and its time is scaled up, as it takes minutes.
+--naive-rows rows (default 10,000) and its time is scaled up, as it takes minutes. --texts leaves the rows their "text"
+alone: of a row with "messages" too, rung compares the questions and then the answers, while a truth over whole texts
+counts another thing (the small corpus of bench/make_corpus.py has both keys: F1 .706 as it is, 1.0 by its texts).
 
 --marginal turns the rows of FILE into chat rows (its texts asked, one answer) and runs every contender on the first
 100,000 and the first 400,000 of them: the rate is that of the rows between, so that no start-up counts. Plain
@@ -47,6 +49,7 @@ def main() -> None:
             return marginal(args, Path(folder))
         source = Path(args.file) if args.file else generated(Path(folder) / "rows.jsonl", args.rows or 40_000)
         source = head(source, Path(folder) / "head.jsonl", args.rows) if args.file and args.rows else source
+        source = texts_of(source, Path(folder) / f"{source.stem}.texts.jsonl") if args.texts else source
         table(args, source, Path(folder))
 
 
@@ -54,6 +57,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("file", nargs="?")
     parser.add_argument("--truth")
+    parser.add_argument("--texts", action="store_true")
     parser.add_argument("--rows", type=int, default=0)
     parser.add_argument("--naive-rows", type=int, default=10_000)
     parser.add_argument("--marginal", nargs="?", const="100000,400000", default="")
@@ -84,6 +88,12 @@ def generated(path: Path, rows: int) -> Path:
             turns = [{"role": "user", "content": text}, {"role": "assistant", "content": "yes"}]
             file.write(json.dumps({"messages": turns}) + "\n")
     return path
+
+
+def texts_of(source: Path, out: Path) -> Path:
+    with source.open("rb") as file, out.open("w") as to:
+        to.writelines(json.dumps({"text": json.loads(line)["text"]}) + "\n" for line in file)
+    return out
 
 
 def head(source: Path, out: Path, rows: int) -> Path:

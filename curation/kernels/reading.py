@@ -133,7 +133,7 @@ def _plain_words(data: Array, begin: int, end: int, room: tuple[Array, Array], o
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def read_words(data: Array, begin: int, end: int, classes: Array, room: tuple[Array, Array], out: Array) -> int:
     """Hashes of the words of one text into `out`; returns their number."""
-    words = _plain_words(data, begin, end, room, out)
+    words: int = _plain_words(data, begin, end, room, out)
     if words >= 0:
         return words
     words = 0
