@@ -34,7 +34,8 @@ def scatter(title: str, points: Sequence[tuple[str, float, float, bool]]) -> Mar
     said = escape("; ".join([title, *(f"{n}: {t:.0f} tokens, {100 * s:.1f}%" for n, t, s, _ in points)]))
     axis = f'<text class="tick" x="{LEFT}" y="{HIGH - 6}">tokens a call, in and out</text>'
     return Markup(
-        f'<div class="wide"><svg viewBox="0 0 {WIDTH} {HIGH}" role="img" aria-label="{said}">'
+        '<div class="wide" role="group" tabindex="0" aria-label="Plot, may scroll sideways">'
+        f'<svg viewBox="0 0 {WIDTH} {HIGH}" role="img" aria-label="{said}">'
         f"{''.join(parts)}{axis}</svg></div>"
     )
 

@@ -105,13 +105,13 @@ def postgres() -> Iterator[Callable[[], str]]:
         yield new_database
     finally:
         server.send_signal(signal.SIGQUIT)  # at once: the data goes with the folder
-        server.wait(60)
+        server.wait(600)
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def _wait(binaries: Path, port: int) -> None:
     command: Sequence[str] = (str(binaries / "pg_isready"), "-h", "127.0.0.1", "-p", str(port))
-    for _ in range(200):
+    for _ in range(3000):
         if subprocess.run(command, capture_output=True).returncode == 0:
             return
         time.sleep(0.1)

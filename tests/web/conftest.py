@@ -21,6 +21,9 @@ from rung.web.serve import bind, host_names, server
 from workspace.folder import Project
 from workspace.settings import Settings
 
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+FLAGS += ["--disable-component-update", "--disable-sync"]
 GUIDELINE = """# Coding guideline
 
 ## 2.4 Diabetes
@@ -210,5 +213,40 @@ def serving() -> Iterator[Callable[[Desk], str]]:
     yield start
     for serves, thread, opened in running:
         serves.should_exit = True
-        thread.join(10)
+        thread.join(120)
         opened.close()
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """Debian's Chromium without a window."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    if not CHROMIUM.exists():
+        pytest.skip("Debian's chromium is not installed")
+    with playwright.sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(chromium: Any) -> Iterator[Callable[..., Any]]:
+    """`open_page(link, **context)`: a page of a new browser profile, which records what went wrong on it."""
+    opened: list[Any] = []
+
+    def make(link: str, **given: Any) -> Any:
+        context = chromium.new_context(**{"viewport": {"width": 1200, "height": 800}, **given})
+        context.set_default_timeout(300_000)
+        opened.append(context)
+        page = context.new_page()
+        page.faults = []
+        page.on("pageerror", lambda error: page.faults.append(str(error)))
+        page.on("console", lambda line: page.faults.append(line.text) if line.type == "error" else None)
+        page.goto(link)
+        page.wait_for_selector("#item, [data-closed]")
+        page.wait_for_url(re.compile(r"/$"))
+        return page
+
+    yield make
+    for context in opened:
+        context.close()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,46 +11,9 @@ from curation.example import Example, chat_row
 from curation.review import Ruling, decide, next_item
 from curation.review.standing import recent
 
-playwright = pytest.importorskip("playwright.sync_api")
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-FLAGS += ["--disable-component-update", "--disable-sync"]
 HOSTILE = (
     '<script>document.title="owned"</script><img src=x onerror="document.title=\'owned\'"> {{ 7*7 }} \u202egpj.exe'
 )
-
-pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="Debian's chromium is not installed")
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with playwright.sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def open_page(chromium: Any) -> Iterator[Callable[..., Any]]:
-    """`open_page(link, **context)`: a page of a new browser profile, which records what went wrong on it."""
-    opened: list[Any] = []
-
-    def make(link: str, **given: Any) -> Any:
-        context = chromium.new_context(**{"viewport": {"width": 1200, "height": 800}, **given})
-        context.set_default_timeout(15_000)
-        opened.append(context)
-        page = context.new_page()
-        page.faults = []
-        page.on("pageerror", lambda error: page.faults.append(str(error)))
-        page.on("console", lambda line: page.faults.append(line.text) if line.type == "error" else None)
-        page.goto(link)
-        page.wait_for_selector("#item, [data-closed]")
-        page.wait_for_url(re.compile(r"/$"))
-        return page
-
-    yield make
-    for context in opened:
-        context.close()
 
 
 def row_of(page: Any) -> str:
@@ -145,7 +106,7 @@ def test_looks(make_site: Any, serving: Any, open_page: Any, width: int) -> None
     assert page.evaluate("document.documentElement.dataset.size") == "4"
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "at 144% text"
     page.click("button[value=light]")
-    for _ in range(100):  # the three presses are sent one after another
+    for _ in range(3000):  # the three presses are sent one after another
         if any(cookie["value"] == "light.4" for cookie in page.context.cookies()):
             break
         page.wait_for_timeout(100)

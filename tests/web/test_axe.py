@@ -1,0 +1,110 @@
+"""axe-core on every page that people meet in a browser: review page and reports, light and dark, phone width."""
+
+from __future__ import annotations
+
+import importlib.resources
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from curation.review import Ruling, decide, next_item
+from rung.report import page as report_page
+
+pytest.importorskip("axe_playwright_python")
+PHONE = {"width": 390, "height": 800}
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+TEMPLATES = Path(report_page.__file__).parent / "templates"
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    return (importlib.resources.files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
+
+
+def faults(page: Any, axe: str) -> Iterator[str]:
+    """What axe finds wrong on the page as it stands, and whether it is wider than the screen; light, then dark."""
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        page.evaluate(axe)
+        found = page.evaluate("rules => axe.run(document, {runOnly: {type: 'tag', values: rules}})", RULES)
+        for fault in found["violations"]:
+            yield f"{page.url} {scheme}: {fault['id']}: {fault['nodes'][0]['html'][:150]}"
+        if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+            yield f"{page.url} {scheme}: wider than {page.viewport_size['width']}"
+
+
+def test_every_page_of_a_reviewers_day(make_site: Any, serving: Any, open_page: Any, axe: str) -> None:
+    site = make_site(3)
+    address = serving(site.desk)
+    page = open_page(address + site.link("dana"), viewport=PHONE, bypass_csp=True)
+    found = [*faults(page, axe)]
+    for opens, shows in (("e", "#text"), ("x", "#reasons")):
+        page.keyboard.press(opens)
+        page.wait_for_selector(shows)
+        found += faults(page, axe)
+        page.goto(f"{address}/")
+    row = str(page.get_attribute("main", "data-row"))
+    site.now[0] += 10_000
+    item = next_item(site.desk, "mo", want=row).item
+    decide(site.desk, item.id, item.token, "mo", Ruling("approve"))
+    page.keyboard.press("a")
+    page.wait_for_selector("text=Yours was not counted")
+    found += faults(page, axe)
+    while (left := next_item(site.desk, "mo").item) is not None:
+        decide(site.desk, left.id, left.token, "mo", Ruling("approve"))
+    page.goto(f"{address}/")
+    found += faults(page, axe)
+    page.goto(f"{address}/done")
+    found += faults(page, axe)
+    page.goto(f"{address}/enter/{'x' * 43}")
+    found += faults(page, axe)
+    assert not found
+
+
+def test_the_leads_pages(make_site: Any, serving: Any, open_page: Any, axe: str) -> None:
+    site = make_site(4)
+    item = next_item(site.desk, "mo").item
+    decide(site.desk, item.id, item.token, "mo", Ruling("reject", reason="1"))
+    address = serving(site.desk)
+    page = open_page(address + site.link("priya", role="lead"), viewport=PHONE, bypass_csp=True)
+    found = []
+    for path in ("team", "economics"):
+        page.goto(f"{address}/{path}")
+        found += faults(page, axe)
+    assert not found
+
+
+@pytest.mark.slow
+def test_reports(chromium: Any, axe: str, tmp_path: Path) -> None:
+    answers = 'task = "classification"\nprompting = "partial"\nfew_shot = "insufficient"\nexamples = 300\n'
+    (tmp_path / "answers.toml").write_text(f"{answers}privacy = 'sensitive'\ngoal_score = 0.8\n")
+    rows = [f"How do I reset card number {n}?,{'cards' if n % 3 else 'a desk with a long name'}\n" for n in range(30)]
+    (tmp_path / "rows.csv").write_text("question,answer\n" + "".join([*rows, *rows[:4]]))
+    for words in (
+        ("advise", "--answers", "answers.toml", "--report", "advice.html"),
+        ("data", "check", "rows.csv", "--html", "check.html"),
+    ):
+        done = subprocess.run([sys.executable, "-m", "rung", *words], cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode in (0, 1), done.stderr
+    page = chromium.new_context(viewport=PHONE, bypass_csp=True).new_page()
+    found: list[str] = []
+    for name in ("advice.html", "check.html"):
+        page.goto((tmp_path / name).as_uri())
+        page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
+        found += faults(page, axe)
+    page.context.close()
+    assert not found
+
+
+def test_what_scrolls_sideways_in_a_report_can_be_reached_by_keyboard() -> None:
+    wide = [
+        tag
+        for file in (*TEMPLATES.glob("*.html"), *TEMPLATES.parent.glob("*.py"))
+        for tag in re.findall(r'<div class="wide"[^>]*>', file.read_text(encoding="utf-8"))
+    ]
+    assert len(wide) > 10 and not [tag for tag in wide if 'tabindex="0"' not in tag or "aria-label=" not in tag]
