@@ -17,7 +17,7 @@ from rung.tui.guideline import section_for
 from rung.tui.item_words import VERBS, one_line
 from rung.tui.sitting import Aside, Sitting
 from rung.tui.symbols import drawn
-from rung.tui.text import shown
+from rung.tui.text import LONGEST, shown
 
 SHORT = 30
 """Lines below which fewer near rows are shown."""
@@ -39,7 +39,7 @@ def _guideline(item: Item, width: int, room: int) -> Iterator[Line]:
     """The part that speaks of the item, cut to the room there is; `g` shows all."""
     if item.guideline is None:
         return
-    part = section_for(item.guideline.text, f"{_question(item)}\n{edited_text(item.row)}")
+    part = section_for(item.guideline.text, f"{_question(item)[:LONGEST]}\n{edited_text(item.row)[:LONGEST]}")
     title = f"Guideline v{item.guideline.version}" + (f", {part.heading}" if part.heading else "")
     yield from (heads := [Text(line, style="bold") for line in _wrapped(title, width)])
     lines = ["", *_wrapped(part.body, width)]

@@ -16,6 +16,7 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.geometry import Size
 from textual.reactive import reactive
 from textual.screen import Screen
+from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Static
 
@@ -29,6 +30,9 @@ from rung.tui.widgets.line import YES_OR_NO, CommandLine, KeyLine, Line, NextLin
 __all__ = ["Line", "Rule", "Side", "StageScreen", "two_ends"]
 
 WIDE = 100
+SOON = 0.03
+"""Seconds after which a terminal that is being dragged has its size; laying out and styling in one turn would hold the
+loop."""
 SMALL = (80, 24)
 
 
@@ -91,6 +95,8 @@ class StageScreen(Screen[None]):
     command: reactive[str] = reactive("")
     message: reactive[str] = reactive("")
     question: reactive[str] = reactive("")
+    fitting: Timer | None = None
+    """Runs while the terminal has another size than the screen was fitted for."""
     _on_yes: Callable[[], None] | None = None
 
     @property
@@ -133,11 +139,27 @@ class StageScreen(Screen[None]):
 
     def on_resize(self, event: events.Resize) -> None:
         """Narrow and small terminals lose the left side, then the frame."""
-        self._fit(event.size)
+        if self.fitting is not None:
+            self.fitting.stop()
+        self.fitting = self.set_timer(SOON, self._fit_now)
+
+    def _fit_now(self) -> None:
+        self.fitting = None
+        self._fit(self.app.size)
+        self.call_after_refresh(self.fitted)
+
+    def fitted(self) -> None:
+        """Overridden by screens that draw for a certain width: the terminal has another size now."""
 
     def _fit(self, size: Size) -> None:
-        self.set_class(self.hides_side and size.width < WIDE, "no-side")
-        self.set_class(size.width < SMALL[0] or size.height < SMALL[1], "small")
+        self.update_classes(self.fits(size), update=self.is_mounted, animate=False)
+
+    def fits(self, size: Size) -> dict[str, bool]:
+        """Which classes the screen has in a terminal of this size."""
+        return {
+            "no-side": self.hides_side and size.width < WIDE,
+            "small": size.width < SMALL[0] or size.height < SMALL[1],
+        }
 
     @property
     def is_drawn(self) -> bool:

@@ -6,8 +6,6 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from rich.console import Group, RenderableType
-from rich.padding import Padding
 from rich.text import Text
 
 from curation.example import Example, text_of
@@ -16,6 +14,7 @@ from curation.review.repair import edited_text
 from rung.tui.symbols import drawn
 from rung.tui.text import row_text, shown
 from rung.tui.widgets.marked import folded
+from rung.tui.widgets.passage import Part
 
 ROLES = {"system": "System", "user": "Question", "assistant": "Answer", "tool": "Tool"}
 VERBS = {
@@ -30,9 +29,9 @@ FINDINGS = 4
 """Findings shown beside an item; the rest is counted."""
 
 
-def asked(item: Item) -> Group:
+def asked(item: Item) -> list[Part]:
     """All messages up to the answer, each under its role; where it is a conversation, with the number of its turn."""
-    parts: list[RenderableType] = [Text("")]
+    parts = [Part(Text(""))]
     messages = Example(item.row).asked
     turns = sum(message.get("role") == "user" for message in messages)
     turn = 0
@@ -42,8 +41,8 @@ def asked(item: Item) -> Group:
         place = f"  turn {turn} of {turns}" if turns > 1 and role == "user" else ""
         name = ROLES.get(role, shown(role))
         title = f"{name} before" if role == "assistant" else name
-        parts += [Text(f"{title}{place}", style="bold"), Padding(row_text(said(message)), (0, 0, 0, 2)), Text("")]
-    return Group(*parts)
+        parts += [Part(Text(f"{title}{place}", style="bold")), Part(row_text(said(message)), 2), Part(Text(""))]
+    return parts
 
 
 def said(message: Mapping[str, Any]) -> str:

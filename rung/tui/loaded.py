@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from textual import events, on, work
+from textual import on, work
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widget import Widget
@@ -109,9 +109,8 @@ class LoadedScreen(StageScreen):
         side = 0 if size.width < SMALL[0] or size.height < SMALL[1] else SIDE
         return max(size.width - side - 5, 40)
 
-    def on_resize(self, event: events.Resize) -> None:
+    def fitted(self) -> None:
         """Another width, other lines."""
-        super().on_resize(event)
         if self.fits_width and self.data is not None and self.drawn_for != self.room:
             self.reload()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 
 from rich.text import Text
@@ -10,8 +9,19 @@ from rich.text import Text
 LONGEST = 20_000
 HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 JOINERS = "\u200c\u200d"
-NOT_PLAIN = re.compile(r"[^ -~\n]")
-"""Characters that are looked at one by one: all but printable ASCII and line breaks."""
+
+
+class _Spelt(dict[int, str]):
+    """For `str.translate`: what a character is drawn as, looked up once for each that was ever met."""
+
+    def __missing__(self, code: int) -> str:
+        character = chr(code)
+        plain = character == "\n" or character in JOINERS or unicodedata.category(character) not in HIDDEN
+        self[code] = character if plain else f"\\u{code:04x}"
+        return self[code]
+
+
+SPELT = _Spelt()
 
 
 def shown(text: str, *, limit: int = LONGEST) -> str:
@@ -20,19 +30,10 @@ def shown(text: str, *, limit: int = LONGEST) -> str:
     Emoji joiners stay, since they carry meaning; everything after `limit` characters is counted, not drawn.
     """
     head, rest = text[:limit], len(text) - limit
-    drawn = NOT_PLAIN.sub(_spelt, head.replace("\r\n", "\n").expandtabs(4))
+    drawn = head.replace("\r\n", "\n").expandtabs(4).translate(SPELT)
     return drawn if rest <= 0 else f"{drawn}\n[{rest:,} more characters]"
 
 
 def row_text(text: str, *, limit: int = LONGEST) -> Text:
     """`shown` as a Rich text without any markup."""
     return Text(shown(text, limit=limit), no_wrap=False)
-
-
-def _spelt(match: re.Match[str]) -> str:
-    character = match[0]
-    if character == "\n" or character in JOINERS:
-        return character
-    if unicodedata.category(character) in HIDDEN:
-        return f"\\u{ord(character):04x}"
-    return character

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+PATIENCE = 6_000
+"""Looks at the screen, a minute or more: a busy machine fails no test."""
+
 
 async def settled(pilot):
     """Wait until no worker runs and everything is drawn."""
-    for _ in range(400):
+    for _ in range(PATIENCE):
         await pilot.pause()
         busy = [w for w in pilot.app.workers if w.is_running and w.group != "ahead"]
-        if not busy and pilot.app.status is not None:
+        if not busy and pilot.app.status is not None and getattr(pilot.app.screen, "fitting", None) is None:
             break
         await pilot.pause(0.02)
     await pilot.pause()
 
 
-async def until(pilot, true, tries=500):
+async def until(pilot, true, tries=PATIENCE):
     """Let the program run until this holds."""
     for _ in range(tries):
         if true():
@@ -23,7 +26,7 @@ async def until(pilot, true, tries=500):
     raise AssertionError(f"it did not come:\n{text_of(pilot.app)}")
 
 
-async def sees(pilot, words, tries=500):
+async def sees(pilot, words, tries=PATIENCE):
     """Let the program run until these words stand on the screen, however they are folded."""
     await until(pilot, lambda: words in flat(text_of(pilot.app)), tries)
 

@@ -6,7 +6,7 @@ import json
 from datetime import UTC, date, datetime
 
 import pytest
-from conftest_tui import settled, text_of
+from conftest_tui import PATIENCE, settled, text_of
 from test_review_states import flat
 
 from advisor.answers import Answers
@@ -81,7 +81,7 @@ async def test_why_shows_the_rule_with_its_source(project, program):
         await on_advice(app, pilot)
         rule = decision(project)["reasons"][0]["rule"]
         await pilot.press("w")
-        for _ in range(100):
+        for _ in range(PATIENCE):
             await pilot.pause(0.02)
             if "rung why" in text_of(app) and "…" not in text_of(app):
                 break
@@ -140,7 +140,7 @@ async def test_the_report_is_written(project, program):
     async with app.run_test(size=(80, 24)) as pilot:
         await on_advice(app, pilot)
         await pilot.press("o")
-        for _ in range(500):
+        for _ in range(PATIENCE):
             await pilot.pause(0.02)
             if "advice.html" in app.screen.message:
                 break

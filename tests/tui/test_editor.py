@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import shutil
 import sys
-import time
 
 import pytest
 from review_rows import NERVE, begun, log
 from test_review import drafts, stored
-from test_tmux import Terminal
+from test_tmux import Terminal, wait_for
 
 from rung.tui.editor import draft_file, edit_outside, editor_command
 from workspace.errors import RungError
@@ -62,10 +61,7 @@ def test_a_kill_while_the_editor_is_open_loses_nothing(tmp_path, script):
         terminal.start(folder, "review", "--reviewer", "dana")
         terminal.see("Proposed answer")
         terminal.keys("E")
-        for _ in range(200):
-            time.sleep(0.1)
-            if path.with_suffix(".on").exists():
-                break
+        wait_for(path.with_suffix(".on").exists)
         terminal.kill()
         assert path.read_text() == NERVE + "KEPT"
         path.with_suffix(".on").unlink()
@@ -74,7 +70,7 @@ def test_a_kill_while_the_editor_is_open_loses_nothing(tmp_path, script):
         terminal.see("Proposed answer")
         terminal.keys("E")
         terminal.see("^S save and approve")
-        time.sleep(0.5)
+        wait_for(lambda: drafts(folder))
         terminal.kill()
     finally:
         terminal.end()

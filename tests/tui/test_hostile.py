@@ -24,6 +24,8 @@ NASTY = {
     "lines": "line\n" * 3_000,
     "nulls": "a\x00b\ufeffc\ud83d",
 }
+LONG = ("word", "lines")
+"""Too much for a field on the screen."""
 SHOWN = {
     "markup": "[red]not red[/] [@click=app.quit]quit[/] [/]",
     "link": "\\u0007click",
@@ -63,7 +65,7 @@ async def test_hostile_rows_are_shown_edited_and_decided(tmp_path, program, name
         began = time.thread_time()
         await pilot.press("e")
         await settled(pilot)
-        if name != "word":
+        if name not in LONG:
             assert app.screen.is_editing
             await pilot.press("end", "!")
             await settled(pilot)
@@ -75,8 +77,8 @@ async def test_hostile_rows_are_shown_edited_and_decided(tmp_path, program, name
         await shown_item(pilot)
         assert time.thread_time() - began < 5
         harmless(app)
-        assert "b same" in app.screen.message or name == "word"
-    if name != "word":
+        assert "b same" in app.screen.message or name in LONG
+    if name not in LONG:
         assert stored(folder)["r-000001"].example.answer == f"answer {text}!"
     assert len(log(folder)) == 1
 

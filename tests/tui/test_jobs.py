@@ -17,7 +17,7 @@ from rung.tui.job import running_jobs, start_job
 from training.record import read_run, write_run
 from workspace.errors import Refusal
 
-LONG = 3000
+LONG = 12_000
 """Looks at the screen until a child process must have done its work."""
 REAL = 30_000
 """As many for one that loads torch."""

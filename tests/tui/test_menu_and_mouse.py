@@ -130,7 +130,7 @@ async def test_the_mouse_marks_a_row_acts_on_it_and_answers_the_question(clinic,
         await pilot.click("#next", offset=(4, 0))
         await until(pilot, lambda: screen.question == "Release as adapter?")
         await pilot.click("#command", offset=(120 - len(YES_OR_NO) + 3, 0))
-        await until(pilot, lambda: not app.jobs and not screen.question and not screen.started, 3000)
+        await until(pilot, lambda: not app.jobs and not screen.question and not screen.started)
         await sees(pilot, "Released L-001: adapter.")
     assert (clinic.releases / "L-001" / "release.json").is_file()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from conftest_tui import settled, text_of
+from conftest_tui import PATIENCE, settled, text_of
 from sqlalchemy import text as sql
 
 from curation.review import Ruling, decide, next_item, open_desk
@@ -33,7 +33,7 @@ def drafts(folder):
 async def shown_item(pilot):
     """The item on the screen, once it is there and the next one is fetched."""
     await settled(pilot)
-    for _ in range(200):
+    for _ in range(PATIENCE):
         if pilot.app.screen.item is not None and not pilot.app.screen.busy:
             return pilot.app.screen.item
         await pilot.pause(0.02)

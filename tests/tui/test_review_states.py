@@ -6,7 +6,7 @@ import asyncio
 import threading
 from datetime import timedelta
 
-from conftest_tui import settled, text_of
+from conftest_tui import PATIENCE, settled, text_of
 from review_rows import LOOSE, NERVE, PAIR, PLAIN, POLY, TALK, begun, decided_by, free, log, opened
 from sqlalchemy import text as sql
 from test_review import on_review, shown_item, stored
@@ -25,7 +25,7 @@ def flat(app, widget="#right"):
 
 async def no_row_is_held(folder):
     """Rows are given back by a thread of their own: wait for it."""
-    for _ in range(100):
+    for _ in range(PATIENCE):
         if free(folder):
             return True
         await asyncio.sleep(0.02)
@@ -210,7 +210,7 @@ async def test_a_busy_store_is_said_and_the_decision_kept(tmp_path, program):
             assert app.screen.item.id == item.id
             await pilot.press("a", "x", "s")  # one key is kept for the next row, no more
             held.end()
-        for _ in range(200):
+        for _ in range(PATIENCE):
             await pilot.pause(0.02)
             if len(log(folder)) == 2 and not app.screen.busy:
                 break
@@ -378,7 +378,7 @@ async def test_a_flagged_row_goes_to_who_settles_and_figures_are_shown(tmp_path,
         await pilot.press("N")
         await shown_item(pilot)
         await pilot.press("o")
-        for _ in range(200):
+        for _ in range(PATIENCE):
             await pilot.pause(0.02)
             if "The review in figures" in text_of(app):
                 break

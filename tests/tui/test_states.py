@@ -227,10 +227,10 @@ async def test_lines_that_cannot_be_read_are_told_and_kept(project, program):
         screen = await opened(pilot, 3)
         await settled(pilot)
         await pilot.press("i", *"more.jsonl", "enter")
-        await until(pilot, lambda: not app.jobs and screen.message.startswith("checked"), 2000)
+        await until(pilot, lambda: not app.jobs and screen.message.startswith("checked"))
         await settled(pilot)
         await pilot.press("i", *"nosuch.jsonl", "enter")
-        await until(pilot, lambda: not app.jobs and bool(screen.trouble), 2000)
+        await until(pilot, lambda: not app.jobs and bool(screen.trouble))
         await sees(pilot, "✗ nosuch.jsonl")
     assert len((project / "rejects.jsonl").read_text().splitlines()) == 2
 
@@ -263,7 +263,6 @@ async def test_freezing_the_same_way_round_asks_once_and_writes(tmp_path, progra
         await until(
             pilot,
             lambda: not app.jobs and not screen.started and bool(list(project.datasets.glob("v001/manifest.json"))),
-            2000,
         )
         await sees(pilot, "v001 is frozen: 60 test")
 

@@ -56,6 +56,7 @@ async def test_a_judgement_is_decided_on_the_screen(clinic, program):
         assert screen.message == "nothing was decided"
         await pilot.press("enter")
         await sees(pilot, "Reason")
+        await until(pilot, lambda: app.screen.focused is not None)
         await pilot.press("up", *["backspace"] * 4, *"priya", "down", *"injuries go to a person", "enter")
         await until(pilot, lambda: not app.jobs and app.screen is screen and not screen.started, 2000)
         accepted = json.loads((folder / "verdict.json").read_text())["accepted"]
@@ -72,7 +73,10 @@ async def test_a_release_on_a_judgement_asks_for_name_and_reason(clinic, program
         await settled(pilot)
         screen = await opened(pilot, 10)
         await sees(pilot, "It is a judgement: Enter asks for a name and a reason first.")
-        await pilot.press("enter", *"the contract asks for it", "enter")
+        await pilot.press("enter")
+        await sees(pilot, "a named person releases it")
+        await until(pilot, lambda: app.screen.focused is not None)
+        await pilot.press(*"the contract asks for it", "enter")
         await until(pilot, lambda: not app.jobs and app.screen is screen and not screen.started, 2000)
         await sees(pilot, 'Released L-001 by dana: "the contract asks for it": adapter.')
     made = json.loads((clinic.releases / "L-001" / "release.json").read_text())
@@ -90,7 +94,7 @@ async def test_a_refused_release_says_why_in_full_and_leaves_nothing(clinic, pro
         screen = await opened(pilot, 10)
         await sees(pilot, "Release R-001 in which form?")
         await pilot.press("enter", "y")
-        await until(pilot, lambda: not app.jobs and bool(screen.trouble), 2000)
+        await until(pilot, lambda: not app.jobs and bool(screen.trouble))
         await sees(pilot, "✗ R-001: adapter_model.safetensors changed since it was trained. -> rung train --again")
         await settled(pilot)
         assert "✗ R-001" in text_of(app)  # stays until another command is started
@@ -127,7 +131,7 @@ async def test_a_run_that_is_not_measured_and_one_whose_test_set_changed(clinic,
             file.write('{"messages": []}\n')
         await pilot.press("enter", "y")
         await sees(pilot, "Measuring the tuned model: starting …")
-        await until(pilot, lambda: not app.jobs and bool(screen.trouble), 2000)
+        await until(pilot, lambda: not app.jobs and bool(screen.trouble))
         await settled(pilot)
         assert "✗ " in text_of(app)
         assert "-> " in text_of(app)

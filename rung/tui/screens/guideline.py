@@ -16,6 +16,7 @@ from textual.widgets import Input, Static
 from rung.tui.guideline import places
 from rung.tui.symbols import drawn
 from rung.tui.text import shown
+from rung.tui.widgets.passage import Part, Passage
 
 FOOT = "/ find   Enter next   j/k move   Esc closes"
 NONE = "not found"
@@ -51,7 +52,7 @@ class GuidelineScreen(ModalScreen[None]):
             yield Static(Text(f"Guideline v{self.version}", style="bold"), id="title")
             yield Input(placeholder="find in the guideline", id="sought", compact=True)
             with VerticalScroll(id="page", can_focus=False):
-                yield Static(id="whole")
+                yield Passage(id="whole")
             yield Static(Text(FOOT), id="foot")
 
     def on_mount(self) -> None:
@@ -100,7 +101,7 @@ class GuidelineScreen(ModalScreen[None]):
         whole = Text(drawn(self.text))
         for number, (start, end) in enumerate(self.found):
             whole.stylize("reverse bold" if number == self.at else "underline bold", start, end)
-        self.query_one("#whole", Static).update(whole)
+        self.query_one("#whole", Passage).show(Part(whole))
         sought = self.query_one("#sought", Input).value
         count = f"{self.at + 1} of {len(self.found)}" if self.found else NONE
         self.query_one("#title", Static).update(
@@ -109,6 +110,6 @@ class GuidelineScreen(ModalScreen[None]):
 
     def _show_place(self) -> None:
         if self.found:
-            page, whole = self.query_one("#page", VerticalScroll), self.query_one("#whole", Static)
-            row = len(Text(self.text[: self.found[self.at][0]]).wrap(self.app.console, max(whole.size.width, 20))) - 1
+            page, whole = self.query_one("#page", VerticalScroll), self.query_one("#whole", Passage)
+            row = whole.line_of(0, self.found[self.at][0])
             page.scroll_to_region(Region(0, max(row - 1, 0), 1, 4), animate=False)

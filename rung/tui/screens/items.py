@@ -12,12 +12,12 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.message import Message
 from textual.screen import ModalScreen
-from textual.widgets import Static
 
 from evaluation.report import Outcome
 from rung.report.figures import arm_name
 from rung.tui.text import shown
 from rung.tui.widgets.marked import Entry, MarkedLines
+from rung.tui.widgets.passage import Part, Passage
 
 
 class ItemsScreen(ModalScreen[None]):
@@ -45,7 +45,7 @@ class ItemsScreen(ModalScreen[None]):
         """A list, and the marked item in full."""
         with VerticalScroll():
             yield MarkedLines(id="items")
-            yield Static(id="item")
+            yield Passage(id="item")
 
     def on_mount(self) -> None:
         """Read the outputs in a thread."""
@@ -87,7 +87,7 @@ class ItemsScreen(ModalScreen[None]):
         outcome = self.outcomes.get(self.query_one("#items", MarkedLines).marked)
         if outcome is not None:
             text = f"\nitem {outcome.item}\nexpected  {shown(outcome.expected)}\noutput    {shown(outcome.output)}"
-            self.query_one("#item", Static).update(Text(text))
+            self.query_one("#item", Passage).show(Part(Text(text)))
 
 
 def _line(outcome: Outcome) -> str:

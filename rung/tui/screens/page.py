@@ -9,9 +9,12 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
-from textual.widgets import Static
 
 from rung.tui.text import shown
+from rung.tui.widgets.passage import Part, Passage
+
+MOST = 200_000
+"""Characters of a page; after these they are counted."""
 
 
 class PageScreen(ModalScreen[None]):
@@ -26,6 +29,5 @@ class PageScreen(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         """The text, as text."""
         with VerticalScroll():
-            yield Static(Text(f"{self.heading}\n", style="bold"))
-            yield Static(Text(shown(self.text)))
-            yield Static(Text("\nEsc closes"))
+            title = Part(Text(f"{shown(self.heading)}\n", style="bold"))
+            yield Passage(title, Part(Text(shown(self.text, limit=MOST))), Part(Text("\nEsc closes")), id="page")

@@ -108,9 +108,9 @@ class QuestionsScreen(StageScreen):
         asking.progress()
         return asking
 
-    def _fit(self, size: Size) -> None:
-        super()._fit(size)
-        self.set_class(size.width < SMALL[0], "slim")
+    def fits(self, size: Size) -> dict[str, bool]:
+        """The advice goes where there is no room for it."""
+        return {**super().fits(size), "slim": size.width < SMALL[0]}
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """While a field is written in, letters and digits are its own."""

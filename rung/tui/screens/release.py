@@ -3,48 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+from textual import on, work
 from textual.binding import Binding, BindingType
+from textual.message import Message
 
-from evaluation.verdict import Verdict
 from rung.report.verdict_words import sentences
 from rung.tui.job import Job, JobEnded
 from rung.tui.loaded import Loaded, LoadedScreen, locked
+from rung.tui.release_words import FORMS, Outgoing, entries, facts_words, made_forms, offered, taken
 from rung.tui.screens.sign import SignScreen
 from rung.tui.widgets.marked import Entry
 
-FORMS = {
-    "adapter": "is the run",
-    "merged": "one whole model, parity checked",
-    "gguf": "for llama.cpp, from the merged",
-    "ollama": "a Modelfile, from the gguf",
-    "vllm": "command and compose file",
-    "tgi": "command and compose file",
-}
-NOT_HERE = "gptq and awq are not made here: llmcompressor needs an environment of its own."
 SAFE = "Next: x stops it. The last release stays as it is until this one is whole."
-PROMPT = "text, examples, settings, card"
-
-
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """What may go out: the verdict where there is one, and what was released."""
-
-    verdict: Verdict | None
-    may_ship: bool
-    needs_name: bool
-    released: dict[str, Any] | None
-    folder: Path | None
 
 
 class ReleaseScreen(LoadedScreen):
     """The forms, what each was checked against, and the one key that makes the marked one."""
 
     stage = "Release"
+    fits_width = True
     stopped = "Stopped. The half-made form is removed, nothing else."
     keys = (
         ("Enter", "make"),
@@ -57,10 +38,17 @@ class ReleaseScreen(LoadedScreen):
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "make", "make the marked form"),
-        Binding("v", "differences", "how the form was found equal to the run"),
+        Binding("v", "differences", "token by token: where the form differs from the run"),
         Binding("o", "card", "where the card is"),
         Binding("x", "stop", "stop; the half-made form is removed"),
     ]
+
+    class Compared(Message):
+        """What differs between a form and the run."""
+
+        def __init__(self, title: str, words: str) -> None:
+            super().__init__()
+            self.title, self.words = title, words
 
     def heading(self) -> str:
         """With the run's name."""
@@ -75,6 +63,8 @@ class ReleaseScreen(LoadedScreen):
         """The newest verdict and the newest release."""
         from evaluation.report import newest_report
         from evaluation.verdict import newest_verdict
+        from training.release.current import standing_release
+        from training.release.record import RELEASE
 
         project = self.source.project
         found = newest_verdict(project) if project else None
@@ -82,12 +72,13 @@ class ReleaseScreen(LoadedScreen):
         if project is None or (found is None and baseline is None):
             return locked("no verdict yet.", 9, "rung evaluate", "rung release --to prompt")
         verdict = found[1] if found else None
-        newest = max(project.releases.glob("*/release.json"), default=None)
-        released = json.loads(newest.read_text()) if newest else None
+        standing = standing_release(project)
+        released = json.loads((standing[0] / RELEASE).read_text()) if standing else None
         may_ship = verdict is not None and (verdict.verdict == "ship" or verdict.accepted is not None)
         needs_name = verdict is not None and verdict.verdict == "judgement" and not may_ship
-        outgoing = Outgoing(verdict, may_ship, needs_name, released, newest.parent if newest else None)
-        return Loaded(list(_entries(outgoing)), "", _last(outgoing), outgoing)
+        limit = self.source.settings.release.loss_limit
+        outgoing = Outgoing(verdict, may_ship, needs_name, released, standing[0] if standing else None, limit)
+        return Loaded(list(entries(outgoing, self.room)), "", _last(outgoing), outgoing)
 
     def show_loaded(self, message: LoadedScreen.Done) -> None:
         """The command follows the cursor; a form that is being made says how far it is."""
@@ -107,7 +98,7 @@ class ReleaseScreen(LoadedScreen):
         said = job.heard[-1] if job.heard else f"{wanted}: starting"
         form, _, words = said.partition(": ")
         running = (form, words) if form in (*FORMS, "prompt") else (wanted, said)
-        self.show_lines([*_entries(self.data, running), Entry(SAFE)])
+        self.show_lines([*entries(self.data, self.room, running), Entry(SAFE)])
         self.refresh_frame()
 
     def cursor_moved(self) -> None:
@@ -117,7 +108,15 @@ class ReleaseScreen(LoadedScreen):
     def _follow_cursor(self) -> None:
         if self.data is not None and self.marked:
             run = self.data.verdict.run if self.data.verdict and self.marked != "prompt" else ""
-            self.command = " ".join(filter(None, ("rung release", run, "--to", self.marked)))
+            self.command = self._offer or " ".join(filter(None, ("rung release", run, "--to", self.marked)))
+            if self.job is None and self.next:
+                self.next = f"Next: {f'take {taken(self._offer)}' if self._offer else 'make the marked form'}.   Enter"
+
+    @property
+    def _offer(self) -> str:
+        """Where the marked form was refused: the command that its refusal names in its place."""
+        command = offered(self.trouble)
+        return command if command and command.split()[command.split().index("--to") + 1] == self.marked else ""
 
     def why_ref(self, key: str) -> str:
         """The chain behind the last release."""
@@ -132,7 +131,7 @@ class ReleaseScreen(LoadedScreen):
         elif self.marked != "prompt" and self.data.needs_name:
             self.app.push_screen(self._signing(), self._signed)
         elif self.marked:
-            self.ask_once(f"Release as {self.marked}?", self._make)
+            self.ask_once(f"Release as {taken(self._offer) or self.marked}?", self._make)
 
     def _signing(self) -> SignScreen:
         verdict = self.data.verdict
@@ -160,16 +159,27 @@ class ReleaseScreen(LoadedScreen):
             self.tell("nothing runs here")
 
     def action_differences(self) -> None:
-        """What was compared when the marked form was made."""
-        made = _made(self.data.released).get(self.marked) if self.data is not None else None
-        if made is None:
+        """What was compared when the marked form was made: the tokens that differ, then the figures."""
+        made = made_forms(self.data.released).get(self.marked) if self.data is not None else None
+        if made is None or self.data.folder is None:
             self.tell(f"{self.marked or 'it'} is not made yet")
-            return
+        else:
+            self._compare(self.data.folder, made)
+
+    @work(thread=True, exclusive=True, exit_on_error=False, group="differences")
+    def _compare(self, folder: Path, made: dict[str, Any]) -> None:
+        from rung.tui.token_words import token_lines
+
+        form = made["form"]
+        title = f"{form}: {'how it was measured' if form == 'prompt' else 'against the run'}"
+        lines = [made["against"], "", *token_lines(folder, form), *facts_words(made.get("facts", {}))]
+        self.post_message(self.Compared(title, "\n".join(lines).strip()))
+
+    @on(Compared)
+    def _show_compared(self, message: Compared) -> None:
         from rung.tui.screens.page import PageScreen
 
-        facts = "\n".join(f"{name.replace('_', ' ')}: {value}" for name, value in made.get("facts", {}).items())
-        title = f"{self.marked}: {'how it was measured' if self.marked == 'prompt' else 'against the run'}"
-        self.app.push_screen(PageScreen(title, f"{made['against']}\n\n{facts}".strip()))
+        self.app.push_screen(PageScreen(message.title, message.words))
 
     def action_card(self) -> None:
         """Say where the card is."""
@@ -179,57 +189,6 @@ class ReleaseScreen(LoadedScreen):
     def job_ended(self, ended: JobEnded) -> None:
         """Show what is released now."""
         self.reload()
-
-
-def _made(released: dict[str, Any] | None) -> dict[str, dict[str, Any]]:
-    return {form["form"]: form for form in (released or {}).get("forms", [])}
-
-
-def _entries(outgoing: Outgoing, running: tuple[str, str] = ("", "")) -> Iterator[Entry]:
-    verdict, released = outgoing.verdict, outgoing.released
-    made = _made(released)
-    yield Entry()
-    words = f"{verdict.verdict.replace('_', ' ')}, {verdict.created_at:%Y-%m-%d}" if verdict else "none is needed"
-    yield Entry(f"Release {verdict.run if verdict else 'the prompt'} in which form?  Verdict: {words}", "", "bold")
-    yield Entry()
-    yield Entry("  Form           Size   Against the run")
-    forms = FORMS if outgoing.may_ship or outgoing.needs_name else {}
-    for form, about in {**forms, "prompt": PROMPT}.items():
-        if form == running[0]:
-            yield Entry(f"… {form:<9} {'':>9}   {running[1]}", form)
-        else:
-            yield Entry(_form(form, made.get(form), about), form)
-    yield Entry()
-    if verdict and not (outgoing.may_ship or outgoing.needs_name):
-        yield Entry(f"The tuned model {verdict.run} stays here: the verdict is {words}.")
-        yield Entry()
-    yield from (Entry(line) for line in _standing(outgoing))
-    if forms:
-        yield Entry(NOT_HERE, "", "dim")
-    yield Entry()
-    if not running[0]:
-        yield Entry("Next: make the marked form.   Enter", "", "bold")
-
-
-def _standing(outgoing: Outgoing) -> Iterator[str]:
-    """What is out already, and who signed."""
-    verdict, released = outgoing.verdict, outgoing.released
-    if verdict and verdict.accepted:
-        yield f'Judgement accepted by {verdict.accepted.by}: "{verdict.accepted.reason}"'
-    elif outgoing.needs_name and not released:
-        yield "It is a judgement: Enter asks for a name and a reason first."
-    if not released:
-        yield "Last release: none. A failed step leaves it as it was."
-        return
-    signed = f' by {released["by"]}: "{released["reason"]}"' if released.get("reason") else ""
-    yield f"Released {released['id']}{signed}: {', '.join(_made(released))}."
-    yield f"Another machine checks it with: rung release verify {released['id']}"
-
-
-def _form(form: str, made: dict[str, Any] | None, about: str) -> str:
-    symbol = "✓" if made else "○"
-    size = f"{made['bytes'] / 1e6:,.1f} MB" if made else "-"
-    return f"{symbol} {form:<9} {size:>9}   {made['against'] if made else about}"
 
 
 def _last(outgoing: Outgoing) -> str:

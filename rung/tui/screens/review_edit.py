@@ -11,12 +11,13 @@ from curation.review.repair import edited_text
 from rung.tui.item_words import answer
 from rung.tui.screens.review_item import ItemScreen
 from rung.tui.sitting import Sitting
-from rung.tui.text import LONGEST
 from rung.tui.widgets.answer import AnswerPanel
 from workspace.errors import RungError
 
 EDITING = (("^S", "save and approve"), ("^O", "your $EDITOR"), ("Esc", "leave it as it was"))
 LEFT = "left as it was; your draft is kept"
+IN_PLACE = (8_000, 400)
+"""Characters and lines that a field on the screen takes; more is the work of a real editor."""
 
 
 class EditScreen(ItemScreen):
@@ -56,7 +57,7 @@ class EditScreen(ItemScreen):
         if not self.can(self.action_edit) or self.is_editing or self.item is None:
             return
         text = self.start_text(self.item)
-        if len(text) > LONGEST:
+        if not fits(text):
             self.action_editor()
             return
         self.panel.open(answer(self.item) or "", text)
@@ -120,7 +121,7 @@ class EditScreen(ItemScreen):
 
     def _take_back(self, item: Item, made: str) -> None:
         """Show what came back; it is a draft until it is saved."""
-        if len(made) > LONGEST:
+        if not fits(made):
             self.decide("edit", text=made)
             return
         self.panel.open(answer(item) or "", made)
@@ -164,3 +165,9 @@ class EditScreen(ItemScreen):
     def is_writing(self) -> bool:
         """Whether letters are text now."""
         return isinstance(self.focused, TextArea | Input)
+
+
+def fits(text: str) -> bool:
+    """Whether a text is edited in its place."""
+    most, lines = IN_PLACE
+    return len(text) <= most and text.count("\n") < lines

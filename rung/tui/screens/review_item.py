@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from rich.text import Text
-from textual import events, on
+from textual import on
 from textual.containers import Horizontal, VerticalScroll
 from textual.geometry import Size
 from textual.widget import Widget
@@ -19,6 +19,7 @@ from rung.tui.screens.review_fetch import FetchScreen
 from rung.tui.symbols import drawn
 from rung.tui.text import shown
 from rung.tui.widgets.answer import AnswerPanel, Face
+from rung.tui.widgets.passage import Part, Passage
 
 UNANSWERED = "(no answer yet: e writes one)"
 ROOMY, TALL = 140, 36
@@ -42,7 +43,7 @@ class ItemScreen(FetchScreen):
         """Item at the left, guideline and near rows at the right."""
         with Horizontal(id="desk"):
             with VerticalScroll(id="item", can_focus=False):
-                yield Static(id="asked")
+                yield Passage(id="asked")
                 yield Static(id="label")
                 yield AnswerPanel(id="answer")
                 yield Input(id="remark", placeholder="remark for the team", compact=True)
@@ -58,16 +59,15 @@ class ItemScreen(FetchScreen):
             self.query_one(name).display = False
         self.begin()
 
-    def on_resize(self, event: events.Resize) -> None:
+    def fitted(self) -> None:
         """What stands in lines of a certain width is drawn anew."""
-        self.call_after_refresh(self.draw_sides)
+        self.draw_sides()
 
-    def _fit(self, size: Size) -> None:
-        super()._fit(size)
-        self.set_class(size.width >= WIDE, "across")
-        self.set_class(size.width >= ROOMY, "roomy")
-        self.set_class(size.width < SMALL[0], "slim")
-        self.set_class(size.height >= TALL, "tall")
+    def fits(self, size: Size) -> dict[str, bool]:
+        """Two texts stand side by side, more stands beside the item, the field is higher, as there is room."""
+        wide, high = size
+        own = {"across": wide >= WIDE, "roomy": wide >= ROOMY, "slim": wide < SMALL[0], "tall": high >= TALL}
+        return {**super().fits(size), **own}
 
     @property
     def panel(self) -> AnswerPanel:
@@ -97,7 +97,7 @@ class ItemScreen(FetchScreen):
         self.add_class("ended")
         for name in ("#label", "#answer", "#reasons"):
             self.query_one(name).display = False
-        self.query_one("#asked", Static).update(Text(drawn("\n" + words)))
+        self.query_one("#asked", Passage).show(Part(Text(drawn("\n" + words))))
         for name in ("#behind", "#guideline"):
             self.query_one(name, Static).update("")
         self.next = FOLLOWS[state]
@@ -106,7 +106,7 @@ class ItemScreen(FetchScreen):
         """Draw the item; what stands beside it follows if it is not known yet."""
         self.state, self.next = "item", ""
         self.remove_class("ended")
-        self.query_one("#asked", Static).update(asked(item))
+        self.query_one("#asked", Passage).show(*asked(item))
         self.query_one("#label", Static).update(Text(label(item)))
         for name in ("#label", "#answer"):
             self.query_one(name).display = True

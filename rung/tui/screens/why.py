@@ -11,9 +11,9 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.message import Message
 from textual.screen import ModalScreen
-from textual.widgets import Static
 
 from rung.tui.symbols import drawn
+from rung.tui.widgets.passage import Part, Passage
 from workspace.errors import RungError
 
 
@@ -36,9 +36,7 @@ class WhyScreen(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         """The reference, then the lines."""
         with VerticalScroll():
-            yield Static(Text(f"Why {self.ref}\n", style="bold"))
-            yield Static("…", id="why")
-            yield Static(Text(f"\n$ rung why {self.ref}\nEsc closes"))
+            yield Passage(*self._parts("…"), id="why")
 
     def on_mount(self) -> None:
         """Look it up."""
@@ -56,4 +54,8 @@ class WhyScreen(ModalScreen[None]):
 
     @on(Found)
     def _show(self, message: Found) -> None:
-        self.query_one("#why", Static).update(Text(drawn("\n".join(message.lines))))
+        self.query_one("#why", Passage).show(*self._parts("\n".join(message.lines)))
+
+    def _parts(self, words: str) -> tuple[Part, ...]:
+        title, foot = Text(f"Why {self.ref}\n", style="bold"), Text(f"\n$ rung why {self.ref}\nEsc closes")
+        return Part(title), Part(Text(drawn(words))), Part(foot)

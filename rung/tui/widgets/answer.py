@@ -15,6 +15,7 @@ from textual.widgets import Static, TextArea
 from rung.tui.text import row_text
 from rung.tui.widgets.difference import CAME, GONE, changed, marked
 from rung.tui.widgets.edit_area import EditArea
+from rung.tui.widgets.passage import Part, Passage
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class AnswerPanel(Horizontal):
                 yield Static(classes="name")
                 with Horizontal(classes="body"):
                     yield Static("  ", classes="sign")
-                    yield Static(classes="text")
+                    yield Passage(classes="text")
                     if side == "other":
                         yield EditArea(id="edit")
 
@@ -117,4 +118,4 @@ class AnswerPanel(Horizontal):
         heading.set_class(not name, "none")
         heading.update(Text(name))
         self.query_one(f"#{side} .sign", Static).update(Text(f"{sign} "))
-        self.query_one(f"#{side} .text", Static).update(text)
+        self.query_one(f"#{side} .text", Passage).show(Part(text))

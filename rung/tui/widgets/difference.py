@@ -19,8 +19,8 @@ GONE, CAME = "strike dim", "bold underline"
 
 
 def changed(old: str, new: str) -> tuple[list[Span], list[Span]]:
-    """Where the old text has what the new one has not, and the other way round."""
-    before, after = _words(old), _words(new)
+    """Where the old text has what the new one has not, and the other way round; of both only what is ever shown."""
+    before, after = _words(old[:LONGEST]), _words(new[:LONGEST])
     head = _alike(before, after)
     tail = _alike(before[head:][::-1], after[head:][::-1])
     a, b = before[head : len(before) - tail], after[head : len(after) - tail]

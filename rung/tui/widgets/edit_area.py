@@ -27,7 +27,7 @@ class EditArea(TextArea):
     def open(self, text: str) -> None:
         """Put row text into the field, the cursor at its end."""
         self._marks = {}
-        odd = sorted({character for character in text if _is_odd(character)})
+        odd = sorted({character for character in set(text) if _is_odd(character)})
         self._held = {ord(character): place for character, place in zip(odd, PLACES, strict=False)}
         self.load_text(text.translate(self._held))
         self.move_cursor(self.document.end)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.text import Text
 from textual import events
-from textual.geometry import Region, Size
+from textual.geometry import Region
 from textual.message import Message
 from textual.reactive import reactive
 from textual.widget import Widget
-from textual.widgets import Static
 
 from rung.tui.symbols import drawn
+from rung.tui.widgets.lines import Lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +27,20 @@ class Entry:
     style: str = ""
 
 
-class MarkedLines(Static):
+Row = tuple[Entry, str, bool]
+"""An entry, a part of its text that fits into a line, and whether it is the first one."""
+
+
+class MarkedLines(Lines):
     """Lines drawn as text, never as markup; two columns at the left are kept for the cursor."""
 
-    entries: reactive[tuple[Entry, ...]] = reactive((), layout=True)
     marked: reactive[str] = reactive("")
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.entries: tuple[Entry, ...] = ()
+        self.keys: list[str] = []
+        """Keys of the lines that can be marked, in order."""
 
     class Chosen(Message):
         """The mouse pressed the line that the cursor stands on."""
@@ -50,14 +59,10 @@ class MarkedLines(Static):
     def show(self, entries: Sequence[Entry]) -> None:
         """Draw these lines; the cursor stays on its key, or goes to the first that can be marked."""
         self.entries = tuple(entries)
-        keys = self.keys
-        if self.marked not in keys:
-            self.marked = keys[0] if keys else ""
-
-    @property
-    def keys(self) -> list[str]:
-        """Keys of the lines that can be marked, in order."""
-        return [entry.key for entry in self.entries if entry.key]
+        self.keys = [entry.key for entry in self.entries if entry.key]
+        if self.marked not in self.keys:
+            self.marked = self.keys[0] if self.keys else ""
+        self.forget()
 
     def move(self, step: int) -> None:
         """Move the cursor by so many lines that can be marked; it stops at both ends."""
@@ -67,30 +72,26 @@ class MarkedLines(Static):
             self.marked = keys[max(0, min(len(keys) - 1, at + step))]
             self.post_message(self.Moved(self.marked))
 
-    def render(self) -> Text:
-        """The lines; what is too long goes on under its own last column."""
-        text = Text(no_wrap=True)
-        for index, (entry, line) in enumerate(self._rows(self.size.width)):
-            text.append(drawn(("\n" if index else "") + line).replace("\xa0", " "), style=entry.style)
-        return text
+    def fold(self, width: int) -> list[Row]:
+        """Every line; what is too long goes on under its own last column."""
+        room = max(width - 2, 10)
+        return [
+            (entry, part, number == 0) for entry in self.entries for number, part in enumerate(folded(entry.text, room))
+        ]
 
-    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        """As many rows as the wrapped lines take."""
-        return sum(1 for _ in self._rows(width))
-
-    def _rows(self, width: int) -> Iterator[tuple[Entry, str]]:
-        for entry in self.entries:
-            cursor = "▸ " if entry.key and entry.key == self.marked else "  "
-            for part in folded(entry.text, max(width - 2, 10)):
-                yield entry, cursor + part
-                cursor = "  "
+    def draw(self, row: Row) -> Text:
+        """One line, with the cursor before the first one of the marked entry."""
+        entry, part, first = row
+        cursor = "▸ " if first and entry.key and entry.key == self.marked else "  "
+        return Text(drawn(cursor + part).replace("\xa0", " "), style=entry.style)
 
     def watch_marked(self) -> None:
-        """Keep the cursor's line in sight."""
+        """Draw the cursor where it is, and keep its line in sight."""
+        self.refresh()
         self.call_after_refresh(self._show_cursor)
 
     def _show_cursor(self) -> None:
-        rows = [n for n, (entry, _) in enumerate(self._rows(self.size.width)) if entry.key and entry.key == self.marked]
+        rows = [n for n, (entry, _, _) in enumerate(self.rows()) if entry.key and entry.key == self.marked]
         if rows and self.is_attached:
             top = 0 if self.keys[:1] == [self.marked] else rows[0]
             self.scroll_parents_to(Region(0, top, 1, rows[-1] - top + 1))
@@ -103,7 +104,7 @@ class MarkedLines(Static):
 
     def on_click(self, event: events.Click) -> None:
         """The mouse puts the cursor on a line; where it stands there already, it acts as Enter does."""
-        rows = list(self._rows(self.size.width))
+        rows = self.rows()
         key = rows[event.y][0].key if 0 <= event.y < len(rows) else ""
         if key and key == self.marked:
             self.post_message(self.Chosen(key))
