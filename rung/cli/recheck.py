@@ -49,12 +49,12 @@ def recheck_decision(project: Project | None, after: Decision, as_json: bool) ->
 
 def models_in_use(project: Project, settings: Settings, decision: Decision) -> dict[str, str]:
     """Hosted models that the project counts on, by what they are for, each model once."""
-    from training.release.record import newest_release
+    from training.release.current import standing_release
 
     found: dict[str, str] = {}
     if settings.model.provider != "local":
         found[settings.model.base] = "[model] base"
-    released = newest_release(project)
+    released = standing_release(project)
     if released is not None and released[1].base:
         found.setdefault(released[1].base, f"release {released[1].id}")
     incumbent = decision.answers.get("incumbent_model")

@@ -11,7 +11,8 @@ from curation.example import Example
 from curation.manifest import SplitName, load_split, newest_dataset, read_manifest
 from evaluation.bench import closed_set
 from evaluation.report import Outcome, Report, read_outcomes
-from training.release.record import Release, newest_release
+from training.release.current import standing_release
+from training.release.record import Release
 from training.watch.own_turns import OwnTurns
 from workspace.artefact import read_artefact
 from workspace.errors import Refusal
@@ -22,7 +23,7 @@ from workspace.settings import Settings
 
 @dataclass(frozen=True)
 class Standing:
-    """The newest release with its dataset. `rows` are its train rows (`split` says where they are from, where it has
+    """The release that stands, with its dataset. `rows` are its train rows (`split` says where they are from, where it has
     none); `answered` what the released model said on the test items; `choices` the closed set of answers, if any.
     """
 
@@ -47,7 +48,7 @@ class Standing:
 
 def released(project: Project, settings: Settings) -> Standing:
     """What is out. Raises Refusal where nothing was released, or the dataset is not what was frozen."""
-    found = newest_release(project)
+    found = standing_release(project)
     if found is None:
         raise Refusal("Nothing is released yet, so there is nothing to measure against.", "rung release --to prompt")
     folder, release = found

@@ -15,7 +15,7 @@ from typing import Any
 from curation.formats.rejects import malformed_error
 from curation.formats.rows import Reject
 from curation.sampling import rank
-from training.release.record import newest_release
+from training.release.current import standing_release
 from training.watch.feedback import Feedback, on_scale, scale_of
 from training.watch.joining import join
 from training.watch.lines import read_lines
@@ -148,7 +148,7 @@ def _store(project: Project, work: Path, name: str, read: Read, wish: Wish, know
     write_gz(work / REQUESTS, kept)
     write_gz(work / FEEDBACK, (_said_later(part, masker, scale) for part in joined.feedback))
     write_gz(work / ASIDE, ({"line": line, "reason": masker.text(why)} for line, why in sorted(joined.aside)))
-    release = newest_release(project)
+    release = standing_release(project)
     times = [each.at for each in kept if each.at]
     made = Import(
         id=name,

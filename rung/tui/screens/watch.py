@@ -65,12 +65,12 @@ class WatchScreen(LoadedScreen):
 
     def load(self) -> Loaded:
         """Imports and the newest report; nothing is measured here."""
-        from training.release.record import newest_release
+        from training.release.current import standing_release
         from training.watch.drift import read_report
         from training.watch.record import IMPORT, read_imports
 
         project = self.source.project
-        if project is None or newest_release(project) is None:
+        if project is None or standing_release(project) is None:
             return locked("nothing is released yet.", RELEASE, "rung release --to prompt", "rung watch report")
         imports = tuple(made for _, made in read_imports(project))
         if not imports:
