@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -48,6 +49,7 @@ EVERY = {
     "ministral3": ("Ministral3Config", {**WIDE, "rope_parameters": ROPE}),
     "mixtral": ("MixtralConfig", {**GQA, "num_local_experts": 4}),
     "qwen2": ("Qwen2Config", GQA),
+    "qwen2.5, tied": ("Qwen2Config", {**GQA, "tie_word_embeddings": True}),
     "qwen2_moe": (
         "Qwen2MoeConfig",
         {
@@ -69,6 +71,12 @@ EVERY = {
     "gemma3": ("Gemma3TextConfig", WIDE),
     "phi": ("PhiConfig", BASE),
     "phi3": ("Phi3Config", GQA),
+    "phi4": ("Phi3Config", {**GQA, "hidden_size": 80, "num_attention_heads": 10, "num_key_value_heads": 5}),
+    "phi4 mini, tied": (
+        "Phi3Config",
+        {**GQA, "tie_word_embeddings": True, "rope_parameters": {**ROPE, "partial_rotary_factor": 0.75}},
+    ),
+    "smollm2, tied": ("LlamaConfig", {**GQA, "tie_word_embeddings": True}),
     "smollm3": ("SmolLM3Config", GQA),
     "olmo": ("OlmoConfig", GQA),
     "olmo2": ("Olmo2Config", GQA),
@@ -85,6 +93,21 @@ EVERY = {
     ),
     "gpt_neox": ("GPTNeoXConfig", BASE),
 }
+
+
+NAMED = {
+    "Llama 2": "llama 2", "Llama 3": "llama 3", "Mistral": "mistral", "Mixtral": "mixtral", "Qwen2": "qwen2",
+    "Qwen2.5": "qwen2.5, tied", "Qwen3": "qwen3", "Qwen3 MoE": "qwen3_moe", "Gemma 2": "gemma2", "Gemma 3": "gemma3",
+    "Phi-3": "phi3", "Phi-4": "phi4", "SmolLM2": "smollm2, tied", "SmolLM3": "smollm3", "OLMo-2": "olmo2",
+    "gpt-oss": "gpt_oss", "GPT-2": "gpt2", "Falcon": "falcon 7b",
+}  # fmt: skip
+"""Families that the guide promises to count exactly, and their entry above."""
+
+
+def test_no_promised_family_is_missing():
+    assert set(NAMED.values()) <= set(EVERY)
+    page = (Path(__file__).parents[2] / "docs" / "memory.md").read_text()
+    assert all(name in page for name in NAMED)
 
 
 def built(config):
