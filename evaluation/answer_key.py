@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from evaluation.arms.material import Material
-from evaluation.documents import Chunk, holds_pair
+from evaluation.arms.material import Material, Prompt
+from evaluation.documents import Chunk, holds_pair, words
 from evaluation.measure import Item
+
+FEWEST_WORDS = 4
+"""A shorter question may stand in any prompt by chance."""
 
 
 def documents_with_pairs(documents: Sequence[Chunk], items: Sequence[Item]) -> frozenset[str]:
@@ -22,6 +25,18 @@ def documents_with_pairs(documents: Sequence[Chunk], items: Sequence[Item]) -> f
         if holds_pair(chunk.text, item.question, item.expected)
     }
     return frozenset(chunk.id for chunk in near)
+
+
+def prompts_with_pairs(prompts: Sequence[Prompt], items: Sequence[Item]) -> list[str]:
+    """A note for each prompt file in which a test question of four words or more stands together with its answer."""
+    notes = []
+    asked = [item for item in items if len(words(item.question)) >= FEWEST_WORDS]
+    for prompt in prompts:
+        held = sum(holds_pair(prompt.text, item.question, item.expected) for item in asked)
+        if held:
+            told = f"{held} test {'question' if held == 1 else 'questions'} with the answer"
+            notes.append(f"prompts/{prompt.name} holds {told}: arms that use it are not fairly measured.")
+    return notes
 
 
 def without_pairs(material: Material, ids: frozenset[str]) -> Material:

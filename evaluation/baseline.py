@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from evaluation.answer_key import documents_with_pairs, outside_set, without_pairs
+from evaluation.answer_key import documents_with_pairs, outside_set, prompts_with_pairs, without_pairs
 from evaluation.arms import optimised
 from evaluation.arms.material import Prompt
 from evaluation.arms.registry import Arm
@@ -120,6 +120,7 @@ def _measure_all(folder: Path, bench: Bench, chosen: Sequence[Choice], notes: Se
     told = [
         *notes,
         *outside_set(items, bench.desk.choices),
+        *prompts_with_pairs(_prompts(chosen), items),
         *(_pair_notes(with_pairs) if any(c.variant.shown for c in chosen) else ()),
         *_vouched(aim),
         *bench.sealed_notes,
@@ -146,6 +147,11 @@ def _measure_all(folder: Path, bench: Bench, chosen: Sequence[Choice], notes: Se
     report = report.model_copy(update={"smallest_difference": smallest_difference(report, outcomes)})
     write_artefact(folder / "report.json", report)
     return report
+
+
+def _prompts(chosen: Sequence[Choice]) -> list[Prompt]:
+    """The instructions that the measured arms use, each once."""
+    return list(dict.fromkeys(c.variant.prompt for c in chosen if c.variant.prompt is not None))
 
 
 def _vouched(aim: Aim) -> list[str]:

@@ -167,7 +167,11 @@ def accepted(verdict: Verdict, by: str, reason: str) -> Verdict:
 
 
 def rule_on(
-    results: Mapping[str, Comparison], chosen: str, margin: float, clusters: int | None = None, may_ship: bool = True
+    results: Mapping[str, Comparison | Rival],
+    chosen: str,
+    margin: float,
+    clusters: int | None = None,
+    may_ship: bool = True,
 ) -> Ruling:
     """The contract's order: ship against every arm; then keep, judgement, more data against the chosen one.
 

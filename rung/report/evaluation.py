@@ -115,6 +115,7 @@ def difference_plot(verdict: Verdict) -> Markup:
     edge = max(0.1, *(max(abs(r.low), abs(r.high)) for r in verdict.arms))
     end = next(e for e in (0.1, 0.25, 0.5, 1.0) if e >= edge - 1e-9)
     margin = [Mark(verdict.margin, f"margin {100 * verdict.margin:.3g}"), Mark(0.0, "")]
+    margin += [Mark(verdict_words.TEN, "10")] if verdict.margin < verdict_words.TEN and end > verdict_words.TEN else []
     return dot_plot("Lead of the tuned model in points", rows, Axis(-end, end, end / 2, "{:+.3g}"), margin)
 
 
@@ -170,7 +171,7 @@ def markdown(values: Mapping[str, Any]) -> str:
     lines += [
         values["items_line"],
         "",
-        "| arm | score | 95% interval | form | validation | cut | p50 | tokens in, out |",
+        "| arm | score | 95% interval | form | validation | cut | p50, p95 | tokens in, out |",
     ]
     lines += ["|---|---|---|---|---|---|---|---|", *(_arm_row(arm) for arm in values["arms"])]
     lines += _section("What it costs", [f"{name}: {text}" for name, text in values["costs"]])
@@ -191,7 +192,7 @@ def _arm_row(arm: ArmResult) -> str:
     chosen = percent(arm.validation) if arm.validation is not None else "-"
     bounds = interval(arm.low, arm.high).strip("()")
     tokens = f"{arm.input_tokens / arm.n:.0f}, {arm.output_tokens / arm.n:.0f}"
-    took = duration(arm.p50_seconds) if arm.p50_seconds is not None else "-"
+    took = ", ".join("-" if t is None else duration(t) for t in (arm.p50_seconds, arm.p95_seconds))
     cells = (arm_name(arm.arm), percent(arm.score), bounds, arm.form, chosen, percent(arm.cut / arm.n), took, tokens)
     return f"| {' | '.join(cells)} |"
 

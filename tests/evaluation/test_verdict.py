@@ -117,6 +117,11 @@ def test_the_words_name_the_interval_and_the_items_that_would_settle_it():
     assert text.startswith("NEED MORE DATA  The tuned model is 8.8 points better than the baseline (95%: -")
     assert "80 items cannot tell; about" in text
     assert "16 better, 9 worse, 55 the same" in text
+    assert "at 10 points  with a margin of 10 points it would be: need more data" in text
+    assert "it would be: ship" in "\n".join(lines(verdict_of(scores(rows(60, 5, 235)))))
+    assert "it would be: keep the prompt" in "\n".join(lines(verdict_of(scores(rows(20, 5, 275)))))
+    wide = verdict_of(scores(rows(60, 5, 235)), rule=Rule(margin=0.1))
+    assert "at 10 points" not in "\n".join(lines(wide))
 
 
 def test_only_scores_of_0_and_1_are_counted():
