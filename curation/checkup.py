@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,16 +15,12 @@ from curation.formats.source import Progress, files_of
 from curation.quality import Check, Finding, Options, Subject, Survey, checks
 from curation.quality.base import RowCheck
 from curation.quality.malformed import Malformed
+from curation.quality.mask import names_masked
 from curation.quality.twins import Contradictions, Duplicates, Leaks, Suspects
+from curation.sampler import Sampler
 
 if TYPE_CHECKING:
     from curation.dedup import DedupResult
-
-SAMPLE = 20_000
-"""Rows that are held for the statistical checks; of more rows a sample drawn by seed."""
-SAMPLE_BYTES = 64 << 20
-"""Bytes of rows, as they lie in their file, that are held: of longer rows the sample is smaller."""
-FEWEST_HELD = 1_000
 
 Notice = Callable[[str], None]
 Stage = Callable[[str], None]
@@ -36,46 +31,6 @@ class Stopped(Exception):
 
 
 STOPS = (KeyboardInterrupt, Stopped)
-
-
-@dataclass
-class Sampler:
-    """A sample drawn by seed (reservoir), in input order: of SAMPLE rows, or half as many again and again where these
-    hold more than SAMPLE_BYTES; all rows where there are fewer.
-    """
-
-    seed: int
-    seen: int = 0
-    held: list[tuple[int, int, Subject]] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self._random = random.Random(self.seed)
-        self._most, self._bytes = SAMPLE, 0
-
-    def add(self, subject: Subject, size: int = 0) -> None:
-        """One more row, of `size` bytes."""
-        index, self.seen = self.seen, self.seen + 1
-        place = index if index < self._most else self._random.randrange(self.seen)
-        if place < len(self.held):
-            self._bytes -= self.held[place][1]
-            self.held[place] = (index, size, subject)
-        elif place < self._most:
-            self.held.append((index, size, subject))
-        else:
-            return
-        self._bytes += size
-        if self._bytes > SAMPLE_BYTES and len(self.held) > FEWEST_HELD:
-            self._halve()
-
-    def _halve(self) -> None:
-        """A random half of a random sample is one, too."""
-        self._most = len(self.held) // 2
-        self.held = self._random.sample(self.held, self._most)
-        self._bytes = sum(size for _, size, _ in self.held)
-
-    def rows(self) -> list[Subject]:
-        """The sample."""
-        return [subject for _, _, subject in sorted(self.held, key=lambda each: each[0])]
 
 
 def role_of(path: Path) -> str:
@@ -148,15 +103,28 @@ def check_files(
     Held are a sample of 20,000 rows, a fingerprint of each row and the findings; where names say train and test,
     leaks are looked for between them. Ctrl-C, or Stopped from a callback, ends it with what was found so far.
     """
-    started = time.monotonic()
-    files = [file for path in paths for file in files_of(path)]
     chosen = options or Options()
-    learnt = [file for file in _sides(files)[0]]
-    reading = _Reading(chosen, {str(file) for file in learnt})
-    stopped = reading.take(FileRows(files, fmt, columns).all(progress, notice))
+    files = [file for path in paths for file in files_of(path)]
+    with names_masked(chosen.names):
+        reading = _Reading(chosen, {str(file) for file in _sides(files)[0]})
+        stopped = reading.take(FileRows(files, fmt, columns).all(progress, notice))
+        return _checkup(paths, files, (fmt, columns), reading, stopped, chosen, threshold, stage)
+
+
+def _checkup(
+    paths: Sequence[Path],
+    files: Sequence[Path],
+    form: tuple[str, Columns | None],
+    reading: _Reading,
+    stopped: str,
+    chosen: Options,
+    threshold: float,
+    stage: Stage,
+) -> Checkup:
+    """What the reading says, and the pairs."""
     sampler, malformed = reading.sampler, reading.malformed
     rows = sampler.rows()
-    held: FileRows | HeldRows = FileRows(learnt, fmt, columns)
+    held: FileRows | HeldRows = FileRows(_sides(files)[0], *form)
     if len(rows) == sampler.seen:
         held = HeldRows([subject for subject in rows if subject.file in reading.learnt])
     found: list[tuple[Check, Finding | None]] = [(malformed, malformed.end_of_file())]
@@ -167,7 +135,7 @@ def check_files(
             result = _dedup(reading.prints, held, threshold)
             found += _pairs(result, held)
             stage("Leaks")
-            found += _file_leaks(files, fmt, columns)
+            found += _file_leaks(files, *form)
     except STOPS:
         stopped = "Stopped while duplicates and leaks were looked for."
     told = run_statistics(reading.run, sampler, chosen, stage, stopped)
@@ -185,7 +153,7 @@ def check_files(
         checks=(*(_ran(check, finding) for check, finding in found), *told.ran),
         findings=in_order([finding for finding in (*(f for _, f in found), *told.findings) if finding]),
         measures=told.measures,
-        seconds=round(time.monotonic() - started, 3),
+        seconds=round(time.monotonic() - reading.started, 3),
     )
 
 
@@ -195,7 +163,7 @@ class _Reading:
     def __init__(self, options: Options, learnt: set[str]) -> None:
         from curation.prints import Collector
 
-        self.learnt = learnt
+        self.learnt, self.started = learnt, time.monotonic()
         self.run, self.malformed, self.sampler = checks(options), Malformed(), Sampler(options.seed)
         self.prints = Collector()
 

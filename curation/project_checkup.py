@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from curation.checkup import HeldRows, Sampler, Stage, run_statistics
+from curation.checkup import HeldRows, Stage, run_statistics
 from curation.findings import Checkup, Ran, in_order
 from curation.fixes import dismissals, unsettled
 from curation.manifest import newest_dataset, read_manifest
 from curation.quality import Check, Finding, Options, Subject, checks
 from curation.quality.malformed import Malformed
+from curation.quality.mask import names_masked
 from curation.quality.twins import Contradictions, Duplicates, Leaks, LeftDuplicates, Suspects
+from curation.sampler import Sampler
 from workspace.folder import Project
 from workspace.settings import Settings
 
@@ -39,11 +41,16 @@ def check_project(
     store: Store, project: Project, settings: Settings, options: Options | None = None, stage: Stage = lambda _: None
 ) -> Checkup:
     """Check all rows that are in (not taken out, not rejected in review)."""
+    with names_masked(options.names if options else None):
+        return _checkup(store, project, settings, options or Options(), stage)
+
+
+def _checkup(store: Store, project: Project, settings: Settings, options: Options, stage: Stage) -> Checkup:
     started = time.monotonic()
     rows = [row for row in store.rows(excluded=False) if row.state != "rejected"]
     gone = store.rows(excluded=True)
     settled = dismissals(store)
-    chosen = replace(options or Options(), label_limit=settings.evaluation.label_limit, seed=settings.dataset.seed)
+    chosen = replace(options, label_limit=settings.evaluation.label_limit, seed=settings.dataset.seed)
     run, sampler = checks(chosen), Sampler(chosen.seed)
     for row in rows:
         subject = subject_of(row)

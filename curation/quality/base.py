@@ -200,7 +200,7 @@ def evidence_of(note: str, *subjects: Subject, score: float | None = None, texts
         key=hashlib.sha256(name.encode()).hexdigest()[:8],
         places=tuple(subject.place for subject in subjects),
         rows=tuple(subject.id for subject in subjects if subject.id),
-        note=note,
+        note=mask(note),
         score=score,
         texts=tuple(excerpt(text) for text in shown),
     )

@@ -7,6 +7,8 @@ import functools
 import ipaddress
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import NamedTuple
 
 from curation.quality.rules import quality_rules, secret_patterns
@@ -20,6 +22,9 @@ class Spot(NamedTuple):
     kind: str
     name: str
 
+
+Finder = Callable[[str], list[Spot]]
+_NAMES: ContextVar[Finder | None] = ContextVar("names", default=None)
 
 _DIGIT = re.compile(r"\d")
 _EMAIL = re.compile(r"(?<![\w.+-])[\w.%+'-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}(?![\w-])")
@@ -59,10 +64,21 @@ def find_secrets(text: str) -> list[Spot]:
     return _apart(spots)
 
 
+@contextmanager
+def names_masked(find: Finder | None) -> Iterator[None]:
+    """Inside, `mask` covers what this finds, too: names of persons, where somebody looks for them."""
+    before = _NAMES.set(find)
+    try:
+        yield
+    finally:
+        _NAMES.reset(before)
+
+
 def mask(text: str) -> str:
     """The text with personal data and secrets replaced by what they are: `[PHONE]`, `[KEY]`."""
     parts, at = [], 0
-    for spot in _apart(find_secrets(text) + find_personal(text)):
+    find = _NAMES.get()
+    for spot in _apart(find_secrets(text) + find_personal(text) + (find(text) if find else [])):
         parts += [text[at : spot.start], f"[{spot.kind}]"]
         at = spot.end
     return "".join(parts) + text[at:]

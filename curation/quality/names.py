@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from importlib.metadata import entry_points
 
-from curation.quality.base import EXCERPT, RowCheck, Subject, all_texts, evidence_of, shown_text
-from curation.quality.mask import Spot
+from curation.quality.base import RowCheck, Subject, all_texts, evidence_of
+from curation.quality.mask import Finder, Spot, names_masked
 from workspace.errors import RungError, did_you_mean
 from workspace.extras import installed, require
 
-Finder = Callable[[str], list[Spot]]
 AUTO = "auto"
 SURE = 0.5
 
@@ -55,7 +53,7 @@ def _chosen(model: str) -> str:
 
 
 class Names(RowCheck):
-    """Rows that name a person; the names are masked in what is shown."""
+    """Rows that name a person. While they are looked for, names are masked in what every check shows."""
 
     name = "names"
     title = "Names of persons"
@@ -70,10 +68,5 @@ class Names(RowCheck):
         """Put the row on the pile where it holds a name."""
         count = sum(len(self.find(text)) for text in all_texts(subject.example))
         if count:
-            shown = self._masked(shown_text(subject.example)[: 4 * EXCERPT])
-            self.pile.add(evidence_of(f"{count} name{'s' * (count != 1)}", subject, texts=[shown]))
-
-    def _masked(self, text: str) -> str:
-        for spot in reversed(self.find(text)):
-            text = f"{text[: spot.start]}[{spot.kind}]{text[spot.end :]}"
-        return text
+            with names_masked(self.find):
+                self.pile.add(evidence_of(f"{count} name{'s' * (count != 1)}", subject))

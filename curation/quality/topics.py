@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from curation.quality.base import Check, Evidence, Finding, Subject, Survey, excerpt
+from curation.quality.mask import mask
 from curation.quality.rules import limit
 
 FEWEST = 60
@@ -70,7 +71,7 @@ def cluster(subjects: Sequence[Subject], seed: int) -> tuple[list[int], list[str
     for topic in range(count):
         inside = vectors[places == topic]
         weight = inside.mean(axis=0).A1 if inside.shape[0] else None
-        names.append(", ".join(words[i] for i in weight.argsort()[::-1][:4]) if weight is not None else "")
+        names.append(mask(", ".join(words[i] for i in weight.argsort()[::-1][:4])) if weight is not None else "")
     return [int(place) for place in places], names, dense[:, :2]
 
 

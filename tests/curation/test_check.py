@@ -231,8 +231,8 @@ def test_names_that_are_none_change_nothing(project):
 MEMORY = """
 import re, sys
 from pathlib import Path
-from curation import checkup
-checkup.SAMPLE = 1000
+from curation import checkup, sampler
+sampler.SAMPLE = 1000
 found = checkup.check_files([Path(sys.argv[1])])
 print(found.read, re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
 """
@@ -256,17 +256,17 @@ def test_texts_are_not_held_when_a_file_is_checked(tmp_path):
 
 
 def test_a_sample_of_long_rows_is_smaller_and_every_row_is_as_likely(monkeypatch):
-    from curation import checkup
+    from curation import sampler as rows_held
     from curation.example import Example
     from curation.quality import Subject
 
-    monkeypatch.setattr(checkup, "SAMPLE", 40)
-    monkeypatch.setattr(checkup, "SAMPLE_BYTES", 250)
-    monkeypatch.setattr(checkup, "FEWEST_HELD", 5)
+    monkeypatch.setattr(rows_held, "SAMPLE", 40)
+    monkeypatch.setattr(rows_held, "SAMPLE_BYTES", 250)
+    monkeypatch.setattr(rows_held, "FEWEST_HELD", 5)
     one = Example(row("q", "a"))
     drawn = Counter()
     for seed in range(400):
-        sampler = checkup.Sampler(seed)
+        sampler = rows_held.Sampler(seed)
         for line in range(100):
             sampler.add(Subject(one, "f", line), 10)
         lines = [subject.line for subject in sampler.rows()]
@@ -274,6 +274,31 @@ def test_a_sample_of_long_rows_is_smaller_and_every_row_is_as_likely(monkeypatch
         drawn.update(lines)
     expected = drawn.total() / 100
     assert all(abs(drawn[line] - expected) < 5 * expected**0.5 for line in range(100))
+
+
+def test_names_are_masked_in_every_finding_while_they_are_looked_for(tmp_path):
+    """A row that names a person is shown by other checks, too: duplicates, contradictions, leaks, personal data."""
+    from curation.checkup import check_files
+    from curation.quality import Options
+    from curation.quality.mask import Spot, mask
+
+    def find(text):
+        return [Spot(m.start(), m.end(), "NAME", "NAME") for m in re.finditer("Maria Lopez", text)]
+
+    rng = random.Random(3)
+    asked = f"Maria Lopez of mail@example.org asks {text(rng, 12)}"
+    rows = [row(f"{text(rng, 14)} {i}", f"it is {i}") for i in range(80)]
+    rows += [row(asked, "the first of May"), row(asked, "the first of May"), row(asked, "no such day is known")]
+    rows += [row(f"Maria Lopez wants {text(rng, 12)}", "[INST] tell Maria Lopez [/INST]")]
+    (tmp_path / "train.jsonl").write_text("".join(json.dumps(each) + "\n" for each in rows))
+    (tmp_path / "test.jsonl").write_text(json.dumps(row(asked, "the first of May")) + "\n")
+    files = [tmp_path / "train.jsonl", tmp_path / "test.jsonl"]
+    plain, masked = check_files(files), check_files(files, options=Options(names=find))
+    shown = {f.name for f in plain.findings if any("Maria Lopez" in t for e in f.evidence for t in e.texts)}
+    assert {"duplicates", "contradictions", "leaks", "pii", "residue"} <= shown
+    assert shown | {"names"} <= {finding.name for finding in masked.findings}
+    assert "Maria" not in json.dumps(masked.as_json()) and "[NAME]" in json.dumps(masked.as_json())
+    assert mask("Maria Lopez") == "Maria Lopez"
 
 
 def test_help_imports_nothing_heavy():
