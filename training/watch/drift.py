@@ -85,7 +85,7 @@ def measure(
         release=standing.release.id,
         dataset=standing.dataset.name,
         against=standing.against,
-        sample=min(made.sample for made in watched.imports),
+        sample=watched.sample,
         since=since,
         seed=seed,
         traffic=traffic(requests),

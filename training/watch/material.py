@@ -23,8 +23,8 @@ from workspace.settings import Settings
 
 @dataclass(frozen=True)
 class Standing:
-    """The release that stands, with its dataset. `rows` are its train rows (`split` says where they are from, where it has
-    none); `answered` what the released model said on the test items; `choices` the closed set of answers, if any.
+    """The release that stands, with its dataset. `rows` are its train rows (`split` says where they are from, where
+    it has none); `answered` what the released model said on the test items; `choices` the closed set of answers.
     """
 
     folder: Path

@@ -105,6 +105,8 @@ class Import(Artefact):
     why_aside: dict[str, int] = {}
     sample: float
     seed: int
+    only_model: str = ""
+    """The model whose requests were asked for; empty for all."""
     scale: list[float] = []
     """Lowest and highest value of the scale that ratings were read on; empty where none was a number."""
     masked: dict[str, int] = {}
@@ -130,6 +132,15 @@ class Watched:
     imports: list[Import] = field(default_factory=list)
     requests: list[Logged] = field(default_factory=list)
     unmatched: int = 0
+
+    @property
+    def sample(self) -> float:
+        """The smallest share that a file was drawn with, of a file that was imported twice the larger one."""
+        shares: dict[str, float] = {}
+        for made in self.imports:
+            for file in made.files:
+                shares[file.sha256] = max(shares.get(file.sha256, 0.0), made.sample)
+        return min(shares.values(), default=1.0)
 
     @property
     def drawn(self) -> list[Logged]:

@@ -7,7 +7,7 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -123,7 +123,7 @@ def take_in(project: Project, read: Read, wish: Wish, *, actor: str = "rung") ->
     """
     with writer_lock(watch_folder(project) / ".lock", "An import of logs"):
         before = read_imports(project)
-        if read.files and {file.sha256 for file in read.files} <= {f.sha256 for _, made in before for f in made.files}:
+        if read.files and {file.sha256 for file in read.files} <= _covered([made for _, made in before], wish):
             return None
         for left in watch_folder(project).glob(".W-*"):
             shutil.rmtree(left, ignore_errors=True)
@@ -138,6 +138,17 @@ def take_in(project: Project, read: Read, wish: Wish, *, actor: str = "rung") ->
             raise
     _log(project, made, actor)
     return made
+
+
+def _covered(before: Iterable[Import], wish: Wish) -> set[str]:
+    """Files that an earlier import took in as far as this one would."""
+    return {
+        file.sha256
+        for made in before
+        if made.only_model in ("", wish.model)
+        and (made.sample == 1 or (made.seed == wish.seed and made.sample >= wish.sample))
+        for file in made.files
+    }
 
 
 def _store(project: Project, work: Path, name: str, read: Read, wish: Wish, known: set[str]) -> Import:
@@ -165,6 +176,7 @@ def _store(project: Project, work: Path, name: str, read: Read, wish: Wish, know
         why_aside=dict(Counter(masker.text(why) for _, why in joined.aside).most_common(20)),
         sample=wish.sample,
         seed=wish.seed,
+        only_model=wish.model,
         scale=list(scale) if any(True for _ in _numbers([*joined.requests, *joined.feedback])) else [],
         masked=dict(sorted(masker.counts.items())),
         models=dict(Counter(each.model or "unknown" for each in kept).most_common(20)),
@@ -202,26 +214,29 @@ def _kept(
     counts = {"known": 0, "not_drawn": 0, "beyond_sample": 0}
     seen: Counter[str] = Counter()
     for part in requests:
-        content = json.dumps([part.ids, str(part.at), part.model, part.messages, part.said.text], default=str)
+        own = Masker()
+        logged = _logged(name, part, own, scale)
+        content = json.dumps([logged.ids, logged.at, logged.model, logged.messages, logged.answer], default=str)
         seen[content] += 1
         digest = sha256_bytes(f"{content} {seen[content]}".encode())
         drawn = rank(wish.seed, digest, "watch") < wish.sample
-        telling = bool(part.feedback or part.said.error)
         if digest in known:
             counts["known"] += 1
-        elif not (drawn or telling):
+        elif not (drawn or part.feedback or part.said.error):
             counts["not_drawn"] += 1
         else:
             counts["beyond_sample"] += not drawn
-            kept.append(_logged(name, part, digest, drawn, masker, scale))
+            masker.counts += own.counts
+            kept.append(replace(logged, hash=digest, drawn=drawn))
     return kept, counts
 
 
-def _logged(name: str, part: Part, digest: str, drawn: bool, masker: Masker, scale: tuple[float, float]) -> Logged:
+def _logged(name: str, part: Part, masker: Masker, scale: tuple[float, float]) -> Logged:
+    """The request, masked, before it is known whether it is kept."""
     rating, edit, comment = _judged(part.feedback, masker, scale)
     return Logged(
         ref=f"{name}:{part.line}",
-        hash=digest,
+        hash="",
         ids=tuple(masker.name(each) for each in part.ids),
         messages=tuple(masker.inside(each) for each in part.messages),
         answer=masker.text(part.said.text),
@@ -238,7 +253,6 @@ def _logged(name: str, part: Part, digest: str, drawn: bool, masker: Masker, sca
         edit=edit,
         comment=comment,
         others=part.said.others,
-        drawn=drawn,
         line=part.line,
         trace=masker.name(part.trace),
     )

@@ -116,6 +116,17 @@ def test_the_sample_is_drawn_by_seed_and_keeps_what_people_said_beside_it(projec
     assert {r.ids[0] for r in read_watched(project).drawn} != drawn
 
 
+def test_a_larger_sample_of_the_same_log_adds_what_was_not_drawn(project: Project, write: Write) -> None:
+    log = write([litellm(n, f"q{n}", "a") for n in range(100)])
+    first = imported(project, log, sample=0.2, seed=7)
+    assert imported(project, log, sample=0.1, seed=7) is None
+    second = imported(project, log, sample=0.6, seed=7)
+    assert second.known == first.kept and read_watched(project).sample == 0.6
+    assert imported(project, log).kept == 100 - first.kept - second.kept
+    assert imported(project, log, sample=0.5, seed=9) is None and read_watched(project).sample == 1.0
+    assert len(read_watched(project).drawn) == 100
+
+
 def test_requests_out_of_order_are_put_in_order_of_time(project: Project, write: Write) -> None:
     log = write(
         [litellm(3, "q3", "a"), litellm(1, "q1", "a"), {**litellm(2, "q2", "a"), "startTime": "soon", "endTime": 0}]

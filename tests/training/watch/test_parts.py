@@ -1,0 +1,98 @@
+"""What a release put into a request is taken off; the judge on production; the form that answers must have."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from as_logged import litellm
+from clinic_phrases import line_of, phrases
+
+from chat.scripted import Scripted
+from curation.example import Example, chat_row
+from evaluation.asking import Replies
+from training.watch.drift import measure
+from training.watch.form import Form
+from training.watch.judge import judge_of
+from training.watch.material import released
+from training.watch.own_turns import OwnTurns
+from training.watch.take_in import Wish, read_logs, take_in
+from workspace.errors import RungError
+from workspace.folder import Project
+from workspace.settings import load_settings
+
+SHOWN = [chat_row("DM2 w/ CKD, call +49 170 1234567", "E11 kidney none"), chat_row("T1DM PDR OU", "E10 eye both")]
+
+
+@pytest.fixture
+def turns(tmp_path: Path) -> OwnTurns:
+    (tmp_path / "prompt").mkdir()
+    (tmp_path / "prompt" / "prompt.json").write_text(json.dumps({"examples": SHOWN}))
+    return OwnTurns([Example(chat_row("q", "a"))], tmp_path)
+
+
+def test_system_message_examples_and_passages_of_the_release_are_no_part_of_the_row(turns: OwnTurns) -> None:
+    logged = [
+        {"role": "system", "content": "Turn it into the house line."},
+        {"role": "user", "content": "T1DM PDR OU"},
+        {"role": "assistant", "content": "E10 eye both"},
+        {"role": "user", "content": "DM2 w/ CKD, call [PHONE]"},
+        {"role": "assistant", "content": "E11 kidney none"},
+        {"role": "user", "content": "Passages:\n[1] E11.md: a\n[2] E10.md: b\n\nT2DM w/ DKA"},
+    ]
+    assert turns.of(logged) == [{"role": "user", "content": "T2DM w/ DKA"}]
+    assert turns.question(logged) == "T2DM w/ DKA"
+    talk = [*logged[:1], {"role": "user", "content": "hello"}, {"role": "assistant", "content": "hi"}, logged[-1]]
+    assert [turn["role"] for turn in turns.of(talk)] == ["user", "assistant", "user"], "a talk of one's own stays"
+
+
+def test_the_rows_own_system_message_takes_the_place_of_the_prompts() -> None:
+    logged = [{"role": "system", "content": "Prompt v3."}, {"role": "user", "content": "q"}]
+    one = OwnTurns([Example(chat_row("a", "b", "House.")), Example(chat_row("c", "d", "House."))], None)
+    assert one.of(logged)[0] == {"role": "system", "content": "House."}
+    several = OwnTurns([Example(chat_row("a", "b", "House.")), Example(chat_row("c", "d"))], None)
+    assert several.of(logged)[0] == logged[0]
+
+
+def test_the_form_of_answers_is_told_by_the_rows(house: Project) -> None:
+    standing = released(house, load_settings(house.settings_file, {}))
+    form = Form(standing)
+    assert not form.wrong(f"  {line_of(standing.rows[0].question)}", "stop")
+    assert form.wrong("E99 nowhere", "stop") and form.wrong("", "stop") and form.wrong("E10 OD", "length")
+    objects = [Example(chat_row("q", '{"code": 1, "side": "left"}')), Example(chat_row("r", '{"side": "", "code": 2}'))]
+    standing = standing.__class__(**{**vars(standing), "choices": (), "rows": objects})
+    assert not Form(standing).wrong('{"side": 1, "code": 2}', "stop")
+    assert Form(standing).wrong('{"side": 1}', "stop") and Form(standing).wrong("E10 OD", "stop")
+
+
+@pytest.mark.parametrize("kind", ["rubric", "score", "pairs"])
+def test_the_judge_looks_at_production_and_at_the_test_alike(
+    house: Project, write: Callable[..., Path], tmp_path: Path, kind: str
+) -> None:
+    log = write([litellm(n, text, "E13 OS" if n % 2 else line_of(text)) for n, text in enumerate(phrases(80, 55))])
+    take_in(house, read_logs([log], keep_rejects=False), Wish())
+    (house.root / "judge.md").write_text("The line names the type of the phrase.\n")
+    settings = load_settings(house.settings_file, {})
+    settings = settings.model_copy(update={"judge": settings.judge.model_copy(update={"kind": kind})})
+    asked: list[str] = []
+
+    def rule(ask: Any) -> str:
+        text = str(ask.turns[-1]["content"])
+        asked.append(text)
+        question = text.split("Question:\n")[1].split("\n\n")[0]
+        good = line_of(question) == text.split("Answer to judge:\n")[1].split("\n\n")[0]
+        return ("YES" if good else "NO") if kind == "rubric" else ("5" if good else "2")
+
+    replies = Replies(tmp_path / "replies.jsonl")
+    if kind == "pairs":
+        with pytest.raises(RungError, match="production has one"):
+            judge_of(house, settings, Scripted(rule), replies)
+        return
+    judge = judge_of(house, settings, Scripted(rule), replies)
+    report = measure(house, settings, judge=judge, judged=30)
+    signal = next(signal for signal in report.signals if signal.name == "judge")
+    assert (signal.n, signal.n_before, signal.before) == (30, 30, 0.0) and signal.raised and signal.now is not None
+    assert 0.2 < signal.now < 0.8 and len(asked) == 60 and all("judge by the question alone" in text for text in asked)
