@@ -1,0 +1,162 @@
+"""`rung verdict --scores` on many shapes of files, held against a second reading of the contract, written apart."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from evaluation.scores import read_scores
+from evaluation.verdict import Rule, verdict_of
+from workspace.errors import InputError, RungError
+
+
+def clipped(value):
+    return min(1.0, max(0.0, value))
+
+
+SHAPES = {
+    "binary": lambda c, gain: (float(c.random() < 0.5), float(c.random() < 0.5 + gain)),
+    "one way": lambda c, gain: (0.0, float(c.random() < abs(gain))),
+    "ties": lambda c, gain: (1.0, 1.0),
+    "all right": lambda c, gain: (float(c.random() < 0.3), 1.0),
+    "graded": lambda c, gain: (0.5, clipped(0.5 + gain + c.gauss(0, 0.1))),
+    "rare losses": lambda c, gain: (0.9, 0.0 if c.random() < 0.02 else clipped(0.9 + abs(gain))),
+    "thirds": lambda c, gain: (c.choice([0, 1 / 3, 2 / 3, 1]), c.choice([0, 1 / 3, 2 / 3, 1])),
+    "ints": lambda c, gain: (c.randint(0, 1), c.randint(0, 1)),
+}
+"""From dice and a true gain to the scores of one arm and of the tuned model on an item."""
+
+
+def drawn(shape, n, chance):
+    gain = chance.choice([-0.1, 0.0, 0.05, 0.1, 0.25])
+    return [SHAPES[shape](chance, gain) for _ in range(n)]
+
+
+def a_file(shape, n, arms, clusters, chance):
+    """A score file as somebody else's program may write it: other keys, ids of any kind, in any order."""
+    pairs = {arm: drawn(shape, n, chance) for arm in arms}
+    tuned = [t for _, t in pairs[arms[0]]]
+    lines = []
+    for i in range(n):
+        scores = {arm: pairs[arm][i][0] for arm in arms}
+        row = {"note": "kept out", "tuned": tuned[i], "id": chance.choice([i, f"item-{i}"])}
+        row["baseline"] = scores if len(arms) > 1 else scores[arms[0]]
+        if clusters:
+            row["cluster"] = f"c{chance.randrange(clusters)}"
+        lines.append(row)
+    return lines
+
+
+def expected(lines, chosen, margin):
+    """The contract's words: interval over items or cluster means, then the four rulings in their order."""
+    first = lines[0]["baseline"]
+    arms = list(first) if isinstance(first, dict) else ["baseline"]
+    found = {}
+    for arm in arms:
+        each = [r["tuned"] - (r["baseline"][arm] if isinstance(first, dict) else r["baseline"]) for r in lines]
+        units = each
+        if "cluster" in lines[0]:
+            named = [r["cluster"] for r in lines]
+            units = [
+                np.mean([d for d, c in zip(each, named, strict=True) if c == name]) for name in dict.fromkeys(named)
+            ]
+        padded = np.array([*units, 1.0, -1.0])
+        half = stats.t.ppf(0.975, len(units) + 1) * padded.std(ddof=1) / math.sqrt(len(padded))
+        low, high = max(-1.0, padded.mean() - half), min(1.0, padded.mean() + half)
+        whole = [d for d in units if abs(d) > 1e-9]
+        if whole and all(abs(abs(d) - 1) <= 1e-9 for d in whole) and len({d > 0 for d in whole}) == 1:
+            k = len(whole)
+            far = stats.beta.ppf(0.955, k + 1, len(units) - k) if k < len(units) else 1.0
+            low, high = (low, max(high, far)) if whole[0] > 0 else (min(low, -far), high)
+        found[arm] = (float(np.mean(each)), low, high, len(units))
+    difference, low, high, units = found[chosen]
+    if "cluster" in lines[0] and units < 10:
+        ruling = "need_more_data"
+    elif all(f[1] > margin + 1e-9 for f in found.values()):
+        ruling = "ship"
+    elif high < margin - 1e-9:
+        ruling = "keep_prompt"
+    elif difference >= margin - 1e-9 and low > 1e-9:
+        ruling = "judgement"
+    else:
+        ruling = "need_more_data"
+    return ruling, difference, low, high
+
+
+def test_every_shape_of_file_is_ruled_on_as_the_contract_says():
+    chance, seen = random.Random(2611), set()
+    for number in range(120):
+        shape, n = chance.choice(list(SHAPES)), chance.choice([1, 2, 3, 7, 20, 40, 80, 150])
+        arms = chance.choice([["baseline"], ["prompt", "rag"], ["prompt", "few_shot", "classical"]])
+        lines = a_file(shape, n, arms, chance.choice([0, 0, 4, 25]), chance)
+        margin = chance.choice([0.05, 0.05, 0.0, 0.1])
+        given = read_scores("scores.jsonl", "\n".join(map(json.dumps, lines)).encode())
+        result = verdict_of(given, arms[-1], Rule(margin=margin))
+        ruling, difference, low, high = expected(lines, arms[-1], margin)
+        assert result.verdict == ruling, (number, shape, n, arms)
+        assert (result.difference, result.low, result.high) == pytest.approx((difference, low, high), abs=1e-9)
+        assert 0 <= result.p_value <= 1 and result.n == n
+        assert result.better + result.worse + result.same == n
+        assert result.items_to_settle is None or result.items_to_settle >= 1
+        if abs(difference - margin) < 0.01 - 1e-9 and "cluster" not in lines[0]:
+            assert result.items_to_settle is None
+        seen.add(ruling)
+    assert seen == {"ship", "keep_prompt", "judgement", "need_more_data"}
+
+
+def test_an_item_without_a_cluster_stands_for_itself():
+    rows = [{"id": n, "baseline": 0, "tuned": 1, **({"cluster": "x"} if n < 6 else {})} for n in range(16)]
+    assert verdict_of(read_scores("s.jsonl", "\n".join(map(json.dumps, rows)).encode())).clusters == 11
+
+
+FAULTS = {
+    "": "holds no item",
+    "\n\n": "holds no item",
+    "[1, 2]": "object",
+    '{"id": 1, "baseline": 0.5}': "tuned",
+    '{"baseline": 0.5, "tuned": 1}': "id",
+    '{"id": 1, "baseline": 1.5, "tuned": 1}': "1.5",
+    '{"id": 1, "baseline": "0.5", "tuned": 1}': "0.5",
+    '{"id": 1, "baseline": NaN, "tuned": 1}': "nan",
+    '{"id": 1, "baseline": true, "tuned": 1}': "true",
+    '{"id": 1, "baseline": null, "tuned": 1}': "null",
+    '{"id": 1, "baseline": {}, "tuned": 1}': "arm",
+    '{"id": 1, "baseline": {"a": 2}, "tuned": 1}': "2",
+    '{"id": 1, "baseline": 0, "tuned": 1}\n{"id": 1, "baseline": 0, "tuned": 1}': "line 2",
+    '{"id": 1, "baseline": 0, "tuned": 1}\n{"id": 2, "baseline": {"a": 0}, "tuned": 1}': "line 2",
+    '{"id": 1, "baseline": {"a": 0}, "tuned": 1}\n{"id": 2, "baseline": {"b": 0}, "tuned": 1}': "line 2",
+    '{"id": 1, "baseline": 0, "tuned": 1}\nnot json': "line 2",
+    '{"id": 1, "baseline": 0, "tuned": 1, "tuned": 0}': "tuned",
+    '{"id": {}, "baseline": 0, "tuned": 1}': "id",
+}
+
+
+@pytest.mark.parametrize("text", FAULTS, ids=range(len(FAULTS)))
+def test_what_is_no_score_file_is_refused_with_its_place(text):
+    with pytest.raises((InputError, RungError)) as raised:
+        read_scores("scores.jsonl", text.encode())
+    told = f"{raised.value} {raised.value.where or ''} {raised.value.found or ''} {raised.value.expected or ''}"
+    assert "scores.jsonl" in told
+    assert FAULTS[text] in told
+
+
+def test_all_faults_are_told_at_once_and_the_command_exits_2(tmp_path):
+    lines = ['{"id": 1, "baseline": 0, "tuned": 2}', '{"id": 1, "baseline": 0, "tuned": 1}', "{", '{"id": 4}']
+    (tmp_path / "s.jsonl").write_text("\n".join(lines))
+    ran = subprocess.run(
+        [sys.executable, "-P", "-m", "rung", "verdict", "--scores", "s.jsonl", "--json"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert ran.returncode == 2
+    error = json.loads(ran.stdout)["error"]
+    assert all(f"line {n}" in json.dumps(error) for n in (1, 2, 3, 4))
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["s.jsonl"]
