@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import pairwise
 
 from markupsafe import Markup
 
 WIDTH, LABELS, RIGHT, ROW, TOP = 760, 212, 168, 30, 26
+CLOSE = 60
+"""Marks nearer than this (in the plot's units) would write over each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,7 @@ def dot_plot(title: str, rows: Sequence[Dot], axis: Axis = Axis(), marks: Sequen
     """Rows with their intervals on one scale. `title` is read aloud, not drawn."""
     bottom = TOP + ROW * len(rows)
     parts = [_tick(axis, value, bottom) for value in axis.ticks()]
-    parts += [_mark(axis, mark, bottom) for mark in marks]
+    parts += [_mark(axis, mark, bottom, anchor) for mark, anchor in _anchored(axis, marks)]
     parts += [_row(axis, row, TOP + ROW * index + ROW / 2) for index, row in enumerate(rows)]
     said = escape("; ".join([title, *(f"{row.name} {row.text}" for row in rows)]))
     return Markup(
@@ -74,11 +77,22 @@ def _tick(axis: Axis, value: float, bottom: float) -> str:
     )
 
 
-def _mark(axis: Axis, mark: Mark, bottom: float) -> str:
+def _anchored(axis: Axis, marks: Sequence[Mark]) -> list[tuple[Mark, str]]:
+    """Each mark with the side on which its words stand: the outer ones of a close group write outwards."""
+    worded = sorted((mark for mark in marks if mark.words), key=lambda mark: mark.at)
+    close = [axis.place(right.at) - axis.place(left.at) < CLOSE for left, right in pairwise(worded)]
+    sides = {mark.at: "middle" for mark in marks}
+    if any(close):
+        sides[worded[0].at], sides[worded[-1].at] = "end", "start"
+    return [(mark, sides[mark.at]) for mark in marks]
+
+
+def _mark(axis: Axis, mark: Mark, bottom: float, anchor: str = "middle") -> str:
     x = axis.place(mark.at)
+    aside = {"end": 4, "start": -4}.get(anchor, 0)
     return (
         f'<line class="mark" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP - 6}" y2="{bottom}"/>'
-        f'<text class="tick" x="{x:.1f}" y="{TOP - 10}" text-anchor="middle">{escape(mark.words)}</text>'
+        f'<text class="tick" x="{x + aside:.1f}" y="{TOP - 10}" text-anchor="{anchor}">{escape(mark.words)}</text>'
     )
 
 
