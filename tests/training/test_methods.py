@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import subprocess
 from collections.abc import Callable
@@ -10,18 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import taught
 
 from curation.example import Example, chat_row
 from training.preferences import Pair
 from training.record import RunRecord, curve, read_run
 from workspace.folder import Project
 from workspace.settings import Settings
-
-HERE = Path(__file__).parent
-_spec = importlib.util.spec_from_file_location("taught", HERE / "taught.py")
-assert _spec is not None and _spec.loader is not None
-taught = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(taught)
 
 Rung = Callable[..., subprocess.CompletedProcess[str]]
 

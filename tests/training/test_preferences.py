@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import taught
 
 from curation.manifest import load_split
 from curation.review import open_desk
@@ -19,12 +19,6 @@ from training.preferences import preferences_of
 from workspace.errors import InputError, Refusal
 from workspace.folder import Project
 from workspace.settings import Settings, load_settings
-
-HERE = Path(__file__).parent
-_spec = importlib.util.spec_from_file_location("taught", HERE / "taught.py")
-assert _spec is not None and _spec.loader is not None
-taught = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(taught)
 
 
 class Words:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 from pathlib import Path
@@ -10,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import taught
 
 from curation.example import Example, chat_row
 from training.clearance import grant
@@ -169,11 +169,6 @@ def test_a_plan_that_has_a_run_keeps_its_bytes(rung: Any, ready: Project, settin
 def test_other_methods_and_objectives_are_tried_as_well(
     rung: Any, ready: Project, settings: Settings, words: tuple[str, ...]
 ) -> None:
-    place = Path(__file__).with_name("taught.py")
-    spec = importlib.util.spec_from_file_location("taught", place)
-    assert spec is not None and spec.loader is not None
-    taught = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(taught)
     taught.teach(ready, settings)
     done = rung("plan", "--preflight", *words, "--json", timeout=300)
     assert done.returncode == 0, done.stderr

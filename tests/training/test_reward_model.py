@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import taught
 
 from training.clearance import check_gates
 from training.plan import find_plan, read_plan
@@ -17,12 +17,6 @@ from training.reward import is_run, reward_run
 from workspace.errors import InputError, RungError
 from workspace.folder import Project
 from workspace.settings import Settings, load_settings
-
-HERE = Path(__file__).parent
-_spec = importlib.util.spec_from_file_location("taught", HERE / "taught.py")
-assert _spec is not None and _spec.loader is not None
-taught = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(taught)
 
 Rung = Callable[..., subprocess.CompletedProcess[str]]
 SAMPLED = ("--set", "answer_tokens=4", "--set", "generations=4", "--set", "epochs=0.3")

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import taught
 
 from training.fit import fit_of
 from training.plan import Plan, read_plan
@@ -20,6 +21,7 @@ from training.record import curve, is_alive, read_run
 from training.run.world import World, in_turn, together, world
 from workspace.errors import InputError, Refusal
 from workspace.folder import Project
+from workspace.settings import Settings
 
 Rung = Callable[..., subprocess.CompletedProcess[str]]
 PLAIN = {"RUNG_TRAINING__DROPOUT": "0", "RUNG_TRAINING__PRECISION": "fp32", "RUNG_TRAINING__EPOCHS": "5"}
@@ -135,6 +137,31 @@ def test_killed_and_resumed_two_end_as_two_unbroken(rung: Rung, ready: Project, 
     assert done.returncode == 0 and "goes on from step" in done.stderr, done.stderr + log(folder)
     assert losses(folder) == losses(pair[1])
     assert read_run(folder).adapter_sha256 == read_run(pair[1]).adapter_sha256 != ""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--objective", "dpo"),
+        ("--objective", "kto"),
+        ("--objective", "reward"),
+        ("--objective", "grpo", "--set", "reward=chrf", "--set", "answer_tokens=4", "--set", "generations=4"),
+        ("--method", "qlora"),
+        ("--method", "adalora", "--set", "epochs=5"),
+        ("--method", "full", "--packing"),
+    ],
+)
+def test_other_ways_train_on_two_as_well(
+    rung: Rung, ready: Project, settings: Settings, words: tuple[str, ...]
+) -> None:
+    taught.teach(ready, settings)
+    planned = rung("plan", *words, "--set", "processes=2", "--set", "learning_rate=1e-2", "--json")
+    assert planned.returncode == 0, planned.stdout + planned.stderr
+    done = rung("train", json.loads(planned.stdout)["id"], timeout=900)
+    run = read_run(ready.runs / "R-001")
+    assert done.returncode == 0 and run.state == "finished" and run.processes == 2, log(ready.runs / "R-001")
+    assert run.step > 0 and losses(ready.runs / "R-001", "validation")
 
 
 @pytest.mark.slow
