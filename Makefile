@@ -6,12 +6,13 @@ READY := $(VENV)/.ready
 # Small shared machines burn CPU seconds on spinning threads; the results are the same.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: demo test check slow bench snapshots reference site supply clean help
+.PHONY: demo test check slow bench snapshots reference site supply lock clean help
 .DEFAULT_GOAL := help
 
 $(READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
+	$(if $(LOCKED),$(BIN)/pip install --quiet --require-hashes --no-deps -r requirements/locked.txt)
 	$(BIN)/pip install --quiet -e ".[dev]"
 	touch $(READY)
 
@@ -53,6 +54,11 @@ supply: $(READY) ## Unsafe code, what all is made of, known vulnerabilities (bui
 	build/supply-venv/bin/cyclonedx-py environment $(BIN)/python --of JSON -o build/supply/sbom.json
 	$(BIN)/pip freeze --exclude-editable > build/supply/installed.txt
 	build/supply-venv/bin/pip-audit -r build/supply/installed.txt --no-deps --disable-pip --progress-spinner off
+
+lock: ## requirements/locked.txt: the newest versions that pyproject.toml allows, with hashes
+	$(PYTHON) -m venv build/lock-venv
+	build/lock-venv/bin/pip install --quiet uv
+	build/lock-venv/bin/python requirements/make_locked.py
 
 clean: ## Remove what make made (not the model cache: `rung locate` says where it is)
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -1,0 +1,146 @@
+"""Would the tests notice? Small faults put into advisor, split, leakage, verdict and clearance, and how many are seen.
+
+    python benchmarks/mutants.py [COUNT] [AREA...]
+
+COUNT faults an area (default 20), drawn by a fixed seed: a comparison turned or shifted, `and` for `or`, a `not` taken
+away, a number one higher, a sign turned. Each is tried in a fork of this process in which only the faulty module is
+other than it is; the area's own tests run until the first that fails. Survivors are printed with file and line.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.abc
+import importlib.machinery
+import os
+import random
+import resource
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+TOP = Path(__file__).resolve().parents[1]
+SEED = 13
+CPU_SECONDS = 120
+AREAS = {
+    "advisor": (["advisor/decide.py", "advisor/engine.py", "advisor/conditions.py"],
+                ["tests/advisor/test_decide.py", "tests/advisor/test_worked_cases.py", "tests/advisor/test_rulebook.py"]),
+    "split": (["curation/split.py", "curation/timesplit.py"],
+              ["tests/curation/test_split.py", "tests/curation/test_timesplit.py"]),
+    "leakage": (["curation/leakage/find.py", "curation/leakage/judge.py", "curation/leakage/weigh.py",
+                 "curation/leakage/grams.py"], ["tests/curation/test_leakage.py"]),
+    "verdict": (["evaluation/compare.py", "evaluation/verdict.py", "evaluation/intervals.py"],
+                ["tests/evaluation/test_compare.py", "tests/evaluation/test_verdict.py"]),
+    "clearance": (["training/clearance.py", *(f"training/gates/{gate}.py" for gate in
+                                              ("decision", "dataset", "review", "leakage", "baseline", "machine"))],
+                  ["tests/training/test_locks.py"]),
+}  # fmt: skip
+THIRD = ("pytest", "hypothesis", "numpy", "scipy.stats", "pydantic", "sqlalchemy", "alembic.command", "msgspec", "numba",
+         "sklearn.linear_model")  # fmt: skip
+TURNED: dict[type, type] = {
+    ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
+    ast.In: ast.NotIn, ast.NotIn: ast.In, ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.And: ast.Or, ast.Or: ast.And,
+    ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One fault: where, what it does, and the source with it."""
+
+    file: str
+    line: int
+    what: str
+    source: str
+
+
+def mutants(file: str) -> Iterator[Mutant]:
+    """Every fault that can be put into a file, one at a time."""
+    text = (TOP / file).read_text()
+    count = len(list(places(ast.parse(text))))
+    for number in range(count):
+        tree = ast.parse(text)
+        node, act, what = list(places(tree))[number]
+        act()
+        yield Mutant(file, node.lineno, what, ast.unparse(ast.fix_missing_locations(tree)))
+
+
+def places(tree: ast.Module) -> Iterator[tuple[Any, Any, str]]:
+    """Nodes inside functions, each with the act that hurts it and its words."""
+    for function in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)):
+        for node in (inner for statement in function.body for inner in ast.walk(statement)):
+            if isinstance(node, ast.Compare) and type(node.ops[0]) in TURNED:
+                new = TURNED[type(node.ops[0])]()
+                yield node, lambda n=node, o=new: n.ops.__setitem__(0, o), f"{name(node.ops[0])} -> {name(new)}"
+            elif isinstance(node, ast.BoolOp | ast.BinOp) and type(node.op) in TURNED:
+                new = TURNED[type(node.op)]()
+                yield node, lambda n=node, o=new: setattr(n, "op", o), f"{name(node.op)} -> {name(new)}"
+            elif isinstance(node, ast.If | ast.IfExp) and isinstance(node.test, ast.UnaryOp):
+                yield node, lambda n=node: setattr(n, "test", n.test.operand), "not -> "
+            elif isinstance(node, ast.Constant) and type(node.value) in (int, float):
+                yield node, lambda n=node: setattr(n, "value", n.value + 1), f"{node.value} -> {node.value + 1}"
+
+
+def name(node: ast.AST) -> str:
+    return type(node).__name__
+
+
+class Faulty(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Loads one module from other source."""
+
+    def __init__(self, module: str, mutant: Mutant) -> None:
+        self.module, self.mutant = module, mutant
+
+    def find_spec(self, fullname: str, path: Any, target: Any = None) -> Any:
+        if fullname != self.module:
+            return None
+        return importlib.machinery.ModuleSpec(fullname, self, origin=str(TOP / self.mutant.file))
+
+    def exec_module(self, module: Any) -> None:
+        module.__file__ = str(TOP / self.mutant.file)
+        exec(compile(self.mutant.source, module.__file__, "exec"), module.__dict__)
+
+
+def is_seen(mutant: Mutant | None, tests: list[str]) -> bool:
+    """Whether some test fails with this fault in place; without one, whether they fail anyway."""
+    pid = os.fork()
+    if not pid:
+        resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
+        quiet = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(quiet, 1)
+        os.dup2(quiet, 2)
+        if mutant is not None:
+            sys.meta_path.insert(0, Faulty(mutant.file.removesuffix(".py").replace("/", "."), mutant))
+        import pytest
+
+        code = pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", *tests])
+        os._exit(int(code))
+    return os.waitpid(pid, 0)[1] != 0
+
+
+def main() -> None:
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 20
+    os.chdir(TOP)
+    sys.path.insert(0, str(TOP))
+    for module in THIRD:
+        importlib.import_module(module)
+    print("| area | faults that can be put in | tried | seen by a test | score |\n|---|---|---|---|---|")
+    survivors: list[Mutant] = []
+    for area in sys.argv[2:] or AREAS:
+        files, tests = AREAS[area]
+        everything = [mutant for file in files for mutant in mutants(file)]
+        tried = random.Random(SEED).sample(everything, min(count, len(everything)))
+        assert not is_seen(None, tests), f"{area}: the tests fail without any fault"
+        missed = [mutant for mutant in tried if not is_seen(mutant, tests)]
+        survivors += missed
+        seen = len(tried) - len(missed)
+        print(f"| {area} | {len(everything)} | {len(tried)} | {seen} | {seen / len(tried):.0%} |", flush=True)
+    for mutant in survivors:
+        print(f"not seen: {mutant.file}:{mutant.line}: {mutant.what}")
+
+
+if __name__ == "__main__":
+    main()
