@@ -15,11 +15,10 @@ from curation.formats import malformed_error, write_rejects
 from curation.join import Method
 from curation.prints import Collector
 from curation.rowfiles import Progress, RowFiles
-from curation.semantic import Meaning, alike_within
+from curation.semantic import MOST, Meaning, alike_within
 from workspace.errors import RungError
 from workspace.files import check_outputs, replacing
 
-MOST = 50_000
 """Kept rows whose meanings are compared: each is embedded, at some dozens of rows a second."""
 
 

@@ -15,15 +15,16 @@ from curation.manifest import SplitName
 from curation.pairs import Classes, all_near
 from curation.prints import InMemory, Prints, fingerprints, use_compiled
 from curation.same import same_answers
+from curation.semantic import Alike
 from curation.sets import I64
 
-Kind = Literal["exact", "near", "short_near", "key", "between"]
+Kind = Literal["exact", "near", "short_near", "key", "between", "paraphrase"]
 
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
     """Row `index` and the pinned row `against` it. `key`: both have the same group key; `between`: its group holds
-    pinned rows of two splits.
+    pinned rows of two splits; `paraphrase`: both say the same in other words.
     """
 
     index: int
@@ -34,7 +35,7 @@ class Conflict:
 
 @dataclass(frozen=True, slots=True)
 class Near:
-    """Near, exact and short near pairs of classes of rows, and the rows' group keys."""
+    """Near, exact and short near pairs of classes of rows, the rows' group keys, and questions with one meaning."""
 
     examples: Sequence[Example]
     prints: Prints
@@ -43,6 +44,7 @@ class Near:
     short: Pairs
     keys: Sequence[str | None]
     threshold: float
+    alike: Sequence[Alike] = ()
 
     def groups(self, rows: Sequence[int], pinned: Mapping[int, SplitName]) -> dict[int, int]:
         """For each of `rows` the first row of its group, if only these rows existed.
@@ -52,8 +54,8 @@ class Near:
         chosen = np.zeros(len(self.prints), np.bool_)
         chosen[list(rows)] = True
         one, other = self._chains(chosen)
-        keyed = self._key_chains(rows, pinned)
-        one, other = np.concatenate((one, keyed[0])), np.concatenate((other, keyed[1]))
+        for more in (self._key_chains(rows, pinned), self._meaning_chains(chosen)):
+            one, other = np.concatenate((one, more[0])), np.concatenate((other, more[1]))
         fixed = np.zeros(len(self.prints), np.int64)
         for index, split in pinned.items():
             fixed[index] = 1 + ("train", "validation", "test").index(split)
@@ -81,6 +83,22 @@ class Near:
         pairs = [(anchor[key], i) for i in rows if (key := self.keys[i]) in anchor]
         found = np.array(pairs, np.int64).reshape(-1, 2)
         return found[:, 0], found[:, 1]
+
+    def _meaning_chains(self, chosen: npt.NDArray[np.bool_]) -> tuple[I64, I64]:
+        """The chosen rows of two questions with one meaning."""
+        both = [([i for i in each.rows if chosen[i]], [i for i in each.others if chosen[i]]) for each in self.alike]
+        pairs = [(i, j) for rows, others in both for i in rows for j in others[:1]]
+        found = np.array(pairs, np.int64).reshape(-1, 2)
+        return found[:, 0], found[:, 1]
+
+    def across(self, fixed: Sequence[int], others: Sequence[int]) -> list[Conflict]:
+        """Of `others`, those that say the same as a `fixed` row in other words: to be looked at."""
+        held, free = set(fixed), set(others)
+        both = [(each.rows, each.others, each.score) for each in self.alike]
+        both += [(b, a, score) for a, b, score in both]
+        return [
+            Conflict(i, j, "paraphrase", score) for a, b, score in both for i in a if i in free for j in b if j in held
+        ]
 
     def against(
         self, fixed: Sequence[int], others: Sequence[int], keyed: Sequence[int]
@@ -125,8 +143,10 @@ class Near:
         return sorted(found, key=lambda entry: (-entry[0].similarity, entry[0].index, entry[0].against))
 
 
-def find_near(examples: Sequence[Example], threshold: float, keys: Sequence[str | None]) -> Near:
+def find_near(
+    examples: Sequence[Example], threshold: float, keys: Sequence[str | None], alike: Sequence[Alike] = ()
+) -> Near:
     """All near, exact and short near pairs of rows, by the exact join, so that none is missed."""
     prints = fingerprints(examples)
     (classes, pairs), (_, short) = all_near(prints, threshold, use_compiled(len(prints)))
-    return Near(examples, prints, classes, pairs, short, keys, threshold)
+    return Near(examples, prints, classes, pairs, short, keys, threshold, alike)

@@ -1,8 +1,9 @@
 """Rows that say the same in other words: what no comparison of words can find.
 
 Pairs are proposed by TF-IDF (the most alike rows in words, a few for each row) and judged by an embedding. They are
-never dropped and never a leak by themselves: below a cosine of 1 two questions may ask for different things, so each
-pair is for a person to look at. `rules/semantic.toml` says how often the packaged model is right at the threshold.
+never dropped and never a leak by themselves: below a cosine of 1 two questions may ask for different things. So each
+pair is for a person to look at, and a split keeps both on one side where `[dataset] semantic` asks for it.
+`rules/semantic.toml` says how often the packaged model is right at the threshold.
 """
 
 from __future__ import annotations
@@ -15,10 +16,13 @@ import numpy as np
 import numpy.typing as npt
 
 from chat.protocols import Embedder
+from workspace.errors import RungError
 from workspace.rules import rule_file
 
 Progress = Callable[[int, int], None]
 AT_ONCE = 512
+MOST = 50_000
+"""Questions that are compared at the most: embedding them takes minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,35 @@ def alike_within(
     found = _proposed(texts, texts)
     pairs = np.unique(np.sort(found[found[:, 0] != found[:, 1]], axis=1), axis=0)
     return _judged(embedder, texts, texts, pairs, threshold, progress)
+
+
+@dataclass(frozen=True, slots=True)
+class Alike:
+    """Two questions with one meaning: the rows that ask the one and the other, and the cosine."""
+
+    rows: tuple[int, ...]
+    others: tuple[int, ...]
+    score: float
+
+
+def questions_alike(
+    embedder: Embedder, questions: Sequence[str], threshold: float | None = None
+) -> tuple[Meaning, list[Alike]]:
+    """Different questions with the same meaning, with their rows, whatever the order of the rows.
+
+    Raises RungError for more than 50,000 different questions.
+    """
+    places: dict[str, list[int]] = {}
+    for row, question in enumerate(questions):
+        places.setdefault(question, []).append(row)
+    if len(places) > MOST:
+        raise RungError(
+            f"Meanings are compared of up to {MOST:,} questions; these are {len(places):,}.",
+            "[dataset] semantic = false in rung.toml",
+        )
+    texts = sorted(places)
+    meaning = alike_within(embedder, texts, threshold)
+    return meaning, [Alike(tuple(places[texts[a]]), tuple(places[texts[b]]), score) for a, b, score in meaning.pairs]
 
 
 def _proposed(rows: Sequence[str], items: Sequence[str]) -> npt.NDArray[np.int64]:

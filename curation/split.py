@@ -15,6 +15,7 @@ from typing import Any
 from curation.example import Example
 from curation.manifest import SplitName
 from curation.neighbours import Conflict, Near, find_near
+from curation.semantic import Alike
 from curation.similarity import answer_form, words
 
 SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
@@ -60,6 +61,7 @@ def plan_split(
     threshold: float = 0.8,
     group_by: str = "",
     pinned: Mapping[int, SplitName] | None = None,
+    alike: Sequence[Alike] = (),
 ) -> SplitPlan:
     """Plan the split. The same rows and seed give the same plan, in whatever order the rows come.
 
@@ -67,11 +69,12 @@ def plan_split(
     `group_by` (a dotted path into the row). `pinned` rows stay where they are. Pinned test rows are the whole test
     set; other pinned rows count towards their split's share. A row that is near a pinned test row and has the same
     answer, or asks the same question, is left out, and so is one that shares its key; a pinned train row likewise
-    against a pinned validation row.
+    against a pinned validation row. `alike` questions, which say the same in other words, are grouped as near ones
+    are; a row that is alike to a pinned test row stays and is among `across`.
     """
     pinned = dict(pinned or {})
     keys = [_key(example, group_by) for example in examples]
-    near = find_near(examples, threshold, keys)
+    near = find_near(examples, threshold, keys, alike)
     left_out, across = _conflicts(near, pinned, len(examples))
     gone = {conflict.index for conflict in left_out}
     group = near.groups([i for i in range(len(examples)) if i not in gone and pinned.get(i) != "test"], pinned)
@@ -119,7 +122,8 @@ def _conflicts(near: Near, pinned: Mapping[int, SplitName], count: int) -> tuple
     more, also = near.against(validation, train, [])
     left_out += more
     gone |= {conflict.index for conflict in more}
-    return left_out, [c for c in (*across, *also) if c.index not in gone and c.against not in gone]
+    said = near.across(test, others)
+    return left_out, [c for c in (*across, *also, *said) if c.index not in gone and c.against not in gone]
 
 
 def _wanted(shares: Mapping[SplitName, float], pinned: Mapping[int, SplitName]) -> dict[SplitName, float]:

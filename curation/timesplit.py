@@ -7,10 +7,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, time
+from pathlib import Path
 from typing import Any
 
 from curation.example import Example
 from curation.manifest import SplitName
+from curation.semantic import Alike
 from curation.split import SplitPlan, plan_split
 from workspace.settings import DatasetSettings
 
@@ -62,7 +64,10 @@ def planned(
     shares: Mapping[SplitName, float],
     pinned: Mapping[int, SplitName],
 ) -> SplitPlan:
-    """The split as rung.toml asks for it: by chance and class, or with `split_by` by time."""
+    """The split as rung.toml asks for it: by chance and class, or with `split_by` by time; with `semantic` questions
+    that say the same in other words stay together. Raises RungError where that needs a model that is not there.
+    """
+    said, alike = _meanings(examples, settings) if settings.semantic else ("", [])
     plan = plan_split(
         examples,
         shares=shares,
@@ -70,8 +75,22 @@ def planned(
         threshold=settings.threshold,
         group_by=settings.group_by,
         pinned=pinned,
+        alike=alike,
     )
-    return by_time(plan, examples, settings.split_by, pinned) if settings.split_by else plan
+    plan = by_time(plan, examples, settings.split_by, pinned) if settings.split_by else plan
+    return replace(plan, rule=plan.rule + said)
+
+
+def _meanings(examples: Sequence[Example], settings: DatasetSettings) -> tuple[str, list[Alike]]:
+    """A sentence on it for the rule, and the questions with one meaning."""
+    from chat.local.embed import open_embedder
+    from curation.semantic import questions_alike
+
+    embedder = open_embedder(Path(settings.semantic_model) if settings.semantic_model else None)
+    questions = [example.question for example in examples]
+    meaning, alike = questions_alike(embedder, questions, settings.semantic_threshold or None)
+    pairs = f"{len(alike):,} pair{'s' * (len(alike) != 1)}"
+    return f" Questions with one meaning ({meaning.model}, cosine {meaning.threshold:g}; {pairs}) stay together.", alike
 
 
 def by_time(

