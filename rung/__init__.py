@@ -1,15 +1,18 @@
-"""Rung: climb only as high as you need."""
+"""Rung: climb only as high as you need. The public API: `decide`, `dedup`, `leakage`, `verdict`."""
 
 from __future__ import annotations
 
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+from rung.api import dedup, leakage, verdict
+
 if TYPE_CHECKING:
     from advisor.answers import Answers
     from advisor.decision import Decision
 
 __version__ = "0.1.0"
+__all__ = ["decide", "dedup", "leakage", "verdict"]
 
 
 def decide(answers: Answers | None = None, /, *, as_of: date | None = None, **facts: Any) -> Decision:
