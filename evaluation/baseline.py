@@ -141,7 +141,7 @@ def _measure_all(folder: Path, bench: Bench, chosen: Sequence[Choice], notes: Se
         chosen=best_prompted(chosen),
         outputs_sha256=sha256_file(folder / "outputs.jsonl"),
         notes=told,
-        rows_from=[*bench.rows.notes],
+        rows_from=bench.rows_notes,
         judged=judge_rungs(results, aim.goal, aim.effort(len(bench.material().prompts))),
     )
     report = report.model_copy(update={"smallest_difference": smallest_difference(report, outcomes)})

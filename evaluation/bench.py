@@ -65,6 +65,13 @@ class Bench:
         return items_of(self.rows.validation)[: self.settings.evaluation.choose_on]
 
     @property
+    def rows_notes(self) -> list[str]:
+        """Where the rows come from, and how many of the validation rows were asked."""
+        asked, there = len(self.choosing), len(items_of(self.rows.validation))
+        told = f"Arms were compared on the first {asked} of these validation rows ([evaluation] choose_on)."
+        return [*self.rows.notes, *([told] if asked < there else [])]
+
+    @property
     def closed(self) -> bool:
         """Whether the answers form a closed set."""
         return bool(self.desk.choices)

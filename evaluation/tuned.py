@@ -164,5 +164,5 @@ def _report(
         arms=list(arms),
         outputs_sha256=sha256_file(folder / "outputs.jsonl"),
         notes=bench.sealed_notes,
-        rows_from=[*bench.rows.notes],
+        rows_from=bench.rows_notes,
     )

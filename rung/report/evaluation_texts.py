@@ -52,9 +52,13 @@ def threats(
     seen = verdict.smallest_difference if verdict else report.smallest_difference
     if seen is not None:
         rows.append(("!", f"differences under about {100 * seen:.0f} points stay unseen with {report.n:,} items"))
-    rows += [("!", f"{arm_name(a.arm)}: {a.cut} of {a.n} answers were cut at the token limit") for a in arms if a.cut]
+    cut = [f"{arm_name(a.arm)} {a.cut}" for a in arms if a.cut]
+    if cut:
+        rows.append(("!", f"answers cut at the token limit, of {report.n:,}: {', '.join(cut)}"))
     rows += [("!", f"{arm_name(a.arm)}: {a.failures} of {a.n} asks brought no answer") for a in arms if a.failures]
-    rows += [("!", f"{arm_name(a.arm)}: free and held tied on validation; it answered free") for a in arms if _tied(a)]
+    tied = [arm_name(a.arm) for a in arms if a.prompted and _tied(a)]
+    if tied:
+        rows.append(("!", f"free and held tied on validation, so the test was answered free: {', '.join(tied)}"))
     if verdict:
         rows.append(_retraining(verdict))
     rows.append(("!", "where test texts are public, the base model may have read them"))

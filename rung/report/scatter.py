@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 
 from markupsafe import Markup
@@ -17,31 +18,58 @@ def scatter(title: str, points: Sequence[tuple[str, float, float, bool]]) -> Mar
     """`points` are name, tokens a call, score 0..1, and whether it is drawn strong."""
     if not points:
         return Markup("")
-    most = _round_up(max(tokens for _, tokens, _, _ in points) or 1.0)
-    parts = [_level(score) for score in (0.0, 0.5, 1.0)] + [_tick(most * i / 4, most) for i in range(5)]
+    axis = _Tokens.of([tokens for _, tokens, _, _ in points])
+    parts = [_level(score) for score in (0.0, 0.5, 1.0)] + [_tick(tokens, axis) for tokens in axis.ticks()]
     names: list[tuple[float, float]] = []
     for name, tokens, score, strong in sorted(points, key=lambda p: (-p[2], p[1])):
-        x, y = _x(tokens, most), _y(score)
+        x, y = axis.place(tokens), _y(score)
         at = y - 11
         while any(abs(x - a) < WIDE and abs(at - b) < LINE - 1 for a, b in names):
             at -= LINE
         names.append((x, at))
         anchor = "start" if x < LEFT + WIDE / 2 else "middle"
         parts.append(
-            f'<g class="{"strong" if strong else "plain"}"><circle cx="{x:.1f}" cy="{y:.1f}" r="5.5"/>'
+            f'<g class="{"strong" if strong else "plain"}">{_leader(x, y, at)}'
+            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5.5"/>'
             f'<text x="{x:.1f}" y="{at:.1f}" text-anchor="{anchor}">{escape(name)}</text></g>'
         )
     said = escape("; ".join([title, *(f"{n}: {t:.0f} tokens, {100 * s:.1f}%" for n, t, s, _ in points)]))
-    axis = f'<text class="tick" x="{LEFT}" y="{HIGH - 6}">tokens a call, in and out</text>'
+    below = (
+        f'<text class="tick" x="{LEFT}" y="{HIGH - 6}">tokens a call, in and out; each step is twice the last</text>'
+    )
     return Markup(
         '<div class="wide" role="group" tabindex="0" aria-label="Plot, may scroll sideways">'
         f'<svg viewBox="0 0 {WIDTH} {HIGH}" role="img" aria-label="{said}">'
-        f"{''.join(parts)}{axis}</svg></div>"
+        f"{''.join(parts)}{below}</svg></div>"
     )
 
 
-def _x(tokens: float, most: float) -> float:
-    return LEFT + tokens / most * (WIDTH - LEFT - RIGHT)
+@dataclass(frozen=True, slots=True)
+class _Tokens:
+    """Tokens a call on a scale of doublings; none stands at the left edge, a step before `least`."""
+
+    least: int
+    most: int
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> _Tokens:
+        some = [value for value in values if value >= 1] or [1.0]
+        least = math.floor(math.log2(min(some)))
+        return cls(least, max(math.ceil(math.log2(max(some))), least + 1))
+
+    def place(self, tokens: float) -> float:
+        steps = math.log2(tokens) - self.least + 1 if tokens >= 1 else 0.0
+        return LEFT + steps / (self.most - self.least + 1) * (WIDTH - LEFT - RIGHT)
+
+    def ticks(self) -> list[float]:
+        return [0.0, *(2.0**power for power in range(self.least, self.most + 1))]
+
+
+def _leader(x: float, y: float, at: float) -> str:
+    """A thin line from a point to a name that had to be written higher."""
+    if at > y - 11 - LINE / 2:
+        return ""
+    return f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{y - 6:.1f}" y2="{at + 3:.1f}"/>'
 
 
 def _y(score: float) -> float:
@@ -56,12 +84,6 @@ def _level(score: float) -> str:
     )
 
 
-def _tick(tokens: float, most: float) -> str:
-    x, y = _x(tokens, most), HIGH - BOTTOM + 16
+def _tick(tokens: float, axis: _Tokens) -> str:
+    x, y = axis.place(tokens), HIGH - BOTTOM + 16
     return f'<text class="tick" x="{x:.1f}" y="{y}" text-anchor="middle">{tokens:,.0f}</text>'
-
-
-def _round_up(value: float) -> float:
-    """The next 1, 2, 4 or 8 times a power of ten."""
-    power = 10.0 ** math.floor(math.log10(value))
-    return next(step * power for step in (1, 2, 4, 8, 10) if step * power >= value)

@@ -260,3 +260,11 @@ def test_a_prompt_that_holds_test_pairs_is_named(project, settings, model):
     (project.prompts / "prompt.rules.md").unlink()
     _, report = run_baseline(open_bench(project, settings, model), arms_named(["base", "prompt"]))
     assert told in report.notes
+
+
+def test_the_report_says_how_many_validation_rows_were_asked(project, settings, model):
+    few = settings.model_copy(update={"evaluation": settings.evaluation.model_copy(update={"choose_on": 5})})
+    _, report = run_baseline(open_bench(project, few, model), arms_named(["base"]))
+    assert report.rows_from[-1].startswith("Arms were compared on the first 5 of these validation rows")
+    _, whole = run_baseline(open_bench(project, settings, model), arms_named(["base"]))
+    assert len(whole.rows_from) == 1

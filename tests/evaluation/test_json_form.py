@@ -92,4 +92,4 @@ def test_a_tie_goes_to_the_free_form_and_is_said(extraction):
     assert report.arms[0].form == "free"
     assert len(set(report.arms[0].validation_forms.values())) == 1
     write_page(extraction, folder)
-    assert "base: free and held tied on validation; it answered free" in (folder / "report.md").read_text()
+    assert "free and held tied on validation, so the test was answered free: base" in (folder / "report.md").read_text()
