@@ -11,9 +11,15 @@ from workspace.artefact import now
 from workspace.folder import Project
 
 ASIDE = "set-aside"
-HIDDEN = (".*.tmp", ".*.new", ".*.old", ".L-*")
+HIDDEN = (".*.tmp", ".*.new", ".*.old", ".L-*", ".W-*")
 """Names under which files and folders are made before they take their place."""
-MARKERS = {"datasets": "manifest.json", "evaluations": "report.json", "releases": "release.json", "runs": "run.json"}
+MARKERS = {
+    "datasets": "manifest.json",
+    "evaluations": "report.json",
+    "releases": "release.json",
+    "runs": "run.json",
+    "watch": "import.json",
+}
 """The file that is written last: a folder without it is not whole."""
 
 

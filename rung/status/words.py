@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from rung.status.stages import RUNGS, Status
 
+AGAIN = "Look again when logs come in: rung watch import LOGS"
+"""The last line of a project in which nothing waits."""
+
 
 def status_lines(status: Status) -> list[str]:
     """What is next first, then the stages, then the ladder; the last line is the next command."""
@@ -15,6 +18,8 @@ def status_lines(status: Status) -> list[str]:
         lines += ["", problem]
     if status.next:
         lines += ["", f"Next: {status.next.command}"]
+    elif status.stage("Release").state == "done":
+        lines += ["", AGAIN]
     return lines
 
 

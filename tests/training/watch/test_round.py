@@ -15,6 +15,10 @@ from curation.manifest import load_split, read_manifest
 from curation.review import open_desk
 from curation.review.desk import Ruling, decide_all
 from curation.store import open_store
+from rung.repair import repairs
+from rung.status.facts import read_facts
+from rung.status.stages import status_of
+from rung.status.words import status_lines
 from rung.why import answer as why
 from training.watch.drift import measure, read_report
 from training.watch.learn import learn, read_not_learnt
@@ -148,3 +152,19 @@ def test_learnt_rows_are_reviewed_frozen_as_v002_and_known_to_why(house: Project
     chain = "\n".join(why(house, document["candidate"]["id"]).lines)
     assert "watch/W-001:4" in chain and "request: W-001:4" in chain and "release: L-001" in chain
     assert "frozen dataset" in chain
+
+
+def test_status_points_here_once_nothing_waits_and_doctor_sees_half_an_import(
+    house: Project, ask: Ask, write: Write
+) -> None:
+    lines = status_lines(status_of(read_facts(house)))
+    assert "Nothing waits for you." in lines[0] and lines[-1] == "Look again when logs come in: rung watch import LOGS"
+    imported(house, write([ask(text, line_of(text)) for text in phrases(3, 3)]))
+    assert repairs(house) == []
+    (house.root / "watch" / ".W-002").mkdir()
+    (house.root / "watch" / "W-001" / "import.json").unlink()
+    assert [repair.path.name for repair in repairs(house)] == [".W-002", "W-001"]
+    assert "Nothing new" not in str(
+        take_in(house, read_logs([write([ask("q", "a")], "b")], keep_rejects=False), Wish())
+    )
+    assert not (house.root / "watch" / ".W-002").exists()
