@@ -164,6 +164,8 @@ def follow(job: Job, post: Callable[[Message], object], left: Callable[[], bool]
         seen = max(seen, len(lines) - 1)
         if not running:
             code = job.process.returncode if job.process else None
+            if job.stopped and code:
+                code = STOPPED  # also where it was stopped before it could heed an interrupt
             post(JobEnded(job.stage, job.arguments, code, job.text("out"), job.text("err")))
             return
         time.sleep(EVERY)

@@ -86,6 +86,7 @@ def _standing(outgoing: Outgoing) -> Iterator[str]:
     signed = f' by {released["by"]}: "{released["reason"]}"' if released.get("reason") else ""
     yield f"Released {released['id']}{signed}: {', '.join(made_forms(released))}."
     yield f"Another machine checks it with: rung release verify {released['id']}"
+    yield "What production makes of it: i imports logs and watches."
 
 
 def _form(form: str, made: Mapping[str, Any] | None, about: str, width: int) -> str:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 
 import ladder
 import pytest
 from conftest_tui import flat, opened, sees, settled, text_of, until
 
+from evaluation.judge_report import JudgeReport
+from evaluation.verdict import Verdict
+from rung.report.judge_words import sentence as judge_sentence
+from rung.report.price_words import lines as price_lines
 from training.record import LOCK, read_run, write_run
-from workspace.artefact import now
+from workspace.artefact import now, read_artefact, write_artefact
 from workspace.lock import writer_lock
 
 SHIP, JUDGEMENT, KEEP, MORE = 60, 11, 0, 4
@@ -148,3 +153,47 @@ async def test_the_verdict_waits_for_the_run_and_says_how_long(clinic, program):
             await settled(pilot)
             await opened(pilot, 9)
             await sees(pilot, "Locked: no finished run. R-001 is at step 7 of 12, about 10 s left. press 8")
+
+
+async def test_x_stops_the_measuring_and_no_verdict_is_written(clinic, program):
+    ladder.finished(ladder.cleared(clinic))
+    outputs = clinic.evaluations / "E-001" / "outputs.jsonl"
+    outputs.unlink()
+    os.mkfifo(outputs)  # reading it waits until somebody writes: nobody does
+    app = program(clinic.root)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        screen = await opened(pilot, 9)
+        await sees(pilot, "not measured on the test set yet")
+        await pilot.press("x")
+        assert screen.message == "nothing runs here"
+        await pilot.press("enter", "y")
+        await sees(pilot, "Measuring the tuned model: starting …")
+        assert ("x", "stop") in screen.hints()
+        await pilot.press("enter")
+        assert screen.message == "it is running; x stops it, what is answered stays"
+        await pilot.press("x")
+        assert screen.message in ("stopping …", screen.stopped)
+        await until(pilot, lambda: not app.jobs and not screen.started)
+        await sees(pilot, "not measured on the test set yet")
+        assert screen.message == screen.stopped
+    assert not list(clinic.evaluations.glob("*/verdict.json"))
+
+
+async def test_judge_price_and_passages_stand_on_the_verdict(clinic, program):
+    ladder.finished(ladder.cleared(clinic))
+    folder = ladder.judged(clinic, SHIP)
+    verdict = read_artefact(folder / "verdict.json", Verdict)
+    why = "the judge is ignored: people labelled 3 outputs, 50 are needed"
+    told = {"model": "claude-x", "rubric_sha256": "0" * 64, "confidence": 0.95, "decides": False, "used": False}
+    judge = JudgeReport(run="R-001", kind="rubric", why=why, **told)
+    write_artefact(folder / "verdict.json", verdict.model_copy(update={"candidate": "tuned_rag", "judge": judge}))
+    app = program(clinic.root)
+    async with app.run_test(size=(100, 40)) as pilot:
+        await settled(pilot)
+        await opened(pilot, 9)
+        await sees(pilot, "Measured with passages of documents/, which validation preferred")
+        assert judge_sentence(judge) in flat(text_of(app))
+        assert verdict.price is not None
+        for line in price_lines(verdict.price):
+            assert " ".join(line.split())[:50] in flat(text_of(app))

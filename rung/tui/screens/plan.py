@@ -2,43 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
-from rung.cli.training_words import METHOD, passed_of, plan_rows
+from rung.status.stages import Stage, Status
 from rung.tui.edit_file import edit_file
 from rung.tui.job import JobEnded
 from rung.tui.loaded import Loaded, LoadedScreen, locked
+from rung.tui.plan_words import Ready, entries, question, told, way
 from rung.tui.screens.sign import SignScreen
-from rung.tui.widgets.marked import Entry
 from training.gate import MAY_OVERRIDE, Gate
 from training.plan import Plan
 
-STAGE_OF_GATE = {"decision": 2, "dataset": 5, "review": 4, "leakage": 3, "baseline": 6, "machine": 7}
-STAGE_OF_COMMAND = {
-    "rung advise": 2,
-    "rung data freeze": 5,
-    "rung data": 3,
-    "rung review": 4,
-    "rung baseline": 6,
-    "rung plan": 7,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Ready:
-    """The newest plan, if there is one, and what the gates say of it."""
-
-    plan: Plan | None
-    gates: Sequence[Gate]
-
-    @property
-    def is_open(self) -> bool:
-        """Whether training may start."""
-        return self.plan is not None and all(gate.opens for gate in self.gates)
+PAGES: dict[tuple[str, ...], str] = {("plan", "--tokens"): "Trained tokens", ("plan", "--preflight"): "Dry run"}
+"""Commands whose result is a page over the screen."""
 
 
 class PlanScreen(LoadedScreen):
@@ -61,6 +40,7 @@ class PlanScreen(LoadedScreen):
         Binding("r", "replan", "compute the plan again"),
         Binding("e", "edit", "change a value: rung.toml, section [training]"),
         Binding("v", "tokens", "five rows with the trained tokens marked"),
+        Binding("d", "dry", "a dry run: memory and speed, measured in a few steps"),
         Binding("ctrl+o", "override", "set the marked gate aside, with name and reason"),
     ]
 
@@ -75,12 +55,40 @@ class PlanScreen(LoadedScreen):
         plans = read_plans(project)
         plan = plans[-1][1] if plans else None
         gates = check_gates(project, self.source.settings, plan)
-        return Loaded(
-            list(_entries(plan, gates, self.room)),
-            "rung plan",
-            _told(plan),
-            Ready(plan, gates),
-        )
+        ready = self._ready(plan, gates)
+        command = f"rung plan --method {ready.takes}" if ready.takes else "rung plan"
+        return Loaded(list(entries(ready, self.room)), command, told(plan), ready)
+
+    def _ready(self, plan: Plan | None, gates: Sequence[Gate]) -> Ready:
+        """With what fits where the plan does not, and with where the project goes on after the plan's own run."""
+        from training.fit import fit_of
+        from training.fitting import methods_instead
+
+        machine = next((gate for gate in gates if gate.name == "machine"), None)
+        if plan is not None and machine is not None and machine.passed is False:
+            return Ready(plan, gates, fit_of(plan.recipe, answer=plan.data.answer), methods_instead(plan))
+        return Ready(plan, gates, after=self._after if plan is not None and self._was_trained(plan) else "")
+
+    def _was_trained(self, plan: Plan) -> bool:
+        """Whether a run of this very plan lives or has finished."""
+        from training.record import LIVE, read_runs
+
+        project = self.source.project
+        runs = read_runs(project) if project else []
+        return any(run.plan == plan.id and run.state in (*LIVE, "finished") for run in runs)
+
+    @property
+    def _after(self) -> str:
+        """What is next where this plan was trained already."""
+        following = self._following
+        if following is None:
+            return "nothing waits; r works out a new plan."
+        return f"{following.next or following.reason} ({following.key}).   Enter"
+
+    @property
+    def _following(self) -> Stage | None:
+        status: Status | None = self.app.status  # type: ignore[attr-defined]
+        return status.next if status else None
 
     def show_loaded(self, message: LoadedScreen.Done) -> None:
         """Put the cursor on the first closed gate."""
@@ -103,13 +111,20 @@ class PlanScreen(LoadedScreen):
         """Without a plan make one; a locked door repeats what is missing; with six open gates start, asked once."""
         if self.data is None:
             return
-        closed = next((gate for gate in self.data.gates if not gate.opens), None)
+        closed = self.data.closed
         if self.data.plan is None:
             self.action_replan()
+        elif self.data.after:
+            if self._following is not None:
+                self.app.open_stage(self._following.number)  # type: ignore[attr-defined]
+            else:
+                self.tell(f"{self.data.plan.id} is trained; {self.data.after}")
         elif self.data.is_open:
-            self.ask_once(_question(self.data.plan), self._start)
+            self.ask_once(question(self.data.plan), self._start)
+        elif self.data.takes:
+            self.start_job("plan", "--method", self.data.takes)
         elif closed is not None:
-            self.tell(f"Locked: {closed.fact}. {_way(closed)}")
+            self.tell(f"Locked: {closed.fact}. {way(closed)}")
 
     def action_override(self) -> None:
         """Train although the marked gate is closed: a name and a reason stand in the run, the verdict and the card."""
@@ -143,19 +158,27 @@ class PlanScreen(LoadedScreen):
         self.start_job("train", "--detach")
 
     def job_ended(self, ended: JobEnded) -> None:
-        """After a start go and watch it; else show the new plan."""
+        """After a start go and watch it; a page where one was asked for; else show the new plan."""
         if ended.ok and ended.arguments[0] == "train":
             self.app.open_stage(8)  # type: ignore[attr-defined]
-        elif ended.arguments[:2] == ("plan", "--tokens"):
+            return
+        if title := PAGES.get(ended.arguments[:2]):
             from rung.tui.screens.page import PageScreen
 
-            self.app.push_screen(PageScreen("Trained tokens", ended.out if ended.ok else ended.err))
-        else:
+            self.app.push_screen(PageScreen(title, ended.out or ended.err))
+        if ended.arguments[:2] != ("plan", "--tokens"):
             self.reload()
 
     def action_tokens(self) -> None:
         """Five rows as the model sees them."""
         self.start_job("plan", "--tokens")
+
+    def action_dry(self) -> None:
+        """Load the model and take a few steps: what the run will need, and what has to be put right before it."""
+        if self.data is not None and self.data.plan is not None:
+            self.start_job("plan", "--preflight")
+        else:
+            self.tell("make the plan first: Enter")
 
     def action_edit(self) -> None:
         """Open rung.toml in the person's editor; the plan is computed again with what it says."""
@@ -164,88 +187,3 @@ class PlanScreen(LoadedScreen):
                 told = edit_file(self.source.project.settings_file)
             self.tell(told)
             self.action_replan()
-
-
-def _entries(plan: Plan | None, gates: Sequence[Gate], width: int) -> Iterator[Entry]:
-    if plan is None:
-        yield Entry()
-        yield Entry("No plan yet. It is computed from the decision, the dataset and this machine: Enter", "", "bold")
-        yield Entry()
-    else:
-        base = plan.recipe.base.rpartition("/")[2]
-        what = f"{METHOD[plan.recipe.method]} on {base}, dataset {plan.dataset}, {plan.data.train:,} rows"
-        yield Entry(f"Plan {plan.id}   {what}", "", "bold")
-        yield Entry()
-        rows = plan_rows(plan)
-        column = max(len(value) for _, value, _ in rows) + 1
-        for name, value, reason in rows:
-            yield Entry(f"{name:<14} {value:<{column}} {_because(reason, width - column - 16)}", f"value:{_key(name)}")
-        yield Entry()
-    closed = sum(not gate.opens for gate in gates)
-    lock = f"LOCKED: {closed} gate{'s' if closed > 1 else ''} to pass" if closed else "open"
-    yield Entry(f"Gates   {passed_of(gates).replace(' gates', ''):<20} {lock}", "", "bold")
-    yield from _gate_entries(gates)
-    first = next((gate for gate in gates if not gate.opens), None)
-    if plan is not None and plan.notes:
-        yield Entry()
-        yield from (Entry(f"! {note}", f"note:{number}") for number, note in enumerate(plan.notes))
-    yield Entry()
-    if plan is None:
-        yield Entry("Next: make the plan.   Enter", "", "bold")
-    elif first is None:
-        yield Entry("Next: start the training.   Enter", "", "bold")
-    else:
-        yield Entry(f"Next: {_way(first)}" if first.opener else f"Next: {first.fact}", "", "bold")
-
-
-def _told(plan: Plan | None) -> str:
-    """The plan's name, or that something of it is unusual."""
-    if plan is None:
-        return ""
-    many = len(plan.notes)
-    return f"{plan.id}: ! {many} thing{'s' if many > 1 else ''} to know, below the gates" if many else plan.id
-
-
-def _because(reason: str, room: int) -> str:
-    """The reason where there is room for it, else the name of its rule, else what fits of it; `w` has all of it."""
-    if len(reason) <= room:
-        return reason
-    rule = reason.rpartition("[")[2].rstrip("]") if reason.endswith("]") else ""
-    return rule if rule and len(rule) <= room else reason[: max(room - 1, 1)].rstrip() + "…"
-
-
-def _gate_entries(gates: Sequence[Gate]) -> Iterator[Entry]:
-    """A line a gate, and under a closed one what opens it."""
-    for gate in gates:
-        fact = f'overridden by {gate.override.by}: "{gate.override.reason}"' if gate.override else gate.fact
-        yield Entry(f"{gate.symbol} {gate.name:<9} {fact}", f"gate:{gate.name}")
-        if not gate.opens and gate.opener:
-            yield Entry(f"            {_way(gate)}")
-
-
-def _way(gate: Gate) -> str:
-    """The key and the command that open a closed gate."""
-    return f"press {_key_of(gate)}, or run: {gate.opener}" if gate.opener else gate.why
-
-
-def _key_of(gate: Gate) -> int:
-    """The digit of the stage that the gate's opener belongs to."""
-    found = next((n for words, n in STAGE_OF_COMMAND.items() if gate.opener.startswith(words)), None)
-    return (found or STAGE_OF_GATE[gate.name]) % 10
-
-
-def _question(plan: Plan) -> str:
-    """What starting costs, as far as the plan knows."""
-    known = {name: value for name, value, _ in plan_rows(plan)}
-    price = known.get("time, cost", "")
-    word = "Time" if price.startswith("unknown") else "About"
-    return f"Start training?{f' {word} {price}.' if price else ''}"
-
-
-def _key(name: str) -> str:
-    return {
-        "rank, alpha": "rank",
-        "learning rate": "learning_rate",
-        "epochs, steps": "epochs",
-        "longest row": "max_length",
-    }.get(name, name)

@@ -41,6 +41,7 @@ class ReleaseScreen(LoadedScreen):
         Binding("v", "differences", "token by token: where the form differs from the run"),
         Binding("o", "card", "where the card is"),
         Binding("x", "stop", "stop; the half-made form is removed"),
+        Binding("i", "watch", "import logs, and watch what changed in production"),
     ]
 
     class Compared(Message):
@@ -149,6 +150,15 @@ class ReleaseScreen(LoadedScreen):
         self.start_job(*self.command.split()[1:], *more)
         if self.job is not None:
             self._show_making(self.job)
+
+    def action_watch(self) -> None:
+        """What production says of the release."""
+        if self.data is None or not self.data.released:
+            self.tell("nothing is released yet")
+            return
+        from rung.tui.screens.watch import WatchScreen
+
+        self.app.switch_screen(WatchScreen())
 
     def action_stop(self) -> None:
         """Stop; the half-made form is removed, the last release stays."""

@@ -147,7 +147,7 @@ class VerdictScreen(LoadedScreen):
         if self.data is not None:
             from rung.tui.screens.items import ItemsScreen
 
-            self.app.push_screen(ItemsScreen(self.data.folder, "tuned"))
+            self.app.push_screen(ItemsScreen(self.data.folder, self.data.verdict.candidate))
 
     def action_people(self) -> None:
         """The blind comparison of the outputs."""

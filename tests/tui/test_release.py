@@ -1,0 +1,166 @@
+"""Release: refused forms and what is offered instead, validation scores, token differences, `x` while one is made."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import ladder
+import pytest
+from conftest_tui import flat, opened, sees, settled, text_of, until
+
+from rung.tui.job import JobEnded
+from rung.tui.release_words import offered, taken
+from rung.tui.screens.release import ReleaseScreen
+from rung.tui.screens.watch import WatchScreen
+from training.release.goldens import GOLDEN, GoldenPrompt, Goldens
+from training.release.record import RELEASE
+from training.release.scoring import Loss, demand
+from workspace.artefact import write_artefact
+from workspace.errors import Refusal
+
+
+class Making:
+    """What `demand` looks at of a release that is made: whose run, and that nobody allows a loss."""
+
+    allows = None
+
+    class run:
+        id = "R-001"
+
+
+def loss(form, points):
+    """A form that loses so many points on 300 rows."""
+    figures = {"tuned": 0.857, "score": 0.857 - points, "low": points - 0.02, "high": points + 0.02}
+    return Loss(form=form, metric="exact", n=300, loss=points, better=3, worse=9, limit=0.02, **figures)
+
+
+def refusal(*losses):
+    """The words with which the product refuses, as its command prints them."""
+    with pytest.raises(Refusal) as refused:
+        demand(Making(), list(losses))
+    return f"{refused.value.message}\n-> {refused.value.hint}\n"
+
+
+@pytest.fixture
+def shipped(clinic):
+    """A run that may go out."""
+    ladder.finished(ladder.cleared(clinic))
+    ladder.judged(clinic, ladder.ITEMS)
+    return clinic
+
+
+async def test_enter_takes_the_form_that_did_not_lose_too_much(shipped, program):
+    app = program(shipped.root)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        screen = await opened(pilot, 10)
+        await sees(pilot, "○ gguf")
+        words = refusal(loss("gguf q8_0", 0.0), loss("gguf q4_k_m", 0.029))
+        screen.show_end(JobEnded("Release", ("release", "R-001", "--to", "gguf"), 1, "", words))
+        await settled(pilot)
+        assert "q4_k_m refused: 2.9 points lost on validation (95%: +0.9 to +4.9 lost, 300 rows), limit 2.0." in flat(
+            text_of(app)
+        )
+        assert screen.marked == "adapter"
+        assert screen.next == "Next: make the marked form.   Enter"
+        await pilot.press("j", "j")
+        assert screen.marked == "gguf"
+        assert screen.next == "Next: take gguf q8_0.   Enter"
+        assert screen.command == "rung release R-001 --to gguf --gguf q8_0"
+        await pilot.press("enter")
+        assert screen.question == "Release as gguf q8_0?"
+        await pilot.press("y")
+        assert app.jobs["Release"].arguments == ("release", "R-001", "--to", "gguf", "--gguf", "q8_0")
+        await until(pilot, lambda: not app.jobs and not screen.started)
+    assert not list(shipped.releases.glob(f"*/{RELEASE}"))
+
+
+def test_where_nothing_is_offered_nothing_is_taken():
+    assert offered(["R-001 changed.", "-> rung train --again"]) == ""
+    assert offered(["no run.", "-> rung release RUN --to merged"]) == ""
+    only = offered(refusal(loss("gguf q4_k_m", 0.2)).split("\n"))
+    assert (only, taken(only)) == ("rung release R-001 --to adapter", "adapter")
+
+
+def released(project, forms):
+    """A release of these forms, as release.json tells it."""
+    folder = project.releases / "L-001"
+    folder.mkdir(parents=True)
+    written = {"schema_version": 1, "created_at": "2026-11-25T16:00:19Z", "made_from": {}, "id": "L-001"}
+    (folder / RELEASE).write_text(json.dumps({**written, "run": "R-001", "forms": forms, "files": {}}))
+    return folder
+
+
+def word_tokenizer(folder):
+    """A tokenizer of whole words, saved as the trainer saves one."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    words = ["E10", "E11", "eye", "both", "[red]left[/]", "[UNK]"]
+    made = Tokenizer(models.WordLevel({word: n for n, word in enumerate(words)}, unk_token="[UNK]"))
+    made.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    folder.mkdir()
+    made.save(str(folder / "tokenizer.json"))
+
+
+async def test_what_differs_is_shown_token_by_token_with_the_scores(shipped, program):
+    found = {"gguf q8_0": loss("gguf q8_0", 0.0), "gguf q4_k_m": loss("gguf q4_k_m", 0.01)}
+    facts = {"validation": {name: each.model_dump(mode="json") for name, each in found.items()}}
+    against = "; ".join(f"{name.split()[1]}: {each.words}" for name, each in found.items())
+    form = {"form": "gguf", "folder": "gguf", "bytes": 8_700_000, "against": against, "facts": facts}
+    folder = released(shipped, [form])
+    word_tokenizer(folder / "merged")
+    items = [
+        GoldenPrompt(
+            turns=[{"role": "user", "content": f"q {n}"}], prompt="", prompt_ids=[], ids=[], text="E10 eye both"
+        )
+        for n in range(2)
+    ]
+    answers = {"gguf q8_0": ["E10 eye both"] * 2, "gguf q4_k_m": ["E10 eye both", "E10 eye [red]left[/]"]}
+    goldens = Goldens(max_tokens=48, tokenizer="merged", starts=None, ends=[], items=items, forms=answers)
+    write_artefact(folder / GOLDEN, goldens)
+    app = program(shipped.root)
+    async with app.run_test(size=(100, 40)) as pilot:
+        await settled(pilot)
+        await opened(pilot, 10)
+        await sees(pilot, "✓ gguf 8.7 MB")
+        line = next(line for line in text_of(app).split("\n") if "✓ gguf" in line)
+        assert line.rstrip().endswith("84.7%")
+        await pilot.press("j", "j", "v")
+        await sees(pilot, "gguf q8_0: 2 of 2 golden prompts answered as the run does")
+        assert "gguf q4_k_m: 1 of 2 golden prompts" in flat(text_of(app))
+        assert "prompt 2 q 1" in flat(text_of(app))
+        assert "token 2: run [E10] [eye] [both], form [E10] [eye] [[red]left[/]]" in flat(text_of(app))
+        await pilot.press("escape", "k", "v")
+        await until(pilot, lambda: app.screen.message == "merged is not made yet")
+        await pilot.press("i")
+        await until(pilot, lambda: isinstance(app.screen, WatchScreen))
+        await settled(pilot)
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, ReleaseScreen))
+
+
+async def test_x_stops_and_only_the_half_made_form_goes(shipped, program):
+    weights = shipped.runs / "R-001" / "adapter" / "adapter_model.safetensors"
+    weights.unlink()
+    os.mkfifo(weights)  # reading it waits until somebody writes: nobody does
+    app = program(shipped.root)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        screen = await opened(pilot, 10)
+        await sees(pilot, "○ adapter")
+        await pilot.press("x")
+        assert screen.message == "nothing runs here"
+        await pilot.press("enter", "y")
+        await sees(pilot, "… adapter")
+        assert ("x", "stop") in screen.hints()
+        await pilot.press("enter")
+        assert screen.message == "it is running; x stops it"
+        await pilot.press("x")
+        assert screen.message in ("stopping …", screen.stopped)
+        await until(pilot, lambda: not app.jobs and not screen.started)
+        await settled(pilot)
+        assert "Last release: none." in flat(text_of(app))
+        assert screen.message == "Stopped. The half-made form is removed, nothing else."
+    assert not [*shipped.releases.glob("L-*"), *shipped.releases.glob(".L-*")]
+    assert weights.is_fifo()
