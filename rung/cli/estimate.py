@@ -9,7 +9,7 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from advisor.sizing import Card, Estimate, Setup, UnknownArchitecture, Way, Workload
+    from advisor.sizing import Card, Setup, Workload
 
 HINT = "rung estimate --help"
 
@@ -65,22 +65,49 @@ def estimate_command(
     """How much memory, time and money a training run needs, before it starts."""
     options = dict(locals())
     if options.pop("list_"):
-        _list(as_json)
-        return
-    ref, fit_text, _ = options.pop("model"), options.pop("fit"), options.pop("as_json")
-    setup, work, card = _checked(options, fit_text, ref)
-    from advisor.sizing import UnknownArchitecture, estimate, read_architecture
+        from rung.cli.estimate_words import list_models
 
+        return list_models(as_json)
+    return _answer(options, options.pop("model"), options.pop("fit"), options.pop("as_json"))
+
+
+def _answer(options: dict[str, Any], ref: str, fit: str, as_json: bool) -> None:
+    from advisor.sizing import UnknownArchitecture, estimate, read_architecture
+    from rung.cli.estimate_words import emit_estimate, print_estimate, say_unknown
+
+    ref = ref or _model_at_hand(fit, options["method"])
+    setup, work, card = _checked(options, fit, ref)
     try:
         architecture = read_architecture(ref)
     except UnknownArchitecture as unknown:
-        _unknown(unknown, as_json)
-        return
+        return say_unknown(unknown, as_json)
     found = estimate(architecture, setup, work)
-    if as_json:
-        _emit(found, card)
-    else:
-        _print(found, card)
+    return emit_estimate(found, card) if as_json else print_estimate(found, card)
+
+
+def _model_at_hand(fit: str, method: str) -> str:
+    """The project's base model where there is one; else the largest of the catalogue that fits the card, if any."""
+    from advisor.sizing import base_for, find_card
+    from rung.cli.output import note
+    from workspace.errors import InputError
+    from workspace.folder import find_project
+    from workspace.settings import load_settings
+
+    if not fit:
+        return ""
+    if (project := find_project()) is not None:
+        base = load_settings(project.settings_file).model.base
+        note(f"--model is not named: this project's, {base}.")
+        return base
+    try:
+        card = find_card(fit)
+        choice = base_for(card.memory_gib, method=method)
+    except InputError:  # told with all other problems
+        return ""
+    if choice is None:
+        return ""
+    note(f"--model is not named: {choice.id}, {choice.reason}.")
+    return choice.id
 
 
 def _checked(options: dict[str, Any], fit: str, ref: str) -> tuple[Setup, Workload, Card | None]:
@@ -155,154 +182,3 @@ def _numbers(options: dict[str, Any], problems: list[Any]) -> None:
             )
             value = kind(1 if key in WHOLE else 0.5)
         options[key] = value
-
-
-def _emit(found: Estimate, card: Card | None) -> None:
-    from dataclasses import asdict
-
-    from advisor.sizing import methods_that_fit, ways_to_fit
-    from rung.cli.output import emit
-
-    document = found.as_json()
-    if card is not None:
-        document["fit"] = {
-            "card": card.name,
-            "memory_gib": card.memory_gib,
-            "methods": [
-                {
-                    "method": m.method,
-                    "fits": m.fits,
-                    "memory_gib": m.memory.gib(),
-                    "largest_batch": m.batch,
-                    "largest_length": m.length,
-                    "reason": m.reason,
-                }
-                for m in methods_that_fit(found.architecture, found.setup, card)
-            ],
-            "cards": _rentable(found),
-            "ways": [asdict(way) for way in ways_to_fit(found.architecture, found.setup, card)],
-        }
-    emit(document)
-
-
-def _rentable(found: Estimate) -> list[dict[str, object]]:
-    """Cards that hold the run, with the cheapest dated price of each."""
-    from datetime import date
-
-    from advisor.sizing import cards_that_fit, prices
-
-    listed: list[dict[str, object]] = []
-    for card in cards_that_fit(found.architecture, found.setup):
-        price = next(iter(prices(card.name, date.today())), None)
-        entry: dict[str, object] = {"gpu": card.name, "memory_gib": card.memory_gib}
-        entry["per_hour"] = price.per_hour if price else None
-        entry["reason"] = (
-            f"{price.provider}, {price.date}{', expired' if price.expired else ''}" if price else "no dated price"
-        )
-        listed.append(entry)
-    return listed
-
-
-def _unknown(error: UnknownArchitecture, as_json: bool) -> None:
-    """An architecture that is not known gives no figures, and says why."""
-    from rung.cli.output import emit, say
-
-    if not as_json:
-        say(f"unknown ({error.message})")
-        say(f"-> {error.hint}")
-        return
-    from advisor.sizing.memory import PARTS
-
-    fields = ("parameters", "trainable", "adapter_mb", "memory_gib", "parts", "fits", "seconds", "cost_usd")
-    document: dict[str, object] = dict.fromkeys(fields)
-    document["memory_gib"] = dict.fromkeys(("low", "expected", "high"))
-    document["parts"] = dict.fromkeys(PARTS)
-    document["fits"] = []
-    document["reasons"] = dict.fromkeys(fields, error.message)
-    emit(document)
-
-
-def _print(found: Estimate, card: Card | None) -> None:
-    from advisor.sizing import GIB
-    from rung.cli.output import say
-
-    memory, setup = found.memory.gib(), found.setup
-    say(f"{found.architecture.name}, {setup.method}, {setup.batch} x {setup.length:,} tokens on {setup.gpus} card(s)")
-    say()
-    say(f"parameters   {found.parameters:,}, of which {found.trainable:,} are trained ({_share(found)})")
-    say(f"adapter      {_or_unknown(found, 'adapter_mb', found.adapter_mb, '{:.1f} MB')}")
-    say(f"memory       {memory['expected']:.1f} GiB ({memory['low']:.1f} to {memory['high']:.1f}) on one card")
-    for name, value in found.memory.parts.items():
-        if value:
-            say(f"  {name:<12} {value / GIB:.2f} GiB")
-    fits = [f.gpu for f in found.fits if f.fits]
-    say(f"fits         {', '.join(fits) if fits else 'none of the cards in rules/hardware.toml'}")
-    if setup.gpus > 1:
-        say(f"             {setup.gpus} of them, sharing by {setup.strategy}")
-    say(f"time         {_or_unknown(found, 'seconds', found.seconds, '{:,.0f} s')}")
-    say(f"cost         {_or_unknown(found, 'cost_usd', found.cost_usd, '${:,.2f}')}")
-    for note in found.notes:
-        say(f"! {note}")
-    if card is not None:
-        _print_fit(found, card)
-
-
-def _print_fit(found: Estimate, card: Card) -> None:
-    """Methods on the card, ways round it for the method that was asked for, and cards that hold it."""
-    from advisor.sizing import methods_that_fit, ways_to_fit
-    from rung.cli.output import say
-
-    say()
-    say(f"On {card.name}:")
-    methods = methods_that_fit(found.architecture, found.setup, card)
-    for m in methods:
-        say(f"{'✓' if m.fits else '✗'} {m.method:<8} {m.reason}")
-    if any(m.fits for m in methods if m.method == found.setup.method):
-        return
-    say()
-    say(f"{found.setup.method} on more than one such card, or with the CPU's memory:")
-    for way in ways_to_fit(found.architecture, found.setup, card):
-        say(f"{'✓' if way.cards else '✗'} {way.name:<11}{_needs(way)}{way.reason}  [{', '.join(way.source)}]")
-    say()
-    cheapest = _rentable(found)[:4]
-    say("Cards that hold it alone:" if cheapest else "No card of rules/hardware.toml holds it alone.")
-    for entry in cheapest:
-        hour = f"${entry['per_hour']:.2f} an hour" if entry["per_hour"] is not None else "price unknown"
-        say(f"  {entry['gpu']:<20} {entry['memory_gib']:>6.1f} GiB   {hour} ({entry['reason']})")
-
-
-def _needs(way: Way) -> str:
-    if way.cards is None:
-        return "not on 16 of them: " if way.name != "offload" and way.memory_gib is None else ""
-    ram = f" and {way.ram_gib:.0f} GiB of RAM" if way.ram_gib else ""
-    return (
-        f"{way.cards} cards, {way.memory_gib:.1f} GiB each: " if way.cards > 1 else f"{way.memory_gib:.1f} GiB{ram}: "
-    )
-
-
-def _share(found: Estimate) -> str:
-    return f"{found.trainable / found.parameters:.2%}"
-
-
-def _or_unknown(found: Estimate, key: str, value: float | None, form: str) -> str:
-    reason = found.reasons.get(key, "")
-    if value is None:
-        return f"unknown ({reason})"
-    return form.format(value) + (f" ({reason})" if reason else "")
-
-
-def _list(as_json: bool) -> None:
-    from advisor.sizing import architecture_of, load_table
-    from rung.cli.output import emit, say
-
-    listed: list[dict[str, Any]] = []
-    for entry in load_table("models")["model"]:
-        count = architecture_of(entry["config"], entry["id"]).parameters if "config" in entry else None
-        listed.append({**{k: v for k, v in entry.items() if k != "config"}, "parameters": count})
-    if as_json:
-        emit(listed)
-        return
-    for item in listed:
-        size = f"{item['parameters'] / 1e9:.2f} B" if item["parameters"] else "unknown"
-        old = "  superseded" if item.get("superseded") else ""
-        say(f"{item['id']:<24} {size:>10}  {item['licence']}{old}")

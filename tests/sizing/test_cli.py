@@ -94,3 +94,14 @@ def test_no_torch_is_imported():
 def test_list_names_every_model_with_its_licence():
     done = rung("--list", "--json")
     assert all(model["licence"] and model["source"] for model in json.loads(done.stdout))
+
+
+def test_what_fits_a_card_needs_no_model(tmp_path):
+    done = rung("--fit", "24GB", "--json", cwd=tmp_path)
+    assert done.returncode == 0 and "the largest proposed model that lora trains within 24 GB" in done.stderr
+    fit = json.loads(done.stdout)["fit"]
+    assert {m["method"]: m["fits"] for m in fit["methods"]}["lora"] is True
+    (tmp_path / "rung.toml").write_text('[project]\nname = "x"\n[model]\nbase = "embedded"\n')
+    own = rung("--fit", "24GB", "--json", cwd=tmp_path)
+    assert "this project's, embedded" in own.stderr and json.loads(own.stdout)["parameters"] == 134_515_008
+    assert rung(cwd=tmp_path).returncode == 2
