@@ -77,3 +77,9 @@ def start_project(folder: Path) -> Started:
             write_text(project.root / name, text)
             written.append(name)
     return Started(project, written, kept)
+
+
+def guideline_is_untouched(project: Project) -> bool:
+    """Whether guideline.md is still the one that a new project gets: reviewers have nothing to go by then."""
+    file = project.root / "guideline.md"
+    return file.is_file() and file.read_text(encoding="utf-8", errors="replace") == GUIDELINE

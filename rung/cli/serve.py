@@ -57,6 +57,7 @@ def _desk(given: dict[str, Any]) -> Desk:
 
 
 def _serve(desk: Desk) -> None:
+    from rung.start import guideline_is_untouched
     from rung.web.serve import bind, check_login, has_links, reached, server
 
     check_login(desk)
@@ -69,6 +70,8 @@ def _serve(desk: Desk) -> None:
         person = desk.settings.project.person
         base = f" --base http://127.0.0.1:{port}" if port != 8642 else ""
         say(f"Nobody has one yet.  Next: rung review invite {person}{base}")
+    if guideline_is_untouched(desk.project):
+        note("! guideline.md is still as rung init wrote it: say there what a right answer is, reviewers see it")
     _flush()
     try:
         server(desk).run(sockets=[opened])

@@ -166,7 +166,11 @@ def _said(error: Exception, owner: str) -> tuple[str, str, int]:
             words = f"This link ended on {day}. Ask {owner} for a new one; what you decided is kept."
             return "This link has ended", words, 410
         case LinkUnknown():
-            return "This link is not known", f"Ask {owner} for a new one; what you decided is kept.", 401
+            return (
+                "This link is not known",
+                f"It was replaced or mistyped. Ask {owner} for a new one; your decisions are kept.",
+                401,
+            )
         case NotInvited():
             return "Your link, please", f"This page opens with a personal link. Ask {owner} for yours.", 401
         case TooMany():

@@ -8,6 +8,7 @@ from typing import Any
 from starlette.responses import RedirectResponse, Response
 
 from curation.review import Desk, Item, Ruling, decide, next_item, undo
+from curation.review.labels import answers_in_use
 from curation.review.leases import give_up, keep_draft, renew
 from curation.review.mixing import entry_words
 from curation.review.reasons import reasons_now
@@ -119,6 +120,7 @@ def _item(desk: Desk, ask: Ask, item: Item, panel: str = "", problem: str = "", 
         text = view.answer_of(item.draft) if item.draft is not None else before
     find = ask.request.query_params.get("find", "")[:200]
     parts = list(blocks(item.guideline.text)) if item.guideline else []
+    opened = panel or ("edit" if drafted or (item.answer is None and not item.row.get("text")) else "")
     values: dict[str, Any] = {
         "item": item,
         "turns": view.turns(item),
@@ -126,7 +128,8 @@ def _item(desk: Desk, ask: Ask, item: Item, panel: str = "", problem: str = "", 
         "text": view.plain(text),
         "rejected": view.rejected_of(item),
         "changes": list(view.difference(view.plain(before), view.plain(text))),
-        "panel": panel or ("edit" if drafted or (item.answer is None and not item.row.get("text")) else ""),
+        "panel": opened,
+        "in_use": answers_in_use(desk.store) if opened == "edit" else (),
         "drafted": drafted,
         "remark": ask.form.get("remark", ""),
         "near": [side for side in item.near if side.verdict in ("approved", "edited", "rejected")],

@@ -195,3 +195,23 @@ def test_without_script(make_site: Any, serving: Any, open_page: Any) -> None:
     click(page, "text=Sign out")
     page.reload()
     assert "personal link" in page.inner_text("main")
+
+
+def test_an_answer_in_use_is_one_click(make_site: Any, serving: Any, open_page: Any) -> None:
+    """An expert need not know how a label is spelt; where answers are no labels, nothing is offered."""
+    rows = [Example(chat_row(f"question number {n}", ("cards", "rates & <fees>")[n % 2])) for n in range(12)]
+    site = make_site(rows)
+    page = open_page(serving(site.desk) + site.link("dana"))
+    row = row_of(page)
+    page.keyboard.press("e")
+    page.wait_for_selector("#text")
+    page.click("text=rates & <fees>")
+    page.wait_for_selector("#changes ins")
+    press(page, "Control+Enter")
+    assert site.desk.store.row(row).example.answer == "rates & <fees>" and site.state(row) == "edited"
+    assert page.faults == []
+
+
+def test_no_answers_are_offered_where_they_are_no_labels(make_site: Any) -> None:
+    browser = make_site(16).browser("dana")
+    assert "Answers in use" not in browser.press("/decide", to="/open", panel="edit").words

@@ -107,6 +107,15 @@
     writing = setTimeout(compare, 600);
   });
 
+  // An answer in use takes the place of the text.
+  document.addEventListener("click", (event) => {
+    const answer = event.target.closest("[data-fill]"), text = $("#text");
+    if (!answer || !text) return;
+    text.value = answer.dataset.fill;
+    text.dispatchEvent(new Event("input", { bubbles: true }));
+    text.focus();
+  });
+
   // Shows the difference, keeps the draft and lengthens the lease: one request for all three.
   async function compare() {
     const form = $("#decision"), button = $("#compare");
