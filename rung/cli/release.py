@@ -51,6 +51,8 @@ def release(
         return release_stand.challenge(_at_most_one(words, "challenge [RUN]"), as_json)
     if words and words[0] == "rollback":
         return release_stand.rollback(_at_most_one(words, "rollback [L-001]"), by, reason, as_json)
+    if words and words[0] == "switch":
+        return release_after.switch(words[1:], as_json)
     if len(words) > 1:
         raise RungError(f"One run at a time: {' '.join(words)}.", "rung release RUN --to adapter")
     _release(words[0] if words else None, to, gguf, _ways(override, by, reason), as_json)

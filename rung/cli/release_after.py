@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 def verify(name: str, as_json: bool) -> None:
     """`rung release verify DIR`: exit 1 where it is not what was released."""
     from rung.cli.output import emit, say
-    from training.release.verify import verify
+    from training.release.verify import verify_any
 
-    checked = verify(folder_of(name))
+    checked = verify_any(folder_of(name))
     if as_json:
         emit({"release": checked.release.id, "files": checked.files, "links": checked.links, "faults": checked.faults})
     else:
@@ -48,6 +48,23 @@ def check(url: str, model: str, against: str, as_json: bool) -> None:
             say(line)
     if not found.passed:
         raise typer.Exit(1)
+
+
+def switch(names: list[str], as_json: bool) -> None:
+    """`rung release switch L-001 L-002`: several adapters on one base, each equal to itself alone."""
+    from dataclasses import asdict
+
+    from rung.cli.output import ProgressLine, emit, say
+    from training.release.adapters import switch
+    from workspace.folder import require_project
+
+    found = switch(require_project(), [folder_of(name) for name in names], ProgressLine("adapters"))
+    if as_json:
+        parity = {name: asdict(each) for name, each in found.parity.items()}
+        return emit({"base": found.base, "adapters": parity, "command": found.command})
+    for name, each in found.parity.items():
+        say(f"✓ {name}: {each.words} to itself alone")
+    say(f"Served together: {found.command}")
 
 
 def _may_leave(endpoint: object) -> None:

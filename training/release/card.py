@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from pathlib import Path
 
-from curation.manifest import Manifest, read_manifest
+from curation.manifest import read_manifest
 from evaluation.report import ArmResult, Report, read_report
 from training.record import RunRecord
+from training.release import card_parts as parts
 from training.release.permission import Permission
 from training.release.record import Release
 from workspace.folder import Project
@@ -15,14 +16,16 @@ from workspace.folder import Project
 RULINGS = {"ship": "ship", "judgement": "judgement, decided by a named person"}
 
 
-def model_card(release: Release, run: RunRecord, allowed: Permission, project: Project) -> str:
-    """README.md of a tuned model, with the hub's front matter."""
-    manifest = read_manifest(project.datasets / run.dataset)
-    baseline = _baseline(project, allowed)
-    parts = [_front(run, release, allowed), f"# {project.name} {release.id}", _verdict(release, run, allowed)]
-    parts += [_arms(baseline, read_report(project, allowed.folder.name)[1])] if baseline else []
-    parts += [_training(run, project), _data(manifest), _limits(release, allowed), _forms(release), _chain(release)]
-    return "\n\n".join(part for part in parts if part) + "\n"
+def model_card(release: Release, run: RunRecord, allowed: Permission, project: Project, folder: Path) -> str:
+    """README.md of a tuned model, with the hub's front matter; `folder` is where the release is made."""
+    manifest, decision = read_manifest(project.datasets / run.dataset), parts.read_decision(project)
+    verdict, baseline = allowed.verdict, _baseline(project, allowed)
+    texts = [_front(run, release, allowed), f"# {project.name} {release.id}", parts.use(decision, verdict)]
+    texts += [_verdict(release, run, allowed), parts.why_tuned(decision, project)]
+    texts += [_arms(baseline, read_report(project, allowed.folder.name)[1])] if baseline else []
+    texts += [parts.forgetting(verdict), _training(run, project), parts.data(manifest), parts.costs(verdict.price)]
+    texts += [parts.forms(release), parts.golden(folder), _chain(release)]
+    return "\n\n".join(text for text in texts if text) + "\n"
 
 
 def prompt_card(release: Release, report: Report) -> str:
@@ -113,40 +116,6 @@ def _training(run: RunRecord, project: Project) -> str:
             f"System message in training and in use: {system}. Loss on the answer only.",
         ]
     )
-
-
-def _data(manifest: Manifest) -> str:
-    splits = ", ".join(f"{name} {entry.rows:,}" for name, entry in manifest.splits.items())
-    counted = _count_reviewers(manifest.rows)
-    return "\n".join(
-        [
-            "## Data",
-            "",
-            f"Dataset {manifest.version}: {splits}. Decisions: {counted}.",
-            f"{len(manifest.dropped):,} rows were left out, each with its reason in the manifest.",
-        ]
-    )
-
-
-def _count_reviewers(rows: list[dict[str, Any]]) -> str:
-    counts: dict[str, int] = {}
-    for row in rows:
-        who = str(row.get("reviewer") or "not reviewed")
-        name = f"{who} (automatic)" if row.get("automatic") else who
-        counts[name] = counts.get(name, 0) + 1
-    return ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items())) or "none"
-
-
-def _limits(release: Release, allowed: Permission) -> str:
-    lines = ["## Use and limits", "", "For the task of the test set and inputs like it; nothing else was measured."]
-    worse = [s for s in allowed.verdict.slices if float(s.get("difference", 0)) < 0]
-    lines += [f"Worse on {s.get('name', s)}: {100 * float(s['difference']):+.1f} points." for s in worse[:5]]
-    return "\n".join(lines)
-
-
-def _forms(release: Release) -> str:
-    rows = [f"| {form.form} | {form.bytes / 1e6:,.1f} MB | {form.against} |" for form in release.forms]
-    return "\n".join(["## Forms", "", "| form | size | against the run |", "|---|---|---|", *rows])
 
 
 def _chain(release: Release) -> str:

@@ -114,7 +114,7 @@ def release_run(project: Project, settings: Settings, run: RunRecord, forms: Seq
         making = Making(project, settings, run, work, ways.told, ways.watch, ways.judge, signed)
         made = [_make(form, making, ways.told) for form in forms]
         release = _release(project, run, allowed, work, made)
-        return _finish(project, settings, work, release, model_card(release, run, allowed, project))
+        return _finish(project, settings, work, release, model_card(release, run, allowed, project, work))
 
 
 def _make(form: FormName, making: Making, told: Told) -> Form:

@@ -70,7 +70,7 @@ class Making:
     def load(self) -> tuple[Any, Any]:
         """The base in fp32 with the adapter on it (or the fully tuned model), and the tokenizer.
 
-        Raises Refusal where the base is another model than the one that was trained on.
+        Raises Refusal where the base is another model than the one that was trained on, or lacks tokens of the run's.
         """
         from chat.local.load import find_model, fingerprint, quiet_transformers
 
@@ -86,8 +86,19 @@ class Making:
         model = transformers.AutoModelForCausalLM.from_pretrained(
             source, dtype="float32", local_files_only=local, trust_remote_code=False, use_safetensors=True
         )
+        _same_tokens(self.run.id, len(tokenizer), int(model.get_input_embeddings().weight.shape[0]))
         if self.run.method == "full":
             return model, tokenizer
         from peft import PeftModel
 
         return PeftModel.from_pretrained(model, str(self.adapter), local_files_only=True), tokenizer
+
+
+def _same_tokens(run: str, known: int, rows: int) -> None:
+    """Refuse a tokenizer with tokens that the weights have no row for: they were added after the base was made."""
+    if known > rows:
+        raise Refusal(
+            f"{run}'s tokenizer knows {known:,} tokens, its base has weights for {rows:,}: {known - rows:,} were added "
+            "and have none, so no form can be made that answers as the run.",
+            "rung train --again",
+        )

@@ -89,12 +89,13 @@ class Scoring:
         """The loss of `form` as `model` answers. The tuned model is asked once, for the first form."""
         if TUNED not in self.making.outcomes:
             self.making.told("tuned: validation")
-            self.making.outcomes[TUNED] = self._measured(TUNED, self.making.tuned())
+            self.making.outcomes[TUNED] = self.measure(TUNED, self.making.tuned())
         self.making.told(f"{form}: validation, {len(self.items)} rows")
-        found = self.making.outcomes[form] = self._measured(form, model)
+        found = self.making.outcomes[form] = self.measure(form, model)
         return loss_of(form, self.making, self.making.outcomes[TUNED], found)
 
-    def _measured(self, form: str, model: ChatModel) -> list[Outcome]:
+    def measure(self, form: str, model: ChatModel) -> list[Outcome]:
+        """Answer and score every row; kept in the release's `validation/`."""
         (variant,) = tuned_arm.variants(self.making.run.system_prompt)
         name = form.replace(" ", "-")
         replies = Replies(self.making.work / f".{name}.replies.jsonl")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from training.release import gotemplate
+from training.release.adapters import rank_of
 from training.release.goldens import GoldenPrompt, read_goldens
 from training.release.making import Making
 from training.release.record import Form, FormName, folder_bytes
@@ -121,7 +122,7 @@ def make_vllm(making: Making, folder: Path) -> Form:
     commands = {"serve.sh": f"vllm serve ../merged {whole}"}
     files = {"compose.yaml": _compose(VLLM, f"--model /model {whole}", ["../merged:/model:ro"], 8000)}
     if making.run.method != "full":
-        lora = f"--enable-lora --max-lora-rank {_rank(making)} --generation-config vllm"
+        lora = f"--enable-lora --max-lora-rank {max(8, rank_of(making.adapter))} --generation-config vllm"
         base = _base(making)
         commands["serve-lora.sh"] = f"vllm serve {base.here} {lora} --lora-modules rung=../adapter"
         mounts = [*base.mounts, "../adapter:/adapters/rung:ro"]
@@ -160,12 +161,6 @@ def _base(making: Making) -> Base:
 
     place, hub = find_model(making.run.base)
     return Base(place, place, []) if hub else Base("$BASE", "/base", ["${BASE:?the folder of the base model}:/base:ro"])
-
-
-def _rank(making: Making) -> int:
-    """The adapter's rank, at least 8: vLLM reserves room for it."""
-    config = json.loads((making.adapter / "adapter_config.json").read_text())
-    return max(8, int(config.get("r") or 8))
 
 
 def _compose(image: str, command: str, mounts: list[str], port: int) -> str:

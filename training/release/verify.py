@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import tarfile
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +22,25 @@ class Checked:
     files: int
     links: int
     faults: list[str]
+
+
+def verify_any(place: Path) -> Checked:
+    """As `verify`, of a folder or of a tar that holds one; a tar is unpacked into a folder that goes again.
+
+    Raises RungError where the tar cannot be read, or holds more or less than one release.
+    """
+    if not place.is_file():
+        return verify(place)
+    with tempfile.TemporaryDirectory() as scratch:
+        try:
+            with tarfile.open(place) as tar:
+                tar.extractall(scratch, filter="data")
+        except (tarfile.TarError, OSError, EOFError) as error:
+            raise RungError(f"{place}: not a tar that can be read ({error}).", where=str(place)) from error
+        found = sorted(path.parent for path in Path(scratch).rglob(RELEASE))
+        if len(found) != 1:
+            raise RungError(f"{place}: holds {len(found)} releases, expected one.", where=str(place))
+        return verify(found[0])
 
 
 def verify(folder: Path) -> Checked:

@@ -77,6 +77,41 @@ def test_a_model_card_is_one_that_the_hub_reads(project: Project, settings: Sett
     card = ModelCard.load(folder / "README.md")
     assert card.data.library_name == "peft"
     assert "No gate was overridden." in card.text and "| prompt |" in card.text and "dana 50" in card.text
+    heads = ("Intended use", "Verdict", "Why a tuned model", "Forgetting", "Training", "Data", "Costs", "Forms")
+    assert all(f"\n## {head}\n" in card.text for head in heads)
+    assert "Agreement: not measured" in card.text and "- licence unknown: 50 rows" in card.text
+
+
+def test_a_dataset_card_is_one_that_the_hub_reads(project: Project) -> None:
+    from huggingface_hub import DatasetCard
+
+    card = DatasetCard.load(project.datasets / "v001" / "README.md")
+    assert [file["split"] for file in card.data.configs[0]["data_files"]] == ["train", "validation", "test"]
+    assert card.data.license == "unknown" and card.data.size_categories == ["n<1K"]
+
+
+def test_a_tar_is_verified_on_another_machine(project: Project, settings: Settings, tmp_path: Path) -> None:
+    """Packed, sent, unpacked in a folder without a project; then a single byte is changed there."""
+    import tarfile
+
+    judged(project, settings, right=30)
+    folder = let(project, settings, "adapter")
+    with tarfile.open(tmp_path / "release.tar", "w") as tar:
+        tar.add(folder, arcname=folder.name)
+    elsewhere = tmp_path / "another machine"
+    with tarfile.open(tmp_path / "release.tar") as tar:
+        tar.extractall(elsewhere, filter="data")
+
+    def verified(name: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-P", "-m", "rung", "release", "verify", name]
+        return subprocess.run(command, cwd=elsewhere, capture_output=True, text=True)
+
+    assert verified("L-001").returncode == 0 and "are what was released" in verified("L-001").stdout
+    assert verified("../release.tar").returncode == 0
+    config = elsewhere / "L-001" / "adapter" / "adapter_config.json"
+    config.write_text(config.read_text().replace("lora", "Lora", 1))
+    done = verified("L-001")
+    assert done.returncode == 1 and "adapter/adapter_config.json changed" in done.stdout
 
 
 @pytest.mark.parametrize("change", ["byte", "missing", "added", "chain"])

@@ -1,0 +1,147 @@
+"""Faults of a release: each one plain message, nothing half-made left, the release before intact."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+from pathlib import Path
+
+import pytest
+from released import judged, let, quiet
+
+from training.release.make import release_prompt
+from training.release.record import newest_release
+from training.release.server import serving
+from training.release.tools import CONVERTER, compressor
+from training.release.verify import verify
+from workspace.errors import Refusal, RungError
+from workspace.folder import Project
+from workspace.settings import Settings
+
+
+@pytest.fixture
+def before(project: Project, settings: Settings) -> Path:
+    """What was released before the fault."""
+    judged(project, settings, right=30)
+    return release_prompt(project, settings, by="sam", told=quiet)
+
+
+def stands(project: Project, before: Path) -> None:
+    found = newest_release(project)
+    assert found is not None and found[0] == before and verify(before).faults == []
+    assert [path.name for path in project.releases.iterdir() if path.is_dir()] == [before.name]
+
+
+def program(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+
+
+def llama(tmp_path: Path, settings: Settings, script: str, **values: object) -> Settings:
+    """Settings that name a llama.cpp of ours, whose server is this script."""
+    program(tmp_path / "llama" / "llama-server", f"#!/bin/sh\n{script}\n")
+    (tmp_path / "llama" / "libllama.so").touch()
+    named = settings.release.model_copy(update={"llama_cpp": str(tmp_path / "llama"), **values})
+    return settings.model_copy(update={"release": named})
+
+
+def test_a_full_disk(project: Project, settings: Settings, small_disk: Path) -> None:
+    judged(project, settings, right=30)
+    project.releases.symlink_to(small_disk)
+    before = release_prompt(project, settings, by="sam", told=quiet)
+    with pytest.raises(RungError, match=r"L-002 was not released: the disk is full .* stands"):
+        let(project, settings, "adapter,merged")
+    stands(project, before)
+
+
+def test_a_converter_that_is_killed(
+    project: Project, settings: Settings, before: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tool = tmp_path / "cache" / "tools" / CONVERTER.replace("==", "-")
+    script = (
+        "import os, sys; open(sys.argv[sys.argv.index('--outfile') + 1], 'w').write('half'); os.kill(os.getpid(), 9)"
+    )
+    program(tool / "convert_hf_to_gguf.py", script)
+    (tool / "ready").touch()
+    monkeypatch.setenv("RUNG_CACHE_DIR", str(tmp_path / "cache"))
+    with pytest.raises(Refusal, match="gguf f32: the tool was ended by SIGKILL"):
+        let(project, llama(tmp_path, settings, "exit 0"), "gguf")
+    stands(project, before)
+
+
+def test_a_port_in_use(settings: Settings, tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        named = llama(tmp_path, settings, "exit 0", port=port)
+        with pytest.raises(Refusal, match=f"Port {port} is in use"), serving(named, tmp_path / "model.gguf"):
+            pass
+
+
+def test_a_server_that_never_gets_ready_is_stopped(settings: Settings, tmp_path: Path) -> None:
+    note = tmp_path / "pid"
+    named = llama(tmp_path, settings, f"echo $$ > {note}; exec sleep 600", ready_seconds=1)
+    with (
+        pytest.raises(Refusal, match=r"was not ready after 1 s .* was stopped"),
+        serving(named, tmp_path / "model.gguf"),
+    ):
+        pass
+    if note.exists():
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(note.read_text()), 0)
+
+
+@pytest.mark.parametrize(
+    ("script", "told"),
+    [
+        ("echo 'error: cannot open model' >&2; exit 3", "ended before it was ready: exit 3; error: cannot open model"),
+        ("kill -ILL $$", "this build uses instructions that this processor has not"),
+        ("kill -KILL $$", "SIGKILL"),
+    ],
+)
+def test_a_server_that_ends_at_once(settings: Settings, tmp_path: Path, script: str, told: str) -> None:
+    named = llama(tmp_path, settings, script)
+    with pytest.raises(Refusal, match=told), serving(named, tmp_path / "model.gguf"):
+        pass
+
+
+def test_a_missing_binary(settings: Settings, tmp_path: Path) -> None:
+    release = settings.release.model_copy(update={"llama_cpp": str(tmp_path)})
+    named = settings.model_copy(update={"release": release})
+    with pytest.raises(Refusal, match=r"llama-server and libllama\.so not found there"), serving(named, tmp_path / "m"):
+        pass
+
+
+def test_a_tokenizer_with_added_tokens(project: Project, settings: Settings, before: Path) -> None:
+    """The run was saved with a token that its base has no weights for; its hashes are those of that."""
+    from transformers import AutoTokenizer
+
+    from training.record import read_run, write_run
+    from workspace.files import sha256_file
+
+    folder = project.runs / "R-001"
+    tokenizer = AutoTokenizer.from_pretrained(str(folder / "adapter"))
+    tokenizer.add_tokens(["<|house|>"], special_tokens=True)
+    tokenizer.save_pretrained(str(folder / "adapter"))
+    run = read_run(folder)
+    write_run(folder, run, files={name: sha256_file(folder / "adapter" / name) for name in run.files})
+    with pytest.raises(Refusal, match=r"knows 49,153 tokens, its base has weights for 49,152: 1 were added"):
+        let(project, settings, "merged")
+    stands(project, before)
+
+
+@pytest.mark.slow
+def test_an_environment_that_cannot_be_made(
+    project: Project, settings: Settings, before: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUNG_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
+    with pytest.raises(Refusal, match="The llmcompressor could not be installed"):
+        compressor()
+    assert not list((tmp_path / "cache" / "tools").iterdir())
+    stands(project, before)

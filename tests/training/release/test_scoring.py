@@ -1,0 +1,81 @@
+"""What a changed form costs: paired with the tuned model, refused over the limit, let through by a name only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from chat.protocols import Ask
+from chat.scripted import Scripted
+from curation.manifest import load_split
+from evaluation.compare import compare
+from evaluation.report import read_outcomes
+from training.record import find_run
+from training.release.making import Making
+from training.release.scoring import TUNED, Loss, Scoring, as_facts, demand
+from workspace.errors import Refusal
+from workspace.folder import Project
+from workspace.settings import Settings
+
+
+def knows(project: Project, right: int) -> Scripted:
+    """A model that answers the first `right` validation rows as expected."""
+    rows = load_split(project.datasets / "v001", "validation")
+    known = {row.question: row.answer or "" for row in rows[:right]}
+
+    def say(ask: Ask) -> str:
+        return known.get(str(ask.turns[-1]["content"]), "none")
+
+    return Scripted(say, name=f"knows {right}")
+
+
+@pytest.fixture
+def making(project: Project, settings: Settings, tmp_path: Path) -> Making:
+    made = Making(project, settings, find_run(project, "R-001"), tmp_path / "work")
+    made.outcomes[TUNED] = Scoring(made).measure(TUNED, knows(project, 4))
+    return made
+
+
+def test_the_loss_is_paired_and_its_outputs_are_kept(project: Project, making: Making) -> None:
+    loss = Scoring(making).score("gguf q8_0", knows(project, 3))
+    assert (loss.n, loss.tuned, loss.score, loss.loss) == (4, 1.0, 0.75, 0.25) and (loss.better, loss.worse) == (0, 1)
+    own = compare([1.0] * 4, [1.0, 1.0, 1.0, 0.0])
+    assert (loss.low, loss.high) == (-own.high, -own.low)
+    kept = read_outcomes(making.work / "validation" / "gguf-q8_0.jsonl")
+    assert [o.score for o in kept] == [1, 1, 1, 0] and all(o.split == "validation" for o in kept)
+    assert not list(making.work.glob(".*"))
+    assert loss.words.startswith("25.0 points lost on validation (95%: ") and loss.words.endswith(" lost, 4 rows)")
+
+
+def test_over_the_limit_is_refused_and_the_form_that_holds_is_named(project: Project, making: Making) -> None:
+    scoring = Scoring(making)
+    losses = [scoring.score("gguf q8_0", knows(project, 4)), scoring.score("gguf q4_k_m", knows(project, 3))]
+    assert losses[0].loss == 0.0 and str(losses[0].loss) == "0.0" and "+0.0 points" in losses[0].short
+    with pytest.raises(
+        Refusal, match=r"gguf q4_k_m refused: 25\.0 points lost .*, limit 2\.0\. gguf q8_0: 0\.0"
+    ) as refused:
+        demand(making, losses)
+    assert refused.value.hint == "rung release R-001 --to gguf --gguf q8_0"
+
+
+def test_a_named_person_may_let_it_through_and_stands_on_the_card(project: Project, making: Making) -> None:
+    from dataclasses import replace
+
+    from training.release.card_parts import forms
+    from training.release.record import Form, Release
+
+    signed = replace(making, allows=("priya", "runs on the phone"))
+    (loss,) = demand(signed, [Scoring(signed).score("gptq", knows(project, 2))])
+    assert loss.allowed is not None and loss.allowed.by == "priya" and loss.over
+    form = Form(form="gptq", folder="gptq", bytes=1, facts={"validation": as_facts([loss])})
+    text = forms(Release(id="L-001", forms=[form], files={}))
+    assert '**gptq loses more than the limit and was released by priya: "runs on the phone"**' in text
+    assert "| gptq | 100.0% | 50.0% | 50.0 (" in text
+
+
+def test_a_gain_is_no_loss(making: Making, project: Project) -> None:
+    making.outcomes[TUNED] = Scoring(making).measure(TUNED, knows(project, 2))
+    loss = Scoring(making).score("gptq", knows(project, 3))
+    assert not loss.over and loss.words.startswith("25.0 points gained")
+    assert Loss.model_validate(loss.model_dump(mode="json")) == loss
