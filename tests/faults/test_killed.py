@@ -36,7 +36,7 @@ def kill(name: str, count: int, warm: Warm, stages: Any, url: str, room: Path) -
         again = warm(*work.words, at=root, **env)
         assert again.code == work.again, (moment, again.err)
         assert standing(root) == wanted, moment
-        assert_ended(warm, root)
+        assert_ended(root)
         shutil.rmtree(root)
 
 

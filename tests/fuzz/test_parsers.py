@@ -148,7 +148,7 @@ def parses(name: str, folder: Path, data: bytes) -> None:
 
 @pytest.mark.parametrize("name", PARSERS)
 def test_a_parser_reads_or_says_what_is_wrong(name: str, tmp_path: Path) -> None:
-    examine(name, tmp_path, 20 if name == "rules" else 60)
+    examine(name, tmp_path, 4 if name == "rules" else 30)
 
 
 @pytest.mark.slow

@@ -110,7 +110,7 @@ def test_a_killed_run_goes_on(
         assert (run.state, run.step, run.files) == (wanted.state, wanted.step, wanted.files), moment
         assert losses(root) == losses(whole)
         assert {name: sha256_file(root / "runs" / run.adapter / name) for name in run.files} == run.files
-        assert_ended(warm, root)
+        assert_ended(root)
 
 
 def losses(root: Path) -> list[tuple[int, float]]:
@@ -135,4 +135,4 @@ def test_a_killed_command_goes_on(
         again = warm(*words, at=root)
         assert again.code == whole.code, (moment, again.err)
         assert standing(root) == wanted, moment
-        assert_ended(warm, root)
+        assert_ended(root)
