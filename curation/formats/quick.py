@@ -56,7 +56,7 @@ class Shape:
     def unsure(self, lines: Sequence[bytes], text: bytes) -> list[int]:
         """The places of those lines that are not, beyond doubt, sound rows of this shape; `text` holds them all."""
         keys = self._keys(lines)
-        bad = [place for place, count in enumerate(keys) if not count]
+        bad = [place for place, count in enumerate(keys) if not count] if 0 in keys else []
         colons = text.count(b":") - sum([lines[place].count(b":") for place in bad])
         if colons == sum(keys) and not _may_hold_nul(text):
             return bad
@@ -69,20 +69,27 @@ class Shape:
     def _keys(self, lines: Sequence[bytes]) -> list[int]:
         """How many keys each line has; 0 where it is not of this shape or its roles are not in a right order."""
         decode, known, short = self.decode, self.orders.get, self.keys + 4
-        found = []
+        found: list[int] = []
+        add = found.append
         for line in lines:
             try:
                 messages = decode(line).messages
             except _UNSURE:
-                found.append(0)
+                add(0)
                 continue
-            if len(messages) == 2:  # question and answer, the commonest row by far, without building its key
+            count = len(messages)  # the two commonest orders by far, without building their key
+            if count == 2:
                 first, second = messages
                 if first.role == "user" and second.role == "assistant":
-                    found.append(short)
+                    add(short)
+                    continue
+            elif count == 3:
+                first, second, third = messages
+                if first.role == "system" and second.role == "user" and third.role == "assistant":
+                    add(short + 2)
                     continue
             roles = tuple([message.role for message in messages])
-            found.append(known(roles) or self._learns(roles))
+            add(known(roles) or self._learns(roles))
         return found
 
     def _learns(self, roles: tuple[str, ...]) -> int:
@@ -96,4 +103,5 @@ class Shape:
 
 
 def _may_hold_nul(text: bytes) -> bool:
-    return b"\\" in text and b"\\u0000" in text
+    # Zeros are rare and found fast; backslashes are not rare in texts of several lines.
+    return b"0000" in text and b"\\u0000" in text

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 from collections.abc import Callable, Iterable, Iterator
-from itertools import repeat
+from itertools import chain, repeat
 from pathlib import Path
 
 from curation.example import Example
@@ -72,7 +72,7 @@ def _rows_of(
         return _objects(read_array(file, path), str(path), family, unanswered)
     if kind == "txt" and fmt in ("auto", "text") and not start.startswith(b"{"):
         return _texts(lines_of(file), str(path))
-    return _json_lines(file, str(path), family, unanswered)
+    return chain.from_iterable(_json_lines(file, str(path), family, unanswered))
 
 
 def _json_formats(family: Family | None) -> tuple[str, ...]:
@@ -86,23 +86,25 @@ def _looks_like_table(start: bytes) -> bool:
     return looks_like_header(start.split(b"\n", 1)[0])
 
 
-def _json_lines(file: io.BufferedReader, name: str, family: Family | None, unanswered: bool) -> Iterator[Row | Reject]:
-    """One row or reject for each line of JSON; lines like the first sound chat row go the quick way."""
+def _json_lines(
+    file: io.BufferedReader, name: str, family: Family | None, unanswered: bool
+) -> Iterator[Iterable[Row | Reject]]:
+    """One row or reject for each line of JSON, some at a time; lines like the first sound chat row go the quick way."""
     shape: Shape | None = None
     may_be_chat = family is None or family.name == "chat"
     number = 1
     for lines, text in blocks_of(file):
         start = 0
         for stop in _stops(shape, lines, text):
-            yield from map(Row, repeat(name), range(number + start, number + stop), lines[start:stop])
+            yield map(Row, repeat(name), range(number + start, number + stop), lines[start:stop])
             start, line = stop + 1, lines[stop]
             if not line or line.isspace():
                 continue
             item = _object(name, number + stop, line, family, unanswered)
-            yield item
+            yield (item,)
             if shape is None and may_be_chat and type(item) is Row and b'"messages"' in line:
                 shape = shape_of(item.example.row, unanswered)
-        yield from map(Row, repeat(name), range(number + start, number + len(lines)), lines[start:])
+        yield map(Row, repeat(name), range(number + start, number + len(lines)), lines[start:])
         number += len(lines)
 
 

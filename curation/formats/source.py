@@ -187,7 +187,7 @@ class _Lines(io.RawIOBase):
 
     def readinto(self, buffer: object) -> int:
         count = self._file.readinto(buffer)  # type: ignore[arg-type]
-        last = bytes(memoryview(buffer)[:count]).rfind(b"\n")  # type: ignore[arg-type]
+        last = _last_line_feed(memoryview(buffer)[:count])  # type: ignore[arg-type]
         self._length = self._length + count if last < 0 else count - last
         if self._length > LONGEST:
             raise RungError(f"{self._path}: a line is over {LONGEST >> 20} MiB long.", where=str(self._path))
@@ -196,6 +196,13 @@ class _Lines(io.RawIOBase):
     def close(self) -> None:
         self._file.close()
         super().close()
+
+
+def _last_line_feed(data: memoryview) -> int:
+    """Where the last line feed stands, -1 where there is none; the end is looked at first, where it mostly stands."""
+    begin = max(0, len(data) - 4096)
+    last = bytes(data[begin:]).rfind(b"\n")
+    return begin + last if last >= 0 else bytes(data[:begin]).rfind(b"\n")
 
 
 def _size(file: io.BufferedReader) -> int | None:
@@ -222,7 +229,7 @@ def blocks_of(file: io.BufferedReader) -> Iterator[tuple[list[bytes], bytes]]:
         if end < 0:
             rest.append(block)
             continue
-        text = b"".join([*rest, block[:end]]) if rest else block[:end]
+        text = b"".join([*rest, memoryview(block)[:end]]) if rest else block[:end]
         rest = [block[end + 1 :]] if end + 1 < len(block) else []
         yield text.split(b"\n"), text
     if rest:
