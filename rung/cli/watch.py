@@ -46,7 +46,8 @@ def import_logs(
     """Take request logs in, masked, a sample where you like. The same log again changes nothing."""
     from curation.ingest import merge_rejects
     from rung.cli.watch_words import imported_lines
-    from training.watch.take_in import Wish, read_logs, take_in
+    from training.watch.keep import Wish
+    from training.watch.take_in import read_logs, take_in
     from workspace.folder import require_project
     from workspace.settings import load_settings
 

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import itertools
-import json
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from curation.formats.rejects import malformed_error
 from curation.formats.rows import Reject
-from curation.sampling import rank
 from training.release.current import standing_release
-from training.watch.feedback import Feedback, on_scale, scale_of
+from training.watch.feedback import scale_of
 from training.watch.joining import join
+from training.watch.keep import Wish, keep, said_later
 from training.watch.lines import read_lines
 from training.watch.masking import Masker
 from training.watch.record import (
@@ -36,20 +34,11 @@ from training.watch.record import (
 from training.watch.shapes import Part, read_part
 from workspace.artefact import write_artefact
 from workspace.errors import InputError, Problem, RungError
-from workspace.files import sha256_bytes, sha256_file
+from workspace.files import sha256_file
 from workspace.folder import Project, next_id
 from workspace.lock import writer_lock
 
 Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What of the logs is kept: a share drawn by `seed`; only requests to `model` where one is named."""
-
-    sample: float = 1.0
-    seed: int = 0
-    model: str = ""
 
 
 @dataclass
@@ -154,13 +143,12 @@ def _covered(before: Iterable[Import], wish: Wish) -> set[str]:
 def _store(project: Project, work: Path, name: str, read: Read, wish: Wish, known: set[str]) -> Import:
     joined, masker = join(_of_model(read.parts, wish.model)), Masker()
     scale = scale_of(f.rating for f in _numbers([*joined.requests, *joined.feedback]))
-    kept, counts = _kept(name, joined.requests, wish, known, masker, scale)
+    kept, counts = keep(name, joined.requests, wish, known, masker, scale)
     work.mkdir(parents=True)
     write_gz(work / REQUESTS, kept)
-    write_gz(work / FEEDBACK, (_said_later(part, masker, scale) for part in joined.feedback))
+    write_gz(work / FEEDBACK, (said_later(part, masker, scale) for part in joined.feedback))
     write_gz(work / ASIDE, ({"line": line, "reason": masker.text(why)} for line, why in sorted(joined.aside)))
     release = standing_release(project)
-    times = [each.at for each in kept if each.at]
     made = Import(
         id=name,
         release=release[1].id if release else None,
@@ -179,19 +167,27 @@ def _store(project: Project, work: Path, name: str, read: Read, wish: Wish, know
         only_model=wish.model,
         scale=list(scale) if any(True for _ in _numbers([*joined.requests, *joined.feedback])) else [],
         masked=dict(sorted(masker.counts.items())),
-        models=dict(Counter(each.model or "unknown" for each in kept).most_common(20)),
-        first_at=min(times, default=""),
-        last_at=max(times, default=""),
-        without_time=len(kept) - len(times),
-        out_of_order=sum(later < earlier for earlier, later in itertools.pairwise(times)),
-        rated=sum(each.rating is not None for each in kept),
-        edited=sum(bool(each.edit) for each in kept),
-        failed=sum(bool(each.error) for each in kept),
         contents={file.name: sha256_file(file) for file in sorted(work.iterdir())},
         **counts,
+        **_figures(kept),
     )
     write_artefact(work / IMPORT, made)
     return made
+
+
+def _figures(kept: Sequence[Logged]) -> dict[str, Any]:
+    """What an import says of the requests that it keeps."""
+    times = [each.at for each in kept if each.at]
+    return {
+        "models": dict(Counter(each.model or "unknown" for each in kept).most_common(20)),
+        "first_at": min(times, default=""),
+        "last_at": max(times, default=""),
+        "without_time": len(kept) - len(times),
+        "out_of_order": sum(later < earlier for earlier, later in itertools.pairwise(times)),
+        "rated": sum(each.rating is not None for each in kept),
+        "edited": sum(bool(each.edit) for each in kept),
+        "failed": sum(bool(each.error) for each in kept),
+    }
 
 
 def _of_model(parts: Iterable[Part], model: str) -> Iterable[Part]:
@@ -204,76 +200,6 @@ def _of_model(parts: Iterable[Part], model: str) -> Iterable[Part]:
 
 def _numbers(parts: Iterable[Part]) -> Iterable[Any]:
     return (p.feedback for p in parts if p.feedback.rating is not None and not p.feedback.words)
-
-
-def _kept(
-    name: str, requests: Sequence[Part], wish: Wish, known: set[str], masker: Masker, scale: tuple[float, float]
-) -> tuple[list[Logged], dict[str, int]]:
-    """The requests to keep, masked, and how many were known before, not drawn, or kept beyond the sample."""
-    kept: list[Logged] = []
-    counts = {"known": 0, "not_drawn": 0, "beyond_sample": 0}
-    seen: Counter[str] = Counter()
-    for part in requests:
-        own = Masker()
-        logged = _logged(name, part, own, scale)
-        content = json.dumps([logged.ids, logged.at, logged.model, logged.messages, logged.answer], default=str)
-        seen[content] += 1
-        digest = sha256_bytes(f"{content} {seen[content]}".encode())
-        drawn = rank(wish.seed, digest, "watch") < wish.sample
-        if digest in known:
-            counts["known"] += 1
-        elif not (drawn or part.feedback or part.said.error):
-            counts["not_drawn"] += 1
-        else:
-            counts["beyond_sample"] += not drawn
-            masker.counts += own.counts
-            kept.append(replace(logged, hash=digest, drawn=drawn))
-    return kept, counts
-
-
-def _logged(name: str, part: Part, masker: Masker, scale: tuple[float, float]) -> Logged:
-    """The request, masked, before it is known whether it is kept."""
-    rating, edit, comment = _judged(part.feedback, masker, scale)
-    return Logged(
-        ref=f"{name}:{part.line}",
-        hash="",
-        ids=tuple(masker.name(each) for each in part.ids),
-        messages=tuple(masker.inside(each) for each in part.messages),
-        answer=masker.text(part.said.text),
-        model=masker.text(part.model),
-        at=_iso(part.at),
-        finish=part.said.finish,
-        error=masker.text(part.said.error),
-        tool_calls=tuple(masker.inside(part.said.tool_calls)),
-        seconds=part.seconds,
-        input_tokens=part.input_tokens,
-        output_tokens=part.output_tokens,
-        cost_usd=part.cost_usd,
-        rating=rating,
-        edit=edit,
-        comment=comment,
-        others=part.said.others,
-        line=part.line,
-        trace=masker.name(part.trace),
-    )
-
-
-def _judged(feedback: Feedback, masker: Masker, scale: tuple[float, float]) -> tuple[float | None, str, str]:
-    rating = feedback.rating
-    if rating is not None and not feedback.words:
-        rating = on_scale(rating, scale)
-    return rating, masker.text(feedback.edit), masker.text(feedback.comment)
-
-
-def _said_later(part: Part, masker: Masker, scale: tuple[float, float]) -> dict[str, Any]:
-    rating, edit, comment = _judged(part.feedback, masker, scale)
-    ids = [masker.name(each) for each in part.ids]
-    trace = masker.name(part.trace)
-    return {"line": part.line, "ids": ids, "trace": trace, "rating": rating, "edit": edit, "comment": comment}
-
-
-def _iso(moment: datetime | None) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds") if moment else ""
 
 
 def _log(project: Project, made: Import, actor: str) -> None:

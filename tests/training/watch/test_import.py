@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import os
@@ -16,8 +17,9 @@ import pytest
 from as_logged import litellm
 
 from curation.quality.mask import mask
+from training.watch.keep import Wish
 from training.watch.record import read_imports, read_watched
-from training.watch.take_in import Wish, read_logs, take_in
+from training.watch.take_in import read_logs, take_in
 from workspace.errors import InputError, Refusal, RungError
 from workspace.folder import Project
 
@@ -208,3 +210,23 @@ def test_what_is_not_there_is_said_plainly(project: Project, tmp_path: Path) -> 
     for path in (tmp_path / "none.jsonl", tmp_path):
         with pytest.raises(RungError, match="expected a request log"):
             read_logs([path], keep_rejects=True)
+
+
+@pytest.mark.parametrize("command", ["report", "learn"])
+def test_a_disk_that_fills_up_later_stops_with_one_plain_message(
+    house: Project, small_disk: Path, write: Write, command: str
+) -> None:
+    folder = small_disk / "house"
+    shutil.copytree(house.root, folder)
+    assert (
+        rung("watch", "import", str(write([litellm(n, f"q{n}", "a") for n in range(40)])), cwd=folder).returncode == 0
+    )
+    with contextlib.suppress(OSError), (small_disk / "rest").open("wb", buffering=0) as file:
+        while file.write(b"x" * 1024):
+            pass
+    done = rung("watch", command, cwd=folder)
+    assert done.returncode == 2 and "Traceback" not in done.stderr, done.stderr
+    assert "No space left on device" in done.stderr or "disk is full" in done.stderr
+    assert not (folder / "watch" / "report.json").exists() and not (folder / "watch" / "not_learnt.jsonl").exists()
+    (small_disk / "rest").unlink()
+    assert rung("watch", command, cwd=folder).returncode in (0, 1)

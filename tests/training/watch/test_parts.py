@@ -17,9 +17,10 @@ from evaluation.asking import Replies
 from training.watch.drift import measure
 from training.watch.form import Form
 from training.watch.judge import judge_of
+from training.watch.keep import Wish
 from training.watch.material import released
 from training.watch.own_turns import OwnTurns
-from training.watch.take_in import Wish, read_logs, take_in
+from training.watch.take_in import read_logs, take_in
 from workspace.errors import RungError
 from workspace.folder import Project
 from workspace.settings import load_settings

@@ -21,8 +21,9 @@ from rung.status.stages import status_of
 from rung.status.words import status_lines
 from rung.why import answer as why
 from training.watch.drift import measure, read_report
+from training.watch.keep import Wish
 from training.watch.learn import learn, read_not_learnt
-from training.watch.take_in import Wish, read_logs, take_in
+from training.watch.take_in import read_logs, take_in
 from workspace.errors import Refusal
 from workspace.folder import Project
 from workspace.settings import Settings, load_settings

@@ -14,7 +14,8 @@ from rung.tui.app import RungApp
 from rung.tui.screens.watch import WatchScreen
 from rung.tui.source import Source
 from training.watch.drift import measure
-from training.watch.take_in import Wish, read_logs, take_in
+from training.watch.keep import Wish
+from training.watch.take_in import read_logs, take_in
 from workspace.folder import Project
 from workspace.settings import load_settings
 
