@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -102,3 +103,21 @@ def test_help_tells_whole_sentences_and_where_to_begin(tmp_path: Any) -> None:
     told = ran(tmp_path, "--help").stdout
     assert "rung init claims" in told and "..." not in told.partition("Commands:")[2]
     assert "rung data import test.csv --as test" in ran(tmp_path, "data", "import", "--help").stdout
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_tab_completes_commands_and_options(shell: str, tmp_path: Path) -> None:
+    words = "rung data imp"
+    environment = {
+        **os.environ,
+        "_RUNG_COMPLETE": f"complete_{shell}",
+        "COMP_WORDS": words,
+        "COMP_CWORD": "2",
+        "_TYPER_COMPLETE_ARGS": words,
+        "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+    }
+    code = "import sys; sys.argv = ['rung']; from rung.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code], capture_output=True, text=True, env=environment, cwd=tmp_path
+    )
+    assert "import" in done.stdout and "freeze" not in done.stdout, done
