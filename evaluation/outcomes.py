@@ -11,6 +11,7 @@ from evaluation.judging import RUBRIC_FILE
 from evaluation.metrics.own import FOLDER as OWN_METRICS
 from evaluation.report import Outcome, Report, newest_report, read_outcomes
 from evaluation.sealed import sealed_key
+from workspace.artefact import read_artefact
 from workspace.errors import Refusal
 from workspace.files import sha256_file
 from workspace.folder import Project
@@ -47,6 +48,29 @@ def require_baseline(
     if changed:
         raise Refusal(f"{changed[0]} changed since the baseline {found[1].id} was scored by it.", "rung baseline")
     return load_baseline(*found)
+
+
+def check_arms(project: Project, report: Report) -> None:
+    """Raises Refusal where an earlier baseline on this test set and metric measured arms that this one leaves out.
+
+    Ship means better than every arm that was measured, and leaving one out would make that easier. An arm that could
+    not be measured again (its documents are gone) stands in the report's notes and is let go.
+    """
+    earlier: dict[str, str] = {}
+    for path in sorted(project.evaluations.glob("*/report.json")):
+        other = read_artefact(path, Report)
+        if (other.kind, other.test_sha256, other.metric) == ("baseline", report.test_sha256, report.metric):
+            earlier |= {arm.arm: other.id for arm in other.arms}
+    here = [arm.arm for arm in report.arms]
+    tried = [arm for arm in earlier if any(note.startswith(f"{arm} was not measured") for note in report.notes)]
+    missing = [arm for arm in earlier if arm not in here and arm not in tried]
+    if missing:
+        where = ", ".join(sorted({earlier[arm] for arm in missing}))
+        raise Refusal(
+            f"{report.id} leaves out {', '.join(missing)}, measured in {where}: a verdict "
+            "is against every arm that was measured. What is answered is not asked again.",
+            f"rung baseline --arms {','.join([*here, *missing])}",
+        )
 
 
 def _scored_otherwise(project: Project, name: str, digest: str) -> bool:

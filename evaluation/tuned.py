@@ -18,7 +18,7 @@ from evaluation.forgetting import NOT_MEASURED, measure_forgetting
 from evaluation.general import suite
 from evaluation.looks import take_place
 from evaluation.measure import Item
-from evaluation.outcomes import require_baseline
+from evaluation.outcomes import check_arms, require_baseline
 from evaluation.pairing import Trained, judge
 from evaluation.price import price_of
 from evaluation.report import ArmResult, Outcome, Report, write_outcomes
@@ -60,6 +60,7 @@ def run_evaluation(
     on this very test set, or its outputs changed.
     """
     baseline = require_baseline(bench.project, bench.settings, bench.dataset.name, unsealed=bench.unsealed)
+    check_arms(bench.project, baseline.report)
     read_answers(bench.project)
     with writer_lock(bench.project.evaluations / ".lock", "A measuring"):
         folder = open_folder(bench.project)

@@ -72,7 +72,7 @@ def _measure(
     wishes: tuple[bool, bool, float | None],
 ) -> Verdict:
     from evaluation.bench import open_bench
-    from evaluation.outcomes import require_baseline
+    from evaluation.outcomes import check_arms, require_baseline
     from evaluation.tuned import run_evaluation
     from evaluation.verdict import newest_verdict
     from rung.cli.models import open_judge, open_meanings, open_tuned, watch
@@ -81,7 +81,7 @@ def _measure(
     label_scoring, unsealed, budget = wishes
     if unsealed:
         _unsealed_baseline(project, settings, record, override, budget)
-    require_baseline(project, settings, record.dataset, unsealed=unsealed)
+    check_arms(project, require_baseline(project, settings, record.dataset, unsealed=unsealed).report)
     judge = open_judge(project, settings, override) if settings.evaluation.metric == "judge" else None
     bench = open_bench(
         project,

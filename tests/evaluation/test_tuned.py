@@ -109,3 +109,16 @@ def test_the_pages_hold_all_they_need_and_show_markup_as_text(project, settings)
 def test_the_words_that_differ_are_marked_and_escaped():
     assert marked("E10 eye <b>", "E10 eye both") == "E10 eye <del>&lt;b&gt;</del> <ins>both</ins>"
     assert marked("E10", "E10 eye") == "E10 <ins>eye</ins>"
+
+
+def test_a_baseline_that_leaves_out_measured_arms_is_refused_until_they_are_measured_too(project, settings, model):
+    """Ship is against every arm that was measured: a smaller baseline does not make it easier."""
+    run_baseline(open_bench(project, settings, model), arms_named(["base", "prompt", "few_shot"]))
+    run_baseline(open_bench(project, settings, model), arms_named(["base"]))
+    with pytest.raises(Refusal, match="E-002 leaves out prompt, few_shot, measured in E-001") as refused:
+        run_evaluation(open_bench(project, settings, model), "R-001", None)
+    assert refused.value.hint == "rung baseline --arms base,prompt,few_shot"
+    asked = len(model.asked)
+    run_baseline(open_bench(project, settings, model), arms_named(["base", "prompt", "few_shot"]))
+    assert len(model.asked) == asked
+    run_evaluation(open_bench(project, settings, model), "R-001", None)
