@@ -33,7 +33,7 @@ def _plot(report: DriftReport) -> Markup:
     """How surprising each signal is: minus the decimal logarithm of p, the level of the alarm named below."""
     from math import log10
 
-    rows = [(signal.title.partition(" (")[0], -log10(signal.p)) for signal in report.signals if signal.p]
+    rows = [(signal.title.partition(" (")[0], abs(log10(signal.p))) for signal in report.signals if signal.p]
     level = max((signal.false_alarm for signal in report.signals), default=0.01)
     rest = f"Raised from {-log10(level):.1f} on; a permutation test of 999 rounds ends at 3.0"
     return bar_plot("How surprising each signal is", rows, "{:.1f}", rest) if rows else Markup("")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.binding import Binding, BindingType
 
 from rung.report import watch_words
+from rung.report.figures import count
 from rung.tui.job import JobEnded
 from rung.tui.loaded import Loaded, LoadedScreen, locked
 from rung.tui.text import shown
@@ -120,7 +121,9 @@ def _entries(watching: Watching, room: int) -> Iterator[Entry]:
     kept = sum(made.kept for made in watching.imports)
     yield Entry()
     if report is None:
-        yield Entry(f"{kept:,} requests in {len(watching.imports):,} logs, not measured yet.", "", "bold")
+        yield Entry(
+            f"{count(kept, 'request')} in {count(len(watching.imports), 'import')}, not measured yet.", "", "bold"
+        )
         yield Entry()
         yield Entry("Next: measure what has changed.   Enter")
         return

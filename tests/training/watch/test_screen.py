@@ -50,7 +50,7 @@ def test_the_screen_says_what_is_due(project: Project, house: Project, ask: Any,
     assert "Next: rung watch import LOGS" in shows(house.root, "Next: rung watch import")
     log = write([ask(f"{text} {HOSTILE}", "I'm sorry, I cannot.") for text in phrases(40, 5)])
     take_in(house, read_logs([log], keep_rejects=False), Wish())
-    assert "40 requests in 1 logs, not measured yet." in shows(house.root, "Next: measure what has changed.")
+    assert "40 requests in 1 import, not measured yet." in shows(house.root, "Next: measure what has changed.")
     report = measure(house, load_settings(house.settings_file, {}))
     text = shows(house.root, "Next: queue requests for review, errors first.")
     assert "Production has changed" in text and "✗ Refusals" in text and "\x1b" not in text
