@@ -16,6 +16,8 @@ Shape = Any
 """`"string"`, `"int64"`, `"float64"`, `"bool"`, `"null"`, `{key: Shape}`, `[Shape]`, or `"json"`: anything."""
 MOST_KEYS = 100
 """Keys of a nested object from which they are names of things, not columns."""
+DEEPEST = 1
+"""Objects around an object from which unlike ones are JSON."""
 
 
 def feature_lines(splits: Mapping[str, Sequence[Example]]) -> list[str]:
@@ -29,42 +31,49 @@ def feature_lines(splits: Mapping[str, Sequence[Example]]) -> list[str]:
 
 def shape_of(rows: Iterable[Mapping[str, Any]]) -> Shape:
     """The shape that holds all these rows."""
-    return _merged_all(_shape(row) for row in rows)
+    return _merged_all((_shape(row, 0) for row in rows), 0)
 
 
 def _holds_json(shape: Shape) -> bool:
     if isinstance(shape, dict):
-        return len(shape) > MOST_KEYS or any(map(_holds_json, shape.values()))
+        return not 0 < len(shape) <= MOST_KEYS or any(map(_holds_json, shape.values()))
     return _holds_json(shape[0]) if isinstance(shape, list) else bool(shape == "json")
 
 
-def _merged_all(shapes: Iterable[Shape]) -> Shape:
+def _merged_all(shapes: Iterable[Shape], depth: int) -> Shape:
     whole: Shape = "null"
     for shape in shapes:
-        whole = _merged(whole, shape)
+        whole = _merged(whole, shape, depth)
     return whole
 
 
-def _shape(value: Any) -> Shape:
+def _shape(value: Any, depth: int) -> Shape:
+    """The shape of a value; `depth` objects stand around it."""
     if isinstance(value, Mapping):
-        return {key: _shape(part) for key, part in value.items()}
+        return {key: _shape(part, depth + 1) for key, part in value.items()}
     if isinstance(value, list | tuple):
-        return [_merged_all(_shape(part) for part in value)]
+        return [_merged_all((_shape(part, depth) for part in value), depth)]
     if isinstance(value, int) and not isinstance(value, bool) and not -(2**63) <= value < 2**63:
         return "json"
     names = {str: "string", bool: "bool", int: "int64", float: "float64", type(None): "null"}
     return names[type(value)]
 
 
-def _merged(one: Shape, other: Shape) -> Shape:
+def _merged(one: Shape, other: Shape, depth: int) -> Shape:
+    """The shape that holds both. Unlike objects share their keys (what one lacks is null) as rows and as the objects of
+    a column; deeper they are left as they are, as JSON: the parameters of a tool mean something else with a null more.
+    """
     if one == other or other == "null":
         return one
     if one == "null":
         return other
     if isinstance(one, dict) and isinstance(other, dict):
-        return {key: _merged(one.get(key, "null"), other.get(key, "null")) for key in {**one, **other}}
+        if depth > DEEPEST and one.keys() != other.keys():
+            return "json"
+        keys = {**one, **other}
+        return {key: _merged(one.get(key, "null"), other.get(key, "null"), depth + 1) for key in keys}
     if isinstance(one, list) and isinstance(other, list):
-        return [_merged(one[0], other[0])]
+        return [_merged(one[0], other[0], depth)]
     if isinstance(one, str) and isinstance(other, str) and {one, other} == {"int64", "float64"}:
         return "float64"
     return "json"

@@ -352,6 +352,50 @@ def test_the_card_is_read_where_the_splits_hold_other_keys(make_desk: Any, tmp_p
     assert codes == [7] and sum(loaded[name].num_rows for name in loaded) == 60
 
 
+ODD_KEYS = ["a: b", "x#y", "- dash", "null", "1", "日本", "true", 'quo"te', "back\\slash", "tab\there", " lead", "@at"]
+WHOLE = (*ODD_KEYS, "tools", "none", "empty", "meta", "trace")
+TOOLS = [
+    {"type": "function", "function": {"name": "pay", "parameters": {"properties": {"sum": {"type": "number"}}}}},
+    {"type": "function", "function": {"name": "ask", "parameters": {"properties": {"who": {"enum": ["a", "b"]}}}}},
+]
+
+
+@pytest.mark.parametrize("test_only", [False, True])
+def test_the_card_is_read_with_odd_keys_tools_and_columns_of_nothing(
+    make_desk: Any, tmp_path: Path, test_only: bool
+) -> None:
+    """Keys that mean something in YAML, tools of unlike parameters, columns that hold nothing, a key that one row has;
+    and a test set frozen alone, without the other splits.
+    """
+    datasets = pytest.importorskip("datasets")
+    if not hasattr(datasets, "Json"):
+        pytest.skip("columns of JSON are read by datasets 4.7 and later")
+    desk = make_desk(pool="trust")
+    made = [
+        {**each.row, **dict.fromkeys(ODD_KEYS, f"v{n}"), "none": None, "empty": []}
+        for n, each in enumerate(rows(60, 1))
+    ]
+    for n, each in enumerate(made):
+        each["tools"] = TOOLS[: n % 3]
+        each["meta"] = {}
+        each["trace"] = {"deep": [{"x": None}, {"y": [1, 2.5]}][: n % 3]}
+    made[3]["big"] = 2**60
+    desk.store.add([Example(each) for each in made[:40]], role="pool")
+    desk.store.add([Example(each) for each in made[40:]], role="test")
+    if test_only:
+        waiting = [(row.id, Ruling("approve")) for row in desk.store.rows() if row.role == "test"]
+        decide_all(desk, "dana", waiting, kind="person")
+    done = frozen(desk, test_only=test_only)
+    loaded = datasets.load_dataset(str(done.folder), cache_dir=str(tmp_path / "cache"))
+    assert set(loaded) == ({"test"} if test_only else {"train", "validation", "test"})
+    for name in loaded:
+        lines = [example.row for example in load_split(done.folder, name)]
+        assert loaded[name].num_rows == len(lines) and set(ODD_KEYS) <= set(loaded[name].column_names)
+        for found, line in zip(loaded[name], lines, strict=True):
+            assert {key: found[key] for key in WHOLE} == {key: line[key] for key in WHOLE}
+            assert found.get("big") == line.get("big") and found["messages"] == line["messages"]
+
+
 def test_versions_are_compared_row_by_row(desk: Any) -> None:
     approve_all(desk)
     first = frozen(desk)
