@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import taught
 
+from training.clearance import grant
 from training.fit import fit_of
 from training.plan import Plan, read_plan
 from training.record import curve, is_alive, read_run
@@ -164,23 +165,37 @@ def test_other_ways_train_on_two_as_well(
     assert run.step > 0 and losses(ready.runs / "R-001", "validation")
 
 
+TORCHRUN = ("torch.distributed.run", "--standalone", "--nproc_per_node")
+ACCELERATE = ("accelerate.commands.launch", "--cpu", "--num_processes")
+
+
+def launched(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """The run of this folder, started by a launcher."""
+    command = [sys.executable, "-P", "-m", *words, "-m", "training.run", str(folder)]
+    environment = {**os.environ, "PYTHONSAFEPATH": "1", "OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=900)
+
+
 @pytest.mark.slow
-def test_torchrun_starts_it_too_and_a_wrong_number_is_told(rung: Rung, ready: Project, pair: tuple[Path, Path]) -> None:
+def test_torchrun_starts_it_too_and_a_wrong_number_is_told(
+    rung: Rung, ready: Project, settings: Settings, pair: tuple[Path, Path]
+) -> None:
     plan = json.loads(rung("plan", "--json", **TWO).stdout)
-    from training.clearance import grant
-    from workspace.settings import load_settings
-
-    folder = grant(ready, load_settings(ready.settings_file), Path(plan["path"]), by="sam")
-
-    def launched(count: int) -> subprocess.CompletedProcess[str]:
-        words = ["--standalone", "--nproc_per_node", str(count), "-m", "training.run", str(folder)]
-        command = [sys.executable, "-P", "-m", "torch.distributed.run", *words]
-        environment = {**os.environ, "PYTHONSAFEPATH": "1", "OMP_NUM_THREADS": "1"}
-        return subprocess.run(command, cwd=ready.root, env=environment, capture_output=True, text=True, timeout=600)
-
-    wrong = launched(3)
+    folder = grant(ready, settings, Path(plan["path"]), by="sam")
+    wrong = launched(folder, *TORCHRUN, "3")
     assert wrong.returncode != 0 and "on 2 processes, but the launcher started 3" in wrong.stderr
     assert read_run(folder).state == "cleared"
-    right = launched(2)
+    right = launched(folder, *TORCHRUN, "2")
     assert right.returncode == 0, right.stderr
+    assert losses(folder) == losses(pair[1])
+
+
+@pytest.mark.slow
+def test_a_launcher_that_quietly_starts_one_process_trains_on_two_all_the_same(
+    rung: Rung, ready: Project, settings: Settings, pair: tuple[Path, Path]
+) -> None:
+    plan = json.loads(rung("plan", "--json", **TWO).stdout)
+    folder = grant(ready, settings, Path(plan["path"]), by="sam")
+    done = launched(folder, *ACCELERATE, "2")
+    assert done.returncode == 0, done.stderr
     assert losses(folder) == losses(pair[1])
