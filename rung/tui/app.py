@@ -65,6 +65,7 @@ class RungApp(App[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+q", "quit", "quit", priority=True),
         Binding("ctrl+p", "command_palette", "menu of everything", key_display="^P"),
+        Binding("f1", "keys", "keys of this screen", key_display="F1", priority=True),
     ]
 
     def __init__(self, source: Source, first: int = 0) -> None:
@@ -220,6 +221,15 @@ class RungApp(App[None]):
         if not screens and isinstance(self.screen, StageScreen):
             self.screen.tell(f"{message.stage}: {message.sentence}")
         self.read_status()
+
+    def action_keys(self) -> None:
+        """List the real bindings of whatever is on the screen; once more takes the list away."""
+        from rung.tui.screens.keys import KeysScreen
+
+        if isinstance(self.screen, KeysScreen):
+            self.screen.dismiss()
+        else:
+            self.push_screen(KeysScreen(self.screen.active_bindings))
 
     def get_system_commands(self, screen: Screen[object]) -> Iterator[SystemCommand]:
         """Ctrl+P reaches every stage and every action of the screen too."""

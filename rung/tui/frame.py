@@ -85,7 +85,7 @@ class StageScreen(Screen[None]):
         Binding("left_square_bracket", "stage_step(-1)", "stage before", key_display="["),
         Binding("right_square_bracket", "stage_step(1)", "stage after", key_display="]"),
         Binding("c", "copy_command", "copy the command in row 23"),
-        Binding("f1,question_mark", "keys", "keys of this screen", key_display="F1"),
+        Binding("question_mark", "app.keys", "keys of this screen", key_display="?"),
         Binding("y", "say_yes", "yes, to the question in row 23", show=False),
         *(Binding(str(n % 10), f"stage({n})", "open that stage", show=False) for n in range(1, 11)),
     ]
@@ -271,9 +271,3 @@ class StageScreen(Screen[None]):
         if self.command:
             self.app.copy_to_clipboard(self.command)
             self.tell("copied")
-
-    def action_keys(self) -> None:
-        """List this screen's real bindings."""
-        from rung.tui.screens.keys import KeysScreen
-
-        self.app.push_screen(KeysScreen(self.active_bindings))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -39,10 +40,11 @@ class Terminal:
             ["tmux", "-L", self.server, *words], env=clean, capture_output=True, text=True, check=True
         ).stdout
 
-    def start(self, folder, *arguments):
-        """`rung ARGUMENTS` in this folder."""
+    def start(self, folder, *arguments, term=""):
+        """`rung ARGUMENTS` in this folder; `term` is what the program is told of the terminal."""
         self.server = f"rung-{uuid.uuid4().hex[:8]}"  # a server that is ending takes no new session
-        command = shlex.join([sys.executable, "-P", "-m", "rung", *arguments])
+        told = ["env", "-u", "COLORTERM", f"TERM={term}"] if term else []
+        command = shlex.join([*told, sys.executable, "-P", "-m", "rung", *arguments])
         size = ["-x", str(self.width), "-y", str(self.height)]
         environment = ["-e", "LC_ALL=C.UTF-8", "-e", "LANG=C.UTF-8"]
         self.tmux("-f", "/dev/null", "new-session", "-d", "-s", "rung", *size, *environment, "-c", str(folder), command)
@@ -136,6 +138,39 @@ def test_the_whole_way_round_in_a_small_terminal(project):
         small.see("dead")
     finally:
         small.end()
+
+
+STYLE = re.compile(r"\x1b\[([0-9;]*)m([^\x1b]*)")
+SIXTEEN = {*range(30), *range(30, 38), 39, *range(40, 48), 49, *range(90, 98), *range(100, 108)}
+
+
+def colours_of(text):
+    """(foreground, background) of all that is drawn, as codes of 16 colours; 39 and 49 are the terminal's own."""
+    found, now = set(), {"front": 39, "back": 49}
+    for codes, drawn in STYLE.findall(text):
+        for code in map(int, codes.split(";") if codes else ["0"]):
+            assert code in SIXTEEN, f"{codes}: not one of 16 colours"
+            now |= {"front": 39, "back": 49} if code == 0 else {}
+            now |= {"front": code} if code // 10 in (3, 9) else {"back": code} if code // 10 in (4, 10) else {}
+        if drawn.strip():
+            found.add((now["front"], now["back"]))
+    return found
+
+
+@pytest.mark.parametrize("term", ["xterm-16color", "xterm"])
+def test_sixteen_colours_are_enough_to_read_every_stage(terminal, project, term):
+    terminal.start(project, term=term)
+    terminal.see("Enter opens it")
+    for key, words in (("", "The ladder"), ("2", "Next step"), ("4", "Proposed answer"), ("9", "Locked")):
+        if key:
+            terminal.keys(key)
+        terminal.see(words)
+        pairs = colours_of(terminal.tmux("capture-pane", "-e", "-p", "-t", "rung"))
+        assert pairs
+        for front, back in pairs:
+            assert front + 10 != back, (front, back)
+            assert (front, back) != (30, 49), "black on a terminal that may be black"
+            assert (front, back) != (97, 47), "white on white"
 
 
 @pytest.fixture(scope="module")

@@ -49,7 +49,7 @@ def _digits(keys: list[str]) -> str:
 class KeysScreen(ModalScreen[None]):
     """A list over the screen; any of Esc, F1, Enter closes it."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,f1,enter,q", "dismiss", "close")]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,enter,q", "dismiss", "close")]
 
     def __init__(self, bindings: Mapping[str, ActiveBinding]) -> None:
         super().__init__()

@@ -37,7 +37,7 @@ class NoProjectScreen(Screen[None]):
         Binding("k,up", "move(-1)", "move up"),
         Binding("enter", "choose_marked", "do what the mark stands on"),
         Binding("q", "app.quit", "quit"),
-        Binding("f1,question_mark", "keys", "keys of this screen", key_display="F1"),
+        Binding("question_mark", "app.keys", "keys of this screen", key_display="?"),
     ]
 
     marked = 0
@@ -132,9 +132,3 @@ class NoProjectScreen(Screen[None]):
         app.source = Source.of(folder / "rung-demo")
         if app.source.project is not None:
             app.open_start()
-
-    def action_keys(self) -> None:
-        """List this screen's real bindings."""
-        from rung.tui.screens.keys import KeysScreen
-
-        self.app.push_screen(KeysScreen(self.active_bindings))

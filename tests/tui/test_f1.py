@@ -1,0 +1,97 @@
+"""F1 lists the real bindings of everything that can stand on the screen: stages, pages over them, fields."""
+
+from __future__ import annotations
+
+import ladder
+import pytest
+from conftest_tui import opened, settled, text_of, until
+
+from rung.tui.screens.guideline import GuidelineScreen
+from rung.tui.screens.items import ItemsScreen
+from rung.tui.screens.judge import JudgeScreen
+from rung.tui.screens.jump import JumpScreen
+from rung.tui.screens.keys import KeysScreen
+from rung.tui.screens.page import PageScreen
+from rung.tui.screens.people import PeopleScreen
+from rung.tui.screens.sign import SignScreen
+from rung.tui.screens.watch import WatchScreen
+from rung.tui.screens.why import WhyScreen
+
+
+async def f1_tells_the_truth(pilot):
+    """Press F1, compare the list with the screen's bindings, press it again."""
+    app = pilot.app
+    screen = app.screen
+    await until(pilot, lambda: bool(screen.active_bindings))
+    enabled = [found for found in screen.active_bindings.values() if found.enabled]
+    real = {found.binding.description for found in enabled} - {""}
+    assert real
+    await pilot.press("f1")
+    await until(pilot, lambda: isinstance(app.screen, KeysScreen))
+    assert {words for _, words in app.screen.rows} == real
+    await until(pilot, lambda: "Keys of this screen" in text_of(app))
+    await pilot.press("f1")
+    await until(pilot, lambda: app.screen is screen)
+
+
+MODALS = {
+    "page": lambda project: PageScreen("Title", "text"),
+    "why": lambda project: WhyScreen("decision"),
+    "items": lambda project: ItemsScreen(project.evaluations / "E-001", None),
+    "sign": lambda project: SignScreen("Decide", "about", "sam", "decide it"),
+    "guideline": lambda project: GuidelineScreen(1, "text"),
+}
+
+
+@pytest.mark.parametrize("name", MODALS)
+async def test_f1_on_pages_over_a_stage(clinic, program, name):
+    app = program(clinic.root)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        await opened(pilot, 6)
+        await settled(pilot)
+        app.push_screen(MODALS[name](clinic))
+        await until(pilot, lambda: app.screen.is_mounted and not hasattr(app.screen, "stage"))
+        await f1_tells_the_truth(pilot)
+        await pilot.press("escape")
+        await until(pilot, lambda: getattr(app.screen, "stage", "") == "Baselines")
+
+
+@pytest.mark.parametrize("made", [PeopleScreen, JudgeScreen, WatchScreen])
+async def test_f1_on_screens_beside_the_ten_stages(clinic, program, made):
+    ladder.finished(ladder.cleared(clinic))
+    ladder.judged(clinic, ladder.ITEMS)
+    app = program(clinic.root)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        await opened(pilot, 9)
+        await settled(pilot)
+        app.switch_screen(made())
+        await until(pilot, lambda: isinstance(app.screen, made) and app.screen.is_mounted)
+        await settled(pilot)
+        await f1_tells_the_truth(pilot)
+
+
+async def test_f1_while_a_question_is_sought_and_an_answer_written(project, program):
+    app = program(project)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        await opened(pilot, 1)
+        await settled(pilot)
+        await pilot.press("slash")
+        await until(pilot, lambda: isinstance(app.screen, JumpScreen))
+        await f1_tells_the_truth(pilot)
+        await pilot.press("escape")
+        await opened(pilot, 4)
+        await until(pilot, lambda: app.screen.item is not None and not app.screen.busy)
+        await pilot.press("e")
+        await until(pilot, lambda: app.screen.is_editing)
+        await f1_tells_the_truth(pilot)
+        assert app.screen.is_editing
+
+
+async def test_f1_in_a_folder_without_a_project(tmp_path, program):
+    app = program(tmp_path)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        await f1_tells_the_truth(pilot)
