@@ -27,7 +27,8 @@ SEED = 13
 CPU_SECONDS = 120
 AREAS = {
     "advisor": (["advisor/decide.py", "advisor/engine.py", "advisor/conditions.py"],
-                ["tests/advisor/test_decide.py", "tests/advisor/test_worked_cases.py", "tests/advisor/test_rulebook.py"]),
+                ["tests/advisor/test_decide.py", "tests/advisor/test_worked_cases.py",
+                 "tests/advisor/test_rulebook.py"]),
     "split": (["curation/split.py", "curation/timesplit.py"],
               ["tests/curation/test_split.py", "tests/curation/test_timesplit.py"]),
     "leakage": (["curation/leakage/find.py", "curation/leakage/judge.py", "curation/leakage/weigh.py",
@@ -38,8 +39,8 @@ AREAS = {
                                               ("decision", "dataset", "review", "leakage", "baseline", "machine"))],
                   ["tests/training/test_locks.py"]),
 }  # fmt: skip
-THIRD = ("pytest", "hypothesis", "numpy", "scipy.stats", "pydantic", "sqlalchemy", "alembic.command", "msgspec", "numba",
-         "sklearn.linear_model")  # fmt: skip
+THIRD = ("pytest", "hypothesis", "numpy", "scipy.stats", "pydantic", "sqlalchemy", "alembic.command", "msgspec",
+         "numba", "sklearn.linear_model")  # fmt: skip
 TURNED: dict[type, type] = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
     ast.In: ast.NotIn, ast.NotIn: ast.In, ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.And: ast.Or, ast.Or: ast.And,
@@ -134,10 +135,14 @@ def main() -> None:
         everything = [mutant for file in files for mutant in mutants(file)]
         tried = random.Random(SEED).sample(everything, min(count, len(everything)))
         assert not is_seen(None, tests), f"{area}: the tests fail without any fault"
-        missed = [mutant for mutant in tried if not is_seen(mutant, tests)]
+        missed = []
+        for mutant in tried:
+            seen = is_seen(mutant, tests)
+            missed += [] if seen else [mutant]
+            print(f"{mutant.file}:{mutant.line}: {mutant.what}: {'seen' if seen else 'NOT SEEN'}", file=sys.stderr)
         survivors += missed
-        seen = len(tried) - len(missed)
-        print(f"| {area} | {len(everything)} | {len(tried)} | {seen} | {seen / len(tried):.0%} |", flush=True)
+        found = len(tried) - len(missed)
+        print(f"| {area} | {len(everything)} | {len(tried)} | {found} | {found / len(tried):.0%} |", flush=True)
     for mutant in survivors:
         print(f"not seen: {mutant.file}:{mutant.line}: {mutant.what}")
 
