@@ -19,7 +19,7 @@ from training.clearance import grant
 from training.fit import fit_of
 from training.plan import Plan, read_plan
 from training.record import curve, is_alive, read_run
-from training.run.world import World, in_turn, together, world
+from training.run.world import World, in_turn, together, unshared, world
 from workspace.errors import InputError, Refusal
 from workspace.folder import Project
 from workspace.settings import Settings
@@ -84,6 +84,20 @@ def test_the_rows_of_a_step_are_shared_and_stay_the_same(
     assert alone is not None and both is not None and both.expected == pytest.approx(2 * alone.expected)
     with pytest.raises(InputError, match="4 rows a step cannot be shared equally"):
         made(processes="3", batch="4")
+
+
+def test_every_process_checks_on_each_row_once() -> None:
+    """Rows that do not fill the last batch: accelerate would fill it with rows from the beginning."""
+    from accelerate.data_loader import BatchSamplerShard
+    from torch.utils.data import BatchSampler, DataLoader, SequentialSampler
+
+    rows = list(range(7))
+    shards = [BatchSamplerShard(BatchSampler(SequentialSampler(rows), 3, False), 2, rank) for rank in range(2)]
+    filled = [row for shard in shards for batch in shard for row in batch]
+    assert len(filled) > len(rows)
+    for shard in shards:
+        seen = unshared(DataLoader(rows, batch_sampler=shard)).batch_sampler
+        assert list(seen) == [[0, 1, 2], [3, 4, 5], [6]]
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate.data_loader import BatchSamplerShard
 from torch.utils.data import Sampler
 from trl import SFTTrainer
 
@@ -24,7 +23,7 @@ from training.run.adalora import orthogonality, recall, remember
 from training.run.checkpoints import mark_complete
 from training.run.packing import row_of
 from training.run.rows import IGNORED
-from training.run.world import all_of, in_turn
+from training.run.world import all_of, in_turn, unshared
 
 GIVEN = ("input_ids", "attention_mask", "position_ids", "row_lengths")
 """What the model is called with; `row_lengths` goes through to the attention of packed rows."""
@@ -94,11 +93,7 @@ class Kept:
 
     def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
         """Every process is given every batch: what a check comes to hangs on no number of processes."""
-        loader = super().get_eval_dataloader(eval_dataset)  # type: ignore[misc]
-        shard = loader.batch_sampler
-        if isinstance(shard, BatchSamplerShard):
-            shard.num_processes, shard.process_index = 1, 0
-        return loader
+        return unshared(super().get_eval_dataloader(eval_dataset))  # type: ignore[misc]
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         this: Any = self

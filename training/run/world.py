@@ -157,3 +157,13 @@ def in_turn(shares: Sequence[Sequence[T]]) -> list[T]:
     """What the processes did in turn (0, 1, ..., 0, 1, ...), in its order again."""
     longest = max(len(share) for share in shares)
     return [share[n] for n in range(longest) for share in shares if n < len(share)]
+
+
+def unshared(loader: Any) -> Any:
+    """Accelerate's loader, giving each process every batch as it is: none left to the others, none filled up."""
+    from accelerate.data_loader import BatchSamplerShard
+
+    shard = loader.batch_sampler
+    if isinstance(shard, BatchSamplerShard):
+        shard.num_processes, shard.process_index, shard.even_batches = 1, 0, False
+    return loader
