@@ -72,9 +72,7 @@ def _make(name: FormName, making: Making, folder: Path) -> Form:
 
 def _calibration(making: Making) -> Path:
     """The first training rows, whole, as the run saw them."""
-    from training.run.model import load_tokenizer
-
-    tokenizer = load_tokenizer(str(making.adapter))
+    tokenizer = making.tokenizer()
     rows = load_split(making.project.datasets / making.run.dataset, "train")[:ROWS]
     ids = [tokenise(tokenizer, 1, row, making.run.system_prompt).ids for row in rows]
     path = making.work / ".calibration.json"

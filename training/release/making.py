@@ -58,6 +58,12 @@ class Making:
         """Validation rows: the golden prompts, and what changed forms are scored on."""
         return load_split(self.project.datasets / self.run.dataset, "validation")
 
+    def tokenizer(self) -> Any:
+        """The run's tokenizer as the form merged holds it; an adapter's folder by itself is no model folder."""
+        from training.run.model import load_tokenizer
+
+        return load_tokenizer(str(self.work / "merged"))
+
     def tuned(self) -> ChatModel:
         """The run as its verdict measured it: the adapter on its base, in the precision of rung.toml."""
         from chat.open import open_local

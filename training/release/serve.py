@@ -35,9 +35,7 @@ def make_ollama(making: Making, folder: Path) -> Form:
 
     Raises Refusal where the chat template cannot be translated, or gives other tokens.
     """
-    from training.run.model import load_tokenizer
-
-    tokenizer = load_tokenizer(str(making.adapter))
+    tokenizer = making.tokenizer()
     pieces = _without_begin(take_apart(tokenizer), tokenizer)
     system = making.run.system_prompt if making.run.system_prompt is not None else pieces.default
     file = _smallest_loss(making.work / "gguf")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -45,7 +47,12 @@ def serving(settings: Settings, model: Path, *more: str) -> Iterator[Endpoint]:
     with tempfile.TemporaryFile() as log:
         try:
             process = subprocess.Popen(
-                command, stdout=log, stderr=log, env=_environment(folder), start_new_session=True
+                command,
+                stdout=log,
+                stderr=log,
+                env=_environment(folder),
+                start_new_session=True,
+                preexec_fn=_with_us,
             )
         except OSError as error:
             raise Refusal(f"{command[0]} cannot be started: {error.strerror}.", "rung release --to merged") from error
@@ -59,6 +66,12 @@ def options(settings: Settings) -> Sequence[str]:
     """Greedy answers that hang on nothing but the prompt: one slot, the model's own template, no GPU."""
     threads = settings.model.threads or max(1, (os.cpu_count() or 2) // 2)
     return ["--ctx-size", str(CONTEXT), "--parallel", "1", "--threads", str(threads), "--gpu-layers", "0", "--jinja"]
+
+
+def _with_us() -> None:
+    """In the child: end when this process ends, also where it is killed (prctl's PR_SET_PDEATHSIG)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 
 
 def _port(settings: Settings) -> int:

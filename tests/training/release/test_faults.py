@@ -5,6 +5,10 @@ from __future__ import annotations
 import os
 import socket
 import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -92,6 +96,41 @@ def test_a_server_that_never_gets_ready_is_stopped(settings: Settings, tmp_path:
     if note.exists():
         with pytest.raises(ProcessLookupError):
             os.kill(int(note.read_text()), 0)
+
+
+def test_a_killed_release_leaves_no_server(settings: Settings, tmp_path: Path) -> None:
+    note = tmp_path / "pid"
+    llama(tmp_path, settings, f"echo $$ > {note}.new; mv {note}.new {note}; exec sleep 600")
+    code = (
+        "from pathlib import Path; from training.release.server import serving; from workspace.settings import *\n"
+        f"settings = Settings(release=ReleaseSettings(llama_cpp={str(tmp_path / 'llama')!r}))\n"
+        "with serving(settings, Path('m')): pass"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parents[3])
+    try:
+        wait_until(note.exists)
+        server = int(note.read_text())
+        parent.kill()
+        parent.wait()
+        wait_until(lambda: gone(server))
+    finally:
+        parent.kill()
+        parent.wait()
+
+
+def wait_until(there: Callable[[], bool]) -> None:
+    until = time.monotonic() + 120
+    while not there():
+        assert time.monotonic() < until, "not within two minutes"
+        time.sleep(0.05)
+
+
+def gone(process: int) -> bool:
+    """Ended; a zombie that nobody has collected yet counts."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
 
 
 @pytest.mark.parametrize(

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 from released import judged, let
 
+from training.record import find_run
 from training.release.gotemplate import quoted, render
-from training.release.serve import _without_begin, compare_tokens, modelfile
+from training.release.making import Making
+from training.release.serve import _without_begin, compare_tokens, make_ollama, modelfile
 from training.release.template import TRIALS, take_apart
 from workspace.errors import Refusal, RungError
 from workspace.folder import Project
@@ -79,6 +82,21 @@ def test_a_token_that_was_added_is_one_token_in_the_modelfile_too(tokenizer: Any
     pieces = take_apart(tokenizer)
     assert pieces.around["user"][0] == "<|house|>user\n"
     compare_tokens(modelfile(pieces, "../gguf/model.gguf", ""), tokenizer, TRIALS)
+
+
+def test_ollama_goes_out_over_the_smallest_gguf(
+    project: Project, settings: Settings, tiny: Path, golden_folder: Path, tmp_path: Path
+) -> None:
+    """The run's merged model and its GGUF files stand for themselves: only their names and tokenizer are read."""
+    work = tmp_path / "work"
+    shutil.copytree(tiny, work / "merged")
+    shutil.copyfile(golden_folder / "golden.json", work / "golden.json")
+    (work / "gguf").mkdir()
+    (work / "gguf" / "model-q8_0.gguf").write_bytes(b"larger")
+    (work / "gguf" / "model-q4_k_m.gguf").write_bytes(b"less")
+    form = make_ollama(Making(project, settings, find_run(project, "R-001"), work), work / "ollama")
+    assert form.facts["template"].endswith("on 5 conversations") and form.facts["gguf"] == "model-q4_k_m.gguf"
+    assert (work / "ollama" / "Modelfile").read_text().startswith("FROM ../gguf/model-q4_k_m.gguf\n")
 
 
 def test_vllm_and_tgi_serve_the_adapter_on_its_base(project: Project, settings: Settings) -> None:
