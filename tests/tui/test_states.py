@@ -9,11 +9,12 @@ import ladder
 import pytest
 from conftest_tui import STAGES, flat, opened, sees, settled, text_of, until
 
+from evaluation.report import Report
 from rung.start import start_project
 from rung.status import read_facts, status_of
 from rung.tui.messages import StatusRead
 from training.release.make import release_prompt
-from workspace.artefact import now
+from workspace.artefact import now, read_artefact, write_artefact
 from workspace.folder import Project
 
 LOADED = (3, 5, 6, 7, 8, 9, 10)
@@ -126,11 +127,24 @@ async def test_no_arm_is_measured_yet(tmp_path, program):
         await settled(pilot)
         await opened(pilot, 6)
         await sees(pilot, "No arm measured yet. 2 arms on 60 items")
+        assert "Time and cost: how long is told after the first answers, $0.00." in flat(text_of(app))
         await pilot.press("enter")
         assert "y yes   Esc no" in text_of(app)
         await pilot.press("escape")
         assert not app.jobs
         assert app.screen.stage == "Baselines"
+
+
+async def test_an_earlier_report_tells_how_long_the_arms_take(clinic, program):
+    path = clinic.evaluations / "E-001" / "report.json"
+    found = read_artefact(path, Report)
+    arms = [arm.model_copy(update={"p50_seconds": 2.0 + n}) for n, arm in enumerate(found.arms)]
+    write_artefact(path, found.model_copy(update={"arms": arms, "test_sha256": "0" * 64}))
+    app = program(clinic.root)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        await opened(pilot, 6)
+        await sees(pilot, "Time and cost: about 5 min here, $0.00.")
 
 
 async def test_the_advice_locks_the_plan_until_a_person_sets_it_aside(clinic, program):

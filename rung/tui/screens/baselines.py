@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from evaluation.report import ArmResult, Report
 from rung.report.baseline_words import FACTS, WORKS, answer, hits, metric_words
 from rung.report.dots import dots, scale
-from rung.report.figures import arm_name, interval, percent
+from rung.report.figures import arm_name, duration, interval, percent
 from rung.status.stages import Status
 from rung.tui.edit_file import edit_file
 from rung.tui.job import JobEnded
@@ -67,7 +67,11 @@ class BaselinesScreen(LoadedScreen):
             return locked(LOCKED, 5, "rung data freeze --test-only", "rung baseline")
         measured = newest_report(project, "baseline", test_sha256=test.sha256)
         if measured is None:
-            return Loaded(list(_empty(test.rows, self.source.settings.evaluation.arms)), "rung baseline")
+            settings = self.source.settings
+            earlier = newest_report(project, "baseline")
+            long = _long(earlier[1] if earlier else None, settings.evaluation.arms, test.rows)
+            paid = "$0.00" if settings.model.provider == "local" else f"paid to {settings.model.provider}"
+            return Loaded(list(_empty(test.rows, settings.evaluation.arms, f"{long}, {paid}")), "rung baseline")
         self.folder, report = measured
         lines = list(_entries(report, self.room, self._after))
         return Loaded(lines, "rung baseline", f"{report.id} of {report.created_at:%Y-%m-%d}", report)
@@ -158,12 +162,22 @@ class BaselinesScreen(LoadedScreen):
             self.tell(self.source.project.relative(self.folder / "report.html"))
 
 
-def _empty(n: int, arms: tuple[str, ...]) -> Iterator[Entry]:
+def _long(earlier: Report | None, arms: Sequence[str], n: int) -> str:
+    """How long it takes, by the answers of an earlier report; before the first one nobody knows."""
+    each = {arm.arm: arm.p50_seconds for arm in earlier.arms if arm.p50_seconds} if earlier else {}
+    if not each:
+        return "how long is told after the first answers"
+    typical = sum(each.values()) / len(each)
+    return f"about {duration(n * sum(each.get(arm, typical) for arm in arms))} here"
+
+
+def _empty(n: int, arms: tuple[str, ...], price: str) -> Iterator[Entry]:
     yield Entry()
     yield Entry(f"No arm measured yet. {len(arms)} arms on {n:,} items, each answered once by the model of rung.toml:")
     yield Entry()
     yield from (Entry(f"- {arm_name(arm)}") for arm in arms)
     yield Entry()
+    yield Entry(f"Time and cost: {price}.")
     yield Entry("It may be stopped at any time: every answer is kept.")
     yield Entry()
     yield Entry("Next: measure them, the cheapest first.   Enter", "", "bold")

@@ -31,6 +31,10 @@ class Watched:
 
     run: RunRecord
     lines: Sequence[dict[str, Any]]
+    has: float = 0.0
+    """GiB of the card or machine; 0 where it is not asked for."""
+    loading: float = 0.0
+    """Seconds that the model took to load in the plan's dry run; 0 where there was none."""
 
     @property
     def is_live(self) -> bool:
@@ -43,6 +47,8 @@ class TrainScreen(LoadedScreen):
 
     stage = "Train"
     fits_width = True
+    has = 0.0
+    """GiB of this machine's card, or of the machine; 0 until it was asked."""
     keys = (
         ("Esc", "leave"),
         ("p", "pause"),
@@ -88,9 +94,23 @@ class TrainScreen(LoadedScreen):
             return locked("no run yet. A plan whose six gates are open starts one.", 7, "rung plan", "rung train")
         run = runs[-1]
         lines = curve(project.runs / run.id)
-        watched = Watched(run, lines)
+        watched = Watched(run, lines, self._memory() if lines else 0.0, self._loading(run))
         drawn = list(_entries(watched, self.source.now(), self.room, self.app.size.height))
         return Loaded(drawn, f"rung runs watch {run.id}", _last_note(watched), watched)
+
+    def _memory(self) -> float:
+        """Asked of the system once: it starts a process where there is a card."""
+        if not self.has:
+            from training.machine import this_machine
+
+            self.has = this_machine().memory_gib
+        return self.has
+
+    def _loading(self, run: RunRecord) -> float:
+        from training.preflight import read_preflight
+
+        found = read_preflight(self.source.project, run.plan) if self.source.project else None
+        return found.loading_seconds if found else 0.0
 
     def why_ref(self, key: str) -> str:
         """The chain behind the run."""
@@ -184,7 +204,7 @@ def _entries(watched: Watched, now: datetime, width: int, height: int) -> Iterat
     yield Entry()
     yield from (Entry(line) for line in curve_lines(watched.lines, total, columns - 4, LOW if height < TALL else HIGH))
     validations = [line for line in watched.lines if line["kind"] == "validation"]
-    yield from (Entry(line) for line in _figures(steps, validations))
+    yield from (Entry(line) for line in _figures(steps, validations, watched.has))
     sampled = next((line for line in reversed(validations) if line.get("samples")), None)
     if sampled:
         yield Entry(f"Sample {shown(_sample(sampled['samples'][0]), limit=200)}")
@@ -208,13 +228,15 @@ def _sentence(watched: Watched, steps: Sequence[dict[str, Any]], now: datetime) 
     if not steps:
         waited = (now - run.started_at).total_seconds() if run.started_at else 0.0
         since = f", {duration(waited)} so far" if waited >= LONG else ""
-        return f"Loading {run.base}{since}. Nothing has been spent yet."
+        remaining = watched.loading - waited
+        told = f", about {duration(remaining)} left" if remaining >= 1 else ""
+        return f"Loading {run.base}{since}{told}. Nothing has been spent yet."
     left = steps[-1].get("eta_seconds")
     word = "Paused" if run.state == "paused" else "Training"
     return f"{word}. Step {steps[-1]['step']} of {run.steps}" + (f", about {duration(left)} left" if left else "")
 
 
-def _figures(steps: Sequence[dict[str, Any]], validations: Sequence[dict[str, Any]]) -> Iterator[str]:
+def _figures(steps: Sequence[dict[str, Any]], validations: Sequence[dict[str, Any]], has: float) -> Iterator[str]:
     if steps:
         last = steps[-1]
         loss = "no number" if last["loss"] is None else f"{last['loss']:.2f}"
@@ -224,7 +246,7 @@ def _figures(steps: Sequence[dict[str, Any]], validations: Sequence[dict[str, An
             line += f"   validation {validations[-1]['loss']:.2f}, the best {best['loss']:.2f} (step {best['step']})"
         yield line
         memory, rate = last.get("memory_mib"), last.get("rate")
-        room = f"   {memory / 1024:.1f} GiB" if memory else ""
+        room = f"   {memory / 1024:.1f}{f' of {has:.1f}' if has else ''} GiB" if memory else ""
         yield f"{last['tokens_per_second']:.0f} tokens/s{room}" + (f"   rate {rate:.1e}" if rate else "")
 
 
