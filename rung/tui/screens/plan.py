@@ -44,6 +44,11 @@ class PlanScreen(LoadedScreen):
         Binding("ctrl+o", "override", "set the marked gate aside, with name and reason"),
     ]
 
+    def hints(self) -> Sequence[tuple[str, str]]:
+        """Where Enter does not start the training it goes on."""
+        begins = self.data is None or (self.data.is_open and not self.data.after)
+        return self.keys if begins else [("Enter", "next"), *self.keys[1:]]
+
     def load(self) -> Loaded:
         """The newest plan and the gates, recomputed."""
         from training.clearance import check_gates
