@@ -1,0 +1,123 @@
+"""Plan: gates that lock it and who may set them aside, what fits where the plan does not, a plan that was trained."""
+
+from __future__ import annotations
+
+import os
+
+import ladder
+import pytest
+from conftest_tui import flat, opened, sees, settled, text_of, until
+
+
+async def test_the_advice_locks_the_plan_until_a_person_sets_it_aside(clinic, program):
+    answers = clinic.answers_file.read_text().replace('few_shot = "insufficient"', 'few_shot = "untried"')
+    clinic.answers_file.write_text(answers)
+    for report in clinic.evaluations.glob("*/report.json"):
+        report.unlink()  # else what was measured counts, whatever is said
+    ladder.advise_project(clinic)
+    ladder.run_baseline(
+        ladder.open_bench(clinic, ladder.settings_of(clinic), ladder.Scripted(["x"])),
+        ladder.arms_named(["base", "prompt"]),
+    )
+    ladder.planned(clinic)
+    app = program(clinic.root)
+    async with app.run_test(size=(100, 32)) as pilot:
+        await settled(pilot)
+        screen = await opened(pilot, 7)
+        await settled(pilot)
+        await sees(pilot, "✗ decision the advice says few-shot next")
+        assert screen.marked == "gate:decision"
+        await pilot.press("enter")
+        assert screen.message.startswith("Locked: the advice says few-shot")
+        assert not clinic.runs.exists()
+        await pilot.press("ctrl+o")
+        await sees(pilot, "Train although the gate decision is closed?")
+        await pilot.press("enter")
+        await sees(pilot, "Both are needed")
+        await pilot.press("escape")
+        assert not app.jobs
+        assert screen.message == "nothing was set aside"
+
+
+async def test_a_gate_that_nobody_may_set_aside(clinic, program):
+    ladder.planned(clinic)
+    (clinic.datasets / "v001" / "train.jsonl").write_text("")
+    app = program(clinic.root)
+    async with app.run_test(size=(100, 32)) as pilot:
+        await settled(pilot)
+        screen = await opened(pilot, 7)
+        await settled(pilot)
+        assert screen.marked == "gate:dataset"
+        await pilot.press("ctrl+o")
+        assert "cannot be set aside" in screen.message
+        assert "LOCKED" in text_of(app)
+
+
+async def test_a_plan_that_does_not_fit_says_what_does(clinic, program):
+    toml = (
+        clinic.settings_file.read_text().replace("[training]", '[training]\nmethod = "full"')
+        + '[model]\nbase = "Qwen/Qwen3-8B"\n'
+    )
+    clinic.settings_file.write_text(toml)
+    ladder.planned(clinic)
+    app = program(clinic.root)
+    async with app.run_test(size=(100, 34)) as pilot:
+        await settled(pilot)
+        screen = await opened(pilot, 7)
+        await sees(pilot, "✗ machine")
+        assert screen.marked.startswith("gate:")
+        machine = next(gate for gate in screen.data.gates if gate.name == "machine")
+        assert machine.opener in flat(text_of(app))
+        assert "GiB" in machine.fact
+
+
+@pytest.fixture
+def card(tmp_path, monkeypatch):
+    """A machine whose driver tells of one card with 24 GiB."""
+    tool = tmp_path / "bin" / "nvidia-smi"
+    tool.parent.mkdir()
+    tool.write_text("#!/bin/sh\necho 'NVIDIA A10, 24576'\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tool.parent}:{os.environ['PATH']}")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+
+
+async def test_enter_takes_the_method_that_fits(clinic, program, card):
+    toml = clinic.settings_file.read_text()
+    method = 'method = "full"' if "method" not in toml else ""
+    clinic.settings_file.write_text(
+        toml.replace("[training]", f"[training]\n{method}") + '[model]\nbase = "Qwen/Qwen3-8B"\n'
+    )
+    ladder.planned(clinic)
+    app = program(clinic.root)
+    async with app.run_test(size=(100, 36)) as pilot:
+        await settled(pilot)
+        screen = await opened(pilot, 7)
+        await sees(pilot, "Does not fit: full needs ")
+        assert "the card has 24.0. What fits: lora " in flat(text_of(app))
+        least = screen.data.instead[-1]
+        assert least.method == "qlora"
+        assert least.fit.expected < screen.data.instead[0].fit.expected < screen.data.fit.expected
+        assert screen.data.closed.name == "machine"
+        takes = screen.data.takes
+        assert screen.next == f"Next: take {takes}, {screen.data.instead[0].fit.expected:.1f} GiB.   Enter"
+        assert screen.command == f"rung plan --method {takes}"
+        await pilot.press("enter")
+        await until(pilot, lambda: bool(app.jobs))
+        assert app.jobs["Plan"].arguments == ("plan", "--method", takes)
+        await until(pilot, lambda: not app.jobs and not screen.started)
+    assert not clinic.runs.exists()
+
+
+async def test_a_plan_that_was_trained_is_not_offered_again(clinic, program):
+    ladder.finished(ladder.cleared(clinic))
+    app = program(clinic.root)
+    async with app.run_test(size=(100, 36)) as pilot:
+        await settled(pilot)
+        screen = await opened(pilot, 7)
+        await until(pilot, lambda: screen.data is not None)
+        assert screen.next.endswith("(9).   Enter")
+        assert "start the training" not in text_of(app)
+        await pilot.press("enter")
+        await until(pilot, lambda: getattr(app.screen, "stage", "") == "Verdict")
+    assert [folder.name for folder in clinic.runs.iterdir()] == ["R-001"]
