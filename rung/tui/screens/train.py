@@ -21,6 +21,8 @@ EVERY = 4
 """Ticks between two looks at the run's files."""
 LOW, HIGH, TALL = 6, 14, 34
 """Rows of the curve in a terminal of less than `TALL` rows, and in a taller one."""
+OVER = ("finished", "failed")
+"""States that a run does not leave."""
 ENDED = ("stopped", "crashed", "cleared")
 """States from which a run goes on."""
 
@@ -81,8 +83,8 @@ class TrainScreen(LoadedScreen):
         return (("Enter", "next"), ("v", "samples"), ("w", "why"), ("[ ]", "stage"), ("F1", "help"), ("^P", "menu"))
 
     def _look_again(self) -> None:
-        if self.data is not None and self.data.is_live:
-            self._load()
+        if self.data is not None and self.data.run.state not in OVER:
+            self._load()  # also a run that was stopped: it may be gone on with, here or elsewhere
 
     def load(self) -> Loaded:
         """The newest run."""
