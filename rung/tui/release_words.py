@@ -15,7 +15,7 @@ FORMS = {
     "adapter": "is the run",
     "merged": "one whole model, parity checked",
     "gguf": "for llama.cpp, from the merged",
-    "gptq": "4 bit, in an environment of its own",
+    "gptq": "4 bit, by llmcompressor",
     "ollama": "a Modelfile, from the gguf",
     "vllm": "command and compose file",
     "tgi": "command and compose file",

@@ -109,6 +109,10 @@ async def test_the_mouse_opens_stages_helps_and_copies_on_every_screen(project, 
         await until(pilot, lambda: getattr(app.screen, "stage", "") == STAGES[other - 1])
 
 
+def row_of(app, words):
+    return next(n for n, line in enumerate(text_of(app).split("\n")) if words in line)
+
+
 async def test_the_mouse_marks_a_row_acts_on_it_and_answers_the_question(clinic, program):
     ladder.finished(ladder.cleared(clinic))
     ladder.judged(clinic, ladder.ITEMS)
@@ -117,7 +121,7 @@ async def test_the_mouse_marks_a_row_acts_on_it_and_answers_the_question(clinic,
         await settled(pilot)
         screen = await opened(pilot, 10)
         await sees(pilot, "○ vllm")
-        row = next(n for n, line in enumerate(text_of(app).split("\n")) if "○ vllm" in line) - 2
+        row, first = (row_of(app, form) - 2 for form in ("○ vllm", "○ adapter"))
         await pilot.click("#lines", offset=(6, row))
         await until(pilot, lambda: screen.marked == "vllm")
         assert screen.command == "rung release R-001 --to vllm"
@@ -125,7 +129,7 @@ async def test_the_mouse_marks_a_row_acts_on_it_and_answers_the_question(clinic,
         await until(pilot, lambda: screen.question == "Release as vllm?")
         await pilot.click("#command", offset=(120 - 4, 0))
         await until(pilot, lambda: not screen.question)
-        await pilot.click("#lines", offset=(6, row - 4))
+        await pilot.click("#lines", offset=(6, first))
         await until(pilot, lambda: screen.marked == "adapter")
         await pilot.click("#next", offset=(4, 0))
         await until(pilot, lambda: screen.question == "Release as adapter?")

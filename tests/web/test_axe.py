@@ -29,7 +29,7 @@ def axe() -> str:
 def faults(page: Any, axe: str) -> Iterator[str]:
     """What axe finds wrong on the page as it stands, and whether it is wider than the screen; light, then dark."""
     for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme)
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # a colour that fades is none yet
         page.evaluate(axe)
         found = page.evaluate("rules => axe.run(document, {runOnly: {type: 'tag', values: rules}})", RULES)
         for fault in found["violations"]:
