@@ -18,6 +18,7 @@ from curation.quality.malformed import Malformed
 from curation.quality.mask import names_masked
 from curation.quality.twins import Contradictions, Duplicates, Leaks, Suspects
 from curation.sampler import Sampler
+from workspace.interrupt import is_interrupt
 
 if TYPE_CHECKING:
     from curation.dedup import DedupResult
@@ -30,7 +31,13 @@ class Stopped(Exception):
     """Raised by a `stage` or `progress` that was told to stop; like Ctrl-C it ends a check, and what is done stays."""
 
 
-STOPS = (KeyboardInterrupt, Stopped)
+STOPS = (KeyboardInterrupt, Stopped, SystemError)
+
+
+def only_a_stop(error: BaseException) -> None:
+    """Raise what is a fault of its own and no stop: only Ctrl-C in compiled code is a SystemError that stops."""
+    if isinstance(error, SystemError) and not is_interrupt(error):
+        raise error
 
 
 def role_of(path: Path) -> str:
@@ -136,7 +143,8 @@ def _checkup(
             found += _pairs(result, held)
             stage("Leaks")
             found += _file_leaks(files, *form)
-    except STOPS:
+    except STOPS as stop:
+        only_a_stop(stop)
         stopped = "Stopped while duplicates and leaks were looked for."
     told = run_statistics(reading.run, sampler, chosen, stage, stopped)
     exact, near = (result.exact, result.near) if result else (0, 0)
@@ -175,7 +183,8 @@ class _Reading:
                     self.malformed.reject(item)
                 else:
                     self._row(_subject(item), len(item.raw))
-        except STOPS:
+        except STOPS as stop:
+            only_a_stop(stop)
             return f"Stopped after {self.sampler.seen + self.malformed.pile.count:,} lines."
         return ""
 
@@ -249,7 +258,8 @@ def run_statistics(
                 raise Stopped
             stage(check.title)
             finding = check.end(survey)
-        except STOPS:
+        except STOPS as stop:
+            only_a_stop(stop)
             told.stopped = told.stopped or f"Stopped before {check.title.lower()} were looked for."
             told.ran.append(Ran(name=check.name, title=check.title, rows=None, reason="stopped before it ended"))
             continue

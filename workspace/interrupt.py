@@ -1,4 +1,4 @@
-"""Ctrl-C at the right moment."""
+"""Ctrl-C: at the right moment, and known in whatever dress it comes."""
 
 from __future__ import annotations
 
@@ -54,3 +54,11 @@ def terminated_as_interrupted() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def is_interrupt(error: BaseException) -> bool:
+    """Whether Ctrl-C stands behind an error: where it comes inside code compiled by numba, a SystemError is raised."""
+    behind: BaseException | None = error
+    while behind is not None and not isinstance(behind, KeyboardInterrupt):
+        behind = behind.__cause__ or behind.__context__
+    return behind is not None

@@ -14,6 +14,7 @@ from typer.core import TyperCommand, TyperGroup
 from rung.cli.examples import EXAMPLES
 from rung.cli.output import speak
 from workspace.errors import RungError
+from workspace.interrupt import is_interrupt
 
 OTHER_WORDS = {
     "add": "data import",
@@ -96,7 +97,12 @@ def _heard(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def command(*given: Any, quiet: bool = False, verbose: bool = False, **named: Any) -> Any:
         speak(quiet=quiet, verbose=verbose)
-        return function(*given, **named)
+        try:
+            return function(*given, **named)
+        except (KeyboardInterrupt, SystemError) as stop:
+            if is_interrupt(stop):
+                raise typer.Abort from stop  # typer alone would leave without a word
+            raise
 
     signature = inspect.signature(function, eval_str=True)
     flags = {"quiet": Quiet, "verbose": Verbose}

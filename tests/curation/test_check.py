@@ -360,6 +360,16 @@ def test_a_check_that_is_stopped_keeps_what_was_found(tmp_path, faulty):
     nothing = check_files([Path(path)], progress=half)
     assert nothing.stopped == "Stopped after 0 lines." and nothing.read == 0
 
+    def compiled(behind):
+        def stage(now):
+            raise SystemError("a compiled function returned a result with an exception set") from behind
+
+        return stage
+
+    assert check_files([path], stage=compiled(KeyboardInterrupt())).stopped == early.stopped
+    with pytest.raises(SystemError):
+        check_files([path], stage=compiled(None))
+
 
 INTERRUPTED = """
 import signal, sys

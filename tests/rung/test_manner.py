@@ -121,3 +121,28 @@ def test_tab_completes_commands_and_options(shell: str, tmp_path: Path) -> None:
         [sys.executable, "-P", "-c", code], capture_output=True, text=True, env=environment, cwd=tmp_path
     )
     assert "import" in done.stdout and "freeze" not in done.stdout, done
+
+
+TOP = Path(__file__).resolve().parents[2]
+INTERRUPTED = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+def look(event, arguments):
+    if event == "open" and str(arguments[0]).endswith("rows.jsonl"):
+        os.kill(os.getpid(), signal.SIGINT)
+sys.addaudithook(look)
+sys.argv[0] = "rung"
+from rung.cli import main
+main()
+"""
+
+
+def test_ctrl_c_ends_a_command_with_a_word(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text('{"messages": []}\n')
+    words = ["data", "dedup", "rows.jsonl", "-o", "out.jsonl"]
+    line = [sys.executable, "-c", INTERRUPTED, *words]
+    done = subprocess.run(
+        line, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(TOP)}, capture_output=True, text=True
+    )
+    assert done.returncode == 130 and done.stdout == ""
+    assert done.stderr.rstrip().endswith("Interrupted.")

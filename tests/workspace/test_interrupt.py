@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from workspace.interrupt import held_interrupt
+from workspace.interrupt import held_interrupt, is_interrupt
 
 
 @pytest.fixture(autouse=True)
@@ -74,3 +74,13 @@ def test_another_thread_changes_no_handler() -> None:
     thread.start()
     thread.join()
     assert seen == [signal.default_int_handler]
+
+
+def test_ctrl_c_is_known_behind_another_error() -> None:
+    with pytest.raises(SystemError) as caught:
+        try:
+            ctrl_c()
+        except KeyboardInterrupt as interrupt:
+            raise SystemError("compiled code returned a result with an exception set") from interrupt
+    assert is_interrupt(caught.value)
+    assert is_interrupt(KeyboardInterrupt()) and not is_interrupt(SystemError("a fault"))
