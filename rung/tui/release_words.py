@@ -86,7 +86,7 @@ def _standing(outgoing: Outgoing) -> Iterator[str]:
     signed = f' by {released["by"]}: "{released["reason"]}"' if released.get("reason") else ""
     yield f"Released {released['id']}{signed}: {', '.join(made_forms(released))}."
     yield f"Another machine checks it with: rung release verify {released['id']}"
-    yield "What production makes of it: i imports logs and watches."
+    yield "What production makes of it: i opens Watch."
 
 
 def _form(form: str, made: Mapping[str, Any] | None, about: str, width: int) -> str:
@@ -112,7 +112,7 @@ def offered(trouble: Sequence[str]) -> str:
     """The release command that a refused form names in its place; empty where it names none."""
     for line in trouble:
         command = line.strip().removeprefix("-> ")
-        if line.strip().startswith(OFFER) and "RUN" not in command:
+        if line.strip().startswith(OFFER) and "--to" in command.split()[:-1] and "RUN" not in command:
             return command
     return ""
 

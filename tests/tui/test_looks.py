@@ -8,6 +8,7 @@ import sys
 
 import pytest
 from conftest_tui import settled, text_of
+from rich.cells import cell_len
 
 from rung.tui.symbols import ASCII
 from rung.tui.text import shown
@@ -139,6 +140,13 @@ def test_long_lines_go_on_under_their_last_column():
     assert first.startswith("! Doubtful")
     assert all(part.startswith(" " * 38 + "word") for part in rest)
     assert "".join(folded("x" * 200, 40)) == "x" * 200
+
+
+def test_lines_of_wide_characters_fit_the_cells_and_lose_none():
+    text = "患者の右目に糖尿病性網膜症があります。" * 8
+    lines = folded(f"A           {text}", 74)
+    assert all(cell_len(line) <= 74 for line in lines)
+    assert "".join(line.strip() for line in lines).removeprefix("A").strip() == text
 
 
 def test_a_symbol_without_a_twin_is_not_used():

@@ -106,11 +106,48 @@ async def test_the_end_waits_for_everybody_who_began(clinic, program):
         await until(pilot, lambda: app.screen.stage == "Verdict" and not isinstance(app.screen, PeopleScreen))
 
 
+def name_a_judge(clinic, kind="rubric"):
+    with clinic.settings_file.open("a") as file:
+        file.write(f'\n[judge]\nbase = "claude-sonnet-4-6"\nprovider = "anthropic"\nkind = "{kind}"\n')
+    (clinic.root / "judge.md").write_text("The line must be right.\n")
+
+
+async def judge_of(pilot):
+    """Open the Verdict, then the judge, and begin to label."""
+    await settled(pilot)
+    await opened(pilot, 9)
+    await sees(pilot, "margin")
+    await pilot.press("l")
+    await sees(pilot, "has not judged these outputs yet.")
+    screen = pilot.app.screen
+    await pilot.press("enter")
+    await until(pilot, lambda: ready(screen))
+    return screen
+
+
+async def test_an_answer_that_cannot_be_written_stays_until_it_can(clinic, program):
+    verdict_of(clinic)
+    name_a_judge(clinic)
+    app = program(clinic.root)
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await judge_of(pilot)
+        first = screen.shown_id()
+        blocked = next(clinic.evaluations.glob("*/judge")) / "labels.dana.jsonl"
+        blocked.mkdir()
+        await pilot.press("m", *"wrong side", "enter", "x")
+        await sees(pilot, "not written down yet: Enter tries again")
+        await pilot.press("a", "m")  # nothing stands there that could be answered
+        blocked.rmdir()
+        await pilot.press("enter")
+        await until(pilot, lambda: ready(screen, first))
+        await sees(pilot, "no is written down; u changes it")
+    line = json.loads(blocked.read_text())
+    assert line["id"] == first and line["reason"] == "wrong side"
+
+
 async def test_outputs_are_labelled_for_a_judge_by_keys(clinic, program):
     verdict_of(clinic)
-    with clinic.settings_file.open("a") as file:
-        file.write('\n[judge]\nbase = "claude-sonnet-4-6"\nprovider = "anthropic"\n')
-    (clinic.root / "judge.md").write_text("The line must be right.\n")
+    name_a_judge(clinic)
     labelling = open_labelling(open_sitting(clinic, ladder.settings_of(clinic), None))
     app = program(clinic.root)
     async with app.run_test(size=(80, 24)) as pilot:
@@ -144,20 +181,12 @@ async def test_outputs_are_labelled_for_a_judge_by_keys(clinic, program):
 
 async def test_a_judge_that_scores_is_labelled_by_digits(clinic, program):
     verdict_of(clinic)
-    with clinic.settings_file.open("a") as file:
-        file.write('\n[judge]\nbase = "claude-sonnet-4-6"\nprovider = "anthropic"\nkind = "score"\n')
-    (clinic.root / "judge.md").write_text("The line must be right.\n")
+    name_a_judge(clinic, "score")
     app = program(clinic.root)
     async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
-        await opened(pilot, 9)
-        await sees(pilot, "margin")
-        await pilot.press("l")
-        await sees(pilot, "has not judged these outputs yet.")
-        screen = app.screen
-        await pilot.press("enter")
-        await until(pilot, lambda: ready(screen))
+        screen = await judge_of(pilot)
         first = screen.shown_id()
+        assert "1-5 bad to good" in text_of(app)
         await pilot.press("4")
         await until(pilot, lambda: ready(screen, first))
         assert app.screen is screen

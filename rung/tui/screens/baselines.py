@@ -16,22 +16,22 @@ from rung.status.stages import Status
 from rung.tui.edit_file import edit_file
 from rung.tui.job import JobEnded
 from rung.tui.loaded import Loaded, LoadedScreen, locked
+from rung.tui.stoppable import KEEPS, StoppableScreen
 from rung.tui.widgets.marked import Entry
 
 PLOT = (15, 60)
 """Fewest and most columns of the plot."""
-SAFE = "Next: x stops it and keeps the answers. Safe to leave: it goes on without this screen."
 WORK = {"reaches the goal": "reach the goal", "falls short": "fall short"}
 LOCKED = "no frozen test set. A test set alone is enough here; training rows can wait."
 
 
-class BaselinesScreen(LoadedScreen):
+class BaselinesScreen(StoppableScreen):
     """The arms with score, interval and plot; the best prompted one; what the advice made of it."""
 
     stage = "Baselines"
     keys = (
         ("Enter", "next"),
-        ("r", "run arm"),
+        ("r", "measure"),
         ("v", "items"),
         ("e", "edit prompt"),
         ("o", "report"),
@@ -41,7 +41,6 @@ class BaselinesScreen(LoadedScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "follow", "measure, or go on to what the next line says"),
         Binding("r", "run", "measure again"),
-        Binding("x", "stop", "stop the measuring; what is answered stays"),
         Binding("v", "items", "items with output and score"),
         Binding("e", "edit", "edit the prompt: a new version, the old one stays"),
         Binding("o", "report", "where the report is"),
@@ -83,10 +82,6 @@ class BaselinesScreen(LoadedScreen):
         following = status.next if status else None
         return following.next or following.reason if following else "what the advice says now"
 
-    def hints(self) -> Sequence[tuple[str, str]]:
-        """While it measures, `x` is the key that matters."""
-        return (("x", "stop"), ("Esc", "leave"), ("F1", "help"), ("^P", "menu")) if self.job else self.keys
-
     def show_loaded(self, message: LoadedScreen.Done) -> None:
         """While it measures, the running arms stay on the screen."""
         super().show_loaded(message)
@@ -125,21 +120,13 @@ class BaselinesScreen(LoadedScreen):
     def _show_heard(self) -> None:
         told = [Entry(text, style="dim") for text in self.heard.values()] or [Entry("starting …", style="dim")]
         head = Entry("Measuring. Scores are shown when an arm is whole; nothing here is a result yet.", "", "bold")
-        self.show_lines([Entry(), head, Entry(), *told, Entry(), Entry(SAFE)])
+        self.show_lines([Entry(), head, Entry(), *told, Entry(), Entry(KEEPS)])
         self.refresh_frame()
 
     def job_ended(self, ended: JobEnded) -> None:
         """Show the new report."""
         self.heard.clear()
         self.reload()
-
-    def action_stop(self) -> None:
-        """Stop the measuring; the answers so far stay, and `r` goes on from there."""
-        if self.job is not None:
-            self.job.stop()
-            self.tell("stopping …")
-        else:
-            self.tell("nothing runs here")
 
     def action_items(self) -> None:
         """Items of the marked arm: output, expected answer, score."""

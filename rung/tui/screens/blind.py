@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -16,6 +16,7 @@ from rung.tui.text import shown
 from rung.tui.widgets.marked import Entry
 
 WRITING: Sequence[tuple[str, str]] = (("Enter", "keep it"), ("Esc", "leave it"))
+PAGE: Sequence[tuple[str, str]] = (("Enter", "go on"), ("u", "undo"), ("F1", "help"), ("Esc", "verdict"))
 RATER = "Next: type your name in rung.toml, [project] person."
 
 
@@ -40,7 +41,9 @@ class BlindScreen(LoadedScreen):
     ]
 
     given: Given | None = None
-    """What the next load writes down first."""
+    """What the next load writes down first; it stays until it is written."""
+    said = ""
+    """What was answered last, until it is told that it is written down."""
     reason = ""
     last: tuple[int, ...] = ()
     """What was answered in this sitting, the newest last."""
@@ -76,18 +79,30 @@ class BlindScreen(LoadedScreen):
             return
         self.given = Given(identity, said, self.reason)
         self.last = (*(n for n in self.last if n != identity), identity)
-        self.reason, self.again = "", None
-        self.tell(f"{said} is written down; u changes it")
+        self.reason, self.again, self.said = "", None, said
         self.reload()
 
-    def taken(self) -> Given | None:
-        """The answer that is to be written down, once."""
-        given, self.given = self.given, None
-        return given
+    def keep(self, record: Callable[[str, int, str, str], None]) -> None:
+        """Write down what was answered, if something was. In the thread that loads; raises what `record` raises."""
+        if self.given is not None:
+            record(self.source.person, self.given.id, self.given.said, self.given.reason)
+            self.given = None
+
+    def show_loaded(self, message: LoadedScreen.Done) -> None:
+        """Draw it; only now it is known whether the answer stands."""
+        super().show_loaded(message)
+        if self.given is not None:
+            self.tell("not written down yet: Enter tries again")
+        elif self.said:
+            self.tell(f"{self.said} is written down; u changes it")
+            self.said = ""
 
     def action_follow(self) -> None:
-        """The marked answer, or what the Next line says."""
-        if self.shown_id() is not None and self.marked:
+        """The marked answer, or what the Next line says; an answer that could not be written is tried again."""
+        if self.given is not None:
+            if not self.started:
+                self.reload()
+        elif self.shown_id() is not None and self.marked:
             self.say(self.marked)
         elif not self.started:
             self.begin()
@@ -131,8 +146,14 @@ class BlindScreen(LoadedScreen):
         self.refresh_frame()
 
     def hints(self) -> Sequence[tuple[str, str]]:
-        """While a reason is written, only that."""
-        return WRITING if self.is_drawn and self.query("#remark") and self.field.display else self.keys
+        """What the keys do now: write a reason, rate, or leave the first and last page."""
+        if self.is_drawn and self.query("#remark") and self.field.display:
+            return WRITING
+        return self.rating_hints() if self.shown_id() is not None else PAGE
+
+    def rating_hints(self) -> Sequence[tuple[str, str]]:
+        """The keys while something is on the screen."""
+        return self.keys
 
     def action_back(self) -> None:
         """Out of the field, else back to the verdict."""

@@ -54,7 +54,7 @@ class JudgeScreen(BlindScreen):
         from evaluation.labelling import open_labelling
         from workspace.errors import Refusal
 
-        project, settings, given = self.source.project, self.source.settings, self.taken()
+        project, settings = self.source.project, self.source.settings
         if project is None:
             raise Refusal("No project is open.", "rung init")
         sitting = self.labelling.sitting if self.labelling else open_sitting(project, settings, None)
@@ -64,8 +64,7 @@ class JudgeScreen(BlindScreen):
                 list(_known(report, settings.judge.base, settings.judge.kind)), command, data=Bench(None, None, report)
             )
         self.labelling = self.labelling or open_labelling(sitting)
-        if given is not None:
-            self.labelling.record(self.source.person, given.id, given.said, given.reason)
+        self.keep(self.labelling.record)
         return self._shown(self.labelling, report, command)
 
     def _shown(self, labelling: Labelling, report: JudgeReport | None, command: str) -> Loaded:
@@ -84,6 +83,10 @@ class JudgeScreen(BlindScreen):
                 data,
             )
         return Loaded(list(_asked(data, len(labelling.labels))), command, data=data)
+
+    def rating_hints(self) -> Sequence[tuple[str, str]]:
+        """Digits where a score is asked."""
+        return (("1-5", "bad to good"), *self.keys[2:]) if "5" in self.words() else self.keys
 
     def words(self) -> Sequence[str]:
         """Yes and no, or 1 to 5."""

@@ -63,7 +63,7 @@ class PeopleScreen(BlindScreen):
         from evaluation.verdict import newest_verdict
         from workspace.errors import Refusal
 
-        project, given = self.source.project, self.taken()
+        project = self.source.project
         found = newest_verdict(project) if project else None
         if project is None or found is None:
             raise Refusal("No verdict yet: people compare outputs after it, so that none is seen before.", "")
@@ -74,8 +74,7 @@ class PeopleScreen(BlindScreen):
             return intro(
                 "Which output do people prefer?", [*ABOUT, _needed()], "Next: begin.   Enter", command, Place()
             )
-        if given is not None:
-            self.comparison.record(self.source.person, given.id, given.said, given.reason)
+        self.keep(self.comparison.record)
         if self.reveals:
             self.reveals = False
             self._reveal(self.comparison)

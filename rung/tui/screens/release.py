@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,12 +15,13 @@ from rung.tui.job import Job, JobEnded
 from rung.tui.loaded import Loaded, LoadedScreen, locked
 from rung.tui.release_words import FORMS, Outgoing, entries, facts_words, made_forms, offered, taken
 from rung.tui.screens.sign import SignScreen
+from rung.tui.stoppable import StoppableScreen
 from rung.tui.widgets.marked import Entry
 
 SAFE = "Next: x stops it. The last release stays as it is until this one is whole."
 
 
-class ReleaseScreen(LoadedScreen):
+class ReleaseScreen(StoppableScreen):
     """The forms, what each was checked against, and the one key that makes the marked one."""
 
     stage = "Release"
@@ -41,7 +41,7 @@ class ReleaseScreen(LoadedScreen):
         Binding("v", "differences", "token by token: where the form differs from the run"),
         Binding("o", "card", "where the card is"),
         Binding("x", "stop", "stop; the half-made form is removed"),
-        Binding("i", "watch", "import logs, and watch what changed in production"),
+        Binding("i", "watch", "watch: what changed in production"),
     ]
 
     class Compared(Message):
@@ -55,10 +55,6 @@ class ReleaseScreen(LoadedScreen):
         """With the run's name."""
         run = self.data.verdict.run if self.data and self.data.verdict else ""
         return " · ".join(filter(None, ("Release", run, self.source.person)))
-
-    def hints(self) -> Sequence[tuple[str, str]]:
-        """While a form is made, `x` is the key that matters."""
-        return (("x", "stop"), ("Esc", "leave"), ("F1", "help"), ("^P", "menu")) if self.job else self.keys
 
     def load(self) -> Loaded:
         """The newest verdict and the newest release."""
@@ -159,14 +155,6 @@ class ReleaseScreen(LoadedScreen):
         from rung.tui.screens.watch import WatchScreen
 
         self.app.switch_screen(WatchScreen())
-
-    def action_stop(self) -> None:
-        """Stop; the half-made form is removed, the last release stays."""
-        if self.job is not None:
-            self.job.stop()
-            self.tell("stopping …")
-        else:
-            self.tell("nothing runs here")
 
     def action_differences(self) -> None:
         """What was compared when the marked form was made: the tokens that differ, then the figures."""

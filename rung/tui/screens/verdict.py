@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -17,12 +17,12 @@ from rung.report.verdict_words import TITLES, lines, sentences
 from rung.tui.job import JobEnded
 from rung.tui.loaded import Loaded, LoadedScreen, locked
 from rung.tui.screens.sign import SignScreen
+from rung.tui.stoppable import KEEPS, StoppableScreen
 from rung.tui.widgets.marked import Entry
 from workspace.folder import Project
 
 AXIS = (30, 80)
 """Fewest and most columns of the line of points."""
-SAFE = "Next: x stops it and keeps the answers. Safe to leave: it goes on without this screen."
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Judged:
     baseline: Report | None
 
 
-class VerdictScreen(LoadedScreen):
+class VerdictScreen(StoppableScreen):
     """What the paired test says of the newest finished run."""
 
     stage = "Verdict"
@@ -51,7 +51,6 @@ class VerdictScreen(LoadedScreen):
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "follow", "measure the run, or go to the release"),
-        Binding("x", "stop", "stop the measuring; what is answered stays"),
         Binding("v", "items", "item by item, losses first"),
         Binding("o", "report", "where the report is"),
         Binding("h", "people", "people compare outputs, blind"),
@@ -84,10 +83,6 @@ class VerdictScreen(LoadedScreen):
         lines = list(_entries(judged, self.room))
         return Loaded(lines, f"rung verdict {verdict.run}", f"{folder.name}/report.html", judged)
 
-    def hints(self) -> Sequence[tuple[str, str]]:
-        """While it measures, `x` is the key that matters."""
-        return (("x", "stop"), ("Esc", "leave"), ("F1", "help"), ("^P", "menu")) if self.job else self.keys
-
     def show_loaded(self, message: LoadedScreen.Done) -> None:
         """While it measures, that is what stands here."""
         super().show_loaded(message)
@@ -102,7 +97,7 @@ class VerdictScreen(LoadedScreen):
         far = re.search(r"[\d,]+ of [\d,]+", line)
         done = f"{far[0]} items" if far and line.startswith("tuned") else line or "starting …"
         head = Entry(f"Measuring the tuned model: {done}. Scores are shown when all are in.", "", "bold")
-        self.show_lines([Entry(), head, Entry(), Entry(SAFE)])
+        self.show_lines([Entry(), head, Entry(), Entry(KEEPS)])
         self.refresh_frame()
 
     def why_ref(self, key: str) -> str:
@@ -133,14 +128,6 @@ class VerdictScreen(LoadedScreen):
         else:
             by, reason = signed
             self.start_job(*self.command.split()[1:], "--accept-judgement", "--by", by, "--reason", reason)
-
-    def action_stop(self) -> None:
-        """Stop the measuring; the answers so far stay."""
-        if self.job is not None:
-            self.job.stop()
-            self.tell("stopping …")
-        else:
-            self.tell("nothing runs here")
 
     def action_items(self) -> None:
         """Both outputs, losses first."""

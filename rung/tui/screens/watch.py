@@ -11,7 +11,8 @@ from textual.binding import Binding, BindingType
 from rung.report import watch_words
 from rung.report.figures import count
 from rung.tui.job import JobEnded
-from rung.tui.loaded import Loaded, LoadedScreen, locked
+from rung.tui.loaded import Loaded, locked
+from rung.tui.stoppable import StoppableScreen
 from rung.tui.text import shown
 from rung.tui.widgets.marked import Entry
 
@@ -47,7 +48,7 @@ class Watching:
     stale: bool
 
 
-class WatchScreen(LoadedScreen):
+class WatchScreen(StoppableScreen):
     """The signals with before and now, raised ones first; Enter queues requests for review, `r` measures again."""
 
     stage = "Release"
@@ -58,6 +59,11 @@ class WatchScreen(LoadedScreen):
         Binding("r", "measure", "measure again"),
         Binding("w", "why", "why: the release that this is measured against"),
     ]
+
+    @property
+    def job_name(self) -> str:
+        """Its commands are not those of Release."""
+        return "Watch"
 
     def heading(self) -> str:
         """The screen, the release and the person."""
@@ -76,7 +82,10 @@ class WatchScreen(LoadedScreen):
         imports = tuple(made for _, made in read_imports(project))
         if not imports:
             lines = [Entry(), Entry("No request log was imported yet."), Entry("-> rung watch import LOGS")]
-            return Loaded([*lines, Entry(), Entry("Next: rung watch import LOGS")], "rung watch import LOGS")
+            missing = "No request log was imported yet: rung watch import LOGS"
+            return Loaded(
+                [*lines, Entry(), Entry("Next: rung watch import LOGS")], "rung watch import LOGS", lock=missing
+            )
         report = read_report(project)
         known = report.made_from if report else {}
         stale = any(f"watch/{made.id}/{IMPORT}" not in known for made in imports)

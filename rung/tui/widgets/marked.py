@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rich.cells import cell_len
 from rich.text import Text
 from textual import events
 from textual.geometry import Region
@@ -16,6 +16,7 @@ from textual.widget import Widget
 
 from rung.tui.symbols import drawn
 from rung.tui.widgets.lines import Lines
+from rung.tui.wrapped import line_spans
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +115,12 @@ class MarkedLines(Lines):
 
 
 def folded(text: str, width: int) -> list[str]:
-    """`text` in lines of at most `width`; a second line starts under the last column of the first."""
-    if len(text) <= width:
+    """`text` in lines of at most `width` cells; a second line starts under the last column of the first."""
+    if cell_len(text) <= width:
         return [text]
     columns = [match.end() for match in re.finditer(r"\S {2,}(?=\S)", text)]
-    hang = max((at for at in columns if at <= width * 0.7), default=len(text) - len(text.lstrip()))
+    hang = max((at for at in columns if cell_len(text[:at]) <= width * 0.7), default=len(text) - len(text.lstrip()))
     head, body = text[:hang], text[hang:]
-    lines = textwrap.wrap(body, max(width - hang, 8), drop_whitespace=True, break_on_hyphens=False) or [""]
-    return [head + lines[0], *(" " * hang + line for line in lines[1:])]
+    indent = " " * cell_len(head)
+    lines = [body[begin:end] for begin, end in line_spans(body, max(width - len(indent), 8))]
+    return [head + lines[0], *(indent + line for line in lines[1:])]

@@ -11,6 +11,7 @@ from clinic_phrases import phrases
 
 from rung.report.watch import write_watch_page
 from rung.tui.app import RungApp
+from rung.tui.screens.release import ReleaseScreen
 from rung.tui.screens.watch import WatchScreen
 from rung.tui.source import Source
 from training.watch.drift import measure
@@ -59,3 +60,22 @@ def test_the_screen_says_what_is_due(project: Project, house: Project, ask: Any,
     html = page.read_text()
     assert "Production has changed" in html and "<script" not in html and "\x1b" not in html and "\u202e" not in html
     assert "http" not in html.replace("http-equiv", ""), "nothing is fetched"
+
+
+def test_its_commands_are_not_those_of_release(house: Project) -> None:
+    """A report that is measured is no form that is made: Release says nothing of it, and `x` there does not stop it."""
+
+    async def seen() -> tuple[object, object, bool]:
+        app = RungApp(Source.of(house.root))
+        async with app.run_test(size=(80, 24)) as pilot:
+            watch, release = WatchScreen(), ReleaseScreen()
+            app._show(watch)
+            await pilot.pause(0.1)
+            watch.start_job("watch", "report")
+            here = watch.job
+            app._show(release)
+            await pilot.pause(0.1)
+            return here, release.job, "stop" in str(release.hints())
+
+    here, there, stoppable = asyncio.run(seen())
+    assert here is not None and there is None and not stoppable
