@@ -11,7 +11,10 @@ import typer
 
 if TYPE_CHECKING:
     from training.release import check as checking
+    from training.release.endpoint import Endpoint
     from training.release.verify import Checked
+
+LOCAL = "rung release check http://127.0.0.1:8000/v1"
 
 
 def verify(name: str, as_json: bool) -> None:
@@ -39,7 +42,7 @@ def check(url: str, model: str, against: str, as_json: bool) -> None:
     folder = folder_of(against) if against else _standing()
     goldens = read_goldens(folder)
     endpoint = Endpoint(url, model, key=os.environ.get("RUNG_API_KEY", "none"))
-    _may_leave(endpoint)
+    _may_leave(endpoint, folder)
     found = check(endpoint, goldens, folder, ProgressLine("golden prompts"))
     if as_json:
         emit(_document(folder, found))
@@ -67,17 +70,40 @@ def switch(names: list[str], as_json: bool) -> None:
     say(f"Served together: {found.command}")
 
 
-def _may_leave(endpoint: object) -> None:
-    """The golden prompts are rows: the privacy answer is read before they go to another machine."""
-    from chat.privacy import is_this_machine, project_guard
-    from training.release.endpoint import Endpoint
+def _may_leave(endpoint: Endpoint, folder: Path) -> None:
+    """The golden prompts are rows of the project that released them: its privacy answer is read before they go to
+    another machine, wherever the command runs; without the project that of the release's own copy of the advice.
+    """
+    from chat.privacy import Guard, is_this_machine, project_guard
     from workspace.folder import find_project
     from workspace.settings import load_settings
 
-    assert isinstance(endpoint, Endpoint)
-    project = find_project()
-    if project is not None and not is_this_machine(endpoint.host):
-        project_guard(project, load_settings(project.settings_file)).check("openai", endpoint.host)
+    if is_this_machine(endpoint.host):
+        return
+    project = find_project(folder)
+    if project is not None:
+        guard = project_guard(project, load_settings(project.settings_file))
+    else:
+        guard = Guard(lambda: _told_by(folder), local_way=LOCAL)
+    guard.check("openai", endpoint.host)
+
+
+def _told_by(folder: Path) -> frozenset[str]:
+    """The privacy answer in the release's copy of the advice. Raises Refusal where the release holds none."""
+    from advisor.decision import Decision
+    from training.release.record import CHAIN
+    from workspace.artefact import read_artefact
+    from workspace.errors import Refusal
+
+    path = folder / CHAIN / "decision.json"
+    said = read_artefact(path, Decision).answers.get("privacy") if path.is_file() else None
+    if said is None:
+        raise Refusal(
+            f"Not sent: {folder} stands in no project and tells no privacy answer, and its prompts are rows.",
+            f"{LOCAL}, or check it where it was released",
+            where=str(folder),
+        )
+    return frozenset([said] if isinstance(said, str) else map(str, said))
 
 
 def check_lines(name: str, found: checking.Checked) -> list[str]:

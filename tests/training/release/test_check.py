@@ -6,14 +6,19 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from advisor.decide import decide
+from advisor.reading import parse_answers
+from advisor.rulebook import load_rulebook
 from training.release.check import Checked, check
 from training.release.endpoint import Endpoint
 from training.release.goldens import Goldens, read_goldens
+from workspace.artefact import write_artefact
 from workspace.errors import RungError
 
 
@@ -163,3 +168,31 @@ def test_rows_do_not_leave_against_the_privacy_answer(golden_folder: Path, loopb
     (root / "answers.toml").write_text('privacy = "no_external_api"\n')
     done = rung(root, "check", "http://model.example.org/v1", "--against", "L-001")
     assert done.returncode == 1 and "Not sent" in done.stderr and not loopback.requests
+
+
+def test_the_privacy_answer_is_the_releasing_projects_wherever_the_command_runs(
+    golden_folder: Path, loopback: Any, tmp_path: Path
+) -> None:
+    root = golden_folder.parent
+    (root / "rung.toml").write_text('[project]\nname = "x"\n')
+    (root / "answers.toml").write_text('privacy = "no_external_api"\n')
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "rung.toml").write_text('[project]\nname = "other"\n')
+    for place in (root.parent, other):
+        done = rung(place, "check", "http://model.example.org/v1", "--against", str(golden_folder))
+        assert done.returncode == 1 and "privacy = no_external_api" in done.stderr, done.stderr
+
+
+def test_a_release_without_its_project_goes_by_the_advice_that_it_carries(golden_folder: Path, tmp_path: Path) -> None:
+    def sent() -> str:
+        done = rung(tmp_path, "check", "http://model.invalid/v1", "--against", "L-001")
+        assert done.returncode != 0
+        return done.stderr
+
+    assert "tells no privacy answer" in sent()
+    for answer, said in (("no_external_api", "Not sent"), ("none", "model.invalid")):
+        made = decide(load_rulebook(), parse_answers(f'privacy = "{answer}"'), date(2026, 11, 25))
+        write_artefact(golden_folder / "chain" / "decision.json", made)
+        assert said in sent()
+    assert "Not sent" not in sent()
