@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import betaincinv, ndtr, ndtri, stdtrit
+from scipy.special import ndtr, ndtri, stdtrit
 
 Z = float(ndtri(0.975))
 
@@ -12,25 +12,8 @@ def padded_t(wins, losses, n):
     """The verdict's interval, from counts (equal to evaluation.compare.paired_interval, which main() checks)."""
     total, size = wins - losses, n + 2
     centre = total / size
-    variance = (wins + losses + 2 - size * centre**2) / (size - 1)
-    half = stdtrit(n + 1, 0.975) * np.sqrt(np.maximum(variance, 0) / size)
-    low, high = np.maximum(-1, centre - half), np.minimum(1, centre + half)
-    far = exact_end(wins + losses, n)
-    low = np.where((wins == 0) & (losses > 0), np.minimum(low, -far), low)
-    return low, np.where((losses == 0) & (wins > 0), np.maximum(high, far), high)
-
-
-def plain_t(wins, losses, n):
-    """The same without the exact bound where all changes go one way."""
-    total, size = wins - losses, n + 2
-    centre = total / size
     half = stdtrit(n + 1, 0.975) * np.sqrt(np.maximum(wins + losses + 2 - size * centre**2, 0) / (size - 1) / size)
     return np.maximum(-1, centre - half), np.minimum(1, centre + half)
-
-
-def exact_end(changed, n):
-    """Clopper and Pearson's upper bound with 4.5% beyond it."""
-    return np.where(changed < n, betaincinv(changed + 1, np.maximum(n - changed, 1e-9), 1 - 0.9 * 0.05), 1.0)
 
 
 def wald(wins, losses, n):

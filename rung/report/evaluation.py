@@ -148,9 +148,8 @@ def _method(report: Report, baseline: Report | None) -> list[str]:
     ]
     if report.kind == "run":
         lines.append(
-            "Interval of a difference: Student's t over the paired differences plus one +1 and one -1, cut to -1..1; "
-            "where all changes go one way the end on that side is at least the exact binomial bound. It covers the "
-            "choice of items; another training with another seed only where several were measured."
+            "Interval of a difference: Student's t over the paired differences plus one +1 and one -1, cut to -1..1. "
+            "It covers the choice of items; another training with another seed only where several were measured."
         )
     return [*lines, *dict.fromkeys(told)]
 
