@@ -8,10 +8,11 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from curation.store import open_store
-from training.release.record import RELEASE, Release, newest_release
+from training.release.record import RELEASE, Release, newest_release, number_of, release_names
 from training.release.verify import verify
 from workspace.artefact import Artefact, hashes, now, read_artefact, write_artefact
 from workspace.errors import Refusal, RungError, did_you_mean
+from workspace.files import write_bytes
 from workspace.folder import Project
 from workspace.lock import writer_lock
 from workspace.settings import Settings
@@ -37,24 +38,78 @@ class Current(Artefact):
     steps: list[Step] = []
 
 
+def standing_id(project: Project) -> str | None:
+    """The id of the release that stands, also where its folder is gone; None where nothing was released.
+
+    Raises RungError where current.json cannot be read.
+    """
+    current = read_current(project)
+    if current is not None:
+        return current.release
+    found = newest_release(project)
+    return found[1].id if found else None
+
+
+def read_current(project: Project) -> Current | None:
+    """`releases/current.json`, None where there is none. Raises RungError where it cannot be read."""
+    path = project.releases / CURRENT
+    return read_artefact(path, Current) if path.is_file() else None
+
+
 def standing_release(project: Project) -> tuple[Path, Release] | None:
     """The release that stands, with its folder; None where nothing was released.
 
-    Raises RungError where current.json names one that is not there.
+    Raises RungError where current.json names one that is not there: then a rollback or a new release helps.
     """
-    path = project.releases / CURRENT
-    if not path.is_file():
-        return newest_release(project)
-    return _named(project, read_artefact(path, Current).release)
+    name = standing_id(project)
+    if name is None:
+        return None
+    known = release_names(project)
+    if name not in known:
+        others = known or ["none"]
+        way = f"rollback {known[-1]} --by NAME --reason TEXT" if known else "--to prompt"
+        raise RungError(
+            f"{name} stands, but its folder is gone from releases/. There: {', '.join(others)}.",
+            f"rung release {way}",
+            where=str(project.releases / CURRENT),
+        )
+    return _named(project, name)
 
 
 def stand(project: Project, release: str, before: str | None, by: str, reason: str) -> None:
     """Let this release stand from now on in the place of `before`; the caller holds the lock."""
-    path = project.releases / CURRENT
-    earlier = read_artefact(path, Current).steps if path.is_file() else []
-    steps = [*earlier, Step(release=release, before=before, by=by, reason=reason, at=now())]
+    current = read_current(project)
+    steps = [*(current.steps if current else []), Step(release=release, before=before, by=by, reason=reason, at=now())]
     made_from = hashes(project.root, project.releases / release / RELEASE)
-    write_artefact(path, Current(release=release, steps=steps, made_from=made_from))
+    write_artefact(project.releases / CURRENT, Current(release=release, steps=steps, made_from=made_from))
+
+
+def take_place(project: Project, settings: Settings, work: Path, release: Release) -> Path:
+    """The finished folder `work` becomes the release that stands, and that is logged: all of it, or nothing.
+
+    The caller holds the lock.
+    """
+    target, path = project.releases / release.id, project.releases / CURRENT
+    before, as_it_was = standing_id(project), path.read_bytes() if path.is_file() else None
+    by = release.by or settings.project.person
+    work.rename(target)
+    try:
+        stand(project, release.id, before, by, release.reason or "released")
+        with open_store(project, settings) as store:
+            detail = {"forms": [f.form for f in release.forms], "verdict": release.verdict, "reason": release.reason}
+            store.event("released", by, release.id, detail)
+    except BaseException:
+        target.rename(work)
+        _put_back(path, as_it_was)
+        raise
+    return target
+
+
+def _put_back(path: Path, as_it_was: bytes | None) -> None:
+    if as_it_was is None:
+        path.unlink(missing_ok=True)
+    elif path.read_bytes() != as_it_was:
+        write_bytes(path, as_it_was)
 
 
 def roll_back(project: Project, settings: Settings, to: str, by: str, reason: str) -> Step:
@@ -67,43 +122,43 @@ def roll_back(project: Project, settings: Settings, to: str, by: str, reason: st
         raise RungError(
             "A rollback names a person and a reason.", "rung release rollback L-001 --by NAME --reason TEXT"
         )
-    found = standing_release(project)
-    if found is None:
+    if standing_id(project) is None:
         raise Refusal("Nothing is released yet, so there is nothing to go back to.", "rung release --to prompt")
-    folder, _ = _named(project, to) if to else _before(project, found[1].id)
-    if folder.name == found[1].id:
+    with writer_lock(project.releases / ".lock", "A release"):
+        step = _go_back(project, to, by.strip(), reason.strip())
+        with open_store(project, settings) as store:
+            store.event("rolled_back", step.by, step.release, {"before": step.before, "reason": step.reason})
+    return step
+
+
+def _go_back(project: Project, to: str, by: str, reason: str) -> Step:
+    standing = standing_id(project) or ""
+    folder, _ = _named(project, to) if to else _before(project, standing)
+    if folder.name == standing:
         raise Refusal(f"{folder.name} is what stands already.", "rung status")
     checked = verify(folder)
     if checked.faults:
         raise Refusal(
-            f"{folder.name} is not what was released: {'; '.join(checked.faults[:3])}. {found[1].id} stands.",
+            f"{folder.name} is not what was released: {'; '.join(checked.faults[:3])}. {standing} stands.",
             f"rung release verify {folder.name}",
         )
-    with writer_lock(project.releases / ".lock", "A release"):
-        stand(project, folder.name, found[1].id, by.strip(), reason.strip())
-    step = read_artefact(project.releases / CURRENT, Current).steps[-1]
-    with open_store(project, settings) as store:
-        store.event("rolled_back", step.by, step.release, {"before": step.before, "reason": step.reason})
-    return step
+    stand(project, folder.name, standing, by, reason)
+    return read_artefact(project.releases / CURRENT, Current).steps[-1]
 
 
 def _before(project: Project, standing: str) -> tuple[Path, Release]:
-    """The release that stood before this one: by current.json, else the one made before it."""
-    path = project.releases / CURRENT
-    steps = read_artefact(path, Current).steps if path.is_file() else []
-    known = [p.parent.name for p in sorted(project.releases.glob(f"L-*/{RELEASE}"))]
-    earlier = [step.before for step in steps if step.release == standing and step.before in known]
-    older = [name for name in known if name < standing]
-    name = earlier[-1] if earlier else older[-1] if older else None
-    if name is None:
+    """The newest release that was made before this one: a second rollback goes back further, never forward again."""
+    older = [name for name in release_names(project) if number_of(name) < number_of(standing)]
+    if not older:
         raise Refusal(f"{standing} is the first release: there is none before it.", "rung status")
-    return _named(project, name)
+    return _named(project, older[-1])
 
 
 def _named(project: Project, name: str) -> tuple[Path, Release]:
-    path = project.releases / name / RELEASE
-    if not path.is_file():
-        known = [p.parent.name for p in sorted(project.releases.glob(f"L-*/{RELEASE}"))]
+    """A release by its id: never a path, nor the hidden folder of one that is being made."""
+    known = release_names(project)
+    if name not in known:
         hint = did_you_mean(name, known)
         raise RungError(f"No release {name}.{hint} Released: {', '.join(known) or 'none'}.", "rung status", found=name)
-    return path.parent, read_artefact(path, Release)
+    folder = project.releases / name
+    return folder, read_artefact(folder / RELEASE, Release)

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chat.protocols import ChatModel, Progress
-from curation.store import open_store
 from evaluation.report import Report
 from training.record import RECORD, RunRecord
 from training.release.card import model_card, prompt_card
 from training.release.compressed import make_awq, make_gptq, refuse_without_gpu
-from training.release.current import stand, standing_release
+from training.release.current import take_place
 from training.release.gguf import FTYPES, make_gguf
 from training.release.making import Making
 from training.release.permission import Permission, best_prompted, may_release
@@ -170,15 +169,7 @@ def _finish(project: Project, settings: Settings, work: Path, release: Release, 
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(project.root / name, target)
     write_artefact(work / RELEASE, release.model_copy(update={"files": list_files(work)}))
-    target = project.releases / release.id
-    before = standing_release(project)
-    work.rename(target)
-    if before is not None:
-        stand(project, release.id, before[1].id, release.by or settings.project.person, release.reason or "released")
-    with open_store(project, settings) as store:
-        detail = {"forms": [form.form for form in release.forms], "verdict": release.verdict, "reason": release.reason}
-        store.event("released", release.by or settings.project.person, release.id, detail)
-    return target
+    return take_place(project, settings, work, release)
 
 
 def _id(work: Path) -> str:

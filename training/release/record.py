@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -71,7 +72,21 @@ def folder_bytes(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
+def number_of(name: str) -> int:
+    """`L-012` -> 12; 0 where it is no release's name."""
+    found = re.fullmatch(r"L-(\d+)", name)
+    return int(found[1]) if found else 0
+
+
+def release_names(project: Project) -> list[str]:
+    """The ids of all complete releases, oldest first."""
+    return sorted(filter(number_of, (p.parent.name for p in project.releases.glob(f"L-*/{RELEASE}"))), key=number_of)
+
+
 def newest_release(project: Project) -> tuple[Path, Release] | None:
     """The newest complete release with its folder; None where there is none."""
-    found = sorted(project.releases.glob(f"L-*/{RELEASE}"))
-    return (found[-1].parent, read_artefact(found[-1], Release)) if found else None
+    names = release_names(project)
+    if not names:
+        return None
+    folder = project.releases / names[-1]
+    return folder, read_artefact(folder / RELEASE, Release)

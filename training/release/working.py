@@ -7,6 +7,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from training.release.current import read_current
+from training.release.record import number_of
 from training.run.ending import is_disk_full
 from workspace.errors import RungError
 from workspace.folder import Project, next_id
@@ -43,6 +45,17 @@ def _work(project: Project) -> Path:
     """A hidden folder beside the releases; what a killed release left is removed."""
     for left in project.releases.glob(".L-*"):
         shutil.rmtree(left, ignore_errors=True)
-    work = project.releases / f".{next_id(project.releases, 'L')}"
+    work = project.releases / f".{_free(project)}"
     work.mkdir(parents=True)
     return work
+
+
+def _free(project: Project) -> str:
+    """An id that no folder has and none had that ever stood: it may stand in events and on servers.
+
+    Raises RungError where current.json cannot be read, before anything is made.
+    """
+    current = read_current(project)
+    stood = max((number_of(step.release) for step in current.steps), default=0) if current else 0
+    free = next_id(project.releases, "L")
+    return free if number_of(free) > stood else f"L-{stood + 1:03d}"

@@ -45,7 +45,7 @@ def test_a_rollback_lets_the_one_before_stand_and_is_logged(project: Project, se
     step = roll_back(project, settings, "", "priya", "answers got longer")
     assert (step.release, step.before) == ("L-001", "L-002") and standing(project) == "L-001"
     kept = read_artefact(project.releases / CURRENT, Current)
-    assert [s.release for s in kept.steps] == ["L-002", "L-001"]
+    assert [s.release for s in kept.steps] == ["L-001", "L-002", "L-001"]
     assert kept.made_from == {"releases/L-001/release.json": sha256_file(project.releases / "L-001" / "release.json")}
     with open_store(project, settings) as store:
         (event,) = store.events(kind="rolled_back")
@@ -73,6 +73,60 @@ def test_a_changed_release_cannot_stand_again(project: Project, settings: Settin
     with pytest.raises(Refusal, match=r"prompt\.json changed"):
         roll_back(project, settings, "L-001", "sam", "better")
     assert standing(project) == "L-002"
+
+
+def test_a_second_rollback_goes_further_back(project: Project, settings: Settings) -> None:
+    for _ in range(3):
+        release_prompt(project, settings, by="sam", told=quiet)
+    assert [roll_back(project, settings, "", "sam", "worse").release for _ in range(2)] == ["L-002", "L-001"]
+    with pytest.raises(Refusal, match="L-001 is the first release"):
+        roll_back(project, settings, "", "sam", "worse")
+    assert roll_back(project, settings, "L-003", "sam", "mended").before == "L-001"
+
+
+def test_a_rollback_takes_no_path_and_no_hidden_folder(project: Project, settings: Settings) -> None:
+    first = release_prompt(project, settings, by="sam", told=quiet)
+    release_prompt(project, settings, by="sam", told=quiet)
+    shutil.copytree(first, project.root / "elsewhere" / "L-001")
+    shutil.copytree(first, project.releases / ".L-003")
+    for name in (str(project.root / "elsewhere" / "L-001"), "../elsewhere/L-001", ".L-003", str(first), "."):
+        with pytest.raises(RungError, match=r"No release .* Released: L-001, L-002\."):
+            roll_back(project, settings, name, "sam", "worse")
+    assert standing(project) == "L-002"
+
+
+def test_a_release_that_cannot_be_logged_is_not_released(project: Project, settings: Settings) -> None:
+    release_prompt(project, settings, by="sam", told=quiet)
+    as_it_was = (project.releases / CURRENT).read_bytes()
+    elsewhere = settings.model_copy(update={"store": settings.store.model_copy(update={"url": "sqlite:////no/such"})})
+    with pytest.raises(Exception):  # noqa: B017  whatever the store says
+        release_prompt(project, elsewhere, by="sam", told=quiet)
+    assert standing(project) == "L-001" and (project.releases / CURRENT).read_bytes() == as_it_was
+    assert sorted(p.name for p in project.releases.glob("*L-*")) == ["L-001"]
+
+
+def test_a_current_json_that_cannot_be_read_stops_a_release_before_anything_is_made(
+    project: Project, settings: Settings
+) -> None:
+    release_prompt(project, settings, by="sam", told=quiet)
+    (project.releases / CURRENT).write_text("{}")
+    told: list[str] = []
+    with pytest.raises(RungError, match=r"current\.json"):
+        release_prompt(project, settings, by="sam", told=told.append)
+    assert not told and sorted(p.name for p in project.releases.glob("*L-*")) == ["L-001"]
+
+
+def test_a_removed_folder_that_stands_locks_neither_rollback_nor_release(project: Project, settings: Settings) -> None:
+    for _ in range(2):
+        release_prompt(project, settings, by="sam", told=quiet)
+    shutil.rmtree(project.releases / "L-002")
+    with pytest.raises(RungError, match="L-002 stands, but its folder is gone") as told:
+        standing_release(project)
+    assert "rollback L-001" in (told.value.hint or "")
+    assert roll_back(project, settings, "", "sam", "it is gone").before == "L-002" and standing(project) == "L-001"
+    shutil.rmtree(project.releases / "L-001")
+    assert release_prompt(project, settings, by="sam", told=quiet).name == "L-003"
+    assert standing(project) == "L-003"
 
 
 @pytest.mark.parametrize(("right", "ruling"), [(30, "replace"), (0, "keep"), (16, "need_more_data")])
