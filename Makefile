@@ -1,7 +1,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
-READY := $(VENV)/.ready
+READY := $(VENV)/.ready$(if $(LOCKED),-locked)
 
 # Small shared machines burn CPU seconds on spinning threads; the results are the same.
 export OMP_WAIT_POLICY ?= PASSIVE
@@ -9,7 +9,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 .PHONY: demo test check slow bench snapshots reference site supply lock clean help
 .DEFAULT_GOAL := help
 
-$(READY): pyproject.toml
+$(READY): pyproject.toml $(if $(LOCKED),requirements/locked.txt)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
 	$(if $(LOCKED),$(BIN)/pip install --quiet --require-hashes --no-deps -r requirements/locked.txt)

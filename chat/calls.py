@@ -75,12 +75,12 @@ def _of_status(error: Any, host: str) -> ChatError:
 
 
 def _said(kind: Kind, host: str, detail: str, wait: float | None = None) -> ChatError:
-    detail = _without_keys(" ".join(detail.split()))[:300]
+    detail = without_keys(" ".join(detail.split()))[:300]
     message = f"{host} {_WORDS[kind]}" + (f": {detail}" if detail else ".")
     return ChatError(kind, message, _HINTS.get(kind, ""), where=host, wait=wait)
 
 
-def _without_keys(text: str) -> str:
+def without_keys(text: str) -> str:
     """Some servers repeat the key that they refuse: it ends in no message and no log."""
     for name in KEYS:
         if len(key := os.environ.get(name, "").strip()) >= SHORTEST_KEY:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-import traceback
 
 import typer
 
-from rung.cli.output import complain, never_fail_on_text, report_error
+from rung.cli.output import complain, never_fail_on_text, report_error, tell_trace
 from rung.cli.tree import dress
 from workspace.errors import RungError
 
@@ -67,8 +66,8 @@ def main() -> None:
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123  the reader of our pipe has gone: nothing to tell
         sys.exit(0)
-    except Exception:
-        traceback.print_exc()
+    except Exception as error:
+        tell_trace(error)
         complain("This is a fault of Rung itself, not of your data. Nothing half-written was left as a result.")
         sys.exit(FAULT)
 

@@ -91,9 +91,16 @@ def report_error(error: RungError, *, as_json: bool) -> None:
     if error.hint:
         complain(f"-> {error.hint}")
     if manner.verbose:
-        traceback.print_exception(error)
+        tell_trace(error)
     if as_json:
         emit({"error": error.as_json()})
+
+
+def tell_trace(error: BaseException) -> None:
+    """Where an error arose and what stood behind it; no key and nothing that acts on the terminal is in it."""
+    from chat.calls import without_keys
+
+    complain(without_keys("".join(traceback.format_exception(error))).rstrip("\n"))
 
 
 class ProgressLine:

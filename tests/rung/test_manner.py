@@ -13,7 +13,7 @@ import pytest
 import typer
 
 from rung.cli import build_app
-from rung.cli.output import manner, speak
+from rung.cli.output import manner, report_error, speak
 from workspace.errors import RungError
 
 CSV = "question,team\nHow do I get a new card?,cards\nWhere is my money?,transfers\nWhat is the rate?,\n"
@@ -146,3 +146,17 @@ def test_ctrl_c_ends_a_command_with_a_word(tmp_path: Path) -> None:
     )
     assert done.returncode == 130 and done.stdout == ""
     assert done.stderr.rstrip().endswith("Interrupted.")
+
+
+def test_verbose_shows_no_key_and_nothing_that_acts(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-planted-1234567890")
+    monkeypatch.setattr(manner, "verbose", True)
+    try:
+        raise ValueError("the server said: Bearer sk-planted-1234567890 \x1b[31mred")
+    except ValueError as behind:
+        error = RungError("It refused.")
+        error.__cause__ = behind
+    report_error(error, as_json=False)
+    told = capsys.readouterr().err
+    assert "ValueError: the server said: Bearer [KEY]" in told and "\\u001b[31mred" in told
+    assert "sk-planted" not in told and "\x1b" not in told
