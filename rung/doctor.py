@@ -88,7 +88,7 @@ def _project(project: Project) -> Iterator[Check]:
     yield _settings(project)
     yield _store(project)
     yield from _datasets(project)
-    yield _leftovers(project)
+    yield from _leftovers(project)
     yield from _stages(project)
 
 
@@ -134,20 +134,22 @@ def _datasets(project: Project) -> Iterator[Check]:
         yield Check(manifest.version, not changed, fact, "rung data freeze" if changed else "")
 
 
-def _leftovers(project: Project) -> Check:
+def _leftovers(project: Project) -> Iterator[Check]:
     """What killed commands left, in the project and beside it: harmless, never read, and named."""
     from rung.keeping import half_backups
     from rung.repair import repairs
 
     found, beside = repairs(project), half_backups(project)
+    if found:
+        first = found[0].path.relative_to(project.root)
+        fact = f"{len(found)} left by a killed command, never read: {first}{' ...' if len(found) > 1 else ''}"
+        yield Check("half files", None, fact, "rung doctor --repair")
     if beside:
-        fact = f"{len(beside)} beside the project, of a killed backup: {beside[0].name}"
-        return Check("half files", None, fact, "rung backup removes it")
-    if not found:
-        return Check("half files", True, "none")
-    first = found[0].path.relative_to(project.root)
-    fact = f"{len(found)} left by a killed command, never read: {first}{' ...' if len(found) > 1 else ''}"
-    return Check("half files", None, fact, "rung doctor --repair")
+        names = ", ".join(path.name for path in beside)
+        fact = f"{len(beside)} beside the project, of a killed backup or restore: {names}"
+        yield Check("half files", None, fact, "rung backup removes it")
+    if not found and not beside:
+        yield Check("half files", True, "none")
 
 
 def _stages(project: Project) -> Iterator[Check]:

@@ -28,6 +28,8 @@ LIST = "backup.json"
 LOCKS = ("datasets/.lock", "evaluations/.lock", "releases/.lock", "runs/writer.lock", "watch/.lock")
 BACKUP, RESTORE, TAIL = ".backup", ".restore", 8
 """Endings of the hidden folders in which both work, and how many letters `tempfile` puts before them."""
+MARKER = ".made-by-rung-backup"
+"""First file in each of these folders: one that holds other things and not this is somebody's own, and stays."""
 PASSED_OVER = (".jobs", ".tmp", ".venv", "__pycache__")
 
 
@@ -62,9 +64,17 @@ def back_up(project: Project, settings: Settings, file: Path) -> Backup:
             (room / target.name).chmod(0o600)  # the rows are in it, as in the database
             (room / target.name).rename(target)
         except (OSError, sqlite3.Error) as error:
-            why = error.strerror if isinstance(error, OSError) else error
-            raise RungError(f"{file} could not be written: {why}.", "Name another place.") from error
+            raise _why_not(error, project, file) from error
     return Backup(file, *done, outside=_outside(settings))
+
+
+def _why_not(error: OSError | sqlite3.Error, project: Project, file: Path) -> RungError:
+    """A sentence on the file that stood in the way: one of the project's, or the backup itself."""
+    name = getattr(error, "filename", None)
+    why = error.strerror if isinstance(error, OSError) else str(error)
+    if name is not None and Path(name).absolute().is_relative_to(project.root.absolute()):
+        return RungError(f"{name} could not be read: {why}. Nothing was backed up.", where=str(name))
+    return RungError(f"{file} could not be written: {why}.", "Name another place.")
 
 
 def restore(file: Path, folder: Path) -> int:
@@ -88,29 +98,43 @@ def restore(file: Path, folder: Path) -> int:
 
 
 def half_backups(project: Project) -> list[Path]:
-    """What killed backups of this project left beside it; the next backup there removes it."""
-    return [room for room in _rooms(project.root.resolve().parent, project.name, BACKUP) if not _is_held(room)]
+    """What killed backups and restores of this project left beside it; the next backup there removes it."""
+    return _left(project.root.resolve().parent, project.name)
 
 
 @contextlib.contextmanager
 def _workroom(beside: Path, name: str, kind: str) -> Iterator[Path]:
     """A hidden folder that is held while the block runs; those that killed programs left there are removed."""
-    for left in _rooms(beside, name, kind):
-        if not _is_held(left):
-            shutil.rmtree(left, ignore_errors=True)
-    with tempfile.TemporaryDirectory(dir=beside, prefix=f".{name}.", suffix=kind) as made:
-        descriptor = os.open(made, os.O_RDONLY)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield Path(made)
-        finally:
-            os.close(descriptor)
+    with contextlib.ExitStack() as stack:
+        with _held(beside):  # one program at a time removes and makes, so that no folder is seen before it is held
+            for left in _left(beside, name):
+                shutil.rmtree(left, ignore_errors=True)
+            made = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=beside, prefix=f".{name}.", suffix=kind)))
+            stack.enter_context(_held(made))
+            (made / MARKER).touch()
+        yield made
 
 
-def _rooms(beside: Path, name: str, kind: str) -> list[Path]:
-    begin = f".{name}."
-    found = beside.glob(f"{glob.escape(begin)}{'?' * TAIL}{kind}") if beside.is_dir() else ()
-    return sorted(path for path in found if path.is_dir())
+@contextlib.contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """The kernel's lock on a folder, waited for; it goes with the process."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _left(beside: Path, name: str) -> list[Path]:
+    """Folders of killed backups and restores of this name: with the marker, or with nothing in them yet."""
+    begin = glob.escape(f".{name}.") + "?" * TAIL
+    found = [path for kind in (BACKUP, RESTORE) for path in beside.glob(begin + kind)] if beside.is_dir() else []
+    return sorted(path for path in found if path.is_dir() and _is_ours(path) and not _is_held(path))
+
+
+def _is_ours(room: Path) -> bool:
+    return not room.is_symlink() and ((room / MARKER).is_file() or not any(room.iterdir()))
 
 
 def _is_held(room: Path) -> bool:
@@ -167,6 +191,7 @@ def _passed_over(name: Path, database: str) -> bool:
 def _copy_database(database: Path, copy: Path) -> None:
     """SQLite's online backup: one moment of the database, whoever writes meanwhile."""
     with (
+        database.open("rb"),  # says which file it is, where SQLite does not
         contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as source,
         contextlib.closing(sqlite3.connect(copy)) as target,
     ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import subprocess
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from rung.keeping import LIST, back_up, restore
+from rung.keeping import LIST, MARKER, back_up, half_backups, restore
 from rung.repair import mend, repairs
 from workspace.errors import InputError, Refusal, RungError
 from workspace.files import sha256_file
@@ -108,6 +109,28 @@ def test_nothing_is_overwritten_and_work_under_way_is_not_cut(project: Project, 
     with writer_lock(project.datasets / ".lock", "A freeze"), pytest.raises(Refusal, match="already running"):
         back_up(project, settings, tmp_path / "c.tar")
     assert not (tmp_path / "c.tar").exists()
+
+
+def test_only_what_a_killed_backup_or_restore_left_is_removed(project: Project, tmp_path: Path) -> None:
+    """A folder of the user's that is named alike stays, and one that a living program holds."""
+    own, half, gone, held = (
+        tmp_path / f".p.{name}"
+        for name in ("20250101.backup", "aaaaaaaa.backup", "bbbbbbbb.restore", "cccccccc.backup")
+    )
+    for room in (own, half, gone, held):
+        room.mkdir()
+        (room / ("notes.txt" if room is own else MARKER)).write_text("mine")
+    descriptor = os.open(held, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    try:
+        assert half_backups(project) == [half, gone]
+        (project.root / ".decision.json.abc.tmp").write_text("{")
+        told = rung(project.root, "doctor").stdout
+        assert half.name in told and ".decision.json.abc.tmp" in told, "what is beside the project, and what is in it"
+        back_up(project, load_settings(project.settings_file), tmp_path / "b.tar")
+    finally:
+        os.close(descriptor)
+    assert sorted(tmp_path.glob(".p.*")) == [own, held] and (own / "notes.txt").read_text() == "mine"
 
 
 def test_repair_asks_backs_up_and_moves_what_is_half(project: Project, tmp_path: Path) -> None:
