@@ -29,6 +29,8 @@ def imported_lines(made: Import | None, rejects: Sequence[Reject], place: Path |
     if made.masked:
         yield "  masked: " + ", ".join(f"{count:,} [{kind}]" for kind, count in made.masked.items())
     yield from _judged(made)
+    if made.said_again:
+        yield f"  {made.said_again:,} of the known requests were rated, edited or commented on since"
     yield from _strange(made, rejects, place)
     yield f"\nNext: {'rung watch report' if made.release else 'rung release --to prompt'}"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +15,20 @@ from training.watch.masking import Masker
 from training.watch.record import Logged
 from training.watch.shapes import Part
 from workspace.files import sha256_bytes
+
+Judged = tuple[float | None, str, str]
+"""What a person said of an answer: rating of -1..1, edit, comment."""
+
+
+@dataclass
+class Kept:
+    """What is stored of some requests; `said_again` is feedback on requests that an earlier import has kept."""
+
+    requests: list[Logged] = field(default_factory=list)
+    said_again: list[dict[str, Any]] = field(default_factory=list)
+    known: int = 0
+    not_drawn: int = 0
+    beyond_sample: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,28 +41,44 @@ class Wish:
 
 
 def keep(
-    name: str, requests: Sequence[Part], wish: Wish, known: set[str], masker: Masker, scale: tuple[float, float]
-) -> tuple[list[Logged], dict[str, int]]:
-    """The requests to keep, masked, and how many were known before, not drawn, or kept beyond the sample."""
-    kept: list[Logged] = []
-    counts = {"known": 0, "not_drawn": 0, "beyond_sample": 0}
-    seen: Counter[str] = Counter()
+    name: str,
+    requests: Sequence[Part],
+    wish: Wish,
+    known: Mapping[str, Judged],
+    masker: Masker,
+    scale: tuple[float, float],
+) -> Kept:
+    """The requests to keep, masked. `known` holds those of earlier imports by hash, with what was said of them.
+
+    A request that stands several times in one file is kept as often; in another file it is the same one.
+    """
+    kept, known = Kept(), dict(known)
+    seen: Counter[tuple[int, str]] = Counter()
     for part in requests:
         own = Masker()
         logged = _logged(name, part, own, scale)
         content = json.dumps([logged.ids, logged.at, logged.model, logged.messages, logged.answer], default=str)
-        seen[content] += 1
-        digest = sha256_bytes(f"{content} {seen[content]}".encode())
+        seen[part.file, content] += 1
+        digest = sha256_bytes(f"{content} {seen[part.file, content]}".encode())
         drawn = rank(wish.seed, digest, "watch") < wish.sample
         if digest in known:
-            counts["known"] += 1
+            kept.known += 1
+            if part.feedback and known[digest] != judged_of(logged):
+                kept.said_again.append({**said_later(part, masker, scale), "hash": digest})
         elif not (drawn or part.feedback or part.said.error):
-            counts["not_drawn"] += 1
+            kept.not_drawn += 1
+            continue
         else:
-            counts["beyond_sample"] += not drawn
+            kept.beyond_sample += not drawn
             masker.counts += own.counts
-            kept.append(replace(logged, hash=digest, drawn=drawn))
-    return kept, counts
+            kept.requests.append(replace(logged, hash=digest, drawn=drawn))
+        known[digest] = judged_of(logged)
+    return kept
+
+
+def judged_of(logged: Logged) -> Judged:
+    """What was said of a request."""
+    return logged.rating, logged.edit, logged.comment
 
 
 def _logged(name: str, part: Part, masker: Masker, scale: tuple[float, float]) -> Logged:
@@ -78,7 +108,7 @@ def _logged(name: str, part: Part, masker: Masker, scale: tuple[float, float]) -
     )
 
 
-def _judged(feedback: Feedback, masker: Masker, scale: tuple[float, float]) -> tuple[float | None, str, str]:
+def _judged(feedback: Feedback, masker: Masker, scale: tuple[float, float]) -> Judged:
     rating = feedback.rating
     if rating is not None and not feedback.words:
         rating = on_scale(rating, scale)

@@ -84,8 +84,8 @@ class Import(Artefact):
     """`watch/W-001/import.json`. Its existence means that the folder is whole.
 
     requests = kept + known + not_drawn; lines = requests + joined + aside + rejected + empty + feedback. `kept` counts
-    `beyond_sample` too: requests outside the sample that were rated, edited, commented on or failed. `masked` counts
-    what was taken out, by kind.
+    `beyond_sample` too: requests outside the sample that were rated, edited, commented on or failed. Of the known ones
+    `said_again` brought feedback that was not known. `masked` counts what was taken out, by kind.
     """
 
     id: str
@@ -98,6 +98,7 @@ class Import(Artefact):
     known: int
     not_drawn: int
     beyond_sample: int
+    said_again: int = 0
     joined: int
     aside: int
     rejected: int
@@ -196,13 +197,14 @@ def check_whole(folder: Path, made: Import) -> None:
 
 def _apply(later: Iterable[Mapping[str, Any]], requests: list[Logged]) -> int:
     """Feedback of later imports onto its request; how many found none."""
-    place = {name: n for n, each in enumerate(requests) for name in each.ids}
+    place = {name: n for n, each in enumerate(requests) for name in (*each.ids, each.hash)}
     traces: dict[str, list[int]] = {}
     for n, each in enumerate(requests):
         traces.setdefault(each.trace, []).append(n)
     unmatched = 0
     for entry in later:
-        at = next((place[name] for name in entry["ids"] if name in place), None)
+        names = (entry.get("hash", ""), *entry["ids"])
+        at = next((place[name] for name in names if name in place), None)
         if at is None and entry["trace"] and len(traces.get(entry["trace"], ())) == 1:
             at = traces[entry["trace"]][0]
         if at is None:

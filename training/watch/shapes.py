@@ -47,6 +47,8 @@ class Part:
     output_tokens: int | None = None
     cost_usd: float | None = None
     line: int = 0
+    file: int = 0
+    """Which of the files of an import it stands in, from 0."""
 
 
 def read_part(line: Mapping[str, Any]) -> Part:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from curation.formats.rows import Reject
 from training.release.current import standing_release
 from training.watch.feedback import scale_of
 from training.watch.joining import join
-from training.watch.keep import Wish, keep, said_later
+from training.watch.keep import Judged, Wish, judged_of, keep, said_later
 from training.watch.lines import read_lines
 from training.watch.masking import Masker
 from training.watch.record import (
@@ -26,6 +26,7 @@ from training.watch.record import (
     Import,
     LogFile,
     Logged,
+    logged_from,
     read_gz,
     read_imports,
     watch_folder,
@@ -84,7 +85,7 @@ def _read_file(path: Path, found: Read, progress: Progress | None) -> None:
             rejected += 1
         else:
             part = read_part(line)
-            part.line = offset + number
+            part.line, part.file = offset + number, len(found.files)
             found.parts.append(part)
     _is_a_log(path, found.parts[start:], found.rejects[len(found.rejects) - rejected :])
     found.files.append(LogFile(path=str(path), sha256=digest, lines=number, rejected=rejected))
@@ -117,7 +118,8 @@ def take_in(project: Project, read: Read, wish: Wish, *, actor: str = "rung") ->
         for left in watch_folder(project).glob(".W-*"):
             shutil.rmtree(left, ignore_errors=True)
         name = next_id(watch_folder(project), "W")
-        known = {entry["hash"] for folder, _ in before for entry in read_gz(folder / REQUESTS)}
+        entries = (logged_from(entry) for folder, _ in before for entry in read_gz(folder / REQUESTS))
+        known = {each.hash: judged_of(each) for each in entries}
         work = watch_folder(project) / f".{name}"
         try:
             made = _store(project, work, name, read, wish, known)
@@ -140,13 +142,14 @@ def _covered(before: Iterable[Import], wish: Wish) -> set[str]:
     }
 
 
-def _store(project: Project, work: Path, name: str, read: Read, wish: Wish, known: set[str]) -> Import:
+def _store(project: Project, work: Path, name: str, read: Read, wish: Wish, known: Mapping[str, Judged]) -> Import:
     joined, masker = join(_of_model(read.parts, wish.model)), Masker()
     scale = scale_of(f.rating for f in _numbers([*joined.requests, *joined.feedback]))
-    kept, counts = keep(name, joined.requests, wish, known, masker, scale)
+    found = keep(name, joined.requests, wish, known, masker, scale)
+    kept, later = found.requests, (said_later(part, masker, scale) for part in joined.feedback)
     work.mkdir(parents=True)
     write_gz(work / REQUESTS, kept)
-    write_gz(work / FEEDBACK, (said_later(part, masker, scale) for part in joined.feedback))
+    write_gz(work / FEEDBACK, sorted([*later, *found.said_again], key=lambda entry: entry["line"]))
     write_gz(work / ASIDE, ({"line": line, "reason": masker.text(why)} for line, why in sorted(joined.aside)))
     release = standing_release(project)
     made = Import(
@@ -168,7 +171,10 @@ def _store(project: Project, work: Path, name: str, read: Read, wish: Wish, know
         scale=list(scale) if any(True for _ in _numbers([*joined.requests, *joined.feedback])) else [],
         masked=dict(sorted(masker.counts.items())),
         contents={file.name: sha256_file(file) for file in sorted(work.iterdir())},
-        **counts,
+        known=found.known,
+        not_drawn=found.not_drawn,
+        beyond_sample=found.beyond_sample,
+        said_again=len(found.said_again),
         **_figures(kept),
     )
     write_artefact(work / IMPORT, made)

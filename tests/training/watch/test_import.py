@@ -17,6 +17,7 @@ import pytest
 from as_logged import litellm
 
 from curation.quality.mask import mask
+from rung.cli.watch_words import imported_lines
 from training.watch.keep import Wish
 from training.watch.record import read_imports, read_watched
 from training.watch.take_in import read_logs, take_in
@@ -230,3 +231,31 @@ def test_a_disk_that_fills_up_later_stops_with_one_plain_message(
     assert not (folder / "watch" / "report.json").exists() and not (folder / "watch" / "not_learnt.jsonl").exists()
     (small_disk / "rest").unlink()
     assert rung("watch", command, cwd=folder).returncode in (0, 1)
+
+
+def test_what_people_said_since_of_a_known_request_is_kept(project: Project, write: Write) -> None:
+    nameless = {key: value for key, value in litellm(3, "q3", "c").items() if key != "id"} | {"response": "c"}
+    imported(project, write([litellm(1, "q", "a"), litellm(2, "q", "b", metadata={"rating": "up"}), nameless]))
+    later = [
+        litellm(1, "q", "a", metadata={"rating": "down", "comment": "call +49 170 1234567"}),
+        litellm(2, "q", "b", metadata={"rating": "up"}),
+        {**nameless, "edit": "d"},
+    ]
+    made = imported(project, write(later, "later.jsonl"))
+    assert (made.known, made.kept, made.said_again) == (3, 0, 2)
+    assert "2 of the known requests were rated, edited or commented on since" in "\n".join(
+        imported_lines(made, [], None)
+    )
+    watched = read_watched(project)
+    assert [(r.rating, r.comment, r.edit) for r in watched.requests] == [
+        (-1.0, "call [PHONE]", ""),
+        (1.0, "", ""),
+        (None, "", "d"),
+    ]
+    assert watched.unmatched == 0
+
+
+def test_one_file_twice_in_a_command_counts_once(project: Project, write: Write) -> None:
+    log = write([litellm(1, "q", "a"), litellm(1, "q", "a")])
+    made = imported(project, log, log)
+    assert (made.requests, made.kept, made.known) == (4, 2, 2), "twice in one file are two, the file again is known"
