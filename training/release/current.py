@@ -89,6 +89,8 @@ def take_place(project: Project, settings: Settings, work: Path, release: Releas
 
     The caller holds the lock.
     """
+    from training.release.scoring import let_through
+
     target, path = project.releases / release.id, project.releases / CURRENT
     before, as_it_was = standing_id(project), path.read_bytes() if path.is_file() else None
     by = release.by or settings.project.person
@@ -98,6 +100,9 @@ def take_place(project: Project, settings: Settings, work: Path, release: Releas
         with open_store(project, settings) as store:
             detail = {"forms": [f.form for f in release.forms], "verdict": release.verdict, "reason": release.reason}
             store.event("released", by, release.id, detail)
+            for loss in (each for form in release.forms for each in let_through(form.facts)):
+                signed = loss.allowed.model_dump(mode="json") if loss.allowed else {}
+                store.event("override", signed["by"], release.id, {"gate": "loss", "form": loss.form, **signed})
     except BaseException:
         target.rename(work)
         _put_back(path, as_it_was)

@@ -22,7 +22,7 @@ from training.release.serve import make_ollama, make_tgi, make_vllm
 from training.release.weights import make_adapter, make_merged
 from training.release.working import working
 from workspace.artefact import hashes, write_artefact
-from workspace.errors import InputError, Problem, RungError, did_you_mean
+from workspace.errors import InputError, Problem, Refusal, RungError, did_you_mean
 from workspace.folder import Project
 from workspace.settings import Settings
 
@@ -105,7 +105,8 @@ def release_run(project: Project, settings: Settings, run: RunRecord, forms: Seq
     than the limit: the last release stands.
     """
     refuse_without_gpu(forms)
-    allowed = may_release(project, run, ways.by, ways.reason)
+    allowed = may_release(project, run, ways.by, ways.reason, signs=not ways.may_lose)
+    _same_metric(settings, run, allowed, forms)
     signed = (ways.by.strip(), ways.reason.strip()) if ways.may_lose else None
     if signed is not None and not all(signed):
         raise RungError("An override names a person and a reason.", "--override loss --by NAME --reason TEXT")
@@ -114,6 +115,17 @@ def release_run(project: Project, settings: Settings, run: RunRecord, forms: Seq
         made = [_make(form, making, ways.told) for form in forms]
         release = _release(project, run, allowed, work, made)
         return _finish(project, settings, work, release, model_card(release, run, allowed, project, work))
+
+
+def _same_metric(settings: Settings, run: RunRecord, allowed: Permission, forms: Sequence[FormName]) -> None:
+    """A loss is told in the metric that the verdict was: another one could hide it."""
+    judged, now = allowed.verdict.metric, settings.evaluation.metric
+    if judged and judged != now and set(forms) - {"prompt", "adapter"}:
+        raise Refusal(
+            f"{run.id} was judged by {judged}, but [evaluation] metric is {now}: what a form loses must be told in the "
+            "same.",
+            f'[evaluation] metric = "{judged}" in rung.toml, or rung evaluate {run.id}',
+        )
 
 
 def _make(form: FormName, making: Making, told: Told) -> Form:

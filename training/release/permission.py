@@ -25,8 +25,9 @@ class Permission:
     reason: str
 
 
-def may_release(project: Project, run: RunRecord, by: str, reason: str) -> Permission:
-    """The permission for a tuned model.
+def may_release(project: Project, run: RunRecord, by: str, reason: str, *, signs: bool = True) -> Permission:
+    """The permission for a tuned model. Where not `signs`, name and reason are meant for something else: they decide
+    no judgement.
 
     Raises Refusal where there is no verdict, its outputs changed, the run's weights changed since, or the verdict is
     neither ship nor a judgement with name and reason.
@@ -41,17 +42,21 @@ def may_release(project: Project, run: RunRecord, by: str, reason: str) -> Permi
     folder, verdict = found
     _unchanged(project, run, folder, verdict)
     if verdict.verdict == "ship":
-        return Permission(folder, verdict, by, reason)
+        return Permission(folder, verdict, by, reason if signs else "")
     if verdict.verdict == "judgement" and verdict.accepted is not None:
+        by, reason = (by, reason) if signs else ("", "")
         return Permission(folder, verdict, by or verdict.accepted.by, reason or verdict.accepted.reason)
-    if verdict.verdict == "judgement" and by.strip() and reason.strip():
+    if verdict.verdict == "judgement" and signs and by.strip() and reason.strip():
         return Permission(folder, verdict, by.strip(), reason.strip())
-    raise _refused(run, verdict)
+    raise _refused(run, verdict, signs)
 
 
-def _refused(run: RunRecord, verdict: Verdict) -> Refusal:
+def _refused(run: RunRecord, verdict: Verdict, signs: bool) -> Refusal:
     points = f"{100 * verdict.difference:+.1f} points (95%: {100 * verdict.low:+.1f} to {100 * verdict.high:+.1f})"
     said = f"The verdict on {run.id} is {WORDS[verdict.verdict]}: {points}, the margin is {100 * verdict.margin:.0f}."
+    if verdict.verdict == "judgement" and not signs:
+        way = f"rung verdict {run.id} --accept-judgement --by NAME --reason TEXT"
+        return Refusal(f"{said} --override loss does not decide that: a named person does, first.", way)
     if verdict.verdict == "judgement":
         return Refusal(f"{said} A named person decides.", f"rung release {run.id} --to adapter --by NAME --reason TEXT")
     return Refusal(f"{said} A tuned model is not released on that.", "rung release --to prompt")

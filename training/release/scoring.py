@@ -19,6 +19,8 @@ from evaluation.report import Outcome, write_outcomes
 from training.release.making import Making
 from workspace.artefact import now
 from workspace.errors import Refusal
+from workspace.folder import Project
+from workspace.settings import load_settings
 
 FOLDER = "validation"
 TUNED = "tuned"
@@ -130,8 +132,13 @@ def loss_of(form: str, making: Making, tuned: Sequence[Outcome], found: Sequence
         high=-result.low,
         better=result.better,
         worse=result.worse,
-        limit=making.settings.release.loss_limit,
+        limit=loss_limit_of(making.project),
     )
+
+
+def loss_limit_of(project: Project) -> float:
+    """What a changed form may lose: from rung.toml alone, so that the environment cannot soften it."""
+    return load_settings(project.settings_file, {}).release.loss_limit
 
 
 def demand(making: Making, losses: Sequence[Loss]) -> list[Loss]:
@@ -158,3 +165,9 @@ def _instead(run: str, losses: Sequence[Loss]) -> str:
 def as_facts(losses: Sequence[Loss]) -> dict[str, Any]:
     """For release.json: each form's loss under its name."""
     return {loss.form: loss.model_dump(mode="json") for loss in losses}
+
+
+def let_through(facts: dict[str, Any]) -> list[Loss]:
+    """The losses among a form's facts that a named person let through."""
+    losses = [Loss.model_validate(each) for each in facts.get("validation", {}).values()]
+    return [loss for loss in losses if loss.allowed is not None]

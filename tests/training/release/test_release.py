@@ -49,6 +49,27 @@ def test_a_judgement_needs_a_name_and_a_reason(project: Project, settings: Setti
     assert "Released by priya: “injuries go to a person”" in (folder / "README.md").read_text()
 
 
+def test_an_override_of_the_loss_signs_no_judgement(project: Project, settings: Settings) -> None:
+    evaluation = judged(project, settings, right=9)
+    words = {"by": "priya", "reason": "runs on the phone", "may_lose": True}
+    with pytest.raises(Refusal, match="--override loss does not decide that") as refused:
+        let(project, settings, "adapter", **words)
+    assert refused.value.hint == "rung verdict R-001 --accept-judgement --by NAME --reason TEXT"
+    path = evaluation / "verdict.json"
+    accepted = {"by": "mo", "reason": "injuries go to a person", "at": "2026-11-25T12:00:00Z"}
+    path.write_text(json.dumps({**json.loads(path.read_text()), "accepted": accepted}))
+    card = (let(project, settings, "adapter", **words) / "README.md").read_text()
+    assert "Released by mo: “injuries go to a person”" in card
+
+
+def test_another_metric_than_the_verdicts_scores_no_form(project: Project, settings: Settings) -> None:
+    judged(project, settings, right=30)
+    other = settings.model_copy(update={"evaluation": settings.evaluation.model_copy(update={"metric": "char_f"})})
+    with pytest.raises(Refusal, match=r"was judged by exact_match, but .* metric is char_f"):
+        let(project, other, "merged")
+    assert let(project, other, "adapter").name == "L-001"
+
+
 def test_shipped_adapter_and_merged_are_equal_and_verify_elsewhere(
     project: Project, settings: Settings, tmp_path: Path
 ) -> None:

@@ -16,7 +16,7 @@ from training.release.making import Making
 from training.release.scoring import TUNED, Loss, Scoring, as_facts, demand
 from workspace.errors import Refusal
 from workspace.folder import Project
-from workspace.settings import Settings
+from workspace.settings import Settings, load_settings
 
 
 def knows(project: Project, right: int) -> Scripted:
@@ -79,3 +79,34 @@ def test_a_gain_is_no_loss(making: Making, project: Project) -> None:
     loss = Scoring(making).score("gptq", knows(project, 3))
     assert not loss.over and loss.words.startswith("25.0 points gained")
     assert Loss.model_validate(loss.model_dump(mode="json")) == loss
+
+
+def test_the_environment_does_not_soften_the_limit(
+    making: Making, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dataclasses import replace
+
+    monkeypatch.setenv("RUNG_RELEASE__LOSS_LIMIT", "1")
+    softened = replace(making, settings=load_settings(project.settings_file))
+    loss = Scoring(softened).score("gptq", knows(project, 3))
+    assert softened.settings.release.loss_limit == 1 and loss.limit == 0.02 and loss.over
+
+
+def test_an_override_of_the_loss_is_logged_with_its_form(making: Making, project: Project, settings: Settings) -> None:
+    from dataclasses import replace
+
+    from curation.store import open_store
+    from training.release.current import take_place
+    from training.release.record import RELEASE, Form, Release
+    from workspace.artefact import write_artefact
+
+    signed = replace(making, allows=("priya", "runs on the phone"))
+    (loss,) = demand(signed, [Scoring(signed).score("gptq", knows(project, 2))])
+    form = Form(form="gptq", folder="gptq", bytes=1, facts={"validation": as_facts([loss])})
+    release = Release(id="L-001", forms=[form], files={})
+    write_artefact(project.releases / ".L-001" / RELEASE, release)
+    take_place(project, settings, project.releases / ".L-001", release)
+    with open_store(project, settings) as store:
+        (event,) = store.events(kind="override", ref="L-001")
+    assert event.actor == "priya" and event.detail["gate"] == "loss" and event.detail["form"] == "gptq"
+    assert event.detail["reason"] == "runs on the phone"
