@@ -13,9 +13,12 @@ from typing import NamedTuple
 
 from curation.quality.rules import quality_rules, secret_patterns
 
+KINDS = ("EMAIL", "PHONE", "CARD", "IBAN", "IP", "ID", "KEY")
+"""What is found by its form."""
+
 
 class Spot(NamedTuple):
-    """Something found: from where to where, and what it is (`EMAIL`, `PHONE`, `CARD`, `IBAN`, `IP`, `ID`, `KEY`)."""
+    """Something found: from where to where, and what it is, one of KINDS."""
 
     start: int
     end: int

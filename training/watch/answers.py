@@ -125,7 +125,7 @@ def _error(reply: Any, obj: Mapping[str, Any]) -> str:
         if isinstance(found, Mapping):
             found = text_at(found, "message", "error_message", "code", "type") or json.dumps(found, default=str)
         if isinstance(found, str) and found.strip():
-            return found.strip()[:500]
+            return found.strip()
     status = number_at(obj, "response.status_code", "response.status", "response_status", "status_code", "status")
     if status is not None and 400 <= status < 600:
         return f"HTTP {status:.0f}"

@@ -16,6 +16,8 @@ from training.watch.record import Logged
 from training.watch.shapes import Part
 from workspace.files import sha256_bytes
 
+CUT_ERROR, CUT_FINISH = 500, 40
+"""Characters that are kept of an error, and of why an answer ended."""
 Judged = tuple[float | None, str, str]
 """What a person said of an answer: rating of -1..1, edit, comment."""
 
@@ -92,8 +94,8 @@ def _logged(name: str, part: Part, masker: Masker, scale: tuple[float, float]) -
         answer=masker.text(part.said.text),
         model=masker.text(part.model),
         at=_iso(part.at),
-        finish=part.said.finish,
-        error=masker.text(part.said.error),
+        finish=masker.text(part.said.finish)[:CUT_FINISH],
+        error=masker.text(part.said.error)[:CUT_ERROR],
         tool_calls=tuple(masker.inside(part.said.tool_calls)),
         seconds=part.seconds,
         input_tokens=part.input_tokens,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,13 +11,17 @@ from typing import IO, Any, cast
 
 from curation.formats.jsonline import Malformed, decode_object
 from curation.formats.rows import Reject
-from curation.quality.mask import mask
+from training.watch.masking import masked_text
 from workspace.errors import RungError
 
 LONGEST = 8 << 20
 """Bytes of a line that are read: two million tokens of English."""
 RAW = 2000
-"""Bytes of a line that cannot be read which are kept, masked."""
+"""Characters of a line that cannot be read which are kept, masked before they are cut."""
+MASKED = 64 << 10
+"""Bytes of such a line that are masked."""
+_QUOTE = re.compile(r"(something follows the JSON value at character \d+): .*", re.DOTALL)
+"""A reason that holds a piece of the line, cut where masking could not see it any more."""
 
 Progress = Callable[[int, int], None]
 
@@ -80,5 +85,6 @@ def _read(found: tuple[bytes, int], number: int, name: str) -> dict[str, Any] | 
 
 def reject(number: int, name: str, field: str, reason: str, line: bytes, hint: str = "") -> Reject:
     """A line that cannot be read, its beginning masked: nothing personal is kept of it."""
-    raw = mask(line[:RAW].decode("utf-8", "replace").rstrip("\r\n"))
-    return Reject(name, number, field, mask(reason), raw.encode(), hint)
+    raw = masked_text(line[:MASKED].decode("utf-8", "replace").rstrip("\r\n"))[:RAW]
+    said = _QUOTE.sub(r"\1.", reason)
+    return Reject(name, number, masked_text(field), masked_text(said), raw.encode("utf-8", "replace"), hint)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from curation.quality.mask import mask
+from curation.quality.mask import KINDS, mask
 from workspace.files import sha256_bytes
 
-KINDS = ("EMAIL", "PHONE", "CARD", "IBAN", "IP", "ID", "KEY")
 MASKED = re.compile(r"\[(" + "|".join(KINDS) + r")\]")
 """What stands where something was taken out."""
+LONGEST_NAME = 200
+_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)("|\\?$)', re.DOTALL)
+"""A string of JSON, the last one perhaps cut off; group 1 is what stands in it, escaped."""
+_HALF = re.compile("[\ud800-\udfff]")
+_ESCAPED = re.compile(r"(\\[nrt])")
 
 
 class Masker:
@@ -22,22 +27,48 @@ class Masker:
         self.counts: Counter[str] = Counter()
 
     def text(self, text: str) -> str:
-        """The text with what was found replaced by its kind: `[PHONE]`."""
-        masked = mask(text)
+        """The text with what was found replaced by its kind: `[PHONE]`; found inside strings of JSON, too."""
+        masked = masked_text(text)
         if masked != text:
             self.counts += Counter(MASKED.findall(masked)) - Counter(MASKED.findall(text))
         return masked
 
     def inside(self, value: Any) -> Any:
-        """A JSON value with every text in it masked, texts of JSON and keys too."""
+        """A JSON value with every text and number in it masked, texts of JSON and keys too."""
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, Mapping):
             return {self.text(str(key)): self.inside(part) for key, part in value.items()}
         if isinstance(value, list | tuple):
             return [self.inside(part) for part in value]
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            masked = self.text(str(value))
+            return value if masked == str(value) else masked
         return value
 
     def name(self, name: str) -> str:
-        """An id as it is; one that holds personal data as a hash, so that lines can still be joined by it."""
-        return name if mask(name) == name else f"sha256:{sha256_bytes(name.encode())[:16]}"
+        """An id as it is; a long one, or one that holds personal data, as a hash: lines can still be joined by it."""
+        plain = len(name) <= LONGEST_NAME and masked_text(name) == name
+        return name if plain else f"sha256:{sha256_bytes(name.encode())[:16]}"
+
+
+def masked_text(text: str) -> str:
+    """The text masked, as it stands and as it reads where strings of JSON in it are unescaped, however often."""
+    if "\\" not in text:
+        return mask(text)
+    masked = mask(_QUOTED.sub(_unescaped, text))
+    return "".join(part if _ESCAPED.fullmatch(part) else mask(part) for part in _ESCAPED.split(masked))
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    """The string as it was, or escaped again after something in it was masked."""
+    if "\\" not in found[1]:
+        return found[0]
+    try:
+        plain = json.loads(f'"{found[1]}"')
+    except ValueError:
+        return found[0]
+    masked = masked_text(plain)
+    if masked == plain:
+        return found[0]
+    return json.dumps(masked, ensure_ascii=bool(_HALF.search(masked)))[:-1] + found[2]

@@ -14,6 +14,7 @@ from typing import Any
 from training.watch.answers import Said, said_in
 from training.watch.feedback import Feedback, feedback_in
 from training.watch.fields import as_time, first, number_at, opened, table_at, text_at, texts_in, unboxed
+from training.watch.masking import masked_text
 
 ASKING = ("messages", "prompt", "prompt_messages", "input", "request", "request_body", "body", "proxy_server_request")
 SAYING = ("choices", "response", "response_body", "output", "completion")
@@ -62,7 +63,7 @@ def read_part(line: Mapping[str, Any]) -> Part:
     part = Part(
         kind,
         _ids(obj, reply),
-        text_at(obj, "trace_id", "traceId")[:200],
+        text_at(obj, "trace_id", "traceId"),
         messages=messages,
         said=said,
         feedback=feedback,
@@ -132,7 +133,7 @@ def _message(raw: Any) -> dict[str, Any] | str | None:
         str(raw.get("role")), str(raw.get("role"))
     )
     if role not in ("system", "user", "assistant", "tool"):
-        return f'the role "{role[:40]}" is not one of system, user, assistant, tool'
+        return f'the role "{masked_text(role)[:40]}" is not one of system, user, assistant, tool'
     content = raw.get("content")
     if isinstance(content, list) and any(_is_no_text(part) for part in content):
         return "a message holds an image, a sound or a file, which a row cannot"
@@ -164,7 +165,7 @@ def _kind(obj: Mapping[str, Any], messages: Sequence[Any], said: Said, feedback:
 def _why_other(obj: Mapping[str, Any]) -> str:
     call = obj.get("call_type") or obj.get("url") or obj.get("object")
     if isinstance(call, str) and call:
-        return f"no chat or text completion: {call[:60]}"
+        return f"no chat or text completion: {masked_text(call)[:60]}"
     return "neither a request, nor an answer, nor feedback"
 
 
@@ -172,7 +173,7 @@ def _ids(obj: Mapping[str, Any], reply: Any) -> tuple[str, ...]:
     found = [first(obj, path) for path in IDS]
     if isinstance(reply, Mapping):
         found += [first(reply, "id"), first(reply, "request_id")]
-    return tuple(dict.fromkeys(str(each)[:200] for each in found if isinstance(each, str | int) and each != ""))
+    return tuple(dict.fromkeys(str(each) for each in found if isinstance(each, str | int) and each != ""))
 
 
 def _measures(part: Part, obj: Mapping[str, Any], reply: Any) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import gzip
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from as_logged import litellm
 from curation.quality.mask import mask
 from rung.cli.watch_words import imported_lines
 from training.watch.keep import Wish
+from training.watch.masking import masked_text
 from training.watch.record import read_imports, read_watched
 from training.watch.take_in import read_logs, take_in
 from workspace.errors import InputError, Refusal, RungError
@@ -259,3 +261,39 @@ def test_one_file_twice_in_a_command_counts_once(project: Project, write: Write)
     log = write([litellm(1, "q", "a"), litellm(1, "q", "a")])
     made = imported(project, log, log)
     assert (made.requests, made.kept, made.known) == (4, 2, 2), "twice in one file are two, the file again is known"
+
+
+@pytest.mark.parametrize("text", ['hello\n+49 170 1234567 {"a": "é\ud83d"}', "mo@example.org \t+49 170 1234567"])
+def test_what_stands_escaped_in_json_is_masked_however_deep(text: str) -> None:
+    once = json.dumps({"text": text, "name": 'é "x"'}, ensure_ascii=False)
+    for packed in (once, json.dumps({"body": once}), once[:-20], f"{{'repr': {text!r}}}"):
+        masked = masked_text(packed)
+        assert "1234567" not in masked and "mo@" not in masked and "[PHONE]" in masked
+        assert packed.endswith("}") == masked.endswith("}")
+    assert json.loads(masked_text(once))["name"] == 'é "x"'
+    for plain in (json.dumps({"text": "a\nb"}), r"C:\new\table", r'"\d+" and "', r'say "\frac{1}{2}"'):
+        assert masked_text(plain) == plain
+
+
+def test_numbers_are_masked_and_nothing_is_cut_before(project: Project, write: Write, tmp_path: Path) -> None:
+    number, card = "+49 170 1234567", 4111111111111111
+    asked = [{"role": "user", "content": "q"}]
+    called = [{"id": "t", "function": {"name": "f", "arguments": {"card": card, "n": 3, "on": True}}}]
+    log = write([
+        {"id": "1", "messages": asked, "error": "x" * 490 + " " + number},
+        {"id": "2", "messages": asked, "response": {"role": "assistant", "content": "", "tool_calls": called}},
+        {"url": "y" * 50 + " " + number},
+        {"id": "3", "response": "a", "messages": [{"role": "z" * 30 + " " + number, "content": "q"}]},
+        {"id": "w" * 190 + " " + number, "messages": asked, "response": "a"},
+        '{"half": "' + "v" * 1980 + " " + number,
+        "{} 4111 1111 1111 1111 " + number,
+        '{"' + number + '": 1, "' + number + '": 2}',
+    ])  # fmt: skip
+    read = read_logs([log], keep_rejects=True)
+    assert take_in(project, read, Wish()) is not None
+    kept = b"".join(gzip.decompress(p.read_bytes()) for p in (project.root / "watch/W-001").glob("*.gz"))
+    kept += (project.root / "watch/W-001/import.json").read_bytes()
+    kept += b"".join(repr(each).encode() for each in read.rejects)
+    assert len(read.rejects) == 3 and not re.search(rb"\+49|1234567|4111 ?1111", kept)
+    call = next(r.tool_calls[0] for r in read_watched(project).requests if r.tool_calls)
+    assert call["function"]["arguments"] == {"card": "[CARD]", "n": 3, "on": True}
