@@ -70,11 +70,6 @@ def expected(lines, chosen, margin):
         padded = np.array([*units, 1.0, -1.0])
         half = stats.t.ppf(0.975, len(units) + 1) * padded.std(ddof=1) / math.sqrt(len(padded))
         low, high = max(-1.0, padded.mean() - half), min(1.0, padded.mean() + half)
-        whole = [d for d in units if abs(d) > 1e-9]
-        if whole and all(abs(abs(d) - 1) <= 1e-9 for d in whole) and len({d > 0 for d in whole}) == 1:
-            k = len(whole)
-            far = stats.beta.ppf(0.955, k + 1, len(units) - k) if k < len(units) else 1.0
-            low, high = (low, max(high, far)) if whole[0] > 0 else (min(low, -far), high)
         found[arm] = (float(np.mean(each)), low, high, len(units))
     difference, low, high, units = found[chosen]
     if "cluster" in lines[0] and units < 10:
