@@ -146,7 +146,9 @@ def _data(facts: Facts) -> Stage:
         return Stage(3, "Data", "open", "no rows yet", "rung data import FILE", "import your rows")
     kept = sum(n for table in facts.counts.values() for state, n in table.items() if state != "excluded")
     out = facts.rows("excluded") + facts.unreadable
-    reason = f"{facts.lines_read:,} lines read, {kept:,} kept, {out:,} taken out"
+    drafted = max(kept + out - facts.lines_read, 0)
+    reason = f"{facts.lines_read:,} lines read, {kept - drafted:,} kept, {out:,} taken out"
+    reason += f", {drafted:,} drafted" if drafted else ""
     if facts.blocking:
         many = f"{facts.blocking} finding{'s block' if facts.blocking != 1 else ' blocks'} the dataset"
         return Stage(3, "Data", "needs_you", many, "rung data check", many)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -12,9 +13,13 @@ from typing import Any
 import pytest
 import typer
 
+from curation.example import Example, chat_row
+from curation.store import NewRow, open_store
 from rung.cli import build_app
 from rung.cli.output import manner, report_error, speak
 from workspace.errors import RungError
+from workspace.folder import Project
+from workspace.settings import Settings
 
 CSV = "question,team\nHow do I get a new card?,cards\nWhere is my money?,transfers\nWhat is the rate?,\n"
 
@@ -73,6 +78,18 @@ def test_verbose_logs_no_row(tmp_path: Any) -> None:
     done = ran(tmp_path, "data", "import", "rows.csv", *columns, "--verbose")
     assert done.returncode == 0 and "CPU-seconds" in done.stderr
     assert "Wendelin Quarz" not in done.stderr
+
+
+def test_the_lines_of_status_add_up_with_drafts(tmp_path: Path) -> None:
+    project, settings = Project(tmp_path), Settings()
+    rows = [chat_row(text, "yes") for text in ("Is it open on Sundays?", "Do you take cards?", "Do you take cards?")]
+    (tmp_path / "rows.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    assert ran(tmp_path, "init").returncode == 0
+    assert ran(tmp_path, "data", "import", "rows.jsonl").returncode == 0
+    with open_store(project, settings) as store:
+        store.add([NewRow(Example(chat_row("Is there a lift?", "yes")))], role="candidates", origin="generated")
+    stages = json.loads(ran(tmp_path, "status", "--json").stdout)["stages"]
+    assert stages[2]["reason"].startswith("3 lines read, 2 kept, 1 taken out, 1 drafted")
 
 
 def test_both_at_once_are_refused(tmp_path: Any) -> None:

@@ -16,8 +16,8 @@ from rung.tui.screens.blind import BlindScreen, intro, text_entries
 from rung.tui.widgets.marked import Entry
 
 UNNAMED = (
-    "No judge is named. A judge is a model that scores outputs which no metric can score; it counts only as far",
-    'as people bear it out. Name it in rung.toml ([judge] base = "..."), and write judge.md: what a good answer is.',
+    "No judge is named. A judge is a model that scores outputs which no metric can score; it counts only as far as "
+    'people bear it out. Name it in rung.toml ([judge] base = "..."), and write judge.md: what a good answer is.',
 )
 
 

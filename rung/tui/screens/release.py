@@ -17,6 +17,7 @@ from rung.tui.release_words import FORMS, Outgoing, entries, facts_words, made_f
 from rung.tui.screens.sign import SignScreen
 from rung.tui.stoppable import StoppableScreen
 from rung.tui.widgets.marked import Entry
+from workspace.errors import RungError
 
 SAFE = "Next: x stops it. The last release stays as it is until this one is whole."
 
@@ -170,7 +171,11 @@ class ReleaseScreen(StoppableScreen):
 
         form = made["form"]
         title = f"{form}: {'how it was measured' if form == 'prompt' else 'against the run'}"
-        lines = [made["against"], "", *token_lines(folder, form), *facts_words(made.get("facts", {}))]
+        try:
+            tokens = list(token_lines(folder, form))
+        except (RungError, OSError, ValueError) as error:
+            tokens = [f"The answers of this release cannot be read: {error}", "-> rung release verify"]
+        lines = [made["against"], "", *tokens, *facts_words(made.get("facts", {}))]
         self.post_message(self.Compared(title, "\n".join(lines).strip()))
 
     @on(Compared)
