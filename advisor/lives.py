@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-from workspace.errors import RungError
+from workspace.errors import InputError, Problem, RungError, did_you_mean
 from workspace.rules import rule_file
 
 FILE = "lives.toml"
+TABLE = ("as_of", "warn_days", "life")
+ENTRY = ("model", "ends", "not_before", "replace", "date", "source")
+WANTED = "is a date like 2027-01-14"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,33 +53,68 @@ class Life:
 def life_of(model: str, project_rules: Path | None = None) -> Life | None:
     """The entry of this model, dated ids (`NAME-20251001`, `NAME-2025-04-14`) included; None where there is none.
 
-    Raises RungError where the project's own table cannot be read.
+    Raises RungError where the project's own table cannot be read, InputError with all that is wrong with it.
     """
     own = project_rules / FILE if project_rules else None
-    for table in ([_read(own)] if own and own.is_file() else []) + [rule_file(FILE)]:
+    built_in = rule_file(FILE)
+    for table in ([_read(own)] if own and own.is_file() else []) + [built_in]:
         for entry in table.get("life", []):
-            if re.fullmatch(re.escape(str(entry.get("model"))) + r"(-\d{8}|-\d{4}-\d{2}-\d{2})?", model):
-                return _life(entry, table, own)
+            if re.fullmatch(re.escape(str(entry["model"])) + r"(-\d{8}|-\d{4}-\d{2}-\d{2})?", model):
+                return _life(entry, table.get("as_of") or built_in["as_of"])
     return None
+
+
+def faults(table: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong with a table of lives, each fault with a suggestion."""
+    for key in sorted(table.keys() - set(TABLE)):
+        yield f'unknown key "{key}".{did_you_mean(key, TABLE)}'
+    if "as_of" in table and not _is_day(table["as_of"]):
+        yield f"as_of {WANTED}."
+    entries = table.get("life", [])
+    if not isinstance(entries, list):
+        yield "[life] must be written [[life]]."
+        return
+    for number, entry in enumerate(entries, 1):
+        if not isinstance(entry, dict) or not isinstance(entry.get("model"), str):
+            yield f'life {number} has no text "model".'
+        else:
+            yield from (f"{entry['model']}: {text}" for text in _entry_faults(entry))
+
+
+def _entry_faults(entry: Mapping[str, Any]) -> Iterator[str]:
+    for key in sorted(entry.keys() - set(ENTRY)):
+        yield f'unknown key "{key}".{did_you_mean(key, ENTRY)}'
+    given = [key for key in ("ends", "not_before", "date") if key in entry]
+    yield from (f"{key} {WANTED}, without a time." for key in given if not _is_day(entry[key]))
+    if not set(given) & {"ends", "not_before"}:
+        yield f"ends or not_before is missing; it {WANTED}."
+    if not isinstance(entry.get("replace", ""), str):
+        yield "replace must be a text."
+    source = entry.get("source", [])
+    if not isinstance(source, list) or not all(isinstance(each, str) for each in source):
+        yield "source must be a list of names."
+
+
+def _is_day(value: Any) -> bool:
+    return type(value) is date
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise RungError(f"{path}: cannot be read ({error}).", where=str(path)) from error
+    if problems := [Problem(text, where=str(path)) for text in faults(table)]:
+        raise InputError(problems, "rung rules check")
+    return table
 
 
-def _life(entry: dict[str, Any], table: dict[str, Any], own: Path | None) -> Life:
-    days = [entry.get(key) for key in ("ends", "not_before")]
-    if not any(isinstance(day, date) for day in days) or not all(isinstance(day, date | None) for day in days):
-        place = str(own or FILE)
-        raise RungError(f"{place}: {entry.get('model')}: ends or not_before is a date like 2027-01-14.", where=place)
+def _life(entry: Mapping[str, Any], as_of: date) -> Life:
     return Life(
-        model=str(entry["model"]),
-        ends=days[0],
-        not_before=days[1],
-        replace=str(entry.get("replace", "")),
-        read=entry.get("date") or table.get("as_of") or rule_file(FILE)["as_of"],
+        model=entry["model"],
+        ends=entry.get("ends"),
+        not_before=entry.get("not_before"),
+        replace=entry.get("replace", ""),
+        read=entry.get("date") or as_of,
         source=tuple(entry.get("source", ())),
     )

@@ -7,11 +7,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from advisor.conditions import Condition
 from advisor.sizing.tables import rules_folder
 from workspace.errors import InputError
+
+if TYPE_CHECKING:
+    from advisor.rulefiles import Reader
 
 FILES = ("approach", "data_size", "actions", "method", "gates", "notes")
 """Files of `rules/` that hold rules, in the order they are read; order decides where the first match wins."""
@@ -155,12 +158,8 @@ def load_rulebook(project_rules: Path | None = None, folder: Path | None = None)
     root = folder or rules_folder()
     for name in ("sources", "questions", *FILES):
         reader.read(root / f"{name}.toml", team=False)
-    own = sorted(project_rules.glob("*.toml")) if project_rules and project_rules.is_dir() else []
-    for path in own:
-        if path.stem in PRICES:
-            reader.price(path)
-        elif path.stem not in TABLES:
-            reader.read(path, team=True)
+    for path in sorted(project_rules.glob("*.toml")) if project_rules and project_rules.is_dir() else ():
+        _read_own(reader, path)
     for name in PRICES:
         reader.price(root / f"{name}.toml")
     for name in TABLES[len(PRICES) :]:
@@ -170,3 +169,13 @@ def load_rulebook(project_rules: Path | None = None, folder: Path | None = None)
     if problems:
         raise InputError(problems, "rung rules check")
     return book
+
+
+def _read_own(reader: Reader, path: Path) -> None:
+    """A file of a team's own: prices, lives or rules; other tables are read by those who size."""
+    if path.stem in PRICES:
+        reader.price(path)
+    elif path.stem == "lives":
+        reader.lives(path)
+    elif path.stem not in TABLES:
+        reader.read(path, team=True)

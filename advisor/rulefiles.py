@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from advisor.conditions import ALL_FACTS, Bounds, Condition
+from advisor.lives import faults
 from advisor.rulebook import COMMON, FIELDS, Choice, Question, Rule, Rulebook, Source
 from workspace.errors import Problem, RungError, did_you_mean
 
@@ -62,6 +63,16 @@ class Reader:
             data = path.read_bytes()
             self.digest.update(path.name.encode() + b"\0" + data)
             self.prices.append(data.decode(errors="replace"))
+
+    def lives(self, path: Path) -> None:
+        """Check a team's own table of how long models live."""
+        try:
+            table = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            self._fault(f"cannot be read ({error}).", f"rules/{path.name}")
+            return
+        for text in faults(table):
+            self._fault(text, f"rules/{path.name}")
 
     def seen(self, path: Path) -> None:
         """Let a table that others read count for the rulebook's hash."""

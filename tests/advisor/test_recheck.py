@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 from clinic import ANSWERS
 
-from advisor.lives import life_of
-from workspace.errors import RungError
+from advisor.lives import faults, life_of
+from advisor.rulebook import load_rulebook
+from workspace.errors import InputError, RungError
+from workspace.rules import rule_file
 
 COST = 'incumbent_model = "claude-opus-4-7"\ntokens_in = 3000\ntokens_out = 300\ncalls_per_day = 20000\n'
 CHEAP = '[[api]]\nmodel = "claude-opus-4-7"\ninput = 0.01\noutput = 0.02\ndate = 2026-11-25\nsource = ["claudeguide"]\n'
@@ -55,7 +57,42 @@ def test_a_projects_own_table_comes_first_and_is_no_rule(project: Path) -> None:
     assert ended.returncode == 1 and "gpt-4o-mini ended on 2026-11-01" in ended.stdout
     own.write_text('[[life]]\nmodel = "gpt-4o-mini"\nends = "soon"\n')
     wrong = rung("advise", "--recheck", "--as-of", "2026-11-25", cwd=project)
-    assert wrong.returncode == 2 and "ends or not_before is a date like 2027-01-14" in wrong.stderr
+    assert wrong.returncode == 2 and "gpt-4o-mini: ends is a date like 2027-01-14" in wrong.stderr
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ('[[life]]\nmodel = "m"\nends = 2026-11-01T10:00:00\n', "m: ends is a date like 2027-01-14, without a time."),
+        ('[life]\nmodel = "m"\nends = 2026-11-01\n', "[life] must be written [[life]]."),
+        ('[[life]]\nmodel = "m"\nend = 2026-11-01\n', 'm: unknown key "end". Did you mean "ends"?'),
+        ('[[lives]]\nmodel = "m"\nends = 2026-11-01\n', 'unknown key "lives". Did you mean "life"?'),
+        ('life = ["m"]\n', 'life 1 has no text "model".'),
+        ('[[life]]\nmodel = "m"\nreplace = 3\nsource = "s"\n', "m: replace must be a text."),
+    ],
+)
+def test_a_table_of_lives_that_is_wrong_is_told_plainly_by_every_command(project: Path, table: str, said: str) -> None:
+    (project / "rules").mkdir()
+    (project / "rules" / "lives.toml").write_text(table)
+    with pytest.raises(InputError) as error:
+        life_of("gpt-5", project / "rules")
+    assert said in str(error.value) and str(project / "rules" / "lives.toml") in str(error.value)
+    with pytest.raises(InputError) as error:
+        load_rulebook(project / "rules")
+    assert said in str(error.value) and "rules/lives.toml" in str(error.value)
+
+
+def test_the_table_that_came_with_the_program_has_no_fault() -> None:
+    assert list(faults(rule_file("lives.toml"))) == []
+
+
+def test_rules_check_and_recheck_stop_at_it(project: Path) -> None:
+    (project / "rules").mkdir()
+    (project / "rules" / "lives.toml").write_text('[life]\nmodel = "m"\n')
+    for words in (("rules", "check"), ("advise", "--recheck")):
+        done = rung(*words, cwd=project)
+        assert done.returncode == 2 and "[life] must be written [[life]]." in done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
 
 
 def test_a_price_that_turns_what_pays_ends_the_decision(project: Path) -> None:
