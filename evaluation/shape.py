@@ -23,7 +23,9 @@ def json_shape(spec: str, root: Path, known: Sequence[Example]) -> Shape | None:
     if name not in READS_JSON:
         return None
     if name == "json_schema":
-        found: Shape = json.loads((root / file).read_text(encoding="utf-8-sig"))
+        found: Shape | bool = json.loads((root / file).read_text(encoding="utf-8-sig"))
+        if isinstance(found, bool):
+            return {} if found else {"enum": []}
         return found
     documents = [parse(row.answer) for row in known if row.answer]
     if documents and all(isinstance(document, dict) for document in documents):

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 AT_FIRST = 64
 """Likeliest tokens that are looked at before all the others."""
+REPLACEMENT = "\ufffd"
+MOST_CUT = 3
+"""Tokens among which the bytes of one cut character can be spread."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,26 @@ class Held:
         return state(self._text(tokens), self.shape)
 
     def _text(self, tokens: list[int]) -> str:
+        """The tokens' text; a character that is cut at its end stays bytes (`chat.local.shape.state`)."""
+        text, cut = self._decoded(tokens), 0
+        while text.endswith(REPLACEMENT) and cut < min(MOST_CUT, len(tokens)):
+            cut += 1
+            text = self._decoded(tokens[:-cut])
+        pieces = self.tokenizer.convert_ids_to_tokens(tokens[-cut:]) if cut else []
+        return text + b"".join(map(_bytes, pieces)).decode("utf-8", "surrogateescape")
+
+    def _decoded(self, tokens: list[int]) -> str:
         return str(self.tokenizer.decode(tokens, skip_special_tokens=True))
+
+
+def _bytes(piece: str) -> bytes:
+    """The bytes of a token in which a character is cut: `<0xC3>` with SentencePiece, else byte-level BPE's alphabet."""
+    from transformers.convert_slow_tokenizer import bytes_to_unicode
+
+    if piece.startswith("<0x"):
+        return bytes.fromhex(piece[3:5])
+    alphabet = {letter: byte for byte, letter in bytes_to_unicode().items()}
+    return bytes(alphabet[letter] for letter in piece if letter in alphabet)
 
 
 def _likeliest(logits: torch.Tensor) -> Iterator[int]:

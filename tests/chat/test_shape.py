@@ -83,10 +83,91 @@ def test_what_is_called_whole_is_json_and_fits(document, put, data):
         ('{"a": 1, "a":', {}),
         ("nulL", {}),
         ('{"a": 2', {"properties": {"a": {"const": "x"}}}),
+        ("3", {"enum": [10, 20]}),
+        ('{"a": 1}', {"properties": {"a": {"enum": [10, 20]}}}),
+        ("1.", {"type": "integer"}),
+        ("1.5", {"type": "integer"}),
+        ("1", {"enum": [True]}),
+        ("f", {"enum": [True, "f"]}),
+        ("[1", {"enum": ["a", [1.5]], "items": {"type": "string"}}),
+        ("{", {"enum": ["a", 1]}),
+        ("1", False),
+        ("[1", {"items": False}),
+        ('{"a":', {"properties": {"a": False}}),
+        ('"Ö', {"enum": ["Ü"]}),
+        ('"\udcf0', {"enum": ["Ü"]}),
+        ('"\udcc3\udcbc"', {"enum": ["Ü"]}),
+        ('"\udc80', {}),
+        ('"\udcc3"', {}),
+        ("\udcc3", {}),
+        ("9" * 5000 + ",", {"enum": [9]}),
+        ("[" * 100_000, {}),
     ],
 )
 def test_what_cannot_become_a_document_is_refused(text, shape):
-    assert state(text + ("," if text.endswith("2") else ""), shape) == "no"
+    assert state(text, shape) == "no"
+
+
+@pytest.mark.parametrize(
+    ("text", "shape"),
+    [
+        ('{"a": 1', {"properties": {"a": {"enum": [10, 20]}}}),
+        ("[-", {"items": {"enum": [-1.5]}}),
+        ('"\udcc3', {"enum": ["Ü", "ä"]}),
+        ('{"\udce2\udc82', {"properties": {"€": {}}, "additionalProperties": False}),
+        ('"\udcf0\udc9f', {}),
+        ('{"a": t', {"properties": {"a": True}}),
+    ],
+)
+def test_what_ends_inside_a_value_that_fits_is_open(text, shape):
+    assert state(text, shape) == "open"
+
+
+def shapes():
+    """Random shapes with a document that fits each."""
+    kinds = {
+        "integer": st.integers(),
+        "number": st.integers() | st.floats(-1e30, 1e30),
+        "string": st.text(max_size=5),
+        "boolean": st.booleans(),
+        "null": st.none(),
+    }
+    one = st.sampled_from(sorted(kinds)).flatmap(lambda k: st.tuples(st.just({"type": k}), kinds[k]))
+    either = st.tuples(one, one).map(lambda two: ({"type": sorted({two[0][0]["type"], two[1][0]["type"]})}, two[0][1]))
+    values = st.lists(ANY, min_size=1, max_size=4)
+    listed = values.flatmap(lambda v: st.tuples(st.just({"enum": v}), st.sampled_from(v)))
+    const = ANY.map(lambda value: ({"const": value}, value))
+    free = st.tuples(st.sampled_from([True, {}]), ANY)
+    leaves = one | either | listed | const | free
+    return st.recursive(leaves, lambda inner: arrays(inner) | objects(inner), max_leaves=6)
+
+
+def arrays(inner):
+    return st.tuples(inner, st.integers(0, 3)).map(lambda p: ({"type": "array", "items": p[0][0]}, [p[0][1]] * p[1]))
+
+
+@st.composite
+def objects(draw, inner):
+    fields = draw(st.dictionaries(st.text(max_size=3), inner, max_size=3))
+    there = {name: value for name, (_, value) in fields.items() if draw(st.booleans())}
+    required = [name for name in there if draw(st.booleans())]
+    shape = {"type": "object", "properties": {name: of for name, (of, _) in fields.items()}, "required": required}
+    return shape | draw(st.sampled_from([{}, {"additionalProperties": False}])), there
+
+
+@settings(deadline=None, max_examples=150)
+@given(shapes(), st.text('{}[]",:0123456789.-eE truefalsn', max_size=3), st.data())
+def test_any_shape_lets_its_documents_through_and_nothing_else(pair, put, data):
+    import jsonschema
+
+    shape, document = pair
+    whole = json.dumps(document, ensure_ascii=False)
+    assert state(whole, shape) == "done"
+    assert all(state(whole[:end], shape) != "no" for end in range(len(whole)))
+    place = data.draw(st.integers(0, len(whole)))
+    text = whole[:place] + put + whole[data.draw(st.integers(place, len(whole))) :]
+    if state(text, shape) == "done":
+        jsonschema.validate(json.loads(text), shape)
 
 
 def test_a_small_model_answers_json_whatever_it_would_say(local: LocalModel) -> None:

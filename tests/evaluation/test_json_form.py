@@ -83,6 +83,13 @@ def test_hosted_models_are_held_only_to_schemas_that_they_take(tmp_path):
     assert not is_strict({})
 
 
+def test_a_schema_may_be_true_or_false(tmp_path):
+    for text, shape in (("true", {}), ("false", {"enum": []}), ('{"items": true}', {"items": True})):
+        (tmp_path / "shape.json").write_text(text)
+        assert json_shape("json_schema:shape.json", tmp_path, []) == shape
+        assert not is_strict(shape)
+
+
 def test_a_tie_goes_to_the_free_form_and_is_said(extraction):
     from rung.report.evaluation import write_page
 
