@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from rung.keeping import LOCKS
 from workspace.artefact import now
 from workspace.folder import Project
+from workspace.lock import writer_lock
 
 ASIDE = "set-aside"
-HIDDEN = (".*.tmp", ".*.new", ".*.old", ".L-*", ".W-*")
-"""Names under which files and folders are made before they take their place."""
+HALF_FILE = re.compile(r"\..+\.[a-z0-9_]{8}\.tmp")
+"""A file that `workspace.files.replacing` had not finished."""
+OWN = ("documents", ASIDE)
+"""Folders that are not looked through: the user's own texts, and what was set aside before."""
+WORKSHOPS = {
+    "datasets/.lock": ("datasets/.tmp/*",),
+    "releases/.lock": ("releases/.L-*", "releases/**/.*.new"),
+    "runs/writer.lock": ("runs/*/.adapter.new", "runs/*/.adapter.old"),
+    "watch/.lock": ("watch/.W-*",),
+}
+"""Where things are made before they take their place, by the lock of the command that makes them."""
 MARKERS = {
     "datasets": "manifest.json",
     "evaluations": "report.json",
@@ -36,33 +50,51 @@ class Repair:
 
 
 def repairs(project: Project) -> list[Repair]:
-    """Everything that a repair would move, in order of place. Looks, changes nothing."""
-    return sorted({*_halves(project), *_folders(project)}, key=lambda repair: str(repair.path))
+    """Everything that a repair would move, in order of place. Looks, changes nothing; what a living command holds is
+    being made, not half.
+    """
+    held = {lock for lock in LOCKS if _is_held(project.root / lock)}
+    return _found(project, {lock.split("/")[0] for lock in held})
 
 
-def mend(project: Project, found: list[Repair]) -> Path:
-    """Move what was found below `set-aside/DATE/`, each with its path; that folder."""
+def mend(project: Project, found: list[Repair]) -> tuple[Path, int]:
+    """Move what was found, and is still half once nothing else writes, below `set-aside/DATE/`, each with its path;
+    that folder, and how many. Raises Refusal where a command is at work, and moves nothing.
+    """
     room = project.root / ASIDE / now().strftime("%Y-%m-%dT%H%M%S")
-    for repair in found:
-        target = room / repair.path.relative_to(project.root)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(repair.path, target)
-    return room
+    with contextlib.ExitStack() as stack:
+        for lock in (project.root / name for name in LOCKS):
+            if lock.parent.is_dir():
+                stack.enter_context(writer_lock(lock, "Other work on this project"))
+        still = [repair for repair in _found(project, set()) if repair in found]
+        for repair in still:
+            target = room / repair.path.relative_to(project.root)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(repair.path, target)
+    return room, len(still)
 
 
-def _halves(project: Project) -> Iterator[Repair]:
-    """Temporary files and workshops of commands that were killed."""
-    for path in (path for name in HIDDEN for path in project.root.rglob(name)):
+def _found(project: Project, busy: set[str]) -> list[Repair]:
+    every = {*_files(project), *_workshops(project), *_folders(project)}
+    inside = {path for repair in every for path in repair.path.rglob("*") if repair.path.is_dir()}
+    free = [r for r in every if r.path not in inside and r.path.relative_to(project.root).parts[0] not in busy]
+    return sorted(free, key=lambda repair: str(repair.path))
+
+
+def _files(project: Project) -> Iterator[Repair]:
+    """Temporary files of commands that were killed, wherever commands write."""
+    for path in project.root.rglob(".*.tmp"):
         inside = path.relative_to(project.root)
-        if ASIDE not in inside.parts and ".venv" not in inside.parts and not _hidden(inside.parent):
+        hidden = any(part.startswith(".") for part in inside.parent.parts)
+        if HALF_FILE.fullmatch(path.name) and path.is_file() and inside.parts[0] not in OWN and not hidden:
             yield Repair("half written by a killed command", path)
-    for path in (project.datasets / ".tmp").glob("*"):
-        yield Repair("half a freeze", path)
 
 
-def _hidden(folder: Path) -> bool:
-    """Whether a folder that is moved as a whole holds this one."""
-    return any(part.startswith(".") for part in folder.parts)
+def _workshops(project: Project) -> Iterator[Repair]:
+    for patterns in WORKSHOPS.values():
+        for path in (path for pattern in patterns for path in project.root.glob(pattern)):
+            what = "half a freeze" if path.parent == project.datasets / ".tmp" else "half written by a killed command"
+            yield Repair(what, path)
 
 
 def _folders(project: Project) -> Iterator[Repair]:
@@ -72,3 +104,15 @@ def _folders(project: Project) -> Iterator[Repair]:
             if path.is_dir() and not path.name.startswith(".") and not (path / marker).is_file():
                 goes_on = "; the same command goes on with it" if room == "evaluations" else ""
                 yield Repair(f"not whole (no {marker}){goes_on}", path)
+
+
+def _is_held(lock: Path) -> bool:
+    """Whether a living command holds this writer lock."""
+    try:
+        with lock.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False

@@ -76,7 +76,8 @@ def repair(*, yes: bool) -> None:
         raise typer.Exit(1)
     made = back_up(project, load_settings(project.settings_file), _default(project.root))
     note(f"Backed up: {made.file}")
-    say(f"{len(found):,} moved to {mend(project, found).relative_to(project.root)}; nothing was deleted.")
+    room, moved = mend(project, found)
+    say(f"{moved:,} moved to {room.relative_to(project.root)}; nothing was deleted.")
 
 
 def _default(root: Path) -> Path:

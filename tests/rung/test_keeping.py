@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from rung.keeping import LIST, MARKER, back_up, half_backups, restore
+from rung.keeping import LIST, LOCKS, MARKER, back_up, half_backups, restore
 from rung.repair import mend, repairs
 from workspace.errors import InputError, Refusal, RungError
 from workspace.files import sha256_file
@@ -124,9 +124,11 @@ def test_only_what_a_killed_backup_or_restore_left_is_removed(project: Project, 
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     try:
         assert half_backups(project) == [half, gone]
-        (project.root / ".decision.json.abc.tmp").write_text("{")
+        (project.root / ".decision.json.abc123_z.tmp").write_text("{")
         told = rung(project.root, "doctor").stdout
-        assert half.name in told and ".decision.json.abc.tmp" in told, "what is beside the project, and what is in it"
+        assert half.name in told and ".decision.json.abc123_z.tmp" in told, (
+            "what is beside the project, and what is in it"
+        )
         back_up(project, load_settings(project.settings_file), tmp_path / "b.tar")
     finally:
         os.close(descriptor)
@@ -137,7 +139,7 @@ def test_repair_asks_backs_up_and_moves_what_is_half(project: Project, tmp_path:
     half = project.datasets / "v002"
     half.mkdir()
     (half / "train.jsonl").write_text("{}\n")
-    (project.root / ".decision.json.abc.tmp").write_text("{")
+    (project.root / ".decision.json.abc123_z.tmp").write_text("{")
     before = contents(project.root / "datasets" / "v001")
     asked = subprocess.run(
         [sys.executable, "-P", "-m", "rung", "doctor", "--repair"],
@@ -152,7 +154,7 @@ def test_repair_asks_backs_up_and_moves_what_is_half(project: Project, tmp_path:
     assert rung(project.root, "doctor", "--repair", "--yes").returncode in (0, 1)
     assert repairs(project) == [] and contents(project.root / "datasets" / "v001") == before
     moved = sorted(p.name for p in (project.root / "set-aside").rglob("*") if p.is_file())
-    assert moved == [".decision.json.abc.tmp", "train.jsonl"]
+    assert moved == [".decision.json.abc123_z.tmp", "train.jsonl"]
     (backup,) = tmp_path.glob("p-*.tar")
     assert restore(backup, tmp_path / "q") and (tmp_path / "q" / "datasets" / "v002" / "train.jsonl").is_file()
     assert rung(project.root, "doctor").returncode == 0
@@ -160,7 +162,40 @@ def test_repair_asks_backs_up_and_moves_what_is_half(project: Project, tmp_path:
 
 def test_whole_things_are_left_alone(project: Project) -> None:
     assert repairs(project) == []
-    assert mend(project, []).exists() is False
+    assert mend(project, [])[0].exists() is False
+
+
+def test_only_what_commands_leave_is_moved_and_nothing_that_one_is_making(project: Project) -> None:
+    """The user's own hidden files stay; a workshop is half only once nobody holds the lock of its command."""
+    own = [".env.old", "documents/.notes.new", "documents/.L-1", "documents/.a.md.abc123_z.tmp", ".W-hite", ".x.tmp"]
+    works = {
+        "datasets": ["datasets/.tmp/v002", "datasets/v003"],
+        "evaluations": ["evaluations/E-001"],
+        "releases": ["releases/.L-001", "releases/L-002/.trl.new"],
+        "runs": ["runs/R-001/.adapter.new", "runs/R-001/.adapter.old"],
+        "watch": ["watch/.W-001"],
+    }
+    for name in own:
+        (project.root / name).parent.mkdir(exist_ok=True)
+        (project.root / name).write_text("mine")
+    for name in (name for names in works.values() for name in names):
+        (project.root / name).mkdir(parents=True)
+    for name in ("releases/L-002/release.json", "runs/R-001/run.json"):
+        (project.root / name).write_text("{}")
+    found = repairs(project)
+    assert [str(r.path.relative_to(project.root)) for r in found] == sorted(
+        n for names in works.values() for n in names
+    )
+    for lock in LOCKS:
+        room = lock.split("/")[0]
+        with writer_lock(project.root / lock, "Work"):
+            assert {r.path.relative_to(project.root).parts[0] for r in repairs(project)} == works.keys() - {room}
+            with pytest.raises(Refusal, match="already running"):
+                mend(project, found)
+    assert repairs(project) == found, "a refused repair moves nothing"
+    (project.root / "evaluations/E-001/report.json").write_text("{}")  # ended since it was looked at
+    assert mend(project, found)[1] == len(found) - 1 and repairs(project) == []
+    assert all((project.root / name).read_text() == "mine" for name in own)
 
 
 def test_a_place_that_cannot_be_written_and_a_file_that_is_no_tar_are_told_plainly(
