@@ -13,7 +13,8 @@ from training.methods import FROM_REVIEWS, REINFORCED
 from training.recipe import Recipe
 from training.reward import is_run
 from workspace.errors import RungError
-from workspace.settings import GateSettings
+from workspace.folder import Project
+from workspace.settings import load_settings
 
 GIB = 2**30
 WHOLE = ("all-linear", "default", "")
@@ -30,7 +31,7 @@ class Fit:
     high: float
     has: float
     where: str
-    usable: float = GateSettings().memory
+    usable: float
 
     @property
     def fits(self) -> bool:
@@ -49,12 +50,15 @@ def architecture_of(base: str) -> Architecture | None:
         return None
 
 
-def fit_of(
-    recipe: Recipe, machine: Machine | None = None, *, answer: int = 0, usable: float = GateSettings().memory
-) -> Fit | None:
+def usable_of(project: Project) -> float:
+    """The share of the memory that a run may plan with: [gates] memory of rung.toml alone."""
+    return load_settings(project.settings_file, {}).gates.memory
+
+
+def fit_of(recipe: Recipe, machine: Machine | None = None, *, usable: float, answer: int = 0) -> Fit | None:
     """The estimate for a recipe on a machine (default: this one); None where the architecture is unknown.
 
-    `answer` is the longest answer of the rows in tokens; 0 where it is not known.
+    `usable` is the policy's share of the memory, `answer` the longest answer of the rows in tokens, 0 where unknown.
     """
     architecture = architecture_of(recipe.base)
     if architecture is None:

@@ -24,9 +24,9 @@ class Choice:
     fit: Fit
 
 
-def methods_instead(plan: Plan, machine: Machine | None = None) -> list[Choice]:
+def methods_instead(plan: Plan, usable: float, machine: Machine | None = None) -> list[Choice]:
     """Methods that need less memory than the plan's own and fit the machine (default: this one), the first one nearest
-    to what was planned. Empty where the base is unknown or nothing fits.
+    to what was planned; `usable` is the policy's share of the memory. Empty where the base is unknown or nothing fits.
     """
     recipe, here = plan.recipe, machine or this_machine()
     later = LESS[LESS.index(recipe.method) + 1 :] if recipe.method in LESS else LESS if recipe.method == "full" else ()
@@ -38,7 +38,7 @@ def methods_instead(plan: Plan, machine: Machine | None = None) -> list[Choice]:
         if objections(other.model_dump()):
             continue
         try:
-            fit = fit_of(other, here, answer=plan.data.answer)
+            fit = fit_of(other, here, answer=plan.data.answer, usable=usable)
         except RungError:
             continue
         if fit is not None and fit.fits:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from advisor.sizing.estimate import Workload, estimate
-from training.fit import architecture_of, fit_of, setup_of
+from training.fit import architecture_of, fit_of, setup_of, usable_of
 from training.machine import Machine
 from training.plan import DataFacts, Forecast, read_plan
 from training.preflight import place_of, read_preflight
@@ -33,7 +33,7 @@ def seconds_for(project: Project, recipe: Recipe, data: DataFacts) -> float | No
 
 def forecast_of(project: Project, recipe: Recipe, data: DataFacts, here: Machine, *, elsewhere: bool) -> Forecast:
     """Memory by the estimator. Time from what was measured here, on another machine from the dated tables or not."""
-    fit = fit_of(recipe, here, answer=data.answer)
+    fit = fit_of(recipe, here, answer=data.answer, usable=usable_of(project))
     seconds, cost, why = _rented(recipe, data, here) if elsewhere else (seconds_for(project, recipe, data), 0.0, OWN)
     if seconds is None and not elsewhere:
         why = f"{OWN}; time unknown until something was measured here"

@@ -15,7 +15,7 @@ from chat.protocols import Tokenizer
 from curation.example import Example
 from curation.manifest import newest_dataset
 from training.draft import Draft
-from training.fit import architecture_of, fit_of
+from training.fit import architecture_of, fit_of, usable_of
 from training.hyperparameters import evals_for, facts_of, learning_rate, value, warnings
 from training.machine import Machine, this_machine
 from training.methods import LOW_RANK, QUANTISED, REINFORCED, ROW_BY_ROW, VIRTUAL
@@ -66,7 +66,7 @@ def make_plan(project: Project, settings: Settings, tokenizer: Tokenizer, *, mac
     put_objective(draft, project, settings, facts, data)
     _batch(draft, settings.training, data, facts)
     _rest(draft, settings, data, facts)
-    recipe = _fitted(_recipe(base, draft), draft, here, data.answer, settings.gates.memory)
+    recipe = _fitted(_recipe(base, draft), draft, here, data.answer, usable_of(project))
     return Plan(
         made_from=hashes(project.root, project.decision_file, folder / "manifest.json"),
         id="",
@@ -251,8 +251,11 @@ def _packing(draft: Draft, set_by: TrainingSettings, facts: dict[str, Any]) -> N
 
 
 def _fitted(recipe: Recipe, draft: Draft, here: Machine, answer: int, usable: float) -> Recipe:
-    """The recipe with the largest batch that fits, the rest accumulated; then with checkpointing. The step stays."""
+    """The recipe with the largest batch that fits, the rest accumulated; then with checkpointing. The step stays:
+    where nothing fits too, the processes share its rows.
+    """
     wanted = recipe.batch // recipe.processes
+    recipe = recipe.model_copy(update={"batch": wanted})
     may_checkpoint = () if recipe.method == "prefix" else (True,)
     for checkpointing in (False, *may_checkpoint):
         for batch in [n for n in range(wanted, 0, -1) if wanted % n == 0]:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from training.fit import fit_of
+from training.fit import fit_of, usable_of
 from training.plan import Forecast, Plan, read_plan, write_plan
 from training.record import read_runs
 from workspace.artefact import Artefact, hashes, read_artefact, write_artefact
@@ -126,7 +126,8 @@ def _measured(project: Project, plan_file: Path) -> dict[str, Any]:
 
 
 def _judged(project: Project, plan: Plan, found: dict[str, Any]) -> Preflight:
-    fit = fit_of(plan.recipe, answer=plan.data.answer)
+    alone = plan.recipe.alone()  # as the dry run trains, whatever the plan's processes
+    fit = fit_of(alone, answer=plan.data.answer, usable=usable_of(project))
     estimate = {"low": fit.low, "expected": fit.expected, "high": fit.high} if fit else None
     timed = [Step(**step) for step in found["steps"]][1:]
     usage = shutil.disk_usage(project.plans)

@@ -8,6 +8,9 @@ import pytest
 
 from rung.cli.plan_explain import explain_lines
 from training.clearance import Locked, admit, check_gates, grant, override, policy_of
+from training.fit import usable_of
+from training.fitting import methods_instead
+from training.machine import Machine
 from training.plan import read_plan
 from workspace.errors import InputError
 from workspace.folder import Project
@@ -72,3 +75,16 @@ def test_explain_prints_the_policy(ready: Project, planned: Path) -> None:
     lines = list(explain_lines(plan, check_gates(ready, settings, plan), settings.gates))
     policies = [line.split("policy")[1].strip() for line in lines if line.startswith("      policy")]
     assert policies == ["may be set aside by priya or kim with a reason", *["can only be met"] * 5]
+
+
+def test_what_else_fits_goes_by_the_policys_share_of_the_memory(
+    ready: Project, planned: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy(ready, "memory = 0.5")
+    monkeypatch.setenv("RUNG_GATES__MEMORY", "0.9")
+    assert usable_of(ready) == 0.5
+    plan = read_plan(planned)
+    full = plan.model_copy(update={"recipe": plan.recipe.model_copy(update={"method": "full"})})
+    (lora,) = methods_instead(full, 0.5)
+    small = Machine(ram_gib=lora.fit.high / 0.7, cores=2)
+    assert not methods_instead(full, 0.5, small) and methods_instead(full, 0.8, small)

@@ -44,6 +44,11 @@ def plan_of(project: Project, machine: Machine | None = None, **values: str) -> 
     return make_plan(project, load_settings(project.settings_file, named), Words(), machine=machine)
 
 
+def test_where_nothing_fits_processes_share_the_rows_of_a_step_all_the_same(ready: Project) -> None:
+    made = plan_of(ready, Machine(ram_gib=1e-6, cores=2), processes="2", batch="8")
+    assert (made.recipe.batch, made.recipe.processes, made.recipe.rows_a_step) == (4, 2, 8)
+
+
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [

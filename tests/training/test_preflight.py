@@ -83,6 +83,8 @@ def test_time_comes_from_the_mean_and_its_span_from_the_quickest_and_the_slowest
 def test_disk_counts_the_newest_the_best_and_the_one_that_is_written(ready: Project, planned: Path) -> None:
     plan = read_plan(planned)
     assert _judged(ready, plan, FOUND).disk_needed == 1000 * (plan.recipe.keep_last + 2)
+    two = plan.model_copy(update={"recipe": plan.recipe.model_copy(update={"processes": 2})})
+    assert _judged(ready, two, FOUND).estimate == _judged(ready, plan, FOUND).estimate
 
 
 def test_the_first_step_takes_the_longest_rows_and_small_sets_go_round() -> None:

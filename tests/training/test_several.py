@@ -64,6 +64,25 @@ def test_who_is_who_is_read_as_torchrun_writes_it(monkeypatch: pytest.MonkeyPatc
     assert world() == World(3, 4, 1) and not world().leads
 
 
+@pytest.mark.parametrize(
+    ("numbers", "said"),
+    [
+        ({"RANK": "1"}, "No place among 1 process: RANK=1 WORLD_SIZE=1"),
+        ({"RANK": "4", "WORLD_SIZE": "4"}, "No place among 4 processes"),
+        ({"LOCAL_RANK": "2", "WORLD_SIZE": "2"}, "No place among 2 processes"),
+        ({"RANK": "first"}, "No launcher's numbers: RANK=first"),
+        ({"WORLD_SIZE": "-1"}, "No launcher's numbers"),
+    ],
+)
+def test_a_place_that_cannot_be_is_refused(monkeypatch: pytest.MonkeyPatch, numbers: dict[str, str], said: str) -> None:
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in numbers.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(Refusal, match=said):
+        world()
+
+
 def test_what_was_shared_out_in_turn_comes_back_in_order() -> None:
     shares = [list(range(start, 11, 3)) for start in range(3)]
     assert in_turn(shares) == list(range(11))
@@ -80,7 +99,8 @@ def test_the_rows_of_a_step_are_shared_and_stay_the_same(
     one, two = made(), made(processes="2")
     assert one.recipe.processes == 1 and two.recipe.rows_a_step == one.recipe.rows_a_step
     assert two.recipe.steps == one.recipe.steps and two.recipe.alone().rows_a_step == one.recipe.rows_a_step
-    alone, both = fit_of(two.recipe.model_copy(update={"processes": 1})), fit_of(two.recipe)
+    single = two.recipe.model_copy(update={"processes": 1})
+    alone, both = fit_of(single, usable=0.9), fit_of(two.recipe, usable=0.9)
     assert alone is not None and both is not None and both.expected == pytest.approx(2 * alone.expected)
     with pytest.raises(InputError, match="4 rows a step cannot be shared equally"):
         made(processes="3", batch="4")

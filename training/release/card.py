@@ -104,7 +104,7 @@ def _training(run: RunRecord, project: Project) -> str:
     plan = read_plan(project.runs / run.id / "plan.toml")
     r = plan.recipe
     kind = run.method if run.objective == "sft" else f"{run.objective} with {run.method}"
-    what = f"{kind} on {_base(run)}, {plan.data.train:,} rows, {run.step} steps of {r.batch * r.accumulation} rows"
+    what = f"{kind} on {_base(run)}, {plan.data.train:,} rows, {run.step} steps of {r.rows_a_step} rows"
     adapter = f", rank {r.rank}, alpha {r.alpha}, {r.targets}" if r.rank else ""
     system = "the rows' own" if run.system_prompt is None else json.dumps(run.system_prompt, ensure_ascii=False)
     return "\n".join(

@@ -25,6 +25,8 @@ DIES_WITH_PARENT = 1
 """PR_SET_PDEATHSIG of prctl(2)."""
 PATIENCE = 60.0
 """Seconds that the others have to end after the leader has."""
+ALONE = {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0"}
+UNSET = f"unset {' '.join(ALONE)}"
 T = TypeVar("T")
 
 
@@ -43,9 +45,18 @@ class World:
 
 
 def world() -> World:
-    """What the launcher says; alone where there was none."""
-    given = (("RANK", 0), ("WORLD_SIZE", 1), ("LOCAL_RANK", 0))
-    return World(*(int(os.environ.get(name) or default) for name, default in given))
+    """What the launcher says; alone where there was none.
+
+    Raises Refusal where it says what cannot be: a helper without a leader would train and save nothing.
+    """
+    given = {name: os.environ.get(name) or default for name, default in ALONE.items()}
+    told = " ".join(f"{name}={value}" for name, value in given.items())
+    if not all(value.isdecimal() for value in given.values()):
+        raise Refusal(f"No launcher's numbers: {told}.", UNSET)
+    rank, size, local = (int(given[name]) for name in ALONE)
+    if max(rank, local) >= size:
+        raise Refusal(f"No place among {size} process{'es' * (size != 1)}: {told}.", UNSET)
+    return World(rank, size, local)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from rung.tui.plan_words import Ready, entries, question, told, way
 from rung.tui.screens.sign import SignScreen
 from training.gate import MAY_OVERRIDE, Gate
 from training.plan import Plan
+from workspace.folder import Project
 
 PAGES: dict[tuple[str, ...], str] = {("plan", "--tokens"): "Trained tokens", ("plan", "--preflight"): "Dry run"}
 """Commands whose result is a page over the screen."""
@@ -60,18 +61,20 @@ class PlanScreen(LoadedScreen):
         plans = read_plans(project)
         plan = plans[-1][1] if plans else None
         gates = check_gates(project, self.source.settings, plan)
-        ready = self._ready(plan, gates)
+        ready = self._ready(project, plan, gates)
         command = f"rung plan --method {ready.takes}" if ready.takes else "rung plan"
         return Loaded(list(entries(ready, self.room)), command, told(plan), ready)
 
-    def _ready(self, plan: Plan | None, gates: Sequence[Gate]) -> Ready:
+    def _ready(self, project: Project, plan: Plan | None, gates: Sequence[Gate]) -> Ready:
         """With what fits where the plan does not, and with where the project goes on after the plan's own run."""
-        from training.fit import fit_of
+        from training.fit import fit_of, usable_of
         from training.fitting import methods_instead
 
         machine = next((gate for gate in gates if gate.name == "machine"), None)
         if plan is not None and machine is not None and machine.passed is False:
-            return Ready(plan, gates, fit_of(plan.recipe, answer=plan.data.answer), methods_instead(plan))
+            usable = usable_of(project)
+            fit = fit_of(plan.recipe, answer=plan.data.answer, usable=usable)
+            return Ready(plan, gates, fit, methods_instead(plan, usable))
         return Ready(plan, gates, after=self._after if plan is not None and self._was_trained(plan) else "")
 
     def _was_trained(self, plan: Plan) -> bool:
