@@ -111,18 +111,16 @@ def _streamed(text: str) -> Said:
     for line in text.splitlines():
         data = line.removeprefix("data:").strip()
         if line.startswith("data:") and data != "[DONE]":
-            try:
-                found.append(json.loads(data))
-            except (ValueError, RecursionError):
-                continue
+            chunk = opened(data)
+            found += [chunk] if isinstance(chunk, Mapping) else []
     return _from_list(found)
 
 
 def _error(reply: Any, obj: Mapping[str, Any]) -> str:
     """What went wrong, in the log's own words; empty where nothing did."""
-    for table in (reply, obj):
-        found = first(table, "error", "error_str", "exception", "error_message", "error_information.error_message")
-        if isinstance(found, Mapping):
+    places = ("error", "error_str", "exception", "error_message", "error_information.error_message")
+    for found in (first(table, place) for table in (reply, obj) for place in places):
+        if isinstance(found, Mapping) and found:
             found = text_at(found, "message", "error_message", "code", "type") or json.dumps(found, default=str)
         if isinstance(found, str) and found.strip():
             return found.strip()

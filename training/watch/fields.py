@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
+
+from curation.formats.jsonline import Malformed, strict_json
 
 EARLIEST, LATEST = 946_684_800.0, 4_102_444_800.0
 """2000 and 2100, in epoch seconds: between them a number can be a time."""
@@ -61,12 +62,12 @@ def as_number(value: Any) -> float | None:
 
 
 def opened(value: Any) -> Any:
-    """What a string of JSON holds; everything else as it is."""
+    """What a string of JSON holds, read as strictly as a line of its own; everything else as it is."""
     if not isinstance(value, str) or value.lstrip()[:1] not in ("{", "["):
         return value
     try:
-        return json.loads(value)
-    except (ValueError, RecursionError):
+        return strict_json(value.encode("utf-8", "surrogatepass"))
+    except Malformed:
         return value
 
 

@@ -12,8 +12,9 @@ from hypothesis import settings as budget
 from hypothesis import strategies as st
 
 from training.watch.feedback import on_scale, scale_of
-from training.watch.fields import as_time
+from training.watch.fields import as_time, opened
 from training.watch.joining import join
+from training.watch.masking import Masker
 from training.watch.shapes import Part, read_part
 
 ASKED = [{"role": "user", "content": "q"}]
@@ -183,3 +184,20 @@ def test_no_object_is_lost_or_crashes_the_parser(lines: list[dict[str, Any]]) ->
         assert request.messages and all(isinstance(m["content"], str) for m in request.messages)
         assert isinstance(request.said.text, str) and request.said
     json.dumps([[request.messages, request.said.tool_calls] for request in made.requests], default=str)
+
+
+@pytest.mark.parametrize("inner", ['{"role": "user", "content": "\\ud800"}', "[" * 900 + "]" * 900, '{"a": 1, "a": 2}'])
+def test_a_text_that_is_no_strict_json_stays_a_text(inner: str) -> None:
+    assert opened(inner) == inner
+    said = read_part({"messages": ASKED, "response": inner}).said
+    assert said.text == inner and said.text.encode()
+    stream = f"data: {inner}\n\n{STREAM}"
+    assert read_part({"messages": ASKED, "response": stream}).said.text == "a"
+    assert Masker().inside({"arguments": inner}) == {"arguments": inner}
+
+
+@pytest.mark.parametrize("nothing", [{}, "", [], None])
+def test_an_error_that_says_nothing_is_none(nothing: Any) -> None:
+    assert read_part({"messages": ASKED, "response": SAID, "error": nothing}).said.error == ""
+    line = {"messages": ASKED, "response": None, "error": nothing, "error_str": "timeout"}
+    assert read_part(line).said.error == "timeout"
