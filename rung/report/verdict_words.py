@@ -153,7 +153,8 @@ def _difference(v: Verdict) -> list[str]:
 
 def at_ten(v: Verdict) -> str:
     """What a margin of 10 points would say, for those who need more than the margin that rules."""
-    ten = rule_on({r.arm: r for r in v.arms}, v.chosen, TEN, v.clusters)
+    may_ship = v.planned_runs is None or v.place is None or v.place <= v.planned_runs
+    ten = rule_on({r.arm: r for r in v.arms}, v.chosen, TEN, v.clusters, may_ship)
     return f"with a margin of 10 points it would be: {TITLES[ten].lower()}"
 
 
