@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from chat.protocols import Progress
 from evaluation.arms.material import Variant
 from evaluation.measure import Desk, Form, Item, mean_score, measure_forms
+from evaluation.metrics.json_valid import INVALID, parse
 from evaluation.report import Outcome
 from workspace.artefact import Artefact
 
@@ -76,7 +77,9 @@ def choose(
     """Compare the variants on the first 20 items, held to the closed set where there is one; then both forms of the
     best one on all items.
 
-    A tie goes to the earlier variant and to the free form. Without items the first variant is taken, untried.
+    Among variants a tie goes to the earlier one. Among forms it goes to the one with fewer failures of form, so that
+    what only missed the form on a few rows is not measured by its misses; then to the free one. Without items the first
+    variant is taken, untried.
     """
     forms: tuple[Form, ...] = ("free",) if variants[0].predict else desk.forms
     if not items:
@@ -96,9 +99,20 @@ def choose(
         screened = items if best.predict else items[:SCREEN]
         best = max(variants, key=lambda variant: mean_score(attempt(variant, (last,), screened)[last]))
     whole = attempt(best, forms, items)
-    form = max(whole, key=lambda each: mean_score(whole[each]))
+    form = max(whole, key=lambda each: (mean_score(whole[each]), -misses(whole[each], desk)))
     kept = tuple(outcome for outcomes in whole.values() for outcome in outcomes)
     return Choice(arm, prompted, best, form, mean_score(whole[form]), tuple(tries), kept)
+
+
+def misses(outcomes: Sequence[Outcome], desk: Desk) -> int:
+    """Answers that fail by form: outside the possible answers, or no JSON where the metric reads JSON."""
+    return sum(not _in_form(outcome.output.strip(), desk) for outcome in outcomes)
+
+
+def _in_form(output: str, desk: Desk) -> bool:
+    if desk.choices:
+        return output in desk.choices
+    return desk.shape is None or parse(output) is not INVALID
 
 
 def best_prompted(choices: Sequence[Choice]) -> str | None:

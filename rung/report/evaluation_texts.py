@@ -56,9 +56,10 @@ def threats(
     if cut:
         rows.append(("!", f"answers cut at the token limit, of {report.n:,}: {', '.join(cut)}"))
     rows += [("!", f"{arm_name(a.arm)}: {a.failures} of {a.n} asks brought no answer") for a in arms if a.failures]
-    tied = [arm_name(a.arm) for a in arms if a.prompted and _tied(a)]
-    if tied:
-        rows.append(("!", f"free and held tied on validation, so the test was answered free: {', '.join(tied)}"))
+    for form in ("free", "held"):
+        tied = [arm_name(a.arm) for a in arms if a.prompted and a.form == form and _tied(a)]
+        if tied:
+            rows.append(("!", f"free and held tied on validation, so {TIED[form]}: {', '.join(tied)}"))
     if verdict:
         rows.append(_retraining(verdict))
     rows.append(("!", "where test texts are public, the base model may have read them"))
@@ -72,8 +73,14 @@ def threats(
     return rows
 
 
+TIED = {
+    "free": "the test was answered free",
+    "held": "the test was answered held, where fewer answers miss the form",
+}
+
+
 def _tied(arm: ArmResult) -> bool:
-    """Whether validation could not tell the forms apart, and the free one still left room for the held one."""
+    """Whether validation could not tell the forms apart, and the one that was taken left room for the other."""
     forms = arm.validation_forms
     return {"free", "held"} <= forms.keys() and abs(forms["free"] - forms["held"]) <= TOLERANCE and arm.score < 1
 

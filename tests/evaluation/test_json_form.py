@@ -90,7 +90,28 @@ def test_a_schema_may_be_true_or_false(tmp_path):
         assert not is_strict(shape)
 
 
-def test_a_tie_goes_to_the_free_form_and_is_said(extraction):
+def test_a_tie_goes_to_the_form_that_fails_less_often_by_form_and_is_said(extraction, kit):
+    """Both forms are wrong on the validation rows; only the free one is wrong by its form as well."""
+    from rung.report.evaluation import write_page
+
+    def talks_here(ask):
+        question = ask.turns[-1]["content"]
+        return talks(ask) if question.endswith("today") and kit.places[0] not in question else nowhere(ask)
+
+    def nowhere(ask):
+        found = json.dumps({"topic": "none", "place": "nowhere"})
+        return found if "shape" in ask.meta else f"Sure! Here you are: {found}"
+
+    bench = open_bench(extraction, load_settings(extraction.settings_file, {}), Scripted(talks_here, name="scripted-1"))
+    folder, report = run_baseline(bench, arms_named(["base"]))
+    assert set(report.arms[0].validation_forms.values()) == {0.0}
+    assert report.arms[0].form == "held" and 0 < report.arms[0].score < 1
+    write_page(extraction, folder)
+    told = "free and held tied on validation, so the test was answered held, where fewer answers miss the form: base"
+    assert told in (folder / "report.md").read_text()
+
+
+def test_a_tie_of_answers_in_form_goes_to_the_free_one_and_is_said(extraction):
     from rung.report.evaluation import write_page
 
     half = Scripted(lambda ask: json.dumps({"topic": "card", "place": "nowhere"}), name="scripted-1")
