@@ -78,11 +78,9 @@ def main() -> None:
 
 def run(folder: Path, asked: argparse.Namespace, name: str, url: str) -> None:
     """One store: fill it, serve it, let everyone review, count."""
-    (folder / "rung.toml").write_text(f'[store]\nurl = "{url}"\n' if url else "")
-    (folder / "guideline.md").write_text("# Guideline\n\n" + "A paragraph of the guideline.\n\n" * 40)
+    fill(folder, asked.rows, url)
     project = Project(folder)
     with open_store(project, load_settings(project.settings_file)) as store:
-        store.add([row(number) for number in range(asked.rows)], role="candidates")
         tokens = [invite(store, f"person {n}") for n in range(asked.reviewers)]
         server, port = serve(folder)
         tallies = [Tally() for _ in tokens]
@@ -108,6 +106,15 @@ def run(folder: Path, asked: argparse.Namespace, name: str, url: str) -> None:
         report(name, asked.reviewers, tallies, took, memory, cpu, store)
 
 
+def fill(folder: Path, rows: int, url: str = "") -> None:
+    """Settings, a guideline and rows that wait."""
+    (folder / "rung.toml").write_text(f'[store]\nurl = "{url}"\n' if url else "")
+    (folder / "guideline.md").write_text("# Guideline\n\n" + "A paragraph of the guideline.\n\n" * 40)
+    project = Project(folder)
+    with open_store(project, load_settings(project.settings_file)) as store:
+        store.add([row(number) for number in range(rows)], role="candidates")
+
+
 def row(number: int) -> Example:
     words = " ".join(f"w{number}x{k}" for k in range(20))
     return Example(chat_row(f"Question {words}?", f"answer {number}"))
@@ -122,8 +129,8 @@ def serve(folder: Path, port: int = 0) -> tuple[subprocess.Popen[str], int]:
     return server, urlsplit(first.split()[2]).port or 0
 
 
-def review(port: int, token: str, tally: Tally, end: float) -> None:
-    """One reviewer at work until the time is over; a broken connection is opened again."""
+def review(port: int, token: str, tally: Tally, end: float, think: float = 0) -> None:
+    """One reviewer at work until the time is over, `think` seconds a row; a broken connection is opened again."""
     connection, cookie, page = http.client.HTTPConnection("127.0.0.1", port, timeout=60), "", ""
     while time.monotonic() < end:
         try:
@@ -132,6 +139,7 @@ def review(port: int, token: str, tally: Tally, end: float) -> None:
                 cookie = headers["set-cookie"].split(";")[0]
             if not page:
                 _, _, page = ask(connection, "GET", "/", cookie)
+            time.sleep(think)
             fields = dict(FIELDS.findall(page))
             began = time.perf_counter()
             page = ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,8 @@ POOL = {"pool_size": 5, "max_overflow": 35}
 """Connections kept, and opened beyond that at need: the review page answers at most 40 requests at once."""
 LOCK = 0x52756E67  # "Rung": the advisory lock that migrations and imports take on PostgreSQL
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
+ONE_AT_A_TIME = threading.Lock()
+"""Alembic keeps the connection that it works on in its modules: two at once would write into each other's database."""
 
 
 def open_engine(project: Project, settings: Settings) -> tuple[Engine, str]:
@@ -150,7 +153,8 @@ def _run_migrations(connection: Connection) -> None:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    with ONE_AT_A_TIME:
+        command.upgrade(config, "head")
     connection.execute(text("DELETE FROM facts WHERE key = 'program'"))
     connection.execute(text("INSERT INTO facts (key, value) VALUES ('program', :v)"), {"v": _program()})
 

@@ -13,6 +13,9 @@ from typing import Any
 from sqlalchemy import text
 
 from curation.review import Ruling, decide, next_item, progress
+from curation.store import open_store
+from workspace.folder import Project
+from workspace.settings import Settings
 
 WORKER = """
 import sys, time
@@ -133,3 +136,25 @@ def test_a_long_wait_for_the_lock_does_not_lease_a_row_twice(make_desk: Any, row
         connection.execute(text("UPDATE rows SET lease_until = NULL WHERE id = 2"))
     waiting.join(600)
     assert got == ["r-000002"]
+
+
+def test_new_projects_opened_at_once_in_one_process(tmp_path: Path) -> None:
+    """Each database gets its own schema, whole."""
+    together = threading.Barrier(6)
+    states: dict[str, Any] = {}
+
+    def begin(folder: Path) -> None:
+        folder.mkdir()
+        together.wait()
+        try:
+            with open_store(Project(folder), Settings()) as store:
+                states[folder.name] = len(store.rows())
+        except Exception as error:
+            states[folder.name] = error
+
+    people = [threading.Thread(target=begin, args=(tmp_path / f"p{n}",)) for n in range(6)]
+    for person in people:
+        person.start()
+    for person in people:
+        person.join()
+    assert states == {f"p{n}": 0 for n in range(6)}

@@ -1,0 +1,174 @@
+"""Does memory stay flat? The terminal program under keys and the review page under reviewers, for as long as asked.
+
+    python benchmarks/soak.py [MINUTES]      (default 60)
+
+The program runs in a terminal of its own (a pty): its ten stages in turn, help, the chain behind a row, and decisions
+in Review. The page is asked by four reviewers who think for a second between decisions. They have projects of 3,000
+and of 20,000 rows. Resident memory is read every ten seconds; the slope is the median of the slopes between all pairs of samples
+(Theil-Sen) after the first fifth of the time, in which caches fill.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import os
+import pty
+import re
+import shutil
+import signal
+import statistics
+import struct
+import sys
+import tempfile
+import termios
+import threading
+import time
+from collections.abc import Callable
+from itertools import combinations
+from pathlib import Path
+
+from review import Tally, fill, review, serve
+from sqlalchemy import func, select
+
+from curation.review import invite
+from curation.store import open_store
+from curation.store.tables import decisions
+from workspace.folder import Project
+from workspace.settings import load_settings
+
+ROWS = {"terminal": 3_000, "page": 20_000}
+REVIEWERS = 4
+EVERY = 10.0
+"""Seconds between two samples."""
+THINK = 0.4
+"""Seconds between two keys."""
+DOWN, F1, ESCAPE = b"\x1b[B", b"\x1bOP", b"\x1b"
+LOOK = (DOWN, DOWN, b"k", F1, ESCAPE, b"w", ESCAPE)
+DECIDE = (b"a", b"a", b"v", ESCAPE, b"g", ESCAPE, b"s", b"n", b"u", b"x", b"2", b" ", b"o", ESCAPE)
+
+
+def main() -> None:
+    """Run both beside each other and print one table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("minutes", nargs="?", type=float, default=60)
+    minutes = parser.parse_args().minutes
+    room = Path(tempfile.mkdtemp(prefix="rung-soak-"))
+    end = time.monotonic() + minutes * 60
+    table: dict[str, str] = {}
+    try:
+        runs = [threading.Thread(target=run, args=(room, end, table)) for run in (terminal, page)]
+        for run in runs:
+            run.start()
+        for run in runs:
+            run.join()
+    finally:
+        shutil.rmtree(room, ignore_errors=True)
+    print("what      minutes  samples  MiB after a fifth  MiB at the end  most  MiB an hour  did")
+    for name in sorted(table):
+        print(f"{name:<8}  {minutes:>7.1f}  {table[name]}")
+
+
+def terminal(room: Path, end: float, table: dict[str, str]) -> None:
+    """`rung` in a pty, a key at a time."""
+    folder = project(room / "terminal")
+    pid, screen = pty.fork()
+    if not pid:
+        os.chdir(folder)
+        os.environ["TERM"] = "xterm-256color"
+        os.execv(sys.executable, [sys.executable, "-P", "-m", "rung"])
+    fcntl.ioctl(screen, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
+    threading.Thread(target=drain, args=(screen,), daemon=True).start()
+    pressed = 0
+
+    def press() -> None:
+        nonlocal pressed
+        while time.monotonic() < end:
+            for stage in b"1234567890":
+                for key in (bytes([stage]), *(DECIDE if stage == ord("4") else LOOK)):
+                    os.write(screen, key)
+                    pressed += 1
+                    time.sleep(THINK)
+
+    samples = sampled(pid, end, press)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    table["terminal"] = told(samples, f"{pressed:,} keys, {decided(folder):,} decisions")
+
+
+def drain(screen: int) -> None:
+    """What the program draws is read and thrown away."""
+    try:
+        while os.read(screen, 65_536):
+            pass
+    except OSError:
+        return
+
+
+def page(room: Path, end: float, table: dict[str, str]) -> None:
+    """`rung review serve`, asked by reviewers who take their time."""
+    folder = project(room / "page")
+    with open_store(Project(folder), load_settings(folder / "rung.toml")) as store:
+        tokens = [invite(store, f"person {n}") for n in range(REVIEWERS)]
+    server, port = serve(folder)
+    tallies = [Tally() for _ in tokens]
+    people = [
+        threading.Thread(target=review, args=(port, token, tally, end, 1.0))
+        for token, tally in zip(tokens, tallies, strict=True)
+    ]
+
+    def work() -> None:
+        for person in people:
+            person.start()
+        for person in people:
+            person.join()
+
+    samples = sampled(server.pid, end, work)
+    server.send_signal(signal.SIGINT)
+    server.wait(30)
+    confirmed = sum(len(tally.confirmed) for tally in tallies)
+    broken = sum(tally.broken for tally in tallies)
+    table["page"] = told(samples, f"{confirmed:,} confirmed, {decided(folder):,} in the log, {broken} broken")
+
+
+def project(folder: Path) -> Path:
+    """A project whose rows wait for review."""
+    folder.mkdir()
+    fill(folder, ROWS[folder.name])
+    return folder
+
+
+def decided(folder: Path) -> int:
+    """Entries of the log."""
+    with open_store(Project(folder), load_settings(folder / "rung.toml")) as store, store.read() as connection:
+        return int(connection.execute(select(func.count()).select_from(decisions)).scalar() or 0)
+
+
+def sampled(pid: int, end: float, work: Callable[[], None]) -> list[tuple[float, float]]:
+    """(hours, MiB) of a process while this work is done beside it."""
+    began, found = time.monotonic(), []
+    worker = threading.Thread(target=work)
+    worker.start()
+    while time.monotonic() < end:
+        found.append(((time.monotonic() - began) / 3600, resident(pid)))
+        time.sleep(max(0.0, min(EVERY, end - time.monotonic())))
+    worker.join()
+    return found
+
+
+def resident(pid: int) -> float:
+    """Resident memory of a process in MiB."""
+    found = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
+    return int(found[1]) / 1024 if found else float("nan")
+
+
+def told(samples: list[tuple[float, float]], did: str) -> str:
+    """The figures of one process as a line."""
+    late = samples[len(samples) // 5 :]
+    slope = statistics.median((b[1] - a[1]) / (b[0] - a[0]) for a, b in combinations(late, 2))
+    most = max(memory for _, memory in samples)
+    return f"{len(samples):>7}  {late[0][1]:>17.1f}  {late[-1][1]:>14.1f}  {most:>4.0f}  {slope:>+11.2f}  {did}"
+
+
+if __name__ == "__main__":
+    main()
