@@ -6,9 +6,9 @@ import os
 import threading
 import time
 from typing import Any
-from urllib.parse import urlsplit
 
 from chat.calls import Patience, patiently
+from chat.endpoint import STOPS, model_place
 from chat.errors import ChatError
 from chat.hosted import TIMEOUT, WORKERS, Hosted, no_tools, room, schema_of, settled
 from chat.prices import Usage, price_of
@@ -18,7 +18,6 @@ from workspace.errors import RungError
 from workspace.extras import require
 
 OPENAI = "https://api.openai.com/v1"
-STOPS = {"stop": "end", "length": "length", "content_filter": "refused"}
 
 
 class Compatible(Hosted):
@@ -39,10 +38,8 @@ class Compatible(Hosted):
     ) -> None:
         sdk = require("llm", "openai")
         address = base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI
-        place = urlsplit(address)
-        if place.scheme not in ("http", "https") or not place.hostname:
-            raise RungError(f'[model] base_url = "{address}" is not an http address.', where="rung.toml")
-        self.here = is_this_machine(place.hostname)
+        place = model_place(address)
+        self.here = is_this_machine(place.hostname or "")
         self.official = place.hostname == "api.openai.com"
         price = price_of(model) if self.official else None
         super().__init__(model, place.netloc, price, patience=patience or Patience(), workers=workers)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
+from chat.endpoint import model_place
 from chat.protocols import Progress
 from workspace.errors import RungError
 from workspace.settings import ModelSettings
@@ -74,7 +74,8 @@ def host_of(settings: ModelSettings) -> str:
     """The host, with its port, that a hosted model's calls go to."""
     default = {"anthropic": "https://api.anthropic.com", "openai": "https://api.openai.com/v1"}[settings.provider]
     named = os.environ.get("ANTHROPIC_BASE_URL" if settings.provider == "anthropic" else "OPENAI_BASE_URL")
-    return urlsplit(settings.base_url or named or default).netloc
+    address = settings.base_url or named or default
+    return model_place(address).netloc
 
 
 def open_local(

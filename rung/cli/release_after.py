@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 import typer
 
 if TYPE_CHECKING:
+    from chat.endpoint import Endpoint
     from training.release import check as checking
-    from training.release.endpoint import Endpoint
     from training.release.verify import Checked
 
 LOCAL = "rung release check http://127.0.0.1:8000/v1"
@@ -34,9 +34,9 @@ def verify(name: str, as_json: bool) -> None:
 
 def check(url: str, model: str, against: str, as_json: bool) -> None:
     """`rung release check URL`: exit 1 where the server answers otherwise than the run and every released form."""
+    from chat.endpoint import Endpoint
     from rung.cli.output import ProgressLine, emit, say
     from training.release.check import check
-    from training.release.endpoint import Endpoint
     from training.release.goldens import read_goldens
 
     folder = folder_of(against) if against else _standing()

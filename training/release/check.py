@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from chat.endpoint import Answer, Endpoint
 from chat.protocols import Progress
-from training.release.endpoint import Answer, Endpoint
 from training.release.goldens import GoldenPrompt, Goldens
 from workspace.errors import RungError
 from workspace.extras import require

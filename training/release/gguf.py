@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from chat.endpoint import Endpoint, Served
 from training.release.check import Checked, check
-from training.release.endpoint import Endpoint, Served
 from training.release.goldens import GOLDEN, add_answers, read_goldens
 from training.release.making import Making
 from training.release.record import Form, folder_bytes

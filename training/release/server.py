@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
-from training.release.endpoint import Endpoint
+from chat.endpoint import Endpoint
 from training.release.tools import SERVER, llama_cpp
 from workspace.errors import Refusal, RungError
 from workspace.settings import Settings

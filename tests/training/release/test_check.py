@@ -15,8 +15,8 @@ import pytest
 from advisor.decide import decide
 from advisor.reading import parse_answers
 from advisor.rulebook import load_rulebook
+from chat.endpoint import Endpoint
 from training.release.check import Checked, check
-from training.release.endpoint import Endpoint
 from training.release.goldens import Goldens, read_goldens
 from workspace.artefact import write_artefact
 from workspace.errors import RungError

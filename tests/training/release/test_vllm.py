@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
+from chat.endpoint import Endpoint
 from training.release.check import check
-from training.release.endpoint import Endpoint
 from training.release.goldens import GOLDEN, read_goldens, write_goldens
 from training.release.parity import golden
 from workspace.errors import RungError

@@ -8,14 +8,35 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from http.client import HTTPException
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from chat.protocols import Ask, Progress, Reply, Turn
 from workspace.errors import RungError
 
 PATIENCE = 600.0
 STOPS = {"stop": "end", "length": "length", "content_filter": "refused"}
+"""The protocol's reasons for an end, as `chat.protocols.Reply` calls them."""
+
+
+def http_place(address: str, said: str, hint: str) -> SplitResult:
+    """The parts of an http address, without a user's name and password: the host is printed and kept in reports.
+
+    Raises RungError, with these words, where it is none.
+    """
+    try:
+        place = urlsplit(address)
+        if place.scheme in ("http", "https") and place.hostname and place.port != 0:
+            return place._replace(netloc=place.netloc.rpartition("@")[2])
+    except ValueError:
+        pass
+    raise RungError(f"{said} is not an http address.", hint, found=address)
+
+
+def model_place(address: str) -> SplitResult:
+    """The parts of `[model] base_url`, or of the variable that stands for it. Raises RungError where it is none."""
+    return http_place(address, f'[model] base_url = "{address}"', 'base_url = "http://localhost:8000/v1" in rung.toml')
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +54,8 @@ class Endpoint:
     """`url` is the server's root or its `/v1`; `model` the name to ask for, else the first one it lists."""
 
     def __init__(self, url: str, model: str = "", *, key: str = "none", patience: float = PATIENCE) -> None:
-        place = urlsplit(url)
-        if place.scheme not in ("http", "https") or not place.hostname:
-            raise RungError(f"{url}: not an http address.", "rung release check http://localhost:8000/v1", found=url)
-        self.root = url.rstrip("/").removesuffix("/v1")
+        place = http_place(url, url, "rung release check http://localhost:8000/v1")
+        self.root = place._replace(query="", fragment="").geturl().rstrip("/").removesuffix("/v1")
         self.host = place.netloc
         self.key = key
         self.patience = patience
@@ -46,10 +65,10 @@ class Endpoint:
     def model(self) -> str:
         """The model's name at the server."""
         if not self._model:
-            listed = self.get("/v1/models").get("data") or []
-            if not listed:
-                raise RungError(f"{self.host} lists no model.", "--model NAME", where=self.host)
-            self._model = str(listed[0]["id"])
+            try:
+                self._model = str(self.get("/v1/models")["data"][0]["id"])
+            except (KeyError, IndexError, TypeError) as error:
+                raise RungError(f"{self.host} lists no model.", "--model NAME", where=self.host) from error
         return self._model
 
     def answer(self, turns: Sequence[Turn], max_tokens: int, temperature: float | None = 0.0) -> Answer:
@@ -59,15 +78,15 @@ class Endpoint:
             body |= {"temperature": temperature, "seed": 0}
         started = time.perf_counter()
         found = self.post("/v1/chat/completions", body)
-        try:
-            choice = found["choices"][0]
-            text, reason = choice["message"].get("content") or "", choice.get("finish_reason")
-        except (KeyError, IndexError, TypeError, AttributeError) as error:
-            raise RungError(f"{self.host} sent an answer without choices.", where=self.host) from error
-        usage = found.get("usage") or {}
         spent = time.perf_counter() - started
-        tokens = usage.get("prompt_tokens")
-        return Answer(str(text), tokens, int(usage.get("completion_tokens") or 0), STOPS.get(reason, "end"), spent)
+        try:
+            choice, usage = found["choices"][0], found.get("usage") or {}
+            text, reason = choice["message"].get("content") or "", choice.get("finish_reason")
+            tokens, written = usage.get("prompt_tokens"), int(usage.get("completion_tokens") or 0)
+            asked = None if tokens is None else int(tokens)
+        except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
+            raise RungError(f"{self.host} sent an answer that is no chat completion.", where=self.host) from error
+        return Answer(str(text), asked, written, STOPS.get(str(reason), "end"), spent)
 
     def prompt(self, turns: Sequence[Turn]) -> tuple[str, list[int]] | None:
         """What the server makes of the turns: text and token ids, as llama.cpp and vLLM tell them; None elsewhere."""
@@ -101,7 +120,7 @@ class Endpoint:
                 found = json.load(reply)
         except urllib.error.HTTPError as error:
             raise RungError(f"{self.host}{path} answered {error.code}: {_short(error)}", where=self.host) from error
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, HTTPException, RecursionError) as error:
             reason = getattr(error, "reason", None) or error
             raise RungError(f"{self.host}: no answer ({reason}).", "Is the server up?", where=self.host) from error
         if not isinstance(found, dict):
