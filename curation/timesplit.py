@@ -7,13 +7,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, time
-from pathlib import Path
 from typing import Any
 
 from curation.example import Example
 from curation.manifest import SplitName
 from curation.semantic import Alike
 from curation.split import SplitPlan, plan_split
+from workspace.folder import folder_named
 from workspace.settings import DatasetSettings
 
 RULE = (
@@ -86,7 +86,7 @@ def _meanings(examples: Sequence[Example], settings: DatasetSettings) -> tuple[s
     from chat.local.embed import open_embedder
     from curation.semantic import questions_alike
 
-    embedder = open_embedder(Path(settings.semantic_model) if settings.semantic_model else None)
+    embedder = open_embedder(folder_named(settings.semantic_model) if settings.semantic_model else None)
     questions = [example.question for example in examples]
     meaning, alike = questions_alike(embedder, questions, settings.semantic_threshold or None)
     pairs = f"{len(alike):,} pair{'s' * (len(alike) != 1)}"

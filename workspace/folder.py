@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,6 +103,17 @@ def require_project(start: Path | None = None) -> Project:
     if project is None:
         raise RungError(f"No Rung project in {(start or Path.cwd()).resolve()}.", "rung init")
     return project
+
+
+def folder_named(name: str) -> Path:
+    """The folder that rung.toml, a plan or a run calls `name`: a relative one stands in the project around, from
+    wherever in it a command runs; without a project in the working directory.
+    """
+    folder = Path(name)
+    with contextlib.suppress(RuntimeError, ValueError):  # nobody has that home, or no name
+        folder = folder.expanduser()
+    project = None if folder.is_absolute() else find_project()
+    return project.root / folder if project else folder
 
 
 def next_id(folder: Path, prefix: str) -> str:

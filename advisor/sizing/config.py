@@ -10,6 +10,7 @@ from typing import Any
 
 from advisor.sizing.tables import load_table
 from workspace.errors import InputError, Problem, RungError, did_you_mean
+from workspace.folder import folder_named
 
 LARGEST_FILE = 16 << 20
 TEXT_PARTS = ("text_config", "llm_config", "language_config", "language_model")
@@ -134,7 +135,7 @@ def shown(text: object) -> str:
 
 
 def _read_folder_or_file(ref: str) -> Config:
-    path = Path(ref)
+    path = Path(ref) if _is_there(Path(ref)) else folder_named(ref)
     if _is_there(path) and path.is_dir():
         path = path / "config.json"
     if not _is_there(path) or not path.is_file():

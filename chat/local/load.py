@@ -16,8 +16,9 @@ from typing import Any, Literal
 
 from chat.protocols import Progress
 from workspace.errors import RungError
-from workspace.extras import require
+from workspace.extras import need, require
 from workspace.files import sha256_file
+from workspace.folder import folder_named
 
 EMBEDDED = "embedded"
 Precision = Literal["auto", "float32", "bfloat16", "float16", "nf4"]
@@ -67,7 +68,7 @@ def find_model(ref: str, progress: Progress | None = None) -> tuple[str, bool]:
         from chat.local.embedded import embedded_model
 
         return str(embedded_model(progress)), False
-    folder = Path(ref).expanduser()
+    folder = folder_named(ref)
     if folder.is_dir():
         _check_folder(folder)
         return str(folder), False
@@ -91,6 +92,7 @@ def load(
     `auto` precision is fp32 on a CPU, and bf16 (fp16 on older cards) on a GPU. `threads` 0 leaves torch's own choice.
     On a CPU an adapter is merged in fp32 and then cast: it answers the same, in two thirds of the time.
     """
+    need("train", "torch")  # before weights are fetched that nothing here could load
     place, hub = find_model(ref, progress)
     transformers = quiet_transformers(hub=hub)
     if threads:

@@ -255,8 +255,9 @@ def _options(limits: Limits, settings: Settings | None) -> Options:
     from curation.quality import Options
     from curation.quality.context import context_of
     from curation.quality.names import name_finder
+    from workspace.folder import folder_named
 
-    folder = Path(settings.model.base) if settings and settings.model.provider == "local" else None
+    folder = folder_named(settings.model.base) if settings and settings.model.provider == "local" else None
     found, count = context_of(folder)
     words = tuple(limits.words.read_text().split("\n")) if limits.words else ()
     listed = tuple(word.strip() for word in words if word.strip() and not word.startswith("#"))

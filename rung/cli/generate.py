@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -85,6 +86,7 @@ def _model_settings(settings: Settings, provider: str, model: str, base_url: str
             f"--provider {provider} is not known.{did_you_mean(provider, known)}", f"One of: {', '.join(known)}"
         )
     old = settings.model
+    model = str(Path(model).resolve()) if model and Path(model).is_dir() else model  # a flag's folder stands here
     new = {"provider": provider or old.provider, "base": model or old.base, "base_url": base_url or old.base_url}
     if new["provider"] != old.provider:
         new["base_url"] = base_url

@@ -82,9 +82,10 @@ def open_other(
 def open_meanings(settings: Settings) -> Embedder | None:
     """The model that retrieval by meaning uses; None where rung.toml does not ask for it."""
     from chat.local.embed import open_embedder
+    from workspace.folder import folder_named
 
     wanted = settings.evaluation
-    folder = Path(wanted.embedding_model) if wanted.embedding_model else None
+    folder = folder_named(wanted.embedding_model) if wanted.embedding_model else None
     return open_embedder(folder) if wanted.embeddings else None
 
 

@@ -1,0 +1,88 @@
+"""A model folder that rung.toml names is the project's, from wherever in the project a command runs."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from chat.local.load import find_model
+from curation.example import Example, chat_row
+from curation.split import SHARES
+from curation.timesplit import planned
+from rung.cli.generate import _model_settings
+from rung.cli.models import open_meanings
+from rung.start import start_project
+from workspace.errors import RungError
+from workspace.folder import folder_named
+from workspace.settings import DatasetSettings, EvaluationSettings, ModelSettings, Settings
+
+CONFIG = {
+    "model_type": "llama", "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2,
+    "num_attention_heads": 4, "vocab_size": 1000, "max_position_embeddings": 16,
+}  # fmt: skip
+LONG = "word " * 400
+
+
+@pytest.fixture
+def below(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder below a project whose rung.toml names `models/tiny`; the command runs there."""
+    start_project(tmp_path)
+    (tmp_path / "rung.toml").write_text('[model]\nbase = "models/tiny"\n')
+    model = tmp_path / "models" / "tiny"
+    model.mkdir(parents=True)
+    (model / "config.json").write_text(json.dumps(CONFIG))
+    (model / "model.safetensors").write_bytes(b"")
+    inside = tmp_path / "notes" / "deep"
+    inside.mkdir(parents=True)
+    monkeypatch.chdir(inside)
+    return inside
+
+
+def rung(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-P", "-m", "rung", *arguments], capture_output=True, text=True)
+
+
+def test_the_folder_stands_in_the_project(below: Path) -> None:
+    project = below.parent.parent
+    assert folder_named("models/tiny") == project / "models" / "tiny"
+    assert folder_named("./models/tiny").is_dir() and folder_named(str(below)) == below
+    assert folder_named("~").is_absolute() and folder_named("~nobody-of-that-name/x").parent.parent == project
+
+
+def test_without_a_project_it_stands_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert folder_named("models/tiny") == Path("models/tiny")
+
+
+def test_weights_and_embeddings_are_found_from_below(below: Path) -> None:
+    model = below.parent.parent / "models" / "tiny"
+    assert find_model("models/tiny") == (str(model), False)
+    assert find_model("org/name") == ("org/name", True)
+    (model / "config.json").unlink()
+    missing = f"{model}: no model folder"
+    wanted = EvaluationSettings(embeddings=True, embedding_model="models/tiny")
+    with pytest.raises(RungError, match=missing):
+        open_meanings(Settings(evaluation=wanted))
+    with pytest.raises(RungError, match=missing):
+        planned([Example(chat_row("a", "b"))], DatasetSettings(semantic=True, semantic_model="models/tiny"), SHARES, {})
+
+
+def test_commands_read_it_from_below(below: Path) -> None:
+    estimate = rung("estimate", "--fit", "24GB", "--method", "lora")
+    assert estimate.returncode == 0 and "tiny" in estimate.stdout, estimate.stderr
+    rows = below.parent.parent / "rows.jsonl"
+    rows.write_text("".join(json.dumps(chat_row(f"{n} {LONG}", str(n))) + "\n" for n in range(3)))
+    assert rung("data", "import", str(rows)).returncode == 0
+    found = json.loads(rung("data", "check", "--json").stdout)["findings"]
+    assert [finding["rows"] for finding in found if finding["name"] == "over_long"] == [3], found
+
+
+def test_a_flag_names_a_folder_that_stands_here(below: Path) -> None:
+    (below / "mine").mkdir()
+    settings = Settings(model=ModelSettings(base="models/tiny"))
+    assert _model_settings(settings, "", "mine", "").base == str(below / "mine")
+    assert _model_settings(settings, "", "models/tiny", "").base == "models/tiny"
