@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from workspace.errors import RungError
-from workspace.extras import installed
+from workspace.extras import install_command, installed
 from workspace.files import sha256_file
 from workspace.folder import Project, find_project
 
@@ -64,7 +64,7 @@ def _extras() -> Iterator[Check]:
     for extra, modules in EXTRAS.items():
         missing = [module for module in modules if not installed(module)]
         if missing:
-            yield Check(extra, None, f"not installed ({', '.join(missing)})", f'pip install "rung[{extra}]"')
+            yield Check(extra, None, f"not installed ({', '.join(missing)})", install_command(extra))
         else:
             yield Check(extra, True, "installed")
 

