@@ -49,19 +49,19 @@ class Near:
     def groups(self, rows: Sequence[int], pinned: Mapping[int, SplitName]) -> dict[int, int]:
         """For each of `rows` the first row of its group, if only these rows existed.
 
-        Two pinned rows do not join each other's groups: they were found not to conflict, or share a key only.
+        Two pinned rows do not join each other's groups: they were found not to conflict, or share a key only. One
+        meaning joins no groups that are pinned to two splits: it is no reason to leave a row out.
         """
         chosen = np.zeros(len(self.prints), np.bool_)
         chosen[list(rows)] = True
-        one, other = self._chains(chosen)
-        for more in (self._key_chains(rows, pinned), self._meaning_chains(chosen)):
-            one, other = np.concatenate((one, more[0])), np.concatenate((other, more[1]))
+        one, other = map(np.concatenate, zip(self._chains(chosen), self._key_chains(rows, pinned), strict=True))
         fixed = np.zeros(len(self.prints), np.int64)
         for index, split in pinned.items():
             fixed[index] = 1 + ("train", "validation", "test").index(split)
         apart = (fixed[one] > 0) & (fixed[other] > 0) & (fixed[one] != fixed[other])
         label = components(len(self.prints), one[~apart], other[~apart])
-        return {index: int(label[index]) for index in rows}
+        joined = self._joined_by_meaning(label, np.where(chosen, fixed, 0), chosen)
+        return {index: joined.get(int(label[index]), int(label[index])) for index in rows}
 
     def _chains(self, chosen: npt.NDArray[np.bool_]) -> tuple[I64, I64]:
         """Pairs of chosen rows that are near: within a class a chain, between classes each with each."""
@@ -84,21 +84,37 @@ class Near:
         found = np.array(pairs, np.int64).reshape(-1, 2)
         return found[:, 0], found[:, 1]
 
-    def _meaning_chains(self, chosen: npt.NDArray[np.bool_]) -> tuple[I64, I64]:
-        """The chosen rows of two questions with one meaning."""
-        both = [([i for i in each.rows if chosen[i]], [i for i in each.others if chosen[i]]) for each in self.alike]
-        pairs = [(i, j) for rows, others in both for i in rows for j in others[:1]]
-        found = np.array(pairs, np.int64).reshape(-1, 2)
-        return found[:, 0], found[:, 1]
+    def _joined_by_meaning(self, label: I64, fixed: I64, chosen: npt.NDArray[np.bool_]) -> dict[int, int]:
+        """For groups by their first row the one that they join, because they ask with one meaning, the nearest first;
+        save where that would bring rows together that are `fixed` (0: free) to two splits.
+        """
+        held: dict[int, set[int]] = {}
+        for row in np.flatnonzero(fixed):
+            held.setdefault(int(label[row]), set()).add(int(fixed[row]))
+        members: dict[int, list[int]] = {}
+        joined: dict[int, int] = {}
+        for each in self.alike:
+            found = {int(label[row]) for row in (*each.rows, *each.others) if chosen[row]}
+            first, *more = sorted({joined.get(group, group) for group in found}) or [0]
+            for group in more:
+                sides = held.get(first, set()) | held.get(group, set())
+                if len(sides) < 2:
+                    held[first] = sides
+                    moved = members.pop(group, [group])
+                    members.setdefault(first, [first]).extend(moved)
+                    joined.update(dict.fromkeys(moved, first))
+        return joined
 
-    def across(self, fixed: Sequence[int], others: Sequence[int]) -> list[Conflict]:
-        """Of `others`, those that say the same as a `fixed` row in other words: to be looked at."""
-        held, free = set(fixed), set(others)
-        both = [(each.rows, each.others, each.score) for each in self.alike]
-        both += [(b, a, score) for a, b, score in both]
-        return [
-            Conflict(i, j, "paraphrase", score) for a, b, score in both for i in a if i in free for j in b if j in held
-        ]
+    def across(self, split: Sequence[SplitName | None]) -> list[Conflict]:
+        """Rows that say the same in other words as a row of another split: to be looked at."""
+        rank = {"train": 0, "validation": 1, "test": 2}
+        found = []
+        for each in self.alike:
+            for pair in ((i, j) for i in each.rows for j in each.others if split[i] and split[j]):
+                learnt, held = sorted(pair, key=lambda row: rank[split[row] or "train"])
+                if split[learnt] != split[held]:
+                    found.append(Conflict(learnt, held, "paraphrase", each.score))
+        return found
 
     def against(
         self, fixed: Sequence[int], others: Sequence[int], keyed: Sequence[int]

@@ -35,7 +35,8 @@ class SplitPlan:
     """Where each row goes: `split[i]` of row i, None where it is left out; all indices in input order.
 
     `left_out` has the row that stands in the way of each such row; `across` the near pairs with different answers
-    that stay on two sides because both, or the test row, were pinned; `group[i]` the first row of i's group.
+    that stay on two sides because both, or the test row, were pinned, and rows of one meaning that do; `group[i]` the
+    first row of i's group.
     """
 
     split: tuple[SplitName | None, ...]
@@ -70,7 +71,7 @@ def plan_split(
     set; other pinned rows count towards their split's share. A row that is near a pinned test row and has the same
     answer, or asks the same question, is left out, and so is one that shares its key; a pinned train row likewise
     against a pinned validation row. `alike` questions, which say the same in other words, are grouped as near ones
-    are; a row that is alike to a pinned test row stays and is among `across`.
+    are, but no row is left out for it: what then stands on two sides because of pinned rows is among `across`.
     """
     pinned = dict(pinned or {})
     keys = [_key(example, group_by) for example in examples]
@@ -82,6 +83,7 @@ def plan_split(
     placed = _place(examples, group, classes, pinned, _wanted(shares, pinned), seed)
     split = tuple(None if i in gone else placed.get(i, pinned.get(i)) for i in range(len(examples)))
     left_out += [Conflict(i, i, "between", 1.0) for i in group if split[i] is None and i not in gone]
+    across += near.across(split)
     return SplitPlan(
         split,
         tuple(group.get(i, i) for i in range(len(examples))),
@@ -122,8 +124,7 @@ def _conflicts(near: Near, pinned: Mapping[int, SplitName], count: int) -> tuple
     more, also = near.against(validation, train, [])
     left_out += more
     gone |= {conflict.index for conflict in more}
-    said = near.across(test, others)
-    return left_out, [c for c in (*across, *also, *said) if c.index not in gone and c.against not in gone]
+    return left_out, [c for c in (*across, *also) if c.index not in gone and c.against not in gone]
 
 
 def _wanted(shares: Mapping[SplitName, float], pinned: Mapping[int, SplitName]) -> dict[SplitName, float]:

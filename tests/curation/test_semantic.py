@@ -140,6 +140,23 @@ def test_what_says_the_same_as_an_imported_test_row_is_listed() -> None:
     assert [(c.index, c.against, c.kind) for c in plan.across] == [(2, 0, "paraphrase")] and not plan.left_out
 
 
+def test_one_meaning_leaves_no_row_out_between_two_that_are_fixed() -> None:
+    """Row 0 is fixed to train, row 2 to validation, and row 1 says what both say."""
+    third = "town this in car cheap a buy can i place"
+    made = [Example(chat_row(text, answer)) for text, answer in ((OTHER_WORDS, "a"), (BUY, "b"), (third, "c"))]
+    made += [Example(chat_row(f"row {k} about subject{k} and its parts{k}", f"d{k}")) for k in range(40)]
+    _, alike = questions_alike(Synonyms(), [row.question for row in made], 0.8)
+    assert {tuple(sorted((*each.rows, *each.others))) for each in alike} >= {(0, 1), (1, 2)}
+    for pinned in ({0: "train", 2: "validation"}, {0: "train", 2: "validation", 42: "test"}):
+        plan = plan_split(made, pinned=pinned, alike=alike)
+        assert not plan.left_out and None not in plan.split
+        assert (plan.split[0], plan.split[2]) == ("train", "validation")
+        parted = {(i, j) for i, j in ((0, 1), (0, 2), (1, 2)) if plan.split[i] != plan.split[j]}
+        listed = {tuple(sorted((c.index, c.against))) for c in plan.across if c.kind == "paraphrase"}
+        assert listed == parted and all(plan.split[c.against] == "validation" for c in plan.across)
+        assert all(plan.split[i] == plan.split[0] for i, first in enumerate(plan.group) if first == plan.group[0])
+
+
 OTHERS = (
     "what is the capital of france", "boil an egg for five minutes", "the train to oslo leaves at nine",
     "who painted the mona lisa", "my cat sleeps all day long", "add salt and stir the soup",
