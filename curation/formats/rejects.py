@@ -12,6 +12,7 @@ from curation.formats.rows import Reject
 from workspace.errors import InputError, Problem
 from workspace.files import replacing
 
+NOT_UTF8 = "not UTF-8."
 SHOWN = 20
 """Rejects that an error tells in full; the numbers of the others follow in one line."""
 
@@ -57,7 +58,18 @@ def malformed_error(rejects: Sequence[Reject], hint: str = "") -> InputError:
     problems = [_problem(reject) for reject in rejects[:SHOWN]]
     if len(rejects) > SHOWN:
         problems.append(Problem(f"{len(rejects):,} lines could not be read: {line_numbers(rejects)}."))
-    return InputError(problems, hint or "keep what can be read: --rejects rejects.jsonl")
+    return InputError(problems, hint or _next_step(rejects))
+
+
+def convert_hint(path: Path | str) -> str:
+    """How a file that was saved in another encoding becomes UTF-8."""
+    return f'save it as UTF-8, or: iconv -f WINDOWS-1252 -t UTF-8 "{path}" > utf8{Path(path).suffix}'
+
+
+def _next_step(rejects: Sequence[Reject]) -> str:
+    if rejects and all(reject.reason.startswith(NOT_UTF8[:-1]) for reject in rejects):
+        return f"{convert_hint(rejects[0].file)}   (without these lines: --rejects rejects.jsonl)"
+    return "keep what can be read: --rejects rejects.jsonl"
 
 
 def line_numbers(rejects: Iterable[Reject]) -> str:

@@ -12,6 +12,7 @@ from curation.example import Example
 from curation.formats.families import family_of, read_object
 from curation.formats.jsonline import Malformed
 from curation.formats.names import free
+from curation.formats.rejects import NOT_UTF8, convert_hint
 from curation.formats.rows import Columns, Reject, Row
 from curation.formats.source import lines_of
 from workspace.errors import InputError, Problem, RungError, did_you_mean
@@ -125,6 +126,8 @@ def _message(cells: Mapping[str, Any], name: str, part: str, role: str) -> dict[
 
 
 def _check_header(names: Sequence[str], path: Path) -> None:
+    if any("\udc80" <= letter <= "\udcff" for name in names for letter in name):
+        raise RungError(f"{path} line 1: the header is not UTF-8.", convert_hint(path), where=f"{path} line 1")
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise RungError(
@@ -138,7 +141,7 @@ def _check_cell(name: str, value: str) -> None:
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise Malformed(name, "not UTF-8.", "save the file as UTF-8") from None
+        raise Malformed(name, NOT_UTF8, "save the file as UTF-8") from None
 
 
 def _first(names: Sequence[str], known: Sequence[str], taken: str) -> str:
