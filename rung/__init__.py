@@ -20,10 +20,16 @@ def decide(answers: Answers | None = None, /, *, as_of: date | None = None, **fa
 
     Uses the built-in rulebook. Raises InputError with all problems of the facts at once.
     """
+    from advisor.answers import Answers
     from advisor.decide import decide as decide_with
     from advisor.reading import from_table
     from advisor.rulebook import load_rulebook
+    from workspace.errors import InputError, Problem
 
+    if not isinstance(answers, Answers | None):
+        raise InputError([Problem("facts are given by name.", "decide", "decide(**facts)", type(answers).__name__)])
+    if not isinstance(as_of, date | None):
+        raise InputError([Problem(f"expected a date, found {as_of!r:.60}.", "as_of", "a datetime.date", str(as_of))])
     if answers is None or facts:
         known = {**(answers.known() if answers else {}), **facts}
         answers = from_table({key: "unknown" if value is None else value for key, value in known.items()}, "decide")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from curation.example import Example
     from curation.leakage import LeakReport
     from evaluation.verdict import Verdict
+    from workspace.errors import Problem
 
 Row = Mapping[str, Any]
 
@@ -19,26 +20,31 @@ def dedup(rows: Iterable[Row], threshold: float = 0.8) -> DedupResult:
     """Find the duplicates among rows of any known format (chat, `{"question", "answer"}`, `{"text"}` ...).
 
     The result holds `kept` (indices), `removed` (each with the row that stays for it and their similarity) and
-    `pairs` (near questions with another answer, which stay). Raises InputError with every row that cannot be read.
+    `pairs` (near questions with another answer, which stay). Raises InputError with every row that cannot be read,
+    and for a threshold outside 0..1.
     """
     from curation.dedup import dedup as find
 
-    return find(_examples(rows, "rows"), threshold)
+    problems = _faults("threshold", threshold, "above 0 and at most 1")
+    (found,) = _read(problems, rows=rows)
+    return find(found, threshold)
 
 
 def leakage(train: Iterable[Row], test: Iterable[Row], threshold: float = 0.8) -> LeakReport:
     """Find the test rows whose question or answer stands in the train rows, with the evidence (indices from 0).
 
-    Raises InputError with every row that cannot be read.
+    Raises InputError as `dedup`.
     """
     from curation.leakage import find_leaks
 
-    return find_leaks(_examples(train, "train"), _examples(test, "test"), threshold)
+    problems = _faults("threshold", threshold, "above 0 and at most 1")
+    learnt, held = _read(problems, train=train, test=test)
+    return find_leaks(learnt, held, threshold)
 
 
 def verdict(
-    baseline: Sequence[float] | Mapping[str, Sequence[float]],
-    tuned: Sequence[float],
+    baseline: Iterable[float] | Mapping[str, Iterable[float]],
+    tuned: Iterable[float],
     *,
     chosen: str | None = None,
     margin: float = 0.05,
@@ -49,42 +55,95 @@ def verdict(
     `baseline` is the best prompt's, or one list for each arm (`chosen` names the one that validation chose); items
     that share a cluster are counted together. Raises InputError with every score that is none.
     """
-    from evaluation.scores import read_scores
+    from evaluation.scores import ONLY, PairedScores
     from evaluation.verdict import Rule, verdict_of
-    from workspace.errors import RungError
 
-    arms = baseline if isinstance(baseline, Mapping) else {"baseline": baseline}
-    lengths = {**{name: len(scores) for name, scores in arms.items()}, "tuned": len(tuned)}
-    if clusters is not None:
-        lengths["clusters"] = len(clusters)
-    if len(set(lengths.values())) > 1:
+    arms = baseline if isinstance(baseline, Mapping) else {ONLY: baseline}
+    problems = _faults("margin", margin)
+    scored = {str(name): _scores(problems, str(name), scores) for name, scores in arms.items()}
+    mine = _scores(problems, "tuned", tuned)
+    named = None if clusters is None else _listed(problems, "clusters", clusters)
+    lengths = {**{name: len(scores) for name, scores in scored.items()}, "tuned": len(mine)}
+    _check_lists(problems, lengths if named is None else {**lengths, "clusters": len(named)}, chosen, list(scored))
+    groups = named and tuple(f"#{n}" if each is None else f"={each!r}" for n, each in enumerate(named))
+    ids = tuple(str(n) for n in range(len(mine)))
+    scores = PairedScores(ids, tuple(mine), {name: tuple(each) for name, each in scored.items()}, groups or None)
+    return verdict_of(scores, chosen, Rule(margin=margin))
+
+
+def _check_lists(problems: list[Problem], lengths: Mapping[str, int], chosen: str | None, arms: list[str]) -> None:
+    """Raises InputError with `problems`, and with what does not fit of the lists as a whole."""
+    from workspace.errors import Problem, did_you_mean
+
+    if not problems and (not arms or not lengths["tuned"]):
+        problems.append(Problem("there is no item to rule on.", "tuned" if arms else "baseline"))
+    if not problems and len(set(lengths.values())) > 1:
         found = ", ".join(f"{name} {n}" for name, n in lengths.items())
-        raise RungError(f"The lists must be as long as one another, an entry an item; found {found}.")
-    items = [
-        {
-            "id": str(n),
-            "baseline": {name: scores[n] for name, scores in arms.items()},
-            "tuned": tuned[n],
-            **({"cluster": clusters[n]} if clusters is not None else {}),
-        }
-        for n in range(len(tuned))
-    ]
-    lines = "\n".join(json.dumps(item) for item in items)
-    return verdict_of(read_scores("scores", lines.encode()), chosen, Rule(margin=margin))
+        problems.append(Problem(f"The lists must be as long as one another, an entry an item; found {found}."))
+    if chosen is not None and chosen not in arms:
+        found = f"no arm is called {chosen!r}; found {', '.join(arms)}.{did_you_mean(str(chosen), arms)}"
+        problems.append(Problem(found, "chosen"))
+    if chosen is None and len(arms) > 1:
+        problems.append(Problem(f"several arms ({', '.join(arms)}): name the one that validation chose.", "chosen"))
+    _raise(problems)
 
 
-def _examples(rows: Iterable[Row], name: str) -> list[Example]:
+def _scores(problems: list[Problem], name: str, values: Iterable[float]) -> list[float]:
+    """The numbers in 0..1; what is none of them goes to `problems`."""
+    listed = _listed(problems, name, values)
+    for place, value in enumerate(listed):
+        problems += _faults(f"{name}[{place}]", value)
+    return [float(value) for value in listed] if not problems else [0.0] * len(listed)
+
+
+def _faults(name: str, value: object, span: str = "in 0..1") -> list[Problem]:
+    """What is wrong with a value that shall be a number in 0..1."""
+    from workspace.errors import Problem
+
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    fits = is_number and (0 <= value <= 1) and (value > 0 or span == "in 0..1")  # type: ignore[operator]
+    expected = f"a number {span}"
+    return [] if fits else [Problem(f"expected {expected}, found {value!r:.60}.", name, expected, f"{value!r:.60}")]
+
+
+def _listed(problems: list[Problem], name: str, values: Iterable[Any]) -> list[Any]:
+    """The values as a list; none where they are no list of values."""
+    from workspace.errors import Problem
+
+    if isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable):
+        problems.append(Problem(f"expected a list, found {type(values).__name__}.", name, "a list"))
+        return []
+    return list(values)
+
+
+def _read(problems: list[Problem], **lists: Iterable[Row]) -> list[list[Example]]:
+    """The rows of each list. Raises InputError with `problems` and every row that cannot be read."""
+    read = [_examples(problems, name, rows) for name, rows in lists.items()]
+    _raise(problems)
+    return read
+
+
+def _examples(problems: list[Problem], name: str, rows: Iterable[Row]) -> list[Example]:
     from curation.example import Example
     from curation.formats.families import read_object
     from curation.formats.jsonline import Malformed
-    from workspace.errors import InputError, Problem
+    from workspace.errors import Problem
 
-    made, problems = [], []
-    for number, row in enumerate(rows):
+    made = []
+    for number, row in enumerate(_listed(problems, name, rows)):
+        where = f"{name}[{number}]"
+        if not isinstance(row, Mapping) or not all(isinstance(key, str) for key in row):
+            problems.append(Problem(f"a row is a dict with texts as keys, found {row!r:.60}.", where, "a dict"))
+            continue
         try:
             made.append(Example(read_object(dict(row), None)))
         except Malformed as fault:
-            problems.append(Problem(fault.reason, f"{name}[{number}]"))
+            problems.append(Problem(fault.reason, where))
+    return made
+
+
+def _raise(problems: list[Problem]) -> None:
+    from workspace.errors import InputError
+
     if problems:
         raise InputError(problems)
-    return made

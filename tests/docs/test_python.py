@@ -8,10 +8,11 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import rung
-from workspace.errors import InputError, RungError
+from workspace.errors import InputError
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "python.md").read_text(encoding="utf-8")
 PAIRS = re.findall(r"^```python\n(.*?)^```\n\n```text\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
@@ -35,15 +36,70 @@ def test_wrong_rows_are_named_all_at_once() -> None:
         rung.leakage(train=[{"text": "a"}], test=[{}])
 
 
-def test_wrong_scores_are_refused() -> None:
-    with pytest.raises(RungError, match="baseline 1, tuned 2"):
+ROW = {"question": "q", "answer": "a"}
+HALF, WHOLE = [0.0, 1.0] * 30, [1.0] * 60
+
+
+@pytest.mark.parametrize("rows", [None, 3, "rows.jsonl", b"rows", ROW])
+def test_what_is_no_list_of_rows_is_said(rows: Any) -> None:
+    with pytest.raises(InputError, match="rows: expected a list, found"):
+        rung.dedup(rows)
+    with pytest.raises(InputError, match=r"train: expected a list.*\n.*test\[0\]: a row is a dict"):
+        rung.leakage(rows, [5])
+
+
+@pytest.mark.parametrize(
+    "row", [None, "a text", 3, ["question", "answer"], {1: "q"}, {"question": b"q", "answer": "a"}]
+)
+def test_what_is_no_row_is_named(row: Any) -> None:
+    with pytest.raises(InputError, match=r"^rows\[1\]: [^\n]+$"):
+        rung.dedup([ROW, row])
+
+
+@pytest.mark.parametrize("threshold", [0, -1, 1.01, 80, float("nan"), float("inf"), "0.8", None, True])
+def test_a_threshold_out_of_range_is_said(threshold: Any) -> None:
+    for call in (lambda: rung.dedup([ROW], threshold), lambda: rung.leakage([ROW], [ROW], threshold)):
+        with pytest.raises(InputError, match="threshold: expected a number above 0 and at most 1, found"):
+            call()
+
+
+@pytest.mark.parametrize("margin", [-0.1, 2, 5, float("nan"), "0.05", None])
+def test_a_margin_out_of_range_is_said(margin: Any) -> None:
+    with pytest.raises(InputError, match=r"margin: expected a number in 0\.\.1"):
+        rung.verdict(HALF, WHOLE, margin=margin)
+
+
+def test_wrong_scores_are_refused_all_at_once() -> None:
+    with pytest.raises(InputError, match="baseline 1, tuned 2"):
         rung.verdict([1.0], [1.0, 0.0])
-    with pytest.raises(InputError):
-        rung.verdict([1.0, 2.0], [1.0, float("nan")])
-    with pytest.raises(RungError):
-        rung.verdict([], [])
-    with pytest.raises(RungError, match="clusters 1"):
+    with pytest.raises(InputError) as error:
+        rung.verdict([1.0, 2.0, True], [1.0, float("nan"), "1"])  # type: ignore[list-item]
+    assert [problem.where for problem in error.value.problems] == ["baseline[1]", "baseline[2]", "tuned[1]", "tuned[2]"]
+    for nothing in ([], {}):
+        with pytest.raises(InputError, match="no item"):
+            rung.verdict(nothing, [])
+    with pytest.raises(InputError, match="clusters 1"):
         rung.verdict([1.0, 0.0], [1.0, 1.0], clusters=["a"])
+    for values in (None, "1101", 1.0):
+        with pytest.raises(InputError, match="tuned: expected a list"):
+            rung.verdict(HALF, values)  # type: ignore[arg-type]
+    for chosen, said in ((None, "several arms"), ("c", "no arm is called 'c'"), (3, "no arm is called 3")):
+        with pytest.raises(InputError, match=said):
+            rung.verdict({"a": HALF, "b": HALF}, WHOLE, chosen=chosen)  # type: ignore[arg-type]
+
+
+def test_any_list_of_numbers_will_do() -> None:
+    plain = rung.verdict(HALF, WHOLE)
+    arrays = rung.verdict(np.array([0, 1] * 30), np.ones(60, np.float32))
+    iterators = rung.verdict((n % 2 for n in range(60)), iter(WHOLE), clusters=range(60))  # type: ignore[arg-type]
+    assert plain.difference == arrays.difference == iterators.difference == 0.5
+    assert (iterators.low, iterators.clusters) == (plain.low, 60)
+
+
+def test_facts_are_given_by_name() -> None:
+    for call in (lambda: rung.decide({"examples": 3}), lambda: rung.decide(as_of="2026-01-01")):  # type: ignore[arg-type]
+        with pytest.raises(InputError):
+            call()
 
 
 def test_margin_and_clusters_are_heeded() -> None:
