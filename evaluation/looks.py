@@ -6,27 +6,36 @@ each look at test items before the last planned run; a run beyond the plan canno
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from curation.store import open_store, store_exists
+from curation.store import Event, open_store, store_exists
 from evaluation.compare import CONFIDENCE
+from evaluation.older import older_tests
 from evaluation.report import Report
 from workspace.artefact import read_artefact
 from workspace.folder import Project
 from workspace.settings import Settings
 
-PLANNED, SCORED, LOOKED = "test_planned", "test_scored", "test_look"
+PLANNED, SCORED, LOOKED, RECHECKED = "test_planned", "test_scored", "test_look", "test_recheck"
 """Kinds of event; `ref` is the test split's sha256."""
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A test set so far: runs planned for it, runs scored in order, and looks at its items."""
+    """A test set so far: runs planned for it, scorings in order, looks at its items; and the metric and the margin that
+    were named before the first (empty and None where none was).
+
+    A scoring is named by its run; by `R-001 by chrf` where another metric than the named one was used, and by
+    `R-001 on v001` where it was on an older version whose items are most of these, but not the same.
+    """
 
     planned: int
     runs: tuple[str, ...] = ()
     looks: int = 0
+    metric: str = ""
+    margin: float | None = None
 
     @property
     def confidence(self) -> float:
@@ -38,14 +47,18 @@ class Standing:
         """Whether the last planned run was scored: from then on its items may be read without harm to the plan."""
         return len(self.runs) >= self.planned
 
-    def place(self, run: str) -> int:
-        """Which scoring of this test set the run is, from 1, looks counted; a run scored again keeps its place."""
-        before = self.runs.index(run) if run in self.runs else len(self.runs)
+    def scoring(self, run: str, metric: str) -> str:
+        """The name of a scoring of `run` by `metric`."""
+        return f"{run} by {metric}" if self.metric and metric != self.metric else run
+
+    def place(self, scoring: str) -> int:
+        """Which scoring of this test set it is, from 1, looks counted; the same again keeps its place."""
+        before = self.runs.index(scoring) if scoring in self.runs else len(self.runs)
         return before + 1 + self.looks
 
-    def may_ship(self, run: str) -> bool:
-        """Whether the run is among those that were planned."""
-        return self.place(run) <= self.planned
+    def may_ship(self, scoring: str) -> bool:
+        """Whether it is among those that were planned."""
+        return self.place(scoring) <= self.planned
 
 
 def confidence_for(planned: int) -> float:
@@ -54,16 +67,42 @@ def confidence_for(planned: int) -> float:
 
 
 def standing(project: Project, settings: Settings, test_sha256: str) -> Standing:
-    """What is known of a test set: events of the store, and reports older than them."""
-    runs = list(_reported(project, test_sha256))
+    """What is known of a test set, its scored older versions included: events of the store, and reports older than
+    they.
+    """
+    events, reports = _events(project, settings), _run_reports(project)
+    seen = {r.test_sha256 for r in reports} | {e.ref for e in events if e.kind in (SCORED, LOOKED)}
+    drawn = {str(row) for event in events if event.kind == RECHECKED for row in event.detail["rows"]}
+    older = older_tests(project, test_sha256, seen, drawn)
+    versions = {**{o.test_sha256: "" if o.same else f" on {o.version}" for o in older}, test_sha256: ""}
+    events = [event for event in events if event.ref in versions]
+    plan = next((event.detail for event in events if event.kind == PLANNED), {})
+    scored = [each for sha in versions for each in _scored(sha, events, reports)]
+    found = Standing(
+        planned=int(plan.get("runs", settings.evaluation.runs)),
+        looks=sum(event.kind == LOOKED for event in events),
+        metric=str(plan.get("metric") or next((metric for _, _, metric in scored if metric), "")),
+        margin=plan.get("margin"),
+    )
+    names = [found.scoring(run, metric or found.metric) + versions[sha] for sha, run, metric in scored]
+    return replace(found, runs=tuple(dict.fromkeys(names)))
+
+
+def _events(project: Project, settings: Settings) -> list[Event]:
     if not store_exists(project, settings):
-        return Standing(settings.evaluation.runs, tuple(runs))
+        return []
     with open_store(project, settings) as store:
-        events = store.events(ref=test_sha256)
-    planned = next((int(e.detail["runs"]) for e in events if e.kind == PLANNED), settings.evaluation.runs)
-    scored = [str(e.detail["run"]) for e in events if e.kind == SCORED]
-    older = [run for run in runs if run not in scored]
-    return Standing(planned, tuple(dict.fromkeys([*older, *scored])), sum(e.kind == LOOKED for e in events))
+        return [event for kind in (PLANNED, SCORED, LOOKED, RECHECKED) for event in store.events(kind=kind)]
+
+
+def _scored(sha: str, events: Sequence[Event], reports: Sequence[Report]) -> list[tuple[str, str, str]]:
+    """Test set, run and metric of each scoring: reports that no event tells of, then events, in order."""
+    told = [
+        (sha, str(e.detail["run"]), str(e.detail.get("metric", ""))) for e in events if (e.kind, e.ref) == (SCORED, sha)
+    ]
+    runs = {run for _, run, metric in told if not metric}
+    known = [(sha, str(r.run), r.metric) for r in reports if r.test_sha256 == sha and r.run not in runs]
+    return [*(each for each in known if each not in told), *told]
 
 
 def take_place(project: Project, settings: Settings, test_sha256: str, run: str) -> Standing:
@@ -71,12 +110,15 @@ def take_place(project: Project, settings: Settings, test_sha256: str, run: str)
 
     A killed scoring keeps its place: its partial answers may have been read.
     """
-    before = standing(project, settings, test_sha256)
+    before, wanted = standing(project, settings, test_sha256), settings.evaluation
+    margin = wanted.margin if before.margin is None else before.margin
+    plan = {"runs": before.planned, "metric": before.metric or wanted.metric, "margin": margin}
+    scoring = {"run": run, "metric": wanted.metric}
     with open_store(project, settings) as store:
         if not store.events(kind=PLANNED, ref=test_sha256):
-            store.event(PLANNED, settings.project.person, ref=test_sha256, detail={"runs": before.planned})
-        if not any(e.detail.get("run") == run for e in store.events(kind=SCORED, ref=test_sha256)):
-            store.event(SCORED, settings.project.person, ref=test_sha256, detail={"run": run})
+            store.event(PLANNED, settings.project.person, ref=test_sha256, detail=plan)
+        if before.scoring(run, wanted.metric) not in before.runs:
+            store.event(SCORED, settings.project.person, ref=test_sha256, detail=scoring)
     return standing(project, settings, test_sha256)
 
 
@@ -96,8 +138,7 @@ def split_to_show(project: Project, settings: Settings, test_sha256: str) -> Lit
     return "test" if now.is_open or now.looks else "validation"
 
 
-def _reported(project: Project, test_sha256: str) -> list[str]:
-    """Runs with a report on this test set, in order."""
+def _run_reports(project: Project) -> list[Report]:
+    """Reports of runs, in order."""
     reports = (read_artefact(path, Report) for path in sorted(project.evaluations.glob("*/report.json")))
-    runs = (r.run for r in reports if r.kind == "run" and r.test_sha256 == test_sha256)
-    return list(dict.fromkeys(run for run in runs if run))
+    return [report for report in reports if report.kind == "run" and report.run]

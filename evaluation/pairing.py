@@ -45,7 +45,9 @@ def judge(bench: Bench, baseline: Baseline, report: Report, trained: Trained, st
             f"The baseline {baseline.report.id} was judged by {baseline.report.judge}, this run by {report.judge}.",
             "rung baseline",
         )
-    rule = Rule(bench.settings.evaluation.margin, standing.confidence, standing.may_ship(str(report.run)))
+    scoring = standing.scoring(str(report.run), report.metric)
+    margin = bench.settings.evaluation.margin if standing.margin is None else standing.margin
+    rule = Rule(margin, standing.confidence, standing.may_ship(scoring))
     verdict = verdict_of(paired(baseline, trained), baseline.report.chosen, rule)
     if trained.others:
         verdict = _with_trainings(verdict, baseline, trained, rule)
@@ -55,7 +57,7 @@ def judge(bench: Bench, baseline: Baseline, report: Report, trained: Trained, st
     facets = facets_of(bench.dataset, bench.settings.dataset.group_by)
     found = slices(trained.outcomes, rival, by_class=bench.closed, facets=facets)
     files = [baseline.folder / "report.json", baseline.folder / "outputs.jsonl"]
-    told = [*_spent(bench.settings, standing, str(report.run)), *(_worse(found) if standing.is_open else ())]
+    told = [*_spent(bench.settings, standing, scoring), *(_worse(found) if standing.is_open else ())]
     return verdict.model_copy(
         update={
             "id": report.id,
@@ -69,7 +71,7 @@ def judge(bench: Bench, baseline: Baseline, report: Report, trained: Trained, st
             "slices": found,
             "secondary": secondary_tests(trained.outcomes, rival, report.metric),
             "planned_runs": standing.planned,
-            "place": standing.place(str(report.run)),
+            "place": standing.place(scoring),
             "notes": [*verdict.notes, *told],
         }
     )
@@ -119,21 +121,32 @@ def _worse(found: Sequence[dict[str, object]]) -> list[str]:
     ]
 
 
-def _spent(settings: Settings, standing: Standing, run: str) -> list[str]:
-    """What earlier runs and looks took from the test set, and a plan that was changed after it was fixed."""
+def _spent(settings: Settings, standing: Standing, scoring: str) -> list[str]:
+    """What earlier runs and looks took from the test set, and what was changed after it was fixed."""
     told = []
-    before = [other for other in standing.runs[: standing.runs.index(run)] if run in standing.runs]
+    before = [other for other in standing.runs[: standing.runs.index(scoring)] if scoring in standing.runs]
     earlier = [*before, *([f"{standing.looks} looks at its items"] if standing.looks else [])]
     planned = f"{standing.planned} {'run was' if standing.planned == 1 else 'runs were'} planned"
-    if not standing.may_ship(run):
+    if not standing.may_ship(scoring):
         told.append(
-            f"{planned} on this test set and this is number {standing.place(run)} (before: {', '.join(earlier)}): "
+            f"{planned} on this test set and this is number {standing.place(scoring)} (before: {', '.join(earlier)}): "
             "it cannot ship without fresh test items."
         )
     elif earlier:
         told.append(f"Before on this test set: {', '.join(earlier)}; {planned}.")
-    if settings.evaluation.runs != standing.planned:
+    return [*told, *_changed(settings, standing, planned)]
+
+
+def _changed(settings: Settings, standing: Standing, planned: str) -> list[str]:
+    """What rung.toml says otherwise than when the first run was scored."""
+    wanted, told = settings.evaluation, []
+    if wanted.runs != standing.planned:
+        told.append(f"rung.toml says runs = {wanted.runs}, but {planned} when the first was scored; that counts.")
+    if standing.margin is not None and wanted.margin != standing.margin:
+        margins = f"margin = {wanted.margin:g}, but it was {standing.margin:g}"
+        told.append(f"rung.toml says {margins} when the first was scored; that counts.")
+    if standing.metric and wanted.metric != standing.metric:
         told.append(
-            f"rung.toml says runs = {settings.evaluation.runs}, but {planned} when the first was scored; that counts."
+            f"{standing.metric} was the metric when the first run was scored; by {wanted.metric} it is another."
         )
     return told

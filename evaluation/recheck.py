@@ -7,19 +7,19 @@ looked at, its labels may change only among rows that were drawn here; a baselin
 from __future__ import annotations
 
 import random
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from curation.manifest import load_split, newest_dataset, read_manifest
 from curation.store import Store, open_store, store_exists
-from evaluation.looks import LOOKED, SCORED
+from evaluation.looks import LOOKED, RECHECKED, SCORED
+from evaluation.older import folded
 from workspace.errors import Refusal, RungError
 from workspace.folder import Project
 from workspace.settings import Settings
 
-RECHECKED = "test_recheck"
-"""Kind of event; `ref` is the test split's sha256, `detail` the rows that were drawn."""
 FEWEST = 20
 """Rows that a sample has at least: one at a time would be picking."""
 
@@ -75,12 +75,13 @@ def check_corrections(project: Project, settings: Settings, folder: Path) -> Non
     """
     if not store_exists(project, settings):
         return
-    answers = _answers(folder)
+    labels = _labels(folder)
     with open_store(project, settings) as store:
+        drawn = {row for event in store.events(kind=RECHECKED) for row in event.detail["rows"]}
         for older in sorted(project.datasets.glob("*/manifest.json")):
             if older.parent.name >= folder.name or "test" not in read_manifest(older.parent).splits:
                 continue
-            changed = _changed(store, older.parent, answers)
+            changed = _changed(store, older.parent, labels, drawn)
             if changed:
                 raise Refusal(
                     f"{len(changed)} test labels ({', '.join(changed[:3])}) were corrected after the test set of "
@@ -89,19 +90,26 @@ def check_corrections(project: Project, settings: Settings, folder: Path) -> Non
                 )
 
 
-def _changed(store: Store, older: Path, answers: dict[str, str | None]) -> list[str]:
-    test_sha = read_manifest(older).splits["test"].sha256
-    events = store.events(ref=test_sha)
+def _changed(store: Store, older: Path, labels: dict[str, str | None], drawn: Collection[str]) -> list[str]:
+    """Rows of an older, scored test set whose label is another now, also where the row was imported anew."""
+    events = store.events(ref=read_manifest(older).splits["test"].sha256)
     if not any(event.kind in (SCORED, LOOKED) for event in events):
         return []
-    drawn = {row for event in events if event.kind == RECHECKED for row in event.detail["rows"]}
-    old = _answers(older)
-    return sorted(row for row in old if row in answers and answers[row] != old[row] and row not in drawn)
+    ids = _ids(older)
+    found = []
+    for line, row in enumerate(load_split(older, "test"), 1):
+        name, question = ids.get(line, ""), folded(row.question)
+        now = labels[name] if name in labels else labels.get(question, row.answer)
+        if now != row.answer and name not in drawn:
+            found.append(name or f"line {line}")
+    return sorted(found)
 
 
-def _answers(folder: Path) -> dict[str, str | None]:
-    rows = load_split(folder, "test")
-    return {row: rows[line - 1].answer for line, row in _ids(folder).items()}
+def _labels(folder: Path) -> dict[str, str | None]:
+    """Answers of the test rows, by id in the store and by question."""
+    ids, rows = _ids(folder), load_split(folder, "test")
+    named = {ids[line]: row.answer for line, row in enumerate(rows, 1) if line in ids}
+    return {**{folded(row.question): row.answer for row in rows}, **named}
 
 
 def _ids(folder: Path) -> dict[int, str]:

@@ -93,3 +93,68 @@ def test_pages_show_validation_items_until_the_verdict_and_test_items_after_it(p
     for folder in (baseline[0], newest_verdict(project)[0]):
         page = write_page(project, folder).read_text()
         assert SHUT not in page and "card lost at home today" in page
+
+
+def refrozen(project, settings, model, kit, test):
+    """The next version, with these test rows, and its baseline."""
+    kit.freeze_by_hand(
+        project,
+        f"v00{len(list(project.datasets.iterdir())) + 1}",
+        test=test,
+        validation=kit.rows_of(kit.places[:4], " now"),
+        train=kit.rows_of(kit.places, " this week"),
+    )
+    run_baseline(open_bench(project, settings, model), arms_named(["base", "prompt"]))
+
+
+def frozen(kit):
+    return kit.rows_of(kit.places, " today") + kit.rows_of(kit.places[:4], " again")
+
+
+def test_a_few_new_items_make_no_fresh_test_set_and_mostly_new_ones_do(project, settings, model, baseline, kit):
+    assert evaluate(project, settings, "R-001").verdict == "ship"
+    refrozen(project, settings, model, kit, frozen(kit) + kit.rows_of(["upstairs"], " today"))
+    for run, place in (("R-002", 3), ("R-001", 2)):
+        assert evaluate(project, settings, "R-001").place == 2
+        again = evaluate(project, settings, run)
+        assert (again.verdict, again.place, again.n) == ("judgement", place, 39)
+        assert any("R-001 on v001" in note for note in again.notes)
+    refrozen(project, settings, model, kit, frozen(kit)[:12] + kit.rows_of(kit.places, " at noon"))
+    fresh = evaluate(project, settings, "R-002")
+    assert (fresh.verdict, fresh.place, fresh.n) == ("ship", 1, 36)
+
+
+def test_leaving_out_scored_items_makes_no_fresh_test_set_unless_a_blind_review_drew_them(
+    project, settings, model, baseline, kit
+):
+    evaluate(project, settings, "R-001")
+    refrozen(project, settings, model, kit, frozen(kit)[2:])
+    assert (evaluate(project, settings, "R-001").verdict, evaluate(project, settings, "R-002").place) == (
+        "judgement",
+        3,
+    )
+    gone = " ".join(frozen(kit)[0]["messages"][0]["content"].split())
+    with open_store(project, settings) as store:
+        rows = [gone, " ".join(frozen(kit)[1]["messages"][0]["content"].split())]
+        store.event("test_recheck", "dana", baseline[1].test_sha256, {"rows": rows, "of": 36})
+    again = evaluate(project, settings, "R-001")
+    assert (again.verdict, again.place, again.n) == ("ship", 1, 34)
+
+
+def test_another_metric_or_margin_after_the_first_run_changes_no_verdict(project, settings, model, baseline):
+    def named(**values):
+        return settings.model_copy(update={"evaluation": settings.evaluation.model_copy(update=values)})
+
+    first = evaluate(project, named(margin=0.9), "R-001")
+    assert first.verdict != "ship" and first.margin == 0.9
+    later = evaluate(project, named(margin=0.0), "R-001")
+    assert (later.verdict, later.margin) == (first.verdict, 0.9)
+    assert any("margin = 0, but it was 0.9" in note for note in later.notes)
+    other = named(margin=0.9, metric="token_f1")
+    run_baseline(open_bench(project, other, model), arms_named(["base", "prompt"]))
+    shopped = evaluate(project, other, "R-001")
+    assert (shopped.metric, shopped.place) == ("token_f1", 2)
+    assert any("exact_match was the metric" in note and "cannot ship" not in note for note in shopped.notes)
+    assert any("before: R-001" in note and "cannot ship" in note for note in shopped.notes)
+    run_baseline(open_bench(project, named(margin=0.9), model), arms_named(["base", "prompt"]))
+    assert evaluate(project, named(margin=0.9), "R-001").place == 1

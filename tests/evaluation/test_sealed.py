@@ -1,6 +1,7 @@
 """A sealed part of the test set, and corrections of test labels after somebody saw results."""
 
 import json
+import shutil
 
 import pytest
 
@@ -76,6 +77,13 @@ def named(project, settings, version):
     return [entry["id"] for entry in entries]
 
 
+def imported_anew(project, kit, old, place):
+    """A version whose corrected row came in as another row of the store: only its question tells that it is one."""
+    rows = [chat_row(r["messages"][0]["content"], "other" if n == place else r["messages"][1]["content"])
+            for n, r in enumerate(old)]  # fmt: skip
+    return kit.freeze_by_hand(project, "v004", test=rows, train=kit.rows_of(["there"]))
+
+
 def test_labels_change_after_a_look_only_among_rows_that_were_drawn(project, settings, model, kit):
     ids = named(project, settings, "v001")
     with pytest.raises(RungError, match="20 at least, or all"):
@@ -101,6 +109,10 @@ def test_labels_change_after_a_look_only_among_rows_that_were_drawn(project, set
     check_corrections(project, settings, corrected("v002", allowed))
     with pytest.raises(Refusal, match="outside of a blind review"):
         check_corrections(project, settings, corrected("v003", picked))
+    again = imported_anew(project, kit, old, picked)
+    with pytest.raises(Refusal, match="outside of a blind review"):
+        check_corrections(project, settings, again)
+    shutil.rmtree(again)
     recheck_labels(project, settings, "all")
     assert (
         read_report(project, "E-001")[1].test_sha256 == read_manifest(project.datasets / "v001").splits["test"].sha256

@@ -1,0 +1,77 @@
+"""Older versions of a test set that were scored or seen: a hash that changed makes no item new."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from curation.example import Example
+from curation.manifest import Manifest, read_manifest
+from workspace.folder import Project
+
+FRESH = 0.5
+"""A test set is fresh where more than this share of its items was never scored: fewer, and scoring it again after each
+few new items would be asking until the answer suits.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Older:
+    """A version's test set, scored before. `same`: it has the items that are there now; rows that a blind re-review
+    drew may have gone.
+    """
+
+    version: str
+    test_sha256: str
+    same: bool
+
+
+def older_tests(
+    project: Project, test_sha256: str, scored: Collection[str], drawn: Collection[str]
+) -> tuple[Older, ...]:
+    """The scored test sets that this one repeats, oldest first; none where most of its items are new.
+
+    `scored` are the SHA-256 of test splits that were scored or seen, `drawn` ids of rows that a blind re-review drew.
+    """
+    wanted = set(scored) - {test_sha256}
+    if not wanted:
+        return ()
+    found = [(path.parent, read_manifest(path.parent)) for path in sorted(project.datasets.glob("*/manifest.json"))]
+    tests = [(folder, manifest) for folder, manifest in found if "test" in manifest.splits]
+    own = next((pair for pair in tests if pair[1].splits["test"].sha256 == test_sha256), None)
+    earlier = {m.splits["test"].sha256: (f, m) for f, m in reversed(tests) if m.splits["test"].sha256 in wanted}
+    if own is None or not earlier:
+        return ()
+    here = set(questions(*own))
+    before = {sha: questions(*pair) for sha, pair in earlier.items()}
+    seen = here & {question for each in before.values() for question in each}
+    if len(seen) < FRESH * len(here):
+        return ()
+    repeated = [sha for sha in before if here & before[sha].keys()]
+    made = [
+        Older(earlier[sha][1].version, sha, here <= before[sha].keys() and _gone(before[sha], here) <= set(drawn))
+        for sha in repeated
+    ]
+    return tuple(sorted(made, key=lambda older: older.version))
+
+
+def _gone(before: dict[str, str], here: Collection[str]) -> set[str]:
+    """Ids of the rows that are there no more; the question where a row has none."""
+    return {name or question for question, name in before.items() if question not in here}
+
+
+def questions(folder: Path, manifest: Manifest) -> dict[str, str]:
+    """Question of each test row, folded, with its id in the store ("" where it has none)."""
+    ids = {int(r["line"]): str(r["id"]) for r in manifest.rows if r.get("split") == "test" and r.get("id")}
+    path = folder / manifest.splits["test"].file
+    lines = path.read_text(encoding="utf-8").split("\n") if path.is_file() else []
+    rows = [(n, Example(json.loads(line))) for n, line in enumerate(lines, 1) if line]
+    return {folded(row.question): ids.get(n, "") for n, row in rows}
+
+
+def folded(text: str) -> str:
+    """NFC, without case, runs of white space as one space: the contract's `exact`."""
+    return " ".join(unicodedata.normalize("NFC", text).casefold().split())
