@@ -74,7 +74,7 @@ def plan_split(
     are, but no row is left out for it: what then stands on two sides because of pinned rows is among `across`.
     """
     pinned = dict(pinned or {})
-    keys = [_key(example, group_by) for example in examples]
+    keys = [group_key(example, group_by) for example in examples]
     near = find_near(examples, threshold, keys, alike)
     left_out, across = _conflicts(near, pinned, len(examples))
     gone = {conflict.index for conflict in left_out}
@@ -105,7 +105,7 @@ def closed_classes(examples: Sequence[Example]) -> list[str] | None:
     return forms
 
 
-def _key(example: Example, path: str) -> str | None:
+def group_key(example: Example, path: str) -> str | None:
     """The value at a dotted path of the row, as text; None where there is none."""
     value: Any = example.row if path else None
     for part in path.split("."):

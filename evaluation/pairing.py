@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from evaluation.bench import Bench
-from evaluation.compare import Comparison, compare, over_trainings
+from evaluation.clusters import clusters_of
+from evaluation.compare import Comparison, cluster_means, compare, over_trainings
 from evaluation.holm import secondary_tests
 from evaluation.judge import unchecked
 from evaluation.looks import Standing
@@ -48,13 +49,15 @@ def judge(bench: Bench, baseline: Baseline, report: Report, trained: Trained, st
     scoring = standing.scoring(str(report.run), report.metric)
     margin = bench.settings.evaluation.margin if standing.margin is None else standing.margin
     rule = Rule(margin, standing.confidence, standing.may_ship(scoring))
-    verdict = verdict_of(paired(baseline, trained), baseline.report.chosen, rule)
+    group_by = bench.settings.dataset.group_by
+    scores = paired(baseline, trained, clusters_of(bench.dataset, group_by, [o.item for o in trained.outcomes]))
+    verdict = verdict_of(scores, baseline.report.chosen, rule)
     if trained.others:
-        verdict = _with_trainings(verdict, baseline, trained, rule)
+        verdict = _with_trainings(verdict, baseline, trained, rule, scores.clusters)
     if bench.desk.metric.judged:
         verdict = unchecked(verdict)
     rival = baseline.outcomes[verdict.chosen]
-    facets = facets_of(bench.dataset, bench.settings.dataset.group_by)
+    facets = facets_of(bench.dataset, group_by)
     found = slices(trained.outcomes, rival, by_class=bench.closed, facets=facets)
     files = [baseline.folder / "report.json", baseline.folder / "outputs.jsonl"]
     told = [*_spent(bench.settings, standing, scoring), *(_worse(found) if standing.is_open else ())]
@@ -77,8 +80,8 @@ def judge(bench: Bench, baseline: Baseline, report: Report, trained: Trained, st
     )
 
 
-def paired(baseline: Baseline, trained: Trained) -> PairedScores:
-    """Scores of the same items side by side. Raises Refusal where an arm was measured on others."""
+def paired(baseline: Baseline, trained: Trained, clusters: tuple[str, ...] | None = None) -> PairedScores:
+    """Scores of the same items side by side, with their clusters. Raises Refusal where an arm was measured on others."""
     items = [(o.item, o.expected) for o in trained.outcomes]
     for arm, found in baseline.outcomes.items():
         if [(o.item, o.expected) for o in found] != items:
@@ -87,18 +90,24 @@ def paired(baseline: Baseline, trained: Trained) -> PairedScores:
         ids=tuple(str(item) for item, _ in items),
         tuned=tuple(trained.scores()),
         arms={arm: tuple(o.score for o in found) for arm, found in baseline.outcomes.items()},
+        clusters=clusters,
     )
 
 
-def _with_trainings(verdict: Verdict, baseline: Baseline, trained: Trained, rule: Rule) -> Verdict:
+def _with_trainings(
+    verdict: Verdict, baseline: Baseline, trained: Trained, rule: Rule, clusters: Sequence[str] | None
+) -> Verdict:
     """Ruled on intervals that hold another training too."""
     every = [[o.score for o in outcomes] for outcomes in (trained.outcomes, *trained.others)]
-    results = {arm: _over(every, [o.score for o in found], rule.confidence) for arm, found in baseline.outcomes.items()}
+    results = {
+        arm: _over(every, [o.score for o in found], rule.confidence, clusters)
+        for arm, found in baseline.outcomes.items()
+    }
     against = results[verdict.chosen]
     arms = [r.model_copy(update={"low": results[r.arm].low, "high": results[r.arm].high}) for r in verdict.arms]
     return verdict.model_copy(
         update={
-            "verdict": rule_on(results, verdict.chosen, rule.margin, None, rule.may_ship),
+            "verdict": rule_on(results, verdict.chosen, rule.margin, verdict.clusters, rule.may_ship),
             "low": against.low,
             "high": against.high,
             "arms": arms,
@@ -107,10 +116,14 @@ def _with_trainings(verdict: Verdict, baseline: Baseline, trained: Trained, rule
     )
 
 
-def _over(every: Sequence[Sequence[float]], baseline: Sequence[float], confidence: float) -> Comparison:
+def _over(
+    every: Sequence[Sequence[float]], baseline: Sequence[float], confidence: float, clusters: Sequence[str] | None
+) -> Comparison:
     means = [sum(scores) / len(every) for scores in zip(*every, strict=True)]
-    low, high = over_trainings([[t - b for t, b in zip(one, baseline, strict=True)] for one in every], confidence)
-    return replace(compare(baseline, means, None, confidence), low=low, high=high)
+    differences = [[t - b for t, b in zip(one, baseline, strict=True)] for one in every]
+    units = [cluster_means(one, clusters) for one in differences] if clusters is not None else differences
+    low, high = over_trainings(units, confidence)
+    return replace(compare(baseline, means, clusters, confidence), low=low, high=high)
 
 
 def _worse(found: Sequence[dict[str, object]]) -> list[str]:

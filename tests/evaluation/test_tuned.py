@@ -122,3 +122,27 @@ def test_a_baseline_that_leaves_out_measured_arms_is_refused_until_they_are_meas
     run_baseline(open_bench(project, settings, model), arms_named(["base", "prompt", "few_shot"]))
     assert len(model.asked) == asked
     run_evaluation(open_bench(project, settings, model), "R-001", None)
+
+
+def test_items_of_one_group_count_together(project, settings, model, kit):
+    """36 items of 12 groups: three items of a group are no three independent ones."""
+    rows = kit.rows_of(kit.places, " today") + kit.rows_of(kit.places[:4], " again")
+    grouped = [{**row, "meta": {"customer": n // 3}} for n, row in enumerate(rows)]
+    splits = {"validation": kit.rows_of(kit.places[:4], " now"), "train": kit.rows_of(kit.places, " this week")}
+    kit.freeze_by_hand(project, "v002", test=grouped, **splits)
+    run_baseline(open_bench(project, settings, model), arms_named(["base", "prompt"]))
+    alone = verdict_on(project, settings, "R-001")
+    dataset = settings.dataset.model_copy(update={"group_by": "meta.customer"})
+    together = verdict_on(project, settings.model_copy(update={"dataset": dataset}), "R-001")
+    assert (alone.clusters, together.clusters, together.n) == (None, 12, 36)
+    assert together.difference == alone.difference and together.low < alone.low
+    few = [{**row, "meta": {"customer": n % 9}} for n, row in enumerate(rows)]
+    kit.freeze_by_hand(project, "v003", test=few, **splits)
+    run_baseline(open_bench(project, settings, model), arms_named(["base", "prompt"]))
+    third = verdict_on(project, settings.model_copy(update={"dataset": dataset}), "R-001")
+    assert (third.clusters, third.verdict) == (9, "need_more_data")
+
+
+def verdict_on(project, settings, run):
+    run_evaluation(open_bench(project, settings, Scripted(perfect, name="tuned")), run, "Topic.")
+    return newest_verdict(project, run)[1]
