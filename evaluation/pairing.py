@@ -81,7 +81,7 @@ def judge(bench: Bench, baseline: Baseline, report: Report, trained: Trained, st
 
 
 def paired(baseline: Baseline, trained: Trained, clusters: tuple[str, ...] | None = None) -> PairedScores:
-    """Scores of the same items side by side, with their clusters. Raises Refusal where an arm was measured on others."""
+    """Scores of the same items side by side, with their clusters. Raises Refusal where an arm has other items."""
     items = [(o.item, o.expected) for o in trained.outcomes]
     for arm, found in baseline.outcomes.items():
         if [(o.item, o.expected) for o in found] != items:
