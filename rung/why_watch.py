@@ -12,21 +12,28 @@ from evaluation.nearest import Neighbours, TrainRow
 from rung.report.items import near_words
 from rung.report.page import shown
 from rung.why_row import holding
-from training.watch.learn import STRATEGY, read_not_learnt, reason_of
-from training.watch.material import released
-from training.watch.record import Logged, find_logged
+from training.watch.learn import read_not_learnt
+from training.watch.origins import Origins
+from training.watch.own_turns import OwnTurns
+from training.watch.queueing import STRATEGY
+from training.watch.reasons import reason_of
+from training.watch.record import Logged, find_logged, import_of
 from workspace.folder import Project
 from workspace.settings import load_settings
 
 
 @dataclass(frozen=True, slots=True)
 class LoggedWhy:
-    """A request with its fate: the candidate that came of it, or why none did; `held` are datasets that hold it."""
+    """A request with its fate: the candidate that came of it, or why none did; `held` are datasets that hold it.
+
+    `release` is the one that its import was made with; `stale` says why that cannot be looked into any more.
+    """
 
     logged: Logged
     question: str
     release: str
     dataset: str
+    stale: str
     candidate: StoredRow | None
     kept_out: str
     held: tuple[str, ...]
@@ -47,7 +54,10 @@ class LoggedWhy:
             yield f"rated      {words}" + (f': "{shown(each.comment, 200)}"' if each.comment else "")
         if each.edit:
             yield f"edited to  {shown(each.edit, 200)}"
-        yield f"release    {self.release}, dataset {self.dataset}   (rung why {self.release})"
+        if self.stale:
+            yield f"release    {self.release or 'unknown'}   ! stale: {self.stale}"
+        else:
+            yield f"release    {self.release}, dataset {self.dataset}   (rung why {self.release})"
         yield from self._fate()
         if self.near:
             yield ""
@@ -74,7 +84,8 @@ class LoggedWhy:
             "request": asdict(self.logged),
             "question": self.question,
             "release": self.release,
-            "dataset": self.dataset,
+            "dataset": self.dataset or None,
+            "stale": self.stale or None,
             "candidate": {"id": row.id, "state": row.state, "reviewer": row.reviewer or None} if row else None,
             "kept_out": self.kept_out or None,
             "frozen_in": list(self.held),
@@ -91,22 +102,27 @@ def why_logged(project: Project, ref: str) -> LoggedWhy:
     Raises RungError where it is not here, Refusal where nothing is released.
     """
     settings = load_settings(project.settings_file)
-    logged, standing = find_logged(project, ref), released(project, settings)
-    question = standing.turns.question(logged.messages)
+    logged, made = find_logged(project, ref), import_of(project, ref)
+    origins = Origins(project, settings, [made])
+    stale = origins.stale.get(made.id, "")
+    standing = None if stale else origins.of(ref)
+    question = (standing.turns if standing else OwnTurns([], None)).question(logged.messages)
     with open_store(project, settings) as store:
         mine = [r for r in store.rows(role="candidates", excluded=None) if r.meta.get("strategy") == STRATEGY]
     candidate = next((row for row in mine if row.meta.get("hash") == logged.hash), None)
     entry = next((each for each in read_not_learnt(project) if each["hash"] == logged.hash), None)
     held = () if candidate is None else holding(project, candidate.id)
+    near = Neighbours(standing.dataset).of([question])[0] if standing and standing.split == "train" else ()
     return LoggedWhy(
         logged=logged,
         question=question,
-        release=standing.release.id,
-        dataset=standing.dataset.name,
+        release=standing.release.id if standing else str(made.release or ""),
+        dataset=standing.dataset.name if standing else "",
+        stale=stale,
         candidate=candidate,
         kept_out=_reason(entry) if entry else "",
         held=tuple(f"{version}, {split} line {line}" for version, split, line, _ in held),
-        near=tuple(Neighbours(standing.dataset).of([question])[0]) if standing.split == "train" else (),
+        near=tuple(near),
     )
 
 

@@ -44,22 +44,21 @@ def import_logs(
     as_json: JsonOption = False,
 ) -> None:
     """Take request logs in, masked, a sample where you like. The same log again changes nothing."""
-    from curation.ingest import merge_rejects
     from rung.cli.watch_words import imported_lines
     from training.watch.keep import Wish
     from training.watch.take_in import read_logs, take_in
+    from workspace.files import check_outputs
     from workspace.folder import require_project
     from workspace.settings import load_settings
 
+    check_outputs(rejects)
     project = require_project()
     settings = load_settings(project.settings_file)
     large = any(path.is_file() and path.stat().st_size > LARGE for path in logs)
     reading = ProgressLine("Reading") if large else None
     read = read_logs(logs, keep_rejects=rejects is not None, progress=reading)
     wish = Wish(sample, settings.dataset.seed if seed is None else seed, model)
-    made = take_in(project, read, wish, actor=settings.project.person)
-    if rejects is not None:
-        merge_rejects(rejects, [file.path for file in read.files], read.rejects)
+    made = take_in(project, read, wish, actor=settings.project.person, rejects=rejects)
     if as_json:
         emit({"import": made.model_dump(mode="json") if made else None, "rejects": str(rejects) if rejects else None})
         return
@@ -80,15 +79,20 @@ def report(
     """Say what has changed since training. Exit 1 where a signal is raised."""
     from rung.cli.models import opened_project
     from rung.report import watch_words
-    from training.watch.drift import measure
+    from training.watch.drift import measure, report_file
+    from training.watch.whole import put_back
+    from workspace.files import check_outputs
 
+    check_outputs(html)
     project, settings = opened_project()
     asked = _judge(project, settings, judge, (override, by, reason), budget_usd) if judge else None
-    found = measure(project, settings, since=_day(since), judge=asked, judged=judge)
-    if html is not None:
-        from rung.report.watch import write_watch_page
+    with put_back(report_file(project)):
+        found = measure(project, settings, since=_day(since), judge=asked, judged=judge)
+        if html is not None:
+            from rung.report.watch import write_watch_page
 
-        write_watch_page(html, found)
+            write_watch_page(html, found)
+    if html is not None:
         note(f"Page: {html}")
     if as_json:
         emit(found.model_dump(mode="json"))

@@ -66,6 +66,8 @@ def _strange(made: Import, rejects: Sequence[Reject], place: Path | None) -> Ite
 
 def learnt_lines(done: Learnt) -> Iterator[str]:
     """What became of the requests."""
+    from training.watch.origins import STALE_HINT, stale_words
+
     queued, out = len(done.queued), done.rejected.total()
     yield f"{done.looked_at:,} requests = {queued:,} queued for review + {out:,} kept out"
     if done.why:
@@ -75,6 +77,8 @@ def learnt_lines(done: Learnt) -> Iterator[str]:
         yield "  each with its reason in watch/not_learnt.jsonl"
     if done.known:
         yield f"  {done.known:,} were handled before"
+    for name, why in done.stale.items() if done.of_stale else ():
+        yield f"! {stale_words(name, why)} Its requests wait: {STALE_HINT.format(name=name)}"
     if done.left:
         yield f"  {done.left:,} more wait: the same command again, or --count"
     yield f"\nNext: {'rung review next' if queued else 'rung watch import LOGS'}"

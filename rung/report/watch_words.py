@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from training.watch.drift import DriftReport, Traffic
     from training.watch.signals import Signal
 
+NEXT = "rung watch learn"
 SYMBOLS = {True: "✗", False: "✓", None: "-"}
 
 
@@ -50,7 +51,9 @@ def figures(signal: Signal) -> str:
         return f"not measured: {signal.why}"
     if signal.before is None or signal.now is None:
         return f"{signal.unit} {signal.now:.1f}, {p_text(signal.p or 0.0)}"
-    return f"{_in(signal.unit, signal.before)}, now {_in(signal.unit, signal.now)}, {p_text(signal.p or 0.0)}"
+    of, of_now = ("", "") if signal.what == "request" else (f" of {signal.n_before:,}", f" of {signal.n:,}")
+    was, now = _in(signal.unit, signal.before), _in(signal.unit, signal.now)
+    return f"{was}{of}, now {now}{of_now}, {p_text(signal.p or 0.0)}"
 
 
 def pair(signal: Signal) -> tuple[str, str]:
@@ -61,7 +64,7 @@ def pair(signal: Signal) -> tuple[str, str]:
 
 def sides(signal: Signal) -> str:
     """How many requests against how many of what."""
-    return f"{count(signal.n, 'request')} against {signal.n_before:,} {signal.against}"
+    return f"{count(signal.n, signal.what)} against {signal.n_before:,} {signal.against}"
 
 
 def _in(unit: str, value: float) -> str:
@@ -77,7 +80,8 @@ def _in(unit: str, value: float) -> str:
 def traffic_words(traffic: Traffic) -> Iterator[tuple[str, str]]:
     """Plain figures: name and value."""
     yield "Failed", f"{traffic.failed:,} of {traffic.requests:,}"
-    yield "Rated", f"{traffic.rated:,}, {traffic.rated_low:,} of them low; {traffic.edited:,} edited"
+    low = f", {traffic.rated_low:,} of them low ({percent(traffic.rated_low / traffic.rated)})" if traffic.rated else ""
+    yield "Rated", f"{traffic.rated:,} of {traffic.requests:,}{low}; {traffic.edited:,} edited"
     if traffic.p50_seconds is not None and traffic.p95_seconds is not None:
         yield (
             "Latency",
@@ -104,12 +108,7 @@ def lines(report: DriftReport) -> Iterator[str]:
     yield ""
     yield from (f"{name:<9}{value}" for name, value in traffic_words(report.traffic))
     yield from (f"! {note}" for note in report.notes)
-    yield f"\nNext: {next_command(report)}"
-
-
-def next_command(report: DriftReport) -> str:
-    """What to do with it."""
-    return "rung watch learn"
+    yield f"\nNext: {NEXT}"
 
 
 def one_line(text: str, most: int = 100) -> str:

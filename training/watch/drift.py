@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from curation.similarity import normal
 from training.watch.material import Standing, released
 from training.watch.measures import Judge, all_signals, judge_signal
+from training.watch.origins import Origins, stale_words
 from training.watch.record import IMPORT, Logged, read_watched, watch_folder
 from training.watch.signals import FALSE_ALARM, Signal
 from workspace.artefact import Artefact, hashes, read_artefact, write_artefact
@@ -77,8 +78,14 @@ def measure(
     if not requests:
         raise Refusal(f"No request of the sample since {since or 'the import'}.", "rung watch import LOGS")
     seed = settings.dataset.seed
-    signals = all_signals(standing, requests, seed)
-    signals.append(judge_signal(standing, requests, seed, judge, judged))
+    origins = Origins(project, settings, watched.imports)
+    asked = [origins.question(each, standing) for each in requests]
+    signals = all_signals(standing, requests, asked, seed)
+    signals.append(judge_signal(standing, list(zip(asked, requests, strict=True)), seed, judge, judged))
+    stale = [
+        f"{stale_words(name, why)} Its own prompt could not be taken off its requests."
+        for name, why in origins.stale.items()
+    ]
     measured = sum(signal.raised is not None for signal in signals)
     paths = [watch_folder(project) / made.id / IMPORT for made in watched.imports]
     report = DriftReport(
@@ -91,16 +98,21 @@ def measure(
         traffic=traffic(requests),
         signals=signals,
         any_alarm=min(1.0, round(measured * FALSE_ALARM, 4)),
-        notes=_notes(standing, requests, watched.unmatched),
+        notes=[*_notes(standing, requests, watched.unmatched), *_left_out(watched.drawn, since), *stale],
         made_from=hashes(project.root, *paths, *standing.sources()),
     )
-    write_artefact(watch_folder(project) / REPORT, report)
+    write_artefact(report_file(project), report)
     return report
+
+
+def report_file(project: Project) -> Path:
+    """`watch/report.json`."""
+    return watch_folder(project) / REPORT
 
 
 def read_report(project: Project) -> DriftReport | None:
     """The newest report; None where none was written."""
-    path = watch_folder(project) / REPORT
+    path = report_file(project)
     return read_artefact(path, DriftReport) if path.is_file() else None
 
 
@@ -147,6 +159,6 @@ def _notes(standing: Standing, requests: Sequence[Logged], unmatched: int) -> li
     return found
 
 
-def report_path(project: Project) -> Path:
-    """Where the page of `rung watch report --html` goes."""
-    return watch_folder(project) / "report.html"
+def _left_out(requests: Sequence[Logged], since: str) -> list[str]:
+    nameless = sum(not each.at for each in requests) if since else 0
+    return [f"{nameless:,} requests have no time that can be read, so --since leaves them out."] if nameless else []

@@ -26,7 +26,7 @@ class Form:
 
     def wrong(self, answer: str, stopped: str) -> bool:
         """Whether the answer is empty, cut, or not of that form."""
-        if not answer.strip() or stopped in ("length", "max_tokens"):
+        if not answer.strip() or stopped == "length":
             return True
         if self.choices:
             return normal(answer) not in self.choices

@@ -17,12 +17,11 @@ from workspace.settings import Settings
 KNOWN_ROLES = ("pool", "candidates", "train", "validation")
 
 
-@dataclass
+@dataclass(eq=False)
 class Draft:
     """A row that may become a candidate. `edited`: a person wrote its answer, so it may contradict a row.
 
-    `name` is the request's. `near` are rows to show beside it: an id, or the place of another draft, with kind and
-    similarity.
+    `name` is the request's. `near` are rows to show beside it: an id, or another draft, with kind and similarity.
     """
 
     example: Example
@@ -30,7 +29,7 @@ class Draft:
     name: str = ""
     reason: str = ""
     evidence: dict[str, Any] = field(default_factory=dict)
-    near: list[tuple[str | int, Any, float]] = field(default_factory=list)
+    near: list[tuple[str | Draft, Any, float]] = field(default_factory=list)
 
     def refuse(self, reason: str, **evidence: Any) -> None:
         """The first reason stands."""
@@ -42,25 +41,29 @@ class Gate:
     """Checks rows against the project's rows, the test sets and one another; what passes is remembered."""
 
     def __init__(self, ids: Sequence[str], known: Sequence[Example], test: Sequence[Example], threshold: float) -> None:
-        self.ids: list[str | int] = list(ids)
-        self.names = list(ids)
+        self.ids: list[str | Draft] = list(ids)
         self.known = list(known)
         self.test = list(test)
         self.threshold = threshold
-        self.passed = 0
 
-    def sift(self, drafts: Sequence[Draft]) -> None:
-        """Mark the drafts that may not become candidates."""
+    def sift(self, drafts: Sequence[Draft], most: int) -> int:
+        """Mark the drafts that may not become candidates, in one pass over all of them.
+
+        Ends with the draft that is the `most`-th to pass: how many were looked at up to there. The others are as new.
+        """
         for draft in drafts:
             _form(draft)
         self._leaks([draft for draft in drafts if not draft.reason])
         self._twins([draft for draft in drafts if not draft.reason])
-        for draft in drafts:
+        left = most
+        for looked, draft in enumerate(drafts, 1):
             if not draft.reason:
-                self.ids.append(self.passed)
-                self.names.append(draft.name)
+                self.ids.append(draft)
                 self.known.append(draft.example)
-                self.passed += 1
+                left -= 1
+            if not left:
+                return looked
+        return len(drafts)
 
     def _leaks(self, drafts: Sequence[Draft]) -> None:
         from curation.leakage import find_leaks
@@ -77,26 +80,27 @@ class Gate:
         if not drafts:
             return
         start = len(self.known)
+        everyone = [*self.ids, *drafts]
         found = dedup([*self.known, *(draft.example for draft in drafts)], self.threshold)
         for twin in found.removed:
             if twin.index >= start:
-                name = self._name(twin.kept, drafts)
-                drafts[twin.index - start].refuse(
-                    "duplicate", kind=twin.kind, row=name, similarity=round(twin.similarity, 3)
-                )
+                name, similarity = _name(everyone[twin.kept]), round(twin.similarity, 3)
+                drafts[twin.index - start].refuse("duplicate", kind=twin.kind, row=name, similarity=similarity)
         for pair in found.pairs:
-            early, late = sorted((pair.index, pair.other))
-            if late < start or drafts[late - start].reason:
+            early, late = everyone[pair.index], everyone[pair.other]
+            if pair.other < start or not isinstance(late, Draft):
                 continue
-            draft = drafts[late - start]
-            if pair.kind == "contradiction" and not draft.edited:
-                draft.refuse("a row answers this already", row=self._name(early, drafts))
-            elif early < start:
-                draft.near.append((self.ids[early], pair.kind, round(pair.similarity, 4)))
+            if late.reason or (isinstance(early, Draft) and early.reason):
+                continue
+            if pair.kind == "contradiction" and not late.edited:
+                late.refuse("a row answers this already", row=_name(early))
+            else:
+                late.near.append((early, pair.kind, round(pair.similarity, 4)))
 
-    def _name(self, place: int, drafts: Sequence[Draft]) -> str:
-        """The id of a row, or the name of another request."""
-        return self.names[place] if place < len(self.names) else drafts[place - len(self.names)].name
+
+def _name(known: str | Draft) -> str:
+    """The id of a row, or the name of another request."""
+    return known if isinstance(known, str) else known.name
 
 
 def _form(draft: Draft) -> None:

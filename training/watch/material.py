@@ -51,7 +51,11 @@ def released(project: Project, settings: Settings) -> Standing:
     found = standing_release(project)
     if found is None:
         raise Refusal("Nothing is released yet, so there is nothing to measure against.", "rung release --to prompt")
-    folder, release = found
+    return standing_of(project, settings, *found)
+
+
+def standing_of(project: Project, settings: Settings, folder: Path, release: Release) -> Standing:
+    """A release with its dataset. Raises Refusal where that is gone, or is not what was frozen."""
     dataset, split = _dataset(project, release)
     rows = load_split(dataset, split)
     choices = closed_set(project, rows, settings.evaluation)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from curation.example import Example
 from curation.manifest import load_split
 from curation.quality.mask import mask
 from curation.sampling import draw
@@ -19,18 +20,18 @@ Judge = Callable[[Sequence[tuple[str, str]]], list[bool]]
 """From (question, answer) pairs to whether each is good enough."""
 
 
-def all_signals(standing: Standing, requests: Sequence[Logged], seed: int) -> list[Signal]:
-    """Every signal that needs no model."""
-    asked = distinct([bare(standing.turns.question(each.messages)) for each in requests])
+def all_signals(standing: Standing, requests: Sequence[Logged], questions: Sequence[str], seed: int) -> list[Signal]:
+    """Every signal that needs no model; `questions` are those of the requests, as rows would have them."""
+    asked = distinct([bare(question) for question in questions])
     rows = distinct([bare(mask(row.question)) for row in standing.rows])
     answered = [each for each in requests if not each.error]
-    said = [mask(row.answer or "") for row in standing.rows]
+    said = [mask(row.answer or "") for row in standing.rows if not _calls(row)]
     split = f"{standing.split} rows"
     lengths = [
         length_signal(_signal("question_length", "Length of questions", split), _words(asked), _words(rows), seed),
         length_signal(
             _signal("answer_length", "Length of answers", split),
-            _words([e.answer for e in answered]),
+            _words([e.answer for e in answered if not e.tool_calls]),
             _words(said),
             seed,
         ),
@@ -38,39 +39,40 @@ def all_signals(standing: Standing, requests: Sequence[Logged], seed: int) -> li
     return [*lengths, *word_signals(asked, rows, split, seed), *_shares(standing, answered), *_later(requests, seed)]
 
 
+def _calls(row: Example) -> bool:
+    """Whether a row's answer is a tool call: that has no length and no form of a text."""
+    return row.is_answered and bool(row.messages[-1].get("tool_calls"))
+
+
 def _shares(standing: Standing, answered: Sequence[Logged]) -> list[Signal]:
     """Form errors and refusals, against what the released model answered on its test items."""
-    against = "answers of the released model on its test items"
     form = Form(standing)
-    before, n = standing.answered, len(standing.answered)
-    made = []
-    measures: tuple[tuple[str, str, Callable[[str, str], bool]], ...] = (
-        ("form_errors", f"Errors of form ({form.words})", form.wrong),
-        ("refusals", "Refusals", lambda text, stopped: refuses(text, _stopped(stopped))),
-    )
-    for name, title, bad in measures:
-        signal = _signal(name, title, against).model_copy(update={"n": len(answered), "n_before": n})
-        hits = [each for each in answered if bad(each.answer, each.finish)]
-        found = share_signal(signal, len(hits), sum(bad(o.output, o.stopped) for o in before))
-        made.append(found.model_copy(update={"evidence": tuple(f"{e.ref}: {e.answer[:80]}" for e in hits[:5])}))
-    return made
+    texts = [each for each in answered if not each.tool_calls or each.finish == "length"]
+    return [
+        _share("form_errors", f"Errors of form ({form.words})", standing, texts, form.wrong),
+        _share("refusals", "Refusals", standing, answered, lambda text, stopped: refuses(text, _stopped(stopped))),
+    ]
+
+
+def _share(
+    name: str, title: str, standing: Standing, requests: Sequence[Logged], bad: Callable[[str, str], bool]
+) -> Signal:
+    before = standing.answered
+    sides = {"n": len(requests), "n_before": len(before)}
+    signal = _signal(name, title, "answers of the released model on its test items").model_copy(update=sides)
+    hits = [each for each in requests if bad(each.answer, each.finish)]
+    found = share_signal(signal, len(hits), sum(bad(o.output, o.stopped) for o in before))
+    return found.model_copy(update={"evidence": tuple(f"{e.ref}: {e.answer[:80]}" for e in hits[:5])})
 
 
 def _later(requests: Sequence[Logged], seed: int) -> list[Signal]:
     """What rows cannot tell: the later half of the requests against the earlier half."""
     against = "requests of the earlier half"
-    half = len(requests) // 2
-    made = []
-    for name, title, what in (
-        ("failures", "Failed requests", lambda e: bool(e.error)),
-        ("low_ratings", "Low ratings", lambda e: e.rating is not None and e.rating < 0),
-    ):
-        sides = {"n": len(requests) - half, "n_before": half}
-        signal = _signal(name, title, against).model_copy(update=sides)
-        if name == "low_ratings" and not any(each.rating is not None for each in requests):
-            made.append(unmeasured(signal, "no request was rated"))
-            continue
-        made.append(share_signal(signal, sum(map(what, requests[half:])), sum(map(what, requests[:half]))))
+    made = [_halves(_signal("failures", "Failed requests", against), requests, lambda e: bool(e.error))]
+    rated = [each for each in requests if each.rating is not None]
+    low = _signal("low_ratings", "Low ratings, of rated requests", f"rated {against}")
+    low = low.model_copy(update={"what": "rated request"})
+    made.append(_halves(low, rated, is_low) if rated else unmeasured(low, "no request was rated"))
     for name, title, unit in (("latency", "Latency", "seconds"), ("cost", "Cost of a request", "usd")):
         field = "seconds" if name == "latency" else "cost_usd"
         signal = _signal(name, title, against).model_copy(update={"unit": unit})
@@ -79,14 +81,28 @@ def _later(requests: Sequence[Logged], seed: int) -> list[Signal]:
     return made
 
 
-def judge_signal(standing: Standing, requests: Sequence[Logged], seed: int, judge: Judge | None, judged: int) -> Signal:
+def _halves(signal: Signal, requests: Sequence[Logged], is_hit: Callable[[Logged], bool]) -> Signal:
+    """The share of hits in the later half against the earlier half."""
+    half = len(requests) // 2
+    signal = signal.model_copy(update={"n": len(requests) - half, "n_before": half})
+    return share_signal(signal, sum(map(is_hit, requests[half:])), sum(map(is_hit, requests[:half])))
+
+
+def is_low(each: Logged) -> bool:
+    """Whether a person found the answer bad."""
+    return each.rating is not None and each.rating < 0
+
+
+def judge_signal(
+    standing: Standing, asked: Sequence[tuple[str, Logged]], seed: int, judge: Judge | None, judged: int
+) -> Signal:
     """A judge on a sample of answers, against its rulings on the answers to test items: both without a reference."""
     signal = _signal("judge", "Answers that the judge finds wanting", "answers to test items, by the same judge")
     if judge is None:
         return unmeasured(signal, "no judge was asked: [judge] in rung.toml, then rung watch report --judge 50")
     test = load_split(standing.dataset, "test")
     before = [(mask(test[o.item - 1].question), o.output) for o in standing.answered]
-    now = [(standing.turns.question(e.messages), e.answer) for e in requests if e.answer and not e.error]
+    now = [(question, each.answer) for question, each in asked if each.answer and not each.error]
     sides = [_some(side, min(judged, len(side)), seed) for side in (now, before)]
     signal = signal.model_copy(update={"n": len(sides[0]), "n_before": len(sides[1])})
     found = judge([*sides[0], *sides[1]])

@@ -6,7 +6,6 @@ import gzip
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -64,11 +63,6 @@ class Logged:
         said = bool(self.answer.strip() or self.tool_calls)
         return Example({"messages": [*self.messages, *([answer] if said else [])]})
 
-    @property
-    def when(self) -> datetime | None:
-        """The moment of the request; None where the log has no time."""
-        return datetime.fromisoformat(self.at) if self.at else None
-
 
 class LogFile(BaseModel):
     """A file that was imported: its path as given, hash, and what became of its lines."""
@@ -125,7 +119,8 @@ class Import(Artefact):
 
 @dataclass
 class Watched:
-    """Every request of a project's logs, in order of time (of line where there is none), feedback of later imports in.
+    """Every request of a project's logs, in order of time, feedback of later imports in. One without a time stands
+    where the line before it does.
 
     `unmatched` counts feedback whose request is not here.
     """
@@ -156,7 +151,7 @@ def watch_folder(project: Project) -> Path:
 
 def read_imports(project: Project) -> list[tuple[Path, Import]]:
     """Every complete import with its folder, in order."""
-    found = sorted(watch_folder(project).glob(f"W-*/{IMPORT}"))
+    found = sorted(watch_folder(project).glob(f"W-*/{IMPORT}"), key=lambda path: number_of(path.parent.name))
     return [(path.parent, read_artefact(path, Import)) for path in found]
 
 
@@ -175,8 +170,29 @@ def read_watched(project: Project) -> Watched:
     if not found.imports:
         raise Refusal("No request log was imported yet.", "rung watch import LOGS")
     found.unmatched = _apply(later, found.requests)
-    found.requests.sort(key=lambda each: (each.at, each.ref))
+    found.requests = in_time(found.requests)
     return found
+
+
+def in_time(requests: Iterable[Logged]) -> list[Logged]:
+    """Requests in order of time. Those without one follow the request that their line follows."""
+    dated, last = [], ""
+    for each in sorted(requests, key=lambda each: place_of(each.ref)):
+        last = each.at or last
+        dated.append((last, each))
+    return [each for _, each in sorted(dated, key=lambda pair: pair[0])]
+
+
+def place_of(ref: str) -> tuple[int, int]:
+    """`W-002:17` -> (2, 17)."""
+    name, _, line = ref.partition(":")
+    return number_of(name), int(line)
+
+
+def number_of(name: str) -> int:
+    """`W-012` -> 12; 0 where it is no import's name."""
+    digits = name.removeprefix("W-")
+    return int(digits) if digits.isascii() and digits.isdigit() else 0
 
 
 def find_logged(project: Project, ref: str) -> Logged:
@@ -186,6 +202,11 @@ def find_logged(project: Project, ref: str) -> Logged:
         if each.ref == ref:
             return each
     raise RungError(f"No request {ref} is kept here: not imported, not drawn, or known before.", "rung watch report")
+
+
+def import_of(project: Project, ref: str) -> Import:
+    """The import that the request `W-001:17` came with. Raises RungError where it cannot be read."""
+    return read_artefact(watch_folder(project) / ref.partition(":")[0] / IMPORT, Import)
 
 
 def check_whole(folder: Path, made: Import) -> None:

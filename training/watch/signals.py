@@ -24,7 +24,7 @@ TOPICS = 8
 class Signal(BaseModel):
     """One measure. `before` and `now` are figures in the unit that `unit` names (words, share, seconds, usd).
 
-    `raised` is null where it could not be measured, and `why` says so. `n` requests against `n_before` of `against`.
+    `raised` is null where it could not be measured, and `why` says so. `n` of `what` against `n_before` of `against`.
     `evidence` are lines that show the change.
     """
 
@@ -32,6 +32,7 @@ class Signal(BaseModel):
     name: str
     title: str
     against: str
+    what: str = "request"
     unit: str = "share"
     n: int = 0
     n_before: int = 0
@@ -57,7 +58,7 @@ def unmeasured(signal: Signal, why: str) -> Signal:
 def too_few(signal: Signal) -> Signal | None:
     """The signal as not measured where one side is too small; None where both are large enough."""
     if signal.n < FEWEST:
-        return unmeasured(signal, f"{signal.n:,} requests tell nothing; {FEWEST} are needed")
+        return unmeasured(signal, f"{signal.n:,} {signal.what}s tell nothing; {FEWEST} are needed")
     if signal.n_before < FEWEST:
         return unmeasured(signal, f"{signal.n_before:,} {signal.against} are too few; {FEWEST} are needed")
     return None

@@ -12,7 +12,9 @@ from typing import Any
 
 from curation.formats.rejects import malformed_error
 from curation.formats.rows import Reject
+from curation.ingest import merge_rejects
 from training.release.current import standing_release
+from training.release.record import RELEASE
 from training.watch.feedback import scale_of
 from training.watch.joining import join
 from training.watch.keep import Judged, Wish, judged_of, keep, said_later
@@ -33,7 +35,8 @@ from training.watch.record import (
     write_gz,
 )
 from training.watch.shapes import Part, read_part
-from workspace.artefact import write_artefact
+from training.watch.whole import put_back
+from workspace.artefact import hashes, write_artefact
 from workspace.errors import InputError, Problem, RungError
 from workspace.files import sha256_file
 from workspace.folder import Project, next_id
@@ -106,28 +109,43 @@ def _is_a_log(path: Path, parts: Sequence[Part], rejects: Sequence[Reject]) -> N
     raise InputError([Problem(text, str(path), expected, found)], "docs/watch.md lists the shapes that are read")
 
 
-def take_in(project: Project, read: Read, wish: Wish, *, actor: str = "rung") -> Import | None:
+def take_in(
+    project: Project, read: Read, wish: Wish, *, actor: str = "rung", rejects: Path | None = None
+) -> Import | None:
     """Store what is new of these logs as `watch/W-001`; None where every file was imported before.
 
-    Killed at any moment, or on a full disk, it leaves a whole folder or none.
+    Lines that cannot be read go to `rejects`. Killed at any moment, or on a full disk, it leaves a whole folder or
+    none; and where it fails nothing at all.
     """
     with writer_lock(watch_folder(project) / ".lock", "An import of logs"):
         before = read_imports(project)
-        if read.files and {file.sha256 for file in read.files} <= _covered([made for _, made in before], wish):
-            return None
-        for left in watch_folder(project).glob(".W-*"):
-            shutil.rmtree(left, ignore_errors=True)
-        name = next_id(watch_folder(project), "W")
-        entries = (logged_from(entry) for folder, _ in before for entry in read_gz(folder / REQUESTS))
-        known = {each.hash: judged_of(each) for each in entries}
-        work = watch_folder(project) / f".{name}"
+        with put_back(rejects):
+            if rejects is not None:
+                merge_rejects(rejects, [file.path for file in read.files], read.rejects)
+            if read.files and {file.sha256 for file in read.files} <= _covered([made for _, made in before], wish):
+                return None
+            for left in watch_folder(project).glob(".W-*"):
+                shutil.rmtree(left, ignore_errors=True)
+            entries = (logged_from(entry) for folder, _ in before for entry in read_gz(folder / REQUESTS))
+            known = {each.hash: judged_of(each) for each in entries}
+            return _placed(project, read, wish, known, actor)
+
+
+def _placed(project: Project, read: Read, wish: Wish, known: Mapping[str, Judged], actor: str) -> Import:
+    """The import in its folder and in the project's log: both, or neither."""
+    name = next_id(watch_folder(project), "W")
+    work, target = watch_folder(project) / f".{name}", watch_folder(project) / name
+    try:
+        made = _store(project, work, name, read, wish, known)
+        work.rename(target)
         try:
-            made = _store(project, work, name, read, wish, known)
-            work.rename(watch_folder(project) / name)
+            _log(project, made, actor)
         except BaseException:
-            shutil.rmtree(work, ignore_errors=True)
+            target.rename(work)
             raise
-    _log(project, made, actor)
+    except BaseException:
+        shutil.rmtree(work, ignore_errors=True)
+        raise
     return made
 
 
@@ -175,6 +193,7 @@ def _store(project: Project, work: Path, name: str, read: Read, wish: Wish, know
         not_drawn=found.not_drawn,
         beyond_sample=found.beyond_sample,
         said_again=len(found.said_again),
+        made_from=hashes(project.root, release[0] / RELEASE) if release else {},
         **_figures(kept),
     )
     write_artefact(work / IMPORT, made)

@@ -41,11 +41,15 @@ EVIDENCE = 2
 
 @dataclass(frozen=True, slots=True)
 class Watching:
-    """Imports of logs, and the newest report on them; `stale` where a log came in after it."""
+    """Imports of logs, and the newest report on them.
+
+    `old` says why that is to be measured again; `stale` are sentences on imports whose release is not what it was.
+    """
 
     imports: tuple[Import, ...]
     report: DriftReport | None
-    stale: bool
+    old: str
+    stale: tuple[str, ...]
 
 
 class WatchScreen(StoppableScreen):
@@ -74,10 +78,12 @@ class WatchScreen(StoppableScreen):
         """Imports and the newest report; nothing is measured here."""
         from training.release.current import standing_release
         from training.watch.drift import read_report
-        from training.watch.record import IMPORT, read_imports
+        from training.watch.origins import stale_words, why_stale
+        from training.watch.record import read_imports
 
         project = self.source.project
-        if project is None or standing_release(project) is None:
+        standing = standing_release(project) if project else None
+        if project is None or standing is None:
             return locked("nothing is released yet.", RELEASE, "rung release --to prompt", "rung watch report")
         imports = tuple(made for _, made in read_imports(project))
         if not imports:
@@ -87,10 +93,9 @@ class WatchScreen(StoppableScreen):
                 [*lines, Entry(), Entry("Next: rung watch import LOGS")], "rung watch import LOGS", lock=missing
             )
         report = read_report(project)
-        known = report.made_from if report else {}
-        stale = any(f"watch/{made.id}/{IMPORT}" not in known for made in imports)
-        watching = Watching(imports, report, stale)
-        command = "rung watch learn" if report and not stale else "rung watch report"
+        stale = tuple(stale_words(made.id, why) for made in imports if (why := why_stale(project, made)))
+        watching = Watching(imports, report, _old(report, imports, standing[1].id), stale)
+        command = "rung watch learn" if report and not watching.old else "rung watch report"
         return Loaded(list(_entries(watching, self.room)), command, data=watching)
 
     def why_ref(self, key: str) -> str:
@@ -108,7 +113,7 @@ class WatchScreen(StoppableScreen):
         """Measure where that is due, else queue requests, after asking once."""
         if self.data is None:
             self.repeat_lock()
-        elif self.data.report is None or self.data.stale:
+        elif self.data.report is None or self.data.old:
             self.action_measure()
         else:
             self.ask_once("Queue up to 200 requests for review, errors first?", self._learn)
@@ -123,6 +128,17 @@ class WatchScreen(StoppableScreen):
     def action_back(self) -> None:
         """Back to Release."""
         self.app.open_stage(RELEASE)  # type: ignore[attr-defined]
+
+
+def _old(report: DriftReport | None, imports: tuple[Import, ...], standing: str) -> str:
+    """Why the report is not the newest word; empty where it is, or where there is none."""
+    from training.watch.record import IMPORT
+
+    if report is None:
+        return ""
+    if any(f"watch/{made.id}/{IMPORT}" not in report.made_from for made in imports):
+        return "A log came in after this was measured."
+    return "" if report.release == standing else f"{standing} stands now; this was measured against {report.release}."
 
 
 def _entries(watching: Watching, room: int) -> Iterator[Entry]:
@@ -140,15 +156,15 @@ def _entries(watching: Watching, room: int) -> Iterator[Entry]:
     traffic = report.traffic
     yield Entry(f"{traffic.requests:,} requests of {traffic.first_at[:10] or 'no date'} against {report.against}")
     yield Entry(f"By chance: each at most 1% of looks, any at most {report.any_alarm:.0%}", "", "dim")
-    if watching.stale:
-        yield Entry("! A log came in after this was measured.")
+    if watching.old:
+        yield Entry(f"! {watching.old}")
+    yield from (Entry(f"! {words}"[:room]) for words in watching.stale)
     yield Entry()
     yield Entry("  Signal                      Was        Now   p", "", "dim")
     for signal in sorted(report.signals, key=lambda each: (each.raised is not True, each.raised is None)):
         yield from _signal(signal, room)
     yield Entry()
-    due = report is None or watching.stale
-    yield Entry(f"Next: {'measure again' if due else 'queue requests for review, errors first'}.   Enter")
+    yield Entry(f"Next: {'measure again' if watching.old else 'queue requests for review, errors first'}.   Enter")
 
 
 def _signal(signal: Signal, room: int) -> Iterator[Entry]:

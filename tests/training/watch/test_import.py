@@ -8,14 +8,13 @@ import json
 import os
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from as_logged import litellm
+from in_shell import rung
 
 from curation.quality.mask import mask
 from rung.cli.watch_words import imported_lines
@@ -31,12 +30,6 @@ Write = Callable[..., Path]
 
 def imported(project: Project, *paths: Path, **wish: Any) -> Any:
     return take_in(project, read_logs(list(paths), keep_rejects=True), Wish(**wish))
-
-
-def rung(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "NO_COLOR": "1", "PYTHONPATH": str(Path(__file__).parents[3])}
-    command = [sys.executable, "-P", "-m", "rung", *words]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, env=environment, check=False)
 
 
 def test_every_line_is_accounted_for_and_the_same_log_again_changes_nothing(project: Project, write: Write) -> None:
@@ -138,7 +131,7 @@ def test_requests_out_of_order_are_put_in_order_of_time(project: Project, write:
     )
     made = imported(project, log)
     assert (made.out_of_order, made.without_time) == (1, 1)
-    assert [r.messages[0]["content"] for r in read_watched(project).requests] == ["q2", "q1", "q3"]
+    assert [r.messages[0]["content"] for r in read_watched(project).requests] == ["q1", "q2", "q3"]
 
 
 def test_only_one_model_where_one_is_named(project: Project, write: Write) -> None:

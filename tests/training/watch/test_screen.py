@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from rung.tui.app import RungApp
 from rung.tui.screens.release import ReleaseScreen
 from rung.tui.screens.watch import WatchScreen
 from rung.tui.source import Source
+from training.release.current import stand
 from training.watch.drift import measure
 from training.watch.keep import Wish
 from training.watch.take_in import read_logs, take_in
@@ -60,6 +62,24 @@ def test_the_screen_says_what_is_due(project: Project, house: Project, ask: Any,
     html = page.read_text()
     assert "Production has changed" in html and "<script" not in html and "\x1b" not in html and "\u202e" not in html
     assert "http" not in html.replace("http-equiv", ""), "nothing is fetched"
+
+
+def test_the_screen_says_what_is_stale_and_when_another_release_stands(
+    house: Project, ask: Any, write: Callable[..., Path]
+) -> None:
+    log = write([ask(text, "E13 OS") for text in phrases(40, 5)])
+    take_in(house, read_logs([log], keep_rejects=False), Wish())
+    measure(house, load_settings(house.settings_file, {}))
+    assert "Next: queue requests for review" in shows(house.root, "Next: queue requests")
+    shutil.copytree(house.releases / "L-001", house.releases / "L-002")
+    release = house.releases / "L-002" / "release.json"
+    release.write_text(release.read_text().replace('"id": "L-001"', '"id": "L-002"'))
+    stand(house, "L-002", "L-001", "sam", "better")
+    text = shows(house.root, "Next: measure again.")
+    assert "! L-002 stands now; this was measured against L-001." in text and "stale" not in text
+    shutil.rmtree(house.releases / "L-001")
+    text = shows(house.root, "stale")
+    assert "! W-001 is stale: L-001, which it was made with, is gone." in text and "Next: measure again." in text
 
 
 def test_its_commands_are_not_those_of_release(house: Project) -> None:
