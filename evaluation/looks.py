@@ -13,8 +13,7 @@ from typing import Literal
 from curation.store import Event, open_store, store_exists
 from evaluation.compare import CONFIDENCE
 from evaluation.older import older_tests
-from evaluation.report import Report
-from workspace.artefact import read_artefact
+from evaluation.report import Report, reports
 from workspace.folder import Project
 from workspace.settings import Settings
 
@@ -70,14 +69,14 @@ def standing(project: Project, settings: Settings, test_sha256: str) -> Standing
     """What is known of a test set, its scored older versions included: events of the store, and reports older than
     they.
     """
-    events, reports = _events(project, settings), _run_reports(project)
-    seen = {r.test_sha256 for r in reports} | {e.ref for e in events if e.kind in (SCORED, LOOKED)}
+    events, runs = _events(project, settings), [report for report in reports(project) if report.kind == "run"]
+    seen = {r.test_sha256 for r in runs} | {e.ref for e in events if e.kind in (SCORED, LOOKED)}
     drawn = {str(row) for event in events if event.kind == RECHECKED for row in event.detail["rows"]}
     older = older_tests(project, test_sha256, seen, drawn)
     versions = {**{o.test_sha256: "" if o.same else f" on {o.version}" for o in older}, test_sha256: ""}
     events = [event for event in events if event.ref in versions]
     plan = next((event.detail for event in events if event.kind == PLANNED), {})
-    scored = [each for sha in versions for each in _scored(sha, events, reports)]
+    scored = [each for sha in versions for each in _scored(sha, events, runs)]
     found = Standing(
         planned=int(plan.get("runs", settings.evaluation.runs)),
         looks=sum(event.kind == LOOKED for event in events),
@@ -95,13 +94,13 @@ def _events(project: Project, settings: Settings) -> list[Event]:
         return [event for kind in (PLANNED, SCORED, LOOKED, RECHECKED) for event in store.events(kind=kind)]
 
 
-def _scored(sha: str, events: Sequence[Event], reports: Sequence[Report]) -> list[tuple[str, str, str]]:
+def _scored(sha: str, events: Sequence[Event], measured: Sequence[Report]) -> list[tuple[str, str, str]]:
     """Test set, run and metric of each scoring: reports that no event tells of, then events, in order."""
     told = [
         (sha, str(e.detail["run"]), str(e.detail.get("metric", ""))) for e in events if (e.kind, e.ref) == (SCORED, sha)
     ]
     runs = {run for _, run, metric in told if not metric}
-    known = [(sha, str(r.run), r.metric) for r in reports if r.test_sha256 == sha and r.run not in runs]
+    known = [(sha, str(r.run), r.metric) for r in measured if r.test_sha256 == sha and r.run not in runs]
     return [*(each for each in known if each not in told), *told]
 
 
@@ -136,9 +135,3 @@ def split_to_show(project: Project, settings: Settings, test_sha256: str) -> Lit
     """Which items a page or a screen may show: validation until the last planned run was scored, or a look counted."""
     now = standing(project, settings, test_sha256)
     return "test" if now.is_open or now.looks else "validation"
-
-
-def _run_reports(project: Project) -> list[Report]:
-    """Reports of runs, in order."""
-    reports = (read_artefact(path, Report) for path in sorted(project.evaluations.glob("*/report.json")))
-    return [report for report in reports if report.kind == "run" and report.run]

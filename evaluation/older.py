@@ -58,6 +58,17 @@ def older_tests(
     return tuple(sorted(made, key=lambda older: older.version))
 
 
+def new_lines(project: Project, test_sha256: str, measured: Collection[str]) -> frozenset[int] | None:
+    """Lines of this test set whose items stand in none of the `measured` ones; None where no manifest names it."""
+    found = [(path.parent, read_manifest(path.parent)) for path in sorted(project.datasets.glob("*/manifest.json"))]
+    tests = {m.splits["test"].sha256: (folder, m) for folder, m in found if "test" in m.splits}
+    if test_sha256 not in tests:
+        return None
+    others = [tests[sha] for sha in measured if sha in tests and sha != test_sha256]
+    seen = {question for pair in others for question, _, _ in _items(*pair)}
+    return frozenset(line for question, line, _ in _items(*tests[test_sha256]) if question not in seen)
+
+
 def _gone(before: dict[str, str], here: Collection[str]) -> set[str]:
     """Ids of the rows that are there no more; the question where a row has none."""
     return {name or question for question, name in before.items() if question not in here}
@@ -65,11 +76,16 @@ def _gone(before: dict[str, str], here: Collection[str]) -> set[str]:
 
 def questions(folder: Path, manifest: Manifest) -> dict[str, str]:
     """Question of each test row, folded, with its id in the store ("" where it has none)."""
+    return {question: name for question, _, name in _items(folder, manifest)}
+
+
+def _items(folder: Path, manifest: Manifest) -> list[tuple[str, int, str]]:
+    """Folded question, line and id in the store ("" where it has none) of each test row."""
     ids = {int(r["line"]): str(r["id"]) for r in manifest.rows if r.get("split") == "test" and r.get("id")}
     path = folder / manifest.splits["test"].file
     lines = path.read_text(encoding="utf-8").split("\n") if path.is_file() else []
     rows = [(n, Example(json.loads(line))) for n, line in enumerate(lines, 1) if line]
-    return {folded(row.question): ids.get(n, "") for n, row in rows}
+    return [(folded(row.question), n, ids.get(n, "")) for n, row in rows]
 
 
 def folded(text: str) -> str:

@@ -114,6 +114,11 @@ def read_outcomes(path: Path) -> list[Outcome]:
     return [Outcome.model_validate(json.loads(line)) for line in path.read_text().split("\n") if line]
 
 
+def reports(project: Project) -> list[Report]:
+    """Every report, in order."""
+    return [read_artefact(path, Report) for path in sorted(project.evaluations.glob("*/report.json"))]
+
+
 def newest_report(
     project: Project, kind: Literal["baseline", "run"], *, run: str | None = None, test_sha256: str | None = None
 ) -> tuple[Path, Report] | None:

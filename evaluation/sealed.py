@@ -1,7 +1,8 @@
 """A part of the test set that stays sealed: nobody and no arm sees it until it is opened, once, for the last word.
 
-Which items are sealed is drawn and recorded (an event) before the test set is first measured; what rung.toml says later
-changes nothing. Opened, the sealed items are a test set of their own, meant for one run.
+Which items are sealed is drawn and recorded (an event) before the test set is first measured, among items that no
+older version was measured on; what rung.toml says later changes nothing. Opened, the sealed items are a test set of
+their own, meant for one run.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 import random
 
 from curation.store import open_store, store_exists
-from evaluation.report import newest_report
+from evaluation.older import new_lines
+from evaluation.report import newest_report, reports
 from workspace.files import sha256_bytes
 from workspace.folder import Project
 from workspace.settings import Settings
@@ -30,10 +32,12 @@ def sealed_items(
             events = store.events(kind=SEALED, ref=test_sha256)
         if events:
             return frozenset(int(number) for number in events[0].detail["items"])
-    count = round(settings.evaluation.sealed * n)
-    if not count or newest_report(project, "baseline", test_sha256=test_sha256) is not None:
+    wanted = round(settings.evaluation.sealed * n)
+    if not wanted or newest_report(project, "baseline", test_sha256=test_sha256) is not None:
         return frozenset()
-    drawn = sorted(random.Random(test_sha256).sample(range(1, n + 1), count))
+    unseen = new_lines(project, test_sha256, {report.test_sha256 for report in reports(project)})
+    lines = range(1, n + 1) if unseen is None else sorted(unseen)
+    drawn = sorted(random.Random(test_sha256).sample(lines, min(wanted, len(lines))))
     if not draw:
         return frozenset(drawn)
     with open_store(project, settings) as store:

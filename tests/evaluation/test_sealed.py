@@ -61,6 +61,16 @@ def test_nothing_is_sealed_once_it_was_measured(project, settings, model):
         open_bench(project, with_share(settings, 0.5), model, unsealed=True)
 
 
+def test_what_an_older_version_was_measured_on_is_not_sealed_any_more(project, settings, model, kit):
+    run_baseline(open_bench(project, settings, model), PROMPTED)
+    old = [json.loads(line) for line in (project.datasets / "v001" / "test.jsonl").read_text().splitlines()]
+    kit.freeze_by_hand(project, "v002", test=old + kit.rows_of(kit.places, " at noon"), train=kit.rows_of(["there"]))
+    test_sha = read_manifest(project.datasets / "v002").splits["test"].sha256
+    sealed = sealed_items(project, with_share(settings, 0.3), test_sha, 60)
+    assert len(sealed) == 18 and min(sealed) > 36
+    assert len(sealed_items(project, with_share(settings, 0.7), f"{test_sha}", 60)) == 18
+
+
 def named(project, settings, version):
     """The store's ids written into the manifest of a version frozen by hand."""
     folder = project.datasets / version

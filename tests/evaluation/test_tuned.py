@@ -9,6 +9,7 @@ from evaluation.arms.registry import ARMS, arms_named
 from evaluation.baseline import Aim, run_baseline
 from evaluation.bench import open_bench
 from evaluation.outcomes import require_baseline
+from evaluation.pairing import Trained, paired
 from evaluation.report import newest_report, read_report
 from evaluation.tuned import run_evaluation
 from evaluation.verdict import newest_verdict
@@ -46,6 +47,13 @@ def test_a_tuned_model_that_is_always_right_ships(project, settings, measured):
     assert chain["evaluations/E-001/report.json"] == hashes(project.root, measured[0] / "report.json").popitem()[1]
     assert all(hashes(project.root, project.root / name) == {name: digest} for name, digest in chain.items())
     assert newest_report(project, "run", run="R-001")[0] == folder
+
+
+def test_other_items_than_the_baselines_are_refused(project, settings, measured):
+    baseline = require_baseline(project, settings)
+    fewer = [outcome for outcome in baseline.outcomes["prompt"] if outcome.item > 1]
+    with pytest.raises(Refusal, match="was measured on other items"):
+        paired(baseline, Trained("tuned", fewer))
 
 
 def test_the_system_prompt_is_replaced_kept_or_taken_away(project, settings, measured):
