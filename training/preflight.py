@@ -18,6 +18,7 @@ from training.fit import fit_of, usable_of
 from training.plan import Forecast, Plan, read_plan, write_plan
 from training.record import read_runs
 from workspace.artefact import Artefact, hashes, read_artefact, write_artefact
+from workspace.children import ending_with_us
 from workspace.errors import Refusal, RungError
 from workspace.files import sha256_file
 from workspace.folder import Project
@@ -114,7 +115,9 @@ def _measured(project: Project, plan_file: Path) -> dict[str, Any]:
         out = Path(folder) / "found.json"
         command = [sys.executable, "-P", "-m", "training.run.dry", str(project.root), str(plan_file), str(out)]
         environment = {**os.environ, **MALLOC, "OMP_WAIT_POLICY": "PASSIVE", "TOKENIZERS_PARALLELISM": "false"}
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, check=False, preexec_fn=ending_with_us()
+        )
         if not out.is_file():
             last = (done.stderr.strip().splitlines() or [f"exit {done.returncode}"])[-1]
             hint = "rung estimate   (what fits)" if done.returncode < 0 else "rung doctor"

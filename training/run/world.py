@@ -6,7 +6,6 @@ processes as torchrun does (RANK, WORLD_SIZE, LOCAL_RANK); where none did, the l
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import subprocess
@@ -19,10 +18,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from training.trials import LEADER
+from workspace.children import end_with
 from workspace.errors import Refusal
 
-DIES_WITH_PARENT = 1
-"""PR_SET_PDEATHSIG of prctl(2)."""
 PATIENCE = 60.0
 """Seconds that the others have to end after the leader has."""
 ALONE = {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0"}
@@ -119,12 +117,8 @@ def _ends_before(process: subprocess.Popen[bytes], met: threading.Event) -> None
 def follow_the_leader() -> None:
     """End this process when the one that started it ends: what trains together ends together."""
     leader = os.environ.get(LEADER)
-    if leader is None:
-        return
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(DIES_WITH_PARENT, signal.SIGKILL)
-    if os.getppid() != int(leader):
-        sys.exit(1)
+    if leader is not None:
+        end_with(int(leader), signal.SIGKILL)
 
 
 def _join(processes: int) -> None:

@@ -7,11 +7,10 @@ import socket
 import stat
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from lives import gone, wait_until
 from released import judged, let, quiet
 
 from training.release.make import release_prompt
@@ -118,21 +117,6 @@ def test_a_killed_release_leaves_no_server(settings: Settings, tmp_path: Path) -
         parent.wait()
 
 
-def wait_until(there: Callable[[], bool]) -> None:
-    until = time.monotonic() + 120
-    while not there():
-        assert time.monotonic() < until, "not within two minutes"
-        time.sleep(0.05)
-
-
-def gone(process: int) -> bool:
-    """Ended; a zombie that nobody has collected yet counts."""
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
-        return True
-
-
 @pytest.mark.parametrize(
     ("script", "told"),
     [
@@ -182,5 +166,5 @@ def test_an_environment_that_cannot_be_made(
     monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
     with pytest.raises(Refusal, match="The llmcompressor could not be installed"):
         compressor()
-    assert not list((tmp_path / "cache" / "tools").iterdir())
+    assert not [p for p in (tmp_path / "cache" / "tools").iterdir() if not p.name.startswith(".")]
     stands(project, before)

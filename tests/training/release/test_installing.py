@@ -1,0 +1,141 @@
+"""Tools are installed whole or not at all, once, and nothing that a release started outlives it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lives import gone, wait_until
+
+from training.release.installing import READY, install_environment, install_target
+from training.release.tools import run_tool
+from workspace.errors import Refusal
+
+ROOT = Path(__file__).parents[3]
+
+
+def children(process: int) -> list[int]:
+    return [int(name) for name in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+
+
+@pytest.fixture
+def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """pip finds one small package of ours, and reaches nothing else."""
+    folder = tmp_path / "wheels"
+    folder.mkdir()
+    files = {
+        "small_tool.py": b"print('here')\n",
+        "small_tool-1.0.dist-info/METADATA": b"Metadata-Version: 2.1\nName: small-tool\nVersion: 1.0\n",
+        "small_tool-1.0.dist-info/WHEEL": b"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    record = "small_tool-1.0.dist-info/RECORD"
+    lines = []
+    with zipfile.ZipFile(folder / "small_tool-1.0-py3-none-any.whl", "w") as wheel:
+        for name, data in files.items():
+            wheel.writestr(name, data)
+            digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
+            lines.append(f"{name},sha256={digest},{len(data)}")
+        wheel.writestr(record, "\n".join([*lines, f"{record},,"]) + "\n")
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+    return folder
+
+
+def shown(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+
+
+CALL = "from pathlib import Path; from training.release.installing import install_target as i; i(Path({!r}), 't', {!r})"
+
+
+def start(folder: Path, package: str = "small-tool==1.0", **more: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", CALL.format(str(folder), package)]
+    return subprocess.Popen(command, cwd=ROOT, env={**os.environ, **more}, stderr=subprocess.PIPE, text=True)
+
+
+def test_half_of_a_tool_is_never_found_and_made_anew(wheels: Path, tmp_path: Path) -> None:
+    place = tmp_path / "tools" / "small"
+    place.mkdir(parents=True)
+    (place / "half.py").touch()
+    place.with_name("small.new").mkdir()
+    assert install_target(place, "small tool", "small-tool==1.0") == place
+    assert (place / "small_tool.py").is_file() and not (place / "half.py").exists()
+    assert shown(place.parent) == ["small"]
+
+
+def test_what_cannot_be_installed_leaves_nothing(wheels: Path, tmp_path: Path) -> None:
+    place = tmp_path / "tools" / "small"
+    with pytest.raises(Refusal, match=r"The small tool could not be installed \(no-such==2\): ERROR"):
+        install_target(place, "small tool", "no-such==2")
+    assert shown(place.parent) == []
+    (tmp_path / "file").touch()
+    with pytest.raises(Refusal, match="could not be installed"):
+        install_target(tmp_path / "file" / "small", "small tool", "small-tool==1.0")
+
+
+def test_two_at_once_make_it_once(wheels: Path, tmp_path: Path) -> None:
+    place = tmp_path / "tools" / "small"
+    both = [start(place) for _ in range(2)]
+    seen: set[int] = set()
+    while any(each.poll() is None for each in both):
+        seen |= {place.stat().st_ino} if place.exists() else set()
+        time.sleep(0.01)
+    assert [each.wait() for each in both] == [0, 0], [each.communicate()[1] for each in both]
+    assert len(seen | {place.stat().st_ino}) == 1 and shown(place.parent) == ["small"]
+
+
+def test_a_killed_installation_takes_pip_along_and_is_made_anew(
+    wheels: Path, tmp_path: Path, loopback: Any, slow: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loopback.say(slow)
+    place = tmp_path / "tools" / "small"
+    monkeypatch.delenv("PIP_NO_INDEX")
+    process = start(place, "other-tool==1.0", PIP_INDEX_URL=loopback.url)
+    wait_until(lambda: bool(loopback.requests) or process.poll() is not None)
+    (pip,) = children(process.pid)
+    process.kill()
+    process.communicate()
+    wait_until(lambda: gone(pip))
+    assert not place.exists()
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    install_target(place, "small tool", "small-tool==1.0")
+    assert shown(place.parent) == ["small"]
+
+
+def test_an_environment_works_where_it_was_moved_to(wheels: Path, tmp_path: Path) -> None:
+    place = install_environment(tmp_path / "tools" / "apart", "small tool", ["small-tool==1.0"])
+    done = subprocess.run(
+        [place / "bin" / "python", "-c", "import small_tool, sys; print(sys.prefix)"], capture_output=True, text=True
+    )
+    assert done.stdout.split() == ["here", str(place)] and (place / READY).is_file(), done.stderr
+
+
+def test_a_killed_release_leaves_no_converter(tmp_path: Path) -> None:
+    note = tmp_path / "pid"
+    script = f"echo $$ > {note}.new; mv {note}.new {note}; exec sleep 600"
+    words = ["sh", "-c", script]
+    code = f"from training.release.tools import run_tool, Path; run_tool('x', {words}, {{}}, Path('t'))"
+    parent = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT)
+    try:
+        wait_until(note.exists)
+        parent.kill()
+        parent.wait()
+        wait_until(lambda: gone(int(note.read_text())))
+    finally:
+        parent.kill()
+        parent.wait()
+
+
+def test_a_tool_that_writes_no_text_is_told_all_the_same(tmp_path: Path) -> None:
+    with pytest.raises(Refusal, match=r"the tool failed: Error .* end"):
+        run_tool("x", ["sh", "-c", r"printf 'Error \377 end\n' >&2; exit 1"], {}, tmp_path / "t")
