@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import tarfile
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+
+from pydantic import BaseModel, ValidationError
 
 from training.release.record import CHAIN, RELEASE, Release, list_files
 from workspace.artefact import read_artefact
@@ -57,7 +58,7 @@ def verify(folder: Path) -> Checked:
     faults = [f"{name} changed" for name, digest in release.files.items() if name in found and found[name] != digest]
     faults += [f"{name} is missing" for name in release.files if name not in found]
     faults += [f"{name} was added" for name in found if name not in release.files]
-    faults += [f"{path.relative_to(folder)} is a symlink" for path in folder.rglob("*") if path.is_symlink()]
+    faults += [f"{path.relative_to(folder)} is a {kind}" for path in folder.rglob("*") if (kind := _odd(path))]
     chain = folder / CHAIN
     links = [_link(chain, name, digest, RELEASE) for name, digest in release.made_from.items()]
     links += [link for name in release.made_from for link in _inner(chain, name)]
@@ -65,17 +66,33 @@ def verify(folder: Path) -> Checked:
     return Checked(release, len(found), sum(not fault for fault in links), sorted(set(faults)))
 
 
+def _odd(path: Path) -> str:
+    """What no release holds; empty for files and folders."""
+    if path.is_symlink():
+        return "symlink"
+    return "" if path.is_file() or path.is_dir() else "device or pipe"
+
+
+class _Sources(BaseModel):
+    """What any artefact of the chain tells of its own sources."""
+
+    made_from: dict[str, str] = {}
+
+
 def _inner(chain: Path, name: str) -> list[str]:
-    """Links from one artefact of the chain to others that are here too."""
+    """Links from one artefact of the chain to others that are here too; a damaged one is a fault."""
     path = chain / name
     if path.suffix != ".json" or not path.is_file():
         return []
-    made_from = json.loads(path.read_text()).get("made_from", {})
+    try:
+        made_from = _Sources.model_validate_json(path.read_bytes()).made_from
+    except ValidationError:
+        return [f"chain/{name} is damaged: it tells no sources"]
     return [_link(chain, other, digest, name) for other, digest in made_from.items() if (chain / other).is_file()]
 
 
 def _link(chain: Path, name: str, digest: str, by: str) -> str:
     path = chain / name
-    if not path.is_file():
+    if not path.is_file() or not path.resolve().is_relative_to(chain.resolve()):
         return f"chain/{name} is missing"
     return "" if sha256_file(path) == digest else f"chain/{name} is not what {by} was made from"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -155,6 +156,33 @@ def test_a_changed_release_is_found(project: Project, settings: Settings, change
     command = [sys.executable, "-P", "-m", "rung", "release", "verify", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 1 and "is not what was released" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b'{"made_from": {', b"\xff\xfe", b"[]", b'{"made_from": [1]}', b"[" * 100_000, b""],
+    ids=["half", "no text", "array", "no names", "deep", "empty"],
+)
+def test_a_damaged_file_of_the_chain_is_a_fault_in_words(project: Project, settings: Settings, data: bytes) -> None:
+    folder = release_prompt(project, settings, by="sam", told=quiet)
+    (folder / "chain" / "evaluations" / "E-001" / "report.json").write_bytes(data)
+    command = [sys.executable, "-P", "-m", "rung", "release", "verify", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "chain/evaluations/E-001/report.json is damaged: it tells no sources" in done.stdout
+    (folder / "release.json").write_bytes(data)
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2 and "release.json" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_release_that_points_out_of_itself_or_holds_a_pipe(project: Project, settings: Settings) -> None:
+    folder = release_prompt(project, settings, by="sam", told=quiet)
+    told = json.loads((folder / "release.json").read_text())
+    told["made_from"] = {"../../../rung.toml": sha256_file(project.settings_file)}
+    (folder / "release.json").write_text(json.dumps(told))
+    os.mkfifo(folder / "prompt" / "pipe")
+    faults = verify(folder).faults
+    assert "chain/../../../rung.toml is missing" in faults and "prompt/pipe is a device or pipe" in faults
 
 
 def test_weights_that_changed_since_the_verdict_are_refused(project: Project, settings: Settings) -> None:
