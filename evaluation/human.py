@@ -19,6 +19,7 @@ from evaluation.blind import read_answers as read_sheet
 from evaluation.outcomes import load_baseline
 from evaluation.report import read_report
 from evaluation.verdict import Verdict, newest_verdict
+from workspace.appended import append_lines, read_lines
 from workspace.artefact import read_artefact, write_artefact
 from workspace.errors import Refusal, RungError
 from workspace.files import write_text
@@ -53,9 +54,7 @@ class Comparison:
             raise RungError(f'"{choice}" is none of {", ".join(get_args(Choice))}.')
         if identity not in {pairing.id for pairing in self.asked}:
             raise RungError(f"{identity} is not of this comparison.")
-        line = json.dumps({"id": identity, "choice": choice, "reason": reason.strip()}, ensure_ascii=False)
-        with self._file(rater).open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
+        append_lines(self._file(rater), [{"id": identity, "choice": choice, "reason": reason.strip()}])
 
     def take_sheet(self, rater: str, path: Path) -> None:
         """Record a filled sheet. Raises InputError with every line that is no answer."""
@@ -65,11 +64,10 @@ class Comparison:
             self.record(rater, identity, choice, reason)
 
     def answers(self) -> Given:
-        """Every rater's answers by id."""
+        """Every rater's answers by id. Raises InputError for a damaged file."""
         found: Given = {}
         for path in sorted(self.folder.glob("answers.*.jsonl")):
-            rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
-            found[unquote(path.name[8:-6])] = {row["id"]: (row["choice"], row["reason"]) for row in rows}
+            found[unquote(path.name[8:-6])] = dict(read_lines(path, _answer, "answer"))
         return found
 
     def standing(self) -> dict[str, tuple[int, int]]:
@@ -95,6 +93,13 @@ class Comparison:
         if not rater.strip():
             raise RungError("A rater has a name.", "--rater NAME")
         return self.folder / f"answers.{quote(rater.strip(), safe='')}.jsonl"
+
+
+def _answer(row: Mapping[str, Any]) -> tuple[int, tuple[Choice, str]]:
+    """Raises ValueError or KeyError for what is none."""
+    if row["choice"] not in get_args(Choice):
+        raise ValueError(row["choice"])
+    return int(row["id"]), (row["choice"], str(row["reason"]))
 
 
 def open_comparison(project: Project, run: str | None = None, items: int = ITEMS) -> Comparison:

@@ -39,7 +39,7 @@ def judge_run(sitting: Sitting, model: ChatModel, replies: Replies, watch: Watch
     said = {arm: _says(sitting, arm, model, rubric, replies, watch) for arm in sitting.arms}
     arms = [_judged(sitting, arm, said[arm], people.by_arm.get(arm, {})) for arm in sitting.arms]
     rivals = [_rival(sitting, arm, said, arms, people) for arm in sitting.arms if arm != "tuned"]
-    notes = [*written_by(sitting, model), *_split_notes(people)]
+    notes = [*written_by(sitting, model), *_people_notes(people)]
     return _report(sitting, model, rubric, arms, rivals, people, notes)
 
 
@@ -130,8 +130,11 @@ def _report(
     )
 
 
-def _split_notes(people: People) -> list[str]:
-    return [f"{people.split} outputs on which the raters were split were left out"] if people.split else []
+def _people_notes(people: People) -> list[str]:
+    split = [f"{people.split} outputs on which the raters were split were left out"] if people.split else []
+    cut = [f"the last label of {name} is not whole: it is being written, or was cut, and is asked again"
+           for name in people.cut]  # fmt: skip
+    return [*split, *cut]
 
 
 def written_by(sitting: Sitting, model: ChatModel) -> list[str]:

@@ -17,6 +17,7 @@ from evaluation.judging import Case
 from evaluation.outcomes import load_baseline
 from evaluation.report import Outcome, read_report
 from evaluation.verdict import Verdict, newest_verdict
+from workspace.appended import append_lines, is_cut, read_lines
 from workspace.artefact import Artefact, read_artefact, write_artefact
 from workspace.errors import InputError, Problem, Refusal, RungError
 from workspace.folder import Project
@@ -153,11 +154,19 @@ def take_labels(sitting: Sitting, path: Path, rater: str) -> int:
             problems.append(Problem(problem, f"{path.name} line {number}", 'id and "meets"', line[:60]))
     if problems:
         raise InputError(problems)
-    target = sitting.folder / f"labels.{quote(rater, safe='')}.jsonl"
-    with target.open("a", encoding="utf-8") as file:
-        for identity, (value, reason) in found.items():
-            file.write(json.dumps({"id": identity, "value": value, "reason": reason}, ensure_ascii=False) + "\n")
+    rows = [{"id": identity, "value": value, "reason": reason} for identity, (value, reason) in found.items()]
+    append_lines(labels_file(sitting, rater), rows)
     return len(found)
+
+
+def labels_file(sitting: Sitting, rater: str) -> Path:
+    """Where a person's labels are kept."""
+    return sitting.folder / f"labels.{quote(rater.strip(), safe='')}.jsonl"
+
+
+def read_labels(path: Path) -> dict[int, float]:
+    """A person's labels by id, the newest of each. Raises InputError for a damaged file."""
+    return dict(read_lines(path, lambda row: (int(row["id"]), float(row["value"])), "label"))
 
 
 def label_values(kind: str) -> dict[str, float]:
@@ -190,24 +199,29 @@ def _take_line(kind: str, line: str, known: Mapping[int, Label], found: dict[int
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """What people said: by arm and item the mean of the raters; their names and agreement; labels they split on."""
+    """What people said: by arm and item the mean of the raters; their names and agreement; labels they split on;
+    `cut` are the raters whose file ends in half a label.
+    """
 
     by_arm: Mapping[str, Mapping[int, float]]
     raters: tuple[str, ...] = ()
     alpha: float | None = None
     split: int = 0
+    cut: tuple[str, ...] = ()
 
 
 def read_people(sitting: Sitting) -> People:
-    """All labels; for `rubric` an output on which the raters split evenly counts for neither side and is left out."""
+    """All labels; for `rubric` an output on which the raters split evenly counts for neither side and is left out.
+
+    Raises InputError for a damaged file.
+    """
     files = {unquote(p.name[7:-6]): p for p in sorted(sitting.folder.glob("labels.*.jsonl"))}
     if not files:
         return People({arm: {} for arm in sitting.arms})
     given: dict[int, dict[str, float]] = {}
     for rater, path in files.items():
-        for line in path.read_text(encoding="utf-8").splitlines():
-            row = json.loads(line)
-            given.setdefault(row["id"], {})[rater] = float(row["value"])
+        for identity, said in read_labels(path).items():
+            given.setdefault(identity, {})[rater] = said
     by_arm: dict[str, dict[int, float]] = {arm: {} for arm in sitting.arms}
     split = 0
     for label in labels(sitting):
@@ -217,7 +231,8 @@ def read_people(sitting: Sitting) -> People:
         for arm in label.arms if value is not None else ():
             by_arm.setdefault(arm, {})[label.item] = float(value or 0.0)
     units = [{name: str(vote) for name, vote in votes.items()} for votes in given.values()]
-    return People(by_arm, tuple(files), krippendorff_alpha(units) if len(files) > 1 else None, split)
+    agreed = krippendorff_alpha(units) if len(files) > 1 else None
+    return People(by_arm, tuple(files), agreed, split, tuple(name for name, path in files.items() if is_cut(path)))
 
 
 def _settled(votes: Sequence[float], kind: str) -> float | None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import quote
 
-from evaluation.judge_labels import ITEMS, Label, Sitting, label_values, labels
+from evaluation.judge_labels import ITEMS, Label, Sitting, label_values, labels, labels_file, read_labels
+from workspace.appended import append_lines
 from workspace.errors import RungError
 
 
@@ -25,9 +24,7 @@ class Labelling:
 
     def given(self, rater: str) -> dict[int, float]:
         """This person's labels by id, the newest of each."""
-        path = self.sitting.folder / f"labels.{quote(rater.strip(), safe='')}.jsonl"
-        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-        return {row["id"]: float(row["value"]) for row in map(json.loads, filter(None, lines))}
+        return read_labels(labels_file(self.sitting, rater))
 
     def next_for(self, rater: str) -> Label | None:
         """The first output that this person has not labelled."""
@@ -42,10 +39,8 @@ class Labelling:
             raise RungError(f'"{said}" is none of {", ".join(self.values)}.')
         if identity not in {label.id for label in self.labels}:
             raise RungError(f"{identity} is not of this sheet.")
-        line = json.dumps({"id": identity, "value": self.values[said], "reason": reason.strip()}, ensure_ascii=False)
-        path = self.sitting.folder / f"labels.{quote(rater.strip(), safe='')}.jsonl"
-        with path.open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
+        row = {"id": identity, "value": self.values[said], "reason": reason.strip()}
+        append_lines(labels_file(self.sitting, rater), [row])
 
     def counts(self, rater: str) -> dict[float, int]:
         """How often this person gave each value."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from chat.protocols import Ask, Reply
+from workspace.appended import append_lines, read_lines
 from workspace.files import sha256_bytes, write_text
 from workspace.folder import Project
 
@@ -52,8 +52,9 @@ class Ledger:
 
     def __init__(self, project: Project) -> None:
         self.folder = project.root / "generated"
-        self.replies = {entry["key"]: Record(**entry) for entry in self._read("replies.jsonl")}
-        self.rejected = {entry["key"]: entry for entry in self._read("rejected.jsonl")}
+        replies = read_lines(self.folder / "replies.jsonl", lambda row: Record(**row), "reply")
+        self.replies = {record.key: record for record in replies}
+        self.rejected = dict(read_lines(self.folder / "rejected.jsonl", lambda row: (row["key"], dict(row)), "reply"))
 
     def add(self, record: Record) -> None:
         """Keep a reply, on disk before anything else is done with it."""
@@ -89,33 +90,9 @@ class Ledger:
         write_text(path, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
         return path
 
-    def _read(self, name: str) -> Iterator[dict[str, Any]]:
-        """Whole lines; a last line that a killed program left half is passed over, and cut off by the next write."""
-        try:
-            lines = (self.folder / name).read_bytes().split(b"\n")
-        except FileNotFoundError:
-            return
-        for line in lines[:-1]:
-            if line:
-                yield json.loads(line)
-
     def _append(self, name: str, entry: Mapping[str, Any]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / name).open("ab+") as file:
-            _cut_half_line(file.fileno())
-            file.write(json.dumps(entry, ensure_ascii=False).encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-
-
-def _cut_half_line(descriptor: int) -> None:
-    """Remove what stands behind the last line break."""
-    size = os.lseek(descriptor, 0, os.SEEK_END)
-    if not size or os.pread(descriptor, 1, size - 1) == b"\n":
-        return
-    start = max(0, size - (1 << 20))
-    tail = os.pread(descriptor, size - start, start)
-    os.ftruncate(descriptor, start + tail.rfind(b"\n") + 1)
+        append_lines(self.folder / name, [entry])
 
 
 def spent(records: Iterable[Record]) -> float | None:

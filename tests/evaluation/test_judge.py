@@ -13,8 +13,9 @@ from evaluation.bench import open_bench
 from evaluation.human import open_comparison
 from evaluation.judge import judge_run, pinned, with_judge
 from evaluation.judge_error import graded_scale, length_bias
-from evaluation.judge_labels import labels, open_sitting, read_people, take_labels
+from evaluation.judge_labels import labels, open_sitting, read_labels, read_people, take_labels
 from evaluation.judging import Case, judge_scores
+from evaluation.labelling import open_labelling
 from evaluation.tuned import run_evaluation
 from evaluation.verdict import newest_verdict
 from workspace.errors import InputError, Refusal, RungError
@@ -171,6 +172,23 @@ def test_two_raters_that_split_leave_the_output_out(many, free, model, tmp_path)
     people = read_people(sitting)
     assert people.raters == ("priya", "sam") and people.alpha is not None and people.split > 0
     assert sum(len(found) for found in people.by_arm.values()) < 2 * 160
+
+
+def test_a_label_that_was_cut_is_told_and_asked_again(many, free, model, tmp_path):
+    sitting = measured(many, free, model)
+    take_labels(sitting, fill(sitting, tmp_path), "priya")
+    path = sitting.folder / "labels.priya.jsonl"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-5])
+    labelling = open_labelling(sitting)
+    left = labelling.next_for("priya")
+    report = judged(sitting, Scripted(right, name="judge-1"), tmp_path)
+    assert any("last label of priya is not whole" in note and "asked again" in note for note in report.notes)
+    labelling.record("priya", left.id, "yes")
+    assert labelling.next_for("priya") is None and len(read_labels(path)) == len(whole.splitlines())
+    path.write_bytes(whole.replace(b'"value": 1.0', b'"value": 1.', 1))
+    with pytest.raises(InputError, match=r"labels\.priya\.jsonl line \d+: is no label"):
+        read_people(sitting)
 
 
 def test_a_judge_is_pinned_and_says_what_it_wrote_itself(many, free, model, tmp_path):
