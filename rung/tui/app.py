@@ -24,6 +24,7 @@ from rung.tui.messages import StatusRead
 from rung.tui.running import with_jobs
 from rung.tui.source import Source
 from rung.tui.symbols import is_plain
+from rung.tui.tidy import collect_in_calm
 from workspace.errors import RungError
 
 SCREENS: dict[int, tuple[str, str]] = {
@@ -82,12 +83,13 @@ class RungApp(App[None]):
         """Stage -> seconds that its screen took to load the last time."""
         self.partial = False
         """Whether the store was not read yet."""
+        self._tidying: asyncio.Task[None] | None = None
 
     def on_mount(self) -> None:
         """Open Start (or the stage asked for), or the question what to do in a folder without a project."""
         self.register_theme(HIGH_CONTRAST)
         self.set_class(is_plain(), "plain")
-        gc.freeze()  # modules and rulebook live on: a full collection that walks them would hold the loop for 60 ms
+        self._tidying = asyncio.create_task(collect_in_calm())
         if self.source.project is None:
             from rung.tui.screens.no_project import NoProjectScreen
 
@@ -99,6 +101,11 @@ class RungApp(App[None]):
             self.open_stage(self.first)
         else:
             self.open_start()
+
+    def on_unmount(self) -> None:
+        """The collector works by itself again."""
+        if self._tidying is not None:
+            self._tidying.cancel()
 
     def open_start(self) -> None:
         """Go to Start."""
