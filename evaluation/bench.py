@@ -19,7 +19,7 @@ from evaluation.judging import Judge, read_rubric, scorer
 from evaluation.meaning import Meanings
 from evaluation.measure import Desk, Item, items_of
 from evaluation.metrics.registry import item_metric
-from evaluation.rows import Rows, rows_for
+from evaluation.rows import Rows, frozen_rows, rows_for
 from evaluation.sealed import sealed_items, sealed_key
 from evaluation.shape import json_shape
 from workspace.errors import InputError, Problem, Refusal, RungError
@@ -119,6 +119,7 @@ def open_bench(
     model: ChatModel,
     *,
     dataset: str | None = None,
+    rows_of: str | None = None,
     watch: Watch = quiet,
     both_forms: bool = False,
     label_scoring: bool = False,
@@ -128,13 +129,13 @@ def open_bench(
     unsealed: bool = False,
     embedder: Embedder | None = None,
 ) -> Bench:
-    """Find the frozen test set (of `dataset`, else the newest) and the rows that go with it.
+    """Find the frozen test set (of `dataset`, else the newest) and the rows that go with it, or those of `rows_of`.
 
     Raises Refusal where no test set is frozen or its bytes changed, InputError where it holds no answered row.
     """
     folder, test = frozen_test(project, dataset)
     metric = item_metric(settings.evaluation.metric, project.root)
-    rows = rows_for(project, settings, folder, test)
+    rows = frozen_rows(project.datasets / rows_of) if rows_of else rows_for(project, settings, folder, test)
     choices = closed_set(project, [*rows.examples, *rows.validation], settings.evaluation)
     replies = Replies(project.evaluations / ".partial" / "replies.jsonl", budget_usd)
     scores = _judging(project, settings, judge, replies) if metric.judged else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,8 +19,19 @@ if TYPE_CHECKING:
     from workspace.settings import Settings
 
 
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What was asked for beside the run; `dataset` is the version whose test items are asked."""
+
+    label_scoring: bool
+    unsealed: bool
+    budget_usd: float | None
+    dataset: str
+
+
 def evaluate(
     run: Annotated[str | None, typer.Argument(help="A run (R-001); the newest finished one by default.")] = None,
+    dataset: Annotated[str, typer.Option(help="A version with fresh test items; the run's own by default.")] = "",
     power: Annotated[bool, typer.Option("--power", help="What this test set can show, before any run.")] = False,
     label_scoring: Annotated[bool, typer.Option("--label-scoring", help="Score every possible answer too.")] = False,
     rag: Annotated[bool, typer.Option("--rag", help="Try the tuned model with passages too; validation says.")] = False,
@@ -59,7 +71,8 @@ def evaluate(
     seed, siblings = _trainings(project, settings, record, seeds)
     ways = Ways(untrained, rag, seed, siblings)
     allowed = overridden(project, settings, override, by, reason, "evaluate")
-    found = _measure(project, settings, record, ways, allowed, (label_scoring, open_sealed, budget_usd))
+    wishes = Wishes(label_scoring, open_sealed, budget_usd, dataset or record.dataset)
+    found = _measure(project, settings, record, ways, allowed, wishes)
     return _show(project, found, as_json)
 
 
@@ -69,30 +82,34 @@ def _measure(
     record: RunRecord,
     ways: Ways,
     override: Override | None,
-    wishes: tuple[bool, bool, float | None],
+    wishes: Wishes,
 ) -> Verdict:
     from evaluation.bench import open_bench
     from evaluation.outcomes import check_arms, require_baseline
     from evaluation.tuned import run_evaluation
+    from evaluation.unseen import check_unseen
     from evaluation.verdict import newest_verdict
     from rung.cli.models import open_judge, open_meanings, open_tuned, watch
     from rung.report.evaluation import write_page
 
-    label_scoring, unsealed, budget = wishes
-    if unsealed:
-        _unsealed_baseline(project, settings, record, override, budget)
-    check_arms(project, require_baseline(project, settings, record.dataset, unsealed=unsealed).report)
+    elsewhere = wishes.dataset != record.dataset
+    if elsewhere:
+        check_unseen(project, settings, record.id, record.dataset, wishes.dataset)
+    if wishes.unsealed:
+        _unsealed_baseline(project, settings, wishes, override)
+    check_arms(project, require_baseline(project, settings, wishes.dataset, unsealed=wishes.unsealed).report)
     judge = open_judge(project, settings, override) if settings.evaluation.metric == "judge" else None
     bench = open_bench(
         project,
         settings,
         open_tuned(project, settings, record),
-        dataset=record.dataset,
+        dataset=wishes.dataset,
+        rows_of=record.dataset if elsewhere else None,
         watch=watch,
-        label_scoring=label_scoring,
+        label_scoring=wishes.label_scoring,
         judge=judge,
-        budget_usd=budget,
-        unsealed=unsealed,
+        budget_usd=wishes.budget_usd,
+        unsealed=wishes.unsealed,
         embedder=open_meanings(settings) if ways.rag else None,
     )
     evidence = [project.runs / record.id / "run.json"]
@@ -103,9 +120,7 @@ def _measure(
     return found[1]
 
 
-def _unsealed_baseline(
-    project: Project, settings: Settings, record: RunRecord, override: Override | None, budget: float | None
-) -> None:
+def _unsealed_baseline(project: Project, settings: Settings, wishes: Wishes, override: Override | None) -> None:
     """The arms of the baseline, as they were chosen, on the sealed items; made once."""
     from evaluation.arms.registry import arms_named
     from evaluation.baseline import Aim, run_baseline
@@ -116,21 +131,21 @@ def _unsealed_baseline(
     from workspace.errors import Refusal
 
     try:
-        require_baseline(project, settings, record.dataset, unsealed=True)
+        require_baseline(project, settings, wishes.dataset, unsealed=True)
         return
     except Refusal:
-        known = require_baseline(project, settings, record.dataset).report
+        known = require_baseline(project, settings, wishes.dataset).report
     judged = settings.evaluation.metric == "judge"
     bigger = any(arm.arm == "bigger_model" for arm in known.arms)
     bench = open_bench(
         project,
         settings,
         open_base(project, settings, override=override),
-        dataset=record.dataset,
+        dataset=wishes.dataset,
         watch=watch,
         bigger=open_other(project, settings, settings.bigger_model, override) if bigger else None,
         judge=open_judge(project, settings, override) if judged else None,
-        budget_usd=budget,
+        budget_usd=wishes.budget_usd,
         unsealed=True,
         embedder=open_meanings(settings),
     )

@@ -100,8 +100,9 @@ def test_power_needs_no_model(served):
     assert "36 items can show this" in words
 
 
-def test_weights_that_changed_after_the_run_are_not_measured(served):
+def test_weights_that_changed_and_test_items_that_were_trained_on_are_not_measured(served, kit):
     from training.record import RunRecord, write_run
+    from workspace.files import sha256_file
 
     folder = served.runs / "R-001"
     (folder / "adapter").mkdir(parents=True)
@@ -121,6 +122,11 @@ def test_weights_that_changed_after_the_run_are_not_measured(served):
     write_run(folder, record)
     refused = rung(served, "evaluate", "R-001")
     assert refused.returncode == 1 and "adapter_model.safetensors changed" in refused.stderr
+    whole = {"adapter_model.safetensors": sha256_file(folder / "adapter" / "adapter_model.safetensors")}
+    write_run(folder, record, files=whole)
+    kit.freeze_by_hand(served, "v002", test=kit.rows_of(kit.places, " this week"), train=kit.rows_of(["there"]))
+    seen = rung(served, "evaluate", "R-001", "--dataset", "v002")
+    assert seen.returncode == 1 and "R-001 was trained on v001, which holds 24 of the 24" in seen.stderr
     write_run(folder, record, state="stopped")
     assert "R-001 is stopped" in rung(served, "evaluate", "R-001").stderr
     assert "R-001" in rung(served, "evaluate", "R-01").stderr

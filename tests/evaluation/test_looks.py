@@ -11,9 +11,11 @@ from evaluation.compare import paired_interval
 from evaluation.looks import note_look, split_to_show, standing
 from evaluation.report import read_report
 from evaluation.tuned import run_evaluation
+from evaluation.unseen import check_unseen
 from evaluation.verdict import newest_verdict
 from rung.report.evaluation import SHUT, write_page
 from rung.report.verdict_words import sentences
+from workspace.errors import Refusal
 
 
 def perfect(ask):
@@ -122,6 +124,22 @@ def test_a_few_new_items_make_no_fresh_test_set_and_mostly_new_ones_do(project, 
     refrozen(project, settings, model, kit, frozen(kit)[:12] + kit.rows_of(kit.places, " at noon"))
     fresh = evaluate(project, settings, "R-002")
     assert (fresh.verdict, fresh.place, fresh.n) == ("ship", 1, 36)
+
+
+def test_a_run_is_measured_on_fresh_items_of_a_later_version(project, settings, model, baseline, kit):
+    """Its own version's rows choose; a version whose test items it was trained on is refused."""
+    evaluate(project, settings, "R-001")
+    kit.freeze_by_hand(project, "v002", test=kit.rows_of(kit.places, " at noon today"), train=kit.rows_of(["there"]))
+    check_unseen(project, settings, "R-001", "v001", "v002")
+    run_baseline(open_bench(project, settings, model), arms_named(["base", "prompt"]))
+    bench = open_bench(project, settings, Scripted(perfect, name="t"), dataset="v002", rows_of="v001")
+    assert all(row.question.endswith("now") for row in bench.rows.validation)
+    run_evaluation(bench, "R-001", "Topic.")
+    fresh = newest_verdict(project, "R-001")[1]
+    assert (fresh.dataset, fresh.verdict, fresh.place, fresh.n) == ("v002", "ship", 1, 24)
+    kit.freeze_by_hand(project, "v003", test=kit.rows_of(kit.places, " this week"), train=kit.rows_of(["there"]))
+    with pytest.raises(Refusal, match="R-001 was trained on v001, which holds 24 of the 24 test items of v003"):
+        check_unseen(project, settings, "R-001", "v001", "v003")
 
 
 def test_leaving_out_scored_items_makes_no_fresh_test_set_unless_a_blind_review_drew_them(
