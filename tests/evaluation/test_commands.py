@@ -161,3 +161,17 @@ def test_a_judge_needs_a_name_and_a_verdict(served):
     served.settings_file.write_text(served.settings_file.read_text() + 'metric = "judge"\n')
     unnamed = rung(served, "baseline", "--arms", "base")
     assert unnamed.returncode == 2 and "No judge is named" in unnamed.stderr
+
+
+def test_test_labels_are_reviewed_again_blind_by_a_random_sample(served, kit):
+    served.settings_file.write_text(f'{served.settings_file.read_text()}[review]\npool = "trust"\n')
+    rows = kit.rows_of(kit.places, " at dusk")
+    (served.root / "t.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert rung(served, "data", "import", "t.jsonl", "--as", "test").returncode == 0
+    assert rung(served, "data", "freeze", "--test-only").returncode == 0
+    few = rung(served, "evaluate", "--recheck", "3")
+    assert few.returncode == 2 and "20 at least, or all" in few.stderr
+    drawn = rung(served, "evaluate", "--recheck", "20")
+    assert drawn.returncode == 0 and "20 of 24 test rows wait for a blind second review" in drawn.stdout
+    item = json.loads(rung(served, "review", "next", "--reviewer", "priya", "--json").stdout)
+    assert item["id"] and "score" not in json.dumps(item) and "verdict" not in json.dumps(item)
