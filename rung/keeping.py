@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import glob
 import json
 import os
 import shutil
@@ -98,8 +97,8 @@ def restore(file: Path, folder: Path) -> int:
 
 
 def half_backups(project: Project) -> list[Path]:
-    """What killed backups and restores of this project left beside it; the next backup there removes it."""
-    return _left(project.root.resolve().parent, project.name)
+    """What killed backups and restores left beside this project, of whatever name; the next backup there removes it."""
+    return _left(project.root.resolve().parent)
 
 
 @contextlib.contextmanager
@@ -107,7 +106,7 @@ def _workroom(beside: Path, name: str, kind: str) -> Iterator[Path]:
     """A hidden folder that is held while the block runs; those that killed programs left there are removed."""
     with contextlib.ExitStack() as stack:
         with _held(beside):  # one program at a time removes and makes, so that no folder is seen before it is held
-            for left in _left(beside, name):
+            for left in _left(beside):
                 shutil.rmtree(left, ignore_errors=True)
             made = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=beside, prefix=f".{name}.", suffix=kind)))
             stack.enter_context(_held(made))
@@ -126,10 +125,9 @@ def _held(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _left(beside: Path, name: str) -> list[Path]:
-    """Folders of killed backups and restores of this name: with the marker, or with nothing in them yet."""
-    begin = glob.escape(f".{name}.") + "?" * TAIL
-    found = [path for kind in (BACKUP, RESTORE) for path in beside.glob(begin + kind)] if beside.is_dir() else []
+def _left(beside: Path) -> list[Path]:
+    """Folders of killed backups and restores: with the marker, or with nothing in them yet."""
+    found = [path for kind in (BACKUP, RESTORE) for path in beside.glob(".*." + "?" * TAIL + kind)]
     return sorted(path for path in found if path.is_dir() and _is_ours(path) and not _is_held(path))
 
 

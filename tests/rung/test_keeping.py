@@ -113,26 +113,29 @@ def test_nothing_is_overwritten_and_work_under_way_is_not_cut(project: Project, 
 
 def test_only_what_a_killed_backup_or_restore_left_is_removed(project: Project, tmp_path: Path) -> None:
     """A folder of the user's that is named alike stays, and one that a living program holds."""
-    own, half, gone, held = (
-        tmp_path / f".p.{name}"
-        for name in ("20250101.backup", "aaaaaaaa.backup", "bbbbbbbb.restore", "cccccccc.backup")
-    )
-    for room in (own, half, gone, held):
+    own, half, gone, held, other = (
+        tmp_path / name
+        for name in (
+            ".p.20250101.backup", ".p.aaaaaaaa.backup", ".p.bbbbbbbb.restore", ".p.cccccccc.backup",
+            ".the-new-place.dddddddd.restore",
+        )
+    )  # fmt: skip
+    for room in (own, half, gone, held, other):
         room.mkdir()
         (room / ("notes.txt" if room is own else MARKER)).write_text("mine")
     descriptor = os.open(held, os.O_RDONLY)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     try:
-        assert half_backups(project) == [half, gone]
+        assert half_backups(project) == [half, gone, other]
         (project.root / ".decision.json.abc123_z.tmp").write_text("{")
         told = rung(project.root, "doctor").stdout
-        assert half.name in told and ".decision.json.abc123_z.tmp" in told, (
+        assert half.name in told and other.name in told and ".decision.json.abc123_z.tmp" in told, (
             "what is beside the project, and what is in it"
         )
         back_up(project, load_settings(project.settings_file), tmp_path / "b.tar")
     finally:
         os.close(descriptor)
-    assert sorted(tmp_path.glob(".p.*")) == [own, held] and (own / "notes.txt").read_text() == "mine"
+    assert sorted(tmp_path.glob(".*.*.*")) == [own, held] and (own / "notes.txt").read_text() == "mine"
 
 
 def test_repair_asks_backs_up_and_moves_what_is_half(project: Project, tmp_path: Path) -> None:
