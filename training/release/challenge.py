@@ -16,6 +16,7 @@ from training.release.current import standing_release
 from training.release.record import Release
 from workspace.artefact import hashes, write_artefact
 from workspace.errors import Refusal
+from workspace.files import sha256_file
 from workspace.folder import Project
 from workspace.settings import Settings
 
@@ -88,13 +89,12 @@ def _measured(project: Project, run: str) -> tuple[Path, Report, list[Outcome]]:
 
 def _champion(project: Project, champion: Release, against: Report) -> tuple[Path, Report, Sequence[Outcome]]:
     """What the released model answered on the same test set."""
-    if champion.run is not None:
+    if champion.run is None:
+        found, command = _own_baseline(project, champion), "rung baseline, then rung release --to prompt"
+    else:
         found = newest_report(project, "run", run=champion.run, test_sha256=against.test_sha256)
         command = f"rung evaluate {champion.run}"
-    else:
-        found = newest_report(project, "baseline", test_sha256=against.test_sha256)
-        command = "rung baseline"
-    if found is None or found[1].metric != against.metric:
+    if found is None or found[1].metric != against.metric or found[1].test_sha256 != against.test_sha256:
         raise Refusal(
             f"{champion.id} was not measured on the test set of {against.id} ({against.dataset}, {against.metric}).",
             command,
@@ -105,6 +105,21 @@ def _champion(project: Project, champion: Release, against: Report) -> tuple[Pat
     if arm not in outcomes:
         raise Refusal(f"{report.id} holds no answers of the arm {arm}, which {champion.id} released.", command)
     return folder, report, outcomes[arm]
+
+
+def _own_baseline(project: Project, champion: Release) -> tuple[Path, Report] | None:
+    """The baseline that the released prompt was chosen in: a later one may have measured another text of its name.
+
+    None where it is no longer there; raises Refusal where it changed since.
+    """
+    for name, digest in champion.made_from.items():
+        path = project.root / name
+        if path.name != "report.json" or not path.is_file():
+            continue
+        if sha256_file(path) != digest:
+            raise Refusal(f"{name} changed since {champion.id} was released.", "rung baseline")
+        return read_report(project, path.parent.name)
+    return None
 
 
 def _candidate(project: Project, folder: Path) -> str:

@@ -169,6 +169,30 @@ def test_a_prompt_that_is_released_is_a_champion_too(project: Project, settings:
     assert found.ruling == "replace" and found.champion.arm == newest_verdict(project, "R-001")[1].chosen  # type: ignore[index]
 
 
+def test_a_released_prompt_keeps_the_score_of_its_own_baseline(project: Project, settings: Settings) -> None:
+    """A prompt of the same name, measured since, is another text."""
+    from chat.scripted import Scripted
+    from evaluation.arms.registry import arms_named
+    from evaluation.baseline import run_baseline
+    from evaluation.bench import open_bench
+    from evaluation.report import read_report
+
+    release_prompt(project, settings, by="sam", told=quiet)
+    run_baseline(open_bench(project, settings, Scripted(["none"])), arms_named(["base", "prompt"]))
+    judged(project, settings, right=30)
+    found = challenge(project, settings, find_run(project, "R-001"))
+    first = read_report(project, "E-001")[1]
+    own = next(arm.score for arm in first.arms if arm.arm == found.champion.arm)
+    assert found.verdict.baseline == own > 0 and found.verdict.baseline_report == "E-001"
+    path = project.evaluations / "E-001" / "report.json"
+    path.write_text(path.read_text() + "\n")
+    with pytest.raises(Refusal, match=r"E-001/report\.json changed since L-001 was released"):
+        challenge(project, settings, find_run(project, "R-001"))
+    path.unlink()
+    with pytest.raises(Refusal, match="was not measured on the test set of E-003"):
+        challenge(project, settings, find_run(project, "R-001"))
+
+
 def test_the_same_run_and_an_unmeasured_one_are_told(project: Project, settings: Settings) -> None:
     judged(project, settings, right=30)
     with pytest.raises(Refusal, match="Nothing is released"):
