@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from evaluation.verdict import Verdict
 from rung.tui.text import shown
 from rung.tui.widgets.marked import Entry
+
+if TYPE_CHECKING:
+    from training.release.record import Form, Release
 
 FORMS = {
     "adapter": "is the run",
@@ -34,15 +37,15 @@ class Outgoing:
     verdict: Verdict | None
     may_ship: bool
     needs_name: bool
-    released: dict[str, Any] | None
+    released: Release | None
     folder: Path | None
     limit: float
     """How much of the metric a changed form may lose."""
 
 
-def made_forms(released: Mapping[str, Any] | None) -> dict[str, dict[str, Any]]:
+def made_forms(released: Release | None) -> dict[str, Form]:
     """Form -> what stands of it in release.json."""
-    return {form["form"]: form for form in (released or {}).get("forms", [])}
+    return {form.form: form for form in released.forms} if released else {}
 
 
 def entries(outgoing: Outgoing, width: int, running: tuple[str, str] = ("", "")) -> Iterator[Entry]:
@@ -83,27 +86,27 @@ def _standing(outgoing: Outgoing) -> Iterator[str]:
     if not released:
         yield "Last release: none. A failed step leaves it as it was."
         return
-    signed = f' by {released["by"]}: "{released["reason"]}"' if released.get("reason") else ""
-    yield f"Released {released['id']}{signed}: {', '.join(made_forms(released))}."
-    yield f"Another machine checks it with: rung release verify {released['id']}"
+    signed = f' by {released.by}: "{released.reason}"' if released.reason else ""
+    yield f"Released {released.id}{signed}: {', '.join(made_forms(released))}."
+    yield f"Another machine checks it with: rung release verify {released.id}"
     yield "What production makes of it: i opens Watch."
 
 
-def _form(form: str, made: Mapping[str, Any] | None, about: str, width: int) -> str:
+def _form(form: str, made: Form | None, about: str, width: int) -> str:
     symbol = "✓" if made else "○"
-    size = f"{made['bytes'] / 1e6:,.1f} MB" if made else "-"
+    size = f"{made.bytes / 1e6:,.1f} MB" if made else "-"
     line = f"{symbol} {form:<9} {size:>9}   "
     scores = _scores(made) if made else ""
-    said = str(made["against"]) if made else about
+    said = made.against if made else about
     room = width - len(line) - len(scores) - 3
     if scores and len(said) > room:
         said = said.split(";")[0][: max(room, 0)]
     return f"{line}{said:<{max(room, 0)}}{scores:>{len(scores) + 1}}" if scores else f"{line}{said}"
 
 
-def _scores(made: Mapping[str, Any]) -> str:
+def _scores(made: Form) -> str:
     """`85.7%`: the validation score of a form whose numbers are other ones than the run's; the lowest of several."""
-    found = (made.get("facts") or {}).get("validation") or {}
+    found = made.facts.get("validation") or {}
     scores = [each["score"] for each in found.values() if isinstance(each, dict) and "score" in each]
     return f"{min(scores):.1%}" if scores else ""
 

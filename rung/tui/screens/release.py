@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on, work
 from textual.binding import Binding, BindingType
@@ -18,6 +17,9 @@ from rung.tui.screens.sign import SignScreen
 from rung.tui.stoppable import StoppableScreen
 from rung.tui.widgets.marked import Entry
 from workspace.errors import RungError
+
+if TYPE_CHECKING:
+    from training.release.record import Form
 
 SAFE = "Next: x stops it. The last release stays as it is until this one is whole."
 
@@ -62,7 +64,6 @@ class ReleaseScreen(StoppableScreen):
         from evaluation.report import newest_report
         from evaluation.verdict import newest_verdict
         from training.release.current import standing_release
-        from training.release.record import RELEASE
 
         project = self.source.project
         found = newest_verdict(project) if project else None
@@ -71,11 +72,11 @@ class ReleaseScreen(StoppableScreen):
             return locked("no verdict yet.", 9, "rung evaluate", "rung release --to prompt")
         verdict = found[1] if found else None
         standing = standing_release(project)
-        released = json.loads((standing[0] / RELEASE).read_text()) if standing else None
         may_ship = verdict is not None and (verdict.verdict == "ship" or verdict.accepted is not None)
         needs_name = verdict is not None and verdict.verdict == "judgement" and not may_ship
         limit = self.source.settings.release.loss_limit
-        outgoing = Outgoing(verdict, may_ship, needs_name, released, standing[0] if standing else None, limit)
+        folder, released = standing or (None, None)
+        outgoing = Outgoing(verdict, may_ship, needs_name, released, folder, limit)
         return Loaded(list(entries(outgoing, self.room)), "", _last(outgoing), outgoing)
 
     def show_loaded(self, message: LoadedScreen.Done) -> None:
@@ -166,16 +167,16 @@ class ReleaseScreen(StoppableScreen):
             self._compare(self.data.folder, made)
 
     @work(thread=True, exclusive=True, exit_on_error=False, group="differences")
-    def _compare(self, folder: Path, made: dict[str, Any]) -> None:
+    def _compare(self, folder: Path, made: Form) -> None:
         from rung.tui.token_words import token_lines
 
-        form = made["form"]
+        form = made.form
         title = f"{form}: {'how it was measured' if form == 'prompt' else 'against the run'}"
         try:
             tokens = list(token_lines(folder, form))
         except (RungError, OSError, ValueError) as error:
             tokens = [f"The answers of this release cannot be read: {error}", "-> rung release verify"]
-        lines = [made["against"], "", *tokens, *facts_words(made.get("facts", {}))]
+        lines = [made.against, "", *tokens, *facts_words(made.facts)]
         self.post_message(self.Compared(title, "\n".join(lines).strip()))
 
     @on(Compared)
