@@ -1,0 +1,57 @@
+"""docs/numbers.md explains every label of a figure that reports, pages and commands show."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = re.sub(r"[`*]", "", (ROOT / "docs" / "numbers.md").read_text(encoding="utf-8")).lower()
+TEMPLATES = [*(ROOT / "rung/report/templates").glob("*.html"), *(ROOT / "rung/web/templates").glob("*.html")]
+WORDS = [ROOT / "rung/report" / f"{name}_words.py" for name in ("verdict", "price", "baseline", "watch")]
+WORDS.append(ROOT / "rung/cli/review_words.py")
+NO_FIGURES = {"answer, reason, remark", "as the others", "chosen setting", "for example", "no.", "sha-256"}
+"""Headings over texts that the page does not name; each other one stands over a figure, or is one of its words."""
+
+
+def headings() -> set[str]:
+    """Of every table in a report or a page."""
+    found = set()
+    for path in TEMPLATES:
+        for text in re.findall(r"<th\b[^>]*>(.*?)</th>", path.read_text(encoding="utf-8"), re.DOTALL):
+            plain = re.sub(r"\{\{.*?\}\}|\{%.*?%\}|<[^>]*>", "", text).strip()
+            found |= {plain} if plain else set()
+    return found
+
+
+def labels() -> set[str]:
+    """First words of `("label", text)` pairs in the modules that put figures into words."""
+    found = set()
+    for path in WORDS:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Tuple) and len(node.elts) == 2 and isinstance(node.elts[0], ast.Constant):
+                value = node.elts[0].value
+                if isinstance(value, str) and re.fullmatch(r"[A-Za-z][A-Za-z ,?-]+", value):
+                    found.add(value)
+    return found
+
+
+def is_told(label: str) -> bool:
+    return all(part.strip() in PAGE for part in re.split(r",| and ", label.lower().rstrip("?")))
+
+
+def test_every_heading_over_a_figure_is_explained() -> None:
+    found = headings()
+    assert len(found) > 40 and {"Score", "Free", "Held"} <= found
+    assert not {each for each in found if each.lower() not in NO_FIGURES and not is_told(each)}
+
+
+def test_every_label_of_a_figure_is_explained() -> None:
+    found = labels()
+    assert len(found) > 20 and {"To the goal", "break-even", "can be seen", "Pace"} <= found
+    assert not {each for each in found if each.lower() not in NO_FIGURES and not is_told(each)}
+
+
+def test_a_label_that_is_not_there_is_seen() -> None:
+    assert not is_told("Perplexity") and is_told("Tokens in, out")
