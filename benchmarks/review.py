@@ -2,11 +2,12 @@
 
     python benchmarks/review.py                      # 8 reviewers, 10 seconds, both stores
     python benchmarks/review.py --reviewers 32 --seconds 60 --kill
+    python benchmarks/review.py --reviewers 32 --seconds 600 --think 4 --kill
 
 Each reviewer is a process-light client with a connection of its own: it takes the page, approves, takes the next. A
 decision is one POST and the page that follows, as in a browser without script. With --kill the server is killed
-(SIGKILL) in the middle and started again. Afterwards the log is counted: every answer that said "written" is there
-once, with its author.
+(SIGKILL) in the middle and started again; with --think each waits so many seconds over a row. Afterwards the log is
+counted: every answer that said "written" is there once, with its author.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--reviewers", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--think", type=float, default=0)
     parser.add_argument("--rows", type=int, default=20_000)
     parser.add_argument("--kill", action="store_true")
     parser.add_argument("--store", choices=("sqlite", "postgres", "both"), default="both")
@@ -86,7 +88,7 @@ def run(folder: Path, asked: argparse.Namespace, name: str, url: str) -> None:
         tallies = [Tally() for _ in tokens]
         end = time.monotonic() + asked.seconds
         people = [
-            threading.Thread(target=review, args=(port, token, tally, end))
+            threading.Thread(target=review, args=(port, token, tally, end, asked.think))
             for token, tally in zip(tokens, tallies, strict=True)
         ]
         began = time.monotonic()

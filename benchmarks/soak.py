@@ -4,8 +4,8 @@
 
 The program runs in a terminal of its own (a pty): its ten stages in turn, help, the chain behind a row, and decisions
 in Review. The page is asked by four reviewers who think for a second between decisions. They have projects of 3,000
-and of 20,000 rows. Resident memory is read every ten seconds; the slope is the median of the slopes between all pairs of samples
-(Theil-Sen) after the first fifth of the time, in which caches fill.
+and of 20,000 rows. Resident memory is read every ten seconds; the slope is the median of the slopes between all pairs
+of samples (Theil-Sen) after the first fifth of the time, in which caches fill.
 """
 
 from __future__ import annotations

@@ -230,10 +230,13 @@ def _receipt(folder: Path) -> tuple[Clearance, Plan]:
 
 
 def _unused(folder: Path, record: RunRecord | None, *, started: bool) -> None:
-    """A clearance starts one run. A run that was interrupted goes on with it; one that ended does not."""
+    """A clearance starts one run. A run that was interrupted goes on with it; one that ended does not.
+
+    A process that died before the log knew of its start has used nothing.
+    """
     if record is None:
         raise Refusal(f"{folder.name}: run.json is missing; a clearance cannot be used twice.", "rung train")
-    fresh = record.state == "cleared" and not started
+    fresh = record.state in ("cleared", "crashed") and not started
     interrupted = record.state in ("stopped", "crashed") and started
     if not fresh and not interrupted:
         raise Refusal(f"{folder.name}: this clearance was used ({record.state}).", "rung train")

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
+from chat.local.foreign import check_sizes, try_template
 from chat.protocols import Progress
 from workspace.errors import RungError
 from workspace.extras import need, require
@@ -104,6 +105,7 @@ def load(
     first: Precision = "float32" if merges else precision
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(place, **options)
+        try_template(tokenizer)
         model = transformers.AutoModelForCausalLM.from_pretrained(
             place, use_safetensors=True, **options, **_placement(first, transformers)
         )
@@ -145,6 +147,7 @@ def _check_folder(folder: Path) -> None:
             where=str(folder),
             expected="*.safetensors",
         )
+    check_sizes(folder)
 
 
 def _placement(precision: Precision, transformers: ModuleType) -> dict[str, Any]:

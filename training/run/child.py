@@ -57,8 +57,8 @@ class _Run:
 
     def go(self) -> int:
         """Start, train, end; whatever happens, run.json says how it ended."""
-        self._event("started", pid=os.getpid())
         self.write(state="starting", pid=os.getpid(), started_at=self.record.started_at or now(), ending="")
+        self._event("started", pid=os.getpid())
         try:
             from training.run.session import Session
 

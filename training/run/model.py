@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from chat.local.foreign import try_template
 from chat.local.load import find_model, quiet_transformers
 from chat.local.prompt import encode, render
 from chat.protocols import Turn
@@ -35,6 +36,7 @@ def load_tokenizer(base: str) -> Any:
     place, hub = find_model(base)
     transformers = quiet_transformers(hub=hub)
     tokenizer = transformers.AutoTokenizer.from_pretrained(place, local_files_only=not hub, trust_remote_code=False)
+    try_template(tokenizer)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer

@@ -1,0 +1,83 @@
+"""Model folders from elsewhere: absurd sizes, and chat templates that never end, are refused before they are loaded."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chat.local.load import load
+from chat.local.model import LocalModel
+from workspace.errors import RungError
+
+CONFIG = {"model_type": "llama", "architectures": ["LlamaForCausalLM"], "hidden_size": 64, "intermediate_size": 128,
+          "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 1000}  # fmt: skip
+ENDLESS = {
+    "loops": "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}",
+    "a number": "{% set far = messages|length * 10**9 %}{{ 10**far }}",
+    "memory": '{{ messages[0].content * 10**10 }}',
+    "text": "{% for i in range(99999) %}{{ messages[0].content }} and so on{% endfor %}",
+}  # fmt: skip
+REACHING = ("{{ ().__class__.__base__.__subclasses__() }}", "{{ messages.__init__.__globals__ }}",
+            "{{ messages.append(1) }}", "{% include '/etc/passwd' %}")  # fmt: skip
+
+
+@pytest.fixture
+def folder(embedded: Path, tmp_path: Path) -> Any:
+    """`folder(template)`: the embedded model under another chat template."""
+
+    def make(template: str) -> str:
+        for file in embedded.iterdir():
+            if file.suffix == ".safetensors":
+                (tmp_path / file.name).symlink_to(file)
+            elif file.is_file():
+                shutil.copy(file, tmp_path)
+        (tmp_path / "chat_template.jinja").write_text(template)
+        return str(tmp_path)
+
+    return make
+
+
+@pytest.mark.parametrize("name", ENDLESS)
+def test_a_chat_template_that_does_not_end_is_refused(name: str, folder: Any) -> None:
+    with pytest.raises(RungError, match="does not come to an end"):
+        load(folder(ENDLESS[name]))
+
+
+def test_a_chat_template_reaches_nothing(folder: Any) -> None:
+    model = LocalModel(load(folder(REACHING[0]), threads=1))
+    for template in REACHING:
+        model.loaded.tokenizer.chat_template = template
+        with pytest.raises(RungError, match="chat template refuses"):
+            model.render([{"role": "user", "content": "a"}])
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"hidden_size": 10**9}, {"vocab_size": 10**12}, {"num_hidden_layers": 10**6},
+     {"text_config": {"hidden_size": 10**7, "vocab_size": 10**7}}],
+    ids=lambda changed: next(iter(changed)),
+)  # fmt: skip
+def test_a_config_that_the_weights_cannot_fill_is_refused(changed: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({**CONFIG, **changed}))
+    (tmp_path / "model.safetensors").write_bytes(bytes(200_000))
+    with pytest.raises(RungError, match="do not belong together"):
+        load(str(tmp_path))
+
+
+@pytest.mark.parametrize("header", [b"\xff" * 8, (1 << 40).to_bytes(8, "little"), b"\x02" + bytes(7) + b"[]"])
+def test_weights_with_an_absurd_header_are_told_in_words(header: bytes, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(CONFIG))
+    (tmp_path / "model.safetensors").write_bytes(header + bytes(200_000))
+    with pytest.raises(RungError, match="could not be loaded"):
+        load(str(tmp_path))
+
+
+def test_a_gguf_is_never_read(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(CONFIG))
+    (tmp_path / "model.gguf").write_bytes(b"GGUF" + (3).to_bytes(4, "little") + b"\xff" * 16)
+    with pytest.raises(RungError, match="holds no safetensors"):
+        load(str(tmp_path))
