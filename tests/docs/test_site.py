@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +21,31 @@ def test_the_reference_is_what_the_code_says() -> None:
     folder = ROOT / "docs" / "reference"
     old = [n for n, text in MAKER.pages().items() if (folder / n).read_text() != text.rstrip("\n") + "\n"]
     assert not old, f"{old}: make reference"
+
+
+def clicks_from(start: Path) -> dict[Path, int]:
+    """Every file that links lead to from a page, with the fewest clicks."""
+    away, wait = {start: 0}, [start]
+    for page in wait:
+        if page.suffix != ".md":
+            continue
+        for link in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+            target = (page.parent / link).resolve()
+            if "://" not in link and target not in away:
+                away[target] = away[page] + 1
+                wait.append(target)
+    return away
+
+
+def test_every_page_is_two_clicks_from_the_readme() -> None:
+    away = clicks_from(ROOT / "README.md")
+    pages = list((ROOT / "docs").rglob("*.md"))
+    assert len(pages) > 40 and not {str(p.relative_to(ROOT)) for p in pages if away.get(p, 9) > 2}
+
+
+def test_every_page_stands_in_the_sites_list() -> None:
+    listed = set(re.findall(r"[\w/-]+\.md", (ROOT / "mkdocs.yml").read_text(encoding="utf-8")))
+    assert listed == {p.relative_to(ROOT / "docs").as_posix() for p in (ROOT / "docs").rglob("*.md")}
 
 
 @pytest.mark.slow
