@@ -15,7 +15,7 @@ from training.methods import FROM_REVIEWS, REINFORCED
 from training.plan import DataFacts
 from training.preferences import preferences_of
 from training.recipe import Because
-from training.reward import is_run, reward_run
+from training.reward import is_run, reward_run, same_held_out
 from workspace.folder import Project
 from workspace.settings import Settings
 
@@ -47,7 +47,12 @@ class Material:
 
 
 def material_of(project: Project, settings: Settings, folder: Path, objective: str) -> Material:
-    """The items of an objective. Raises Refusal where the reviews hold too few."""
+    """The items of an objective. Raises Refusal where the reviews hold too few, and where a reward model may have
+    learnt from rows that are held out here.
+    """
+    reward = settings.training.reward
+    if objective in REINFORCED and is_run(reward):
+        same_held_out(project, reward_run(project, reward), folder.name)
     if objective not in FROM_REVIEWS:
         train, validation = load_split(folder, "train"), load_split(folder, "validation")
         return Material([[row] for row in train], [[row] for row in validation])

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 
+from curation.manifest import SplitName, read_manifest
 from training.recipe import Recipe
 from training.record import RunRecord, find_run
-from workspace.errors import InputError, Problem, RungError
+from workspace.errors import InputError, Problem, Refusal, RungError
 from workspace.files import sha256_file
 from workspace.folder import Project
 from workspace.settings import Settings
+
+HELD_OUT: tuple[SplitName, ...] = ("validation", "test")
 
 
 def is_run(reward: str) -> bool:
@@ -34,12 +37,38 @@ def reward_run(project: Project, name: str) -> RunRecord:
     return run
 
 
-def reward_fault(project: Project, recipe: Recipe) -> str:
+def same_held_out(project: Project, run: RunRecord, dataset: str) -> None:
+    """Raise Refusal where this dataset holds out other rows than the one that the reward model was trained on: pairs
+    of rows that are held out now may be what it learnt from, and it would reward the answers to them.
+    """
+    if run.dataset == dataset:
+        return
+    here = _held_out(project, dataset)
+    if here is None or here != _held_out(project, run.dataset):
+        raise Refusal(
+            f"{run.id} was trained on {run.dataset}, which holds out other rows than {dataset}: it may have learnt "
+            "from rows that are tested on here.",
+            "rung plan --objective reward, then rung train",
+        )
+
+
+def _held_out(project: Project, dataset: str) -> list[str] | None:
+    """SHA-256 of the validation and the test split; None where one is not there."""
+    folder = project.datasets / dataset
+    if not (folder / "manifest.json").is_file():
+        return None
+    splits = read_manifest(folder).splits
+    held = [splits[name].sha256 for name in HELD_OUT if name in splits]
+    return held if len(held) == len(HELD_OUT) else None
+
+
+def reward_fault(project: Project, recipe: Recipe, dataset: str) -> str:
     """Why the reward model on disk is not the one that the plan was made with; empty where it is."""
     if not is_run(recipe.reward):
         return ""
     try:
         run = reward_run(project, recipe.reward)
+        same_held_out(project, run, dataset)
     except RungError as error:
         return error.message
     for name, digest in run.files.items():

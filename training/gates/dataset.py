@@ -87,7 +87,7 @@ def _signal_fault(case: Case, folder: Path) -> str:
 
     So must the reward model, where the plan names one.
     """
-    if case.plan is not None and (fault := reward_fault(case.project, case.plan.recipe)):
+    if case.plan is not None and (fault := reward_fault(case.project, case.plan.recipe, folder.name)):
         return fault
     if case.plan is None or case.plan.recipe.objective not in FROM_REVIEWS:
         return ""
