@@ -85,6 +85,11 @@ def rung(folder: Path):
         find_leaks(some, some, numba=True)
     for part in (few[30:], few):
         find_leaks(part, few[:3], numba=True)
+    with tempfile.NamedTemporaryFile("w", suffix=".jsonl") as lines:
+        lines.write("".join(example.to_json() + "\n" for example in few[30:]))
+        lines.flush()
+        with RowFiles([Path(lines.name)]) as rows:
+            find_leaks(rows, few[:3], numba=True)
 
     def work() -> set[int]:
         with RowFiles([folder / "leak_test.jsonl"]) as test, RowFiles([folder / "leak_train.jsonl"]) as train:

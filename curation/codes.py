@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import compress
@@ -48,17 +48,23 @@ def encoded(texts: Sequence[str]) -> Encoded:
     if plain.all():
         at = offsets(sizes)
         return Encoded(np.frombuffer("".join(texts).encode("ascii"), np.uint8), at[:-1], at[1:], [])
-    wide = np.flatnonzero(~plain).tolist()
-    lowered = [texts[place].lower() for place in wide]
+    wide = {place: texts[place] for place in np.flatnonzero(~plain).tolist()}
+    line = np.frombuffer("".join(compress(texts, plain.tolist())).encode("ascii"), np.uint8)
+    ends = np.cumsum(np.maximum(sizes, 0))
+    return with_wide(line, ends - np.maximum(sizes, 0), ends, wide)
+
+
+def with_wide(line: npt.NDArray[np.uint8], begins: I64, ends: I64, wide: Mapping[int, str]) -> Encoded:
+    """Texts in ASCII that stand in `line`, and behind them the others, `wide`, whose `begins` and `ends` are set."""
+    if not wide:
+        return Encoded(line, begins, ends, [])
+    lowered = [text.lower() for text in wide.values()]
     classes_of(np.frombuffer("".join(lowered).encode("utf-32-le", "surrogatepass"), np.uint32))
     others = [text.encode("utf-8", "surrogatepass") for text in lowered]
-    line = "".join(compress(texts, plain.tolist())).encode("ascii")
-    sizes[wide] = 0
-    ends = np.cumsum(sizes)
-    begins = ends - sizes
+    places = list(wide)
     at = offsets(np.array([len(other) for other in others], np.int64)) + len(line)
-    begins[wide], ends[wide] = at[:-1], at[1:]
-    return Encoded(np.frombuffer(line + b"".join(others), np.uint8), begins, ends, wide)
+    begins[places], ends[places] = at[:-1], at[1:]
+    return Encoded(np.concatenate((line, np.frombuffer(b"".join(others), np.uint8))), begins, ends, places)
 
 
 _SPACE = re.compile("[\t-\r\x1c- ]")

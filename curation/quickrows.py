@@ -20,6 +20,7 @@ from curation.formats.families import read_object
 from curation.formats.jsonline import decode_object
 from curation.formats.source import LONGEST, open_bytes
 from curation.formats.turns import are_sound
+from curation.lineform import LineForm, Scanned, form_of
 from workspace.errors import RungError
 
 CHUNK = 1 << 20
@@ -43,16 +44,23 @@ def read_batches(path: Path, *, unanswered: bool = False, progress: Progress | N
         number += len(chunk)
 
 
-def read_columns(
-    path: Path, *, unanswered: bool = False, progress: Progress | None = None
-) -> Iterator[Batch | Columns]:
-    """As `read_batches`, as columns where the rows of a chunk are alike."""
+def read_alike(
+    path: Path, compiled: Callable[[], bool], *, unanswered: bool = False, progress: Progress | None = None
+) -> Iterator[Batch | Columns | Scanned]:
+    """As `read_batches`; as columns where the rows of a chunk are alike; as bytes where its lines are of one form and
+    `compiled`, which is asked before each chunk, says that compiled code is in use.
+    """
     number = 1
     shape: Alike | None = None
+    form: LineForm | None = None
+    head = b""
     for chunk in whole_chunks(path, progress):
         if number == 1 and (first := quick_row(chunk.partition(b"\n")[0], unanswered)):
-            shape = alike(first)
-        found = shape.read(chunk, number) if shape else None
+            shape, head = alike(first), chunk[: chunk.find(b"\n") + 1]
+        if shape and head and compiled():
+            form, head = form_of(head, shape.roles), b""
+        found: Columns | Scanned | None = form.read(chunk, number) if form else None
+        found = found or (shape.read(chunk, number) if shape else None)
         if found is None:
             lines = lines_of(chunk)
             batch = read_chunk(lines, number, str(path), unanswered)
@@ -98,12 +106,12 @@ def whole_chunks(path: Path, progress: Progress | None = None) -> Iterator[bytes
 
 def read_chunk(lines: list[bytes], number: int, name: str, unanswered: bool) -> Batch:
     """The rows of these lines, the first of which is line `number` of the file `name`."""
-    with _no_collection():
+    with no_collection():
         return _read_lines(lines, number, name, unanswered)
 
 
 @contextlib.contextmanager
-def _no_collection() -> Iterator[None]:
+def no_collection() -> Iterator[None]:
     """Rows hold no cycles: looking for some among ten thousand new ones costs a third of the reading."""
     if not gc.isenabled():
         yield

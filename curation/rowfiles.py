@@ -23,7 +23,8 @@ from curation.formats import Reject, Row, read_rows
 from curation.formats.families import read_object
 from curation.formats.jsonline import decode_object
 from curation.formats.source import files_of
-from curation.quickrows import quick_row, read_batches, read_columns, whole_lines
+from curation.lineform import Scanned
+from curation.quickrows import Batch, quick_row, read_alike, read_batches, whole_lines
 from curation.sets import I64
 from workspace.errors import RungError
 
@@ -79,6 +80,10 @@ class RowFiles:
 
     def columns(self) -> Iterator[Columns | list[dict[str, Any]]]:
         """As `batches`, as columns where many rows in a row are alike (on the first pass)."""
+        return (part for part in self.scanned(lambda: False) if not isinstance(part, Scanned))
+
+    def scanned(self, compiled: Callable[[], bool]) -> Iterator[Scanned | Columns | list[dict[str, Any]]]:
+        """As `columns`, as bytes where lines are of one form and `compiled` says that compiled code is in use."""
         if len(self._line) or self.rejects:
             yield from self.batches()
             return
@@ -87,9 +92,9 @@ class RowFiles:
                 yield from self._read_held(number, file)
                 continue
             self.note(number, (), ())
-            for part in read_columns(file, unanswered=self.unanswered, progress=self.progress):
-                self.note(number, part.lines, () if isinstance(part, Columns) else part.rejects)
-                yield part if isinstance(part, Columns) else part.rows
+            for part in read_alike(file, compiled, unanswered=self.unanswered, progress=self.progress):
+                self.note(number, part.lines, part.rejects if isinstance(part, Batch) else ())
+                yield part.rows if isinstance(part, Batch) else part
 
     def is_lines(self, number: int) -> bool:
         """Whether the file of that number is a plain one of JSON lines, by its name and its first bytes."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from curation.kernels.hashing import grams_of_encoded, hash_encoded, words_of_encoded
 from curation.kernels.joining import band_join, exact_join, shared_of
+from curation.kernels.lining import read_lines
 from curation.kernels.probing import Probe
 from curation.kernels.shorts import ShortProbe
 from curation.kernels.signing import band_keys_of, signatures_of
@@ -21,6 +22,7 @@ __all__ = [
     "exact_join",
     "grams_of_encoded",
     "hash_encoded",
+    "read_lines",
     "shared_of",
     "signatures_of",
     "weigh",

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from curation.codes import Encoded, classes_table
+from curation.codes import WORD_BASE, Encoded, classes_table
 from curation.kernels.mixing import Array, doubled, mix
 from curation.kernels.reading import WORD, notes, read_words
 from curation.sets import I64, U64
 from curation.shingling import SHINGLE_BASE
-from curation.similarity import SHORT_THRESHOLD
 
-_SHINGLE, _SHORT_THRESHOLD = np.uint64(SHINGLE_BASE), SHORT_THRESHOLD
+_SHINGLE = np.uint64(SHINGLE_BASE)
+_TWO_WORDS = np.uint64(WORD_BASE * WORD_BASE % (1 << 64))
 _TO_WORD, _TO_BIT = np.uint64(64 - 15), np.uint64(64 - 21)
 """The top 15 bits of a key name a word of the map, the next 6 a bit of it."""
 
@@ -48,10 +48,10 @@ def _number(key: Any, table: Array, slots: Array, mask: int) -> int:
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _key(words: Array, count: int) -> Any:
-    """Of the words in their order; 0 where there is none."""
-    total = np.uint64(0)
-    for k in range(count):
-        total = total * WORD + words[k]
+    """Of the words in their order; 0 where there is none. Two words at once: each step waits for the one before."""
+    total = words[0] if count & 1 else np.uint64(0)
+    for k in range(count & 1, count, 2):
+        total = total * _TWO_WORDS + (words[k] * WORD + words[k + 1])
     return mix(total + np.uint64(count)) if count else np.uint64(0)
 
 

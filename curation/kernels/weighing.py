@@ -22,8 +22,11 @@ def _weigh(  # noqa: C901  (one compiled loop over state in locals; parts would 
     live: Array,
     dead: Array,
     heavy: Array,
+    from_weight: Array,
+    from_count: Array,
 ) -> tuple[Array, Array, Array, Array]:
-    """By (row, part), rows being in order: weight and number of the part's grams that the row holds.
+    """By (row, part), rows being in order: weight and number of the part's grams that the row holds, where one of the
+    two reaches what is asked of the part.
 
     A live gram counts for all its holders, one that is neither live nor dead only for a heavy part.
     """
@@ -62,10 +65,11 @@ def _weigh(  # noqa: C901  (one compiled loop over state in locals; parts would 
             out_weight = longer
         for k in range(many):
             part = touched[k]
-            out_row[filled], out_part[filled] = rows[begin], part
-            out_weight[filled], out_count[filled] = weight[part], count[part]
+            if weight[part] >= from_weight[part] or count[part] >= from_count[part]:
+                out_row[filled], out_part[filled] = rows[begin], part
+                out_weight[filled], out_count[filled] = weight[part], count[part]
+                filled += 1
             weight[part], count[part] = 0.0, 0
-            filled += 1
         begin = end
     return out_row[:filled], out_part[:filled], out_weight[:filled], out_count[:filled]
 
@@ -77,9 +81,10 @@ def weigh(
     weights: npt.NDArray[np.float64],
     grams: tuple[Array, Array],
     heavy: Array,
+    least: tuple[Array, Array],
 ) -> tuple[I64, I64, npt.NDArray[np.float64], I64]:
-    """As `curation.leakage.weigh._sums`."""
+    """As `curation.leakage.weigh._sums`, of pairs that reach the `least` weight or number of their part."""
     found: tuple[I64, I64, npt.NDArray[np.float64], I64] = _weigh(
-        rows, numbers, held[0], held[1], weights, grams[0], grams[1], heavy
+        rows, numbers, held[0], held[1], weights, grams[0], grams[1], heavy, least[0], least[1]
     )
     return found

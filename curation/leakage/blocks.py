@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from curation.codes import BLOCK_CHARS
+from curation.codes import BLOCK_CHARS, Encoded, encoded
 from curation.columns import Columns
 from curation.example import Example, text_of
+from curation.lineform import Scanned, Texts
 from curation.rowfiles import RowFiles
 from curation.sets import I64
 from curation.similarity.template import SAMPLE, SEED
@@ -21,18 +22,31 @@ class Block:
     each row, the places of the two among the texts (-1: no answer).
     """
 
-    def __init__(self, texts: list[str], owner: I64, question: I64, answer: I64) -> None:
-        self.texts, self.owner, self.question, self.answer = texts, owner, question, answer
+    def __init__(self, texts: list[str] | Texts, owner: I64, question: I64, answer: I64) -> None:
+        self._texts, self.owner, self.question, self.answer = texts, owner, question, answer
 
     @cached_property
     def size(self) -> int:
-        """Characters."""
-        return sum(map(len, self.texts))
+        """Characters, or bytes where it was read as such."""
+        return len(self._texts.code.data) if isinstance(self._texts, Texts) else sum(map(len, self._texts))
 
     @property
     def rows(self) -> int:
         """How many rows."""
         return len(self.question)
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """All texts."""
+        return self.take(range(len(self.owner))) if isinstance(self._texts, Texts) else self._texts
+
+    def take(self, places: Sequence[int]) -> list[str]:
+        """The texts at `places`."""
+        return self._texts.take(places) if isinstance(self._texts, Texts) else [self._texts[at] for at in places]
+
+    def encoded(self) -> Encoded:
+        """The texts for compiled code."""
+        return self._texts.code if isinstance(self._texts, Texts) else encoded(self._texts)
 
 
 class _Gathered:
@@ -65,20 +79,32 @@ class _Gathered:
         return Block(self.texts, owner, question, answer)
 
 
-def blocks_of(train: Iterable[Example]) -> Iterator[Block]:
-    """All rows in blocks of about a million characters, or as many as a chunk of a file holds."""
+def blocks_of(train: Iterable[Example], compiled: Callable[[], bool]) -> Iterator[Block]:
+    """All rows in blocks of about a million characters, or as many as a chunk of a file holds; as bytes from where
+    `compiled` says that compiled code is in use.
+    """
     rows = 0
-    for part in _parts(train):
-        for block in [_of_columns(part, rows)] if isinstance(part, Columns) else _of_rows(part, rows):
+    for part in _parts(train, compiled):
+        if isinstance(part, Scanned):
+            some: Iterable[Block] = [_of_scanned(part, rows)]
+        else:
+            some = [_of_columns(part, rows)] if isinstance(part, Columns) else _of_rows(part, rows)
+        for block in some:
             rows += block.rows
             yield block
 
 
-def _parts(train: Iterable[Example]) -> Iterator[Columns | Iterable[Mapping[str, Any]]]:
+def _parts(
+    train: Iterable[Example], compiled: Callable[[], bool]
+) -> Iterator[Scanned | Columns | Iterable[Mapping[str, Any]]]:
     if isinstance(train, RowFiles):
-        yield from train.columns()
+        yield from train.scanned(compiled)
     else:
         yield (example.row for example in train)
+
+
+def _of_scanned(part: Scanned, first: int) -> Block:
+    return _placed(part.texts, first, len(part.lines), part.width, part.question, part.answered)
 
 
 def _of_columns(columns: Columns, first: int) -> Block:
@@ -88,9 +114,13 @@ def _of_columns(columns: Columns, first: int) -> Block:
     texts = [""] * (count * width)
     for place, column in enumerate(each):
         texts[place::width] = column
-    at = np.arange(0, count * width, width)
-    question = at + (columns.system is not None)
-    answer = question + 1 if columns.answer is not None else np.full(count, -1)
+    return _placed(texts, first, count, width, int(columns.system is not None), columns.answer is not None)
+
+
+def _placed(texts: list[str] | Texts, first: int, count: int, width: int, place: int, answered: bool) -> Block:
+    """Of `count` rows with `width` texts each, the question at `place`, an answer behind it."""
+    question = np.arange(0, count * width, width) + place
+    answer = question + 1 if answered else np.full(count, -1)
     return Block(texts, np.repeat(np.arange(first, first + count), width), question, answer)
 
 
@@ -116,8 +146,10 @@ class Sample:
         """Each question seen so far has the same chance to stand among the drawn."""
         places = block.question[block.answer >= 0]
         fresh = max(0, min(len(places), SAMPLE - self._seen))
-        self.texts += [block.texts[place] for place in places[:fresh].tolist()]
+        self.texts += block.take(places[:fresh].tolist())
         drawn = self._draw.random(len(places) - fresh) * np.arange(self._seen + fresh, self._seen + len(places))
-        for k in np.flatnonzero(drawn < SAMPLE).tolist():
-            self.texts[int(drawn[k])] = block.texts[places[fresh + k]]
+        lucky = np.flatnonzero(drawn < SAMPLE)
+        texts = block.take(places[fresh + lucky].tolist())
+        for place, text in zip(drawn[lucky].astype(np.int64).tolist(), texts, strict=True):
+            self.texts[place] = text
         self._seen += len(places)

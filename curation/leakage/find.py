@@ -19,6 +19,7 @@ from curation.leakage.report import Leak, LeakReport
 from curation.leakage.scan import Scan, scan_train
 from curation.leakage.weigh import Looked, pairs_to_look_at
 from curation.prints import InMemory, Source, stripped
+from curation.quickrows import no_collection
 from curation.sets import U32, U64, Sets
 from curation.shingling import hash_texts
 from curation.similarity import SHORT_THRESHOLD
@@ -43,8 +44,9 @@ def find_leaks(
     compiled = scan.compiled
     looked = pairs_to_look_at(index, scan, compiled=compiled)
     labels = _labels(index, scan)
-    pairs = _pairs(index, scan, looked, labels)
-    leaks, suspects = _judge(pairs, index, scan, looked, source, test, threshold, labels)
+    with no_collection():
+        pairs = _pairs(index, scan, looked, labels)
+        leaks, suspects = _judge(pairs, index, scan, looked, source, test, threshold, labels)
     return LeakReport(scan.rows, len(test), _in_order(leaks), _few(_in_order(suspects)))
 
 
@@ -185,7 +187,7 @@ def _tell_apart(
     threshold: float,
     compiled: bool,
 ) -> None:
-    """Set `differ` of pairs whose answers surely do, being neither near nor of the same words; others are compared."""
+    """Set `answers_near`, and `differ` of pairs whose answers surely do: others are compared when it is asked for."""
     known = [(row, item) for row in fetched for item, pair in pairs[row].items() if not pair.differ]
     items = {item: k for k, item in enumerate(sorted({item for _, item in known}))}
     left = _answers([fetched[row].answer for row in fetched], compiled)
@@ -194,9 +196,8 @@ def _tell_apart(
     one, other = np.array([(row_at[row], items[item]) for row, item in known], np.int64).reshape(-1, 2).T
     near = jaccard_of(left.shingles, right.shingles, one, other) >= threshold - SLACK
     sure = left.plain[one] & right.plain[other] & (left.key[one] != right.key[other]) & ~near
-    for place in np.flatnonzero(sure).tolist():
-        row, item = known[place]
-        pairs[row][item].differ = True
+    for (row, item), differ, alike in zip(known, sure.tolist(), near.tolist(), strict=True):
+        pairs[row][item].differ, pairs[row][item].answers_near = differ, alike
 
 
 @dataclass(frozen=True, slots=True)

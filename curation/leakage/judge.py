@@ -27,7 +27,7 @@ SHOWN_WORDS = 60
 class Pair:
     """What the pass knows of a test item and a train row: similarity of the questions by words and by characters,
     where it reaches the threshold; the discounted share of each part that is worth a look; whether texts with the
-    same words were met; whether the answers are known to differ.
+    same words were met; whether the answers are known to differ, and whether they are near by words (None: unknown).
     """
 
     near: float = 0.0
@@ -35,18 +35,20 @@ class Pair:
     share: dict[str, float] = field(default_factory=dict)
     same_words: bool = False
     differ: bool = False
+    answers_near: bool | None = None
 
 
 class _Same:
     """Whether both answers are the same, worked out when it is asked for."""
 
-    def __init__(self, test: Example, row: Example, differ: bool, threshold: float) -> None:
-        self._test, self._row, self._differ, self._threshold = test, row, differ, threshold
+    def __init__(self, test: Example, row: Example, pair: Pair, threshold: float) -> None:
+        self._test, self._row, self._pair, self._threshold = test, row, pair, threshold
 
     @cached_property
     def same(self) -> bool:
         """The two answers are the same."""
-        return not self._differ and same_answer(self._test.answer, self._row.answer, self._threshold)
+        near = self._pair.answers_near
+        return not self._pair.differ and same_answer(self._test.answer, self._row.answer, self._threshold, near=near)
 
 
 class Judge:
@@ -63,7 +65,7 @@ class Judge:
 
     def judge(self, row: TrainRow, pair: Pair) -> tuple[list[Leak], list[Leak]]:
         """Leaks and suspects of this pair, the question's first."""
-        same = _Same(self.example, row.example, pair.differ, self.threshold)
+        same = _Same(self.example, row.example, pair, self.threshold)
         leaks, suspects = self._question(row, pair, same)
         if "answer" in self.parts and ("answer" in pair.share or pair.same_words):
             more, also = self._answer(row, pair, same)

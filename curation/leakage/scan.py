@@ -10,15 +10,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from curation.codes import Encoded, encoded
+from curation.codes import Encoded
 from curation.example import Example
 from curation.join import SLACK, distinct, jaccard_of
 from curation.leakage.blocks import Block, Sample, blocks_of
-from curation.leakage.grams import GRAM, Words, with_bytes, words_of
+from curation.leakage.grams import GRAM, Words, words_of
 from curation.leakage.index import NO_ANSWER, TestIndex, build_index
 from curation.prints import COMPILED_FROM_CHARS, use_compiled
 from curation.sets import I64, U64, Sets, offsets
-from curation.shingling import hash_texts
+from curation.shingling import bytes_key, hash_texts
 from curation.similarity import SHORT_THRESHOLD
 from curation.similarity.words import SHORT
 
@@ -73,7 +73,7 @@ def scan_train(train: Iterable[Example], test: Sequence[Example], numba: bool | 
     """Pass over the train rows once; `numba` as in `curation.prints.use_compiled`."""
     scan, index = Scan(), None
     waiting: list[Block] = []
-    for block in blocks_of(train):
+    for block in blocks_of(train, lambda: scan.compiled or use_compiled(scan.rows, numba)):
         waiting.append(block)
         scan.rows += block.rows
         if use_compiled(scan.rows, numba) or sum(held.size for held in waiting) >= COMPILED_FROM_CHARS:
@@ -99,14 +99,15 @@ def _take_all(
 
 
 def _take(scan: Scan, index: TestIndex, block: Block, compiled: bool) -> None:
-    code = encoded(block.texts) if compiled else None
+    code = block.encoded() if compiled else None
     if code is not None:
         keys, counts = _probe_grams(scan, index, code, block.owner)
     else:
         words = words_of(block.texts)
         keys, counts = words.sequence_keys(), words.counts
         _note_grams(scan, index, words, block.owner)
-    with_bytes(keys, block.texts)
+    wordless = np.flatnonzero(keys == 0)
+    keys[wordless] = [bytes_key(text) for text in block.take(wordless.tolist())]
     _note_same_words(scan, index, keys, block.owner)
     _note_answers(scan, index, block, keys)
     _note_short(scan, index, block, code, counts, keys)
@@ -217,7 +218,7 @@ def _note_short(scan: Scan, index: TestIndex, block: Block, code: Encoded | None
         scan.short = scan.short or ShortProbe(index)
         rows, items, score = scan.short.near(grams_of_encoded(code, places), keys[places], answers, scan.others, OTHERS)
     else:
-        grams = hash_texts([block.texts[int(p)] for p in places]).grams
+        grams = hash_texts(block.take(places.tolist())).grams
         rows, items = _candidates(index, grams)
         score = jaccard_of(grams, index.grams, rows, items)
         near = (score >= SHORT_THRESHOLD - SLACK) & (keys[places][rows] != index.sequence[items])

@@ -65,12 +65,12 @@ def pairs_to_look_at(index: TestIndex, scan: Scan, *, compiled: bool = False) ->
     size = np.where(counts_for > 0, counts_for, index.distinct)
     live = (spread < RARE_BELOW) & ~common
     heavy = _per_part(index, live) < 0.4 * counts_for
-    which = _Which(common, live, heavy, size)
-    row, part, weight, found = _sums(index, rows, numbers, spread, which, compiled)
     known = np.where(heavy, size, np.maximum(_per_part(index, live), 1))
+    wanted = np.where(index.is_answer, ANSWER_SHARE, QUESTION_SHARE)
+    least = np.minimum(wanted * size, SPAN) - SLACK, RAW_SHARE * known - SLACK
+    row, part, weight, found = _sums(index, rows, numbers, spread, _Which(common, live, heavy, least), compiled)
     share, whole = weight / np.maximum(size[part], 1), found / known[part]
-    wanted = np.where(index.is_answer[part], ANSWER_SHARE, QUESTION_SHARE)
-    chosen = (share >= wanted) | (whole >= RAW_SHARE) | (weight >= SPAN)
+    chosen = (share >= wanted[part]) | (whole >= RAW_SHARE) | (weight >= SPAN)
     chosen &= (whole >= 1 - SLACK) | (index.words[part] >= LABEL_WORDS)
     return Looked(row[chosen], part[chosen], share[chosen], common)
 
@@ -114,13 +114,13 @@ def _chunks(rows: I64, numbers: I64, index: TestIndex) -> Iterator[tuple[int, in
 @dataclass(frozen=True, slots=True)
 class _Which:
     """By gram: part of a template; rare enough to count. By part: made of grams that are neither, for the most part,
-    so that these count for it too; number of its grams outside the template (of all where there is none).
+    so that these count for it too; the weight and the number of grams below which, both, a pair is surely not chosen.
     """
 
     common: Bools
     live: Bools
     heavy: Bools
-    size: I64
+    least: tuple[Floats, Floats]
 
 
 def _sums(
@@ -132,7 +132,7 @@ def _sums(
         from curation.kernels import weigh
 
         held = (index.held_from, index.holders)
-        return weigh(rows, numbers, held, weights, (which.live, which.common), which.heavy)
+        return weigh(rows, numbers, held, weights, (which.live, which.common), which.heavy, which.least)
     parts = [_sum_some(index, rows[a:b], numbers[a:b], weights, which) for a, b in _chunks(rows, numbers, index)]
     if not parts:
         return rows, rows, np.zeros(0), rows

@@ -17,17 +17,20 @@ _TURN = re.compile(r"\w+(?:['’/]\w+)?")
 _OPERATORS = "+-*/=<>&|^%#"
 
 
-def same_answer(one: str | None, other: str | None, threshold: float = 0.8) -> bool:
+def same_answer(one: str | None, other: str | None, threshold: float = 0.8, *, near: bool | None = None) -> bool:
     """Whether two answers are the same.
 
     Both missing; or equal but for case, white space and the punctuation that ends a word; or Jaccard of the word
-    5-grams >= threshold and the same numbers, operator runs, negation and side words, each as often.
+    5-grams >= threshold (`near`, where that is known) and the same numbers, operator runs, negation and side words,
+    each as often.
     """
     if one is None or other is None:
         return one is other
     if one == other or answer_form(one) == answer_form(other):
         return True
-    return jaccard(shingles(one), shingles(other)) >= threshold and critical(one) == critical(other)
+    if near is None:
+        near = jaccard(shingles(one), shingles(other)) >= threshold
+    return near and critical(one) == critical(other)
 
 
 @lru_cache(maxsize=4096)

@@ -10,9 +10,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from curation.codes import encoded
 from curation.columns import Columns
 from curation.example import Example
 from curation.formats import Reject, read_rows
+from curation.leakage.blocks import blocks_of
+from curation.lineform import Scanned
 from curation.prints import Collector
 from curation.rowfiles import RowFiles
 
@@ -25,6 +28,11 @@ ODD = [
     '{"id": 1, "messages": [{"role": "user", "content": "a\\u0000"}, {"role": "assistant", "content": "b"}]}',
     '{"id": 1, "messages": [{"role": "user", "content": ""}, {"role": "assistant", "content": "b"}]}',
     '{"id": 1, "messages": [{"role": "user", "content": "a"}]}',
+    '{"id": 01, "messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}',
+    '{"id": "\\ud800", "messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}',
+    '{"id": 1, "messages": [{"role": "user", "content": "a\tb"}, {"role": "assistant", "content": "b"}]}',
+    '{"id": 1, "messages": [{"role": "user", "content": "a\\x"}, {"role": "assistant", "content": "b"}]}',
+    '{"id": 1, "messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]} {}',
     '{"id": NaN, "messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}',
     '{"id": 1, "messages": [{"role": "user", "content": "\\ud800"}, {"role": "assistant", "content": "b"}]}',
     "",
@@ -54,6 +62,25 @@ def read(path: Path) -> tuple[list[tuple[int, str, str | None, str]], list[int],
         return [(line, *row) for line, row in zip(lines, found, strict=True)], [r.line for r in files.rejects], columns
 
 
+def read_blocks(path: Path) -> tuple[list[tuple[int, str, str | None]], list[int], int]:
+    """Line, question and answer of every row, as the leakage check is given them; how many rows came as bytes."""
+    found: list[tuple[str, str | None]] = []
+    with RowFiles([path], unanswered=True) as files:
+        scanned = sum(
+            len(p.lines) for p in RowFiles([path], unanswered=True).scanned(lambda: True) if type(p) is Scanned
+        )
+        for block in blocks_of(files, lambda: True):
+            code, again = block.encoded(), encoded(block.texts)
+            for one, other in ((code, again), (again, code)):
+                assert [one.data[a:b].tobytes().lower() for a, b in zip(one.begins, one.ends, strict=True)] == [
+                    other.data[a:b].tobytes().lower() for a, b in zip(other.begins, other.ends, strict=True)
+                ]
+            answers = [block.texts[at] if at >= 0 else None for at in block.answer.tolist()]
+            found += zip(block.take(block.question.tolist()), answers, strict=True)
+        lines = [files.where(row)[1] for row in range(len(files))]
+        return [(line, *row) for line, row in zip(lines, found, strict=True)], [r.line for r in files.rejects], scanned
+
+
 def reference(path: Path) -> tuple[list[tuple[int, str, str | None, str]], list[int]]:
     rows, rejects = [], []
     for row in read_rows(path, unanswered=True):
@@ -74,6 +101,7 @@ def test_columns_are_the_rows(rows: list[tuple[str, str]], odd: list[str], tmp_p
     found, rejected, columns = read(path)
     assert (found, rejected) == reference(path)
     assert columns in ((0,) if odd else (len(rows) + 1,))
+    assert read_blocks(path) == ([row[:3] for row in found], rejected, columns)
 
 
 @pytest.mark.parametrize("end", ["", "\n", "\r\n"])
@@ -86,6 +114,7 @@ def test_shapes_that_come_as_columns(end: str, tmp_path: Path) -> None:
         path.write_text((end or "\n").join([line] * 9) + end)
         found, rejected, columns = read(path)
         assert (found, rejected, columns) == (*reference(path), 9)
+        assert read_blocks(path)[:2] == ([row[:3] for row in found], rejected)
 
 
 def test_rows_of_two_shapes_are_all_read(tmp_path: Path) -> None:
@@ -108,3 +137,25 @@ def test_fingerprints_are_those_of_the_rows(tmp_path: Path) -> None:
         a, b = one.finish(files), two.finish(files)
     for name in ("key", "exact", "answer", "context", "system", "words"):
         assert getattr(a, name).tolist() == getattr(b, name).tolist(), name
+
+
+@pytest.mark.parametrize(
+    ("more", "scanned"),
+    [
+        (['"source": "s\\u00e9"', '"source": "é"', '"source": "t"', '"source": null', '"source": -12.5'], 5),
+        (['"ok": true', '"ok": false', '"ok": 0'], 3),
+        (['"source": "a"', '"source":"a"'], 0),
+        (['"n": 1', '"n": 1e5'], 0),
+        (['"n": 1', '"n": 123456789012345678'], 0),
+        (['"n": [1]', '"n": [1]'], 0),
+        (['"\\u006e": 1', '"\\u006e": 1'], 2),
+    ],
+)
+def test_lines_that_come_as_bytes(more: list[str], scanned: int, tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    line = '{"id": "r1", %s, "messages": [{"content": "A \\"b\\"\\n\\u00c9", "role": "user"}, '
+    line += '{"role": "assistant", "content": "c"}]}\n'
+    path.write_text("".join(line % part for part in more))
+    found, rejected, _ = read(path)
+    assert (found, rejected) == reference(path) and found[0][1] == 'A "b"\n\u00c9'
+    assert read_blocks(path) == ([row[:3] for row in found], rejected, scanned)

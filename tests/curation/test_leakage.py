@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from curation.example import Example, chat_row
 from curation.leakage import Leak, clean_rows, find_leaks
 from curation.leakage.scan import PARTS_EACH, ROWS_EACH, scan_train
+from curation.rowfiles import RowFiles
 from curation.similarity import exact, grams, jaccard, same_answer, shingles, words
 
 TOPICS = [
@@ -204,8 +206,8 @@ def test_one_question_many_times_on_both_sides_is_not_all_pairs(numba: bool) -> 
         assert find_leaks([*noise, *labelled[:size]], test, numba=numba).leaks == ()
 
 
-def test_compiled_and_numpy_find_the_same() -> None:
-    """With short questions that are near each other, copies, templates and odd scripts, on both paths."""
+def test_compiled_and_numpy_find_the_same_in_files_and_in_rows(tmp_path: Path) -> None:
+    """With short questions that are near each other, copies, templates and odd scripts."""
     rng = random.Random(11)
     rows = background(rng, 120)
     rows += [
@@ -219,3 +221,7 @@ def test_compiled_and_numpy_find_the_same() -> None:
     train, test = rows[:260], rows[260:]
     one, two = find_leaks(train, test, numba=False), find_leaks(train, test, numba=True)
     assert one == two and len(one.leaks) > 20 and one.suspects
+    (tmp_path / "train.jsonl").write_text("".join(example.to_json() + "\n" for example in train))
+    for numba in (False, True):
+        with RowFiles([tmp_path / "train.jsonl"]) as files:
+            assert find_leaks(files, test, numba=numba) == one
