@@ -70,11 +70,13 @@ def blockers(found: Sorted, settings: Settings) -> list[Blocker]:
     """What review leaves open, in words."""
     made = []
     if found.undecided:
-        what = "generated or candidate rows have no decision yet"
+        few = len(found.undecided) == 1
+        what = f"generated or candidate {'row has' if few else 'rows have'} no decision yet"
         made.append(_blocker("undecided", found.undecided, what, "rung review   (or --leave-out-undecided)"))
     if found.demanded:
         policy = {"all": "all of your own rows", "sample": "the drawn sample", "trust": "rows sent to review"}
-        what = f"rows wait for review, and the policy asks for {policy[settings.review.pool]}"
+        rows = "row waits" if len(found.demanded) == 1 else "rows wait"
+        what = f"{rows} for review, and the policy asks for {policy[settings.review.pool]}"
         made.append(_blocker("unreviewed", found.demanded, what, "rung review"))
     return made
 

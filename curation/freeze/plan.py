@@ -164,7 +164,12 @@ def _leak_blocker(leaks: Sequence[tuple[StoredRow, StoredRow, str]]) -> Blocker:
     shown = ", ".join(f"{a.id} ({a.source}) and test {b.id} ({b.source}): {kind}" for a, b, kind in leaks[:3])
     more = f" and {len(leaks) - 3:,} pairs more" if len(leaks) > 3 else ""
     rows = tuple(dict.fromkeys(row.id for row, _, _ in leaks))
-    return Blocker("leaks", f"{len(rows):,} rows leak the test set: {shown}{more}.", rows, "rung data fix leaks")
+    return Blocker(
+        "leaks",
+        f"{len(rows):,} {'row leaks' if len(rows) == 1 else 'rows leak'} the test set: {shown}{more}.",
+        rows,
+        "rung data fix leaks",
+    )
 
 
 def _planned(

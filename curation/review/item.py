@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 MOST = 6
 """Near rows shown beside an item."""
+QUEUED_AS_USUAL = ("", "policy", "sample", "candidate", "generated", "unanswered", "contradictions")
+"""What a row was queued for, where a reviewer need not be told or sees it as another finding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +158,8 @@ def _findings(stored: StoredRow, near: Sequence[Side], blind: bool) -> tuple[Map
         who = f" ({side.reviewer})" if side.reviewer else ""
         text = f"{what} has another answer: {(side.answer or '')[:120]}{who}"
         found.append({"kind": side.kind, "text": text, "row": side.row, "similarity": side.similarity})
+    if stored.queued not in QUEUED_AS_USUAL and not blind:
+        found.append({"kind": "sent", "text": f"Sent to review for: {stored.queued}"})
     found += [each for each in stored.meta.get("findings", []) if isinstance(each, Mapping)]
     return tuple(found)
 

@@ -21,6 +21,8 @@ METHOD = {"qlora": "QLoRA", "lora": "LoRA", "full": "full"}
 SYMBOL = {True: "✓", False: "✗", None: "○"}
 WIDTH = 80
 INDENT = " " * 12
+STUCK = "\xa0"
+"""A space within a command, where no line may end."""
 
 
 def advice_lines(decision: Decision, command: str, *, wide: bool | None = None) -> Iterator[str]:
@@ -28,12 +30,13 @@ def advice_lines(decision: Decision, command: str, *, wide: bool | None = None) 
     table = _Table(_wide() if wide is None else wide)
     for line in _lines(decision, command, table):
         fits = not table.narrow or len(line) <= WIDTH
-        yield from [line] if fits else textwrap.wrap(line, WIDTH, subsequent_indent=INDENT)
+        parts = [line] if fits else textwrap.wrap(line, WIDTH, subsequent_indent=INDENT)
+        yield from (part.replace(STUCK, " ") for part in parts)
 
 
 def _lines(decision: Decision, command: str, table: _Table) -> Iterator[str]:
     step = OPTION[decision.next_step]
-    yield f"Next step   {step}: {table.clip(headline(decision), 66 - len(step))}"
+    yield f"Next step   {step}: {headline(decision)}"
     yield f"Likely end  {likely_end(decision)}"
     yield f"Strength    {decision.strength:<14}Certainty  {certainty(decision)}"
     yield ""
@@ -42,17 +45,18 @@ def _lines(decision: Decision, command: str, table: _Table) -> Iterator[str]:
     reasons = [reason for reason in decision.reasons if spoken[_words(reason)] is reason]
     yield from table.rows([(_words(r), r.rule, _cited(r.source)) for r in reasons[: 5 if table.narrow else 99]])
     yield "Why not"
-    yield from table.rows([row for option in decision.why_not for row in _why_not(option, decision)])
+    hang = max((len(OPTION[option]) for option in decision.why_not), default=0) + 2
+    yield from table.rows([row for option in decision.why_not for row in _why_not(option, decision)], hang)
     yield from _changes(decision, table)
-    yield from _gates(decision, table)
+    yield from _gates(decision)
     yield from _method(decision)
     yield from _money(decision)
     if decision.open_questions:
         keys = decision.open_questions
-        yield f"Not settled: {table.clip(', '.join(keys), 50)}   (rung why {keys[0]})"
+        yield f"Not settled: {', '.join(keys)}   (rung{STUCK}why{STUCK}{keys[0]})"
     if decision.experiment:
         test = decision.experiment
-        yield f"To settle {test.question}: {_lower(test.text).rstrip('.')}, {test.cost}"
+        yield f"To settle {test.question}: {_lower(test.text).rstrip('.')} ({test.cost})"
     yield ""
     more = f"      More: rung why {decision.reasons[0].rule}" if decision.reasons else ""
     yield f"Next: {command}{more}"
@@ -134,16 +138,16 @@ def _changes(decision: Decision, table: _Table) -> Iterator[str]:
             yield f"  {both}: {outcome(pair.next_step, pair.destination, decision)}"
 
 
-def _gates(decision: Decision, table: _Table) -> Iterator[str]:
+def _gates(decision: Decision) -> Iterator[str]:
     failed = [gate for gate in decision.gates if gate.passed is False]
     waiting = [gate for gate in decision.gates if gate.passed is None]
     if failed or waiting:
         passed = len(decision.gates) - len(failed) - len(waiting)
         yield f"Gates: {passed} of {len(decision.gates)} passed"
-        yield from (f"  {SYMBOL[False]} {table.clip(gate.text, 74)}" for gate in failed)
+        yield from (f"  {SYMBOL[False]} {gate.text}" for gate in failed)
         names = ", ".join(gate.id for gate in waiting)
         if names:
-            yield f"  {SYMBOL[None]} open: {table.clip(names, 68)}"
+            yield f"  {SYMBOL[None]} open: {names}"
 
 
 def _method(decision: Decision) -> Iterator[str]:
@@ -180,17 +184,14 @@ class _Table:
     def __init__(self, wide: bool) -> None:
         self.narrow = not wide
 
-    def clip(self, text: str, width: int) -> str:
-        """At most `width` characters on a terminal, the whole text elsewhere."""
-        return text if not self.narrow or len(text) <= width else text[: width - 1].rstrip() + "…"
-
-    def rows(self, rows: list[tuple[str, str, str]]) -> Iterator[str]:
-        """Two spaces, then the columns; on a terminal each column is cut so that the line fits."""
+    def rows(self, rows: list[tuple[str, str, str]], hang: int = 0) -> Iterator[str]:
+        """Two spaces, then the columns; on a terminal the sentence goes on below, `hang` cells in, so that it fits."""
         second = max((len(row[1]) for row in rows if row[2]), default=0)
-        most = max(34, WIDTH - 16 - second)
-        first = max((len(self.clip(row[0], most)) for row in rows), default=0)
-        for text, rule, source in rows:
-            rule = rule if source else self.clip(rule, WIDTH - first - 4)
-            line = f"  {self.clip(text, most):<{first}}  {rule:<{second}}"
+        most = max(34, WIDTH - 16 - second) if self.narrow else max((len(row[0]) for row in rows), default=1) or 1
+        told = [textwrap.wrap(row[0], most, subsequent_indent=" " * hang) or [""] for row in rows]
+        first = max((len(line) for lines in told for line in lines), default=0)
+        for (text, *more), (_, rule, source) in zip(told, rows, strict=True):
+            line = f"  {text:<{first}}  {rule:<{second}}"
             fits = not self.narrow or len(line) + 2 + len(source) <= WIDTH
             yield (f"{line}  {source}" if fits else line).rstrip()
+            yield from (f"  {part}" for part in more)

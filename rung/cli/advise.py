@@ -152,7 +152,11 @@ def _answers(source: str, project: Project | None, as_json: bool) -> Answers:
         from rung.cli.asking import ask
 
         return ask(_rulebook(project), project)
-    raise RungError("No answers yet.", "rung advise --answers answers.toml", where="answers.toml")
+    raise RungError(
+        "No answers yet, and no terminal to ask on.",
+        "rung questions lists the keys; with them in a file: rung advise --answers FILE --save",
+        where="answers.toml",
+    )
 
 
 def _changed(answers: Answers, changes: list[str]) -> Answers:

@@ -38,7 +38,7 @@ def ask(book: Rulebook, project: Project | None) -> Answers:
     if not answers.known():
         raise RungError(
             "No answers yet.",
-            "rung questions   lists them; then: rung advise --answers answers.toml",
+            "rung questions lists the keys; with them in a file: rung advise --answers FILE --save",
             where="answers.toml",
         )
     return answers

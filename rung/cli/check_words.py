@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from curation.findings import Checkup, Finding
+from workspace.words import counted
 
 SYMBOLS = {"blocks": "✗", "look": "!", "handled": "✓"}
 SHOWN_BLOCKING = 2
@@ -55,7 +56,7 @@ def one(checkup: Checkup, name: str) -> Iterator[str]:
             yield f"    {text}"
     whole = not any(evidence.places for evidence in finding.evidence)
     if finding.rows > len(finding.evidence) > 0 and not whole:
-        yield f"\n  {finding.rows:,} rows in all, {len(finding.evidence):,} shown."
+        yield f"\n  {counted(finding.rows, 'row')} in all, {len(finding.evidence):,} shown."
 
 
 def _topics(checkup: Checkup) -> Iterator[str]:
@@ -89,7 +90,7 @@ def verdict(checkup: Checkup) -> str:
     if checkup.stopped:
         return f"Nothing that blocks the dataset was found so far. {found}"
     rows = sum(finding.rows for finding in checkup.findings if finding.severity == "look")
-    look = f", {rows:,} rows to look at if you like" if rows else ""
+    look = f", {counted(rows, 'row')} to look at if you like" if rows else ""
     return f"Nothing blocks the dataset. {len(checkup.checks)} checks{look}."
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rung.cli.output import emit, say
+from workspace.words import counted
 
 if TYPE_CHECKING:
     from curation.review import Desk, Item
@@ -65,7 +66,8 @@ def next_command(
         if as_json:
             emit(turn.item.to_json() if turn.item else {"id": None, "waiting": turn.waiting})
         elif turn.item is None:
-            say(f"Nothing waits for you; {turn.waiting:,} rows wait for others." if turn.waiting else _empty())
+            waiting = f"{counted(turn.waiting, 'row')} wait{'s' if turn.waiting == 1 else ''}"
+            say(f"Nothing waits for you; {waiting} for others." if turn.waiting else _empty())
         else:
             _show(turn.item)
 
@@ -142,7 +144,7 @@ def reopen_command(
     """Send decided rows to review again: the old decisions stay in the log and count no longer."""
     with _desk() as desk:
         change = desk.store.queue(rows, reason, "reopened", actor=_name(desk, by))
-    say(f"{len(rows):,} rows wait for review again (change {change}; rung data undo takes it back).")
+    say(f"{counted(len(rows), 'row')} to review again (change {change}; rung data undo takes it back).")
     say("\nNext: rung review next")
 
 
@@ -176,6 +178,7 @@ def invite_command(
     """Print a personal link to the review page. Only a hash of its token is stored."""
     from curation.review import invite
     from curation.review import revoke as revoke_link
+    from rung.web.serve import link_base
     from workspace.files import check_outputs, write_private
 
     check_outputs(out)
@@ -186,7 +189,7 @@ def invite_command(
             return
         token = invite(desk.store, name, role=role, days=days, actor=desk.settings.project.person)
         web = desk.settings.web
-    link = f"{(base or web.url or f'http://{web.host}:{web.port}').rstrip('/')}/enter/{token}"
+    link = f"{base.rstrip('/') or link_base(web, web.port)}/enter/{token}"
     if out is None:
         say(link)
         return
@@ -213,9 +216,9 @@ def export_command(
     with _desk() as desk:
         written = export_rows(desk, out, assign=assign, count=count, form=form, everything=everything)
     if form:
-        say(f"{written:,} rows are in {out}, as Argilla reads them. Decided there: rung review import {out}")
+        say(f"{counted(written, 'row')} in {out}, as Argilla reads them. Decided there: rung review import {out}")
         return
-    say(f"{written:,} rows are in {out}. Fill in decision, text and reason, then: rung review import {out}")
+    say(f"{counted(written, 'row')} in {out}. Fill in decision, text and reason, then: rung review import {out}")
 
 
 @review_app.command("import")
@@ -240,7 +243,7 @@ def import_command(
     if as_json:
         emit({"decided": found.decided, "open": found.open, "conflicts": list(found.conflicts)})
     else:
-        say(f"{found.decided:,} decisions taken in, {found.open:,} rows left open.")
+        say(f"{counted(found.decided, 'decision')} taken in, {counted(found.open, 'row')} left open.")
         for conflict in found.conflicts:
             say(f"! {conflict}")
     if found.conflicts:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from workspace.words import counted
+
 if TYPE_CHECKING:
     from curation.review import Progress
     from curation.review.economics import Economics
@@ -22,9 +24,9 @@ def lines(found: Progress) -> Iterator[str]:
         yield f"  {found.automatic:,} of these by an automatic reviewer, which is no expert review"
     trusted, unreviewed = found.not_queued["trusted"], found.not_queued["unreviewed"]
     if trusted:
-        yield f"  {trusted:,} rows of your own are trusted without review"
+        yield f"  {counted(trusted, 'row')} of your own {'is' if trusted == 1 else 'are'} trusted without review"
     if unreviewed:
-        yield f"  {unreviewed:,} rows of your own are not queued"
+        yield f"  {counted(unreviewed, 'row')} of your own {'is' if unreviewed == 1 else 'are'} not queued"
     for sample in found.samples:
         yield from _sample(sample)
     yield from _people(found)

@@ -186,4 +186,5 @@ def _answer_lines(document: dict[str, Any]) -> Iterator[str]:
             yield f"  {value!s:<22} next step {OPTION[effect['next_step']]}, likely end {OPTION[effect['destination']]}"
     rules = document["rules"]
     yield f"{len(rules)} rules use this answer"
-    yield from (f"  {rule['id']:<28} {rule['because']}" for rule in rules)
+    width = max((len(rule["id"]) for rule in rules), default=0)
+    yield from (f"  {rule['id']:<{width}}  {rule['because']}" for rule in rules)

@@ -58,17 +58,20 @@ def _desk(given: dict[str, Any]) -> Desk:
 
 def _serve(desk: Desk) -> None:
     from rung.start import guideline_is_untouched
-    from rung.web.serve import bind, check_login, has_links, reached, server
+    from rung.web.serve import bind, check_login, has_links, link_base, reached, server
+    from workspace.settings import load_settings
 
     check_login(desk)
     web = desk.settings.web
     opened = bind(web)
     port = opened.getsockname()[1]
-    for line in reached(web, port, web.login != "none"):
+    written = load_settings(desk.project.settings_file).web
+    usual = link_base(written, written.port)
+    for line in reached(web, port, usual):
         say(line)
     if web.login == "link" and not has_links(desk):
         person = desk.settings.project.person
-        base = f" --base http://127.0.0.1:{port}" if port != 8642 else ""
+        base = f" --base {link_base(web, port)}" if link_base(web, port) != usual else ""
         say(f"Nobody has one yet.  Next: rung review invite {person}{base}")
     if guideline_is_untouched(desk.project):
         note("! guideline.md is still as rung init wrote it: say there what a right answer is, reviewers see it")

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from rung.report.figures import arm_name
 from rung.status.facts import WAITING, Facts
+from workspace.words import counted
 
 State = Literal["done", "open", "needs_you", "running", "locked", "not_needed"]
 SYMBOLS: dict[State, str] = {
@@ -162,7 +163,7 @@ def _review(facts: Facts) -> Stage:
     who = f", by {_and(facts.reviewers)}" if facts.reviewers else ""
     if waiting:
         reason = f"{decided:,} of {decided + waiting:,} decided{who}"
-        return Stage(4, "Review", "needs_you", reason, "rung review", f"review {waiting:,} rows")
+        return Stage(4, "Review", "needs_you", reason, "rung review", f"review {counted(waiting, 'row')}")
     return Stage(4, "Review", "done", f"{decided:,} decided{who}" if decided else "nothing to review", "rung review")
 
 
@@ -173,7 +174,9 @@ def _dataset(facts: Facts) -> Stage:
             return Stage(5, "Dataset", "locked", "needs reviewed rows: press 4", "rung data freeze")
         first = "test" if "test" in facts.counts else "pool"
         if left := sum(facts.counts.get(first, {}).get(state, 0) for state in WAITING):
-            return Stage(5, "Dataset", "locked", f"needs {left:,} more rows reviewed: press 4", "rung data freeze")
+            return Stage(
+                5, "Dataset", "locked", f"needs {counted(left, 'more row')} reviewed: press 4", "rung data freeze"
+            )
         reason = "the test set can be frozen now"
         return Stage(5, "Dataset", "open", reason, "rung data freeze --test-only", "freeze the test set")
     sizes = ", ".join(f"{split.rows:,} {name}" for name, split in manifest.splits.items())

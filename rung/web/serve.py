@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import uvicorn
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+ANY = ("0.0.0.0", "::")  # nosec B104  names that are no name of ours
 MOST_AT_ONCE = 256
 """Connections that are served at once; the next one is told to come back (503)."""
 
@@ -67,7 +68,7 @@ def host_names(web: WebSettings) -> set[str]:
     if not is_loopback(web.host):
         own = socket.gethostname()
         names |= {own, own.split(".")[0], f"{own.split('.')[0]}.local"} | _own_addresses(own)
-    return names - {"", "0.0.0.0", "::"}  # nosec B104  names that are no name of ours
+    return names - {"", *ANY}
 
 
 def bind(web: WebSettings) -> socket.socket:
@@ -110,8 +111,19 @@ def server(desk: Desk) -> uvicorn.Server:
     )
 
 
-def reached(web: WebSettings, port: int, login: bool) -> Iterator[str]:
-    """How reviewers get to the page: here, through ssh, through a proxy; and their links."""
+def link_base(web: WebSettings, port: int) -> str:
+    """Where a personal link leads: the page's public address, else this machine as its reviewers can name it."""
+    if web.url:
+        return web.url.rstrip("/")
+    host = socket.gethostname() if web.host in ANY else web.host
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def reached(web: WebSettings, port: int, usual: str = "") -> Iterator[str]:
+    """How reviewers get to the page: here, through ssh, through a proxy; and their links.
+
+    `usual` is where `rung review invite` leads by itself, by rung.toml alone.
+    """
     address = f"[{web.host}]" if ":" in web.host else web.host
     yield f"Review page: http://{address}:{port}   (Ctrl+C ends it; decisions are kept)"
     yield ""
@@ -128,8 +140,9 @@ def reached(web: WebSettings, port: int, login: bool) -> Iterator[str]:
     if web.login == "proxy":
         yield f"    proxy_set_header {web.user_header} $remote_user;   # after its own login, for each request"
     yield ""
-    if login:
-        yield "Links: rung review invite NAME   (again: a new link; --revoke ends it)"
+    if web.login != "none":
+        base = "" if link_base(web, port) == usual else f" --base {link_base(web, port)}"
+        yield f"Links: rung review invite NAME{base}   (again: a new link; --revoke ends it)"
     else:
         yield "No login: whoever uses this machine reviews under your name."
 

@@ -17,7 +17,7 @@ from worked import cases
 from advisor.decide import decide
 from advisor.reading import from_table
 from advisor.rulebook import load_rulebook
-from rung.cli.advice_words import advice_lines
+from rung.cli.advice_words import advice_lines, headline
 
 GOOD = 'task = "classification"\nprompting = "insufficient"\nfew_shot = "untried"\nfailure = "breaks_rules"\n'
 
@@ -158,3 +158,14 @@ def test_on_a_terminal_no_line_is_wider_than_eighty_columns() -> None:
         assert lines[-1].startswith("Next: ")
         rules = {reason.rule for reason in decision.reasons}
         assert any(rule in line for rule in rules for line in lines)
+
+
+def test_on_a_terminal_no_sentence_is_cut() -> None:
+    book = load_rulebook()
+    for _, case in cases():
+        decision = decide(book, from_table(case["answers"]), date(2026, 11, 25))
+        lines = list(advice_lines(decision, "rung data import FILE", wide=False))
+        told = " ".join(" ".join(lines).split())
+        assert "…" not in told and headline(decision) in told
+        assert all(f"rung why {key}" in told for key in decision.open_questions[:1])
+        assert not [line for line in lines if line.endswith(("(rung", "(rung why"))]

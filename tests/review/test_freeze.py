@@ -154,7 +154,7 @@ def test_leaks_stop_it_and_name_both_rows(make_desk: Any) -> None:
     test = rows(20, 2)
     desk.store.add(test, role="test")
     desk.store.add([Example(chat_row(test[3].question + " today", "label 3"))], role="pool")
-    with pytest.raises(Refusal, match=r"1 rows leak the test set: r-000081.* test r-000064") as refused:
+    with pytest.raises(Refusal, match=r"1 row leaks the test set: r-000081.* test r-000064") as refused:
         frozen(desk)
     assert refused.value.hint == "rung data fix leaks"
     desk.store.exclude(["r-000081"], "leaks into test", "leaks")

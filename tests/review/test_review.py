@@ -348,3 +348,16 @@ def test_personal_links_end(make_desk: Any) -> None:
         invite(store, "mo", role="led")
     with pytest.raises(RungError, match="printable"):
         known_reviewer(store, "a\x1b[31m")
+
+
+def test_a_row_that_a_check_sent_says_why_it_is_here(make_desk: Any, url: str, rows_of: Any) -> None:
+    desk = make_desk(url=url, pool="trust")
+    desk.store.add(rows_of(1), role="pool")
+    desk.store.queue(["r-000001"], "phones, e-mails", "pii", actor="sam")
+    assert [found["text"] for found in take(desk, "dana").findings] == ["Sent to review for: phones, e-mails"]
+
+
+def test_a_sampled_row_says_nothing_of_the_kind(make_desk: Any, url: str, rows_of: Any) -> None:
+    desk = make_desk(url=url, pool="all")
+    desk.store.add(rows_of(1), role="pool")
+    assert take(desk, "dana").findings == ()

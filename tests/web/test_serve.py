@@ -87,8 +87,23 @@ def test_serves_prints_how_it_is_reached_and_ends_on_ctrl_c(folder: Path, serve:
     port = urlsplit(address).port
     assert f"ssh -L {port}:127.0.0.1:{port} " in out and f"proxy_pass http://127.0.0.1:{port}" in out
     assert f"Next: rung review invite sam --base {address}" in out
+    assert f"Links: rung review invite NAME --base {address}   (again" in out
     assert program.returncode == 0 and errors == "The page is closed. Every decision is kept.\n"
     assert link.rsplit("/", 1)[1] not in out + errors, "no link in the output"
+
+
+@pytest.mark.parametrize(
+    ("written", "base"),
+    [
+        ("port = 9000", "http://127.0.0.1:9000"),
+        ('host = "0.0.0.0"', f"http://{socket.gethostname()}:8642"),
+        ('host = "::1"', "http://[::1]:8642"),
+    ],
+)
+def test_a_link_leads_where_the_page_can_be_reached(folder: Path, written: str, base: str) -> None:
+    with (folder / "rung.toml").open("a") as file:
+        file.write(f"[web]\n{written}\n")
+    assert rung(folder, "review", "invite", "dana").stdout.startswith(f"{base}/enter/")
 
 
 def test_the_printed_link_follows_the_settings(folder: Path) -> None:

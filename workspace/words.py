@@ -1,0 +1,8 @@
+"""Counts in words."""
+
+from __future__ import annotations
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 row`, `2,640 rows`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
