@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 import importlib.util
+import json
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -43,17 +45,29 @@ def need(extra: str, module: str) -> None:
         raise _missing(extra)
 
 
-def install_command(extra: str, prefix: Path = Path(sys.prefix)) -> str:
-    """What brings the extra where this program lives: by uv tool, by pipx, else by pip.
+def install_command(extra: str, prefix: Path = Path(sys.prefix), origin: str | None = None) -> str:
+    """What brings the extra where this program lives: by uv tool, by pipx, else by pip, from where it came itself.
 
-    uv replaces the extras of a tool, so those that its receipt in `prefix` names are named again.
+    `origin` is a file's address where no index was asked (default: what the installation noted of itself). uv
+    replaces the extras of a tool, so those that its receipt in `prefix` names are named again.
     """
+    source = _origin() if origin is None else origin
+    where = f" @ {source}" if source else ""
     receipt = prefix / "uv-receipt.toml"
     if receipt.is_file():
-        return f'uv tool install "rung[{",".join(sorted({extra, *_extras_of(receipt)}))}]"'
+        return f'uv tool install "rung[{",".join(sorted({extra, *_extras_of(receipt)}))}]{where}"'
     if (prefix / "pipx_metadata.json").is_file():
-        return f'pipx install --force "rung[{extra}]"'
-    return f'pip install "rung[{extra}]"'
+        return f'pipx install --force "rung[{extra}]{where}"'
+    return f'pip install "rung[{extra}]{where}"'
+
+
+def _origin() -> str:
+    """The address of the wheel or folder that this program was installed from; empty for an index or a checkout."""
+    try:
+        noted = json.loads(importlib.metadata.distribution("rung").read_text("direct_url.json") or "{}")
+    except (importlib.metadata.PackageNotFoundError, ValueError):
+        return ""
+    return "" if noted.get("dir_info", {}).get("editable") else str(noted.get("url", ""))
 
 
 def _extras_of(receipt: Path) -> list[str]:

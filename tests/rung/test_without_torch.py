@@ -93,4 +93,11 @@ RECEIPT = '[tool]\nrequirements = [{ name = "rung", extras = ["web"], path = "/d
 )
 def test_an_extra_comes_the_way_the_program_came(tmp_path: Path, file: str, text: str, command: str) -> None:
     (tmp_path / file).write_text(text)
-    assert install_command("train", tmp_path) == command
+    assert install_command("train", tmp_path, "") == command
+
+
+def test_an_extra_comes_from_the_wheel_that_the_program_came_from(tmp_path: Path) -> None:
+    wheel = "file:///dist/rung-0.1.0-py3-none-any.whl"
+    assert install_command("train", tmp_path, wheel) == f'pip install "rung[train] @ {wheel}"'
+    (tmp_path / "uv-receipt.toml").write_text(RECEIPT)
+    assert install_command("train", tmp_path, wheel) == f'uv tool install "rung[train,web] @ {wheel}"'
