@@ -19,8 +19,6 @@ from curation.semantic import MOST, Meaning, alike_within
 from workspace.errors import RungError
 from workspace.files import check_outputs, replacing
 
-"""Kept rows whose meanings are compared: each is embedded, at some dozens of rows a second."""
-
 
 @dataclass(frozen=True, slots=True)
 class Order:

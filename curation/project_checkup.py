@@ -127,8 +127,10 @@ def _pairs(
         found += [(left, left.found(result, at)), (contradictions, contradictions.found(result, at, settled))]
     else:
         found.append((contradictions, None))
-    sure, unsure = _near_measured(sides)
     known, measured = dict(enumerate([*sides.learnt, *sides.validated])), [*sides.validated, *sides.tested]
+    if not ((sides.learnt and measured) or (sides.validated and sides.tested)):
+        return found  # nothing to compare: a check that did not look did not find nothing
+    sure, unsure = _near_measured(sides)
     found.append((leaks, leaks.found(sure, known, measured, settled)))
     found.append((suspects := Suspects(), suspects.found(unsure, known, measured, settled)))
     return found

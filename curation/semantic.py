@@ -22,7 +22,7 @@ from workspace.rules import rule_file
 Progress = Callable[[int, int], None]
 AT_ONCE = 512
 MOST = 50_000
-"""Questions that are compared at the most: embedding them takes minutes."""
+"""Texts that are compared at the most: each is embedded, at some dozens a second."""
 
 
 @dataclass(frozen=True, slots=True)

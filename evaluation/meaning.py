@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from chat.protocols import Embedder
@@ -32,12 +33,10 @@ class Meanings:
             self.known.update(zip(new, self.embedder.embed(new), strict=True))
         return np.stack([self.known[text] for text in texts])
 
-    def nearest(self, query: str, texts: Sequence[str], k: int) -> list[int]:
-        """Places of the k nearest texts, the nearest first; ties in order."""
-        if not texts:
-            return []
-        scores = self.vectors(texts) @ self.vectors([query])[0]
-        return sorted(range(len(texts)), key=lambda i: (-float(scores[i]), i))[:k]
+    def nearest(self, query: str, points: Any, k: int) -> list[int]:
+        """Rows of the k nearest `points` (see `vectors`), the nearest first; ties in order."""
+        scores = points @ self.vectors([query])[0]
+        return sorted(range(len(scores)), key=lambda i: (-float(scores[i]), i))[:k]
 
 
 @dataclass(frozen=True)
@@ -47,9 +46,13 @@ class NearestInMeaning:
     meanings: Meanings
     examples: Sequence[Example]
 
+    @cached_property
+    def _points(self) -> Any:
+        return self.meanings.vectors([example.question for example in self.examples])
+
     def find(self, question: str, k: int) -> tuple[Example, ...]:
         """The k nearest, the nearest last."""
-        places = self.meanings.nearest(question, [example.question for example in self.examples], k)
+        places = self.meanings.nearest(question, self._points, k) if self.examples else []
         return tuple(self.examples[i] for i in reversed(places))
 
 
@@ -60,6 +63,11 @@ class PassagesByMeaning:
     meanings: Meanings
     chunks: Sequence[Chunk]
 
+    @cached_property
+    def _points(self) -> Any:
+        return self.meanings.vectors([chunk.text for chunk in self.chunks])
+
     def search(self, query: str, k: int) -> list[Chunk]:
         """The k best passages, best first."""
-        return [self.chunks[i] for i in self.meanings.nearest(query, [chunk.text for chunk in self.chunks], k)]
+        places = self.meanings.nearest(query, self._points, k) if self.chunks else []
+        return [self.chunks[i] for i in places]

