@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import getpass
 import os
-import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails
 
-from workspace.errors import InputError, Problem, did_you_mean
+from workspace.errors import InputError
+from workspace.settings_file import read_file
 
 
 class Section(BaseModel):
@@ -258,82 +256,11 @@ def load_settings(path: Path, environment: Mapping[str, str] | None = None) -> S
 
     Raises InputError with every unknown key and every value that does not fit, with line and "did you mean".
     """
-    text = _read(path)
-    table = _parse(path, text)
-    sources = _overlay(table, os.environ if environment is None else environment)
+    file = read_file(path, os.environ if environment is None else environment)
     try:
-        return Settings.model_validate(table)
+        return Settings.model_validate(file.table)
     except ValidationError as error:
-        raise InputError([_explain(path, text, sources, detail) for detail in error.errors()]) from error
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_bytes().decode()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError([Problem(f"cannot be read ({error}).", where=str(path))]) from error
-
-
-def _parse(path: Path, text: str) -> dict[str, Any]:
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise InputError([Problem(f"is not TOML: {error}.", where=path.name)]) from error
-
-
-def _overlay(table: dict[str, Any], environment: Mapping[str, str]) -> dict[tuple[str, ...], str]:
-    """Put `RUNG_SECTION__KEY` values into `table`; return which value came from which variable."""
-    sources: dict[tuple[str, ...], str] = {}
-    for name, raw in environment.items():
-        match = re.fullmatch(r"RUNG_([A-Z]+)__([A-Z_]+)", name)
-        if match:
-            section, key = match[1].lower(), match[2].lower()
-            place = table.setdefault(section, {})
-            if isinstance(place, dict):
-                place[key] = _value(raw)
-                sources[(section, key)] = name
-    return sources
-
-
-def _value(raw: str) -> Any:
-    try:
-        return tomllib.loads(f"value = {raw}")["value"]
-    except tomllib.TOMLDecodeError:
-        return raw
-
-
-def _explain(path: Path, text: str, sources: Mapping[tuple[str, ...], str], detail: ErrorDetails) -> Problem:
-    place = tuple(str(part) for part in detail["loc"])
-    line = _line(text, place)
-    from_outside = [name for key, name in sources.items() if key[: len(place)] == place[:2]]
-    where = from_outside[0] if from_outside and (len(place) > 1 or not line) else f"{path.name}{line}"
-    found = str(detail.get("input"))
-    if detail["type"] == "extra_forbidden":
-        hint = did_you_mean(place[-1], _known(place[:-1]))
-        return Problem(f'unknown key "{".".join(place)}".{hint}', where=where, found=place[-1])
-    expected = detail["msg"][:1].lower() + detail["msg"][1:]
-    return Problem(f'"{".".join(place)}" = {found}: {expected}.', where=where, expected=expected, found=found)
-
-
-def _known(place: tuple[str, ...]) -> list[str]:
-    if not place:
-        return list(Settings.model_fields)
-    section = Settings.model_fields.get(place[0])
-    kind = section.annotation if section else None
-    return list(kind.model_fields) if isinstance(kind, type) and issubclass(kind, BaseModel) else []
-
-
-def _line(text: str, place: tuple[str, ...]) -> str:
-    """` line 7` of the key, found by reading the tables in order; empty where it cannot be told."""
-    section = ""
-    for number, line in enumerate(text.splitlines(), 1):
-        if header := re.match(r"\s*\[([\w.]+)\]", line):
-            section = header[1]
-            if place == (section,):
-                return f" line {number}"
-        elif (key := re.match(r"\s*([\w-]+)\s*=", line)) and (*filter(None, [section]), key[1]) == place[:2]:
-            return f" line {number}"
-    return ""
+        raise InputError([file.problem(detail, Settings) for detail in error.errors()]) from error
 
 
 def _person() -> str:

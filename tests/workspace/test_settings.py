@@ -1,0 +1,49 @@
+"""rung.toml and the environment: every fault is told with its place, every section can be set from outside."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from workspace.errors import InputError
+from workspace.settings import Settings, load_settings
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "rung.toml"
+    path.write_text("")
+    return path
+
+
+@pytest.mark.parametrize("section", Settings.model_fields)
+def test_every_section_is_read_from_the_environment(file: Path, section: str) -> None:
+    name = f"RUNG_{section.upper()}__NO_SUCH_KEY"
+    with pytest.raises(InputError, match=rf'^{name}: unknown key "{section}\.no_such_key"'):
+        load_settings(file, {name: "1"})
+
+
+def test_the_environment_outranks_the_file(file: Path) -> None:
+    file.write_text('[bigger_model]\nbase = "one"\n[evaluation]\nmargin = 0.1\n')
+    found = load_settings(
+        file, {"RUNG_BIGGER_MODEL__BASE": "other", "RUNG_EVALUATION__ARMS": '["base"]', "RUNG_X": "y"}
+    )
+    assert (found.bigger_model.base, found.evaluation.margin, found.evaluation.arms) == ("other", 0.1, ("base",))
+
+
+def test_all_faults_are_told_with_their_lines(file: Path) -> None:
+    file.write_text('[review]\npol = "all"\n[evaluation]\nmargin = 2\n')
+    with pytest.raises(InputError) as error:
+        load_settings(file, {"RUNG_MODEL__THREADS": "many"})
+    assert [problem.where for problem in error.value.problems] == [
+        "RUNG_MODEL__THREADS", "rung.toml line 2", "rung.toml line 4",
+    ]  # fmt: skip
+    assert 'Did you mean "pool"?' in error.value.message
+
+
+@pytest.mark.parametrize("text", ["x = " + "[" * 5000, "a = ", '"\x00"', "x = 1\nx = 2"])
+def test_what_is_no_toml_is_said(file: Path, text: str) -> None:
+    file.write_text(text)
+    with pytest.raises(InputError, match=r"rung\.toml: is not TOML"):
+        load_settings(file, {})

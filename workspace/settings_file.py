@@ -1,0 +1,97 @@
+"""rung.toml as text, with the environment on top: what stands in it, and where a fault of it stands."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic_core import ErrorDetails
+
+from workspace.errors import InputError, Problem, did_you_mean
+
+VARIABLE = re.compile(r"RUNG_([A-Z]+(?:_[A-Z]+)*)__([A-Z_]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsFile:
+    """The decoded tables with the environment's values in them; `sources`: which value came from which variable."""
+
+    path: Path
+    text: str
+    table: dict[str, Any]
+    sources: Mapping[tuple[str, ...], str]
+
+    def problem(self, detail: ErrorDetails, model: type[BaseModel]) -> Problem:
+        """A fault that `model` found, in words: where it stands, and what may have been meant."""
+        place = tuple(str(part) for part in detail["loc"])
+        line = _line(self.text, place)
+        from_outside = [name for key, name in self.sources.items() if key[: len(place)] == place[:2]]
+        where = from_outside[0] if from_outside and (len(place) > 1 or not line) else f"{self.path.name}{line}"
+        found = str(detail.get("input"))
+        if detail["type"] == "extra_forbidden":
+            hint = did_you_mean(place[-1], _known(place[:-1], model))
+            return Problem(f'unknown key "{".".join(place)}".{hint}', where=where, found=place[-1])
+        expected = detail["msg"][:1].lower() + detail["msg"][1:]
+        return Problem(f'"{".".join(place)}" = {found}: {expected}.', where=where, expected=expected, found=found)
+
+
+def read_file(path: Path, environment: Mapping[str, str]) -> SettingsFile:
+    """The file, and every `RUNG_SECTION__KEY` of the environment. Raises InputError where it is no TOML."""
+    try:
+        text = path.read_bytes().decode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError([Problem(f"cannot be read ({error}).", where=str(path))]) from error
+    try:
+        table = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        why = "nested too deeply" if isinstance(error, RecursionError) else error
+        raise InputError([Problem(f"is not TOML: {why}.", where=path.name)]) from error
+    return SettingsFile(path, text, table, _overlay(table, environment))
+
+
+def _overlay(table: dict[str, Any], environment: Mapping[str, str]) -> dict[tuple[str, ...], str]:
+    """Put the variables' values into `table`; return which value came from which variable."""
+    sources: dict[tuple[str, ...], str] = {}
+    for name, raw in environment.items():
+        if match := VARIABLE.fullmatch(name):
+            section, key = match[1].lower(), match[2].lower()
+            place = table.setdefault(section, {})
+            if isinstance(place, dict):
+                place[key] = _value(raw)
+                sources[(section, key)] = name
+    return sources
+
+
+def _value(raw: str) -> Any:
+    """A TOML value; what is none is a text."""
+    try:
+        return tomllib.loads(f"value = {raw}")["value"]
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return raw
+
+
+def _known(place: tuple[str, ...], model: type[BaseModel]) -> list[str]:
+    """The keys that may stand at a place."""
+    if not place:
+        return list(model.model_fields)
+    section = model.model_fields.get(place[0])
+    kind = section.annotation if section else None
+    return list(kind.model_fields) if isinstance(kind, type) and issubclass(kind, BaseModel) else []
+
+
+def _line(text: str, place: tuple[str, ...]) -> str:
+    """` line 7` of the key, found by reading the tables in order; empty where it cannot be told."""
+    section = ""
+    for number, line in enumerate(text.splitlines(), 1):
+        if header := re.match(r"\s*\[([\w.]+)\]", line):
+            section = header[1]
+            if place == (section,):
+                return f" line {number}"
+        elif (key := re.match(r"\s*([\w-]+)\s*=", line)) and (*filter(None, [section]), key[1]) == place[:2]:
+            return f" line {number}"
+    return ""
