@@ -1,14 +1,16 @@
 """Would the tests notice? Small faults put into advisor, split, leakage, verdict and clearance, and how many are seen.
 
-    python benchmarks/mutants.py [COUNT] [AREA...]
+    python -P benchmarks/mutants.py [AREA...] [--count 20] [--minutes 10]
 
-COUNT faults an area (default 20), drawn by a fixed seed: a comparison turned or shifted, `and` for `or`, a `not` taken
-away, a number one higher, a sign turned. Each is tried in a fork of this process in which only the faulty module is
-other than it is; the area's own tests run until the first that fails. Survivors are printed with file and line.
+So many faults an area, drawn by a fixed seed, as far as the minutes for an area reach: a comparison turned or shifted,
+`and` for `or`, a `not` taken away, a number one higher, a sign turned. Each is tried in a fork of this process in which
+only the faulty module is other than it is; the area's own tests run until the first that fails. Survivors are printed
+with file and line.
 """
 
 from __future__ import annotations
 
+import argparse
 import ast
 import importlib
 import importlib.abc
@@ -17,6 +19,7 @@ import os
 import random
 import resource
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,28 +127,41 @@ def is_seen(mutant: Mutant | None, tests: list[str]) -> bool:
 
 
 def main() -> None:
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 20
+    """Try the areas and print one table, then what no test saw."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("areas", nargs="*", choices=[*AREAS, []], default=[])
+    parser.add_argument("--count", type=int, default=20)
+    parser.add_argument("--minutes", type=float, default=10)
+    asked = parser.parse_args()
     os.chdir(TOP)
     sys.path.insert(0, str(TOP))
     for module in THIRD:
         importlib.import_module(module)
-    print("| area | faults that can be put in | tried | seen by a test | score |\n|---|---|---|---|---|")
+    print("| area | faults that can be put in | tried | seen by a test | score |\n|---|---|---|---|---|", flush=True)
     survivors: list[Mutant] = []
-    for area in sys.argv[2:] or AREAS:
-        files, tests = AREAS[area]
-        everything = [mutant for file in files for mutant in mutants(file)]
-        tried = random.Random(SEED).sample(everything, min(count, len(everything)))
-        assert not is_seen(None, tests), f"{area}: the tests fail without any fault"
-        missed = []
-        for mutant in tried:
-            seen = is_seen(mutant, tests)
-            missed += [] if seen else [mutant]
-            print(f"{mutant.file}:{mutant.line}: {mutant.what}: {'seen' if seen else 'NOT SEEN'}", file=sys.stderr)
-        survivors += missed
-        found = len(tried) - len(missed)
-        print(f"| {area} | {len(everything)} | {len(tried)} | {found} | {found / len(tried):.0%} |", flush=True)
+    for area in asked.areas or AREAS:
+        survivors += examine(area, asked.count, asked.minutes * 60)
     for mutant in survivors:
         print(f"not seen: {mutant.file}:{mutant.line}: {mutant.what}")
+
+
+def examine(area: str, count: int, seconds: float) -> list[Mutant]:
+    """Try an area's faults, print its line, and return those that no test saw."""
+    files, tests = AREAS[area]
+    everything = [mutant for file in files for mutant in mutants(file)]
+    drawn = random.Random(SEED).sample(everything, min(count, len(everything)))
+    assert not is_seen(None, tests), f"{area}: the tests fail without any fault"
+    end, tried, missed = time.monotonic() + seconds, 0, []
+    for mutant in drawn:
+        if time.monotonic() > end:
+            break
+        seen = is_seen(mutant, tests)
+        tried += 1
+        missed += [] if seen else [mutant]
+        print(f"{mutant.file}:{mutant.line}: {mutant.what}: {'seen' if seen else 'NOT SEEN'}", file=sys.stderr)
+    found = tried - len(missed)
+    print(f"| {area} | {len(everything)} | {tried} | {found} | {found / max(1, tried):.0%} |", flush=True)
+    return missed
 
 
 if __name__ == "__main__":

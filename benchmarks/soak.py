@@ -1,6 +1,6 @@
 """Does memory stay flat? The terminal program under keys and the review page under reviewers, for as long as asked.
 
-    python benchmarks/soak.py [MINUTES]      (default 60)
+    python benchmarks/soak.py [MINUTES] [--only terminal|page]      (default 60, both)
 
 The program runs in a terminal of its own (a pty): its ten stages in turn, help, the chain behind a row, and decisions
 in Review. The page is asked by four reviewers who think for a second between decisions. They have projects of 3,000
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import fcntl
+import itertools
 import os
 import pty
 import re
@@ -25,7 +26,6 @@ import termios
 import threading
 import time
 from collections.abc import Callable
-from itertools import combinations
 from pathlib import Path
 
 from review import Tally, fill, review, serve
@@ -52,12 +52,15 @@ def main() -> None:
     """Run both beside each other and print one table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("minutes", nargs="?", type=float, default=60)
-    minutes = parser.parse_args().minutes
+    parser.add_argument("--only", choices=("terminal", "page"))
+    asked = parser.parse_args()
+    minutes = asked.minutes
     room = Path(tempfile.mkdtemp(prefix="rung-soak-"))
     end = time.monotonic() + minutes * 60
     table: dict[str, str] = {}
     try:
-        runs = [threading.Thread(target=run, args=(room, end, table)) for run in (terminal, page)]
+        wanted = [run for run in (terminal, page) if asked.only in (None, run.__name__)]
+        runs = [threading.Thread(target=run, args=(room, end, table)) for run in wanted]
         for run in runs:
             run.start()
         for run in runs:
@@ -78,29 +81,39 @@ def terminal(room: Path, end: float, table: dict[str, str]) -> None:
         os.environ["TERM"] = "xterm-256color"
         os.execv(sys.executable, [sys.executable, "-P", "-m", "rung"])
     fcntl.ioctl(screen, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
-    threading.Thread(target=drain, args=(screen,), daemon=True).start()
+    seen = bytearray()
+    threading.Thread(target=drain, args=(screen, seen), daemon=True).start()
     pressed = 0
 
     def press() -> None:
         nonlocal pressed
-        while time.monotonic() < end:
-            for stage in b"1234567890":
-                for key in (bytes([stage]), *(DECIDE if stage == ord("4") else LOOK)):
-                    os.write(screen, key)
-                    pressed += 1
-                    time.sleep(THINK)
+        for stage in itertools.cycle(b"1234567890"):
+            for key in (bytes([stage]), *(DECIDE if stage == ord("4") else LOOK)):
+                if time.monotonic() > end or not lives(pid):
+                    return
+                os.write(screen, key)
+                pressed += 1
+                time.sleep(THINK)
 
     samples = sampled(pid, end, press)
+    if not lives(pid):
+        sys.exit(f"the program ended after {pressed:,} keys: {os.waitpid(pid, 0)[1]}, {bytes(seen[-6000:])!r}")
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
     table["terminal"] = told(samples, f"{pressed:,} keys, {decided(folder):,} decisions")
 
 
-def drain(screen: int) -> None:
-    """What the program draws is read and thrown away."""
+def lives(pid: int) -> bool:
+    """Whether the process runs: one that ended has no memory."""
+    return "VmRSS" in Path(f"/proc/{pid}/status").read_text()
+
+
+def drain(screen: int, seen: bytearray) -> None:
+    """What the program draws is read; the last of it is kept, to tell why it ended."""
     try:
-        while os.read(screen, 65_536):
-            pass
+        while found := os.read(screen, 65_536):
+            seen += found
+            del seen[:-20_000]
     except OSError:
         return
 
@@ -149,7 +162,7 @@ def sampled(pid: int, end: float, work: Callable[[], None]) -> list[tuple[float,
     began, found = time.monotonic(), []
     worker = threading.Thread(target=work)
     worker.start()
-    while time.monotonic() < end:
+    while time.monotonic() < end and lives(pid):
         found.append(((time.monotonic() - began) / 3600, resident(pid)))
         time.sleep(max(0.0, min(EVERY, end - time.monotonic())))
     worker.join()
@@ -165,7 +178,7 @@ def resident(pid: int) -> float:
 def told(samples: list[tuple[float, float]], did: str) -> str:
     """The figures of one process as a line."""
     late = samples[len(samples) // 5 :]
-    slope = statistics.median((b[1] - a[1]) / (b[0] - a[0]) for a, b in combinations(late, 2))
+    slope = statistics.median((b[1] - a[1]) / (b[0] - a[0]) for a, b in itertools.combinations(late, 2))
     most = max(memory for _, memory in samples)
     return f"{len(samples):>7}  {late[0][1]:>17.1f}  {late[-1][1]:>14.1f}  {most:>4.0f}  {slope:>+11.2f}  {did}"
 
