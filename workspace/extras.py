@@ -6,6 +6,7 @@ import importlib
 import importlib.metadata
 import importlib.util
 import json
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -49,15 +50,16 @@ def install_command(extra: str, prefix: Path = Path(sys.prefix), origin: str | N
     """What brings the extra where this program lives: by uv tool, by pipx, else by pip, from where it came itself.
 
     `origin` is a file's address where no index was asked (default: what the installation noted of itself). uv
-    replaces the extras of a tool, so those that its receipt in `prefix` names are named again.
+    and pipx replace the extras of a tool, so those that their notes in `prefix` name are named again.
     """
     source = _origin() if origin is None else origin
     where = f" @ {source}" if source else ""
     receipt = prefix / "uv-receipt.toml"
     if receipt.is_file():
         return f'uv tool install "rung[{",".join(sorted({extra, *_extras_of(receipt)}))}]{where}"'
-    if (prefix / "pipx_metadata.json").is_file():
-        return f'pipx install --force "rung[{extra}]{where}"'
+    pipx = prefix / "pipx_metadata.json"
+    if pipx.is_file():
+        return f'pipx install --force "rung[{",".join(sorted({extra, *_extras_of_pipx(pipx)}))}]{where}"'
     return f'pip install "rung[{extra}]{where}"'
 
 
@@ -78,6 +80,15 @@ def _extras_of(receipt: Path) -> list[str]:
         return [str(extra) for each in asked if each["name"] == "rung" for extra in each.get("extras", [])]
     except (OSError, ValueError, KeyError, TypeError):
         return []
+
+
+def _extras_of_pipx(notes: Path) -> list[str]:
+    try:
+        asked = json.loads(notes.read_text(encoding="utf-8"))["main_package"]["package_or_url"]
+        found = re.search(r"\[([\w, -]+)\]", asked)
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    return [extra.strip() for extra in found[1].split(",")] if found else []
 
 
 def _missing(extra: str) -> RungError:

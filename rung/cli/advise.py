@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -51,6 +50,9 @@ def advise(
     save: Annotated[bool, typer.Option("--save", help="With --answers: write answers.toml and decision.json.")] = False,
     as_of: Annotated[str, typer.Option("--as-of", help="The date by which sources and prices expire.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    set_answers: Annotated[
+        list[str] | None, typer.Option("--set", help="key=value: answer this in answers.toml; unknown takes it back.")
+    ] = None,
     what_if: Annotated[list[str] | None, typer.Option("--what-if", help="key=value: try another answer.")] = None,
     diff: Annotated[Path | None, typer.Option("--diff", help="An older decision: say what changed.")] = None,
     recheck: Annotated[
@@ -60,12 +62,15 @@ def advise(
 ) -> None:
     """Say what to do next, where it will probably end, and why."""
     from advisor.decide import decide
+    from rung.cli.answering import answers_given, changed, set_said
 
     project = _project()
-    given = _answers(answers, project, as_json)
+    if set_answers:
+        set_said(set_answers, answers)
+    given = answers_given(answers, project, as_json)
     book = _rulebook(project if not answers or save else None)
     day = _day(as_of)
-    tried = _changed(given, what_if or [])
+    tried = changed(given, what_if or [])
     decision = decide(book, tried, day)
     if recheck:
         from rung.cli.recheck import recheck_decision
@@ -138,54 +143,6 @@ def _day(text: str) -> date:
         raise RungError(
             f'--as-of "{text}" is not a date.', where="--as-of", expected="a date like 2026-11-25", found=text
         ) from error
-
-
-def _answers(source: str, project: Project | None, as_json: bool) -> Answers:
-    """From the file named, else the project's, else asked line by line on a terminal."""
-    from advisor.reading import load_answers
-
-    if source:
-        return load_answers(source)
-    if project and project.answers_file.exists():
-        return load_answers(project.answers_file)
-    if sys.stdin.isatty() and not as_json:
-        from rung.cli.asking import ask
-
-        return ask(_rulebook(project), project)
-    raise RungError(
-        "No answers yet, and no terminal to ask on.",
-        "rung questions lists the keys; with them in a file: rung advise --answers FILE --save",
-        where="answers.toml",
-    )
-
-
-def _changed(answers: Answers, changes: list[str]) -> Answers:
-    """The answers with `key=value` changes; all problems at once."""
-    from advisor.answers import FACTS
-    from advisor.contradictions import contradictions
-    from advisor.reading import parse_value
-    from workspace.errors import InputError, Problem, did_you_mean
-
-    problems: list[Problem] = []
-    values: dict[str, Any] = {}
-    for change in changes:
-        key, equals, raw = change.partition("=")
-        key, raw = key.strip(), raw.strip()
-        if key not in FACTS or not equals:
-            hint = did_you_mean(key, FACTS)
-            problems.append(
-                Problem(f'"{change}" is not key=value with a known key.{hint}', where="--what-if", found=key)
-            )
-            continue
-        try:
-            values[key] = parse_value(FACTS[key], raw)
-        except InputError as error:
-            problems += error.problems
-    changed = answers.with_changes(**values)
-    problems += [Problem(text, where="--what-if") for _, text in contradictions(changed)]
-    if problems:
-        raise InputError(problems, "rung questions")
-    return changed
 
 
 def _write(project: Project | None, answers: Answers, decision: Decision, *, new_answers: bool) -> Decision:

@@ -15,6 +15,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "advise": (
         "rung advise                                       asks, line by line",
         "rung advise --answers answers.toml --save         takes the answers from a file",
+        "rung advise --set goal_score=0.8                  answers one question, and advises anew",
         "rung advise --what-if knowledge_change=weekly     tries another answer",
         "rung advise --report advice.html                  a page to send on",
     ),

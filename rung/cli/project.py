@@ -110,14 +110,22 @@ def doctor(
 
 
 def locate(as_json: JSON = False) -> None:
-    """Where Rung keeps things on this machine: the cache with the embedded model, and this project."""
+    """Where Rung keeps things on this machine: cache (models, tools), list of trusted folders, and this project.
+
+    Nothing else is written outside project folders; these stay when the program is removed.
+    """
     from platformdirs import user_cache_path
 
     from rung.cli.output import emit, say
     from workspace.folder import find_project
+    from workspace.trust import state_file
 
     project = find_project()
-    places = {"cache": str(user_cache_path("rung")), "project": str(project.root) if project else None}
+    places = {
+        "cache": str(user_cache_path("rung")),
+        "trusted": str(state_file()),
+        "project": str(project.root) if project else None,
+    }
     if as_json:
         emit(places)
         return

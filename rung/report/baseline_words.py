@@ -28,7 +28,7 @@ def answer(report: Report) -> str:
     """The first sentence: does anything cheaper reach the goal?"""
     question = "Does anything cheaper than fine-tuning reach the goal?"
     if report.goal is None:
-        return f"{question} No goal is set, so nothing was judged: rung advise asks for it."
+        return f"{question} No goal is set, so nothing was judged: rung advise --set goal_score=0.8"
     if not report.judged:
         return f"{question} Not judged: there were no reviewed rows to choose on."
     working = [FACTS[fact] for fact, state in report.judged.items() if state == "works"]

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from datetime import date
 from pathlib import Path
 
@@ -169,3 +170,26 @@ def test_on_a_terminal_no_sentence_is_cut() -> None:
         assert "…" not in told and headline(decision) in told
         assert all(f"rung why {key}" in told for key in decision.open_questions[:1])
         assert not [line for line in lines if line.endswith(("(rung", "(rung why"))]
+
+
+def test_single_answers_are_said_on_the_line(project: Path) -> None:
+    done = rung("advise", "--set", "goal_score=0.8", "--set", "failure=unknown", cwd=project)
+    assert done.returncode == 0 and done.stdout.startswith("Next step")
+    written = tomllib.loads((project / "answers.toml").read_text())
+    assert written["goal_score"] == 0.8 and "failure" not in written and written["task"] == "classification"
+    assert written["answered"]["goal_score"]["from"] == "said"
+    assert json.loads((project / "decision.json").read_text())["next_step"]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["--set", "gaol_score=0.8"], 'Did you mean "goal_score"?'),
+        (["--set", "goal_score=80"], "goal_score"),
+        (["--set", "goal_score=0.8", "--answers", "answers.toml"], "take one of them"),
+    ],
+)
+def test_what_cannot_be_set_changes_nothing(project: Path, given: list[str], said: str) -> None:
+    done = rung("advise", *given, cwd=project)
+    assert done.returncode == 2 and said in done.stderr
+    assert (project / "answers.toml").read_text() == GOOD

@@ -88,6 +88,11 @@ RECEIPT = '[tool]\nrequirements = [{ name = "rung", extras = ["web"], path = "/d
         ("uv-receipt.toml", '[tool]\nrequirements = [{ name = "rung" }]\n', 'uv tool install "rung[train]"'),
         ("uv-receipt.toml", "not TOML", 'uv tool install "rung[train]"'),
         ("pipx_metadata.json", "{}", 'pipx install --force "rung[train]"'),
+        (
+            "pipx_metadata.json",
+            '{"main_package": {"package_or_url": ".[web]"}}',
+            'pipx install --force "rung[train,web]"',
+        ),
         ("pyvenv.cfg", "", 'pip install "rung[train]"'),
     ],
 )
