@@ -56,3 +56,12 @@ def test_the_site_builds_strictly(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "site" / "first-hour" / "index.html").is_file()
+
+
+NOT = re.compile(r"not (run|measured|tried|looked|shown|called|guarded)|never run|(was|were) not|nothing .* was ")
+
+
+def test_every_page_says_what_was_not_measured() -> None:
+    told = [p for p in (ROOT / "docs").rglob("*.md") if p.parent.name != "reference" and p.name != "index.md"]
+    assert len(told) > 40
+    assert not [str(p.relative_to(ROOT)) for p in told if not NOT.search(p.read_text(encoding="utf-8").lower())]

@@ -89,6 +89,16 @@ def test_the_action_runs_what_its_inputs_ask_for(data: Path) -> None:
 
 
 @pytest.mark.slow
+def test_the_action_installs_the_repository_that_it_came_with(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "own"], check=True)
+    path = f"{tmp_path / 'own/bin'}{os.pathsep}{os.environ['PATH']}"
+    step = ACTION["runs"]["steps"][0]["run"]
+    done = run(["bash", "-e", "-c", step], tmp_path, PATH=path, INSTALL="", GITHUB_ACTION_PATH=str(ROOT))
+    assert done.returncode == 0, done.stderr
+    assert run([str(tmp_path / "own/bin/rung"), "rules", "check"], tmp_path).returncode == 0
+
+
+@pytest.mark.slow
 def test_pre_commit_itself_installs_and_runs_the_hook(data: Path) -> None:
     subprocess.run([sys.executable, "-m", "venv", "own"], cwd=data, check=True)
     subprocess.run(["own/bin/pip", "install", "-q", "pre-commit"], cwd=data, check=True)
