@@ -67,7 +67,7 @@ def switch(names: list[str], as_json: bool) -> None:
         return emit({"base": found.base, "adapters": parity, "command": found.command})
     for name, each in found.parity.items():
         say(f"✓ {name}: {each.words} to itself alone")
-    say(f"Served together: {found.command}")
+    say(f"Served together: {found.command}" if found.command else "vLLM cannot load them together: serve each whole.")
 
 
 def _may_leave(endpoint: Endpoint, folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 from chat.protocols import Progress
 from curation.manifest import load_split
 from training.record import RECORD, RunRecord
+from training.release.loras import SERVABLE, rank_of, vllm_rank
 from training.release.parity import Golden, Parity, compare, demand, golden
 from training.release.record import CHAIN, RELEASE, Release
 from training.release.verify import verify
@@ -38,11 +39,15 @@ class Switched:
 
     @property
     def command(self) -> str:
-        """VLLM with all of them; a request names the one it wants as its model."""
-        modules = " ".join(f"{each.release}={each.folder}" for each in self.adapters)
-        rank = max(8, *(rank_of(each.folder) for each in self.adapters))
+        """VLLM with all of them; a request names the one it wants as its model. Empty where vLLM cannot load one."""
+        from chat.local.load import find_model
+
+        rank = vllm_rank(max(rank_of(each.folder) for each in self.adapters))
+        if rank is None or any(each.run.method not in SERVABLE for each in self.adapters):
+            return ""
+        modules = " ".join(shlex.quote(f"{each.release}={each.folder}") for each in self.adapters)
         lora = f"--enable-lora --max-lora-rank {rank} --generation-config vllm"
-        return f"vllm serve {self.base} {lora} --lora-modules {modules}"
+        return f"vllm serve {shlex.quote(find_model(self.base)[0])} {lora} --lora-modules {modules}"
 
 
 def switch(project: Project, folders: Sequence[Path], progress: Progress | None = None) -> Switched:
@@ -65,11 +70,6 @@ def switch(project: Project, folders: Sequence[Path], progress: Progress | None 
         if progress:
             progress(number, len(adapters))
     return Switched(adapters[0].run.base, adapters, found)
-
-
-def rank_of(adapter: Path) -> int:
-    """The adapter's rank; 0 where its kind has none."""
-    return int(json.loads((adapter / "adapter_config.json").read_text()).get("r") or 0)
 
 
 def _read(folder: Path) -> Adapter:

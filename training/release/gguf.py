@@ -9,6 +9,7 @@ from typing import Any
 
 from chat.endpoint import Endpoint, Served
 from training.release.check import Checked, check
+from training.release.context import context_of
 from training.release.goldens import GOLDEN, add_answers, read_goldens
 from training.release.making import Making
 from training.release.record import Form, folder_bytes
@@ -30,20 +31,20 @@ def make_gguf(making: Making, folder: Path) -> Form:
     on the validation rows. Raises Refusal where a tool is missing or fails, the tokens differ, or a type loses too
     much; what was written goes with the release's hidden folder.
     """
-    tool, library = converter(), llama_cpp(making.settings)
+    tool, library, context = converter(), llama_cpp(making.settings), context_of(making)
     folder.mkdir(parents=True)
     whole = making.work / WHOLE
     making.told("gguf: converting")
     _convert(tool, making.work / "merged", whole)
-    with serving(making.settings, whole) as endpoint:
+    with serving(making.settings, whole, context) as endpoint:
         equal = _demand_tokens(check(endpoint, read_goldens(making.work), making.work))
-    losses = [_typed(making, folder, library, kind) for kind in making.settings.release.gguf if kind != "f32"]
+    losses = [_typed(making, folder, library, kind, context) for kind in making.settings.release.gguf if kind != "f32"]
     losses = demand(making, losses)
     if "f32" in making.settings.release.gguf:
         whole.rename(folder / "model-f32.gguf")
     whole.unlink(missing_ok=True)
     sizes = {path.stem.removeprefix("model-"): path.stat().st_size for path in sorted(folder.glob("*.gguf"))}
-    facts: dict[str, Any] = {"converter": CONVERTER, "bytes": sizes, "f32": equal.as_facts()}
+    facts: dict[str, Any] = {"converter": CONVERTER, "bytes": sizes, "context": context, "f32": equal.as_facts()}
     facts["validation"] = as_facts(losses)
     against = ", ".join(loss.short for loss in losses) or equal.words
     return Form(form="gguf", folder="gguf", bytes=folder_bytes(folder), against=against, facts=facts)
@@ -60,7 +61,7 @@ def _demand_tokens(found: Checked) -> Checked:
     return found
 
 
-def _typed(making: Making, folder: Path, library: Path, kind: str) -> Loss:
+def _typed(making: Making, folder: Path, library: Path, kind: str, context: int) -> Loss:
     """Quantise, serve, score; its answers to the golden prompts are kept."""
     name, target = f"gguf {kind}", folder / f"model-{kind}.gguf"
     making.told(f"{name}: quantising")
@@ -69,7 +70,7 @@ def _typed(making: Making, folder: Path, library: Path, kind: str) -> Loss:
     source = str(making.work / WHOLE)
     command = [sys.executable, "-P", str(script), str(library / LIBRARY), source, str(target), str(FTYPES[kind])]
     run_tool(name, [*command, str(threads)], {"LD_LIBRARY_PATH": str(library)}, target)
-    with serving(making.settings, target) as endpoint:
+    with serving(making.settings, target, context) as endpoint:
         loss = Scoring(making).score(name, Served(endpoint, f"{name} {sha256_file(target)[:8]}"))
         add_answers(making.work / GOLDEN, {name: _answers(endpoint, making.work)})
     return loss

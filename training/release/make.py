@@ -15,10 +15,11 @@ from training.release.compressed import make_awq, make_gptq, refuse_without_gpu
 from training.release.current import take_place
 from training.release.gguf import FTYPES, make_gguf
 from training.release.making import Making
+from training.release.ollama import make_ollama
 from training.release.permission import Permission, best_prompted, may_release
 from training.release.prompted import make_prompt
 from training.release.record import CHAIN, FORMS, NEEDS, RELEASE, Form, FormName, Release, list_files
-from training.release.serve import make_ollama, make_tgi, make_vllm
+from training.release.serve import make_tgi, make_vllm
 from training.release.weights import make_adapter, make_merged
 from training.release.working import working
 from workspace.artefact import hashes, write_artefact

@@ -20,14 +20,14 @@ from workspace.errors import Refusal, RungError
 from workspace.settings import Settings
 
 HERE = "127.0.0.1"
-CONTEXT = 4096
 STEP = 0.1
 STOP_SECONDS = 20.0
 
 
 @contextlib.contextmanager
-def serving(settings: Settings, model: Path, *more: str) -> Iterator[Endpoint]:
-    """llama-server with this GGUF on loopback while the block runs; `more` are options of its own.
+def serving(settings: Settings, model: Path, context: int, *more: str) -> Iterator[Endpoint]:
+    """llama-server with this GGUF on loopback while the block runs, with room for `context` tokens; `more` are options
+    of its own.
 
     Raises Refusal where the binary is missing, the port is taken, the server ends or is not ready in time.
     """
@@ -40,7 +40,7 @@ def serving(settings: Settings, model: Path, *more: str) -> Iterator[Endpoint]:
         HERE,
         "--port",
         str(port),
-        *options(settings),
+        *options(settings, context),
         *more,
     ]
     with tempfile.TemporaryFile() as log:
@@ -61,10 +61,10 @@ def serving(settings: Settings, model: Path, *more: str) -> Iterator[Endpoint]:
             _stop(process)
 
 
-def options(settings: Settings) -> Sequence[str]:
+def options(settings: Settings, context: int) -> Sequence[str]:
     """Greedy answers that hang on nothing but the prompt: one slot, the model's own template, no GPU."""
     threads = settings.model.threads or max(1, (os.cpu_count() or 2) // 2)
-    return ["--ctx-size", str(CONTEXT), "--parallel", "1", "--threads", str(threads), "--gpu-layers", "0", "--jinja"]
+    return ["--ctx-size", str(context), "--parallel", "1", "--threads", str(threads), "--gpu-layers", "0", "--jinja"]
 
 
 def _port(settings: Settings) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -38,7 +39,14 @@ def test_each_is_itself_among_others(project: Project, settings: Settings) -> No
     found = switch(project, folders)
     assert set(found.parity) == {"L-001", "L-002"}
     assert all(p.equal == p.prompts == 4 and p.top1 == 1.0 and p.largest < 1e-4 for p in found.parity.values())
+    assert found.command.startswith(f"vllm serve {settings.model.base} --enable-lora --max-lora-rank 8 ")
     assert f"L-001={folders[0]}/adapter L-002={folders[1]}/adapter" in found.command
+    embedded = replace(found, base="embedded").command.split()[2]
+    assert (Path(embedded) / "config.json").is_file()
+    first, other = found.adapters
+    assert not replace(
+        found, adapters=[first, replace(other, run=other.run.model_copy(update={"method": "dora"}))]
+    ).command
 
 
 def test_adapters_of_several_bases_are_refused(project: Project, settings: Settings) -> None:

@@ -80,7 +80,7 @@ def test_a_port_in_use(settings: Settings, tmp_path: Path) -> None:
         taken.listen()
         port = taken.getsockname()[1]
         named = llama(tmp_path, settings, "exit 0", port=port)
-        with pytest.raises(Refusal, match=f"Port {port} is in use"), serving(named, tmp_path / "model.gguf"):
+        with pytest.raises(Refusal, match=f"Port {port} is in use"), serving(named, tmp_path / "model.gguf", 512):
             pass
 
 
@@ -89,7 +89,7 @@ def test_a_server_that_never_gets_ready_is_stopped(settings: Settings, tmp_path:
     named = llama(tmp_path, settings, f"echo $$ > {note}; exec sleep 600", ready_seconds=1)
     with (
         pytest.raises(Refusal, match=r"was not ready after 1 s .* was stopped"),
-        serving(named, tmp_path / "model.gguf"),
+        serving(named, tmp_path / "model.gguf", 512),
     ):
         pass
     if note.exists():
@@ -103,7 +103,7 @@ def test_a_killed_release_leaves_no_server(settings: Settings, tmp_path: Path) -
     code = (
         "from pathlib import Path; from training.release.server import serving; from workspace.settings import *\n"
         f"settings = Settings(release=ReleaseSettings(llama_cpp={str(tmp_path / 'llama')!r}))\n"
-        "with serving(settings, Path('m')): pass"
+        "with serving(settings, Path('m'), 512): pass"
     )
     parent = subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parents[3])
     try:
@@ -127,14 +127,17 @@ def test_a_killed_release_leaves_no_server(settings: Settings, tmp_path: Path) -
 )
 def test_a_server_that_ends_at_once(settings: Settings, tmp_path: Path, script: str, told: str) -> None:
     named = llama(tmp_path, settings, script)
-    with pytest.raises(Refusal, match=told), serving(named, tmp_path / "model.gguf"):
+    with pytest.raises(Refusal, match=told), serving(named, tmp_path / "model.gguf", 512):
         pass
 
 
 def test_a_missing_binary(settings: Settings, tmp_path: Path) -> None:
     release = settings.release.model_copy(update={"llama_cpp": str(tmp_path)})
     named = settings.model_copy(update={"release": release})
-    with pytest.raises(Refusal, match=r"llama-server and libllama\.so not found there"), serving(named, tmp_path / "m"):
+    with (
+        pytest.raises(Refusal, match=r"llama-server and libllama\.so not found there"),
+        serving(named, tmp_path / "m", 512),
+    ):
         pass
 
 

@@ -41,7 +41,7 @@ def test_a_run_goes_out_as_gguf_scored_and_served(project: Project, settings: Se
     weights = load_file(folder / "merged" / "model.safetensors")["model.embed_tokens.weight"]
     assert (tensors["token_embd.weight"].data.reshape(weights.shape) == weights).all()
     assert verify(folder).faults == []
-    with serving(settings, folder / "gguf" / "model-q4_k_m.gguf") as endpoint:
+    with serving(settings, folder / "gguf" / "model-q4_k_m.gguf", 256) as endpoint:
         checked = check(endpoint, read_goldens(folder), folder)
     assert checked.passed and checked.warnings
 
@@ -50,7 +50,7 @@ def test_a_server_with_a_template_of_its_own_is_found_out(project: Project, sett
     judged(project, settings, right=30)
     folder = let(project, settings, "gguf")
     model = folder / "gguf" / "model-q8_0.gguf"
-    with serving(settings, model, "--chat-template", "zephyr") as endpoint:
+    with serving(settings, model, 256, "--chat-template", "zephyr") as endpoint:
         found = check(endpoint, read_goldens(folder), folder)
     assert not found.passed and {d.cause for d in found.differences} == {"template"}
 

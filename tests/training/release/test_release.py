@@ -228,12 +228,12 @@ def test_a_released_prompt_runs_as_a_function(project: Project, settings: Settin
 
 
 def test_the_template_is_taken_apart_to_the_same_tokens(tiny: Path) -> None:
-    from training.release.serve import modelfile
+    from training.release.ollama import modelfile
     from training.release.template import take_apart
     from training.run.model import load_tokenizer
 
     pieces = take_apart(load_tokenizer(str(tiny)))
     assert pieces.around["user"] == ("<|im_start|>user\n", "<|im_end|>\n")
     assert pieces.default.startswith("You are a helpful AI assistant")
-    text = modelfile(pieces, "./model.gguf", "House line.")
+    text = modelfile(pieces, "./model.gguf", "House line.", 256)
     assert 'SYSTEM """House line."""' in text and 'PARAMETER stop "<|im_end|>"' in text

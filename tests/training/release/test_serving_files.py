@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shlex
 import shutil
+import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from released import judged, let
 
-from training.record import find_run
+from training.plan import read_plan
+from training.record import find_run, read_run, write_run
+from training.release.context import context_of
 from training.release.gotemplate import quoted, render
+from training.release.loras import vllm_rank
 from training.release.making import Making
-from training.release.serve import _without_begin, compare_tokens, make_ollama, modelfile
+from training.release.ollama import _without_begin, compare_tokens, make_ollama, modelfile
+from training.release.record import RELEASE, Release
 from training.release.template import TRIALS, take_apart
+from workspace.artefact import read_artefact
 from workspace.errors import Refusal, RungError
 from workspace.folder import Project
 from workspace.settings import Settings
@@ -56,14 +65,14 @@ def tokenizer(tiny: Path) -> Any:
 def test_a_modelfile_gives_the_tokens_of_training(tokenizer: Any, template: str | None, system: str) -> None:
     tokenizer.chat_template = template or tokenizer.chat_template
     pieces = _without_begin(take_apart(tokenizer), tokenizer)
-    text = modelfile(pieces, "../gguf/model-q8_0.gguf", system or pieces.default)
+    text = modelfile(pieces, "../gguf/model-q8_0.gguf", system or pieces.default, 256)
     compare_tokens(text, tokenizer, TRIALS)
-    assert text.startswith("FROM ../gguf/model-q8_0.gguf\n") and "PARAMETER temperature 0" in text
+    assert text.startswith("FROM ../gguf/model-q8_0.gguf\n") and "PARAMETER num_ctx 256" in text
 
 
 def test_a_changed_modelfile_is_refused(tokenizer: Any) -> None:
     pieces = take_apart(tokenizer)
-    text = modelfile(pieces, "../gguf/model.gguf", "House line.").replace("user\\n", "user ")
+    text = modelfile(pieces, "../gguf/model.gguf", "House line.", 256).replace("user\\n", "user ")
     with pytest.raises(Refusal, match="other tokens than in training"):
         compare_tokens(text, tokenizer, TRIALS)
 
@@ -81,7 +90,7 @@ def test_a_token_that_was_added_is_one_token_in_the_modelfile_too(tokenizer: Any
     )
     pieces = take_apart(tokenizer)
     assert pieces.around["user"][0] == "<|house|>user\n"
-    compare_tokens(modelfile(pieces, "../gguf/model.gguf", ""), tokenizer, TRIALS)
+    compare_tokens(modelfile(pieces, "../gguf/model.gguf", "", 256), tokenizer, TRIALS)
 
 
 def test_ollama_goes_out_over_the_smallest_gguf(
@@ -99,6 +108,100 @@ def test_ollama_goes_out_over_the_smallest_gguf(
     assert (work / "ollama" / "Modelfile").read_text().startswith("FROM ../gguf/model-q4_k_m.gguf\n")
 
 
+def named_paths(file: Path) -> list[str]:
+    """Every path of the release that a serve file names, as it stands there."""
+    import yaml
+
+    text = file.read_text()
+    if file.name == "Modelfile":
+        return [text.splitlines()[0].removeprefix("FROM ")]
+    if file.suffix == ".yaml":
+        volumes = yaml.safe_load(text)["services"]["model"]["volumes"]
+        sources = [volume.split(":")[0] for volume in volumes if not volume.startswith("${BASE")]
+        assert all(source.startswith("../") for source in sources)
+        return sources
+    words = shlex.split(text.splitlines()[-1])
+    return [word.partition("=")[2] or word for word in words if "/" in word and not word.startswith("http")]
+
+
+@pytest.mark.parametrize("forms", ["vllm", "tgi", "vllm,tgi", "adapter,vllm,tgi"])
+def test_every_path_in_every_serve_file_is_there(project: Project, settings: Settings, forms: str) -> None:
+    judged(project, settings, right=30)
+    folder = let(project, settings, forms)
+    files = [path for name in ("vllm", "tgi") for path in (folder / name).glob("*")]
+    assert len(files) == 2 * len([form for form in forms.split(",") if form != "adapter"]) * (1 + ("adapter" in forms))
+    for file in files:
+        named = named_paths(file)
+        assert named and all((file.parent / path).is_dir() for path in named), (file, named)
+    facts = {form.form: form.facts for form in read_artefact(folder / RELEASE, Release).forms}
+    told = [facts[form].get("adapter", "") for form in forms.split(",") if form != "adapter"]
+    assert all(("holds no adapter" in each) == ("adapter" not in forms) for each in told)
+
+
+def test_a_script_finds_its_paths_and_base_from_any_folder(
+    project: Project, settings: Settings, tmp_path: Path
+) -> None:
+    """`vllm` and TGI's launcher stand for themselves: they look for the folders that they are given."""
+    judged(project, settings, right=30)
+    folder = let(project, settings, "adapter,vllm,tgi")
+    (tmp_path / "my models" / "base").mkdir(parents=True)
+    for name in ("vllm", "text-generation-launcher"):
+        tool = tmp_path / "bin" / name
+        tool.parent.mkdir(exist_ok=True)
+        tool.write_text(
+            '#!/bin/sh\nfor w; do case "$w" in */*) cd "${w#rung=}" && pwd || exit 9; cd "$OLDPWD"; esac; done\n'
+        )
+        tool.chmod(0o755)
+    own = {**os.environ, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
+    for script in sorted(folder.glob("*/serve*.sh")):
+        done = subprocess.run(
+            [script], cwd=tmp_path, env={**own, "BASE": "my models/base"}, capture_output=True, text=True
+        )
+        whole = [folder / "merged"]
+        assert done.returncode == 0, done.stderr
+        assert [Path(line) for line in done.stdout.split("\n") if line] == (
+            [tmp_path / "my models" / "base", folder / "adapter"] if "lora" in script.name else whole
+        )
+        if "lora" in script.name:
+            done = subprocess.run([script], cwd=tmp_path, env=own, capture_output=True, text=True)
+            assert done.returncode and "the whole path of the base model's folder" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("rank", "told"), [(1, 8), (8, 8), (9, 16), (24, 32), (48, 64), (257, 320), (512, 512), (513, None)]
+)
+def test_vllm_is_told_a_rank_that_it_takes(rank: int, told: int | None) -> None:
+    assert vllm_rank(rank) == told
+
+
+def test_adapters_that_servers_cannot_load_are_served_whole(project: Project, settings: Settings) -> None:
+    folder = project.runs / "R-001"
+    write_run(folder, read_run(folder), method="dora")
+    judged(project, settings, right=30)
+    made = let(project, settings, "adapter,vllm,tgi")
+    assert sorted(path.name for path in made.glob("*/*lora*")) == []
+    facts = {form.form: form.facts for form in read_artefact(made / RELEASE, Release).forms}
+    assert facts["vllm"]["adapter"] == facts["tgi"]["adapter"] == "dora: served whole"
+
+
+def test_the_context_is_the_models_or_what_the_rows_need(project: Project, settings: Settings, tiny: Path) -> None:
+    making = Making(project, settings, find_run(project, "R-001"), project.root / "work")
+    shutil.copytree(tiny, making.work / "merged")
+    trained = read_plan(project.runs / "R-001" / "plan.toml").recipe.max_length
+    config = making.work / "merged" / "config.json"
+    rest = {name: told for name, told in json.loads(config.read_text()).items() if name != "max_position_embeddings"}
+
+    def context(positions: int | None, **values: int) -> int:
+        named = {"max_position_embeddings": positions} if positions else {}
+        config.write_text(json.dumps({**rest, **named}))
+        model = settings.model.model_copy(update=values)
+        return context_of(replace(making, settings=settings.model_copy(update={"model": model})))
+
+    assert trained < 256 and context(256) == 256 and context(131_072) == context(None) == 4096
+    assert 256 > context(32) >= max(trained, 48 + 32)
+    assert 9000 < context(131_072, max_tokens=9000) < 9100
+
+
 def test_vllm_and_tgi_serve_the_adapter_on_its_base(project: Project, settings: Settings) -> None:
     import yaml
 
@@ -111,7 +214,10 @@ def test_vllm_and_tgi_serve_the_adapter_on_its_base(project: Project, settings: 
         compose = yaml.safe_load((folder / name / "compose-lora.yaml").read_text())["services"]["model"]
         command = compose["command"]
         assert command[command.index(words[0]) + 1] == words[1]
-        assert compose["volumes"] == ["${BASE:?the folder of the base model}:/base:ro", "../adapter:/adapters/rung:ro"]
+        assert compose["volumes"] == [
+            "${BASE:?the whole path of the base model's folder}:/base:ro",
+            "../adapter:/adapters/rung:ro",
+        ]
         assert compose["ports"][0].startswith("127.0.0.1:")
         line = (folder / name / "serve-lora.sh").read_text().splitlines()[-1]
         assert shlex.split(line)[-1 if name == "vllm" else -3] == "rung=../adapter"
