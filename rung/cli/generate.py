@@ -54,16 +54,15 @@ def generate(
     from curation.generate import Wish
     from curation.generate.strategy import find_strategy
     from curation.store import open_store
-    from workspace.folder import require_project
-    from workspace.settings import load_settings
+    from rung.cli.models import opened_project, overridden
 
-    project = require_project()
-    settings = load_settings(project.settings_file)
+    project, settings = opened_project()
     find_strategy(strategy)
-    named = _model_settings(settings, provider, model, base_url)
+    named = named_model(settings, provider, model, base_url)
     wish = Wish(count, strategy, budget_usd)
+    allowed = overridden(project, settings, override, by, reason, "data generate")
     with open_store(project, settings) as store:
-        opened = _open(project, settings, named, _override(store, override, by, reason))
+        opened = open_named(project, settings, named, allowed)
         if not yes and not as_json and not _agreed(project, settings, store, opened, wish):
             say("Nothing was asked.")
             return
@@ -75,7 +74,7 @@ def generate(
         raise typer.Exit(1)
 
 
-def _model_settings(settings: Settings, provider: str, model: str, base_url: str) -> ModelSettings:
+def named_model(settings: Settings, provider: str, model: str, base_url: str) -> ModelSettings:
     """`[model]` with the flags on top: another provider brings its own default model."""
     from workspace.errors import RungError, did_you_mean
     from workspace.rules import rule_file
@@ -96,23 +95,7 @@ def _model_settings(settings: Settings, provider: str, model: str, base_url: str
     return old.model_copy(update=new)
 
 
-def _override(store: Store, gate: str, by: str, reason: str) -> Override | None:
-    """The named override of the privacy answer, written to the log before anything is sent."""
-    from chat.privacy import Override
-    from workspace.errors import RungError
-
-    if not gate:
-        return None
-    if gate != "privacy" or not by.strip() or not reason.strip():
-        raise RungError(
-            "An override names itself, a person and a reason.", "--override privacy --by NAME --reason TEXT"
-        )
-    store.event("override", by, "privacy", {"gate": "privacy", "reason": reason, "command": "data generate"})
-    note(f"! privacy answer overridden by {by}: {reason}")
-    return Override(by, reason)
-
-
-def _open(project: Project, settings: Settings, named: ModelSettings, override: Override | None) -> ChatModel:
+def open_named(project: Project, settings: Settings, named: ModelSettings, override: Override | None) -> ChatModel:
     """The model behind the privacy guard; a local one shows its progress while it is made."""
     from chat.open import open_model
     from chat.privacy import project_guard

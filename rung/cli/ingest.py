@@ -13,6 +13,7 @@ from rung.cli.output import ProgressLine, emit, note, say
 if TYPE_CHECKING:
     from curation.ingest import Imported
     from rung.cli.test_size import TestSize
+    from workspace.folder import Project
     from workspace.settings import Settings
 
 LARGE = 16 << 20
@@ -112,29 +113,16 @@ def freeze_command(
     as_json: JsonOption = False,
 ) -> None:
     """Freeze the reviewed rows as the next version. Killed at any moment it leaves a whole version or none."""
-    from curation.freeze import freeze, plan_freeze
-    from curation.freeze.write import refusal
-    from curation.store import open_store
-    from rung.cli.freeze_words import frozen_json, frozen_lines, plan_json, plan_lines
-    from workspace.folder import require_project
-    from workspace.settings import load_settings
+    from curation.freeze import freeze
+    from rung.cli.freeze_words import frozen_json, frozen_lines
+    from rung.cli.models import opened_project
 
-    project = require_project()
+    project, settings = opened_project()
     wanted = {"test": test, "validation": validation, "split_by": split_by, "gain": gain}
-    settings = load_settings(project.settings_file)
     given = {name: value for name, value in wanted.items() if value is not None}
     settings = settings.model_copy(update={"dataset": settings.dataset.model_copy(update=given)})
     if dry_run:
-        with open_store(project, settings) as store:
-            plan = plan_freeze(store, project, settings, test_only=test_only, leave_out=leave_out, stage=note)
-        if plan.blockers:
-            raise refusal(plan)
-        size = _size(settings, plan.sizes, plan.shares, plan.kept_test)
-        if as_json:
-            emit(plan_json(plan, size))
-        else:
-            for text in plan_lines(plan, size):
-                say(text)
+        _show_plan(project, settings, test_only, leave_out, as_json)
         return
     who = settings.project.person
     done = freeze(project, settings, test_only=test_only, leave_out=leave_out, actor=who, stage=note)
@@ -144,6 +132,25 @@ def freeze_command(
         emit(frozen_json(project.relative(done.folder), done, size))
         return
     for text in frozen_lines(done, size):
+        say(text)
+
+
+def _show_plan(project: Project, settings: Settings, test_only: bool, leave_out: bool, as_json: bool) -> None:
+    """What a freeze would do. Raises Refusal where something stands in the way."""
+    from curation.freeze import plan_freeze
+    from curation.freeze.write import refusal
+    from curation.store import open_store
+    from rung.cli.freeze_words import plan_json, plan_lines
+
+    with open_store(project, settings) as store:
+        plan = plan_freeze(store, project, settings, test_only=test_only, leave_out=leave_out, stage=note)
+    if plan.blockers:
+        raise refusal(plan)
+    size = _size(settings, plan.sizes, plan.shares, plan.kept_test)
+    if as_json:
+        emit(plan_json(plan, size))
+        return
+    for text in plan_lines(plan, size):
         say(text)
 
 

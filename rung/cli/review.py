@@ -24,7 +24,7 @@ Automatic = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add `rung review` and its commands."""
-    from rung.cli import review_lead  # noqa: F401  (it adds its commands to review_app)
+    from rung.cli import review_files, review_lead  # noqa: F401  (they add their commands to review_app)
 
     app.add_typer(review_app, name="review")
 
@@ -40,17 +40,14 @@ def review(
 
 
 def open_screen(reviewer: str) -> bool:
-    """Open the review screen on a terminal. False where there is no terminal, or no screen is installed."""
-    import importlib.util
+    """Open the review screen. False where there is no terminal."""
     import sys
 
-    if not (sys.stdin.isatty() and sys.stderr.isatty()) or importlib.util.find_spec("rung.tui.app") is None:
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return False
-    screen = importlib.import_module("rung.tui.app")
-    open_on = getattr(screen, "open_review", None)
-    if open_on is None:
-        return False
-    open_on(reviewer)
+    from rung.tui.app import open_review
+
+    open_review(reviewer)
     return True
 
 
@@ -61,8 +58,8 @@ def next_command(
     """Lease the next row and show it with its token."""
     from curation.review import next_item
 
-    with _desk() as desk:
-        turn = next_item(desk, _name(desk, reviewer), kind="automatic" if automatic else "person", want=row or None)
+    with desk_here() as desk:
+        turn = next_item(desk, person_of(desk, reviewer), kind="automatic" if automatic else "person", want=row or None)
         if as_json:
             emit(turn.item.to_json() if turn.item else {"id": None, "waiting": turn.waiting})
         elif turn.item is None:
@@ -91,10 +88,10 @@ def decide_command(
 
     text = _text(text_file) if text_file else None
     whole = _row(row_file) if row_file else None
-    with _desk() as desk:
+    with desk_here() as desk:
         ruling = Ruling(verdict, text, whole, reason_of(reason, reasons_now(desk)), remark)
         kind = "automatic" if automatic else "person"
-        made = decide(desk, row, token, _name(desk, reviewer), ruling, kind=kind)  # type: ignore[arg-type]
+        made = decide(desk, row, token, person_of(desk, reviewer), ruling, kind=kind)  # type: ignore[arg-type]
     if as_json:
         emit(
             {"id": made.id, "state": made.state, "decision": made.decision} | ({"note": made.note} if made.note else {})
@@ -112,8 +109,8 @@ def undo_command(
     """Take back your decision on a row, by a new entry in the log."""
     from curation.review import undo
 
-    with _desk() as desk:
-        made = undo(desk, row, _name(desk, reviewer))
+    with desk_here() as desk:
+        made = undo(desk, row, person_of(desk, reviewer))
     if as_json:
         emit({"id": made.id, "state": made.state, "decision": made.decision})
     else:
@@ -126,7 +123,7 @@ def status(as_json: Json = False) -> None:
     from curation.review import progress
     from rung.cli.review_words import lines
 
-    with _desk() as desk:
+    with desk_here() as desk:
         found = progress(desk)
     if as_json:
         emit(found.to_json())
@@ -142,8 +139,8 @@ def reopen_command(
     by: Reviewer = "",
 ) -> None:
     """Send decided rows to review again: the old decisions stay in the log and count no longer."""
-    with _desk() as desk:
-        change = desk.store.queue(rows, reason, "reopened", actor=_name(desk, by))
+    with desk_here() as desk:
+        change = desk.store.queue(rows, reason, "reopened", actor=person_of(desk, by))
     say(f"{counted(len(rows), 'row')} to review again (change {change}; rung data undo takes it back).")
     say("\nNext: rung review next")
 
@@ -155,8 +152,8 @@ def sample_command(
     """After a sample that failed: draw a new one on fresh rows, at half the error."""
     from curation.review import draw_again
 
-    with _desk() as desk:
-        plan = draw_again(desk.store, desk.settings, role, actor=_name(desk, by))
+    with desk_here() as desk:
+        plan = draw_again(desk.store, desk.settings, role, actor=person_of(desk, by))
     if plan is None:
         say(f"No {role} rows are left that were not in a sample.")
         raise typer.Exit(1)
@@ -182,7 +179,7 @@ def invite_command(
     from workspace.files import check_outputs, write_private
 
     check_outputs(out)
-    with _desk() as desk:
+    with desk_here() as desk:
         if revoke:
             revoke_link(desk.store, name, actor=desk.settings.project.person)
             say(f"The link of {name} has ended. What {name} decided is kept.")
@@ -197,60 +194,7 @@ def invite_command(
     say(f"The link of {name} is in {out}, which only you can read.")
 
 
-@review_app.command("export")
-def export_command(
-    out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="A .jsonl or .csv file, or a folder.")],
-    assign: Annotated[str, typer.Option("--assign", metavar="NAME", help="Who will decide these rows.")] = "",
-    count: Annotated[int, typer.Option("--count", metavar="N", help="At most so many rows; 0: all.")] = 0,
-    form: Annotated[str, typer.Option("--format", metavar="argilla", help="Argilla's dataset format, a folder.")] = "",
-    everything: Annotated[bool, typer.Option("--all", help="Decided rows too, with their decisions.")] = False,
-) -> None:
-    """Write waiting rows to a file that can be decided by mail or in git, or in Argilla, and imported again."""
-    from curation.review.exchange import export_rows
-    from workspace.errors import RungError, did_you_mean
-
-    if form not in ("", "argilla"):
-        raise RungError(f'--format "{form}" is not known.{did_you_mean(form, ("argilla",))}', "--format argilla")
-    if everything and not form:
-        raise RungError("--all goes with --format argilla.", "rung review export --format argilla --all -o FOLDER")
-    with _desk() as desk:
-        written = export_rows(desk, out, assign=assign, count=count, form=form, everything=everything)
-    if form:
-        say(f"{counted(written, 'row')} in {out}, as Argilla reads them. Decided there: rung review import {out}")
-        return
-    say(f"{counted(written, 'row')} in {out}. Fill in decision, text and reason, then: rung review import {out}")
-
-
-@review_app.command("import")
-def import_command(
-    file: Annotated[Path, typer.Argument(metavar="FILE|FOLDER")],
-    reviewer: Reviewer = "",
-    user: Annotated[
-        list[str] | None, typer.Option("--user", metavar="ID=NAME", help="Who an Argilla user is; may be repeated.")
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Take in decisions from a file, or from a folder in Argilla's format. Conflicts are shown, and change nothing."""
-    from curation.review.exchange import import_decisions
-    from workspace.errors import RungError
-
-    for each in user or []:
-        if "=" not in each:
-            raise RungError(f'--user "{each}": expected ID=NAME.', found=each)
-    with _desk() as desk:
-        users = dict(each.split("=", 1) for each in user or [])
-        found = import_decisions(desk, file, reviewer=reviewer, users=users)
-    if as_json:
-        emit({"decided": found.decided, "open": found.open, "conflicts": list(found.conflicts)})
-    else:
-        say(f"{counted(found.decided, 'decision')} taken in, {counted(found.open, 'row')} left open.")
-        for conflict in found.conflicts:
-            say(f"! {conflict}")
-    if found.conflicts:
-        raise typer.Exit(1)
-
-
-def _desk() -> Any:
+def desk_here() -> Any:
     """The desk of the project here, as a context that closes its store."""
     import contextlib
 
@@ -268,7 +212,8 @@ def _desk() -> Any:
     return opened()
 
 
-def _name(desk: Desk, reviewer: str) -> str:
+def person_of(desk: Desk, reviewer: str) -> str:
+    """Who reviews: as named, or rung.toml's person."""
     return reviewer or desk.settings.project.person
 
 
@@ -294,19 +239,14 @@ def _empty() -> str:
 def _show(item: Item) -> None:
     say(f"{item.id}   {item.role}, from {item.source or item.origin}   item {item.decided + 1:,} of {item.total:,}")
     for message in item.messages:
-        say(f"\n{message.get('role')}\n  " + _visible(str(message.get("content"))).replace("\n", "\n  "))
+        say(f"\n{message.get('role')}\n  " + str(message.get("content")).replace("\n", "\n  "))
     if not item.messages:
-        say("\n  " + _visible(str(item.row.get("text", ""))))
+        say("\n  " + str(item.row.get("text", "")))
     if item.findings:
         say("\nLook at this")
     for finding in item.findings:
-        say(f"  ! {_visible(str(finding['text']))}")
+        say(f"  ! {finding['text']}")
     if item.guideline:
         say(f"\nGuideline v{item.guideline.version}: guideline.md")
     say(f"\nkept for you until {item.until}")
     say(f"Next: rung review decide {item.id} approve --token {item.token}")
-
-
-def _visible(text: str) -> str:
-    """Row text as text: control and direction marks are shown, never obeyed."""
-    return "".join(c if c.isprintable() or c == "\n" else f"\\u{ord(c):04x}" for c in text)

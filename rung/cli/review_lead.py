@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from rung.cli.output import ProgressLine, emit, note, say
-from rung.cli.review import Json, Reviewer, _desk, _name, review_app
+from rung.cli.review import Json, Reviewer, desk_here, person_of, review_app
 
 gold_app = typer.Typer(help="Known items, mixed in among the others.", rich_markup_mode=None, no_args_is_help=True)
 review_app.add_typer(gold_app, name="gold")
@@ -27,13 +27,13 @@ def gold_add(
     from curation.review.gold import add_gold, decided_rows
     from workspace.errors import RungError
 
-    with _desk() as desk:
+    with desk_here() as desk:
         names = list(rows or [])
         if decided_by:
             names += decided_rows(desk.store, decided_by, count, desk.settings.dataset.seed)
         if not names:
             raise RungError("No rows are named.", "rung review gold add ID..., or --decided-by NAME")
-        added = add_gold(desk.store, names, actor=_name(desk, by))
+        added = add_gold(desk.store, names, actor=person_of(desk, by))
         share = desk.settings.review.gold
     if as_json:
         emit({"added": added})
@@ -49,8 +49,8 @@ def gold_end(rows: Ids, by: Reviewer = "", as_json: Json = False) -> None:
     """Take rows out of the known items. What was answered stays counted."""
     from curation.review.gold import end_gold
 
-    with _desk() as desk:
-        ended = end_gold(desk.store, rows, actor=_name(desk, by))
+    with desk_here() as desk:
+        ended = end_gold(desk.store, rows, actor=person_of(desk, by))
     if as_json:
         emit({"ended": ended})
     else:
@@ -64,7 +64,7 @@ def gold_list(as_json: Json = False) -> None:
 
     from curation.review.gold import known_by_person, known_items
 
-    with _desk() as desk:
+    with desk_here() as desk:
         items, people = known_items(desk.store), known_by_person(desk.store)
         policy = desk.settings.review
     if as_json:
@@ -92,9 +92,9 @@ def again_command(
     """Send back to review what the new guideline touches: while such a row is open, the review gate is closed."""
     from curation.review.again import review_again, touched_rows
 
-    with _desk() as desk:
+    with desk_here() as desk:
         found = touched_rows(desk, chosen=word or (), everything=everything)
-        change = None if dry_run or not found.rows else review_again(desk, found, actor=_name(desk, by))
+        change = None if dry_run or not found.rows else review_again(desk, found, actor=person_of(desk, by))
     if as_json:
         emit({"guideline": found.version, "older": found.older, "words": list(found.words),
               "rows": {name: list(hits) for name, hits in found.rows.items()}, "change": change})  # fmt: skip
@@ -116,7 +116,7 @@ def economics_command(as_json: Json = False) -> None:
     from curation.review.economics import economics
     from rung.cli.review_words import economics_words
 
-    with _desk() as desk:
+    with desk_here() as desk:
         found = economics(desk)
     if as_json:
         emit(found.to_json())
@@ -140,11 +140,13 @@ def score_command(
 ) -> None:
     """Let a model say how likely each waiting row is right. It orders the queue, nothing else."""
     from curation.generate.scoring import score_rows
-    from rung.cli.generate import _model_settings, _open, _override
+    from rung.cli.generate import named_model, open_named
+    from rung.cli.models import overridden
 
-    with _desk() as desk:
-        named = _model_settings(desk.settings, provider, model, base_url)
-        opened = _open(desk.project, desk.settings, named, _override(desk.store, override, by, reason))
+    with desk_here() as desk:
+        named = named_model(desk.settings, provider, model, base_url)
+        allowed = overridden(desk.project, desk.settings, override, by, reason, "review score")
+        opened = open_named(desk.project, desk.settings, named, allowed)
         found = score_rows(
             desk.project, desk.settings, desk.store, opened,
             count=count, budget_usd=budget_usd, progress=ProgressLine("Scores"),

@@ -13,7 +13,7 @@ from chat.local.load import find_model
 from curation.example import Example, chat_row
 from curation.split import SHARES
 from curation.timesplit import planned
-from rung.cli.generate import _model_settings
+from rung.cli.generate import named_model
 from rung.cli.models import open_meanings
 from rung.start import start_project
 from workspace.errors import RungError
@@ -35,7 +35,7 @@ def below(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     model = tmp_path / "models" / "tiny"
     model.mkdir(parents=True)
     (model / "config.json").write_text(json.dumps(CONFIG))
-    (model / "model.safetensors").write_bytes(b"")
+    (model / "model.safetensors").write_bytes(bytes(8 * 1000 * 64))  # as many bytes as the config needs
     inside = tmp_path / "notes" / "deep"
     inside.mkdir(parents=True)
     monkeypatch.chdir(inside)
@@ -84,5 +84,5 @@ def test_commands_read_it_from_below(below: Path) -> None:
 def test_a_flag_names_a_folder_that_stands_here(below: Path) -> None:
     (below / "mine").mkdir()
     settings = Settings(model=ModelSettings(base="models/tiny"))
-    assert _model_settings(settings, "", "mine", "").base == str(below / "mine")
-    assert _model_settings(settings, "", "models/tiny", "").base == "models/tiny"
+    assert named_model(settings, "", "mine", "").base == str(below / "mine")
+    assert named_model(settings, "", "models/tiny", "").base == "models/tiny"
