@@ -47,6 +47,9 @@ def _judged(made: Import) -> Iterator[str]:
         yield f"  {made.rated:,} rated, {made.edited:,} edited, {made.failed:,} failed"
     if made.scale:
         yield f"  ratings read as {made.scale[0]:g} (worst) to {made.scale[1]:g} (best)"
+    if made.scores_unread:
+        names = ", ".join(f"{name} ({count:,})" for name, count in made.scores_unread.items())
+        yield f"  scores that no person gave are no ratings: {names}"
 
 
 def _strange(made: Import, rejects: Sequence[Reject], place: Path | None) -> Iterator[str]:

@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from training.watch.fields import as_number, text_at
+from training.watch.scores import given_by_a_person, is_score, scores_in
 
-GOOD = frozenset(("up", "good", "like", "liked", "positive", "thumbs_up", "👍", "yes", "correct", "right", "helpful"))
-BAD = frozenset(("down", "bad", "dislike", "disliked", "negative", "thumbs_down", "👎", "no", "incorrect", "wrong"))
-RATED = ("rating", "thumbs", "thumb", "user_rating", "vote", "user_feedback", "feedback", "stars")
+GOOD = frozenset(("up", "good", "like", "liked", "positive", "thumbs_up", "👍", "yes", "correct", "right", "helpful",
+                  "true"))  # fmt: skip
+BAD = frozenset(("down", "bad", "dislike", "disliked", "negative", "thumbs_down", "👎", "no", "incorrect", "wrong",
+                 "false"))  # fmt: skip
+RATED = ("rating", "thumbs", "thumb", "user_rating", "vote", "user_feedback", "feedback", "stars", "feedback_rating")
 INSIDE = ("rating", "score", "value", "thumbs", "label", "type", "vote")
 """Keys of a rating below `feedback`, where a bare score can be nothing else."""
+SCORE = ("stringValue", "string_value", "value", "rating", "score")
 EDITS = ("edit", "edited", "edited_response", "edited_output", "correction", "corrected", "corrected_output",
          "expected_output", "ideal")  # fmt: skip
 COMMENTS = ("comment", "comments", "note", "remark", "feedback_text", "text", "explanation")
@@ -21,12 +25,16 @@ PLACES = ("", "feedback", "user_feedback", "metadata", "annotation", "metadata.f
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
-    """`rating` is the number as logged, or -1.0 and 1.0 for words; None where there is none. `words`: it was a word."""
+    """`rating` is the number as logged, or -1.0 and 1.0 for words; None where there is none. `words`: it was a word.
+
+    `unread` are names of scores that no person gave.
+    """
 
     rating: float | None = None
     words: bool = False
     edit: str = ""
     comment: str = ""
+    unread: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return self.rating is not None or bool(self.edit or self.comment)
@@ -34,18 +42,33 @@ class Feedback:
     def over(self, older: Feedback) -> Feedback:
         """This one, and the older one where this says nothing."""
         rated = self if self.rating is not None else older
-        return Feedback(rated.rating, rated.words, self.edit or older.edit, self.comment or older.comment)
+        edit, comment = self.edit or older.edit, self.comment or older.comment
+        return Feedback(rated.rating, rated.words, edit, comment, self.unread + older.unread)
 
 
 def feedback_in(obj: Mapping[str, Any]) -> Feedback:
     """The feedback in a logged object, wherever it stands."""
+    if is_score(obj):
+        return _scored(obj)
     found = Feedback()
     for place, table in _tables(obj):
         rating, words = _rating(table, INSIDE if place else RATED)
         edit = next((e for key in EDITS if isinstance(e := table.get(key), str) and e.strip()), "")
         comment = text_at(table, *(COMMENTS if place else COMMENTS[:-2]))
         found = found.over(Feedback(rating, words, edit, comment))
+    for score in scores_in(obj):
+        found = found.over(_scored(score))
     return found
+
+
+def _scored(score: Mapping[str, Any]) -> Feedback:
+    """A person's score as feedback; only the name of another."""
+    if not given_by_a_person(score):
+        return Feedback(unread=(text_at(score, "name") or "without a name",))
+    rating, words = _rating(score, SCORE)
+    if rating is not None and str(score.get("dataType") or score.get("data_type")).upper() == "BOOLEAN":
+        rating, words = (1.0 if rating > 0 else -1.0), True
+    return Feedback(rating, words, "", text_at(score, *COMMENTS))
 
 
 def _tables(obj: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -55,10 +78,6 @@ def _tables(obj: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
             table = table.get(key) if isinstance(table, Mapping) else None
         if isinstance(table, Mapping):
             yield ("" if place == "metadata" else place), table
-    scores = obj.get("scores")
-    for score in scores if isinstance(scores, list) else [scores]:
-        if isinstance(score, Mapping):
-            yield "scores", score
 
 
 def _rating(table: Mapping[str, Any], keys: Iterable[str]) -> tuple[float | None, bool]:

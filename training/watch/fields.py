@@ -29,6 +29,11 @@ def first(obj: Any, *paths: str) -> Any:
     return next((value for path in paths if (value := at_path(obj, path)) is not None), None)
 
 
+def first_said(obj: Any, *paths: str) -> Any:
+    """The first value that can hold something said: a text, a list or an object, never a number or true and false."""
+    return next((v for path in paths if isinstance(v := at_path(obj, path), str | list | Mapping)), None)
+
+
 def text_at(obj: Any, *paths: str) -> str:
     """The first string that is not empty."""
     return next((v for path in paths if isinstance(v := at_path(obj, path), str) and v.strip()), "")
@@ -40,6 +45,12 @@ def table_at(obj: Any, *paths: str) -> Mapping[str, Any] | None:
         if isinstance(value := opened(at_path(obj, path)), Mapping):
             return value
     return None
+
+
+def table_in(obj: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """The object below a key; an empty one where there is none."""
+    found = obj.get(key)
+    return found if isinstance(found, Mapping) else {}
 
 
 def number_at(obj: Any, *paths: str) -> float | None:
@@ -107,5 +118,5 @@ def texts_in(value: Any) -> Iterator[str]:
         for part in value:
             if isinstance(part, str):
                 yield part
-            elif isinstance(part, Mapping) and isinstance(part.get("text"), str):
-                yield part["text"]
+            elif isinstance(part, Mapping) and isinstance(text := part.get("text", part.get("refusal")), str):
+                yield text

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from training.watch.answers import join_chunks
+from training.watch.masking import masked_text
 from training.watch.shapes import Part
 
 HALVES = {
@@ -13,6 +14,9 @@ HALVES = {
     "response": "an answer without its request",
     "chunk": "a streamed answer without its request",
 }
+
+
+SEVERAL = "feedback on a trace of several requests, none of which it names"
 
 
 @dataclass
@@ -28,8 +32,34 @@ class Joined:
     """Lines beyond the first of a request, feedback lines that found theirs among them."""
 
 
-def join(parts: Iterable[Part]) -> Joined:
-    """Put together what belongs together, by the ids that lines share."""
+class Finder:
+    """Which request feedback speaks of: the last one that has the id, or the only one of that trace."""
+
+    def __init__(self, requests: Iterable[tuple[Iterable[str], str]]) -> None:
+        self.by_name: dict[str, int] = {}
+        self.by_trace: dict[str, list[int]] = {}
+        for n, (names, trace) in enumerate(requests):
+            self.by_name.update(dict.fromkeys(names, n))
+            self.by_trace.setdefault(trace, []).append(n)
+
+    def find(self, names: Iterable[str], trace: str) -> int | None:
+        """Its place among the requests; None where none is meant, or it may be one of several."""
+        for name in names:
+            if name in self.by_name:
+                return self.by_name[name]
+        if not trace:
+            return None
+        if self.holds_several(trace):
+            return None
+        return self.by_trace[trace][0] if trace in self.by_trace else self.by_name.get(trace)
+
+    def holds_several(self, trace: str) -> bool:
+        """Whether a trace is named that holds more than one request."""
+        return bool(trace) and len(self.by_trace.get(trace, ())) > 1
+
+
+def join(parts: Iterable[Part], model: str = "") -> Joined:
+    """Put together what belongs together, by the ids that lines share; then set aside requests to another `model`."""
     found = Joined()
     groups: list[list[Part]] = []
     by_id: dict[str, list[Part]] = {}
@@ -45,9 +75,26 @@ def join(parts: Iterable[Part]) -> Joined:
             _gather(part, groups, by_id)
     for group in groups:
         _settle(group, found)
-    _attach(said_later, found)
-    found.requests.sort(key=lambda part: part.line)
+    finder = Finder((request.ids, request.trace) for request in found.requests)
+    _attach(said_later, found, finder)
+    found.requests = [
+        replace(each, trace="") if finder.holds_several(each.trace) else each
+        for each in sorted(found.requests, key=lambda part: part.line)
+    ]
+    if model:
+        _only(model, found)
+    found.joined = sum(len(request.more) for request in found.requests)
     return found
+
+
+def _only(model: str, found: Joined) -> None:
+    """Requests to this model, or to none that is named; the others aside, with all lines that belong to them."""
+    others = [request for request in found.requests if request.model not in ("", model)]
+    found.requests = [request for request in found.requests if request.model in ("", model)]
+    for request in others:
+        found.aside += [
+            (line, f"of a request to {masked_text(request.model)}") for line in (request.line, *request.more)
+        ]
 
 
 def _gather(part: Part, groups: list[list[Part]], by_id: dict[str, list[Part]]) -> None:
@@ -74,8 +121,8 @@ def _settle(group: list[Part], found: Joined) -> None:
         kind = group[0].kind
         found.aside += [(each.line, HALVES[kind]) for each in group]
         return
-    found.joined += len(group) - 1
-    whole = replace(asked, kind="whole", said=join_chunks(each.said for each in answers))
+    more = tuple(each.line for each in group if each is not asked)
+    whole = replace(asked, kind="whole", said=join_chunks(each.said for each in answers), more=more)
     for other in group:
         whole = _filled(whole, other)
     found.requests.append(whole)
@@ -89,22 +136,18 @@ def _filled(whole: Part, other: Part) -> Part:
     return replace(whole, ids=ids, feedback=other.feedback.over(whole.feedback), **fresh)
 
 
-def _attach(said_later: Iterable[Part], found: Joined) -> None:
-    """Feedback to its request: the last one that has the id, or the only one of that trace."""
-    place = {name: n for n, request in enumerate(found.requests) for name in request.ids}
-    traces: dict[str, list[int]] = {}
-    for n, request in enumerate(found.requests):
-        traces.setdefault(request.trace, []).append(n)
+def _attach(said_later: Iterable[Part], found: Joined, finder: Finder) -> None:
+    """Feedback to its request."""
     for part in said_later:
-        at = next((place[name] for name in part.ids if name in place), None)
-        if at is None and part.trace and len(traces.get(part.trace, ())) == 1:
-            at = traces[part.trace][0]
+        at = finder.find(part.ids, part.trace)
         if at is None:
-            if part.ids or part.trace:
-                found.feedback.append(part)
+            why = "" if part.ids or part.trace else "feedback that names no request"
+            why = SEVERAL if not part.ids and finder.holds_several(part.trace) else why
+            if why:
+                found.aside.append((part.line, why))
             else:
-                found.aside.append((part.line, "feedback that names no request"))
+                found.feedback.append(part)
             continue
-        found.joined += 1
         request = found.requests[at]
-        found.requests[at] = replace(request, feedback=part.feedback.over(request.feedback))
+        more = (*request.more, part.line)
+        found.requests[at] = replace(request, feedback=part.feedback.over(request.feedback), more=more)

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from curation.example import Example
+from training.watch.joining import Finder
 from workspace.artefact import Artefact, read_artefact
 from workspace.errors import Refusal, RungError
 from workspace.files import replacing, sha256_file
@@ -104,6 +105,8 @@ class Import(Artefact):
     """The model whose requests were asked for; empty for all."""
     scale: list[float] = []
     """Lowest and highest value of the scale that ratings were read on; empty where none was a number."""
+    scores_unread: dict[str, int] = {}
+    """Scores that no person gave, by name."""
     masked: dict[str, int] = {}
     models: dict[str, int] = {}
     first_at: str = ""
@@ -218,16 +221,10 @@ def check_whole(folder: Path, made: Import) -> None:
 
 def _apply(later: Iterable[Mapping[str, Any]], requests: list[Logged]) -> int:
     """Feedback of later imports onto its request; how many found none."""
-    place = {name: n for n, each in enumerate(requests) for name in (*each.ids, each.hash)}
-    traces: dict[str, list[int]] = {}
-    for n, each in enumerate(requests):
-        traces.setdefault(each.trace, []).append(n)
+    finder = Finder(((*each.ids, each.hash), each.trace) for each in requests)
     unmatched = 0
     for entry in later:
-        names = (entry.get("hash", ""), *entry["ids"])
-        at = next((place[name] for name in names if name in place), None)
-        if at is None and entry["trace"] and len(traces.get(entry["trace"], ())) == 1:
-            at = traces[entry["trace"]][0]
+        at = finder.find((entry.get("hash", ""), *entry["ids"]), entry["trace"])
         if at is None:
             unmatched += 1
             continue

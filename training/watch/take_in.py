@@ -19,7 +19,7 @@ from training.watch.feedback import scale_of
 from training.watch.joining import join
 from training.watch.keep import Judged, Wish, judged_of, keep, said_later
 from training.watch.lines import read_lines
-from training.watch.masking import Masker
+from training.watch.masking import Masker, masked_text
 from training.watch.record import (
     ASIDE,
     FEEDBACK,
@@ -42,6 +42,8 @@ from workspace.files import sha256_file
 from workspace.folder import Project, next_id
 from workspace.lock import writer_lock
 
+CUT_NAME = 60
+"""Characters that are kept of a score's name."""
 Progress = Callable[[int, int], None]
 
 
@@ -161,7 +163,7 @@ def _covered(before: Iterable[Import], wish: Wish) -> set[str]:
 
 
 def _store(project: Project, work: Path, name: str, read: Read, wish: Wish, known: Mapping[str, Judged]) -> Import:
-    joined, masker = join(_of_model(read.parts, wish.model)), Masker()
+    joined, masker = join(read.parts, wish.model), Masker()
     scale = scale_of(f.rating for f in _numbers([*joined.requests, *joined.feedback]))
     found = keep(name, joined.requests, wish, known, masker, scale)
     kept, later = found.requests, (said_later(part, masker, scale) for part in joined.feedback)
@@ -192,6 +194,7 @@ def _store(project: Project, work: Path, name: str, read: Read, wish: Wish, know
         known=found.known,
         not_drawn=found.not_drawn,
         beyond_sample=found.beyond_sample,
+        scores_unread=_unread(read.parts),
         said_again=len(found.said_again),
         made_from=hashes(project.root, release[0] / RELEASE) if release else {},
         **_figures(kept),
@@ -215,12 +218,10 @@ def _figures(kept: Sequence[Logged]) -> dict[str, Any]:
     }
 
 
-def _of_model(parts: Iterable[Part], model: str) -> Iterable[Part]:
-    """Parts that speak of this model, or of none; the others are set aside."""
-    for part in parts:
-        if model and part.model and part.model != model and part.kind != "other":
-            part.kind, part.why = "other", "a request to another model"
-        yield part
+def _unread(parts: Iterable[Part]) -> dict[str, int]:
+    """The most frequent names of scores that no person gave."""
+    names = Counter(name for part in parts for name in part.feedback.unread)
+    return {masked_text(name)[:CUT_NAME]: count for name, count in names.most_common(20)}
 
 
 def _numbers(parts: Iterable[Part]) -> Iterable[Any]:

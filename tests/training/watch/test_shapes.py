@@ -163,11 +163,15 @@ def test_times_in_every_form() -> None:
 NAMES = (
     *("id", "object", "choices", "message", "delta", "content", "role", "messages", "request", "response", "body"),
     *("prompt", "input", "output", "error", "status", "usage", "rating", "feedback", "scores", "value", "edit", "url"),
-    *("comment", "startTime", "endTime", "created", "model", "tool_calls", "metadata", "text", "data"),
+    *("comment", "startTime", "endTime", "created", "model", "tool_calls", "metadata", "text", "data", "observations"),
+    *("traceId", "value", "source", "name", "stringValue", "index", "function", "arguments", "type", "content_block"),
+    *("finish_reason", "usageDetails", "partial_json", "question", "user-feedback", "function_call", "level"),
 )
 KEYS = st.sampled_from(NAMES) | st.text(max_size=3)
 LEAF = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.sampled_from(
-    ["user", "assistant", "chat.completion.chunk", "response", "data: {", '{"messages": [{"role": 1}]}', "[1", "stop"]
+    ["user", "assistant", "chat.completion.chunk", "response", "data: {", '{"messages": [{"role": 1}]}', "[1", "stop",
+     "GENERATION", "EVAL", "tool_use", "tool_result", "function_call", "content_block_start", "response.completed",
+     'data: {"type": "message_delta", "delta": 1}', '{"choices": [{"delta": {"tool_calls": [{"index": 0}]}}]}']
 )  # fmt: skip
 JSON = st.recursive(
     LEAF, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=5), max_leaves=25
