@@ -11,6 +11,7 @@ from typing import Any
 
 from chat.errors import ChatError
 from chat.protocols import Ask, ChatModel, Progress, Reply
+from chat.stream import Streaming
 from chat.stream import replies as stream
 from workspace.errors import RungError
 from workspace.files import sha256_bytes
@@ -77,7 +78,7 @@ def ask_all(
     waiting = {key: ask for key, ask in zip(keys, asks, strict=True) if key not in replies.known}
     waiting_keys = sorted(waiting, key=lambda key: len(json.dumps(waiting[key].turns)))
     known = done = len(asks) - len(waiting_keys)
-    step = group if model.is_local else 1
+    step = 1 if isinstance(model, Streaming) else group
     for number, reply in stream(model, replies.affordable([waiting[key] for key in waiting_keys]), chunk=group):
         if isinstance(reply, ChatError):
             raise _stopped(reply, done, len(asks)) from reply

@@ -11,13 +11,14 @@ from typing import Any, Literal
 from chat.protocols import Ask, ChatModel, Progress, Reply, Scorer, Turn
 from curation.example import Example
 from evaluation.arms.material import Variant
-from evaluation.asking import Replies, ask_all
+from evaluation.asking import Replies, ask_all, key_of
 from evaluation.intervals import is_binary, score_interval
 from evaluation.judging import Case, Judge
 from evaluation.metrics import f1, normalised_match, refusal
 from evaluation.metrics.citations import asking_to_cite, cited, uncited
 from evaluation.metrics.perplexity import perplexity
 from evaluation.metrics.registry import ItemMetric
+from evaluation.partial import Partial, ScoreLine
 from evaluation.report import ArmResult, Outcome
 from evaluation.shape import Shape, is_strict
 
@@ -97,6 +98,8 @@ def measure_forms(
     if variant.predict is not None:
         return {forms[0]: _classified(arm, variant, items, split, desk)}
     asks = [ask_of(variant, item, form, desk) for form in forms for item in items]
+    if split == "test":
+        _score_along(progress, asks[: len(items)], items, desk)
     replies = ask_all(desk.model, asks, desk.replies, progress)
     asked = [(form, item) for form in forms for item in items]
     texts = [uncited(reply.text) if desk.cite and variant.shown else reply.text for reply in replies]
@@ -105,6 +108,15 @@ def measure_forms(
     for (form, item), reply, score in zip(asked, replies, scores, strict=True):
         found[form].append(_outcome(arm, form, split, item, reply, score))
     return found
+
+
+def _score_along(progress: Progress | None, asks: Sequence[Ask], items: Sequence[Item], desk: Desk) -> None:
+    """Let a line that shows a score so far have it; not where a model judges or code is run: it would cost twice."""
+    if isinstance(progress, ScoreLine) and not (desk.metric.judged or desk.metric.by_tests):
+        keys = [key_of(desk.model.name, ask) for ask in asks]
+        progress.so_far = Partial(
+            keys, desk.replies.known, lambda text, n: desk.score(uncited(text) if desk.cite else text, items[n])
+        )
 
 
 def _outcome(arm: str, form: Form, split: Split, item: Item, reply: Reply, score: float) -> Outcome:

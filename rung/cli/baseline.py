@@ -50,7 +50,7 @@ def baseline(
     from evaluation.bench import frozen_test, open_bench
     from evaluation.recheck import check_corrections
     from evaluation.taking_over import check_advice, read_answers, take_over
-    from rung.cli.models import open_base, open_judge, open_meanings, open_other, opened_project, overridden, watch
+    from rung.cli.models import open_base, open_judge, open_meanings, open_other, opened_project, overridden, scored
     from rung.report.evaluation import write_page
     from workspace.errors import RungError
 
@@ -68,7 +68,7 @@ def baseline(
         settings,
         open_base(project, settings, override=allowed),
         dataset=dataset,
-        watch=watch,
+        watch=scored,
         both_forms=both_forms,
         label_scoring=label_scoring,
         bigger=open_other(project, settings, settings.bigger_model, allowed) if bigger else None,

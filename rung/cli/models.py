@@ -151,7 +151,19 @@ def open_untrained(project: Project, settings: Settings, record: RunRecord) -> C
 def watch(what: str) -> Any:
     """A progress line for what is being measured."""
     from rung.cli.output import ProgressLine
+
+    return ProgressLine(_of_arm(what))
+
+
+def scored(what: str) -> Any:
+    """The same with the score so far, for arms that are no verdict: it tempts to stop where it looks good."""
+    from rung.cli.output import ScoreProgress
+
+    return ScoreProgress(_of_arm(what))
+
+
+def _of_arm(what: str) -> str:
     from rung.report.figures import arm_name
 
     name, comma, rest = what.partition(",")
-    return ProgressLine(f"{arm_name(name)}{comma}{rest}")
+    return f"{arm_name(name)}{comma}{rest}"

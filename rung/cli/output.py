@@ -122,9 +122,25 @@ class ProgressLine:
         self.last = moment
         left = (moment - self.started) / done * (total - done) if done else 0.0
         text = f"{self.what}  {done:,} of {total:,}  {done / total if total else 1:.0%}"
+        text += self.beside() if done < total else ""
         text += f"  about {left:.0f} s left" if done < total else f"  {moment - self.started:.1f} s"
         if self.live:
             sys.stderr.write(f"\r\x1b[2K{text}" + ("\n" if done >= total else ""))
         else:
             sys.stderr.write(f"{manner.stamp()}{text}\n")
         sys.stderr.flush()
+
+    def beside(self) -> str:
+        """Overridden: what more is told of what is not done yet."""
+        return ""
+
+
+class ScoreProgress(ProgressLine):
+    """With the score of the items that are answered so far, where the work that it watches gives one."""
+
+    so_far: Callable[[], float | None] | None = None
+
+    def beside(self) -> str:
+        """No result yet: it says so."""
+        score = self.so_far() if self.so_far else None
+        return "" if score is None else f"  {score:.1%} so far, not a result yet"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -39,6 +41,11 @@ class Server:
         choice = {"index": 0, "message": message, "finish_reason": "stop"}
         head = {"id": "1", "object": "chat.completion", "created": 1, "model": "tiny"}
         return 200, {**head, "choices": [choice], "usage": usage}
+
+    def breathe(self):
+        """Give the answers that are asked for now, and hold again."""
+        held, self.go = self.go, threading.Event()
+        held.set()
 
     def asked(self):
         """Every question that was sent, in order."""
@@ -100,6 +107,22 @@ async def test_x_stops_the_baselines_and_r_goes_on_where_they_stopped(served, pr
     assert not set(kept) & set(asked[stopped_at:])
     report = json.loads(next(project.evaluations.glob("*/report.json")).read_text())
     assert (report["n"], [arm["arm"] for arm in report["arms"]]) == (ladder.ITEMS, ["base", "prompt"])
+
+
+async def test_the_score_so_far_stands_dim_beside_an_arm_and_is_no_result(served, program):
+    project, server = served
+    app = program(project.root)
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await measuring(app, pilot, server)
+        await asyncio.sleep(5.1)  # a line of progress is written every five seconds
+        server.breathe()
+        await sees(pilot, "so far, not a result yet", 2_000)
+        line = next(entry for entry in screen.lines.entries if "so far" in entry.text)
+        assert re.search(r"of 60  \d+%  \d+\.\d% so far, not a result yet", line.text)
+        assert line.style == "dim"
+        server.go.set()
+        await until(pilot, lambda: not app.jobs and screen.data is not None, LONG)
+        assert "so far" not in text_of(app)
 
 
 async def test_baselines_are_found_again_by_another_program(served, program):
