@@ -1,35 +1,16 @@
-"""Reading: canonical rows of every format, and a reason for every line that is none."""
+"""Each format gives its canonical row; a malformed line has its reason and never takes a neighbour with it."""
 
-import csv
+from __future__ import annotations
+
 import gzip
-import io
 import json
 import os
-import subprocess
-import sys
-import threading
-from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from rows_in_files import SOUND, TURNS, rows_of, talk, write
 
-from curation.formats import Columns, Reject, Row, read_rows, write_rejects
-from curation.formats.source import lines_of, open_bytes
+from curation.formats import Reject, Row
 from workspace.errors import RungError
-
-TURNS = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]
-SOUND = json.dumps({"messages": TURNS})
-
-
-def rows_of(path, fmt="auto", **more):
-    return list(read_rows(path, fmt, **more))
-
-
-def write(path, *lines):
-    path.write_bytes(b"\n".join(line if isinstance(line, bytes) else line.encode() for line in lines) + b"\n")
-    return path
-
 
 CANONICAL = [
     ({"messages": TURNS, "id": 7}, {"messages": TURNS, "id": 7}),
@@ -91,13 +72,6 @@ def test_tool_calls_names_and_images_stand_as_they_are(tmp_path):
     ]
     (row,) = rows_of(write(tmp_path / "a.jsonl", json.dumps({"messages": messages, "tools": [{"x": 1}]})))
     assert isinstance(row, Row) and row.example.row == {"messages": messages, "tools": [{"x": 1}]}
-
-
-def talk(*roles, **change):
-    turns = [{"role": role, "content": f"{role} {i}"} for i, role in enumerate(roles)]
-    if turns:
-        turns[-1].update(change)
-    return json.dumps({"messages": turns})
 
 
 MALFORMED = [
@@ -217,221 +191,3 @@ def test_a_json_array_is_cut_the_same_whatever_the_block(tmp_path, monkeypatch):
     for size in (1, 2, 3, 7, 64):
         monkeypatch.setattr(array, "CHUNK", size)
         assert rows_of(tmp_path / "a.json") == whole
-
-
-def test_csv_columns_are_guessed_and_told_or_named(tmp_path):
-    path = write(tmp_path / "a.csv", "text,category,note", '"multi', 'line, ""x""",lost,n1', "second,found,n2")
-    told = []
-    found = rows_of(path, notice=told.append)
-    assert [item.line for item in found] == [2, 4]
-    assert found[0].example.row == {
-        "messages": [{"role": "user", "content": 'multi\nline, "x"'}, {"role": "assistant", "content": "lost"}],
-        "note": "n1",
-    }
-    assert "text" in told[0] and "category" in told[0]
-    named = rows_of(path, columns=Columns("category", "text", "note"))
-    assert [m["role"] for m in named[0].example.messages] == ["system", "user", "assistant"]
-    with pytest.raises(RungError, match=r'no column "txt".*Did you mean "text"'):
-        rows_of(path, columns=Columns("txt", "category"))
-
-
-def test_records_that_do_not_fit_their_header_are_rejects(tmp_path):
-    path = write(tmp_path / "a.tsv", "question\tanswer", "a\tb", "a", "a\tb\tc", "a\t", b"\xff\tb", "x\ty\0", "q\tr")
-    found = rows_of(path)
-    assert [type(item).__name__[0] for item in found] == ["R"] * 7
-    assert [isinstance(item, Row) for item in found] == [True, False, False, False, False, False, True]
-    assert found[4].raw == b"\xff\tb"
-
-
-def test_a_quote_that_never_closes_loses_nothing(tmp_path):
-    path = write(tmp_path / "a.csv", "question,answer", "a,b", 'c,"d', "e,f")
-    found = rows_of(path)
-    assert isinstance(found[0], Row) and isinstance(found[1], Reject)
-    assert found[1].line == 3 and found[1].raw.startswith(b'c,"d\ne,f')
-
-
-def test_a_table_without_an_answer_names_its_columns(tmp_path):
-    with pytest.raises(RungError, match="colour, size"):
-        rows_of(write(tmp_path / "a.csv", "colour,size", "red,1"))
-
-
-def test_parquet_and_saved_datasets_are_read(tmp_path):
-    pyarrow = pytest.importorskip("pyarrow")
-    from pyarrow import ipc, parquet
-
-    tool = {"role": "assistant", "content": "a", "name": None}
-    table = pyarrow.Table.from_pylist([{"messages": [{**TURNS[0], "name": "n"}, tool], "id": i} for i in range(3)])
-    parquet.write_table(table, tmp_path / "a.parquet")
-    found = rows_of(tmp_path / "a.parquet")
-    assert [item.line for item in found] == [1, 2, 3]
-    assert found[1].example.row == {
-        "messages": [{**TURNS[0], "name": "n"}, {"role": "assistant", "content": "a"}],
-        "id": 1,
-    }
-    saved = tmp_path / "saved" / "train"
-    saved.mkdir(parents=True)
-    (saved / "dataset_info.json").write_text("{}")
-    with ipc.new_stream(saved / "data-00000-of-00001.arrow", table.schema) as sink:
-        sink.write_table(table)
-    assert [item.example.row["id"] for item in rows_of(tmp_path / "saved")] == [0, 1, 2]
-
-
-def test_columns_of_json_and_class_labels_of_datasets_are_read_as_what_they_are(tmp_path):
-    datasets = pytest.importorskip("datasets")
-    labels = datasets.Features({"text": datasets.Value("string"), "label": datasets.ClassLabel(names=["no", "yes"])})
-    made = datasets.Dataset.from_list([{"text": "q", "label": 1}], features=labels)
-    made.to_parquet(str(tmp_path / "labels.parquet"))
-    (row,) = rows_of(tmp_path / "labels.parquet")
-    assert row.example.messages[-1]["content"] == "yes"
-    if not hasattr(datasets, "Json"):
-        pytest.skip("columns of JSON are written by datasets 4.7 and later")
-    call = {"role": "assistant", "content": None, "tool_calls": [{"id": "1", "arguments": {"x": None}}]}
-    parts = {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "a.png"}}]}
-    given = [
-        {"messages": TURNS, "id": 1},
-        {"messages": [TURNS[0], call], "id": "x"},
-        {"messages": [parts, TURNS[1]], "id": 2.5},
-    ]
-    features = datasets.Features({"messages": datasets.Json(), "id": datasets.Json()})
-    datasets.Dataset.from_list(given, features=features).save_to_disk(tmp_path / "saved")
-    assert [item.example.row for item in rows_of(tmp_path / "saved")] == given
-
-
-CELL = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=12)
-TABLE = st.lists(st.tuples(CELL, CELL, CELL), min_size=1, max_size=4)
-
-
-@given(table=TABLE, kind=st.sampled_from(["csv", "tsv", "csv.gz", "parquet", "json", "jsonl.zst"]))
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_a_table_in_any_packing_gives_back_every_cell(tmp_path, table, kind):
-    """Quotes, line ends, tabs, commas and other scripts inside of cells; the third column is another key."""
-    path = tmp_path / f"t.{kind}"
-    header = ["question", "answer", "note"]
-    if kind.startswith(("csv", "tsv")):
-        text = io.StringIO()
-        csv.writer(
-            text, delimiter="\t" if kind == "tsv" else ",", lineterminator="\n", quoting=csv.QUOTE_ALL
-        ).writerows([header, *table])
-        raw = text.getvalue().encode()
-        path.write_bytes(gzip.compress(raw) if kind.endswith("gz") else raw)
-    else:
-        rows = [dict(zip(header, cells, strict=True)) for cells in table]
-        if kind == "parquet":
-            pq = pytest.importorskip("pyarrow.parquet")
-            pq.write_table(pytest.importorskip("pyarrow").Table.from_pylist(rows), path)
-        elif kind == "json":
-            path.write_text(json.dumps(rows, indent=2))
-        else:
-            lines = "".join(json.dumps(row) + "\n" for row in rows).encode()
-            path.write_bytes(pytest.importorskip("zstandard").compress(lines))
-    found = [(*(m["content"] for m in item.example.messages), item.example.row["note"]) for item in rows_of(path)]
-    assert found == table
-
-
-def test_a_folder_is_its_data_files_in_order(tmp_path):
-    write(tmp_path / "b.jsonl", SOUND)
-    write(tmp_path / "a.csv", "question,answer", "x,y")
-    write(tmp_path / "README.md", "no rows")
-    write(tmp_path / ".hidden.jsonl", SOUND)
-    assert [(Path(item.file).name, item.line) for item in rows_of(tmp_path)] == [("a.csv", 2), ("b.jsonl", 1)]
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(RungError, match="without a data file"):
-        rows_of(tmp_path / "empty")
-
-
-def test_files_that_are_none(tmp_path):
-    write(tmp_path / "rows.jsonl", SOUND)
-    with pytest.raises(RungError, match=r'no such file\. Did you mean "rows.jsonl"'):
-        rows_of(tmp_path / "row.jsonl")
-    with pytest.raises(RungError, match="not a file"):
-        rows_of(Path("/dev/null"))
-    (tmp_path / "u.jsonl").write_bytes(SOUND.encode("utf-16"))
-    with pytest.raises(RungError, match="UTF-16"):
-        rows_of(tmp_path / "u.jsonl")
-    (tmp_path / "e.jsonl").write_bytes(b"")
-    assert rows_of(tmp_path / "e.jsonl") == []
-    with pytest.raises(RungError, match=r'"jsonll".*not a format'):
-        rows_of(tmp_path / "rows.jsonl", "jsonll")
-
-
-def test_a_pipe_is_read_and_one_that_nobody_writes_to_is_refused(tmp_path, monkeypatch):
-    from curation.formats import source
-
-    os.mkfifo(tmp_path / "pipe")
-    writer = threading.Thread(target=lambda: (tmp_path / "pipe").write_bytes((SOUND + "\n").encode() * 2000))
-    writer.start()
-    assert len(rows_of(tmp_path / "pipe")) == 2000
-    writer.join()
-    monkeypatch.setattr(source, "WAIT", 0.05)
-    with pytest.raises(RungError, match="nobody wrote"):
-        rows_of(tmp_path / "pipe")
-
-
-def test_a_file_that_grows_shrinks_or_vanishes_while_it_is_read(tmp_path):
-    path = write(tmp_path / "a.jsonl", *[SOUND] * 5000)
-    reading = read_rows(path)
-    next(reading)
-    with path.open("ab") as file:
-        file.write(SOUND.encode()[:20])
-    assert sum(isinstance(item, Row) for item in reading) == 4999
-    write(path, *[SOUND] * 50_000)
-    with open_bytes(path) as file:
-        lines = lines_of(file)
-        next(lines)
-        os.truncate(path, 100_000)
-        with pytest.raises(RungError, match="shorter"):
-            list(lines)
-    write(path, *[SOUND] * 5000)
-    reading = read_rows(path)
-    next(reading)
-    path.unlink()
-    assert sum(1 for _ in reading) == 4999
-
-
-def test_unanswered_rows_are_sound_where_asked_for(tmp_path):
-    path = write(tmp_path / "a.jsonl", talk("user"), talk("user", "assistant", "user"), talk("assistant"))
-    assert [isinstance(item, Row) for item in read_rows(path, unanswered=True)] == [True, True, False]
-    assert [isinstance(item, Row) for item in read_rows(path)] == [False, False, False]
-
-
-def test_rejects_keep_every_byte(tmp_path):
-    path = write(tmp_path / "a.jsonl", b"\xff\xfe bad \xc3", "nope", "{\u2028")
-    assert write_rejects(tmp_path / "r.jsonl", [item for item in read_rows(path) if isinstance(item, Reject)]) == 3
-    kept = [json.loads(line) for line in (tmp_path / "r.jsonl").read_text().split("\n") if line]
-    assert [k["raw"].encode("utf-8", "surrogateescape") for k in kept] == [
-        b"\xff\xfe bad \xc3",
-        b"nope",
-        "{\u2028".encode(),
-    ]
-    assert set(kept[0]) >= {"line", "file", "field", "reason", "raw"}
-
-
-def test_standard_input(tmp_path):
-    code = "from pathlib import Path\nfrom curation.formats import read_rows\nprint(len(list(read_rows(Path('-')))))"
-    out = subprocess.run(
-        [sys.executable, "-c", code], input=(SOUND + "\n").encode() * 3, capture_output=True, check=True
-    )
-    assert out.stdout.strip() == b"3"
-
-
-MEMORY = """
-import re, sys
-from pathlib import Path
-from curation.formats import read_rows
-count = sum(1 for _ in read_rows(Path(sys.argv[1])))
-print(count, re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
-"""
-
-
-def test_memory_does_not_grow_with_the_file(tmp_path):
-    peaks = []
-    for count in (2_000, 60_000):
-        path = write(
-            tmp_path / f"{count}.jsonl", *[SOUND.replace('"a"', f'"{"word " * 100}{i}"') for i in range(count)]
-        )
-        out = subprocess.run([sys.executable, "-c", MEMORY, str(path)], capture_output=True, text=True, check=True)
-        rows, peak = map(int, out.stdout.split())
-        assert rows == count
-        peaks.append(peak)
-    assert peaks[1] < peaks[0] + 6_000, peaks
-    assert peaks[1] < 64 * 1024, peaks

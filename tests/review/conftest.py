@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from freezing import rows
 
 from curation.example import Example, chat_row
+from curation.freeze import plan_freeze
 from curation.review import Desk, open_desk
 from workspace.folder import Project
 from workspace.settings import Settings
@@ -62,6 +64,16 @@ def make_desk(project: Project) -> Iterator[MakeDesk]:
     yield make
     for desk in opened:
         desk.store.close()
+
+
+@pytest.fixture
+def desk(make_desk: Any) -> Any:
+    """60 pool rows and 20 test rows, all to be reviewed."""
+    made = make_desk(pool="all")
+    made.store.add(rows(60, 1), role="pool")
+    made.store.add(rows(20, 2), role="test")
+    plan_freeze(made.store, made.project, made.settings)
+    return made
 
 
 @pytest.fixture(scope="session")

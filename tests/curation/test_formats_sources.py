@@ -1,0 +1,126 @@
+"""Folders, pipes, standard input and files that change while they are read."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from rows_in_files import SOUND, rows_of, talk, write
+
+from curation.formats import Reject, Row, read_rows, write_rejects
+from curation.formats.source import lines_of, open_bytes
+from workspace.errors import RungError
+
+
+def test_a_folder_is_its_data_files_in_order(tmp_path):
+    write(tmp_path / "b.jsonl", SOUND)
+    write(tmp_path / "a.csv", "question,answer", "x,y")
+    write(tmp_path / "README.md", "no rows")
+    write(tmp_path / ".hidden.jsonl", SOUND)
+    assert [(Path(item.file).name, item.line) for item in rows_of(tmp_path)] == [("a.csv", 2), ("b.jsonl", 1)]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(RungError, match="without a data file"):
+        rows_of(tmp_path / "empty")
+
+
+def test_files_that_are_none(tmp_path):
+    write(tmp_path / "rows.jsonl", SOUND)
+    with pytest.raises(RungError, match=r'no such file\. Did you mean "rows.jsonl"'):
+        rows_of(tmp_path / "row.jsonl")
+    with pytest.raises(RungError, match="not a file"):
+        rows_of(Path("/dev/null"))
+    (tmp_path / "u.jsonl").write_bytes(SOUND.encode("utf-16"))
+    with pytest.raises(RungError, match="UTF-16"):
+        rows_of(tmp_path / "u.jsonl")
+    (tmp_path / "e.jsonl").write_bytes(b"")
+    assert rows_of(tmp_path / "e.jsonl") == []
+    with pytest.raises(RungError, match=r'"jsonll".*not a format'):
+        rows_of(tmp_path / "rows.jsonl", "jsonll")
+
+
+def test_a_pipe_is_read_and_one_that_nobody_writes_to_is_refused(tmp_path, monkeypatch):
+    from curation.formats import source
+
+    os.mkfifo(tmp_path / "pipe")
+    writer = threading.Thread(target=lambda: (tmp_path / "pipe").write_bytes((SOUND + "\n").encode() * 2000))
+    writer.start()
+    assert len(rows_of(tmp_path / "pipe")) == 2000
+    writer.join()
+    monkeypatch.setattr(source, "WAIT", 0.05)
+    with pytest.raises(RungError, match="nobody wrote"):
+        rows_of(tmp_path / "pipe")
+
+
+def test_a_file_that_grows_shrinks_or_vanishes_while_it_is_read(tmp_path):
+    path = write(tmp_path / "a.jsonl", *[SOUND] * 5000)
+    reading = read_rows(path)
+    next(reading)
+    with path.open("ab") as file:
+        file.write(SOUND.encode()[:20])
+    assert sum(isinstance(item, Row) for item in reading) == 4999
+    write(path, *[SOUND] * 50_000)
+    with open_bytes(path) as file:
+        lines = lines_of(file)
+        next(lines)
+        os.truncate(path, 100_000)
+        with pytest.raises(RungError, match="shorter"):
+            list(lines)
+    write(path, *[SOUND] * 5000)
+    reading = read_rows(path)
+    next(reading)
+    path.unlink()
+    assert sum(1 for _ in reading) == 4999
+
+
+def test_unanswered_rows_are_sound_where_asked_for(tmp_path):
+    path = write(tmp_path / "a.jsonl", talk("user"), talk("user", "assistant", "user"), talk("assistant"))
+    assert [isinstance(item, Row) for item in read_rows(path, unanswered=True)] == [True, True, False]
+    assert [isinstance(item, Row) for item in read_rows(path)] == [False, False, False]
+
+
+def test_rejects_keep_every_byte(tmp_path):
+    path = write(tmp_path / "a.jsonl", b"\xff\xfe bad \xc3", "nope", "{\u2028")
+    assert write_rejects(tmp_path / "r.jsonl", [item for item in read_rows(path) if isinstance(item, Reject)]) == 3
+    kept = [json.loads(line) for line in (tmp_path / "r.jsonl").read_text().split("\n") if line]
+    assert [k["raw"].encode("utf-8", "surrogateescape") for k in kept] == [
+        b"\xff\xfe bad \xc3",
+        b"nope",
+        "{\u2028".encode(),
+    ]
+    assert set(kept[0]) >= {"line", "file", "field", "reason", "raw"}
+
+
+def test_standard_input(tmp_path):
+    code = "from pathlib import Path\nfrom curation.formats import read_rows\nprint(len(list(read_rows(Path('-')))))"
+    out = subprocess.run(
+        [sys.executable, "-c", code], input=(SOUND + "\n").encode() * 3, capture_output=True, check=True
+    )
+    assert out.stdout.strip() == b"3"
+
+
+MEMORY = """
+import re, sys
+from pathlib import Path
+from curation.formats import read_rows
+count = sum(1 for _ in read_rows(Path(sys.argv[1])))
+print(count, re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
+"""
+
+
+def test_memory_does_not_grow_with_the_file(tmp_path):
+    peaks = []
+    for count in (2_000, 60_000):
+        path = write(
+            tmp_path / f"{count}.jsonl", *[SOUND.replace('"a"', f'"{"word " * 100}{i}"') for i in range(count)]
+        )
+        out = subprocess.run([sys.executable, "-c", MEMORY, str(path)], capture_output=True, text=True, check=True)
+        rows, peak = map(int, out.stdout.split())
+        assert rows == count
+        peaks.append(peak)
+    assert peaks[1] < peaks[0] + 6_000, peaks
+    assert peaks[1] < 64 * 1024, peaks

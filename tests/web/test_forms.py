@@ -1,0 +1,146 @@
+"""What a form of the review page does, without script: edits, rejections, undo, stale and repeated forms."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from web_steps import decisions, stale
+
+from curation.example import Example, chat_row
+from curation.review import Ruling
+from curation.review.standing import last_of
+
+
+def own_word(site: Any, name: str) -> Any:
+    from curation.review import known_reviewer
+
+    return last_of(site.desk, known_reviewer(site.desk.store, name))
+
+
+@pytest.mark.parametrize(
+    ("answer", "typed", "state"),
+    [
+        ("E11", "E11", "approved"),
+        ("two\r\nlines", "two\r\nlines", "approved"),
+        ("two\nlines", "two\r\nlines", "approved"),
+        ("\n\nspace before", "\r\n\r\nspace before", "approved"),
+        ("E11", "E12", "edited"),
+        ("E11", "E11\r\nE12", "edited"),
+    ],
+)
+def test_an_edit_that_changes_nothing_is_an_approval(make_site: Any, answer: str, typed: str, state: str) -> None:
+    site = make_site([Example(chat_row("q", answer))])
+    browser = site.browser("dana")
+    browser.press("/decide", to="/open", panel="edit")
+    assert browser.page.form("/decide")["text"] == answer.replace("\r\n", "\n")
+    assert browser.rule("edit", text=typed).status == 200
+    assert site.state("r-000001") == state
+    expected = answer if state == "approved" else typed.replace("\r\n", "\n")
+    assert site.desk.store.row("r-000001").example.answer == expected
+
+
+def test_an_edit_that_breaks_a_rule_keeps_what_was_typed(make_site: Any) -> None:
+    browser = make_site().browser("dana")
+    browser.press("/decide", to="/open", panel="edit")
+    browser.rule("edit", text="  ", remark="why is this empty")
+    assert browser.status == 400 and "The new answer is empty. Nothing was decided." in browser.words
+    fields = browser.page.form("/decide")
+    assert (fields["text"], fields["remark"]) == ("  ", "why is this empty")
+
+
+def test_draft_is_taken_up_and_left(make_site: Any) -> None:
+    site = make_site()
+    browser = site.browser("dana")
+    row = browser.row
+    browser.press("/decide", to="/open", panel="edit", text="half a")
+    again = site.browser("dana")
+    assert again.row == row and again.page.form("/decide")["text"] == "half a"
+    assert "Your draft from before is here again" in again.words
+    again.press("/decide", to="/forget")
+    assert again.row == row and "text" not in again.page.form("/decide")
+
+
+def test_reject_asks_why_and_takes_a_number_words_or_nothing(make_site: Any) -> None:
+    site = make_site()
+    browser = site.browser("dana")
+    for fields, reason in (
+        ({"reason": "2"}, "right answer, wrong form"),
+        ({"other": "no code of this year"}, "no code of this year"),
+        ({}, ""),
+    ):
+        row = browser.row
+        browser.rule("reject")
+        assert "Why is it wrong?" in browser.words and browser.row == row and site.state(row) == "leased"
+        browser.press("/decide", **fields)
+        assert (own_word(site, "dana").row, own_word(site, "dana").reason) == (row, reason)
+
+
+def test_undo_walks_back_and_foreign_rows_stay(make_site: Any) -> None:
+    site = make_site()
+    mo = site.browser("mo")
+    mos = mo.row
+    mo.rule("approve")
+    dana = site.browser("dana")
+    first = dana.row
+    dana.rule("approve")
+    second = dana.row
+    dana.rule("skip")
+    assert "Skipped" in dana.words
+    assert dana.press("/undo").row == second and "Taken back" in dana.words
+    assert dana.press("/undo").row == first and site.state(first) == "leased"
+    assert site.state(second) == "pending", "the row that was open is free again"
+    sent = {"csrf": dana.page.form("/decide")["csrf"], "row": mos}
+    assert dana.client.post("/undo", data=sent).status_code == 403 and site.state(mos) == "approved"
+
+
+def test_a_stale_form_changes_nothing_and_the_text_is_kept(make_site: Any) -> None:
+    site = make_site()
+    dana, row = stale(site, Ruling("edit", text="E11.42"), verdict="edit", text="E11.49\r\nmine")
+    assert dana.status == 409
+    assert re.search(r"mo decided this row at \d\d:\d\d \(E11\.42\)\. Yours was not counted\.", dana.words)
+    assert "E11.49\nmine" in dana.page.text and "Keep mo’s" in dana.words and "Send both to the lead" in dana.words
+    assert site.desk.store.row(row).example.answer == "E11.42" and len(decisions(site)) == 1
+
+
+def test_a_lease_that_ran_out_can_be_taken_again_with_the_text(make_site: Any) -> None:
+    site = make_site()
+    dana, row = stale(site, None, verdict="edit", text="E11.49")
+    assert dana.status == 409 and "that is over. Yours was not counted" in dana.words and "Send both" not in dana.words
+    dana.get(f"/?row={row}")
+    assert dana.row == row and dana.page.form("/decide")["text"] == "E11.49"
+    dana.rule("edit")
+    assert site.desk.store.row(row).example.answer == "E11.49"
+
+
+def test_the_same_form_twice(make_site: Any) -> None:
+    site = make_site()
+    browser = site.browser("dana")
+    form = {**browser.page.form("/decide"), "verdict": "approve"}
+    assert browser.client.post("/decide", data=form).status_code == 200
+    again = browser.client.post("/decide", data={**form, "verdict": "reject", "reason": "1"})
+    assert again.status_code == 409 and "you decided it already" in again.text and len(decisions(site)) == 1
+
+
+def test_both_go_to_the_lead_who_sees_both_and_ends_it(make_site: Any) -> None:
+    site = make_site(4)
+    lead = site.browser("kim", "lead")
+    lead.press("/stop", row=lead.row)
+    dana, row = stale(site, Ruling("edit", text="E11.42"), verdict="edit", text="E11.49")
+    assert dana.press("/contest").status == 200 and "Sent on, with both answers" in dana.words
+    assert site.state(row) == "unsure" and dana.row != row
+    assert dana.get(f"/?row={row}").row != row, "it is the lead's now"
+    lead.get(f"/?row={row}")
+    assert lead.row == row and "mo edited: E11.42" in lead.words and "dana edited: E11.49" in lead.words
+    lead.press("/decide", to="/open", panel="edit")
+    lead.rule("edit", text="E11.49")
+    assert site.state(row) == "edited" and site.desk.store.row(row).example.answer == "E11.49"
+    assert [verdict for _, verdict, _ in decisions(site)] == ["edit"] * 3, "nothing was overwritten"
+
+
+def test_nothing_to_contest_where_nobody_decided(make_site: Any) -> None:
+    site = make_site()
+    dana = site.browser("dana")
+    form = {**dana.page.form("/decide"), "verdict": "reject"}
+    assert dana.client.post("/contest", data=form).status_code == 403 and decisions(site) == []

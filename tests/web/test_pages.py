@@ -1,0 +1,188 @@
+"""What the pages of the review show: blind rows, near rows, rows of every kind, figures, known items."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from sqlalchemy import insert
+from web_steps import stale
+
+from curation.example import Example
+from curation.review import Ruling, decide, next_item
+from curation.store.tables import links
+
+
+def test_blind_rows_show_nobodys_decision(make_site: Any) -> None:
+    site = make_site(2, overlap=1.0)
+    with site.desk.store.write() as connection:
+        connection.execute(insert(links).values(row_id=1, other_id=2, kind="minimal_pair", similarity=0.9))
+    for _ in range(2):
+        item = next_item(site.desk, "mo").item
+        decide(site.desk, item.id, item.token, "mo", Ruling("edit", text=f"MO-{item.id}"))
+    dana = site.browser("dana")
+    assert "Two people see this row" in dana.words and "mo" not in re.findall(r"\w+", dana.words)
+    assert "MO-" not in dana.html
+    dana, _ = stale(site, None, verdict="approve")
+    assert "mo decided" not in dana.words and "Send both" not in dana.words
+
+
+def test_near_rows_that_were_decided_stand_beside(make_site: Any) -> None:
+    site = make_site(3)
+    with site.desk.store.write() as connection:
+        for other in (2, 3):
+            connection.execute(insert(links).values(row_id=1, other_id=other, kind="minimal_pair", similarity=0.9))
+    item = next_item(site.desk, "mo", want="r-000002").item
+    decide(site.desk, item.id, item.token, "mo", Ruling("edit", text="E11.42"))
+    dana = site.browser("dana").get("/?row=r-000001")
+    assert "Decided before, near this one" in dana.words and "E11.42 edited mo" in dana.words
+    assert "A near row has another answer: E11.42 (mo)" in dana.words
+
+
+def test_rows_of_every_kind(make_site: Any) -> None:
+    talk = [("system", "Be brief."), ("user", "one?"), ("assistant", "1"), ("user", "two?"), ("assistant", "2")]
+    rows = [
+        {"messages": [{"role": role, "content": content} for role, content in talk]},
+        {"prompt": "which?", "chosen": "good", "rejected": "bad"},
+        {"text": "A whole text."},
+        {"messages": [{"role": "user", "content": "no answer"}]},
+    ]
+    site = make_site([Example(row) for row in rows])
+    dana = site.browser("dana")
+    assert re.search(r"Be brief\..*Question 1 one\?.*Answer 1 1.*Question 2 two\?.*Proposed answer 2", dana.words)
+    dana.rule("approve")
+    assert re.search(r"which\?.*Better answer good.*Worse answer bad", dana.words)
+    dana.rule("approve")
+    assert "A whole text." in dana.words
+    dana.press("/decide", to="/open", panel="edit")
+    dana.rule("edit", text="A whole new text.")
+    assert "Write the answer" in dana.words
+    assert 'value="approve"' not in dana.html and "Leave as it was" not in dana.words
+    assert dana.rule("approve").status == 400 and "nothing to approve" in dana.words
+    dana.rule("edit", text="now it has")
+    assert "Nothing waits for you, dana. Thank you. You will find new rows under this same link." in dana.words
+    assert "4 rows today" in dana.words
+    assert [json.loads(site.desk.store.row(f"r-00000{n}").example.to_json()) for n in (2, 3)] == [
+        rows[1],
+        {"text": "A whole new text."},
+    ]
+
+
+def test_nothing_waits_but_for_others(make_site: Any) -> None:
+    site = make_site(1)
+    site.browser("mo")
+    dana = site.browser("dana")
+    assert "Nothing waits for you, dana." in dana.words and "1 row waits for someone else" in dana.words
+    dana.get("/done")
+    assert "unknown (no row was decided by two people yet)" in dana.words
+
+
+def test_done_for_today_gives_the_row_back(make_site: Any) -> None:
+    site = make_site()
+    dana = site.browser("dana")
+    row = dana.row
+    assert "Done for today" in dana.press("/stop").words and site.state(row) == "pending"
+
+
+def test_every_field_has_a_label_and_every_page_a_heading(make_site: Any) -> None:
+    site = make_site()
+    dana = site.browser("dana", "lead")
+    for panel in ("", "edit", "reject"):
+        if panel:
+            dana.press("/decide", to="/open", panel=panel)
+        fields = re.findall(r'<(?:textarea|input(?![^>]*type="hidden"))[^>]*\bid="(\w+)"', dana.html)
+        assert fields and all(f'for="{name}"' in dana.html for name in fields)
+        assert len(re.findall(r"<(?:textarea|input(?![^>]*hidden))", dana.html)) == len(fields)
+        assert dana.html.count("<h1") == 1 and dana.html.count("<main") == 1 and 'lang="en"' in dana.html
+        assert "aria-live" in dana.html and dana.html.count(" autofocus") == 1
+        buttons = re.findall(r"<button[^>]*>(.*?)</button>", dana.html, re.S)
+        assert all(re.sub(r"<[^>]+>|\s", "", label) for label in buttons)
+
+
+def test_broken_look_cookie_and_odd_find(make_site: Any) -> None:
+    dana = make_site().browser("dana")
+    assert dana.get("/", headers={"cookie": "rung_look=<script>.9"}).status == 401
+    dana.client.cookies.set("rung_look", '"><script>.9')
+    assert dana.get("/?find=%3Cb%3E").status == 200 and "<mark>&lt;b&gt;</mark>" in dana.html
+    assert dana.get("/?find=%2334").status == 200 and "<mark>" not in dana.html
+    assert dana.get("/?row=../../etc").status == 200
+
+
+def test_a_store_that_fails_is_said_and_nothing_is_shown_as_done(make_site: Any) -> None:
+    site = make_site()
+    dana = site.browser("dana")
+    form = {**dana.page.form("/decide"), "verdict": "approve"}
+    site.desk.store.close()
+    for file in site.desk.project.root.glob("rung.db*"):
+        file.unlink()
+    site.desk.project.database_file.write_text("no database " * 1000)
+    answer = dana.client.post("/decide", data=form, follow_redirects=False)
+    assert answer.status_code == 503 and "not a database" in answer.text and "Nothing was changed" in answer.text
+
+
+# Known items, the lead's figures
+
+
+def test_known_items_look_like_all_others_in_the_browser(make_site: Any) -> None:
+    from curation.review.gold import add_gold, known_by_person
+
+    site = make_site(gold=0.4)
+    lead = site.browser("kim", "lead")
+    ids = []
+    for verdict in ("approve", "reject", "approve", "reject", "approve"):
+        ids.append(lead.row)
+        lead.rule(verdict, **({"reason": "1"} if verdict == "reject" else {}))
+    add_gold(site.desk.store, ids, actor="kim")
+    dana, steps = site.browser("dana"), {True: set(), False: set()}
+    seen = []
+    while "/decide" in dict(dana.page.forms):
+        row, words = dana.row, dana.words
+        seen.append(row)
+        count = re.search(r"(\d+) of (\d+) ·", words)
+        assert count is not None and "gold" not in dana.html.lower() and "known item" not in words.lower()
+        assert "kim" not in dana.html
+        dana.rule("approve")
+        later = re.search(r"(\d+) of (\d+) ·", dana.words)
+        step = [int(b) - int(a) for a, b in zip(count.groups(), later.groups(), strict=True)] if later else []
+        steps[row in ids].add((tuple(step), re.sub(r"[A-Z]\d\S*", "CODE", dana.words.split("Undo")[0][:60])))
+    assert len(set(seen) & set(ids)) >= 3 and len(seen) == len(set(seen))
+    assert {step for step, _ in steps[True]} == {(1, 0)} == {step for step, _ in steps[False] if step}
+    assert dana.get(f"/?row={ids[-1]}").status == 200 and "/decide" not in dict(dana.page.forms)
+    (mine,) = known_by_person(site.desk.store)
+    assert mine.missed == len({row for row in seen if row in ids[1::2]}), "known to be rejected, approved by dana"
+    assert f"{mine.missed} of {mine.answered}" in lead.get("/team").words
+
+
+def test_the_economics_of_the_review(make_site: Any) -> None:
+    site = make_site(goal=4, hour_usd=50)
+    lead = site.browser("kim", "lead")
+    lead.rule("approve")
+    lead.rule("edit", text="E11.42")
+    lead.rule("reject", reason="1")
+    lead.get("/economics")
+    assert lead.status == 200 and "66.7% (2 of 3)" in lead.words and "2 of 4 ([review] goal)" in lead.words
+    assert "Not measured: rung plan --curve" in lead.words
+    assert "/economics" in lead.get("/").html and "/economics" not in site.browser("dana").html
+
+
+def test_a_flag_and_an_entry_test(make_site: Any) -> None:
+    from curation.review.gold import add_gold
+
+    site = make_site(entry=1)
+    lead = site.browser("kim", "lead")
+    known = lead.row
+    lead.rule("reject", reason="1")
+    waiting = site.browser("mo")
+    assert waiting.status == 403 and "1 known items first" in waiting.words
+    add_gold(site.desk.store, [known], actor="kim")
+    dana = site.browser("dana")
+    assert dana.row == known
+    dana.rule("approve")
+    assert "Entry test: 0 of 1 right, 1 are needed. You may try again." in dana.words and dana.row == known
+    dana.rule("reject", reason="1")
+    assert "Entry test passed: 1 of 1 right." in dana.words
+    row = dana.row
+    dana.rule("flag")
+    assert site.state(row) == "unsure" and "Flagged for the adjudicator" in dana.words
+    assert lead.get(f"/?row={row}").row == row
