@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 import importlib.util
 import json
 import re
@@ -65,6 +64,8 @@ def install_command(extra: str, prefix: Path = Path(sys.prefix), origin: str | N
 
 def _origin() -> str:
     """The address of the wheel or folder that this program was installed from; empty for an index or a checkout."""
+    import importlib.metadata  # 30 ms that no other command needs
+
     try:
         noted = json.loads(importlib.metadata.distribution("rung").read_text("direct_url.json") or "{}")
     except (importlib.metadata.PackageNotFoundError, ValueError):

@@ -159,24 +159,31 @@ def dismiss(
     finding: Annotated[str, typer.Argument(metavar="FINDING", help="leaks, or leaks:KEY for one piece of evidence.")],
     by: Annotated[str, typer.Option(help="Who says so.")] = "",
     reason: Annotated[str, typer.Option(help="Why it is none.")] = "",
+    as_json: JsonOption = False,
 ) -> None:
     """Say that a finding is none, with a name and a reason; it stays said."""
     from curation.fixes import dismiss
 
     with _open_project() as (store, project, settings):
         checkup = _checkup(store, project, settings, Limits())
-        dismiss(store, checkup, finding, by=by, reason=reason)
+        event = dismiss(store, checkup, finding, by=by, reason=reason)
+    if as_json:
+        emit({"finding": finding, "by": by, "reason": reason, "event": event})
+        return
     say(f"{finding} no longer counts as a finding: {reason} ({by}).\n\nNext: rung data check")
 
 
 @data_app.command()
-def undo() -> None:
+def undo(as_json: JsonOption = False) -> None:
     """Take back the last fix or dismissal."""
     from curation.fixes import undo
 
     with _open_project() as (store, _, settings):
-        say(undo(store, actor=settings.project.person))
-    say("\nNext: rung data check")
+        done = undo(store, actor=settings.project.person)
+    if as_json:
+        emit({"undone": done})
+        return
+    say(f"{done}\n\nNext: rung data check")
 
 
 @dataclass(frozen=True)

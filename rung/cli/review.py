@@ -137,26 +137,38 @@ def reopen_command(
     rows: Annotated[list[str], typer.Argument(metavar="ID...")],
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT")] = "reopened",
     by: Reviewer = "",
+    as_json: Json = False,
 ) -> None:
     """Send decided rows to review again: the old decisions stay in the log and count no longer."""
     with desk_here() as desk:
         change = desk.store.queue(rows, reason, "reopened", actor=person_of(desk, by))
+    if as_json:
+        emit({"rows": rows, "change": change})
+        return
     say(f"{counted(len(rows), 'row')} to review again (change {change}; rung data undo takes it back).")
     say("\nNext: rung review next")
 
 
 @review_app.command("sample")
 def sample_command(
-    role: Annotated[str, typer.Option("--as", metavar="pool|train|validation|test")] = "pool", by: Reviewer = ""
+    role: Annotated[str, typer.Option("--as", metavar="pool|train|validation|test")] = "pool",
+    by: Reviewer = "",
+    as_json: Json = False,
 ) -> None:
     """After a sample that failed: draw a new one on fresh rows, at half the error."""
     from curation.review import draw_again
 
     with desk_here() as desk:
         plan = draw_again(desk.store, desk.settings, role, actor=person_of(desk, by))
+    if as_json:
+        drawn = {"size": plan.size, "population": plan.population, "error": plan.error} if plan else None
+        emit({"role": role, "sample": drawn})
     if plan is None:
-        say(f"No {role} rows are left that were not in a sample.")
+        if not as_json:
+            say(f"No {role} rows are left that were not in a sample.")
         raise typer.Exit(1)
+    if as_json:
+        return
     say(f"{plan.size:,} of {plan.population:,} fresh {role} rows are queued, to show under {plan.error:.1%} faults.")
     say("\nNext: rung review next")
 
@@ -171,6 +183,7 @@ def invite_command(
     out: Annotated[
         Path | None, typer.Option("-o", "--out", metavar="FILE", help="Into a file for you alone, not on the screen.")
     ] = None,
+    as_json: Json = False,
 ) -> None:
     """Print a personal link to the review page. Only a hash of its token is stored."""
     from curation.review import invite
@@ -182,16 +195,18 @@ def invite_command(
     with desk_here() as desk:
         if revoke:
             revoke_link(desk.store, name, actor=desk.settings.project.person)
-            say(f"The link of {name} has ended. What {name} decided is kept.")
+            told = f"The link of {name} has ended. What {name} decided is kept."
+            emit({"name": name, "revoked": True}) if as_json else say(told)
             return
         token = invite(desk.store, name, role=role, days=days, actor=desk.settings.project.person)
         web = desk.settings.web
     link = f"{base.rstrip('/') or link_base(web, web.port)}/enter/{token}"
-    if out is None:
-        say(link)
-        return
-    write_private(out, f"{link}\n")
-    say(f"The link of {name} is in {out}, which only you can read.")
+    if out is not None:
+        write_private(out, f"{link}\n")
+    if as_json:
+        emit({"name": name, "role": role, "days": days, **({"file": str(out)} if out else {"link": link})})
+    else:
+        say(link if out is None else f"The link of {name} is in {out}, which only you can read.")
 
 
 def desk_here() -> Any:

@@ -19,6 +19,7 @@ def export_command(
     count: Annotated[int, typer.Option("--count", metavar="N", help="At most so many rows; 0: all.")] = 0,
     form: Annotated[str, typer.Option("--format", metavar="argilla", help="Argilla's dataset format, a folder.")] = "",
     everything: Annotated[bool, typer.Option("--all", help="Decided rows too, with their decisions.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Write waiting rows to a file that can be decided by mail or in git, or in Argilla, and imported again."""
     from curation.review.exchange import export_rows
@@ -30,6 +31,9 @@ def export_command(
         raise RungError("--all goes with --format argilla.", "rung review export --format argilla --all -o FOLDER")
     with desk_here() as desk:
         written = export_rows(desk, out, assign=assign, count=count, form=form, everything=everything)
+    if as_json:
+        emit({"rows": written, "file": str(out)})
+        return
     if form:
         say(f"{counted(written, 'row')} in {out}, as Argilla reads them. Decided there: rung review import {out}")
         return

@@ -48,6 +48,32 @@ def test_every_command_has_both_flags_and_says_what_they_do() -> None:
         assert options["--quiet"].help and not options["--quiet"].secondary_opts, path
 
 
+def test_every_command_with_a_result_prints_it_as_json() -> None:
+    tree = typer.main.get_command(build_app())
+    without = {path for path, each in leaves(tree) if not any("--json" in param.opts for param in each.params)}
+    assert without == {"rung demo", "rung review serve"}, "a walk to be read, and a page that is served"
+
+
+def test_what_changes_the_queue_is_one_document(tmp_path: Path) -> None:
+    assert ran(tmp_path, "init").returncode == 0
+    rows = "question,answer\n" + "".join(f"what does word number {n} mean here,answer {n}\n" for n in range(4))
+    (tmp_path / "rows.csv").write_text(rows)
+    assert ran(tmp_path, "data", "import", "rows.csv").returncode == 0
+
+    def told(*words: str) -> Any:
+        return json.loads(ran(tmp_path, *words, "--json").stdout)
+
+    assert told("review", "export", "-o", "sheet.csv") == {"rows": 4, "file": "sheet.csv"}
+    item = told("review", "next", "--reviewer", "dana")
+    decided = ("review", "decide", item["id"], "approve", "--token", item["token"], "--reviewer", "dana")
+    assert ran(tmp_path, *decided).returncode == 0
+    assert told("review", "reopen", item["id"])["rows"] == [item["id"]]
+    assert "1 row as before" in told("data", "undo")["undone"]
+    assert "/enter/" in told("review", "invite", "mo")["link"]
+    assert told("review", "invite", "mo", "--revoke") == {"name": "mo", "revoked": True}
+    assert told("review", "sample") == {"role": "pool", "sample": None}
+
+
 def test_quiet_leaves_results_warnings_and_errors(tmp_path: Any) -> None:
     (tmp_path / "rows.csv").write_text(CSV)
     columns = ("--question", "question", "--answer", "team")

@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import errno
+import re
 import shutil
 from pathlib import Path
 
+from workspace.errors import RungError
+
+GIB = {"GiB": 1.0, "MiB": 1 / 1024, "KiB": 1 / 1024**2}
+CARD = re.compile(
+    r"Tried to allocate ([\d.]+) ([GMK]iB).*?total capacity of ([\d.]+) GiB.*?has ([\d.]+) ([GMK]iB) memory in use",
+    re.DOTALL,
+)
+"""torch's sentence about a full card: what was asked for, what the card has, what this process held."""
 FULL = ("No space left on device", "os error 28", "Errno 28", "Disk quota exceeded", "File too large")
 
 
@@ -33,5 +42,27 @@ def sentence(error: BaseException, folder: Path) -> str:
         usage = shutil.disk_usage(folder)
         return f"disk full, {usage.free / 1e9:.1f} GB left of {usage.total / 1e9:.0f}"
     if "out of memory" in str(error).lower() or isinstance(error, MemoryError):
-        return f"out of memory ({str(error).splitlines()[0][:120]})"
+        return _memory(str(error), folder)
     return f"{type(error).__name__}: {str(error).splitlines()[0][:200] if str(error) else 'no message'}"
+
+
+def _memory(text: str, folder: Path) -> str:
+    """What was needed, what there is and what the plan said, as far as torch and the plan tell."""
+    found = CARD.search(text)
+    if found is None:
+        first = text.splitlines()[0][:120] if text else "no message"
+        return f"out of memory ({first})"
+    asked, held = float(found[1]) * GIB[found[2]], float(found[4]) * GIB[found[5]]
+    planned = _planned(folder)
+    told = f"; the plan said {planned:.1f}" if planned else ""
+    fit = f"rung estimate --fit {float(found[3]):.0f}GB"
+    return f"out of memory: {asked + held:.1f} GiB needed, the card has {found[3]}{told}. What fits: {fit}"
+
+
+def _planned(folder: Path) -> float | None:
+    from training.plan import read_plan
+
+    try:
+        return read_plan(folder / "plan.toml").forecast.expected
+    except RungError:
+        return None
