@@ -155,6 +155,11 @@ def test_a_used_clearance_with_its_record_reset_is_refused(ready: Project, setti
     refuses(cleared, "cannot be used twice")
 
 
+def test_a_run_killed_before_the_log_knew_of_its_start_is_admitted_again(cleared: Path) -> None:
+    write_run(cleared, read_run(cleared), state="starting")
+    assert read_run(cleared).state == "crashed" and admit(cleared)
+
+
 def test_an_interrupted_run_is_admitted_again(ready: Project, settings: Settings, cleared: Path) -> None:
     started(ready, settings, cleared)
     write_run(cleared, read_run(cleared), state="stopped")
