@@ -19,3 +19,11 @@ def embedded() -> Path:
 @pytest.fixture(scope="session")
 def local(embedded: Path) -> LocalModel:
     return LocalModel(load("embedded", threads=1), batch=4)
+
+
+@pytest.fixture
+def keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_PROFILE", "ANTHROPIC_BASE_URL", "OPENAI_BASE_URL", "RUNG_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "key-for-tests-1234")
+    monkeypatch.setenv("OPENAI_API_KEY", "key-of-openai")

@@ -1,0 +1,129 @@
+"""Hosted models: streams, the cache, counts before money is spent, notices, batches."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from typing import Any
+
+import pytest
+from hosted_replies import HELLO, client, completion, message
+
+from chat.calls import Patience
+from chat.claude import Claude
+from chat.errors import ChatError
+from chat.hosted import Hosted
+from chat.protocols import Ask, Reply
+
+pytestmark = pytest.mark.usefixtures("keys")
+
+
+def test_a_long_answer_is_streamed_and_a_cut_stream_is_no_answer(loopback: Any) -> None:
+    def events(*kinds: str) -> str:
+        data = {
+            "message_start": {"message": message("", None)},
+            "content_block_start": {"index": 0, "content_block": {"type": "text", "text": ""}},
+            "content_block_delta": {"index": 0, "delta": {"type": "text_delta", "text": "Long."}},
+            "content_block_stop": {"index": 0},
+            "message_delta": {
+                "delta": {"stop_reason": "end_turn", "stop_sequence": None}, "usage": {"output_tokens": 9}
+            },
+            "message_stop": {},
+            "error": {"error": {"type": "overloaded_error", "message": "busy"}},
+        }  # fmt: skip
+        return "".join(f"event: {kind}\ndata: {json.dumps({'type': kind, **data[kind]})}\n\n" for kind in kinds)
+
+    whole = ("message_start", "content_block_start", "content_block_delta", "content_block_stop", "message_delta",
+             "message_stop")  # fmt: skip
+    sse = {"content-type": "text/event-stream"}
+    loopback.say(
+        (200, events("message_start", "error"), sse), (200, events(*whole[:3]), sse), (200, events(*whole), sse)
+    )
+    long = Ask(HELLO.turns, 40_000)
+    (reply,) = client("anthropic", loopback.url).answer([long])
+    assert (reply.text, reply.stopped, len(loopback.requests)) == ("Long.", "end", 3)
+    assert loopback.requests[0][3]["stream"] is True
+    loopback.script[:] = [(200, events(*whole[:3]), sse)]
+    assert "cut off" in str(failure_of(client("anthropic", loopback.url), long))
+
+
+def failure_of(model: Hosted, ask: Ask) -> ChatError:
+    with pytest.raises(ChatError) as caught:
+        model.answer([ask])
+    return caught.value
+
+
+def test_the_long_static_part_is_marked_for_the_cache_and_its_tokens_are_counted(loopback: Any) -> None:
+    used = {"input_tokens": 5, "output_tokens": 3, "cache_read_input_tokens": 1200, "cache_creation_input_tokens": 30}
+    loopback.say((200, message(usage=used)))
+    ask = Ask(({"role": "system", "content": "Guideline. " * 600}, {"role": "user", "content": "Hi"}), 8)
+    (reply,) = client("anthropic", loopback.url).answer([ask])
+    assert loopback.requests[0][3]["system"][0]["cache_control"] == {"type": "ephemeral"}
+    assert reply.input_tokens == 1235
+
+
+def test_a_prompt_is_counted_before_money_is_spent(loopback: Any) -> None:
+    loopback.say((200, {"input_tokens": 42}))
+    model = client("anthropic", loopback.url)
+    assert isinstance(model, Claude) and model.input_tokens(HELLO) == 42
+    assert loopback.requests[0][1].startswith("/v1/messages/count_tokens")
+
+
+def test_a_model_near_its_end_brings_a_notice(loopback: Any) -> None:
+    assert "end of life" in Claude("claude-opus-4-5", base_url=loopback.url).notices[0]
+    assert Claude("claude-x", base_url=loopback.url).notices == []
+
+
+def test_a_batch_comes_back_by_its_ids(loopback: Any) -> None:
+    counts = {"processing": 0, "succeeded": 1, "errored": 1, "canceled": 0, "expired": 1}
+    batch = {"id": "batch_1", "type": "message_batch", "processing_status": "ended", "request_counts": counts,
+             "created_at": "2026-11-25T00:00:00Z", "expires_at": "2026-11-26T00:00:00Z", "ended_at": None,
+             "archived_at": None, "cancel_initiated_at": None, "results_url": loopback.url + "/v1/results"}  # fmt: skip
+    results = [
+        {"custom_id": "b", "result": {"type": "errored", "error": {
+            "type": "error", "request_id": "r", "error": {"type": "invalid_request_error", "message": "too long"}}}},
+        {"custom_id": "a", "result": {"type": "succeeded", "message": message("From the batch.")}},
+        {"custom_id": "c", "result": {"type": "expired"}},
+        {"custom_id": "stranger", "result": {"type": "expired"}},
+    ]  # fmt: skip
+    lines = "\n".join(json.dumps(line) for line in results)
+    loopback.say((200, batch), (200, batch), (200, batch), (200, lines, {"content-type": "application/x-jsonl"}))
+    model = client("anthropic", loopback.url)
+    assert isinstance(model, Claude)
+    asks = {"a": HELLO, "b": HELLO, "c": HELLO}
+    assert model.send_batch(asks) == "batch_1"
+    assert [entry["custom_id"] for entry in loopback.requests[0][3]["requests"]] == ["a", "b", "c"]
+    state = model.batch_state("batch_1")
+    assert state.ended and state.done == 3
+    found = dict(model.batch_results("batch_1", asks))
+    assert isinstance(found["a"], Reply) and found["a"].text == "From the batch."
+    assert "too long" in str(found["b"]) and "expired" in str(found["c"]) and set(found) == {"a", "b", "c"}
+
+
+def test_a_server_without_temperature_is_asked_without_it_once_known(loopback: Any) -> None:
+    loopback.say((400, {"error": {"message": "temperature is not supported"}}), (200, completion()))
+    model = client("openai", loopback.url, workers=1)
+    model.answer([HELLO, HELLO])
+    assert ["temperature" in request[3] for request in loopback.requests] == [True, False, False]
+    assert "no temperature" in model.notices[0]
+
+
+def test_a_wait_between_tries_ends_when_the_stream_is_left() -> None:
+    from chat.calls import patiently
+
+    class Sdk:
+        class Error(Exception): ...
+
+        APIResponseValidationError = APITimeoutError = APIStatusError = APIConnectionError = Error
+
+    stop = threading.Event()
+    threading.Timer(0.05, stop.set).start()
+
+    def fail() -> None:
+        raise ChatError("busy", "busy", wait=50)
+
+    started = time.monotonic()
+    with pytest.raises(ChatError, match="stopped"):
+        patiently(fail, Sdk, "host", Patience(tries=3, longest=60.0), stop)  # type: ignore[arg-type]
+    assert time.monotonic() - started < 25

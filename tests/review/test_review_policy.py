@@ -1,0 +1,188 @@
+"""What of the pool is reviewed, samples, blind rows, adjudicators, rows sent back, personal links."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from deciding import settle, take
+
+from curation.review import Ruling, decide, decide_all, draw_again, invite, known_reviewer, next_item, plans, progress
+from curation.review import by_token as person_of
+from curation.review import revoke as end_link
+from workspace.errors import Refusal, RungError
+
+
+@pytest.mark.parametrize(
+    ("policy", "queued", "rest"), [("all", 300, ""), ("sample", 149, "unreviewed"), ("trust", 0, "trusted")]
+)
+def test_the_policy_says_what_of_the_pool_is_queued(
+    make_desk: Any, rows_of: Any, policy: str, queued: int, rest: str
+) -> None:
+    desk = make_desk(pool=policy)
+    desk.store.add(rows_of(300), role="pool")
+    desk.store.add(rows_of(2, 900), role="candidates")
+    found = progress(desk)
+    assert (found.states["pending"], found.total) == (queued + 2, queued + 2)
+    assert found.not_queued == {"unreviewed": 0, "trusted": 0} | ({rest: 300 - queued} if rest else {})
+
+
+def test_a_sample_is_drawn_by_seed_and_stands_once_an_item_was_seen(make_desk: Any, rows_of: Any) -> None:
+    desk = make_desk(sample=20)
+    desk.store.add(rows_of(100), role="pool")
+    progress(desk)
+    desk.store.add(rows_of(100, 100), role="pool")
+    progress(desk)
+    assert [(plan.population, plan.size) for plan in plans(desk.store)] == [(200, 20)]
+    drawn = {row.id for row in desk.store.rows() if row.in_sample}
+    assert drawn & {f"r-{n:06d}" for n in range(101, 201)}
+    take(desk, "dana")
+    desk.store.add(rows_of(50, 200), role="pool")
+    progress(desk)
+    assert [(plan.population, plan.size) for plan in plans(desk.store)] == [(200, 20), (50, 20)]
+    assert {row.id for row in desk.store.rows() if row.in_sample} > drawn
+
+
+def test_the_same_seed_draws_the_same_rows(make_desk: Any, rows_of: Any, tmp_path: Any) -> None:
+    from curation.review import Desk, refresh_queue
+    from curation.store import open_store
+    from workspace.folder import Project
+    from workspace.settings import Settings
+
+    found = []
+    for name, seed in (("a", 13), ("b", 13), ("c", 14)):
+        settings = Settings.model_validate({"review": {"sample": 10}, "dataset": {"seed": seed}})
+        (tmp_path / name).mkdir()
+        with open_store(Project(tmp_path / name), settings) as store:
+            desk = Desk(store, Project(tmp_path / name), settings)
+            desk.store.add(rows_of(60), role="pool")
+            refresh_queue(store, settings)
+            found.append([row.id for row in store.rows() if row.in_sample])
+    assert found[0] == found[1] != found[2] and len(found[0]) == 10
+
+
+def test_a_failed_sample_is_followed_by_a_larger_one_on_fresh_rows(make_desk: Any, rows_of: Any) -> None:
+    desk = make_desk(sample=20)
+    desk.store.add(rows_of(200), role="pool")
+    for verdict in ["reject"] + ["approve"] * 19:
+        settle(desk, "dana", verdict)
+    (sample,) = progress(desk).samples
+    assert (sample.finished, sample.passed, sample.faults) == (True, False, 1) and sample.bound > 0.14
+    plan = draw_again(desk.store, desk.settings, "pool", actor="dana")
+    assert plan is not None and plan.error == pytest.approx(sample.plan.error / 2) and plan.size == 42
+    old = {row.id for row in desk.store.rows() if row.plan == sample.plan.id and row.in_sample}
+    assert not old & {row.id for row in desk.store.rows() if row.plan == plan.id}
+    assert progress(desk).states["pending"] == plan.size
+
+
+def test_blind_rows_show_no_decision_until_both_have_decided(make_desk: Any, url: str, rows_of: Any) -> None:
+    desk = make_desk(url=url, overlap=1.0)
+    desk.store.add(rows_of(2), role="candidates")
+    assert settle(desk, "dana", "reject").state == "pending"
+    seen = take(desk, "mo")
+    assert seen.id == "r-000001" and seen.blind and seen.sides == ()
+    assert "dana" not in json.dumps(seen.to_json())
+    assert decide(desk, seen.id, seen.token, "mo", Ruling("approve")).state == "unsure"
+    third = take(desk, "priya")
+    assert third.id == "r-000001" and {(s.reviewer, s.verdict) for s in third.sides} == {
+        ("dana", "reject"),
+        ("mo", "approve"),
+    }
+    assert decide(desk, third.id, third.token, "priya", Ruling("reject")).state == "rejected"
+    settle(desk, "mo", "approve")
+    assert settle(desk, "dana", "approve").state == "approved"
+    agreed = progress(desk).agreement
+    assert (agreed.units, agreed.raw, agreed.measure) == (2, 0.5, "kappa")
+
+
+def test_an_adjudicator_ends_disagreements_where_there_is_one(make_desk: Any, rows_of: Any) -> None:
+    desk = make_desk(overlap=1.0)
+    desk.store.add(rows_of(1), role="candidates")
+    invite(desk.store, "priya", role="lead")
+    settle(desk, "dana", "reject")
+    settle(desk, "mo", "approve")
+    assert next_item(desk, "ann").item is None
+    assert settle(desk, "priya", "edit", text="third").state == "edited"
+
+
+def test_an_automatic_reviewer_counts_only_where_the_policy_says_so(make_desk: Any, rows_of: Any) -> None:
+    rulings = [("r-000001", Ruling("approve")), ("r-000002", Ruling("reject", reason="contradicts the table"))]
+    desk = make_desk(accept_automatic=False)
+    desk.store.add(rows_of(3), role="candidates")
+    assert [made.state for made in decide_all(desk, "code table", rulings)] == ["pending", "pending"]
+    assert decide_all(desk, "code table", rulings) == []
+    assert take(desk, "dana").id == "r-000001"
+    with pytest.raises(Refusal, match="known here as automatic, not as person"):
+        next_item(desk, "code table")
+    lenient = make_desk(accept_automatic=True)
+    found = progress(lenient)
+    assert (found.states["approved"], found.states["rejected"], found.automatic) == (1, 1, 2)
+    assert progress(make_desk(accept_automatic=False)).states["approved"] == 0
+
+
+def test_near_rows_stand_beside_an_item(make_desk: Any, tmp_path: Any) -> None:
+    from curation.ingest import ingest, read_batches
+
+    ask = (
+        "Type {} diabetes mellitus with peripheral neuropathy of both feet, painful at night and on walking, on insulin"
+    )
+    lines = [(ask.format(1), "E10.42"), (ask.format(2), "E11.42"), (ask.format(2), "E11.40")]
+    file = tmp_path / "rows.jsonl"
+    file.write_text("".join(json.dumps({"messages": [
+        {"role": "user", "content": q}, {"role": "assistant", "content": a}]}) + "\n" for q, a in lines))  # fmt: skip
+    desk = make_desk()
+    (batch,) = read_batches([file], "candidates")
+    made = ingest(desk.store, desk.settings, batch, "candidates")
+    assert (made.kept, made.contradictions) == (3, 1)
+    settle(desk, "mo", "approve")
+    item = take(desk, "dana")
+    texts = [finding["text"] for finding in item.findings]
+    assert "The same question has another answer: E11.40" in texts
+    assert item.source.endswith("rows.jsonl:2")
+    assert any(side.row == "r-000001" and side.reviewer == "mo" for side in item.near) or len(item.near) == 1
+
+
+def test_rows_sent_back_are_decided_again_by_anyone(make_desk: Any, url: str, rows_of: Any) -> None:
+    desk = make_desk(url=url)
+    desk.store.add(rows_of(1), role="candidates")
+    settle(desk, "dana", "approve")
+    change = desk.store.queue(["r-000001"], "contradiction", "contradictions")
+    assert desk.store.row("r-000001").state == "pending"
+    desk.store.undo(change)
+    assert desk.store.row("r-000001").state == "approved"
+    desk.store.queue(["r-000001"], "contradiction", "contradictions")
+    assert settle(desk, "dana", "reject").state == "rejected"
+
+
+def test_personal_links_end(make_desk: Any) -> None:
+    store = make_desk().store
+    token = invite(store, "dana", role="adjudicator", days=2)
+    person = person_of(store, token)
+    assert (person.name, person.role) == ("dana", "adjudicator")
+    from sqlalchemy import text
+
+    with store.read() as connection:
+        assert token not in str(connection.execute(text("SELECT * FROM reviewers")).fetchall())
+    with pytest.raises(Refusal, match="This link ended on"):
+        person_of(store, token, moment=(person.token_until or 0) + 1)
+    end_link(store, "dana")
+    with pytest.raises(Refusal, match="not known"):
+        person_of(store, token)
+    with pytest.raises(RungError, match=r'"led" is not a role.*"lead"'):
+        invite(store, "mo", role="led")
+    with pytest.raises(RungError, match="printable"):
+        known_reviewer(store, "a\x1b[31m")
+
+
+def test_a_row_that_a_check_sent_says_why_it_is_here(make_desk: Any, url: str, rows_of: Any) -> None:
+    desk = make_desk(url=url, pool="trust")
+    desk.store.add(rows_of(1), role="pool")
+    desk.store.queue(["r-000001"], "phones, e-mails", "pii", actor="sam")
+    assert [found["text"] for found in take(desk, "dana").findings] == ["Sent to review for: phones, e-mails"]
+
+
+def test_a_sampled_row_says_nothing_of_the_kind(make_desk: Any, url: str, rows_of: Any) -> None:
+    desk = make_desk(url=url, pool="all")
+    desk.store.add(rows_of(1), role="pool")
+    assert take(desk, "dana").findings == ()

@@ -1,0 +1,18 @@
+"""Taking and deciding a row in one step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from curation.review import Ruling, decide, next_item
+
+
+def take(desk: Any, reviewer: str, **more: Any) -> Any:
+    item = next_item(desk, reviewer, **more).item
+    assert item is not None
+    return item
+
+
+def settle(desk: Any, reviewer: str, verdict: str, **ruling: Any) -> Any:
+    item = take(desk, reviewer)
+    return decide(desk, item.id, item.token, reviewer, Ruling(verdict, **ruling))
