@@ -65,3 +65,18 @@ def test_every_page_says_what_was_not_measured() -> None:
     told = [p for p in (ROOT / "docs").rglob("*.md") if p.parent.name != "reference" and p.name != "index.md"]
     assert len(told) > 40
     assert not [str(p.relative_to(ROOT)) for p in told if not NOT.search(p.read_text(encoding="utf-8").lower())]
+
+
+NEVER = re.compile(
+    r"\b(tiers?|data ?points?|contaminat\w+|seamless\w*|powerful|blazing\w*|leverag\w+|effortless\w*|cutting-edge"
+    r"|world-class|state-of-the-art|game-chang\w+)\b|\d% better\b|improves? by \d"
+)
+"""Words that the vocabulary leaves to others, and those of advertising."""
+
+
+def test_prose_keeps_to_the_vocabulary() -> None:
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]
+    told = [p for p in pages if "reference" not in p.parts]
+    assert NEVER.search("a powerful tool") and NEVER.search("5% better")
+    found = {str(p.relative_to(ROOT)): m[0] for p in told if (m := NEVER.search(p.read_text(encoding="utf-8").lower()))}
+    assert not found
