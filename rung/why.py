@@ -1,7 +1,8 @@
 """The chain behind a thing: from a release back to each row's source, reviewer and guideline, or to the rule.
 
 A REF is a row (`r-000123`), a dataset (`v001`), a report (`E-001`) or an item of one (`E-001:41`), a plan (`P-001`), a
-run (`R-001`), a release (`L-001`), a request to it (`W-001:17`), a gate (`leakage`), a rule id or a question id.
+run (`R-001`), a release (`L-001`), an import of logs (`W-001`) or a request of it (`W-001:17`), a gate (`leakage`), a
+rule id or a question id.
 """
 
 from __future__ import annotations
@@ -75,6 +76,10 @@ def answer(project: Project | None, ref: str) -> Answer:
 
         found = (why_item if ref.startswith("E") else why_logged)(project, ref)
         return Answer(found.lines(), found.document())
+    if project is not None and re.fullmatch(r"W-\d+", ref):
+        from rung.why_watch import why_import
+
+        return Answer(*why_import(project, ref))
     ref = _plain_ref(project, ref)
     if not (ref in GATES or re.fullmatch(r"([LREP]-|v|r-)\d+", ref)):
         return _rule(project, ref)

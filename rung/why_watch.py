@@ -13,11 +13,12 @@ from rung.report.items import near_words
 from rung.report.page import shown
 from rung.why_row import holding
 from training.watch.learn import read_not_learnt
-from training.watch.origins import Origins
+from training.watch.origins import Origins, why_stale
 from training.watch.own_turns import OwnTurns
 from training.watch.queueing import STRATEGY
 from training.watch.reasons import reason_of
-from training.watch.record import Logged, find_logged, import_of
+from training.watch.record import Logged, find_logged, import_of, read_imports
+from workspace.errors import RungError
 from workspace.folder import Project
 from workspace.settings import load_settings
 
@@ -129,3 +130,27 @@ def why_logged(project: Project, ref: str) -> LoggedWhy:
 def _reason(entry: dict[str, Any]) -> str:
     row = entry["evidence"].get("row")
     return str(entry["reason"]) + (f" ({row})" if row else "")
+
+
+def why_import(project: Project, ref: str) -> tuple[list[str], dict[str, Any]]:
+    """The import `W-001`: its logs, the release that it was made with, what came of its requests.
+
+    Raises RungError where there is none.
+    """
+    known = {made.id: made for _, made in read_imports(project)}
+    if ref not in known:
+        raise RungError(f"No import {ref}. There: {', '.join(known) or 'none'}.", "rung watch import LOGS")
+    made, settings = known[ref], load_settings(project.settings_file)
+    stale = why_stale(project, made)
+    with open_store(project, settings) as store:
+        mine = [r for r in store.rows(role="candidates", excluded=None) if r.source.startswith(f"watch/{ref}:")]
+    out = sum(entry["ref"].startswith(f"{ref}:") for entry in read_not_learnt(project))
+    lines = [f"{ref}   {made.kept:,} of {made.requests:,} requests kept, imported {made.created_at:%Y-%m-%d}"]
+    lines += [f"log        {file.path}, {file.lines:,} lines   {file.sha256[:8]}" for file in made.files]
+    behind = f"! stale: {stale}" if stale else f"(rung why {made.release})" if made.release else ""
+    lines.append(f"release    {made.release or 'none yet'}   {behind}".rstrip())
+    lines.append(
+        f"learnt     {len(mine):,} candidates, {out:,} kept out, {made.kept - len(mine) - out:,} not looked at"
+    )
+    document = {"ref": ref, "import": made.model_dump(mode="json"), "stale": stale or None}
+    return lines, {**document, "candidates": [row.id for row in mine], "kept_out": out}

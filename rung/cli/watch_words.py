@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,8 +48,13 @@ def _judged(made: Import) -> Iterator[str]:
     if made.scale:
         yield f"  ratings read as {made.scale[0]:g} (worst) to {made.scale[1]:g} (best)"
     if made.scores_unread:
-        names = ", ".join(f"{name} ({count:,})" for name, count in made.scores_unread.items())
-        yield f"  scores that no person gave are no ratings: {names}"
+        yield f"  scores that no person gave are no ratings: {_counted(made.scores_unread)}"
+    if made.ratings_unclear:
+        yield f"! ratings that cannot be read: {_counted(made.ratings_unclear)}"
+
+
+def _counted(table: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} ({count:,})" for name, count in table.items())
 
 
 def _strange(made: Import, rejects: Sequence[Reject], place: Path | None) -> Iterator[str]:

@@ -14,7 +14,7 @@ def register(app: typer.Typer) -> None:
 
 def why(
     ref: Annotated[
-        str, typer.Argument(help="L-001, W-001:17, R-001, E-001, v001, r-000123, a gate, a rule, an answer.")
+        str, typer.Argument(help="L-001, W-001, W-001:17, R-001, E-001, v001, r-000123, a gate, a rule, an answer.")
     ],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:

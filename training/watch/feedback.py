@@ -27,7 +27,7 @@ PLACES = ("", "feedback", "user_feedback", "metadata", "annotation", "metadata.f
 class Feedback:
     """`rating` is the number as logged, or -1.0 and 1.0 for words; None where there is none. `words`: it was a word.
 
-    `unread` are names of scores that no person gave.
+    `unread` are names of scores that no person gave, `unclear` ratings that are neither a number nor a known word.
     """
 
     rating: float | None = None
@@ -35,6 +35,7 @@ class Feedback:
     edit: str = ""
     comment: str = ""
     unread: tuple[str, ...] = ()
+    unclear: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return self.rating is not None or bool(self.edit or self.comment)
@@ -43,7 +44,8 @@ class Feedback:
         """This one, and the older one where this says nothing."""
         rated = self if self.rating is not None else older
         edit, comment = self.edit or older.edit, self.comment or older.comment
-        return Feedback(rated.rating, rated.words, edit, comment, self.unread + older.unread)
+        unread, unclear = self.unread + older.unread, self.unclear + older.unclear
+        return Feedback(rated.rating, rated.words, edit, comment, unread, unclear)
 
 
 def feedback_in(obj: Mapping[str, Any]) -> Feedback:
@@ -52,10 +54,12 @@ def feedback_in(obj: Mapping[str, Any]) -> Feedback:
         return _scored(obj)
     found = Feedback()
     for place, table in _tables(obj):
-        rating, words = _rating(table, INSIDE if place else RATED)
+        rating, words, said = _rating(table, INSIDE if place else RATED)
         edit = next((e for key in EDITS if isinstance(e := table.get(key), str) and e.strip()), "")
         comment = text_at(table, *(COMMENTS if place else COMMENTS[:-2]))
-        found = found.over(Feedback(rating, words, edit, comment))
+        if said and not place and not comment and " " in said:
+            comment, said = said, ""
+        found = found.over(Feedback(rating, words, edit, comment, unclear=(said,) if said else ()))
     for score in scores_in(obj):
         found = found.over(_scored(score))
     return found
@@ -65,10 +69,10 @@ def _scored(score: Mapping[str, Any]) -> Feedback:
     """A person's score as feedback; only the name of another."""
     if not given_by_a_person(score):
         return Feedback(unread=(text_at(score, "name") or "without a name",))
-    rating, words = _rating(score, SCORE)
+    rating, words, said = _rating(score, SCORE)
     if rating is not None and str(score.get("dataType") or score.get("data_type")).upper() == "BOOLEAN":
         rating, words = (1.0 if rating > 0 else -1.0), True
-    return Feedback(rating, words, "", text_at(score, *COMMENTS))
+    return Feedback(rating, words, "", text_at(score, *COMMENTS), unclear=(said,) if said else ())
 
 
 def _tables(obj: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -80,17 +84,20 @@ def _tables(obj: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
             yield ("" if place == "metadata" else place), table
 
 
-def _rating(table: Mapping[str, Any], keys: Iterable[str]) -> tuple[float | None, bool]:
+def _rating(table: Mapping[str, Any], keys: Iterable[str]) -> tuple[float | None, bool, str]:
+    """(rating, whether it was a word, what stands there instead where it is no rating)."""
+    unclear = ""
     for key in keys:
         value = table.get(key)
         if isinstance(value, bool):
-            return (1.0 if value else -1.0), True
+            return (1.0 if value else -1.0), True, ""
         word = value.strip().lower() if isinstance(value, str) else ""
         if word in GOOD or word in BAD:
-            return (1.0 if word in GOOD else -1.0), True
+            return (1.0 if word in GOOD else -1.0), True, ""
         if (number := as_number(value)) is not None:
-            return number, False
-    return None, False
+            return number, False, ""
+        unclear = unclear or (word and key != "type" and str(value).strip()) or ""
+    return None, False, unclear
 
 
 def scale_of(numbers: Iterable[float]) -> tuple[float, float]:

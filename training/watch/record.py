@@ -107,6 +107,8 @@ class Import(Artefact):
     """Lowest and highest value of the scale that ratings were read on; empty where none was a number."""
     scores_unread: dict[str, int] = {}
     """Scores that no person gave, by name."""
+    ratings_unclear: dict[str, int] = {}
+    """What stands where a rating should, and is neither a number nor a known word."""
     masked: dict[str, int] = {}
     models: dict[str, int] = {}
     first_at: str = ""

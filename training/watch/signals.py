@@ -180,7 +180,10 @@ def _distances(texts: Sequence[str], known: Sequence[str]) -> list[float]:
 
 def topics(signal: Signal, now: Sequence[str], known: Sequence[str], fresh: Sequence[str], seed: int) -> Signal:
     """Clusters of the known rows: raised where requests spread over them otherwise than the other half does."""
-    placed, names = _clusters(known, seed)
+    made = _clusters(known, seed)
+    if made is None:
+        return unmeasured(signal, "the rows have too few different words for topics")
+    placed, names = made
     ours, theirs = placed(now), placed(fresh)
     chi, p = spread_differs(ours, theirs, seed)
     shares = {topic: (ours.count(topic) / len(ours), theirs.count(topic) / len(theirs)) for topic in range(len(names))}
@@ -189,14 +192,19 @@ def topics(signal: Signal, now: Sequence[str], known: Sequence[str], fresh: Sequ
     return ruled(signal, p, now=chi, evidence=evidence)
 
 
-def _clusters(known: Sequence[str], seed: int) -> tuple[Callable[[Sequence[str]], list[int]], list[str]]:
-    """From texts to topics, and the words that name each topic."""
+def _clusters(known: Sequence[str], seed: int) -> tuple[Callable[[Sequence[str]], list[int]], list[str]] | None:
+    """From texts to topics, and the words that name each topic; None where the texts are all alike."""
+    import numpy as np
     from sklearn.cluster import KMeans
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     maker = TfidfVectorizer(max_features=4000, sublinear_tf=True, token_pattern=r"(?u)\b\w+\b")
+    if not any(words(text) for text in known):
+        return None
     vectors = maker.fit_transform(known)
-    count = min(TOPICS, max(2, len(known) // 15))
+    count = min(TOPICS, max(2, len(known) // 15), len(np.unique(vectors.toarray(), axis=0)))
+    if count < 2:
+        return None
     model = KMeans(count, random_state=seed, n_init=1).fit(vectors)
     terms = maker.get_feature_names_out()
     names = [", ".join(terms[i] for i in centre.argsort()[::-1][:3]) for centre in model.cluster_centers_]

@@ -43,7 +43,7 @@ from workspace.folder import Project, next_id
 from workspace.lock import writer_lock
 
 CUT_NAME = 60
-"""Characters that are kept of a score's name."""
+"""Characters that are kept of a score's name, or of what is no rating."""
 Progress = Callable[[int, int], None]
 
 
@@ -194,7 +194,8 @@ def _store(project: Project, work: Path, name: str, read: Read, wish: Wish, know
         known=found.known,
         not_drawn=found.not_drawn,
         beyond_sample=found.beyond_sample,
-        scores_unread=_unread(read.parts),
+        scores_unread=_named(name for part in read.parts for name in part.feedback.unread),
+        ratings_unclear=_named(text for part in read.parts for text in part.feedback.unclear),
         said_again=len(found.said_again),
         made_from=hashes(project.root, release[0] / RELEASE) if release else {},
         **_figures(kept),
@@ -218,10 +219,9 @@ def _figures(kept: Sequence[Logged]) -> dict[str, Any]:
     }
 
 
-def _unread(parts: Iterable[Part]) -> dict[str, int]:
-    """The most frequent names of scores that no person gave."""
-    names = Counter(name for part in parts for name in part.feedback.unread)
-    return {masked_text(name)[:CUT_NAME]: count for name, count in names.most_common(20)}
+def _named(texts: Iterable[str]) -> dict[str, int]:
+    """The most frequent of them, masked and cut."""
+    return {masked_text(text)[:CUT_NAME]: count for text, count in Counter(texts).most_common(20)}
 
 
 def _numbers(parts: Iterable[Part]) -> Iterable[Any]:

@@ -107,6 +107,16 @@ def test_scores_of_evaluators_are_counted_and_no_rating(project: Project, write:
     assert [(r.rating, r.comment) for r in read_watched(project).requests] == [(None, ""), (None, "")]
 
 
+def test_a_rating_that_cannot_be_read_is_told_and_a_sentence_is_a_comment(project: Project, write: Write) -> None:
+    said = [{"metadata": {"rating": "4/5"}}, {"feedback": {"rating": "meh"}}, {"feedback": "the side is wrong"},
+            {"feedback": {"type": "survey"}}]  # fmt: skip
+    lines = [litellm(n, "q", "a", **more) for n, more in enumerate(said)]
+    made = take_in(project, read_logs([write(lines)], keep_rejects=False), Wish())
+    assert made is not None and made.ratings_unclear == {"4/5": 1, "meh": 1}
+    assert "! ratings that cannot be read: 4/5 (1), meh (1)" in "\n".join(imported_lines(made, [], None))
+    assert [r.comment for r in read_watched(project).requests] == ["", "", "the side is wrong", ""]
+
+
 def test_a_trace_with_its_generation_is_one_request_and_its_scores_find_it(project: Project, write: Write) -> None:
     trace = {
         "id": "t-1", "timestamp": "2026-11-25T10:00:00Z", "name": "chat", "input": {"args": [1]}, "output": None,

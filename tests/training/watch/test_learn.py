@@ -28,7 +28,7 @@ from training.watch.keep import Wish
 from training.watch.learn import Learnt, in_order, learn, read_not_learnt
 from training.watch.record import read_watched
 from training.watch.take_in import read_logs, take_in
-from workspace.errors import Refusal
+from workspace.errors import Refusal, RungError
 from workspace.folder import Project
 from workspace.settings import load_settings
 
@@ -192,6 +192,22 @@ def test_an_import_whose_release_is_not_what_it_was_is_stale(house: Project, wri
     assert f"! W-002 is stale: {said}. Its requests wait: rung restore, or remove watch/W-002" in told
     with pytest.raises(Refusal, match="W-002 is stale: L-002, which it was"):
         learnt(house)
+
+
+def test_why_tells_of_an_import(house: Project, write: Write) -> None:
+    fresh = phrases(3, 91)
+    imported(house, write([litellm(n, text, line_of(text)) for n, text in enumerate([*fresh, fresh[0]])]))
+    assert len(learnt(house, count=2).queued) == 2
+    found = why(house, "W-001")
+    told = "\n".join(found.lines)
+    assert "W-001   4 of 4 requests kept" in told and "log.jsonl, 4 lines" in told
+    assert "release    L-001   (rung why L-001)" in told
+    assert "learnt     2 candidates, 0 kept out, 2 not looked at" in told
+    assert len(found.document["candidates"]) == 2 and found.document["stale"] is None
+    shutil.rmtree(house.releases / "L-001")
+    assert "release    L-001   ! stale: L-001, which it was made with, is gone" in "\n".join(why(house, "W-001").lines)
+    with pytest.raises(RungError, match=r"No import W-007. There: W-001\."):
+        why(house, "W-007")
 
 
 def test_a_release_of_no_dataset_that_is_here_makes_its_import_stale(house: Project, write: Write) -> None:

@@ -20,6 +20,7 @@ from training.watch.judge import judge_of
 from training.watch.keep import Wish
 from training.watch.material import released
 from training.watch.own_turns import OwnTurns
+from training.watch.signals import word_signals
 from training.watch.take_in import read_logs, take_in
 from workspace.errors import RungError
 from workspace.folder import Project
@@ -67,6 +68,13 @@ def test_the_form_of_answers_is_told_by_the_rows(house: Project) -> None:
     standing = standing.__class__(**{**vars(standing), "choices": (), "rows": objects})
     assert not Form(standing).wrong('{"side": 1, "code": 2}', "stop")
     assert Form(standing).wrong('{"side": 1}', "stop") and Form(standing).wrong("E10 OD", "stop")
+
+
+@pytest.mark.parametrize("side", [[f"!!! {'?' * n}" for n in range(80)], ["same text" + "!" * n for n in range(80)]])
+def test_rows_that_are_all_alike_have_no_topics(side: list[str], recwarn: pytest.WarningsRecorder) -> None:
+    found = {signal.name: signal for signal in word_signals(side[:40], side, "rows", 0)}
+    assert found["topics"].why == "the rows have too few different words for topics"
+    assert found["new_words"].raised is False and not recwarn.list
 
 
 @pytest.mark.parametrize("kind", ["rubric", "score", "pairs"])
