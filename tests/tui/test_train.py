@@ -9,7 +9,7 @@ import pytest
 from conftest_tui import opened, sees, settled, text_of, until
 
 from training.machine import this_machine
-from training.record import LOCK, read_run, write_run
+from training.record import LOCK, append_metric, read_run, write_run
 from workspace.lock import writer_lock
 
 LIVING = (
@@ -40,6 +40,23 @@ async def test_a_run_that_lives(clinic, held, state, steps, words):
             write_run(folder, read_run(folder), state="running")
             await sees(pilot, "Training. Step 5 of 12, about 14 s left")
             await sees(pilot, f"795 tokens/s 8.7 of {this_machine().memory_gib:.1f} GiB rate 6.3e-05")
+
+
+async def test_layers_that_are_loaded_are_told_until_the_first_step(clinic, held):
+    folder = ladder.cleared(clinic)
+    app = held(clinic.root)
+    begun = app.source.now() - timedelta(seconds=45)
+    write_run(folder, read_run(folder), state="starting", started_at=begun, steps=12)
+    with writer_lock(folder / LOCK, "R-001"):
+        async with app.run_test(size=(80, 24)) as pilot:
+            await settled(pilot)
+            await opened(pilot, 8)
+            append_metric(folder, {"kind": "loading", "done": 10, "of": 30})
+            await sees(pilot, "Loading embedded, 10 of 30 layers, 45 s so far, about 2 min left. Nothing has been")
+            append_metric(folder, {"kind": "loading", "done": 30, "of": 30})
+            await sees(pilot, "Loading embedded, 30 of 30 layers, 45 s so far. Nothing has been spent yet.")
+            append_metric(folder, ladder.step_line(1, 12))
+            await sees(pilot, "Training. Step 1 of 12")
 
 
 ENDED = (

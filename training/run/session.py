@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 from curation.manifest import load_split
 from evaluation.metrics.registry import item_metric
 from training.recipe import Recipe
+from training.record import append_metric
 from training.reward import metric_name
 from training.run.beat import line_to_beat
 from training.run.building import build
 from training.run.checkpoints import newest_checkpoint, step_of
 from training.run.items import Items, items_of
+from training.run.loading import told_by_layer
 from training.run.model import load_base, load_tokenizer, prepare, save, set_threads
 from training.run.precision import choose_precision
 from training.run.preflight import check, write_preflight
@@ -51,7 +53,8 @@ class Session:
         seen = check(tokenizer, items.encoded, self.recipe)
         if self.run.leads:
             write_preflight(self.folder, seen)
-        model = load_base(self.recipe)
+        with told_by_layer(self._loaded):
+            model = load_base(self.recipe)
         precision = self._precision(model, items, threads)
         self.sampler = Sampler(tokenizer, validation, self.recipe, self.metric)
         watch = self._watch()
@@ -72,6 +75,11 @@ class Session:
         self._go()
         self._save(tokenizer)
         return watch.ending or f"finished, best checkpoint step {self.run.record.best_step}"
+
+    def _loaded(self, done: int, of: int) -> None:
+        """A line of metrics.jsonl: how many layers of the base are loaded."""
+        if self.run.leads:
+            append_metric(self.folder, {"kind": "loading", "done": done, "of": of})
 
     def _precision(self, model: Any, items: Items, threads: int) -> str:
         """Decided once a run and kept: a resumed run computes as an unbroken one."""

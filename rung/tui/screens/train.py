@@ -228,14 +228,25 @@ def _sentence(watched: Watched, steps: Sequence[dict[str, Any]], now: datetime) 
         whole = f" Checkpoint {run.step} is whole." if run.step else ""
         return f"{run.state.capitalize()} at step {run.step}: {run.ending}.{whole}"
     if not steps:
-        waited = (now - run.started_at).total_seconds() if run.started_at else 0.0
-        since = f", {duration(waited)} so far" if waited >= LONG else ""
-        remaining = watched.loading - waited
-        told = f", about {duration(remaining)} left" if remaining >= 1 else ""
-        return f"Loading {run.base}{since}{told}. Nothing has been spent yet."
+        return _loading_words(watched, (now - run.started_at).total_seconds() if run.started_at else 0.0)
     left = steps[-1].get("eta_seconds")
     word = "Paused" if run.state == "paused" else "Training"
     return f"{word}. Step {steps[-1]['step']} of {run.steps}" + (f", about {duration(left)} left" if left else "")
+
+
+def _loading_words(watched: Watched, waited: float) -> str:
+    """How far the base model has loaded; how long it takes is known from the plan's dry run, else from the layers."""
+    run, told = watched.run, next((line for line in reversed(watched.lines) if line["kind"] == "loading"), None)
+    layers, remaining = "", watched.loading - waited
+    if told is not None and told["of"]:
+        done, of = told["done"], told["of"]
+        layers = f", {done} of {of} layers"
+        if not watched.loading and done:
+            remaining = waited / done * (of - done)
+    since = f", {duration(waited)} so far" if waited >= LONG else ""
+    left = f", about {duration(remaining)} left" if remaining >= 1 else ""
+    form = " in 4 bit" if run.method == "qlora" else ""
+    return f"Loading {run.base}{form}{layers}{since}{left}. Nothing has been spent yet."
 
 
 def _figures(steps: Sequence[dict[str, Any]], validations: Sequence[dict[str, Any]], has: float) -> Iterator[str]:
