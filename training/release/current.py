@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from curation.store import open_store
-from training.release.record import RELEASE, Release, newest_release, number_of, release_names
+from training.release.record import RELEASE, Release, number_of, release_names
 from training.release.verify import verify
 from workspace.artefact import Artefact, hashes, now, read_artefact, write_artefact
 from workspace.errors import Refusal, RungError, did_you_mean
@@ -41,13 +41,18 @@ class Current(Artefact):
 def standing_id(project: Project) -> str | None:
     """The id of the release that stands, also where its folder is gone; None where nothing was released.
 
+    A whole release that is newer than all that ever stood was made by a command that was killed then: it stands.
     Raises RungError where current.json cannot be read.
     """
-    current = read_current(project)
-    if current is not None:
-        return current.release
-    found = newest_release(project)
-    return found[1].id if found else None
+    current, names = read_current(project), release_names(project)
+    if current is None or (names and number_of(names[-1]) > last_stood(current)):
+        return names[-1] if names else None
+    return current.release
+
+
+def last_stood(current: Current | None) -> int:
+    """The highest number among the releases that ever stood."""
+    return max((number_of(step.release) for step in current.steps), default=0) if current else 0
 
 
 def read_current(project: Project) -> Current | None:
@@ -87,27 +92,66 @@ def stand(project: Project, release: str, before: str | None, by: str, reason: s
 def take_place(project: Project, settings: Settings, work: Path, release: Release) -> Path:
     """The finished folder `work` becomes the release that stands, and that is logged: all of it, or nothing.
 
-    The caller holds the lock.
+    The caller holds the lock. Where it is killed on the way, `settle` does the rest.
     """
-    from training.release.scoring import let_through
-
     target, path = project.releases / release.id, project.releases / CURRENT
     before, as_it_was = standing_id(project), path.read_bytes() if path.is_file() else None
-    by = release.by or settings.project.person
     work.rename(target)
     try:
+        by = release.by or settings.project.person
         stand(project, release.id, before, by, release.reason or "released")
-        with open_store(project, settings) as store:
-            detail = {"forms": [f.form for f in release.forms], "verdict": release.verdict, "reason": release.reason}
-            store.event("released", by, release.id, detail)
-            for loss in (each for form in release.forms for each in let_through(form.facts)):
-                signed = loss.allowed.model_dump(mode="json") if loss.allowed else {}
-                store.event("override", signed["by"], release.id, {"gate": "loss", "form": loss.form, **signed})
+        _log_release(project, settings, release)
     except BaseException:
         target.rename(work)
         _put_back(path, as_it_was)
         raise
     return target
+
+
+def settle(project: Project, settings: Settings) -> None:
+    """What a killed command left undone of the last change is done: what took its place stands, and it is logged.
+
+    The caller holds the lock.
+    """
+    names, current = release_names(project), read_current(project)
+    if names and number_of(names[-1]) > last_stood(current):
+        release = _named(project, names[-1])[1]
+        by = release.by or settings.project.person
+        stand(project, release.id, current.release if current else None, by, release.reason or "released")
+    current = read_current(project)
+    if current is None or not current.steps:
+        return
+    last, earlier = current.steps[-1], current.model_copy(update={"steps": current.steps[:-1]})
+    if number_of(last.release) <= last_stood(earlier):
+        _log_rollback(project, settings, last)
+    elif last.release in names:
+        _log_release(project, settings, _named(project, last.release)[1])
+
+
+def _log_release(project: Project, settings: Settings, release: Release) -> None:
+    """The release and what it was let through with, as events; nothing where they are there."""
+    from training.release.scoring import let_through
+
+    by = release.by or settings.project.person
+    with open_store(project, settings) as store:
+        if store.events(kind="released", ref=release.id):
+            return
+        logged = {event.detail.get("form") for event in store.events(kind="override", ref=release.id)}
+        for loss in (each for form in release.forms for each in let_through(form.facts)):
+            signed = loss.allowed.model_dump(mode="json") if loss.allowed else {}
+            if loss.form not in logged:
+                store.event("override", signed["by"], release.id, {"gate": "loss", "form": loss.form, **signed})
+        detail = {"forms": [f.form for f in release.forms], "verdict": release.verdict, "reason": release.reason}
+        store.event("released", by, release.id, detail)
+
+
+def _log_rollback(project: Project, settings: Settings, step: Step) -> None:
+    """The rollback as an event; nothing where it is there."""
+    detail = {"before": step.before, "reason": step.reason, "at": step.at.isoformat()}
+    with open_store(project, settings) as store:
+        found = [event.detail for event in store.events(kind="rolled_back", ref=step.release)]
+        if not any({"at": detail["at"], **each} == detail for each in found):
+            store.event("rolled_back", step.by, step.release, detail)
 
 
 def _put_back(path: Path, as_it_was: bytes | None) -> None:
@@ -130,9 +174,15 @@ def roll_back(project: Project, settings: Settings, to: str, by: str, reason: st
     if standing_id(project) is None:
         raise Refusal("Nothing is released yet, so there is nothing to go back to.", "rung release --to prompt")
     with writer_lock(project.releases / ".lock", "A release"):
+        settle(project, settings)
+        path = project.releases / CURRENT
+        as_it_was = path.read_bytes() if path.is_file() else None
         step = _go_back(project, to, by.strip(), reason.strip())
-        with open_store(project, settings) as store:
-            store.event("rolled_back", step.by, step.release, {"before": step.before, "reason": step.reason})
+        try:
+            _log_rollback(project, settings, step)
+        except BaseException:
+            _put_back(path, as_it_was)
+            raise
     return step
 
 

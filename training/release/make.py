@@ -66,7 +66,7 @@ def gguf_types(text: str) -> tuple[str, ...]:
 def release_prompt(project: Project, settings: Settings, *, by: str = "", reason: str = "", told: Told = print) -> Path:
     """Release the best prompted arm: needs no run."""
     evaluation, report = best_prompted(project)
-    with working(project) as work:
+    with working(project, settings) as work:
         form = make_prompt(project, settings, report, work / "prompt")
         told(f"prompt: {report.chosen}")
         sources = [evaluation / "report.json", project.datasets / report.dataset / "manifest.json"]
@@ -111,7 +111,7 @@ def release_run(project: Project, settings: Settings, run: RunRecord, forms: Seq
     signed = (ways.by.strip(), ways.reason.strip()) if ways.may_lose else None
     if signed is not None and not all(signed):
         raise RungError("An override names a person and a reason.", "--override loss --by NAME --reason TEXT")
-    with working(project) as work:
+    with working(project, settings) as work:
         making = Making(project, settings, run, work, ways.told, ways.watch, ways.judge, signed)
         made = [_make(form, making, ways.told) for form in forms]
         release = _release(project, run, allowed, work, made)

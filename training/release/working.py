@@ -7,21 +7,23 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from training.release.current import read_current
+from training.release.current import last_stood, read_current, settle
 from training.release.record import number_of
 from training.run.ending import is_disk_full
 from workspace.errors import RungError
 from workspace.folder import Project, next_id
 from workspace.lock import writer_lock
+from workspace.settings import Settings
 
 
 @contextlib.contextmanager
-def working(project: Project) -> Iterator[Path]:
+def working(project: Project, settings: Settings) -> Iterator[Path]:
     """A folder `.L-002` to make release L-002 in, one at a time; renamed by then or gone.
 
     Raises RungError in one sentence where the disk is full.
     """
     with writer_lock(project.releases / ".lock", "A release"):
+        settle(project, settings)
         work = _work(project)
         try:
             yield work
@@ -44,7 +46,7 @@ def working(project: Project) -> Iterator[Path]:
 def _work(project: Project) -> Path:
     """A hidden folder beside the releases; what a killed release left is removed."""
     for left in project.releases.glob(".L-*"):
-        shutil.rmtree(left, ignore_errors=True)
+        left.unlink() if left.is_symlink() or left.is_file() else shutil.rmtree(left, ignore_errors=True)
     work = project.releases / f".{_free(project)}"
     work.mkdir(parents=True)
     return work
@@ -55,7 +57,6 @@ def _free(project: Project) -> str:
 
     Raises RungError where current.json cannot be read, before anything is made.
     """
-    current = read_current(project)
-    stood = max((number_of(step.release) for step in current.steps), default=0) if current else 0
+    stood = last_stood(read_current(project))
     free = next_id(project.releases, "L")
     return free if number_of(free) > stood else f"L-{stood + 1:03d}"
