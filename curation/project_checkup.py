@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from curation.checkup import HeldRows, Stage, run_statistics
 from curation.findings import Checkup, Ran, in_order
@@ -23,6 +23,13 @@ if TYPE_CHECKING:
     from curation.leakage import Leak
     from curation.store import Store, StoredRow
 
+T = TypeVar("T")
+Progress = Callable[[int, int], None]
+"""Called as `progress(rows done, all rows)` from the thread that does the work."""
+READING = "Reading the rows"
+"""The stage in which every check sees each row by itself."""
+AT_ONCE = 500
+"""Rows between two of these calls."""
 LEARNT = ("pool", "candidates", "train")
 DUPLICATE_REASONS = {"exact duplicate": "exact", "near duplicate": "near"}
 
@@ -38,16 +45,48 @@ class _Sides:
 
 
 def check_project(
-    store: Store, project: Project, settings: Settings, options: Options | None = None, stage: Stage = lambda _: None
+    store: Store,
+    project: Project,
+    settings: Settings,
+    options: Options | None = None,
+    stage: Stage = lambda _: None,
+    progress: Progress = lambda done, of: None,
 ) -> Checkup:
-    """Check all rows that are in (not taken out, not rejected in review)."""
+    """Check all rows that are in (not taken out, not rejected in review).
+
+    `stage` hears the title of each check that begins, `progress` how many rows the present one has gone through.
+    """
     with names_masked(options.names if options else None):
-        return _checkup(store, project, settings, options or Options(), stage)
+        return _checkup(store, project, settings, options or Options(), (stage, progress))
 
 
-def _checkup(store: Store, project: Project, settings: Settings, options: Options, stage: Stage) -> Checkup:
+class _Passed(Sequence[T]):
+    """Things in order; whoever goes through them tells how far it is."""
+
+    def __init__(self, things: Sequence[T], progress: Progress) -> None:
+        self.things, self.progress = things, progress
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.things[index]
+
+    def __len__(self) -> int:
+        return len(self.things)
+
+    def __iter__(self) -> Iterator[T]:
+        for done, thing in enumerate(self.things):
+            if done % AT_ONCE == 0:
+                self.progress(done, len(self.things))
+            yield thing
+        self.progress(len(self.things), len(self.things))
+
+
+def _checkup(
+    store: Store, project: Project, settings: Settings, options: Options, told: tuple[Stage, Progress]
+) -> Checkup:
     started = time.monotonic()
-    rows = [row for row in store.rows(excluded=False) if row.state != "rejected"]
+    stage, progress = told
+    stage(READING)
+    rows = _Passed([row for row in store.rows(excluded=False) if row.state != "rejected"], progress)
     gone = store.rows(excluded=True)
     settled = dismissals(store)
     chosen = replace(options, label_limit=settings.evaluation.label_limit, seed=settings.dataset.seed)
@@ -58,20 +97,20 @@ def _checkup(store: Store, project: Project, settings: Settings, options: Option
         for check in run:
             check.see(subject)
     stage("Duplicates")
-    pairs = _pairs(_sides(project, rows), settings, settled, gone)
+    pairs = _pairs(_sides(project, rows.things), settings, settled, gone, progress)
     end = run_statistics(run, sampler, chosen, stage)
-    counts = _counts(store, rows, gone)
+    counts = _counts(store, rows.things, gone)
     handled = _handled(store, counts)
     found = [finding for finding in (f for _, f in (*pairs, *handled)) if finding]
     found += [left for finding in end.findings if (left := unsettled(finding, settled))]
-    found = [_waiting(finding, rows) for finding in found]
+    found = [_waiting(finding, rows.things) for finding in found]
     names = {finding.name: finding.rows for finding in found}
-    told = [Ran(name=check.name, title=check.title, rows=f.rows if f else 0) for check, f in (*pairs, *handled)]
-    told += [each.model_copy(update={"rows": names.get(each.name, 0)}) for each in end.ran]
+    ran = [Ran(name=check.name, title=check.title, rows=f.rows if f else 0) for check, f in (*pairs, *handled)]
+    ran += [each.model_copy(update={"rows": names.get(each.name, 0)}) for each in end.ran]
     return Checkup(
         scope=project.name,
         files=tuple(source.path for source in store.sources()),
-        checks=tuple(told),
+        checks=tuple(ran),
         findings=in_order(found),
         measures=end.measures,
         stopped=end.stopped,
@@ -112,7 +151,11 @@ def _subjects(rows: Sequence[StoredRow]) -> list[Subject]:
 
 
 def _pairs(
-    sides: _Sides, settings: Settings, settled: dict[str, list[frozenset[str]]], gone: Sequence[StoredRow]
+    sides: _Sides,
+    settings: Settings,
+    settled: dict[str, list[frozenset[str]]],
+    gone: Sequence[StoredRow],
+    progress: Progress,
 ) -> list[tuple[Check, Finding | None]]:
     """Leaks, contradictions and duplicates, those that are left and those that were taken out at import."""
     from curation.dedup import dedup
@@ -120,9 +163,8 @@ def _pairs(
     leaks, contradictions, left, duplicates = Leaks(), Contradictions(), LeftDuplicates(), Duplicates()
     found: list[tuple[Check, Finding | None]] = [(duplicates, duplicates.taken_out(gone))]
     if sides.learnt:
-        result = dedup(
-            [subject.example for subject in sides.learnt], settings.dataset.threshold, reviewed=sides.reviewed
-        )
+        learnt = _Passed([subject.example for subject in sides.learnt], progress)
+        result = dedup(learnt, settings.dataset.threshold, reviewed=sides.reviewed)
         at = HeldRows(sides.learnt).subjects
         found += [(left, left.found(result, at)), (contradictions, contradictions.found(result, at, settled))]
     else:

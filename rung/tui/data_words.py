@@ -12,6 +12,8 @@ from rung.cli.check_words import SYMBOLS
 from rung.tui.text import shown
 from rung.tui.widgets.marked import Entry
 
+READING = "Reading the rows"
+"""As `curation.project_checkup` calls the pass in which every check sees each row by itself."""
 EMPTY = "No rows yet. Import a file: rung data import claims.jsonl"
 FORMATS = "(chat, ShareGPT, Alpaca, CSV, Parquet: recognised and shown before anything is kept)"
 
@@ -51,3 +53,9 @@ def evidence_text(finding: Finding) -> Text:
 def _pairs(evidence: Evidence) -> list[tuple[str, str]]:
     places = [*evidence.places, *[""] * len(evidence.texts)]
     return list(zip(places, evidence.texts, strict=False))
+
+
+def rows_words(done: int, of: int, seconds: float) -> str:
+    """`  1,204,000 of 2,640,000 rows  46%  about 12 s left`, after a check's title."""
+    left = seconds / done * (of - done) if 0 < done < of else 0.0
+    return f"  {done:,} of {of:,} rows  {done / max(of, 1):.0%}" + (f"  about {left:.0f} s left" if left >= 1 else "")

@@ -78,6 +78,14 @@ async def test_checks_are_told_one_by_one_and_x_leaves_them(project, held):
             screen.post_message(screen.Began(title))
         app.source.seconds += 1.5
         await sees(pilot, "✓ Duplicates ✓ Empty … Balance")
+        screen.post_message(screen.Began("Topics"))
+        await pilot.pause()
+        app.source.seconds += 10
+        screen.post_message(screen.Ahead(1_204_000, 2_640_000))
+        await sees(pilot, "… Topics 1,204,000 of 2,640,000 rows 46% about 12 s left")
+        screen.post_message(screen.Began("Skew"))
+        await sees(pilot, "✓ Topics … Skew Next:")
+        screen.heard = screen.heard[:3]
         await pilot.press("x")
         await sees(pilot, "Stopped. 2 checks had ended")
         assert screen.message == screen.stopped

@@ -16,7 +16,7 @@ from textual.worker import get_current_worker
 from curation.findings import Checkup
 from curation.quality.base import Finding
 from rung.cli.check_words import counts, verdict
-from rung.tui.data_words import empty_lines, evidence_text, finding_line, next_line
+from rung.tui.data_words import READING, empty_lines, evidence_text, finding_line, next_line, rows_words
 from rung.tui.job import JobEnded
 from rung.tui.loaded import Loaded, LoadedScreen
 from rung.tui.widgets.marked import Entry, MarkedLines
@@ -56,6 +56,10 @@ class DataScreen(LoadedScreen):
     asks = ""
     heard: tuple[str, ...] = ()
     """Titles of the checks that began, in order; the last one runs."""
+    far = ""
+    """How many rows the running check has gone through, in words."""
+    began = 0.0
+    """When it began."""
     stopped = "Stopped. What is finished stays."
 
     class Began(Message):
@@ -64,6 +68,13 @@ class DataScreen(LoadedScreen):
         def __init__(self, title: str) -> None:
             super().__init__()
             self.title = title
+
+    class Ahead(Message):
+        """How many rows the running check has gone through."""
+
+        def __init__(self, done: int, of: int) -> None:
+            super().__init__()
+            self.done, self.of = done, of
 
     class Left(RungError):
         """Somebody pressed `x` while the checks ran."""
@@ -89,13 +100,13 @@ class DataScreen(LoadedScreen):
         with open_store(project, settings) as store:
             if not store.sources():
                 return Loaded(list(empty_lines()), "rung data import FILE")
-            checkup = check_project(store, project, settings, stage=self._began)
+            checkup = check_project(store, project, settings, stage=self._began, progress=self._went_on)
         seconds = f"checked {self.source.clock()}, {checkup.seconds:.0f} s"
         return Loaded(list(self._entries(checkup)), "rung data check", seconds, checkup)
 
     def reload(self) -> None:
         """Check again from the first one."""
-        self.heard = ()
+        self.heard, self.far = (), ""
         super().reload()
 
     def _began(self, title: str) -> None:
@@ -104,18 +115,28 @@ class DataScreen(LoadedScreen):
             raise self.Left("stopped")
         self.post_message(self.Began(title))
 
+    def _went_on(self, done: int, of: int) -> None:
+        if get_current_worker().is_cancelled:
+            raise self.Left("stopped")
+        self.post_message(self.Ahead(done, of))
+
     @on(Began)
     def _hear(self, message: Began) -> None:
-        self.heard = (*self.heard, message.title)
+        self.heard, self.far = (*self.heard, message.title), ""
+        self.began = self.source.moment()
+
+    @on(Ahead)
+    def _hear_how_far(self, message: Ahead) -> None:
+        self.far = rows_words(message.done, message.of, self.source.moment() - self.began)
 
     def say_awaited(self, words: str) -> None:
         """One line a check as it ends, then the one that runs."""
         if self.data is not None:
             self.tell(f"{words}   x stops")
             return
-        *ended, runs = self.heard or ("Reading the rows",)
+        *ended, runs = self.heard or (READING,)
         lines = [Entry(f"✓ {title}", style="dim") for title in ended[-LINES:]]
-        self.lines.show([Entry(), Entry(words, "", "bold"), Entry(), *lines, Entry(f"… {runs}")])
+        self.lines.show([Entry(), Entry(words, "", "bold"), Entry(), *lines, Entry(f"… {runs}{self.far}")])
         self.next = "Next: wait, or x stops; nothing is lost."
 
     def show_loaded(self, message: LoadedScreen.Done) -> None:
@@ -210,7 +231,8 @@ class DataScreen(LoadedScreen):
         self.workers.cancel_group(self, "load")
         self.started = 0.0
         if self.data is None:
-            done = f"{max(len(self.heard) - 1, 0)} checks had ended; findings need all of them."
+            ended = sum(title != READING for title in self.heard[:-1])
+            done = f"{ended} checks had ended; findings need all of them."
             self.show_lines([Entry(), Entry(f"Stopped. {done}"), Entry(), Entry("Next: r checks again.", "", "bold")])
         self.tell(self.stopped)
 
