@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from counting import Words
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -106,16 +107,6 @@ def replan(ready: Project) -> Callable[[], Path]:
 def planned(replan: Callable[[], Path]) -> Path:
     """The file of the project's plan."""
     return replan()
-
-
-class Words:
-    """A tokenizer that counts words: enough for a plan."""
-
-    def count(self, text: str) -> int:
-        return len(text.split())
-
-    def render(self, turns: object) -> str:
-        return " ".join(str(turn["content"]) for turn in turns)  # type: ignore[attr-defined]
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from counting import Words
 
 from curation.example import Example, chat_row
 from curation.manifest import load_split
@@ -22,16 +23,6 @@ from training.fit import setup_of
 from workspace.errors import InputError, Refusal
 from workspace.folder import Project
 from workspace.settings import Settings, load_settings
-
-
-class Words:
-    """A tokenizer that counts words."""
-
-    def count(self, text: str) -> int:
-        return len(text.split())
-
-    def render(self, turns: Any) -> str:
-        return " ".join(str(turn["content"]) for turn in turns)
 
 
 def packed(project: Project, settings: Settings, plan: Path, kind: str = "trl", **more: Any) -> Bundle:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from counting import Words
 from killing import KILLED, Done, Warm, assert_ended, assert_sound, moments, standing, warmed
 
 from chat.protocols import Ask
@@ -28,16 +29,6 @@ from workspace.settings import load_settings
 MODULES = ("rung.cli", "rung.doctor", "rung.status", "trl", "peft", "training.run.session", "evaluation.tuned",
            "training.release.make", "chat.local.load", "sqlalchemy", "alembic.command", "scipy.stats")  # fmt: skip
 RUN = "runs/R-001"
-
-
-class Words:
-    """A tokenizer that counts words: enough for a plan."""
-
-    def count(self, text: str) -> int:
-        return len(text.split())
-
-    def render(self, turns: object) -> str:
-        return " ".join(str(turn["content"]) for turn in turns)  # type: ignore[attr-defined]
 
 
 @pytest.fixture(scope="module")

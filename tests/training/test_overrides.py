@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from counting import Words
 
 from rung.cli.plan_explain import explain_lines
 from training.clearance import check_gates, override
@@ -27,16 +28,6 @@ FIGURES: dict[str, Any] = {
     "reserved_gib": None, "imports_gib": 0.1, "estimate": None, "checkpoint_bytes": 1, "disk_needed": 1, "disk_free": 2,
     "findings": [],
 }  # fmt: skip
-
-
-class Words:
-    """A tokenizer that counts words."""
-
-    def count(self, text: str) -> int:
-        return len(text.split())
-
-    def render(self, turns: Any) -> str:
-        return " ".join(str(turn["content"]) for turn in turns)
 
 
 def plan_of(project: Project, machine: Machine | None = None, **values: str) -> Plan:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,15 +9,8 @@ from typing import Any
 import pytest
 
 from curation.example import Example, chat_row
-from training.machine import Machine
-from training.plan import Plan, find_plan, read_plan, write_plan
-from training.planning import make_plan
 from training.recipe import Recipe
-from training.record import append_metric, curve
 from training.run.rows import IGNORED, encode, tokenise, with_system
-from workspace.errors import InputError, Refusal, RungError
-from workspace.folder import Project
-from workspace.settings import load_settings
 
 ROWS = [
     Example(chat_row("PDR bilat in T1DM", "E10 eye both", "House line.")),
@@ -186,121 +176,3 @@ def test_a_half_written_checkpoint_is_not_gone_on_from(tmp_path: Path) -> None:
     found = newest_checkpoint(tmp_path)
     assert found is not None and found.name == "checkpoint-3"
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-3"]
-
-
-# --- the plan -----------------------------------------------------------------------------------------------------
-
-
-class Words:
-    """A tokenizer that counts words."""
-
-    def count(self, text: str) -> int:
-        return len(text.split())
-
-    def render(self, turns: Any) -> str:
-        return " ".join(str(turn["content"]) for turn in turns)
-
-
-OF_OTHERS = {
-    "virtual_tokens",
-    "beta",
-    "signals",
-    "reward",
-    "generations",
-    "answer_tokens",
-    "temperature",
-    "metric_rows",
-}
-"""Values of other methods and objectives than this plan's."""
-
-
-def plan_of(project: Project, machine: Machine | None = None, **variables: str) -> Plan:
-    settings = load_settings(project.settings_file, variables)
-    return make_plan(project, settings, Words(), machine=machine)
-
-
-def test_every_value_has_a_reason_and_steps_follow_from_the_rows(ready: Project) -> None:
-    plan = plan_of(ready)
-    told = set(plan.because) | {"base", "seed", "threads", "report_to", "accumulation", "precision", *OF_OTHERS}
-    assert set(Recipe.model_fields) - told == {"checkpointing"}
-    assert plan.recipe.steps == 2 * math.ceil(plan.data.train / 4)
-    assert plan.because["rank"].by == "person" and plan.because["dropout"].source
-    assert any("outside 8 to 64" in note for note in plan.notes)
-
-
-def test_the_rate_follows_the_width_of_the_model_where_nobody_sets_it(ready: Project) -> None:
-    toml = ready.settings_file
-    toml.write_text(toml.read_text().replace("learning_rate = 1e-3\n", "").replace("rank = 4\n", ""))
-    plan = plan_of(ready)
-    assert plan.recipe.learning_rate == pytest.approx(5e-4 * (2000 / 576) ** 0.781, rel=0.05)
-    assert (plan.recipe.rank, plan.recipe.alpha, plan.recipe.scale) == (16, 32, 2.0)
-
-
-def test_a_high_rank_is_rank_stabilised(ready: Project) -> None:
-    made = plan_of(ready, RUNG_TRAINING__RANK="64").recipe
-    assert made.rslora and made.alpha == 32 and made.scale == 4.0
-
-
-def test_what_does_not_fit_is_made_smaller_before_it_is_refused(ready: Project) -> None:
-    whole = plan_of(ready, Machine(64.0, 2), RUNG_TRAINING__BATCH="16").recipe
-    assert (whole.batch, whole.accumulation, whole.checkpointing) == (16, 1, False)
-    small = plan_of(ready, Machine(0.75, 2), RUNG_TRAINING__BATCH="16").recipe
-    assert small.batch * small.accumulation == 16 and small.batch < 16
-    assert small.steps == whole.steps
-
-
-def test_rows_over_a_limit_that_a_person_sets_are_named(ready: Project) -> None:
-    plan = plan_of(ready, RUNG_TRAINING__MAX_LENGTH="14")
-    assert plan.data.left_out and "left out: train line" in plan.notes[-1]
-    with pytest.raises(Refusal, match="No row is within"):
-        plan_of(ready, RUNG_TRAINING__MAX_LENGTH="8")
-
-
-def test_a_plan_comes_back_as_it_was_written(ready: Project, planned: Path) -> None:
-    plan = read_plan(planned)
-    write_plan(ready.plans / "again.toml", plan)
-    assert read_plan(ready.plans / "again.toml") == plan
-
-
-def test_the_same_plan_is_kept_once(ready: Project, replan: Callable[[], Path]) -> None:
-    assert replan() == replan()
-    ready.settings_file.write_text(ready.settings_file.read_text().replace("rank = 4", "rank = 8"))
-    assert replan().name == "P-002.toml"
-
-
-def test_all_that_is_wrong_with_a_plan_is_said_at_once(planned: Path) -> None:
-    planned.write_text(planned.read_text().replace("rank = 4", "rnak = 4").replace("batch = 4", "batch = 0"))
-    with pytest.raises(InputError) as refused:
-        read_plan(planned)
-    assert len(refused.value.problems) == 2 and 'Did you mean "rank"?' in str(refused.value)
-
-
-def test_a_misspelt_plan_is_named(ready: Project, planned: Path) -> None:
-    with pytest.raises(RungError, match='Did you mean "P-001"'):
-        find_plan(ready, "P-01")
-
-
-def test_without_advice_or_dataset_there_is_no_plan(ready: Project) -> None:
-    import shutil
-
-    shutil.rmtree(ready.datasets)
-    with pytest.raises(Refusal, match="no frozen dataset"):
-        plan_of(ready)
-    ready.decision_file.unlink()
-    with pytest.raises(Refusal, match="no advice yet"):
-        plan_of(ready)
-
-
-def test_plan_as_json_holds_gates_and_values(rung: Any) -> None:
-    done = rung("plan", "--json")
-    document = json.loads(done.stdout)
-    assert done.returncode == 0 and document["gates"][0]["name"] == "decision"
-    assert document["recipe"]["rank"] == 4 and document["because"]["targets"]["source"]
-
-
-def test_half_a_line_of_the_log_costs_only_itself(tmp_path: Path) -> None:
-    append_metric(tmp_path, {"kind": "step", "step": 1, "loss": 2.0})
-    with (tmp_path / "metrics.jsonl").open("ab") as log:
-        log.write(b'{"kind": "step", "st')
-    append_metric(tmp_path, {"kind": "step", "step": 3, "loss": 1.0})
-    assert [line["step"] for line in curve(tmp_path)] == [1, 3]

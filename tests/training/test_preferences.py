@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import taught
+from counting import Words
 
 from curation.manifest import load_split
 from curation.review import open_desk
@@ -19,16 +19,6 @@ from training.preferences import preferences_of
 from workspace.errors import InputError, Refusal
 from workspace.folder import Project
 from workspace.settings import Settings, load_settings
-
-
-class Words:
-    """A tokenizer that counts words."""
-
-    def count(self, text: str) -> int:
-        return len(text.split())
-
-    def render(self, turns: Any) -> str:
-        return " ".join(str(turn["content"]) for turn in turns)
 
 
 def plan_of(project: Project, **variables: str) -> Plan:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from counting import Words
 
 from training.clearance import Locked, override
 from training.curve import Curve, CurvePoint, curve_of, forecast, lay_out_curve, newest_curve, too_little
@@ -19,17 +20,6 @@ from training.trials import Point, Spec, append_point, begin, cleared, put_away,
 from workspace.errors import InputError, Refusal
 from workspace.folder import Project
 from workspace.settings import Settings, load_settings
-
-
-class Words:
-    """A tokenizer that counts words."""
-
-    def count(self, text: str) -> int:
-        return len(text.split())
-
-    def render(self, turns: Any) -> str:
-        return " ".join(str(turn["content"]) for turn in turns)
-
 
 # --- the space and the halving ---------------------------------------------------------------------------------------
 

@@ -56,3 +56,10 @@ def text_of(app):
     for strip in app.screen._compositor.render_strips():
         lines.append("".join(segment.text for segment in strip)[:width])
     return "\n".join(lines)
+
+
+def words_in(app, widget="#right"):
+    """The words on a part of the screen."""
+    region = app.screen.query_one(widget).region
+    lines = text_of(app).split("\n")[region.y : region.bottom]
+    return " ".join(" ".join(line[region.x : region.right] for line in lines).replace("│", " ").split())

@@ -10,6 +10,7 @@ import random
 from pathlib import Path
 
 from clinic import ANSWERS, SETTINGS
+from counting import Words
 
 from advisor.project import advise_project
 from chat.scripted import Scripted
@@ -33,16 +34,6 @@ from workspace.settings import load_settings
 
 SOUNDS = [a + b for a in "bdfgklm" for b in "aeiou"]
 ITEMS = 60
-
-
-class Words:
-    """A tokenizer that counts words: enough for a plan."""
-
-    def count(self, text):
-        return len(text.split())
-
-    def render(self, turns):
-        return " ".join(str(turn["content"]) for turn in turns)
 
 
 def rows(count, seed):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from sqlalchemy import text as sql
@@ -9,6 +10,7 @@ from sqlalchemy import text as sql
 from curation.example import Example, chat_row
 from curation.review import Ruling, decide, next_item, open_desk
 from curation.store import NewRow, open_store
+from curation.store.ids import row_id
 from rung.start import start_project
 from workspace.folder import Project
 from workspace.settings import load_settings
@@ -96,3 +98,16 @@ def free(folder: Path) -> bool:
     """Whether nobody holds a row."""
     with opened(folder) as store, store.read() as connection:
         return not connection.execute(sql("select count(*) from rows where lease_until is not null")).scalar()
+
+
+def stored(folder):
+    """Id -> row of the project's store."""
+    with opened(folder) as store:
+        return {row.id: row for row in store.rows()}
+
+
+def drafts(folder):
+    """Row -> the answer of a kept draft."""
+    with opened(folder) as store, store.read() as connection:
+        kept = connection.execute(sql("select row_id, payload from drafts")).all()
+    return {row_id(number): json.loads(payload)["messages"][-1]["content"] for number, payload in kept}

@@ -6,8 +6,7 @@ import json
 from datetime import UTC, date, datetime
 
 import pytest
-from conftest_tui import PATIENCE, settled, text_of
-from test_review_states import flat
+from conftest_tui import PATIENCE, settled, text_of, words_in
 
 from advisor.answers import Answers
 from advisor.decide import decide
@@ -33,7 +32,7 @@ async def test_empty_says_what_to_do_and_e_asks(tmp_path, program):
     app = program(tmp_path)
     async with app.run_test(size=(80, 24)) as pilot:
         await on_advice(app, pilot)
-        assert "No answers yet. Press 1, or run: rung advise --answers answers.toml" in flat(app)
+        assert "No answers yet. Press 1, or run: rung advise --answers answers.toml" in words_in(app)
         assert not (tmp_path / "decision.json").exists()
         await pilot.press("e")
         await settled(pilot)
@@ -46,7 +45,7 @@ async def test_the_decision_is_written_and_shown_at_every_size(project, program,
     app = program(project)
     async with app.run_test(size=size) as pilot:
         await on_advice(app, pilot)
-        shown = flat(app)
+        shown = words_in(app)
         for words in ("Next step", "Likely end", "Strength", "Certainty", "Why", "Next: "):
             assert words in shown
         marks = app.screen.lines.keys
@@ -55,7 +54,7 @@ async def test_the_decision_is_written_and_shown_at_every_size(project, program,
             await pilot.press("j")
         await settled(pilot)
         assert app.screen.marked == marks[-1]
-        assert "Not settled: " in flat(app)
+        assert "Not settled: " in words_in(app)
     assert decision(project)["next_step"] in ("prompt", "few_shot", "rag", "fine_tune")
     assert decision(project)["made_from"]["answers.toml"]
 
@@ -64,7 +63,7 @@ async def test_provisional_asks_the_question_that_is_worth_most(project, program
     app = program(project)
     async with app.run_test(size=(120, 40)) as pilot:
         await on_advice(app, pilot)
-        assert "provisional" in flat(app)
+        assert "provisional" in words_in(app)
         worth = decision(project)["open_questions"][0]
         for _ in app.screen.lines.keys:
             await pilot.press("j")
@@ -100,9 +99,9 @@ async def test_a_broken_rulebook_gives_no_advice(project, program, what):
     app = program(project)
     async with app.run_test(size=(80, 24)) as pilot:
         await on_advice(app, pilot)
-        assert "No advice is given on a broken rulebook." in flat(app)
-        assert "approach.toml" in flat(app)
-        assert 'Did you mean "examples"?' in flat(app) or what == "syntax"
+        assert "No advice is given on a broken rulebook." in words_in(app)
+        assert "approach.toml" in words_in(app)
+        assert 'Did you mean "examples"?' in words_in(app) or what == "syntax"
     assert (project / "decision.json").read_bytes() == before
 
 
@@ -111,7 +110,7 @@ async def test_broken_answers_are_named(project, program):
     app = program(project)
     async with app.run_test(size=(80, 24)) as pilot:
         await on_advice(app, pilot)
-        assert 'Did you mean "weekly"?' in flat(app)
+        assert 'Did you mean "weekly"?' in words_in(app)
 
 
 async def test_an_expired_source_shows_its_day(project, program):
@@ -121,7 +120,7 @@ async def test_an_expired_source_shows_its_day(project, program):
         await on_advice(app, pilot)
         expired = [reason for reason in decision(project)["reasons"] if reason["expired"]]
         assert expired
-        assert "(expired 20" in flat(app)
+        assert "(expired 20" in words_in(app)
 
 
 def test_settled_by_measurement_says_stop():

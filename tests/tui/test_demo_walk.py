@@ -8,8 +8,9 @@ import tomllib
 import demo_project
 import pytest
 from conftest_tui import opened, sees, settled, text_of, until
-from test_review import shown_item, stored
-from test_walk import answer_all
+from review_rows import stored
+from review_steps import shown_item
+from walk_steps import answer_all
 
 from rung.demo.house_line import ANSWERS
 from training.record import read_runs

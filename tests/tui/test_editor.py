@@ -6,9 +6,8 @@ import shutil
 import sys
 
 import pytest
-from review_rows import NERVE, begun, log
-from test_review import drafts, stored
-from test_tmux import Terminal, wait_for
+from review_rows import NERVE, begun, drafts, log, stored
+from terminal import Terminal, wait_for
 
 from rung.tui.editor import draft_file, edit_outside, editor_command
 from workspace.errors import RungError

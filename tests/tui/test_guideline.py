@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from conftest_tui import settled, text_of
 from review_rows import GUIDELINE, PLAIN, begun, log
-from test_review import on_review
+from review_steps import on_review
 
 from rung.tui.guideline import places, section_for, sections
 

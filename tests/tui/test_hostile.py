@@ -5,10 +5,9 @@ from __future__ import annotations
 import time
 
 import pytest
-from conftest_tui import settled, text_of
-from review_rows import begun, decided_by, log
-from test_review import on_review, shown_item, stored
-from test_review_states import flat
+from conftest_tui import settled, text_of, words_in
+from review_rows import begun, decided_by, log, stored
+from review_steps import on_review, shown_item
 
 from curation.example import chat_row
 
@@ -57,7 +56,7 @@ async def test_hostile_rows_are_shown_edited_and_decided(tmp_path, program, name
     app = program(folder)
     async with app.run_test(size=(120, 40)) as pilot:
         await on_review(app, pilot)
-        assert SHOWN[name] in flat(app, "#item")
+        assert SHOWN[name] in words_in(app, "#item")
         harmless(app)
         await pilot.resize_terminal(80, 24)
         await settled(pilot)
@@ -99,8 +98,8 @@ async def test_hostile_names_reasons_and_guidelines(tmp_path, program):
         await on_review(app, pilot)
         await settled(pilot)
         await pilot.pause(0.1)
-        assert "[@click=app.quit]G[/]" in flat(app, "#beside")
-        assert "[red]mo[/]" in flat(app, "#beside")
+        assert "[@click=app.quit]G[/]" in words_in(app, "#beside")
+        assert "[red]mo[/]" in words_in(app, "#beside")
         harmless(app)
         await pilot.press("g")
         await settled(pilot)
@@ -111,7 +110,7 @@ async def test_hostile_names_reasons_and_guidelines(tmp_path, program):
         harmless(app)
         await pilot.press("escape", "x")
         await settled(pilot)
-        assert "1 [red]wrong[/]" in flat(app, "#beside")
+        assert "1 [red]wrong[/]" in words_in(app, "#beside")
         harmless(app)
         await pilot.press("1")
         await settled(pilot)
@@ -131,4 +130,4 @@ async def test_hostile_questions_of_a_team_are_text(tmp_path, program):
         app.open_stage(1)
         await settled(pilot)
         harmless(app)
-        assert "is not an answer" in flat(app) or "not" in flat(app)
+        assert "is not an answer" in words_in(app) or "not" in words_in(app)

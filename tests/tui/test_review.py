@@ -2,48 +2,15 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
-from conftest_tui import PATIENCE, settled, text_of
+from conftest_tui import settled, text_of
+from review_rows import drafts, stored
+from review_steps import on_review, shown_item
 from sqlalchemy import text as sql
 
 from curation.review import Ruling, decide, next_item, open_desk
-from curation.store import open_store
-from curation.store.ids import row_id
 from workspace.folder import Project
 from workspace.settings import load_settings
-
-
-def stored(folder):
-    """Id -> row of the project's store."""
-    project = Project(folder)
-    with open_store(project, load_settings(project.settings_file)) as store:
-        return {row.id: row for row in store.rows()}
-
-
-def drafts(folder):
-    """Row -> the answer of a kept draft."""
-    project = Project(folder)
-    with open_store(project, load_settings(project.settings_file)) as store, store.read() as connection:
-        kept = connection.execute(sql("select row_id, payload from drafts")).all()
-    return {row_id(number): json.loads(payload)["messages"][-1]["content"] for number, payload in kept}
-
-
-async def shown_item(pilot):
-    """The item on the screen, once it is there and the next one is fetched."""
-    await settled(pilot)
-    for _ in range(PATIENCE):
-        if pilot.app.screen.item is not None and not pilot.app.screen.busy:
-            return pilot.app.screen.item
-        await pilot.pause(0.02)
-    raise AssertionError("no item came")
-
-
-async def on_review(app, pilot):
-    await settled(pilot)
-    app.open_stage(4)
-    return await shown_item(pilot)
 
 
 async def test_approve_reject_skip_unsure_undo(project, program):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 from conftest_tui import settled, text_of
-from review_rows import NERVE, PAIR, PLAIN, POLY, begun, log
-from test_review import drafts, on_review, shown_item, stored
+from review_rows import NERVE, PAIR, PLAIN, POLY, begun, drafts, log, stored
+from review_steps import on_review, shown_item
 
 from curation.example import chat_row
 from rung.tui.widgets.difference import changed, marked

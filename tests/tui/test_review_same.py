@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 from conftest_tui import settled, text_of
-from review_rows import NERVE, POLY, begun, log
-from test_review import on_review, shown_item, stored
-from test_review_states import no_row_is_held
+from review_rows import NERVE, POLY, begun, log, stored
+from review_steps import no_row_is_held, on_review, shown_item
 
 
 async def repair_the_first(app, pilot):

@@ -8,7 +8,7 @@ import time
 import pytest
 from conftest_tui import settled
 from review_rows import begun, log, opened
-from test_review import on_review
+from review_steps import on_review
 
 from curation.example import Example, chat_row
 from curation.store import NewRow

@@ -11,7 +11,7 @@ import time
 
 import pytest
 from conftest_tui import settled
-from test_review import on_review, shown_item
+from review_steps import on_review, shown_item
 
 from curation.example import Example, chat_row
 from curation.store import NewRow, open_store

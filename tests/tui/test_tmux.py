@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shlex
 import shutil
-import signal
-import subprocess
-import sys
 import threading
-import time
 import tomllib
-import uuid
 
 import demo_project
 import pytest
-from test_review import drafts, stored
+from review_rows import drafts, stored
+from terminal import Terminal, wait_for
 
 from curation.store import open_store
 from rung.tui.job import running_jobs
@@ -25,55 +19,6 @@ from workspace.folder import Project
 from workspace.settings import load_settings
 
 pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
-
-
-class Terminal:
-    """One tmux session on a server of its own."""
-
-    def __init__(self, width=80, height=24):
-        self.server = ""
-        self.width, self.height = width, height
-
-    def tmux(self, *words):
-        clean = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES", "NO_COLOR")}
-        return subprocess.run(
-            ["tmux", "-L", self.server, *words], env=clean, capture_output=True, text=True, check=True
-        ).stdout
-
-    def start(self, folder, *arguments, term=""):
-        """`rung ARGUMENTS` in this folder; `term` is what the program is told of the terminal."""
-        self.server = f"rung-{uuid.uuid4().hex[:8]}"  # a server that is ending takes no new session
-        told = ["env", "-u", "COLORTERM", f"TERM={term}"] if term else []
-        command = shlex.join([*told, sys.executable, "-P", "-m", "rung", *arguments])
-        size = ["-x", str(self.width), "-y", str(self.height)]
-        environment = ["-e", "LC_ALL=C.UTF-8", "-e", "LANG=C.UTF-8"]
-        self.tmux("-f", "/dev/null", "new-session", "-d", "-s", "rung", *size, *environment, "-c", str(folder), command)
-        self.tmux("set-option", "-g", "remain-on-exit", "on")
-
-    def keys(self, *keys):
-        for key in keys:
-            self.tmux("send-keys", "-t", "rung", key)
-            time.sleep(0.1)
-
-    def text(self):
-        return self.tmux("capture-pane", "-p", "-t", "rung")
-
-    def see(self, words, seconds=60):
-        """Wait until these words stand on the screen; gives the screen."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            if words in (shown := self.text()):
-                return shown
-            time.sleep(0.1)
-        raise AssertionError(f"{words!r} did not come:\n{self.text()}")
-
-    def kill(self):
-        """kill -9 on the program."""
-        os.kill(int(self.tmux("list-panes", "-F", "#{pane_pid}")), signal.SIGKILL)
-        self.end()
-
-    def end(self):
-        subprocess.run(["tmux", "-L", self.server or "rung-none", "kill-server"], capture_output=True, check=False)
 
 
 @pytest.fixture
@@ -249,14 +194,6 @@ def test_the_demo_by_keys_killed_and_found_again(terminal, demo, loopback):
     assert "38;2;" not in colours  # this terminal has no more than 256 colours, and gets no more
     terminal.keys("q")
     terminal.see("dead")
-
-
-def wait_for(true, seconds=90):
-    """Wait until this holds."""
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 def events_of(folder):

@@ -1,0 +1,126 @@
+"""A sitting: how it ends, what others do meanwhile, how rows are kept and given back."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+
+from conftest_tui import PATIENCE, settled, text_of, words_in
+from review_rows import NERVE, PLAIN, begun, decided_by, log, opened, stored
+from review_steps import no_row_is_held, on_review, shown_item
+from sqlalchemy import text as sql
+
+
+async def test_the_last_row_ends_with_a_summary_and_undo_still_works(tmp_path, program):
+    folder = begun(tmp_path / "icd", PLAIN[:3], overlap=1)
+    for row in ("r-000001", "r-000002", "r-000003"):
+        decided_by(folder, "mo", row, "approve")
+    app = program(folder)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await on_review(app, pilot)
+        for keys in (("a",), ("a",), ("x", "1")):
+            await shown_item(pilot)
+            await pilot.press(*keys)
+        await settled(pilot)
+        shown = words_in(app)
+        assert "That was the last one. 3 rows in" in shown
+        assert "2 approved, 1 rejected" in shown
+        assert "Agreement with mo" in shown or "Kappa with mo" in shown
+        assert "3 rows seen twice" in shown
+        assert "Team: dana 3" in shown
+        assert "Next: freeze the dataset (5)" in shown
+        await pilot.press("u")
+        item = await shown_item(pilot)
+        assert item.id == "r-000003"
+        assert app.screen.sitting.counts == {"approve": 2}
+        await pilot.press("x", "9", "escape")  # there is no ninth reason
+        assert app.screen.item.id == "r-000003"
+        await pilot.press("5")
+        await settled(pilot)
+        assert app.screen.stage == "Dataset"
+    assert [verdict for row, verdict, _ in log(folder) if row == 3] == ["approve", "reject", "undo"]
+    assert await no_row_is_held(folder)
+
+
+async def test_esc_ends_the_sitting_with_a_summary_and_gives_the_rows_back(tmp_path, program):
+    folder = begun(tmp_path / "icd")
+    app = program(folder)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await on_review(app, pilot)
+        await pilot.press("a")
+        await shown_item(pilot)
+        await pilot.press("escape")
+        await settled(pilot)
+        shown = words_in(app)
+        assert "1 row in" in shown
+        assert "1 approved" in shown
+        assert "4 of 5 rows are left" in shown
+        assert await no_row_is_held(folder)
+        await pilot.press("enter")
+        item = await shown_item(pilot)
+        assert item.id == "r-000002"
+        await pilot.press("escape")
+        await settled(pilot)
+        await pilot.press("escape")
+        await settled(pilot)
+        assert app.screen.stage == "Start"
+    assert await no_row_is_held(folder)
+
+
+async def test_a_row_that_is_read_for_long_is_kept(tmp_path, program):
+    folder = begun(tmp_path / "icd")
+    app = program(folder)
+    async with app.run_test(size=(80, 24)) as pilot:
+        item = await on_review(app, pilot)
+        with opened(folder) as store, store.write() as connection:
+            connection.execute(sql("update rows set lease_until = lease_until - 800 where id = 1"))
+        app.screen.sitting.keep(item)
+        with opened(folder) as store, store.read() as connection:
+            left = connection.execute(
+                sql("select lease_until - :now from rows where id = 1"), {"now": time.time()}
+            ).scalar()
+        assert left > timedelta(minutes=14).total_seconds()
+
+
+async def test_two_programs_see_each_others_decisions(tmp_path, program, monkeypatch):
+    folder = begun(tmp_path / "icd")
+    one, two = program(folder), program(folder)
+    two.source.who = "mo"
+    async with one.run_test(size=(120, 40)) as first:
+        mine = await on_review(one, first)
+        async with two.run_test(size=(120, 40)) as second:
+            theirs = await on_review(two, second)
+            assert theirs.id != mine.id
+            await second.press("a")
+            await shown_item(second)
+        await first.press("a")
+        await shown_item(first)
+        await settled(first)
+        await first.pause(0.2)
+        assert "Team: dana 1" in words_in(one, "#beside")
+        assert "mo 1" in words_in(one, "#beside")
+    rows = stored(folder)
+    assert (rows[mine.id].reviewer, rows[theirs.id].reviewer) == ("dana", "mo")
+    assert len(log(folder)) == 2
+    assert NERVE in rows[mine.id].example.answer
+
+
+async def test_a_flagged_row_goes_to_who_settles_and_figures_are_shown(tmp_path, program):
+    folder = begun(tmp_path / "icd")
+    app = program(folder)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await on_review(app, pilot)
+        await pilot.press("N")
+        await shown_item(pilot)
+        await pilot.press("o")
+        for _ in range(PATIENCE):
+            await pilot.pause(0.02)
+            if "The review in figures" in text_of(app):
+                break
+        assert "Hours to the goal" in text_of(app)
+        assert "rung review economics" in text_of(app)
+        await pilot.press("escape")
+        await settled(pilot)
+        assert app.screen.stage == "Review"
+    assert log(folder) == [(1, "flag", "")]
+    assert stored(folder)["r-000001"].state == "unsure"

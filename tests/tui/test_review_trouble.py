@@ -1,0 +1,101 @@
+"""Review where the store is busy, late or damaged: it is said, and no decision is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+from conftest_tui import PATIENCE, settled, words_in
+from review_rows import begun, log, opened
+from review_steps import on_review, shown_item
+
+
+class Held:
+    """Another program's change: the store is locked until `end`."""
+
+    def __init__(self, folder):
+        self.folder, self.go, self.on = folder, threading.Event(), threading.Event()
+        self.thread = threading.Thread(target=self._hold)
+
+    def _hold(self):
+        with opened(self.folder) as store, store.write():
+            self.on.set()
+            self.go.wait(30)
+
+    def __enter__(self):
+        self.thread.start()
+        self.on.wait(10)
+        return self
+
+    def end(self):
+        self.go.set()
+        self.thread.join()
+
+    def __exit__(self, *_):
+        self.end()
+
+
+async def seen(pilot, words, tries=400):
+    """Wait until these words stand in row 23."""
+    for _ in range(tries):
+        await pilot.pause(0.02)
+        if words in pilot.app.screen.message:
+            return pilot.app.screen.message
+    raise AssertionError(f"{words!r} did not come: {pilot.app.screen.message!r}")
+
+
+async def test_a_busy_store_is_said_and_the_decision_kept(tmp_path, program):
+    folder = begun(tmp_path / "icd")
+    app = program(folder)
+    app.source.tick = 0.02
+    async with app.run_test(size=(120, 30)) as pilot:
+        item = await on_review(app, pilot)
+        with Held(folder) as held:
+            await pilot.press("a")
+            words = await seen(pilot, "Not saved yet, trying again (")
+            assert "Your decision is kept here." in words
+            assert app.screen.item.id == item.id
+            await pilot.press("a", "x", "s")  # one key is kept for the next row, no more
+            held.end()
+        for _ in range(PATIENCE):
+            await pilot.pause(0.02)
+            if len(log(folder)) == 2 and not app.screen.busy:
+                break
+        await pilot.pause(0.3)
+    assert [verdict for _, verdict, _ in log(folder)] == ["approve", "approve"]
+
+
+async def test_a_late_row_is_said_and_esc_still_works(tmp_path, program):
+    folder = begun(tmp_path / "icd")
+    app = program(folder)
+    app.source.tick = 0.02
+    async with app.run_test(size=(120, 30)) as pilot:
+        await settled(pilot)
+        with Held(folder):
+            app.open_stage(4)
+            await seen(pilot, "Fetching the next row …")
+            await pilot.press("escape")
+            await pilot.pause(0.1)
+            assert app.screen.stage == "Start"
+        await asyncio.sleep(0.1)
+        await settled(pilot)
+
+
+async def test_a_damaged_store_is_named_and_tried_again(tmp_path, program):
+    folder = begun(tmp_path / "icd")
+    database = folder / "rung.db"
+    good = database.read_bytes()
+    app = program(folder)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        database.write_bytes(b"no database" * 100)
+        for part in ("-wal", "-shm"):
+            (folder / f"rung.db{part}").unlink(missing_ok=True)
+        app.open_stage(4)
+        await settled(pilot)
+        assert "it is damaged. Nothing was opened." in words_in(app)
+        assert "Next: try again" in words_in(app)
+        database.write_bytes(good)
+        await pilot.press("enter")
+        item = await shown_item(pilot)
+        assert item.id == "r-000001"
