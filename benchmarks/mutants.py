@@ -37,8 +37,9 @@ AREAS = {
     "leakage": (["curation/leakage/find.py", "curation/leakage/judge.py", "curation/leakage/weigh.py",
                  "curation/leakage/grams.py"], ["tests/curation/test_leakage.py"]),
     "verdict": (["evaluation/compare.py", "evaluation/verdict.py", "evaluation/intervals.py"],
-                ["tests/evaluation/test_compare.py", "tests/evaluation/test_verdict.py",
-                                                                 "tests/evaluation/test_metrics.py"]),
+                ["tests/evaluation/test_compare_formulas.py", "tests/evaluation/test_compare.py",
+                 "tests/evaluation/test_trainings.py", "tests/evaluation/test_verdict.py",
+                 "tests/evaluation/test_metrics.py"]),
     "clearance": (["training/clearance.py", *(f"training/gates/{gate}.py" for gate in
                                               ("decision", "dataset", "review", "leakage", "baseline", "machine"))],
                   ["tests/training/test_locks.py"]),

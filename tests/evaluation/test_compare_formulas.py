@@ -1,0 +1,94 @@
+"""The formulas of compare.py against scipy and numpy, to the last digit: a degree of freedom too many is seen."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from evaluation.compare import (
+    compare,
+    deviation,
+    items_to_settle,
+    minimum_detectable,
+    over_trainings,
+    paired_interval,
+)
+
+SCORES = st.lists(st.floats(-1, 1).map(lambda x: round(x, 3)), min_size=1, max_size=30)
+
+
+@settings(max_examples=60, deadline=None)
+@given(SCORES, st.sampled_from([0.8, 0.95, 0.99]))
+def test_the_interval_is_students_over_the_differences_and_the_two_added_points(
+    differences: list[float], confidence: float
+) -> None:
+    padded = [*differences, 1.0, -1.0]
+    low, high = stats.t.interval(confidence, len(padded) - 1, np.mean(padded), stats.sem(padded))
+    assert paired_interval(differences, confidence) == pytest.approx((max(-1, low), min(1, high)), abs=1e-9)
+
+
+@settings(max_examples=60, deadline=None)
+@given(SCORES)
+def test_deviations_are_numpys(values: list[float]) -> None:
+    assert deviation(values, 0) == pytest.approx(np.std(values), abs=1e-12)
+    if len(values) > 1:
+        assert deviation(values) == pytest.approx(np.std(values, ddof=1), abs=1e-12)
+    assert deviation(values[:1]) == 0
+
+
+def test_a_comparison_counts_and_averages() -> None:
+    baseline, tuned = [0.0, 1.0, 0.5, 0.5, 1.0], [1.0, 1.0, 0.25, 0.75, 1.0]
+    found = compare(baseline, tuned)
+    assert (found.better, found.worse, found.same, found.units) == (2, 1, 2, 5)
+    assert found.baseline == pytest.approx(0.6) and found.tuned == pytest.approx(0.8)
+    assert found.difference == pytest.approx(0.2)
+    assert found.spread == pytest.approx(np.std(np.subtract(tuned, baseline)))
+    joined = compare(baseline, tuned, ["a", "a", "b", "b", "c"])
+    assert (joined.units, joined.better, joined.worse, joined.same) == (3, 2, 1, 2)
+    assert (joined.low, joined.high) == pytest.approx(paired_interval([0.5, 0.0, 0.0]))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(2, 6), st.integers(2, 20), st.integers(0, 1000))
+def test_items_and_trainings_are_added_as_satterthwaite_says(trainings: int, items: int, seed: int) -> None:
+    drawn = np.random.default_rng(seed).choice([-1.0, 0.0, 0.5, 1.0], (trainings, items))
+    padded = np.append(drawn.mean(axis=0), [1.0, -1.0])
+    a, b = padded.var(ddof=1) / len(padded), drawn.mean(axis=1).var(ddof=1) / trainings
+    degrees = (a + b) ** 2 / (a**2 / (len(padded) - 1) + b**2 / (trainings - 1))
+    half = stats.t.ppf(0.975, degrees) * math.sqrt(a + b)
+    wanted = max(-1.0, padded.mean() - half), min(1.0, padded.mean() + half)
+    assert over_trainings([list(row) for row in drawn], 0.95) == pytest.approx(wanted, abs=1e-9)
+
+
+def around(mean: float, spread: float, count: int) -> list[float]:
+    """An even number of differences with exactly this mean and deviation."""
+    return [mean + spread, mean - spread] * (count // 2)
+
+
+@pytest.mark.parametrize(("mean", "spread"), [(0.12, 0.4), (-0.05, 0.3), (0.2, 0.0), (0.03, 0.1)])
+def test_the_number_that_settles_is_the_smallest(mean: float, spread: float) -> None:
+    margin = 0.05
+    found = compare([0.0] * 20, around(mean, spread, 20))
+    count = items_to_settle(found, margin)
+    assert count is not None
+
+    def settled(units: int) -> bool:
+        low, high = paired_interval(around(mean, spread, units))
+        return low > margin or high < margin
+
+    assert settled(count + count % 2) and not settled((count - 1) // 2 * 2)
+
+
+@pytest.mark.parametrize(("units", "spread", "margin"), [(40, 0.0, 0.05), (100, 0.25, 0.05), (300, 0.1, 0.0)])
+def test_the_gain_that_could_be_seen_stands_where_the_interval_leaves_the_margin(
+    units: int, spread: float, margin: float
+) -> None:
+    gain = minimum_detectable(units, spread, margin)
+    assert gain is not None
+    unlucky = stats.norm.ppf(0.8) * math.sqrt(units) * spread / (units + 2)
+    assert paired_interval(around(gain, spread, units))[0] - unlucky == pytest.approx(margin, abs=1e-6)
