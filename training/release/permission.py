@@ -77,6 +77,13 @@ def _unchanged(project: Project, run: RunRecord, folder: Path, verdict: Verdict)
         raise Refusal(
             f"{run.id}: {', '.join(changed) or 'adapter'} changed since it was trained.", "rung train --again"
         )
+    added = sorted(path.name for path in weights.iterdir() if path.name not in run.files)
+    if added:
+        raise Refusal(
+            f"{run.id}: {', '.join(added[:5])} was added to its adapter since it was trained; it would be released, or "
+            "change how the model is asked.",
+            f"Take it out of {project.relative(weights)}.",
+        )
 
 
 def _differs(path: Path, digest: str) -> bool:

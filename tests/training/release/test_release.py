@@ -194,6 +194,22 @@ def test_weights_that_changed_since_the_verdict_are_refused(project: Project, se
     assert not list(project.releases.glob("L-*"))
 
 
+@pytest.mark.parametrize("name", ["chat_template.jinja.bak", "notes", "link"])
+def test_what_was_added_to_the_weights_is_neither_released_nor_read(
+    project: Project, settings: Settings, tmp_path: Path, name: str
+) -> None:
+    judged(project, settings, right=30)
+    path = project.runs / "R-001" / "adapter" / name
+    if name == "link":
+        (tmp_path / "keys").write_text("secret")
+        path.symlink_to(tmp_path / "keys")
+    else:
+        path.mkdir() if name == "notes" else path.write_text("x")
+    with pytest.raises(Refusal, match=f"R-001: {name} was added to its adapter since it was trained"):
+        let(project, settings, "adapter")
+    assert not list(project.releases.glob("*L-*"))
+
+
 def test_another_base_is_refused_and_leaves_nothing(project: Project, settings: Settings, tiny: Path) -> None:
     judged(project, settings, right=30)
     folder = project.runs / "R-001"
