@@ -27,6 +27,10 @@ Notice = Callable[[str], None]
 Stage = Callable[[str], None]
 
 
+HASHES_HELD = 1 << 22
+"""Hashes of rows, of 4 bytes each, that are held; those of more rows lie in a temporary file."""
+
+
 class Stopped(Exception):
     """Raised by a `stage` or `progress` that was told to stop; like Ctrl-C it ends a check, and what is done stays."""
 
@@ -50,7 +54,7 @@ def role_of(path: Path) -> str:
 
 
 class FileRows:
-    """Rows of files, found again by their index by reading the files once more."""
+    """Rows of files, passed over or found again by their index by reading the files once more: none is held."""
 
     def __init__(self, paths: Sequence[Path], fmt: str, columns: Columns | None) -> None:
         self.paths, self.fmt, self.columns = paths, fmt, columns
@@ -60,6 +64,10 @@ class FileRows:
         """Every row and reject."""
         for path in self.paths:
             yield from read_rows(path, self.fmt, columns=self.columns, progress=progress, notice=notice)
+
+    def __iter__(self) -> Iterator[Example]:
+        """The sound rows."""
+        return (row.example for row in self.all() if isinstance(row, Row))
 
     def subjects(self, indices: Sequence[int]) -> list[Subject]:
         """The sound rows at these indices."""
@@ -173,7 +181,7 @@ class _Reading:
 
         self.learnt, self.started = learnt, time.monotonic()
         self.run, self.malformed, self.sampler = checks(options), Malformed(), Sampler(options.seed)
-        self.prints = Collector()
+        self.prints = Collector(memory=HASHES_HELD)
 
     def take(self, items: Iterator[Row | Reject]) -> str:
         """Every row and reject; a sentence where it was stopped, empty where it was not."""
@@ -228,7 +236,7 @@ def _file_leaks(files: Sequence[Path], fmt: str, columns: Columns | None) -> Ite
 
     test = [_subject(row) for row in FileRows(measured, fmt, columns).all() if isinstance(row, Row)]
     train = FileRows(learnt, fmt, columns)
-    report = find_leaks((row.example for row in train.all() if isinstance(row, Row)), [s.example for s in test])
+    report = find_leaks(train, [s.example for s in test])
     indices = sorted({leak.train for leak in (*report.leaks, *report.suspects)})
     known = dict(zip(indices, train.subjects(indices), strict=True)) if indices else {}
     for check, leaks in ((Leaks(), report.leaks), (Suspects(), report.suspects)):

@@ -210,21 +210,23 @@ def _shared(left: Sets, right: Sets, one: npt.NDArray[Any], other: npt.NDArray[A
 
 def components(count: int, one: npt.NDArray[Any], other: npt.NDArray[Any]) -> I64:
     """For each of `count` nodes the smallest node it is connected to (itself included)."""
-    parent = list(range(count))
-
-    def root(node: int) -> int:
-        while parent[node] != node:
-            parent[node] = parent[parent[node]]
-            node = parent[node]
-        return node
-
     if len(one) > 20_000:
         return _big_components(count, one, other)
+    parent: dict[int, int] = {}
+
+    def root(node: int) -> int:
+        while (above := parent.get(node, node)) != node:
+            parent[node] = parent.get(above, above)
+            node = above
+        return node
+
     for a, b in zip(one.tolist(), other.tolist(), strict=True):
         ra, rb = root(a), root(b)
         if ra != rb:
             parent[max(ra, rb)] = min(ra, rb)
-    return np.array([root(node) for node in range(count)], np.int64)
+    found = np.arange(count, dtype=np.int64)
+    found[list(parent)] = [root(node) for node in list(parent)]
+    return found
 
 
 def _big_components(count: int, one: npt.NDArray[Any], other: npt.NDArray[Any]) -> I64:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from curation.sets import I64, U32, Sets, mix
+from curation.sets import I64, U32, Sets, mapped, mix, temporary_file
 
 PERMUTATIONS = 128
 BANDS = 21
@@ -69,11 +69,16 @@ def band_keys(sets: Sets, nodes: I64, *, compiled: bool = False) -> U32:
     if compiled:
         from curation.kernels import band_keys_of
 
-        return band_keys_of(sets, nodes, *permutations(), BANDS, ROWS)
-    out = np.empty((len(nodes), BANDS), np.uint32)
+        if not sets.in_file:
+            return band_keys_of(sets, nodes, *permutations(), BANDS, ROWS)
+    shape = (len(nodes), BANDS)
+    out = mapped(temporary_file(), shape) if sets.in_file and len(nodes) else np.empty(shape, np.uint32)
     for begin in range(0, len(nodes), AT_ONCE * 64):
-        part = sets.take(nodes[begin : begin + AT_ONCE * 64])
-        out[begin : begin + len(part)] = _keys(signatures(part))
+        some = nodes[begin : begin + AT_ONCE * 64]
+        if compiled:
+            out[begin : begin + len(some)] = band_keys_of(sets, some, *permutations(), BANDS, ROWS)
+        else:
+            out[begin : begin + len(some)] = _keys(signatures(sets.take(some)))
     return out
 
 

@@ -76,14 +76,16 @@ def use_compiled(rows: int, numba: bool | None = None, chars: int = 0) -> bool:
 
 
 class Collector:
-    """Takes rows, keeps their fingerprints. Until numba is worth its start no block is hashed."""
+    """Takes rows, keeps their fingerprints. Until numba is worth its start no block is hashed. `memory`: how many of
+    their hashes are held (`Growing`).
+    """
 
-    def __init__(self, numba: bool | None = None) -> None:
-        self.numba = numba
+    def __init__(self, numba: bool | None = None, memory: int | None = None) -> None:
+        self.numba, self._memory = numba, memory
         self.count = 0
         self._texts: list[str] = []
         self._chars = 0
-        self._shingles, self._grams = Growing(), Growing()
+        self._shingles, self._grams = Growing(memory), Growing(memory)
         self._parts: list[tuple[U64, U64, I32]] = []
         self._answers, self._contexts, self._systems = array("Q"), array("Q"), array("Q")
 
@@ -181,7 +183,7 @@ class Collector:
         columns = [np.frombuffer(c, np.uint64) if c else np.zeros(0, np.uint64) for c in self._columns()]
         shingles, grams = self._shingles.finish(), self._grams.finish()
         prints = Prints(shingles, grams, key, exact, count, columns[0], columns[1], columns[2])
-        return without_template(prints, source)
+        return without_template(prints, source, self._memory)
 
     def _columns(self) -> tuple[array[int], array[int], array[int]]:
         return self._answers, self._contexts, self._systems
@@ -214,13 +216,13 @@ def fingerprints(examples: Sequence[Example], numba: bool | None = None) -> Prin
     return collector.finish(InMemory(examples))
 
 
-def without_template(prints: Prints, source: Source) -> Prints:
+def without_template(prints: Prints, source: Source, memory: int | None = None) -> Prints:
     """The rows with an answer lose the question shingles that stand in more than 10% of them (and in 20)."""
     answered = prints.answer != 0
     common, most = common_hashes(prints.shingles, np.flatnonzero(answered))
     if not len(common):
         return prints
-    rest, keys = Growing(), []
+    rest, keys = Growing(memory), []
     for begin in range(0, len(prints), ROWS_AT_ONCE):
         rows = np.arange(begin, min(begin + ROWS_AT_ONCE, len(prints)))
         part = stripped(prints.shingles.take(rows), common, answered[rows])

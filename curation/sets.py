@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,10 +18,13 @@ I32 = npt.NDArray[np.int32]
 
 @dataclass(frozen=True, slots=True)
 class Sets:
-    """A set of hashes for each text: `hashes[starts[i]:starts[i + 1]]`, without repeats, in any order."""
+    """A set of hashes for each text: `hashes[starts[i]:starts[i + 1]]`, without repeats, in any order; `in_file` where
+    they are too many for the memory.
+    """
 
     hashes: U32
     starts: I64
+    in_file: bool = False
 
     def __len__(self) -> int:
         return len(self.starts) - 1
@@ -73,27 +77,56 @@ def set_keys(sets: Sets) -> U64:
 
 
 class Growing:
-    """Sets that are added block by block, without a second copy of those that are there."""
+    """Sets that are added block by block, without a second copy of those that are there.
 
-    def __init__(self) -> None:
+    `memory` is how many hashes are held, None for all: more of them go to a temporary file without a name, which the
+    system's cache may keep and need not.
+    """
+
+    def __init__(self, memory: int | None = None) -> None:
         self._hashes = np.empty(1 << 16, np.uint32)
         self._filled = 0
-        self._sizes: list[I64] = []
+        self._sizes: list[I32] = []
+        self._memory = memory
+        self._file: IO[bytes] | None = None
 
     def add(self, sets: Sets) -> None:
         """Add these after the others."""
+        self._sizes.append(sets.sizes.astype(np.int32))
+        if self._file is None and self._memory is not None and self._filled + len(sets.hashes) > self._memory:
+            self._file = temporary_file()
+            self._hashes[: self._filled].tofile(self._file)
+            self._hashes = np.empty(0, np.uint32)
+        if self._file is not None:
+            sets.hashes.tofile(self._file)
+            return
         end = self._filled + len(sets.hashes)
         while end > len(self._hashes):
             self._hashes.resize(2 * len(self._hashes), refcheck=False)
         self._hashes[self._filled : end] = sets.hashes
         self._filled = end
-        self._sizes.append(sets.sizes)
 
     def finish(self) -> Sets:
         """All sets; this object gives its memory away."""
+        starts = offsets(np.concatenate(self._sizes) if self._sizes else np.zeros(0, np.int64))
+        if self._file is not None:
+            return Sets(mapped(self._file, (int(starts[-1]),)), starts, in_file=True)
         self._hashes.resize(self._filled, refcheck=False)
-        sizes = np.concatenate(self._sizes) if self._sizes else np.zeros(0, np.int64)
-        return Sets(self._hashes, offsets(sizes))
+        return Sets(self._hashes, starts)
+
+
+def temporary_file() -> IO[bytes]:
+    """A file without a name in the folder for such (TMPDIR), gone when it is closed."""
+    import tempfile
+
+    return tempfile.TemporaryFile(prefix="rung-")
+
+
+def mapped(file: IO[bytes], shape: tuple[int, ...]) -> U32:
+    """A file's bytes as an array, made as long as that is; the array holds the file."""
+    file.truncate(4 * math.prod(shape))
+    found: U32 = np.asarray(np.memmap(file, np.uint32, "r+", shape=shape))
+    return found
 
 
 def top(values: U64) -> U32:

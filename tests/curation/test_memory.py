@@ -1,0 +1,106 @@
+"""What a check holds of a row is a few numbers, however long it is: shingles lie in a file, with the same outcome."""
+
+from __future__ import annotations
+
+import random
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from curation.checkup import FileRows
+from curation.dedup import dedup_prints
+from curation.example import Example, chat_row
+from curation.leakage import find_leaks
+from curation.prints import Collector, InMemory
+from curation.sets import Growing, Sets, offsets
+
+WORDS = [a + b for a in ("ba", "co", "di", "fu", "ge", "hi", "ka", "lo") for b in ("nu", "ris", "tem", "vol", "xa")]
+
+
+def prose(rng: random.Random, size: int) -> str:
+    return " ".join(rng.choice(WORDS) + str(rng.randrange(90)) for _ in range(size))
+
+
+def rows_of(count: int, size: int) -> list[Example]:
+    """Rows of which every tenth has a near copy before it, and all a template."""
+    rng = random.Random(7)
+    rows: list[Example] = []
+    for _ in range(count):
+        question = f"answer as briefly as you possibly can: {prose(rng, size)}"
+        if rows and rng.random() < 0.1:
+            question = f"{rows[-1].question} {rng.choice(WORDS)}"
+        rows.append(Example(chat_row(question, rng.choice(["yes", "no"]))))
+    return rows
+
+
+@pytest.mark.parametrize("method", ["exact", "minhash"])
+@pytest.mark.parametrize("numba", [False, True], ids=["numpy", "numba"])
+def test_duplicates_are_the_same_from_a_file(numba: bool, method: str) -> None:
+    rows, found = rows_of(3000, 40), []
+    for memory in (None, 1000):
+        collector = Collector(numba, memory)
+        for row in rows:
+            collector.add(row)
+        prints = collector.finish(InMemory(rows))
+        assert prints.shingles.in_file == (memory is not None)
+        found.append(dedup_prints(prints, InMemory(rows), method=method, numba=numba))  # type: ignore[arg-type]
+    one, two = found
+    assert one.report() == two.report() and one.removed == two.removed and one.pairs == two.pairs
+    assert one.near > 100 and one.template
+
+
+def test_sets_in_a_file_are_those_that_were_added() -> None:
+    rng = np.random.default_rng(3)
+    held, spilled = Growing(), Growing(50)
+    for _ in range(20):
+        sizes = rng.integers(0, 9, 5)
+        sets = Sets(rng.integers(0, 1 << 32, int(sizes.sum()), np.uint32), offsets(sizes))
+        held.add(sets)
+        spilled.add(sets)
+    one, two = held.finish(), spilled.finish()
+    assert two.in_file and not one.in_file
+    assert one.hashes.tolist() == two.hashes.tolist() and one.starts.tolist() == two.starts.tolist()
+    assert len(Growing(0).finish()) == 0
+
+
+def peak(rows: int, memory: int | None) -> int:
+    """Bytes at the peak of taking and comparing so many rows of 60 words, none of which is held."""
+    rng = random.Random(rows)
+    words = [f"{word}{number}" for word in WORDS for number in range(90)]
+    tracemalloc.start()
+    collector = Collector(True, memory)
+    for _ in range(rows):
+        collector.add(Example({"text": " ".join(rng.choices(words, k=60))}))
+    dedup_prints(collector.finish(InMemory([])), InMemory([]), method="minhash", numba=True)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return most
+
+
+def test_memory_for_a_row_does_not_grow_with_its_text() -> None:
+    peak(2000, None)
+    spilled = peak(40_000, 1 << 16) - peak(10_000, 1 << 16)
+    held = peak(40_000, None) - peak(10_000, None)
+    assert spilled < 120 * 30_000 < 200 * 30_000 < held, (spilled, held)
+
+
+def test_train_files_are_passed_over_and_not_held(tmp_path: Path) -> None:
+    """Leaks between files are looked for in a pass: with four times the train rows hardly more is held."""
+    rng = random.Random(5)
+    path = tmp_path / "train.jsonl"
+    test = [Example(chat_row(prose(rng, 60), prose(rng, 60))) for _ in range(20)]
+    find_leaks(test, test, numba=True)
+    most, sizes = [], []
+    for count in (1500, 6000):
+        rows = [*(Example(chat_row(prose(rng, 4), prose(rng, 300))) for _ in range(count)), test[3]]
+        path.write_text("".join(row.to_json() + "\n" for row in rows))
+        sizes.append(path.stat().st_size)
+        del rows
+        tracemalloc.start()
+        report = find_leaks(FileRows([path], "auto", None), test, numba=True)
+        most.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert [(leak.train, leak.test) for leak in report.leaks] == [(count, 3)]
+    assert most[1] - most[0] < (sizes[1] - sizes[0]) / 8, (most, sizes)
