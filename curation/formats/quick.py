@@ -103,5 +103,5 @@ class Shape:
 
 
 def _may_hold_nul(text: bytes) -> bool:
-    # Zeros are rare and found fast; backslashes are not rare in texts of several lines.
-    return b"0000" in text and b"\\u0000" in text
+    # Without a backslash there is none; those are not rare in texts of several lines, four zeros mostly are.
+    return b"\\" in text and b"0000" in text and b"\\u0000" in text
