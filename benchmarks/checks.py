@@ -21,6 +21,8 @@ ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "curation")]
 
 import planted  # noqa: E402
+import planted_forms  # noqa: E402
+import planted_sets  # noqa: E402
 
 from curation.checkup import check_files  # noqa: E402
 from curation.example import Example, chat_row  # noqa: E402
@@ -59,8 +61,8 @@ def row_table(seeds: range) -> Iterator[str]:
     yield "|---|---|---|---|---|"
     for name in planted.CASES:
         yield counted(name, [planted.measured(name, seed, 1000) for seed in seeds])
-    yield counted("form", [planted.odd_forms(seed) for seed in seeds])
-    yield counted("spelling", [planted.other_spellings(seed) for seed in seeds])
+    yield counted("form", [planted_forms.odd_forms(seed) for seed in seeds])
+    yield counted("spelling", [planted_forms.other_spellings(seed) for seed in seeds])
     noisy = [planted.noisy(seed) for seed in seeds]
     yield counted("label_noise", [(found, there, false, rows - there) for found, there, false, _, rows in noisy])
     try:
@@ -68,7 +70,7 @@ def row_table(seeds: range) -> Iterator[str]:
     except RungError as error:
         print(f"names: not measured. {error}", file=sys.stderr)
         return
-    yield counted("names", [planted.with_names(find, seed) for seed in seeds])
+    yield counted("names", [planted_forms.with_names(find, seed) for seed in seeds])
 
 
 def counted(name: str, counts: list[tuple[int, int, int, int]]) -> str:
@@ -90,8 +92,8 @@ def pair_table(seeds: range) -> Iterator[str]:
 
 
 def pairs_once(path: Path, seed: int) -> Counter[str]:
-    rows, truth = planted.pairs(seed)
-    faulty = planted.malformed_lines(seed)
+    rows, truth = planted_forms.pairs(seed)
+    faulty = planted_forms.malformed_lines(seed)
     path.write_bytes(b"".join(json.dumps(each).encode() + b"\n" for each in rows) + b"\n".join(faulty) + b"\n")
     found = {finding.name: finding for finding in check_files([path]).findings}
     line = [int(e.places[0].rpartition(":")[2]) - 1 for e in found["duplicates"].evidence]
@@ -113,8 +115,8 @@ def pairs_once(path: Path, seed: int) -> Counter[str]:
 def set_table(seeds: range) -> Iterator[str]:
     yield "| check | sets with the fault | told | sets without | told |"
     yield "|---|---|---|---|---|"
-    for name in planted.SETS:
-        told, there, false, sound = planted.judged(name, seeds)
+    for name in planted_sets.SETS:
+        told, there, false, sound = planted_sets.judged(name, seeds)
         yield f"| {name} | {there} | {told} | {sound} | {false} |"
 
 

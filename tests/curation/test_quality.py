@@ -6,24 +6,9 @@ import warnings
 from importlib.metadata import entry_points
 
 import pytest
-from planted import (
-    CASES,
-    SETS,
-    WORDS,
-    answered,
-    clean,
-    hit,
-    judged,
-    labelled,
-    measured,
-    noisy,
-    odd_forms,
-    other_spellings,
-    prose,
-    row,
-    run,
-    with_names,
-)
+from planted import CASES, WORDS, answered, clean, hit, labelled, measured, noisy, prose, row, run
+from planted_forms import odd_forms, other_spellings, with_names
+from planted_sets import SETS, judged
 
 from curation.example import Example
 from curation.quality import Options, Subject, Survey, find_personal, find_secrets, label_noise, mask

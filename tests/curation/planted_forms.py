@@ -1,0 +1,136 @@
+"""Rows of another form, another spelling, copies and contradictions, lines that are no rows, and rows with names."""
+
+import json
+import random
+
+from planted import WORDS, answered, hit, prose, row, run
+
+from curation.example import Example
+from curation.quality import Subject
+
+
+def coded(rng, count=400):
+    """Answers of one form: a code and its title."""
+    codes = [f"{rng.choice('ABC')}{rng.randrange(10, 99)}.{rng.randrange(9)}" for _ in range(count)]
+    return [row(prose(rng, 1), f"{code} - {rng.choice(WORDS)}") for code in codes]
+
+
+ODD_FORMS = [
+    "the code is the usual one",
+    '{"code": "A10.1"}',
+    "a10.1 - river",
+    "A10.1 - " + "very long words " * 30,
+    "- A10.1\n- B20.2",
+]
+
+
+def odd_forms(seed):
+    """Found, planted, false and sound: a row in a hundred has another form."""
+    rng = random.Random(seed)
+    rows = coded(rng)
+    chosen = dict(zip(rng.sample(range(len(rows)), 5), ODD_FORMS, strict=True))
+    rows = [answered(each, chosen[i]) if i in chosen else each for i, each in enumerate(rows)]
+    found = hit(run(rows, "form")[0], "form")
+    return len(found & set(chosen)), len(chosen), len(found - set(chosen)), len(rows) - len(chosen)
+
+
+SPELLINGS = {"card_lost": ["Card lost", "card-lost", "CARD_LOST"], "top up": ["Top-up", "top up."]}
+
+
+def other_spellings(seed):
+    """Found, planted, false and sound: labels in a second spelling beside labels whose signs make them two."""
+    rng = random.Random(seed)
+    labels = [*SPELLINGS, "C++", "C", "C#", "-1", "1", "left", "right"]
+    rows = [row(prose(rng, 1), rng.choice(labels)) for _ in range(600)]
+    able = [i for i, each in enumerate(rows) if each["messages"][1]["content"] in SPELLINGS]
+    chosen = set(rng.sample(able, 10))
+    rows = [
+        answered(each, rng.choice(SPELLINGS[each["messages"][1]["content"]])) if i in chosen else each
+        for i, each in enumerate(rows)
+    ]
+    found = hit(run(rows, "spelling")[0], "spelling")
+    return len(found & chosen), len(chosen), len(found - chosen), len(rows) - len(chosen)
+
+
+def pairs(seed, count=400):
+    """Rows, and by kind the indices that are a copy (exact, near), the second of a contradiction, or neither.
+
+    A near copy has one word more; a minimal pair one word more and another answer; signs and numbers make others.
+    """
+    rng = random.Random(seed)
+    rows = [row(prose(rng, 3), prose(rng, 1)) for _ in range(count)]
+    truth = {kind: set() for kind in ("exact", "near", "contradiction", "minimal pair")}
+    for source in rng.sample(range(count), count // 5):
+        question, answer = (m["content"] for m in rows[source]["messages"])
+        kind = rng.choice(sorted(truth))
+        longer = (
+            f"{question} today"
+            if kind in ("near", "minimal pair")
+            else question.upper()
+            if kind == "exact"
+            else question
+        )
+        truth[kind].add(len(rows))
+        rows.append(row(longer, answer if kind in ("exact", "near") else f"{answer} Not so."))
+    return rows, truth
+
+
+def malformed_lines(seed):
+    """Lines of twelve kinds that are no rows, in an order drawn by seed."""
+    sound = json.dumps(row("what is it", "this"))
+    lines = [
+        b"{nope",
+        sound[:-1].encode(),
+        (sound + " x").encode(),
+        sound.replace('"what', '"\\ud800').encode(),
+        sound.replace('"what', '"\\u0000').encode(),
+        sound.encode().replace(b"what", b"\xff\xfe"),
+        (sound[:-1] + ', "n": NaN}').encode(),
+        (sound[:-1] + ', "n": 1, "n": 2}').encode(),
+        sound.replace('"this"', '""').encode(),
+        sound.replace('"user"', '"usr"').encode(),
+        sound.replace('"messages"', '"mesages"').encode(),
+        b'{"x": ' + b"[" * 10_000 + b"]" * 10_000 + b"}",
+    ]
+    random.Random(seed).shuffle(lines)
+    return lines
+
+
+NAMES = [
+    "Maria Gonzalez", "John Smith", "Aisha Khan", "Wei Zhang", "Priya Sharma", "Lukas Meyer", "Fatima Al-Sayed",
+    "Olga Petrova", "Kofi Mensah", "Sofia Rossi", "James O'Brien", "Yuki Tanaka", "Ana Silva", "Peter Novak",
+    "Chloe Martin", "David Cohen", "Emma Johansson", "Ravi Patel", "Grace Okafor", "Daniel Kim",
+]  # fmt: skip
+CARRIERS = [
+    "My name is {x} and my card is lost.",
+    "Please call {x} about the open invoice.",
+    "Dr. {x} prescribed the new tablets yesterday.",
+    "I spoke to {x} at the desk this morning.",
+    "The parcel for {x} has not arrived yet.",
+]
+NAMELESS = [
+    "My card was lost on the way to Berlin on Monday.",
+    "Alzheimer disease with late onset, Parkinson disease excluded.",
+    "The Apple Pay top up was reverted by the bank.",
+    "Type 2 diabetes mellitus with hyperglycemia.",
+    "May I use Visa and Mastercard in Paris in April?",
+]
+
+
+def with_names(find, seed, count=200):
+    """Found, planted, false and sound: half of the rows name a person in an ordinary sentence."""
+    from curation.quality.names import Names
+
+    rng = random.Random(seed)
+    rows, chosen = [], set()
+    for i in range(count):
+        if rng.random() < 0.5:
+            chosen.add(i)
+            rows.append(row(rng.choice(CARRIERS).format(x=rng.choice(NAMES)), "it is done"))
+        else:
+            rows.append(row(rng.choice(NAMELESS), "it is done"))
+    check = Names(find)
+    for i, each in enumerate(rows):
+        check.see(Subject(Example(each), "rows.jsonl", i + 1, id=f"r-{i}"))
+    found = {int(each.removeprefix("r-")) for each in check.pile.ids}
+    return len(found & chosen), len(chosen), len(found - chosen), count - len(chosen)
