@@ -69,7 +69,7 @@ def _strange(made: Import, rejects: Sequence[Reject], place: Path | None) -> Ite
     if made.out_of_order:
         yield f"! {made.out_of_order:,} requests stand earlier in time than the line before them; time decides."
     if made.without_time:
-        yield f"! {made.without_time:,} requests have no time that can be read; their order is that of their lines."
+        yield f"! {made.without_time:,} requests have no time that can be read; each stands behind the line before it."
 
 
 def learnt_lines(done: Learnt) -> Iterator[str]:

@@ -108,7 +108,8 @@ def _is_a_log(path: Path, parts: Sequence[Part], rejects: Sequence[Reject]) -> N
         found, reason = "", f"the first line is {parts[0].why}"
     text = f"no request log: none of its {count:,} lines holds a request, an answer or feedback ({reason.rstrip('.')})."
     expected = "one JSON object a line, as vLLM, LiteLLM and gateways write them"
-    raise InputError([Problem(text, str(path), expected, found)], "docs/watch.md lists the shapes that are read")
+    way = {"[": f"jq -c '.[]' {path} > lines.jsonl", "{": f"jq -c . {path} > lines.jsonl"}.get(found[:1])
+    raise InputError([Problem(text, str(path), expected, found)], way or "docs/watch.md lists the shapes that are read")
 
 
 def take_in(

@@ -16,6 +16,7 @@ from training.watch.keep import Wish
 from training.watch.record import read_watched
 from training.watch.shapes import Part, read_part
 from training.watch.take_in import read_logs, take_in
+from workspace.errors import InputError
 from workspace.folder import Project
 
 Write = Callable[..., Path]
@@ -138,6 +139,23 @@ def test_a_trace_with_its_generation_is_one_request_and_its_scores_find_it(proje
 def test_a_page_of_records_says_what_to_do() -> None:
     part = read_part({"data": [generation("o-1")], "meta": {"page": 1}})
     assert part.why == "a page of several records: write each on a line of its own"
+
+
+@pytest.mark.parametrize(
+    ("text", "command"),
+    [
+        (json.dumps([litellm(1, "q", "a")]), "jq -c '.[]' {} > lines.jsonl"),
+        (json.dumps([litellm(1, "q", "a")], indent=1), "jq -c '.[]' {} > lines.jsonl"),
+        (json.dumps(litellm(1, "q", "a"), indent=1), "jq -c . {} > lines.jsonl"),
+    ],
+)
+def test_json_that_is_no_lines_is_refused_with_the_command_that_makes_lines(
+    write: Write, text: str, command: str
+) -> None:
+    log = write([text])
+    with pytest.raises(InputError, match="no request log") as error:
+        read_logs([log], keep_rejects=True)
+    assert error.value.hint == command.format(log)
 
 
 def test_of_several_streamed_choices_the_first_is_kept_and_the_others_are_counted() -> None:
