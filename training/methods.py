@@ -11,7 +11,6 @@ from typing import Any, Literal, get_args
 Method = Literal["full", "lora", "qlora", "dora", "qdora", "rslora", "adalora", "ia3", "prefix", "prompt"]
 Objective = Literal["sft", "dpo", "kto", "reward", "grpo", "rloo"]
 METHODS: tuple[str, ...] = get_args(Method)
-OBJECTIVES: tuple[str, ...] = get_args(Objective)
 
 Holds = Callable[[Mapping[str, Any]], bool]
 LOW_RANK = ("lora", "qlora", "dora", "qdora", "rslora", "adalora")

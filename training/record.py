@@ -18,7 +18,6 @@ from workspace.folder import Project
 
 State = Literal["cleared", "starting", "running", "paused", "stopped", "finished", "failed", "crashed"]
 LIVE: tuple[State, ...] = ("starting", "running", "paused")
-UNFINISHED: tuple[State, ...] = ("cleared", "stopped", "crashed")
 RECORD = "run.json"
 METRICS = "metrics.jsonl"
 PREFLIGHT = "preflight.json"

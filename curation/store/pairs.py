@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import Connection, delete, insert, or_, select
+from sqlalchemy import Connection, insert, or_, select
 
 from curation.store.ids import number_of, row_id
 from curation.store.reading import chunks
@@ -46,8 +46,3 @@ def read_links(connection: Connection, ids: Sequence[str] | None) -> list[Link]:
         Link(row_id(each["row_id"]), row_id(each["other_id"]), each["kind"], each["similarity"])
         for each in dict.fromkeys(found)
     ]
-
-
-def clear_links(connection: Connection) -> None:
-    """Forget all pairs, before they are found anew."""
-    connection.execute(delete(links))

@@ -15,20 +15,8 @@ Origin = Literal["import", "generated"]
 State = Literal["pending", "leased", "approved", "edited", "rejected", "skipped", "unsure", "trusted", "unreviewed"]
 
 ROLES: tuple[Role, ...] = ("pool", "candidates", "train", "validation", "test")
-STATES: tuple[State, ...] = (
-    "pending",
-    "leased",
-    "approved",
-    "edited",
-    "rejected",
-    "skipped",
-    "unsure",
-    "trusted",
-    "unreviewed",
-)
 OPEN_STATES = ("pending", "skipped", "unsure")
 """Stored states of rows that wait for a decision (`leased` is one of these with a running lease)."""
-NOT_QUEUED = ("trusted", "unreviewed")
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,6 @@ from rung.tui.widgets.marked import Entry
 
 WRITING: Sequence[tuple[str, str]] = (("Enter", "keep it"), ("Esc", "leave it"))
 PAGE: Sequence[tuple[str, str]] = (("Enter", "go on"), ("u", "undo"), ("F1", "help"), ("Esc", "verdict"))
-RATER = "Next: type your name in rung.toml, [project] person."
 
 
 @dataclass(frozen=True, slots=True)
