@@ -30,7 +30,9 @@ def costs(report: Report, verdict: Verdict | None, arms: Sequence[ArmResult]) ->
 
 
 def worth(verdict: Verdict) -> str:
-    """What the difference means in 1,000 answers, or in points where scores are graded."""
+    """What the difference means in 1,000 answers, or in points where scores are graded; it says where none is shown."""
+    if verdict.low <= 0 <= verdict.high:
+        return "nothing shown: the interval holds no difference"
     if verdict.graded:
         return f"{points(verdict.difference)} of mean score"
     fewer = round(1000 * verdict.difference)

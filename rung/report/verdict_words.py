@@ -51,6 +51,10 @@ def _more(v: Verdict) -> tuple[str, str]:
     chosen = next(r for r in v.arms if r.chosen)
     if chosen.low > v.margin and blocking:
         return _moved(v), f"Not above the margin of {_margin(v)} points for sure against {_names(blocking)}."
+    ahead = [r for r in v.arms if not r.chosen and r.high < v.margin - TOLERANCE]
+    if ahead:
+        told = f"{_names(ahead)}: even the best case is under the margin of {_margin(v)} points"
+        return _moved(v), f"Against {told}, so more items would not ship it."
     unit = "clusters" if v.clusters is not None else "items"
     have = v.clusters if v.clusters is not None else v.n
     if v.items_to_settle is None or v.items_to_settle <= have:

@@ -124,6 +124,23 @@ def test_the_words_name_the_interval_and_the_items_that_would_settle_it():
     assert "at 10 points" not in "\n".join(lines(wide))
 
 
+def test_more_items_are_not_asked_for_where_another_arm_is_ahead():
+    from rung.report.evaluation_texts import worth
+    from rung.report.verdict_words import sentences
+
+    found = verdict_of(
+        scores(
+            [{"id": n, "baseline": {"few": min(n % 4, 1), "classical": 1}, "tuned": int(n % 9 > 1)} for n in range(80)]
+        ),
+        "few",
+    )
+    assert found.verdict == "need_more_data" and found.items_to_settle
+    told = sentences(found)[1]
+    assert told.startswith("Against classifier (-22.5): even the best case is under the margin of 5 points")
+    assert worth(found) == "nothing shown: the interval holds no difference"
+    assert worth(verdict_of(scores(rows(60, 5, 235)))) == "183 fewer wrong answers in 1,000"
+
+
 def test_only_scores_of_0_and_1_are_counted():
     from rung.report.verdict_words import lines
 
