@@ -169,6 +169,8 @@ def _entries(watching: Watching, room: int) -> Iterator[Entry]:
 
 def _signal(signal: Signal, room: int) -> Iterator[Entry]:
     title = SHORT.get(signal.name, signal.title)
+    if signal.what != "request" and signal.n:
+        title += f", of {signal.n + signal.n_before:,}"
     symbol = watch_words.SYMBOLS[signal.raised]
     if signal.raised is None:
         yield Entry(f"{symbol} {title:<21} {signal.why}"[:room], signal.name, "dim")

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from as_logged import litellm
 from clinic_phrases import phrases
 
 from rung.report.watch import write_watch_page
@@ -80,6 +81,13 @@ def test_the_screen_says_what_is_stale_and_when_another_release_stands(
     shutil.rmtree(house.releases / "L-001")
     text = shows(house.root, "stale")
     assert "! W-001 is stale: L-001, which it was made with, is gone." in text and "Next: measure again." in text
+
+
+def test_low_ratings_say_of_how_many(house: Project, write: Callable[..., Path]) -> None:
+    rated = [litellm(n, text, "E13 OS", metadata={"rating": "up"}) for n, text in enumerate(phrases(70, 5))]
+    take_in(house, read_logs([write([*rated, litellm(99, "q", "a")])], keep_rejects=False), Wish())
+    measure(house, load_settings(house.settings_file, {}))
+    assert "✓ Low ratings, of 70         0.0%       0.0%   1.000" in shows(house.root, "Next: queue requests")
 
 
 def test_its_commands_are_not_those_of_release(house: Project) -> None:
