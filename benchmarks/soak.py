@@ -97,7 +97,8 @@ def terminal(room: Path, end: float, table: dict[str, str]) -> None:
 
     samples = sampled(pid, end, press)
     if not lives(pid):
-        sys.exit(f"the program ended after {pressed:,} keys: {os.waitpid(pid, 0)[1]}, {bytes(seen[-6000:])!r}")
+        table["terminal"] = f"ended after {pressed:,} keys with {os.waitpid(pid, 0)[1]}: {bytes(seen[-6000:])!r}"
+        return
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
     table["terminal"] = told(samples, f"{pressed:,} keys, {decided(folder):,} decisions")
