@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -94,18 +96,31 @@ def take_place(project: Project, settings: Settings, work: Path, release: Releas
 
     The caller holds the lock. Where it is killed on the way, `settle` does the rest.
     """
-    target, path = project.releases / release.id, project.releases / CURRENT
-    before, as_it_was = standing_id(project), path.read_bytes() if path.is_file() else None
-    work.rename(target)
-    try:
-        by = release.by or settings.project.person
-        stand(project, release.id, before, by, release.reason or "released")
-        _log_release(project, settings, release)
-    except BaseException:
-        target.rename(work)
-        _put_back(path, as_it_was)
-        raise
+    target, before = project.releases / release.id, standing_id(project)
+    by = release.by or settings.project.person
+    with _or_as_it_was(project.releases / CURRENT):
+        work.rename(target)
+        try:
+            stand(project, release.id, before, by, release.reason or "released")
+            _log_release(project, settings, release)
+        except BaseException:
+            target.rename(work)
+            raise
     return target
+
+
+@contextlib.contextmanager
+def _or_as_it_was(path: Path) -> Iterator[None]:
+    """Where the block fails, the file is as it was: what that needs is put aside first, for the disk may be full."""
+    aside, was_there = path.with_name(f".{path.name}.before"), path.is_file()
+    if was_there:
+        write_bytes(aside, path.read_bytes())
+    try:
+        yield
+    except BaseException:
+        aside.replace(path) if was_there else path.unlink(missing_ok=True)
+        raise
+    aside.unlink(missing_ok=True)
 
 
 def settle(project: Project, settings: Settings) -> None:
@@ -154,13 +169,6 @@ def _log_rollback(project: Project, settings: Settings, step: Step) -> None:
             store.event("rolled_back", step.by, step.release, detail)
 
 
-def _put_back(path: Path, as_it_was: bytes | None) -> None:
-    if as_it_was is None:
-        path.unlink(missing_ok=True)
-    elif path.read_bytes() != as_it_was:
-        write_bytes(path, as_it_was)
-
-
 def roll_back(project: Project, settings: Settings, to: str, by: str, reason: str) -> Step:
     """Go back to an earlier release, after its files were found to be what was released. Nothing is removed.
 
@@ -175,14 +183,9 @@ def roll_back(project: Project, settings: Settings, to: str, by: str, reason: st
         raise Refusal("Nothing is released yet, so there is nothing to go back to.", "rung release --to prompt")
     with writer_lock(project.releases / ".lock", "A release"):
         settle(project, settings)
-        path = project.releases / CURRENT
-        as_it_was = path.read_bytes() if path.is_file() else None
-        step = _go_back(project, to, by.strip(), reason.strip())
-        try:
+        with _or_as_it_was(project.releases / CURRENT):
+            step = _go_back(project, to, by.strip(), reason.strip())
             _log_rollback(project, settings, step)
-        except BaseException:
-            _put_back(path, as_it_was)
-            raise
     return step
 
 

@@ -83,6 +83,27 @@ def test_a_killed_rollback_is_logged_or_is_none(warm: Warm, released: Path, tmp_
     assert late > 1
 
 
+@pytest.mark.parametrize("words", [("--to", "prompt"), ("rollback", *SIGNED)], ids=["release", "rollback"])
+def test_on_a_disk_that_gets_full_at_any_point_what_stood_stands(
+    warm: Warm, released: Path, small_disk: Path, words: tuple[str, ...]
+) -> None:
+    root, fill = Path(shutil.copytree(released, small_disk / "clinic")), small_disk / "fill"
+    current = (root / "releases" / CURRENT).read_bytes()
+    refused = 0
+    for left in range(0, 200, 4):
+        fill.write_bytes(b"")
+        fill.write_bytes(bytes(shutil.disk_usage(small_disk).free - 1024 * left))
+        done = warm("release", *words, at=root)
+        if done.code == 0:
+            break
+        refused += 1
+        assert done.code == 2 and ("disk is full" in done.err or "No space left" in done.err), done.err
+        assert (root / "releases" / CURRENT).read_bytes() == current, left
+        assert release_names(Project(root)) == ["L-001", "L-002"], left
+    assert refused > 3 and done.code == 0
+    assert standing_id(Project(root)) == ("L-003" if "--to" in words else "L-001")
+
+
 def test_a_rollback_that_cannot_be_logged_is_none(warm: Warm, released: Path, tmp_path: Path) -> None:
     root = Path(shutil.copytree(released, tmp_path / "clinic"))
     as_it_was = (root / "releases" / CURRENT).read_bytes()
