@@ -137,6 +137,7 @@ def fix(
 ) -> None:
     """Do what a finding's fix says: take rows out, or send them to review. `rung data undo` takes it back."""
     from curation.fixes import fix, fixable
+    from curation.review import refresh_queue
 
     if bool(findings) == everything:
         raise RungError("Name findings, or say --all.", "rung data check")
@@ -144,6 +145,8 @@ def fix(
         checkup = _checkup(store, project, settings, Limits())
         names = fixable(checkup) if everything else list(findings or [])
         done = fix(store, checkup, names, actor=settings.project.person, dry_run=dry_run)
+        if not dry_run:
+            refresh_queue(store, settings)
     if as_json:
         emit([{"finding": d.finding, "action": d.action, "rows": d.rows, "change": d.change} for d in done])
         return
@@ -177,9 +180,11 @@ def dismiss(
 def undo(as_json: JsonOption = False) -> None:
     """Take back the last fix or dismissal."""
     from curation.fixes import undo
+    from curation.review import refresh_queue
 
     with _open_project() as (store, _, settings):
         done = undo(store, actor=settings.project.person)
+        refresh_queue(store, settings)
     if as_json:
         emit({"undone": done})
         return

@@ -74,6 +74,26 @@ def test_what_changes_the_queue_is_one_document(tmp_path: Path) -> None:
     assert told("review", "sample") == {"role": "pool", "sample": None}
 
 
+def test_status_counts_the_queue_as_review_does_also_after_a_fix(tmp_path: Path) -> None:
+    assert ran(tmp_path, "init").returncode == 0
+    words = [f"{a}{b}" for a in "bdfgklmnprst" for b in ("ari", "elo", "imu", "oro", "uba", "ysa")]
+    most = len(words)
+    asked = [f"where do {words[n % most]} and {words[n * 5 % most]} stand in {words[n // 3]}" for n in range(180)]
+    rows = [f"{question} {n},answer {n % 7}" for n, question in enumerate(asked)]
+    torn = [f"{asked[n]} {n},another answer" for n in range(0, 180, 9)]
+    (tmp_path / "rows.csv").write_text("\n".join(["question,answer", *rows, *torn]) + "\n")
+    assert ran(tmp_path, "data", "import", "rows.csv").returncode == 0
+    assert "sent to review" in ran(tmp_path, "data", "fix", "contradictions").stdout
+
+    def counted() -> str:
+        stages = json.loads(ran(tmp_path, "status", "--json").stdout)["stages"]
+        return str(next(stage["reason"] for stage in stages if stage["name"] == "review"))
+
+    before = counted()
+    assert ran(tmp_path, "review", "status").returncode == 0
+    assert counted() == before
+
+
 def test_quiet_leaves_results_warnings_and_errors(tmp_path: Any) -> None:
     (tmp_path / "rows.csv").write_text(CSV)
     columns = ("--question", "question", "--answer", "team")
