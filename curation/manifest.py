@@ -12,7 +12,7 @@ from curation.example import Example
 from workspace.artefact import Artefact, read_artefact
 from workspace.errors import Refusal
 from workspace.files import sha256_file
-from workspace.folder import Project, newest
+from workspace.folder import Project, newest, oldest_first
 
 SplitName = Literal["train", "validation", "test"]
 
@@ -52,7 +52,7 @@ def newest_dataset(project: Project, version: str | None = None, *, complete: bo
     """Folder of the newest frozen version, or of `version`; with `complete`, of the newest that has a train split."""
     if version is not None or not complete:
         return newest(project.datasets, "manifest.json", version, "dataset")
-    for folder in sorted((p.parent for p in project.datasets.glob("*/manifest.json")), reverse=True):
+    for folder in reversed(oldest_first(p.parent for p in project.datasets.glob("*/manifest.json"))):
         if "train" in read_manifest(folder).splits:
             return folder
     return None

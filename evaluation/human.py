@@ -23,7 +23,7 @@ from workspace.appended import append_lines, read_lines
 from workspace.artefact import read_artefact, write_artefact
 from workspace.errors import Refusal, RungError
 from workspace.files import write_text
-from workspace.folder import Project
+from workspace.folder import Project, oldest_first
 
 SEED = 13
 FOLDER, PLAN, RESULT = "human", "plan.json", "result.json"
@@ -116,10 +116,10 @@ def open_comparison(project: Project, run: str | None = None, items: int = ITEMS
 
 def begun_comparison(project: Project) -> Comparison | None:
     """The newest comparison that has a plan; None where none was begun."""
-    plans = sorted(project.evaluations.glob(f"*/{FOLDER}/{PLAN}"), reverse=True)
+    plans = oldest_first(project.evaluations.glob(f"*/{FOLDER}/{PLAN}"))
     if not plans:
         return None
-    return open_comparison(project, read_artefact(plans[0], BlindPlan).run)
+    return open_comparison(project, read_artefact(plans[-1], BlindPlan).run)
 
 
 def _comparison(project: Project, evaluation: Path, verdict: Verdict, items: int) -> Comparison:

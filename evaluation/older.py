@@ -10,7 +10,7 @@ from pathlib import Path
 
 from curation.example import Example
 from curation.manifest import Manifest, read_manifest
-from workspace.folder import Project
+from workspace.folder import Project, oldest_first
 
 FRESH = 0.5
 """A test set is fresh where more than this share of its items was never scored: fewer, and scoring it again after each
@@ -39,8 +39,7 @@ def older_tests(
     wanted = set(scored) - {test_sha256}
     if not wanted:
         return ()
-    found = [(path.parent, read_manifest(path.parent)) for path in sorted(project.datasets.glob("*/manifest.json"))]
-    tests = [(folder, manifest) for folder, manifest in found if "test" in manifest.splits]
+    tests = _frozen_tests(project)
     own = next((pair for pair in tests if pair[1].splits["test"].sha256 == test_sha256), None)
     earlier = {m.splits["test"].sha256: (f, m) for f, m in reversed(tests) if m.splits["test"].sha256 in wanted}
     if own is None or not earlier:
@@ -58,10 +57,15 @@ def older_tests(
     return tuple(sorted(made, key=lambda older: older.version))
 
 
+def _frozen_tests(project: Project) -> list[tuple[Path, Manifest]]:
+    """The frozen versions that hold a test set, the oldest first."""
+    folders = [path.parent for path in oldest_first(project.datasets.glob("*/manifest.json"))]
+    return [(folder, manifest) for folder in folders if "test" in (manifest := read_manifest(folder)).splits]
+
+
 def new_lines(project: Project, test_sha256: str, measured: Collection[str]) -> frozenset[int] | None:
     """Lines of this test set whose items stand in none of the `measured` ones; None where no manifest names it."""
-    found = [(path.parent, read_manifest(path.parent)) for path in sorted(project.datasets.glob("*/manifest.json"))]
-    tests = {m.splits["test"].sha256: (folder, m) for folder, m in found if "test" in m.splits}
+    tests = {m.splits["test"].sha256: (folder, m) for folder, m in _frozen_tests(project)}
     if test_sha256 not in tests:
         return None
     others = [tests[sha] for sha in measured if sha in tests and sha != test_sha256]

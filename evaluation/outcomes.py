@@ -14,7 +14,7 @@ from evaluation.sealed import sealed_key
 from workspace.artefact import read_artefact
 from workspace.errors import Refusal
 from workspace.files import sha256_file
-from workspace.folder import Project
+from workspace.folder import Project, oldest_first
 from workspace.settings import Settings
 
 
@@ -57,7 +57,7 @@ def check_arms(project: Project, report: Report) -> None:
     not be measured again (its documents are gone) stands in the report's notes and is let go.
     """
     earlier: dict[str, str] = {}
-    for path in sorted(project.evaluations.glob("*/report.json")):
+    for path in oldest_first(project.evaluations.glob("*/report.json")):
         other = read_artefact(path, Report)
         if (other.kind, other.test_sha256, other.metric) == ("baseline", report.test_sha256, report.metric):
             earlier |= {arm.arm: other.id for arm in other.arms}

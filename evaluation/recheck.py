@@ -17,7 +17,7 @@ from curation.store import Store, open_store, store_exists
 from evaluation.looks import LOOKED, RECHECKED, SCORED
 from evaluation.older import folded
 from workspace.errors import Refusal, RungError
-from workspace.folder import Project
+from workspace.folder import Project, by_number, oldest_first
 from workspace.settings import Settings
 
 FEWEST = 20
@@ -78,8 +78,8 @@ def check_corrections(project: Project, settings: Settings, folder: Path) -> Non
     labels = _labels(folder)
     with open_store(project, settings) as store:
         drawn = {row for event in store.events(kind=RECHECKED) for row in event.detail["rows"]}
-        for older in sorted(project.datasets.glob("*/manifest.json")):
-            if older.parent.name >= folder.name or "test" not in read_manifest(older.parent).splits:
+        for older in oldest_first(project.datasets.glob("*/manifest.json")):
+            if by_number(older.parent) >= by_number(folder) or "test" not in read_manifest(older.parent).splits:
                 continue
             changed = _changed(store, older.parent, labels, drawn)
             if changed:

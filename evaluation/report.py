@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from workspace.artefact import Artefact, read_artefact
 from workspace.files import replacing
-from workspace.folder import Project, newest
+from workspace.folder import Project, newest, oldest_first
 
 
 class Outcome(BaseModel):
@@ -116,14 +116,14 @@ def read_outcomes(path: Path) -> list[Outcome]:
 
 def reports(project: Project) -> list[Report]:
     """Every report, in order."""
-    return [read_artefact(path, Report) for path in sorted(project.evaluations.glob("*/report.json"))]
+    return [read_artefact(path, Report) for path in oldest_first(project.evaluations.glob("*/report.json"))]
 
 
 def newest_report(
     project: Project, kind: Literal["baseline", "run"], *, run: str | None = None, test_sha256: str | None = None
 ) -> tuple[Path, Report] | None:
     """The newest complete report of a kind (of a run, on a test split), with its folder; None where there is none."""
-    for path in sorted(project.evaluations.glob("*/report.json"), reverse=True):
+    for path in reversed(oldest_first(project.evaluations.glob("*/report.json"))):
         report = read_artefact(path, Report)
         if report.kind != kind or (run and report.run != run) or (test_sha256 and report.test_sha256 != test_sha256):
             continue

@@ -18,7 +18,7 @@ from evaluation.price import Price
 from evaluation.scores import PairedScores
 from workspace.artefact import Artefact, now, read_artefact
 from workspace.errors import RungError, did_you_mean
-from workspace.folder import Project
+from workspace.folder import Project, oldest_first
 
 MARGIN = 0.05
 FEWEST_CLUSTERS = 10
@@ -231,7 +231,7 @@ def _rival(arm: str, chosen: bool, result: Comparison) -> Rival:
 
 def newest_verdict(project: Project, run: str | None = None) -> tuple[Path, Verdict] | None:
     """The newest verdict (of a run) with its evaluation's folder; None where there is none."""
-    for path in sorted(project.evaluations.glob("*/verdict.json"), reverse=True):
+    for path in reversed(oldest_first(project.evaluations.glob("*/verdict.json"))):
         verdict = read_artefact(path, Verdict)
         if run is None or verdict.run == run:
             return path.parent, verdict

@@ -15,7 +15,7 @@ from training.trials import Point, Rung, Spec, Trial
 from workspace.artefact import Artefact, hashes, read_artefact
 from workspace.errors import InputError, Problem
 from workspace.files import sha256_file
-from workspace.folder import Project
+from workspace.folder import Project, oldest_first
 
 SHARES = (0.1, 0.2, 0.4, 0.8)
 """Parts of the rows that are trained on where no sizes are named."""
@@ -208,5 +208,5 @@ def _at(fit: tuple[Any, Any, Any], rows: Any) -> Any:
 
 def newest_curve(project: Project) -> Curve | None:
     """The newest learning curve of the project, None where there is none."""
-    paths = sorted(project.plans.glob("curve-*.json"))
+    paths = oldest_first(project.plans.glob("curve-*.json"))
     return read_artefact(paths[-1], Curve) if paths else None

@@ -9,7 +9,7 @@ from training.plan import DataFacts, Forecast, read_plan
 from training.preflight import place_of, read_preflight
 from training.recipe import Recipe
 from training.record import read_runs
-from workspace.folder import Project
+from workspace.folder import Project, oldest_first
 
 OWN = "own machine"
 LIKE = ("base", "method", "objective", "batch", "processes", "max_length", "checkpointing", "quantisation")
@@ -22,7 +22,7 @@ def seconds_for(project: Project, recipe: Recipe, data: DataFacts) -> float | No
         alike = (run.base, run.method, run.processes) == (recipe.base, recipe.method, recipe.processes)
         if run.state == "finished" and alike and run.tokens:
             return round(run.seconds / run.tokens * data.tokens * recipe.epochs, 1)
-    for path in sorted(project.plans.glob("P-*.toml"), reverse=True):
+    for path in reversed(oldest_first(project.plans.glob("P-*.toml"))):
         if not place_of(project, path.stem).is_file():
             continue
         found, other = read_preflight(project, path.stem), read_plan(path)

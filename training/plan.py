@@ -13,7 +13,7 @@ from training.recipe import Because, Recipe
 from workspace.artefact import Artefact
 from workspace.errors import InputError, Problem, RungError, did_you_mean
 from workspace.files import write_bytes
-from workspace.folder import Project, next_id
+from workspace.folder import Project, next_id, oldest_first
 
 
 class DataFacts(BaseModel):
@@ -98,7 +98,7 @@ def write_plan(path: Path, plan: Plan) -> None:
 
 def read_plans(project: Project) -> list[tuple[Path, Plan]]:
     """All plans of a project, the oldest first."""
-    return [(path, read_plan(path)) for path in sorted(project.plans.glob("P-*.toml"))]
+    return [(path, read_plan(path)) for path in oldest_first(project.plans.glob("P-*.toml"))]
 
 
 def find_plan(project: Project, name: str) -> Path:
@@ -109,7 +109,7 @@ def find_plan(project: Project, name: str) -> Path:
     for path in (project.plans / f"{name}.toml", project.root / name, Path(name)):
         if path.is_file():
             return path
-    known = [path.stem for path in sorted(project.plans.glob("P-*.toml"))]
+    known = [path.stem for path in oldest_first(project.plans.glob("P-*.toml"))]
     raise RungError(f"No plan {name} in plans/.{did_you_mean(name, known)}", "rung plan")
 
 

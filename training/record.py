@@ -14,7 +14,7 @@ from pydantic import Field
 from training.gate import Override
 from workspace.artefact import Artefact, read_artefact, write_artefact
 from workspace.errors import RungError, did_you_mean
-from workspace.folder import Project
+from workspace.folder import Project, oldest_first
 
 State = Literal["cleared", "starting", "running", "paused", "stopped", "finished", "failed", "crashed"]
 LIVE: tuple[State, ...] = ("starting", "running", "paused")
@@ -88,7 +88,7 @@ def write_run(folder: Path, record: RunRecord, **changes: Any) -> RunRecord:
 
 def read_runs(project: Project) -> list[RunRecord]:
     """All runs, the oldest first."""
-    return [read_run(path.parent) for path in sorted(project.runs.glob(f"*/{RECORD}"))]
+    return [read_run(path.parent) for path in oldest_first(project.runs.glob(f"*/{RECORD}"))]
 
 
 def find_run(project: Project, name: str | None = None) -> RunRecord:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -124,12 +125,22 @@ def next_id(folder: Path, prefix: str) -> str:
     return f"{prefix}{dash}{max(taken, default=0) + 1:03d}"
 
 
+def by_number(path: Path) -> list[str | int]:
+    """Sorting key: `v999` before `v1000`, each number in a path as a number."""
+    return [int(part) if part.isdigit() else part for part in re.split("([0-9]+)", path.as_posix())]
+
+
+def oldest_first(paths: Iterable[Path]) -> list[Path]:
+    """Paths of numbered things in the order in which they were made."""
+    return sorted(paths, key=by_number)
+
+
 def newest(folder: Path, marker: str, name: str | None = None, what: str = "") -> Path | None:
     """The newest complete sub-folder of `folder`: one in which the file `marker` stands (it is written last).
 
     With `name`, that one; raises RungError where it is not there or not complete.
     """
-    complete = sorted(p.parent for p in folder.glob(f"*/{marker}"))
+    complete = oldest_first(p.parent for p in folder.glob(f"*/{marker}"))
     if name is None:
         return complete[-1] if complete else None
     for path in complete:

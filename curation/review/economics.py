@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from curation.review.progress import progress
 from curation.similarity import words
 from curation.store.records import StoredRow
+from workspace.folder import oldest_first
 
 if TYPE_CHECKING:
     from curation.review.desk import Desk
@@ -129,7 +130,7 @@ def economics(desk: Desk, stand: Progress | None = None) -> Economics:
 
 def more_rows(plans: Path) -> MoreRows:
     """What the newest learning curve (`rung plan --curve`) says of more rows than were measured."""
-    found = sorted(plans.glob("curve-*.json"))
+    found = oldest_first(plans.glob("curve-*.json"))
     if not found:
         return MoreRows(None, "Not measured: rung plan --curve measures the learning curve.")
     try:

@@ -18,7 +18,7 @@ from training.release.record import Release
 from workspace.artefact import read_artefact
 from workspace.errors import RungError
 from workspace.files import sha256_file
-from workspace.folder import Project
+from workspace.folder import Project, by_number
 from workspace.settings import Settings, load_settings
 
 WAITING = ("pending", "leased", "skipped", "unsure")
@@ -110,7 +110,7 @@ def read_facts(project: Project, *, with_store: bool = True) -> Facts:
         blocking=blocking,
         dataset=dataset,
         baseline=part(lambda: _report(project, "baseline", sha256), None),
-        plan=max(project.plans.glob("P-*.toml"), default=None),
+        plan=max(project.plans.glob("P-*.toml"), key=by_number, default=None),
         run=part(lambda: next(reversed(read_runs(project)), None), None),
         finished=part(lambda: newest_run(project), None),
         measured=part(lambda: _report(project, "run", sha256), None),

@@ -1,0 +1,37 @@
+"""Numbered folders: the newest is the one with the highest number, whatever its digits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from curation.manifest import newest_dataset
+from training.record import RunRecord, read_runs
+from workspace.artefact import write_artefact
+from workspace.folder import Project, newest, next_id, oldest_first
+
+
+def test_a_thousandth_version_is_the_newest(tmp_path: Path) -> None:
+    for name in ("v002", "v999", "v1000", "v010"):
+        (tmp_path / "datasets" / name).mkdir(parents=True)
+        (tmp_path / "datasets" / name / "manifest.json").write_text("{}")
+    project = Project(tmp_path)
+    assert next_id(project.datasets, "v") == "v1001"
+    found = newest_dataset(project)
+    assert found is not None and found.name == "v1000" and found == newest(project.datasets, "manifest.json")
+
+
+def test_the_oldest_comes_first_by_number(tmp_path: Path) -> None:
+    names = ["E-001", "E-998", "E-999", "E-1000", "E-1001", "E-10000"]
+    paths = [tmp_path / "2" / name / "report.json" for name in names]
+    assert oldest_first(reversed(paths)) == paths
+    plans = [tmp_path / f"P-{n:03d}.toml" for n in (9, 10, 999, 1000)]
+    assert oldest_first(sorted(plans)) == plans
+
+
+def test_runs_stand_in_the_order_in_which_they_began(tmp_path: Path) -> None:
+    for name in ("R-1000", "R-999"):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+        told = {"plan": "P-001", "plan_sha256": "", "clearance_sha256": "", "dataset": "v001", "base": "x", "steps": 1}
+        run = RunRecord(id=name, method="lora", state="finished", **told)
+        write_artefact(tmp_path / "runs" / name / "run.json", run)
+    assert [run.id for run in read_runs(Project(tmp_path))] == ["R-999", "R-1000"]
