@@ -24,8 +24,18 @@ from workspace.settings import Settings, load_settings
 WAITING = ("pending", "leased", "skipped", "unsure")
 Value = TypeVar("Value")
 Counts = Mapping[str, Mapping[str, int]]
-Stored = tuple[Counts, Mapping[str, int], tuple[int, int], tuple[str, ...], int | None]
-NOTHING: Stored = ({}, {}, (0, 0), (), None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """What the database says: see the fields of the same names in `Facts`."""
+
+    counts: Counts = field(default_factory=dict)
+    mixed: Mapping[str, int] = field(default_factory=dict)
+    lines_read: int = 0
+    unreadable: int = 0
+    reviewers: tuple[str, ...] = ()
+    blocking: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +47,8 @@ class Facts:
     answers: Mapping[str, object] = field(default_factory=dict)
     decision: Decision | None = None
     decision_is_old: bool = False
-    counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    counts: Counts = field(default_factory=dict)
+    """Rows by role and state."""
     mixed: Mapping[str, int] = field(default_factory=dict)
     """Known items by the state that they look to be in: counted as rows, so that no count tells them apart."""
     lines_read: int = 0
@@ -45,6 +56,7 @@ class Facts:
     """Lines that an import could not read; they are in its rejects file."""
     reviewers: tuple[str, ...] = ()
     blocking: int | None = None
+    """Findings that blocked the dataset at the last check, None where none was made."""
     dataset: Manifest | None = None
     baseline: Report | None = None
     plan: Path | None = None
@@ -91,9 +103,7 @@ def read_facts(project: Project, *, with_store: bool = True) -> Facts:
     no_decision: tuple[Decision | None, bool] = (None, False)
     decision, is_old = part(lambda: _decision(project), no_decision)
     before = len(problems)
-    counts, mixed, lines, reviewers, blocking = part(
-        lambda: _store(project, settings) if with_store else NOTHING, NOTHING
-    )
+    stored = part(lambda: _store(project, settings) if with_store else _Stored(), _Stored())
     store_fault = problems[-1] if len(problems) > before else ""
     released = part(lambda: standing_release(project), None)
     return Facts(
@@ -102,12 +112,12 @@ def read_facts(project: Project, *, with_store: bool = True) -> Facts:
         answers=part(lambda: _answers(project), {}),
         decision=decision,
         decision_is_old=is_old,
-        counts=counts,
-        mixed=mixed,
-        lines_read=lines[0],
-        unreadable=lines[1],
-        reviewers=reviewers,
-        blocking=blocking,
+        counts=stored.counts,
+        mixed=stored.mixed,
+        lines_read=stored.lines_read,
+        unreadable=stored.unreadable,
+        reviewers=stored.reviewers,
+        blocking=stored.blocking,
         dataset=dataset,
         baseline=part(lambda: _report(project, "baseline", sha256), None),
         plan=max(project.plans.glob("P-*.toml"), key=by_number, default=None),
@@ -155,20 +165,24 @@ def _verdict(project: Project) -> Verdict | None:
     return found[1] if found else None
 
 
-def _store(project: Project, settings: Settings) -> Stored:
-    """Counts by role and state, known items, lines read and unreadable, who decided, what blocked at the last check."""
+def _store(project: Project, settings: Settings) -> _Stored:
     from curation.review.mixed import mixed_counts
     from curation.store import open_store, store_exists
 
     if not store_exists(project, settings):
-        return NOTHING
+        return _Stored()
     with open_store(project, settings) as store:
         sources = store.sources()
-        lines = sum(s.counts.get("read", 0) for s in sources), sum(s.counts.get("rejected", 0) for s in sources)
         checks = store.events(kind="checked")
-        blocking = int(checks[-1].detail.get("blocking", 0)) if checks else None
         counts = store.counts()
         found = [(state, n) for table in counts.values() for state, n in table.items()]
         queued = sum(n for state, n in found if state not in ("excluded", "unreviewed", "trusted"))
         waiting = sum(n for state, n in found if state in WAITING)
-        return counts, mixed_counts(store, settings, queued, waiting), lines, store.deciders(), blocking
+        return _Stored(
+            counts=counts,
+            mixed=mixed_counts(store, settings, queued, waiting),
+            lines_read=sum(s.counts.get("read", 0) for s in sources),
+            unreadable=sum(s.counts.get("rejected", 0) for s in sources),
+            reviewers=store.deciders(),
+            blocking=int(checks[-1].detail.get("blocking", 0)) if checks else None,
+        )

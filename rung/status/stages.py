@@ -201,7 +201,7 @@ def _baselines(facts: Facts) -> Stage:
     return Stage(6, "Baselines", "done", reason, "rung baseline")
 
 
-def _is_settled(facts: Facts) -> str:
+def _why_no_training(facts: Facts) -> str:
     """Why no training is needed, in words; empty where it may be."""
     if facts.released and facts.released.run is None and facts.finished is None:
         return "not needed: the prompt is released"
@@ -215,7 +215,7 @@ def _plan(facts: Facts) -> Stage:
         return Stage(7, "Plan", "locked", "needs baselines: press 6", "rung plan")
     if facts.plan:
         return Stage(7, "Plan", "done", facts.plan.stem, "rung plan")
-    if settled := _is_settled(facts):
+    if settled := _why_no_training(facts):
         return Stage(7, "Plan", "not_needed", settled, "rung plan")
     if facts.dataset is None or facts.dataset.test_only:
         return Stage(7, "Plan", "locked", "needs a dataset with training rows: press 5", "rung plan")
@@ -240,8 +240,7 @@ def _train(facts: Facts) -> Stage:
         reason = f"{run.id} stopped at step {run.step} of {run.steps}"
         return Stage(8, "Train", "needs_you", reason, f"rung runs resume {run.id}", f"go on with {run.id}")
     if facts.plan is None:
-        settled = _is_settled(facts)
-        if settled:
+        if settled := _why_no_training(facts):
             return Stage(8, "Train", "not_needed", settled, "rung train")
         return Stage(8, "Train", "locked", "needs a plan: press 7", "rung train")
     if facts.decision and facts.decision.next_step not in ("fine_tune", "rag_and_fine_tune"):
@@ -252,8 +251,7 @@ def _train(facts: Facts) -> Stage:
 
 def _verdict(facts: Facts) -> Stage:
     if facts.finished is None:
-        settled = _is_settled(facts)
-        if settled:
+        if settled := _why_no_training(facts):
             return Stage(9, "Verdict", "not_needed", settled, "rung evaluate")
         return Stage(9, "Verdict", "locked", "needs a finished run: press 8", "rung evaluate")
     found = facts.verdict
@@ -274,7 +272,7 @@ def _release(facts: Facts) -> Stage:
         command = f"rung release {facts.verdict.run} --to adapter"
         why = f"the judgement was accepted by {accepted.by}" if accepted else "the verdict is ship"
         return Stage(10, "Release", "open", why, command, "release the tuned model")
-    if facts.verdict or _is_settled(facts):
+    if facts.verdict or _why_no_training(facts):
         return Stage(
             10, "Release", "open", "the prompt can be released", "rung release --to prompt", "release the prompt"
         )
