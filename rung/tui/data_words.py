@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich.text import Text
 
@@ -10,11 +10,14 @@ from curation.findings import Checkup
 from curation.quality.base import Evidence, Finding
 from rung.cli.check_words import SYMBOLS
 from rung.tui.text import shown
+from rung.tui.widgets.difference import Span, changed
 from rung.tui.widgets.marked import Entry
 
 READING = "Reading the rows"
 """As `curation.project_checkup` calls the pass in which every check sees each row by itself."""
 EMPTY = "No rows yet. Import a file: rung data import claims.jsonl"
+SHOWN = 300
+"""Characters of a row's text beside a finding."""
 FORMATS = "(chat, ShareGPT, Alpaca, CSV, Parquet: recognised and shown before anything is kept)"
 
 
@@ -46,8 +49,26 @@ def evidence_text(finding: Finding) -> Text:
     if not finding.evidence:
         return Text(f"\n{shown(finding.reason)}")
     first: Evidence = finding.evidence[0]
-    head = f"\n1 of {len(finding.evidence):,}   {shown(first.note)}\n"
-    return Text(head + "\n".join(f"  {place}\n    {shown(text, limit=300)}" for place, text in _pairs(first)))
+    text = Text(f"\n1 of {len(finding.evidence):,}   {shown(first.note)}\n")
+    two = len(first.places) == 2 and len(first.texts) >= 2
+    marks: Sequence[Sequence[Span]] = changed(*first.texts[:2]) if two else ()
+    for number, (place, said) in enumerate(_pairs(first)):
+        text.append(f"  {place}\n    ")
+        text.append_text(bracketed(said, marks[number] if number < len(marks) else ()))
+        text.append("\n")
+    return text.append("  [ ] marks what only one row has") if any(marks) else text
+
+
+def bracketed(text: str, spans: Sequence[Span]) -> Text:
+    """The beginning of row text as text, with these places in brackets and reversed."""
+    made, at = Text(), 0
+    for start, end in spans:
+        if start < SHOWN:
+            made.append(shown(text[at:start]))
+            made.append(f"[{shown(text[start:end].strip(), limit=SHOWN)}]", style="reverse")
+            made.append(" " if text[start:end].endswith(" ") else "")
+            at = end
+    return made.append(shown(text[at:], limit=max(SHOWN - at, 1)))
 
 
 def _pairs(evidence: Evidence) -> list[tuple[str, str]]:
