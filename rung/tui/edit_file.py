@@ -5,12 +5,24 @@ from __future__ import annotations
 import subprocess
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
+
+from textual.app import App, SuspendNotSupported
 
 from rung.tui.editor import editor_command
 from workspace.errors import RungError
 from workspace.files import write_bytes
 
 OLD = "old"
+
+
+def edit_beside(app: App[Any], path: Path) -> str:
+    """As `edit_file`, with the terminal handed over meanwhile."""
+    try:
+        with app.suspend():
+            return edit_file(path)
+    except SuspendNotSupported:
+        return f"no editor can be opened in this terminal; edit {path.name} in another"
 
 
 def edit_file(path: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from conftest_tui import opened, settled
 
 from rung.tui.edit_file import edit_file
 
@@ -44,3 +45,14 @@ def test_an_editor_that_fails_or_is_not_there_is_told(tmp_path, editor, monkeypa
     monkeypatch.setenv("EDITOR", "'broken")
     assert "EDITOR = 'broken" in edit_file(prompt)
     assert prompt.read_text() == "first"
+
+
+async def test_a_terminal_that_cannot_be_handed_over_says_so(project, program):
+    app = program(project)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        screen = await opened(pilot, 6)
+        await settled(pilot)
+        await pilot.press("e")
+        await settled(pilot)
+        assert screen.message == "no editor can be opened in this terminal; edit prompt.md in another"

@@ -13,7 +13,7 @@ from rung.report.baseline_words import FACTS, WORKS, answer, hits, metric_words
 from rung.report.dots import dots, scale
 from rung.report.figures import arm_name, duration, interval, percent
 from rung.status.stages import Status
-from rung.tui.edit_file import edit_file
+from rung.tui.edit_file import edit_beside
 from rung.tui.job import JobEnded
 from rung.tui.loaded import Loaded, LoadedScreen, locked
 from rung.tui.stoppable import KEEPS, StoppableScreen
@@ -137,11 +137,8 @@ class BaselinesScreen(StoppableScreen):
 
     def action_edit(self) -> None:
         """Open the prompt in the person's editor; the old version stays in `prompts/old/`."""
-        if self.source.project is None:
-            return
-        with self.app.suspend():
-            told = edit_file(self.source.project.prompts / "prompt.md")
-        self.tell(told)
+        if self.source.project is not None:
+            self.tell(edit_beside(self.app, self.source.project.prompts / "prompt.md"))
 
     def action_report(self) -> None:
         """Say where the report is: over SSH nothing can be opened."""

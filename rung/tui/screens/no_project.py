@@ -122,13 +122,21 @@ class NoProjectScreen(Screen[None]):
         import subprocess
         import sys
 
+        from textual.app import SuspendNotSupported
+
         from rung.tui.app import RungApp
 
         app = self.app
         assert isinstance(app, RungApp)
         folder = app.source.folder
-        with app.suspend():
-            subprocess.run([sys.executable, "-P", "-m", "rung", "demo"], cwd=folder, check=False)
+        try:
+            with app.suspend():
+                subprocess.run([sys.executable, "-P", "-m", "rung", "demo"], cwd=folder, check=False)
+        except SuspendNotSupported:
+            self.query_one(
+                "#command", CommandLine
+            ).right = "no command can run in this terminal; in another: rung demo "
+            return
         app.source = Source.of(folder / "rung-demo")
         if app.source.project is not None:
             app.open_start()

@@ -8,7 +8,7 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 
 from rung.status.stages import Stage, Status
-from rung.tui.edit_file import edit_file
+from rung.tui.edit_file import edit_beside
 from rung.tui.job import JobEnded
 from rung.tui.loaded import Loaded, LoadedScreen, locked
 from rung.tui.plan_words import Ready, entries, question, told, way
@@ -191,7 +191,5 @@ class PlanScreen(LoadedScreen):
     def action_edit(self) -> None:
         """Open rung.toml in the person's editor; the plan is computed again with what it says."""
         if self.source.project is not None:
-            with self.app.suspend():
-                told = edit_file(self.source.project.settings_file)
-            self.tell(told)
+            self.tell(edit_beside(self.app, self.source.project.settings_file))
             self.action_replan()
