@@ -36,6 +36,6 @@ def lock_owner(path: Path) -> str:
     """Who holds or last held the lock, in words."""
     try:
         owner = json.loads(path.read_text())
-    except (OSError, ValueError):
+        return f"process {owner['pid']} since {owner['since']}"
+    except (OSError, ValueError, KeyError, TypeError):
         return "owner unknown"
-    return f"process {owner['pid']} since {owner['since']}"
