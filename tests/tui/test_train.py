@@ -130,7 +130,7 @@ async def test_overfitting_is_warned_of_and_samples_are_words(clinic, program):
             await settled(pilot)
             screen = await opened(pilot, 8)
             await sees(pilot, "Sample ✗ COPD [red]x[/]\\u001b[31m -> J44.9, expected J44.1")
-            assert screen.message == "! validation is above its best in 3 checks running: over-fitting"
+            assert screen.message == "! over-fitting: 3 checks above the best validation; step 2 is kept"
             await pilot.press("v")
             await sees(pilot, "step 6")
             assert "✗ COPD [red]x[/]\\u001b[31m -> J44.9, expected J44.1" in text_of(app)

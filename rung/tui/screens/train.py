@@ -187,7 +187,7 @@ def _last_note(watched: Watched) -> str:
         return ""
     for line in reversed(watched.lines):
         if line["kind"] == "validation" and line.get("above", 0) > 1:
-            return f"! validation is above its best in {line['above']} checks running: over-fitting"
+            return f"! over-fitting: {line['above']} checks above the best validation; step {line['best_step']} is kept"
         if line["kind"] == "checkpoint":
             return f"checkpoint {line['step']} saved"
         if line["kind"] == "note":
