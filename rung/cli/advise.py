@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rung.cli.options import Json
 from rung.cli.output import emit, note, say
 from workspace.errors import RungError
 
@@ -28,7 +29,7 @@ def register(app: typer.Typer) -> None:
 
 
 def questions(
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    as_json: Json = False,
     form: Annotated[str, typer.Option("--format", help="text or markdown: a sheet to print.")] = "text",
 ) -> None:
     """Show every question with its answers."""
@@ -49,7 +50,7 @@ def advise(
     answers: Annotated[str, typer.Option("--answers", help="A TOML or JSON file, or - for standard input.")] = "",
     save: Annotated[bool, typer.Option("--save", help="With --answers: write answers.toml and decision.json.")] = False,
     as_of: Annotated[str, typer.Option("--as-of", help="The date by which sources and prices expire.")] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    as_json: Json = False,
     set_answers: Annotated[
         list[str] | None, typer.Option("--set", help="key=value: answer this in answers.toml; unknown takes it back.")
     ] = None,
@@ -186,7 +187,7 @@ def rules_check(
     folder: Annotated[
         Path | None, typer.Argument(help="A folder of rules; else the built-in and the project's.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Check the rules: ids, answers, sources, contradictions, expired sources."""
     from advisor.rulebook import load_rulebook
@@ -205,7 +206,7 @@ def rules_check(
 @rules_app.command("list")
 def rules_list(
     kind: Annotated[str, typer.Option("--kind", help="Only this kind: need, veto, gate ...")] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """List the rules with their reasons."""
     from rung.cli.rules_words import list_lines, rule_document
@@ -224,7 +225,7 @@ def rules_list(
 @rules_app.command("show")
 def rules_show(
     rule_id: Annotated[str, typer.Argument(metavar="ID", help="A rule, a source or an answer's key.")],
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Show one rule with its sources, or the rules that a question's answer opens."""
     from rung.cli.rules_words import explain, explain_lines

@@ -10,6 +10,7 @@ import typer
 from rung.cli.evaluate import evaluate
 from rung.cli.judge import judge
 from rung.cli.models import BUDGET, OVERRIDE
+from rung.cli.options import Json
 from rung.cli.trust import trust
 from rung.cli.verdict import verdict
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from workspace.folder import Project
 
 BY = Annotated[str, typer.Option(help="Who vouches that the prompts are as good as they get, in place of a week.")]
-JSON = Annotated[bool, typer.Option("--json", help="One JSON document.")]
 LABELS = Annotated[bool, typer.Option("--label-scoring", help="Score every possible answer too, for calibration.")]
 DATASET = Annotated[str | None, typer.Option(help="The frozen version to measure on; the newest by default.")]
 
@@ -42,7 +42,7 @@ def baseline(
     label_scoring: LABELS = False,
     budget_usd: BUDGET = None,
     override: OVERRIDE = "",
-    as_json: JSON = False,
+    as_json: Json = False,
 ) -> None:
     """Measure the ladder on the frozen test set: base, prompt, few-shot, retrieved few-shot, rag, a classifier."""
     from evaluation.arms.registry import arms_named

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rung.cli.options import Json
 from rung.cli.output import ProgressLine, emit, note, say
 from workspace.errors import RungError
 
@@ -36,7 +37,6 @@ data_app = typer.Typer(
 PARTS = ("ingest", "dedup", "generate")
 """Modules of this package that add their own commands to `data` (`register_data`)."""
 
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 RejectsOption = Annotated[Path | None, typer.Option(help="Where lines that cannot be read go, with their reasons.")]
 
 
@@ -61,7 +61,7 @@ def convert(
     answer: Annotated[str, typer.Option(help="The column of a table that holds the answer.")] = "",
     system: Annotated[str, typer.Option(help="The column of a table that holds the system message.")] = "",
     form: Annotated[str, typer.Option(help="auto, plain or conversational (prompt_completion, preference).")] = "auto",
-    as_json: JsonOption = False,
+    as_json: Json = False,
 ) -> None:
     """Turn rows from one format into another. Nothing is lost: what the target cannot hold is told, never cut."""
     from curation.formats import Columns
@@ -96,7 +96,7 @@ def check(
     question: Annotated[str, typer.Option(help="The column of a table that holds the question.")] = "",
     answer: Annotated[str, typer.Option(help="The column of a table that holds the answer.")] = "",
     system: Annotated[str, typer.Option(help="The column of a table that holds the system message.")] = "",
-    as_json: JsonOption = False,
+    as_json: Json = False,
 ) -> None:
     """Every quality check, with its reason and its rows. Exit 1 where a finding blocks the dataset."""
     from curation.formats import Columns
@@ -133,7 +133,7 @@ def fix(
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every finding that has a fix.")] = False,
     dry_run: Annotated[bool, typer.Option(help="Say what would be done, do nothing.")] = False,
-    as_json: JsonOption = False,
+    as_json: Json = False,
 ) -> None:
     """Do what a finding's fix says: take rows out, or send them to review. `rung data undo` takes it back."""
     from curation.fixes import fix, fixable
@@ -162,7 +162,7 @@ def dismiss(
     finding: Annotated[str, typer.Argument(metavar="FINDING", help="leaks, or leaks:KEY for one piece of evidence.")],
     by: Annotated[str, typer.Option(help="Who says so.")] = "",
     reason: Annotated[str, typer.Option(help="Why it is none.")] = "",
-    as_json: JsonOption = False,
+    as_json: Json = False,
 ) -> None:
     """Say that a finding is none, with a name and a reason; it stays said."""
     from curation.fixes import dismiss
@@ -177,7 +177,7 @@ def dismiss(
 
 
 @data_app.command()
-def undo(as_json: JsonOption = False) -> None:
+def undo(as_json: Json = False) -> None:
     """Take back the last fix or dismissal."""
     from curation.fixes import undo
     from curation.review import refresh_queue

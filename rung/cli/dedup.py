@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rung.cli.options import Json
 from rung.cli.output import ProgressLine, emit, say
 from workspace.errors import RungError
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from curation.leakage.report import Leak
     from curation.semantic import Meaning
 
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 SemanticOption = Annotated[bool, typer.Option("--semantic", help="Also compare meanings, with a small model.")]
 ModelOption = Annotated[
     Path | None, typer.Option(help="A folder with an embedding model, instead of the packaged one.")
@@ -48,7 +48,7 @@ def dedup(
     semantic: SemanticOption = False,
     semantic_model: ModelOption = None,
     semantic_threshold: CosineOption = None,
-    as_json: JsonOption = False,
+    as_json: Json = False,
 ) -> None:
     """Keep one row of each cluster of duplicates: same question, word for word or nearly, and same answer."""
     if engine not in ("local", "ray"):
@@ -119,7 +119,7 @@ def leakage(
     semantic: SemanticOption = False,
     semantic_model: ModelOption = None,
     semantic_threshold: CosineOption = None,
-    as_json: JsonOption = False,
+    as_json: Json = False,
 ) -> None:
     """Find test items that stand in training rows, word for word or lightly edited."""
     from curation.leakage.files import check_files

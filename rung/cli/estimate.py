@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rung.cli.options import Json
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -60,7 +62,7 @@ def estimate_command(
     price: Annotated[str, typer.Option(help="Dollars an hour for one card.")] = "",
     fit: Annotated[str, typer.Option(help="What fits this card: a size such as 24GB, or a card's name.")] = "",
     list_: Annotated[bool, typer.Option("--list", help="List the catalogue.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+    as_json: Json = False,
 ) -> None:
     """How much memory, time and money a training run needs, before it starts."""
     options = dict(locals())

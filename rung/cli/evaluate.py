@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rung.cli.models import BUDGET, OVERRIDE
+from rung.cli.options import Json
 
 if TYPE_CHECKING:
     from chat.privacy import Override
@@ -51,7 +52,7 @@ def evaluate(
     override: OVERRIDE = "",
     by: Annotated[str, typer.Option(help="Who overrides.")] = "",
     reason: Annotated[str, typer.Option(help="Why.")] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Measure the tuned model on the same frozen items as the baseline, and rule."""
     from evaluation.tuned import Ways

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rung.cli.options import Json
 from rung.cli.output import ProgressLine, emit, note, say
 
 if TYPE_CHECKING:
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from curation.store import Store
     from workspace.folder import Project
     from workspace.settings import ModelSettings, Settings
-
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -48,7 +47,7 @@ def generate(
     by: Annotated[str, typer.Option(help="Who overrides.")] = "",
     reason: Annotated[str, typer.Option(help="Why.")] = "",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before money is spent.")] = False,
-    as_json: JsonOption = False,
+    as_json: Json = False,
 ) -> None:
     """Let a model write candidates. Each waits for a reviewer; none is trusted."""
     from curation.generate import Wish

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rung.cli.options import Json
 from rung.cli.output import ProgressLine, emit, note, say
 
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ LARGE = 16 << 20
 """Bytes of a file from which reading it shows progress."""
 MANY = 5_000
 """Rows from which storing takes long enough to be told."""
-
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
 def register_data(data: typer.Typer) -> None:
@@ -39,7 +38,7 @@ def import_files(
     question: Annotated[str, typer.Option(help="The column of a table that holds the question.")] = "",
     answer: Annotated[str, typer.Option(help="The column of a table that holds the answer.")] = "",
     system: Annotated[str, typer.Option(help="The column of a table that holds the system message.")] = "",
-    as_json: JsonOption = False,
+    as_json: Json = False,
 ) -> None:
     """Take rows into the project. The same file again changes nothing."""
     from curation.formats import Columns
@@ -110,7 +109,7 @@ def freeze_command(
     gain: Annotated[
         float | None, typer.Option(min=0.001, max=0.999, help="The gain that the test set should show: 0.1.")
     ] = None,
-    as_json: JsonOption = False,
+    as_json: Json = False,
 ) -> None:
     """Freeze the reviewed rows as the next version. Killed at any moment it leaves a whole version or none."""
     from curation.freeze import freeze
@@ -168,7 +167,7 @@ def _size(
 def diff_command(
     old: Annotated[str, typer.Argument(metavar="OLD", help="A frozen version, as v001.")],
     new: Annotated[str, typer.Argument(metavar="NEW")],
-    as_json: JsonOption = False,
+    as_json: Json = False,
 ) -> None:
     """What one frozen version has that another has not, row by row."""
     from curation.freeze import difference

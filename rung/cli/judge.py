@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rung.cli.models import BUDGET, OVERRIDE
+from rung.cli.options import Json
 
 if TYPE_CHECKING:
     from evaluation.judge_labels import Sitting
@@ -26,7 +27,7 @@ def judge(
     override: OVERRIDE = "",
     by: Annotated[str, typer.Option(help="Who overrides.")] = "",
     reason: Annotated[str, typer.Option(help="Why.")] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Let a model judge outputs by judge.md ([judge] in rung.toml); it counts only as far as people bear it out."""
     from evaluation.asking import Replies

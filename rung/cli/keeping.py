@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-JSON = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+from rung.cli.options import Json
 
 
 def register(app: typer.Typer) -> None:
@@ -19,7 +19,7 @@ def register(app: typer.Typer) -> None:
 
 def backup(
     file: Annotated[Path | None, typer.Argument(help="FILE.tar or FILE.tar.gz; default: beside the project.")] = None,
-    as_json: JSON = False,
+    as_json: Json = False,
 ) -> None:
     """All of the project in one file: rows and decisions as of one moment, and every artefact, with hashes."""
     from rung.cli.output import emit, say
@@ -41,7 +41,7 @@ def backup(
 def restore(
     file: Annotated[Path, typer.Argument(help="What rung backup wrote.")],
     folder: Annotated[Path, typer.Argument(help="A folder that is empty, or not there yet.")],
-    as_json: JSON = False,
+    as_json: Json = False,
 ) -> None:
     """Bring a backup back into a new folder, after every file's hash was found right."""
     from rung.cli.output import emit, say

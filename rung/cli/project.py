@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-JSON = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+from rung.cli.options import Json
 
 
 def register(app: typer.Typer) -> None:
@@ -46,7 +46,7 @@ def start(
 
 def init(
     folder: Annotated[Path, typer.Argument(help="Where: an empty or a new folder.")] = Path(),
-    as_json: JSON = False,
+    as_json: Json = False,
 ) -> None:
     """Start a project: rung.toml, guideline.md and prompts/ that you then edit."""
     from rung.cli.output import emit, say
@@ -65,7 +65,7 @@ def init(
     say("Next: rung advise")
 
 
-def status(as_json: JSON = False) -> None:
+def status(as_json: Json = False) -> None:
     """Where the project stands: every stage with its state and reason, the measured ladder, what is next."""
     from rung.cli.output import emit, say
     from rung.status import read_status
@@ -84,7 +84,7 @@ def status(as_json: JSON = False) -> None:
 
 
 def doctor(
-    as_json: JSON = False,
+    as_json: Json = False,
     repair: Annotated[bool, typer.Option("--repair", help="Move aside what a killed command left half.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="With --repair: do not ask.")] = False,
 ) -> None:
@@ -109,7 +109,7 @@ def doctor(
         raise typer.Exit(1)
 
 
-def locate(as_json: JSON = False) -> None:
+def locate(as_json: Json = False) -> None:
     """Where Rung keeps things on this machine: cache (models, tools), list of trusted folders, and this project.
 
     Nothing else is written outside project folders; these stay when the program is removed.

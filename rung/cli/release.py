@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rung.cli.options import Json
+
 if TYPE_CHECKING:
     from chat.protocols import ChatModel
     from training.release.make import Ways
@@ -36,7 +38,7 @@ def release(
     against: Annotated[
         str, typer.Option(help="check: the release to compare with (L-001). Else the one that stands.")
     ] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Release a tuned model that earned it, or the best prompt; verify, check, challenge or take back a release."""
     from rung.cli import release_after, release_stand

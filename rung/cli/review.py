@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rung.cli.options import Json
 from rung.cli.output import emit, say
 from workspace.words import counted
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 review_app = typer.Typer(help="Review rows: on a screen, in a browser, or by script.", rich_markup_mode=None)
 
 Reviewer = Annotated[str, typer.Option("--reviewer", metavar="NAME", help="Who reviews.")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 Automatic = Annotated[
     bool, typer.Option("--automatic", help="The reviewer is a program; it never counts as expert review.")
 ]

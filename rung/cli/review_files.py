@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
+from rung.cli.options import Json
 from rung.cli.output import emit, say
-from rung.cli.review import Json, Reviewer, desk_here, review_app
+from rung.cli.review import Reviewer, desk_here, review_app
 from workspace.words import counted
 
 

@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
+from rung.cli.options import Json
 from rung.cli.output import ProgressLine, emit, note, say
-from rung.cli.review import Json, Reviewer, desk_here, person_of, review_app
+from rung.cli.review import Reviewer, desk_here, person_of, review_app
 
 gold_app = typer.Typer(help="Known items, mixed in among the others.", rich_markup_mode=None, no_args_is_help=True)
 review_app.add_typer(gold_app, name="gold")

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rung.cli.options import Json
+
 if TYPE_CHECKING:
     import subprocess
 
@@ -14,7 +16,6 @@ if TYPE_CHECKING:
     from workspace.folder import Project
 
 runs_app = typer.Typer(help="Runs: list, watch, pause, stop, resume.", no_args_is_help=True)
-Json = Annotated[bool, typer.Option("--json", help="One JSON document.")]
 Name = Annotated[str | None, typer.Argument(help="A run (R-001); the newest by default.")]
 
 

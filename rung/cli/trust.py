@@ -6,10 +6,12 @@ from typing import Annotated
 
 import typer
 
+from rung.cli.options import Json
+
 
 def trust(
     revoke: Annotated[bool, typer.Option("--revoke", help="Take the trust back.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Trust this project's own code (metrics/*.py): it runs with your rights. Asked once a folder and account."""
     from evaluation.metrics.own import own_metrics

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rung.cli.options import Json
+
 if TYPE_CHECKING:
     from evaluation.verdict import Rule, Verdict
 
@@ -23,7 +25,7 @@ def verdict(
     accept_judgement: Annotated[bool, typer.Option(help="Decide a judgement: needs --by and --reason.")] = False,
     by: Annotated[str, typer.Option(help="Who decides.")] = "",
     reason: Annotated[str, typer.Option(help="Why.")] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Rule: ship, judgement, keep the prompt, or need more data. Exit 0 for ship, 1 else."""
     from evaluation.verdict import MARGIN, Rule

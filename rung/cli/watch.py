@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rung.cli.models import BUDGET, OVERRIDE
+from rung.cli.options import Json
 from rung.cli.output import ProgressLine, emit, note, say
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 LARGE = 16 << 20
 """Bytes of a log from which reading it shows progress."""
 
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 watch_app = typer.Typer(
     help="After the release: request logs in, drift measured, candidates back.", no_args_is_help=True
@@ -41,7 +41,7 @@ def import_logs(
     rejects: Annotated[
         Path | None, typer.Option(help="Where lines that cannot be read go, masked, with reasons.")
     ] = None,
-    as_json: JsonOption = False,
+    as_json: Json = False,
 ) -> None:
     """Take request logs in, masked, a sample where you like. The same log again changes nothing."""
     from rung.cli.watch_words import imported_lines
@@ -74,7 +74,7 @@ def report(
     override: OVERRIDE = "",
     by: Annotated[str, typer.Option(help="Who overrides.")] = "",
     reason: Annotated[str, typer.Option(help="Why.")] = "",
-    as_json: JsonOption = False,
+    as_json: Json = False,
 ) -> None:
     """Say what has changed since training. Exit 1 where a signal is raised."""
     from rung.cli.models import opened_project
@@ -106,7 +106,7 @@ def report(
 def learn_command(
     count: Annotated[int, typer.Option(min=1, help="Candidates at most; the same command again takes the next.")] = 200,
     errors: Annotated[bool, typer.Option("--errors", help="Only failed, cut, edited and low rated requests.")] = False,
-    as_json: JsonOption = False,
+    as_json: Json = False,
 ) -> None:
     """Put requests into the review queue, errors first. Duplicates and leaks stay out, each with its reason."""
     from curation.store import open_store

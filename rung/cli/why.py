@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from rung.cli.options import Json
+
 
 def register(app: typer.Typer) -> None:
     """Add `why`."""
@@ -16,7 +18,7 @@ def why(
     ref: Annotated[
         str, typer.Argument(help="L-001, W-001, W-001:17, R-001, E-001, v001, r-000123, a gate, a rule, an answer.")
     ],
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+    as_json: Json = False,
 ) -> None:
     """The chain behind a thing, down to each row's source, reviewer and guideline, or to the rule and its source."""
     from rung.cli.output import emit, say
