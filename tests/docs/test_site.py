@@ -56,6 +56,9 @@ def test_the_site_builds_strictly(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "site" / "first-hour" / "index.html").is_file()
+    pages = [page.read_text(encoding="utf-8") for page in (tmp_path / "site").rglob("*.html")]
+    fetched = [found for page in pages for found in re.findall(r'(?:src|<link[^>]*href)="https?://[^"]*', page)]
+    assert not fetched and not [page for page in pages if 'class="mermaid"' in page]
 
 
 NOT = re.compile(r"not (run|measured|tried|looked|shown|called|guarded)|never run|(was|were) not|nothing .* was ")
