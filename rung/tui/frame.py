@@ -15,13 +15,13 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.geometry import Size
 from textual.reactive import reactive
-from textual.screen import Screen
 from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Static
 
 from rung.status.stages import RUNGS, Status
 from rung.tui.job import Job, JobEnded
+from rung.tui.leaving import LeavingScreen
 from rung.tui.messages import StatusRead
 from rung.tui.source import Source
 from rung.tui.symbols import drawn
@@ -66,7 +66,7 @@ class Side(Static):
         return f"  {name:<9} {'-' if score is None else f'{score:.0%}':>3}"
 
 
-class StageScreen(Screen[None]):
+class StageScreen(LeavingScreen):
     """One stage in the frame."""
 
     stage: ClassVar[str] = ""
@@ -252,9 +252,9 @@ class StageScreen(Screen[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Digits go to the stages only where no numbered list is on the screen; `y` answers only a question."""
-        if action == "say_yes":
-            return bool(self.question)
-        return not (action == "stage" and self.digits_choose)
+        if action == "say_yes" and not self.question:
+            return False
+        return super().check_action(action, parameters) and not (action == "stage" and self.digits_choose)
 
     def action_stage(self, number: int) -> None:
         """Open a stage by its number."""

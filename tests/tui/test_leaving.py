@@ -1,0 +1,46 @@
+"""Keys and words of workers that reach a screen after it was left do nothing; they do not end the program."""
+
+from __future__ import annotations
+
+import pytest
+from conftest_tui import opened, settled
+from review_rows import begun, log
+from test_review import on_review
+from textual.events import Callback
+
+from rung.tui.loaded import Loaded, LoadedScreen
+from rung.tui.screens.review_decide import Try
+
+
+async def left(app, pilot, screen):
+    """Go to Advice; `screen` has lost its widgets."""
+    await opened(pilot, 2)
+    await settled(pilot)
+    assert not screen.query("#side")
+
+
+@pytest.mark.parametrize("action", ["approve", "reject", "skip", "unsure", "edit", "undo", "remark", "scroll(2)"])
+async def test_a_key_that_comes_after_a_decision_screen_was_left(tmp_path, program, action):
+    app = program(begun(tmp_path / "icd"))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await on_review(app, pilot)
+        review = app.screen
+        await left(app, pilot, review)
+        assert not await app.run_action(action, review)
+        assert app.screen.stage == "Advice"
+    assert log(tmp_path / "icd") == []
+
+
+async def test_a_workers_word_that_comes_after_a_screen_was_left(tmp_path, program):
+    app = program(begun(tmp_path / "icd"))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await on_review(app, pilot)
+        review = app.screen
+        tried = Try(review.item, "approve", None, "", "")
+        await left(app, pilot, review)
+        await review._dispatch_message(review.Ruled(tried, None, None, None))
+        await review._dispatch_message(Callback(callback=review.draw_sides))
+        data = await opened(pilot, 3)
+        await settled(pilot)
+        await left(app, pilot, data)
+        await data._dispatch_message(LoadedScreen.Done(Loaded([], "rung data check")))
