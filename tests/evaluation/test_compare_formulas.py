@@ -16,6 +16,7 @@ from evaluation.compare import (
     items_to_settle,
     minimum_detectable,
     over_trainings,
+    p_value,
     paired_interval,
 )
 
@@ -92,3 +93,9 @@ def test_the_gain_that_could_be_seen_stands_where_the_interval_leaves_the_margin
     assert gain is not None
     unlucky = stats.norm.ppf(0.8) * math.sqrt(units) * spread / (units + 2)
     assert paired_interval(around(gain, spread, units))[0] - unlucky == pytest.approx(margin, abs=1e-6)
+
+
+@pytest.mark.parametrize(("wins", "losses"), [(7, 3), (12, 8), (30, 20)])
+def test_flips_that_come_to_the_same_sum_count_as_extreme(wins: int, losses: int) -> None:
+    wanted = stats.binomtest(wins, wins + losses).pvalue
+    assert p_value([0.5] * wins + [-0.5] * losses) == pytest.approx(wanted, abs=0.012)
