@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from curation.example import Example
+from curation.filerows import Copies, FileRows, Form, HeldRows, Notice, role_of, subject_of
 from curation.findings import Checkup, Ran, in_order
-from curation.formats import Columns, Reject, Row, read_rows
+from curation.formats import Columns, Reject, Row
 from curation.formats.source import Progress, files_of
 from curation.quality import Check, Finding, Options, Subject, Survey, checks
 from curation.quality.base import RowCheck
@@ -23,7 +23,6 @@ from workspace.interrupt import is_interrupt
 if TYPE_CHECKING:
     from curation.dedup import DedupResult
 
-Notice = Callable[[str], None]
 Stage = Callable[[str], None]
 
 
@@ -42,64 +41,6 @@ def only_a_stop(error: BaseException) -> None:
     """Raise what is a fault of its own and no stop: only Ctrl-C in compiled code is a SystemError that stops."""
     if isinstance(error, SystemError) and not is_interrupt(error):
         raise error
-
-
-def role_of(path: Path) -> str:
-    """`test`, `validation` or `train`, as a file's name says; `pool` where it says nothing."""
-    name = path.name.lower()
-    for word, role in (("test", "test"), ("valid", "validation"), ("dev", "validation"), ("train", "train")):
-        if word in name:
-            return role
-    return "pool"
-
-
-class FileRows:
-    """Rows of files, passed over or found again by their index by reading the files once more: none is held."""
-
-    def __init__(self, paths: Sequence[Path], fmt: str, columns: Columns | None) -> None:
-        self.paths, self.fmt, self.columns = paths, fmt, columns
-        self.rejects: list[Reject] = []
-
-    def all(self, progress: Progress | None = None, notice: Notice | None = None) -> Iterator[Row | Reject]:
-        """Every row and reject."""
-        for path in self.paths:
-            yield from read_rows(path, self.fmt, columns=self.columns, progress=progress, notice=notice)
-
-    def __iter__(self) -> Iterator[Example]:
-        """The sound rows."""
-        return (row.example for row in self.all() if isinstance(row, Row))
-
-    def subjects(self, indices: Sequence[int]) -> list[Subject]:
-        """The sound rows at these indices."""
-        wanted = set(indices)
-        found: dict[int, Subject] = {}
-        last = max(wanted, default=-1)
-        sound = (item for item in self.all() if isinstance(item, Row))
-        for index, row in enumerate(sound):
-            if index in wanted:
-                found[index] = _subject(row)
-            if index >= last:
-                break
-        return [found[index] for index in indices]
-
-    def fetch(self, indices: Sequence[int]) -> list[Example]:
-        """As `subjects`, the examples alone."""
-        return [subject.example for subject in self.subjects(indices)]
-
-
-class HeldRows:
-    """Rows that are held."""
-
-    def __init__(self, rows: Sequence[Subject]) -> None:
-        self.rows = rows
-
-    def subjects(self, indices: Sequence[int]) -> list[Subject]:
-        """The rows at these indices."""
-        return [self.rows[index] for index in indices]
-
-    def fetch(self, indices: Sequence[int]) -> list[Example]:
-        """Their examples."""
-        return [self.rows[index].example for index in indices]
 
 
 def check_files(
@@ -122,14 +63,15 @@ def check_files(
     files = [file for path in paths for file in files_of(path)]
     with names_masked(chosen.names):
         reading = _Reading(chosen, {str(file) for file in _sides(files)[0]})
-        stopped = reading.take(FileRows(files, fmt, columns).all(progress, notice))
-        return _checkup(paths, files, (fmt, columns), reading, stopped, chosen, threshold, stage)
+        form = (fmt, columns, Copies())
+        stopped = reading.take(FileRows(files, *form).all(progress, notice))
+        return _checkup(paths, files, form, reading, stopped, chosen, threshold, stage)
 
 
 def _checkup(
     paths: Sequence[Path],
     files: Sequence[Path],
-    form: tuple[str, Columns | None],
+    form: Form,
     reading: _Reading,
     stopped: str,
     chosen: Options,
@@ -150,7 +92,7 @@ def _checkup(
             result = _dedup(reading.prints, held, threshold)
             found += _pairs(result, held)
             stage("Leaks")
-            found += _file_leaks(files, *form)
+            found += _file_leaks(files, form)
     except STOPS as stop:
         only_a_stop(stop)
         stopped = "Stopped while duplicates and leaks were looked for."
@@ -190,7 +132,7 @@ class _Reading:
                 if isinstance(item, Reject):
                     self.malformed.reject(item)
                 else:
-                    self._row(_subject(item), len(item.raw))
+                    self._row(subject_of(item), len(item.raw))
         except STOPS as stop:
             only_a_stop(stop)
             return f"Stopped after {self.sampler.seen + self.malformed.pile.count:,} lines."
@@ -202,10 +144,6 @@ class _Reading:
             check.see(subject)
         if subject.file in self.learnt:
             self.prints.add(subject.example)
-
-
-def _subject(row: Row) -> Subject:
-    return Subject(row.example, row.file, row.line, role=role_of(Path(row.file)))
 
 
 def _dedup(prints: Any, held: FileRows | HeldRows, threshold: float) -> DedupResult | None:
@@ -227,15 +165,15 @@ def _sides(files: Sequence[Path]) -> tuple[list[Path], list[Path]]:
     return (learnt, measured) if learnt else (list(files), [])
 
 
-def _file_leaks(files: Sequence[Path], fmt: str, columns: Columns | None) -> Iterator[tuple[Check, Finding | None]]:
+def _file_leaks(files: Sequence[Path], form: Form) -> Iterator[tuple[Check, Finding | None]]:
     """Leaks between files whose names say train (or nothing) and test or validation; nothing where one side lacks."""
     learnt, measured = _sides(files)
     if not measured:
         return
     from curation.leakage import find_leaks
 
-    test = [_subject(row) for row in FileRows(measured, fmt, columns).all() if isinstance(row, Row)]
-    train = FileRows(learnt, fmt, columns)
+    test = [subject_of(row) for row in FileRows(measured, *form).all() if isinstance(row, Row)]
+    train = FileRows(learnt, *form)
     report = find_leaks(train, [s.example for s in test])
     indices = sorted({leak.train for leak in (*report.leaks, *report.suspects)})
     known = dict(zip(indices, train.subjects(indices), strict=True)) if indices else {}

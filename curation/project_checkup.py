@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from curation.checkup import HeldRows, Stage, run_statistics
+from curation.checkup import Stage, run_statistics
+from curation.filerows import HeldRows
 from curation.findings import Checkup, Ran, in_order
 from curation.fixes import dismissals, unsettled
 from curation.manifest import newest_dataset, read_manifest

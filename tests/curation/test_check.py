@@ -1,17 +1,20 @@
 """`rung data check` of files, as a user runs it; what is stopped keeps what was found."""
 
 import json
+import os
 import random
 import re
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 from checked import faulty_rows, lines, row, rung, text
 
 from curation.checkup import Stopped, check_files
+from curation.example import Example, chat_row
 from curation.quality import Options
 from curation.quality.mask import Spot, mask
 
@@ -166,3 +169,21 @@ def test_ctrl_c_prints_what_was_found_and_exits_130(faulty):
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert "! Stopped after" in out and "Keys and passwords" in out
+
+
+@pytest.mark.parametrize("name", ["test.jsonl", "test.csv"])
+def test_a_pipe_is_read_once_and_looked_at_twice(name: str, tmp_path: Path) -> None:
+    """The test side is looked at a second time, for leaks: of a pipe that is only there from a copy."""
+    train, pipe = tmp_path / "train.jsonl", tmp_path / name
+    asked = "how does one change the oil of a very old motor boat in winter"
+    train.write_text(Example(chat_row(asked, "with care")).to_json() + "\n")
+    os.mkfifo(pipe)
+    table = f"question,answer\n{asked},with care\n"
+    text = table if name.endswith("csv") else train.read_text()
+    writer = threading.Thread(target=pipe.write_text, args=(text,))
+    writer.start()
+    checkup = check_files([train, pipe])
+    writer.join()
+    found = next(finding for finding in checkup.findings if finding.name == "leaks")
+    assert found.rows == 1 and found.evidence[0].places[0].startswith(str(pipe))
+    assert checkup.read == 2 and checkup.files == (str(train), str(pipe))

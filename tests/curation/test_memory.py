@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from curation.checkup import FileRows
 from curation.dedup import dedup_prints
 from curation.example import Example, chat_row
+from curation.filerows import FileRows
 from curation.leakage import find_leaks
 from curation.prints import Collector, InMemory
 from curation.sets import Growing, Sets, offsets
