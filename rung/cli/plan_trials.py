@@ -173,6 +173,9 @@ def sweep_lines(found: Sweep) -> Iterator[str]:
 
 def curve_lines(found: Curve) -> Iterator[str]:
     """Losses by size, then the forecast or why there is none."""
+    from rung.report.figures import count
+    from training.curve import ENOUGH_STEPS
+
     sizes: dict[int, list[str]] = {}
     for point in found.points:
         sizes.setdefault(point.rows, []).append("no number" if point.loss is None else f"{point.loss:.4f}")
@@ -193,3 +196,6 @@ def curve_lines(found: Curve) -> Iterator[str]:
         yield f"Twice the rows would lower the loss by {span}."
     else:
         yield f"That twice the rows would help was not shown: {span} of loss."
+    if found.fewest_steps is not None and found.fewest_steps < ENOUGH_STEPS:
+        yield f"! The shortest training took {count(found.fewest_steps, 'step')}: below about {ENOUGH_STEPS} a loss falls"
+        yield "  with the steps too, not with the rows alone, and the forecast may lie off. Larger sizes tell more."
