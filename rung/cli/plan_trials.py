@@ -197,5 +197,6 @@ def curve_lines(found: Curve) -> Iterator[str]:
     else:
         yield f"That twice the rows would help was not shown: {span} of loss."
     if found.fewest_steps is not None and found.fewest_steps < ENOUGH_STEPS:
-        yield f"! The shortest training took {count(found.fewest_steps, 'step')}: below about {ENOUGH_STEPS} a loss falls"
+        steps = count(found.fewest_steps, "step")
+        yield f"! The shortest training took {steps}: below about {ENOUGH_STEPS} a loss falls"
         yield "  with the steps too, not with the rows alone, and the forecast may lie off. Larger sizes tell more."

@@ -107,13 +107,15 @@ def _open_items(run: str | None) -> None:
 
 def next_command(result: Verdict) -> str:
     """The command after this verdict."""
+    from rung.report.verdict_words import out_of_reach
+
     if result.verdict == "ship" or result.accepted:
         return f"rung release {result.run} --to adapter"
     if result.verdict == "judgement":
         return f"rung verdict {result.run} --accept-judgement --by NAME --reason TEXT"
     if result.verdict == "keep_prompt":
         return "rung release --to prompt"
-    return "rung data import FILE --as test"
+    return "rung advise" if out_of_reach(result) else "rung data import FILE --as test"
 
 
 def _print(result: Verdict, shown: list[str], as_json: bool) -> None:

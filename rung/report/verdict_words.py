@@ -51,8 +51,7 @@ def _more(v: Verdict) -> tuple[str, str]:
     chosen = next(r for r in v.arms if r.chosen)
     if chosen.low > v.margin and blocking:
         return _moved(v), f"Not above the margin of {_margin(v)} points for sure against {_names(blocking)}."
-    ahead = [r for r in v.arms if not r.chosen and r.high < v.margin - TOLERANCE]
-    if ahead:
+    if ahead := out_of_reach(v):
         told = f"{_names(ahead)}: even the best case is under the margin of {_margin(v)} points"
         return _moved(v), f"Against {told}, so more items would not ship it."
     unit = "clusters" if v.clusters is not None else "items"
@@ -60,6 +59,11 @@ def _more(v: Verdict) -> tuple[str, str]:
     if v.items_to_settle is None or v.items_to_settle <= have:
         return _moved(v), f"{have:,} {unit} cannot tell, and the estimate lies at the margin of {_margin(v)} points."
     return _moved(v), f"{have:,} {unit} cannot tell; about {_rounded(v.items_to_settle)} would."
+
+
+def out_of_reach(v: Verdict) -> list[Rival]:
+    """Arms beside the chosen one that the tuned model does not beat by the margin even at best: they block a ship."""
+    return [r for r in v.arms if not r.chosen and r.high < v.margin - TOLERANCE]
 
 
 def _rounded(number: int) -> str:

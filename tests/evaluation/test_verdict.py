@@ -125,6 +125,7 @@ def test_the_words_name_the_interval_and_the_items_that_would_settle_it():
 
 
 def test_more_items_are_not_asked_for_where_another_arm_is_ahead():
+    from rung.cli.verdict import next_command
     from rung.report.evaluation_texts import worth
     from rung.report.verdict_words import sentences
 
@@ -137,6 +138,8 @@ def test_more_items_are_not_asked_for_where_another_arm_is_ahead():
     assert found.verdict == "need_more_data" and found.items_to_settle
     told = sentences(found)[1]
     assert told.startswith("Against classifier (-22.5): even the best case is under the margin of 5 points")
+    assert next_command(found) == "rung advise"
+    assert next_command(verdict_of(scores(rows(16, 9, 55)))) == "rung data import FILE --as test"
     assert worth(found) == "nothing shown: the interval holds no difference"
     assert worth(verdict_of(scores(rows(60, 5, 235)))) == "183 fewer wrong answers in 1,000"
 
