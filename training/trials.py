@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,6 +19,7 @@ from training.clearance import Locked, check_gates
 from training.gate import Override
 from training.plan import Plan, read_plan
 from training.recipe import Recipe
+from workspace.appended import append_lines, read_lines
 from workspace.artefact import Artefact, read_artefact, write_artefact
 from workspace.errors import Refusal
 from workspace.files import sha256_file
@@ -139,23 +140,17 @@ def run_trials(
             raise
     if ended and child.returncode:
         raise Refusal(f"{folder.name} stopped: {_last_words(folder)}", "the same command goes on with it")
-    return list(read_points(folder))
+    return read_points(folder)
 
 
-def read_points(folder: Path) -> Iterator[Point]:
-    """Whole lines of the results, in the order they were measured."""
-    path = folder / RESULTS
-    if path.is_file():
-        for line in path.read_bytes().split(b"\n")[:-1]:
-            yield Point.model_validate_json(line)
+def read_points(folder: Path) -> list[Point]:
+    """Whole lines of the results, in the order they were measured. Raises InputError where one is damaged."""
+    return read_lines(folder / RESULTS, Point.model_validate, "measured point")
 
 
 def append_point(folder: Path, point: Point) -> None:
-    """Add a line, flushed to disk."""
-    with (folder / RESULTS).open("ab") as file:
-        file.write(point.model_dump_json().encode() + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
+    """Add a line, flushed to disk; half a line that a kill left makes room for it."""
+    append_lines(folder / RESULTS, [point.model_dump(mode="json")])
 
 
 def put_away(folder: Path, result: Artefact) -> Path:
@@ -183,7 +178,7 @@ def _follow(
     seen, started = -1, time.monotonic()
     while True:
         ended = child.poll() is not None
-        points = list(read_points(folder))
+        points = read_points(folder)
         if len(points) != seen:
             seen = len(points)
             last = points[-1] if points else None

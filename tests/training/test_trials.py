@@ -122,7 +122,17 @@ def test_the_child_asks_the_gates_itself(small: Project, replan: Callable[[], Pa
     planned.write_text(planned.read_text().replace("rank = 4", "rank = 5"))
     with pytest.raises(Refusal, match="changed since the work was laid out"):
         work(small, load_settings(small.settings_file), folder)
-    assert not list(read_points(folder))
+    assert not read_points(folder)
+
+
+def test_half_a_point_that_a_kill_left_is_measured_again_and_joined_with_none(tmp_path: Path) -> None:
+    first, second = (Point(trial=name, rung=0, step=2, loss=0.5) for name in ("a", "b"))
+    append_point(tmp_path, first)
+    with (tmp_path / "results.jsonl").open("a") as file:
+        file.write('{"trial": "b", "ru')
+    assert read_points(tmp_path) == [first]
+    append_point(tmp_path, second)
+    assert read_points(tmp_path) == [first, second]
 
 
 def test_a_sweep_halves_goes_on_from_checkpoints_and_never_measures_a_point_twice(

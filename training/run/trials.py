@@ -52,7 +52,7 @@ def work(project: Project, settings: Settings, folder: Path) -> None:
     for number in range(len(spec.rungs)):
         _rung(ground, folder, spec, number, left)
         if number + 1 < len(spec.rungs):
-            kept = survivors(list(read_points(folder)), number, spec.rungs[number + 1].count)
+            kept = survivors(read_points(folder), number, spec.rungs[number + 1].count)
             for name in set(left) - set(kept):
                 shutil.rmtree(folder / name, ignore_errors=True)
             left = kept

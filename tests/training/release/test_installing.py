@@ -17,8 +17,9 @@ import pytest
 from lives import gone, wait_until
 
 from training.release.installing import READY, install_environment, install_target
-from training.release.tools import run_tool
+from training.release.tools import LIBRARY, SERVER, llama_cpp, run_tool
 from workspace.errors import Refusal
+from workspace.settings import load_settings
 
 ROOT = Path(__file__).parents[3]
 
@@ -139,3 +140,15 @@ def test_a_killed_release_leaves_no_converter(tmp_path: Path) -> None:
 def test_a_tool_that_writes_no_text_is_told_all_the_same(tmp_path: Path) -> None:
     with pytest.raises(Refusal, match=r"the tool failed: Error .* end"):
         run_tool("x", ["sh", "-c", r"printf 'Error \377 end\n' >&2; exit 1"], {}, tmp_path / "t")
+
+
+def test_a_llama_cpp_of_the_project_is_found_from_any_folder_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "rung.toml").write_text('[release]\nllama_cpp = "own/llama"\n')
+    for name in ("own/llama", "below"):
+        (tmp_path / name).mkdir(parents=True)
+    for name in (SERVER, LIBRARY):
+        (tmp_path / "own" / "llama" / name).touch()
+    monkeypatch.chdir(tmp_path / "below")
+    assert llama_cpp(load_settings(tmp_path / "rung.toml")) == tmp_path / "own" / "llama"
