@@ -82,6 +82,8 @@ class LoadedScreen(StageScreen):
     """What is said after `x`."""
     drawn_for = 0
     """The room that the lines were worked out for."""
+    ended = ""
+    """How the last command ended, where that is to be read after the lines are loaded again."""
     _awaiting = False
     _before = ""
     """The message that stood there before it was said what is awaited."""
@@ -136,7 +138,8 @@ class LoadedScreen(StageScreen):
         self.trouble = ended.trouble
         super().show_end(ended)
         if ended.was_stopped or ended.trouble:
-            self.tell(self.stopped if ended.was_stopped else "not done")
+            self.ended = self.stopped if ended.was_stopped else "not done"
+            self.tell(self.ended)
 
     def load(self) -> Loaded:
         """Overridden: everything that the screen shows. Runs in a thread; may raise RungError."""
@@ -200,8 +203,9 @@ class LoadedScreen(StageScreen):
         self.show_lines(message.loaded.entries)
         if message.loaded.command:
             self.command = message.loaded.command
-        if message.loaded.message:
-            self.tell(message.loaded.message)
+        if words := self.ended or message.loaded.message:
+            self.tell(words)
+        self.ended = ""
         self.refresh_frame()
 
     def show_lines(self, entries: Sequence[Entry]) -> None:

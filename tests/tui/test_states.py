@@ -85,6 +85,11 @@ async def test_checks_are_told_one_by_one_and_x_leaves_them(project, held):
         await sees(pilot, "… Topics 1,204,000 of 2,640,000 rows 46% about 12 s left")
         screen.post_message(screen.Began("Skew"))
         await sees(pilot, "✓ Topics … Skew Next:")
+        assert "$ rung data check" in text_of(app)
+        assert ("x", "stop") in screen.hints()
+        await pilot.press("enter")
+        assert screen.message == "the rows are being checked; x stops it"
+        assert not screen.query_one("#field").display
         screen.heard = screen.heard[:3]
         await pilot.press("x")
         await sees(pilot, "Stopped. 2 checks had ended")

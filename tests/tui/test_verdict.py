@@ -46,6 +46,23 @@ async def test_the_four_endings_stand_in_the_same_place(clinic, program, right, 
         await until(pilot, lambda: getattr(app.screen, "stage", "Verdict") == stage)
 
 
+async def test_what_speaks_against_it_is_in_sight_without_scrolling(clinic, program):
+    ladder.finished(ladder.cleared(clinic))
+    path = ladder.judged(clinic, SHIP) / "verdict.json"
+    found = read_artefact(path, Verdict)
+    write_artefact(path, found.model_copy(update={"notes": [*found.notes, "Worse on injuries: -5.4 points"]}))
+    app = program(clinic.root)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        screen = await opened(pilot, 9)
+        await sees(pilot, "! Worse on injuries: -5.4 points")
+        lines = [entry.text for entry in screen.lines.entries]
+        assert [line for line in lines if line.startswith("! ")] == [
+            f"! {note}" for note in (*found.notes, "Worse on injuries: -5.4 points")
+        ]
+        assert any(line.startswith("items") for line in lines[: lines.index("! Worse on injuries: -5.4 points")])
+
+
 async def test_a_judgement_is_decided_on_the_screen(clinic, program):
     ladder.finished(ladder.cleared(clinic))
     folder = ladder.judged(clinic, JUDGEMENT)

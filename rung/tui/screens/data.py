@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 from rich.text import Text
@@ -19,6 +19,7 @@ from rung.cli.check_words import counts, verdict
 from rung.tui.data_words import READING, empty_lines, evidence_text, finding_line, next_line, rows_words
 from rung.tui.job import JobEnded
 from rung.tui.loaded import Loaded, LoadedScreen
+from rung.tui.stoppable import RUNNING
 from rung.tui.widgets.marked import Entry, MarkedLines
 from workspace.errors import RungError
 
@@ -79,6 +80,10 @@ class DataScreen(LoadedScreen):
     class Left(RungError):
         """Somebody pressed `x` while the checks ran."""
 
+    def hints(self) -> Sequence[tuple[str, str]]:
+        """Before the first result there is nothing yet to fix or to look at."""
+        return RUNNING if self.data is None and self.started else self.keys
+
     def compose_stage(self) -> Iterator[Widget]:
         """The list, the evidence, and a field that is only there when something is asked."""
         yield MarkedLines(id="lines")
@@ -88,6 +93,7 @@ class DataScreen(LoadedScreen):
     def on_mount(self) -> None:
         """The field shows when it is needed."""
         self.query_one("#field").display = False
+        self.command = "rung data check"
 
     def load(self) -> Loaded:
         """Run every check on the project's rows."""
@@ -195,8 +201,10 @@ class DataScreen(LoadedScreen):
             from rung.tui.screens.page import PageScreen
 
             self.app.push_screen(PageScreen(self.finding.title, "\n".join(one(self.data, self.finding.name))))
-        elif self.data is None:
+        elif self.data is None and not self.started:
             self.action_import()
+        elif self.data is None:
+            self.tell("the rows are being checked; x stops it")
 
     def action_fix(self) -> None:
         """Apply the fix of the marked finding; `u` takes it back."""

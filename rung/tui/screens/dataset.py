@@ -82,6 +82,7 @@ class DatasetScreen(LoadedScreen):
 
     def action_reload(self) -> None:
         """Plan it again."""
+        self.ended = f"looked again {self.source.clock()}"
         self.reload()
 
     def action_freeze(self) -> None:

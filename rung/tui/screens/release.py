@@ -189,6 +189,8 @@ class ReleaseScreen(StoppableScreen):
         """Say where the card is."""
         if self.data is not None and self.data.folder is not None and self.source.project is not None:
             self.tell(self.source.project.relative(self.data.folder / "README.md"))
+        elif not self.repeat_lock():
+            self.tell("nothing is released yet: the card comes with the first form")
 
     def job_ended(self, ended: JobEnded) -> None:
         """Show what is released now."""

@@ -165,6 +165,10 @@ class ReviewScreen(DecideScreen):
         """While text is written letters are text; `0` is no stage while rejecting."""
         if self.is_writing() and action not in ("save", "back", "editor", "quit"):
             return False
+        if action == "save":
+            return self.is_drawn and self.is_editing
+        if action == "next":
+            return self.state != "item"
         if action == "stage":
             return not self.rejecting and super().check_action(action, parameters)
         return super().check_action(action, parameters)

@@ -1,0 +1,111 @@
+"""Every key of every stage does something that can be seen, and every hint of a key line is a key that is bound."""
+
+from __future__ import annotations
+
+import ladder
+import pytest
+from conftest_tui import opened, settled, text_of, until
+
+from rung.tui.widgets.line import NAMED, NOT_A_KEY
+
+pytestmark = pytest.mark.slow
+
+EVERYWHERE = {
+    "f1",
+    "question_mark",
+    "ctrl+p",
+    "ctrl+q",
+    "q",
+    "c",
+    "escape",
+    "left_square_bracket",
+    "right_square_bracket",
+}
+"""Keys with tests of their own, that leave the stage or the program."""
+FOCUS = {"tab", "shift+tab", "ctrl+c", "super+c"}
+"""Textual's own, for fields and for selected text."""
+LOOKS = {"j", "k", "up", "down", "pageup", "pagedown", "space"}
+"""Looking around moves nothing where all is in sight."""
+
+
+def hinted(screen):
+    """The keys that the key line names, as Textual calls them."""
+    return [NAMED.get(key, key) for key, _ in screen.hints() if key not in NOT_A_KEY]
+
+
+def bound(screen):
+    """What the stage itself binds now."""
+    found = screen.active_bindings
+    return [key for key, active in found.items() if active.enabled and active.node is screen and not key.isdigit()]
+
+
+def seen(app):
+    """Everything that a person can notice of a key."""
+    return text_of(app), app.screen, tuple(app.jobs), app.clipboard
+
+
+async def pressed(pilot, number, key):
+    """Open the stage anew, press one key, say whether anything came of it."""
+    app = pilot.app
+    app.open_start()
+    await settled(pilot)
+    if number:
+        screen = await opened(pilot, number)
+        await settled(pilot)
+        screen.tell("")
+        await pilot.pause()
+    before = seen(app)
+    await pilot.press(key)
+    await settled(pilot)
+    came = seen(app) != before
+    for job in list(app.jobs.values()):
+        job.stop()
+    await until(pilot, lambda: not app.jobs)
+    while len(app.screen_stack) > 2:
+        app.pop_screen()
+    return came
+
+
+async def no_dead_key(pilot, number):
+    """Press every key of the stage."""
+    screen = await opened(pilot, number)
+    await settled(pilot)
+    keys = bound(screen)
+    assert set(hinted(screen)) <= set(screen.active_bindings)
+    dead = [key for key in keys if key not in EVERYWHERE | FOCUS | LOOKS and not await pressed(pilot, number, key)]
+    assert dead == []
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 4])
+async def test_stages_that_a_new_project_opens(project, program, number):
+    app = program(project)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await settled(pilot)
+        await no_dead_key(pilot, number)
+
+
+@pytest.mark.parametrize("number", [5, 6, 7, 8, 9, 10])
+async def test_stages_that_a_trained_project_opens(clinic, program, number):
+    folder = ladder.cleared(clinic)
+    ladder.finished(folder)
+    ladder.judged(clinic, 50)
+    app = program(clinic.root)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await settled(pilot)
+        await no_dead_key(pilot, number)
+
+
+async def test_a_dry_run_is_started_by_its_key_and_told(clinic, program):
+    ladder.planned(clinic)
+    app = program(clinic.root)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        screen = await opened(pilot, 7)
+        await settled(pilot)
+        await pilot.press("d")
+        await until(pilot, lambda: "Plan" in app.jobs)
+        assert app.jobs["Plan"].arguments == ("plan", "--preflight")
+        app.jobs["Plan"].stop()
+        await until(pilot, lambda: not app.jobs)
+        await settled(pilot)
+        assert screen.message == "Stopped. What is finished stays."
