@@ -130,6 +130,12 @@ def test_a_clearance_made_by_hand_is_refused(ready: Project, cleared: Path) -> N
     refuses(folder, "not given by")
 
 
+def test_a_receipt_that_was_edited_is_refused(cleared: Path) -> None:
+    receipt = read_artefact(cleared / "clearance.json", Clearance)
+    write_artefact(cleared / "clearance.json", receipt.model_copy(update={"plan": "P-099"}))
+    refuses(cleared, "not given by")
+
+
 def test_a_foreign_clearance_is_refused(ready: Project, cleared: Path) -> None:
     shutil.copytree(cleared, ready.runs / "R-002")
     refuses(ready.runs / "R-002", "was given for R-001")

@@ -41,6 +41,8 @@ def _report(case: Case, test_sha256: str) -> tuple[Path, Report] | None:
 
 
 def _missing(case: Case) -> Gate:
+    if case.report is not None:
+        return unknown("baseline", f"the report {case.report} is missing or cannot be read", MEASURE, RULE, WHY)
     other = newest_report(case.project, "baseline")
     if other is None or case.manifest is None:
         return unknown("baseline", "no baseline measured", MEASURE, "baseline-first", "the lead is over a prompt")

@@ -1,0 +1,176 @@
+"""What each gate says of one thing that is amiss, everything else in order: its line, its opener, its evidence."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from advisor.decide import decide
+from advisor.reading import load_answers
+from advisor.rulebook import load_rulebook
+from evaluation.report import Outcome, Report, read_outcomes, write_outcomes
+from training.clearance import check_gates
+from training.gate import Gate
+from training.plan import Plan, read_plan
+from workspace.artefact import now, read_artefact, write_artefact
+from workspace.files import sha256_file
+from workspace.folder import Project
+from workspace.settings import load_settings
+
+
+def gate(project: Project, name: str, plan: Plan | Path | None, report: str | None = None) -> Gate:
+    read = read_plan(plan) if isinstance(plan, Path) else plan
+    found = check_gates(project, load_settings(project.settings_file), read, report=report)
+    return next(item for item in found if item.name == name)
+
+
+def replanned(plan: Path, **recipe: Any) -> Plan:
+    read = read_plan(plan)
+    return read.model_copy(update={"recipe": read.recipe.model_copy(update=recipe)})
+
+
+def rewritten(project: Project, **fields: Any) -> Report:
+    """E-001's report with other fields."""
+    file = project.evaluations / "E-001" / "report.json"
+    report = read_artefact(file, Report).model_copy(update=fields)
+    write_artefact(file, report)
+    return report
+
+
+def answered(project: Project, change: Callable[[list[Outcome]], list[Outcome]]) -> None:
+    """E-001 with other outputs, which its report owns to."""
+    file = project.evaluations / "E-001" / "outputs.jsonl"
+    write_outcomes(file, change(read_outcomes(file)))
+    rewritten(project, outputs_sha256=sha256_file(file))
+
+
+def test_open_gates_show_their_file_and_eight_characters_of_its_hash(ready: Project, planned: Path) -> None:
+    files = {
+        "decision": ready.decision_file,
+        "dataset": ready.datasets / "v001" / "manifest.json",
+        "baseline": ready.evaluations / "E-001" / "report.json",
+    }
+    named = {"decision": "decision.json", "dataset": "manifest.json", "baseline": "E-001"}
+    for name, file in files.items():
+        assert gate(ready, name, planned).shown == f"{named[name]} {sha256_file(file)[:8]}"
+    report = read_artefact(files["baseline"], Report)
+    chosen = next(arm for arm in report.arms if arm.arm == (report.chosen or "prompt"))
+    assert gate(ready, "baseline", planned).fact == f"{chosen.arm} {chosen.score:.1%} on the same 30 items"
+
+
+# --- decision and dataset -----------------------------------------------------------------------------------------
+
+
+def test_without_advice_and_with_other_advice(ready: Project, planned: Path) -> None:
+    text = ready.answers_file.read_text()
+    ready.answers_file.write_text(text.replace('prompting = "insufficient"', 'prompting = "works"'))
+    stale = gate(ready, "decision", planned)
+    assert stale.fact == "decision.json says fine-tune, the answers say prompt" and stale.opener == "rung advise"
+    write_artefact(ready.decision_file, decide(load_rulebook(), load_answers(ready.answers_file), now().date()))
+    other = gate(ready, "decision", planned)
+    assert other.fact == "the advice says prompt next" and other.opener == "rung baseline"
+    ready.decision_file.unlink()
+    assert (gate(ready, "decision", planned).fact, gate(ready, "decision", planned).passed) == ("no advice yet", None)
+
+
+def test_what_a_frozen_dataset_lacks_is_named(ready: Project, planned: Path) -> None:
+    gone = read_plan(planned).model_copy(update={"dataset": "v009"})
+    assert gate(ready, "dataset", gone).fact == "v009 is not there"
+    (ready.datasets / "v001" / "validation.jsonl").unlink()
+    assert gate(ready, "dataset", planned).fact == "validation.jsonl is missing"
+    (ready.datasets / "v001" / "manifest.json").unlink()
+    for name, fact in (
+        ("dataset", "no frozen dataset with a train split"),
+        ("review", "no frozen dataset"),
+        ("leakage", "no frozen dataset"),
+        ("baseline", "no frozen test set"),
+    ):
+        assert (gate(ready, name, None).fact, gate(ready, name, None).passed) == (fact, None)
+
+
+# --- baseline -----------------------------------------------------------------------------------------------------
+
+
+def test_nothing_measured_and_measured_on_other_items(ready: Project, planned: Path) -> None:
+    rewritten(ready, test_sha256="0" * 64, dataset="v000")
+    other = gate(ready, "baseline", planned)
+    assert other.fact == "made on v000, but the dataset is v001" and other.evidence == {"report": "E-001"}
+    named = gate(ready, "baseline", planned, "E-001")
+    assert named.fact == "E-001 was made on another test set (v000)"
+    absent = gate(ready, "baseline", planned, "E-009")
+    assert (absent.fact, absent.passed) == ("the report E-009 is missing or cannot be read", None)
+    (ready.evaluations / "E-001" / "report.json").unlink()
+    none = gate(ready, "baseline", planned)
+    assert (none.fact, none.passed, none.opener) == ("no baseline measured", None, "rung baseline")
+
+
+def test_a_report_of_another_metric_or_of_a_tuned_model(ready: Project, planned: Path) -> None:
+    rewritten(ready, metric="token_f1")
+    assert gate(ready, "baseline", planned).fact == "measured by token_f1, but rung.toml says exact_match"
+    rewritten(ready, kind="run", run="R-001", metric="exact_match")
+    fact = "E-001 measures a tuned model, not the prompted arms"
+    assert gate(ready, "baseline", planned, "E-001").fact == fact
+
+
+def test_a_score_is_that_of_one_answer_for_each_test_item(ready: Project, planned: Path) -> None:
+    answered(ready, lambda found: [o for o in found if (o.arm, o.split, o.item) != ("prompt", "test", 30)])
+    assert gate(ready, "baseline", planned).fact == "E-001: the prompt arm answered 29 of 30 test items"
+
+
+def test_a_score_that_is_not_that_of_its_outputs(ready: Project, planned: Path) -> None:
+    arms = read_artefact(ready.evaluations / "E-001" / "report.json", Report).arms
+    higher = [arm.model_copy(update={"score": arm.score + 1e-5 * (arm.arm == "prompt")}) for arm in arms]
+    rewritten(ready, arms=higher)
+    assert gate(ready, "baseline", planned).fact == "E-001: the prompt arm's score is not that of its outputs"
+    rewritten(ready, arms=[arm for arm in arms if arm.arm != "prompt"])
+    assert gate(ready, "baseline", planned).fact == "E-001 has no prompt arm"
+    rewritten(ready, arms=[arm for arm in arms if arm.arm == "prompt"], chosen=None)
+    assert gate(ready, "baseline", planned).passed is True
+
+
+def test_outputs_that_are_gone_or_lie_elsewhere(ready: Project, planned: Path, tmp_path: Path) -> None:
+    outputs = ready.evaluations / "E-001" / "outputs.jsonl"
+    outputs.rename(tmp_path / "outputs.jsonl")
+    changed = "E-001: outputs.jsonl changed since it was measured"
+    assert gate(ready, "baseline", planned).fact == changed
+    outputs.symlink_to(tmp_path / "outputs.jsonl")
+    assert gate(ready, "baseline", planned).fact == changed
+
+
+# --- machine ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("cards", "words"), [(1, "2 processes, 1 card"), (2, "3 processes, 2 cards")])
+def test_each_process_needs_a_card(
+    ready: Project, planned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cards: int, words: str
+) -> None:
+    tool = tmp_path / "bin" / "nvidia-smi"
+    tool.parent.mkdir()
+    tool.write_text("#!/bin/sh\n" + "echo 'NVIDIA A10, 24576'\n" * cards)
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tool.parent}:{os.environ['PATH']}")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    found = gate(ready, "machine", replanned(planned, processes=cards + 1))
+    assert found.fact == words and found.opener == f"rung plan --set processes={cards}"
+    fits = gate(ready, "machine", replanned(planned, processes=cards))
+    assert fits.passed is True and fits.evidence["has"] == 24.0
+
+
+def test_a_machine_without_cards_shares_its_memory_among_processes(
+    ready: Project, planned: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    found = gate(ready, "machine", replanned(planned, processes=2))
+    assert found.passed is True
+    tenths = [round(float(value) * 10, 6) for value in (found.evidence["gib"], found.evidence["has"])]
+    assert all(value == int(value) for value in tenths)
+
+
+def test_a_plan_that_is_not_there_and_a_model_that_nobody_knows(ready: Project, planned: Path) -> None:
+    assert gate(ready, "machine", None).fact == "no plan yet"
+    unknown = gate(ready, "machine", replanned(planned, base="nobody/no-such-model"))
+    assert unknown.fact == "no estimate for nobody/no-such-model" and unknown.passed is None
