@@ -1,0 +1,83 @@
+"""The split at its edges: which answers are classes, what a pinned row decides, shares of 0, dates of nearly all."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from curation.example import Example, chat_row
+from curation.manifest import SplitName
+from curation.neighbours import Conflict
+from curation.split import closed_classes, plan_split
+from curation.timesplit import date_keys, planned
+from workspace.settings import DatasetSettings
+
+SHARES: dict[SplitName, float] = {"train": 0.7, "validation": 0.1, "test": 0.2}
+BY_TIME = DatasetSettings(split_by="at")
+
+
+def one_a_day(days: int) -> list[Example]:
+    start = datetime(2025, 1, 1, tzinfo=UTC)
+    texts = [" ".join(f"w{n}x{k}" for k in range(9)) for n in range(days)]
+    return [
+        Example(chat_row(text, f"answer {n}", at=(start + timedelta(days=n)).isoformat()))
+        for n, text in enumerate(texts)
+    ]
+
+
+def test_answers_are_classes_where_nine_in_ten_are_short_and_each_is_given_twice_on_average() -> None:
+    def closed(*answers: str) -> bool:
+        return closed_classes([Example(chat_row(f"question {i}", text)) for i, text in enumerate(answers)]) is not None
+
+    seven, eight = "a b c d e f g", "a b c d e f g h"
+    assert closed(*["x", "y"] * 9, eight, eight) and not closed(*["x", "y"] * 8, "x", eight, eight, eight)
+    assert closed(*[seven, "y"] * 9, eight, eight) and not closed(*[eight, "y"] * 9, "y", "y")
+    assert closed(*[f"c{i // 2}" for i in range(20)]) and not closed(*[f"c{i // 2}" for i in range(18)], "d", "e")
+
+
+def test_a_row_goes_with_the_pinned_row_of_its_group_and_is_left_out_between_two() -> None:
+    text = " ".join(f"word{i}" for i in range(30))
+    asked = [Example(chat_row(f"{text} {end}", end)) for end in ("alpha", "beta", "gamma")]
+    others = [Example(chat_row(" ".join(f"x{i}y{k}" for k in range(9)), "delta")) for i in range(10)]
+    for side in ("train", "validation"):
+        plan = plan_split([*asked, *others], pinned={0: side})
+        assert plan.split[:3] == (side,) * 3 and not plan.left_out
+    plan = plan_split([*asked, *others], pinned={0: "train", 1: "validation"})
+    assert plan.split[:3] == ("train", "validation", None)
+    assert plan.left_out == (Conflict(2, 2, "between", 1.0),)
+    assert [(c.index, c.against) for c in plan.across] in ([(0, 1)], [(1, 0)])
+
+
+def test_validation_has_its_share_of_the_rows_outside_a_test_set_that_was_there() -> None:
+    made = one_a_day(100)
+    plan = planned(made, BY_TIME, SHARES, dict.fromkeys(range(20), "test"))
+    assert plan.rows("validation") == list(range(90, 100)) and plan.rows("test") == list(range(20))
+
+
+def test_a_split_without_a_share_stays_empty() -> None:
+    made = one_a_day(40)
+    without: dict[SplitName, float] = {"train": 0.75, "test": 0.25}
+    for shares in (without, {**without, "validation": 0.0}):
+        plan = planned(made, BY_TIME, shares, {})
+        assert plan.rows("validation") == [] and plan.rows("test") == list(range(30, 40))
+
+
+def test_a_key_is_offered_where_nineteen_rows_in_twenty_hold_a_date() -> None:
+    dated, without = one_a_day(20), Example(chat_row("q", "a", at="last week"))
+    assert date_keys([*dated[:19], without]) == ["at"]
+    assert date_keys([*dated[:18], without, without]) == []
+
+
+def test_a_key_of_two_days_is_not_offered() -> None:
+    assert date_keys(one_a_day(3)) == ["at"] and date_keys(one_a_day(2)) == []
+
+
+def test_a_group_that_would_more_than_double_what_is_wanted_stays_outside_the_test_set() -> None:
+    made = [Example({**row.row, "case": 19 if 19 <= n < 39 else n}) for n, row in enumerate(one_a_day(40))]
+    plan = planned(made, BY_TIME.model_copy(update={"group_by": "case"}), SHARES, {})
+    assert plan.rows("test") == [39]
+
+
+def test_pinned_validation_rows_count_towards_its_share() -> None:
+    pinned: dict[int, SplitName] = dict.fromkeys(range(36, 40), "validation")
+    plan = planned(one_a_day(40), BY_TIME, SHARES, pinned)
+    assert plan.rows("validation") == list(range(36, 40)) and plan.rows("test") == list(range(28, 36))
