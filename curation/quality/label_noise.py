@@ -89,15 +89,20 @@ def _out_of_fold(texts: Sequence[str], given: Any, seed: int) -> tuple[Any, Any]
     from sklearn.model_selection import StratifiedKFold
     from sklearn.naive_bayes import MultinomialNB
 
-    vectors = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"\w+").fit_transform(texts)
+    vectors = TfidfVectorizer(
+        ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"\w+", dtype=np.float32
+    ).fit_transform(texts)
     shape = (len(texts), int(given.max()) + 1)
-    results = np.zeros(shape), np.zeros(shape)
+    first, second = np.zeros(shape), np.zeros(shape)
     for learn, ask in StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(vectors, given):
-        models = (
-            SGDClassifier(loss="log_loss", alpha=1e-5, max_iter=PASSES, random_state=seed),
-            MultinomialNB(alpha=0.05),
-        )
-        for model, result in zip(models, results, strict=True):
-            model.fit(vectors[learn], given[learn])
-            result[np.ix_(ask, model.classes_)] = model.predict_proba(vectors[ask])
-    return results
+        logistic = SGDClassifier(loss="log_loss", alpha=1e-5, max_iter=PASSES, random_state=seed)
+        _ask(logistic.fit(vectors[learn], given[learn]), vectors, ask, first)
+        del logistic  # each model holds classes x features
+        _ask(MultinomialNB(alpha=0.05).fit(vectors[learn], given[learn]), vectors, ask, second)
+    return first, second
+
+
+def _ask(model: Any, vectors: Any, ask: Any, result: Any) -> None:
+    import numpy as np
+
+    result[np.ix_(ask, model.classes_)] = model.predict_proba(vectors[ask])
