@@ -8,7 +8,7 @@ from curation.example import Example, chat_row
 from curation.manifest import SplitName
 from curation.neighbours import Conflict
 from curation.split import closed_classes, plan_split
-from curation.timesplit import date_keys, planned
+from curation.timesplit import date_at, date_keys, planned
 from workspace.settings import DatasetSettings
 
 SHARES: dict[SplitName, float] = {"train": 0.7, "validation": 0.1, "test": 0.2}
@@ -81,3 +81,17 @@ def test_pinned_validation_rows_count_towards_its_share() -> None:
     pinned: dict[int, SplitName] = dict.fromkeys(range(36, 40), "validation")
     plan = planned(one_a_day(40), BY_TIME, SHARES, pinned)
     assert plan.rows("validation") == list(range(36, 40)) and plan.rows("test") == list(range(28, 36))
+
+
+def test_a_row_that_was_left_out_stays_out_of_a_split_by_time() -> None:
+    made = one_a_day(40)
+    again = Example({**made[0].row, "at": made[30].row["at"]})
+    plan = planned([*made, again], BY_TIME, SHARES, {0: "test"})
+    assert [conflict.index for conflict in plan.left_out] == [40] and plan.split[40] is None
+    assert plan.split.count(None) == 1
+
+
+def test_what_is_no_text_is_no_date() -> None:
+    for value in (20251101, None, ["2025-11-01"]):
+        assert date_at(Example(chat_row("q", "a", at=value)), "at") is None
+    assert date_at(Example(chat_row("q", "a")), "at") is None
