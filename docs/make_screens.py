@@ -50,7 +50,10 @@ async def draw(folder: Path, stages: list[int]) -> None:
 
 
 def main() -> None:
-    """Draw what was asked for."""
+    """Draw what was asked for; with `--help` only say how."""
+    if any(word.startswith("-") for word in sys.argv[1:]):
+        sys.stdout.write(f"{__doc__}\n")
+        return
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "rung-demo").resolve()
     if not (folder / "rung.toml").is_file():
         subprocess.run([sys.executable, "-m", "rung", "demo", "--fast"], check=False, cwd=folder.parent)

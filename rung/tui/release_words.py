@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from curation.manifest import Manifest
+from evaluation.report import Report
 from evaluation.verdict import Verdict
+from rung.report.figures import count
 from rung.tui.text import shown
 from rung.tui.widgets.marked import Entry
 
 if TYPE_CHECKING:
+    from training.record import RunRecord
     from training.release.record import Form, Release
 
+BAR = (20, 60)
+"""Fewest and most columns of the bar while a form is made."""
+FAR = re.compile(r"(\d[\d,]*) of (\d[\d,]*)  \d+%")
 FORMS = {
     "adapter": "is the run",
     "merged": "one whole model, parity checked",
@@ -41,6 +49,22 @@ class Outgoing:
     folder: Path | None
     limit: float
     """How much of the metric a changed form may lose."""
+    card: str = ""
+    """What the card will tell, in a line."""
+    is_newest: bool = True
+    """Whether the release was made of what would be released now."""
+
+    @property
+    def made(self) -> dict[str, Form]:
+        """Forms that need not be made any more."""
+        return made_forms(self.released) if self.is_newest else {}
+
+    def lacks(self, form: str) -> str:
+        """The form that has to be made before this one is offered; empty where it can be made."""
+        from training.release.record import NEEDS
+
+        needed = {str(name): str(of) for name, of in NEEDS.items()}.get(form, "")
+        return needed if needed and needed != "merged" and needed not in self.made else ""
 
 
 def made_forms(released: Release | None) -> dict[str, Form]:
@@ -48,9 +72,32 @@ def made_forms(released: Release | None) -> dict[str, Form]:
     return {form.form: form for form in released.forms} if released else {}
 
 
-def entries(outgoing: Outgoing, width: int, running: tuple[str, str] = ("", "")) -> Iterator[Entry]:
-    """The forms, each with its size and what it was checked against; `running` is the one that is made."""
-    verdict, made = outgoing.verdict, made_forms(outgoing.released)
+def is_of_now(released: Release, verdict: Verdict | None, baseline: Report | None) -> bool:
+    """Whether a release is of the run that was judged last, or its prompt of the newest baseline."""
+    if released.run is not None:
+        return verdict is not None and released.run == verdict.run
+    return baseline is not None and f"evaluations/{baseline.id}/report.json" in released.made_from
+
+
+def card_line(manifest: Manifest | None, run: RunRecord | None, baseline: Report | None) -> str:
+    """`Card: 2 reviewers, kappa 0.81, 4 arms, 0 overrides`: of what is known; of the prompt only its arms."""
+    words = []
+    if manifest is not None:
+        people = {row["reviewer"] for row in manifest.rows if row.get("reviewer") and not row.get("automatic")}
+        agreed = manifest.review.get("agreement") or {}
+        words.append(count(len(people), "reviewer"))
+        known = agreed.get("value") is not None
+        words.append(f"{agreed['measure']} {agreed['value']:.2f}" if known else "kappa not measured")
+    words += [count(len(baseline.arms), "arm")] if baseline else []
+    words += [count(len(run.overrides), "override")] if run else []
+    return f"Card: {', '.join(words)}" if words else ""
+
+
+def entries(outgoing: Outgoing, width: int, running: tuple[str, Sequence[Entry]] = ("", ())) -> Iterator[Entry]:
+    """The forms, each with its size and what it was checked against; `running` is the form that is made, and how far
+    it is.
+    """
+    verdict, made = outgoing.verdict, outgoing.made
     yield Entry()
     words = f"{verdict.verdict.replace('_', ' ')}, {verdict.created_at:%Y-%m-%d}" if verdict else "none is needed"
     yield Entry(f"Release {verdict.run if verdict else 'the prompt'} in which form?  Verdict: {words}", "", "bold")
@@ -59,16 +106,16 @@ def entries(outgoing: Outgoing, width: int, running: tuple[str, str] = ("", ""))
     yield Entry(f"{COLUMNS}{VALIDATION:>{room}}" if any(map(_scores, made.values())) else COLUMNS)
     forms = FORMS if outgoing.may_ship or outgoing.needs_name else {}
     for form, about in {**forms, "prompt": PROMPT}.items():
-        if form == running[0]:
-            yield Entry(f"… {form:<9} {'':>9}   {running[1]}", form)
-        else:
-            yield Entry(_form(form, made.get(form), about, width), form)
+        yield Entry(_form(form, outgoing, about, width, form == running[0]), form)
     yield Entry()
-    if verdict and not (outgoing.may_ship or outgoing.needs_name):
+    if running[0]:
+        yield from running[1]
+        yield Entry()
+    elif verdict and not (outgoing.may_ship or outgoing.needs_name):
         yield Entry(f"The tuned model {verdict.run} stays here: the verdict is {words}.")
         yield Entry()
-    yield from (Entry(line) for line in _standing(outgoing))
-    if forms:
+    yield from (Entry(line) for line in _standing(outgoing, bool(running[0])))
+    if forms and not running[0]:
         yield Entry(f"Refused: over {100 * outgoing.limit:.1f} points lost, or other prompt tokens.")
         yield Entry(NOT_HERE, "", "dim")
     yield Entry()
@@ -76,9 +123,11 @@ def entries(outgoing: Outgoing, width: int, running: tuple[str, str] = ("", ""))
         yield Entry("Next: make the marked form.   Enter", "", "bold")
 
 
-def _standing(outgoing: Outgoing) -> Iterator[str]:
-    """What is out already, and who signed."""
+def _standing(outgoing: Outgoing, running: bool) -> Iterator[str]:
+    """What the card tells, what is out already, and who signed."""
     verdict, released = outgoing.verdict, outgoing.released
+    if outgoing.card:
+        yield outgoing.card
     if verdict and verdict.accepted:
         yield f'Judgement accepted by {verdict.accepted.by}: "{verdict.accepted.reason}"'
     elif outgoing.needs_name and not released:
@@ -86,22 +135,60 @@ def _standing(outgoing: Outgoing) -> Iterator[str]:
     if not released:
         yield "Last release: none. A failed step leaves it as it was."
         return
+    if running or not outgoing.is_newest:
+        yield f"Last release: {released.id}. A failed step leaves it as it was."
+        return
     signed = f' by {released.by}: "{released.reason}"' if released.reason else ""
-    yield f"Released {released.id}{signed}: {', '.join(made_forms(released))}."
+    yield f"Released {released.id}{signed}: {', '.join(made_forms(released))}. i opens Watch."
     yield f"Another machine checks it with: rung release verify {released.id}"
-    yield "What production makes of it: i opens Watch."
 
 
-def _form(form: str, made: Form | None, about: str, width: int) -> str:
-    symbol = "✓" if made else "○"
+def _form(form: str, outgoing: Outgoing, about: str, width: int, running: bool) -> str:
+    made = outgoing.made.get(form)
+    needed = "" if made else outgoing.lacks(form)
+    symbol = "…" if running else "✓" if made else "-" if needed else "○"
     size = f"{made.bytes / 1e6:,.1f} MB" if made else "-"
     line = f"{symbol} {form:<9} {size:>9}   "
     scores = _scores(made) if made else ""
-    said = made.against if made else about
+    said = made.against if made else "making" if running else f"needs a {needed} form" if needed else about
     room = width - len(line) - len(scores) - 3
     if scores and len(said) > room:
         said = said.split(";")[0][: max(room, 0)]
     return f"{line}{said:<{max(room, 0)}}{scores:>{len(scores) + 1}}" if scores else f"{line}{said}"
+
+
+def steps_of(wanted: str) -> list[str]:
+    """The forms that a release in this form makes, in order: `gguf` -> merged, gguf."""
+    from training.release.record import NEEDS
+
+    needs = {str(form): str(of) for form, of in NEEDS.items()}
+    steps = [wanted]
+    while steps[0] in needs:
+        steps.insert(0, needs[steps[0]])
+    return steps
+
+
+def making(wanted: str, heard: Sequence[str], width: int) -> tuple[str, list[Entry]]:
+    """The form that is made now; its newest line of progress, and a bar: of its rows, else of the forms that are whole.
+
+    `heard` are the lines of `rung release`: `merged: making`, `merged: 541.6 MB  16 of 16 equal`,
+    `gguf q8_0  42 of 76  55%  about 9 s left`.
+    """
+    steps = steps_of(wanted)
+    said = next((line for line in reversed(heard) if line.split()[0].rstrip(":") in steps), "")
+    whole = [step for step in steps if any(re.match(rf"{step}: [\d,.]+ MB", line) for line in heard)]
+    now = said.split()[0].rstrip(":") if said else steps[0]
+    if now in whole:
+        now = next((step for step in steps if step not in whole), wanted)
+        said = f"{now}: making" if now not in whole else "card, chain and list of files"
+    done, of, unit = len(whole), len(steps), " form" if len(steps) == 1 else " forms"
+    if far := FAR.search(said):
+        done, of, unit = int(far[1].replace(",", "")), int(far[2].replace(",", "")), ""
+        said = said.replace(far[0], far[0].rpartition("  ")[0])
+    columns = min(max(width - 16, BAR[0]), BAR[1])
+    filled = round(columns * done / max(of, 1))
+    bar = f"{'━' * filled}{'─' * (columns - filled)}  {done:,} of {of:,}{unit}"
+    return now, [Entry(shown(said or f"{now}: starting"), "", "bold"), Entry(bar)]
 
 
 def _scores(made: Form) -> str:

@@ -10,7 +10,7 @@ import pytest
 from conftest_tui import flat, opened, sees, settled, text_of, until
 
 from rung.tui.job import JobEnded
-from rung.tui.release_words import offered, taken
+from rung.tui.release_words import making, offered, taken
 from rung.tui.screens.release import ReleaseScreen
 from rung.tui.screens.watch import WatchScreen
 from training.release.goldens import GOLDEN, GoldenPrompt, Goldens
@@ -140,6 +140,54 @@ async def test_what_differs_is_shown_token_by_token_with_the_scores(shipped, pro
         await until(pilot, lambda: isinstance(app.screen, ReleaseScreen))
 
 
+async def test_a_form_that_is_made_or_cannot_be_made_yet_is_not_offered(shipped, program):
+    form = {"form": "adapter", "folder": "adapter", "bytes": 23_100_000, "against": "is the run"}
+    released(shipped, [form])
+    app = program(shipped.root)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        screen = await opened(pilot, 10)
+        await sees(pilot, "✓ adapter 23.1 MB is the run")
+        assert "- ollama - needs a gguf form" in flat(text_of(app))
+        assert "Card: 1 reviewer, kappa not measured, 2 arms, 0 overrides" in flat(text_of(app))
+        assert screen.command == "rung release verify L-001"
+        assert screen.next == "Next: adapter is made, in L-001. j/k marks another form."
+        await pilot.press("enter")
+        assert (screen.question, screen.message) == ("", "adapter is made, in L-001. j/k marks another form.")
+        await pilot.press(*"jjjj", "enter")
+        assert screen.marked == "ollama"
+        assert (screen.question, screen.message) == ("", "ollama needs a gguf form: mark gguf first.")
+        await pilot.press(*"kk", "enter")
+        assert screen.question == "Release as gguf?"
+
+
+async def test_forms_of_another_run_are_to_be_made_again(shipped, program):
+    form = {"form": "adapter", "folder": "adapter", "bytes": 23_100_000, "against": "is the run"}
+    path = released(shipped, [form]) / RELEASE
+    path.write_text(path.read_text().replace("R-001", "R-000"))
+    app = program(shipped.root)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        screen = await opened(pilot, 10)
+        await sees(pilot, "○ adapter")
+        await sees(pilot, "Last release: L-001. A failed step leaves it as it was.")
+        await pilot.press("enter")
+        assert screen.question == "Release as adapter?"
+
+
+def test_how_far_a_release_is_stands_in_words_and_as_a_bar():
+    def told(*heard):
+        form, (words, bar) = making("gguf", heard, 58)
+        return form, words.text, bar.text.partition("  ")
+
+    assert told() == ("merged", "merged: starting", ("─" * 42, "  ", "0 of 2 forms"))
+    heard = ["merged: making", "merged: 541.6 MB  16 of 16 equal"]
+    assert told(*heard) == ("gguf", "gguf: making", ("━" * 21 + "─" * 21, "  ", "1 of 2 forms"))
+    assert told(*heard, "gguf: converting")[1] == "gguf: converting"
+    far = "gguf q8_0  42 of 84  50%  about 9 s left"
+    assert told(*heard, far) == ("gguf", "gguf q8_0  42 of 84  about 9 s left", ("━" * 21 + "─" * 21, "  ", "42 of 84"))
+
+
 async def test_x_stops_and_only_the_half_made_form_goes(shipped, program):
     weights = shipped.runs / "R-001" / "adapter" / "adapter_model.safetensors"
     weights.unlink()
@@ -153,6 +201,8 @@ async def test_x_stops_and_only_the_half_made_form_goes(shipped, program):
         assert screen.message == "nothing runs here"
         await pilot.press("enter", "y")
         await sees(pilot, "… adapter")
+        assert "adapter: starting" in text_of(app)
+        assert "─  0 of 1 form" in text_of(app)
         assert ("x", "stop") in screen.hints()
         await pilot.press("enter")
         assert screen.message == "it is running; x stops it"

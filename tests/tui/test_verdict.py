@@ -132,7 +132,7 @@ async def test_keeping_the_prompt_is_a_release_and_then_nothing_waits(clinic, pr
         assert "adapter" not in text_of(app)
         await pilot.press("enter", "y")
         await until(pilot, lambda: not app.jobs and app.screen is screen and not screen.started, 2000)
-        await sees(pilot, "Released L-001: prompt. Another machine checks it with: rung release verify L-001")
+        await sees(pilot, "Released L-001: prompt. i opens Watch. Another machine checks it with: rung release verify L-001")
         await pilot.press("v")
         await sees(pilot, "prompt: how it was measured")
         await pilot.press("escape", "escape")

@@ -12,14 +12,27 @@ from textual.message import Message
 from rung.report.verdict_words import sentences
 from rung.tui.job import Job, JobEnded
 from rung.tui.loaded import Loaded, LoadedScreen, locked
-from rung.tui.release_words import FORMS, Outgoing, entries, facts_words, made_forms, offered, taken
+from rung.tui.release_words import (
+    Outgoing,
+    card_line,
+    entries,
+    facts_words,
+    is_of_now,
+    made_forms,
+    making,
+    offered,
+    taken,
+)
 from rung.tui.screens.sign import SignScreen
 from rung.tui.stoppable import StoppableScreen
 from rung.tui.widgets.marked import Entry
 from workspace.errors import RungError
 
 if TYPE_CHECKING:
+    from evaluation.report import Report
+    from evaluation.verdict import Verdict
     from training.release.record import Form
+    from workspace.folder import Project
 
 SAFE = "Next: x stops it. The last release stays as it is until this one is whole."
 
@@ -76,7 +89,10 @@ class ReleaseScreen(StoppableScreen):
         needs_name = verdict is not None and verdict.verdict == "judgement" and not may_ship
         limit = self.source.settings.release.loss_limit
         folder, released = standing or (None, None)
-        outgoing = Outgoing(verdict, may_ship, needs_name, released, folder, limit)
+        measured = baseline[1] if baseline else None
+        of_now = released is None or is_of_now(released, verdict, measured)
+        card = _card(project, verdict if may_ship or needs_name else None, measured)
+        outgoing = Outgoing(verdict, may_ship, needs_name, released, folder, limit, card, of_now)
         return Loaded(list(entries(outgoing, self.room)), "", _last(outgoing), outgoing)
 
     def show_loaded(self, message: LoadedScreen.Done) -> None:
@@ -93,10 +109,8 @@ class ReleaseScreen(StoppableScreen):
 
     def _show_making(self, job: Job) -> None:
         """The forms with the one that is made: `…` and its newest line of progress."""
-        wanted = job.arguments[job.arguments.index("--to") + 1] if "--to" in job.arguments else ""
-        said = job.heard[-1] if job.heard else f"{wanted}: starting"
-        form, _, words = said.partition(": ")
-        running = (form, words) if form in (*FORMS, "prompt") else (wanted, said)
+        wanted = job.arguments[job.arguments.index("--to") + 1] if "--to" in job.arguments else self.marked
+        running = making(wanted, job.heard, self.room)
         self.show_lines([*entries(self.data, self.room, running), Entry(SAFE)])
         self.refresh_frame()
 
@@ -105,11 +119,29 @@ class ReleaseScreen(StoppableScreen):
         self._follow_cursor()
 
     def _follow_cursor(self) -> None:
-        if self.data is not None and self.marked:
-            run = self.data.verdict.run if self.data.verdict and self.marked != "prompt" else ""
-            self.command = self._offer or " ".join(filter(None, ("rung release", run, "--to", self.marked)))
-            if self.job is None and self.next:
-                self.next = f"Next: {f'take {taken(self._offer)}' if self._offer else 'make the marked form'}.   Enter"
+        if self.data is None or not self.marked:
+            return
+        run = self.data.verdict.run if self.data.verdict and self.marked != "prompt" else ""
+        self.command = self._offer or " ".join(filter(None, ("rung release", run, "--to", self.marked)))
+        if self._stays:
+            self.command = f"rung release verify {self.data.released.id}"
+        if self.job is None and self.next:
+            offered_words = f"take {taken(self._offer)}" if self._offer else "make the marked form"
+            self.next = f"Next: {self._shut or f'{offered_words}.   Enter'}"
+
+    @property
+    def _stays(self) -> bool:
+        """Whether the marked form is made already, and nothing is offered in its place."""
+        return not self._offer and self.marked in self.data.made
+
+    @property
+    def _shut(self) -> str:
+        """Why Enter makes nothing of the marked form; empty where it does."""
+        if self._stays:
+            return f"{self.marked} is made, in {self.data.released.id}. j/k marks another form."
+        if needed := self.data.lacks(self.marked):
+            return f"{self.marked} needs a {needed} form: mark {needed} first."
+        return ""
 
     @property
     def _offer(self) -> str:
@@ -127,6 +159,8 @@ class ReleaseScreen(StoppableScreen):
             self.repeat_lock()
         elif self.job is not None:
             self.tell("it is running; x stops it")
+        elif self._shut:
+            self.tell(self._shut)
         elif self.marked != "prompt" and self.data.needs_name:
             self.app.push_screen(self._signing(), self._signed)
         elif self.marked:
@@ -195,6 +229,16 @@ class ReleaseScreen(StoppableScreen):
     def job_ended(self, ended: JobEnded) -> None:
         """Show what is released now."""
         self.reload()
+
+
+def _card(project: Project, verdict: Verdict | None, baseline: Report | None) -> str:
+    from curation.manifest import read_manifest
+    from training.record import read_runs
+
+    run = next((run for run in read_runs(project) if verdict is not None and run.id == verdict.run), None)
+    if run is None:
+        return card_line(None, None, baseline)
+    return card_line(read_manifest(project.datasets / run.dataset), run, baseline)
 
 
 def _last(outgoing: Outgoing) -> str:
