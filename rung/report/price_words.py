@@ -21,7 +21,7 @@ def rows(price: Price) -> list[tuple[str, str]]:
 def lines(price: Price) -> list[str]:
     """For the shell: what was spent, what it costs to keep, where it pays."""
     wanted = ("review", "training", "upkeep", "break-even")
-    return ["Price", *(f"  {name:<10}  {text}" for name, text in rows(price) if name in wanted)]
+    return ["What it costs", *(f"  {name:<10}  {text}" for name, text in rows(price) if name in wanted)]
 
 
 def _review(price: Price) -> str:

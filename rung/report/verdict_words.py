@@ -100,10 +100,33 @@ def _margin(v: Verdict) -> str:
 def lines(verdict: Verdict, report: Report | None = None, baseline: Report | None = None) -> list[str]:
     """The whole result for a shell, without the last line that names the next command."""
     title, (first, second) = TITLES[verdict.verdict], sentences(verdict)
-    out = [f"{title}  {first}", f"{' ' * len(title)}  {second}", ""]
-    out += [*_scores(verdict, report, baseline), *_difference(verdict), *_others(verdict)]
-    out += [*_beside(verdict), *(f"! {text}" for text in verdict.notes)]
-    return out + _accepted(verdict)
+    out = [f"{title}  {first}", f"{' ' * len(title)}  {second}", *_accepted(verdict), ""]
+    out += [*_scores(verdict, report, baseline), *_difference(verdict), ""]
+    out += [*(f"! {text}" for text in verdict.notes), *_goal(verdict, baseline), *_worth(verdict)]
+    return [*out, *_seen(verdict), *_others(verdict), *_beside(verdict)]
+
+
+def _worth(v: Verdict) -> list[str]:
+    """Upkeep against what it buys, in a line."""
+    if v.price is None:
+        return []
+    usd = v.price.upkeep_usd_per_month
+    upkeep = "upkeep unknown" if usd is None else f"${usd:,.0f} upkeep a month"
+    wrong = round(1000 * v.difference)
+    gained = (
+        f"{points(v.difference)}" if v.graded else f"{abs(wrong):,} {'more' if wrong < 0 else 'fewer'} wrong in 1,000"
+    )
+    return [f"Price {upkeep}, for {gained}"]
+
+
+def _goal(v: Verdict, baseline: Report | None) -> list[str]:
+    """Whether the goal is reached, where the baseline was measured against one."""
+    goal = baseline.goal if baseline else None
+    if goal is None:
+        return []
+    gap = goal - v.tuned
+    short = f"{100 * gap:.1f} points short" if gap > TOLERANCE else "reached"
+    return [f"{'✗' if gap > TOLERANCE else '✓'} Goal {percent(goal)}: {short}"]
 
 
 def _beside(v: Verdict) -> list[str]:
@@ -150,12 +173,18 @@ def _difference(v: Verdict) -> list[str]:
     rows = [
         ("difference", f"{points(v.difference)} {signed_interval(v.low, v.high, v.confidence)}, {p_text(v.p_value)}"),
         ("items", f"{v.better} better, {v.worse} worse, {v.same} the same"),
-        ("can be seen", can_be_seen(v)),
     ]
+    if v.clusters is not None:
+        rows.append(("clusters", f"{v.clusters:,}; items that share one are counted together"))
+    return [f"{name:<{width}}  {text}" for name, text in rows]
+
+
+def _seen(v: Verdict) -> list[str]:
+    """What this test set can tell apart, and what a higher margin would say."""
+    width = max(len(arm_name(v.chosen)), len("can be seen"))
+    rows = [("can be seen", can_be_seen(v))]
     if v.margin < TEN - TOLERANCE:
         rows.append(("at 10 points", at_ten(v)))
-    if v.clusters is not None:
-        rows.insert(2, ("clusters", f"{v.clusters:,}; items that share one are counted together"))
     return [f"{name:<{width}}  {text}" for name, text in rows]
 
 

@@ -7,9 +7,11 @@ import os
 
 import ladder
 import pytest
+from conftest import rung
 from conftest_tui import flat, opened, sees, settled, text_of, until
 
 from evaluation.judge_report import JudgeReport
+from evaluation.report import Report
 from evaluation.verdict import Verdict
 from rung.report.judge_words import sentence as judge_sentence
 from rung.report.price_words import lines as price_lines
@@ -61,6 +63,25 @@ async def test_what_speaks_against_it_is_in_sight_without_scrolling(clinic, prog
             f"! {note}" for note in (*found.notes, "Worse on injuries: -5.4 points")
         ]
         assert any(line.startswith("items") for line in lines[: lines.index("! Worse on injuries: -5.4 points")])
+
+
+async def test_goal_and_price_are_in_sight_and_the_shell_says_the_same_in_the_same_order(clinic, program):
+    ladder.finished(ladder.cleared(clinic))
+    ladder.judged(clinic, SHIP)
+    path = clinic.evaluations / "E-001" / "report.json"
+    write_artefact(path, read_artefact(path, Report).model_copy(update={"goal": 0.8}))
+    said = [line for line in rung(clinic.root, "verdict").stdout.split("\n") if line.strip()]
+    app = program(clinic.root)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        screen = await opened(pilot, 9)
+        await sees(pilot, "✓ Goal 80.0%: reached")
+        assert "Price $890 upkeep a month, for 750 fewer wrong in 1,000" in text_of(app)
+        assert "Forgetting was not measured" in flat(text_of(app))
+        told = [entry.text.replace("\xa0", " ") for entry in screen.lines.entries if entry.text.strip()]
+    first = next(n for n, line in enumerate(told) if line.startswith("tuned"))
+    assert told[first:] == said[2 : 2 + len(told) - first]
+    assert said[2 + len(told) - first].startswith("Report: ")
 
 
 async def test_a_judgement_is_decided_on_the_screen(clinic, program):
@@ -132,7 +153,9 @@ async def test_keeping_the_prompt_is_a_release_and_then_nothing_waits(clinic, pr
         assert "adapter" not in text_of(app)
         await pilot.press("enter", "y")
         await until(pilot, lambda: not app.jobs and app.screen is screen and not screen.started, 2000)
-        await sees(pilot, "Released L-001: prompt. i opens Watch. Another machine checks it with: rung release verify L-001")
+        await sees(
+            pilot, "Released L-001: prompt. i opens Watch. Another machine checks it with: rung release verify L-001"
+        )
         await pilot.press("v")
         await sees(pilot, "prompt: how it was measured")
         await pilot.press("escape", "escape")

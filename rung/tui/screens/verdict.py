@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -211,22 +211,14 @@ def _entries(judged: Judged, width: int) -> Iterator[Entry]:
     yield Entry()
     span = max(min(width - 8, AXIS[1]), AXIS[0])
     yield from (Entry(line) for line in axis(verdict.low, verdict.difference, verdict.high, verdict.margin, span))
-    yield Entry()
-    more = _warned(lines(verdict.model_copy(update={"accepted": None}), judged.report, judged.baseline)[3:])
+    more = lines(verdict.model_copy(update={"accepted": None}), judged.report, judged.baseline)[3:]
+    more.remove("")  # goal and price are in sight in 24 rows
     for number, line in enumerate(more):
         whole = re.sub(r"\bp ([<=]) ", "p\xa0\\1\xa0", line)  # not to be folded apart
         yield Entry(whole, f"line:{number}" if line.strip() else "")
     yield Entry()
     word = "release" if verdict.accepted else NEXT[verdict.verdict]
     yield Entry(f"Next: {word}.   Enter", "", "bold")
-
-
-def _warned(more: Sequence[str]) -> list[str]:
-    """What speaks against it stands in sight on a small screen: right under the items."""
-    warnings = [line for line in more if line.startswith("! ")]
-    rest = [line for line in more if not line.startswith("! ")]
-    at = next((n for n, line in enumerate(rest, 1) if line.startswith("items ")), len(rest))
-    return [*rest[:at], *warnings, *rest[at:]]
 
 
 def axis(low: float, middle: float, high: float, margin: float, width: int) -> list[str]:
