@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from curation.quality.mask import mask
 from rung.why import Link
 from workspace.files import sha256_file
 from workspace.folder import Project
@@ -19,9 +20,9 @@ def row_links(project: Project, ref: str) -> Iterator[Link]:
     with open_store(project, settings) as store:
         row = store.row(ref)
         decisions = store.events(ref=ref)
-    facts = [f"question: {short(row.example.question)}", f"answer:   {short(row.example.answer or '')}"]
+    facts = [f"question: {short(mask(row.example.question))}", f"answer:   {short(mask(row.example.answer or ''))}"]
     if row.payload != row.original_payload:
-        facts.append(f"came as:  {short(row.original.answer or '')}")
+        facts.append(f"came as:  {short(mask(row.original.answer or ''))}")
     if row.excluded:
         facts.append(f"taken out: {row.excluded}")
     yield Link(ref, f"row, {row.role}, {row.state}", tuple(facts))
@@ -39,7 +40,7 @@ def row_links(project: Project, ref: str) -> Iterator[Link]:
 def _origin(meta: Any) -> Iterator[str]:
     for key in ("strategy", "model", "seed_row", "request", "release", "rating", "comment", "cost_usd", "created_at"):
         if meta.get(key) not in (None, ""):
-            yield f"{key}: {meta[key]}"
+            yield f"{key}: {mask(str(meta[key])) if key == 'comment' else meta[key]}"
 
 
 def holding(project: Project, ref: str) -> Iterator[tuple[str, str, int, str]]:

@@ -6,7 +6,7 @@ import bisect
 import functools
 import ipaddress
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import NamedTuple
@@ -15,6 +15,8 @@ from curation.quality.rules import quality_rules, secret_patterns
 
 KINDS = ("EMAIL", "PHONE", "CARD", "IBAN", "IP", "ID", "KEY")
 """What is found by its form."""
+REACH = 4096
+"""Characters beyond a cut in which the end of what it would halve is looked for."""
 
 
 class Spot(NamedTuple):
@@ -52,7 +54,7 @@ def find_personal(text: str) -> list[Spot]:
         spots += _ibans(text)
         spots += _matches(_CARD, text, "CARD", lambda m: is_card(m[0]))
         spots += _matches(_SSN, text, "ID", lambda m: True)
-        spots += _matches(_IP4, text, "IP", lambda m: is_address(m[0], text[: m.start()]))
+        spots += _matches(_IP4, text, "IP", lambda m: is_address(m[0], text[max(0, m.start() - 12) : m.start()]))
         spots += _matches(_IP6, text, "IP", lambda m: is_address(m[0], ""))
         spots += _matches(_PHONE, text, "PHONE", lambda m: is_phone(m[0], text[max(0, m.start() - 30) : m.start()]))
     return _apart(spots)
@@ -79,12 +81,31 @@ def names_masked(find: Finder | None) -> Iterator[None]:
 
 def mask(text: str) -> str:
     """The text with personal data and secrets replaced by what they are: `[PHONE]`, `[KEY]`."""
-    parts, at = [], 0
+    return covered(text, spots_in(text))
+
+
+def spots_in(text: str) -> list[Spot]:
+    """All that `mask` covers, in order, without overlaps."""
     find = _NAMES.get()
-    for spot in _apart(find_secrets(text) + find_personal(text) + (find(text) if find else [])):
+    return _apart(find_secrets(text) + find_personal(text) + (find(text) if find else []))
+
+
+def covered(text: str, spots: Iterable[Spot]) -> str:
+    """The text with these spots replaced by what they are."""
+    parts, at = [], 0
+    for spot in spots:
         parts += [text[at : spot.start], f"[{spot.kind}]"]
         at = spot.end
     return "".join(parts) + text[at:]
+
+
+def cut_apart(text: str, most: int) -> str:
+    """The first `most` characters; what would be masked and lies over the end is left out whole, not halved."""
+    if len(text) > most:
+        for spot in spots_in(text[: most + REACH]):
+            if spot.start < most < spot.end:
+                return text[: spot.start]
+    return text[:most]
 
 
 def is_card(number: str) -> bool:
@@ -141,9 +162,15 @@ def _ibans(text: str) -> Iterator[Spot]:
     """Each country code with as many letters and digits as its IBANs have, spaces between or not."""
     for match in _IBAN.finditer(text):
         length = quality_rules()["iban"]["lengths"].get(match[0][:2], 0)
-        whole = re.match(rf"(?:[A-Z0-9] ?){{{max(length - 1, 1)}}}[A-Z0-9](?![A-Za-z0-9])", text[match.start() :])
+        whole = _iban_of(max(length - 1, 1)).match(text, match.start())
         if whole and is_iban(whole[0]):
-            yield Spot(match.start(), match.start() + whole.end(), "IBAN", "IBAN")
+            yield Spot(whole.start(), whole.end(), "IBAN", "IBAN")
+
+
+@functools.cache
+def _iban_of(before: int) -> re.Pattern[str]:
+    """So many letters and digits and one more, spaces between or not."""
+    return re.compile(rf"(?:[A-Z0-9] ?){{{before}}}[A-Z0-9](?![A-Za-z0-9])")
 
 
 def _apart(spots: list[Spot]) -> list[Spot]:

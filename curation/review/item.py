@@ -156,12 +156,21 @@ def _findings(stored: StoredRow, near: Sequence[Side], blind: bool) -> tuple[Map
             continue
         what = "The same question" if side.kind == "contradiction" else "A near row"
         who = f" ({side.reviewer})" if side.reviewer else ""
-        text = f"{what} has another answer: {(side.answer or '')[:120]}{who}"
+        text = f"{what} has another answer: {_cut(side.answer or '', 120)}{who}"
         found.append({"kind": side.kind, "text": text, "row": side.row, "similarity": side.similarity})
     if stored.queued not in QUEUED_AS_USUAL and not blind:
         found.append({"kind": "sent", "text": f"Sent to review for: {stored.queued}"})
     found += [each for each in stored.meta.get("findings", []) if isinstance(each, Mapping)]
     return tuple(found)
+
+
+def _cut(text: str, most: int) -> str:
+    """The first characters, personal data never halved by the cut: halves are not known when the text is masked."""
+    if len(text) <= most:
+        return text
+    from curation.quality.mask import cut_apart
+
+    return cut_apart(text, most)
 
 
 def _second(connection: Connection, raw: RowMapping) -> tuple[Mapping[str, Any], ...]:
@@ -172,8 +181,8 @@ def _second(connection: Connection, raw: RowMapping) -> tuple[Mapping[str, Any],
         return ()
     if not any(vote.verdict == "edit" for vote in standing_votes(connection, raw["id"], raw["since"])):
         return ()
-    draft = Example(json.loads(raw["original"])).answer or ""
-    return ({"kind": "second", "text": f"Edited: it counts when a second person agrees. The draft was: {draft[:200]}"},)
+    draft = _cut(Example(json.loads(raw["original"])).answer or "", 200)
+    return ({"kind": "second", "text": f"Edited: it counts when a second person agrees. The draft was: {draft}"},)
 
 
 def _sides(desk: Desk, number: int, since: int, stored: StoredRow) -> tuple[Side, ...]:

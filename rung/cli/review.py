@@ -53,9 +53,15 @@ def open_screen(reviewer: str) -> bool:
 
 @review_app.command("next")
 def next_command(
-    reviewer: Reviewer = "", as_json: Json = False, automatic: Automatic = False, row: str = typer.Option("", "--row")
+    reviewer: Reviewer = "",
+    as_json: Json = False,
+    automatic: Automatic = False,
+    row: str = typer.Option("", "--row"),
+    unmask: Annotated[
+        bool, typer.Option("--unmask", help="Show personal data and keys as they are; the log tells that you looked.")
+    ] = False,
 ) -> None:
-    """Lease the next row and show it with its token."""
+    """Lease the next row and show it with its token. Personal data is masked; --json gives the row as it is."""
     from curation.review import next_item
 
     with desk_here() as desk:
@@ -66,7 +72,7 @@ def next_command(
             waiting = f"{counted(turn.waiting, 'row')} wait{'s' if turn.waiting == 1 else ''}"
             say(f"Nothing waits for you; {waiting} for others." if turn.waiting else _empty())
         else:
-            _show(turn.item)
+            _show(desk, person_of(desk, reviewer), turn.item, unmask)
 
 
 @review_app.command("decide")
@@ -251,7 +257,21 @@ def _empty() -> str:
     return "Nothing to review.  Next: rung data generate --count N, or rung data freeze"
 
 
-def _show(item: Item) -> None:
+def _show(desk: Desk, person: str, item: Item, unmask: bool) -> None:
+    from curation.review.masked import hidden_words, log_unmasked, veiled
+
+    veil = veiled(item)
+    if unmask and veil.found:
+        log_unmasked(desk, person, item, veil.found)
+    _say_item(item if unmask else veil.item)
+    if veil.found:
+        hidden = hidden_words(veil.found)
+        say(f"\nShown as it is: {hidden}" if unmask else f"\nHidden: {hidden}; --unmask shows them, the log tells it")
+    say(f"\nkept for you until {item.until}")
+    say(f"Next: rung review decide {item.id} approve --token {item.token}")
+
+
+def _say_item(item: Item) -> None:
     say(f"{item.id}   {item.role}, from {item.source or item.origin}   item {item.decided + 1:,} of {item.total:,}")
     for message in item.messages:
         say(f"\n{message.get('role')}\n  " + str(message.get("content")).replace("\n", "\n  "))
@@ -263,5 +283,3 @@ def _show(item: Item) -> None:
         say(f"  ! {finding['text']}")
     if item.guideline:
         say(f"\nGuideline v{item.guideline.version}: guideline.md")
-    say(f"\nkept for you until {item.until}")
-    say(f"Next: rung review decide {item.id} approve --token {item.token}")

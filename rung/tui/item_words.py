@@ -72,10 +72,10 @@ def worse(item: Item) -> str | None:
     return found if isinstance(found, str) else "\n".join(said(message) for message in found)
 
 
-def behind(item: Item, width: int) -> Iterator[Text]:
-    """What to look at, where the row comes from, how far it is."""
+def behind(item: Item, width: int, hidden: str = "") -> Iterator[Text]:
+    """What to look at (`hidden`: what is masked), where the row comes from, how far it is."""
     yield Text("")
-    notes = list(_notes(item))
+    notes = [*([f"!   {hidden}"] if hidden else []), *_notes(item)]
     if notes:
         yield Text("Look at this", style="bold")
         for note in notes:

@@ -15,6 +15,7 @@ from datetime import datetime
 from curation.agreement import Agreement
 from curation.review import Decided, Item, Ruling, decide, known_reviewer, next_item, open_desk, undo
 from curation.review.leases import give_up, keep_draft, renew
+from curation.review.masked import Found, Veil, log_unmasked, veiled, veiled_near
 from curation.review.nearest import DECIDED, Nearest, NearRow
 from curation.review.repair import edited_text
 from curation.review.standing import Standing, contest, decided_by_another
@@ -25,6 +26,9 @@ from workspace.errors import RungError
 from workspace.folder import Project
 from workspace.settings import Settings
 
+KEPT = 2
+"""Masked items that are kept besides a new one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Aside:
@@ -32,6 +36,10 @@ class Aside:
 
     near: tuple[NearRow, ...] = ()
     team: tuple[Share, ...] = ()
+    masked: tuple[NearRow, ...] = ()
+    """`near` with masks."""
+    found: Found = frozenset()
+    """What they hide."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +73,7 @@ class Sitting:
         self.was = 0
         """How many rows were settled when the one ahead was fetched."""
         self.asides: dict[str, Aside] = {}
+        self.veils: dict[str, Veil] = {}
         self.given: Item | None = None
         """The row that was handed out last."""
         self.closed = False
@@ -85,10 +94,24 @@ class Sitting:
 
     def _give(self, item: Item | None) -> Item | None:
         """Remember what is handed out; where nobody sits here any more the row goes back at once."""
+        if item is not None:
+            self.veil(item)
         self.shown_at, self.given = self.moment(), item
         if self.closed:
             self.leave(item)
         return item
+
+    def veil(self, item: Item) -> Veil:
+        """The item with masks: made once, in the thread that fetched it. Those of the last few items are kept."""
+        known = self.veils.get(item.id)
+        if known is None or known.of.row is not item.row or known.of.draft is not item.draft:
+            known = veiled(item)
+            self.veils = {**dict(list(self.veils.items())[-KEPT:]), item.id: known}
+        return known
+
+    def unmask(self, item: Item, found: Found) -> None:
+        """Write to the log that this person sees the item as it is."""
+        log_unmasked(self.desk, self.person, item, found)
 
     def fetch_ahead(self, current: Item) -> None:
         """Lease the item after this one, and read what stands beside it, while this one is read."""
@@ -99,13 +122,15 @@ class Sitting:
                 self.was = self.settled
             ahead = self.ahead
         if ahead is not None:
+            self.veil(ahead)
             self.asides = {name: aside for name, aside in self.asides.items() if name == current.id}
             self.aside(ahead)
 
     def aside(self, item: Item) -> bool:
         """Read what stands beside an item now; whether it is other than what was known."""
         before = self.asides.get(item.id)
-        self.asides[item.id] = Aside(self.nearest.near(item), tuple(team(self.desk, self.today)))
+        near = self.nearest.near(item)
+        self.asides[item.id] = Aside(near, tuple(team(self.desk, self.today)), *veiled_near(near))
         return self.asides[item.id] != before
 
     def again(self, row: str) -> Item | None:

@@ -55,6 +55,7 @@ def look(_desk: Desk, ask: Ask) -> Response:
 WAYS = (
     Way("GET", "/", ROLES, pages.show),
     Way("POST", "/open", ROLES, pages.open_panel),
+    Way("POST", "/unmask", ROLES, pages.unmask_page),
     Way("POST", "/decide", ROLES, pages.decide_page),
     Way("POST", "/undo", ROLES, pages.undo_page),
     Way("POST", "/contest", ROLES, pages.contest_page),

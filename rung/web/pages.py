@@ -7,9 +7,11 @@ from typing import Any
 
 from starlette.responses import RedirectResponse, Response
 
+from curation.quality.mask import mask
 from curation.review import Desk, Item, Ruling, decide, next_item, undo
 from curation.review.labels import answers_in_use
 from curation.review.leases import give_up, keep_draft, renew
+from curation.review.masked import hidden_words, veiled
 from curation.review.mixing import entry_words
 from curation.review.reasons import reasons_now
 from curation.review.standing import contest, day_of, decided_by_another, drop_draft, last_of
@@ -18,6 +20,7 @@ from evaluation.human import FOLDER, PLAN
 from rung.web import view
 from rung.web.asking import Ask
 from rung.web.guideline import blocks, found
+from rung.web.masking import may_show
 from rung.web.paper import page
 from workspace.errors import Refusal, RungError
 
@@ -42,6 +45,12 @@ def open_panel(desk: Desk, ask: Ask) -> Response:
     if text is not None and view.plain(text) != view.plain(view.answer_of(item.row)):
         _keep(desk, ask, item, view.plain(text))
     return _item(desk, ask, item, panel=ask.form.get("panel", "edit"))
+
+
+def unmask_page(desk: Desk, ask: Ask) -> Response:
+    """The same item as it is, with what was open and typed; the log tells who looked."""
+    item = _held(desk, ask)
+    return _item(desk, ask, item, ask.form.get("at", "")) if item else _conflict(desk, ask, "")
 
 
 def decide_page(desk: Desk, ask: Ask) -> Response:
@@ -112,27 +121,34 @@ def _ruling(desk: Desk, ask: Ask) -> Ruling:
 
 
 def _item(desk: Desk, ask: Ask, item: Item, panel: str = "", problem: str = "", status: int = 200) -> Response:
-    """The page of one item."""
-    before = view.answer_of(item.row)
+    """The page of one item, with masks unless this request may show it as it is."""
+    veil = veiled(item)
+    unmasked = may_show(desk, ask, veil, panel)
+    face = item if unmasked else veil.item
     text = ask.form.get("text") if ask.form.get("row") == item.id else None
     drafted = item.draft is not None and text is None
+    unanswered = item.answer is None and not item.row.get("text")
+    opened = panel or ("edit" if (drafted or unanswered) and (unmasked or not veil.in_edit) else "")
+    before = view.answer_of(face.row)
     if text is None:
-        text = view.answer_of(item.draft) if item.draft is not None else before
+        text = view.answer_of(item.draft) if item.draft is not None else view.answer_of(item.row)
+    text = view.plain(text) if opened == "edit" else ""
     find = ask.request.query_params.get("find", "")[:200]
     parts = list(blocks(item.guideline.text)) if item.guideline else []
-    opened = panel or ("edit" if drafted or (item.answer is None and not item.row.get("text")) else "")
     values: dict[str, Any] = {
-        "item": item,
-        "turns": view.turns(item),
+        "item": face,
+        "turns": view.turns(face),
         "before": before,
-        "text": view.plain(text),
-        "rejected": view.rejected_of(item),
-        "changes": list(view.difference(view.plain(before), view.plain(text))),
+        "text": text,
+        "rejected": view.rejected_of(face),
+        "changes": list(view.difference(view.plain(before), text)) if opened == "edit" else [],
         "panel": opened,
-        "in_use": answers_in_use(desk.store) if opened == "edit" else (),
+        "in_use": _in_use(desk, unmasked) if opened == "edit" else (),
         "drafted": drafted,
+        "hidden": hidden_words(veil.found),
+        "unmasked": unmasked,
         "remark": ask.form.get("remark", ""),
-        "near": [side for side in item.near if side.verdict in ("approved", "edited", "rejected")],
+        "near": [side for side in face.near if side.verdict in ("approved", "edited", "rejected")],
         "guide": found(parts, find),
         "find": find,
         "problem": problem,
@@ -140,6 +156,11 @@ def _item(desk: Desk, ask: Ask, item: Item, panel: str = "", problem: str = "", 
         "origin": view.origin(item),
     }
     return page("item.html", ask, status, **_common(desk, ask), **values)
+
+
+def _in_use(desk: Desk, unmasked: bool) -> list[str]:
+    """Answers that are offered; with something to mask in them only where this item is shown as it is."""
+    return [answer for answer in answers_in_use(desk.store) if unmasked or mask(answer) == answer]
 
 
 def _again(desk: Desk, ask: Ask, error: RungError) -> Response:

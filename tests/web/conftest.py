@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from starlette.testclient import TestClient
 
@@ -105,7 +106,7 @@ class Forms(HTMLParser):
 class Browser:
     """One reviewer's browser, without script: it sends the forms that it was given."""
 
-    client: TestClient
+    client: httpx.Client
     html: str = ""
     status: int = 0
 
@@ -156,8 +157,9 @@ class Site:
     def link(self, name: str, role: str = "reviewer", days: float = 14) -> str:
         return f"/enter/{invite(self.desk.store, name, role=role, days=days)}"
 
-    def browser(self, name: str, role: str = "reviewer") -> Browser:
-        made = Browser(self.client())
+    def browser(self, name: str, role: str = "reviewer", at: str = "") -> Browser:
+        """Someone who came by their link; `at`: the address of a real server."""
+        made = Browser(httpx.Client(base_url=at, follow_redirects=True, timeout=60) if at else self.client())
         made.get(self.link(name, role))
         assert made.status == 200, made.html
         return made.get("/")

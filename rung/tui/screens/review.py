@@ -95,7 +95,7 @@ class ReviewScreen(DecideScreen):
             self.words = words
 
     def hints(self) -> Sequence[tuple[str, str]]:
-        """The keys of what is going on."""
+        """The keys of what is going on. `p` stands in the place of `u`, which row 23 names after a decision."""
         if self.state == "conflict" and self.refused is not None:
             theirs = f"keep what {shown(self.refused[1].reviewer)} decided"
             return (("Enter", theirs), ("n", "send both to a third person"), ("F1", "help"))
@@ -103,7 +103,8 @@ class ReviewScreen(DecideScreen):
             return EDITING
         if self.state != "item":
             return (("Enter", "next"), ("u", "undo"), ("Esc", "back"), ("F1", "help"), ("^P", "menu"))
-        return SERIES if self.sitting is not None and self.sitting.series is not None else self.keys
+        keys = SERIES if self.sitting is not None and self.sitting.series is not None else self.keys
+        return [self.mask_hint if key == "u" else (key, word) for key, word in keys] if self.hides() else keys
 
     # The same repair
 

@@ -146,8 +146,12 @@ class DecideScreen(EditScreen):
         who = shown(other.reviewer)
         mine = tried.text if tried.text is not None else answer(tried.item) or ""
         self.panel.show_two(
-            Face(f"{who}, {VERBS.get(other.verdict, other.verdict)} at {clock_of(other.at)}", "-", other.answer or "-"),
-            Face(f"Yours, {VERBS[tried.verdict]}", "+", mine),
+            Face(
+                f"{who}, {VERBS.get(other.verdict, other.verdict)} at {clock_of(other.at)}",
+                "-",
+                self.cover(other.answer or "-"),
+            ),
+            Face(f"Yours, {VERBS[tried.verdict]}", "+", self.cover(mine)),
         )
         kept = " Your edit is kept as a draft." if tried.verdict == "edit" else ""
         self.query_one("#label", Static).update(Text(f"{who} decided this row while it was open here.{kept}"))

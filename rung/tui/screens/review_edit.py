@@ -56,6 +56,9 @@ class EditScreen(ItemScreen):
         """Open the answer in its place; text that is too long for a field goes to the editor."""
         if not self.can(self.action_edit) or self.is_editing or self.item is None:
             return
+        if self.is_masked_in_edit(self.item):
+            self.unmask(self.item, self.action_edit)
+            return
         text = self.start_text(self.item)
         if not fits(text):
             self.action_editor()
@@ -105,6 +108,9 @@ class EditScreen(ItemScreen):
         from rung.tui.editor import draft_file, edit_outside
 
         if self.item is None or self.source.project is None or not (self.is_editing or self.can(self.action_editor)):
+            return
+        if self.is_masked_in_edit(self.item) and not self.is_editing:
+            self.unmask(self.item, self.action_editor)
             return
         text = self.panel.field.edited if self.is_editing else self.start_text(self.item)
         path = draft_file(self.source.project, self.item.id, self.source.person)

@@ -16,6 +16,7 @@ from rung.tui.aside_words import beside
 from rung.tui.frame import SMALL, WIDE
 from rung.tui.item_words import answer, asked, behind, clock_of, label, worse
 from rung.tui.screens.review_fetch import FetchScreen
+from rung.tui.screens.review_masked import MaskedScreen
 from rung.tui.symbols import drawn
 from rung.tui.text import shown
 from rung.tui.widgets.answer import AnswerPanel, Face
@@ -31,7 +32,7 @@ FOLLOWS = {
 }
 
 
-class ItemScreen(FetchScreen):
+class ItemScreen(MaskedScreen):
     """One item and what stands beside it; deciding and editing are added above this."""
 
     def heading(self) -> str:
@@ -104,14 +105,12 @@ class ItemScreen(FetchScreen):
 
     def show_item(self, item: Item) -> None:
         """Draw the item; what stands beside it follows if it is not known yet."""
-        self.state, self.next = "item", ""
+        self.state, self.next, self.unmasked = "item", "", False
         self.remove_class("ended")
-        self.query_one("#asked", Passage).show(*asked(item))
         self.query_one("#label", Static).update(Text(label(item)))
         for name in ("#label", "#answer"):
             self.query_one(name).display = True
-        self.show_answer(item)
-        self.draw_sides()
+        self.draw_item(item)
         self.query_one("#item", VerticalScroll).scroll_home(animate=False)
         if not self.said:
             self.tell(f"kept for you until {clock_of(item.until)}")
@@ -119,13 +118,19 @@ class ItemScreen(FetchScreen):
         if self.sitting is not None:
             self._fetch_ahead(self.sitting, item)
 
+    def draw_item(self, item: Item) -> None:
+        """Question, answer and what stands beside them, masked or as they are."""
+        self.query_one("#asked", Passage).show(*asked(self.face(item)))
+        self.show_answer(item)
+        self.draw_sides()
+
     def show_answer(self, item: Item) -> None:
         """The answer alone; beside the worse one of a pair; beside what a repair makes of it."""
-        text, other = answer(item), worse(item)
+        text, other = answer(self.face(item)), worse(self.face(item))
         series = self.sitting.series if self.sitting else None
-        repaired = series.proposal(text or "") if series else None
+        repaired = series.proposal(answer(item) or "") if series else None
         if repaired is not None:
-            self.panel.show_two(Face("Draft", "-", text or ""), Face("Same repair", "+", repaired))
+            self.panel.show_two(Face("Draft", "-", text or ""), Face("Same repair", "+", self.cover(repaired)))
         elif other is not None:
             self.panel.show_two(Face("Better answer", " ", text or ""), Face("Worse answer", " ", other))
         else:
@@ -137,8 +142,10 @@ class ItemScreen(FetchScreen):
         if item is None or not self.is_mounted:
             return
         wide, side = self.query_one("#item").size, self.query_one("#beside").size
-        self.query_one("#behind", Static).update(Text("\n").join(behind(item, wide.width or 49)))
-        aside = sitting.asides.get(item.id) if sitting else None
+        self.query_one("#behind", Static).update(
+            Text("\n").join(behind(self.face(item), wide.width or 49, self.hidden_note(item)))
+        )
+        aside = self.aside(item)
         words = beside(item, sitting, aside, (side.width or 28) - 1, side.height or 18)
         self.query_one("#guideline", Static).update(words)
 
@@ -146,6 +153,7 @@ class ItemScreen(FetchScreen):
     def _show_aside(self, message: FetchScreen.AsideRead) -> None:
         if self.item is not None and self.item.id == message.row:
             self.draw_sides()
+            self.refresh_frame()
 
     # Looking
 
@@ -167,7 +175,7 @@ class ItemScreen(FetchScreen):
         from rung.tui.aside_words import near_words
         from rung.tui.screens.page import PageScreen
 
-        aside = self.sitting.asides.get(self.item.id) if self.sitting and self.item else None
+        aside = self.aside(self.item) if self.item else None
         if aside is not None and aside.near:
             self.app.push_screen(PageScreen("Nearest decided rows", near_words(aside.near)))
         else:

@@ -1,0 +1,87 @@
+"""What hides personal data in an item: the row stays as it is, arguments go by their names, no cut halves it."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import pytest
+
+from curation.example import Example, chat_row
+from curation.quality.mask import cut_apart, mask
+from curation.review import next_item, open_desk
+from curation.review.masked import hidden_words, is_unmasked, log_unmasked, veiled
+from workspace.settings import load_settings
+
+PHONE, MAIL = "+1 415 555 0132", "ann.lee@example.org"
+CALL = {"function": {"name": "dial", "arguments": {"phone": 4155550132, "count": 3, "note": f"to {MAIL}"}}}
+TALK = {
+    "messages": [
+        {"role": "user", "content": f"Call {PHONE}"},
+        {"role": "assistant", "content": "", "tool_calls": [CALL]},
+        {"role": "tool", "content": "no answer"},
+        {"role": "assistant", "content": f"Nobody answers at {PHONE}."},
+    ]
+}
+
+
+def test_every_part_is_masked_and_the_row_is_not(desk: Any) -> None:
+    desk.store.add([Example(TALK)], role="pool")
+    name = desk.store.rows()[-1].id
+    item = next_item(desk, "dana", want=name).item
+    before = json.dumps(item.to_json(), default=str)
+    veil = veiled(item)
+    assert json.dumps(item.to_json(), default=str) == before
+    shown = json.dumps(veil.item.to_json(), default=str)
+    assert not any(part in shown for part in (PHONE, MAIL, "4155550132"))
+    assert veil.item.answer == "Nobody answers at [PHONE]."
+    arguments = veil.item.row["messages"][1]["tool_calls"][0]["function"]["arguments"]
+    assert arguments == {"phone": "[PHONE]", "count": 3, "note": "to [EMAIL]"}
+    assert veil.in_edit and hidden_words(veil.found) == "1 e-mail, 2 phones"
+    assert not is_unmasked(desk, "dana", item)
+    log_unmasked(desk, "dana", item, veil.found)
+    assert is_unmasked(desk, "dana", item) and not is_unmasked(desk, "mo", item)
+    assert item.token not in str(desk.store.events(kind="unmasked")), "the token of a lease is a secret"
+
+
+def test_a_cut_halves_nothing() -> None:
+    text = "x" * 110 + f" {PHONE} and more"
+    assert "415" not in mask(cut_apart(text, 120)) and "415" in mask(text[:120])
+    assert cut_apart("short", 120) == "short" and cut_apart("y" * 200, 120) == "y" * 120
+
+
+def seconds(text: str) -> float:
+    """CPU-seconds of masking."""
+    start = time.process_time()
+    mask(text)
+    return time.process_time() - start
+
+
+@pytest.mark.parametrize("part", ["GB12 ", "10.1.2.3 "])
+def test_masking_takes_four_times_as_long_for_four_times_the_text(part: str) -> None:
+    """What begins like an IBAN or an address copied the rest of the text each time: sixteen times as long."""
+    assert seconds(part * 240_000) < 9 * seconds(part * 60_000)
+
+
+def test_what_stands_before_an_address_still_tells() -> None:
+    assert mask("GB82 WEST 1234 5698 7654 32, version 10.1.2.3, host 10.1.2.3") == "[IBAN], version 10.1.2.3, host [IP]"
+
+
+def test_the_shell_masks_too_and_the_log_tells_who_looked(rung: Any, project: Any) -> None:
+    row = chat_row(f"Call {PHONE}", f"We wrote to {MAIL}.")
+    (project.root / "c.jsonl").write_text(json.dumps(row) + "\n")
+    rung("data", "import", "c.jsonl", "--as", "candidates")
+    masked = rung("review", "next", "--reviewer", "dana").stdout
+    assert "Call [PHONE]" in masked and "Hidden: 1 e-mail, 1 phone; --unmask shows them" in masked
+    assert PHONE not in masked and MAIL not in masked
+    desk = open_desk(project, load_settings(project.settings_file))
+    assert desk.store.events(kind="unmasked") == []
+    shown = rung("review", "next", "--reviewer", "dana", "--unmask").stdout
+    assert PHONE in shown and MAIL in shown and "Shown as it is: 1 e-mail, 1 phone" in shown
+    (event,) = desk.store.events(kind="unmasked")
+    assert (event.actor, event.ref) == ("dana", "r-000001") and PHONE not in str(event)
+    desk.store.close()
+    assert PHONE in rung("review", "next", "--reviewer", "dana", "--json").stdout
+    chain = rung("why", "r-000001").stdout
+    assert "question: Call [PHONE]" in chain and MAIL not in chain and "unmasked by dana" in chain

@@ -1,0 +1,144 @@
+"""Review hides personal data and keys; who asks for an item as it is stands in the log, and no mask in a row."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from conftest_tui import settled, text_of, until
+from review_rows import PLAIN, begun, decided_by, opened, stored
+from review_steps import on_review, shown_item
+
+from curation.example import chat_row
+
+PHONE, MAIL = "+1 415 555 0132", "ann.lee@example.org"
+ASKED, ANSWER = f"Call me at {PHONE} about the claim of May", f"We wrote to {MAIL} today."
+KNOWN = (chat_row(ASKED, ANSWER), *PLAIN)
+
+
+@pytest.fixture
+def claims(tmp_path):
+    return begun(tmp_path / "claims", KNOWN)
+
+
+def unmasked(folder):
+    with opened(folder) as store:
+        return store.events(kind="unmasked")
+
+
+async def showing(pilot, row):
+    """Skip to this row, which is on the screen then."""
+    for _ in range(len(KNOWN)):
+        if (await shown_item(pilot)).id == row:
+            return
+        await pilot.press("s")
+        await settled(pilot)
+    raise AssertionError(f"{row} did not come")
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 45)])
+async def test_hidden_until_asked_for_and_the_next_item_again(claims, program, size):
+    app = program(claims)
+    async with app.run_test(size=size) as pilot:
+        await on_review(app, pilot)
+        await showing(pilot, "r-000001")
+        screen = text_of(app)
+        assert "[PHONE]" in screen and "[EMAIL]" in screen
+        assert PHONE not in screen and MAIL not in screen
+        assert "Hidden: 1 e-mail, 1 phone." in screen, screen
+        assert "p show hidden" in screen.split("\n")[-1]
+        assert unmasked(claims) == []
+        await pilot.press("p")
+        await until(pilot, lambda: PHONE in text_of(app))
+        assert MAIL in text_of(app)
+        (event,) = unmasked(claims)
+        assert (event.actor, event.ref, event.detail["kinds"]) == ("dana", "r-000001", {"EMAIL": 1, "PHONE": 1})
+        assert event.at and PHONE not in str(event) and MAIL not in str(event)
+        await pilot.press("p")
+        await until(pilot, lambda: PHONE not in text_of(app))
+        await pilot.press("p")
+        await until(pilot, lambda: PHONE in text_of(app))
+        await pilot.press("s")
+        await shown_item(pilot)
+        assert app.screen.unmasked is False
+
+
+async def test_a_masked_item_is_decided_as_it_is(claims, program):
+    app = program(claims)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await on_review(app, pilot)
+        await showing(pilot, "r-000001")
+        await pilot.press("a")
+        await shown_item(pilot)
+    row = stored(claims)["r-000001"]
+    assert (row.state, row.example.question, row.example.answer) == ("approved", ASKED, ANSWER)
+    assert unmasked(claims) == []
+
+
+async def test_an_edit_is_of_the_true_text_and_logged(claims, program):
+    app = program(claims)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await on_review(app, pilot)
+        await showing(pilot, "r-000001")
+        await pilot.press("e")
+        await until(pilot, lambda: app.screen.is_editing)
+        assert app.screen.panel.field.edited == ANSWER
+        assert [event.ref for event in unmasked(claims)] == ["r-000001"]
+        await pilot.press("end", "X", "ctrl+s")
+        await shown_item(pilot)
+    row = stored(claims)["r-000001"]
+    assert (row.example.question, row.example.answer) == (ASKED, f"{ANSWER}X")
+    assert len(unmasked(claims)) == 1
+
+
+async def test_keys_typed_while_the_log_is_written_decide_nothing(claims, program):
+    """Someone who presses e and types on means text, never a decision."""
+    app = program(claims)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await on_review(app, pilot)
+        await showing(pilot, "r-000001")
+        app.screen.action_edit()
+        app.screen.action_approve()
+        await until(pilot, lambda: app.screen.is_editing)
+        await settled(pilot)
+    assert stored(claims)["r-000001"].state != "approved"
+
+
+async def test_where_nothing_is_hidden_no_key_and_no_word(project, program):
+    app = program(project)
+    async with app.run_test(size=(80, 24)) as pilot:
+        item = await on_review(app, pilot)
+        assert app.screen.check_action("unmask", ()) is False
+        assert "hidden" not in text_of(app).lower()
+        await pilot.press("p")
+        await settled(pilot)
+        await pilot.press("e")
+        await pilot.pause()
+        assert app.screen.is_editing and app.screen.item.id == item.id
+    assert unmasked(project) == []
+
+
+async def test_the_nearest_rows_are_masked_too(tmp_path, program):
+    near = [chat_row(f"Type 2 diabetes of the {side} foot", f"Ask {MAIL}, {side}") for side in ("left", "right")]
+    folder = begun(tmp_path / "near", near)
+    decided_by(folder, "mo", "r-000001", "approve")
+    app = program(folder)
+    async with app.run_test(size=(160, 45)) as pilot:
+        assert (await on_review(app, pilot)).id == "r-000002"
+        await until(pilot, lambda: "Ask [EMAIL], left" in text_of(app))
+        assert MAIL not in text_of(app)
+        await pilot.press("v")
+        await until(pilot, lambda: "-> Ask [EMAIL], left" in text_of(app))
+        assert MAIL not in text_of(app)
+
+
+async def test_a_long_answer_is_masked_before_it_is_cut(tmp_path, program):
+    """A number at the end of a megabyte is covered, and the item comes as fast as before."""
+    folder = begun(tmp_path / "long", [chat_row(f"{'word ' * 16_000}{PHONE}", "x" * 1_000_000 + f" {MAIL}")])
+    app = program(folder)
+    async with app.run_test(size=(80, 24)) as pilot:
+        item = await on_review(app, pilot)
+        start = time.perf_counter()
+        veil = app.screen.sitting.veil(item)
+        assert time.perf_counter() - start < 0.05, "made in the thread that fetched it"
+        assert veil.item.answer.endswith(" [EMAIL]") and PHONE not in str(veil.item.row)
