@@ -255,3 +255,25 @@ async def test_start_after_the_end(clinic, program):
             assert f"{number} - {STAGES[number - 1]}" in text_of(app)
             assert app.status.stages[number - 1].word == "not needed"
     assert Project(clinic.root).releases.is_dir()
+
+
+async def test_what_measuring_takes_stands_in_its_question(clinic, program):
+    app = program(clinic.root)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        screen = await opened(pilot, 6)
+        await settled(pilot)
+        await pilot.press("r")
+        arms = screen.data.arms
+        tokens = sum(arm.input_tokens + arm.output_tokens for arm in arms)
+        assert screen.question == f"Measure again? Last time 120 calls, {tokens:,} tokens, $0.00."
+        assert screen.question in text_of(app).split("\n")[22]
+        await pilot.press("escape")
+        for report in clinic.evaluations.glob("*/report.json"):
+            report.unlink()
+        screen.reload()
+        await settled(pilot)
+        await pilot.press("enter")
+        assert screen.question == "Measure 2 arms? From 120 calls, tokens not known yet, $0.00."
+        assert screen.question in text_of(app).split("\n")[22]
+        assert not app.jobs

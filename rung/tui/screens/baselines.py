@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from evaluation.report import ArmResult, Report
 from rung.report.baseline_words import FACTS, WORKS, answer, hits, metric_words
 from rung.report.dots import dots, scale
-from rung.report.figures import arm_name, duration, interval, percent
+from rung.report.figures import arm_name, duration, interval, money, percent
 from rung.status.stages import Status
 from rung.tui.edit_file import edit_beside
 from rung.tui.job import JobEnded
@@ -22,6 +22,8 @@ from rung.tui.widgets.marked import Entry
 PLOT = (15, 60)
 """Fewest and most columns of the plot."""
 WORK = {"reaches the goal": "reach the goal", "falls short": "fall short"}
+CALLS_NOTHING = ("classical",)
+"""Arms that ask no model."""
 LOCKED = "no frozen test set. A test set alone is enough here; training rows can wait."
 
 
@@ -47,6 +49,8 @@ class BaselinesScreen(StoppableScreen):
     ]
 
     folder: Path | None = None
+    items = 0
+    """Frozen test items."""
     fits_width = True
     stopped = "Stopped. Every answer so far is kept; r goes on from there."
 
@@ -64,6 +68,7 @@ class BaselinesScreen(StoppableScreen):
         test = read_manifest(found).splits.get("test") if found else None
         if project is None or test is None:
             return locked(LOCKED, 5, "rung data freeze --test-only", "rung baseline")
+        self.items = test.rows
         measured = newest_report(project, "baseline", test_sha256=test.sha256)
         if measured is None:
             settings = self.source.settings
@@ -105,7 +110,13 @@ class BaselinesScreen(StoppableScreen):
         if self.job is not None:
             self.tell("it is running; x stops it, what is answered stays")
         elif not self.repeat_lock():
-            self.ask_once("Measure the arms? It may take long, and stops at any time.", self._run)
+            self.ask_once(self._price(), self._run)
+
+    def _price(self) -> str:
+        """The question in row 23, with what it will take: calls, tokens, dollars."""
+        settings = self.source.settings
+        free = settings.model.provider == "local"
+        return _asked(self.data, settings.evaluation.arms, self.items, free)
 
     def _run(self) -> None:
         self.start_job("baseline")
@@ -153,6 +164,18 @@ def _long(earlier: Report | None, arms: Sequence[str], n: int) -> str:
         return "how long is told after the first answers"
     typical = sum(each.values()) / len(each)
     return f"about {duration(n * sum(each.get(arm, typical) for arm in arms))} here"
+
+
+def _asked(report: Report | None, arms: Sequence[str], n: int, free: bool) -> str:
+    """What measuring takes, by the last report's answers on test; before the first one tokens are not known."""
+    if report is None:
+        calls = n * sum(arm not in CALLS_NOTHING for arm in arms)
+        return f"Measure {len(arms)} arms? From {calls:,} calls, tokens not known yet, {'$0.00' if free else 'paid'}."
+    calls = sum(arm.n for arm in report.arms if arm.arm not in CALLS_NOTHING)
+    tokens = sum(arm.input_tokens + arm.output_tokens for arm in report.arms)
+    costs = [arm.cost_usd for arm in report.arms]
+    paid = money(None if None in costs else sum(cost or 0.0 for cost in costs))
+    return f"Measure again? Last time {calls:,} calls, {tokens:,} tokens, {paid}."
 
 
 def _empty(n: int, arms: tuple[str, ...], price: str) -> Iterator[Entry]:
