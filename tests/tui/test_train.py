@@ -108,6 +108,24 @@ async def test_a_run_that_ended(clinic, program, state, ending, words, following
             await until(pilot, lambda: app.screen.stage == "Plan")
 
 
+@pytest.mark.parametrize(("above", "said"), [(1, "; stops at the next one"), (2, "")])
+async def test_the_first_check_above_the_best_says_when_it_stops(clinic, program, above, said):
+    folder = ladder.cleared(clinic)
+    check = {"kind": "validation", "step": 6, "steps": 12, "loss": 0.9, "error": 0.1, "best_loss": 0.4}
+    check |= {"best_step": 2, "above": above, "samples": []}
+    ladder.written(folder, [*(ladder.step_line(n, 12) for n in range(1, 7)), check])
+    write_run(folder, read_run(folder), state="running", steps=12)
+    app = program(clinic.root)
+    with writer_lock(folder / LOCK, "R-001"):
+        async with app.run_test(size=(80, 24)) as pilot:
+            await settled(pilot)
+            screen = await opened(pilot, 8)
+            told = f"{above} check{'s' if above > 1 else ''} above the best{said}, keeps step 2"
+            await sees(pilot, f"! over-fitting: validation lies {told}.")
+            assert screen.message == f"! {told}"
+            assert f"! {told}" in text_of(app).split("\n")[22]
+
+
 async def test_overfitting_is_warned_of_and_samples_are_words(clinic, program):
     folder = ladder.cleared(clinic)
     sample = {"question": "COPD [red]x[/]\x1b[31m", "expected": "J44.1", "output": "J44.9", "right": False}
@@ -130,7 +148,7 @@ async def test_overfitting_is_warned_of_and_samples_are_words(clinic, program):
             await settled(pilot)
             screen = await opened(pilot, 8)
             await sees(pilot, "Sample ✗ COPD [red]x[/]\\u001b[31m -> J44.9, expected J44.1")
-            assert screen.message == "! over-fitting: 3 checks above the best validation; step 2 is kept"
+            assert screen.message == "! 3 checks above the best, keeps step 2"
             await pilot.press("v")
             await sees(pilot, "step 6")
             assert "✗ COPD [red]x[/]\\u001b[31m -> J44.9, expected J44.1" in text_of(app)

@@ -9,13 +9,15 @@ from typing import Any, ClassVar
 
 from textual.binding import Binding, BindingType
 
-from rung.report.figures import duration
+from rung.report.figures import count, duration
 from rung.tui.job import JobEnded
 from rung.tui.loaded import LONG, Loaded, LoadedScreen, locked
 from rung.tui.text import shown
 from rung.tui.widgets.curve import curve_lines
 from rung.tui.widgets.marked import Entry
 from training.record import LIVE, RunRecord
+from workspace.errors import RungError
+from workspace.folder import Project
 
 EVERY = 4
 """Ticks between two looks at the run's files."""
@@ -37,6 +39,8 @@ class Watched:
     """GiB of the card or machine; 0 where it is not asked for."""
     loading: float = 0.0
     """Seconds that the model took to load in the plan's dry run; 0 where there was none."""
+    patience: int = 0
+    """Evaluations in a row above the best that end it; 0 where the plan cannot be read."""
 
     @property
     def is_live(self) -> bool:
@@ -96,7 +100,7 @@ class TrainScreen(LoadedScreen):
             return locked("no run yet. A plan whose six gates are open starts one.", 7, "rung plan", "rung train")
         run = runs[-1]
         lines = curve(project.runs / run.id)
-        watched = Watched(run, lines, self._memory() if lines else 0.0, self._loading(run))
+        watched = Watched(run, lines, self._memory() if lines else 0.0, self._loading(run), _patience(project, run))
         drawn = list(_entries(watched, self.source.now(), self.room, self.app.size.height))
         return Loaded(drawn, f"rung runs watch {run.id}", _last_note(watched), watched)
 
@@ -181,13 +185,33 @@ def _sample(found: dict[str, Any]) -> str:
     return f"{mark} {question} -> {output}{more}"
 
 
+def _patience(project: Project, run: RunRecord) -> int:
+    from training.plan import read_plan
+
+    try:
+        return read_plan(project.runs / run.id / "plan.toml").recipe.patience
+    except (RungError, OSError):
+        return 0
+
+
+def _rising(watched: Watched) -> str:
+    """What the newest evaluation above the best means: how many more end the run, and what is kept."""
+    newest = next((line for line in reversed(watched.lines) if line["kind"] == "validation"), None)
+    above = newest.get("above", 0) if newest else 0
+    if newest is None or not above:
+        return ""
+    left = watched.patience - above
+    ends = "; stops at the next one" if left == 1 else f"; stops after {left} more" if left > 1 else ""
+    return f"{count(above, 'check')} above the best{ends}, keeps step {newest['best_step']}"
+
+
 def _last_note(watched: Watched) -> str:
     """The newest thing to know of a run that lives: validation that rises, a checkpoint, what was decided."""
     if not watched.is_live:
         return ""
     for line in reversed(watched.lines):
-        if line["kind"] == "validation" and line.get("above", 0) > 1:
-            return f"! over-fitting: {line['above']} checks above the best validation; step {line['best_step']} is kept"
+        if line["kind"] == "validation" and (rising := _rising(watched)):
+            return f"! {rising}"
         if line["kind"] == "checkpoint":
             return f"checkpoint {line['step']} saved"
         if line["kind"] == "note":
@@ -210,7 +234,8 @@ def _entries(watched: Watched, now: datetime, width: int, height: int) -> Iterat
     sampled = next((line for line in reversed(validations) if line.get("samples")), None)
     if sampled:
         yield Entry(f"Sample {shown(_sample(sampled['samples'][0]), limit=200)}")
-    yield Entry()
+    rising = _rising(watched) if watched.is_live else ""
+    yield Entry(f"! over-fitting: validation lies {rising}." if rising else "", "", "bold" if rising else "")
     yield Entry(_next(run), "", "bold")
 
 
