@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from pathlib import Path
 
 import ladder
 import pytest
@@ -121,3 +123,47 @@ async def test_a_plan_that_was_trained_is_not_offered_again(clinic, program):
         await pilot.press("enter")
         await until(pilot, lambda: getattr(app.screen, "stage", "") == "Verdict")
     assert [folder.name for folder in clinic.runs.iterdir()] == ["R-001"]
+
+
+def dry_runs(root):
+    """Process ids of the dry runs of this project."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            words = place.read_bytes().split(b"\0")
+            if b"training.run.dry" in words and str(root).encode() in words:
+                found.append(place.parent.name)
+    return found
+
+
+async def test_x_stops_a_dry_run_and_its_child_at_once(clinic, program):
+    ladder.planned(clinic)
+    app = program(clinic.root)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        screen = await opened(pilot, 7)
+        await settled(pilot)
+        await pilot.press("x")
+        assert screen.message == "nothing runs here"
+        await pilot.press("d")
+        await until(pilot, lambda: dry_runs(clinic.root))
+        assert ("x", "stop") in screen.hints()
+        await pilot.press("x")
+        await until(pilot, lambda: not app.jobs)
+        assert not dry_runs(clinic.root)
+        await settled(pilot)
+        assert app.screen is screen
+        assert screen.message == "Stopped. What is finished stays."
+    assert not list(clinic.plans.glob("*.preflight.json"))
+
+
+async def test_e_computes_no_plan_where_nothing_was_edited(clinic, program):
+    ladder.planned(clinic)
+    app = program(clinic.root)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        screen = await opened(pilot, 7)
+        await settled(pilot)
+        await pilot.press("e")
+        assert screen.message == "no editor can be opened in this terminal; edit rung.toml in another"
+        assert not app.jobs

@@ -13,6 +13,7 @@ from rung.tui.job import JobEnded
 from rung.tui.loaded import Loaded, LoadedScreen, locked
 from rung.tui.plan_words import Ready, entries, question, told, way
 from rung.tui.screens.sign import SignScreen
+from rung.tui.stoppable import RUNNING, StoppableScreen
 from training.gate import MAY_OVERRIDE, Gate
 from training.plan import Plan
 from workspace.folder import Project
@@ -21,7 +22,7 @@ PAGES: dict[tuple[str, ...], str] = {("plan", "--tokens"): "Trained tokens", ("p
 """Commands whose result is a page over the screen."""
 
 
-class PlanScreen(LoadedScreen):
+class PlanScreen(StoppableScreen):
     """The plan with a reason for each value, six gates with what opens each, one key to start."""
 
     stage = "Plan"
@@ -46,7 +47,9 @@ class PlanScreen(LoadedScreen):
     ]
 
     def hints(self) -> Sequence[tuple[str, str]]:
-        """Where Enter does not start the training it goes on."""
+        """Where Enter does not start the training it goes on; what runs can be stopped."""
+        if self.job is not None:
+            return RUNNING
         begins = self.data is None or (self.data.is_open and not self.data.after)
         return self.keys if begins else [("Enter", "next"), *self.keys[1:]]
 
@@ -165,12 +168,18 @@ class PlanScreen(LoadedScreen):
     def _start(self) -> None:
         self.start_job("train", "--detach")
 
+    def start_job(self, *arguments: str) -> None:
+        """Run a command; the keys are those of a running one."""
+        super().start_job(*arguments)
+        self.refresh_frame()
+
     def job_ended(self, ended: JobEnded) -> None:
         """After a start go and watch it; a page where one was asked for; else show the new plan."""
         if ended.ok and ended.arguments[0] == "train":
             self.app.open_stage(8)  # type: ignore[attr-defined]
             return
-        if title := PAGES.get(ended.arguments[:2]):
+        self.refresh_frame()
+        if not ended.was_stopped and (title := PAGES.get(ended.arguments[:2])):
             from rung.tui.screens.page import PageScreen
 
             self.app.push_screen(PageScreen(title, ended.out or ended.err))
@@ -189,7 +198,10 @@ class PlanScreen(LoadedScreen):
             self.tell("make the plan first: Enter")
 
     def action_edit(self) -> None:
-        """Open rung.toml in the person's editor; the plan is computed again with what it says."""
+        """Open rung.toml in the person's editor; the plan is computed again where something was changed."""
         if self.source.project is not None:
-            self.tell(edit_beside(self.app, self.source.project.settings_file))
-            self.action_replan()
+            path = self.source.project.settings_file
+            before = path.read_bytes() if path.is_file() else b""
+            self.tell(edit_beside(self.app, path))
+            if path.is_file() and path.read_bytes() != before:
+                self.action_replan()
