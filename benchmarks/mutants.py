@@ -35,7 +35,7 @@ DRAWN = (Phase.explicit, Phase.generate)
 AREAS = {
     "advisor": (["advisor/decide.py", "advisor/engine.py", "advisor/conditions.py"],
                 ["tests/advisor/test_decide.py", "tests/advisor/test_worked_cases.py",
-                 "tests/advisor/test_rulebook.py"]),
+                 "tests/advisor/test_rulebook.py", "tests/advisor/test_conditions.py", "tests/advisor/test_ladder.py"]),
     "split": (["curation/split.py", "curation/timesplit.py"],
               ["tests/curation/test_split.py", "tests/curation/test_timesplit.py",
                "tests/curation/test_split_edges.py"]),

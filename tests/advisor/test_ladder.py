@@ -1,0 +1,32 @@
+"""The next step on ways that the shipped rules do not make, but a team's own may."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from advisor.decide import verdict_of
+from advisor.reading import from_table
+from advisor.rulebook import load_rulebook
+
+SKIP = """
+[[skip]]
+id = "team-skip"
+short = "No examples here"
+rung = "few_shot"
+on_the_way_to = ["fine_tune"]
+when = { output_form = "strict" }
+because = "Because."
+source = ["module-4"]
+evidence = "judgement"
+"""
+
+
+def test_a_prompt_that_was_only_begun_is_never_followed_by_fine_tuning(tmp_path: Path) -> None:
+    (tmp_path / "own.toml").write_text(SKIP)
+    book = load_rulebook(tmp_path)
+    given = {"task": "extraction", "deep_specialization": True, "output_form": "strict", "budget": "moderate"}
+    given |= {"examples": 5000, "reviewed_examples": 5000, "test_set": True, "model_access": "open"}
+    begun = verdict_of(book, from_table({**given, "prompting": "weak_effort"}))
+    assert begun.path == begun.outcome == ("prompt", "fine_tune") and begun.blocked == "nothing"
+    tried = {"prompting": "insufficient", "prompt_effort_days": 6, "few_shot": "insufficient"}
+    assert verdict_of(book, from_table({**given, **tried})).outcome == ("fine_tune", "fine_tune")
