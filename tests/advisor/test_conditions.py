@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from advisor.answers import Answers
 from advisor.conditions import ALL_FACTS, THIN, Bounds, Condition, derive, holds
 from advisor.counterfactual import Flip
-from advisor.decide import open_questions, ordered, verdict_of
+from advisor.decide import decide, open_questions, ordered, verdict_of
 from advisor.engine import engine_of
 from advisor.rulebook import load_rulebook
 
@@ -87,3 +89,11 @@ def test_open_questions_stand_in_the_order_of_what_they_can_move() -> None:
     assert verdict.next_step == "prompt"
     told = [Flip("u", None, 1, prompt), Flip("v", None, 1, moves), Flip("g", 0, 1, prompt), Flip("h", 0, 1, moves)]
     assert [flip.key for flip in ordered(told, verdict)] == ["h", "g", "v", "u"]
+
+
+def test_the_experiment_settles_the_first_open_question_that_one_can() -> None:
+    book = load_rulebook()
+    decision = decide(book, Answers(task="extraction", prompting="weak_effort"), date(2026, 11, 25))
+    settled = [key for key in decision.open_questions if book.questions[key].settle]
+    assert settled and decision.experiment is not None and decision.experiment.question == settled[0]
+    assert decision.experiment.text == book.questions[settled[0]].settle
