@@ -122,3 +122,15 @@ def test_what_stands_beside_an_item_is_masked_before_it_is_cut(visit: Any) -> No
     browser.get("/?row=r-000001")
     assert "A near row has another answer" in browser.words
     assert "415" not in browser.html and "+1" not in browser.html
+
+
+def test_the_key_shows_it_in_a_real_browser(make_site: Any, serving: Any, open_page: Any) -> None:
+    site = make_site(ROWS)
+    page = open_page(serving(site.desk) + site.link("dana"))
+    assert "Call me at [PHONE]" in page.inner_text("main") and clean(page.content())
+    page.keyboard.press("p")
+    page.wait_for_function("text => document.body.innerText.includes(text)", arg=PHONE)
+    assert len(events(site)) == 1
+    page.keyboard.press("a")
+    page.wait_for_selector("main[data-row=r-000002]")
+    assert clean(page.content()) and page.faults == []
