@@ -30,3 +30,10 @@ def test_a_prompt_that_was_only_begun_is_never_followed_by_fine_tuning(tmp_path:
     assert begun.path == begun.outcome == ("prompt", "fine_tune") and begun.blocked == "nothing"
     tried = {"prompting": "insufficient", "prompt_effort_days": 6, "few_shot": "insufficient"}
     assert verdict_of(book, from_table({**given, **tried})).outcome == ("fine_tune", "fine_tune")
+
+
+def test_where_nothing_covers_a_need_a_prompt_that_fell_short_is_not_where_it_ends() -> None:
+    given = {"low_resource_language": True, "breadth": "general"}
+    fell_short = from_table({**given, "prompting": "insufficient", "prompt_effort_days": 6})
+    found = verdict_of(load_rulebook(), fell_short)
+    assert [need.id for need in found.unmet] == ["low-resource"] and found.outcome == ("few_shot", "few_shot")
