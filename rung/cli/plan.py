@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rung.cli.runs import Json
+from rung.cli.options import Json
 
 Pairs = Annotated[list[str] | None, typer.Argument(help="More values for --sweep.", metavar="[NAME=V,V ...]")]
 Method = Annotated[str, typer.Option(help="lora, qlora, full, dora, rslora, adalora, ia3, prefix, prompt ...")]

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from rung.cli.runs import Json, go_on, runs_app, say_end, watch_run
+from rung.cli.options import Json
+from rung.cli.runs import go_on, runs_app, say_end, watch_run
 
 if TYPE_CHECKING:
     from training.gate import Override

@@ -20,7 +20,6 @@ from workspace.errors import InputError, Refusal, RungError
 from workspace.folder import Project
 from workspace.settings import load_settings
 
-
 OF_OTHERS = {
     "virtual_tokens",
     "beta",
