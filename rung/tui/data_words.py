@@ -44,6 +44,14 @@ def finding_line(finding: Finding) -> str:
     return f"{SYMBOLS[finding.severity]} {finding.title:<22}{finding.rows:>6,}  {finding.severity:<7}  {todo}"
 
 
+def fix_words(finding: Finding) -> str:
+    """What the fix does, with its key and its command; where there is none, that a person looks."""
+    if finding.severity == "handled":
+        return "kept with reasons"
+    does = {"exclude": "f takes out of train", "queue": "f sends to review"}.get(finding.action or "", "")
+    return f"{does}, u undoes it: rung data fix {finding.name}" if does else "no fix: a person looks"
+
+
 def evidence_text(finding: Finding) -> Text:
     """The first piece of evidence: what was measured, and the rows with what only one of them has in brackets."""
     if not finding.evidence:
@@ -59,16 +67,16 @@ def evidence_text(finding: Finding) -> Text:
     return text.append("  [ ] marks what only one row has") if any(marks) else text
 
 
-def bracketed(text: str, spans: Sequence[Span]) -> Text:
+def bracketed(text: str, spans: Sequence[Span], most: int = SHOWN) -> Text:
     """The beginning of row text as text, with these places in brackets and reversed."""
     made, at = Text(), 0
     for start, end in spans:
-        if start < SHOWN:
+        if start < most:
             made.append(shown(text[at:start]))
-            made.append(f"[{shown(text[start:end].strip(), limit=SHOWN)}]", style="reverse")
+            made.append(f"[{shown(text[start:end].strip(), limit=most)}]", style="reverse")
             made.append(" " if text[start:end].endswith(" ") else "")
             at = end
-    return made.append(shown(text[at:], limit=max(SHOWN - at, 1)))
+    return made.append(shown(text[at:], limit=max(most - at, 1)))
 
 
 def _pairs(evidence: Evidence) -> list[tuple[str, str]]:

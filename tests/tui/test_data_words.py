@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import json
+
+import pytest
+from conftest import rung
+from conftest_tui import opened, settled, text_of, until
+
 from curation.example import Example, chat_row
 from curation.project_checkup import check_project
 from curation.store import NewRow, open_store
 from rung.start import start_project
 from rung.tui.data_words import bracketed, evidence_text
+from rung.tui.screens.rows import RowsScreen
 from workspace.settings import load_settings
 
 SAID = "Type 2 diabetes mellitus with peripheral neuropathy, painful, both feet, on insulin"
@@ -33,3 +40,30 @@ def test_only_the_beginning_is_shown_and_nothing_in_it_acts():
     assert made.plain.startswith("[word] [word] word")
     assert len(made.plain) < 400
     assert "\x1b" not in bracketed("a \x1b[31m b", [(2, 7)]).plain
+
+
+@pytest.mark.parametrize("width", [80, 100, 140])
+async def test_enter_shows_the_two_rows_beside_one_another_where_there_is_room(project, program, width):
+    row = json.dumps({"messages": [{"role": "user", "content": SAID}, {"role": "assistant", "content": "E11.42"}]})
+    near = row.replace(SAID, f"{SAID} since [may]")
+    (project / "one.jsonl").write_text(row + "\n")
+    (project / "two.jsonl").write_text(near + "\n")
+    rung(project, "data", "import", "one.jsonl", "--as", "test")
+    rung(project, "data", "import", "two.jsonl", "--as", "pool")
+    app = program(project)
+    async with app.run_test(size=(width, 40)) as pilot:
+        await settled(pilot)
+        screen = await opened(pilot, 3)
+        await settled(pilot)
+        screen.lines.marked = "leaks"
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, RowsScreen))
+        await until(pilot, lambda: "[since [may]]" in text_of(app))
+        text = text_of(app)
+        assert "f takes out of train, u undoes it: rung data fix leaks" in text
+        both = [line for line in text.split("\n") if "one.jsonl:1" in line and "two.jsonl:1" in line]
+        assert bool(both) == (width >= 100)
+        for line in both:
+            assert line.index("one.jsonl:1") < line.index(" │ two.jsonl:1")
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen is screen)

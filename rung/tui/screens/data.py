@@ -197,10 +197,9 @@ class DataScreen(LoadedScreen):
     def action_rows(self) -> None:
         """All the evidence that was kept."""
         if self.data is not None and self.finding is not None:
-            from rung.cli.check_words import one
-            from rung.tui.screens.page import PageScreen
+            from rung.tui.screens.rows import page_of
 
-            self.app.push_screen(PageScreen(self.finding.title, "\n".join(one(self.data, self.finding.name))))
+            self.app.push_screen(page_of(self.data, self.finding))
         elif self.data is None and not self.started:
             self.action_import()
         elif self.data is None:
