@@ -1,8 +1,13 @@
-"""Requests as gateways log them."""
+"""Requests and scores as gateways log them."""
 
 from __future__ import annotations
 
 from typing import Any
+
+from training.watch.joining import Joined, join
+from training.watch.shapes import read_part
+
+ASKED = [{"role": "user", "content": "q"}]
 
 
 def litellm(number: int, question: str, answer: str, **more: Any) -> dict[str, Any]:
@@ -23,3 +28,30 @@ def litellm(number: int, question: str, answer: str, **more: Any) -> dict[str, A
         },
         **more,
     }
+
+
+def generation(name: str, **more: Any) -> dict[str, Any]:
+    """An observation of Langfuse."""
+    return {
+        "id": name, "traceId": f"trace-of-{name}", "type": "GENERATION", "name": "answer", "level": "DEFAULT",
+        "startTime": "2026-11-25T10:00:00.000Z", "endTime": "2026-11-25T10:00:01.500Z", "model": "house",
+        "input": {"messages": ASKED}, "output": {"role": "assistant", "content": "a"},
+        "usage": {"input": 9, "output": 3, "total": 12, "unit": "TOKENS"}, "calculatedTotalCost": 0.002, **more,
+    }  # fmt: skip
+
+
+def score(value: Any, **more: Any) -> dict[str, Any]:
+    """A score of Langfuse."""
+    return {
+        "id": "s-1", "timestamp": "2026-11-25T11:00:00.000Z", "name": "user-feedback", "source": "API",
+        "dataType": "NUMERIC", "value": value, "stringValue": None, "comment": None, "traceId": "trace-of-o-1",
+        "observationId": None, **more,
+    }  # fmt: skip
+
+
+def joined(*lines: dict[str, Any], model: str = "") -> Joined:
+    """The requests of these lines, numbered from 1."""
+    parts = [read_part(line) for line in lines]
+    for number, part in enumerate(parts, 1):
+        part.line = number
+    return join(parts, model)
