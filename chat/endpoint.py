@@ -12,6 +12,7 @@ from http.client import HTTPException
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
+from chat.calls import without_keys
 from chat.protocols import Ask, Progress, Reply, Turn
 from workspace.errors import RungError
 
@@ -57,7 +58,7 @@ class Endpoint:
         place = http_place(url, url, "rung release check http://localhost:8000/v1")
         self.root = place._replace(query="", fragment="").geturl().rstrip("/").removesuffix("/v1")
         self.host = place.netloc
-        self.key = key
+        self.key = key.strip()
         self.patience = patience
         self._model = model
 
@@ -171,4 +172,4 @@ class Served:
 
 
 def _short(error: urllib.error.HTTPError) -> str:
-    return error.read(300).decode(errors="replace").strip()[:200] or str(error.reason)
+    return without_keys(error.read(300).decode(errors="replace").strip())[:200] or str(error.reason)

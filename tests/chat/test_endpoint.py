@@ -86,3 +86,14 @@ def test_an_answer_that_breaks_off(loopback: Any, torn: Callable[..., None]) -> 
     loopback.say(torn)
     with pytest.raises(RungError, match="no answer"):
         Endpoint(loopback.url, "m").answer(ASK, 8)
+
+
+@pytest.mark.parametrize("ending", ["", "\r", "\n"])
+def test_a_key_is_told_nowhere(loopback: Any, monkeypatch: pytest.MonkeyPatch, ending: str) -> None:
+    key = "sk-of-the-team-123"
+    monkeypatch.setenv("RUNG_API_KEY", key + ending)
+    loopback.say((401, {"error": f"Bearer {key} is not known"}))
+    with pytest.raises(RungError, match=r"answered 401: .*\[KEY\] is not known") as told:
+        Endpoint(loopback.url, "m", key=key + ending).answer(ASK, 8)
+    assert key not in told.value.message
+    assert loopback.requests[0][2]["authorization"] == f"Bearer {key}"
