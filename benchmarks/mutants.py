@@ -48,7 +48,8 @@ AREAS = {
                  "tests/evaluation/test_metrics.py"]),
     "clearance": (["training/clearance.py", *(f"training/gates/{gate}.py" for gate in
                                               ("decision", "dataset", "review", "leakage", "baseline", "machine"))],
-                  ["tests/training/test_locks.py", "tests/training/test_gate_policy.py",
+                  ["tests/training/test_locks.py", "tests/training/test_overridden.py",
+                   "tests/training/test_gate_policy.py",
                    "tests/training/test_gate_findings.py",
                    "tests/training/test_preferences.py::test_a_plan_is_for_the_pairs_that_it_counted"]),
 }  # fmt: skip

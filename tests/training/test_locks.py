@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,12 +12,12 @@ import pytest
 from curation.manifest import load_split
 from curation.review import open_desk
 from curation.review.desk import Ruling, decide_all, undo
-from training.clearance import Clearance, Locked, admit, check_gates, grant, override
+from training.clearance import Clearance, Locked, admit, check_gates, grant
 from training.gate import ORDER, Gate
 from training.plan import read_plan
 from training.record import read_run, write_run
 from workspace.artefact import read_artefact, write_artefact
-from workspace.errors import InputError, Refusal
+from workspace.errors import Refusal
 from workspace.files import sha256_file
 from workspace.folder import Project
 from workspace.settings import Settings, load_settings
@@ -229,49 +228,6 @@ def test_an_interrupted_run_does_not_go_on_after_an_approval_was_withdrawn(
     undo(desk, desk.store.rows(role="train")[0].id, "dana")
     desk.store.close()
     refuses(cleared, "review", "no decision")
-
-
-# --- overrides ----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", ["dataset", "leakage", "baseline", "machines"])
-def test_gates_that_can_only_be_met(name: str) -> None:
-    with pytest.raises(InputError, match="can only be met"):
-        override(name, "priya", "because")
-
-
-def test_all_that_an_override_lacks_is_said_at_once() -> None:
-    with pytest.raises(InputError) as refused:
-        override("leakage", " ", "")
-    assert len(refused.value.problems) == 3
-
-
-def test_an_override_is_an_event_and_is_admitted(ready: Project, settings: Settings, planned: Path) -> None:
-    text = ready.answers_file.read_text()
-    ready.answers_file.write_text(text.replace('prompting = "insufficient"', 'prompting = "works"'))
-    with pytest.raises(Locked, match="decision"):
-        grant(ready, settings, planned)
-    given = override("decision", "priya", "contract demands on-premise")
-    folder = grant(ready, settings, planned, overrides=[given], by="sam")
-    assert read_run(folder).overrides == [given]
-    assert admit(folder).clearance.overrides == [given]
-
-
-def test_an_override_that_is_not_in_the_log_counts_for_nothing(
-    ready: Project, settings: Settings, planned: Path
-) -> None:
-    text = ready.answers_file.read_text()
-    ready.answers_file.write_text(text.replace('prompting = "insufficient"', 'prompting = "works"'))
-    folder = grant(ready, settings, planned, overrides=[override("decision", "priya", "x")])
-    with sqlite3.connect(ready.database_file) as database:
-        database.execute("PRAGMA foreign_keys = OFF")
-        database.execute("DROP TRIGGER IF EXISTS events_no_delete")
-        tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")]
-        for trigger in tables:
-            database.execute(f'DROP TRIGGER "{trigger}"')
-        database.execute("DELETE FROM events WHERE kind = 'override'")
-    with pytest.raises(Locked, match="decision"):
-        admit(folder)
 
 
 # --- helpers ------------------------------------------------------------------------------------------------------
