@@ -48,7 +48,7 @@ def read_file(path: Path, environment: Mapping[str, str]) -> SettingsFile:
         raise InputError([Problem(f"cannot be read ({error}).", where=str(path))]) from error
     try:
         table = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # ValueError: also a number of thousands of digits
         why = "nested too deeply" if isinstance(error, RecursionError) else error
         raise InputError([Problem(f"is not TOML: {why}.", where=path.name)]) from error
     return SettingsFile(path, text, table, _overlay(table, environment))
@@ -71,7 +71,7 @@ def _value(raw: str) -> Any:
     """A TOML value; what is none is a text."""
     try:
         return tomllib.loads(f"value = {raw}")["value"]
-    except (tomllib.TOMLDecodeError, RecursionError):
+    except (ValueError, RecursionError):
         return raw
 
 

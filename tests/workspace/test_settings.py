@@ -42,8 +42,13 @@ def test_all_faults_are_told_with_their_lines(file: Path) -> None:
     assert 'Did you mean "pool"?' in error.value.message
 
 
-@pytest.mark.parametrize("text", ["x = " + "[" * 5000, "a = ", '"\x00"', "x = 1\nx = 2"])
+@pytest.mark.parametrize("text", ["x = " + "[" * 5000, "x = " + "1" * 5000, "a = ", '"\x00"', "x = 1\nx = 2"])
 def test_what_is_no_toml_is_said(file: Path, text: str) -> None:
     file.write_text(text)
     with pytest.raises(InputError, match=r"rung\.toml: is not TOML"):
         load_settings(file, {})
+
+
+def test_a_number_of_thousands_of_digits_in_the_environment_is_told_as_its_fault(file: Path) -> None:
+    with pytest.raises(InputError, match=r"^RUNG_DATASET__SEED: "):
+        load_settings(file, {"RUNG_DATASET__SEED": "1" * 5000})
