@@ -84,8 +84,10 @@ def named_model(settings: Settings, provider: str, model: str, base_url: str) ->
             f"--provider {provider} is not known.{did_you_mean(provider, known)}", f"One of: {', '.join(known)}"
         )
     old = settings.model
-    model = str(Path(model).resolve()) if model and Path(model).is_dir() else model  # a flag's folder stands here
-    new = {"provider": provider or old.provider, "base": model or old.base, "base_url": base_url or old.base_url}
+    taken = provider or old.provider
+    if taken == "local" and model and Path(model).is_dir():
+        model = str(Path(model).resolve())  # a flag's folder stands here
+    new = {"provider": taken, "base": model or old.base, "base_url": base_url or old.base_url}
     if new["provider"] != old.provider:
         new["base_url"] = base_url
         if not model:

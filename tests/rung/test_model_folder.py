@@ -86,3 +86,10 @@ def test_a_flag_names_a_folder_that_stands_here(below: Path) -> None:
     settings = Settings(model=ModelSettings(base="models/tiny"))
     assert named_model(settings, "", "mine", "").base == str(below / "mine")
     assert named_model(settings, "", "models/tiny", "").base == "models/tiny"
+
+
+def test_a_folder_of_a_hosted_models_name_changes_nothing(below: Path) -> None:
+    (below / "qwen3").mkdir()
+    hosted = named_model(Settings(), "openai", "qwen3", "http://localhost:11434/v1")
+    assert hosted.base == "qwen3"
+    assert named_model(Settings(model=hosted), "", "qwen3", "").base == "qwen3"
