@@ -24,6 +24,13 @@ def test_a_full_card_is_told_with_what_was_needed_and_what_there_is(tmp_path: Pa
     assert small.startswith("out of memory: 23.1 GiB needed")
 
 
+def test_what_others_hold_of_the_card_is_not_what_the_run_needed(tmp_path: Path) -> None:
+    others = TORCH.replace("Including", "Process 4711 has 3.00 GiB memory in use. Including")
+    assert sentence(RuntimeError(others), tmp_path).startswith("out of memory: 25.1 GiB needed")
+    nameless = TORCH.replace("Including non-PyTorch memory, this process", "Process 4711")
+    assert sentence(RuntimeError(nameless), tmp_path).startswith("out of memory: 24.4 GiB needed")
+
+
 def test_the_plan_that_was_wrong_is_named(tmp_path: Path) -> None:
     data = DataFacts(train=10, validation=2, longest=30, median=20, answer=4, tokens=200)
     recipe = Recipe(base="embedded", method="lora", learning_rate=1e-4, batch=1, epochs=1, steps=4, max_length=256)

@@ -11,10 +11,13 @@ from workspace.errors import RungError
 
 GIB = {"GiB": 1.0, "MiB": 1 / 1024, "KiB": 1 / 1024**2}
 CARD = re.compile(
-    r"Tried to allocate ([\d.]+) ([GMK]iB).*?total capacity of ([\d.]+) GiB.*?has ([\d.]+) ([GMK]iB) memory in use",
+    r"Tried to allocate ([\d.]+) ([GMK]iB).*?total capacity of ([\d.]+) GiB.*?"
+    r"(?:this process has ([\d.]+) ([GMK]iB) memory in use|allocated memory ([\d.]+) ([GMK]iB) is allocated)",
     re.DOTALL,
 )
-"""torch's sentence about a full card: what was asked for, what the card has, what this process held."""
+"""torch's sentence about a full card: what was asked for, what the card has, what this process held (in a container,
+where torch does not know itself among the processes: what of it is allocated). Others may hold memory of the card too.
+"""
 FULL = ("No space left on device", "os error 28", "Errno 28", "Disk quota exceeded", "File too large")
 
 
@@ -52,7 +55,8 @@ def _memory(text: str, folder: Path) -> str:
     if found is None:
         first = text.splitlines()[0][:120] if text else "no message"
         return f"out of memory ({first})"
-    asked, held = float(found[1]) * GIB[found[2]], float(found[4]) * GIB[found[5]]
+    asked = float(found[1]) * GIB[found[2]]
+    held = float(found[4] or found[6]) * GIB[found[5] or found[7]]
     planned = _planned(folder)
     told = f"; the plan said {planned:.1f}" if planned else ""
     fit = f"rung estimate --fit {float(found[3]):.0f}GB"
