@@ -14,6 +14,8 @@ from typing import Annotated, Any, Literal, NamedTuple
 import msgspec
 import numpy as np
 
+from curation.formats.quick import are_fields
+
 TURNS = {("user", "assistant"): (0, 1), ("system", "user", "assistant"): (1, 2)}
 """Orders of roles that are read this way, with the places of question and answer."""
 PLAIN = str | int | float | bool | None
@@ -76,11 +78,7 @@ class Alike:
 def alike(row: Mapping[str, Any]) -> Alike | None:
     """The shape of this canonical row; None where rows of its kind are read one by one."""
     messages = row.get("messages")
-    if (
-        "tools" in row
-        or any("\\" in key or '"' in key for key in row)
-        or any(isinstance(value, dict) for value in row.values())
-    ):
+    if "tools" in row or not are_fields(row) or any(isinstance(value, dict) for value in row.values()):
         return None
     if messages is None:
         return _shape(row, "text", str, ()) if "text" in row and _PAIRS.isdisjoint(row) else None

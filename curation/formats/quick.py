@@ -8,7 +8,8 @@ not plainly sound goes the slow way, which explains.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -29,14 +30,22 @@ class _Message(msgspec.Struct, gc=False, forbid_unknown_fields=True):
 _Plain = str | int | float | bool | None
 _Other = _Plain | list[_Plain]
 """What other keys may hold here; deeper values go the slow way, which counts keys and levels."""
+_NO_FIELD = re.compile(r'[\x00-\x1f"\\]')
+
+
+def are_fields(keys: Iterable[str]) -> bool:
+    """Whether a struct can have fields of these names: msgspec allows none that JSON has to escape."""
+    return not any(map(_NO_FIELD.search, keys))
 
 
 def shape_of(row: Mapping[str, Any], unanswered: bool) -> Shape | None:
-    """The shape of this (sound) chat row; None where its messages hold more than two keys, or another key an object."""
+    """The shape of this (sound) chat row; None where its messages hold more than two keys, another key holds an
+    object, or a key is no name for a field.
+    """
     messages = row.get("messages")
     if type(messages) is not list or any(m.keys() != {"role", "content"} for m in messages):
         return None
-    if any(isinstance(value, dict) for value in row.values()):
+    if any(isinstance(value, dict) for value in row.values()) or not are_fields(row):
         return None
     names = {"messages" if name == "messages" else f"key_{i}": name for i, name in enumerate(row)}
     fields = [(field, list[_Message] if name == "messages" else _Other) for field, name in names.items()]

@@ -124,6 +124,16 @@ def test_rows_of_two_shapes_are_all_read(tmp_path: Path) -> None:
     assert (found, rejected) == reference(path) and columns == 0
 
 
+@pytest.mark.parametrize("key", ['a"b', "a\\b", "a\nb", "a\x01"])
+def test_keys_that_need_an_escape(key: str, tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    for line in (chat("a", "b", **{key: 1}), json.dumps({"text": "some text", key: 1})):
+        path.write_text((line + "\n") * 3)
+        found, rejected, _ = read(path)
+        assert (found, rejected) == reference(path) and len(found) == 3
+        assert read_blocks(path)[:2] == ([row[:3] for row in found], rejected)
+
+
 def test_fingerprints_are_those_of_the_rows(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text("\n".join([chat("a b", "c"), chat("A b", "c"), chat("a b", "d")]))
