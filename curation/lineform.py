@@ -92,7 +92,7 @@ class LineForm:
 
 def form_of(line: bytes, roles: tuple[str, ...]) -> LineForm | None:
     """The form of a line that is a sound row of these roles (none: of a text); None where it holds more than texts and
-    single values beside them. `line` ends as all lines do.
+    single values beside them, or spells the key of a text with escapes. `line` ends as all lines do.
     """
     pieces: list[tuple[bytes, int]] = []
     words = b""
@@ -105,6 +105,8 @@ def form_of(line: bytes, roles: tuple[str, ...]) -> LineForm | None:
         else:
             pieces.append((words + b'"' * (what == TEXT), what))
             words = b'"' * (what == TEXT)
+    if sum(what == TEXT for _, what in pieces) != max(1, len(roles)):
+        return None
     return LineForm([*pieces, (words, WORDS)], roles)
 
 

@@ -169,3 +169,11 @@ def test_lines_that_come_as_bytes(more: list[str], scanned: int, tmp_path: Path)
     found, rejected, _ = read(path)
     assert (found, rejected) == reference(path) and found[0][1] == 'A "b"\n\u00c9'
     assert read_blocks(path) == ([row[:3] for row in found], rejected, scanned)
+
+
+def test_a_text_under_an_escaped_key_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"te\\u0078t": "some text", "id": 7}\n' * 3)
+    found, rejected, _ = read(path)
+    assert (found, rejected) == reference(path) and found[0][1] == "some text"
+    assert read_blocks(path) == ([row[:3] for row in found], rejected, 0)
