@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from training.watch.fields import as_time, first, number_at
+from training.watch.fields import as_number, as_time, first, number_at
 
 STARTS = ("startTime", "start_time", "request_created_at", "created_at", "timestamp", "time", "ts", "@timestamp", "at")
 ENDS = ("endTime", "end_time", "response_created_at", "completed_at")
@@ -36,7 +36,7 @@ def _tokens(obj: Mapping[str, Any], reply: Any, names: tuple[str, ...], short: s
     usages = (first(reply, "usage"), obj.get("usage"), obj.get("usageDetails"), first(reply, "response.usage"))
     found = [number_at(table, *names, short) for table in usages if isinstance(table, Mapping)]
     bare = obj.get(short)
-    found += [number_at(obj, *names), float(bare) if isinstance(bare, int) and not isinstance(bare, bool) else None]
+    found += [number_at(obj, *names), as_number(bare) if isinstance(bare, int) else None]
     return next((int(n) for n in found if n is not None and 0 <= n < 1e9), None)
 
 

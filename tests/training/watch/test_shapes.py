@@ -154,6 +154,12 @@ def test_the_scale_of_ratings_is_told_by_all_of_them(
     assert (on_scale(min(ratings), scale), on_scale(max(ratings), scale)) == (worst, best)
 
 
+def test_a_number_of_any_length_is_no_count_and_no_crash() -> None:
+    line = {"prompt": "q", "completion": "a", "input": 10**400, "output": 7, "cost": 10**400, "startTime": 10**400}
+    part = read_part(line)
+    assert (part.kind, part.input_tokens, part.output_tokens, part.cost_usd, part.at) == ("whole", None, 7, None, None)
+
+
 def test_times_in_every_form() -> None:
     forms = (1_764_000_000, "1764000000", 1_764_000_000_000, 1.764e18, "2025-11-24T16:00:00Z", "2025-11-24 16:00:00")
     assert {str(as_time(form)) for form in forms} == {"2025-11-24 16:00:00+00:00"}
