@@ -17,6 +17,7 @@ from training.watch.queueing import STRATEGY, Passed, queue
 from training.watch.reasons import reason_of, row_of
 from training.watch.record import REQUESTS, Logged, read_imports, read_watched, watch_folder
 from training.watch.whole import put_back
+from workspace.appended import read_lines
 from workspace.files import replacing
 from workspace.folder import Project
 from workspace.lock import writer_lock
@@ -142,9 +143,12 @@ def _queued_before(store: Store) -> set[str]:
 
 
 def read_not_learnt(project: Project) -> list[dict[str, Any]]:
-    """Requests that did not become candidates, with their reasons."""
-    path = _not_learnt(project)
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
+    """Requests that did not become candidates, with their reasons. Raises InputError where the file is damaged."""
+    return read_lines(_not_learnt(project), _kept_out, "request that was kept out")
+
+
+def _kept_out(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {**row, **{key: row[key] for key in ("ref", "hash", "reason")}, "evidence": {**row["evidence"]}}
 
 
 def _write_not_learnt(project: Project, entries: Sequence[Mapping[str, Any]]) -> None:

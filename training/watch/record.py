@@ -169,14 +169,19 @@ def read_watched(project: Project) -> Watched:
     later: list[Mapping[str, Any]] = []
     for folder, made in read_imports(project):
         found.imports.append(made)
-        check_whole(folder, made)
-        found.requests += [logged_from(entry) for entry in read_gz(folder / REQUESTS)]
+        found.requests += read_requests(folder, made)
         later += read_gz(folder / FEEDBACK)
     if not found.imports:
         raise Refusal("No request log was imported yet.", "rung watch import LOGS")
     found.unmatched = _apply(later, found.requests)
     found.requests = in_time(found.requests)
     return found
+
+
+def read_requests(folder: Path, made: Import) -> list[Logged]:
+    """The requests of one import. Raises Refusal where a file of it is not what was imported."""
+    check_whole(folder, made)
+    return [logged_from(entry) for entry in read_gz(folder / REQUESTS)]
 
 
 def in_time(requests: Iterable[Logged]) -> list[Logged]:
@@ -218,7 +223,8 @@ def check_whole(folder: Path, made: Import) -> None:
     """Raise Refusal where a file of the import is not what was written."""
     for name, digest in made.contents.items():
         if not (folder / name).is_file() or sha256_file(folder / name) != digest:
-            raise Refusal(f"{folder / name}: changed since it was imported.", "rung restore, or import the log again")
+            hint = f"rung restore, or remove {folder} and import its logs again"
+            raise Refusal(f"{folder / name}: changed since it was imported.", hint)
 
 
 def _apply(later: Iterable[Mapping[str, Any]], requests: list[Logged]) -> int:

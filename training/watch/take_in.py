@@ -28,9 +28,8 @@ from training.watch.record import (
     Import,
     LogFile,
     Logged,
-    logged_from,
-    read_gz,
     read_imports,
+    read_requests,
     watch_folder,
     write_gz,
 )
@@ -118,7 +117,7 @@ def take_in(
     """Store what is new of these logs as `watch/W-001`; None where every file was imported before.
 
     Lines that cannot be read go to `rejects`. Killed at any moment, or on a full disk, it leaves a whole folder or
-    none; and where it fails nothing at all.
+    none; and where it fails nothing at all. Raises Refusal where an earlier import is not what was imported.
     """
     with writer_lock(watch_folder(project) / ".lock", "An import of logs"):
         before = read_imports(project)
@@ -129,8 +128,7 @@ def take_in(
                 return None
             for left in watch_folder(project).glob(".W-*"):
                 shutil.rmtree(left, ignore_errors=True)
-            entries = (logged_from(entry) for folder, _ in before for entry in read_gz(folder / REQUESTS))
-            known = {each.hash: judged_of(each) for each in entries}
+            known = {each.hash: judged_of(each) for kept in before for each in read_requests(*kept)}
             return _placed(project, read, wish, known, actor)
 
 

@@ -85,3 +85,33 @@ def test_what_was_learnt_stands_whole_or_not_at_all(house: Project, write: Write
     inway.rmdir()
     done = rung("watch", "learn", cwd=house.root)
     assert "3 requests = 2 queued for review + 1 kept out" in done.stdout, done.stdout + done.stderr
+
+
+def test_a_damaged_list_of_what_was_kept_out_is_told_by_line(house: Project, write: Write) -> None:
+    question = phrases(2, 91)[0]
+    log = write([litellm(n, question, line_of(question)) for n in range(2)])
+    assert rung("watch", "import", str(log), cwd=house.root).returncode == 0
+    assert "1 kept out" in rung("watch", "learn", cwd=house.root).stdout
+    path = house.root / "watch" / "not_learnt.jsonl"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:30])
+    assert "1 not looked at" in rung("why", "W-001", cwd=house.root).stdout, "half a line was never said"
+    for bad in (b"{\n", b"[]\n", b'{"ref": "W-001:2"}\n', b'{"ref": 1, "hash": "", "reason": "", "evidence": 3}\n'):
+        path.write_bytes(whole + bad)
+        for command in (("watch", "learn"), ("why", "W-001"), ("why", "W-001:2")):
+            done = rung(*command, cwd=house.root)
+            assert "not_learnt.jsonl line 2" in done.stderr and "Traceback" not in done.stderr, done.stderr
+            assert path.read_bytes() == whole + bad
+
+
+@pytest.mark.parametrize("damage", [lambda path: path.write_bytes(path.read_bytes()[:40]), Path.unlink])
+def test_no_import_is_compared_with_one_that_was_damaged(
+    project: Project, write: Write, damage: Callable[[Path], object]
+) -> None:
+    first = rung("watch", "import", str(write([litellm(1, "q", "a")])), cwd=project.root)
+    assert first.returncode == 0, first.stderr
+    damage(project.root / "watch/W-001/requests.jsonl.gz")
+    done = rung("watch", "import", str(write([litellm(2, "r", "b")], "more.jsonl")), cwd=project.root)
+    assert done.returncode == 1 and "changed since it was imported" in done.stderr, done.stderr
+    assert f"remove {project.root / 'watch/W-001'} and import its logs again" in done.stderr
+    assert not (project.root / "watch/W-002").exists()
