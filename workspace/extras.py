@@ -63,14 +63,21 @@ def install_command(extra: str, prefix: Path = Path(sys.prefix), origin: str | N
 
 
 def _origin() -> str:
-    """The address of the wheel or folder that this program was installed from; empty for an index or a checkout."""
+    """The address of the wheel, folder or repository that this program was installed from, as pip takes it; empty for
+    an index or a checkout. Notes: https://packaging.python.org/en/latest/specifications/direct-url-data-structure/
+    """
     import importlib.metadata  # 30 ms that no other command needs
 
     try:
         noted = json.loads(importlib.metadata.distribution("rung").read_text("direct_url.json") or "{}")
-    except (importlib.metadata.PackageNotFoundError, ValueError):
+        if not noted or noted.get("dir_info", {}).get("editable"):
+            return ""
+        address, within = str(noted["url"]), noted.get("subdirectory")
+        if kept := noted.get("vcs_info"):
+            address = f"{kept['vcs']}+{address}@{kept['commit_id']}"
+    except (importlib.metadata.PackageNotFoundError, ValueError, KeyError, TypeError, AttributeError):
         return ""
-    return "" if noted.get("dir_info", {}).get("editable") else str(noted.get("url", ""))
+    return f"{address}#subdirectory={within}" if within else address
 
 
 def _extras_of(receipt: Path) -> list[str]:

@@ -106,3 +106,28 @@ def test_an_extra_comes_from_the_wheel_that_the_program_came_from(tmp_path: Path
     assert install_command("train", tmp_path, wheel) == f'pip install "rung[train] @ {wheel}"'
     (tmp_path / "uv-receipt.toml").write_text(RECEIPT)
     assert install_command("train", tmp_path, wheel) == f'uv tool install "rung[train,web] @ {wheel}"'
+
+
+GIT = '{"url": "https://git.example/rung.git", "vcs_info": {"vcs": "git", "commit_id": "0a1b"}}'
+
+
+@pytest.mark.parametrize(
+    ("noted", "where"),
+    [
+        (GIT, " @ git+https://git.example/rung.git@0a1b"),
+        (GIT[:-1] + ', "subdirectory": "tool"}', " @ git+https://git.example/rung.git@0a1b#subdirectory=tool"),
+        ('{"url": "file:///dist/rung.whl", "archive_info": {}}', " @ file:///dist/rung.whl"),
+        ('{"url": "file:///src", "dir_info": {"editable": true}}', ""),
+        ("[1]", ""),
+        ("{", ""),
+    ],
+)
+def test_an_extra_comes_from_where_the_installation_noted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, noted: str, where: str
+) -> None:
+    about = tmp_path / "rung-0.1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: rung\nVersion: 0.1.0\n")
+    (about / "direct_url.json").write_text(noted)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert install_command("train", tmp_path) == f'pip install "rung[train]{where}"'
