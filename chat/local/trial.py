@@ -74,7 +74,7 @@ def main() -> int:
     """Try a talk of four turns, and one without a system message."""
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    template = sys.stdin.read()
+    template = sys.stdin.buffer.read().decode()
     return 0 if ends(template, TALK) and ends(template, TALK[1:2]) else TOO_MUCH
 
 

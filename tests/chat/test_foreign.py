@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from chat.local.foreign import try_template
 from chat.local.load import load
 from chat.local.model import LocalModel
 from workspace.errors import RungError
@@ -45,6 +47,11 @@ def folder(embedded: Path, tmp_path: Path) -> Any:
 def test_a_chat_template_that_does_not_end_is_refused(name: str, folder: Any) -> None:
     with pytest.raises(RungError, match="does not come to an end"):
         load(folder(ENDLESS[name]))
+
+
+def test_what_a_terminal_speaks_is_not_asked_of_a_template(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    try_template(SimpleNamespace(chat_template="{% for m in messages %}«{{ m.content }}»{% endfor %}"))
 
 
 def test_a_chat_template_reaches_nothing(folder: Any) -> None:
