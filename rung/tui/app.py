@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import ClassVar
@@ -13,6 +13,7 @@ from typing import ClassVar
 from textual import on, work
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.command import Provider
 from textual.screen import Screen
 from textual.theme import Theme
 from textual.worker import get_current_worker
@@ -58,11 +59,18 @@ HIGH_CONTRAST = Theme(
 )
 
 
+def _menu() -> type[Provider]:
+    from rung.tui.menu import Menu
+
+    return Menu
+
+
 class RungApp(App[None]):
     """The terminal program on one folder."""
 
     TITLE = "rung"
     CSS_PATH = "app.tcss"
+    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {_menu}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+q", "quit", "quit", priority=True),
         Binding("ctrl+p", "command_palette", "menu of everything", key_display="^P"),

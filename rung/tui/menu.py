@@ -6,8 +6,11 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from textual.app import SystemCommand
+from textual.command import DiscoveryHit, Hits
 from textual.dom import DOMNode
+from textual.markup import escape
 from textual.screen import Screen
+from textual.system_commands import SystemCommandsProvider
 
 from rung.tui.screens.keys import key_rows
 
@@ -18,13 +21,23 @@ ELSEWHERE = ("command_palette", "quit", "stage(")
 """Actions that stand in the menu already: itself, the program's own and the stages."""
 
 
+class Menu(SystemCommandsProvider):
+    """All commands in the order in which they are made; Textual's own sorts them by their words."""
+
+    async def discover(self) -> Hits:
+        """What stands there before anything is typed."""
+        for name, about, do, shown in self.app.get_system_commands(self.screen):
+            if shown:
+                yield DiscoveryHit(name, do, help=about)
+
+
 def menu(app: RungApp, screen: Screen[object]) -> Iterator[SystemCommand]:
     """Start, the ten stages with their state, then the actions of this screen with their keys."""
     if app.source.project is not None:
         yield SystemCommand("Start", "the ten stages and what is next", app.open_start)
     for stage in app.status.stages if app.status else ():
-        about = f"{stage.word}: {stage.reason}"
-        yield SystemCommand(f"{stage.number}. {stage.name}", about, _opener(app, stage.number))
+        about = escape(f"{stage.word}: {stage.reason}")
+        yield SystemCommand(f"{stage.number % 10}. {stage.name}", about, _opener(app, stage.number))
     active = {
         key: found
         for key, found in screen.active_bindings.items()

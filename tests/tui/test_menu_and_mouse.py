@@ -5,9 +5,13 @@ from __future__ import annotations
 import ladder
 import pytest
 from conftest_tui import STAGES, opened, sees, settled, text_of, until
+from textual.command import CommandList, CommandPalette
 
+from curation.review import open_desk
+from curation.review.desk import Ruling, decide_all
 from rung.tui.screens.keys import KeysScreen
 from rung.tui.widgets.line import YES_OR_NO, fitting, key_at
+from workspace.settings import load_settings
 
 
 async def test_the_menu_reaches_every_stage(project, program):
@@ -16,7 +20,7 @@ async def test_the_menu_reaches_every_stage(project, program):
         await settled(pilot)
         commands = {command.title: command for command in app.get_system_commands(app.screen)}
         for stage in app.status.stages:
-            commands[f"{stage.number}. {stage.name}"].callback()
+            commands[f"{stage.number % 10}. {stage.name}"].callback()
             await settled(pilot)
             assert app.screen.stage == stage.name
         commands["Start"].callback()
@@ -29,6 +33,21 @@ async def test_the_menu_reaches_every_stage(project, program):
         await pilot.pause(0.3)
         await settled(pilot)
         assert app.screen.stage == "Verdict"
+
+
+async def test_the_menu_lists_the_stages_in_their_order_whatever_their_reasons_hold(clinic, program, monkeypatch):
+    monkeypatch.setenv("RUNG_REVIEW__POOL", "all")
+    desk = open_desk(clinic, load_settings(clinic.settings_file))
+    decide_all(desk, "[/dana]", [(desk.store.rows()[0].id, Ruling("approve"))], kind="person")
+    desk.store.close()
+    app = program(clinic.root)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settled(pilot)
+        await pilot.press("ctrl+p")
+        await until(pilot, lambda: isinstance(app.screen, CommandPalette) and app.screen.query_one(CommandList).options)
+        lines = [str(option.prompt).splitlines() for option in app.screen.query_one(CommandList).options]
+    assert [first for first, *_ in lines[:11]] == ["Start", *(f"{n % 10}. {name}" for n, name in enumerate(STAGES, 1))]
+    assert lines[4][1].endswith("by dana and [/dana]")
 
 
 async def test_the_mouse_works_too(project, program):
