@@ -65,12 +65,11 @@ def advise(
     from advisor.decide import decide
     from rung.cli.answering import answers_given, changed, set_said
 
-    project = _project()
+    project, day = _project(), _day(as_of)
     if set_answers:
         set_said(set_answers, answers)
     given = answers_given(answers, project, as_json)
     book = _rulebook(project if not answers or save else None)
-    day = _day(as_of)
     tried = changed(given, what_if or [])
     decision = decide(book, tried, day)
     if recheck:

@@ -187,6 +187,7 @@ def test_single_answers_are_said_on_the_line(project: Path) -> None:
         (["--set", "gaol_score=0.8"], 'Did you mean "goal_score"?'),
         (["--set", "goal_score=80"], "goal_score"),
         (["--set", "goal_score=0.8", "--answers", "answers.toml"], "take one of them"),
+        (["--set", "goal_score=0.8", "--as-of", "soon"], "is not a date"),
     ],
 )
 def test_what_cannot_be_set_changes_nothing(project: Path, given: list[str], said: str) -> None:
