@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from curation.sampling import draw
 from curation.store import Store
 from workspace.artefact import now
+from workspace.errors import RungError, did_you_mean
 from workspace.settings import Settings
 
 if TYPE_CHECKING:
@@ -50,12 +51,15 @@ def plans(store: Store) -> list[Plan]:
 def draw_again(store: Store, settings: Settings, role: str, *, actor: str) -> Plan | None:
     """A new plan on fresh rows after a sample that failed: half the error, so about twice the rows.
 
-    Returns None where no row of that role is left that was not in a sample.
+    Returns None where no row of that role is left that was not in a sample. Raises RungError for a role that is not
+    sampled.
     """
     from sqlalchemy import select, update
 
     from curation.store.tables import rows
 
+    if role not in POLICY_ROLES:
+        raise RungError(f'"{role}" is not sampled.{did_you_mean(role, POLICY_ROLES)}', "--as " + "|".join(POLICY_ROLES))
     last = max((plan for plan in plans(store) if plan.role == role), key=lambda plan: plan.id, default=None)
     error = (last.error if last else _error(settings)) / 2
     with store.write(alone=True) as connection:

@@ -76,6 +76,13 @@ def test_a_failed_sample_is_followed_by_a_larger_one_on_fresh_rows(make_desk: An
     assert progress(desk).states["pending"] == plan.size
 
 
+@pytest.mark.parametrize("role", ["pol", "candidates"])
+def test_what_is_not_sampled_is_told_as_that(make_desk: Any, role: str) -> None:
+    desk = make_desk(sample=20)
+    with pytest.raises(RungError, match=f'"{role}" is not sampled'):
+        draw_again(desk.store, desk.settings, role, actor="dana")
+
+
 def test_blind_rows_show_no_decision_until_both_have_decided(make_desk: Any, url: str, rows_of: Any) -> None:
     desk = make_desk(url=url, overlap=1.0)
     desk.store.add(rows_of(2), role="candidates")
