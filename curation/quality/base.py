@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from curation.example import Example
-from curation.quality.mask import Spot, mask
+from curation.quality.mask import Spot, cut_apart, mask
 
 Severity = Literal["blocks", "look", "handled"]
 Action = Literal["exclude", "queue"]
@@ -218,7 +218,10 @@ def shown_text(example: Example) -> str:
 
 def excerpt(text: str, length: int = EXCERPT) -> str:
     """The start of a text on one line, personal data and secrets masked, control characters shown as they are named."""
-    flat = " ".join(mask(text[: 4 * length]).split())
+    most = 4 * length
+    flat = " ".join(mask(text[:most]).split())
+    if len(text) > most and len(flat) < 2 * length:  # the place of the cut may be seen
+        flat = " ".join(mask(cut_apart(text, most)).split())
     return flat if len(flat) <= length else flat[: length - 1] + "…"
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from curation.formats import Reject
 from curation.quality.base import Check, Evidence, Finding, Pile, excerpt
 
+LONGEST = 8 << 10
+"""Bytes of a line that an excerpt is made of."""
+
 
 class Malformed(Check):
     """Lines that could not be read: no JSON, wrong roles, empty content."""
@@ -22,7 +25,7 @@ class Malformed(Check):
         """One more line."""
         place = f"{reject.file}:{reject.line}"
         note = f"{reject.reason} {reject.hint[:1].upper()}{reject.hint[1:]}".strip()
-        text = excerpt(reject.raw[:400].decode("utf-8", "replace"))
+        text = excerpt(reject.raw[:LONGEST].decode("utf-8", "replace"))
         self.pile.add(Evidence(key=str(reject.line), places=(place,), note=note, texts=(text,)))
 
     def end_of_file(self) -> Finding | None:

@@ -11,8 +11,11 @@ from planted_forms import odd_forms, other_spellings, with_names
 from planted_sets import SETS, judged
 
 from curation.example import Example
+from curation.formats import Reject
 from curation.quality import Options, Subject, Survey, find_personal, find_secrets, label_noise, mask
+from curation.quality.base import EXCERPT, excerpt
 from curation.quality.diversity import Diversity, distinct_pairs, packing, vendi
+from curation.quality.malformed import Malformed
 from curation.quality.mask import Spot, is_card, is_iban, is_phone
 from curation.quality.names import name_finder
 from workspace.errors import RungError
@@ -203,3 +206,15 @@ def test_masking_hides_what_was_found_and_nothing_else():
         assert all(
             "ann@" not in shown and "AKIA" not in shown for e in finding.evidence for shown in (*e.texts, e.note)
         )
+
+
+@pytest.mark.parametrize("cut", [400, 4 * EXCERPT])
+@pytest.mark.parametrize("personal", ["+49 30 1234567", "ann@mail.org", "AKIAABCDEFGHIJKLMNOP"])
+def test_an_excerpt_halves_nothing_that_is_masked(personal, cut):
+    """What a cut would halve is no phone any more and would be shown: `+49 30`."""
+    for before in range(cut - len(personal), cut + 1):
+        text = f"{' ' * before}{personal} and more"
+        check = Malformed()
+        check.reject(Reject("a.jsonl", 1, "", "", text.encode(), ""))
+        for seen in (excerpt(text), check.end_of_file().evidence[0].texts[0]):
+            assert not seen or seen.startswith("["), (before, seen)
