@@ -20,9 +20,15 @@ TURNS = {("user", "assistant"): (0, 1), ("system", "user", "assistant"): (1, 2)}
 """Orders of roles that are read this way, with the places of question and answer."""
 PLAIN = str | int | float | bool | None
 OTHER = PLAIN | list[PLAIN]
+OTHER_FAMILIES = frozenset(
+    (
+        *("messages", "conversations", "chosen", "rejected", "prompt", "completion"),
+        *("instruction", "output", "question", "answer"),
+    )
+)
+"""Keys that may make a row with "text" one of another family."""
 TRIES = 4
 """Chunks of another shape after which a file is read row by row."""
-_NAME = re.compile(r"[\w.-]+")
 _ESCAPED = re.compile(rb"\\u0000")
 _SPACE = np.zeros(256, np.bool_)
 _SPACE[list(b" \t\r\n")] = True
@@ -81,7 +87,7 @@ def alike(row: Mapping[str, Any]) -> Alike | None:
     if "tools" in row or not are_fields(row) or any(isinstance(value, dict) for value in row.values()):
         return None
     if messages is None:
-        return _shape(row, "text", str, ()) if "text" in row and _PAIRS.isdisjoint(row) else None
+        return _shape(row, "text", str, ()) if "text" in row and OTHER_FAMILIES.isdisjoint(row) else None
     roles = tuple(str(message.get("role")) for message in messages)
     if roles not in TURNS or any(message.keys() != {"role", "content"} for message in messages):
         return None
@@ -101,10 +107,6 @@ def _message(role: str) -> Any:
 
 
 _MESSAGE = {role: _message(role) for role in ("system", "user", "assistant")}
-_PAIRS = frozenset(
-    ("conversations", "chosen", "rejected", "prompt", "completion", "instruction", "output", "question", "answer")
-)
-"""Keys that may make a row with "text" one of another family."""
 
 
 def _keys_in(chunk: bytes) -> int:

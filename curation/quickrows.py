@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from curation.columns import Alike, Columns, alike
+from curation.columns import OTHER_FAMILIES, Alike, Columns, alike
 from curation.formats import Malformed, Reject
 from curation.formats.families import read_object
 from curation.formats.jsonline import decode_object
@@ -152,7 +152,7 @@ def quick_row(line: bytes, unanswered: bool = False) -> dict[str, Any] | None:
         keys = len(row)
         if messages is None:
             text = row["text"]
-            if type(text) is not str or not text or (len(row) > 1 and not _PAIR_KEYS.isdisjoint(row)):
+            if type(text) is not str or not text or (len(row) > 1 and not OTHER_FAMILIES.isdisjoint(row)):
                 return None
         else:
             for message in messages:
@@ -164,9 +164,3 @@ def quick_row(line: bytes, unanswered: bool = False) -> dict[str, Any] | None:
     if line.count(b'":') != keys or b" :" in line or b"\t:" in line or b"\r:" in line or b"\\u0000" in line:
         return None
     return row  # type: ignore[no-any-return]
-
-
-_PAIR_KEYS = frozenset(
-    ("conversations", "chosen", "rejected", "prompt", "completion", "instruction", "output", "question", "answer")
-)
-"""Keys that may make a row with "text" one of another family."""

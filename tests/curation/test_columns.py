@@ -177,3 +177,14 @@ def test_a_text_under_an_escaped_key_is_read(tmp_path: Path) -> None:
     found, rejected, _ = read(path)
     assert (found, rejected) == reference(path) and found[0][1] == "some text"
     assert read_blocks(path) == ([row[:3] for row in found], rejected, 0)
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_text_row_whose_messages_are_null_is_malformed(place: int, tmp_path: Path) -> None:
+    lines = ['{"text": "some text"}'] * 3
+    lines.insert(place, '{"messages": null, "text": "x"}')
+    path = tmp_path / "rows.jsonl"
+    path.write_text("\n".join(lines) + "\n")
+    found, rejected, _ = read(path)
+    assert (found, rejected) == reference(path) and rejected == [place + 1]
+    assert read_blocks(path) == ([row[:3] for row in found], rejected, 0)
