@@ -81,7 +81,8 @@ class Gate:
             return
         start = len(self.known)
         everyone = [*self.ids, *drafts]
-        found = dedup([*self.known, *(draft.example for draft in drafts)], self.threshold)
+        rows = [*self.known, *(draft.example for draft in drafts)]
+        found = dedup(rows, self.threshold)
         for twin in found.removed:
             if twin.index >= start:
                 name, similarity = _name(everyone[twin.kept]), round(twin.similarity, 3)
@@ -93,7 +94,8 @@ class Gate:
             if late.reason or (isinstance(early, Draft) and early.reason):
                 continue
             if pair.kind == "contradiction" and not late.edited:
-                late.refuse("a row answers this already", row=_name(early))
+                known = "answers" if rows[pair.index].is_answered else "asks"
+                late.refuse(f"a row {known} this already", row=_name(early))
             else:
                 late.near.append((early, pair.kind, round(pair.similarity, 4)))
 

@@ -93,6 +93,15 @@ def test_a_request_that_was_kept_out_stands_beside_no_other() -> None:
     assert {row for row, _, _ in again.near} == {"r-1", edited} and again.reason == ""
 
 
+def test_a_row_without_an_answer_asks_and_answers_nothing() -> None:
+    question = "patient seen for long term follow up of type two diabetes with foot ulcer"
+    unanswered = Draft(Example({"messages": [{"role": "user", "content": question}]}), name="W-001:2")
+    answered = Draft(Example(chat_row(question, "E11 foot")), name="W-001:1")
+    assert Gate([], [], [], 0.8).sift([unanswered, answered], 9) == 2
+    assert (unanswered.reason, answered.reason) == ("", "a row asks this already")
+    assert answered.evidence == {"row": "W-001:2"}
+
+
 def test_two_edits_of_one_question_are_linked_for_the_reviewer(house: Project, write: Write) -> None:
     question = phrases(1, 91)[0]
     lines = [litellm(n, question, "E13 OS", metadata={"edit": edit}) for n, edit in ((1, "E10 eye"), (2, "E11 eye"))]

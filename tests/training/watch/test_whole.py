@@ -95,7 +95,9 @@ def test_a_damaged_list_of_what_was_kept_out_is_told_by_line(house: Project, wri
     path = house.root / "watch" / "not_learnt.jsonl"
     whole = path.read_bytes()
     path.write_bytes(whole[:30])
-    assert "1 not looked at" in rung("why", "W-001", cwd=house.root).stdout, "half a line was never said"
+    assert "1 candidate, 0 kept out, 1 not looked at" in rung("why", "W-001", cwd=house.root).stdout, (
+        "half a line was never said"
+    )
     for bad in (b"{\n", b"[]\n", b'{"ref": "W-001:2"}\n', b'{"ref": 1, "hash": "", "reason": "", "evidence": 3}\n'):
         path.write_bytes(whole + bad)
         for command in (("watch", "learn"), ("why", "W-001"), ("why", "W-001:2")):
