@@ -9,7 +9,8 @@ from advisor.decide import decide
 from advisor.decision import Decision
 from advisor.reading import load_answers
 from advisor.rulebook import load_rulebook
-from workspace.artefact import hashes, now, write_artefact
+from workspace.artefact import hashes, now, read_artefact, write_artefact
+from workspace.errors import RungError
 from workspace.folder import Project
 
 RULEBOOK = "rulebook"
@@ -28,9 +29,24 @@ def advise_project(project: Project, as_of: date | None = None, *, write: bool =
 
 
 def write_decision(project: Project, decision: Decision) -> Decision:
-    """Write decision.json with what it was made from, and return what was written."""
+    """Write decision.json with what it was made from, and return it.
+
+    Advice that differs from the written one in nothing but the day stays as written: what was cleared or released
+    with it names it by its hash.
+    """
     made_from = hashes(project.root, project.answers_file) if project.answers_file.exists() else {}
     made_from[RULEBOOK] = decision.rulebook.sha256
-    saved = decision.model_copy(update={"made_from": made_from, "created_at": now()})
-    write_artefact(project.decision_file, saved)
-    return saved
+    made = decision.model_copy(update={"made_from": made_from, "created_at": now()})
+    before = _standing(project)
+    if before is not None and before.model_copy(update={"created_at": made.created_at, "as_of": made.as_of}) == made:
+        return before.model_copy(update={"as_of": made.as_of})
+    write_artefact(project.decision_file, made)
+    return made
+
+
+def _standing(project: Project) -> Decision | None:
+    """The advice as written; None where there is none that can be read."""
+    try:
+        return read_artefact(project.decision_file, Decision)
+    except RungError:
+        return None

@@ -82,6 +82,22 @@ def test_in_a_project_the_decision_is_written_with_what_it_was_made_from(project
     assert json.loads(diff.stdout)["answers"] == {"few_shot": ["untried", "insufficient"]}
 
 
+def test_advice_that_differs_in_its_day_alone_leaves_the_written_one_as_it_is(project: Path) -> None:
+    """A run that was cleared with it, and a release, hold the file's hash."""
+    file = project / "decision.json"
+    first = rung("advise", "--as-of", "2026-11-25", cwd=project)
+    written = file.read_bytes()
+    assert first.returncode == 0 and rung("advise", "--as-of", "2026-11-26", cwd=project).stdout == first.stdout
+    assert file.read_bytes() == written
+    again = json.loads(rung("advise", "--as-of", "2026-11-27", "--json", cwd=project).stdout)
+    assert again["as_of"] == "2026-11-27" and file.read_bytes() == written
+    assert rung("advise", "--as-of", "2031-01-01", cwd=project).returncode == 0
+    assert file.read_bytes() != written, "sources have expired"
+    file.write_text("{")
+    assert rung("advise", "--as-of", "2026-11-25", cwd=project).returncode == 0
+    assert json.loads(file.read_text())["next_step"]
+
+
 def test_what_if_says_what_would_change_and_writes_nothing(project: Path) -> None:
     done = rung("advise", "--what-if", "few_shot=insufficient", "--what-if", "examples=3000", cwd=project)
     assert "Next step   now few-shot, then fine-tune" in done.stdout
