@@ -27,6 +27,8 @@ JUDGING = ("rating", "feedback", "scores", "edit", "comment")
 KNOWN = frozenset((*ASKING, *SAYING, *JUDGING))
 IDS = ("id", "request_id", "custom_id", "call_id", "completion_id", "litellm_call_id", "request.id")
 OTHER_CALLS = ("embedding", "moderation", "rerank", "transcription", "speech", "image")
+CHAT_CALLS = ("completion", "completions", "responses", "messages")
+"""How calls and addresses end that are no others, whatever their host or deployment is called."""
 
 
 @dataclass
@@ -203,7 +205,8 @@ def _is_no_text(part: Any) -> bool:
 
 def _kind(obj: Mapping[str, Any], messages: Sequence[Any], said: Said, feedback: Feedback) -> str:
     call = str(obj.get("call_type") or obj.get("url") or obj.get("endpoint") or "").lower()
-    if any(word in call for word in OTHER_CALLS) or str(obj.get("object")) in ("embedding", "list"):
+    other = any(word in call for word in OTHER_CALLS) and not call.partition("?")[0].rstrip("/").endswith(CHAT_CALLS)
+    if other or str(obj.get("object")) in ("embedding", "list"):
         return "other"
     if obj.get("object") == "chat.completion.chunk":
         return "chunk"

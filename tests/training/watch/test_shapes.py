@@ -65,6 +65,8 @@ def test_measures_and_system_message() -> None:
     ("line", "why"),
     [
         ({"call_type": "aembedding", "input": "x", "response": {}}, "no chat or text completion: aembedding"),
+        ({"url": "https://api.openai.com/v1/images/generations", "prompt": "a cat", "response": {}},
+         "no chat or text completion: https://api.openai.com/v1/images/generations"),
         ({"level": "INFO", "msg": "started"}, "neither a request, nor an answer, nor feedback"),
         ({"prompt": ["a", "b"], "response": SAID}, "several prompts in one request"),
         ({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}], "response": SAID},
@@ -74,6 +76,18 @@ def test_measures_and_system_message() -> None:
 def test_what_is_no_request_is_set_aside_with_its_reason(line: dict[str, Any], why: str) -> None:
     part = read_part(line)
     assert (part.kind, part.why) == ("other", why)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://images.example.org/v1/chat/completions",
+        "https://x.example.org/openai/deployments/speech-desk/chat/completions?api-version=2024-10-21",
+        "https://rerank.example.org/v1/responses/",
+    ],
+)
+def test_a_chat_is_one_whatever_its_host_is_called(url: str) -> None:
+    assert read_part({"url": url, "messages": ASKED, "response": SAID}).kind == "whole"
 
 
 @pytest.mark.parametrize(
