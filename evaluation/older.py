@@ -10,6 +10,8 @@ from pathlib import Path
 
 from curation.example import Example
 from curation.manifest import Manifest, read_manifest
+from workspace.errors import Refusal
+from workspace.files import sha256_file
 from workspace.folder import Project, oldest_first
 
 FRESH = 0.5
@@ -84,11 +86,21 @@ def questions(folder: Path, manifest: Manifest) -> dict[str, str]:
 
 
 def _items(folder: Path, manifest: Manifest) -> list[tuple[str, int, str]]:
-    """Folded question, line and id in the store ("" where it has none) of each test row."""
+    """Folded question, line and id in the store ("" where it has none) of each test row; none where the file is gone.
+
+    Raises Refusal where it is not the file that was frozen.
+    """
     ids = {int(r["line"]): str(r["id"]) for r in manifest.rows if r.get("split") == "test" and r.get("id")}
-    path = folder / manifest.splits["test"].file
-    lines = path.read_text(encoding="utf-8").split("\n") if path.is_file() else []
-    rows = [(n, Example(json.loads(line))) for n, line in enumerate(lines, 1) if line]
+    entry = manifest.splits["test"]
+    path = folder / entry.file
+    if not path.is_file():
+        return []
+    if sha256_file(path) != entry.sha256:
+        raise Refusal(
+            f"{path}: changed since it was frozen, so what of it stands in a later test set cannot be told.",
+            "put the file back as it was frozen",
+        )
+    rows = [(n, Example(json.loads(line))) for n, line in enumerate(path.read_text("utf-8").split("\n"), 1) if line]
     return [(folded(row.question), n, ids.get(n, "")) for n, row in rows]
 
 
