@@ -12,7 +12,7 @@ from curation.example import Example
 from curation.manifest import Manifest, read_manifest
 from workspace.errors import Refusal
 from workspace.files import sha256_file
-from workspace.folder import Project, oldest_first
+from workspace.folder import Project, by_number, oldest_first
 
 FRESH = 0.5
 """A test set is fresh where more than this share of its items was never scored: fewer, and scoring it again after each
@@ -56,7 +56,7 @@ def older_tests(
         Older(earlier[sha][1].version, sha, here <= before[sha].keys() and _gone(before[sha], here) <= set(drawn))
         for sha in repeated
     ]
-    return tuple(sorted(made, key=lambda older: older.version))
+    return tuple(sorted(made, key=lambda older: by_number(Path(older.version))))
 
 
 def _frozen_tests(project: Project) -> list[tuple[Path, Manifest]]:
