@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rung.cli.advice_words import OPTION
+from rung.report.figures import arm_name, percent
 from workspace.artefact import now
 from workspace.errors import RungError, did_you_mean
 from workspace.files import sha256_file
@@ -176,16 +178,29 @@ def _artefact(project: Project, path: Path, seen: set[str] | None = None) -> Ite
     if not path.is_file():
         raise RungError(f"{name} is not here.", "rung status")
     table = _read(path)
-    yield Link(name, _what(path), tuple(_facts(path, table)), sha256_file(path))
-    for source, digest in table.get("made_from", {}).items():
+    yield Link(name, _what(path), _said(path, table), sha256_file(path))
+    for source, digest in _made_from(table).items():
         found = project.root / source
         if source == "rulebook":
             yield Link(source, "rules that decided", (), digest)
-        elif found.is_file() and _read(found).get("made_from"):
+        elif found.is_file() and _made_from(_read(found)):
             yield from _checked(project, found, digest, seen)
         elif source not in seen:
             seen.add(source)
             yield Link(source, _what(found), (), digest, found.is_file() and sha256_file(found) == digest)
+
+
+def _made_from(table: dict[str, Any]) -> dict[str, str]:
+    found = table.get("made_from")
+    return {k: v for k, v in found.items() if isinstance(v, str)} if isinstance(found, dict) else {}
+
+
+def _said(path: Path, table: dict[str, Any]) -> tuple[str, ...]:
+    """What the artefact says; of one that somebody changed or cut short, that it cannot be told."""
+    try:
+        return tuple(_facts(path, table))
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return ("! not as Rung writes it: what it says cannot be told",)
 
 
 def _checked(project: Project, path: Path, digest: str, seen: set[str]) -> Iterator[Link]:
@@ -238,12 +253,13 @@ def _facts(path: Path, table: dict[str, Any]) -> Iterator[str]:
     if path.name == "manifest.json":
         yield from _manifest_facts(table)
     elif path.name == "report.json":
-        for arm in table.get("arms", []):
-            yield f"{arm['arm']:<12} {arm['score']:.1%} of {arm['n']} items"
+        for arm in table["arms"]:
+            yield f"{arm_name(arm['arm']):<18} {percent(arm['score'])} of {arm['n']} items"
     elif path.name == "verdict.json":
         yield f"{table['verdict'].replace('_', ' ')}: {table['difference'] * 100:+.1f} points, n = {table['n']}"
     elif path.name == "decision.json":
-        yield f"next step {table['next_step']}, likely end {table['destination']}"
+        step, end = (OPTION.get(table[name], table[name]) for name in ("next_step", "destination"))
+        yield f"next step {step}, likely end {end}"
         yield from (f"{reason['rule']}: {reason['text']}" for reason in table.get("reasons", [])[:3])
     for override in table.get("overrides", []):
         yield f'! {override["gate"]} overridden by {override["by"]}: "{override["reason"]}"'
