@@ -8,6 +8,7 @@ from typing import Any
 
 from curation.quality.mask import mask
 from curation.similarity import normal
+from training.watch.masking import MASKED
 from training.watch.material import Standing
 
 
@@ -40,8 +41,9 @@ def _json_keys(answers: Sequence[str]) -> frozenset[str] | None:
 
 
 def _keys(answer: str) -> frozenset[str] | None:
+    """The keys of a JSON object; a number that was masked is a value as well: `{"phone": [PHONE]}`."""
     try:
-        value: Any = json.loads(answer)
+        value: Any = json.loads(MASKED.sub("null", answer))
     except (ValueError, RecursionError):
         return None
     return frozenset(value) if isinstance(value, dict) else None

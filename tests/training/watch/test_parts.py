@@ -18,6 +18,7 @@ from training.watch.drift import measure
 from training.watch.form import Form
 from training.watch.judge import judge_of
 from training.watch.keep import Wish
+from training.watch.masking import masked_text
 from training.watch.material import released
 from training.watch.own_turns import OwnTurns
 from training.watch.signals import word_signals
@@ -68,6 +69,9 @@ def test_the_form_of_answers_is_told_by_the_rows(house: Project) -> None:
     standing = standing.__class__(**{**vars(standing), "choices": (), "rows": objects})
     assert not Form(standing).wrong('{"side": 1, "code": 2}', "stop")
     assert Form(standing).wrong('{"side": 1}', "stop") and Form(standing).wrong("E10 OD", "stop")
+    masked = masked_text('{"side": "+1 415 555 0132", "code": 4111111111111111}')
+    assert masked == '{"side": "[PHONE]", "code": [CARD]}', "as production's answers are kept"
+    assert not Form(standing).wrong(masked, "stop") and Form(standing).wrong(masked.replace("side", "x"), "stop")
 
 
 @pytest.mark.parametrize("side", [[f"!!! {'?' * n}" for n in range(80)], ["same text" + "!" * n for n in range(80)]])
