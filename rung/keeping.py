@@ -10,6 +10,7 @@ import shutil
 import sqlite3
 import tarfile
 import tempfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
@@ -209,15 +210,15 @@ def _unpack(file: Path, folder: Path) -> None:
             tar.extractall(folder, filter="data")
     except tarfile.ReadError as error:
         raise InputError([Problem("is no whole tar file.", where=str(file))], "Take another backup.") from error
-    except (OSError, tarfile.TarError, EOFError) as error:
+    except (OSError, tarfile.TarError, EOFError, zlib.error) as error:
         raise InputError([Problem(f"cannot be unpacked: {error}", where=str(file))], "Take another backup.") from error
 
 
 def _check(file: Path, folder: Path) -> int:
     """Compare what was unpacked with the list; how many files."""
     try:
-        listed: dict[str, str] = json.loads((folder / LIST).read_bytes())["files"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        listed = dict[str, str](json.loads((folder / LIST).read_bytes())["files"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         problem = Problem(f"holds no {LIST}: it is not a whole backup.", where=str(file))
         raise InputError([problem], "Take another backup.") from error
     found = {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()} - {LIST}

@@ -97,6 +97,31 @@ def test_a_backup_that_is_not_whole_restores_nothing(project: Project, tmp_path:
     assert not [p for p in tmp_path.iterdir() if p.name.startswith(".q")]
 
 
+def test_a_backup_whose_compression_is_damaged_is_told_plainly(tmp_path: Path) -> None:
+    (tmp_path / "rows.txt").write_text("".join(f"{n * 7919 % 100_003} is a row\n" for n in range(30_000)))
+    bad = tmp_path / "bad.tar.gz"
+    with tarfile.open(bad, "w:gz") as tar:
+        tar.add(tmp_path / "rows.txt", "rows.txt")
+    good = bad.read_bytes()
+    for tenth in range(1, 10):
+        place = len(good) * tenth // 10
+        bad.write_bytes(good[:place] + bytes(range(200, 256)) * 4 + good[place + 224 :])
+        with pytest.raises(InputError):
+            restore(bad, tmp_path / "q")
+        assert not (tmp_path / "q").exists()
+
+
+@pytest.mark.parametrize("listed", [{"files": ["guideline.md"]}, {"files": 3}, ["files"], {}])
+def test_a_backup_with_a_list_that_is_none_is_told_plainly(tmp_path: Path, listed: object) -> None:
+    text = json.dumps(listed).encode()
+    member = tarfile.TarInfo(LIST)
+    member.size = len(text)
+    with tarfile.open(tmp_path / "bad.tar", "w") as tar:
+        tar.addfile(member, BytesIO(text))
+    with pytest.raises(InputError, match=f"holds no {LIST}"):
+        restore(tmp_path / "bad.tar", tmp_path / "q")
+
+
 def test_nothing_is_overwritten_and_work_under_way_is_not_cut(project: Project, tmp_path: Path) -> None:
     settings = load_settings(project.settings_file)
     back_up(project, settings, tmp_path / "b.tar")
