@@ -101,7 +101,7 @@ def judge_signal(
     if judge is None:
         return unmeasured(signal, "no judge was asked: [judge] in rung.toml, then rung watch report --judge 50")
     test = load_split(standing.dataset, "test")
-    before = [(mask(test[o.item - 1].question), o.output) for o in standing.answered]
+    before = [(mask(test[o.item - 1].question), mask(o.output)) for o in standing.answered]
     now = [(question, each.answer) for question, each in asked if each.answer and not each.error]
     sides = [_some(side, min(judged, len(side)), seed) for side in (now, before)]
     signal = signal.model_copy(update={"n": len(sides[0]), "n_before": len(sides[1])})

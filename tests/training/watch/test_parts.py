@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from training.watch.judge import judge_of
 from training.watch.keep import Wish
 from training.watch.masking import masked_text
 from training.watch.material import released
+from training.watch.measures import judge_signal
 from training.watch.own_turns import OwnTurns
 from training.watch.signals import word_signals
 from training.watch.take_in import read_logs, take_in
@@ -109,3 +110,18 @@ def test_the_judge_looks_at_production_and_at_the_test_alike(
     signal = next(signal for signal in report.signals if signal.name == "judge")
     assert (signal.n, signal.n_before, signal.before) == (30, 30, 0.0) and signal.raised and signal.now is not None
     assert 0.2 < signal.now < 0.8 and len(asked) == 60 and all("judge by the question alone" in text for text in asked)
+
+
+def test_the_judge_is_given_both_sides_masked(house: Project) -> None:
+    """Production is kept masked: beside answers that are not, `[PHONE]` alone would look worse."""
+    standing = released(house, load_settings(house.settings_file, {}))
+    said = [each.model_copy(update={"output": "Call +1 415 555 0132."}) for each in standing.answered]
+    standing = standing.__class__(**{**vars(standing), "answered": said})
+    seen: list[str] = []
+
+    def judge(pairs: Sequence[tuple[str, str]]) -> list[bool]:
+        seen.extend(answer for _, answer in pairs)
+        return [True] * len(pairs)
+
+    judge_signal(standing, [], 0, judge, 5)
+    assert seen == ["Call [PHONE]."] * 5
