@@ -90,4 +90,4 @@ def hashes(root: Path, *paths: Path) -> dict[str, str]:
 
 def _problem(path: Path, detail: object) -> Problem:
     loc = ".".join(str(part) for part in detail["loc"])  # type: ignore[index]
-    return Problem(f"{loc}: {detail['msg']}", where=str(path))  # type: ignore[index]
+    return Problem(f"{loc}: {detail['msg']}" if loc else detail["msg"], where=str(path))  # type: ignore[index]

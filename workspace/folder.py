@@ -127,7 +127,7 @@ def next_id(folder: Path, prefix: str) -> str:
 
 def by_number(path: Path) -> list[str | int]:
     """Sorting key: `v999` before `v1000`, each number in a path as a number."""
-    return [int(part) if part.isdigit() else part for part in re.split("([0-9]+)", path.as_posix())]
+    return [int(part) if at % 2 else part for at, part in enumerate(re.split("([0-9]+)", path.as_posix()))]
 
 
 def oldest_first(paths: Iterable[Path]) -> list[Path]:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from curation.manifest import newest_dataset
 from training.record import RunRecord, read_runs
-from workspace.artefact import write_artefact
+from workspace.artefact import read_artefact, write_artefact
+from workspace.errors import InputError
 from workspace.folder import Project, newest, next_id, oldest_first
 
 
@@ -26,6 +29,17 @@ def test_the_oldest_comes_first_by_number(tmp_path: Path) -> None:
     assert oldest_first(reversed(paths)) == paths
     plans = [tmp_path / f"P-{n:03d}.toml" for n in (9, 10, 999, 1000)]
     assert oldest_first(sorted(plans)) == plans
+    odd = [tmp_path / "1²2" / name for name in ("R-1", "R-2")]
+    assert oldest_first(reversed(odd)) == odd, "a project may lie in any folder"
+
+
+def test_a_file_that_is_no_artefact_is_told_without_a_place_in_it(tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    for text, said in (("not json", "Invalid JSON"), ("[]", "Input should be an object"), ("{}", "id: Field required")):
+        path.write_text(text)
+        with pytest.raises(InputError) as told:
+            read_artefact(path, RunRecord)
+        assert told.value.problems[0].text.startswith(said)
 
 
 def test_runs_stand_in_the_order_in_which_they_began(tmp_path: Path) -> None:
