@@ -41,16 +41,16 @@ def _judgement(v: Verdict) -> tuple[str, str]:
         return _moved(
             v
         ), f"The test set is spent ({v.planned_runs} planned): no run ships on it. A named person decides."
+    if blocked := _blocked(v):
+        return _moved(v), f"{blocked} A named person decides."
     return _moved(v), f"Better for sure, above {_margin(v)} points not for sure. A named person decides."
 
 
 def _more(v: Verdict) -> tuple[str, str]:
     if v.clusters is not None and v.clusters < FEWEST_CLUSTERS:
         return _moved(v), f"{count(v.clusters, 'cluster')} of items cannot tell; at least {FEWEST_CLUSTERS} are needed."
-    blocking = [r for r in v.arms if r.low <= v.margin and not r.chosen]
-    chosen = next(r for r in v.arms if r.chosen)
-    if chosen.low > v.margin and blocking:
-        return _moved(v), f"Not above the margin of {_margin(v)} points for sure against {_names(blocking)}."
+    if blocked := _blocked(v):
+        return _moved(v), blocked
     if ahead := out_of_reach(v):
         told = f"{_names(ahead)}: even the best case is under the margin of {_margin(v)} points"
         return _moved(v), f"Against {told}, so more items would not ship it."
@@ -59,6 +59,14 @@ def _more(v: Verdict) -> tuple[str, str]:
     if v.items_to_settle is None or v.items_to_settle <= have:
         return _moved(v), f"{have:,} {unit} cannot tell, and the estimate lies at the margin of {_margin(v)} points."
     return _moved(v), f"{have:,} {unit} cannot tell; about {_rounded(v.items_to_settle)} would."
+
+
+def _blocked(v: Verdict) -> str:
+    """Which arms keep it from a ship where the chosen one does not; empty where it is the chosen one."""
+    blocking = [r for r in v.arms if not r.chosen and r.low <= v.margin + TOLERANCE]
+    if v.low <= v.margin + TOLERANCE or not blocking:
+        return ""
+    return f"Not above the margin of {_margin(v)} points for sure against {_names(blocking)}."
 
 
 def out_of_reach(v: Verdict) -> list[Rival]:

@@ -144,6 +144,18 @@ def test_more_items_are_not_asked_for_where_another_arm_is_ahead():
     assert worth(verdict_of(scores(rows(60, 5, 235)))) == "183 fewer wrong answers in 1,000"
 
 
+def test_a_judgement_that_another_arm_makes_names_it():
+    from rung.report.verdict_words import sentences
+
+    items = [{"id": n, "baseline": {"few": int(n > 39), "prompt": int(n > 7)}, "tuned": 1} for n in range(100)]
+    found = verdict_of(scores(items), "few")
+    assert found.verdict == "judgement" and found.low > found.margin
+    told = "Not above the margin of 5 points for sure against prompt (+8.0). A named person decides."
+    assert sentences(found)[1] == told
+    alone = verdict_of(scores(rows(8, 0, 92)))
+    assert sentences(alone)[1] == "Better for sure, above 5 points not for sure. A named person decides."
+
+
 def test_only_scores_of_0_and_1_are_counted():
     from rung.report.verdict_words import lines
 
