@@ -84,9 +84,9 @@ class StageScreen(LeavingScreen):
         Binding("escape", "back", "one level back"),
         Binding("left_square_bracket", "stage_step(-1)", "stage before", key_display="["),
         Binding("right_square_bracket", "stage_step(1)", "stage after", key_display="]"),
-        Binding("c", "copy_command", "copy the command in row 23"),
+        Binding("c", "copy_command", "copy the command above the keys"),
         Binding("question_mark", "app.keys", "keys of this screen", key_display="?"),
-        Binding("y", "say_yes", "yes, to the question in row 23", show=False),
+        Binding("y", "say_yes", "yes, to the question above the keys", show=False),
         *(Binding(str(n % 10), f"stage({n})", "open that stage", show=False) for n in range(1, 11)),
     ]
 
