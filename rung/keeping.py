@@ -20,7 +20,7 @@ from workspace.artefact import now
 from workspace.errors import InputError, Problem, RungError
 from workspace.files import sha256_file
 from workspace.folder import Project
-from workspace.lock import writer_lock
+from workspace.lock import is_held, writer_lock
 from workspace.settings import Settings
 
 LIST = "backup.json"
@@ -129,26 +129,11 @@ def _held(folder: Path) -> Iterator[None]:
 def _left(beside: Path) -> list[Path]:
     """Folders of killed backups and restores: with the marker, or with nothing in them yet."""
     found = [path for kind in (BACKUP, RESTORE) for path in beside.glob(".*." + "?" * TAIL + kind)]
-    return sorted(path for path in found if path.is_dir() and _is_ours(path) and not _is_held(path))
+    return sorted(path for path in found if path.is_dir() and _is_ours(path) and not is_held(path))
 
 
 def _is_ours(room: Path) -> bool:
     return not room.is_symlink() and ((room / MARKER).is_file() or not any(room.iterdir()))
-
-
-def _is_held(room: Path) -> bool:
-    """Whether a living program works in it: the kernel frees the lock of one that ended, however it ended."""
-    try:
-        descriptor = os.open(room, os.O_RDONLY)
-    except OSError:
-        return True
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
 
 
 def _write(project: Project, settings: Settings, half: Path) -> tuple[int, int]:

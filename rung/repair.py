@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import re
 import shutil
 from collections.abc import Iterator
@@ -13,20 +12,22 @@ from pathlib import Path
 from rung.keeping import LOCKS
 from workspace.artefact import now
 from workspace.folder import Project
-from workspace.lock import writer_lock
+from workspace.lock import is_held, writer_lock
 
 ASIDE = "set-aside"
 HALF_FILE = re.compile(r"\..+\.[a-z0-9_]{8}\.tmp")
 """A file that `workspace.files.replacing` had not finished."""
 OWN = ("documents", ASIDE)
 """Folders that are not looked through: the user's own texts, and what was set aside before."""
-WORKSHOPS = {
-    "datasets/.lock": ("datasets/.tmp/*",),
-    "releases/.lock": ("releases/.L-*", "releases/**/.*.new"),
-    "runs/writer.lock": ("runs/*/.adapter.new", "runs/*/.adapter.old"),
-    "watch/.lock": ("watch/.W-*",),
-}
-"""Where things are made before they take their place, by the lock of the command that makes them."""
+WORKSHOPS = (
+    "datasets/.tmp/*",
+    "releases/.L-*",
+    "releases/**/.*.new",
+    "runs/*/.adapter.new",
+    "runs/*/.adapter.old",
+    "watch/.W-*",
+)
+"""Where things are made before they take their place."""
 MARKERS = {
     "datasets": "manifest.json",
     "evaluations": "report.json",
@@ -53,7 +54,7 @@ def repairs(project: Project) -> list[Repair]:
     """Everything that a repair would move, in order of place. Looks, changes nothing; what a living command holds is
     being made, not half.
     """
-    held = {lock for lock in LOCKS if _is_held(project.root / lock)}
+    held = {lock for lock in LOCKS if is_held(project.root / lock)}
     return _found(project, {lock.split("/")[0] for lock in held})
 
 
@@ -91,10 +92,9 @@ def _files(project: Project) -> Iterator[Repair]:
 
 
 def _workshops(project: Project) -> Iterator[Repair]:
-    for patterns in WORKSHOPS.values():
-        for path in (path for pattern in patterns for path in project.root.glob(pattern)):
-            what = "half a freeze" if path.parent == project.datasets / ".tmp" else "half written by a killed command"
-            yield Repair(what, path)
+    for path in (path for pattern in WORKSHOPS for path in project.root.glob(pattern)):
+        what = "half a freeze" if path.parent == project.datasets / ".tmp" else "half written by a killed command"
+        yield Repair(what, path)
 
 
 def _folders(project: Project) -> Iterator[Repair]:
@@ -104,15 +104,3 @@ def _folders(project: Project) -> Iterator[Repair]:
             if path.is_dir() and not path.name.startswith(".") and not (path / marker).is_file():
                 goes_on = "; the same command goes on with it" if room == "evaluations" else ""
                 yield Repair(f"not whole (no {marker}){goes_on}", path)
-
-
-def _is_held(lock: Path) -> bool:
-    """Whether a living command holds this writer lock."""
-    try:
-        with lock.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False

@@ -15,6 +15,7 @@ from training.gate import Override
 from workspace.artefact import Artefact, read_artefact, write_artefact
 from workspace.errors import RungError, did_you_mean
 from workspace.folder import Project, oldest_first
+from workspace.lock import is_held
 
 State = Literal["cleared", "starting", "running", "paused", "stopped", "finished", "failed", "crashed"]
 LIVE: tuple[State, ...] = ("starting", "running", "paused")
@@ -115,17 +116,7 @@ def newest_run(project: Project, *, finished: bool = True) -> RunRecord | None:
 
 def is_alive(folder: Path) -> bool:
     """Whether a process holds the run's lock at this moment."""
-    import fcntl
-
-    lock = folder / LOCK
-    if not lock.is_file():
-        return False
-    with lock.open("r") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
+    return is_held(folder / LOCK)
 
 
 def append_metric(folder: Path, line: dict[str, Any]) -> None:

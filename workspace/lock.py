@@ -32,6 +32,21 @@ def writer_lock(path: Path, what: str) -> Iterator[None]:
         file.truncate(0)
 
 
+def is_held(path: Path) -> bool:
+    """Whether a living process holds the lock on this file or folder; one that may not be opened counts as held."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError as error:
+        return not isinstance(error, FileNotFoundError | NotADirectoryError)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
 def lock_owner(path: Path) -> str:
     """Who holds or last held the lock, in words."""
     try:

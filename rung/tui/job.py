@@ -23,6 +23,7 @@ from pathlib import Path
 from textual.message import Message
 
 from workspace.errors import Refusal
+from workspace.lock import is_held
 
 FOLDER = ".jobs"
 EVERY = 0.1
@@ -94,7 +95,7 @@ class Job:
     @property
     def is_running(self) -> bool:
         """Whether the child lives."""
-        return self.process.poll() is None if self.process else _is_locked(self.record)
+        return self.process.poll() is None if self.process else is_held(self.record)
 
     def stop(self) -> None:
         """Ask it to end, as Ctrl-C would: what it did so far is kept."""
@@ -141,7 +142,7 @@ def running_jobs(root: Path) -> list[Job]:
     """Commands that an earlier program started here and that still run."""
     found = []
     for record in sorted((root / FOLDER).glob("*.json")):
-        if _is_locked(record):
+        if is_held(record):
             written = json.loads(record.read_text() or "{}")
             if written:
                 found.append(Job(written["stage"], tuple(written["arguments"]), written["pid"], record))
@@ -175,14 +176,3 @@ def _heed_interrupts() -> None:
     """A child of a program that ignores interrupts (nohup, a job in the background) would too, and `x` not stop it."""
     if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def _is_locked(record: Path) -> bool:
-    try:
-        with record.open("a") as held:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False
