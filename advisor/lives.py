@@ -16,13 +16,14 @@ from workspace.rules import rule_file
 FILE = "lives.toml"
 TABLE = ("as_of", "warn_days", "life")
 ENTRY = ("model", "ends", "not_before", "replace", "date", "source")
+MOST_DAYS = 3650
 WANTED = "is a date like 2027-01-14"
 
 
 @dataclass(frozen=True, slots=True)
 class Life:
     """What is known of a model's end. `ends`: after this day requests fail; `not_before`: none is announced, and none
-    was to come before this day. `read` is the day of the table.
+    was to come before this day. `read` is the day of the table, `warn_days` how long before the end it warns.
     """
 
     model: str
@@ -30,6 +31,7 @@ class Life:
     not_before: date | None
     replace: str
     read: date
+    warn_days: int
     source: tuple[str, ...]
 
     def has_ended(self, today: date) -> bool:
@@ -38,7 +40,7 @@ class Life:
 
     def ends_soon(self, today: date) -> bool:
         """Whether the end is so near that a replacement should be measured now."""
-        return self.ends is not None and today <= self.ends <= today + timedelta(days=rule_file(FILE)["warn_days"])
+        return self.ends is not None and today <= self.ends <= today + timedelta(self.warn_days)
 
     def words(self, today: date) -> str:
         """The life in a sentence."""
@@ -60,7 +62,7 @@ def life_of(model: str, project_rules: Path | None = None) -> Life | None:
     for table in ([_read(own)] if own and own.is_file() else []) + [built_in]:
         for entry in table.get("life", []):
             if re.fullmatch(re.escape(str(entry["model"])) + r"(-\d{8}|-\d{4}-\d{2}-\d{2})?", model):
-                return _life(entry, table.get("as_of") or built_in["as_of"])
+                return _life(entry, {**built_in, **table})
     return None
 
 
@@ -70,6 +72,9 @@ def faults(table: Mapping[str, Any]) -> Iterator[str]:
         yield f'unknown key "{key}".{did_you_mean(key, TABLE)}'
     if "as_of" in table and not _is_day(table["as_of"]):
         yield f"as_of {WANTED}."
+    days = table.get("warn_days", 0)
+    if type(days) is not int or not 0 <= days <= MOST_DAYS:
+        yield f"warn_days must be a whole number, 0 to {MOST_DAYS:,}."
     entries = table.get("life", [])
     if not isinstance(entries, list):
         yield "[life] must be written [[life]]."
@@ -109,12 +114,13 @@ def _read(path: Path) -> dict[str, Any]:
     return table
 
 
-def _life(entry: Mapping[str, Any], as_of: date) -> Life:
+def _life(entry: Mapping[str, Any], table: Mapping[str, Any]) -> Life:
     return Life(
         model=entry["model"],
         ends=entry.get("ends"),
         not_before=entry.get("not_before"),
         replace=entry.get("replace", ""),
-        read=entry.get("date") or as_of,
+        read=entry.get("date") or table["as_of"],
+        warn_days=table["warn_days"],
         source=tuple(entry.get("source", ())),
     )

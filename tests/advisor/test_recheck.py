@@ -132,3 +132,17 @@ def test_a_table_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "lives.toml").write_text("[[life]\n")
     with pytest.raises(RungError, match=r"lives.toml: cannot be read"):
         life_of("gpt-5", tmp_path)
+
+
+def test_a_projects_own_days_of_warning_count(tmp_path: Path) -> None:
+    table, today = tmp_path / "lives.toml", date(2027, 1, 1)
+    table.write_text('[[life]]\nmodel = "ours"\nends = 2027-03-01\n')
+    usual = life_of("ours", tmp_path)
+    table.write_text('warn_days = 30\n[[life]]\nmodel = "ours"\nends = 2027-03-01\n')
+    own = life_of("ours", tmp_path)
+    assert usual and own and usual.ends_soon(today) and not own.ends_soon(today)
+    assert own.ends_soon(date(2027, 2, 1))
+    for wrong in ('"x"', "-1", "true", "999999999999"):
+        table.write_text(f"warn_days = {wrong}\n")
+        with pytest.raises(InputError, match="warn_days must be a whole number"):
+            life_of("ours", tmp_path)
