@@ -1,6 +1,6 @@
 """A project on banking77 (PolyAI, CC BY 4.0), so that its report can be made again with Rung's own commands.
 
-    python -m benchmarks.banking77 FOLDER INTO [--intents 77] [--train 15] [--test 4]
+    python -m benchmarks.banking77 FOLDER INTO [--intents 77] [--train 15] [--test 4] [--choose-on 20]
 
 FOLDER holds train.csv and test.csv (text, category); INTO must be new. So many of the 77 intents, and so many rows of
 each for train and test, are drawn by a fixed seed. guideline.md beside this file names the intents; the documents that
@@ -18,6 +18,7 @@ from collections import defaultdict
 from pathlib import Path
 
 SEED = 13
+CHOOSE_ON = 20
 GUIDELINE = Path(__file__).with_name("guideline.md")
 ASK = "Sort the customer's message to the bank into one intent."
 SETTINGS = """[project]
@@ -106,12 +107,14 @@ def prompts(names: list[str], example: tuple[str, str]) -> dict[str, str]:
     }
 
 
-def write_project(folder: Path, into: Path, meanings: dict[str, str], train: int, test: int) -> None:
+def write_project(
+    folder: Path, into: Path, meanings: dict[str, str], train: int, test: int, choose_on: int = CHOOSE_ON
+) -> None:
     """Write settings, answers, guideline, prompts, documents and raw rows below `into`."""
     names = list(meanings)
     pool = drawn(folder / "train.csv", names, train)
     files = {
-        "rung.toml": SETTINGS,
+        "rung.toml": SETTINGS.replace("choose_on = 20", f"choose_on = {choose_on}"),
         "answers.toml": ANSWERS,
         "guideline.md": "# Guideline\n\n" + "".join(f"{name}: {meaning}\n" for name, meaning in meanings.items()),
         "about-data.md": "- banking77 is public and may be in the model's pre-training.\n",
@@ -142,10 +145,11 @@ def main() -> int:
     parser.add_argument("--intents", type=int, default=77)
     parser.add_argument("--train", type=int, default=15)
     parser.add_argument("--test", type=int, default=4)
+    parser.add_argument("--choose-on", type=int, default=CHOOSE_ON, help="validation rows that arms are chosen on")
     asked = parser.parse_args()
     if asked.into.exists():
         parser.error(f"{asked.into} exists already")
-    write_project(asked.folder, asked.into, intents(asked.intents), asked.train, asked.test)
+    write_project(asked.folder, asked.into, intents(asked.intents), asked.train, asked.test, asked.choose_on)
     rows = asked.intents
     print(f"{rows * asked.train:,} pool rows and {rows * asked.test} test rows of {rows} intents in {asked.into}")
     return 0
