@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import lzma
 import os
 import shutil
 import sqlite3
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
+from rung.kept import LOCKS, Found, look_through
 from workspace.artefact import now
 from workspace.errors import InputError, Problem, RungError
 from workspace.files import sha256_file
@@ -25,22 +27,23 @@ from workspace.settings import Settings
 
 LIST = "backup.json"
 """Member that stands last in a backup: what is in it, with hashes. Without it the file is not whole."""
-LOCKS = ("datasets/.lock", "evaluations/.lock", "releases/.lock", "runs/writer.lock", "watch/.lock")
 BACKUP, RESTORE, TAIL = ".backup", ".restore", 8
 """Endings of the hidden folders in which both work, and how many letters `tempfile` puts before them."""
 MARKER = ".made-by-rung-backup"
 """First file in each of these folders: one that holds other things and not this is somebody's own, and stays."""
-PASSED_OVER = (".jobs", ".tmp", ".venv", "__pycache__")
 
 
 @dataclass(frozen=True, slots=True)
 class Backup:
-    """What went into a backup. `outside` says what is not in it and where it is."""
+    """What went into a backup. `outside` says what is not in it and where it is, `left_out` names what of the folder
+    was passed over, each with the reason.
+    """
 
     file: Path
     files: int
     bytes: int
     outside: tuple[str, ...]
+    left_out: tuple[str, ...]
 
 
 def back_up(project: Project, settings: Settings, file: Path) -> Backup:
@@ -60,12 +63,13 @@ def back_up(project: Project, settings: Settings, file: Path) -> Backup:
                 stack.enter_context(writer_lock(lock, "Other work on this project"))
         try:
             room = stack.enter_context(_workroom(target.parent, project.name, BACKUP))
-            done = _write(project, settings, room / target.name)
+            found = look_through(project)
+            done = _write(project, settings, found, room / target.name)
             (room / target.name).chmod(0o600)  # the rows are in it, as in the database
             (room / target.name).rename(target)
         except (OSError, sqlite3.Error) as error:
             raise _why_not(error, project, file) from error
-    return Backup(file, *done, outside=_outside(settings))
+    return Backup(file, *done, outside=_outside(settings), left_out=tuple(found.left_out))
 
 
 def _why_not(error: OSError | sqlite3.Error, project: Project, file: Path) -> RungError:
@@ -136,11 +140,11 @@ def _is_ours(room: Path) -> bool:
     return not room.is_symlink() and ((room / MARKER).is_file() or not any(room.iterdir()))
 
 
-def _write(project: Project, settings: Settings, half: Path) -> tuple[int, int]:
+def _write(project: Project, settings: Settings, found: Found, half: Path) -> tuple[int, int]:
     hashes: dict[str, str] = {}
     size = 0
     with tarfile.open(half, "w:gz" if half.name.endswith((".gz", ".tgz")) else "w") as tar:
-        for name, path in _members(project, settings, half.parent):
+        for name, path in _members(project, settings, found, half.parent):
             hashes[name] = sha256_file(path)
             size += path.stat().st_size
             tar.add(path, name, recursive=False)
@@ -151,25 +155,15 @@ def _write(project: Project, settings: Settings, half: Path) -> tuple[int, int]:
     return len(hashes), size
 
 
-def _members(project: Project, settings: Settings, beside: Path) -> Iterator[tuple[str, Path]]:
+def _members(project: Project, settings: Settings, found: Found, beside: Path) -> Iterator[tuple[str, Path]]:
     """Name and place of everything that is kept; the database as a copy that nobody writes to."""
     if not settings.store.url and project.database_file.is_file():
         with tempfile.TemporaryDirectory(dir=beside) as room:
             copy = Path(room) / project.database_file.name
             _copy_database(project.database_file, copy)
             yield project.database_file.name, copy
-    for path in sorted(project.root.rglob("*")):
-        name = path.relative_to(project.root)
-        if path.is_file() and not path.is_symlink() and not _passed_over(name, project.database_file.name):
-            yield str(name), path
-
-
-def _passed_over(name: Path, database: str) -> bool:
-    return (
-        any(part in PASSED_OVER for part in name.parts)
-        or name.name.endswith((".lock", ".tmp"))
-        or (len(name.parts) == 1 and name.name in (database, f"{database}-wal", f"{database}-shm"))
-    )
+    for name in found.names:
+        yield str(name), project.root / name
 
 
 def _copy_database(database: Path, copy: Path) -> None:
@@ -195,7 +189,7 @@ def _unpack(file: Path, folder: Path) -> None:
             tar.extractall(folder, filter="data")
     except tarfile.ReadError as error:
         raise InputError([Problem("is no whole tar file.", where=str(file))], "Take another backup.") from error
-    except (OSError, tarfile.TarError, EOFError, zlib.error) as error:
+    except (OSError, tarfile.TarError, EOFError, zlib.error, lzma.LZMAError) as error:
         raise InputError([Problem(f"cannot be unpacked: {error}", where=str(file))], "Take another backup.") from error
 
 

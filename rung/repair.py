@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from rung.keeping import LOCKS
+from rung.kept import LOCKS
 from workspace.artefact import now
+from workspace.files import HALF_FILE
 from workspace.folder import Project
 from workspace.lock import is_held, writer_lock
 
 ASIDE = "set-aside"
-HALF_FILE = re.compile(r"\..+\.[a-z0-9_]{8}\.tmp")
-"""A file that `workspace.files.replacing` had not finished."""
 OWN = ("documents", ASIDE)
 """Folders that are not looked through: the user's own texts, and what was set aside before."""
 WORKSHOPS = (

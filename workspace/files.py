@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,8 @@ from typing import IO
 from workspace.errors import RungError
 
 BLOCK = 1 << 20
+HALF_FILE = re.compile(r"\..+\.[a-z0-9_]{8}\.tmp")
+"""Name of a file that `replacing` had not finished."""
 
 
 def sha256_bytes(data: bytes) -> str:

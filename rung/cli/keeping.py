@@ -30,11 +30,14 @@ def backup(
     project = require_project()
     made = back_up(project, load_settings(project.settings_file), file or _default(project.root))
     if as_json:
-        emit({"file": str(made.file), "files": made.files, "bytes": made.bytes, "outside": made.outside})
+        left = {"outside": made.outside, "left_out": made.left_out}
+        emit({"file": str(made.file), "files": made.files, "bytes": made.bytes, **left})
         return
     say(f"{made.files:,} files, {made.bytes / 1e6:,.1f} MB, are in {made.file}.")
     for thing in made.outside:
         say(f"! Not in it: {thing}.")
+    for thing in made.left_out:
+        say(f"! Left out: {thing}.")
     say(f"\nTo bring it back: rung restore {made.file} FOLDER")
 
 
@@ -76,6 +79,8 @@ def repair(*, yes: bool) -> None:
         raise typer.Exit(1)
     made = back_up(project, load_settings(project.settings_file), _default(project.root))
     note(f"Backed up: {made.file}")
+    for thing in made.left_out:
+        note(f"! Left out of it: {thing}.")
     room, moved = mend(project, found)
     say(f"{moved:,} moved to {room.relative_to(project.root)}; nothing was deleted.")
 

@@ -107,7 +107,7 @@ def test_a_file_that_cannot_be_read(name: str, stages: Any, loopback: Any, warm:
         assert done.code in (0, 1, 2) and "Traceback" not in done.err, (words, done.err)
 
 
-@pytest.mark.parametrize("name", ["guideline.md", "rung.db"])
+@pytest.mark.parametrize("name", ["guideline.md", "rung.db", "prompts"])
 def test_a_backup_names_the_file_that_cannot_be_read(
     name: str, stages: Any, loopback: Any, warm: Warm, tmp_path: Path
 ) -> None:

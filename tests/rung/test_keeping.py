@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from rung.keeping import LIST, LOCKS, MARKER, back_up, half_backups, restore
+from rung.keeping import LIST, MARKER, back_up, half_backups, restore
+from rung.kept import LOCKS
 from rung.repair import mend, repairs
 from workspace.errors import InputError, Refusal, RungError
 from workspace.files import sha256_file
@@ -97,10 +98,11 @@ def test_a_backup_that_is_not_whole_restores_nothing(project: Project, tmp_path:
     assert not [p for p in tmp_path.iterdir() if p.name.startswith(".q")]
 
 
-def test_a_backup_whose_compression_is_damaged_is_told_plainly(tmp_path: Path) -> None:
+@pytest.mark.parametrize("packing", ["gz", "xz", "bz2"])
+def test_a_backup_whose_compression_is_damaged_is_told_plainly(tmp_path: Path, packing: str) -> None:
     (tmp_path / "rows.txt").write_text("".join(f"{n * 7919 % 100_003} is a row\n" for n in range(30_000)))
-    bad = tmp_path / "bad.tar.gz"
-    with tarfile.open(bad, "w:gz") as tar:
+    bad = tmp_path / f"bad.tar.{packing}"
+    with tarfile.open(bad, f"w:{packing}") as tar:
         tar.add(tmp_path / "rows.txt", "rows.txt")
     good = bad.read_bytes()
     for tenth in range(1, 10):
@@ -109,6 +111,34 @@ def test_a_backup_whose_compression_is_damaged_is_told_plainly(tmp_path: Path) -
         with pytest.raises(InputError):
             restore(bad, tmp_path / "q")
         assert not (tmp_path / "q").exists()
+
+
+def test_a_backup_says_what_it_leaves_out_and_keeps_a_file_of_ones_own_of_any_name(
+    project: Project, tmp_path: Path
+) -> None:
+    root = project.root
+    own = ("uv.lock", "documents/notes.tmp", "documents/.tmp/deep.txt", ".jobs.txt", "documents/rung.db")
+    for name in own:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text("mine")
+    for name in (".rung.toml.abcd1234.tmp", ".jobs/out.txt", ".venv/bin/x", "datasets/.tmp/v009/train.jsonl"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text("of the moment")
+    (root / "more").symlink_to(tmp_path)
+    (root / "documents" / "one.md").symlink_to("../guideline.md")
+    os.mkfifo(root / "pipe")
+    done = rung(root, "backup", "../b.tar")
+    assert done.returncode == 0, done.stderr
+    for told in (f"more: a link to {tmp_path}", "documents/one.md: a link to ../guideline.md",
+                 "pipe: no ordinary file", ".venv: a Python environment"):  # fmt: skip
+        assert f"! Left out: {told}." in done.stdout
+    assert done.stdout.count("Left out") == 4
+    restore(tmp_path / "b.tar", tmp_path / "q")
+    assert all((tmp_path / "q" / name).read_text() == "mine" for name in own)
+    there = {str(p.relative_to(tmp_path / "q")) for p in (tmp_path / "q").rglob("*")}
+    assert not [
+        n for n in there if n.endswith("1234.tmp") or n.startswith((".jobs/", "datasets/.tmp", "more", "runs/w"))
+    ]
 
 
 @pytest.mark.parametrize("listed", [{"files": ["guideline.md"]}, {"files": 3}, ["files"], {}])
