@@ -19,8 +19,9 @@ from evaluation.judging import Judge, read_rubric, scorer
 from evaluation.meaning import Meanings
 from evaluation.measure import Desk, Item, items_of
 from evaluation.metrics.registry import item_metric
+from evaluation.older import sealed_key
 from evaluation.rows import Rows, frozen_rows, rows_for
-from evaluation.sealed import sealed_items, sealed_key
+from evaluation.sealed import sealed_items
 from evaluation.shape import json_shape
 from workspace.errors import InputError, Problem, Refusal, RungError
 from workspace.folder import Project, next_id

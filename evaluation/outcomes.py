@@ -9,8 +9,8 @@ from curation.manifest import read_manifest
 from evaluation.bench import frozen_test
 from evaluation.judging import RUBRIC_FILE
 from evaluation.metrics.own import FOLDER as OWN_METRICS
+from evaluation.older import sealed_key
 from evaluation.report import Outcome, Report, newest_report, read_outcomes
-from evaluation.sealed import sealed_key
 from workspace.artefact import read_artefact
 from workspace.errors import Refusal
 from workspace.files import sha256_file

@@ -12,7 +12,6 @@ import random
 from curation.store import open_store, store_exists
 from evaluation.older import new_lines
 from evaluation.report import newest_report, reports
-from workspace.files import sha256_bytes
 from workspace.folder import Project
 from workspace.settings import Settings
 
@@ -43,8 +42,3 @@ def sealed_items(
     with open_store(project, settings) as store:
         store.event(SEALED, settings.project.person, ref=test_sha256, detail={"items": drawn})
     return frozenset(drawn)
-
-
-def sealed_key(test_sha256: str) -> str:
-    """What stands for the sealed part where a test set is named by its SHA-256."""
-    return sha256_bytes(f"{test_sha256}:sealed".encode())

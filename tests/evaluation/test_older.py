@@ -1,5 +1,10 @@
 """Older versions whose files are not as they were frozen."""
 
+import json
+import shutil
+import subprocess
+import sys
+
 import pytest
 
 from chat.scripted import Scripted
@@ -10,6 +15,7 @@ from evaluation.bench import open_bench
 from evaluation.looks import standing
 from evaluation.older import older_tests
 from evaluation.tuned import run_evaluation
+from evaluation.verdict import newest_verdict
 from workspace.errors import Refusal
 
 VERSIONS = ("v999", "v1000", "v1001")
@@ -33,3 +39,55 @@ def test_versions_come_oldest_first_beyond_three_digits(project, kit):
     made = [kit.freeze_by_hand(project, v, test=kit.rows_of(kit.places, " " * n)) for n, v in enumerate(VERSIONS, 1)]
     shas = [read_manifest(folder).splits["test"].sha256 for folder in made]
     assert [older.version for older in older_tests(project, shas[2], shas, ())] == ["v999", "v1000"]
+
+
+def spent(project, settings, model, kit):
+    """v002 repeats the items of v001, on which R-001 was scored; the bench of v002."""
+    run_baseline(open_bench(project, settings, model), arms_named(["base", "prompt"]))
+    run_evaluation(open_bench(project, settings, Scripted(kit.reply, name="t")), "R-001", "Topic.")
+    old = (project.datasets / "v001" / "test.jsonl").read_text()
+    rows = [json.loads(line) for line in old.splitlines()] + kit.rows_of(["upstairs"], " today")
+    kit.freeze_by_hand(project, "v002", test=rows)
+    bench = open_bench(project, settings, model)
+    assert standing(project, settings, bench.test_sha256).runs == ("R-001 on v001",)
+    return bench
+
+
+def test_an_older_scored_test_set_whose_file_is_gone_is_refused_by_name(project, settings, model, kit):
+    bench = spent(project, settings, model, kit)
+    (project.datasets / "v001" / "test.jsonl").unlink()
+    with pytest.raises(Refusal, match=r"v001/test\.jsonl: gone"):
+        standing(project, settings, bench.test_sha256)
+    ran = subprocess.run(
+        [sys.executable, "-P", "-m", "rung", "evaluate", "--power"], cwd=project.root, capture_output=True, text=True
+    )
+    assert ran.returncode == 1 and "v001/test.jsonl" in ran.stderr and "Traceback" not in ran.stderr
+
+
+def test_a_scored_version_that_was_deleted_makes_no_spent_test_set_fresh(project, settings, model, kit):
+    bench = spent(project, settings, model, kit)
+    shutil.rmtree(project.datasets / "v001")
+    assert standing(project, settings, bench.test_sha256).runs == ("R-001 on v001 (gone from datasets/)",)
+    run_baseline(bench, arms_named(["base", "prompt"]))
+    run_evaluation(open_bench(project, settings, Scripted(kit.perfect, name="t")), "R-002", "Topic.")
+    again = newest_verdict(project, "R-002")[1]
+    assert (again.verdict, again.place) == ("judgement", 2)
+    assert any("v001 (gone from datasets/)" in note and "cannot ship" in note for note in again.notes)
+
+
+def test_sealed_parts_and_the_test_set_itself_are_no_deleted_versions(project, settings, model, kit):
+    settings = settings.model_copy(update={"evaluation": settings.evaluation.model_copy(update={"sealed": 0.5})})
+    for unsealed in (False, True):
+        run_baseline(open_bench(project, settings, model, unsealed=unsealed), arms_named(["base", "prompt"]))
+        bench = open_bench(project, settings, Scripted(kit.perfect, name="t"), unsealed=unsealed)
+        run_evaluation(bench, "R-001", "Topic.")
+    kit.freeze_by_hand(project, "v002", test=kit.rows_of(kit.places, " at noon"))
+    assert standing(project, settings, open_bench(project, settings, model).test_sha256).runs == ()
+
+
+def test_nothing_is_sealed_beside_a_measured_version_that_was_deleted(project, settings, model, kit):
+    spent(project, settings, model, kit)
+    shutil.rmtree(project.datasets / "v001")
+    sealing = settings.model_copy(update={"evaluation": settings.evaluation.model_copy(update={"sealed": 0.3})})
+    with pytest.raises(Refusal, match="v001 was measured and is gone"):
+        open_bench(project, sealing, model)
