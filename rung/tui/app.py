@@ -10,7 +10,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import ClassVar
 
-from textual import on, work
+from rich.console import RenderableType
+from textual import events, on, work
+from textual._compositor import CompositorUpdate
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.command import Provider
@@ -24,6 +26,7 @@ from rung.tui.job import Job, JobEnded, JobLine, follow, running_jobs, start_job
 from rung.tui.messages import StatusRead
 from rung.tui.running import with_jobs
 from rung.tui.source import Source
+from rung.tui.sparing import Sent
 from rung.tui.symbols import is_plain
 from rung.tui.tidy import collect_in_calm
 from workspace.errors import RungError
@@ -74,6 +77,7 @@ class RungApp(App[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+q", "quit", "quit", priority=True),
         Binding("ctrl+p", "command_palette", "menu of everything", key_display="^P"),
+        Binding("ctrl+l", "draw_anew", "draw the screen anew", key_display="^L", priority=True),
         Binding("f1", "keys", "keys of this screen", key_display="F1", priority=True),
     ]
 
@@ -92,6 +96,7 @@ class RungApp(App[None]):
         self.partial = False
         """Whether the store was not read yet."""
         self._tidying: asyncio.Task[None] | None = None
+        self.sent = Sent()
 
     def on_mount(self) -> None:
         """Open Start (or the stage asked for), or the question what to do in a folder without a project."""
@@ -114,6 +119,26 @@ class RungApp(App[None]):
         """The collector works by itself again."""
         if self._tidying is not None:
             self._tidying.cancel()
+
+    # What the terminal is sent
+
+    def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
+        """Of an update only what changes something; after anything else nobody knows what the terminal shows."""
+        if isinstance(renderable, CompositorUpdate) and not self.is_headless:
+            renderable = self.sent.sparing(renderable, self.size, self.console)
+        super()._display(screen, renderable)
+
+    @on(events.Resize)
+    def _forget_sent(self) -> None:
+        """The terminal may have been used by something else: this comes after Ctrl+Z and an editor too."""
+        self.sent.forget()
+
+    def action_draw_anew(self) -> None:
+        """Send everything again, where something else has written over it."""
+        self.sent.forget()
+        self.screen.refresh()
+
+    # Stages
 
     def open_start(self) -> None:
         """Go to Start."""
