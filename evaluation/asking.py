@@ -17,7 +17,7 @@ from workspace.errors import RungError
 from workspace.files import sha256_bytes
 
 GROUP = 96
-"""Asks of a local model between two writes: what a kill can lose."""
+"""Asks of a model on this machine between two writes: what a kill can lose. Elsewhere each reply is kept at once."""
 
 
 @dataclass

@@ -116,9 +116,10 @@ def _identity(reading: _Reading, number: int, row: Mapping[str, Any]) -> str | N
     if not isinstance(value, str | int) or isinstance(value, bool):
         reading.fault(number, f'"id" is {value!r}, not a text or a whole number.', "a text", value)
         return None
-    key = json.dumps(value)
+    key = str(value)
     if key in reading.seen:
-        reading.fault(number, f'"id" {key} stands on line {reading.seen[key]} already.', "each id once", value)
+        told = f'"id" {json.dumps(value)} stands on line {reading.seen[key]} already.'
+        reading.fault(number, told, "each id once", value)
         return None
     reading.seen[key] = number
     return key
@@ -168,4 +169,4 @@ def _cluster(reading: _Reading, number: int, row: Mapping[str, Any]) -> str | No
     if not isinstance(value, str | int | float) or isinstance(value, bool):
         reading.fault(number, f'"cluster" is {json.dumps(value)[:60]}, not a name.', "a text", value)
         return None
-    return json.dumps(value)
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from numbers import Real
 from typing import TYPE_CHECKING, Any
@@ -43,35 +44,43 @@ def leakage(train: Iterable[Row], test: Iterable[Row], threshold: float = 0.8) -
 
 
 def verdict(
-    baseline: Iterable[float] | Mapping[str, Iterable[float]],
+    baseline: Iterable[float] | Mapping[Any, Iterable[float]],
     tuned: Iterable[float],
     *,
-    chosen: str | None = None,
+    chosen: str | int | None = None,
     margin: float = 0.05,
-    clusters: Sequence[str] | None = None,
+    clusters: Sequence[str | int] | None = None,
 ) -> Verdict:
     """Rule on outcomes from anywhere: scores in 0..1 of the same items, in the same order.
 
     `baseline` is the best prompt's, or one list for each arm (`chosen` names the one that validation chose); items
-    that share a cluster are counted together. Raises InputError with every score that is none.
+    that share a cluster are counted together. Names may be numbers: 1 and "1" are the same. Raises InputError with
+    every score that is none.
     """
     from evaluation.scores import ONLY, PairedScores
     from evaluation.verdict import Rule, verdict_of
+    from workspace.errors import Problem
 
     arms = baseline if isinstance(baseline, Mapping) else {ONLY: baseline}
     problems = _faults("margin", margin)
+    problems += [Problem(f"two arms are called {name}.", "baseline") for name, n in _names(arms).items() if n > 1]
     scored = {str(name): _scores(problems, str(name), scores) for name, scores in arms.items()}
     mine = _scores(problems, "tuned", tuned)
     named = None if clusters is None else _listed(problems, "clusters", clusters)
     lengths = {**{name: len(scores) for name, scores in scored.items()}, "tuned": len(mine)}
     _check_lists(problems, lengths if named is None else {**lengths, "clusters": len(named)}, chosen, list(scored))
-    groups = named and tuple(f"#{n}" if each is None else f"={each!r}" for n, each in enumerate(named))
+    groups = named and tuple(f"#{n}" if each is None else f"={each}" for n, each in enumerate(named))
     ids = tuple(str(n) for n in range(len(mine)))
     scores = PairedScores(ids, tuple(mine), {name: tuple(each) for name, each in scored.items()}, groups or None)
-    return verdict_of(scores, chosen, Rule(margin=margin))
+    return verdict_of(scores, None if chosen is None else str(chosen), Rule(margin=margin))
 
 
-def _check_lists(problems: list[Problem], lengths: Mapping[str, int], chosen: str | None, arms: list[str]) -> None:
+def _names(arms: Mapping[Any, object]) -> Counter[str]:
+    """How often each name stands, written as text: 1 and "1" are one."""
+    return Counter(str(name) for name in arms)
+
+
+def _check_lists(problems: list[Problem], lengths: Mapping[str, int], chosen: object, arms: list[str]) -> None:
     """Raises InputError with `problems`, and with what does not fit of the lists as a whole."""
     from workspace.errors import Problem, did_you_mean
 
@@ -80,7 +89,7 @@ def _check_lists(problems: list[Problem], lengths: Mapping[str, int], chosen: st
     if not problems and len(set(lengths.values())) > 1:
         found = ", ".join(f"{name} {n}" for name, n in lengths.items())
         problems.append(Problem(f"The lists must be as long as one another, an entry an item; found {found}."))
-    if chosen is not None and chosen not in arms:
+    if chosen is not None and str(chosen) not in arms:
         found = f"no arm is called {chosen!r}; found {', '.join(arms)}.{did_you_mean(str(chosen), arms)}"
         problems.append(Problem(found, "chosen"))
     if chosen is None and len(arms) > 1:

@@ -85,7 +85,15 @@ def test_wrong_scores_are_refused_all_at_once() -> None:
             rung.verdict(HALF, values)  # type: ignore[arg-type]
     for chosen, said in ((None, "several arms"), ("c", "no arm is called 'c'"), (3, "no arm is called 3")):
         with pytest.raises(InputError, match=said):
-            rung.verdict({"a": HALF, "b": HALF}, WHOLE, chosen=chosen)  # type: ignore[arg-type]
+            rung.verdict({"a": HALF, "b": HALF}, WHOLE, chosen=chosen)
+
+
+def test_arms_and_clusters_may_be_named_by_numbers() -> None:
+    found = rung.verdict({1: HALF, 2: WHOLE}, WHOLE, chosen=1, clusters=[0, "0", 1, "1", 2] * 12)
+    assert (found.chosen, found.baseline, found.clusters) == ("1", 0.5, 3)
+    assert rung.verdict({1: HALF, 2: WHOLE}, WHOLE, chosen="2").chosen == "2"
+    with pytest.raises(InputError, match="two arms are called 1"):
+        rung.verdict({1: HALF, "1": WHOLE}, WHOLE, chosen=1)
 
 
 def test_any_list_of_numbers_will_do() -> None:

@@ -111,6 +111,13 @@ def test_an_item_without_a_cluster_stands_for_itself():
     assert verdict_of(read_scores("s.jsonl", "\n".join(map(json.dumps, rows)).encode())).clusters == 11
 
 
+def test_a_cluster_is_one_however_a_program_writes_its_number():
+    rows = [
+        {"id": n, "baseline": 0, "tuned": 1, "cluster": (n // 3, str(n // 3), n // 3 * 1.0)[n % 3]} for n in range(36)
+    ]
+    assert verdict_of(read_scores("s.jsonl", "\n".join(map(json.dumps, rows)).encode())).clusters == 12
+
+
 FAULTS = {
     "": "holds no item",
     "\n\n": "holds no item",
@@ -125,6 +132,7 @@ FAULTS = {
     '{"id": 1, "baseline": {}, "tuned": 1}': "arm",
     '{"id": 1, "baseline": {"a": 2}, "tuned": 1}': "2",
     '{"id": 1, "baseline": 0, "tuned": 1}\n{"id": 1, "baseline": 0, "tuned": 1}': "line 2",
+    '{"id": 1, "baseline": 0, "tuned": 1}\n{"id": "1", "baseline": 0, "tuned": 1}': "line 1 already",
     '{"id": 1, "baseline": 0, "tuned": 1}\n{"id": 2, "baseline": {"a": 0}, "tuned": 1}': "line 2",
     '{"id": 1, "baseline": {"a": 0}, "tuned": 1}\n{"id": 2, "baseline": {"b": 0}, "tuned": 1}': "line 2",
     '{"id": 1, "baseline": 0, "tuned": 1}\nnot json': "line 2",
