@@ -9,11 +9,12 @@ from pathlib import Path
 from evaluation.answer_key import documents_with_pairs, outside_set, prompts_with_pairs, without_pairs
 from evaluation.arms import optimised
 from evaluation.arms.material import Prompt
-from evaluation.arms.registry import Arm
+from evaluation.arms.registry import ARMS, Arm
 from evaluation.bench import Bench, open_folder
 from evaluation.calibration import calibration
 from evaluation.choose import Choice, Choices, Chosen, best_prompted, choose
 from evaluation.compare import TOLERANCE
+from evaluation.joined import Joined, join_earlier, stands_on
 from evaluation.judging import RUBRIC_FILE
 from evaluation.measure import Item, citing, mean_score, measure, measure_forms, perplexities, result, retrieval_recall
 from evaluation.measured import Effort, judge_rungs, smallest_difference
@@ -24,6 +25,9 @@ from workspace.artefact import hashes, write_artefact
 from workspace.errors import Refusal
 from workspace.files import sha256_file
 from workspace.lock import writer_lock
+
+INSTRUCTING = ("base", "prompt")
+"""Arms whose instruction those above are tried with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,23 +47,33 @@ class Aim:
 def run_baseline(bench: Bench, arms: Sequence[Arm], aim: Aim = Aim()) -> tuple[Path, Report]:
     """Choose, then measure `arms`; writes choices.json, outputs.jsonl and last report.json.
 
-    Killed and called again it goes on where it was. Raises Refusal where another measuring runs here, or none of
-    the arms can be measured.
+    Other arms that an earlier baseline measured on the very same are taken over as they are. Killed and called again it
+    goes on where it was. Raises Refusal where another measuring runs here, or none of the arms can be measured.
     """
     with writer_lock(bench.project.evaluations / ".lock", "A measuring"):
         folder = open_folder(bench.project)
-        chosen, notes = choose_all(bench, arms)
-        choices = write_choices(folder, bench, chosen)
+        joined = join_earlier(bench, [arm.name for arm in arms])
+        chosen, notes = choose_all(bench, arms, joined.choices)
+        choices = write_choices(folder, bench, on_the_ladder([*chosen, *joined.choices]))
         mark_choosing(bench.project, bench.settings, choices.validation_rows)
-        return folder, _measure_all(folder, bench, chosen, notes, aim)
+        return folder, _measure_all(folder, bench, chosen, [*notes, *joined.notes], aim, joined)
 
 
-def choose_all(bench: Bench, arms: Sequence[Arm]) -> tuple[list[Choice], list[str]]:
+def on_the_ladder(choices: Sequence[Choice]) -> list[Choice]:
+    """In the order of the ladder."""
+    return sorted(choices, key=lambda choice: list(ARMS).index(choice.arm))
+
+
+def choose_all(bench: Bench, arms: Sequence[Arm], known: Sequence[Choice] = ()) -> tuple[list[Choice], list[str]]:
     """Each arm's choice, in the order of the ladder, and a note for each arm that could not be measured.
 
-    The prompt is chosen first: the arms above it are tried with it. Without rows only base and prompt can be measured.
+    The prompt is chosen first: the arms above it are tried with it, or with that of `known`, which earlier ones chose.
+    Without rows only base and prompt can be measured.
     """
     material, made, notes = bench.material(), [], []
+    below = [choice for choice in known if choice.arm in INSTRUCTING]
+    if below:
+        material = material.knowing(*instructions(below))
     for arm in sorted(arms, key=lambda arm: (arm.name != "base", arm.name != "prompt")):
         if arm.name == optimised.NAME:
             budget = bench.settings.evaluation.proposals
@@ -70,12 +84,11 @@ def choose_all(bench: Bench, arms: Sequence[Arm]) -> tuple[list[Choice], list[st
             continue
         desk = bench.desk_of(arm.name)
         made.append(choose(arm.name, arm.prompted, variants, bench.choosing, desk, bench.watch))
-        if arm.name in ("base", "prompt"):
-            material = material.knowing(*instructions(made))
+        if arm.name in INSTRUCTING:
+            material = material.knowing(*instructions([*made, *below]))
     if not made:
         raise Refusal("None of these arms can be measured. " + " ".join(notes), "rung baseline --arms base,prompt")
-    names = [arm.name for arm in arms]
-    return sorted(made, key=lambda choice: names.index(choice.arm)), notes
+    return on_the_ladder(made), notes
 
 
 def instructions(made: Sequence[Choice]) -> list[Prompt | None]:
@@ -111,17 +124,22 @@ def write_choices(folder: Path, bench: Bench, chosen: Sequence[Choice]) -> Choic
     return choices
 
 
-def _measure_all(folder: Path, bench: Bench, chosen: Sequence[Choice], notes: Sequence[str], aim: Aim) -> Report:
+def _measure_all(
+    folder: Path, bench: Bench, chosen: Sequence[Choice], notes: Sequence[str], aim: Aim, joined: Joined
+) -> Report:
     items = bench.items
     measured = [measure_choice(bench, choice, items) for choice in chosen]
     outcomes = [o for choice in chosen for o in choice.outcomes] + [o for _, found in measured for o in found]
     with_pairs = documents_with_pairs(bench.material().documents, items)
+    outcomes += [outcome for each in joined.taken for outcome in each.outcomes]
     results = [_apart(bench, c, arm, items, with_pairs) for c, (arm, _) in zip(chosen, measured, strict=True)]
+    results = sorted([*results, *(each.arm for each in joined.taken)], key=lambda arm: list(ARMS).index(arm.arm))
+    whole = on_the_ladder([*chosen, *joined.choices])
     told = [
         *notes,
         *outside_set(items, bench.desk.choices),
-        *prompts_with_pairs(_prompts(chosen), items),
-        *(_pair_notes(with_pairs) if any(c.variant.shown for c in chosen) else ()),
+        *prompts_with_pairs(_prompts(whole), items),
+        *(_pair_notes(with_pairs) if any("passages" in c.variant.settings for c in whole) else ()),
         *_vouched(aim),
         *bench.sealed_notes,
     ]
@@ -129,7 +147,7 @@ def _measure_all(folder: Path, bench: Bench, chosen: Sequence[Choice], notes: Se
     report = Report(
         id=folder.name,
         kind="baseline",
-        made_from=made_from(bench, folder, chosen),
+        made_from={**made_from(bench, folder, whole), **hashes(bench.project.root, *joined.sources)},
         dataset=bench.dataset.name,
         test_sha256=bench.test_sha256,
         model=bench.desk.model.name,
@@ -138,10 +156,11 @@ def _measure_all(folder: Path, bench: Bench, chosen: Sequence[Choice], notes: Se
         n=len(items),
         goal=aim.goal,
         arms=results,
-        chosen=best_prompted(chosen),
+        chosen=best_prompted(whole),
         outputs_sha256=sha256_file(folder / "outputs.jsonl"),
         notes=told,
-        rows_from=bench.rows_notes,
+        rows_from=[*bench.rows_notes, *joined.told],
+        stands_on=stands_on(bench),
         judged=judge_rungs(results, aim.goal, aim.effort(len(bench.material().prompts))),
     )
     report = report.model_copy(update={"smallest_difference": smallest_difference(report, outcomes)})

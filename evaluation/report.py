@@ -69,6 +69,8 @@ class ArmResult(BaseModel):
     cut: int = 0
     failures: int = 0
     extra: dict[str, float | None] = {}
+    taken_from: str = ""
+    """The report it was measured in, where that is an earlier one."""
 
 
 class Report(Artefact):
@@ -98,6 +100,8 @@ class Report(Artefact):
     """Where the rows come from that arms chose on and showed."""
     smallest_difference: float | None = None
     """Between the two best prompted arms: the true difference that these items tell from 0 with 80% chance."""
+    stands_on: dict[str, str] = {}
+    """Model, and hashes of what else every arm stands on: an arm is joined to a later report only where they agree."""
     judged: dict[str, str] = {}
     """The rungs as validation judged them against the goal: what was taken over as measured answers."""
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from evaluation.report import Report
     from workspace.folder import Project
 
+ARMS = Annotated[str, typer.Option(help="Arms, by commas; rung.toml's by default. Others stay as they were measured.")]
 BY = Annotated[str, typer.Option(help="Who vouches that the prompts are as good as they get, in place of a week.")]
 LABELS = Annotated[bool, typer.Option("--label-scoring", help="Score every possible answer too, for calibration.")]
 DATASET = Annotated[str | None, typer.Option(help="The frozen version to measure on; the newest by default.")]
@@ -34,7 +35,7 @@ def register(app: typer.Typer) -> None:
 
 
 def baseline(
-    arms: Annotated[str, typer.Option(help="Arms, separated by commas; rung.toml's by default.")] = "",
+    arms: ARMS = "",
     dataset: DATASET = None,
     by: BY = "",
     reason: Annotated[str, typer.Option(help="Why the prompts are as good as they get.")] = "",

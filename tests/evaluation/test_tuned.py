@@ -122,7 +122,9 @@ def test_the_words_that_differ_are_marked_and_escaped():
 def test_a_baseline_that_leaves_out_measured_arms_is_refused_until_they_are_measured_too(project, settings, model):
     """Ship is against every arm that was measured: a smaller baseline does not make it easier."""
     run_baseline(open_bench(project, settings, model), arms_named(["base", "prompt", "few_shot"]))
-    run_baseline(open_bench(project, settings, model), arms_named(["base"]))
+    fewer = settings.evaluation.model_copy(update={"few_shot": 2})
+    other = settings.model_copy(update={"evaluation": fewer})  # else they would be taken over
+    run_baseline(open_bench(project, other, model), arms_named(["base"]))
     with pytest.raises(Refusal, match="E-002 leaves out prompt, few_shot, measured in E-001") as refused:
         run_evaluation(open_bench(project, settings, model), "R-001", None)
     assert refused.value.hint == "rung baseline --arms base,prompt,few_shot"

@@ -1,0 +1,132 @@
+"""One arm measured again beside those of an earlier baseline: they stay only where all they stand on is the same."""
+
+import pytest
+
+from chat.scripted import Scripted
+from evaluation.arms.registry import arms_named
+from evaluation.baseline import Aim, run_baseline
+from evaluation.bench import open_bench
+from evaluation.choose import Choices
+from evaluation.outcomes import check_arms, load_baseline
+from evaluation.report import newest_report, read_outcomes
+from workspace.artefact import read_artefact, write_artefact
+from workspace.files import sha256_file
+
+WHOLE = ("base", "prompt", "few_shot", "rag", "classical")
+
+
+def measure(project, settings, model, *arms, goal=0.9):
+    return run_baseline(open_bench(project, settings, model), arms_named(arms), Aim(goal=goal, days=6))
+
+
+def by_name(report):
+    return {arm.arm: arm for arm in report.arms}
+
+
+def test_one_arm_measured_again_leaves_the_others_standing(project, settings, model):
+    first_folder, first = measure(project, settings, model, *WHOLE)
+    folder, report = measure(project, settings, model, "few_shot")
+    assert folder.name == "E-002" and [arm.arm for arm in report.arms] == list(WHOLE)
+    assert (report.chosen, report.judged) == (first.chosen, first.judged)
+    taken = {name: arm.taken_from for name, arm in by_name(report).items()}
+    assert taken == {**dict.fromkeys(WHOLE, "E-001"), "few_shot": ""}
+    before, now = by_name(first), by_name(report)
+    assert all(now[name].model_copy(update={"taken_from": ""}) == before[name] for name in WHOLE if name != "few_shot")
+    assert now["few_shot"].settings == before["few_shot"].settings  # tried with the instruction that was chosen before
+    told = "base, prompt, rag, classical: as measured in E-001; all they stand on is the same."
+    assert told in report.rows_from and report.notes == first.notes
+    assert report.made_from["evaluations/E-001/report.json"] == sha256_file(first_folder / "report.json")
+    kept = [o for o in read_outcomes(folder / "outputs.jsonl") if o.arm == "rag"]
+    assert kept == [o for o in read_outcomes(first_folder / "outputs.jsonl") if o.arm == "rag"] != []
+    choices = read_artefact(folder / "choices.json", Choices)
+    assert [arm.arm for arm in choices.arms] == list(WHOLE) and choices.chosen == first.chosen
+    assert {arm: len(found) for arm, found in load_baseline(folder, report).outcomes.items()} == dict.fromkeys(
+        WHOLE, 36
+    )
+    check_arms(project, report)
+
+
+def test_the_chosen_arm_is_named_among_all_and_a_third_report_names_the_first(project, settings, model):
+    measure(project, settings, model, "prompt", "retrieved")
+    _, second = measure(project, settings, model, "base")
+    assert second.chosen == "retrieved" and second.judged["few_shot"] == "works"
+    _, third = measure(project, settings, model, "prompt")
+    assert {arm.arm: arm.taken_from for arm in third.arms} == {"base": "E-002", "prompt": "", "retrieved": "E-001"}
+    assert {"evaluations/E-001/report.json", "evaluations/E-002/report.json"} <= third.made_from.keys()
+
+
+def changed(settings, section="evaluation", **values):
+    return settings.model_copy(update={section: getattr(settings, section).model_copy(update=values)})
+
+
+def other_prompt(project, settings, kit):
+    (project.prompts / "prompt.rules.md").write_text("Name the topic by the rules: card, transfer, pin.")
+    return settings
+
+
+def other_documents(project, settings, kit):
+    (project.documents / "more.md").write_text("loan asked -> loan\n")
+    return settings
+
+
+def other_rows(project, settings, kit):
+    rows = {"test": kit.rows_of(kit.places, " today") + kit.rows_of(kit.places[:4], " again")}
+    validation, train = kit.rows_of(kit.places[:4], " now"), kit.rows_of(kit.places[:6], " this week")
+    kit.freeze_by_hand(project, "v002", **rows, validation=validation, train=train)
+    return settings
+
+
+def other_choosing(project, settings, kit):
+    rows = {"test": kit.rows_of(kit.places, " today") + kit.rows_of(kit.places[:4], " again")}
+    validation, train = kit.rows_of(kit.places[:5], " now"), kit.rows_of(kit.places, " this week")
+    kit.freeze_by_hand(project, "v002", **rows, validation=validation, train=train)
+    return settings
+
+
+@pytest.mark.parametrize(
+    ("change", "lost", "why"),
+    [
+        (other_prompt, "prompt, few_shot", "prompts/prompt.rules.md is another text now"),
+        (other_documents, "rag", "other documents"),
+        (lambda p, s, k: changed(s, few_shot=2), "prompt, few_shot, rag, classical", "other settings"),
+        (lambda p, s, k: changed(s, "model", max_tokens=8), "prompt, few_shot, rag, classical", "other settings"),
+        (lambda p, s, k: changed(s, closed_set="off"), "prompt, few_shot, rag, classical", "other possible answers"),
+        (other_rows, "few_shot, rag, classical", "other example rows"),
+        (other_choosing, "prompt, few_shot, rag, classical", "other rows that chose"),
+        (lambda p, s, k: changed(s, metric="token_f1"), "prompt, few_shot, rag, classical", "another metric"),
+    ],
+    ids=["prompt", "documents", "settings", "model settings", "answers", "rows", "validation", "metric"],
+)
+def test_an_arm_that_stands_on_something_else_is_left_out_and_said(project, settings, model, kit, change, lost, why):
+    measure(project, settings, model, *WHOLE)
+    settings = change(project, settings, kit)
+    _, report = measure(project, settings, model, "base")
+    there = ["base", *(name for name in WHOLE[1:] if name not in lost.split(", "))]
+    assert [arm.arm for arm in report.arms] == there
+    assert f"{lost.replace('_', '-')} of E-001 not taken over: {why}." in report.notes
+
+
+def test_another_model_another_test_set_and_changed_files_are_not_joined(project, settings, model, kit):
+    folder, first = measure(project, settings, model, "base", "prompt")
+    _, report = measure(project, settings, Scripted(kit.reply, name="scripted-2"), "base")
+    assert [arm.arm for arm in report.arms] == ["base"]
+    assert report.notes == ["prompt of E-001 not taken over: another model."]
+    with (folder / "outputs.jsonl").open("a") as file:
+        file.write("\n")
+    _, report = measure(project, settings, model, "base")
+    assert report.notes == ["prompt of E-001 not taken over: its files changed since it was written."]
+    write_artefact(folder / "report.json", first.model_copy(update={"stands_on": {}}))
+    _, report = measure(project, settings, model, "base")
+    assert "an earlier Rung" in report.notes[0]
+    splits = {"validation": kit.rows_of(kit.places[:4], " now"), "train": kit.rows_of(kit.places, " this week")}
+    kit.freeze_by_hand(project, "v002", test=kit.rows_of(kit.places, " tomorrow"), **splits)
+    _, report = measure(project, settings, model, "base")
+    assert [arm.arm for arm in report.arms] == ["base"] and report.notes == []
+
+
+def test_an_arm_that_was_wanted_and_could_not_be_measured_is_not_taken_from_before(project, settings, model):
+    measure(project, settings, model, *WHOLE)
+    (project.documents / "book.md").unlink()
+    _, report = measure(project, settings, model, "base", "rag")
+    assert "rag" not in by_name(report) and any(note.startswith("rag was not measured") for note in report.notes)
+    assert newest_report(project, "baseline")[1] == report
