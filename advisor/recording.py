@@ -27,23 +27,30 @@ def save_answers(path: Path, answers: Answers) -> None:
     write_text(path, tomli_w.dumps(table))
 
 
-def record_said(path: Path, changes: Mapping[str, Any], by: str) -> Answers:
-    """Set what a person answered (`None`: don't know) and write the file.
+def with_said(answers: Answers, changes: Mapping[str, Any], by: str) -> Answers:
+    """The answers with what a person said (`None`: don't know); nothing is written.
 
     Where Rung has measured the same fact, the measured value stays and the said one is kept beside it.
+    Raises InputError where the answers would contradict one another.
+    """
+    values: dict[str, Any] = {}
+    notes = dict(answers.answered)
+    for key, value in changes.items():
+        if notes.get(key, {}).get("from") == "measured":
+            notes[key] = {**notes[key], "said": "unknown" if value is None else value, "said_by": by}
+        else:
+            values[key] = value
+            notes[key] = {"by": by, "at": now().isoformat(), "from": "said"}
+    return _agreeing(answers.with_changes(**values, answered=notes), "answers.toml")
+
+
+def record_said(path: Path, changes: Mapping[str, Any], by: str) -> Answers:
+    """Set what a person answered, as `with_said` says, and write the file.
+
     Raises InputError where the answers would contradict one another; nothing is written then.
     """
     with _alone(path):
-        answers = _load(path)
-        values: dict[str, Any] = {}
-        notes = dict(answers.answered)
-        for key, value in changes.items():
-            if notes.get(key, {}).get("from") == "measured":
-                notes[key] = {**notes[key], "said": "unknown" if value is None else value, "said_by": by}
-            else:
-                values[key] = value
-                notes[key] = {"by": by, "at": now().isoformat(), "from": "said"}
-        return _write(path, answers.with_changes(**values, answered=notes))
+        return _write(path, with_said(_load(path), changes, by))
 
 
 def record_measured(path: Path, facts: Mapping[str, Any], by: str) -> Answers:
@@ -85,10 +92,14 @@ def _set_aside(answers: Answers) -> Answers:
 
 
 def _write(path: Path, answers: Answers) -> Answers:
+    save_answers(path, _agreeing(answers, path.name))
+    return answers
+
+
+def _agreeing(answers: Answers, where: str) -> Answers:
     found = contradictions(answers)
     if found:
-        raise InputError([Problem(text, where=path.name) for _, text in found])
-    save_answers(path, answers)
+        raise InputError([Problem(text, where=where) for _, text in found])
     return answers
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -63,34 +63,78 @@ def advise(
 ) -> None:
     """Say what to do next, where it will probably end, and why."""
     from advisor.decide import decide
-    from rung.cli.answering import answers_given, changed, set_said
+    from rung.cli.answering import answers_given, changed, said_on_the_line, write_said
+    from workspace.folder import require_project
 
-    project, day = _project(), _day(as_of)
-    if set_answers:
-        set_said(set_answers, answers)
-    given = answers_given(answers, project, as_json)
+    _check_together(recheck, diff, report, save, what_if)
+    said = said_on_the_line(set_answers or [], answers)
+    project, day = require_project() if said else _project(), _day(as_of)
+    older = _older(project, diff, recheck)
+    _check_report(report)
+    given = answers_given(answers, project, as_json, said)
     book = _rulebook(project if not answers or save else None)
     tried = changed(given, what_if or [])
     decision = decide(book, tried, day)
+    if said and project:
+        write_said(project, said)
+    if older is not None:
+        _compare(older, decision, project if recheck else None, as_json)
+    elif what_if:
+        _what_if(decide(book, given, day), decision, as_json)
+    else:
+        _report(report, decision, tried, book)
+        if save or (not answers and project):
+            decision = _write(project, tried, decision, new_answers=bool(answers))
+        _print(decision, as_json, project)
+
+
+def _check_together(
+    recheck: bool, diff: Path | None, report: Path | None, save: bool, what_if: list[str] | None
+) -> None:
+    """Raise RungError for options of which one would be passed over in silence."""
+    asked = {"--recheck": recheck, "--diff": diff is not None, "--report": report is not None, "--save": save}
+    ways = [name for name, there in asked.items() if there]
+    clash = [*ways, "--what-if"] if what_if and ways and ways != ["--diff"] else ways
+    if len(clash) > 1 and clash != ["--report", "--save"]:
+        raise RungError(f"{' and '.join(clash)} cannot be had together.", "take one of them", where=clash[0])
+
+
+def _older(project: Project | None, diff: Path | None, recheck: bool) -> Decision | None:
+    """The advice that is compared with: a file, or with `recheck` the project's own."""
+    from advisor.decision import Decision
+    from workspace.artefact import read_artefact
+    from workspace.folder import require_project
+
     if recheck:
+        diff = (project or require_project()).decision_file
+        if not diff.exists():
+            raise RungError(f"{diff.name}: no advice was written yet.", "rung advise")
+    return read_artefact(diff, Decision) if diff is not None else None
+
+
+def _compare(older: Decision, decision: Decision, project: Project | None, as_json: bool) -> None:
+    """What changed; with a project whether its own decision still holds."""
+    if project is not None:
         from rung.cli.recheck import recheck_decision
 
-        recheck_decision(project, decision, as_json)
-        return
-    if diff is not None:
-        _diff(diff, decision, as_json)
-        return
-    if what_if:
-        _what_if(decide(book, given, day), decision, as_json)
-        return
+        recheck_decision(project, older, decision, as_json)
+    else:
+        _differ(older, decision, ("Before", "Now"), as_json, {})
+
+
+def _check_report(report: Path | None) -> None:
+    if report is not None:
+        from rung.report.advice import check_report
+
+        check_report(report)
+
+
+def _report(report: Path | None, decision: Decision, answers: Answers, book: Rulebook) -> None:
     if report is not None:
         from rung.report.advice import write_report
 
-        write_report(report, decision, tried, book)
+        write_report(report, decision, answers, book)
         note(f"Report: {report}")
-    if save or (not answers and project):
-        decision = _write(project, tried, decision, new_answers=bool(answers))
-    _print(decision, as_json, project)
 
 
 def _print(decision: Decision, as_json: bool, project: Project | None) -> None:
@@ -158,26 +202,19 @@ def _write(project: Project | None, answers: Answers, decision: Decision, *, new
 
 
 def _what_if(before: Decision, after: Decision, as_json: bool) -> None:
+    decision = {"decision": after.model_dump(mode="json", by_alias=True)}
+    _differ(before, after, ("Now", "Then"), as_json, decision)
+
+
+def _differ(before: Decision, after: Decision, names: tuple[str, str], as_json: bool, more: dict[str, Any]) -> None:
+    """What differs between two decisions of these names; `more` stands beside it in the document."""
     from rung.cli.advice_diff import difference, difference_lines
 
     found = difference(before, after)
     if as_json:
-        emit({**found, "decision": after.model_dump(mode="json", by_alias=True)})
+        emit({**found, **more})
         return
-    for line in difference_lines(found, "Now", "Then"):
-        say(line)
-
-
-def _diff(path: Path, after: Decision, as_json: bool) -> None:
-    from advisor.decision import Decision
-    from rung.cli.advice_diff import difference, difference_lines
-    from workspace.artefact import read_artefact
-
-    found = difference(read_artefact(path, Decision), after)
-    if as_json:
-        emit(found)
-        return
-    for line in difference_lines(found, "Before", "Now"):
+    for line in difference_lines(found, *names):
         say(line)
 
 

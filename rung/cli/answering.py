@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from workspace.errors import RungError
@@ -13,14 +14,20 @@ if TYPE_CHECKING:
     from workspace.folder import Project
 
 
-def answers_given(source: str, project: Project | None, as_json: bool) -> Answers:
-    """From the file named, else the project's, else asked line by line on a terminal."""
+def answers_given(source: str, project: Project | None, as_json: bool, said: Mapping[str, Any]) -> Answers:
+    """From the file named, else the project's with what is `said` on the line, else asked line by line on a terminal.
+
+    Nothing that is said is written here.
+    """
+    from advisor.answers import Answers
     from advisor.reading import load_answers
+    from advisor.recording import with_said
 
     if source:
         return load_answers(source)
-    if project and project.answers_file.exists():
-        return load_answers(project.answers_file)
+    if project and (said or project.answers_file.exists()):
+        before = load_answers(project.answers_file) if project.answers_file.exists() else Answers()
+        return with_said(before, said, "") if said else before
     if sys.stdin.isatty() and not as_json:
         from advisor.rulebook import load_rulebook
         from rung.cli.asking import ask
@@ -33,22 +40,26 @@ def answers_given(source: str, project: Project | None, as_json: bool) -> Answer
     )
 
 
-def set_said(changes: list[str], file: str) -> None:
-    """Write the answers into the project's answers.toml, as said by its person."""
-    from advisor.recording import record_said
+def said_on_the_line(changes: list[str], file: str) -> dict[str, Any]:
+    """The values of `--set key=value`. Raises InputError with all that is wrong, RungError beside `--answers`."""
     from workspace.errors import InputError
-    from workspace.folder import require_project
-    from workspace.settings import load_settings
 
-    if file:
+    if changes and file:
         raise RungError(
             "--set answers in the project's answers.toml, --answers names another file.", "take one of them"
         )
-    project = require_project()
     values, problems = _parsed(changes, "--set")
     if problems:
         raise InputError(problems, "rung questions")
-    record_said(project.answers_file, values, load_settings(project.settings_file).project.person)
+    return values
+
+
+def write_said(project: Project, said: Mapping[str, Any]) -> None:
+    """Write answers into the project's answers.toml, as said by its person."""
+    from advisor.recording import record_said
+    from workspace.settings import load_settings
+
+    record_said(project.answers_file, said, load_settings(project.settings_file).project.person)
 
 
 def changed(answers: Answers, changes: list[str]) -> Answers:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import typer
 
 from rung.cli.output import emit, say
-from workspace.errors import RungError
 
 if TYPE_CHECKING:
     from advisor.decision import Decision
@@ -15,23 +14,16 @@ if TYPE_CHECKING:
     from workspace.settings import Settings
 
 
-def recheck_decision(project: Project | None, after: Decision, as_json: bool) -> None:
-    """Exit 0 where the decision still holds, 1 where it does not: other advice, a model that has ended, prices that
-    turn what pays.
+def recheck_decision(project: Project, before: Decision, after: Decision, as_json: bool) -> None:
+    """Exit 0 where the decision of before still holds, 1 where it does not: other advice, a model that has ended,
+    prices that turn what pays.
     """
     from dataclasses import asdict
 
-    from advisor.decision import Decision
     from advisor.recheck import recheck
     from rung.cli.advice_diff import difference, difference_lines
-    from workspace.artefact import read_artefact
-    from workspace.folder import require_project
     from workspace.settings import load_settings
 
-    project = project or require_project()
-    if not project.decision_file.exists():
-        raise RungError(f"{project.decision_file.name}: no advice was written yet.", "rung advise")
-    before = read_artefact(project.decision_file, Decision)
     models = models_in_use(project, load_settings(project.settings_file), after)
     findings = recheck(before, after, models, after.as_of, project.root / "rules")
     found, holds = difference(before, after), all(finding.holds for finding in findings)

@@ -11,7 +11,7 @@ from advisor.decision import Decision, Reason
 from advisor.rulebook import Rulebook
 from rung.cli.advice_words import METHOD, OPTION, SYMBOL, certainty, headline, likely_end, literal, outcome
 from workspace.errors import RungError
-from workspace.files import write_text
+from workspace.files import check_outputs, write_text
 
 STATE = {
     "untried": "not tried",
@@ -25,18 +25,21 @@ RUNG_HEIGHT, RUNG_STEP = 34, 60
 
 
 def write_report(path: Path, decision: Decision, answers: Answers, book: Rulebook) -> None:
-    """Write the page for `decision`; the ending of `path` says which kind.
-
-    Raises RungError for another ending.
-    """
+    """Write the page for `decision`; the ending of `path` says which kind. Raises RungError for another ending."""
+    check_report(path)
     values = page_values(decision, answers, book)
     if path.suffix == ".md":
         write_text(path, "\n".join(_markdown(values)) + "\n")
-    elif path.suffix in (".html", ".htm"):
+    else:
         from rung.report.page import write_html
 
         write_html(path, "advice.html", values)
-    else:
+
+
+def check_report(path: Path | None) -> None:
+    """Before anything else is written: raise RungError for a place that cannot be written or of another ending."""
+    check_outputs(path)
+    if path is not None and path.suffix not in (".md", ".html", ".htm"):
         raise RungError(
             f"{path}: a report is .html or .md.", where="--report", expected=".html or .md", found=path.suffix
         )

@@ -204,9 +204,18 @@ def test_single_answers_are_said_on_the_line(project: Path) -> None:
         (["--set", "goal_score=80"], "goal_score"),
         (["--set", "goal_score=0.8", "--answers", "answers.toml"], "take one of them"),
         (["--set", "goal_score=0.8", "--as-of", "soon"], "is not a date"),
+        (["--set", "goal_score=0.8", "--what-if", "gaol_score=1"], 'Did you mean "goal_score"?'),
+        (["--set", "examples=50", "--what-if", "reviewed_examples=90"], "90 reviewed of 50 examples"),
+        (["--set", "goal_score=0.8", "--diff", "nosuch.json"], "nosuch.json"),
+        (["--set", "goal_score=0.8", "--recheck"], "no advice was written yet"),
+        (["--set", "goal_score=0.8", "--report", "page.pdf"], ".html or .md"),
+        (["--set", "goal_score=0.8", "--report", "rung.toml/page.md"], "nothing can be written"),
+        (["--recheck", "--report", "page.md"], "--recheck and --report cannot be had together"),
+        (["--what-if", "goal_score=0.8", "--report", "page.md"], "--report and --what-if cannot be had together"),
     ],
 )
 def test_what_cannot_be_set_changes_nothing(project: Path, given: list[str], said: str) -> None:
     done = rung("advise", *given, cwd=project)
     assert done.returncode == 2 and said in done.stderr
     assert (project / "answers.toml").read_text() == GOOD
+    assert sorted(path.name for path in project.iterdir()) == ["answers.toml", "rung.toml"]
