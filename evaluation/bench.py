@@ -24,6 +24,7 @@ from evaluation.rows import Rows, frozen_rows, rows_for
 from evaluation.sealed import sealed_items
 from evaluation.shape import json_shape
 from workspace.errors import InputError, Problem, Refusal, RungError
+from workspace.files import read_utf8
 from workspace.folder import Project, next_id
 from workspace.settings import EvaluationSettings, Settings
 
@@ -200,7 +201,7 @@ def closed_set(project: Project, known: Sequence[Example], settings: EvaluationS
         return ()
     file = project.root / LABELS_FILE
     if file.is_file():
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
+        lines = read_utf8(file).splitlines()
         return tuple(sorted({line.strip() for line in lines if line.strip()}))
     counts = Counter(row.answer.strip() for row in known if row.answer and row.answer.strip())
     small = len(counts) <= settings.label_limit and counts.total() >= 2 * len(counts)

@@ -20,6 +20,7 @@ from evaluation.compare import CONFIDENCE, paired_interval, t_quantile
 from evaluation.report import Outcome
 from workspace.artefact import Artefact
 from workspace.errors import InputError, Problem
+from workspace.files import read_utf8
 
 ITEMS = 50
 CHOICES = ("a", "b", "tie")
@@ -129,7 +130,7 @@ def read_answers(path: Path, made: Sequence[Pairing], *, whole: bool = True) -> 
     known = {p.id: p for p in made if not p.is_same}
     found: dict[int, tuple[Choice, str]] = {}
     problems: list[Problem] = []
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
+    for number, line in enumerate(read_utf8(path).splitlines(), 1):
         problem = _read_line(line, known, found) if line.strip() else ""
         if problem:
             problems.append(Problem(problem, f"{path.name} line {number}", "id, choice, reason", line[:60]))

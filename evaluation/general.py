@@ -16,6 +16,7 @@ from pathlib import Path
 
 from evaluation.metrics import normalised_match, refusal
 from workspace.errors import InputError, Problem
+from workspace.files import read_utf8
 
 OWN_SUITE = "general.jsonl"
 EACH = 20
@@ -64,7 +65,7 @@ def suite(root: Path | None = None) -> list[GeneralItem]:
 
 def _own(path: Path) -> list[GeneralItem]:
     items, problems = [], []
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
+    for number, line in enumerate(read_utf8(path).splitlines(), 1):
         if not line.strip():
             continue
         try:

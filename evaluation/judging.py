@@ -10,6 +10,7 @@ from typing import Literal
 from chat.protocols import Ask, ChatModel, Progress
 from evaluation.asking import Replies, ask_all
 from workspace.errors import RungError
+from workspace.files import read_utf8
 from workspace.folder import Project
 
 RUBRIC_FILE = "judge.md"
@@ -44,7 +45,7 @@ class Pairs:
 def read_rubric(project: Project) -> str:
     """judge.md. Raises RungError where it is missing or empty."""
     path = project.root / RUBRIC_FILE
-    text = path.read_text(encoding="utf-8-sig").strip() if path.is_file() else ""
+    text = read_utf8(path).strip() if path.is_file() else ""
     if not text:
         raise RungError(f"{RUBRIC_FILE} is missing or empty: it says what a good answer is.", where=str(path))
     return text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import os
 import re
 import tempfile
@@ -11,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from workspace.errors import RungError
+from workspace.errors import RungError, did_you_mean
 
 BLOCK = 1 << 20
 HALF_FILE = re.compile(r"\..+\.[a-z0-9_]{8}\.tmp")
@@ -30,6 +31,30 @@ def sha256_file(path: Path) -> str:
         while block := file.read(BLOCK):
             digest.update(block)
     return digest.hexdigest()
+
+
+def read_utf8(path: Path, *, newline: str | None = None) -> str:
+    """The text of a file that a person wrote; a byte order mark at its start is no part of it.
+
+    Line ends become a newline, unless `newline` is "". Raises RungError that says what is wrong: no such file, a
+    folder, no right to read it, not UTF-8 and in which line.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read()
+    except FileNotFoundError:
+        near = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
+        raise RungError(f"{path}: no such file.{did_you_mean(path.name, near)}", where=str(path)) from None
+    except IsADirectoryError:
+        raise RungError(f"{path}: a folder, expected a file.", where=str(path), found="a folder") from None
+    except OSError as error:
+        raise RungError(f"{path}: cannot be read ({error.strerror}).", where=str(path)) from error
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise RungError(f"{path} line {line}: not UTF-8 text.", f"iconv -t UTF-8 {path}", where=str(path)) from error
+    return text if newline == "" else io.StringIO(text, newline=None).read()
 
 
 @contextlib.contextmanager

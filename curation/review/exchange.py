@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from curation.formats.table import LARGEST_FIELD
 from curation.review.desk import Ruling, decide_all, edited
 from curation.review.mixing import must_have_entered
 from curation.review.people import known_reviewer
@@ -18,7 +19,7 @@ from curation.review.reasons import reason_of, reasons_now
 from curation.store import StoredRow
 from curation.store.ids import number_of
 from workspace.errors import InputError, Problem, RungError
-from workspace.files import write_text
+from workspace.files import read_utf8, write_text
 
 if TYPE_CHECKING:
     from curation.review.desk import Desk
@@ -46,6 +47,10 @@ def export_rows(
     With `form` "argilla" `out` is a folder in Argilla's dataset format, and `everything` takes decided rows along,
     with their decisions.
     """
+    if form != "argilla" and out.suffix.lower() not in (".csv", ".jsonl"):
+        raise RungError(
+            f"{out}: expected a name that ends in .jsonl or .csv, or --format argilla.", "-o review.csv", where=str(out)
+        )
     refresh_queue(desk.store, desk.settings)
     states = ["pending", "skipped", "unsure", *(("approved", "edited", "rejected") if everything else ())]
     rows = [row for row in desk.store.rows(state=states) if row.queued or row.decision is not None]
@@ -54,10 +59,6 @@ def export_rows(
         from curation.review.argilla import write_argilla
 
         write_argilla(desk, rows, out)
-    elif out.suffix.lower() not in (".csv", ".jsonl"):
-        raise RungError(
-            f"{out}: expected a name that ends in .jsonl or .csv, or --format argilla.", "-o review.csv", where=str(out)
-        )
     else:
         lines = [_line(row, assign) for row in rows]
         write_text(out, _as_csv(lines) if out.suffix.lower() == ".csv" else _as_jsonl(lines))
@@ -168,29 +169,40 @@ def _entries(file: Path, users: Mapping[str, str], reviewer: str) -> Iterator[tu
 
         yield from read_argilla(file, users, reviewer)
         return
+    text = read_utf8(file, newline="")
+    read = _csv_lines if file.suffix.lower() == ".csv" else _json_lines
+    problems: list[Problem] = []
+    entries: list[tuple[int, dict[str, str]]] = []
+    for number, entry, fault in read(text):
+        if not fault and not (isinstance(entry, dict) and entry.get("id")):
+            fault = '"id" is missing.'
+        if fault:
+            problems.append(Problem(fault, f"{file}:{number}", expected="a line of rung review export"))
+        else:
+            entries.append((number, {name: str(entry.get(name) or "") for name in FIELDS}))
+    if problems:
+        raise InputError(problems, "Put these lines right; nothing was taken in.")
+    yield from entries
+
+
+def _csv_lines(text: str) -> Iterator[tuple[int, Any, str]]:
+    """(line, entry, fault) of each record, a cell as long as a row may be."""
+    csv.field_size_limit(LARGEST_FIELD)
+    reader = csv.DictReader(io.StringIO(text, newline=""))
     try:
-        text = file.read_bytes().decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise RungError(f"{file}: cannot be read as UTF-8 text ({error}).", where=str(file)) from error
-    if file.suffix.lower() == ".csv":
-        reader = csv.DictReader(io.StringIO(text, newline=""))
         for entry in reader:
-            filled = _filled(entry, file, reader.line_num)
-            yield reader.line_num, {name: _plain_cell(value) for name, value in filled.items()}
-        return
+            yield reader.line_num, {name: _plain_cell(str(value or "")) for name, value in entry.items() if name}, ""
+    except csv.Error as error:
+        yield reader.line_num, None, f"not CSV ({error})."
+
+
+def _json_lines(text: str) -> Iterator[tuple[int, Any, str]]:
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
             try:
-                entry = json.loads(line)
-            except ValueError as error:
-                raise InputError([Problem(f"not JSON ({error}).", where=f"{file}:{number}")]) from error
-            yield number, _filled(entry, file, number)
-
-
-def _filled(entry: Any, file: Path, line: int) -> dict[str, str]:
-    if not isinstance(entry, dict) or not entry.get("id"):
-        raise InputError([Problem('"id" is missing.', where=f"{file}:{line}", expected="a line of rung review export")])
-    return {name: str(entry.get(name) or "") for name in FIELDS}
+                yield number, json.loads(line), ""
+            except (ValueError, RecursionError) as error:
+                yield number, None, f"not JSON ({error})."
 
 
 def _checked(

@@ -11,6 +11,7 @@ from chat.protocols import Turn
 from curation.example import Example
 from evaluation.documents import Chunk
 from evaluation.meaning import Meanings
+from workspace.files import read_utf8
 from workspace.folder import Project
 
 Render = Callable[[Sequence[Turn]], tuple[Turn, ...]]
@@ -110,5 +111,5 @@ def read_proposals(project: Project) -> tuple[Prompt, ...]:
 
 
 def _read(path: Path) -> Prompt | None:
-    text = path.read_text(encoding="utf-8-sig").strip()
+    text = read_utf8(path).strip()
     return Prompt(path.name, text) if text else None

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rung.cli.options import Json
-from rung.cli.output import ProgressLine, emit, note, say
+from rung.cli.output import ProgressLine, emit, new_folders, note, say
 from workspace.errors import RungError
 
 if TYPE_CHECKING:
@@ -68,7 +68,8 @@ def convert(
     from curation.formats.convert import Order, convert
 
     order = Order(source, out, fmt, to, rejects, Columns(question, answer, system), form)
-    done = convert(order, notice=note, progress=_bytes_line("Converting", source))
+    with new_folders(out, rejects):
+        done = convert(order, notice=note, progress=_bytes_line("Converting", source))
     if as_json:
         emit(done.as_json())
         return
@@ -101,7 +102,9 @@ def check(
     """Every quality check, with its reason and its rows. Exit 1 where a finding blocks the dataset."""
     from curation.formats import Columns
     from rung.cli import check_words
+    from workspace.files import check_outputs
 
+    check_outputs(html)
     limits = Limits(words, context, smallest_class, names)
     size = None
     if files:
@@ -267,11 +270,12 @@ def _options(limits: Limits, settings: Settings | None) -> Options:
     from curation.quality import Options
     from curation.quality.context import context_of
     from curation.quality.names import name_finder
+    from workspace.files import read_utf8
     from workspace.folder import folder_named
 
     folder = folder_named(settings.model.base) if settings and settings.model.provider == "local" else None
     found, count = context_of(folder)
-    words = tuple(limits.words.read_text().split("\n")) if limits.words else ()
+    words = tuple(read_utf8(limits.words).split("\n")) if limits.words else ()
     listed = tuple(word.strip() for word in words if word.strip() and not word.startswith("#"))
     finder = name_finder(limits.names) if limits.names else None
     return Options(limits.context or found, count, listed, finder, limits.smallest_class)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rung.cli.options import Json
-from rung.cli.output import ProgressLine, emit, say
+from rung.cli.output import ProgressLine, emit, new_folders, say
 from workspace.errors import RungError
 
 if TYPE_CHECKING:
@@ -59,7 +59,8 @@ def dedup(
         tuple(sources), out, threshold, removed, pairs, rejects, "exact" if exact else None, workers, engine,
         _embedder(semantic, semantic_model), semantic_threshold,
     )  # fmt: skip
-    report = dedup_files(order, ProgressLine("Reading bytes"))
+    with new_folders(out, removed, pairs, rejects):
+        report = dedup_files(order, ProgressLine("Reading bytes"))
     if as_json:
         emit(report)
         return
@@ -125,7 +126,8 @@ def leakage(
     from curation.leakage.files import check_files
 
     embedder = _embedder(semantic, semantic_model)
-    checked = check_files(train, test, clean, ProgressLine("Reading bytes"), embedder, semantic_threshold)
+    with new_folders(clean):
+        checked = check_files(train, test, clean, ProgressLine("Reading bytes"), embedder, semantic_threshold)
     if as_json:
         emit(checked.as_json())
     else:

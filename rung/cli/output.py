@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from workspace.errors import RungError
@@ -70,6 +72,16 @@ def complain(line: str) -> None:
     """One line on stderr that no flag silences."""
     sys.stderr.write(f"{harmless(line)}\n")
     sys.stderr.flush()
+
+
+@contextlib.contextmanager
+def new_folders(*outputs: Path | None) -> Iterator[None]:
+    """Inside, files are written; afterwards each folder that had to be made for one is told."""
+    missing = dict.fromkeys(path.parent for path in outputs if path and not path.absolute().parent.exists())
+    yield
+    for folder in missing:
+        if folder.exists():
+            note(f"Folder made: {folder}")
 
 
 def emit(document: Any) -> None:

@@ -9,6 +9,7 @@ import typer
 
 from rung.cli.options import Json
 from rung.cli.output import emit, say
+from workspace.files import read_utf8
 from workspace.words import counted
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def decide_command(
     from curation.review import Ruling, decide
     from curation.review.reasons import reason_of, reasons_now
 
-    text = _text(text_file) if text_file else None
+    text = read_utf8(text_file, newline="") if text_file else None
     whole = _row(row_file) if row_file else None
     with desk_here() as desk:
         ruling = Ruling(verdict, text, whole, reason_of(reason, reasons_now(desk)), remark)
@@ -238,19 +239,10 @@ def person_of(desk: Desk, reviewer: str) -> str:
     return reviewer or desk.settings.project.person
 
 
-def _text(path: Path) -> str:
-    from workspace.errors import RungError
-
-    try:
-        return path.read_bytes().decode()
-    except (OSError, UnicodeDecodeError) as error:
-        raise RungError(f"{path}: cannot be read as UTF-8 text ({error}).", where=str(path)) from error
-
-
 def _row(path: Path) -> Any:
     from curation.review.edits import parse_row
 
-    return parse_row(_text(path).encode(), str(path))
+    return parse_row(read_utf8(path, newline="").encode(), str(path))
 
 
 def _empty() -> str:

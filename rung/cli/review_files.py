@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from rung.cli.options import Json
-from rung.cli.output import emit, say
+from rung.cli.output import emit, new_folders, say
 from rung.cli.review import Reviewer, desk_here, review_app
 from workspace.words import counted
 
@@ -25,12 +25,14 @@ def export_command(
     """Write waiting rows to a file that can be decided by mail or in git, or in Argilla, and imported again."""
     from curation.review.exchange import export_rows
     from workspace.errors import RungError, did_you_mean
+    from workspace.files import check_outputs
 
     if form not in ("", "argilla"):
         raise RungError(f'--format "{form}" is not known.{did_you_mean(form, ("argilla",))}', "--format argilla")
     if everything and not form:
         raise RungError("--all goes with --format argilla.", "rung review export --format argilla --all -o FOLDER")
-    with desk_here() as desk:
+    check_outputs(out if not form else None)
+    with desk_here() as desk, new_folders(out):
         written = export_rows(desk, out, assign=assign, count=count, form=form, everything=everything)
     if as_json:
         emit({"rows": written, "file": str(out)})

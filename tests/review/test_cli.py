@@ -9,6 +9,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 
 def write(path: Path, rows: list[Any], extra: str = "") -> None:
     path.write_text("".join(row.to_json() + "\n" for row in rows) + extra)
@@ -148,3 +150,47 @@ def test_import_killed_and_run_again_finishes(rung: Any, project: Any, rows_of: 
     again = json.loads(rung("data", "import", "a.jsonl", "--json").stdout)["files"][0]
     assert (again["kept"], again["known"]) == (0, 3000)
     assert json.loads(rung("review", "status", "--json").stdout)["not_queued"]["unreviewed"] == 3000 - 149
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "said"),
+    [
+        ("nosuch.csv", None, "nosuch.csv: no such file."),
+        ("oot.csv", None, 'Did you mean "out.csv"?'),
+        ("latin.csv", b"id,decision\nr-000001,caf\xe9\n", "latin.csv line 2: not UTF-8 text."),
+        ("bad.jsonl", b'{"id": "r-1"}\n{"id"\n[3]\n' + b"[" * 9000, "bad.jsonl:4: not JSON"),
+        ("bad.jsonl", b'{"id": "r-1"}\n{"id"\n[3]\n', 'bad.jsonl:3: "id" is missing.'),
+    ],
+)
+def test_a_file_of_decisions_that_cannot_be_read_is_told_in_the_right_words(
+    rung: Any, project: Any, rows_of: Any, name: str, data: bytes | None, said: str
+) -> None:
+    write(project.root / "c.jsonl", rows_of(2))
+    rung("data", "import", "c.jsonl", "--as", "candidates")
+    rung("review", "export", "-o", "out.csv")
+    if data is not None:
+        (project.root / name).write_bytes(data)
+    told = rung("review", "import", name, wanted=2).stderr
+    assert said in told and "Errno" not in told and "UTF-8 text (" not in told
+    if name == "bad.jsonl":
+        assert "bad.jsonl:2: not JSON" in told, "every line is told at once"
+
+
+def test_a_long_row_goes_out_to_csv_and_comes_back(rung: Any, project: Any) -> None:
+    long = {"messages": [{"role": "user", "content": "word " * 60_000}, {"role": "assistant", "content": "yes"}]}
+    (project.root / "c.jsonl").write_text(json.dumps(long) + "\n")
+    rung("data", "import", "c.jsonl", "--as", "candidates")
+    rung("review", "export", "-o", "out.csv")
+    text = (project.root / "out.csv").read_text().replace(",yes,,,,", ",yes,approve,,,")
+    (project.root / "out.csv").write_text(text)
+    assert rung("review", "import", "out.csv", "--reviewer", "mo").stdout.startswith("1 decision taken in")
+
+
+def test_a_folder_that_is_made_for_an_output_is_told(rung: Any, project: Any, rows_of: Any) -> None:
+    write(project.root / "c.jsonl", rows_of(2))
+    rung("data", "import", "c.jsonl", "--as", "candidates")
+    assert "Folder made: new/deep" in rung("review", "export", "-o", "new/deep/out.csv").stderr
+    assert "Folder made" not in rung("review", "export", "-o", "new/deep/more.csv").stderr
+    wrong = rung("review", "export", "-o", "other/out.xlsx", wanted=2)
+    assert "Folder made" not in wrong.stderr and not (project.root / "other").exists()
+    assert "nothing can be written" in rung("review", "export", "-o", "c.jsonl/out.csv", wanted=2).stderr
