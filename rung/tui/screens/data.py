@@ -17,14 +17,15 @@ from curation.findings import Checkup
 from curation.quality.base import Finding
 from rung.cli.check_words import counts, verdict
 from rung.tui.data_words import READING, empty_lines, evidence_text, finding_line, next_line, rows_words
+from rung.tui.import_line import EXAMPLE, arguments, completed, mended
 from rung.tui.job import JobEnded
 from rung.tui.loaded import Loaded, LoadedScreen
 from rung.tui.stoppable import RUNNING
 from rung.tui.widgets.marked import Entry, MarkedLines
 from workspace.errors import RungError
 
-ROLES = ("pool", "train", "validation", "test")
-"""What `i` takes after a file: `test.jsonl as test`; the pool where nothing is said."""
+ASKING = {"import": "import it", "filter": "filter", "dismiss": "keep the reason"}
+"""What Enter does in the field."""
 LINES = 12
 """Ended checks that have room on a small screen."""
 
@@ -49,12 +50,15 @@ class DataScreen(LoadedScreen):
         Binding("u", "undo", "undo the last fix"),
         Binding("x", "no_finding", "not a finding: with a reason that stays"),
         Binding("i", "import", "import a file; `FILE as test` for test rows"),
+        Binding("tab", "complete", "in the field: go on with the file name", show=False, priority=True),
         Binding("slash", "filter", "filter the findings", key_display="/"),
         Binding("r", "again", "check again"),
     ]
 
     words = ""
     asks = ""
+    line = ""
+    """The import that was asked for last and did not go well: `i` offers it again."""
     heard: tuple[str, ...] = ()
     """Titles of the checks that began, in order; the last one runs."""
     far = ""
@@ -81,7 +85,10 @@ class DataScreen(LoadedScreen):
         """Somebody pressed `x` while the checks ran."""
 
     def hints(self) -> Sequence[tuple[str, str]]:
-        """Before the first result there is nothing yet to fix or to look at."""
+        """Before the first result there is nothing yet to fix or to look at; in the field letters are letters."""
+        if isinstance(self.focused, Input):
+            tab = [("Tab", "complete")] if self.asks == "import" else []
+            return (("Enter", ASKING[self.asks]), *tab, ("Esc", "leave it"), ("F1", "help"))
         return RUNNING if self.data is None and self.started else self.keys
 
     def compose_stage(self) -> Iterator[Widget]:
@@ -245,50 +252,66 @@ class DataScreen(LoadedScreen):
 
     def action_import(self) -> None:
         """Ask for the file."""
-        self._ask("import", "claims.jsonl, or test.jsonl as test")
+        self._ask("import", EXAMPLE, self.line)
+
+    def action_complete(self) -> None:
+        """Go on with the file name in the field."""
+        field = self.query_one("#field", Input)
+        if self.asks == "import" and self.source.project is not None:
+            field.value = completed(field.value, self.source.project.root)
+            field.cursor_position = len(field.value)
 
     def action_filter(self) -> None:
         """Ask for a part of the title."""
         if self.data is not None:
             self._ask("filter", "part of a finding")
 
-    def _ask(self, what: str, words: str) -> None:
+    def _ask(self, what: str, words: str, value: str = "") -> None:
         self.asks = what
         field = self.query_one("#field", Input)
-        field.value, field.placeholder, field.display = "", words, True
+        field.value, field.placeholder, field.display = value, words, True
         field.focus()
+        field.cursor_position = len(value)
+        self.call_after_refresh(self.refresh_frame)
 
     def action_back(self) -> None:
         """Out of the field first."""
         field = self.query_one("#field", Input)
         if field.display:
-            field.display = False
-            self.set_focus(None)
+            self._put_away()
         else:
             super().action_back()
 
+    def _put_away(self) -> None:
+        self.query_one("#field").display = False
+        self.set_focus(None)
+        self.call_after_refresh(self.refresh_frame)
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """While the field is written in, letters are letters."""
-        if isinstance(self.focused, Input) and action != "back":
+        typing = isinstance(self.focused, Input)
+        if action == "complete":
+            return typing and self.asks == "import"
+        if typing and action != "back":
             return False
         return super().check_action(action, parameters)
 
     @on(Input.Submitted, "#field")
     def _asked(self, event: Input.Submitted) -> None:
-        event.input.display = False
-        self.set_focus(None)
+        self._put_away()
         value = event.value.strip()
         if self.asks == "filter":
             self.words = value
             self.show_lines(list(self._entries(self.data)))
             self._show_evidence()
         elif value and self.asks == "import":
-            name, _, role = value.rpartition(" as ")
-            file, role = (name, role) if name and role in ROLES else (value, "pool")
-            self.start_job("data", "import", file, "--as", role, "--rejects", "rejects.jsonl")
+            self.line = value
+            self.start_job(*arguments(value))
         elif value and self.finding is not None:
             self.start_job("data", "dismiss", self.finding.name, "--by", self.source.person, "--reason", value)
 
     def job_ended(self, ended: JobEnded) -> None:
-        """Check again after every change."""
+        """Check again after every change; an import that did not go well is offered again."""
+        if ended.arguments[:2] == ("data", "import"):
+            self.line = mended(self.line, ended.trouble) if ended.trouble else ""
         self.reload()
