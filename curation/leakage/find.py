@@ -42,7 +42,7 @@ def find_leaks(
     source: Source = train if hasattr(train, "fetch") else InMemory(train)  # type: ignore[assignment]
     index, scan = scan_train(train, test, numba)
     compiled = scan.compiled
-    looked = pairs_to_look_at(index, scan, compiled=compiled)
+    looked = pairs_to_look_at(index, scan, source, compiled=compiled)
     labels = _labels(index, scan)
     with no_collection():
         pairs = _pairs(index, scan, looked, labels)

@@ -17,7 +17,7 @@ from curation.similarity import same_answer
 MOST = 0.7
 """Share of the word 5-grams, undiscounted, from which a text is contained."""
 STRETCH = 0.5
-"""Share of the part's words, small gaps included, over which the found grams must reach."""
+"""Share of the part's own words (not of a template), small gaps included, over which the found grams must reach."""
 LEAST_WORDS = 6
 """Words that must be found before an edited text counts as found."""
 SHOWN_WORDS = 60
@@ -133,7 +133,6 @@ class Judge:
 
 def _is_found(found: Found, share: float, wanted: float) -> bool:
     """Most of it stands in the row: word for word, or edited all over."""
-    count = found.count
-    if found.whole >= MOST and (count >= LEAST_WORDS or found.part.size < LABEL_WORDS):
+    if found.whole >= MOST and (found.count >= LEAST_WORDS or found.part.size < LABEL_WORDS):
         return True
-    return share >= wanted and found.stretch >= STRETCH and count >= LEAST_WORDS
+    return share >= wanted and found.stretch >= STRETCH and found.own_count >= LEAST_WORDS

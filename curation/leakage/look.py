@@ -88,6 +88,13 @@ class Part:
         """The 3-grams that count, as bits: all where everything is template."""
 
     @cached_property
+    def own_words(self) -> int:
+        """The words that stand in no template 3-gram, as bits: all where there is none."""
+        every = (1 << self.size) - 1
+        template = ((1 << self.grams) - 1) ^ self.own
+        return every & ~spread(template, GRAM) or every
+
+    @cached_property
     def _fives(self) -> int:
         """The 5-grams that are not all template, as bits."""
         mask = (1 << max(0, self.grams - _ACROSS + 1)) - 1
@@ -144,8 +151,14 @@ class Found:
 
     @property
     def stretch(self) -> float:
-        """Share of the part's words from the first to the last found, without gaps of more than GAP words."""
-        return closed(self._covered, GAP).bit_count() / max(1, self.part.size)
+        """Share of the part's own words from the first to the last found, without gaps of more than GAP words."""
+        own = self.part.own_words
+        return (closed(self._covered, GAP) & own).bit_count() / max(1, own.bit_count())
+
+    @property
+    def own_count(self) -> int:
+        """How many of the part's own words stand in a found 3-gram."""
+        return (self._covered & self.part.own_words).bit_count()
 
     @cached_property
     def run(self) -> tuple[int, int]:

@@ -12,8 +12,10 @@ import numpy.typing as npt
 
 from curation.join import SLACK, distinct
 from curation.leakage.index import LABEL_WORDS, TestIndex
+from curation.leakage.rest import rest_spread, rests_of
 from curation.leakage.scan import NOTED, Scan
-from curation.sets import I64, offsets
+from curation.prints import Source
+from curation.sets import I64, U64, offsets
 from curation.similarity.template import LEAST, SHARE
 
 Bools = npt.NDArray[np.bool_]
@@ -45,22 +47,35 @@ class Looked:
     template: Bools
 
 
-def template_grams(index: TestIndex, scan: Scan, spread: I64) -> Bools:
+def template_grams(index: TestIndex, scan: Scan, hits: tuple[I64, I64], spread: I64, source: Source) -> Bools:
     """For each gram whether it stands in more than 10% of the train rows and in at least 20, of different natures,
     and in more than 10% of the test items and in at least 2: one leak copied into many rows is no template.
+
+    Where a long instruction is most of each row, rows have one nature for it alone: those are told apart by the rest.
     """
     common = (scan.count >= LEAST) & (scan.count > SHARE * scan.rows)
     items = max(1, int(index.item.max(initial=0)) + 1)
-    shared = np.diff(index.held_from) > max(1, SHARE * items)
-    return common & shared & (spread >= LEAST) & (spread * 2 >= np.minimum(scan.count, NOTED))
+    likely = common & (np.diff(index.held_from) > max(1, SHARE * items))
+    sure: Bools = likely & _is_varied(spread, scan)
+    if (open_ := likely & ~sure).any():
+        sure |= open_ & _is_varied(rest_spread(index, likely, open_, hits, source, compiled=scan.compiled), scan)
+    return sure
 
 
-def pairs_to_look_at(index: TestIndex, scan: Scan, *, compiled: bool = False) -> Looked:
+def _is_varied(spread: I64, scan: Scan) -> Bools:
+    """For each gram whether its holders are of many natures, and not for the most part of the same few."""
+    return (spread >= LEAST) & (spread * 2 >= np.minimum(scan.count, NOTED))
+
+
+def pairs_to_look_at(index: TestIndex, scan: Scan, source: Source, *, compiled: bool = False) -> Looked:
     """All pairs whose containment, discounted or not, reaches a share from which a leak or a span is possible."""
     rows = np.concatenate([r for r, _ in scan.hits]) if scan.hits else np.zeros(0, np.int64)
     numbers = np.concatenate([g for _, g in scan.hits]) if scan.hits else np.zeros(0, np.int64)
-    spread = _spread(scan, rows, numbers, len(index.table))
-    common = template_grams(index, scan, spread)
+    nature = _natures(scan)
+    spread = _spread(nature, rows, numbers, len(index.table))
+    common = template_grams(index, scan, (rows, numbers), spread, source)
+    if _tell_apart(nature, rows, index.table[common], source, compiled):
+        spread = _spread(nature, rows, numbers, len(index.table))
     counts_for = _per_part(index, ~common)
     size = np.where(counts_for > 0, counts_for, index.distinct)
     live = (spread < RARE_BELOW) & ~common
@@ -75,13 +90,28 @@ def pairs_to_look_at(index: TestIndex, scan: Scan, *, compiled: bool = False) ->
     return Looked(row[chosen], part[chosen], share[chosen], common)
 
 
-def _spread(scan: Scan, rows: I64, numbers: I64, grams: int) -> I64:
+def _natures(scan: Scan) -> U64:
+    """The nature of each row with a hit, in their order."""
+    return np.concatenate([least for _, least in scan.nature]) if scan.nature else np.zeros(0, np.uint64)
+
+
+def _tell_apart(nature: U64, rows: I64, template: U64, source: Source, compiled: bool) -> bool:
+    """Give rows whose least gram is of the template the least of the others instead; whether there were such."""
+    if not len(template):
+        return False
+    alike = np.flatnonzero(template[np.minimum(np.searchsorted(template, nature), len(template) - 1)] == nature)
+    if len(alike):
+        nature[alike] = rests_of(np.unique(rows)[alike], template, source, compiled=compiled)
+    return bool(len(alike))
+
+
+def _spread(nature: U64, rows: I64, numbers: I64, grams: int) -> I64:
     """For each gram how many rows of different nature hold it (of those that were noted). Rows are in order, and each
     has a gram once: only rows whose nature others share need a look at their grams.
     """
     if not len(rows):
         return np.zeros(grams, np.int64)
-    natures = np.concatenate([least for _, least in scan.nature]) >> np.uint64(28)
+    natures = nature >> np.uint64(28)
     hits = np.diff(np.append(np.flatnonzero(np.diff(rows, prepend=-1)), len(rows)))
     _, inverse, count = np.unique(natures, return_inverse=True, return_counts=True)
     alone = np.repeat(count[inverse] == 1, hits)

@@ -102,3 +102,44 @@ def test_all_short_questions_that_are_near_and_have_the_answer_are_leaks_and_thr
     report = found(Example(chat_row(asked, "N25")), *others, *same)
     assert report.train_rows == list(range(47, 54))
     assert [(leak.test, leak.kind) for leak in report.suspects] == [(1, "near")] * 3
+
+
+def test_an_edited_question_behind_a_shared_instruction_is_found_by_its_own_words() -> None:
+    """One of its own words is another: found, however long the instruction is that all rows share."""
+    for long, at, reported in (
+        (60, -6, True),
+        (60, -1, True),
+        (200, -6, True),
+        (0, -6, True),
+        (60, slice(-8, None, 2), False),
+    ):
+        instruction = fresh(long)
+        rows = [Example(chat_row(f"{instruction} {fresh(12)}", f"C{k % 5}")) for k in range(300)]
+        asked = rows[270].question.split()
+        places = range(len(asked))[at] if isinstance(at, slice) else [at]
+        for place in places:
+            asked[place] = "other"
+        train = [*rows[:250], Example(chat_row(" ".join(asked), rows[270].answer or ""))]
+        for numba in (False, True):
+            leaks = find_leaks(train, rows[250:], numba=numba).leaks
+            assert [(leak.test, leak.train) for leak in leaks] == [(20, 250)] * reported, (long, at)
+
+
+def test_copies_of_one_row_make_no_template_of_it() -> None:
+    """Three of ten test items and fifty copies in train share a passage: the copies are one row, not many."""
+    passage = fresh(60)
+    test = [*(Example(chat_row(f"{passage} {fresh(5)}", fresh(1))) for _ in range(3)), *(row() for _ in range(7))]
+    planted = chat_row(f"{passage} {fresh(5)}", test[1].answer or "")
+    copies = [Example({**planted, "n": k}) for k in range(50)]
+    report = find_leaks([*(row() for _ in range(100)), *copies], test)
+    assert {leak.test for leak in report.leaks} == {1} and len(report.train_rows) == 50
+
+
+def test_a_long_instruction_does_not_make_all_rows_one() -> None:
+    """Phrases that many answers share count for little, whatever stands before every question."""
+    instruction, phrases = fresh(80), [fresh(4) for _ in range(12)]
+    rows = [
+        Example(chat_row(f"{instruction} {fresh(6)}", f"{fresh(5)} {phrases[k % 12]} {phrases[(k * 5 + 1) % 12]}"))
+        for k in range(240)
+    ]
+    assert not find_leaks(rows[:200], rows[200:]).leaks
