@@ -34,13 +34,17 @@ def with_holm(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{**row, "p_holm": p} for row, p in zip(rows, adjusted, strict=True)]
 
 
-def secondary_tests(tuned: Sequence[Outcome], baseline: Sequence[Outcome], metric: str) -> list[dict[str, Any]]:
-    """Each secondary metric paired over the items, the primary one left out: it decides, these only inform."""
+def secondary_tests(
+    tuned: Sequence[Outcome], baseline: Sequence[Outcome], metric: str, clusters: Sequence[str] | None = None
+) -> list[dict[str, Any]]:
+    """Each secondary metric paired over the items, or their `clusters`, the primary one left out: it decides, these
+    only inform.
+    """
     rows = []
     for name, score in SECONDARY.items():
         if name.replace(" ", "_").lower() == metric:
             continue
-        result = compare([score(o) for o in baseline], [score(o) for o in tuned])
+        result = compare([score(o) for o in baseline], [score(o) for o in tuned], clusters)
         rows.append(
             {
                 "name": name,

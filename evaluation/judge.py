@@ -7,7 +7,7 @@ only as far as people's labels bear it out.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
 from chat.protocols import ChatModel, Progress
@@ -53,7 +53,7 @@ def _says(
 
 
 def _judged(sitting: Sitting, arm: str, said: Mapping[int, float | None], people: Mapping[int, float]) -> Judged:
-    found = calibrated(arm, said, people, sitting.scale, sitting.verdict.confidence)
+    found = calibrated(arm, said, people, sitting.scale, sitting.verdict.confidence, sitting.groups)
     lengths = {item: len(outcome.output) for item, outcome in sitting.outcomes[arm].items()}
     plain = {item: value or 0.0 for item, value in said.items()}
     return found.model_copy(update={"length_bias": length_bias(plain, people, lengths)})
@@ -74,7 +74,13 @@ def _rival(
     both = {item: (labelled[0][item], labelled[1][item]) for item in labelled[0] if item in labelled[1]}
     if why or len(both) < 2:
         return JudgedRival(arm=arm, raw=raw, why=why or "people judged both outputs of fewer than two items")
-    return JudgedRival(arm=arm, raw=raw, **corrected_difference(mine, other, both, sitting.verdict.confidence))
+    found = corrected_difference(mine, other, both, sitting.verdict.confidence, sitting.groups)
+    return JudgedRival(arm=arm, raw=raw, clusters=_clusters(sitting, both), **found)
+
+
+def _clusters(sitting: Sitting, labelled: Collection[int]) -> int | None:
+    """How many groups the labelled items are of; None where items stand for themselves."""
+    return None if sitting.groups is None else len({sitting.groups[item] for item in labelled})
 
 
 def _pairs(sitting: Sitting, model: ChatModel, rubric: str, replies: Replies, watch: Watch) -> JudgeReport:
@@ -89,7 +95,7 @@ def _pairs(sitting: Sitting, model: ChatModel, rubric: str, replies: Replies, wa
     same_run = comparison is not None and comparison.plan.run == sitting.verdict.run
     placed = preferred_items(comparison, chosen) if comparison is not None and same_run else {}
     people = {items[place - 1]: value for place, value in placed.items()}
-    judged = calibrated(chosen, said, people, sitting.scale, sitting.verdict.confidence)
+    judged = calibrated(chosen, said, people, sitting.scale, sitting.verdict.confidence, sitting.groups)
     rival = JudgedRival(
         arm=chosen,
         raw=judged.raw,
@@ -97,6 +103,7 @@ def _pairs(sitting: Sitting, model: ChatModel, rubric: str, replies: Replies, wa
         low=judged.low,
         high=judged.high,
         why=judged.why,
+        clusters=_clusters(sitting, people),
     )
     raters = tuple(comparison.answers()) if comparison is not None and same_run else ()
     report = _report(sitting, model, rubric, [judged], [rival], People({}, raters), written_by(sitting, model))
@@ -178,12 +185,13 @@ def with_judge(verdict: Verdict, report: JudgeReport) -> Verdict:
     results = {rival.arm: _corrected(verdict, report, rival.arm) for rival in verdict.arms}
     may_ship = verdict.place is None or verdict.planned_runs is None or verdict.place <= verdict.planned_runs
     against = results[verdict.chosen]
+    groups = [rival.clusters for rival in report.rivals if rival.clusters is not None]
     arms = [
         rival.model_copy(update={"difference": r.difference, "low": r.low, "high": r.high})
         for rival, r in zip(verdict.arms, results.values(), strict=True)
     ]
     update = {
-        "verdict": rule_on(results, verdict.chosen, verdict.margin, None, may_ship),
+        "verdict": rule_on(results, verdict.chosen, verdict.margin, min(groups, default=None), may_ship),
         "difference": against.difference,
         "low": against.low,
         "high": against.high,

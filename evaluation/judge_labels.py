@@ -12,6 +12,7 @@ from urllib.parse import quote, unquote
 
 from curation.agreement import krippendorff_alpha
 from curation.manifest import load_split
+from evaluation.clusters import clusters_of
 from evaluation.judge_error import PAIRS, RUBRIC, Scale, graded_scale
 from evaluation.judging import Case
 from evaluation.outcomes import load_baseline
@@ -20,6 +21,7 @@ from evaluation.verdict import Verdict, newest_verdict
 from workspace.appended import append_lines, is_cut, read_lines
 from workspace.artefact import Artefact, read_artefact, write_artefact
 from workspace.errors import InputError, Problem, Refusal, RungError
+from workspace.files import read_utf8
 from workspace.folder import Project
 from workspace.settings import Settings
 
@@ -50,6 +52,8 @@ class Sitting:
     verdict: Verdict
     outcomes: Mapping[str, Mapping[int, Outcome]]
     questions: Mapping[int, str]
+    groups: Mapping[int, str] | None = None
+    """The group of each item, where items share one (`[dataset] group_by`): such items count together."""
 
     @property
     def decides(self) -> bool:
@@ -110,7 +114,10 @@ def open_sitting(project: Project, settings: Settings, run: str | None) -> Sitti
     rows = load_split(project.datasets / (verdict.dataset or ""), "test")
     questions = {o.item: rows[o.item - 1].question for o in tuned}
     outcomes = {arm: {o.item: o for o in given} for arm, given in arms.items()}
-    return Sitting(project, settings, folder / FOLDER, verdict, outcomes, questions)
+    items = [o.item for o in tuned]
+    named = clusters_of(project.datasets / (verdict.dataset or ""), settings.dataset.group_by, items)
+    groups = None if named is None else dict(zip(items, named, strict=True))
+    return Sitting(project, settings, folder / FOLDER, verdict, outcomes, questions, groups)
 
 
 def labels(sitting: Sitting, count: int = ITEMS) -> list[Label]:
@@ -148,7 +155,7 @@ def take_labels(sitting: Sitting, path: Path, rater: str) -> int:
     known = {label.id: label for label in labels(sitting)}
     found: dict[int, tuple[float, str]] = {}
     problems: list[Problem] = []
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
+    for number, line in enumerate(read_utf8(path).splitlines(), 1):
         problem = _take_line(sitting.settings.judge.kind, line, known, found) if line.strip() else ""
         if problem:
             problems.append(Problem(problem, f"{path.name} line {number}", 'id and "meets"', line[:60]))

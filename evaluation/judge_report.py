@@ -38,7 +38,10 @@ class Judged(BaseModel):
 
 
 class JudgedRival(BaseModel):
-    """Tuned minus one arm as the judge sees it: `raw`, and, where both are usable, corrected with its interval."""
+    """Tuned minus one arm as the judge sees it: `raw`, and, where both are usable, corrected with its interval.
+
+    `clusters` is how many groups people's labels come from, where items hang together.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     arm: str
@@ -47,6 +50,7 @@ class JudgedRival(BaseModel):
     low: float | None = None
     high: float | None = None
     why: str = ""
+    clusters: int | None = None
 
 
 class JudgeReport(Artefact):

@@ -58,7 +58,7 @@ def judge(bench: Bench, baseline: Baseline, report: Report, trained: Trained, st
         verdict = unchecked(verdict)
     rival = baseline.outcomes[verdict.chosen]
     facets = facets_of(bench.dataset, group_by)
-    found = slices(trained.outcomes, rival, by_class=bench.closed, facets=facets)
+    found = slices(trained.outcomes, rival, by_class=bench.closed, facets=facets, clusters=scores.clusters)
     files = [baseline.folder / "report.json", baseline.folder / "outputs.jsonl"]
     told = [*_spent(bench.settings, standing, scoring), *(_worse(found) if standing.is_open else ())]
     return verdict.model_copy(
@@ -72,7 +72,7 @@ def judge(bench: Bench, baseline: Baseline, report: Report, trained: Trained, st
             "baseline_report": baseline.report.id,
             "made_from": {**report.made_from, **hashes(bench.project.root, *files)},
             "slices": found,
-            "secondary": secondary_tests(trained.outcomes, rival, report.metric),
+            "secondary": secondary_tests(trained.outcomes, rival, report.metric, scores.clusters),
             "planned_runs": standing.planned,
             "place": standing.place(scoring),
             "notes": [*verdict.notes, *told],

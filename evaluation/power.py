@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from evaluation.compare import CONFIDENCE, minimum_detectable
+from evaluation.verdict import FEWEST_CLUSTERS
 
 DISAGREEMENTS = (0.1, 0.2, 0.3, 0.5)
 """Shares of items on which exactly one of two models is right, from alike to very different."""
@@ -22,22 +23,30 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Power:
-    """What n items can show at a margin, for scores of 0 or 1."""
+    """What n items can show at a margin, for scores of 0 or 1.
+
+    `groups` is how many groups they make where some hang together: the table is then for so many items, as if those of
+    a group were always right and wrong together. The less alike they are, the more is seen.
+    """
 
     n: int
     margin: float
     seen: tuple[Seen, ...]
     confidence: float = CONFIDENCE
+    groups: int | None = None
 
     def as_json(self) -> dict[str, Any]:
         """For `--json`."""
         return asdict(self)
 
 
-def power_of(n: int, margin: float, confidence: float = CONFIDENCE) -> Power:
-    """The table for n items."""
+def power_of(n: int, margin: float, confidence: float = CONFIDENCE, groups: int | None = None) -> Power:
+    """The table for n items, in `groups` groups where some share one; with too few groups nothing ships."""
 
     def least(over: float, discordant: float) -> float | None:
-        return minimum_detectable(n, 0.0, over, discordant=discordant, confidence=confidence)
+        if groups is not None and groups < FEWEST_CLUSTERS:
+            return None
+        return minimum_detectable(groups or n, 0.0, over, discordant=discordant, confidence=confidence)
 
-    return Power(n, margin, tuple(Seen(d, least(margin, d), least(0.0, d)) for d in DISAGREEMENTS), confidence)
+    seen = tuple(Seen(d, least(margin, d), least(0.0, d)) for d in DISAGREEMENTS)
+    return Power(n, margin, seen, confidence, groups)

@@ -17,7 +17,8 @@ from evaluation.report import Outcome
 MOST = 60
 """Parts of a kind that are listed at most: a key with more names than this is no grouping."""
 FEWEST = 10
-"""Items that a slice must have to be called worse: below that a single item moves it by 10 points and more."""
+"""Items, or groups, that a slice must have to be called worse: below that a single one moves it by 10 points and more.
+"""
 
 
 Facets = Mapping[str, Mapping[int, str]]
@@ -49,33 +50,51 @@ def _file(row: Mapping[str, Any]) -> str:
 
 
 def slices(
-    tuned: Sequence[Outcome], baseline: Sequence[Outcome], *, by_class: bool, facets: Facets | None = None
+    tuned: Sequence[Outcome],
+    baseline: Sequence[Outcome],
+    *,
+    by_class: bool,
+    facets: Facets | None = None,
+    clusters: Sequence[str] | None = None,
 ) -> list[dict[str, Any]]:
     """Per slice: kind, name, n, tuned, baseline, difference, low, high, p_value, p_holm and `worse`; the worst first.
 
     `p_holm` is the p of no difference, corrected for all slices together (Holm). `worse` is set where the difference
     is below 0 on at least 10 items. Lengths are of the expected answer and are cut at the terciles; only slices that
-    leave something out are listed.
+    leave something out are listed. `clusters` names the group of each item: items of one group count together, as one.
     """
+    named = dict(zip((o.item for o in tuned), clusters, strict=True)) if clusters is not None else None
     pairs = list(zip(tuned, baseline, strict=True))
-    found = _cut("length", pairs, _length_names(tuned))
+    found = _cut("length", pairs, _length_names(tuned), named)
     if by_class:
-        found += _cut("class", pairs, lambda outcome: outcome.expected.strip())
+        found += _cut("class", pairs, lambda outcome: outcome.expected.strip(), named)
     for kind, names in (facets or {}).items():
         if len(set(names.values())) <= MOST:
-            found += _cut(kind, pairs, lambda outcome, names=names: names.get(outcome.item, "unknown"))  # type: ignore[misc]
+            found += _cut(kind, pairs, _part_of(names), named)
     return sorted(with_holm(found), key=lambda s: (s["difference"], s["name"]))
 
 
-def _cut(kind: str, pairs: Sequence[tuple[Outcome, Outcome]], name: Callable[[Outcome], str]) -> list[dict[str, Any]]:
-    groups: dict[str, list[tuple[Outcome, Outcome]]] = {}
+def _part_of(names: Mapping[int, str]) -> Callable[[Outcome], str]:
+    return lambda outcome: names.get(outcome.item, "unknown")
+
+
+def _cut(
+    kind: str,
+    pairs: Sequence[tuple[Outcome, Outcome]],
+    name: Callable[[Outcome], str],
+    clusters: Mapping[int, str] | None,
+) -> list[dict[str, Any]]:
+    parts: dict[str, list[tuple[Outcome, Outcome]]] = {}
     for pair in pairs:
-        groups.setdefault(name(pair[0]), []).append(pair)
-    return [_slice(kind, key, group) for key, group in groups.items()] if len(groups) > 1 else []
+        parts.setdefault(name(pair[0]), []).append(pair)
+    return [_slice(kind, key, part, clusters) for key, part in parts.items()] if len(parts) > 1 else []
 
 
-def _slice(kind: str, name: str, pairs: Sequence[tuple[Outcome, Outcome]]) -> dict[str, Any]:
-    result = compare([b.score for _, b in pairs], [t.score for t, _ in pairs])
+def _slice(
+    kind: str, name: str, pairs: Sequence[tuple[Outcome, Outcome]], clusters: Mapping[int, str] | None
+) -> dict[str, Any]:
+    groups = None if clusters is None else [clusters[t.item] for t, _ in pairs]
+    result = compare([b.score for _, b in pairs], [t.score for t, _ in pairs], groups)
     return {
         "kind": kind,
         "name": name,
@@ -86,7 +105,7 @@ def _slice(kind: str, name: str, pairs: Sequence[tuple[Outcome, Outcome]]) -> di
         "low": result.low,
         "high": result.high,
         "p_value": result.p_value,
-        "worse": len(pairs) >= FEWEST and result.difference < 0,
+        "worse": result.units >= FEWEST and result.difference < 0,
     }
 
 

@@ -242,7 +242,11 @@ def _check_project(limits: Limits) -> tuple[Checkup, TestSize | None]:
         items = len(store.rows(role="test", excluded=False))
         if not items and frozen and (split := read_manifest(frozen).splits.get("test")):
             items = split.rows
-        size = TestSize(items, 0, settings.evaluation.margin, settings.dataset.gain) if items else None
+        size = (
+            TestSize(items, 0, settings.evaluation.margin, settings.dataset.gain, settings.dataset.group_by)
+            if items
+            else None
+        )
         return _checkup(store, project, settings, limits), size
 
 

@@ -212,6 +212,7 @@ def _show(project: Project, result: Verdict, as_json: bool) -> None:
 def _power(project: Project, settings: Settings, as_json: bool) -> None:
     from curation.manifest import read_manifest
     from evaluation.bench import frozen_test
+    from evaluation.clusters import clusters_of
     from evaluation.looks import standing
     from evaluation.power import power_of
     from evaluation.sealed import sealed_items
@@ -221,8 +222,10 @@ def _power(project: Project, settings: Settings, as_json: bool) -> None:
     folder, test = frozen_test(project)
     test_sha = read_manifest(folder).splits["test"].sha256
     plan = standing(project, settings, test_sha)
-    asked = len(test) - len(sealed_items(project, settings, test_sha, len(test), draw=False))
-    table = power_of(asked, settings.evaluation.margin, plan.confidence)
+    sealed = sealed_items(project, settings, test_sha, len(test), draw=False)
+    asked = [number for number in range(1, len(test) + 1) if number not in sealed]
+    groups = clusters_of(folder, settings.dataset.group_by, asked)
+    table = power_of(len(asked), settings.evaluation.margin, plan.confidence, len(set(groups)) if groups else None)
     if as_json:
         return emit(table.as_json())
     for line in lines(table):

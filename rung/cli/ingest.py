@@ -161,7 +161,7 @@ def _size(
 
     items, share = sizes.get("test", 0), (shares or {}).get("test", 0.0)
     rows = 0 if kept or not share else sum(sizes.values()) if len(sizes) > 1 else round(items / share)
-    return TestSize(items, rows, settings.evaluation.margin, settings.dataset.gain)
+    return TestSize(items, rows, settings.evaluation.margin, settings.dataset.gain, settings.dataset.group_by)
 
 
 def diff_command(

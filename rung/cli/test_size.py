@@ -18,7 +18,8 @@ MOST_ITEMS = 1 << 20
 class TestSize:
     """A test set of `items`, cut from `rows` rows (0 where it was imported or kept), and what it is for.
 
-    `gain` is the true gain that should ship with 80% chance over `margin`.
+    `gain` is the true gain that should ship with 80% chance over `margin`. `group_by` is the key whose items count
+    together.
     """
 
     __test__ = False
@@ -26,6 +27,7 @@ class TestSize:
     rows: int
     margin: float
     gain: float
+    group_by: str = ""
 
     @cached_property
     def smallest_gain(self) -> float | None:
@@ -61,6 +63,8 @@ class TestSize:
             f"{self.items:,} test items can show {shown} (margin {100 * self.margin:g}), 4 times in 5, if two arms "
             f"differ on {DISCORDANT:.0%} of them"
         )
+        if self.group_by:
+            yield f"Items that share a {self.group_by} count as one, so it is less: rung evaluate --power"
         if self.items < SMALL_TEST:
             yield f"! Under {SMALL_TEST} test items: only large differences can be shown"
         yield from self._proposed()

@@ -100,6 +100,22 @@ def test_power_needs_no_model(served):
     assert "36 items can show this" in words
 
 
+def test_power_counts_groups_where_items_hang_together(served, kit):
+    settings = served.settings_file.read_text()
+    rows = kit.rows_of([f"place {n}" for n in range(80)], " today")
+    found = {}
+    for groups in (240, 60, 8):
+        test = [{**row, "customer": n % groups} for n, row in enumerate(rows)]
+        kit.freeze_by_hand(served, "v001", test=test, train=kit.rows_of(kit.places))
+        served.settings_file.write_text(settings + '[dataset]\ngroup_by = "customer"\n')
+        found[groups] = json.loads(rung(served, "evaluate", "--power", "--json").stdout)
+    words = rung(served, "evaluate", "--power").stdout
+    assert [found[g]["groups"] for g in (240, 60, 8)] == [None, 60, 8] and found[60]["n"] == 240
+    assert found[60]["seen"][1]["ships"] > 1.5 * found[240]["seen"][1]["ships"]
+    assert {s["ships"] for s in found[8]["seen"]} == {None}
+    assert "240 items in 8 groups" in words and "Fewer than 10 groups" in words
+
+
 def test_weights_that_changed_and_test_items_that_were_trained_on_are_not_measured(served, kit):
     from training.record import RunRecord, write_run
     from workspace.files import sha256_file

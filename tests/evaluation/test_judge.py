@@ -217,3 +217,24 @@ def test_the_length_bias_is_what_the_judge_adds_to_people():
     assert length_bias(long, people, lengths) == pytest.approx(0.5, abs=0.03)
     assert length_bias(fair, people, dict.fromkeys(range(100), 5)) is None
     assert length_bias(fair, {1: 1.0}, lengths) is None
+
+
+@pytest.mark.parametrize(("customers", "ruling"), [(6, "need_more_data"), (80, "ship")])
+def test_a_deciding_judge_counts_groups_not_items(many, free, model, kit, tmp_path, customers, ruling):
+    rows = kit.rows_of([f"place {n}" for n in range(80)], " today")
+    rows = [{**row, "customer": n % customers} for n, row in enumerate(rows)]
+    kit.freeze_by_hand(many, "v001", test=rows, validation=kit.rows_of(["now"]), train=kit.rows_of(["then"]))
+    settings = settings_with(
+        free, evaluation={"metric": "judge"}, judge={"base": "judge-1"}, dataset={"group_by": "customer"}
+    )
+    judge = Scripted(right, name="judge-1")
+    half = Scripted(lambda ask: tuned(ask) if len(ask.turns[-1]["content"]) % 2 else "pin", name="b")
+    run_baseline(open_bench(many, settings, half, judge=judge), arms_named(["base"]))
+    nine = Scripted(lambda ask: "none" if "place 1" in ask.turns[-1]["content"] else tuned(ask), name="t")
+    run_evaluation(open_bench(many, settings, nine, judge=judge), "R-001", None)
+    sitting = open_sitting(many, settings, None)
+    assert sitting.verdict.clusters == customers
+    take_labels(sitting, fill(sitting, tmp_path), "priya")
+    report = judged(sitting, judge, tmp_path)
+    assert report.used == (customers == 80) and report.arms[0].sensitivity == 1.0
+    assert with_judge(sitting.verdict, report).verdict == ruling

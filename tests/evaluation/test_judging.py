@@ -92,3 +92,43 @@ def test_the_difference_of_two_arms_is_corrected_with_both_errors():
     assert covered / 300 >= 0.93
     with pytest.raises(ValueError, match="at least two"):
         corrected_difference(tuned, rival, {})
+
+
+def in_groups(rng, groups, each):
+    """People and a judge on items of groups that are alike: by group an own rate, and an own chance that it errs."""
+    people, judge, named = {}, {}, {}
+    for group in range(groups):
+        rate, slip = rng.choice([0.15, 0.85]), rng.choice([0.0, 0.1])
+        for item in range(group * each, group * each + each):
+            people[item] = rng.random() < rate
+            judge[item] = people[item] != (rng.random() < slip)
+            named[item] = str(group)
+    return people, judge, named
+
+
+def test_items_of_one_group_count_together_in_the_judges_interval():
+    rng, covered, alone, tried = random.Random(13), 0, 0, 0
+    for _ in range(300):
+        people, judge, named = in_groups(rng, 60, 6)
+        labelled = {i: people[i] for i in rng.sample(sorted(people), 270)}
+        found = calibrated("tuned", judge, labelled, groups=named)
+        plain = calibrated("tuned", judge, labelled)
+        if found.used and plain.used:
+            assert found.corrected == pytest.approx(plain.corrected)
+            tried += 1
+            covered += found.low <= 0.5 <= found.high
+            alone += plain.low <= 0.5 <= plain.high
+    assert tried > 200 and covered / tried >= 0.94 and alone / tried < 0.85
+    known = {i: (people[i], False) for i in labelled}
+    over = corrected_difference(judge, dict.fromkeys(judge, False), known, groups=named)
+    assert over["high"] - over["low"] > 1.3 * (lambda d: d["high"] - d["low"])(
+        corrected_difference(judge, dict.fromkeys(judge, False), known)
+    )
+
+
+def test_a_group_of_its_own_each_changes_nothing_and_few_groups_lower_the_bounds():
+    people, judge, _ = in_groups(random.Random(3), 20, 10)
+    own = calibrated("tuned", judge, people, groups={i: str(i) for i in people})
+    assert own == calibrated("tuned", judge, people)
+    few = calibrated("tuned", judge, people, groups={i: str(i % 3) for i in people})
+    assert few.sensitivity == own.sensitivity and few.sensitivity_low < own.sensitivity_low and not few.used

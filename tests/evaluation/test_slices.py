@@ -63,3 +63,23 @@ def test_secondary_metrics_are_paired_corrected_together_and_leave_the_primary_o
     assert "token F1" not in found and found["refusals"]["difference"] == -0.5
     assert found["refusals"]["p_holm"] >= found["refusals"]["p_value"]
     assert found["cut at the limit"]["p_holm"] == 1.0
+
+
+def test_items_of_one_group_count_together_in_parts_and_secondary_metrics():
+    tuned, rival = outcomes("tuned", lambda i: True), outcomes("prompt", lambda i: i > 20, wrong="I cannot help.")
+    facets = {"source": {i: "old.csv" if i <= 20 else "new.csv" for i in range(1, 41)}}
+    groups = [f"customer {i // 5}" for i in range(40)]
+    alone = slices(tuned, rival, by_class=False, facets=facets)
+    together = slices(tuned, rival, by_class=False, facets=facets, clusters=groups)
+    assert [s["difference"] for s in together] == [s["difference"] for s in alone] == [0.0, 1.0]
+    assert together[1]["low"] < alone[1]["low"] and together[1]["p_value"] == 0.125
+    single = [str(i) for i in range(40)]
+    assert slices(tuned, rival, by_class=False, facets=facets, clusters=single) == alone
+    refusals = [
+        next(row for row in secondary_tests(tuned, rival, "token_f1", named) if row["name"] == "refusals")
+        for named in (None, groups)
+    ]
+    assert refusals[0]["difference"] == refusals[1]["difference"] and refusals[1]["p_value"] > refusals[0]["p_value"]
+    losing = slices(rival, tuned, by_class=False, facets=facets, clusters=groups)
+    assert losing[0]["difference"] == -1.0 and not losing[0]["worse"]
+    assert slices(rival, tuned, by_class=False, facets=facets)[0]["worse"]

@@ -24,3 +24,9 @@ def test_the_share_is_enough_and_is_told_where_it_may_be_chosen() -> None:
     assert "--as test" in list(TestSize(60, 0, 0.05, 0.1).lines())[-1]
     assert TestSize(60, 2000, 0.05, 0.04).wanted is None
     assert len(list(TestSize(2000, 9000, 0.05, 0.1).lines())) == 1
+
+
+def test_groups_are_told_where_items_hang_together():
+    told = list(TestSize(200, 0, 0.05, 0.1, "customer").lines())
+    assert "share a customer count as one" in told[1] and "--power" in told[1]
+    assert not any("count as one" in line for line in TestSize(200, 0, 0.05, 0.1).lines())
