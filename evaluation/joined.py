@@ -12,13 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from curation.manifest import newest_dataset
 from evaluation.arms.material import Prompt, Variant, prompt_name, read_prompts, read_proposals
 from evaluation.arms.registry import ARMS
 from evaluation.bench import Bench
 from evaluation.choose import Choice, Choices
 from evaluation.documents import read_documents
 from evaluation.judging import RUBRIC_FILE
+from evaluation.measure import items_of
 from evaluation.report import ArmResult, Outcome, Report, read_outcomes
+from evaluation.rows import Rows, frozen_rows
 from workspace.artefact import read_artefact
 from workspace.errors import RungError
 from workspace.files import sha256_bytes, sha256_file
@@ -83,9 +86,34 @@ def stands_on(bench: Bench) -> dict[str, str]:
         "metric": _hash([metric.spec, _hash_of(metric.file), judged if metric.judged else ""]),
         "settings": settings_hash(bench.settings),
         "possible answers": _hash([desk.choices, dict(desk.shape) if desk.shape is not None else None]),
-        "rows that chose": _hash([[i.question, i.expected] for i in bench.choosing]),
-        "example rows": _hash([row.content_hash for row in bench.rows.examples]),
+        **_rows_hashes(bench.rows, bench.settings),
         "documents": documents_hash(bench.project),
+    }
+
+
+def known_now(project: Project, settings: Settings) -> dict[str, str]:
+    """The part of `stands_on` that files tell without a model and without the store."""
+    found = {
+        "settings": settings_hash(settings),
+        "bigger model": bigger_hash(settings),
+        "documents": documents_hash(project),
+    }
+    full = newest_dataset(project, complete=True)
+    return found if full is None else found | _rows_hashes(frozen_rows(full), settings)
+
+
+def outdated(project: Project, settings: Settings, report: Report) -> dict[str, str]:
+    """Arms of a report that could not stand beside one that is measured now, as far as files tell, and why."""
+    here = known_now(project, settings)
+    found = {arm.arm: differs(project, report, arm, here) for arm in report.arms}
+    return {arm: why for arm, why in found.items() if why}
+
+
+def _rows_hashes(rows: Rows, settings: Settings) -> dict[str, str]:
+    chose = items_of(rows.validation)[: settings.evaluation.choose_on]
+    return {
+        "rows that chose": _hash([[item.question, item.expected] for item in chose]),
+        "example rows": _hash([row.content_hash for row in rows.examples]),
     }
 
 

@@ -263,12 +263,17 @@ async def test_what_measuring_takes_stands_in_its_question(clinic, program):
         await settled(pilot)
         screen = await opened(pilot, 6)
         await settled(pilot)
-        await pilot.press("r")
+        await pilot.press("R")
         arms = screen.data.arms
         tokens = sum(arm.input_tokens + arm.output_tokens for arm in arms)
-        assert screen.question == f"Measure again? Last time 120 calls, {tokens:,} tokens, $0.00."
+        assert screen.question == f"Measure 2 arms? Last time 120 calls, {tokens:,} tokens, $0.00."
         assert screen.question in text_of(app).split("\n")[22]
+        await pilot.press("escape", "j", "r")
+        assert screen.question == (
+            f"Measure prompt? Last time 60 calls, {arms[1].input_tokens + arms[1].output_tokens:,} tokens, $0.00."
+        )
         await pilot.press("escape")
+        assert "$ rung baseline --arms prompt" in text_of(app)
         for report in clinic.evaluations.glob("*/report.json"):
             report.unlink()
         screen.reload()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from evaluation.report import ArmResult, Report
 from rung.report.baseline_words import FACTS, WORKS, answer, hits, metric_words
 from rung.report.dots import dots, scale
-from rung.report.figures import arm_name, duration, interval, money, percent
+from rung.report.figures import ARM_NAMES, arm_name, duration, interval, money, percent
 from rung.status.stages import Status
 from rung.tui.edit_file import edit_beside
 from rung.tui.job import JobEnded
@@ -24,6 +24,8 @@ PLOT = (15, 60)
 WORK = {"reaches the goal": "reach the goal", "falls short": "fall short"}
 CALLS_NOTHING = ("classical",)
 """Arms that ask no model."""
+ROOM = 62
+"""Columns of a question beside its answers in the narrowest frame."""
 LOCKED = "no frozen test set. A test set alone is enough here; training rows can wait."
 
 
@@ -33,7 +35,7 @@ class BaselinesScreen(StoppableScreen):
     stage = "Baselines"
     keys = (
         ("Enter", "next"),
-        ("r", "measure"),
+        ("r", "run arm"),
         ("v", "items"),
         ("e", "edit prompt"),
         ("o", "report"),
@@ -42,7 +44,8 @@ class BaselinesScreen(StoppableScreen):
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "follow", "measure, or go on to what the next line says"),
-        Binding("r", "run", "measure again"),
+        Binding("r", "run", "measure the marked arm again; the others stay"),
+        Binding("R", "run_all", "measure all arms again"),
         Binding("v", "items", "items with output and score"),
         Binding("e", "edit", "edit the prompt: a new version, the old one stays"),
         Binding("o", "report", "where the report is"),
@@ -57,6 +60,10 @@ class BaselinesScreen(StoppableScreen):
     def __init__(self) -> None:
         super().__init__()
         self.heard: dict[str, str] = {}
+        self.changed: dict[str, str] = {}
+        """Measured arms that could not stand beside one that is measured now, and why."""
+        self.at = ""
+        """The arm that was marked when a measuring began: the cursor comes back to it."""
 
     def load(self) -> Loaded:
         """The newest baseline on the frozen test set."""
@@ -76,8 +83,12 @@ class BaselinesScreen(StoppableScreen):
             long = _long(earlier[1] if earlier else None, settings.evaluation.arms, test.rows)
             paid = "$0.00" if settings.model.provider == "local" else f"paid to {settings.model.provider}"
             return Loaded(list(_empty(test.rows, settings.evaluation.arms, f"{long}, {paid}")), "rung baseline")
+        from evaluation.joined import outdated
+
         self.folder, report = measured
-        lines = list(_entries(report, self.room, self._after))
+        self.changed = outdated(project, self.source.settings, report)
+        arms = (arm for arm in self.source.settings.evaluation.arms if arm not in {a.arm for a in report.arms})
+        lines = list(_entries(report, self.room, self._after, list(arms), self.changed))
         return Loaded(lines, "rung baseline", f"{report.id} of {report.created_at:%Y-%m-%d}", report)
 
     @property
@@ -90,6 +101,10 @@ class BaselinesScreen(StoppableScreen):
     def show_loaded(self, message: LoadedScreen.Done) -> None:
         """While it measures, the running arms stay on the screen."""
         super().show_loaded(message)
+        if self.data is not None:
+            if self.at in self.lines.keys:
+                self.lines.marked, self.at = self.at, ""
+            self.cursor_moved()
         if self.job is not None:
             self._show_heard()
 
@@ -106,20 +121,39 @@ class BaselinesScreen(StoppableScreen):
         self.app.open_stage(status.next.number if status and status.next else 7)  # type: ignore[attr-defined]
 
     def action_run(self) -> None:
-        """Measure all arms; what is answered already is not asked again."""
+        """Measure the marked arm again, and with it those that could not stand beside it; the others stay."""
+        self._ask(self._with_changed(self.marked) if self.marked else self._all())
+
+    def action_run_all(self) -> None:
+        """Measure every arm again; what is answered already is not asked again."""
+        self._ask(self._all())
+
+    def cursor_moved(self) -> None:
+        """The command measures the marked arm."""
+        self.command = self._command(self.marked)
+
+    def _command(self, arm: str) -> str:
+        return f"rung baseline --arms {','.join(self._with_changed(arm))}" if arm else "rung baseline"
+
+    def _with_changed(self, arm: str) -> list[str]:
+        return [name for name in ARM_NAMES if name == arm or name in self.changed]
+
+    def _all(self) -> list[str]:
+        measured = [arm.arm for arm in self.data.arms] if self.data is not None else []
+        return [name for name in ARM_NAMES if name in measured or name in self.source.settings.evaluation.arms]
+
+    def _ask(self, arms: Sequence[str]) -> None:
+        """Ask in row 23, with what it will take: calls, tokens, dollars."""
         if self.job is not None:
             self.tell("it is running; x stops it, what is answered stays")
         elif not self.repeat_lock():
-            self.ask_once(self._price(), self._run)
+            free = self.source.settings.model.provider == "local"
+            self.ask_once(_asked(self.data, arms, self.items, free), lambda: self._run(arms))
 
-    def _price(self) -> str:
-        """The question in row 23, with what it will take: calls, tokens, dollars."""
-        settings = self.source.settings
-        free = settings.model.provider == "local"
-        return _asked(self.data, settings.evaluation.arms, self.items, free)
-
-    def _run(self) -> None:
-        self.start_job("baseline")
+    def _run(self, arms: Sequence[str]) -> None:
+        self.at = self.marked
+        whole = self.data is None and list(arms) == self._all()
+        self.start_job("baseline", *([] if whole else ["--arms", ",".join(arms)]))
         if self.job is not None:
             self._show_heard()
 
@@ -141,7 +175,9 @@ class BaselinesScreen(StoppableScreen):
 
     def action_items(self) -> None:
         """Items of the marked arm: output, expected answer, score."""
-        if self.data is not None and self.folder is not None:
+        if self.data is not None and self.marked not in {"", *(arm.arm for arm in self.data.arms)}:
+            self.tell(f"{arm_name(self.marked)} is not measured yet: r measures it")
+        elif self.data is not None and self.folder is not None:
             from rung.tui.screens.items import ItemsScreen
 
             self.app.push_screen(ItemsScreen(self.folder, self.marked or None))
@@ -167,15 +203,19 @@ def _long(earlier: Report | None, arms: Sequence[str], n: int) -> str:
 
 
 def _asked(report: Report | None, arms: Sequence[str], n: int, free: bool) -> str:
-    """What measuring takes, by the last report's answers on test; before the first one tokens are not known."""
-    if report is None:
+    """What measuring takes, by the last report's answers on test; of an arm never measured tokens are not known."""
+    known = {arm.arm: arm for arm in report.arms} if report else {}
+    what = arm_name(arms[0]) if len(arms) == 1 else f"{len(arms)} arms"
+    if not set(arms) <= known.keys():
         calls = n * sum(arm not in CALLS_NOTHING for arm in arms)
-        return f"Measure {len(arms)} arms? From {calls:,} calls, tokens not known yet, {'$0.00' if free else 'paid'}."
-    calls = sum(arm.n for arm in report.arms if arm.arm not in CALLS_NOTHING)
-    tokens = sum(arm.input_tokens + arm.output_tokens for arm in report.arms)
-    costs = [arm.cost_usd for arm in report.arms]
+        return f"Measure {what}? From {calls:,} calls, tokens not known yet, {'$0.00' if free else 'paid'}."
+    again = [known[arm] for arm in arms]
+    calls = sum(arm.n for arm in again if arm.arm not in CALLS_NOTHING)
+    tokens = sum(arm.input_tokens + arm.output_tokens for arm in again)
+    costs = [arm.cost_usd for arm in again]
     paid = money(None if None in costs else sum(cost or 0.0 for cost in costs))
-    return f"Measure again? Last time {calls:,} calls, {tokens:,} tokens, {paid}."
+    whole = f"Measure {what}? Last time {calls:,} calls, {tokens:,} tokens, {paid}."
+    return whole if len(whole) <= ROOM else f"Measure {what}? Last time {calls:,} calls, {paid}."
 
 
 def _empty(n: int, arms: tuple[str, ...], price: str) -> Iterator[Entry]:
@@ -190,8 +230,10 @@ def _empty(n: int, arms: tuple[str, ...], price: str) -> Iterator[Entry]:
     yield Entry("Next: measure them, the cheapest first.   Enter", "", "bold")
 
 
-def _entries(report: Report, width: int, after: str) -> Iterator[Entry]:
-    names = max(len("Arm"), *(len(arm_name(arm.arm)) for arm in report.arms)) + 2
+def _entries(
+    report: Report, width: int, after: str, others: Sequence[str] = (), changed: Mapping[str, str] = {}
+) -> Iterator[Entry]:
+    names = max(len("Arm"), *(len(arm_name(arm)) for arm in (*(a.arm for a in report.arms), *others))) + 2
     plot = min(max(width - names - 22, PLOT[0]), PLOT[1])
     yield Entry()
     yield Entry(answer(report), "", "bold")
@@ -199,15 +241,27 @@ def _entries(report: Report, width: int, after: str) -> Iterator[Entry]:
     yield Entry()
     yield Entry(f"{'Arm':<{names}}{'Score':>6}  {'95%':<13} {scale(plot, report.goal)}")
     yield from (Entry(_arm(arm, names, plot, report.goal), arm.arm) for arm in report.arms)
+    yield from (Entry(f"{arm_name(arm):<{names}}{'-':>6}  not measured", arm, "dim") for arm in others)
     yield Entry()
     yield from (Entry(line) for line in _best(report))
     if report.smallest_difference is not None:
         yield Entry(f"Can be told apart   differences of about {100 * report.smallest_difference:.0f} points")
+    yield from (Entry(line) for line in _joined(report, changed))
     yield Entry()
     for state, facts in _judged(report).items():
         yield Entry(f"Taken over as answers: {both(facts)} {state if len(facts) == 1 else WORK.get(state, state)}.")
     yield Entry()
     yield Entry(f"Next: {after}.   Enter", "", "bold")
+
+
+def _joined(report: Report, changed: Mapping[str, str]) -> Iterator[str]:
+    """Which arms an earlier report measured, which were not taken over, and which stand on something else by now."""
+    for source in dict.fromkeys(arm.taken_from for arm in report.arms if arm.taken_from):
+        names = [arm_name(arm.arm) for arm in report.arms if arm.taken_from == source]
+        yield f"As in {source:<13} {both(names)}"
+    yield from (f"! {note}" for note in report.notes if "not taken over" in note)
+    for why in dict.fromkeys(changed.values()):
+        yield f"! {both([arm_name(arm) for arm, each in changed.items() if each == why])}: {why}; r measures that too"
 
 
 def _best(report: Report) -> Iterator[str]:
