@@ -57,10 +57,12 @@ def _kept(store: Store, digest: str, text: str, connection: Connection | None) -
     from curation.store.tables import guidelines
 
     asked = select(guidelines).where(guidelines.c.sha256 == digest)
+    if digest in store.guidelines:
+        return store.guidelines[digest]
     if connection is None:
         with store.read() as reading:
             if found := reading.execute(asked).mappings().first():
-                return Guideline(**found)
+                return store.guidelines.setdefault(digest, Guideline(**found))
     with store.write(connection, alone=True) as opened:
         if found := opened.execute(asked).mappings().first():
             return Guideline(**found)

@@ -96,12 +96,10 @@ def decide(desk: Desk, name: str, token: str, reviewer: str, ruling: Ruling, *, 
     from curation.review.leases import take_decision
 
     person = known_reviewer(desk.store, reviewer, kind=kind)
-    row = desk.store.row(name)
-    payload = edited(desk.shown(row), ruling)
-    state, decision, refusal = take_decision(desk, person, number_of(name), token, ruling, payload)
+    state, decision, refusal = take_decision(desk, person, number_of(name), token, ruling)
     if refusal is not None:
         raise refusal
-    return Decided(row.id, state, decision, entry_words(desk.store, desk.settings, person))
+    return Decided(row_id(number_of(name)), state, decision, entry_words(desk.store, desk.settings, person))
 
 
 def decide_all(

@@ -187,10 +187,10 @@ def is_known(connection: Connection, number: int) -> bool:
     """Whether a row is a known item at present."""
     from sqlalchemy import select
 
-    from curation.review.settling import known_now
-    from curation.store.tables import rows
+    from curation.store.tables import gold
 
-    return connection.execute(select(rows.c.id).where(rows.c.id == number, known_now(rows.c.id))).first() is not None
+    asked = select(gold.c.id).where(gold.c.row_id == number, gold.c.until.is_(None))
+    return connection.execute(asked).first() is not None
 
 
 def shown_state(verdict: str, *, changed: bool) -> str:
@@ -233,7 +233,7 @@ def _answers(reviewer: int | None = None) -> Any:
     from curation.store.tables import decisions, gold, later, reviewers, rows
 
     during = and_(
-        gold.c.row_id == decisions.c.row_id,
+        gold.c.row_id + 0 == decisions.c.row_id,  # begin with the known items, which are few: not with all decisions
         decisions.c.id > gold.c.since,
         or_(gold.c.until.is_(None), decisions.c.id <= gold.c.until),
     )

@@ -15,7 +15,7 @@ from curation.review.mixed import mixed_in
 from curation.review.people import Reviewer
 from curation.review.reasons import reasons_in
 from curation.store import Link, StoredRow
-from curation.store.ids import number_of, row_id
+from curation.store.ids import number_of
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -76,30 +76,31 @@ class Item:
 
 def show_item(desk: Desk, person: Reviewer, number: int) -> Item:
     """The item as this person may see it."""
-    from sqlalchemy import func, select
+    from sqlalchemy import select
 
-    from curation.store.records import OPEN_STATES
+    from curation.store.pairs import read_links
+    from curation.store.reading import by_numbers, query, record
     from curation.store.tables import drafts, rows
+    from curation.store.waiting import waiting
 
-    stored = desk.store.row(row_id(number))
     guideline = current_guideline(desk.store, desk.project)
     with desk.store.read() as connection:
-        raw = connection.execute(select(rows).where(rows.c.id == number)).mappings().one()
+        raw = connection.execute(query().where(rows.c.id == number)).mappings().one()
+        stored = record(raw)
         known = is_known(connection, number)
         blind = raw["needed"] > 1 and not raw["flagged"]
         kept = connection.execute(
             select(drafts.c.payload).where(drafts.c.row_id == number, drafts.c.reviewer_id == person.id)
         ).scalar()
-        queued = (rows.c.queued != "", rows.c.change_id.is_(None))
-        total = connection.execute(select(func.count()).select_from(rows).where(*queued)).scalar() or 0
-        still = rows.c.state.in_(OPEN_STATES)
-        left = connection.execute(select(func.count()).select_from(rows).where(*queued, still)).scalar() or 0
+        total, left = waiting(connection)
         mixed = mixed_in(connection, desk.settings, total, left, desk.clock())
         hidden = hidden_rows(connection)
         second = () if known or blind or raw["flagged"] else _second(connection, raw)
+        links = read_links(connection, [stored.id])
+        others = by_numbers(connection, [number_of(name) for link in links for name in (link.row, link.other)])
     if known:
         stored = replace(stored, payload=stored.original_payload)
-    near = _near(desk, stored, blind, hidden)
+    near = _near(stored, links, others, blind, hidden)
     example = stored.example
     return Item(
         id=stored.id,
@@ -125,17 +126,19 @@ def show_item(desk: Desk, person: Reviewer, number: int) -> Item:
     )
 
 
-def _near(desk: Desk, stored: StoredRow, all_blind: bool, hidden: Collection[int]) -> tuple[Side, ...]:
+def _near(
+    stored: StoredRow, links: Sequence[Link], others: Sequence[StoredRow], all_blind: bool, hidden: Collection[int]
+) -> tuple[Side, ...]:
     """Near rows that are still in; where the item is blind, as they came and without anyone's decision.
 
     So are those in `hidden`, always.
     """
     found: dict[str, Link] = {}
-    for link in desk.store.links([stored.id]):
+    for link in links:
         found.setdefault(link.other if link.row == stored.id else link.row, link)
     sides = []
-    for other in desk.store.rows(ids=list(found)):
-        if other.excluded is not None:
+    for other in others:
+        if other.id not in found or other.excluded is not None:
             continue
         link = found[other.id]
         blind = all_blind or number_of(other.id) in hidden

@@ -21,10 +21,17 @@ LOOK_AGAIN = 50
 
 def refresh_queue(store: Store, settings: Settings) -> None:
     """Queue what the policy asks for, where rows or settings changed since the last call; else only a quick look."""
+    from curation.store.waiting import count_again, is_due, put_together
+
     mark = _policy(settings)
     with store.read() as connection:
-        if _fact(connection, "queue") == json.dumps({**mark, **_height(connection, settings)}):
-            return
+        seen = _fact(connection, "queue") == json.dumps({**mark, **_height(connection, settings)})
+        due = is_due(connection)
+    if seen:
+        if due:
+            with store.write(alone=True) as connection:
+                put_together(connection)
+        return
     with store.write(alone=True) as connection:
         if settings.review.pool == "sample":
             draw_plans(store, connection, settings)
@@ -34,6 +41,7 @@ def refresh_queue(store: Store, settings: Settings) -> None:
         if any(before.get(key, False) != mark[key] for key in ("accept_automatic", "second_edit")):
             _settle_again(connection, settings)
         set_places(connection, settings)
+        count_again(connection)
         keep_fact(connection, "queue", json.dumps({**mark, **_height(connection, settings)}))
 
 
@@ -87,7 +95,7 @@ def _settle_again(connection: Connection, settings: Settings) -> None:
     from sqlalchemy import or_, select
 
     from curation.review.settling import settle_row
-    from curation.store.tables import decisions, reviewers
+    from curation.store.tables import decisions, reviewers, rows
 
     asked = (
         select(decisions.c.row_id)
@@ -96,7 +104,8 @@ def _settle_again(connection: Connection, settings: Settings) -> None:
         .distinct()
     )
     for number in connection.execute(asked).scalars().all():
-        settle_row(connection, number, settings.review)
+        row = connection.execute(select(rows).where(rows.c.id == number).with_for_update()).mappings().one()
+        settle_row(connection, row, settings.review)
 
 
 def _policy(settings: Settings) -> dict[str, Any]:
@@ -120,10 +129,13 @@ def _height(connection: Connection, settings: Settings) -> dict[str, int]:
 
     from curation.store.tables import changes, decisions, rows
 
-    last = connection.execute(select(func.max(rows.c.id))).scalar() or 0
-    change = connection.execute(select(func.max(changes.c.id))).scalar() or 0
-    undone = connection.execute(select(func.count()).where(changes.c.undone_at.is_not(None))).scalar() or 0
-    height = {"rows": last, "changes": change, "undone": undone}
+    asked = (
+        select(func.max(rows.c.id)),
+        select(func.max(changes.c.id)),
+        select(func.count()).where(changes.c.undone_at.is_not(None)),
+    )
+    found = connection.execute(select(*(each.scalar_subquery() for each in asked))).one()
+    height = {key: number or 0 for key, number in zip(("rows", "changes", "undone"), found, strict=True)}
     if settings.review.order in BY_DECISIONS:
         decided = connection.execute(select(func.max(decisions.c.id))).scalar() or 0
         height |= {"decided": decided // LOOK_AGAIN, "scored": int(_fact(connection, "scored") or 0)}

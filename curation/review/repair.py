@@ -115,18 +115,19 @@ def similar_rows(desk: Desk, person: Reviewer, repair: Repair, *, most: int = 20
     """
     from sqlalchemy import select
 
-    from curation.review.leases import _free, _open
+    from curation.review.due import free_rows, given_to, open_rows, sees_flagged
     from curation.store.reading import leased_now
     from curation.store.tables import rows
 
     mine = frozenset(words(repair.question))
     fits = [rows.c.payload.contains(piece, autoescape=True) for piece in _pieces(repair)]
-    held = select(rows.c.id).where(_open(), rows.c.lease_owner == person.id, leased_now(desk.clock()))
+    held = select(rows.c.id).where(open_rows(), rows.c.lease_owner == person.id, leased_now(desk.clock()))
     found = []
     with desk.store.read() as connection:
-        free = _free(connection, person, desk.clock(), [], None)
+        free = free_rows(flagged=sees_flagged(connection, person))
         asked = [each.add_columns(rows.c.payload).where(*fits) for each in (free, held)]
-        for number, payload in [pair for each in asked for pair in connection.execute(each).tuples()]:
+        given = given_to(person, desk.clock(), [])
+        for number, payload in [pair for each in asked for pair in connection.execute(each, given).tuples()]:
             row = json.loads(payload)
             answer = edited_text(row)
             made = repaired(repair, answer)

@@ -57,6 +57,7 @@ def draw_again(store: Store, settings: Settings, role: str, *, actor: str) -> Pl
     from sqlalchemy import select, update
 
     from curation.store.tables import rows
+    from curation.store.waiting import forget
 
     if role not in POLICY_ROLES:
         raise RungError(f'"{role}" is not sampled.{did_you_mean(role, POLICY_ROLES)}', "--as " + "|".join(POLICY_ROLES))
@@ -77,6 +78,7 @@ def draw_again(store: Store, settings: Settings, role: str, *, actor: str) -> Pl
         store.event(
             "sample", actor, f"plan-{plan}", {"role": role, "size": size, "error": error}, connection=connection
         )
+        forget(connection)
         connection.execute(
             update(rows).where(rows.c.plan_id == plan, rows.c.sampled == 1).values(queued="sample", state="pending")
         )

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, Connection, and_, exists, func, or_, select, update
+from functools import cache
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, exists, func, or_, select, update
+from sqlalchemy.engine import RowMapping
 
 from curation.review.votes import Outcome, Vote, settle
 from curation.store.tables import decisions, gold, later, reviewers, rows
+from curation.store.waiting import moved
 from workspace.settings import ReviewSettings
 
 
@@ -17,7 +22,7 @@ def to_known_item() -> ColumnElement[bool]:
 
 def known_now(number: ColumnElement[int]) -> ColumnElement[bool]:
     """SQL: the row with this number is a known item at present."""
-    return exists().where(gold.c.row_id == number, gold.c.until.is_(None))
+    return number.in_(select(gold.c.row_id).where(gold.c.until.is_(None)))
 
 
 def standing_votes(connection: Connection, number: int, since: int = 0) -> list[Vote]:
@@ -25,32 +30,46 @@ def standing_votes(connection: Connection, number: int, since: int = 0) -> list[
 
     Answers to a known item are no votes.
     """
-    asked = (
+    found = connection.execute(_votes(), {"number": number, "since": since}).mappings()
+    return [
+        Vote(each["id"], each["reviewer_id"], each["verdict"], each["payload"], each["kind"] == "automatic")
+        for each in found
+    ]
+
+
+@cache
+def _votes() -> Select[Any]:
+    return (
         select(decisions, reviewers.c.kind)
         .join(reviewers, reviewers.c.id == decisions.c.reviewer_id)
-        .where(decisions.c.row_id == number, decisions.c.id > since, decisions.c.verdict != "undo", ~to_known_item())
+        .where(decisions.c.row_id == bindparam("number"), decisions.c.id > bindparam("since"))
+        .where(decisions.c.verdict != "undo", ~to_known_item())
         .where(~exists().where(later.c.supersedes == decisions.c.id))
         .order_by(decisions.c.id)
     )
-    return [
-        Vote(each["id"], each["reviewer_id"], each["verdict"], each["payload"], each["kind"] == "automatic")
-        for each in connection.execute(asked).mappings()
-    ]
 
 
 def own_entry(connection: Connection, number: int, since: int, reviewer: int) -> int | None:
     """The newest decision of one person on a row that stands, answers to a known item included."""
-    asked = (
+    return connection.execute(_own(), {"number": number, "since": since, "reviewer": reviewer}).scalar()
+
+
+@cache
+def _own() -> Select[Any]:
+    return (
         select(func.max(decisions.c.id))
-        .where(decisions.c.row_id == number, decisions.c.reviewer_id == reviewer, decisions.c.id > since)
-        .where(decisions.c.verdict != "undo", ~exists().where(later.c.supersedes == decisions.c.id))
+        .where(decisions.c.row_id == bindparam("number"), decisions.c.reviewer_id == bindparam("reviewer"))
+        .where(decisions.c.id > bindparam("since"), decisions.c.verdict != "undo")
+        .where(~exists().where(later.c.supersedes == decisions.c.id))
     )
-    return connection.execute(asked).scalar()
 
 
-def settle_row(connection: Connection, number: int, policy: ReviewSettings) -> Outcome:
-    """Write the state that a row's standing votes come to. A known item that is decided no longer is none."""
-    row = connection.execute(select(rows).where(rows.c.id == number)).mappings().one()
+def settle_row(connection: Connection, row: RowMapping, policy: ReviewSettings, **also: Any) -> Outcome:
+    """Write the state that the standing votes of a row, as it stands, come to; and what else is to be written of it.
+
+    A known item that is decided no longer is none.
+    """
+    number = row["id"]
     original = row["original"] or row["payload"]
     votes = standing_votes(connection, number, row["since"])
     outcome = settle(
@@ -61,6 +80,7 @@ def settle_row(connection: Connection, number: int, policy: ReviewSettings) -> O
         second_edit=policy.second_edit,
     )
     state = outcome.state if row["queued"] or votes else row["state"]
+    moved(connection, row, state)
     connection.execute(
         update(rows)
         .where(rows.c.id == number)
@@ -71,6 +91,7 @@ def settle_row(connection: Connection, number: int, policy: ReviewSettings) -> O
             decision_id=outcome.decision,
             flagged=int(outcome.flagged),
             skipped_by=outcome.skipped_by,
+            **also,
         )
     )
     if outcome.decision is None:

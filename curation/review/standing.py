@@ -19,6 +19,7 @@ from workspace.errors import Refusal
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Select
+    from sqlalchemy.engine import RowMapping
 
     from curation.review.desk import Desk, Ruling
 
@@ -118,7 +119,7 @@ def contest(desk: Desk, person: Reviewer, name: str, ruling: Ruling) -> str:
         guideline = current_guideline(desk.store, desk.project, connection)
         version = guideline.version if guideline else None
         _write(connection, held, person, ruling, payload, version, "", ruling.seconds)
-        _flag(connection, number, held["original"] or held["payload"])
+        _flag(connection, held)
         desk.store.event("contest", person.name, name, {"verdict": ruling.verdict}, connection=connection)
     return "unsure"
 
@@ -134,11 +135,14 @@ def drop_draft(desk: Desk, person: Reviewer, name: str) -> None:
         connection.execute(delete(drafts).where(*mine))
 
 
-def _flag(connection: Connection, number: int, original: str) -> None:
+def _flag(connection: Connection, row: RowMapping) -> None:
     from sqlalchemy import delete, update
 
     from curation.store.tables import drafts, rows
+    from curation.store.waiting import moved
 
+    number, original = row["id"], row["original"] or row["payload"]
+    moved(connection, row, "unsure")
     values = {"state": "unsure", "flagged": 1, "payload": original, "decision_id": None, "skipped_by": None}
     free = {"lease_token": None, "lease_until": None}
     connection.execute(update(rows).where(rows.c.id == number).values(**values, **free))

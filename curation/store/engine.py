@@ -20,9 +20,9 @@ from workspace.extras import require
 from workspace.folder import Project
 from workspace.settings import Settings
 
-HEAD = "0002"
+HEAD = "0003"
 """Newest revision below `curation/migrations/versions`; a test compares it with that folder."""
-KNOWN = ("0001", "0002")
+KNOWN = ("0001", "0002", "0003")
 BUSY_SECONDS = 30
 POOL = {"pool_size": 5, "max_overflow": 35}
 """Connections kept, and opened beyond that at need: the review page answers at most 40 requests at once."""
@@ -50,13 +50,38 @@ def open_engine(project: Project, settings: Settings) -> tuple[Engine, str]:
 
 
 @contextlib.contextmanager
-def transaction(engine: Engine, where: str, *, write: bool) -> Iterator[Connection]:
-    """One transaction; writers on SQLite take the lock at once (BEGIN IMMEDIATE). Database errors become sentences."""
+def transaction(engine: Engine, where: str, *, write: bool, lasting: bool = True) -> Iterator[Connection]:
+    """One transaction; writers on SQLite take the lock at once (BEGIN IMMEDIATE). Database errors become sentences.
+
+    One that is not `lasting` does not wait for the disk: a power cut may lose it (a kill does not), until the next
+    lasting one has ended.
+    """
     try:
-        with engine.connect().execution_options(rung_write=write) as connection, connection.begin():
+        with (
+            engine.connect().execution_options(rung_write=write) as connection,
+            _unhurried(connection, lasting),
+            connection.begin(),
+        ):
+            if not lasting and connection.dialect.name == "postgresql":
+                connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
             yield connection
     except DBAPIError as error:
         raise explain(error, where) from error
+
+
+@contextlib.contextmanager
+def _unhurried(connection: Connection, lasting: bool) -> Iterator[None]:
+    """SQLite waits for the disk or not by a setting of the connection, which is put back."""
+    if lasting or connection.dialect.name != "sqlite":
+        yield
+        return
+    given = connection.connection.dbapi_connection
+    assert given is not None
+    given.execute("PRAGMA synchronous = NORMAL")
+    try:
+        yield
+    finally:
+        given.execute("PRAGMA synchronous = FULL")
 
 
 def lock_all(connection: Connection) -> None:

@@ -22,7 +22,7 @@ SKEW = 30.0
 """Seconds by which the clocks of two machines on one store may differ."""
 
 
-def leased_now(moment: float) -> Any:
+def leased_now(moment: Any) -> Any:
     """SQL: a lease is running. One that began in the future was made before the clock was set back, and is over."""
     return and_(rows.c.lease_until.is_not(None), rows.c.lease_until > moment, rows.c.lease_at <= moment + SKEW)
 

@@ -19,6 +19,8 @@ from workspace.settings import Settings
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from curation.guideline import Guideline
+
 
 def open_store(project: Project, settings: Settings) -> Store:
     """Open (or make) the project's store and bring its schema up to date; an older SQLite file is copied first.
@@ -40,6 +42,8 @@ class Store:
     def __init__(self, engine: Any, where: str) -> None:
         self.engine = engine
         self.where = where
+        self.guidelines: dict[str, Guideline] = {}
+        """Versions that were read, by SHA-256: one that is stored never changes."""
         alone = engine.dialect.name == "sqlite"
         self.turn: contextlib.AbstractContextManager[Any] = threading.Lock() if alone else contextlib.nullcontext()
 
@@ -64,8 +68,12 @@ class Store:
             yield connection
 
     @contextlib.contextmanager
-    def write(self, connection: Connection | None = None, *, alone: bool = False) -> Iterator[Connection]:
+    def write(
+        self, connection: Connection | None = None, *, alone: bool = False, lasting: bool = True
+    ) -> Iterator[Connection]:
         """One writing transaction, or the one given. With `alone` other imports and queue changes wait.
+
+        What is not `lasting` (a lease) may be lost in a power cut, and does not wait for the disk.
 
         Threads of this program take turns on SQLite, whose own waiting is neither fair nor prompt.
         """
@@ -74,7 +82,7 @@ class Store:
         if connection is not None:
             yield connection
             return
-        with self.turn, transaction(self.engine, self.where, write=True) as opened:
+        with self.turn, transaction(self.engine, self.where, write=True, lasting=lasting) as opened:
             if alone:
                 lock_all(opened)
             yield opened

@@ -64,7 +64,7 @@ changes = Table(
     Column("reason", Text, nullable=False),
     Column("finding", Text, nullable=False),
     Column("rows", Text, nullable=False),
-    Column("undone_at", String(32)),
+    Column("undone_at", String(32), index=True),
 )
 
 plans = Table(
@@ -114,7 +114,7 @@ rows = Table(
     Column("place", Integer, nullable=False, default=0, server_default="0"),
     Index(None, "state", "priority", "place", "id"),
     Index(None, "role", "content_hash"),
-    Index(None, "lease_owner"),
+    Index(None, "lease_owner", "lease_until"),
     sqlite_autoincrement=True,
 )
 
@@ -123,7 +123,7 @@ decisions = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("row_id", Integer, ForeignKey("rows.id"), nullable=False),
-    Column("reviewer_id", Integer, ForeignKey("reviewers.id"), nullable=False),
+    Column("reviewer_id", Integer, ForeignKey("reviewers.id"), nullable=False, index=True),
     Column("verdict", String(16), nullable=False),
     Column("payload", Text),
     Column("reason", Text, nullable=False, default=""),
@@ -163,6 +163,14 @@ gold = Table(
 )
 """Known items: what is right on a row. Decisions on it after `since` (and up to `until`, once it has ended) are
 answers to the known item and never count for the row."""
+
+tally = Table(
+    "tally",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("waiting", Integer, nullable=False),
+)
+"""1 for each row that began to wait for a decision since they were counted, -1 for each that ceased to."""
 
 links = Table(
     "links",

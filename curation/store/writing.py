@@ -12,6 +12,7 @@ from curation.store.ids import number_of, row_id
 from curation.store.reading import chunks
 from curation.store.records import Added, NewRow
 from curation.store.tables import changes, decisions, gold, rows
+from curation.store.waiting import forget
 from workspace.artefact import now
 from workspace.errors import RungError
 
@@ -47,6 +48,7 @@ def add_rows(
         ids.append(start)
         values.append(_values(start, each, content_hash, role, origin, source))
     if values:
+        forget(connection)
         connection.execute(insert(rows), values)
         _advance(connection, start)
     return Added(tuple(row_id(number) for number in ids), frozenset(there))
@@ -109,6 +111,7 @@ def change_rows(
 
     Returns the change's number. Raises RungError for an unknown id.
     """
+    forget(connection)
     numbers = sorted({number_of(name) for name in ids})
     before = _before(connection, numbers)
     if kind == "exclude":
@@ -169,6 +172,7 @@ def undo_change(connection: Connection, change: int) -> list[int]:
     found = connection.execute(select(changes).where(changes.c.id == change)).mappings().first()
     if found is None or found["undone_at"]:
         raise RungError(f"Change {change} is not there, or it is undone already.", "rung data check")
+    forget(connection)
     before = {int(number): old for number, old in json.loads(found["rows"]).items()}
     fields = {
         "exclude": ("change_id", "evidence"),

@@ -1,0 +1,127 @@
+"""The count of waiting rows is kept, not made for each item; it is right whatever changed the queue, and no step of a
+decision goes through all rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, event, insert, text
+
+from curation.review import Desk, Ruling, decide, decide_all, next_item, refresh_queue, undo
+from curation.review.gold import add_gold
+from curation.review.samples import draw_again
+from curation.review.standing import contest
+from curation.store.tables import tally
+from curation.store.waiting import KEY, MANY, waiting
+
+ROWS = "queued <> '' AND change_id IS NULL"
+APPROVE, EDIT, REJECT = Ruling("approve"), Ruling("edit", text="another answer"), Ruling("reject")
+
+
+def counted(connection: Connection) -> tuple[int, int]:
+    total, open_ = (
+        connection.execute(text(f"SELECT count(*) FROM rows WHERE {ROWS} {more}")).scalar_one()
+        for more in ("", "AND state IN ('pending', 'skipped', 'unsure')")
+    )
+    return total, open_
+
+
+def agree(desk: Desk) -> tuple[int, int]:
+    with desk.store.read() as connection:
+        found = waiting(connection)
+        assert found == counted(connection)
+        return found
+
+
+def is_kept(desk: Desk) -> bool:
+    with desk.store.read() as connection:
+        return connection.execute(text(f"SELECT value FROM facts WHERE key = '{KEY}'")).first() is not None
+
+
+def one(desk: Desk, reviewer: str, ruling: Ruling) -> str:
+    item = next_item(desk, reviewer).item
+    assert item is not None
+    decide(desk, item.id, item.token, reviewer, ruling)
+    agree(desk)
+    return item.id
+
+
+def test_the_count_is_right_after_whatever_changes_the_queue(make_desk: Any, url: str, rows_of: Any) -> None:
+    desk = make_desk(url=url, overlap=0.3, second_edit=True, sample=4)
+    desk.store.add(rows_of(30), role="candidates")
+    desk.store.add(rows_of(20, 100), role="pool")
+    assert agree(desk) == (30, 30) and not is_kept(desk)
+    refresh_queue(desk.store, desk.settings)
+    assert agree(desk) == (34, 34) and is_kept(desk)
+    given = [one(desk, who, each) for who in ("dana", "eli") for each in (APPROVE, EDIT, REJECT, Ruling("skip"))]
+    assert is_kept(desk), "decisions keep the count"
+    undo(desk, given[0], "dana")
+    agree(desk)
+    decide_all(desk, "table", [(f"r-{n:06d}", APPROVE) for n in range(12, 20)])
+    agree(desk)
+    change = desk.store.exclude([given[2], "r-000025"], "odd", "x")
+    agree(desk)
+    desk.store.undo(change)
+    agree(desk)
+    desk.store.queue([given[2], "r-000040"], "again", "x")
+    agree(desk)
+    one(desk, "fay", APPROVE)
+    assert draw_again(desk.store, desk.settings, "pool", actor="lead") is not None
+    agree(desk)
+    one(desk, "gus", REJECT)
+    refresh_queue(desk.store, desk.settings.model_copy(update={"review": desk.settings.review.model_copy(
+        update={"second_edit": False, "accept_automatic": True, "pool": "all"})}))  # fmt: skip
+    agree(desk)
+    assert is_kept(desk)
+
+
+def test_a_contested_row_waits_again(make_desk: Any, url: str, rows_of: Any) -> None:
+    desk = make_desk(url=url)
+    desk.store.add(rows_of(3), role="candidates")
+    name = one(desk, "dana", APPROVE)
+    assert agree(desk) == (3, 2)
+    contest(desk, kept_reviewer(desk, "eli"), name, REJECT)
+    assert agree(desk) == (3, 3)
+
+
+def kept_reviewer(desk: Desk, name: str) -> Any:
+    from curation.review import known_reviewer
+
+    return known_reviewer(desk.store, name)
+
+
+def test_many_entries_are_put_together(make_desk: Any, url: str, rows_of: Any) -> None:
+    desk = make_desk(url=url)
+    desk.store.add(rows_of(9), role="candidates")
+    one(desk, "dana", APPROVE)
+    with desk.store.write() as connection:  # rows that ceased to wait and began again, many times
+        connection.execute(insert(tally), [{"waiting": way} for way in (1, -1) * (MANY // 2)])
+    one(desk, "dana", REJECT)
+    assert agree(desk) == (9, 7)
+    with desk.store.read() as connection:
+        assert connection.execute(text("SELECT count(*) FROM tally")).scalar_one() == 1
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+def test_no_step_of_a_decision_goes_through_all_rows(make_desk: Any, url: str, rows_of: Any) -> None:
+    """What the database says of its own plan for every statement of a decision, with known items among the rows."""
+    desk = make_desk(url=url, gold=0.3)
+    desk.store.add(rows_of(60), role="candidates")
+    decide_all(desk, "lead", [(f"r-{n:06d}", APPROVE) for n in range(1, 9)], kind="person")
+    add_gold(desk.store, [f"r-{n:06d}" for n in range(1, 9)], actor="lead")
+    one(desk, "dana", APPROVE)
+    asked: list[tuple[str, Any]] = []
+    event.listen(
+        desk.store.engine, "before_cursor_execute", lambda _c, _cur, words, given, _x, _m: asked.append((words, given))
+    )
+    for ruling in (APPROVE, EDIT, REJECT) * 4:
+        item = next_item(desk, "dana").item
+        assert item is not None
+        decide(desk, item.id, item.token, "dana", ruling)
+    seen = [each for each in asked if each[0].startswith(("SELECT", "UPDATE", "DELETE"))]
+    assert len({words for words, _ in seen}) > 15
+    for words, given in seen:
+        with desk.store.engine.connect() as connection:
+            plan = [step[3] for step in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {words}", given)]
+        assert not [step for step in plan if step in ("SCAN rows", "SCAN decisions", "SCAN later")], (words, plan)
