@@ -9,6 +9,7 @@ from typing import Any
 
 from training.watch.calls import call_of, calls_in, whole_calls
 from training.watch.fields import first, number_at, opened, text_at, texts_in
+from training.watch.gemini import answer_in_chat_words
 from training.watch.streams import event_message
 
 FINISHES = {
@@ -22,6 +23,12 @@ FINISHES = {
 """Why answers end, in OpenAI's words, and in those of others."""
 _FINISH = {word: name for name, words in FINISHES.items() for word in words}
 PLAIN = ("text", "response", "answer", "generated_text", "completion", "output_text")
+ENVELOPE = frozenset(
+    (*PLAIN, "id", "model", "object", "created", "created_at", "type", "role", "index", "usage", "finish_reason",
+     "stop_reason", "finishReason", "logprobs", "metadata", "response_metadata", "additional_kwargs", "generation_info",
+     "latency", "cost")
+)  # fmt: skip
+"""What may stand beside a plain answer; an object with other keys is the answer itself, whole."""
 ENDS = ("finish_reason", "stop_reason", "finishReason", "incomplete_details.reason")
 
 
@@ -76,7 +83,7 @@ def holds_answer(table: Mapping[str, Any]) -> bool:
     """Whether an object that was logged as the output has an answer in it, and is not itself the answer."""
     if is_response(table) or any(key in table for key in ("content", "tool_calls", "error")):
         return True
-    return any(isinstance(table.get(key), str) for key in PLAIN)
+    return any(isinstance(table.get(key), str) for key in PLAIN) and not table.keys() - ENVELOPE
 
 
 def _is_chunk(reply: Any) -> bool:
@@ -130,7 +137,7 @@ def _chosen(choices: list[Any]) -> Said:
 
 def _from_list(items: list[Any]) -> Said:
     """Chunks, events, or messages whose last one is the assistant's."""
-    tables = [each for each in map(opened, items) if isinstance(each, Mapping)]
+    tables = [answer_in_chat_words(each) for each in map(opened, items) if isinstance(each, Mapping)]
     if any("choices" in each for each in tables):
         return join_chunks(map(_said, tables))
     message = event_message(tables)

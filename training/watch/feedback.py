@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from training.watch.fields import as_number, text_at
-from training.watch.scores import given_by_a_person, is_score, scores_in
+from training.watch.scores import comments_in, given_by_a_person, is_comment, is_score, scores_in
 
 GOOD = frozenset(("up", "good", "like", "liked", "positive", "thumbs_up", "👍", "yes", "correct", "right", "helpful",
                   "true"))  # fmt: skip
@@ -50,13 +50,15 @@ class Feedback:
 
 def feedback_in(obj: Mapping[str, Any]) -> Feedback:
     """The feedback in a logged object, wherever it stands."""
+    if is_comment(obj):
+        return Feedback(comment=text_at(obj, "content"))
     if is_score(obj):
         return _scored(obj)
     found = Feedback()
     for place, table in _tables(obj):
         rating, words, said = _rating(table, INSIDE if place else RATED)
         edit = next((e for key in EDITS if isinstance(e := table.get(key), str) and e.strip()), "")
-        comment = text_at(table, *(COMMENTS if place else COMMENTS[:-2]))
+        comment = text_at(table, *(COMMENTS if place else COMMENTS[:-2])) or comments_in(table.get("comments"))
         if said and not place and not comment and " " in said:
             comment, said = said, ""
         found = found.over(Feedback(rating, words, edit, comment, unclear=(said,) if said else ()))

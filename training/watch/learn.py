@@ -11,6 +11,7 @@ from typing import Any
 
 from curation.store import Store
 from training.watch.gate import Draft, Gate, open_gate
+from training.watch.lent import Lent
 from training.watch.material import released
 from training.watch.origins import Origins, stale_refusal
 from training.watch.queueing import STRATEGY, Passed, queue
@@ -78,7 +79,8 @@ def learn(project: Project, settings: Settings, store: Store, *, count: int = 20
         done = Learnt(standing.release.id, known=len(watched.requests) - len(fresh), stale=origins.stale)
         done.of_stale = len(fresh) - len(usable)
         ordered = in_order([each for each in usable if reason_of(each) or not telling])
-        passed, rejected = _sift(open_gate(store, project, settings), origins, ordered, count, done)
+        gate, lent = open_gate(store, project, settings), Lent(origins, usable)
+        passed, rejected = _sift(gate, origins, lent, ordered, count, done)
         _keep(project, settings, store, passed, done, [*before, *rejected])
     return done
 
@@ -98,7 +100,7 @@ def _rank(each: Logged) -> int:
 
 
 def _sift(
-    gate: Gate, origins: Origins, ordered: Sequence[Logged], count: int, done: Learnt
+    gate: Gate, origins: Origins, lent: Lent, ordered: Sequence[Logged], count: int, done: Learnt
 ) -> tuple[list[Passed], list[dict[str, Any]]]:
     """Requests in order through the gate, until `count` have passed; those that do not, as they are kept.
 
@@ -109,16 +111,17 @@ def _sift(
     at, size = 0, count
     while at < len(ordered) and len(passed) < count:
         part = ordered[at : at + size]
-        drafts = [Draft(row_of(origins.of(each.ref), each), bool(each.edit), each.ref) for each in part]
+        whole = [lent.answered(each) for each in part]
+        drafts = [Draft(row_of(origins.of(each.ref), each), bool(each.edit), each.ref) for each, _ in whole]
         looked = gate.sift(drafts, count - len(passed))
-        for each, draft in zip(part[:looked], drafts, strict=False):
+        for each, draft, (_, lender) in zip(part[:looked], drafts, whole, strict=False):
             if draft.reason:
                 done.rejected[draft.reason] += 1
                 entry = {"ref": each.ref, "hash": each.hash, "reason": draft.reason, "evidence": draft.evidence}
                 rejected.append({**entry, "question": draft.example.question[:500], "answer": draft.example.answer})
             else:
                 done.why[reason_of(each) or "not judged by anyone"] += 1
-                passed.append(Passed(each, draft, origins.of(each.ref).release.id))
+                passed.append(Passed(each, draft, origins.of(each.ref).release.id, lender))
         at, size = at + looked, 2 * size
     done.looked_at, done.left = at, len(ordered) - at
     return passed, rejected

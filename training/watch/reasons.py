@@ -8,16 +8,19 @@ from curation.example import Example
 from training.watch.material import Standing
 from training.watch.record import Logged
 
+UNANSWERED = ("failed", "cut at the token limit")
+"""Reasons of a request that came back without an answer, or with half of one."""
+
 
 def reason_of(each: Logged) -> str:
     """Why this request is worth a reviewer's time before others; empty where it is one of many."""
     if each.error or not (each.answer.strip() or each.tool_calls):
-        return "failed"
+        return UNANSWERED[0]
     if each.edit:
         return "edited by its user"
     if each.rating is not None and each.rating < 0:
         return "rated low"
-    return "cut at the token limit" if each.finish == "length" else ""
+    return UNANSWERED[1] if each.finish == "length" else ""
 
 
 def row_of(standing: Standing, each: Logged) -> Example:
@@ -27,7 +30,7 @@ def row_of(standing: Standing, each: Logged) -> Example:
     turns = standing.turns.of(each.messages)
     if each.edit:
         return Example({"messages": [*turns, {"role": "assistant", "content": each.edit}]})
-    if reason_of(each) in ("failed", "cut at the token limit"):
+    if reason_of(each) in UNANSWERED:
         return Example({"messages": turns})
     answer: dict[str, Any] = {"role": "assistant", "content": each.answer}
     if each.tool_calls:

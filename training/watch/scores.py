@@ -59,3 +59,16 @@ def is_score(obj: Mapping[str, Any]) -> bool:
     values = ("value", "stringValue", "string_value")
     names = ("traceId", "trace_id", "observationId", "observation_id")
     return any(obj.get(key) is not None for key in values) and any(obj.get(key) for key in names)
+
+
+def is_comment(obj: Mapping[str, Any]) -> bool:
+    """Whether the object is a comment of Langfuse's on a trace or an observation, on a line of its own."""
+    on = str(obj.get("objectType")).upper() in ("TRACE", "OBSERVATION")
+    return on and all(isinstance(obj.get(key), str) and obj[key].strip() for key in ("objectId", "content"))
+
+
+def comments_in(value: Any) -> str:
+    """What people wrote under a request: each comment a line."""
+    each = value if isinstance(value, list) else []
+    texts = (text_at(one, "content", "text", "comment") if isinstance(one, Mapping) else one for one in each)
+    return "\n".join(text for text in texts if isinstance(text, str) and text.strip())

@@ -1,7 +1,8 @@
 """What one line of a request log says, in whichever of the usual shapes it is written.
 
 Read are OpenAI-style chat and text completions (as vLLM's batches, LiteLLM, Helicone, Portkey, Langfuse and plain
-gateways log them), OpenAI's Responses, Anthropic's Messages, streamed chunks, and lines that hold feedback alone.
+gateways log them), OpenAI's Responses, Anthropic's Messages, Gemini's contents and candidates, streamed chunks, and
+lines that hold feedback alone.
 """
 
 from __future__ import annotations
@@ -17,14 +18,15 @@ from training.watch.calls import call_of, calls_in
 from training.watch.counted import counted
 from training.watch.feedback import Feedback, feedback_in
 from training.watch.fields import first, first_said, opened, table_at, text_at, texts_in, unboxed
+from training.watch.gemini import in_chat_words
 from training.watch.masking import masked_text
-from training.watch.scores import is_score
+from training.watch.scores import is_comment, is_score
 
 QUESTIONS = ("messages", "prompt_messages", "input", "prompt", "inputs", "question", "instruction")
 ASKING = (*QUESTIONS, "request", "request_body", "body", "proxy_server_request")
 SAYING = ("choices", "response", "response_body", "output", "completion", "answer")
 JUDGING = ("rating", "feedback", "scores", "edit", "comment")
-KNOWN = frozenset((*ASKING, *SAYING, *JUDGING))
+KNOWN = frozenset((*ASKING, *SAYING, *JUDGING, "contents", "candidates", "full_request", "full_response"))
 IDS = ("id", "request_id", "custom_id", "call_id", "completion_id", "litellm_call_id", "request.id")
 OTHER_CALLS = ("embedding", "moderation", "rerank", "transcription", "speech", "image")
 CHAT_CALLS = ("completion", "completions", "responses", "messages")
@@ -62,12 +64,13 @@ class Part:
 def read_part(line: Mapping[str, Any]) -> Part:
     """What this object says. Never raises: what cannot be used is of the kind `other`, with the reason."""
     obj, why = _generation(unboxed(line, KNOWN))
+    obj = in_chat_words(obj)
     body, reply = _body(obj), _reply(obj)
     messages, fault = _asked(body)
     said = said_in(reply, obj)
     feedback = feedback_in(obj)
     kind = _kind(obj, messages, said, feedback)
-    part = Part(kind, _ids(obj, reply), text_at(obj, "trace_id", "traceId"), messages=messages, said=said)
+    part = Part(kind, _ids(obj, reply), _trace(obj), messages=messages, said=said)
     part.feedback = feedback
     if why or fault or kind == "other":
         part.kind, part.why = "other", why or fault or _why_other(obj, feedback)
@@ -96,7 +99,14 @@ def _generation(obj: Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
 def _body(obj: Mapping[str, Any]) -> Mapping[str, Any]:
     """Where the request stands: beside the response, below a key, or the object itself."""
     below = table_at(
-        obj, "request.body", "request.json", "request", "request_body", "proxy_server_request.body", "body"
+        obj,
+        "request.body",
+        "request.json",
+        "request",
+        "request_body",
+        "full_request",
+        "proxy_server_request.body",
+        "body",
     )
     if below is not None and _holds_question(below):
         return below
@@ -112,8 +122,8 @@ def _reply(obj: Mapping[str, Any]) -> Any:
     """What came back, as it stands: an object, a text, a list of chunks; None where nothing did."""
     if obj.get("choices") is not None or obj.get("object") in ("response", "chat.completion.chunk"):
         return obj
-    below = ("response.body", "response.json", "response", "response_body", "response_obj", "output", "completion")
-    found: Any = first_said(obj, *below, "completion_message", "answer", "generated_text", "outputs")
+    below = ("response.body", "response.json", "response", "response_body", "full_response", "response_obj", "output")
+    found: Any = first_said(obj, *below, "completion", "completion_message", "answer", "generated_text", "outputs")
     if isinstance(found, Mapping):
         if not found or holds_answer(found) or found is not obj.get("output"):
             return found
@@ -228,7 +238,15 @@ def _why_other(obj: Mapping[str, Any], feedback: Feedback) -> str:
     return "neither a request, nor an answer, nor feedback"
 
 
+def _trace(obj: Mapping[str, Any]) -> str:
+    if is_comment(obj):
+        return text_at(obj, "objectId") if str(obj["objectType"]).upper() == "TRACE" else ""
+    return text_at(obj, "trace_id", "traceId")
+
+
 def _ids(obj: Mapping[str, Any], reply: Any) -> tuple[str, ...]:
+    if is_comment(obj):
+        return () if _trace(obj) else (text_at(obj, "objectId"),)
     score = ("observationId", "observation_id")
     found = [first(obj, path) for path in (score if is_score(obj) else IDS)]
     if isinstance(reply, Mapping):

@@ -102,6 +102,43 @@ def test_a_row_without_an_answer_asks_and_answers_nothing() -> None:
     assert answered.evidence == {"row": "W-001:2"}
 
 
+@pytest.mark.parametrize("lack", ["failed", "cut"])
+def test_a_good_answer_is_lent_to_a_newer_request_that_came_back_without_one(
+    house: Project, write: Write, lack: str
+) -> None:
+    question, other = phrases(2, 91)
+    broken = {"error": "timeout", "response": None} if lack == "failed" else {}
+    lines = [
+        litellm(1, question, "E10 liked", metadata={"rating": "up"}),
+        litellm(2, question, "E10 good"),
+        litellm(3, question, "E10 bad", metadata={"rating": "down"}),
+        litellm(4, f"  {question.upper()}", "E10 ha", **broken),
+        litellm(5, other, "E11 ha", **broken),
+    ]
+    if lack == "cut":
+        for line in lines[3:]:
+            line["response"]["choices"][0]["finish_reason"] = "length"
+    imported(house, write(lines))
+    done = learnt(house)
+    with open_store(house, load_settings(house.settings_file, {})) as store:
+        rows = {row.meta["request"]: row for row in store.rows(role="candidates") if row.meta.get("request")}
+    assert set(rows) == {"W-001:4", "W-001:5"} and done.looked_at == 5
+    lent = rows["W-001:4"]
+    assert lent.example.answer == "E10 liked" and lent.meta["answer_of"] == "W-001:1"
+    assert lent.meta["why"] == ("failed" if lack == "failed" else "cut at the token limit")
+    assert "The answer is that of W-001:1, which asked the same." in [f["text"] for f in lent.meta["findings"]]
+    assert not rows["W-001:5"].example.is_answered
+    kept_out = {entry["ref"]: entry["reason"] for entry in read_not_learnt(house)}
+    assert kept_out == {"W-001:1": "duplicate", "W-001:2": "a row answers this already",
+                        "W-001:3": "a row answers this already"}  # fmt: skip
+
+
+def test_one_is_told_as_one() -> None:
+    told = list(learnt_lines(Learnt("L-001", looked_at=1, queued=["r-1"], known=1, left=1)))
+    assert told[0] == "1 request = 1 queued for review + 0 kept out"
+    assert "  1 was handled before" in told and "  1 more waits: the same command again, or --count" in told
+
+
 def test_two_edits_of_one_question_are_linked_for_the_reviewer(house: Project, write: Write) -> None:
     question = phrases(1, 91)[0]
     lines = [litellm(n, question, "E13 OS", metadata={"edit": edit}) for n, edit in ((1, "E10 eye"), (2, "E11 eye"))]

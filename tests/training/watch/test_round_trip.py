@@ -75,6 +75,18 @@ class Exchange:
                 {"type": "message_delta", "delta": stop}, {"type": "message_stop"}]  # fmt: skip
 
     @property
+    def gemini(self) -> dict[str, Any]:
+        return {"systemInstruction": {"parts": [{"text": "House line."}]},
+                "contents": [{"role": "user", "parts": [{"text": self.question}]}]}  # fmt: skip
+
+    @property
+    def gemini_chunks(self) -> list[dict[str, Any]]:
+        turns = [{"role": "model", "parts": [{"text": piece}]} for piece in self.pieces]
+        made: list[dict[str, Any]] = [{"candidates": [{"content": turn}], "responseId": self.name} for turn in turns]
+        made[-1]["candidates"][0]["finishReason"] = "MAX_TOKENS" if self.cut else "STOP"
+        return made
+
+    @property
     def items(self) -> dict[str, Any]:
         parts = [{"type": "output_text", "text": piece} for piece in self.pieces]
         why = {"incomplete_details": {"reason": "max_output_tokens"}} if self.cut else {"finish_reason": "stop"}
@@ -117,6 +129,13 @@ SHAPES: dict[str, Lines] = {
     "claude": lambda e: [{"request": {"system": "House line.", "messages": e.asked[1:]}, "response": e.claude}],
     "claude events": lambda e: [{"id": e.name, "request_body": {"system": "House line.", "messages": e.asked[1:]},
                                  "response_body": events(e.claude_events)}],
+    "gemini": lambda e: [{"key": e.name, "request": e.gemini},
+                         {"key": e.name, "response": e.gemini_chunks[-1] | {"candidates": [{
+                             "content": {"role": "model", "parts": [{"text": piece} for piece in e.pieces]},
+                             "finishReason": "MAX_TOKENS" if e.cut else "STOP"}]}}],
+    "gemini events": lambda e: [{"id": e.name, "full_request": json.dumps(e.gemini),
+                                 "full_response": events(e.gemini_chunks)}],
+    "gemini list": lambda e: [{"request_id": e.name, "request": e.gemini, "response": e.gemini_chunks}],
     "own": lambda e: [{"id": e.name, "messages": e.asked, "response": e.answer, "finish_reason": e.end}],
     "own parts": lambda e: [{"id": e.name, "prompt": json.dumps(e.asked), "input": 9, "completion": e.answer,
                              "output": 3, "stop_reason": "MAX_TOKENS" if e.cut else "eos"}],
