@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict
 
 from curation.agreement import krippendorff_alpha
 from evaluation.compare import CONFIDENCE, paired_interval, t_quantile
+from evaluation.hidden import Hidden, hidden
 from evaluation.report import Outcome
 from workspace.artefact import Artefact
 from workspace.errors import InputError, Problem
@@ -59,9 +60,20 @@ class Pairing:
         """Equal outputs are a tie that nobody needs to be asked about."""
         return self.a.strip() == self.b.strip()
 
-    def shown(self) -> dict[str, Any]:
+    @property
+    def veil(self) -> Hidden:
+        """Question, a and b as they are shown at first: personal data and keys masked."""
+        return hidden(self.question, self.a, self.b)
+
+    @property
+    def faces(self) -> tuple[tuple[str, str], ...]:
+        """Both outputs as a sheet may hold them: as they are, and masked."""
+        return (self.a, self.b), self.veil.texts[1:]  # type: ignore[return-value]
+
+    def shown(self, *, masked: bool = True) -> dict[str, Any]:
         """The line of a sheet."""
-        return {"id": self.id, "question": self.question, "a": self.a, "b": self.b, "choice": "", "reason": ""}
+        question, a, b = self.veil.texts if masked else (self.question, self.a, self.b)
+        return {"id": self.id, "question": question, "a": a, "b": b, "choice": "", "reason": ""}
 
 
 class Preference(BaseModel):
@@ -116,9 +128,9 @@ def draw_items(n: int, rivals: Sequence[str], wanted: int, seed: int) -> dict[st
     return {rival: sorted(drawn[place * each : (place + 1) * each]) for place, rival in enumerate(rivals)}
 
 
-def write_sheet(made: Sequence[Pairing]) -> str:
+def write_sheet(made: Sequence[Pairing], *, masked: bool = True) -> str:
     """JSONL for one rater; equal outputs are left out."""
-    return "".join(json.dumps(p.shown(), ensure_ascii=False) + "\n" for p in made if not p.is_same)
+    return "".join(json.dumps(p.shown(masked=masked), ensure_ascii=False) + "\n" for p in made if not p.is_same)
 
 
 def read_answers(path: Path, made: Sequence[Pairing], *, whole: bool = True) -> dict[int, tuple[Choice, str]]:
@@ -150,7 +162,7 @@ def _read_line(line: str, known: Mapping[int, Pairing], found: dict[int, tuple[C
     except (ValueError, TypeError, KeyError, AttributeError):
         return "is not a line of the sheet."
     pairing = known.get(identity) if isinstance(identity, int) else None
-    if pairing is None or (row.get("a", pairing.a), row.get("b", pairing.b)) != (pairing.a, pairing.b):
+    if pairing is None or (row.get("a", pairing.a), row.get("b", pairing.b)) not in pairing.faces:
         return f"id {identity!r} with these outputs is not of this comparison."
     if identity in found:
         return f"id {identity} is answered twice."

@@ -43,6 +43,10 @@ class Comparison:
         """Those that people are asked: equal outputs are ties by themselves."""
         return [pairing for pairing in self.pairings if not pairing.is_same]
 
+    def ref(self, identity: int) -> str:
+        """How the log names one pairing: E-002/human/7."""
+        return f"{self.folder.parent.name}/{FOLDER}/{identity}"
+
     def next_for(self, rater: str) -> Pairing | None:
         """The first pairing that this rater has not answered."""
         done = self.answers().get(rater, {})

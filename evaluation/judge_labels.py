@@ -13,6 +13,7 @@ from urllib.parse import quote, unquote
 from curation.agreement import krippendorff_alpha
 from curation.manifest import load_split
 from evaluation.clusters import clusters_of
+from evaluation.hidden import Hidden, hidden
 from evaluation.judge_error import PAIRS, RUBRIC, Scale, graded_scale
 from evaluation.judging import Case
 from evaluation.outcomes import load_baseline
@@ -86,17 +87,17 @@ class Label:
     case: Case
     arms: tuple[str, ...]
 
-    def shown(self) -> dict[str, Any]:
+    @property
+    def veil(self) -> Hidden:
+        """Question, reference and output as they are shown at first: personal data and keys masked."""
+        return hidden(self.case.question, self.case.expected, self.case.output)
+
+    def shown(self, *, masked: bool = True) -> dict[str, Any]:
         """The line of a sheet."""
         case = self.case
-        return {
-            "id": self.id,
-            "question": case.question,
-            "reference": case.expected,
-            "answer": case.output,
-            "meets": "",
-            "reason": "",
-        }
+        asked, reference, answer = self.veil.texts if masked else (case.question, case.expected, case.output)
+        line = {"id": self.id, "question": asked, "reference": reference, "answer": answer}
+        return {**line, "meets": "", "reason": ""}
 
 
 def open_sitting(project: Project, settings: Settings, run: str | None) -> Sitting:
@@ -191,7 +192,7 @@ def _take_line(kind: str, line: str, known: Mapping[int, Label], found: dict[int
     except (ValueError, TypeError, KeyError, AttributeError):
         return "is not a line of the sheet."
     label = known.get(identity) if isinstance(identity, int) else None
-    if label is None or row.get("answer", label.case.output) != label.case.output:
+    if label is None or row.get("answer", label.case.output) not in (label.case.output, label.veil.texts[2]):
         return f"id {identity!r} with this answer is not of this sheet."
     if identity in found:
         return f"id {identity} is labelled twice."

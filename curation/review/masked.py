@@ -116,13 +116,13 @@ def _side(side: Side, cover: Cover) -> Side:
 
 def hidden_words(found: Iterable[tuple[str, str]]) -> str:
     """`1 phone, 2 e-mails`; empty where nothing is hidden."""
-    kinds = _kinds(found)
+    kinds = kinds_of(found)
     return ", ".join(f"{n} {WORDS.get(kind, (kind, kind))[n != 1]}" for kind, n in kinds.items())
 
 
 def log_unmasked(desk: Desk, person: str, item: Item, found: Found) -> None:
     """Write to the log who sees this item as it is, when, and what kinds of data; never the data."""
-    detail = {"kinds": _kinds(found), "lease": _lease(item)}
+    detail = {"kinds": kinds_of(found), "lease": _lease(item)}
     desk.store.event(UNMASKED, person, item.id, detail)
 
 
@@ -132,7 +132,8 @@ def is_unmasked(desk: Desk, person: str, item: Item) -> bool:
     return any(event.detail.get("lease") == _lease(item) for event in events)
 
 
-def _kinds(found: Iterable[tuple[str, str]]) -> dict[str, int]:
+def kinds_of(found: Iterable[tuple[str, str]]) -> dict[str, int]:
+    """How much of each kind: what the log may hold."""
     return dict(sorted(Counter(kind for kind, _ in found).items()))
 
 

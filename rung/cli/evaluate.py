@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rung.cli.models import BUDGET, OVERRIDE
-from rung.cli.options import Json
+from rung.cli.options import Json, Unmask
 
 if TYPE_CHECKING:
     from chat.privacy import Override
@@ -48,6 +48,7 @@ def evaluate(
     sheet: Annotated[Path | None, typer.Option(help="With --human: write a sheet to fill in elsewhere.")] = None,
     answers: Annotated[list[Path] | None, typer.Option(help="With --human: read a filled sheet.")] = None,
     reveal: Annotated[bool, typer.Option("--reveal", help="With --human: end it, and say who wrote what.")] = False,
+    unmask: Unmask = False,
     budget_usd: BUDGET = None,
     override: OVERRIDE = "",
     by: Annotated[str, typer.Option(help="Who overrides.")] = "",
@@ -64,7 +65,7 @@ def evaluate(
     if human:
         from rung.cli.human import compare_blind
 
-        return compare_blind(project, settings, run, rater, items, sheet, answers or [], reveal, as_json)
+        return compare_blind(project, settings, run, rater, items, sheet, answers or [], reveal, unmask, as_json)
     if recheck:
         return _recheck(project, settings, recheck, as_json)
     record = finished_run(project, run)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from evaluation.blind import Pairing
     from evaluation.human import Comparison
     from workspace.folder import Project
     from workspace.settings import Settings
@@ -23,6 +24,7 @@ def compare_blind(
     sheet: Path | None,
     answers: Sequence[Path],
     reveal: bool,
+    unmask: bool,
     as_json: bool,
 ) -> None:
     """Make the comparison, take answers into it, or end it."""
@@ -35,7 +37,9 @@ def compare_blind(
     comparison = open_comparison(project, run, items)
     name, who = comparison.plan.run, rater.strip() or settings.project.person
     if sheet is not None:
-        write_text(sheet, write_sheet(comparison.pairings))
+        if unmask:
+            _log(project, settings, who, f"{comparison.folder.parent.name}/human", comparison.asked)
+        write_text(sheet, write_sheet(comparison.pairings, masked=not unmask))
         say(f"{sheet}: fill in choice (a, b or tie) and reason, then")
         return say(f"Next: rung evaluate {name} --human --rater {who} --answers {sheet}")
     for path in answers:
@@ -45,20 +49,39 @@ def compare_blind(
     if not answers:
         if not sys.stdin.isatty():
             raise RungError("No terminal to ask on.", "rung evaluate --human --sheet FILE, or rung review serve")
-        _ask_all(comparison, who)
+        _ask_all(project, settings, comparison, who, unmask)
     return _standing(comparison)
 
 
-def _ask_all(comparison: Comparison, rater: str) -> None:
+def _log(project: Project, settings: Settings, person: str, ref: str, pairings: Sequence[Pairing]) -> None:
+    """Who is shown what as it is stands in the log first; nothing where nothing is hidden."""
+    from evaluation.hidden import log_shown
+
+    found = frozenset().union(*(pairing.veil.found for pairing in pairings))
+    if found:
+        log_shown(project, settings, person, ref, found)
+
+
+def _ask_all(project: Project, settings: Settings, comparison: Comparison, rater: str, unmask: bool) -> None:
     import typer
 
     from rung.cli.output import say
     from rung.report.page import shown
 
     while (pairing := comparison.next_for(rater)) is not None:
-        say(f"\n{pairing.id} of {len(comparison.pairings)}   {shown(pairing.question, 1500)}")
-        say(f"  A  {shown(pairing.a, 1500)}")
-        say(f"  B  {shown(pairing.b, 1500)}")
+        veil = pairing.veil
+        if unmask:
+            _log(project, settings, rater, comparison.ref(pairing.id), [pairing])
+        question, a, b = (pairing.question, pairing.a, pairing.b) if unmask else veil.texts
+        say(f"\n{pairing.id} of {len(comparison.pairings)}   {shown(question, 1500)}")
+        say(f"  A  {shown(a, 1500)}")
+        say(f"  B  {shown(b, 1500)}")
+        if veil.found:
+            say(
+                f"Shown as it is: {veil.words}"
+                if unmask
+                else f"Hidden: {veil.words}; --unmask shows them, the log tells it"
+            )
         choice = ""
         while choice not in ("a", "b", "tie", "q"):
             choice = {"t": "tie"}.get(said := typer.prompt("Better: a, b, t (tie), q (stop)").strip().lower(), said)

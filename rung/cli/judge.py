@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rung.cli.models import BUDGET, OVERRIDE
-from rung.cli.options import Json
+from rung.cli.options import Json, Unmask
 
 if TYPE_CHECKING:
     from evaluation.judge_labels import Sitting
@@ -23,6 +23,7 @@ def judge(
     answers: Annotated[list[Path] | None, typer.Option(help="Read a filled sheet.")] = None,
     rater: Annotated[str, typer.Option(help="With --answers: who labelled; rung.toml's person by default.")] = "",
     items: Annotated[int, typer.Option(min=10, help="With --sheet: items of each arm.")] = 160,
+    unmask: Unmask = False,
     budget_usd: BUDGET = None,
     override: OVERRIDE = "",
     by: Annotated[str, typer.Option(help="Who overrides.")] = "",
@@ -42,7 +43,7 @@ def judge(
     project, settings = opened_project()
     sitting = open_sitting(project, settings, run)
     if sheet is not None:
-        return _write_sheet(sitting, sheet, items)
+        return _write_sheet(sitting, sheet, items, unmask)
     if answers:
         return _take(sitting, answers, rater.strip() or settings.project.person)
     allowed = overridden(project, settings, override, by, reason, "judge")
@@ -70,15 +71,20 @@ def _next(sitting: Sitting, report: JudgeReport) -> str:
     return f"rung judge {report.run} --sheet labels.jsonl"
 
 
-def _write_sheet(sitting: Sitting, path: Path, items: int) -> None:
+def _write_sheet(sitting: Sitting, path: Path, items: int, unmask: bool) -> None:
     import json
 
-    from evaluation.judge_labels import labels
+    from evaluation.hidden import log_shown
+    from evaluation.judge_labels import FOLDER, labels
     from rung.cli.output import say
     from workspace.files import write_text
 
     made, score = labels(sitting, items), sitting.settings.judge.kind == "score"
-    write_text(path, "".join(json.dumps(label.shown(), ensure_ascii=False) + "\n" for label in made))
+    found = frozenset().union(*(label.veil.found for label in made)) if unmask else frozenset()
+    if found:
+        ref = f"{sitting.folder.parent.name}/{FOLDER}"
+        log_shown(sitting.project, sitting.settings, sitting.settings.project.person, ref, found)
+    write_text(path, "".join(json.dumps(label.shown(masked=not unmask), ensure_ascii=False) + "\n" for label in made))
     say(
         f"{path}: {len(made)} outputs, arms and items mixed; fill in meets ({'1 to 5' if score else 'yes or no'}), then"
     )

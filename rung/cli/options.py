@@ -7,3 +7,6 @@ from typing import Annotated
 import typer
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+Unmask = Annotated[
+    bool, typer.Option("--unmask", help="Show personal data and keys as they are; the log tells that you looked.")
+]

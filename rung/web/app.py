@@ -69,6 +69,7 @@ WAYS = (
     Way("POST", "/reopen", ("lead",), team.reopen),
     Way("GET", "/compare", ROLES, compare.compare_page),
     Way("POST", "/compare", ROLES, compare.prefer),
+    Way("POST", "/compare/unmask", ROLES, compare.unmask_pair),
     Way("POST", "/compare/end", ("lead",), compare.end_comparison),
 )
 """Every route but the two that are open to all: `/enter/TOKEN` and `/static/NAME`."""

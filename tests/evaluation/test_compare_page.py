@@ -1,5 +1,6 @@
 """The blind comparison in the browser: one pairing a page, answers at once on disk, names only at the end."""
 
+import json
 import re
 
 import pytest
@@ -10,6 +11,7 @@ from curation.review import invite, open_desk
 from evaluation.arms.registry import arms_named
 from evaluation.baseline import run_baseline
 from evaluation.bench import open_bench
+from evaluation.blind import write_sheet
 from evaluation.human import begun_comparison, open_comparison, read_result
 from evaluation.tuned import run_evaluation
 from rung.report.evaluation import write_page
@@ -90,3 +92,44 @@ def test_the_service_checks_what_it_is_given(project, comparison):
         made.reveal()
     made.record("a/../b", made.asked[0].id, "a")
     assert list(made.answers()) == ["a/../b"] and made.standing() == {"a/../b": (1, len(made.asked))}
+
+
+PHONE, MAIL = "+1 415 555 0132", "ann.lee@example.org"
+
+
+@pytest.fixture
+def private(project, settings, model):
+    """A comparison whose tuned outputs hold a phone number and a mail address."""
+    free = settings.model_copy(update={"evaluation": settings.evaluation.model_copy(update={"closed_set": "off"})})
+    run_baseline(open_bench(project, free, model), arms_named(["base", "prompt"]))
+    run_evaluation(open_bench(project, free, Scripted([f"Call {PHONE} or {MAIL}"], name="t")), "R-001", None)
+    return open_comparison(project, "R-001", 10)
+
+
+def test_personal_data_is_masked_until_it_is_asked_for_which_the_log_tells(desk, private):
+    dana = browser(desk, "dana")
+    page = dana.get("/compare").text
+    assert PHONE not in page and MAIL not in page and "Call [PHONE] or [EMAIL]" in page
+    assert "Hidden: 1 e-mail, 1 phone." in page and desk.store.events(kind="unmasked") == []
+    shown = dana.post("/compare/unmask", data={**fields(page), "reason": "half a reason"}).text
+    assert f"Call {PHONE} or {MAIL}" in shown and 'value="half a reason"' in shown and "Shown as it is" in shown
+    (event,) = desk.store.events(kind="unmasked")
+    identity = fields(page)["item"]
+    assert (event.actor, event.ref) == ("dana", private.ref(int(identity)))
+    assert event.detail["kinds"] == {"EMAIL": 1, "PHONE": 1} and PHONE not in str(event) and MAIL not in str(event)
+    following = dana.post("/compare", data={**fields(shown), "choice": "a"}).text
+    assert PHONE not in following and fields(following)["item"] != identity
+    assert dana.get("/compare/unmask").status_code in (404, 405)
+    assert dana.post("/compare/unmask", data={"item": identity}).status_code == 403  # not its own form
+
+
+def test_a_sheet_is_masked_and_comes_back_either_way(project, desk, private, tmp_path):
+    masked, bare = write_sheet(private.pairings), write_sheet(private.pairings, masked=False)
+    assert PHONE not in masked and "[PHONE]" in masked and PHONE in bare
+    for name, sheet in (("mo", masked), ("dana", bare)):
+        path = tmp_path / f"{name}.jsonl"
+        path.write_text("".join(json.dumps({**json.loads(line), "choice": "a"}) + "\n" for line in sheet.splitlines()))
+        private.take_sheet(name, path)
+    assert {name: done for name, (done, _) in private.standing().items()} == dict.fromkeys(
+        ("mo", "dana"), len(private.asked)
+    )

@@ -8,9 +8,13 @@ import re
 import ladder
 from conftest_tui import flat, opened, sees, settled, text_of, until
 
+from chat.scripted import Scripted
+from curation.store import open_store
+from evaluation.bench import open_bench
 from evaluation.human import begun_comparison, open_comparison, read_result
 from evaluation.judge_labels import open_sitting
 from evaluation.labelling import open_labelling
+from evaluation.tuned import run_evaluation
 from rung.tui.screens.people import PeopleScreen
 
 RIGHT = 40
@@ -86,6 +90,81 @@ async def test_a_comparison_by_keys_from_begin_to_reveal(clinic, program):
     assert [p.rival for p in result] == ["base"]  # both are one here: validation chose the base
     assert all(p.raters == ["dana"] and p.wins + p.losses + p.ties + p.same == p.n for p in result)
     assert "preferred" in (folder / "report.html").read_text()
+
+
+PHONE, MAIL = "+1 415 555 0132", "ann.lee@example.org"
+
+
+def private(clinic):
+    """A verdict on a run whose outputs hold a phone number and a mail address."""
+    ladder.finished(ladder.cleared(clinic))
+    bench = open_bench(clinic, ladder.settings_of(clinic), Scripted([f"Call {PHONE} or {MAIL}"]))
+    run_evaluation(bench, "R-001", "House line.", [clinic.runs / "R-001" / "run.json"])
+
+
+def unmaskings(clinic):
+    with open_store(clinic, ladder.settings_of(clinic)) as store:
+        return [(event.actor, event.ref, event.detail["kinds"]) for event in store.events(kind="unmasked")]
+
+
+async def masked_until_p(pilot, screen, clinic, ref):
+    """Nothing bare before `p`, which the log tells first; the next thing is masked again."""
+    app, first = pilot.app, screen.shown_id()
+    text = flat(text_of(app))
+    assert "Call [PHONE] or [EMAIL]" in text and PHONE not in text and MAIL not in text
+    assert "Hidden: 1 e-mail, 1 phone. p shows them" in text and unmaskings(clinic) == []
+    await pilot.press("p")
+    await sees(pilot, f"Call {PHONE} or {MAIL}")
+    assert unmaskings(clinic) == [("dana", f"{ref}/{first}", {"EMAIL": 1, "PHONE": 1})]
+    await pilot.press("p")
+    await sees(pilot, "Call [PHONE] or [EMAIL]")
+    await pilot.press("p")
+    await sees(pilot, f"Call {PHONE} or {MAIL}")
+    assert len(unmaskings(clinic)) == 2
+    await pilot.press("a")
+    await until(pilot, lambda: ready(screen, first))
+    assert PHONE not in text_of(app) and MAIL not in text_of(app)
+
+
+async def test_a_comparison_masks_personal_data_until_it_is_asked_for(clinic, program):
+    private(clinic)
+    app = program(clinic.root)
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await people_of(pilot)
+        await pilot.press("enter")
+        await until(pilot, lambda: ready(screen))
+        await masked_until_p(pilot, screen, clinic, "E-002/human")
+
+
+async def test_a_judges_outputs_mask_personal_data_until_it_is_asked_for(clinic, program):
+    private(clinic)
+    name_a_judge(clinic)
+    app = program(clinic.root)
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await judge_of(pilot)
+        while "[PHONE]" not in text_of(app):  # outputs of the prompted arms hold none
+            assert not screen.check_action("unmask", ())
+            before = screen.shown_id()
+            await pilot.press("x")
+            await until(pilot, lambda before=before: ready(screen, before))
+        await masked_until_p(pilot, screen, clinic, "E-002/judge")
+
+
+async def test_what_the_log_cannot_hold_is_not_shown(clinic, program):
+    private(clinic)
+    app = program(clinic.root)
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await people_of(pilot)
+        await pilot.press("enter")
+        await until(pilot, lambda: ready(screen))
+        for more in ("rung.db-wal", "rung.db-shm"):
+            (clinic.root / more).unlink(missing_ok=True)
+        (clinic.root / "rung.db").write_bytes(b"not a database at all, " * 200)
+        await pilot.press("p")
+        await sees(pilot, "Not shown, for the log could not be written:")
+        assert PHONE not in text_of(app)
+        await pilot.press("a")  # what is masked can be answered all the same
+        await sees(pilot, "1 of")
 
 
 async def test_the_end_waits_for_everybody_who_began(clinic, program):

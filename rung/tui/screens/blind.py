@@ -11,9 +11,11 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 from textual.widgets import Input
 
+from evaluation.hidden import Hidden, log_shown
 from rung.tui.loaded import Loaded, LoadedScreen
 from rung.tui.text import shown
 from rung.tui.widgets.marked import Entry
+from workspace.errors import RungError
 
 WRITING: Sequence[tuple[str, str]] = (("Enter", "keep it"), ("Esc", "leave it"))
 PAGE: Sequence[tuple[str, str]] = (("Enter", "go on"), ("u", "undo"), ("F1", "help"), ("Esc", "verdict"))
@@ -37,6 +39,7 @@ class BlindScreen(LoadedScreen):
         Binding("enter", "follow", "what the Next line says; with a mark, that answer"),
         Binding("m", "remark", "why: goes with your answer to this one"),
         Binding("u", "undo", "back to the one answered before, to change it"),
+        Binding("p", "unmask", "personal data: shown in this one, which the log tells; hidden again"),
     ]
 
     given: Given | None = None
@@ -48,6 +51,11 @@ class BlindScreen(LoadedScreen):
     """What was answered in this sitting, the newest last."""
     again: int | None = None
     """What is shown once more, to be answered differently."""
+    bare: int | None = None
+    """What is shown as it is, without masks; the next one is masked again."""
+    hides = False
+    """Whether something is masked in the thing on the screen."""
+    _to_log: int | None = None
 
     def compose_stage(self) -> Iterable[Widget]:
         """The thing to rate, and a field for the reason."""
@@ -68,6 +76,44 @@ class BlindScreen(LoadedScreen):
 
     def begin(self) -> None:
         """What Enter does where nothing is on the screen."""
+
+    # Personal data
+
+    def face(self, identity: int, ref: str, veil: Hidden, texts: Sequence[str]) -> tuple[Sequence[str], str]:
+        """The texts of a thing as they are shown now, and a line that tells what is hidden. In the loading thread.
+
+        Whoever asked to see them stands in the log before they are shown.
+        """
+        project, self.hides = self.source.project, bool(veil.found)
+        if self._to_log == identity and project is not None:
+            self._to_log = None
+            try:
+                log_shown(project, self.source.settings, self.source.person, ref, veil.found)
+            except RungError as error:
+                return veil.texts, f"Not shown, for the log could not be written: {error.message}"
+            self.bare = identity
+        self.bare = self.bare if self.bare == identity else None
+        if not veil.found:
+            return texts, ""
+        if self.bare is not None:
+            return texts, f"Shown: {veil.words}. p hides them"
+        return veil.texts, f"Hidden: {veil.words}. p shows them, and the log tells that you looked"
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """`p` is there where something is hidden."""
+        if action == "unmask":
+            return self.is_drawn and self.hides and self.shown_id() is not None
+        return super().check_action(action, parameters)
+
+    def action_unmask(self) -> None:
+        """Show this one as it is, or hide it again."""
+        if self.started:
+            return
+        if self.bare is not None:
+            self.bare = None
+        else:
+            self._to_log = self.shown_id()
+        self.reload()
 
     # Rating
 

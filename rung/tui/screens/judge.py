@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
-from evaluation.judge_labels import Label
+from evaluation.judge_labels import FOLDER, Label
 from evaluation.judge_report import JudgeReport
 from evaluation.labelling import Labelling
 from rung.tui.loaded import Loaded
@@ -82,7 +82,9 @@ class JudgeScreen(BlindScreen):
                 command,
                 data,
             )
-        return Loaded(list(_asked(data, len(labelling.labels))), command, data=data)
+        case, ref = label.case, f"{labelling.sitting.folder.parent.name}/{FOLDER}/{label.id}"
+        shown, note = self.face(label.id, ref, label.veil, (case.question, case.expected, case.output))
+        return Loaded(list(_asked(data, shown, note, len(labelling.labels))), command, data=data)
 
     def rating_hints(self) -> Sequence[tuple[str, str]]:
         """Digits where a score is asked."""
@@ -143,18 +145,19 @@ def _counted(counts: Sequence[tuple[str, int]]) -> str:
     return f"So far {', '.join(f'{word} {count}' for word, count in counts)}; about 80 yes and 80 no settle an arm."
 
 
-def _asked(bench: Bench, of: int) -> Iterator[Entry]:
-    assert bench.label is not None
-    case, words = bench.label.case, [word for word, _ in bench.counts]
+def _asked(bench: Bench, texts: Sequence[str], note: str, of: int) -> Iterator[Entry]:
+    question, reference, output = texts
+    words = [word for word, _ in bench.counts]
     done = sum(count for _, count in bench.counts)
     yield Entry(f"Does the output meet judge.md?   {done:,} of {of:,} labelled", "", "bold")
     yield Entry(_counted(bench.counts))
     yield Entry()
-    yield from text_entries("Question", case.question)
+    yield from text_entries("Question", question)
     yield Entry()
-    yield from text_entries("Reference", case.expected)
+    yield from text_entries("Reference", reference)
     yield Entry()
-    yield from text_entries("Output", case.output)
+    yield from text_entries("Output", output)
+    yield from (Entry(line) for line in ("", note) if note)
     yield Entry()
     if "5" in words:
         yield Entry("Next: 1 (bad) to 5 (good).")

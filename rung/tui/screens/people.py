@@ -89,8 +89,13 @@ class PeopleScreen(BlindScreen):
         result = () if pairing else tuple(read_result(comparison.folder.parent))
         place = Place(comparison, pairing, standing, result)
         done, of = standing.get(person, (0, len(comparison.asked)))
-        lines = list(_asked(pairing, done, of)) if pairing else list(_ended(place, len(comparison.pairings)))
-        return Loaded(lines, command if not result else f"rung verdict {comparison.plan.run}", data=place)
+        lines = self._pair(comparison, pairing, done, of) if pairing else _ended(place, len(comparison.pairings))
+        return Loaded(list(lines), command if not result else f"rung verdict {comparison.plan.run}", data=place)
+
+    def _pair(self, comparison: Comparison, pairing: Pairing, done: int, of: int) -> Iterator[Entry]:
+        texts = (pairing.question, pairing.a, pairing.b)
+        shown, note = self.face(pairing.id, comparison.ref(pairing.id), pairing.veil, texts)
+        return _asked(shown, note, done, of)
 
     def _reveal(self, comparison: Comparison) -> None:
         """In the loading thread: the result is written, and the report shows it from then on."""
@@ -139,16 +144,18 @@ def _needed() -> str:
     return f"An interval of about 20 points to each side needs {wide} items against each, of 10 points {narrow}."
 
 
-def _asked(pairing: Pairing, done: int, of: int) -> Iterator[Entry]:
+def _asked(texts: Sequence[str], note: str, done: int, of: int) -> Iterator[Entry]:
+    question, a, b = texts
     yield Entry(f"Which is better?   {done:,} of {of:,} answered", "", "bold")
     yield Entry()
-    yield from text_entries("Question", pairing.question)
+    yield from text_entries("Question", question)
     yield Entry()
-    yield from text_entries("A", pairing.a, "a")
+    yield from text_entries("A", a, "a")
     yield Entry()
-    yield from text_entries("B", pairing.b, "b")
+    yield from text_entries("B", b, "b")
     yield Entry()
     yield Entry("Tie         as good as each other, or as bad", "tie")
+    yield from (Entry(line) for line in ("", note) if note)
     yield Entry()
     yield Entry("Next: a, b or t.   Enter takes the mark")
 
