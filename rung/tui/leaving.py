@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
+from inspect import isawaitable
 from typing import Any
 
 from textual.message import Message
@@ -23,6 +25,16 @@ class LeavingScreen(Screen[None]):
         """No action while leaving."""
         return not self.is_leaving and super().check_action(action, parameters)
 
+    def call_after_refresh(self, callback: Callable[..., Any], *args: Any, **kwargs: Any) -> bool:
+        """What waits for the next drawing is not done if the screen was left meanwhile."""
+        if is_our_call(callback):
+            return super().call_after_refresh(self._unless_left, callback, *args, **kwargs)
+        return super().call_after_refresh(callback, *args, **kwargs)
+
+    async def _unless_left(self, callback: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+        if not self.is_leaving and isawaitable(found := callback(*args, **kwargs)):
+            await found
+
     async def _dispatch_message(self, message: Message) -> None:
         if not (self.is_leaving and is_ours(message)):
             await super()._dispatch_message(message)
@@ -31,6 +43,11 @@ class LeavingScreen(Screen[None]):
 def is_ours(message: Message) -> bool:
     """Whether a message is one of this program's, or brings one of its functions to be called."""
     called: Any = getattr(message, "callback", None)
+    return is_our_call(called) if called else type(message).__module__.startswith(OURS)
+
+
+def is_our_call(called: Any) -> bool:
+    """Whether a function is one of this program's."""
     while isinstance(called, partial):
         called = called.func
-    return str(getattr(called or type(message), "__module__", "")).startswith(OURS)
+    return str(getattr(called, "__module__", "")).startswith(OURS)

@@ -6,6 +6,7 @@ import pytest
 from conftest_tui import opened, settled
 from review_rows import begun, log
 from test_review import on_review
+from textual._callback import invoke
 from textual.events import Callback
 
 from rung.tui.loaded import Loaded, LoadedScreen
@@ -44,3 +45,22 @@ async def test_a_workers_word_that_comes_after_a_screen_was_left(tmp_path, progr
         await settled(pilot)
         await left(app, pilot, data)
         await data._dispatch_message(LoadedScreen.Done(Loaded([], "rung data check")))
+
+
+async def test_what_waited_for_the_next_drawing_when_a_screen_was_left(tmp_path, program):
+    """An hour of keys found it: `a` while the row was on its way, and another stage before that was drawn."""
+    app = program(begun(tmp_path / "icd"))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await on_review(app, pilot)
+        review, waiting = app.screen, []
+        review.post_message = waiting.append
+        review.call_after_refresh(review.action_approve)
+        review.call_after_refresh(review.decide, "approve")
+        del review.post_message
+        await left(app, pilot, review)
+        for message in waiting:
+            with review._context():
+                await invoke(message.callback)
+        await settled(pilot)
+        assert app.screen.stage == "Advice"
+    assert log(tmp_path / "icd") == []
