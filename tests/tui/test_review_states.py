@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from conftest_tui import settled, text_of, words_in
 from review_rows import LOOSE, PAIR, PLAIN, POLY, TALK, begun, decided_by, log, stored
 from review_steps import on_review, shown_item
@@ -124,10 +126,30 @@ async def test_empty_without_rows_and_without_open_rows(tmp_path, program):
         await settled(pilot)
         app.open_stage(4)
         await settled(pilot)
-        assert "Nothing to review. More drafts: rung data generate --count 100" in words_in(app)
+        assert "Nothing to review. How many rows are needed is not known: rung advise" in words_in(app)
+        assert "More drafts: rung data generate --count 100" in words_in(app)
         await pilot.press("enter")
         await settled(pilot)
         assert app.screen.stage == "Dataset"
+
+
+async def test_empty_names_the_gaps_and_what_drafts_for_them_cost(tmp_path, program):
+    folder = begun(tmp_path / "icd", PLAIN[:2])
+    hosted = '[model]\nprovider = "anthropic"\nbase = "claude-sonnet-4-6"\n'
+    (folder / "rung.toml").write_text((folder / "rung.toml").read_text() + "goal = 40\n" + hosted)
+    for row in ("r-000001", "r-000002"):
+        decided_by(folder, "mo", row, "approve")
+    app = program(folder)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        app.open_stage(4)
+        await settled(pilot)
+        told = words_in(app)
+        found = re.search(
+            r"38 drafts would close the gap of 38 rows, at most \$(\d+\.\d\d) with claude-sonnet-4-6:", told
+        )
+        assert found and 0 < float(found[1]) < 2
+        assert "rung data generate --count 38 rung.toml ([review] goal) asks for 40 rows; 2 are accepted." in told
 
 
 async def test_rows_that_wait_for_others_are_counted(tmp_path, program):

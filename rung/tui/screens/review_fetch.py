@@ -12,6 +12,7 @@ from textual.message import Message
 from curation.review import Item
 from rung.tui.aside_words import agreed, summary, team_words
 from rung.tui.frame import StageScreen
+from rung.tui.gap_words import gap_words
 from rung.tui.loaded import LONG, SLOW
 from rung.tui.sitting import Sitting
 from workspace.errors import RungError
@@ -20,7 +21,6 @@ from workspace.settings import Settings
 
 NO_ROWS = "No rows yet. Import a file: rung data import claims.jsonl"
 EMPTY = "Nothing to review."
-MORE = "More drafts: rung data generate --count 100"
 BUSY = "locked"
 """What a database says that another program's change holds up."""
 LEASES = 4
@@ -158,7 +158,7 @@ class FetchScreen(StageScreen):
         waiting = f"{sitting.waiting:,} rows wait for someone else."
         if sitting.done:
             return "\n".join([f"That was the last one. {summary(sitting)}", *self.parting(sitting)])
-        return "\n".join([EMPTY, *([waiting] if sitting.waiting else []), "", MORE])
+        return "\n".join([EMPTY, *([waiting] if sitting.waiting else []), "", *gap_words(sitting)])
 
     def parting(self, sitting: Sitting) -> list[str]:
         """What the end of a sitting tells besides one's own rows: agreement, and the team. Runs in a thread."""

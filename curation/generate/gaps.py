@@ -1,0 +1,105 @@
+"""What the data still misses, how many drafts would close it, and what they cost at most; no model is asked."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from chat.prices import price_of
+from curation.generate.material import Material, gather
+from curation.generate.strategy import find_strategy
+from curation.generate.template import load_prompt
+from curation.generate.yields import yields
+from curation.store import Store
+from workspace.errors import RungError
+from workspace.folder import Project
+from workspace.settings import Settings
+
+TRIED = 20
+"""Drafts that must be decided before the share that reviewers keep says how many more are needed."""
+WEIGHED = 50
+"""Requests from which the price of all is worked out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gaps:
+    """`missing` accepted rows, in `classes` classes (0 where answers are none), to what `goal_from` asks for.
+
+    `drafts` are what it takes at the share that reviewers keep, `count` is the number for `rung data generate`, `usd`
+    the most that they cost; None where no price of the model is known.
+    """
+
+    missing: int
+    classes: int
+    goal: int
+    goal_from: str
+    drafts: int = 0
+    count: int = 0
+    strategy: str = ""
+    usd: float | None = None
+
+    @property
+    def command(self) -> str:
+        """What closes them."""
+        how = f" --strategy {self.strategy}" if self.strategy != "paraphrase" else ""
+        return f"rung data generate --count {self.count}{how}"
+
+
+def find_gaps(store: Store, project: Project, settings: Settings) -> Gaps | None:
+    """The gaps of the accepted rows; None where nobody says how many are needed."""
+    asked = _asked(project, settings)
+    if asked is None:
+        return None
+    goal, goal_from, per_class = asked
+    material = gather(store, project, settings)
+    kept = [row for row in store.rows(role=("pool", "candidates", "train")) if row.is_reviewed]
+    if per_class and material.labels:
+        counts = Counter(row.example.answer for row in kept)
+        thin = [goal - counts[label] for label in material.labels if counts[label] < goal]
+        found = Gaps(sum(thin), len(thin), goal, goal_from)
+    else:
+        found = Gaps(max(0, goal - len(kept)), 0, goal, goal_from)
+    return _priced(found, store, project, settings, material) if found.missing else found
+
+
+def _asked(project: Project, settings: Settings) -> tuple[int, str, bool] | None:
+    """Rows to work towards, who says so, and whether in each class."""
+    if settings.review.goal is not None:
+        return settings.review.goal, "[review] goal", False
+    try:
+        data = json.loads(project.decision_file.read_bytes())["data"]
+        return int(data["recommended"]), "the advice", bool(data["per_class"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _priced(gaps: Gaps, store: Store, project: Project, settings: Settings, material: Material) -> Gaps:
+    name = "new_input" if gaps.classes else "paraphrase"
+    made = [each for each in yields(store, project) if each.strategy == name]
+    decided, accepted = sum(each.decided for each in made), sum(each.accepted for each in made)
+    share = accepted / decided if decided >= TRIED and accepted else 1.0
+    drafts = math.ceil(gaps.missing / share)
+    counted: dict[str, Any] = {"drafts": drafts, "count": drafts + sum(each.drafts for each in made), "strategy": name}
+    usd = _most(name, drafts, project, settings, material)
+    return Gaps(gaps.missing, gaps.classes, gaps.goal, gaps.goal_from, **counted, usd=usd)
+
+
+def _most(name: str, drafts: int, project: Project, settings: Settings, material: Material) -> float | None:
+    """The most that so many drafts can cost, by the longest that the first ones are."""
+    if settings.model.provider == "local":
+        return 0.0
+    price = price_of(settings.model.base)
+    if price is None:
+        return None
+    try:
+        orders = list(islice(find_strategy(name).orders(material, load_prompt(name, project), WEIGHED), WEIGHED))
+    except RungError:
+        return None
+    worst = [
+        price.worst(sum(len(str(t["content"]).encode()) + 16 for t in o.ask.turns), o.ask.max_tokens) for o in orders
+    ]
+    return drafts * max(worst, default=0.0)

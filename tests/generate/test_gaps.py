@@ -1,0 +1,88 @@
+"""What the accepted rows still miss, how many drafts close it, and the most that these cost."""
+
+import json
+
+import pytest
+
+from curation.example import Example, chat_row
+from curation.generate.gaps import find_gaps
+from curation.review import open_desk
+from curation.review.desk import Ruling, decide_all
+from rung.start import start_project
+from workspace.settings import load_settings
+
+COUNTS = {"card": 30, "pin": 6, "loan": 5}
+
+
+@pytest.fixture
+def desk(tmp_path):
+    project = start_project(tmp_path).project
+    opened = open_desk(project, load_settings(project.settings_file, {}))
+    rows = [
+        Example(chat_row(f"{label} {n} of {n * 71}", label)) for label, count in COUNTS.items() for n in range(count)
+    ]
+    opened.store.add(rows, role="pool")
+    rulings = [(row.id, Ruling("approve")) for row in opened.store.rows()]
+    decide_all(opened, "dana", rulings, kind="person")
+    yield opened
+    opened.store.close()
+
+
+def advised(desk, **data):
+    desk.project.decision_file.write_text(json.dumps({"data": data}))
+
+
+def with_(settings, section, **values):
+    return settings.model_copy(update={section: getattr(settings, section).model_copy(update=values)})
+
+
+def test_without_a_goal_nobody_knows(desk):
+    desk.project.decision_file.unlink(missing_ok=True)
+    assert find_gaps(desk.store, desk.project, desk.settings) is None
+
+
+def test_classes_below_what_the_advice_recommends_are_the_gaps(desk):
+    advised(desk, recommended=20, per_class=True)
+    found = find_gaps(desk.store, desk.project, desk.settings)
+    assert (found.missing, found.classes, found.goal_from) == (14 + 15, 2, "the advice")
+    assert found.command == "rung data generate --count 29 --strategy new_input"
+    assert found.usd == 0.0  # the model is on this machine
+
+
+def test_without_classes_the_rows_in_all_are_counted(desk):
+    advised(desk, recommended=100, per_class=False)
+    found = find_gaps(desk.store, desk.project, desk.settings)
+    assert (found.missing, found.classes, found.command) == (59, 0, "rung data generate --count 59")
+    own = with_(desk.settings, "review", goal=41)
+    found = find_gaps(desk.store, desk.project, own)
+    assert (found.missing, found.drafts, found.goal_from) == (0, 0, "[review] goal")
+
+
+def test_a_hosted_model_has_a_price_or_none_is_known(desk):
+    advised(desk, recommended=100, per_class=False)
+    dear = with_(desk.settings, "model", provider="anthropic", base="claude-sonnet-4-6")
+    cheap = with_(desk.settings, "model", provider="anthropic", base="claude-haiku-4-5")
+    found = [find_gaps(desk.store, desk.project, each).usd for each in (dear, cheap)]
+    assert found[0] > found[1] > 0
+    unknown = with_(desk.settings, "model", provider="openai", base="some-model")
+    assert find_gaps(desk.store, desk.project, unknown).usd is None
+
+
+def test_what_reviewers_reject_asks_for_more_drafts(desk):
+    """Half of 20 drafts were kept, so each missing row takes two; what was made before counts into --count."""
+    advised(desk, recommended=100, per_class=False)
+    from curation.generate.ledger import Ledger, Record
+    from curation.store import NewRow
+
+    ledger, rows = Ledger(desk.project), []
+    for n in range(20):
+        reply = {"input_tokens": 1, "output_tokens": 1, "seconds": 0.1, "cost_usd": 0.0}
+        order = {"strategy": "paraphrase"}
+        ledger.add(Record(key=f"k{n}", model="m", at="2026-11-01", order=order, text="t", stopped="end", **reply))
+        meta = {"strategy": "paraphrase", "model": "m", "request": f"k{n}"}
+        rows.append(NewRow(Example(chat_row(f"draft {n} of {n * 37}", "card")), meta=meta))
+    added = desk.store.add(rows, role="candidates", origin="generated")
+    rulings = [(name, Ruling("approve") if n % 2 else Ruling("reject", reason="1")) for n, name in enumerate(added.ids)]
+    decide_all(desk, "dana", rulings, kind="person")
+    found = find_gaps(desk.store, desk.project, desk.settings)
+    assert (found.missing, found.drafts, found.count) == (49, 98, 118)
