@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 import urllib.error
 import urllib.request
@@ -24,7 +25,7 @@ STOPS = {"stop": "end", "length": "length", "content_filter": "refused"}
 def http_place(address: str, said: str, hint: str) -> SplitResult:
     """The parts of an http address, without a user's name and password: the host is printed and kept in reports.
 
-    Raises RungError, with these words, where it is none.
+    Raises RungError, with these words, where it is none; `said` names the address as `{address}`.
     """
     try:
         place = urlsplit(address)
@@ -32,12 +33,18 @@ def http_place(address: str, said: str, hint: str) -> SplitResult:
             return place._replace(netloc=place.netloc.rpartition("@")[2])
     except ValueError:
         pass
-    raise RungError(f"{said} is not an http address.", hint, found=address)
+    shown = without_user(address)
+    raise RungError(f"{said.replace('{address}', shown)} is not an http address.", hint, found=shown)
+
+
+def without_user(address: str) -> str:
+    """What may be shown of an address, of whatever scheme or none: no name and password before its host."""
+    return without_keys(re.sub(r"(?s)^(\w[\w+.-]*://)?.*@", r"\1", address))
 
 
 def model_place(address: str) -> SplitResult:
     """The parts of `[model] base_url`, or of the variable that stands for it. Raises RungError where it is none."""
-    return http_place(address, f'[model] base_url = "{address}"', 'base_url = "http://localhost:8000/v1" in rung.toml')
+    return http_place(address, '[model] base_url = "{address}"', 'base_url = "http://localhost:8000/v1" in rung.toml')
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +62,7 @@ class Endpoint:
     """`url` is the server's root or its `/v1`; `model` the name to ask for, else the first one it lists."""
 
     def __init__(self, url: str, model: str = "", *, key: str = "none", patience: float = PATIENCE) -> None:
-        place = http_place(url, url, "rung release check http://localhost:8000/v1")
+        place = http_place(url, "{address}", "rung release check http://localhost:8000/v1")
         self.root = place._replace(query="", fragment="").geturl().rstrip("/").removesuffix("/v1")
         self.host = place.netloc
         self.key = key.strip()

@@ -162,12 +162,21 @@ class Pile:
     evidence: list[Evidence] = field(default_factory=list)
     ids: list[str] = field(default_factory=list)
 
+    @property
+    def full(self) -> bool:
+        """Whether evidence is kept no more: it need not be made."""
+        return len(self.evidence) >= EVIDENCE_KEPT
+
     def add(self, evidence: Evidence) -> None:
         """Count it, keep it if there is room, keep its ids."""
-        self.count += 1
-        if len(self.evidence) < EVIDENCE_KEPT:
+        self.count_only(*evidence.rows)
+        if not self.full:
             self.evidence.append(evidence)
-        self.ids.extend(row for row in evidence.rows if row)
+
+    def count_only(self, *ids: str) -> None:
+        """Count one more and keep its ids."""
+        self.count += 1
+        self.ids.extend(row for row in ids if row)
 
 
 class RowCheck(Check):
@@ -183,7 +192,11 @@ class RowCheck(Check):
 
     def see(self, subject: Subject) -> None:
         """Put the row on the pile where it has a fault."""
-        if (note := self.fault(subject)) is not None:
+        if (note := self.fault(subject)) is None:
+            return
+        if self.pile.full:
+            self.pile.count_only(subject.id)
+        else:
             self.pile.add(evidence_of(note, subject))
 
     def end(self, survey: Survey) -> Finding | None:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import NamedTuple
 
+from curation.quality.glued import with_the_rest, without
 from curation.quality.rules import quality_rules, secret_patterns
 
 KINDS = ("EMAIL", "PHONE", "CARD", "IBAN", "IP", "ID", "KEY")
@@ -35,10 +36,14 @@ _DIGIT = re.compile(r"\d")
 _EMAIL = re.compile(r"(?<![\w.+-])[\w.%+'-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}(?![\w-])")
 _CARD = re.compile(r"(?<![\w.-])[3-6]\d{3}(?:[ -]?\d){9,15}(?![\w-])")
 _IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?= ?[A-Z0-9])")
+_IBAN_GLUED = re.compile(r"[A-Z]{2}\d{2}(?= ?[A-Z0-9])")
 _IP4 = re.compile(r"(?<![\w.-])(?:\d{1,3}\.){3}\d{1,3}(?![\w-]|\.\d)")
 _IP6 = re.compile(r"(?<![\w:.])(?:[0-9A-Fa-f]{0,4}:){3,7}[0-9A-Fa-f]{0,4}(?![\w:])")
 _SSN = re.compile(r"(?<![\w-])(?!000|666|9\d\d)\d{3}-(?!00)\d{2}-(?!0000)\d{4}(?![\w-])")
-_PHONE = re.compile(r"(?<![\w.+/-])(?:\+|00)?\(?\d{1,4}\)?(?:[ ./-]{0,2}\(?\d{2,5}\)?){1,6}(?![\w/-]|\.\d)")
+_PHONE = re.compile(
+    r"(?:(?<![\w.+/-])|(?<=[/-])(?=[+(]))(?:\+|00)?\(?\d{1,4}\)?(?:[ ./-]{0,2}\(?\d{2,5}\)?){1,6}"
+    r"(?!\w|[/-](?! ?[+(])|\.\d)"
+)
 _PHONE_WORD = re.compile(
     r"(?i)(?:phone|tel|telephone|mobile|cell|call|fax|whatsapp|dial|number)\W{0,3}(?:\w+\W{1,2}){0,2}$"
 )
@@ -46,18 +51,25 @@ _VERSION = re.compile(r"(?i)(?:\b(?:version|ver|v|release|section|chapter)|§)\.
 
 
 def find_personal(text: str) -> list[Spot]:
-    """Personal data in a text, in order, without overlaps."""
+    """Personal data in a text, in order, without overlaps; what is glued to it is looked for again."""
+    found = with_the_rest(text, _by_form(text), is_phone)
+    while found and (more := _by_form(without(text, found))):
+        found = with_the_rest(text, [*found, *more], is_phone)
+    return [Spot(start, end, kind, kind) for start, end, kind in found]
+
+
+def _by_form(text: str) -> list[tuple[int, int, str]]:
     spots: list[Spot] = []
     if "@" in text:
         spots += _matches(_EMAIL, text, "EMAIL", lambda m: True)
     if _DIGIT.search(text):
-        spots += _ibans(text)
+        spots += [*_ibans(text, _IBAN, _iban_of), *_ibans(text, _IBAN_GLUED, _glued_iban_of)]
         spots += _matches(_CARD, text, "CARD", lambda m: is_card(m[0]))
         spots += _matches(_SSN, text, "ID", lambda m: True)
         spots += _matches(_IP4, text, "IP", lambda m: is_address(m[0], text[max(0, m.start() - 12) : m.start()]))
         spots += _matches(_IP6, text, "IP", lambda m: is_address(m[0], ""))
         spots += _matches(_PHONE, text, "PHONE", lambda m: is_phone(m[0], text[max(0, m.start() - 30) : m.start()]))
-    return _apart(spots)
+    return [(spot.start, spot.end, spot.kind) for spot in _apart(spots)]
 
 
 def find_secrets(text: str) -> list[Spot]:
@@ -158,19 +170,25 @@ def _matches(pattern: re.Pattern[str], text: str, kind: str, holds: Callable[[re
             yield Spot(match.start(), match.end(), kind, kind)
 
 
-def _ibans(text: str) -> Iterator[Spot]:
+def _ibans(text: str, start: re.Pattern[str], form: Callable[[int], re.Pattern[str]]) -> Iterator[Spot]:
     """Each country code with as many letters and digits as its IBANs have, spaces between or not."""
-    for match in _IBAN.finditer(text):
+    for match in start.finditer(text):
         length = quality_rules()["iban"]["lengths"].get(match[0][:2], 0)
-        whole = _iban_of(max(length - 1, 1)).match(text, match.start())
+        whole = form(max(length, 2)).match(text, match.start())
         if whole and is_iban(whole[0]):
             yield Spot(whole.start(), whole.end(), "IBAN", "IBAN")
 
 
 @functools.cache
-def _iban_of(before: int) -> re.Pattern[str]:
-    """So many letters and digits and one more, spaces between or not."""
-    return re.compile(rf"(?:[A-Z0-9] ?){{{before}}}[A-Z0-9](?![A-Za-z0-9])")
+def _iban_of(signs: int) -> re.Pattern[str]:
+    """So many letters and digits and no more, spaces between or not."""
+    return re.compile(rf"{_glued_iban_of(signs).pattern}(?![A-Za-z0-9])")
+
+
+@functools.cache
+def _glued_iban_of(signs: int) -> re.Pattern[str]:
+    """So many letters and digits, whatever follows: the check digits tell that it is one."""
+    return re.compile(rf"(?:[A-Z0-9] ?){{{signs - 1}}}[A-Z0-9]")
 
 
 def _apart(spots: list[Spot]) -> list[Spot]:

@@ -34,6 +34,24 @@ def test_what_is_no_address_is_told_in_one_way(address: str) -> None:
         assert told.value.found == address
 
 
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("ftp://sam:secret@gpu.example/v1", "ftp://gpu.example/v1"),
+        ("https:sam:secret@gpu.example", "gpu.example"),
+        ("sam:se/c?ret#@gpu.example:8000", "gpu.example:8000"),
+        ("http://sam:secret@", "http://"),
+        ("http://sam:se/cret@gpu.example:99999", "http://gpu.example:99999"),
+    ],
+)
+def test_what_is_no_address_is_told_without_its_password(address: str, shown: str) -> None:
+    named = ModelSettings(base="m", provider="openai", base_url=address)
+    for make in (lambda: Endpoint(address), lambda: Compatible("m", base_url=address), lambda: host_of(named)):
+        with pytest.raises(RungError) as told:
+            make()
+        assert told.value.found == shown and "secret" not in str(told.value.as_json()) and "ret@" not in str(told.value)
+
+
 def test_name_and_password_of_an_address_are_told_nowhere() -> None:
     address = "http://sam:secret@gpu.example:8000/v1"
     named = ModelSettings(base="m", provider="openai", base_url=address)

@@ -13,7 +13,7 @@ from planted_sets import SETS, judged
 from curation.example import Example
 from curation.formats import Reject
 from curation.quality import Options, Subject, Survey, find_personal, find_secrets, label_noise, mask
-from curation.quality.base import EXCERPT, excerpt
+from curation.quality.base import EVIDENCE_KEPT, EXCERPT, RowCheck, excerpt
 from curation.quality.diversity import Diversity, distinct_pairs, packing, vendi
 from curation.quality.malformed import Malformed
 from curation.quality.mask import Spot, is_card, is_iban, is_phone
@@ -218,3 +218,67 @@ def test_an_excerpt_halves_nothing_that_is_masked(personal, cut):
         check.reject(Reject("a.jsonl", 1, "", "", text.encode(), ""))
         for seen in (excerpt(text), check.end_of_file().evidence[0].texts[0]):
             assert not seen or seen.startswith("["), (before, seen)
+
+
+MAILS = ["ann.lee@example.org", "bob@example.co.uk"]
+PHONES = ["+1 415 555 0132", "415-555-0133", "(415) 555-0134", "+49 30 1234567", "020 7946 0123"]
+
+
+@pytest.mark.parametrize("first", [*MAILS, *PHONES])
+@pytest.mark.parametrize("second", [*MAILS, *PHONES])
+@pytest.mark.parametrize("glue", ["", "/", ",", " ", "-"])
+def test_personal_data_that_stands_against_other_personal_data_is_masked_whole(first, second, glue):
+    if not glue and first[-1].isdigit() and second[0].isdigit():
+        pytest.skip("nothing tells where the one ends and the other begins")
+    told = mask(f"see {first}{glue}{second} please")
+    left = re.sub(r"\[(EMAIL|PHONE)\]", "", told)
+    assert not re.search(r"\d|@|\b(?:ann|lee|bob|example|org)\b", left), told
+    assert told.startswith("see ") and told.endswith(" please")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("Tel415-555-0132", "Tel[PHONE]"),
+        ("mobil:+49 30 1234567abc", "mobil:[PHONE]abc"),
+        ("DE89370400440532013000DE89370400440532013000", "[IBAN][IBAN]"),
+        ("phone 4155550132 4155550133 4155550134", "phone [PHONE] [PHONE] [PHONE]"),
+        ("ann@example.org@bob.example.com", "[EMAIL]"),
+        ("1234567890+1234567890=2469135780", None),
+        ("12 14 16 18 20 22 24 26 28 30 32 34", None),
+        ("1000 2000 3000 4000 5000 6000", None),
+        ("2026-11-27/2026-11-28/2026-11-29", None),
+        ("x" * 40 + "1" * 4000 + "y", None),
+        ("7" + " 123" * 3000 + "a", None),
+    ],
+)
+def test_what_is_glued_is_found_and_rows_of_numbers_are_none(text, told):
+    assert mask(text) == (text if told is None else told)
+
+
+def test_a_full_pile_counts_and_makes_no_evidence():
+    class Odd(RowCheck):
+        name = "odd"
+        made = 0
+
+        def fault(self, subject):
+            return Note(self) if subject.line % 2 else None
+
+    class Note(str):
+        """Counts how often evidence is made of it: masking looks at each letter of a note."""
+
+        def __new__(cls, check):
+            self = super().__new__(cls, "an odd row")
+            self.check = check
+            return self
+
+        def __getitem__(self, part):
+            self.check.made += 1
+            return super().__getitem__(part)
+
+    check = Odd()
+    for n in range(2 * EVIDENCE_KEPT + 100):
+        check.see(Subject(Example(row("a question", "yes")), "a.jsonl", n, id=f"r-{n}"))
+    found = check.end(Survey(0, (), Options()))
+    assert (found.rows, len(found.evidence), len(found.ids)) == (EVIDENCE_KEPT + 50, EVIDENCE_KEPT, EVIDENCE_KEPT + 50)
+    assert check.made <= EVIDENCE_KEPT
