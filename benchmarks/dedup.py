@@ -285,7 +285,7 @@ def rung(method: str, numba: bool) -> Callable[[Path, Any], Work]:
         def work() -> tuple[Any, int]:
             with RowFiles([path]) as files, tempfile.TemporaryFile() as out:
                 collector = Collector(numba)
-                for part in files.columns():
+                for part in files.scanned(collector.compiled):
                     collector.add_part(part)
                 result = dedup_prints(collector.finish(files), files, THRESHOLD, method, None, numba)  # type: ignore[arg-type]
                 files.copy(result.keep, out)

@@ -27,12 +27,15 @@ WORD_INVERSE = pow(WORD_BASE, -1, 1 << 64)
 GAP, LETTER, SINGLE, MARK, UNSEEN = 0, 1, 2, 3, 255
 """Classes of code points: outside words, in words, a word of its own, a combining mark, not looked up yet."""
 BLOCK_CHARS = 1 << 20
+BEYOND = 64
+"""Bytes of compiled code's texts that stand behind the last: it looks at so many at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """Texts as UTF-8 for the compiled path: text i is `data[begins[i]:ends[i]]`. Those outside ASCII are in lower case
-    and their places are `wide`; of the others the compiled code lowers the letters.
+    """Texts as UTF-8 for the compiled path: text i is `data[begins[i]:ends[i]]`, and behind the last there are `BEYOND`
+    bytes. Those outside ASCII are in lower case and their places are `wide`; of the others the compiled code lowers the
+    letters.
     """
 
     data: npt.NDArray[np.uint8]
@@ -47,7 +50,7 @@ def encoded(texts: Sequence[str]) -> Encoded:
     plain = sizes >= 0
     if plain.all():
         at = offsets(sizes)
-        return Encoded(np.frombuffer("".join(texts).encode("ascii"), np.uint8), at[:-1], at[1:], [])
+        return Encoded(np.frombuffer("".join((*texts, " " * BEYOND)).encode("ascii"), np.uint8), at[:-1], at[1:], [])
     wide = {place: texts[place] for place in np.flatnonzero(~plain).tolist()}
     line = np.frombuffer("".join(compress(texts, plain.tolist())).encode("ascii"), np.uint8)
     ends = np.cumsum(np.maximum(sizes, 0))
@@ -55,7 +58,10 @@ def encoded(texts: Sequence[str]) -> Encoded:
 
 
 def with_wide(line: npt.NDArray[np.uint8], begins: I64, ends: I64, wide: Mapping[int, str]) -> Encoded:
-    """Texts in ASCII that stand in `line`, and behind them the others, `wide`, whose `begins` and `ends` are set."""
+    """Texts in ASCII that stand in `line`, and behind them the others, `wide`, whose `begins` and `ends` are set.
+
+    Without others `line` has its `BEYOND` bytes already.
+    """
     if not wide:
         return Encoded(line, begins, ends, [])
     lowered = [text.lower() for text in wide.values()]
@@ -64,7 +70,9 @@ def with_wide(line: npt.NDArray[np.uint8], begins: I64, ends: I64, wide: Mapping
     places = list(wide)
     at = offsets(np.array([len(other) for other in others], np.int64)) + len(line)
     begins[places], ends[places] = at[:-1], at[1:]
-    return Encoded(np.concatenate((line, np.frombuffer(b"".join(others), np.uint8))), begins, ends, places)
+    return Encoded(
+        np.concatenate((line, np.frombuffer(b"".join((*others, bytes(BEYOND))), np.uint8))), begins, ends, places
+    )
 
 
 _SPACE = re.compile("[\t-\r\x1c- ]")

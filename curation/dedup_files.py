@@ -80,7 +80,7 @@ def _collect(order: Order, files: RowFiles, collector: Collector) -> None:
 
         if chunks := chunks_of_files(files):
             return collect_with_workers(files, collector, chunks, order.workers)
-    for part in files.columns():
+    for part in files.scanned(collector.compiled):
         collector.add_part(part)
     return None
 

@@ -31,10 +31,12 @@ class Texts:
 
     def take(self, places: Sequence[int]) -> list[str]:
         """The texts at `places`."""
-        data, held = self.code.data.tobytes(), self.held
+        data, held = self.code.data.tobytes().decode("latin-1"), self.held
         begins, ends = self.code.begins[places].tolist(), self.code.ends[places].tolist()
+        if not held:
+            return [data[begin:end] for begin, end in zip(begins, ends, strict=True)]
         spans = zip(places, begins, ends, strict=True)
-        return [held[at] if at in held else data[begin:end].decode("ascii") for at, begin, end in spans]
+        return [held[at] if at in held else data[begin:end] for at, begin, end in spans]
 
 
 class Scanned(NamedTuple):
@@ -47,6 +49,10 @@ class Scanned(NamedTuple):
     width: int
     question: int
     answered: bool
+
+    def column(self, place: int) -> list[str]:
+        """The texts at that place of each row."""
+        return self.texts.take(range(place, self.width * len(self.lines), self.width))
 
 
 class LineForm:
@@ -70,9 +76,8 @@ class LineForm:
     def _read(self, chunk: bytes, number: int) -> Scanned | None:
         from curation.kernels import read_lines
 
-        data = np.frombuffer(chunk, np.uint8)
-        count = int(np.count_nonzero(data == 10))
-        found = read_lines(data, self.words, self.word_at, self.follows, count)
+        count = int(np.count_nonzero(np.frombuffer(chunk, np.uint8) == 10))
+        found = read_lines(chunk, self.words, self.word_at, self.follows, count)
         if found is None:
             return None
         held: dict[int, str] = {}

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from curation.join import SLACK, Method, Pairs, jaccard_of, near_sets, pairs_within
 from curation.prints import Prints, fold
-from curation.sets import I64, U64, offsets, set_keys
+from curation.sets import I64, U64, offsets, set_keys, stable_order
 from curation.similarity import SHORT_THRESHOLD
 
 Bools = npt.NDArray[np.bool_]
@@ -48,17 +48,37 @@ def classes_of(prints: Prints) -> Classes:
     """Put the rows into classes."""
     key = _question_keys(prints)
     of, first = number_by_first(fold(key, prints.exact, prints.answer, prints.context))
-    rows = np.argsort(of, kind="stable")
+    rows = stable_order(of)
     return Classes(of, first, key[first], rows, offsets(np.bincount(of, minlength=len(first))))
 
 
 def number_by_first(keys: U64) -> tuple[I64, I64]:
     """Number the distinct keys by their first place: the number at each place, the first place of each number."""
-    _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
-    order = np.argsort(first, kind="stable")
-    number = np.empty(len(first), np.int64)
-    number[order] = np.arange(len(first))
-    return number[inverse], first[order]
+    order = _by_key(keys)
+    ordered = keys[order]
+    fresh = np.ones(len(order), np.bool_)
+    fresh[1:] = ordered[1:] != ordered[:-1]
+    starts = np.flatnonzero(fresh)
+    is_first = np.zeros(len(keys), np.bool_)
+    is_first[order[starts]] = True
+    number = np.cumsum(is_first) - 1
+    out = np.empty(len(keys), np.int64)
+    out[order] = np.repeat(number[order[starts]], np.diff(np.append(starts, len(keys))))
+    return out, np.flatnonzero(is_first)
+
+
+def _by_key(keys: U64) -> I64:
+    """The places in ascending order of their keys, or of the keys' upper bits alone, as that is quicker to sort: where
+    different keys have the same ones, which is rare, they are sorted whole. Equal keys in ascending order of place.
+    """
+    bits = np.uint64(max(1, len(keys).bit_length()))
+    packed = ((keys >> bits) << bits) | np.arange(len(keys), dtype=np.uint64)
+    packed.sort()
+    order = (packed & ((np.uint64(1) << bits) - np.uint64(1))).astype(np.int64)
+    alike = (packed[1:] >> bits) == (packed[:-1] >> bits)
+    if (keys[order[1:][alike]] != keys[order[:-1][alike]]).any():
+        return np.argsort(keys, kind="stable")
+    return order
 
 
 def _question_keys(prints: Prints) -> U64:
@@ -107,7 +127,7 @@ def _equal(keys: U64) -> Pairs:
 
 def _across(near: Pairs, of_set: I64, sets: int) -> Pairs:
     """Every class of the one set with every class of the other."""
-    rows = np.argsort(of_set, kind="stable")
+    rows = stable_order(of_set)
     groups = Classes(of_set, np.arange(sets), np.zeros(0, np.uint64), rows, np.zeros(0, np.int64))
     return groups.expand(near, np.ones(len(of_set), np.bool_))
 

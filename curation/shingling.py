@@ -7,7 +7,7 @@ modulo 2^64 and wraps on purpose.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
@@ -19,6 +19,7 @@ from curation.codes import (
     SPACES,
     WORD_BASE,
     Codes,
+    Encoded,
     codes_of,
     encoded,
     pieces_of,
@@ -26,8 +27,9 @@ from curation.codes import (
     span_hashes,
     word_spans,
 )
+from curation.lineform import Scanned
 from curation.sets import I32, I64, U64, Sets, concat, mix, offsets, set_keys, top, unique
-from curation.similarity.words import GRAM, SHINGLE, SHORT, normal
+from curation.similarity.words import GRAM, SHINGLE, SHORT, is_normal_when_lowered, normal
 
 SHINGLE_BASE = 0xD6E8FEB86659FD93
 GRAM_BASE = 0xA0761D6478BD642F
@@ -103,9 +105,32 @@ def _hash_compiled(texts: Sequence[str], grams: bool) -> Hashed:
 
     code = encoded(texts)
     out = hash_encoded(code, grams)
-    if code.wide:
-        out.exact[code.wide] = hash_encoded(encoded([normal(texts[i]) for i in code.wide]), False).exact
+    _fold_wide(out, {place: texts[place] for place in code.wide})
     return _with_bytes(out, texts)
+
+
+def _fold_wide(out: Hashed, wide: Mapping[int, str]) -> None:
+    """Texts outside ASCII, by place, get the exact key of their normal form."""
+    from curation.kernels import hash_encoded
+
+    odd = {place: normal(text) for place, text in wide.items() if not is_normal_when_lowered(text)}
+    if odd:
+        out.exact[list(odd)] = hash_encoded(encoded(list(odd.values())), False).exact
+
+
+def hash_scanned(part: Scanned) -> Hashed:
+    """As `hash_texts` of the questions, compiled."""
+    from curation.kernels import hash_encoded
+
+    code, held = part.texts.code, part.texts.held
+    asked = slice(part.question, None, part.width)
+    out = hash_encoded(Encoded(code.data, code.begins[asked], code.ends[asked], []), True)
+    wide = {place // part.width: text for place, text in held.items() if place % part.width == part.question}
+    _fold_wide(out, wide)
+    wordless = np.flatnonzero(out.words == 0)
+    texts = part.texts.take((wordless * part.width + part.question).tolist()) if len(wordless) else []
+    out.exact[wordless] = [bytes_key(text) for text in texts]
+    return out
 
 
 def _hash_block(texts: Sequence[str], grams: bool) -> Hashed:

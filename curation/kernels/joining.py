@@ -9,7 +9,7 @@ from numba import njit
 
 from curation.join import SLACK, Pairs
 from curation.kernels.mixing import HALF, Array
-from curation.sets import I64, U32, U64, Sets
+from curation.sets import I64, U32, U64, Sets, stable_order
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
@@ -76,7 +76,7 @@ def _shared(
 
 def shared_of(left: Sets, right: Sets, one: Array, other: Array) -> I64:
     """Size of the intersections of `left[one[k]]` and `right[other[k]]`."""
-    order = np.argsort(one, kind="stable")
+    order = stable_order(one)
     sizes = left.sizes[one]
     found = np.empty(len(one), np.int64)
     found[order] = _shared(

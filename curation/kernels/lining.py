@@ -7,13 +7,12 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from curation.kernels.lanes import LANES, copy_at, first_bit, padded, specials_at
 from curation.kernels.mixing import Array
 from curation.lineform import TEXT, WORDS
 from curation.sets import I64
 
-_PLAIN, _QUOTE, _ESCAPE, _CONTROL, _WIDE = range(5)
-_KINDS = np.full(256, _PLAIN, np.uint8)
-_KINDS[:32], _KINDS[128:], _KINDS[34], _KINDS[92] = _CONTROL, _WIDE, _QUOTE, _ESCAPE
+_QUOTE, _ESCAPE = 34, 92
 _MEANT = np.zeros(256, np.uint8)
 for _sign, _value in zip(b'"\\/bfnrt', b'"\\/\b\f\n\r\t', strict=True):
     _MEANT[_sign] = _value
@@ -29,16 +28,19 @@ def _string(data: Array, place: int, out: Array, filled: int) -> tuple[int, int,
     is filled, and whether it holds what is read elsewhere: bytes outside ASCII, code points written as numbers.
     """
     wide = False
-    while place < len(data):
+    while True:
+        copy_at(data, place, out, filled)
+        step = first_bit(specials_at(data, place))
+        place += step
+        filled += step
+        if step == LANES:
+            continue
         byte = data[place]
-        kind = _KINDS[byte]
-        if kind == _PLAIN:
-            out[filled] = byte
-        elif kind == _QUOTE:
+        if byte == _QUOTE:
             return place, filled, wide
-        elif kind == _WIDE:
+        if byte >= 128:
             wide = True
-        elif kind == _ESCAPE and place + 1 < len(data):
+        elif byte == _ESCAPE:
             place += 1
             out[filled] = _MEANT[data[place]]
             if data[place] == _U:
@@ -49,7 +51,6 @@ def _string(data: Array, place: int, out: Array, filled: int) -> tuple[int, int,
             return -1, filled, wide
         filled += 1
         place += 1
-    return -1, filled, wide
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
@@ -93,21 +94,29 @@ def _other(data: Array, place: int) -> int:
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _read(  # noqa: C901  (one compiled loop over state in locals; parts would pass it all)
-    data: Array, words: Array, word_at: Array, follows: Array, out: Array, begins: Array, ends: Array, odd: Array
+    data: Array,
+    size: int,
+    words: Array,
+    word_at: Array,
+    follows: Array,
+    out: Array,
+    begins: Array,
+    ends: Array,
+    odd: Array,
 ) -> tuple[int, int]:
     """Fill `out` with the texts, `begins` and `ends` with where each stands there, and `odd` with the number (-1: it is
     not wanted) and the first and last place in `data` of strings that are read elsewhere. Returns the number of those,
     -1 where a line is of another form, and how far `out` is filled.
     """
     place = filled = text = odds = 0
-    while place < len(data):
+    while place < size:
         for piece in range(len(follows)):
             if not _stands(data, place, words, word_at[piece], word_at[piece + 1]):
                 return -1, 0
             place += word_at[piece + 1] - word_at[piece]
             if follows[piece] == WORDS:
                 continue
-            if place >= len(data):
+            if place >= size:
                 return -1, 0
             wanted = follows[piece] == TEXT
             begin = filled
@@ -132,13 +141,13 @@ def _read(  # noqa: C901  (one compiled loop over state in locals; parts would p
     return odds, filled
 
 
-def read_lines(data: Array, words: Array, word_at: I64, follows: I64, lines: int) -> tuple[Array, I64, I64, I64] | None:
+def read_lines(data: bytes, words: Array, word_at: I64, follows: I64, lines: int) -> tuple[Array, I64, I64, I64] | None:
     """The texts' bytes, where each begins and ends, and the strings that are read elsewhere, of which the texts are
-    empty here; None where not all `lines` of `data` are of this form.
+    empty here; None where not all `lines` of `data`, which ends with a line feed, are of this form.
     """
     texts = lines * int((follows == TEXT).sum())
     begins, ends = np.zeros(texts, np.int64), np.zeros(texts, np.int64)
     odd = np.empty((lines * len(follows), 3), np.int64)
-    out = np.empty(len(data) + 1, np.uint8)
-    odds, filled = _read(data, words, word_at, follows, out, begins, ends, odd)
-    return None if odds < 0 else (out[:filled], begins, ends, odd[:odds])
+    out = np.empty(len(data) + 2 * LANES, np.uint8)
+    odds, filled = _read(padded(data), len(data), words, word_at, follows, out, begins, ends, odd)
+    return None if odds < 0 else (out[: filled + LANES], begins, ends, odd[:odds])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,13 @@ from hypothesis import strategies as st
 
 from curation.codes import encoded
 from curation.columns import Columns
-from curation.example import Example
+from curation.example import Example, chat_row
 from curation.formats import Reject, read_rows
 from curation.leakage.blocks import blocks_of
 from curation.lineform import Scanned
 from curation.prints import Collector
 from curation.rowfiles import RowFiles
+from curation.similarity.words import is_normal_when_lowered, normal
 
 words = st.sampled_from(['":', ": ", "a", "é", "\\", '"', "\n", ":", ' ":"', "\\u0000", "日本", " :", "\u2028", ", "])
 content = st.lists(words, min_size=1, max_size=6).map("".join)
@@ -50,7 +52,7 @@ def read(path: Path) -> tuple[list[tuple[int, str, str | None, str]], list[int],
     found: list[tuple[str, str | None, str]] = []
     columns = 0
     with RowFiles([path], unanswered=True) as files:
-        for part in files.columns():
+        for part in files.scanned(lambda: False):
             if isinstance(part, Columns):
                 columns += len(part.question)
                 none = [None] * len(part.question)
@@ -139,7 +141,7 @@ def test_fingerprints_are_those_of_the_rows(tmp_path: Path) -> None:
     path.write_text("\n".join([chat("a b", "c"), chat("A b", "c"), chat("a b", "d")]))
     one, two = Collector(), Collector()
     with RowFiles([path]) as files:
-        for part in files.columns():
+        for part in files.scanned(lambda: False):
             assert isinstance(part, Columns)
             one.add_part(part)
         for example in files:
@@ -147,6 +149,45 @@ def test_fingerprints_are_those_of_the_rows(tmp_path: Path) -> None:
         a, b = one.finish(files), two.finish(files)
     for name in ("key", "exact", "answer", "context", "system", "words"):
         assert getattr(a, name).tolist() == getattr(b, name).tolist(), name
+
+
+ODD_TEXTS = [
+    *("x" * size for size in (1, 63, 64, 65, 127, 128, 129)),
+    *("word " * size for size in (12, 13, 26, 409, 410, 500)),
+    *("a" * 2047 + end for end in ("", "b", " b", "bc d")),
+    "...", "?", "  two  spaces,\tand\na line ", "One. Two; three_four 5'6", "Straße STRASSE", "ΟΔΟΣ οδος", "é É “x” …",
+    "\u00a0no\u2003break\u00a0", "İstanbul ǅ", "日本語のテキスト", "e\u0301 é", "\U0001f600 ok",
+    "\\ \"quoted\" \\/ \b",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("system", ["", "Be brief.", "Sé breve."])
+def test_fingerprints_of_bytes_are_those_of_the_rows(system: str, tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    rows = [chat_row(text, text[::-1], system) for text in ODD_TEXTS]
+    path.write_text("".join(json.dumps(row, ensure_ascii=place % 2 == 0) + "\n" for place, row in enumerate(rows)))
+    one, two = Collector(True), Collector(False)
+    with RowFiles([path]) as files:
+        for part in files.scanned(one.compiled):
+            assert isinstance(part, Scanned)
+            one.add_part(part)
+        for example in files:
+            two.add(example)
+        a, b = one.finish(files), two.finish(files)
+    for name in ("key", "exact", "answer", "context", "system", "words"):
+        assert getattr(a, name).tolist() == getattr(b, name).tolist(), name
+    for name in ("shingles", "grams"):
+        ours, theirs = (getattr(prints, name) for prints in (a, b))
+        assert ours.starts.tolist() == theirs.starts.tolist()
+        for row in range(len(rows)):
+            sets = (some.hashes[some.starts[row] : some.starts[row + 1]].tolist() for some in (ours, theirs))
+            assert len(set(map(tuple, map(sorted, sets)))) == 1, (name, rows[row])
+
+
+@given(st.text(st.sampled_from("aé ÉßµΣσς\u0301“”…Жж\u00a0\u2003İǅ\n.K"), max_size=8))
+def test_a_text_that_is_normal_when_lowered_is(text: str) -> None:
+    if is_normal_when_lowered(text):
+        assert normal(text) == " ".join(re.split("[\t-\r\x1c- ]+", text.lower().strip("\t\n\v\f\r\x1c\x1d\x1e\x1f ")))
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,14 @@ from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curation.dedup import DedupResult, dedup
 from curation.example import Example, chat_row
+from curation.pairs import number_by_first
 from curation.similarity import exact, find_template, grams, jaccard, same_answer, shingles
 
 WORDS = [*(f"w{i}" for i in range(12)), "left", "right", "not", "10", "-1", "é", "e\u0301", "日本"]
@@ -202,3 +204,13 @@ def test_numbers_sides_and_signs_are_never_duplicates() -> None:
 def test_a_question_with_a_thousand_answers_is_judged_in_good_time() -> None:
     rows = [Example(chat_row("What is the code of this note?", f"A{i}")) for i in range(1000)]
     assert dedup(rows).count("contradiction") == 499_500
+
+
+@pytest.mark.parametrize("spread", [1, 1 << 20, 1 << 40])
+def test_keys_are_numbered_by_their_first_place(spread: int) -> None:
+    rng = random.Random(spread)
+    keys = np.array([rng.randrange(1 << 24) * spread for _ in range(300)] * 2 + [7, 6, 7], np.uint64)
+    number, first = number_by_first(keys)
+    places: dict[int, int] = {}
+    assert number.tolist() == [places.setdefault(key, len(places)) for key in keys.tolist()]
+    assert first.tolist() == [keys.tolist().index(key) for key in places]
