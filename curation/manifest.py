@@ -64,9 +64,14 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def load_split(folder: Path, split: SplitName) -> list[Example]:
-    """The rows of a split, after its bytes were found to be those that were frozen.
+    """The rows of a split, after its bytes were found to be those that were frozen. Raises Refusal as `split_file`."""
+    return [Example(json.loads(line)) for line in split_file(folder, split).read_text().split("\n") if line]
 
-    Raises Refusal where the file is a symlink, or its SHA-256 differs from the manifest's.
+
+def split_file(folder: Path, split: SplitName) -> Path:
+    """The file of a split, after its bytes were found to be those that were frozen.
+
+    Raises Refusal where it is a symlink, or its SHA-256 differs from the manifest's.
     """
     entry = read_manifest(folder).splits.get(split)
     if entry is None:
@@ -74,4 +79,4 @@ def load_split(folder: Path, split: SplitName) -> list[Example]:
     path = folder / entry.file
     if path.is_symlink() or not path.is_file() or sha256_file(path) != entry.sha256:
         raise Refusal(f"{path}: changed since it was frozen.", "Freeze a new version: rung data freeze")
-    return [Example(json.loads(line)) for line in path.read_text().split("\n") if line]
+    return path

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from curation.example import Example
-from curation.manifest import load_split
 from training.draft import Draft
 from training.hyperparameters import FORWARD, VALIDATION_SHARE, value
+from training.lines import Alone, rows_of
 from training.methods import FROM_REVIEWS, REINFORCED
 from training.plan import DataFacts
 from training.preferences import preferences_of
@@ -54,8 +54,7 @@ def material_of(project: Project, settings: Settings, folder: Path, objective: s
     if objective in REINFORCED and is_run(reward):
         same_held_out(project, reward_run(project, reward), folder.name)
     if objective not in FROM_REVIEWS:
-        train, validation = load_split(folder, "train"), load_split(folder, "validation")
-        return Material([[row] for row in train], [[row] for row in validation])
+        return Material(Alone(rows_of(folder, "train", settings)), Alone(rows_of(folder, "validation", settings)))
     found = preferences_of(project, settings, folder, objective)
     learnt, held = found.of("train"), found.of("validation")
     what = "labels" if objective == "kto" else "pairs"

@@ -184,6 +184,8 @@ class TrainingSettings(Section):
     answer_tokens: int | None = Field(default=None, ge=1)
     temperature: float | None = Field(default=None, gt=0)
     report_to: tuple[str, ...] = ()
+    stream_over: float = Field(default=2.0, ge=0)
+    """GB of a frozen split over which its rows are read as a stream and not held in memory."""
 
 
 class ReleaseSettings(Section):

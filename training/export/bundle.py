@@ -12,6 +12,7 @@ from curation.example import Example
 from curation.manifest import SplitName, load_split
 from training.clearance import Clearance, Locked, check_gates
 from training.gate import Override
+from training.lines import GB
 from training.plan import Plan, read_plan
 from training.planning import token_length
 from training.recipe import Recipe
@@ -42,6 +43,8 @@ class Bundle:
     rows: Mapping[SplitName, Sequence[Row]]
     left_out: Mapping[SplitName, Sequence[int]] = field(default_factory=dict)
     cards: int = 1
+    stream_over: int = 2 * GB
+    """Bytes of rows over which a script reads them as a stream instead of into a table on disk."""
 
     @property
     def recipe(self) -> Recipe:
@@ -88,7 +91,8 @@ def pack(
     )
     base, hub = _base(plan.recipe.base)
     rows, left_out = _rows(project.datasets / plan.dataset, plan.recipe, tokenizer)
-    return Bundle(plan, base, not hub, clearance, rows, left_out, cards)
+    stream_over = round(settings.training.stream_over * GB)
+    return Bundle(plan, base, not hub, clearance, rows, left_out, cards, stream_over)
 
 
 def _base(name: str) -> tuple[str, bool]:

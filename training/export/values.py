@@ -11,8 +11,6 @@ from typing import Any
 from training.export.bundle import Bundle
 from workspace.errors import Refusal
 
-STREAM_OVER = 2 * 10**9
-"""Bytes of rows above which a script reads them as a stream instead of into a table on disk."""
 ADAPTERS = ("lora", "qlora", "dora", "qdora", "rslora")
 ATTENTION = ("sdpa", "eager", "flash_attention_2")
 """What every trainer knows; packed rows are kept apart here by an attention of Rung's own, elsewhere by this one."""
@@ -41,7 +39,7 @@ def values(bundle: Bundle) -> dict[str, Any]:
         "rows_a_step": bundle.effective_batch,
         "rslora": recipe.rslora or recipe.method == "rslora",
         "dora": recipe.method in ("dora", "qdora"),
-        "stream_over": STREAM_OVER,
+        "stream_over": bundle.stream_over,
         "rows": {split: len(rows) for split, rows in bundle.rows.items()},
     }
 

@@ -33,14 +33,12 @@ def build(
 
     Under reinforcement `reward` scores the answers, or without it `metric`.
     """
-    from datasets import Dataset
-
     kind, more = _kind(recipe, model, metric, reward)
     trainer = kind(
         model=model,
         args=arguments_of(recipe, folder, precision, len(items.columns)),
-        train_dataset=Dataset.from_list(items.columns),
-        eval_dataset=Dataset.from_list(unseen.columns),
+        train_dataset=_table(items),
+        eval_dataset=_table(unseen),
         processing_class=tokenizer,
         peft_config=adapter_config(recipe, model),
         callbacks=[*callbacks, *_pruning(recipe)],
@@ -53,6 +51,12 @@ def build(
     if recipe.packing:
         _check_packing(trainer, tokenizer)
     return trainer
+
+
+def _table(items: Items) -> Any:
+    from datasets import Dataset
+
+    return items.columns if isinstance(items.columns, Dataset) else Dataset.from_list(list(items.columns))
 
 
 def _kind(recipe: Recipe, model: Any, metric: ItemMetric, reward: RewardModel | None) -> tuple[Any, dict[str, Any]]:

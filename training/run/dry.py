@@ -11,7 +11,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -91,14 +91,17 @@ def _steps(ground: Any, recipe: Any, folder: Path) -> dict[str, Any]:
     }
 
 
-def _order(columns: list[dict[str, Any]], rows: int) -> list[dict[str, Any]]:
+def _order(columns: Sequence[dict[str, Any]], rows: int) -> Sequence[dict[str, Any]]:
     """The longest rows for the first step, then others evenly over the data; small sets go round."""
-    by_length = sorted(columns, key=lambda column: -_size(column))
-    stride = max(1, len(columns) // max(1, rows * TIMED))
-    spread = columns[::stride]
+    from training.run.items import picked
+
+    sizes = [_size(column) for column in columns]
+    by_length = sorted(range(len(sizes)), key=lambda place: -sizes[place])
+    stride = max(1, len(sizes) // max(1, rows * TIMED))
+    spread = list(range(len(sizes)))[::stride]
     wanted = rows * TIMED
     found = [*by_length[:rows], *(spread * (wanted // max(1, len(spread)) + 1))[:wanted]]
-    return (found * (rows * (TIMED + 1) // len(found) + 1))[: rows * (TIMED + 1)]
+    return picked(columns, (found * (rows * (TIMED + 1) // len(found) + 1))[: rows * (TIMED + 1)])
 
 
 def _size(column: dict[str, Any]) -> int:

@@ -10,20 +10,24 @@ from typing import Any
 
 from chat.local.prompt import render
 from curation.example import Example
-from curation.manifest import load_split
+from training.lines import Lines, rows_of
 from training.methods import FROM_REVIEWS, REINFORCED
 from training.preferences import Label, Pair, preferences_of
 from training.recipe import Recipe
 from training.run.rows import Encoded, Tokens, encode, tokenise, with_system
+from training.run.stored import encode_stored
 from workspace.folder import Project
 from workspace.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
 class Items:
-    """`columns` as the trainer wants them, one entry an item; `encoded` the rows behind them, for the pre-flight."""
+    """`columns` as the trainer wants them, one entry an item; `encoded` the rows behind them, for the pre-flight.
 
-    columns: list[dict[str, Any]]
+    Of a split that is streamed both look into a file: the columns are a `datasets.Dataset` then.
+    """
+
+    columns: Sequence[dict[str, Any]]
     encoded: Encoded = field(default_factory=lambda: Encoded([]))
 
 
@@ -34,26 +38,28 @@ def items_of(
 
     `tests`: the metric runs the row's own tests. Raises Refusal where the reviews hold too few pairs or labels.
     """
-    make = _maker(recipe, tokenizer, tests=tests)
+    make = _maker(recipe, tokenizer, project.runs, tests=tests)
     if recipe.objective not in FROM_REVIEWS:
-        return make(load_split(folder, "train")), make(load_split(folder, "validation"))
+        return make(rows_of(folder, "train", settings)), make(rows_of(folder, "validation", settings))
     found = preferences_of(project, settings, folder, recipe.objective)
     return make(found.of("train")), make(found.of("validation"))
 
 
-def _maker(recipe: Recipe, tokenizer: Any, *, tests: bool) -> Callable[[Any], Items]:
+def _maker(recipe: Recipe, tokenizer: Any, disk: Path, *, tests: bool) -> Callable[[Any], Items]:
     prompt, limit, objective = recipe.system_prompt, recipe.max_length, recipe.objective
     if objective == "sft":
-        return lambda rows: answers(tokenizer, rows, prompt, limit)
+        return lambda rows: answers(tokenizer, rows, prompt, limit, disk)
     if objective in REINFORCED:
-        return lambda rows: questions(tokenizer, rows, prompt, limit, tests=tests)
+        return lambda rows: questions(tokenizer, rows, prompt, limit, disk, tests=tests)
     if objective == "kto":
         return lambda rows: labels(tokenizer, rows, prompt, limit)
     return lambda rows: pairs(tokenizer, rows, prompt, limit, whole=objective == "reward")
 
 
-def answers(tokenizer: Any, rows: Sequence[Example], system_prompt: str | None, limit: int) -> Items:
-    """Supervised rows: ids, and labels at the answer."""
+def answers(tokenizer: Any, rows: Sequence[Example], system_prompt: str | None, limit: int, disk: Path) -> Items:
+    """Supervised rows: ids, and labels at the answer. Where `rows` are streamed, both go onto `disk`."""
+    if isinstance(rows, Lines):
+        return Items(*encode_stored(tokenizer, rows, system_prompt, limit, disk))
     encoded = encode(tokenizer, rows, system_prompt, limit)
     return Items([{"input_ids": t.ids, "labels": t.labels} for t in encoded.rows], encoded)
 
@@ -88,15 +94,20 @@ def labels(tokenizer: Any, found: Sequence[Label], system_prompt: str | None, li
     return Items(columns, _encoded(tokenizer, shown, too_long))
 
 
-def questions(tokenizer: Any, rows: Sequence[Example], system_prompt: str | None, limit: int, *, tests: bool) -> Items:
+def questions(
+    tokenizer: Any, rows: Sequence[Example], system_prompt: str | None, limit: int, disk: Path, *, tests: bool
+) -> Items:
     """Rendered questions for reinforcement, each with the answer (or the `tests`) that the reward looks at."""
-    encoded = encode(tokenizer, rows, system_prompt, limit)
-    columns = []
-    for tokens in encoded.rows:
+
+    def column(tokens: Tokens) -> dict[str, str]:
         row = rows[tokens.row - 1]
         text = render(tokenizer, with_system(row.asked, system_prompt), row.row.get("tools"))
-        columns.append({"prompt": text, "expected": expected_of(row, tests=tests), "question": question_of(row)})
-    return Items(columns, encoded)
+        return {"prompt": text, "expected": expected_of(row, tests=tests), "question": question_of(row)}
+
+    if isinstance(rows, Lines):
+        return Items(*encode_stored(tokenizer, rows, system_prompt, limit, disk, column))
+    encoded = encode(tokenizer, rows, system_prompt, limit)
+    return Items([column(tokens) for tokens in encoded.rows], encoded)
 
 
 def question_of(row: Example) -> str:
@@ -107,6 +118,13 @@ def question_of(row: Example) -> str:
 def expected_of(row: Example, *, tests: bool) -> str:
     """What an answer is compared with; a metric that runs tests gets the row's own."""
     return str(row.row.get("tests", "")) if tests else row.answer or ""
+
+
+def picked(columns: Sequence[dict[str, Any]], places: Sequence[int]) -> Sequence[dict[str, Any]]:
+    """Some of the columns, in this order; of a table in a file none is read yet."""
+    table: Any = columns
+    found: Sequence[dict[str, Any]] = table.select(places) if hasattr(table, "select") else [columns[n] for n in places]
+    return found
 
 
 def _prompt(tokens: Tokens) -> int:

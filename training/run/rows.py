@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,7 +33,7 @@ class Tokens:
 class Encoded:
     """The rows that train, and the lines of those that cannot: longer than the limit, or without a trained token."""
 
-    rows: list[Tokens]
+    rows: Sequence[Tokens]
     too_long: list[int] = field(default_factory=list)
     masked: list[int] = field(default_factory=list)
     eos_trained: int = 0
@@ -62,19 +62,35 @@ def tokenise(tokenizer: Any, row: int, example: Example, system_prompt: str | No
     return Tokens(row, whole, [IGNORED] * shared + whole[shared:])
 
 
+@dataclass(slots=True)
+class LeftOut:
+    """What `training_rows` counts as it goes: the lines of rows that cannot train, and rows that train an end token."""
+
+    too_long: list[int] = field(default_factory=list)
+    masked: list[int] = field(default_factory=list)
+    eos_trained: int = 0
+
+
 def encode(tokenizer: Any, examples: Sequence[Example], system_prompt: str | None, max_length: int) -> Encoded:
-    """All rows of a split. One over `max_length` tokens is left out and listed: a cut answer teaches to stop early."""
-    rows, too_long, masked, ends = [], [], [], 0
+    """All rows of a split that train."""
+    left = LeftOut()
+    rows = list(training_rows(tokenizer, examples, system_prompt, max_length, left))
+    return Encoded(rows, left.too_long, left.masked, left.eos_trained)
+
+
+def training_rows(
+    tokenizer: Any, examples: Iterable[Example], system_prompt: str | None, max_length: int, left: LeftOut
+) -> Iterator[Tokens]:
+    """The rows one by one. One over `max_length` tokens is left out and listed: a cut answer teaches to stop early."""
     for number, example in enumerate(examples, 1):
         tokens = tokenise(tokenizer, number, example, system_prompt)
         if len(tokens.ids) > max_length:
-            too_long.append(number)
+            left.too_long.append(number)
         elif not tokens.trained:
-            masked.append(number)
+            left.masked.append(number)
         else:
-            rows.append(tokens)
-            ends += tokenizer.eos_token_id in tokens.labels
-    return Encoded(rows, too_long, masked, ends)
+            left.eos_trained += tokenizer.eos_token_id in tokens.labels
+            yield tokens
 
 
 def _whole(tokenizer: Any, turns: list[dict[str, Any]], tools: Any) -> str:

@@ -6,8 +6,8 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from curation.manifest import load_split
 from evaluation.metrics.registry import item_metric
+from training.lines import rows_of
 from training.recipe import Recipe
 from training.record import append_metric
 from training.reward import metric_name
@@ -46,7 +46,7 @@ class Session:
         """Train to the end, the last good checkpoint, or the request to stop; returns the ending in a sentence."""
         threads = set_threads(self.recipe)
         tokenizer = load_tokenizer(self.recipe.base)
-        validation = load_split(self.data, "validation")
+        validation = rows_of(self.data, "validation", self.run.admitted.settings)
         items, unseen = items_of(
             self.project, self.run.admitted.settings, self.data, self.recipe, tokenizer, tests=self.metric.by_tests
         )

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from curation.example import Example
-from curation.manifest import load_split
 from evaluation.metrics.registry import ItemMetric, item_metric
+from training.lines import rows_of
 from training.plan import Plan
 from training.recipe import Recipe
 from training.reward import metric_name
@@ -44,7 +44,7 @@ def ground_of(project: Project, settings: Settings, plan: Plan) -> Ground:
     set_threads(recipe)
     folder = project.datasets / plan.dataset
     tokenizer = load_tokenizer(recipe.base)
-    train, validation = load_split(folder, "train"), load_split(folder, "validation")
+    train, validation = rows_of(folder, "train", settings), rows_of(folder, "validation", settings)
     metric = item_metric(metric_name(recipe, settings), project.root)
     items, unseen = items_of(project, settings, folder, recipe, tokenizer, tests=metric.by_tests)
     reward = reward_model_of(project, recipe)
@@ -52,7 +52,7 @@ def ground_of(project: Project, settings: Settings, plan: Plan) -> Ground:
 
 
 def trainer_of(
-    ground: Ground, recipe: Recipe, columns: list[dict[str, Any]], folder: Path, callbacks: list[Any]
+    ground: Ground, recipe: Recipe, columns: Sequence[dict[str, Any]], folder: Path, callbacks: list[Any]
 ) -> Any:
     """A trainer on a fresh base for these columns: it evaluates and saves only when a callback asks it to.
 

@@ -69,13 +69,14 @@ def _rung(ground: Any, folder: Path, spec: Spec, number: int, left: list[str]) -
 def _train(ground: Any, folder: Path, trial: Trial, rung: Rung, number: int, *, keep: bool) -> Point:
     """Train a trial up to the rung and look at validation; where it may go on, leave a checkpoint."""
     from training.run.checkpoints import newest_checkpoint
+    from training.run.items import picked
     from training.run.short import trainer_of
 
     started = time.monotonic()
     until = steps_at(trial, rung)
     columns = ground.items.columns
     if trial.rows is not None:
-        columns = [columns[place] for place in trial.rows]
+        columns = picked(columns, trial.rows)
     trainer = trainer_of(ground, trial.recipe, columns, folder, [Until(until, keep=keep)])
     start = newest_checkpoint(folder)
     trainer.train(resume_from_checkpoint=str(start) if start else None)
