@@ -67,13 +67,15 @@ def curve_plan(
 ) -> None:
     """Train on parts of the rows and say whether more of them would help."""
     from rung.cli.output import emit, note, say
-    from training.curve import curve_of, lay_out_curve
+    from training.curve import curve_of, lay_out_curve, too_short
     from training.trials import put_away
 
     plan = _cleared(project, settings, plan_file, overrides, as_json)
     spec = lay_out_curve(project, plan_file, plan, sizes)
     steps = sum(trial.recipe.steps for trial in spec.trials)
     note(f"Learning curve of {plan.id}: {len(spec.trials)} trainings on parts of the rows, smallest first.")
+    if why := too_short(plan, [trial.values["rows"] for trial in spec.trials]):
+        note(f"! There will be losses by size and no forecast: {why}.")
     note(f"Budget: {steps:,} steps; {_time(plan, steps, minutes)}")
     folder, points, _ = _run(project, settings, spec, overrides, minutes)
     found = curve_of(plan, spec, points)
@@ -173,9 +175,6 @@ def sweep_lines(found: Sweep) -> Iterator[str]:
 
 def curve_lines(found: Curve) -> Iterator[str]:
     """Losses by size, then the forecast or why there is none."""
-    from rung.report.figures import count
-    from training.curve import ENOUGH_STEPS
-
     sizes: dict[int, list[str]] = {}
     for point in found.points:
         sizes.setdefault(point.rows, []).append("no number" if point.loss is None else f"{point.loss:.4f}")
@@ -196,7 +195,3 @@ def curve_lines(found: Curve) -> Iterator[str]:
         yield f"Twice the rows would lower the loss by {span}."
     else:
         yield f"That twice the rows would help was not shown: {span} of loss."
-    if found.fewest_steps is not None and found.fewest_steps < ENOUGH_STEPS:
-        steps = count(found.fewest_steps, "step")
-        yield f"! The shortest training took {steps}: below about {ENOUGH_STEPS} a loss falls"
-        yield "  with the steps too, not with the rows alone, and the forecast may lie off. Larger sizes tell more."

@@ -290,8 +290,9 @@ def test_sweep_and_curve_as_a_user_runs_them(rung: Any, ready: Project, settings
     found = json.loads(done.stdout)
     assert found["standings"][0]["values"]["learning_rate"] == 1e-2 and "Budget: " in done.stderr
     done = rung("plan", "--curve", "--sizes", "4,8,12,16", "--json", timeout=600)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0 and "There will be losses by size and no forecast" in done.stderr, done.stderr
     curve = json.loads(done.stdout)
-    assert len(curve["points"]) == 12 and len(curve["forecast"]) == 4 and curve["helps"] in (True, False)
+    assert len(curve["points"]) == 12 and curve["forecast"] is None
+    assert curve["why_no_forecast"].startswith("the shortest training takes")
     assert rung("plan", "--sweep", "lr=1e-4,1e-2", "--budget", "0.01", timeout=300).returncode in (1, 2)
     assert rung("plan", "rank=8").returncode == 2
