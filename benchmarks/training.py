@@ -1,15 +1,19 @@
 """Training speed against a plain TRL script on the same rows: tokens per CPU-second, and the losses side by side.
 
-    OMP_NUM_THREADS=1 python benchmarks/training.py            (about 4 minutes of one core)
+    OMP_NUM_THREADS=1 python benchmarks/training.py [--times 1]            (about 4 minutes of one core a time)
+    OMP_NUM_THREADS=1 python benchmarks/training.py --profile "same order"  where the time of a step goes, by operation
 
 Each arm runs in a process of its own on the embedded model, LoRA r 16 on all linear layers, batch 8, one pass over
 64 short rows. `plain` is TRL as its documentation has it (its defaults: gradient checkpointing, rows in random order,
-the language head at every position). The losses of `same order` are those of plain TRL up to rounding: there the rows
-come in TRL's own order and nothing differs but checkpointing and where the head runs.
+the language head at every position). Each of Rung's fp32 arms stands against plain TRL on the very same batches, whose
+losses are its own up to rounding: `same order` has the rows in TRL's order; `plain grouped` is plain TRL with the rows
+in Rung's, of like length together, which is how Rung trains. Ratios are to `plain`. With --times the arms take turns
+and the quickest of each counts, so that what else the machine does falls on all alike.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import random
@@ -22,7 +26,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 ROWS, BATCH, LENGTHS = 64, 8, (4, 14)
-ARMS = ("plain", "same order", "rung fp32", "rung bf16")
+ARMS = ("plain", "same order", "plain grouped", "rung fp32", "rung bf16")
+TWINS = {"plain": "plain", "same order": "plain", "plain grouped": "plain grouped", "rung fp32": "plain grouped"}
+"""Arms with the same batches: the losses are compared."""
 WORDS = "macular edema eye with without neuropathy kidney vascular severe mild"
 
 
@@ -54,7 +60,7 @@ def trainer(arm: str):
     common = {"output_dir": "/tmp/rung-benchmark", "use_cpu": True, "per_device_train_batch_size": BATCH, "seed": 0,
               "num_train_epochs": 1, "learning_rate": 1e-3, "logging_steps": 1, "report_to": "none",
               "save_strategy": "no", "disable_tqdm": True, "bf16": arm == "rung bf16"}  # fmt: skip
-    if arm == "plain":
+    if arm.startswith("plain"):
         kind, extra = SFTTrainer, {}
         table = [{"prompt": [dict(m) for m in r.asked], "completion": [dict(r.messages[-1])]} for r in found]
     else:
@@ -65,9 +71,18 @@ def trainer(arm: str):
         table = [{"input_ids": t.ids, "labels": t.labels} for t in encoded.rows]
     if arm == "same order":
         kind = type("SameOrder", (AnswerTrainer,), {"_get_train_sampler": SFTTrainer._get_train_sampler})
+    if arm == "plain grouped":
+        sizes = [len(t.ids) for t in encoded.rows]
+        kind = type("Grouped", (SFTTrainer,), {"_get_train_sampler": lambda self, rows=None: by_length(sizes, self)})
     made = kind(model=load_base(recipe), args=SFTConfig(**common, **extra), train_dataset=Dataset.from_list(table),
                 processing_class=tokenizer, peft_config=adapter_config(recipe))  # fmt: skip
     return made, sum(len(t.ids) for t in encoded.rows)
+
+
+def by_length(sizes: list[int], trainer):
+    from training.run.trainer import ByLength
+
+    return ByLength(sizes, BATCH, 0, trainer)
 
 
 def one(arm: str) -> dict:
@@ -79,23 +94,43 @@ def one(arm: str) -> dict:
     return {"arm": arm, "tokens": tokens, "cpu": cpu, "wall": wall, "losses": losses}
 
 
+def profiled(arm: str) -> None:
+    """The operations of three steps, the costliest first."""
+    from torch.profiler import ProfilerActivity, profile
+
+    made, _ = trainer(arm)
+    made.args.max_steps = 3
+    with profile(activities=[ProfilerActivity.CPU]) as seen:
+        made.train()
+    print(seen.key_averages().table(sort_by="self_cpu_time_total", row_limit=22, max_name_column_width=48))
+
+
+def fresh(arm: str) -> dict:
+    done = subprocess.run([sys.executable, "-P", __file__, "--arm", arm], capture_output=True, text=True, check=True)
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
 def main() -> None:
-    found = {}
-    for arm in ARMS:
-        done = subprocess.run([sys.executable, "-P", __file__, arm], capture_output=True, text=True, check=True)
-        found[arm] = json.loads(done.stdout.strip().splitlines()[-1])
-    plain = found["plain"]
-    print(f"{'arm':<12} {'tok/cpu-s':>9} {'ratio':>6} {'last loss':>9} {'mean loss':>9}  largest difference to plain")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--times", type=int, default=1)
+    parser.add_argument("--profile", choices=ARMS)
+    parser.add_argument("--arm", choices=ARMS, help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.profile:
+        return profiled(asked.profile)
+    if asked.arm:
+        return print(json.dumps(one(asked.arm)))
+    runs = [fresh(arm) for _ in range(asked.times) for arm in ARMS]
+    found = {arm: min((run for run in runs if run["arm"] == arm), key=lambda run: run["cpu"]) for arm in ARMS}
+    print(f"{'arm':<14} {'tok/cpu-s':>9} {'ratio':>6} {'last loss':>9} {'mean loss':>9}  largest difference")
     for arm, seen in found.items():
-        speed, ratio = seen["tokens"] / seen["cpu"], plain["cpu"] / seen["cpu"]
-        apart = max(abs(a - b) for a, b in zip(seen["losses"], plain["losses"], strict=True))
-        shown = f"{apart:.1e}" if arm in ("plain", "same order") else "other order"
-        print(f"{arm:<12} {speed:>9.0f} {ratio:>6.2f} {seen['losses'][-1]:>9.4f} "
+        speed, ratio = seen["tokens"] / seen["cpu"], found["plain"]["cpu"] / seen["cpu"]
+        twin = found.get(TWINS.get(arm, ""))
+        apart = max(abs(a - b) for a, b in zip(seen["losses"], twin["losses"], strict=True)) if twin else None
+        shown = "no twin" if apart is None else f"{apart:.1e} to {twin['arm']}"
+        print(f"{arm:<14} {speed:>9.0f} {ratio:>6.2f} {seen['losses'][-1]:>9.4f} "
               f"{statistics.mean(seen['losses']):>9.4f}  {shown}")  # fmt: skip
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        print(json.dumps(one(sys.argv[1])))
-    else:
-        main()
+    main()
