@@ -163,7 +163,7 @@ def _measure_all(
         stands_on=stands_on(bench),
         judged=judge_rungs(results, aim.goal, aim.effort(len(bench.material().prompts))),
     )
-    report = report.model_copy(update={"smallest_difference": smallest_difference(report, outcomes)})
+    report = report.model_copy(update={"smallest_difference": smallest_difference(report, outcomes, bench.groups)})
     write_artefact(folder / "report.json", report)
     return report
 
@@ -183,7 +183,7 @@ def measure_choice(bench: Bench, choice: Choice, items: Sequence[Item]) -> tuple
     forms = desk.forms if variant.render and bench.both_forms else (choice.form,)
     watch = bench.watch(f"{choice.arm}, {' and '.join(forms)}")
     found = measure_forms(choice.arm, variant, forms, items, "test", desk, watch)
-    figures = result(found[choice.form], choice.prompted, bench.closed)
+    figures = result(found[choice.form], choice.prompted, bench.closed, bench.groups)
     extra = {**figures.extra, **retrieval_recall(variant, items), **citing(variant, items, found[choice.form], desk)}
     if choice.arm in ("base", "tuned"):
         extra |= perplexities(variant, items, desk)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from chat.protocols import ChatModel, Embedder, Progress
@@ -14,6 +15,7 @@ from evaluation.arms import bigger_model
 from evaluation.arms.material import Material, read_prompts
 from evaluation.asking import Replies
 from evaluation.choose import Watch
+from evaluation.clusters import clusters_of
 from evaluation.documents import read_documents
 from evaluation.judging import Judge, read_rubric, scorer
 from evaluation.meaning import Meanings
@@ -60,6 +62,13 @@ class Bench:
     def items(self) -> list[Item]:
         """The test items that are asked, read from the frozen file."""
         return [i for i in items_of(load_split(self.dataset, "test")) if (i.number in self.sealed) == self.unsealed]
+
+    @cached_property
+    def groups(self) -> dict[int, str] | None:
+        """The group of each test item that is asked, by its number, where some share one."""
+        numbers = [item.number for item in self.items]
+        found = clusters_of(self.dataset, self.settings.dataset.group_by, numbers)
+        return None if found is None else dict(zip(numbers, found, strict=True))
 
     @property
     def choosing(self) -> list[Item]:

@@ -5,11 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from evaluation.compare import CONFIDENCE, TOLERANCE, deviation, t_quantile
+from evaluation.compare import CONFIDENCE, TOLERANCE, cluster_means, deviation, t_quantile
 
 
-def score_interval(scores: Sequence[float], confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Wilson's interval for 0/1 scores; for others Student's t over the scores plus one 0 and one 1, cut to [0, 1]."""
+def score_interval(
+    scores: Sequence[float], confidence: float = CONFIDENCE, clusters: Sequence[str] | None = None
+) -> tuple[float, float]:
+    """Wilson's interval for 0/1 scores; for others Student's t over the scores plus one 0 and one 1, cut to [0, 1].
+
+    `clusters` names each item's: it is then over their means.
+    """
+    scores = scores if clusters is None else cluster_means(scores, clusters)
     if is_binary(scores):
         return wilson(round(math.fsum(scores)), len(scores), confidence)
     padded = [*scores, 0.0, 1.0]

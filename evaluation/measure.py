@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -174,10 +174,15 @@ def mean_score(outcomes: Sequence[Outcome]) -> float:
     return math.fsum(o.score for o in outcomes) / max(1, len(outcomes))
 
 
-def result(outcomes: Sequence[Outcome], prompted: bool, closed: bool) -> ArmResult:
-    """The figures of one arm in one form on the test items; what choosing knew is added by the caller."""
+def result(
+    outcomes: Sequence[Outcome], prompted: bool, closed: bool, groups: Mapping[int, str] | None = None
+) -> ArmResult:
+    """The figures of one arm in one form on the test items; what choosing knew is added by the caller.
+
+    `groups` names each item's group where some share one: the interval is over groups then.
+    """
     scores = [o.score for o in outcomes]
-    low, high = score_interval(scores)
+    low, high = score_interval(scores, clusters=None if groups is None else [groups[o.item] for o in outcomes])
     times = sorted(o.seconds for o in outcomes)
     costs = [o.cost_usd for o in outcomes]
     return ArmResult(

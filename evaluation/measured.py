@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,18 +64,22 @@ def _counts(name: str, arms: Sequence[ArmResult]) -> bool:
     return name != "combined" or any(a.arm == "combined" and "retrieval_recall" in a.extra for a in arms)
 
 
-def smallest_difference(report: Report, outcomes: Iterable[Outcome]) -> float | None:
+def smallest_difference(
+    report: Report, outcomes: Iterable[Outcome], groups: Mapping[int, str] | None = None
+) -> float | None:
     """Between the two best prompted arms on the test items: what can be told from 0 with 80% chance."""
     best = sorted((a for a in report.arms if a.prompted), key=lambda a: -a.score)[:2]
     if len(best) < 2:
         return None
     forms = {arm.arm: arm.form for arm in best}
-    scores: dict[str, list[float]] = {arm: [] for arm in forms}
+    scores: dict[str, dict[int, float]] = {arm: {} for arm in forms}
     for outcome in outcomes:
         if outcome.split == "test" and forms.get(outcome.arm) == outcome.form:
-            scores[outcome.arm].append(outcome.score)
-    first, second = (scores[arm.arm] for arm in best)
-    return detectable(compare(second, first), Rule(margin=0.0), {*first, *second} <= {0.0, 1.0})
+            scores[outcome.arm][outcome.item] = outcome.score
+    first, second = (list(scores[arm.arm].values()) for arm in best)
+    named = None if groups is None else [groups[item] for item in scores[best[0].arm]]
+    binary = groups is None and {*first, *second} <= {0.0, 1.0}
+    return detectable(compare(second, first, named), Rule(margin=0.0), binary)
 
 
 def data_facts(examples: Sequence[Example], reviewed: int, closed: bool) -> dict[str, Any]:

@@ -144,7 +144,8 @@ def _method(report: Report, baseline: Report | None) -> list[str]:
         f"Model: {report.model}. All arms share its base, token limit, stop rule and greedy decoding.",
         "Every setting and form was chosen on validation rows before the test items were first answered "
         "(choices.json has the time). Each arm then answered the test items once.",
-        "Intervals of a score: Wilson for 0/1 scores, else Student's t over the scores plus one 0 and one 1.",
+        "Intervals of a score: Wilson for 0/1 scores, else Student's t over the scores plus one 0 and one 1. "
+        "Items that share a group ([dataset] group_by) count together, by their mean.",
     ]
     if report.kind == "run":
         lines.append(

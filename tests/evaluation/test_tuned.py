@@ -8,9 +8,10 @@ from chat.scripted import Scripted
 from evaluation.arms.registry import ARMS, arms_named
 from evaluation.baseline import Aim, run_baseline
 from evaluation.bench import open_bench
+from evaluation.intervals import score_interval
 from evaluation.outcomes import require_baseline
 from evaluation.pairing import Trained, paired
-from evaluation.report import newest_report, read_report
+from evaluation.report import newest_report, read_outcomes, read_report
 from evaluation.tuned import run_evaluation
 from evaluation.verdict import newest_verdict
 from rung.report.evaluation import write_page
@@ -146,6 +147,17 @@ def test_items_of_one_group_count_together(project, settings, model, kit):
     together = verdict_on(project, settings.model_copy(update={"dataset": dataset}), "R-001")
     assert (alone.clusters, together.clusters, together.n) == (None, 12, 36)
     assert together.difference == alone.difference and together.low < alone.low
+    by_items, by_groups = (
+        run_baseline(open_bench(project, each, model), arms_named(["base", "prompt"]))[1]
+        for each in (settings, settings.model_copy(update={"dataset": dataset}))
+    )
+    assert by_groups.smallest_difference > by_items.smallest_difference
+    rows_of_arm = [o for o in read_outcomes(project.evaluations / by_groups.id / "outputs.jsonl") if o.split == "test"]
+    for one, other in zip(by_items.arms, by_groups.arms, strict=True):
+        scores = [o.score for o in rows_of_arm if (o.arm, o.form) == (other.arm, other.form)]
+        means = [sum(scores[at : at + 3]) / 3 for at in range(0, 36, 3)]
+        assert one.score == other.score and one.low != other.low
+        assert (other.low, other.high) == pytest.approx(score_interval(means))
     few = [{**row, "meta": {"customer": n % 9}} for n, row in enumerate(rows)]
     kit.freeze_by_hand(project, "v003", test=few, **splits)
     run_baseline(open_bench(project, settings, model), arms_named(["base", "prompt"]))
