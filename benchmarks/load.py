@@ -1,15 +1,11 @@
-"""A million rows through the program, and a hundred thousand reviews: seconds, memory, and counts that must agree.
+"""A million rows through the program: seconds, memory, and counts that must agree.
 
-    python benchmarks/load.py rows [N]         (default 1,000,000)
-    python benchmarks/load.py reviews [N]      (default 100,000)
+    python -P benchmarks/load.py [N]           (default 1,000,000)
 
-`rows`: a pool of N lines in which one in a hundred is broken, one in twenty is a copy and one in twenty a light edit of
+A pool of N lines in which one in a hundred is broken, one in twenty is a copy and one in twenty a light edit of
 another row, beside a test set of 2,000 rows of which 100 stand in the pool. It is imported, checked and deduplicated by
 the commands, each a process of its own, and then browsed in the terminal program: the findings, the filter, the
 evidence page by page and to its end, and decisions in Review. What was planted must be found.
-
-`reviews`: of N rows 1,000 are decided one after the other (nine approvals and one edit in ten), all but the last 1,000
-by a sheet that goes out and comes back, and those again one by one; then status, progress, an undo, doctor, a backup.
 
 Seconds are of the wall; memory is the most that a process had resident at once (ru_maxrss, VmHWM).
 """
@@ -34,27 +30,23 @@ from typing import Any
 
 TESTS, LEAKS, LABELS = 2_000, 100, 40
 EVERY_BROKEN, EVERY_TWIN = 100, 20
-BY_ONE = 1_000
 VOCABULARY = [a + b + c for a in ("ba", "de", "fi", "go", "ku", "la", "me", "ni", "po", "ru", "sa", "te")
               for b in ("ban", "del", "fir", "gol", "kum", "lap", "mer", "nis", "por", "rus", "sat", "ten")
               for c in ("", "a", "o", "ing", "er", "s")]  # fmt: skip
 
 
 def main() -> None:
-    """Run the part that was asked for."""
+    """Make the rows, and do all with them; or only browse in the project of an earlier run (`--browse FOLDER`)."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", choices=("rows", "reviews", "browse"))
-    parser.add_argument("what", nargs="?", default="")
+    parser.add_argument("count", nargs="?", type=int, default=1_000_000)
+    parser.add_argument("--browse", type=Path)
     asked = parser.parse_args()
-    if asked.part == "browse":
-        asyncio.run(browse(Path(asked.what)))
+    if asked.browse:
+        asyncio.run(browse(asked.browse))
         return
     room = Path(tempfile.mkdtemp(prefix="rung-load-"))
     try:
-        if asked.part == "rows":
-            load_rows(room, int(asked.what or 1_000_000))
-        else:
-            load_reviews(room, int(asked.what or 100_000))
+        load_rows(room, asked.count)
     finally:
         shutil.rmtree(room, ignore_errors=True)
 
@@ -78,7 +70,7 @@ def load_rows(room: Path, count: int) -> None:
     print(f"{'':<72}{ {k: report[k] for k in ('read', 'kept', 'exact', 'near')} }")
     assert report["exact"] + report["near"] == planted["copies"] + planted["edits"], report
     rung(folder, "status", "status")
-    subprocess.run([sys.executable, "-P", __file__, "browse", str(folder)], check=True)
+    subprocess.run([sys.executable, "-P", __file__, "--browse", str(folder)], check=True)
 
 
 def write_corpus(room: Path, count: int) -> dict[str, int]:
@@ -194,62 +186,6 @@ def memory() -> float:
     """The most that this process had resident so far, in MiB."""
     found = re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())
     return int(found[1]) / 1024 if found else float("nan")
-
-
-def load_reviews(room: Path, count: int) -> None:
-    """Decide every row, then look at what stands."""
-    from curation.example import Example, chat_row
-    from curation.review import open_desk, progress, undo
-    from curation.store import open_store
-    from curation.store.ids import row_id
-    from workspace.folder import Project
-    from workspace.settings import load_settings
-
-    folder = room / "project"
-    rung(room, "init", "init", str(folder), show=False)
-    project, settings = Project(folder), load_settings(folder / "rung.toml")
-    rng = random.Random(5)
-    with open_store(project, settings) as store:
-        store.add([Example(chat_row(question(rng), f"class {n % LABELS}")) for n in range(count)], role="candidates")
-    print(f"{count:,} rows\n{'what':<44}{'seconds':>9}{'CPU s':>9}{'MiB':>8}")
-    desk = open_desk(project, settings)
-    by_one(desk, "the first")
-    rung(folder, "rung review export", "review", "export", "-o", "../sheet.csv", "--count", str(count - 2 * BY_ONE))
-    sheet = (room / "sheet.csv").read_text()
-    (room / "sheet.csv").write_text(sheet.replace(",,,,", ",approve,,,"))
-    rung(folder, "rung review import", "review", "import", "../sheet.csv", "--reviewer", "mo")
-    by_one(desk, "the last")
-    began = time.monotonic()
-    assert progress(desk).decided == count, progress(desk)
-    print(f"{'progress':<44}{time.monotonic() - began:>9.2f}{'':>9}{memory():>8.0f}")
-    undo(desk, row_id(count), "dana")
-    assert progress(desk).decided == count - 1
-    desk.store.close()
-    rung(folder, "rung review status", "review", "status")
-    rung(folder, "rung status", "status")
-    rung(folder, "rung why of a row", "why", row_id(count))
-    rung(folder, "rung doctor", "doctor", codes=(0, 1))
-    rung(folder, "rung backup", "backup", "../kept.tar")
-
-
-def by_one(desk: Any, which: str) -> None:
-    """So many rows one after the other: fetch, decide."""
-    from curation.review import Ruling, decide, next_item
-
-    took, used = [], time.process_time()
-    for number in range(BY_ONE):
-        began = time.perf_counter()
-        given = next_item(desk, "dana").item
-        assert given is not None
-        ruling = Ruling("edit", text="class of its own") if number % 10 == 9 else Ruling("approve")
-        decide(desk, given.id, given.token, "dana", ruling)
-        took.append(time.perf_counter() - began)
-    cpu = (time.process_time() - used) / BY_ONE
-    print(
-        f"{f'  a decision of {which} {BY_ONE:,} (median; most {max(took):.2f})':<44}"
-        f"{statistics.median(took):>9.3f}{cpu:>9.3f}{memory():>8.0f}",
-        flush=True,
-    )
 
 
 if __name__ == "__main__":
