@@ -18,6 +18,8 @@ READING = "Reading the rows"
 EMPTY = "No rows yet. Import a file: rung data import claims.jsonl"
 SHOWN = 300
 """Characters of a row's text beside a finding."""
+MASKED = ("pii", "secrets", "names")
+"""Findings whose rows are shown with masks."""
 FORMATS = "(chat, ShareGPT, Alpaca, CSV, Parquet: recognised and shown before anything is kept)"
 
 
@@ -31,25 +33,42 @@ def next_line(checkup: Checkup) -> str:
     blocking = next((finding for finding in checkup.findings if finding.blocks), None)
     if blocking is None:
         return "Next: review (4)."
-    if blocking.action:
-        return f"Next: f {'takes them out of train' if blocking.action == 'exclude' else 'sends them to review'}."
-    return "Next: look at the rows that block.   Enter"
+    return f"Next: {fix}." if (fix := _fix(blocking)) else "Next: look at the rows that block.   Enter"
 
 
-def finding_line(finding: Finding) -> str:
-    """Symbol, title, rows, state, what to do."""
-    todo = {"exclude": "f takes out", "queue": "f sends to review"}.get(finding.action or "", "Enter shows them")
+def finding_lines(findings: Sequence[Finding]) -> Iterator[Entry]:
+    """A head, and for each finding its symbol, title, rows, state, and what to do."""
+    width = max([15, *(len(finding.title) for finding in findings)])
+    yield Entry(f"  {'Finding':<{width}}{'Rows':>6}  State    What to do")
+    for finding in findings:
+        figures = f"{finding.title:<{width}}{finding.rows:>6,}  {finding.severity:<7}"
+        yield Entry(f"{SYMBOLS[finding.severity]} {figures}  {todo(finding)}", finding.name)
+
+
+def todo(finding: Finding) -> str:
+    """What the list says to do: the fix of what blocks, a look at what is to be looked at, what became of the rest."""
     if finding.severity == "handled":
-        todo = "kept with reasons"
-    return f"{SYMBOLS[finding.severity]} {finding.title:<22}{finding.rows:>6,}  {finding.severity:<7}  {todo}"
+        return finding.what_to_do or "kept with reasons"
+    if finding.blocks and (fix := _fix(finding)):
+        return fix
+    return f"Enter shows them{', masked' if finding.name in MASKED else ''}"
 
 
 def fix_words(finding: Finding) -> str:
     """What the fix does, with its key and its command; where there is none, that a person looks."""
     if finding.severity == "handled":
-        return "kept with reasons"
-    does = {"exclude": "f takes out of train", "queue": "f sends to review"}.get(finding.action or "", "")
+        return finding.what_to_do or "kept with reasons"
+    does = _fix(finding)
     return f"{does}, u undoes it: rung data fix {finding.name}" if does else "no fix: a person looks"
+
+
+def _fix(finding: Finding) -> str:
+    """`f takes out of train`; empty where there is no fix."""
+    if finding.action == "exclude":
+        return f"f takes out{' of train' if finding.name == 'leaks' else ''}"
+    if finding.action == "queue":
+        return f"f sends {'both ' if finding.name == 'contradictions' else ''}to review"
+    return ""
 
 
 def evidence_text(finding: Finding) -> Text:

@@ -10,9 +10,10 @@ from conftest_tui import opened, settled, text_of, until
 
 from curation.example import Example, chat_row
 from curation.project_checkup import check_project
+from curation.quality.base import Finding
 from curation.store import NewRow, open_store
 from rung.start import start_project
-from rung.tui.data_words import bracketed, evidence_text
+from rung.tui.data_words import bracketed, evidence_text, finding_lines
 from rung.tui.screens.rows import RowsScreen
 from workspace.settings import load_settings
 
@@ -40,6 +41,34 @@ def test_only_the_beginning_is_shown_and_nothing_in_it_acts():
     assert made.plain.startswith("[word] [word] word")
     assert len(made.plain) < 400
     assert "\x1b" not in bracketed("a \x1b[31m b", [(2, 7)]).plain
+
+
+def found(name, title, severity, action=None, what_to_do=""):
+    return Finding(
+        name=name, title=title, severity=severity, rows=9, reason="", action=action, what_to_do=what_to_do, evidence=()
+    )
+
+
+def test_the_list_says_what_to_do_in_the_words_of_the_screen():
+    findings = [
+        found("leaks", "Leaks into test", "blocks", "exclude"),
+        found("contradictions", "Contradictions", "blocks", "queue"),
+        found("pii", "Phones, e-mails", "look", "queue"),
+        found("over_long", "Over-long rows", "look", "queue"),
+        found("duplicates", "Duplicates", "handled", "exclude", "1 kept of each cluster"),
+        found("malformed", "Malformed lines", "handled", None, "kept in the rejects file"),
+    ]
+    lines = [entry.text for entry in finding_lines(findings)]
+    assert lines == [
+        "  Finding          Rows  State    What to do",
+        "✗ Leaks into test     9  blocks   f takes out of train",
+        "✗ Contradictions      9  blocks   f sends both to review",
+        "! Phones, e-mails     9  look     Enter shows them, masked",
+        "! Over-long rows      9  look     Enter shows them",
+        "✓ Duplicates          9  handled  1 kept of each cluster",
+        "✓ Malformed lines     9  handled  kept in the rejects file",
+    ]
+    assert max(map(len, lines)) <= 59  # the stage at 80 columns, without the cursor's two
 
 
 @pytest.mark.parametrize("width", [80, 100, 140])

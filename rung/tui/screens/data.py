@@ -16,7 +16,7 @@ from textual.worker import get_current_worker
 from curation.findings import Checkup
 from curation.quality.base import Finding
 from rung.cli.check_words import counts, verdict
-from rung.tui.data_words import READING, empty_lines, evidence_text, finding_line, next_line, rows_words
+from rung.tui.data_words import READING, empty_lines, evidence_text, finding_lines, next_line, rows_words
 from rung.tui.import_line import EXAMPLE, arguments, completed, mended
 from rung.tui.job import JobEnded
 from rung.tui.loaded import Loaded, LoadedScreen
@@ -162,12 +162,8 @@ class DataScreen(LoadedScreen):
         yield Entry(verdict(checkup), "", "bold")
         yield Entry(counts(checkup))
         yield Entry()
-        yield Entry(f"{'Finding':<24}{'Rows':>6}  State    What to do")
-        for finding in checkup.findings:
-            if self.words.lower() in finding.title.lower():
-                yield Entry(finding_line(finding), finding.name)
-        if not checkup.findings:
-            yield Entry("Nothing found.")
+        found = [finding for finding in checkup.findings if self.words.lower() in finding.title.lower()]
+        yield from finding_lines(found) if checkup.findings else (Entry("Nothing found."),)
         yield Entry(next_line(checkup), "", "bold")
 
     @property
