@@ -7,8 +7,9 @@ Each arm runs in a process of its own on the embedded model, LoRA r 16 on all li
 64 short rows. `plain` is TRL as its documentation has it (its defaults: gradient checkpointing, rows in random order,
 the language head at every position). Each of Rung's fp32 arms stands against plain TRL on the very same batches, whose
 losses are its own up to rounding: `same order` has the rows in TRL's order; `plain grouped` is plain TRL with the rows
-in Rung's, of like length together, which is how Rung trains. Ratios are to `plain`. With --times the arms take turns
-and the quickest of each counts, so that what else the machine does falls on all alike.
+in Rung's, of like length together, which is how Rung trains. Rung's arms take the attention that a plan takes here:
+plain matrices up to 256 tokens on a CPU, where TRL's default is the fused one. Ratios are to `plain`. With --times
+the arms take turns and the quickest of each counts, so that what else the machine does falls on all alike.
 """
 
 from __future__ import annotations
@@ -47,14 +48,16 @@ def trainer(arm: str):
     from datasets import Dataset
     from trl import SFTConfig, SFTTrainer
 
+    from training.hyperparameters import value
     from training.recipe import Recipe
     from training.run.adapter import adapter_config
     from training.run.model import load_base, load_tokenizer
     from training.run.rows import encode
     from training.run.trainer import AnswerTrainer
 
+    attention = "sdpa" if arm.startswith("plain") else value("attention", {"device": "cpu", "max_length": 256})[0]
     recipe = Recipe(base="embedded", method="lora", rank=16, alpha=32, learning_rate=1e-3, batch=BATCH, epochs=1,
-                    steps=ROWS // BATCH, max_length=256)  # fmt: skip
+                    steps=ROWS // BATCH, max_length=256, attention=attention)  # fmt: skip
     tokenizer, found = load_tokenizer(recipe.base), rows()
     encoded = encode(tokenizer, found, None, 256)
     common = {"output_dir": "/tmp/rung-benchmark", "use_cpu": True, "per_device_train_batch_size": BATCH, "seed": 0,
