@@ -1,20 +1,29 @@
-"""A screen that is being taken away hears nothing more: its widgets go one by one while keys and words still come."""
+"""A screen that is not there yet, or is being taken away, acts on nothing: keys and words come all the same.
+
+Its widgets come some time after it is opened, and go one by one.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
 from inspect import isawaitable
-from typing import Any
+from typing import Any, TypeVar
 
 from textual.message import Message
-from textual.screen import Screen
+from textual.screen import ModalScreen, Screen
 
 OURS = "rung."
+AWAY = ("stage", "stage_step")
+"""What needs no widget: another stage can be opened before this one stands."""
+Result = TypeVar("Result")
 
 
-class LeavingScreen(Screen[None]):
-    """Once it was switched away it acts on no key, no timer and no word of a worker; Textual's own messages go on."""
+class Calm(Screen[Result]):
+    """Before it stands it acts on no key; once it was switched away on no key, no timer and no word of a worker either.
+
+    Textual's own messages go on.
+    """
 
     @property
     def is_leaving(self) -> bool:
@@ -22,8 +31,9 @@ class LeavingScreen(Screen[None]):
         return bool(self._pruning or self._closing or self._closed)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """No action while leaving."""
-        return not self.is_leaving and super().check_action(action, parameters)
+        """No action while leaving, and only away before it stands."""
+        stands = self.is_mounted or action in AWAY
+        return stands and not self.is_leaving and super().check_action(action, parameters)
 
     def call_after_refresh(self, callback: Callable[..., Any], *args: Any, **kwargs: Any) -> bool:
         """What waits for the next drawing is not done if the screen was left meanwhile."""
@@ -38,6 +48,14 @@ class LeavingScreen(Screen[None]):
     async def _dispatch_message(self, message: Message) -> None:
         if not (self.is_leaving and is_ours(message)):
             await super()._dispatch_message(message)
+
+
+class LeavingScreen(Calm[None]):
+    """A screen in the place of another."""
+
+
+class LeavingModal(Calm[Result], ModalScreen[Result]):
+    """A page or a list over another screen."""
 
 
 def is_ours(message: Message) -> bool:

@@ -10,7 +10,12 @@ from textual._callback import invoke
 from textual.events import Callback
 
 from rung.tui.loaded import Loaded, LoadedScreen
+from rung.tui.screens.baselines import BaselinesScreen
+from rung.tui.screens.data import DataScreen
+from rung.tui.screens.questions import QuestionsScreen
+from rung.tui.screens.review import ReviewScreen
 from rung.tui.screens.review_decide import Try
+from rung.tui.screens.verdict import VerdictScreen
 
 
 async def left(app, pilot, screen):
@@ -63,4 +68,22 @@ async def test_what_waited_for_the_next_drawing_when_a_screen_was_left(tmp_path,
                 await invoke(message.callback)
         await settled(pilot)
         assert app.screen.stage == "Advice"
+    assert log(tmp_path / "icd") == []
+
+
+@pytest.mark.parametrize("screen", [DataScreen, ReviewScreen, QuestionsScreen, BaselinesScreen, VerdictScreen])
+async def test_no_key_reaches_a_screen_before_it_stands(tmp_path, program, screen):
+    """The same hour found it: `Esc` on a stage of which nothing was drawn yet."""
+    app = program(begun(tmp_path / "icd"))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await on_review(app, pilot)
+        early = screen()
+        early._parent = app
+        actions = {binding.action for _, binding in early._bindings}
+        assert {"back", "copy_command"} < actions
+        for action in sorted(actions):
+            if not action.startswith(("stage", "app.", "screen.")):
+                assert not await app.run_action(action, early), action
+        assert app.screen.stage == "Review"
+        assert early.check_action("stage_step", (1,))
     assert log(tmp_path / "icd") == []

@@ -10,10 +10,10 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.geometry import Region
-from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from rung.tui.guideline import places
+from rung.tui.leaving import LeavingModal
 from rung.tui.symbols import drawn
 from rung.tui.text import shown
 from rung.tui.widgets.passage import Part, Passage
@@ -22,7 +22,7 @@ FOOT = "/ find   Enter next   j/k move   Esc closes"
 NONE = "not found"
 
 
-class GuidelineScreen(ModalScreen[None]):
+class GuidelineScreen(LeavingModal[None]):
     """The text with what is sought marked; Enter goes from place to place."""
 
     AUTO_FOCUS: ClassVar[str | None] = ""

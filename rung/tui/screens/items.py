@@ -11,16 +11,16 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.message import Message
-from textual.screen import ModalScreen
 
 from evaluation.report import Outcome
 from rung.report.figures import arm_name
+from rung.tui.leaving import LeavingModal
 from rung.tui.text import shown
 from rung.tui.widgets.marked import Entry, MarkedLines
 from rung.tui.widgets.passage import Part, Passage
 
 
-class ItemsScreen(ModalScreen[None]):
+class ItemsScreen(LeavingModal[None]):
     """Outcomes of one arm of one report."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

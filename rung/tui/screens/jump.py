@@ -8,15 +8,15 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Input
 
 from advisor.interview import moot
 from rung.tui.asking import Asking
+from rung.tui.leaving import LeavingModal
 from rung.tui.widgets.marked import Entry, MarkedLines
 
 
-class JumpScreen(ModalScreen[str]):
+class JumpScreen(LeavingModal[str]):
     """Ends with the id of a question, or an empty string."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -9,8 +9,9 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import ActiveBinding, Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Static
+
+from rung.tui.leaving import LeavingModal
 
 
 def key_rows(bindings: Mapping[str, ActiveBinding]) -> list[tuple[str, str]]:
@@ -46,7 +47,7 @@ def _digits(keys: list[str]) -> str:
     return " ".join([f"{digits[0]}-{digits[-1]}", *(key for key in keys if not key.isdigit())])
 
 
-class KeysScreen(ModalScreen[None]):
+class KeysScreen(LeavingModal[None]):
     """A list over the screen; any of Esc, F1, Enter closes it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,enter,q", "dismiss", "close")]

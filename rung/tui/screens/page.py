@@ -8,8 +8,8 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.screen import ModalScreen
 
+from rung.tui.leaving import LeavingModal
 from rung.tui.text import shown
 from rung.tui.widgets.passage import Part, Passage
 
@@ -17,7 +17,7 @@ MOST = 200_000
 """Characters of a page; after these they are counted."""
 
 
-class PageScreen(ModalScreen[None]):
+class PageScreen(LeavingModal[None]):
     """A title and lines; arrows scroll."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,enter,q", "dismiss", "close")]

@@ -9,15 +9,15 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
+from rung.tui.leaving import LeavingModal
 from rung.tui.symbols import drawn
 
 MISSING = "Both are needed: a decision without a name or a reason is none."
 
 
-class SignScreen(ModalScreen[tuple[str, str] | None]):
+class SignScreen(LeavingModal[tuple[str, str] | None]):
     """Ends with (name, reason), or with None where it was left."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -10,14 +10,14 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.message import Message
-from textual.screen import ModalScreen
 
+from rung.tui.leaving import LeavingModal
 from rung.tui.symbols import drawn
 from rung.tui.widgets.passage import Part, Passage
 from workspace.errors import RungError
 
 
-class WhyScreen(ModalScreen[None]):
+class WhyScreen(LeavingModal[None]):
     """Lines that `rung why REF` prints, over the screen."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,w,enter,q", "dismiss", "close")]
