@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -15,12 +14,10 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 from chat.errors import ChatError, Kind
+from chat.keys import without_keys
 from chat.protocols import Ask, Reply
 
 Answer = TypeVar("Answer")
-KEYS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "OPENAI_API_KEY", "RUNG_API_KEY", "HF_TOKEN")
-SHORTEST_KEY = 8
-""""Keys" such as `none` and `test` are words that stand in messages anyway."""
 _STATUS: dict[int, Kind] = {401: "key", 403: "key", 402: "money", 404: "model", 408: "busy", 409: "busy", 429: "rate"}
 _WORDS: dict[Kind, str] = {
     "key": "refused the key",
@@ -34,7 +31,7 @@ _WORDS: dict[Kind, str] = {
     "garbled": "sent something that is not an answer (a proxy's page, or broken JSON)",
 }
 _HINTS: dict[Kind, str] = {
-    "key": "Check the key in the environment and what it may use.",
+    "key": "Check the key in the environment (or the keyring) and what it may use.",
     "model": "Check [model] base or --model.",
     "garbled": "Check base_url, and whether a proxy or login page stands between.",
     "rate": "Try again later; what came is kept.",
@@ -78,14 +75,6 @@ def _said(kind: Kind, host: str, detail: str, wait: float | None = None) -> Chat
     detail = without_keys(" ".join(detail.split()))[:300]
     message = f"{host} {_WORDS[kind]}" + (f": {detail}" if detail else ".")
     return ChatError(kind, message, _HINTS.get(kind, ""), where=host, wait=wait)
-
-
-def without_keys(text: str) -> str:
-    """Some servers repeat the key that they refuse: it ends in no message and no log."""
-    for name in KEYS:
-        if len(key := os.environ.get(name, "").strip()) >= SHORTEST_KEY:
-            text = text.replace(key, "[KEY]")
-    return text
 
 
 def _body_message(error: Any) -> str:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from chat.calls import Patience, patiently
 from chat.errors import ChatError
 from chat.hosted import TIMEOUT, WORKERS, Hosted, no_tools, room, schema_of, settled
+from chat.keys import how_to_give, key_of
 from chat.prices import Usage, price_of
 from chat.protocols import Ask, Reply
 from workspace.errors import RungError
@@ -50,20 +51,11 @@ class Claude(Hosted):
     ) -> None:
         sdk = require("llm", "anthropic")
         options: dict[str, Any] = {"base_url": base_url} if base_url else {}
-        client = sdk.Anthropic(
-            max_retries=0,
-            timeout=timeout,
-            open_telemetry=False,
-            http_client=sdk.DefaultHttpxClient(follow_redirects=False, timeout=timeout),
-            _strict_response_validation=True,
-            **options,
-        )
+        options |= {"max_retries": 0, "timeout": timeout, "open_telemetry": False, "_strict_response_validation": True}
+        options["http_client"] = sdk.DefaultHttpxClient(follow_redirects=False, timeout=timeout)
+        client = sdk.Anthropic(**options)
         if not (client.api_key or client.auth_token or client.credentials):
-            raise RungError(
-                "No key for Claude in the environment.",
-                "export ANTHROPIC_API_KEY=...   (or --provider local)",
-                where="ANTHROPIC_API_KEY",
-            )
+            client = sdk.Anthropic(**options, api_key=_kept_key())
         host = urlsplit(str(client.base_url)).netloc
         super().__init__(
             model, host, price_of(model, _cache_write_factor()), patience=patience or Patience(), workers=workers
@@ -182,6 +174,18 @@ def _deprecation(model: str) -> list[str]:
         return []
     end = DEPRECATED_MODELS.get(model)
     return [f"{model} reaches its end of life on {end}."] if end else []
+
+
+def _kept_key() -> str:
+    """The key in the keyring, where the environment has none. Raises RungError where there is none either."""
+    key = key_of("ANTHROPIC_API_KEY")
+    if not key:
+        raise RungError(
+            "No key for Claude in the environment or the keyring.",
+            f"{how_to_give('ANTHROPIC_API_KEY')}, or --provider local",
+            where="ANTHROPIC_API_KEY",
+        )
+    return key
 
 
 def _cache_write_factor() -> float:

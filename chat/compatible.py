@@ -11,6 +11,7 @@ from chat.calls import Patience, patiently
 from chat.endpoint import STOPS, model_place
 from chat.errors import ChatError
 from chat.hosted import TIMEOUT, WORKERS, Hosted, no_tools, room, schema_of, settled
+from chat.keys import how_to_give, key_of
 from chat.prices import Usage, price_of
 from chat.privacy import is_this_machine
 from chat.protocols import Ask, Reply
@@ -106,11 +107,9 @@ class Compatible(Hosted):
 
 
 def _key(official: bool) -> str:
-    key = os.environ.get("OPENAI_API_KEY" if official else "RUNG_API_KEY", "")
+    name = "OPENAI_API_KEY" if official else "RUNG_API_KEY"
+    key = key_of(name)
     if official and not key:
-        raise RungError(
-            "No key for OpenAI in the environment.",
-            "export OPENAI_API_KEY=...   (or name your own server: [model] base_url in rung.toml)",
-            where="OPENAI_API_KEY",
-        )
+        hint = f"{how_to_give(name)}, or name your own server: [model] base_url in rung.toml"
+        raise RungError("No key for OpenAI in the environment or the keyring.", hint, where=name)
     return key or "none"

@@ -13,7 +13,7 @@ from http.client import HTTPException
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-from chat.calls import without_keys
+from chat.keys import without_keys
 from chat.protocols import Ask, Progress, Reply, Turn
 from workspace.errors import RungError
 

@@ -116,6 +116,9 @@ def slow() -> Callable[..., None]:
 # Started in the background of a script, a process ignores Ctrl-C and so do its children: tests send it on purpose.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Nobody's own keyring is asked by a test.
+os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.null.Keyring"
+
 # A busy machine draws slowly; that says nothing about the code.
 settings.register_profile("rung", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("rung")

@@ -17,6 +17,7 @@ PURPOSE = {
     "web": "The review page in a browser",
     "postgres": "A PostgreSQL store",
     "quality": "This format or check",
+    "keyring": "Keys from the system's keyring",
     "argilla": "Argilla's dataset format",
     "ray": "The Ray engine",
     "train": "Running a local model and training",

@@ -110,7 +110,7 @@ def report_error(error: RungError, *, as_json: bool) -> None:
 
 def tell_trace(error: BaseException) -> None:
     """Where an error arose and what stood behind it; no key and nothing that acts on the terminal is in it."""
-    from chat.calls import without_keys
+    from chat.keys import without_keys
 
     complain(without_keys("".join(traceback.format_exception(error))).rstrip("\n"))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -35,13 +34,14 @@ def verify(name: str, as_json: bool) -> None:
 def check(url: str, model: str, against: str, as_json: bool) -> None:
     """`rung release check URL`: exit 1 where the server answers otherwise than the run and every released form."""
     from chat.endpoint import Endpoint
+    from chat.keys import key_of
     from rung.cli.output import ProgressLine, emit, say
     from training.release.check import check
     from training.release.goldens import read_goldens
 
     folder = folder_of(against) if against else _standing()
     goldens = read_goldens(folder)
-    endpoint = Endpoint(url, model, key=os.environ.get("RUNG_API_KEY", "none"))
+    endpoint = Endpoint(url, model, key=key_of("RUNG_API_KEY") or "none")
     _may_leave(endpoint, folder)
     found = check(endpoint, goldens, folder, ProgressLine("golden prompts"))
     if as_json:

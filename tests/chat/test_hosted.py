@@ -198,5 +198,5 @@ def test_a_missing_key_is_said_in_plain_words(provider: str, monkeypatch: pytest
     for name in ("ANTHROPIC_API_KEY", "OPENAI_API_KEY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
-    with pytest.raises(RungError, match=r"No key for (Claude|OpenAI) in the environment"):
+    with pytest.raises(RungError, match=r"No key for (Claude|OpenAI) in the environment or the keyring"):
         Claude("claude-x") if provider == "anthropic" else Compatible("m")

@@ -1,0 +1,79 @@
+"""Keys from the system's keyring, with a real one that keeps them in a file; the environment comes first."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from killing import Warm
+from works import HOSTED, answer
+
+KEY = "planted-in-the-keyring-77ac01"
+GENERATE = ("data", "generate", "--count", "1", "--yes")
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> dict[str, str]:
+    """The environment in which a keyring holds a key, put there by its own command; no key is in the environment."""
+    env = {"PYTHON_KEYRING_BACKEND": "keyrings.alt.file.PlaintextKeyring", "XDG_DATA_HOME": str(tmp_path / "ring")}
+    for name in ("RUNG_API_KEY", "OPENAI_API_KEY", "ANTHROPIC_API_KEY"):
+        command = [sys.executable, "-m", "keyring", "set", "rung", name]
+        subprocess.run(command, input=KEY, text=True, check=True, env={**os.environ, **env}, capture_output=True)
+    return env
+
+
+def refuse(_handler: Any, request: Any) -> tuple[int, Any]:
+    return 401, {"error": {"message": f"Incorrect API key provided: {request[2]['authorization'].split()[-1]}."}}
+
+
+def test_a_key_of_the_keyring_goes_to_its_server_and_nowhere_else(
+    kept: dict[str, str], warm: Warm, stages: Any, loopback: Any, tmp_path: Path
+) -> None:
+    loopback.say(answer)
+    env = {**HOSTED, **kept, "RUNG_API_KEY": "", "RUNG_MODEL__BASE_URL": loopback.url + "/v1"}
+    work = Path(shutil.copytree(stages("reviewed", loopback.url + "/v1"), tmp_path / "home" / "p"))
+    env |= {"HOME": str(work.parent), "RUNG_STATE_DIR": str(work.parent / "state")}
+    loopback.requests.clear()
+    done = warm(*GENERATE, at=work, **env)
+    assert done.code == 0, done.err
+    assert {request[2]["authorization"] for request in loopback.requests} == {f"Bearer {KEY}"}
+    loopback.script[:] = [refuse]
+    refused = warm("data", "generate", "--count", "9", "--yes", "--verbose", at=work, **env)
+    assert refused.code == 2 and "[KEY]" in refused.out + refused.err
+    assert KEY not in done.out + done.err + refused.out + refused.err
+    assert not [path for path in work.parent.rglob("*") if path.is_file() and KEY.encode() in path.read_bytes()]
+
+
+def test_the_environment_comes_first_and_no_keyring_is_no_key(
+    kept: dict[str, str], warm: Warm, stages: Any, loopback: Any, tmp_path: Path
+) -> None:
+    loopback.say(answer)
+    before = stages("reviewed", loopback.url + "/v1")
+    hosted = {**HOSTED, **kept, "RUNG_MODEL__BASE_URL": loopback.url + "/v1"}
+    for more, sent in (
+        ({"RUNG_API_KEY": "of-the-environment"}, "Bearer of-the-environment"),
+        ({"RUNG_API_KEY": "", "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring"}, "Bearer none"),
+    ):
+        loopback.requests.clear()
+        work = Path(shutil.copytree(before, tmp_path / sent.split()[1]))
+        assert warm(*GENERATE, at=work, **{**hosted, **more}).code == 0
+        assert {request[2]["authorization"] for request in loopback.requests} == {sent}
+
+
+def test_a_hosted_provider_takes_its_key_from_the_keyring_and_says_where_it_looked(
+    kept: dict[str, str], tmp_path: Path
+) -> None:
+    code = "from chat.claude import Claude; from chat.compatible import Compatible\n"
+    code += "print(Claude('claude-x').client.api_key, Compatible('gpt-x').client.api_key)"
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("ANTHROPIC", "OPENAI", "RUNG"))}
+    env |= {**kept, "HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [KEY, KEY]
+    env["XDG_DATA_HOME"] = str(tmp_path / "empty")
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
+    assert "No key for Claude in the environment or the keyring" in done.stderr
