@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from evaluation.report import ArmResult, Outcome, Report, newest_report, read_outcomes, read_report
+from evaluation.sealed import sealed_items
 from training.case import Case
 from training.gate import Gate, closed, passed, unknown
 from workspace.errors import RungError
@@ -24,7 +25,9 @@ def baseline_gate(case: Case) -> Gate:
     if found is None:
         return _missing(case)
     folder, report = found
-    faults = [*_about(case, report, entry.sha256), *_faults(folder, report, entry.rows)]
+    sealed = sealed_items(case.project, case.settings, entry.sha256, entry.rows, draw=False)
+    asked = set(range(1, entry.rows + 1)) - sealed
+    faults = [*_about(case, report, entry.sha256), *_faults(folder, report, asked)]
     digest = sha256_file(folder / "report.json")
     if faults:
         return closed("baseline", faults[0], WHY, MEASURE, RULE, {"report": report.id, "sha256": digest})
@@ -61,22 +64,22 @@ def _about(case: Case, report: Report, test_sha256: str) -> list[str]:
     return faults
 
 
-def _faults(folder: Path, report: Report, rows: int) -> list[str]:
+def _faults(folder: Path, report: Report, asked: set[int]) -> list[str]:
     outputs = folder / "outputs.jsonl"
     if outputs.is_symlink() or not outputs.is_file() or sha256_file(outputs) != report.outputs_sha256:
         return [f"{report.id}: outputs.jsonl changed since it was measured"]
     arm = next((a for a in report.arms if a.arm == "prompt"), None)
     if arm is None:
         return [f"{report.id} has no prompt arm"]
-    return _counted(report, arm, read_outcomes(outputs), rows)
+    return _counted(report, arm, read_outcomes(outputs), asked)
 
 
-def _counted(report: Report, arm: ArmResult, outcomes: list[Outcome], rows: int) -> list[str]:
-    """The arm's score, worked out again from one output for each test item."""
+def _counted(report: Report, arm: ArmResult, outcomes: list[Outcome], asked: set[int]) -> list[str]:
+    """The arm's score, worked out again from one output for each test item that is not sealed."""
     scores = {o.item: o.score for o in outcomes if (o.split, o.arm, o.form) == ("test", arm.arm, arm.form)}
-    if set(scores) != set(range(1, rows + 1)):
-        return [f"{report.id}: the prompt arm answered {len(scores)} of {rows} test items"]
-    if abs(sum(scores.values()) / rows - arm.score) > 1e-6:
+    if set(scores) != asked:
+        return [f"{report.id}: the prompt arm answered {len(scores)} of {len(asked)} test items"]
+    if abs(sum(scores.values()) / len(asked) - arm.score) > 1e-6:
         return [f"{report.id}: the prompt arm's score is not that of its outputs"]
     return []
 
