@@ -140,6 +140,31 @@ def test_a_streamed_run_has_the_losses_and_the_weights_of_one_in_memory(
     assert shown[0]["rows"] == shown[1]["rows"] and shown[0]["answer_lost"] == shown[1]["answer_lost"] == []
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--objective", "grpo", "--set", "reward=chrf", "--set", "answer_tokens=4", "--set", "generations=4"),
+        ("--method", "full", "--packing"),
+        ("--set", "processes=2"),
+    ],
+    ids=["grpo", "packed", "two processes"],
+)
+def test_other_ways_are_the_same_streamed(rung: Rung, ready: Project, tmp_path: Path, words: tuple[str, ...]) -> None:
+    import shutil
+
+    other = tmp_path / "streamed"
+    shutil.copytree(ready.root, other)
+    for root, more in ((ready.root, {}), (other, ALL)):
+        done = rung("plan", *words, "--set", "epochs=0.5", "--set", "learning_rate=1e-2", "--json", at=root, **more)
+        assert done.returncode == 0, done.stderr
+        done = rung("train", at=root, timeout=600, **more)
+        assert done.returncode == 0, done.stderr
+    held, streamed = ready.runs / "R-001", other / "runs" / "R-001"
+    assert losses(held) == losses(streamed) != []
+    assert read_run(held).adapter_sha256 == read_run(streamed).adapter_sha256 != ""
+
+
 def losses(folder: Path) -> list[tuple[str, int, float]]:
     kinds = ("step", "validation")
     return [(line["kind"], line["step"], line["loss"]) for line in curve(folder) if line["kind"] in kinds]
