@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 
@@ -22,10 +22,28 @@ ORDERS = 1000
 _UNSURE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
-class _Message(msgspec.Struct, gc=False, forbid_unknown_fields=True):
-    role: Literal["system", "user", "assistant", "tool"]
-    content: Annotated[str, msgspec.Meta(min_length=1)]
+_Text = Annotated[str, msgspec.Meta(min_length=1)]
 
+
+class _System(msgspec.Struct, gc=False, forbid_unknown_fields=True, tag_field="role", tag="system"):
+    content: _Text
+
+
+class _User(msgspec.Struct, gc=False, forbid_unknown_fields=True, tag_field="role", tag="user"):
+    content: _Text
+
+
+class _Assistant(msgspec.Struct, gc=False, forbid_unknown_fields=True, tag_field="role", tag="assistant"):
+    content: _Text
+
+
+class _Tool(msgspec.Struct, gc=False, forbid_unknown_fields=True, tag_field="role", tag="tool"):
+    content: _Text
+
+
+_Message = _System | _User | _Assistant | _Tool
+"""A kind for each role: quicker to decode, and to tell apart, than one kind that holds its role."""
+_ROLES: dict[type, str] = {_System: "system", _User: "user", _Assistant: "assistant", _Tool: "tool"}
 
 _Plain = str | int | float | bool | None
 _Other = _Plain | list[_Plain]
@@ -89,15 +107,15 @@ class Shape:
             count = len(messages)  # the two commonest orders by far, without building their key
             if count == 2:
                 first, second = messages
-                if first.role == "user" and second.role == "assistant":
+                if type(first) is _User and type(second) is _Assistant:
                     add(short)
                     continue
             elif count == 3:
                 first, second, third = messages
-                if first.role == "system" and second.role == "user" and third.role == "assistant":
+                if type(first) is _System and type(second) is _User and type(third) is _Assistant:
                     add(short + 2)
                     continue
-            roles = tuple([message.role for message in messages])
+            roles = tuple([_ROLES[type(message)] for message in messages])
             add(known(roles) or self._learns(roles))
         return found
 

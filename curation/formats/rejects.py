@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import IO
 
 from curation.formats.rows import Reject
 from workspace.errors import InputError, Problem
-from workspace.files import replacing
 
 NOT_UTF8 = "not UTF-8."
 SHOWN = 20
@@ -34,12 +32,16 @@ def reject_json(reject: Reject) -> bytes:
     try:
         reject.raw.decode()
     except UnicodeDecodeError:
+        import base64
+
         document["raw_base64"] = base64.b64encode(reject.raw).decode()
     return json.dumps(document).encode() + b"\n"
 
 
 def write_rejects(path: Path, rejects: Iterable[Reject]) -> int:
     """Write all rejects to `path`, atomically; return how many. The file is written even when there are none."""
+    from workspace.files import replacing
+
     with replacing(path) as file:
         return write_rejects_to(file, rejects)
 
