@@ -36,13 +36,17 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far the questionnaire is: `asked` of `about`, how many "don't know", and whether enough is known."""
+    """How far the questionnaire is: `asked` of `about`, how many "don't know", and whether enough is known.
+
+    `can_change` counts what is not known and can change the advice; `moving` names what of it can change the next step.
+    """
 
     asked: int
     about: int
     unknown: int
     can_change: int
     enough: bool
+    moving: tuple[str, ...] = ()
 
 
 def asked_keys(answers: Answers) -> frozenset[str]:
@@ -130,11 +134,13 @@ def progress(book: Rulebook, answers: Answers) -> Progress:
     verdict = verdict_of(book, answers)
     limit = LONG_WAY - 1 if _facts(answers, verdict)["tuning"] else SHORT_WAY
     near = Neighbours(engine_of(book), _values(answers))
-    can_change = sum(1 for key in near.read() if answers.known().get(key) is None and near.singles(key))
+    flips = {key: near.singles(key) for key in near.read() if answers.known().get(key) is None}
+    moving = tuple(key for key, found in flips.items() if any(flip.outcome[0] != near.outcome[0] for flip in found))
+    can_change = sum(1 for found in flips.values() if found)
     enough = next_question(book, answers) is None
     left = 0 if enough else max(1, min(limit - len(said), len(askable(book, answers))))
     unknown = len(said - frozenset(answers.known()))
-    return Progress(len(said), len(said) + left, unknown, can_change, enough)
+    return Progress(len(said), len(said) + left, unknown, can_change, enough, moving)
 
 
 def sheet(book: Rulebook) -> list[dict[str, Any]]:

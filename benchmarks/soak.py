@@ -1,10 +1,11 @@
 """Does memory stay flat? The terminal program under keys and the review page under reviewers, for as long as asked.
 
-    python benchmarks/soak.py [MINUTES] [--only terminal|page]      (default 60, both)
+    python benchmarks/soak.py [MINUTES] [--only terminal|page] [--rows N] [--project FOLDER]      (default 60, both)
 
 The program runs in a terminal of its own (a pty): its ten stages in turn, help, the chain behind a row, and decisions
 in Review. The page is asked by four reviewers who think for a second between decisions. They have projects of 3,000
-and of 20,000 rows. Resident memory is read every ten seconds; the slope is the median of the slopes between all pairs
+and of 20,000 rows; --project takes a copy of a finished one instead, so that every stage has something to show, and
+adds the rows to it. Resident memory is read every ten seconds; the slope is the median of the slopes between all pairs
 of samples (Theil-Sen) after the first fifth of the time, in which caches fill.
 """
 
@@ -28,7 +29,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from review import Tally, fill, review, serve
+from review import Tally, fill, review, row, serve
 from sqlalchemy import func, select
 
 from curation.review import invite
@@ -53,28 +54,32 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("minutes", nargs="?", type=float, default=60)
     parser.add_argument("--only", choices=("terminal", "page"))
+    parser.add_argument("--rows", type=int, help="rows that wait for review, in each project")
+    parser.add_argument("--project", type=Path, help="a copy of this one")
     asked = parser.parse_args()
     minutes = asked.minutes
     room = Path(tempfile.mkdtemp(prefix="rung-soak-"))
-    end = time.monotonic() + minutes * 60
     table: dict[str, str] = {}
     try:
         wanted = [run for run in (terminal, page) if asked.only in (None, run.__name__)]
-        runs = [threading.Thread(target=run, args=(room, end, table)) for run in wanted]
+        folders = [project(room / run.__name__, asked.rows, asked.project) for run in wanted]
+        end = time.monotonic() + minutes * 60
+        runs = [
+            threading.Thread(target=run, args=(folder, end, table)) for run, folder in zip(wanted, folders, strict=True)
+        ]
         for run in runs:
             run.start()
         for run in runs:
             run.join()
     finally:
         shutil.rmtree(room, ignore_errors=True)
-    print("what      minutes  samples  MiB after a fifth  MiB at the end  most  MiB an hour  did")
+    print("what      minutes  samples  MiB at first  after a fifth  at the end  most  MiB an hour  did")
     for name in sorted(table):
         print(f"{name:<8}  {minutes:>7.1f}  {table[name]}")
 
 
-def terminal(room: Path, end: float, table: dict[str, str]) -> None:
+def terminal(folder: Path, end: float, table: dict[str, str]) -> None:
     """`rung` in a pty, a key at a time."""
-    folder = project(room / "terminal")
     pid, screen = pty.fork()
     if not pid:
         os.chdir(folder)
@@ -119,9 +124,8 @@ def drain(screen: int, seen: bytearray) -> None:
         return
 
 
-def page(room: Path, end: float, table: dict[str, str]) -> None:
+def page(folder: Path, end: float, table: dict[str, str]) -> None:
     """`rung review serve`, asked by reviewers who take their time."""
-    folder = project(room / "page")
     with open_store(Project(folder), load_settings(folder / "rung.toml")) as store:
         tokens = [invite(store, f"person {n}") for n in range(REVIEWERS)]
     server, port = serve(folder)
@@ -145,10 +149,16 @@ def page(room: Path, end: float, table: dict[str, str]) -> None:
     table["page"] = told(samples, f"{confirmed:,} confirmed, {decided(folder):,} in the log, {broken} broken")
 
 
-def project(folder: Path) -> Path:
+def project(folder: Path, rows: int | None, like: Path | None) -> Path:
     """A project whose rows wait for review."""
-    folder.mkdir()
-    fill(folder, ROWS[folder.name])
+    rows = rows or ROWS[folder.name]
+    if like is None:
+        folder.mkdir()
+        fill(folder, rows)
+        return folder
+    shutil.copytree(like, folder)
+    with open_store(Project(folder), load_settings(folder / "rung.toml")) as store:
+        store.add([row(number) for number in range(rows)], role="candidates")
     return folder
 
 
@@ -165,6 +175,8 @@ def sampled(pid: int, end: float, work: Callable[[], None]) -> list[tuple[float,
     worker.start()
     while time.monotonic() < end and lives(pid):
         found.append(((time.monotonic() - began) / 3600, resident(pid)))
+        if len(found) % 6 == 1:
+            print(f"{pid}  {found[-1][0] * 60:5.1f} min  {found[-1][1]:7.1f} MiB", file=sys.stderr, flush=True)
         time.sleep(max(0.0, min(EVERY, end - time.monotonic())))
     worker.join()
     return found
@@ -181,7 +193,8 @@ def told(samples: list[tuple[float, float]], did: str) -> str:
     late = samples[len(samples) // 5 :]
     slope = statistics.median((b[1] - a[1]) / (b[0] - a[0]) for a, b in itertools.combinations(late, 2))
     most = max(memory for _, memory in samples)
-    return f"{len(samples):>7}  {late[0][1]:>17.1f}  {late[-1][1]:>14.1f}  {most:>4.0f}  {slope:>+11.2f}  {did}"
+    first = f"{len(samples):>7}  {samples[0][1]:>12.1f}  {late[0][1]:>13.1f}"
+    return f"{first}  {late[-1][1]:>10.1f}  {most:>4.0f}  {slope:>+11.2f}  {did}"
 
 
 if __name__ == "__main__":

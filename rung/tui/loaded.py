@@ -219,7 +219,7 @@ class LoadedScreen(StageScreen):
         if seconds < SLOW:
             return
         last = self.app.took.get(self.job_name)  # type: ignore[attr-defined]
-        left = f", about {max(last - seconds, 1):.0f} s left" if last else ""
+        left = f", about {max(last - seconds, 1):.0f} s left" if last and last > seconds else ""
         if not self._awaiting:
             self._awaiting, self._before = True, self.message
         self.say_awaited(f"{self.awaits} …" + (f"  {seconds:.0f} s so far{left}" if seconds >= LONG else ""))

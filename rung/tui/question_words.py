@@ -10,6 +10,7 @@ from rung.status.stages import STEP_WORDS
 from rung.tui.asking import Asking
 from rung.tui.text import shown
 from rung.tui.widgets.marked import Entry
+from workspace.words import counted
 
 UNKNOWN = "unknown"
 """Key of the line "don't know"."""
@@ -43,9 +44,20 @@ def effect_line(effect: Effect) -> str:
     return f"  {effect.text}\n    next step {STEP_WORDS[effect.next_step]}, likely end {STEP_WORDS[effect.destination]}"
 
 
-def more_words(more: int) -> str:
+def enough_words(moving: Sequence[str]) -> str:
+    """That it is enough, and whether something that is not known could still change the next step."""
+    if not moving:
+        return ENOUGH
+    return f"That is enough to go on. {counted(len(moving), 'open answer')} can still change the next step."
+
+
+def more_words(more: Sequence[str], moving: Sequence[str]) -> str:
     """What can be asked beyond what is enough."""
-    return f"j   {more} more (they change how, not what)" if more else ""
+    if not more:
+        return ""
+    what = sum(key in moving for key in more)
+    does = f"{what} of them can change the next step" if what else "they change how, not what"
+    return f"j   {len(more)} more ({does})"
 
 
 def advice_lines(asking: Asking, moved: Sequence[str]) -> list[str]:
@@ -72,7 +84,11 @@ def _settled(done: Progress) -> list[str]:
     if not done.can_change:
         return ["  Settled."]
     if done.enough:
-        return ["  Settled as far as you know:", f"  {count} not known could", "  still change it."]
+        return [
+            "  Enough to go on:",
+            f"  {done.can_change} open answer{'' if done.can_change == 1 else 's'} can",
+            "  still change it.",
+        ]
     return [f"  Not settled: {count}", "  can still change it."]
 
 

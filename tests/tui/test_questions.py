@@ -151,8 +151,10 @@ async def test_enough_says_so_and_more_can_be_asked(project, program):
                 break
             await pilot.press("enter" if app.focused else "0")
         shown = text_of(app)
-        assert "That is enough: no open answer can change" in shown
-        assert "they change how, not what" in shown
+        moving = app.screen.asking.progress().moving
+        more = {question.id for question in app.screen.asking.more()}
+        assert f"That is enough to go on. {len(moving)} open" in shown
+        assert f"({len(more & set(moving))} of them can change the next step)" in " ".join(shown.split())
         assert "Next: the advice (2)." in shown
         await pilot.press("j")
         await settled(pilot)

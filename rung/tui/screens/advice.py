@@ -15,6 +15,7 @@ from advisor.decision import Decision
 from rung.status.stages import Status
 from rung.tui.advice_lines import Page
 from rung.tui.loaded import Loaded, LoadedScreen
+from rung.tui.messages import StatusRead
 from rung.tui.widgets.marked import Entry
 from workspace.errors import RungError
 
@@ -102,6 +103,9 @@ class AdviceScreen(LoadedScreen):
         """Draw the decision, and what is next."""
         super().show_loaded(message)
         self._say_next()
+        status: Status | None = self.app.status  # type: ignore[attr-defined]
+        if self.data is not None and status is not None and status.next is not None and status.next.name == "Advice":
+            self.app.post_message(StatusRead.Wanted())  # the decision is written now: what is next follows from it
 
     def show_status(self, status: Status) -> None:
         """What is next follows the status."""

@@ -18,7 +18,15 @@ from advisor.answers import FACTS
 from advisor.rulebook import Question
 from rung.tui.asking import Asking
 from rung.tui.frame import SMALL, StageScreen
-from rung.tui.question_words import ENOUGH, UNKNOWN, advice_lines, choices, more_words, moved_lines, why_lines
+from rung.tui.question_words import (
+    UNKNOWN,
+    advice_lines,
+    choices,
+    enough_words,
+    more_words,
+    moved_lines,
+    why_lines,
+)
 from rung.tui.symbols import drawn
 from rung.tui.text import shown
 from rung.tui.widgets.marked import Entry, MarkedLines
@@ -62,6 +70,8 @@ class QuestionsScreen(StageScreen):
         self.asked: Question | None = None
         self.moved: list[str] = []
         self.trail: list[str] = []
+        self.steps_back = 0
+        """How many answered questions `Esc` has gone back over."""
         self.explains = False
 
     def heading(self) -> str:
@@ -69,8 +79,8 @@ class QuestionsScreen(StageScreen):
         if self.asking is None:
             return super().heading()
         done = self.asking.progress()
-        number = min(done.asked + 1, done.about) if self.asked else done.asked
-        return f"Questions · {number} of about {done.about} · {self.source.person}"
+        number = min(done.asked + 1 - self.steps_back, done.about) if self.asked else done.asked
+        return f"Questions · {max(number, 1)} of about {done.about} · {self.source.person}"
 
     def compose_stage(self) -> Iterable[Widget]:
         """Question at the left, advice at the right."""
@@ -181,9 +191,10 @@ class QuestionsScreen(StageScreen):
 
     def _say_enough(self) -> None:
         assert self.asking is not None
-        self._say("text", f"\n{ENOUGH}\n")
+        moving = self.asking.progress().moving
+        self._say("text", f"\n{enough_words(moving)}\n")
         self.query_one("#answers", MarkedLines).show([])
-        self._say("about", more_words(len(self.asking.more())))
+        self._say("about", more_words([question.id for question in self.asking.more()], moving))
         self.next = "Next: the advice (2).   Enter"
 
     def _show_advice(self) -> None:
@@ -203,6 +214,7 @@ class QuestionsScreen(StageScreen):
             self._refuse(error)
             return
         self.trail.append(key)
+        self.steps_back = 0
         self.moved = moved_lines(before, self.asking.outcome()) if len(self.trail) > 1 else []
         self.tell(f"saved {self.source.clock()}" if self.source.project else "nothing is saved here")
         self._ask(self.asking.next())
@@ -221,6 +233,8 @@ class QuestionsScreen(StageScreen):
             self._take(None)
         elif digit <= len(self.asked.answers):
             self._take(self.asked.answers[digit - 1].value)
+        else:
+            self.tell(f"no answer {digit} here: 1-{len(self.asked.answers)}, or 0")
 
     async def action_take(self) -> None:
         """Enter on the marked answer; where it is enough, on to the advice; after an error, read again."""
@@ -272,6 +286,7 @@ class QuestionsScreen(StageScreen):
         """Back one question; at the first one back to Start."""
         if self.trail and self.asking is not None:
             known = {each.id: each for each in self.asking.questions()}
+            self.steps_back += 1
             self._ask(known[self.trail.pop()])
         elif self.source.project is not None:
             super().action_back()

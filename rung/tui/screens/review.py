@@ -12,12 +12,13 @@ from textual.message import Message
 from curation.review import Item
 from rung.tui.aside_words import summary
 from rung.tui.screens.review_decide import DecideScreen
-from rung.tui.screens.review_edit import EDITING
+from rung.tui.screens.review_edit import EDITING, REMARKING
 from rung.tui.series import Series
 from rung.tui.sitting import Sitting
 from rung.tui.text import shown
 from rung.tui.widgets.marked import folded
 from workspace.errors import RungError
+from workspace.words import counted
 
 PAGE = 70
 """Columns of a page over the screen."""
@@ -99,8 +100,12 @@ class ReviewScreen(DecideScreen):
         if self.state == "conflict" and self.refused is not None:
             theirs = f"keep what {shown(self.refused[1].reviewer)} decided"
             return (("Enter", theirs), ("n", "send both to a third person"), ("F1", "help"))
-        if self.is_mounted and self.is_editing:
+        if self.is_drawn and self.is_editing:
             return EDITING
+        if self.is_drawn and self.is_remarking:
+            return REMARKING
+        if self.rejecting:
+            return ((self.reason_digits, "the reason"), ("Esc", "no"), ("F1", "help"))
         if self.state != "item":
             return (("Enter", "next"), ("u", "undo"), ("Esc", "back"), ("F1", "help"), ("^P", "menu"))
         keys = SERIES if self.sitting is not None and self.sitting.series is not None else self.keys
@@ -203,7 +208,7 @@ class ReviewScreen(DecideScreen):
     def _end_series(self, sitting: Sitting, item: Item | None) -> None:
         taken = sitting.series.taken if sitting.series else 0
         sitting.end_series(item)
-        self.take(sitting.take, f"same repair taken by {taken}; back in the queue")
+        self.take(sitting.take, f"{counted(taken, 'row')} took the same repair; back in the queue")
 
     @work(thread=True, exclusive=True, exit_on_error=False, group="fetch")
     def _end_sitting(self, sitting: Sitting, item: Item) -> None:

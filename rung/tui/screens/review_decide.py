@@ -192,15 +192,23 @@ class DecideScreen(EditScreen):
         self.query_one("#guideline").display = not on
         self.set_class(on, "rejecting")
         self.call_after_refresh(self.draw_sides)
+        self.refresh_frame()
 
     @property
     def _reasons(self) -> tuple[str, ...]:
         return self.item.reasons[:9] if self.item else ()
 
+    @property
+    def reason_digits(self) -> str:
+        """`1-4`."""
+        return f"1-{len(self._reasons)}" if len(self._reasons) > 1 else "1"
+
     def action_reason(self, number: int) -> None:
         """Reject with this reason."""
         if self.rejecting and number <= len(self._reasons):
             self._reject(self._reasons[number - 1])
+        elif self.rejecting:
+            self.tell(f"no reason {number}: {self.reason_digits}, or Esc")
 
     def _reject(self, reason: str) -> None:
         if self.can(lambda: self._reject(reason)):

@@ -15,6 +15,7 @@ from rung.tui.widgets.answer import AnswerPanel
 from workspace.errors import RungError
 
 EDITING = (("^S", "save and approve"), ("^O", "your $EDITOR"), ("Esc", "leave it as it was"))
+REMARKING = (("Enter", "goes with your decision"), ("Esc", "no remark"), ("F1", "help"))
 LEFT = "left as it was; your draft is kept"
 IN_PLACE = (8_000, 400)
 """Characters and lines that a field on the screen takes; more is the work of a real editor."""
@@ -26,6 +27,8 @@ class EditScreen(ItemScreen):
     def __init__(self) -> None:
         super().__init__()
         self.remark = ""
+        self.left_remark = ""
+        """What stood in the field of the remark when `Esc` left it: `m` brings it back."""
 
     @property
     def is_editing(self) -> bool:
@@ -142,20 +145,20 @@ class EditScreen(ItemScreen):
         """Write a remark that goes with the decision."""
         if self.can(self.action_remark):
             field = self.query_one("#remark", Input)
-            field.value, field.display = self.remark, True
+            field.value, field.display = self.remark or self.left_remark, True
             field.focus()
+            self.call_after_refresh(self.refresh_frame)
 
     @on(Input.Submitted, "#remark")
     def _remarked(self, event: Input.Submitted) -> None:
-        self.remark = event.value
-        event.input.display = False
-        self.set_focus(None)
+        self._end_remark(event.value)
         self.tell("the remark goes with your decision" if self.remark else "no remark")
 
-    def _end_remark(self) -> None:
-        self.remark = ""
+    def _end_remark(self, remark: str = "") -> None:
+        self.remark, self.left_remark = remark, ""
         self.query_one("#remark").display = False
         self.set_focus(None)
+        self.call_after_refresh(self.refresh_frame)
 
     def close_field(self) -> bool:
         """Out of a field; whether one was open. A draft stays."""
@@ -163,7 +166,10 @@ class EditScreen(ItemScreen):
             self.end_edit()
             self.tell(LEFT)
         elif self.is_remarking:
+            written = self.query_one("#remark", Input).value
             self._end_remark()
+            self.left_remark = written
+            self.tell("no remark; m brings back what you wrote" if written else "no remark")
         else:
             return False
         return True

@@ -1,0 +1,138 @@
+"""What stumbled in an hour of use: places that were lost, keys that said nothing, words that were not true."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+from conftest_tui import opened, settled, text_of, until
+from review_steps import shown_item
+
+from advisor.decide import decide
+from advisor.reading import load_answers
+from advisor.rulebook import load_rulebook
+from rung.start import start_project
+
+SIX = """
+task = "writing"
+prompting = "weak_effort"
+failure = "wrong_form"
+private_knowledge = true
+knowledge_fits_prompt = false
+domain_behaviour = false
+"""
+
+
+async def sees(pilot, words):
+    """Let the program run until a line holds these words."""
+    await until(pilot, lambda: words in text_of(pilot.app), 1_500)
+
+
+async def asked(pilot, number):
+    await pilot.press("1")
+    await sees(pilot, f"Questions · {number} of about")
+
+
+async def test_back_over_the_questions_the_number_goes_back_too(tmp_path, program):
+    start_project(tmp_path)
+    app = program(tmp_path)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        await asked(pilot, 1)
+        await pilot.press("1")
+        await sees(pilot, "Questions · 2 of about")
+        await pilot.press("2")
+        await sees(pilot, "Questions · 3 of about")
+        await pilot.press("escape")
+        await sees(pilot, "Questions · 2 of about")
+        await pilot.press("escape")
+        await sees(pilot, "Questions · 1 of about")
+        await pilot.press("1")
+        await sees(pilot, "Questions · 3 of about")
+
+
+async def test_a_digit_that_is_no_answer_says_so(tmp_path, program):
+    start_project(tmp_path)
+    app = program(tmp_path)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        await asked(pilot, 1)
+        app.open_question("private_knowledge")
+        await sees(pilot, "depend on your own")
+        await pilot.press("7")
+        await sees(pilot, "no answer 7 here: 1-2, or 0")
+    assert not (tmp_path / "answers.toml").exists()
+
+
+async def test_enough_does_not_claim_that_nothing_can_change_where_it_can(project, program):
+    (project / "answers.toml").write_text(SIX)
+    decision = decide(load_rulebook(), load_answers(project / "answers.toml"), date(2026, 11, 25))
+    moving = {
+        change["question"]
+        for change in decision.would_change
+        if change["question"] in decision.open_questions and change["next_step"] != decision.next_step
+    }
+    assert moving == {"few_shot"}
+    app = program(project)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        await opened(pilot, 1)
+        await sees(pilot, "That is enough to go on. 1 open answer can")
+        shown = text_of(app)
+        assert "no open answer can" not in shown
+        assert "can change the next step)" in shown
+        assert "not what" not in shown
+
+
+async def test_the_advice_goes_on_to_what_can_be_done_now(tmp_path, program):
+    start_project(tmp_path)
+    (tmp_path / "answers.toml").write_text(SIX)
+    app = program(tmp_path)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        await pilot.press("2")
+        await sees(pilot, "Next: import your rows.")
+        assert "✓ Advice" in text_of(app)
+        await pilot.press("enter")
+        await until(pilot, lambda: app.screen.stage == "Data")
+
+
+async def test_while_rejecting_and_remarking_the_key_line_is_theirs(project, program):
+    app = program(project)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        await opened(pilot, 4)
+        await shown_item(pilot)
+        await pilot.press("x")
+        await sees(pilot, "1-4 the reason   Esc no")
+        await pilot.press("9")
+        await sees(pilot, "no reason 9: 1-4, or Esc")
+        await pilot.press("escape")
+        await sees(pilot, "a approve   e edit")
+        await pilot.press("m", *"as above")
+        await sees(pilot, "Enter goes with your decision   Esc no remark")
+        await pilot.press("escape")
+        await sees(pilot, "no remark; m brings back what you wrote")
+        assert "a approve   e edit" in text_of(app)
+        await pilot.press("m")
+        await pilot.pause()
+        assert app.focused.value == "as above"
+        await pilot.press("enter")
+        await sees(pilot, "the remark goes with your decision")
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(4.0, "about 1 s left"), (7.0, "7 s so far")])
+async def test_a_load_that_takes_longer_than_the_last_promises_nothing(project, held, seconds, words):
+    app = held(project)
+    app.took["Data"] = 5.0
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        app.source.gate.clear()
+        app.open_stage(3)
+        await until(pilot, lambda: app.screen.stage == "Data" and app.screen.is_mounted)
+        await pilot.pause(0.05)
+        app.source.seconds += seconds
+        await sees(pilot, words)
+        assert ("left" in text_of(app)) == (seconds < 5)
+        app.source.gate.set()
+        await settled(pilot)
