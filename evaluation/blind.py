@@ -16,7 +16,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from curation.agreement import krippendorff_alpha
-from evaluation.compare import CONFIDENCE, paired_interval, t_quantile
+from evaluation.compare import CONFIDENCE, cluster_means, paired_interval, t_quantile
 from evaluation.hidden import Hidden, hidden
 from evaluation.report import Outcome
 from workspace.artefact import Artefact
@@ -172,22 +172,30 @@ def _read_line(line: str, known: Mapping[int, Pairing], found: dict[int, tuple[C
     return f'choice "{choice}" is none of a, b, tie.' if choice else ""
 
 
-def preferences(made: Sequence[Pairing], answers: Mapping[str, Mapping[int, tuple[Choice, str]]]) -> list[Preference]:
-    """What people preferred, against each rival, from whole sheets by rater."""
-    return [_against(rival, made, answers) for rival in dict.fromkeys(p.rival for p in made)]
+def preferences(
+    made: Sequence[Pairing],
+    answers: Mapping[str, Mapping[int, tuple[Choice, str]]],
+    groups: Mapping[int, str] | None = None,
+) -> list[Preference]:
+    """What people preferred, against each rival, from whole sheets by rater; items of one group count together."""
+    return [_against(rival, made, answers, groups) for rival in dict.fromkeys(p.rival for p in made)]
 
 
 def _against(
-    rival: str, made: Sequence[Pairing], answers: Mapping[str, Mapping[int, tuple[Choice, str]]]
+    rival: str,
+    made: Sequence[Pairing],
+    answers: Mapping[str, Mapping[int, tuple[Choice, str]]],
+    groups: Mapping[int, str] | None,
 ) -> Preference:
     pairs = [p for p in made if p.rival == rival]
     asked = [p for p in pairs if not p.is_same]
     votes = {p.id: {name: _sign(p, given[p.id][0]) for name, given in answers.items()} for p in asked}
     flat = [vote for each in votes.values() for vote in each.values()]
     means = [sum(votes[p.id].values()) / len(votes[p.id]) if not p.is_same else 0.0 for p in pairs]
-    low, high = paired_interval(means)
+    units = means if groups is None else cluster_means(means, [groups[p.item] for p in pairs])
+    low, high = paired_interval(units)
     reasons = [given[p.id][1] for p in asked for given in answers.values() if given[p.id][1]]
-    units = [{name: str(vote) for name, vote in each.items()} for each in votes.values()]
+    said = [{name: str(vote) for name, vote in each.items()} for each in votes.values()]
     return Preference(
         rival=rival,
         n=len(pairs),
@@ -199,7 +207,7 @@ def _against(
         difference=math.fsum(means) / len(means),
         low=low,
         high=high,
-        alpha=krippendorff_alpha(units) if len(answers) > 1 else None,
+        alpha=krippendorff_alpha(said) if len(answers) > 1 else None,
         reasons=reasons,
     )
 

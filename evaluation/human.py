@@ -16,6 +16,7 @@ from urllib.parse import quote, unquote
 from curation.manifest import load_split
 from evaluation.blind import ITEMS, BlindPlan, Choice, Pairing, Preference, draw_items, pairings, preferences
 from evaluation.blind import read_answers as read_sheet
+from evaluation.clusters import clusters_of
 from evaluation.outcomes import load_baseline
 from evaluation.report import read_report
 from evaluation.verdict import Verdict, newest_verdict
@@ -24,6 +25,7 @@ from workspace.artefact import read_artefact, write_artefact
 from workspace.errors import Refusal, RungError
 from workspace.files import write_text
 from workspace.folder import Project, oldest_first
+from workspace.settings import load_settings
 
 SEED = 13
 FOLDER, PLAN, RESULT = "human", "plan.json", "result.json"
@@ -37,6 +39,8 @@ class Comparison:
     folder: Path
     plan: BlindPlan
     pairings: tuple[Pairing, ...]
+    groups: Mapping[int, str] | None = None
+    """By item the group that it shares with others (`[dataset] group_by`): their preferences count together."""
 
     @property
     def asked(self) -> list[Pairing]:
@@ -87,7 +91,7 @@ class Comparison:
             behind = ["nobody has answered yet"]
         if behind:
             raise Refusal(f"Not revealed: {', '.join(behind)}.", f"rung evaluate {self.plan.run} --human --rater NAME")
-        found = preferences(self.pairings, self.answers())
+        found = preferences(self.pairings, self.answers(), self.groups)
         against = [preference.model_dump(mode="json") for preference in found]
         document = {"run": self.plan.run, "raters": list(standing), "against": against}
         write_text(self.folder / RESULT, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
@@ -140,7 +144,10 @@ def _comparison(project: Project, evaluation: Path, verdict: Verdict, items: int
     rows = load_split(project.datasets / (verdict.dataset or ""), "test")
     by_place = {arm: dict(enumerate(baseline.outcomes[arm], 1)) for arm in plan.items}
     questions = [rows[o.item - 1].question for o in tuned]
-    return Comparison(folder, plan, tuple(pairings(plan, questions, dict(enumerate(tuned, 1)), by_place)))
+    made = tuple(pairings(plan, questions, dict(enumerate(tuned, 1)), by_place))
+    group_by = load_settings(project.settings_file).dataset.group_by
+    named = clusters_of(project.datasets / (verdict.dataset or ""), group_by, [o.item for o in tuned])
+    return Comparison(folder, plan, made, None if named is None else dict(enumerate(named, 1)))
 
 
 def read_result(evaluation: Path) -> list[Preference]:

@@ -66,6 +66,15 @@ def test_preferences_are_counted_against_each_rival_with_ties_and_agreement(made
     assert against["base"].difference < -0.5 and against["prompt"].difference == 0 and against["base"].alpha is None
 
 
+def test_preferences_on_items_of_one_group_count_together(made, tmp_path):
+    answers = {"priya": read_answers(fill(tmp_path / "p", made, likes("tuned")), made)}
+    alone, together, single = (
+        {p.rival: p for p in preferences(made, answers, groups)}["base"]
+        for groups in (None, {i: str(i % 12) for i in range(1, 121)}, {i: str(i) for i in range(1, 121)})
+    )
+    assert single == alone and together.difference == alone.difference and together.low < alone.low
+
+
 def test_every_fault_of_a_sheet_is_said(made, tmp_path):
     path = fill(tmp_path / "sheet", made, lambda row: "a")
     lines = path.read_text().splitlines()
