@@ -15,6 +15,7 @@ from typing import Any
 from curation.manifest import newest_dataset
 from evaluation.arms.material import Prompt, Variant, prompt_name, read_prompts, read_proposals
 from evaluation.arms.registry import ARMS
+from evaluation.arms.words import arm_name
 from evaluation.bench import Bench
 from evaluation.choose import Choice, Choices
 from evaluation.documents import read_documents
@@ -207,7 +208,7 @@ def _prompt(bench: Bench, settings: Mapping[str, Any]) -> Prompt | None:
 
 
 def _words(arms: Sequence[str]) -> str:
-    return ", ".join(arm.replace("_", "-") for arm in arms)
+    return ", ".join(arm_name(arm) for arm in arms)
 
 
 def _hash_of(path: Path | None) -> str:

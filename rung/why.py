@@ -120,14 +120,18 @@ def _row_from(project: Project, place: str) -> str:
 
 def _gate(project: Project, name: str) -> Answer:
     """What one gate found just now, with its rule and evidence."""
+    from rung.report.gate_words import evidence_lines
     from training.clearance import check_gates
+    from training.plan import read_plans
 
-    found = next(g for g in check_gates(project, load_settings(project.settings_file)) if g.name == name)
+    plans = read_plans(project)
+    gates = check_gates(project, load_settings(project.settings_file), plans[-1][1] if plans else None)
+    found = next(gate for gate in gates if gate.name == name)
     lines = [f"{found.symbol} {found.name:<10} {found.fact}"]
     lines += [f"  why: {found.why}"] if found.why else []
     lines += [f"  do:  {found.opener}"] if found.opener else []
     lines += [f"  rule {found.rule}"] if found.rule else []
-    lines += [f"  {key}: {value}" for key, value in found.evidence.items()]
+    lines += [f"  {line}" for line in evidence_lines(found)]
     return Answer(lines, found.model_dump(mode="json"))
 
 

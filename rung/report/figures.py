@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-ARM_NAMES = {
-    "base": "base",
-    "prompt": "prompt",
-    "few_shot": "few-shot",
-    "many_shot": "many-shot",
-    "retrieved": "retrieved few-shot",
-    "rag": "rag",
-    "combined": "prompt, few-shot, rag",
-    "optimised": "optimised prompt",
-    "bigger_model": "bigger model",
-    "classical": "classifier",
-    "tuned": "tuned",
-    "tuned_rag": "tuned, rag",
-}
+from evaluation.arms.words import ARM_NAMES, arm_name
 
-
-def arm_name(arm: str) -> str:
-    """The word for an arm; an unknown one as it is."""
-    return ARM_NAMES.get(arm, arm)
+__all__ = [
+    "ARM_NAMES",
+    "arm_name",
+    "count",
+    "duration",
+    "interval",
+    "level",
+    "money",
+    "p_text",
+    "percent",
+    "points",
+    "signed",
+    "signed_interval",
+]
 
 
 def percent(score: float) -> str:

@@ -4,6 +4,7 @@ import pytest
 
 from chat.scripted import Scripted
 from evaluation.arms.registry import arms_named
+from evaluation.arms.words import arm_name
 from evaluation.baseline import Aim, run_baseline
 from evaluation.bench import open_bench
 from evaluation.choose import Choices
@@ -33,7 +34,7 @@ def test_one_arm_measured_again_leaves_the_others_standing(project, settings, mo
     before, now = by_name(first), by_name(report)
     assert all(now[name].model_copy(update={"taken_from": ""}) == before[name] for name in WHOLE if name != "few_shot")
     assert now["few_shot"].settings == before["few_shot"].settings  # tried with the instruction that was chosen before
-    told = "base, prompt, rag, classical: as measured in E-001; all they stand on is the same."
+    told = "base, prompt, rag, classifier: as measured in E-001; all they stand on is the same."
     assert told in report.rows_from and report.notes == first.notes
     assert report.made_from["evaluations/E-001/report.json"] == sha256_file(first_folder / "report.json")
     kept = [o for o in read_outcomes(folder / "outputs.jsonl") if o.arm == "rag"]
@@ -103,7 +104,7 @@ def test_an_arm_that_stands_on_something_else_is_left_out_and_said(project, sett
     _, report = measure(project, settings, model, "base")
     there = ["base", *(name for name in WHOLE[1:] if name not in lost.split(", "))]
     assert [arm.arm for arm in report.arms] == there
-    assert f"{lost.replace('_', '-')} of E-001 not taken over: {why}." in report.notes
+    assert f"{', '.join(map(arm_name, lost.split(', ')))} of E-001 not taken over: {why}." in report.notes
 
 
 def test_another_model_another_test_set_and_changed_files_are_not_joined(project, settings, model, kit):

@@ -10,6 +10,9 @@ import ladder
 import pytest
 from conftest_tui import flat, opened, sees, settled, text_of, until
 
+from evaluation.report import Report
+from workspace.artefact import read_artefact, write_artefact
+
 
 async def test_the_advice_locks_the_plan_until_a_person_sets_it_aside(clinic, program):
     answers = clinic.answers_file.read_text().replace('few_shot = "insufficient"', 'few_shot = "untried"')
@@ -167,3 +170,29 @@ async def test_e_computes_no_plan_where_nothing_was_edited(clinic, program):
         await pilot.press("e")
         assert screen.message == "no editor can be opened in this terminal; edit rung.toml in another"
         assert not app.jobs
+
+
+async def test_why_of_a_gate_speaks_in_the_words_of_the_screen(clinic, program):
+    report = clinic.evaluations / "E-001" / "report.json"
+    found = read_artefact(report, Report)
+    arms = [arm.model_copy(update={"arm": "retrieved"}) if arm.arm == "base" else arm for arm in found.arms]
+    write_artefact(report, found.model_copy(update={"arms": arms, "chosen": "retrieved"}))
+    ladder.planned(clinic)
+    app = program(clinic.root)
+    async with app.run_test(size=(100, 40)) as pilot:
+        await settled(pilot)
+        screen = await opened(pilot, 7)
+        await settled(pilot)
+        await sees(pilot, "✓ baseline retrieved few-shot 25.0% on the same 60 items")
+        for gate, words in (
+            ("decision", "next step: fine-tune"),
+            ("baseline", "report: E-001 sha256: "),
+            ("leakage", "leaks into test: 0"),
+            ("machine", "GiB there is: "),
+        ):
+            screen.lines.marked = f"gate:{gate}"
+            await pilot.press("w")
+            await sees(pilot, words)
+            assert not [raw for raw in ("fine_tune", "next_step", "gib:", "has:") if raw in text_of(app)]
+            await pilot.press("escape")
+            await until(pilot, lambda: app.screen is screen)

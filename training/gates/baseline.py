@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from evaluation.arms.words import arm_name
 from evaluation.report import ArmResult, Outcome, Report, newest_report, read_outcomes, read_report
 from evaluation.sealed import sealed_items
 from training.case import Case
@@ -86,4 +87,4 @@ def _counted(report: Report, arm: ArmResult, outcomes: list[Outcome], asked: set
 
 def _fact(report: Report) -> str:
     best = next((a for a in report.arms if a.arm == (report.chosen or "prompt")), report.arms[0])
-    return f"{best.arm.replace('_', '-')} {best.score:.1%} on the same {report.n} items"
+    return f"{arm_name(best.arm)} {best.score:.1%} on the same {report.n} items"
