@@ -85,9 +85,8 @@ class Reader:
             data = path.read_bytes()
             table = tomllib.loads(data.decode())
         except OSError as error:
-            raise RungError(
-                f"{path}: cannot be read ({error.strerror}).", "pip install --force-reinstall rung"
-            ) from error
+            way = f"Make {path} readable." if team else "pip install --force-reinstall rung"
+            raise RungError(f"{path}: cannot be read ({error.strerror}).", way, where=str(path)) from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             self.problems.append(Problem(f"is not TOML: {error}.", where=f"rules/{path.name}"))
             return

@@ -86,6 +86,13 @@ def restore(file: Path, folder: Path) -> int:
 
     Raises RungError for a folder that is not empty, InputError for a backup that is not whole; then nothing is left.
     """
+    if not file.is_file():
+        what = "a folder" if file.is_dir() else "no such file"
+        raise RungError(
+            f"{file}: {what}; expected what rung backup wrote.", "rung restore FILE FOLDER", where=str(file)
+        )
+    if folder.is_file():
+        raise RungError(f"{folder} is a file.", "Name a new folder.", where=str(folder))
     if folder.exists() and any(folder.iterdir()):
         raise RungError(f"{folder} is not empty.", "Name a new folder.", where=str(folder))
     folder.parent.mkdir(parents=True, exist_ok=True)

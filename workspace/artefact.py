@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from workspace.errors import InputError, Problem, RungError
 from workspace.files import sha256_file, write_bytes
+
+MOST_PROBLEMS, FEW_MISSING = 20, 3
+"""Faults of a file that are told one by one, and fields that may be missing before it is a file of another kind."""
 
 
 def now() -> datetime:
@@ -61,7 +65,7 @@ def read_artefact(path: Path, kind: type[Kind]) -> Kind:
         artefact = kind.model_validate_json(data)
     except ValidationError as error:
         _check_version(path, kind, _version_of(data))
-        raise InputError([_problem(path, detail) for detail in error.errors()[:20]]) from error
+        raise InputError(_problems(path, error.errors())) from error
     _check_version(path, kind, artefact.schema_version)
     return artefact
 
@@ -88,6 +92,17 @@ def hashes(root: Path, *paths: Path) -> dict[str, str]:
     return {path.relative_to(root).as_posix(): sha256_file(path) for path in paths}
 
 
-def _problem(path: Path, detail: object) -> Problem:
-    loc = ".".join(str(part) for part in detail["loc"])  # type: ignore[index]
-    return Problem(f"{loc}: {detail['msg']}" if loc else detail["msg"], where=str(path))  # type: ignore[index]
+def _problems(path: Path, details: Sequence[Mapping[str, Any]]) -> list[Problem]:
+    """What is wrong, at most MOST_PROBLEMS of it; of a file of another kind what it lacks, in one sentence."""
+    lacks = [str(detail["loc"][0]) for detail in details if detail["type"] == "missing" and len(detail["loc"]) == 1]
+    if len(lacks) > FEW_MISSING:
+        text = (
+            f"a file of another kind: {', '.join(lacks[:FEW_MISSING])} and {len(lacks) - FEW_MISSING} more are missing."
+        )
+        return [Problem(text, where=str(path), expected=", ".join(lacks))]
+    return [_problem(path, detail) for detail in details[:MOST_PROBLEMS]]
+
+
+def _problem(path: Path, detail: Mapping[str, Any]) -> Problem:
+    loc = ".".join(str(part) for part in detail["loc"])
+    return Problem(f"{loc}: {detail['msg']}" if loc else detail["msg"], where=str(path))

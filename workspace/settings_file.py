@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 
 from workspace.errors import InputError, Problem, did_you_mean
 
-VARIABLE = re.compile(r"RUNG_([A-Z]+(?:_[A-Z]+)*)__([A-Z_]+)")
+VARIABLE = re.compile(r"RUNG_([A-Z]+(?:_[A-Z]+)*)__([A-Z0-9_]+)")
 
 
 @dataclass(frozen=True, slots=True)

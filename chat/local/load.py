@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
 import struct
 import sys
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -103,14 +105,12 @@ def load(
     options = {"local_files_only": not hub, "trust_remote_code": False}
     merges = adapter is not None and _may_merge(adapter, precision)
     first: Precision = "float32" if merges else precision
-    try:
+    with loadable(ref, hub=hub):
         tokenizer = transformers.AutoTokenizer.from_pretrained(place, **options)
         try_template(tokenizer)
         model = transformers.AutoModelForCausalLM.from_pretrained(
             place, use_safetensors=True, **options, **_placement(first, transformers)
         )
-    except (OSError, ValueError, RuntimeError, ImportError, KeyError) as error:
-        raise _unloadable(ref, hub, error) from error
     name = _name(ref, place, model.config) + ("" if precision == "auto" else f" in {precision}")
     if adapter is not None:
         model, name = _with_adapter(model, adapter, name)
@@ -181,13 +181,18 @@ def _may_merge(adapter: Path, precision: Precision) -> bool:
     return kind in MERGEABLE
 
 
-def _unloadable(ref: str, hub: bool, error: Exception) -> RungError:
-    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    if hub:
-        hint = 'Check the id and the network, name a model folder, or use "embedded".'
-    else:
-        hint = "Check the folder; Rung runs no code from model folders."
-    return RungError(f"The model {ref} could not be loaded: {reason}", hint, where=ref)
+@contextlib.contextmanager
+def loadable(ref: str, *, hub: bool) -> Iterator[None]:
+    """Inside, transformers loads `ref`; whatever it raises where it cannot becomes a RungError with the way on."""
+    try:
+        yield
+    except (OSError, ValueError, RuntimeError, ImportError, KeyError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        if hub:
+            hint = 'Check the id and the network, name a model folder, or use "embedded".'
+        else:
+            hint = "Check the folder; Rung runs no code from model folders."
+        raise RungError(f"The model {ref} could not be loaded: {reason}", hint, where=ref) from error
 
 
 def _with_adapter(model: Any, adapter: Path, name: str) -> tuple[Any, str]:

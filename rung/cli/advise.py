@@ -36,12 +36,13 @@ def questions(
     from advisor.interview import sheet
     from rung.cli.sheet import markdown_lines, text_lines
 
+    if form not in ("text", "markdown"):
+        text = f'--format "{form}" is not known; text or markdown.'
+        raise RungError(text, "rung questions --format markdown", where="--format", found=form)
     book = _rulebook()
     if as_json:
         emit(sheet(book))
         return
-    if form not in ("text", "markdown"):
-        raise RungError(f'--format "{form}" is not known; text or markdown.', where="--format", found=form)
     for line in markdown_lines(book) if form == "markdown" else text_lines(book):
         say(line)
 
@@ -229,6 +230,9 @@ def rules_check(
     from advisor.rulebook import load_rulebook
     from rung.cli.rules_words import check_lines, check_report
 
+    if folder is not None and not folder.is_dir():
+        what = "a file" if folder.exists() else "no such folder"
+        raise RungError(f"{folder}: {what}, expected a folder of rules.", "rung rules check FOLDER", where=str(folder))
     project = _project()
     book = load_rulebook(folder or (project.root / "rules" if project else None))
     report = check_report(book, date.today())

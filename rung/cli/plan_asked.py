@@ -158,15 +158,23 @@ def _project(values: list[str]) -> tuple[Project, Settings]:
     """The project and its settings, with values of [training] for this plan alone."""
     import os
 
-    from workspace.errors import InputError, Problem
+    from workspace.errors import InputError, Problem, did_you_mean
     from workspace.folder import require_project
-    from workspace.settings import load_settings
+    from workspace.settings import TrainingSettings, load_settings
 
-    bare = [value for value in values if not value.partition("=")[1]]
-    if bare:
-        problems = [Problem(f'--set {value}: not NAME=VALUE, as in "rank=8".') for value in bare]
-        raise InputError(problems, "rung plan --help")
-    named = {f"RUNG_TRAINING__{name.strip().upper()}": text for name, _, text in (v.partition("=") for v in values)}
+    problems, named = [], {}
+    for value in values:
+        name, is_pair, text = value.partition("=")
+        key = name.strip().lower().replace("-", "_")
+        if not is_pair:
+            problems.append(Problem(f'--set {value}: not NAME=VALUE, as in "rank=8".', found=value))
+        elif key not in TrainingSettings.model_fields:
+            hint = did_you_mean(key, TrainingSettings.model_fields)
+            problems.append(Problem(f'--set {value}: [training] has no "{name}".{hint}', where="--set", found=name))
+        else:
+            named[f"RUNG_TRAINING__{key.upper()}"] = text
+    if problems:
+        raise InputError(problems, "rung plan --explain lists every value")
     project = require_project()
     return project, load_settings(project.settings_file, {**os.environ, **named})
 
@@ -189,22 +197,29 @@ def work_out(
     from training.presets import with_preset
     from training.run.model import PlanTokenizer
 
-    _must_be_possible(project)
+    _must_be_possible(project, settings)
     machine = with_cards(card, cards) if card else None
     made = make_plan(project, settings, PlanTokenizer(settings.model.base), machine=machine)
     path, kept = keep_plan(project, with_preset(made, preset) if preset else made)
     return path, kept.model_copy(update={"forecast": made.forecast}) if card else kept
 
 
-def _must_be_possible(project: Project) -> None:
-    """What a plan needs first is said before a missing extra is: nobody installs torch to read that.
+def _must_be_possible(project: Project, settings: Settings) -> None:
+    """What a plan needs first is said before a missing extra is, and before the hub is asked for a model.
 
-    Raises Refusal where torch is not installed, and no dataset with training rows is frozen either.
+    Raises Refusal for a hosted model whose weights nobody has here, and where torch is not installed and no dataset
+    with training rows is frozen either.
     """
     from curation.manifest import newest_dataset
     from workspace.errors import Refusal
     from workspace.extras import installed
 
+    model = settings.model
+    if model.provider == "anthropic" or (model.provider == "openai" and not model.base_url):
+        text = (
+            f"No plan: [model] base = {model.base} is a hosted model of {model.provider}'s, which is not trained here."
+        )
+        raise Refusal(text, "rung plan --managed, or an open model: provider and base in rung.toml", where="rung.toml")
     if not installed("torch") and newest_dataset(project, complete=True) is None:
         raise Refusal("No plan: no frozen dataset with a train split.", "rung data freeze")
 

@@ -45,6 +45,15 @@ OTHER_WORDS = {
 class Command(TyperCommand):
     """A command with its examples under the help."""
 
+    def invoke(self, ctx: Any) -> Any:
+        """As usual; bad usage or input that names no way on ends with the command that shows the right usage."""
+        try:
+            return super().invoke(ctx)
+        except RungError as error:
+            if error.exit_code == RungError.exit_code and not error.hint:
+                error.hint = f"{ctx.command_path} --help"
+            raise
+
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
         """The examples of this command."""
         _write_examples(ctx, formatter)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from chat.local.foreign import try_template
-from chat.local.load import find_model, quiet_transformers
+from chat.local.load import find_model, loadable, quiet_transformers
 from chat.local.prompt import encode, render
 from chat.protocols import Turn
 from training.recipe import Recipe
@@ -32,10 +32,14 @@ class PlanTokenizer:
 
 
 def load_tokenizer(base: str) -> Any:
-    """The base model's own tokenizer, with a padding token (its end token where it names none)."""
+    """The base model's own tokenizer, with a padding token (its end token where it names none).
+
+    Raises RungError where it cannot be loaded.
+    """
     place, hub = find_model(base)
     transformers = quiet_transformers(hub=hub)
-    tokenizer = transformers.AutoTokenizer.from_pretrained(place, local_files_only=not hub, trust_remote_code=False)
+    with loadable(base, hub=hub):
+        tokenizer = transformers.AutoTokenizer.from_pretrained(place, local_files_only=not hub, trust_remote_code=False)
     try_template(tokenizer)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token

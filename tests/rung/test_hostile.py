@@ -1,0 +1,91 @@
+"""What an unlucky or a hostile user types: each ends with a sentence and a way on, never in silence or a traceback."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from rung.cli import main
+
+
+class Done(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+Rung = Callable[..., Done]
+
+
+@pytest.fixture
+def rung(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Rung:
+    """A command, as the installed script runs it, in a new project in a folder of an odd name."""
+    root = tmp_path / "mein Projekt é"
+    root.mkdir()
+    (root / "rung.toml").write_text("")
+    monkeypatch.chdir(root)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+
+    def run(*words: str) -> Done:
+        monkeypatch.setattr(sys, "argv", ["rung", *words])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as left:
+            main()
+        return Done(int(left.value.code or 0), *capsys.readouterr())
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("restore nosuch.tar q", "nosuch.tar: no such file; expected what rung backup wrote."),
+        ("restore . q", ".: a folder; expected what rung backup wrote."),
+        ("rules check nosuch", "nosuch: no such folder, expected a folder of rules."),
+        ("rules check rung.toml", "rung.toml: a file, expected a folder of rules."),
+        ("questions --format pdf", '--format "pdf" is not known'),
+        ("advise --answers nosuch.toml", "nosuch.toml: cannot be read"),
+        ("advise --diff rung.toml", "rung.toml: Invalid JSON"),
+        ("plan --set learning-rat=1", '[training] has no "learning-rat". Did you mean "learning_rate"?'),
+        ("plan --set ünï=1 --set rank", "--set rank: not NAME=VALUE"),
+        ("verdict --scores nosuch", "nosuch: cannot be read"),
+    ],
+)
+def test_a_mistake_is_told_with_a_way_on(rung: Rung, line: str, said: str) -> None:
+    told = rung(*line.split())
+    assert (told.code, told.out) == (2, "") and said in told.err, told
+    assert "\n-> " in told.err and "Traceback" not in told.err
+    document = json.loads(rung(*line.split(), "--json").out) if "restore" not in line else {"error": {"hint": "x"}}
+    assert document["error"]["hint"], "the way on is in the document, too"
+
+
+def test_a_file_of_another_kind_is_told_in_one_sentence(rung: Rung) -> None:
+    Path("other.json").write_text('{"schema_version": 1}')
+    assert rung("advise", "--set", "task=code").code == 0
+    told = rung("advise", "--diff", "other.json")
+    assert told.code == 2 and "other.json: a file of another kind" in told.err and told.err.count("\n") == 2
+
+
+def test_a_model_that_cannot_be_had_is_told_before_and_by_its_name(rung: Rung) -> None:
+    Path("rung.toml").write_text('[model]\nbase = "nobody/no-such-model"\n')
+    told = rung("plan")
+    assert (
+        told.code == 2
+        and "The model nobody/no-such-model could not be loaded" in told.err
+        and "A file:" not in told.err
+    )
+    Path("rung.toml").write_text('[model]\nbase = "claude-x"\nprovider = "anthropic"\n')
+    told = rung("plan")
+    assert told.code == 1 and "claude-x is a hosted model of anthropic's" in told.err and "--managed" in told.err
+
+
+def test_a_teams_own_rules_that_cannot_be_read_are_not_rungs(rung: Rung, tmp_path: Path) -> None:
+    Path("rules").mkdir()
+    Path("rules/approach.toml").mkdir()
+    told = rung("advise", "--set", "task=code")
+    assert told.code == 2 and "Make " in told.err and "pip install" not in told.err
