@@ -166,7 +166,7 @@ def _cluster(reading: _Reading, number: int, row: Mapping[str, Any]) -> str | No
     value = row.get("cluster")
     if value is None:
         return None
-    if not isinstance(value, str | int | float) or isinstance(value, bool):
+    if not isinstance(value, str | int | float) or isinstance(value, bool) or value != value:  # NaN is no name
         reading.fault(number, f'"cluster" is {json.dumps(value)[:60]}, not a name.', "a text", value)
         return None
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

@@ -138,6 +138,7 @@ FAULTS = {
     '{"id": 1, "baseline": 0, "tuned": 1}\nnot json': "line 2",
     '{"id": 1, "baseline": 0, "tuned": 1, "tuned": 0}': "tuned",
     '{"id": {}, "baseline": 0, "tuned": 1}': "id",
+    '{"id": 1, "baseline": 0, "tuned": 1, "cluster": NaN}': '"cluster" is NaN',
 }
 
 
