@@ -12,6 +12,8 @@ READ = 2_000
 """Rows that are read at most."""
 MOST, LONGEST, OFTEN = 24, 60, 4
 """Labels at most, characters of one, and rows that an answer has on average where answers are labels."""
+AGAIN, SHARE = 2, 0.9
+"""Rows that have a label at least, for a slip of one edit is none; share of the rows that labels answer."""
 
 
 def answers_in_use(store: Store) -> tuple[str, ...]:
@@ -23,8 +25,10 @@ def answers_in_use(store: Store) -> tuple[str, ...]:
     asked = select(rows.c.payload).where(rows.c.change_id.is_(None)).order_by(rows.c.id).limit(READ)
     with store.read() as connection:
         found = [Example(json.loads(payload)).answer for payload in connection.execute(asked).scalars()]
-    counts = Counter(answer for answer in found if answer)
-    labels = 2 <= len(counts) <= MOST and sum(counts.values()) >= OFTEN * len(counts)
+    every = Counter(answer for answer in found if answer)
+    counts = Counter({answer: rows for answer, rows in every.items() if rows >= AGAIN})
+    most = counts.total() >= max(SHARE * every.total(), OFTEN * len(counts))
+    labels = 2 <= len(counts) <= MOST and most
     return tuple(answer for answer, _ in counts.most_common()) if labels and _short(counts) else ()
 
 
