@@ -92,6 +92,37 @@ def test_rows_stay_here_where_the_privacy_answer_says_so(served, loopback):
     assert not loopback.requests
 
 
+def test_a_bigger_model_on_another_server_is_an_arm_that_is_never_chosen(served, loopback, kit):
+    from chat.protocols import Ask
+
+    small = loopback.script[0]
+
+    def respond(handler, request):
+        status, answer = small(handler, request)
+        if request[3]["model"] == "large":
+            answer["choices"][0]["message"]["content"] = kit.perfect(Ask(tuple(request[3]["messages"])))
+        return status, answer
+
+    loopback.script[:] = [respond]
+    unnamed = rung(served, "baseline", "--arms", "base,prompt,bigger_model")
+    assert unnamed.returncode == 0 and "bigger_model was not measured: it needs another model" in unnamed.stdout
+    served.settings_file.write_text(
+        f'{served.settings_file.read_text()}[bigger_model]\nprovider = "openai"\nbase = "large"\n'
+        f'base_url = "{loopback.url}/v1"\n'
+    )
+    done = rung(served, "baseline", "--arms", "base,prompt,bigger_model")
+    assert done.returncode == 0, done.stderr
+    report = json.loads((served.evaluations / "E-002" / "report.json").read_text())
+    by_name = {arm["arm"]: arm for arm in report["arms"]}
+    assert by_name["bigger_model"]["score"] == 1.0 and by_name["bigger_model"]["settings"]["model"].startswith(
+        "large (127.0.0.1"
+    )
+    assert by_name["bigger_model"]["n"] == by_name["base"]["n"] == 36 and by_name["base"]["score"] < 1.0
+    assert report["chosen"] in ("base", "prompt") and report["model"].startswith("tiny")
+    asked = [request[3]["model"] for request in loopback.requests]
+    assert asked.count("large") >= 36 and set(asked) == {"tiny", "large"}
+
+
 def test_power_needs_no_model(served):
     shown = rung(served, "evaluate", "--power", "--json")
     table = json.loads(shown.stdout)
