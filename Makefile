@@ -22,12 +22,12 @@ demo: $(READY) ## The whole ladder on real data with a real small model (about 8
 test: $(READY) ## The tests
 	$(BIN)/pytest -n 2 --dist loadfile
 
-check: $(READY) ## Formatting, lint, types, layers and tests: what CI runs
+check: $(READY) ## Formatting, lint, types, layers and tests (with the network cut): what CI runs
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/python tests/offline.py $(BIN)/pytest -n 2 --dist loadfile
 
 slow: $(READY) ## Tests that take over 20 s or an environment of their own
 	$(BIN)/pytest -m slow -o addopts="-q --strict-markers --import-mode=importlib"

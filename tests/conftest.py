@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -115,6 +116,32 @@ def slow() -> Callable[..., None]:
 
 # Started in the background of a script, a process ignores Ctrl-C and so do its children: tests send it on purpose.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+HERE = ("127.", "localhost", "::1", "::ffff:127.", "0.0.0.0")
+LOOKED_UP = ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto")
+reached_for: list[str] = []
+
+
+def _watch(event: str, arguments: tuple[Any, ...]) -> None:
+    """Note each address beyond this machine that this process looks up or connects to."""
+    if event in LOOKED_UP:
+        address = arguments[0] if event in LOOKED_UP[1:3] else arguments[-1]
+        host = address[0] if isinstance(address, tuple) else address
+        if isinstance(host, str) and host and not host.startswith((*HERE, "/", "\0")):
+            reached_for.append(host)
+
+
+sys.addaudithook(_watch)
+
+
+@pytest.fixture(autouse=True)
+def nothing_beyond_this_machine(request: pytest.FixtureRequest) -> Iterator[list[str]]:
+    """No test reaches beyond this machine, slow ones (which may install packages) apart: the addresses so far."""
+    reached_for.clear()
+    yield reached_for
+    if request.node.get_closest_marker("slow") is None:
+        assert not reached_for, reached_for
+
 
 # Nobody's own keyring is asked by a test.
 os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.null.Keyring"

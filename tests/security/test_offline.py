@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import shutil
+import socket
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 from killing import Warm
 from works import answer
 
+OFFLINE = Path(__file__).resolve().parents[1] / "offline.py"
 SCORES = "".join(json.dumps({"id": n, "baseline": n % 2, "tuned": 1}) + "\n" for n in range(40))
 COMMANDS = (
     ("status",), ("doctor", "--json"), ("questions", "--json"), ("advise",), ("rules", "list"), ("locate",),
@@ -36,6 +43,23 @@ def test_the_main_commands_work_with_the_network_cut(warm: Warm, stages: Any, lo
         assert done.code in (0, 1) and "Traceback" not in done.err, (words, done.err)
         assert "reached:" not in done.err, (words, done.err)
     assert loopback.requests == []
+
+
+def test_every_test_is_watched_and_a_cut_network_leads_nowhere(nothing_beyond_this_machine: list[str]) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, contextlib.suppress(OSError):
+        probe.connect(("192.0.2.1", 9))  # sends nothing: an address for documentation
+    assert nothing_beyond_this_machine == ["192.0.2.1"]
+    nothing_beyond_this_machine.clear()
+    code = (
+        "import socket\nserver = socket.create_server(('127.0.0.1', 0))\n"
+        "socket.create_connection(server.getsockname())\n"
+        "try: socket.create_connection(('192.0.2.1', 9), 5)\nexcept OSError as error: print(error.errno)"
+    )
+    command = [sys.executable, str(OFFLINE), sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    if "could not be cut" in done.stderr:
+        pytest.skip("no right to a network of one's own")
+    assert done.stdout.split() == [str(errno.ENETUNREACH)]
 
 
 def test_the_guard_sees_what_is_reached_for(warm: Warm, stages: Any, loopback: Any, tmp_path: Path) -> None:
