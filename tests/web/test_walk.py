@@ -215,3 +215,33 @@ def test_an_answer_in_use_is_one_click(make_site: Any, serving: Any, open_page: 
 def test_no_answers_are_offered_where_they_are_no_labels(make_site: Any) -> None:
     browser = make_site(16).browser("dana")
     assert "Answers in use" not in browser.press("/decide", to="/open", panel="edit").words
+
+
+def test_back_leaves_an_open_panel_and_not_the_page(make_site: Any, serving: Any, open_page: Any) -> None:
+    """The gesture of a phone: out of an edit with what was typed kept, out of the reasons, never out of the review."""
+    site = make_site()
+    page = open_page(serving(site.desk) + site.link("dana"))
+    row, address = row_of(page), page.url
+    page.keyboard.press("e")
+    page.wait_for_selector("#text")
+    page.fill("#text", "E89.9 in part")
+    page.go_back()
+    page.wait_for_selector("[data-key=a]")
+    assert (row_of(page), page.url) == (row, address)
+    assert "You began an edit of this row" in page.inner_text("main")
+    page.keyboard.press("e")
+    page.wait_for_selector("#text")
+    assert page.input_value("#text") == "E89.9 in part"
+    page.go_back()
+    page.wait_for_selector("[data-key=a]")
+    page.keyboard.press("x")
+    page.wait_for_selector("#reasons")
+    page.go_back()
+    page.wait_for_selector("[data-key=a]")
+    page.keyboard.press("x")
+    page.wait_for_selector("#reasons")
+    press(page, "2")
+    assert site.state(row) == "rejected"
+    page.go_back()
+    assert page.url == address and page.query_selector("#decision"), "once more is not yet away"
+    assert page.faults == []

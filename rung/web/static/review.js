@@ -67,7 +67,7 @@
         const page = new DOMParser().parseFromString(text, "text/html");
         const words = $(".lead", page) ? $(".lead", page).textContent : `The server said ${answer.status}.`;
         notice(`Not sent: ${words} Your decision is still here:`, () => send(form, submitter));
-      } else if (answer.ok) history.replaceState(null, "", answer.redirected ? new URL(answer.url).pathname : "/");
+      } else if (answer.ok) remember(answer.redirected ? new URL(answer.url).pathname : "/");
     } catch {
       notice("Not sent. Your decision is still here:", () => send(form, submitter));
     } finally {
@@ -76,6 +76,28 @@
       document.body.classList.remove("busy");
     }
   }
+
+  // Back leaves an open edit or the list of reasons, not the page; what was typed is kept as a draft.
+  const panel = () => $("#text, #reasons") !== null;
+  function remember(path) {
+    const open = history.state && history.state.panel;
+    if (panel() && !open) history.pushState({ panel: true }, "", path);
+    else history.replaceState(panel() ? { panel: true } : null, "", path);
+  }
+
+  addEventListener("popstate", async () => {
+    if (!panel()) return;
+    clearTimeout(writing);
+    if ($("#text")) await compare();
+    const row = $("main").dataset.row;
+    try {
+      const form = new FormData($("#decision"));
+      form.set("panel", "none");
+      form.delete("text");
+      const answer = await fetch("/open", { method: "POST", body: new URLSearchParams(form), credentials: "same-origin" });
+      if (panel() && $("main").dataset.row === row) take(await answer.text(), answer.status);
+    } catch { notice("The page cannot be reached. What you typed is still here."); }
+  });
 
   document.addEventListener("submit", (event) => {
     const form = event.target, button = event.submitter;
