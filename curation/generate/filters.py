@@ -14,6 +14,7 @@ from curation.quality import Options, Subject
 from curation.quality.base import RowCheck
 from curation.quality.empty import Empty
 from curation.quality.encoding import Encoding
+from curation.quality.orders import Orders
 from curation.quality.over_long import OverLong
 from curation.quality.personal import Personal
 from curation.quality.refusals import Refusals
@@ -58,7 +59,7 @@ class Sieve:
         self.known = [row.example for row in rows]
         self.test = list(test)
         self.threshold = threshold
-        self.checks: list[RowCheck] = [Empty(), Secrets(), Personal(), Residue(), Refusals(), Encoding()]
+        self.checks: list[RowCheck] = [Empty(), Secrets(), Personal(), Residue(), Orders(), Refusals(), Encoding()]
         self.checks.append(OverLong(Options()))
         self.chatter: list[RowCheck] = [Residue(), Refusals()]
 

@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from curation.example import text_of
+from curation.quality.orders import order_in, order_in_text
 from curation.store import Store, StoredRow
 from workspace.errors import Refusal
 from workspace.folder import Project
@@ -45,6 +46,8 @@ class Material:
     label_limit: int
     reasons: Mapping[int, str]
     """Why reviewers rejected drafts, by decision."""
+    ordering: int = 0
+    """Rows and passages that are left out because they hold orders to a model (the check `orders`)."""
     reasons_alone: bool = False
     """Whether prompts name the reasons of rejects only, not the rejected drafts."""
 
@@ -76,9 +79,14 @@ class Material:
 
 
 def gather(store: Store, project: Project, settings: Settings) -> Material:
-    """Read the material of a project. No test row, no validation row and no generated row is ever a seed."""
+    """Read the material of a project. No test row, no validation row and no generated row is ever a seed, and no row
+    or passage that forges a turn of the chat or orders a model about.
+    """
     own = store.rows(role=("pool", "train"), origin="import")
-    sound = [row for row in own if row.mark != "validation" and row.example.messages]
+    usable = [row for row in own if row.mark != "validation" and row.example.messages]
+    sound = [row for row in usable if not order_in(row.example)]
+    found = passages_of(project.documents, project)
+    passages = [passage for passage in found if not order_in_text(passage.text)]
     answered = [row for row in sound if row.example.is_answered and row.example.question.strip()]
     kept = [row for row in answered if row.is_reviewed]
     seeds = kept or [row for row in answered if row.state not in ("rejected", "unsure")]
@@ -88,10 +96,11 @@ def gather(store: Store, project: Project, settings: Settings) -> Material:
         reviewed=bool(kept),
         unanswered=[row for row in sound if not row.example.is_answered and row.state != "rejected"],
         drafts=drafts,
-        passages=passages_of(project.documents, project),
+        passages=passages,
         guideline=_read(project.guideline_file),
         label_limit=settings.evaluation.label_limit,
         reasons=_reasons(store, [row.decision for row in drafts if row.state == "rejected" and row.decision]),
+        ordering=len(usable) - len(sound) + len(found) - len(passages),
     )
 
 

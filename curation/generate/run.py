@@ -20,12 +20,14 @@ from curation.generate.strategy import Misfit, Order, Strategy, find_strategy
 from curation.generate.template import load_prompt
 from curation.store import NewRow, Store
 from workspace.artefact import now
+from workspace.errors import Refusal
 from workspace.folder import Project
 from workspace.interrupt import held_interrupt
 from workspace.settings import Settings
 
 CHUNK = 12
 """Replies that are filtered and queued together."""
+LEFT_OUT = "{count:,} rows or passages order a model about and are not drafted from: rung data check --show orders"
 CUT = {
     "length": "cut at the token limit",
     "refused": "refused by the model",
@@ -57,7 +59,12 @@ class Session:
 
     def orders(self) -> dict[str, Order]:
         """The wanted orders by request key, always the same ones for the same material."""
-        found = self.strategy.orders(self.material, self.prompt, self.wish.count)
+        try:
+            found = list(self.strategy.orders(self.material, self.prompt, self.wish.count))
+        except Refusal as refusal:
+            if count := self.material.ordering:
+                raise Refusal(f"{refusal} {LEFT_OUT.format(count=count)}", refusal.hint) from refusal
+            raise
         return {request_key(self.model.name, order.ask): order for order in found}
 
     def settle(self, records: Sequence[Record]) -> None:
@@ -147,6 +154,8 @@ def start(session: Session) -> tuple[dict[str, Order], dict[str, Order]]:
     orders = session.orders()
     if not session.material.reviewed and session.material.seeds:
         session.outcome.notes.append("No row is reviewed yet: the seeds are pool rows as they were imported.")
+    if count := session.material.ordering:
+        session.outcome.notes.append(LEFT_OUT.format(count=count))
     session.settle(list(session.ledger.replies.values()))
     out = session.ledger.under_way()
     if under_way := len(out & orders.keys()):

@@ -13,6 +13,7 @@ from curation.quality.label_noise import LabelNoise
 from curation.quality.language import Language
 from curation.quality.mask import find_personal, find_secrets, mask
 from curation.quality.names import Names
+from curation.quality.orders import Orders
 from curation.quality.over_long import OverLong
 from curation.quality.personal import Personal
 from curation.quality.refusals import Refusals
@@ -49,6 +50,7 @@ def checks(options: Options) -> list[Check]:
         OverLong(options),
         Truncated(),
         Residue(),
+        Orders(),
         Refusals(),
         Encoding(),
         Form(),

@@ -1,4 +1,4 @@
-"""Labels that two models, which never saw the row, both doubt."""
+"""Labels that are more probably wrong than right, by two models that never saw the row."""
 
 from __future__ import annotations
 
@@ -18,16 +18,21 @@ FOLDS = 4
 PASSES = 1000
 """Most passes over the rows; a model ends where its loss no longer falls, after 10 to 60 on the sets tried."""
 SURE = 0.2
-TIMES = 20.0
-"""Both models name the same other class, with a mean probability over SURE and TIMES that of the given label."""
+"""The other class must be at least so probable."""
+WRONG = 0.5
+"""A label is doubted where it is more probably wrong than right."""
+CHARACTERS, GRAMS = 500, 50_000
+"""Characters of a question that the model of characters reads, and how many different runs of them it knows."""
 
 
 class LabelNoise(Check):
-    """Out-of-fold self-confidence of a logistic and a naive Bayes model on TF-IDF of words and word pairs."""
+    """Out-of-fold self-confidence of a logistic model on TF-IDF of words and word pairs and of a naive Bayes model on
+    TF-IDF of 2 to 5 characters, weighed by how well they foretell the labels; the share of wrong labels is estimated.
+    """
 
     name = "label_noise"
     title = "Doubtful labels"
-    reason = "Two models that did not see the row both give it another label."
+    reason = "Two models that did not see the row, taken together, find its label more probably wrong than right."
     action = "queue"
 
     def end(self, survey: Survey) -> Finding | None:
@@ -66,15 +71,16 @@ class LabelNoise(Check):
 
 
 def doubted(rows: Sequence[tuple[Subject, str]], seed: int) -> list[tuple[Subject, str, str, float, float]]:
-    """Rows whose label both models doubt: subject, label, other label, its probability and the given label's."""
+    """Rows whose label is doubted: subject, label, other label, its probability and the given label's."""
     import numpy as np
 
+    from curation.quality.doubt import doubt_of
+
     names, given = np.unique([label for _, label in rows], return_inverse=True)
-    first, second = _out_of_fold([subject.example.question for subject, _ in rows], given, seed)
-    mean = (first + second) / 2
-    best, own = mean.max(axis=1), mean[np.arange(len(given)), given]
-    other = first.argmax(axis=1)
-    odd = (other == second.argmax(axis=1)) & (other != given) & (best > SURE) & (best > TIMES * own)
+    doubt = doubt_of(_out_of_fold([subject.example.question for subject, _ in rows], given, seed), given, seed)
+    other, places = doubt.combined.argmax(axis=1), np.arange(len(given))
+    best, own = doubt.combined[places, other], doubt.combined[places, given]
+    odd = (other != given) & (best > SURE) & (doubt.wrong > WRONG)
     return [
         (rows[i][0], rows[i][1], str(names[other[i]]), float(best[i]), float(own[i]))
         for i in np.nonzero(odd)[0].tolist()
@@ -83,26 +89,35 @@ def doubted(rows: Sequence[tuple[Subject, str]], seed: int) -> list[tuple[Subjec
 
 def _out_of_fold(texts: Sequence[str], given: Any, seed: int) -> tuple[Any, Any]:
     """Two arrays rows x classes: the probabilities of two models trained on the other folds."""
-    import numpy as np
-    from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import SGDClassifier
-    from sklearn.model_selection import StratifiedKFold
     from sklearn.naive_bayes import MultinomialNB
 
-    vectors = TfidfVectorizer(
-        ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"\w+", dtype=np.float32
-    ).fit_transform(texts)
-    shape = (len(texts), int(given.max()) + 1)
-    first, second = np.zeros(shape), np.zeros(shape)
-    for learn, ask in StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(vectors, given):
-        logistic = SGDClassifier(loss="log_loss", alpha=1e-5, max_iter=PASSES, random_state=seed)
-        _ask(logistic.fit(vectors[learn], given[learn]), vectors, ask, first)
-        del logistic  # each model holds classes x features
-        _ask(MultinomialNB(alpha=0.05).fit(vectors[learn], given[learn]), vectors, ask, second)
-    return first, second
+    logistic = SGDClassifier(loss="log_loss", alpha=1e-5, max_iter=PASSES, random_state=seed)
+    words = _vectors(texts, ngram_range=(1, 2), token_pattern=r"\w+")
+    first = _asked(logistic, words, given, seed)
+    del words
+    short = [text[:CHARACTERS] for text in texts]
+    runs = _vectors(short, analyzer="char_wb", ngram_range=(2, 5), max_features=GRAMS)
+    return first, _asked(MultinomialNB(alpha=0.05), runs, given, seed)
 
 
-def _ask(model: Any, vectors: Any, ask: Any, result: Any) -> None:
+def _vectors(texts: Sequence[str], **how: Any) -> Any:
     import numpy as np
+    from sklearn.feature_extraction.text import TfidfVectorizer
 
-    result[np.ix_(ask, model.classes_)] = model.predict_proba(vectors[ask])
+    return TfidfVectorizer(sublinear_tf=True, dtype=np.float32, **how).fit_transform(texts)
+
+
+def _asked(model: Any, vectors: Any, given: Any, seed: int) -> Any:
+    """What the model says of each row after learning from the folds without it; one model (classes x features) is
+    held at a time.
+    """
+    import numpy as np
+    from sklearn.base import clone
+    from sklearn.model_selection import StratifiedKFold
+
+    said = np.zeros((len(given), int(given.max()) + 1), np.float32)
+    for learn, ask in StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(vectors, given):
+        fresh = clone(model).fit(vectors[learn], given[learn])
+        said[np.ix_(ask, fresh.classes_)] = fresh.predict_proba(vectors[ask])
+    return said
