@@ -24,6 +24,19 @@ def sha256_bytes(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+class Hashed:
+    """A file that is read while its SHA-256 is taken: the hash of what was read, whatever becomes of the file."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file, self.digest = file, hashlib.sha256()
+
+    def read(self, size: int = -1) -> bytes:
+        """Some bytes, counted into `digest`."""
+        data = self._file.read(size)
+        self.digest.update(data)
+        return data
+
+
 def sha256_file(path: Path) -> str:
     """Hex SHA-256 of a file's bytes, read in blocks of 1 MiB."""
     digest = hashlib.sha256()
@@ -66,8 +79,12 @@ def replacing(path: Path, mode: int | None = None) -> Iterator[IO[bytes]]:
     for the usual ones.
     """
     if path.exists() and not path.is_file() and not path.is_dir():
-        with path.open("wb") as device:
-            yield device
+        try:
+            with path.open("wb") as device:
+                yield device
+        except OSError as error:
+            _name(error, path)
+            raise
         return
     path = path.resolve() if path.is_symlink() else path
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -81,11 +98,16 @@ def replacing(path: Path, mode: int | None = None) -> Iterator[IO[bytes]]:
         temporary.chmod(0o666 & ~_umask() if mode is None else mode)
         temporary.replace(path)
     except BaseException as error:
-        if isinstance(error, OSError) and error.filename is None:
-            error.filename = str(path)  # a full disk names no file
+        _name(error, path)
         temporary.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
+
+
+def _name(error: BaseException, path: Path) -> None:
+    """A full disk names no file."""
+    if isinstance(error, OSError) and error.filename is None:
+        error.filename = str(path)
 
 
 def check_outputs(*paths: Path | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
@@ -34,6 +35,15 @@ GROUPS = (
 
 FAULT = 70
 """Exit code of a fault of the program itself, so that it is never taken for a gate that says no (1)."""
+
+WAYS = {
+    errno.ENOSPC: "make room, then the same command again",
+    errno.EDQUOT: "make room, then the same command again",
+    errno.EACCES: "ls -l says whose it is; it must be yours to read or write",
+    errno.EPERM: "ls -l says whose it is; it must be yours to read or write",
+    errno.EROFS: "name another place, or mount that one to be written to",
+}
+"""What a person can do about a fault of the machine, by its number."""
 
 
 def build_app() -> typer.Typer:
@@ -81,7 +91,8 @@ def _run() -> int:
         raise
     except OSError as error:
         place = str(error.filename) if error.filename is not None else ""
-        raise RungError(f"{place or 'A file'}: {error.strerror or error}.", where=place) from error
+        way = WAYS.get(error.errno or 0, "the same command with --verbose says where it arose")
+        raise RungError(f"{place or 'A file'}: {error.strerror or error}.", way, where=place) from error
     return result if isinstance(result, int) else 0
 
 

@@ -117,12 +117,13 @@ def check(
         write_quality_page(html, checkup, None if files else _review_so_far())
         note(f"Page: {html}")
     command = " ".join(["rung data check", *map(str, files or [])])
+    more = list(size.lines()) if size else []
+    chosen = list(check_words.one(checkup, show) if show else check_words.lines(checkup, command, not files, more))
     if as_json:
         told = {"test_set": {"items": size.items, "smallest_gain": size.smallest_gain}} if size else {}
-        emit(checkup.as_json() | told)
+        found = checkup.as_json() | told
+        emit(found | {"findings": [each for each in found["findings"] if each["name"] == show]} if show else found)
     else:
-        more = list(size.lines()) if size else []
-        chosen = check_words.one(checkup, show) if show else check_words.lines(checkup, command, not files, more)
         for line in chosen:
             say(line)
     if checkup.stopped or checkup.blocking:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from rung.cli.options import Json
+
 TASKS = {"house-line": "rung.demo.house_line", "chapter-line": "rung.demo.chapter_line"}
 
 
@@ -21,6 +23,7 @@ def demo(
         str, typer.Option("--task", help="house-line (ends with training) or chapter-line.")
     ] = "house-line",
     into: Annotated[Path | None, typer.Option("--into", help="The project folder; default rung-demo.")] = None,
+    as_json: Json = False,
 ) -> None:
     """Do the whole job once, for real: questionnaire to release, about 8 minutes, nothing to prepare.
 
@@ -29,8 +32,8 @@ def demo(
     from importlib import import_module
 
     from chat.local.embedded import embedded_model
-    from rung.cli.output import ProgressLine, say
-    from rung.demo.ending import ending
+    from rung.cli.output import ProgressLine, emit, note, say
+    from rung.demo.ending import document, ending
     from rung.demo.steps import STEPS
     from rung.demo.walk import Walk
     from workspace.errors import RungError, did_you_mean
@@ -43,8 +46,11 @@ def demo(
     need("demo", "simple_icd_10_cm")
     chosen = import_module(TASKS[task]).TASK
     embedded_model(ProgressLine("Fetching and converting the embedded model"))
-    walk = Walk(folder.resolve(), chosen, fast=fast, say=say)
+    walk = Walk(folder.resolve(), chosen, fast=fast, say=note if as_json else say, aside=as_json)
     walk.begin()
     walk.run(STEPS)
+    if as_json:
+        emit(document(walk))
+        return
     for line in ending(walk):
         say(line)

@@ -147,6 +147,7 @@ def reopen_command(
     as_json: Json = False,
 ) -> None:
     """Send decided rows to review again: the old decisions stay in the log and count no longer."""
+    rows = list(dict.fromkeys(rows))
     with desk_here() as desk:
         change = desk.store.queue(rows, reason, "reopened", actor=person_of(desk, by))
     if as_json:

@@ -17,7 +17,7 @@ from workspace.words import counted
 def export_command(
     out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="A .jsonl or .csv file, or a folder.")],
     assign: Annotated[str, typer.Option("--assign", metavar="NAME", help="Who will decide these rows.")] = "",
-    count: Annotated[int, typer.Option("--count", metavar="N", help="At most so many rows; 0: all.")] = 0,
+    count: Annotated[int, typer.Option("--count", metavar="N", min=0, help="At most so many rows; 0: all.")] = 0,
     form: Annotated[str, typer.Option("--format", metavar="argilla", help="Argilla's dataset format, a folder.")] = "",
     everything: Annotated[bool, typer.Option("--all", help="Decided rows too, with their decisions.")] = False,
     as_json: Json = False,

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rung.cli.output import note, say
+from rung.cli.options import Json
+from rung.cli.output import emit, note, say
 from rung.cli.review import review_app
 
 if TYPE_CHECKING:
@@ -23,8 +24,9 @@ def serve_command(
     port: Annotated[int, typer.Option("--port", metavar="N", help="0: any free one.", min=-1, max=65535)] = -1,
     login: Annotated[str, typer.Option("--login", metavar="link|proxy|none", help="Who is let in.")] = "",
     url: Annotated[str, typer.Option("--url", metavar="URL", help="How reviewers reach it through a proxy.")] = "",
+    as_json: Json = False,
 ) -> None:
-    """Serve the review page to browsers, on this machine unless told otherwise."""
+    """Serve the review page to browsers, on this machine unless told otherwise. --json tells where, then serves."""
     from workspace.extras import require
 
     for module in ("uvicorn", "starlette"):
@@ -32,7 +34,7 @@ def serve_command(
     given: dict[str, Any] = {"host": host, "login": login, "url": url, "port": port if port >= 0 else None}
     desk = _desk({key: value for key, value in given.items() if value not in ("", None)})
     with desk.store:
-        _serve(desk)
+        _serve(desk, as_json)
 
 
 def _desk(given: dict[str, Any]) -> Desk:
@@ -56,23 +58,13 @@ def _desk(given: dict[str, Any]) -> Desk:
     return open_desk(project, Settings.model_validate({**settings.model_dump(), "web": web}))
 
 
-def _serve(desk: Desk) -> None:
+def _serve(desk: Desk, as_json: bool) -> None:
     from rung.start import guideline_is_untouched
-    from rung.web.serve import bind, check_login, has_links, link_base, reached, server
-    from workspace.settings import load_settings
+    from rung.web.serve import bind, check_login, server
 
     check_login(desk)
-    web = desk.settings.web
-    opened = bind(web)
-    port = opened.getsockname()[1]
-    written = load_settings(desk.project.settings_file).web
-    usual = link_base(written, written.port)
-    for line in reached(web, port, usual):
-        say(line)
-    if web.login == "link" and not has_links(desk):
-        person = desk.settings.project.person
-        base = f" --base {link_base(web, port)}" if link_base(web, port) != usual else ""
-        say(f"Nobody has one yet.  Next: rung review invite {person}{base}")
+    opened = bind(desk.settings.web)
+    _tell(desk, opened.getsockname()[1], as_json)
     if guideline_is_untouched(desk.project):
         note("! guideline.md is still as rung init wrote it: say there what a right answer is, reviewers see it")
     _flush()
@@ -83,6 +75,27 @@ def _serve(desk: Desk) -> None:
     finally:
         opened.close()
     note("The page is closed. Every decision is kept.")
+
+
+def _tell(desk: Desk, port: int, as_json: bool) -> None:
+    """Where the page is, before it is served."""
+    from rung.web.serve import has_links, link_base, reached
+    from workspace.settings import load_settings
+
+    web = desk.settings.web
+    written = load_settings(desk.project.settings_file).web
+    usual = link_base(written, written.port)
+    base = f" --base {link_base(web, port)}" if link_base(web, port) != usual else ""
+    if as_json:
+        invite = f"rung review invite NAME{base}" if web.login != "none" else None
+        address = f"[{web.host}]" if ":" in web.host else web.host
+        told = {"address": f"http://{address}:{port}", "port": port, "login": web.login, "url": web.url or None}
+        emit({**told, "invite": invite})
+        return
+    for line in reached(web, port, usual):
+        say(line)
+    if web.login == "link" and not has_links(desk):
+        say(f"Nobody has one yet.  Next: rung review invite {desk.settings.project.person}{base}")
 
 
 def _flush() -> None:

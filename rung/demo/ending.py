@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from evaluation.report import ArmResult, newest_report
 from evaluation.verdict import newest_verdict
 from rung.demo.planted import planted_lines
@@ -30,6 +32,21 @@ def ending(walk: Walk) -> list[str]:
         f"Next: cd {walk.project.root} && rung",
     ]
     return lines
+
+
+def document(walk: Walk) -> dict[str, Any]:
+    """The same for `--json`: each step with its seconds and exit code, the arms, the verdict or None."""
+    found = newest_verdict(walk.project)
+    fields = {"arm", "score", "low", "high", "seconds", "cost_usd"}
+    return {
+        "project": str(walk.project.root),
+        "task": walk.task.name,
+        "fast": walk.fast,
+        "steps": {name: {"seconds": walk.seconds[name], "exit": code} for name, code in walk.exits.items()},
+        "arms": [arm.model_dump(mode="json", include=fields) for arm in _arms(walk.project)],
+        "verdict": found[1].model_dump(mode="json") if found else None,
+        "seconds": round(sum(walk.seconds.values()), 1),
+    }
 
 
 def _arms(project: Project) -> list[ArmResult]:

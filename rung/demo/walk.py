@@ -37,13 +37,17 @@ class Step:
 
 
 class Walk:
-    """A demo project, what has been done in it, and how long each step took."""
+    """A demo project, what has been done in it, and how long each step took.
 
-    def __init__(self, root: Path, task: Task, *, fast: bool, say: Print) -> None:
+    With `aside` the commands print to stderr, so that stdout is left for one document.
+    """
+
+    def __init__(self, root: Path, task: Task, *, fast: bool, say: Print, aside: bool = False) -> None:
         self.project = Project(root)
         self.task = task
         self.fast = fast
         self.say = say
+        self.out = 2 if aside else None
         self.seconds: dict[str, float] = {}
         self.exits: dict[str, int] = {}
 
@@ -93,9 +97,8 @@ class Walk:
     def _command(self, step: Step) -> int:
         arguments = step.fast if self.fast and step.fast else step.arguments
         self.say(f"$ rung {' '.join(arguments)}")
-        return subprocess.run(
-            [sys.executable, "-P", "-m", "rung", *arguments], cwd=self.project.root, check=False
-        ).returncode
+        command = [sys.executable, "-P", "-m", "rung", *arguments]
+        return subprocess.run(command, cwd=self.project.root, stdout=self.out, check=False).returncode
 
     def _review(self, step: Step) -> int:
         from rung.demo.reviewer import review_by_table

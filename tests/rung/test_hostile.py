@@ -28,6 +28,7 @@ def rung(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     root = tmp_path / "mein Projekt é"
     root.mkdir()
     (root / "rung.toml").write_text("")
+    (root / "rows.jsonl").write_text('{"prompt": "a b c", "completion": "d"}\n' * 2)
     monkeypatch.chdir(root)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
 
@@ -54,6 +55,9 @@ def rung(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
         ("plan --set learning-rat=1", '[training] has no "learning-rat". Did you mean "learning_rate"?'),
         ("plan --set ünï=1 --set rank", "--set rank: not NAME=VALUE"),
         ("verdict --scores nosuch", "nosuch: cannot be read"),
+        ("data check rows.jsonl --show nosuch", '"nosuch" is not a finding'),
+        ("review export -o x.csv --count -5", "greater than or equal to 0"),
+        ("data dedup rows.jsonl -o /dev/full", "/dev/full: No space left on device."),
     ],
 )
 def test_a_mistake_is_told_with_a_way_on(rung: Rung, line: str, said: str) -> None:
@@ -89,3 +93,26 @@ def test_a_teams_own_rules_that_cannot_be_read_are_not_rungs(rung: Rung, tmp_pat
     Path("rules/approach.toml").mkdir()
     told = rung("advise", "--set", "task=code")
     assert told.code == 2 and "Make " in told.err and "pip install" not in told.err
+
+
+def test_one_finding_alone_as_a_document(rung: Rung) -> None:
+    found = json.loads(rung("data", "check", "rows.jsonl", "--show", "duplicates", "--json").out)["findings"]
+    assert [each["name"] for each in found] == ["duplicates"]
+
+
+def test_a_row_that_is_named_twice_is_one(rung: Rung) -> None:
+    rung("data", "import", "rows.jsonl")
+    assert rung("review", "reopen", "r-000001", "r-000001").out.startswith("1 row to review again")
+
+
+def test_the_demo_ends_with_one_document(rung: Rung, tmp_path: Path) -> None:
+    from rung.demo.steps import STEPS
+
+    Path("demo").mkdir()
+    steps = {step.name: 0 for step in STEPS}
+    state = {"task": "house-line", "fast": False, "seconds": dict.fromkeys(steps, 1.5), "exits": steps}
+    Path("demo/.demo.json").write_text(json.dumps(state))
+    done = rung("demo", "--into", "demo", "--json")
+    found = json.loads(done.out)
+    assert done.code == 0 and set(found["steps"]) == set(steps) and "done before" in done.err
+    assert (found["arms"], found["verdict"], found["seconds"]) == ([], None, round(1.5 * len(steps), 1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import re
 import signal
 import socket
@@ -90,6 +91,18 @@ def test_serves_prints_how_it_is_reached_and_ends_on_ctrl_c(folder: Path, serve:
     assert f"Links: rung review invite NAME --base {address}   (again" in out
     assert program.returncode == 0 and errors == "The page is closed. Every decision is kept.\n"
     assert link.rsplit("/", 1)[1] not in out + errors, "no link in the output"
+
+
+def test_a_program_is_told_in_one_document_where_the_page_is(folder: Path) -> None:
+    command = [*RUNG, "review", "serve", "--port", "0", "--json"]
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as program:
+        assert program.stdout is not None
+        lines = iter(program.stdout.readline, "}\n")
+        told = json.loads("".join(lines) + "}")
+        assert get(told["address"])[0] == 401 and told["login"] == "link"
+        assert told["invite"] == f"rung review invite NAME --base {told['address']}"
+        program.send_signal(signal.SIGINT)
+        assert program.communicate(timeout=300)[0] == "" and program.returncode == 0
 
 
 @pytest.mark.parametrize(
