@@ -57,7 +57,9 @@ def page_values(
         "project": project.name,
         "report": report,
         "report_sha256": sha256_file(folder / "report.json"),
-        "subject": f"{report.run} against the best prompt" if report.run else "the ladder, measured",
+        "subject": f"{report.run} against {verdict_words.rival_name(verdict) if verdict else 'the best prompt'}"
+        if report.run
+        else "the ladder, measured",
         "title": title,
         "lead": lead,
         "second": second,
@@ -92,13 +94,16 @@ def page_values(
 
 def score_plot(arms: Sequence[ArmResult], chosen: str | None, goal: float | None) -> Markup:
     """The arms as a dot plot."""
+    best = max((a.score for a in arms if a.prompted), default=0.0)
+    is_best = all(a.score >= best for a in arms if a.arm == chosen)
+    word = " best prompt" if is_best else " chosen on validation"
     rows = [
         Dot(
             arm_name(a.arm),
             a.low,
             a.score,
             a.high,
-            f"{percent(a.score)}{' best prompt' if a.arm == chosen else ''}",
+            f"{percent(a.score)}{word if a.arm == chosen else ''}",
             a.arm in (chosen, "tuned"),
         )
         for a in arms

@@ -11,6 +11,8 @@ from rung.report.price_words import lines as price_lines
 
 TEN = 0.1
 """The margin that is shown beside the one that rules."""
+OTHER = ("classical", "bigger_model")
+"""Arms that are no prompt of this model."""
 TITLES = {
     "ship": "SHIP",
     "keep_prompt": "KEEP THE PROMPT",
@@ -93,8 +95,18 @@ def _moved(v: Verdict) -> str:
 
 
 def rival_name(v: Verdict) -> str:
-    """What the tuned model is compared with: `the best prompt`, or the arm's name in a score file."""
-    return "the best prompt" if v.id else "the baseline" if v.chosen == "baseline" else f"the arm {v.chosen}"
+    """What the tuned model is compared with: `the best prompt`, or the arm's name in a score file.
+
+    Where another prompt did better on the test items, the one that validation chose is not called the best.
+    """
+    if not v.id:
+        return "the baseline" if v.chosen == "baseline" else f"the arm {v.chosen}"
+    return f"{arm_name(v.chosen)}, the prompt that validation chose" if chosen_is_beaten(v) else "the best prompt"
+
+
+def chosen_is_beaten(v: Verdict) -> bool:
+    """Whether another prompt scored higher on the test items than the one that validation chose."""
+    return any(not r.chosen and r.arm not in OTHER and r.score > v.baseline + TOLERANCE for r in v.arms)
 
 
 def _bare(difference: float) -> str:
@@ -156,7 +168,9 @@ def _scores(v: Verdict, report: Report | None, baseline: Report | None) -> list[
     name = arm_name(v.chosen)
     width = max(len(name), len("difference"), len("can be seen"))
     tuned, chosen = _arm(report, "tuned"), _arm(baseline, v.chosen)
-    best = ", best prompted" if v.id else ", chosen" if len(v.arms) > 1 else ""
+    best = ", chosen" if len(v.arms) > 1 else ""
+    if v.id:
+        best = ", chosen on validation" if chosen_is_beaten(v) else ", best prompted"
     return [
         f"{'tuned':<{width}}  {_score(v.tuned, tuned, v)}",
         f"{name:<{width}}  {_score(v.baseline, chosen, v)}{best}",

@@ -48,6 +48,24 @@ async def test_the_four_endings_stand_in_the_same_place(clinic, program, right, 
         await until(pilot, lambda: getattr(app.screen, "stage", "Verdict") == stage)
 
 
+async def test_more_items_are_not_asked_for_where_they_would_not_ship_it(clinic, program):
+    ladder.finished(ladder.cleared(clinic))
+    path = ladder.judged(clinic, MORE) / "verdict.json"
+    found = read_artefact(path, Verdict)
+    ahead = found.arms[0].model_copy(
+        update={"arm": "classical", "chosen": False, "difference": -0.2, "low": -0.3, "high": -0.1}
+    )
+    write_artefact(path, found.model_copy(update={"arms": [*found.arms, ahead]}))
+    app = program(clinic.root)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        screen = await opened(pilot, 9)
+        await sees(pilot, "more items would not ship it")
+        assert screen.next.startswith("Next: the advice, for more items would not ship it.")
+        await pilot.press("enter")
+        await until(pilot, lambda: getattr(app.screen, "stage", "") == "Advice")
+
+
 async def test_what_speaks_against_it_is_in_sight_without_scrolling(clinic, program):
     ladder.finished(ladder.cleared(clinic))
     path = ladder.judged(clinic, SHIP) / "verdict.json"

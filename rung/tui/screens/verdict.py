@@ -13,7 +13,7 @@ from textual.binding import Binding, BindingType
 from evaluation.report import Report
 from evaluation.verdict import Verdict
 from rung.report.figures import duration
-from rung.report.verdict_words import TITLES, lines, sentences
+from rung.report.verdict_words import TITLES, lines, out_of_reach, sentences
 from rung.tui.job import JobEnded
 from rung.tui.loaded import Loaded, LoadedScreen, locked
 from rung.tui.screens.sign import SignScreen
@@ -111,7 +111,7 @@ class VerdictScreen(StoppableScreen):
         elif self.data is not None and needs_name(self.data.verdict):
             self.app.push_screen(_signing(self.data.verdict, self.source.person), self._decided)
         elif self.data is not None:
-            self.app.open_stage(3 if self.data.verdict.verdict == "need_more_data" else 10)  # type: ignore[attr-defined]
+            self.app.open_stage(follows(self.data.verdict)[0])  # type: ignore[attr-defined]
         elif self.command.startswith("rung evaluate R-"):
             self.ask_once("Measure it on the test set?", self._measure)
         else:
@@ -190,11 +190,20 @@ def _missing(project: Project | None) -> str:
 
 
 NEXT = {
-    "ship": "release",
-    "judgement": "decide (asks name and reason)",
-    "need_more_data": "add test items, in Data",
-    "keep_prompt": "release the prompt",
+    "ship": (10, "release"),
+    "judgement": (10, "decide (asks name and reason)"),
+    "need_more_data": (3, "add test items, in Data"),
+    "keep_prompt": (10, "release the prompt"),
 }
+
+
+def follows(verdict: Verdict) -> tuple[int, str]:
+    """The stage after a verdict, and what is done there; more items are no way on where they would not ship it."""
+    if verdict.accepted:
+        return NEXT["ship"]
+    if verdict.verdict == "need_more_data" and out_of_reach(verdict):
+        return 2, "the advice, for more items would not ship it"
+    return NEXT[verdict.verdict]
 
 
 def _entries(judged: Judged, width: int) -> Iterator[Entry]:
@@ -217,8 +226,7 @@ def _entries(judged: Judged, width: int) -> Iterator[Entry]:
         whole = re.sub(r"\bp ([<=]) ", "p\xa0\\1\xa0", line)  # not to be folded apart
         yield Entry(whole, f"line:{number}" if line.strip() else "")
     yield Entry()
-    word = "release" if verdict.accepted else NEXT[verdict.verdict]
-    yield Entry(f"Next: {word}.   Enter", "", "bold")
+    yield Entry(f"Next: {follows(verdict)[1]}.   Enter", "", "bold")
 
 
 def axis(low: float, middle: float, high: float, margin: float, width: int) -> list[str]:
