@@ -2,38 +2,33 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from curation.example import Example
 from curation.formats import Columns, Reject, Row, malformed_error, read_rows
-from curation.store import Added, NewRow, Role, Store, StoredRow
-from curation.store.records import ROLES, Link
+from curation.spool import Spool, Spooled
+from curation.store import Added, NewRow, Role, Store
+from curation.store.records import ROLES
+from curation.takeout import TRAINING_SIDE, take_out
 from workspace.artefact import now
 from workspace.errors import RungError, did_you_mean
-from workspace.files import sha256_bytes, sha256_file
+from workspace.files import sha256_file
 from workspace.settings import Settings
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from curation.dedup import DedupResult
-
-TRAINING_SIDE = ("pool", "candidates", "train")
-"""Roles in which duplicates are taken out; validation and test sets are kept as they are."""
-LINKS_A_ROW = 50
-"""Near rows remembered for each row, to be shown beside it; the checks find all of them anew."""
-
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The lines of one file, read: its path as given, SHA-256, sound rows and rejects."""
+    """The lines of one file, read: its path as given, SHA-256, sound rows and rejects. No row is held."""
 
     path: str
     sha256: str
-    rows: tuple[Row, ...]
+    rows: Spooled
     rejects: tuple[Reject, ...]
 
 
@@ -82,7 +77,8 @@ def read_batches(
     if role not in ROLES:
         raise RungError(f'"{role}" is not a role.{did_you_mean(role, ROLES)}', "--as " + "|".join(ROLES), found=role)
     files = [file for path in paths for file in files_of(path)]
-    batches = [_read(file, role, fmt, columns, notice, progress) for file in files]
+    spool = Spool()
+    batches = [_read(file, spool, role, fmt, columns, notice, progress) for file in files]
     rejects = [reject for batch in batches for reject in batch.rejects]
     if rejects and not keep_rejects:
         raise malformed_error(rejects)
@@ -98,13 +94,13 @@ def ingest(store: Store, settings: Settings, batch: Batch, role: Role, *, actor:
     from curation.review.queue import refresh_queue
 
     with store.write(alone=True) as connection:
-        before = _standing(connection) if role in TRAINING_SIDE else []
-        source = _source(connection, batch, role)
-        new = [NewRow(row.example, row.line) for row in batch.rows]
-        added = store.add(new, role=role, source=source, twins=True, connection=connection)
-        fresh = [(name, batch.rows[i].example) for i, name in enumerate(added.ids) if i not in added.known]
-        counts = _take_out(store, connection, settings, before, fresh, actor) if role in TRAINING_SIDE else {}
-        made = _counted(batch, role, added, fresh, counts)
+        source, before = _source(connection, batch, role), _last(connection)
+        added = store.add(batch.rows, role=role, source=source, twins=True, connection=connection)
+        counts: dict[str, int] = {}
+        if role in TRAINING_SIDE:
+            fresh = ((number, row.example) for number, row in _fresh(batch, added))
+            counts = take_out(store, connection, settings.dataset.threshold, before, fresh, actor)
+        made = _counted(batch, role, added, counts)
         _finish(store, connection, source, made, actor)
     refresh_queue(store, settings)
     return made
@@ -136,6 +132,7 @@ def merge_rejects(path: Path, files: Sequence[str], rejects: Sequence[Reject]) -
 
 def _read(
     file: Path,
+    spool: Spool,
     role: str,
     fmt: str,
     columns: Columns | None,
@@ -143,14 +140,17 @@ def _read(
     progress: Callable[[int, int], None] | None,
 ) -> Batch:
     before = "" if str(file) == "-" else _digest(file)
-    found = list(read_rows(file, fmt, columns=columns, unanswered=role == "pool", notice=notice, progress=progress))
-    rows = tuple(each for each in found if isinstance(each, Row))
-    rejects = tuple(each for each in found if isinstance(each, Reject))
-    if not before:
-        before = sha256_bytes(b"".join(each.raw + b"\n" for each in found))
-    elif _digest(file) != before:
+    rows, rejects, lines = spool.begin(), [], hashlib.sha256()
+    for each in read_rows(file, fmt, columns=columns, unanswered=role == "pool", notice=notice, progress=progress):
+        if not before:
+            lines.update(each.raw + b"\n")
+        if isinstance(each, Row):
+            rows.add(each)
+        else:
+            rejects.append(each)
+    if before and _digest(file) != before:
         raise RungError(f"{file}: changed while it was read. Nothing was stored.", "The same command again.")
-    return Batch(str(file), before, rows, rejects)
+    return Batch(str(file), before or lines.hexdigest(), rows, tuple(rejects))
 
 
 def _digest(file: Path) -> str:
@@ -160,62 +160,6 @@ def _digest(file: Path) -> str:
         return sha256_file(file)
     except OSError as error:
         raise RungError(f"{file}: cannot be read ({error.strerror}).", where=str(file)) from error
-
-
-def _standing(connection: Connection) -> list[StoredRow]:
-    """Rows of the training side that are in and were not rejected."""
-    from curation.store.reading import fetch, narrowed, query
-
-    found = fetch(connection, narrowed(query(), list(TRAINING_SIDE), None, None, False))
-    return [row for row in found if row.state != "rejected"]
-
-
-def _take_out(
-    store: Store,
-    connection: Connection,
-    settings: Settings,
-    before: Sequence[StoredRow],
-    fresh: Sequence[tuple[str, Example]],
-    actor: str,
-) -> dict[str, int]:
-    """Exclude duplicates among the fresh rows, remember near pairs; counts by kind."""
-    from curation.dedup import dedup
-    from curation.store.pairs import write_links
-
-    if not fresh:
-        return {}
-    ids = [row.id for row in before] + [name for name, _ in fresh]
-    examples = [row.example for row in before] + [example for _, example in fresh]
-    reviewed = [row.is_reviewed and not row.automatic for row in before] + [False] * len(fresh)
-    result = dedup(examples, settings.dataset.threshold, reviewed=reviewed)
-    removed = [each for each in result.removed if each.index >= len(before)]
-    for kind, reason in (("exact", "exact duplicate"), ("near", "near duplicate")):
-        evidence = {
-            ids[each.index]: {"kind": kind, "kept": ids[each.kept], "similarity": round(each.similarity, 4)}
-            | ({"via": ids[each.via]} if each.via is not None else {})
-            for each in removed
-            if each.kind == kind
-        }
-        if evidence:
-            store.exclude(list(evidence), reason, "duplicates", actor=actor, evidence=evidence, connection=connection)
-    write_links(connection, _links(ids, result, len(before)))
-    counts = {kind: sum(each.kind == kind for each in removed) for kind in ("exact", "near")}
-    fresh_pairs = [pair for pair in result.pairs if pair.other >= len(before)]
-    for kind in ("contradiction", "minimal_pair"):
-        counts[kind] = sum(pair.kind == kind for pair in fresh_pairs)
-    return counts
-
-
-def _links(ids: Sequence[str], result: DedupResult, start: int) -> Iterator[Link]:
-    """Pairs with a fresh row, at most LINKS_A_ROW for each, contradictions first."""
-    seen: dict[int, int] = {}
-    order = {"contradiction": 0, "minimal_pair": 1, "short_near": 2}
-    for pair in sorted(result.pairs, key=lambda pair: (order[pair.kind], -pair.similarity)):
-        if pair.other < start or max(seen.get(pair.index, 0), seen.get(pair.other, 0)) >= LINKS_A_ROW:
-            continue
-        for index in (pair.index, pair.other):
-            seen[index] = seen.get(index, 0) + 1
-        yield Link(ids[pair.index], ids[pair.other], pair.kind, round(pair.similarity, 4))
 
 
 def _source(connection: Connection, batch: Batch, role: str) -> int:
@@ -236,10 +180,26 @@ def source_number(connection: Connection, path: str, sha256: str, role: str) -> 
     return int(connection.execute(insert(sources).values(**values).returning(sources.c.id)).scalar_one())
 
 
-def _counted(
-    batch: Batch, role: str, added: Added, fresh: Sequence[tuple[str, Example]], counts: dict[str, int]
-) -> Imported:
-    exact, near = counts.get("exact", 0), counts.get("near", 0)
+def _last(connection: Connection) -> int:
+    """The highest number of a row."""
+    from sqlalchemy import func, select
+
+    from curation.store.tables import rows
+
+    return int(connection.execute(select(func.max(rows.c.id))).scalar() or 0)
+
+
+def _fresh(batch: Batch, added: Added) -> Iterator[tuple[int, NewRow]]:
+    """Number and row of those that were not there before."""
+    from curation.store.ids import number_of
+
+    for place, (name, row) in enumerate(zip(added.ids, batch.rows, strict=True)):
+        if place not in added.known:
+            yield number_of(name), row
+
+
+def _counted(batch: Batch, role: str, added: Added, counts: dict[str, int]) -> Imported:
+    exact, near, fresh = counts.get("exact", 0), counts.get("near", 0), added.new
     return Imported(
         file=batch.path,
         sha256=batch.sha256,
@@ -252,11 +212,15 @@ def _counted(
         rejected=len(batch.rejects),
         contradictions=counts.get("contradiction", 0),
         minimal_pairs=counts.get("minimal_pair", 0),
-        unanswered=sum(bool(example.messages) and not example.is_answered for _, example in fresh),
-        first=fresh[0][0] if fresh else "",
-        last=fresh[-1][0] if fresh else "",
+        unanswered=_unanswered(batch, added) if role == "pool" else 0,
+        first=fresh[0] if fresh else "",
+        last=fresh[-1] if fresh else "",
         rejects=batch.rejects,
     )
+
+
+def _unanswered(batch: Batch, added: Added) -> int:
+    return sum(bool(row.example.messages) and not row.example.is_answered for _, row in _fresh(batch, added))
 
 
 def _finish(store: Store, connection: Connection, source: int, made: Imported, actor: str) -> None:

@@ -14,6 +14,8 @@ from curation.similarity import answer_form, critical
 
 Bools = npt.NDArray[np.bool_]
 AT_ONCE = 100_000
+FETCHED = 5_000
+"""Rows that are held at once for the sake of their answers."""
 
 
 def same_answers(
@@ -32,7 +34,8 @@ def same_answers(
 def _compare(source: Source, one: npt.NDArray[Any], other: npt.NDArray[Any], threshold: float) -> Bools:
     rows, where = np.unique(np.concatenate((one, other)), return_inverse=True)
     a, b = where[: len(one)], where[len(one) :]
-    texts = [example.answer or "" for example in source.fetch(rows.tolist())]
+    parts = (rows[begin : begin + FETCHED].tolist() for begin in range(0, len(rows), FETCHED))
+    texts = [example.answer or "" for part in parts for example in source.fetch(part)]
     compiled = use_compiled(len(rows))
     hashed = hash_texts(texts, compiled=compiled, grams=False)
     near = jaccard_of(hashed.shingles, hashed.shingles, a, b, compiled=compiled) >= threshold - SLACK

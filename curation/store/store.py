@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -120,7 +120,7 @@ class Store:
 
     def add(
         self,
-        new: Sequence[NewRow | Example],
+        new: Iterable[NewRow | Example],
         *,
         role: str,
         origin: str = "import",
@@ -135,7 +135,7 @@ class Store:
         """
         from curation.store.writing import add_rows
 
-        given = [each if isinstance(each, NewRow) else NewRow(each) for each in new]
+        given = (each if isinstance(each, NewRow) else NewRow(each) for each in new)
         with self.write(connection, alone=True) as opened:
             return add_rows(opened, given, role, origin, source, twins=twins)
 

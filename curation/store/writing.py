@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, insert, select, update
@@ -17,6 +19,7 @@ from workspace.artefact import now
 from workspace.errors import RungError
 
 QUEUED_ROLES = {"candidates": "candidate"}
+AT_ONCE = 2000
 FIRST = {"test": 0, "validation": 1}
 
 
@@ -26,30 +29,35 @@ def stamp() -> str:
 
 
 def add_rows(
-    connection: Connection, new: Sequence[NewRow], role: str, origin: str, source: int | None, *, twins: bool
+    connection: Connection, new: Iterable[NewRow], role: str, origin: str, source: int | None, *, twins: bool
 ) -> Added:
-    """Insert what is not there yet. Without `twins` a row that repeats an earlier one of this call is known, too."""
-    hashes = [each.example.content_hash for each in new]
-    known = _stored(connection, role, hashes)
-    start = int(connection.execute(select(func.max(rows.c.id))).scalar() or 0)
-    start = max(start, _sequence(connection))
-    ids: list[int] = []
-    there: set[int] = set()
-    values: list[dict[str, Any]] = []
+    """Insert what is not there yet, some at a time. Without `twins` a row that repeats an earlier one of this call is
+    known, too.
+    """
+    last = int(connection.execute(select(func.max(rows.c.id))).scalar() or 0)
+    start = first = max(last, _sequence(connection))
+    ids, there = array("q"), set()
     fresh: dict[str, int] = {}
-    for index, (each, content_hash) in enumerate(zip(new, hashes, strict=True)):
-        twin = known.get(content_hash) or (None if twins else fresh.get(content_hash))
-        if twin is not None:
-            ids.append(twin)
-            there.add(index)
-            continue
-        start += 1
-        fresh.setdefault(content_hash, start)
-        ids.append(start)
-        values.append(_values(start, each, content_hash, role, origin, source))
-    if values:
-        forget(connection)
-        connection.execute(insert(rows), values)
+    given = iter(new)
+    while some := list(islice(given, AT_ONCE)):
+        hashes = [each.example.content_hash for each in some]
+        known = _stored(connection, role, hashes, last)
+        values: list[dict[str, Any]] = []
+        for each, content_hash in zip(some, hashes, strict=True):
+            twin = known.get(content_hash) or (None if twins else fresh.get(content_hash))
+            if twin is not None:
+                there.add(len(ids))
+                ids.append(twin)
+                continue
+            start += 1
+            if not twins:
+                fresh[content_hash] = start
+            ids.append(start)
+            values.append(_values(start, each, content_hash, role, origin, source))
+        if values:
+            forget(connection)
+            connection.execute(insert(rows), values)
+    if start > first:
         _advance(connection, start)
     return Added(tuple(row_id(number) for number in ids), frozenset(there))
 
@@ -73,11 +81,12 @@ def _values(number: int, each: NewRow, content_hash: str, role: str, origin: str
     }
 
 
-def _stored(connection: Connection, role: str, hashes: Sequence[str]) -> dict[str, int]:
+def _stored(connection: Connection, role: str, hashes: Sequence[str], last: int) -> dict[str, int]:
+    """The rows up to number `last` that hold one of these contents in this role."""
     found: dict[str, int] = {}
     for part in chunks(list(set(hashes))):  # type: ignore[arg-type]
         statement = select(rows.c.content_hash, func.min(rows.c.id)).where(
-            rows.c.role == role, rows.c.content_hash.in_(part)
+            rows.c.role == role, rows.c.content_hash.in_(part), rows.c.id <= last
         )
         found.update((str(a), int(b)) for a, b in connection.execute(statement.group_by(rows.c.content_hash)))
     return found

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from curation.ingest import LINKS_A_ROW, source_number
+from curation.ingest import source_number
 from curation.store import Link, NewRow, Store
+from curation.takeout import LINKS_A_ROW
 from training.watch.gate import Draft
 from training.watch.reasons import reason_of
 from training.watch.record import Logged

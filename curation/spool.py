@@ -1,0 +1,51 @@
+"""Rows on their way into the store, in a temporary file instead of the memory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from curation.example import Example
+from curation.formats import Row
+from curation.store.records import NewRow
+
+
+class Spool:
+    """The rows of several files, one after the other, each as the store will hold it."""
+
+    def __init__(self) -> None:
+        from curation.sets import temporary_file
+
+        self.file = temporary_file()
+
+    def begin(self) -> Spooled:
+        """The rows of one more file; those of the one before are all there."""
+        return Spooled(self)
+
+
+class Spooled:
+    """The rows of one file, to be passed over as often as one likes."""
+
+    def __init__(self, spool: Spool) -> None:
+        self._file = spool.file
+        self._start = self._end = self._file.seek(0, 2)
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def add(self, row: Row) -> None:
+        """One more row."""
+        self._end += self._file.write(f"{row.line}\t{row.example.to_json()}\n".encode())
+        self._count += 1
+
+    def __iter__(self) -> Iterator[NewRow]:
+        """Every row with the line it stood in."""
+        place = self._start
+        while place < self._end:
+            self._file.seek(place)
+            lines = self._file.readlines(min(1 << 20, self._end - place))
+            place += sum(map(len, lines))
+            for line in lines:
+                number, _, row = line.partition(b"\t")
+                yield NewRow(Example(json.loads(row)), int(number))
