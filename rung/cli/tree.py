@@ -33,6 +33,7 @@ OTHER_WORDS = {
     "measure": "baseline",
     "merge": "release",
     "new": "init",
+    "report": "verdict",
     "run": "train",
     "start": "init",
     "split": "data freeze",

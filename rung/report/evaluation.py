@@ -96,7 +96,7 @@ def score_plot(arms: Sequence[ArmResult], chosen: str | None, goal: float | None
     """The arms as a dot plot."""
     best = max((a.score for a in arms if a.prompted), default=0.0)
     is_best = all(a.score >= best for a in arms if a.arm == chosen)
-    word = " best prompt" if is_best else " chosen on validation"
+    word = " best prompt" if is_best else " chosen"  # there is room for no more
     rows = [
         Dot(
             arm_name(a.arm),
