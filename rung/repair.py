@@ -23,6 +23,7 @@ WORKSHOPS = (
     "releases/**/.*.new",
     "runs/*/.adapter.new",
     "runs/*/.adapter.old",
+    "runs/.rows-*",
     "watch/.W-*",
 )
 """Where things are made before they take their place."""

@@ -39,8 +39,9 @@ class Lines(Sequence[Example]):
         return len(self.begins)
 
     def __iter__(self) -> Iterator[Example]:
-        from datasets import load_dataset
+        from datasets import config, load_dataset
 
+        config.HF_UPDATE_DOWNLOAD_COUNTS = False  # else each reading is told to Hugging Face
         lines = load_dataset("text", data_files=glob.escape(str(self.path)), split="train", streaming=True)
         return (Example(json.loads(line["text"])) for line in lines if line["text"].strip())
 
