@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from evaluation.compare import TOLERANCE
 from evaluation.metrics.registry import ITEM_METRICS
 from evaluation.report import ArmResult, Report
 from rung.report.dots import dots, scale
@@ -44,7 +45,14 @@ def best_sentence(report: Report) -> str:
         return ""
     bounds = interval(best.low, best.high)
     tried = f"{percent(best.validation)} on validation, " if best.validation is not None else ""
-    return f"Best prompted arm: {arm_name(best.arm)}, {tried}{percent(best.score)} {bounds} on test, {hits(best)}."
+    return f"{best_label(report)}: {arm_name(best.arm)}, {tried}{percent(best.score)} {bounds} on test, {hits(best)}."
+
+
+def best_label(report: Report) -> str:
+    """What the arm that validation chose is called: the best only where no other prompt did better on the test."""
+    chosen = next((arm.score for arm in report.arms if arm.arm == report.chosen), 0.0)
+    beaten = any(arm.prompted and arm.score > chosen + TOLERANCE for arm in report.arms)
+    return "Prompt chosen" if beaten else "Best prompted arm"
 
 
 def lines(report: Report, taken: Sequence[str] = ()) -> list[str]:
@@ -80,7 +88,7 @@ def _facts(report: Report) -> list[str]:
     best = next((a for a in report.arms if a.arm == report.chosen), None)
     if best is not None:
         text = f"{arm_name(best.arm)}, {percent(best.score)} ({hits(best)}), chosen on validation"
-        rows.append(("Best prompted arm", text if best.validation is not None else text.replace(", chosen on", ", no")))
+        rows.append((best_label(report), text if best.validation is not None else text.replace(", chosen on", ", no")))
         if report.goal is not None:
             gap = report.goal - best.score
             rows.append(("To the goal", f"{100 * gap:.1f} points short" if gap > 0 else "reached on test"))

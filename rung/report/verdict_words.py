@@ -170,7 +170,7 @@ def _scores(v: Verdict, report: Report | None, baseline: Report | None) -> list[
     tuned, chosen = _arm(report, "tuned"), _arm(baseline, v.chosen)
     best = ", chosen" if len(v.arms) > 1 else ""
     if v.id:
-        best = ", chosen on validation" if chosen_is_beaten(v) else ", best prompted"
+        best = ", chosen" if chosen_is_beaten(v) else ", best prompted"
     return [
         f"{'tuned':<{width}}  {_score(v.tuned, tuned, v)}",
         f"{name:<{width}}  {_score(v.baseline, chosen, v)}{best}",

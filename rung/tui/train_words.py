@@ -30,6 +30,8 @@ class Watched:
     """Seconds that the model took to load in the plan's dry run; 0 where there was none."""
     patience: int = 0
     """Evaluations in a row above the best that end it; 0 where the plan cannot be read."""
+    measured: bool = False
+    """Whether there is a verdict on it."""
 
     @property
     def is_live(self) -> bool:
@@ -91,7 +93,7 @@ def train_entries(watched: Watched, now: datetime, width: int, height: int) -> I
         yield Entry(f"Sample {shown(_sample(sampled['samples'][0]), limit=200)}")
     rising = _rising(watched) if watched.is_live else ""
     yield Entry(f"! over-fitting: validation lies {rising}." if rising else "", "", "bold" if rising else "")
-    yield Entry(_next(run), "", "bold")
+    yield Entry(_next(run, watched.measured), "", "bold")
 
 
 def _sentence(watched: Watched, steps: Sequence[dict[str, Any]], now: datetime) -> str:
@@ -143,9 +145,9 @@ def _figures(steps: Sequence[dict[str, Any]], validations: Sequence[dict[str, An
         yield f"{last['tokens_per_second']:.0f} tokens/s{room}" + (f"   rate {rate:.1e}" if rate else "")
 
 
-def _next(run: RunRecord) -> str:
+def _next(run: RunRecord, measured: bool) -> str:
     if run.state == "finished":
-        return "Next: measure it on the test set (9).   Enter"
+        return f"Next: {'the verdict on it' if measured else 'measure it on the test set'} (9).   Enter"
     if run.state == "paused":
         return "Next: p goes on. Everything so far is saved."
     if run.state in LIVE:

@@ -152,3 +152,14 @@ async def test_overfitting_is_warned_of_and_samples_are_words(clinic, program):
             await pilot.press("v")
             await sees(pilot, "step 6")
             assert "✗ COPD [red]x[/]\\u001b[31m -> J44.9, expected J44.1" in text_of(app)
+
+
+async def test_a_run_that_was_measured_leads_to_its_verdict(clinic, program):
+    ladder.finished(ladder.cleared(clinic))
+    ladder.judged(clinic, 40)
+    app = program(clinic.root)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        screen = await opened(pilot, 8)
+        await sees(pilot, "Finished in")
+        assert screen.next.startswith("Next: the verdict on it (9).")

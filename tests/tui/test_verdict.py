@@ -61,7 +61,7 @@ async def test_more_items_are_not_asked_for_where_they_would_not_ship_it(clinic,
         await settled(pilot)
         screen = await opened(pilot, 9)
         await sees(pilot, "more items would not ship it")
-        assert screen.next.startswith("Next: the advice, for more items would not ship it.")
+        assert screen.next.startswith("Next: see what the advice says (2).")
         await pilot.press("enter")
         await until(pilot, lambda: getattr(app.screen, "stage", "") == "Advice")
 

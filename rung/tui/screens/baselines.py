@@ -9,7 +9,7 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 
 from evaluation.report import ArmResult, Report
-from rung.report.baseline_words import FACTS, WORKS, answer, hits, metric_words
+from rung.report.baseline_words import FACTS, WORKS, answer, best_label, hits, metric_words
 from rung.report.dots import dots, scale
 from rung.report.figures import ARM_NAMES, arm_name, duration, interval, money, percent
 from rung.status.stages import Status
@@ -269,7 +269,7 @@ def _best(report: Report) -> Iterator[str]:
     best = next((arm for arm in report.arms if arm.arm == report.chosen), None)
     if best is None:
         return
-    yield f"Best prompted arm   {arm_name(best.arm)}, {percent(best.score)} ({hits(best)})"
+    yield f"{best_label(report):<19} {arm_name(best.arm)}, {percent(best.score)} ({hits(best)})"
     if report.goal is not None:
         gap = report.goal - best.score
         yield f"To the goal         {f'{100 * gap:.1f} points short' if gap > 0 else 'reached on test'}"

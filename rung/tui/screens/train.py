@@ -66,6 +66,7 @@ class TrainScreen(LoadedScreen):
 
     def load(self) -> Loaded:
         """The newest run."""
+        from evaluation.verdict import newest_verdict
         from training.record import curve, read_runs
 
         project = self.source.project
@@ -74,7 +75,9 @@ class TrainScreen(LoadedScreen):
             return locked("no run yet. A plan whose six gates are open starts one.", 7, "rung plan", "rung train")
         run = runs[-1]
         lines = curve(project.runs / run.id)
-        watched = Watched(run, lines, self._memory() if lines else 0.0, self._loading(run), _patience(project, run))
+        measured = newest_verdict(project, run.id) is not None
+        has = self._memory() if lines else 0.0
+        watched = Watched(run, lines, has, self._loading(run), _patience(project, run), measured)
         drawn = list(train_entries(watched, self.source.now(), self.room, self.app.size.height))
         return Loaded(drawn, f"rung runs watch {run.id}", last_note(watched), watched)
 

@@ -202,7 +202,7 @@ def follows(verdict: Verdict) -> tuple[int, str]:
     if verdict.accepted:
         return NEXT["ship"]
     if verdict.verdict == "need_more_data" and out_of_reach(verdict):
-        return 2, "the advice, for more items would not ship it"
+        return 2, "see what the advice says (2)"
     return NEXT[verdict.verdict]
 
 
