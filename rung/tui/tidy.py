@@ -12,6 +12,10 @@ NEW, OLD = 5_000, 10
 """New objects after which they are gone through; times of that after which the old ones are too."""
 SHORT, LONG = 0.02, 3.0
 """Seconds without work after which new objects are gone through, and after which all are."""
+BURST, MOST = 100_000, 200_000
+"""So many new objects at once, and so many that stayed: rows that a thread holds, no cycles. Going through them would
+hold the loop, so they are let be; what holds them frees them.
+"""
 PATIENCE = 20
 """How often as much as that may come together before it is not put off any longer."""
 
@@ -24,14 +28,19 @@ async def collect_in_calm() -> None:
     gc.freeze()
     gc.disable()
     try:
-        new = 0
+        new = stayed = 0
         while True:
             await asyncio.sleep(EVERY)
-            if new >= OLD and (new >= OLD * PATIENCE or await _is_calm(LONG)):
-                gc.collect()
-                new = 0
-            elif gc.get_count()[0] >= NEW and (gc.get_count()[0] >= NEW * PATIENCE or await _is_calm(SHORT)):
-                gc.collect(1)
+            made = gc.get_count()[0]
+            if made >= BURST or stayed >= MOST:
+                gc.freeze()
+                new = stayed = 0
+            elif new >= OLD and (new >= OLD * PATIENCE or await _is_calm(LONG)):
+                if gc.get_count()[0] < BURST:
+                    stayed = max(stayed - gc.collect(), 0)
+                    new = 0
+            elif made >= NEW and (made >= NEW * PATIENCE or await _is_calm(SHORT)):
+                stayed += max(made - gc.collect(1), 0)
                 new += 1
     finally:
         gc.enable()

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
+import weakref
 
 import pytest
 from conftest_tui import settled
@@ -17,6 +18,8 @@ from curation.example import Example, chat_row
 from curation.store import NewRow, open_store
 from rung.start import start_project
 from rung.tui.screens.review_edit import fits
+from rung.tui.tidy import EVERY, NEW, collect_in_calm
+from rung.tui.tidy import LONG as LONG_CALM
 from workspace.settings import load_settings
 
 HELD = 0.05
@@ -119,6 +122,54 @@ async def test_the_loop_is_never_held(large, program, number):
                 break
             app.open_stage(10 if number != 10 else 9)
     assert held < HELD, f"{held * 1000:.0f} ms of CPU"
+
+
+async def held_while_rows_are_made(count):
+    """Seconds that the loop was held at most while a thread makes and holds rows, and for some seconds after."""
+    rows, ticks = [], Ticks()
+    line = json.dumps(chat_row("what is it", "that"))
+
+    def make():
+        rows.extend(json.loads(line) for _ in range(count))
+        time.sleep(LONG_CALM + 4 * EVERY)
+
+    tidying, ticking = asyncio.create_task(collect_in_calm()), asyncio.create_task(ticks.run())
+    try:
+        await asyncio.to_thread(make)
+    finally:
+        ticks.on = False
+        await ticking
+        tidying.cancel()
+    assert len(rows) == count
+    return ticks.held
+
+
+async def test_the_collector_does_not_hold_the_loop_over_250_000_rows():
+    held = 9.0
+    for _ in range(TRIES):
+        held = min(held, await held_while_rows_are_made(250_000))
+        if held < HELD:
+            break
+    assert held < HELD, f"{held * 1000:.0f} ms of CPU"
+
+
+async def test_the_collector_still_takes_cycles_away():
+    class Ring:
+        def __init__(self):
+            self.own = self
+
+    tidying = asyncio.create_task(collect_in_calm())
+    try:
+        await asyncio.sleep(0)
+        gone = weakref.ref(Ring())
+        kept = [[n] for n in range(2 * NEW)]
+        for _ in range(400):
+            await asyncio.sleep(0.05)
+            if gone() is None:
+                break
+        assert gone() is None and kept
+    finally:
+        tidying.cancel()
 
 
 KEYS = ("u", "a", "pagedown", "pageup", "x", "escape")
