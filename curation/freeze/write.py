@@ -81,7 +81,7 @@ def _freeze(
     if plan.blockers:
         raise refusal(plan)
     shutil.rmtree(project.datasets / WORKSHOP, ignore_errors=True)
-    bytes_of = {split: _bytes(rows) for split, rows in plan.splits.items()}
+    bytes_of = _bytes_of(plan)
     there = _same_version(project, settings, plan, bytes_of)
     if there is not None:
         _log(store, there, actor)
@@ -109,6 +109,15 @@ def _log(store: Store, folder: Path, actor: str) -> None:
         sizes: dict[str, int] = {name: split.rows for name, split in manifest.splits.items()}
         digest = sha256_file(folder / "manifest.json")
         store.event("freeze", actor, folder.name, {"manifest": digest, "test_only": manifest.test_only, **sizes})
+
+
+def same_version(project: Project, settings: Settings, plan: FreezePlan) -> Path | None:
+    """The newest version, where this plan would freeze nothing else; a frozen test set alone is not a whole one."""
+    return None if plan.blockers else _same_version(project, settings, plan, _bytes_of(plan))
+
+
+def _bytes_of(plan: FreezePlan) -> dict[SplitName, bytes]:
+    return {split: _bytes(rows) for split, rows in plan.splits.items()}
 
 
 def _bytes(rows: Sequence[StoredRow]) -> bytes:

@@ -8,6 +8,7 @@ import ladder
 import pytest
 from conftest_tui import STAGES, flat, opened, sees, settled, text_of, until
 
+from curation.store import open_store
 from evaluation.report import Report
 from rung.start import start_project
 from rung.status import read_facts, status_of
@@ -230,6 +231,26 @@ async def test_freezing_the_same_way_round_asks_once_and_writes(tmp_path, progra
             lambda: not app.jobs and not screen.started and bool(list(project.datasets.glob("v001/manifest.json"))),
         )
         await sees(pilot, "v001 is frozen: 60 test")
+
+
+async def test_what_is_frozen_already_is_not_offered_again(clinic, program):
+    before = sorted(path.name for path in clinic.datasets.glob("v*"))
+    app = program(clinic.root)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        screen = await opened(pilot, 5)
+        await sees(pilot, "Same as v001: train, validation and test")
+        await sees(pilot, "Next: nothing changed since v001;")
+        assert "v002" not in text_of(app)
+        assert ("Enter", "next") in screen.hints()
+        await pilot.press("enter")
+        await until(pilot, lambda: getattr(app.screen, "stage", "") == app.status.next.name)
+        with open_store(clinic, ladder.settings_of(clinic)) as store:
+            row = next(row for row in store.rows(role="train"))
+            store.exclude([row.id], "taken out by hand", "empty")
+        await opened(pilot, 5)
+        await sees(pilot, "Next: freeze v002.")
+    assert sorted(path.name for path in clinic.datasets.glob("v*")) == before
 
 
 async def test_a_project_of_a_newer_rung_is_not_opened(project, program):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
+from curation.freeze.plan import FreezePlan
 from curation.manifest import Manifest
+from rung.status.stages import Stage, Status
 from rung.tui.job import JobEnded
 from rung.tui.loaded import Loaded, LoadedScreen, locked
 from rung.tui.widgets.marked import Entry
@@ -31,7 +33,7 @@ class DatasetScreen(LoadedScreen):
         ("^P", "menu"),
     )
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "freeze", "freeze what the screen shows"),
+        Binding("enter", "freeze", "freeze what the screen shows; go on where that is frozen already"),
         Binding("t", "test_only", "the test set alone, or the whole dataset"),
         Binding("r", "reload", "look again"),
     ]
@@ -39,10 +41,17 @@ class DatasetScreen(LoadedScreen):
     test_only: bool | None = None
     version = ""
     """The version that would be frozen."""
+    same = ""
+    """The frozen version that holds exactly this already."""
+
+    def hints(self) -> Sequence[tuple[str, str]]:
+        """Where nothing is to be frozen Enter goes on."""
+        return (("Enter", "next"), *self.keys[1:]) if self.same else self.keys
 
     def load(self) -> Loaded:
         """Plan the freeze; nothing is written."""
         from curation.freeze import plan_freeze
+        from curation.freeze.write import same_version
         from curation.manifest import newest_dataset, read_manifest
         from curation.store import open_store, store_exists
 
@@ -55,6 +64,8 @@ class DatasetScreen(LoadedScreen):
         with open_store(project, settings) as store:
             plan = plan_freeze(store, project, settings, test_only=alone, leave_out=True)
             counts = store.counts()
+        there = same_version(project, settings, plan)
+        self.same = there.name if there is not None else ""
         entries = [
             Entry(),
             *_done(sha256_file(folder / "manifest.json") if folder else "", manifest),
@@ -62,14 +73,31 @@ class DatasetScreen(LoadedScreen):
             Entry(),
         ]
         what = "the test set alone" if alone else "train, validation and test"
-        entries += [Entry(f"Would be frozen: {what}")]
+        entries += [Entry(f"Same as {self.same}: {what}" if self.same else f"Would be frozen: {what}")]
         entries += [Entry(f"  {name:<12} {n:>7,} rows") for name, n in plan.sizes.items()]
         entries += [Entry(), *_blockers(plan.blockers)]
         command = "rung data freeze --test-only" if alone else "rung data freeze --leave-out-undecided"
         self.version = next_id(project.datasets, "v")
-        version = f"the test set, as {self.version}" if alone else self.version
-        next_line = f"Next: freeze {version}.   Enter" if not plan.blockers else f"Next: {plan.blockers[0].opener}"
-        return Loaded([*entries, Entry(), Entry(next_line, "", "bold")], command, data=plan)
+        return Loaded([*entries, Entry(), Entry(f"Next: {self._next_words(plan)}", "", "bold")], command, data=plan)
+
+    def _next_words(self, plan: FreezePlan) -> str:
+        if plan.blockers:
+            return plan.blockers[0].opener
+        if self.same:
+            return f"nothing changed since {self.same}; {self._after}.   Enter"
+        return f"freeze {f'the test set, as {self.version}' if plan.test_only else self.version}.   Enter"
+
+    @property
+    def _following(self) -> Stage | None:
+        """What Start names as next, where that is another stage."""
+        status: Status | None = self.app.status  # type: ignore[attr-defined]
+        found = status.next if status else None
+        return found if found is not None and found.name != self.stage else None
+
+    @property
+    def _after(self) -> str:
+        following = self._following
+        return f"{following.next or following.reason} ({following.key})" if following else "measure the ladder (6)"
 
     def why_ref(self, key: str) -> str:
         """A row, or the gate that looks at a frozen dataset."""
@@ -92,6 +120,9 @@ class DatasetScreen(LoadedScreen):
             return
         if self.data.blockers:
             self.tell(f"Locked: {self.data.blockers[0].text} -> {self.data.blockers[0].opener}")
+            return
+        if self.same:
+            self.app.open_stage(self._following.number if self._following else 6)  # type: ignore[attr-defined]
             return
         sizes = self.data.sizes
         rows = f"{sum(sizes.values()):,} rows, {sizes.get('test', 0):,} for test"
