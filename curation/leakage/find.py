@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ from curation.join import SLACK, jaccard_of
 from curation.leakage.grams import words_of
 from curation.leakage.index import LABEL_WORDS, TestIndex
 from curation.leakage.judge import Judge, Pair
-from curation.leakage.look import Looker, Part, train_rows
+from curation.leakage.look import Looker, Part, TrainRow, train_rows
 from curation.leakage.report import Leak, LeakReport
 from curation.leakage.scan import Scan, scan_train
 from curation.leakage.weigh import Looked, pairs_to_look_at
@@ -27,6 +27,8 @@ from curation.similarity.template import is_common
 
 SUSPECTS = 3
 """Suspects that are listed for one test item."""
+ROWS_AT_ONCE = 4096
+"""Train rows that are held while they are looked at."""
 
 
 def find_leaks(
@@ -79,7 +81,11 @@ def _pairs(index: TestIndex, scan: Scan, looked: Looked, labels: set[int]) -> di
             merely[part] += 1
             if merely[part] > SUSPECTS:
                 continue
-        found[row][int(index.item[part])].share["answer" if index.is_answer[part] else "question"] = share
+        pair = found[row][int(index.item[part])]
+        if index.is_answer[part]:
+            pair.answer = share
+        else:
+            pair.question = share
     for rows, parts in scan.same_words:
         keep = judged[parts]
         for row, part in zip(rows[keep].tolist(), parts[keep].tolist(), strict=True):
@@ -113,17 +119,13 @@ def _judge(
     threshold: float,
     labels: set[int],
 ) -> tuple[list[Leak], list[Leak]]:
-    rows, compiled = sorted(pairs), scan.compiled
-    examples = source.fetch(rows)
-    _measure_near(pairs, dict(zip(rows, examples, strict=True)), scan, index, test, threshold, compiled)
-    _tell_apart(pairs, dict(zip(rows, examples, strict=True)), test, threshold, compiled)
     looker = Looker(index)
     judges: dict[int, Judge] = {}
     leaks: list[Leak] = []
     suspects: list[Leak] = []
     answer_part = {int(index.item[p]): int(p) for p in np.flatnonzero(index.is_answer) if int(p) not in labels}
-    for row in train_rows(rows, examples, index, scan.probe):
-        for item, pair in pairs[row.index].items():
+    for row in _looked_at(pairs, index, scan, source, test, threshold):
+        for item, pair in pairs.pop(row.index).items():
             if item not in judges:
                 parts = {"question": Part("question", test[item].question, index, item, looked.template)}
                 if item in answer_part:
@@ -134,6 +136,27 @@ def _judge(
             leaks += more
             suspects += also
     return leaks, suspects
+
+
+def _looked_at(
+    pairs: dict[int, dict[int, Pair]],
+    index: TestIndex,
+    scan: Scan,
+    source: Source,
+    test: Sequence[Example],
+    threshold: float,
+) -> Iterator[TrainRow]:
+    """The train rows of the pairs, which know then how near they are; some thousands of rows are held at once."""
+    rows, compiled = sorted(pairs), scan.compiled
+    common: U32 | None = None
+    for begin in range(0, len(rows), ROWS_AT_ONCE):
+        some = rows[begin : begin + ROWS_AT_ONCE]
+        fetched = dict(zip(some, source.fetch(some), strict=True))
+        if common is None and any(pair.question is not None for row in some for pair in pairs[row].values()):
+            common = _template(scan, compiled)
+        _measure_near(pairs, fetched, common, index, test, threshold, compiled)
+        _tell_apart(pairs, fetched, test, threshold, compiled)
+        yield from train_rows(some, list(fetched.values()), index, scan.probe)
 
 
 def _labels(index: TestIndex, scan: Scan) -> set[int]:
@@ -149,7 +172,7 @@ def _labels(index: TestIndex, scan: Scan) -> set[int]:
 def _measure_near(
     pairs: dict[int, dict[int, Pair]],
     fetched: dict[int, Example],
-    scan: Scan,
+    common: U32 | None,
     index: TestIndex,
     test: Sequence[Example],
     threshold: float,
@@ -166,11 +189,10 @@ def _measure_near(
     grams = jaccard_of(hashed.grams, index.grams, one, other)
     for (row, item), score in zip(known, grams.tolist(), strict=True):
         pairs[row][item].short_near = score if score >= SHORT_THRESHOLD - SLACK else 0.0
-    asked = [k for k, (row, item) in enumerate(known) if "question" in pairs[row][item].share]
-    if not asked:
+    asked = [k for k, (row, item) in enumerate(known) if pairs[row][item].question is not None]
+    if not asked or common is None:
         return
     items, place = np.unique(other[asked], return_inverse=True)
-    common = _template(scan, compiled)
     left = _stripped(hashed.shingles, examples, common)
     wanted = [test[item] for item in items.tolist()]
     shingles = hash_texts([example.question for example in wanted], compiled=compiled, grams=False).shingles

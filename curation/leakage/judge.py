@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
@@ -23,7 +23,7 @@ LEAST_WORDS = 6
 SHOWN_WORDS = 60
 
 
-@dataclass
+@dataclass(slots=True)
 class Pair:
     """What the pass knows of a test item and a train row: similarity of the questions by words and by characters,
     where it reaches the threshold; the discounted share of each part that is worth a look; whether texts with the
@@ -32,7 +32,8 @@ class Pair:
 
     near: float = 0.0
     short_near: float = 0.0
-    share: dict[str, float] = field(default_factory=dict)
+    question: float | None = None
+    answer: float | None = None
     same_words: bool = False
     differ: bool = False
     answers_near: bool | None = None
@@ -67,7 +68,7 @@ class Judge:
         """Leaks and suspects of this pair, the question's first."""
         same = _Same(self.example, row.example, pair, self.threshold)
         leaks, suspects = self._question(row, pair, same)
-        if "answer" in self.parts and ("answer" in pair.share or pair.same_words):
+        if "answer" in self.parts and (pair.answer is not None or pair.same_words):
             more, also = self._answer(row, pair, same)
             leaks, suspects = leaks + more, suspects + also
         return leaks, [] if leaks else suspects
@@ -89,10 +90,10 @@ class Judge:
             return [exact] if pair.same_words else [], []
         if pair.near or pair.short_near:
             return self._near(part, row, pair, same)
-        if "question" not in pair.share:
+        if pair.question is None:
             return [], []
         found = self.looker.look(part, row)
-        if not _is_found(found, pair.share["question"], QUESTION_SHARE):
+        if not _is_found(found, pair.question, QUESTION_SHARE):
             return [], []
         settled = self.example.answer is None or same.same
         why = "a question of fewer than 8 words" if part.size < LABEL_WORDS else "" if settled else "other answer"
@@ -120,7 +121,7 @@ class Judge:
     def _answer(self, row: TrainRow, pair: Pair, same: _Same) -> tuple[list[Leak], list[Leak]]:
         part = self.parts["answer"]
         found = self.looker.look(part, row)
-        if _is_found(found, pair.share.get("answer", 0.0), ANSWER_SHARE):
+        if _is_found(found, pair.answer or 0.0, ANSWER_SHARE):
             why, size = "", LABEL_WORDS
         else:
             why, size = "a short shared span", found.run[1] - found.run[0]
