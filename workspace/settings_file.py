@@ -45,7 +45,8 @@ def read_file(path: Path, environment: Mapping[str, str]) -> SettingsFile:
     try:
         text = path.read_bytes().decode()
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError([Problem(f"cannot be read ({error}).", where=str(path))]) from error
+        reason = error.strerror if isinstance(error, OSError) else f"byte {error.start + 1} is not UTF-8"
+        raise InputError([Problem(f"cannot be read ({reason}).", where=str(path))]) from error
     try:
         table = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # ValueError: also a number of thousands of digits

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import importlib
 import os
@@ -10,7 +11,7 @@ import sys
 import typer
 
 from rung.cli.output import complain, never_fail_on_text, report_error, tell_trace
-from rung.cli.tree import dress
+from rung.cli.tree import ReaderGone, dress
 from workspace.errors import RungError
 
 GROUPS = (
@@ -66,20 +67,44 @@ def main() -> None:
     """Run the command; print any error as one plain message (a document with `--json`); leave with its exit code."""
     never_fail_on_text()
     try:
-        sys.exit(_run())
+        code = _told()
+    except (BrokenPipeError, ReaderGone, KeyboardInterrupt) as error:
+        code = 130 if isinstance(error, KeyboardInterrupt) else 0  # the reader of our pipe has gone: nothing to tell
+    sys.exit(_flushed(code))
+
+
+def _told() -> int:
+    """Run the command and tell what went wrong; its exit code."""
+    try:
+        return _run()
     except RungError as error:
-        report_error(error, as_json="--json" in sys.argv[1:])
-        sys.exit(error.exit_code)
+        with contextlib.suppress(OSError):  # a full disk below stdout or stderr: the exit code is left to say it
+            report_error(error, as_json="--json" in sys.argv[1:])
+        return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
         complain("Interrupted.")
-        sys.exit(130)
-    except BrokenPipeError:
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123  the reader of our pipe has gone: nothing to tell
-        sys.exit(0)
+        return 130
+    except (BrokenPipeError, ReaderGone):
+        raise
     except Exception as error:
         tell_trace(error)
         complain("This is a fault of Rung itself, not of your data. Nothing half-written was left as a result.")
-        sys.exit(FAULT)
+        return FAULT
+
+
+def _flushed(code: int) -> int:
+    """Write out what still waits, as the interpreter would at its end; the exit code, 2 where the disk is full."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError as error:
+            with contextlib.suppress(OSError, ValueError):  # what waits goes nowhere, and is not tried again
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+            if not isinstance(error, BrokenPipeError):
+                code = code or RungError.exit_code
+                with contextlib.suppress(OSError):
+                    complain(f"The result could not be written: {error.strerror or error}.")
+    return code
 
 
 def _run() -> int:
@@ -92,7 +117,7 @@ def _run() -> int:
     except OSError as error:
         place = str(error.filename) if error.filename is not None else ""
         way = WAYS.get(error.errno or 0, "the same command with --verbose says where it arose")
-        raise RungError(f"{place or 'A file'}: {error.strerror or error}.", way, where=place) from error
+        raise RungError(f"{place or 'The output'}: {error.strerror or error}.", way, where=place) from error
     return result if isinstance(result, int) else 0
 
 

@@ -91,7 +91,12 @@ def emit(document: Any) -> None:
 
 
 def never_fail_on_text() -> None:
-    r"""Write what the terminal's encoding cannot hold (half surrogates, `✓` in ASCII) as `\u....`, not as a fault."""
+    r"""Write what the terminal's encoding cannot hold (half surrogates, `✓` in ASCII) as `\u....`, not as a fault; what
+    would go to a stream that the caller has closed goes nowhere.
+    """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115, PTH123
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")

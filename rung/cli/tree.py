@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 from collections.abc import Callable, Iterator
 from difflib import get_close_matches
 from typing import Annotated, Any
@@ -15,6 +16,7 @@ from rung.cli.examples import EXAMPLES
 from rung.cli.output import speak
 from workspace.errors import RungError
 from workspace.interrupt import is_interrupt
+from workspace.settings_file import VARIABLE
 
 OTHER_WORDS = {
     "add": "data import",
@@ -43,6 +45,14 @@ OTHER_WORDS = {
 """What other programs call it."""
 
 
+ARTEFACTS = ("decision.json", "manifest.json", "report.json", "run.json", "release.json", "import.json")
+"""What Rung writes and nobody edits: where one is wrong, others may be."""
+
+
+class ReaderGone(Exception):
+    """Whoever read our pipe has read enough."""
+
+
 class Command(TyperCommand):
     """A command with its examples under the help."""
 
@@ -50,9 +60,11 @@ class Command(TyperCommand):
         """As usual; bad usage or input that names no way on ends with the command that shows the right usage."""
         try:
             return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise ReaderGone from error  # typer would leave with 1, as if a gate had said no
         except RungError as error:
             if error.exit_code == RungError.exit_code and not error.hint:
-                error.hint = f"{ctx.command_path} --help"
+                error.hint = _way_on(error.where, ctx.command_path)
             raise
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
@@ -122,6 +134,16 @@ def _heard(function: Callable[..., Any]) -> Callable[..., Any]:
     command.__signature__ = told  # type: ignore[attr-defined]
     command.__annotations__ = {name: each.annotation for name, each in told.parameters.items()}
     return command
+
+
+def _way_on(where: str, command: str) -> str:
+    """What to do about an error that does not say it, by the place that it names."""
+    name = re.sub(r"(:| line )\d+$", "", where)
+    if name.endswith("rung.toml") or VARIABLE.fullmatch(name):
+        return "put it right, then: rung doctor"
+    if name.endswith("rung.db"):
+        return "rung doctor; rung restore FILE FOLDER brings a backup back"
+    return "rung doctor says what else is not whole" if name.endswith(ARTEFACTS) else f"{command} --help"
 
 
 def _write_examples(ctx: Any, formatter: Any) -> None:

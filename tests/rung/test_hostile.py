@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -81,7 +83,7 @@ def test_a_model_that_cannot_be_had_is_told_before_and_by_its_name(rung: Rung) -
     assert (
         told.code == 2
         and "The model nobody/no-such-model could not be loaded" in told.err
-        and "A file:" not in told.err
+        and "The output:" not in told.err
     )
     Path("rung.toml").write_text('[model]\nbase = "claude-x"\nprovider = "anthropic"\n')
     told = rung("plan")
@@ -93,6 +95,52 @@ def test_a_teams_own_rules_that_cannot_be_read_are_not_rungs(rung: Rung, tmp_pat
     Path("rules/approach.toml").mkdir()
     told = rung("advise", "--set", "task=code")
     assert told.code == 2 and "Make " in told.err and "pip install" not in told.err
+
+
+def in_shell(line: str) -> tuple[int, str]:
+    """`rung` in a shell with its pipes and redirections: the exit code of the first command, what it said."""
+    code = f"{sys.executable} -P -m rung"
+    script = f"set -o pipefail; {line.replace('rung', code, 1)}; echo exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
+    found = re.search(r"exit (\d+)", done.stdout)
+    assert found, done
+    return int(found[1]), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "said"),
+    [
+        ("rung questions | head -1 >/dev/null", 0, ""),
+        ("rung locate | true", 0, ""),
+        ("rung nosuch 2>&1 | true", 2, ""),
+        ("rung locate >&-", 0, ""),
+        ("rung nosuch 2>&-", 2, ""),
+        ("rung locate >/dev/full", 2, "No space left on device."),
+        ("rung nosuch --json >/dev/full", 2, "No such command"),
+        ("rung why nosuch 2>/dev/full", 2, ""),
+    ],
+)
+def test_a_reader_that_goes_and_a_stream_that_is_closed_or_full(rung: Rung, line: str, code: int, said: str) -> None:
+    left, told = in_shell(line)
+    assert left == code and said in told and "Traceback" not in told and "Exception ignored" not in told, told
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "line", "way"),
+    [
+        ("rung.toml", b"\xff\xfe", "data check", "rung doctor"),
+        ("rung.toml", b"[", "data check", "rung doctor"),
+        ("rung.toml", b"[modle]\n", "advise --set task=code", "rung doctor"),
+        ("rung.db", b"junk" * 100, "review next", "rung restore"),
+        ("decision.json", b'{"a": 1', "advise --recheck", "rung doctor"),
+    ],
+)
+def test_a_damaged_file_of_the_project_has_a_way_on(rung: Rung, name: str, data: bytes, line: str, way: str) -> None:
+    rung("advise", "--set", "task=code")
+    Path(name).write_bytes(data)
+    told = rung(*line.split())
+    assert "codec" not in told.err and "Traceback" not in told.err
+    assert way in (told.err if told.code else told.out), told
 
 
 def test_one_finding_alone_as_a_document(rung: Rung) -> None:
