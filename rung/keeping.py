@@ -20,10 +20,11 @@ from pathlib import Path
 from rung.kept import LOCKS, Found, look_through
 from workspace.artefact import now
 from workspace.errors import InputError, Problem, RungError
-from workspace.files import sha256_file
+from workspace.files import Hashed, sha256_file
 from workspace.folder import Project
 from workspace.lock import is_held, writer_lock
 from workspace.settings import Settings
+from workspace.untar import unpack
 
 LIST = "backup.json"
 """Member that stands last in a backup: what is in it, with hashes. Without it the file is not whole."""
@@ -152,14 +153,22 @@ def _write(project: Project, settings: Settings, found: Found, half: Path) -> tu
     size = 0
     with tarfile.open(half, "w:gz" if half.name.endswith((".gz", ".tgz")) else "w") as tar:
         for name, path in _members(project, settings, found, half.parent):
-            hashes[name] = sha256_file(path)
-            size += path.stat().st_size
-            tar.add(path, name, recursive=False)
+            hashes[name], count = _add(tar, name, path)
+            size += count
         text = json.dumps({"made": now().isoformat(), "files": hashes}, indent=1).encode()
         about = tarfile.TarInfo(LIST)
         about.size = len(text)
         tar.addfile(about, BytesIO(text))
     return len(hashes), size
+
+
+def _add(tar: tarfile.TarFile, name: str, path: Path) -> tuple[str, int]:
+    """Put a file in; the hash of the very bytes that went in, whoever writes to it meanwhile, and how many."""
+    with path.open("rb") as file:
+        about = tar.gettarinfo(arcname=name, fileobj=file)
+        read = Hashed(file)
+        tar.addfile(about, read)
+    return read.digest.hexdigest(), about.size
 
 
 def _members(project: Project, settings: Settings, found: Found, beside: Path) -> Iterator[tuple[str, Path]]:
@@ -192,8 +201,7 @@ def _outside(settings: Settings) -> tuple[str, ...]:
 
 def _unpack(file: Path, folder: Path) -> None:
     try:
-        with tarfile.open(file) as tar:
-            tar.extractall(folder, filter="data")
+        unpack(file, folder)
     except tarfile.ReadError as error:
         raise InputError([Problem("is no whole tar file.", where=str(file))], "Take another backup.") from error
     except (OSError, tarfile.TarError, EOFError, zlib.error, lzma.LZMAError) as error:

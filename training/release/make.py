@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from training.release.weights import make_adapter, make_merged
 from training.release.working import working
 from workspace.artefact import hashes, write_artefact
 from workspace.errors import InputError, Problem, Refusal, RungError, did_you_mean
+from workspace.files import sha256_file, write_text
 from workspace.folder import Project
 from workspace.settings import Settings
 
@@ -174,15 +175,20 @@ def _release(project: Project, run: RunRecord, allowed: Permission, work: Path, 
 
 def _finish(project: Project, settings: Settings, work: Path, release: Release, card: str) -> Path:
     """Card, chain, file list; release.json last; then the folder takes its place."""
-    from workspace.files import write_text
-
     write_text(work / "README.md", card)
-    for name in release.made_from:
-        target = work / CHAIN / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(project.root / name, target)
+    copy_chain(project.root, work / CHAIN, release.made_from)
     write_artefact(work / RELEASE, release.model_copy(update={"files": list_files(work)}))
     return take_place(project, settings, work, release)
+
+
+def copy_chain(root: Path, chain: Path, made_from: Mapping[str, str]) -> None:
+    """Copies of the artefacts that a release was made from. Raises RungError for one that is no longer what it was."""
+    for name, digest in made_from.items():
+        target = chain / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(root / name, target)
+        if sha256_file(target) != digest:
+            raise RungError(f"{name} changed while the release was made; nothing was released.", "rung release again")
 
 
 def _id(work: Path) -> str:

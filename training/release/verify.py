@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import lzma
 import tarfile
 import tempfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from training.release.record import CHAIN, RELEASE, Release, list_files
 from workspace.artefact import read_artefact
 from workspace.errors import RungError
 from workspace.files import sha256_file
+from workspace.untar import unpack
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +37,8 @@ def verify_any(place: Path) -> Checked:
         return verify(place)
     with tempfile.TemporaryDirectory() as scratch:
         try:
-            with tarfile.open(place) as tar:
-                tar.extractall(scratch, filter="data")
-        except (tarfile.TarError, OSError, EOFError) as error:
+            unpack(place, Path(scratch))
+        except (tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError) as error:
             raise RungError(f"{place}: not a tar that can be read ({error}).", where=str(place)) from error
         found = sorted(path.parent for path in Path(scratch).rglob(RELEASE))
         if len(found) != 1:

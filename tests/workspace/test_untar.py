@@ -1,0 +1,85 @@
+"""A tar of somebody else's is unpacked only as far as disk and memory allow."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import tarfile
+import tracemalloc
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from workspace import untar
+from workspace.untar import TooMuch, unpack
+
+
+def packed(path: Path, *files: tuple[str, bytes], how: str = "w:gz") -> Path:
+    with tarfile.open(path, how) as tar:
+        for name, data in files:
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    return path
+
+
+@pytest.fixture
+def into(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "into"
+    folder.mkdir()
+    yield folder
+
+
+@pytest.mark.parametrize("how", ["w", "w:gz", "w:bz2", "w:xz"])
+def test_what_is_packed_comes_out(how: str, tmp_path: Path, into: Path) -> None:
+    long = "d/" * 60 + "name"
+    unpack(packed(tmp_path / "a.tar", ("a/b.txt", b"one"), (long, b"two" * 9000), how=how), into)
+    assert (into / "a/b.txt").read_bytes() == b"one" and (into / long).read_bytes() == b"two" * 9000
+
+
+def test_zeros_of_a_size_that_no_tar_of_ours_has_are_not_written(
+    tmp_path: Path, into: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(untar, "SPARE", 1 << 20)
+    bomb = packed(tmp_path / "bomb.tar.gz", ("zeros", bytes(8 << 20)))
+    with pytest.raises(TooMuch, match=r"unpacks to more than .* 200 times its size"):
+        unpack(bomb, into)
+    assert sum(each.stat().st_size for each in into.rglob("*")) < 4 << 20
+
+
+def test_a_file_that_says_it_is_larger_than_the_disk_is_refused_at_once(tmp_path: Path, into: Path) -> None:
+    member = tarfile.TarInfo("huge")
+    member.size = 1 << 60
+    (tmp_path / "huge.tar").write_bytes(member.tobuf(tarfile.GNU_FORMAT) + bytes(10_000))
+    with pytest.raises(TooMuch, match="unpacks to more than"):
+        unpack(tmp_path / "huge.tar", into)
+    assert not list(into.iterdir())
+
+
+def test_a_header_is_not_read_into_memory_whatever_its_size(tmp_path: Path, into: Path) -> None:
+    header = tarfile.TarInfo("long")
+    header.type, header.size = tarfile.XHDTYPE, 20 << 20
+    (tmp_path / "long.tar.gz").write_bytes(gzip.compress(header.tobuf(tarfile.GNU_FORMAT) + bytes(20 << 20), 1))
+    tracemalloc.start()
+    with pytest.raises(TooMuch, match="a header of 20,971,520 bytes"):
+        unpack(tmp_path / "long.tar.gz", into)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 10 << 20
+
+
+def test_very_many_files_are_refused(tmp_path: Path, into: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(untar, "MOST_MEMBERS", 9)
+    with pytest.raises(TooMuch, match="more than 9 files"):
+        unpack(packed(tmp_path / "many.tar", *((f"f{n}", b"") for n in range(10))), into)
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE])
+def test_links_out_of_the_folder_and_pipes_are_refused(kind: bytes, tmp_path: Path, into: Path) -> None:
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        member = tarfile.TarInfo("a")
+        member.type, member.linkname = kind, "../../etc/passwd"
+        tar.addfile(member)
+    with pytest.raises(tarfile.TarError):
+        unpack(tmp_path / "a.tar", into)
