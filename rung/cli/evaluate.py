@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -59,6 +60,7 @@ def evaluate(
     from evaluation.tuned import Ways
     from rung.cli.models import finished_run, open_untrained, opened_project, overridden
 
+    _only_with_human(human, {"--rater": rater, "--sheet": sheet, "--answers": answers, "--reveal": reveal})
     project, settings = opened_project()
     if power:
         return _power(project, settings, as_json)
@@ -76,6 +78,15 @@ def evaluate(
     wishes = Wishes(label_scoring, open_sealed, budget_usd, dataset or record.dataset)
     found = _measure(project, settings, record, ways, allowed, wishes)
     return _show(project, found, as_json)
+
+
+def _only_with_human(human: bool, given: Mapping[str, object]) -> None:
+    """Raise RungError where a model would be measured though people were to be asked."""
+    from workspace.errors import RungError
+
+    flags = [flag for flag, value in given.items() if value]
+    if flags and not human:
+        raise RungError(f"{flags[0]} goes with --human.", f"rung evaluate --human {flags[0]} ...", where=flags[0])
 
 
 def _measure(

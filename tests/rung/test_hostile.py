@@ -57,6 +57,8 @@ def rung(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
         ("plan --set learning-rat=1", '[training] has no "learning-rat". Did you mean "learning_rate"?'),
         ("plan --set ünï=1 --set rank", "--set rank: not NAME=VALUE"),
         ("verdict --scores nosuch", "nosuch: cannot be read"),
+        ("evaluate --answers filled.csv", "--answers goes with --human."),
+        ("evaluate --reveal", "--reveal goes with --human."),
         ("data check rows.jsonl --show nosuch", '"nosuch" is not a finding'),
         ("review export -o x.csv --count -5", "greater than or equal to 0"),
         ("data dedup rows.jsonl -o /dev/full", "/dev/full: No space left on device."),
