@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -62,7 +63,8 @@ def init(
     for name in made.kept:
         say(f"    {name} was there and stays as it is")
     say()
-    say("Next: rung advise")
+    there = "" if made.project.root.resolve() == Path.cwd().resolve() else f"cd {shlex.quote(str(folder))} && "
+    say(f"Next: {there}rung advise")
 
 
 def status(as_json: Json = False) -> None:

@@ -166,3 +166,9 @@ def test_the_demo_ends_with_one_document(rung: Rung, tmp_path: Path) -> None:
     found = json.loads(done.out)
     assert done.code == 0 and set(found["steps"]) == set(steps) and "done before" in done.err
     assert (found["arms"], found["verdict"], found["seconds"]) == ([], None, round(1.5 * len(steps), 1))
+
+
+def test_a_new_project_says_how_to_get_into_it(rung: Rung) -> None:
+    told = rung("init", "zwei Wörter")
+    assert told.code == 0 and told.out.endswith("Next: cd 'zwei Wörter' && rung advise\n")
+    assert rung("init", "zwei Wörter").code == 2
