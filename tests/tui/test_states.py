@@ -8,8 +8,11 @@ import ladder
 import pytest
 from conftest_tui import STAGES, flat, opened, sees, settled, text_of, until
 
+from curation.manifest import load_split
 from curation.store import open_store
+from evaluation.baseline import Aim
 from evaluation.report import Report
+from evaluation.taking_over import take_over
 from rung.start import start_project
 from rung.status import read_facts, status_of
 from rung.tui.messages import StatusRead
@@ -17,6 +20,7 @@ from training.release.make import release_prompt
 from workspace.artefact import now, read_artefact, write_artefact
 from workspace.folder import Project
 
+SPLITS = ("train", "validation", "test")
 LOADED = (3, 5, 6, 7, 8, 9, 10)
 
 
@@ -303,3 +307,42 @@ async def test_what_measuring_takes_stands_in_its_question(clinic, program):
         assert screen.question == "Measure 2 arms? From 120 calls, tokens not known yet, $0.00."
         assert screen.question in text_of(app).split("\n")[22]
         assert not app.jobs
+
+
+# Done
+
+
+async def test_the_ladder_that_reaches_the_goal_says_so_and_leads_to_the_release_of_the_prompt(tmp_path, program):
+    project = ladder.frozen(tmp_path / "clinic")
+    known = {row.question: row.answer for split in SPLITS for row in load_split(project.datasets / "v001", split)}
+    right = ladder.Scripted(lambda ask: known[str(ask.turns[-1]["content"])])
+    bench = ladder.open_bench(project, ladder.settings_of(project), right)
+    _, report = ladder.run_baseline(bench, ladder.arms_named(["base", "prompt"]), Aim(goal=0.8, days=6))
+    decision = take_over(project, ladder.settings_of(project), bench, report)
+    assert (decision.next_step, decision.action.name) == ("prompt", "keep")
+    app = program(project.root)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        screen = await opened(pilot, 6)
+        await sees(pilot, "Does anything cheaper than fine-tuning reach the goal? On validation yes: prompt.")
+        await sees(pilot, "Taken over as answers: prompt reaches the goal.")
+        assert "release" in screen.next
+        await pilot.press("enter")
+        await until(pilot, lambda: getattr(app.screen, "stage", "") == "Release")
+    assert 'prompting = "works"' in project.answers_file.read_text()
+    assert json.loads(project.decision_file.read_text())["action"]["name"] == "keep"
+
+
+async def test_six_open_gates_start_nothing_before_yes(clinic, program):
+    plan = ladder.planned(clinic)
+    app = program(clinic.root)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        screen = await opened(pilot, 7)
+        await sees(pilot, "Gates 6 of 6 passed open")
+        await sees(pilot, "Next: start the training.")
+        await pilot.press("enter")
+        await until(pilot, lambda: screen.question.startswith("Start training?"))
+        await pilot.press("escape")
+        assert not app.jobs
+    assert plan.is_file() and not list(clinic.root.glob("runs/*"))
