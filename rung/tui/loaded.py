@@ -126,12 +126,16 @@ class LoadedScreen(StageScreen):
 
     def _known(self) -> list[Entry]:
         """What the status says of this stage already."""
-        return [Entry(), Entry(self.state.reason if self.state else "…", style="dim")]
+        known = self.state.reason if self.state and not self.app.partial else "…"  # type: ignore[attr-defined]
+        return [Entry(), Entry(known, style="dim")]
 
     def start_job(self, *arguments: str) -> None:
         """Run a command; what went wrong before is no longer shown."""
         self.trouble = ()
+        before = self.job
         super().start_job(*arguments)
+        if self.job is not None and self.job is not before:
+            self.tell(f"rung {' '.join(arguments[:2])} is running …")
 
     def show_end(self, ended: JobEnded) -> None:
         """What went wrong stands in the stage, in full, until another command is started."""
@@ -192,7 +196,10 @@ class LoadedScreen(StageScreen):
         self.show_loaded(message)
 
     def repeat_lock(self) -> bool:
-        """Enter on a locked door moves nothing and repeats what is missing; whether it was one."""
+        """Enter on a locked door moves nothing and repeats what is missing; whether it was one, or is not known yet."""
+        if self.started and self.data is None:
+            self.tell("still reading: a moment")
+            return True
         if self.closed:
             self.tell(self.closed)
         return bool(self.closed)

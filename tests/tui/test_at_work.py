@@ -136,3 +136,44 @@ async def test_a_load_that_takes_longer_than_the_last_promises_nothing(project, 
         assert ("left" in text_of(app)) == (seconds < 5)
         app.source.gate.set()
         await settled(pilot)
+
+
+async def test_enter_on_what_is_not_read_yet_says_so(project, held):
+    app = held(project)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        app.source.gate.clear()
+        app.open_stage(5)
+        await until(pilot, lambda: app.screen.stage == "Dataset" and app.screen.is_mounted and app.screen.started)
+        await pilot.press("enter")
+        await sees(pilot, "still reading: a moment")
+        assert not app.screen.question
+        app.source.gate.set()
+        await settled(pilot)
+
+
+async def test_a_stage_shows_no_reason_that_only_the_store_could_tell(project, held):
+    app = held(project)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        app.partial = True
+        app.source.gate.clear()
+        app.open_stage(5)
+        await until(pilot, lambda: app.screen.stage == "Dataset" and app.screen.is_mounted)
+        await pilot.pause(0.05)
+        assert app.status.stage("Dataset").reason not in text_of(app)
+        app.source.gate.set()
+        await settled(pilot)
+
+
+async def test_a_command_that_was_started_is_named_until_it_speaks(project, program):
+    app = program(project)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        screen = await opened(pilot, 3)
+        await settled(pilot)
+        screen.start_job("data", "undo")
+        assert screen.message == "rung data undo is running …"
+        await until(pilot, lambda: not app.jobs)
+        await settled(pilot)
+        assert "is running" not in screen.message
