@@ -273,10 +273,10 @@ class RungApp(App[None]):
 
     def get_system_commands(self, screen: Screen[object]) -> Iterator[SystemCommand]:
         """Ctrl+P reaches every stage and every action of the screen too."""
-        from rung.tui.menu import menu
+        from rung.tui.menu import menu, program_menu
 
         yield from menu(self, screen)
-        yield from super().get_system_commands(screen)
+        yield from program_menu(self)
 
 
 def open_review(reviewer: str = "", folder: Path | None = None) -> None:

@@ -12,7 +12,7 @@ from textual.markup import escape
 from textual.screen import Screen
 from textual.system_commands import SystemCommandsProvider
 
-from rung.tui.screens.keys import key_rows
+from rung.tui.screens.keys import key_rows, words_of
 
 if TYPE_CHECKING:
     from rung.tui.app import RungApp
@@ -43,12 +43,19 @@ def menu(app: RungApp, screen: Screen[object]) -> Iterator[SystemCommand]:
         for key, found in screen.active_bindings.items()
         if not found.binding.action.removeprefix("app.").startswith(ELSEWHERE)
     }
-    actions = {found.binding.description: found for found in active.values() if found.enabled}
+    actions = {words_of(found): found for found in active.values() if found.enabled}
     for keys, words in key_rows(active):
         found = actions[words]
         yield SystemCommand(
             words[:1].upper() + words[1:], f"here: {keys}", _doer(app, found.binding.action, found.node)
         )
+
+
+def program_menu(app: RungApp) -> Iterator[SystemCommand]:
+    """What the program itself can do, in our words."""
+    yield SystemCommand("Theme", "light, dark, high contrast and others", app.action_change_theme)
+    yield SystemCommand("Picture of this screen", "an SVG file", lambda: app.set_timer(0.1, app.deliver_screenshot))
+    yield SystemCommand("Quit", "what runs goes on without the program", app.action_quit)
 
 
 def _opener(app: RungApp, number: int) -> Callable[[], None]:

@@ -6,7 +6,7 @@ import json
 from datetime import UTC, date, datetime
 
 import pytest
-from conftest_tui import PATIENCE, settled, text_of, words_in
+from conftest_tui import PATIENCE, opened, settled, text_of, words_in
 
 from advisor.answers import Answers
 from advisor.decide import decide
@@ -154,3 +154,24 @@ async def test_enter_goes_where_the_project_goes_on(project, program):
         await pilot.press("enter")
         await settled(pilot)
         assert app.screen.stage == following.name
+
+
+async def test_it_says_whether_the_decision_was_written_or_is_as_it_was(project, program):
+    (project / "decision.json").unlink()
+    app = program(project)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        screen = await opened(pilot, 2)
+        await settled(pilot)
+        assert screen.message == "decision.json written"
+        before = (project / "decision.json").read_bytes()
+        screen.reload()
+        await settled(pilot)
+        assert screen.message == "decision.json is as it was"
+        assert (project / "decision.json").read_bytes() == before
+        answers = (project / "answers.toml").read_text()
+        (project / "answers.toml").write_text(answers.replace('failure = "breaks_rules"', 'failure = "missing_facts"'))
+        screen.reload()
+        await settled(pilot)
+        assert screen.message == "decision.json written"
+        assert (project / "decision.json").read_bytes() != before

@@ -21,7 +21,7 @@ from workspace.errors import RungError
 
 EMPTY = "No answers yet. Press 1, or run: rung advise --answers answers.toml"
 BROKEN = "No advice is given on a broken rulebook."
-SAVED = "decision.json written"
+SAVED, SAME = "decision.json written", "decision.json is as it was"
 STAGE_OF_STEP = {"prompt": 6, "few_shot": 6, "rag": 6, "fine_tune": 7, "rag_and_fine_tune": 7}
 
 
@@ -74,10 +74,12 @@ class AdviceScreen(LoadedScreen):
             book = load_rulebook(project.root / "rules")
         except RungError as error:
             return Loaded([Entry(), *(Entry(line) for line in (*error.message.split("\n"), BROKEN))], "rung advise")
+        before = project.decision_file.read_bytes() if project.decision_file.is_file() else b""
         decision = write_decision(project, decide(book, load_answers(project.answers_file), self.source.now().date()))
         self.drawn_with = self._scores
         page = Page(decision, book, self._width, self.drawn_with)
-        return Loaded(list(page.entries()), "rung advise", SAVED, decision)
+        told = SAME if project.decision_file.read_bytes() == before else SAVED
+        return Loaded(list(page.entries()), "rung advise", told, decision)
 
     @property
     def _scores(self) -> dict[str, float | None]:

@@ -9,17 +9,39 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import ActiveBinding, Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.widgets import Static
+from textual.widgets import Input, Static, TextArea
 
 from rung.tui.leaving import LeavingModal
 
+FEWEST_FIELDS = 2
+"""Fields between which one can go."""
+TEXTUALS = {
+    "app.focus_next": "next field",
+    "app.focus_previous": "field before",
+    "screen.copy_text": "copy the text that the mouse marked",
+}
+"""Our words for keys that Textual binds on every screen."""
+FIELDS = frozenset(
+    binding.action for kind in (Input, TextArea) for binding in kind.BINDINGS if isinstance(binding, Binding)
+)
+"""What keys do in any text field, anywhere: nobody looks it up here."""
+
+
+def words_of(active: ActiveBinding) -> str:
+    """What a key does, in our words; empty for what need not be told."""
+    binding, node = active.binding, active.node
+    if binding.action in TEXTUALS:
+        moves = binding.action.startswith("app.focus")
+        return "" if moves and len(node.screen.focus_chain) < FEWEST_FIELDS else TEXTUALS[binding.action]
+    return "" if isinstance(node, Input | TextArea) and binding.action in FIELDS else binding.description
+
 
 def key_rows(bindings: Mapping[str, ActiveBinding]) -> list[tuple[str, str]]:
-    """(keys, description) of every active binding, one row a description, in the order of the screen."""
+    """(keys, words) of every active binding, one row for the same words, in the order of the screen."""
     rows: dict[str, list[str]] = {}
     for key, active in bindings.items():
-        if active.enabled and active.binding.description:
-            keys = rows.setdefault(active.binding.description, [])
+        if active.enabled and (words := words_of(active)):
+            keys = rows.setdefault(words, [])
             keys += [_word(key)] if _word(key) not in keys else []
     return [(_digits(keys), words) for words, keys in rows.items()]
 
