@@ -64,8 +64,9 @@ def load(folder: Path, store: str, url: str, count: int) -> None:
     project = Project(folder)
     desk = open_desk(project, load_settings(project.settings_file))
     rng = random.Random(5)
-    made = [Example(chat_row(question(rng), f"class {n % 40}")) for n in range(count)]
-    desk.store.add(made, role="candidates")
+    for start in range(0, count, 10_000):
+        numbers = range(start, min(count, start + 10_000))
+        desk.store.add([Example(chat_row(question(rng), f"class {n % 40}")) for n in numbers], role="candidates")
     print(f"{store}, {count:,} rows")
     print(
         f"{'decided before':>14}{'median ms':>11}{'p95 ms':>8}{'most ms':>9}{'CPU ms':>8}{'MiB':>6}   in one: ms each"

@@ -16,6 +16,7 @@ from sqlalchemy import (
     bindparam,
     exists,
     func,
+    literal,
     not_,
     or_,
     select,
@@ -31,6 +32,7 @@ from curation.store.tables import decisions, later, reviewers, rows
 if TYPE_CHECKING:
     from curation.review.desk import Desk
 
+UNSKIPPED = tuple(state for state in OPEN_STATES if state != "skipped")
 ADJUDICATORS = ("adjudicator", "lead")
 MOMENT: BindParameter[float] = bindparam("moment", type_=Float)
 HOLDING: BindParameter[Sequence[int]] = bindparam("holding", expanding=True)
@@ -109,31 +111,45 @@ def sees_flagged(connection: Connection, person: Reviewer) -> bool:
     return person.role in ADJUDICATORS or not _has_adjudicator(connection)
 
 
+PLACE = (rows.c.priority, rows.c.place, rows.c.id)
+
+
 @cache
-def _in_turn(*, flagged: bool) -> tuple[Select[Any], ...]:
-    """The first free row; then those that the person skipped; then those that others skipped a lease ago."""
-    by_order, by_skip = (rows.c.priority, rows.c.place, rows.c.id), (rows.c.skipped_at, rows.c.id)
+def _first(state: str, *, flagged: bool) -> Select[Any]:
+    """The first free row of one state. One state at a time, for then an index holds them in their order."""
+    of_it = free_rows(flagged=flagged).with_only_columns(*PLACE).where(_is(state))
+    return of_it.order_by(*PLACE).limit(1).with_for_update(skip_locked=True, of=rows)
+
+
+@cache
+def _skipped(*, flagged: bool) -> tuple[Select[Any], ...]:
+    """What the person skipped; then what others skipped a lease ago."""
     long_ago = or_(rows.c.skipped_at.is_(None), rows.c.skipped_at <= bindparam("patience", type_=Float))
+    asked = free_rows(flagged=flagged).where(_is("skipped")).order_by(rows.c.skipped_at, rows.c.id).limit(1)
     return tuple(
-        free_rows(flagged=flagged).where(condition).order_by(*order).limit(1).with_for_update(skip_locked=True, of=rows)
-        for condition, order in (
-            (rows.c.state != "skipped", by_order),
-            (rows.c.skipped_by == bindparam("person"), by_skip),
-            (long_ago, by_skip),
-        )
+        asked.where(condition).with_for_update(skip_locked=True, of=rows)
+        for condition in (rows.c.skipped_by == bindparam("person"), long_ago)
     )
+
+
+def _is(state: str) -> ColumnElement[bool]:
+    return rows.c.state == literal(state, literal_execute=True)
 
 
 def _choose(
     connection: Connection, desk: Desk, person: Reviewer, moment: float, holding: Sequence[int], want: int | None
 ) -> int | None:
+    """The first free row; then those that the person skipped; then those that others skipped a lease ago."""
     given = given_to(person, moment, holding) | {"patience": moment - desk.settings.review.lease_seconds}
-    for each in _in_turn(flagged=sees_flagged(connection, person)):
-        asked = each if want is None else each.where(rows.c.id == want)
-        found = connection.execute(asked, given).scalar()
-        if found is not None:
-            return int(found)
-    return None
+    flagged = sees_flagged(connection, person)
+
+    def ask(asked: Select[Any]) -> Any:
+        return connection.execute(asked if want is None else asked.where(rows.c.id == want), given).first()
+
+    found = [tuple(each) for state in UNSKIPPED if (each := ask(_first(state, flagged=flagged)))]
+    if found:
+        return int(min(found)[-1])
+    return next((int(each[0]) for asked in _skipped(flagged=flagged) if (each := ask(asked))), None)
 
 
 def how_many_wait(connection: Connection) -> int:

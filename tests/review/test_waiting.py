@@ -125,3 +125,23 @@ def test_no_step_of_a_decision_goes_through_all_rows(make_desk: Any, url: str, r
         with desk.store.engine.connect() as connection:
             plan = [step[3] for step in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {words}", given)]
         assert not [step for step in plan if step in ("SCAN rows", "SCAN decisions", "SCAN later")], (words, plan)
+
+
+@pytest.mark.parametrize("url", ["postgres"], indirect=True)
+def test_the_first_free_row_comes_by_an_index_on_postgresql(make_desk: Any, url: str, rows_of: Any) -> None:
+    """With sorting and scanning made dear, the plan sorts only where no index holds the rows in their order."""
+    desk = make_desk(url=url)
+    desk.store.add(rows_of(6), role="candidates")
+    asked: list[tuple[str, Any]] = []
+    event.listen(
+        desk.store.engine, "before_cursor_execute", lambda _c, _cur, words, given, _x, _m: asked.append((words, given))
+    )
+    one(desk, "dana", APPROVE)
+    first = [each for each in asked if "LIMIT" in each[0] and "rows.place" in each[0] and "SKIP LOCKED" in each[0]]
+    assert len(first) == 2, "the pending and the unsure"
+    for words, given in first:
+        with desk.store.engine.begin() as connection:
+            for node in ("sort", "seqscan", "bitmapscan"):
+                connection.exec_driver_sql(f"SET LOCAL enable_{node} = off")
+            plan = "\n".join(connection.exec_driver_sql(f"EXPLAIN {words}", given).scalars())
+        assert "ix_rows_state_priority_place_id" in plan and "Sort" not in plan, plan
