@@ -63,7 +63,14 @@ class DedupResult:
         """For each row the first row of its cluster."""
         self.exact = int(found.exact.sum())
         self.near = len(found.exact) - self.exact
-        self.clusters = int((np.bincount(self.cluster_of) > 1).sum())
+        self.clusters = sum(self.cluster_sizes.values())
+
+    @cached_property
+    def cluster_sizes(self) -> dict[int, int]:
+        """How many clusters have how many rows, by their size; single rows are none."""
+        sizes = np.bincount(self.cluster_of) if len(self.cluster_of) else self.cluster_of
+        found, count = np.unique(sizes[sizes > 1], return_counts=True)
+        return dict(zip(found.tolist(), count.tolist(), strict=True))
 
     @cached_property
     def kept(self) -> list[int]:

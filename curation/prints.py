@@ -196,6 +196,7 @@ class Collector:
         """All rows, the template taken off."""
         self._flush()
         key, exact, count = (np.concatenate(column) for column in zip(*self._parts, strict=True))
+        self._parts.clear()
         columns = [np.frombuffer(c, np.uint64) if c else np.zeros(0, np.uint64) for c in self._columns()]
         shingles, grams = self._shingles.finish(), self._grams.finish()
         prints = Prints(shingles, grams, key, exact, count, columns[0], columns[1], columns[2])

@@ -44,7 +44,7 @@ class Spooled:
         place = self._start
         while place < self._end:
             self._file.seek(place)
-            lines = self._file.readlines(min(1 << 20, self._end - place))
+            lines = self._file.readlines(min(1 << 20, self._end - place) - 1)  # it stops above that, not at it
             place += sum(map(len, lines))
             for line in lines:
                 number, _, row = line.partition(b"\t")

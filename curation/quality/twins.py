@@ -54,7 +54,11 @@ class Duplicates(Check):
             evidence,
             rows=gone,
             ids=ids,
-            detail={"exact": result.exact, "near": result.near, "clusters": cluster_sizes(result.cluster_of.tolist())},
+            detail={
+                "exact": result.exact,
+                "near": result.near,
+                "clusters": {str(size): count for size, count in result.cluster_sizes.items()},
+            },
         )
 
     def taken_out(self, rows: Sequence[StoredRow]) -> Finding | None:
@@ -78,7 +82,7 @@ class Duplicates(Check):
 
 
 def cluster_sizes(cluster_of: Sequence[object], apart: int = 0) -> dict[str, int]:
-    """How many clusters have how many rows, from the cluster of each row; `apart` rows of each are not among them."""
+    """How many clusters have how many rows, from the cluster of some rows; `apart` rows of each are not among them."""
     sizes = Counter(count + apart for count in Counter(cluster_of).values() if count + apart > 1)
     return {str(size): sizes[size] for size in sorted(sizes)}
 

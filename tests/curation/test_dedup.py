@@ -214,3 +214,10 @@ def test_keys_are_numbered_by_their_first_place(spread: int) -> None:
     places: dict[int, int] = {}
     assert number.tolist() == [places.setdefault(key, len(places)) for key in keys.tolist()]
     assert first.tolist() == [keys.tolist().index(key) for key in places]
+
+
+def test_clusters_are_counted_by_their_size() -> None:
+    texts = ["one two three four five six"] * 3 + ["seven eight nine ten eleven"] * 2 + ["alone in here", "and me", ""]
+    result = dedup([Example(chat_row(text, "yes")) for text in texts])
+    sizes = Counter(count for count in Counter(result.cluster_of.tolist()).values() if count > 1)
+    assert result.cluster_sizes == dict(sizes) == {3: 1, 2: 1} and result.clusters == 2

@@ -104,3 +104,22 @@ def test_train_files_are_passed_over_and_not_held(tmp_path: Path) -> None:
         tracemalloc.stop()
         assert [(leak.train, leak.test) for leak in report.leaks] == [(count, 3)]
     assert most[1] - most[0] < (sizes[1] - sizes[0]) / 8, (most, sizes)
+
+
+def test_rows_on_their_way_into_the_store_are_not_held(tmp_path: Path) -> None:
+    from curation.ingest import read_batches
+
+    rows, files = rows_of(3000, 60), []
+    for part in range(2):
+        files.append(tmp_path / f"{part}.jsonl")
+        files[-1].write_text("".join(row.to_json() + "\n" for row in rows[part::2]))
+    read_batches([files[0]], "pool")
+    tracemalloc.start()
+    try:
+        batches = read_batches(files, "pool")
+        assert tracemalloc.get_traced_memory()[0] < files[0].stat().st_size / 4
+    finally:
+        tracemalloc.stop()
+    for part in (1, 0, 1):
+        assert [(new.line, new.example) for new in batches[part].rows] == list(enumerate(rows[part::2], 1))
+        assert len(batches[part].rows) == 1500
