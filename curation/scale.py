@@ -44,17 +44,26 @@ def _blocks(data: Any, chunks: Sequence[Chunk]) -> Iterator[Block]:
     waiting: dict[int, Block] = {}
     following = 0
     for row in dataset.iter_rows():
-        waiting[int(row["place"])] = pickle.loads(row["block"])  # nosec B301  our own workers wrote it
+        waiting[int(row["place"])] = block_of(row["block"])
         while following in waiting:
             yield waiting.pop(following)
             following += 1
 
 
 def hash_batch(batch: dict[str, Any]) -> dict[str, Any]:
-    """What a node does: hash the chunks of a batch."""
+    """What a node does: hash the chunks of a batch; of a file that it does not see, the name."""
     chunks = [pickle.loads(chunk) for chunk in batch["chunk"]]  # nosec B301  the head of this job wrote it
-    for chunk in chunks:
-        if not Path(chunk.path).is_file():
-            raise FileNotFoundError(f"{chunk.path}: not there on this node; put it on storage that all nodes share.")
-    blocks = np.array([pickle.dumps(hash_chunk(chunk)) for chunk in chunks], dtype=object)
-    return {"place": batch["place"], "block": blocks}
+    done = [hash_chunk(chunk) if Path(chunk.path).is_file() else str(chunk.path) for chunk in chunks]
+    return {"place": batch["place"], "block": np.array([pickle.dumps(each) for each in done], dtype=object)}
+
+
+def block_of(data: bytes) -> Block:
+    """What a node sent. Raises RungError where it does not see the file."""
+    found: Block | str = pickle.loads(data)  # nosec B301  our own workers wrote it
+    if isinstance(found, str):
+        raise RungError(
+            f"{found}: not there on a node of the Ray cluster.",
+            "put it on storage that every node sees under the same path, or --engine local",
+            where=found,
+        )
+    return found

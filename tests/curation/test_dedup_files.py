@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import pickle
 import random
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from curation.chunks import Block, chunks_of_files
 from curation.dedup import dedup
 from curation.dedup_files import Order, dedup_files
 from curation.example import Example, chat_row
-from workspace.errors import InputError
+from curation.rowfiles import RowFiles
+from curation.scale import block_of, hash_batch
+from workspace.errors import InputError, RungError
 
 
 def random_lines(seed: int, size: int) -> list[bytes]:
@@ -154,6 +159,20 @@ def test_ray_on_two_nodes_gives_the_same_bytes(two_files: tuple[Path, Path], tmp
     report = json.loads(done.stdout.strip().splitlines()[-1])
     report.pop("seconds")
     assert (report, *((out / f"{name}.jsonl").read_bytes() for name in ("out", "removed", "pairs"))) == alone
+
+
+def test_a_node_that_does_not_see_a_file_is_told_in_a_sentence(two_files: tuple[Path, Path], tmp_path: Path) -> None:
+    """What a node does, without Ray."""
+    moved = tmp_path / "moved.jsonl"
+    moved.write_bytes(two_files[0].read_bytes())
+    with RowFiles([moved]) as files:
+        chunks = chunks_of_files(files)
+    assert chunks
+    batch = {"place": np.array([0]), "chunk": [pickle.dumps(chunks[0])]}
+    assert isinstance(block_of(hash_batch(batch)["block"][0]), Block)
+    moved.unlink()
+    with pytest.raises(RungError, match="not there on a node of the Ray cluster"):
+        block_of(hash_batch(batch)["block"][0])
 
 
 def environment() -> dict[str, str]:
