@@ -113,8 +113,8 @@ def outdated(project: Project, settings: Settings, report: Report) -> dict[str, 
 def _rows_hashes(rows: Rows, settings: Settings) -> dict[str, str]:
     chose = items_of(rows.validation)[: settings.evaluation.choose_on]
     return {
-        "rows that chose": _hash([[item.question, item.expected] for item in chose]),
-        "example rows": _hash([row.content_hash for row in rows.examples]),
+        "validation rows": _hash(sorted([item.question, item.expected] for item in chose)),
+        "example rows": _hash(sorted(row.content_hash for row in rows.examples)),
     }
 
 

@@ -93,7 +93,7 @@ def other_choosing(project, settings, kit):
         (lambda p, s, k: changed(s, "model", max_tokens=8), "prompt, few_shot, rag, classical", "other settings"),
         (lambda p, s, k: changed(s, closed_set="off"), "prompt, few_shot, rag, classical", "other possible answers"),
         (other_rows, "few_shot, rag, classical", "other example rows"),
-        (other_choosing, "prompt, few_shot, rag, classical", "other rows that chose"),
+        (other_choosing, "prompt, few_shot, rag, classical", "other validation rows"),
         (lambda p, s, k: changed(s, metric="token_f1"), "prompt, few_shot, rag, classical", "another metric"),
     ],
     ids=["prompt", "documents", "settings", "model settings", "answers", "rows", "validation", "metric"],

@@ -261,7 +261,9 @@ def _joined(report: Report, changed: Mapping[str, str]) -> Iterator[str]:
         yield f"As in {source:<13} {both(names)}"
     yield from (f"! {note}" for note in report.notes if "not taken over" in note)
     for why in dict.fromkeys(changed.values()):
-        yield f"! {both([arm_name(arm) for arm, each in changed.items() if each == why])}: {why}; r measures that too"
+        names = [arm_name(arm) for arm, each in changed.items() if each == why]
+        whom = "every arm" if len(names) == len(report.arms) > 1 else both(names)
+        yield f"! {whom}: {why}; r measures {'that' if len(names) == 1 else 'them'} too"
 
 
 def _best(report: Report) -> Iterator[str]:

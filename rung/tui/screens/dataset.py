@@ -84,7 +84,9 @@ class DatasetScreen(LoadedScreen):
         if plan.blockers:
             return plan.blockers[0].opener
         if self.same:
-            return f"nothing changed since {self.same}; {self._after}.   Enter"
+            following = self._following
+            after = f"; {following.next or following.reason} ({following.key}).   Enter" if following else "."
+            return f"nothing changed since {self.same}{after}"
         return f"freeze {f'the test set, as {self.version}' if plan.test_only else self.version}.   Enter"
 
     @property
@@ -93,11 +95,6 @@ class DatasetScreen(LoadedScreen):
         status: Status | None = self.app.status  # type: ignore[attr-defined]
         found = status.next if status else None
         return found if found is not None and found.name != self.stage else None
-
-    @property
-    def _after(self) -> str:
-        following = self._following
-        return f"{following.next or following.reason} ({following.key})" if following else "measure the ladder (6)"
 
     def why_ref(self, key: str) -> str:
         """A row, or the gate that looks at a frozen dataset."""
@@ -122,7 +119,11 @@ class DatasetScreen(LoadedScreen):
             self.tell(f"Locked: {self.data.blockers[0].text} -> {self.data.blockers[0].opener}")
             return
         if self.same:
-            self.app.open_stage(self._following.number if self._following else 6)  # type: ignore[attr-defined]
+            following = self._following
+            if following is not None:
+                self.app.open_stage(following.number)  # type: ignore[attr-defined]
+            else:
+                self.tell(f"{self.same} holds exactly this")
             return
         sizes = self.data.sizes
         rows = f"{sum(sizes.values()):,} rows, {sizes.get('test', 0):,} for test"

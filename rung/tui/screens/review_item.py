@@ -95,6 +95,8 @@ class ItemScreen(MaskedScreen):
     def show_state(self, state: str, words: str) -> None:
         """Where no item is: nothing is left, the sitting is over, or something went wrong."""
         self.state, self.item = state, None
+        if self.message.startswith(self.awaits.partition("…")[0]):
+            self.tell("")  # what was awaited is here
         self.add_class("ended")
         for name in ("#label", "#answer", "#reasons"):
             self.query_one(name).display = False
