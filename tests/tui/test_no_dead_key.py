@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import functools
+
 import ladder
 import pytest
 from conftest_tui import opened, settled, text_of, until
+from test_people import name_a_judge
 
+from rung.start import start_project
+from rung.tui.screens.judge import JudgeScreen
+from rung.tui.screens.people import PeopleScreen
+from rung.tui.screens.watch import WatchScreen
 from rung.tui.widgets.line import NAMED, NOT_A_KEY
 
 pytestmark = pytest.mark.slow
@@ -44,16 +51,21 @@ def seen(app):
     return text_of(app), app.screen, tuple(app.jobs), app.clipboard
 
 
-async def pressed(pilot, number, key):
-    """Open the stage anew, press one key, say whether anything came of it."""
+async def stage(pilot, number):
+    """Open a stage."""
+    screen = await opened(pilot, number)
+    await settled(pilot)
+    return screen
+
+
+async def pressed(pilot, way, key):
+    """Open the screen anew, press one key, say whether anything came of it."""
     app = pilot.app
     app.open_start()
     await settled(pilot)
-    if number:
-        screen = await opened(pilot, number)
-        await settled(pilot)
-        screen.tell("")
-        await pilot.pause()
+    screen = await way(pilot)
+    screen.tell("")
+    await pilot.pause()
     before = seen(app)
     await pilot.press(key)
     await settled(pilot)
@@ -66,13 +78,12 @@ async def pressed(pilot, number, key):
     return came
 
 
-async def no_dead_key(pilot, number):
-    """Press every key of the stage."""
-    screen = await opened(pilot, number)
-    await settled(pilot)
+async def no_dead_key(pilot, way):
+    """Press every key of the screen that this way leads to."""
+    screen = await way(pilot)
     keys = bound(screen)
     assert set(hinted(screen)) <= set(screen.active_bindings)
-    dead = [key for key in keys if key not in EVERYWHERE | FOCUS | LOOKS and not await pressed(pilot, number, key)]
+    dead = [key for key in keys if key not in EVERYWHERE | FOCUS | LOOKS and not await pressed(pilot, way, key)]
     assert dead == []
 
 
@@ -81,7 +92,7 @@ async def test_stages_that_a_new_project_opens(project, program, number):
     app = program(project)
     async with app.run_test(size=(100, 30)) as pilot:
         await settled(pilot)
-        await no_dead_key(pilot, number)
+        await no_dead_key(pilot, functools.partial(stage, number=number))
 
 
 @pytest.mark.parametrize("number", [5, 6, 7, 8, 9, 10])
@@ -92,7 +103,58 @@ async def test_stages_that_a_trained_project_opens(clinic, program, number):
     app = program(clinic.root)
     async with app.run_test(size=(100, 30)) as pilot:
         await settled(pilot)
-        await no_dead_key(pilot, number)
+        await no_dead_key(pilot, functools.partial(stage, number=number))
+
+
+async def start(pilot):
+    """Start, with the mark in the middle: up and down both move it."""
+    pilot.app.open_start()
+    await settled(pilot)
+    return pilot.app.screen
+
+
+async def beside(pilot, made, begun):
+    """A screen beside the ten stages; `begun`: with the first thing to rate on it."""
+    await stage(pilot, 9)
+    pilot.app.switch_screen(made())
+    await until(pilot, lambda: isinstance(pilot.app.screen, made) and pilot.app.screen.is_mounted)
+    await settled(pilot)
+    screen = pilot.app.screen
+    if begun:
+        await pilot.press("enter")
+        await until(pilot, lambda: screen.shown_id() is not None and not screen.started)
+    return screen
+
+
+async def test_start_in_a_project_and_where_nothing_was_done(project, tmp_path, program):
+    (tmp_path / "bare").mkdir()
+    start_project(tmp_path / "bare")
+    for folder in (project, tmp_path / "bare"):
+        app = program(folder)
+        async with app.run_test(size=(100, 30)) as pilot:
+            await settled(pilot)
+            await no_dead_key(pilot, start)
+
+
+@pytest.mark.parametrize("begun", [False, True], ids=["before", "begun"])
+@pytest.mark.parametrize("made", [PeopleScreen, JudgeScreen])
+async def test_screens_on_which_people_rate(clinic, program, made, begun):
+    ladder.finished(ladder.cleared(clinic))
+    ladder.judged(clinic, 40)
+    name_a_judge(clinic)
+    app = program(clinic.root)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await settled(pilot)
+        await no_dead_key(pilot, functools.partial(beside, made=made, begun=begun))
+
+
+async def test_watch(clinic, program):
+    ladder.finished(ladder.cleared(clinic))
+    ladder.judged(clinic, 50)
+    app = program(clinic.root)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await settled(pilot)
+        await no_dead_key(pilot, functools.partial(beside, made=WatchScreen, begun=False))
 
 
 async def test_a_dry_run_is_started_by_its_key_and_told(clinic, program):

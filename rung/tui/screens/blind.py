@@ -100,9 +100,13 @@ class BlindScreen(LoadedScreen):
         return veil.texts, f"Hidden: {veil.words}. p shows them, and the log tells that you looked"
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """`p` is there where something is hidden."""
-        if action == "unmask":
-            return self.is_drawn and self.hides and self.shown_id() is not None
+        """Where nothing is to be rated there is nothing to say; `p` is there where something is hidden."""
+        digit = bool(parameters) and str(parameters[0]).isdigit()
+        if action in ("remark", "unmask") or (action == "say" and not digit):
+            shown = self.is_drawn and self.shown_id() is not None
+            return shown and (self.hides or action != "unmask")
+        if action == "why":
+            return False  # nothing is told before the end
         return super().check_action(action, parameters)
 
     def action_unmask(self) -> None:
