@@ -11,7 +11,7 @@ from rung.report.price_words import lines as price_lines
 
 TEN = 0.1
 """The margin that is shown beside the one that rules."""
-OTHER = ("classical", "bigger_model")
+OTHER = frozenset({"classical", "bigger_model"})
 """Arms that are no prompt of this model."""
 TITLES = {
     "ship": "SHIP",
