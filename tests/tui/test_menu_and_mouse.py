@@ -83,11 +83,7 @@ async def test_the_menu_holds_every_action_of_the_screen(project, program, numbe
         titles = {command.title.lower() for command in app.get_system_commands(screen)}
         for active in screen.active_bindings.values():
             action = active.binding.action
-            if (
-                active.enabled
-                and words_of(active)
-                and not action.startswith(("stage(", "app.", "command_p", "quit"))
-            ):
+            if active.enabled and words_of(active) and not action.startswith(("stage(", "app.", "command_p", "quit")):
                 assert words_of(active).lower() in titles
         assert not titles & {"focus next", "focus previous", "copy selected text", "keys", "maximize"}
         copy = next(c for c in app.get_system_commands(screen) if c.title.startswith("Copy the command"))
