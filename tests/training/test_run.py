@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -106,6 +109,45 @@ def test_killed_and_started_again_it_ends_as_an_unbroken_run(
     assert done.returncode == 0 and "goes on from step" in done.stderr
     same(folder, unbroken[0])
     assert [path.name for path in ready.runs.glob("R-*")] == ["R-001"]
+
+
+def begun_in_a_terminal(root: Path, tiny: Path) -> tuple[int, int]:
+    """`rung train` as the foreground of a terminal of its own: its process, and our end of the terminal."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(root)
+        env = {**os.environ, "RUNG_MODEL__BASE": str(tiny), "OMP_NUM_THREADS": "1", **SLOWED}
+        os.execve(sys.executable, [sys.executable, "-P", "-m", "rung", "train"], env)
+    threading.Thread(target=read_away, args=(terminal,), daemon=True).start()
+    return pid, terminal
+
+
+def read_away(terminal: int) -> None:
+    with contextlib.suppress(OSError):
+        while os.read(terminal, 4096):
+            pass
+
+
+@pytest.mark.parametrize("how", ["kill -9", "the terminal is gone"])
+def test_the_run_outlives_the_command_and_its_terminal_and_is_found_again(
+    rung: Rung, ready: Project, tiny: Path, unbroken: tuple[Path, str], how: str
+) -> None:
+    folder = ready.runs / "R-001"
+    pid, terminal = begun_in_a_terminal(ready.root, tiny)
+    wait(lambda: step(folder) >= 3, 300)
+    if how == "kill -9":
+        os.kill(pid, signal.SIGKILL)
+    else:
+        os.kill(pid, signal.SIGHUP)  # what the kernel sends to the foreground when a connection drops
+        os.close(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) != 0
+    trains = read_run(folder).pid
+    assert is_alive(folder) and trains != pid and step(folder) < len(losses(unbroken[0]))
+    assert "R-001" in rung("runs", "list").stdout
+    done = rung("train", timeout=600, **SLOWED)
+    assert done.returncode == 0, done.stderr
+    assert "goes on from step" not in done.stderr, "it is watched, not begun again"
+    same(folder, unbroken[0])
 
 
 def test_paused_stopped_and_resumed_it_ends_as_an_unbroken_run(
