@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -87,7 +88,9 @@ def economics(desk: Desk, stand: Progress | None = None) -> Economics:
     rows = [row for row in desk.store.rows() if row.decision is not None and not row.automatic]
     kept = [row for row in rows if row.is_reviewed]
     edits = [row for row in rows if row.state == "edited"]
-    have = sum(row.is_reviewed for row in desk.store.rows(role=("pool", "candidates", "train")))
+    held = Counter[str | None]()
+    for row in desk.store.rows(role=("pool", "candidates", "train")):
+        held[row.example.answer] += row.is_reviewed
     people = [person for person in stand.reviewers if person.kind == "person"]
     hours = sum(person.minutes for person in people) / 60
     unknown: dict[str, str] = {}
@@ -98,8 +101,8 @@ def economics(desk: Desk, stand: Progress | None = None) -> Economics:
     if by_sheet:
         unknown["review_usd"] = f"{by_sheet:,} decisions came by sheet, and nobody knows how long they took"
     review_usd, spent = _spent(desk, drafts, judge, None if by_sheet else hours, unknown)
-    goal, goal_from = _goal(desk, unknown)
-    to_decide = None if goal is None or not acceptance else math.ceil(max(0, goal - have) / acceptance)
+    goal, goal_from, missing = _goal(desk, held, unknown)
+    to_decide = None if missing is None or not acceptance else math.ceil(missing / acceptance)
     pace = stand.rows_an_hour
     if pace is None:
         unknown["rows_an_hour"] = "fewer than two decisions of one person"
@@ -116,7 +119,7 @@ def economics(desk: Desk, stand: Progress | None = None) -> Economics:
         review_usd=review_usd,
         cost_per_accepted_usd=spent / len(kept) if kept and spent is not None else None,
         hours_per_accepted=hours / len(kept) if kept and hours and not by_sheet else None,
-        have=have,
+        have=held.total(),
         goal=goal,
         goal_from=goal_from,
         rows_to_go=to_decide,
@@ -234,16 +237,24 @@ def _judge_cost(desk: Desk, unknown: dict[str, str]) -> float | None:
     return float(sum(cost for cost in costs if cost is not None))
 
 
-def _goal(desk: Desk, unknown: dict[str, str]) -> tuple[int | None, str]:
-    """The rows to work towards, and who says so: rung.toml, else what the advice recommends."""
+def _goal(desk: Desk, held: Mapping[str | None, int], unknown: dict[str, str]) -> tuple[int | None, str, int | None]:
+    """The rows to work towards, who says so, and how many are missing: rung.toml, else what the advice recommends.
+
+    `held` are the accepted rows by answer. Advice that counts rows in each class asks for them of every answer.
+    """
+    have = sum(held.values())
     if desk.settings.review.goal is not None:
-        return desk.settings.review.goal, "[review] goal"
+        return desk.settings.review.goal, "[review] goal", max(0, desk.settings.review.goal - have)
     try:
         data = json.loads(desk.project.decision_file.read_bytes()).get("data") or {}
-        return int(data["recommended"]), "the advice"
+        recommended, per_class = int(data["recommended"]), bool(data.get("per_class"))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         unknown["goal"] = "no [review] goal, and no advice that recommends a number of rows"
-        return None, ""
+        return None, "", None
+    if not per_class or not held:
+        return recommended, "the advice", max(0, recommended - have)
+    missing = sum(max(0, recommended - count) for count in held.values())
+    return recommended * len(held), f"the advice: {recommended:,} in each of {len(held):,} classes", missing
 
 
 def _mean(values: Sequence[float]) -> float | None:

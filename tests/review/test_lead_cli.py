@@ -143,6 +143,22 @@ def test_the_goal_is_the_advices_where_nobody_set_one(project: Any, rows_of: Any
         assert found.unknown["review_usd"] == "[review] hour_usd is not set"
 
 
+def test_advice_that_counts_rows_in_each_class_asks_for_them_of_every_answer(
+    project: Any, rows_of: Any, at_desk: Any
+) -> None:
+    said = ["one"] * 4 + ["two"] * 2
+    texts = [" ".join(f"w{n}x{k}" for k in range(12)) for n in range(6)]
+    at_desk(rows=[Example(chat_row(*pair)) for pair in zip(texts, said, strict=True)])
+    for _ in range(5):
+        at_desk("mo", "approve")
+    project.decision_file.write_text(json.dumps({"data": {"recommended": 4, "per_class": True}}))
+    desk = open_desk(project, load_settings(project.settings_file, {}))
+    with desk.store:
+        found = economics(desk)
+        assert (found.have, found.goal, found.goal_from) == (5, 8, "the advice: 4 in each of 2 classes")
+        assert found.rows_to_go == 3 and found.acceptance == 1
+
+
 @pytest.mark.parametrize(
     ("old", "new", "distance"),
     [("a b c", "a b c", 0), ("a b c", "a x c", 1 / 3), ("a b", "a b c d", 0.5), ("", "a", 1), ("", "", 0)],
