@@ -32,8 +32,11 @@ check: $(READY) ## Formatting, lint, types, layers and tests (with the network c
 slow: $(READY) ## Tests that take over 20 s or an environment of their own
 	$(BIN)/pytest -m slow -o addopts="-q --strict-markers --import-mode=importlib"
 
-bench: $(READY) ## Side-by-side with peers; each prints a table of ratios (not load.py, reviews.py and soak.py, which take an hour)
-	for file in $(filter-out benchmarks/load.py benchmarks/reviews.py benchmarks/soak.py,$(wildcard benchmarks/*.py)); do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+LONG := load soak reviews slow_line
+HELD := dedup_contenders verdict_methods
+bench: $(READY) ## Side-by-side with peers; each prints a table of ratios (not load, reviews and soak, which take an hour)
+	$(BIN)/python -m benchmarks.memory
+	for file in $(filter-out $(patsubst %,benchmarks/%.py,$(LONG) $(HELD)),$(wildcard benchmarks/*.py)); do echo "== $$file"; $(BIN)/python $$file || exit 1; done
 
 snapshots: $(READY) ## Pictures of every screen, made from the real program, into docs/screens
 	$(BIN)/python docs/make_screens.py
