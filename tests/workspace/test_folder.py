@@ -35,7 +35,8 @@ def test_the_oldest_comes_first_by_number(tmp_path: Path) -> None:
 
 def test_a_file_that_is_no_artefact_is_told_without_a_place_in_it(tmp_path: Path) -> None:
     path = tmp_path / "run.json"
-    for text, said in (("not json", "Invalid JSON"), ("[]", "Input should be an object"), ("{}", "id: Field required")):
+    missing = "a file of another kind: id, state, plan and 5 more are missing."
+    for text, said in (("not json", "Invalid JSON"), ("[]", "Input should be an object"), ("{}", missing)):
         path.write_text(text)
         with pytest.raises(InputError) as told:
             read_artefact(path, RunRecord)
