@@ -10,10 +10,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import ClassVar
 
-from rich.console import RenderableType
-from textual import events, on, work
-from textual._compositor import CompositorUpdate
-from textual.app import App, SystemCommand
+from textual import on, work
+from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.command import Provider
 from textual.screen import Screen
@@ -21,12 +19,12 @@ from textual.theme import Theme
 from textual.worker import get_current_worker
 
 from rung.status import Status, read_facts, status_of
+from rung.tui.drawing import DrawnApp
 from rung.tui.frame import StageScreen
 from rung.tui.job import Job, JobEnded, JobLine, follow, running_jobs, start_job
 from rung.tui.messages import StatusRead
 from rung.tui.running import with_jobs
 from rung.tui.source import Source
-from rung.tui.sparing import Sent
 from rung.tui.symbols import is_plain
 from rung.tui.tidy import collect_in_calm
 from workspace.errors import RungError
@@ -68,7 +66,7 @@ def _menu() -> type[Provider]:
     return Menu
 
 
-class RungApp(App[None]):
+class RungApp(DrawnApp):
     """The terminal program on one folder."""
 
     TITLE = "rung"
@@ -96,7 +94,6 @@ class RungApp(App[None]):
         self.partial = False
         """Whether the store was not read yet."""
         self._tidying: asyncio.Task[None] | None = None
-        self.sent = Sent()
 
     def on_mount(self) -> None:
         """Open Start (or the stage asked for), or the question what to do in a folder without a project."""
@@ -119,24 +116,6 @@ class RungApp(App[None]):
         """The collector works by itself again."""
         if self._tidying is not None:
             self._tidying.cancel()
-
-    # What the terminal is sent
-
-    def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
-        """Of an update only what changes something; after anything else nobody knows what the terminal shows."""
-        if isinstance(renderable, CompositorUpdate) and not self.is_headless:
-            renderable = self.sent.sparing(renderable, self.size, self.console)
-        super()._display(screen, renderable)
-
-    @on(events.Resize)
-    def _forget_sent(self) -> None:
-        """The terminal may have been used by something else: this comes after Ctrl+Z and an editor too."""
-        self.sent.forget()
-
-    def action_draw_anew(self) -> None:
-        """Send everything again, where something else has written over it."""
-        self.sent.forget()
-        self.screen.refresh()
 
     # Stages
 

@@ -28,6 +28,8 @@ SURE = 0x300
 SYMBOLS = frozenset("▸✓○✗…─│┬┴┼├┤└━█·▁▂▃▄▅▆▇▔▎▊•–—“”‘’")
 """So are these; a terminal where they are not is given ASCII."""
 UNKNOWN: Cell = ("\0", "")
+KINDS = (LayoutUpdate, ChopsUpdate)
+"""The updates whose cells are known."""
 ODD: Cell = ("", "\0")
 """Of a strip that was sent as it is: nobody knows how wide the terminal drew it."""
 
@@ -44,7 +46,10 @@ class Sent:
         self.size = Size(0, 0)
 
     def sparing(self, update: CompositorUpdate, size: Size, console: Console) -> CompositorUpdate:
-        """The part of an update that changes something."""
+        """The part of an update that changes something; of a kind that is not known here all of it."""
+        if type(update) not in KINDS:
+            self.forget()
+            return update
         if size != self.size:
             self.size = size
             self.rows = [[UNKNOWN] * size.width for _ in range(size.height)]
@@ -74,6 +79,21 @@ class Sent:
 
 
 Change = tuple[int, int, Sequence[Cell] | Strip]
+
+
+class Spared(CompositorUpdate):
+    """An update that is cut down as it is written, and not before: it may not be. Where that fails it is sent whole."""
+
+    def __init__(self, whole: CompositorUpdate, sent: Sent, size: Size) -> None:
+        self.whole, self.sent, self.size = whole, sent, size
+
+    def render_segments(self, console: Console) -> str:
+        """What is written to the terminal."""
+        try:
+            return self.sent.sparing(self.whole, self.size, console).render_segments(console)
+        except Exception:  # another Textual may have other strips: a dear drawing is better than none
+            self.sent.forget()
+            return self.whole.render_segments(console)
 
 
 class Changes(CompositorUpdate):

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import pty
 import random
 import re
+import select
 import shutil
+import signal
+import sys
 import time
 from pathlib import Path
 
@@ -15,16 +21,17 @@ from rich.console import Console
 from rich.segment import Segment
 from rich.style import Style
 from terminal import Terminal, wait_for
-from textual._compositor import CompositorUpdate, LayoutUpdate
+from textual._compositor import CompositorUpdate, InlineUpdate, LayoutUpdate
 from textual.geometry import Region, Size
 from textual.strip import Strip
 
 import rung.tui.app
+import rung.tui.sparing
 from curation.example import Example, chat_row
 from curation.store import NewRow, open_store
 from rung.tui.app import RungApp
 from rung.tui.source import Source
-from rung.tui.sparing import Sent
+from rung.tui.sparing import Sent, Spared
 from workspace.folder import Project
 from workspace.settings import load_settings
 
@@ -75,6 +82,73 @@ def test_a_row_whose_width_a_terminal_may_see_otherwise_is_sent_whole(odd):
     assert f"{odd} and wordy" in again
     assert "two" not in again
     assert "plain and words" in sent(glass, "plain and words", "two")
+
+
+def test_what_is_not_known_is_sent_whole_and_everything_after_it():
+    glass = Sent()
+    sent(glass, "one", "two")
+    unknown = InlineUpdate([line("other")])
+    assert glass.sparing(unknown, SIZE, CONSOLE) is unknown
+    assert "one" in sent(glass, "one", "two")
+
+
+def test_an_update_that_cannot_be_cut_down_is_sent_whole_and_one_never_written_is_not_remembered(monkeypatch):
+    glass, update = Sent(), LayoutUpdate([[line("one")]], Region(0, 0, SIZE.width, 1))
+    Spared(update, glass, SIZE)
+    assert "one" in Spared(update, glass, SIZE).render_segments(CONSOLE)
+    assert Spared(update, glass, SIZE).render_segments(CONSOLE) == ""
+    with monkeypatch.context() as patched:
+        patched.setattr(rung.tui.sparing, "pieces_of", lambda update: [].other)
+        assert Spared(update, glass, SIZE).render_segments(CONSOLE) == update.render_segments(CONSOLE)
+    assert "one" in Spared(update, glass, SIZE).render_segments(CONSOLE)
+
+
+OTHERS = {
+    "names": "sys.modules['textual._compositor'] = types.ModuleType('textual._compositor')",
+    "file": "sys.modules['textual._compositor'] = None",
+    "strips": "import rung.tui.sparing; rung.tui.sparing.pieces_of = None",
+}
+"""What another Textual may lack, once the app of this one is loaded."""
+RUN = """
+import sys, types, textual.app, textual.screen
+{other}
+from pathlib import Path
+from rung.tui.app import RungApp
+from rung.tui.source import Source
+RungApp(Source.of(Path(sys.argv[1]))).run()
+"""
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_on_a_textual_that_lacks_what_is_used_here_the_program_draws_all_the_same(project, other):
+    pid, screen = pty.fork()
+    if not pid:
+        os.environ.update(TERM="xterm-256color", COLUMNS="80", LINES="24")
+        os.execv(sys.executable, [sys.executable, "-P", "-c", RUN.format(other=OTHERS[other]), str(project)])
+    try:
+        heard(screen, b"The ladder")
+        os.write(screen, b"2")
+        heard(screen, b"rulebook")
+        os.write(screen, b"\x11")
+        heard(screen, b"\x1b[?1049l")
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        os.close(screen)
+
+
+def heard(screen, words, seconds=60):
+    """What the program writes until these words stand in it."""
+    found, deadline = b"", time.monotonic() + seconds
+    while words not in found:
+        ready, _, _ = select.select([screen], [], [], max(deadline - time.monotonic(), 0))
+        assert ready, (words, found[-3000:])
+        try:
+            found += os.read(screen, 65_536)
+        except OSError:
+            raise AssertionError((words, found[-3000:])) from None
+    return found
 
 
 pytest_tmux = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
