@@ -101,6 +101,11 @@ def read_plans(project: Project) -> list[tuple[Path, Plan]]:
     return [(path, read_plan(path)) for path in oldest_first(project.plans.glob("P-*.toml"))]
 
 
+def newest_plan(project: Project) -> Path | None:
+    """The file of the plan that was made last."""
+    return next(iter(reversed(oldest_first(project.plans.glob("P-*.toml")))), None)
+
+
 def find_plan(project: Project, name: str) -> Path:
     """The file of `P-001`, of `plans/P-001.toml`, or of a plan that stands elsewhere.
 

@@ -31,7 +31,7 @@ def preflight_plan(project: Project, plan_file: Path, html: Path | None, as_json
             say(line)
         say()
         page = f", {html}" if html else ""
-        step = "put that right first" if found.blocked else "rung train"
+        step = "put that right first" if found.blocked else f"rung train {found.plan}"
         say(f"Written: {project.relative(place_of(project, found.plan))}{page}   Next: {step}")
     if found.blocked:
         raise typer.Exit(1)

@@ -35,12 +35,16 @@ def train(
     from rung.cli.output import note
     from training.clearance import check_gates, grant
     from training.launch import live_run, run_of, start
+    from training.plan import newest_plan
     from workspace.errors import Refusal
     from workspace.files import sha256_file
 
     project, settings = _project()
     overrides = _overrides(project, override or [], by, reason)
+    before = newest_plan(project)
     path = _plan_or_locked(project, settings, plan_name, overrides, as_json)
+    if plan_name is None and before is not None and before != path and run_of(project, sha256_file(before)) is None:
+        note(f"{path.stem} is the plan that rung.toml asks for. The one made last: rung train {before.stem}")
     found = None if again else run_of(project, sha256_file(path))
     if found is not None and found.state == "finished":
         note(f"{found.id} trained this very plan. The same again: rung train --again")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from workspace.folder import Project
 from workspace.settings import Settings, load_settings
 
 Replan = Callable[[], Path]
+Rung = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def gate(project: Project, name: str, plan: Path) -> Gate:
@@ -254,3 +256,13 @@ def leak_into_train(project: Project, settings: Settings) -> None:
     (new / "train.jsonl").write_text("\n".join([leaked.to_json(), *lines[1:]]))
     manifest["splits"]["train"]["sha256"] = sha256_file(new / "train.jsonl")
     (new / "manifest.json").write_text(json.dumps({**manifest, "version": "v002"}))
+
+
+def test_the_plan_made_last_is_named_where_rung_toml_asks_for_another(rung: Rung, ready: Project) -> None:
+    made = rung("plan", "--set", "epochs=3", "--json")
+    assert made.returncode == 0 and json.loads(made.stdout)["id"] == "P-001"
+    shutil.rmtree(ready.evaluations)  # a gate is closed: nothing trains
+    told = rung("train")
+    assert told.returncode == 1 and "P-002 is the plan that rung.toml asks for." in told.stderr
+    assert "The one made last: rung train P-001" in told.stderr
+    assert "made last" not in rung("train", "P-001").stderr + rung("train").stderr
