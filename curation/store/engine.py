@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import filecmp
+import itertools
 import os
 import sqlite3
 import threading
@@ -58,8 +60,7 @@ def transaction(engine: Engine, where: str, *, write: bool, lasting: bool = True
     """
     try:
         with (
-            engine.connect().execution_options(rung_write=write) as connection,
-            _unhurried(connection, lasting),
+            engine.connect().execution_options(rung_write=write, rung_lasting=lasting) as connection,
             connection.begin(),
         ):
             if not lasting and connection.dialect.name == "postgresql":
@@ -67,21 +68,6 @@ def transaction(engine: Engine, where: str, *, write: bool, lasting: bool = True
             yield connection
     except DBAPIError as error:
         raise explain(error, where) from error
-
-
-@contextlib.contextmanager
-def _unhurried(connection: Connection, lasting: bool) -> Iterator[None]:
-    """SQLite waits for the disk or not by a setting of the connection, which is put back."""
-    if lasting or connection.dialect.name != "sqlite":
-        yield
-        return
-    given = connection.connection.dbapi_connection
-    assert given is not None
-    given.execute("PRAGMA synchronous = NORMAL")
-    try:
-        yield
-    finally:
-        given.execute("PRAGMA synchronous = FULL")
 
 
 def lock_all(connection: Connection) -> None:
@@ -108,13 +94,15 @@ def _private(path: Path) -> None:
 
 def _prepare(connection: sqlite3.Connection, _record: Any) -> None:
     connection.isolation_level = None
-    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+    for pragma in ("journal_mode = WAL", "foreign_keys = ON"):
         connection.execute(f"PRAGMA {pragma}")
 
 
 def _begin(connection: Connection) -> None:
-    write = connection.get_execution_options().get("rung_write", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+    """SQLite waits for the disk or not by a setting of the connection: each transaction sets its own."""
+    options = connection.get_execution_options()
+    connection.exec_driver_sql(f"PRAGMA synchronous = {'FULL' if options.get('rung_lasting', True) else 'NORMAL'}")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("rung_write", False) else "BEGIN")
 
 
 def _postgres(url: str) -> tuple[Engine, str]:
@@ -131,19 +119,29 @@ def _postgres(url: str) -> tuple[Engine, str]:
 
 
 def _upgrade(engine: Engine, where: str, file: Path | None) -> None:
-    """Bring the schema to HEAD inside one transaction, after copying a SQLite file that holds an older one."""
+    """Bring the schema to HEAD inside one transaction, after copying a SQLite file that holds an older one.
+
+    Nobody writes between the copy and the change, and of two programs that open the file at once one does both.
+    """
     with transaction(engine, where, write=False) as connection:
-        found = _revision(connection)
-        if found == HEAD:
+        if _known(connection) == HEAD:
             return
-        if found is not None and found not in KNOWN:
-            raise _newer(connection)
-    if found is not None and file is not None:
-        _copy(file, file.with_name(f"{file.name}.before-{HEAD}"))
     with transaction(engine, where, write=True) as connection:
         lock_all(connection)
-        if _revision(connection) != HEAD:
-            _run_migrations(connection)
+        found = _known(connection)
+        if found == HEAD:
+            return
+        if found is not None and file is not None:
+            _copy(file, file.with_name(f"{file.name}.before-{HEAD}"))
+        _run_migrations(connection)
+
+
+def _known(connection: Connection) -> str | None:
+    """The revision of the schema, None where there is none. Raises RungError for one of a newer program."""
+    found = _revision(connection)
+    if found is not None and found not in KNOWN:
+        raise _newer(connection)
+    return found
 
 
 def _revision(connection: Connection) -> str | None:
@@ -160,15 +158,20 @@ def _newer(connection: Connection) -> RungError:
 
 
 def _copy(file: Path, target: Path) -> None:
-    """A consistent copy of a live SQLite file, written beside it; a copy that is there already stays."""
-    if target.exists():
-        return
+    """A consistent copy of a live SQLite file, written beside it; an earlier one of something else stays, too."""
     temporary = target.with_name(f"{target.name}.tmp")
     temporary.unlink(missing_ok=True)
     _private(temporary)
     with contextlib.closing(sqlite3.connect(file)) as source, contextlib.closing(sqlite3.connect(temporary)) as copy:
         source.backup(copy)
-    temporary.replace(target)
+    names = itertools.chain([target], (target.with_name(f"{target.name}.{number}") for number in itertools.count(2)))
+    for free in names:
+        if free.exists() and filecmp.cmp(temporary, free, shallow=False):
+            temporary.unlink()
+            return
+        if not free.exists():
+            temporary.replace(free)
+            return
 
 
 def _run_migrations(connection: Connection) -> None:

@@ -123,6 +123,47 @@ def test_the_file_as_it_was_stays_beside(project: Project) -> None:
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
 
 
+def test_nobody_writes_between_the_copy_and_the_upgrade(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is written then would be in the upgraded file alone; and two programs at once would copy over each other."""
+    from curation.store import engine
+
+    first_on_sqlite(project)
+    copy, tried = engine._copy, []
+
+    def and_write(file: Path, target: Path) -> None:
+        copy(file, target)
+        with sqlite3.connect(file, timeout=0) as other:
+            try:
+                other.execute("INSERT INTO facts VALUES ('x', 'y')")
+            except sqlite3.OperationalError as error:
+                tried.append(str(error))
+
+    monkeypatch.setattr(engine, "_copy", and_write)
+    with opened(project, ""):
+        assert tried == ["database is locked"]
+
+
+def test_an_older_file_put_in_place_later_is_copied_too(project: Project) -> None:
+    """A copy of an upgrade before stays; the same content is not copied twice."""
+    for changed in (False, True, True):
+        for path in project.root.glob("rung.db*"):
+            if "before" not in path.name:
+                path.unlink()
+        first_on_sqlite(project)
+        if changed:
+            with sqlite3.connect(project.database_file) as connection:
+                connection.execute("INSERT INTO facts VALUES ('later', 'x')")
+        with opened(project, ""):
+            pass
+    copies = sorted(project.root.glob("rung.db.before-*"))
+    assert [path.name for path in copies] == [f"rung.db.before-{HEAD}", f"rung.db.before-{HEAD}.2"]
+    counts = []
+    for path in copies:
+        with sqlite3.connect(path) as found:
+            counts.append(found.execute("SELECT count(*) FROM facts WHERE key = 'later'").fetchone()[0])
+    assert counts == [0, 1]
+
+
 def test_the_database_is_for_its_owner_alone(project: Project, rows_of: Any) -> None:
     with opened(project, "") as store:
         store.add(rows_of(1), role="pool")
