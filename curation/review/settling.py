@@ -13,6 +13,9 @@ from curation.store.tables import decisions, gold, later, reviewers, rows
 from curation.store.waiting import moved
 from workspace.settings import ReviewSettings
 
+LATE = "late"
+"""What stands in the log for the token of a decision that was written beside one that counted already."""
+
 
 def to_known_item() -> ColumnElement[bool]:
     """SQL: a decision was the answer to a known item, and says nothing of the row itself."""
@@ -32,7 +35,14 @@ def standing_votes(connection: Connection, number: int, since: int = 0) -> list[
     """
     found = connection.execute(_votes(), {"number": number, "since": since}).mappings()
     return [
-        Vote(each["id"], each["reviewer_id"], each["verdict"], each["payload"], each["kind"] == "automatic")
+        Vote(
+            id=each["id"],
+            reviewer=each["reviewer_id"],
+            verdict=each["verdict"],
+            payload=each["payload"],
+            automatic=each["kind"] == "automatic",
+            late=each["token"] == LATE,
+        )
         for each in found
     ]
 

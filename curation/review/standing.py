@@ -18,8 +18,7 @@ from curation.store.ids import number_of, row_id
 from workspace.errors import Refusal
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Select
-    from sqlalchemy.engine import RowMapping
+    from sqlalchemy import Select
 
     from curation.review.desk import Desk, Ruling
 
@@ -98,11 +97,12 @@ def contest(desk: Desk, person: Reviewer, name: str, ruling: Ruling) -> str:
 
     Returns the row's state. Raises Refusal where nothing of someone else's stands there (any more).
     """
-    from sqlalchemy import select
+    from sqlalchemy import delete, select
 
     from curation.review.desk import edited
     from curation.review.leases import _write
-    from curation.store.tables import rows
+    from curation.review.settling import LATE, settle_row
+    from curation.store.tables import drafts, rows
 
     number = number_of(name)
     row = desk.store.row(name)
@@ -118,10 +118,11 @@ def contest(desk: Desk, person: Reviewer, name: str, ruling: Ruling) -> str:
             raise Refusal(f"{name}: no decision of someone else stands there now.", "rung review next", where=name)
         guideline = current_guideline(desk.store, desk.project, connection)
         version = guideline.version if guideline else None
-        _write(connection, held, person, ruling, payload, version, "", ruling.seconds)
-        _flag(connection, held)
+        _write(connection, held, person, ruling, payload, version, LATE, ruling.seconds)
+        outcome = settle_row(connection, held, desk.settings.review, lease_token=None, lease_until=None)
+        connection.execute(delete(drafts).where(drafts.c.row_id == number))
         desk.store.event("contest", person.name, name, {"verdict": ruling.verdict}, connection=connection)
-    return "unsure"
+    return outcome.state
 
 
 def drop_draft(desk: Desk, person: Reviewer, name: str) -> None:
@@ -133,20 +134,6 @@ def drop_draft(desk: Desk, person: Reviewer, name: str) -> None:
     with desk.store.write() as connection:
         mine = (drafts.c.row_id == number_of(name), drafts.c.reviewer_id == person.id)
         connection.execute(delete(drafts).where(*mine))
-
-
-def _flag(connection: Connection, row: RowMapping) -> None:
-    from sqlalchemy import delete, update
-
-    from curation.store.tables import drafts, rows
-    from curation.store.waiting import moved
-
-    number, original = row["id"], row["original"] or row["payload"]
-    moved(connection, row, "unsure")
-    values = {"state": "unsure", "flagged": 1, "payload": original, "decision_id": None, "skipped_by": None}
-    free = {"lease_token": None, "lease_until": None}
-    connection.execute(update(rows).where(rows.c.id == number).values(**values, **free))
-    connection.execute(delete(drafts).where(drafts.c.row_id == number))
 
 
 def _asked() -> Select[Any]:

@@ -12,13 +12,17 @@ VERDICTS = (*FINAL, "skip", "unsure", "flag")
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """One standing decision: `payload` is the whole row as it was left, None where it was not touched."""
+    """One standing decision: `payload` is the whole row as it was left, None where it was not touched.
+
+    A `late` one was made beside another that counted already: a third person is to end that.
+    """
 
     id: int
     reviewer: int
     verdict: str
     payload: str | None
     automatic: bool = False
+    late: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,25 +42,31 @@ def settle(
     """The state of a row with these standing votes, in order, of which it needs `needed` equal ones.
 
     "Not sure" asks one person fewer to agree and never settles by itself. A vote after a disagreement, or after a
-    flag, ends it. With `second_edit` a changed text waits, as it was changed, for a second person who agrees. An
-    automatic reviewer's vote counts only with `accept_automatic`.
+    flag, ends it; "not sure" and a skip do not. With `second_edit` a changed text waits, as changed, for a second
+    person who agrees. An automatic reviewer's vote counts only with `accept_automatic`.
     """
     counting = [vote for vote in votes if accept_automatic or not vote.automatic]
-    flagged = max((place for place, vote in enumerate(counting) if vote.verdict == "flag"), default=None)
+    flagged = max((place for place in range(len(counting)) if _sends_on(counting, place)), default=None)
     if flagged is not None:
-        after = [vote for vote in counting[flagged:] if vote.verdict in FINAL]
+        after = [vote for vote in counting[flagged + 1 :] if vote.verdict in FINAL]
         return _settled(after[-1], original) if after else Outcome("unsure", original, flagged=True)
     final = [vote for vote in counting if vote.verdict in FINAL]
-    unsure = sum(vote.verdict == "unsure" for vote in counting)
-    enough = max(1, needed - unsure)
     changed = [vote for vote in final if _settled(vote, original).state == "edited"] if second_edit else []
-    if changed:
-        enough = max(2, enough)
-    if len(final) > enough or (len(final) == enough and _agree(final, original)):
+    unsure = sum(vote.verdict == "unsure" for vote in counting)
+    fewest = 2 if changed else 1
+    enough = max(fewest, needed - unsure)
+    if final and len(final) >= enough:
+        then = sum(vote.verdict == "unsure" for vote in counting[: counting.index(final[-1])])
+        if len(final) <= max(fewest, needed - then) and not _agree(final, original):
+            return Outcome("unsure", original, flagged=True)
         return _settled(final[-1], original)
-    if len(final) == enough:
-        return Outcome("unsure", original, flagged=True)
     return _open(counting, changed[-1].payload if changed and needed == 1 else None, original, unsure)
+
+
+def _sends_on(votes: Sequence[Vote], place: int) -> bool:
+    """Whether this vote asks the one who ends disagreements: a flag, or a late one beside a decision of another."""
+    vote = votes[place]
+    return vote.verdict == "flag" or (vote.late and any(each.verdict in FINAL for each in votes[:place]))
 
 
 def _open(counting: Sequence[Vote], shown: str | None, original: str, unsure: int) -> Outcome:

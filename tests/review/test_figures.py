@@ -156,6 +156,11 @@ def test_the_sample_covers_as_often_as_it_says() -> None:
         (["edit", "edit"], 2, "edited", False),
         (["unsure", "approve"], 2, "approved", False),
         (["approve", "skip"], 2, "skipped", False),
+        (["approve", "reject", "unsure"], 2, "unsure", True),
+        (["approve", "reject", "unsure", "approve"], 2, "approved", False),
+        (["approve", "reject", "skip"], 2, "unsure", True),
+        (["approve", "reject", "unsure", "unsure"], 3, "unsure", True),
+        (["approve", "unsure"], 2, "approved", False),
     ],
 )
 def test_what_votes_come_to(votes: list[str], needed: int, state: str, flagged: bool) -> None:

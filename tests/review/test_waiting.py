@@ -85,6 +85,23 @@ def test_a_contested_row_waits_again(make_desk: Any, url: str, rows_of: Any) -> 
     assert agree(desk) == (3, 3)
 
 
+@pytest.mark.parametrize("verdict", ["skip", "unsure"])
+def test_a_contested_row_waits_until_a_third_person_decides(make_desk: Any, rows_of: Any, verdict: str) -> None:
+    """Neither "not sure" nor a skip makes the late decision the one that counts."""
+    desk = make_desk()
+    desk.store.add(rows_of(1), role="candidates")
+    name = one(desk, "dana", APPROVE)
+    eli = kept_reviewer(desk, "eli")
+    assert contest(desk, eli, name, REJECT) == "unsure"
+    assert one(desk, "fay", Ruling(verdict)) == name
+    assert desk.store.row(name).state == "unsure" and desk.store.row(name).decision is None
+    assert one(desk, "gus", REJECT) == name
+    assert desk.store.row(name).state == "rejected" and desk.store.row(name).reviewer == "gus"
+    undo(desk, name, "gus")
+    undo(desk, name, "eli")
+    assert desk.store.row(name).state == "approved" and desk.store.row(name).reviewer == "dana"
+
+
 def kept_reviewer(desk: Desk, name: str) -> Any:
     from curation.review import known_reviewer
 
