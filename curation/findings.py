@@ -57,12 +57,17 @@ class Checkup(BaseModel):
         """How many checks ran and found nothing."""
         return sum(check.rows == 0 for check in self.checks)
 
+    def found_nothing(self, name: str) -> bool:
+        """Whether the check of that name ran, and there is no such finding."""
+        ran = any(check.name == name and check.rows is not None for check in self.checks)
+        return ran and all(finding.name != name for finding in self.findings)
+
     def named(self, name: str) -> Finding:
         """One finding. Raises RungError with "did you mean" where there is none of that name."""
         for finding in self.findings:
             if finding.name == name:
                 return finding
-        if any(check.name == name for check in self.checks):
+        if self.found_nothing(name):
             raise RungError(f'"{name}" found nothing.', "rung data check", found=name)
         near = did_you_mean(name, [check.name for check in self.checks])
         found = ", ".join(finding.name for finding in self.findings) or "nothing"

@@ -27,6 +27,8 @@ class Fixed:
 
     def words(self) -> str:
         """One sentence."""
+        if not self.rows:
+            return f"{self.finding}: nothing to fix."
         count = f"{len(self.rows):,} row{'s' * (len(self.rows) != 1)}"
         done = {"exclude": f"{count} taken out", "queue": f"{count} sent to review"}[self.action]
         return f"{self.finding}: {done}." if self.change is not None else f"{self.finding}: would be {done}."
@@ -36,12 +38,15 @@ def fix(store: Store, checkup: Checkup, names: Sequence[str], *, actor: str, dry
     """Do what the findings' fixes say, one undoable change each.
 
     A name is a finding's, or `finding:key` for one piece of its evidence. Raises RungError before anything is done
-    where a name is unknown or has no fix.
+    where a name is unknown or has no fix. What a check did not find is fixed already.
     """
-    orders = [_order(checkup, name) for name in names]
+    orders = {name: None if checkup.found_nothing(name) else _order(checkup, name) for name in names}
     done: list[Fixed] = []
-    for finding, ids in orders:
-        change = None
+    for name, order in orders.items():
+        if order is None:
+            done.append(Fixed(name, "", (), None))
+            continue
+        (finding, ids), change = order, None
         if not dry_run and ids:
             do = store.exclude if finding.action == "exclude" else store.queue
             change = do(ids, _reason(finding), finding.name, actor=actor)

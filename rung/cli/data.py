@@ -158,7 +158,8 @@ def fix(
         say(each.words())
     if not done:
         say("Nothing to fix.")
-    say(f"\nNext: {'rung data fix ' + ' '.join(names) if dry_run and names else 'rung data check'}")
+    left = [name for name, each in zip(dict.fromkeys(names), done, strict=True) if each.rows and dry_run]
+    say(f"\nNext: {'rung data fix ' + ' '.join(left) if left else 'rung data check'}")
 
 
 @data_app.command()

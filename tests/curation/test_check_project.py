@@ -80,6 +80,17 @@ def test_what_was_dismissed_stays_said_with_name_and_reason_until_undone(project
     assert "nothing to undo" in rung("data", "undo", cwd=project, code=2).stderr
 
 
+def test_a_finding_that_is_fixed_already_leaves_nothing_to_do(project):
+    rung("data", "fix", "leaks", cwd=project, code=0)
+    names, _ = found(project)
+    assert "leaks: nothing to fix." in rung("data", "fix", "leaks", cwd=project, code=0).stdout
+    said = rung("data", "fix", "leaks", "contradictions", "--dry-run", cwd=project, code=0).stdout
+    assert "leaks: nothing to fix." in said and said.splitlines()[-1] == "Next: rung data fix contradictions"
+    assert found(project)[0] == names
+    done = json.loads(rung("data", "fix", "leaks", "secrets", "--json", cwd=project, code=0).stdout)
+    assert [(each["finding"], len(each["rows"])) for each in done] == [("leaks", 0), ("secrets", 1)]
+
+
 def test_names_that_are_none_change_nothing(project):
     names, _ = found(project)
     for command in (
