@@ -8,13 +8,28 @@ from textual import events, on
 from textual.app import App
 
 try:
+    from textual import _styles_cache
+except ImportError:  # names of Textual's own: another version may not have them
+    _styles_cache = None  # type: ignore[assignment]
+try:
     from textual._compositor import CompositorUpdate
 
     from rung.tui.sparing import Sent, Spared
-except ImportError:  # names of Textual's own: another version may not have them
+except ImportError:
     SPARES = False
 else:
     SPARES = True
+
+
+def forget_drawn() -> None:
+    """Let go of what was drawn of widgets that are gone.
+
+    Textual remembers two colours for each of the last 1,024 widgets, and by that every line that was drawn of them.
+    """
+    remembered = getattr(getattr(_styles_cache, "StylesCache", None), "get_inner_outer", None)
+    clear = getattr(remembered, "cache_clear", None)
+    if clear is not None:
+        clear()
 
 
 class DrawnApp(App[None]):

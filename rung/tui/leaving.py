@@ -13,6 +13,8 @@ from typing import Any, TypeVar
 from textual.message import Message
 from textual.screen import ModalScreen, Screen
 
+from rung.tui.drawing import forget_drawn
+
 OURS = "rung."
 AWAY = ("stage", "stage_step")
 """What needs no widget: another stage can be opened before this one stands."""
@@ -29,6 +31,10 @@ class Calm(Screen[Result]):
     def is_leaving(self) -> bool:
         """Whether it is on its way out, or gone."""
         return bool(self._pruning or self._closing or self._closed)
+
+    def on_unmount(self) -> None:
+        """What was drawn of it is let go."""
+        forget_drawn()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """No action while leaving, and only away before it stands."""

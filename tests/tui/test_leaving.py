@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import pytest
 from conftest_tui import opened, settled
 from review_rows import begun, log
@@ -87,3 +90,31 @@ async def test_no_key_reaches_a_screen_before_it_stands(tmp_path, program, scree
         assert app.screen.stage == "Review"
         assert early.check_action("stage_step", (1,))
     assert log(tmp_path / "icd") == []
+
+
+async def test_what_a_stage_loaded_goes_with_its_screen(tmp_path, program):
+    app = program(begun(tmp_path / "icd"))
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.open_stage(5)
+        await settled(pilot)
+        dataset = app.screen
+        assert dataset.data is not None
+        await pilot.press("1")
+        await settled(pilot)
+        assert app.screen.stage == "Questions"
+        assert dataset.data is None
+
+
+async def test_what_was_drawn_goes_with_its_screen(tmp_path, program):
+    """Lines of 1,024 widgets were kept: some 100 MiB."""
+    app = program(begun(tmp_path / "icd"))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        drawn = [weakref.ref(widget._styles_cache) for widget in app.screen.walk_children()]
+        for stage in "251":
+            await pilot.press(stage)
+            await settled(pilot)
+        gc.unfreeze()
+        gc.collect()
+        assert len(drawn) > 5
+        assert [found() for found in drawn if found() is not None] == []

@@ -14,6 +14,7 @@ import pytest
 from conftest_tui import settled
 from review_steps import on_review, shown_item
 
+import rung.tui.tidy
 from curation.example import Example, chat_row
 from curation.store import NewRow, open_store
 from rung.start import start_project
@@ -168,6 +169,34 @@ async def test_the_collector_still_takes_cycles_away():
             if gone() is None:
                 break
         assert gone() is None and kept
+    finally:
+        tidying.cancel()
+
+
+async def test_what_died_after_a_burst_is_taken_away_too(monkeypatch):
+    """A screen that was left, while the next one read 10,000 rows, stayed until the program ended."""
+
+    class Ring:
+        def __init__(self):
+            self.own = self
+
+    monkeypatch.setattr(rung.tui.tidy, "EVERY", 0.02)
+    monkeypatch.setattr(rung.tui.tidy, "LONG", 0.1)
+    tidying = asyncio.create_task(collect_in_calm())
+    try:
+        await asyncio.sleep(0)
+        ring = Ring()
+        gone, kept = weakref.ref(ring), []
+        for _ in range(rung.tui.tidy.DUE):
+            kept += [[n] for n in range(rung.tui.tidy.BURST + 5_000)]
+            await asyncio.sleep(0.1)
+        del ring
+        kept.clear()
+        for _ in range(100):
+            await asyncio.sleep(0.05)
+            if gone() is None:
+                break
+        assert gone() is None
     finally:
         tidying.cancel()
 
