@@ -14,18 +14,23 @@ from workspace.words import counted
 
 UNKNOWN = "unknown"
 """Key of the line "don't know"."""
+WOULD = "What each answer would do"
 FIRST = "No advice yet. 4 to 6 answers are enough if a prompt or RAG will do."
 ENOUGH = "That is enough: no open answer can change the next step."
 MEASURED = 4
 """Measured facts shown; the rest is counted."""
 
 
-def choices(question: Question) -> list[Entry]:
-    """A line an answer, its key the answer's value; digits for the first nine."""
-    return [
-        Entry(f"{number if number < 10 else ' '}  {choice.text}", f"={choice.value}")
-        for number, choice in enumerate(question.answers, 1)
-    ]
+def choices(question: Question, effects: Sequence[Effect] = ()) -> Iterator[Entry]:
+    """A line an answer, its key the answer's value; digits for the first nine; under it what it would do."""
+    would = {f"={effect.value}": _outcome(effect) for effect in effects}
+    if would:
+        yield Entry(WOULD, style="dim")
+    for number, choice in enumerate(question.answers, 1):
+        key = f"={choice.value}"
+        yield Entry(f"{number if number < 10 else ' '}  {choice.text}", key)
+        if key in would:
+            yield Entry(f"     {would[key]}", style="dim")
 
 
 def why_lines(question: Question, marked: str, count: int, effects: Sequence[Effect]) -> Iterator[str]:
@@ -35,13 +40,17 @@ def why_lines(question: Question, marked: str, count: int, effects: Sequence[Eff
         yield f"\nFor example: {example}"
     yield f"\nWhy we ask: {question.why} {count} rule{'s use' if count != 1 else ' uses'} this answer."
     if effects:
-        yield "\nWhat each answer would do"
+        yield f"\n{WOULD}"
         yield from (effect_line(effect) for effect in effects)
 
 
 def effect_line(effect: Effect) -> str:
     """The answer, and under it the advice that it would lead to."""
-    return f"  {effect.text}\n    next step {STEP_WORDS[effect.next_step]}, likely end {STEP_WORDS[effect.destination]}"
+    return f"  {effect.text}\n    {_outcome(effect)}"
+
+
+def _outcome(effect: Effect) -> str:
+    return f"next step {STEP_WORDS[effect.next_step]}, likely end {STEP_WORDS[effect.destination]}"
 
 
 def enough_words(moving: Sequence[str]) -> str:

@@ -50,6 +50,23 @@ async def test_w_shows_effects_and_nothing_before(tmp_path, program):
         assert "What each answer would do" in text_of(app)
 
 
+async def test_w_leaves_the_question_and_the_mark_where_they_are(tmp_path, program):
+    start_project(tmp_path)
+    app = program(tmp_path)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        await pilot.press("1", "j", "w")
+        await settled(pilot)
+        question, marks = app.screen.asked, app.screen.query_one("#answers")
+        shown = text_of(app)
+        assert question.text[:40] in shown and "next step" in shown
+        assert question.answers[0].text[:30] in shown
+        assert marks.marked == f"={question.answers[1].value}"
+        await pilot.press("w")
+        await settled(pilot)
+        assert "next step" not in text_of(app) and marks.marked == f"={question.answers[1].value}"
+
+
 async def test_a_contradiction_is_said_in_plain_terms_and_changes_nothing(project, program):
     app = program(project)
     async with app.run_test(size=(100, 30)) as pilot:

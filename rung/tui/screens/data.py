@@ -111,7 +111,7 @@ class DataScreen(LoadedScreen):
         if project is None or not store_exists(project, settings):
             return Loaded(list(empty_lines()), "rung data import FILE")
         with open_store(project, settings) as store:
-            if not store.sources():
+            if not store.counts():
                 return Loaded(list(empty_lines()), "rung data import FILE")
             checkup = check_project(store, project, settings, stage=self._began, progress=self._went_on)
         seconds = f"checked {self.source.clock()}, {checkup.seconds:.0f} s"

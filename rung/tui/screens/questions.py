@@ -15,6 +15,7 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from advisor.answers import FACTS
+from advisor.interview import Effect
 from advisor.rulebook import Question
 from rung.tui.asking import Asking
 from rung.tui.frame import SMALL, StageScreen
@@ -173,19 +174,24 @@ class QuestionsScreen(StageScreen):
     def _present(self, key: str) -> Any:
         return getattr(self.asking.answers, key) if self.asking is not None else None
 
-    def _list_answers(self, question: Question, numeric: bool) -> None:
+    def _list_answers(self, question: Question, numeric: bool, marked: str = "") -> None:
         lines = self.query_one("#answers", MarkedLines)
-        entries = [*([] if numeric else choices(question)), Entry("0  Don't know, or not tested yet", UNKNOWN)]
-        lines.marked = ""
+        answers = [] if numeric else choices(question, self._effects(question))
+        entries = [*answers, Entry("0  Don't know, or not tested yet", UNKNOWN)]
+        lines.marked = marked
         lines.show(entries)
         present = f"={self._present(question.id)}"
-        if present in lines.keys:
+        if not marked and present in lines.keys:
             lines.marked = present
+
+    def _effects(self, question: Question) -> list[Effect]:
+        """What each answer would do, where that was asked for."""
+        return self.asking.effects(question.id) if self.explains and self.asking is not None else []
 
     def _say_why(self) -> None:
         if self.asked is None or self.asking is None:
             return
-        effects = self.asking.effects(self.asked.id) if self.explains else []
+        effects = self._effects(self.asked) if not self.asked.answers else []
         marked = self.query_one("#answers", MarkedLines).marked
         self._say("about", "\n".join(why_lines(self.asked, marked, self.asking.rules(self.asked.id), effects)))
 
@@ -298,12 +304,11 @@ class QuestionsScreen(StageScreen):
         self.query_one("#question", VerticalScroll).scroll_relative(y=by, animate=False)
 
     def action_effects(self) -> None:
-        """Show or hide what each answer would do."""
+        """Show or hide what each answer would do, under it: the question stays in sight."""
         if self.asked is not None:
             self.explains = not self.explains
+            self._list_answers(self.asked, self._field.display, self.query_one("#answers", MarkedLines).marked)
             self._say_why()
-            if self.explains:
-                self.call_after_refresh(self.query_one("#about").scroll_visible, animate=False, top=True)
 
     def action_jump(self) -> None:
         """Choose any question from a list."""
