@@ -7,6 +7,7 @@ from collections import Counter
 from curation.quality.base import Check, Evidence, Finding, Subject, Survey
 from curation.quality.labels import LONGEST, labels_of
 from curation.quality.rules import class_sizes, limit
+from workspace.words import counted
 
 COUNTED = 5_000
 """Different short answers that are counted; where there are more, they are no labels."""
@@ -49,5 +50,7 @@ class Balance(Check):
         name = next(reversed(counts))
         reason += f"; the smallest, {name!r}, has {fewest:,}."
         shown = thin or {name: fewest}
-        evidence = [Evidence(key=label[:8], places=(), note=f"{label}: {n:,} rows") for label, n in shown.items()]
+        evidence = [
+            Evidence(key=label[:8], places=(), note=f"{label}: {counted(n, 'row')}") for label, n in shown.items()
+        ]
         return self.finding(evidence, rows=sum(shown.values()), detail=sizes, reason=reason)

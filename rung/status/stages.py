@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from rung.report.baseline_words import best_label
 from rung.report.figures import arm_name
 from rung.status.facts import WAITING, Facts
 from workspace.words import counted
@@ -22,6 +24,7 @@ SYMBOLS: dict[State, str] = {
 WORDS: dict[State, str] = {"needs_you": "needs you", "not_needed": "not needed"}
 RUNGS = {"prompt": "prompt", "few_shot": "few-shot", "rag": "rag", "fine_tune": "fine-tune"}
 STEP_WORDS = {**RUNGS, "rag_and_fine_tune": "rag and fine-tune"}
+PRESS = re.compile(r"press (\d)")
 DECIDED = ("approved", "edited", "rejected")
 
 
@@ -74,6 +77,10 @@ class Status:
         """The stage of this name."""
         return next(stage for stage in self.stages if stage.name == name)
 
+    def in_shell(self, stage: Stage) -> str:
+        """A stage's reason where no key opens another: the command in the place of the digit."""
+        return PRESS.sub(lambda found: self.stages[(int(found[1]) or 10) - 1].command, stage.reason)
+
     def as_json(self) -> dict[str, Any]:
         """The document of `rung status --json`."""
         return {
@@ -84,7 +91,7 @@ class Status:
                     "number": stage.number,
                     "name": stage.name.lower(),
                     "state": stage.state,
-                    "reason": stage.reason,
+                    "reason": self.in_shell(stage),
                     "command": stage.command,
                 }
                 for stage in self.stages
@@ -121,7 +128,7 @@ def ladder_of(facts: Facts) -> Ladder:
 def _questions(facts: Facts) -> Stage:
     if not facts.answers:
         return Stage(
-            1, "Questions", "open", "4 to 6 answers are enough if a prompt or RAG will do", "rung advise", "answer them"
+            1, "Questions", "open", "4 to 6 answers are enough for a prompt or RAG", "rung advise", "answer them"
         )
     unknown = sum(value == "unknown" for value in facts.answers.values())
     return Stage(
@@ -195,9 +202,9 @@ def _baselines(facts: Facts) -> Stage:
         return Stage(
             6, "Baselines", "open", f"{n:,} test items, no arm measured yet", "rung baseline", "measure the arms"
         )
-    prompted = [arm for arm in facts.baseline.arms if arm.prompted]
-    best = max(prompted, key=lambda arm: arm.score, default=None)
-    reason = f"best prompted arm {arm_name(best.arm)}, {best.score:.1%}" if best else "measured"
+    chosen = next((arm for arm in facts.baseline.arms if arm.arm == facts.baseline.chosen), None)
+    called = best_label(facts.baseline)
+    reason = f"{called[0].lower()}{called[1:]}: {arm_name(chosen.arm)}, {chosen.score:.1%}" if chosen else "measured"
     return Stage(6, "Baselines", "done", reason, "rung baseline")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import ladder
 import pytest
@@ -13,9 +14,12 @@ from curation.store import open_store
 from evaluation.baseline import Aim
 from evaluation.report import Report
 from evaluation.taking_over import take_over
+from rung.report.figures import ARM_NAMES, arm_name
 from rung.start import start_project
 from rung.status import read_facts, status_of
+from rung.status.words import status_lines
 from rung.tui.messages import StatusRead
+from rung.tui.screens.baselines import _entries
 from training.release.make import release_prompt
 from workspace.artefact import now, read_artefact, write_artefact
 from workspace.folder import Project
@@ -346,3 +350,42 @@ async def test_six_open_gates_start_nothing_before_yes(clinic, program):
         await pilot.press("escape")
         assert not app.jobs
     assert plan.is_file() and not list(clinic.root.glob("runs/*"))
+
+
+def test_start_and_baselines_name_the_arm_that_validation_chose(clinic):
+    facts = read_facts(clinic)
+    report = facts.baseline
+    chosen = next(arm for arm in report.arms if arm.arm == report.chosen)
+    other = next(arm for arm in report.arms if arm.prompted and arm.arm != report.chosen)
+    arms = [arm if arm is not other else arm.model_copy(update={"score": 1.0}) for arm in report.arms]
+    lucky = replace(facts, baseline=report.model_copy(update={"arms": tuple(arms)}))
+    reason = status_of(lucky).stage("Baselines").reason
+    assert reason == f"prompt chosen: {arm_name(chosen.arm)}, {chosen.score:.1%}"
+
+
+def test_a_shell_is_told_commands_and_no_digits(tmp_path):
+    start_project(tmp_path)
+    status = status_of(read_facts(Project(tmp_path)))
+    told = "\n".join(status_lines(status)) + json.dumps(status.as_json())
+    assert "press" in status.stage("Baselines").reason
+    assert "press" not in told and "needs a frozen test set: rung data freeze" in told
+
+
+async def test_advice_on_a_released_project_sends_nobody_back_to_the_plan(clinic, program):
+    release_prompt(clinic, ladder.settings_of(clinic), told=lambda _: None)
+    app = program(clinic.root)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot, 2)
+        await settled(pilot)
+        assert app.status.next is None
+        assert "nothing waits for you" in text_of(app) and "plan the run" not in text_of(app)
+        await pilot.press("enter")
+        await settled(pilot)
+        assert app.screen.stage == "Release"
+
+
+def test_the_head_of_baselines_is_one_line_in_60_columns(clinic):
+    report, room = read_facts(clinic).baseline, 55
+    for arm in ARM_NAMES:
+        lines = [entry.text for entry in _entries(report, room, "go on", [arm]) if entry.text.startswith("Arm ")]
+        assert len(lines) == 1 and len(lines[0]) <= room, arm

@@ -98,6 +98,8 @@ class AdviceScreen(LoadedScreen):
         following = status.next if status else None
         if following is not None and following.name not in ("Questions", "Advice"):
             return following.number, following.next or following.reason
+        if status is not None and following is None and status.stage("Release").state == "done":
+            return 10, "nothing waits for you; what is released (0)"
         number = STAGE_OF_STEP[self.data.next_step] if self.data else 1
         return number, {1: "answer the questions (1)", 6: "measure it (6)", 7: "plan the run (7)"}[number]
 

@@ -19,7 +19,7 @@ from rung.tui.loaded import Loaded, LoadedScreen, locked
 from rung.tui.stoppable import KEEPS, StoppableScreen
 from rung.tui.widgets.marked import Entry
 
-PLOT = (15, 60)
+PLOT = (10, 60)
 """Fewest and most columns of the plot."""
 WORK = {"reaches the goal": "reach the goal", "falls short": "fall short"}
 CALLS_NOTHING = ("classical",)
@@ -96,7 +96,7 @@ class BaselinesScreen(StoppableScreen):
         """What Enter goes on with: what Start names as next."""
         status: Status | None = self.app.status  # type: ignore[attr-defined]
         following = status.next if status else None
-        return following.next or following.reason if following else "what the advice says now"
+        return following.next or following.reason if following else "what the advice says now (2)"
 
     def show_loaded(self, message: LoadedScreen.Done) -> None:
         """While it measures, the running arms stay on the screen."""
@@ -118,7 +118,7 @@ class BaselinesScreen(StoppableScreen):
             self.action_run()
             return
         status = self.app.status  # type: ignore[attr-defined]
-        self.app.open_stage(status.next.number if status and status.next else 7)  # type: ignore[attr-defined]
+        self.app.open_stage(status.next.number if status and status.next else 2)  # type: ignore[attr-defined]
 
     def action_run(self) -> None:
         """Measure the marked arm again, and with it those that could not stand beside it; the others stay."""

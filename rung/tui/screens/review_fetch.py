@@ -18,6 +18,7 @@ from rung.tui.sitting import Sitting
 from workspace.errors import RungError
 from workspace.folder import Project
 from workspace.settings import Settings
+from workspace.words import counted
 
 NO_ROWS = "No rows yet. Import a file: rung data import claims.jsonl"
 EMPTY = "Nothing to review."
@@ -155,7 +156,7 @@ class FetchScreen(StageScreen):
     def _last_words(self) -> str:
         sitting = self.sitting
         assert sitting is not None
-        waiting = f"{sitting.waiting:,} rows wait for someone else."
+        waiting = waits(sitting.waiting)
         if sitting.done:
             return "\n".join([f"That was the last one. {summary(sitting)}", *self.parting(sitting)])
         return "\n".join([EMPTY, *([waiting] if sitting.waiting else []), "", *gap_words(sitting)])
@@ -167,7 +168,7 @@ class FetchScreen(StageScreen):
         people = [share for share in team(sitting.desk, sitting.today) if share.kind == "person"]
         lines = [agreed(sitting), f"Team: {team_words(people)}." if len(people) > 1 else ""]
         if sitting.waiting:
-            lines.append(f"{sitting.waiting:,} rows wait for someone else.")
+            lines.append(waits(sitting.waiting))
         return [line for line in lines if line]
 
     @work(thread=True, exit_on_error=False, group="ahead")
@@ -175,3 +176,8 @@ class FetchScreen(StageScreen):
         if sitting.aside(item):
             self.post_message(self.AsideRead(item.id))
         sitting.fetch_ahead(item)
+
+
+def waits(count: int) -> str:
+    """`1 row waits for someone else.`"""
+    return f"{counted(count, 'row')} {'waits' if count == 1 else 'wait'} for someone else."
