@@ -97,7 +97,7 @@ def ingest(store: Store, settings: Settings, batch: Batch, role: Role, *, actor:
         source, before = _source(connection, batch, role), _last(connection)
         added = store.add(batch.rows, role=role, source=source, twins=True, connection=connection)
         counts: dict[str, int] = {}
-        if role in TRAINING_SIDE:
+        if role in TRAINING_SIDE and added.new:
             fresh = ((number, row.example) for number, row in _fresh(batch, added))
             counts = take_out(store, connection, settings.dataset.threshold, before, fresh, actor)
         made = _counted(batch, role, added, counts)

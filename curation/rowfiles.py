@@ -20,7 +20,7 @@ from curation.columns import Columns
 from curation.example import Example
 from curation.formats import Reject, Row, read_rows
 from curation.formats.families import read_object
-from curation.formats.jsonline import decode_object
+from curation.formats.jsonline import Malformed, decode_object
 from curation.formats.source import files_of
 from curation.lineform import Scanned
 from curation.quickrows import Batch, quick_row, read_alike, read_batches, whole_chunks
@@ -137,16 +137,22 @@ class RowFiles:
         return list(self.pick(indices))
 
     def pick(self, indices: Sequence[int]) -> Iterator[Example]:
-        """As `fetch`, one at a time."""
+        """As `fetch`, one at a time. Raises RungError where a file changed since its lines were looked for."""
         for index in indices:
             held = self._held.get(index)
             yield held.example if held else Example(self._row_at(self._of[index], self._line[index]))
+        for number in self._places:
+            self._check_unchanged(number)
 
     def _row_at(self, number: int, line: int) -> Mapping[str, Any]:
         places = self._places_of(number)
         start, end = int(places[line - 1]), int(places[line])
         raw = os.pread(self._open[number].fileno(), end - start, start).removesuffix(b"\n")
-        return quick_row(raw, self.unanswered) or read_object(decode_object(raw), None, self.unanswered)
+        try:
+            return quick_row(raw, self.unanswered) or read_object(decode_object(raw), None, self.unanswered)
+        except Malformed:
+            self._check_unchanged(number)  # it was sound when it was read first
+            raise
 
     def copy(self, keep: Sequence[bool] | npt.NDArray[np.bool_], out: IO[bytes]) -> None:
         """Write the lines of the rows where `keep` says so, byte for byte, each with a line feed.

@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import tempfile
 from collections.abc import Iterator
 
 from curation.example import Example
 from curation.formats import Row
 from curation.store.records import NewRow
+from workspace.errors import RungError
+
+
+@contextlib.contextmanager
+def _with_room() -> Iterator[None]:
+    """Say where the rows wait, if they find no room there."""
+    try:
+        yield
+    except OSError as error:
+        folder = tempfile.gettempdir()
+        raise RungError(
+            f"{folder}: rows that are imported wait there, and it took no more ({error.strerror}). "
+            "Nothing of this file was stored.",
+            "make room, or name another folder in TMPDIR",
+            where=folder,
+        ) from error
 
 
 class Spool:
@@ -35,15 +53,17 @@ class Spooled:
         return self._count
 
     def add(self, row: Row) -> None:
-        """One more row."""
-        self._end += self._file.write(f"{row.line}\t{row.example.to_json()}\n".encode())
+        """One more row. Raises RungError where the temporary file has no room."""
+        with _with_room():
+            self._end += self._file.write(f"{row.line}\t{row.example.to_json()}\n".encode())
         self._count += 1
 
     def __iter__(self) -> Iterator[NewRow]:
         """Every row with the line it stood in."""
         place = self._start
         while place < self._end:
-            self._file.seek(place)
+            with _with_room():  # what is still in the buffer is written first
+                self._file.seek(place)
             lines = self._file.readlines(min(1 << 20, self._end - place) - 1)  # it stops above that, not at it
             place += sum(map(len, lines))
             for line in lines:

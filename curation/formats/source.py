@@ -144,13 +144,15 @@ def _without_mark(file: io.BufferedReader, path: Path) -> io.BufferedReader:
 class _Watched(io.RawIOBase):
     """A file as long as it was when it was opened: what another program appends meanwhile is left for the next time.
 
-    Tells the bytes read so far (of a packed file as they lie on the disk). Raises RungError where the file shrank.
+    Tells the bytes read so far (of a packed file as they lie on the disk). Raises RungError where the file shrank, or
+    was written anew at the same length.
     """
 
     def __init__(self, file: io.BufferedReader, path: Path, progress: Progress | None) -> None:
         super().__init__()
         self._file, self._path, self._progress = file, path, progress
         self._done, self._total = 0, _size(file)
+        self._written = os.fstat(file.fileno()).st_mtime_ns
 
     def readable(self) -> bool:
         return True
@@ -161,14 +163,22 @@ class _Watched(io.RawIOBase):
             view = view[: self._total - self._done]
         count = self._file.readinto(view) if len(view) else 0
         self._done += count
-        if self._total is not None and not count and len(view):
-            short = self._total - self._done
-            raise RungError(
-                f"{self._path}: became {short:,} bytes shorter while it was read.", "try again", where=str(self._path)
-            )
+        if self._total is not None and not count:
+            self._check(self._total, len(view) > 0)
         if self._progress and count:
             self._progress(self._done, self._total or self._done)
         return count
+
+    def _check(self, total: int, ended_early: bool) -> None:
+        """At the end: what was read is one state of the file."""
+        status = os.fstat(self._file.fileno())
+        how = ""
+        if ended_early:
+            how = f"became {total - self._done:,} bytes shorter"
+        elif status.st_size < total or (status.st_size == total and status.st_mtime_ns != self._written):
+            how = "changed"
+        if how:
+            raise RungError(f"{self._path}: {how} while it was read.", "try again", where=str(self._path))
 
     def close(self) -> None:
         self._file.close()

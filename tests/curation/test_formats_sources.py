@@ -14,6 +14,7 @@ from rows_in_files import SOUND, rows_of, talk, write
 
 from curation.formats import Reject, Row, read_rows, write_rejects
 from curation.formats.source import lines_of, open_bytes
+from curation.rowfiles import RowFiles
 from workspace.errors import RungError
 
 
@@ -75,6 +76,25 @@ def test_a_file_that_grows_shrinks_or_vanishes_while_it_is_read(tmp_path):
     next(reading)
     path.unlink()
     assert sum(1 for _ in reading) == 4999
+
+
+def test_a_file_that_is_written_anew_while_it_is_read_is_told_and_not_called_malformed(tmp_path):
+    path = write(tmp_path / "a.jsonl", *[SOUND] * 50_000)
+    size = path.stat().st_size
+    reading = read_rows(path)
+    next(reading)
+    path.write_bytes(b"x" * size)
+    with pytest.raises(RungError, match="changed while it was read"):
+        list(reading)
+    size = write(path, *[SOUND] * 20).stat().st_size
+    with RowFiles([path]) as files:
+        rows = sum(1 for _ in files)
+        files.fetch([0])
+        os.truncate(path, size - 10)
+        with pytest.raises(RungError, match="changed while it was read"):
+            files.fetch([rows - 1])
+        with pytest.raises(RungError, match="changed while it was read"):
+            files.fetch([0])
 
 
 def test_unanswered_rows_are_sound_where_asked_for(tmp_path):
