@@ -3,6 +3,7 @@ finds, and the row that an index gives is the one that a look at every row gives
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import shutil
 import tempfile
@@ -56,6 +57,7 @@ class Killed(BaseException):
 def empty() -> Path:
     """A project whose database is made: it is copied for each run."""
     folder = Path(tempfile.mkdtemp(prefix="rung-queue-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     (folder / "rung.toml").write_text("")
     open_desk(Project(folder), Settings()).store.close()
     return folder
