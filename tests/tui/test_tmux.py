@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import threading
@@ -14,7 +13,10 @@ from review_rows import drafts, stored
 from terminal import Terminal, wait_for
 
 from curation.store import open_store
+from evaluation.report import Report
+from rung.report.baseline_words import best_label
 from rung.tui.job import running_jobs
+from workspace.artefact import read_artefact
 from workspace.folder import Project
 from workspace.settings import load_settings
 
@@ -186,10 +188,10 @@ def test_the_demo_by_keys_killed_and_found_again(terminal, demo, loopback):
     terminal.see("Measuring.")
     loopback.go.set()
     terminal.see("Does anything cheaper", 90)
-    report = json.loads(next((demo / "evaluations").glob("*/report.json")).read_text())
-    assert report["n"] == demo_project.TEST
+    report = read_artefact(next((demo / "evaluations").glob("*/report.json")), Report)
+    assert report.n == demo_project.TEST
     terminal.keys("Escape")
-    terminal.see("best prompted arm")
+    terminal.see(best_label(report).lower())
     colours = terminal.tmux("capture-pane", "-e", "-p", "-t", "rung")
     assert "38;2;" not in colours  # this terminal has no more than 256 colours, and gets no more
     terminal.keys("q")
