@@ -79,7 +79,9 @@ def test_a_file_of_another_kind_is_told_in_one_sentence(rung: Rung) -> None:
     assert told.code == 2 and "other.json: a file of another kind" in told.err and told.err.count("\n") == 2
 
 
-def test_a_model_that_cannot_be_had_is_told_before_and_by_its_name(rung: Rung) -> None:
+def test_a_model_that_cannot_be_had_is_told_before_and_by_its_name(
+    rung: Rung, nothing_beyond_this_machine: list[str]
+) -> None:
     Path("rung.toml").write_text('[model]\nbase = "nobody/no-such-model"\n')
     told = rung("plan")
     assert (
@@ -87,6 +89,8 @@ def test_a_model_that_cannot_be_had_is_told_before_and_by_its_name(rung: Rung) -
         and "The model nobody/no-such-model could not be loaded" in told.err
         and "The output:" not in told.err
     )
+    assert set(nothing_beyond_this_machine) <= {"huggingface.co"}  # where the model would be
+    nothing_beyond_this_machine.clear()
     Path("rung.toml").write_text('[model]\nbase = "claude-x"\nprovider = "anthropic"\n')
     told = rung("plan")
     assert told.code == 1 and "claude-x is a hosted model of anthropic's" in told.err and "--managed" in told.err

@@ -48,10 +48,10 @@ def test_every_command_has_both_flags_and_says_what_they_do() -> None:
         assert options["--quiet"].help and not options["--quiet"].secondary_opts, path
 
 
-def test_every_command_with_a_result_prints_it_as_json() -> None:
+def test_every_command_prints_its_result_as_json() -> None:
     tree = typer.main.get_command(build_app())
     without = {path for path, each in leaves(tree) if not any("--json" in param.opts for param in each.params)}
-    assert without == {"rung demo", "rung review serve"}, "a walk to be read, and a page that is served"
+    assert not without
 
 
 def test_what_changes_the_queue_is_one_document(tmp_path: Path) -> None:

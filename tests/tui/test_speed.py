@@ -42,6 +42,8 @@ LONG = FIRST | {
     "pair": {"prompt": WORDS, "chosen": WORDS, "rejected": WORDS.replace("word", "other")},
 }
 PAINT = 0.6
+SLOWER = 3.5
+"""On a machine that is slow today the bar is so many times what importing Textual costs there."""
 HEAVY = {"torch", "transformers", "anthropic", "openai", "sklearn", "scipy"}
 
 
@@ -300,4 +302,11 @@ def test_first_paint_is_cheap_and_heavy_libraries_stay_out(project, number, stag
         cheapest = min(cheapest, found["cpu"])
         if cheapest < PAINT:
             break
-    assert cheapest < PAINT
+    assert cheapest < PAINT or cheapest < SLOWER * importing_textual()
+
+
+def importing_textual():
+    """CPU seconds that a program spends for Textual alone, now and here."""
+    code = "import time, textual.app, textual.screen, textual.widgets; print(time.process_time())"
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
+    return float(done.stdout)

@@ -8,6 +8,7 @@ import sys
 import pytest
 from conftest_tui import settled, text_of
 
+from rung.tui.screens.keys import words_of
 from rung.tui.widgets.line import fitting
 
 NAMES = {"Enter": "enter", "Esc": "escape", "F1": "f1", "^P": "ctrl+p", "/": "slash"}
@@ -78,7 +79,7 @@ async def test_f1_lists_the_real_bindings(project, program, number):
             app.open_stage(number)
             await settled(pilot)
         enabled = [active for active in app.screen.active_bindings.values() if active.enabled]
-        real = {active.binding.description for active in enabled} - {""}
+        real = {words_of(active) for active in enabled} - {""}
         await pilot.press("f1")
         await pilot.pause()
         assert {words for _, words in app.screen.rows} == real
