@@ -147,6 +147,7 @@ async def held_while_rows_are_made(count):
     return ticks.held
 
 
+@pytest.mark.slow  # a process of its own: what other tests left in memory counts
 async def test_the_collector_does_not_hold_the_loop_over_250_000_rows():
     held = 9.0
     for _ in range(TRIES):
@@ -175,6 +176,7 @@ async def test_the_collector_still_takes_cycles_away():
         tidying.cancel()
 
 
+@pytest.mark.slow  # a process of its own: what other tests left in memory counts
 async def test_what_died_after_a_burst_is_taken_away_too(monkeypatch):
     """A screen that was left, while the next one read 10,000 rows, stayed until the program ended."""
 
