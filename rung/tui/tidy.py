@@ -16,7 +16,7 @@ BURST, MOST = 100_000, 200_000
 """So many new objects at once, and so many that stayed: rows that a thread holds, no cycles. Going through them would
 hold the loop, so they are let be; what holds them frees them.
 """
-WHOLE, DUE = 1_000_000, 4
+WHOLE, DUE = 300_000, 4
 """What was let be is gone through after so many bursts when it is calm, after the square of them in any case; never
 where it is more than so many objects, as that would be felt.
 """
