@@ -262,8 +262,10 @@ def _joined(report: Report, changed: Mapping[str, str]) -> Iterator[str]:
     yield from (f"! {note}" for note in report.notes if "not taken over" in note)
     for why in dict.fromkeys(changed.values()):
         names = [arm_name(arm) for arm, each in changed.items() if each == why]
-        whom = "every arm" if len(names) == len(report.arms) > 1 else both(names)
-        yield f"! {whom}: {why}; r measures {'that' if len(names) == 1 else 'them'} too"
+        if len(names) == len(report.arms) > 1:
+            yield f"! Since every arm was measured: {why}; r measures all anew"
+        else:
+            yield f"! {both(names)}: {why}; r measures {'that' if len(names) == 1 else 'them'} too"
 
 
 def _best(report: Report) -> Iterator[str]:
