@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from curation.generate.material import Material, gather
 from curation.generate.strategy import find_strategy
 from curation.generate.template import load_prompt
 from curation.generate.yields import yields
+from curation.goal import goal_of
 from curation.store import Store
 from workspace.errors import RungError
 from workspace.folder import Project
@@ -51,7 +51,7 @@ class Gaps:
 
 def find_gaps(store: Store, project: Project, settings: Settings) -> Gaps | None:
     """The gaps of the accepted rows; None where nobody says how many are needed."""
-    asked = _asked(project, settings)
+    asked = goal_of(project, settings)
     if asked is None:
         return None
     goal, goal_from, per_class = asked
@@ -64,17 +64,6 @@ def find_gaps(store: Store, project: Project, settings: Settings) -> Gaps | None
     else:
         found = Gaps(max(0, goal - len(kept)), 0, goal, goal_from)
     return _priced(found, store, project, settings, material) if found.missing else found
-
-
-def _asked(project: Project, settings: Settings) -> tuple[int, str, bool] | None:
-    """Rows to work towards, who says so, and whether in each class."""
-    if settings.review.goal is not None:
-        return settings.review.goal, "[review] goal", False
-    try:
-        data = json.loads(project.decision_file.read_bytes())["data"]
-        return int(data["recommended"]), "the advice", bool(data["per_class"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
 
 
 def _priced(gaps: Gaps, store: Store, project: Project, settings: Settings, material: Material) -> Gaps:

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from curation.goal import goal_of
 from curation.review.progress import progress
 from curation.similarity import words
 from curation.store.records import StoredRow
@@ -242,19 +243,14 @@ def _goal(desk: Desk, held: Mapping[str | None, int], unknown: dict[str, str]) -
 
     `held` are the accepted rows by answer. Advice that counts rows in each class asks for them of every answer.
     """
-    have = sum(held.values())
-    if desk.settings.review.goal is not None:
-        return desk.settings.review.goal, "[review] goal", max(0, desk.settings.review.goal - have)
-    try:
-        data = json.loads(desk.project.decision_file.read_bytes()).get("data") or {}
-        recommended, per_class = int(data["recommended"]), bool(data.get("per_class"))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    have, goal = sum(held.values()), goal_of(desk.project, desk.settings)
+    if goal is None:
         unknown["goal"] = "no [review] goal, and no advice that recommends a number of rows"
         return None, "", None
-    if not per_class or not held:
-        return recommended, "the advice", max(0, recommended - have)
-    missing = sum(max(0, recommended - count) for count in held.values())
-    return recommended * len(held), f"the advice: {recommended:,} in each of {len(held):,} classes", missing
+    if not goal.per_class or not held:
+        return goal.rows, goal.asked_by, max(0, goal.rows - have)
+    missing = sum(max(0, goal.rows - count) for count in held.values())
+    return goal.rows * len(held), f"{goal.asked_by}: {goal.rows:,} in each of {len(held):,} classes", missing
 
 
 def _mean(values: Sequence[float]) -> float | None:
