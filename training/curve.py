@@ -10,10 +10,10 @@ from pathlib import Path
 from training.forecast import CurvePoint, Forecasted, forecast, looked_back
 from training.plan import Plan
 from training.trials import Point, Rung, Spec, Trial
-from workspace.artefact import Artefact, hashes, read_artefact
+from workspace.artefact import Artefact, hashes
 from workspace.errors import InputError, Problem
 from workspace.files import sha256_file
-from workspace.folder import Project, oldest_first
+from workspace.folder import Project
 from workspace.words import counted
 
 SHARES = (0.1, 0.2, 0.4, 0.8)
@@ -138,9 +138,3 @@ def too_little(points: Sequence[CurvePoint]) -> str:
     if full >= SIZES:
         return ""
     return f"{full} sizes with {SUBSETS} subsets each were trained; {SIZES} are needed"
-
-
-def newest_curve(project: Project) -> Curve | None:
-    """The newest learning curve of the project, None where there is none."""
-    paths = oldest_first(project.plans.glob("curve-*.json"))
-    return read_artefact(paths[-1], Curve) if paths else None

@@ -13,10 +13,11 @@ import pytest
 from counting import Words
 
 from training.clearance import Locked, override
-from training.curve import Curve, CurvePoint, curve_of, forecast, lay_out_curve, newest_curve, too_little
+from training.curve import Curve, CurvePoint, curve_of, forecast, lay_out_curve, too_little
 from training.plan import Plan, read_plan
 from training.sweep import budget, halving, lay_out, outcome, parse_space, survivors
 from training.trials import Point, Spec, append_point, begin, cleared, put_away, read_points
+from workspace.artefact import read_artefact
 from workspace.errors import InputError, Refusal
 from workspace.folder import Project
 from workspace.settings import Settings, load_settings
@@ -261,8 +262,7 @@ def test_a_curve_is_trained_kept_and_read_again(small: Project, replan: Callable
     found = curve_of(plan, spec, list(read_points(folder)))
     assert len(found.points) == 6 and all(point.loss for point in found.points)
     assert found.forecast is None and "0 sizes" not in found.why_no_forecast
-    put_away(folder, found)
-    assert newest_curve(small) == found and found.rows_now == 16
+    assert read_artefact(put_away(folder, found), Curve) == found and found.rows_now == 16
 
 
 def test_the_words_say_what_was_shown_and_what_was_not(planned: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from training.gate import Override
-from workspace.artefact import Artefact, read_artefact
+from workspace.artefact import Artefact
 from workspace.files import sha256_file
 from workspace.folder import Project
 
@@ -81,12 +81,3 @@ def number_of(name: str) -> int:
 def release_names(project: Project) -> list[str]:
     """The ids of all complete releases, oldest first."""
     return sorted(filter(number_of, (p.parent.name for p in project.releases.glob(f"L-*/{RELEASE}"))), key=number_of)
-
-
-def newest_release(project: Project) -> tuple[Path, Release] | None:
-    """The newest complete release with its folder; None where there is none."""
-    names = release_names(project)
-    if not names:
-        return None
-    folder = project.releases / names[-1]
-    return folder, read_artefact(folder / RELEASE, Release)

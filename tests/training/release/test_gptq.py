@@ -7,8 +7,8 @@ import json
 import pytest
 from released import judged, let
 
+from training.release.current import standing_release
 from training.release.goldens import read_goldens
-from training.release.record import newest_release
 from training.release.verify import verify
 from workspace.folder import Project
 from workspace.settings import Settings
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 def test_a_run_goes_out_as_gptq_scored(project: Project, settings: Settings) -> None:
     judged(project, settings, right=30)
     folder = let(project, settings, "gptq")
-    found = newest_release(project)
+    found = standing_release(project)
     assert found is not None
     facts = {form.form: form for form in found[1].forms}["gptq"].facts
     assert facts["validation"]["gptq"]["n"] == 4 and facts["calibrated_on"] == 16

@@ -13,8 +13,8 @@ import pytest
 from released import judged, let, quiet
 
 from training.record import read_run, write_run
+from training.release.current import standing_release
 from training.release.make import release_prompt, wanted_forms
-from training.release.record import newest_release
 from training.release.verify import verify
 from workspace.errors import InputError, Refusal
 from workspace.files import sha256_file
@@ -76,7 +76,7 @@ def test_shipped_adapter_and_merged_are_equal_and_verify_elsewhere(
 ) -> None:
     judged(project, settings, right=30)
     folder = let(project, settings, "adapter,merged,vllm")
-    found = newest_release(project)
+    found = standing_release(project)
     assert found is not None and found[0] == folder and found[1].verdict == "ship"
     forms = {form.form: form for form in found[1].forms}
     assert (
