@@ -26,6 +26,7 @@ check: $(READY) ## Formatting, lint, types, layers and tests (with the network c
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/mypy --config-file tests/mypy.ini
 	$(BIN)/lint-imports
 	$(BIN)/python tests/offline.py $(BIN)/pytest -n 2 --dist loadfile
 

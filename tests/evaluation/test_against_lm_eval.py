@@ -102,11 +102,11 @@ def test_log_likelihoods_of_the_embedded_model_are_lm_evals():
     asks = [Ask(({"role": "user", "content": question},)) for question in ("2 + 2 = ?", "The capital of France?")]
     answers = ["4", "Paris, on the Seine."]
     rendered = [
-        model.loaded.tokenizer.apply_chat_template(list(a.turns), tokenize=False, add_generation_prompt=True)
+        model.loaded.tokenizer.apply_chat_template(list(a.turns), tokenize=False, add_generation_prompt=True)  # type: ignore[attr-defined]
         for a in asks
     ]
-    end = model.loaded.tokenizer.eos_token
+    end = model.loaded.tokenizer.eos_token  # type: ignore[attr-defined]
     pairs = [(text, answer + end) for text, answer in zip(rendered, answers, strict=True)]
     said = theirs(LIKELIHOODS, {"model": str(embedded_model()), "pairs": pairs})
-    ours = [total for total, _ in model.loglikelihoods(asks, answers)]
+    ours = [total for total, _ in model.loglikelihoods(asks, answers)]  # type: ignore[attr-defined]
     assert ours == pytest.approx(said, rel=1e-3)

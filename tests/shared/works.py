@@ -93,7 +93,7 @@ def stages(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> Callable[[st
                 shutil.copytree(make(before[-1], url), room / name)
             else:
                 (room / name).mkdir()
-            for words in steps[name]:
+            for words in steps[name]:  # type: ignore[attr-defined]
                 done = warm(*words, at=room / name, **HOSTED, RUNG_MODEL__BASE_URL=url)
                 assert done.code == 0, done.err
             if name == "new":

@@ -19,7 +19,7 @@ FP32 = 0.03
 ROWS = Encoded([Tokens(n, [1, 2, 3], [-100, 2, 3]) for n in range(1, 5)])
 
 
-class Model(torch.nn.Module):  # type: ignore[misc]
+class Model(torch.nn.Module):  # type: ignore[misc, name-defined]
     """One embedding; a step takes `FP32` seconds of CPU, and under bf16 autocast `bf16`."""
 
     def __init__(self, bf16: float) -> None:

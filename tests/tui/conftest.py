@@ -122,8 +122,8 @@ def held():
 
     def make(folder):
         source = Held.of(folder)
-        source.seconds = 1.0
-        source.moment = lambda: source.seconds
+        source.seconds = 1.0  # type: ignore[attr-defined]
+        source.moment = lambda: source.seconds  # type: ignore[attr-defined]
         source.now = lambda: datetime(2026, 11, 25, 14, 2, tzinfo=UTC)
         source.tick = 0.01
         made.append(source)
@@ -131,7 +131,7 @@ def held():
 
     yield make
     for source in made:
-        source.gate.set()
+        source.gate.set()  # type: ignore[attr-defined]
 
 
 @pytest.fixture(scope="session")

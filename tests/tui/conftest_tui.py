@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 PATIENCE = 6_000
 """Looks at the screen, a minute or more: a busy machine fails no test."""
 
@@ -63,3 +66,10 @@ def words_in(app, widget="#right"):
     region = app.screen.query_one(widget).region
     lines = text_of(app).split("\n")[region.y : region.bottom]
     return " ".join(" ".join(line[region.x : region.right] for line in lines).replace("│", " ").split())
+
+
+def importing_textual():
+    """CPU seconds that a program spends for Textual alone, now and here."""
+    code = "import time, textual.app, textual.screen, textual.widgets; print(time.process_time())"
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
+    return float(done.stdout)

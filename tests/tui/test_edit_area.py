@@ -61,16 +61,16 @@ async def test_it_draws_what_textuals_own_field_draws(name):
         for field in (theirs, ours):
             field.focus()
             field.load_text(TEXTS[name]) if field is theirs else ours.open(TEXTS[name])
-            field.drawn = []
+            field.drawn = []  # type: ignore[attr-defined]
             for keys in ((), ("shift+down", "shift+right"), ("x", "down", "end"), ("up", "backspace"), ("ctrl+z",)):
                 if not keys:
                     field.move_cursor((0, 0))
                 await pilot.press(*keys)
                 await pilot.pause()
-                field.drawn.append(cells(field))
+                field.drawn.append(cells(field))  # type: ignore[attr-defined]
         assert theirs.text == ours.text
         assert theirs.selection == ours.selection
-        for step, (one, other) in enumerate(zip(theirs.drawn, ours.drawn, strict=True)):
+        for step, (one, other) in enumerate(zip(theirs.drawn, ours.drawn, strict=True)):  # type: ignore[attr-defined]
             assert one == other, step
 
 
@@ -94,7 +94,7 @@ async def test_a_mark_of_a_place_in_a_long_line_is_found_by_the_mouse():
         field.open("漢字" * 60)
         await pilot.click("#ours", offset=(4, 1))
         await pilot.pause()
-        row = field.wrapped_document.row(1)
+        row = field.wrapped_document.row(1)  # type: ignore[attr-defined]
         assert field.cursor_location == (0, row[1] + 2)
         assert field.selection == Selection.cursor((0, row[1] + 2))
 

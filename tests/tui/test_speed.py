@@ -11,7 +11,7 @@ import time
 import weakref
 
 import pytest
-from conftest_tui import settled
+from conftest_tui import importing_textual, settled
 from review_steps import on_review, shown_item
 
 import rung.tui.tidy
@@ -305,10 +305,3 @@ def test_first_paint_is_cheap_and_heavy_libraries_stay_out(project, number, stag
         if cheapest < PAINT:
             break
     assert cheapest < PAINT or cheapest < SLOWER * importing_textual()
-
-
-def importing_textual():
-    """CPU seconds that a program spends for Textual alone, now and here."""
-    code = "import time, textual.app, textual.screen, textual.widgets; print(time.process_time())"
-    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
-    return float(done.stdout)

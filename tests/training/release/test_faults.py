@@ -13,8 +13,8 @@ import pytest
 from lives import gone, wait_until
 from released import judged, let, quiet
 
+from training.release.current import standing_release
 from training.release.make import release_prompt
-from training.release.record import newest_release
 from training.release.server import serving
 from training.release.tools import CONVERTER, compressor
 from training.release.verify import verify
@@ -31,7 +31,7 @@ def before(project: Project, settings: Settings) -> Path:
 
 
 def stands(project: Project, before: Path) -> None:
-    found = newest_release(project)
+    found = standing_release(project)
     assert found is not None and found[0] == before and verify(before).faults == []
     assert [path.name for path in project.releases.iterdir() if path.is_dir()] == [before.name]
 
