@@ -11,6 +11,7 @@ from curation.freeze.features import feature_lines
 from curation.manifest import Manifest
 from workspace.folder import Project
 from workspace.settings import Settings
+from workspace.words import counted
 
 if TYPE_CHECKING:
     from curation.freeze.plan import FreezePlan
@@ -97,22 +98,22 @@ def class_lines(classes: Mapping[str, int]) -> Iterator[str]:
 def _origin(plan: FreezePlan, manifest: Manifest) -> Iterator[str]:
     yield "## Where the rows come from"
     yield ""
-    counted: Counter[str] = Counter()
+    sources: Counter[str] = Counter()
     models: Counter[str] = Counter()
     for rows in plan.splits.values():
         for row in rows:
-            counted[row.source.rpartition(":")[0] if row.line else "generated"] += 1
+            sources[row.source.rpartition(":")[0] if row.line else "generated"] += 1
             if row.origin == "generated":
                 models[str(row.meta.get("model") or row.meta.get("provider") or "unnamed model")] += 1
-    for source, n in counted.most_common():
-        yield f"- {source}: {n:,} rows"
+    for source, n in sources.most_common():
+        yield f"- {source}: {counted(n, 'row')}"
     for model, n in models.most_common():
-        yield f"- written by {model}, then reviewed: {n:,} rows"
+        yield f"- written by {model}, then reviewed: {counted(n, 'row')}"
     in_test = sum(row["origin"] == "generated" and row["split"] != "train" for row in manifest.rows)
     if in_test:
-        yield f"- **{in_test:,} generated rows stand in validation or test**, as the policy allows"
+        yield f"- **generated rows that stand in validation or test: {in_test:,}**, as the policy allows"
     for licence, n in Counter(str(row["licence"]) for row in manifest.rows).most_common():
-        yield f"- licence {licence}: {n:,} rows"
+        yield f"- licence {licence}: {counted(n, 'row')}"
     yield ""
 
 
@@ -127,7 +128,7 @@ def _review(manifest: Manifest) -> Iterator[str]:
         yield f"- {name}: {n:,}"
     trusted = found["states"].get("trusted", 0)
     if trusted:
-        yield f"- **{trusted:,} rows were trusted without review**, by policy"
+        yield f"- **trusted without review, by policy: {counted(trusted, 'row')}**"
     for sample in found["samples"]:
         yield f"- sample of {sample['role']}: {sample['size']} of {sample['population']:,} rows drawn by seed " + (
             f"{sample['seed']}, {sample['faults']} faults, {sample['allowed']} allowed"
@@ -135,7 +136,8 @@ def _review(manifest: Manifest) -> Iterator[str]:
         )
     if found["agreement"] and found["agreement"]["value"] is not None:
         agreed = found["agreement"]
-        yield f"- agreement: {agreed['measure']} {agreed['value']:.2f} on {agreed['units']} rows that two people saw"
+        on = counted(agreed["units"], "row")
+        yield f"- agreement: {agreed['measure']} {agreed['value']:.2f} on {on} that two people saw"
     yield f"- guideline: {manifest.guideline[:8] or 'none'}"
     yield ""
 
@@ -154,4 +156,4 @@ def _files(manifest: Manifest) -> Iterator[str]:
     yield "`manifest.json` tells for every line its row id, file and line of origin, state, reviewer, decision and"
     yield "guideline; `rung why ROW` walks the chain. A frozen version never changes."
     if manifest.leakage.get("dismissed"):
-        yield f"{manifest.leakage['dismissed']} rows that looked like leaks were dismissed by name, with a reason."
+        yield f"{counted(manifest.leakage['dismissed'], 'finding')} of a leak dismissed by name, with a reason."

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from curation.freeze.card import class_lines
+from workspace.words import counted
 
 if TYPE_CHECKING:
     from curation.freeze import Difference, FreezePlan, Frozen
@@ -28,7 +29,7 @@ def frozen_lines(done: Frozen, size: TestSize) -> Iterator[str]:
     by = f"{found['by_person']:,} by a person, {found['automatic']:,} by an automatic reviewer"
     yield f"{found['reviewed']:,} of {found['rows']:,} rows were decided: {by}"
     if trusted := found["states"].get("trusted", 0):
-        yield f"! {trusted:,} rows are trusted without review, and the card says so"
+        yield f"! {counted(trusted, 'row')} trusted without review, and the card says so"
     if kept := manifest.policy.get("test_kept_from"):
         yield f"The test set is that of {kept}, byte for byte."
     if other := manifest.policy.get("test_differs_from"):
@@ -114,8 +115,8 @@ def _offer(dates: Sequence[str]) -> Iterator[str]:
 
 def _left_out(reasons: list[str]) -> Iterator[str]:
     if reasons:
-        counted = Counter(reasons).most_common()
-        yield f"{len(reasons):,} rows left out: " + ", ".join(f"{n:,} {reason}" for reason, n in counted)
+        each = Counter(reasons).most_common()
+        yield f"{counted(len(reasons), 'row')} left out: " + ", ".join(f"{n:,} {reason}" for reason, n in each)
 
 
 def _digest(done: Frozen) -> str:

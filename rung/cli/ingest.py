@@ -10,6 +10,7 @@ import typer
 
 from rung.cli.options import Json
 from rung.cli.output import ProgressLine, emit, note, say
+from workspace.words import counted
 
 if TYPE_CHECKING:
     from curation.ingest import Imported
@@ -89,7 +90,7 @@ def _say_imported(made: list[Imported], role: str, rejects: Path | None) -> None
             pair = "1 pair" if each.contradictions == 1 else f"{each.contradictions:,} pairs"
             say(f"! {pair}: the same question with different answers: rung data check")
         if each.unanswered:
-            say(f"  {each.unanswered:,} rows without an answer wait for one: rung review next")
+            say(f"  without an answer: {counted(each.unanswered, 'row')}, to be given one: rung review next")
     say(f"\nNext: {'rung review next' if role in ('candidates', 'test') else 'rung data check'}")
 
 

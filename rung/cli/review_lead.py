@@ -9,6 +9,7 @@ import typer
 from rung.cli.options import Json
 from rung.cli.output import ProgressLine, emit, note, say
 from rung.cli.review import Reviewer, desk_here, person_of, review_app
+from workspace.words import counted
 
 gold_app = typer.Typer(help="Known items, mixed in among the others.", rich_markup_mode=None, no_args_is_help=True)
 review_app.add_typer(gold_app, name="gold")
@@ -39,7 +40,7 @@ def gold_add(
     if as_json:
         emit({"added": added})
         return
-    say(f"{len(added):,} rows are known items now.")
+    say(f"{counted(len(added), 'known item')} more.")
     if not share:
         say("They are mixed in once [review] gold says how often (0.05: one in twenty), or entry asks for a test.")
     say("\nNext: rung review gold list")
@@ -55,7 +56,7 @@ def gold_end(rows: Ids, by: Reviewer = "", as_json: Json = False) -> None:
     if as_json:
         emit({"ended": ended})
     else:
-        say(f"{len(ended):,} rows are known items no longer.")
+        say(f"{counted(len(ended), 'known item')} fewer.")
 
 
 @gold_app.command("list")
@@ -72,7 +73,7 @@ def gold_list(as_json: Json = False) -> None:
         emit({"share": policy.gold, "items": [asdict(i) for i in items], "reviewers": [asdict(p) for p in people]})
         return
     entry = f", {policy.entry} before the queue opens to a new reviewer" if policy.entry else ""
-    say(f"{len(items):,} known items, mixed in {policy.gold:.0%} of the time{entry}")
+    say(f"{counted(len(items), 'known item')}, mixed in {policy.gold:.0%} of the time{entry}")
     for item in items:
         missed = f"   missed by {item.missed} of {item.answered}" if item.answered else ""
         say(f"  {item.row}  {item.verdict}{' to ' + item.answer[:60] if item.answer else ''}   by {item.actor}{missed}")
@@ -100,7 +101,8 @@ def again_command(
         emit({"guideline": found.version, "older": found.older, "words": list(found.words),
               "rows": {name: list(hits) for name, hits in found.rows.items()}, "change": change})  # fmt: skip
         return
-    say(f"Guideline v{found.version}: {found.older:,} rows decided under an older one, {len(found.rows):,} touched.")
+    older = f"{counted(found.older, 'row')} decided under an older one"
+    say(f"Guideline v{found.version}: {older}, {len(found.rows):,} touched.")
     say(f"  words: {', '.join(found.words[:20]) or 'none'}{' ...' if len(found.words) > 20 else ''}")
     for name, hits in list(found.rows.items())[:10]:
         say(f"  {name}  {', '.join(hits[:8])}")
@@ -157,7 +159,8 @@ def score_command(
         emit({**found.to_json(), "scored": len(found.queued)})
     else:
         cost = f"${found.cost_usd:.4f}" if found.cost_usd is not None else "cost unknown (no dated price)"
-        say(f"{len(found.queued):,} rows scored by {found.model}: {found.asked:,} calls, {found.seconds:.1f} s, {cost}")
+        calls = counted(found.asked, "call")
+        say(f"{counted(len(found.queued), 'row')} scored by {found.model}: {calls}, {found.seconds:.1f} s, {cost}")
         if found.reused:
             say(f"  {found.reused:,} had a score of this model already")
         if found.stopped:

@@ -15,6 +15,7 @@ from training.release.record import Release
 from workspace.artefact import read_artefact
 from workspace.errors import RungError
 from workspace.folder import Project
+from workspace.words import counted
 
 
 def read_decision(project: Project) -> Decision | None:
@@ -56,8 +57,8 @@ def data(manifest: Manifest) -> str:
     licences = Counter(str(row.get("licence") or manifest.policy.get("licence") or "unknown") for row in manifest.rows)
     lines = ["## Data", "", f"Dataset {manifest.version}: {splits}. Decisions: {_reviewers(manifest.rows)}."]
     lines += [f"Agreement: {_agreement(manifest.review.get('agreement'))}."]
-    lines += ["", *(f"- licence {name}: {count:,} rows" for name, count in licences.most_common())]
-    lines += ["", f"{len(manifest.dropped):,} rows were left out, each with its reason in the manifest."]
+    lines += ["", *(f"- licence {name}: {counted(count, 'row')}" for name, count in licences.most_common())]
+    lines += ["", f"Left out: {counted(len(manifest.dropped), 'row')}, each with its reason in the manifest."]
     lines += [f"Leaks between train and test: {manifest.leakage.get('train_test', 'unknown')}."]
     return "\n".join(lines)
 
@@ -73,7 +74,7 @@ def _reviewers(rows: list[dict[str, Any]]) -> str:
 def _agreement(found: dict[str, Any] | None) -> str:
     if not found or found.get("value") is None:
         return "not measured, no row was seen by two people"
-    return f"{found['measure']} {found['value']:.2f} on {found['units']} rows that two people saw"
+    return f"{found['measure']} {found['value']:.2f} on {counted(found['units'], 'row')} that two people saw"
 
 
 def forgetting(verdict: Verdict) -> str:
