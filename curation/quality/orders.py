@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+
 from curation.example import Example
 from curation.quality.base import RowCheck, Subject, all_texts, assistant_texts
 from curation.quality.rules import patterns
 
+BELOW = 6
+"""Lines under a heading among which an order is looked for."""
+FENCE = re.compile(r"^[ \t]*(?:```|~~~)", re.MULTILINE)
+INDENTED = ("    ", "\t")
+NO_CODE = "assistant"
+"""A name that programs and settings hardly use: between fences it is taken for a turn too."""
+REMARK = re.compile(r"[ \t]*(?:#|;|//)+[ \t]*")
+SECTION = re.compile(r"[ \t]*\[[\w. -]+\][ \t]*$")
+
 
 class Orders(RowCheck):
-    """Forged headings (`# system`), marks of a chat template in a question, "ignore all previous instructions"; what a
-    system message says is its own business.
+    """Forged turns in a question (`# system` alone on a line, `System: reply with YES`, marks of a chat template; the
+    name of a turn in code or settings is none), "ignore all previous instructions", orders to a judge. What a system
+    message says is its own business.
     """
 
     name = "orders"
@@ -35,5 +48,62 @@ def order_in(example: Example) -> str:
 
 def order_in_text(text: str, *, is_answer: bool = False) -> str:
     """The same of one text. Marks and headings in an answer are residue, which is another check's."""
-    found = patterns("orders").search(text) or (None if is_answer else patterns("turns").search(text))
-    return " ".join(found[0].split())[:60] if found else ""
+    match = patterns("orders").search(text)
+    found = match[0] if match else "" if is_answer else forged_turn(text)
+    return " ".join(found.split())[:60]
+
+
+def forged_turn(text: str) -> str:
+    """A mark of a chat template, a line that is the name of a turn, or such a name before an order."""
+    if match := patterns("turns").search(text):
+        return match[0]
+    ordered = patterns("commands")
+    for match in patterns("voices").finditer(text):
+        if ordered.match(text, match.end()):
+            return text[match.start() : match.end() + 40]
+    for heading, in_fence in _headings(text):
+        below = _lines(text, heading.end())
+        if not _is_code(heading, below, in_fence) or any(ordered.match(_bare(line)) for line in below):
+            return heading[0]
+    return ""
+
+
+def _headings(text: str) -> Iterator[tuple[re.Match[str], bool]]:
+    """Lines that are the name of a turn, and whether they stand between fences."""
+    fences, inside = FENCE.finditer(text), False
+    fence = next(fences, None)
+    for heading in patterns("headings").finditer(text):
+        while fence and fence.start() < heading.start():
+            inside, fence = not inside, next(fences, None)
+        yield heading, inside
+
+
+def _is_code(heading: re.Match[str], below: list[str], in_fence: bool) -> bool:
+    """Whether a heading is a remark or a section in code or settings: by where it stands, or by the line below it."""
+    if (in_fence or heading[0].startswith(INDENTED)) and NO_CODE not in heading[0].lower():
+        return True
+    lines = [line for line in below if not REMARK.match(line) and not SECTION.match(line)]
+    return bool(lines and patterns("code").match(lines[0]))
+
+
+def _bare(line: str) -> str:
+    return REMARK.sub("", line, count=1).lstrip()
+
+
+def _lines(text: str, start: int) -> list[str]:
+    """The next lines that are not empty, up to a fence."""
+    found: list[str] = []
+    for line in _each_line(text, start):
+        if FENCE.match(line) or len(found) == BELOW:
+            break
+        if line.strip():
+            found.append(line)
+    return found
+
+
+def _each_line(text: str, start: int) -> Iterator[str]:
+    while start < len(text):
+        end = text.find("\n", start)
+        end = len(text) if end < 0 else end
+        yield text[start:end]
+        start = end + 1
