@@ -1,6 +1,6 @@
 """Training speed against a plain TRL script on the same rows: tokens per CPU-second, and the losses side by side.
 
-    OMP_NUM_THREADS=1 python benchmarks/training.py [--times 1]            (about 4 minutes of one core a time)
+    OMP_NUM_THREADS=1 python benchmarks/training.py [--times 1] [--arms plain,"same order"]   (4 minutes of a core)
     OMP_NUM_THREADS=1 python benchmarks/training.py --profile "same order"  where the time of a step goes, by operation
 
 Each arm runs in a process of its own on the embedded model, LoRA r 16 on all linear layers, batch 8, one pass over
@@ -9,7 +9,8 @@ the language head at every position). Each of Rung's fp32 arms stands against pl
 losses are its own up to rounding: `same order` has the rows in TRL's order; `plain grouped` is plain TRL with the rows
 in Rung's, of like length together, which is how Rung trains. Rung's arms take the attention that a plan takes here:
 plain matrices up to 256 tokens on a CPU, where TRL's default is the fused one. Ratios are to `plain`. With --times
-the arms take turns and the quickest of each counts, so that what else the machine does falls on all alike.
+the arms take turns and the quickest of each counts, so that what else the machine does falls on all alike. The bf16
+arm is left out where the CPU has no bf16, unless it is named.
 """
 
 from __future__ import annotations
@@ -113,18 +114,29 @@ def fresh(arm: str) -> dict:
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
+def here() -> list[str]:
+    """The arms that this CPU can run in fair time."""
+    import torch
+
+    return [arm for arm in ARMS if arm != "rung bf16" or torch.ops.mkldnn._is_mkldnn_bf16_supported()]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--times", type=int, default=1)
     parser.add_argument("--profile", choices=ARMS)
+    parser.add_argument("--arms", default="", help="some of them, with commas; plain among them")
     parser.add_argument("--arm", choices=ARMS, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.profile:
         return profiled(asked.profile)
     if asked.arm:
         return print(json.dumps(one(asked.arm)))
-    runs = [fresh(arm) for _ in range(asked.times) for arm in ARMS]
-    found = {arm: min((run for run in runs if run["arm"] == arm), key=lambda run: run["cpu"]) for arm in ARMS}
+    arms = asked.arms.split(",") if asked.arms else here()
+    if "plain" not in arms or not set(arms) <= set(ARMS):
+        parser.error(f"--arms: plain and others of {', '.join(ARMS)}")
+    runs = [fresh(arm) for _ in range(asked.times) for arm in arms]
+    found = {arm: min((run for run in runs if run["arm"] == arm), key=lambda run: run["cpu"]) for arm in arms}
     print(f"{'arm':<14} {'tok/cpu-s':>9} {'ratio':>6} {'last loss':>9} {'mean loss':>9}  largest difference")
     for arm, seen in found.items():
         speed, ratio = seen["tokens"] / seen["cpu"], found["plain"]["cpu"] / seen["cpu"]

@@ -1,4 +1,4 @@
-"""The arm `bigger_model` with two real models of two sizes: in one process, and on a server that runs the larger one. Slow."""
+"""The arm `bigger_model` with two real models of two sizes, here and on a server that runs the larger one. Slow."""
 
 from __future__ import annotations
 
