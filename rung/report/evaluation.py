@@ -27,6 +27,10 @@ from workspace.files import sha256_file, write_text
 from workspace.folder import Project
 
 SHUT = "Test items stay shut until the verdict on the last planned run. Shown here: validation items."
+GROUNDED = (
+    "Groundedness: the share of an answer's statements whose words and numbers stand in the passages that it was "
+    "shown. No entailment model reads them: what is made up is found, a word turned round is not."
+)
 
 
 def write_page(project: Project, folder: Path) -> Path:
@@ -86,7 +90,7 @@ def page_values(
         "best_name": arm_name(columns[-1]) if columns else "",
         "all_items": rows,
         "columns": [arm_name(name) for name in columns],
-        "method": _method(report, baseline),
+        "method": _method(report, baseline, arms),
         "extras": _extras(arms),
         "chain": _chain(folder, report, verdict),
     }
@@ -143,7 +147,7 @@ def _items_line(report: Report, goal: float | None) -> str:
     return f"{report.n:,} test items of {report.dataset}, frozen; metric: {metric}. Bars are 95% intervals.{aim}"
 
 
-def _method(report: Report, baseline: Report | None) -> list[str]:
+def _method(report: Report, baseline: Report | None, arms: Sequence[ArmResult]) -> list[str]:
     told = [*(baseline or report).rows_from, *(baseline.notes if baseline else ()), *report.notes]
     lines = [
         f"Model: {report.model}. All arms share its base, token limit, stop rule and greedy decoding.",
@@ -157,6 +161,8 @@ def _method(report: Report, baseline: Report | None) -> list[str]:
             "Interval of a difference: Student's t over the paired differences plus one +1 and one -1, cut to -1..1. "
             "It covers the choice of items; another training with another seed only where several were measured."
         )
+    if "groundedness" in _extras(arms):
+        lines.append(GROUNDED)
     return [*lines, *dict.fromkeys(told)]
 
 

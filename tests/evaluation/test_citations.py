@@ -7,6 +7,7 @@ from evaluation.arms.registry import arms_named
 from evaluation.baseline import run_baseline
 from evaluation.bench import open_bench
 from evaluation.metrics.citations import ASK, cited, uncited
+from rung.report.evaluation import write_page
 
 PASSAGES = ["The pin is blocked after 3 wrong tries.", "A lost card is blocked by phone."]
 
@@ -46,3 +47,11 @@ def test_marks_are_taken_off_before_an_answer_is_scored(project, settings, kit):
     assert rag.score == 1.0 and rag.extra["citation_precision"] == rag.extra["citation_recall"] == 1.0
     assert "citation_precision" not in report.arms[0].extra
     assert uncited("E10 [1] eye [2, 3]") == "E10 eye"
+
+
+@pytest.mark.parametrize(("arms", "told"), [(["base", "rag"], 1), (["base"], 0)])
+def test_a_report_with_groundedness_says_what_it_cannot_see(project, settings, model, arms, told):
+    folder, _ = run_baseline(open_bench(project, settings, model), arms_named(arms))
+    page = write_page(project, folder)
+    for text in (page.read_text(), (folder / "report.md").read_text()):
+        assert text.count("a word turned round is not") == told
