@@ -127,15 +127,16 @@ def _height(connection: Connection, settings: Settings) -> dict[str, int]:
     """How far the project has come since the last look; orders by what was decided look again at times."""
     from sqlalchemy import func, select
 
-    from curation.store.tables import changes, decisions, rows
+    from curation.store.tables import changes, decisions, plans, rows
 
     asked = (
         select(func.max(rows.c.id)),
+        select(func.max(plans.c.id)),
         select(func.max(changes.c.id)),
         select(func.count()).where(changes.c.undone_at.is_not(None)),
     )
     found = connection.execute(select(*(each.scalar_subquery() for each in asked))).one()
-    height = {key: number or 0 for key, number in zip(("rows", "changes", "undone"), found, strict=True)}
+    height = {key: number or 0 for key, number in zip(("rows", "plans", "changes", "undone"), found, strict=True)}
     if settings.review.order in BY_DECISIONS:
         decided = connection.execute(select(func.max(decisions.c.id))).scalar() or 0
         height |= {"decided": decided // LOOK_AGAIN, "scored": int(_fact(connection, "scored") or 0)}

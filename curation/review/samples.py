@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -128,11 +129,15 @@ def _begun(connection: Connection, plan: int) -> bool:
 
 
 def _outdated(connection: Connection, settings: Settings, last: Mapping[Any, Any]) -> bool:
-    """Whether rows came or went, or the policy changed, since a plan was drawn."""
+    """Whether rows came or went, or the policy changed, since a plan was drawn. One that was asked for after a sample
+    failed stands as it was drawn: its size and error are not the policy's.
+    """
     from sqlalchemy import func, or_, select
 
     from curation.store.tables import rows
 
+    if _asked_for(connection, last["id"]):
+        return False
     asked = select(func.count()).where(
         rows.c.role == last["role"],
         rows.c.change_id.is_(None),
@@ -142,6 +147,16 @@ def _outdated(connection: Connection, settings: Settings, last: Mapping[Any, Any
     there = connection.execute(asked).scalar() or 0
     wanted = (there, min(settings.review.sample, there), settings.review.allowed_faults, settings.dataset.seed)
     return wanted != (last["population"], last["size"], last["allowed"], last["seed"])
+
+
+def _asked_for(connection: Connection, plan: int) -> bool:
+    """Whether `draw_again` drew the plan: its line in the log names the error."""
+    from sqlalchemy import select
+
+    from curation.store.tables import events
+
+    asked = select(events.c.detail).where(events.c.kind == "sample", events.c.ref == f"plan-{plan}")
+    return any("error" in json.loads(detail) for detail in connection.execute(asked).scalars())
 
 
 def _write_plan(

@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 from deciding import settle, take
+from sqlalchemy import select
 
 from curation.review import Ruling, decide, decide_all, draw_again, invite, known_reviewer, next_item, plans, progress
 from curation.review import by_token as person_of
 from curation.review import revoke as end_link
+from curation.store.tables import rows
 from workspace.errors import Refusal, RungError
 
 
@@ -193,3 +195,41 @@ def test_a_sampled_row_says_nothing_of_the_kind(make_desk: Any, url: str, rows_o
     desk = make_desk(url=url, pool="all")
     desk.store.add(rows_of(1), role="pool")
     assert take(desk, "dana").findings == ()
+
+
+def failed_sample(make_desk: Any, rows_of: Any, **review: Any) -> Any:
+    """A desk whose first sample of 20 of 200 rows failed."""
+    desk = make_desk(sample=20, **review)
+    desk.store.add(rows_of(200), role="pool")
+    progress(desk)
+    names = [row.id for row in desk.store.rows() if row.in_sample]
+    known_reviewer(desk.store, "code table", kind="automatic")
+    decide_all(desk, "code table", [(names[0], Ruling("reject")), *((name, Ruling("approve")) for name in names[1:])])
+    return desk
+
+
+def test_a_larger_sample_stands_when_other_rows_come(make_desk: Any, rows_of: Any) -> None:
+    """Else a look at the queue drew it again at the first size and error, before anyone had seen it."""
+    desk = failed_sample(make_desk, rows_of, accept_automatic=True)
+    plan = draw_again(desk.store, desk.settings, "pool", actor="lead")
+    assert plan is not None and plan.size == 42
+    drawn = {row.id for row in desk.store.rows() if row.plan == plan.id and row.in_sample}
+    desk.store.add(rows_of(3, 500), role="candidates")
+    progress(desk)
+    assert plans(desk.store)[-1] == plan
+    assert {row.id for row in desk.store.rows() if row.plan == plan.id and row.in_sample} == drawn
+    desk.store.add(rows_of(30, 600), role="pool")
+    progress(desk)
+    assert [(each.population, each.size) for each in plans(desk.store)] == [(200, 20), (180, 42), (30, 20)]
+
+
+def test_rows_of_a_larger_sample_have_the_order_and_the_second_people_of_all(make_desk: Any, rows_of: Any) -> None:
+    desk = failed_sample(make_desk, rows_of, accept_automatic=True, order="random", overlap=1.0)
+    plan = draw_again(desk.store, desk.settings, "pool", actor="lead")
+    assert plan is not None
+    progress(desk)
+    with desk.store.read() as connection:
+        asked = select(rows.c.place, rows.c.needed).where(rows.c.plan_id == plan.id, rows.c.sampled == 1)
+        found = connection.execute(asked).tuples().all()
+    assert len({place for place, _ in found} - {0}) == plan.size
+    assert {needed for _, needed in found} == {2}
