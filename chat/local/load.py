@@ -28,6 +28,11 @@ Precision = Literal["auto", "float32", "bfloat16", "float16", "nf4"]
 MERGEABLE = frozenset({"LORA", "ADALORA", "IA3"})
 """Kinds of adapter (peft's names) that are a change of the base's own weights."""
 _SWITCHED = "RUNG_SET_HF_HUB_OFFLINE"
+_UNTOLD = (
+    ("HF_HUB_DISABLE_TELEMETRY", "1", "huggingface_hub.constants"),
+    ("HF_UPDATE_DOWNLOAD_COUNTS", "0", "datasets.config"),
+)
+"""Variables, and the modules that keep a copy of them from their import on."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +52,13 @@ class Loaded:
 def quiet_transformers(*, hub: bool = False) -> ModuleType:
     """Import transformers without its progress bars and, unless `hub`, with the hub switched off.
 
-    `HF_HUB_OFFLINE` that the user set himself is kept either way. Raises RungError where the extra is missing.
+    `HF_HUB_OFFLINE` that the user set himself is kept either way; nothing is counted for or told to the hub, unless he
+    set that himself too. Raises RungError where the extra is missing.
     """
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     _switch_hub(hub)
+    _tell_nobody()
     require("train", "torch")
     transformers = require("train", "transformers")
     transformers.utils.logging.set_verbosity_error()
@@ -135,6 +142,15 @@ def _switch_hub(hub: bool) -> None:
         return
     if constants := sys.modules.get("huggingface_hub.constants"):
         constants.HF_HUB_OFFLINE = offline  # type: ignore[attr-defined]
+
+
+def _tell_nobody() -> None:
+    """Unless they are told not to, trl reports each trainer to Hugging Face, and datasets each reading of a file."""
+    for name, value, module in _UNTOLD:
+        if name not in os.environ:
+            os.environ[name] = value
+            if read := sys.modules.get(module):
+                setattr(read, name, value == "1")
 
 
 def _check_folder(folder: Path) -> None:

@@ -115,6 +115,37 @@ def test_no_hub_is_asked(loopback: Any, embedded: Path) -> None:
     assert loopback.requests == [] and done.stderr == ""
 
 
+UNTOLD = """
+import importlib, sys
+for name in sys.argv[1:]:
+    importlib.import_module(name)
+from chat.local.load import quiet_transformers
+quiet_transformers(hub=True)
+from datasets import config
+from huggingface_hub import constants
+print(constants.HF_HUB_OFFLINE, constants.HF_HUB_DISABLE_TELEMETRY, config.HF_UPDATE_DOWNLOAD_COUNTS)
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "own", "found"),
+    [
+        ((), {}, "False True False"),
+        (("huggingface_hub.constants", "datasets"), {}, "False True False"),
+        ((), {"HF_HUB_DISABLE_TELEMETRY": "0", "HF_UPDATE_DOWNLOAD_COUNTS": "1"}, "False False True"),
+    ],
+    ids=["imported after", "imported before", "the user's own"],
+)
+def test_a_hub_that_the_user_named_is_told_nothing_besides(
+    before: tuple[str, ...], own: dict[str, str], found: str
+) -> None:
+    names = ("HF_HUB_OFFLINE", "HF_HUB_DISABLE_TELEMETRY", "HF_UPDATE_DOWNLOAD_COUNTS", "DO_NOT_TRACK")
+    environment = {**{k: v for k, v in os.environ.items() if k not in names}, **own}
+    command = [sys.executable, "-c", UNTOLD, *before]
+    done = subprocess.run(command, cwd=TOP, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert done.stdout.strip() == found, done.stderr
+
+
 MAKE = "from chat.local.embedded import embedded_model; print(embedded_model())"
 
 
