@@ -1,3 +1,4 @@
-"""A warm process, and projects made by the commands themselves."""
+"""A warm process, projects made by the commands themselves, and a PostgreSQL server."""
 
+from databases import postgres  # noqa: F401
 from works import stages, warm  # noqa: F401

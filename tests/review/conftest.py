@@ -1,21 +1,14 @@
 from __future__ import annotations
 
-import getpass
-import os
-import pwd
-import shutil
-import signal
-import socket
-import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from databases import postgres  # noqa: F401
 from freezing import rows
 
 from curation.example import Example, chat_row
@@ -74,60 +67,6 @@ def desk(make_desk: Any) -> Any:
     made.store.add(rows(20, 2), role="test")
     plan_freeze(made.store, made.project, made.settings)
     return made
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Callable[[], str]]:
-    """A real PostgreSQL server on loopback; call it for the URL of a new, empty database."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    if not found:
-        pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
-    binaries = found[-1].parent
-    folder = Path(tempfile.mkdtemp(prefix="rung-postgres-"))
-    user = "postgres" if os.geteuid() == 0 else getpass.getuser()
-    if os.geteuid() == 0:
-        entry = pwd.getpwnam(user)
-        os.chown(folder, entry.pw_uid, entry.pw_gid)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    switch = {"user": user} if os.geteuid() == 0 else {}
-
-    def run(*command: str) -> None:
-        subprocess.run(command, check=True, capture_output=True, cwd=folder, **switch)  # type: ignore[call-overload]
-
-    run(str(binaries / "initdb"), "-D", str(folder / "data"), "-U", "rung", "-A", "trust", "--no-sync")
-    server = subprocess.Popen(
-        [binaries / "postgres", "-D", folder / "data", "-p", str(port), "-h", "127.0.0.1", "-k", folder],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        cwd=folder,
-        **switch,  # type: ignore[arg-type]
-    )
-    made: list[str] = []
-
-    def new_database() -> str:
-        name = f"rung{len(made)}"
-        run(str(binaries / "createdb"), "-h", "127.0.0.1", "-p", str(port), "-U", "rung", name)
-        made.append(name)
-        return f"postgresql://rung@127.0.0.1:{port}/{name}"
-
-    try:
-        _wait(binaries, port)
-        yield new_database
-    finally:
-        server.send_signal(signal.SIGQUIT)  # at once: the data goes with the folder
-        server.wait(600)
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _wait(binaries: Path, port: int) -> None:
-    command: Sequence[str] = (str(binaries / "pg_isready"), "-h", "127.0.0.1", "-p", str(port))
-    for _ in range(3000):
-        if subprocess.run(command, capture_output=True).returncode == 0:
-            return
-        time.sleep(0.1)
-    raise RuntimeError("the PostgreSQL server did not come up")
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

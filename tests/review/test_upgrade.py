@@ -2,60 +2,19 @@
 
 from __future__ import annotations
 
-import re
 import sqlite3
 import stat
 from pathlib import Path
 from typing import Any
 
 import pytest
+from databases import first_on_postgres, first_on_sqlite
 
 from curation.review import Desk, Ruling, decide, next_item, progress, undo
 from curation.store import Store, open_store
-from curation.store.engine import HEAD, MIGRATIONS
+from curation.store.engine import HEAD
 from workspace.folder import Project
 from workspace.settings import Settings
-
-FIRST = Path(__file__).with_name("first_schema.sql")
-"""A dump of a database that the first schema's own code made: frozen, never made anew."""
-
-
-def first_on_sqlite(project: Project) -> None:
-    with sqlite3.connect(project.database_file) as connection:
-        connection.executescript(FIRST.read_text())
-
-
-def first_on_postgres(url: str) -> None:
-    """The first migration, then the rows of the same dump, each table after those that it refers to."""
-    from alembic import command
-    from alembic.config import Config
-    from sqlalchemy import create_engine, text
-
-    from curation.store.tables import metadata
-
-    inserts: dict[str, list[str]] = {}
-    for line in FIRST.read_text().split("\nINSERT INTO ")[1:]:
-        found = re.match(
-            r'"(\w+)" (VALUES\(.*?\));(?:\n(?:CREATE|COMMIT|DELETE|INSERT)|\Z)', line + "\nINSERT", re.DOTALL
-        )
-        assert found is not None
-        name, statement = found.groups()
-        inserts.setdefault(name, []).append(f"INSERT INTO {name} {statement}")
-    engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0001")
-        connection.execute(text("DELETE FROM facts"))
-        for table in metadata.sorted_tables:
-            for statement in inserts.get(table.name, []):
-                connection.exec_driver_sql(statement.replace("%", "%%"))
-        for name in ("events", "decisions", "rows", "reviewers", "changes", "plans"):
-            connection.exec_driver_sql(
-                f"SELECT setval(pg_get_serial_sequence('{name}', 'id'), coalesce((SELECT max(id) FROM {name}), 1))"
-            )
-    engine.dispose()
 
 
 def opened(project: Project, url: str) -> Store:
@@ -66,7 +25,7 @@ def test_nothing_is_lost_in_the_upgrade(project: Project, url: str) -> None:
     if url:
         first_on_postgres(url)
     else:
-        first_on_sqlite(project)
+        first_on_sqlite(project.database_file)
     with opened(project, url) as store:
         rows = {row.id: row for row in store.rows(excluded=None)}
         states = [rows[name].state.replace("leased", "pending") for name in sorted(rows)]  # its lease ended long ago
@@ -98,7 +57,7 @@ def test_work_goes_on_where_it_was(project: Project, url: str) -> None:
     if url:
         first_on_postgres(url)
     else:
-        first_on_sqlite(project)
+        first_on_sqlite(project.database_file)
     settings = Settings.model_validate({"store": {"url": url}, "review": {"pool": "all"}})
     with open_store(project, settings) as store:
         desk = Desk(store, project, settings)
@@ -113,7 +72,7 @@ def test_work_goes_on_where_it_was(project: Project, url: str) -> None:
 
 
 def test_the_file_as_it_was_stays_beside(project: Project) -> None:
-    first_on_sqlite(project)
+    first_on_sqlite(project.database_file)
     with opened(project, ""):
         pass
     copy = project.root / f"rung.db.before-{HEAD}"
@@ -127,7 +86,7 @@ def test_nobody_writes_between_the_copy_and_the_upgrade(project: Project, monkey
     """What is written then would be in the upgraded file alone; and two programs at once would copy over each other."""
     from curation.store import engine
 
-    first_on_sqlite(project)
+    first_on_sqlite(project.database_file)
     copy, tried = engine._copy, []
 
     def and_write(file: Path, target: Path) -> None:
@@ -149,7 +108,7 @@ def test_an_older_file_put_in_place_later_is_copied_too(project: Project) -> Non
         for path in project.root.glob("rung.db*"):
             if "before" not in path.name:
                 path.unlink()
-        first_on_sqlite(project)
+        first_on_sqlite(project.database_file)
         if changed:
             with sqlite3.connect(project.database_file) as connection:
                 connection.execute("INSERT INTO facts VALUES ('later', 'x')")
@@ -173,7 +132,7 @@ def test_the_database_is_for_its_owner_alone(project: Project, rows_of: Any) -> 
 
 def test_an_upgrade_that_fails_leaves_the_first_schema(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """The migration's last step meets a table of that name: all of it is taken back, in one transaction."""
-    first_on_sqlite(project)
+    first_on_sqlite(project.database_file)
     with sqlite3.connect(project.database_file) as connection:
         connection.execute("CREATE TABLE gold (x)")
     with pytest.raises(Exception, match="gold"):

@@ -7,15 +7,16 @@ import atexit
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from sqlalchemy import select, text
 
 from curation.example import Example, chat_row
@@ -70,6 +71,10 @@ def ruling(verdict: str, salt: int) -> Ruling:
 class Queue(RuleBasedStateMachine):
     """Two programs on one file, three people, one clock."""
 
+    def __init__(self, database: Callable[[], str] = str) -> None:
+        super().__init__()
+        self.url = database()
+
     @initialize(policy=POLICIES)
     def begin(self, policy: dict[str, Any]) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="rung-queue-"))
@@ -81,7 +86,7 @@ class Queue(RuleBasedStateMachine):
         self.add("pool", 5)
 
     def opened(self) -> Desk:
-        given = Settings.model_validate({"review": self.policy})
+        given = Settings.model_validate({"review": self.policy, "store": {"url": self.url}})
         project = Project(self.folder)
         return Desk(open_desk(project, given).store, project, given, self.clock)
 
@@ -256,7 +261,14 @@ class Queue(RuleBasedStateMachine):
             shutil.rmtree(self.folder)
 
 
-TestQueue = Queue.TestCase
-TestQueue.settings = settings(
+FEW = settings(
     max_examples=6, stateful_step_count=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
 )
+TestQueue = Queue.TestCase
+TestQueue.settings = FEW
+
+
+@pytest.mark.slow
+def test_the_queue_on_postgresql(postgres: Callable[[], str]) -> None:
+    """Each try has a database of its own."""
+    run_state_machine_as_test(lambda: Queue(postgres), settings=settings(FEW, max_examples=12))

@@ -1,7 +1,7 @@
 """Runs `rung` commands, each in a fork of this process, and kills one at a chosen moment: `warm.py MODULE...`.
 
 A moment is an event of the interpreter, not a time: a file below `under` opened to write, made, renamed or removed, or
-a statement that SQLite is given. One JSON line a command on stdin:
+a statement that a database is given. One JSON line a command on stdin:
 `{"words", "cwd", "under", "kill_at", "program", "env", "out", "err"}`; one on stdout: `{"code", "events"}`, where
 `code` is -9 for a killed one. `program` is `rung` or `training.run`.
 """
@@ -55,6 +55,17 @@ class Counter:
         connection.set_trace_callback(self.step)
         return connection
 
+    def listen(self) -> None:
+        """The statements that other databases than SQLite are given, where any may be."""
+        if "sqlalchemy" in sys.modules:
+            from sqlalchemy import Engine, event
+
+            event.listen(Engine, "before_cursor_execute", self.execute)
+
+    def execute(self, connection: Any, *_: Any) -> None:
+        if connection.dialect.name != "sqlite":
+            self.step()
+
     def below(self, path: object) -> None:
         if isinstance(path, (str, os.PathLike)) and os.path.abspath(os.fspath(path)).startswith(self.under):
             self.step()
@@ -96,6 +107,7 @@ def child(order: dict[str, Any], tell: int) -> None:
     counter = Counter(order["under"], order.get("kill_at") or 0)
     sys.addaudithook(counter.hook)
     sqlite3.connect = sqlite3.dbapi2.connect = counter.connect
+    counter.listen()
     code: Any = 0
     try:
         if order["program"] == "rung":

@@ -1,0 +1,116 @@
+"""A PostgreSQL server for the tests, and a database that the first released schema made, on either store."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import pwd
+import re
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from curation.store.engine import MIGRATIONS
+
+FIRST = Path(__file__).with_name("first_schema.sql")
+"""A dump of a database that the first schema's own code made: frozen, never made anew."""
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Callable[[], str]]:
+    """A real PostgreSQL server on loopback; call it for the URL of a new, empty database."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    if not found:
+        pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
+    binaries = found[-1].parent
+    folder = Path(tempfile.mkdtemp(prefix="rung-postgres-"))
+    user = "postgres" if os.geteuid() == 0 else getpass.getuser()
+    if os.geteuid() == 0:
+        entry = pwd.getpwnam(user)
+        os.chown(folder, entry.pw_uid, entry.pw_gid)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    switch = {"user": user} if os.geteuid() == 0 else {}
+
+    def run(*command: str) -> None:
+        subprocess.run(command, check=True, capture_output=True, cwd=folder, **switch)  # type: ignore[call-overload]
+
+    run(str(binaries / "initdb"), "-D", str(folder / "data"), "-U", "rung", "-A", "trust", "--no-sync")
+    server = subprocess.Popen(
+        [binaries / "postgres", "-D", folder / "data", "-p", str(port), "-h", "127.0.0.1", "-k", folder],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=folder,
+        **switch,  # type: ignore[arg-type]
+    )
+    made: list[str] = []
+
+    def new_database() -> str:
+        name = f"rung{len(made)}"
+        run(str(binaries / "createdb"), "-h", "127.0.0.1", "-p", str(port), "-U", "rung", name)
+        made.append(name)
+        return f"postgresql://rung@127.0.0.1:{port}/{name}"
+
+    try:
+        _wait(binaries, port)
+        yield new_database
+    finally:
+        server.send_signal(signal.SIGQUIT)  # at once: the data goes with the folder
+        server.wait(600)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _wait(binaries: Path, port: int) -> None:
+    command: Sequence[str] = (str(binaries / "pg_isready"), "-h", "127.0.0.1", "-p", str(port))
+    for _ in range(3000):
+        if subprocess.run(command, capture_output=True).returncode == 0:
+            return
+        time.sleep(0.1)
+    raise RuntimeError("the PostgreSQL server did not come up")
+
+
+def first_on_sqlite(path: Path) -> None:
+    with sqlite3.connect(path) as connection:
+        connection.executescript(FIRST.read_text())
+
+
+def first_on_postgres(url: str) -> None:
+    """The first migration, then the rows of the same dump, each table after those that it refers to."""
+    from alembic import command
+    from alembic.config import Config
+    from sqlalchemy import create_engine, text
+
+    from curation.store.tables import metadata
+
+    inserts: dict[str, list[str]] = {}
+    for line in FIRST.read_text().split("\nINSERT INTO ")[1:]:
+        found = re.match(
+            r'"(\w+)" (VALUES\(.*?\));(?:\n(?:CREATE|COMMIT|DELETE|INSERT)|\Z)', line + "\nINSERT", re.DOTALL
+        )
+        assert found is not None
+        name, statement = found.groups()
+        inserts.setdefault(name, []).append(f"INSERT INTO {name} {statement}")
+    engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        connection.execute(text("DELETE FROM facts"))
+        for table in metadata.sorted_tables:
+            for statement in inserts.get(table.name, []):
+                connection.exec_driver_sql(statement.replace("%", "%%"))
+        for name in ("events", "decisions", "rows", "reviewers", "changes", "plans"):
+            connection.exec_driver_sql(
+                f"SELECT setval(pg_get_serial_sequence('{name}', 'id'), coalesce((SELECT max(id) FROM {name}), 1))"
+            )
+    engine.dispose()
