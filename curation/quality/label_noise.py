@@ -10,6 +10,7 @@ from typing import Any
 
 from curation.quality.base import Check, Evidence, Finding, Subject, Survey, evidence_of
 from curation.quality.labels import labels_of
+from curation.quality.softmax import Softmax, put_together
 
 FEWEST = 100
 FEWEST_OF_CLASS = 5
@@ -17,6 +18,10 @@ HAS_WORD = re.compile(r"\w").search
 FOLDS = 4
 PASSES = 1000
 """Most passes over the rows; a model ends where its loss no longer falls, after 10 to 60 on the sets tried."""
+MANY = 30
+"""From so many classes on one model learns all of them at once, in a few passes, instead of one model each."""
+CELLS = 40_000_000
+"""Most weights (words and word pairs x classes) of a model: the rarest are left out."""
 SURE = 0.2
 """The other class must be at least so probable."""
 WRONG = 0.5
@@ -26,8 +31,9 @@ CHARACTERS, GRAMS = 500, 50_000
 
 
 class LabelNoise(Check):
-    """Out-of-fold self-confidence of a logistic model on TF-IDF of words and word pairs and of a naive Bayes model on
-    TF-IDF of 2 to 5 characters, weighed by how well they foretell the labels; the share of wrong labels is estimated.
+    """Out-of-fold self-confidence of a logistic model on TF-IDF of words and word pairs (one for all classes from 30
+    on, else one each) and of a naive Bayes model on TF-IDF of 2 to 5 characters, weighed by how well they foretell the
+    labels; the share of wrong labels is estimated.
     """
 
     name = "label_noise"
@@ -92,9 +98,15 @@ def _out_of_fold(texts: Sequence[str], given: Any, seed: int) -> tuple[Any, Any]
     from sklearn.linear_model import SGDClassifier
     from sklearn.naive_bayes import MultinomialNB
 
-    logistic = SGDClassifier(loss="log_loss", alpha=1e-5, max_iter=PASSES, random_state=seed)
-    words = _vectors(texts, ngram_range=(1, 2), token_pattern=r"\w+")
-    first = _asked(logistic, words, given, seed)
+    classes = int(given.max()) + 1
+    most = max(GRAMS, CELLS // classes)
+    words = _vectors(texts, ngram_range=(1, 2), token_pattern=r"\w+", max_features=most)
+    if classes >= MANY:
+        words = put_together(words)
+        first = _asked(Softmax(seed), words, given, seed)
+    else:
+        one_each = SGDClassifier(loss="log_loss", alpha=1e-5, max_iter=PASSES, random_state=seed)
+        first = _asked(one_each, words, given, seed)
     del words
     short = [text[:CHARACTERS] for text in texts]
     runs = _vectors(short, analyzer="char_wb", ngram_range=(2, 5), max_features=GRAMS)
@@ -118,6 +130,6 @@ def _asked(model: Any, vectors: Any, given: Any, seed: int) -> Any:
 
     said = np.zeros((len(given), int(given.max()) + 1), np.float32)
     for learn, ask in StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(vectors, given):
-        fresh = clone(model).fit(vectors[learn], given[learn])
+        fresh = (model.fresh() if isinstance(model, Softmax) else clone(model)).fit(vectors[learn], given[learn])
         said[np.ix_(ask, fresh.classes_)] = fresh.predict_proba(vectors[ask])
     return said
