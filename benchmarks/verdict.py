@@ -148,7 +148,8 @@ def bca_binary(sizes, sets, resamples=999):
         rng, cover, false = np.random.default_rng(13), [], []
         for q, gain in cells():
             shares = [(q + gain) / 2, (q - gain) / 2, 1 - q]
-            low, high = np.array([bca_counts(*drawn, rng, resamples) for drawn in rng.multinomial(n, shares, sets)]).T
+            drawn = rng.multinomial(n, shares, sets)
+            low, high = np.array([bca_counts(w, lost, same, rng, resamples) for w, lost, same in drawn]).T
             cover.append(((low <= gain + 1e-12) & (gain - 1e-12 <= high)).mean())
             if gain == MARGIN:
                 false.append((low > MARGIN + 1e-9).mean())
