@@ -17,7 +17,8 @@ class Words(RowCheck):
 
     def __init__(self, words: tuple[str, ...]) -> None:
         super().__init__()
-        self.pattern = re.compile(r"(?i)\b(?:" + "|".join(re.escape(word) for word in words) + r")\b")
+        forms = (r"\s+".join(map(re.escape, word.split())) for word in words)
+        self.pattern = re.compile(r"(?i)(?<!\w)(?:" + "|".join(forms) + r")(?!\w)")
 
     def fault(self, subject: Subject) -> str | None:
         """The first word found."""

@@ -52,6 +52,21 @@ def other_spellings(seed):
     return len(found & chosen), len(chosen), len(found - chosen), len(rows) - len(chosen)
 
 
+LISTED = ("darn", "heck", "Acme+", "project blue", "#shame")
+LISTED_FORMS = ["DARN!", "what the heck", "acme+ has it", "see Project\nBlue now", "a #shame.", "(darn)"]
+NOT_LISTED = ["darning is fine", "check the hecklers", "the Acme shop", "a blue project", "what a shame", "ac-me+x"]
+
+
+def listed_words(seed, count=1000):
+    """Found, planted, false and sound: words of a list, and words that only hold them."""
+    rng = random.Random(seed)
+    chosen = set(rng.sample(range(count), count // 10))
+    forms = [rng.choice(LISTED_FORMS if i in chosen else NOT_LISTED) for i in range(count)]
+    rows = [row(f"{prose(rng, 1)} {form}", prose(rng, 1)) for form in forms]
+    found = hit(run(rows, "words", words=LISTED)[0], "words")
+    return len(found & chosen), len(chosen), len(found - chosen), count - len(chosen)
+
+
 def pairs(seed, count=400):
     """Rows, and by kind the indices that are a copy (exact, near), the second of a contradiction, or neither.
 

@@ -7,7 +7,7 @@ from importlib.metadata import entry_points
 
 import pytest
 from planted import CASES, WORDS, answered, clean, hit, labelled, measured, noisy, prose, row, run
-from planted_forms import odd_forms, other_spellings, with_names
+from planted_forms import listed_words, odd_forms, other_spellings, with_names
 from planted_sets import SETS, judged
 
 from curation.example import Example
@@ -71,8 +71,8 @@ def test_a_model_that_is_still_learning_is_told_beside_the_checks_name(monkeypat
     assert "still learning after 2 passes" in check.unseen
 
 
-@pytest.mark.parametrize("made", [odd_forms, other_spellings])
-def test_other_forms_and_spellings_are_found_and_no_others(made):
+@pytest.mark.parametrize("made", [odd_forms, other_spellings, listed_words])
+def test_other_forms_spellings_and_listed_words_are_found_and_no_others(made):
     found, there, false, _ = (sum(column) for column in zip(*map(made, range(3)), strict=True))
     assert found == there and false == 0
 
