@@ -163,3 +163,33 @@ def rung(ready: Project, tiny: Path) -> Callable[..., subprocess.CompletedProces
         )
 
     return call
+
+
+REFUSED = """
+import os, sys
+def refuse(event, given):
+    if event in ("socket.getaddrinfo", "socket.gethostbyname", "socket.sendto"):
+        found = given[0] if event != "socket.sendto" else given[1]
+    elif event == "socket.connect" and isinstance(given[1], tuple):
+        found = given[1][0]
+    else:
+        return
+    if found in (None, "localhost", "127.0.0.1", "::1"):
+        return
+    with open(os.environ["REACHED"], "a") as file:
+        file.write(f"{event} {found}\\n")
+    raise OSError("no network here")
+sys.addaudithook(refuse)
+"""
+"""Read by Python as it starts: what is asked of any address but this machine's own is written down and refused."""
+
+
+@pytest.fixture
+def refused(tmp_path: Path) -> Callable[[], tuple[dict[str, str], Path]]:
+    """Variables for a Python that may not reach the network, and the file with what it tried to reach."""
+    folder = tmp_path / "refused"
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(REFUSED)
+    reached = folder / "reached.txt"
+    reached.touch()
+    return lambda: ({"PYTHONPATH": str(folder), "REACHED": str(reached), "HF_HUB_OFFLINE": "0"}, reached)
