@@ -50,7 +50,7 @@ def plans(store: Store) -> list[Plan]:
 
 
 def draw_again(store: Store, settings: Settings, role: str, *, actor: str) -> Plan | None:
-    """A new plan on fresh rows after a sample that failed: half the error, so about twice the rows.
+    """A new plan on fresh rows after a sample that failed: half the least error so far, so about twice the rows.
 
     Returns None where no row of that role is left that was not in a sample. Raises RungError for a role that is not
     sampled.
@@ -62,8 +62,7 @@ def draw_again(store: Store, settings: Settings, role: str, *, actor: str) -> Pl
 
     if role not in POLICY_ROLES:
         raise RungError(f'"{role}" is not sampled.{did_you_mean(role, POLICY_ROLES)}', "--as " + "|".join(POLICY_ROLES))
-    last = max((plan for plan in plans(store) if plan.role == role), key=lambda plan: plan.id, default=None)
-    error = (last.error if last else _error(settings)) / 2
+    error = min((plan.error for plan in plans(store) if plan.role == role), default=_error(settings)) / 2
     with store.write(alone=True) as connection:
         fresh = list(
             connection.execute(

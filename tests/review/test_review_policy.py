@@ -221,6 +221,8 @@ def test_a_larger_sample_stands_when_other_rows_come(make_desk: Any, rows_of: An
     desk.store.add(rows_of(30, 600), role="pool")
     progress(desk)
     assert [(each.population, each.size) for each in plans(desk.store)] == [(200, 20), (180, 42), (30, 20)]
+    third = draw_again(desk.store, desk.settings, "pool", actor="lead")
+    assert third is not None and third.error == pytest.approx(plan.error / 2)  # rows that came begin nothing anew
 
 
 def test_rows_of_a_larger_sample_have_the_order_and_the_second_people_of_all(make_desk: Any, rows_of: Any) -> None:
