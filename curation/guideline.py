@@ -52,7 +52,7 @@ def guideline_versions(store: Store) -> list[Guideline]:
 
 
 def _kept(store: Store, digest: str, text: str, connection: Connection | None) -> Guideline:
-    from sqlalchemy import func, insert, select
+    from sqlalchemy import select
 
     from curation.store.tables import guidelines
 
@@ -63,11 +63,20 @@ def _kept(store: Store, digest: str, text: str, connection: Connection | None) -
         with store.read() as reading:
             if found := reading.execute(asked).mappings().first():
                 return store.guidelines.setdefault(digest, Guideline(**found))
-    with store.write(connection, alone=True) as opened:
-        if found := opened.execute(asked).mappings().first():
-            return Guideline(**found)
-        last = opened.execute(select(func.max(guidelines.c.version))).scalar() or 0
-        made = Guideline(last + 1, digest, text, now().isoformat())
-        opened.execute(insert(guidelines).values(version=last + 1, sha256=digest, text=text, at=made.at))
-        store.event("guideline", "rung", f"guideline-{last + 1}", {"sha256": digest}, connection=opened)
-        return made
+    with store.write(connection) as opened:
+        while not (found := opened.execute(asked).mappings().first()):
+            _add(store, opened, digest, text)
+        return Guideline(**found)
+
+
+def _add(store: Store, connection: Connection, digest: str, text: str) -> None:
+    """Keep it as the next version, unless another program does so at this moment: it is waited for."""
+    from sqlalchemy import func, select
+
+    from curation.store.tables import guidelines
+    from curation.store.writing import insert_unless_there
+
+    version = (connection.execute(select(func.max(guidelines.c.version))).scalar() or 0) + 1
+    values = {"version": version, "sha256": digest, "text": text, "at": now().isoformat()}
+    if insert_unless_there(connection, guidelines, values):
+        store.event("guideline", "rung", f"guideline-{version}", {"sha256": digest}, connection=connection)

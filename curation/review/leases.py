@@ -54,8 +54,9 @@ def take_decision(
     from curation.review.desk import edited
 
     with desk.store.write() as connection:
-        moment = desk.clock()
+        guideline = current_guideline(desk.store, desk.project, connection)  # before any row is held
         row = _locked(connection, number)
+        moment = desk.clock()
         known = is_known(connection, number)
         text = row["original"] or row["payload"] if known else row["payload"]
         payload = edited(Example(json.loads(text)), ruling)
@@ -64,7 +65,6 @@ def take_decision(
             if payload is not None:
                 keep_draft(connection, number, person.id, payload)
             return row["state"], 0, refusal
-        guideline = current_guideline(desk.store, desk.project, connection)
         version = guideline.version if guideline else None
         seconds = ruling.seconds if ruling.seconds is not None else max(0.0, moment - row["lease_at"])
         payload = payload if known else _as_shown(row, ruling, payload)
@@ -84,11 +84,11 @@ def _as_shown(row: RowMapping, ruling: Ruling, payload: str | None) -> str | Non
 
 
 def take_many(desk: Desk, person: Reviewer, ready: Sequence[tuple[int, Ruling, str | None]]) -> list[Decided]:
-    """Decisions without leases, all in one transaction."""
+    """Decisions without leases, all in one transaction; two such, each with rows that the other wants, take turns."""
     from curation.review.desk import Decided
 
     made = []
-    with desk.store.write() as connection:
+    with desk.store.write(alone=True) as connection:
         moment = desk.clock()
         guideline = current_guideline(desk.store, desk.project, connection)
         version = guideline.version if guideline else None

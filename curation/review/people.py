@@ -56,9 +56,10 @@ def known_reviewer(
 
     Raises RungError for an empty name, Refusal where the name belongs to the other kind.
     """
-    from sqlalchemy import insert, select
+    from sqlalchemy import select
 
     from curation.store.tables import reviewers
+    from curation.store.writing import insert_unless_there
 
     name = name.strip()
     if not name or len(name) > 200 or not name.isprintable():
@@ -68,10 +69,11 @@ def known_reviewer(
         with store.read() as reading:
             if found := reading.execute(asked).mappings().first():
                 return _of_kind(found, kind)
-    with store.write(connection, alone=True) as opened:
+    with store.write(connection) as opened:
         found = opened.execute(asked).mappings().first()
         if found is None:
-            opened.execute(insert(reviewers).values(name=name, role="reviewer", kind=kind, note=note, at=_stamp()))
+            values = {"name": name, "role": "reviewer", "kind": kind, "note": note, "at": _stamp()}
+            insert_unless_there(opened, reviewers, values)
             found = opened.execute(asked).mappings().one()
         return _of_kind(found, kind)
 

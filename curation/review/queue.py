@@ -21,6 +21,7 @@ LOOK_AGAIN = 50
 
 def refresh_queue(store: Store, settings: Settings) -> None:
     """Queue what the policy asks for, where rows or settings changed since the last call; else only a quick look."""
+    from curation.store.engine import lock_now
     from curation.store.waiting import count_again, is_due, put_together
 
     mark = _policy(settings)
@@ -29,8 +30,9 @@ def refresh_queue(store: Store, settings: Settings) -> None:
         due = is_due(connection)
     if seen:
         if due:
-            with store.write(alone=True) as connection:
-                put_together(connection)
+            with store.write() as connection:
+                if lock_now(connection):  # else an import runs: the count is right as it is, and nobody waits for it
+                    put_together(connection)
         return
     with store.write(alone=True) as connection:
         if settings.review.pool == "sample":
@@ -102,6 +104,7 @@ def _settle_again(connection: Connection, settings: Settings) -> None:
         .join(reviewers, reviewers.c.id == decisions.c.reviewer_id)
         .where(or_(reviewers.c.kind == "automatic", decisions.c.verdict == "edit"))
         .distinct()
+        .order_by(decisions.c.row_id)
     )
     for number in connection.execute(asked).scalars().all():
         row = connection.execute(select(rows).where(rows.c.id == number).with_for_update()).mappings().one()

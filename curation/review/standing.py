@@ -108,6 +108,7 @@ def contest(desk: Desk, person: Reviewer, name: str, ruling: Ruling) -> str:
     row = desk.store.row(name)
     payload = edited(Example(row.original.row), ruling)
     with desk.store.write() as connection:
+        guideline = current_guideline(desk.store, desk.project, connection)
         held = connection.execute(select(rows).where(rows.c.id == number).with_for_update()).mappings().one()
         if (
             is_known(connection, number)
@@ -116,7 +117,6 @@ def contest(desk: Desk, person: Reviewer, name: str, ruling: Ruling) -> str:
             or ruling.verdict not in FINAL
         ):
             raise Refusal(f"{name}: no decision of someone else stands there now.", "rung review next", where=name)
-        guideline = current_guideline(desk.store, desk.project, connection)
         version = guideline.version if guideline else None
         _write(connection, held, person, ruling, payload, version, LATE, ruling.seconds)
         outcome = settle_row(connection, held, desk.settings.review, lease_token=None, lease_until=None)

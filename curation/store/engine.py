@@ -56,11 +56,14 @@ def transaction(engine: Engine, where: str, *, write: bool, lasting: bool = True
     """One transaction; writers on SQLite take the lock at once (BEGIN IMMEDIATE). Database errors become sentences.
 
     One that is not `lasting` does not wait for the disk: a power cut may lose it (a kill does not), until the next
-    lasting one has ended.
+    lasting one has ended. One that does not write sees one state of the store from its begin to its end.
     """
+    options: dict[str, Any] = {"rung_write": write, "rung_lasting": lasting}
+    if not write and engine.dialect.name == "postgresql":
+        options["isolation_level"] = "REPEATABLE READ"
     try:
         with (
-            engine.connect().execution_options(rung_write=write, rung_lasting=lasting) as connection,
+            engine.connect().execution_options(**options) as connection,
             connection.begin(),
         ):
             if not lasting and connection.dialect.name == "postgresql":
@@ -74,6 +77,13 @@ def lock_all(connection: Connection) -> None:
     """Hold off every other import, migration and queue change until this transaction ends."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK})
+
+
+def lock_now(connection: Connection) -> bool:
+    """As `lock_all` where nobody holds the lock; else False, without waiting."""
+    if connection.dialect.name == "postgresql":
+        return bool(connection.execute(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": LOCK}).scalar())
+    return True
 
 
 def _sqlite(path: Path) -> tuple[Engine, str]:
@@ -115,7 +125,15 @@ def _postgres(url: str) -> tuple[Engine, str]:
         raise InputError([Problem(text_, where="rung.toml", expected="postgresql://...")])
     require("postgres", "psycopg")
     engine = create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True, **POOL)
+    event.listen(engine, "connect", _be_patient)
     return engine, parsed.render_as_string(hide_password=True)
+
+
+def _be_patient(connection: Any, _record: Any) -> None:
+    """Wait for another's lock as long as on SQLite, not for ever; the URL's options or the server may say otherwise."""
+    set_it = "SELECT set_config('lock_timeout', %s, false) WHERE current_setting('lock_timeout') = '0'"
+    connection.execute(set_it, (f"{BUSY_SECONDS}s",))
+    connection.commit()
 
 
 def _upgrade(engine: Engine, where: str, file: Path | None) -> None:

@@ -27,9 +27,14 @@ def store_exists(project: Project, settings: Settings) -> bool:
     return bool(settings.store.url) or project.database_file.is_file()
 
 
+BUSY = ("55P03", "40P01", "40001")
+"""PostgreSQL's codes, whatever its language, for a lock that was waited for too long, a deadlock, an older state."""
+
+
 def explain(error: Exception, where: str) -> RungError:
     """The sentence for an error of the database library."""
-    text = str(getattr(error, "orig", error))
+    cause = getattr(error, "orig", error)
+    text = f"locked: {cause}" if getattr(cause, "sqlstate", "") in BUSY else str(cause)
     for mark, (message, hint) in REASONS.items():
         if mark in text.lower():
             return (Refusal if mark == "locked" else RungError)(f"{where}: {message}", hint, where=where, found=text)

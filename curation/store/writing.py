@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Table, bindparam, func, insert, select, update
 
 from curation.store.ids import number_of, row_id
 from curation.store.reading import chunks
@@ -26,6 +26,16 @@ FIRST = {"test": 0, "validation": 1}
 def stamp() -> str:
     """The present moment as the tables keep it."""
     return now().isoformat()
+
+
+def insert_unless_there(connection: Connection, table: Table, values: Mapping[str, Any]) -> bool:
+    """Insert one row; False where one stands in its way. Who inserts it at this moment is waited for."""
+    if connection.dialect.name == "postgresql":
+        from sqlalchemy.dialects.postgresql import insert as insert_
+    else:
+        from sqlalchemy.dialects.sqlite import insert as insert_  # type: ignore[assignment]
+    statement = insert_(table).values(dict(values)).on_conflict_do_nothing().returning(*table.primary_key)
+    return connection.execute(statement).first() is not None
 
 
 def add_rows(
@@ -161,11 +171,14 @@ KEPT = ("change_id", "queued", "state", "mark", "priority", "evidence", "since",
 
 
 def _before(connection: Connection, numbers: Sequence[int]) -> dict[int, dict[str, Any]]:
+    """What a change can set, as it stands; nobody sets it until this transaction ends."""
     columns = [rows.c[name] for name in KEPT]
     found = {
         int(each["id"]): {name: each[name] for name in KEPT}
         for part in chunks(numbers)
-        for each in connection.execute(select(rows.c.id, *columns).where(rows.c.id.in_(part))).mappings()
+        for each in connection.execute(
+            select(rows.c.id, *columns).where(rows.c.id.in_(part)).order_by(rows.c.id).with_for_update()
+        ).mappings()
     }
     missing = [row_id(number) for number in numbers if number not in found]
     if missing:
@@ -178,22 +191,26 @@ def undo_change(connection: Connection, change: int) -> list[int]:
 
     Raises RungError where there is no such change, or it is undone already.
     """
+    forget(connection)
     found = connection.execute(select(changes).where(changes.c.id == change)).mappings().first()
     if found is None or found["undone_at"]:
         raise RungError(f"Change {change} is not there, or it is undone already.", "rung data check")
-    forget(connection)
     before = {int(number): old for number, old in json.loads(found["rows"]).items()}
     fields = {
         "exclude": ("change_id", "evidence"),
         "queue": ("queued", "state", "priority", "since", "decision_id", "flagged"),
         "mark": ("mark",),
     }
-    for number, old in before.items():
-        statement = update(rows).where(rows.c.id == number).values({name: old[name] for name in fields[found["kind"]]})
-        if found["kind"] == "exclude":
-            statement = statement.where(rows.c.change_id == change)
-        if found["kind"] == "queue":
-            statement = statement.where(rows.c.decision_id.is_(None))
-        connection.execute(statement)
+    names = fields[found["kind"]]
+    statement = (
+        update(rows).where(rows.c.id == bindparam("number")).values({name: bindparam(f"old_{name}") for name in names})
+    )
+    if found["kind"] == "exclude":
+        statement = statement.where(rows.c.change_id == change)
+    if found["kind"] == "queue":
+        statement = statement.where(rows.c.decision_id.is_(None))
+    given = [{"number": number, **{f"old_{name}": old[name] for name in names}} for number, old in before.items()]
+    if given:
+        connection.execute(statement, given)
     connection.execute(update(changes).where(changes.c.id == change).values(undone_at=stamp()))
     return list(before)

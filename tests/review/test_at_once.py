@@ -1,0 +1,173 @@
+"""Two programs on one PostgreSQL store: none waits for ever, stops the other, or works with what the other changed."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import event, insert, select, update
+
+from curation.guideline import current_guideline, guideline_versions
+from curation.review import Desk, Ruling, decide, decide_all, next_item, refresh_queue
+from curation.store.tables import rows, tally
+from curation.store.waiting import MANY, is_due
+from workspace.errors import Refusal, RungError
+
+APPROVE = Ruling("approve")
+on_postgres = pytest.mark.parametrize("url", ["postgres"], indirect=True)
+
+
+class Other(threading.Thread):
+    """What another program does meanwhile; `value` or `error` when it ended."""
+
+    def __init__(self, work: Callable[[], Any]) -> None:
+        super().__init__(daemon=True)
+        self.work = work
+        self.value: Any = None
+        self.error: Exception | None = None
+        self.start()
+        time.sleep(0.7)
+
+    def run(self) -> None:
+        try:
+            self.value = self.work()
+        except Exception as error:
+            self.error = error
+
+    def ended(self) -> Any:
+        self.join(60)
+        assert not self.is_alive(), "it waits still"
+        if self.error is not None:
+            raise self.error
+        return self.value
+
+
+@on_postgres
+def test_nobody_waits_for_ever_for_a_program_that_stands_still(make_desk: Any, url: str, rows_of: Any) -> None:
+    desk = make_desk(url=f"{url}?options=-c%20lock_timeout%3D1s")
+    desk.store.add(rows_of(3), role="candidates")
+    with desk.store.write(alone=True) as connection:
+        connection.execute(update(rows).where(rows.c.id == 1).values(mark="train"))
+        for work in (lambda: desk.store.exclude(["r-000002"], "odd", "x"), lambda: take(desk, "dana")):
+            with pytest.raises(Refusal, match="busy with another program"):
+                Other(work).ended()
+    assert take(desk, "dana") == "r-000001"
+
+
+def take(desk: Desk, reviewer: str) -> str:
+    """Decide the row that stands first, whoever holds it."""
+    [done] = decide_all(desk, reviewer, [("r-000001", APPROVE)])
+    return done.id
+
+
+@on_postgres
+def test_a_server_says_how_long_is_waited_where_it_was_not_told(make_desk: Any, url: str) -> None:
+    found = []
+    for more in ("", "?options=-c%20lock_timeout%3D7s"):
+        with make_desk(url=url + more).store.read() as connection:
+            found.append(connection.exec_driver_sql("SHOW lock_timeout").scalar())
+    assert found == ["30s", "7s"]
+
+
+@on_postgres
+def test_two_who_decide_the_same_rows_in_another_order_both_end(make_desk: Any, url: str, rows_of: Any) -> None:
+    desks = [make_desk(url=url, overlap=1.0, overlap_people=2) for _ in range(2)]
+    desks[0].store.add(rows_of(40), role="candidates")
+    names = [f"r-{n:06d}" for n in range(1, 41)]
+    orders = ((desks[0], "one", names), (desks[1], "two", names[::-1]))
+    for desk, who, _ in orders:
+        decide_all(desk, who, [])
+    others = [
+        Other(lambda d=d, w=w, o=o: decide_all(d, w, [(name, APPROVE) for name in o]))  # type: ignore[misc]
+        for d, w, o in orders
+    ]
+    assert [len(other.ended()) for other in others] == [40, 40]
+
+
+@on_postgres
+def test_two_decide_first_under_a_new_guideline(make_desk: Any, url: str, rows_of: Any) -> None:
+    one, two = (make_desk(url=url) for _ in range(2))
+    one.store.add(rows_of(4), role="candidates")
+    item = next_item(two, "dana").item
+    assert item is not None
+    one.project.guideline_file.write_text("Be brief.")
+    with one.store.write() as connection:
+        mine = current_guideline(one.store, one.project, connection)
+        other = Other(lambda: decide(two, item.id, item.token, "dana", APPROVE))
+    assert other.ended().state == "approved"
+    assert mine is not None and [each.version for each in guideline_versions(one.store)] == [1]
+    assert one.store.row(item.id).guideline == 1
+    assert len(one.store.events(kind="guideline")) == 1
+
+
+@on_postgres
+def test_what_is_decided_while_rows_are_sent_to_review_is_there_after_the_undo(
+    make_desk: Any, url: str, rows_of: Any
+) -> None:
+    desk = make_desk(url=url)
+    desk.store.add(rows_of(3), role="candidates")
+    with desk.store.write() as connection:
+        connection.execute(update(rows).where(rows.c.id == 2).values(state="approved", decision_id=7))
+        other = Other(lambda: desk.store.queue(["r-000002"], "again", "x"))
+    desk.store.undo(other.ended())
+    with desk.store.read() as connection:
+        found = connection.execute(select(rows.c.state, rows.c.decision_id).where(rows.c.id == 2)).one()
+    assert tuple(found) == ("approved", 7)
+
+
+@on_postgres
+def test_a_change_is_taken_back_once(make_desk: Any, url: str, rows_of: Any) -> None:
+    desk = make_desk(url=url)
+    desk.store.add(rows_of(3), role="candidates")
+    change = desk.store.exclude(["r-000002"], "odd", "x")
+    with desk.store.write(alone=True):
+        both = [Other(lambda: desk.store.undo(change)) for _ in range(2)]
+    for each in both:
+        each.join(60)
+    assert [type(each.error) for each in both if each.error] == [RungError]
+    assert len(desk.store.events(kind="undo")) == 1
+
+
+@on_postgres
+def test_the_next_row_comes_while_a_long_import_runs(make_desk: Any, url: str, rows_of: Any) -> None:
+    desk = make_desk(url=url)
+    desk.store.add(rows_of(3), role="candidates")
+    refresh_queue(desk.store, desk.settings)
+    next_item(desk, "dana")
+    with desk.store.write() as connection:
+        connection.execute(insert(tally), [{"waiting": n % 2 * 2 - 1} for n in range(MANY + 2)])
+    with desk.store.write(alone=True) as importing:
+        assert is_due(importing)
+        other = Other(lambda: next_item(desk, "eli").item)
+        other.join(20)
+        assert not other.is_alive() and other.ended().id == "r-000002"
+    next_item(desk, "eli")
+    with desk.store.read() as connection:
+        assert not is_due(connection)
+
+
+def test_what_is_read_in_one_go_is_one_state(make_desk: Any, url: str, rows_of: Any) -> None:
+    desk = make_desk(url=url)
+    desk.store.add(rows_of(3), role="candidates")
+    with desk.store.read() as connection:
+        before = connection.execute(select(rows.c.id)).all()
+        desk.store.add(rows_of(3, 10), role="candidates")
+        assert connection.execute(select(rows.c.id)).all() == before
+    assert len(desk.store.rows()) == 6
+
+
+def test_an_undo_of_many_rows_is_a_few_statements(make_desk: Any, url: str, rows_of: Any) -> None:
+    desk = make_desk(url=url)
+    desk.store.add(rows_of(400), role="candidates")
+    names = [f"r-{n:06d}" for n in range(1, 401)]
+    for change in (desk.store.exclude(names, "odd", "x"), desk.store.queue(names, "again", "x")):
+        asked: list[str] = []
+        note = lambda _c, _cur, words, _given, _x, _m, asked=asked: asked.append(words)  # noqa: E731
+        event.listen(desk.store.engine, "before_cursor_execute", note)
+        desk.store.undo(change)
+        event.remove(desk.store.engine, "before_cursor_execute", note)
+        assert len(asked) < 20
+    assert {(row.excluded, row.state) for row in desk.store.rows(excluded=None)} == {(None, "pending")}
