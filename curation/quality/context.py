@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from workspace.extras import installed
+from workspace.folder import folder_named
+from workspace.settings import Settings
 
 
 def context_of(folder: Path | None) -> tuple[int, Callable[[str], int] | None]:
@@ -22,6 +24,11 @@ def context_of(folder: Path | None) -> tuple[int, Callable[[str], int] | None]:
     if not tokenizer.is_file() or not installed("tokenizers"):
         return int(fits), None
     return int(fits), _counter(tokenizer)
+
+
+def own_context(settings: Settings) -> tuple[int, Callable[[str], int] | None]:
+    """The same of the model that a project's settings name, where it lies on this machine."""
+    return context_of(folder_named(settings.model.base) if settings.model.provider == "local" else None)
 
 
 def _counter(path: Path) -> Callable[[str], int]:

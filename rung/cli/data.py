@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
-import importlib.util
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rung.cli.options import Json
+from rung.cli.options import Answer, Json, Question, Rejects, System, goes_with
 from rung.cli.output import ProgressLine, emit, new_folders, note, say
 from workspace.errors import RungError
 
@@ -34,19 +33,16 @@ data_app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-PARTS = ("ingest", "dedup", "generate")
-"""Modules of this package that add their own commands to `data` (`register_data`)."""
-
-RejectsOption = Annotated[Path | None, typer.Option(help="Where lines that cannot be read go, with their reasons.")]
+NEAR = 0.8
+"""Similarity from which rows of files are near."""
 
 
 def register(app: typer.Typer) -> None:
-    """Add this group's commands."""
-    for name in PARTS:
-        if importlib.util.find_spec(f"rung.cli.{name}") is not None:
-            part: Any = importlib.import_module(f"rung.cli.{name}")
-            if hasattr(part, "register_data"):
-                part.register_data(data_app)
+    """Add this group's commands, those of its other files among them."""
+    from rung.cli import dedup, generate, ingest
+
+    for part in (ingest, dedup, generate):
+        part.register_data(data_app)
     app.add_typer(data_app)
 
 
@@ -56,10 +52,10 @@ def convert(
     out: Annotated[Path, typer.Option("-o", "--out", help="The file to write, JSON Lines (.gz is packed).")],
     fmt: Annotated[str, typer.Option("--format", help="The format of IN; auto tells it by its keys.")] = "auto",
     to: Annotated[str, typer.Option(help="chat, sharegpt, alpaca, prompt_completion or preference.")] = "chat",
-    rejects: RejectsOption = None,
-    question: Annotated[str, typer.Option(help="The column of a table that holds the question.")] = "",
-    answer: Annotated[str, typer.Option(help="The column of a table that holds the answer.")] = "",
-    system: Annotated[str, typer.Option(help="The column of a table that holds the system message.")] = "",
+    rejects: Rejects = None,
+    question: Question = "",
+    answer: Answer = "",
+    system: System = "",
     form: Annotated[str, typer.Option(help="auto, plain or conversational (prompt_completion, preference).")] = "auto",
     as_json: Json = False,
 ) -> None:
@@ -76,7 +72,7 @@ def convert(
     say(f"{done.read:,} read = {done.written:,} written + {done.rejected:,} rejected")
     if done.rejected:
         say(f"The rejected are in {rejects} with their reasons. First: {done.first_reject}")
-    say(f"\nNext: rung data check {out}")
+    say(f"\nNext: rung data check {shlex.quote(str(out))}")
 
 
 @data_app.command()
@@ -93,10 +89,12 @@ def check(
     ] = "",
     context: Annotated[int, typer.Option(min=0, help="Tokens that fit into the model; 0: the model's own.")] = 0,
     smallest_class: Annotated[int, typer.Option(min=0, help="Rows that a class should have.")] = 0,
-    threshold: Annotated[float, typer.Option(min=0.01, max=1, help="Similarity from which rows are near.")] = 0.8,
-    question: Annotated[str, typer.Option(help="The column of a table that holds the question.")] = "",
-    answer: Annotated[str, typer.Option(help="The column of a table that holds the answer.")] = "",
-    system: Annotated[str, typer.Option(help="The column of a table that holds the system message.")] = "",
+    threshold: Annotated[
+        float | None, typer.Option(min=0.01, max=1, help="Similarity from which rows of files are near: 0.8.")
+    ] = None,
+    question: Question = "",
+    answer: Answer = "",
+    system: System = "",
     as_json: Json = False,
 ) -> None:
     """Every quality check, with its reason and its rows. Exit 1 where a finding blocks the dataset."""
@@ -105,10 +103,15 @@ def check(
     from workspace.files import check_outputs
 
     check_outputs(html)
+    of_files: dict[str, object] = {"--format": fmt != "auto", "--threshold": threshold is not None}
+    of_files |= {"--question": question, "--answer": answer, "--system": system}
+    goes_with("files; a project's rows are read already", files, "rung data check FILE", of_files)
     limits = Limits(words, context, smallest_class, names)
     size = None
     if files:
-        checkup = _check_files(files, fmt, Columns(question, answer, system), limits, threshold)
+        checkup = _check_files(
+            files, fmt, Columns(question, answer, system), limits, NEAR if threshold is None else threshold
+        )
     else:
         checkup, size = _check_project(limits)
     if html:
@@ -116,7 +119,7 @@ def check(
 
         write_quality_page(html, checkup, None if files else _review_so_far())
         note(f"Page: {html}")
-    command = " ".join(["rung data check", *map(str, files or [])])
+    command = f"rung data check {shlex.join(map(str, files or []))}".rstrip()
     more = list(size.lines()) if size else []
     chosen = list(check_words.one(checkup, show) if show else check_words.lines(checkup, command, not files, more))
     if as_json:
@@ -274,13 +277,11 @@ def _checkup(store: Store, project: Project, settings: Settings, limits: Limits)
 def _options(limits: Limits, settings: Settings | None) -> Options:
     """The options of the checks: the model's own context and tokenizer where it lies on this machine."""
     from curation.quality import Options
-    from curation.quality.context import context_of
+    from curation.quality.context import own_context
     from curation.quality.names import name_finder
     from workspace.files import read_utf8
-    from workspace.folder import folder_named
 
-    folder = folder_named(settings.model.base) if settings and settings.model.provider == "local" else None
-    found, count = context_of(folder)
+    found, count = own_context(settings) if settings else (0, None)
     words = tuple(read_utf8(limits.words).split("\n")) if limits.words else ()
     listed = tuple(word.strip() for word in words if word.strip() and not word.startswith("#"))
     finder = name_finder(limits.names) if limits.names else None

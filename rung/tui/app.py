@@ -19,6 +19,7 @@ from textual.theme import Theme
 from textual.worker import get_current_worker
 
 from rung.status import Status, read_facts, status_of
+from rung.tui.beside import Beside
 from rung.tui.drawing import DrawnApp
 from rung.tui.frame import StageScreen
 from rung.tui.job import Job, JobEnded, JobLine, follow, running_jobs, start_job
@@ -82,6 +83,7 @@ class RungApp(DrawnApp):
     def __init__(self, source: Source, first: int = 0) -> None:
         super().__init__()
         self.source = source
+        self.beside = Beside()
         self.first = first
         """The stage to open first; 0 is Start."""
         self.read: Status | None = None
@@ -113,7 +115,8 @@ class RungApp(DrawnApp):
             self.open_start()
 
     def on_unmount(self) -> None:
-        """The collector works by itself again."""
+        """The collector works by itself again; the process beside ends."""
+        self.beside.close()
         if self._tidying is not None:
             self._tidying.cancel()
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from textual import on, work
 from textual.binding import Binding, BindingType
@@ -13,11 +13,13 @@ from textual.widget import Widget
 from textual.worker import get_current_worker
 
 from rung.status.stages import Stage, Status
+from rung.tui.beside import Beside, Say
 from rung.tui.frame import SMALL, StageScreen
 from rung.tui.job import JobEnded
 from rung.tui.widgets.marked import Entry, MarkedLines
 from workspace.errors import RungError
 
+T = TypeVar("T")
 SIDE = 17
 """Columns of the left side with its border."""
 SLOW, LONG = 1.0, 3.0
@@ -148,6 +150,12 @@ class LoadedScreen(StageScreen):
         if ended.was_stopped or ended.trouble:
             self.ended = self.stopped if ended.was_stopped else "not done"
             self.tell(self.ended)
+
+    def beside(self, work: Callable[..., T], *given: object, heard: Say = lambda _: None) -> T:
+        """Work on every row, done in the process beside the program; of use in `load`."""
+        worker = get_current_worker()
+        beside: Beside = self.app.beside  # type: ignore[attr-defined]
+        return beside.call(work, *given, heard=heard, left=lambda: worker.is_cancelled)
 
     def load(self) -> Loaded:
         """Overridden: everything that the screen shows. Runs in a thread; may raise RungError."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import shutil
 import subprocess
@@ -19,7 +20,7 @@ from curation.example import Example, chat_row
 from curation.store import NewRow, open_store
 from rung.start import start_project
 from rung.tui.screens.review_edit import fits
-from rung.tui.tidy import EVERY, NEW, collect_in_calm
+from rung.tui.tidy import BURST, EVERY, MUCH, NEW, Tidier, collect_in_calm
 from rung.tui.tidy import LONG as LONG_CALM
 from workspace.settings import load_settings
 
@@ -158,10 +159,6 @@ async def test_the_collector_does_not_hold_the_loop_over_250_000_rows():
 
 
 async def test_the_collector_still_takes_cycles_away():
-    class Ring:
-        def __init__(self):
-            self.own = self
-
     tidying = asyncio.create_task(collect_in_calm())
     try:
         await asyncio.sleep(0)
@@ -176,14 +173,73 @@ async def test_the_collector_still_takes_cycles_away():
         tidying.cancel()
 
 
+class Ring:
+    """What only the collector can take away."""
+
+    def __init__(self):
+        self.own = self
+
+
+async def test_what_dies_while_keys_come_without_a_pause_is_taken_away(monkeypatch):
+    """An hour of keys found it: what waited for a calm moment became so much that it was let be for ever."""
+    monkeypatch.setattr(rung.tui.tidy, "EVERY", 0.001)
+    tidying = asyncio.create_task(collect_in_calm())
+    try:
+        await asyncio.sleep(0)
+        before = gc.get_freeze_count()
+        for _ in range(40):
+            for _ in range(2 * BURST // 3):
+                Ring()
+            await asyncio.sleep(0.005)
+        assert gc.get_freeze_count() + gc.get_count()[0] - before < 3 * BURST
+    finally:
+        tidying.cancel()
+
+
+async def test_what_lived_for_a_while_at_work_and_died_is_taken_away(monkeypatch):
+    """As a screen does that was left."""
+    monkeypatch.setattr(rung.tui.tidy, "EVERY", 0.001)
+    tidying = asyncio.create_task(collect_in_calm())
+    try:
+        await asyncio.sleep(0)
+        kept = []
+        gone = None
+        for turn in range(40):
+            kept += [Ring() for _ in range(MUCH // 2)]
+            gone = gone or weakref.ref(kept[0])
+            await asyncio.sleep(0.005)
+            if turn % 5 == 4:
+                kept.clear()
+        assert gone() is None
+    finally:
+        tidying.cancel()
+
+
+@pytest.mark.parametrize(("over", "works"), [(2, True), (1, False)], ids=["at work", "when it is calm"])
+def test_what_was_let_be_and_died_does_not_fill_the_memory(monkeypatch, over, works):
+    monkeypatch.setattr(rung.tui.tidy, "OVER", 50_000)
+    monkeypatch.setattr(rung.tui.tidy, "BURST", 20_000)
+    monkeypatch.setattr(rung.tui.tidy, "WHOLE", 0)
+    tidier = Tidier()
+    tidier._listen = lambda: setattr(tidier, "calm", 0.0 if works else LONG_CALM)
+    gc.disable()
+    try:
+        gone = []
+        while gc.get_freeze_count() - tidier.floor < over * 50_000:
+            rings = [Ring() for _ in range(25_000)]
+            tidier.look()
+            gone.append(weakref.ref(rings[0]))
+            rings = None
+        assert gone[0]() is not None
+        tidier.look()
+        assert gone[0]() is None
+    finally:
+        gc.enable()
+
+
 @pytest.mark.slow  # a process of its own: what other tests left in memory counts
 async def test_what_died_after_a_burst_is_taken_away_too(monkeypatch):
     """A screen that was left, while the next one read 10,000 rows, stayed until the program ended."""
-
-    class Ring:
-        def __init__(self):
-            self.own = self
-
     monkeypatch.setattr(rung.tui.tidy, "EVERY", 0.02)
     monkeypatch.setattr(rung.tui.tidy, "LONG", 0.1)
     tidying = asyncio.create_task(collect_in_calm())
@@ -193,7 +249,8 @@ async def test_what_died_after_a_burst_is_taken_away_too(monkeypatch):
         gone, kept = weakref.ref(ring), []
         for _ in range(rung.tui.tidy.DUE):
             kept += [[n] for n in range(rung.tui.tidy.BURST + 5_000)]
-            await asyncio.sleep(0.1)
+            while gc.get_count()[0] > rung.tui.tidy.BURST:
+                await asyncio.sleep(0.02)
         del ring
         kept.clear()
         for _ in range(100):

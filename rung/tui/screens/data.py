@@ -11,18 +11,18 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Input, Static
-from textual.worker import get_current_worker
 
 from curation.findings import Checkup
 from curation.quality.base import Finding
 from rung.cli.check_words import counts, verdict
+from rung.tui.beside import Word
 from rung.tui.data_words import READING, empty_lines, evidence_text, finding_lines, next_line, rows_words
 from rung.tui.import_line import EXAMPLE, arguments, completed, mended
 from rung.tui.job import JobEnded
 from rung.tui.loaded import Loaded, LoadedScreen
+from rung.tui.row_work import BEGAN, checked
 from rung.tui.stoppable import RUNNING
 from rung.tui.widgets.marked import Entry, MarkedLines
-from workspace.errors import RungError
 
 ASKING = {"import": "import it", "filter": "filter", "dismiss": "keep the reason"}
 """What Enter does in the field."""
@@ -81,9 +81,6 @@ class DataScreen(LoadedScreen):
             super().__init__()
             self.done, self.of = done, of
 
-    class Left(RungError):
-        """Somebody pressed `x` while the checks ran."""
-
     def hints(self) -> Sequence[tuple[str, str]]:
         """Before the first result there is nothing yet to fix or to look at; in the field letters are letters."""
         if isinstance(self.focused, Input):
@@ -104,7 +101,6 @@ class DataScreen(LoadedScreen):
 
     def load(self) -> Loaded:
         """Run every check on the project's rows."""
-        from curation.project_checkup import check_project
         from curation.store import open_store, store_exists
 
         project, settings = self.source.project, self.source.settings
@@ -113,7 +109,7 @@ class DataScreen(LoadedScreen):
         with open_store(project, settings) as store:
             if not store.counts():
                 return Loaded(list(empty_lines()), "rung data import FILE")
-            checkup = check_project(store, project, settings, stage=self._began, progress=self._went_on)
+        checkup = self.beside(checked, project, settings, heard=self._heard)
         seconds = f"checked {self.source.clock()}, {checkup.seconds:.0f} s"
         return Loaded(list(self._entries(checkup)), "rung data check", seconds, checkup)
 
@@ -122,16 +118,10 @@ class DataScreen(LoadedScreen):
         self.heard, self.far = (), ""
         super().reload()
 
-    def _began(self, title: str) -> None:
-        """Called in the worker; ends it where `x` was pressed."""
-        if get_current_worker().is_cancelled:
-            raise self.Left("stopped")
-        self.post_message(self.Began(title))
-
-    def _went_on(self, done: int, of: int) -> None:
-        if get_current_worker().is_cancelled:
-            raise self.Left("stopped")
-        self.post_message(self.Ahead(done, of))
+    def _heard(self, word: Word) -> None:
+        """Called in the worker with what the checks say."""
+        said, *what = word
+        self.post_message(self.Began(*what) if said == BEGAN else self.Ahead(*what))
 
     @on(Began)
     def _hear(self, message: Began) -> None:

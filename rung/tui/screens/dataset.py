@@ -7,11 +7,11 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
-from curation.freeze.plan import FreezePlan
 from curation.manifest import Manifest
 from rung.status.stages import Stage, Status
 from rung.tui.job import JobEnded
 from rung.tui.loaded import Loaded, LoadedScreen, locked
+from rung.tui.row_work import Foreseen, foreseen
 from rung.tui.widgets.marked import Entry
 from workspace.files import sha256_file
 from workspace.folder import next_id
@@ -50,8 +50,6 @@ class DatasetScreen(LoadedScreen):
 
     def load(self) -> Loaded:
         """Plan the freeze; nothing is written."""
-        from curation.freeze import plan_freeze
-        from curation.freeze.write import same_version
         from curation.manifest import newest_dataset, read_manifest
         from curation.store import open_store, store_exists
 
@@ -62,10 +60,9 @@ class DatasetScreen(LoadedScreen):
         manifest = read_manifest(folder) if folder else None
         alone = manifest is None if self.test_only is None else self.test_only
         with open_store(project, settings) as store:
-            plan = plan_freeze(store, project, settings, test_only=alone, leave_out=True)
             counts = store.counts()
-        there = same_version(project, settings, plan)
-        self.same = there.name if there is not None else ""
+        plan = self.beside(foreseen, project, settings, alone)
+        self.same = plan.same
         entries = [
             Entry(),
             *_done(sha256_file(folder / "manifest.json") if folder else "", manifest),
@@ -80,7 +77,7 @@ class DatasetScreen(LoadedScreen):
         self.version = next_id(project.datasets, "v")
         return Loaded([*entries, Entry(), Entry(f"Next: {self._next_words(plan)}", "", "bold")], command, data=plan)
 
-    def _next_words(self, plan: FreezePlan) -> str:
+    def _next_words(self, plan: Foreseen) -> str:
         if plan.blockers:
             return plan.blockers[0].opener
         if self.same:

@@ -12,6 +12,7 @@ from rung.tui.edit_file import edit_beside
 from rung.tui.job import JobEnded
 from rung.tui.loaded import Loaded, LoadedScreen, locked
 from rung.tui.plan_words import Ready, entries, question, told, way
+from rung.tui.row_work import gated
 from rung.tui.screens.sign import SignScreen
 from rung.tui.stoppable import RUNNING, StoppableScreen
 from training.gate import MAY_OVERRIDE, Gate
@@ -55,7 +56,6 @@ class PlanScreen(StoppableScreen):
 
     def load(self) -> Loaded:
         """The newest plan and the gates, recomputed."""
-        from training.clearance import check_gates
         from training.plan import read_plans
 
         project = self.source.project
@@ -63,7 +63,7 @@ class PlanScreen(StoppableScreen):
             return locked("no project here.", 1, "rung init", "rung plan")
         plans = read_plans(project)
         plan = plans[-1][1] if plans else None
-        gates = check_gates(project, self.source.settings, plan)
+        gates = self.beside(gated, project, self.source.settings, plan)
         ready = self._ready(project, plan, gates)
         command = f"rung plan --method {ready.takes}" if ready.takes else "rung plan"
         return Loaded(list(entries(ready, self.room)), command, told(plan), ready)

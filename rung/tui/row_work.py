@@ -1,0 +1,67 @@
+"""What Data, Dataset and Plan ask of every row, as it is done in the process beside them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rung.tui.beside import Say
+from workspace.folder import Project
+from workspace.settings import Settings
+
+if TYPE_CHECKING:
+    from curation.findings import Checkup
+    from curation.freeze.eligible import Blocker
+    from training.gate import Gate
+    from training.plan import Plan
+
+BEGAN, AHEAD = "began", "ahead"
+"""What the checks say: that one begins, with its title; how many rows of how many it has gone through."""
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """What a freeze would do, without its rows: how many in each split, what stops it, the version that is the same."""
+
+    test_only: bool
+    sizes: dict[str, int]
+    blockers: tuple[Blocker, ...]
+    same: str
+
+
+def checked(say: Say, project: Project, settings: Settings) -> Checkup:
+    """Every check on the project's rows, as `rung data check` runs them."""
+    from curation.project_checkup import check_project
+    from curation.quality import Options
+    from curation.quality.context import own_context
+    from curation.store import open_store
+
+    fits, count = own_context(settings)
+    with open_store(project, settings) as store:
+        return check_project(
+            store,
+            project,
+            settings,
+            Options(fits, count),
+            stage=lambda title: say((BEGAN, title)),
+            progress=lambda done, of: say((AHEAD, done, of)),
+        )
+
+
+def foreseen(_: Say, project: Project, settings: Settings, test_only: bool) -> Foreseen:
+    """The freeze, planned; nothing is written."""
+    from curation.freeze import plan_freeze
+    from curation.freeze.write import same_version
+    from curation.store import open_store
+
+    with open_store(project, settings) as store:
+        plan = plan_freeze(store, project, settings, test_only=test_only, leave_out=True)
+    there = same_version(project, settings, plan)
+    return Foreseen(plan.test_only, plan.sizes, plan.blockers, there.name if there is not None else "")
+
+
+def gated(_: Say, project: Project, settings: Settings, plan: Plan | None) -> list[Gate]:
+    """The six gates, computed again."""
+    from training.clearance import check_gates
+
+    return list(check_gates(project, settings, plan))

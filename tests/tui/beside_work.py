@@ -1,0 +1,42 @@
+"""Functions that tests have done beside the program."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from workspace.errors import RungError
+
+
+def count(say, most):
+    """Count, and tell which process did."""
+    for number in range(most):
+        say((number,))
+    return os.getpid()
+
+
+def deaf(say):
+    """Says who it is, and then nothing for a minute."""
+    say((os.getpid(),))
+    time.sleep(60)
+
+
+def never_ends(say, *_):
+    """As a check that takes a minute."""
+    say(("began", "Never ends"))
+    time.sleep(60)
+
+
+def dies(say):
+    """The machine has no memory left for it."""
+    say(("working",))
+    os.kill(os.getpid(), 9)
+
+
+def wrong(_, kind):
+    """In one of three ways."""
+    if kind == "ours":
+        raise RungError("No row r-1.", "rung status")
+    if kind == "file":
+        raise FileNotFoundError(2, "No such file or directory", "/no/such")
+    raise ValueError("odd")
