@@ -82,9 +82,8 @@ class Shape:
 
     def unsure(self, lines: Sequence[bytes], text: bytes) -> list[int]:
         """The places of those lines that are not, beyond doubt, sound rows of this shape; `text` holds them all."""
-        keys = self._keys(lines)
-        bad = [place for place, count in enumerate(keys) if not count] if 0 in keys else []
-        colons = text.count(b":") - sum([lines[place].count(b":") for place in bad])
+        keys, bad = self._keys(lines)
+        colons = _colons(text) - sum([lines[place].count(b":") for place in bad])
         if colons == sum(keys) and not _may_hold_nul(text):
             return bad
         return [
@@ -93,15 +92,19 @@ class Shape:
             if not count or not keys_are_single(line, count) or _may_hold_nul(line)
         ]
 
-    def _keys(self, lines: Sequence[bytes]) -> list[int]:
-        """How many keys each line has; 0 where it is not of this shape or its roles are not in a right order."""
+    def _keys(self, lines: Sequence[bytes]) -> tuple[list[int], list[int]]:
+        """How many keys each line has, 0 where it is not of this shape or its roles are not in a right order; and the
+        places of these.
+        """
         decode, known, short = self.decode, self.orders.get, self.keys + 4
         found: list[int] = []
+        bad: list[int] = []
         add = found.append
         for line in lines:
             try:
                 messages = decode(line).messages
             except _UNSURE:
+                bad.append(len(found))
                 add(0)
                 continue
             count = len(messages)  # the two commonest orders by far, without building their key
@@ -116,8 +119,11 @@ class Shape:
                     add(short + 2)
                     continue
             roles = tuple([_ROLES[type(message)] for message in messages])
-            add(known(roles) or self._learns(roles))
-        return found
+            keys = known(roles) or self._learns(roles)
+            if not keys:
+                bad.append(len(found))
+            add(keys)
+        return found, bad
 
     def _learns(self, roles: tuple[str, ...]) -> int:
         """Judge an order of roles, and keep it where it is right; its keys, or 0."""
@@ -127,6 +133,11 @@ class Shape:
         if len(self.orders) < ORDERS:
             self.orders[roles] = keys
         return keys
+
+
+def _colons(text: bytes) -> int:
+    """As `text.count(b":")`, which goes byte by byte."""
+    return len(text) - len(text.replace(b":", b""))
 
 
 def _may_hold_nul(text: bytes) -> bool:

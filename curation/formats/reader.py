@@ -95,7 +95,7 @@ def _json_lines(
     number = 1
     for lines, text in blocks_of(file):
         start = 0
-        for stop in _stops(shape, lines, text):
+        for stop in shape.unsure(lines, text) if shape else range(len(lines)):
             yield map(Row, repeat(name), range(number + start, number + stop), lines[start:stop])
             start, line = stop + 1, lines[stop]
             if not line or line.isspace():
@@ -106,11 +106,6 @@ def _json_lines(
                 shape = shape_of(item.example.row, unanswered)
         yield map(Row, repeat(name), range(number + start, number + len(lines)), lines[start:])
         number += len(lines)
-
-
-def _stops(shape: Shape | None, lines: list[bytes], text: bytes) -> Iterable[int]:
-    """The places of lines that go the slow way: all of them as long as no shape is known."""
-    return shape.unsure(lines, text) if shape else range(len(lines))
 
 
 def _objects(

@@ -11,6 +11,7 @@ import stat
 import sys
 import zlib
 from collections.abc import Callable, Iterator
+from operator import itemgetter
 from pathlib import Path
 from typing import IO, cast
 
@@ -26,6 +27,7 @@ LONGEST = 256 << 20
 """Bytes of a line that are read."""
 BLOCK = 1 << 18
 CACHED = 1 << 16
+_WITHOUT_LAST = itemgetter(slice(None, -1))
 WAIT = 10.0
 """Seconds that a named pipe may stay without a writer."""
 
@@ -235,13 +237,13 @@ def blocks_of(file: io.BufferedReader) -> Iterator[tuple[list[bytes], bytes]]:
     """
     rest: list[bytes] = []
     while block := file.read1(CACHED):
-        end = block.rfind(b"\n")
-        if end < 0:
+        end = block.rfind(b"\n") + 1
+        if not end:
             rest.append(block)
             continue
         text = b"".join([*rest, memoryview(block)[:end]]) if rest else block[:end]
-        rest = [block[end + 1 :]] if end + 1 < len(block) else []
-        yield text.split(b"\n"), text
+        rest = [block[end:]] if end < len(block) else []
+        yield list(map(_WITHOUT_LAST, io.BytesIO(text).readlines())), text  # as `split`, which goes byte by byte
     if rest:
         text = b"".join(rest)
         yield [text], text
