@@ -95,6 +95,22 @@ def test_the_gain_that_could_be_seen_stands_where_the_interval_leaves_the_margin
     assert paired_interval(around(gain, spread, units))[0] - unlucky == pytest.approx(margin, abs=1e-6)
 
 
+@pytest.mark.parametrize(("units", "discordant", "margin"), [(200, 0.3, 0.05), (60, 0.05, 0.0), (1000, 0.02, 0.05)])
+def test_of_counted_scores_the_spread_follows_the_gain(units: int, discordant: float, margin: float) -> None:
+    """So many items differ as the gain needs at least: the spread is that of +1, 0 and -1 with that mean."""
+    gain = minimum_detectable(units, 9.0, margin, discordant=discordant)
+    assert gain is not None
+    differ = max(discordant, gain)
+    each = {1.0: (differ + gain) / 2, -1.0: (differ - gain) / 2, 0.0: 1 - differ}
+    spread = math.sqrt(sum(share * (value - gain) ** 2 for value, share in each.items()))
+    unlucky = stats.norm.ppf(0.8) * math.sqrt(units) * spread / (units + 2)
+    assert paired_interval(around(gain, spread, units))[0] - unlucky == pytest.approx(margin, abs=1e-6)
+
+
+def test_drawn_flips_of_which_none_is_as_extreme_count_the_one_that_was_seen() -> None:
+    assert p_value([0.5] * 40) == pytest.approx(1 / 20_001)
+
+
 @pytest.mark.parametrize(("wins", "losses"), [(7, 3), (12, 8), (30, 20)])
 def test_flips_that_come_to_the_same_sum_count_as_extreme(wins: int, losses: int) -> None:
     wanted = stats.binomtest(wins, wins + losses).pvalue
