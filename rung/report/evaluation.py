@@ -25,6 +25,7 @@ from rung.report.svg import Axis, Dot, Mark, dot_plot
 from workspace.artefact import read_artefact
 from workspace.files import sha256_file, write_text
 from workspace.folder import Project
+from workspace.words import counted
 
 SHUT = "Test items stay shut until the verdict on the last planned run. Shown here: validation items."
 GROUNDED = (
@@ -123,9 +124,16 @@ def difference_plot(verdict: Verdict) -> Markup:
     ]
     edge = max(0.1, *(max(abs(r.low), abs(r.high)) for r in verdict.arms))
     end = next(e for e in (0.1, 0.25, 0.5, 1.0) if e >= edge - 1e-9)
-    margin = [Mark(verdict.margin, f"margin {100 * verdict.margin:.3g}"), Mark(0.0, "")]
-    margin += [Mark(verdict_words.TEN, "10")] if verdict.margin < verdict_words.TEN and end > verdict_words.TEN else []
-    return dot_plot("Lead of the tuned model in points", rows, Axis(-end, end, end / 2, "{:+.3g}"), margin)
+    marks = [Mark(0.0, ""), *_margins(verdict.margin, end)]
+    return dot_plot("Lead of the tuned model in points", rows, Axis(-end, end, end / 2, "{:+.3g}"), marks)
+
+
+def _margins(margin: float, end: float) -> list[Mark]:
+    """The margin, and ten points where it is under ten; on a wide axis one label for both, which would touch."""
+    own, ten = f"margin {100 * margin:.3g}", verdict_words.TEN
+    if not margin < ten < end:
+        return [Mark(margin, own)]
+    return [Mark(margin, own), Mark(ten, "10")] if end <= 0.5 else [Mark(margin, f"{own}, 10"), Mark(ten, "")]
 
 
 def cost_plot(arms: Sequence[ArmResult], strong: Collection[str | None]) -> Markup:
@@ -144,7 +152,9 @@ def _headline(report: Report, verdict: Verdict | None) -> tuple[str, str, str]:
 def _items_line(report: Report, goal: float | None) -> str:
     metric = baseline_words.metric_words(report.metric)
     aim = f" Goal {percent(goal)}." if goal is not None else ""
-    return f"{report.n:,} test items of {report.dataset}, frozen; metric: {metric}. Bars are 95% intervals.{aim}"
+    return (
+        f"{counted(report.n, 'test item')} of {report.dataset}, frozen; metric: {metric}. Bars are 95% intervals.{aim}"
+    )
 
 
 def _method(report: Report, baseline: Report | None, arms: Sequence[ArmResult]) -> list[str]:
@@ -172,7 +182,7 @@ def _extras(arms: Sequence[ArmResult]) -> list[str]:
 
 def _chain(folder: Path, report: Report, verdict: Verdict | None) -> list[tuple[str, str]]:
     made = {**report.made_from, **(verdict.made_from if verdict else {})}
-    own = {f"evaluations/{folder.name}/{name}": sha256_file(folder / name) for name in ("report.json",)}
+    own = {f"evaluations/{folder.name}/report.json": sha256_file(folder / "report.json")}
     return sorted({**made, **own}.items())
 
 
