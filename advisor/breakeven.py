@@ -55,14 +55,9 @@ def break_even(book: Rulebook, answers: Answers, size_b: float | None, as_of: da
 
 
 def _tables(book: Rulebook) -> list[dict[str, Any]]:
+    """The prices, a project's own first, parsed once: a team's were checked when they were read."""
     if "prices" not in book.engines:
-        parsed = []
-        for text in book.prices:
-            try:
-                parsed.append(tomllib.loads(text))
-            except tomllib.TOMLDecodeError:
-                continue
-        book.engines["prices"] = parsed
+        book.engines["prices"] = list(map(tomllib.loads, book.prices))
     found: list[dict[str, Any]] = book.engines["prices"]
     return found
 

@@ -125,7 +125,7 @@ class Rulebook:
     questions: Mapping[str, Question]
     by_id: Mapping[str, Rule] = field(repr=False)
     prices: tuple[str, ...] = field(default=(), repr=False)
-    """TOML texts of prices, a project's own last; parsed when money is asked for."""
+    """TOML texts of prices, a project's own first; parsed when money is asked for."""
     engines: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
     """Compiled forms, made when first needed."""
 
@@ -174,7 +174,7 @@ def load_rulebook(project_rules: Path | None = None, folder: Path | None = None)
 def _read_own(reader: Reader, path: Path) -> None:
     """A file of a team's own: prices, lives or rules; other tables are read by those who size."""
     if path.stem in PRICES:
-        reader.price(path)
+        reader.own_prices(path)
     elif path.stem == "lives":
         reader.lives(path)
     elif path.stem not in TABLES:

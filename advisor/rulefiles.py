@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import re
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+from advisor import lives, pricelists
 from advisor.conditions import ALL_FACTS, Bounds, Condition
-from advisor.lives import faults
 from advisor.rulebook import COMMON, FIELDS, Choice, Question, Rule, Rulebook, Source
 from workspace.errors import Problem, RungError, did_you_mean
 
@@ -64,15 +64,26 @@ class Reader:
             self.digest.update(path.name.encode() + b"\0" + data)
             self.prices.append(data.decode(errors="replace"))
 
+    def own_prices(self, path: Path) -> None:
+        """Check a team's own prices and take them in."""
+        if self._checked(path, pricelists.faults):
+            self.price(path)
+
     def lives(self, path: Path) -> None:
         """Check a team's own table of how long models live."""
+        self._checked(path, lives.faults)
+
+    def _checked(self, path: Path, faults: Callable[[dict[str, Any]], Iterator[str]]) -> bool:
+        """Whether a dated table of a team's own is right; what is not goes to `problems`."""
+        before = len(self.problems)
         try:
-            table = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            self._fault(f"cannot be read ({error}).", f"rules/{path.name}")
-            return
-        for text in faults(table):
-            self._fault(text, f"rules/{path.name}")
+            for text in faults(tomllib.loads(path.read_text(encoding="utf-8"))):
+                self._fault(text, f"rules/{path.name}")
+        except OSError as error:
+            self._fault(f"cannot be read ({error.strerror}).", f"rules/{path.name}")
+        except (ValueError, RecursionError) as error:
+            self._fault(f"is not TOML: {error}.", f"rules/{path.name}")
+        return len(self.problems) == before
 
     def seen(self, path: Path) -> None:
         """Let a table that others read count for the rulebook's hash."""

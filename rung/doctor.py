@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import platform
 import shutil
 import sys
@@ -23,6 +22,9 @@ EXTRAS = {
     "quality": ("ftfy", "pyarrow"),
     "train": ("torch", "transformers", "peft", "trl", "bitsandbytes", "accelerate", "datasets"),
     "demo": ("simple_icd_10_cm",),
+    "keyring": ("keyring",),
+    "argilla": ("datasets",),
+    "ray": ("ray",),
 }
 ROOM_GB = 2.0
 
@@ -56,8 +58,9 @@ def examine(folder: Path) -> list[Check]:
 
 
 def _program() -> Check:
-    version = importlib.metadata.version("rung")
-    return Check("rung", sys.version_info >= (3, 11), f"{version} on Python {platform.python_version()}")
+    from rung import __version__
+
+    return Check("rung", sys.version_info >= (3, 11), f"{__version__} on Python {platform.python_version()}")
 
 
 def _extras() -> Iterator[Check]:

@@ -22,6 +22,7 @@ from workspace.errors import RungError, did_you_mean
 from workspace.files import sha256_file
 from workspace.folder import Project
 from workspace.settings import load_settings
+from workspace.words import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,8 @@ class Answer:
 
 
 GATES = ("decision", "dataset", "review", "leakage", "baseline", "machine")
+THING = re.compile(r"([LREPW]-|v|r-)\d+|[EW]-\d+:\d+")
+"""What only a project holds."""
 
 
 def lines_about(project: Project | None, ref: str) -> list[str]:
@@ -72,30 +75,35 @@ def answer(project: Project | None, ref: str) -> Answer:
 
     Raises RungError where nothing is called so, or where it needs a project and there is none.
     """
-    if project is not None and re.fullmatch(r"[EW]-\d+:\d+", ref):
-        from rung.why_item import why_item
-        from rung.why_watch import why_logged
-
-        found = (why_item if ref.startswith("E") else why_logged)(project, ref)
-        return Answer(found.lines(), found.document())
-    if project is not None and re.fullmatch(r"W-\d+", ref):
-        from rung.why_watch import why_import
-
-        return Answer(*why_import(project, ref))
     ref = _plain_ref(project, ref)
-    if not (ref in GATES or re.fullmatch(r"([LREP]-|v|r-)\d+", ref)):
+    if ref not in GATES and not THING.fullmatch(ref):
         return _rule(project, ref)
     if project is None:
         raise RungError(f"No Rung project here, so no {ref}.", "rung init")
     if ref in GATES:
         return _gate(project, ref)
+    if ref.startswith("W") or ":" in ref:
+        return _answered(project, ref)
     links = chain(project, ref)
     lines = [line for link in links for line in link.lines()]
     return Answer(lines, {"ref": ref, "chain": [link.as_json() for link in links]})
 
 
+def _answered(project: Project, ref: str) -> Answer:
+    """An item of a report, an import of logs, or a request of one."""
+    from rung.why_item import why_item
+    from rung.why_watch import why_import, why_logged
+
+    if ":" not in ref:
+        return Answer(*why_import(project, ref))
+    found = (why_item if ref.startswith("E") else why_logged)(project, ref)
+    return Answer(found.lines(), found.document())
+
+
 def _plain_ref(project: Project | None, ref: str) -> str:
     """`datasets/v001` is `v001`, `task=chat` is `task`, `pool.jsonl:3` is the row that came from there."""
+    if THING.fullmatch(ref):
+        return ref
     last = ref.rstrip("/").rpartition("/")[2]
     if re.fullmatch(r"([LREP]-|v)\d+(\.toml)?", last):
         return last.removesuffix(".toml")
@@ -258,7 +266,7 @@ def _facts(path: Path, table: dict[str, Any]) -> Iterator[str]:
         yield from _manifest_facts(table)
     elif path.name == "report.json":
         for arm in table["arms"]:
-            yield f"{arm_name(arm['arm']):<18} {percent(arm['score'])} of {arm['n']} items"
+            yield f"{arm_name(arm['arm']):<18} {percent(arm['score'])} of {counted(arm['n'], 'item')}"
     elif path.name == "verdict.json":
         yield f"{table['verdict'].replace('_', ' ')}: {table['difference'] * 100:+.1f} points, n = {table['n']}"
     elif path.name == "decision.json":
@@ -276,7 +284,7 @@ def _manifest_facts(table: dict[str, Any]) -> Iterator[str]:
     yield "rows from " + ", ".join(f"{name} ({n:,})" for name, n in sources.most_common(5))
     reviewers = Counter(_who(row) for row in rows)
     yield "decided by " + ", ".join(f"{name} ({n:,})" for name, n in reviewers.most_common(5))
-    yield f"{len(table.get('dropped', [])):,} rows left out, each with its reason"
+    yield f"{counted(len(table.get('dropped', [])), 'row')} left out, each with its reason"
     yield "one row: rung why r-000001"
 
 

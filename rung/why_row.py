@@ -7,16 +7,19 @@ from typing import Any
 
 from curation.quality.mask import mask
 from rung.why import Link
+from workspace.errors import RungError
 from workspace.files import sha256_file
-from workspace.folder import Project
+from workspace.folder import Project, oldest_first
 from workspace.settings import load_settings
 
 
 def row_links(project: Project, ref: str) -> Iterator[Link]:
     """A row: where it comes from, what was decided by whom under which guideline, and which datasets hold it."""
-    from curation.store import open_store
+    from curation.store import open_store, store_exists
 
     settings = load_settings(project.settings_file)
+    if not store_exists(project, settings):
+        raise RungError(f"No row {ref}: this project has no rows yet.", "rung data import FILE", found=ref)
     with open_store(project, settings) as store:
         row = store.row(ref)
         decisions = store.events(ref=ref)
@@ -47,7 +50,7 @@ def holding(project: Project, ref: str) -> Iterator[tuple[str, str, int, str]]:
     """The frozen datasets that hold a row: version, split, line, and the SHA-256 of the manifest."""
     from curation.manifest import read_manifest
 
-    for path in sorted(project.datasets.glob("*/manifest.json")):
+    for path in oldest_first(project.datasets.glob("*/manifest.json")):
         for row in read_manifest(path.parent).rows:
             if row.get("id") == ref:
                 yield path.parent.name, str(row["split"]), int(row["line"]), sha256_file(path)

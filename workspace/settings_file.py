@@ -37,7 +37,9 @@ class SettingsFile:
             hint = did_you_mean(place[-1], _known(place[:-1], model))
             return Problem(f'unknown key "{".".join(place)}".{hint}', where=where, found=place[-1])
         expected = detail["msg"][:1].lower() + detail["msg"][1:]
-        return Problem(f'"{".".join(place)}" = {found}: {expected}.', where=where, expected=expected, found=found)
+        near = did_you_mean(found, re.findall("'(.+?)'", expected)) if detail["type"] == "literal_error" else ""
+        said = f'"{".".join(place)}" = {found}: {expected}.{near}'
+        return Problem(said, where=where, expected=expected, found=found)
 
 
 def read_file(path: Path, environment: Mapping[str, str]) -> SettingsFile:

@@ -41,10 +41,10 @@ def cards() -> tuple[Card, ...]:
     return tuple(sorted(found, key=lambda card: (card.memory_gib, card.name)))
 
 
-def find_card(text: str) -> Card:
+def find_card(text: str, where: str = "--fit") -> Card:
     """A card by name, or a plain size such as `24GB` (as cards are sold: 24 GB means 24 GiB).
 
-    Raises InputError where it is neither.
+    Raises InputError where it is neither; `where` is the option that named it.
     """
     wanted = text.strip().lower()
     for entry in load_table("hardware")["gpu"]:
@@ -56,7 +56,7 @@ def find_card(text: str) -> Card:
     names = [card.name for card in cards()]
     hint = did_you_mean(wanted, [n.lower() for n in names])
     expected = "a size such as 24GB, or one of " + ", ".join(names)
-    raise InputError([Problem(f'"{text[:60]}" is no card and no size.{hint}', "--fit", expected, text[:60])])
+    raise InputError([Problem(f'"{text[:60]}" is no card and no size.{hint}', where, expected, text[:60])])
 
 
 def prices(card: str, as_of: date) -> tuple[Price, ...]:

@@ -54,8 +54,9 @@ def difference_lines(found: dict[str, Any], before: str, after: str) -> Iterator
     yield from _advice_lines(found, before.lower(), after.lower())
     for key, name in SECTIONS:
         if found[key]:
+            said = _passed if key == "gates" else literal
             yield name
-            yield from (f"  {item:<24} {_say(pair[0])} -> {_say(pair[1])}" for item, pair in found[key].items())
+            yield from (f"  {item:<24} {said(pair[0])} -> {said(pair[1])}" for item, pair in found[key].items())
     reasons = found["reasons"]
     if reasons["new"] or reasons["gone"]:
         yield "Reasons"
@@ -76,9 +77,6 @@ def _advice_lines(found: dict[str, Any], before: str, after: str) -> Iterator[st
             yield f"{name:<11} {before} {OPTION[advice[key][0]]}, {after} {OPTION[advice[key][1]]}"
 
 
-def _say(value: Any) -> str:
-    return (
-        {True: "passed", False: "not passed", None: "open"}.get(value, literal(value))
-        if not isinstance(value, str)
-        else value
-    )
+def _passed(state: bool | str | None) -> str:
+    """Whether a gate is passed; a text says itself that it was not raised."""
+    return state if isinstance(state, str) else {True: "passed", False: "not passed", None: "open"}[state]

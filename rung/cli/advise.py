@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rung.cli.options import Json
+from rung.cli.options import Json, at_most_one
 from rung.cli.output import emit, note, say
 from workspace.errors import RungError
 
@@ -36,6 +36,7 @@ def questions(
     from advisor.interview import sheet
     from rung.cli.sheet import markdown_lines, text_lines
 
+    at_most_one({"--json": as_json, "--format": form != "text"})
     if form not in ("text", "markdown"):
         text = f'--format "{form}" is not known; text or markdown.'
         raise RungError(text, "rung questions --format markdown", where="--format", found=form)
@@ -249,12 +250,16 @@ def rules_list(
     as_json: Json = False,
 ) -> None:
     """List the rules with their reasons."""
+    from advisor.rulebook import FIELDS
     from rung.cli.rules_words import list_lines, rule_document
+    from workspace.errors import did_you_mean
 
     book = _rulebook(_project())
     rules = [rule for rule in book.rules if not kind or rule.kind == kind]
     if not rules:
-        raise RungError(f'No rule of the kind "{kind}".', "rung rules list", found=kind)
+        kinds = sorted({rule.kind for rule in book.rules}, key=list(FIELDS).index)
+        text = f'No rule is of the kind "{kind}".{did_you_mean(kind, kinds)} Kinds: {", ".join(kinds)}.'
+        raise RungError(text, "rung rules list", where="--kind", expected=", ".join(kinds), found=kind)
     if as_json:
         emit([rule_document(book, rule) for rule in rules])
         return

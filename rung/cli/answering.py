@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from workspace.errors import RungError
@@ -93,5 +94,5 @@ def _parsed(changes: list[str], option: str) -> tuple[dict[str, Any], list[Probl
         try:
             values[key] = parse_value(FACTS[key], raw)
         except InputError as error:
-            problems += error.problems
+            problems += [replace(problem, where=option) for problem in error.problems]
     return values, problems

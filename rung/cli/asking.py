@@ -14,6 +14,7 @@ from rung.cli.output import complain
 from workspace.artefact import now
 from workspace.errors import InputError, RungError
 from workspace.folder import Project
+from workspace.words import counted
 
 
 def ask(book: Rulebook, project: Project | None) -> Answers:
@@ -101,7 +102,8 @@ def _back(answers: Answers, asked: list[str]) -> Answers:
 
 def _why(question: Question, book: Rulebook, answers: Answers) -> None:
     complain(f"  {question.why}")
-    complain(f"  {len(hanging_rules(book, question.id))} rules use this answer.")
+    reading = len(hanging_rules(book, question.id))
+    complain(f"  {counted(reading, 'rule')} {'uses' if reading == 1 else 'use'} this answer.")
     if FACTS[question.id].kind != "text":
         for effect in effects(book, answers, question.id):
             complain(f"  {effect.text}: next step {OPTION[effect.next_step]}, likely end {OPTION[effect.destination]}")

@@ -17,8 +17,8 @@ def lines(checkup: Checkup, command: str, in_project: bool, ending: Sequence[str
     yield verdict(checkup)
     yield counts(checkup)
     if checkup.stopped:
-        left = sum(check.rows is None for check in checkup.checks)
-        yield f"! {checkup.stopped} {left} checks did not run; what the others found stands below."
+        left = counted(sum(check.rows is None for check in checkup.checks), "check")
+        yield f"! {checkup.stopped} {left} did not run; what the others found stands below."
     if checkup.sampled:
         yield f"Classes, topics, labels and forms were judged on {checkup.sampled:,} rows drawn by seed."
     yield ""
@@ -84,14 +84,14 @@ def verdict(checkup: Checkup) -> str:
     if not (checkup.read or checkup.kept):
         return "There is no row: nothing was checked."
     blocking = len(checkup.blocking)
-    found = f"{checkup.clean} check{'s' * (checkup.clean != 1)} found nothing."
+    found = f"{counted(checkup.clean, 'check')} found nothing."
     if blocking:
-        return f"{blocking} finding{'s' * (blocking != 1)} block{'s' * (blocking == 1)} the dataset. {found}"
+        return f"{counted(blocking, 'finding')} {'blocks' if blocking == 1 else 'block'} the dataset. {found}"
     if checkup.stopped:
         return f"Nothing that blocks the dataset was found so far. {found}"
     rows = sum(finding.rows for finding in checkup.findings if finding.severity == "look")
     look = f", {counted(rows, 'row')} to look at if you like" if rows else ""
-    return f"Nothing blocks the dataset. {len(checkup.checks)} checks{look}."
+    return f"Nothing blocks the dataset. {counted(len(checkup.checks), 'check')}{look}."
 
 
 def _evidence(finding: Finding, most: int) -> Iterator[str]:
@@ -124,8 +124,8 @@ def _next(checkup: Checkup, command: str, in_project: bool) -> str:
         todo = [f for f in checkup.blocking if f.action and f.what_to_do != "in review"]
         return f"rung data fix {todo[0].name}" if todo else "rung review"
     if first and first.blocks:
-        return NEXT_FOR_FILES.get(first.name, f"{command} --show {first.name}").format(files=checkup.scope)
-    return f"rung data import {checkup.scope.replace(', ', ' ')}"
+        return NEXT_FOR_FILES.get(first.name, f"{command} --show {first.name}")
+    return command.replace("data check", "data import", 1)
 
 
 NEXT_FOR_FILES = {

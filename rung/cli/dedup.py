@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rung.cli.options import Json
+from rung.cli.options import Json, Rejects
 from rung.cli.output import ProgressLine, emit, new_folders, say
 from workspace.errors import RungError
+from workspace.words import counted
 
 if TYPE_CHECKING:
     from chat.protocols import Embedder
@@ -39,9 +41,7 @@ def dedup(
     pairs: Annotated[
         Path | None, typer.Option(help="Where contradictions and near pairs that stay are listed.")
     ] = None,
-    rejects: Annotated[
-        Path | None, typer.Option(help="Where lines that cannot be read go, with their reasons.")
-    ] = None,
+    rejects: Rejects = None,
     exact: Annotated[bool, typer.Option("--exact", help="Compare without sketches: misses no pair.")] = False,
     engine: Annotated[str, typer.Option(help="local, or ray for more than one machine.")] = "local",
     workers: Annotated[int, typer.Option(min=1, help="Processes that read and hash.")] = 1,
@@ -96,9 +96,8 @@ def _say_dedup(report: dict[str, Any], out: Path, pairs: Path | None) -> None:
     )
     if report["template"]:
         say(f"Left out of the comparison, as most rows share it: {report['template']}")
-    say(
-        f"\n✓ Duplicates      {report['exact'] + report['near']:>7,}  1 kept of each of {report['clusters']:,} clusters"
-    )
+    of = "the cluster" if report["clusters"] == 1 else f"each of {report['clusters']:,} clusters"
+    say(f"\n✓ Duplicates      {report['exact'] + report['near']:>7,}  1 kept of {of}")
     for key, name, text in (
         ("contradictions", "Contradictions", "one question, different answers; both stay"),
         ("minimal_pairs", "Minimal pairs", "near questions, different answers; both stay"),
@@ -110,7 +109,7 @@ def _say_dedup(report: dict[str, Any], out: Path, pairs: Path | None) -> None:
         _say_meaning(report["semantic"], report["paraphrases"])
     if pairs is None and any(report[key] for key in ("contradictions", "minimal_pairs", "short_near")):
         say("  list them: --pairs FILE")
-    say(f"\nNext: rung data check {out}")
+    say(f"\nNext: rung data check {shlex.quote(str(out))}")
 
 
 def leakage(
@@ -137,21 +136,23 @@ def leakage(
 
 def _say_leakage(checked: Checked, clean: Path | None) -> None:
     report = checked.report
-    of = f"{report.test:,} test items in {report.train:,} train rows"
-    say(f"No leak of {of}." if not report.leaks else f"{report.leaked_test:,} of {of} leak.")
+    of = f"{counted(report.test, 'test item')} in {counted(report.train, 'train row')}"
+    verb = "leaks" if report.leaked_test == 1 else "leak"
+    say(f"No leak of {of}." if not report.leaks else f"{report.leaked_test:,} of {of} {verb}.")
     strongest = list(report.strongest().values())
     for leak in strongest[:SHOWN]:
         say(f"✗ {_words(checked, leak)}")
     if len(strongest) > SHOWN:
         say(f"  {len(strongest) - SHOWN:,} more: --json")
     if report.suspects:
-        say(f"\n! {len(report.suspects):,} suspects, to be looked at; they are not leaks.")
+        say(f"\n! {counted(len(report.suspects), 'suspect')}, to be looked at; a suspect is no leak.")
         for leak in report.suspects[:SHOWN]:
             say(f"  {_words(checked, leak)}  ({leak.evidence.why})")
     if checked.meaning is not None:
         _say_paraphrases(checked, checked.meaning)
     if checked.removed is not None:
-        say(f"\n{report.train - checked.removed:,} clean rows are in {clean}; {checked.removed:,} were left out.")
+        say(f"\nIn {clean}: {counted(report.train - checked.removed, 'clean row')}; left out: {checked.removed:,}.")
+        say(f"\nNext: rung data check {shlex.quote(str(clean))}")
     elif report.leaks:
         say("\nNext: rung data leakage --train FILE --test FILE --clean OUT")
 

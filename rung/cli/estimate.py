@@ -137,7 +137,7 @@ def _checked(options: dict[str, Any], fit: str, ref: str) -> tuple[Setup, Worklo
     setup = _collect(problems, lambda: Setup(**options))
     card = _collect(problems, lambda: find_card(fit)) if fit else None
     if work["gpu"]:
-        _collect(problems, lambda: find_card(work["gpu"]))
+        _collect(problems, lambda: find_card(work["gpu"], "--gpu"))
     if problems or setup is None:
         raise InputError(problems, HINT)
     return setup, Workload(**work), card

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from workspace.words import counted
+
 if TYPE_CHECKING:
     from advisor.sizing import Card, Estimate, UnknownArchitecture, Way
-
-HINT = "rung estimate --help"
 
 
 def emit_estimate(found: Estimate, card: Card | None) -> None:
@@ -82,7 +82,8 @@ def print_estimate(found: Estimate, card: Card | None) -> None:
     from rung.cli.output import say
 
     memory, setup = found.memory.gib(), found.setup
-    say(f"{found.architecture.name}, {setup.method}, {setup.batch} x {setup.length:,} tokens on {setup.gpus} card(s)")
+    shape = f"{setup.batch} x {counted(setup.length, 'token')} on {counted(setup.gpus, 'card')}"
+    say(f"{found.architecture.name}, {setup.method}, {shape}")
     say()
     say(f"parameters   {found.parameters:,}, of which {found.trainable:,} are trained ({_share(found)})")
     say(f"adapter      {_or_unknown(found, 'adapter_mb', found.adapter_mb, '{:.1f} MB')}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rung.cli.models import BUDGET, OVERRIDE
-from rung.cli.options import Json, Unmask
+from rung.cli.options import Json, Unmask, at_most_one, goes_with
 
 if TYPE_CHECKING:
     from chat.privacy import Override
@@ -60,7 +59,9 @@ def evaluate(
     from evaluation.tuned import Ways
     from rung.cli.models import finished_run, open_untrained, opened_project, overridden
 
-    _only_with_human(human, {"--rater": rater, "--sheet": sheet, "--answers": answers, "--reveal": reveal})
+    at_most_one({"--power": power, "--human": human, "--recheck": recheck})
+    of_people = {"--rater": rater, "--sheet": sheet, "--answers": answers, "--reveal": reveal, "--unmask": unmask}
+    goes_with("--human", human, "rung evaluate --human", of_people)
     project, settings = opened_project()
     if power:
         return _power(project, settings, as_json)
@@ -78,15 +79,6 @@ def evaluate(
     wishes = Wishes(label_scoring, open_sealed, budget_usd, dataset or record.dataset)
     found = _measure(project, settings, record, ways, allowed, wishes)
     return _show(project, found, as_json)
-
-
-def _only_with_human(human: bool, given: Mapping[str, object]) -> None:
-    """Raise RungError where a model would be measured though people were to be asked."""
-    from workspace.errors import RungError
-
-    flags = [flag for flag, value in given.items() if value]
-    if flags and not human:
-        raise RungError(f"{flags[0]} goes with --human.", f"rung evaluate --human {flags[0]} ...", where=flags[0])
 
 
 def _measure(
@@ -186,7 +178,7 @@ def _trainings(project: Project, settings: Settings, record: RunRecord, wanted: 
         used = {seed, *found}
         free = next(n for n in range(len(used) + 1) if n not in used)
         raise Refusal(
-            f"{len(found) + 1} finished runs of this recipe differ in their seed only; {wanted} are wanted.",
+            f"Finished runs of this recipe with another seed each: {len(found) + 1}; {wanted} are wanted.",
             f"RUNG_TRAINING__SEED={free} rung plan, then rung train",
         )
     chosen = sorted(found.items())[: wanted - 1]

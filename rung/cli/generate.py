@@ -11,6 +11,7 @@ import typer
 
 from rung.cli.options import Json
 from rung.cli.output import ProgressLine, emit, note, say
+from workspace.words import counted
 
 if TYPE_CHECKING:
     from chat.privacy import Override
@@ -19,10 +20,6 @@ if TYPE_CHECKING:
     from curation.store import Store
     from workspace.folder import Project
     from workspace.settings import ModelSettings, Settings
-
-
-def register(app: typer.Typer) -> None:
-    """Nothing at the top: the command stands below `data`."""
 
 
 def register_data(data: typer.Typer) -> None:
@@ -121,7 +118,9 @@ def _agreed(project: Project, settings: Settings, store: Store, model: ChatModel
 
     asks, most = worst_case(project, settings, store, model, wish)
     price = f"at most ${most:.2f}" if most is not None else "price unknown"
-    return not asks or typer.confirm(f"Ask {model.name} for {asks:,} drafts? {price[0].upper()}{price[1:]}.", err=True)
+    return not asks or typer.confirm(
+        f"Ask {model.name} for {counted(asks, 'draft')}? {price[0].upper()}{price[1:]}.", err=True
+    )
 
 
 def _run(project: Project, settings: Settings, store: Store, model: ChatModel, wish: Wish, batch: bool) -> Outcome:
@@ -142,13 +141,13 @@ def _report(outcome: Outcome, store: Store, project: Project, as_json: bool) -> 
         emit({**outcome.to_json(), "yield": [each.to_json() for each in table]})
         return
     made = outcome.rejected.total() + len(outcome.queued)
-    say(f"{made:,} drafts = {len(outcome.queued):,} queued + {outcome.rejected.total():,} filtered out")
+    say(f"{counted(made, 'draft')} = {len(outcome.queued):,} queued + {outcome.rejected.total():,} filtered out")
     if outcome.rejected:
         say("  filtered: " + ", ".join(f"{n:,} {reason}" for reason, n in outcome.rejected.most_common()))
     if outcome.reused:
         say(f"  {outcome.reused:,} were made before and not asked again; for more, raise --count")
     cost = f"${outcome.cost_usd:.4f}" if outcome.cost_usd is not None else "cost unknown (no dated price)"
-    say(f"  {outcome.strategy} by {outcome.model}: {outcome.asked:,} calls, {outcome.seconds:.1f} s, {cost}")
+    say(f"  {outcome.strategy} by {outcome.model}: {counted(outcome.asked, 'call')}, {outcome.seconds:.1f} s, {cost}")
     for text in _remarks(outcome):
         say(f"! {text}")
     for each in table:
@@ -173,7 +172,9 @@ def _remarks(outcome: Outcome) -> list[str]:
     found = list(outcome.notes)
     if outcome.failed:
         kinds = ", ".join(f"{n:,} {kind}" for kind, n in outcome.failed.items())
-        found.append(f"{outcome.failed.total():,} calls brought no answer ({kinds}). First: {outcome.failure or ''}")
+        found.append(
+            f"{counted(outcome.failed.total(), 'call')} brought no answer ({kinds}). First: {outcome.failure or ''}"
+        )
     if outcome.stopped == "budget":
         found.append("Stopped: the next call could have gone over the budget.")
     elif outcome.stopped:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from workspace.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,29 +31,41 @@ def compare_blind(
     as_json: bool,
 ) -> None:
     """Make the comparison, take answers into it, or end it."""
-    from evaluation.blind import write_sheet
     from evaluation.human import open_comparison
-    from rung.cli.output import say
+    from rung.cli.options import at_most_one
     from workspace.errors import RungError
-    from workspace.files import write_text
 
+    for other, value in (("--answers", answers), ("--reveal", reveal)):
+        at_most_one({"--sheet": sheet, other: value})
     comparison = open_comparison(project, run, items)
-    name, who = comparison.plan.run, rater.strip() or settings.project.person
+    who = rater.strip() or settings.project.person
     if sheet is not None:
         if unmask:
             _log(project, settings, who, f"{comparison.folder.parent.name}/human", comparison.asked)
-        write_text(sheet, write_sheet(comparison.pairings, masked=not unmask))
-        say(f"{sheet}: fill in choice (a, b or tie) and reason, then")
-        return say(f"Next: rung evaluate {name} --human --rater {who} --answers {sheet}")
+        return _write(comparison, sheet, who, unmask, as_json)
     for path in answers:
         comparison.take_sheet(who if len(answers) == 1 else path.stem, path)
     if reveal:
         return _reveal(project, comparison, as_json)
-    if not answers:
+    if not answers and not as_json:
         if not sys.stdin.isatty():
             raise RungError("No terminal to ask on.", "rung evaluate --human --sheet FILE, or rung review serve")
         _ask_all(project, settings, comparison, who, unmask)
-    return _standing(comparison)
+    return _standing(comparison, as_json)
+
+
+def _write(comparison: Comparison, sheet: Path, who: str, unmask: bool, as_json: bool) -> None:
+    """A sheet to be filled in elsewhere."""
+    from evaluation.blind import write_sheet
+    from rung.cli.output import emit, say
+    from workspace.files import write_text
+
+    run, place = comparison.plan.run, shlex.quote(str(sheet))
+    write_text(sheet, write_sheet(comparison.pairings, masked=not unmask))
+    if as_json:
+        return emit({"run": run, "sheet": str(sheet), "comparisons": len(comparison.pairings)})
+    say(f"{sheet}: fill in choice (a, b or tie) and reason, then")
+    return say(f"Next: rung evaluate {run} --human --rater {shlex.quote(who)} --answers {place}")
 
 
 def _log(project: Project, settings: Settings, person: str, ref: str, pairings: Sequence[Pairing]) -> None:
@@ -91,18 +106,23 @@ def _ask_all(project: Project, settings: Settings, comparison: Comparison, rater
         comparison.record(rater, pairing.id, choice, reason)
 
 
-def _standing(comparison: Comparison) -> None:
+def _standing(comparison: Comparison, as_json: bool) -> None:
+    """How far each rater is; nothing of what they chose."""
     from evaluation.blind import items_for
-    from rung.cli.output import say
+    from rung.cli.output import emit, say
 
-    same = len(comparison.pairings) - len(comparison.asked)
-    say(f"{len(comparison.pairings)} comparisons, {same} of equal outputs, which are ties.")
+    made = len(comparison.pairings)
+    same = made - len(comparison.asked)
+    if as_json:
+        raters = {name: {"done": done, "of": of} for name, (done, of) in comparison.standing().items()}
+        return emit({"run": comparison.plan.run, "comparisons": made, "equal": same, "raters": raters})
+    say(f"{counted(made, 'comparison')}, {same:,} of equal outputs, which are ties.")
     for rater, (done, wanted) in comparison.standing().items():
         say(f"  {rater}: {done} of {wanted}")
     wide, narrow = items_for(0.2), items_for(0.1)
     say(f"An interval of about 20 points to each side needs {wide} items against each, of 10 points {narrow}.")
     say("In a browser: rung review serve, then /compare")
-    say(f"\nNext: rung evaluate {comparison.plan.run} --human --reveal")
+    return say(f"\nNext: rung evaluate {comparison.plan.run} --human --reveal")
 
 
 def _reveal(project: Project, comparison: Comparison, as_json: bool) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rung.cli.options import Json
+from rung.cli.options import Answer, Json, Question, Rejects, System
 from rung.cli.output import ProgressLine, emit, note, say
 from workspace.words import counted
 
@@ -35,10 +35,10 @@ def import_files(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Files, folders, or - for standard input.")],
     fmt: Annotated[str, typer.Option("--format", help="The format; auto tells it by its keys.")] = "auto",
     role: Annotated[str, typer.Option("--as", help="pool, candidates, train, validation or test.")] = "pool",
-    rejects: Annotated[Path | None, typer.Option(help="Where lines that cannot be read go, with reasons.")] = None,
-    question: Annotated[str, typer.Option(help="The column of a table that holds the question.")] = "",
-    answer: Annotated[str, typer.Option(help="The column of a table that holds the answer.")] = "",
-    system: Annotated[str, typer.Option(help="The column of a table that holds the system message.")] = "",
+    rejects: Rejects = None,
+    question: Question = "",
+    answer: Answer = "",
+    system: System = "",
     as_json: Json = False,
 ) -> None:
     """Take rows into the project. The same file again changes nothing."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rung.cli.models import BUDGET, OVERRIDE
-from rung.cli.options import Json, Unmask
+from rung.cli.options import Json, Unmask, at_most_one, goes_with
+from workspace.words import counted
 
 if TYPE_CHECKING:
     from evaluation.judge_labels import Sitting
@@ -40,12 +42,15 @@ def judge(
     from rung.report.judge_words import lines
     from workspace.artefact import write_artefact
 
+    at_most_one({"--sheet": sheet, "--answers": answers})
+    goes_with("--answers", answers, "rung judge --answers FILE", {"--rater": rater})
+    goes_with("--sheet", sheet, "rung judge --sheet FILE", {"--unmask": unmask})
     project, settings = opened_project()
     sitting = open_sitting(project, settings, run)
     if sheet is not None:
-        return _write_sheet(sitting, sheet, items, unmask)
+        return _write_sheet(sitting, sheet, items, unmask, as_json)
     if answers:
-        return _take(sitting, answers, rater.strip() or settings.project.person)
+        return _take(sitting, answers, rater.strip() or settings.project.person, as_json)
     allowed = overridden(project, settings, override, by, reason, "judge")
     model = open_judge(project, settings, allowed)
     replies = Replies(project.evaluations / ".partial" / "replies.jsonl", budget_usd)
@@ -71,12 +76,12 @@ def _next(sitting: Sitting, report: JudgeReport) -> str:
     return f"rung judge {report.run} --sheet labels.jsonl"
 
 
-def _write_sheet(sitting: Sitting, path: Path, items: int, unmask: bool) -> None:
+def _write_sheet(sitting: Sitting, path: Path, items: int, unmask: bool, as_json: bool) -> None:
     import json
 
     from evaluation.hidden import log_shown
     from evaluation.judge_labels import FOLDER, labels
-    from rung.cli.output import say
+    from rung.cli.output import emit, say
     from workspace.files import write_text
 
     made, score = labels(sitting, items), sitting.settings.judge.kind == "score"
@@ -85,21 +90,27 @@ def _write_sheet(sitting: Sitting, path: Path, items: int, unmask: bool) -> None
         ref = f"{sitting.folder.parent.name}/{FOLDER}"
         log_shown(sitting.project, sitting.settings, sitting.settings.project.person, ref, found)
     write_text(path, "".join(json.dumps(label.shown(masked=not unmask), ensure_ascii=False) + "\n" for label in made))
-    say(
-        f"{path}: {len(made)} outputs, arms and items mixed; fill in meets ({'1 to 5' if score else 'yes or no'}), then"
-    )
-    say(f"Next: rung judge {sitting.verdict.run} --answers {path} --rater NAME")
+    if as_json:
+        return emit({"run": sitting.verdict.run, "sheet": str(path), "outputs": len(made)})
+    marks = "1 to 5" if score else "yes or no"
+    say(f"{path}: {counted(len(made), 'output')}, arms and items mixed; fill in meets ({marks}), then")
+    return say(f"Next: rung judge {sitting.verdict.run} --answers {shlex.quote(str(path))} --rater NAME")
 
 
-def _take(sitting: Sitting, answers: list[Path], rater: str) -> None:
+def _take(sitting: Sitting, answers: list[Path], rater: str, as_json: bool) -> None:
     from evaluation.judge_labels import take_labels
-    from rung.cli.output import say
+    from rung.cli.output import emit, say
     from workspace.errors import RungError
 
+    kept: dict[str, int] = {}
     for path in answers:
         if not path.is_file():
-            raise RungError(f"{path}: no such file.", "rung judge --sheet FILE")
+            raise RungError(f"{path}: no such file.", "rung judge --sheet FILE", where=str(path))
         name = rater if len(answers) == 1 else path.stem
-        say(f"{take_labels(sitting, path, name)} labels of {name} kept.")
+        kept[name] = take_labels(sitting, path, name)
+    if as_json:
+        return emit({"run": sitting.verdict.run, "labels": kept})
+    for name, count in kept.items():
+        say(f"{counted(count, 'label')} of {name} kept.")
     say()
-    say(f"Next: rung judge {sitting.verdict.run}")
+    return say(f"Next: rung judge {sitting.verdict.run}")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from rung.cli.options import Json
+from workspace.words import counted
 
 
 def register(app: typer.Typer) -> None:
@@ -33,12 +36,12 @@ def backup(
         left = {"outside": made.outside, "left_out": made.left_out}
         emit({"file": str(made.file), "files": made.files, "bytes": made.bytes, **left})
         return
-    say(f"{made.files:,} files, {made.bytes / 1e6:,.1f} MB, are in {made.file}.")
+    say(f"In {made.file}: {counted(made.files, 'file')}, {made.bytes / 1e6:,.1f} MB.")
     for thing in made.outside:
         say(f"! Not in it: {thing}.")
     for thing in made.left_out:
         say(f"! Left out: {thing}.")
-    say(f"\nTo bring it back: rung restore {made.file} FOLDER")
+    say(f"\nTo bring it back: rung restore {shlex.quote(str(made.file))} FOLDER")
 
 
 def restore(
@@ -54,13 +57,36 @@ def restore(
     if as_json:
         emit({"folder": str(folder), "files": count})
         return
-    say(f"{count:,} files, as they were backed up, are in {folder}.")
-    say(f"\nNext: cd {folder} && rung status")
+    say(f"In {folder}: {counted(count, 'file')}, as backed up.")
+    say(f"\nNext: cd {shlex.quote(str(folder))} && rung status")
 
 
 def repair(*, yes: bool) -> None:
     """Say what would be moved aside; after a yes back the project up, then move it."""
-    from rung.cli.output import note, say
+    from rung.cli.output import say
+    from rung.repair import repairs
+    from workspace.errors import RungError
+    from workspace.folder import require_project
+
+    found = repairs(require_project())
+    if not found:
+        say("\nNothing is half: there is nothing to repair.")
+        return
+    say("\nTo repair:")
+    for one in found:
+        say(f"  {one.line(require_project())}")
+    if not yes and not sys.stdin.isatty():
+        raise RungError("Nothing was changed: there is no terminal to ask on.", "rung doctor --repair --yes")
+    if not yes and not typer.confirm("Back the project up and move these aside?", default=False, err=True):
+        say("Nothing was changed.")
+        raise typer.Exit(1)
+    done = repaired()
+    say(f"{done['moved']:,} moved to {done['aside']}; nothing was deleted.")
+
+
+def repaired() -> dict[str, Any]:
+    """Back the project up and move aside what is half: `{moved, aside, backup}`, both places null where none is."""
+    from rung.cli.output import note
     from rung.keeping import back_up
     from rung.repair import mend, repairs
     from workspace.folder import require_project
@@ -69,20 +95,13 @@ def repair(*, yes: bool) -> None:
     project = require_project()
     found = repairs(project)
     if not found:
-        say("\nNothing is half: there is nothing to repair.")
-        return
-    say("\nTo repair:")
-    for one in found:
-        say(f"  {one.line(project)}")
-    if not yes and not typer.confirm("Back the project up and move these aside?", default=False, err=True):
-        say("Nothing was changed.")
-        raise typer.Exit(1)
+        return {"moved": 0, "aside": None, "backup": None}
     made = back_up(project, load_settings(project.settings_file), _default(project.root))
     note(f"Backed up: {made.file}")
     for thing in made.left_out:
         note(f"! Left out of it: {thing}.")
     room, moved = mend(project, found)
-    say(f"{moved:,} moved to {room.relative_to(project.root)}; nothing was deleted.")
+    return {"moved": moved, "aside": str(room.relative_to(project.root)), "backup": str(made.file)}
 
 
 def _default(root: Path) -> Path:

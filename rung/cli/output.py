@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import json
 import os
 import re
+import shutil
 import sys
 import time
 import traceback
@@ -90,16 +92,37 @@ def emit(document: Any) -> None:
     sys.stdout.write(json.dumps(document, ensure_ascii=not unicode, indent=1, default=str) + "\n")
 
 
+PLAIN = {"✓": "+", "○": "o", "…": "~", "✗": "x", "▸": ">", "─": "-", "│": "|", "├": "|", "┤": "|"}
+"""Rung's signs for a terminal that has no others."""
+
+
+def _plainly(error: UnicodeError) -> tuple[str, int]:
+    r"""For `errors=`: one character that the encoding cannot hold as Rung's plain sign, any other as `\u....`."""
+    if isinstance(error, UnicodeEncodeError) and error.object[error.start] in PLAIN:
+        return PLAIN[error.object[error.start]], error.start + 1
+    if isinstance(error, UnicodeEncodeError):
+        error.end = error.start + 1
+    written, end = codecs.backslashreplace_errors(error)
+    return str(written), end
+
+
 def never_fail_on_text() -> None:
-    r"""Write what the terminal's encoding cannot hold (half surrogates, `✓` in ASCII) as `\u....`, not as a fault; what
-    would go to a stream that the caller has closed goes nowhere.
+    r"""Write what the terminal's encoding cannot hold (half surrogates, `✓` in ASCII) in signs that it has, not as a
+    fault; what would go to a stream that the caller has closed goes nowhere.
     """
+    codecs.register_error("plainly", _plainly)
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115, PTH123
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
+            stream.reconfigure(errors="plainly")
+
+
+def redraw(text: str) -> None:
+    """Write a line over the one before on stderr, cut so that it never takes two: those would stay."""
+    columns = shutil.get_terminal_size().columns
+    sys.stderr.write(f"\r\x1b[2K{harmless(text)[: max(1, columns - 1)]}")
 
 
 def report_error(error: RungError, *, as_json: bool) -> None:
@@ -142,7 +165,8 @@ class ProgressLine:
         text += self.beside() if done < total else ""
         text += f"  about {left:.0f} s left" if done < total else f"  {moment - self.started:.1f} s"
         if self.live:
-            sys.stderr.write(f"\r\x1b[2K{text}" + ("\n" if done >= total else ""))
+            redraw(text)
+            sys.stderr.write("\n" if done >= total else "")
         else:
             sys.stderr.write(f"{manner.stamp()}{text}\n")
         sys.stderr.flush()

@@ -51,6 +51,7 @@ class Asked:
 
 def carry_out(asked: Asked) -> None:
     """Make the plan and do with it what was asked: show, export, try it out, or train parts of it."""
+    _check_together(asked)
     if asked.managed:
         return _managed(asked.as_json)
     project, settings = _project([*_preset(asked.preset), *asked.own])
@@ -69,6 +70,21 @@ def carry_out(asked: Asked) -> None:
     if asked.sweep or asked.curve:
         return _trials(project, settings, path, asked, rows, aside)
     return _show(project, settings, path, made, asked)
+
+
+def _check_together(asked: Asked) -> None:
+    """Raise RungError for options of which one would be passed over in silence."""
+    from rung.cli.options import at_most_one, goes_with
+
+    sweep, curve, export = asked.sweep, asked.curve, asked.export
+    one = {"--managed": asked.managed, "--export": export, "--preflight": asked.preflight}
+    at_most_one({**one, "--sweep": sweep, "--curve": curve})
+    goes_with("--export", export, "rung plan --export KIND", {"--out": asked.out})
+    goes_with("--curve", curve, "rung plan --curve", {"--sizes": asked.sizes})
+    goes_with("--sweep or --curve", sweep or curve, "rung plan --curve", {"--budget": asked.budget})
+    trained = "--export, --sweep or --curve"
+    goes_with(trained, export or sweep or curve, "rung plan --export KIND", {"--override": asked.override})
+    goes_with("--override", asked.override, "rung plan --override GATE", {"--by": asked.by, "--reason": asked.reason})
 
 
 def _trials(
@@ -205,14 +221,13 @@ def work_out(
 
 
 def _must_be_possible(project: Project, settings: Settings) -> None:
-    """What a plan needs first is said before a missing extra is, and before the hub is asked for a model.
+    """What a plan needs first is said before a missing extra is, and before the model's tokenizer is loaded.
 
-    Raises Refusal for a hosted model whose weights nobody has here, and where torch is not installed and no dataset
-    with training rows is frozen either.
+    Raises Refusal for a hosted model whose weights nobody has here, and where there is no advice or no dataset with
+    training rows.
     """
     from curation.manifest import newest_dataset
     from workspace.errors import Refusal
-    from workspace.extras import installed
 
     model = settings.model
     if model.provider == "anthropic" or (model.provider == "openai" and not model.base_url):
@@ -220,7 +235,9 @@ def _must_be_possible(project: Project, settings: Settings) -> None:
             f"No plan: [model] base = {model.base} is a hosted model of {model.provider}'s, which is not trained here."
         )
         raise Refusal(text, "rung plan --managed, or an open model: provider and base in rung.toml", where="rung.toml")
-    if not installed("torch") and newest_dataset(project, complete=True) is None:
+    if not project.decision_file.is_file():
+        raise Refusal("No plan: there is no advice yet.", "rung advise")
+    if newest_dataset(project, complete=True) is None:
         raise Refusal("No plan: no frozen dataset with a train split.", "rung data freeze")
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from workspace.words import counted
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -82,5 +84,5 @@ def measured_rows(found: Preflight) -> Iterator[tuple[str, str]]:
     disk = f"{found.disk_needed / 1e6:,.0f} MB of {found.disk_free / 1e9:,.1f} GB free"
     yield "disk", f"{disk}: {found.checkpoint_bytes / 1e6:,.1f} MB a checkpoint"
     lost = len(found.answer_lost)
-    whole = f"{lost:,} answers are not trained whole" if lost else "every answer is trained whole"
+    whole = f"not trained whole: {counted(lost, 'answer')}" if lost else "every answer is trained whole"
     yield "template", f"{found.template_sha256[:8]}; {whole}"

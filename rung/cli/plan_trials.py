@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
+from workspace.words import counted
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -40,8 +42,9 @@ def sweep_plan(
     spec = lay_out(project, settings, plan_file, plan, space, PlanTokenizer(plan.recipe.base))
     steps, whole = budget(spec)
     counts = " > ".join(f"{rung.count} to {rung.share:.0%}" for rung in spec.rungs)
-    note(f"Sweep of {plan.id}: {len(spec.trials)} combinations, {counts} of their steps; best on validation stays.")
-    note(f"Budget: {steps:,} steps instead of {whole:,}; {_time(plan, steps, minutes)}")
+    tried = f"{counted(len(spec.trials), 'combination')}, {counts} of their steps"
+    note(f"Sweep of {plan.id}: {tried}; best on validation stays.")
+    note(f"Budget: {counted(steps, 'step')} instead of {whole:,}; {_time(plan, steps, minutes)}")
     folder, points, spent = _run(project, settings, spec, overrides, minutes)
     found = outcome(spec, space, points, "the budget was spent" if spent else "")
     path = put_away(folder, found)
@@ -73,10 +76,10 @@ def curve_plan(
     plan = _cleared(project, settings, plan_file, overrides, as_json)
     spec = lay_out_curve(project, plan_file, plan, sizes)
     steps = sum(trial.recipe.steps for trial in spec.trials)
-    note(f"Learning curve of {plan.id}: {len(spec.trials)} trainings on parts of the rows, smallest first.")
+    note(f"Learning curve of {plan.id}: {counted(len(spec.trials), 'training')} on parts of the rows, smallest first.")
     if why := too_short(plan, [trial.values["rows"] for trial in spec.trials]):
         note(f"! There will be losses by size and no forecast: {why}.")
-    note(f"Budget: {steps:,} steps; {_time(plan, steps, minutes)}")
+    note(f"Budget: {counted(steps, 'step')}; {_time(plan, steps, minutes)}")
     folder, points, _ = _run(project, settings, spec, overrides, minutes)
     found = curve_of(plan, spec, points)
     path = put_away(folder, found)
@@ -170,7 +173,8 @@ def sweep_lines(found: Sweep) -> Iterator[str]:
         yield f"! {name} lies at the end of what was tried: a further value may be better still."
     if found.stopped:
         yield f"! Stopped early: {found.stopped}."
-    yield f"{found.steps:,} steps in {found.seconds:,.0f} s. Chosen on validation; the test set was not looked at."
+    took = f"{counted(found.steps, 'step')} in {found.seconds:,.0f} s"
+    yield f"{took}. Chosen on validation; the test set was not looked at."
 
 
 def curve_lines(found: Curve) -> Iterator[str]:

@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from rung.cli.options import Json
+from rung.cli.options import Json, goes_with
+from workspace.words import counted
 
 
 def register(app: typer.Typer) -> None:
@@ -94,20 +95,24 @@ def doctor(
     from rung.cli.output import emit, say
     from rung.doctor import examine
 
+    goes_with("--repair", repair, "rung doctor --repair", {"--yes": yes})
     findings = examine(Path.cwd())
+    bad = sum(finding.ok is False for finding in findings)
     if as_json:
-        emit({"ok": all(f.ok is not False for f in findings), "checks": [f.as_json() for f in findings]})
+        from rung.cli.keeping import repaired
+
+        more = {"repaired": repaired()} if repair else {}
+        emit({"ok": not bad, "checks": [f.as_json() for f in findings], **more})
     else:
         for finding in findings:
             say(finding.line())
-        bad = sum(finding.ok is False for finding in findings)
         say()
-        say("All is well." if not bad else f"{bad} thing{'s' if bad > 1 else ''} to put right, see ✗ above.")
-    if repair:
-        from rung.cli.keeping import repair as put_right
+        say("All is well." if not bad else f"{counted(bad, 'thing')} to put right, see ✗ above.")
+        if repair:
+            from rung.cli.keeping import repair as put_right
 
-        put_right(yes=yes or as_json)
-    if any(finding.ok is False for finding in findings):
+            put_right(yes=yes)
+    if bad:
         raise typer.Exit(1)
 
 

@@ -64,7 +64,7 @@ def _one(words: list[str], usage: str) -> str:
     from workspace.errors import RungError
 
     if len(words) != 2:
-        raise RungError(f"One at a time: rung release {usage}.", f"rung release {usage}")
+        raise RungError(f"rung release {usage}: names one, and {len(words) - 1} were named.", f"rung release {usage}")
     return words[1]
 
 

@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 
 import typer
 
+from workspace.words import counted
+
 if TYPE_CHECKING:
     from chat.endpoint import Endpoint
     from training.release import check as checking
@@ -163,6 +165,7 @@ def folder_of(name: str) -> Path:
 def _lines(checked: Checked) -> list[str]:
     made = checked.release
     if not checked.faults:
-        return [f"✓ {made.id}: {checked.files} files and {checked.links} links of the chain are what was released."]
+        files, links = counted(checked.files, "file"), counted(checked.links, "link")
+        return [f"✓ {made.id}: {files} and {links} of the chain are what was released."]
     shown = [f"✗ {fault}" for fault in checked.faults[:20]]
-    return [f"{made.id} is not what was released: {len(checked.faults)} faults.", *shown]
+    return [f"{made.id} is not what was released: {counted(len(checked.faults), 'fault')}.", *shown]

@@ -64,5 +64,5 @@ def rollback(to: str, by: str, reason: str, as_json: bool) -> None:
     step = roll_back(project, load_settings(project.settings_file), to, by, reason)
     if as_json:
         return emit(step.model_dump(mode="json"))
-    say(f"{step.release} stands again, in the place of {step.before}: {step.by}, “{step.reason}”.")
+    say(f'{step.release} stands again, in the place of {step.before}: {step.by}, "{step.reason}".')
     say(f"{step.before} is kept. Servers go on with what they have: start them anew from releases/{step.release}.")

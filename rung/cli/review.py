@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rung.cli.options import Json
+from rung.cli.options import Json, Unmask
 from rung.cli.output import emit, say
 from workspace.files import read_utf8
 from workspace.words import counted
@@ -25,7 +25,7 @@ Automatic = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add `rung review` and its commands."""
-    from rung.cli import review_files, review_lead  # noqa: F401  (they add their commands to review_app)
+    from rung.cli import review_files, review_lead, serve  # noqa: F401  (they add their commands to review_app)
 
     app.add_typer(review_app, name="review")
 
@@ -33,7 +33,7 @@ def register(app: typer.Typer) -> None:
 @review_app.callback(invoke_without_command=True)
 def review(
     context: typer.Context,
-    reviewer: Annotated[str, typer.Option("--reviewer", metavar="NAME", help="Who reviews.")] = "",
+    reviewer: Reviewer = "",
 ) -> None:
     """Open the review screen; without a terminal print how the review stands."""
     if context.invoked_subcommand is None and not open_screen(reviewer):
@@ -58,9 +58,7 @@ def next_command(
     as_json: Json = False,
     automatic: Automatic = False,
     row: str = typer.Option("", "--row"),
-    unmask: Annotated[
-        bool, typer.Option("--unmask", help="Show personal data and keys as they are; the log tells that you looked.")
-    ] = False,
+    unmask: Unmask = False,
 ) -> None:
     """Lease the next row and show it with its token. Personal data is masked; --json gives the row as it is."""
     from curation.review import next_item

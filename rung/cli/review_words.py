@@ -31,10 +31,9 @@ def lines(found: Progress) -> Iterator[str]:
         yield from _sample(sample)
     yield from _people(found)
     if found.older_guideline:
-        many = (
-            f"{found.older_guideline:,} rows were decided under another guideline than the present v{found.guideline}"
-        )
-        yield f"{many}: rung review again sends back what it touches"
+        many = f"{counted(found.older_guideline, 'row')} {'was' if found.older_guideline == 1 else 'were'}"
+        under = f"decided under another guideline than the present v{found.guideline}"
+        yield f"{many} {under}: rung review again sends back what it touches"
     yield ""
     yield f"Next: {_next(found)}"
 
@@ -68,7 +67,7 @@ def _people(found: Progress) -> Iterator[str]:
     if agreed.units:
         value = f"{agreed.value:.2f}" if agreed.value is not None else "undefined (all the same label)"
         interval = f" (95%: {agreed.low:.2f} to {agreed.high:.2f})" if agreed.low is not None else ""
-        yield f"Agreement: {agreed.measure} {value}{interval} on {agreed.units:,} rows, raw {agreed.raw:.1%}"
+        yield f"Agreement: {agreed.measure} {value}{interval} on {counted(agreed.units, 'row')}, raw {agreed.raw:.1%}"
         yield "  " + ", ".join(_bounds(found))
     if found.hours_left:
         yield f"About {found.hours_left:.1f} h left at the present pace"
@@ -76,7 +75,7 @@ def _people(found: Progress) -> Iterator[str]:
 
 def _person(person: PersonProgress) -> Iterator[str]:
     if person.consensus is not None:
-        rows = f"{person.consensus_rows:,} rows that others decided too"
+        rows = f"{counted(person.consensus_rows, 'row')} that others decided too"
         yield f"    {person.consensus:.0%} as the row came to, on {rows}"
     drift = person.drift
     if drift is not None:
@@ -116,7 +115,7 @@ def economics_words(found: Economics) -> Iterator[tuple[str, str]]:
     goal = f"{found.have:,} of {found.goal:,} ({found.goal_from})" if found.goal is not None else None
     yield "Pace", told("rows_an_hour", pace)
     yield "Accepted", told("acceptance", share)
-    yield "An edit changes", told("edit_distance", f"{edits}, in {found.edited:,} edits" if edits else None)
+    yield "An edit changes", told("edit_distance", f"{edits}, in {counted(found.edited, 'edit')}" if edits else None)
     yield "Drafts cost", told("drafts_usd", _usd(found.drafts_usd))
     for draft in found.drafts:
         yield "", _draft(draft)

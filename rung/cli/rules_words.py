@@ -13,6 +13,7 @@ from advisor.rulebook import Rule, Rulebook
 from rung.cli.advice_words import OPTION
 from rung.cli.sheet import condition_words
 from workspace.errors import RungError, did_you_mean
+from workspace.words import counted
 
 
 def check_report(book: Rulebook, as_of: date) -> dict[str, Any]:
@@ -35,7 +36,7 @@ def check_report(book: Rulebook, as_of: date) -> dict[str, Any]:
 
 def check_lines(report: dict[str, Any]) -> Iterator[str]:
     """The report in words."""
-    counts = ", ".join(f"{report[what]} {what}" for what in ("rules", "sources", "questions"))
+    counts = ", ".join(counted(report[f"{what}s"], what) for what in ("rule", "source", "question"))
     yield f"Nothing is wrong with the rulebook. {counts}."
     yield "  " + ", ".join(f"{count} {kind}" for kind, count in report["kinds"].items())
     if report["team"]:
@@ -57,7 +58,7 @@ def list_lines(rules: Sequence[Rule]) -> Iterator[str]:
             yield kind
         yield f"  {rule.id:<32} {rule.text()}"
     yield ""
-    yield f"{len(rules)} rules. Next: rung rules show {rules[0].id}"
+    yield f"{counted(len(rules), 'rule')}. Next: rung rules show {rules[0].id}"
 
 
 def rule_document(book: Rulebook, rule: Rule) -> dict[str, Any]:
@@ -185,6 +186,6 @@ def _answer_lines(document: dict[str, Any]) -> Iterator[str]:
             value = str(effect["value"]).lower() if isinstance(effect["value"], bool) else effect["value"]
             yield f"  {value!s:<22} next step {OPTION[effect['next_step']]}, likely end {OPTION[effect['destination']]}"
     rules = document["rules"]
-    yield f"{len(rules)} rules use this answer"
+    yield f"{counted(len(rules), 'rule')} {'uses' if len(rules) == 1 else 'use'} this answer"
     width = max((len(rule["id"]) for rule in rules), default=0)
     yield from (f"  {rule['id']:<{width}}  {rule['because']}" for rule in rules)

@@ -14,10 +14,6 @@ if TYPE_CHECKING:
     from curation.review import Desk
 
 
-def register(app: typer.Typer) -> None:
-    """Nothing more to add: the command joins `rung review` when this module is read."""
-
-
 @review_app.command("serve")
 def serve_command(
     host: Annotated[str, typer.Option("--host", metavar="ADDRESS", help="Where to listen.")] = "",

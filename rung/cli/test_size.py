@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from workspace.words import counted
+
 SMALL_TEST = 100
 DISCORDANT = 0.2
 """Share of items on which two arms differ, taken for the estimate before anything is measured."""
@@ -59,10 +61,8 @@ class TestSize:
         shown = "no gain at all"
         if self.smallest_gain is not None:
             shown = f"a gain of about {100 * self.smallest_gain:.0f} points"
-        yield (
-            f"{self.items:,} test items can show {shown} (margin {100 * self.margin:g}), 4 times in 5, if two arms "
-            f"differ on {DISCORDANT:.0%} of them"
-        )
+        often = f"(margin {100 * self.margin:g}), 4 times in 5, if two arms differ on {DISCORDANT:.0%} of them"
+        yield f"{counted(self.items, 'test item')} can show {shown} {often}"
         if self.group_by:
             yield f"Items that share a {self.group_by} count as one, so it is less: rung evaluate --power"
         if self.items < SMALL_TEST:
@@ -74,7 +74,7 @@ class TestSize:
         if self.wanted is None:
             yield f"! No test set shows {looked_for}: the gain looked for ([dataset] gain) must be over the margin"
         elif self.smallest_gain is None or self.smallest_gain > self.gain:
-            yield f"To show {looked_for} it takes about {self.wanted:,} test items: {self._how()}"
+            yield f"To show {looked_for} it takes about {counted(self.wanted, 'test item')}: {self._how()}"
 
     def _how(self) -> str:
         if not self.rows:

@@ -8,7 +8,9 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from rung.cli.output import harmless, manner, redraw
 from rung.report.figures import duration, money
+from workspace.words import counted
 
 if TYPE_CHECKING:
     from training.gate import Gate
@@ -76,7 +78,7 @@ def plan_lines(plan: Plan, gates: Sequence[Gate]) -> list[str]:
     """The plan as a table of value, setting and reason, then the gates."""
     lines = [
         f"Plan {plan.id}   {kind_of(plan.recipe.method, plan.recipe.objective)} on {plan.recipe.base}, "
-        f"dataset {plan.dataset}, {plan.data.train:,} rows",
+        f"dataset {plan.dataset}, {counted(plan.data.train, 'row')}",
         "",
     ]
     lines += [f"  {name:<14} {value:<32} {reason}".rstrip() for name, value, reason in plan_rows(plan)]
@@ -113,7 +115,7 @@ def plan_rows(plan: Plan) -> list[tuple[str, str, str]]:
     rows.append(("epochs, steps", f"{recipe.epochs:g}, {recipe.steps}; {best}", _why(plan, "epochs")))
     if recipe.packing:
         rows.append(("packing", "rows of a batch in one line", _why(plan, "attention")))
-    longest = f"{plan.data.longest} tokens; {len(plan.data.left_out)} rows left out"
+    longest = f"{counted(plan.data.longest, 'token')}; {counted(len(plan.data.left_out), 'row')} left out"
     rows.append(("longest row", longest, _why(plan, "max_length")))
     held = plan.forecast.measured_gib
     memory = "the estimator" if held is None else f"the estimator; {held:.1f} GiB held in the dry run"
@@ -161,9 +163,9 @@ def _time(plan: Plan) -> str:
 def token_lines(preflight: Any) -> list[str]:
     """Rows as the model sees them; what is trained stands between `[[` and `]]`, control characters by their number."""
     lines = [
-        f"{preflight.rows:,} rows train: {preflight.trained:,} of {preflight.tokens:,} tokens carry the loss; "
+        f"Train rows: {preflight.rows:,}. {preflight.trained:,} of {preflight.tokens:,} tokens carry the loss; "
         f"the end of the answer is trained in {preflight.eos_trained:,}",
-        f"{len(preflight.too_long)} rows left out as too long, {len(preflight.masked)} without a trained token",
+        f"Left out as too long: {len(preflight.too_long):,}; without a trained token: {len(preflight.masked):,}",
     ]
     for row in preflight.shown:
         text = "".join(f"[[{piece}]]" if trained else piece for piece, trained in row.pieces)
@@ -250,7 +252,7 @@ class LiveLine:
 
     def close(self) -> None:
         """Leave the line standing."""
-        if self.live and self.last:
+        if self.live and self.last and not manner.quiet:
             sys.stderr.write("\n")
 
     def _text(self, line: dict[str, Any]) -> str:
@@ -263,5 +265,10 @@ class LiveLine:
         ).rstrip()
 
     def _write(self, text: str) -> None:
-        sys.stderr.write(f"\r\x1b[2K{text}" if self.live else f"{text}\n")
+        if manner.quiet:
+            return
+        if self.live:
+            redraw(text)
+        else:
+            sys.stderr.write(f"{manner.stamp()}{harmless(text)}\n")
         sys.stderr.flush()

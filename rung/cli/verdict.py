@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rung.cli.options import Json
+from rung.cli.options import Json, at_most_one, goes_with
 
 if TYPE_CHECKING:
     from evaluation.verdict import Rule, Verdict
@@ -31,6 +31,11 @@ def verdict(
     from evaluation.verdict import MARGIN, Rule
     from workspace.errors import RungError
 
+    for other, value in ((run or "", run), ("--items", items)):
+        at_most_one({other: value, "--scores": scores})
+    goes_with(
+        "--accept-judgement", accept_judgement, "rung verdict --accept-judgement", {"--by": by, "--reason": reason}
+    )
     if accept_judgement and not (by.strip() and reason.strip()):
         raise RungError("--accept-judgement needs a name and a reason.", "--by NAME --reason TEXT")
     acceptance = (by.strip(), reason.strip()) if accept_judgement else None

@@ -57,7 +57,7 @@ def best_label(report: Report) -> str:
 
 def lines(report: Report, taken: Sequence[str] = ()) -> list[str]:
     """The whole result without the last line that names the next command."""
-    head = f"{report.n:,} frozen test items, {metric_words(report.metric)}, {report.model}"
+    head = f"{count(report.n, 'frozen test item')}, {metric_words(report.metric)}, {report.model}"
     out = [answer(report), head, "", *table(report.arms, report.goal), "", *_facts(report)]
     out += ["", *taken] if taken else []
     told = [*report.rows_from, *(f"! {note}" for note in report.notes)]

@@ -50,7 +50,7 @@ def threats(
 ) -> list[tuple[str, str]]:
     """Symbol and text, the most pressing first; `notes` are the reports' own."""
     rows = [("!", note) for note in (verdict.notes if verdict else ())]
-    rows += [("!", line) for line in _about(project)]
+    rows += [("!", line) for line in about_data(project)]
     seen = verdict.smallest_difference if verdict else report.smallest_difference
     if seen is not None:
         rows.append(("!", f"differences under about {100 * seen:.0f} points stay unseen with {report.n:,} items"))
@@ -94,8 +94,13 @@ def _retraining(verdict: Verdict) -> tuple[str, str]:
     return "✓", f"{len(verdict.trainings)} trainings with other seeds ({scores}): the interval includes retraining"
 
 
-def _about(project: Project) -> list[str]:
+def about_data(project: Project) -> list[str]:
+    """What the team says of its data, a line a point; of a file in another encoding what can be read."""
     path = project.root / ABOUT_DATA
     if not path.is_file():
         return []
-    return [line.lstrip("-* ").strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    return [
+        line.lstrip("-* ").strip()
+        for line in path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+        if line.strip()
+    ]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from rung import __version__
 from rung.report.page import write_html
 from training.plan import Plan
 from training.preflight import Preflight
@@ -16,7 +16,7 @@ def write_preflight_page(path: Path, plan: Plan, rows: dict[str, Any], found: Pr
     from rung.cli.plan_preflight import measured_rows
 
     values = {
-        "version": version("rung"),
+        "version": __version__,
         "plan": plan,
         "rows": rows,
         "findings": found.findings if found else [],

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from html import escape
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,10 @@ from markupsafe import Markup
 
 from curation.findings import Checkup, Finding
 from curation.quality.diversity import VENDI_ROWS
+from rung import __version__
 from rung.report.bars import bar_plot, map_plot
 from rung.report.page import shown, write_html
+from workspace.words import counted
 
 SHOWN = 40
 """Pieces of evidence a finding on the page."""
@@ -39,7 +40,7 @@ def write_quality_page(path: Path, checkup: Checkup, review: Review | None = Non
         path,
         "quality.html",
         {
-            "version": version("rung"),
+            "version": __version__,
             "checkup": checkup,
             "verdict": _verdict(checkup),
             "plots": list(_plots(checkup, review or Review({}, {}))),
@@ -56,9 +57,11 @@ def _verdict(checkup: Checkup) -> str:
     if not (checkup.read or checkup.kept):
         return "There is no row: nothing was checked."
     count = len(checkup.blocking)
+    if checkup.stopped and not count:
+        return "Nothing that blocks the dataset was found so far."
     if not count:
         return "Nothing blocks the dataset."
-    return f"{count} finding{'s' * (count != 1)} block{'s' * (count == 1)} the dataset."
+    return f"{counted(count, 'finding')} {'blocks' if count == 1 else 'block'} the dataset."
 
 
 def _plots(checkup: Checkup, review: Review) -> list[tuple[str, Markup]]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from pathlib import Path
 
 from markupsafe import Markup
 
+from rung import __version__
 from rung.report import watch_words
 from rung.report.bars import bar_plot
 from rung.report.page import write_html
@@ -19,7 +19,7 @@ def write_watch_page(path: Path, report: DriftReport) -> None:
         path,
         "watch.html",
         {
-            "version": version("rung"),
+            "version": __version__,
             "report": report,
             "words": watch_words,
             "signals": sorted(report.signals, key=lambda each: (each.raised is not True, each.raised is None)),

@@ -155,10 +155,10 @@ def _data(facts: Facts) -> Stage:
     kept = sum(n for table in facts.counts.values() for state, n in table.items() if state != "excluded")
     out = facts.rows("excluded") + facts.unreadable
     drafted = max(kept + out - facts.lines_read, 0)
-    reason = f"{facts.lines_read:,} lines read, {kept - drafted:,} kept, {out:,} taken out"
+    reason = f"{counted(facts.lines_read, 'line')} read, {kept - drafted:,} kept, {out:,} taken out"
     reason += f", {drafted:,} drafted" if drafted else ""
     if facts.blocking:
-        many = f"{facts.blocking} finding{'s block' if facts.blocking != 1 else ' blocks'} the dataset"
+        many = f"{counted(facts.blocking, 'finding')} {'blocks' if facts.blocking == 1 else 'block'} the dataset"
         return Stage(3, "Data", "needs_you", many, "rung data check", many)
     return Stage(3, "Data", "done", reason, "rung data check")
 
@@ -200,7 +200,12 @@ def _baselines(facts: Facts) -> Stage:
     if facts.baseline is None:
         n = facts.dataset.splits["test"].rows if facts.dataset else 0
         return Stage(
-            6, "Baselines", "open", f"{n:,} test items, no arm measured yet", "rung baseline", "measure the arms"
+            6,
+            "Baselines",
+            "open",
+            f"{counted(n, 'test item')}, no arm measured yet",
+            "rung baseline",
+            "measure the arms",
         )
     chosen = next((arm for arm in facts.baseline.arms if arm.arm == facts.baseline.chosen), None)
     called = best_label(facts.baseline)

@@ -112,7 +112,9 @@ def test_the_command_writes_a_sheet_takes_it_and_reveals_only_at_the_end(project
     assert "No verdict yet" in rung().stderr
     run_evaluation(open_bench(project, settings, Scripted(["card"], name="t")), "R-001", None)
     sheet = tmp_path / "sheet.jsonl"
-    assert rung("--sheet", str(sheet)).returncode == 0
+    made = rung("--sheet", str(sheet), "--json")
+    assert made.returncode == 0 and json.loads(made.stdout)["sheet"] == str(sheet)
+    assert json.loads(rung("--json").stdout)["raters"] == {}
     rows = [json.loads(line) for line in sheet.read_text().splitlines()]
     assert rows and "nobody has answered" in rung("--reveal").stderr
     sheet.write_text("".join(json.dumps({**row, "choice": "a" if n else ""}) + "\n" for n, row in enumerate(rows)))

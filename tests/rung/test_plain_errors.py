@@ -1,0 +1,209 @@
+"""Odd words on the command line: each is told in a sentence, none is passed over, and `--json` stays one document."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rung.cli import main
+from rung.cli.output import ProgressLine, manner
+from rung.cli.training_words import LiveLine
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """A command in this process, in an empty folder: exit code, stdout, stderr."""
+    monkeypatch.chdir(tmp_path)
+
+    def ran(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["rung", *words])
+        with pytest.raises(SystemExit) as left:
+            main()
+        told = capsys.readouterr()
+        return int(str(left.value.code or 0)), told.out, told.err
+
+    return ran
+
+
+@pytest.fixture
+def project(run: Run, tmp_path: Path) -> Path:
+    assert run("init")[0] == 0
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("data", "check", "--threshold", "0.9"), "--threshold goes with files"),
+        (("data", "check", "--format", "chat"), "--format goes with files"),
+        (("data", "check", "--question", "q"), "--question goes with files"),
+        (("verdict", "R-001", "--scores", "s.jsonl"), "R-001 and --scores cannot be had together"),
+        (("verdict", "--items", "--scores", "s.jsonl"), "--items and --scores cannot be had together"),
+        (("plan", "--export", "trl", "--curve"), "--export and --curve cannot be had together"),
+        (("plan", "--preflight", "--sweep", "lr=1e-4,2e-4"), "--preflight and --sweep cannot be had together"),
+        (("plan", "--managed", "--export", "trl"), "--managed and --export cannot be had together"),
+        (("plan", "-o", "there"), "--out goes with --export"),
+        (("plan", "--sizes", "10,20"), "--sizes goes with --curve"),
+        (("plan", "--budget", "3"), "--budget goes with --sweep or --curve"),
+        (("plan", "--override", "review", "--by", "a", "--reason", "b"), "--override goes with --export, --sweep or"),
+        (("evaluate", "--power", "--human"), "--power and --human cannot be had together"),
+        (("evaluate", "--human", "--sheet", "a", "--reveal"), "--sheet and --reveal cannot be had together"),
+        (("judge", "--sheet", "a", "--answers", "b"), "--sheet and --answers cannot be had together"),
+        (("release", "verify"), "rung release verify DIR: names one, and 0 were named"),
+        (("rules", "list", "--kind", "vetoo"), 'Did you mean "veto"?'),
+        (("rules", "list", "--kind", "vetoo"), "status, need, relief"),
+        (("advise", "--set", "citations=maybe"), '--set: citations = "maybe" does not fit'),
+        (("why", "v001"), "datasets/v001/manifest.json is not here."),
+    ],
+)
+def test_what_cannot_be_meant_is_told(project: Path, run: Run, words: tuple[str, ...], said: str) -> None:
+    code, out, told = run(*words)
+    assert (code, out) == (2, "") and said in told and "-> " in told
+    assert "Traceback" not in told
+
+
+@pytest.mark.parametrize("ref", ["W-001", "W-001:17", "E-001:41", "r-000001", "L-001", "leakage"])
+def test_a_thing_of_a_project_is_asked_for_outside_of_one(run: Run, ref: str) -> None:
+    assert run("why", ref) == (2, "", f"No Rung project here, so no {ref}.\n-> rung init\n")
+
+
+@pytest.mark.parametrize("words", [("why", "r-000001"), ("why", "rows.jsonl:3"), ("status",), ("doctor",)])
+def test_looking_makes_no_database(project: Path, run: Run, words: tuple[str, ...]) -> None:
+    run(*words)
+    assert not (project / "rung.db").exists()
+
+
+def test_a_changed_answer_is_shown_as_an_answer(project: Path, run: Run) -> None:
+    run("advise", "--set", "examples=1", "--set", "citations=false")
+    out = run("advise", "--what-if", "citations=true", "--what-if", "examples=0")[1]
+    assert "  citations                false -> true" in out and "  examples                 1 -> 0" in out
+
+
+def test_the_place_of_a_wrong_card_is_the_option_that_named_it(run: Run) -> None:
+    code, out, _ = run("estimate", "--model", "Qwen3-8B", "--gpu", "H10", "--json")
+    assert code == 2 and json.loads(out)["error"]["where"] == "--gpu"
+
+
+def test_a_sheet_to_print_is_no_json(run: Run) -> None:
+    code, out, _ = run("questions", "--json", "--format", "markdown")
+    assert code == 2 and json.loads(out)["error"]["message"] == "--json and --format cannot be had together."
+
+
+def test_a_repair_by_script_is_one_document(project: Path, run: Run) -> None:
+    half = project / "datasets" / ".tmp" / "v001"
+    half.mkdir(parents=True)
+    out = run("doctor", "--repair", "--json")[1]
+    document = json.loads(out)
+    assert document["repaired"]["moved"] == 1 and not half.exists()
+
+
+def test_a_repair_without_a_terminal_asks_nobody(project: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    half = project / "datasets" / ".tmp" / "v001"
+    half.mkdir(parents=True)
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    code, out, told = run("doctor", "--repair")
+    assert code == 2 and "datasets/.tmp/v001" in out and "-> rung doctor --repair --yes" in told and half.exists()
+
+
+def test_a_command_that_is_offered_can_be_pasted(project: Path, run: Run) -> None:
+    (project / "my rows.jsonl").write_text('{"text": "a b c"}\n')
+    assert "Next: rung data check 'my out.jsonl'" in run("data", "dedup", "my rows.jsonl", "-o", "my out.jsonl")[1]
+    assert "'my rows.jsonl'" in run("data", "check", "my rows.jsonl")[1].splitlines()[-1]
+
+
+def test_a_plan_says_what_it_needs_before_a_tokenizer_is_loaded(
+    project: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.run.model.PlanTokenizer", lambda base: pytest.fail("it was loaded"))
+    code, _, told = run("plan")
+    assert code == 1 and "No plan: there is no advice yet.\n-> rung advise" in told
+    run("advise", "--set", "task=chat")
+    code, _, told = run("plan")
+    assert code == 1 and "No plan: no frozen dataset with a train split.\n-> rung data freeze" in told
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[[rental]\n", "is not TOML"),
+        ('[[rental]]\ngpu = "A 24GB"\n', 'rental 1: the field "per_hour" is missing.'),
+        ('[[api]]\nmodel = "m"\ninput = "3"\noutput = 1.0\n', "api 1: input must be a number of 0 or more."),
+        ('[[rentals]]\ngpu = "A"\n', 'unknown table "rentals". Did you mean "rental"?'),
+        ("[upkeep]\nper_month = 3\n", "[upkeep] must be written [[upkeep]]."),
+        ('[[upkeep]]\nper_month = 3\ndate = "today"\n', "upkeep 1: date must be a date"),
+        ("[[upkeep]]\nper_moth = 3\n", 'upkeep 1: unknown field "per_moth". Did you mean "per_month"?'),
+    ],
+)
+def test_a_team_s_own_prices_are_read_with_care(project: Path, run: Run, text: str, said: str) -> None:
+    (project / "rules").mkdir()
+    (project / "rules" / "prices.toml").write_text(text)
+    code, out, told = run("advise", "--set", "task=chat", "--set", "incumbent_model=gpt-5")
+    assert (code, out) == (2, "") and said in told and "rules/prices.toml" in told, told
+
+
+def test_a_wrong_value_of_the_settings_is_taught(project: Path, run: Run) -> None:
+    (project / "rung.toml").write_text('[review]\npool = "sampel"\n')
+    assert 'rung.toml line 2: "review.pool" = sampel' in run("status")[2]
+    assert 'Did you mean "sample"?' in run("status")[2]
+
+
+def test_notes_on_the_data_in_another_encoding_end_no_page(tmp_path: Path) -> None:
+    from rung.report.evaluation_texts import about_data
+    from workspace.folder import Project
+
+    (tmp_path / "about-data.md").write_bytes(b"- Die F\xe4lle sind \xf6ffentlich.\n")
+    assert about_data(Project(tmp_path)) == ["Die F\ufffdlle sind \ufffdffentlich."]
+
+
+class Screen(io.StringIO):
+    """A terminal of 40 columns."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+STEP: dict[str, Any] = {"kind": "step", "step": 3, "steps": 465, "loss": 0.5, "tokens_per_second": 795.0}
+
+
+def test_a_line_that_is_redrawn_fits_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = Screen()
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setenv("COLUMNS", "40")
+    LiveLine("R-001").show({**STEP, "eta_seconds": 4000.0})
+    ticks = iter((0.0, 1.0))
+    ProgressLine("Fetching and converting the embedded model", clock=lambda: next(ticks))(1_000_000, 271_000_000)
+    drawn = [part for part in screen.getvalue().split("\r\x1b[2K") if part]
+    assert len(drawn) == 2 and all(len(part.rstrip("\n")) < 40 for part in drawn), drawn
+    assert drawn[0].startswith("R-001  step 3 of 465")
+
+
+def test_quiet_watches_without_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", heard)
+    monkeypatch.setattr(manner, "quiet", True)
+    line = LiveLine("R-001", every=0.0)
+    line.show(STEP)
+    line.show({**STEP, "kind": "validation", "best_step": 3})
+    assert heard.getvalue() == ""
+
+
+def test_signs_that_a_terminal_has_not_are_written_as_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    from rung.cli.output import never_fail_on_text, say
+
+    stdout = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", stdout)
+    never_fail_on_text()
+    say("✓ decision  ✗ dataset  ○ open  … running  ▸ here  ├─o─┤  5 – 7  ä")
+    stdout.flush()
+    assert (
+        stdout.buffer.getvalue()
+        == rb"+ decision  x dataset  o open  ~ running  > here  |-o-|  5 \u2013 7  \xe4" + b"\n"
+    )  # type: ignore[attr-defined]
