@@ -82,6 +82,7 @@ def kind_of(value: Any) -> str:
         float: "a number",
         str: "a string",
         list: "a list",
+        bytes: "bytes",
     }
     return names.get(type(value), "an object")
 

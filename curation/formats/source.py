@@ -23,6 +23,7 @@ PACKED = (".gz", ".zst", ".zstd")
 NOT_ROWS = ("dataset_info.json", "dataset_dict.json", "state.json", "manifest.json", "dataset_infos.json")
 """Files of a saved dataset that hold no rows."""
 
+ZSTD = b"\x28\xb5\x2f\xfd"
 LONGEST = 256 << 20
 """Bytes of a line that are read."""
 BLOCK = 1 << 18
@@ -72,13 +73,18 @@ def open_bytes(path: Path, progress: Progress | None = None) -> io.BufferedReade
 @contextlib.contextmanager
 def readable(path: Path) -> Iterator[None]:
     """Turn what a broken file raises, a cut archive for one, into a RungError."""
-    broken: tuple[type[Exception], ...] = (EOFError, OSError, zlib.error)
-    if "zstandard" in sys.modules:
-        broken = (*broken, sys.modules["zstandard"].ZstdError)
     try:
         yield
-    except broken as error:
+    except Exception as error:
+        if not isinstance(error, _broken()):
+            raise
         raise RungError(f"{path}: cannot be read to its end ({error}).", where=str(path)) from error
+
+
+def _broken() -> tuple[type[Exception], ...]:
+    """What a broken file raises. Asked for afterwards, since what unpacks it is imported when it is opened."""
+    unpacking = (sys.modules["zstandard"].ZstdError,) if "zstandard" in sys.modules else ()
+    return EOFError, OSError, zlib.error, *unpacking
 
 
 def _holds_rows(path: Path) -> bool:
@@ -124,14 +130,25 @@ def _near(path: Path) -> str:
 
 def _unpacked(file: io.BufferedReader, path: Path) -> io.BufferedReader:
     magic = file.peek(4)[:4]
-    if magic[:2] == b"\x1f\x8b":
-        return io.BufferedReader(cast("io.RawIOBase", gzip.GzipFile(fileobj=file)), 1 << 20)
-    if magic == b"\x28\xb5\x2f\xfd":
-        zstd = require("quality", "zstandard")
-        return io.BufferedReader(zstd.ZstdDecompressor().stream_reader(file, read_across_frames=True), 1 << 20)
+    if _is_gzip(magic) or magic == ZSTD:
+        inner: object = gzip.GzipFile(fileobj=file) if _is_gzip(magic) else _unzstd(file)
+        unpacked = cast("io.BufferedReader", io.BufferedReader(cast("io.RawIOBase", inner), 1 << 20))
+        magic = unpacked.peek(4)[:4]
+        if _is_gzip(magic) or magic == ZSTD:
+            raise RungError(f"{path}: packed twice.", "unpack it once", where=str(path))
+        return unpacked
     if magic == b"PK\x03\x04":
         raise RungError(f"{path}: a zip archive.", "unpack it first", where=str(path))
     return file
+
+
+def _is_gzip(magic: bytes) -> bool:
+    return magic[:2] == b"\x1f\x8b"
+
+
+def _unzstd(file: io.BufferedReader) -> object:
+    zstd = require("quality", "zstandard")
+    return zstd.ZstdDecompressor().stream_reader(file, read_across_frames=True)
 
 
 def _without_mark(file: io.BufferedReader, path: Path) -> io.BufferedReader:

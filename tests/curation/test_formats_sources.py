@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import subprocess
@@ -144,3 +145,24 @@ def test_memory_does_not_grow_with_the_file(tmp_path):
         peaks.append(peak)
     assert peaks[1] < peaks[0] + 6_000, peaks
     assert peaks[1] < 64 * 1024, peaks
+
+
+@pytest.mark.parametrize("command", ["read", "check"])
+@pytest.mark.parametrize(
+    ("name", "data", "says"),
+    [
+        ("a.jsonl.zst", b"\x28\xb5\x2f\xfd" + b"garbage" * 50, "cannot be read to its end"),
+        ("a.jsonl.gz", gzip.compress(b'{"text": "a"}\n' * 900)[:-20], "cannot be read to its end"),
+        ("a.jsonl.gz", gzip.compress(gzip.compress(b'{"text": "a"}\n')), "packed twice"),
+    ],
+)
+def test_a_broken_archive_is_told_in_one_sentence(
+    tmp_path: Path, name: str, data: bytes, says: str, command: str
+) -> None:
+    pytest.importorskip("zstandard")
+    from curation.checkup import check_files
+
+    path = tmp_path / name
+    path.write_bytes(data)
+    with pytest.raises(RungError, match=says):
+        list(read_rows(path)) if command == "read" else check_files([path])
