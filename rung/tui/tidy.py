@@ -15,14 +15,14 @@ NEW, MUCH = 5_000, 40_000
 LONG = 3.0
 """Seconds without work after which more than that may be gone through."""
 BURST, MOST = 150_000, 200_000
-"""So many new objects at once, and so many that live: rows that a thread holds, no cycles. Going through them would
+"""So many new objects at once, and so many in all: rows that a thread holds, no cycles. Going through them would
 hold the loop, so they are let be; what holds them frees them.
 """
 WHOLE, DUE = 300_000, 4
 """What was let be is gone through after so many bursts when it is calm, after the square of them in any case; not where
 it is more than so many objects, as that would be felt.
 """
-OVER = 600_000
+OVER = 300_000
 """Unless it has grown by so many: they would fill the memory. That is felt, once, and when it is calm; twice as many
 are not waited with.
 """
@@ -58,16 +58,16 @@ class Tidier:
         """Do at most one thing: where a turn draws the screen and happens to collect too, both would be felt."""
         self._listen()
         made = gc.get_count()[0]
-        if made >= BURST or self.lived + self.grown >= MOST:
+        if made >= BURST or self.lived + self.grown + made >= MOST:
             self._let_be()
+        elif self.grown >= MUCH or (self.grown >= NEW and self.calm >= LONG):
+            gc.collect()
+            self.lived, self.grown = len(gc.get_objects(generation=2)), 0
         elif made >= MUCH or (made >= NEW and self.calm):
             gc.collect(1)
             self.grown = max(len(gc.get_objects(generation=2)) - self.lived, 0)
         elif self._is_due():
             self._take_all()
-        elif self.grown >= MUCH or (self.grown >= NEW and self.calm >= LONG):
-            gc.collect()
-            self.lived, self.grown = len(gc.get_objects(generation=2)), 0
 
     def _listen(self) -> None:
         before, self.spent = self.spent, time.thread_time()

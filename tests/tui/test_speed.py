@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import weakref
+from collections import deque
 
 import pytest
 from conftest_tui import importing_textual, settled
@@ -192,6 +193,23 @@ async def test_what_dies_while_keys_come_without_a_pause_is_taken_away(monkeypat
                 Ring()
             await asyncio.sleep(0.005)
         assert gc.get_freeze_count() + gc.get_count()[0] - before < 3 * BURST
+    finally:
+        tidying.cancel()
+
+
+async def test_where_each_look_finds_much_that_is_new_nothing_is_let_be(monkeypatch):
+    """A machine that is busy looks late: the new alone was gone through, and what had lived a while was let be."""
+    monkeypatch.setattr(rung.tui.tidy, "EVERY", 0.001)
+    tidying = asyncio.create_task(collect_in_calm())
+    try:
+        await asyncio.sleep(0)
+        before, kept = gc.get_freeze_count(), deque(maxlen=4)
+        for _ in range(40):
+            kept.append([Ring() for _ in range(MUCH // 2)])
+            for _ in range(MUCH):
+                Ring()
+            await asyncio.sleep(0.005)
+        assert gc.get_freeze_count() <= before
     finally:
         tidying.cancel()
 
