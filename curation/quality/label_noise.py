@@ -18,8 +18,9 @@ HAS_WORD = re.compile(r"\w").search
 FOLDS = 4
 PASSES = 1000
 """Most passes over the rows; a model ends where its loss no longer falls, after 10 to 60 on the sets tried."""
-MANY = 30
-"""From so many classes on one model learns all of them at once, in a few passes, instead of one model each."""
+MANY = 100
+"""From so many classes on one model learns all of them at once, in a few passes, instead of one model each, which finds
+a little more and takes as many times the passes as there are classes."""
 CELLS = 40_000_000
 """Most weights (words and word pairs x classes) of a model: the rarest are left out."""
 SURE = 0.2
@@ -31,7 +32,7 @@ CHARACTERS, GRAMS = 500, 50_000
 
 
 class LabelNoise(Check):
-    """Out-of-fold self-confidence of a logistic model on TF-IDF of words and word pairs (one for all classes from 30
+    """Out-of-fold self-confidence of a logistic model on TF-IDF of words and word pairs (one for all classes from 100
     on, else one each) and of a naive Bayes model on TF-IDF of 2 to 5 characters, weighed by how well they foretell the
     labels; the share of wrong labels is estimated.
     """
