@@ -158,6 +158,8 @@ def _check_text(text: str) -> None:
 
 def _not_json(text: str, error: json.JSONDecodeError) -> Malformed:
     place = f"at character {error.pos + 1}"
+    if text.startswith("\ufeff"):
+        return Malformed("", "a byte order mark (BOM) begins this line.", "files were joined here: take the mark out")
     if error.msg == "Extra data":
         return Malformed("", f"something follows the JSON value {place}: {text[error.pos : error.pos + 20]!r}.")
     if text.lstrip()[:1] in ("{", "[") and not text.rstrip().endswith(("}", "]")):

@@ -166,3 +166,11 @@ def test_a_broken_archive_is_told_in_one_sentence(
     path.write_bytes(data)
     with pytest.raises(RungError, match=says):
         list(read_rows(path)) if command == "read" else check_files([path])
+
+
+def test_a_mark_where_two_files_were_joined_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b'{"text": "a"}\n\xef\xbb\xbf{"text": "b"}\n{"text": "c"}\n')
+    first, second, third = read_rows(path)
+    assert isinstance(first, Row) and isinstance(third, Row)
+    assert isinstance(second, Reject) and "byte order mark" in second.reason
