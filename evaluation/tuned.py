@@ -21,10 +21,11 @@ from evaluation.measure import Item
 from evaluation.outcomes import check_arms, require_baseline
 from evaluation.pairing import Trained, judge
 from evaluation.price import price_of
-from evaluation.report import ArmResult, Outcome, Report, write_outcomes
+from evaluation.report import ArmResult, Outcome, Report, newest_report, write_outcomes
 from evaluation.taking_over import read_answers
 from evaluation.verdict import Training, Verdict
-from workspace.artefact import hashes, write_artefact
+from workspace.artefact import hashes, read_artefact, write_artefact
+from workspace.errors import Refusal
 from workspace.files import sha256_file
 from workspace.lock import writer_lock
 
@@ -61,6 +62,7 @@ def run_evaluation(
     """
     baseline = require_baseline(bench.project, bench.settings, bench.dataset.name, unsealed=bench.unsealed)
     check_arms(bench.project, baseline.report)
+    _keep_trainings(bench, run, ways)
     read_answers(bench.project)
     with writer_lock(bench.project.evaluations / ".lock", "A measuring"):
         folder = open_folder(bench.project)
@@ -83,6 +85,19 @@ def run_evaluation(
         write_artefact(folder / "verdict.json", _with_forgetting(bench, verdict, ways.untrained))
         write_artefact(folder / "report.json", report)
     return folder
+
+
+def _keep_trainings(bench: Bench, run: str, ways: Ways) -> None:
+    """Raise Refusal where this would leave out trainings that the last verdict of this run on these items counted."""
+    known = newest_report(bench.project, "run", run=run, test_sha256=bench.test_sha256)
+    counted = read_artefact(known[0] / "verdict.json", Verdict).trainings if known else []
+    left = sorted({training.run for training in counted} - {run, *(sibling.run for sibling in ways.siblings)})
+    if left:
+        raise Refusal(
+            f"{run} was ruled on with {len(counted)} trainings; a verdict without {', '.join(left)} would hide what "
+            "they showed.",
+            f"rung evaluate {run} --seeds {len(counted)}",
+        )
 
 
 def _variants(bench: Bench, system_prompt: str | None, rag: bool) -> dict[str, list[Variant]]:

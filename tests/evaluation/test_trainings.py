@@ -14,6 +14,7 @@ from evaluation.tuned import Sibling, Ways, run_evaluation
 from evaluation.verdict import newest_verdict
 from rung.report.evaluation import write_page
 from rung.report.verdict_words import lines
+from workspace.errors import Refusal
 
 TOPICS = {"card": "card", "money": "transfer", "pin": "pin"}
 
@@ -60,6 +61,21 @@ def test_three_trainings_are_ruled_on_as_one(project, settings, model):
     assert "3 trainings with other seeds" in write_page(project, folder).read_text()
 
 
+def test_trainings_that_were_counted_once_are_not_left_out_again(project, settings, model):
+    """One training that did well does not ship after three of them, that one among them, did not."""
+    run_baseline(open_bench(project, settings, model), arms_named(["base", "prompt"]))
+    others = [Sibling(f"R-00{n}", n, lambda: Scripted(lambda ask: "pin", name="bad")) for n in (2, 3)]
+    alone = open_bench(project, settings, Scripted(perfect, name="t+R-001"))
+    run_evaluation(alone, "R-001", None)
+    assert newest_verdict(project)[1].verdict == "ship"
+    run_evaluation(alone, "R-001", None, ways=Ways(siblings=others))
+    for ways in (Ways(), Ways(siblings=others[:1])):
+        with pytest.raises(Refusal, match=r"ruled on with 3 trainings; a verdict without .*R-003 would hide"):
+            run_evaluation(alone, "R-001", None, ways=ways)
+    assert newest_verdict(project)[1].verdict != "ship"
+    run_evaluation(alone, "R-001", None, ways=Ways(siblings=others))
+
+
 def test_passages_count_where_validation_prefers_them(project, settings, model):
     run_baseline(open_bench(project, settings, model), arms_named(["base", "prompt"]))
     reads = Scripted(lambda ask: perfect(ask) if "Passages:" in ask.turns[-1]["content"] else "pin", name="t")
@@ -99,7 +115,7 @@ def test_runs_of_one_recipe_are_found_by_their_seed_and_missing_ones_are_named(p
         write_run(folder, made[run])
     seed, others = _trainings(project, settings, made["R-001"], 3)
     assert seed == 0 and [(o.run, o.seed) for o in others] == [("R-002", 1), ("R-004", 2)]
-    with pytest.raises(Refusal, match="3 finished runs of this recipe") as refused:
+    with pytest.raises(Refusal, match="another seed each: 3; 4 are wanted") as refused:
         _trainings(project, settings, made["R-001"], 4)
     assert refused.value.hint.startswith("RUNG_TRAINING__SEED=3 rung plan")
     assert _trainings(project, settings, made["R-003"], 1) == (2, [])
