@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from evaluation.compare import (
+    TOLERANCE,
     compare,
     deviation,
     items_to_settle,
@@ -109,6 +110,10 @@ def test_of_counted_scores_the_spread_follows_the_gain(units: int, discordant: f
 
 def test_drawn_flips_of_which_none_is_as_extreme_count_the_one_that_was_seen() -> None:
     assert p_value([0.5] * 40) == pytest.approx(1 / 20_001)
+
+
+def test_differences_no_larger_than_rounding_are_none() -> None:
+    assert p_value([TOLERANCE] * 9) == 1.0
 
 
 @pytest.mark.parametrize(("wins", "losses"), [(7, 3), (12, 8), (30, 20)])
