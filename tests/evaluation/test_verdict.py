@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from evaluation.compare import minimum_detectable
 from evaluation.scores import read_scores
 from evaluation.verdict import Rule, verdict_of
 from workspace.errors import InputError, RungError
@@ -163,6 +164,17 @@ def test_only_scores_of_0_and_1_are_counted():
     graded = "\n".join(lines(verdict_of(scores(half))))
     assert "baseline     50.0%   mean of 30 items" in graded and "15 of 30" not in graded
     assert "295 of 300" in "\n".join(lines(verdict_of(scores(rows(60, 5, 235)))))
+
+
+def test_the_gain_that_could_be_seen_goes_by_counts_only_where_scores_are_counts():
+    def could(made):
+        return verdict_of(scores(made)).minimum_detectable
+
+    counted = rows(12, 5, 63)
+    differ = (12 + 5 + 1) / (80 + 2)
+    assert could(counted) == minimum_detectable(80, 0.0, 0.05, discordant=differ)
+    graded = [{"id": n, "baseline": 0.5, "tuned": 0.5 if n % 2 else 0.7} for n in range(30)]
+    assert could(graded) == pytest.approx(minimum_detectable(30, 0.1, 0.05))
 
 
 def test_the_chosen_prompt_is_the_best_only_where_no_other_did_better_on_the_test():
