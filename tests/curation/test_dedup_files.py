@@ -132,13 +132,25 @@ def test_ray_on_two_nodes_gives_the_same_bytes(two_files: tuple[Path, Path], tmp
     script.write_text(
         "import json, sys\n"
         "from pathlib import Path\n"
+        "import time\n"
         "import ray\n"
+        "from ray._private import services\n"
         "from ray.cluster_utils import Cluster\n"
         "import curation.chunks\n"
         "from curation.dedup_files import Order, dedup_files\n"
         "curation.chunks.SIZE = 5000\n"
-        "cluster = Cluster(initialize_head=True, head_node_args={'num_cpus': 1})\n"
-        "cluster.add_node(num_cpus=1)\n"
+        "once = services.get_node\n"
+        "def patient(*asked):  # Ray gives a node 30 s to start, whatever its settings: a busy machine takes longer\n"
+        "    for _ in range(200):\n"
+        "        try:\n"
+        "            return once(*asked)\n"
+        "        except RuntimeError:\n"
+        "            time.sleep(1)\n"
+        "    return once(*asked)\n"
+        "services.get_node = patient\n"
+        "cluster = Cluster(initialize_head=True, head_node_args={'num_cpus': 1, 'wait': False})\n"
+        "cluster.add_node(num_cpus=1, wait=False)\n"
+        "cluster.wait_for_nodes(timeout=300)  # `wait` gives them 30 s\n"
         "ray.init(address=cluster.address, log_to_driver=False)\n"
         "assert len([n for n in ray.nodes() if n['Alive']]) == 2\n"
         "out, *sources = map(Path, sys.argv[1:])\n"
@@ -178,4 +190,5 @@ def test_a_node_that_does_not_see_a_file_is_told_in_a_sentence(two_files: tuple[
 def environment() -> dict[str, str]:
     import os
 
-    return {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "RAY_DEDUP_LOGS": "0"}
+    patience = {"RAY_NUM_REDIS_GET_RETRIES": "200"}  # seconds, about, for the head to answer: Ray waits 20
+    return {**os.environ, **patience, "PYTHONPATH": str(Path(__file__).parents[2]), "RAY_DEDUP_LOGS": "0"}
