@@ -58,6 +58,10 @@ def _more(v: Verdict) -> tuple[str, str]:
         return _moved(v), f"Against {told}, so more items would not ship it."
     unit = "clusters" if v.clusters is not None else "items"
     have = v.clusters if v.clusters is not None else v.n
+    if v.trainings and v.items_to_settle is not None and v.items_to_settle <= have:
+        scores = sorted(training.score for training in v.trainings)
+        told = f"{len(scores)} trainings scatter from {percent(scores[0])} to {percent(scores[-1])}"
+        return _moved(v), f"{told}: more of them would tell, more {unit} would not."
     if v.items_to_settle is None or v.items_to_settle <= have:
         return _moved(v), f"{have:,} {unit} cannot tell, and the estimate lies at the margin of {_margin(v)} points."
     return _moved(v), f"{have:,} {unit} cannot tell; about {_rounded(v.items_to_settle)} would."

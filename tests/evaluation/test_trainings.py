@@ -58,6 +58,7 @@ def test_three_trainings_are_ruled_on_as_one(project, settings, model):
     assert {o.arm for o in read_outcomes(folder / "outputs.jsonl")} == {"tuned", "tuned:R-002", "tuned:R-003"}
     assert all(o.split == "test" for o in read_outcomes(folder / "outputs.jsonl") if ":" in o.arm)
     assert "the interval includes another seed" in "\n".join(lines(verdict))
+    assert "3 trainings scatter from 33.3% to 100.0%: more of them would tell" in "\n".join(lines(verdict))
     assert "3 trainings with other seeds" in write_page(project, folder).read_text()
 
 
