@@ -10,7 +10,6 @@ from typing import Any
 
 from curation.quality.base import Check, Evidence, Finding, Subject, Survey, evidence_of
 from curation.quality.labels import labels_of
-from curation.quality.softmax import Softmax, put_together
 
 FEWEST = 100
 FEWEST_OF_CLASS = 5
@@ -99,6 +98,8 @@ def _out_of_fold(texts: Sequence[str], given: Any, seed: int) -> tuple[Any, Any]
     from sklearn.linear_model import SGDClassifier
     from sklearn.naive_bayes import MultinomialNB
 
+    from curation.quality.softmax import Softmax, put_together
+
     classes = int(given.max()) + 1
     most = max(GRAMS, CELLS // classes)
     words = _vectors(texts, ngram_range=(1, 2), token_pattern=r"\w+", max_features=most)
@@ -131,6 +132,6 @@ def _asked(model: Any, vectors: Any, given: Any, seed: int) -> Any:
 
     said = np.zeros((len(given), int(given.max()) + 1), np.float32)
     for learn, ask in StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(vectors, given):
-        fresh = (model.fresh() if isinstance(model, Softmax) else clone(model)).fit(vectors[learn], given[learn])
+        fresh = clone(model).fit(vectors[learn], given[learn])
         said[np.ix_(ask, fresh.classes_)] = fresh.predict_proba(vectors[ask])
     return said
