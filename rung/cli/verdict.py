@@ -112,7 +112,7 @@ def _open_items(run: str | None) -> None:
 
 def next_command(result: Verdict) -> str:
     """The command after this verdict."""
-    from rung.report.verdict_words import out_of_reach
+    from rung.report.verdict_words import out_of_reach, scatter
 
     if result.verdict == "ship" or result.accepted:
         return f"rung release {result.run} --to adapter"
@@ -120,6 +120,9 @@ def next_command(result: Verdict) -> str:
         return f"rung verdict {result.run} --accept-judgement --by NAME --reason TEXT"
     if result.verdict == "keep_prompt":
         return "rung release --to prompt"
+    if scatter(result):
+        seed = 1 + max(training.seed for training in result.trainings)
+        return f"RUNG_TRAINING__SEED={seed} rung plan, then rung train"
     return "rung advise" if out_of_reach(result) else "rung data import FILE --as test"
 
 

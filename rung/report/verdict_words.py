@@ -58,13 +58,19 @@ def _more(v: Verdict) -> tuple[str, str]:
         return _moved(v), f"Against {told}, so more items would not ship it."
     unit = "clusters" if v.clusters is not None else "items"
     have = v.clusters if v.clusters is not None else v.n
-    if v.trainings and v.items_to_settle is not None and v.items_to_settle <= have:
+    if scatter(v):
         scores = sorted(training.score for training in v.trainings)
         told = f"{len(scores)} trainings scatter from {percent(scores[0])} to {percent(scores[-1])}"
         return _moved(v), f"{told}: more of them would tell, more {unit} would not."
     if v.items_to_settle is None or v.items_to_settle <= have:
         return _moved(v), f"{have:,} {unit} cannot tell, and the estimate lies at the margin of {_margin(v)} points."
     return _moved(v), f"{have:,} {unit} cannot tell; about {_rounded(v.items_to_settle)} would."
+
+
+def scatter(v: Verdict) -> bool:
+    """Whether it is the trainings, and not the items, that are too few to tell."""
+    have = v.clusters if v.clusters is not None else v.n
+    return bool(v.trainings) and v.items_to_settle is not None and v.items_to_settle <= have
 
 
 def _blocked(v: Verdict) -> str:
@@ -171,7 +177,8 @@ def _beside(v: Verdict) -> list[str]:
 def _scores(v: Verdict, report: Report | None, baseline: Report | None) -> list[str]:
     name = arm_name(v.chosen)
     width = max(len(name), len("difference"), len("can be seen"))
-    tuned, chosen = _arm(report, "tuned"), _arm(baseline, v.chosen)
+    tuned = None if v.trainings else _arm(report, "tuned")  # one training's interval says nothing of several
+    chosen = _arm(baseline, v.chosen)
     best = ", chosen" if len(v.arms) > 1 else ""
     if v.id:
         best = ", chosen" if chosen_is_beaten(v) else ", best prompted"
@@ -196,8 +203,9 @@ def _score(score: float, bounds: tuple[float, float] | None, v: Verdict) -> str:
 
 def _difference(v: Verdict) -> list[str]:
     width = max(len(arm_name(v.chosen)), len("can be seen"))
+    p = "" if v.trainings else f", {p_text(v.p_value)}"  # over items only: another seed is not in it
     rows = [
-        ("difference", f"{points(v.difference)} {signed_interval(v.low, v.high, v.confidence)}, {p_text(v.p_value)}"),
+        ("difference", f"{points(v.difference)} {signed_interval(v.low, v.high, v.confidence)}{p}"),
         ("items", f"{v.better} better, {v.worse} worse, {v.same} the same"),
     ]
     if v.clusters is not None:

@@ -12,6 +12,7 @@ from evaluation.compare import over_trainings, paired_interval
 from evaluation.report import read_outcomes, read_report
 from evaluation.tuned import Sibling, Ways, run_evaluation
 from evaluation.verdict import newest_verdict
+from rung.cli.verdict import next_command
 from rung.report.evaluation import write_page
 from rung.report.verdict_words import lines
 from workspace.errors import Refusal
@@ -58,6 +59,9 @@ def test_three_trainings_are_ruled_on_as_one(project, settings, model):
     assert {o.arm for o in read_outcomes(folder / "outputs.jsonl")} == {"tuned", "tuned:R-002", "tuned:R-003"}
     assert all(o.split == "test" for o in read_outcomes(folder / "outputs.jsonl") if ":" in o.arm)
     assert "the interval includes another seed" in "\n".join(lines(verdict))
+    told = "\n".join(lines(verdict, read_report(project, folder.name)[1]))
+    assert "77.8%   mean of 36 items" in told and ", p " not in told
+    assert next_command(verdict).startswith("RUNG_TRAINING__SEED=3 rung plan")
     assert "3 trainings scatter from 33.3% to 100.0%: more of them would tell" in "\n".join(lines(verdict))
     assert "3 trainings with other seeds" in write_page(project, folder).read_text()
 
