@@ -18,6 +18,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a hub that is named is not waited for; tests of that take it away
+
 
 @dataclass
 class Loopback:
