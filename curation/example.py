@@ -9,6 +9,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import msgspec
+
+_decode = msgspec.json.Decoder().decode
+
 
 def text_of(content: Any) -> str:
     """The text of a message's content: a string as it is, of a list of parts the text parts joined by newlines."""
@@ -73,6 +77,14 @@ class Example:
     def content_hash(self) -> str:
         """Hex SHA-256 of the row as canonical JSON: its identity in the store."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+    @classmethod
+    def from_json(cls, line: str | bytes) -> Example:
+        """What `to_json` wrote. msgspec takes a fifth of json's time; json reads what msgspec refuses (1e400)."""
+        try:
+            return cls(_decode(line))
+        except (msgspec.MsgspecError, UnicodeError):
+            return cls(json.loads(line))
 
     def to_json(self) -> str:
         """One line of JSON, keys in their own order, no line break at the end."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
@@ -42,7 +41,7 @@ class Copies:
         file.seek(0)
         for number, line in enumerate(file, 1):
             if line != b"\n":
-                yield Row(str(path), number, line[:-1], Example(json.loads(line)))
+                yield Row(str(path), number, line[:-1], Example.from_json(line))
 
 
 Form = tuple[str, Columns | None, Copies]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, Literal
 
@@ -65,7 +64,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 def load_split(folder: Path, split: SplitName) -> list[Example]:
     """The rows of a split, after its bytes were found to be those that were frozen. Raises Refusal as `split_file`."""
-    return [Example(json.loads(line)) for line in split_file(folder, split).read_text().split("\n") if line]
+    return [Example.from_json(line) for line in split_file(folder, split).read_text().split("\n") if line]
 
 
 def split_file(folder: Path, split: SplitName) -> Path:

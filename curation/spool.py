@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import tempfile
 from collections.abc import Iterator
 
@@ -68,4 +67,4 @@ class Spooled:
             place += sum(map(len, lines))
             for line in lines:
                 number, _, row = line.partition(b"\t")
-                yield NewRow(Example(json.loads(row)), int(number))
+                yield NewRow(Example.from_json(row), int(number))

@@ -5,7 +5,6 @@ Of the rows of the training side, which may be very many, only numbers and finge
 
 from __future__ import annotations
 
-import json
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -48,7 +47,7 @@ class Stored:
         for part in chunks(list(set(numbers))):
             asked = select(rows.c.id, rows.c.payload).where(rows.c.id.in_(part))
             found.update((number, row) for number, row in self._connection.execute(asked))
-        return [Example(json.loads(found[number])) for number in numbers]
+        return [Example.from_json(found[number]) for number in numbers]
 
 
 def take_out(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -133,7 +132,7 @@ def _items(folder: Path, manifest: Manifest) -> list[tuple[str, int, str]]:
             f"{path}: {fault} since it was frozen, so what of it stands in a later test set cannot be told.",
             "put the file back as it was frozen",
         )
-    rows = [(n, Example(json.loads(line))) for n, line in enumerate(path.read_text("utf-8").split("\n"), 1) if line]
+    rows = [(n, Example.from_json(line)) for n, line in enumerate(path.read_text("utf-8").split("\n"), 1) if line]
     return [(folded(row.question), n, ids.get(n, "")) for n, row in rows]
 
 

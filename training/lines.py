@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import json
 from array import array
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -43,7 +42,7 @@ class Lines(Sequence[Example]):
 
         config.HF_UPDATE_DOWNLOAD_COUNTS = False  # else each reading is told to Hugging Face
         lines = load_dataset("text", data_files=glob.escape(str(self.path)), split="train", streaming=True)
-        return (Example(json.loads(line["text"])) for line in lines if line["text"].strip())
+        return (Example.from_json(line["text"]) for line in lines if line["text"].strip())
 
     @overload
     def __getitem__(self, place: int) -> Example: ...
@@ -54,7 +53,7 @@ class Lines(Sequence[Example]):
             return [self[n] for n in range(*place.indices(len(self)))]
         with self.path.open("rb") as file:
             file.seek(self.begins[place])
-            return Example(json.loads(file.readline()))
+            return Example.from_json(file.readline())
 
 
 class Alone(Sequence[Sequence[Example]]):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from curation.example import Example
 from curation.quality.base import RowCheck, Subject, all_texts, assistant_texts
-from curation.quality.rules import patterns
+from curation.quality.rules import may_match, patterns
 
 BELOW = 6
 """Lines under a heading among which an order is looked for."""
@@ -48,15 +48,20 @@ def order_in(example: Example) -> str:
 
 def order_in_text(text: str, *, is_answer: bool = False) -> str:
     """The same of one text. Marks and headings in an answer are residue, which is another check's."""
-    match = patterns("orders").search(text)
-    found = match[0] if match else "" if is_answer else forged_turn(text)
+    folded = text.casefold()
+    match = patterns("orders").search(text) if may_match("orders", folded) else None
+    found = match[0] if match else "" if is_answer else forged_turn(text, folded)
     return " ".join(found.split())[:60]
 
 
-def forged_turn(text: str) -> str:
+def forged_turn(text: str, folded: str) -> str:
     """A mark of a chat template, a line that is the name of a turn, or such a name before an order."""
-    if match := patterns("turns").search(text):
+    if may_match("turns", folded) and (match := patterns("turns").search(text)):
         return match[0]
+    return _played_turn(text) if may_match("voices", folded) or may_match("headings", folded) else ""
+
+
+def _played_turn(text: str) -> str:
     ordered = patterns("commands")
     for match in patterns("voices").finditer(text):
         if ordered.match(text, match.end()):

@@ -32,6 +32,20 @@ def patterns(section: str) -> re.Pattern[str]:
 
 
 @functools.cache
+def _one_of(section: str) -> tuple[str, ...]:
+    return tuple(quality_rules()[section].get("one_of", ()))
+
+
+def may_match(section: str, folded: str) -> bool:
+    """Whether a text (case-folded) has one of the words without which no pattern of the section matches.
+
+    Most texts have none: a look for a few words takes a tenth of a search for the patterns.
+    """
+    words = _one_of(section)
+    return not words or any(word in folded for word in words)
+
+
+@functools.cache
 def secret_patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:
     """Name and pattern of each known key format."""
     return tuple((each["id"], re.compile(each["pattern"])) for each in quality_rules()["secret"])

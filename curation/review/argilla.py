@@ -155,7 +155,7 @@ def _votes(desk: Desk, names: set[str]) -> dict[str, list[dict[str, str]]]:
             continue
         if each["verdict"] not in LABELS:
             continue
-        edited = Example(json.loads(each["payload"])).answer or "" if each["verdict"] == "edit" else ""
+        edited = Example.from_json(each["payload"]).answer or "" if each["verdict"] == "edit" else ""
         vote = {"decision": each["verdict"], "text": edited, "reason": each["reason"], "remark": each["remark"]}
         found.setdefault(name, []).append({**vote, "reviewer": each["name"]})
     return found

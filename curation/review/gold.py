@@ -7,7 +7,6 @@ answer to their decision, not the counts (`mixed_in`).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -144,7 +143,7 @@ def known_items(store: Store) -> list[KnownItem]:
     made = []
     for each in found:
         mine = [answer for answer in answers if answer.row == row_id(each["row_id"]) and answer.right is not None]
-        text = Example(json.loads(each["payload"])).answer if each["payload"] else None
+        text = Example.from_json(each["payload"]).answer if each["payload"] else None
         made.append(
             KnownItem(
                 row=row_id(each["row_id"]),
@@ -219,7 +218,7 @@ def was_right(expected: str, known: str | None, original: str, verdict: str, tex
 def _same(one: str | None, other: str | None) -> bool:
     if one is None or other is None:
         return False
-    return same_answer(Example(json.loads(one)).answer, Example(json.loads(other)).answer)
+    return same_answer(Example.from_json(one).answer, Example.from_json(other).answer)
 
 
 def _is_settled(row: Any) -> bool:

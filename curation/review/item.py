@@ -184,7 +184,7 @@ def _second(connection: Connection, raw: RowMapping) -> tuple[Mapping[str, Any],
         return ()
     if not any(vote.verdict == "edit" for vote in standing_votes(connection, raw["id"], raw["since"])):
         return ()
-    draft = _cut(Example(json.loads(raw["original"])).answer or "", 200)
+    draft = _cut(Example.from_json(raw["original"]).answer or "", 200)
     return ({"kind": "second", "text": f"Edited: it counts when a second person agrees. The draft was: {draft}"},)
 
 
@@ -201,7 +201,7 @@ def _sides(desk: Desk, number: int, since: int, stored: StoredRow) -> tuple[Side
             stored.id,
             names[vote.reviewer],
             vote.verdict,
-            Example(json.loads(vote.payload)).answer if vote.payload else stored.original.answer,
+            Example.from_json(vote.payload).answer if vote.payload else stored.original.answer,
         )
         for vote in votes
         if vote.verdict in ("approve", "edit", "reject")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 
 from curation.example import Example
@@ -24,7 +23,7 @@ def answers_in_use(store: Store) -> tuple[str, ...]:
 
     asked = select(rows.c.payload).where(rows.c.change_id.is_(None)).order_by(rows.c.id).limit(READ)
     with store.read() as connection:
-        found = [Example(json.loads(payload)).answer for payload in connection.execute(asked).scalars()]
+        found = [Example.from_json(payload).answer for payload in connection.execute(asked).scalars()]
     every = Counter(answer for answer in found if answer)
     counts = Counter({answer: rows for answer, rows in every.items() if rows >= AGAIN})
     most = counts.total() >= max(SHARE * every.total(), OFTEN * len(counts))

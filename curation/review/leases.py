@@ -6,7 +6,6 @@ got meanwhile for one from the future.
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -59,7 +58,7 @@ def take_decision(
         moment = desk.clock()
         known = is_known(connection, number)
         text = row["original"] or row["payload"] if known else row["payload"]
-        payload = edited(Example(json.loads(text)), ruling)
+        payload = edited(Example.from_json(text), ruling)
         refusal = stale(connection, row, person, token, moment)
         if refusal is not None:
             if payload is not None:

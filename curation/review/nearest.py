@@ -6,7 +6,6 @@ similar rows were decided, be they ever so different. The index reads the log on
 
 from __future__ import annotations
 
-import json
 import math
 import threading
 from collections import Counter, defaultdict
@@ -91,7 +90,7 @@ class Nearest:
                 for number, state, payload in connection.execute(asked_rows).tuples():
                     self._forget(number)
                     if state in DECIDED:
-                        self._keep(number, words(Example(json.loads(payload)).question))
+                        self._keep(number, words(Example.from_json(payload).question))
         for number in list(self._words)[: max(0, len(self._words) - NEWEST)]:
             self._forget(number)
 

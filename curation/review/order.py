@@ -52,7 +52,7 @@ def by_topic(connection: Connection, settings: Settings, found: Sequence[RowMapp
 
     A word tells a topic where it stands in at least two waiting rows and in no more than a fifth of them.
     """
-    examples = [Example(json.loads(each["payload"])) for each in found]
+    examples = [Example.from_json(each["payload"]) for each in found]
     said = [list(dict.fromkeys(words(example.question))) for example in examples]
     counts = Counter(word for each in said for word in each)
     most = max(2, int(COMMON * len(found)))
@@ -126,6 +126,6 @@ def score_of(meta: Mapping[str, Any]) -> float | None:
 
 def _class(payload: str, settings: Settings) -> str:
     """What a row counts for: its `group_by` value where there is one, else its answer."""
-    example = Example(json.loads(payload))
+    example = Example.from_json(payload)
     group = example.row.get(settings.dataset.group_by) if settings.dataset.group_by else None
     return str(group) if group is not None else (example.answer or "").strip()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import statistics
 from collections.abc import Mapping, Sequence
@@ -193,7 +192,7 @@ def _is_what_it_came_to(entry: RowMapping) -> bool:
     if entry["verdict"] == "reject" or entry["row_state"] == "rejected":
         return bool(entry["verdict"] == "reject" and entry["row_state"] == "rejected")
     text = entry["payload"] or entry["original"] or entry["row_payload"]
-    ours, came = (Example(json.loads(each)).answer or "" for each in (text, entry["row_payload"]))
+    ours, came = (Example.from_json(each).answer or "" for each in (text, entry["row_payload"]))
     return answer_form(ours) == answer_form(came)
 
 

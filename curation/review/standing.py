@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -161,7 +160,7 @@ def _read(desk: Desk, asked: Select[Any]) -> list[Standing]:
             reviewer=each["name"],
             verdict=each["verdict"],
             at=each["at"],
-            answer=Example(json.loads(each["payload"] or each["text"])).answer if each["verdict"] != "reject" else None,
+            answer=Example.from_json(each["payload"] or each["text"]).answer if each["verdict"] != "reject" else None,
             reason=each["reason"],
             remark=each["remark"],
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -92,12 +91,12 @@ class StoredRow:
     @cached_property
     def example(self) -> Example:
         """The row as it stands now."""
-        return Example(json.loads(self.payload))
+        return Example.from_json(self.payload)
 
     @cached_property
     def original(self) -> Example:
         """The row as it came."""
-        return Example(json.loads(self.original_payload))
+        return Example.from_json(self.original_payload)
 
     @property
     def is_reviewed(self) -> bool:
