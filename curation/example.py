@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 _decode = msgspec.json.Decoder().decode
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(", ", ": ")).encode
 
 
 def text_of(content: Any) -> str:
@@ -88,7 +89,7 @@ class Example:
 
     def to_json(self) -> str:
         """One line of JSON, keys in their own order, no line break at the end."""
-        return json.dumps(self.row, ensure_ascii=False, separators=(", ", ": "))
+        return _encode(self.row)
 
     def with_answer(self, text: str) -> Example:
         """The same row with another (or a first) answer."""
