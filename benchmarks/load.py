@@ -158,6 +158,7 @@ async def browse(folder: Path) -> None:
         await step("Review: the first row", lambda: item(app) is not None, "escape", "4")
         took = [await decide(app, pilot) for _ in range(20)]
         print(f"{'  a decision and the next row (median, most)':<44}{statistics.median(took):>9.2f}{max(took):>9.2f}")
+        await step("the sitting's sum", lambda: getattr(app.screen, "state", "") == "over", "escape")
         await step("Start again", lambda: on("StartScreen"), "escape")
     print(f"{'the terminal program, all of it':<44}{'':>18}{memory():>8.0f}")
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from curation.quality.base import Check, Evidence, Finding, Subject, Survey, evidence_of
 from curation.quality.labels import labels_of
+from curation.quality.threads import one_thread
 
 FEWEST = 100
 FEWEST_OF_CLASS = 5
@@ -68,7 +69,7 @@ class LabelNoise(Check):
         """The doubted rows; that a model was still learning when it was stopped is told beside the check's name."""
         from sklearn.exceptions import ConvergenceWarning
 
-        with warnings.catch_warnings(record=True) as told:
+        with warnings.catch_warnings(record=True) as told, one_thread():
             warnings.simplefilter("always", ConvergenceWarning)
             found = doubted(rows, seed)
         if any(issubclass(each.category, ConvergenceWarning) for each in told):

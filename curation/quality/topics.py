@@ -9,6 +9,7 @@ from typing import Any
 from curation.quality.base import Check, Evidence, Finding, Subject, Survey, excerpt
 from curation.quality.mask import mask
 from curation.quality.rules import limit
+from curation.quality.threads import one_thread
 
 FEWEST = 60
 DRAWN = 3000
@@ -62,10 +63,12 @@ def cluster(subjects: Sequence[Subject], seed: int) -> tuple[list[int], list[str
         parts = min(50, vectors.shape[1] - 1)
         if parts < 2:
             return None
-        dense = normalize(TruncatedSVD(parts, random_state=seed).fit_transform(vectors))
+        with one_thread():
+            dense = normalize(TruncatedSVD(parts, random_state=seed).fit_transform(vectors))
     except ValueError:
         return None
-    places = MiniBatchKMeans(count, random_state=seed, n_init=1, batch_size=1024).fit_predict(dense)
+    with one_thread():
+        places = MiniBatchKMeans(count, random_state=seed, n_init=1, batch_size=1024).fit_predict(dense)
     words = maker.get_feature_names_out()
     names = []
     for topic in range(count):
