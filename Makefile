@@ -28,7 +28,7 @@ check: $(READY) ## Formatting, lint, types, layers and tests (with the network c
 	$(BIN)/mypy
 	$(BIN)/mypy --config-file tests/mypy.ini
 	$(BIN)/lint-imports
-	$(BIN)/python tests/offline.py $(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/python tests/offline.py $(BIN)/pytest -n 2 --dist loadfile --durations=30 --durations-min=8
 
 slow: $(READY) ## Tests that take over 20 s or an environment of their own
 	$(BIN)/pytest -m slow -o addopts="-q --strict-markers --import-mode=importlib"

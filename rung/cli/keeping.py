@@ -65,7 +65,6 @@ def repair(*, yes: bool) -> None:
     """Say what would be moved aside; after a yes back the project up, then move it."""
     from rung.cli.output import say
     from rung.repair import repairs
-    from workspace.errors import RungError
     from workspace.folder import require_project
 
     found = repairs(require_project())
@@ -75,13 +74,23 @@ def repair(*, yes: bool) -> None:
     say("\nTo repair:")
     for one in found:
         say(f"  {one.line(require_project())}")
-    if not yes and not sys.stdin.isatty():
-        raise RungError("Nothing was changed: there is no terminal to ask on.", "rung doctor --repair --yes")
-    if not yes and not typer.confirm("Back the project up and move these aside?", default=False, err=True):
+    if not yes and not _confirmed():
         say("Nothing was changed.")
         raise typer.Exit(1)
     done = repaired()
     say(f"{done['moved']:,} moved to {done['aside']}; nothing was deleted.")
+
+
+def _confirmed() -> bool:
+    """The answer on the terminal, or one that is piped in. Raises RungError where there is neither."""
+    from workspace.errors import RungError
+
+    try:
+        return typer.confirm("Back the project up and move these aside?", default=False, err=True)
+    except typer.Abort:
+        if sys.stdin.isatty():
+            raise
+        raise RungError("Nothing was changed: there is no terminal to ask on.", "rung doctor --repair --yes") from None
 
 
 def repaired() -> dict[str, Any]:

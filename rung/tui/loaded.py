@@ -103,8 +103,9 @@ class LoadedScreen(StageScreen):
 
     def on_mount(self) -> None:
         """Show what is known, start the work, look at the clock while it lasts."""
-        self.set_interval(self.source.tick, self._say_what_is_awaited)
-        self.reload()
+        if self.query("#lines"):  # it is not being taken away before it stood
+            self.set_interval(self.source.tick, self._say_what_is_awaited)
+            self.reload()
 
     def on_unmount(self) -> None:
         """What was loaded goes at once: the rows of a screen that was left would wait for the collector."""

@@ -83,7 +83,8 @@ def test_a_model_that_cannot_be_had_is_told_before_and_by_its_name(
     rung: Rung, nothing_beyond_this_machine: list[str]
 ) -> None:
     Path("rung.toml").write_text('[model]\nbase = "nobody/no-such-model"\n')
-    told = rung("plan")
+    rung("data", "import", "rows.jsonl")
+    told = rung("data", "generate", "--count", "1", "--provider", "local")
     assert (
         told.code == 2
         and "The model nobody/no-such-model could not be loaded" in told.err
