@@ -58,7 +58,7 @@ def quiet_transformers(*, hub: bool = False) -> ModuleType:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     _switch_hub(hub)
-    _tell_nobody()
+    tell_nobody()
     require("train", "torch")
     transformers = require("train", "transformers")
     transformers.utils.logging.set_verbosity_error()
@@ -144,7 +144,7 @@ def _switch_hub(hub: bool) -> None:
         constants.HF_HUB_OFFLINE = offline  # type: ignore[attr-defined]
 
 
-def _tell_nobody() -> None:
+def tell_nobody() -> None:
     """Unless they are told not to, trl reports each trainer to Hugging Face, and datasets each reading of a file."""
     for name, value, module in _UNTOLD:
         if name not in os.environ:

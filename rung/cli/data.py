@@ -99,7 +99,6 @@ def check(
 ) -> None:
     """Every quality check, with its reason and its rows. Exit 1 where a finding blocks the dataset."""
     from curation.formats import Columns
-    from rung.cli import check_words
     from workspace.files import check_outputs
 
     check_outputs(html)
@@ -119,18 +118,25 @@ def check(
 
         write_quality_page(html, checkup, None if files else _review_so_far())
         note(f"Page: {html}")
-    command = f"rung data check {shlex.join(map(str, files or []))}".rstrip()
-    more = list(size.lines()) if size else []
-    chosen = list(check_words.one(checkup, show) if show else check_words.lines(checkup, command, not files, more))
-    if as_json:
-        told = {"test_set": {"items": size.items, "smallest_gain": size.smallest_gain}} if size else {}
-        found = checkup.as_json() | told
-        emit(found | {"findings": [each for each in found["findings"] if each["name"] == show]} if show else found)
-    else:
-        for line in chosen:
-            say(line)
+    _tell(checkup, size, show, files or [], as_json)
     if checkup.stopped or checkup.blocking:
         raise typer.Exit(130 if checkup.stopped else 1)
+
+
+def _tell(checkup: Checkup, size: TestSize | None, show: str, files: list[Path], as_json: bool) -> None:
+    """What was found, or the one finding `show` with all its rows. Raises RungError where none has that name."""
+    from rung.cli import check_words
+
+    command = f"rung data check {shlex.join(map(str, files))}".rstrip()
+    more = list(size.lines()) if size else []
+    chosen = list(check_words.one(checkup, show) if show else check_words.lines(checkup, command, not files, more))
+    if not as_json:
+        for line in chosen:
+            say(line)
+        return
+    told = {"test_set": {"items": size.items, "smallest_gain": size.smallest_gain}} if size else {}
+    found = checkup.as_json() | told
+    emit(found | {"findings": [each for each in found["findings"] if each["name"] == show]} if show else found)
 
 
 @data_app.command()

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rung.symbols import ASCII
 from workspace.errors import RungError
 
 
@@ -92,15 +93,11 @@ def emit(document: Any) -> None:
     sys.stdout.write(json.dumps(document, ensure_ascii=not unicode, indent=1, default=str) + "\n")
 
 
-PLAIN = {"✓": "+", "○": "o", "…": "~", "✗": "x", "▸": ">", "─": "-", "│": "|", "├": "|", "┤": "|"}
-"""Rung's signs for a terminal that has no others."""
-
-
 def _plainly(error: UnicodeError) -> tuple[str, int]:
-    r"""For `errors=`: one character that the encoding cannot hold as Rung's plain sign, any other as `\u....`."""
-    if isinstance(error, UnicodeEncodeError) and error.object[error.start] in PLAIN:
-        return PLAIN[error.object[error.start]], error.start + 1
+    r"""For `errors=`: one character that the encoding cannot hold as its ASCII twin, one without as `\u....`."""
     if isinstance(error, UnicodeEncodeError):
+        if twin := ASCII.get(ord(error.object[error.start])):
+            return twin, error.start + 1
         error.end = error.start + 1
     written, end = codecs.backslashreplace_errors(error)
     return str(written), end

@@ -19,6 +19,7 @@ from textual.theme import Theme
 from textual.worker import get_current_worker
 
 from rung.status import Status, read_facts, status_of
+from rung.symbols import is_plain
 from rung.tui.beside import Beside
 from rung.tui.drawing import DrawnApp
 from rung.tui.frame import StageScreen
@@ -26,7 +27,6 @@ from rung.tui.job import Job, JobEnded, JobLine, follow, running_jobs, start_job
 from rung.tui.messages import StatusRead
 from rung.tui.running import with_jobs
 from rung.tui.source import Source
-from rung.tui.symbols import is_plain
 from rung.tui.tidy import collect_in_calm
 from workspace.errors import RungError
 

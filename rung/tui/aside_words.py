@@ -13,10 +13,10 @@ from curation.review import Item
 from curation.review.nearest import NearRow
 from curation.review.repair import edited_text
 from curation.review.team import Share
+from rung.symbols import drawn
 from rung.tui.guideline import section_for
 from rung.tui.item_words import VERBS, one_line
 from rung.tui.sitting import Aside, Sitting
-from rung.tui.symbols import drawn
 from rung.tui.text import LONGEST, shown
 
 SHORT = 30

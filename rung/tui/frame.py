@@ -20,11 +20,11 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from rung.status.stages import RUNGS, Status
+from rung.symbols import drawn
 from rung.tui.job import Job, JobEnded
 from rung.tui.leaving import LeavingScreen
 from rung.tui.messages import StatusRead
 from rung.tui.source import Source
-from rung.tui.symbols import drawn
 from rung.tui.widgets.line import YES_OR_NO, CommandLine, KeyLine, Line, NextLine, Rule, two_ends
 
 __all__ = ["Line", "Rule", "Side", "StageScreen", "two_ends"]

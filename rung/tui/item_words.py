@@ -11,7 +11,7 @@ from rich.text import Text
 from curation.example import Example, text_of
 from curation.review import Item
 from curation.review.repair import edited_text
-from rung.tui.symbols import drawn
+from rung.symbols import drawn
 from rung.tui.text import row_text, shown
 from rung.tui.widgets.marked import folded
 from rung.tui.widgets.passage import Part

@@ -10,38 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from llamas import make_llama
 
 
 @pytest.fixture(scope="module")
 def sizes(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Two Llamas with fixed random weights and the embedded model's tokenizer, the second nine times as wide in all."""
-    import torch
-    from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
-
-    from chat.local.embedded import embedded_model
-
-    tokenizer = AutoTokenizer.from_pretrained(str(embedded_model()))
-    folders, counts = [], []
-    for name, width, layers in (("small", 32, 1), ("large", 256, 6)):
-        torch.manual_seed(width)
-        config = LlamaConfig(
-            vocab_size=len(tokenizer),
-            hidden_size=width,
-            intermediate_size=3 * width,
-            num_hidden_layers=layers,
-            num_attention_heads=4,
-            num_key_value_heads=2,
-            tie_word_embeddings=True,
-            bos_token_id=1,
-            eos_token_id=2,
-            pad_token_id=2,
-            initializer_range=0.3,
-        )
-        model = LlamaForCausalLM(config)
-        folders.append(tmp_path_factory.mktemp("sizes") / name)
-        counts.append(model.num_parameters())
-        model.save_pretrained(str(folders[-1]))
-        tokenizer.save_pretrained(str(folders[-1]))
+    folders = [tmp_path_factory.mktemp("sizes") / name for name in ("small", "large")]
+    counts = [
+        make_llama(folder, seed=width, hidden_size=width, intermediate_size=3 * width, num_hidden_layers=layers,
+                   num_attention_heads=4, initializer_range=0.3)
+        for folder, width, layers in zip(folders, (32, 256), (1, 6), strict=True)
+    ]  # fmt: skip
     assert counts[1] > 9 * counts[0]
     return folders[0], folders[1]
 

@@ -60,6 +60,13 @@ def old_project(root: Path, settings: str = "") -> Path:
     return root
 
 
+def states_of(warm: Warm, root: Path) -> object:
+    """How many rows stand in which state, as the command says that upgrades what is older."""
+    done = warm(*LOOK, at=root)
+    assert done.code == 0, done.err
+    return json.loads(done.out)["states"]
+
+
 def on_sqlite(warm: Warm, room: Path, chosen: Callable[[int], Iterable[int]]) -> set[str]:
     """Kill the upgrade of a file at each of the moments; the revisions that stood there afterwards."""
     before = old_project(room / "before")
@@ -67,7 +74,6 @@ def on_sqlite(warm: Warm, room: Path, chosen: Callable[[int], Iterable[int]]) ->
     revision, kept = in_file(Project(before).database_file)
     assert revision == "0001" and kept[0]
     whole = warm(*LOOK, at=shutil.copytree(before, room / "whole"))
-    assert whole.code == 0, whole.err
     states = json.loads(whole.out)["states"]
     stood = set()
     for moment in chosen(whole.events):
@@ -77,8 +83,7 @@ def on_sqlite(warm: Warm, room: Path, chosen: Callable[[int], Iterable[int]]) ->
         revision, after = in_file(file)
         assert revision in ("0001", HEAD) and after == kept, moment
         stood.add(revision)
-        again = warm(*LOOK, at=root)
-        assert again.code == 0 and json.loads(again.out)["states"] == states, (moment, again.err)
+        assert states_of(warm, root) == states, moment
         assert in_file(file) == (HEAD, kept), moment
         copies = sorted(root.glob(f"{file.name}.before-*"))
         assert [path.name for path in copies] == [f"{file.name}.before-{HEAD}"], moment
@@ -114,7 +119,6 @@ def test_an_upgrade_killed_on_postgresql(warm: Warm, postgres: Callable[[], str]
         revision, after = in_server(url)
         assert revision in ("0001", HEAD) and after == kept, moment
         stood.add(revision)
-        again = warm(*LOOK, at=root)
-        assert again.code == 0 and json.loads(again.out)["states"] == states, (moment, again.err)
+        assert states_of(warm, root) == states, moment
         assert in_server(url) == (HEAD, kept), moment
     assert stood == {"0001", HEAD}

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from counting import Words
+from llamas import make_llama
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -120,29 +121,9 @@ def cleared(ready: Project, settings: Settings, planned: Path) -> Path:
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Llama of two narrow layers with fixed random weights and the embedded model's tokenizer: quick to train."""
-    import torch
-    from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
-
-    from chat.local.embedded import embedded_model
-
     folder = tmp_path_factory.mktemp("tiny") / "tiny-llama"
-    tokenizer = AutoTokenizer.from_pretrained(str(embedded_model()))
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=64,
-        intermediate_size=128,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=256,
-        tie_word_embeddings=True,
-        bos_token_id=1,
-        eos_token_id=2,
-        pad_token_id=2,
-    )
-    LlamaForCausalLM(config).save_pretrained(str(folder))
-    tokenizer.save_pretrained(str(folder))
+    wide = {"hidden_size": 64, "intermediate_size": 128, "max_position_embeddings": 256}
+    make_llama(folder, num_hidden_layers=2, num_attention_heads=4, **wide)
     return folder
 
 

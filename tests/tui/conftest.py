@@ -11,6 +11,7 @@ import threading
 from datetime import UTC, datetime
 
 import pytest
+from llamas import make_llama
 
 from rung.tui.app import RungApp
 from rung.tui.source import Source
@@ -137,17 +138,7 @@ def held():
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory):
     """A Llama of two narrow layers with random weights and the embedded model's tokenizer."""
-    import torch
-    from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
-
-    from chat.local.embedded import embedded_model
-
     folder = tmp_path_factory.mktemp("tiny") / "tiny-llama"
-    tokenizer = AutoTokenizer.from_pretrained(str(embedded_model()))
-    torch.manual_seed(0)
-    shape = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4}
-    ends = {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 2, "tie_word_embeddings": True}
-    config = LlamaConfig(vocab_size=len(tokenizer), max_position_embeddings=256, **shape, **ends)
-    LlamaForCausalLM(config).save_pretrained(str(folder))
-    tokenizer.save_pretrained(str(folder))
+    wide = {"hidden_size": 64, "intermediate_size": 128, "max_position_embeddings": 256}
+    make_llama(folder, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=4, **wide)
     return folder

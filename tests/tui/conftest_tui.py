@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
+import time
 
+HELD = 0.05
+"""Seconds that one turn of the loop may take."""
 PATIENCE = 6_000
 """Looks at the screen, a minute or more: a busy machine fails no test."""
 
@@ -73,3 +77,21 @@ def importing_textual():
     code = "import time, textual.app, textual.screen, textual.widgets; print(time.process_time())"
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
     return float(done.stdout)
+
+
+class Ticks:
+    """A timer on the loop. `held` is the most CPU time that the loop's own thread spent between two ticks: unlike
+    time on the wall it does not count what other processes of the machine take."""
+
+    def __init__(self):
+        self.held = 0.0
+        self.waited = 0.0
+        self.on = True
+
+    async def run(self):
+        cpu, wall = time.thread_time(), time.monotonic()
+        while self.on:
+            await asyncio.sleep(0.002)
+            cpu, before = time.thread_time(), cpu
+            wall, was = time.monotonic(), wall
+            self.held, self.waited = max(self.held, cpu - before), max(self.waited, wall - was)

@@ -10,7 +10,7 @@ import pytest
 from conftest_tui import settled, text_of
 from rich.cells import cell_len
 
-from rung.tui.symbols import ASCII
+from rung.symbols import ASCII
 from rung.tui.text import shown
 from rung.tui.widgets.marked import folded
 
@@ -61,7 +61,7 @@ async def test_without_utf8_only_ascii_is_drawn(project, program, monkeypatch):
 
 
 def test_the_locale_decides_where_nobody_says():
-    code = r"from rung.tui.symbols import drawn; print(ascii(drawn('\u2713 \u25b8 \u2502')))"
+    code = r"from rung.symbols import drawn; print(ascii(drawn('\u2713 \u25b8 \u2502')))"
     for locale, expected in (("C", "'+ > |'"), ("C.UTF-8", "'\\u2713 \\u25b8 \\u2502'")):
         environment = {**os.environ, "LC_ALL": locale, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
         environment.pop("RUNG_ASCII", None)

@@ -12,9 +12,9 @@ from textual.containers import Vertical, VerticalScroll
 from textual.geometry import Region
 from textual.widgets import Input, Static
 
+from rung.symbols import drawn
 from rung.tui.guideline import places
 from rung.tui.leaving import LeavingModal
-from rung.tui.symbols import drawn
 from rung.tui.text import shown
 from rung.tui.widgets.passage import Part, Passage
 

@@ -12,8 +12,8 @@ from textual.containers import Container
 from textual.screen import Screen
 from textual.widgets import Static
 
+from rung.symbols import drawn
 from rung.tui.source import Source
-from rung.tui.symbols import drawn
 from rung.tui.widgets.line import CommandLine, KeyLine, Line, Rule
 
 CHOICES = (

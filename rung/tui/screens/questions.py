@@ -17,6 +17,7 @@ from textual.widgets import Input, Static
 from advisor.answers import FACTS
 from advisor.interview import Effect
 from advisor.rulebook import Question
+from rung.symbols import drawn
 from rung.tui.asking import Asking
 from rung.tui.frame import SMALL, StageScreen
 from rung.tui.question_words import (
@@ -28,7 +29,6 @@ from rung.tui.question_words import (
     moved_lines,
     why_lines,
 )
-from rung.tui.symbols import drawn
 from rung.tui.text import shown
 from rung.tui.widgets.marked import Entry, MarkedLines
 from workspace.errors import RungError

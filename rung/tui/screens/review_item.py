@@ -12,12 +12,12 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from curation.review import Item
+from rung.symbols import drawn
 from rung.tui.aside_words import beside
 from rung.tui.frame import SMALL, WIDE
 from rung.tui.item_words import answer, asked, behind, clock_of, label, worse
 from rung.tui.screens.review_fetch import FetchScreen
 from rung.tui.screens.review_masked import MaskedScreen
-from rung.tui.symbols import drawn
 from rung.tui.text import shown
 from rung.tui.widgets.answer import AnswerPanel, Face
 from rung.tui.widgets.passage import Part, Passage

@@ -11,8 +11,8 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.widgets import Input, Static
 
+from rung.symbols import drawn
 from rung.tui.leaving import LeavingModal
-from rung.tui.symbols import drawn
 
 MISSING = "Both are needed: a decision without a name or a reason is none."
 

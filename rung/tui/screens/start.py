@@ -13,8 +13,8 @@ from textual.widgets import Static
 
 from rung.status.stages import Stage, Status
 from rung.status.words import ladder_pairs, next_sentence
+from rung.symbols import drawn
 from rung.tui.frame import StageScreen
-from rung.tui.symbols import drawn
 from rung.tui.widgets.marked import folded
 
 COUNTED = ("Data", "Review", "Dataset")

@@ -11,8 +11,8 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.message import Message
 
+from rung.symbols import drawn
 from rung.tui.leaving import LeavingModal
-from rung.tui.symbols import drawn
 from rung.tui.widgets.passage import Part, Passage
 from workspace.errors import RungError
 

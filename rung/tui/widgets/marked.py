@@ -14,7 +14,7 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from rung.tui.symbols import drawn
+from rung.symbols import drawn
 from rung.tui.widgets.lines import Lines
 from rung.tui.wrapped import line_spans
 

@@ -1,4 +1,4 @@
-"""Symbols with an ASCII twin, for terminals without UTF-8 and for those that draw them two cells wide."""
+"""Rung's symbols with an ASCII twin, for terminals without UTF-8 and for those that draw them two cells wide."""
 
 from __future__ import annotations
 

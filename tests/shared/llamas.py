@@ -1,0 +1,23 @@
+"""Small Llamas with random weights and the embedded model's tokenizer, saved as any model is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+
+def make_llama(folder: Path, *, seed: int = 0, **shape: Any) -> int:
+    """Save one with fixed weights of this shape (`LlamaConfig`'s names) into `folder`; returns its parameters."""
+    import torch
+    from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+
+    from chat.local.embedded import embedded_model
+
+    tokenizer = AutoTokenizer.from_pretrained(str(embedded_model()))
+    torch.manual_seed(seed)
+    shape = {"num_key_value_heads": 2, "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 2, **shape}
+    config = LlamaConfig(vocab_size=len(tokenizer), tie_word_embeddings=True, **shape)
+    model = LlamaForCausalLM(config)
+    model.save_pretrained(str(folder))
+    tokenizer.save_pretrained(str(folder))
+    return int(model.num_parameters())
