@@ -18,9 +18,6 @@ HAS_WORD = re.compile(r"\w").search
 FOLDS = 4
 PASSES = 1000
 """Most passes over the rows; a model ends where its loss no longer falls, after 10 to 60 on the sets tried."""
-MANY = 100
-"""From so many classes on one model learns all of them at once, in a few passes, instead of one model each, which finds
-a little more and takes as many times the passes as there are classes."""
 CELLS = 40_000_000
 """Most weights (words and word pairs x classes) of a model: the rarest are left out."""
 SURE = 0.2
@@ -32,9 +29,8 @@ CHARACTERS, GRAMS = 500, 50_000
 
 
 class LabelNoise(Check):
-    """Out-of-fold self-confidence of a logistic model on TF-IDF of words and word pairs (one for all classes from 100
-    on, else one each) and of a naive Bayes model on TF-IDF of 2 to 5 characters, weighed by how well they foretell the
-    labels; the share of wrong labels is estimated.
+    """Out-of-fold self-confidence of a logistic model on TF-IDF of words and word pairs and of a naive Bayes model on
+    TF-IDF of 2 to 5 characters, weighed by how well they foretell the labels; the share of wrong labels is estimated.
     """
 
     name = "label_noise"
@@ -99,17 +95,11 @@ def _out_of_fold(texts: Sequence[str], given: Any, seed: int) -> tuple[Any, Any]
     from sklearn.linear_model import SGDClassifier
     from sklearn.naive_bayes import MultinomialNB
 
-    from curation.quality.softmax import Softmax, put_together
-
     classes = int(given.max()) + 1
     most = max(GRAMS, CELLS // classes)
     words = _vectors(texts, ngram_range=(1, 2), token_pattern=r"\w+", max_features=most)
-    if classes >= MANY:
-        words = put_together(words)
-        first = _asked(Softmax(seed), words, given, seed)
-    else:
-        one_each = SGDClassifier(loss="log_loss", alpha=1e-5, max_iter=PASSES, random_state=seed)
-        first = _asked(one_each, words, given, seed)
+    logistic = SGDClassifier(loss="log_loss", alpha=1e-5, max_iter=PASSES, random_state=seed)
+    first = _asked(logistic, words, given, seed)
     del words
     short = [text[:CHARACTERS] for text in texts]
     runs = _vectors(short, analyzer="char_wb", ngram_range=(2, 5), max_features=GRAMS)
