@@ -207,7 +207,7 @@ class RowCheck(Check):
 
 def evidence_of(note: str, *subjects: Subject, score: float | None = None, texts: Sequence[str] = ()) -> Evidence:
     """Evidence on rows; what is shown of them is masked and cut to an excerpt."""
-    shown = texts or [shown_text(subject.example) for subject in subjects]
+    shown = texts or shown_texts(*(subject.example for subject in subjects))
     name = "\n".join(subject.id or subject.example.content_hash for subject in subjects)
     return Evidence(
         key=hashlib.sha256(name.encode()).hexdigest()[:8],
@@ -219,14 +219,21 @@ def evidence_of(note: str, *subjects: Subject, score: float | None = None, texts
     )
 
 
-def shown_text(example: Example) -> str:
-    """Question and answer in one line; of a long question so much that the start of the answer is still seen."""
-    question, answer = example.question, example.answer
-    if answer is None:
-        return question
-    if len(question) + len(answer) > EXCERPT - 4:
-        question = excerpt(question, max(EXCERPT - 4 - len(answer), EXCERPT * 5 // 8))
-    return f"{question} -> {answer}"
+def shown_texts(*examples: Example) -> list[str]:
+    """Question and answer of each in one line; of long questions so much that the start of the answer is still seen.
+
+    All are cut at the same place: where rows are compared, a cut is no difference.
+    """
+    longest = max((len(example.answer or "") for example in examples), default=0)
+    room = max(EXCERPT - 4 - longest, EXCERPT * 5 // 8)
+    return [_line(example, room) for example in examples]
+
+
+def _line(example: Example, room: int) -> str:
+    if example.answer is None:
+        return example.question
+    question = example.question
+    return f"{question if len(question) <= room else excerpt(question, room)} -> {example.answer}"
 
 
 def excerpt(text: str, length: int = EXCERPT) -> str:

@@ -15,7 +15,7 @@ from curation.quality.base import (
     Severity,
     Subject,
     evidence_of,
-    shown_text,
+    shown_texts,
 )
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ class Suspects(Leaks):
 def _leak_evidence(leak: Leak, train: Mapping[int, Subject], test: Sequence[Subject]) -> Evidence:
     note = f"{leak.kind}, {leak.score:.2f}, {leak.answer} answer"
     more = [leak.evidence.why] if leak.evidence.why else []
-    shared = [f"[{leak.evidence.shared}]"] if leak.evidence.shared else []
+    shared = [f"in both: {leak.evidence.shared}"] if leak.evidence.shared else []
     one, other = test[leak.test], train[leak.train]
-    texts = [shown_text(one.example), shown_text(other.example), *shared]
+    texts = [*shown_texts(one.example, other.example), *shared]
     return evidence_of(", ".join([note, *more]), one, other, score=leak.score, texts=texts)

@@ -10,10 +10,10 @@ from planted import CASES, WORDS, answered, clean, hit, labelled, measured, nois
 from planted_forms import listed_words, odd_forms, other_spellings, with_names
 from planted_sets import SETS, judged
 
-from curation.example import Example
+from curation.example import Example, chat_row
 from curation.formats import Reject
 from curation.quality import Options, Subject, Survey, find_personal, find_secrets, label_noise, mask
-from curation.quality.base import EVIDENCE_KEPT, EXCERPT, RowCheck, excerpt
+from curation.quality.base import EVIDENCE_KEPT, EXCERPT, RowCheck, excerpt, shown_texts
 from curation.quality.diversity import Diversity, distinct_pairs, packing, vendi
 from curation.quality.malformed import Malformed
 from curation.quality.mask import Spot, is_card, is_iban, is_phone
@@ -282,3 +282,11 @@ def test_a_full_pile_counts_and_makes_no_evidence():
     found = check.end(Survey(0, (), Options()))
     assert (found.rows, len(found.evidence), len(found.ids)) == (EVIDENCE_KEPT + 50, EVIDENCE_KEPT, EVIDENCE_KEPT + 50)
     assert check.made <= EVIDENCE_KEPT
+
+
+def test_of_two_rows_the_long_questions_are_cut_at_the_same_place():
+    """A cut that depends on the answer's length looked like a difference between equal questions."""
+    question = "word " * 60
+    one, other = shown_texts(Example(chat_row(question, "A")), Example(chat_row(question, "a longer answer")))
+    assert one.split(" -> ")[0] == other.split(" -> ")[0]
+    assert one.endswith("… -> A") and other.endswith("… -> a longer answer")
