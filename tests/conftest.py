@@ -21,6 +21,11 @@ from hypothesis import HealthCheck, settings
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a hub that is named is not waited for; tests of that take it away
 
 
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Bytes are named by their place: a packed file holds the time, and two processes must collect the same tests."""
+    return "bytes" if isinstance(val, bytes) else None
+
+
 @dataclass
 class Loopback:
     """A real HTTP server on loopback that plays a script and records what it was sent.
