@@ -9,12 +9,12 @@ from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
 from textual.message import Message
 
 from evaluation.report import Outcome
 from rung.report.figures import arm_name
 from rung.tui.leaving import LeavingModal
+from rung.tui.screens.page import Paper
 from rung.tui.text import shown
 from rung.tui.widgets.marked import Entry, MarkedLines
 from rung.tui.widgets.passage import Part, Passage
@@ -43,7 +43,7 @@ class ItemsScreen(LeavingModal[None]):
 
     def compose(self) -> ComposeResult:
         """A list, and the marked item in full."""
-        with VerticalScroll():
+        with Paper():
             yield MarkedLines(id="items")
             yield Passage(id="item")
 
@@ -71,9 +71,7 @@ class ItemsScreen(LeavingModal[None]):
         wrong = sum(o.score < 1 for o in message.outcomes)
         name = arm_name(message.outcomes[0].arm) if message.outcomes else "No validation items"
         kind = "validation " if message.outcomes and message.outcomes[0].split == "validation" else ""
-        head = Entry(
-            f"{name}: {len(message.outcomes):,} {kind}items, {wrong:,} not right; those first. Esc closes", "", "bold"
-        )
+        head = Entry(f"{name}: {len(message.outcomes):,} {kind}items, {wrong:,} not right; those first", "", "bold")
         lines = [Entry(_line(outcome), str(outcome.item)) for outcome in message.outcomes]
         self.query_one("#items", MarkedLines).show([head, *lines])
         self._draw()

@@ -8,10 +8,10 @@ from typing import ClassVar
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import ActiveBinding, Binding, BindingType
-from textual.containers import VerticalScroll
 from textual.widgets import Input, Static, TextArea
 
 from rung.tui.leaving import LeavingModal
+from rung.tui.screens.page import Paper
 
 FEWEST_FIELDS = 2
 """Fields between which one can go."""
@@ -80,7 +80,6 @@ class KeysScreen(LeavingModal[None]):
 
     def compose(self) -> ComposeResult:
         """One line a binding."""
-        with VerticalScroll():
+        with Paper():
             yield Static(Text("Keys of this screen\n", style="bold"))
             yield Static(Text("\n".join(f"{keys:<12} {words}" for keys, words in self.rows)))
-            yield Static(Text("\nEsc closes"))

@@ -17,6 +17,14 @@ MOST = 200_000
 """Characters of a page; after these they are counted."""
 
 
+class Paper(VerticalScroll):
+    """What a page over the screen stands on; its frame says how it is closed, however long it is."""
+
+    def on_mount(self) -> None:
+        """Say it."""
+        self.border_subtitle = "Esc closes"
+
+
 class PageScreen(LeavingModal[None]):
     """A title and lines; arrows scroll."""
 
@@ -28,6 +36,6 @@ class PageScreen(LeavingModal[None]):
 
     def compose(self) -> ComposeResult:
         """The text, as text."""
-        with VerticalScroll():
+        with Paper():
             title = Part(Text(f"{shown(self.heading)}\n", style="bold"))
-            yield Passage(title, Part(Text(shown(self.text, limit=MOST))), Part(Text("\nEsc closes")), id="page")
+            yield Passage(title, Part(Text(shown(self.text, limit=MOST))), id="page")

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.containers import VerticalScroll
 
 from curation.findings import Checkup
 from curation.quality.base import Evidence, Finding
@@ -14,7 +13,7 @@ from rung.cli.check_words import one
 from rung.report.figures import count
 from rung.tui.data_words import bracketed, fix_words
 from rung.tui.frame import WIDE
-from rung.tui.screens.page import PageScreen
+from rung.tui.screens.page import PageScreen, Paper
 from rung.tui.text import LONGEST, shown
 from rung.tui.widgets.difference import changed
 from rung.tui.widgets.passage import Part, Passage
@@ -41,7 +40,7 @@ class RowsScreen(PageScreen):
 
     def compose(self) -> ComposeResult:
         """The rows, for the present width."""
-        with VerticalScroll():
+        with Paper():
             yield Passage(*self._parts(), id="page")
 
     def on_resize(self) -> None:
@@ -59,7 +58,7 @@ class RowsScreen(PageScreen):
             parts += _evidence(evidence, f"{of}   {shown(evidence.note)}{ref}", width)
         if finding.rows > len(finding.evidence) and any(evidence.places for evidence in finding.evidence):
             parts.append(Part(Text(f"\n{count(finding.rows, 'row')} in all, {len(finding.evidence):,} shown.")))
-        return [*parts, Part(Text("\nEsc closes"))]
+        return parts
 
 
 def _evidence(evidence: Evidence, head: str, width: int) -> Iterator[Part]:

@@ -8,11 +8,11 @@ from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
 from textual.message import Message
 
 from rung.symbols import drawn
 from rung.tui.leaving import LeavingModal
+from rung.tui.screens.page import Paper
 from rung.tui.widgets.passage import Part, Passage
 from workspace.errors import RungError
 
@@ -35,7 +35,7 @@ class WhyScreen(LeavingModal[None]):
 
     def compose(self) -> ComposeResult:
         """The reference, then the lines."""
-        with VerticalScroll():
+        with Paper():
             yield Passage(*self._parts("…"), id="why")
 
     def on_mount(self) -> None:
@@ -57,5 +57,5 @@ class WhyScreen(LeavingModal[None]):
         self.query_one("#why", Passage).show(*self._parts("\n".join(message.lines)))
 
     def _parts(self, words: str) -> tuple[Part, ...]:
-        title, foot = Text(f"Why {self.ref}\n", style="bold"), Text(f"\n$ rung why {self.ref}\nEsc closes")
+        title, foot = Text(f"Why {self.ref}\n", style="bold"), Text(f"\n$ rung why {self.ref}")
         return Part(title), Part(Text(drawn(words))), Part(foot)
