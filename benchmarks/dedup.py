@@ -141,7 +141,7 @@ def marginal(args: argparse.Namespace, folder: Path) -> None:
     print(f"{'':24}{'rows':>18}{'CPU-s':>16}{'rows/CPU-s':>12}{'rung is':>9}{'peak MB':>9}")
     base = 0.0
     args.naive_rows = 1 << 40
-    compile_once(args, chosen, Path(args.file), folder)
+    compile_once(args, chosen, chat_rows(Path(args.file), folder, low), folder)
     for name in chosen:
         sizes = [size // (20 if name == "datasketch, plain" else 1) for size in (low, high)]
         found = [run(args, name, chat_rows(Path(args.file), folder, size), folder) for size in sizes]
@@ -158,7 +158,7 @@ def marginal(args: argparse.Namespace, folder: Path) -> None:
 
 
 def compile_once(args: argparse.Namespace, chosen: list[str], source: Path, folder: Path) -> None:
-    """Let rung compile what it keeps compiled: on a fresh copy of the code this would count as work."""
+    """Let rung compile what it keeps compiled, for rows of this form: on a fresh copy this would count as work."""
     some = head(source, folder / "some.jsonl", 30_000)
     for name in chosen:
         if name.startswith("rung"):
