@@ -245,3 +245,25 @@ def test_back_leaves_an_open_panel_and_not_the_page(make_site: Any, serving: Any
     page.go_back()
     assert page.url == address and page.query_selector("#decision"), "once more is not yet away"
     assert page.faults == []
+
+
+def test_escape_is_one_level_back(make_site: Any, serving: Any, open_page: Any) -> None:
+    """Out of an edit with the draft kept, out of the reasons, out of a field first; never off the page."""
+    site = make_site()
+    page = open_page(serving(site.desk) + site.link("dana"))
+    row, address = row_of(page), page.url
+    page.keyboard.press("e")
+    page.wait_for_selector("#text")
+    page.fill("#text", "E89.9 in part")
+    page.keyboard.press("Escape")
+    page.wait_for_selector("[data-key=a]", timeout=20_000)
+    assert "You began an edit of this row" in page.inner_text("main")
+    page.keyboard.press("x")
+    page.wait_for_selector("#reasons")
+    page.click("#other")
+    page.keyboard.press("Escape")
+    assert page.evaluate("document.activeElement.id") == "item" and page.query_selector("#reasons")
+    page.keyboard.press("Escape")
+    page.wait_for_selector("[data-key=a]", timeout=20_000)
+    page.keyboard.press("Escape")
+    assert (row_of(page), page.url) == (row, address) and page.faults == []

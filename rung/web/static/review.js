@@ -85,7 +85,7 @@
     else history.replaceState(panel() ? { panel: true } : null, "", path);
   }
 
-  addEventListener("popstate", async () => {
+  async function leave() {
     if (!panel()) return;
     clearTimeout(writing);
     if ($("#text")) await compare();
@@ -97,7 +97,9 @@
       const answer = await fetch("/open", { method: "POST", body: new URLSearchParams(form), credentials: "same-origin" });
       if (panel() && $("main").dataset.row === row) take(await answer.text(), answer.status);
     } catch { notice("The page cannot be reached. What you typed is still here."); }
-  });
+  }
+
+  addEventListener("popstate", leave);
 
   document.addEventListener("submit", (event) => {
     const form = event.target, button = event.submitter;
@@ -168,6 +170,12 @@
       event.preventDefault();
       const save = $("[data-key='Ctrl+Enter']");
       if (save) save.click();
+      return;
+    }
+    if (event.key === "Escape" && panel() && (!typing(event.target) || event.target.id === "text")) {
+      event.preventDefault();
+      if (history.state && history.state.panel) history.back();
+      else leave();
       return;
     }
     if (event.key === "Escape" && typing(event.target)) {
