@@ -19,6 +19,7 @@ EXACT_FLIPS = 14
 RANDOM_FLIPS = 20_000
 MANY_FLIPS = 2000
 FLIP_SEED = 13
+MOST_UNITS = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,29 @@ def deviation(values: Sequence[float], lost: int = 1) -> float:
     return math.sqrt(math.fsum((v - mean) ** 2 for v in values) / max(1, len(values) - lost))
 
 
+@dataclass(frozen=True, slots=True)
+class Retraining:
+    """Trainings that differ in their seed: how many, and the standard deviation of their mean differences."""
+
+    trainings: int = 1
+    spread: float = 0.0
+
+    @property
+    def error(self) -> float:
+        """Variance of the mean over the trainings."""
+        return self.spread**2 / self.trainings
+
+    def degrees(self, of_items: float, degrees: float) -> float:
+        """Degrees of freedom of both errors together (Satterthwaite 1946); `degrees` are those of the items' one."""
+        if not self.error:
+            return degrees
+        below = of_items**2 / degrees + self.error**2 / max(1, self.trainings - 1)
+        return (of_items + self.error) ** 2 / below
+
+
+ALONE = Retraining()
+
+
 def over_trainings(differences: Sequence[Sequence[float]], confidence: float = CONFIDENCE) -> tuple[float, float]:
     """The interval over items and trainings: `differences[k][i]` of training k on item i.
 
@@ -104,10 +128,19 @@ def over_trainings(differences: Sequence[Sequence[float]], confidence: float = C
     padded = [*means, 1.0, -1.0]
     centre = math.fsum(padded) / len(padded)
     of_items = deviation(padded) ** 2 / len(padded)
-    of_trainings = deviation([math.fsum(one) / len(one) for one in differences]) ** 2 / k
-    degrees = (of_items + of_trainings) ** 2 / (of_items**2 / (len(padded) - 1) + of_trainings**2 / max(1, k - 1))
-    half = t_quantile(degrees, (1 + confidence) / 2) * math.sqrt(of_items + of_trainings)
+    half = _half(of_items, len(padded) - 1, confidence, retraining_of(differences))
     return max(-1.0, centre - half), min(1.0, centre + half)
+
+
+def retraining_of(differences: Sequence[Sequence[float]]) -> Retraining:
+    """How far the trainings' means lie apart (`differences[k][i]` of training k on item i)."""
+    return Retraining(len(differences), deviation([math.fsum(one) / len(one) for one in differences]))
+
+
+def _half(of_items: float, degrees: float, confidence: float, again: Retraining) -> float:
+    """Half the interval's width, from the variance of the items' mean and the error of the trainings' one."""
+    quantile = t_quantile(again.degrees(of_items, degrees), (1 + confidence) / 2)
+    return quantile * math.sqrt(of_items + again.error)
 
 
 def t_quantile(degrees: float, share: float) -> float:
@@ -170,21 +203,29 @@ def _flip_normal(moved: Sequence[float]) -> float:
 
 
 def minimum_detectable(
-    units: int, spread: float, margin: float, *, discordant: float | None = None, confidence: float = CONFIDENCE
+    units: int,
+    spread: float,
+    margin: float,
+    *,
+    discordant: float | None = None,
+    confidence: float = CONFIDENCE,
+    again: Retraining = ALONE,
 ) -> float | None:
     """The true gain for which low > margin with 80% chance (normal approximation); None where no gain up to 1 does.
 
     With `discordant` (0/1 scores: the share of items on which both differ) the spread follows the gain: a gain of g
-    needs at least g of the items to differ. Otherwise the spread stays as it was seen.
+    needs at least g of the items to differ. Otherwise the spread stays as it was seen. `again` holds several trainings,
+    whose scatter counts too; of few it is badly known, so the chance is that of the noncentral t.
     """
-    t = t_quantile(units + 1, (1 + confidence) / 2)
 
     def ships(gain: float) -> bool:
         variance = max(discordant, gain) - gain**2 if discordant is not None else spread**2
         centre = units * gain / (units + 2)
         padded = (units * (variance + gain**2) + 2 - (units + 2) * centre**2) / (units + 1)
-        chance = z_power() * math.sqrt(units * max(variance, 0.0)) / (units + 2)
-        return centre - chance - t * math.sqrt(max(padded, 0.0) / (units + 2)) > margin
+        of_items = max(padded, 0.0) / (units + 2)
+        luck = z_power() if not again.error else _luck(again.degrees(of_items, units + 1), confidence)
+        chance = luck * math.sqrt(units * max(variance, 0.0) / (units + 2) ** 2 + again.error)
+        return centre - chance - _half(of_items, units + 1, confidence, again) > margin
 
     if not ships(1.0):
         return None
@@ -195,6 +236,14 @@ def minimum_detectable(
     return high
 
 
+def _luck(degrees: float, confidence: float) -> float:
+    """By how many standard errors more than Student's quantile a gain must lie off, to be seen with 80% chance."""
+    from scipy.special import nctdtrinc
+
+    quantile = t_quantile(degrees, (1 + confidence) / 2)
+    return float(nctdtrinc(degrees, 1 - POWER, quantile)) - quantile
+
+
 def z_power() -> float:
     """The normal quantile of the wanted power, 80%."""
     from scipy.special import ndtri
@@ -202,8 +251,11 @@ def z_power() -> float:
     return float(ndtri(POWER))
 
 
-def items_to_settle(result: Comparison, margin: float, confidence: float = CONFIDENCE) -> int | None:
-    """About how many units would settle it, were the estimate right; None where it lies within 1 point of the margin.
+def items_to_settle(
+    result: Comparison, margin: float, confidence: float = CONFIDENCE, again: Retraining = ALONE
+) -> int | None:
+    """About how many units would settle it, were the estimate right; None where it lies within 1 point of the margin,
+    or where the trainings of `again` scatter so far that no number of items would.
 
     The smallest number with which the interval just excludes the margin, which is a chance of about one half.
     """
@@ -214,12 +266,14 @@ def items_to_settle(result: Comparison, margin: float, confidence: float = CONFI
     def settles(units: int) -> bool:
         centre = units * mean / (units + 2)
         variance = (units * square + 2 - (units + 2) * centre**2) / (units + 1)
-        half = t_quantile(units + 1, (1 + confidence) / 2) * math.sqrt(max(variance, 0.0) / (units + 2))
+        half = _half(max(variance, 0.0) / (units + 2), units + 1, confidence, again)
         return centre - half > margin or centre + half < margin
 
     low, high = 1, 2
     while not settles(high):
         low, high = high, 2 * high
+        if high > MOST_UNITS:
+            return None
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if settles(middle) else (middle, high)

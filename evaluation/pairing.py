@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from evaluation.bench import Bench
 from evaluation.clusters import clusters_of
-from evaluation.compare import Comparison, cluster_means, compare, over_trainings
+from evaluation.compare import Comparison, cluster_means, compare, over_trainings, retraining_of
 from evaluation.holm import secondary_tests
 from evaluation.judge import unchecked
 from evaluation.looks import Standing
@@ -15,7 +15,7 @@ from evaluation.outcomes import Baseline
 from evaluation.report import Outcome, Report
 from evaluation.scores import PairedScores
 from evaluation.slices import facets_of, slices
-from evaluation.verdict import Rule, Training, Verdict, rule_on, verdict_of
+from evaluation.verdict import Rule, Training, Verdict, rule_on, sight, verdict_of
 from workspace.artefact import hashes
 from workspace.errors import Refusal
 from workspace.settings import Settings
@@ -99,11 +99,12 @@ def _with_trainings(
 ) -> Verdict:
     """Ruled on intervals that hold another training too."""
     every = [[o.score for o in outcomes] for outcomes in (trained.outcomes, *trained.others)]
+    units = {arm: _units(every, found, clusters) for arm, found in baseline.outcomes.items()}
     results = {
-        arm: _over(every, [o.score for o in found], rule.confidence, clusters)
+        arm: _over(trained.scores(), found, units[arm], rule.confidence, clusters)
         for arm, found in baseline.outcomes.items()
     }
-    against = results[verdict.chosen]
+    against, again = results[verdict.chosen], retraining_of(units[verdict.chosen])
     arms = [r.model_copy(update={"low": results[r.arm].low, "high": results[r.arm].high}) for r in verdict.arms]
     return verdict.model_copy(
         update={
@@ -112,18 +113,29 @@ def _with_trainings(
             "high": against.high,
             "arms": arms,
             "trainings": list(trained.trainings),
+            "trainings_spread": again.spread,
+            **sight(against, rule, clusters is None and not verdict.graded, again),
         }
     )
 
 
+def _units(
+    every: Sequence[Sequence[float]], baseline: Sequence[Outcome], clusters: Sequence[str] | None
+) -> list[list[float]]:
+    """By training, its differences to an arm: of items, or of clusters where they are given."""
+    differences = [[t - b.score for t, b in zip(one, baseline, strict=True)] for one in every]
+    return [cluster_means(one, clusters) for one in differences] if clusters is not None else differences
+
+
 def _over(
-    every: Sequence[Sequence[float]], baseline: Sequence[float], confidence: float, clusters: Sequence[str] | None
+    means: Sequence[float],
+    baseline: Sequence[Outcome],
+    units: Sequence[Sequence[float]],
+    confidence: float,
+    clusters: Sequence[str] | None,
 ) -> Comparison:
-    means = [sum(scores) / len(every) for scores in zip(*every, strict=True)]
-    differences = [[t - b for t, b in zip(one, baseline, strict=True)] for one in every]
-    units = [cluster_means(one, clusters) for one in differences] if clusters is not None else differences
     low, high = over_trainings(units, confidence)
-    return replace(compare(baseline, means, clusters, confidence), low=low, high=high)
+    return replace(compare([o.score for o in baseline], means, clusters, confidence), low=low, high=high)
 
 
 def _worse(found: Sequence[dict[str, object]]) -> list[str]:

@@ -26,7 +26,8 @@ class Power:
     """What n items can show at a margin, for scores of 0 or 1.
 
     `groups` is how many groups they make where some hang together: the table is then for so many items, as if those of
-    a group were always right and wrong together. The less alike they are, the more is seen.
+    a group were always right and wrong together. The less alike they are, the more is seen. It is for one training: how
+    far `trainings` of them scatter is not known before they are measured, and takes from what is seen.
     """
 
     n: int
@@ -34,13 +35,16 @@ class Power:
     seen: tuple[Seen, ...]
     confidence: float = CONFIDENCE
     groups: int | None = None
+    trainings: int = 1
 
     def as_json(self) -> dict[str, Any]:
         """For `--json`."""
         return asdict(self)
 
 
-def power_of(n: int, margin: float, confidence: float = CONFIDENCE, groups: int | None = None) -> Power:
+def power_of(
+    n: int, margin: float, confidence: float = CONFIDENCE, groups: int | None = None, trainings: int = 1
+) -> Power:
     """The table for n items, in `groups` groups where some share one; with too few groups nothing ships."""
 
     def least(over: float, discordant: float) -> float | None:
@@ -49,4 +53,4 @@ def power_of(n: int, margin: float, confidence: float = CONFIDENCE, groups: int 
         return minimum_detectable(groups or n, 0.0, over, discordant=discordant, confidence=confidence)
 
     seen = tuple(Seen(d, least(margin, d), least(0.0, d)) for d in DISAGREEMENTS)
-    return Power(n, margin, seen, confidence, groups)
+    return Power(n, margin, seen, confidence, groups, trainings)

@@ -10,7 +10,16 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from evaluation.compare import CONFIDENCE, TOLERANCE, Comparison, compare, items_to_settle, minimum_detectable
+from evaluation.compare import (
+    ALONE,
+    CONFIDENCE,
+    TOLERANCE,
+    Comparison,
+    Retraining,
+    compare,
+    items_to_settle,
+    minimum_detectable,
+)
 from evaluation.forgetting import Forgetting
 from evaluation.intervals import is_binary
 from evaluation.judge_report import JudgeReport
@@ -66,7 +75,8 @@ class Verdict(Artefact):
     The figures of the first level are against `chosen`, the prompted arm that validation named; `arms` holds each
     rival. Scores and differences are absolute, unrounded. `minimum_detectable` is the true gain that would ship with
     80% chance, `smallest_difference` the true difference that would be told from 0 with that chance.
-    `items_to_settle` is None where the estimate lies at the margin; it counts clusters where they are given.
+    `items_to_settle` is None where the estimate lies at the margin; it counts clusters where they are given. Where
+    several trainings were measured, their scatter counts in all three; else these are for one training.
     """
 
     verdict: Ruling
@@ -111,6 +121,8 @@ class Verdict(Artefact):
     """The arm that is ruled on: `tuned`, or `tuned_rag` where validation preferred it."""
     trainings: list[Training] = []
     """The runs that differ only in their seed, where the interval includes retraining."""
+    trainings_spread: float | None = None
+    """Standard deviation of the trainings' differences to the chosen arm; None of one training."""
     price: Price | None = None
     """What the tuned model costs beside the prompt; None in verdicts on score files."""
     place: int | None = None
@@ -134,6 +146,7 @@ def verdict_of(scores: PairedScores, chosen: str | None = None, rule: Rule = Rul
     name = _chosen(scores.arms, chosen)
     results = {arm: compare(s, scores.tuned, scores.clusters, rule.confidence) for arm, s in scores.arms.items()}
     against = results[name]
+    seen = sight(against, rule, _is_binary(scores, name))
     ruling = rule_on(results, name, rule.margin, against.units if scores.clusters is not None else None, rule.may_ship)
     return Verdict(
         verdict=ruling,
@@ -147,9 +160,9 @@ def verdict_of(scores: PairedScores, chosen: str | None = None, rule: Rule = Rul
         confidence=rule.confidence,
         margin=rule.margin,
         p_value=against.p_value,
-        minimum_detectable=detectable(against, rule, _is_binary(scores, name)),
-        smallest_difference=detectable(against, Rule(0.0, rule.confidence), _is_binary(scores, name)),
-        items_to_settle=items_to_settle(against, rule.margin, rule.confidence),
+        minimum_detectable=seen["minimum_detectable"],
+        smallest_difference=seen["smallest_difference"],
+        items_to_settle=seen["items_to_settle"],
         better=against.better,
         worse=against.worse,
         same=against.same,
@@ -201,13 +214,22 @@ def _chosen(arms: Mapping[str, object], chosen: str | None) -> str:
     return chosen if chosen is not None else next(iter(arms))
 
 
-def detectable(result: Comparison, rule: Rule, binary: bool) -> float | None:
+def detectable(result: Comparison, rule: Rule, binary: bool, again: Retraining = ALONE) -> float | None:
     """The true difference whose interval would lie above the margin with 80% chance; `binary` for 0/1 scores."""
     moved, n = result.better + result.worse, result.better + result.worse + result.same
     discordant = (moved + 1) / (n + 2) if binary else None
     return minimum_detectable(
-        result.units, result.spread, rule.margin, discordant=discordant, confidence=rule.confidence
+        result.units, result.spread, rule.margin, discordant=discordant, confidence=rule.confidence, again=again
     )
+
+
+def sight(against: Comparison, rule: Rule, binary: bool, again: Retraining = ALONE) -> dict[str, Any]:
+    """What these items, and the trainings of `again`, can show, and the items that would settle it, as in Verdict."""
+    return {
+        "minimum_detectable": detectable(against, rule, binary, again),
+        "smallest_difference": detectable(against, Rule(0.0, rule.confidence), binary, again),
+        "items_to_settle": items_to_settle(against, rule.margin, rule.confidence, again),
+    }
 
 
 def _is_binary(scores: PairedScores, arm: str) -> bool:

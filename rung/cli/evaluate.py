@@ -64,7 +64,7 @@ def evaluate(
     goes_with("--human", human, "rung evaluate --human", of_people)
     project, settings = opened_project()
     if power:
-        return _power(project, settings, as_json)
+        return _power(project, settings, seeds, as_json)
     if human:
         from rung.cli.human import compare_blind
 
@@ -213,7 +213,7 @@ def _show(project: Project, result: Verdict, as_json: bool) -> None:
     return None
 
 
-def _power(project: Project, settings: Settings, as_json: bool) -> None:
+def _power(project: Project, settings: Settings, seeds: int, as_json: bool) -> None:
     from curation.manifest import read_manifest
     from evaluation.bench import frozen_test
     from evaluation.clusters import clusters_of
@@ -229,7 +229,8 @@ def _power(project: Project, settings: Settings, as_json: bool) -> None:
     sealed = sealed_items(project, settings, test_sha, len(test), draw=False)
     asked = [number for number in range(1, len(test) + 1) if number not in sealed]
     groups = clusters_of(folder, settings.dataset.group_by, asked)
-    table = power_of(len(asked), settings.evaluation.margin, plan.confidence, len(set(groups)) if groups else None)
+    named = len(set(groups)) if groups else None
+    table = power_of(len(asked), settings.evaluation.margin, plan.confidence, named, seeds)
     if as_json:
         return emit(table.as_json())
     for line in lines(table):

@@ -62,7 +62,7 @@ class TestSize:
         if self.smallest_gain is not None:
             shown = f"a gain of about {100 * self.smallest_gain:.0f} points"
         often = f"(margin {100 * self.margin:g}), 4 times in 5, if two arms differ on {DISCORDANT:.0%} of them"
-        yield f"{counted(self.items, 'test item')} can show {shown} {often}"
+        yield f"{counted(self.items, 'test item')} can show {shown} {often}; for one training"
         if self.group_by:
             yield f"Items that share a {self.group_by} count as one, so it is less: rung evaluate --power"
         if self.items < SMALL_TEST:

@@ -51,9 +51,7 @@ def threats(
     """Symbol and text, the most pressing first; `notes` are the reports' own."""
     rows = [("!", note) for note in (verdict.notes if verdict else ())]
     rows += [("!", line) for line in about_data(project)]
-    seen = verdict.smallest_difference if verdict else report.smallest_difference
-    if seen is not None:
-        rows.append(("!", f"differences under about {100 * seen:.0f} points stay unseen with {report.n:,} items"))
+    rows += _unseen(report, verdict)
     cut = [f"{arm_name(a.arm)} {a.cut}" for a in arms if a.cut]
     if cut:
         rows.append(("!", f"answers cut at the token limit, of {report.n:,}: {', '.join(cut)}"))
@@ -85,6 +83,17 @@ def _tied(arm: ArmResult) -> bool:
     """Whether validation could not tell the forms apart, and the one that was taken left room for the other."""
     forms = arm.validation_forms
     return {"free", "held"} <= forms.keys() and abs(forms["free"] - forms["held"]) <= TOLERANCE and arm.score < 1
+
+
+def _unseen(report: Report, verdict: Verdict | None) -> list[tuple[str, str]]:
+    """What these items, and trainings, cannot tell from chance."""
+    seen, again = (verdict or report).smallest_difference, verdict.trainings if verdict else []
+    counted = verdict is not None and verdict.trainings_spread is not None
+    if seen is None:
+        told = f"{len(again)} trainings scatter so far that no difference is told from chance"
+        return [("!", told)] if counted else []
+    more = f" and {len(again)} trainings" if counted else ", another training not counted" if verdict else ""
+    return [("!", f"differences under about {100 * seen:.0f} points stay unseen with {report.n:,} items{more}")]
 
 
 def _retraining(verdict: Verdict) -> tuple[str, str]:

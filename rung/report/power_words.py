@@ -21,7 +21,21 @@ def lines(power: Power) -> list[str]:
         rows.append(f"{seen.disagreement:>16.0%}   {_points(seen.ships):>20}   {_points(seen.told):>23}")
     if power.groups is not None:
         rows += ["", *_groups(power.groups)]
+    rows += ["", *_trainings(power.trainings)]
     return [*rows, "", "More items: rung data import FILE --as test, then freeze again."]
+
+
+def _trainings(trainings: int) -> list[str]:
+    """That the table is for items alone: how far trainings scatter is seen only once they are measured."""
+    if trainings == 1:
+        return [
+            "For one training. Another seed may score otherwise; how far is not known before",
+            "several are measured (rung evaluate --seeds 3).",
+        ]
+    return [
+        f"Of {trainings} trainings it counts the items alone: how far they scatter is not known before",
+        "they are measured, and what scatters takes from what is seen.",
+    ]
 
 
 def _groups(groups: int) -> list[str]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from evaluation.compare import TOLERANCE
 from evaluation.report import Report
 from evaluation.verdict import FEWEST_CLUSTERS, Rival, Verdict, rule_on
-from rung.report.figures import arm_name, count, interval, level, p_text, percent, points, signed, signed_interval
+from rung.report.figures import arm_name, interval, level, p_text, percent, points, signed, signed_interval
 from rung.report.judge_words import sentence as judge_sentence
 from rung.report.price_words import lines as price_lines
+from workspace.words import counted
 
 TEN = 0.1
 """The margin that is shown beside the one that rules."""
@@ -50,7 +51,9 @@ def _judgement(v: Verdict) -> tuple[str, str]:
 
 def _more(v: Verdict) -> tuple[str, str]:
     if v.clusters is not None and v.clusters < FEWEST_CLUSTERS:
-        return _moved(v), f"{count(v.clusters, 'cluster')} of items cannot tell; at least {FEWEST_CLUSTERS} are needed."
+        return _moved(
+            v
+        ), f"{counted(v.clusters, 'cluster')} of items cannot tell; at least {FEWEST_CLUSTERS} are needed."
     if blocked := _blocked(v):
         return _moved(v), blocked
     if ahead := out_of_reach(v):
@@ -70,7 +73,9 @@ def _more(v: Verdict) -> tuple[str, str]:
 def scatter(v: Verdict) -> bool:
     """Whether it is the trainings, and not the items, that are too few to tell."""
     have = v.clusters if v.clusters is not None else v.n
-    return bool(v.trainings) and v.items_to_settle is not None and v.items_to_settle <= have
+    if not v.trainings or abs(v.difference - v.margin) < 0.01 - TOLERANCE:
+        return False
+    return v.items_to_settle is None or v.items_to_settle <= have
 
 
 def _blocked(v: Verdict) -> str:
@@ -197,7 +202,7 @@ def _score(score: float, bounds: tuple[float, float] | None, v: Verdict) -> str:
     """With its count where every score is 0 or 1; a sum of graded scores counts nothing."""
     hits = score * v.n
     counts = not v.graded and abs(hits - round(hits)) < 1e-6
-    whole = f"{round(hits):,} of {v.n:,}" if counts else f"mean of {count(v.n, 'item')}"
+    whole = f"{round(hits):,} of {v.n:,}" if counts else f"mean of {counted(v.n, 'item')}"
     return f"{percent(score)}  {interval(*bounds)}   {whole}" if bounds else f"{percent(score)}   {whole}"
 
 
@@ -232,11 +237,22 @@ def at_ten(v: Verdict) -> str:
 def can_be_seen(v: Verdict) -> str:
     """What this test set can tell apart."""
     if v.smallest_difference is None:
-        return "no difference, with so few items"
+        why = f"as far as these {len(v.trainings)} trainings scatter" if v.trainings_spread else "with so few items"
+        return f"no difference, {why}"
     seen = f"differences of about {100 * v.smallest_difference:.0f} points"
-    if v.minimum_detectable is None:
-        return f"{seen}; no gain could ship"
-    return f"{seen}; a gain of {100 * v.minimum_detectable:.0f} would ship 4 times in 5"
+    ships = "no gain could ship"
+    if v.minimum_detectable is not None:
+        ships = f"a gain of {100 * v.minimum_detectable:.0f} would ship 4 times in 5"
+    return f"{seen}; {ships}{_counted(v)}"
+
+
+def _counted(v: Verdict) -> str:
+    """What these figures count beside the items."""
+    if v.trainings_spread is not None:
+        return f" ({len(v.trainings)} trainings counted)"
+    if not v.id:
+        return ""
+    return " (items alone, without the trainings' scatter)" if v.trainings else " (one training, another not counted)"
 
 
 def _others(v: Verdict) -> list[str]:

@@ -128,7 +128,10 @@ def test_power_needs_no_model(served):
     table = json.loads(shown.stdout)
     assert table["n"] == 36 and [s["disagreement"] for s in table["seen"]] == [0.1, 0.2, 0.3, 0.5]
     words = rung(served, "evaluate", "--power").stdout
-    assert "36 items can show this" in words
+    assert "36 items can show this" in words and "For one training. Another seed may score otherwise" in words
+    assert table["trainings"] == 1
+    several = rung(served, "evaluate", "--power", "--seeds", "3").stdout
+    assert "Of 3 trainings it counts the items alone" in several
 
 
 def test_power_counts_groups_where_items_hang_together(served, kit):

@@ -2,13 +2,21 @@
 
 import random
 
+import numpy as np
 import pytest
 
 from chat.scripted import Scripted
 from evaluation.arms.registry import arms_named
 from evaluation.baseline import run_baseline
 from evaluation.bench import open_bench
-from evaluation.compare import over_trainings, paired_interval
+from evaluation.compare import (
+    Retraining,
+    compare,
+    items_to_settle,
+    minimum_detectable,
+    over_trainings,
+    paired_interval,
+)
 from evaluation.report import read_outcomes, read_report
 from evaluation.tuned import Sibling, Ways, run_evaluation
 from evaluation.verdict import newest_verdict
@@ -43,6 +51,30 @@ def test_trainings_that_scatter_widen_the_interval_and_it_covers():
     assert covered / runs >= 0.94 > narrow / runs
 
 
+@pytest.mark.parametrize(("trainings", "scatter"), [(3, 0.01), (3, 0.04), (5, 0.03)])
+def test_the_gain_that_several_trainings_can_show_ships_about_four_times_in_five(trainings, scatter):
+    """Drawn anew each time: the items' differences, and each training's own mean around the true gain."""
+    n, spread, margin, draw = 300, 0.3, 0.05, np.random.default_rng(7)
+    gain = minimum_detectable(n, spread, margin, again=Retraining(trainings, scatter))
+    assert gain > minimum_detectable(n, spread, margin) + 0.002
+    shipped = 0
+    for _ in range(800):
+        items = draw.normal(0.0, spread, n)
+        every = [list(items + gain + draw.normal(0.0, scatter)) for _ in range(trainings)]
+        shipped += over_trainings(every)[0] > margin
+    assert 0.72 <= shipped / 800 <= 0.88
+
+
+def test_trainings_without_scatter_change_nothing_and_some_scatter_no_number_of_items_settles():
+    assert minimum_detectable(200, 0.3, 0.05, again=Retraining(3, 0.0)) == minimum_detectable(200, 0.3, 0.05)
+    assert minimum_detectable(200, 0.3, 0.05, again=Retraining(3, 0.5)) is None
+    found = compare([0.0] * 40, [1.0] * 8 + [0.0] * 32)
+    alone = items_to_settle(found, 0.05)
+    assert items_to_settle(found, 0.05, again=Retraining(3, 0.0)) == alone
+    assert items_to_settle(found, 0.05, again=Retraining(3, 0.03)) > alone
+    assert items_to_settle(found, 0.05, again=Retraining(3, 0.3)) is None
+
+
 def test_three_trainings_are_ruled_on_as_one(project, settings, model):
     run_baseline(open_bench(project, settings, model), arms_named(["base", "prompt"]))
     wrong = Scripted(lambda ask: "pin", name="t+R-003")
@@ -63,6 +95,11 @@ def test_three_trainings_are_ruled_on_as_one(project, settings, model):
     assert "77.8%   mean of 36 items" in told and ", p " not in told
     assert next_command(verdict).startswith("RUNG_TRAINING__SEED=3 rung plan")
     assert "3 trainings scatter from 33.3% to 100.0%: more of them would tell" in "\n".join(lines(verdict))
+    assert verdict.trainings_spread == pytest.approx(0.3849, abs=1e-4) and verdict.minimum_detectable is None
+    assert verdict.items_to_settle is None and "no difference, as far as these 3 trainings scatter" in told
+    assert (
+        "3 trainings scatter so far that no difference is told from chance" in write_page(project, folder).read_text()
+    )
     assert "3 trainings with other seeds" in write_page(project, folder).read_text()
 
 
