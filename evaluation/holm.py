@@ -35,20 +35,24 @@ def with_holm(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def secondary_tests(
-    tuned: Sequence[Outcome], baseline: Sequence[Outcome], metric: str, clusters: Sequence[str] | None = None
+    trainings: Sequence[Sequence[Outcome]],
+    baseline: Sequence[Outcome],
+    metric: str,
+    clusters: Sequence[str] | None = None,
 ) -> list[dict[str, Any]]:
     """Each secondary metric paired over the items, or their `clusters`, the primary one left out: it decides, these
-    only inform.
+    only inform. Of several `trainings` an item's value is their mean.
     """
     rows = []
     for name, score in SECONDARY.items():
         if name.replace(" ", "_").lower() == metric:
             continue
-        result = compare([score(o) for o in baseline], [score(o) for o in tuned], clusters)
+        tuned = [sum(map(score, each)) / len(each) for each in zip(*trainings, strict=True)]
+        result = compare([score(o) for o in baseline], tuned, clusters)
         rows.append(
             {
                 "name": name,
-                "n": len(tuned),
+                "n": len(baseline),
                 "tuned": result.tuned,
                 "baseline": result.baseline,
                 "difference": result.difference,

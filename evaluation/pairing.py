@@ -35,6 +35,10 @@ class Trained:
         every = [self.outcomes, *self.others]
         return [sum(o.score for o in each) / len(every) for each in zip(*every, strict=True)]
 
+    def scored(self) -> list[Outcome]:
+        """This training's outcomes, each with the mean score over the trainings."""
+        return [o.model_copy(update={"score": s}) for o, s in zip(self.outcomes, self.scores(), strict=True)]
+
 
 def judge(bench: Bench, baseline: Baseline, report: Report, trained: Trained, standing: Standing) -> Verdict:
     """Pair the tuned outcomes with every measured arm's and rule.
@@ -58,7 +62,7 @@ def judge(bench: Bench, baseline: Baseline, report: Report, trained: Trained, st
         verdict = unchecked(verdict)
     rival = baseline.outcomes[verdict.chosen]
     facets = facets_of(bench.dataset, group_by)
-    found = slices(trained.outcomes, rival, by_class=bench.closed, facets=facets, clusters=scores.clusters)
+    found = slices(trained.scored(), rival, by_class=bench.closed, facets=facets, clusters=scores.clusters)
     files = [baseline.folder / "report.json", baseline.folder / "outputs.jsonl"]
     told = [*_spent(bench.settings, standing, scoring), *(_worse(found) if standing.is_open else ())]
     return verdict.model_copy(
@@ -72,7 +76,7 @@ def judge(bench: Bench, baseline: Baseline, report: Report, trained: Trained, st
             "baseline_report": baseline.report.id,
             "made_from": {**report.made_from, **hashes(bench.project.root, *files)},
             "slices": found,
-            "secondary": secondary_tests(trained.outcomes, rival, report.metric, scores.clusters),
+            "secondary": secondary_tests([trained.outcomes, *trained.others], rival, report.metric, scores.clusters),
             "planned_runs": standing.planned,
             "place": standing.place(scoring),
             "notes": [*verdict.notes, *told],

@@ -59,7 +59,7 @@ def test_a_rows_own_topic_makes_parts_and_a_key_with_a_name_a_row_does_not(proje
 
 def test_secondary_metrics_are_paired_corrected_together_and_leave_the_primary_out():
     tuned, rival = outcomes("tuned", lambda i: True), outcomes("prompt", lambda i: i > 20, wrong="I cannot help.")
-    found = {row["name"]: row for row in secondary_tests(tuned, rival, "token_f1")}
+    found = {row["name"]: row for row in secondary_tests([tuned], rival, "token_f1")}
     assert "token F1" not in found and found["refusals"]["difference"] == -0.5
     assert found["refusals"]["p_holm"] >= found["refusals"]["p_value"]
     assert found["cut at the limit"]["p_holm"] == 1.0
@@ -76,7 +76,7 @@ def test_items_of_one_group_count_together_in_parts_and_secondary_metrics():
     single = [str(i) for i in range(40)]
     assert slices(tuned, rival, by_class=False, facets=facets, clusters=single) == alone
     refusals = [
-        next(row for row in secondary_tests(tuned, rival, "token_f1", named) if row["name"] == "refusals")
+        next(row for row in secondary_tests([tuned], rival, "token_f1", named) if row["name"] == "refusals")
         for named in (None, groups)
     ]
     assert refusals[0]["difference"] == refusals[1]["difference"] and refusals[1]["p_value"] > refusals[0]["p_value"]

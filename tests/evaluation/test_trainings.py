@@ -87,6 +87,10 @@ def test_three_trainings_are_ruled_on_as_one(project, settings, model):
     verdict = newest_verdict(project)[1]
     assert [(t.run, t.seed) for t in verdict.trainings] == [("R-001", 0), ("R-002", 1), ("R-003", 2)]
     assert verdict.tuned == pytest.approx(sum(t.score for t in verdict.trainings) / 3) and verdict.graded
+    by_class = {s["name"]: s["tuned"] for s in verdict.slices if s["kind"] == "class"}
+    assert by_class == {"card": pytest.approx(2 / 3), "transfer": pytest.approx(2 / 3), "pin": pytest.approx(1.0)}
+    beside = {s["name"]: s["tuned"] for s in verdict.secondary}
+    assert beside["normalised match"] == pytest.approx(7 / 9)
     assert verdict.high - verdict.low > 0.8 and verdict.verdict != "ship"
     assert {o.arm for o in read_outcomes(folder / "outputs.jsonl")} == {"tuned", "tuned:R-002", "tuned:R-003"}
     assert all(o.split == "test" for o in read_outcomes(folder / "outputs.jsonl") if ":" in o.arm)
