@@ -153,6 +153,7 @@ def _person(name: str, entries: Sequence[RowMapping], shared: Mapping[int, set[s
     seconds = _sitting([entry["at"] for entry in sat])
     verdicts = {v: sum(entry["verdict"] == v for entry in entries) for v in (*FINAL, "skip", "unsure", "flag")}
     final = [entry for entry in entries if entry["verdict"] in FINAL]
+    ruled = sum(entry["verdict"] in FINAL for entry in sat[1:])  # a row that is skipped is none that is done
     automatic = entries[0]["kind"] == "automatic"
     mine = [entry for entry in final if not entry["known"]]
     agreed = [
@@ -167,7 +168,7 @@ def _person(name: str, entries: Sequence[RowMapping], shared: Mapping[int, set[s
         decided=len(final),
         verdicts=verdicts,
         minutes=seconds / 60,
-        rows_an_hour=(len(sat) - 1) / seconds * 3600 if seconds and len(sat) > 1 else None,
+        rows_an_hour=ruled / seconds * 3600 if seconds and ruled else None,
         seconds=_median([entry["seconds"] for entry in final if entry["token"]]),
         consensus=sum(agreed) / len(agreed) if agreed else None,
         consensus_rows=len(agreed),

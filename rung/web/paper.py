@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse, Response
 
 from curation.quality.mask import mask
+from rung.report.figures import duration
 from rung.report.page import shown
 from rung.web import view
 from rung.web.asking import Ask, Look
@@ -28,6 +29,7 @@ def environment() -> Environment:
     made = Environment(loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined)
     made.trim_blocks = made.lstrip_blocks = True
     made.filters |= {"shown": lambda text: shown(text, LONGEST), "short": view.short, "clock": view.clock}
+    made.filters["duration"] = duration
     made.filters["masked"] = lambda text: mask(text or "")
     made.globals |= {"VERBS": view.VERBS, "with_marks": with_marks}
     return made

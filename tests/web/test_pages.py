@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from typing import Any
 
+import pytest
 from sqlalchemy import insert
 from web_steps import stale
 
-from curation.example import Example
-from curation.review import Ruling, decide, next_item
+from curation.example import Example, chat_row
+from curation.review import Ruling, decide, next_item, progress
 from curation.store.tables import links
 
 
@@ -186,3 +188,27 @@ def test_a_flag_and_an_entry_test(make_site: Any) -> None:
     dana.rule("flag")
     assert site.state(row) == "unsure" and "Flagged for the adjudicator" in dana.words
     assert lead.get(f"/?row={row}").row == row
+
+
+def test_rows_that_were_skipped_are_no_pace(make_site: Any) -> None:
+    """Who skips all day does nothing quickly; what is left is told in minutes where it is no hour."""
+    site = make_site()
+    lead = site.browser("kim", "lead")
+    lead.rule("skip")
+    time.sleep(1.1)  # the log keeps whole seconds
+    lead.rule("skip")
+    assert "at the present pace" not in lead.get("/team").words
+    lead.get("/")
+    lead.rule("approve")
+    words = lead.get("/team").words
+    assert re.search(r"1 of 16 decided, about \d+(\.\d)? (s|min) left at the present pace", words), words
+    (kim,) = progress(site.desk).reviewers
+    assert kim.rows_an_hour == pytest.approx(1 / kim.minutes * 60)
+
+
+def test_joiners_stay_where_they_join(make_site: Any) -> None:
+    """Persian and families are drawn as written; a joiner that hides within other words is shown."""
+    said = "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645 \U0001f468\u200d\U0001f469\u200d\U0001f467"
+    site = make_site([Example(chat_row(said, "pass\u200dword \u200c\u200c \U0001f468\u200d"))])
+    words = site.browser("dana").words
+    assert said in words and "pass⟨U+200D⟩word ⟨U+200C⟩⟨U+200C⟩ \U0001f468⟨U+200D⟩" in words

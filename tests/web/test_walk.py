@@ -267,3 +267,27 @@ def test_escape_is_one_level_back(make_site: Any, serving: Any, open_page: Any) 
     page.wait_for_selector("[data-key=a]", timeout=20_000)
     page.keyboard.press("Escape")
     assert (row_of(page), page.url) == (row, address) and page.faults == []
+
+
+def test_on_paper_and_on_a_phone(make_site: Any, serving: Any, open_page: Any) -> None:
+    """Who reads in the dark prints dark on white, the guideline whole; the team's table keeps its words whole."""
+    site = make_site()
+    site.browser("dana").rule("approve")
+    phone = {"width": 390, "height": 844}
+    page = open_page(serving(site.desk) + site.link("kim", "lead"), viewport=phone, color_scheme="dark")
+    page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    page.emulate_media(media="print")
+    assert page.evaluate("getComputedStyle(document.body).color") == "rgb(27, 29, 33)"
+    assert page.evaluate("getComputedStyle(document.querySelector('.guide-text')).maxHeight") == "none"
+    page.emulate_media(media="screen")
+    page.goto(page.url + "team")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    for words in ("dana", "Review again", "r-0000"):
+        assert page.evaluate(LINES, words) == 1, words
+
+
+LINES = """words => { const cells = [...document.querySelectorAll(".log td")];
+  const cell = cells.find((td) => td.innerText.trim().startsWith(words));
+  const range = document.createRange(); range.selectNodeContents(cell.querySelector("button") ?? cell);
+  return new Set([...range.getClientRects()].map((box) => Math.round(box.top))).size; }"""
+"""On how many lines the first cell of the log that begins so is drawn."""
