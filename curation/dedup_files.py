@@ -45,7 +45,7 @@ def dedup_files(order: Order, progress: Progress | None = None) -> dict[str, Any
     """
     if not 0 < order.threshold <= 1:
         raise RungError(f"--threshold {order.threshold}: expected a number over 0, at most 1.", "--threshold 0.8")
-    check_outputs(order.out, order.removed, order.pairs, order.rejects)
+    check_outputs(order.out, order.removed, order.pairs, order.rejects, inputs=order.sources)
     started = time.monotonic()
     with RowFiles(order.sources, progress=progress) as files:
         result = _find(order, files)

@@ -8,7 +8,7 @@ import io
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -110,12 +110,14 @@ def _name(error: BaseException, path: Path) -> None:
         error.filename = str(path)
 
 
-def check_outputs(*paths: Path | None) -> None:
+def check_outputs(*paths: Path | None, inputs: Iterable[Path] = ()) -> None:
     """Before a long job: each output can be a file and no two are the same one, so that it never ends half written.
 
-    Raises RungError for a folder, for a place inside a file, and for one name given twice. None is skipped.
+    Raises RungError for a folder, for a place inside a file, for one name given twice, and for a file of `inputs`,
+    whose lines would be gone. None is skipped.
     """
     seen: set[Path] = set()
+    read = {path.resolve() for path in inputs}
     for path in filter(None, paths):
         if path.is_dir():
             raise RungError(f"{path}: a folder; expected a file to write.", where=str(path), found="a folder")
@@ -123,6 +125,10 @@ def check_outputs(*paths: Path | None) -> None:
         if above is not None and not (above.is_dir() and os.access(above, os.W_OK)):
             raise RungError(f"{path}: nothing can be written in {above}.", where=str(path))
         place = path.resolve()
+        if place in read and path.is_file():
+            raise RungError(
+                f"{path}: is read here, so it cannot be written too.", "name another file to write", where=str(path)
+            )
         if place in seen and (path.is_file() or not path.exists()):
             raise RungError(f"{path}: named for two outputs.", "give each output its own name", where=str(path))
         seen.add(place)

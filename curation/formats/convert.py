@@ -112,7 +112,7 @@ def _check(order: Order) -> None:
         raise RungError(f"{order.out}: convert writes JSON Lines.", f"-o {order.out.with_suffix('.jsonl')}")
     if order.out.is_dir():
         raise RungError(f"{order.out}: a folder; expected a file to write.", f"-o {order.out / 'rows.jsonl'}")
-    check_outputs(order.out, order.rejects)
+    check_outputs(order.out, order.rejects, inputs=[order.source])
 
 
 @contextlib.contextmanager

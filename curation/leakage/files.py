@@ -76,7 +76,7 @@ def check_files(
 
     Rows may be unanswered. Raises InputError with all lines that cannot be read.
     """
-    check_outputs(clean)
+    check_outputs(clean, inputs=[*train, *test])
     with (
         RowFiles(test, unanswered=True) as test_files,
         RowFiles(train, unanswered=True, progress=progress) as train_files,

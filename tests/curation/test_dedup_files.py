@@ -18,6 +18,9 @@ from curation.chunks import Block, chunks_of_files
 from curation.dedup import dedup
 from curation.dedup_files import Order, dedup_files
 from curation.example import Example, chat_row
+from curation.formats.convert import Order as ConvertOrder
+from curation.formats.convert import convert
+from curation.leakage.files import check_files
 from curation.rowfiles import RowFiles
 from curation.scale import block_of, hash_batch
 from workspace.errors import InputError, RungError
@@ -192,3 +195,24 @@ def environment() -> dict[str, str]:
 
     patience = {"RAY_NUM_REDIS_GET_RETRIES": "200"}  # seconds, about, for the head to answer: Ray waits 20
     return {**os.environ, **patience, "PYTHONPATH": str(Path(__file__).parents[2]), "RAY_DEDUP_LOGS": "0"}
+
+
+@pytest.mark.parametrize("how", ["dedup", "removed", "convert", "clean", "clean test"])
+def test_what_is_read_is_not_written_over(how: str, tmp_path: Path) -> None:
+    """A cleaned train file in the place of the test set, rows that fell out with no list of them: refused at first."""
+    rows, other = tmp_path / "rows.jsonl", tmp_path / "other.jsonl"
+    rows.write_text("".join(json.dumps(chat_row(f"where is card {n // 2}", "here")) + "\n" for n in range(4)))
+    before = rows.read_bytes()
+    other.write_bytes(before)
+    link = tmp_path / "link.jsonl"
+    link.symlink_to(rows)
+    calls = {
+        "dedup": lambda: dedup_files(Order((other, rows), link)),
+        "removed": lambda: dedup_files(Order((rows,), tmp_path / "out.jsonl", removed=rows)),
+        "convert": lambda: convert(ConvertOrder(rows, rows, to="alpaca")),
+        "clean": lambda: check_files([rows], [other], rows),
+        "clean test": lambda: check_files([other], [rows], rows),
+    }
+    with pytest.raises(RungError, match="is read here"):
+        calls[how]()
+    assert rows.read_bytes() == before and not (tmp_path / "out.jsonl").exists()
