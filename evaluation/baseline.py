@@ -18,6 +18,7 @@ from evaluation.joined import Joined, join_earlier, stands_on
 from evaluation.judging import RUBRIC_FILE
 from evaluation.measure import Item, citing, mean_score, measure, measure_forms, perplexities, result, retrieval_recall
 from evaluation.measured import Effort, judge_rungs, smallest_difference
+from evaluation.outcomes import asked_with
 from evaluation.propose import propose
 from evaluation.report import ArmResult, Outcome, Report, write_outcomes
 from evaluation.rows import mark_choosing
@@ -161,6 +162,7 @@ def _measure_all(
         notes=told,
         rows_from=[*bench.rows_notes, *joined.told],
         stands_on=stands_on(bench),
+        asked_with=asked_with(bench.settings),
         judged=judge_rungs(results, aim.goal, aim.effort(len(bench.material().prompts))),
     )
     report = report.model_copy(update={"smallest_difference": smallest_difference(report, outcomes, bench.groups)})

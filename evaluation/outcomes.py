@@ -50,6 +50,25 @@ def require_baseline(
     return load_baseline(*found)
 
 
+def asked_with(settings: Settings, base: str = "") -> dict[str, str]:
+    """What all arms share, by name; `base` is the run's, else rung.toml's. A hosted model has a token limit alone."""
+    model = settings.model
+    found = {"token limit": str(model.max_tokens)}
+    local = {"precision": model.precision, "base": base or model.base}
+    return found | local if model.provider == "local" else found
+
+
+def check_asked(settings: Settings, report: Report, base: str) -> None:
+    """Raises Refusal where a run would be asked otherwise than the arms of the report were."""
+    here = asked_with(settings, base)
+    other = [f"{k} {v}, now {here[k]}" for k, v in report.asked_with.items() if k in here and here[k] != v]
+    if other:
+        raise Refusal(
+            f"The baseline {report.id} was asked with {'; '.join(other)}. A verdict is fair where all share them.",
+            "rung baseline",
+        )
+
+
 def check_arms(project: Project, report: Report) -> None:
     """Raises Refusal where an earlier baseline on this test set and metric measured arms that this one leaves out.
 

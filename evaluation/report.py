@@ -102,6 +102,9 @@ class Report(Artefact):
     """Between the two best prompted arms: the true difference that these items tell from 0 with 80% chance."""
     stands_on: dict[str, str] = {}
     """Model, and hashes of what else every arm stands on: an arm is joined to a later report only where they agree."""
+    asked_with: dict[str, str] = {}
+    """Token limit, and of a model on this machine its base and precision, as rung.toml named them: all arms share them.
+    """
     judged: dict[str, str] = {}
     """The rungs as validation judged them against the goal: what was taken over as measured answers."""
 

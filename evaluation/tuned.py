@@ -18,7 +18,7 @@ from evaluation.forgetting import NOT_MEASURED, measure_forgetting
 from evaluation.general import suite
 from evaluation.looks import take_place
 from evaluation.measure import Item
-from evaluation.outcomes import check_arms, require_baseline
+from evaluation.outcomes import check_arms, check_asked, require_baseline
 from evaluation.pairing import Trained, judge
 from evaluation.price import price_of
 from evaluation.report import ArmResult, Outcome, Report, newest_report, write_outcomes
@@ -43,13 +43,14 @@ class Sibling:
 class Ways:
     """What a run is measured on besides its items. `untrained` opens the model as it was before training, for the
     general suite; with `rag` the passages of documents/ are tried too, and validation says whether they count; `seed`
-    is the run's own, beside those of `siblings`.
+    is the run's own, beside those of `siblings`; `base` is what it was trained from, rung.toml's where it is empty.
     """
 
     untrained: Callable[[], ChatModel] | None = None
     rag: bool = False
     seed: int = 0
     siblings: Sequence[Sibling] = ()
+    base: str = ""
 
 
 def run_evaluation(
@@ -62,6 +63,7 @@ def run_evaluation(
     """
     baseline = require_baseline(bench.project, bench.settings, bench.dataset.name, unsealed=bench.unsealed)
     check_arms(bench.project, baseline.report)
+    check_asked(bench.settings, baseline.report, ways.base)
     _keep_trainings(bench, run, ways)
     read_answers(bench.project)
     with writer_lock(bench.project.evaluations / ".lock", "A measuring"):

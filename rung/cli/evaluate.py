@@ -74,7 +74,7 @@ def evaluate(
     record = finished_run(project, run)
     untrained = (lambda: open_untrained(project, settings, record)) if forgetting else None
     seed, siblings = _trainings(project, settings, record, seeds)
-    ways = Ways(untrained, rag, seed, siblings)
+    ways = Ways(untrained, rag, seed, siblings, record.base)
     allowed = overridden(project, settings, override, by, reason, "evaluate")
     wishes = Wishes(label_scoring, open_sealed, budget_usd, dataset or record.dataset)
     found = _measure(project, settings, record, ways, allowed, wishes)
@@ -90,7 +90,7 @@ def _measure(
     wishes: Wishes,
 ) -> Verdict:
     from evaluation.bench import open_bench
-    from evaluation.outcomes import check_arms, require_baseline
+    from evaluation.outcomes import check_arms, check_asked, require_baseline
     from evaluation.tuned import run_evaluation
     from evaluation.unseen import check_unseen
     from evaluation.verdict import newest_verdict
@@ -102,7 +102,9 @@ def _measure(
         check_unseen(project, settings, record.id, record.dataset, wishes.dataset)
     if wishes.unsealed:
         _unsealed_baseline(project, settings, wishes, override)
-    check_arms(project, require_baseline(project, settings, wishes.dataset, unsealed=wishes.unsealed).report)
+    baseline = require_baseline(project, settings, wishes.dataset, unsealed=wishes.unsealed).report
+    check_arms(project, baseline)
+    check_asked(settings, baseline, record.base)
     judge = open_judge(project, settings, override) if settings.evaluation.metric == "judge" else None
     bench = open_bench(
         project,

@@ -12,7 +12,7 @@ from evaluation.intervals import score_interval
 from evaluation.outcomes import require_baseline
 from evaluation.pairing import Trained, paired
 from evaluation.report import newest_report, read_outcomes, read_report
-from evaluation.tuned import run_evaluation
+from evaluation.tuned import Ways, run_evaluation
 from evaluation.verdict import newest_verdict
 from rung.report.evaluation import write_page
 from rung.report.page import marked
@@ -55,6 +55,29 @@ def test_other_items_than_the_baselines_are_refused(project, settings, measured)
     fewer = [outcome for outcome in baseline.outcomes["prompt"] if outcome.item > 1]
     with pytest.raises(Refusal, match="was measured on other items"):
         paired(baseline, Trained("tuned", fewer))
+
+
+@pytest.mark.parametrize(
+    ("changed", "base", "said"),
+    [
+        ({"max_tokens": 128}, "embedded", "token limit 64, now 128"),
+        ({"precision": "float16"}, "embedded", "precision auto, now float16"),
+        ({}, "models/other", "base embedded, now models/other"),
+    ],
+)
+def test_a_run_that_is_asked_otherwise_than_the_arms_were_is_refused(
+    project, settings, model, measured, changed, base, said
+):
+    other = settings.model_copy(update={"model": settings.model.model_copy(update=changed)})
+    tuned = Scripted(perfect, name="scripted+R-001")
+    with pytest.raises(Refusal, match=f"E-001 was asked with {said}"):
+        run_evaluation(open_bench(project, other, tuned), "R-001", None, ways=Ways(base=base))
+    assert not tuned.asked
+    run_baseline(open_bench(project, other, model), PROMPTED)
+    if not changed:
+        return
+    run_evaluation(open_bench(project, other, tuned), "R-001", None, ways=Ways(base=base))
+    assert newest_verdict(project)[1].baseline_report == "E-002"
 
 
 def test_the_system_prompt_is_replaced_kept_or_taken_away(project, settings, measured):
