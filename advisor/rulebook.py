@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from advisor.conditions import Condition
-from advisor.sizing.tables import rules_folder
 from workspace.errors import InputError
+from workspace.rules import rules_folder
 
 if TYPE_CHECKING:
     from advisor.rulefiles import Reader

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rung.cli.advice_words import OPTION
+from rung.report.advice_words import OPTION
 from rung.report.figures import arm_name, percent
 from workspace.artefact import now
 from workspace.errors import RungError, did_you_mean
@@ -147,7 +147,7 @@ def _rule(project: Project | None, ref: str) -> Answer:
     """A rule with its sources, or a question with the rules that hang on it."""
     from advisor.reading import load_answers
     from advisor.rulebook import load_rulebook
-    from rung.cli.rules_words import explain, explain_lines, is_known
+    from rung.report.rules_words import explain, explain_lines, is_known
 
     rulebook = load_rulebook(project.root / "rules" if project else None)
     if not is_known(rulebook, ref):

@@ -9,7 +9,6 @@ from typing import Any
 from curation.quality.mask import mask
 from curation.store import StoredRow, open_store
 from evaluation.nearest import Neighbours, TrainRow
-from rung.report.figures import count
 from rung.report.items import near_words
 from rung.report.page import shown
 from rung.why_row import holding
@@ -22,6 +21,7 @@ from training.watch.record import Logged, find_logged, import_of, read_imports
 from workspace.errors import RungError
 from workspace.folder import Project
 from workspace.settings import load_settings
+from workspace.words import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,12 +146,12 @@ def why_import(project: Project, ref: str) -> tuple[list[str], dict[str, Any]]:
     with open_store(project, settings) as store:
         mine = [r for r in store.rows(role="candidates", excluded=None) if r.source.startswith(f"watch/{ref}:")]
     out = sum(entry["ref"].startswith(f"{ref}:") for entry in read_not_learnt(project))
-    lines = [f"{ref}   {made.kept:,} of {count(made.requests, 'request')} kept, imported {made.created_at:%Y-%m-%d}"]
-    lines += [f"log        {file.path}, {count(file.lines, 'line')}   {file.sha256[:8]}" for file in made.files]
+    lines = [f"{ref}   {made.kept:,} of {counted(made.requests, 'request')} kept, imported {made.created_at:%Y-%m-%d}"]
+    lines += [f"log        {file.path}, {counted(file.lines, 'line')}   {file.sha256[:8]}" for file in made.files]
     behind = f"! stale: {stale}" if stale else f"(rung why {made.release})" if made.release else ""
     lines.append(f"release    {made.release or 'none yet'}   {behind}".rstrip())
     lines.append(
-        f"learnt     {count(len(mine), 'candidate')}, {out:,} kept out, {made.kept - len(mine) - out:,} not looked at"
+        f"learnt     {counted(len(mine), 'candidate')}, {out:,} kept out, {made.kept - len(mine) - out:,} not looked at"
     )
     document = {"ref": ref, "import": made.model_dump(mode="json"), "stale": stale or None}
     return lines, {**document, "candidates": [row.id for row in mine], "kept_out": out}

@@ -7,10 +7,10 @@ from typing import Any
 
 from advisor.sizing.architecture import Architecture
 from advisor.sizing.defaults import Default, default_of, warnings_of
-from advisor.sizing.tables import load_table
 from training.methods import LOW_RANK
 from training.recipe import Because, Method, Recipe
 from workspace.errors import RungError
+from workspace.rules import rule_file
 
 GIGA = 1e9
 VALIDATION_SHARE = 0.1
@@ -58,7 +58,7 @@ def because(found: Default, text: str = "") -> Because:
 
 def learning_rate(facts: Mapping[str, Any], architecture: Architecture | None) -> tuple[float, Because]:
     """For low-rank adapters under supervised tuning the rate fitted for family and width; else the default."""
-    formula = next(entry for entry in load_table("hyperparameters")["formula"] if entry["id"] == "learning_rate")
+    formula = next(entry for entry in rule_file("hyperparameters.toml")["formula"] if entry["id"] == "learning_rate")
     family = architecture.family if architecture else ""
     power = next((p for name, p in formula["power"].items() if family.startswith(name)), None)
     fitted = facts["method"] in LOW_RANK and facts["objective"] == "sft"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from advisor.sizing.tables import load_table
 from training.plan import Plan
 from training.recipe import Because
 from workspace.errors import InputError, Problem, did_you_mean
+from workspace.rules import rule_file
 
 SETTINGS = ("method", "rank", "alpha", "dropout", "targets", "epochs", "batch", "learning_rate")
 """Values of a preset that are settings of the same name."""
@@ -37,7 +37,7 @@ def with_preset(plan: Plan, name: str) -> Plan:
 
 
 def _entry(name: str) -> dict[str, Any]:
-    known: dict[str, dict[str, Any]] = {entry["id"]: entry for entry in load_table("hyperparameters")["preset"]}
+    known: dict[str, dict[str, Any]] = {entry["id"]: entry for entry in rule_file("hyperparameters.toml")["preset"]}
     if name not in known:
         hint = did_you_mean(name, known)
         raise InputError([Problem(f'"{name}" is no preset.{hint}', "--preset", "one of " + ", ".join(known), name)])

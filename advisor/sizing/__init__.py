@@ -8,7 +8,6 @@ from advisor.sizing.estimate import Estimate, Workload, estimate
 from advisor.sizing.inverse import BaseChoice, base_for, cards_that_fit, largest_batch, largest_length, methods_that_fit
 from advisor.sizing.memory import GIB, Memory, memory_of
 from advisor.sizing.setup import Setup
-from advisor.sizing.tables import load_table, rules_folder
 from advisor.sizing.ways import Way, ways_to_fit
 
 __all__ = [
@@ -33,11 +32,9 @@ __all__ = [
     "find_model",
     "largest_batch",
     "largest_length",
-    "load_table",
     "memory_of",
     "methods_that_fit",
     "prices",
     "read_architecture",
-    "rules_folder",
     "ways_to_fit",
 ]

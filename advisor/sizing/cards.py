@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from advisor.sizing.tables import load_table
 from workspace.errors import InputError, Problem, did_you_mean
+from workspace.rules import rule_file
 
 LARGEST_CARD = 1 << 20
 """GiB above which a card's size is a slip of the finger."""
@@ -37,7 +37,7 @@ class Price:
 
 def cards() -> tuple[Card, ...]:
     """All cards of rules/hardware.toml, the smallest first."""
-    found = [Card(g["id"], float(g["memory_gib"]), tuple(g["source"])) for g in load_table("hardware")["gpu"]]
+    found = [Card(g["id"], float(g["memory_gib"]), tuple(g["source"])) for g in rule_file("hardware.toml")["gpu"]]
     return tuple(sorted(found, key=lambda card: (card.memory_gib, card.name)))
 
 
@@ -47,7 +47,7 @@ def find_card(text: str, where: str = "--fit") -> Card:
     Raises InputError where it is neither; `where` is the option that named it.
     """
     wanted = text.strip().lower()
-    for entry in load_table("hardware")["gpu"]:
+    for entry in rule_file("hardware.toml")["gpu"]:
         if wanted in (entry["id"].lower(), *entry["also"]):
             return Card(entry["id"], float(entry["memory_gib"]), tuple(entry["source"]))
     size = re.fullmatch(r"(\d{1,9}(?:\.\d{1,6})?)\s*(?:gi?b?)?", wanted)
@@ -61,7 +61,7 @@ def find_card(text: str, where: str = "--fit") -> Card:
 
 def prices(card: str, as_of: date) -> tuple[Price, ...]:
     """Dated rental prices of one card, the cheapest first; an old one says that it has expired."""
-    table = load_table("prices")
+    table = rule_file("prices.toml")
     life = timedelta(days=table["expires_after_days"])
     found = [
         Price(e["provider"], float(e["per_hour"]), e["date"], as_of > e["date"] + life, tuple(e["source"]))
@@ -73,7 +73,7 @@ def prices(card: str, as_of: date) -> tuple[Price, ...]:
 
 def rows_per_second(card: str, method: str, parameters: int, length: int) -> tuple[float, Mapping[str, Any]] | None:
     """A measured speed that applies: same card and method, a model within a quarter of the size, no longer rows."""
-    for entry in load_table("hardware").get("throughput", []):
+    for entry in rule_file("hardware.toml").get("throughput", []):
         near = 0.8 <= parameters / entry["parameters"] <= 1.25
         if entry["gpu"] == card and entry["method"] == method and near and length <= entry["max_length"]:
             return entry["rows"] / (entry["hours"] * 3600), entry

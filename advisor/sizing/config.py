@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from advisor.sizing.tables import load_table
 from workspace.errors import InputError, Problem, RungError, did_you_mean
 from workspace.folder import folder_named
+from workspace.rules import rule_file
 
 LARGEST_FILE = 16 << 20
 TEXT_PARTS = ("text_config", "llm_config", "language_config", "language_model")
@@ -95,7 +95,7 @@ def read_config(ref: str | Path) -> Config:
 def find_model(ref: str) -> Mapping[str, Any] | None:
     """The catalogue entry called `ref` (its id or its hub id, in any case), or None."""
     wanted = ref.strip().lower()
-    for entry in load_table("models").get("model", []):
+    for entry in rule_file("models.toml").get("model", []):
         if wanted in {name.lower() for name in (entry["id"], entry.get("hub", entry["id"]), *entry.get("also", []))}:
             return entry  # type: ignore[no-any-return]
     return None
@@ -151,7 +151,7 @@ def _read_folder_or_file(ref: str) -> Config:
 
 
 def _nothing_found(ref: str) -> RungError:
-    names = {model["id"].lower(): model["id"] for model in load_table("models").get("model", [])}
+    names = {model["id"].lower(): model["id"] for model in rule_file("models.toml").get("model", [])}
     hint = did_you_mean(ref[:100], names)
     for lower, name in names.items():
         hint = hint.replace(f'"{lower}"', f'"{name}"')
@@ -182,7 +182,7 @@ def _family(raw: dict[str, Any], inner: dict[str, Any], where: str) -> Mapping[s
         classes = part.get("architectures")
         names += classes if isinstance(classes, list) else []
     texts = [name for name in names if isinstance(name, str)]
-    families = load_table("models")["family"]
+    families = rule_file("models.toml")["family"]
     for name in texts:
         for family in families:
             if name in (family["id"], *family["classes"], *family.get("inside", [])):

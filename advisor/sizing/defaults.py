@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from advisor.sizing.tables import load_table
 from workspace.errors import RungError, did_you_mean
+from workspace.rules import rule_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ def default_of(name: str, facts: Mapping[str, Any] | None = None) -> Default:
 
     A fact that is not given fails its condition. Raises RungError where no entry holds.
     """
-    entries = load_table("hyperparameters")["value"]
+    entries = rule_file("hyperparameters.toml")["value"]
     for entry in entries:
         if entry["id"] == name and holds(entry.get("when", {}), facts or {}):
             bounds = entry.get("range")
@@ -40,7 +40,7 @@ def default_of(name: str, facts: Mapping[str, Any] | None = None) -> Default:
 
 def warnings_of(facts: Mapping[str, Any]) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
     """What looks wrong about a plan: (id, sentence, sources) of every check whose conditions hold."""
-    found = [c for c in load_table("hyperparameters")["check"] if holds(c["when"], facts)]
+    found = [c for c in rule_file("hyperparameters.toml")["check"] if holds(c["when"], facts)]
     return tuple((c["id"], c["text"], tuple(c["source"])) for c in found)
 
 

@@ -11,7 +11,7 @@ from advisor.sizing.cards import Card, cards
 from advisor.sizing.config import check_config
 from advisor.sizing.memory import GIB, Memory, memory_of
 from advisor.sizing.setup import RANGES, Setup
-from advisor.sizing.tables import load_table
+from workspace.rules import rule_file
 
 METHOD_ORDER = ("full", "lora", "qlora")
 """From the one that needs most memory to the one that needs least."""
@@ -105,7 +105,7 @@ def _on_cpu(setup: Setup) -> BaseChoice:
 
 
 def _proposed(superseded: bool) -> list[Mapping[str, Any]]:
-    entries = [e for e in load_table("models")["model"] if "tier" in e and (superseded or not e.get("superseded"))]
+    entries = [e for e in rule_file("models.toml")["model"] if "tier" in e and (superseded or not e.get("superseded"))]
     return sorted(entries, key=lambda entry: int(entry["tier"]))
 
 

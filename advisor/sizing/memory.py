@@ -10,7 +10,7 @@ from advisor.sizing.adapters import QUANTISED, Adapter, adapter_of
 from advisor.sizing.architecture import Architecture
 from advisor.sizing.setup import Setup
 from advisor.sizing.sharding import Shards, shards_of
-from advisor.sizing.tables import load_table
+from workspace.rules import rule_file
 
 GIB = 1 << 30
 PARTS = ("weights", "adapter", "gradients", "optimizer", "activations", "logits", "overhead")
@@ -47,13 +47,13 @@ def memory_of(architecture: Architecture, setup: Setup) -> Memory:
     moment = max(moments, key=lambda name: sum(moments[name].values()))
     parts = moments[moment]
     expected = sum(parts.values())
-    low = expected * load_table("memory")["margin"]["low"]
+    low = expected * rule_file("memory.toml")["margin"]["low"]
     return Memory(low, expected, _high(setup, adapter, expected, sum(moments["step"].values())), parts, moment)
 
 
 def _high(setup: Setup, adapter: Adapter, expected: float, step: float) -> float:
     """What may come on top: fragmentation, the driver, an optimiser that is not fused (a copy of what it trains)."""
-    table = load_table("memory")
+    table = rule_file("memory.toml")
     high = expected * float(table["margin"][f"high_{setup.device}"])
     if setup.device == "cpu":
         return high
@@ -67,7 +67,7 @@ def weight_bytes(architecture: Architecture, setup: Setup) -> float:
     if setup.method not in QUANTISED:
         return float(architecture.parameters * (FLOAT if setup.mixed else setup.bytes))
     packed = sum(m.count * m.n_in * m.n_out for m in architecture.matrices if m.linear and m.part != "head")
-    table = load_table("memory")["weights"]
+    table = rule_file("memory.toml")["weights"]
     each: float = 0.5 + (1 + 4 / table["nf4_absmax_block"]) / table["nf4_block"]
     return packed * each + (architecture.parameters - packed) * setup.bytes
 
@@ -167,7 +167,7 @@ def _scored(setup: Setup) -> int:
 
 def _tiles(a: Architecture, setup: Setup) -> float:
     """TRL's chunked loss: one buffer of tokens x vocabulary; without Triton (on a CPU) also the tiles it computes."""
-    tile = load_table("memory")["chunked"]
+    tile = rule_file("memory.toml")["chunked"]
     tokens, width = min(setup.tokens, tile["tokens"]), tile["vocabulary"]
     folded = FLOAT * min(a.vocab, width) * tile["temporaries_cpu"] if setup.device == "cpu" else 0.0
     return float(tokens * (setup.bytes * width + folded))
@@ -179,7 +179,7 @@ def _logits_left(a: Architecture, setup: Setup) -> float:
 
 
 def _state_bytes(setup: Setup) -> float:
-    entry = load_table("memory")["optimizer"][setup.optimizer]
+    entry = rule_file("memory.toml")["optimizer"][setup.optimizer]
     return float(entry["bytes"] if "bytes" in entry else entry["moments"] * trained_bytes(setup))
 
 
@@ -195,5 +195,5 @@ def _step_work(a: Architecture, setup: Setup, adapter: Adapter) -> float:
 
 
 def _overhead(setup: Setup) -> float:
-    table = load_table("memory")["overhead"]
+    table = rule_file("memory.toml")["overhead"]
     return float(table["cuda_workspace"] * GIB) if setup.device == "cuda" else 0.0

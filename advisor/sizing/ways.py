@@ -11,7 +11,7 @@ from advisor.sizing.architecture import Architecture
 from advisor.sizing.cards import Card
 from advisor.sizing.memory import GIB, Memory, memory_of
 from advisor.sizing.setup import Setup
-from advisor.sizing.tables import load_table
+from workspace.rules import rule_file
 
 COUNTS = (2, 4, 8, 16)
 GATHERED = 2
@@ -55,7 +55,7 @@ def _ways(a: Architecture, setup: Setup, memory: Memory, card: Card) -> Iterator
 
 
 def _said(name: str, cards: int | None, memory_gib: float | None, ram_gib: float = 0.0, rule: str = "") -> Way:
-    entry: dict[str, Any] = next(way for way in load_table("memory")["way"] if way["id"] == (rule or name))
+    entry: dict[str, Any] = next(way for way in rule_file("memory.toml")["way"] if way["id"] == (rule or name))
     return Way(name, cards, memory_gib, ram_gib, entry["text"], tuple(entry["source"]))
 
 

@@ -12,13 +12,14 @@ MIB = 1 << 20
 
 def rated(result: dict[str, Any]) -> dict[str, Any]:
     """A measured run with what each rule says of it, in MiB."""
-    from advisor.sizing import Setup, architecture_of, estimate, load_table
+    from advisor.sizing import Setup, architecture_of, estimate
+    from workspace.rules import rule_file
 
     spec = result["spec"]
     architecture = architecture_of({"model_type": spec["model_type"], **spec["config"]}, spec["name"])
     setup = Setup(**spec["setup"])
     found = estimate(architecture, setup)
-    rule = next(entry for entry in load_table("memory")["rule"] if entry["id"] == "llama-factory")
+    rule = next(entry for entry in rule_file("memory.toml")["rule"] if entry["id"] == "llama-factory")
     key = setup.method if setup.method in ("full", "qlora") else "lora"
     source = {"full": 160, "lora": 20, "qlora": 8}[key] / 7
     # LLaMA-Factory's factors are for 16-bit weights: 32-bit full runs take its mixed rule, other 32-bit runs twice its.

@@ -6,12 +6,12 @@ import functools
 import re
 from typing import Any
 
-from advisor.sizing.tables import load_table
+from workspace.rules import rule_file
 
 
 def quality_rules() -> dict[str, Any]:
     """The whole table."""
-    return load_table("quality")
+    return rule_file("quality.toml")
 
 
 def limit(name: str) -> float:
@@ -21,7 +21,7 @@ def limit(name: str) -> float:
 
 def class_sizes() -> tuple[int, int, str]:
     """Rows of the smallest class: the least that fine-tuning takes, what is recommended, the id of the table's row."""
-    size = next(each for each in load_table("data_size")["size"] if each.get("per_class"))
+    size = next(each for each in rule_file("data_size.toml")["size"] if each.get("per_class"))
     return int(size["minimum"]), int(size["recommended"]), str(size["id"])
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from advisor.decision import Decision
-from rung.cli.advice_words import OPTION, literal
+from rung.report.advice_words import OPTION, literal
 
 ADVICE = ("next_step", "destination", "provisional", "strength")
 

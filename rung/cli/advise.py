@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rung.cli.options import Json, at_most_one
+from rung.cli.options import Json, at_most_one, day
 from rung.cli.output import emit, note, say
 from workspace.errors import RungError
 
@@ -70,19 +70,20 @@ def advise(
 
     _check_together(recheck, diff, report, save, what_if)
     said = said_on_the_line(set_answers or [], answers)
-    project, day = require_project() if said else _project(), _day(as_of)
+    project = require_project() if said else _project()
+    today = day("--as-of", as_of) if as_of else date.today()
     older = _older(project, diff, recheck)
     _check_report(report)
     given = answers_given(answers, project, as_json, said)
     book = _rulebook(project if not answers or save else None)
     tried = changed(given, what_if or [])
-    decision = decide(book, tried, day)
+    decision = decide(book, tried, today)
     if said and project:
         write_said(project, said)
     if older is not None:
         _compare(older, decision, project if recheck else None, as_json)
     elif what_if:
-        _what_if(decide(book, given, day), decision, as_json)
+        _what_if(decide(book, given, today), decision, as_json)
     else:
         _report(report, decision, tried, book)
         if save or (not answers and project):
@@ -144,7 +145,7 @@ def _print(decision: Decision, as_json: bool, project: Project | None) -> None:
         stamped = decision.model_copy(update={"created_at": _midnight(decision.as_of), "made_from": {}})
         emit(stamped.model_dump(mode="json", by_alias=True))
         return
-    from rung.cli.advice_words import advice_lines
+    from rung.report.advice_words import advice_lines
 
     for line in advice_lines(decision, _next_command(decision, project)):
         say(line)
@@ -178,17 +179,6 @@ def _rulebook(project: Project | None = None) -> Rulebook:
     if project:
         load_settings(project.settings_file)
     return load_rulebook(project.root / "rules" if project else None)
-
-
-def _day(text: str) -> date:
-    if not text:
-        return date.today()
-    try:
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise RungError(
-            f'--as-of "{text}" is not a date.', where="--as-of", expected="a date like 2026-11-25", found=text
-        ) from error
 
 
 def _write(project: Project | None, answers: Answers, decision: Decision, *, new_answers: bool) -> Decision:
@@ -229,7 +219,7 @@ def rules_check(
 ) -> None:
     """Check the rules: ids, answers, sources, contradictions, expired sources."""
     from advisor.rulebook import load_rulebook
-    from rung.cli.rules_words import check_lines, check_report
+    from rung.report.rules_words import check_lines, check_report
 
     if folder is not None and not folder.is_dir():
         what = "a file" if folder.exists() else "no such folder"
@@ -251,7 +241,7 @@ def rules_list(
 ) -> None:
     """List the rules with their reasons."""
     from advisor.rulebook import FIELDS
-    from rung.cli.rules_words import list_lines, rule_document
+    from rung.report.rules_words import list_lines, rule_document
     from workspace.errors import did_you_mean
 
     book = _rulebook(_project())
@@ -273,7 +263,7 @@ def rules_show(
     as_json: Json = False,
 ) -> None:
     """Show one rule with its sources, or the rules that a question's answer opens."""
-    from rung.cli.rules_words import explain, explain_lines
+    from rung.report.rules_words import explain, explain_lines
 
     document = explain(_rulebook(_project()), rule_id, date.today())
     if as_json:

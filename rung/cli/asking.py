@@ -9,8 +9,8 @@ from advisor.answers import FACTS, Answers
 from advisor.interview import effects, hanging_rules, next_question, progress
 from advisor.reading import parse_value
 from advisor.rulebook import Question, Rulebook
-from rung.cli.advice_words import OPTION
 from rung.cli.output import complain
+from rung.report.advice_words import OPTION
 from workspace.artefact import now
 from workspace.errors import InputError, RungError
 from workspace.folder import Project

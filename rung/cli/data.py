@@ -125,7 +125,7 @@ def check(
 
 def _tell(checkup: Checkup, size: TestSize | None, show: str, files: list[Path], as_json: bool) -> None:
     """What was found, or the one finding `show` with all its rows. Raises RungError where none has that name."""
-    from rung.cli import check_words
+    from rung.report import check_words
 
     command = f"rung data check {shlex.join(map(str, files))}".rstrip()
     more = list(size.lines()) if size else []

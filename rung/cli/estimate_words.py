@@ -149,11 +149,12 @@ def _or_unknown(found: Estimate, key: str, value: float | None, form: str) -> st
 
 def list_models(as_json: bool) -> None:
     """The catalogue with its sizes."""
-    from advisor.sizing import architecture_of, load_table
+    from advisor.sizing import architecture_of
     from rung.cli.output import emit, say
+    from workspace.rules import rule_file
 
     listed: list[dict[str, Any]] = []
-    for entry in load_table("models")["model"]:
+    for entry in rule_file("models.toml")["model"]:
         count = architecture_of(entry["config"], entry["id"]).parameters if "config" in entry else None
         listed.append({**{k: v for k, v in entry.items() if k != "config"}, "parameters": count})
     if as_json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import Annotated
 
@@ -34,3 +35,12 @@ def goes_with(what: str, there: object, command: str, given: Mapping[str, object
     names = [name for name, value in given.items() if value]
     if names and not there:
         raise RungError(f"{names[0]} goes with {what}.", f"{command} {names[0]} ...", where=names[0])
+
+
+def day(option: str, text: str) -> date:
+    """The day that was given to this option. Raises RungError where it is none."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        expected = "a date like 2026-11-25"
+        raise RungError(f'{option} "{text}" is not a date.', where=option, expected=expected, found=text) from error

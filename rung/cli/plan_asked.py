@@ -122,7 +122,7 @@ def _show(project: Project, settings: Settings, path: Path, made: Plan, asked: A
 def _say(project: Project, settings: Settings, made: Plan, gates: Sequence[Gate], asked: Asked) -> None:
     from rung.cli.output import say
     from rung.cli.plan_explain import explain_lines
-    from rung.cli.training_words import plan_lines, token_lines
+    from rung.report.plan_words import plan_lines, token_lines
     from training.clearance import policy_of
 
     for line in plan_lines(made, gates):

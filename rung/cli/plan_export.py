@@ -27,9 +27,9 @@ def export_plan(
     as_json: bool,
 ) -> None:
     """Write the export and say how it is run; with a closed gate print all six and leave with 1."""
+    from rung.cli.locked import show_locked
     from rung.cli.output import emit, say
-    from rung.cli.plan_trials import show_locked
-    from rung.cli.training_words import gate_lines
+    from rung.report.gate_words import gate_lines
     from training.clearance import Locked
     from training.export.bundle import pack
     from training.export.make import RUN, check_kind, write_export

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from workspace.words import counted
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -52,7 +50,7 @@ def preflight_lines(found: Preflight) -> Iterator[str]:
     """Rows, then what was measured beside what was estimated, then findings."""
     from types import SimpleNamespace
 
-    from rung.cli.training_words import token_lines
+    from rung.report.plan_words import measured_rows, token_lines
 
     rows = SimpleNamespace(**{**found.rows, "shown": [SimpleNamespace(**shown) for shown in found.rows["shown"]]})
     yield from token_lines(rows)
@@ -64,25 +62,3 @@ def preflight_lines(found: Preflight) -> Iterator[str]:
         yield f"{'✗' if finding.level == 'blocks' else '!'} {finding.text}"
     if not found.findings:
         yield "✓ nothing to put right"
-
-
-def measured_rows(found: Preflight) -> Iterator[tuple[str, str]]:
-    """(name, value) of each figure."""
-    from rung.report.figures import duration
-
-    seen, forecast = found.estimate, found.forecast
-    said = f", estimated {seen['expected']:.2f} ({seen['low']:.2f} to {seen['high']:.2f})" if seen else ""
-    yield "memory", f"{found.peak_gib:.2f} GiB held at most{said}; imports {found.imports_gib:.2f} more"
-    steps = ", ".join(f"{step.seconds:.2f} s" for step in found.steps)
-    yield "steps", f"{steps}; the first holds the longest rows"
-    yield (
-        "speed",
-        f"{found.tokens_per_second:,.0f} tokens/s in {found.precision}, {found.loading_seconds:.1f} s to load",
-    )
-    low, middle, high = (duration(s or 0.0) for s in (forecast.seconds_low, forecast.seconds, forecast.seconds_high))
-    yield "time", f"{middle} ({low} to {high}) by the mean, the quickest and the slowest step"
-    disk = f"{found.disk_needed / 1e6:,.0f} MB of {found.disk_free / 1e9:,.1f} GB free"
-    yield "disk", f"{disk}: {found.checkpoint_bytes / 1e6:,.1f} MB a checkpoint"
-    lost = len(found.answer_lost)
-    whole = f"not trained whole: {counted(lost, 'answer')}" if lost else "every answer is trained whole"
-    yield "template", f"{found.template_sha256[:8]}; {whole}"

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING
 
-import typer
-
+from rung.cli.locked import show_locked
 from workspace.words import counted
 
 if TYPE_CHECKING:
@@ -102,18 +101,6 @@ def _cleared(
         return cleared(project, settings, plan_file, overrides)
     except Locked as locked:
         show_locked(locked.gates, as_json)
-
-
-def show_locked(gates: Sequence[Any], as_json: bool) -> NoReturn:
-    """All six gates with what opens them, and exit 1."""
-    from rung.cli.output import emit, say
-    from rung.cli.training_words import locked_lines
-
-    if as_json:
-        emit({"locked": True, "gates": [gate.model_dump(mode="json") for gate in gates]})
-    for line in locked_lines(gates) if not as_json else ():
-        say(line)
-    raise typer.Exit(1)
 
 
 def _time(plan: Plan, steps: int, minutes: float | None) -> str:

@@ -126,7 +126,7 @@ def undo_command(
 def status(as_json: Json = False) -> None:
     """How the review stands: states, people, pace, samples, agreement."""
     from curation.review import progress
-    from rung.cli.review_words import lines
+    from rung.report.review_words import lines
 
     with desk_here() as desk:
         found = progress(desk)

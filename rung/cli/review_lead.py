@@ -117,7 +117,7 @@ def again_command(
 def economics_command(as_json: Json = False) -> None:
     """Pace, acceptance, edits, cost of an accepted row, hours to the goal, and whether more rows are worth it."""
     from curation.review.economics import economics
-    from rung.cli.review_words import economics_words
+    from rung.report.review_words import economics_words
 
     with desk_here() as desk:
         found = economics(desk)

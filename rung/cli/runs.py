@@ -23,7 +23,7 @@ Name = Annotated[str | None, typer.Argument(help="A run (R-001); the newest by d
 def list_runs(as_json: Json = False) -> None:
     """Every run, the oldest first."""
     from rung.cli.output import emit, say
-    from rung.cli.training_words import run_line
+    from rung.report.run_words import run_line
     from training.record import read_runs
     from workspace.folder import require_project
     from workspace.settings import load_settings
@@ -111,8 +111,8 @@ def _tell(name: str | None, word: str, words: str, as_json: bool) -> None:
 
 def watch_run(folder: Path, process: subprocess.Popen[bytes] | None, detach: bool, as_json: bool) -> None:
     """Follow the run to its end and say what it came to; Ctrl-C leaves it going."""
+    from rung.cli.live_line import LiveLine
     from rung.cli.output import note
-    from rung.cli.training_words import LiveLine
     from training.launch import REFUSED, follow, wait_until_live
 
     if detach:
@@ -134,7 +134,7 @@ def watch_run(folder: Path, process: subprocess.Popen[bytes] | None, detach: boo
 def say_end(folder: Path, as_json: bool, *, refused: bool = False) -> None:
     """What the run came to; exit 1 where it failed or crashed, the process's own refusal where it did not start."""
     from rung.cli.output import emit, say
-    from rung.cli.training_words import ending_lines
+    from rung.report.run_words import ending_lines
     from training.launch import last_words
     from training.record import read_run
     from workspace.errors import Refusal

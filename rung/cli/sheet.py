@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from advisor.conditions import Bounds, Condition
 from advisor.rulebook import Question, Rulebook
+from rung.report.rules_words import condition_words, value_words
 
 NUMBER = {"integer": "a whole number", "number": "a number", "text": "a name"}
 
@@ -15,7 +15,7 @@ def text_lines(book: Rulebook) -> Iterator[str]:
     for number, question in enumerate(book.questions.values(), 1):
         yield f"{number}. {question.text}   ({question.id})"
         for choice in question.answers:
-            yield f"     {_value(choice.value):<22} {choice.text}"
+            yield f"     {value_words(choice.value):<22} {choice.text}"
         if not question.answers:
             yield f"     {NUMBER[question.kind]}"
         yield f"     {'unknown':<22} Don't know"
@@ -43,25 +43,10 @@ def markdown_lines(book: Rulebook) -> Iterator[str]:
         yield f'- [ ] Don\'t know  `{question.id} = "unknown"`'
 
 
-def condition_words(condition: Condition) -> str:
-    """`prompting = weak_effort or partial, examples at least 1`."""
-    parts = []
-    for key, allowed in condition.items():
-        if isinstance(allowed, Bounds):
-            parts.append(f"{key} {allowed.words()}")
-        else:
-            parts.append(f"{key} = {' or '.join(sorted(map(_value, allowed)))}")
-    return ", ".join(parts) or "always"
-
-
 def _only_if(question: Question, questions: Mapping[str, Question]) -> str:
     given = {key: allowed for key, allowed in question.when.items() if key in questions}
     return f" Only if {condition_words(given)}." if given else ""
 
 
-def _value(value: object) -> str:
-    return "unknown" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-
-
 def _literal(value: object) -> str:
-    return _value(value) if isinstance(value, bool) else f'"{value}"'
+    return value_words(value) if isinstance(value, bool) else f'"{value}"'

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rung.cli.locked import show_locked
 from rung.cli.options import Json
 from rung.cli.runs import go_on, runs_app, say_end, watch_run
 
@@ -59,7 +60,7 @@ def train(
 
     gates = check_gates(project, settings, read_plan(path), overrides=overrides)
     if not all(gate.opens for gate in gates):
-        _locked(gates, as_json)
+        show_locked(gates, as_json)
     folder = grant(project, settings, path, overrides=overrides, by=by or settings.project.person)
     note(f"{folder.name}: cleared by all gates, {path.stem}. Loading {settings.model.base}.")
     watch_run(folder, start(project, folder), detach, as_json)
@@ -93,19 +94,7 @@ def _plan_or_locked(
         gates = check_gates(project, settings, overrides=overrides)
         if all(gate.opens for gate in gates):
             raise
-        _locked(gates, as_json)
-
-
-def _locked(gates: Any, as_json: bool) -> NoReturn:
-    from rung.cli.output import emit, say
-    from rung.cli.training_words import locked_lines, passed_of
-
-    if as_json:
-        emit({"locked": True, "passed": passed_of(gates), "gates": [gate.model_dump(mode="json") for gate in gates]})
-    else:
-        for line in locked_lines(gates):
-            say(line)
-    raise typer.Exit(1)
+        show_locked(gates, as_json)
 
 
 def _overrides(project: Project, names: list[str], by: str, reason: str) -> list[Override]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rung.cli.models import BUDGET, OVERRIDE
-from rung.cli.options import Json
+from rung.cli.options import Json, day
 from rung.cli.output import ProgressLine, emit, note, say
 
 if TYPE_CHECKING:
@@ -87,7 +87,9 @@ def report(
     project, settings = opened_project()
     asked = _judge(project, settings, judge, (override, by, reason), budget_usd) if judge else None
     with put_back(report_file(project)):
-        found = measure(project, settings, since=_day(since), judge=asked, judged=judge)
+        found = measure(
+            project, settings, since=day("--since", since).isoformat() if since else "", judge=asked, judged=judge
+        )
         if html is not None:
             from rung.report.watch import write_watch_page
 
@@ -122,18 +124,6 @@ def learn_command(
         return
     for line in learnt_lines(done):
         say(line)
-
-
-def _day(text: str) -> str:
-    from datetime import date
-
-    from workspace.errors import RungError
-
-    try:
-        return date.fromisoformat(text).isoformat() if text else ""
-    except ValueError as error:
-        expected = "a date like 2026-11-25"
-        raise RungError(f'--since "{text}" is not a date.', where="--since", expected=expected, found=text) from error
 
 
 def _judge(

@@ -9,7 +9,7 @@ from typing import Any
 from advisor.answers import Answers
 from advisor.decision import Decision, Reason
 from advisor.rulebook import Rulebook
-from rung.cli.advice_words import METHOD, OPTION, SYMBOL, certainty, headline, likely_end, literal, outcome
+from rung.report.advice_words import METHOD, OPTION, SYMBOL, certainty, headline, likely_end, literal, outcome
 from workspace.errors import RungError
 from workspace.files import check_outputs, write_text
 

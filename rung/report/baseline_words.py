@@ -8,7 +8,8 @@ from evaluation.compare import TOLERANCE
 from evaluation.metrics.registry import ITEM_METRICS
 from evaluation.report import ArmResult, Report
 from rung.report.dots import dots, scale
-from rung.report.figures import arm_name, count, duration, interval, money, percent
+from rung.report.figures import arm_name, duration, interval, money, percent
+from workspace.words import counted
 
 PLOT = 30
 FACTS = {"prompting": "prompt", "few_shot": "few-shot", "rag": "rag", "classifier": "a plain classifier"}
@@ -57,7 +58,7 @@ def best_label(report: Report) -> str:
 
 def lines(report: Report, taken: Sequence[str] = ()) -> list[str]:
     """The whole result without the last line that names the next command."""
-    head = f"{count(report.n, 'frozen test item')}, {metric_words(report.metric)}, {report.model}"
+    head = f"{counted(report.n, 'frozen test item')}, {metric_words(report.metric)}, {report.model}"
     out = [answer(report), head, "", *table(report.arms, report.goal), "", *_facts(report)]
     out += ["", *taken] if taken else []
     told = [*report.rows_from, *(f"! {note}" for note in report.notes)]
@@ -104,7 +105,7 @@ def _facts(report: Report) -> list[str]:
 def hits(arm: ArmResult) -> str:
     """`223 of 300`; the items alone where scores are not 0 or 1."""
     counts = not arm.graded and abs(arm.correct - round(arm.correct)) < 1e-6
-    return f"{round(arm.correct):,} of {arm.n:,}" if counts else f"mean of {count(arm.n, 'item')}"
+    return f"{round(arm.correct):,} of {arm.n:,}" if counts else f"mean of {counted(arm.n, 'item')}"
 
 
 def _held(arms: Sequence[ArmResult]) -> str:

@@ -7,7 +7,6 @@ from evaluation.arms.words import ARM_NAMES, arm_name
 __all__ = [
     "ARM_NAMES",
     "arm_name",
-    "count",
     "duration",
     "interval",
     "level",
@@ -69,11 +68,6 @@ def duration(seconds: float) -> str:
 def money(usd: float | None) -> str:
     """`$0.07`; `unknown` where no dated price is known."""
     return "unknown" if usd is None else f"${usd:.2f}"
-
-
-def count(number: int, word: str) -> str:
-    """`1 item`, `2,640 items`."""
-    return f"{number:,} {word}" + ("" if number == 1 else "s")
 
 
 def _one(value: float) -> str:

@@ -13,7 +13,7 @@ from training.preflight import Preflight
 
 def write_preflight_page(path: Path, plan: Plan, rows: dict[str, Any], found: Preflight | None) -> None:
     """Write the page. `rows` is training.run.preflight's table; `found` the dry run's figures, where there was one."""
-    from rung.cli.plan_preflight import measured_rows
+    from rung.report.plan_words import measured_rows
 
     values = {
         "version": __version__,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from evaluation.price import Call, Price
-from rung.report.figures import arm_name, count, duration, money
+from rung.report.figures import arm_name, duration, money
+from workspace.words import counted
 
 
 def rows(price: Price) -> list[tuple[str, str]]:
@@ -57,4 +58,4 @@ def break_even(price: Price) -> str:
     if price.break_even_calls is None:
         return f"unknown (missing: {', '.join(price.unknown)})" if price.unknown else "unknown"
     dated = f", prices of {price.prices_dated}{', expired' if price.expired else ''}" if price.prices_dated else ""
-    return f"{count(price.break_even_calls, 'call')} a day against {price.incumbent} ({price.card}{dated})"
+    return f"{counted(price.break_even_calls, 'call')} a day against {price.incumbent} ({price.card}{dated})"

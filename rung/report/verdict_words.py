@@ -51,9 +51,8 @@ def _judgement(v: Verdict) -> tuple[str, str]:
 
 def _more(v: Verdict) -> tuple[str, str]:
     if v.clusters is not None and v.clusters < FEWEST_CLUSTERS:
-        return _moved(
-            v
-        ), f"{counted(v.clusters, 'cluster')} of items cannot tell; at least {FEWEST_CLUSTERS} are needed."
+        few = f"{counted(v.clusters, 'cluster')} of items cannot tell; at least {FEWEST_CLUSTERS} are needed."
+        return _moved(v), few
     if blocked := _blocked(v):
         return _moved(v), blocked
     if ahead := out_of_reach(v):

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from curation.quality.mask import mask
-from rung.report.figures import count, duration, p_text, percent
+from rung.report.figures import duration, p_text, percent
+from workspace.words import counted
 
 if TYPE_CHECKING:
     from training.watch.drift import DriftReport, Traffic
@@ -22,8 +23,8 @@ def headline(report: DriftReport) -> str:
     if not measured:
         return "Nothing could be measured yet: there are too few requests."
     if not report.raised:
-        return f"Nothing has changed as far as {count(len(measured), 'signal')} can tell."
-    return f"Production has changed: {len(report.raised)} of {count(len(measured), 'signal')} raised."
+        return f"Nothing has changed as far as {counted(len(measured), 'signal')} can tell."
+    return f"Production has changed: {len(report.raised)} of {counted(len(measured), 'signal')} raised."
 
 
 def basis(report: DriftReport) -> str:
@@ -32,7 +33,7 @@ def basis(report: DriftReport) -> str:
     days = f" of {traffic.first_at[:10]} to {traffic.last_at[:10]}" if traffic.first_at else ""
     drawn = f", a sample of {report.sample:.2%}" if report.sample < 1 else ""
     return (
-        f"{count(traffic.requests, 'request')}{days}{drawn}, {traffic.distinct:,} distinct, against {report.against} "
+        f"{counted(traffic.requests, 'request')}{days}{drawn}, {traffic.distinct:,} distinct, against {report.against} "
         f"(release {report.release})."
     )
 
@@ -64,7 +65,7 @@ def pair(signal: Signal) -> tuple[str, str]:
 
 def sides(signal: Signal) -> str:
     """How many requests against how many of what."""
-    return f"{count(signal.n, signal.what)} against {signal.n_before:,} {signal.against}"
+    return f"{counted(signal.n, signal.what)} against {signal.n_before:,} {signal.against}"
 
 
 def _in(unit: str, value: float) -> str:

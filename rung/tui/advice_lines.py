@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from advisor.decision import Decision, Reason
 from advisor.rulebook import Rulebook
-from rung.cli.advice_words import OPTION, certainty, headline, likely_end, literal, outcome
+from rung.report.advice_words import OPTION, certainty, headline, likely_end, literal, outcome
 from rung.tui.text import shown
 from rung.tui.widgets.marked import Entry
 

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from curation.findings import Checkup
 from curation.quality.base import Evidence, Finding
-from rung.cli.check_words import SYMBOLS
+from rung.report.check_words import SYMBOLS
 from rung.tui.text import shown
 from rung.tui.widgets.difference import Span, changed
 from rung.tui.widgets.marked import Entry

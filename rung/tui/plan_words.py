@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from rung.cli.training_words import METHOD, passed_of, plan_rows
+from rung.report.gate_words import passed_of
+from rung.report.plan_words import METHOD, plan_rows
 from rung.tui.widgets.marked import Entry
 from training.fit import Fit
 from training.fitting import Choice

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from curation.manifest import Manifest
 from evaluation.report import Report
 from evaluation.verdict import Verdict
-from rung.report.figures import count
 from rung.tui.text import shown
 from rung.tui.widgets.marked import Entry
+from workspace.words import counted
 
 if TYPE_CHECKING:
     from training.record import RunRecord
@@ -85,11 +85,11 @@ def card_line(manifest: Manifest | None, run: RunRecord | None, baseline: Report
     if manifest is not None:
         people = {row["reviewer"] for row in manifest.rows if row.get("reviewer") and not row.get("automatic")}
         agreed = manifest.review.get("agreement") or {}
-        words.append(count(len(people), "reviewer"))
+        words.append(counted(len(people), "reviewer"))
         known = agreed.get("value") is not None
         words.append(f"{agreed['measure']} {agreed['value']:.2f}" if known else "kappa not measured")
-    words += [count(len(baseline.arms), "arm")] if baseline else []
-    words += [count(len(run.overrides), "override")] if run else []
+    words += [counted(len(baseline.arms), "arm")] if baseline else []
+    words += [counted(len(run.overrides), "override")] if run else []
     return f"Card: {', '.join(words)}" if words else ""
 
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from rung.report.figures import count, duration
+from rung.report.figures import duration
 from rung.tui.loaded import LONG
 from rung.tui.text import shown
 from rung.tui.widgets.curve import curve_lines
 from rung.tui.widgets.marked import Entry
 from training.record import LIVE, RunRecord
+from workspace.words import counted
 
 LOW, HIGH, TALL = 6, 14, 34
 """Rows of the curve in a terminal of less than `TALL` rows, and in a taller one."""
@@ -58,7 +59,7 @@ def _rising(watched: Watched) -> str:
         return ""
     left = watched.patience - above
     ends = "; stops at the next one" if left == 1 else f"; stops after {left} more" if left > 1 else ""
-    return f"{count(above, 'check')} above the best{ends}, keeps step {newest['best_step']}"
+    return f"{counted(above, 'check')} above the best{ends}, keeps step {newest['best_step']}"
 
 
 def last_note(watched: Watched) -> str:

@@ -8,7 +8,7 @@ from curation.review import Desk, progress
 from curation.review.economics import economics
 from curation.review.gold import known_by_person
 from curation.review.standing import recent
-from rung.cli.review_words import economics_words
+from rung.report.review_words import economics_words
 from rung.web.asking import Ask
 from rung.web.pages import _common, _is_row
 from rung.web.paper import page

@@ -18,7 +18,7 @@ from worked import cases
 from advisor.decide import decide
 from advisor.reading import from_table
 from advisor.rulebook import load_rulebook
-from rung.cli.advice_words import advice_lines, headline
+from rung.report.advice_words import advice_lines, headline
 
 GOOD = 'task = "classification"\nprompting = "insufficient"\nfew_shot = "untried"\nfailure = "breaks_rules"\n'
 

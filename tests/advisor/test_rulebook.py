@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from advisor.rulebook import load_rulebook
-from advisor.sizing.tables import load_table, rules_folder
 from workspace.errors import InputError
+from workspace.rules import rule_file, rules_folder
 
 NEED = """
 [[need]]
@@ -131,7 +131,7 @@ def test_every_source_that_a_table_cites_is_listed() -> None:
 
 
 def test_every_base_model_stands_in_the_catalogue() -> None:
-    known = {row["id"] for row in load_table("models")["model"]}
+    known = {row["id"] for row in rule_file("models.toml")["model"]}
     assert {rule.effect["model"] for rule in load_rulebook().of("base")} <= known
 
 

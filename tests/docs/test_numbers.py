@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = re.sub(r"[`*]", "", (ROOT / "docs" / "numbers.md").read_text(encoding="utf-8")).lower()
 TEMPLATES = [*(ROOT / "rung/report/templates").glob("*.html"), *(ROOT / "rung/web/templates").glob("*.html")]
 WORDS = [ROOT / "rung/report" / f"{name}_words.py" for name in ("verdict", "price", "baseline", "watch")]
-WORDS.append(ROOT / "rung/cli/review_words.py")
+WORDS.append(ROOT / "rung/report/review_words.py")
 NO_FIGURES = {"answer, reason, remark", "as the others", "chosen setting", "for example", "no.", "sha-256"}
 """Headings over texts that the page does not name; each other one stands over a figure, or is one of its words."""
 

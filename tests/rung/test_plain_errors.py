@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from rung.cli import main
+from rung.cli.live_line import LiveLine
 from rung.cli.output import ProgressLine, manner
-from rung.cli.training_words import LiveLine
 
 Run = Callable[..., tuple[int, str, str]]
 

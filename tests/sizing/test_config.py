@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from advisor.sizing import Setup, UnknownArchitecture, architecture_of, estimate, load_table, read_architecture
+from advisor.sizing import Setup, UnknownArchitecture, architecture_of, estimate, read_architecture
 from workspace.errors import InputError, RungError
+from workspace.rules import rule_file
 
 GOOD = {"model_type": "llama", "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2}
 GOOD |= {"num_attention_heads": 4, "vocab_size": 100}
@@ -102,7 +103,7 @@ def test_names_that_are_no_model(ref):
     assert len(caught.value.message) < 400
 
 
-KEYS = sorted({key for f in load_table("models")["family"] for key in f["defaults"]} | set(GOOD))
+KEYS = sorted({key for f in rule_file("models.toml")["family"] for key in f["defaults"]} | set(GOOD))
 KEYS += ["num_ln_in_parallel_attn", "mlp_only_layers", "n_inner", "architectures", "text_config", "vision_config"]
 ODD = st.sampled_from(
     [None, 0, -1, 1, 3, 64, 1e300, float("inf"), "x", "", [], {}, True, False, 10**40, 0.5, [1], {"a": [1]}]
@@ -111,7 +112,7 @@ ODD = st.sampled_from(
 
 @settings(max_examples=300, deadline=None)
 @given(
-    family=st.sampled_from([f["id"] for f in load_table("models")["family"]]),
+    family=st.sampled_from([f["id"] for f in rule_file("models.toml")["family"]]),
     changes=st.dictionaries(st.sampled_from(KEYS), ODD, max_size=4),
 )
 def test_any_config_is_estimated_or_refused(family, changes):

@@ -11,7 +11,8 @@ torch = pytest.importorskip("torch")
 peft = pytest.importorskip("peft")
 transformers = pytest.importorskip("transformers")
 
-from advisor.sizing import adapter_of, architecture_of, load_table, read_architecture  # noqa: E402
+from advisor.sizing import adapter_of, architecture_of, read_architecture  # noqa: E402
+from workspace.rules import rule_file  # noqa: E402
 
 BASE = {
     "hidden_size": 64,
@@ -173,7 +174,7 @@ def test_named_targets_are_exact(name, targets):
 
 CLASSES = {"gemma3_text": "Gemma3TextConfig", "qwen3_moe": "Qwen3MoeConfig", "gpt_oss": "GptOssConfig"}
 CLASSES |= {"smollm3": "SmolLM3Config", "gpt2": "GPT2Config"}
-CATALOGUE = [entry for entry in load_table("models")["model"] if "config" in entry]
+CATALOGUE = [entry for entry in rule_file("models.toml")["model"] if "config" in entry]
 
 
 @pytest.mark.parametrize("entry", CATALOGUE, ids=lambda e: e["id"])

@@ -19,7 +19,6 @@ from advisor.sizing import (
     find_card,
     largest_batch,
     largest_length,
-    load_table,
     memory_of,
     methods_that_fit,
     prices,
@@ -27,6 +26,7 @@ from advisor.sizing import (
     ways_to_fit,
 )
 from workspace.errors import InputError
+from workspace.rules import rule_file
 
 LLAMA = read_architecture("Llama-3.1-8B")
 
@@ -197,7 +197,7 @@ def test_unknown_targets_are_named():
 
 @pytest.mark.parametrize("name", ["models", "hardware", "prices", "memory", "hyperparameters"])
 def test_every_entry_has_sources_and_a_date(name):
-    for key, entries in load_table(name).items():
+    for key, entries in rule_file(f"{name}.toml").items():
         for entry in entries if isinstance(entries, list) else [entries] if isinstance(entries, dict) else []:
             assert entry["source"], (name, key, entry)
             assert isinstance(entry["date"], date), (name, key, entry)

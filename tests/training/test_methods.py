@@ -203,7 +203,7 @@ def test_of_equal_scores_the_lower_loss_is_the_best() -> None:
 
 def test_the_line_to_beat_is_the_prompted_arms_validation_score(ready: Project) -> None:
     from evaluation.report import read_report
-    from rung.cli.training_words import validation_words
+    from rung.report.run_words import validation_words
     from training.run.beat import line_to_beat
 
     beat = line_to_beat(ready, ready.datasets / "v001", "exact_match")

@@ -14,7 +14,7 @@ from textual.widgets import Input, Static
 
 from curation.findings import Checkup
 from curation.quality.base import Finding
-from rung.cli.check_words import counts, verdict
+from rung.report.check_words import counts, verdict
 from rung.tui.beside import Word
 from rung.tui.data_words import READING, empty_lines, evidence_text, finding_lines, next_line, rows_words
 from rung.tui.import_line import EXAMPLE, arguments, completed, mended

@@ -149,7 +149,7 @@ class ReviewScreen(DecideScreen):
     @work(thread=True, exclusive=True, exit_on_error=False, group="figures")
     def _figure(self, sitting: Sitting) -> None:
         from curation.review.economics import economics
-        from rung.cli.review_words import economics_words
+        from rung.report.review_words import economics_words
 
         try:
             pairs = list(economics_words(economics(sitting.desk)))

@@ -9,8 +9,7 @@ from textual.app import ComposeResult
 
 from curation.findings import Checkup
 from curation.quality.base import Evidence, Finding
-from rung.cli.check_words import one
-from rung.report.figures import count
+from rung.report.check_words import one
 from rung.tui.data_words import bracketed, fix_words
 from rung.tui.frame import WIDE
 from rung.tui.screens.page import PageScreen, Paper
@@ -18,6 +17,7 @@ from rung.tui.text import LONGEST, shown
 from rung.tui.widgets.difference import changed
 from rung.tui.widgets.passage import Part, Passage
 from rung.tui.wrapped import line_spans
+from workspace.words import counted
 
 BETWEEN = " │ "
 SHARE, FRAME = 95, 8
@@ -57,7 +57,7 @@ class RowsScreen(PageScreen):
             ref = f"   {finding.name}:{evidence.key}" if evidence.rows else ""
             parts += _evidence(evidence, f"{of}   {shown(evidence.note)}{ref}", width)
         if finding.rows > len(finding.evidence) and any(evidence.places for evidence in finding.evidence):
-            parts.append(Part(Text(f"\n{count(finding.rows, 'row')} in all, {len(finding.evidence):,} shown.")))
+            parts.append(Part(Text(f"\n{counted(finding.rows, 'row')} in all, {len(finding.evidence):,} shown.")))
         return parts
 
 

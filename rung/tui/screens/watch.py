@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.binding import Binding, BindingType
 
 from rung.report import watch_words
-from rung.report.figures import count
 from rung.tui.job import JobEnded
 from rung.tui.loaded import Loaded, locked
 from rung.tui.stoppable import StoppableScreen
 from rung.tui.text import shown
 from rung.tui.widgets.marked import Entry
+from workspace.words import counted
 
 if TYPE_CHECKING:
     from training.watch.drift import DriftReport
@@ -147,7 +147,7 @@ def _entries(watching: Watching, room: int) -> Iterator[Entry]:
     yield Entry()
     if report is None:
         yield Entry(
-            f"{count(kept, 'request')} in {count(len(watching.imports), 'import')}, not measured yet.", "", "bold"
+            f"{counted(kept, 'request')} in {counted(len(watching.imports), 'import')}, not measured yet.", "", "bold"
         )
         yield Entry()
         yield Entry("Next: measure what has changed.   Enter")

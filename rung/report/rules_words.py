@@ -9,9 +9,9 @@ from datetime import date
 from typing import Any
 
 from advisor.answers import FACTS, Answers
+from advisor.conditions import Bounds, Condition
 from advisor.rulebook import Rule, Rulebook
-from rung.cli.advice_words import OPTION
-from rung.cli.sheet import condition_words
+from rung.report.advice_words import OPTION
 from workspace.errors import RungError, did_you_mean
 from workspace.words import counted
 
@@ -189,3 +189,19 @@ def _answer_lines(document: dict[str, Any]) -> Iterator[str]:
     yield f"{counted(len(rules), 'rule')} {'uses' if len(rules) == 1 else 'use'} this answer"
     width = max((len(rule["id"]) for rule in rules), default=0)
     yield from (f"  {rule['id']:<{width}}  {rule['because']}" for rule in rules)
+
+
+def condition_words(condition: Condition) -> str:
+    """`prompting = weak_effort or partial, examples at least 1`."""
+    parts = []
+    for key, allowed in condition.items():
+        if isinstance(allowed, Bounds):
+            parts.append(f"{key} {allowed.words()}")
+        else:
+            parts.append(f"{key} = {' or '.join(sorted(map(value_words, allowed)))}")
+    return ", ".join(parts) or "always"
+
+
+def value_words(value: object) -> str:
+    """`unknown`, `true`, or as it is written."""
+    return "unknown" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
