@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from curation.formats import Columns
     from curation.quality import Options
     from curation.store import Store
-    from rung.cli.test_size import TestSize
+    from rung.cli.smallest_gain import SmallestGain
     from rung.report.quality import Review
     from workspace.folder import Project
     from workspace.settings import Settings
@@ -123,7 +123,7 @@ def check(
         raise typer.Exit(130 if checkup.stopped else 1)
 
 
-def _tell(checkup: Checkup, size: TestSize | None, show: str, files: list[Path], as_json: bool) -> None:
+def _tell(checkup: Checkup, size: SmallestGain | None, show: str, files: list[Path], as_json: bool) -> None:
     """What was found, or the one finding `show` with all its rows. Raises RungError where none has that name."""
     from rung.report import check_words
 
@@ -243,10 +243,10 @@ def _check_files(files: list[Path], fmt: str, columns: Columns, limits: Limits, 
     )
 
 
-def _check_project(limits: Limits) -> tuple[Checkup, TestSize | None]:
+def _check_project(limits: Limits) -> tuple[Checkup, SmallestGain | None]:
     """What the checks say, and what the test set can show: the one that was imported, or the one frozen last."""
     from curation.manifest import newest_dataset, read_manifest
-    from rung.cli.test_size import TestSize
+    from rung.cli.smallest_gain import SmallestGain
 
     with _open_project() as (store, project, settings):
         frozen = newest_dataset(project)
@@ -254,7 +254,7 @@ def _check_project(limits: Limits) -> tuple[Checkup, TestSize | None]:
         if not items and frozen and (split := read_manifest(frozen).splits.get("test")):
             items = split.rows
         size = (
-            TestSize(items, 0, settings.evaluation.margin, settings.dataset.gain, settings.dataset.group_by)
+            SmallestGain(items, 0, settings.evaluation.margin, settings.dataset.gain, settings.dataset.group_by)
             if items
             else None
         )

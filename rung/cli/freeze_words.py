@@ -11,12 +11,12 @@ from workspace.words import counted
 
 if TYPE_CHECKING:
     from curation.freeze import Difference, FreezePlan, Frozen
-    from rung.cli.test_size import TestSize
+    from rung.cli.smallest_gain import SmallestGain
 
 MOST = 10
 
 
-def frozen_lines(done: Frozen, size: TestSize) -> Iterator[str]:
+def frozen_lines(done: Frozen, size: SmallestGain) -> Iterator[str]:
     """A version that is frozen now, or was before."""
     manifest = done.manifest
     sizes = ", ".join(f"{split.rows:,} {name}" for name, split in manifest.splits.items())
@@ -42,7 +42,7 @@ def frozen_lines(done: Frozen, size: TestSize) -> Iterator[str]:
     yield f"Next: {step}      Card: datasets/{manifest.version}/README.md"
 
 
-def frozen_json(folder: str, done: Frozen, size: TestSize) -> dict[str, Any]:
+def frozen_json(folder: str, done: Frozen, size: SmallestGain) -> dict[str, Any]:
     """The document of `rung data freeze --json`."""
     manifest = done.manifest
     return {
@@ -61,7 +61,7 @@ def frozen_json(folder: str, done: Frozen, size: TestSize) -> dict[str, Any]:
     }
 
 
-def plan_lines(plan: FreezePlan, size: TestSize) -> Iterator[str]:
+def plan_lines(plan: FreezePlan, size: SmallestGain) -> Iterator[str]:
     """What would be frozen."""
     yield "Would be frozen: " + ", ".join(f"{n:,} {name}" for name, n in plan.sizes.items())
     yield from _left_out([str(entry["reason"]) for entry in plan.dropped])
@@ -72,7 +72,7 @@ def plan_lines(plan: FreezePlan, size: TestSize) -> Iterator[str]:
     yield f"Next: rung data freeze{' --test-only' if plan.test_only else ''}"
 
 
-def plan_json(plan: FreezePlan, size: TestSize) -> dict[str, Any]:
+def plan_json(plan: FreezePlan, size: SmallestGain) -> dict[str, Any]:
     """The document of `rung data freeze --dry-run --json`."""
     return {
         "sizes": plan.sizes,

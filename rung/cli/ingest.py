@@ -14,7 +14,7 @@ from workspace.words import counted
 
 if TYPE_CHECKING:
     from curation.ingest import Imported
-    from rung.cli.test_size import TestSize
+    from rung.cli.smallest_gain import SmallestGain
     from workspace.folder import Project
     from workspace.settings import Settings
 
@@ -156,13 +156,13 @@ def _show_plan(project: Project, settings: Settings, test_only: bool, leave_out:
 
 def _size(
     settings: Settings, sizes: Mapping[Any, int], shares: Mapping[Any, float] | None, kept: str | None
-) -> TestSize:
+) -> SmallestGain:
     """What this test set can show; the rows that it was cut from, where its share may still be chosen."""
-    from rung.cli.test_size import TestSize
+    from rung.cli.smallest_gain import SmallestGain
 
     items, share = sizes.get("test", 0), (shares or {}).get("test", 0.0)
     rows = 0 if kept or not share else sum(sizes.values()) if len(sizes) > 1 else round(items / share)
-    return TestSize(items, rows, settings.evaluation.margin, settings.dataset.gain, settings.dataset.group_by)
+    return SmallestGain(items, rows, settings.evaluation.margin, settings.dataset.gain, settings.dataset.group_by)
 
 
 def diff_command(

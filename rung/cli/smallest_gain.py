@@ -17,14 +17,13 @@ MOST_ITEMS = 1 << 20
 
 
 @dataclass(frozen=True)
-class TestSize:
+class SmallestGain:
     """A test set of `items`, cut from `rows` rows (0 where it was imported or kept), and what it is for.
 
     `gain` is the true gain that should ship with 80% chance over `margin`. `group_by` is the key whose items count
     together.
     """
 
-    __test__ = False
     items: int
     rows: int
     margin: float
