@@ -154,8 +154,8 @@ def _dedup(prints: Any, held: FileRows | HeldRows, threshold: float) -> DedupRes
 
 def _pairs(result: DedupResult | None, held: FileRows | HeldRows) -> Iterator[tuple[Check, Finding | None]]:
     duplicates, contradictions = Duplicates(), Contradictions()
-    yield duplicates, duplicates.found(result, held.subjects) if result else None
-    yield contradictions, contradictions.found(result, held.subjects) if result else None
+    yield duplicates, duplicates.found(result, held) if result else None
+    yield contradictions, contradictions.found(result, held) if result else None
 
 
 def _sides(files: Sequence[Path]) -> tuple[list[Path], list[Path]]:
@@ -175,10 +175,8 @@ def _file_leaks(files: Sequence[Path], form: Form) -> Iterator[tuple[Check, Find
     test = [subject_of(row) for row in FileRows(measured, *form).all() if isinstance(row, Row)]
     train = FileRows(learnt, *form)
     report = find_leaks(train, [s.example for s in test])
-    indices = sorted({leak.train for leak in (*report.leaks, *report.suspects)})
-    known = dict(zip(indices, train.subjects(indices), strict=True)) if indices else {}
     for check, leaks in ((Leaks(), report.leaks), (Suspects(), report.suspects)):
-        yield check, check.found(leaks, known, test)
+        yield check, check.found(leaks, train, test)
 
 
 @dataclass

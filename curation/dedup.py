@@ -21,6 +21,7 @@ from curation.prints import InMemory, Prints, Source, as_examples, fingerprints,
 from curation.same import same_answers
 from curation.sets import I64
 
+Bools = npt.NDArray[np.bool_]
 EXACT_BELOW = 20_000
 """Rows below which the exact join is quick enough to be the default: it misses no pair."""
 
@@ -57,7 +58,7 @@ class DedupResult:
         self.threshold = threshold
         self.template = prints.template
         self.read = len(prints)
-        self.keep: npt.NDArray[np.bool_] = found.keep
+        self.keep: Bools = found.keep
         """For each row whether it stays."""
         self.cluster_of: I64 = found.classes.first[found.cluster][found.classes.of]
         """For each row the first row of its cluster."""
@@ -77,14 +78,24 @@ class DedupResult:
         """Indices of the rows that stay, in input order."""
         return [int(i) for i in np.flatnonzero(self.keep)]
 
+    @property
+    def gone(self) -> I64:
+        """Indices of the rows that went, in input order."""
+        return self._found.gone
+
     @cached_property
     def removed(self) -> list[Removed]:
         """The rows that went, in input order."""
-        found, sets = self._found, self._prints.shingles
-        score = np.where(found.exact, 1.0, jaccard_of(sets, sets, found.gone, found.stays))
+        return self.first_removed(len(self.gone))
+
+    def first_removed(self, count: int, begin: int = 0) -> list[Removed]:
+        """Some of `removed`: so many, from place `begin` on."""
+        found, sets, some = self._found, self._prints.shingles, slice(begin, begin + count)
+        gone, stays, exact = found.gone[some], found.stays[some], found.exact[some]
+        score = np.where(exact, 1.0, jaccard_of(sets, sets, gone, stays))
         far = np.flatnonzero(score < self.threshold - 1e-9)
-        via = dict(zip(far.tolist(), found.neighbours(far), strict=True))
-        columns = zip(found.gone.tolist(), found.stays.tolist(), score.tolist(), found.exact.tolist(), strict=True)
+        via = dict(zip(far.tolist(), found.neighbours(gone[far], stays[far]), strict=True))
+        columns = zip(gone.tolist(), stays.tolist(), score.tolist(), exact.tolist(), strict=True)
         return [
             Removed(row, kept, s, "exact" if is_exact else "near", via.get(k))
             for k, (row, kept, s, is_exact) in enumerate(columns)
@@ -98,6 +109,12 @@ class DedupResult:
             columns = zip(pairs.one.tolist(), pairs.other.tolist(), pairs.score.tolist(), strict=True)
             out += [Pair(a, b, s, kind) for a, b, s in columns]
         return sorted(out, key=lambda pair: (pair.index, pair.other))
+
+    def pairs_of(self, kind: Literal["contradiction", "minimal_pair", "short_near"]) -> Pairs:
+        """Those of one kind, in the same order, as columns."""
+        pairs = self._found.pairs[kind]
+        order = np.lexsort((pairs.other, pairs.one))
+        return Pairs(pairs.one[order], pairs.other[order], pairs.score[order])
 
     def count(self, kind: Literal["contradiction", "minimal_pair", "short_near"]) -> int:
         """How many pairs of that kind."""
@@ -126,24 +143,24 @@ class _Found:
     classes: Classes
     edges: Pairs
     cluster: I64
-    keep: npt.NDArray[np.bool_]
+    keep: Bools
     gone: I64
     stays: I64
-    exact: npt.NDArray[np.bool_]
+    exact: Bools
     pairs: dict[Literal["contradiction", "minimal_pair", "short_near"], Pairs]
 
-    def neighbours(self, which: I64) -> list[int]:
-        """For each of these removed rows the neighbour on its way to the kept row."""
-        if not len(which):
+    def neighbours(self, gone: I64, stays: I64) -> list[int]:
+        """For each of these removed rows the neighbour on its way to the row that stays for it."""
+        if not len(gone):
             return []
         steps: dict[int, list[int]] = {}
         for a, b in zip(self.edges.one.tolist(), self.edges.other.tolist(), strict=True):
             steps.setdefault(a, []).append(b)
             steps.setdefault(b, []).append(a)
         before: dict[int, int] = {}
-        for kept in np.unique(self.classes.of[self.stays[which]]).tolist():
+        for kept in np.unique(self.classes.of[stays]).tolist():
             _walk(kept, steps, before)
-        return [int(self.classes.first[before[int(c)]]) for c in self.classes.of[self.gone[which]]]
+        return [int(self.classes.first[before[int(c)]]) for c in self.classes.of[gone]]
 
 
 def _walk(start: int, steps: dict[int, list[int]], before: dict[int, int]) -> None:
@@ -182,7 +199,7 @@ def dedup_prints(
     source: Source,
     threshold: float = 0.8,
     method: Method | None = None,
-    reviewed: Sequence[bool] | None = None,
+    reviewed: Sequence[bool] | Bools | None = None,
     numba: bool | None = None,
 ) -> DedupResult:
     """As `dedup`, for rows that are known by their fingerprints; `source` is asked for answers that need a look."""
@@ -208,7 +225,7 @@ def dedup_prints(
     return DedupResult(prints, threshold, _Found(classes, edges, cluster, keep, gone, stays, exact, pairs_of))  # type: ignore[arg-type]
 
 
-def _where(pairs: Pairs, mask: npt.NDArray[np.bool_]) -> Pairs:
+def _where(pairs: Pairs, mask: Bools) -> Pairs:
     return Pairs(pairs.one[mask], pairs.other[mask], pairs.score[mask])
 
 
@@ -218,8 +235,8 @@ def _choose(
     classes: Classes,
     cluster: I64,
     threshold: float,
-    reviewed: Sequence[bool] | None,
-) -> tuple[npt.NDArray[np.bool_], I64, I64]:
+    reviewed: Sequence[bool] | Bools | None,
+) -> tuple[Bools, I64, I64]:
     """Which rows stay, which go, and for each that goes the row that stays for it.
 
     Of a cluster one row stays, and every row whose answer differs from that row's.
@@ -228,7 +245,7 @@ def _choose(
     of_row = cluster[classes.of]
     first = np.full(len(classes), len(prints), np.int64)
     if reviewed is not None:
-        approved = np.flatnonzero(np.array(reviewed, np.bool_))
+        approved = np.flatnonzero(np.asarray(reviewed, np.bool_))
         np.minimum.at(first, of_row[approved], approved)
     unset = first == len(prints)
     open_rows = rows[unset[of_row]]

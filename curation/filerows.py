@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import IO
 
@@ -10,6 +11,7 @@ from curation.example import Example
 from curation.formats import Columns, Reject, Row, read_rows
 from curation.formats.source import Progress
 from curation.quality import Subject
+from curation.quality.twins import Rows
 
 Notice = Callable[[str], None]
 
@@ -94,6 +96,17 @@ class FileRows:
         """As `subjects`, the examples alone."""
         return [subject.example for subject in self.subjects(indices)]
 
+    def names(self, indices: Sequence[int]) -> list[str]:
+        """Rows of files have no ids."""
+        return [""] * len(indices)
+
+    def different(self, indices: Sequence[int]) -> int:
+        """How many different lines these are."""
+        wanted = set(indices)
+        sound = (item for item in self.all() if isinstance(item, Row))
+        passed = islice(sound, max(wanted, default=-1) + 1)
+        return len({(row.file, row.line) for index, row in enumerate(passed) if index in wanted})
+
 
 class HeldRows:
     """Rows that are held."""
@@ -108,6 +121,37 @@ class HeldRows:
     def fetch(self, indices: Sequence[int]) -> list[Example]:
         """Their examples."""
         return [self.rows[index].example for index in indices]
+
+    def names(self, indices: Sequence[int]) -> list[str]:
+        """Their ids; empty outside a project."""
+        return [self.rows[index].id for index in indices]
+
+    def different(self, indices: Sequence[int]) -> int:
+        """How many different rows these are."""
+        return len({(row.file, row.line, row.id) for row in (self.rows[index] for index in indices)})
+
+
+class Joined:
+    """The `first` rows, and other rows behind them."""
+
+    def __init__(self, first: int, rows: Rows, more: Rows) -> None:
+        self.first, self.rows, self.more = first, rows, more
+
+    def subjects(self, indices: Sequence[int]) -> list[Subject]:
+        """The rows at these indices."""
+        return [subject for rows, at in self._at(indices) for subject in rows.subjects([at])]
+
+    def names(self, indices: Sequence[int]) -> list[str]:
+        """Their ids; empty outside a project."""
+        return [name for rows, at in self._at(indices) for name in rows.names([at])]
+
+    def different(self, indices: Sequence[int]) -> int:
+        """How many different rows these are."""
+        parts = {rows: [at for mine, at in self._at(indices) if mine is rows] for rows in (self.rows, self.more)}
+        return sum(rows.different(some) for rows, some in parts.items())
+
+    def _at(self, indices: Sequence[int]) -> Iterator[tuple[Rows, int]]:
+        return ((self.rows, i) if i < self.first else (self.more, i - self.first) for i in indices)
 
 
 def subject_of(row: Row) -> Subject:

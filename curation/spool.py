@@ -11,17 +11,19 @@ from curation.formats import Row
 from curation.store.records import NewRow
 from workspace.errors import RungError
 
+WAITING = "rows that are imported wait there"
+STORED = "Nothing of this file was stored."
+
 
 @contextlib.contextmanager
-def _with_room() -> Iterator[None]:
+def with_room(what: str = WAITING, then: str = STORED) -> Iterator[None]:
     """Say where the rows wait, if they find no room there."""
     try:
         yield
     except OSError as error:
         folder = tempfile.gettempdir()
         raise RungError(
-            f"{folder}: rows that are imported wait there, and it took no more ({error.strerror}). "
-            "Nothing of this file was stored.",
+            f"{folder}: {what}, and it took no more ({error.strerror}). {then}",
             "make room, or name another folder in TMPDIR",
             where=folder,
         ) from error
@@ -53,7 +55,7 @@ class Spooled:
 
     def add(self, row: Row) -> None:
         """One more row. Raises RungError where the temporary file has no room."""
-        with _with_room():
+        with with_room():
             self._end += self._file.write(f"{row.line}\t{row.example.to_json()}\n".encode())
         self._count += 1
 
@@ -61,7 +63,7 @@ class Spooled:
         """Every row with the line it stood in."""
         place = self._start
         while place < self._end:
-            with _with_room():  # what is still in the buffer is written first
+            with with_room():  # what is still in the buffer is written first
                 self._file.seek(place)
             lines = self._file.readlines(min(1 << 20, self._end - place) - 1)  # it stops above that, not at it
             place += sum(map(len, lines))

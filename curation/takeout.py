@@ -24,7 +24,6 @@ TRAINING_SIDE = ("pool", "candidates", "train")
 """Roles in which duplicates are taken out; validation and test sets are kept as they are."""
 LINKS_A_ROW = 50
 """Near rows remembered for each row, to be shown beside it; the checks find all of them anew."""
-AT_ONCE = 2000
 HASHES_HELD = 1 << 24
 """Hashes of rows, of 4 bytes each, that are held; those of more rows lie in a temporary file."""
 
@@ -86,13 +85,12 @@ def take_out(
 
 def _take_standing(connection: Connection, collector: Collector, numbers: array[int], before: int) -> bytearray:
     """Rows of the training side that are in and were not rejected; for each whether a person reviewed it."""
-    from curation.store.reading import narrowed, query, record
+    from curation.store.reading import narrowed, query, stream
     from curation.store.tables import rows
 
     reviewed = bytearray()
     standing = narrowed(query(), list(TRAINING_SIDE), None, None, False).where(rows.c.id <= before)
-    found = connection.execute(standing, execution_options={"yield_per": AT_ONCE})
-    for each in map(record, found.mappings()):
+    for each in stream(connection, standing):
         if each.state != "rejected":
             collector.add(each.example)
             numbers.append(number_of(each.id))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from curation.quality.base import (
     EVIDENCE_KEPT,
@@ -19,6 +19,9 @@ from curation.quality.base import (
 )
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from curation.dedup import DedupResult
     from curation.leakage import Leak
     from curation.store import StoredRow
@@ -26,8 +29,22 @@ if TYPE_CHECKING:
 Settled = Mapping[str, Sequence[frozenset[str]]]
 """Sets of rows that were dismissed together, by finding."""
 NOTHING: Settled = {}
-At = Callable[[Sequence[int]], list[Subject]]
-"""Gives the rows at these indices."""
+
+
+class Rows(Protocol):
+    """Rows that can be looked at by their index, and need not be held."""
+
+    def subjects(self, indices: Sequence[int]) -> list[Subject]:
+        """The rows at these indices."""
+        ...
+
+    def names(self, indices: Sequence[int]) -> list[str]:
+        """Their ids; empty outside a project."""
+        ...
+
+    def different(self, indices: Sequence[int]) -> int:
+        """How many different rows these are: one line of a file that was named twice is one."""
+        ...
 
 
 class Duplicates(Check):
@@ -38,22 +55,21 @@ class Duplicates(Check):
     reason = "The same question with the same answer: more of it teaches nothing, and falls into two splits."
     action = "exclude"
 
-    def found(self, result: DedupResult, at: At) -> Finding | None:
+    def found(self, result: DedupResult, at: Rows) -> Finding | None:
         """What would go, beside what stays for it."""
         gone = result.exact + result.near
         if not gone:
             return None
-        shown = result.removed[:EVIDENCE_KEPT]
-        rows, kept = at([r.index for r in shown]), at([r.kept for r in shown])
+        shown = result.first_removed(EVIDENCE_KEPT)
+        rows = at.subjects([r.index for r in shown] + [r.kept for r in shown])
         evidence = [
             evidence_of(f"{r.kind}, {r.similarity:.2f}, same answer", row, stays, score=r.similarity)
-            for r, row, stays in zip(shown, rows, kept, strict=True)
+            for r, row, stays in zip(shown, rows, rows[len(shown) :], strict=False)
         ]
-        ids = [s.id for s in at([r.index for r in result.removed])] if rows[0].id else []
         return self.finding(
             evidence,
             rows=gone,
-            ids=ids,
+            ids=[name for name in at.names(result.gone.tolist()) if name],
             detail={
                 "exact": result.exact,
                 "near": result.near,
@@ -61,10 +77,11 @@ class Duplicates(Check):
             },
         )
 
-    def taken_out(self, rows: Sequence[StoredRow]) -> Finding | None:
-        """What was taken out of a project at import, with the evidence that was kept then."""
-        gone = [row for row in rows if row.excluded in ("exact duplicate", "near duplicate")]
-        if not gone:
+    def taken_out(self, first: Sequence[StoredRow], rows: int, kept: Mapping[str, int]) -> Finding | None:
+        """What was taken out of a project at import, the `first` rows with the evidence that was kept then; how often
+        a row was `kept` for one.
+        """
+        if not rows:
             return None
         evidence = [
             Evidence(
@@ -74,17 +91,12 @@ class Duplicates(Check):
                 note=f"{row.evidence.get('kind', '')}, {row.evidence.get('similarity', 1.0):.2f}, same answer",
                 score=row.evidence.get("similarity"),
             )
-            for row in gone[:EVIDENCE_KEPT]
+            for row in first
         ]
-        clusters = cluster_sizes([str(row.evidence.get("kept", "")) for row in gone], apart=1)
-        finding = self.finding(evidence, rows=len(gone), severity="handled", detail={"clusters": clusters})
+        sizes = Counter(count + 1 for count in kept.values())
+        clusters = {str(size): sizes[size] for size in sorted(sizes)}
+        finding = self.finding(evidence, rows=rows, severity="handled", detail={"clusters": clusters})
         return finding.model_copy(update={"what_to_do": "1 kept of each cluster"})
-
-
-def cluster_sizes(cluster_of: Sequence[object], apart: int = 0) -> dict[str, int]:
-    """How many clusters have how many rows, from the cluster of some rows; `apart` rows of each are not among them."""
-    sizes = Counter(count + apart for count in Counter(cluster_of).values() if count + apart > 1)
-    return {str(size): sizes[size] for size in sorted(sizes)}
 
 
 class LeftDuplicates(Duplicates):
@@ -103,21 +115,50 @@ class Contradictions(Check):
     reason = "The same question has different answers; at least one is wrong, or the question lacks something."
     action = "queue"
 
-    def found(self, result: DedupResult, at: At, settled: Settled = NOTHING) -> Finding | None:
+    def found(self, result: DedupResult, at: Rows, settled: Settled = NOTHING) -> Finding | None:
         """Both rows of each pair, but for the pairs that somebody settled."""
-        pairs = [pair for pair in result.pairs if pair.kind == "contradiction"]
-        if not pairs:
+        import numpy as np
+
+        pairs = result.pairs_of("contradiction")
+        left = ~_settled(pairs.one, pairs.other, at, settled.get(self.name, ()))
+        one, other = pairs.one[left], pairs.other[left]
+        if not len(one):
             return None
-        ones, others = at([p.index for p in pairs]), at([p.other for p in pairs])
-        sets = settled.get(self.name, ())
-        both = [(a, b) for a, b in zip(ones, others, strict=True) if not any({a.id, b.id} <= rows for rows in sets)]
-        rows = {(s.file, s.line, s.id): s.id for pair in both for s in pair}
-        if not both:
-            return None
-        evidence = [evidence_of("same question, different answers", a, b, score=1.0) for a, b in both[:EVIDENCE_KEPT]]
-        return self.finding(
-            evidence, rows=len(rows), ids=[name for name in rows.values() if name], detail={"pairs": len(both)}
-        )
+        shown = min(EVIDENCE_KEPT, len(one))
+        both = at.subjects([*one[:shown].tolist(), *other[:shown].tolist()])
+        evidence = [
+            evidence_of("same question, different answers", a, b, score=1.0)
+            for a, b in zip(both, both[shown:], strict=False)
+        ]
+        rows = _in_order(np.stack((one, other), 1).ravel()).tolist()
+        ids = [name for name in at.names(rows) if name]
+        return self.finding(evidence, rows=at.different(rows), ids=ids, detail={"pairs": len(one)})
+
+
+def _settled(
+    one: npt.NDArray[np.int64], other: npt.NDArray[np.int64], at: Rows, sets: Sequence[frozenset[str]]
+) -> npt.NDArray[np.bool_]:
+    """For each pair whether both of its rows were dismissed together."""
+    import numpy as np
+
+    out = np.zeros(len(one), np.bool_)
+    if not sets or not len(one):
+        return out
+    rows, place = np.unique(np.concatenate((one, other)), return_inverse=True)
+    names = at.names(rows.tolist())
+    for each in sets:
+        among = np.fromiter((name in each for name in names), np.bool_, len(names))
+        out |= among[place[: len(one)]] & among[place[len(one) :]]
+    return out
+
+
+def _in_order(indices: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Each index once, in the order of their first places."""
+    import numpy as np
+
+    values, first = np.unique(indices, return_index=True)
+    found: npt.NDArray[np.int64] = values[np.argsort(first)]
+    return found
 
 
 class Leaks(Check):
@@ -130,23 +171,27 @@ class Leaks(Check):
     action: Action | None = "exclude"
 
     def found(
-        self,
-        leaks: Sequence[Leak],
-        train: Mapping[int, Subject],
-        test: Sequence[Subject],
-        settled: Settled = NOTHING,
+        self, leaks: Iterable[Leak], train: Rows, test: Sequence[Subject], settled: Settled = NOTHING
     ) -> Finding | None:
         """Test item and train row of each; the fix takes the train rows out. `rows` counts test items."""
         gone = frozenset().union(*settled.get(self.name, ()))
-        left = [leak for leak in leaks if train[leak.train].id not in gone]
-        if not left:
-            return None
         strongest: dict[int, Leak] = {}
-        for leak in left:
+        rows: dict[int, None] = {}
+        pairs = 0
+        for leak in leaks:
+            if gone and train.names([leak.train])[0] in gone:
+                continue
+            pairs += 1
             strongest.setdefault(leak.test, leak)
-        evidence = [_leak_evidence(leak, train, test) for leak in list(strongest.values())[:EVIDENCE_KEPT]]
-        ids = list(dict.fromkeys(name for leak in left if (name := train[leak.train].id))) if self.action else []
-        return self.finding(evidence, rows=len(strongest), ids=ids, detail={"pairs": len(left)})
+            if self.action:
+                rows[leak.train] = None
+        if not pairs:
+            return None
+        shown = list(strongest.values())[:EVIDENCE_KEPT]
+        learnt = train.subjects([leak.train for leak in shown])
+        evidence = [_leak_evidence(leak, test[leak.test], row) for leak, row in zip(shown, learnt, strict=True)]
+        ids = [name for name in train.names(list(rows)) if name]
+        return self.finding(evidence, rows=len(strongest), ids=ids, detail={"pairs": pairs})
 
 
 class Suspects(Leaks):
@@ -159,10 +204,9 @@ class Suspects(Leaks):
     action = None
 
 
-def _leak_evidence(leak: Leak, train: Mapping[int, Subject], test: Sequence[Subject]) -> Evidence:
+def _leak_evidence(leak: Leak, one: Subject, other: Subject) -> Evidence:
     note = f"{leak.kind}, {leak.score:.2f}, {leak.answer} answer"
     more = [leak.evidence.why] if leak.evidence.why else []
     shared = [f"in both: {leak.evidence.shared}"] if leak.evidence.shared else []
-    one, other = test[leak.test], train[leak.train]
     texts = [*shown_texts(one.example, other.example), *shared]
     return evidence_of(", ".join([note, *more]), one, other, score=leak.score, texts=texts)

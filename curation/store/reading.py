@@ -18,6 +18,8 @@ CHUNK = 500
 """Ids in one IN list: SQLite's older builds allow 999 parameters."""
 
 
+AT_ONCE = 2000
+"""Rows that are held while very many pass by."""
 SKEW = 30.0
 """Seconds by which the clocks of two machines on one store may differ."""
 
@@ -59,6 +61,12 @@ def query(moment: float | None = None) -> Select[Any]:
 def fetch(connection: Connection, statement: Select[Any]) -> list[StoredRow]:
     """Run `query()` with conditions."""
     return [record(found) for found in connection.execute(statement).mappings()]
+
+
+def stream(connection: Connection, statement: Select[Any]) -> Iterator[StoredRow]:
+    """As `fetch`, some rows at a time."""
+    found = connection.execute(statement, execution_options={"yield_per": AT_ONCE})
+    return map(record, found.mappings())
 
 
 def by_numbers(connection: Connection, numbers: Sequence[int]) -> list[StoredRow]:

@@ -111,6 +111,13 @@ class Store:
             statement = reading.narrowed(reading.query(), roles, states, origins, excluded)
             return reading.fetch(connection, statement)
 
+    def each(self, *, excluded: bool | None = False) -> Iterator[StoredRow]:
+        """As `rows`, one after the other in one transaction that lasts until the last: they are not held."""
+        from curation.store import reading
+
+        with self.read() as connection:
+            yield from reading.stream(connection, reading.narrowed(reading.query(), None, None, None, excluded))
+
     def row(self, name: str) -> StoredRow:
         """The row `r-000123`. Raises RungError where there is none."""
         found = self.rows(ids=[name])
