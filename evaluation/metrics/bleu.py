@@ -11,7 +11,7 @@ from workspace.extras import require
 
 def score(output: str, expected: str) -> float:
     """Sentence BLEU in 0..1."""
-    return float(require("quality", "sacrebleu").sentence_bleu(output, [expected]).score) / 100
+    return min(1.0, float(require("quality", "sacrebleu").sentence_bleu(output, [expected]).score) / 100)
 
 
 def corpus(outputs: Sequence[str], expected: Sequence[str]) -> tuple[float, str]:

@@ -9,7 +9,7 @@ from workspace.extras import require
 
 def score(output: str, expected: str) -> float:
     """Sentence chrF in 0..1."""
-    return float(require("quality", "sacrebleu").sentence_chrf(output, [expected]).score) / 100
+    return min(1.0, float(require("quality", "sacrebleu").sentence_chrf(output, [expected]).score) / 100)
 
 
 def corpus(outputs: Sequence[str], expected: Sequence[str]) -> tuple[float, str]:

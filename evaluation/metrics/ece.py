@@ -16,6 +16,11 @@ def ece(confidences: Sequence[float], scores: Sequence[float], bins: int = BINS)
         raise ValueError("confidences must be numbers in 0..1, at least one")
     groups: dict[int, list[tuple[float, float]]] = {}
     for confidence, score in zip(confidences, scores, strict=True):
-        groups.setdefault(min(bins - 1, math.ceil(confidence * bins) - 1), []).append((confidence, score))
+        groups.setdefault(_bin(confidence, bins), []).append((confidence, score))
     gaps = (abs(math.fsum(c for c, _ in group) - math.fsum(s for _, s in group)) for group in groups.values())
     return math.fsum(gaps) / len(confidences)
+
+
+def _bin(confidence: float, bins: int) -> int:
+    """Which bin, from 0: each holds its upper edge, as 0.7 is in (0.6, 0.7]; the first one holds 0 too."""
+    return max(0, math.ceil(round(confidence * bins, 9)) - 1)

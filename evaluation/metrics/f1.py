@@ -39,7 +39,8 @@ def classes(outputs: Sequence[str], expected: Sequence[str]) -> Classes:
     """Figures over parallel lists of outputs and expected labels."""
     truth = [label(text) for text in expected]
     names = sorted(set(truth))
-    found = [text if (text := label(output)) in set(names) else OTHER for output in outputs]
+    other = OTHER if OTHER not in names else f"({OTHER})"
+    found = [text if (text := label(output)) in set(names) else other for output in outputs]
     confusion = Counter(zip(truth, found, strict=True))
     given, answered = Counter(truth), Counter(found)
     each = tuple(_figures(name, confusion[name, name], given[name], answered[name]) for name in names)

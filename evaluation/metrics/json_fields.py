@@ -12,6 +12,8 @@ from typing import Any
 
 from evaluation.metrics.json_valid import INVALID, parse
 
+LARGEST = 2**1023
+"""A whole number from here on may fit no float; it is equal by its digits."""
 Leaf = tuple[str, str]
 
 
@@ -31,7 +33,7 @@ def _plain(value: Any) -> str:
     if isinstance(value, bool) or value is None:
         return repr(value)
     if isinstance(value, int | float):
-        return repr(float(value))
+        return repr(float(value)) if abs(value) < LARGEST else repr(value)
     return f"text {value.strip()}" if isinstance(value, str) else repr(value)
 
 

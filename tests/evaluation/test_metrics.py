@@ -10,6 +10,7 @@ from chat.protocols import Ask
 from evaluation.intervals import score_interval, wilson
 from evaluation.metrics import bleu, chrf, exact_match, f1, json_fields, json_valid, normalised_match, refusal, token_f1
 from evaluation.metrics.accuracy import label
+from evaluation.metrics.ece import ece
 from evaluation.metrics.numeric import last_number
 from evaluation.metrics.pass_at_k import pass_at_k
 from evaluation.metrics.perplexity import perplexity
@@ -174,3 +175,32 @@ def test_intervals_of_one_score():
         low, high = score_interval([draw.betavariate(5, 1) if draw.random() < 0.8 else 0.0 for _ in range(30)])
         covered += low <= 0.8 * 5 / 6 <= high
     assert covered / 1500 >= 0.935
+
+
+def test_no_output_stops_a_metric_or_leaves_the_range(tmp_path):
+    """What a model may write and a reader of JSON or of numbers chokes on: it scores, and nothing is raised."""
+    schema = {"type": "object", "properties": {"a": {"type": "number", "multipleOf": 0.01}}}
+    (tmp_path / "amount.json").write_text(json.dumps(schema), encoding="utf-8-sig")
+    outputs = ["", "1" * 400, "1e999", '{"a": 1e999}', '{"a": %s}' % ("9" * 400), "[" * 5000, "\ud800", "NaN", "a" * 99]
+    for spec in ("exact_match", "accuracy", "token_f1", "numeric", "json_valid", "json_schema:amount.json",
+                 "json_fields", "bleu", "chrf", "rouge"):  # fmt: skip
+        score = item_metric(spec, tmp_path).score
+        assert all(0 <= score(output, expected) <= 1 for output in outputs for expected in outputs), spec
+    assert json_fields.score('{"a": %s}' % ("9" * 400), '{"a": %s}' % ("9" * 400)) == 1.0
+    assert json_fields.score('{"a": %s}' % ("9" * 400), '{"a": %s}' % ("8" * 400)) == 0.0
+
+
+def test_a_schema_that_points_at_nothing_is_named_and_not_scored(tmp_path):
+    (tmp_path / "hole.json").write_text('{"properties": {"a": {"$ref": "#/$defs/none"}}}')
+    with pytest.raises(RungError, match=r"hole.json: .*none"):
+        item_metric("json_schema:hole.json", tmp_path).score('{"a": 1}', "")
+
+
+def test_a_class_that_is_called_other_is_not_the_one_of_answers_outside_the_set():
+    found = f1.classes(["nonsense", "a"], ["(other)", "a"])
+    assert found.macro == 0.5 and found.micro == pytest.approx(2 / 3)
+
+
+def test_confidences_at_the_edges_of_bins_are_in_the_lower_one():
+    assert ece([0.0, 0.1, 0.1], [1.0, 0.0, 0.0]) == pytest.approx(0.8 / 3)
+    assert ece([0.7, 0.65], [0.35, 1.0]) == pytest.approx(0.0)
