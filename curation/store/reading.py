@@ -12,7 +12,7 @@ from sqlalchemy.engine import RowMapping
 
 from curation.store.ids import row_id
 from curation.store.records import StoredRow
-from curation.store.tables import changes, decisions, reviewers, rows, sources
+from curation.store.tables import changes, decisions, events, links, reviewers, rows, sources
 
 CHUNK = 500
 """Ids in one IN list: SQLite's older builds allow 999 parameters."""
@@ -151,3 +151,18 @@ def _place(found: RowMapping) -> str:
     meta = json.loads(found["meta"])
     parts = [meta.get("strategy"), meta.get("model") or meta.get("provider"), meta.get("seed_row")]
     return " ".join(str(part) for part in parts if part)
+
+
+def revision(connection: Connection) -> tuple[int, ...]:
+    """Numbers that differ where anything that a check sees has changed: a row and where it stands, a decision, a change
+    or its undoing, a link. A lease changes none.
+    """
+    stands = (rows.c.change_id, rows.c.decision_id, func.length(rows.c.queued), func.length(rows.c.mark))
+    asked = (
+        select(func.count(rows.c.id), func.max(rows.c.id), *(func.sum(each) for each in stands)),
+        select(func.max(decisions.c.id)),
+        select(func.max(changes.c.id), func.count(changes.c.undone_at)),
+        select(func.max(events.c.id)),
+        select(func.count(links.c.row_id)),
+    )
+    return tuple(int(number or 0) for each in asked for number in connection.execute(each).one())

@@ -157,6 +157,13 @@ class Store:
                 states["excluded" if out else state] = states.get("excluded" if out else state, 0) + n
         return table
 
+    def revision(self) -> tuple[int, ...]:
+        """Equal to an earlier one where nothing has changed since that a check sees."""
+        from curation.store import reading
+
+        with self.read() as connection:
+            return reading.revision(connection)
+
     def deciders(self) -> tuple[str, ...]:
         """Names of all who have decided, in order of their first decision."""
         from curation.store.log import read_deciders

@@ -25,6 +25,7 @@ from rung.tui.drawing import DrawnApp
 from rung.tui.frame import StageScreen
 from rung.tui.job import Job, JobEnded, JobLine, follow, running_jobs, start_job
 from rung.tui.messages import StatusRead
+from rung.tui.row_work import Checked
 from rung.tui.running import with_jobs
 from rung.tui.source import Source
 from rung.tui.tidy import collect_in_calm
@@ -84,6 +85,8 @@ class RungApp(DrawnApp):
         super().__init__()
         self.source = source
         self.beside = Beside()
+        self.checked: Checked | None = None
+        """The last whole check, shown again while nothing has changed."""
         self.first = first
         """The stage to open first; 0 is Start."""
         self.read: Status | None = None

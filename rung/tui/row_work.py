@@ -29,6 +29,15 @@ class Foreseen:
     same: str
 
 
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A check, the time of day when it ended, and what the project was then: another one has to be checked again."""
+
+    project: tuple[object, ...]
+    clock: str
+    checkup: Checkup
+
+
 def checked(say: Say, project: Project, settings: Settings) -> Checkup:
     """Every check on the project's rows, as `rung data check` runs them."""
     from curation.project_checkup import check_project

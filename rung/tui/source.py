@@ -59,6 +59,12 @@ class Source:
         return self._kept[1]
 
     @property
+    def settings_read(self) -> tuple[int, int]:
+        """Time and size of rung.toml as it was read: another one where the settings may have changed."""
+        self._read()
+        return self._kept[0] if self._kept else (0, 0)
+
+    @property
     def person(self) -> str:
         """Who sits here."""
         return self.who or self.settings.project.person

@@ -11,7 +11,11 @@ from review_steps import shown_item
 from advisor.decide import decide
 from advisor.reading import load_answers
 from advisor.rulebook import load_rulebook
+from curation.store import open_store
 from rung.start import start_project
+from rung.tui.row_work import Checked
+from workspace.folder import find_project
+from workspace.settings import load_settings
 
 SIX = """
 task = "writing"
@@ -177,3 +181,27 @@ async def test_a_command_that_was_started_is_named_until_it_speaks(project, prog
         await until(pilot, lambda: not app.jobs)
         await settled(pilot)
         assert "is running" not in screen.message
+
+
+async def test_data_that_did_not_change_is_not_checked_again(project, program):
+    app = program(project)
+    async with app.run_test(size=(80, 24)) as pilot:
+
+        async def checked(*keys: str) -> Checked:
+            await pilot.press(*keys)
+            await until(pilot, lambda: app.screen.stage == "Data" and app.screen.data is not None)
+            await until(pilot, lambda: not app.screen.started)
+            assert app.screen.data is app.checked.checkup
+            return app.checked
+
+        await settled(pilot)
+        first = await checked("3")
+        assert await checked("2", "3") is first
+        again = await checked("r")
+        assert again is not first and again.checkup.kept == first.checkup.kept
+        with open_store(find_project(project), load_settings(project / "rung.toml")) as store:
+            store.exclude([store.rows()[0].id], "of no use", "test")
+        less = await checked("2", "3")
+        assert less.checkup.kept == first.checkup.kept - 1
+        (project / "rung.toml").write_text((project / "rung.toml").read_text() + "\n")
+        assert await checked("2", "3") is not less

@@ -20,7 +20,7 @@ from rung.tui.data_words import READING, empty_lines, evidence_text, finding_lin
 from rung.tui.import_line import EXAMPLE, arguments, completed, mended
 from rung.tui.job import JobEnded
 from rung.tui.loaded import Loaded, LoadedScreen
-from rung.tui.row_work import BEGAN, checked
+from rung.tui.row_work import BEGAN, Checked, checked
 from rung.tui.stoppable import RUNNING
 from rung.tui.widgets.marked import Entry, MarkedLines
 
@@ -65,6 +65,8 @@ class DataScreen(LoadedScreen):
     """How many rows the running check has gone through, in words."""
     began = 0.0
     """When it began."""
+    forced = False
+    """Whether everything is checked again though nothing has changed."""
     stopped = "Stopped. What is finished stays."
 
     class Began(Message):
@@ -100,7 +102,8 @@ class DataScreen(LoadedScreen):
         self.command = "rung data check"
 
     def load(self) -> Loaded:
-        """Run every check on the project's rows."""
+        """Run every check on the project's rows; where nothing has changed, what the last ones found."""
+        from curation.manifest import newest_dataset
         from curation.store import open_store, store_exists
 
         project, settings = self.source.project, self.source.settings
@@ -109,12 +112,18 @@ class DataScreen(LoadedScreen):
         with open_store(project, settings) as store:
             if not store.counts():
                 return Loaded(list(empty_lines()), "rung data import FILE")
-        checkup = self.beside(checked, project, settings, heard=self._heard)
-        seconds = f"checked {self.source.clock()}, {checkup.seconds:.0f} s"
-        return Loaded(list(self._entries(checkup)), "rung data check", seconds, checkup)
+            frozen = newest_dataset(project)
+            now = (store.revision(), self.source.settings_read, frozen.name if frozen else "")
+        done: Checked | None = self.app.checked  # type: ignore[attr-defined]
+        if done is None or done.project != now or self.forced:
+            checkup = self.beside(checked, project, settings, heard=self._heard)
+            done = Checked(now, self.source.clock(), checkup)
+            self.app.checked = done  # type: ignore[attr-defined]
+        seconds = f"checked {done.clock}, {done.checkup.seconds:.0f} s"
+        return Loaded(list(self._entries(done.checkup)), "rung data check", seconds, done.checkup)
 
     def reload(self) -> None:
-        """Check again from the first one."""
+        """Check again from the first one, where anything has changed since the last."""
         self.heard, self.far = (), ""
         super().reload()
 
@@ -144,6 +153,7 @@ class DataScreen(LoadedScreen):
 
     def show_loaded(self, message: LoadedScreen.Done) -> None:
         """With the evidence of the first finding."""
+        self.forced = False
         super().show_loaded(message)
         self._show_evidence()
 
@@ -213,7 +223,8 @@ class DataScreen(LoadedScreen):
         self.start_job("data", "undo")
 
     def action_again(self) -> None:
-        """Check again."""
+        """Check again, whether anything has changed or not."""
+        self.forced = True
         self.reload()
 
     def action_no_finding(self) -> None:
