@@ -118,7 +118,7 @@ def _with_trainings(
             "arms": arms,
             "trainings": list(trained.trainings),
             "trainings_spread": again.spread,
-            **sight(against, rule, clusters is None and not verdict.graded, again),
+            **sight(against, rule, clusters is None and not verdict.graded, again, clustered=clusters is not None),
         }
     )
 

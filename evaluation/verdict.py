@@ -146,7 +146,7 @@ def verdict_of(scores: PairedScores, chosen: str | None = None, rule: Rule = Rul
     name = _chosen(scores.arms, chosen)
     results = {arm: compare(s, scores.tuned, scores.clusters, rule.confidence) for arm, s in scores.arms.items()}
     against = results[name]
-    seen = sight(against, rule, _is_binary(scores, name))
+    seen = sight(against, rule, _is_binary(scores, name), clustered=scores.clusters is not None)
     ruling = rule_on(results, name, rule.margin, against.units if scores.clusters is not None else None, rule.may_ship)
     return Verdict(
         verdict=ruling,
@@ -223,12 +223,16 @@ def detectable(result: Comparison, rule: Rule, binary: bool, again: Retraining =
     )
 
 
-def sight(against: Comparison, rule: Rule, binary: bool, again: Retraining = ALONE) -> dict[str, Any]:
+def sight(
+    against: Comparison, rule: Rule, binary: bool, again: Retraining = ALONE, *, clustered: bool
+) -> dict[str, Any]:
     """What these items, and the trainings of `again`, can show, and the items that would settle it, as in Verdict."""
+    settle = items_to_settle(against, rule.margin, rule.confidence, again)
+    too_few = clustered and against.units < FEWEST_CLUSTERS
     return {
-        "minimum_detectable": detectable(against, rule, binary, again),
+        "minimum_detectable": None if too_few else detectable(against, rule, binary, again),
         "smallest_difference": detectable(against, Rule(0.0, rule.confidence), binary, again),
-        "items_to_settle": items_to_settle(against, rule.margin, rule.confidence, again),
+        "items_to_settle": max(settle, FEWEST_CLUSTERS) if settle is not None and clustered else settle,
     }
 
 

@@ -9,6 +9,7 @@ import pytest
 from evaluation.compare import minimum_detectable
 from evaluation.scores import read_scores
 from evaluation.verdict import Rule, verdict_of
+from rung.report.verdict_words import lines
 from workspace.errors import InputError, RungError
 
 
@@ -194,3 +195,9 @@ def test_the_chosen_prompt_is_the_best_only_where_no_other_did_better_on_the_tes
     assert "than the best prompt (95%" in first
     assert ", best prompted" in shown
     assert "than the best prompt (95%" in told(1, "classical")[0]
+
+
+def test_with_too_few_clusters_no_gain_is_said_to_ship_and_ten_are_the_least_that_settle_it():
+    found = verdict_of(scores(rows(60, 0, 60, cluster=lambda i: i % 9)))
+    assert found.verdict == "need_more_data" and found.minimum_detectable is None and found.items_to_settle == 10
+    assert "no gain could ship" in "\n".join(lines(found))
