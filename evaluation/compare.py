@@ -246,9 +246,14 @@ def _luck(degrees: float, confidence: float) -> float:
 
 def z_power() -> float:
     """The normal quantile of the wanted power, 80%."""
+    return normal_quantile(POWER)
+
+
+def normal_quantile(share: float) -> float:
+    """Quantile of the standard normal."""
     from scipy.special import ndtri
 
-    return float(ndtri(POWER))
+    return float(ndtri(share))
 
 
 def items_to_settle(

@@ -6,14 +6,16 @@ only as far as people's labels bear it out.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
+from typing import Any
 
 from chat.protocols import ChatModel, Progress
 from curation.store import open_store, store_exists
 from evaluation.asking import Replies
-from evaluation.compare import Comparison, compare
+from evaluation.compare import Comparison, compare, normal_quantile, z_power
 from evaluation.human import begun_comparison, preferred_items
 from evaluation.judge_error import calibrated, corrected_difference, length_bias
 from evaluation.judge_labels import People, Sitting, read_people
@@ -179,8 +181,8 @@ def with_judge(verdict: Verdict, report: JudgeReport) -> Verdict:
     if not report.decides:
         return named
     notes = [note for note in verdict.notes if note != NOT_CHECKED]
-    if not report.used:
-        why = f"The judge decides nothing: {report.why}"
+    if fault := report.why if not report.used else _of_one_training(verdict):
+        why = f"The judge decides nothing: {fault}"
         return named.model_copy(update={"verdict": "need_more_data", "notes": [why, *notes]})
     results = {rival.arm: _corrected(verdict, report, rival.arm) for rival in verdict.arms}
     may_ship = verdict.place is None or verdict.planned_runs is None or verdict.place <= verdict.planned_runs
@@ -196,9 +198,30 @@ def with_judge(verdict: Verdict, report: JudgeReport) -> Verdict:
         "low": against.low,
         "high": against.high,
         "arms": arms,
+        **_sight(against, verdict),
         "notes": ["Differences are the judge's, corrected by people's labels; both errors are in the interval", *notes],
     }
     return named.model_copy(update=update)
+
+
+def _of_one_training(verdict: Verdict) -> str:
+    """Why people's labels do not correct a verdict on several trainings; empty for one."""
+    if not verdict.trainings:
+        return ""
+    return f"people labelled the outputs of {verdict.run} alone, one of {len(verdict.trainings)} trainings"
+
+
+def _sight(against: Comparison, verdict: Verdict) -> dict[str, Any]:
+    """What a corrected interval can show, from its own width (normal approximation); items alone settle nothing."""
+    half = max(against.high - against.difference, against.difference - against.low)
+    quantile = normal_quantile((1 + verdict.confidence) / 2)
+    seen = half * (1 + z_power() / quantile)
+    return {
+        "p_value": math.erfc(abs(against.difference) * quantile / half / math.sqrt(2)),
+        "smallest_difference": seen if seen <= 1 else None,
+        "minimum_detectable": verdict.margin + seen if verdict.margin + seen <= 1 else None,
+        "items_to_settle": None,
+    }
 
 
 def _corrected(verdict: Verdict, report: JudgeReport, arm: str) -> Comparison:

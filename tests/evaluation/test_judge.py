@@ -17,7 +17,8 @@ from evaluation.judge_labels import labels, open_sitting, read_labels, read_peop
 from evaluation.judging import Case, judge_scores
 from evaluation.labelling import open_labelling
 from evaluation.tuned import run_evaluation
-from evaluation.verdict import newest_verdict
+from evaluation.verdict import Training, newest_verdict
+from rung.report.verdict_words import sentences
 from workspace.errors import InputError, Refusal, RungError
 
 PROMPTED = arms_named(["base", "prompt"])
@@ -135,6 +136,7 @@ def test_as_the_primary_metric_it_decides_only_after_people_labelled(many, free,
     nine = Scripted(lambda ask: "none" if "place 1" in ask.turns[-1]["content"] else tuned(ask), name="t")
     run_evaluation(open_bench(many, settings, nine, judge=judge), "R-001", None)
     before = newest_verdict(many, "R-001")[1]
+    assert "people have not borne out" in sentences(before)[1]
     assert before.verdict == "need_more_data" and "not checked by people" in before.notes[0]
     sitting = open_sitting(many, settings, None)
     assert sitting.decides and sitting.arms == ["tuned", "base"]
@@ -143,6 +145,16 @@ def test_as_the_primary_metric_it_decides_only_after_people_labelled(many, free,
     after = with_judge(sitting.verdict, report)
     assert report.used and after.verdict == "ship" and after.low < after.difference < after.high
     assert not any("not checked by people" in note for note in after.notes)
+    half = max(after.high - after.difference, after.difference - after.low)
+    assert after.smallest_difference == pytest.approx(1.43 * half, abs=0.01) and after.items_to_settle is None
+    assert after.minimum_detectable == pytest.approx(after.margin + after.smallest_difference)
+    assert after.p_value < 1e-6 and after.p_value != sitting.verdict.p_value
+    wide = report.rivals[0].model_copy(update={"low": -0.2, "high": 0.4, "corrected": 0.1})
+    unsure = with_judge(sitting.verdict, report.model_copy(update={"rivals": [wide]}))
+    assert unsure.verdict == "need_more_data" and "more labels by people would narrow it" in sentences(unsure)[1]
+    several = [Training(run=run, seed=seed, score=0.9) for seed, run in enumerate(("R-001", "R-002"))]
+    of_one = with_judge(sitting.verdict.model_copy(update={"trainings": several}), report)
+    assert of_one.verdict == "need_more_data" and "of R-001 alone, one of 2 trainings" in of_one.notes[0]
     unknown = with_judge(sitting.verdict, report.model_copy(update={"used": False, "why": "too few labels"}))
     assert unknown.verdict == "need_more_data" and "decides nothing: too few labels" in unknown.notes[0]
     with pytest.raises(RungError, match="needs a judge"):
