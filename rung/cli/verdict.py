@@ -120,6 +120,8 @@ def next_command(result: Verdict) -> str:
         return f"rung verdict {result.run} --accept-judgement --by NAME --reason TEXT"
     if result.verdict == "keep_prompt":
         return "rung release --to prompt"
+    if result.metric == "judge" and not out_of_reach(result):
+        return f"rung judge {result.run} --sheet labels.jsonl"
     if scatter(result):
         seed = 1 + max(training.seed for training in result.trainings)
         return f"RUNG_TRAINING__SEED={seed} rung plan, then rung train"

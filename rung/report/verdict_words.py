@@ -53,13 +53,13 @@ def _more(v: Verdict) -> tuple[str, str]:
     if v.clusters is not None and v.clusters < FEWEST_CLUSTERS:
         few = f"{counted(v.clusters, 'cluster')} of items cannot tell; at least {FEWEST_CLUSTERS} are needed."
         return _moved(v), few
+    if v.metric == "judge" and (v.judge is None or not v.judge.used or v.trainings):
+        return _moved(v), "A judge scored it that people have not borne out, so nothing is decided."
     if blocked := _blocked(v):
         return _moved(v), blocked
     if ahead := out_of_reach(v):
         told = f"{_names(ahead)}: even the best case is under the margin of {_margin(v)} points"
         return _moved(v), f"Against {told}, so more items would not ship it."
-    if v.metric == "judge" and (v.judge is None or not v.judge.used or v.trainings):
-        return _moved(v), "A judge scored it that people have not borne out, so nothing is decided."
     if v.metric == "judge":
         return _moved(v), "Not told apart: the judge's own error is in it, and more labels by people would narrow it."
     unit = "clusters" if v.clusters is not None else "items"

@@ -18,6 +18,7 @@ from evaluation.judging import Case, judge_scores
 from evaluation.labelling import open_labelling
 from evaluation.tuned import run_evaluation
 from evaluation.verdict import Training, newest_verdict
+from rung.cli.verdict import next_command
 from rung.report.verdict_words import sentences
 from workspace.errors import InputError, Refusal, RungError
 
@@ -137,6 +138,7 @@ def test_as_the_primary_metric_it_decides_only_after_people_labelled(many, free,
     run_evaluation(open_bench(many, settings, nine, judge=judge), "R-001", None)
     before = newest_verdict(many, "R-001")[1]
     assert "people have not borne out" in sentences(before)[1]
+    assert next_command(before) == "rung judge R-001 --sheet labels.jsonl"
     assert before.verdict == "need_more_data" and "not checked by people" in before.notes[0]
     sitting = open_sitting(many, settings, None)
     assert sitting.decides and sitting.arms == ["tuned", "base"]
