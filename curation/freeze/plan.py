@@ -78,7 +78,7 @@ def plan_freeze(
         stops.append(_leak_blocker(leaks))
     dropped = [*found.dropped, *doubles]
     stops += _undated(stay, fixed, settings)
-    if not stay:
+    if not stay and not stops:
         stops.append(Blocker("empty", "There is no row to freeze.", (), "rung data import FILE"))
     if stops:
         return FreezePlan(test_only, {}, tuple(dropped), tuple(stops))

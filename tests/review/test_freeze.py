@@ -20,6 +20,7 @@ def test_undecided_rows_are_named_and_nothing_is_written(desk: Any) -> None:
     with pytest.raises(Refusal, match=r"80 rows wait for review.*r-000001") as refused:
         frozen(desk)
     assert refused.value.exit_code == 1 and not list(desk.project.datasets.glob("v*"))
+    assert "no row to freeze" not in str(refused.value), "there are rows: they wait"
     with pytest.raises(Refusal, match=r"20 rows wait for review.*r-000061"):
         frozen(desk, test_only=True)
 

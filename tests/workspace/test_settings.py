@@ -52,3 +52,19 @@ def test_what_is_no_toml_is_said(file: Path, text: str) -> None:
 def test_a_number_of_thousands_of_digits_in_the_environment_is_told_as_its_fault(file: Path) -> None:
     with pytest.raises(InputError, match=r"^RUNG_DATASET__SEED: "):
         load_settings(file, {"RUNG_DATASET__SEED": "1" * 5000})
+
+
+def test_numbers_that_no_store_holds_are_told(file: Path) -> None:
+    """A lease of an age ended in an overflow at the first row that was given out."""
+    file.write_text("[review]\nlease_seconds = 99999999999999999999999\n[dataset]\nseed = -99999999999\n")
+    with pytest.raises(InputError) as error:
+        load_settings(file, {})
+    assert [problem.where for problem in error.value.problems] == ["rung.toml line 2", "rung.toml line 4"]
+    assert "at most 2,147,483,647" in error.value.message
+
+
+@pytest.mark.parametrize("text", ["validation = 0.6\ntest = 0.6", "validation = 0.9"])
+def test_a_split_that_leaves_no_train_rows_is_told(file: Path, text: str) -> None:
+    file.write_text(f"[dataset]\n{text}\n")
+    with pytest.raises(InputError, match=r"rung\.toml.*\"dataset\.test\" = 0\.[16]: with validation = 0\.[69] no row"):
+        load_settings(file, {})
