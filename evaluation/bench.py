@@ -158,7 +158,7 @@ def open_bench(
         raise Refusal("No part of this test set is sealed.", "[evaluation] sealed, before the first baseline")
     return Bench(
         project,
-        settings,
+        _meant_for_one(settings) if unsealed else settings,
         folder,
         sealed_key(test_sha) if unsealed else test_sha,
         rows,
@@ -172,6 +172,11 @@ def open_bench(
         meanings=Meanings(embedder) if embedder is not None else None,
         label_scoring=label_scoring,
     )
+
+
+def _meant_for_one(settings: Settings) -> Settings:
+    """A sealed part is scored once, however many runs its test set was meant for."""
+    return settings.model_copy(update={"evaluation": settings.evaluation.model_copy(update={"runs": 1})})
 
 
 def _judging(project: Project, settings: Settings, judge: ChatModel | None, replies: Replies) -> Judge:

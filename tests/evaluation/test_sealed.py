@@ -38,6 +38,7 @@ def asked(project, folder):
 
 def test_sealed_items_are_asked_only_when_they_are_opened_and_are_a_test_set_of_their_own(project, settings, model):
     settings = with_share(settings, 0.5)
+    three = settings.model_copy(update={"evaluation": settings.evaluation.model_copy(update={"runs": 3})})
     open_part, report = run_baseline(open_bench(project, settings, model), PROMPTED)
     sealed = sealed_items(project, with_share(settings, 0.1), report.test_sha256, 36)
     assert len(sealed) == 18 and not sealed & asked(project, open_part) and report.n == 18
@@ -47,10 +48,11 @@ def test_sealed_items_are_asked_only_when_they_are_opened_and_are_a_test_set_of_
         run_evaluation(open_bench(project, settings, tuned, unsealed=True), "R-002", None)
     closed, _ = run_baseline(open_bench(project, settings, model, unsealed=True), PROMPTED)
     assert asked(project, closed) == sealed
-    run_evaluation(open_bench(project, settings, tuned, unsealed=True), "R-002", None)
+    run_evaluation(open_bench(project, three, tuned, unsealed=True), "R-002", None)
     verdict = newest_verdict(project, "R-002")[1]
     assert (verdict.n, verdict.place, verdict.verdict) == (18, 1, "ship")
-    run_evaluation(open_bench(project, settings, tuned, unsealed=True), "R-003", None)
+    assert (verdict.planned_runs, verdict.confidence) == (1, 0.95), "a sealed part is meant for one run"
+    run_evaluation(open_bench(project, three, tuned, unsealed=True), "R-003", None)
     assert newest_verdict(project, "R-003")[1].verdict != "ship"
 
 
