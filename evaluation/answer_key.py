@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 from evaluation.arms.material import Material, Prompt
-from evaluation.documents import Chunk, holds_pair, words
+from evaluation.documents import Bm25, Chunk, holds, holds_pair, words
 from evaluation.measure import Item
 
 FEWEST_WORDS = 4
@@ -14,17 +15,24 @@ FEWEST_WORDS = 4
 
 
 def documents_with_pairs(documents: Sequence[Chunk], items: Sequence[Item]) -> frozenset[str]:
-    """Ids of the passages that hold some test question together with its answer."""
-    from evaluation.documents import Bm25
-
+    """Ids of the passages that hold some test question together with its answer, or, for a question of four words or
+    more, right before it: in a list of questions the answer is a paragraph of its own.
+    """
     index = Bm25(documents)
-    near = {
-        chunk
-        for item in items
-        for chunk in index.search(item.question, 20)
-        if holds_pair(chunk.text, item.question, item.expected)
-    }
-    return frozenset(chunk.id for chunk in near)
+    after = {one.id: two for one, two in pairwise(documents) if one.file == two.file}
+    found: set[str] = set()
+    for item in items:
+        for chunk in index.search(item.question, 20):
+            found.update(_holding(chunk, after.get(chunk.id), item))
+    return frozenset(found)
+
+
+def _holding(chunk: Chunk, after: Chunk | None, item: Item) -> tuple[str, ...]:
+    if holds_pair(chunk.text, item.question, item.expected):
+        return (chunk.id,)
+    if after is None or len(words(item.question)) < FEWEST_WORDS or not holds(chunk.text, item.question):
+        return ()
+    return (chunk.id, after.id) if holds(after.text, item.expected) else ()
 
 
 def prompts_with_pairs(prompts: Sequence[Prompt], items: Sequence[Item]) -> list[str]:

@@ -72,7 +72,7 @@ class Bm25:
         """The k best chunks, best first; ties in document order; a chunk that shares no word is never returned."""
         postings, blank = self._postings
         scores = list(blank)
-        for word in set(words(query)):
+        for word in dict.fromkeys(words(query)):  # in their order: sums of a set differ from process to process
             found = postings.get(word, [])
             rarity = math.log(1 + (len(blank) - len(found) + 0.5) / (len(found) + 0.5))
             for index, weight in found:
@@ -88,6 +88,10 @@ def words(text: str) -> list[str]:
 
 def holds_pair(text: str, question: str, answer: str) -> bool:
     """Whether a passage holds both a question and its answer, word for word in their own order."""
-    passage = f" {' '.join(words(text))} "
-    parts = (" ".join(words(question)), " ".join(words(answer)))
-    return all(parts) and all(f" {part} " in passage for part in parts)
+    return holds(text, question) and holds(text, answer)
+
+
+def holds(text: str, part: str) -> bool:
+    """Whether the words of a part, of one at least, stand in the text in their order."""
+    found = " ".join(words(part))
+    return bool(found) and f" {found} " in f" {' '.join(words(text))} "

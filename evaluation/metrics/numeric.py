@@ -1,6 +1,7 @@
 """Numeric match: the last number of the output equals the last number of expected, within a relative tolerance.
 
-Thousands separators are read (`2,640`), as are signs, decimals, exponents and percent signs (which are ignored).
+Thousands separators are read (`2,640`), as are signs (not after a letter or digit: `5-10` ends in 10), decimals,
+exponents and percent signs (which are ignored).
 `numeric:0.01` allows 1%; plain `numeric` allows 1e-9.
 """
 
@@ -10,7 +11,7 @@ import math
 import re
 from collections.abc import Callable
 
-NUMBER = re.compile(r"[-+−]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+|(?<=\d))(?:[eE][-+]?\d+)?")
+NUMBER = re.compile(r"(?:(?<!\w)[-+−])?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+|(?<=\d))(?:[eE][-+]?\d+)?")
 DEFAULT = "1e-9"
 
 

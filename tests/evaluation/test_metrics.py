@@ -108,6 +108,10 @@ def test_matches():
         ("1e-3", 0.001),
         ("none", None),
         ("5%", 5.0),
+        ("about 5-10", 10.0),
+        ("on 2024-05-01", 1.0),
+        ("x=-5", -5.0),
+        ("from 3\u22127", 7.0),
     ],
 )
 def test_the_last_number(text, number):
