@@ -107,7 +107,7 @@ class Held(Source):
     @property
     def project(self):
         if threading.current_thread() is not threading.main_thread():
-            self.__dict__["gate"].wait(20)
+            self.__dict__["gate"].wait(60)
         return self.__dict__["held"]
 
     @project.setter
