@@ -37,14 +37,20 @@ def _holding(chunk: Chunk, after: Chunk | None, item: Item) -> tuple[str, ...]:
 
 def prompts_with_pairs(prompts: Sequence[Prompt], items: Sequence[Item]) -> list[str]:
     """A note for each prompt file in which a test question of four words or more stands together with its answer."""
-    notes = []
+    held = [(prompt.name, _pairs_in(prompt.text, items)) for prompt in prompts]
+    return [f"prompts/{name} holds {told}: arms that use it are not fairly measured." for name, told in held if told]
+
+
+def instruction_with_pairs(text: str, items: Sequence[Item]) -> list[str]:
+    """The same of the instruction that a run was trained with."""
+    told = _pairs_in(text, items)
+    return [f"The run's own instruction holds {told}: it is not fairly measured."] if told else []
+
+
+def _pairs_in(text: str, items: Sequence[Item]) -> str:
     asked = [item for item in items if len(words(item.question)) >= FEWEST_WORDS]
-    for prompt in prompts:
-        held = sum(holds_pair(prompt.text, item.question, item.expected) for item in asked)
-        if held:
-            told = f"{held} test {'question' if held == 1 else 'questions'} with the answer"
-            notes.append(f"prompts/{prompt.name} holds {told}: arms that use it are not fairly measured.")
-    return notes
+    held = sum(holds_pair(text, item.question, item.expected) for item in asked)
+    return f"{held} test {'question' if held == 1 else 'questions'} with the answer" if held else ""
 
 
 def without_pairs(material: Material, ids: frozenset[str]) -> Material:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from evaluation.answer_key import documents_with_pairs, outside_set, prompts_with_pairs, without_pairs
 from evaluation.arms import optimised
-from evaluation.arms.material import Prompt
+from evaluation.arms.material import Material, Prompt, Variant
 from evaluation.arms.registry import ARMS, Arm
 from evaluation.bench import Bench, open_folder
 from evaluation.calibration import calibration
@@ -133,14 +133,16 @@ def _measure_all(
     outcomes = [o for choice in chosen for o in choice.outcomes] + [o for _, found in measured for o in found]
     with_pairs = documents_with_pairs(bench.material().documents, items)
     outcomes += [outcome for each in joined.taken for outcome in each.outcomes]
-    results = [_apart(bench, c, arm, items, with_pairs) for c, (arm, _) in zip(chosen, measured, strict=True)]
+    results = [
+        apart(bench, c, arm, ARMS[c.arm].variants, with_pairs) for c, (arm, _) in zip(chosen, measured, strict=True)
+    ]
     results = sorted([*results, *(each.arm for each in joined.taken)], key=lambda arm: list(ARMS).index(arm.arm))
     whole = on_the_ladder([*chosen, *joined.choices])
     told = [
         *notes,
         *outside_set(items, bench.desk.choices),
         *prompts_with_pairs(_prompts(whole), items),
-        *(_pair_notes(with_pairs) if any("passages" in c.variant.settings for c in whole) else ()),
+        *(pair_notes(with_pairs) if any("passages" in c.variant.settings for c in whole) else ()),
         *_vouched(aim),
         *bench.sealed_notes,
     ]
@@ -203,23 +205,28 @@ def measure_choice(bench: Bench, choice: Choice, items: Sequence[Item]) -> tuple
     return figures.model_copy(update=update), [o for outcomes in found.values() for o in outcomes]
 
 
-def _apart(bench: Bench, choice: Choice, arm: ArmResult, items: Sequence[Item], pairs: frozenset[str]) -> ArmResult:
+def apart(
+    bench: Bench,
+    choice: Choice,
+    arm: ArmResult,
+    variants: Callable[[Material], Sequence[Variant]],
+    pairs: frozenset[str],
+) -> ArmResult:
     """Where documents hold test questions with their answers: the arm's score without those passages beside it."""
     if choice.variant.shown is None or not pairs:
         return arm
-    from evaluation.arms.registry import ARMS
-
     material = without_pairs(bench.material(), pairs).knowing(choice.variant.prompt)
-    same = [v for v in ARMS[choice.arm].variants(material) if v.settings == choice.variant.settings]
+    same = [v for v in variants(material) if v.settings == choice.variant.settings]
     if not same:
         return arm
     watch = bench.watch(f"{choice.arm}, without {len(pairs)} passages")
-    outcomes = measure(choice.arm, same[0], choice.form, items, "test", bench.desk, watch)
+    outcomes = measure(choice.arm, same[0], choice.form, bench.items, "test", bench.desk, watch)
     extra = {**arm.extra, "passages_with_test_pairs": float(len(pairs)), "score_without_them": mean_score(outcomes)}
     return arm.model_copy(update={"extra": extra})
 
 
-def _pair_notes(pairs: frozenset[str]) -> list[str]:
+def pair_notes(pairs: frozenset[str]) -> list[str]:
+    """That documents give test answers away; nothing where none does."""
     if not pairs:
         return []
     return [f"{len(pairs)} passages of documents/ hold a test question with its answer; rag is shown without them too."]

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from chat.protocols import ChatModel
+from evaluation.answer_key import documents_with_pairs, instruction_with_pairs
 from evaluation.arms import tuned as tuned_arm
 from evaluation.arms import tuned_rag
-from evaluation.arms.material import Variant
-from evaluation.baseline import made_from, measure_choice, write_choices
+from evaluation.arms.material import Material, Variant
+from evaluation.baseline import apart, made_from, measure_choice, pair_notes, write_choices
 from evaluation.bench import Bench, open_folder
 from evaluation.choose import Choice, choose
 from evaluation.compare import TOLERANCE
@@ -28,6 +29,9 @@ from workspace.artefact import hashes, read_artefact, write_artefact
 from workspace.errors import Refusal
 from workspace.files import sha256_file
 from workspace.lock import writer_lock
+
+Measured = tuple[ArmResult, list[Outcome]]
+"""An arm's figures and its outcomes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,18 +76,19 @@ def run_evaluation(
         write_choices(folder, bench, choices)
         place = take_place(bench.project, bench.settings, bench.test_sha256, run)
         measured = [measure_choice(bench, choice, bench.items) for choice in choices]
+        measured, told = _given_away(bench, system_prompt, choices, measured)
         chosen = _candidate(choices)
         siblings = [_sibling(bench, choices[chosen], sibling, bench.items) for sibling in ways.siblings]
         arms = [arm for arm, _ in (*measured, *siblings)]
         outcomes = [o for choice in choices for o in choice.outcomes]
         outcomes += [o for _, found in (*measured, *siblings) for o in found]
         write_outcomes(folder / "outputs.jsonl", outcomes)
-        report = _report(folder, bench, run, arms, choices, evidence)
+        report = _report(folder, bench, run, arms, choices, evidence, told)
         trained = _trained(run, ways, choices[chosen], measured[chosen], siblings)
         verdict = judge(bench, baseline, report, trained, place)
         prompted = next(arm for arm in baseline.report.arms if arm.arm == verdict.chosen)
         price = price_of(bench.project, bench.settings, run, prompted, measured[chosen][0])
-        verdict = verdict.model_copy(update={"price": price})
+        verdict = verdict.model_copy(update={"price": price, "notes": [*verdict.notes, *told]})
         write_artefact(folder / "verdict.json", _with_forgetting(bench, verdict, ways.untrained))
         write_artefact(folder / "report.json", report)
     return folder
@@ -123,6 +128,20 @@ def _candidate(choices: Sequence[Choice]) -> int:
         if choice.validation is not None and choice.validation > (plain.validation or 0.0) + TOLERANCE
     ]
     return best[0] if best else 0
+
+
+def _given_away(
+    bench: Bench, system_prompt: str | None, choices: Sequence[Choice], measured: Sequence[Measured]
+) -> tuple[list[Measured], list[str]]:
+    """Each arm, with its score without passages that hold test answers beside it; and a note where there are some."""
+    reads = any(choice.variant.shown is not None for choice in choices)
+    pairs = documents_with_pairs(bench.material().documents, bench.items) if reads else frozenset()
+
+    def ways(material: Material) -> list[Variant]:
+        return tuned_rag.variants(system_prompt, material.documents, bench.meanings)
+
+    found = [(apart(bench, c, arm, ways, pairs), o) for c, (arm, o) in zip(choices, measured, strict=True)]
+    return found, [*pair_notes(pairs), *instruction_with_pairs(system_prompt or "", bench.items)]
 
 
 def _sibling(bench: Bench, choice: Choice, sibling: Sibling, items: Sequence[Item]) -> tuple[ArmResult, list[Outcome]]:
@@ -167,6 +186,7 @@ def _report(
     arms: Sequence[ArmResult],
     choices: Sequence[Choice],
     evidence: Sequence[Path],
+    told: Sequence[str],
 ) -> Report:
     return Report(
         id=folder.name,
@@ -181,6 +201,6 @@ def _report(
         n=arms[0].n,
         arms=list(arms),
         outputs_sha256=sha256_file(folder / "outputs.jsonl"),
-        notes=bench.sealed_notes,
+        notes=[*bench.sealed_notes, *told],
         rows_from=bench.rows_notes,
     )

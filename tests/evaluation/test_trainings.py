@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from chat.scripted import Scripted
+from curation.manifest import load_split
 from evaluation.arms.registry import arms_named
 from evaluation.baseline import run_baseline
 from evaluation.bench import open_bench
@@ -135,6 +136,21 @@ def test_passages_count_where_validation_prefers_them(project, settings, model):
     knows = Scripted(perfect, name="u")
     run_evaluation(open_bench(project, settings, knows), "R-002", "Topic.", ways=Ways(rag=True))
     assert newest_verdict(project, "R-002")[1].candidate == "tuned"
+
+
+def test_test_answers_in_documents_and_in_the_runs_instruction_are_told_of_a_run_too(project, settings, model):
+    known = load_split(project.datasets / "v001", "test")[0]
+    (project.documents / "leak.md").write_text(f"Seen: {known.question} -> {known.answer}")
+    run_baseline(open_bench(project, settings, model), arms_named(["base", "prompt"]))
+    reads = Scripted(lambda ask: perfect(ask) if "Seen" in ask.turns[-1]["content"] else "pin", name="t")
+    told = f"Topic. As in {known.question} -> {known.answer}"
+    folder = run_evaluation(open_bench(project, settings, reads), "R-001", told, ways=Ways(rag=True))
+    report, verdict = read_report(project, folder.name)[1], newest_verdict(project)[1]
+    alone, passages = report.arms
+    assert passages.extra["passages_with_test_pairs"] == 1.0 and "passages_with_test_pairs" not in alone.extra
+    assert passages.extra["score_without_them"] < passages.score
+    assert any("1 passages of documents/ hold a test question" in note for note in report.notes)
+    assert any("The run's own instruction holds 1 test question with the answer" in note for note in verdict.notes)
 
 
 def test_runs_of_one_recipe_are_found_by_their_seed_and_missing_ones_are_named(project, settings):
