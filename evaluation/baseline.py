@@ -8,7 +8,7 @@ from pathlib import Path
 
 from evaluation.answer_key import documents_with_pairs, outside_set, prompts_with_pairs, without_pairs
 from evaluation.arms import optimised
-from evaluation.arms.material import Material, Prompt, Variant
+from evaluation.arms.material import Material, Prompt, Variant, keep_versions
 from evaluation.arms.registry import ARMS, Arm
 from evaluation.bench import Bench, open_folder
 from evaluation.calibration import calibration
@@ -55,6 +55,7 @@ def run_baseline(bench: Bench, arms: Sequence[Arm], aim: Aim = Aim()) -> tuple[P
         folder = open_folder(bench.project)
         joined = join_earlier(bench, [arm.name for arm in arms])
         chosen, notes = choose_all(bench, arms, joined.choices)
+        keep_versions(bench.project)
         choices = write_choices(folder, bench, on_the_ladder([*chosen, *joined.choices]))
         mark_choosing(bench.project, bench.settings, choices.validation_rows)
         return folder, _measure_all(folder, bench, chosen, [*notes, *joined.notes], aim, joined)

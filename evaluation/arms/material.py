@@ -11,9 +11,10 @@ from chat.protocols import Turn
 from curation.example import Example
 from evaluation.documents import Chunk
 from evaluation.meaning import Meanings
-from workspace.files import read_utf8
+from workspace.files import read_utf8, sha256_bytes, write_bytes
 from workspace.folder import Project
 
+OLD = "old"
 Render = Callable[[Sequence[Turn]], tuple[Turn, ...]]
 """From an item's turns up to where the assistant speaks (never its answer) to what the model is sent."""
 
@@ -103,6 +104,17 @@ def read_prompts(project: Project) -> tuple[Prompt | None, tuple[Prompt, ...]]:
     files = [p for p in sorted(project.prompts.glob("prompt*.md")) if p.stem.split(".")[0] == "prompt"]
     base = project.prompts / "base.md"
     return _read(base) if base.is_file() else None, tuple(filter(None, map(_read, files)))
+
+
+def keep_versions(project: Project) -> None:
+    """Keep what each prompt file says now as `prompts/old/NAME.HASH.md`: a report names it by its hash, and the file
+    may be edited after it was measured.
+    """
+    for path in filter(Path.is_file, sorted(project.prompts.glob("*.md"))):
+        text = path.read_bytes()
+        kept = path.parent / OLD / f"{path.stem}.{sha256_bytes(text)[:8]}{path.suffix}"
+        if not kept.exists():
+            write_bytes(kept, text)
 
 
 def read_proposals(project: Project) -> tuple[Prompt, ...]:

@@ -268,3 +268,16 @@ def test_the_report_says_how_many_validation_rows_were_asked(project, settings, 
     assert report.rows_from[-1].startswith("Arms were compared on the first 5 of these validation rows")
     _, whole = run_baseline(open_bench(project, settings, model), arms_named(["base"]))
     assert len(whole.rows_from) == 1
+
+
+def test_every_measured_version_of_a_prompt_is_kept_whoever_edits_the_file(project, settings, model):
+    run_baseline(open_bench(project, settings, model), arms_named(["base", "prompt"]))
+    (project.prompts / "prompt.md").write_text("Name the topic, nothing else.")
+    _, report = run_baseline(open_bench(project, settings, model), arms_named(["base", "prompt"]))
+    kept = {path.name.split(".")[0]: path.read_text() for path in (project.prompts / "old").iterdir()}
+    texts = sorted(path.read_text() for path in (project.prompts / "old").glob("prompt.*.md"))
+    assert kept["base"] == "Name the topic." and len(texts) == 3
+    assert {"Name the topic, nothing else.", "Name the topic: card, transfer or pin."} < set(texts)
+    for name, digest in report.made_from.items():
+        if name.startswith("prompts/"):
+            assert any(sha256_file(path) == digest for path in (project.prompts / "old").iterdir())
