@@ -25,13 +25,15 @@ class Replies:
     """Replies already given, in a file that only grows; a line cut off by a kill is skipped.
 
     The key is the SHA-256 of model name, turns, limit, choices and options: anything that could change the reply.
-    `spent` counts what came since this was opened, `dearest` the dearest of it.
+    `spent` counts what came since this was opened, `dearest` the dearest of it, `unpriced` is set where the price of
+    something that came is not known.
     """
 
     path: Path
     budget_usd: float | None = None
     spent: float = 0.0
     dearest: float = 0.0
+    unpriced: bool = False
     known: dict[str, Reply] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -51,6 +53,7 @@ class Replies:
                 file.write(b"\n")
             file.write(json.dumps({"key": key, "reply": asdict(reply)}, ensure_ascii=False).encode() + b"\n")
         self.known[key] = reply
+        self.unpriced |= reply.cost_usd is None
         self.spent += reply.cost_usd or 0.0
         self.dearest = max(self.dearest, reply.cost_usd or 0.0)
 
@@ -62,7 +65,7 @@ class Replies:
         for sent, ask in enumerate(asks):
             under_way = sent - (len(self.known) - there)
             needed = self.spent + (under_way + 1) * self.dearest
-            if self.budget_usd is not None and needed > self.budget_usd + 1e-12:
+            if self.budget_usd is not None and (self.unpriced or needed > self.budget_usd + 1e-12):
                 return
             yield ask
 
@@ -87,7 +90,7 @@ def ask_all(
         if progress and ((done - known) % step == 0 or done == len(asks)):
             progress(done, len(asks))
     if done < len(asks):
-        raise _over_budget(replies, done, len(asks))
+        raise _no_price(model.name, done, len(asks)) if replies.unpriced else _over_budget(replies, done, len(asks))
     return [replies.known[key] for key in keys]
 
 
@@ -100,6 +103,12 @@ def _over_budget(replies: Replies, done: int, total: int) -> RungError:
     spent = f"${replies.spent:.2f} of ${replies.budget_usd:.2f} spent"
     kept = f"{done} answers are kept; the same command with more --budget-usd goes on."
     return RungError(f"Stopped at item {done} of {total}: {spent}. {kept}", "--budget-usd X")
+
+
+def _no_price(model: str, done: int, total: int) -> RungError:
+    kept = f"{done} answers are kept."
+    told = f"no price is known for {model}, so --budget-usd cannot be kept. {kept}"
+    return RungError(f"Stopped at item {done} of {total}: {told}", "the same command without --budget-usd")
 
 
 def key_of(model: str, ask: Ask) -> str:

@@ -208,6 +208,21 @@ def test_a_budget_stops_before_it_is_passed_and_a_larger_one_goes_on(project, se
     assert len(paid.asked) == 48 and report.arms[0].cost_usd == pytest.approx(0.36)
 
 
+def test_a_budget_that_cannot_be_kept_because_no_price_is_known_stops_at_once(project, settings):
+    class Unpriced(Paid):
+        def stream(self, asks):
+            for number, reply in super().stream(asks):
+                yield number, Reply(reply.text, 3, 1, 0.1, "end", None)
+
+    model = Unpriced(["card"], name="no price")
+    off = settings.model_copy(update={"evaluation": settings.evaluation.model_copy(update={"closed_set": "off"})})
+    with pytest.raises(RungError, match="no price is known for no price, so --budget-usd cannot be kept"):
+        run_baseline(open_bench(project, off, model, budget_usd=0.2), arms_named(["base"]))
+    assert 0 < len(model.asked) <= 12
+    _, report = run_baseline(open_bench(project, off, model), arms_named(["base"]))
+    assert report.arms[0].cost_usd is None and len(model.asked) == 48
+
+
 def test_bm25_finds_the_rare_word_and_pairs_are_whole_words():
     chunks = [Chunk("a:1", "a", "the pin is wrong"), Chunk("a:2", "a", "the card is lost"), Chunk("a:3", "a", "none")]
     assert [c.id for c in Bm25(chunks).search("lost the pin card", 2)] == ["a:2", "a:1"]
