@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from chat.protocols import Embedder
 from curation.example import Example
@@ -31,18 +34,22 @@ class Checked:
 
     def as_json(self) -> dict[str, Any]:
         """The document of `rung data leakage --json`."""
+        return {name: list(value) if isinstance(value, Iterator) else value for name, value in self.document().items()}
+
+    def document(self) -> dict[str, Any]:
+        """The same, its lists as iterators: an entry takes more memory than what it is made of."""
         document: dict[str, Any] = {
             "train": self.report.train,
             "test": self.report.test,
             "leaked_test": self.report.leaked_test,
-            "leaks": [self.leak_json(leak) for leak in self.report.shown()],
-            "suspects": [self.leak_json(leak) for leak in self.report.suspects],
+            "leaks": (self.leak_json(leak) for leak in self.report.shown()),
+            "suspects": (self.leak_json(leak) for leak in self.report.suspects),
         }
         if self.removed is not None:
             document["removed"] = self.removed
         if self.meaning is not None:
             document["semantic"] = self.meaning.as_json()
-            document["paraphrases"] = [self.paraphrase_json(*pair) for pair in self.meaning.pairs]
+            document["paraphrases"] = (self.paraphrase_json(*pair) for pair in self.meaning.pairs)
         return document
 
     def paraphrase_json(self, row: int, item: int, score: float) -> dict[str, Any]:
@@ -103,14 +110,11 @@ def _alike(
 
 def _write_clean(out: Path, train: RowFiles, test: Sequence[Example], report: LeakReport) -> int:
     """Leave out what leaks and look again, until nothing is found; return how many rows went."""
-    kept = list(range(len(train)))
+    keep = np.ones(len(train), np.bool_)
     while report.leaks:
-        gone = set(report.train_rows)
-        kept = [row for place, row in enumerate(kept) if place not in gone]
-        report = find_leaks(Chosen(train, kept), test)
-    keep = [False] * len(train)
-    for row in kept:
-        keep[row] = True
+        kept = np.flatnonzero(keep)
+        keep[kept[report.train_rows]] = False
+        report = find_leaks(Chosen(train, array("q", np.flatnonzero(keep).tobytes())), test)
     with replacing(out) as file:
         train.copy(keep, file)
-    return len(train) - len(kept)
+    return int((~keep).sum())

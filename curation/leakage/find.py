@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -11,11 +10,13 @@ import numpy.typing as npt
 
 from curation.example import Example
 from curation.join import SLACK, jaccard_of
+from curation.leakage.gather import SUSPECTS, Pairs
 from curation.leakage.grams import words_of
-from curation.leakage.index import LABEL_WORDS, TestIndex
+from curation.leakage.index import TestIndex
 from curation.leakage.judge import Judge, Pair
+from curation.leakage.leaks import LeakList
 from curation.leakage.look import Looker, Part, TrainRow, train_rows
-from curation.leakage.report import Leak, LeakReport
+from curation.leakage.report import LeakReport
 from curation.leakage.scan import Scan, scan_train
 from curation.leakage.weigh import Looked, pairs_to_look_at
 from curation.prints import InMemory, Source, stripped
@@ -25,8 +26,6 @@ from curation.shingling import hash_texts
 from curation.similarity import SHORT_THRESHOLD
 from curation.similarity.template import is_common
 
-SUSPECTS = 3
-"""Suspects that are listed for one test item."""
 ROWS_AT_ONCE = 4096
 """Train rows that are held while they are looked at."""
 
@@ -47,9 +46,9 @@ def find_leaks(
     looked = pairs_to_look_at(index, scan, source, compiled=compiled)
     labels = _labels(index, scan)
     with no_collection():
-        pairs = _pairs(index, scan, looked, labels)
+        pairs = Pairs(index, scan, looked, labels)
         leaks, suspects = _judge(pairs, index, scan, looked, source, test, threshold, labels)
-    return LeakReport(scan.rows, len(test), _in_order(leaks), _few(_in_order(suspects)))
+    return LeakReport(scan.rows, len(test), leaks.in_order(), suspects.in_order(SUSPECTS))
 
 
 def clean_rows(
@@ -70,47 +69,8 @@ def clean_rows(
         kept = [row for place, row in enumerate(kept) if place not in gone]
 
 
-def _pairs(index: TestIndex, scan: Scan, looked: Looked, labels: set[int]) -> dict[int, dict[int, Pair]]:
-    """Pairs to judge: by train row, by test item. That both have one label is no reason to look at them."""
-    judged = np.ones(len(index.item), np.bool_)
-    judged[list(labels)] = False
-    found: dict[int, dict[int, Pair]] = defaultdict(lambda: defaultdict(Pair))
-    merely: dict[int, int] = defaultdict(int)
-    for row, part, share in zip(looked.row.tolist(), looked.part.tolist(), looked.share.tolist(), strict=True):
-        if index.words[part] < LABEL_WORDS:
-            merely[part] += 1
-            if merely[part] > SUSPECTS:
-                continue
-        pair = found[row][int(index.item[part])]
-        if index.is_answer[part]:
-            pair.answer = share
-        else:
-            pair.question = share
-    for rows, parts in scan.same_words:
-        keep = judged[parts]
-        for row, part in zip(rows[keep].tolist(), parts[keep].tolist(), strict=True):
-            found[row][int(index.item[part])].same_words = True
-    _add_short(found, scan)
-    return found
-
-
-def _add_short(found: dict[int, dict[int, Pair]], scan: Scan) -> None:
-    """Short near pairs that may have the same answer, or are looked at anyway; of the others a few, as suspects."""
-    others: dict[int, int] = defaultdict(int)
-    for pairs in scan.short_near:
-        for row, item, score, may_be in zip(*(column.tolist() for column in pairs), strict=True):
-            if row in found and item in found[row]:
-                continue
-            if not may_be:
-                others[item] += 1
-                if others[item] > SUSPECTS:
-                    continue
-            pair = found[row][item]
-            pair.short_near, pair.differ = score, not may_be
-
-
 def _judge(
-    pairs: dict[int, dict[int, Pair]],
+    pairs: Pairs,
     index: TestIndex,
     scan: Scan,
     looked: Looked,
@@ -118,14 +78,17 @@ def _judge(
     test: Sequence[Example],
     threshold: float,
     labels: set[int],
-) -> tuple[list[Leak], list[Leak]]:
+) -> tuple[LeakList, LeakList]:
     looker = Looker(index)
     judges: dict[int, Judge] = {}
-    leaks: list[Leak] = []
-    suspects: list[Leak] = []
+
+    def said(item: int, part: str, begin: int, end: int) -> str:
+        return judges[item].parts[part].words(begin, end)
+
+    leaks, suspects = LeakList(said), LeakList(said)
     answer_part = {int(index.item[p]): int(p) for p in np.flatnonzero(index.is_answer) if int(p) not in labels}
-    for row in _looked_at(pairs, index, scan, source, test, threshold):
-        for item, pair in pairs.pop(row.index).items():
+    for row, mine in _looked_at(pairs, index, scan, source, test, threshold):
+        for item, pair in mine.items():
             if item not in judges:
                 parts = {"question": Part("question", test[item].question, index, item, looked.template)}
                 if item in answer_part:
@@ -133,30 +96,29 @@ def _judge(
                     parts["answer"] = Part("answer", answer, index, answer_part[item], looked.template)
                 judges[item] = Judge(item, test[item], parts, looker, threshold)
             more, also = judges[item].judge(row, pair)
-            leaks += more
-            suspects += also
+            leaks.add(more)
+            suspects.add(also)
     return leaks, suspects
 
 
 def _looked_at(
-    pairs: dict[int, dict[int, Pair]],
-    index: TestIndex,
-    scan: Scan,
-    source: Source,
-    test: Sequence[Example],
-    threshold: float,
-) -> Iterator[TrainRow]:
-    """The train rows of the pairs, which know then how near they are; some thousands of rows are held at once."""
-    rows, compiled = sorted(pairs), scan.compiled
+    pairs: Pairs, index: TestIndex, scan: Scan, source: Source, test: Sequence[Example], threshold: float
+) -> Iterator[tuple[TrainRow, dict[int, Pair]]]:
+    """The train rows of the pairs with these, which know then how near they are; some thousands of rows are held at
+    once.
+    """
+    compiled = scan.compiled
     common: U32 | None = None
-    for begin in range(0, len(rows), ROWS_AT_ONCE):
-        some = rows[begin : begin + ROWS_AT_ONCE]
+    for begin in range(0, len(pairs.rows), ROWS_AT_ONCE):
+        some = pairs.rows[begin : begin + ROWS_AT_ONCE].tolist()
+        mine = pairs.of(some)
         fetched = dict(zip(some, source.fetch(some), strict=True))
-        if common is None and any(pair.question is not None for row in some for pair in pairs[row].values()):
+        if common is None and any(pair.question is not None for row in some for pair in mine[row].values()):
             common = _template(scan, compiled)
-        _measure_near(pairs, fetched, common, index, test, threshold, compiled)
-        _tell_apart(pairs, fetched, test, threshold, compiled)
-        yield from train_rows(some, list(fetched.values()), index, scan.probe)
+        _measure_near(mine, fetched, common, index, test, threshold, compiled)
+        _tell_apart(mine, fetched, test, threshold, compiled)
+        for row in train_rows(some, list(fetched.values()), index, scan.probe):
+            yield row, mine[row.index]
 
 
 def _labels(index: TestIndex, scan: Scan) -> set[int]:
@@ -253,24 +215,3 @@ def _template(scan: Scan, compiled: bool) -> U32:
 def _stripped(sets: Sets, examples: Sequence[Example], common: U32) -> Sets:
     """Question shingles without the template, for rows with an answer, unless nothing would remain."""
     return stripped(sets, common, np.array([example.answer is not None for example in examples], np.bool_))
-
-
-def _in_order(found: list[Leak]) -> tuple[Leak, ...]:
-    """By test item, the strongest first; of one train row only the strongest."""
-    best: dict[tuple[int, int], Leak] = {}
-    for leak in found:
-        key = (leak.test, leak.train)
-        if key not in best or leak.rank > best[key].rank:
-            best[key] = leak
-    return tuple(sorted(best.values(), key=lambda leak: (leak.test, [-part for part in leak.rank])))
-
-
-def _few(suspects: tuple[Leak, ...]) -> tuple[Leak, ...]:
-    """The first suspects for each test item."""
-    seen: dict[int, int] = defaultdict(int)
-    out = []
-    for suspect in suspects:
-        seen[suspect.test] += 1
-        if seen[suspect.test] <= SUSPECTS:
-            out.append(suspect)
-    return tuple(out)

@@ -78,9 +78,9 @@ class Judge:
         return Leak(self.item, row.index, kind, answer, round(min(score, 1.0), 4), evidence)
 
     def _evidence(self, part: Part, row: TrainRow, message: int, run: tuple[int, int], why: str = "") -> Evidence:
-        shared = part.words(run[0], min(run[1], run[0] + SHOWN_WORDS))
+        run = run[0], min(run[1], run[0] + SHOWN_WORDS)
         role = row.roles[message] if message >= 0 else "user"
-        return Evidence("answer" if part.name == "answer" else "question", message, role, shared, why)
+        return Evidence("answer" if part.name == "answer" else "question", message, role, part.words(*run), why, run)
 
     def _question(self, row: TrainRow, pair: Pair, same: _Same) -> tuple[list[Leak], list[Leak]]:
         part = self.parts["question"]

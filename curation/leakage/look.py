@@ -80,7 +80,6 @@ class Part:
 
     def __init__(self, name: str, text: str, index: TestIndex, part: int, common: Bools) -> None:
         self.name, self.text = name, text
-        self._said: dict[tuple[int, int], str] = {}
         self.size = int(index.words[part])
         self.key = int(index.sequence[part])
         self.numbers = index.part_grams(part) if self.size >= GRAM else np.zeros(0, np.int64)
@@ -115,11 +114,9 @@ class Part:
         return word_pattern(lower).findall(lower)
 
     def words(self, begin: int, end: int) -> str:
-        """Its words from `begin` to `end`, joined by a space; the same text for all rows in which they stand."""
+        """Its words from `begin` to `end`, joined by a space."""
         if len(self.text) < LONG:
-            if (begin, end) not in self._said:
-                self._said[begin, end] = " ".join(self._words[begin:end])
-            return self._said[begin, end]
+            return " ".join(self._words[begin:end])
         lower = self.text.lower()
         found = word_pattern(lower).finditer(lower)
         return " ".join(match.group() for match in islice(found, begin, end))

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from curation.leakage.leaks import LeakList
 
 Kind = Literal["exact", "near", "contained", "answer"]
 STRENGTH: dict[str, int] = {"exact": 3, "near": 2, "contained": 1, "answer": 1}
@@ -15,7 +19,7 @@ SHOWN = 100
 class Evidence:
     """`part` of the test item (question or answer) that stands in message number `message` (from 0, -1: the whole
     question) of the train row, which is `role`'s; `shared` is the longest run of words that both have; `why` says
-    for a suspect why it is not a leak.
+    for a suspect why it is not a leak. `run` is where the shared words stand in the part.
     """
 
     part: Literal["question", "answer"]
@@ -23,6 +27,7 @@ class Evidence:
     role: str
     shared: str
     why: str = ""
+    run: tuple[int, int] = field(default=(0, 0), compare=False, repr=False)
 
     def as_json(self) -> dict[str, object]:
         """As `--json` shows it."""
@@ -57,32 +62,25 @@ class LeakReport:
 
     train: int
     test: int
-    leaks: tuple[Leak, ...]
-    suspects: tuple[Leak, ...]
+    leaks: LeakList
+    suspects: LeakList
 
     @property
     def leaked_test(self) -> int:
         """How many test items leak."""
-        return len({leak.test for leak in self.leaks})
+        return len(self.leaks.firsts())
 
     @property
     def train_rows(self) -> list[int]:
         """Train rows that hold a leak, in input order."""
-        return sorted({leak.train for leak in self.leaks})
+        return self.leaks.train_rows()
 
     def strongest(self) -> dict[int, Leak]:
         """The strongest leak of each leaked test item."""
-        out: dict[int, Leak] = {}
-        for leak in self.leaks:
-            out.setdefault(leak.test, leak)
-        return out
+        return {leak.test: leak for leak in map(self.leaks.__getitem__, self.leaks.firsts())}
 
-    def shown(self) -> list[Leak]:
+    def shown(self) -> Iterator[Leak]:
         """The leaks of each test item, at most 100 each."""
-        seen: dict[int, int] = {}
-        out = []
-        for leak in self.leaks:
-            seen[leak.test] = seen.get(leak.test, 0) + 1
-            if seen[leak.test] <= SHOWN:
-                out.append(leak)
-        return out
+        firsts = self.leaks.firsts()
+        for begin, end in zip(firsts, [*firsts[1:], len(self.leaks)], strict=True):
+            yield from map(self.leaks.__getitem__, range(begin, min(end, begin + SHOWN)))

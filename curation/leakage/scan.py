@@ -17,7 +17,7 @@ from curation.leakage.blocks import Block, Sample, blocks_of
 from curation.leakage.grams import GRAM, Words, words_of
 from curation.leakage.index import NO_ANSWER, TestIndex, build_index
 from curation.prints import COMPILED_FROM_CHARS, use_compiled
-from curation.sets import I64, U64, Sets, offsets
+from curation.sets import I32, I64, U64, Sets, offsets
 from curation.shingling import bytes_key, hash_texts
 from curation.similarity import SHORT_THRESHOLD
 from curation.similarity.words import SHORT
@@ -57,7 +57,7 @@ class Scan:
         self.rows = 0
         self.compiled = False
         self.count: I64 = np.zeros(0, np.int64)
-        self.hits: list[tuple[I64, I64]] = []
+        self.hits: list[tuple[I32, I32]] = []
         self.same_words: list[tuple[I64, I64]] = []
         self.short_near: list[ShortNear] = []
         self.nature: list[tuple[I64, U64]] = []
@@ -67,6 +67,18 @@ class Scan:
         self.sample = Sample()
         self.probe: Any = None
         self.short: Any = None
+
+    def note_hits(self, rows: I64, numbers: I64) -> None:
+        """Which rows hold which grams; there may be NOTED for each gram, so they are kept as small as they are."""
+        self.hits.append((rows.astype(np.int32), numbers.astype(np.int32)))
+
+    def take_hits(self) -> tuple[I64, I64]:
+        """All of them, given away."""
+        none: list[I32] = [np.zeros(0, np.int32)]
+        rows = np.concatenate([r for r, _ in self.hits] or none, dtype=np.int64)
+        numbers = np.concatenate([g for _, g in self.hits] or none, dtype=np.int64)
+        self.hits.clear()
+        return rows, numbers
 
 
 def scan_train(train: Iterable[Example], test: Sequence[Example], numba: bool | None = None) -> tuple[TestIndex, Scan]:
@@ -128,9 +140,9 @@ def _note_same_words(scan: Scan, index: TestIndex, keys: U64, owner: I64) -> Non
     keys, owner = keys[likely], owner[likely]
     places, left = _lookup(table, keys)
     count = np.searchsorted(table, keys[places], "right") - left
-    earlier = scan.met[left] + _earlier(left)
+    before = scan.met[left] + earlier(left)
     np.add.at(scan.met, left, 1)
-    count = np.where(earlier < ROWS_EACH, count, np.minimum(count, PARTS_EACH))
+    count = np.where(before < ROWS_EACH, count, np.minimum(count, PARTS_EACH))
     inner = np.arange(count.sum()) - np.repeat(offsets(count)[:-1], count)
     scan.same_words.append((np.repeat(owner[places], count), order[np.repeat(left, count) + inner]))
 
@@ -164,13 +176,13 @@ def _note_grams(scan: Scan, index: TestIndex, words: Words, owner: I64) -> None:
         return
     pairs = distinct(np.concatenate(rows) * len(index.table) + np.concatenate(numbers))
     row, number = pairs // len(index.table), pairs % len(index.table)
-    noted = scan.count[number] + _earlier(number) < NOTED
+    noted = scan.count[number] + earlier(number) < NOTED
     scan.count += np.bincount(number, minlength=len(index.table))
-    scan.hits.append((row[noted], number[noted]))
+    scan.note_hits(row[noted], number[noted])
     _note_nature(scan, owner[threes[0]], threes[1], distinct(row[noted]))
 
 
-def _earlier(values: I64) -> I64:
+def earlier(values: I64) -> I64:
     """For each value how many equal ones stand before it."""
     order = np.argsort(values, kind="stable")
     first = np.flatnonzero(np.diff(values[order], prepend=-1))
@@ -186,7 +198,7 @@ def _probe_grams(scan: Scan, index: TestIndex, code: Encoded, owner: I64) -> tup
 
         scan.probe = Probe(index.table, index.sizes)
     rows, numbers, least, keys, counts = scan.probe.scan(code, owner, scan.count, NOTED)
-    scan.hits.append((rows, numbers))
+    scan.note_hits(rows, numbers)
     _note_nature(scan, owner, least, rows[np.diff(rows, prepend=-1) > 0])
     return keys, counts
 

@@ -69,8 +69,7 @@ def _is_varied(spread: I64, scan: Scan) -> Bools:
 
 def pairs_to_look_at(index: TestIndex, scan: Scan, source: Source, *, compiled: bool = False) -> Looked:
     """All pairs whose containment, discounted or not, reaches a share from which a leak or a span is possible."""
-    rows = np.concatenate([r for r, _ in scan.hits]) if scan.hits else np.zeros(0, np.int64)
-    numbers = np.concatenate([g for _, g in scan.hits]) if scan.hits else np.zeros(0, np.int64)
+    rows, numbers = scan.take_hits()
     nature = _natures(scan)
     spread = _spread(nature, rows, numbers, len(index.table))
     common = template_grams(index, scan, (rows, numbers), spread, source)

@@ -128,7 +128,7 @@ def leakage(
     with new_folders(clean):
         checked = check_files(train, test, clean, ProgressLine("Reading bytes"), embedder, semantic_threshold)
     if as_json:
-        emit(checked.as_json())
+        emit(checked.document())
     else:
         _say_leakage(checked, clean)
     raise typer.Exit(1 if checked.report.leaks else 0)

@@ -11,7 +11,7 @@ import shutil
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,9 +88,34 @@ def new_folders(*outputs: Path | None) -> Iterator[None]:
 
 
 def emit(document: Any) -> None:
-    """The one JSON document of `--json`, on stdout; in plain ASCII where stdout holds no more than that."""
+    """The one JSON document of `--json`, on stdout; in plain ASCII where stdout holds no more than that.
+
+    It is written piece by piece: of a list that is given as an iterator, in a document that is a dict, each entry as
+    it comes, so that a long one is never held.
+    """
     unicode = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().startswith("utf")
-    sys.stdout.write(json.dumps(document, ensure_ascii=not unicode, indent=1, default=str) + "\n")
+    encoder = json.JSONEncoder(ensure_ascii=not unicode, indent=1, default=str)
+    if isinstance(document, dict) and any(isinstance(value, Iterator) for value in document.values()):
+        sys.stdout.writelines(_members(document, encoder))
+    else:
+        sys.stdout.writelines(encoder.iterencode(document))
+    sys.stdout.write("\n")
+
+
+def _members(document: Mapping[str, Any], encoder: json.JSONEncoder) -> Iterator[str]:
+    """The pieces of a dict as the encoder writes it, its iterators as lists."""
+    for place, (name, value) in enumerate(document.items()):
+        yield f"{',' if place else '{'}\n {encoder.encode(name)}: "
+        if not isinstance(value, Iterator):
+            yield encoder.encode(value).replace("\n", "\n ")
+            continue
+        empty = True
+        for entry in value:
+            text = encoder.encode(entry).replace("\n", "\n  ")  # a line feed within a string is written as \\n
+            yield f"{'[' if empty else ','}\n  {text}"
+            empty = False
+        yield "[]" if empty else "\n ]"
+    yield "\n}"
 
 
 def _plainly(error: UnicodeError) -> tuple[str, int]:

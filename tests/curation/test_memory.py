@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import tracemalloc
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -123,3 +124,74 @@ def test_rows_on_their_way_into_the_store_are_not_held(tmp_path: Path) -> None:
     for part in (1, 0, 1):
         assert [(new.line, new.example) for new in batches[part].rows] == list(enumerate(rows[part::2], 1))
         assert len(batches[part].rows) == 1500
+
+
+class Made:
+    """Train rows that are made when they are asked for: each is a question of the test, one word changed."""
+
+    def __init__(self, count: int, test: list[Example]) -> None:
+        self.count, self.test = count, test
+
+    def __iter__(self) -> Iterator[Example]:
+        return (self._row(index) for index in range(self.count))
+
+    def fetch(self, indices: Sequence[int]) -> list[Example]:
+        return [self._row(index) for index in indices]
+
+    def _row(self, index: int) -> Example:
+        item = self.test[index % len(self.test)]
+        asked = item.question.split()
+        asked[7 + index // len(self.test) % 40] = f"changed{index}"
+        return Example(chat_row(" ".join(asked), item.answer or ""))
+
+
+def test_of_many_leaks_only_some_numbers_are_held() -> None:
+    """Each train row leaks: all are told, each with its evidence, of which only the place is held."""
+    rng = random.Random(9)
+    test = [Example(chat_row(prose(rng, 60), prose(rng, 20))) for _ in range(100)]
+    find_leaks(Made(300, test), test, numba=True)
+    held = []
+    for count in (500, 5_000):
+        tracemalloc.start()
+        report = find_leaks(Made(count, test), test, numba=True)
+        held.append(tracemalloc.get_traced_memory()[0])
+        tracemalloc.stop()
+        assert len(report.leaks) == count and report.train_rows == list(range(count)) and report.leaked_test == 100
+        assert [leak.test for leak in report.shown()] == sorted(list(range(100)) * (count // 100))
+        for leak in (report.leaks[0], report.leaks[-1], *report.leaks[40:60]):
+            assert leak.train % 100 == leak.test and leak.evidence.shared in test[leak.test].question
+            assert len(leak.evidence.shared.split()) > 20
+    assert held[1] - held[0] < 100 * 4_500, held
+
+
+def test_rows_of_a_project_are_checked_and_not_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside the sample of the statistical checks some numbers for each row, whatever its length."""
+    from curation import project_checkup, sampler
+    from curation.store import NewRow, open_store
+    from rung.start import start_project
+    from workspace.settings import load_settings
+
+    monkeypatch.setattr(project_checkup, "checks", lambda options: [])
+    monkeypatch.setattr(sampler, "SAMPLE", 50)
+    held: dict[str, list[int]] = {}
+    for count in (200, 1_700):
+        rng = random.Random(count)
+        made = start_project(tmp_path / str(count)).project
+        settings = load_settings(made.settings_file)
+        rows = [Example(chat_row(prose(rng, 60), prose(rng, 300))) for _ in range(count)]
+        test = [Example(chat_row(row.question, row.answer or "")) for row in rows[7:10]]
+        with open_store(made, settings) as store:
+            store.add([NewRow(row, line=n) for n, row in enumerate(rows, 1)], role="pool")
+            store.add(test, role="test")
+            del rows
+
+            def stage(title: str) -> None:
+                held.setdefault(title, []).append(tracemalloc.get_traced_memory()[0])
+
+            tracemalloc.start()
+            found = project_checkup.check_project(store, made, settings, stage=stage)
+            tracemalloc.stop()
+        (leaks,) = (finding for finding in found.findings if finding.name == "leaks")
+        assert leaks.ids == ("r-000008", "r-000009", "r-000010") and leaks.rows == 3
+    few, many = held["Duplicates"]
+    assert many - few < 250 * 1_500 + (1 << 20), held

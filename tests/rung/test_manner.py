@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import typer
 
 from curation.example import Example, chat_row
 from curation.store import NewRow, open_store
-from rung.cli import build_app
+from rung.cli import build_app, output
 from rung.cli.output import manner, report_error, speak
 from workspace.errors import RungError
 from workspace.folder import Project
@@ -223,3 +224,25 @@ def test_verbose_shows_no_key_and_nothing_that_acts(monkeypatch: pytest.MonkeyPa
     told = capsys.readouterr().err
     assert "ValueError: the server said: Bearer [KEY]" in told and "\\u001b[31mred" in told
     assert "sk-planted" not in told and "\x1b" not in told
+
+
+def test_a_document_is_the_same_whether_its_lists_are_held_or_made_as_it_is_written(capsys: Any) -> None:
+    entries = [{"a": "x\ny", "b": [1, {"c": []}]}, {"é": None}, 3, [], "\\n"]
+    held: dict[str, Any] = {"first": 1, "list": entries, "none": [], "inner": {"a": [1, 2]}, "last": "ü"}
+    output.emit(held)
+    text = capsys.readouterr().out
+    assert text == json.dumps(held, ensure_ascii=False, indent=1) + "\n"
+    output.emit(held | {"list": iter(entries), "none": iter([])})
+    assert capsys.readouterr().out == text
+    output.emit({"only": iter(entries)})
+    assert json.loads(capsys.readouterr().out) == {"only": entries}
+
+
+def test_a_long_list_is_not_held_while_it_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Path(os.devnull).open("w") as nowhere:
+        monkeypatch.setattr(sys, "stdout", nowhere)
+        tracemalloc.start()
+        output.emit({"list": ({"number": n, "text": "word " * 20} for n in range(20_000))})
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert most < 1 << 20, most
