@@ -176,7 +176,8 @@ def _with_forgetting(bench: Bench, verdict: Verdict, untrained: Callable[[], Cha
     limit, watch = bench.settings.evaluation.forgetting_limit, bench.watch("general suite, before and after")
     items = suite(bench.project.root)
     found = measure_forgetting(items, untrained(), bench.desk.model, bench.desk.replies, limit, watch)
-    return verdict.model_copy(update={"forgetting": found, "notes": [*verdict.notes, found.words()]})
+    alone = f"; of {verdict.run} alone, not of the other trainings" if verdict.trainings else ""
+    return verdict.model_copy(update={"forgetting": found, "notes": [*verdict.notes, found.words() + alone]})
 
 
 def _report(

@@ -100,8 +100,7 @@ def _measure(
     elsewhere = wishes.dataset != record.dataset
     if elsewhere:
         check_unseen(project, settings, record.id, record.dataset, wishes.dataset)
-    if wishes.unsealed:
-        _unsealed_baseline(project, settings, wishes, override)
+    spent = _unsealed_baseline(project, settings, wishes, override) if wishes.unsealed else 0.0
     baseline = require_baseline(project, settings, wishes.dataset, unsealed=wishes.unsealed).report
     check_arms(project, baseline)
     check_asked(settings, baseline, record.base)
@@ -115,7 +114,7 @@ def _measure(
         watch=watch,
         label_scoring=wishes.label_scoring,
         judge=judge,
-        budget_usd=wishes.budget_usd,
+        budget_usd=None if wishes.budget_usd is None else max(0.0, wishes.budget_usd - spent),
         unsealed=wishes.unsealed,
         embedder=open_meanings(settings) if ways.rag else None,
     )
@@ -127,8 +126,8 @@ def _measure(
     return found[1]
 
 
-def _unsealed_baseline(project: Project, settings: Settings, wishes: Wishes, override: Override | None) -> None:
-    """The arms of the baseline, as they were chosen, on the sealed items; made once."""
+def _unsealed_baseline(project: Project, settings: Settings, wishes: Wishes, override: Override | None) -> float:
+    """The arms of the baseline, as they were chosen, on the sealed items; made once. Dollars that it took."""
     from evaluation.arms.registry import arms_named
     from evaluation.baseline import Aim, run_baseline
     from evaluation.bench import open_bench
@@ -139,7 +138,7 @@ def _unsealed_baseline(project: Project, settings: Settings, wishes: Wishes, ove
 
     try:
         require_baseline(project, settings, wishes.dataset, unsealed=True)
-        return
+        return 0.0
     except Refusal:
         known = require_baseline(project, settings, wishes.dataset).report
     judged = settings.evaluation.metric == "judge"
@@ -158,6 +157,7 @@ def _unsealed_baseline(project: Project, settings: Settings, wishes: Wishes, ove
     )
     folder, _ = run_baseline(bench, arms_named([arm.arm for arm in known.arms]), Aim(goal=known.goal))
     write_page(project, folder)
+    return bench.desk.replies.spent
 
 
 def _trainings(project: Project, settings: Settings, record: RunRecord, wanted: int) -> tuple[int, list[Sibling]]:

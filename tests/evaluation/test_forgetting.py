@@ -9,7 +9,7 @@ from evaluation.baseline import run_baseline
 from evaluation.bench import open_bench
 from evaluation.forgetting import NOT_MEASURED, measure_forgetting
 from evaluation.general import HARMFUL, suite
-from evaluation.tuned import Ways, run_evaluation
+from evaluation.tuned import Sibling, Ways, run_evaluation
 from evaluation.verdict import newest_verdict
 from workspace.errors import InputError
 
@@ -54,14 +54,18 @@ def test_what_stays_the_same_passes_and_what_is_lost_is_not_shown(tmp_path):
 def test_the_verdict_names_it_measured_or_not(project, settings, model):
     run_baseline(open_bench(project, settings, model), arms_named(["base", "prompt"]))
 
-    def evaluate(untrained=None):
+    def evaluate(untrained=None, siblings=()):
         bench = open_bench(project, settings, Scripted(lambda ask: able(ask) if not ask.choices else "card", name="t"))
-        run_evaluation(bench, "R-001", None, ways=Ways(untrained=untrained))
+        run_evaluation(bench, "R-001", None, ways=Ways(untrained=untrained, siblings=siblings))
         return newest_verdict(project)[1]
 
     assert NOT_MEASURED in evaluate().notes
     found = evaluate(lambda: Scripted(able, name="base"))
     assert found.forgetting.status == "passed" and any("Forgetting: kept" in note for note in found.notes)
+    assert not any("alone" in note for note in found.notes)
+    other = Sibling("R-002", 1, lambda: Scripted(["card"], name="t2"))
+    two = evaluate(lambda: Scripted(able, name="base"), [other])
+    assert any(note.endswith("limit -5); of R-001 alone, not of the other trainings") for note in two.notes)
 
 
 def test_a_projects_own_suite_is_read_and_its_faults_are_all_said(tmp_path):
