@@ -7,6 +7,7 @@ import errno
 import importlib
 import os
 import sys
+from pathlib import Path
 
 import typer
 
@@ -113,10 +114,21 @@ def _run() -> int:
     except BrokenPipeError:
         raise
     except OSError as error:
+        if not _here():
+            said = "The folder that you stand in is gone: moved or removed."
+            raise RungError(said, "cd to where it is now, then the same command again") from error
         place = str(error.filename) if error.filename is not None else ""
         way = WAYS.get(error.errno or 0, "the same command with --verbose says where it arose")
         raise RungError(f"{place or 'The output'}: {error.strerror or error}.", way, where=place) from error
     return result if isinstance(result, int) else 0
+
+
+def _here() -> bool:
+    """Whether this process's folder still exists."""
+    try:
+        return Path.cwd().is_dir()
+    except OSError:
+        return False
 
 
 def _usage_error(error: typer.TyperException) -> RungError:

@@ -87,8 +87,8 @@ def _confirmed() -> bool:
 
     try:
         return typer.confirm("Back the project up and move these aside?", default=False, err=True)
-    except typer.Abort:
-        if sys.stdin.isatty():
+    except typer.Abort as error:
+        if sys.stdin.isatty() or isinstance(error.__context__, KeyboardInterrupt):
             raise
         raise RungError("Nothing was changed: there is no terminal to ask on.", "rung doctor --repair --yes") from None
 

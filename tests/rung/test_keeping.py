@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import signal
 import subprocess
 import sys
 import tarfile
@@ -193,6 +194,21 @@ def test_only_what_a_killed_backup_or_restore_left_is_removed(project: Project, 
     assert sorted(tmp_path.glob(".*.*.*")) == [own, held] and (own / "notes.txt").read_text() == "mine"
 
 
+def asked_and_interrupted(folder: Path) -> tuple[int, bool]:
+    """Ctrl-C at the question, with a pipe as standard input: the exit code, and whether it is told as that."""
+    command = [sys.executable, "-P", "-m", "rung", "doctor", "--repair"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=folder, stdin=pipe, stdout=pipe, stderr=pipe) as asked:
+        assert asked.stderr is not None
+        said = b""
+        while b"aside?" not in said:
+            said += (byte := asked.stderr.read(1))
+            assert byte, said
+        asked.send_signal(signal.SIGINT)
+        said = asked.stderr.read()
+    return asked.returncode, b"Interrupted" in said and b"no terminal" not in said
+
+
 def test_repair_asks_backs_up_and_moves_what_is_half(project: Project, tmp_path: Path) -> None:
     half = project.datasets / "v002"
     half.mkdir()
@@ -208,6 +224,8 @@ def test_repair_asks_backs_up_and_moves_what_is_half(project: Project, tmp_path:
         check=False,
     )
     assert asked.returncode == 1 and "datasets/v002: not whole (no manifest.json)" in asked.stdout
+    assert half.is_dir() and len(repairs(project)) == 2
+    assert asked_and_interrupted(project.root) == (130, True)
     assert half.is_dir() and len(repairs(project)) == 2
     assert rung(project.root, "doctor", "--repair", "--yes").returncode in (0, 1)
     assert repairs(project) == [] and contents(project.root / "datasets" / "v001") == before

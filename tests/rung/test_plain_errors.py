@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -207,3 +208,12 @@ def test_signs_that_a_terminal_has_not_are_written_as_its_own(monkeypatch: pytes
         stdout.buffer.getvalue()
         == rb"+ decision  x dataset  o open  ~ running  > here  |-o-|  5 \u2013 7  \xe4" + b"\n"
     )  # type: ignore[attr-defined]
+
+
+def test_a_folder_that_is_gone_is_told(tmp_path: Path) -> None:
+    """A shell that stands in a project which somebody moved or removed."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    words = f'cd "{gone}" && rmdir "{gone}" && exec "{sys.executable}" -P -m rung status'
+    told = subprocess.run(["sh", "-c", words], capture_output=True, text=True, check=False)
+    assert told.returncode == 2 and "The folder that you stand in is gone" in told.stderr, told.stderr
