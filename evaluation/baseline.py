@@ -110,12 +110,13 @@ def instructions(made: Sequence[Choice]) -> list[Prompt | None]:
 
 def write_choices(folder: Path, bench: Bench, chosen: Sequence[Choice]) -> Choices:
     """Record what validation chose, before the test items are answered."""
+    ids = bench.rows.validation_ids
     choices = Choices(
         made_from=hashes(bench.project.root, bench.dataset / "manifest.json"),
         metric=bench.desk.metric.spec,
         test_sha256=bench.test_sha256,
         validation_items=len(bench.choosing),
-        validation_rows=list(bench.rows.validation_ids[: len(bench.choosing)]),
+        validation_rows=[ids[item.number - 1] for item in bench.choosing] if ids else [],
         chosen=best_prompted(chosen),
         arms=[
             Chosen(arm=c.arm, settings=dict(c.variant.settings), form=c.form, validation=c.validation, tries=[*c.tries])

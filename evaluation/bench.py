@@ -19,7 +19,7 @@ from evaluation.clusters import clusters_of
 from evaluation.documents import read_documents
 from evaluation.judging import Judge, read_rubric, scorer
 from evaluation.meaning import Meanings
-from evaluation.measure import Desk, Item, items_of
+from evaluation.measure import Desk, Item, choosing_items, items_of
 from evaluation.metrics.registry import item_metric
 from evaluation.older import sealed_key
 from evaluation.rows import Rows, frozen_rows, rows_for
@@ -73,13 +73,14 @@ class Bench:
     @property
     def choosing(self) -> list[Item]:
         """The rows that arms choose on."""
-        return items_of(self.rows.validation)[: self.settings.evaluation.choose_on]
+        return choosing_items(self.rows.validation, self.settings.evaluation.choose_on)
 
     @property
     def rows_notes(self) -> list[str]:
         """Where the rows come from, and how many of the validation rows were asked."""
         asked, there = len(self.choosing), len(items_of(self.rows.validation))
-        told = f"Arms were compared on the first {asked} of these validation rows ([evaluation] choose_on)."
+        drawn = f"{asked} of these validation rows, drawn by their content ([evaluation] choose_on)"
+        told = f"Arms were compared on {drawn}."
         return [*self.rows.notes, *([told] if asked < there else [])]
 
     @property

@@ -20,7 +20,7 @@ from evaluation.bench import Bench
 from evaluation.choose import Choice, Choices
 from evaluation.documents import read_documents
 from evaluation.judging import RUBRIC_FILE
-from evaluation.measure import items_of
+from evaluation.measure import choosing_items
 from evaluation.report import ArmResult, Outcome, Report, read_outcomes
 from evaluation.rows import Rows, frozen_rows
 from workspace.artefact import read_artefact
@@ -111,7 +111,7 @@ def outdated(project: Project, settings: Settings, report: Report) -> dict[str, 
 
 
 def _rows_hashes(rows: Rows, settings: Settings) -> dict[str, str]:
-    chose = items_of(rows.validation)[: settings.evaluation.choose_on]
+    chose = choosing_items(rows.validation, settings.evaluation.choose_on)
     return {
         "validation rows": _hash(sorted([item.question, item.expected] for item in chose)),
         "example rows": _hash(sorted(row.content_hash for row in rows.examples)),

@@ -78,6 +78,13 @@ def items_of(rows: Sequence[Example]) -> list[Item]:
     ]
 
 
+def choosing_items(rows: Sequence[Example], most: int) -> list[Item]:
+    """The items of validation rows that arms choose on, at most so many: drawn by their content, since a file that is
+    sorted by class begins with one class.
+    """
+    return sorted(items_of(rows), key=lambda item: (rows[item.number - 1].content_hash, item.number))[:most]
+
+
 def measure(
     arm: str, variant: Variant, form: Form, items: Sequence[Item], split: Split, desk: Desk, progress: Progress | None
 ) -> list[Outcome]:

@@ -1,6 +1,7 @@
 """The ladder on a small frozen project, with a scripted model that records all that it was sent."""
 
 import json
+from collections import Counter
 
 import pytest
 
@@ -280,7 +281,7 @@ def test_a_prompt_that_holds_test_pairs_is_named(project, settings, model):
 def test_the_report_says_how_many_validation_rows_were_asked(project, settings, model):
     few = settings.model_copy(update={"evaluation": settings.evaluation.model_copy(update={"choose_on": 5})})
     _, report = run_baseline(open_bench(project, few, model), arms_named(["base"]))
-    assert report.rows_from[-1].startswith("Arms were compared on the first 5 of these validation rows")
+    assert report.rows_from[-1].startswith("Arms were compared on 5 of these validation rows, drawn by their content")
     _, whole = run_baseline(open_bench(project, settings, model), arms_named(["base"]))
     assert len(whole.rows_from) == 1
 
@@ -296,3 +297,28 @@ def test_every_measured_version_of_a_prompt_is_kept_whoever_edits_the_file(proje
     for name, digest in report.made_from.items():
         if name.startswith("prompts/"):
             assert any(sha256_file(path) == digest for path in (project.prompts / "old").iterdir())
+
+
+def test_rows_that_choose_are_drawn_and_the_same_however_the_file_is_sorted(project, settings, model, kit):
+    by_class = sorted(
+        kit.rows_of([f"place {n}" for n in range(40)], " now"), key=lambda row: row["messages"][-1]["content"]
+    )
+    some = settings.model_copy(update={"evaluation": settings.evaluation.model_copy(update={"choose_on": 45})})
+
+    def chosen(rows):
+        kit.freeze_by_hand(
+            project, "v001", test=kit.rows_of(kit.places, " today"), validation=rows, train=kit.rows_of(kit.places)
+        )
+        bench = open_bench(project, some, model)
+        file = [row["messages"][0]["content"] for row in rows]
+        assert all(file[item.number - 1] == item.question for item in bench.choosing)
+        return [item.question for item in bench.choosing]
+
+    first = chosen(by_class)
+    assert len(first) == 45 and first == chosen(by_class[::-1])
+    for part in (first, first[:20]):
+        assert set(Counter(" ".join(question.split()[:2]) for question in part)) == {
+            "card lost",
+            "money late",
+            "pin wrong",
+        }
