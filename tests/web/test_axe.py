@@ -97,8 +97,16 @@ def test_reports(chromium: Any, axe: str, tmp_path: Path) -> None:
         page.goto((tmp_path / name).as_uri())
         page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
         found += faults(page, axe)
+        for width in (PHONE["width"], 1200):
+            page.set_viewport_size({"width": width, "height": 900})
+            found += [f"{name} at {width}: {words} sticks out of its cell" for words in page.evaluate(STICKS_OUT)]
+        page.set_viewport_size(PHONE)
     page.context.close()
     assert not found
+
+
+STICKS_OUT = """() => [...document.querySelectorAll("td")].filter((td) => td.scrollWidth > td.clientWidth + 1)
+  .map((td) => td.innerText)"""
 
 
 def test_what_scrolls_sideways_in_a_report_can_be_reached_by_keyboard() -> None:
