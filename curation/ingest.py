@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from curation.formats import Columns, Reject, Row, malformed_error, read_rows
-from curation.spool import Spool, Spooled
+from curation.spool import Rejects, SomeRejects, Spool, Spooled
 from curation.store import Added, NewRow, Role, Store
+from curation.store.ids import row_id
 from curation.store.records import ROLES
 from curation.takeout import TRAINING_SIDE, take_out
 from workspace.artefact import now
@@ -29,7 +31,7 @@ class Batch:
     path: str
     sha256: str
     rows: Spooled
-    rejects: tuple[Reject, ...]
+    rejects: Sequence[Reject]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +52,11 @@ class Imported:
     unanswered: int = 0
     first: str = ""
     last: str = ""
-    rejects: tuple[Reject, ...] = field(default=(), repr=False)
+    rejects: Sequence[Reject] = field(default=(), repr=False)
 
     def to_json(self) -> dict[str, Any]:
         """The counts, for `--json` and the store."""
-        return {name: value for name, value in asdict(self).items() if name != "rejects"}
+        return {each.name: getattr(self, each.name) for each in fields(self) if each.name != "rejects"}
 
 
 def read_batches(
@@ -77,9 +79,8 @@ def read_batches(
     if role not in ROLES:
         raise RungError(f'"{role}" is not a role.{did_you_mean(role, ROLES)}', "--as " + "|".join(ROLES), found=role)
     files = [file for path in paths for file in files_of(path)]
-    spool = Spool()
-    batches = [_read(file, spool, role, fmt, columns, notice, progress) for file in files]
-    rejects = [reject for batch in batches for reject in batch.rejects]
+    spool, rejects = Spool(), Rejects()
+    batches = [_read(file, spool, rejects, role, fmt, columns, notice, progress) for file in files]
     if rejects and not keep_rejects:
         raise malformed_error(rejects)
     return batches
@@ -97,7 +98,7 @@ def ingest(store: Store, settings: Settings, batch: Batch, role: Role, *, actor:
         source, before = _source(connection, batch, role), _last(connection)
         added = store.add(batch.rows, role=role, source=source, twins=True, connection=connection)
         counts: dict[str, int] = {}
-        if role in TRAINING_SIDE and added.new:
+        if role in TRAINING_SIDE and added.fresh:
             fresh = ((number, row.example) for number, row in _fresh(batch, added))
             counts = take_out(store, connection, settings.dataset.threshold, before, fresh, actor)
         made = _counted(batch, role, added, counts)
@@ -106,7 +107,7 @@ def ingest(store: Store, settings: Settings, batch: Batch, role: Role, *, actor:
     return made
 
 
-def merge_rejects(path: Path, files: Sequence[str], rejects: Sequence[Reject]) -> None:
+def merge_rejects(path: Path, files: Sequence[str], rejects: Iterable[Reject]) -> None:
     """Write rejects to `path`; lines that an earlier import of other files left there stay.
 
     Raises RungError where `path` holds something else than rejects: it is not overwritten.
@@ -116,23 +117,24 @@ def merge_rejects(path: Path, files: Sequence[str], rejects: Sequence[Reject]) -
     from curation.formats.rejects import write_rejects_to
     from workspace.files import replacing
 
-    kept = []
-    for number, line in enumerate(path.read_bytes().split(b"\n") if path.is_file() else [], 1):
-        try:
-            stands = json.loads(line)["file"] not in files if line.strip() else False
-        except (ValueError, KeyError, TypeError) as error:
-            raise RungError(
-                f"{path} line {number}: not a file of rejects. Nothing was written.", "--rejects with another name"
-            ) from error
-        kept += [line] if stands else []
-    with replacing(path) as file:
-        file.writelines(line + b"\n" for line in kept)
+    others, before = set(files), contextlib.nullcontext[Iterable[bytes]](())
+    with path.open("rb") if path.is_file() else before as lines, replacing(path) as file:
+        for number, line in enumerate(lines, 1):
+            try:
+                stands = bool(line.strip()) and json.loads(line)["file"] not in others
+            except (ValueError, KeyError, TypeError) as error:
+                raise RungError(
+                    f"{path} line {number}: not a file of rejects. Nothing was written.", "--rejects with another name"
+                ) from error
+            if stands:
+                file.write(line.removesuffix(b"\n") + b"\n")
         write_rejects_to(file, rejects)
 
 
 def _read(
     file: Path,
     spool: Spool,
+    rejects: Rejects,
     role: str,
     fmt: str,
     columns: Columns | None,
@@ -140,17 +142,17 @@ def _read(
     progress: Callable[[int, int], None] | None,
 ) -> Batch:
     before = "" if str(file) == "-" else _digest(file)
-    rows, rejects, lines = spool.begin(), [], hashlib.sha256()
+    rows, begin, lines = spool.begin(), len(rejects), hashlib.sha256()
     for each in read_rows(file, fmt, columns=columns, unanswered=role == "pool", notice=notice, progress=progress):
         if not before:
             lines.update(each.raw + b"\n")
         if isinstance(each, Row):
             rows.add(each)
         else:
-            rejects.append(each)
+            rejects.add(each)
     if before and _digest(file) != before:
         raise RungError(f"{file}: changed while it was read. Nothing was stored.", "The same command again.")
-    return Batch(str(file), before or lines.hexdigest(), rows, tuple(rejects))
+    return Batch(str(file), before or lines.hexdigest(), rows, SomeRejects(rejects, begin, len(rejects)))
 
 
 def _digest(file: Path) -> str:
@@ -191,30 +193,29 @@ def _last(connection: Connection) -> int:
 
 def _fresh(batch: Batch, added: Added) -> Iterator[tuple[int, NewRow]]:
     """Number and row of those that were not there before."""
-    from curation.store.ids import number_of
-
-    for place, (name, row) in enumerate(zip(added.ids, batch.rows, strict=True)):
-        if place not in added.known:
-            yield number_of(name), row
+    for number, twin, row in zip(added.numbers, added.twin, batch.rows, strict=True):
+        if not twin:
+            yield number, row
 
 
 def _counted(batch: Batch, role: str, added: Added, counts: dict[str, int]) -> Imported:
-    exact, near, fresh = counts.get("exact", 0), counts.get("near", 0), added.new
+    exact, near = counts.get("exact", 0), counts.get("near", 0)
+    first, last = added.twin.find(0), added.twin.rfind(0)
     return Imported(
         file=batch.path,
         sha256=batch.sha256,
         role=role,
         read=len(batch.rows) + len(batch.rejects),
-        kept=len(fresh) - exact - near,
+        kept=added.fresh - exact - near,
         exact=exact,
         near=near,
-        known=len(added.known),
+        known=len(added.twin) - added.fresh,
         rejected=len(batch.rejects),
         contradictions=counts.get("contradiction", 0),
         minimal_pairs=counts.get("minimal_pair", 0),
         unanswered=_unanswered(batch, added) if role == "pool" else 0,
-        first=fresh[0] if fresh else "",
-        last=fresh[-1] if fresh else "",
+        first=row_id(added.numbers[first]) if added.fresh else "",
+        last=row_id(added.numbers[last]) if added.fresh else "",
         rejects=batch.rejects,
     )
 

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import os
 import tempfile
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterator, Sequence
+from typing import overload
 
 from curation.example import Example
-from curation.formats import Row
+from curation.formats import Reject, Row
 from curation.store.records import NewRow
 from workspace.errors import RungError
 
+BLOCK = 1 << 20
+"""Bytes that wait to be written."""
 WAITING = "rows that are imported wait there"
 STORED = "Nothing of this file was stored."
 
@@ -70,3 +76,70 @@ class Spooled:
             for line in lines:
                 number, _, row = line.partition(b"\t")
                 yield NewRow(Example.from_json(row), int(number))
+
+
+class Rejects(Sequence[Reject]):
+    """Lines that could not be read, in a temporary file; of each the place is held."""
+
+    def __init__(self) -> None:
+        from curation.sets import temporary_file
+
+        self._file = temporary_file()
+        self._starts = array("q", [0])
+        self._waiting = bytearray()
+
+    def add(self, reject: Reject) -> None:
+        """One more line. Raises RungError where the temporary file has no room."""
+        facts = json.dumps((reject.file, reject.line, reject.field, reject.reason, reject.hint))
+        self._waiting += facts.encode() + b"\n" + reject.raw
+        self._starts.append(self._starts[-1] + len(facts) + 1 + len(reject.raw))
+        if len(self._waiting) >= BLOCK:
+            self._write()
+
+    def __len__(self) -> int:
+        return len(self._starts) - 1
+
+    @overload
+    def __getitem__(self, index: int) -> Reject: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Reject, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> Reject | tuple[Reject, ...]:
+        if isinstance(index, slice):
+            return tuple(self[place] for place in range(*index.indices(len(self))))
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        self._write()
+        start, end = self._starts[index], self._starts[index + 1]
+        facts, _, raw = os.pread(self._file.fileno(), end - start, start).partition(b"\n")
+        file, line, field, reason, hint = json.loads(facts)
+        return Reject(file, line, field, reason, raw, hint)
+
+    def _write(self) -> None:
+        if self._waiting:
+            with with_room():
+                self._file.write(self._waiting)
+                self._file.flush()
+            self._waiting = bytearray()
+
+
+class SomeRejects(Sequence[Reject]):
+    """Those from one place to another."""
+
+    def __init__(self, rejects: Rejects, begin: int, end: int) -> None:
+        self._rejects, self._places = rejects, range(begin, end)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @overload
+    def __getitem__(self, index: int) -> Reject: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Reject, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> Reject | tuple[Reject, ...]:
+        if isinstance(index, slice):
+            return tuple(self._rejects[place] for place in self._places[index])
+        return self._rejects[self._places[index]]

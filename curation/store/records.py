@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
 from curation.example import Example
+from curation.store.ids import row_id
 
 Role = Literal["pool", "candidates", "train", "validation", "test"]
 Origin = Literal["import", "generated"]
@@ -30,17 +32,34 @@ class NewRow:
     meta: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Added:
-    """What `Store.add` did: an id for each row given (the stored twin's where `known`), in order."""
+    """What `Store.add` did: the number of each row given, in order, and whether it was there before (`twin`: then it
+    is the stored row's). There may be very many, so names are made when they are asked for.
+    """
 
-    ids: tuple[str, ...]
-    known: frozenset[int]
+    numbers: array[int]
+    twin: bytearray
+
+    @cached_property
+    def ids(self) -> tuple[str, ...]:
+        """An id for each row given."""
+        return tuple(map(row_id, self.numbers))
+
+    @cached_property
+    def known(self) -> frozenset[int]:
+        """The places of rows that were there before."""
+        return frozenset(place for place, twin in enumerate(self.twin) if twin)
+
+    @property
+    def fresh(self) -> int:
+        """How many rows were not there before."""
+        return self.twin.count(0)
 
     @property
     def new(self) -> list[str]:
         """Ids of the rows that were not there before."""
-        return [name for index, name in enumerate(self.ids) if index not in self.known]
+        return [row_id(number) for number, twin in zip(self.numbers, self.twin, strict=True) if not twin]
 
 
 @dataclass(frozen=True, slots=True)

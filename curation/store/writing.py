@@ -46,7 +46,7 @@ def add_rows(
     """
     last = int(connection.execute(select(func.max(rows.c.id))).scalar() or 0)
     start = first = max(last, _sequence(connection))
-    ids, there = array("q"), set()
+    ids, there = array("q"), bytearray()
     fresh: dict[str, int] = {}
     given = iter(new)
     while some := list(islice(given, AT_ONCE)):
@@ -55,8 +55,8 @@ def add_rows(
         values: list[dict[str, Any]] = []
         for each, content_hash in zip(some, hashes, strict=True):
             twin = known.get(content_hash) or (None if twins else fresh.get(content_hash))
+            there.append(twin is not None)
             if twin is not None:
-                there.add(len(ids))
                 ids.append(twin)
                 continue
             start += 1
@@ -69,7 +69,7 @@ def add_rows(
             connection.execute(insert(rows), values)
     if start > first:
         _advance(connection, start)
-    return Added(tuple(row_id(number) for number in ids), frozenset(there))
+    return Added(ids, there)
 
 
 def _values(number: int, each: NewRow, content_hash: str, role: str, origin: str, source: int | None) -> dict[str, Any]:

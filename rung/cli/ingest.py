@@ -56,7 +56,7 @@ def import_files(
     kept = rejects is not None
     batches = read_batches(files, role, fmt=fmt, columns=columns, keep_rejects=kept, notice=note, progress=reading)
     if rejects is not None:
-        merge_rejects(rejects, [b.path for b in batches], [r for b in batches for r in b.rejects])
+        merge_rejects(rejects, [b.path for b in batches], (r for b in batches for r in b.rejects))
     rows = sum(len(batch.rows) for batch in batches)
     if rows > MANY:
         note(f"Storing {rows:,} rows, duplicates found as they come ...")
