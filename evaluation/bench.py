@@ -27,7 +27,7 @@ from evaluation.sealed import sealed_items
 from evaluation.shape import json_shape
 from workspace.errors import InputError, Problem, Refusal, RungError
 from workspace.files import read_utf8
-from workspace.folder import Project, next_id
+from workspace.folder import Project, by_number, next_id
 from workspace.settings import EvaluationSettings, Settings
 
 LABELS_FILE = "labels.txt"
@@ -224,8 +224,12 @@ def closed_set(project: Project, known: Sequence[Example], settings: EvaluationS
 
 
 def open_folder(project: Project) -> Path:
-    """The folder of a new evaluation: the one that a killed measuring left without its report, else the next."""
+    """The folder of a new evaluation: the one that a killed measuring left without its report, else the next.
+
+    A verdict that was written there, and whose report was not, is taken away: nothing stands on it.
+    """
     unfinished = [p for p in project.evaluations.glob("E-*") if p.is_dir() and not (p / "report.json").exists()]
-    folder = max(unfinished, default=None) or project.evaluations / next_id(project.evaluations, "E")
+    folder = max(unfinished, key=by_number, default=None) or project.evaluations / next_id(project.evaluations, "E")
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / "verdict.json").unlink(missing_ok=True)
     return folder

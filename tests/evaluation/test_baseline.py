@@ -322,3 +322,11 @@ def test_rows_that_choose_are_drawn_and_the_same_however_the_file_is_sorted(proj
             "money late",
             "pin wrong",
         }
+
+
+def test_what_a_killed_measuring_left_is_gone_on_with_and_its_verdict_is_no_verdict(project, settings, model):
+    for name in ("E-999", "E-1000"):
+        (project.evaluations / name).mkdir(parents=True)
+        (project.evaluations / name / "verdict.json").write_text("{}")
+    folder, _ = run_baseline(open_bench(project, settings, model), arms_named(["base"]))
+    assert folder.name == "E-1000" and not (folder / "verdict.json").exists()
