@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import tracemalloc
 from collections.abc import Iterator, Sequence
@@ -195,3 +196,25 @@ def test_rows_of_a_project_are_checked_and_not_held(tmp_path: Path, monkeypatch:
         assert leaks.ids == ("r-000008", "r-000009", "r-000010") and leaks.rows == 3
     few, many = held["Duplicates"]
     assert many - few < 250 * 1_500 + (1 << 20), held
+
+
+def test_lines_that_cannot_be_read_are_kept_and_not_held(tmp_path: Path) -> None:
+    from curation.ingest import merge_rejects, read_batches
+
+    path, out = tmp_path / "rows.jsonl", tmp_path / "rejects.jsonl"
+    broken = [f'{{"text": "a line of {n} that was cut {"x" * 600}' for n in range(6_000)]
+    path.write_text("".join(f'{line}\n{{"text": "sound"}}\n' for line in broken))
+    read_batches([path], "pool", keep_rejects=True)
+    tracemalloc.start()
+    try:
+        (batch,) = read_batches([path], "pool", keep_rejects=True)
+        merge_rejects(out, [batch.path], batch.rejects)
+        merge_rejects(out, ["another file"], [])
+        assert tracemalloc.get_traced_memory()[1] < path.stat().st_size
+    finally:
+        tracemalloc.stop()
+    assert len(batch.rejects) == len(batch.rows) == 6_000
+    assert [each.line for each in batch.rejects] == list(range(1, 12_000, 2))
+    assert [each.raw.decode() for each in batch.rejects[5_990:]] == broken[5_990:]
+    assert batch.rejects[-1].reason and batch.rejects[0].file == str(path)
+    assert [json.loads(line)["raw"] for line in out.read_text().splitlines()] == broken
