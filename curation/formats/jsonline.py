@@ -68,6 +68,8 @@ def strict_json(line: bytes) -> Any:
     except json.JSONDecodeError as error:
         raise _not_json(text, error) from None
     except ValueError as error:
+        if "integer string conversion" in str(error):
+            raise Malformed("", "a number of more than 4,300 digits.") from None
         raise Malformed("", f"not JSON: {error}.") from None
     return value
 

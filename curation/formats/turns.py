@@ -52,7 +52,9 @@ def check_turns(messages: Any, field: str = "messages", unanswered: bool = False
     for number, message in enumerate(messages):
         state = _check_one(message, state, f"{field}[{number}]")
     if state not in ENDS and not (unanswered and state == "user"):
-        hint = "give it an answer, or import it: unanswered rows are queued for one" if state == "user" else ""
+        hint = (
+            "give it an answer, or import it --as pool: unanswered rows are queued for one" if state == "user" else ""
+        )
         raise Malformed(field, f'the last message is from "{messages[-1]["role"]}", it must be the assistant\'s.', hint)
 
 

@@ -9,6 +9,7 @@ import typer
 
 from rung.cli.options import Json, Unmask
 from rung.cli.output import emit, say
+from workspace.errors import RungError
 from workspace.files import read_utf8
 from workspace.words import counted
 
@@ -147,6 +148,10 @@ def reopen_command(
     """Send decided rows to review again: the old decisions stay in the log and count no longer."""
     rows = list(dict.fromkeys(rows))
     with desk_here() as desk:
+        gone = [row for each in rows if (row := desk.store.row(each)).excluded is not None]
+        if gone:
+            said = "\n".join(f"{row.id} was taken out ({row.excluded}): nobody would be given it." for row in gone)
+            raise RungError(said, f"rung why {gone[0].id}, or leave it out")
         change = desk.store.queue(rows, reason, "reopened", actor=person_of(desk, by))
     if as_json:
         emit({"rows": rows, "change": change})

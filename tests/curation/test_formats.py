@@ -88,6 +88,7 @@ MALFORMED = [
     (SOUND.encode().replace(b'"q"', b'"\xff"'), "", "UTF-8"),
     (SOUND.encode().replace(b'"q"', b'"\xed\xa0\x80"'), "", "UTF-8"),
     ('{"x": ' + "[" * 10_000 + "]" * 10_000 + "}", "", "deeper"),
+    (SOUND[:-1] + ', "x": ' + "9" * 5000 + "}", "", "more than 4,300 digits"),
     ("[1, 2]", "", "object"),
     ("null", "", "object"),
     ('{"messages": []}', "messages", "empty"),

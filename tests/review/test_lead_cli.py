@@ -68,6 +68,16 @@ def test_a_review_again_by_script(rung: Any, project: Any, at_desk: Any) -> None
     assert json.loads(rung("review", "status", "--json").stdout)["states"]["pending"] == 1
 
 
+def test_a_row_that_was_taken_out_is_not_reopened(rung: Any, project: Any, rows_of: Any, at_desk: Any) -> None:
+    """Nobody would be given it, though it was told as sent to review."""
+    rows = at_desk(rows=rows_of(2))
+    with open_desk(project, load_settings(project.settings_file, {})).store as store:
+        store.exclude(rows[:1], "exact duplicate", "duplicates")
+    told = rung("review", "reopen", *rows, wanted=2).stderr
+    assert f"{rows[0]} was taken out (exact duplicate)" in told and rows[1] not in told
+    assert "1 row to review again" in rung("review", "reopen", rows[1]).stdout
+
+
 def test_economics_by_script(rung: Any, project: Any, rows_of: Any, at_desk: Any) -> None:
     (project.root / "rung.toml").write_text("[review]\ngoal = 10\nhour_usd = 60\n")
     at_desk(rows=rows_of(6))
