@@ -18,7 +18,7 @@ class Recipe(BaseModel):
     every linear layer. `precision` `auto` times two steps in bf16 and in fp32 at the start and keeps the quicker.
     `evals` is the number of evaluations an epoch; a checkpoint is kept at each. `patience` evaluations in a row above
     the best by more than its standard error end the run. `choose_by` names what the best checkpoint is best by: the
-    loss, or the project's metric on the first `metric_rows` validation rows.
+    loss, or the project's metric on `metric_rows` validation rows, drawn by their content.
 
     `objective` dpo, kto and reward train on `signals` (SHA-256 of the pairs or labels that the review log gives), with
     `beta` as the weight of staying near the base. grpo and rloo train on `generations` sampled answers of at most

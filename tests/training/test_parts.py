@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from curation.example import Example, chat_row
+from evaluation.metrics.registry import item_metric
 from training.recipe import Recipe
 from training.run.rows import IGNORED, encode, tokenise, with_system
+from training.run.samples import Sampler
 
 ROWS = [
     Example(chat_row("PDR bilat in T1DM", "E10 eye both", "House line.")),
@@ -176,3 +178,12 @@ def test_a_half_written_checkpoint_is_not_gone_on_from(tmp_path: Path) -> None:
     found = newest_checkpoint(tmp_path)
     assert found is not None and found.name == "checkpoint-3"
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-3"]
+
+
+def test_rows_that_choose_a_checkpoint_are_of_every_class_however_the_file_is_sorted(tiny: Path) -> None:
+    rows = [Example(chat_row(f"question {n}", answer)) for answer in ("alpha", "beta", "gamma") for n in range(40)]
+    metric, chooses = item_metric("exact_match"), recipe(tiny, choose_by="metric", metric_rows=30)
+    drawn = Sampler(None, rows, chooses, metric).rows
+    assert len(drawn) == 30 and {row.answer for row in drawn} == {"alpha", "beta", "gamma"}
+    assert drawn == Sampler(None, rows[::-1], chooses, metric).rows
+    assert Sampler(None, rows, recipe(tiny, choose_by="loss"), metric).rows == rows[:2]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from heapq import nsmallest
 from typing import Any
 
 from chat.local.prompt import encode, render
@@ -21,15 +22,17 @@ BATCH = 16
 
 
 class Sampler:
-    """Greedy answers to the first validation rows: COUNT to show, or as many as the checkpoint is chosen by.
+    """Greedy answers to validation rows: the first COUNT, to show them, or as many as the checkpoint is chosen by.
 
+    Those are drawn by their content, since a file that is sorted by class begins with one class.
     `trainer` is set once it is built. The answers of one step are given once; the random state stays as it is.
     """
 
     def __init__(self, tokenizer: Any, rows: Sequence[Example], recipe: Recipe, metric: ItemMetric) -> None:
         self.tokenizer = tokenizer
         self.chooses = recipe.choose_by == "metric"
-        self.rows = list(rows[: max(COUNT, recipe.metric_rows if self.chooses else 0)])
+        most = max(COUNT, recipe.metric_rows)
+        self.rows = nsmallest(most, rows, key=lambda row: row.content_hash) if self.chooses else list(rows[:COUNT])
         self.recipe = recipe
         self.metric = metric
         self.trainer: Any = None
