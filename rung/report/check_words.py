@@ -118,8 +118,8 @@ def _show(finding: Finding, command: str, in_project: bool) -> str:
 
 def _next(checkup: Checkup, command: str, in_project: bool) -> str:
     first = checkup.findings[0] if checkup.findings else None
-    if in_project and not checkup.read:
-        return "rung data import FILE"
+    if not checkup.read and not first:
+        return "rung data import FILE" if in_project else "rung data check FILE"
     if in_project:
         todo = [f for f in checkup.blocking if f.action and f.what_to_do != "in review"]
         return f"rung data fix {todo[0].name}" if todo else "rung review"

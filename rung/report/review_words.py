@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from rung.report.figures import duration
 from workspace.words import counted
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def _people(found: Progress) -> Iterator[str]:
         yield f"Agreement: {agreed.measure} {value}{interval} on {counted(agreed.units, 'row')}, raw {agreed.raw:.1%}"
         yield "  " + ", ".join(_bounds(found))
     if found.hours_left:
-        yield f"About {found.hours_left:.1f} h left at the present pace"
+        yield f"About {duration(found.hours_left * 3600)} left at the present pace"
 
 
 def _person(person: PersonProgress) -> Iterator[str]:

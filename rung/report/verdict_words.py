@@ -69,8 +69,10 @@ def _more(v: Verdict) -> tuple[str, str]:
         told = f"{len(scores)} trainings scatter from {percent(scores[0])} to {percent(scores[-1])}"
         return _moved(v), f"{told}: more of them would tell, more {unit} would not."
     if v.items_to_settle is None or v.items_to_settle <= have:
-        return _moved(v), f"{have:,} {unit} cannot tell, and the estimate lies at the margin of {_margin(v)} points."
-    return _moved(v), f"{have:,} {unit} cannot tell; about {_rounded(v.items_to_settle)} would."
+        return _moved(
+            v
+        ), f"{counted(have, unit[:-1])} cannot tell, and the estimate lies at the margin of {_margin(v)} points."
+    return _moved(v), f"{counted(have, unit[:-1])} cannot tell; about {_rounded(v.items_to_settle)} would."
 
 
 def scatter(v: Verdict) -> bool:

@@ -71,7 +71,8 @@ def test_bad_input_exits_2(tmp_path, faulty):
 
 def test_an_empty_file_is_no_error(tmp_path):
     (tmp_path / "rows.jsonl").write_text("")
-    assert "0 read" in rung("data", "check", tmp_path / "rows.jsonl", code=0).stdout
+    said = rung("data", "check", tmp_path / "rows.jsonl", code=0).stdout
+    assert "0 read" in said and said.endswith("Next: rung data check FILE\n"), "there is nothing to import"
 
 
 def test_the_page_holds_all_and_fetches_nothing(tmp_path, faulty):

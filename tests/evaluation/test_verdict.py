@@ -118,6 +118,7 @@ def test_the_words_name_the_interval_and_the_items_that_would_settle_it():
     text = "\n".join(lines(verdict_of(scores(rows(16, 9, 55)))))
     assert text.startswith("NEED MORE DATA  The tuned model is 8.8 points better than the baseline (95%: -")
     assert "80 items cannot tell; about" in text
+    assert "1 item cannot tell; about" in "\n".join(lines(verdict_of(scores(rows(0, 0, 1)))))
     assert "16 better, 9 worse, 55 the same" in text
     assert "at 10 points  with a margin of 10 points it would be: need more data" in text
     assert "it would be: ship" in "\n".join(lines(verdict_of(scores(rows(60, 5, 235)))))

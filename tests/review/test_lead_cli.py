@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from typing import Any
 
@@ -95,6 +96,7 @@ def test_economics_by_script(rung: Any, project: Any, rows_of: Any, at_desk: Any
     assert found["review_usd"] == pytest.approx(60 * found["hours"])
     assert found["cost_per_accepted_usd"] == pytest.approx(found["review_usd"] / 2)
     assert found["more"]["worth"] is None and "Not measured" in found["more"]["text"]
+    assert re.search(r"About \d+(\.\d)? (s|min) left at the present pace", rung("review", "status").stdout)
     said = rung("review", "economics").stdout
     assert "2 of 10 ([review] goal)" in said and "66.7% (2 of 3)" in said and "rung plan --curve" in said
 
