@@ -254,10 +254,10 @@ def can_be_seen(v: Verdict) -> str:
 def _counted(v: Verdict) -> str:
     """What these figures count beside the items."""
     if v.trainings_spread is not None:
-        return f" ({len(v.trainings)} trainings counted)"
+        return f"; {len(v.trainings)} trainings counted"
     if not v.id:
         return ""
-    return " (items alone, without the trainings' scatter)" if v.trainings else " (one training, another not counted)"
+    return "; how far trainings scatter is not in it" if v.trainings else "; for one training"
 
 
 def _others(v: Verdict) -> list[str]:

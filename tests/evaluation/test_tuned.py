@@ -16,6 +16,7 @@ from evaluation.tuned import Ways, run_evaluation
 from evaluation.verdict import newest_verdict
 from rung.report.evaluation import write_page
 from rung.report.page import marked
+from rung.report.verdict_words import can_be_seen
 from workspace.artefact import hashes
 from workspace.errors import Refusal
 
@@ -43,6 +44,7 @@ def test_a_tuned_model_that_is_always_right_ships(project, settings, measured):
     assert (verdict.verdict, verdict.run, verdict.n) == ("ship", "R-001", 36)
     assert [rival.arm for rival in verdict.arms] == ["base", "prompt"]
     assert verdict.tuned == 1.0 and verdict.baseline == measured[1].arms[1].score
+    assert can_be_seen(verdict).endswith("would ship 4 times in 5; for one training")
     assert {ask.turns[0]["content"] for ask in tuned.asked} == {"Topic."}
     chain = {**verdict.made_from}
     assert chain["evaluations/E-001/report.json"] == hashes(project.root, measured[0] / "report.json").popitem()[1]
