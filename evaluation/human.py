@@ -7,6 +7,7 @@ at once, `standing` counts, and `reveal` ends it where everyone who began has fi
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +28,6 @@ from workspace.files import write_text
 from workspace.folder import Project, oldest_first
 from workspace.settings import load_settings
 
-SEED = 13
 FOLDER, PLAN, RESULT = "human", "plan.json", "result.json"
 Given = dict[str, dict[int, tuple[Choice, str]]]
 
@@ -136,10 +136,11 @@ def _comparison(project: Project, evaluation: Path, verdict: Verdict, items: int
     rivals = [arm for arm in dict.fromkeys(("base", verdict.chosen)) if arm in baseline.outcomes]
     folder, path = evaluation / FOLDER, evaluation / FOLDER / PLAN
     if not path.is_file():
-        drawn = draw_items(len(tuned), rivals, items, SEED)
+        seed = secrets.randbits(31)  # nobody who reads the code can tell the sides from it
+        drawn = draw_items(len(tuned), rivals, items, seed)
         folder.mkdir(exist_ok=True)
         test_sha = verdict.test_sha256 or ""
-        write_artefact(path, BlindPlan(run=verdict.run or "", items=drawn, seed=SEED, test_sha256=test_sha))
+        write_artefact(path, BlindPlan(run=verdict.run or "", items=drawn, seed=seed, test_sha256=test_sha))
     plan = read_artefact(path, BlindPlan)
     rows = load_split(project.datasets / (verdict.dataset or ""), "test")
     by_place = {arm: dict(enumerate(baseline.outcomes[arm], 1)) for arm in plan.items}
