@@ -101,7 +101,7 @@ def check(
     from curation.formats import Columns
     from workspace.files import check_outputs
 
-    check_outputs(html)
+    check_outputs(html, inputs=files or ())
     of_files: dict[str, object] = {"--format": fmt != "auto", "--threshold": threshold is not None}
     of_files |= {"--question": question, "--answer": answer, "--system": system}
     goes_with("files; a project's rows are read already", files, "rung data check FILE", of_files)

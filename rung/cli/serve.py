@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @review_app.command("serve")
 def serve_command(
     host: Annotated[str, typer.Option("--host", metavar="ADDRESS", help="Where to listen.")] = "",
-    port: Annotated[int, typer.Option("--port", metavar="N", help="0: any free one.", min=-1, max=65535)] = -1,
+    port: Annotated[int | None, typer.Option("--port", metavar="N", help="0: any free one.", min=0, max=65535)] = None,
     login: Annotated[str, typer.Option("--login", metavar="link|proxy|none", help="Who is let in.")] = "",
     url: Annotated[str, typer.Option("--url", metavar="URL", help="How reviewers reach it through a proxy.")] = "",
     as_json: Json = False,
@@ -27,7 +27,7 @@ def serve_command(
 
     for module in ("uvicorn", "starlette"):
         require("web", module)
-    given: dict[str, Any] = {"host": host, "login": login, "url": url, "port": port if port >= 0 else None}
+    given: dict[str, Any] = {"host": host, "login": login, "url": url, "port": port}
     desk = _desk({key: value for key, value in given.items() if value not in ("", None)})
     with desk.store:
         _serve(desk, as_json)

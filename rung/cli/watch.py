@@ -51,7 +51,7 @@ def import_logs(
     from workspace.folder import require_project
     from workspace.settings import load_settings
 
-    check_outputs(rejects)
+    check_outputs(rejects, inputs=logs)
     project = require_project()
     settings = load_settings(project.settings_file)
     large = any(path.is_file() and path.stat().st_size > LARGE for path in logs)

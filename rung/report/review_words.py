@@ -126,7 +126,7 @@ def economics_words(found: Economics) -> Iterator[tuple[str, str]]:
     yield "and takes", told("hours_per_accepted", each)
     yield "Accepted rows", told("goal", goal)
     yield "Hours to the goal", told("rows_an_hour" if found.goal is not None else "goal", left)
-    yield "Are more worth it?", found.more.text
+    yield "Are more rows worth it?", found.more.text
 
 
 def _draft(each: Mapping[str, Any]) -> str:
