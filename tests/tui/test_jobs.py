@@ -186,7 +186,6 @@ async def test_baselines_are_found_again_by_another_program(served, program):
     os.kill(pid, 0)  # the program has gone, the child lives
     again = program(project.root)
     async with again.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
         await sees(pilot, "Next: rung baseline is running.")
         assert "6 … Baselines   running" in text_of(again)
         await pilot.press("enter")
