@@ -40,8 +40,10 @@ def rows(count: int, seed: int) -> list[Example]:
     return [Example(chat_row(question(), f"E1{chance.randint(0, 3)} eye both")) for _ in range(count)]
 
 
-def build(root: Path) -> Project:
-    """Rows in, all approved by a person, frozen; baseline measured with a scripted model; advice worked out."""
+def build(root: Path, base: Path) -> Project:
+    """Rows in, all approved by a person, frozen; baseline measured with a scripted model in place of `base`; advice
+    worked out.
+    """
     from advisor.decide import decide
     from advisor.reading import load_answers
     from advisor.rulebook import load_rulebook
@@ -65,7 +67,8 @@ def build(root: Path) -> Project:
     decide_all(desk, "dana", [(name, Ruling("approve")) for name in ids], kind="person")
     desk.store.close()
     freeze(project, settings, actor="sam")
-    bench = open_bench(project, settings, Scripted(["E10 eye both"]))
+    asked = settings.model_copy(update={"model": settings.model.model_copy(update={"base": str(base)})})
+    bench = open_bench(project, asked, Scripted(["E10 eye both"]))
     run_baseline(bench, arms_named(["base", "prompt"]))
     decision = decide(load_rulebook(), load_answers(project.answers_file), now().date())
     write_artefact(project.decision_file, decision)
@@ -73,11 +76,11 @@ def build(root: Path) -> Project:
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def built(tmp_path_factory: pytest.TempPathFactory, tiny: Path) -> Path:
     """The project, built once; `RUNG_TEST_READY` names one that was built before (test_gates_wired)."""
     if "RUNG_TEST_READY" in os.environ:
         return Path(os.environ["RUNG_TEST_READY"])
-    return build(tmp_path_factory.mktemp("ready") / "clinic").root
+    return build(tmp_path_factory.mktemp("ready") / "clinic", tiny).root
 
 
 @pytest.fixture
