@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from curation.formats import Columns, Reject, Row, malformed_error, read_rows
-from curation.spool import Rejects, SomeRejects, Spool, Spooled
+from curation.pieces import Part
+from curation.spool import Rejects, Spool, Spooled
 from curation.store import Added, NewRow, Role, Store
 from curation.store.ids import row_id
 from curation.store.records import ROLES
@@ -152,7 +153,7 @@ def _read(
             rejects.add(each)
     if before and _digest(file) != before:
         raise RungError(f"{file}: changed while it was read. Nothing was stored.", "The same command again.")
-    return Batch(str(file), before or lines.hexdigest(), rows, SomeRejects(rejects, begin, len(rejects)))
+    return Batch(str(file), before or lines.hexdigest(), rows, Part(rejects, begin, len(rejects)))
 
 
 def _digest(file: Path) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Literal, overload
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Literal
 
 import numpy as np
 
 from curation.leakage.report import STRENGTH, Evidence, Kind, Leak
+from curation.pieces import Made
 from curation.sets import I64
 
 KINDS: tuple[Kind, ...] = ("exact", "near", "contained", "answer")
@@ -20,7 +21,7 @@ CODES = "iiBBdBiIIIH"
 """Types of the columns: test, train, kind, answer, score, part, message, role, why, begin and end of the run."""
 
 
-class LeakList(Sequence[Leak]):
+class LeakList(Made[Leak]):
     """As a tuple of leaks. What was found in both rows is kept as its place in the test item."""
 
     def __init__(self, said: Said) -> None:
@@ -70,23 +71,12 @@ class LeakList(Sequence[Leak]):
     def __len__(self) -> int:
         return len(self._columns[0])
 
-    @overload
-    def __getitem__(self, index: int) -> Leak: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> tuple[Leak, ...]: ...
-
-    def __getitem__(self, index: int | slice) -> Leak | tuple[Leak, ...]:
-        if isinstance(index, slice):
-            return tuple(self[place] for place in range(*index.indices(len(self))))
+    def _at(self, index: int) -> Leak:
         test, train, kind, answer, score, part, message, role, why, begin, size = (c[index] for c in self._columns)
         run = (begin, begin + size)
         shared = self._said(test, PARTS[part], *run)
         found = Evidence(PARTS[part], message, self._strings[role], shared, self._strings[why], run)
         return Leak(test, train, KINDS[kind], ANSWERS[answer], score, found)
-
-    def __iter__(self) -> Iterator[Leak]:
-        return (self[place] for place in range(len(self)))
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Sequence) or isinstance(other, str):
