@@ -60,13 +60,19 @@ def asked_with(settings: Settings, base: str = "") -> dict[str, str]:
 
 def check_asked(settings: Settings, report: Report, base: str) -> None:
     """Raises Refusal where a run would be asked otherwise than the arms of the report were."""
+    if told := asked_otherwise(settings, report, base):
+        raise Refusal(told, "rung baseline")
+
+
+def asked_otherwise(settings: Settings, report: Report, base: str) -> str:
+    """What a run on `base` would be asked with that the arms of the report were not, in a sentence; empty where it is
+    the same.
+    """
     here = asked_with(settings, base)
     other = [f"{k} {v}, now {here[k]}" for k, v in report.asked_with.items() if k in here and here[k] != v]
-    if other:
-        raise Refusal(
-            f"The baseline {report.id} was asked with {'; '.join(other)}. A verdict is fair where all share them.",
-            "rung baseline",
-        )
+    if not other:
+        return ""
+    return f"The baseline {report.id} was asked with {'; '.join(other)}. A verdict is fair where all share them."
 
 
 def check_arms(project: Project, report: Report) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +13,8 @@ from rung.cli.options import Json
 from rung.cli.runs import go_on, runs_app, say_end, watch_run
 
 if TYPE_CHECKING:
-    from training.gate import Override
+    from training.gate import Gate, Override
+    from training.plan import Plan
     from workspace.folder import Project
     from workspace.settings import Settings
 
@@ -58,12 +60,26 @@ def train(
         )
     from training.plan import read_plan
 
-    gates = check_gates(project, settings, read_plan(path), overrides=overrides)
+    plan = read_plan(path)
+    gates = check_gates(project, settings, plan, overrides=overrides)
     if not all(gate.opens for gate in gates):
         show_locked(gates, as_json)
+    _tell_otherwise(project, settings, plan, gates)
     folder = grant(project, settings, path, overrides=overrides, by=by or settings.project.person)
     note(f"{folder.name}: cleared by all gates, {path.stem}. Loading {settings.model.base}.")
     watch_run(folder, start(project, folder), detach, as_json)
+
+
+def _tell_otherwise(project: Project, settings: Settings, plan: Plan, gates: Sequence[Gate]) -> None:
+    """Before hours of training: that the verdict will want a baseline which is asked as this run will be."""
+    from evaluation.outcomes import asked_otherwise
+    from evaluation.report import read_report
+    from rung.cli.output import note
+
+    name = next(str(gate.evidence["report"]) for gate in gates if gate.name == "baseline")
+    _, report = read_report(project, name)
+    if told := asked_otherwise(settings, report, plan.recipe.base):
+        note(f"{told} Before rung evaluate: rung baseline")
 
 
 def _project() -> tuple[Project, Settings]:

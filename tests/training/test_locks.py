@@ -266,3 +266,11 @@ def test_the_plan_made_last_is_named_where_rung_toml_asks_for_another(rung: Rung
     assert told.returncode == 1 and "P-002 is the plan that rung.toml asks for." in told.stderr
     assert "The one made last: rung train P-001" in told.stderr
     assert "made last" not in rung("train", "P-001").stderr + rung("train").stderr
+
+
+def test_it_is_said_before_training_that_the_baseline_was_asked_otherwise(rung: Rung) -> None:
+    told = rung("train", "--detach", RUNG_MODEL__MAX_TOKENS="7")
+    rung("runs", "stop", "R-001")
+    assert told.returncode == 0
+    assert "The baseline E-001 was asked with token limit 64, now 7." in told.stderr
+    assert "Before rung evaluate: rung baseline" in told.stderr

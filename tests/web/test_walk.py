@@ -217,14 +217,19 @@ def test_no_answers_are_offered_where_they_are_no_labels(make_site: Any) -> None
     assert "Answers in use" not in browser.press("/decide", to="/open", panel="edit").words
 
 
+def edit_in_part(page: Any) -> None:
+    """Begin an edit, and leave it open."""
+    page.keyboard.press("e")
+    page.wait_for_selector("#text")
+    page.fill("#text", "E89.9 in part")
+
+
 def test_back_leaves_an_open_panel_and_not_the_page(make_site: Any, serving: Any, open_page: Any) -> None:
     """The gesture of a phone: out of an edit with what was typed kept, out of the reasons, never out of the review."""
     site = make_site()
     page = open_page(serving(site.desk) + site.link("dana"))
     row, address = row_of(page), page.url
-    page.keyboard.press("e")
-    page.wait_for_selector("#text")
-    page.fill("#text", "E89.9 in part")
+    edit_in_part(page)
     page.go_back()
     page.wait_for_selector("[data-key=a]")
     assert (row_of(page), page.url) == (row, address)
@@ -252,9 +257,7 @@ def test_escape_is_one_level_back(make_site: Any, serving: Any, open_page: Any) 
     site = make_site()
     page = open_page(serving(site.desk) + site.link("dana"))
     row, address = row_of(page), page.url
-    page.keyboard.press("e")
-    page.wait_for_selector("#text")
-    page.fill("#text", "E89.9 in part")
+    edit_in_part(page)
     page.keyboard.press("Escape")
     page.wait_for_selector("[data-key=a]", timeout=20_000)
     assert "You began an edit of this row" in page.inner_text("main")
