@@ -45,6 +45,8 @@ class Facts:
     project: Project
     settings: Settings
     answers: Mapping[str, object] = field(default_factory=dict)
+    not_asked: frozenset[str] = frozenset()
+    """Those of the answers that Rung measured."""
     decision: Decision | None = None
     decision_is_old: bool = False
     counts: Counts = field(default_factory=dict)
@@ -100,6 +102,8 @@ def read_facts(project: Project, *, with_store: bool = True) -> Facts:
     settings = part(lambda: load_settings(project.settings_file), Settings())
     dataset = part(lambda: _dataset(project), None)
     sha256 = dataset.splits["test"].sha256 if dataset and "test" in dataset.splits else None
+    nobody: tuple[Mapping[str, object], frozenset[str]] = ({}, frozenset())
+    answers, not_asked = part(lambda: _answers(project), nobody)
     no_decision: tuple[Decision | None, bool] = (None, False)
     decision, is_old = part(lambda: _decision(project), no_decision)
     before = len(problems)
@@ -109,7 +113,8 @@ def read_facts(project: Project, *, with_store: bool = True) -> Facts:
     return Facts(
         project=project,
         settings=settings,
-        answers=part(lambda: _answers(project), {}),
+        answers=answers,
+        not_asked=not_asked,
         decision=decision,
         decision_is_old=is_old,
         counts=stored.counts,
@@ -132,12 +137,13 @@ def read_facts(project: Project, *, with_store: bool = True) -> Facts:
     )
 
 
-def _answers(project: Project) -> Mapping[str, object]:
+def _answers(project: Project) -> tuple[Mapping[str, object], frozenset[str]]:
+    """All answers, and which of them were measured."""
     if not project.answers_file.is_file():
-        return {}
+        return {}, frozenset()
     answers = load_answers(project.answers_file)
     said = answers.model_dump(exclude_none=True, exclude={"answered"})
-    return {**dict.fromkeys(answers.answered, "unknown"), **said}
+    return {**dict.fromkeys(answers.answered, "unknown"), **said}, answers.measured()
 
 
 def _decision(project: Project) -> tuple[Decision | None, bool]:

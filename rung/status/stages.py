@@ -131,9 +131,9 @@ def _questions(facts: Facts) -> Stage:
             1, "Questions", "open", "4 to 6 answers are enough for a prompt or RAG", "rung advise", "answer them"
         )
     unknown = sum(value == "unknown" for value in facts.answers.values())
-    return Stage(
-        1, "Questions", "done", f'{len(facts.answers)} answered, {unknown} answered "don\'t know"', "rung advise"
-    )
+    measured = len(facts.answers.keys() & facts.not_asked)
+    told = f'{len(facts.answers) - measured} answered, {unknown} answered "don\'t know"'
+    return Stage(1, "Questions", "done", told + (f", {measured} measured" if measured else ""), "rung advise")
 
 
 def _advice(facts: Facts) -> Stage:

@@ -10,7 +10,7 @@ from rung.tui.screens.guideline import GuidelineScreen
 from rung.tui.screens.items import ItemsScreen
 from rung.tui.screens.judge import JudgeScreen
 from rung.tui.screens.jump import JumpScreen
-from rung.tui.screens.keys import KeysScreen, words_of
+from rung.tui.screens.keys import KeysScreen, rank, words_of
 from rung.tui.screens.page import PageScreen
 from rung.tui.screens.people import PeopleScreen
 from rung.tui.screens.sign import SignScreen
@@ -32,6 +32,8 @@ async def f1_tells_the_truth(pilot):
     await pilot.press("f1")
     await until(pilot, lambda: isinstance(app.screen, KeysScreen))
     assert {words for _, words in app.screen.rows} == real
+    ranks = [rank(next(found for found in enabled if words_of(found) == words)) for _, words in app.screen.rows]
+    assert ranks == sorted(ranks), "the screen's own keys stand first, the toolkit's last"
     assert not [words for words in real if "row 2" in words], "rows have other numbers where the terminal is taller"
     await until(pilot, lambda: "Keys of this screen" in text_of(app))
     await pilot.press("f1")

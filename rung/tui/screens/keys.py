@@ -37,13 +37,23 @@ def words_of(active: ActiveBinding) -> str:
 
 
 def key_rows(bindings: Mapping[str, ActiveBinding]) -> list[tuple[str, str]]:
-    """(keys, words) of every active binding, one row for the same words, in the order of the screen."""
+    """(keys, words) of every active binding, one row for the same words: the screen's own, then those of every stage,
+    then what the toolkit binds.
+    """
     rows: dict[str, list[str]] = {}
-    for key, active in bindings.items():
+    for key, active in sorted(bindings.items(), key=lambda found: rank(found[1])):
         if active.enabled and (words := words_of(active)):
             keys = rows.setdefault(words, [])
             keys += [_word(key)] if _word(key) not in keys else []
     return [(_digits(keys), words) for words, keys in rows.items()]
+
+
+def rank(active: ActiveBinding) -> int:
+    """0 for what the screen itself binds, 1 for what every stage does, 2 for the toolkit."""
+    if active.binding.action in TEXTUALS:
+        return 2
+    own = Binding.make_bindings(vars(type(active.node)).get("BINDINGS", ()))
+    return int(active.binding.action not in {binding.action for binding in own})
 
 
 def _word(key: str) -> str:
