@@ -38,9 +38,7 @@ def scatter(title: str, points: Sequence[tuple[str, float, float, bool]]) -> Mar
         f'<text class="tick" x="{LEFT}" y="{HIGH - 6}">tokens a call, in and out; each step is twice the last</text>'
     )
     return Markup(
-        '<div class="wide" role="group" tabindex="0" aria-label="Plot, may scroll sideways">'
-        f'<svg viewBox="0 0 {WIDTH} {HIGH}" role="img" aria-label="{said}">'
-        f"{''.join(parts)}{below}</svg></div>"
+        f'<div><svg viewBox="0 0 {WIDTH} {HIGH}" role="img" aria-label="{said}">{"".join(parts)}{below}</svg></div>'
     )
 
 

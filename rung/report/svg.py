@@ -62,9 +62,7 @@ def dot_plot(title: str, rows: Sequence[Dot], axis: Axis = Axis(), marks: Sequen
     parts += [_row(axis, row, TOP + ROW * index + ROW / 2) for index, row in enumerate(rows)]
     said = escape("; ".join([title, *(f"{row.name} {row.text}" for row in rows)]))
     return Markup(
-        '<div class="wide" role="group" tabindex="0" aria-label="Plot, may scroll sideways">'
-        f'<svg viewBox="0 0 {WIDTH} {bottom + 24}" role="img" aria-label="{said}">'
-        f"{''.join(parts)}</svg></div>"
+        f'<div><svg viewBox="0 0 {WIDTH} {bottom + 24}" role="img" aria-label="{said}">{"".join(parts)}</svg></div>'
     )
 
 

@@ -100,6 +100,7 @@ def test_reports(chromium: Any, axe: str, tmp_path: Path) -> None:
         for width in (PHONE["width"], 1200):
             page.set_viewport_size({"width": width, "height": 900})
             found += [f"{name} at {width}: {words} sticks out of its cell" for words in page.evaluate(STICKS_OUT)]
+            found += [f"{name} at {width}: a plot of {cut}" for cut in page.evaluate(CUT)]
         page.set_viewport_size(PHONE)
     page.context.close()
     assert not found
@@ -107,6 +108,8 @@ def test_reports(chromium: Any, axe: str, tmp_path: Path) -> None:
 
 STICKS_OUT = """() => [...document.querySelectorAll("td")].filter((td) => td.scrollWidth > td.clientWidth + 1)
   .map((td) => td.innerText)"""
+CUT = """() => [...document.querySelectorAll("svg")].map((svg) => svg.parentElement)
+  .filter((place) => place.scrollWidth > place.clientWidth + 1).map((place) => place.scrollWidth + " pixels")"""
 
 
 def test_what_scrolls_sideways_in_a_report_can_be_reached_by_keyboard() -> None:
