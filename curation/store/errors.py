@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import tempfile
+
 from workspace.errors import Refusal, RungError
 from workspace.folder import Project
 from workspace.settings import Settings
 
 REASONS = {
-    "disk is full": ("The disk is full. Nothing of this change was kept.", "Make room, then the same command again."),
+    "disk is full": (
+        "The disk is full: the project's, or that of {temporary}, where the database sorts. "
+        "Nothing of this change was kept.",
+        "Make room, then the same command again. TMPDIR names another folder to sort in.",
+    ),
     "locked": ("The store is busy with another program's change. Nothing was changed.", "The same command again."),
     "readonly": ("The store cannot be written: the file or the folder is read-only.", "Check its permissions."),
     "not a database": ("The store is not a database, or it is damaged. Nothing was opened.", ""),
@@ -37,5 +43,6 @@ def explain(error: Exception, where: str) -> RungError:
     text = f"locked: {cause}" if getattr(cause, "sqlstate", "") in BUSY else str(cause)
     for mark, (message, hint) in REASONS.items():
         if mark in text.lower():
-            return (Refusal if mark == "locked" else RungError)(f"{where}: {message}", hint, where=where, found=text)
+            said = message.format(temporary=tempfile.gettempdir())
+            return (Refusal if mark == "locked" else RungError)(f"{where}: {said}", hint, where=where, found=text)
     return RungError(f"{where}: the database said: {text.strip()}", where=where)
