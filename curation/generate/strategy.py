@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -57,7 +58,7 @@ class Subject:
     label: str = ""
 
 
-class Strategy:
+class Strategy(ABC):
     """Base of all strategies: subjects in turn, round after round, each round with another variation."""
 
     name: ClassVar[str] = ""
@@ -67,13 +68,13 @@ class Strategy:
     once: ClassVar[bool] = False
     """Whether a second round over the same subjects makes no sense."""
 
+    @abstractmethod
     def subjects(self, material: Material) -> list[Subject]:
         """What there is to work on, in order. Raises Refusal where there is nothing."""
-        raise NotImplementedError
 
+    @abstractmethod
     def row(self, order: Order, text: str) -> dict[str, Any]:
         """The candidate row. Raises Misfit."""
-        raise NotImplementedError
 
     def closed(self, material: Material) -> tuple[str, ...]:
         """The set that replies must come from; empty for free replies."""
