@@ -110,7 +110,9 @@ def test_the_command_writes_a_sheet_takes_it_and_reveals_only_at_the_end(project
         return subprocess.run(command, cwd=project.root, env=environment, capture_output=True, text=True, timeout=60)
 
     assert "No verdict yet" in rung().stderr
-    run_evaluation(open_bench(project, settings, Scripted(["card"], name="t")), "R-001", None)
+    # said by no other arm: equal outputs are not asked about, and which items are drawn is by chance
+    tuned = Scripted(lambda ask: "transfer" if "pin" in ask.turns[-1]["content"] else "pin", name="t")
+    run_evaluation(open_bench(project, settings, tuned), "R-001", None)
     sheet = tmp_path / "sheet.jsonl"
     made = rung("--sheet", str(sheet), "--json")
     assert made.returncode == 0 and json.loads(made.stdout)["sheet"] == str(sheet)
