@@ -1,11 +1,20 @@
-"""The rules for a list of messages: a quick yes or no for every row, a sentence for those that failed."""
+"""The rules for a list of messages: a quick yes or no for every row; for those that failed pydantic finds what it is,
+and a sentence says so.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired
+
+from pydantic import ConfigDict, Discriminator, Field, Tag, TypeAdapter, ValidationError
+from typing_extensions import TypedDict
 
 from curation.formats.jsonline import Malformed, kind_of
 from workspace.errors import did_you_mean
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 ROLES = ("system", "user", "assistant", "tool")
 OTHER_NAMES = {
@@ -22,6 +31,57 @@ NEXT: dict[str, dict[Any, str]] = {
 }
 """Which role may follow. `calling` is an assistant message with tool calls."""
 ENDS = ("assistant", "calling")
+_KEPT = ConfigDict(strict=True, extra="allow")
+_Text = Annotated[str, Field(min_length=1)]
+
+
+class _Said(TypedDict):
+    """A part of a content that is text."""
+
+    __pydantic_config__ = _KEPT  # type: ignore[misc]
+    type: Literal["text"]
+    text: _Text
+
+
+class _Other(TypedDict):
+    """A part of another type, as an image is."""
+
+    __pydantic_config__ = _KEPT  # type: ignore[misc]
+    type: str
+
+
+def _kind_of_part(part: Any) -> str:
+    return "text" if type(part) is dict and part.get("type") == "text" else "other"
+
+
+_Part = Annotated[Annotated[_Said, Tag("text")] | Annotated[_Other, Tag("other")], Discriminator(_kind_of_part)]
+_Parts = Annotated[list[_Part], Field(min_length=1)]
+
+
+class _Message(TypedDict):
+    """A message as a chat row holds it; other keys are kept."""
+
+    __pydantic_config__ = _KEPT  # type: ignore[misc]
+    role: Literal["system", "user", "assistant", "tool"]
+    content: _Text | _Parts
+
+
+class _Calling(TypedDict):
+    """An assistant's message that calls tools: it may say nothing."""
+
+    __pydantic_config__ = _KEPT  # type: ignore[misc]
+    role: Literal["assistant"]
+    content: NotRequired[str | _Parts | None]
+
+
+@cache
+def _message() -> TypeAdapter[_Message]:
+    return TypeAdapter(_Message)
+
+
+@cache
+def _calling() -> TypeAdapter[_Calling]:
+    return TypeAdapter(_Calling)
 
 
 def are_sound(messages: Any, unanswered: bool = False) -> bool:
@@ -87,20 +147,36 @@ def _has_calls(message: Any) -> bool:
 
 def _check_one(message: Any, state: str, field: str) -> str:
     """Check one message; return the state after it."""
-    if type(message) is not dict:
-        raise Malformed(field, f'"{field}" must be an object with role and content, found {kind_of(message)}.')
-    if "role" not in message:
-        found = ", ".join(f'"{key}"' for key in message)
-        near = next((key for key in message if did_you_mean(key, ["role"])), "")
-        hint = 'did you mean "role"?' if near else 'ShareGPT turns ("from", "value") stand under "conversations"'
-        raise Malformed(f"{field}.role", f'"role" is missing; found keys {found or "none"}.', hint)
-    role = message["role"]
-    if role not in ROLES:
-        raise _bad_role(role, field)
-    _check_content(message, field)
+    calls = type(message) is dict and message.get("role") == "assistant" and _has_calls(message)
+    try:
+        (_calling() if calls else _message()).validate_python(message)
+    except ValidationError as error:
+        raise _told(error.errors(include_url=False)[0], message, field) from None
+    role = str(message["role"])
     if role not in NEXT[state]:
         raise Malformed(f"{field}.role", _bad_order(role, state))
-    return "calling" if role == "assistant" and _has_calls(message) else str(role)
+    return "calling" if calls else role
+
+
+def _told(fault: ErrorDetails, message: Any, field: str) -> Malformed:
+    """The sentence for what pydantic found first: its place, and whether it is missing or wrong."""
+    if not fault["loc"]:
+        return Malformed(field, f'"{field}" must be an object with role and content, found {kind_of(message)}.')
+    key = str(fault["loc"][0])
+    place = f"{field}.{key}"
+    if fault["type"] == "missing":
+        found = ", ".join(f'"{name}"' for name in message) or "none"
+        return Malformed(place, f'"{key}" is missing; found keys {found}.', _meant(message) if key == "role" else "")
+    if key == "role":
+        return _bad_role(message["role"], field)
+    if message["content"] == "":
+        return Malformed(place, f"the content of the {message['role']} message is empty.")
+    return Malformed(place, f'"content" must be a text that is not empty, found {kind_of(message["content"])}.')
+
+
+def _meant(message: dict[str, Any]) -> str:
+    near = any(did_you_mean(key, ["role"]) for key in message)
+    return 'did you mean "role"?' if near else 'ShareGPT turns ("from", "value") stand under "conversations"'
 
 
 def _bad_role(role: Any, field: str) -> Malformed:
@@ -108,18 +184,6 @@ def _bad_role(role: Any, field: str) -> Malformed:
     meant = OTHER_NAMES.get(role.lower(), "") if isinstance(role, str) else ""
     hint = f'did you mean "{meant}"?' if meant else did_you_mean(str(role), ROLES).strip().replace("Did", "did")
     return Malformed(f"{field}.role", f"{shown} is not a role; expected system, user, assistant or tool.", hint)
-
-
-def _check_content(message: dict[str, Any], field: str) -> None:
-    content = message.get("content")
-    if (type(content) is str and content) or _may_be_other(message):
-        return
-    field += ".content"
-    if "content" not in message:
-        raise Malformed(field, f'"content" is missing; found keys {", ".join(f"{k!r}" for k in message)}.')
-    if content == "":
-        raise Malformed(field, f"the content of the {message['role']} message is empty.")
-    raise Malformed(field, f'"content" must be a text that is not empty, found {kind_of(content)}.')
 
 
 def _bad_order(role: str, state: str) -> str:
