@@ -128,7 +128,7 @@ def read_away(terminal: int) -> None:
             pass
 
 
-@pytest.mark.parametrize("how", ["kill -9", "the terminal is gone"])
+@pytest.mark.parametrize("how", ["kill -9", pytest.param("the terminal is gone", marks=pytest.mark.slow)])
 def test_the_run_outlives_the_command_and_its_terminal_and_is_found_again(
     rung: Rung, ready: Project, tiny: Path, unbroken: tuple[Path, str], how: str
 ) -> None:

@@ -119,6 +119,7 @@ def test_a_split_is_streamed_over_the_size_that_the_settings_say(ready: Project,
     assert load_settings(ready.settings_file).training.stream_over == 2.0
 
 
+@pytest.mark.slow
 def test_a_streamed_run_has_the_losses_and_the_weights_of_one_in_memory(
     rung: Rung, ready: Project, tmp_path: Path
 ) -> None:

@@ -126,6 +126,7 @@ async def held_at_most(pilot, turns):
     return max((took, turn) for turn, took in held.items())
 
 
+@pytest.mark.slow
 async def test_long_rows_do_not_hold_the_loop(large, tmp_path, program):
     app = program(shutil.copytree(large, tmp_path / "large"))
     async with app.run_test(size=(120, 40)) as pilot:
