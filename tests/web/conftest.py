@@ -131,6 +131,11 @@ class Browser:
         return Forms(self.html)
 
     @property
+    def bare(self) -> str:
+        """The page without its random tokens, in which any few letters may stand."""
+        return re.sub(r'(name="(?:csrf|token)" value=)"[^"]*"', r"\1", self.html)
+
+    @property
     def row(self) -> str:
         return self.page.form("/decide")["row"]
 

@@ -121,7 +121,7 @@ def test_what_stands_beside_an_item_is_masked_before_it_is_cut(visit: Any) -> No
         write_links(connection, [Link("r-000001", "r-000002", "near", 0.9)])
     browser.get("/?row=r-000001")
     assert "A near row has another answer" in browser.words
-    assert "415" not in browser.html and "+1" not in browser.html
+    assert "415" not in browser.bare and "+1" not in browser.bare
 
 
 def test_the_key_shows_it_in_a_real_browser(make_site: Any, serving: Any, open_page: Any) -> None:
