@@ -106,7 +106,7 @@ def _checkup(
         exact=exact,
         near=near,
         rejected=malformed.pile.count,
-        sampled=len(rows) if len(rows) < sampler.seen else None,
+        sampled=sampler.sampled,
         stopped=told.stopped,
         checks=(*(_ran(check, finding) for check, finding in found), *told.ran),
         findings=in_order([finding for finding in (*(f for _, f in found), *told.findings) if finding]),

@@ -135,7 +135,7 @@ def _checkup(
     run, sampler, sides, seen, gone = checks(chosen), Sampler(chosen.seed), _Sides(_frozen(project)), _Seen(), _Gone()
     for row in _passed(_rows_in(store), _how_many(store), progress):
         subject = subject_of(row)
-        sampler.add(subject)
+        sampler.add(subject, len(row.payload))
         for check in run:
             check.see(subject)
         sides.add(row, subject)
@@ -159,6 +159,7 @@ def _checkup(
         checks=tuple(ran),
         findings=in_order(found),
         measures=end.measures,
+        sampled=sampler.sampled,
         stopped=end.stopped,
         seconds=round(time.monotonic() - started, 3),
         **counts,

@@ -49,6 +49,11 @@ class Sampler:
         self.held = self._random.sample(self.held, self._most)
         self._bytes = sum(size for _, size, _ in self.held)
 
+    @property
+    def sampled(self) -> int | None:
+        """How many rows are held, where these are not all."""
+        return len(self.held) if len(self.held) < self.seen else None
+
     def rows(self) -> list[Subject]:
         """The sample."""
         return [subject for _, _, subject in sorted(self.held, key=lambda each: each[0])]

@@ -19,8 +19,8 @@ def lines(checkup: Checkup, command: str, in_project: bool, ending: Sequence[str
     if checkup.stopped:
         left = counted(sum(check.rows is None for check in checkup.checks), "check")
         yield f"! {checkup.stopped} {left} did not run; what the others found stands below."
-    if checkup.sampled:
-        yield f"Classes, topics, labels and forms were judged on {checkup.sampled:,} rows drawn by seed."
+    if told := sample(checkup):
+        yield told
     yield ""
     width = max([20, *(len(finding.title) + 2 for finding in checkup.findings)])
     for finding in checkup.findings:
@@ -77,6 +77,13 @@ def counts(checkup: Checkup) -> str:
     more = [("known", checkup.known), ("taken out", checkup.taken_out)]
     shown = [*parts, *((name, count) for name, count in more if count)]
     return f"{checkup.read:,} read = " + " + ".join(f"{count:,} {name}" for name, count in shown)
+
+
+def sample(checkup: Checkup) -> str:
+    """On how many rows the statistical checks judged, where these were not all."""
+    if checkup.sampled is None:
+        return ""
+    return f"Classes, topics, labels and forms were judged on {checkup.sampled:,} rows drawn by seed."
 
 
 def verdict(checkup: Checkup) -> str:

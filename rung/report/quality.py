@@ -16,6 +16,7 @@ from curation.findings import Checkup, Finding
 from curation.quality.diversity import VENDI_ROWS
 from rung import __version__
 from rung.report.bars import bar_plot, map_plot
+from rung.report.check_words import counts, sample
 from rung.report.page import shown, write_html
 from workspace.words import counted
 
@@ -43,6 +44,8 @@ def write_quality_page(path: Path, checkup: Checkup, review: Review | None = Non
             "version": __version__,
             "checkup": checkup,
             "verdict": _verdict(checkup),
+            "counts": counts(checkup),
+            "sample": sample(checkup),
             "plots": list(_plots(checkup, review or Review({}, {}))),
             "topics": checkup.measures.get("topics", {}).get("topics", []),
             "shown": SHOWN,

@@ -10,7 +10,13 @@ from checked import row, text
 
 from curation import sampler as rows_held
 from curation.example import Example
+from curation.project_checkup import check_project
 from curation.quality import Subject
+from curation.store import NewRow, open_store
+from rung.report import check_words
+from rung.report.quality import write_quality_page
+from rung.start import start_project
+from workspace.settings import load_settings
 
 MEMORY = """
 import re, sys
@@ -54,3 +60,24 @@ def test_a_sample_of_long_rows_is_smaller_and_every_row_is_as_likely(monkeypatch
         drawn.update(lines)
     expected = drawn.total() / 100
     assert all(abs(drawn[line] - expected) < 5 * expected**0.5 for line in range(100))
+
+
+def test_the_check_of_a_project_says_how_many_rows_it_judged(tmp_path, monkeypatch):
+    """Long rows, fewer than SAMPLE of them, are sampled too, and the terminal is told."""
+    monkeypatch.setattr(rows_held, "SAMPLE_BYTES", 40_000)
+    monkeypatch.setattr(rows_held, "FEWEST_HELD", 5)
+    project = start_project(tmp_path / "p").project
+    settings = load_settings(project.settings_file)
+    rng, counts = random.Random(4), []
+    with open_store(project, settings) as store:
+        for size in (30, 60):
+            rows = [Example(row(text(rng, 40), text(rng, 100))) for _ in range(size)]
+            store.add([NewRow(each, line=n) for n, each in enumerate(rows, 1)], role="pool")
+            found = check_project(store, project, settings)
+            counts.append((found.kept, found.sampled))
+    assert counts[0] == (30, None)
+    assert counts[1][0] == 90 and counts[1][1] is not None and 5 <= counts[1][1] < 90
+    page = tmp_path / "page.html"
+    write_quality_page(page, found)
+    for told in (*check_words.lines(found, "rung data check", True),), page.read_text().splitlines():
+        assert f"on {counts[1][1]} rows drawn by seed" in " ".join(told)

@@ -14,7 +14,7 @@ from textual.widgets import Input, Static
 
 from curation.findings import Checkup
 from curation.quality.base import Finding
-from rung.report.check_words import counts, verdict
+from rung.report.check_words import counts, sample, verdict
 from rung.tui.beside import Word
 from rung.tui.data_words import READING, empty_lines, evidence_text, finding_lines, next_line, rows_words
 from rung.tui.import_line import EXAMPLE, arguments, completed, mended
@@ -161,6 +161,8 @@ class DataScreen(LoadedScreen):
         yield Entry()
         yield Entry(verdict(checkup), "", "bold")
         yield Entry(counts(checkup))
+        if told := sample(checkup):
+            yield Entry(told, style="dim")
         yield Entry()
         found = [finding for finding in checkup.findings if self.words.lower() in finding.title.lower()]
         yield from finding_lines(found) if checkup.findings else (Entry("Nothing found."),)
