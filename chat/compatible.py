@@ -66,6 +66,15 @@ class Compatible(Hosted):
         found = patiently(lambda: self._send(ask), self.sdk, self.host, self.patience, stop)
         return self._reply(ask, found, time.perf_counter() - started)
 
+    def listed(self) -> dict[str, str]:
+        """The names that the server has (`GET /models`), each with the one that it stands on where the server says so
+        (vLLM's `parent` of an adapter). Raises ChatError; `garbled` where it is no list.
+        """
+        found = patiently(self.client.models.list, self.sdk, self.host, self.patience, threading.Event())
+        if not isinstance(getattr(found, "data", None), list):
+            raise ChatError("garbled", f"{self.host} sent no list of models.", where=self.host)
+        return {str(each.id): str(getattr(each, "parent", None) or "") for each in found.data if hasattr(each, "id")}
+
     def request(self, ask: Ask) -> dict[str, Any]:
         """The body of a chat completion."""
         no_tools(ask)

@@ -26,8 +26,9 @@ class Standing:
     """A test set so far: runs planned for it, scorings in order, looks at its items; and the metric and the margin that
     were named before the first (empty and None where none was).
 
-    A scoring is named by its run; by `R-001 by chrf` where another metric than the named one was used, and by
-    `R-001 on v001` where it was on an older version whose items are most of these, but not the same.
+    A scoring is named by its run; by `R-001 as NAME` where a server was asked for it by that name, by `R-001 by chrf`
+    where another metric than the named one was used, and by `R-001 on v001` where it was on an older version whose
+    items are most of these, but not the same.
     """
 
     planned: int
@@ -100,7 +101,7 @@ def _scored(sha: str, events: Sequence[Event], measured: Sequence[Report]) -> li
         (sha, str(e.detail["run"]), str(e.detail.get("metric", ""))) for e in events if (e.kind, e.ref) == (SCORED, sha)
     ]
     runs = {run for _, run, metric in told if not metric}
-    known = [(sha, str(r.run), r.metric) for r in measured if r.test_sha256 == sha and r.run not in runs]
+    known = [(sha, r.scored, r.metric) for r in measured if r.test_sha256 == sha and r.scored not in runs]
     return [*(each for each in known if each not in told), *told]
 
 

@@ -11,6 +11,7 @@ from evaluation.judging import RUBRIC_FILE
 from evaluation.metrics.own import FOLDER as OWN_METRICS
 from evaluation.older import sealed_key
 from evaluation.report import Outcome, Report, newest_report, read_outcomes
+from evaluation.served import Served
 from workspace.artefact import read_artefact
 from workspace.errors import Refusal
 from workspace.files import sha256_file
@@ -58,8 +59,13 @@ def asked_with(settings: Settings, base: str = "") -> dict[str, str]:
     return found | local if model.provider == "local" else found
 
 
-def check_asked(settings: Settings, report: Report, base: str) -> None:
-    """Raises Refusal where a run would be asked otherwise than the arms of the report were."""
+def check_asked(settings: Settings, report: Report, base: str, served: Served | None = None) -> None:
+    """Raises Refusal where a run would be asked otherwise than the arms of the report were, or elsewhere than they
+    where it is asked on a server.
+    """
+    if served is not None and report.model != served.arms_of:
+        told = f"The baseline {report.id} was asked of {report.model}, not of {served.arms_of}."
+        raise Refusal(f"{told} A verdict is fair where one server answers all arms.", "rung baseline")
     if told := asked_otherwise(settings, report, base):
         raise Refusal(told, "rung baseline")
 

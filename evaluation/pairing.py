@@ -50,7 +50,7 @@ def judge(bench: Bench, baseline: Baseline, report: Report, trained: Trained, st
             f"The baseline {baseline.report.id} was judged by {baseline.report.judge}, this run by {report.judge}.",
             "rung baseline",
         )
-    scoring = standing.scoring(str(report.run), report.metric)
+    scoring = standing.scoring(report.scored, report.metric)
     margin = bench.settings.evaluation.margin if standing.margin is None else standing.margin
     rule = Rule(margin, standing.confidence, standing.may_ship(scoring))
     group_by = bench.settings.dataset.group_by

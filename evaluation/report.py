@@ -84,6 +84,8 @@ class Report(Artefact):
     id: str
     kind: Literal["baseline", "run"]
     run: str | None = None
+    served: str = ""
+    """The name by which the run was asked of the baseline's server; empty where its weights were asked here."""
     dataset: str
     test_sha256: str
     model: str
@@ -107,6 +109,16 @@ class Report(Artefact):
     """
     judged: dict[str, str] = {}
     """The rungs as validation judged them against the goal: what was taken over as measured answers."""
+
+    @property
+    def scored(self) -> str:
+        """What was scored: the run, and the name by which a server was asked for it."""
+        return scored_as(str(self.run), self.served)
+
+
+def scored_as(run: str, served: str) -> str:
+    """A run as a test set's scorings name it: asked by a name, it is another scoring than with its own weights."""
+    return f"{run} as {served}" if served else run
 
 
 def write_outcomes(path: Path, outcomes: Iterable[Outcome]) -> None:

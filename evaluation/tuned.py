@@ -22,7 +22,8 @@ from evaluation.measure import Item
 from evaluation.outcomes import check_arms, check_asked, require_baseline
 from evaluation.pairing import Trained, judge
 from evaluation.price import price_of
-from evaluation.report import ArmResult, Outcome, Report, newest_report, write_outcomes
+from evaluation.report import ArmResult, Outcome, Report, newest_report, scored_as, write_outcomes
+from evaluation.served import Served
 from evaluation.taking_over import read_answers
 from evaluation.verdict import Training, Verdict
 from workspace.artefact import hashes, read_artefact, write_artefact
@@ -47,7 +48,8 @@ class Sibling:
 class Ways:
     """What a run is measured on besides its items. `untrained` opens the model as it was before training, for the
     general suite; with `rag` the passages of documents/ are tried too, and validation says whether they count; `seed`
-    is the run's own, beside those of `siblings`; `base` is what it was trained from, rung.toml's where it is empty.
+    is the run's own, beside those of `siblings`; `base` is what it was trained from, rung.toml's where it is empty;
+    `served` where a server is asked for it, in place of its weights here.
     """
 
     untrained: Callable[[], ChatModel] | None = None
@@ -55,6 +57,7 @@ class Ways:
     seed: int = 0
     siblings: Sequence[Sibling] = ()
     base: str = ""
+    served: Served | None = None
 
 
 def run_evaluation(
@@ -67,14 +70,15 @@ def run_evaluation(
     """
     baseline = require_baseline(bench.project, bench.settings, bench.dataset.name, unsealed=bench.unsealed)
     check_arms(bench.project, baseline.report)
-    check_asked(bench.settings, baseline.report, ways.base)
+    check_asked(bench.settings, baseline.report, ways.base, ways.served)
     _keep_trainings(bench, run, ways)
     read_answers(bench.project)
     with writer_lock(bench.project.evaluations / ".lock", "A measuring"):
         folder = open_folder(bench.project)
         choices = [_choose(bench, arm, variants) for arm, variants in _variants(bench, system_prompt, ways.rag).items()]
         write_choices(folder, bench, choices)
-        place = take_place(bench.project, bench.settings, bench.test_sha256, run)
+        name = ways.served.name if ways.served else ""
+        place = take_place(bench.project, bench.settings, bench.test_sha256, scored_as(run, name))
         measured = [measure_choice(bench, choice, bench.items) for choice in choices]
         measured, told = _given_away(bench, system_prompt, choices, measured)
         chosen = _candidate(choices)
@@ -83,12 +87,13 @@ def run_evaluation(
         outcomes = [o for choice in choices for o in choice.outcomes]
         outcomes += [o for _, found in (*measured, *siblings) for o in found]
         write_outcomes(folder / "outputs.jsonl", outcomes)
-        report = _report(folder, bench, run, arms, choices, evidence, told)
+        report = _report(folder, bench, run, arms, choices, evidence, told, name)
         trained = _trained(run, ways, choices[chosen], measured[chosen], siblings)
         verdict = judge(bench, baseline, report, trained, place)
         prompted = next(arm for arm in baseline.report.arms if arm.arm == verdict.chosen)
         price = price_of(bench.project, bench.settings, run, prompted, measured[chosen][0])
         verdict = verdict.model_copy(update={"price": price, "notes": [*verdict.notes, *told]})
+        verdict = ways.served.mark(verdict, ways.base) if ways.served else verdict
         write_artefact(folder / "verdict.json", _with_forgetting(bench, verdict, ways.untrained))
         write_artefact(folder / "report.json", report)
     return folder
@@ -188,11 +193,13 @@ def _report(
     choices: Sequence[Choice],
     evidence: Sequence[Path],
     told: Sequence[str],
+    served: str,
 ) -> Report:
     return Report(
         id=folder.name,
         kind="run",
         run=run,
+        served=served,
         made_from={**made_from(bench, folder, choices), **hashes(bench.project.root, *evidence)},
         dataset=bench.dataset.name,
         test_sha256=bench.test_sha256,

@@ -104,6 +104,8 @@ class Verdict(Artefact):
     accepted: Acceptance | None = None
     id: str | None = None
     run: str | None = None
+    served: str | None = None
+    """`NAME at HOST` where the run was asked of a server: which weights stand behind the name was not checked."""
     dataset: str | None = None
     test_sha256: str | None = None
     metric: str | None = None

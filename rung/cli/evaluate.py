@@ -12,7 +12,11 @@ from rung.cli.models import BUDGET, OVERRIDE
 from rung.cli.options import Json, Unmask, at_most_one, goes_with
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from chat.privacy import Override
+    from chat.protocols import ChatModel
+    from evaluation.served import Served
     from evaluation.tuned import Sibling, Ways
     from evaluation.verdict import Verdict
     from training.record import RunRecord
@@ -37,6 +41,9 @@ def evaluate(
     label_scoring: Annotated[bool, typer.Option("--label-scoring", help="Score every possible answer too.")] = False,
     rag: Annotated[bool, typer.Option("--rag", help="Try the tuned model with passages too; validation says.")] = False,
     seeds: Annotated[int, typer.Option(min=1, help="Trainings that differ in their seed, measured as one.")] = 1,
+    served: Annotated[
+        str, typer.Option(help="Ask [model] base_url for the run by this name (vLLM's --lora-modules).")
+    ] = "",
     forgetting: Annotated[bool, typer.Option("--forgetting", help="A general suite too, before and after.")] = False,
     open_sealed: Annotated[bool, typer.Option("--open-sealed", help="Measure on the sealed items, once.")] = False,
     recheck: Annotated[
@@ -57,9 +64,9 @@ def evaluate(
 ) -> None:
     """Measure the tuned model on the same frozen items as the baseline, and rule."""
     from evaluation.tuned import Ways
-    from rung.cli.models import finished_run, open_untrained, opened_project, overridden
+    from rung.cli.models import finished_run, opened_project, overridden
 
-    at_most_one({"--power": power, "--human": human, "--recheck": recheck})
+    at_most_one({"--power": power, "--human": human, "--recheck": recheck, "--served": served})
     of_people = {"--rater": rater, "--sheet": sheet, "--answers": answers, "--reveal": reveal, "--unmask": unmask}
     goes_with("--human", human, "rung evaluate --human", of_people)
     project, settings = opened_project()
@@ -72,13 +79,43 @@ def evaluate(
     if recheck:
         return _recheck(project, settings, recheck, as_json)
     record = finished_run(project, run)
-    untrained = (lambda: open_untrained(project, settings, record)) if forgetting else None
+    there = _served(settings, served, seeds) if served else None
     seed, siblings = _trainings(project, settings, record, seeds)
-    ways = Ways(untrained, rag, seed, siblings, record.base)
     allowed = overridden(project, settings, override, by, reason, "evaluate")
+    untrained = _untrained(project, settings, record, there, allowed) if forgetting else None
+    ways = Ways(untrained, rag, seed, siblings, record.base, there)
     wishes = Wishes(label_scoring, open_sealed, budget_usd, dataset or record.dataset)
     found = _measure(project, settings, record, ways, allowed, wishes)
     return _show(project, found, as_json)
+
+
+def _served(settings: Settings, name: str, seeds: int) -> Served:
+    """Where the run is asked by this name. Raises where it cannot be, before anything is opened."""
+    from chat.served import own_server
+    from evaluation.served import Served as There
+    from workspace.errors import Refusal, RungError
+
+    if seeds > 1:
+        raise RungError(
+            "--seeds measures several runs and --served names one of them.",
+            "rung evaluate --seeds N, where their weights are",
+            where="--served",
+        )
+    host, base = own_server(settings.model), settings.model.base
+    if name == base:
+        raise Refusal(f"{name} is the model that the arms were asked of, not the tuned one.", "--served NAME")
+    return There(name, host, base)
+
+
+def _untrained(
+    project: Project, settings: Settings, record: RunRecord, there: Served | None, override: Override | None
+) -> Callable[[], ChatModel]:
+    """Opens the model as it was before training: on the server, where the run is asked there."""
+    from rung.cli.models import open_base, open_untrained
+
+    if there is not None:
+        return lambda: open_base(project, settings, override=override)
+    return lambda: open_untrained(project, settings, record)
 
 
 def _measure(
@@ -94,7 +131,7 @@ def _measure(
     from evaluation.tuned import run_evaluation
     from evaluation.unseen import check_unseen
     from evaluation.verdict import newest_verdict
-    from rung.cli.models import open_judge, open_meanings, open_tuned, watch
+    from rung.cli.models import open_judge, open_meanings, open_served, open_tuned, watch
     from rung.report.evaluation import write_page
 
     elsewhere = wishes.dataset != record.dataset
@@ -103,12 +140,16 @@ def _measure(
     spent = _unsealed_baseline(project, settings, wishes, override) if wishes.unsealed else 0.0
     baseline = require_baseline(project, settings, wishes.dataset, unsealed=wishes.unsealed).report
     check_arms(project, baseline)
-    check_asked(settings, baseline, record.base)
+    check_asked(settings, baseline, record.base, ways.served)
+    if ways.served is not None:
+        model = open_served(project, settings, record, ways.served, override, ways.untrained is not None)
+    else:
+        model = open_tuned(project, settings, record)
     judge = open_judge(project, settings, override) if settings.evaluation.metric == "judge" else None
     bench = open_bench(
         project,
         settings,
-        open_tuned(project, settings, record),
+        model,
         dataset=wishes.dataset,
         rows_of=record.dataset if elsewhere else None,
         watch=watch,

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from chat.privacy import Override
     from chat.protocols import ChatModel, Embedder
+    from evaluation.served import Served
     from training.record import RunRecord
     from workspace.folder import Project
     from workspace.settings import OtherModelSettings, Settings
@@ -140,6 +141,18 @@ def open_tuned(project: Project, settings: Settings, record: RunRecord) -> ChatM
     model = settings.model.model_copy(update={"base": base, "provider": "local"})
     adapter = None if record.method == "full" else folder
     return open_base(project, settings.model_copy(update={"model": model}), adapter)
+
+
+def open_served(
+    project: Project, settings: Settings, record: RunRecord, served: Served, override: Override | None, suite: bool
+) -> ChatModel:
+    """The run as the server of `[model]` has it under a name; where the general `suite` is asked, its base is there."""
+    from chat.privacy import project_guard
+    from chat.served import Renamed, open_beside
+
+    needed = [settings.model.base] if suite else []
+    model = open_beside(settings.model, served.name, project_guard(project, settings, override), needed)
+    return Renamed(model, served.model_of(record.id))
 
 
 def open_untrained(project: Project, settings: Settings, record: RunRecord) -> ChatModel:

@@ -159,8 +159,9 @@ def _items_line(report: Report, goal: float | None) -> str:
 
 def _method(report: Report, baseline: Report | None, arms: Sequence[ArmResult]) -> list[str]:
     told = [*(baseline or report).rows_from, *(baseline.notes if baseline else ()), *report.notes]
+    shared = "their server, token limit" if report.served else "its base, token limit"
     lines = [
-        f"Model: {report.model}. All arms share its base, token limit, stop rule and greedy decoding.",
+        f"Model: {report.model}. All arms share {shared}, stop rule and greedy decoding.",
         "Every setting and form was chosen on validation rows before the test items were first answered "
         "(choices.json has the time). Each arm then answered the test items once.",
         "Intervals of a score: Wilson for 0/1 scores, else Student's t over the scores plus one 0 and one 1. "

@@ -1,0 +1,113 @@
+"""A model that a server has beside the one of `[model]`: an adapter that vLLM serves under a name of its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from chat.errors import ChatError
+from chat.open import host_of, open_model
+from chat.protocols import Ask, ChatModel, Progress, Reply
+from chat.stream import collect, replies
+from workspace.errors import Refusal, did_you_mean
+from workspace.settings import ModelSettings
+
+if TYPE_CHECKING:
+    from chat.privacy import Guard
+
+SERVER = '[model] provider = "openai", base_url = "http://localhost:8000/v1" in rung.toml, then rung baseline'
+UNTOLD = frozenset({"model", "request", "garbled"})
+"""Kinds of failure with which a server shows that it keeps no list."""
+
+
+class Renamed:
+    """The same model under another name in reports and in what is kept of its answers."""
+
+    def __init__(self, model: ChatModel, name: str) -> None:
+        self.model = model
+        self._name = name
+
+    @property
+    def name(self) -> str:
+        """The name it was given."""
+        return self._name
+
+    @property
+    def is_local(self) -> bool:
+        """As the model says."""
+        return self.model.is_local
+
+    @property
+    def can_choose(self) -> bool:
+        """As the model says."""
+        return self.model.can_choose
+
+    def stream(self, asks: Iterable[Ask]) -> Iterator[tuple[int, Reply | ChatError]]:
+        """As the model's."""
+        return replies(self.model, asks)
+
+    def answer(self, asks: Sequence[Ask], progress: Progress | None = None) -> list[Reply]:
+        """All replies in order."""
+        return collect(self.stream, asks, progress)
+
+
+def own_server(settings: ModelSettings) -> str:
+    """The host of the compatible server that `[model]` names. Raises Refusal where it names none."""
+    if settings.provider != "openai":
+        raise Refusal(
+            f"[model] provider is {settings.provider}: a model by its name is asked of a server that speaks the "
+            "OpenAI protocol (vLLM, llama-server), where the arms were asked too.",
+            SERVER,
+            where="rung.toml",
+        )
+    if not (settings.base_url or os.environ.get("OPENAI_BASE_URL")):
+        raise Refusal(
+            "[model] base_url names no server of your own: api.openai.com has none of your weights.",
+            SERVER,
+            where="rung.toml",
+        )
+    return host_of(settings)
+
+
+def open_beside(settings: ModelSettings, name: str, guard: Guard | None, needed: Sequence[str] = ()) -> ChatModel:
+    """The model `name` of the server of `[model]`, after its list was read (no row is sent for that).
+
+    Raises Refusal where the privacy answer forbids, where the list holds neither it nor all that are `needed`, or says
+    that it stands on another model than `[model]`'s.
+    """
+    host = own_server(settings)
+    model = open_model(settings.model_copy(update={"base": name}), guard=guard)
+    listed = _listed(settings, host)
+    if name not in listed:
+        known = f"it has {', '.join(listed)}.{did_you_mean(name, listed)}" if listed else "it lists none."
+        raise Refusal(
+            f"{host} lists no {name}: {known}",
+            f"vllm serve {settings.base} --enable-lora --lora-modules {name}=FOLDER",
+        )
+    under = listed[name]
+    if under != settings.base and under in listed:
+        raise Refusal(
+            f"{host} says that {name} stands on {under}, and the arms were asked of {settings.base}.",
+            f"serve it on {settings.base}",
+        )
+    for other in needed:
+        if other not in listed:
+            told = f"{host} does not list {other}, which is asked the general suite as the model before training."
+            raise Refusal(told, "the same command without --forgetting")
+    return model
+
+
+def _listed(settings: ModelSettings, host: str) -> Mapping[str, str]:
+    """What `GET /v1/models` names."""
+    from chat.compatible import Compatible
+
+    try:
+        return Compatible(settings.base, base_url=settings.base_url).listed()
+    except ChatError as error:
+        if error.kind not in UNTOLD:
+            raise
+        raise Refusal(
+            f"{host} does not tell which models it has (GET /v1/models), so nobody would know which one answers.",
+            "a server that lists them: vLLM, llama-server",
+        ) from error

@@ -1,0 +1,277 @@
+"""`rung evaluate --served NAME`: the tuned model asked on the baseline's own server, as a team serves it."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from chat.protocols import Ask
+from evaluation.looks import standing
+from evaluation.report import read_report
+from evaluation.verdict import newest_verdict
+from training.record import RunRecord, write_run
+from workspace.files import sha256_file
+from workspace.settings import load_settings
+
+SETTINGS = '[evaluation]\nfew_shot = 3\nretrieved = 2\nclosed_set = "{closed}"\nruns = 2\n'
+
+
+class Server:
+    """What stands behind each name, as vLLM lists and answers it: `names` by the name of the base under them."""
+
+    def __init__(self, kit):
+        self.names = {"tiny": None, "clinic": "tiny"}
+        self.say = {"tiny": kit.reply, "clinic": kit.perfect}
+        self.asked = []
+
+    def __call__(self, _handler, request):
+        method, path, _, body = request
+        if method == "GET":
+            listed = [
+                {"id": n, "object": "model", "created": 1, "owned_by": "us", "parent": p} for n, p in self.names.items()
+            ]
+            return (200, {"object": "list", "data": listed}) if path == "/v1/models" else (404, {})
+        self.asked.append(body)
+        if body["model"] not in self.say:
+            return 404, {"error": {"message": f"The model {body['model']} does not exist."}}
+        schema = body.get("response_format", {}).get("json_schema", {}).get("schema")
+        choices = tuple(schema["properties"]["answer"]["enum"]) if schema else ()
+        text = self.say[body["model"]](Ask(tuple(body["messages"]), choices=choices))
+        said = {"role": "assistant", "content": json.dumps({"answer": text}) if choices else text}
+        usage = {"prompt_tokens": 11, "completion_tokens": 2, "total_tokens": 13}
+        choice = {"index": 0, "message": said, "finish_reason": "stop"}
+        return 200, {"id": "1", "object": "chat.completion", "created": 1, "model": body["model"],
+                     "choices": [choice], "usage": usage}  # fmt: skip
+
+
+@pytest.fixture
+def server(loopback, kit):
+    made = Server(kit)
+    loopback.say(made)
+    return made
+
+
+@pytest.fixture
+def served(project, loopback, server):
+    """A project whose arms are asked on the server, with a finished run."""
+    say_model(project, loopback.url)
+    project.answers_file.write_text('task = "classification"\ngoal_score = 0.9\nprompt_effort_days = 6\n')
+    finish_run(project, "R-001")
+    return project
+
+
+def say_model(project, url, more="", provider="openai", closed="off", base="tiny"):
+    model = f'[model]\nprovider = "{provider}"\nbase = "{base}"\n{more}'
+    project.settings_file.write_text(
+        model + (f'base_url = "{url}/v1"\n' if url else "") + SETTINGS.format(closed=closed)
+    )
+
+
+def finish_run(project, name, base="tiny"):
+    folder = project.runs / name
+    (folder / "adapter").mkdir(parents=True)
+    weights = folder / "adapter" / "adapter_model.safetensors"
+    weights.write_bytes(name.encode())
+    record = RunRecord(
+        id=name,
+        state="finished",
+        plan="P-001",
+        plan_sha256="",
+        clearance_sha256="",
+        dataset="v001",
+        base=base,
+        method="lora",
+        adapter=f"{name}/adapter",
+        system_prompt="Topic.",
+        files={weights.name: sha256_file(weights)},
+    )
+    write_run(folder, record)
+
+
+def rung(project, *arguments, **environment):
+    command = [sys.executable, "-m", "rung", *arguments]
+    whole = {**os.environ, "OPENAI_API_KEY": "none", "PYTHONPATH": os.getcwd(), **environment}
+    whole.pop("OPENAI_BASE_URL", None)
+    return subprocess.run(command, cwd=project.root, env=whole, capture_output=True, text=True, timeout=120)
+
+
+@pytest.fixture
+def measured(served):
+    done = rung(served, "baseline", "--arms", "base,prompt")
+    assert done.returncode == 0, done.stderr
+    return served
+
+
+def refused(done, *said, code=1):
+    assert done.returncode == code and "Traceback" not in done.stderr, done.stderr
+    words = " ".join(done.stderr.split())
+    assert all(each in words for each in said), words
+    return True
+
+
+def test_the_run_is_asked_by_its_name_on_the_server_of_the_baseline_and_ruled_on(measured, server, loopback):
+    host = loopback.url.removeprefix("http://")
+    before = len(server.asked)
+    done = rung(measured, "evaluate", "R-001", "--served", "clinic")
+    assert done.returncode == 0 and done.stdout.startswith("SHIP"), done.stderr
+    asked = server.asked[before:]
+    assert {body["model"] for body in asked} == {"clinic"}
+    assert {body["messages"][0]["content"] for body in asked} == {"Topic."}
+    folder, verdict = newest_verdict(measured, "R-001")
+    told = f"R-001 was asked as clinic at {host}; that its weights stand behind that name was not checked."
+    assert verdict.verdict == "ship" and verdict.served == f"clinic at {host}" and told in verdict.notes
+    report = read_report(measured, folder.name)[1]
+    assert report.served == "clinic" and report.model == f"clinic ({host}), said to be R-001"
+    for page in ("report.html", "report.md"):
+        text = (folder / page).read_text()
+        assert told in re.sub(r"\s+", " ", text), page
+        assert "All arms share its base" not in text
+    shown = rung(measured, "verdict", "R-001")
+    assert shown.returncode == 0 and f"! {told}" in shown.stdout
+    document = json.loads(rung(measured, "verdict", "R-001", "--json").stdout)
+    assert document["served"] == f"clinic at {host}"
+
+
+def test_what_was_answered_is_not_asked_again_nor_taken_for_another_run(measured, server):
+    assert rung(measured, "evaluate", "R-001", "--served", "clinic").returncode == 0
+    asked = len(server.asked)
+    assert rung(measured, "evaluate", "R-001", "--served", "clinic").returncode == 0
+    assert len(server.asked) == asked
+    finish_run(measured, "R-002")
+    server.say["clinic"] = lambda ask: "pin"
+    second = rung(measured, "evaluate", "R-002", "--served", "clinic")
+    assert second.returncode == 0 and not second.stdout.startswith("SHIP")
+    assert len(server.asked) > asked and newest_verdict(measured, "R-002")[1].tuned < 0.5
+
+
+def test_another_name_is_another_scoring_and_takes_a_planned_place(measured, server):
+    server.names["clinic-2"] = "tiny"
+    server.say["clinic-2"] = server.say["clinic"]
+    for name in ("clinic", "clinic", "clinic-2"):
+        assert rung(measured, "evaluate", "R-001", "--served", name).returncode == 0
+    _, verdict = newest_verdict(measured, "R-001")
+    settings = load_settings(measured.settings_file, {})
+    assert standing(measured, settings, str(verdict.test_sha256)).runs == ("R-001 as clinic", "R-001 as clinic-2")
+    assert (verdict.place, verdict.planned_runs) == (2, 2)
+    assert any("Before on this test set: R-001 as clinic;" in note for note in verdict.notes)
+
+
+def test_a_closed_set_is_asked_free_and_held_as_the_arms_are(served, server, loopback):
+    say_model(served, loopback.url, closed="on")
+    assert rung(served, "baseline", "--arms", "base,prompt").returncode == 0
+    server.say["clinic"] = lambda ask: (ask.choices and server.say["held"](ask)) or "It is a card."
+    server.say["held"] = lambda ask: {"card": "card", "money": "transfer", "pin": "pin"}[
+        ask.turns[-1]["content"].split()[0]
+    ]
+    done = rung(served, "evaluate", "R-001", "--served", "clinic")
+    assert done.returncode == 0, done.stderr
+    folder, verdict = newest_verdict(served, "R-001")
+    arm = read_report(served, folder.name)[1].arms[0]
+    assert arm.form == "held" and set(arm.validation_forms) == {"free", "held"} and verdict.tuned == 1.0
+
+
+def test_the_general_suite_is_asked_of_the_served_base(measured, server):
+    before = len(server.asked)
+    (measured.root / "general.jsonl").write_text('{"question": "What is 1 + 1?", "answer": "2"}\n')
+    known = server.say["clinic"]
+    server.say["clinic"] = lambda ask: "3" if "1 + 1" in ask.turns[-1]["content"] else known(ask)
+    done = rung(measured, "evaluate", "R-001", "--served", "clinic", "--forgetting")
+    assert done.returncode == 0, done.stderr
+    suite = [body["model"] for body in server.asked[before:] if "1 + 1" in body["messages"][-1]["content"]]
+    assert sorted(suite) == ["clinic", "tiny"] and newest_verdict(measured, "R-001")[1].forgetting is not None
+    del server.names["tiny"]
+    gone = rung(measured, "evaluate", "R-001", "--served", "clinic", "--forgetting")
+    assert refused(gone, "does not list tiny", "without --forgetting")
+
+
+def test_it_is_refused_where_there_is_no_such_server(measured, loopback, server):
+    asked = len(loopback.requests)
+    say_model(measured, "", provider="local", base="embedded")
+    assert refused(rung(measured, "evaluate", "--served", "clinic"), "[model] provider is local", 'provider = "openai"')
+    say_model(measured, "", provider="anthropic")
+    assert refused(rung(measured, "evaluate", "--served", "clinic"), "[model] provider is anthropic")
+    say_model(measured, "")
+    assert refused(rung(measured, "evaluate", "--served", "clinic"), "[model] base_url", "http://localhost:8000/v1")
+    say_model(measured, loopback.url)
+    assert refused(rung(measured, "evaluate", "--served", "tiny"), "tiny is the model that the arms were asked of")
+    assert refused(rung(measured, "evaluate", "--served", "clinic", "--seeds", "2"), "--seeds", code=2)
+    assert refused(rung(measured, "evaluate", "--served", "clinic", "--human"), "--served", code=2)
+    assert len(loopback.requests) == asked and not list(measured.evaluations.glob("*/verdict.json"))
+
+
+def test_it_is_refused_where_the_server_does_not_list_the_name_or_says_it_stands_on_another(measured, server):
+    asked = len(server.asked)
+    assert refused(
+        rung(measured, "evaluate", "--served", "clinik"),
+        "lists no clinik",
+        "it has tiny, clinic",
+        "Did you mean",
+        "clinik=FOLDER",
+    )
+    server.names |= {"large": None, "clinic": "large"}
+    assert refused(rung(measured, "evaluate", "--served", "clinic"), "clinic stands on large", "asked of tiny")
+    server.names = {}
+    assert refused(rung(measured, "evaluate", "--served", "clinic"), "lists no clinic", "it lists none")
+    assert len(server.asked) == asked and not list(measured.evaluations.glob("*/verdict.json"))
+
+
+def test_a_server_that_lists_nothing_or_is_gone_is_told_as_that(measured, loopback):
+    whole = loopback.script[0]
+    loopback.script[:] = [lambda handler, request: (404, {"error": "no such page"})]
+    assert refused(rung(measured, "evaluate", "--served", "clinic"), "does not tell which models it has")
+    loopback.script[:] = [(200, {"object": "list", "data": "none"})]
+    assert refused(rung(measured, "evaluate", "--served", "clinic"), "does not tell which models it has")
+    loopback.script[:] = [(401, {"error": {"message": "who are you"}})]
+    assert rung(measured, "evaluate", "--served", "clinic").returncode in (1, 2)
+    loopback.script[:] = [whole]
+    assert rung(measured, "evaluate", "--served", "clinic").returncode == 0
+
+
+def test_it_is_refused_where_the_baseline_was_asked_elsewhere(measured, server, loopback):
+    port = loopback.url.rpartition(":")[2]
+    asked = len(server.asked)
+    say_model(measured, f"http://localhost:{port}")
+    moved = rung(measured, "evaluate", "--served", "clinic")
+    assert refused(moved, f"asked of tiny (127.0.0.1:{port}), not of tiny (localhost:{port})", "rung baseline")
+    say_model(measured, loopback.url, more="max_tokens = 9\n")
+    assert refused(rung(measured, "evaluate", "--served", "clinic"), "token limit 64, now 9")
+    say_model(measured, loopback.url)
+    path = measured.evaluations / "E-001" / "report.json"
+    old = {key: value for key, value in json.loads(path.read_text()).items() if key not in ("asked_with", "stands_on")}
+    path.write_text(json.dumps(old))
+    assert len(server.asked) == asked
+    done = rung(measured, "evaluate", "--served", "clinic")
+    assert done.returncode == 0, done.stderr
+
+
+def test_another_base_than_the_arms_is_said(measured):
+    finish_run(measured, "R-002", base="models/other")
+    assert rung(measured, "evaluate", "R-002", "--served", "clinic").returncode == 0
+    told = (
+        "R-002 was trained from models/other, the arms were asked of tiny: whether that is one model was not checked."
+    )
+    assert told in newest_verdict(measured, "R-002")[1].notes
+
+
+def test_rows_stay_here_where_the_privacy_answer_says_so(measured, loopback):
+    """The arms were asked before the answer was given, on a host that is not this machine."""
+    say_model(measured, "http://models.example.invalid")
+    report = measured.evaluations / "E-001" / "report.json"
+    told = json.loads(report.read_text()) | {"model": "tiny (models.example.invalid)"}
+    report.write_text(json.dumps(told))
+    measured.answers_file.write_text('privacy = "no_external_api"\n')
+    asked = len(loopback.requests)
+    assert refused(rung(measured, "evaluate", "--served", "clinic"), "no_external_api")
+    assert len(loopback.requests) == asked and not list(measured.evaluations.glob("*/verdict.json"))
+
+
+def test_people_compare_its_outputs_and_the_release_carries_the_note(measured, loopback):
+    assert rung(measured, "evaluate", "R-001", "--served", "clinic").returncode == 0
+    rung(measured, "verdict", "--items")
+    sheet = rung(measured, "evaluate", "--human", "--sheet", "sheet.jsonl", "--items", "10")
+    assert sheet.returncode == 0, sheet.stderr
+    rows = [json.loads(line) for line in (measured.root / "sheet.jsonl").read_text().splitlines()]
+    assert rows and not any("clinic" in json.dumps(row) for row in rows)
