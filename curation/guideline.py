@@ -26,7 +26,10 @@ class Guideline:
 
 
 def current_guideline(store: Store, project: Project, connection: Connection | None = None) -> Guideline | None:
-    """The version that stands in `guideline.md` now, kept if it is new; None where there is no such file."""
+    """The version that stands in `guideline.md` now, kept if it is new and the store can be written.
+
+    None where there is no such file.
+    """
     try:
         data = project.guideline_file.read_bytes()
     except FileNotFoundError:
@@ -63,6 +66,8 @@ def _kept(store: Store, digest: str, text: str, connection: Connection | None) -
         with store.read() as reading:
             if found := reading.execute(asked).mappings().first():
                 return store.guidelines.setdefault(digest, Guideline(**found))
+            if store.is_read_only:
+                return Guideline(_next(reading), digest, text, now().isoformat())
     with store.write(connection) as opened:
         while not (found := opened.execute(asked).mappings().first()):
             _add(store, opened, digest, text)
@@ -71,12 +76,19 @@ def _kept(store: Store, digest: str, text: str, connection: Connection | None) -
 
 def _add(store: Store, connection: Connection, digest: str, text: str) -> None:
     """Keep it as the next version, unless another program does so at this moment: it is waited for."""
-    from sqlalchemy import func, select
-
     from curation.store.tables import guidelines
     from curation.store.writing import insert_unless_there
 
-    version = (connection.execute(select(func.max(guidelines.c.version))).scalar() or 0) + 1
+    version = _next(connection)
     values = {"version": version, "sha256": digest, "text": text, "at": now().isoformat()}
     if insert_unless_there(connection, guidelines, values):
         store.event("guideline", "rung", f"guideline-{version}", {"sha256": digest}, connection=connection)
+
+
+def _next(connection: Connection) -> int:
+    """The number that the next new version is given."""
+    from sqlalchemy import func, select
+
+    from curation.store.tables import guidelines
+
+    return (connection.execute(select(func.max(guidelines.c.version))).scalar() or 0) + 1

@@ -118,8 +118,12 @@ def _store(project: Project) -> Check:
     try:
         with open_store(project, settings) as store:
             rows = sum(sum(states.values()) for states in store.counts().values())
+            only_read = store.is_read_only
     except RungError as error:
         return Check("store", False, error.message, error.hint)
+    if only_read:
+        fact = f"{rows:,} rows; nothing can be written here, so what only looks works and the rest is refused"
+        return Check("store", None, fact, "copy the project to where you may write")
     return Check("store", True, f"{rows:,} rows")
 
 

@@ -184,9 +184,11 @@ def _members(project: Project, settings: Settings, found: Found, beside: Path) -
 
 def _copy_database(database: Path, copy: Path) -> None:
     """SQLite's online backup: one moment of the database, whoever writes meanwhile."""
+    from curation.store.unwritable import reading
+
     with (
         database.open("rb"),  # says which file it is, where SQLite does not
-        contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as source,
+        reading(database) as source,
         contextlib.closing(sqlite3.connect(copy)) as target,
     ):
         source.backup(target)

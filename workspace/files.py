@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import io
 import os
@@ -108,6 +109,11 @@ def _name(error: BaseException, path: Path) -> None:
     """A full disk names no file."""
     if isinstance(error, OSError) and error.filename is None:
         error.filename = str(path)
+
+
+def is_refused(error: OSError) -> bool:
+    """Whether a file could not be written because nothing may be written there: no right to, a read-only disk."""
+    return error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 def check_outputs(*paths: Path | None, inputs: Iterable[Path] = ()) -> None:

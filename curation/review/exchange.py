@@ -51,6 +51,7 @@ def export_rows(
         raise RungError(
             f"{out}: expected a name that ends in .jsonl or .csv, or --format argilla.", "-o review.csv", where=str(out)
         )
+    desk.store.check_writable()  # the log tells who took rows out
     refresh_queue(desk.store, desk.settings)
     states = ["pending", "skipped", "unsure", *(("approved", "edited", "rejected") if everything else ())]
     rows = [row for row in desk.store.rows(state=states) if row.queued or row.decision is not None]

@@ -20,10 +20,15 @@ LOOK_AGAIN = 50
 
 
 def refresh_queue(store: Store, settings: Settings) -> None:
-    """Queue what the policy asks for, where rows or settings changed since the last call; else only a quick look."""
+    """Queue what the policy asks for, where rows or settings changed since the last call; else only a quick look.
+
+    A store that cannot be written keeps the queue that it has.
+    """
     from curation.store.engine import lock_now
     from curation.store.waiting import count_again, is_due, put_together
 
+    if store.is_read_only:
+        return
     mark = _policy(settings)
     with store.read() as connection:
         seen = _fact(connection, "queue") == json.dumps({**mark, **_height(connection, settings)})

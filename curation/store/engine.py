@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
+from curation.store import unwritable
 from curation.store.errors import explain
 from workspace.errors import InputError, Problem, RungError
 from workspace.extras import require
@@ -35,13 +36,25 @@ ONE_AT_A_TIME = threading.Lock()
 
 
 def open_engine(project: Project, settings: Settings) -> tuple[Engine, str]:
-    """An engine on the newest schema, and how messages name the store.
+    """An engine on the newest schema, and how messages name the store. Where nothing may be written it only reads.
 
     Raises RungError where it cannot be reached, is damaged, or was written by a newer Rung.
     """
-    engine, where = _postgres(settings.store.url) if settings.store.url else _sqlite(project.database_file)
+    if settings.store.url:
+        return _ready(*_postgres(settings.store.url), None)
+    file = project.database_file
+    if unwritable.may_write(file):
+        try:
+            return _ready(*_sqlite(file), file)
+        except RungError as error:
+            if not unwritable.is_for_reading(error, file):
+                raise
+    return _ready(unwritable.reading_engine(file), file.name, file)
+
+
+def _ready(engine: Engine, where: str, file: Path | None) -> tuple[Engine, str]:
     try:
-        _upgrade(engine, where, None if settings.store.url else project.database_file)
+        _upgrade(engine, where, file)
     except DBAPIError as error:
         engine.dispose()
         raise explain(error, where) from error
@@ -58,6 +71,8 @@ def transaction(engine: Engine, where: str, *, write: bool, lasting: bool = True
     One that is not `lasting` does not wait for the disk: a power cut may lose it (a kill does not), until the next
     lasting one has ended. One that does not write sees one state of the store from its begin to its end.
     """
+    if write and unwritable.is_unwritable(engine):
+        raise unwritable.refuse_writing(where)
     options: dict[str, Any] = {"rung_write": write, "rung_lasting": lasting}
     if not write and engine.dialect.name == "postgresql":
         options["isolation_level"] = "REPEATABLE READ"
@@ -69,6 +84,7 @@ def transaction(engine: Engine, where: str, *, write: bool, lasting: bool = True
             if not lasting and connection.dialect.name == "postgresql":
                 connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
             yield connection
+            unwritable.check_unchanged(connection)
     except DBAPIError as error:
         raise explain(error, where) from error
 
@@ -144,6 +160,8 @@ def _upgrade(engine: Engine, where: str, file: Path | None) -> None:
     with transaction(engine, where, write=False) as connection:
         if _known(connection) == HEAD:
             return
+    if unwritable.is_unwritable(engine):
+        raise unwritable.refuse_upgrade(where)
     with transaction(engine, where, write=True) as connection:
         lock_all(connection)
         found = _known(connection)

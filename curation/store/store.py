@@ -59,6 +59,20 @@ class Store:
         """Let go of the database."""
         self.engine.dispose()
 
+    @property
+    def is_read_only(self) -> bool:
+        """Whether nothing can be written here: no right to, or a read-only disk. What only looks goes on."""
+        from curation.store.unwritable import is_unwritable
+
+        return is_unwritable(self.engine)
+
+    def check_writable(self) -> None:
+        """Before long work whose result is to be stored. Raises RungError where nothing can be written."""
+        from curation.store.unwritable import refuse_writing
+
+        if self.is_read_only:
+            raise refuse_writing(self.where)
+
     @contextlib.contextmanager
     def read(self) -> Iterator[Connection]:
         """One reading transaction."""

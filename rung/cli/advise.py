@@ -182,15 +182,25 @@ def _rulebook(project: Project | None = None) -> Rulebook:
 
 
 def _write(project: Project | None, answers: Answers, decision: Decision, *, new_answers: bool) -> Decision:
-    """Write answers.toml (where they are new) and decision.json with what it was made from."""
+    """Write answers.toml (where they are new) and decision.json with what it was made from.
+
+    Where nothing may be written the advice is given all the same, unless answers were to be kept.
+    """
     from advisor.project import write_decision
     from advisor.recording import save_answers
+    from workspace.files import is_refused
     from workspace.folder import require_project
 
     project = project or require_project()
     if new_answers:
         save_answers(project.answers_file, answers)
-    return write_decision(project, decision)
+    try:
+        return write_decision(project, decision)
+    except OSError as error:
+        if new_answers or not is_refused(error):
+            raise
+        note(f"! {project.decision_file.name} is not written, this advice is not kept: {error.strerror}.")
+        return decision
 
 
 def _what_if(before: Decision, after: Decision, as_json: bool) -> None:

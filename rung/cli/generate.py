@@ -58,6 +58,7 @@ def generate(
     wish = Wish(count, strategy, budget_usd)
     allowed = overridden(project, settings, override, by, reason, "data generate")
     with open_store(project, settings) as store:
+        store.check_writable()
         opened = open_named(project, settings, named, allowed)
         if not yes and not as_json and not _agreed(project, settings, store, opened, wish):
             say("Nothing was asked.")

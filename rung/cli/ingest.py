@@ -44,12 +44,15 @@ def import_files(
     """Take rows into the project. The same file again changes nothing."""
     from curation.formats import Columns
     from curation.ingest import ingest, merge_rejects, read_batches
-    from curation.store import open_store
+    from curation.store import open_store, store_exists
     from workspace.folder import require_project
     from workspace.settings import load_settings
 
     project = require_project()
     settings = load_settings(project.settings_file)
+    if store_exists(project, settings):
+        with open_store(project, settings) as store:
+            store.check_writable()
     columns = Columns(question, answer, system)
     large = any(file.is_file() and file.stat().st_size > LARGE for file in files)
     reading = ProgressLine("Reading") if large else None

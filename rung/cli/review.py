@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rung.cli.options import Json, Unmask
-from rung.cli.output import emit, say
+from rung.cli.output import emit, note, say
 from workspace.errors import RungError
 from workspace.files import read_utf8
 from workspace.words import counted
@@ -131,6 +131,8 @@ def status(as_json: Json = False) -> None:
 
     with desk_here() as desk:
         found = progress(desk)
+        if desk.store.is_read_only:
+            note("! Nothing can be written here: the queue is as it was left, whatever rung.toml asks for since.")
     if as_json:
         emit(found.to_json())
         return

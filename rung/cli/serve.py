@@ -30,6 +30,7 @@ def serve_command(
     given: dict[str, Any] = {"host": host, "login": login, "url": url, "port": port}
     desk = _desk({key: value for key, value in given.items() if value not in ("", None)})
     with desk.store:
+        desk.store.check_writable()
         _serve(desk, as_json)
 
 

@@ -1,0 +1,216 @@
+"""A project where nothing can be written: what only looks works, with every row, and what changes is refused."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import shutil
+import sqlite3
+import struct
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from killing import Warm
+from works import answer
+
+from curation.example import Example
+from curation.store import Store, open_store
+from workspace.errors import Refusal, RungError
+from workspace.folder import Project
+from workspace.settings import Settings
+
+LOOKS = (
+    ("status",), ("data", "check"), ("review", "status"), ("review",), ("why", "r-000001"), ("doctor",), ("advise",),
+    ("runs", "list"), ("data", "check", "--show", "balance"),
+)  # fmt: skip
+CHANGES = (
+    ("review", "next"), ("data", "import", "../pool.jsonl", "--rejects", "../out.csv"),
+    ("review", "invite", "mo"), ("review", "serve"),
+    ("data", "generate", "--count", "1", "--yes"), ("advise", "--set", "task=code"),
+    ("review", "export", "-o", "../out.csv"), ("data", "dismiss", "balance", "--by", "sam", "--reason", "so it is"),
+)  # fmt: skip
+PASSING_OVER = 0b1110
+"""The rights by which root reads and writes what a file's mode forbids."""
+
+
+def close_to_writing(root: Path) -> None:
+    for path in (*root.rglob("*"), root):
+        path.chmod(path.stat().st_mode & ~0o222)
+
+
+@contextmanager
+def ordinary() -> Iterator[None]:
+    """Without the right to pass over modes, where this is root."""
+    libc, header, sets = ctypes.CDLL(None), struct.pack("<Ii", 0x20080522, 0), ctypes.create_string_buffer(24)
+    if os.geteuid() or libc.capget(header, sets):
+        yield
+        return
+    effective, *others = struct.unpack("<6I", sets)
+    libc.capset(header, struct.pack("<6I", effective & ~PASSING_OVER, *others))
+    try:
+        yield
+    finally:
+        libc.capset(header, struct.pack("<6I", effective, *others))
+
+
+@pytest.fixture
+def closed(stages: Any, loopback: Any, tmp_path: Path) -> Iterator[Path]:
+    """A project of which every file and folder is read-only."""
+    before = stages("imported", loopback.say(answer).url + "/v1")
+    shutil.copy(before.parent / "pool.jsonl", tmp_path)
+    root = Path(shutil.copytree(before, tmp_path / "p"))
+    close_to_writing(root)
+    yield root
+    subprocess.run(["chmod", "-R", "u+w", str(root)], check=True)
+
+
+def everything(root: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("words", LOOKS, ids=" ".join)
+def test_what_only_looks_works_and_leaves_no_trace(
+    words: tuple[str, ...], closed: Path, warm: Warm, tmp_path: Path
+) -> None:
+    before = everything(closed)
+    done = warm(*words, at=closed, ordinary=True, XDG_CACHE_HOME=str(tmp_path))
+    assert done.code == 0 or (words[0] == "data" and done.code == 1), done
+    assert "cannot be" not in done.out + done.err, done
+    assert everything(closed) == before
+
+
+@pytest.mark.parametrize("words", CHANGES, ids=" ".join)
+def test_what_changes_is_refused_before_anything_is_done(
+    words: tuple[str, ...], closed: Path, warm: Warm, tmp_path: Path
+) -> None:
+    done = warm(*words, at=closed, ordinary=True, XDG_CACHE_HOME=str(tmp_path))
+    assert done.code == 2 and done.out == "" and "Traceback" not in done.err, done
+    assert "read-only" in done.err or "Permission denied" in done.err
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_it_is_told_what_is_not_kept(closed: Path, warm: Warm, tmp_path: Path) -> None:
+    told = warm("review", "status", at=closed, ordinary=True).err
+    assert told.startswith("! Nothing can be written here") and told.count("\n") == 1
+    store = warm("doctor", "--json", at=closed, ordinary=True, XDG_CACHE_HOME=str(tmp_path)).out
+    fact = next(check for check in json.loads(store)["checks"] if check["name"] == "store")
+    assert fact["ok"] is None and "nothing can be written" in fact["fact"]
+    closed.chmod(0o755)
+    (closed / "decision.json").unlink(missing_ok=True)
+    closed.chmod(0o555)
+    advised = warm("advise", at=closed, ordinary=True)
+    assert advised.code == 0 and "Next" in advised.out and "decision.json is not written" in advised.err
+    new = closed / "guideline.md"
+    new.chmod(0o644)
+    new.write_text("# Another\n\nAnother guideline.\n")
+    assert warm("review", "status", at=closed, ordinary=True).code == 0
+
+
+def test_a_backup_is_made_of_it(closed: Path, warm: Warm, tmp_path: Path) -> None:
+    made = warm("backup", str(tmp_path / "b.tar"), at=closed, ordinary=True)
+    assert made.code == 0, made
+    assert warm("restore", str(tmp_path / "b.tar"), str(tmp_path / "again"), at=tmp_path).code == 0
+    assert warm("review", "next", "--reviewer", "mo", at=tmp_path / "again").code == 0
+
+
+def test_a_read_only_disk(stages: Any, loopback: Any, warm: Warm, small_disk: Path, tmp_path: Path) -> None:
+    root = shutil.copytree(stages("imported", loopback.say(answer).url + "/v1"), small_disk / "p")
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    for words in LOOKS:
+        done = warm(*words, at=root, XDG_CACHE_HOME=str(tmp_path))
+        assert done.code in (0, 1) and "cannot be" not in done.out + done.err, (words, done)
+    assert warm("review", "next", at=root).code == 2
+
+
+# The store's own file, log and index
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    found = Project(tmp_path / "q")
+    found.root.mkdir()
+    (found.root / "rung.toml").write_text("")
+    yield found
+    subprocess.run(["chmod", "-R", "u+w", str(found.root)], check=True)
+
+
+def add(store: Store, *texts: str) -> None:
+    store.add([Example({"prompt": text, "completion": "c"}) for text in texts], role="pool")
+
+
+def seen(store: Store) -> list[str]:
+    return [str(row.example.row["prompt"]) for row in store.rows()]
+
+
+def left_in_log(project: Project) -> None:
+    """A store whose newest row stands in the log alone, as a killed program leaves it."""
+    with open_store(project, Settings()) as store:
+        add(store, "in the file")
+    with open_store(project, Settings()) as store:
+        add(store, "in the log")
+        for end in ("", "-wal", "-shm"):
+            shutil.copy(project.root / f"rung.db{end}", project.root / f"kept{end}")
+    for end in ("", "-wal", "-shm"):
+        (project.root / f"kept{end}").replace(project.root / f"rung.db{end}")
+
+
+@pytest.mark.parametrize("index", [True, False])
+def test_rows_that_stand_in_the_log_alone_are_read(index: bool, project: Project) -> None:
+    left_in_log(project)
+    if not index:
+        (project.root / "rung.db-shm").unlink()
+    close_to_writing(project.root)
+    temporary = set(Path(tempfile.gettempdir()).glob("rung-store-*"))
+    with ordinary(), open_store(project, Settings()) as store:
+        assert store.is_read_only and seen(store) == ["in the file", "in the log"]
+        with pytest.raises(RungError, match="cannot be written"):
+            add(store, "more")
+        assert seen(store) == ["in the file", "in the log"]
+    assert set(Path(tempfile.gettempdir()).glob("rung-store-*")) <= temporary
+
+
+def test_a_store_that_another_account_goes_on_writing(project: Project) -> None:
+    with open_store(project, Settings()) as owner:
+        add(owner, "one")
+        close_to_writing(project.root)
+        with ordinary(), open_store(project, Settings()) as store:
+            assert store.is_read_only and seen(store) == ["one"]
+            add(owner, "two")
+            assert seen(store) == ["one", "two"], "each look sees what the other has written since"
+
+
+def test_a_change_under_a_file_that_was_thought_never_to_change(project: Project) -> None:
+    with open_store(project, Settings()) as owner:
+        add(owner, "one")
+    close_to_writing(project.root)
+    with ordinary(), open_store(project, Settings()) as store:
+        with pytest.raises(Refusal, match="another program wrote"), store.read() as connection:
+            connection.exec_driver_sql("SELECT count(*) FROM rows").scalar()
+            os.utime(project.database_file)
+        assert seen(store) == ["one"]
+
+
+@pytest.mark.parametrize("mode", [(0o444, 0o755), (0o644, 0o555)])
+def test_a_file_or_its_folder_alone(mode: tuple[int, int], project: Project) -> None:
+    with open_store(project, Settings()) as owner:
+        add(owner, "one")
+    project.database_file.chmod(mode[0])
+    project.root.chmod(mode[1])
+    with ordinary(), open_store(project, Settings()) as store:
+        assert store.is_read_only and seen(store) == ["one"]
+
+
+def test_one_of_an_older_schema_is_not_brought_up_to_date_there(project: Project) -> None:
+    script = (Path(__file__).parent.parent / "shared" / "first_schema.sql").read_text()
+    with closing(sqlite3.connect(project.database_file)) as connection:
+        connection.executescript(script)
+    close_to_writing(project.root)
+    with ordinary(), pytest.raises(RungError, match="of an older Rung") as told:
+        open_store(project, Settings())
+    assert "Copy the project" in told.value.hint
