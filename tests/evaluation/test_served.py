@@ -268,7 +268,7 @@ def test_rows_stay_here_where_the_privacy_answer_says_so(measured, loopback):
     assert len(loopback.requests) == asked and not list(measured.evaluations.glob("*/verdict.json"))
 
 
-def test_people_compare_its_outputs_and_the_release_carries_the_note(measured, loopback):
+def test_people_compare_its_outputs_blind_and_no_sheet_names_it(measured, loopback):
     assert rung(measured, "evaluate", "R-001", "--served", "clinic").returncode == 0
     rung(measured, "verdict", "--items")
     sheet = rung(measured, "evaluate", "--human", "--sheet", "sheet.jsonl", "--items", "10")

@@ -9,6 +9,8 @@ from chat.protocols import Ask
 from chat.scripted import Scripted
 from curation.manifest import load_split
 from evaluation.bench import open_bench
+from evaluation.served import Served
+from evaluation.tuned import Ways as Asked
 from evaluation.tuned import run_evaluation
 from training.record import find_run
 from training.release.make import Ways, release_run, wanted_forms
@@ -21,7 +23,12 @@ def quiet(_: str) -> None:
 
 
 def judged(
-    project: Project, settings: Settings, right: int, otherwise: str = "E10 eye both", run: str = "R-001"
+    project: Project,
+    settings: Settings,
+    right: int,
+    otherwise: str = "E10 eye both",
+    run: str = "R-001",
+    served: Served | None = None,
 ) -> Path:
     """Measure a run with a scripted model: the first `right` test items as expected, the others `otherwise`."""
     rows = load_split(project.datasets / "v001", "test")
@@ -31,7 +38,7 @@ def judged(
         return known.get(str(ask.turns[-1]["content"])) or otherwise
 
     bench = open_bench(project, settings, Scripted(say, name=f"scripted {run} {right}"))
-    return run_evaluation(bench, run, "House line.", [project.runs / run / "run.json"])
+    return run_evaluation(bench, run, "House line.", [project.runs / run / "run.json"], Asked(served=served))
 
 
 def let(project: Project, settings: Settings, to: str, **ways: Any) -> Path:

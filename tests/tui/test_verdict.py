@@ -12,6 +12,7 @@ from conftest_tui import flat, opened, sees, settled, text_of, until
 
 from evaluation.judge_report import JudgeReport
 from evaluation.report import Report
+from evaluation.served import Served
 from evaluation.verdict import Verdict
 from rung.report.judge_words import sentence as judge_sentence
 from rung.report.price_words import lines as price_lines
@@ -64,6 +65,21 @@ async def test_more_items_are_not_asked_for_where_they_would_not_ship_it(clinic,
         assert screen.next.startswith("Next: see what the advice says (2).")
         await pilot.press("enter")
         await until(pilot, lambda: getattr(app.screen, "stage", "") == "Advice")
+
+
+async def test_a_run_that_a_server_was_asked_for_says_first_that_its_weights_were_not_checked(clinic, program):
+    ladder.finished(ladder.cleared(clinic))
+    path = ladder.judged(clinic, SHIP) / "verdict.json"
+    write_artefact(path, Served("clinic", "gpu1:8000", "tiny").mark(read_artefact(path, Verdict), "tiny"))
+    app = program(clinic.root)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        screen = await opened(pilot, 9)
+        await sees(pilot, "SHIP")
+        assert "R-001 was asked as clinic at gpu1:8000; that its weights stand behind that name" in flat(text_of(app))
+        assert screen.next.startswith("Next: release.") and "Next: release." in text_of(app).split("\n")[20]
+        await pilot.press("v")
+        await until(pilot, lambda: type(app.screen).__name__ == "ItemsScreen")
 
 
 async def test_what_speaks_against_it_is_in_sight_without_scrolling(clinic, program):

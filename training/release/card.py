@@ -67,6 +67,8 @@ def _verdict(release: Release, run: RunRecord, allowed: Permission) -> str:
         f"{RULINGS.get(v.verdict, v.verdict)}: {100 * v.difference:+.1f} points over {_name(v.chosen)} "
         f"(95%: {100 * v.low:+.1f} to {100 * v.high:+.1f}), margin {100 * v.margin:.0f}, {v.n} frozen test items.",
     ]
+    if v.served:
+        lines.append(f"Measured as {v.served}: that this run's weights stand behind that name was not checked.")
     if release.by:
         lines.append(f"Released by {release.by}{f': “{release.reason}”' if release.reason else ''}.")
     lines += [f'**Gate {o.gate} was overridden by {o.by}: "{o.reason}"** ({o.at:%Y-%m-%d}).' for o in run.overrides]

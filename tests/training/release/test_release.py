@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 from released import judged, let, quiet
 
+from evaluation.served import Served
 from training.record import read_run, write_run
 from training.release.current import standing_release
 from training.release.make import release_prompt, wanted_forms
 from training.release.verify import verify
 from workspace.errors import InputError, Refusal
-from workspace.files import sha256_file
+from workspace.files import sha256_file, write_text
 from workspace.folder import Project
 from workspace.settings import Settings
 
@@ -48,6 +49,20 @@ def test_a_judgement_needs_a_name_and_a_reason(project: Project, settings: Setti
         let(project, settings, "adapter")
     folder = let(project, settings, "adapter", by="priya", reason="injuries go to a person")
     assert "Released by priya: “injuries go to a person”" in (folder / "README.md").read_text()
+
+
+def test_a_run_that_a_server_was_asked_for_goes_out_and_its_card_says_so(project: Project, settings: Settings) -> None:
+    """The arms and the run were asked of a server by names; the release is made of the run's own weights."""
+    there = {"provider": "openai", "base": "tiny", "base_url": "http://gpu.example.invalid/v1"}
+    settings = settings.model_copy(update={"model": settings.model.model_copy(update=there)})
+    baseline = project.evaluations / "E-001" / "report.json"
+    told = json.loads(baseline.read_text())
+    write_text(baseline, json.dumps(told | {"model": "tiny (gpu.example.invalid)"}))
+    judged(project, settings, right=30, served=Served("clinic", "gpu.example.invalid", "tiny"))
+    folder = let(project, settings, "merged")
+    assert verify(folder).faults == []
+    card = (folder / "README.md").read_text()
+    assert "Measured as clinic at gpu.example.invalid: that this run's weights stand behind that name was not" in card
 
 
 def test_an_override_of_the_loss_signs_no_judgement(project: Project, settings: Settings) -> None:
