@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from workspace.errors import RungError, did_you_mean
+from workspace.folder import find_project
 
 BLOCK = 1 << 20
 HALF_FILE = re.compile(r"\..+\.[a-z0-9_]{8}\.tmp")
@@ -119,8 +120,8 @@ def is_refused(error: OSError) -> bool:
 def check_outputs(*paths: Path | None, inputs: Iterable[Path] = ()) -> None:
     """Before a long job: each output can be a file and no two are the same one, so that it never ends half written.
 
-    Raises RungError for a folder, for a place inside a file, for one name given twice, and for a file of `inputs`,
-    whose lines would be gone. None is skipped.
+    Raises RungError for a folder, for a place inside a file, for one name given twice, and for a file of `inputs`
+    or one that a project around it reads: what stands in it would be gone. None is skipped.
     """
     seen: set[Path] = set()
     read = {path.resolve() for path in inputs}
@@ -135,9 +136,24 @@ def check_outputs(*paths: Path | None, inputs: Iterable[Path] = ()) -> None:
             raise RungError(
                 f"{path}: is read here, so it cannot be written too.", "name another file to write", where=str(path)
             )
+        if path.is_file() and (project := find_project(place.parent)) and project.reads(place):
+            said = f"{path}: one of the project's own files, which is not written over."
+            raise RungError(said, "name another file to write", where=str(path))
         if place in seen and (path.is_file() or not path.exists()):
             raise RungError(f"{path}: named for two outputs.", "give each output its own name", where=str(path))
         seen.add(place)
+
+
+def check_page(path: Path | None, inputs: Iterable[Path] = ()) -> None:
+    """As `check_outputs` for a page of HTML, which takes no other file's place than an older page's."""
+    check_outputs(path, inputs=inputs)
+    if path is None or not path.is_file():
+        return
+    with path.open("rb") as file:
+        start = file.read(BLOCK).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if start and not start.startswith((b"<!doctype html", b"<html")):
+        said = f"{path}: is there already and is no page, so it is not written over."
+        raise RungError(said, "name another file for the page", where=str(path))
 
 
 def write_bytes(path: Path, data: bytes) -> None:

@@ -11,6 +11,11 @@ from pathlib import Path
 from workspace.errors import RungError, did_you_mean
 
 SETTINGS_FILE = "rung.toml"
+OWN_FILES = (SETTINGS_FILE, "answers.toml", "decision.json", "guideline.md", "judge.md", "rung.db")
+"""Files of a project, and how the names begin of those that stand beside one (`rung.db-wal`)."""
+OWN_FOLDERS = frozenset(
+    ("datasets", "documents", "evaluations", "metrics", "plans", "prompts", "releases", "rules", "runs", "watch")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +88,11 @@ class Project:
     def releases(self) -> Path:
         """`releases/`, with `L-001/` and so on below."""
         return self.root / "releases"
+
+    def reads(self, path: Path) -> bool:
+        """Whether Rung reads a file of this name for what it says: settings, answers, the store, what stages made."""
+        parts = path.resolve().relative_to(self.root.resolve()).parts
+        return (len(parts) == 1 and parts[0].startswith(OWN_FILES)) or (len(parts) > 1 and parts[0] in OWN_FOLDERS)
 
     def relative(self, path: Path) -> str:
         """`path` as artefacts name it: relative to the root, with forward slashes."""

@@ -99,9 +99,9 @@ def check(
 ) -> None:
     """Every quality check, with its reason and its rows. Exit 1 where a finding blocks the dataset."""
     from curation.formats import Columns
-    from workspace.files import check_outputs
+    from workspace.files import check_page
 
-    check_outputs(html, inputs=files or ())
+    check_page(html, inputs=[*(files or ()), *filter(None, [words])])
     of_files: dict[str, object] = {"--format": fmt != "auto", "--threshold": threshold is not None}
     of_files |= {"--question": question, "--answer": answer, "--system": system}
     goes_with("files; a project's rows are read already", files, "rung data check FILE", of_files)

@@ -45,9 +45,11 @@ def import_files(
     from curation.formats import Columns
     from curation.ingest import ingest, merge_rejects, read_batches
     from curation.store import open_store, store_exists
+    from workspace.files import check_outputs
     from workspace.folder import require_project
     from workspace.settings import load_settings
 
+    check_outputs(rejects, inputs=files)
     project = require_project()
     settings = load_settings(project.settings_file)
     if store_exists(project, settings):

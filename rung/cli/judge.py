@@ -41,8 +41,10 @@ def judge(
     from rung.report.evaluation import write_page
     from rung.report.judge_words import lines
     from workspace.artefact import write_artefact
+    from workspace.files import check_outputs
 
     at_most_one({"--sheet": sheet, "--answers": answers})
+    check_outputs(sheet)
     goes_with("--answers", answers, "rung judge --answers FILE", {"--rater": rater})
     goes_with("--sheet", sheet, "rung judge --sheet FILE", {"--unmask": unmask})
     project, settings = opened_project()

@@ -75,6 +75,7 @@ def carry_out(asked: Asked) -> None:
 def _check_together(asked: Asked) -> None:
     """Raise RungError for options of which one would be passed over in silence."""
     from rung.cli.options import at_most_one, goes_with
+    from workspace.files import check_page
 
     sweep, curve, export = asked.sweep, asked.curve, asked.export
     one = {"--managed": asked.managed, "--export": export, "--preflight": asked.preflight}
@@ -85,6 +86,7 @@ def _check_together(asked: Asked) -> None:
     trained = "--export, --sweep or --curve"
     goes_with(trained, export or sweep or curve, "rung plan --export KIND", {"--override": asked.override})
     goes_with("--override", asked.override, "rung plan --override GATE", {"--by": asked.by, "--reason": asked.reason})
+    check_page(asked.html)
 
 
 def _trials(

@@ -40,9 +40,7 @@ def preflight_plan(project: Project, plan_file: Path, html: Path | None, as_json
 def write_page(html: Path, plan: Any, rows: Any, found: Preflight | None) -> None:
     """The page of the rows and, after a dry run, of its figures."""
     from rung.report.preflight import write_preflight_page
-    from workspace.files import check_outputs
 
-    check_outputs(html)
     write_preflight_page(html, plan, rows, found)
 
 

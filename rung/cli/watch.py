@@ -81,9 +81,9 @@ def report(
     from rung.report import watch_words
     from training.watch.drift import measure, report_file
     from training.watch.whole import put_back
-    from workspace.files import check_outputs
+    from workspace.files import check_page
 
-    check_outputs(html)
+    check_page(html)
     project, settings = opened_project()
     asked = _judge(project, settings, judge, (override, by, reason), budget_usd) if judge else None
     with put_back(report_file(project)):

@@ -11,7 +11,7 @@ from advisor.decision import Decision, Reason
 from advisor.rulebook import Rulebook
 from rung.report.advice_words import METHOD, OPTION, SYMBOL, certainty, headline, likely_end, literal, outcome
 from workspace.errors import RungError
-from workspace.files import check_outputs, write_text
+from workspace.files import check_outputs, check_page, write_text
 
 STATE = {
     "untried": "not tried",
@@ -38,7 +38,7 @@ def write_report(path: Path, decision: Decision, answers: Answers, book: Ruleboo
 
 def check_report(path: Path | None) -> None:
     """Before anything else is written: raise RungError for a place that cannot be written or of another ending."""
-    check_outputs(path)
+    check_page(path) if path is not None and path.suffix != ".md" else check_outputs(path)
     if path is not None and path.suffix not in (".md", ".html", ".htm"):
         raise RungError(
             f"{path}: a report is .html or .md.", where="--report", expected=".html or .md", found=path.suffix

@@ -177,3 +177,50 @@ def test_a_new_project_says_how_to_get_into_it(rung: Rung) -> None:
     told = rung("init", "zwei Wörter")
     assert told.code == 0 and told.out.endswith("Next: cd 'zwei Wörter' && rung advise\n")
     assert rung("init", "zwei Wörter").code == 2
+
+
+PAGE = "is there already and is no page"
+OWN = "one of the project's own files"
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("plan --html rows.jsonl", PAGE),
+        ("plan --preflight --html rung.toml", OWN),
+        ("plan --html datasets/v001/test.jsonl", OWN),
+        ("watch report --html rows.jsonl", PAGE),
+        ("watch report --html rung.db", OWN),
+        ("data check --html rows.jsonl", PAGE),
+        ("data check rows.jsonl --words words.txt --html words.txt", "is read here"),
+        ("advise --set task=code --report guideline.md", OWN),
+        ("data import rows.jsonl --rejects rows.jsonl", "is read here"),
+        ("data import rows.jsonl --rejects answers.toml", OWN),
+        ("data dedup rows.jsonl -o datasets/v001/test.jsonl", OWN),
+        ("data convert rows.jsonl -o rung.toml --to alpaca", OWN),
+        ("data leakage --train rows.jsonl --test rows.jsonl --clean plans/P-001.toml", OWN),
+        ("review export -o datasets/v001/test.jsonl", OWN),
+        ("review invite mo -o rung.toml", OWN),
+        ("evaluate --human --sheet evaluations/E-001/report.json", OWN),
+        ("judge --sheet evaluations/E-001/outputs.jsonl", OWN),
+        ("watch import rows.jsonl --rejects watch/W-001.jsonl", OWN),
+    ],
+)
+def test_nothing_is_written_over_what_is_read(rung: Rung, line: str, said: str) -> None:
+    names = ("datasets/v001/test.jsonl", "plans/P-001.toml", "watch/W-001.jsonl", "guideline.md", "answers.toml",
+             "evaluations/E-001/report.json", "evaluations/E-001/outputs.jsonl", "rung.db", "words.txt")  # fmt: skip
+    for name in names:
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_text("what = 1\n")
+    before = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
+    told = rung(*line.split())
+    assert told.code == 2 and said in told.err and "\n-> name another file" in told.err, told
+    assert {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()} == before
+
+
+def test_a_page_takes_the_place_of_an_older_page_or_of_nothing(rung: Rung) -> None:
+    for start in ("", "<!doctype html>\n<title>old</title>", "\ufeff\n<HTML>old"):
+        Path("page.html").write_text(start)
+        assert rung("data", "check", "rows.jsonl", "--html", "page.html").code == 0
+        assert len(Path("page.html").read_text()) > 1000
+    assert rung("data", "check", "rows.jsonl", "--html", "/dev/null").code == 0
