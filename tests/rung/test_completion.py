@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -24,7 +25,7 @@ def home(tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture
 def terminal(home: dict[str, str]) -> Iterator[Callable[..., str]]:
-    tmux = ["tmux", "-L", f"rung-{os.getpid()}"]
+    tmux = ["tmux", "-L", f"rung-{uuid.uuid4().hex[:8]}"]  # a server that is ending takes no new session
 
     def run(*words: str) -> str:
         return subprocess.run([*tmux, *words], env=home, capture_output=True, text=True, check=False).stdout

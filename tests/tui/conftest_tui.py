@@ -7,6 +7,8 @@ import subprocess
 import sys
 import time
 
+from textual.command import CommandList, CommandPalette
+
 HELD = 0.05
 """Seconds that one turn of the loop may take."""
 PATIENCE = 6_000
@@ -22,6 +24,24 @@ async def settled(pilot):
             break
         await pilot.pause(0.02)
     await pilot.pause()
+
+
+async def rested(pilot):
+    """Wait until nothing runs at all, also not what is fetched ahead and read beside, and everything is drawn."""
+    await settled(pilot)
+    await until(pilot, lambda: not any(worker.is_running for worker in pilot.app.workers))
+    await settled(pilot)
+
+
+async def chosen(pilot, words):
+    """Open the palette, type these words, and take what it finds first, once it is found."""
+    await pilot.press("ctrl+p")
+    await until(pilot, lambda: isinstance(pilot.app.screen, CommandPalette) and pilot.app.screen.is_mounted)
+    await pilot.press(*words)
+    await settled(pilot)
+    listed = pilot.app.screen.query_one(CommandList)
+    await until(pilot, lambda: listed.highlighted is not None)
+    await pilot.press("enter")
 
 
 async def until(pilot, true, tries=PATIENCE):

@@ -133,8 +133,7 @@ async def test_a_load_that_takes_longer_than_the_last_promises_nothing(project, 
         await settled(pilot)
         app.source.gate.clear()
         app.open_stage(3)
-        await until(pilot, lambda: app.screen.stage == "Data" and app.screen.is_mounted)
-        await pilot.pause(0.05)
+        await until(pilot, lambda: app.screen.stage == "Data" and app.screen.is_mounted and app.screen.started)
         app.source.seconds += seconds
         await sees(pilot, words)
         assert ("left" in text_of(app)) == (seconds < 5)
@@ -163,8 +162,7 @@ async def test_a_stage_shows_no_reason_that_only_the_store_could_tell(project, h
         app.partial = True
         app.source.gate.clear()
         app.open_stage(5)
-        await until(pilot, lambda: app.screen.stage == "Dataset" and app.screen.is_mounted)
-        await pilot.pause(0.05)
+        await until(pilot, lambda: app.screen.stage == "Dataset" and app.screen.is_mounted and app.screen.started)
         assert app.status.stage("Dataset").reason not in text_of(app)
         app.source.gate.set()
         await settled(pilot)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from conftest_tui import settled, text_of, words_in
+from conftest_tui import rested, settled, text_of, words_in
 from review_rows import begun, decided_by, log, stored
 from review_steps import on_review, shown_item
 
@@ -96,8 +96,7 @@ async def test_hostile_names_reasons_and_guidelines(tmp_path, program):
     app.source.who = "\u05d3\u05e0\u05d4"
     async with app.run_test(size=(120, 40)) as pilot:
         await on_review(app, pilot)
-        await settled(pilot)
-        await pilot.pause(0.1)
+        await rested(pilot)
         assert "[@click=app.quit]G[/]" in words_in(app, "#beside")
         assert "[red]mo[/]" in words_in(app, "#beside")
         harmless(app)

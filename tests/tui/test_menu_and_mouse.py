@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ladder
 import pytest
-from conftest_tui import STAGES, opened, sees, settled, text_of, until
+from conftest_tui import STAGES, chosen, opened, sees, settled, text_of, until
 from textual.command import CommandList, CommandPalette
 
 from curation.review import open_desk
@@ -26,13 +26,8 @@ async def test_the_menu_reaches_every_stage(project, program):
         commands["Start"].callback()
         await settled(pilot)
         assert app.screen.stage == "Start"
-        await pilot.press("ctrl+p")
-        await pilot.pause(0.3)
-        await pilot.press(*"verdict", "enter")
-        await settled(pilot)
-        await pilot.pause(0.3)
-        await settled(pilot)
-        assert app.screen.stage == "Verdict"
+        await chosen(pilot, "verdict")
+        await until(pilot, lambda: getattr(app.screen, "stage", "") == "Verdict")
 
 
 async def test_the_menu_lists_the_stages_in_their_order_whatever_their_reasons_hold(clinic, program, monkeypatch):
@@ -98,9 +93,7 @@ async def test_an_action_is_found_and_done_by_typing(clinic, program):
         await settled(pilot)
         screen = await opened(pilot, 6)
         await settled(pilot)
-        await pilot.press("ctrl+p")
-        await pilot.pause(0.3)
-        await pilot.press(*"where the report", "enter")
+        await chosen(pilot, "where the report")
         await until(pilot, lambda: screen.message == "evaluations/E-001/report.html")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 
 import pytest
-from conftest_tui import settled, text_of
+from conftest_tui import sees, settled, text_of, until
 
 from advisor.recording import record_measured
 from rung.start import start_project
@@ -245,17 +245,13 @@ async def test_two_programs_answer_and_neither_overwrites(tmp_path, program):
 async def test_nothing_is_saved_where_no_project_is(tmp_path, program):
     app = program(tmp_path)
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.pause(0.2)
+        await sees(pilot, "No Rung project")
         await pilot.press("3")
-        for _ in range(100):
-            await pilot.pause(0.02)
-            if getattr(app.screen, "asking", None) is not None:
-                break
+        await until(pilot, lambda: getattr(app.screen, "asking", None) is not None)
         await pilot.press("1")
-        await pilot.pause(0.2)
-        assert app.screen.message == "nothing is saved here"
+        await until(pilot, lambda: app.screen.message == "nothing is saved here")
         await pilot.press("0", "escape", "escape", "escape")
-        await pilot.pause(0.2)
+        await until(pilot, lambda: not any(worker.is_running for worker in app.workers))
     assert list(tmp_path.iterdir()) == []
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from datetime import timedelta
 
-from conftest_tui import PATIENCE, settled, text_of, words_in
+from conftest_tui import settled, text_of, until, words_in
 from review_rows import NERVE, PLAIN, begun, decided_by, log, opened, stored
 from review_steps import no_row_is_held, on_review, shown_item
 from sqlalchemy import text as sql
@@ -96,9 +96,8 @@ async def test_two_programs_see_each_others_decisions(tmp_path, program, monkeyp
         await first.press("a")
         await shown_item(first)
         await settled(first)
-        await first.pause(0.2)
-        assert "Team: dana 1" in words_in(one, "#beside")
-        assert "mo 1" in words_in(one, "#beside")
+        await until(first, lambda: "Team: dana 1" in words_in(one, "#beside"))
+        await until(first, lambda: "mo 1" in words_in(one, "#beside"))
     rows = stored(folder)
     assert (rows[mine.id].reviewer, rows[theirs.id].reviewer) == ("dana", "mo")
     assert len(log(folder)) == 2
@@ -113,10 +112,7 @@ async def test_a_flagged_row_goes_to_who_settles_and_figures_are_shown(tmp_path,
         await pilot.press("N")
         await shown_item(pilot)
         await pilot.press("o")
-        for _ in range(PATIENCE):
-            await pilot.pause(0.02)
-            if "The review in figures" in text_of(app):
-                break
+        await until(pilot, lambda: "The review in figures" in text_of(app))
         assert "Hours to the goal" in text_of(app)
         assert "rung review economics" in text_of(app)
         await pilot.press("escape")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from conftest_tui import settled, text_of, words_in
+from conftest_tui import rested, settled, text_of, words_in
 from review_rows import LOOSE, PAIR, PLAIN, POLY, TALK, begun, decided_by, log, stored
 from review_steps import on_review, shown_item
 
@@ -73,7 +73,7 @@ async def test_guideline_near_rows_and_team_stand_beside_the_item(tmp_path, prog
     async with app.run_test(size=(80, 24)) as pilot:
         item = await on_review(app, pilot)
         assert item.id == "r-000001"
-        await pilot.pause(0.1)
+        await rested(pilot)
         async for size in at_every_size(pilot):
             if size[0] >= 80:
                 shown = words_in(app, "#beside")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 
-from conftest_tui import PATIENCE, settled, words_in
+from conftest_tui import PATIENCE, rested, settled, until, words_in
 from review_rows import begun, log, opened
 from review_steps import on_review, shown_item
 
@@ -35,7 +35,7 @@ class Held:
         self.end()
 
 
-async def seen(pilot, words, tries=400):
+async def seen(pilot, words, tries=PATIENCE):
     """Wait until these words stand in row 23."""
     for _ in range(tries):
         await pilot.pause(0.02)
@@ -57,11 +57,8 @@ async def test_a_busy_store_is_said_and_the_decision_kept(tmp_path, program):
             assert app.screen.item.id == item.id
             await pilot.press("a", "x", "s")  # one key is kept for the next row, no more
             held.end()
-        for _ in range(PATIENCE):
-            await pilot.pause(0.02)
-            if len(log(folder)) == 2 and not app.screen.busy:
-                break
-        await pilot.pause(0.3)
+        await until(pilot, lambda: len(log(folder)) == 2 and not app.screen.busy)
+        await rested(pilot)
     assert [verdict for _, verdict, _ in log(folder)] == ["approve", "approve"]
 
 
@@ -75,8 +72,7 @@ async def test_a_late_row_is_said_and_esc_still_works(tmp_path, program):
             app.open_stage(4)
             await seen(pilot, "Fetching the next row …")
             await pilot.press("escape")
-            await pilot.pause(0.1)
-            assert app.screen.stage == "Start"
+            await until(pilot, lambda: app.screen.stage == "Start")
         await asyncio.sleep(0.1)
         await settled(pilot)
 

@@ -6,7 +6,7 @@ After a change that is meant: `pytest tests/tui/test_snapshots.py --snapshot-upd
 from __future__ import annotations
 
 import pytest
-from conftest_tui import settled
+from conftest_tui import rested, settled
 
 NAMES = (
     "start",
@@ -33,8 +33,7 @@ def test_screen(project, program, snap_compare, name, size):
         if number := NAMES.index(name):
             app.open_stage(number)
             for _ in range(3):
-                await settled(pilot)
-                await pilot.pause(0.1)
+                await rested(pilot)
         app.screen.message = ""  # how long it took, until when a row is kept: these differ from run to run
         await settled(pilot)
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest_tui import settled, text_of
+from conftest_tui import sees, settled, text_of
 
 from rung.tui.screens.keys import words_of
 from rung.tui.widgets.line import fitting
@@ -50,24 +50,11 @@ async def test_a_wrong_setting_is_shown_and_the_screens_open(project, program):
 async def test_a_folder_without_a_project_offers_three_ways(tmp_path, program):
     app = program(tmp_path)
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.pause()
-        assert "No Rung project" in text_of(app)
+        await sees(pilot, "No Rung project")
         await pilot.press("1")
         await settled(pilot)
         assert (tmp_path / "rung.toml").is_file()
         assert "4 to 6 answers" in text_of(app)
-
-
-async def test_questions_without_a_project_save_nothing(tmp_path, program):
-    app = program(tmp_path)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.pause()
-        await pilot.press("3")
-        await pilot.pause(0.3)
-        await pilot.press("1")
-        await pilot.pause(0.3)
-        assert "nothing is saved here" in text_of(app)
-    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("number", range(11))

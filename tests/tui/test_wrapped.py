@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest_tui import text_of
+from conftest_tui import text_of, until
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
@@ -73,9 +73,7 @@ async def test_only_lines_in_sight_are_drawn_and_the_rest_is_there():
         assert passage.region.height == len(passage.rows()) > 500
         assert passage.drawn < 100
         listed.marked = "9999"
-        await pilot.pause(0.1)
-        await pilot.pause()
-        assert "▸ row 9999" in text_of(app)
+        await until(pilot, lambda: "▸ row 9999" in text_of(app))
         assert listed.move(-1) is None
         await pilot.pause()
         assert listed.marked == "9998"
