@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from training.watch.answers import join_chunks
 from training.watch.masking import masked_text
-from training.watch.shapes import Part
+from training.watch.shapes import SAYING, Part
 
 HALVES = {
     "request": "a request without its answer",
@@ -16,6 +16,10 @@ HALVES = {
 }
 
 
+ROW = (
+    f"a row with its answer among the messages, not a logged request: none of {', '.join(SAYING)} stands beside them; "
+    "rung data import takes rows"
+)
 SEVERAL = "feedback on a trace of several requests, none of which it names"
 
 
@@ -118,14 +122,19 @@ def _settle(group: list[Part], found: Joined) -> None:
     asked = next((each for each in group if each.messages), None)
     answers = [each for each in group if each.said]
     if asked is None or not answers:
-        kind = group[0].kind
-        found.aside += [(each.line, HALVES[kind]) for each in group]
+        why = ROW if _is_row(asked) else HALVES[group[0].kind]
+        found.aside += [(each.line, why) for each in group]
         return
     more = tuple(each.line for each in group if each is not asked)
     whole = replace(asked, kind="whole", said=join_chunks(each.said for each in answers), more=more)
     for other in group:
         whole = _filled(whole, other)
     found.requests.append(whole)
+
+
+def _is_row(asked: Part | None) -> bool:
+    """Whether a request without an answer ends with one, as the rows do that models are trained on."""
+    return asked is not None and asked.messages[-1].get("role") == "assistant"
 
 
 def _filled(whole: Part, other: Part) -> Part:

@@ -120,6 +120,16 @@ def test_a_batch_request_and_its_answer_are_joined_by_custom_id() -> None:
     assert made.aside == [(2, "a request without its answer")] and made.joined == 1
 
 
+def test_a_row_for_training_is_told_as_one_with_what_was_looked_for() -> None:
+    row = {"messages": [*ASKED, {"role": "assistant", "content": "a"}]}
+    ((_, why), (_, other)) = join(parts(row, {"id": "r", "messages": ASKED})).aside
+    for name in ("response", "choices", "output", "completion", "answer", "rung data import"):
+        assert name in why
+    assert other == "a request without its answer"
+    answered = join(parts({"id": "p", **row}, {"id": "p", "response": SAID}))
+    assert len(answered.requests) == 1 and not answered.aside, "the start of an answer that the model went on with"
+
+
 def test_chunks_between_other_lines_are_joined_in_order() -> None:
     made = join(parts(
         {"id": "c-1", "messages": ASKED},
