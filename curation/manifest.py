@@ -14,6 +14,10 @@ from workspace.files import sha256_file
 from workspace.folder import Project, newest, oldest_first
 
 SplitName = Literal["train", "validation", "test"]
+SMALL_TEST = 100
+"""Items under which a test set shows large differences only, and that is said."""
+SHOWS_NOTHING = 6
+"""Items under which it shows none over the usual margin; `rung data freeze` works out what a set can show."""
 
 
 class SplitFile(BaseModel):

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from curation.freeze.features import feature_lines
-from curation.manifest import Manifest
+from curation.manifest import SMALL_TEST, Manifest
 from workspace.folder import Project
 from workspace.settings import Settings
 from workspace.words import counted
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from curation.freeze.plan import FreezePlan
 
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
-SMALL_TEST = 100
 SHOWN_CLASSES = 5
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from curation.manifest import SMALL_TEST
 from workspace.words import counted
 
-SMALL_TEST = 100
 DISCORDANT = 0.2
 """Share of items on which two arms differ, taken for the estimate before anything is measured."""
 MOST_SHARE = 0.5

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from curation.manifest import SHOWS_NOTHING, SMALL_TEST
 from evaluation.power import Power
 from evaluation.verdict import FEWEST_CLUSTERS
 from rung.report.figures import level
+
+
+def small_words(items: int) -> str:
+    """What a small test set cannot show, before anything is measured; empty for one that is large enough."""
+    if items < SHOWS_NOTHING:
+        return "which show no gain"
+    return "large gains only" if items < SMALL_TEST else ""
 
 
 def lines(power: Power) -> list[str]:

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from curation.manifest import SHOWS_NOTHING
 from rung.report.baseline_words import best_label
 from rung.report.figures import arm_name
+from rung.report.power_words import small_words
 from rung.status.facts import WAITING, Facts
 from workspace.words import counted
 
@@ -184,14 +186,26 @@ def _dataset(facts: Facts) -> Stage:
             return Stage(
                 5, "Dataset", "locked", f"needs {counted(left, 'more row')} reviewed: press 4", "rung data freeze"
             )
-        reason = "the test set can be frozen now"
-        return Stage(5, "Dataset", "open", reason, "rung data freeze --test-only", "freeze the test set")
+        return _test_set(facts, first)
     sizes = ", ".join(f"{split.rows:,} {name}" for name, split in manifest.splits.items())
     if manifest.test_only:
         reason = f"{manifest.version}: the test set alone, {sizes}"
         state: State = "open" if facts.baseline else "done"
         return Stage(5, "Dataset", state, reason, "rung data freeze", "freeze the whole dataset")
     return Stage(5, "Dataset", "done", f"{manifest.version}: {sizes}", "rung data freeze")
+
+
+def _test_set(facts: Facts, first: str) -> Stage:
+    """The test set that could be frozen, of rows that came as one or of a share of the pool, and what it can show."""
+    rows = sum(facts.counts.get(first, {}).get(state, 0) for state in ("approved", "edited", "unreviewed", "trusted"))
+    about = "" if first == "test" else "about "
+    items = rows if first == "test" else round(rows * facts.settings.dataset.test)
+    if not items:
+        reason = f"{counted(rows, 'row')} leave{'s' * (rows == 1)} none for a test set"
+        return Stage(5, "Dataset", "needs_you", reason, "rung data import FILE", "import more rows")
+    said = ", ".join(filter(None, (f"can be frozen: {about}{counted(items, 'item')}", small_words(items))))
+    does = "freeze the test set" if items >= SHOWS_NOTHING else "import more rows, or freeze this small test set"
+    return Stage(5, "Dataset", "open", said, "rung data freeze --test-only", does)
 
 
 def _baselines(facts: Facts) -> Stage:

@@ -8,10 +8,15 @@ import sys
 
 import pytest
 
+from curation.example import Example
+from curation.manifest import SHOWS_NOTHING
+from curation.store import open_store
+from rung.cli.smallest_gain import SmallestGain
 from rung.start import start_project
 from rung.status import read_status
 from workspace.errors import RungError
 from workspace.folder import Project
+from workspace.settings import load_settings
 
 
 def rung(*arguments, cwd):
@@ -92,3 +97,29 @@ def test_why_knows_rules_and_says_when_it_knows_nothing(tmp_path):
 
 def test_why_takes_an_answer_with_its_value(tmp_path):
     assert rung("why", "task=chat", cwd=tmp_path).stdout == rung("why", "task", cwd=tmp_path).stdout
+
+
+@pytest.mark.parametrize(
+    ("rows", "role", "said"),
+    [
+        (4, "pool", "4 rows leave none for a test set"),
+        (40, "pool", "can be frozen: about 4 items, which show no gain"),
+        (4, "test", "can be frozen: 4 items, which show no gain"),
+        (90, "test", "can be frozen: 90 items, large gains only"),
+        (120, "test", "can be frozen: 120 items"),
+    ],
+)
+def test_a_test_set_that_can_be_frozen_is_told_with_what_it_can_show(tmp_path, rows, role, said):
+    started = start_project(tmp_path).project
+    started.settings_file.write_text('[review]\npool = "trust"\n')
+    with open_store(started, load_settings(started.settings_file)) as store:
+        store.add([Example({"prompt": f"{n} {n * 7919} {n * 31}", "completion": "c"}) for n in range(rows)], role=role)
+    stage = read_status(started).stage("Dataset")
+    assert stage.reason == said and len(said) <= 50, "in 80 columns"
+    assert stage.state == ("needs_you" if "none" in said else "open")
+    assert ("import more rows" in stage.next) == ("none" in said or "no gain" in said)
+
+
+def test_too_few_is_what_the_freeze_works_out():
+    assert SmallestGain(SHOWS_NOTHING - 1, 0, 0.05, 0.1).smallest_gain is None
+    assert SmallestGain(SHOWS_NOTHING, 0, 0.05, 0.1).smallest_gain is not None

@@ -8,6 +8,7 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 
 from curation.manifest import Manifest
+from rung.report.power_words import small_words
 from rung.status.stages import Stage, Status
 from rung.tui.job import JobEnded
 from rung.tui.loaded import Loaded, LoadedScreen, locked
@@ -71,7 +72,7 @@ class DatasetScreen(LoadedScreen):
         ]
         what = "the test set alone" if alone else "train, validation and test"
         entries += [Entry(f"Same as {self.same}: {what}" if self.same else f"Would be frozen: {what}")]
-        entries += [Entry(f"  {name:<12} {n:>7,} rows") for name, n in plan.sizes.items()]
+        entries += [Entry(f"  {name:<12} {n:>7,} rows{_small(name, n)}") for name, n in plan.sizes.items()]
         entries += [Entry(), *_blockers(plan.blockers)]
         command = "rung data freeze --test-only" if alone else "rung data freeze --leave-out-undecided"
         self.version = next_id(project.datasets, "v")
@@ -140,6 +141,11 @@ def _done(sha256: str, manifest: Manifest | None) -> Iterator[Entry]:
         sizes = ", ".join(f"{split.rows:,} {name}" for name, split in manifest.splits.items())
         yield Entry(f"{manifest.version} is frozen: {sizes}, {sha256[:8]}.")
         yield Entry()
+
+
+def _small(split: str, rows: int) -> str:
+    said = small_words(rows) if split == "test" else ""
+    return f"   {said}" if said else ""
 
 
 def _rows(counts: dict[str, dict[str, int]]) -> Iterator[Entry]:
