@@ -12,11 +12,11 @@ import socket
 import sqlite3
 import subprocess
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from lives import wait_until
 
 from curation.store.engine import MIGRATIONS
 
@@ -36,22 +36,13 @@ def postgres() -> Iterator[Callable[[], str]]:
     if os.geteuid() == 0:
         entry = pwd.getpwnam(user)
         os.chown(folder, entry.pw_uid, entry.pw_gid)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     switch = {"user": user} if os.geteuid() == 0 else {}
 
     def run(*command: str) -> None:
         subprocess.run(command, check=True, capture_output=True, cwd=folder, **switch)  # type: ignore[call-overload]
 
     run(str(binaries / "initdb"), "-D", str(folder / "data"), "-U", "rung", "-A", "trust", "--no-sync")
-    server = subprocess.Popen(
-        [binaries / "postgres", "-D", folder / "data", "-p", str(port), "-h", "127.0.0.1", "-k", folder],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        cwd=folder,
-        **switch,  # type: ignore[arg-type]
-    )
+    server, port = _started(binaries, folder, switch)
     made: list[str] = []
 
     def new_database() -> str:
@@ -61,7 +52,6 @@ def postgres() -> Iterator[Callable[[], str]]:
         return f"postgresql://rung@127.0.0.1:{port}/{name}"
 
     try:
-        _wait(binaries, port)
         yield new_database
     finally:
         server.send_signal(signal.SIGQUIT)  # at once: the data goes with the folder
@@ -69,12 +59,24 @@ def postgres() -> Iterator[Callable[[], str]]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _wait(binaries: Path, port: int) -> None:
-    command: Sequence[str] = (str(binaries / "pg_isready"), "-h", "127.0.0.1", "-p", str(port))
-    for _ in range(3000):
-        if subprocess.run(command, capture_output=True).returncode == 0:
-            return
-        time.sleep(0.1)
+def _started(binaries: Path, folder: Path, switch: dict[str, str]) -> tuple[subprocess.Popen[bytes], int]:
+    """A server that answers, and its port; another port where a test beside it took the one that was free."""
+    for _ in range(5):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        server = subprocess.Popen(
+            [binaries / "postgres", "-D", folder / "data", "-p", str(port), "-h", "127.0.0.1", "-k", folder],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd=folder,
+            **switch,  # type: ignore[arg-type]
+        )
+        ask = [str(binaries / "pg_isready"), "-h", str(folder), "-p", str(port)]  # its own socket, nobody else's
+        ready = lambda ask=ask: not subprocess.run(ask, capture_output=True).returncode  # noqa: E731
+        wait_until(lambda server=server, ready=ready: server.poll() is not None or ready())
+        if server.poll() is None:
+            return server, port
     raise RuntimeError("the PostgreSQL server did not come up")
 
 

@@ -6,12 +6,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+PATIENCE = 300
+"""Seconds: a busy machine fails no test."""
 
-def wait_until(there: Callable[[], bool]) -> None:
-    """Look until it is so; two minutes at most."""
-    until = time.monotonic() + 120
+
+def wait_until(there: Callable[[], object]) -> None:
+    """Look until it is so; five minutes at most."""
+    until = time.monotonic() + PATIENCE
     while not there():
-        assert time.monotonic() < until, "not within two minutes"
+        assert time.monotonic() < until, "it did not happen"
         time.sleep(0.05)
 
 

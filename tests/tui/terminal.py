@@ -10,6 +10,8 @@ import sys
 import time
 import uuid
 
+from lives import PATIENCE
+
 
 class Terminal:
     """One tmux session on a server of its own."""
@@ -42,7 +44,7 @@ class Terminal:
     def text(self):
         return self.tmux("capture-pane", "-p", "-t", "rung")
 
-    def see(self, words, seconds=60):
+    def see(self, words, seconds=PATIENCE):
         """Wait until these words stand on the screen; gives the screen."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
@@ -58,11 +60,3 @@ class Terminal:
 
     def end(self):
         subprocess.run(["tmux", "-L", self.server or "rung-none", "kill-server"], capture_output=True, check=False)
-
-
-def wait_for(true, seconds=90):
-    """Wait until this holds."""
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)

@@ -6,8 +6,9 @@ import shutil
 import sys
 
 import pytest
+from lives import wait_until
 from review_rows import NERVE, begun, drafts, log, stored
-from terminal import Terminal, wait_for
+from terminal import Terminal
 
 from rung.tui.editor import draft_file, edit_outside, editor_command
 from workspace.errors import RungError
@@ -60,7 +61,7 @@ def test_a_kill_while_the_editor_is_open_loses_nothing(tmp_path, script):
         terminal.start(folder, "review", "--reviewer", "dana")
         terminal.see("Proposed answer")
         terminal.keys("E")
-        wait_for(path.with_suffix(".on").exists)
+        wait_until(path.with_suffix(".on").exists)
         terminal.kill()
         assert path.read_text() == NERVE + "KEPT"
         path.with_suffix(".on").unlink()
@@ -69,7 +70,7 @@ def test_a_kill_while_the_editor_is_open_loses_nothing(tmp_path, script):
         terminal.see("Proposed answer")
         terminal.keys("E")
         terminal.see("^S save and approve")
-        wait_for(lambda: drafts(folder))
+        wait_until(lambda: drafts(folder))
         terminal.kill()
     finally:
         terminal.end()

@@ -9,11 +9,11 @@ import re
 import subprocess
 import sys
 import threading
-import time
 
 import ladder
 import pytest
 from conftest_tui import opened, sees, settled, text_of, until
+from lives import wait_until
 
 from rung.tui.job import running_jobs, start_job
 from training.record import read_run, write_run
@@ -255,18 +255,10 @@ def training(clinic):
     """A cleared run with a process that trains it."""
     folder = ladder.cleared(clinic)
     process = subprocess.Popen([sys.executable, "-c", TRAINER, str(folder)], start_new_session=True)
-    until_state(folder, "running")
+    wait_until(lambda: read_run(folder).state == "running")
     yield clinic, folder, process
     process.kill()
     process.wait()
-
-
-def until_state(folder, *states, seconds=60):
-    """Wait for a run to be in one of these states."""
-    end = time.monotonic() + seconds
-    while read_run(folder).state not in states:
-        assert time.monotonic() < end, read_run(folder)
-        time.sleep(0.02)
 
 
 async def test_pause_go_on_leave_come_back_stop_and_save(training, held):

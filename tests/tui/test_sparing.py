@@ -16,11 +16,12 @@ from pathlib import Path
 
 import pytest
 from conftest_tui import settled
+from lives import wait_until
 from rich.cells import cell_len
 from rich.console import Console
 from rich.segment import Segment
 from rich.style import Style
-from terminal import Terminal, wait_for
+from terminal import Terminal
 from textual._compositor import CompositorUpdate, InlineUpdate, LayoutUpdate
 from textual.geometry import Region, Size
 from textual.strip import Strip
@@ -164,7 +165,7 @@ class Counted(Terminal):
     def cost(self, *keys):
         before = self.quiet()
         self.keys(*keys)
-        wait_for(lambda: self.file.stat().st_size > before)
+        wait_until(lambda: self.file.stat().st_size > before)
         return self.quiet() - before
 
     def quiet(self):

@@ -9,8 +9,9 @@ import tomllib
 
 import demo_project
 import pytest
+from lives import wait_until
 from review_rows import drafts, stored
-from terminal import Terminal, wait_for
+from terminal import Terminal
 
 from curation.store import open_store
 from evaluation.report import Report
@@ -60,7 +61,7 @@ def test_keys_kill_and_go_on(terminal, project):
     terminal.keys("End", "Q", "Q")
     draft = terminal.see("QQ")
     assert "+ C" in draft
-    wait_for(lambda: any(text.endswith("QQ") for text in drafts(project).values()))
+    wait_until(lambda: any(text.endswith("QQ") for text in drafts(project).values()))
     terminal.kill()
 
     rows = stored(project)
@@ -162,12 +163,12 @@ def test_the_demo_by_keys_killed_and_found_again(terminal, demo, loopback):
     terminal.see("blocks")
     events = len(events_of(demo))
     terminal.keys("f")  # the marked finding blocks: its rows go where they belong
-    wait_for(lambda: any(event.kind == "exclude" for event in events_of(demo)[events:]))
+    wait_until(lambda: any(event.kind == "exclude" for event in events_of(demo)[events:]))
     terminal.keys("6")
     terminal.see("No arm measured yet")
     terminal.keys("Enter", "y")
     terminal.see("Measuring.")
-    wait_for(lambda: loopback.requests)
+    wait_until(lambda: loopback.requests)
     job = running_jobs(demo)[0]
     terminal.kill()
     assert job.is_running  # kill -9 on the program, the measuring goes on
