@@ -86,7 +86,7 @@ def test_a_port_in_use(settings: Settings, tmp_path: Path) -> None:
 
 def test_a_server_that_never_gets_ready_is_stopped(settings: Settings, tmp_path: Path) -> None:
     note = tmp_path / "pid"
-    named = llama(tmp_path, settings, f"echo $$ > {note}; exec sleep 600", ready_seconds=1)
+    named = llama(tmp_path, settings, f"echo $$ > {note}.new; mv {note}.new {note}; exec sleep 600", ready_seconds=1)
     with (
         pytest.raises(Refusal, match=r"was not ready after 1 s .* was stopped"),
         serving(named, tmp_path / "model.gguf", 512),
