@@ -45,11 +45,13 @@ class Terminal:
         return self.tmux("capture-pane", "-p", "-t", "rung")
 
     def see(self, words, seconds=PATIENCE):
-        """Wait until these words stand on the screen; gives the screen."""
+        """Wait until these words stand on the screen, or the program has ended; gives the screen."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             if words in (shown := self.text()):
                 return shown
+            if "Pane is dead" in shown:
+                break
             time.sleep(0.1)
         raise AssertionError(f"{words!r} did not come:\n{self.text()}")
 
