@@ -30,8 +30,9 @@ check: $(READY) ## Formatting, lint, types, layers and tests (with the network c
 	$(BIN)/lint-imports
 	$(BIN)/python tests/offline.py $(BIN)/pytest -n 2 --dist loadfile --durations=30 --durations-min=8
 
-slow: $(READY) ## Tests that take over 20 s or an environment of their own
+slow: $(READY) ## Tests that take over 20 s or an environment of their own, and properties on new examples
 	$(BIN)/pytest -m slow -o addopts="-q --strict-markers --import-mode=importlib"
+	$(BIN)/pytest -m "hypothesis and not slow" --hypothesis-profile=search -n 2 --dist loadfile -o addopts="-q --strict-markers --import-mode=importlib"
 
 LONG := load soak reviews slow_line
 HELD := dedup_contenders verdict_methods

@@ -153,8 +153,10 @@ def nothing_beyond_this_machine(request: pytest.FixtureRequest) -> Iterator[list
 # Nobody's own keyring is asked by a test.
 os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.null.Keyring"
 
-# A busy machine draws slowly; that says nothing about the code.
-settings.register_profile("rung", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# A busy machine draws slowly; that says nothing about the code. The same examples each time: what a change did is told
+# from what chance found. `make slow` looks for new ones.
+settings.register_profile("rung", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+settings.register_profile("search", settings.get_profile("rung"), derandomize=False, print_blob=True)
 settings.load_profile("rung")
 
 
