@@ -88,9 +88,18 @@ class DedupResult:
         """The rows that went, in input order."""
         return self.first_removed(len(self.gone))
 
+    @property
+    def gone_exact(self) -> Bools:
+        """For each of `gone` whether it went as an exact duplicate."""
+        return self._found.exact
+
     def first_removed(self, count: int, begin: int = 0) -> list[Removed]:
         """Some of `removed`: so many, from place `begin` on."""
-        found, sets, some = self._found, self._prints.shingles, slice(begin, begin + count)
+        return self.removed_at(slice(begin, begin + count))
+
+    def removed_at(self, some: slice | I64) -> list[Removed]:
+        """Those of `removed` at these places."""
+        found, sets = self._found, self._prints.shingles
         gone, stays, exact = found.gone[some], found.stays[some], found.exact[some]
         score = np.where(exact, 1.0, jaccard_of(sets, sets, gone, stays))
         far = np.flatnonzero(score < self.threshold - 1e-9)

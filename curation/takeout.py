@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from curation.example import Example
 from curation.store.ids import number_of, row_id
@@ -16,8 +16,9 @@ from curation.store.records import Link
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from curation.dedup import DedupResult
+    from curation.dedup import DedupResult, Removed
     from curation.prints import Collector
+    from curation.sets import I64
     from curation.store import Store
 
 TRAINING_SIDE = ("pool", "candidates", "train")
@@ -101,20 +102,30 @@ def _take_standing(connection: Connection, collector: Collector, numbers: array[
 def _exclude(
     store: Store, connection: Connection, numbers: array[int], result: DedupResult, start: int, actor: str
 ) -> dict[str, int]:
-    counts = {}
-    removed = [each for each in result.removed if each.index >= start]
-    for kind, reason in (("exact", "exact duplicate"), ("near", "near duplicate")):
-        evidence = {
-            row_id(numbers[each.index]): {
-                "kind": kind, "kept": row_id(numbers[each.kept]), "similarity": round(each.similarity, 4),
-            } | ({"via": row_id(numbers[each.via])} if each.via is not None else {})
-            for each in removed
-            if each.kind == kind
-        }  # fmt: skip
-        counts[kind] = len(evidence)
-        if evidence:
-            store.exclude(list(evidence), reason, "duplicates", actor=actor, evidence=evidence, connection=connection)
+    import numpy as np
+
+    counts, fresh, of = {}, result.gone >= start, np.frombuffer(numbers, np.int64)
+    for kind, its in (("exact", result.gone_exact), ("near", ~result.gone_exact)):
+        places = np.flatnonzero(fresh & its)
+        out = of[result.gone[places]]
+        counts[kind] = len(places)
+
+        def evidence(part: Sequence[int], places: I64 = places, out: I64 = out) -> dict[int, dict[str, Any]]:
+            found = result.removed_at(places[np.searchsorted(out, part)])
+            return {numbers[each.index]: _evidence(each, numbers) for each in found}
+
+        if len(places):
+            store.exclude_numbered(
+                array("q", out.tobytes()), f"{kind} duplicate", "duplicates",
+                actor=actor, evidence=evidence, connection=connection,
+            )  # fmt: skip
     return counts
+
+
+def _evidence(gone: Removed, numbers: array[int]) -> dict[str, Any]:
+    via = {"via": row_id(numbers[gone.via])} if gone.via is not None else {}
+    kept = row_id(numbers[gone.kept])
+    return {"kind": gone.kind, "kept": kept, "similarity": round(gone.similarity, 4), **via}
 
 
 def _links(numbers: array[int], result: DedupResult, start: int) -> Iterator[Link]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
 from sqlalchemy import Connection, Table, bindparam, func, insert, select, update
 
-from curation.store.ids import number_of, row_id
+from curation.store.ids import row_id
 from curation.store.reading import chunks
 from curation.store.records import Added, NewRow
 from curation.store.tables import changes, decisions, gold, rows
@@ -115,70 +115,75 @@ def _advance(connection: Connection, last: int) -> None:
         connection.exec_driver_sql(f"SELECT setval(pg_get_serial_sequence('rows', 'id'), {last:d})")
 
 
+UNDONE: Mapping[str, tuple[str, ...]] = {
+    "exclude": ("change_id", "evidence"),
+    "queue": ("queued", "state", "priority", "since", "decision_id", "flagged"),
+    "mark": ("mark",),
+}
+"""What each kind of change sets and its undoing puts back; that is kept of each row as it stood."""
+Evidence = Callable[[Sequence[int]], Mapping[int, Mapping[str, Any]]]
+"""The evidence for some rows, asked for as they are changed: that of very many is never held."""
+
+
 def change_rows(
     connection: Connection,
     kind: str,
-    ids: Sequence[str],
+    numbers: Sequence[int],
     values: Mapping[str, Any],
     *,
     actor: str,
     reason: str,
     finding: str,
-    evidence: Mapping[str, Mapping[str, Any]] | None = None,
+    evidence: Evidence | None = None,
 ) -> int:
-    """Set `values` on rows as one undoable change; rows that are out already are left as they are for `exclude`.
+    """Set `values` on rows (their numbers in order, each once) as one undoable change; rows that are out already are
+    left as they are for `exclude`.
 
-    Returns the change's number. Raises RungError for an unknown id.
+    Returns the change's number. Raises RungError for an unknown row.
     """
     forget(connection)
-    numbers = sorted({number_of(name) for name in ids})
-    before = _before(connection, numbers)
-    if kind == "exclude":
-        before = {number: old for number, old in before.items() if old["change_id"] is None}
-    change = connection.execute(
-        insert(changes)
-        .values(
-            at=stamp(),
-            actor=actor,
-            kind=kind,
-            reason=reason,
-            finding=finding,
-            rows=json.dumps({str(number): old for number, old in before.items()}),
-        )
-        .returning(changes.c.id)
-    ).scalar_one()
+    new = {"at": stamp(), "actor": actor, "kind": kind, "reason": reason, "finding": finding, "rows": "{}"}
+    change = int(connection.execute(insert(changes).values(new).returning(changes.c.id)).scalar_one())
     fields = {**values, "change_id": change} if kind == "exclude" else dict(values)
+    last = connection.execute(select(func.max(decisions.c.id))).scalar() or 0 if kind == "queue" else 0
     if kind == "queue":
-        last = connection.execute(select(func.max(decisions.c.id))).scalar() or 0
-        for part in chunks(list(before)):
-            known = update(gold).where(gold.c.row_id.in_(part), gold.c.until.is_(None))
-            connection.execute(known.values(until=last))
         fields |= {"since": last, "decision_id": None, "flagged": 0, "lease_token": None, "lease_until": None}
-    for part in chunks(list(before)):
-        connection.execute(update(rows).where(rows.c.id.in_(part)).values(**fields))
+    kept: list[str] = []
+    for part in chunks(numbers):
+        before = _before(connection, part, UNDONE[kind])
+        if kind == "exclude":
+            before = {number: old for number, old in before.items() if old["change_id"] is None}
+        if kind == "queue":
+            known = update(gold).where(gold.c.row_id.in_(before), gold.c.until.is_(None))
+            connection.execute(known.values(until=last))
+        connection.execute(update(rows).where(rows.c.id.in_(before)).values(**fields))
+        if evidence is not None:
+            _keep_evidence(connection, before, evidence(list(before)))
+        if before:
+            kept.append(json.dumps({str(number): old for number, old in before.items()})[1:-1])
+    connection.execute(update(changes).where(changes.c.id == change).values(rows=f"{{{', '.join(kept)}}}"))
+    return change
+
+
+def _keep_evidence(
+    connection: Connection, before: Mapping[int, Any], evidence: Mapping[int, Mapping[str, Any]]
+) -> None:
     texts = [
         {"number": number, "text": json.dumps(dict(facts), ensure_ascii=False)}
-        for name, facts in (evidence or {}).items()
-        if (number := number_of(name)) in before
+        for number, facts in evidence.items()
+        if number in before
     ]
     if texts:
         statement = update(rows).where(rows.c.id == bindparam("number")).values(evidence=bindparam("text"))
         connection.execute(statement, texts)
-    return int(change)
 
 
-KEPT = ("change_id", "queued", "state", "mark", "priority", "evidence", "since", "decision_id", "flagged")
-
-
-def _before(connection: Connection, numbers: Sequence[int]) -> dict[int, dict[str, Any]]:
+def _before(connection: Connection, numbers: Sequence[int], names: Sequence[str]) -> dict[int, dict[str, Any]]:
     """What a change can set, as it stands; nobody sets it until this transaction ends."""
-    columns = [rows.c[name] for name in KEPT]
+    asked = select(rows.c.id, *(rows.c[name] for name in names)).where(rows.c.id.in_(numbers))
     found = {
-        int(each["id"]): {name: each[name] for name in KEPT}
-        for part in chunks(numbers)
-        for each in connection.execute(
-            select(rows.c.id, *columns).where(rows.c.id.in_(part)).order_by(rows.c.id).with_for_update()
-        ).mappings()
+        int(each["id"]): {name: each[name] for name in names}
+        for each in connection.execute(asked.order_by(rows.c.id).with_for_update()).mappings()
     }
     missing = [row_id(number) for number in numbers if number not in found]
     if missing:
@@ -196,12 +201,7 @@ def undo_change(connection: Connection, change: int) -> list[int]:
     if found is None or found["undone_at"]:
         raise RungError(f"Change {change} is not there, or it is undone already.", "rung data check")
     before = {int(number): old for number, old in json.loads(found["rows"]).items()}
-    fields = {
-        "exclude": ("change_id", "evidence"),
-        "queue": ("queued", "state", "priority", "since", "decision_id", "flagged"),
-        "mark": ("mark",),
-    }
-    names = fields[found["kind"]]
+    names = UNDONE[found["kind"]]
     statement = (
         update(rows).where(rows.c.id == bindparam("number")).values({name: bindparam(f"old_{name}") for name in names})
     )
@@ -209,8 +209,8 @@ def undo_change(connection: Connection, change: int) -> list[int]:
         statement = statement.where(rows.c.change_id == change)
     if found["kind"] == "queue":
         statement = statement.where(rows.c.decision_id.is_(None))
-    given = [{"number": number, **{f"old_{name}": old[name] for name in names}} for number, old in before.items()]
-    if given:
+    for part in chunks(list(before)):
+        given = [{"number": number, **{f"old_{name}": before[number][name] for name in names}} for number in part]
         connection.execute(statement, given)
     connection.execute(update(changes).where(changes.c.id == change).values(undone_at=stamp()))
     return list(before)
