@@ -18,10 +18,6 @@ from workspace.folder import Project
 from workspace.settings import Settings
 
 
-def quiet(_: str) -> None:
-    """Listen to nothing."""
-
-
 def judged(
     project: Project,
     settings: Settings,
@@ -44,4 +40,4 @@ def judged(
 def let(project: Project, settings: Settings, to: str, **ways: Any) -> Path:
     """Release R-001 in these forms."""
     run = find_run(project, ways.pop("run", "R-001"))
-    return release_run(project, settings, run, wanted_forms(to), Ways(told=quiet, **ways))
+    return release_run(project, settings, run, wanted_forms(to), Ways(**ways))

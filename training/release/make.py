@@ -64,7 +64,9 @@ def gguf_types(text: str) -> tuple[str, ...]:
     return names
 
 
-def release_prompt(project: Project, settings: Settings, *, by: str = "", reason: str = "", told: Told = print) -> Path:
+def release_prompt(
+    project: Project, settings: Settings, *, by: str = "", reason: str = "", told: Told = lambda _: None
+) -> Path:
     """Release the best prompted arm: needs no run."""
     evaluation, report = best_prompted(project)
     with working(project, settings) as work:
@@ -95,7 +97,7 @@ class Ways:
     by: str = ""
     reason: str = ""
     may_lose: bool = False
-    told: Told = print
+    told: Told = lambda _: None
     watch: Callable[[str], Progress | None] = lambda what: None
     judge: ChatModel | None = None
 

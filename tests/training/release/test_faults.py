@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from lives import gone, wait_until
-from released import judged, let, quiet
+from released import judged, let
 
 from training.release.current import standing_release
 from training.release.make import release_prompt
@@ -27,7 +27,7 @@ from workspace.settings import Settings
 def before(project: Project, settings: Settings) -> Path:
     """What was released before the fault."""
     judged(project, settings, right=30)
-    return release_prompt(project, settings, by="sam", told=quiet)
+    return release_prompt(project, settings, by="sam")
 
 
 def stands(project: Project, before: Path) -> None:
@@ -53,7 +53,7 @@ def llama(tmp_path: Path, settings: Settings, script: str, **values: object) -> 
 def test_a_full_disk(project: Project, settings: Settings, small_disk: Path) -> None:
     judged(project, settings, right=30)
     project.releases.symlink_to(small_disk)
-    before = release_prompt(project, settings, by="sam", told=quiet)
+    before = release_prompt(project, settings, by="sam")
     with pytest.raises(RungError, match=r"L-002 was not released: the disk is full .* stands"):
         let(project, settings, "adapter,merged")
     stands(project, before)

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from released import judged, let, quiet
+from released import judged, let
 
 from evaluation.served import Served
 from training.record import read_run, write_run
@@ -34,13 +34,16 @@ def test_without_a_verdict_nothing_is_released(project: Project, settings: Setti
         let(project, settings, "adapter")
 
 
-def test_keep_the_prompt_refuses_the_run_and_releases_the_prompt(project: Project, settings: Settings) -> None:
+def test_keep_the_prompt_refuses_the_run_and_releases_the_prompt(
+    project: Project, settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
     judged(project, settings, right=0, otherwise="none")
     with pytest.raises(Refusal, match="keep the prompt") as refused:
         let(project, settings, "adapter", by="sam", reason="I want to")
     assert refused.value.hint == "rung release --to prompt"
-    folder = release_prompt(project, settings, by="sam", told=quiet)
+    folder = release_prompt(project, settings, by="sam")
     assert verify(folder).faults == []
+    assert capsys.readouterr().out == "", "only commands print"
 
 
 def test_a_judgement_needs_a_name_and_a_reason(project: Project, settings: Settings) -> None:
@@ -179,7 +182,7 @@ def test_a_changed_release_is_found(project: Project, settings: Settings, change
     ids=["half", "no text", "array", "no names", "deep", "empty"],
 )
 def test_a_damaged_file_of_the_chain_is_a_fault_in_words(project: Project, settings: Settings, data: bytes) -> None:
-    folder = release_prompt(project, settings, by="sam", told=quiet)
+    folder = release_prompt(project, settings, by="sam")
     (folder / "chain" / "evaluations" / "E-001" / "report.json").write_bytes(data)
     command = [sys.executable, "-P", "-m", "rung", "release", "verify", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -191,7 +194,7 @@ def test_a_damaged_file_of_the_chain_is_a_fault_in_words(project: Project, setti
 
 
 def test_a_release_that_points_out_of_itself_or_holds_a_pipe(project: Project, settings: Settings) -> None:
-    folder = release_prompt(project, settings, by="sam", told=quiet)
+    folder = release_prompt(project, settings, by="sam")
     told = json.loads((folder / "release.json").read_text())
     told["made_from"] = {"../../../rung.toml": sha256_file(project.settings_file)}
     (folder / "release.json").write_text(json.dumps(told))
@@ -247,7 +250,7 @@ def test_awq_is_refused_plainly_where_no_gpu_is(project: Project, settings: Sett
 def test_a_released_prompt_runs_as_a_function(project: Project, settings: Settings, loopback) -> None:  # type: ignore[no-untyped-def]
     """In a process of its own, against a real endpoint."""
     project.prompts.mkdir()
-    folder = release_prompt(project, settings, told=quiet)
+    folder = release_prompt(project, settings)
     reply = {"choices": [{"message": {"role": "assistant", "content": "E10 eye both"}}]}
     loopback.say((200, json.dumps(reply).encode(), {"content-type": "application/json"}))
     code = f"import answer; print(answer.answer('PDR bilat', '{loopback.url}/v1', 'm')); print(answer.messages('x'))"

@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from released import judged, let, quiet
+from released import judged, let
 
 from curation.store import open_store
 from evaluation.verdict import Verdict, newest_verdict
@@ -40,7 +40,7 @@ def another_run(project: Project, name: str = "R-002") -> RunRecord:
 def test_a_rollback_lets_the_one_before_stand_and_is_logged(project: Project, settings: Settings) -> None:
     judged(project, settings, right=30)
     let(project, settings, "adapter")
-    release_prompt(project, settings, by="sam", told=quiet)
+    release_prompt(project, settings, by="sam")
     assert standing(project) == "L-002"
     step = roll_back(project, settings, "", "priya", "answers got longer")
     assert (step.release, step.before) == ("L-001", "L-002") and standing(project) == "L-001"
@@ -57,7 +57,7 @@ def test_a_rollback_lets_the_one_before_stand_and_is_logged(project: Project, se
 def test_no_way_back_from_the_first_and_none_without_a_name(project: Project, settings: Settings) -> None:
     with pytest.raises(Refusal, match="Nothing is released"):
         roll_back(project, settings, "", "sam", "why not")
-    release_prompt(project, settings, by="sam", told=quiet)
+    release_prompt(project, settings, by="sam")
     with pytest.raises(Refusal, match="L-001 is the first release"):
         roll_back(project, settings, "", "sam", "why not")
     with pytest.raises(RungError, match="names a person"):
@@ -67,8 +67,8 @@ def test_no_way_back_from_the_first_and_none_without_a_name(project: Project, se
 
 
 def test_a_changed_release_cannot_stand_again(project: Project, settings: Settings) -> None:
-    first = release_prompt(project, settings, by="sam", told=quiet)
-    release_prompt(project, settings, by="sam", told=quiet)
+    first = release_prompt(project, settings, by="sam")
+    release_prompt(project, settings, by="sam")
     (first / "prompt" / "prompt.json").write_text("{}")
     with pytest.raises(Refusal, match=r"prompt\.json changed"):
         roll_back(project, settings, "L-001", "sam", "better")
@@ -77,7 +77,7 @@ def test_a_changed_release_cannot_stand_again(project: Project, settings: Settin
 
 def test_a_second_rollback_goes_further_back(project: Project, settings: Settings) -> None:
     for _ in range(3):
-        release_prompt(project, settings, by="sam", told=quiet)
+        release_prompt(project, settings, by="sam")
     assert [roll_back(project, settings, "", "sam", "worse").release for _ in range(2)] == ["L-002", "L-001"]
     with pytest.raises(Refusal, match="L-001 is the first release"):
         roll_back(project, settings, "", "sam", "worse")
@@ -85,8 +85,8 @@ def test_a_second_rollback_goes_further_back(project: Project, settings: Setting
 
 
 def test_a_rollback_takes_no_path_and_no_hidden_folder(project: Project, settings: Settings) -> None:
-    first = release_prompt(project, settings, by="sam", told=quiet)
-    release_prompt(project, settings, by="sam", told=quiet)
+    first = release_prompt(project, settings, by="sam")
+    release_prompt(project, settings, by="sam")
     shutil.copytree(first, project.root / "elsewhere" / "L-001")
     shutil.copytree(first, project.releases / ".L-003")
     for name in (str(project.root / "elsewhere" / "L-001"), "../elsewhere/L-001", ".L-003", str(first), "."):
@@ -96,11 +96,11 @@ def test_a_rollback_takes_no_path_and_no_hidden_folder(project: Project, setting
 
 
 def test_a_release_that_cannot_be_logged_is_not_released(project: Project, settings: Settings) -> None:
-    release_prompt(project, settings, by="sam", told=quiet)
+    release_prompt(project, settings, by="sam")
     as_it_was = (project.releases / CURRENT).read_bytes()
     elsewhere = settings.model_copy(update={"store": settings.store.model_copy(update={"url": "sqlite:////no/such"})})
     with pytest.raises(Exception):  # noqa: B017  whatever the store says
-        release_prompt(project, elsewhere, by="sam", told=quiet)
+        release_prompt(project, elsewhere, by="sam")
     assert standing(project) == "L-001" and (project.releases / CURRENT).read_bytes() == as_it_was
     assert sorted(p.name for p in project.releases.glob("*L-*")) == ["L-001"]
 
@@ -108,7 +108,7 @@ def test_a_release_that_cannot_be_logged_is_not_released(project: Project, setti
 def test_a_current_json_that_cannot_be_read_stops_a_release_before_anything_is_made(
     project: Project, settings: Settings
 ) -> None:
-    release_prompt(project, settings, by="sam", told=quiet)
+    release_prompt(project, settings, by="sam")
     (project.releases / CURRENT).write_text("{}")
     told: list[str] = []
     with pytest.raises(RungError, match=r"current\.json"):
@@ -118,14 +118,14 @@ def test_a_current_json_that_cannot_be_read_stops_a_release_before_anything_is_m
 
 def test_a_removed_folder_that_stands_locks_neither_rollback_nor_release(project: Project, settings: Settings) -> None:
     for _ in range(2):
-        release_prompt(project, settings, by="sam", told=quiet)
+        release_prompt(project, settings, by="sam")
     shutil.rmtree(project.releases / "L-002")
     with pytest.raises(RungError, match="L-002 stands, but its folder is gone") as told:
         standing_release(project)
     assert "rollback L-001" in (told.value.hint or "")
     assert roll_back(project, settings, "", "sam", "it is gone").before == "L-002" and standing(project) == "L-001"
     shutil.rmtree(project.releases / "L-001")
-    assert release_prompt(project, settings, by="sam", told=quiet).name == "L-003"
+    assert release_prompt(project, settings, by="sam").name == "L-003"
     assert standing(project) == "L-003"
 
 
@@ -163,7 +163,7 @@ def _released(project: Project, settings: Settings) -> None:
 
 
 def test_a_prompt_that_is_released_is_a_champion_too(project: Project, settings: Settings) -> None:
-    release_prompt(project, settings, by="sam", told=quiet)
+    release_prompt(project, settings, by="sam")
     judged(project, settings, right=30)
     found = challenge(project, settings, find_run(project, "R-001"))
     assert found.ruling == "replace" and found.champion.arm == newest_verdict(project, "R-001")[1].chosen  # type: ignore[index]
@@ -177,7 +177,7 @@ def test_a_released_prompt_keeps_the_score_of_its_own_baseline(project: Project,
     from evaluation.bench import open_bench
     from evaluation.report import read_report
 
-    release_prompt(project, settings, by="sam", told=quiet)
+    release_prompt(project, settings, by="sam")
     run_baseline(open_bench(project, settings, Scripted(["none"])), arms_named(["base", "prompt"]))
     judged(project, settings, right=30)
     found = challenge(project, settings, find_run(project, "R-001"))

@@ -78,7 +78,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         open_bench(project, settings, Scripted(lambda ask: line_of(str(ask.turns[-1]["content"])))),
         arms_named(["prompt"]),
     )
-    release_prompt(project, settings, told=lambda _: None)
+    release_prompt(project, settings)
     return root
 
 
