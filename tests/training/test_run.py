@@ -10,11 +10,11 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from lives import wait_until
 
 from training.record import RunRecord, curve, is_alive, read_run
 from workspace.folder import Project
@@ -27,13 +27,6 @@ SLOWED = {"RUNG_TRAINING__EPOCHS": "20"}
 
 def losses(folder: Path) -> list[tuple[int, float]]:
     return [(line["step"], line["loss"]) for line in curve(folder) if line["kind"] == "step"]
-
-
-def wait(until: Callable[[], bool], seconds: float = 90) -> None:
-    end = time.monotonic() + seconds
-    while not until():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.05)
 
 
 def step(folder: Path) -> int:
@@ -101,9 +94,9 @@ def test_killed_and_started_again_it_ends_as_an_unbroken_run(
 ) -> None:
     folder = ready.runs / "R-001"
     assert rung("train", "--detach", **SLOWED).returncode == 0
-    wait(lambda: step(folder) >= 20)
+    wait_until(lambda: step(folder) >= 20)
     os.kill(read_run(folder).pid or 0, signal.SIGKILL)
-    wait(lambda: not is_alive(folder))
+    wait_until(lambda: not is_alive(folder))
     assert read_run(folder).state == "crashed"
     done = rung("train", **SLOWED)
     assert done.returncode == 0 and "goes on from step" in done.stderr
@@ -134,7 +127,7 @@ def test_the_run_outlives_the_command_and_its_terminal_and_is_found_again(
 ) -> None:
     folder = ready.runs / "R-001"
     pid, terminal = begun_in_a_terminal(ready.root, tiny)
-    wait(lambda: step(folder) >= 3, 300)
+    wait_until(lambda: step(folder) >= 3)
     if how == "kill -9":
         os.kill(pid, signal.SIGKILL)
     else:
@@ -155,13 +148,13 @@ def test_paused_stopped_and_resumed_it_ends_as_an_unbroken_run(
 ) -> None:
     folder = ready.runs / "R-001"
     rung("train", "--detach", **SLOWED)
-    wait(lambda: step(folder) >= 10)
+    wait_until(lambda: step(folder) >= 10)
     assert "saves and waits" in rung("runs", "pause").stdout
-    wait(lambda: read_run(folder).state == "paused")
+    wait_until(lambda: read_run(folder).state == "paused")
     at = step(folder)
     second = rung("runs", "stop", "R-001")
     assert second.returncode == 0
-    wait(lambda: not is_alive(folder))
+    wait_until(lambda: not is_alive(folder))
     run = read_run(folder)
     assert run.state == "stopped" and run.step in (at, at + 1) and "request" in run.ending
     assert (folder / "adapter" / "adapter_model.safetensors").is_file()

@@ -8,12 +8,12 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import taught
+from lives import wait_until
 
 from training.clearance import grant
 from training.fit import fit_of
@@ -34,13 +34,6 @@ ROUNDING = 2e-4
 
 def losses(folder: Path, kind: str = "step") -> list[float]:
     return [line["loss"] for line in curve(folder) if line["kind"] == kind]
-
-
-def wait(until: Callable[[], bool], seconds: float = 240) -> None:
-    end = time.monotonic() + seconds
-    while not until():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.05)
 
 
 def log(folder: Path) -> str:
@@ -164,9 +157,9 @@ def test_one_of_them_writes(pair: tuple[Path, Path]) -> None:
 def test_killed_and_resumed_two_end_as_two_unbroken(rung: Rung, ready: Project, pair: tuple[Path, Path]) -> None:
     folder = ready.runs / "R-001"
     assert rung("train", "--detach", timeout=300, **TWO).returncode == 0
-    wait(lambda: len(losses(folder)) >= 6)
+    wait_until(lambda: len(losses(folder)) >= 6)
     os.kill(read_run(folder).pid or 0, signal.SIGKILL)
-    wait(lambda: not is_alive(folder))
+    wait_until(lambda: not is_alive(folder))
     assert read_run(folder).state == "crashed"
     done = rung("train", timeout=300, **TWO)
     assert done.returncode == 0 and "goes on from step" in done.stderr, done.stderr + log(folder)

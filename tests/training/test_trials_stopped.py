@@ -6,24 +6,17 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from lives import wait_until
 
 from training.trials import read_points
 from workspace.folder import Project
 
 SWEEP = ("plan", "--sweep", "lr=1e-3,2e-3", "rank=4,8", "--set", "epochs=4")
 Rung = Callable[..., subprocess.CompletedProcess[str]]
-
-
-def wait(until: Callable[[], bool], seconds: float = 240) -> None:
-    end = time.monotonic() + seconds
-    while not until():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.05)
 
 
 def children(folder: Path) -> list[int]:
@@ -48,11 +41,11 @@ def test_the_child_ends_with_it_and_what_is_done_stands(
     command = [sys.executable, "-P", "-m", "rung", *SWEEP]
     environment = {**os.environ, "RUNG_MODEL__BASE": str(tiny), "OMP_NUM_THREADS": "1"}
     parent = subprocess.Popen(command, cwd=ready.root, env=environment, stdout=subprocess.DEVNULL)
-    wait(lambda: len(list(read_points(folder))) >= 1)
+    wait_until(lambda: len(list(read_points(folder))) >= 1)
     assert children(folder)
     parent.send_signal(number)
     assert parent.wait(240) == code
-    wait(lambda: not children(folder))
+    wait_until(lambda: not children(folder))
     kept = list(read_points(folder))
     done = rung(*SWEEP, timeout=600)
     assert done.returncode == 0, done.stderr

@@ -10,6 +10,7 @@ from typing import Any
 
 from as_logged import litellm
 from clinic_phrases import phrases
+from conftest_tui import until
 
 from rung.report.watch import write_watch_page
 from rung.tui.app import RungApp
@@ -27,24 +28,19 @@ HOSTILE = "\x1b[31m [red]x[/] <script>alert(1)</script> \u202eevil"
 
 
 def shows(folder: Path, words: str) -> str:
-    """The lines of the Watch screen at 80x24, once these words stand there; 60 s at most."""
+    """The lines of the Watch screen at 80x24, once these words stand there."""
 
     async def drawn() -> str:
         app = RungApp(Source.of(folder))
         async with app.run_test(size=(80, 24)) as pilot:
             screen = WatchScreen()
             app._show(screen)
-            text = ""
-            for _ in range(600):
-                await pilot.pause(0.1)
-                text = (
-                    "\n".join(entry.text for entry in screen.lines.entries) + f"\n{screen.next}"
-                    if screen.is_drawn
-                    else ""
-                )
-                if words in text:
-                    break
-            return text
+
+            def text() -> str:
+                return "\n".join([*(entry.text for entry in screen.lines.entries), screen.next])
+
+            await until(pilot, lambda: screen.is_drawn and words in text())
+            return text()
 
     return asyncio.run(drawn())
 
@@ -98,11 +94,11 @@ def test_its_commands_are_not_those_of_release(house: Project) -> None:
         async with app.run_test(size=(80, 24)) as pilot:
             watch, release = WatchScreen(), ReleaseScreen()
             app._show(watch)
-            await pilot.pause(0.1)
+            await until(pilot, lambda: watch.is_drawn)
             watch.start_job("watch", "report")
             here = watch.job
             app._show(release)
-            await pilot.pause(0.1)
+            await until(pilot, lambda: release.is_drawn)
             return here, release.job, "stop" in str(release.hints())
 
     here, there, stoppable = asyncio.run(seen())
