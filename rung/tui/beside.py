@@ -7,6 +7,8 @@ The process waits a while for the next piece of work, so that a second check doe
 from __future__ import annotations
 
 import contextlib
+import os
+import select
 import subprocess
 import sys
 import threading
@@ -141,11 +143,23 @@ class _Child:
 
 def serve(pipe: Connection) -> None:
     """In the other process: work until nobody asks for so long, or the program is gone."""
+    threading.Thread(target=_end_with, args=(pipe.fileno(),), daemon=True).start()
     with contextlib.suppress(*GONE):
         while pipe.poll(IDLE):
             work, given = pipe.recv()
             pipe.send(("begun", None))
             pipe.send(_answer(pipe, work, given))
+
+
+def _end_with(descriptor: int) -> None:
+    """End this process as soon as the other end of its pipe is closed, whatever it does: a killed program cannot end
+    it. It only reads what is stored, and what a database was writing for it is undone there.
+    """
+    waits = select.poll()
+    waits.register(descriptor, 0)  # 0: that the other end is closed is told all the same, and nothing else is
+    while not waits.poll():
+        pass
+    os._exit(0)
 
 
 def _answer(pipe: Connection, work: Callable[..., Any], given: tuple[object, ...]) -> tuple[Kind, Any]:

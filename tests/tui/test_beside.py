@@ -167,3 +167,19 @@ async def test_data_says_of_a_row_that_is_too_long_for_the_own_model_what_the_co
     )
     there = {finding["name"]: finding["rows"] for finding in json.loads(said.stdout)["findings"]}
     assert "over_long" in here and here == there
+
+
+def test_it_ends_at_once_when_the_program_is_killed(monkeypatch):
+    code = (
+        "import beside_work; from rung.tui.beside import Beside; "
+        "Beside().call(beside_work.deaf, heard=lambda word: print(*word, flush=True), left=lambda: False)"
+    )
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), *sys.path]))
+    with subprocess.Popen([sys.executable, "-P", "-c", code], stdout=subprocess.PIPE, text=True) as program:
+        pid = int(program.stdout.readline())
+        assert alive(pid)
+        program.kill()
+        began = time.monotonic()
+        while alive(pid) and time.monotonic() - began < SOON:
+            time.sleep(0.02)
+        assert not alive(pid)
