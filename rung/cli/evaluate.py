@@ -63,8 +63,7 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Measure the tuned model on the same frozen items as the baseline, and rule."""
-    from evaluation.tuned import Ways
-    from rung.cli.models import finished_run, opened_project, overridden
+    from rung.cli.models import finished_run, opened_project
 
     at_most_one({"--power": power, "--human": human, "--recheck": recheck, "--served": served})
     of_people = {"--rater": rater, "--sheet": sheet, "--answers": answers, "--reveal": reveal, "--unmask": unmask}
@@ -79,14 +78,33 @@ def evaluate(
     if recheck:
         return _recheck(project, settings, recheck, as_json)
     record = finished_run(project, run)
-    there = _served(settings, served, seeds) if served else None
-    seed, siblings = _trainings(project, settings, record, seeds)
-    allowed = overridden(project, settings, override, by, reason, "evaluate")
-    untrained = _untrained(project, settings, record, there, allowed) if forgetting else None
-    ways = Ways(untrained, rag, seed, siblings, record.base, there)
+    ways, allowed = _ways(project, settings, record, seeds, served, rag, forgetting, (override, by, reason))
     wishes = Wishes(label_scoring, open_sealed, budget_usd, dataset or record.dataset)
     found = _measure(project, settings, record, ways, allowed, wishes)
     return _show(project, found, as_json)
+
+
+def _ways(
+    project: Project,
+    settings: Settings,
+    record: RunRecord,
+    seeds: int,
+    served: str,
+    rag: bool,
+    forgetting: bool,
+    signed: tuple[str, str, str],
+) -> tuple[Ways, Override | None]:
+    """What the run is measured on, and the override that was `signed` (gate, name, reason), logged after all that can
+    be refused.
+    """
+    from evaluation.tuned import Ways as Wanted
+    from rung.cli.models import overridden
+
+    there = _served(settings, served, seeds) if served else None
+    seed, siblings = _trainings(project, settings, record, seeds)
+    allowed = overridden(project, settings, *signed, "evaluate")
+    untrained = _untrained(project, settings, record, there, allowed) if forgetting else None
+    return Wanted(untrained, rag, seed, siblings, record.base, there), allowed
 
 
 def _served(settings: Settings, name: str, seeds: int) -> Served:
