@@ -130,12 +130,12 @@ def _plainly(error: UnicodeError) -> tuple[str, int]:
 
 def never_fail_on_text() -> None:
     r"""Write what the terminal's encoding cannot hold (half surrogates, `✓` in ASCII) in signs that it has, not as a
-    fault; what would go to a stream that the caller has closed goes nowhere.
+    fault; what would go to a stream that the caller has closed goes nowhere, and a closed standard input is empty.
     """
     codecs.register_error("plainly", _plainly)
-    for name in ("stdout", "stderr"):
+    for name, way in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115, PTH123
+            setattr(sys, name, open(os.devnull, way))  # noqa: SIM115, PTH123
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="plainly")
