@@ -19,6 +19,7 @@ from advisor.decide import decide
 from advisor.reading import from_table
 from advisor.rulebook import load_rulebook
 from rung.report.advice_words import advice_lines, headline
+from rung.report.rules_words import explain
 
 GOOD = 'task = "classification"\nprompting = "insufficient"\nfew_shot = "untried"\nfailure = "breaks_rules"\n'
 
@@ -152,7 +153,10 @@ def test_questions_and_rules(tmp_path: Path) -> None:
     assert paper.count("- [ ] Don't know") == len(sheet)
     assert "Nothing is wrong" in rung("rules", "check", cwd=tmp_path).stdout
     shown = json.loads(rung("rules", "show", "stale-weights", "--json", cwd=tmp_path).stdout)
-    assert shown["rule"]["sources"][0]["expired"] is False
+    first = shown["rule"]["sources"][0]
+    assert first["expired"] is (date.fromisoformat(first["review_by"]) < date.today())
+    for day, expired in ((date(2026, 11, 25), False), (date(2100, 1, 1), True)):
+        assert explain(load_rulebook(), "stale-weights", day)["rule"]["sources"][0]["expired"] is expired
     lost = rung("rules", "show", "stale-wieghts", cwd=tmp_path)
     assert lost.returncode == 2 and 'Did you mean "stale-weights"?' in lost.stderr
 
