@@ -28,7 +28,9 @@ def register_data(data: typer.Typer) -> None:
 
 
 def generate(
-    count: Annotated[int, typer.Option("--count", min=1, help="Drafts in all; the same command again asks no twice.")],
+    count: Annotated[
+        int, typer.Option("--count", min=1, max=1_000_000, help="Drafts in all; the same command again asks no twice.")
+    ],
     strategy: Annotated[
         str,
         typer.Option(help="paraphrase, new_input, edge_cases, answer_input, from_documents, critique or preference."),

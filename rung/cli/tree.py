@@ -56,6 +56,18 @@ class ReaderGone(Exception):
 class Command(TyperCommand):
     """A command with its examples under the help."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        """As usual; an empty word for a file (a variable that holds nothing) is never this folder."""
+        if "" in args:
+            given = self.make_parser(ctx).parse_args(list(args))[0]
+            files = _of_files(self.callback)
+            for param in self.params:
+                said = given.get(param.name)
+                if param.name in files and "" in ([said] if isinstance(said, str) else said or ()):
+                    name = param.opts[-1]
+                    raise RungError(f"{name}: an empty name.", f"{ctx.command_path} --help", where=name)
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: Any) -> Any:
         """As usual; bad usage or input that names no way on ends with the command that shows the right usage."""
         try:
@@ -134,6 +146,12 @@ def _heard(function: Callable[..., Any]) -> Callable[..., Any]:
     command.__signature__ = told  # type: ignore[attr-defined]
     command.__annotations__ = {name: each.annotation for name, each in told.parameters.items()}
     return command
+
+
+def _of_files(function: Any) -> set[str]:
+    """The parameters of a command that name files or folders."""
+    told = inspect.signature(function).parameters.items() if function else ()
+    return {name for name, each in told if "pathlib.Path" in str(each.annotation)}
 
 
 def _way_on(where: str, command: str) -> str:

@@ -72,6 +72,22 @@ def test_a_mistake_is_told_with_a_way_on(rung: Rung, line: str, said: str) -> No
     assert document["error"]["hint"], "the way on is in the document, too"
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("data", "import", ""), "an empty name."),
+        (("data", "check", "rows.jsonl", ""), "an empty name."),
+        (("data", "dedup", "rows.jsonl", "-o", ""), "--out: an empty name."),
+        (("init", ""), "an empty name."),
+        (("data", "generate", "--count", "9" * 23), "1000000"),
+    ],
+)
+def test_a_word_that_is_empty_or_huge_is_refused_at_once(rung: Rung, words: tuple[str, ...], said: str) -> None:
+    told = rung(*words)
+    assert (told.code, told.out) == (2, "") and said in told.err and "\n-> " in told.err, told
+    assert rung("data", "import", "rows.jsonl", "--question", "").code == 0, "an empty word that names no file"
+
+
 def test_a_file_of_another_kind_is_told_in_one_sentence(rung: Rung) -> None:
     Path("other.json").write_text('{"schema_version": 1}')
     assert rung("advise", "--set", "task=code").code == 0
