@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from training.clearance import Locked, admit, override
 from training.export.bundle import Bundle, pack, row_of
 from training.export.launch import deepspeed, launch_files
 from training.export.make import KINDS, check_kind, write_export
-from training.export.openai import faults, files, limits
+from training.export.openai import faults, files, limits, may_leave
 from training.export.values import yaml
 from training.fit import setup_of
 from workspace.errors import InputError, Refusal
@@ -145,7 +146,7 @@ def test_every_limit_that_openai_sets_is_held_against_the_rows_at_once() -> None
     assert faults("train.jsonl", "\n".join([good] * 10), {**limits(), "max_bytes": 100})
 
 
-@pytest.mark.parametrize(("answer", "stops"), [("no_external_api", True), ("no_training", False), ("none", False)])
+@pytest.mark.parametrize(("answer", "stops"), [("no_external_api", True), ("none", False)])
 def test_the_privacy_answer_keeps_rows_from_a_file_that_is_made_to_be_uploaded(
     answer: str, stops: bool, ready: Project, settings: Settings, planned: Path, tmp_path: Path
 ) -> None:
@@ -159,6 +160,14 @@ def test_the_privacy_answer_keeps_rows_from_a_file_that_is_made_to_be_uploaded(
         write_export(ready, settings, bundle, "openai", tmp_path / "out")
     assert not (tmp_path / "out").exists()
     write_export(ready, settings, bundle, "trl", tmp_path / "out")
+
+
+def test_rows_that_must_not_train_others_go_where_the_terms_were_read_lately(ready: Project) -> None:
+    said = ready.answers_file.read_text().replace('privacy = "none"', 'privacy = "no_training"')
+    ready.answers_file.write_text(said)
+    may_leave(ready, date(2026, 11, 27))
+    with pytest.raises(Refusal, match="expired on"):
+        may_leave(ready, date(2100, 1, 1))
 
 
 def test_yaml_readers_take_numbers_for_numbers() -> None:

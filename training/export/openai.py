@@ -28,12 +28,15 @@ def files(bundle: Bundle) -> dict[str, str]:
     return found
 
 
-def may_leave(project: Project) -> None:
-    """Raises Refusal where the privacy answer keeps rows from this provider: the file is made to be uploaded."""
+def may_leave(project: Project, today: date | None = None) -> None:
+    """Raises Refusal where the privacy answer keeps rows from this provider: the file is made to be uploaded.
+
+    `today`: the day that what is known of the provider is held against; the present one where none is given.
+    """
     answers = privacy_answers(project.answers_file)
     why = "it keeps rows on this machine" if SEALED in answers else ""
     if not why and UNTRAINED in answers:
-        why = trains("openai", "api.openai.com", date.today())
+        why = trains("openai", "api.openai.com", today or date.today())
     if why:
         said = ", ".join(sorted(answers))
         raise Refusal(
