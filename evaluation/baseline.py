@@ -57,8 +57,13 @@ def run_baseline(bench: Bench, arms: Sequence[Arm], aim: Aim = Aim()) -> tuple[P
         chosen, notes = choose_all(bench, arms, joined.choices)
         keep_versions(bench.project)
         choices = write_choices(folder, bench, on_the_ladder([*chosen, *joined.choices]))
-        mark_choosing(bench.project, bench.settings, choices.validation_rows)
+        mark_choosing(bench.project, bench.settings, _chose(bench, chosen, choices))
         return folder, _measure_all(folder, bench, chosen, [*notes, *joined.notes], aim, joined)
+
+
+def _chose(bench: Bench, chosen: Sequence[Choice], choices: Choices) -> Sequence[str]:
+    """The pool rows that something was chosen on: those of `choosing`, or all where an arm asked no model."""
+    return bench.rows.validation_ids if any(c.variant.predict for c in chosen) else choices.validation_rows
 
 
 def on_the_ladder(choices: Sequence[Choice]) -> list[Choice]:
@@ -85,7 +90,7 @@ def choose_all(bench: Bench, arms: Sequence[Arm], known: Sequence[Choice] = ()) 
             notes.append(f"{arm.name} was not measured: it needs {arm.needs}.")
             continue
         desk = bench.desk_of(arm.name)
-        made.append(choose(arm.name, arm.prompted, variants, bench.choosing, desk, bench.watch))
+        made.append(choose(arm.name, arm.prompted, variants, bench.choosing, desk, bench.watch, bench.validating))
         if arm.name in INSTRUCTING:
             material = material.knowing(*instructions([*made, *below]))
     if not made:

@@ -76,11 +76,16 @@ class Bench:
         return choosing_items(self.rows.validation, self.settings.evaluation.choose_on)
 
     @property
+    def validating(self) -> list[Item]:
+        """All validation rows: what an arm that asks no model chooses its settings on."""
+        return items_of(self.rows.validation)
+
+    @property
     def rows_notes(self) -> list[str]:
         """Where the rows come from, and how many of the validation rows were asked."""
-        asked, there = len(self.choosing), len(items_of(self.rows.validation))
+        asked, there = len(self.choosing), len(self.validating)
         drawn = f"{asked} of these validation rows, drawn by their content ([evaluation] choose_on)"
-        told = f"Arms were compared on {drawn}."
+        told = f"Arms were compared on {drawn}{'; a classifier sets itself by all of them' if self.closed else ''}."
         return [*self.rows.notes, *([told] if asked < there else [])]
 
     @property

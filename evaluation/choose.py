@@ -72,10 +72,17 @@ class Choices(Artefact):
 
 
 def choose(
-    arm: str, prompted: bool, variants: Sequence[Variant], items: Sequence[Item], desk: Desk, watch: Watch
+    arm: str,
+    prompted: bool,
+    variants: Sequence[Variant],
+    items: Sequence[Item],
+    desk: Desk,
+    watch: Watch,
+    more: Sequence[Item] = (),
 ) -> Choice:
     """Compare the variants on the first 20 items, held to the closed set where there is one; then both forms of the
-    best one on all items.
+    best one on all items. Variants that ask no model are compared on `more`, all validation items there are, where
+    these are given: that costs nothing, and few items would choose badly among them.
 
     Among variants a tie goes to the earlier one. Among forms it goes to the one with fewer failures of form, so that
     what only missed the form on a few rows is not measured by its misses; then to the free one. Without items the first
@@ -96,7 +103,7 @@ def choose(
 
     best, last = variants[0], forms[-1]
     if len(variants) > 1:
-        screened = items if best.predict else items[:SCREEN]
+        screened = (more or items) if best.predict else items[:SCREEN]
         best = max(variants, key=lambda variant: mean_score(attempt(variant, (last,), screened)[last]))
     whole = attempt(best, forms, items)
     form = max(whole, key=lambda each: (mean_score(whole[each]), -misses(whole[each], desk)))

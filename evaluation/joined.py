@@ -20,7 +20,7 @@ from evaluation.bench import Bench
 from evaluation.choose import Choice, Choices
 from evaluation.documents import read_documents
 from evaluation.judging import RUBRIC_FILE
-from evaluation.measure import choosing_items
+from evaluation.measure import Item, choosing_items, items_of
 from evaluation.report import ArmResult, Outcome, Report, read_outcomes
 from evaluation.rows import Rows, frozen_rows
 from workspace.artefact import read_artefact
@@ -34,6 +34,7 @@ MATTERS = {
     "example rows": frozenset(ARMS) - {"base", "prompt"},
     "documents": frozenset({"rag", "combined"}),
     "bigger model": frozenset({"bigger_model"}),
+    "rows to set a classifier by": frozenset({"classical"}),
 }
 """For which arms these matter; all else matters for every arm."""
 SINGLE = ("model", "metric", "bigger model")
@@ -113,9 +114,14 @@ def outdated(project: Project, settings: Settings, report: Report) -> dict[str, 
 def _rows_hashes(rows: Rows, settings: Settings) -> dict[str, str]:
     chose = choosing_items(rows.validation, settings.evaluation.choose_on)
     return {
-        "validation rows": _hash(sorted([item.question, item.expected] for item in chose)),
+        "validation rows": _rows_hash(chose),
+        "rows to set a classifier by": _rows_hash(items_of(rows.validation)),
         "example rows": _hash(sorted(row.content_hash for row in rows.examples)),
     }
+
+
+def _rows_hash(items: Sequence[Item]) -> str:
+    return _hash(sorted([item.question, item.expected] for item in items))
 
 
 def settings_hash(settings: Settings) -> str:

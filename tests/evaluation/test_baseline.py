@@ -9,7 +9,7 @@ from chat.protocols import Reply
 from chat.scripted import Scripted
 from curation.manifest import load_split
 from evaluation.arms.registry import ARMS, arms_named
-from evaluation.baseline import Aim, run_baseline
+from evaluation.baseline import Aim, choose_all, run_baseline
 from evaluation.bench import closed_set, open_bench
 from evaluation.choose import Choices
 from evaluation.documents import Bm25, Chunk, holds_pair, words
@@ -29,6 +29,19 @@ PROMPTED = arms_named(["base", "prompt"])
 def bigger(ask):
     """Knows the topics by itself."""
     return CLASSES[" ".join(ask.turns[-1]["content"].split()[:2])]
+
+
+def test_an_arm_that_asks_no_model_sets_itself_by_all_validation_rows(project, settings, model):
+    """On few rows its settings tie, and a weak classifier would make fine-tuning look good. Its score on validation is
+    still of the rows on which all arms are compared.
+    """
+    few = settings.model_copy(update={"evaluation": settings.evaluation.model_copy(update={"choose_on": 4})})
+    bench = open_bench(project, few, model)
+    (base, classical), _ = choose_all(bench, arms_named(["base", "classical"]))
+    assert len(bench.choosing) == 4 < len(bench.validating)
+    assert {tried["items"] for tried in base.tries} == {4}
+    assert [tried["items"] for tried in classical.tries] == [len(bench.validating)] * 3 + [4]
+    assert len(classical.outcomes) == 4 and classical.validation is not None
 
 
 def test_the_whole_ladder(project, settings, model):

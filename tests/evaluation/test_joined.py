@@ -3,11 +3,13 @@
 import pytest
 
 from chat.scripted import Scripted
+from curation.example import Example
 from evaluation.arms.registry import arms_named
 from evaluation.arms.words import arm_name
 from evaluation.baseline import Aim, run_baseline
 from evaluation.bench import open_bench
 from evaluation.choose import Choices
+from evaluation.measure import choosing_items
 from evaluation.outcomes import check_arms, load_baseline
 from evaluation.report import newest_report, read_outcomes
 from workspace.artefact import read_artefact, write_artefact
@@ -82,6 +84,21 @@ def other_choosing(project, settings, kit):
     validation, train = kit.rows_of(kit.places[:5], " now"), kit.rows_of(kit.places, " this week")
     kit.freeze_by_hand(project, "v002", **rows, validation=validation, train=train)
     return settings
+
+
+def test_a_classifier_is_not_taken_over_where_rows_that_set_it_changed(project, settings, model, kit):
+    """Beyond the rows on which all arms are compared."""
+    few = changed(settings, choose_on=2)
+    measure(project, few, model, *WHOLE)
+    known = kit.rows_of(kit.places[:4], " now")
+    first = choosing_items([Example(row) for row in known], 2)
+    left_out = next(n for n in range(len(known)) if n + 1 not in {item.number for item in first})
+    test = kit.rows_of(kit.places, " today") + kit.rows_of(kit.places[:4], " again")
+    rows = {"test": test, "train": kit.rows_of(kit.places, " this week")}
+    kit.freeze_by_hand(project, "v002", **rows, validation=[row for n, row in enumerate(known) if n != left_out])
+    _, report = measure(project, few, model, "base")
+    assert [arm.arm for arm in report.arms] == list(WHOLE[:-1])
+    assert "classifier of E-001 not taken over: other rows to set a classifier by." in report.notes
 
 
 @pytest.mark.parametrize(
