@@ -14,6 +14,7 @@ from curation.checkup import HASHES_HELD, Stage, run_statistics
 from curation.filerows import HeldRows, Joined
 from curation.findings import Checkup, Ran, in_order
 from curation.fixes import dismissals, unsettled
+from curation.last_check import keep_check
 from curation.manifest import newest_dataset, read_manifest
 from curation.quality import Check, Finding, Options, Subject, checks
 from curation.quality.base import EVIDENCE_KEPT
@@ -111,8 +112,12 @@ def check_project(
 
     `stage` hears the title of each check that begins, `progress` how many rows the present one has gone through.
     """
+    before = store.revision()
     with names_masked(options.names if options else None):
-        return _checkup(store, project, settings, options or Options(), (stage, progress))
+        found = _checkup(store, project, settings, options or Options(), (stage, progress))
+    if not found.stopped:
+        keep_check(store, before, len(found.blocking))
+    return found
 
 
 def _passed(things: Iterable[T], of: int, progress: Progress) -> Iterator[T]:

@@ -137,7 +137,7 @@ def _take(store: Store, outcome: Outcome, name: str, score: float | None, by: Ma
 
 def _log(store: Store, settings: Settings, outcome: Outcome) -> None:
     """One line in the log, and a mark that makes the queue's order be worked out again."""
-    from curation.review.queue import keep_fact
+    from curation.store.facts import keep_fact
 
     if not outcome.asked:
         return

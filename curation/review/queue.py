@@ -25,13 +25,14 @@ def refresh_queue(store: Store, settings: Settings) -> None:
     A store that cannot be written keeps the queue that it has.
     """
     from curation.store.engine import lock_now
+    from curation.store.facts import keep_fact, read_fact
     from curation.store.waiting import count_again, is_due, put_together
 
     if store.is_read_only:
         return
     mark = _policy(settings)
     with store.read() as connection:
-        seen = _fact(connection, "queue") == json.dumps({**mark, **_height(connection, settings)})
+        seen = read_fact(connection, "queue") == json.dumps({**mark, **_height(connection, settings)})
         due = is_due(connection)
     if seen:
         if due:
@@ -44,7 +45,7 @@ def refresh_queue(store: Store, settings: Settings) -> None:
             draw_plans(store, connection, settings)
         _queue(connection, settings.review.pool)
         _overlap(connection, settings)
-        before = json.loads(_fact(connection, "queue") or "{}")
+        before = json.loads(read_fact(connection, "queue") or "{}")
         if any(before.get(key, False) != mark[key] for key in ("accept_automatic", "second_edit")):
             _settle_again(connection, settings)
         set_places(connection, settings)
@@ -135,6 +136,7 @@ def _height(connection: Connection, settings: Settings) -> dict[str, int]:
     """How far the project has come since the last look; orders by what was decided look again at times."""
     from sqlalchemy import func, select
 
+    from curation.store.facts import read_fact
     from curation.store.tables import changes, decisions, plans, rows
 
     asked = (
@@ -147,23 +149,5 @@ def _height(connection: Connection, settings: Settings) -> dict[str, int]:
     height = {key: number or 0 for key, number in zip(("rows", "plans", "changes", "undone"), found, strict=True)}
     if settings.review.order in BY_DECISIONS:
         decided = connection.execute(select(func.max(decisions.c.id))).scalar() or 0
-        height |= {"decided": decided // LOOK_AGAIN, "scored": int(_fact(connection, "scored") or 0)}
+        height |= {"decided": decided // LOOK_AGAIN, "scored": int(read_fact(connection, "scored") or 0)}
     return height
-
-
-def _fact(connection: Connection, key: str) -> str:
-    from sqlalchemy import select
-
-    from curation.store.tables import facts
-
-    return str(connection.execute(select(facts.c.value).where(facts.c.key == key)).scalar() or "")
-
-
-def keep_fact(connection: Connection, key: str, value: str) -> None:
-    """Write one fact of the store, in place of the one that was there."""
-    from sqlalchemy import delete, insert
-
-    from curation.store.tables import facts
-
-    connection.execute(delete(facts).where(facts.c.key == key))
-    connection.execute(insert(facts).values(key=key, value=value))

@@ -35,7 +35,7 @@ class _Stored:
     lines_read: int = 0
     unreadable: int = 0
     reviewers: tuple[str, ...] = ()
-    blocking: int | None = None
+    blocking: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +57,8 @@ class Facts:
     unreadable: int = 0
     """Lines that an import could not read; they are in its rejects file."""
     reviewers: tuple[str, ...] = ()
-    blocking: int | None = None
-    """Findings that blocked the dataset at the last check, None where none was made."""
+    blocking: int = 0
+    """Findings that block the dataset, as a check of the rows as they stand said; 0 where there was none."""
     dataset: Manifest | None = None
     baseline: Report | None = None
     plan: Path | None = None
@@ -172,6 +172,7 @@ def _verdict(project: Project) -> Verdict | None:
 
 
 def _store(project: Project, settings: Settings) -> _Stored:
+    from curation.last_check import blocking_findings
     from curation.review.mixed import mixed_counts
     from curation.store import open_store, store_exists
 
@@ -179,7 +180,6 @@ def _store(project: Project, settings: Settings) -> _Stored:
         return _Stored()
     with open_store(project, settings) as store:
         sources = store.sources()
-        checks = store.events(kind="checked")
         counts = store.counts()
         found = [(state, n) for table in counts.values() for state, n in table.items()]
         queued = sum(n for state, n in found if state not in ("excluded", "unreviewed", "trusted"))
@@ -190,5 +190,5 @@ def _store(project: Project, settings: Settings) -> _Stored:
             lines_read=sum(s.counts.get("read", 0) for s in sources),
             unreadable=sum(s.counts.get("rejected", 0) for s in sources),
             reviewers=store.deciders(),
-            blocking=int(checks[-1].detail.get("blocking", 0)) if checks else None,
+            blocking=blocking_findings(store),
         )

@@ -53,6 +53,17 @@ def test_a_projects_findings_are_fixed_dismissed_and_taken_back(project):
     assert status["states"]["pending"] >= 3
 
 
+def test_status_tells_what_the_last_check_said_until_something_changes(project):
+    said = "findings block the dataset"
+    assert said not in rung("status", cwd=project).stdout
+    rung("data", "check", cwd=project, code=1)
+    assert f"3 {said}" in rung("status", cwd=project).stdout
+    rung("data", "fix", "leaks", cwd=project, code=0)
+    assert said not in rung("status", cwd=project).stdout
+    rung("data", "check", cwd=project, code=1)
+    assert f"2 {said}" in rung("status", cwd=project).stdout
+
+
 def test_a_validation_row_that_leaks_the_test_set_is_found_and_fixed_where_the_freeze_refuses_it(project, faulty):
     lines(project / "held.jsonl", [faulty[7]])
     rung("data", "fix", "leaks", cwd=project, code=0)
