@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evaluation.metrics.registry import item_metric
@@ -121,8 +120,3 @@ class Session:
         save(self.trainer, tokenizer, made)
         self.run.keep(made)
         self.run.write(step=int(self.trainer.state.global_step))
-
-
-def checkpoints(folder: Path) -> list[Path]:
-    """Checkpoints of a run, the oldest first."""
-    return sorted((folder / CHECKPOINTS).glob("checkpoint-*"), key=step_of)
