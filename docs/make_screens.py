@@ -56,7 +56,7 @@ def main() -> None:
         return
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "rung-demo").resolve()
     if not (folder / "rung.toml").is_file():
-        subprocess.run([sys.executable, "-m", "rung", "demo", "--fast"], check=False, cwd=folder.parent)
+        subprocess.run([sys.executable, "-m", "rung", "demo", "--fast", "--into", str(folder)], check=True)
     HERE.mkdir(exist_ok=True)
     asyncio.run(draw(folder, [int(word) for word in sys.argv[2:]] or list(range(len(NAMES)))))
 
