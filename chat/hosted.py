@@ -24,6 +24,9 @@ JSON_ROOM = 32
 class Hosted(ABC):
     """A model behind a server. Subclasses send one ask; this class keeps order, patience and the first failure."""
 
+    called = ""
+    """What reports and kept answers name it in place of its id at its host."""
+
     def __init__(self, model: str, host: str, price: Price | None, *, patience: Patience, workers: int) -> None:
         self.model = model
         self.host = host
@@ -34,8 +37,8 @@ class Hosted(ABC):
 
     @property
     def name(self) -> str:
-        """The model's id at its host."""
-        return f"{self.model} ({self.host})"
+        """What it is called; else the model's id at its host."""
+        return self.called or f"{self.model} ({self.host})"
 
     @property
     def can_choose(self) -> bool:

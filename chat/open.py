@@ -29,12 +29,13 @@ def open_model(
     batch: int = 24,
     precision: Precision | None = None,
     progress: Progress | None = None,
+    called: str = "",
 ) -> ChatModel:
     """The model that `[model]` names. A local one is Scorer and Tokenizer too.
 
     `adapter` is a peft folder and goes with local models only. A model elsewhere needs `guard`
-    (`chat.privacy.project_guard`), which is asked before each call. Raises RungError where the extra, the model or
-    the key is missing, Refusal where the privacy answer forbids.
+    (`chat.privacy.project_guard`), which is asked before each call; `called` is another name for it in reports.
+    Raises RungError where the extra, the model or the key is missing, Refusal where the privacy answer forbids.
     """
     if settings.provider == "local":
         return open_local(settings, adapter=adapter, batch=batch, precision=precision, progress=progress)
@@ -46,10 +47,10 @@ def open_model(
             "Name the model: [model] base in rung.toml, or --model",
             where="rung.toml",
         )
-    return _hosted(settings, guard)
+    return _hosted(settings, guard, called)
 
 
-def _hosted(settings: ModelSettings, guard: Guard | None) -> ChatModel:
+def _hosted(settings: ModelSettings, guard: Guard | None, called: str) -> ChatModel:
     """The client, after the guard has let it pass: a refusal comes before a missing key."""
     from chat.privacy import Guarded, is_this_machine
 
@@ -67,6 +68,7 @@ def _hosted(settings: ModelSettings, guard: Guard | None) -> ChatModel:
         from chat.compatible import Compatible
 
         model = Compatible(settings.base, base_url=settings.base_url)
+    model.called = called
     return model if guard is None or here else Guarded(model, guard, settings.provider, model.host)
 
 

@@ -3,53 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from chat.errors import ChatError
 from chat.open import host_of, open_model
-from chat.protocols import Ask, ChatModel, Progress, Reply
-from chat.stream import collect, replies
 from workspace.errors import Refusal, did_you_mean
 from workspace.settings import ModelSettings
 
 if TYPE_CHECKING:
     from chat.privacy import Guard
+    from chat.protocols import ChatModel
 
 SERVER = '[model] provider = "openai", base_url = "http://localhost:8000/v1" in rung.toml, then rung baseline'
 UNTOLD = frozenset({"model", "request", "garbled"})
 """Kinds of failure with which a server shows that it keeps no list."""
-
-
-class Renamed:
-    """The same model under another name in reports and in what is kept of its answers."""
-
-    def __init__(self, model: ChatModel, name: str) -> None:
-        self.model = model
-        self._name = name
-
-    @property
-    def name(self) -> str:
-        """The name it was given."""
-        return self._name
-
-    @property
-    def is_local(self) -> bool:
-        """As the model says."""
-        return self.model.is_local
-
-    @property
-    def can_choose(self) -> bool:
-        """As the model says."""
-        return self.model.can_choose
-
-    def stream(self, asks: Iterable[Ask]) -> Iterator[tuple[int, Reply | ChatError]]:
-        """As the model's."""
-        return replies(self.model, asks)
-
-    def answer(self, asks: Sequence[Ask], progress: Progress | None = None) -> list[Reply]:
-        """All replies in order."""
-        return collect(self.stream, asks, progress)
 
 
 def own_server(settings: ModelSettings) -> str:
@@ -70,14 +38,17 @@ def own_server(settings: ModelSettings) -> str:
     return host_of(settings)
 
 
-def open_beside(settings: ModelSettings, name: str, guard: Guard | None, needed: Sequence[str] = ()) -> ChatModel:
-    """The model `name` of the server of `[model]`, after its list was read (no row is sent for that).
+def open_beside(
+    settings: ModelSettings, name: str, guard: Guard | None, *, called: str, needed: Sequence[str] = ()
+) -> ChatModel:
+    """The model `name` of the server of `[model]`, after its list was read (no row is sent for that); reports and kept
+    answers name it as it is `called`.
 
     Raises Refusal where the privacy answer forbids, where the list holds neither it nor all that are `needed`, or says
     that it stands on another model than `[model]`'s.
     """
     host = own_server(settings)
-    model = open_model(settings.model_copy(update={"base": name}), guard=guard)
+    model = open_model(settings.model_copy(update={"base": name}), guard=guard, called=called)
     listed = _listed(settings, host)
     if name not in listed:
         known = f"it has {', '.join(listed)}.{did_you_mean(name, listed)}" if listed else "it lists none."

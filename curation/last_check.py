@@ -16,12 +16,15 @@ def keep_check(store: Store, before: tuple[int, ...], blocking: int) -> None:
 
     A store that cannot be written now forgets nothing by that: it is what a new check would say again.
     """
-    from curation.store.facts import keep_fact
+    from curation.store.facts import keep_fact, read_fact
 
-    if store.is_read_only:
+    found = json.dumps({"revision": before, "blocking": blocking}) if blocking else ""
+    with store.read() as connection:
+        known = read_fact(connection, KEY)
+    if store.is_read_only or found == known:
         return
     with contextlib.suppress(RungError), store.write() as connection:
-        keep_fact(connection, KEY, json.dumps({"revision": before, "blocking": blocking}))
+        keep_fact(connection, KEY, found)
 
 
 def blocking_findings(store: Store) -> int:
@@ -30,7 +33,7 @@ def blocking_findings(store: Store) -> int:
     from curation.store.reading import revision
 
     with store.read() as connection:
-        kept = json.loads(read_fact(connection, KEY) or "{}")
-        if not kept.get("blocking"):  # the revision reads every row: only where there is something to tell
-            return 0
-        return int(kept["blocking"]) if kept["revision"] == list(revision(connection)) else 0
+        kept = json.loads(read_fact(connection, KEY) or "null")
+        # the revision reads every row: only where there is something to tell
+        stands = kept is not None and kept["revision"] == list(revision(connection))
+        return int(kept["blocking"]) if stands else 0

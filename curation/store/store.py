@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from curation.guideline import Guideline
+    from curation.store.writing import Evidence
 
 
 def open_store(project: Project, settings: Settings) -> Store:
@@ -256,7 +257,7 @@ class Store:
         finding: str,
         *,
         actor: str,
-        evidence: Callable[[Sequence[int]], Mapping[int, Mapping[str, Any]]],
+        evidence: Evidence,
         connection: Connection,
     ) -> int:
         """As `exclude` for very many rows, by their numbers in order: the evidence is asked for some rows at a time."""
@@ -270,7 +271,7 @@ class Store:
         actor: str,
         reason: str,
         finding: str,
-        evidence: Callable[[Sequence[int]], Mapping[int, Mapping[str, Any]]] | None,
+        evidence: Evidence | None,
         connection: Connection | None,
     ) -> int:
         from curation.store.log import write_event

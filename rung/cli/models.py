@@ -148,11 +148,11 @@ def open_served(
 ) -> ChatModel:
     """The run as the server of `[model]` has it under a name; where the general `suite` is asked, its base is there."""
     from chat.privacy import project_guard
-    from chat.served import Renamed, open_beside
+    from chat.served import open_beside
 
     needed = [settings.model.base] if suite else []
-    model = open_beside(settings.model, served.name, project_guard(project, settings, override), needed)
-    return Renamed(model, served.model_of(record.id))
+    guard = project_guard(project, settings, override)
+    return open_beside(settings.model, served.name, guard, called=served.model_of(record.id), needed=needed)
 
 
 def open_untrained(project: Project, settings: Settings, record: RunRecord) -> ChatModel:
