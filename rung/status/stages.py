@@ -129,9 +129,8 @@ def ladder_of(facts: Facts) -> Ladder:
 
 def _questions(facts: Facts) -> Stage:
     if not facts.answers:
-        return Stage(
-            1, "Questions", "open", "4 to 6 answers are enough for a prompt or RAG", "rung advise", "answer them"
-        )
+        enough = "4 to 6 answers are enough for a prompt or RAG"
+        return Stage(1, "Questions", "open", enough, "rung advise", "answer the questions")
     unknown = sum(value == "unknown" for value in facts.answers.values())
     measured = len(facts.answers.keys() & facts.not_asked)
     told = f'{len(facts.answers) - measured} answered, {unknown} answered "don\'t know"'

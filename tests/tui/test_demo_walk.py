@@ -36,7 +36,7 @@ async def ended(pilot, screen):
 async def questions_and_advice(app, pilot, folder):
     """Every question by its key, as the demo's team answers; then the advice."""
     await settled(pilot)
-    assert "answer them" in text_of(app)
+    assert "answer the questions" in text_of(app)
     await pilot.press("enter")
     await until(pilot, lambda: app.screen.stage == "Questions")
     await answer_all(pilot, ANSWERS)
