@@ -144,6 +144,15 @@ def check_outputs(*paths: Path | None, inputs: Iterable[Path] = ()) -> None:
         seen.add(place)
 
 
+def check_sheet(path: Path | None) -> None:
+    """As `check_outputs` for a file that people fill in: it takes no file's place, since answers may stand in that."""
+    check_outputs(path)
+    if path is not None and path.is_file() and path.stat().st_size:
+        raise RungError(
+            f"{path}: is there already, and answers may stand in it.", "name another file, or move it", where=str(path)
+        )
+
+
 def check_page(path: Path | None, inputs: Iterable[Path] = ()) -> None:
     """As `check_outputs` for a page of HTML, which takes no other file's place than an older page's."""
     check_outputs(path, inputs=inputs)

@@ -34,11 +34,11 @@ def compare_blind(
     from evaluation.human import open_comparison
     from rung.cli.options import at_most_one
     from workspace.errors import RungError
-    from workspace.files import check_outputs
+    from workspace.files import check_sheet
 
     for other, value in (("--answers", answers), ("--reveal", reveal)):
         at_most_one({"--sheet": sheet, other: value})
-    check_outputs(sheet)
+    check_sheet(sheet)
     comparison = open_comparison(project, run, items)
     who = rater.strip() or settings.project.person
     if sheet is not None:

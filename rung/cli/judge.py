@@ -15,6 +15,7 @@ from workspace.words import counted
 if TYPE_CHECKING:
     from evaluation.judge_labels import Sitting
     from evaluation.judge_report import JudgeReport
+    from workspace.folder import Project
 
 
 def judge(
@@ -37,14 +38,12 @@ def judge(
     from evaluation.judge import judge_run, with_judge
     from evaluation.judge_labels import open_sitting
     from rung.cli.models import open_judge, opened_project, overridden, watch
-    from rung.cli.output import emit, say
     from rung.report.evaluation import write_page
-    from rung.report.judge_words import lines
     from workspace.artefact import write_artefact
-    from workspace.files import check_outputs
+    from workspace.files import check_sheet
 
     at_most_one({"--sheet": sheet, "--answers": answers})
-    check_outputs(sheet)
+    check_sheet(sheet)
     goes_with("--answers", answers, "rung judge --answers FILE", {"--rater": rater})
     goes_with("--sheet", sheet, "rung judge --sheet FILE", {"--unmask": unmask})
     project, settings = opened_project()
@@ -61,6 +60,13 @@ def judge(
     write_artefact(sitting.folder / "judge.json", report)
     write_artefact(sitting.folder.parent / "verdict.json", with_judge(sitting.verdict, report))
     write_page(project, sitting.folder.parent)
+    return _show(project, sitting, report, as_json)
+
+
+def _show(project: Project, sitting: Sitting, report: JudgeReport, as_json: bool) -> None:
+    from rung.cli.output import emit, say
+    from rung.report.judge_words import lines
+
     if as_json:
         return emit(report.model_dump(mode="json"))
     for line in lines(report):

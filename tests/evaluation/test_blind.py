@@ -120,6 +120,8 @@ def test_the_command_writes_a_sheet_takes_it_and_reveals_only_at_the_end(project
     rows = [json.loads(line) for line in sheet.read_text().splitlines()]
     assert rows and "nobody has answered" in rung("--reveal").stderr
     sheet.write_text("".join(json.dumps({**row, "choice": "a" if n else ""}) + "\n" for n, row in enumerate(rows)))
+    filled = sheet.read_text()
+    assert "answers may stand in it" in rung("--sheet", str(sheet)).stderr and sheet.read_text() == filled
     assert rung("--answers", str(sheet)).returncode == 0
     held = rung("--reveal")
     assert held.returncode == 1 and "priya has 1 left" in held.stderr and "base" not in held.stdout + held.stderr
