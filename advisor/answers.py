@@ -86,10 +86,11 @@ class Answers(BaseModel):
     tokens_in: Whole | None = None
     tokens_out: Whole | None = None
     classifier: Tried | None = None
+    optimised: Tried | None = None
     answer_checker: bool | None = None
     answered: dict[str, dict[str, JsonValue]] = Field(default_factory=dict, repr=False)
 
-    def known(self) -> dict[str, Any]:
+    def known(self) -> FactValues:
         """The answers that are not "don't know", in the order of the contract's table."""
         return {key: value for key in FACTS if (value := getattr(self, key)) is not None}
 
@@ -100,6 +101,10 @@ class Answers(BaseModel):
     def with_changes(self, **changes: Any) -> Answers:
         """The same answers with some replaced (`None` forgets one). Values are checked by the caller."""
         return self.model_copy(update=changes)
+
+
+FactValues = dict[str, Any]
+"""Values of facts by key; `Fact` says the type of each, and None is "don't know"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +122,7 @@ class Fact:
         return self.kind in ("integer", "number")
 
     def expected(self) -> str:
-        """What may stand here, in words."""
+        """What is allowed here, in words."""
         if self.kind == "choice":
             return ", ".join((*self.values, "unknown"))
         if self.kind == "boolean":
@@ -151,5 +156,5 @@ def _facts() -> dict[str, Fact]:
 FACTS: dict[str, Fact] = _facts()
 """Every key of the contract's table with its type, in the order of the table."""
 
-UNASKED = frozenset({"classifier", "answer_checker"})
+UNASKED = frozenset({"classifier", "optimised"})
 """Facts that are measured or volunteered, never asked for: while unknown they leave no question open."""

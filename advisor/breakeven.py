@@ -7,12 +7,36 @@ import re
 import tomllib
 from collections.abc import Iterator
 from datetime import date
-from typing import Any
+from typing import Literal, TypedDict
 
 from advisor.answers import Answers
 from advisor.decision import BreakEven
 from advisor.rulebook import Rulebook
 from workspace.errors import did_you_mean
+
+
+class PriceRow(TypedDict, total=False):
+    """A row of rules/prices.toml or upkeep.toml, with the fields of its kind (`rulefiles.PRICE_FIELDS`)."""
+
+    model: str
+    input: float
+    output: float
+    gpu: str
+    provider: str
+    per_hour: float
+    per_month: float
+    date: date
+    source: list[str]
+
+
+class PriceTable(TypedDict, total=False):
+    """A file of prices: rows by kind."""
+
+    expires_after_days: int
+    api: list[PriceRow]
+    rental: list[PriceRow]
+    upkeep: list[PriceRow]
+
 
 DAYS = 365.25 / 12
 """Days a month."""
@@ -54,20 +78,20 @@ def break_even(book: Rulebook, answers: Answers, size_b: float | None, as_of: da
     )
 
 
-def _tables(book: Rulebook) -> list[dict[str, Any]]:
+def _tables(book: Rulebook) -> list[PriceTable]:
     """The prices, a project's own first, parsed once: a team's were checked when they were read."""
     if "prices" not in book.engines:
         book.engines["prices"] = list(map(tomllib.loads, book.prices))
-    found: list[dict[str, Any]] = book.engines["prices"]
+    found: list[PriceTable] = book.engines["prices"]
     return found
 
 
-def _rows(tables: list[dict[str, Any]], kind: str) -> Iterator[dict[str, Any]]:
+def _rows(tables: list[PriceTable], kind: Literal["api", "rental", "upkeep"]) -> Iterator[PriceRow]:
     """Rows of a kind, a project's own first."""
     return (row for table in tables for row in table.get(kind, ()))
 
 
-def _incumbent(tables: list[dict[str, Any]], name: str | None, unknown: list[str]) -> dict[str, Any] | None:
+def _incumbent(tables: list[PriceTable], name: str | None, unknown: list[str]) -> PriceRow | None:
     if name is None:
         unknown.append("the answer incumbent_model")
         return None
@@ -78,7 +102,7 @@ def _incumbent(tables: list[dict[str, Any]], name: str | None, unknown: list[str
     return row
 
 
-def _card(tables: list[dict[str, Any]], size_b: float | None, unknown: list[str]) -> dict[str, Any] | None:
+def _card(tables: list[PriceTable], size_b: float | None, unknown: list[str]) -> PriceRow | None:
     """The cheapest card that serves the tuned model."""
     wanted = (size_b or 8.0) * GB_PER_BILLION
     able = [row for row in _rows(tables, "rental") if _gb(row["gpu"]) >= wanted]
@@ -93,19 +117,19 @@ def _gb(card: str) -> float:
     return float(found[1]) if found else 0.0
 
 
-def _call(api: dict[str, Any] | None, answers: Answers) -> float | None:
+def _call(api: PriceRow | None, answers: Answers) -> float | None:
     """Dollars a call of the prompted model, without cache or batch discounts."""
     if api is None or answers.tokens_in is None or answers.tokens_out is None:
         return None
     return float(round((answers.tokens_in * api["input"] + answers.tokens_out * api["output"]) / 1e6, 9))
 
 
-def _saving(answers: Answers, call: float | None, day: float | None, upkeep: dict[str, Any] | None) -> float | None:
+def _saving(answers: Answers, call: float | None, day: float | None, upkeep: PriceRow | None) -> float | None:
     if answers.calls_per_day is None or call is None or day is None or upkeep is None:
         return None
     return float(round((answers.calls_per_day * call - day) * DAYS - upkeep["per_month"], 2))
 
 
-def _expired(tables: list[dict[str, Any]], row: dict[str, Any], as_of: date) -> bool:
+def _expired(tables: list[PriceTable], row: PriceRow, as_of: date) -> bool:
     days = next((t["expires_after_days"] for t in tables if "expires_after_days" in t), 180)
     return "date" in row and (as_of - row["date"]).days > days

@@ -9,7 +9,7 @@ from typing import Any, get_args
 from advisor.answers import FACTS
 from advisor.conditions import METHODS, OPTIONS, OUTCOME, RUNGS, Bounds, Condition
 from advisor.decision import ActionName
-from advisor.engine import FIRST_PASS, RANK
+from advisor.ladder import FIRST_PASS, RANK
 from advisor.rulebook import EVIDENCE, STRENGTH, Rule, Rulebook
 from workspace.errors import Problem, did_you_mean
 
@@ -103,6 +103,9 @@ def _references(book: Rulebook) -> Found:
     statuses = [rule.id for rule in book.of("status")]
     for rule in book.of("relief"):
         yield from _all_of(f"{rule.id}: relieves", rule.effect.get("relieves"), needs, rule.place)
+    for rule in book.of("skip"):
+        if "needs" in rule.effect:
+            yield from _all_of(f"{rule.id}: needs", rule.effect["needs"], needs, rule.place)
     for rule in book.of("status"):
         if "over" in rule.effect:
             yield from _all_of(f"{rule.id}: over", rule.effect["over"], statuses, rule.place)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from advisor.answers import FACTS, Fact
+from advisor.answers import FACTS, Fact, FactValues
 
 OPTIONS = ("prompt", "few_shot", "rag", "fine_tune", "rag_and_fine_tune")
 """What can be advised, in the order of the ladder."""
@@ -14,6 +14,7 @@ RUNGS = OPTIONS[:4]
 METHODS = ("qlora", "lora", "full")
 
 DERIVED = {
+    "rows": Fact("rows", "integer"),
     "usable_examples": Fact("usable_examples", "integer"),
     "unreviewed": Fact("unreviewed", "integer"),
     "class_floor": Fact("class_floor", "integer"),
@@ -53,7 +54,7 @@ class Bounds:
     unknown: bool = False
 
     def __contains__(self, value: object) -> bool:
-        """Whether a number lies between the bounds; `None` stands for "don't know"."""
+        """Whether a number lies between the bounds; `None` means "don't know"."""
         if value is None:
             return self.unknown
         if not isinstance(value, (int, float)):
@@ -85,10 +86,11 @@ def holds(condition: Condition, values: Mapping[str, Any]) -> bool | None:
     return state
 
 
-def derive(values: Mapping[str, Any]) -> dict[str, Any]:
+def derive(values: Mapping[str, Any]) -> FactValues:
     """The derived facts; None where an answer they rest on is unknown.
 
-    usable_examples: the reviewed ones where their number is known, else all; unknown while `examples` is.
+    usable_examples: the reviewed ones where their number is known, else all; unknown while `examples` is. All of them
+    where a prompt works and only costs too much: its model can label every row.
     class_floor: the smallest class; where it was not counted, the mean if even that is under `THIN` (a larger mean says
     nothing about the smallest). class_balance: smallest class over mean class.
     gb_per_billion: memory of one card (total_: of all cards) for each billion parameters.
@@ -96,10 +98,12 @@ def derive(values: Mapping[str, Any]) -> dict[str, Any]:
     get = values.get
     examples, reviewed, classes, smallest = map(get, ("examples", "reviewed_examples", "classes", "smallest_class"))
     gb, size, gpus = get("gpu_memory_gb"), get("model_size_b"), get("gpus")
-    usable = examples if reviewed is None or examples is None else reviewed
+    taught = get("prompting") == "works_but_costly"
+    usable = examples if reviewed is None or examples is None or taught else reviewed
     mean = usable / classes if usable is not None and classes else None
     each = gb / size if gb is not None and size else None
     return {
+        "rows": examples if examples is not None else reviewed or None,
         "usable_examples": usable,
         "unreviewed": None if examples is None or reviewed is None else max(0, examples - reviewed),
         "class_floor": smallest if smallest is not None else int(mean) if mean is not None and mean < THIN else None,

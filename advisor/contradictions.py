@@ -7,9 +7,6 @@ from typing import Any
 
 from advisor.answers import Answers
 
-TEXT_TASKS = frozenset({"writing", "style", "summarization", "translation", "chat", "code", "complex_generation"})
-"""Tasks whose output is free text or code, not one of a set of classes."""
-
 Values = Mapping[str, Any]
 
 
@@ -18,16 +15,6 @@ def _reviewed_of_all(values: Values) -> str:
     if reviewed is None or examples is None or reviewed <= examples:
         return ""
     return f"You said {reviewed:,} reviewed of {examples:,} examples. Reviewed cannot be more than all."
-
-
-def _classes_of_text(values: Values) -> str:
-    classes, task = values.get("classes"), values.get("task")
-    if not classes or task not in TEXT_TASKS:
-        return ""
-    return (
-        f"You said the model sorts into {classes:,} classes, and that its task is {task}, which has none. "
-        "Sorting is task = classification; for a text without classes leave classes out."
-    )
 
 
 def _smallest_of_all(values: Values) -> str:
@@ -45,12 +32,6 @@ def _smallest_of_all(values: Values) -> str:
     )
 
 
-def _smallest_of_text(values: Values) -> str:
-    if values.get("smallest_class") is None or values.get("classes") or values.get("task") not in TEXT_TASKS:
-        return ""
-    return f"You gave the size of the smallest class, but task = {values['task']} has no classes."
-
-
 def _effort_of_untried(values: Values) -> str:
     days = values.get("prompt_effort_days")
     if not days or values.get("prompting") != "untried":
@@ -60,9 +41,7 @@ def _effort_of_untried(values: Values) -> str:
 
 CHECKS: dict[Callable[[Values], str], tuple[str, ...]] = {
     _reviewed_of_all: ("reviewed_examples", "examples"),
-    _classes_of_text: ("classes", "task"),
     _smallest_of_all: ("smallest_class", "classes", "examples"),
-    _smallest_of_text: ("smallest_class", "task"),
     _effort_of_untried: ("prompt_effort_days", "prompting"),
 }
 """Each check with the keys it reads, the one to change first first."""

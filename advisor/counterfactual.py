@@ -10,14 +10,15 @@ from typing import Any
 from advisor.answers import FACTS, UNASKED
 from advisor.conditions import THIN, derive
 from advisor.contradictions import CHECKED_KEYS, consistent
-from advisor.engine import Engine
+from advisor.ladder import Engine
 
 PAIRS = 12
 """At most so many pairs are told."""
 ROOTS = {
-    "usable_examples": ("examples", "reviewed_examples"),
-    "class_floor": ("examples", "reviewed_examples", "classes", "smallest_class"),
-    "class_balance": ("examples", "reviewed_examples", "classes", "smallest_class"),
+    "rows": ("examples", "reviewed_examples"),
+    "usable_examples": ("examples", "reviewed_examples", "prompting"),
+    "class_floor": ("examples", "reviewed_examples", "classes", "smallest_class", "prompting"),
+    "class_balance": ("examples", "reviewed_examples", "classes", "smallest_class", "prompting"),
     "unreviewed": ("examples", "reviewed_examples"),
     "gb_per_billion": ("gpu_memory_gb", "model_size_b"),
     "total_gb_per_billion": ("gpu_memory_gb", "model_size_b", "gpus"),
@@ -27,7 +28,7 @@ ROOTS = {
 
 @dataclass(frozen=True, slots=True)
 class Flip:
-    """An answer that changes the outcome: `to` in place of `was` (None: unknown)."""
+    """An answer that changes the outcome: `to` instead of `was` (None: unknown)."""
 
     key: str
     was: Any
@@ -35,7 +36,7 @@ class Flip:
     outcome: tuple[str, str]
 
 
-class Neighbours:
+class NearbyAnswers:
     """The answer sets that differ from one by one or two answers, and their outcomes."""
 
     def __init__(self, engine: Engine, values: Mapping[str, Any]) -> None:
@@ -63,7 +64,7 @@ class Neighbours:
         return [key for key in FACTS if self.touched[key] and key not in silent]
 
     def without(self, keys: frozenset[str]) -> int:
-        """The conditions that stand whatever the compiled `keys` are."""
+        """The conditions that hold whatever the compiled `keys` are."""
         mask = self.engine.all
         for key, part in self.masks.items():
             if key not in keys:
@@ -88,6 +89,7 @@ class Neighbours:
         edges, classes = self.engine.edges, self.values.get("classes") or 0
         if key in ("examples", "reviewed_examples"):
             yield from edges.get("usable_examples", ())
+            yield from edges.get("rows", ())
             yield from (edge * classes for edge in (*edges.get("class_floor", ()), THIN) if classes)
         if key == "smallest_class":
             yield from edges.get("class_floor", ())

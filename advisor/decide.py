@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, time
-from typing import Any
 
-from advisor.answers import Answers
+from advisor.answers import Answers, FactValues
 from advisor.breakeven import break_even
-from advisor.conditions import derive
-from advisor.counterfactual import Flip, Neighbours
-from advisor.decision import Decision, Experiment, Pair, RulebookStamp
-from advisor.engine import Verdict, engine_of
-from advisor.explain import Explainer
-from advisor.fitting import fitted
-from advisor.followup import action_of, data_of, gates_of, method_of, notes_of, outcome_facts
+from advisor.conditions import OPTIONS, derive
+from advisor.counterfactual import Flip, NearbyAnswers
+from advisor.decision import Candidate, Decision, Experiment, Pair, RulebookStamp
+from advisor.followup import TUNED, action_of, data_of, fitted, gates_of, method_of, notes_of, outcome_facts
+from advisor.ladder import LadderVerdict, engine_of
+from advisor.reasons import Explainer
 from advisor.rulebook import Rulebook
+from workspace.json_types import JsonObject
 
+STAYS = "It stays here if this reaches the goal."
 SILENT = ("wants", "incumbent_model")
 """Answers that no rule may read."""
 
 
-def verdict_of(book: Rulebook, answers: Answers) -> Verdict:
+def verdict_of(book: Rulebook, answers: Answers) -> LadderVerdict:
     """Destination and next step alone, with the rules that hold: the quick part, under 0.1 ms."""
     values = answers.known()
     engine = engine_of(book)
@@ -39,13 +40,15 @@ def decide(book: Rulebook, answers: Answers, as_of: date) -> Decision:
     explainer = Explainer(book, as_of)
     method = fitted(method_of(book, facts), answers.gpu_memory_gb)
     data = data_of(book, facts)
-    near = Neighbours(engine_of(book), values)
+    near = NearbyAnswers(engine_of(book), values)
     singles = near.all_singles()
     questions = open_questions(singles)
     return Decision(
         created_at=datetime.combine(as_of, time(), UTC),
         next_step=verdict.next_step,
         destination=verdict.destination,
+        settled=is_settled(book, answers),
+        candidates=tuple(_candidates(book, answers, verdict, singles)),
         action=action_of(book, facts),
         provisional=bool(questions),
         strength=explainer.strength(verdict),
@@ -70,6 +73,53 @@ def decide(book: Rulebook, answers: Answers, as_of: date) -> Decision:
     )
 
 
+def is_settled(book: Rulebook, answers: Answers) -> bool:
+    """Return whether the answers settle where it ends.
+
+    They do where a rung that works is kept, or where every need is met and the end stays the same even if each cheaper
+    step that was not measured falls short. Tuning is settled only with the task, the models and the rows known, and a
+    prompt that was measured to fall short or to cost too much, or a need for speed or low cost. Where a prompt works
+    and costs too much, its model writes the rows, so they need not be known.
+    """
+    verdict = verdict_of(book, answers)
+    if verdict.kept:
+        return True
+    if not verdict.needs or verdict.unmet or _if_short(book, answers).destination != verdict.destination:
+        return False
+    if verdict.destination not in TUNED:
+        return True
+    rows = answers.prompting == "works_but_costly" or derive(answers.known())["rows"] is not None
+    known = rows and None not in (answers.task, answers.model_access)
+    pressed = verdict.status.get("prompt") in ("insufficient", "costly")
+    return known and (pressed or any(need.effect["kind"] == "cost" for need in verdict.needs))
+
+
+def _if_short(book: Rulebook, answers: Answers) -> LadderVerdict:
+    """Return the verdict if a prompt and examples that were not measured were measured to fall short."""
+    changes: FactValues = {}
+    if answers.prompting in (None, "untried", "weak_effort", "partial"):
+        changes |= {"prompting": "insufficient", "prompt_effort_days": None}
+    if answers.few_shot in (None, "untried"):
+        changes["few_shot"] = "insufficient"
+    return verdict_of(book, answers.with_changes(**changes))
+
+
+def _candidates(book: Rulebook, answers: Answers, verdict: LadderVerdict, singles: list[Flip]) -> Iterator[Candidate]:
+    """Yield the ends that stay open, the lowest first, each with the answers that would decide for it."""
+    deciding: dict[str, list[str]] = {verdict.destination: []}
+    if not is_settled(book, answers):
+        for flip in singles:
+            if flip.was is None and OPTIONS.index(flip.outcome[1]) > OPTIONS.index(verdict.destination):
+                deciding.setdefault(flip.outcome[1], []).append(flip.key)
+        short = _if_short(book, answers).destination
+        if OPTIONS.index(short) > OPTIONS.index(verdict.destination):
+            deciding.setdefault(short, []).extend(("prompting", "few_shot"))
+    for option in sorted(deciding, key=OPTIONS.index):
+        keys = tuple(dict.fromkeys(deciding[option]))
+        asked = [book.questions[key].text for key in keys if key in book.questions][:1]
+        yield Candidate(option=option, decided_by=keys, text=asked[0] if asked else STAYS)
+
+
 def open_questions(singles: list[Flip]) -> list[str]:
     """The unanswered questions that can change the advice, the most valuable first: those that move the next step,
     then by how many outcomes they lead to, then by how many of their answers do.
@@ -92,12 +142,12 @@ def _experiment(book: Rulebook, questions: list[str]) -> Experiment | None:
     return Experiment(question=found.id, text=found.settle, cost=found.settle_cost) if found else None
 
 
-def ordered(singles: list[Flip], verdict: Verdict) -> list[Flip]:
+def ordered(singles: list[Flip], verdict: LadderVerdict) -> list[Flip]:
     """Changes of given answers first, then of unknown ones; what moves the next step before the rest."""
     return sorted(singles, key=lambda flip: (flip.was is None, flip.outcome[0] == verdict.next_step))
 
 
-def _change(flip: Flip) -> dict[str, Any]:
+def _change(flip: Flip) -> JsonObject:
     step, end = flip.outcome
     was = "unknown" if flip.was is None else flip.was
     return {"question": flip.key, "from": was, "to": flip.to, "next_step": step, "destination": end}

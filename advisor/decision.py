@@ -7,19 +7,21 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from advisor.answers import FactValues
 from workspace.artefact import Artefact
+from workspace.json_types import JsonObject
 
 Option = Literal["prompt", "few_shot", "rag", "fine_tune", "rag_and_fine_tune"]
 ActionName = Literal["climb", "keep", "measure", "more_data", "fix_retrieval", "better_model", "no_llm"]
 
 
-class Part(BaseModel):
+class DecisionPart(BaseModel):
     """A part of the decision: frozen, and an unknown field is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Action(Part):
+class Action(DecisionPart):
     """What to do now, in words. `cost` is a person's time, roughly; empty where nothing is known."""
 
     name: ActionName
@@ -29,7 +31,7 @@ class Action(Part):
     source: tuple[str, ...]
 
 
-class Fit(Part):
+class MemoryNeed(DecisionPart):
     """Memory of a training step in GiB (batch 1, 2,048 tokens, chunked loss), and whether the card named holds it."""
 
     low: float
@@ -39,7 +41,7 @@ class Fit(Part):
     fits: bool | None
 
 
-class Method(Part):
+class Method(DecisionPart):
     """How to tune, where tuning is in play; `name` is null where it is not."""
 
     name: Literal["qlora", "lora", "full"] | None = None
@@ -47,13 +49,13 @@ class Method(Part):
     variant_text: str | None = None
     base_model: str | None = None
     base_size_b: float | None = None
-    memory: Fit | None = None
+    memory: MemoryNeed | None = None
     rules: tuple[str, ...] = ()
     text: str = ""
     source: tuple[str, ...] = ()
 
 
-class DataNeed(Part):
+class DataNeed(DecisionPart):
     """Reviewed examples for this kind of task (`per_class`: in the smallest class); `have`, `enough` may be unknown."""
 
     task_type: str
@@ -66,7 +68,7 @@ class DataNeed(Part):
     source: tuple[str, ...]
 
 
-class Gate(Part):
+class AdviceGate(DecisionPart):
     """A condition: passed, not passed, or open (null)."""
 
     id: str
@@ -77,7 +79,7 @@ class Gate(Part):
     source: tuple[str, ...]
 
 
-class Reason(Part):
+class Reason(DecisionPart):
     """A rule that speaks, in one sentence. `short` is the form for a narrow screen; `says`: for or against."""
 
     rule: str
@@ -90,7 +92,15 @@ class Reason(Part):
     expired: bool = False
 
 
-class Pair(Part):
+class Candidate(DecisionPart):
+    """A place where it may end while that is open. `decided_by`: keys of the answers that would decide for it."""
+
+    option: Option
+    decided_by: tuple[str, ...]
+    text: str
+
+
+class Pair(DecisionPart):
     """Two answers that change the advice only together."""
 
     changes: tuple[Any, ...]
@@ -98,7 +108,7 @@ class Pair(Part):
     destination: Option
 
 
-class Experiment(Part):
+class Experiment(DecisionPart):
     """The single experiment that would settle the most valuable open question, and about what it costs."""
 
     question: str
@@ -106,7 +116,7 @@ class Experiment(Part):
     cost: str
 
 
-class BreakEven(Part):
+class BreakEven(DecisionPart):
     """Where a tuned small model pays: calls a day. A figure that is not known is null, and `unknown` says which price
     or answer is missing.
     """
@@ -124,7 +134,7 @@ class BreakEven(Part):
     source: tuple[str, ...] = ()
 
 
-class RulebookStamp(Part):
+class RulebookStamp(DecisionPart):
     """Which rulebook decided."""
 
     version: str
@@ -138,24 +148,33 @@ class Decision(Artefact):
 
     next_step: Option
     destination: Option
+    settled: bool = False
+    candidates: tuple[Candidate, ...] = ()
     action: Action
     provisional: bool
     strength: Literal["strong", "conditional"]
     evidence: Literal["high", "moderate", "low"]
     method: Method
     data: DataNeed
-    gates: tuple[Gate, ...]
+    gates: tuple[AdviceGate, ...]
     reasons: tuple[Reason, ...]
     why_not: dict[str, tuple[Reason, ...]]
     nearly: tuple[Reason, ...]
     notes: tuple[Reason, ...]
-    would_change: tuple[dict[str, Any], ...]
+    would_change: tuple[JsonObject, ...]
     would_change_pairs: tuple[Pair, ...]
     open_questions: tuple[str, ...]
     experiment: Experiment | None
     break_even: BreakEven | None
     path: tuple[str, ...]
     status: dict[str, str]
-    answers: dict[str, Any]
+    answers: FactValues
     rulebook: RulebookStamp
     as_of: date
+
+    @property
+    def reached(self) -> Literal["", "classifier", "prompt"]:
+        """What reaches the goal without tuning and can be released; empty where nothing does."""
+        if self.answers.get("classifier") == "works" and self.action.name in ("keep", "no_llm"):
+            return "classifier"
+        return "prompt" if self.action.name == "keep" else ""

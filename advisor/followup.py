@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
+from advisor.answers import FactValues
 from advisor.conditions import derive, holds
-from advisor.decision import Action, DataNeed, Gate, Method, Reason
-from advisor.engine import Verdict
+from advisor.decision import Action, AdviceGate, DataNeed, MemoryNeed, Method, Reason
+from advisor.ladder import LadderVerdict
 from advisor.rulebook import Rule, Rulebook
+from advisor.sizing.architecture import read_architecture
+from advisor.sizing.inverse import base_for
+from advisor.sizing.memory import memory_of
+from advisor.sizing.setup import Setup
 
 TUNED = ("fine_tune", "rag_and_fine_tune")
 RETRIEVED = ("rag", "rag_and_fine_tune")
 
 
-def outcome_facts(values: Mapping[str, Any], verdict: Verdict) -> dict[str, Any]:
+def outcome_facts(values: Mapping[str, Any], verdict: LadderVerdict) -> FactValues:
     """Answers, derived facts and what the first pass settled: what second-pass rules read."""
     return {
         **values,
@@ -51,7 +57,7 @@ def action_of(book: Rulebook, facts: Mapping[str, Any]) -> Action:
     )
 
 
-def method_of(book: Rulebook, facts: dict[str, Any]) -> Method:
+def method_of(book: Rulebook, facts: FactValues) -> Method:
     """How to tune; empty where tuning is not in play. `facts` gains the method's name."""
     if not facts["tuning"]:
         return Method()
@@ -104,10 +110,10 @@ def data_of(book: Rulebook, facts: Mapping[str, Any]) -> DataNeed:
     )
 
 
-def gates_of(book: Rulebook, facts: Mapping[str, Any], data: DataNeed) -> tuple[Gate, ...]:
+def gates_of(book: Rulebook, facts: Mapping[str, Any], data: DataNeed) -> tuple[AdviceGate, ...]:
     """The gates that are raised, each passed, not passed or open."""
     return tuple(
-        Gate(
+        AdviceGate(
             id=rule.effect["gate"],
             passed=_passed(rule, facts, data),
             text=rule.effect["text"],
@@ -135,3 +141,29 @@ def notes_of(book: Rulebook, facts: Mapping[str, Any]) -> tuple[Reason, ...]:
         for rule in book.of("note")
         if applies(rule, facts)
     )
+
+
+ROW_LENGTH = 2048
+"""Tokens of a row; the plan takes the rows' own length."""
+
+
+def fitted(method: Method, memory_gb: float | None) -> Method:
+    """The method with its memory at batch 1 and 2,048 tokens, chunked loss; where the proposed base does not fit the
+    card, the largest proposed one that does takes its place. Unchanged where tuning is not in play.
+    """
+    if method.name is None or method.base_model is None:
+        return method
+    fit = _fit(method.base_model, method.name, memory_gb)
+    if fit.fits is False and (choice := base_for(memory_gb, method=method.name, length=ROW_LENGTH, batch=1)):
+        fit = _fit(choice.id, method.name, memory_gb)
+        size = round(choice.parameters / 1e9, 1)
+        return method.model_copy(update={"base_model": choice.id, "base_size_b": size, "memory": fit})
+    return method.model_copy(update={"memory": fit})
+
+
+@lru_cache(maxsize=256)
+def _fit(model: str, method: str, memory_gb: float | None) -> MemoryNeed:
+    memory = memory_of(read_architecture(model), Setup(method=method, batch=1, length=ROW_LENGTH, loss="chunked"))
+    gib = {name: round(value, 2) for name, value in memory.gib().items()}
+    fits = None if memory_gb is None else gib["high"] <= memory_gb
+    return MemoryNeed(low=gib["low"], expected=gib["expected"], high=gib["high"], card_gb=memory_gb, fits=fits)

@@ -5,19 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from advisor.answers import FACTS, Answers
+from advisor.answers import FACTS, Answers, FactValues
 from advisor.conditions import holds
-from advisor.counterfactual import ROOTS, Neighbours
-from advisor.decide import verdict_of
-from advisor.engine import Verdict, engine_of
+from advisor.counterfactual import ROOTS, NearbyAnswers
+from advisor.decide import is_settled, verdict_of
 from advisor.followup import data_of, gates_of, method_of, outcome_facts
+from advisor.ladder import LadderVerdict, engine_of
 from advisor.rulebook import Question, Rule, Rulebook
+from workspace.json_types import JsonObject
 
 SHORTEST_WAY = 4
 """Questions at least, unless a rung that works is kept: fewer would leave the far end a guess."""
 SHORT_WAY = 6
 """Questions at most where a prompt or retrieval is the answer."""
-LONG_WAY = 15
+LONG_WAY = 12
 """Questions at most where tuning is in play."""
 OPENING = ("task", "prompting")
 """Asked first, whatever they can change: the task names the sizes, what was tried is worth most."""
@@ -25,13 +26,14 @@ OPENING = ("task", "prompting")
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What one answer would do. `settles`: gates and method that it would move, by name."""
+    """The advice that one answer leads to. `settles`: gates and method that it moves, by name; `settled`: the end."""
 
     value: Any
     text: str
     next_step: str
     destination: str
     settles: tuple[str, ...]
+    settled: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ class Progress:
 
 
 def asked_keys(answers: Answers) -> frozenset[str]:
-    """Questions that have an answer, "don't know" among them (its note stands in `answered` without a value)."""
+    """Questions that have an answer, "don't know" among them (its note is in `answered` without a value)."""
     return frozenset(answers.known()) | (frozenset(answers.answered) & frozenset(FACTS))
 
 
@@ -99,7 +101,7 @@ def moot(book: Rulebook, answers: Answers) -> frozenset[str]:
 
 def effects(book: Rulebook, answers: Answers, key: str) -> list[Effect]:
     """What each answer to `key` would do to the advice, the gates and the method, given the others."""
-    near = Neighbours(engine_of(book), _values(answers))
+    near = NearbyAnswers(engine_of(book), _values(answers))
     fact, words = FACTS[key], {choice.value: choice.text for choice in book.questions[key].answers}
     values = (
         near.candidates(key) if fact.numeric else list(fact.values or ((True, False) if fact.kind == "boolean" else ()))
@@ -129,21 +131,21 @@ def rule_passes(rule: Rule) -> frozenset[str]:
 
 
 def progress(book: Rulebook, answers: Answers) -> Progress:
-    """How far the questionnaire is. `about` guesses the way from where it stands; it is never below what was asked."""
+    """How far the questionnaire is. `about` is the longest way, not the questions that are open now: an answer can
+    open more of them, and the counter would grow. Once it is enough it is what was asked.
+    """
     said = asked_keys(answers) - answers.measured()
-    verdict = verdict_of(book, answers)
-    limit = LONG_WAY - 1 if _facts(answers, verdict)["tuning"] else SHORT_WAY
-    near = Neighbours(engine_of(book), _values(answers))
+    near = NearbyAnswers(engine_of(book), _values(answers))
     flips = {key: near.singles(key) for key in near.read() if answers.known().get(key) is None}
     moving = tuple(key for key, found in flips.items() if any(flip.outcome[0] != near.outcome[0] for flip in found))
     can_change = sum(1 for found in flips.values() if found)
     enough = next_question(book, answers) is None
-    left = 0 if enough else max(1, min(limit - len(said), len(askable(book, answers))))
+    left = 0 if enough else max(1, LONG_WAY - 1 - len(said))
     unknown = len(said - frozenset(answers.known()))
     return Progress(len(said), len(said) + left, unknown, can_change, enough, moving)
 
 
-def sheet(book: Rulebook) -> list[dict[str, Any]]:
+def sheet(book: Rulebook) -> list[JsonObject]:
     """`rung questions --json`."""
     return [
         {
@@ -160,7 +162,7 @@ def sheet(book: Rulebook) -> list[dict[str, Any]]:
 
 def _telling(book: Rulebook, answers: Answers, open_now: dict[str, Question]) -> list[str]:
     """Core questions of which some answer changes the advice: those whose answer is most likely to, first."""
-    near = Neighbours(engine_of(book), _values(answers))
+    near = NearbyAnswers(engine_of(book), _values(answers))
     worth: dict[str, float] = {}
     for key, question in open_now.items():
         flips = near.singles(key) if question.core and key in near.touched and near.touched[key] else []
@@ -172,7 +174,7 @@ def _telling(book: Rulebook, answers: Answers, open_now: dict[str, Question]) ->
 
 def _moving(book: Rulebook, answers: Answers, keys: list[str]) -> list[str]:
     """Of the questions, those of which some answer moves the next step."""
-    near = Neighbours(engine_of(book), _values(answers))
+    near = NearbyAnswers(engine_of(book), _values(answers))
     return [key for key in keys if any(flip.outcome[0] != near.outcome[0] for flip in near.singles(key))]
 
 
@@ -183,22 +185,22 @@ def _settles_something(book: Rulebook, answers: Answers, key: str) -> bool:
     return any(effect.settles for effect in effects(book, answers, key))
 
 
-def _values(answers: Answers) -> dict[str, Any]:
+def _values(answers: Answers) -> FactValues:
     return {key: value for key, value in answers.known().items() if key not in ("wants", "incumbent_model")}
 
 
-def _facts(answers: Answers, verdict: Verdict) -> dict[str, Any]:
+def _facts(answers: Answers, verdict: LadderVerdict) -> FactValues:
     return outcome_facts(_values(answers), verdict)
 
 
-def _second_pass(book: Rulebook, answers: Answers) -> dict[str, Any]:
+def _second_pass(book: Rulebook, answers: Answers) -> FactValues:
     facts = _facts(answers, verdict_of(book, answers))
     method, data = method_of(book, facts), data_of(book, facts)
-    found: dict[str, Any] = {f"gate {gate.id}": gate.passed for gate in gates_of(book, facts, data)}
+    found: FactValues = {f"gate {gate.id}": gate.passed for gate in gates_of(book, facts, data)}
     return {**found, "method": (method.name, method.variant, method.base_model), "data": data.enough}
 
 
-def _effect(book: Rulebook, answers: Answers, value: Any, text: str, before: dict[str, Any]) -> Effect:
+def _effect(book: Rulebook, answers: Answers, value: Any, text: str, before: FactValues) -> Effect:
     verdict, after = verdict_of(book, answers), _second_pass(book, answers)
     moved = tuple(name for name in dict.fromkeys([*before, *after]) if before.get(name) != after.get(name))
-    return Effect(value, text, verdict.next_step, verdict.destination, moved)
+    return Effect(value, text, verdict.next_step, verdict.destination, moved, is_settled(book, answers))

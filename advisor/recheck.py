@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Literal
 
 from advisor.decision import Decision, Reason
-from advisor.lives import life_of
+from advisor.hosted_models import life_of
 
 Kind = Literal["advice", "rules", "prices", "life"]
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """Something that moved under a decision. `holds`: whether the decision stands nevertheless; `do` is what to do."""
+class Shift:
+    """Something that moved under a decision. `holds`: whether the decision holds nevertheless; `do` is what to do."""
 
     kind: Kind
     holds: bool
@@ -26,10 +26,10 @@ class Finding:
 
 def recheck(
     before: Decision, after: Decision, models: Mapping[str, str], today: date, project_rules: Path | None = None
-) -> list[Finding]:
+) -> list[Shift]:
     """What changed between the decision as written and as it would be made today.
 
-    `models` names the models in use by what they are for. What does not hold stands first.
+    `models` names the models in use by what they are for. What does not hold comes first.
     """
     found = [
         *_advice(before, after),
@@ -40,24 +40,24 @@ def recheck(
     return sorted(found, key=lambda finding: finding.holds)
 
 
-def _advice(before: Decision, after: Decision) -> Iterator[Finding]:
+def _advice(before: Decision, after: Decision) -> Iterator[Shift]:
     if (before.next_step, before.destination) != (after.next_step, after.destination):
-        yield Finding("advice", False, "The advice is another one now.", "rung advise")
+        yield Shift("advice", False, "The advice is another one now.", "rung advise")
 
 
-def _lives(models: Mapping[str, str], today: date, project_rules: Path | None) -> Iterator[Finding]:
+def _lives(models: Mapping[str, str], today: date, project_rules: Path | None) -> Iterator[Shift]:
     for use, name in models.items():
         life = life_of(name, project_rules)
         if life is None:
             continue
         if life.has_ended(today):
-            yield Finding("life", False, f"{use}: {life.words(today)}", "name another model, then: rung baseline")
+            yield Shift("life", False, f"{use}: {life.words(today)}", "name another model, then: rung baseline")
         elif life.ends_soon(today) or life.ends is None:
             do = "measure its replacement: rung baseline" if life.ends else ""
-            yield Finding("life", True, f"{use}: {life.words(today)}", do)
+            yield Shift("life", True, f"{use}: {life.words(today)}", do)
 
 
-def _prices(before: Decision, after: Decision) -> Iterator[Finding]:
+def _prices(before: Decision, after: Decision) -> Iterator[Shift]:
     """Whether a tuned model still pays, or still does not, and how old the prices are."""
     old, new = before.break_even, after.break_even
     if new is None:
@@ -66,23 +66,23 @@ def _prices(before: Decision, after: Decision) -> Iterator[Finding]:
         was, now = old.saving_usd_per_month, new.saving_usd_per_month
         if (was > 0) != (now > 0):
             pays = "pays now" if now > 0 else "does not pay any more"
-            yield Finding("prices", False, f"By today's prices a tuned model {pays}: ${was:,.0f} a month then, "
+            yield Shift("prices", False, f"By today's prices a tuned model {pays}: ${was:,.0f} a month then, "
                           f"${now:,.0f} now.", "rung advise")  # fmt: skip
         elif was != now:
-            yield Finding(
+            yield Shift(
                 "prices", True, f"The saving of a tuned model moved: ${was:,.0f} a month then, ${now:,.0f} now."
             )
     if new.expired:
-        yield Finding("prices", True, f"Prices of {new.prices_dated} have expired.", "your own in rules/prices.toml")
+        yield Shift("prices", True, f"Prices of {new.prices_dated} have expired.", "your own in rules/prices.toml")
 
 
-def _rules(before: Decision, after: Decision) -> Iterator[Finding]:
+def _rules(before: Decision, after: Decision) -> Iterator[Shift]:
     if before.rulebook.sha256 != after.rulebook.sha256:
-        yield Finding("rules", True, "The rulebook changed since; what it says now is compared here.")
+        yield Shift("rules", True, "The rulebook changed since; what it says now is compared here.")
     expired = [reason.rule for reason in _spoken(after) if reason.expired]
     if expired:
         names = ", ".join(dict.fromkeys(expired))
-        yield Finding(
+        yield Shift(
             "rules", True, f"Sources that are due to be read again stand behind: {names}.", f"rung why {expired[0]}"
         )
 

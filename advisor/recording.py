@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from advisor.answers import FACTS, Answers
+from advisor.answer_file import load_answers
+from advisor.answers import FACTS, Answers, FactValues
 from advisor.contradictions import contradictions
-from advisor.reading import load_answers
 from workspace.artefact import now
 from workspace.errors import InputError, Problem
 from workspace.files import write_text
@@ -20,7 +20,7 @@ def save_answers(path: Path, answers: Answers) -> None:
     """Write answers.toml atomically, keys in the order of the contract's table; unknown ones are left out."""
     import tomli_w
 
-    table: dict[str, Any] = dict(answers.known())
+    table: FactValues = dict(answers.known())
     notes = {key: dict(note) for key, note in sorted(answers.answered.items(), key=_order)}
     if notes:
         table["answered"] = notes
@@ -33,7 +33,7 @@ def with_said(answers: Answers, changes: Mapping[str, Any], by: str) -> Answers:
     Where Rung has measured the same fact, the measured value stays and the said one is kept beside it.
     Raises InputError where the answers would contradict one another.
     """
-    values: dict[str, Any] = {}
+    values: FactValues = {}
     notes = dict(answers.answered)
     for key, value in changes.items():
         if notes.get(key, {}).get("from") == "measured":
@@ -60,11 +60,12 @@ def record_measured(path: Path, facts: Mapping[str, Any], by: str) -> Answers:
     Answers that the measured facts contradict are set aside (kept as `said`), because what is measured outranks.
     """
     with _alone(path):
-        return _write(path, _measured(_load(path), facts, by))
+        return _write(path, with_measured(_load(path), facts, by))
 
 
-def _measured(answers: Answers, facts: Mapping[str, Any], by: str) -> Answers:
-    values: dict[str, Any] = {}
+def with_measured(answers: Answers, facts: Mapping[str, Any], by: str) -> Answers:
+    """The answers with what Rung has measured, as `record_measured` says; nothing is written."""
+    values: FactValues = {}
     notes = dict(answers.answered)
     for key, value in facts.items():
         note = notes.pop(key, {})

@@ -1,4 +1,4 @@
-"""The rulebook: rules, questions and sources read from TOML, checked at load."""
+"""The rulebook: rules, questions and sources. `advisor.rulefiles` reads it from TOML."""
 
 from __future__ import annotations
 
@@ -6,15 +6,10 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from advisor.conditions import Condition
-from workspace.errors import InputError
-from workspace.rules import rules_folder
-
-if TYPE_CHECKING:
-    from advisor.rulefiles import Reader
+from workspace.shipped_rules import rules_folder
 
 FILES = ("approach", "data_size", "actions", "method", "gates", "notes")
 """Files of `rules/` that hold rules, in the order they are read; order decides where the first match wins."""
@@ -22,7 +17,22 @@ PRICES = ("prices", "upkeep")
 """Dated prices; a project's own `rules/prices.toml` stands before them."""
 TABLES = (*PRICES, "models", "hardware", "memory", "hyperparameters", "lives")
 """Dated tables with sources of their own, read by advisor.sizing."""
-COMMON = {"id", "when", "unless", "because", "short", "source", "evidence", "strength", "explains", "was", "advises"}
+COMMON = frozenset(
+    (
+        "id",
+        "when",
+        "unless",
+        "because",
+        "short",
+        "source",
+        "evidence",
+        "strength",
+        "explains",
+        "was",
+        "advises",
+        "counter",
+    )
+)
 FIELDS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     kind: (frozenset(required.split()), frozenset(optional.split()))
     for kind, required, optional in (
@@ -30,7 +40,7 @@ FIELDS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
         ("need", "kind cells", ""),
         ("relief", "relieves", ""),
         ("veto", "forbids blocks", "missing"),
-        ("skip", "rung on_the_way_to", ""),
+        ("skip", "rung on_the_way_to", "needs"),
         ("size", "tasks minimum recommended", "per_class"),
         ("action", "name text", "cost"),
         ("method", "name", "rank"),
@@ -47,7 +57,9 @@ STRENGTH = ("strong", "conditional")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rule:
-    """One rule. `effect`: the fields of its kind; `place`: `approach.toml line 12`; `team`: a project's own."""
+    """One rule. `effect`: the fields of its kind; `place`: `approach.toml line 12`; `team`: a project's own; `counter`:
+    the best evidence against it.
+    """
 
     id: str
     kind: str
@@ -62,6 +74,7 @@ class Rule:
     effect: Mapping[str, Any]
     place: str
     team: bool = False
+    counter: str = ""
 
     def keys(self) -> frozenset[str]:
         """The facts it reads."""
@@ -87,8 +100,8 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """One answer to a question. `value` is what stands in answers.toml; `often`: the share of projects that give it."""
+class AnswerChoice:
+    """One answer to a question. `value` is what is in answers.toml; `often`: the share of projects that give it."""
 
     value: Any
     text: str
@@ -106,7 +119,7 @@ class Question:
     text: str
     why: str
     kind: str
-    answers: tuple[Choice, ...]
+    answers: tuple[AnswerChoice, ...]
     when: Condition
     core: bool
     place: str
@@ -144,38 +157,3 @@ class Rulebook:
         texts = (rules_folder() / f"{name}.toml" for name in TABLES)
         found = (re.findall(r"^source = \[(.*)\]", path.read_text(), re.MULTILINE) for path in texts if path.exists())
         return {name for line in found for part in line for name in re.findall(r'"([\w-]+)', part)}
-
-
-def load_rulebook(project_rules: Path | None = None, folder: Path | None = None) -> Rulebook:
-    """Read and check the rulebook, and a team's own rules from `project_rules` (`<project>/rules/*.toml`) on top.
-
-    Raises InputError with every fault: file, line, "did you mean". No advice is given on a broken rulebook.
-    """
-    from advisor.checking import check
-    from advisor.rulefiles import Reader
-
-    reader = Reader()
-    root = folder or rules_folder()
-    for name in ("sources", "questions", *FILES):
-        reader.read(root / f"{name}.toml", team=False)
-    for path in sorted(project_rules.glob("*.toml")) if project_rules and project_rules.is_dir() else ():
-        _read_own(reader, path)
-    for name in PRICES:
-        reader.price(root / f"{name}.toml")
-    for name in TABLES[len(PRICES) :]:
-        reader.seen(root / f"{name}.toml")
-    book = reader.rulebook()
-    problems = reader.problems or check(book)
-    if problems:
-        raise InputError(problems, "rung rules check")
-    return book
-
-
-def _read_own(reader: Reader, path: Path) -> None:
-    """A file of a team's own: prices, lives or rules; other tables are read by those who size."""
-    if path.stem in PRICES:
-        reader.own_prices(path)
-    elif path.stem == "lives":
-        reader.lives(path)
-    elif path.stem not in TABLES:
-        reader.read(path, team=True)

@@ -1,19 +1,22 @@
-"""Reading rule files: TOML to rules, questions and sources, with each fault at its line."""
+"""Reading rule files: TOML to a checked rulebook, with each fault at its line."""
 
 from __future__ import annotations
 
 import hashlib
 import re
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Set
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-from advisor import lives, pricelists
+from advisor.checking import check
 from advisor.conditions import ALL_FACTS, Bounds, Condition
-from advisor.rulebook import COMMON, FIELDS, Choice, Question, Rule, Rulebook, Source
-from workspace.errors import Problem, RungError, did_you_mean
+from advisor.hosted_models import life_faults
+from advisor.rulebook import COMMON, FIELDS, FILES, PRICES, TABLES, AnswerChoice, Question, Rule, Rulebook, Source
+from workspace.errors import InputError, Problem, RungError, did_you_mean
+from workspace.json_types import JsonObject
+from workspace.shipped_rules import rules_folder
 
 
 def _is_list(kind: type) -> Callable[[Any], bool]:
@@ -25,7 +28,7 @@ def _is(*kinds: type) -> Callable[[Any], bool]:
 
 
 _TYPES: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
-    ("source over relieves forbids on_the_way_to tasks", "a list of names", _is_list(str)),
+    ("source over relieves forbids on_the_way_to tasks needs", "a list of names", _is_list(str)),
     ("answers", "a list of tables", _is_list(dict)),
     ("when cells passes", "a table", _is(dict)),
     ("unless", "a table or a list of tables", lambda value: isinstance(value, dict) or _is_list(dict)(value)),
@@ -66,14 +69,14 @@ class Reader:
 
     def own_prices(self, path: Path) -> None:
         """Check a team's own prices and take them in."""
-        if self._checked(path, pricelists.faults):
+        if self._checked(path, price_faults):
             self.price(path)
 
     def lives(self, path: Path) -> None:
         """Check a team's own table of how long models live."""
-        self._checked(path, lives.faults)
+        self._checked(path, life_faults)
 
-    def _checked(self, path: Path, faults: Callable[[dict[str, Any]], Iterator[str]]) -> bool:
+    def _checked(self, path: Path, faults: Callable[[JsonObject], Iterator[str]]) -> bool:
         """Whether a dated table of a team's own is right; what is not goes to `problems`."""
         before = len(self.problems)
         try:
@@ -118,7 +121,7 @@ class Reader:
     def _fault(self, text: str, where: str) -> None:
         self.problems.append(Problem(text, where=where))
 
-    def _entry(self, kind: str, entry: dict[str, Any], place: str, team: bool) -> None:
+    def _entry(self, kind: str, entry: JsonObject, place: str, team: bool) -> None:
         if not isinstance(entry, dict) or not isinstance(entry.get("id"), str):
             self._fault(f'a {kind} without "id".', place)
         elif kind == "source":
@@ -128,14 +131,14 @@ class Reader:
         else:
             self._rule(kind, entry, place, team)
 
-    def _source(self, entry: dict[str, Any], place: str, team: bool) -> None:
+    def _source(self, entry: JsonObject, place: str, team: bool) -> None:
         wanted = {"id", "title", "address", "read", "kind", "review_by", "says"}
         if entry["id"] in self.sources:
             self._fault(f'source "{entry["id"]}" is there twice.', place)
         if self._fields(entry, wanted, wanted, place):
             self.sources[entry["id"]] = Source(**{key: entry[key] for key in wanted}, team=team)
 
-    def _question(self, entry: dict[str, Any], place: str) -> None:
+    def _question(self, entry: JsonObject, place: str) -> None:
         must = {"id", "text", "why", "answers"}
         if not self._fields(entry, must, must | {"when", "core", "settle", "settle_cost"}, place):
             return
@@ -144,7 +147,7 @@ class Reader:
             self._fault(f'question for an unknown key "{entry["id"]}".{did_you_mean(entry["id"], ALL_FACTS)}', place)
             return
         answers = tuple(
-            Choice(a.get("value"), str(a.get("text", "")), str(a.get("example", "")), float(a.get("often", 0.1)))
+            AnswerChoice(a.get("value"), str(a.get("text", "")), str(a.get("example", "")), float(a.get("often", 0.1)))
             for a in entry["answers"]
         )
         when = self._condition(entry.get("when", {}), place)
@@ -162,7 +165,7 @@ class Reader:
             entry.get("settle_cost", ""),
         )
 
-    def _rule(self, kind: str, entry: dict[str, Any], place: str, team: bool) -> None:
+    def _rule(self, kind: str, entry: JsonObject, place: str, team: bool) -> None:
         required, optional = FIELDS[kind]
         must = {"id", "because", "source", "evidence"} | required
         fine = self._fields(entry, must, COMMON | required | optional, place)
@@ -189,16 +192,17 @@ class Reader:
                 effect=self._effect(kind, entry, place),
                 place=place,
                 team=team,
+                counter=entry.get("counter", ""),
             )
         )
 
-    def _effect(self, kind: str, entry: dict[str, Any], place: str) -> dict[str, Any]:
+    def _effect(self, kind: str, entry: JsonObject, place: str) -> JsonObject:
         effect = {key: value for key, value in entry.items() if key not in COMMON}
         if "passes" in effect:
             effect["passes"] = self._condition(effect["passes"], place)
         return effect
 
-    def _fields(self, entry: dict[str, Any], required: set[str], known: set[str], place: str) -> bool:
+    def _fields(self, entry: JsonObject, required: Set[str], known: Set[str], place: str) -> bool:
         """Whether all fields are known, there, and of their type; what is not goes to `problems`."""
         before, name = len(self.problems), entry.get("id", "?")
         for key in sorted(entry.keys() - known):
@@ -261,3 +265,96 @@ class _Lines:
         """`rules/approach.toml line 12`."""
         lines = self.found.get(kind, [])
         return f"{self.file} line {lines[number]}" if number < len(lines) else self.file
+
+
+PRICE_FIELDS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
+    name: (frozenset(must.split()), frozenset(may.split()))
+    for name, must, may in (
+        ("api", "model input output", "cached_input batch_discount"),
+        ("rental", "gpu provider per_hour", ""),
+        ("upkeep", "per_month", ""),
+        ("managed", "provider what per_million_tokens", ""),
+        ("unpriced", "provider reason", ""),
+    )
+}
+"""Tables with the fields that each row must and may have, beside PRICE_COMMON."""
+PRICE_COMMON = frozenset(("date", "source", "note"))
+PRICE_TEXTS = frozenset(("model", "gpu", "provider", "what", "reason", "note"))
+PRICE_LIFE = "expires_after_days"
+
+
+def price_faults(table: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong with a table of prices, each fault with a suggestion."""
+    for name, rows in table.items():
+        if name == PRICE_LIFE:
+            if type(rows) is not int or rows < 0:
+                yield f"{PRICE_LIFE} must be a whole number of 0 or more."
+        elif name not in PRICE_FIELDS:
+            yield f'unknown table "{name}".{did_you_mean(name, [*PRICE_FIELDS, PRICE_LIFE])}'
+        elif not isinstance(rows, list):
+            yield f"[{name}] must be written [[{name}]]."
+        else:
+            for number, row in enumerate(rows, 1):
+                yield from (f"{name} {number}: {text}" for text in _price_faults(name, row))
+
+
+def _price_faults(name: str, row: Any) -> Iterator[str]:
+    if not isinstance(row, dict):
+        yield "must be a table."
+        return
+    must, may = PRICE_FIELDS[name]
+    for key in sorted(row.keys() - must - may - PRICE_COMMON):
+        yield f'unknown field "{key}".{did_you_mean(key, must | may | PRICE_COMMON)}'
+    for key in sorted(must - row.keys()):
+        yield f'the field "{key}" is missing.'
+    for key in sorted(row.keys() & (must | may | PRICE_COMMON)):
+        if not _price_fits(key, row[key]):
+            yield f"{key} must be {_price_expected(key)}."
+
+
+def _price_expected(key: str) -> str:
+    if key in PRICE_TEXTS:
+        return "a text"
+    return {"date": "a date like 2026-11-25", "source": "a list of names"}.get(key, "a number of 0 or more")
+
+
+def _price_fits(key: str, value: Any) -> bool:
+    if key in PRICE_TEXTS:
+        return isinstance(value, str)
+    if key == "date":
+        return type(value) is date
+    if key == "source":
+        return isinstance(value, list) and all(isinstance(name, str) for name in value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf")
+
+
+def load_rulebook(project_rules: Path | None = None, folder: Path | None = None) -> Rulebook:
+    """Read and check the rulebook, and a team's own rules from `project_rules` (`<project>/rules/*.toml`) on top.
+
+    Raises InputError with every fault: file, line, "did you mean". No advice is given on a broken rulebook.
+    """
+    reader = Reader()
+    root = folder or rules_folder()
+    for name in ("sources", "questions", *FILES):
+        reader.read(root / f"{name}.toml", team=False)
+    for path in sorted(project_rules.glob("*.toml")) if project_rules and project_rules.is_dir() else ():
+        _read_own(reader, path)
+    for name in PRICES:
+        reader.price(root / f"{name}.toml")
+    for name in TABLES[len(PRICES) :]:
+        reader.seen(root / f"{name}.toml")
+    book = reader.rulebook()
+    problems = reader.problems or check(book)
+    if problems:
+        raise InputError(problems, "rung rules check")
+    return book
+
+
+def _read_own(reader: Reader, path: Path) -> None:
+    """A file of a team's own: prices, lives or rules; other tables are read by those who size."""
+    if path.stem in PRICES:
+        reader.own_prices(path)
+    elif path.stem == "lives":
+        reader.lives(path)
+    elif path.stem not in TABLES:
+        reader.read(path, team=True)

@@ -1,6 +1,6 @@
 """How good is the advice? Rung, Rung with each case left out, and three baselines, on a folder of labelled cases.
 
-usage: python benchmarks/advice.py FOLDER|FILE.toml [--soup PYTHON]
+usage: python benchmarks/advice.py FOLDER|FILE.toml... [--soup PYTHON] [--sealed]     (`make advice` runs it)
 
 Each case is a JSON file {id, source, answers, expected}; `expected` has acceptable, best and forbidden outcomes.
 FOLDER may also hold worked cases (TOML); tests/cases/field.toml alone is the file of published projects that the rules
@@ -8,10 +8,14 @@ were not written with. `--soup` names the Python of an environment of its
 own where soup-cli is installed; its rules are run on as many neutral rows as the case has examples (200 where
 unknown), with the case's title as the goal.
 
+A case marked `sealed` is left out unless `--sealed` is given, which scores the sealed ones alone: do that once, at the
+end, and write the figure down.
+
 Left out: for each case the first-pass rules whose removal moves this case and no other are dropped before it is
-judged, so that no case is served by a rule that only it supports. Hidden: each case is judged once for each of its
-answers (but the task) with that answer taken away. Questionnaire: each case is walked as somebody who knows its answers
-and says "don't know" beyond.
+judged, so that no case is served by a rule that only it supports; those rules are listed. Hidden: each case is judged
+once for each of its answers (but the task) with that answer taken away. Questionnaire: each case is
+walked as somebody who knows its answers and says "don't know" beyond; for each question, how often it is asked,
+answered, and how often its answer moved the next step or the end.
 """
 
 from __future__ import annotations
@@ -28,12 +32,13 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from advisor.answer_file import from_table
 from advisor.answers import Answers
 from advisor.decide import decide, verdict_of
-from advisor.engine import FIRST_PASS
 from advisor.interview import next_question
-from advisor.reading import from_table
-from advisor.rulebook import Rulebook, load_rulebook
+from advisor.ladder import FIRST_PASS
+from advisor.rulebook import Rulebook
+from advisor.rulefiles import load_rulebook
 
 Outcome = tuple[str, str]
 Case = dict[str, Any]
@@ -53,10 +58,13 @@ for line in sys.stdin:
 """
 
 
-def load_cases(folder: Path) -> list[Case]:
-    cases = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
-    for path in [folder] if folder.is_file() else sorted(folder.glob("*.toml")):
+def load_cases(places: list[Path], *, sealed: bool = False) -> list[Case]:
+    files = [path for place in places for path in ([place] if place.is_file() else sorted(place.glob("*.*")))]
+    cases = [json.loads(path.read_text()) for path in files if path.suffix == ".json" and not sealed]
+    for path in (path for path in files if path.suffix == ".toml"):
         for case in tomllib.loads(path.read_text())["case"]:
+            if case.get("sealed", False) != sealed:
+                continue
             expect = case["expect"]
             expected = {key: expect[key] for key in ("destination", "next_step") if "destination" in expect}
             if expected:
@@ -71,8 +79,8 @@ def rung(book: Rulebook) -> Callable[[Case], Outcome]:
     return lambda case: verdict_of(book, from_table(case["answers"])).outcome
 
 
-def left_out(book: Rulebook, cases: list[Case]) -> Callable[[Case], Outcome]:
-    """Judge a case without the rules that only it supports."""
+def left_out(book: Rulebook, cases: list[Case]) -> tuple[Callable[[Case], Outcome], dict[str, str]]:
+    """Return how a case is judged without the rules that only it supports, and these rules with their case."""
     rules = [rule.id for rule in book.rules if rule.kind in (*FIRST_PASS, "size")]
     answers = {case["id"]: from_table(case["answers"]) for case in cases}
     full = {name: verdict_of(book, known).outcome for name, known in answers.items()}
@@ -81,14 +89,15 @@ def left_out(book: Rulebook, cases: list[Case]) -> Callable[[Case], Outcome]:
         without = book.without(rule)
         moved[rule] = {name for name, known in answers.items() if verdict_of(without, known).outcome != full[name]}
 
+    alone = {rule: next(iter(names)) for rule, names in moved.items() if len(names) == 1}
+
     def judge(case: Case) -> Outcome:
         reduced = book
-        for rule, names in moved.items():
-            if names == {case["id"]}:
-                reduced = reduced.without(rule)
+        for rule in (rule for rule, name in alone.items() if name == case["id"]):
+            reduced = reduced.without(rule)
         return verdict_of(reduced, answers[case["id"]]).outcome
 
-    return judge
+    return judge, alone
 
 
 def hidden(cases: list[Case]) -> list[Case]:
@@ -101,23 +110,29 @@ def hidden(cases: list[Case]) -> list[Case]:
     ]
 
 
-def walk(book: Rulebook, known: dict[str, Any]) -> tuple[Outcome, int]:
+def walk(book: Rulebook, known: dict[str, Any], tally: dict[str, Counter[str]]) -> tuple[Outcome, int]:
     """Where the questionnaire ends for somebody who knows `known`, and after how many questions."""
     answers, asked = Answers(), 0
     while (question := next_question(book, answers)) is not None:
         asked += 1
+        before = verdict_of(book, answers).outcome
         note = {"by": "sam", "at": "2026-11-25", "from": "said"}
         answers = answers.with_changes(
             **{question.id: known.get(question.id)}, answered={**answers.answered, question.id: note}
         )
+        after, count = verdict_of(book, answers).outcome, tally.setdefault(question.id, Counter())
+        count["asked"] += 1
+        count["answered"] += question.id in known
+        count["moved the next step"] += before[0] != after[0]
+        count["moved the end"] += before[1] != after[1]
     return verdict_of(book, answers).outcome, asked
 
 
 def questionnaire(book: Rulebook, cases: list[Case]) -> None:
     ways: dict[str, Counter[int]] = {}
-    same = 0
+    same, tally = 0, dict[str, Counter[str]]()
     for case in cases:
-        end, asked = walk(book, case["answers"])
+        end, asked = walk(book, case["answers"], tally)
         ways.setdefault(end[1], Counter())[asked] += 1
         same += end == verdict_of(book, from_table(case["answers"])).outcome
     print("\n### Questionnaire\n\n| ends in | cases | questions asked: cases | mean |\n|---|---|---|---|")
@@ -125,6 +140,11 @@ def questionnaire(book: Rulebook, cases: list[Case]) -> None:
         told = ", ".join(f"{asked}: {n}" for asked, n in sorted(counts.items()))
         print(f"| {end} | {counts.total()} | {told} | {sum(a * n for a, n in counts.items()) / counts.total():.1f} |")
     print(f"\nEnds where all that the case knows leads: {cell(same, len(cases))}.")
+    heads = ("asked", "answered", "moved the next step", "moved the end")
+    print("\n| question | " + " | ".join(heads) + " |\n|---|" + "---|" * len(heads))
+    for key, count in sorted(tally.items(), key=lambda item: -item[1]["asked"]):
+        print(f"| {key} | " + " | ".join(str(count[head]) for head in heads) + " |")
+    print(f"\nNever asked: {', '.join(key for key in book.questions if key not in tally)}")
 
 
 def always_tune(case: Case) -> Outcome:
@@ -197,13 +217,15 @@ def cell(hits: int, n: int) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("places", type=Path, nargs="+")
+    parser.add_argument("--sealed", action="store_true")
     parser.add_argument("--soup", default="")
     options = parser.parse_args()
-    cases, book = load_cases(options.folder), load_rulebook()
+    cases, book = load_cases(options.places, sealed=options.sealed), load_rulebook()
+    without, alone = left_out(book, cases)
     judges: dict[str, Callable[[Case], Outcome]] = {
         "Rung": rung(book),
-        "Rung, case left out": left_out(book, cases),
+        "Rung, case left out": without,
         "always fine-tune": always_tune,
         "always prompt": always_prompt,
         "matrix as votes": votes,
@@ -222,6 +244,7 @@ def main() -> None:
         fewer = hidden(chosen)
         row = score(rung(book), fewer)
         print(f"| Rung, one answer hidden ({len(fewer)}) | " + " | ".join(cell(*row[m]) for m in shown) + " |")
+    print("\nRules that move a single case: " + ", ".join(f"{rule} ({name})" for rule, name in alone.items()))
     questionnaire(book, cases)
     print("\n### Speed\n")
     known = [from_table(case["answers"]) for case in cases]

@@ -1,8 +1,8 @@
-"""Every quality check on planted faults, and what they say of real sets: the tables of docs/curation.md.
+"""Every quality check on planted faults, and what they say of real sets: the tables of docs/measured.md.
 
     python benchmarks/checks.py [FOLDER] [--quick]
 
-FOLDER holds banking77/{train,test}.csv, icd10cm/icd10cm_chat.jsonl and gsm8k/{train_first1500,test}.jsonl, those that
+FOLDER holds banking77/{train,test}.csv, icd10cm/icd10cm_chat.jsonl and gsm8k/{train,test}.jsonl, those that
 are there; without it only the synthetic corpora are used. Ten seeds a corpus, two with --quick.
 """
 
@@ -24,17 +24,17 @@ import planted  # noqa: E402
 import planted_forms  # noqa: E402
 import planted_sets  # noqa: E402
 
-from curation.checkup import check_files  # noqa: E402
+from curation.checks.base import Subject  # noqa: E402
+from curation.checks.label_noise import doubted  # noqa: E402
+from curation.checks.private import name_finder  # noqa: E402
+from curation.checks.run import check_files  # noqa: E402
 from curation.example import Example, chat_row  # noqa: E402
-from curation.quality import Subject  # noqa: E402
-from curation.quality.label_noise import doubted  # noqa: E402
-from curation.quality.names import name_finder  # noqa: E402
 from workspace.errors import RungError  # noqa: E402
 
 REAL = (
     ("banking77", ("banking77/train.csv", "banking77/test.csv")),
     ("ICD-10-CM", ("icd10cm/icd10cm_chat.jsonl",)),
-    ("gsm8k", ("gsm8k/train_first1500.jsonl", "gsm8k/test.jsonl")),
+    ("gsm8k", ("gsm8k/train.jsonl", "gsm8k/test.jsonl")),
 )
 
 

@@ -39,10 +39,10 @@ Work = Callable[[], tuple[Any, int]]
 
 def rung(method: str, numba: bool) -> Callable[[Path, Any], Work]:
     def contender(path: Path, _: Any) -> Work:
-        from curation.dedup import dedup, dedup_prints
         from curation.example import Example
-        from curation.prints import Collector
-        from curation.rowfiles import RowFiles
+        from curation.likeness.duplicates import dedup, dedup_prints
+        from curation.likeness.fingerprints import Collector
+        from curation.rows.rowfile import RowFile
 
         few = [Example({"text": f"row {i} é of a few that load the code once"}) for i in range(40)]
         few += [
@@ -54,10 +54,9 @@ def rung(method: str, numba: bool) -> Callable[[Path, Any], Work]:
             dedup(few, method=method, numba=numba).report()  # type: ignore[arg-type]
 
         def work() -> tuple[Any, int]:
-            with RowFiles([path]) as files, tempfile.TemporaryFile() as out:
+            with RowFile([path]) as files, tempfile.TemporaryFile() as out:
                 collector = Collector(numba)
-                for part in files.scanned(collector.compiled):
-                    collector.add_part(part)
+                collector.add_rows(files.said())
                 result = dedup_prints(collector.finish(files), files, THRESHOLD, method, None, numba)  # type: ignore[arg-type]
                 files.copy(result.keep, out)
                 return result.cluster_of, int(result.keep.sum())
@@ -197,7 +196,7 @@ class Joined:
 CONTENDERS: dict[str, tuple[Callable[[Path, Any], Work], tuple[str, ...], bool]] = {
     "rung": (rung("minhash", True), ("numba",), False),
     "rung --exact": (rung("exact", True), ("numba",), False),
-    "rung, numpy only": (rung("minhash", False), (), False),
+    "rung, nothing compiled": (rung("minhash", False), (), False),
     "datasketch, plain": (datasketch_plain, ("datasketch",), True),
     "datasketch, bulk": (datasketch_bulk, ("datasketch",), True),
     "rensa, query + verify": (rensa_query, ("rensa",), True),

@@ -15,7 +15,7 @@ import math
 import random
 from collections.abc import Callable
 
-from training.forecast import CurvePoint, forecast, looked_back
+from training.trials.forecast import CurvePoint, forecast, looked_back
 
 SIZES, RUNS, NOW, NOISE = (50, 100, 200, 400), 3, 500, 0.03
 LAWS: dict[str, Callable[[float], float]] = {

@@ -75,8 +75,8 @@ def child(folder: Path, name: str) -> None:
 
 def rung(folder: Path):
     from curation.example import Example, chat_row
-    from curation.leakage import find_leaks
-    from curation.rowfiles import RowFiles
+    from curation.likeness.leaks import find_leaks
+    from curation.rows.rowfile import RowFile
 
     few = [Example(chat_row(f"row {i} of é those {i * 7}", f"that load the code once {i * 3} " * 3)) for i in range(30)]
     few += [Example(chat_row(f"row {i} of those", "that load")) for i in range(9)]
@@ -88,11 +88,11 @@ def rung(folder: Path):
     with tempfile.NamedTemporaryFile("w", suffix=".jsonl") as lines:
         lines.write("".join(example.to_json() + "\n" for example in few[30:]))
         lines.flush()
-        with RowFiles([Path(lines.name)]) as rows:
+        with RowFile([Path(lines.name)]) as rows:
             find_leaks(rows, few[:3], numba=True)
 
     def work() -> set[int]:
-        with RowFiles([folder / "leak_test.jsonl"]) as test, RowFiles([folder / "leak_train.jsonl"]) as train:
+        with RowFile([folder / "leak_test.jsonl"]) as test, RowFile([folder / "leak_train.jsonl"]) as train:
             return {leak.test for leak in find_leaks(train, list(test), numba=True).leaks}
 
     return work

@@ -2,7 +2,7 @@
 
     python benchmarks/leakage_elsewhere.py [FOLDER]
 
-FOLDER/gsm8k holds test.jsonl and train_first1500.jsonl; without it only the docstrings are used. Half of the test items
+FOLDER/gsm8k holds test.jsonl and train.jsonl; without it only the docstrings are used. Half of the test items
 are leaked into train, evenly over seven kinds; the other half are clean. Answers that share eight words in a row with
 another are left out first, so that a clean item is clean. Printed: recall by kind, false alarms.
 """
@@ -25,7 +25,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from curation.example import Example, chat_row
-from curation.leakage import find_leaks
+from curation.likeness.leaks import find_leaks
 
 Item = tuple[str, str]
 MODULES = [
@@ -151,7 +151,7 @@ def members(module: object) -> list[tuple[str, object]]:
 
 
 def gsm8k(folder: Path) -> list[Item]:
-    files = [folder / "test.jsonl", folder / "train_first1500.jsonl"]
+    files = [folder / "test.jsonl", folder / "train.jsonl"]
     rows = [json.loads(line) for file in files if file.is_file() for line in file.read_text().splitlines()]
     return [(row["question"], row["answer"]) for row in rows]
 

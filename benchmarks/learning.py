@@ -24,7 +24,7 @@ from chat.local.model import LocalModel
 from curation.example import Example, chat_row
 from curation.generate import Wish, generate, yields
 from curation.review import Ruling, decide_all, open_desk
-from curation.review.persons import newcombe
+from curation.review.people import newcombe
 from curation.store import StoredRow
 from workspace.folder import Project
 from workspace.settings import Settings

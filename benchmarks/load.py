@@ -131,9 +131,9 @@ def rung(folder: Path, what: str, *words: str, codes: tuple[int, ...] = (0,), sh
 async def browse(folder: Path) -> None:
     """The terminal program on the project: each step until it stands on the screen."""
     from rung.tui.app import RungApp
-    from rung.tui.source import Source
+    from rung.tui.source import ScreenSource
 
-    app = RungApp(Source.of(folder))
+    app = RungApp(ScreenSource.of(folder))
     async with app.run_test(size=(120, 40)) as pilot:
 
         async def step(what: str, true: Callable[[], Any], *keys: str) -> None:

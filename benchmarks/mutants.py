@@ -1,10 +1,10 @@
-"""Would the tests notice? Small faults put into advisor, split, leakage, verdict and clearance, and how many are seen.
+"""Would the tests notice? Small faults put into advisor, split, leakage, verdict, locks, review and security.
 
-    python -P benchmarks/mutants.py [AREA...] [--count 20] [--skip 0] [--minutes 10]
+    python benchmarks/mutants.py [AREA...] [--count 20] [--skip 0] [--minutes 10] [--jobs 2]
 
 So many faults an area, drawn by a fixed seed, as far as the minutes for an area reach: a comparison turned or shifted,
-`and` for `or`, a `not` taken away, a number one higher, a sign turned. Each is tried in a fork of this process in which
-only the faulty module is other than it is; the area's own tests run until the first that fails. Survivors are printed
+`and` for `or`, a `not` taken away, a number one higher, a sign turned. Each is written into a copy of the source tree,
+where the area's own tests, and the processes that they start, run until the first that fails. Survivors are printed
 with file and line. With --skip a run goes on where one with the same --count ended.
 """
 
@@ -12,49 +12,56 @@ from __future__ import annotations
 
 import argparse
 import ast
-import importlib
-import importlib.abc
-import importlib.machinery
+import importlib.util
 import os
+import queue
 import random
-import resource
+import shutil
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hypothesis import Phase, settings
-
 TOP = Path(__file__).resolve().parents[1]
 SEED = 13
-CPU_SECONDS = 120
-DRAWN = (Phase.explicit, Phase.generate)
-"""Properties are tried on the same examples each time; a failing one is enough, it is not made smaller."""
+LONGEST = 600
+"""Seconds after which a fault that makes the tests hang counts as seen."""
 AREAS = {
-    "advisor": (["advisor/decide.py", "advisor/engine.py", "advisor/conditions.py"],
+    "advisor": (["advisor/decide.py", "advisor/ladder.py", "advisor/conditions.py"],
                 ["tests/advisor/test_decide.py", "tests/advisor/test_worked_cases.py",
                  "tests/advisor/test_rulebook.py", "tests/advisor/test_conditions.py", "tests/advisor/test_ladder.py"]),
-    "split": (["curation/split.py", "curation/timesplit.py"],
+    "split": (["curation/split/split.py"],
               ["tests/curation/test_split.py", "tests/curation/test_timesplit.py",
                "tests/curation/test_split_edges.py"]),
-    "leakage": (["curation/leakage/find.py", "curation/leakage/judge.py", "curation/leakage/weigh.py",
-                 "curation/leakage/grams.py"],
-                ["tests/curation/test_leakage.py", "tests/curation/test_leakage_edges.py"]),
-    "verdict": (["evaluation/compare.py", "evaluation/verdict.py", "evaluation/intervals.py"],
+    "leakage": (["curation/likeness/leaks/find.py", "curation/likeness/leaks/judge.py",
+                 "curation/likeness/leaks/weigh.py", "curation/likeness/hashing.py"],
+                ["tests/curation/test_leakage.py", "tests/curation/test_leakage_edges.py",
+                 "tests/curation/test_leakage_labels.py"]),
+    "verdict": (["evaluation/verdict/compare.py", "evaluation/verdict/rule.py", "evaluation/verdict/intervals.py"],
                 ["tests/evaluation/test_compare_formulas.py", "tests/evaluation/test_compare.py",
                  "tests/evaluation/test_trainings.py", "tests/evaluation/test_verdict.py",
+                 "tests/evaluation/test_clusters.py", "tests/evaluation/test_judge.py",
                  "tests/evaluation/test_metrics.py"]),
-    "clearance": (["training/clearance.py", *(f"training/gates/{gate}.py" for gate in
-                                              ("decision", "dataset", "review", "leakage", "baseline", "machine"))],
+    "clearance": (["training/gates/clearance.py", "training/gates/checks.py"],
                   ["tests/training/test_locks.py", "tests/training/test_overridden.py",
                    "tests/training/test_gate_policy.py",
                    "tests/training/test_gate_findings.py",
                    "tests/training/test_preferences.py::test_a_plan_is_for_the_pairs_that_it_counted"]),
+    "review": (["curation/split/audit.py", "curation/review/progress.py",
+                "curation/review/ruling.py", "curation/review/decisions.py"],
+               ["tests/review/test_freeze_gates.py", "tests/review/test_review_policy.py",
+                "tests/review/test_policies.py", "tests/review/test_review.py", "tests/review/test_figures.py",
+                "tests/review/test_freeze.py", "tests/review/test_waiting.py", "tests/web/test_routes.py",
+                "tests/review/test_cli.py::test_a_failed_sample_is_said_at_once_and_everywhere"]),
+    "security": (["workspace/untar.py", "workspace/trust.py", "chat/keys.py", "chat/privacy.py"],
+                 ["tests/workspace/test_untar.py", "tests/chat/test_privacy.py", "tests/security/test_archives.py",
+                  "tests/security/test_secrets.py", "tests/security/test_keyring.py", "tests/security/test_trust.py"]),
 }  # fmt: skip
-THIRD = ("pytest", "hypothesis", "numpy", "scipy.stats", "pydantic", "sqlalchemy", "alembic.command", "msgspec",
-         "numba", "sklearn.linear_model")  # fmt: skip
 TURNED: dict[type, type] = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
     ast.In: ast.NotIn, ast.NotIn: ast.In, ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.And: ast.Or, ast.Or: ast.And,
@@ -103,39 +110,41 @@ def name(node: ast.AST) -> str:
     return type(node).__name__
 
 
-class Faulty(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Loads one module from other source."""
+class Copies:
+    """Copies of the source tree, one a job, into which faults are written."""
 
-    def __init__(self, module: str, mutant: Mutant) -> None:
-        self.module, self.mutant = module, mutant
+    def __init__(self, folder: Path, jobs: int) -> None:
+        self.free: queue.Queue[Path] = queue.Queue()
+        listed = subprocess.run(["git", "ls-files", "-z"], cwd=TOP, capture_output=True, text=True, check=True).stdout
+        for number in range(jobs):
+            copy = folder / str(number)
+            for name in filter(None, listed.split("\0")):
+                (copy / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(TOP / name, copy / name)
+            self.free.put(copy)
 
-    def find_spec(self, fullname: str, path: Any, target: Any = None) -> Any:
-        if fullname != self.module:
-            return None
-        return importlib.machinery.ModuleSpec(fullname, self, origin=str(TOP / self.mutant.file))
+    def is_seen(self, mutant: Mutant | None, tests: list[str]) -> bool:
+        """Whether some test fails with this fault in place; without one, whether they fail anyway."""
+        copy = self.free.get()
+        try:
+            if mutant is not None:
+                self._write(copy / mutant.file, mutant.source)
+            command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-n", "0", *tests]
+            environment = {**os.environ, "PYTHONPATH": str(copy)}
+            return bool(
+                subprocess.run(command, cwd=copy, env=environment, capture_output=True, timeout=LONGEST).returncode
+            )
+        except subprocess.TimeoutExpired:
+            return True
+        finally:
+            if mutant is not None:
+                self._write(copy / mutant.file, (TOP / mutant.file).read_text())
+            self.free.put(copy)
 
-    def exec_module(self, module: Any) -> None:
-        module.__file__ = str(TOP / self.mutant.file)
-        exec(compile(self.mutant.source, module.__file__, "exec"), module.__dict__)
-
-
-def is_seen(mutant: Mutant | None, tests: list[str]) -> bool:
-    """Whether some test fails with this fault in place; without one, whether they fail anyway."""
-    pid = os.fork()
-    if not pid:
-        resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
-        quiet = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(quiet, 1)
-        os.dup2(quiet, 2)
-        if mutant is not None:
-            sys.meta_path.insert(0, Faulty(mutant.file.removesuffix(".py").replace("/", "."), mutant))
-        import pytest
-
-        settings.register_profile("mutants", database=None, derandomize=True, phases=DRAWN)
-        settings.load_profile("mutants")
-        code = pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", *tests])
-        os._exit(int(code))
-    return os.waitpid(pid, 0)[1] != 0
+    def _write(self, path: Path, source: str) -> None:
+        """Python takes compiled code for current that has the file's second and size: it goes first."""
+        Path(importlib.util.cache_from_source(str(path))).unlink(missing_ok=True)
+        path.write_text(source)
 
 
 def main() -> None:
@@ -145,35 +154,37 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=20)
     parser.add_argument("--skip", type=int, default=0, help="of the faults drawn, how many were tried before")
     parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--jobs", type=int, default=2)
     asked = parser.parse_args()
-    os.chdir(TOP)
-    sys.path.insert(0, str(TOP))
-    for module in THIRD:
-        importlib.import_module(module)
     print("| area | faults that can be put in | tried | seen by a test | score |\n|---|---|---|---|---|", flush=True)
     survivors: list[Mutant] = []
-    for area in asked.areas or AREAS:
-        survivors += examine(area, asked.count, asked.skip, asked.minutes * 60)
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(asked.jobs) as jobs:
+        copies = Copies(Path(folder), asked.jobs)
+        for area in asked.areas or AREAS:
+            survivors += examine(area, copies, jobs, asked.count, asked.skip, asked.minutes * 60)
     for mutant in survivors:
         print(f"not seen: {mutant.file}:{mutant.line}: {mutant.what}")
 
 
-def examine(area: str, count: int, skip: int, seconds: float) -> list[Mutant]:
+def examine(area: str, copies: Copies, jobs: ThreadPoolExecutor, count: int, skip: int, seconds: float) -> list[Mutant]:
     """Try an area's faults, print its line, and return those that no test saw."""
     files, tests = AREAS[area]
     everything = [mutant for file in files for mutant in mutants(file)]
     drawn = random.Random(SEED).sample(everything, min(count, len(everything)))[skip:]
-    assert not is_seen(None, tests), f"{area}: the tests fail without any fault"
-    end, tried, missed = time.monotonic() + seconds, 0, []
-    for mutant in drawn:
+    assert not copies.is_seen(None, tests), f"{area}: the tests fail without any fault"
+    end, missed = time.monotonic() + seconds, []
+
+    def tried(mutant: Mutant) -> bool:
         if time.monotonic() > end:
-            break
-        seen = is_seen(mutant, tests)
-        tried += 1
-        missed += [] if seen else [mutant]
+            return False
+        seen = copies.is_seen(mutant, tests)
+        missed.extend([] if seen else [mutant])
         print(f"{mutant.file}:{mutant.line}: {mutant.what}: {'seen' if seen else 'NOT SEEN'}", file=sys.stderr)
-    found = tried - len(missed)
-    print(f"| {area} | {len(everything)} | {tried} | {found} | {found / max(1, tried):.0%} |", flush=True)
+        return True
+
+    number = sum(jobs.map(tried, drawn))
+    found = number - len(missed)
+    print(f"| {area} | {len(everything)} | {number} | {found} | {found / max(1, number):.0%} |", flush=True)
     return missed
 
 

@@ -1,7 +1,8 @@
 """Reading and checking chat JSON Lines: `read_rows` against pydantic, plain json and datasets, CPU-seconds and misses.
 
-    python benchmarks/reading.py [ROWS]      (default 200,000; 1 in 100 rows has one of eight faults)
+    python benchmarks/reading.py [ROWS] [--mixed]    (default 200,000; 1 in 100 rows has one of eight faults)
 
+With --mixed the rows have six sets of other keys. "rung convert" also writes the sound rows and the rejects.
 Each contender runs in a process of its own, in turns; of several runs the quickest counts (`datasets` runs once). It
 reads 100 rows first: "start-up" is the CPU-seconds of that and of its imports, the others are without. It prints a
 table of ratios. `datasets` is left out where it is missing.
@@ -46,7 +47,7 @@ def spoil(rng: random.Random, row: dict, kind: int) -> dict:
     elif kind == 3:
         del turns[-1]
     elif kind == 4:
-        return {"id": row["id"], "message": turns}
+        return {"id": row.get("id"), "message": turns}
     elif kind == 5:
         turns[0], turns[-1] = turns[-1], turns[0]
     else:
@@ -54,7 +55,20 @@ def spoil(rng: random.Random, row: dict, kind: int) -> dict:
     return row
 
 
-def write(path: Path, count: int, seed: int = 3) -> int:
+def others(number: int, kind: int) -> tuple[dict, dict]:
+    """What stands before and behind the messages of a row of this kind."""
+    named = {"id": f"r{number:07d}"}
+    return (
+        (named, {}),
+        ({}, {}),
+        ({}, {"source": "debian", "score": number / 7}),
+        ({"id": number, "meta": {"lang": "en", "tags": ["a", "b"], "n": {"k": 1}}}, {}),
+        ({}, {"tags": ["x", "y"], "ok": True}),
+        (named, {"topic": "t", "lang": None}),
+    )[kind]
+
+
+def write(path: Path, count: int, mixed: bool, seed: int = 3) -> int:
     """Write `count` rows of about 560 bytes; returns how many are faulty."""
     rng, bad = random.Random(seed), 0
     with path.open("w") as file:
@@ -63,7 +77,8 @@ def write(path: Path, count: int, seed: int = 3) -> int:
             turns = [{"role": "user", "content": text[:120]}, {"role": "assistant", "content": text[120:]}]
             if i % 3 == 0:
                 turns.insert(0, {"role": "system", "content": "You are a careful packaging assistant."})
-            row = {"id": f"r{i:07d}", "messages": turns}
+            before, behind = others(i, rng.randrange(6) if mixed else 0)
+            row = {**before, "messages": turns, **behind}
             if rng.random() < 0.01:
                 bad += 1
                 row = spoil(rng, row, rng.randrange(8))
@@ -72,9 +87,18 @@ def write(path: Path, count: int, seed: int = 3) -> int:
 
 
 def rung(path: Path) -> int:
-    from curation.formats import Reject, read_rows
+    from curation.rows import Reject, read_rows
 
     return sum(type(item) is Reject for item in read_rows(path))
+
+
+def convert(path: Path) -> int:
+    from curation.rows.convert import Order
+    from curation.rows.convert import convert as converted
+
+    with tempfile.TemporaryDirectory() as folder:
+        order = Order(path, Path(folder) / "rows.jsonl", rejects=Path(folder) / "rejects.jsonl")
+        return converted(order).rejected
 
 
 def order_is_right(messages: list) -> bool:
@@ -137,6 +161,7 @@ def datasets(path: Path) -> int:
 
 CONTENDERS = {
     "rung read_rows": rung,
+    "rung convert": convert,
     "pydantic BaseModel": pydantic,
     "json + loop": plain_json,
     "datasets + loop": datasets,
@@ -170,11 +195,12 @@ def main() -> None:
     if sys.argv[1:2] == ["--child"]:
         child(sys.argv[2], Path(sys.argv[3]))
         return
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 200_000
+    mixed = "--mixed" in sys.argv
+    count = next((int(word) for word in sys.argv[1:] if word.isdigit()), 200_000)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "chat.jsonl"
-        write(Path(folder) / "few.jsonl", 100)
-        bad = write(path, count)
+        write(Path(folder) / "few.jsonl", 100, mixed)
+        bad = write(path, count, mixed)
         print(f"{count:,} rows, {path.stat().st_size / 1e6:.0f} MB, {bad:,} faulty\n")
         print("| method | CPU-s | start-up | rows/CPU-s | peak MB | found | against rung | with start-up |")
         print("|---|---|---|---|---|---|---|---|")

@@ -33,7 +33,7 @@ from benchmarks.load import memory, question, rung
 from benchmarks.review import FIELDS, Tally, ask, peak, postgres, serve
 from curation.example import Example, chat_row
 from curation.review import Desk, Ruling, decide, decide_all, invite, next_item, open_desk, progress, undo
-from curation.store.ids import row_id
+from curation.store.records import row_id
 from workspace.folder import Project
 from workspace.settings import load_settings
 

@@ -26,7 +26,7 @@ PLANTED, CLEAN, TRAIN = 400, 400, 1500
 
 def main() -> None:
     from chat.local.embed import open_embedder
-    from curation.semantic import alike_across
+    from curation.likeness.semantic import alike_across
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)

@@ -26,7 +26,8 @@ def build(attention: str, dropout: float) -> tuple[Any, Any]:
     import torch
     from peft import LoraConfig, get_peft_model
 
-    from chat.local.load import find_model, quiet_transformers
+    from chat.local.load import find_model
+    from chat.local.offline import quiet_transformers
 
     loader = quiet_transformers().AutoModelForCausalLM
     torch.manual_seed(0)

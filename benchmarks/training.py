@@ -49,11 +49,11 @@ def trainer(arm: str):
     from datasets import Dataset
     from trl import SFTConfig, SFTTrainer
 
-    from training.hyperparameters import value
-    from training.recipe import Recipe
-    from training.run.adapter import adapter_config
-    from training.run.model import load_base, load_tokenizer
-    from training.run.rows import encode
+    from training.plan.hyperparameters import value
+    from training.plan.recipe import Recipe
+    from training.run.base_model import load_base, load_tokenizer
+    from training.run.building import adapter_config
+    from training.run.tokens import encode
     from training.run.trainer import AnswerTrainer
 
     attention = "sdpa" if arm.startswith("plain") else value("attention", {"device": "cpu", "max_length": 256})[0]

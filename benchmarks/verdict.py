@@ -2,9 +2,11 @@
 
 usage: python benchmarks/verdict.py [--fast]
 
-Scores of 0 and 1 are enumerated: every count of wins and losses of n paired items with its probability. Graded scores
-and clusters are simulated with fixed seeds. A cell is one n and one truth. "False ship" is how often low > margin where
-the true gain is the margin itself. "Naive" ships on a measured difference above the margin.
+Scores of 0 and 1 are enumerated: every count of wins and losses of n paired items with its probability, and of
+clusters whose items are all alike. Graded scores and other clusters are simulated with fixed seeds. A cell is one n and
+one truth. "False ship" is how often low > margin where the true gain is the margin itself. "Naive" ships on a measured
+difference above the margin. Bars: coverage .94 for independent items (.93 where only wins can happen) and .92 for
+clusters, false ship .03 and .05. It exits 1 where one is not held, and names the cell.
 """
 
 from __future__ import annotations
@@ -16,22 +18,24 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from scipy.special import gammaln
+from scipy.special import gammaln, stdtrit
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.verdict_methods import (
     bca_counts,
     bca_rows,
+    clustered,
     newcombe,
+    over_means,
     padded_rows,
     padded_t,
     unpaired,
     unpaired_rows,
     wald,
 )
-from evaluation.compare import paired_interval
-from evaluation.judge_error import corrected_difference
+from evaluation.judge.correction import corrected_difference
+from evaluation.verdict.intervals import FEWEST_CLUSTERS, effective_number, estimate
 
 MARGIN = 0.05
 DISAGREE = (0.05, 0.08, 0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 0.95)
@@ -87,12 +91,16 @@ def enumerate_binary(sizes):
 
 
 def hold_binary(n, cover, false):
-    """The bars of one size; the cell is named where coverage is under .94."""
-    lowest, share, truth = min(cover)
-    if lowest < 0.94:
-        print(f"{'':>6}  {lowest:.4f} where {share:.0%} of the items differ and the true gain is {truth:+.0%}")
+    """The bars of one size, for cells where both can happen and for those of wins or losses alone."""
+    for name, bar, found in (
+        ("every cell with wins and losses", 0.94, [c for c in cover if c[1] > abs(c[2])]),
+        ("every cell of wins or losses alone", 0.93, [c for c in cover if c[1] <= abs(c[2])]),
+    ):
+        lowest, share, truth = min(found)
+        if lowest < 0.94:
+            print(f"{'':>6}  {lowest:.4f} where {share:.0%} of the items differ and the true gain is {truth:+.0%}")
+        check(f"n {n}: coverage >= {bar} in {name}", lowest >= bar)
     dense = [c for c, q, _ in cover if n >= 200 and n * q >= 20]
-    check(f"n {n}: coverage >= .94 in every cell", lowest >= 0.94)
     check(f"n {n}: false ship at the margin <= .03", max(false) <= 0.03)
     if dense:
         check(f"n {n}: coverage <= .975 with 20 discordant pairs expected", max(dense) <= 0.975)
@@ -181,23 +189,125 @@ def simulate_graded(sizes, sets, bca_sets):
             check(f"graded {kind} n {n}: false ship", false <= (0.06 if rare else 0.035))
 
 
+DESIGNS = {
+    "30 of 1": [1] * 30,
+    "10 of 8": [8] * 10,
+    "50 of 8": [8] * 50,
+    "1 of 30, 45 of 2": [30] + [2] * 45,
+    "1 of 100, 50 of 1": [100] + [1] * 50,
+    "each of 1 to 12, once": list(range(1, 13)),
+    "each of 1 to 12, 4 times": list(range(1, 13)) * 4,
+    "3 of 12, 40 of 1": [12] * 3 + [1] * 40,
+    "4 of 60, 145 of 1": [60] * 4 + [1] * 145,
+    "3 of 30, 40 of 2, 40 of 1": [30] * 3 + [2] * 40 + [1] * 40,
+    "a long tail, 10 to 1": [max(1, 40 // (k + 3)) for k in range(80)],
+}
+"""Clusters by their sizes: equal, one that dominates, mixed, a few that carry the weight."""
+KINDS = {
+    "bell": lambda rng, shape: rng.normal(0, 0.3, shape).clip(-0.95, 0.95),
+    "wins and losses": lambda rng, shape: rng.choice([0.95, -1.05, -0.05], p=[0.175, 0.125, 0.7], size=shape),
+    "rare wins": lambda rng, shape: (rng.random(shape) < 0.05) - 0.05,
+    "rare losses": lambda rng, shape: np.where(rng.random(shape) < 0.05, -0.9, 0.9 * 0.05 / 0.95),
+    "all or nothing": lambda rng, shape: rng.choice([0.95, -0.95], size=shape),
+    "skewed up": lambda rng, shape: np.where(rng.random(shape) < 0.2, 0.76, -0.19),
+    "skewed down": lambda rng, shape: np.where(rng.random(shape) < 0.2, -0.76, 0.19),
+}
+"""Differences of single items around a true mean of 0."""
+SHARED = (0.0, 0.1, 0.3, 0.6, 1.0)
+"""Correlation inside clusters."""
+
+
+LOWEST = np.array([True, False, True, False, False, True, False])
+"""Which figures of a cell are worst where they are lowest: coverage."""
+
+
+def drawn_clusters(kind, shared, sizes, sets, rng):
+    """By set, the clusters' sums and the sum of squares inside them: an item takes its cluster's draw, or its own."""
+    names = np.repeat(np.arange(len(sizes)), sizes)
+    values = np.where(
+        rng.random((sets, len(names))) < np.sqrt(shared),
+        KINDS[kind](rng, (sets, len(sizes)))[:, names],
+        KINDS[kind](rng, (sets, len(names))),
+    )
+    sums = np.add.reduceat(values, np.flatnonzero(np.diff(names, prepend=-1)), axis=1)
+    return sums, ((values - (sums / sizes)[:, names]) ** 2).sum(1)
+
+
 def simulate_clusters(sets):
-    """Items that share a cluster, ICC .5: over cluster means, and as if they were independent."""
-    print(f"\nClusters, ICC .5, 8 items each, {sets:,} sets a cell")
-    print(f"{'clusters':>9}{'cover':>8}{'false ship':>12}{'as independent items':>22}{'their false ship':>18}")
-    for k in (10, 20, 50, 100):
-        rng = np.random.default_rng(13)
-        shared, own = rng.normal(0, 0.15, (sets, k, 1)), rng.normal(0, 0.15, (sets, k, 8))
-        values = (shared + own).clip(-1, 1)
-        low, high = padded_rows(values.mean(2))
-        flow, fhigh = padded_rows(values.reshape(sets, -1))
-        cover = ((low <= 0) & (high >= 0)).mean()
-        false, theirs = (
-            (padded_rows(v + MARGIN)[0] > MARGIN).mean() for v in (values.mean(2), values.reshape(sets, -1))
-        )
-        print(f"{k:>9}{cover:8.3f}{false:12.3f}{((flow <= 0) & (fhigh >= 0)).mean():22.3f}{theirs:18.3f}")
-        check(f"{k} clusters: coverage >= .935", cover >= 0.935)
-        check(f"{k} clusters: false ship <= .035", false <= 0.035)
+    """Clusters of every design: the worst cell over kinds and correlations, beside two other ways."""
+    print(f"\nClusters, {sets:,} sets a cell, {len(KINDS)} kinds of scores, correlation {SHARED} inside: worst cells")
+    print("(over means: each cluster counts once, whatever its size; outside: the mean over items is not in it)")
+    heads = ("effective", "cover", "false ship", "over means", "their ship", "outside", "independent", "their ship")
+    print(f"{'clusters':<26}" + "".join(f"{h:>12}" for h in heads))
+    for name, made in DESIGNS.items():
+        sizes = np.array(made)
+        effective = effective_number(made)
+        if effective < FEWEST_CLUSTERS - 1e-9:
+            print(f"{name:<26}{effective:12.1f}   refused: need more data")
+            continue
+        worst = np.array([1.0, 0.0, 1.0, 0.0, 0.0, 1.0, 0.0])
+        for kind in KINDS:
+            for shared in SHARED:
+                sums, within = drawn_clusters(kind, shared, sizes, sets, np.random.default_rng(13))
+                found = cell(sums, within, sizes)
+                worst = np.where(
+                    [True, False, True, False, False, True, False], np.minimum(worst, found), np.maximum(worst, found)
+                )
+        print(f"{name:<26}{effective:12.1f}" + "".join(f"{f:12.3f}" for f in worst))
+        check(f"clusters {name}: coverage >= .92", worst[0] >= 0.92)
+        check(f"clusters {name}: false ship at the margin <= .05", worst[1] <= 0.05)
+
+
+def cell(sums, within, sizes):
+    """Coverage of 0 and false ship at the margin: of the verdict's interval, over means, and as independent items."""
+    items, mean = sizes.sum(), sums.sum(1) / sizes.sum()
+    low, high = clustered(sums, sizes, within)
+    assert (low <= mean + 1e-9).all() and (mean - 1e-9 <= high).all()
+    first = clustered(sums + MARGIN * sizes, sizes, within)[0]
+    mlow, mhigh = over_means(sums, sizes)
+    mfirst = over_means(sums + MARGIN * sizes, sizes)[0]
+    square = within + (sums**2 / sizes).sum(1)
+    ilow, ihigh = independent(mean, square, items)
+    ifirst = independent(mean + MARGIN, square + 2 * MARGIN * mean * items + MARGIN**2 * items, items)[0]
+    return np.array(
+        [
+            ((low <= 0) & (high >= 0)).mean(),
+            (first > MARGIN + 1e-9).mean(),
+            ((mlow <= 0) & (mhigh >= 0)).mean(),
+            (mfirst > MARGIN + 1e-9).mean(),
+            ((mean < mlow) | (mean > mhigh)).mean(),
+            ((ilow <= 0) & (ihigh >= 0)).mean(),
+            (ifirst > MARGIN + 1e-9).mean(),
+        ]
+    )
+
+
+def independent(mean, square, n):
+    """The interval as if clusters were none, from the mean and the sum of squares."""
+    centre = mean * n / (n + 2)
+    half = stdtrit(n + 1, 0.975) * np.sqrt(np.maximum(square + 2 - (n + 2) * centre**2, 0) / (n + 1) / (n + 2))
+    return centre - half, centre + half
+
+
+def enumerate_clusters():
+    """One cluster of 30 and 45 of 2, each all won, all lost or the same: every outcome with its probability."""
+    print("\nOne cluster of 30 items and 45 of 2, each all won, all lost or all the same, enumerated")
+    sizes, cover, false = np.array([30] + [2] * 45), [], []
+    for share, gain in cells():
+        w, lost, chance = counts(45, (share + gain) / 2, (share - gain) / 2)
+        for big, odds in ((1, (share + gain) / 2), (-1, (share - gain) / 2), (0, 1 - share)):
+            small = np.where(np.arange(45) < w[:, None], 2.0, np.where(np.arange(45) >= 45 - lost[:, None], -2.0, 0.0))
+            low, high = clustered(np.hstack([np.full((len(w), 1), 30.0 * big), small]), sizes, np.zeros(len(w)))
+            cover.append((share, gain, odds * chance[(low <= gain + 1e-12) & (gain - 1e-12 <= high)].sum()))
+            if gain == MARGIN:
+                false.append((share, gain, odds * chance[low > MARGIN + 1e-9].sum()))
+
+    def by_cell(parts):
+        return [sum(p for q, g, p in parts if (q, g) == cell) for cell in dict.fromkeys((q, g) for q, g, _ in parts)]
+
+    print(f"lowest coverage {min(by_cell(cover)):.4f}, false ship at most {max(by_cell(false)):.4f}")
+    check("enumerated clusters: coverage >= .92", min(by_cell(cover)) >= 0.92)
+    check("enumerated clusters: false ship at the margin <= .05", max(by_cell(false)) <= 0.05)
 
 
 def judged_set(rng, groups, each, gain, alike):
@@ -231,7 +341,7 @@ def simulate_judge(sets, labelled=160):
                 named = {i: str(g) for i, g in enumerate(group)} if alike else None
                 for step, names in ((0, named), (2, None)):
                     d = corrected_difference(said, none, known, groups=names)
-                    found[place + step] += d["low"] > MARGIN + 1e-9 if place else d["low"] <= 0 <= d["high"]
+                    found[place + step] += d.low > MARGIN + 1e-9 if place else d.low <= 0 <= d.high
         cover, false, plain, theirs = found / sets
         kind = f"{groups} of {each}" if alike else "no"
         print(f"{groups * each:>7}  {kind:<16}{cover:8.3f}{false:12.3f}{plain:12.3f}{theirs:12.3f}")
@@ -254,11 +364,19 @@ def power(sizes):
 
 
 def agree():
-    """The vectorised interval is the product's own."""
+    """The vectorised intervals are the product's own."""
     for w, lost, n in ((3, 1, 20), (0, 0, 5), (40, 9, 300), (5, 0, 100), (0, 2, 30), (7, 0, 7)):
-        theirs = paired_interval([1.0] * w + [-1.0] * lost + [0.0] * (n - w - lost))
+        theirs = estimate([1.0] * w + [-1.0] * lost + [0.0] * (n - w - lost)).interval()
         mine = padded_t(np.array([w]), np.array([lost]), n)
         assert np.allclose(theirs, [mine[0][0], mine[1][0]]), (w, lost, n)
+    rng = np.random.default_rng(1)
+    for sizes in DESIGNS.values():
+        values = [rng.choice([-1.0, 0.0, 0.5, 1.0], size) for size in sizes]
+        names = [str(n) for n, size in enumerate(sizes) for _ in range(size)]
+        theirs = estimate([float(v) for each in values for v in each], names).interval()
+        within = sum(((each - each.mean()) ** 2).sum() for each in values)
+        mine = clustered(np.array([[each.sum() for each in values]]), sizes, np.array([within]))
+        assert np.allclose(theirs, [mine[0][0], mine[1][0]], atol=2e-4), sizes
 
 
 def main() -> None:
@@ -271,7 +389,8 @@ def main() -> None:
     one_way((20, 50, 100, 200) if fast else (20, 30, 50, 80, 100, 150, 200, 300, 500, 1000))
     bca_binary((20, 100) if fast else (20, 50, 100, 200), 50 if fast else 300)
     simulate_graded((50, 200) if fast else (20, 50, 100, 300), 4000 if fast else 20_000, 100 if fast else 500)
-    simulate_clusters(4000 if fast else 20_000)
+    enumerate_clusters()
+    simulate_clusters(1000 if fast else 5000)
     simulate_judge(200 if fast else 2000)
     power((50, 100, 200, 300, 500, 1000))
     print(f"\n{time.process_time() - started:.0f} CPU-seconds")

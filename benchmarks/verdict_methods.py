@@ -9,7 +9,7 @@ Z = float(ndtri(0.975))
 
 
 def padded_t(wins, losses, n):
-    """The verdict's interval, from counts (equal to evaluation.compare.paired_interval, which main() checks)."""
+    """The verdict's interval, from counts (equal to evaluation.verdict.intervals.estimate, which main() checks)."""
     total, size = wins - losses, n + 2
     centre = total / size
     half = stdtrit(n + 1, 0.975) * np.sqrt(np.maximum(wins + losses + 2 - size * centre**2, 0) / (size - 1) / size)
@@ -69,6 +69,45 @@ def padded_rows(values):
     centre = total / (n + 2)
     half = stdtrit(n + 1, 0.975) * np.sqrt(np.maximum(square + 2 - (n + 2) * centre**2, 0) / (n + 1) / (n + 2))
     return np.maximum(-1, centre - half), np.minimum(1, centre + half)
+
+
+def clustered(sums, sizes, within, alike=None):
+    """The verdict's interval over clusters, for each row of `sums`; `within` is the sum of squares inside clusters.
+
+    `alike` gives the correlation inside clusters where it is known, else it is estimated, as the product does.
+    """
+    n = np.asarray(sizes, float)
+    items, count = n.sum(), len(n)
+    size = (n**2).sum() / items
+    full = np.append(n, [size, size])
+    padded = np.hstack([sums, np.tile([size, -size], (len(sums), 1))])
+    weight, groups = full.sum(), len(full)
+    centre = padded.sum(1) / weight
+    left_out = (padded - full * centre[:, None]) / (weight - full)
+    variance = (groups - 1) / groups * (left_out**2).sum(1)
+    if alike is None:
+        mean = sums.sum(1, keepdims=True) / items
+        across = (n * (sums / n - mean) ** 2).sum(1) / (count - 1)
+        inside = within / (items - count) if items > count else np.zeros(len(sums))
+        below = across + ((items - (n**2).sum() / items) / (count - 1) - 1) * inside
+        alike = np.where(below > 1e-18, ((across - inside) / np.maximum(below, 1e-18)).clip(0, 1), 1.0)
+    grid = np.linspace(0, 1, 201)
+    degrees = np.interp(alike, grid, [bell_mccaffrey(full, each) for each in grid])
+    half = stdtrit(degrees, 0.975) * np.sqrt(variance)
+    return np.maximum(-1, centre - half), np.minimum(1, centre + half)
+
+
+def bell_mccaffrey(sizes, alike):
+    """Degrees of freedom of the jackknife over clusters, by matrices."""
+    shares, count = sizes / sizes.sum(), len(sizes)
+    away = (np.eye(count) - np.outer(shares, np.ones(count))) / (1 - shares)[:, None]
+    moments = away @ ((sizes * (1 + (sizes - 1) * alike))[:, None] * away.T)
+    return np.trace(moments) ** 2 / (moments**2).sum()
+
+
+def over_means(sums, sizes):
+    """The interval over the clusters' own means, each counted once: of another quantity where sizes differ."""
+    return padded_rows(sums / np.asarray(sizes, float))
 
 
 def bca_rows(values, rng, resamples):

@@ -31,9 +31,9 @@ _WORDS: dict[Kind, str] = {
     "garbled": "sent something that is not an answer (a proxy's page, or broken JSON)",
 }
 _HINTS: dict[Kind, str] = {
-    "key": "Check the key in the environment (or the keyring) and what it may use.",
+    "key": "Check the key in the environment (or the keyring). A host of rung.toml gets it only after: rung trust",
     "model": "Check [model] base or --model.",
-    "garbled": "Check base_url, and whether a proxy or login page stands between.",
+    "garbled": "Check base_url, and whether a proxy or login page answers instead.",
     "rate": "Try again later; what came is kept.",
     "busy": "Try again later; what came is kept.",
     "timeout": "Try again later; what came is kept.",

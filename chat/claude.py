@@ -7,22 +7,27 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult
 
 from chat.calls import Patience, patiently
+from chat.endpoint import model_place
 from chat.errors import ChatError
-from chat.hosted import TIMEOUT, WORKERS, Hosted, no_tools, room, schema_of, settled
-from chat.keys import how_to_give, key_of
+from chat.hosted import TIMEOUT, WORKERS, Hosted, no_tools, room, schema_of, settled, thinking_room
+from chat.keys import key_for, only_for
 from chat.prices import Usage, price_of
 from chat.protocols import Ask, Reply
-from workspace.errors import RungError
+from chat.thinking import spoken
 from workspace.extras import require
-from workspace.rules import rule_file
+from workspace.json_types import JsonObject
+from workspace.shipped_rules import rule_file
+from workspace.trust import VENDORS
 
 CACHE_FROM = 4096
 """Characters of a system text from which the prompt cache is asked to keep it; shorter ones are never cached."""
 STREAM_FROM = 16_000
 """Token limits from which an answer is streamed: the SDK refuses long ones otherwise."""
+LEAST_BUDGET = 1024
+"""Fewest thinking tokens that the API takes."""
 STOPS = {"end_turn": "end", "stop_sequence": "end", "max_tokens": "length", "refusal": "refused"}
 STOPS["model_context_window_exceeded"] = "length"
 
@@ -48,46 +53,53 @@ class Claude(Hosted):
         patience: Patience | None = None,
         timeout: float = TIMEOUT,
         workers: int = WORKERS,
+        may_have_key: bool = True,
     ) -> None:
         sdk = require("llm", "anthropic")
-        options: dict[str, Any] = {"base_url": base_url} if base_url else {}
-        options |= {"max_retries": 0, "timeout": timeout, "open_telemetry": False, "_strict_response_validation": True}
+        place = model_place(base_url, "anthropic")
+        options: JsonObject = {"max_retries": 0, "timeout": timeout, "open_telemetry": False}
         options["http_client"] = sdk.DefaultHttpxClient(follow_redirects=False, timeout=timeout)
-        client = sdk.Anthropic(**options)
-        if not (client.api_key or client.auth_token or client.credentials):
-            client = sdk.Anthropic(**options, api_key=_kept_key())
-        host = urlsplit(str(client.base_url)).netloc
+        client, kept_back = _client(sdk, place, may_have_key, options)
+        only_for(client, place, keep_headers=not base_url)
+        host = place.netloc
         super().__init__(
             model, host, price_of(model, _cache_write_factor()), patience=patience or Patience(), workers=workers
         )
         self.sdk = sdk
         self.client = client
-        self.notices += _deprecation(model)
+        self.notices += _deprecation(model) + [kept_back] * bool(kept_back)
 
     @property
     def is_local(self) -> bool:
         """Always false: even a Claude address on this machine passes on what it is sent."""
         return False
 
-    def ask(self, ask: Ask, stop: threading.Event) -> Reply:
+    def ask_once(self, ask: Ask, stop: threading.Event, *, thinks: bool) -> Reply:
         """One reply, patiently."""
-        request = self.request(ask)
+        request = self.request(ask, thinks=thinks)
         started = time.perf_counter()
         message = patiently(lambda: self._send(request), self.sdk, self.host, self.patience, stop)
         return self._reply(ask, message, time.perf_counter() - started)
 
-    def request(self, ask: Ask) -> dict[str, Any]:
+    def request(self, ask: Ask, *, thinks: bool = False) -> JsonObject:
         """The body of a Messages call, which is also one request of a batch."""
         no_tools(ask)
         system = "\n\n".join(str(turn["content"]) for turn in ask.turns if turn["role"] == "system")
         turns = [{"role": t["role"], "content": t["content"]} for t in ask.turns if t["role"] != "system"]
-        request: dict[str, Any] = {"model": self.model, "max_tokens": room(ask), "messages": turns}
+        request: JsonObject = {"model": self.model, "messages": turns}
+        request["max_tokens"] = room(ask, thinks=thinks)
+        if self.enable_thinking is not None:
+            request["thinking"] = {"type": "disabled"}
+        if self.enable_thinking:
+            budget = max(LEAST_BUDGET, thinking_room(ask))
+            request["thinking"] = {"type": "enabled", "budget_tokens": budget}
+            request["max_tokens"] = budget + room(ask)
         if system:
-            block: dict[str, Any] = {"type": "text", "text": system}
+            block: JsonObject = {"type": "text", "text": system}
             if len(system) >= CACHE_FROM:
                 block["cache_control"] = {"type": "ephemeral"}
             request["system"] = [block]
-        config: dict[str, Any] = {}
+        config: JsonObject = {}
         if schema := schema_of(ask):
             config["format"] = {"type": "json_schema", "schema": schema}
         if effort := ask.meta.get("effort"):
@@ -158,7 +170,7 @@ class Claude(Hosted):
 
     def _reply(self, ask: Ask, message: Any, seconds: float, *, batch: bool = False) -> Reply:
         text = "".join(block.text for block in message.content if block.type == "text")
-        text, stopped = settled(ask, text, STOPS.get(message.stop_reason, "end"), self.host)
+        text, stopped = settled(ask, spoken(text), STOPS.get(message.stop_reason, "end"), self.host)
         said = message.usage
         read, write = said.cache_read_input_tokens or 0, said.cache_creation_input_tokens or 0
         usage = Usage(said.input_tokens, said.output_tokens, read, write)
@@ -169,23 +181,26 @@ class Claude(Hosted):
 def _deprecation(model: str) -> list[str]:
     """A visible notice where the SDK lists an end for the model."""
     try:
-        from anthropic._data import DEPRECATED_MODELS
+        from anthropic.resources.messages import DEPRECATED_MODELS
     except ImportError:
         return []
     end = DEPRECATED_MODELS.get(model)
     return [f"{model} reaches its end of life on {end}."] if end else []
 
 
-def _kept_key() -> str:
-    """The key in the keyring, where the environment has none. Raises RungError where there is none either."""
-    key = key_of("ANTHROPIC_API_KEY")
-    if not key:
-        raise RungError(
-            "No key for Claude in the environment or the keyring.",
-            f"{how_to_give('ANTHROPIC_API_KEY')}, or --provider local",
-            where="ANTHROPIC_API_KEY",
-        )
-    return key
+def _client(sdk: Any, place: SplitResult, may_have_key: bool, options: JsonObject) -> tuple[Any, str]:
+    """The SDK's client, and why it has no key, if it has none.
+
+    At Anthropic's own host the SDK may find credentials by itself; elsewhere it is given a key, so that it looks for
+    none.
+    """
+    options |= {"base_url": place.geturl(), "_strict_response_validation": True}
+    if place.hostname == VENDORS["anthropic"] and place.scheme == "https":
+        client = sdk.Anthropic(**options)
+        if client.api_key or client.auth_token or client.credentials:
+            return client, ""
+    key, kept_back = key_for(place, may_have_key=may_have_key)
+    return sdk.Anthropic(**options, api_key=key), kept_back
 
 
 def _cache_write_factor() -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import time
 import urllib.error
@@ -13,11 +14,14 @@ from http.client import HTTPException
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-from chat.keys import without_keys
+from chat.keys import NONE, key_for, without_keys
 from chat.protocols import Ask, Progress, Reply, Turn
+from chat.thinking import spoken
 from workspace.errors import RungError
+from workspace.json_types import JsonObject
 
 PATIENCE = 600.0
+DEFAULTS = {"anthropic": "https://api.anthropic.com", "openai": "https://api.openai.com/v1"}
 STOPS = {"stop": "end", "length": "length", "content_filter": "refused"}
 """The protocol's reasons for an end, as `chat.protocols.Reply` calls them."""
 
@@ -42,13 +46,17 @@ def without_user(address: str) -> str:
     return without_keys(re.sub(r"(?s)^(\w[\w+.-]*://)?.*@", r"\1", address))
 
 
-def model_place(address: str) -> SplitResult:
-    """The parts of `[model] base_url`, or of the variable that stands for it. Raises RungError where it is none."""
-    return http_place(address, '[model] base_url = "{address}"', 'base_url = "http://localhost:8000/v1" in rung.toml')
+def model_place(address: str, provider: str) -> SplitResult:
+    """The parts of `base_url`; where none is named, of the provider's variable or own host. RungError where it is none.
+
+    A user's name and password in it are left out.
+    """
+    named = address or os.environ.get(f"{provider.upper()}_BASE_URL") or DEFAULTS[provider]
+    return http_place(named, '[model] base_url = "{address}"', 'base_url = "http://localhost:8000/v1" in rung.toml')
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Completion:
     """`prompt_tokens` is the server's own count, None where it tells none; `stopped` as in chat.protocols.Reply."""
 
     text: str
@@ -59,13 +67,16 @@ class Answer:
 
 
 class Endpoint:
-    """`url` is the server's root or its `/v1`; `model` the name to ask for, else the first one it lists."""
+    """`url` is the server's root or its `/v1`; `model` the name to ask for, else the first one it lists.
 
-    def __init__(self, url: str, model: str = "", *, key: str = "none", patience: float = PATIENCE) -> None:
+    `keyed` where a person named the address: then it gets the key that is for its host (`chat.keys.key_for`).
+    """
+
+    def __init__(self, url: str, model: str = "", *, keyed: bool = False, patience: float = PATIENCE) -> None:
         place = http_place(url, "{address}", "rung release check http://localhost:8000/v1")
         self.root = place._replace(query="", fragment="").geturl().rstrip("/").removesuffix("/v1")
         self.host = place.netloc
-        self.key = key.strip()
+        self.key = key_for(place, may_have_key=True)[0] if keyed else NONE
         self.patience = patience
         self._model = model
 
@@ -79,9 +90,9 @@ class Endpoint:
                 raise RungError(f"{self.host} lists no model.", "--model NAME", where=self.host) from error
         return self._model
 
-    def answer(self, turns: Sequence[Turn], max_tokens: int, temperature: float | None = 0.0) -> Answer:
+    def answer(self, turns: Sequence[Turn], max_tokens: int, temperature: float | None = 0.0) -> Completion:
         """One answer, greedy unless `temperature` is None: then what the server does by default."""
-        body: dict[str, Any] = {"model": self.model, "messages": [dict(t) for t in turns], "max_tokens": max_tokens}
+        body: JsonObject = {"model": self.model, "messages": [dict(t) for t in turns], "max_tokens": max_tokens}
         if temperature is not None:
             body |= {"temperature": temperature, "seed": 0}
         started = time.perf_counter()
@@ -94,7 +105,7 @@ class Endpoint:
             asked = None if tokens is None else int(tokens)
         except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
             raise RungError(f"{self.host} sent an answer that is no chat completion.", where=self.host) from error
-        return Answer(str(text), asked, written, STOPS.get(str(reason), "end"), spent)
+        return Completion(str(text), asked, written, STOPS.get(str(reason), "end"), spent)
 
     def prompt(self, turns: Sequence[Turn]) -> tuple[str, list[int]] | None:
         """What the server makes of the turns: text and token ids, as llama.cpp and vLLM tell them; None elsewhere."""
@@ -111,15 +122,15 @@ class Endpoint:
         except (RungError, KeyError, TypeError, ValueError):
             return None
 
-    def get(self, path: str) -> dict[str, Any]:
+    def get(self, path: str) -> JsonObject:
         """A JSON document."""
         return self._send(path, None)
 
-    def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    def post(self, path: str, body: Mapping[str, Any]) -> JsonObject:
         """The JSON document that answers another."""
         return self._send(path, json.dumps(body).encode())
 
-    def _send(self, path: str, body: bytes | None) -> dict[str, Any]:
+    def _send(self, path: str, body: bytes | None) -> JsonObject:
         headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self.key}"}
         request = urllib.request.Request(self.root + path, body, headers)
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect())
@@ -144,7 +155,7 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         return None
 
 
-class Served:
+class ServedModel:
     """The model behind an endpoint, as a ChatModel: one ask at a time, so that numbers do not hang on batches."""
 
     def __init__(self, endpoint: Endpoint, name: str) -> None:
@@ -172,7 +183,7 @@ class Served:
         for number, ask in enumerate(asks, 1):
             found = self.endpoint.answer(ask.turns, ask.max_tokens)
             tokens = found.prompt_tokens or 0
-            replies.append(Reply(found.text, tokens, found.output_tokens, found.seconds, found.stopped))
+            replies.append(Reply(spoken(found.text), tokens, found.output_tokens, found.seconds, found.stopped))
             if progress:
                 progress(number, len(asks))
         return replies

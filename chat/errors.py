@@ -1,4 +1,4 @@
-"""A call that brought no answer, told in the words of its user."""
+"""A call that brought no answer, in the words of its user."""
 
 from __future__ import annotations
 

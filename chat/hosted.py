@@ -6,14 +6,16 @@ import json
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from dataclasses import replace
 
 from chat.calls import Patience, several
 from chat.errors import ChatError
-from chat.prices import Price, Usage
+from chat.prices import TokenPrice, Usage
 from chat.protocols import Ask, Progress, Reply
 from chat.stream import collect
+from chat.thinking import ROOM, named
 from workspace.errors import RungError
+from workspace.json_types import JsonObject
 
 WORKERS = 4
 TIMEOUT = 120.0
@@ -26,8 +28,12 @@ class Hosted(ABC):
 
     called = ""
     """What reports and kept answers name it in place of its id at its host."""
+    enable_thinking: bool | None = None
+    """Whether it is asked to think; None leaves the server's default."""
+    thinks = False
+    """Whether it was seen to think before it answers."""
 
-    def __init__(self, model: str, host: str, price: Price | None, *, patience: Patience, workers: int) -> None:
+    def __init__(self, model: str, host: str, price: TokenPrice | None, *, patience: Patience, workers: int) -> None:
         self.model = model
         self.host = host
         self.price = price
@@ -38,7 +44,7 @@ class Hosted(ABC):
     @property
     def name(self) -> str:
         """What it is called; else the model's id at its host."""
-        return self.called or f"{self.model} ({self.host})"
+        return named(self.called or f"{self.model} ({self.host})", self.enable_thinking)
 
     @property
     def can_choose(self) -> bool:
@@ -50,9 +56,24 @@ class Hosted(ABC):
     def is_local(self) -> bool:
         """True where nothing leaves this machine."""
 
-    @abstractmethod
     def ask(self, ask: Ask, stop: threading.Event) -> Reply:
-        """One reply. Raises ChatError."""
+        """One reply. Raises ChatError.
+
+        A reply that was cut before its first word of an answer was cut while the model thought: the same is asked again
+        with room to think, and so is everything after it.
+        """
+        thinks = self.thinks
+        reply = self.ask_once(ask, stop, thinks=thinks)
+        if thinks or reply.stopped != "length" or reply.text.strip() or not thinking_room(ask):
+            return reply
+        self.thinks = True
+        again = self.ask_once(ask, stop, thinks=True)
+        cost = None if None in (reply.cost_usd, again.cost_usd) else (reply.cost_usd or 0.0) + (again.cost_usd or 0.0)
+        return replace(again, seconds=reply.seconds + again.seconds, cost_usd=cost)
+
+    @abstractmethod
+    def ask_once(self, ask: Ask, stop: threading.Event, *, thinks: bool) -> Reply:
+        """One reply, with room to think where it `thinks`. Raises ChatError."""
 
     def stream(self, asks: Iterable[Ask]) -> Iterator[tuple[int, Reply | ChatError]]:
         """Each reply, or why there is none, as it comes."""
@@ -70,7 +91,7 @@ class Hosted(ABC):
         return self.price.cost(usage, batch=batch) if self.price else None
 
 
-def schema_of(ask: Ask) -> dict[str, Any] | None:
+def schema_of(ask: Ask) -> JsonObject | None:
     """The JSON schema that the reply must fit: of the closed set, or the one in `Ask.meta`, `schema` or `shape`."""
     if ask.choices:
         answer = {"type": "string", "enum": list(ask.choices)}
@@ -84,9 +105,14 @@ def schema_of(ask: Ask) -> dict[str, Any] | None:
     return dict(schema) if schema else None
 
 
-def room(ask: Ask) -> int:
+def room(ask: Ask, *, thinks: bool = False) -> int:
     """The token limit to send."""
-    return ask.max_tokens + (JSON_ROOM if ask.choices else 0)
+    return ask.max_tokens + (JSON_ROOM if ask.choices else 0) + (thinking_room(ask) if thinks else 0)
+
+
+def thinking_room(ask: Ask) -> int:
+    """Most tokens that the model may think."""
+    return int(ask.meta.get("thinking_tokens", ROOM))
 
 
 def settled(ask: Ask, text: str, stopped: str, host: str) -> tuple[str, str]:

@@ -1,16 +1,29 @@
-"""Keys of servers: from the environment, else from the keyring of the system. Never from a file or a command line."""
+"""Keys of servers: from the environment, else from the keyring of the system. Never from a file or a command line.
+
+A key goes to the host that it was made for: `ANTHROPIC_API_KEY` and `OPENAI_API_KEY` to their vendor's own host alone,
+`RUNG_API_KEY` to hosts that the person named or trusted. None goes over plain http to another machine.
+"""
 
 from __future__ import annotations
 
 import importlib
 import os
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import SplitResult
 
 from workspace.errors import RungError
 from workspace.extras import installed
+from workspace.trust import VENDORS, is_this_machine
 
 SERVICE = "rung"
 """Under which name the keyring holds them: `keyring set rung OPENAI_API_KEY`."""
 NAMES = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "OPENAI_API_KEY", "RUNG_API_KEY", "HF_TOKEN")
+KEYS = {VENDORS["anthropic"]: "ANTHROPIC_API_KEY", VENDORS["openai"]: "OPENAI_API_KEY"}
+"""The key of each vendor's own host."""
+OTHER = "RUNG_API_KEY"
+NONE = "none"
+"""What a server that wants no key is sent: the SDKs insist on one."""
 SHORTEST = 8
 """"Keys" such as `none` and `test` are words that stand in messages anyway."""
 _given: set[str] = set()
@@ -22,6 +35,61 @@ def key_of(name: str) -> str:
     Raises RungError where the keyring is there but cannot be read (it is locked, say).
     """
     return os.environ.get(name, "").strip() or _in_keyring(name)
+
+
+def key_for(place: SplitResult, *, may_have_key: bool) -> tuple[str, str]:
+    """The key to send to an address (NONE where there is none), and why `RUNG_API_KEY` is kept back, if it is.
+
+    Raises RungError where the host is a vendor's own and its key is missing or would travel in clear text.
+    """
+    host = place.hostname or ""
+    clear = place.scheme != "https" and not is_this_machine(host)
+    if name := KEYS.get(host):
+        if clear:
+            said = f'"{place.scheme}://{host}" would send {name} in clear text.'
+            raise RungError(
+                said, f'base_url = "https://{host}/..."', where="rung.toml", found=f"{place.scheme}://{host}"
+            )
+        return _demanded(name, host), ""
+    if clear:
+        why = f"{OTHER} is not sent to {host}: plain http. Use https, or a tunnel to this machine."
+    elif not may_have_key:
+        why = f"{OTHER} is not sent to {host} before: rung trust"
+    else:
+        return key_of(OTHER) or NONE, ""
+    return NONE, why if key_of(OTHER) else ""
+
+
+def only_for(client: Any, place: SplitResult, *, keep_headers: bool) -> None:
+    """Take out of an SDK's client what it read from the environment by itself and what may name its owner: headers,
+    organisation and project are for the vendor's own host (with `keep_headers` also for one of the environment).
+
+    Raises RungError where the SDK would connect to another host than the one that was checked.
+    """
+    if client.base_url.host.lower() != place.hostname:
+        said = f"The address of {place.hostname} can be read as another host's ({client.base_url.host})."
+        raise RungError(said, 'base_url = "https://HOST:PORT/v1" in rung.toml', where="rung.toml")
+    if place.hostname in KEYS or keep_headers:
+        return
+    client._custom_headers = {}
+    for name in ("organization", "project"):
+        if hasattr(client, name):
+            setattr(client, name, None)
+
+
+def _demanded(name: str, host: str) -> str:
+    key = key_of(name)
+    if not key:
+        hint = f"{how_to_give(name)}, --provider local, or your own server: [model] base_url in rung.toml"
+        raise RungError(
+            f"No key for {host}: {name} is neither in the environment nor in the keyring.", hint, where=name
+        )
+    return key
+
+
+def without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment for a program of somebody else: without the keys."""
+    return {name: value for name, value in environment.items() if name not in NAMES}
 
 
 def how_to_give(name: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,8 +50,12 @@ def open_model(
 
 
 def _hosted(settings: ModelSettings, guard: Guard | None, called: str) -> ChatModel:
-    """The client, after the guard has let it pass: a refusal comes before a missing key."""
-    from chat.privacy import Guarded, is_this_machine
+    """The client, once the privacy answer allows it, its key is there, and the account trusts a host of the project's.
+
+    Nothing is sent before all three hold.
+    """
+    from chat.privacy import Guarded
+    from workspace.trust import is_this_machine
 
     host = host_of(settings)
     here = settings.provider == "openai" and is_this_machine(host)
@@ -60,24 +63,24 @@ def _hosted(settings: ModelSettings, guard: Guard | None, called: str) -> ChatMo
         raise TypeError("a model elsewhere is opened with a guard")
     if guard is not None and not here:
         guard.check(settings.provider, host)
+    may_have_key = guard is not None and guard.may_have_key(host)
     if settings.provider == "anthropic":
         from chat.claude import Claude
 
-        model: Hosted = Claude(settings.base, base_url=settings.base_url)
+        model: Hosted = Claude(settings.base, base_url=settings.base_url, may_have_key=may_have_key)
     else:
         from chat.compatible import Compatible
 
-        model = Compatible(settings.base, base_url=settings.base_url)
-    model.called = called
+        model = Compatible(settings.base, base_url=settings.base_url, may_have_key=may_have_key)
+    if guard is not None:
+        guard.demand_trust(host)
+    model.called, model.enable_thinking = called, settings.enable_thinking
     return model if guard is None or here else Guarded(model, guard, settings.provider, model.host)
 
 
 def host_of(settings: ModelSettings) -> str:
     """The host, with its port, that a hosted model's calls go to."""
-    default = {"anthropic": "https://api.anthropic.com", "openai": "https://api.openai.com/v1"}[settings.provider]
-    named = os.environ.get("ANTHROPIC_BASE_URL" if settings.provider == "anthropic" else "OPENAI_BASE_URL")
-    address = settings.base_url or named or default
-    return model_place(address).netloc
+    return model_place(settings.base_url, settings.provider).netloc.lower()
 
 
 def open_local(
@@ -93,5 +96,12 @@ def open_local(
     from chat.local.model import LocalModel
 
     kind = precision or _PRECISIONS[settings.precision]
-    loaded = load(settings.base, adapter=adapter, precision=kind, threads=settings.threads, progress=progress)
+    loaded = load(
+        settings.base,
+        adapter=adapter,
+        precision=kind,
+        threads=settings.threads,
+        progress=progress,
+        enable_thinking=settings.enable_thinking,
+    )
     return LocalModel(loaded, batch=batch)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from workspace.rules import rule_file
+from workspace.shipped_rules import rule_file
 
 MILLION = 1_000_000
 
@@ -29,7 +29,7 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
-class Price:
+class TokenPrice:
     """USD per million tokens. `batch` is the share of it that a batch pays, `read` the day on which it was read."""
 
     input: float
@@ -56,7 +56,7 @@ class Price:
         return (prompt_bytes * dearest + max_tokens * self.output) / MILLION * (self.batch if batch else 1.0)
 
 
-def price_of(model: str, cache_write_factor: float = 1.0) -> Price | None:
+def price_of(model: str, cache_write_factor: float = 1.0) -> TokenPrice | None:
     """The price in the `[[api]]` entry of this model, dated ids (`NAME-20251001`) included; None where there is none.
 
     `cache_write_factor` is what writing to the provider's prompt cache costs, in input prices.
@@ -68,9 +68,9 @@ def price_of(model: str, cache_write_factor: float = 1.0) -> Price | None:
     return None
 
 
-def _price(entry: Mapping[str, Any], days: int, factor: float) -> Price:
+def _price(entry: Mapping[str, Any], days: int, factor: float) -> TokenPrice:
     dear = float(entry["input"])
-    return Price(
+    return TokenPrice(
         input=dear,
         output=float(entry["output"]),
         cache_read=float(entry.get("cached_input", dear)),

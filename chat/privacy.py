@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 from chat.errors import ChatError
@@ -16,8 +14,10 @@ from chat.protocols import Ask, ChatModel, Progress, Reply
 from chat.stream import collect, replies
 from workspace.errors import Refusal
 from workspace.folder import Project
-from workspace.rules import rule_file
+from workspace.json_types import JsonObject
 from workspace.settings import Settings
+from workspace.shipped_rules import rule_file
+from workspace.trust import HOST, demand, is_trusted
 
 SEALED = "no_external_api"
 UNTRAINED = "no_training"
@@ -40,6 +40,8 @@ class Guard:
     override: Override | None = None
     today: Callable[[], date] = date.today
     local_way: str = "--provider local"
+    root: Path | None = None
+    """The project whose trust counts: a host that its rung.toml names is asked only after `rung trust`."""
 
     def check(self, provider: str, host: str) -> None:
         """Raises Refusal where the privacy answer keeps rows from this host; nothing was sent then."""
@@ -50,6 +52,15 @@ class Guard:
             raise self._refusal(SEALED, "keeps rows on this machine", host)
         if UNTRAINED in answers and (why := trains(provider, host, self.today())):
             raise self._refusal(UNTRAINED, f"allows only providers known not to train on inputs; {why}", host)
+
+    def demand_trust(self, host: str) -> None:
+        """Raises Refusal where the project names this host, beyond this machine, and this account did not trust it."""
+        if self.root is not None:
+            demand(self.root, HOST, host.lower())
+
+    def may_have_key(self, host: str) -> bool:
+        """True where the person named the host (by a flag or the environment) or trusts the project that names it."""
+        return self.root is None or is_trusted(self.root, HOST, host.lower())
 
     def _refusal(self, answer: str, rule: str, host: str) -> Refusal:
         return Refusal(
@@ -103,7 +114,8 @@ class Guarded:
 
 def project_guard(project: Project, settings: Settings, override: Override | None = None) -> Guard:
     """The guard of a project: its answers.toml, read before each call, and its own hosts."""
-    return Guard(lambda: privacy_answers(project.answers_file), settings.privacy.own_hosts, override)
+    answers = project.answers_file
+    return Guard(lambda: privacy_answers(answers), settings.privacy.own_hosts, override, root=project.root)
 
 
 def privacy_answers(path: Path) -> frozenset[str]:
@@ -132,7 +144,7 @@ def trains(provider: str, host: str, today: date) -> str:
     return f"rules/providers.toml has no entry for {host}"
 
 
-def _fault(entry: dict[str, Any], today: date) -> str:
+def _fault(entry: JsonObject, today: date) -> str:
     if entry["trains_on_inputs"]:
         return f"{entry['id']} trains on inputs (read {entry['read']})"
     if today > entry["expires"]:
@@ -144,15 +156,6 @@ def is_own(host: str, own_hosts: Sequence[str]) -> bool:
     """Whether a host (with or without port) is listed: a listed name covers every port, a listed port only itself."""
     listed = {urlsplit(own).netloc if "//" in own else own for own in own_hosts}
     return bool({host.lower(), _bare(host)} & {own.lower() for own in listed})
-
-
-def is_this_machine(host: str) -> bool:
-    """Whether a host name is this machine's loopback. Names are not looked up: only `localhost` counts."""
-    name = _bare(host)
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return name == "localhost" or name.endswith(".localhost")
 
 
 def _bare(host: str) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from chat.errors import ChatError
 from chat.open import host_of, open_model
+from workspace.artefact import revised
 from workspace.errors import Refusal, did_you_mean
 from workspace.settings import ModelSettings
 
@@ -45,11 +46,11 @@ def open_beside(
     answers name it as it is `called`.
 
     Raises Refusal where the privacy answer forbids, where the list holds neither it nor all that are `needed`, or says
-    that it stands on another model than `[model]`'s.
+    that it is based on another model than `[model]`'s.
     """
     host = own_server(settings)
-    model = open_model(settings.model_copy(update={"base": name}), guard=guard, called=called)
-    listed = _listed(settings, host)
+    model = open_model(revised(settings, base=name), guard=guard, called=called)
+    listed = _listed(model, host)
     if name not in listed:
         known = f"it has {', '.join(listed)}.{did_you_mean(name, listed)}" if listed else "it lists none."
         raise Refusal(
@@ -59,7 +60,7 @@ def open_beside(
     under = listed[name]
     if under != settings.base and under in listed:
         raise Refusal(
-            f"{host} says that {name} stands on {under}, and the arms were asked of {settings.base}.",
+            f"{host} says that {name} is based on {under}, and the arms were asked of {settings.base}.",
             f"serve it on {settings.base}",
         )
     for other in needed:
@@ -69,12 +70,15 @@ def open_beside(
     return model
 
 
-def _listed(settings: ModelSettings, host: str) -> Mapping[str, str]:
-    """What `GET /v1/models` names."""
+def _listed(model: ChatModel, host: str) -> Mapping[str, str]:
+    """What `GET /v1/models` names, asked with the key that the model itself may have."""
     from chat.compatible import Compatible
+    from chat.privacy import Guarded
 
+    client = model.model if isinstance(model, Guarded) else model
+    assert isinstance(client, Compatible)
     try:
-        return Compatible(settings.base, base_url=settings.base_url).listed()
+        return client.listed()
     except ChatError as error:
         if error.kind not in UNTOLD:
             raise

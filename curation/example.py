@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -49,7 +50,7 @@ class Example:
 
     @cached_property
     def asked(self) -> tuple[Mapping[str, Any], ...]:
-        """The messages up to where the answer stands: what an arm is given."""
+        """The messages before the answer: what an arm is given."""
         return self.messages[:-1] if self.is_answered else self.messages
 
     @cached_property
@@ -70,9 +71,18 @@ class Example:
         return "\n".join(text_of(m.get("content")) for m in self.messages if m.get("role") == "system")
 
     @cached_property
+    def setting(self) -> str:
+        """The system message and, where there are some, the calls and other keys of the messages (reasoning, names).
+
+        Ids are left out: two rows that call the same tools with the same arguments have one setting.
+        """
+        beside = [[place, *found] for place, m in enumerate(self.messages) if (found := _beside(m))]
+        return json.dumps([self.system, beside], sort_keys=True, ensure_ascii=False) if beside else self.system
+
+    @cached_property
     def context(self) -> str:
-        """What must be equal besides question and answer: system message and tools."""
-        return json.dumps([self.system, self.row.get("tools")], sort_keys=True, ensure_ascii=False)
+        """What must be equal besides question and answer: the setting and the tools."""
+        return json.dumps([self.setting, self.row.get("tools")], sort_keys=True, ensure_ascii=False)
 
     @cached_property
     def content_hash(self) -> str:
@@ -97,9 +107,43 @@ class Example:
         return Example({**self.row, "messages": messages})
 
 
+def _beside(message: Mapping[str, Any]) -> list[Any]:
+    """What a message holds beside role and content, calls in canonical form; empty where it holds no more."""
+    if len(message) == 2:
+        return []
+    calls = message.get("tool_calls")
+    others = {key: value for key, value in message.items() if key not in _NO_IDENTITY and value not in (None, [], "")}
+    said = [_canonical_call(call) for call in calls] if isinstance(calls, list) else []
+    return [said, others] if said or others else []
+
+
+_NO_IDENTITY = frozenset(("role", "content", "tool_calls", "tool_call_id", "id", "weight", "train", "loss"))
+"""Keys of a message that do not tell two rows apart by themselves."""
+
+
+def _canonical_call(call: Any) -> Any:
+    """A call as name and arguments, these parsed; its id left out."""
+    if not isinstance(call, Mapping):
+        return call
+    made = call.get("function", call)
+    if not isinstance(made, Mapping):
+        return made
+    arguments = made.get("arguments")
+    if isinstance(arguments, str):
+        with contextlib.suppress(ValueError, RecursionError):
+            arguments = json.loads(arguments)
+    return {**{key: value for key, value in made.items() if key not in ("id", "index")}, "arguments": arguments}
+
+
 def _turns(part: Any, role: str) -> tuple[Mapping[str, Any], ...]:
     """A prompt or answer of a preference row, which is a string or a list of messages."""
     return ({"role": role, "content": part},) if isinstance(part, str) else tuple(part)
+
+
+def edited_text(row: Mapping[str, Any]) -> str:
+    """The text of a row that an edit changes: the last answer, the better one of a pair, or the text."""
+    example = Example(row)
+    return example.answer or "" if example.messages else str(row.get("text", ""))
 
 
 def chat_row(question: str, answer: str, system: str = "", **other: Any) -> dict[str, Any]:
@@ -107,3 +151,24 @@ def chat_row(question: str, answer: str, system: str = "", **other: Any) -> dict
     messages = [{"role": "system", "content": system}] if system else []
     messages += [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
     return {"messages": messages, **other}
+
+
+def assistant_texts(example: Example) -> list[str]:
+    """The texts of all assistant messages; of a text row the text."""
+    if not example.messages:
+        return [example.question]
+    return [
+        content for m in example.messages if m["role"] == "assistant" and isinstance(content := m.get("content"), str)
+    ]
+
+
+def all_messages(example: Example) -> tuple[Mapping[str, Any], ...]:
+    """The messages, and behind them those of a preference row's rejected answer; of a text row none."""
+    if "messages" in example.row or "chosen" not in example.row:
+        return example.messages
+    return (*example.messages, *_turns(example.row.get("rejected") or (), "assistant"))
+
+
+def all_texts(example: Example) -> list[str]:
+    """Every text of a row: each message, the rejected answer, the plain text."""
+    return [text_of(message.get("content")) for message in all_messages(example)] or [example.question]

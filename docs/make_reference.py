@@ -20,14 +20,14 @@ ROOT = Path(__file__).resolve().parents[1]
 HERE = Path(__file__).parent / "reference"
 ARTEFACTS = {
     "decision.json": "advisor.decision:Decision",
-    "datasets/vNNN/manifest.json": "curation.manifest:Manifest",
-    "evaluations/E-NNN/report.json": "evaluation.report:Report",
-    "evaluations/E-NNN/verdict.json": "evaluation.verdict:Verdict",
-    "plans/P-NNN.toml": "training.plan:Plan",
-    "runs/R-NNN/run.json": "training.record:RunRecord",
-    "runs/R-NNN/clearance.json": "training.clearance:Clearance",
-    "runs/R-NNN/preflight.json": "training.preflight:Preflight",
-    "releases/L-NNN/release.json": "training.release.record:Release",
+    "datasets/vNNN/manifest.json": "curation.split.manifest:Manifest",
+    "evaluations/E-NNN/report.json": "evaluation.measurement_report:Report",
+    "evaluations/E-NNN/verdict.json": "evaluation.verdict.rule:Verdict",
+    "plans/P-NNN.toml": "training.plan.plans:Plan",
+    "runs/R-NNN/run.json": "training.runs:RunRecord",
+    "runs/R-NNN/clearance.json": "training.gates.clearance:Clearance",
+    "plans/P-NNN.preflight.json": "training.trials.dry_run:DryRun",
+    "releases/L-NNN/release.json": "training.release.releases:Release",
 }
 
 
@@ -59,12 +59,12 @@ def commands() -> Iterator[str]:
     import typer
 
     from rung.cli import build_app
-    from rung.cli.examples import EXAMPLES
+    from rung.cli.tree import EXAMPLES
 
-    yield "# Commands\n\nExit codes: 0 done, 1 a check or a gate says no, 2 bad input, 130 stopped, 70 a fault of Rung"
+    yield "# Commands\n\nExit codes: 0 done, 1 a check or a gate fails, 2 bad input, 130 stopped, 70 a fault of Rung"
     yield "itself.\n"
-    yield "Every command takes `--quiet` (results, warnings, errors) and `--verbose` (also times, memory, what"
-    yield "libraries log, and where an error arose), before or after its name. `--help` shows examples. For"
+    yield "Every command takes `--quiet` (results, warnings, errors) and `--verbose` (also timings, memory, library"
+    yield "logs and tracebacks), before or after its name. `--help` shows examples. For"
     yield "completion in bash, zsh, fish and PowerShell: `rung --install-completion`.\n"
     for words, command in _walk(typer.main.get_command(build_app()), ("rung",)):
         yield f"## {' '.join(words)}\n\n{first(command.help)}\n"
@@ -82,6 +82,8 @@ def _walk(command: Any, words: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...
     if below is None:
         yield words, command
         return
+    if command.invoke_without_command and len(words) > 1:
+        yield words, command
     for name in below:
         if not below[name].hidden:
             yield from _walk(below[name], (*words, name))
@@ -98,7 +100,7 @@ def settings() -> Iterator[str]:
     from workspace.settings import Settings
 
     said = _attribute_docs(ROOT / "workspace" / "settings.py")
-    yield "# Settings\n\n`rung.toml`: every key is checked, a key that is not there has its default. The environment"
+    yield "# Settings\n\n`rung.toml`: every key is checked; a missing key has its default. The environment"
     yield "(`RUNG_SECTION__KEY`) and flags override, in that order.\n"
     for name, field in Settings.model_fields.items():
         section: Any = field.annotation
@@ -106,7 +108,9 @@ def settings() -> Iterator[str]:
             continue
         yield f"## [{name}]\n\n{first(section.__doc__)}\n\n| key | type | default | |\n|---|---|---|---|"
         for key, inner in section.model_fields.items():
-            told = cell(said.get((section.__name__, key), ""))
+            told = cell(
+                next((said[base.__name__, key] for base in section.__mro__ if (base.__name__, key) in said), "")
+            )
             yield f"| `{key}` | {cell(_type(inner.annotation))} | {_default(inner)} | {told} |"
         yield ""
 
@@ -128,7 +132,7 @@ def _default(field: Any) -> str:
 
 
 def _attribute_docs(file: Path) -> dict[tuple[str, str], str]:
-    """The strings that stand below a class's attributes, by (class, attribute)."""
+    """Return the docstrings of a class's attributes by (class, attribute)."""
     found = {}
     for node in ast.parse(file.read_text()).body:
         if not isinstance(node, ast.ClassDef):
@@ -143,7 +147,7 @@ def _attribute_docs(file: Path) -> dict[tuple[str, str], str]:
 def rules() -> Iterator[str]:
     """Every rule with its reason and its sources, by file."""
     sources = {s["id"]: s for s in tomllib.loads((ROOT / "rules" / "sources.toml").read_text())["source"]}
-    yield "# Rules\n\n`rung why RULE` shows one with the dates of its sources and what it rests on in your answers.\n"
+    yield "# Rules\n\n`rung why RULE` shows one rule with the dates of its sources and the answers it depends on.\n"
     for file in sorted((ROOT / "rules").glob("*.toml")):
         tables = tomllib.loads(file.read_text())
         entries = [e for table in tables.values() if isinstance(table, list) for e in table]
@@ -167,13 +171,13 @@ def _listed(value: Any) -> list[Any]:
 
 def checks() -> Iterator[str]:
     """The quality checks."""
-    from curation.quality import Check
+    from curation.checks.base import QualityCheck
 
-    for file in sorted((ROOT / "curation" / "quality").glob("*.py")):
-        importlib.import_module(f"curation.quality.{file.stem}")
-    yield "# Quality checks\n\nWhat `rung data check` looks for, beside duplicates, contradictions and leaks.\n"
+    for file in sorted((ROOT / "curation" / "checks").glob("*.py")):
+        importlib.import_module(f"curation.checks.{file.stem}")
+    yield "# Quality checks\n\nThe checks of `rung data check`, besides duplicates, contradictions and leaks.\n"
     yield "| check | what it finds | why it matters |\n|---|---|---|"
-    for check in sorted((c for c in _kinds_of(Check) if c.name), key=lambda c: c.name):
+    for check in sorted((c for c in _kinds_of(QualityCheck) if c.name), key=lambda c: c.name):
         yield f"| `{check.name}` | {cell(first(check.__doc__))} | {cell(str(getattr(check, 'reason', '')))} |"
     yield ""
 
@@ -186,17 +190,24 @@ def _kinds_of(kind: Any) -> Iterator[Any]:
 
 def metrics() -> Iterator[str]:
     """The metrics, each with the definition that it cites."""
-    yield "# Metrics\n\n`[evaluation] metric` names the primary one. Your own: `metrics/NAME.py` in the project.\n"
-    yield "| file | definition |\n|---|---|"
-    for file in sorted((ROOT / "evaluation" / "metrics").glob("*.py")):
-        if file.stem not in ("__init__", "own", "registry"):
-            yield f"| `{file.stem}` | {cell(first(ast.get_docstring(ast.parse(file.read_text()))))} |"
+    from evaluation.metrics import citations, classes, perplexity
+    from evaluation.metrics.code import pass_at_k
+    from evaluation.metrics.item_metrics import MAKERS, SCORES
+    from evaluation.metrics.text import refuses
+
+    yield "# Metrics\n\n`[evaluation] metric` names the primary metric. Your own: `metrics/NAME.py` in the project.\n"
+    yield "| metric | definition |\n|---|---|"
+    texts = {name: score.__doc__ for name, score in {**SCORES, **MAKERS}.items()}
+    texts |= {"f1": classes.__doc__, "perplexity": perplexity.__doc__, "citations": citations.__doc__}
+    texts |= {"refusal": refuses.__doc__, "pass_at_k": pass_at_k.__doc__}
+    for name, text in sorted(texts.items()):
+        yield f"| `{name}` | {cell(first(text))} |"
     yield ""
 
 
 def formats() -> Iterator[str]:
     """The files that Rung leaves behind."""
-    yield "# File formats\n\nEach artefact is checked against its schema when it is read, and holds the SHA-256"
+    yield "# File formats\n\nRung checks each artefact against its schema when it reads it. Each has the SHA-256"
     yield "of what it was made from.\n\n| file | what it is | schema |\n|---|---|---|"
     for place, name in ARTEFACTS.items():
         kind = _named(name)

@@ -15,11 +15,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from rung.tui.app import SCREENS, RungApp
-from rung.tui.source import Source
+from rung.tui.source import ScreenSource
 
 HERE = Path(__file__).parent / "screens"
 SIZE = (100, 30)
-NAMES = ("start", *(module for module, _ in SCREENS.values()))
+NAMES = ("start", *(name.removesuffix("Screen").lower() for _, name in SCREENS.values()))
 
 
 async def quiet(app: RungApp, pilot: object) -> None:
@@ -32,7 +32,7 @@ async def quiet(app: RungApp, pilot: object) -> None:
 
 async def draw(folder: Path, stages: list[int]) -> None:
     """One picture a stage."""
-    source = Source.of(folder)
+    source = ScreenSource.of(folder)
     source.who = "sam"
     source.now = lambda: datetime(2026, 11, 25, 14, 2, tzinfo=UTC)
     app = RungApp(source)

@@ -6,23 +6,32 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from evaluation.answer_key import documents_with_pairs, outside_set, prompts_with_pairs, without_pairs
-from evaluation.arms import optimised
-from evaluation.arms.material import Material, Prompt, Variant, keep_versions
+from evaluation.arms.arm_material import ArmMaterial, PromptVersion, Variant, keep_versions
+from evaluation.arms.dev_rows import mark_choosing
+from evaluation.arms.prompted import OPTIMISED, propose
 from evaluation.arms.registry import ARMS, Arm
 from evaluation.bench import Bench, open_folder
 from evaluation.calibration import calibration
-from evaluation.choose import Choice, Choices, Chosen, best_prompted, choose
-from evaluation.compare import TOLERANCE
-from evaluation.joined import Joined, join_earlier, stands_on
-from evaluation.judging import RUBRIC_FILE
-from evaluation.measure import Item, citing, mean_score, measure, measure_forms, perplexities, result, retrieval_recall
-from evaluation.measured import Effort, judge_rungs, smallest_difference
+from evaluation.choose import ArmChoice, Choices, ChosenArm, best_prompted, choose
+from evaluation.judge.grading import RUBRIC_FILE
+from evaluation.measure import (
+    EvalItem,
+    citing,
+    mean_score,
+    measure,
+    measure_forms,
+    perplexities,
+    result,
+    retrieval_recall,
+    why_unmeasured,
+)
+from evaluation.measured_answers import Effort, judge_rungs, smallest_difference
+from evaluation.measurement_report import ArmResult, ItemOutcome, Report, write_outcomes
 from evaluation.outcomes import asked_with
-from evaluation.propose import propose
-from evaluation.report import ArmResult, Outcome, Report, write_outcomes
-from evaluation.rows import mark_choosing
-from workspace.artefact import hashes, write_artefact
+from evaluation.reuse import ReusedArms, join_earlier, stands_on
+from evaluation.testset.answer_key import documents_with_pairs, outside_set, prompts_with_pairs, without_pairs
+from evaluation.verdict.intervals import TOLERANCE
+from workspace.artefact import hashes, revised, write_artefact
 from workspace.errors import Refusal
 from workspace.files import sha256_file
 from workspace.lock import writer_lock
@@ -33,7 +42,7 @@ INSTRUCTING = ("base", "prompt")
 
 @dataclass(frozen=True, slots=True)
 class Aim:
-    """What the ladder is judged against: the goal (0..1), and the effort that stands behind the prompts."""
+    """What the ladder is judged against: the goal (0..1), and the effort that went into the prompts."""
 
     goal: float | None = None
     days: float | None = None
@@ -48,7 +57,7 @@ class Aim:
 def run_baseline(bench: Bench, arms: Sequence[Arm], aim: Aim = Aim()) -> tuple[Path, Report]:
     """Choose, then measure `arms`; writes choices.json, outputs.jsonl and last report.json.
 
-    Other arms that an earlier baseline measured on the very same are taken over as they are. Killed and called again it
+    Other arms that an earlier baseline measured on the very same are reused as they are. Killed and called again it
     goes on where it was. Raises Refusal where another measuring runs here, or none of the arms can be measured.
     """
     with writer_lock(bench.project.evaluations / ".lock", "A measuring"):
@@ -61,17 +70,17 @@ def run_baseline(bench: Bench, arms: Sequence[Arm], aim: Aim = Aim()) -> tuple[P
         return folder, _measure_all(folder, bench, chosen, [*notes, *joined.notes], aim, joined)
 
 
-def _chose(bench: Bench, chosen: Sequence[Choice], choices: Choices) -> Sequence[str]:
+def _chose(bench: Bench, chosen: Sequence[ArmChoice], choices: Choices) -> Sequence[str]:
     """The pool rows that something was chosen on: those of `choosing`, or all where an arm asked no model."""
     return bench.rows.validation_ids if any(c.variant.predict for c in chosen) else choices.validation_rows
 
 
-def on_the_ladder(choices: Sequence[Choice]) -> list[Choice]:
+def on_the_ladder(choices: Sequence[ArmChoice]) -> list[ArmChoice]:
     """In the order of the ladder."""
     return sorted(choices, key=lambda choice: list(ARMS).index(choice.arm))
 
 
-def choose_all(bench: Bench, arms: Sequence[Arm], known: Sequence[Choice] = ()) -> tuple[list[Choice], list[str]]:
+def choose_all(bench: Bench, arms: Sequence[Arm], known: Sequence[ArmChoice] = ()) -> tuple[list[ArmChoice], list[str]]:
     """Each arm's choice, in the order of the ladder, and a note for each arm that could not be measured.
 
     The prompt is chosen first: the arms above it are tried with it, or with that of `known`, which earlier ones chose.
@@ -82,9 +91,11 @@ def choose_all(bench: Bench, arms: Sequence[Arm], known: Sequence[Choice] = ()) 
     if below:
         material = material.knowing(*instructions(below))
     for arm in sorted(arms, key=lambda arm: (arm.name != "base", arm.name != "prompt")):
-        if arm.name == optimised.NAME:
+        if arm.name == OPTIMISED:
             budget = bench.settings.evaluation.proposals
-            material = replace(material, proposals=propose(bench.project, material, bench.desk, budget))
+            material = replace(
+                material, proposals=propose(bench.project, material, bench.desk.model, bench.desk.replies, budget)
+            )
         variants = arm.variants(material)
         if not variants:
             notes.append(f"{arm.name} was not measured: it needs {arm.needs}.")
@@ -98,7 +109,7 @@ def choose_all(bench: Bench, arms: Sequence[Arm], known: Sequence[Choice] = ()) 
     return on_the_ladder(made), notes
 
 
-def instructions(made: Sequence[Choice]) -> list[Prompt | None]:
+def instructions(made: Sequence[ArmChoice]) -> list[PromptVersion | None]:
     """What the arms above `prompt` are tried with: the bare instruction, and the best prompt where it did better.
 
     Unmeasured, the prompt alone.
@@ -113,7 +124,7 @@ def instructions(made: Sequence[Choice]) -> list[Prompt | None]:
     return [base.variant.prompt, prompt.variant.prompt] if better else [base.variant.prompt]
 
 
-def write_choices(folder: Path, bench: Bench, chosen: Sequence[Choice]) -> Choices:
+def write_choices(folder: Path, bench: Bench, chosen: Sequence[ArmChoice]) -> Choices:
     """Record what validation chose, before the test items are answered."""
     ids = bench.rows.validation_ids
     choices = Choices(
@@ -124,7 +135,9 @@ def write_choices(folder: Path, bench: Bench, chosen: Sequence[Choice]) -> Choic
         validation_rows=[ids[item.number - 1] for item in bench.choosing] if ids else [],
         chosen=best_prompted(chosen),
         arms=[
-            Chosen(arm=c.arm, settings=dict(c.variant.settings), form=c.form, validation=c.validation, tries=[*c.tries])
+            ChosenArm(
+                arm=c.arm, settings=dict(c.variant.settings), form=c.form, validation=c.validation, tries=[*c.tries]
+            )
             for c in chosen
         ],
     )
@@ -133,7 +146,7 @@ def write_choices(folder: Path, bench: Bench, chosen: Sequence[Choice]) -> Choic
 
 
 def _measure_all(
-    folder: Path, bench: Bench, chosen: Sequence[Choice], notes: Sequence[str], aim: Aim, joined: Joined
+    folder: Path, bench: Bench, chosen: Sequence[ArmChoice], notes: Sequence[str], aim: Aim, joined: ReusedArms
 ) -> Report:
     items = bench.items
     measured = [measure_choice(bench, choice, items) for choice in chosen]
@@ -152,6 +165,7 @@ def _measure_all(
         *(pair_notes(with_pairs) if any("passages" in c.variant.settings for c in whole) else ()),
         *_vouched(aim),
         *bench.sealed_notes,
+        *bench.judge_notes,
     ]
     write_outcomes(folder / "outputs.jsonl", outcomes)
     report = Report(
@@ -172,14 +186,16 @@ def _measure_all(
         rows_from=[*bench.rows_notes, *joined.told],
         stands_on=stands_on(bench),
         asked_with=asked_with(bench.settings),
+        smallest_difference=smallest_difference(results, outcomes, bench.groups),
+        versions=len(bench.material().prompts),
+        vouched_by=aim.vouched_by,
         judged=judge_rungs(results, aim.goal, aim.effort(len(bench.material().prompts))),
     )
-    report = report.model_copy(update={"smallest_difference": smallest_difference(report, outcomes, bench.groups)})
     write_artefact(folder / "report.json", report)
     return report
 
 
-def _prompts(chosen: Sequence[Choice]) -> list[Prompt]:
+def _prompts(chosen: Sequence[ArmChoice]) -> list[PromptVersion]:
     """The instructions that the measured arms use, each once."""
     return list(dict.fromkeys(c.variant.prompt for c in chosen if c.variant.prompt is not None))
 
@@ -188,7 +204,7 @@ def _vouched(aim: Aim) -> list[str]:
     return [f'{aim.vouched_by} vouches for the prompts: "{aim.reason}"'] if aim.vouched_by else []
 
 
-def measure_choice(bench: Bench, choice: Choice, items: Sequence[Item]) -> tuple[ArmResult, list[Outcome]]:
+def measure_choice(bench: Bench, choice: ArmChoice, items: Sequence[EvalItem]) -> tuple[ArmResult, list[ItemOutcome]]:
     """An arm on the test items in the form that validation chose, or in each form where the bench says so."""
     desk, variant = bench.desk_of(choice.arm), choice.variant
     forms = desk.forms if variant.render and bench.both_forms else (choice.form,)
@@ -201,22 +217,25 @@ def measure_choice(bench: Bench, choice: Choice, items: Sequence[Item]) -> tuple
     if variant.sure or bench.label_scoring:
         scored = [o.score for o in found[choice.form]]
         extra |= calibration(variant, items, desk, scored, bench.watch(f"{choice.arm}, scoring each answer"))
-    update = {
-        "forms": {form: mean_score(outcomes) for form, outcomes in found.items()},
-        "validation": choice.validation,
-        "validation_forms": choice.validation_forms,
-        "tries": max(1, len(choice.tries)),
-        "settings": dict(variant.settings),
-        "extra": extra,
-    }
-    return figures.model_copy(update=update), [o for outcomes in found.values() for o in outcomes]
+    lost = why_unmeasured(found[choice.form], desk)
+    arm = revised(
+        figures,
+        unmeasured=lost or (choice.unmeasured and f"{choice.unmeasured} on validation"),
+        forms={form: mean_score(outcomes) for form, outcomes in found.items()},
+        validation=choice.validation,
+        validation_forms=choice.validation_forms,
+        tries=max(1, len(choice.tries)),
+        settings=dict(variant.settings),
+        extra=extra,
+    )
+    return arm, [o for outcomes in found.values() for o in outcomes]
 
 
 def apart(
     bench: Bench,
-    choice: Choice,
+    choice: ArmChoice,
     arm: ArmResult,
-    variants: Callable[[Material], Sequence[Variant]],
+    variants: Callable[[ArmMaterial], Sequence[Variant]],
     pairs: frozenset[str],
 ) -> ArmResult:
     """Where documents hold test questions with their answers: the arm's score without those passages beside it."""
@@ -229,7 +248,7 @@ def apart(
     watch = bench.watch(f"{choice.arm}, without {len(pairs)} passages")
     outcomes = measure(choice.arm, same[0], choice.form, bench.items, "test", bench.desk, watch)
     extra = {**arm.extra, "passages_with_test_pairs": float(len(pairs)), "score_without_them": mean_score(outcomes)}
-    return arm.model_copy(update={"extra": extra})
+    return revised(arm, extra=extra)
 
 
 def pair_notes(pairs: frozenset[str]) -> list[str]:
@@ -239,8 +258,8 @@ def pair_notes(pairs: frozenset[str]) -> list[str]:
     return [f"{len(pairs)} passages of documents/ hold a test question with its answer; rag is shown without them too."]
 
 
-def made_from(bench: Bench, folder: Path, chosen: Sequence[Choice]) -> dict[str, str]:
-    """The files that a report stands on: manifest, choices, outputs and each prompt that was tried."""
+def made_from(bench: Bench, folder: Path, chosen: Sequence[ArmChoice]) -> dict[str, str]:
+    """The files that a report rests on: manifest, choices, outputs and each prompt that was tried."""
     root, prompts = bench.project.root, bench.project.prompts
     names = {c.variant.prompt.name for c in chosen if c.variant.prompt} & {p.name for p in prompts.glob("*.md")}
     files = [bench.dataset / "manifest.json", folder / "choices.json", folder / "outputs.jsonl"]

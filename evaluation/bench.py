@@ -1,4 +1,4 @@
-"""What a measuring stands on: the frozen test set, the rows it may choose on and show, the desk that all arms share."""
+"""Basis of a measurement: the frozen test set, the rows to choose on and to show, the desk that all arms share."""
 
 from __future__ import annotations
 
@@ -10,21 +10,22 @@ from pathlib import Path
 
 from chat.protocols import ChatModel, Embedder, Progress
 from curation.example import Example
-from curation.manifest import load_split, newest_dataset, read_manifest
-from evaluation.arms import bigger_model
-from evaluation.arms.material import Material, read_prompts
-from evaluation.asking import Replies
+from curation.split.manifest import load_split, newest_dataset, read_manifest
+from evaluation.arms.arm_material import ArmMaterial, read_prompts
+from evaluation.arms.dev_rows import DevRows, frozen_rows, rows_for
+from evaluation.arms.prompted import BIGGER_MODEL
+from evaluation.ask import Replies
 from evaluation.choose import Watch
-from evaluation.clusters import clusters_of
-from evaluation.documents import read_documents
-from evaluation.judging import Judge, read_rubric, scorer
-from evaluation.meaning import Meanings
-from evaluation.measure import Desk, Item, choosing_items, items_of
-from evaluation.metrics.registry import item_metric
-from evaluation.older import sealed_key
-from evaluation.rows import Rows, frozen_rows, rows_for
-from evaluation.sealed import sealed_items
-from evaluation.shape import json_shape
+from evaluation.judge.grading import ModelJudge, read_rubric
+from evaluation.measure import EvalItem, Harness, choosing_items, items_of
+from evaluation.metrics.item_metrics import item_metric
+from evaluation.metrics.json_documents import json_shape
+from evaluation.retrieval.documents import read_documents
+from evaluation.retrieval.embeddings import Meanings
+from evaluation.testset.clusters import clusters_of
+from evaluation.testset.history import sealed_key
+from evaluation.testset.holdout import sealed_items
+from workspace.artefact import revised
 from workspace.errors import InputError, Problem, Refusal, RungError
 from workspace.files import read_utf8
 from workspace.folder import Project, by_number, next_id
@@ -41,8 +42,8 @@ class Bench:
     settings: Settings
     dataset: Path
     test_sha256: str
-    rows: Rows
-    desk: Desk
+    rows: DevRows
+    desk: Harness
     watch: Watch
     both_forms: bool = False
     """Answer the test in the other form too: it costs as much again and decides nothing."""
@@ -59,7 +60,7 @@ class Bench:
     """Score every possible answer of every item, for calibration: a forward pass an answer. It decides nothing."""
 
     @property
-    def items(self) -> list[Item]:
+    def items(self) -> list[EvalItem]:
         """The test items that are asked, read from the frozen file."""
         return [i for i in items_of(load_split(self.dataset, "test")) if (i.number in self.sealed) == self.unsealed]
 
@@ -71,12 +72,12 @@ class Bench:
         return None if found is None else dict(zip(numbers, found, strict=True))
 
     @property
-    def choosing(self) -> list[Item]:
+    def choosing(self) -> list[EvalItem]:
         """The rows that arms choose on."""
         return choosing_items(self.rows.validation, self.settings.evaluation.choose_on)
 
     @property
-    def validating(self) -> list[Item]:
+    def validating(self) -> list[EvalItem]:
         """All validation rows: what an arm that asks no model chooses its settings on."""
         return items_of(self.rows.validation)
 
@@ -94,6 +95,11 @@ class Bench:
         return bool(self.desk.choices)
 
     @property
+    def judge_notes(self) -> list[str]:
+        """What a report says of the judge's verdicts so far."""
+        return self.desk.judge.notes if self.desk.judge else []
+
+    @property
     def sealed_notes(self) -> list[str]:
         """What a report says of the sealed part."""
         if not self.sealed:
@@ -102,16 +108,16 @@ class Bench:
         told = f"{len(self.sealed)} of {whole} test items stay sealed: rung evaluate --open-sealed"
         return [f"Measured on the {len(self.sealed)} sealed test items, opened for this"] if self.unsealed else [told]
 
-    def desk_of(self, arm: str) -> Desk:
+    def desk_of(self, arm: str) -> Harness:
         """The desk of an arm: the shared one, with the other model where the arm asks that."""
-        if arm != bigger_model.NAME or self.bigger is None:
+        if arm != BIGGER_MODEL or self.bigger is None:
             return self.desk
         return replace(self.desk, model=self.bigger)
 
-    def material(self) -> Material:
+    def material(self) -> ArmMaterial:
         """What the arms may draw from."""
         base, prompts = read_prompts(self.project)
-        return Material(
+        return ArmMaterial(
             base=base,
             prompts=prompts,
             examples=self.rows.examples,
@@ -157,7 +163,17 @@ def open_bench(
     replies = Replies(project.evaluations / ".partial" / "replies.jsonl", budget_usd)
     scores = _judging(project, settings, judge, replies) if metric.judged else None
     shape = None if choices else json_shape(metric.spec, project.root, [*rows.examples, *rows.validation])
-    desk = Desk(model, metric, replies, settings.model.max_tokens, choices, scores, settings.evaluation.cite, shape)
+    desk = Harness(
+        model,
+        metric,
+        replies,
+        settings.model.max_tokens,
+        choices,
+        scores,
+        settings.evaluation.cite,
+        shape,
+        settings.model.thinking_tokens,
+    )
     test_sha = read_manifest(folder).splits["test"].sha256
     sealed = sealed_items(project, settings, test_sha, len(test))
     if unsealed and not sealed:
@@ -182,16 +198,16 @@ def open_bench(
 
 def _meant_for_one(settings: Settings) -> Settings:
     """A sealed part is scored once, however many runs its test set was meant for."""
-    return settings.model_copy(update={"evaluation": settings.evaluation.model_copy(update={"runs": 1})})
+    return revised(settings, evaluation=revised(settings.evaluation, runs=1))
 
 
-def _judging(project: Project, settings: Settings, judge: ChatModel | None, replies: Replies) -> Judge:
+def _judging(project: Project, settings: Settings, judge: ChatModel | None, replies: Replies) -> ModelJudge:
     if judge is None or settings.judge.kind == "pairs":
         raise RungError(
             'metric = "judge" needs a judge of single answers: [judge] base, and kind "rubric" or "score".',
             where="rung.toml",
         )
-    return scorer(judge, settings.judge.kind, read_rubric(project), replies)
+    return ModelJudge(judge, settings.judge.kind, read_rubric(project), replies, settings.judge.max_tokens)
 
 
 def frozen_test(project: Project, dataset: str | None = None) -> tuple[Path, list[Example]]:
@@ -214,7 +230,7 @@ def closed_set(project: Project, known: Sequence[Example], settings: EvaluationS
     """The possible answers, sorted, or none where they are not a closed set. Test answers take no part.
 
     `labels.txt` in the project folder (one answer a line) says it outright. Else the distinct answers of the rows
-    that may be shown or chosen on: on `auto` only if there are at most `label_limit` of them and each stands twice
+    that may be shown or chosen on: on `auto` only if there are at most `label_limit` of them and each occurs twice
     on average.
     """
     if settings.closed_set == "off":
@@ -231,7 +247,7 @@ def closed_set(project: Project, known: Sequence[Example], settings: EvaluationS
 def open_folder(project: Project) -> Path:
     """The folder of a new evaluation: the one that a killed measuring left without its report, else the next.
 
-    A verdict that was written there, and whose report was not, is taken away: nothing stands on it.
+    A verdict that was written there, and whose report was not, is taken away: nothing rests on it.
     """
     unfinished = [p for p in project.evaluations.glob("E-*") if p.is_dir() and not (p / "report.json").exists()]
     folder = max(unfinished, key=by_number, default=None) or project.evaluations / next_id(project.evaluations, "E")

@@ -1,4 +1,8 @@
-"""How sure an arm is of its answer, where there are probabilities: the classifier's, or a model's over the labels."""
+"""How sure an arm is of its answer, where there are probabilities: the classifier's, or a model's over the labels.
+
+Expected calibration error: the mean gap between confidence and accuracy over ten bins of equal width, weighted by their
+items (Naeini, Cooper and Hauskrecht 2015; Guo et al. 2017). 0 is perfect.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +11,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from chat.protocols import Progress, Scorer
-from evaluation.arms.material import Variant
-from evaluation.measure import Desk, Item, ask_of
-from evaluation.metrics.ece import ece
+from evaluation.arms.arm_material import Variant
+from evaluation.measure import EvalItem, Harness, ask_of
 
 AT_ONCE = 24
 """Items scored together."""
 
 
 def calibration(
-    variant: Variant, items: Sequence[Item], desk: Desk, scored: Sequence[float], watch: Progress | None = None
+    variant: Variant, items: Sequence[EvalItem], desk: Harness, scored: Sequence[float], watch: Progress | None = None
 ) -> dict[str, float | None]:
     """`ece` and mean `confidence` of an arm; empty where it gives no probabilities.
 
@@ -41,7 +44,7 @@ def calibration(
 
 
 def label_choices(
-    variant: Variant, items: Sequence[Item], desk: Desk, watch: Progress | None = None
+    variant: Variant, items: Sequence[EvalItem], desk: Harness, watch: Progress | None = None
 ) -> list[tuple[str, float]]:
     """For each item the likeliest of the possible answers, and its probability among them (softmax)."""
     model: Any = desk.model
@@ -58,3 +61,22 @@ def label_choices(
         if watch:
             watch(len(found), len(items))
     return found
+
+
+BINS = 10
+
+
+def ece(confidences: Sequence[float], scores: Sequence[float], bins: int = BINS) -> float:
+    """`confidences` in 0..1 beside what was scored, 0..1. Raises ValueError for none, or a value out of range."""
+    if not confidences or not all(0 <= c <= 1 for c in confidences):
+        raise ValueError("confidences must be numbers in 0..1, at least one")
+    groups: dict[int, list[tuple[float, float]]] = {}
+    for confidence, score in zip(confidences, scores, strict=True):
+        groups.setdefault(_bin(confidence, bins), []).append((confidence, score))
+    gaps = (abs(math.fsum(c for c, _ in group) - math.fsum(s for _, s in group)) for group in groups.values())
+    return math.fsum(gaps) / len(confidences)
+
+
+def _bin(confidence: float, bins: int) -> int:
+    """Which bin, from 0: each holds its upper edge, as 0.7 is in (0.6, 0.7]; the first one holds 0 too."""
+    return max(0, math.ceil(round(confidence * bins, 9)) - 1)

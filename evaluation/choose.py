@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
 from chat.protocols import Progress
-from evaluation.arms.material import Variant
-from evaluation.measure import Desk, Form, Item, mean_score, measure_forms
-from evaluation.metrics.json_valid import INVALID, parse
-from evaluation.report import Outcome
+from evaluation.arms.arm_material import Variant
+from evaluation.measure import EvalItem, Form, Harness, mean_score, measure_forms, why_unmeasured
+from evaluation.measurement_report import ItemOutcome, Setting
+from evaluation.metrics.json_documents import INVALID, parse
 from workspace.artefact import Artefact
 
 SCREEN = 20
@@ -26,7 +25,7 @@ Watch = Callable[[str], Progress | None]
 
 
 @dataclass(frozen=True)
-class Choice:
+class ArmChoice:
     """An arm as validation chose it. `validation` is its score there in `form`, None where there were no rows;
     `tries` what was measured on the way: settings, form and score of each.
     """
@@ -36,8 +35,10 @@ class Choice:
     variant: Variant
     form: Form
     validation: float | None
-    tries: tuple[dict[str, Any], ...]
-    outcomes: tuple[Outcome, ...] = field(default=(), repr=False)
+    tries: tuple[Tried, ...]
+    outcomes: tuple[ItemOutcome, ...] = field(default=(), repr=False)
+    unmeasured: str = ""
+    """Why the score on validation is no measurement; empty where it is one."""
 
     @property
     def validation_forms(self) -> dict[str, float]:
@@ -46,15 +47,25 @@ class Choice:
         return {form: mean_score([o for o in self.outcomes if o.form == form]) for form in forms}
 
 
-class Chosen(BaseModel):
+class Tried(BaseModel):
+    """A setting in one form as validation scored it, on how many items."""
+
+    model_config = ConfigDict(frozen=True)
+    settings: dict[str, Setting]
+    form: Form
+    score: float
+    items: int = 0
+
+
+class ChosenArm(BaseModel):
     """One line of choices.json."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     arm: str
-    settings: dict[str, Any]
+    settings: dict[str, Setting]
     form: Form
     validation: float | None
-    tries: list[dict[str, Any]]
+    tries: list[Tried]
 
 
 class Choices(Artefact):
@@ -68,18 +79,18 @@ class Choices(Artefact):
     validation_items: int
     validation_rows: list[str]
     chosen: str | None
-    arms: list[Chosen]
+    arms: list[ChosenArm]
 
 
 def choose(
     arm: str,
     prompted: bool,
     variants: Sequence[Variant],
-    items: Sequence[Item],
-    desk: Desk,
+    items: Sequence[EvalItem],
+    desk: Harness,
     watch: Watch,
-    more: Sequence[Item] = (),
-) -> Choice:
+    more: Sequence[EvalItem] = (),
+) -> ArmChoice:
     """Compare the variants on the first 20 items, held to the closed set where there is one; then both forms of the
     best one on all items. Variants that ask no model are compared on `more`, all validation items there are, where
     these are given: that costs nothing, and few items would choose badly among them.
@@ -90,14 +101,14 @@ def choose(
     """
     forms: tuple[Form, ...] = ("free",) if variants[0].predict else desk.forms
     if not items:
-        return Choice(arm, prompted, variants[0], forms[-1], None, ())
-    tries: list[dict[str, Any]] = []
+        return ArmChoice(arm, prompted, variants[0], forms[-1], None, ())
+    tries: list[Tried] = []
 
-    def attempt(variant: Variant, asked: tuple[Form, ...], some: Sequence[Item]) -> dict[Form, list[Outcome]]:
+    def attempt(variant: Variant, asked: tuple[Form, ...], some: Sequence[EvalItem]) -> dict[Form, list[ItemOutcome]]:
         found = measure_forms(arm, variant, asked, some, "validation", desk, watch(f"{arm}, choosing"))
         for form, outcomes in found.items():
             score = mean_score(outcomes)
-            tried = {"settings": dict(variant.settings), "form": form, "score": score, "items": len(some)}
+            tried = Tried(settings=dict(variant.settings), form=form, score=score, items=len(some))
             tries.extend([] if tried in tries else [tried])
         return found
 
@@ -108,27 +119,28 @@ def choose(
     whole = attempt(best, forms, items)
     form = max(whole, key=lambda each: (mean_score(whole[each]), -misses(whole[each], desk)))
     kept = tuple(outcome for outcomes in whole.values() for outcome in outcomes)
-    return Choice(arm, prompted, best, form, mean_score(whole[form]), tuple(tries), kept)
+    why = why_unmeasured(whole[form], desk)
+    return ArmChoice(arm, prompted, best, form, mean_score(whole[form]), tuple(tries), kept, why)
 
 
-def misses(outcomes: Sequence[Outcome], desk: Desk) -> int:
+def misses(outcomes: Sequence[ItemOutcome], desk: Harness) -> int:
     """Answers that fail by form: outside the possible answers, or no JSON where the metric reads JSON."""
     return sum(not _in_form(outcome.output.strip(), desk) for outcome in outcomes)
 
 
-def _in_form(output: str, desk: Desk) -> bool:
+def _in_form(output: str, desk: Harness) -> bool:
     if desk.choices:
         return output in desk.choices
     return desk.shape is None or parse(output) is not INVALID
 
 
-def best_prompted(choices: Sequence[Choice]) -> str | None:
-    """The prompted arm on the base model with the best validation score, the lowest rung of equals; unmeasured, the
-    highest rung.
+def best_prompted(choices: Sequence[ArmChoice]) -> str | None:
+    """The prompted arm on the base model with the best validation score, the lowest rung of equals; without
+    validation rows, the highest rung. An arm whose replies were lost comes last.
     """
     prompted = [c for c in choices if c.prompted and c.arm not in ELSEWHERE]
     if not prompted:
         return None
     if all(c.validation is None for c in prompted):
         return prompted[-1].arm
-    return max(prompted, key=lambda c: -1.0 if c.validation is None else c.validation).arm
+    return max(prompted, key=lambda c: (not c.unmeasured, -1.0 if c.validation is None else c.validation)).arm

@@ -4,30 +4,42 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from chat.protocols import Ask, ChatModel, Progress, Reply, Scorer, Turn
+from chat.thinking import ROOM
 from curation.example import Example
-from evaluation.arms.material import Variant
-from evaluation.asking import Replies, ask_all, key_of
-from evaluation.intervals import is_binary, score_interval
-from evaluation.judging import Case, Judge
-from evaluation.metrics import f1, normalised_match, refusal
+from evaluation.arms.arm_material import Variant
+from evaluation.ask import Replies, ask_all, key_of
+from evaluation.judge.grading import Case, ModelJudge
+from evaluation.measurement_report import ArmResult, ItemOutcome
 from evaluation.metrics.citations import asking_to_cite, cited, uncited
+from evaluation.metrics.classes import class_report
+from evaluation.metrics.item_metrics import ItemMetric
+from evaluation.metrics.json_documents import Shape, is_strict
 from evaluation.metrics.perplexity import perplexity
-from evaluation.metrics.registry import ItemMetric
-from evaluation.partial import Partial, ScoreLine
-from evaluation.report import ArmResult, Outcome
-from evaluation.shape import Shape, is_strict
+from evaluation.metrics.text import normalise, normalised_match, refuses
+from evaluation.verdict.intervals import is_binary, score_interval
 
 Form = Literal["free", "held"]
 Split = Literal["test", "validation"]
 
+MOST_LOST = 0.05
+"""Share of replies that may be cut, refused or missing; with more, a score says nothing about the model."""
+LOST = {
+    "length": "cut at the token limit",
+    "refused": "refused or filtered",
+    "too_long": "not asked, because the prompt exceeds the model's window",
+}
+WHOLE: Mapping[str, Callable[[str], str]] = {"exact_match": str.strip, "normalised_match": normalise}
+"""Metrics that compare whole texts, by the form they compare: a cut reply can be right only if the answer begins so."""
+
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class EvalItem:
     """A row to be answered: `number` is its line in the split's file, from 1."""
 
     number: int
@@ -39,26 +51,27 @@ class Item:
 
 
 @dataclass(frozen=True)
-class Desk:
-    """What all arms share: model, metric, token limit, closed set or JSON shape, and the replies already given."""
+class Harness:
+    """What all arms share: model, metric, room to answer and to think, closed set or JSON shape, known replies."""
 
     model: ChatModel
     metric: ItemMetric
     replies: Replies
     max_tokens: int
     choices: tuple[str, ...] = ()
-    judge: Judge | None = None
+    judge: ModelJudge | None = None
     cite: bool = False
     shape: Shape | None = None
+    thinking: int = ROOM
 
-    def scores(self, outputs: Sequence[str], items: Sequence[Item]) -> list[float]:
+    def scores(self, outputs: Sequence[str], items: Sequence[EvalItem]) -> list[float]:
         """One score an item; all are judged together where a model scores."""
         if not self.metric.judged:
             return [self.score(output, item) for output, item in zip(outputs, items, strict=True)]
         assert self.judge is not None
         return self.judge([Case(i.question, i.expected, o) for o, i in zip(outputs, items, strict=True)])
 
-    def score(self, output: str, item: Item) -> float:
+    def score(self, output: str, item: EvalItem) -> float:
         """By the metric, against what the item expects or by its own tests."""
         return self.metric.score(output, item.tests if self.metric.by_tests else item.expected)
 
@@ -69,16 +82,18 @@ class Desk:
         return ("free", "held") if (self.choices or shaped) and self.model.can_choose else ("free",)
 
 
-def items_of(rows: Sequence[Example]) -> list[Item]:
+def items_of(rows: Sequence[Example]) -> list[EvalItem]:
     """The answered rows of a split as items."""
     return [
-        Item(number, tuple(row.asked), row.question, row.answer, row.row.get("tools"), str(row.row.get("tests", "")))
+        EvalItem(
+            number, tuple(row.asked), row.question, row.answer, row.row.get("tools"), str(row.row.get("tests", ""))
+        )
         for number, row in enumerate(rows, 1)
         if row.answer is not None
     ]
 
 
-def choosing_items(rows: Sequence[Example], most: int) -> list[Item]:
+def choosing_items(rows: Sequence[Example], most: int) -> list[EvalItem]:
     """The items of validation rows that arms choose on, at most so many: drawn by their content, since a file that is
     sorted by class begins with one class.
     """
@@ -86,8 +101,14 @@ def choosing_items(rows: Sequence[Example], most: int) -> list[Item]:
 
 
 def measure(
-    arm: str, variant: Variant, form: Form, items: Sequence[Item], split: Split, desk: Desk, progress: Progress | None
-) -> list[Outcome]:
+    arm: str,
+    variant: Variant,
+    form: Form,
+    items: Sequence[EvalItem],
+    split: Split,
+    desk: Harness,
+    progress: Progress | None,
+) -> list[ItemOutcome]:
     """Answer and score every item in one form."""
     return measure_forms(arm, variant, (form,), items, split, desk, progress)[form]
 
@@ -96,11 +117,11 @@ def measure_forms(
     arm: str,
     variant: Variant,
     forms: Sequence[Form],
-    items: Sequence[Item],
+    items: Sequence[EvalItem],
     split: Split,
-    desk: Desk,
+    desk: Harness,
     progress: Progress | None,
-) -> dict[Form, list[Outcome]]:
+) -> dict[Form, list[ItemOutcome]]:
     """Answer and score every item in each form; all forms are asked together, so that they share their prompts."""
     if variant.predict is not None:
         return {forms[0]: _classified(arm, variant, items, split, desk)}
@@ -111,13 +132,13 @@ def measure_forms(
     asked = [(form, item) for form in forms for item in items]
     texts = [uncited(reply.text) if desk.cite and variant.shown else reply.text for reply in replies]
     scores = desk.scores(texts, [item for _, item in asked])
-    found: dict[Form, list[Outcome]] = {form: [] for form in forms}
+    found: dict[Form, list[ItemOutcome]] = {form: [] for form in forms}
     for (form, item), reply, score in zip(asked, replies, scores, strict=True):
         found[form].append(_outcome(arm, form, split, item, reply, score))
     return found
 
 
-def _score_along(progress: Progress | None, asks: Sequence[Ask], items: Sequence[Item], desk: Desk) -> None:
+def _score_along(progress: Progress | None, asks: Sequence[Ask], items: Sequence[EvalItem], desk: Harness) -> None:
     """Let a line that shows a score so far have it; not where a model judges or code is run: it would cost twice."""
     if isinstance(progress, ScoreLine) and not (desk.metric.judged or desk.metric.by_tests):
         keys = [key_of(desk.model.name, ask) for ask in asks]
@@ -126,8 +147,8 @@ def _score_along(progress: Progress | None, asks: Sequence[Ask], items: Sequence
         )
 
 
-def _outcome(arm: str, form: Form, split: Split, item: Item, reply: Reply, score: float) -> Outcome:
-    return Outcome(
+def _outcome(arm: str, form: Form, split: Split, item: EvalItem, reply: Reply, score: float) -> ItemOutcome:
+    return ItemOutcome(
         split=split,
         arm=arm,
         form=form,
@@ -143,26 +164,30 @@ def _outcome(arm: str, form: Form, split: Split, item: Item, reply: Reply, score
     )
 
 
-def ask_of(variant: Variant, item: Item, form: Form, desk: Desk) -> Ask:
+def ask_of(variant: Variant, item: EvalItem, form: Form, desk: Harness) -> Ask:
     """The request for one item; its answer takes no part."""
     assert variant.render is not None
     meta: dict[str, Any] = {"tools": item.tools} if item.tools else {}
     if form == "held" and not desk.choices:
         meta["shape"] = desk.shape
+    if desk.thinking != ROOM:
+        meta["thinking_tokens"] = desk.thinking
     turns = variant.render(item.turns)
     if desk.cite and variant.shown and form == "free":
         turns = asking_to_cite(turns)
     return Ask(turns, desk.max_tokens, desk.choices if form == "held" else (), meta)
 
 
-def _classified(arm: str, variant: Variant, items: Sequence[Item], split: Split, desk: Desk) -> list[Outcome]:
+def _classified(
+    arm: str, variant: Variant, items: Sequence[EvalItem], split: Split, desk: Harness
+) -> list[ItemOutcome]:
     assert variant.predict is not None
     started = time.perf_counter()
     answers = variant.predict([item.question for item in items])
     scores = desk.scores(answers, items)
     each = (time.perf_counter() - started) / max(1, len(items))
     return [
-        Outcome(
+        ItemOutcome(
             split=split,
             arm=arm,
             form="free",
@@ -176,13 +201,13 @@ def _classified(arm: str, variant: Variant, items: Sequence[Item], split: Split,
     ]
 
 
-def mean_score(outcomes: Sequence[Outcome]) -> float:
+def mean_score(outcomes: Sequence[ItemOutcome]) -> float:
     """The mean over items; 0 where there is none."""
     return math.fsum(o.score for o in outcomes) / max(1, len(outcomes))
 
 
 def result(
-    outcomes: Sequence[Outcome], prompted: bool, closed: bool, groups: Mapping[int, str] | None = None
+    outcomes: Sequence[ItemOutcome], prompted: bool, closed: bool, groups: Mapping[int, str] | None = None
 ) -> ArmResult:
     """The figures of one arm in one form on the test items; what choosing knew is added by the caller.
 
@@ -214,22 +239,39 @@ def result(
     )
 
 
-def secondary(outcomes: Sequence[Outcome], closed: bool) -> dict[str, float | None]:
+def why_unmeasured(outcomes: Sequence[ItemOutcome], desk: Harness) -> str:
+    """A sentence where over `MOST_LOST` of the replies were lost; empty where the score is a measurement.
+
+    A model that may think (any but a local one whose template has no marks for it) may have been cut while it did.
+    """
+    form = None if getattr(desk.model, "thinks", True) else WHOLE.get(desk.metric.spec)
+    stops = Counter(o.stopped for o in outcomes if o.stopped not in ("end", "choice") and _could_be_right(o, form))
+    if stops.total() <= MOST_LOST * len(outcomes):
+        return ""
+    parts = [f"{count} of {len(outcomes)} replies were {LOST.get(stop, stop)}" for stop, count in stops.most_common()]
+    return "; ".join(parts)
+
+
+def _could_be_right(outcome: ItemOutcome, form: Callable[[str], str] | None) -> bool:
+    return outcome.stopped != "length" or form is None or form(outcome.expected).startswith(form(outcome.output))
+
+
+def secondary(outcomes: Sequence[ItemOutcome], closed: bool) -> dict[str, float | None]:
     """Figures beside the primary metric, none of which decides."""
     outputs, expected = [o.output for o in outcomes], [o.expected for o in outcomes]
     n = len(outcomes)
     extra: dict[str, float | None] = {
-        "normalised_match": sum(map(normalised_match.score, outputs, expected)) / n,
-        "refusal_rate": sum(refusal.refuses(o.output, o.stopped) for o in outcomes) / n,
+        "normalised_match": sum(map(normalised_match, outputs, expected)) / n,
+        "refusal_rate": sum(refuses(o.output, o.stopped) for o in outcomes) / n,
         "mean_characters": sum(map(len, outputs)) / n,
     }
     if closed:
-        figures = f1.classes(outputs, expected)
+        figures = class_report(outputs, expected)
         extra |= {"macro_f1": figures.macro, "micro_f1": figures.micro}
     return extra
 
 
-def perplexities(variant: Variant, items: Sequence[Item], desk: Desk) -> dict[str, float | None]:
+def perplexities(variant: Variant, items: Sequence[EvalItem], desk: Harness) -> dict[str, float | None]:
     """Perplexity of the expected answers under this arm's prompt; empty where the model gives no probabilities."""
     if not isinstance(desk.model, Scorer) or variant.render is None or not items:
         return {}
@@ -237,11 +279,11 @@ def perplexities(variant: Variant, items: Sequence[Item], desk: Desk) -> dict[st
     return {"perplexity_token": found.per_token, "perplexity_byte": found.per_byte}
 
 
-def retrieval_recall(variant: Variant, items: Sequence[Item]) -> dict[str, float | None]:
-    """Share of items whose expected answer stands, word for word, in a passage that was shown."""
+def retrieval_recall(variant: Variant, items: Sequence[EvalItem]) -> dict[str, float | None]:
+    """Share of items whose expected answer occurs word for word in a passage that was shown."""
     if variant.shown is None or not items:
         return {}
-    from evaluation.documents import words
+    from evaluation.retrieval.documents import words
 
     hits = 0
     for item in items:
@@ -250,7 +292,9 @@ def retrieval_recall(variant: Variant, items: Sequence[Item]) -> dict[str, float
     return {"retrieval_recall": hits / len(items)}
 
 
-def citing(variant: Variant, items: Sequence[Item], outcomes: Sequence[Outcome], desk: Desk) -> dict[str, float | None]:
+def citing(
+    variant: Variant, items: Sequence[EvalItem], outcomes: Sequence[ItemOutcome], desk: Harness
+) -> dict[str, float | None]:
     """Groundedness of an arm that reads passages, and, where it was asked to cite, citation precision and recall."""
     if variant.shown is None or not items:
         return {}
@@ -274,3 +318,28 @@ def _mean_known(values: Sequence[float | None]) -> float | None:
 
 def _quantile(ordered: Sequence[float], share: float) -> float | None:
     return ordered[min(len(ordered) - 1, math.ceil(share * len(ordered)) - 1)] if ordered else None
+
+
+@runtime_checkable
+class ScoreLine(Protocol):
+    """A progress line that shows a score so far: it asks for it where it is drawn."""
+
+    so_far: Callable[[], float | None] | None
+
+
+class Partial:
+    """Scores what is answered, each item once, whenever it is asked.
+
+    `keys` are those of the items' replies, in order; `score` scores a reply's text as the item of that index.
+    """
+
+    def __init__(self, keys: Sequence[str], replies: Mapping[str, Reply], score: Callable[[str, int], float]) -> None:
+        self.replies, self.score = replies, score
+        self.waiting = list(enumerate(keys))
+        self.scores: list[float] = []
+
+    def __call__(self) -> float | None:
+        """The mean over the answered items, 0..1; None before the first one."""
+        self.scores += [self.score(self.replies[key].text, n) for n, key in self.waiting if key in self.replies]
+        self.waiting = [(n, key) for n, key in self.waiting if key not in self.replies]
+        return math.fsum(self.scores) / len(self.scores) if self.scores else None

@@ -5,18 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from curation.manifest import read_manifest
+from curation.split.manifest import Manifest, read_manifest
+from evaluation.arms.registry import ARMS, arm_name
 from evaluation.bench import frozen_test
-from evaluation.judging import RUBRIC_FILE
-from evaluation.metrics.own import FOLDER as OWN_METRICS
-from evaluation.older import sealed_key
-from evaluation.report import Outcome, Report, newest_report, read_outcomes
-from evaluation.served import Served
+from evaluation.judge.grading import RUBRIC_FILE
+from evaluation.measurement_report import ItemOutcome, Report, newest_report, read_outcomes
+from evaluation.served_run import ServedRun
+from evaluation.testset.history import sealed_key
 from workspace.artefact import read_artefact
 from workspace.errors import Refusal
 from workspace.files import sha256_file
-from workspace.folder import Project, oldest_first
+from workspace.folder import Project, by_number, oldest_first
 from workspace.settings import Settings
+from workspace.trust import METRICS as OWN_METRICS
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class Baseline:
 
     folder: Path
     report: Report
-    outcomes: dict[str, list[Outcome]]
+    outcomes: dict[str, list[ItemOutcome]]
 
 
 def require_baseline(
@@ -54,12 +55,13 @@ def require_baseline(
 def asked_with(settings: Settings, base: str = "") -> dict[str, str]:
     """What all arms share, by name; `base` is the run's, else rung.toml's. A hosted model has a token limit alone."""
     model = settings.model
-    found = {"token limit": str(model.max_tokens)}
+    thinks = {None: "as its template says", True: "on", False: "off"}[model.enable_thinking]
+    found = {"token limit": str(model.max_tokens), "thinking": f"{thinks}, {model.thinking_tokens} tokens at most"}
     local = {"precision": model.precision, "base": base or model.base}
     return found | local if model.provider == "local" else found
 
 
-def check_asked(settings: Settings, report: Report, base: str, served: Served | None = None) -> None:
+def check_asked(settings: Settings, report: Report, base: str, served: ServedRun | None = None) -> None:
     """Raises Refusal where a run would be asked otherwise than the arms of the report were, or elsewhere than they
     where it is asked on a server.
     """
@@ -81,17 +83,14 @@ def asked_otherwise(settings: Settings, report: Report, base: str) -> str:
     return f"The baseline {report.id} was asked with {'; '.join(other)}. A verdict is fair where all share them."
 
 
-def check_arms(project: Project, report: Report) -> None:
-    """Raises Refusal where an earlier baseline on this test set and metric measured arms that this one leaves out.
+def check_arms(project: Project, report: Report, before: Path | None = None) -> None:
+    """Raises Refusal where another baseline on this test set and metric measured arms that this one leaves out; only
+    those before the evaluation `before`, where it is given.
 
     Ship means better than every arm that was measured, and leaving one out would make that easier. An arm that could
-    not be measured again (its documents are gone) stands in the report's notes and is let go.
+    not be measured again (its documents are gone) is named in the report's notes and left out.
     """
-    earlier: dict[str, str] = {}
-    for path in oldest_first(project.evaluations.glob("*/report.json")):
-        other = read_artefact(path, Report)
-        if (other.kind, other.test_sha256, other.metric) == ("baseline", report.test_sha256, report.metric):
-            earlier |= {arm.arm: other.id for arm in other.arms}
+    earlier = _measured_on(project, report, before)
     here = [arm.arm for arm in report.arms]
     tried = [arm for arm in earlier if any(note.startswith(f"{arm} was not measured") for note in report.notes)]
     missing = [arm for arm in earlier if arm not in here and arm not in tried]
@@ -102,6 +101,38 @@ def check_arms(project: Project, report: Report) -> None:
             "is against every arm that was measured. What is answered is not asked again.",
             f"rung baseline --arms {','.join([*here, *missing])}",
         )
+
+
+def unmeasured(project: Project, manifest: Manifest, report: Report) -> list[str]:
+    """Return the usual arms that this project could measure and the report lacks, in the order of the ladder.
+
+    Few-shot arms need train rows, the classifier answers that are labels, rag documents. An arm that was measured on
+    these items before and cannot be any more (its documents are gone) is named as well.
+    """
+    rows = "train" in manifest.splits
+    documents = project.documents.is_dir() and any(path.is_file() for path in project.documents.rglob("*"))
+    needs = {"few_shot": rows, "retrieved": rows, "rag": documents, "classical": rows and len(manifest.classes) > 1}
+    could = {arm for arm in Settings().evaluation.arms if needs.get(arm, True)} | set(_measured_on(project, report))
+    here = {arm.arm for arm in report.arms}
+    return [arm for arm in ARMS if arm in could and arm not in here]
+
+
+def unmeasured_words(project: Project, manifest: Manifest, report: Report) -> str:
+    """Return `not measured: classifier, rag`; empty where nothing is missing."""
+    missing = unmeasured(project, manifest, report)
+    return f"not measured: {', '.join(map(arm_name, missing))}" if missing else ""
+
+
+def _measured_on(project: Project, report: Report, before: Path | None = None) -> dict[str, str]:
+    """Return each arm that a baseline measured on the report's items and metric, with the newest such baseline."""
+    earlier: dict[str, str] = {}
+    for path in oldest_first(project.evaluations.glob("*/report.json")):
+        other = read_artefact(path, Report)
+        if before is not None and by_number(path.parent) > by_number(before):
+            continue
+        if (other.kind, other.test_sha256, other.metric) == ("baseline", report.test_sha256, report.metric):
+            earlier |= {arm.arm: other.id for arm in other.arms}
+    return earlier
 
 
 def _scored_otherwise(project: Project, name: str, digest: str) -> bool:
@@ -116,7 +147,7 @@ def load_baseline(folder: Path, report: Report) -> Baseline:
     if not path.is_file() or sha256_file(path) != report.outputs_sha256:
         raise Refusal(f"{path}: changed since the report was written.", "rung baseline")
     forms = {arm.arm: arm.form for arm in report.arms}
-    outcomes: dict[str, list[Outcome]] = {arm: [] for arm in forms}
+    outcomes: dict[str, list[ItemOutcome]] = {arm: [] for arm in forms}
     for outcome in read_outcomes(path):
         if outcome.split == "test" and forms.get(outcome.arm) == outcome.form:
             outcomes[outcome.arm].append(outcome)

@@ -7,31 +7,31 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from chat.protocols import ChatModel
-from evaluation.answer_key import documents_with_pairs, instruction_with_pairs
-from evaluation.arms import tuned as tuned_arm
-from evaluation.arms import tuned_rag
-from evaluation.arms.material import Material, Variant
+from curation.split.manifest import load_split, read_manifest
+from evaluation.arms.arm_material import ArmMaterial, Variant
+from evaluation.arms.tuned_arm import TUNED, TUNED_RAG, tuned, tuned_rag
 from evaluation.baseline import apart, made_from, measure_choice, pair_notes, write_choices
-from evaluation.bench import Bench, open_folder
-from evaluation.choose import Choice, choose
-from evaluation.compare import TOLERANCE
-from evaluation.forgetting import NOT_MEASURED, measure_forgetting
-from evaluation.general import suite
-from evaluation.looks import take_place
-from evaluation.measure import Item
-from evaluation.outcomes import check_arms, check_asked, require_baseline
-from evaluation.pairing import Trained, judge
-from evaluation.price import price_of
-from evaluation.report import ArmResult, Outcome, Report, newest_report, scored_as, write_outcomes
-from evaluation.served import Served
-from evaluation.taking_over import read_answers
-from evaluation.verdict import Training, Verdict
+from evaluation.bench import Bench, frozen_test, open_folder
+from evaluation.choose import ArmChoice, choose
+from evaluation.forgetting import NOT_MEASURED, Forgetting, measure_forgetting, suite
+from evaluation.measure import EvalItem
+from evaluation.measured_answers import read_answers
+from evaluation.measurement_report import ArmResult, ItemOutcome, Report, newest_report, scored_as, write_outcomes
+from evaluation.outcomes import Baseline, check_arms, check_asked, require_baseline, unmeasured_words
+from evaluation.served_run import ServedRun
+from evaluation.testset.answer_key import documents_with_pairs, instruction_with_pairs
+from evaluation.testset.looks import take_place
+from evaluation.verdict.pairing import Trained, evidence_for, preferred
+from evaluation.verdict.price import price_of
+from evaluation.verdict.rule import Training, Verdict, VerdictEvidence, rule
 from workspace.artefact import hashes, read_artefact, write_artefact
 from workspace.errors import Refusal
 from workspace.files import sha256_file
+from workspace.folder import Project
 from workspace.lock import writer_lock
+from workspace.settings import Settings
 
-Measured = tuple[ArmResult, list[Outcome]]
+Measured = tuple[ArmResult, list[ItemOutcome]]
 """An arm's figures and its outcomes."""
 
 
@@ -45,11 +45,11 @@ class Sibling:
 
 
 @dataclass(frozen=True, slots=True)
-class Ways:
+class EvaluationOptions:
     """What a run is measured on besides its items. `untrained` opens the model as it was before training, for the
     general suite; with `rag` the passages of documents/ are tried too, and validation says whether they count; `seed`
     is the run's own, beside those of `siblings`; `base` is what it was trained from, rung.toml's where it is empty;
-    `served` where a server is asked for it, in place of its weights here.
+    `served` where a server is asked for it, instead of its weights here.
     """
 
     untrained: Callable[[], ChatModel] | None = None
@@ -57,11 +57,15 @@ class Ways:
     seed: int = 0
     siblings: Sequence[Sibling] = ()
     base: str = ""
-    served: Served | None = None
+    served: ServedRun | None = None
 
 
 def run_evaluation(
-    bench: Bench, run: str, system_prompt: str | None, evidence: Sequence[Path] = (), ways: Ways = Ways()
+    bench: Bench,
+    run: str,
+    system_prompt: str | None,
+    evidence: Sequence[Path] = (),
+    ways: EvaluationOptions = EvaluationOptions(),
 ) -> Path:
     """Measure run `run` (the bench's model carries its adapter); writes outputs, report and last verdict.json.
 
@@ -81,7 +85,7 @@ def run_evaluation(
         place = take_place(bench.project, bench.settings, bench.test_sha256, scored_as(run, name))
         measured = [measure_choice(bench, choice, bench.items) for choice in choices]
         measured, told = _given_away(bench, system_prompt, choices, measured)
-        chosen = _candidate(choices)
+        chosen = preferred([choice.validation for choice in choices])
         siblings = [_sibling(bench, choices[chosen], sibling, bench.items) for sibling in ways.siblings]
         arms = [arm for arm, _ in (*measured, *siblings)]
         outcomes = [o for choice in choices for o in choice.outcomes]
@@ -89,17 +93,14 @@ def run_evaluation(
         write_outcomes(folder / "outputs.jsonl", outcomes)
         report = _report(folder, bench, run, arms, choices, evidence, told, name)
         trained = _trained(run, ways, choices[chosen], measured[chosen], siblings)
-        verdict = judge(bench, baseline, report, trained, place)
-        prompted = next(arm for arm in baseline.report.arms if arm.arm == verdict.chosen)
-        price = price_of(bench.project, bench.settings, run, prompted, measured[chosen][0])
-        verdict = verdict.model_copy(update={"price": price, "notes": [*verdict.notes, *told]})
-        verdict = ways.served.mark(verdict, ways.base) if ways.served else verdict
-        write_artefact(folder / "verdict.json", _with_forgetting(bench, verdict, ways.untrained))
+        pairs, weighed = evidence_for(bench, baseline, report, trained, place)
+        weighed = _with_the_rest(bench, ways, baseline, weighed, measured[chosen][0], told)
+        write_artefact(folder / "verdict.json", rule(pairs, weighed))
         write_artefact(folder / "report.json", report)
     return folder
 
 
-def _keep_trainings(bench: Bench, run: str, ways: Ways) -> None:
+def _keep_trainings(bench: Bench, run: str, ways: EvaluationOptions) -> None:
     """Raise Refusal where this would leave out trainings that the last verdict of this run on these items counted."""
     known = newest_report(bench.project, "run", run=run, test_sha256=bench.test_sha256)
     counted = read_artefact(known[0] / "verdict.json", Verdict).trainings if known else []
@@ -113,43 +114,34 @@ def _keep_trainings(bench: Bench, run: str, ways: Ways) -> None:
 
 
 def _variants(bench: Bench, system_prompt: str | None, rag: bool) -> dict[str, list[Variant]]:
-    found = {tuned_arm.NAME: tuned_arm.variants(system_prompt)}
+    found = {TUNED: tuned(system_prompt)}
     documents = bench.material().documents if rag else ()
     if documents:
-        found[tuned_rag.NAME] = tuned_rag.variants(system_prompt, documents, bench.meanings)
+        found[TUNED_RAG] = tuned_rag(system_prompt, documents, bench.meanings)
     return found
 
 
-def _choose(bench: Bench, arm: str, variants: Sequence[Variant]) -> Choice:
+def _choose(bench: Bench, arm: str, variants: Sequence[Variant]) -> ArmChoice:
     return choose(arm, False, variants, bench.choosing, bench.desk, bench.watch)
 
 
-def _candidate(choices: Sequence[Choice]) -> int:
-    """Place of the way that validation prefers; the plain one where it cannot tell."""
-    plain, *others = choices
-    best = [
-        i
-        for i, choice in enumerate(others, 1)
-        if choice.validation is not None and choice.validation > (plain.validation or 0.0) + TOLERANCE
-    ]
-    return best[0] if best else 0
-
-
 def _given_away(
-    bench: Bench, system_prompt: str | None, choices: Sequence[Choice], measured: Sequence[Measured]
+    bench: Bench, system_prompt: str | None, choices: Sequence[ArmChoice], measured: Sequence[Measured]
 ) -> tuple[list[Measured], list[str]]:
     """Each arm, with its score without passages that hold test answers beside it; and a note where there are some."""
     reads = any(choice.variant.shown is not None for choice in choices)
     pairs = documents_with_pairs(bench.material().documents, bench.items) if reads else frozenset()
 
-    def ways(material: Material) -> list[Variant]:
-        return tuned_rag.variants(system_prompt, material.documents, bench.meanings)
+    def ways(material: ArmMaterial) -> list[Variant]:
+        return tuned_rag(system_prompt, material.documents, bench.meanings)
 
     found = [(apart(bench, c, arm, ways, pairs), o) for c, (arm, o) in zip(choices, measured, strict=True)]
     return found, [*pair_notes(pairs), *instruction_with_pairs(system_prompt or "", bench.items)]
 
 
-def _sibling(bench: Bench, choice: Choice, sibling: Sibling, items: Sequence[Item]) -> tuple[ArmResult, list[Outcome]]:
+def _sibling(
+    bench: Bench, choice: ArmChoice, sibling: Sibling, items: Sequence[EvalItem]
+) -> tuple[ArmResult, list[ItemOutcome]]:
     """Another training in the very setting and form that validation chose for the first."""
     other = replace(bench, desk=replace(bench.desk, model=sibling.open()), label_scoring=False)
     named = replace(choice, arm=f"{choice.arm}:{sibling.run}", validation=None, tries=(), outcomes=())
@@ -158,12 +150,12 @@ def _sibling(bench: Bench, choice: Choice, sibling: Sibling, items: Sequence[Ite
 
 def _trained(
     run: str,
-    ways: Ways,
-    choice: Choice,
-    first: tuple[ArmResult, list[Outcome]],
-    siblings: Sequence[tuple[ArmResult, list[Outcome]]],
+    ways: EvaluationOptions,
+    choice: ArmChoice,
+    first: tuple[ArmResult, list[ItemOutcome]],
+    siblings: Sequence[tuple[ArmResult, list[ItemOutcome]]],
 ) -> Trained:
-    def chosen(found: Sequence[Outcome]) -> list[Outcome]:
+    def chosen(found: Sequence[ItemOutcome]) -> list[ItemOutcome]:
         return [o for o in found if o.form == choice.form]
 
     trainings = [Training(run=run, seed=ways.seed, score=first[0].score)] if siblings else []
@@ -174,15 +166,44 @@ def _trained(
     return Trained(choice.arm, chosen(first[1]), trainings, [chosen(found) for _, found in siblings])
 
 
-def _with_forgetting(bench: Bench, verdict: Verdict, untrained: Callable[[], ChatModel] | None) -> Verdict:
-    """The verdict that names what is known of forgetting."""
+def _with_the_rest(
+    bench: Bench,
+    ways: EvaluationOptions,
+    baseline: Baseline,
+    evidence: VerdictEvidence,
+    tuned_arm: ArmResult,
+    told: Sequence[str],
+) -> VerdictEvidence:
+    """The evidence with the price, what is known of forgetting, and what a reader must know of the measuring."""
+    source, served = evidence.provenance, ways.served
+    run = str(source.run)
+    prompted = next(arm for arm in baseline.report.arms if arm.arm == evidence.chosen)
+    missing = unmeasured_words(bench.project, read_manifest(bench.dataset), baseline.report)
+    forgetting = _forgetting(bench, ways.untrained)
+    alone = f"; of {run} alone, not of the other trainings" if forgetting and source.trainings else ""
+    notes = [
+        *(served.notes(run, ways.base) if served else ()),
+        *evidence.notes,
+        *told,
+        *([f"Of the arms that this project can measure, {missing}"] if missing else ()),
+        forgetting.words() + alone if forgetting else NOT_MEASURED,
+    ]
+    return replace(
+        evidence,
+        provenance=replace(source, served=f"{served.name} at {served.host}" if served else None),
+        price=price_of(bench.project, bench.settings, run, prompted, tuned_arm),
+        forgetting=forgetting,
+        notes=notes,
+    )
+
+
+def _forgetting(bench: Bench, untrained: Callable[[], ChatModel] | None) -> Forgetting | None:
+    """The general suite before and after training; None where it is not asked for."""
     if untrained is None:
-        return verdict.model_copy(update={"notes": [*verdict.notes, NOT_MEASURED]})
+        return None
     limit, watch = bench.settings.evaluation.forgetting_limit, bench.watch("general suite, before and after")
     items = suite(bench.project.root)
-    found = measure_forgetting(items, untrained(), bench.desk.model, bench.desk.replies, limit, watch)
-    alone = f"; of {verdict.run} alone, not of the other trainings" if verdict.trainings else ""
-    return verdict.model_copy(update={"forgetting": found, "notes": [*verdict.notes, found.words() + alone]})
+    return measure_forgetting(items, untrained(), bench.desk.model, bench.desk.replies, limit, watch)
 
 
 def _report(
@@ -190,7 +211,7 @@ def _report(
     bench: Bench,
     run: str,
     arms: Sequence[ArmResult],
-    choices: Sequence[Choice],
+    choices: Sequence[ArmChoice],
     evidence: Sequence[Path],
     told: Sequence[str],
     served: str,
@@ -209,6 +230,22 @@ def _report(
         n=arms[0].n,
         arms=list(arms),
         outputs_sha256=sha256_file(folder / "outputs.jsonl"),
-        notes=[*bench.sealed_notes, *told],
+        notes=[*bench.sealed_notes, *bench.judge_notes, *told],
         rows_from=bench.rows_notes,
     )
+
+
+def check_unseen(project: Project, settings: Settings, run: str, trained: str, tested: str) -> None:
+    """Raises Refusal where rows that the run learnt from, or that chose its checkpoint, hold test items of `tested`."""
+    from curation.likeness.leaks import find_leaks
+
+    folder, (_, test) = project.datasets / trained, frozen_test(project, tested)
+    splits = read_manifest(folder).splits
+    rows = [row for split in ("train", "validation") if split in splits for row in load_split(folder, split)]
+    found = find_leaks(rows, test, settings.dataset.threshold)
+    if found.leaked_test:
+        raise Refusal(
+            f"{run} was trained on {trained}, which holds {found.leaked_test} of the {len(test)} test items "
+            f"of {tested}.",
+            "rung plan, then rung train: a new run on the newest version",
+        )

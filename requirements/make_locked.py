@@ -1,4 +1,4 @@
-"""Writes requirements/locked.txt from pyproject.toml: `make lock`."""
+"""Writes requirements/locked.txt from pyproject.toml, and the locks of the tools for a release: `make lock`."""
 
 from __future__ import annotations
 
@@ -29,5 +29,23 @@ def without_torch(text: str) -> str:
     return "\n".join(entry for entry in entries if not LEFT_OUT.match(entry)) + "\n"
 
 
+def lock_tools() -> None:
+    """The packages that releasing installs (`training/release/tools.py`), with all their hashes."""
+    sys.path.insert(0, str(HERE.parent))
+    from training.release.tools import COMPRESSOR, CONVERTER, LLAMA, LOCKS
+
+    tools = {
+        "converter": (f"{CONVERTER}\nsentencepiece", ["--no-deps"]),
+        "llama": (LLAMA, ["--no-deps"]),
+        "compressor": (f"{COMPRESSOR}\ntransformers<=5.17", ["--universal"]),
+    }
+    for name, (wanted, more) in tools.items():
+        command = [str(Path(sys.executable).with_name("uv")), "pip", "compile", "-", "--generate-hashes", "-q"]
+        command += ["--python-version", "3.11", "--no-annotate", "--no-header", *more]
+        done = subprocess.run(command, input=wanted, check=True, capture_output=True, text=True)
+        (LOCKS / f"{name}.txt").write_text(done.stdout)
+
+
 if __name__ == "__main__":
+    lock_tools()
     LOCKED.write_text(HEAD + without_torch(resolve()))

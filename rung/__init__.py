@@ -20,10 +20,10 @@ def decide(answers: Answers | None = None, /, *, as_of: date | None = None, **fa
 
     Uses the built-in rulebook. Raises InputError with all problems of the facts at once.
     """
+    from advisor.answer_file import from_table
     from advisor.answers import Answers
     from advisor.decide import decide as decide_with
-    from advisor.reading import from_table
-    from advisor.rulebook import load_rulebook
+    from advisor.rulefiles import load_rulebook
     from workspace.errors import InputError, Problem
 
     if not isinstance(answers, Answers | None):

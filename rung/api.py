@@ -8,10 +8,10 @@ from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from curation.dedup import DedupResult
     from curation.example import Example
-    from curation.leakage import LeakReport
-    from evaluation.verdict import Verdict
+    from curation.likeness.duplicates import DedupResult
+    from curation.likeness.leaks import LeakReport
+    from evaluation.verdict.rule import Verdict
     from workspace.errors import Problem
 
 Row = Mapping[str, Any]
@@ -24,7 +24,7 @@ def dedup(rows: Iterable[Row], threshold: float = 0.8) -> DedupResult:
     `pairs` (near questions with another answer, which stay). Raises InputError with every row that cannot be read,
     and for a threshold outside 0..1.
     """
-    from curation.dedup import dedup as find
+    from curation.likeness.duplicates import dedup as find
 
     problems = _faults("threshold", threshold, "above 0 and at most 1")
     (found,) = _read(problems, rows=rows)
@@ -32,11 +32,11 @@ def dedup(rows: Iterable[Row], threshold: float = 0.8) -> DedupResult:
 
 
 def leakage(train: Iterable[Row], test: Iterable[Row], threshold: float = 0.8) -> LeakReport:
-    """Find the test rows whose question or answer stands in the train rows, with the evidence (indices from 0).
+    """Find the test rows whose question or answer occurs in the train rows, with the evidence (indices from 0).
 
     Raises InputError as `dedup`.
     """
-    from curation.leakage import find_leaks
+    from curation.likeness.leaks import find_leaks
 
     problems = _faults("threshold", threshold, "above 0 and at most 1")
     learnt, held = _read(problems, train=train, test=test)
@@ -57,8 +57,8 @@ def verdict(
     that share a cluster are counted together. Names may be numbers: 1 and "1" are the same. Raises InputError with
     every score that is none.
     """
-    from evaluation.scores import ONLY, PairedScores
-    from evaluation.verdict import Rule, verdict_of
+    from evaluation.verdict.paired_scores import ONLY, PairedScores
+    from evaluation.verdict.rule import ShipRule, VerdictEvidence, rule
     from workspace.errors import Problem
 
     arms = baseline if isinstance(baseline, Mapping) else {ONLY: baseline}
@@ -72,11 +72,11 @@ def verdict(
     groups = named and tuple(f"#{n}" if each is None else f"={each}" for n, each in enumerate(named))
     ids = tuple(str(n) for n in range(len(mine)))
     scores = PairedScores(ids, tuple(mine), {name: tuple(each) for name, each in scored.items()}, groups or None)
-    return verdict_of(scores, None if chosen is None else str(chosen), Rule(margin=margin))
+    return rule(scores, VerdictEvidence(chosen=None if chosen is None else str(chosen), rule=ShipRule(margin=margin)))
 
 
 def _names(arms: Mapping[Any, object]) -> Counter[str]:
-    """How often each name stands, written as text: 1 and "1" are one."""
+    """Count how often each name occurs, written as text: 1 and "1" are one."""
     return Counter(str(name) for name in arms)
 
 
@@ -134,8 +134,8 @@ def _read(problems: list[Problem], **lists: Iterable[Row]) -> list[list[Example]
 
 def _examples(problems: list[Problem], name: str, rows: Iterable[Row]) -> list[Example]:
     from curation.example import Example
-    from curation.formats.families import read_object
-    from curation.formats.jsonline import Malformed
+    from curation.rows.families import read_object
+    from curation.rows.jsonline import Malformed
     from workspace.errors import Problem
 
     made = []

@@ -1,4 +1,4 @@
-"""A whole project in one file, and back: `rung backup`, `rung restore`."""
+"""A whole project in one file and back (`rung backup`, `rung restore`), and what `rung doctor --repair` moves aside."""
 
 from __future__ import annotations
 
@@ -9,22 +9,87 @@ import lzma
 import os
 import shutil
 import sqlite3
+import stat
 import tarfile
 import tempfile
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 
-from rung.kept import LOCKS, Found, look_through
+from training.runs import LOCK as RUN_LOCK
 from workspace.artefact import now
 from workspace.errors import InputError, Problem, RungError
-from workspace.files import Hashed, sha256_file
+from workspace.files import HALF_FILE, Hashed, sha256_file
 from workspace.folder import Project
 from workspace.lock import is_held, writer_lock
 from workspace.settings import Settings
 from workspace.untar import unpack
+
+LOCKS = ("datasets/.lock", "evaluations/.lock", "releases/.lock", "runs/writer.lock", "watch/.lock")
+OWN_FOLDERS = (Path(".jobs"), Path("datasets/.tmp"))
+"""Folders of the moment, where Rung works: nothing in them is worth keeping."""
+MADE_AGAIN = {"__pycache__": "", ".venv": "a Python environment"}
+"""Folders that are made again from what is kept, and what is said of that; nothing is said of a cache."""
+
+
+@dataclass
+class FolderContents:
+    """What lies in the folder: names that are kept, and what is not, with the reason."""
+
+    names: list[Path] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+
+
+def look_through(project: Project) -> FolderContents:
+    """Look through the whole folder. Raises OSError for a folder that cannot be read: its files would be missing."""
+    found = FolderContents()
+    for folder, folders, files in os.walk(project.root, onerror=_raised):
+        here = Path(folder).relative_to(project.root)
+        for name in sorted(folders):
+            why = _why_no_folder(project.root, here / name)
+            if why is not None:
+                folders.remove(name)
+                found.left_out += [f"{here / name}: {why}"] if why else []
+        for name in files:
+            if _is_of_the_moment(here / name, project.database_file.name):
+                continue
+            why = _no_file(project.root / here / name)
+            if why:
+                found.left_out.append(f"{here / name}: {why}")
+            else:
+                found.names.append(here / name)
+    found.names.sort()
+    found.left_out.sort()
+    return found
+
+
+def _raised(error: OSError) -> None:
+    raise error
+
+
+def _why_no_folder(root: Path, name: Path) -> str | None:
+    """Why a folder is not looked into, empty where nobody asks; None where it is."""
+    if (root / name).is_symlink():
+        return f"a link to {(root / name).readlink()}"
+    return "" if name in OWN_FOLDERS else MADE_AGAIN.get(name.name)
+
+
+def _no_file(path: Path) -> str:
+    """What it is, where it is no ordinary file."""
+    if path.is_symlink():
+        return f"a link to {path.readlink()}"
+    return "" if stat.S_ISREG(path.lstat().st_mode) else "not a regular file"
+
+
+def _is_of_the_moment(name: Path, database: str) -> bool:
+    """A lock of Rung's, half a file, or the database, which is copied in a way of its own."""
+    lock = str(name) in LOCKS or (name.suffix == ".lock" and (name.name == RUN_LOCK or name.name.startswith(".")))
+    return (
+        lock or bool(HALF_FILE.fullmatch(name.name)) or name in (Path(database + end) for end in ("", "-wal", "-shm"))
+    )
+
 
 LIST = "backup.json"
 """Member that stands last in a backup: what is in it, with hashes. Without it the file is not whole."""
@@ -53,11 +118,11 @@ def back_up(project: Project, settings: Settings, file: Path) -> Backup:
     Freezing, measuring, training and releasing cannot begin meanwhile; reviewers go on. Raises RungError where one of
     those is under way, where `file` exists, or lies in the project.
     """
-    target = file.resolve()
+    target = Path(os.path.realpath(file))
     if target.is_relative_to(project.root.resolve()):
-        raise RungError(f"{file} lies in the project itself.", "rung backup ../NAME.tar", where=str(file))
+        raise RungError(f"{file} is inside the project.", "rung backup ../NAME.tar", where=str(file))
     if target.exists():
-        raise RungError(f"{file} is there already; a backup overwrites nothing.", where=str(file))
+        raise RungError(f"{file} already exists; a backup overwrites nothing.", where=str(file))
     with contextlib.ExitStack() as stack:
         for lock in (project.root / name for name in LOCKS):
             if lock.parent.is_dir():
@@ -74,12 +139,12 @@ def back_up(project: Project, settings: Settings, file: Path) -> Backup:
 
 
 def _why_not(error: OSError | sqlite3.Error, project: Project, file: Path) -> RungError:
-    """A sentence on the file that stood in the way: one of the project's, or the backup itself."""
+    """Return an error on the file that could not be read or written: one of the project's, or the backup itself."""
     name = getattr(error, "filename", None)
     why = error.strerror if isinstance(error, OSError) else str(error)
     if name is not None and Path(name).absolute().is_relative_to(project.root.absolute()):
         return RungError(f"{name} could not be read: {why}. Nothing was backed up.", where=str(name))
-    return RungError(f"{file} could not be written: {why}.", "Name another place.")
+    return RungError(f"{file} could not be written: {why}.", "Name another file.")
 
 
 def restore(file: Path, folder: Path) -> int:
@@ -90,7 +155,7 @@ def restore(file: Path, folder: Path) -> int:
     if not file.is_file():
         what = "a folder" if file.is_dir() else "no such file"
         raise RungError(
-            f"{file}: {what}; expected what rung backup wrote.", "rung restore FILE FOLDER", where=str(file)
+            f"{file}: {what}; expected a file that rung backup wrote.", "rung restore FILE FOLDER", where=str(file)
         )
     if folder.is_file():
         raise RungError(f"{folder} is a file.", "Name a new folder.", where=str(folder))
@@ -148,7 +213,7 @@ def _is_ours(room: Path) -> bool:
     return not room.is_symlink() and ((room / MARKER).is_file() or not any(room.iterdir()))
 
 
-def _write(project: Project, settings: Settings, found: Found, half: Path) -> tuple[int, int]:
+def _write(project: Project, settings: Settings, found: FolderContents, half: Path) -> tuple[int, int]:
     hashes: dict[str, str] = {}
     size = 0
     with tarfile.open(half, "w:gz" if half.name.endswith((".gz", ".tgz")) else "w") as tar:
@@ -171,7 +236,7 @@ def _add(tar: tarfile.TarFile, name: str, path: Path) -> tuple[str, int]:
     return read.digest.hexdigest(), about.size
 
 
-def _members(project: Project, settings: Settings, found: Found, beside: Path) -> Iterator[tuple[str, Path]]:
+def _members(project: Project, settings: Settings, found: FolderContents, beside: Path) -> Iterator[tuple[str, Path]]:
     """Name and place of everything that is kept; the database as a copy that nobody writes to."""
     if not settings.store.url and project.database_file.is_file():
         with tempfile.TemporaryDirectory(dir=beside) as room:
@@ -184,7 +249,7 @@ def _members(project: Project, settings: Settings, found: Found, beside: Path) -
 
 def _copy_database(database: Path, copy: Path) -> None:
     """SQLite's online backup: one moment of the database, whoever writes meanwhile."""
-    from curation.store.unwritable import reading
+    from curation.store.engine import reading
 
     with (
         database.open("rb"),  # says which file it is, where SQLite does not
@@ -198,16 +263,16 @@ def _copy_database(database: Path, copy: Path) -> None:
 def _outside(settings: Settings) -> tuple[str, ...]:
     if not settings.store.url:
         return ()
-    return ("the rows and decisions are in PostgreSQL: pg_dump keeps them",)
+    return ("rows and decisions are in PostgreSQL; back them up with pg_dump",)
 
 
 def _unpack(file: Path, folder: Path) -> None:
     try:
         unpack(file, folder)
     except tarfile.ReadError as error:
-        raise InputError([Problem("is no whole tar file.", where=str(file))], "Take another backup.") from error
+        raise InputError([Problem("is not a complete tar file.", where=str(file))], "Use another backup.") from error
     except (OSError, tarfile.TarError, EOFError, zlib.error, lzma.LZMAError) as error:
-        raise InputError([Problem(f"cannot be unpacked: {error}", where=str(file))], "Take another backup.") from error
+        raise InputError([Problem(f"cannot be unpacked: {error}", where=str(file))], "Use another backup.") from error
 
 
 def _check(file: Path, folder: Path) -> int:
@@ -215,14 +280,106 @@ def _check(file: Path, folder: Path) -> int:
     try:
         listed = dict[str, str](json.loads((folder / LIST).read_bytes())["files"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        problem = Problem(f"holds no {LIST}: it is not a whole backup.", where=str(file))
-        raise InputError([problem], "Take another backup.") from error
+        problem = Problem(f"has no {LIST}: the backup is incomplete.", where=str(file))
+        raise InputError([problem], "Use another backup.") from error
     found = {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()} - {LIST}
-    problems = [Problem("is missing in the backup.", where=name) for name in listed.keys() - found]
+    problems = [Problem("is missing from the backup.", where=name) for name in listed.keys() - found]
     problems += [Problem("is in the backup, but not in its list.", where=name) for name in found - listed.keys()]
     for name in sorted(listed.keys() & found):
         if sha256_file(folder / name) != listed[name]:
-            problems.append(Problem("is not what was backed up: its hash differs.", where=name))
+            problems.append(Problem("was changed: its hash differs.", where=name))
     if problems:
-        raise InputError(problems, "Take another backup; nothing was restored.")
+        raise InputError(problems, "Use another backup; nothing was restored.")
     return len(listed)
+
+
+ASIDE = "set-aside"
+OWN = ("documents", ASIDE)
+"""Folders that are not looked through: the user's own texts, and what was set aside before."""
+WORKSHOPS = (
+    "datasets/.tmp/*",
+    "releases/.L-*",
+    "releases/**/.*.new",
+    "runs/*/.adapter.new",
+    "runs/*/.adapter.old",
+    "runs/.rows-*",
+    "watch/.W-*",
+)
+"""Where things are made before they take their place."""
+LAST_FILES = {
+    "datasets": "manifest.json",
+    "evaluations": "report.json",
+    "releases": "release.json",
+    "runs": "run.json",
+    "watch": "import.json",
+}
+"""The file that is written last: a folder without it is not whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectRepair:
+    """One thing to put right: what was found, and the file or folder that moves to `set-aside/`."""
+
+    found: str
+    path: Path
+
+    def line(self, project: Project) -> str:
+        """Return `datasets/v003: incomplete (no manifest.json) -> set-aside/`."""
+        return f"{self.path.relative_to(project.root)}: {self.found} -> {ASIDE}/"
+
+
+def repairs(project: Project) -> list[ProjectRepair]:
+    """Everything that a repair would move, in order of place. Looks, changes nothing; what a living command holds is
+    being made, not half.
+    """
+    held = {lock for lock in LOCKS if is_held(project.root / lock)}
+    return _found(project, {lock.split("/")[0] for lock in held})
+
+
+def mend(project: Project, found: list[ProjectRepair]) -> tuple[Path, int]:
+    """Move what was found, and is still half once nothing else writes, below `set-aside/DATE/`, each with its path;
+    that folder, and how many. Raises Refusal where a command is at work, and moves nothing.
+    """
+    room = project.root / ASIDE / now().strftime("%Y-%m-%dT%H%M%S")
+    with contextlib.ExitStack() as stack:
+        for lock in (project.root / name for name in LOCKS):
+            if lock.parent.is_dir():
+                stack.enter_context(writer_lock(lock, "Other work on this project"))
+        still = [repair for repair in _found(project, set()) if repair in found]
+        for repair in still:
+            target = room / repair.path.relative_to(project.root)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(repair.path, target)
+    return room, len(still)
+
+
+def _found(project: Project, busy: set[str]) -> list[ProjectRepair]:
+    every = {*_files(project), *_workshops(project), *_folders(project)}
+    inside = {path for repair in every for path in repair.path.rglob("*") if repair.path.is_dir()}
+    free = [r for r in every if r.path not in inside and r.path.relative_to(project.root).parts[0] not in busy]
+    return sorted(free, key=lambda repair: str(repair.path))
+
+
+def _files(project: Project) -> Iterator[ProjectRepair]:
+    """Temporary files of commands that were killed, wherever commands write."""
+    for path in project.root.rglob(".*.tmp"):
+        inside = path.relative_to(project.root)
+        hidden = any(part.startswith(".") for part in inside.parent.parts)
+        if HALF_FILE.fullmatch(path.name) and path.is_file() and inside.parts[0] not in OWN and not hidden:
+            yield ProjectRepair("left by an interrupted command", path)
+
+
+def _workshops(project: Project) -> Iterator[ProjectRepair]:
+    for path in (path for pattern in WORKSHOPS for path in project.root.glob(pattern)):
+        freeze = path.parent == project.datasets / ".tmp"
+        what = "left by an interrupted freeze" if freeze else "left by an interrupted command"
+        yield ProjectRepair(what, path)
+
+
+def _folders(project: Project) -> Iterator[ProjectRepair]:
+    for room, marker in LAST_FILES.items():
+        folder = project.root / room
+        for path in folder.iterdir() if folder.is_dir() else ():
+            if path.is_dir() and not path.name.startswith(".") and not (path / marker).is_file():
+                goes_on = "; running the command again continues it" if room == "evaluations" else ""
+                yield ProjectRepair(f"incomplete (no {marker}){goes_on}", path)

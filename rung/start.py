@@ -22,7 +22,7 @@ provider = "local"         # local, anthropic, openai (any compatible server, wi
 
 [review]
 pool = "sample"            # all, sample, trust: which of your own rows are queued for review
-sample = 149               # no fault in 149 rows shows an error rate under 2% with 95% confidence
+sample = 149               # 149 rows without an error show an error rate under 2% with 95% confidence
 
 [dataset]
 validation = 0.1
@@ -31,7 +31,7 @@ licence = "unknown"
 
 [evaluation]
 metric = "exact_match"
-margin = 0.05              # what a tuned model must gain over the best prompt, in score points
+margin = 0.05              # required lead of a tuned model over the best prompt (0.05 = 5 points)
 """
 
 GUIDELINE = """# Guideline
@@ -51,7 +51,7 @@ FILES = {"guideline.md": GUIDELINE, "prompts/prompt.md": PROMPT}
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The project, the files that were written, and those that stood there already."""
+    """The project, the files that were written, and those that existed already."""
 
     project: Project
     written: list[str]
@@ -59,7 +59,7 @@ class Started:
 
 
 def start_project(folder: Path) -> Started:
-    """Make `folder` a project. Files that stand there stay as they are.
+    """Make `folder` a project. Existing files stay as they are.
 
     Raises RungError where it is one already, or is not a folder.
     """
@@ -67,7 +67,7 @@ def start_project(folder: Path) -> Started:
     if folder.exists() and not folder.is_dir():
         raise RungError(f"{folder} is a file, not a folder.", "rung init DIR")
     if project.settings_file.exists():
-        raise RungError(f"{project.root} is a Rung project already.", "rung status")
+        raise RungError(f"{project.root} is already a Rung project.", "rung status")
     written, kept = [], []
     files = {**FILES, "rung.toml": SETTINGS.format(name=json.dumps(project.name))}
     for name, text in files.items():

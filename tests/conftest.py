@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import signal
@@ -16,9 +17,49 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from forks import REAL, ROOT, stand_in
 from hypothesis import HealthCheck, settings
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a hub that is named is not waited for; tests of that take it away
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # what one process compiled, the next need not
+os.environ.pop("OPENAI_BASE_URL", None)  # nobody's own server is asked
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # two workers of as many threads as cores only take turns
+
+
+@pytest.fixture(scope="session")
+def forked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The stand-in for the interpreter; the workers of a run share the process that it forks."""
+    base = tmp_path_factory.getbasetemp()
+    with stand_in((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "forks"):
+        yield sys.executable
+
+
+@pytest.fixture(autouse=True)
+def interpreter(request: pytest.FixtureRequest, forked: str) -> Iterator[None]:
+    """A test starts forks; a `cold` one, or any with `RUNG_TEST_COLD` set, starts interpreters."""
+    sys.executable = REAL if request.node.get_closest_marker("cold") or "RUNG_TEST_COLD" in os.environ else forked
+    yield
+    sys.executable = forked
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The folders whose files take longest come first: at the end no core waits for the other's last file."""
+    items.sort(key=lambda item: not {"training", "tui"} & set(item.path.parts))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """What was imported lives as long as the tests do: the collector need not go through it again and again.
+
+    Of a whole run the first worker has loops compiled meanwhile that the last tests need.
+    """
+    gc.collect()
+    gc.freeze()
+    if os.environ.get("PYTEST_XDIST_WORKER") == "gw0" and len(session.items) > WHOLE:
+        subprocess.Popen(["nice", REAL, "-P", str(Path(__file__).parent / "shared" / "compiling.py")], cwd=ROOT)
+
+
+WHOLE = 2_000
+"""Tests that only a whole run has."""
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:
@@ -155,8 +196,10 @@ os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.null.Keyring"
 
 # A busy machine draws slowly; that says nothing about the code. The same examples each time: what a change did is told
 # from what chance found. `make slow` looks for new ones.
-settings.register_profile("rung", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
-settings.register_profile("search", settings.get_profile("rung"), derandomize=False, print_blob=True)
+settings.register_profile(
+    "rung", max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
+)
+settings.register_profile("search", settings.get_profile("rung"), max_examples=100, derandomize=False, print_blob=True)
 settings.load_profile("rung")
 
 

@@ -45,7 +45,7 @@ def read_lines(path: Path, made: Callable[[Mapping[str, Any]], T], what: str) ->
 
 
 def is_cut(path: Path) -> bool:
-    """Whether half a line stands at the end: it is being written, or was cut."""
+    """Whether half a line is at the end: it is being written, or was cut."""
     if not path.is_file():
         return False
     with path.open("rb") as file:

@@ -21,6 +21,11 @@ def now() -> datetime:
     return datetime.now(UTC).replace(microsecond=0)
 
 
+def stamp() -> str:
+    """Return the present moment as ISO text in UTC, as the tables of the store keep it."""
+    return now().isoformat()
+
+
 class Artefact(BaseModel):
     """Base of every JSON artefact: a version, a time, and the SHA-256 of each artefact it was made from.
 
@@ -38,6 +43,14 @@ class Artefact(BaseModel):
     def to_bytes(self) -> bytes:
         """The bytes that are written: indented UTF-8 JSON with a newline at the end."""
         return self.model_dump_json(indent=1).encode() + b"\n"
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def revised(model: Model, /, **fields: object) -> Model:
+    """A copy with other values for these fields, validated as a new one is. Raises ValidationError."""
+    return type(model).model_validate({**dict(model), **fields})
 
 
 class _Version(BaseModel):

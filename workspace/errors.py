@@ -14,7 +14,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 @lru_cache(maxsize=1024)
 def _nearest(word: str, known: tuple[str, ...]) -> str:
-    """Remembered: a fault that stands in every hundredth line of a file is the same each time."""
+    """Remembered: a fault that is in every hundredth line of a file is the same each time."""
     import difflib
 
     near = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
@@ -39,7 +39,7 @@ class RungError(Exception):
         self.found = found
 
     def as_json(self) -> dict[str, object]:
-        """The document that `--json` prints in place of a result."""
+        """The document that `--json` prints instead of a result."""
         return {
             "message": self.message,
             "where": self.where or None,

@@ -10,6 +10,7 @@ import os
 import re
 import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -88,7 +89,7 @@ def replacing(path: Path, mode: int | None = None) -> Iterator[IO[bytes]]:
             _name(error, path)
             raise
         return
-    path = path.resolve() if path.is_symlink() else path
+    path = Path(os.path.realpath(path)) if path.is_symlink() else path
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     temporary = Path(name)
@@ -120,18 +121,21 @@ def is_refused(error: OSError) -> bool:
 def check_outputs(*paths: Path | None, inputs: Iterable[Path] = ()) -> None:
     """Before a long job: each output can be a file and no two are the same one, so that it never ends half written.
 
-    Raises RungError for a folder, for a place inside a file, for one name given twice, and for a file of `inputs`
-    or one that a project around it reads: what stands in it would be gone. None is skipped.
+    Raises RungError for `-` (standard output), for a folder, for a place inside a file, for one name given twice, and
+    for a file of `inputs` or one that a project around it reads, whose content would be gone. None is skipped.
     """
     seen: set[Path] = set()
-    read = {path.resolve() for path in inputs}
+    read = {Path(os.path.realpath(path)) for path in inputs}  # resolve() raises RuntimeError on a loop of links
     for path in filter(None, paths):
+        if str(path) == "-":
+            text = '"-" is standard output, which holds the report; expected a file to write.'
+            raise RungError(text, "name another file", where="-", expected="a file", found="-")
         if path.is_dir():
             raise RungError(f"{path}: a folder; expected a file to write.", where=str(path), found="a folder")
         above = next((folder for folder in path.absolute().parents if folder.exists()), None)
         if above is not None and not (above.is_dir() and os.access(above, os.W_OK)):
             raise RungError(f"{path}: nothing can be written in {above}.", where=str(path))
-        place = path.resolve()
+        place = Path(os.path.realpath(path))
         if place in read and path.is_file():
             raise RungError(
                 f"{path}: is read here, so it cannot be written too.", "name another file to write", where=str(path)
@@ -149,7 +153,7 @@ def check_sheet(path: Path | None) -> None:
     check_outputs(path)
     if path is not None and path.is_file() and path.stat().st_size:
         raise RungError(
-            f"{path}: is there already, and answers may stand in it.", "name another file, or move it", where=str(path)
+            f"{path}: is there already, and may hold answers.", "name another file, or move it", where=str(path)
         )
 
 
@@ -196,3 +200,18 @@ def _sync_folder(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+@contextmanager
+def put_back(path: Path | None) -> Iterator[None]:
+    """Where the block fails, the file `path` is again what it was before, or not there."""
+    before = path.read_bytes() if path and path.is_file() else None
+    try:
+        yield
+    except BaseException:
+        if path and path.is_file():
+            if before is None:
+                path.unlink()
+            elif path.read_bytes() != before:
+                write_bytes(path, before)
+        raise

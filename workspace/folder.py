@@ -1,4 +1,4 @@
-"""Where each thing stands in a project folder. Paths only: nothing is read here."""
+"""Where each thing is in a project folder. Paths only: nothing is read here."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OWN_FOLDERS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A project folder, by its root. It is one because `rung.toml` stands in it."""
+    """A project folder, by its root. It is one because `rung.toml` is in it."""
 
     root: Path
 
@@ -117,7 +117,7 @@ def require_project(start: Path | None = None) -> Project:
 
 
 def folder_named(name: str) -> Path:
-    """The folder that rung.toml, a plan or a run calls `name`: a relative one stands in the project around, from
+    """The folder that rung.toml, a plan or a run calls `name`: a relative one is in the project around, from
     wherever in it a command runs; without a project in the working directory.
     """
     folder = Path(name)
@@ -146,7 +146,7 @@ def oldest_first(paths: Iterable[Path]) -> list[Path]:
 
 
 def newest(folder: Path, marker: str, name: str | None = None, what: str = "") -> Path | None:
-    """The newest complete sub-folder of `folder`: one in which the file `marker` stands (it is written last).
+    """The newest complete sub-folder of `folder`: one that holds the file `marker` (it is written last).
 
     With `name`, that one; raises RungError where it is not there or not complete.
     """

@@ -1,4 +1,4 @@
-"""Ctrl-C: at the right moment, and known in whatever dress it comes."""
+"""Ctrl-C: at the right moment, and known in every form it takes."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def terminated_as_interrupted() -> Iterator[None]:
 
 
 def is_interrupt(error: BaseException) -> bool:
-    """Whether Ctrl-C stands behind an error: where it comes inside code compiled by numba, a SystemError is raised."""
+    """Return whether Ctrl-C caused an error: inside code compiled by numba it raises a SystemError."""
     behind: BaseException | None = error
     while behind is not None and not isinstance(behind, KeyboardInterrupt):
         behind = behind.__cause__ or behind.__context__

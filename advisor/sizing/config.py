@@ -10,7 +10,8 @@ from typing import Any
 
 from workspace.errors import InputError, Problem, RungError, did_you_mean
 from workspace.folder import folder_named
-from workspace.rules import rule_file
+from workspace.json_types import JsonObject
+from workspace.shipped_rules import rule_file
 
 LARGEST_FILE = 16 << 20
 TEXT_PARTS = ("text_config", "llm_config", "language_config", "language_model")
@@ -160,7 +161,7 @@ def _nothing_found(ref: str) -> RungError:
     return RungError(message, "rung estimate --list", where=shown(ref), expected=expected, found=shown(ref))
 
 
-def _text_part(raw: dict[str, Any], where: str) -> tuple[dict[str, Any], tuple[str, ...]]:
+def _text_part(raw: JsonObject, where: str) -> tuple[JsonObject, tuple[str, ...]]:
     """The language model's own table, and what was left aside."""
     notes: list[str] = []
     inner = raw
@@ -176,7 +177,7 @@ def _text_part(raw: dict[str, Any], where: str) -> tuple[dict[str, Any], tuple[s
     return inner, tuple(notes)
 
 
-def _family(raw: dict[str, Any], inner: dict[str, Any], where: str) -> Mapping[str, Any]:
+def _family(raw: JsonObject, inner: JsonObject, where: str) -> Mapping[str, Any]:
     names = [part.get("model_type") for part in (inner, raw)]
     for part in (inner, raw):
         classes = part.get("architectures")
@@ -201,7 +202,7 @@ def _family(raw: dict[str, Any], inner: dict[str, Any], where: str) -> Mapping[s
     )
 
 
-def _renamed(family: Mapping[str, Any], inner: dict[str, Any]) -> dict[str, Any]:
+def _renamed(family: Mapping[str, Any], inner: JsonObject) -> JsonObject:
     rename: Mapping[str, str] = family.get("rename", {})
     return {**inner, **{new: inner[old] for old, new in rename.items() if inner.get(old) is not None}}
 

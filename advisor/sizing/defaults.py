@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from workspace.errors import RungError, did_you_mean
-from workspace.rules import rule_file
+from workspace.shipped_rules import rule_file
 
 
 @dataclass(frozen=True, slots=True)

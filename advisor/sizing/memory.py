@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from advisor.sizing.activations import FLOAT, dequantised, ledger, merged_experts
 from advisor.sizing.adapters import QUANTISED, Adapter, adapter_of
 from advisor.sizing.architecture import Architecture
-from advisor.sizing.setup import Setup
-from advisor.sizing.sharding import Shards, shards_of
-from workspace.rules import rule_file
+from advisor.sizing.setup import Setup, Shards, shards_of
+from workspace.shipped_rules import rule_file
 
 GIB = 1 << 30
 PARTS = ("weights", "adapter", "gradients", "optimizer", "activations", "logits", "overhead")

@@ -1,4 +1,4 @@
-"""What a run is told: method, shapes, precision, optimiser, cards. Checked whole, all problems at once."""
+"""Settings of a run: method, shapes, precision, optimiser, cards. Checked whole, all problems at once."""
 
 from __future__ import annotations
 
@@ -37,8 +37,9 @@ RANGES: dict[str, tuple[float, float]] = {
 class Setup:
     """One run. `batch` is per card; `length` the tokens of a row after padding or packing.
 
-    `mixed`: fp32 master weights under autocast to `dtype` (full fine-tuning only). `autocast`: 16-bit runs go under
-    torch's autocast, as HF's Trainer does. `padded`: rows of a batch differ in length, so a mask is made.
+    `mixed`: fp32 master weights under autocast to `dtype` (full fine-tuning only): 4 bytes of weights, 4 of gradients
+    and 8 of AdamW a parameter. None: as `rung plan` trains, with them on a card in 16 bits. `autocast`: 16-bit runs
+    go under torch's autocast, as HF's Trainer does. `padded`: rows of a batch differ in length, so a mask is made.
     `reference`: DPO's second model: `none` (reference-free), `shared` (the same model with the adapter off), `model`
     (a frozen copy). `loss`: `chunked` where scores over the vocabulary are never held all at once, `answer` where
     they are computed for the trained tokens only, at most `answer` of a row.
@@ -51,7 +52,7 @@ class Setup:
     length: int = 1024
     checkpointing: bool = True
     dtype: str = "bf16"
-    mixed: bool = False
+    mixed: bool | None = None
     autocast: bool = True
     padded: bool = False
     optimizer: str = "adamw"
@@ -70,6 +71,8 @@ class Setup:
     def __post_init__(self) -> None:
         problems = [p for key, known in CHOICES.items() if (p := _choice(key, getattr(self, key), known))]
         problems += [p for key, bounds in RANGES.items() if (p := _range(key, getattr(self, key), *bounds))]
+        if self.mixed is None:
+            object.__setattr__(self, "mixed", self.method == "full" and self.device == "cuda" and self.dtype != "fp32")
         problems += [] if problems else self._together()
         if problems:
             raise InputError(problems, "rung estimate --help")
@@ -119,3 +122,24 @@ def _range(key: str, value: Any, low: float, high: float) -> Problem | None:
     what = "a whole number" if whole else "a number"
     name = key.replace("_", "-")
     return Problem(f"{key} is {value!r}; it must be {what} from {low} to {high}.", f"--{name}", what, repr(value)[:60])
+
+
+@dataclass(frozen=True, slots=True)
+class Shards:
+    """Divisors for one card; 1 means that every card holds the whole part."""
+
+    weights: int = 1
+    gradients: int = 1
+    optimizer: int = 1
+
+
+def shards_of(setup: Setup) -> Shards:
+    """DDP shares nothing; ZeRO-1 the optimiser, ZeRO-2 gradients too, ZeRO-3 and FSDP (full shard) weights too."""
+    n = setup.gpus
+    return {
+        "ddp": Shards(),
+        "zero1": Shards(optimizer=n),
+        "zero2": Shards(gradients=n, optimizer=n),
+        "zero3": Shards(n, n, n),
+        "fsdp": Shards(n, n, n),
+    }[setup.strategy]

@@ -7,7 +7,7 @@
 Each figure comes from a fresh process. `tensors` is the maximum of live tensor bytes from torch's profiler, from an
 empty process to the end of the second optimiser step. `resident` is the peak of RssAnon above its value after the
 imports, in a fork of a process that has done nothing but import, with MALLOC_ARENA_MAX=1 and small mmap and trim
-thresholds, median of n. Which constants were read off which runs stands in docs/memory.md.
+thresholds, median of n. docs/measured.md says which constants come from which runs.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ MIB = 1 << 20
 def rated(result: dict[str, Any]) -> dict[str, Any]:
     """A measured run with what each rule says of it, in MiB."""
     from advisor.sizing import Setup, architecture_of, estimate
-    from workspace.rules import rule_file
+    from workspace.shipped_rules import rule_file
 
     spec = result["spec"]
     architecture = architecture_of({"model_type": spec["model_type"], **spec["config"]}, spec["name"])

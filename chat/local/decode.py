@@ -6,20 +6,25 @@ import copy
 import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from chat.local import trie
 
 if TYPE_CHECKING:
     import torch
 
-    from chat.local.held import Held
+
+class Writer(Protocol):
+    """Gives a job its next tokens from the logits `(vocabulary,)`, or ends it."""
+
+    def write(self, job: Job, logits: torch.Tensor, ends: frozenset[int]) -> None:
+        """Append to `job.written` and `job.fresh`, or set `job.stopped`."""
 
 
 @dataclass
 class Job:
-    """One prompt on its way. `node` is where a closed answer stands, `held` keeps another to a JSON shape; `fresh` is
-    what was written and not yet read back.
+    """One prompt on its way. `node` is its place in a closed set whose longest answer has `depth` tokens, `held` keeps
+    another answer to a JSON shape; `fresh` is written and not yet read back.
     """
 
     tokens: list[int]
@@ -32,7 +37,15 @@ class Job:
     stopped: str = ""
     choice: int | None = None
     dice: Any = None
-    held: Held | None = None
+    held: Writer | None = None
+    depth: int = 0
+    thought: int = 0
+    """Tokens at the end of `tokens` that the model thought before this answer."""
+
+    @property
+    def room(self) -> int:
+        """Most tokens that the answer may take."""
+        return self.max_tokens if self.node is None else self.depth
 
 
 @dataclass(frozen=True)
@@ -60,6 +73,14 @@ class Forward:
 
         return DynamicCache(config=self.config)
 
+    def window(self) -> int | None:
+        """Tokens of the shortest sliding window (or attention chunk) of any layer; None where all see everything."""
+        try:
+            sizes = [layer.sliding_window for layer in self.new_cache().layers if getattr(layer, "is_sliding", False)]
+        except Exception:  # a config that fits no cache: the check finds out what that model can do
+            return None
+        return min(sizes, default=None)
+
     def prefix(self, tokens: Sequence[int]) -> Prefix:
         """Run the shared tokens once."""
         import torch
@@ -74,7 +95,7 @@ class Forward:
         if prefix.cache is None:
             return self.new_cache()
         cache = copy.deepcopy(prefix.cache)
-        cache.batch_repeat_interleave(rows)
+        _pick(cache, [0] * rows)
         return cache
 
     def __call__(self, ids: torch.Tensor, mask: torch.Tensor, places: torch.Tensor, cache: Any, keep: int = 1) -> Any:
@@ -106,36 +127,50 @@ def pad_left(sequences: Sequence[Sequence[int]], pad: int, device: Any) -> tuple
     return ids, mask
 
 
-def decode(forward: Forward, prefix: Prefix, jobs: Sequence[Job], ends: frozenset[int]) -> None:
+def _pick(cache: Any, rows: Sequence[int]) -> None:
+    """Make the cache hold these of its rows. Every kind of layer can reorder; states of linear layers cannot repeat."""
+    import torch
+
+    cache.reorder_cache(torch.tensor(rows))
+
+
+def decode(
+    forward: Forward, prefix: Prefix, jobs: Sequence[Job], ends: frozenset[int], *, steady: bool = False
+) -> None:
     """Answer all jobs together; each holds its tokens and the reason of its end afterwards.
 
     Prompts that are the same are read once. Tokens that a closed set leaves no choice about are read back together
-    with the next one that it does, so such an answer takes as many passes as it has forks.
+    with the next one that it does, so such an answer takes as many passes as it has forks. With `steady` each pass
+    reads one token a row instead, and no padding comes between the tokens of a row.
     """
     import torch
 
     cache, mask, place, logits = _read_prompts(forward, prefix, jobs)
     alive = list(jobs)
     while True:
-        _write(alive, logits, ends)
+        write(alive, logits, ends)
         going = [row for row, job in enumerate(alive) if not job.stopped]
         if not going:
             return
         if len(going) <= 0.75 * len(alive):
             chosen = torch.tensor(going, device=mask.device)
-            cache.batch_select_indices(chosen)
+            _pick(cache, going)
             mask, place = mask[chosen], place[chosen]
             alive = [alive[row] for row in going]
-        ids, new = pad_left([_next_in(job, forward.pad) for job in alive], forward.pad, mask.device)
+        ids, new = pad_left([_next_in(job, forward.pad, steady) for job in alive], forward.pad, mask.device)
         places = (place + new.cumsum(1)) * new
         mask = torch.cat([mask, new], dim=1)
         place = places[:, -1:]
         logits = forward(ids, mask, places, cache)[:, -1]
 
 
-def _next_in(job: Job, pad: int) -> list[int]:
-    """The tokens that the model reads next for a job; one that has ended reads padding along."""
-    return [pad] if job.stopped else job.fresh
+def _next_in(job: Job, pad: int, steady: bool) -> list[int]:
+    """Take the tokens that the model reads next for a job; one that has ended reads padding along."""
+    if job.stopped:
+        return [pad]
+    count = 1 if steady else len(job.fresh)
+    taken, job.fresh = job.fresh[:count], job.fresh[count:]
+    return taken
 
 
 def _read_prompts(forward: Forward, prefix: Prefix, jobs: Sequence[Job]) -> tuple[Any, Any, Any, Any]:
@@ -154,16 +189,16 @@ def _read_prompts(forward: Forward, prefix: Prefix, jobs: Sequence[Job]) -> tupl
     place = places[:, -1:]
     if len(row_of) < len(jobs):
         chosen = torch.tensor(rows, device=device)
-        cache.batch_select_indices(chosen)
+        _pick(cache, rows)
         mask, place, logits = mask[chosen], place[chosen], logits[chosen]
     return cache, mask, place, logits
 
 
-def _write(jobs: Sequence[Job], logits: torch.Tensor, ends: frozenset[int]) -> None:
-    """Give each unfinished job its next token, or tokens."""
+def write(jobs: Sequence[Job], logits: torch.Tensor, ends: frozenset[int]) -> None:
+    """Give each unfinished job whose tokens are read its next token, or tokens."""
     best = logits.argmax(-1).tolist()
     for row, job in enumerate(jobs):
-        if job.stopped:
+        if job.stopped or job.fresh:
             continue
         if job.node is not None:
             _walk(job, logits[row], ends)
@@ -171,7 +206,7 @@ def _write(jobs: Sequence[Job], logits: torch.Tensor, ends: frozenset[int]) -> N
         if job.held is not None:
             job.held.write(job, logits[row], ends)
             continue
-        token = _sample(job, logits[row]) if job.temperature else best[row]
+        token = sample(job, logits[row]) if job.temperature else best[row]
         if token in ends:
             job.stopped = "end"
             continue
@@ -202,7 +237,7 @@ def _walk(job: Job, logits: torch.Tensor, ends: frozenset[int]) -> None:
         job.choice, job.stopped = node[trie.END], "choice"
 
 
-def _sample(job: Job, logits: torch.Tensor) -> int:
+def sample(job: Job, logits: torch.Tensor) -> int:
     """A token drawn at the job's temperature from its own seeded dice, whatever else is in the batch."""
     import torch
 

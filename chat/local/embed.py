@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chat.local.load import quiet_transformers
+from chat.local.load import check_folder, loadable
+from chat.local.offline import quiet_transformers
 from chat.protocols import Progress
 from workspace.errors import RungError
 from workspace.extras import require
@@ -36,7 +37,7 @@ class LocalEmbedder:
     longest: int
 
     def embed(self, texts: Sequence[str], progress: Progress | None = None) -> Any:
-        """One row for each text; texts of like length go through the model together."""
+        """One row for each text; texts of similar length go through the model together."""
         np, torch = require("train", "numpy"), require("train", "torch")
         order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
         out = np.zeros((len(texts), self.model.config.hidden_size), np.float32)
@@ -74,19 +75,18 @@ def packaged_folder() -> Path | None:
 def open_embedder(folder: Path | None = None) -> LocalEmbedder:
     """The embedder of `folder`, or of the package.
 
-    Raises RungError where neither is there, the folder holds no such model, or the `train` extra is missing.
+    Only safetensors are read, and no code of the folder is run. Raises RungError where neither is there, the folder
+    holds no such model, or the `train` extra is missing.
     """
     place = folder or packaged_folder()
     if place is None:
         raise RungError("Comparing meanings needs an embedding model; none is installed.", INSTALL)
-    if not (place / "config.json").is_file():
-        raise RungError(f"{place}: no model folder, config.json is missing.", INSTALL, where=str(place))
+    check_folder(place)
     transformers = quiet_transformers()
-    try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(place)
-        model = transformers.AutoModel.from_pretrained(place).eval()
-    except (OSError, ValueError) as error:
-        raise RungError(f"{place}: not a model that can be read: {error}", INSTALL, where=str(place)) from error
+    options = {"local_files_only": True, "trust_remote_code": False}
+    with loadable(str(place), hub=False):
+        tokenizer = transformers.AutoTokenizer.from_pretrained(place, **options)
+        model = transformers.AutoModel.from_pretrained(place, use_safetensors=True, **options).eval()
     name = str(place) if folder else f"{PACKAGE} {importlib.metadata.version(PACKAGE)}"
     return LocalEmbedder(name, model, tokenizer, _longest(place))
 

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from chat.local.offline import quiet_transformers
 from chat.protocols import Progress
 from workspace.errors import RungError
 from workspace.files import sha256_file, write_text
@@ -47,7 +48,7 @@ class EmbeddedState:
 
 
 def embedded_folder() -> Path:
-    """Where the model folder stands once it is made: below the user's cache folder."""
+    """Where the model folder is once it is made: below the user's cache folder."""
     import platformdirs
 
     return Path(platformdirs.user_cache_dir("rung")) / "models" / f"{NAME}-{RECIPE}"
@@ -67,7 +68,7 @@ def embedded_model(progress: Progress | None = None) -> Path:
     """The model folder, made first where it is absent or damaged (a minute or two; `progress` counts to 100).
 
     Safe to call from several processes at once: one makes it, the others wait. Raises RungError where the wheel
-    cannot be had or is not the known one.
+    is missing or is not the known one.
     """
     folder = embedded_folder()
     if embedded_state().state == "ready":
@@ -169,16 +170,16 @@ def _convert(gguf: Path, made: Path, progress: Progress) -> None:
     the rounded RMS epsilon, the unset length limit, the generation defaults, and a pre-tokenizer that forgot to
     split digits.
     """
-    from chat.local.load import quiet_transformers
-
     transformers = quiet_transformers()
     progress(55, 100)
     place: dict[str, str] = {"gguf_file": gguf.name}
-    tokenizer = transformers.AutoTokenizer.from_pretrained(str(gguf.parent), local_files_only=True, **place)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(
+        str(gguf.parent), local_files_only=True, trust_remote_code=False, **place
+    )
     progress(65, 100)
     with contextlib.redirect_stderr(io.StringIO()):  # a progress bar that cannot be switched off
         model = transformers.AutoModelForCausalLM.from_pretrained(
-            str(gguf.parent), dtype="float32", local_files_only=True, **place
+            str(gguf.parent), dtype="float32", local_files_only=True, trust_remote_code=False, **place
         )
     progress(85, 100)
     _repair_model(model, transformers)

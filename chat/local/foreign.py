@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from workspace.errors import RungError
+from workspace.json_types import JsonObject
 
 PATIENCE = 60.0
 """Seconds of the wall for the trial of a template, of which it may use two of the processor."""
@@ -20,7 +21,7 @@ MOST_LAYERS = 1_000
 
 
 def check_sizes(folder: Path) -> None:
-    """Raises RungError where config.json tells of a model that its weights cannot be: nothing is allocated for it."""
+    """Raises RungError where config.json describes a model that its weights cannot be: nothing is allocated for it."""
     held = PER_BYTE * sum(file.stat().st_size for file in folder.glob("*.safetensors"))
     config = _config(folder / "config.json")
     for part in (config, *(value for value in config.values() if isinstance(value, dict))):
@@ -35,7 +36,7 @@ def check_sizes(folder: Path) -> None:
                 )
 
 
-def _config(path: Path) -> dict[str, Any]:
+def _config(path: Path) -> JsonObject:
     try:
         found = json.loads(path.read_bytes())
     except (ValueError, RecursionError):

@@ -1,4 +1,7 @@
-"""Decoding that is held to a JSON shape: the likeliest token with which the answer can still become such a document."""
+"""Decoding that is held to a JSON shape: the likeliest token with which the answer can still become such a document.
+
+A model that thinks does so freely first, and is held from where its thinking closes.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from chat.local.decode import sample
 from chat.local.shape import Shape, State, state
+from chat.thinking import Marks
 
 if TYPE_CHECKING:
     import torch
@@ -64,6 +69,38 @@ class Held:
 
     def _decoded(self, tokens: list[int]) -> str:
         return str(self.tokenizer.decode(tokens, skip_special_tokens=True))
+
+
+SEEN = 16
+"""Tokens at the end of the thinking in which its close is looked for."""
+
+
+@dataclass
+class Thinking:
+    """Writes freely until the model closes its thinking, ends, or does not think at all (`none`)."""
+
+    tokenizer: Any
+    marks: Marks
+    is_open: bool
+
+    def write(self, job: Job, logits: torch.Tensor, ends: frozenset[int]) -> None:
+        """Give the job its next token."""
+        token = sample(job, logits) if job.temperature else int(logits.argmax())
+        if token in ends:
+            job.stopped = "end"
+            return
+        job.fresh = [token]
+        job.written.append(token)
+        if not self.is_open:
+            begun = str(self.tokenizer.decode(job.written)).lstrip()
+            self.is_open = begun.startswith(self.marks.open)
+            if not (self.is_open or self.marks.open.startswith(begun)):
+                job.stopped = "none"
+                return
+        if self.marks.close in str(self.tokenizer.decode(job.written[-SEEN:])):
+            job.stopped = "closed"
+        elif len(job.written) >= job.max_tokens:
+            job.stopped = "length"
 
 
 def _bytes(piece: str) -> bytes:

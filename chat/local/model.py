@@ -7,14 +7,17 @@ import time
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import groupby
+from pathlib import Path
 
 from chat.local import prompt, trie
+from chat.local.check import CheckedWays, Way, checks_file
 from chat.local.decode import Forward, Job, Prefix, decode
-from chat.local.held import Held
+from chat.local.held import Held, Thinking
 from chat.local.load import Loaded
-from chat.local.plain import plain_answers
-from chat.local.score import Pair, score, score_alone
+from chat.local.plain import answer_alone
+from chat.local.score import ScoredPair, score, score_alone
 from chat.protocols import Ask, Progress, Reply, Turn
+from chat.thinking import ROOM, Marks, answering, is_off, is_open, marks_of, spoken
 from workspace.errors import RungError
 
 PREFIX_WORTH = 16
@@ -28,18 +31,19 @@ class LocalModel:
     """Greedy, batched answers of a model on this machine.
 
     Prompts are padded on the left; the tokens that all of them begin with are computed once and kept for the next
-    call. Outputs equal one-at-a-time `generate`. `Ask.meta` may hold `tools`, `temperature` with `seed`, and `shape`, a
-    JSON Schema that the answer is held to. Calls
-    from several threads wait for one another. A prompt that does not fit the model's window is not cut: its reply is
-    empty and `stopped` says `too_long`.
+    call. Outputs equal one-at-a-time `generate`: a way of batching is used only where it was seen to on this model
+    (`chat.local.check`), and `checks` is the file that remembers it. `Ask.meta` may hold `tools`, `temperature` with
+    `seed`, and `shape`, a JSON Schema that the answer is held to. Calls from several threads wait for one another. A
+    prompt that does not fit the model's window is not cut: its reply is empty and `stopped` says `too_long`.
     """
 
-    def __init__(self, loaded: Loaded, *, batch: int = 24) -> None:
+    def __init__(self, loaded: Loaded, *, batch: int = 24, checks: Path | None = None) -> None:
         self.loaded = loaded
         self.batch = batch
+        self._checks = checks
         self._lock = threading.Lock()
         self._prefix = Prefix()
-        self._tries: dict[tuple[str, ...], trie.Node] = {}
+        self._tries: dict[tuple[str, ...], tuple[trie.Node, int]] = {}
 
     @property
     def name(self) -> str:
@@ -53,8 +57,17 @@ class LocalModel:
 
     @property
     def can_choose(self) -> bool:
-        """True but for adapters of virtual tokens."""
-        return not self.loaded.learned_prompt
+        """Always true."""
+        return True
+
+    @cached_property
+    def _marks(self) -> Marks | None:
+        return marks_of(str(self.loaded.tokenizer.chat_template or ""))
+
+    @property
+    def thinks(self) -> bool:
+        """Whether the model may think before it answers, as far as its chat template tells."""
+        return self._marks is not None
 
     def count(self, text: str) -> int:
         """Tokens of a plain text, without special ones."""
@@ -67,22 +80,21 @@ class LocalModel:
     def answer(self, asks: Sequence[Ask], progress: Progress | None = None) -> list[Reply]:
         """One reply for each ask, in order; `seconds` is an ask's share of its batch."""
         with self._lock:
-            if self.loaded.learned_prompt:
-                return plain_answers(self.loaded, asks, progress)
             return self._answer(asks, progress or (lambda done, total: None))
 
     def loglikelihoods(self, asks: Sequence[Ask], answers: Sequence[str]) -> list[tuple[float, int]]:
         """For each pair: the sum of natural log-probabilities of the answer tokens (end token too), and their count.
 
-        Pairs that share their prompt and stand together are scored behind it: put all labels of an item in a row.
+        Neighbouring pairs with the same prompt are scored behind it: put all labels of an item in a row.
         """
         with self._lock:
             pairs = self._pairs(asks, answers)
-            if self.loaded.learned_prompt:
+            way = self._way([(pair.prompt, len(pair.answer)) for pair in pairs])
+            if way == "alone":
                 for pair in pairs:
                     score_alone(self.loaded.model, pair)
-            for group in [] if self.loaded.learned_prompt else self._alike(pairs):
-                prefix = self._shared([pair.prompt for pair in group])
+            for group in [] if way == "alone" else self._alike(pairs):
+                prefix = self._shared([pair.prompt for pair in group]) if way == "prefix" else Prefix()
                 for some in self._portions(group, prefix):
                     score(self._forward, prefix, some)
         return [(pair.score, len(pair.answer)) for pair in pairs]
@@ -94,54 +106,126 @@ class LocalModel:
         return Forward(self.loaded.model, pad)
 
     @cached_property
+    def _ways(self) -> CheckedWays:
+        return CheckedWays(self.loaded, self._forward, self._checks or checks_file())
+
+    def _way(self, rows: Sequence[tuple[list[int], int]]) -> Way:
+        """The way for prompts and the tokens that follow each."""
+        if not rows:
+            return "alone"
+        needed = max(len(tokens) + more for tokens, more in rows)
+        return self._ways.fastest(needed, max((tokens for tokens, _ in rows), key=len))
+
+    @cached_property
     def _token_bytes(self) -> int:
-        """Bytes of keys and values that one token leaves behind."""
+        """Bytes of keys and values that one token leaves behind; of the whole width where layers differ."""
         config = self._forward.config
-        heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
-        size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-        return int(2 * config.num_hidden_layers * heads * size * self.loaded.model.dtype.itemsize)
+        try:
+            heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+            width = heads * (getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads)
+        except (AttributeError, RuntimeError):
+            width = config.hidden_size
+        return int(2 * config.num_hidden_layers * width * self.loaded.model.dtype.itemsize)
 
     def _answer(self, asks: Sequence[Ask], progress: Progress) -> list[Reply]:
         jobs = [self._job(ask) for ask in asks]
         replies: list[Reply | None] = [None] * len(asks)
         for place, job in enumerate(jobs):
-            if len(job.tokens) + job.max_tokens > self.loaded.longest:
+            if len(job.tokens) + job.room > self.loaded.longest:
                 replies[place] = Reply("", len(job.tokens), 0, 0.0, "too_long")
         open_ = [place for place in range(len(asks)) if replies[place] is None]
-        prefix = self._shared([jobs[place].tokens for place in open_])
+        seconds = self._think([(asks[place], jobs[place]) for place in open_])
         done = len(asks) - len(open_)
-        for places in self._batches(open_, jobs):
-            started = time.perf_counter()
-            decode(self._forward, prefix, [jobs[place] for place in places], self.loaded.ends)
-            share = (time.perf_counter() - started) / len(places)
+        for places, spent in self._run(open_, jobs):
             for place in places:
-                replies[place] = self._reply(asks[place], jobs[place], share)
+                replies[place] = self._reply(asks[place], jobs[place], spent + seconds)
             done += len(places)
             progress(done, len(asks))
         return [reply for reply in replies if reply is not None]
 
+    def _run(self, places: Sequence[int], jobs: Sequence[Job]) -> Iterator[tuple[list[int], float]]:
+        """Answer the jobs at these places; yield those of each batch with an item's share of its seconds."""
+        way = self._way([(jobs[place].tokens, jobs[place].room) for place in places])
+        prefix = self._shared([jobs[place].tokens for place in places]) if way == "prefix" else Prefix()
+        for some in [[place] for place in places] if way == "alone" else self._batches(places, jobs):
+            started = time.perf_counter()
+            if way == "alone":
+                answer_alone(self.loaded, jobs[some[0]])
+            else:
+                batch, steady = [jobs[place] for place in some], self._ways.steady(way)
+                decode(self._forward, prefix, batch, self.loaded.ends, steady=steady)
+            yield some, (time.perf_counter() - started) / len(some)
+
+    def _think(self, pairs: Sequence[tuple[Ask, Job]]) -> float:
+        """Let held answers of a model that thinks be thought about first: their prompts grow by it.
+
+        Thinking that takes all its room is closed for the model. Returns an item's share of the seconds.
+        """
+        marks, begun = self._marks, time.perf_counter()
+        held = [(ask, job) for ask, job in pairs if job.node is not None or job.held is not None]
+        if marks is None or not held:
+            return 0.0
+        jobs, answers = [], []
+        for ask, job in held:
+            text = self._text(ask)
+            if room := self._thinking_room(ask, text, job):
+                writer = Thinking(self.loaded.tokenizer, marks, is_open(text, marks))
+                jobs.append(Job(job.tokens, room, None, job.temperature, job.seed, held=writer))
+                answers.append((job, writer))
+        for _ in self._run(range(len(jobs)), jobs):
+            pass
+        for thought, (job, writer) in zip(jobs, answers, strict=True):
+            if writer.is_open:
+                rest = marks.after if thought.stopped == "closed" else f"\n{marks.close}{marks.after}"
+                more = [*thought.written, *prompt.encode(self.loaded.tokenizer, rest)]
+                job.tokens, job.thought = job.tokens + more, len(more)
+        return (time.perf_counter() - begun) / len(pairs)
+
+    def _thinking_room(self, ask: Ask, text: str, job: Job) -> int:
+        """Tokens that the model may think before the answer; 0 where it does not."""
+        if self._marks is None or is_off(text, self._marks):
+            return 0
+        wanted = int(ask.meta.get("thinking_tokens", ROOM))
+        return max(0, min(wanted, self.loaded.longest - len(job.tokens) - job.room - 8))
+
+    def _text(self, ask: Ask) -> str:
+        return prompt.render(self.loaded.tokenizer, ask.turns, ask.meta.get("tools"))
+
     def _job(self, ask: Ask) -> Job:
         tokens = prompt.encode_ask(self.loaded.tokenizer, ask)
-        node = self._trie(ask) if ask.choices else None
+        node, depth = self._trie(ask) if ask.choices else (None, 0)
         temperature, seed = float(ask.meta.get("temperature", 0.0)), int(ask.meta.get("seed", 0))
         shape = ask.meta.get("shape")
         held = None if shape is None or ask.choices else Held(shape, self.loaded.tokenizer)
-        return Job(tokens, ask.max_tokens, node, temperature, seed, held=held)
+        job = Job(tokens, ask.max_tokens, node, temperature, seed, held=held, depth=depth)
+        if self._marks is not None and node is None and held is None:
+            job.max_tokens += self._thinking_room(ask, self._text(ask), job)
+        return job
 
-    def _trie(self, ask: Ask) -> trie.Node:
+    def _trie(self, ask: Ask) -> tuple[trie.Node, int]:
+        """The tree of the ask's closed set, and the tokens of its longest answer."""
         if ask.choices not in self._tries:
             if not all(ask.choices):
                 raise RungError("A closed set of answers holds an empty one.")
             text = self.render(ask.turns)
-            self._tries[ask.choices] = trie.build(prompt.encode_after(self.loaded.tokenizer, text, ask.choices))
+            found = prompt.encode_after(self.loaded.tokenizer, text, ask.choices)
+            self._tries[ask.choices] = trie.build(found), max(map(len, found))
         return self._tries[ask.choices]
 
     def _reply(self, ask: Ask, job: Job, seconds: float) -> Reply:
-        if job.choice is not None:
-            text = ask.choices[job.choice]
-        else:
-            text = self.loaded.tokenizer.decode(job.written, skip_special_tokens=True)
-        return Reply(text, len(job.tokens), len(job.written), seconds, job.stopped)
+        text = ask.choices[job.choice] if job.choice is not None else self._answer_in(ask, job)
+        return Reply(text, len(job.tokens) - job.thought, len(job.written) + job.thought, seconds, job.stopped)
+
+    def _answer_in(self, ask: Ask, job: Job) -> str:
+        """What the job wrote, without what it thought."""
+        tokenizer, marks = self.loaded.tokenizer, self._marks
+        if marks is None or job.held is not None:
+            return str(tokenizer.decode(job.written, skip_special_tokens=True))
+        begun = marks.open if is_open(self._text(ask), marks) else ""
+        text = spoken(begun + str(tokenizer.decode(job.written)), (marks,))
+        for special in tokenizer.all_special_tokens:
+            text = text.replace(special, "")
+        return text
 
     def _shared(self, prompts: Sequence[list[int]]) -> Prefix:
         """The prefix of all prompts: the one kept from the last call where it serves, else a new one."""
@@ -156,11 +240,11 @@ class LocalModel:
         return self._prefix
 
     def _batches(self, places: Sequence[int], jobs: Sequence[Job]) -> Iterator[list[int]]:
-        """Asks of like length together, longest first, the same side by side, within the memory set aside."""
+        """Asks of similar length together, longest first, the same side by side, within the memory set aside."""
         room = CACHE_BYTES // self._token_bytes
         batch: list[int] = []
         for place in sorted(places, key=lambda p: (-len(jobs[p].tokens), jobs[p].tokens, p)):
-            longest = max(len(jobs[p].tokens) + jobs[p].max_tokens for p in [*batch, place])
+            longest = max(len(jobs[p].tokens) + jobs[p].room for p in [*batch, place])
             if batch and (len(batch) >= self.batch or longest * (len(batch) + 1) > room):
                 yield batch
                 batch = []
@@ -168,18 +252,18 @@ class LocalModel:
         if batch:
             yield batch
 
-    def _pairs(self, asks: Sequence[Ask], answers: Sequence[str]) -> list[Pair]:
+    def _pairs(self, asks: Sequence[Ask], answers: Sequence[str]) -> list[ScoredPair]:
         end = min(self.loaded.ends)
-        texts = [prompt.render(self.loaded.tokenizer, ask.turns, ask.meta.get("tools")) for ask in asks]
+        texts = [answering(self._text(ask), self._marks) for ask in asks]
         pairs = []
         for text, answer in zip(texts, answers, strict=True):
             (tokens,) = prompt.encode_after(self.loaded.tokenizer, text, [answer])
-            pairs.append(Pair(prompt.encode(self.loaded.tokenizer, text), [*tokens, end]))
+            pairs.append(ScoredPair(prompt.encode(self.loaded.tokenizer, text), [*tokens, end]))
         return pairs
 
-    def _alike(self, pairs: Sequence[Pair]) -> Iterator[list[Pair]]:
+    def _alike(self, pairs: Sequence[ScoredPair]) -> Iterator[list[ScoredPair]]:
         """Runs of pairs with the same prompt by themselves where they are long, all others together."""
-        others: list[Pair] = []
+        others: list[ScoredPair] = []
         for _, run in groupby(pairs, key=lambda pair: pair.prompt):
             group = list(run)
             if len(group) >= 4:
@@ -189,10 +273,10 @@ class LocalModel:
         if others:
             yield others
 
-    def _portions(self, pairs: Sequence[Pair], prefix: Prefix) -> Iterator[list[Pair]]:
+    def _portions(self, pairs: Sequence[ScoredPair], prefix: Prefix) -> Iterator[list[ScoredPair]]:
         ordered = sorted(pairs, key=lambda pair: len(pair.prompt) + len(pair.answer))
         vocabulary = self._forward.config.vocab_size
-        portion: list[Pair] = []
+        portion: list[ScoredPair] = []
         for pair in ordered:
             keep = max(len(p.answer) for p in [*portion, pair])
             length = len(pair.prompt) + len(pair.answer)

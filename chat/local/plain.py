@@ -1,47 +1,66 @@
-"""One ask at a time by transformers' own `generate`: the yardstick, and the way of adapters made of virtual tokens."""
+"""One prompt at a time by transformers' own `generate`: the yardstick, and the way where no batch is right.
+
+Decoding is greedy and plain: what generation_config.json says of sampling and penalties is left out for every arm.
+"""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from chat.local import prompt
+from chat.local.decode import Job, write
 from chat.local.load import Loaded
-from chat.protocols import Ask, Progress, Reply
-from workspace.errors import RungError
+from chat.protocols import Ask
+
+if TYPE_CHECKING:
+    import torch
 
 
 def plain_generate(loaded: Loaded, ask: Ask) -> list[int]:
     """The new token ids, end token included where the model was done."""
-    import torch
-
-    ids = torch.tensor([prompt.encode_ask(loaded.tokenizer, ask)], device=loaded.model.device)
-    with torch.inference_mode():
-        out = loaded.model.generate(
-            input_ids=ids,
-            attention_mask=torch.ones_like(ids),
-            max_new_tokens=ask.max_tokens,
-            do_sample=False,
-            eos_token_id=sorted(loaded.ends),
-        )
-    new: list[int] = out[0, ids.shape[1] :].tolist()
+    tokens = prompt.encode_ask(loaded.tokenizer, ask)
+    new: list[int] = generated(loaded, tokens, ask.max_tokens)[0, len(tokens) :].tolist()
     return new
 
 
-def plain_answers(loaded: Loaded, asks: Sequence[Ask], progress: Progress | None = None) -> list[Reply]:
-    """Replies without batches. Raises RungError for a closed set, which this way cannot hold."""
-    if any(ask.choices for ask in asks):
-        raise RungError(f"{loaded.name}: an adapter of virtual tokens cannot be held to a closed set.")
-    replies = []
-    for done, ask in enumerate(asks, 1):
-        started = time.perf_counter()
-        size = len(prompt.encode_ask(loaded.tokenizer, ask))
-        tokens = plain_generate(loaded, ask)
-        ended = bool(tokens) and tokens[-1] in loaded.ends
-        written = tokens[:-1] if ended else tokens
-        text = loaded.tokenizer.decode(written, skip_special_tokens=True)
-        seconds = time.perf_counter() - started
-        replies.append(Reply(text, size, len(written), seconds, "end" if ended else "length"))
-        if progress:
-            progress(done, len(asks))
-    return replies
+def generated(loaded: Loaded, tokens: Sequence[int], most: int, **options: Any) -> Any:
+    """What `generate` gives back for one prompt and at most `most` new tokens."""
+    import torch
+
+    ids = torch.tensor([list(tokens)], device=loaded.model.device)
+    with torch.inference_mode(), _greedy(loaded):
+        return loaded.model.generate(
+            input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=most, do_sample=False, **options
+        )
+
+
+def answer_alone(loaded: Loaded, job: Job) -> None:
+    """Answer one job with `generate`, held to its closed set or shape as in a batch."""
+    forced: list[int] = []
+
+    def choose(ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        if not forced:
+            write([job], scores, loaded.ends)
+            forced.extend([min(loaded.ends)] if job.stopped else job.fresh)
+            job.fresh = []
+        only = scores.new_full(scores.shape, float("-inf"))
+        only[:, forced.pop(0)] = 0.0
+        return only
+
+    generated(loaded, job.tokens, job.room + 1, logits_processor=[choose])
+
+
+@contextlib.contextmanager
+def _greedy(loaded: Loaded) -> Iterator[None]:
+    from transformers import GenerationConfig
+
+    model = loaded.model
+    kept, ends = model.generation_config, sorted(loaded.ends)
+    pad = loaded.tokenizer.pad_token_id
+    model.generation_config = GenerationConfig(eos_token_id=ends, pad_token_id=ends[0] if pad is None else pad)
+    try:
+        yield
+    finally:
+        model.generation_config = kept

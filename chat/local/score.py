@@ -10,7 +10,7 @@ from chat.local.decode import Forward, Prefix, pad_left
 
 
 @dataclass
-class Pair:
+class ScoredPair:
     """A prompt's tokens and an answer's, end token included; `score` is filled in."""
 
     prompt: list[int]
@@ -18,7 +18,7 @@ class Pair:
     score: float = 0.0
 
 
-def score(forward: Forward, prefix: Prefix, pairs: Sequence[Pair]) -> None:
+def score(forward: Forward, prefix: Prefix, pairs: Sequence[ScoredPair]) -> None:
     """Sum of natural log-probabilities of each answer's tokens, written into the pairs."""
     import torch
 
@@ -36,12 +36,13 @@ def score(forward: Forward, prefix: Prefix, pairs: Sequence[Pair]) -> None:
         pair.score = float(own.gather(1, wanted[:, None]).sum())
 
 
-def score_alone(model: Any, pair: Pair) -> None:
-    """As `score` for one pair without a cache, for models whose adapter puts virtual tokens in front."""
+def score_alone(model: Any, pair: ScoredPair) -> None:
+    """As `score` for one pair without cache or batch, for models that no batch is right for."""
     import torch
 
     ids = torch.tensor([pair.prompt + pair.answer], device=model.device)
     with torch.inference_mode():
-        logits = model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[0]
+        keep = len(pair.answer) + 1
+        logits = model(input_ids=ids, attention_mask=torch.ones_like(ids), logits_to_keep=keep).logits[0]
     own = logits[-len(pair.answer) - 1 : -1].float().log_softmax(-1)
     pair.score = float(own.gather(1, ids[0, -len(pair.answer) :, None]).sum())

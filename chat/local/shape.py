@@ -1,7 +1,7 @@
 """Whether a text can still become a JSON document of a given shape: what holds a local model to JSON, token by token.
 
 A shape is a JSON Schema of which `type`, `properties`, `required`, `additionalProperties: false`, `items`, `enum` and
-`const` are kept; what stands in it besides is left to the metric. Any document fits the empty shape, and `true`; none
+`const` are kept; what is in it besides is left to the metric. Any document fits the empty shape, and `true`; none
 fits `false`.
 """
 
@@ -39,7 +39,7 @@ class _Wrong(Exception):
 def state(text: str, shape: Shape | bool) -> State:
     """`done` where the text is a whole document, `open` where more may make it one, `no` where nothing can.
 
-    `no` also where it is nested too deep to be read. A character whose last bytes are still to come stands at the end
+    `no` also where it is nested too deep to be read. A character whose last bytes are still to come is at the end
     as the bytes that are there, written as Python's `surrogateescape` writes them.
     """
     if not _is_text(text):
@@ -210,7 +210,7 @@ def _begins(whole: str, begun: str) -> bool:
 
 
 def _is_text(text: str) -> bool:
-    """Whether the bytes that stand in it can still become a character."""
+    """Whether the bytes that are in it can still become a character."""
     try:
         codecs.getincrementaldecoder("utf-8")().decode(text.encode("utf-8", "surrogateescape"))
     except UnicodeError:
@@ -224,7 +224,7 @@ def _names(shape: Shape) -> list[str]:
 
 
 def _listed(shape: Shape) -> list[Any] | None:
-    """The values that `enum` and `const` leave; None where neither stands there."""
+    """The values that `enum` and `const` leave; None where there is neither."""
     listed = list(shape["enum"]) if "enum" in shape else None
     if "const" not in shape:
         return listed

@@ -11,12 +11,10 @@ from chat.claude import Claude
 from chat.errors import ChatError
 from chat.privacy import Guarded
 from chat.protocols import Ask, ChatModel
-from curation.generate.ledger import record_of
-from curation.generate.origin import described
-from curation.generate.outcome import Outcome, Wish
-from curation.generate.purse import Purse, price_of_model
+from curation.generate.outcome import DraftBudget, DraftingResult, Wish, price_of_model
+from curation.generate.reply_log import described, record_of
 from curation.generate.run import Session, log, start
-from curation.generate.strategy import Order
+from curation.generate.strategies import DraftRequest
 from curation.store import Store
 from workspace.artefact import now
 from workspace.errors import Refusal, RungError
@@ -24,10 +22,10 @@ from workspace.folder import Project
 from workspace.settings import Settings
 
 
-def generate_batch(project: Project, settings: Settings, store: Store, model: ChatModel, wish: Wish) -> Outcome:
+def generate_batch(project: Project, settings: Settings, store: Store, model: ChatModel, wish: Wish) -> DraftingResult:
     """Fetch every batch that has ended; send what is then still wanted as a new one.
 
-    `Outcome.batch` says how the batch at work stands. While one is at work no other is sent. Raises RungError where
+    `outcome.batch` is the state of the batch at work. While one is at work no other is sent. Raises RungError where
     the model knows no batches, Refusal where it is not certain whether a batch was sent.
     """
     claude = _claude(model)
@@ -83,9 +81,9 @@ def _fetch(session: Session, claude: Claude, path: Path) -> None:
     path.unlink()
 
 
-def _send(session: Session, model: ChatModel, claude: Claude, fresh: Mapping[str, Order]) -> None:
+def _send(session: Session, model: ChatModel, claude: Claude, fresh: Mapping[str, DraftRequest]) -> None:
     """Send one batch. Its file is written before and after the call, so that a crash in between is seen."""
-    purse = Purse(session.outcome, model, session.wish.budget_usd, price_of_model(model))
+    purse = DraftBudget(session.outcome, model, session.wish.budget_usd, price_of_model(model))
     keys: list[str] = []
     asks = dict(zip(fresh, purse.allowed(fresh, keys), strict=False))
     if not asks:

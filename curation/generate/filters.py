@@ -1,4 +1,4 @@
-"""What a draft must pass before it may take a reviewer's time. The first reason stands, with its evidence."""
+"""Filters of drafts before review. The first reason counts, with its evidence."""
 
 from __future__ import annotations
 
@@ -6,21 +6,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from curation.checks.base import Options, SingleRowCheck, Subject
+from curation.checks.damaged import Empty, Encoding
+from curation.checks.length import OverLong
+from curation.checks.phrases import Orders, Refusals, Residue
+from curation.checks.private import Personal, Secrets
 from curation.example import Example, chat_row
-from curation.formats.jsonline import Malformed
-from curation.formats.turns import check_turns
-from curation.generate.strategy import Order
-from curation.quality import Options, Subject
-from curation.quality.base import RowCheck
-from curation.quality.empty import Empty
-from curation.quality.encoding import Encoding
-from curation.quality.orders import Orders
-from curation.quality.over_long import OverLong
-from curation.quality.personal import Personal
-from curation.quality.refusals import Refusals
-from curation.quality.residue import Residue
-from curation.quality.secrets import Secrets
-from curation.similarity import normal
+from curation.generate.strategies import DraftRequest
+from curation.likeness import normal
+from curation.rows.jsonline import Malformed
+from curation.rows.turns import read_turns
 from curation.store import Store, StoredRow
 from workspace.folder import Project
 from workspace.settings import Settings
@@ -30,7 +25,7 @@ AGAINST_SEED = ("answer_input", "critique")
 
 
 @dataclass(frozen=True, slots=True)
-class Ruling:
+class FilterResult:
     """Whether a draft may enter the queue: an empty `reason`, or why not."""
 
     reason: str = ""
@@ -41,7 +36,7 @@ class Ruling:
 class Draft:
     """A row that a model wrote, what it was ordered for, and the reply that it was made from."""
 
-    order: Order
+    order: DraftRequest
     row: dict[str, Any]
     said: str
 
@@ -55,75 +50,83 @@ class Sieve:
     """Checks drafts against the project's rows and against one another; what passes is remembered."""
 
     def __init__(self, rows: Sequence[StoredRow], test: Sequence[Example], threshold: float) -> None:
-        self.ids = [row.id for row in rows]
-        self.known = [row.example for row in rows]
-        self.test = list(test)
-        self.threshold = threshold
-        self.checks: list[RowCheck] = [Empty(), Secrets(), Personal(), Residue(), Orders(), Refusals(), Encoding()]
-        self.checks.append(OverLong(Options()))
-        self.chatter: list[RowCheck] = [Residue(), Refusals()]
+        from curation.likeness.fingerprints import Fingerprinted
+        from curation.likeness.leaks import LeakSearch
 
-    def sift(self, drafts: Sequence[Draft]) -> list[Ruling]:
+        self.ids = [row.id for row in rows]
+        self.known = Fingerprinted(row.example for row in rows)
+        self.leaks = LeakSearch(test) if test else None
+        self.threshold = threshold
+        self.checks: list[SingleRowCheck] = [
+            Empty(),
+            Secrets(),
+            Personal(),
+            Residue(),
+            Orders(),
+            Refusals(),
+            Encoding(),
+        ]
+        self.checks.append(OverLong(Options()))
+        self.chatter: list[SingleRowCheck] = [Residue(), Refusals()]
+
+    def sift(self, drafts: Sequence[Draft]) -> list[FilterResult]:
         """A ruling for each draft."""
         rulings = [self._alone(draft) for draft in drafts]
         for step in (self._leaks, self._twins):
             open_ = [place for place, ruling in enumerate(rulings) if not ruling.reason]
             for place, ruling in step([drafts[place] for place in open_]):
                 rulings[open_[place]] = ruling
-        for draft, ruling in zip(drafts, rulings, strict=True):
-            if not ruling.reason:
-                self.ids.append("")
-                self.known.append(draft.example)
+        passed = [draft.example for draft, ruling in zip(drafts, rulings, strict=True) if not ruling.reason]
+        self.ids += [""] * len(passed)
+        self.known = self.known.followed_by(passed)
         return rulings
 
-    def _alone(self, draft: Draft) -> Ruling:
+    def _alone(self, draft: Draft) -> FilterResult:
         """Form and quality of one draft; what its own seed shows as well is no fault of the draft."""
         example = draft.example
         try:
-            check_turns(list(example.messages))
+            read_turns(list(example.messages))
         except Malformed as fault:
-            return Ruling("malformed", {"said": str(fault)})
+            return FilterResult("malformed", {"said": str(fault)})
         subject = Subject(example, "", 0, origin="generated")
         seed = Subject(draft.order.seed.example, "", 0) if draft.order.seed else None
         for check in self.checks:
             note = check.fault(subject)
             if note is not None and (seed is None or check.fault(seed) is None):
-                return Ruling(check.title.lower(), {"said": note})
+                return FilterResult(check.title.lower(), {"said": note})
         reply = Subject(Example(chat_row("?", draft.said)), "", 0)
         for check in self.chatter:
             if (note := check.fault(reply)) is not None:
-                return Ruling(check.title.lower(), {"said": note})
-        return Ruling()
+                return FilterResult(check.title.lower(), {"said": note})
+        return FilterResult()
 
-    def _leaks(self, drafts: Sequence[Draft]) -> Iterator[tuple[int, Ruling]]:
+    def _leaks(self, drafts: Sequence[Draft]) -> Iterator[tuple[int, FilterResult]]:
         """Drafts that hold a test item."""
-        from curation.leakage import find_leaks
-
-        if not drafts or not self.test:
+        if not drafts or self.leaks is None:
             return
         told: set[int] = set()
-        for leak in find_leaks([draft.example for draft in drafts], self.test).leaks:
+        for leak in self.leaks.find([draft.example for draft in drafts]).leaks:
             if leak.train not in told:
                 told.add(leak.train)
-                yield leak.train, Ruling("leaks the test set", {"kind": leak.kind, "score": round(leak.score, 3)})
+                yield leak.train, FilterResult("leaks the test set", {"kind": leak.kind, "score": round(leak.score, 3)})
 
-    def _twins(self, drafts: Sequence[Draft]) -> Iterator[tuple[int, Ruling]]:
+    def _twins(self, drafts: Sequence[Draft]) -> Iterator[tuple[int, FilterResult]]:
         """Duplicates of the project's rows or of one another, and rows that contradict one."""
         pairs = [place for place, draft in enumerate(drafts) if "chosen" in draft.row]
         chats = [place for place in range(len(drafts)) if place not in set(pairs)]
         yield from self._same_pairs([(place, drafts[place]) for place in pairs])
-        from curation.dedup import dedup
+        from curation.likeness.duplicates import dedup
 
         if not chats:
             return
         start = len(self.known)
-        found = dedup([*self.known, *(drafts[place].example for place in chats)], self.threshold)
+        found = dedup(self.known.followed_by(drafts[place].example for place in chats), self.threshold)
         told: set[int] = set()
         for twin in found.removed:
             if twin.index >= start and not self._its_own_seed(drafts[chats[twin.index - start]], twin.kept):
                 told.add(twin.index)
                 evidence = {"kind": twin.kind, "similarity": round(twin.similarity, 3), "row": self._name(twin.kept)}
-                yield chats[twin.index - start], Ruling("duplicate", evidence)
+                yield chats[twin.index - start], FilterResult("duplicate", evidence)
         for pair in found.pairs:
             late, early = max(pair.index, pair.other), min(pair.index, pair.other)
             if pair.kind != "contradiction" or late < start or late in told:
@@ -131,20 +134,20 @@ class Sieve:
             draft = drafts[chats[late - start]]
             if not self._its_own_seed(draft, early):
                 told.add(late)
-                yield chats[late - start], Ruling("contradicts a row", {"row": self._name(early)})
+                yield chats[late - start], FilterResult("contradicts a row", {"row": self._name(early)})
 
     def _its_own_seed(self, draft: Draft, index: int) -> bool:
         if draft.order.strategy not in AGAINST_SEED or draft.order.seed is None or index >= len(self.ids):
             return False
         return self.ids[index] == draft.order.seed.id
 
-    def _same_pairs(self, drafts: Sequence[tuple[int, Draft]]) -> Iterator[tuple[int, Ruling]]:
+    def _same_pairs(self, drafts: Sequence[tuple[int, Draft]]) -> Iterator[tuple[int, FilterResult]]:
         """Preference pairs with the same question and the same worse answer."""
         seen = {_pair(example) for example in self.known if "rejected" in example.row}
         for place, draft in drafts:
             key = _pair(draft.example)
             if key in seen:
-                yield place, Ruling("duplicate", {"kind": "exact"})
+                yield place, FilterResult("duplicate", {"kind": "exact"})
             seen.add(key)
 
     def _name(self, index: int) -> str:
@@ -165,7 +168,7 @@ def open_sieve(store: Store, project: Project, settings: Settings) -> Sieve:
 
 def test_rows(store: Store, project: Project) -> list[Example]:
     """The imported test rows and those of every frozen version, each once."""
-    from curation.manifest import load_split, read_manifest
+    from curation.split.manifest import load_split, read_manifest
 
     found = {row.content_hash: row.example for row in store.rows(role="test")}
     for manifest in sorted(project.datasets.glob("*/manifest.json")):

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from curation.checks.phrases import order_in, order_in_text
 from curation.example import text_of
-from curation.quality.orders import order_in, order_in_text
 from curation.store import Store, StoredRow
 from workspace.errors import Refusal
 from workspace.folder import Project
@@ -23,25 +23,25 @@ LABELS_LISTED = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Passage:
-    """A piece of a document and where it stands: `documents/rules.md:12`."""
+class DocumentPassage:
+    """A piece of a document and its place: `documents/rules.md:12`."""
 
     text: str
     place: str
 
 
 @dataclass(frozen=True)
-class Material:
+class DraftMaterial:
     """Seeds in a fixed mixed order, small classes first, and everything else that a prompt may show.
 
-    `reviewed` is False where no row was reviewed yet and the user's own pool rows stand in.
+    `reviewed` is False where no row was reviewed yet: then the user's own pool rows serve.
     """
 
     seeds: Sequence[StoredRow]
     reviewed: bool
     unanswered: Sequence[StoredRow]
     drafts: Sequence[StoredRow]
-    passages: Sequence[Passage]
+    passages: Sequence[DocumentPassage]
     guideline: str
     label_limit: int
     reasons: Mapping[int, str]
@@ -78,7 +78,7 @@ class Material:
         return [row for row in found if row.meta.get("strategy") == strategy]
 
 
-def gather(store: Store, project: Project, settings: Settings) -> Material:
+def gather(store: Store, project: Project, settings: Settings) -> DraftMaterial:
     """Read the material of a project. No test row, no validation row and no generated row is ever a seed, and no row
     or passage that forges a turn of the chat or orders a model about.
     """
@@ -91,7 +91,7 @@ def gather(store: Store, project: Project, settings: Settings) -> Material:
     kept = [row for row in answered if row.is_reviewed]
     seeds = kept or [row for row in answered if row.state not in ("rejected", "unsure")]
     drafts = store.rows(role="candidates", origin="generated")
-    return Material(
+    return DraftMaterial(
         seeds=in_turn(seeds, settings.dataset.seed),
         reviewed=bool(kept),
         unanswered=[row for row in sound if not row.example.is_answered and row.state != "rejected"],
@@ -106,17 +106,10 @@ def gather(store: Store, project: Project, settings: Settings) -> Material:
 
 def _reasons(store: Store, ids: Sequence[int]) -> dict[int, str]:
     """Reason and remark of these decisions."""
-    from sqlalchemy import select
+    from curation.store.decisions import remarks_of
 
-    from curation.store.tables import decisions as table
-
-    found = {}
     with store.read() as connection:
-        for start in range(0, len(ids), 500):
-            query = select(table.c.id, table.c.reason, table.c.remark).where(table.c.id.in_(ids[start : start + 500]))
-            for number, reason, remark in connection.execute(query):
-                found[int(number)] = ": ".join(part for part in (reason, remark) if part)
-    return found
+        return {number: ": ".join(filter(None, said)) for number, said in remarks_of(connection, ids).items()}
 
 
 def in_turn(rows: Sequence[StoredRow], seed: int) -> list[StoredRow]:
@@ -137,19 +130,19 @@ def need(found: Sequence[object], what: str, hint: str) -> None:
         raise Refusal(f"Nothing to start from: {what}.", hint)
 
 
-def passages_of(folder: Path, project: Project) -> list[Passage]:
+def passages_of(folder: Path, project: Project) -> list[DocumentPassage]:
     """Paragraphs of all text and Markdown files, joined up to PASSAGE characters, in order of their paths."""
     found = []
     for path in sorted((*folder.rglob("*.md"), *folder.rglob("*.txt"))):
         start, block = 1, ""
         for number, paragraph in _paragraphs(_read(path)):
             if block and len(block) + len(paragraph) > PASSAGE:
-                found.append(Passage(block.strip(), f"{project.relative(path)}:{start}"))
+                found.append(DocumentPassage(block.strip(), f"{project.relative(path)}:{start}"))
                 block = ""
             start = start if block else number
             block += paragraph + "\n\n"
         if block.strip():
-            found.append(Passage(block.strip(), f"{project.relative(path)}:{start}"))
+            found.append(DocumentPassage(block.strip(), f"{project.relative(path)}:{start}"))
     return found
 
 

@@ -1,12 +1,19 @@
-"""What a run is asked for and what it did."""
+"""What a run of drafting is asked for, what it may spend, and what it did."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from chat.errors import ChatError
+from chat.hosted import Hosted
+from chat.prices import TokenPrice
+from chat.privacy import Guarded
+from chat.protocols import Ask, ChatModel, Reply
+from curation.generate.strategies import DraftRequest
+from workspace.errors import Refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +26,7 @@ class Wish:
 
 
 @dataclass
-class Outcome:
+class DraftingResult:
     """What a run did. `queued` are ids of new candidates; `stopped` why it ended early, empty where it did not."""
 
     strategy: str
@@ -55,3 +62,65 @@ class Outcome:
             "notes": self.notes,
             "batch": self.batch,
         }
+
+
+FAILURES_IN_A_ROW = 5
+"""After so many calls without an answer nothing more is asked."""
+
+
+class DraftBudget:
+    """Keeps the run within its budget: before each call the worst case of it and of all calls under way must fit."""
+
+    def __init__(
+        self, outcome: DraftingResult, model: ChatModel, budget: float | None, price: TokenPrice | None
+    ) -> None:
+        self.outcome, self.budget, self.price = outcome, budget, price
+        self.free = model.is_local
+        self.spent: float | None = 0.0
+        self.worst: dict[int, float] = {}
+        self.in_a_row = 0
+        if self.budget is not None and not self.free and price is None:
+            raise Refusal(
+                f"No price of {model.name} is known (rules/prices.toml), so a budget cannot be kept.",
+                "rung data generate --count N   (without --budget-usd)",
+            )
+
+    def allowed(self, fresh: Mapping[str, DraftRequest], keys: list[str]) -> Iterator[Ask]:
+        """The asks, as long as the budget and the server hold out."""
+        for key, order in fresh.items():
+            worst = self.worst_of(order.ask)
+            if self.in_a_row >= FAILURES_IN_A_ROW:
+                self.outcome.stopped = f"{self.in_a_row} calls in a row brought no answer"
+                return
+            if self.budget is not None and (self.spent or 0.0) + sum(self.worst.values()) + worst > self.budget:
+                self.outcome.stopped = "budget"
+                return
+            self.worst[len(keys)] = worst
+            keys.append(key)
+            yield order.ask
+
+    def settle(self, number: int, reply: Reply | ChatError) -> None:
+        """Replace a worst case by what it was."""
+        worst = self.worst.pop(number, 0.0)
+        if isinstance(reply, ChatError):
+            self.in_a_row += 1
+            self.outcome.failed[reply.kind] += 1
+            self.outcome.failure = self.outcome.failure or reply
+            self.spent = None if self.spent is None else self.spent + (worst if reply.kind == "timeout" else 0.0)
+            return
+        self.in_a_row = 0
+        self.outcome.asked += 1
+        self.spent = None if self.spent is None or reply.cost_usd is None else self.spent + reply.cost_usd
+
+    def worst_of(self, ask: Ask) -> float:
+        """The most that one ask can cost."""
+        if self.free or self.price is None:
+            return 0.0
+        size = sum(len(str(turn["content"]).encode()) + 16 for turn in ask.turns) + len(str(ask.meta.get("schema", "")))
+        return self.price.worst(size, ask.max_tokens + 64)
+
+
+def price_of_model(model: ChatModel) -> TokenPrice | None:
+    """The dated price of a hosted model."""
+    inner = model.model if isinstance(model, Guarded) else model
+    return inner.price if isinstance(inner, Hosted) else None

@@ -11,12 +11,10 @@ from chat.errors import ChatError
 from chat.protocols import ChatModel, Progress, Reply
 from chat.stream import replies
 from curation.generate.filters import Draft, Sieve, open_sieve
-from curation.generate.ledger import Ledger, Record, record_of, request_key
-from curation.generate.material import Material, gather
-from curation.generate.origin import described, provenance, rebuilt
-from curation.generate.outcome import Outcome, Wish
-from curation.generate.purse import Purse, price_of_model
-from curation.generate.strategy import Misfit, Order, Strategy, find_strategy
+from curation.generate.material import DraftMaterial, gather
+from curation.generate.outcome import DraftBudget, DraftingResult, Wish, price_of_model
+from curation.generate.reply_log import Record, ReplyLog, described, provenance, rebuilt, record_of, request_key
+from curation.generate.strategies import DraftRequest, Misfit, Strategy, find_strategy
 from curation.generate.template import load_prompt
 from curation.store import NewRow, Store
 from workspace.artefact import now
@@ -42,9 +40,9 @@ class Session:
         self.project, self.settings, self.store, self.model, self.wish = project, settings, store, model, wish
         self.strategy: Strategy = find_strategy(wish.strategy)
         self.prompt = load_prompt(wish.strategy, project)
-        self.material: Material = replace(gather(store, project, settings), reasons_alone=model.is_local)
-        self.ledger = Ledger(project)
-        self.outcome = Outcome(wish.strategy, model.name, wish.count)
+        self.material: DraftMaterial = replace(gather(store, project, settings), reasons_alone=model.is_local)
+        self.ledger = ReplyLog(project)
+        self.outcome = DraftingResult(wish.strategy, model.name, wish.count)
         self._sieve: Sieve | None = None
         self._handled = {str(row.meta.get("request")) for row in store.rows(role="candidates", excluded=None)}
 
@@ -53,11 +51,11 @@ class Session:
         """The filters, made when the first draft comes."""
         if self._sieve is None:
             self._sieve = open_sieve(self.store, self.project, self.settings)
-            if not self._sieve.test:
+            if self._sieve.leaks is None:
                 self.outcome.notes.append("There is no test set yet, so leaks could not be looked for.")
         return self._sieve
 
-    def orders(self) -> dict[str, Order]:
+    def orders(self) -> dict[str, DraftRequest]:
         """The wanted orders by request key, always the same ones for the same material."""
         try:
             found = list(self.strategy.orders(self.material, self.prompt, self.wish.count))
@@ -115,7 +113,7 @@ def generate(
     model: ChatModel,
     wish: Wish,
     progress: Progress | None = None,
-) -> Outcome:
+) -> DraftingResult:
     """Write `wish.count` drafts and put those that pass the filters into the queue.
 
     The same command again asks nothing twice: replies are kept in `generated/replies.jsonl` by the hash of their
@@ -143,13 +141,13 @@ def worst_case(
     """How many calls a run would make and the most that they can cost; None where no price is known."""
     session = Session(project, settings, store, model, wish)
     price = price_of_model(model)
-    purse = Purse(session.outcome, model, None, price)
+    purse = DraftBudget(session.outcome, model, None, price)
     known = session.ledger.replies.keys() | session.ledger.under_way()
     asks = [order.ask for key, order in session.orders().items() if key not in known]
     return len(asks), sum(map(purse.worst_of, asks)) if price or model.is_local else None
 
 
-def start(session: Session) -> tuple[dict[str, Order], dict[str, Order]]:
+def start(session: Session) -> tuple[dict[str, DraftRequest], dict[str, DraftRequest]]:
     """All wanted orders and those not yet replied to, after replies that a stopped run left behind were settled."""
     orders = session.orders()
     if not session.material.reviewed and session.material.seeds:
@@ -164,9 +162,9 @@ def start(session: Session) -> tuple[dict[str, Order], dict[str, Order]]:
     return orders, {key: order for key, order in orders.items() if key not in done}
 
 
-def _ask(session: Session, fresh: dict[str, Order], progress: Progress | None) -> None:
+def _ask(session: Session, fresh: dict[str, DraftRequest], progress: Progress | None) -> None:
     """Call the model and settle replies in chunks; what has come is settled whatever happens."""
-    purse = Purse(session.outcome, session.model, session.wish.budget_usd, price_of_model(session.model))
+    purse = DraftBudget(session.outcome, session.model, session.wish.budget_usd, price_of_model(session.model))
     keys: list[str] = []
     waiting: list[Record] = []
     try:
@@ -188,7 +186,7 @@ def _ask(session: Session, fresh: dict[str, Order], progress: Progress | None) -
             session.settle(waiting)
 
 
-def _kept(session: Session, key: str, order: Order, reply: Reply) -> Record:
+def _kept(session: Session, key: str, order: DraftRequest, reply: Reply) -> Record:
     """A reply in the ledger, on disk."""
     record = record_of(key, session.model.name, now().isoformat(), described(order), reply)
     session.ledger.add(record)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import time
@@ -12,15 +11,12 @@ from typing import Any
 from chat.errors import ChatError
 from chat.protocols import Ask, ChatModel, Progress, Reply, Scorer
 from chat.stream import replies
-from curation.generate.outcome import Outcome
-from curation.generate.purse import Purse, price_of_model
-from curation.generate.strategy import Order
-from curation.generate.template import Prompt, load_prompt
-from curation.review.order import score_of
-from curation.review.queue import refresh_queue
+from curation.generate.outcome import DraftBudget, DraftingResult, price_of_model
+from curation.generate.strategies import DraftRequest
+from curation.generate.template import PromptTemplate, load_prompt
+from curation.review.queue import refresh_queue, score_of
 from curation.store import Store, StoredRow
-from curation.store.ids import number_of
-from curation.store.records import OPEN_STATES
+from curation.store.records import OPEN_STATES, number_of
 from workspace.artefact import now
 from workspace.folder import Project
 from workspace.settings import Settings
@@ -39,7 +35,7 @@ def score_rows(
     count: int = 0,
     budget_usd: float | None = None,
     progress: Progress | None = None,
-) -> Outcome:
+) -> DraftingResult:
     """Ask the model how likely each waiting row is right, and keep 0..1 with the row. `count` 0: all of them.
 
     A row that this model scored by this prompt is not asked about again. A model on this machine that tells
@@ -48,9 +44,9 @@ def score_rows(
     """
     refresh_queue(store, settings)
     prompt = load_prompt("judge", project)
-    outcome = Outcome("judge", model.name, count)
+    outcome = DraftingResult("judge", model.name, count)
     orders = dict(_orders(store, project, prompt, model, outcome, count))
-    purse = Purse(outcome, model, budget_usd, price_of_model(model))
+    purse = DraftBudget(outcome, model, budget_usd, price_of_model(model))
     keys: list[str] = []
     started = time.perf_counter()
     try:
@@ -71,8 +67,8 @@ def score_rows(
 
 
 def _orders(
-    store: Store, project: Project, prompt: Prompt, model: ChatModel, outcome: Outcome, count: int
-) -> Iterator[tuple[str, Order]]:
+    store: Store, project: Project, prompt: PromptTemplate, model: ChatModel, outcome: DraftingResult, count: int
+) -> Iterator[tuple[str, DraftRequest]]:
     """One order a waiting row with an answer, in the order of import, but not for those that are scored already."""
     waiting = [row for row in store.rows(role=ROLES, state=(*OPEN_STATES, "leased")) if row.queued]
     guideline = project.guideline_file.read_text("utf-8-sig", "replace") if project.guideline_file.is_file() else ""
@@ -88,10 +84,10 @@ def _orders(
         if not row.example.answer or (count and made >= count):
             continue
         made += 1
-        yield row.id, Order("judge", _ask(row, prompt, guideline, model), prompt, row)
+        yield row.id, DraftRequest("judge", _ask(row, prompt, guideline, model), prompt, row)
 
 
-def _ask(row: StoredRow, prompt: Prompt, guideline: str, model: ChatModel) -> Ask:
+def _ask(row: StoredRow, prompt: PromptTemplate, guideline: str, model: ChatModel) -> Ask:
     values = {"question": row.example.question, "answer": row.example.answer or "", "guideline": guideline.strip()}
     return Ask(prompt.turns(values), 4 if model.is_local else 32, DIGITS if model.can_choose else ())
 
@@ -118,26 +114,22 @@ def _said(text: str) -> float | None:
     return (int(found[0]) - 1) / (len(DIGITS) - 1) if found else None
 
 
-def _take(store: Store, outcome: Outcome, name: str, score: float | None, by: Mapping[str, Any]) -> None:
+def _take(store: Store, outcome: DraftingResult, name: str, score: float | None, by: Mapping[str, Any]) -> None:
     """Keep a score with its row; a reply without one is counted."""
-    from sqlalchemy import select, update
-
-    from curation.store.tables import rows
+    from curation.store.writing import add_meta
 
     if score is None:
         outcome.rejected["no digit from 1 to 5"] += 1
         return
     with store.write() as connection:
-        this = rows.c.id == number_of(name)
-        meta = json.loads(connection.execute(select(rows.c.meta).where(this)).scalar_one())
-        meta["judge"] = {"score": round(score, 4), "at": now().isoformat(), **by}
-        connection.execute(update(rows).where(this).values(meta=json.dumps(meta, ensure_ascii=False)))
+        judged = {"score": round(score, 4), "at": now().isoformat(), **by}
+        add_meta(connection, number_of(name), {"judge": judged})
     outcome.queued.append(name)
 
 
-def _log(store: Store, settings: Settings, outcome: Outcome) -> None:
+def _log(store: Store, settings: Settings, outcome: DraftingResult) -> None:
     """One line in the log, and a mark that makes the queue's order be worked out again."""
-    from curation.store.facts import keep_fact
+    from curation.store.writing import keep_fact
 
     if not outcome.asked:
         return

@@ -32,7 +32,7 @@ ROLES = ("system", "user", "assistant")
 
 
 @dataclass(frozen=True, slots=True)
-class Prompt:
+class PromptTemplate:
     """A template's messages; `source` (its file) and `sha256` (of its bytes) are kept with each candidate."""
 
     parts: tuple[tuple[str, Template], ...]
@@ -68,7 +68,7 @@ class Prompt:
         return any(place in text.get_identifiers() for _, text in self.parts)
 
 
-def load_prompt(strategy: str, project: Project) -> Prompt:
+def load_prompt(strategy: str, project: Project) -> PromptTemplate:
     """The user's `prompts/generate/STRATEGY.md`, else the one that comes with Rung.
 
     Raises InputError for a missing part or an unknown placeholder, all at once, with lines.
@@ -84,11 +84,11 @@ def load_prompt(strategy: str, project: Project) -> Prompt:
     parts = _parts(text)
     if problems := [*_order_problems(parts, name), *_place_problems(text, name)]:
         raise InputError(problems, f"Placeholders: {', '.join('$' + place for place in PLACES)}")
-    return Prompt(tuple((role, Template(part)) for role, part in parts), name, sha256_bytes(data))
+    return PromptTemplate(tuple((role, Template(part)) for role, part in parts), name, sha256_bytes(data))
 
 
 def _parts(text: str) -> list[tuple[str, str]]:
-    """Role and text of each part under `# system`, `# user`, `# assistant`; what stands before is for the reader."""
+    """Role and text of each part under `# system`, `# user`, `# assistant`; what is before them is for the reader."""
     found: list[tuple[str, list[str]]] = []
     for line in text.splitlines():
         if heading := HEADING.fullmatch(line):
@@ -99,7 +99,7 @@ def _parts(text: str) -> list[tuple[str, str]]:
 
 
 def _order_problems(parts: Sequence[tuple[str, str]], name: str) -> list[Problem]:
-    """Parts stand as in a chat: system first if at all, then user and assistant in turn, the last is the user's."""
+    """Return a problem unless parts are as in a chat: system first if at all, user and assistant in turn, user last."""
     roles = [role for role, _ in parts]
     talk = roles[1:] if roles[:1] == ["system"] else roles
     if talk and all(role == ROLES[1 + place % 2] for place, role in enumerate(talk)) and talk[-1] == "user":

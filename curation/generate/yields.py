@@ -1,19 +1,28 @@
-"""What became of the drafts: by strategy and model, from the request to the reviewer's decision."""
+"""What became of the drafts, what the data still lacks, and what it costs at most. No model is asked."""
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import islice
 from typing import Any
 
-from curation.generate.ledger import Ledger, Record, spent
+from chat.prices import price_of
+from curation.generate.material import DraftMaterial, gather
+from curation.generate.reply_log import Record, ReplyLog, spent
+from curation.generate.strategies import find_strategy
+from curation.generate.template import load_prompt
+from curation.review.progress import goal_of
 from curation.store import Store
+from workspace.errors import RungError
 from workspace.folder import Project
+from workspace.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class YieldPart:
     """Some of the drafts of a strategy: how many were written, reached the queue, were decided and kept."""
 
     drafts: int
@@ -36,8 +45,8 @@ class Yield:
     states: Counter[str] = field(default_factory=Counter)
     cost_usd: float | None = 0.0
     seconds: float = 0.0
-    before: Part = Part(0, 0, 0, 0)
-    after: Part = Part(0, 0, 0, 0)
+    before: YieldPart = YieldPart(0, 0, 0, 0)
+    after: YieldPart = YieldPart(0, 0, 0, 0)
 
     @property
     def accepted(self) -> int:
@@ -71,7 +80,7 @@ class Yield:
 
 def yields(store: Store, project: Project) -> list[Yield]:
     """Every strategy and model that ever wrote drafts in this project."""
-    ledger = Ledger(project)
+    ledger = ReplyLog(project)
     groups = defaultdict(list)
     for record in ledger.replies.values():
         groups[str(record.order["strategy"]), record.model].append(record)
@@ -92,7 +101,82 @@ def yields(store: Store, project: Project) -> list[Yield]:
     return found
 
 
-def _part(records: Sequence[Record], states: Mapping[str, str]) -> Part:
+def _part(records: Sequence[Record], states: Mapping[str, str]) -> YieldPart:
     came = Counter(states[record.key] for record in records if record.key in states)
     kept = came["approved"] + came["edited"]
-    return Part(len(records), came.total(), kept + came["rejected"], kept)
+    return YieldPart(len(records), came.total(), kept + came["rejected"], kept)
+
+
+TRIED = 20
+"""Drafts that must be decided before the share that reviewers keep says how many more are needed."""
+WEIGHED = 50
+"""Requests from which the price of all is worked out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gaps:
+    """`missing` accepted rows, in `classes` classes (0 where answers are none), to what `goal_from` asks for.
+
+    `drafts` are what it takes at the share that reviewers keep, `count` is the number for `rung data generate`, `usd`
+    the most that they cost; None where no price of the model is known.
+    """
+
+    missing: int
+    classes: int
+    goal: int
+    goal_from: str
+    drafts: int = 0
+    count: int = 0
+    strategy: str = ""
+    usd: float | None = None
+
+    @property
+    def command(self) -> str:
+        """What closes them."""
+        how = f" --strategy {self.strategy}" if self.strategy != "paraphrase" else ""
+        return f"rung data generate --count {self.count}{how}"
+
+
+def find_gaps(store: Store, project: Project, settings: Settings) -> Gaps | None:
+    """The gaps of the accepted rows; None where nobody says how many are needed."""
+    asked = goal_of(project, settings)
+    if asked is None:
+        return None
+    goal, goal_from, per_class = asked
+    material = gather(store, project, settings)
+    kept = [row for row in store.rows(role=("pool", "candidates", "train")) if row.is_reviewed]
+    if per_class and material.labels:
+        counts = Counter(row.example.answer for row in kept)
+        thin = [goal - counts[label] for label in material.labels if counts[label] < goal]
+        found = Gaps(sum(thin), len(thin), goal, goal_from)
+    else:
+        found = Gaps(max(0, goal - len(kept)), 0, goal, goal_from)
+    return _priced(found, store, project, settings, material) if found.missing else found
+
+
+def _priced(gaps: Gaps, store: Store, project: Project, settings: Settings, material: DraftMaterial) -> Gaps:
+    name = "new_input" if gaps.classes else "paraphrase"
+    made = [each for each in yields(store, project) if each.strategy == name]
+    decided, accepted = sum(each.decided for each in made), sum(each.accepted for each in made)
+    share = accepted / decided if decided >= TRIED and accepted else 1.0
+    drafts = math.ceil(gaps.missing / share)
+    counted: dict[str, Any] = {"drafts": drafts, "count": drafts + sum(each.drafts for each in made), "strategy": name}
+    usd = _most(name, drafts, project, settings, material)
+    return Gaps(gaps.missing, gaps.classes, gaps.goal, gaps.goal_from, **counted, usd=usd)
+
+
+def _most(name: str, drafts: int, project: Project, settings: Settings, material: DraftMaterial) -> float | None:
+    """The most that so many drafts can cost, by the longest that the first ones are."""
+    if settings.model.provider == "local":
+        return 0.0
+    price = price_of(settings.model.base)
+    if price is None:
+        return None
+    try:
+        orders = list(islice(find_strategy(name).orders(material, load_prompt(name, project), WEIGHED), WEIGHED))
+    except RungError:
+        return None
+    worst = [
+        price.worst(sum(len(str(t["content"]).encode()) + 16 for t in o.ask.turns), o.ask.max_tokens) for o in orders
+    ]
+    return drafts * max(worst, default=0.0)

@@ -2,34 +2,26 @@
 
 from __future__ import annotations
 
-from curation.review.desk import Decided, Desk, Ruling, Turn, decide, decide_all, next_item, open_desk, undo
-from curation.review.item import Item, Side
-from curation.review.people import (
-    LinkEnded,
-    LinkUnknown,
-    Reviewer,
-    all_reviewers,
-    by_token,
-    invite,
-    known_reviewer,
-    revoke,
-)
-from curation.review.progress import Progress, progress
-from curation.review.queue import refresh_queue
-from curation.review.samples import Plan, draw_again, plans
+from curation.review.desk import Desk, open_desk
+from curation.review.item import OtherDecision, ReviewItem
+from curation.review.people import LinkEnded, LinkUnknown, all_reviewers, by_token, invite, known_reviewer, revoke
+from curation.review.progress import ReviewProgress, progress
+from curation.review.queue import draw_again, plans, refresh_queue
+from curation.review.ruling import Decided, Ruling
+from curation.review.service import NextItem, decide, decide_all, next_item, undo
+from curation.store.records import Reviewer
 
 __all__ = [
     "Decided",
     "Desk",
-    "Item",
     "LinkEnded",
     "LinkUnknown",
-    "Plan",
-    "Progress",
+    "NextItem",
+    "OtherDecision",
+    "ReviewItem",
+    "ReviewProgress",
     "Reviewer",
     "Ruling",
-    "Side",
-    "Turn",
     "all_reviewers",
     "by_token",
     "decide",

@@ -2,7 +2,7 @@
 
 Read from argilla 2.8: one column a field or metadata key, `Q.suggestion`, and for each question `Q.responses`,
 `Q.responses.users`, `Q.responses.status`, three lists of the same length. `.argilla/` holds settings and name, so that
-Argilla can make the dataset anew. No Argilla server is needed for either direction.
+Argilla can make the dataset again. No Argilla server is needed for either direction.
 """
 
 from __future__ import annotations
@@ -11,17 +11,15 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from curation.review.exchange import FIELDS
+from curation.example import edited_text
+from curation.review.desk import Desk
 from curation.store import StoredRow
-from curation.store.ids import row_id
+from curation.store.records import row_id
 from workspace.errors import InputError, Problem
 from workspace.extras import require
 from workspace.files import write_bytes, write_text
-
-if TYPE_CHECKING:
-    from curation.review.desk import Desk
 
 DATA = "data/train-00000-of-00001.parquet"
 QUESTIONS = ("decision", "text", "reason", "remark")
@@ -37,7 +35,7 @@ UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
 def write_argilla(desk: Desk, rows: Sequence[StoredRow], folder: Path) -> None:
-    """Write rows, with every decision that stands on them, as a folder that `datasets.load_dataset` reads."""
+    """Write rows, with every decision in force on them, as a folder that `datasets.load_dataset` reads."""
     require("argilla", "datasets")
     from datasets import Dataset
     from datasets.utils.logging import disable_progress_bar
@@ -75,11 +73,11 @@ def read_argilla(folder: Path, users: Mapping[str, str], reviewer: str = "") -> 
         responses = list(_responses(record))
         base = {name: str(record.get(name) or "") for name in ("id", "content_hash", "question", "answer")}
         if not responses:
-            yield number, {**dict.fromkeys(FIELDS, ""), **base}
+            yield number, base
         for user, given in responses:
             name = reviewer or users.get(user, "" if UUID.fullmatch(user) else user)
             unknown |= set() if name else {user}
-            yield number, {**dict.fromkeys(FIELDS, ""), **base, "reviewer": name, **given}
+            yield number, {**base, "reviewer": name, **given}
     if unknown:
         raise InputError(
             [Problem(f"the Argilla user {user} has no name here.", where=str(folder)) for user in sorted(unknown)],
@@ -130,7 +128,7 @@ def _record(row: StoredRow, votes: Sequence[Mapping[str, str]]) -> dict[str, Any
         "status": "completed" if votes else "pending",
         "_server_id": None,
         "question": row.original.question,
-        "answer": row.original.answer or str(row.original.row.get("text", "")),
+        "answer": edited_text(row.original.row),
         "content_hash": row.original.content_hash,
         "source": row.source,
         "role": row.role,
@@ -146,7 +144,7 @@ def _record(row: StoredRow, votes: Sequence[Mapping[str, str]]) -> dict[str, Any
 def _votes(desk: Desk, names: set[str]) -> dict[str, list[dict[str, str]]]:
     """Standing decisions of persons on these rows, answers to known items left out."""
     from curation.example import Example
-    from curation.review.persons import standing
+    from curation.review.people import standing
 
     found: dict[str, list[dict[str, str]]] = {}
     for each in standing(desk.store):
@@ -171,7 +169,7 @@ def _features() -> Any:
 
 def _settings(desk: Desk) -> dict[str, Any]:
     """What Argilla needs to make the dataset: fields, questions, the guideline."""
-    from curation.guideline import current_guideline
+    from curation.store.guidelines import current_guideline
 
     guideline = current_guideline(desk.store, desk.project)
     fields = [

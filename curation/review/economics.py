@@ -13,15 +13,16 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from curation.goal import goal_of
-from curation.review.progress import progress
-from curation.similarity import words
+from curation.example import edited_text
+from curation.likeness import words
+from curation.review.desk import Desk
+from curation.review.progress import goal_of, progress
 from curation.store.records import StoredRow
 from workspace.folder import oldest_first
 
 if TYPE_CHECKING:
-    from curation.review.desk import Desk
-    from curation.review.progress import Progress
+    pass
+
 
 LONGEST = 1_500
 """Words of an answer that are compared; of longer ones their beginning."""
@@ -31,7 +32,7 @@ LITTLE = 0.01
 
 @dataclass(frozen=True, slots=True)
 class MoreRows:
-    """Whether more rows are worth it, by the learning curve that was measured: True, False, None (cannot be told).
+    """Whether more rows are worth it, by the learning curve that was measured: True, False, None (unknown).
 
     Losses are of the validation rows; `low`..`high` the forecast's interval at `rows`.
     """
@@ -83,16 +84,16 @@ class Economics:
         return asdict(self)
 
 
-def economics(desk: Desk, stand: Progress | None = None) -> Economics:
-    """Work everything out from the log; `stand` where the progress is at hand."""
-    stand = stand or progress(desk)
+def economics(desk: Desk) -> Economics:
+    """Return all figures, from the log."""
+    reviewed = progress(desk)
     rows = [row for row in desk.store.rows() if row.decision is not None and not row.automatic]
     kept = [row for row in rows if row.is_reviewed]
     edits = [row for row in rows if row.state == "edited"]
     held = Counter[str | None]()
     for row in desk.store.rows(role=("pool", "candidates", "train")):
         held[row.example.answer] += row.is_reviewed
-    people = [person for person in stand.reviewers if person.kind == "person"]
+    people = [person for person in reviewed.reviewers if person.kind == "person"]
     hours = sum(person.minutes for person in people) / 60
     unknown: dict[str, str] = {}
     acceptance = len(kept) / len(rows) if rows else None
@@ -104,7 +105,7 @@ def economics(desk: Desk, stand: Progress | None = None) -> Economics:
     review_usd, spent = _spent(desk, drafts, judge, None if by_sheet else hours, unknown)
     goal, goal_from, missing = _goal(desk, held, unknown)
     to_decide = None if missing is None or not acceptance else math.ceil(missing / acceptance)
-    pace = stand.rows_an_hour
+    pace = reviewed.rows_an_hour
     if pace is None:
         unknown["rows_an_hour"] = "fewer than two decisions of one person"
     return Economics(
@@ -125,7 +126,7 @@ def economics(desk: Desk, stand: Progress | None = None) -> Economics:
         goal_from=goal_from,
         rows_to_go=to_decide,
         hours_to_goal=to_decide / pace if to_decide is not None and pace else None,
-        queue_hours=stand.hours_left,
+        queue_hours=reviewed.hours_left,
         more=more_rows(desk.project.plans),
         drafts=table,
         unknown=unknown,
@@ -133,10 +134,10 @@ def economics(desk: Desk, stand: Progress | None = None) -> Economics:
 
 
 def more_rows(plans: Path) -> MoreRows:
-    """What the newest learning curve (`rung plan --curve`) says of more rows than were measured."""
+    """What the newest learning curve (`rung plan curve`) says of more rows than were measured."""
     found = oldest_first(plans.glob("curve-*.json"))
     if not found:
-        return MoreRows(None, "Not measured: rung plan --curve measures the learning curve.")
+        return MoreRows(None, "Not measured: rung plan curve measures the learning curve.")
     try:
         curve = json.loads(found[-1].read_bytes())
         points = [(int(each["rows"]), float(each["loss"])) for each in curve["points"] if each["loss"] is not None]
@@ -195,11 +196,7 @@ def word_distance(old: str, new: str) -> float:
 
 
 def _distance(row: StoredRow) -> float:
-    return word_distance(_text(row.original.row, row.original.answer), _text(row.example.row, row.example.answer))
-
-
-def _text(row: Mapping[str, Any], answer: str | None) -> str:
-    return answer or str(row.get("text", ""))
+    return word_distance(edited_text(row.original.row), edited_text(row.example.row))
 
 
 def _spent(

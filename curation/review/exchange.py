@@ -8,21 +8,21 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from curation.formats.table import LARGEST_FIELD
-from curation.review.desk import Ruling, decide_all, edited
-from curation.review.mixing import must_have_entered
+from curation.review.argilla import read_argilla, write_argilla
+from curation.review.desk import Desk
+from curation.review.gold import must_have_entered
+from curation.review.guideline import reason_of, reasons_now
 from curation.review.people import known_reviewer
 from curation.review.queue import refresh_queue
-from curation.review.reasons import reason_of, reasons_now
+from curation.review.ruling import Ruling, edited
+from curation.review.service import decide_all
+from curation.rows.table import LARGEST_FIELD
 from curation.store import StoredRow
-from curation.store.ids import number_of
+from curation.store.records import number_of
 from workspace.errors import InputError, Problem, RungError
 from workspace.files import read_utf8, write_text
-
-if TYPE_CHECKING:
-    from curation.review.desk import Desk
 
 FIELDS = ("id", "content_hash", "reviewer", "question", "answer", "decision", "text", "reason", "remark")
 
@@ -31,8 +31,8 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True, slots=True)
-class Imported:
-    """Decisions taken in, rows left without one, and conflicts in words."""
+class DecisionsImported:
+    """Decisions imported, rows left without one, and conflicts in words."""
 
     decided: int
     open: int
@@ -57,8 +57,6 @@ def export_rows(
     rows = [row for row in desk.store.rows(state=states) if row.queued or row.decision is not None]
     rows = rows[:count] if count else rows
     if form == "argilla":
-        from curation.review.argilla import write_argilla
-
         write_argilla(desk, rows, out)
     else:
         lines = [_line(row, assign) for row in rows]
@@ -67,11 +65,13 @@ def export_rows(
     return len(rows)
 
 
-def import_decisions(desk: Desk, file: Path, *, reviewer: str = "", users: Mapping[str, str] | None = None) -> Imported:
-    """Take in the filled lines of a file that `export_rows` wrote, or the responses of a folder in Argilla's format.
+def import_decisions(
+    desk: Desk, file: Path, *, reviewer: str = "", users: Mapping[str, str] | None = None
+) -> DecisionsImported:
+    """Import the filled lines of a file that `export_rows` wrote, or the responses of a folder in Argilla's format.
 
     A row whose text changed since, or that someone else decided otherwise, is a conflict and stays as it is. Raises
-    InputError with every line that cannot be read or used; then nothing is taken in.
+    InputError with every line that cannot be read or used; then nothing is imported.
     """
     entries = list(_entries(file, {} if users is None else users, reviewer))
     stored = {row.id: row for row in desk.store.rows(ids=[entry["id"] for _, entry in entries])}
@@ -83,7 +83,7 @@ def import_decisions(desk: Desk, file: Path, *, reviewer: str = "", users: Mappi
     for name in found.ready:
         must_have_entered(desk.store, desk.settings, known_reviewer(desk.store, name))
     made = sum(len(decide_all(desk, name, rulings, kind="person")) for name, rulings in found.ready.items())
-    return Imported(made, found.open, tuple(found.conflicts))
+    return DecisionsImported(made, found.open, tuple(found.conflicts))
 
 
 @dataclass
@@ -122,13 +122,10 @@ class _Found:
 
 def _for_two(desk: Desk, row: StoredRow) -> bool:
     """Whether a row is for two people, so that they may differ."""
-    from sqlalchemy import select
-
-    from curation.store.tables import rows
+    from curation.store.decisions import row_by_number
 
     with desk.store.read() as connection:
-        needed = connection.execute(select(rows.c.needed).where(rows.c.id == number_of(row.id))).scalar() or 1
-    return bool(needed > 1)
+        return int(row_by_number(connection, number_of(row.id))["needed"]) > 1
 
 
 def _line(row: StoredRow, assign: str) -> dict[str, str]:
@@ -166,9 +163,8 @@ def _as_jsonl(lines: list[dict[str, str]]) -> str:
 
 def _entries(file: Path, users: Mapping[str, str], reviewer: str) -> Iterator[tuple[int, dict[str, str]]]:
     if file.is_dir():
-        from curation.review.argilla import read_argilla
-
-        yield from read_argilla(file, users, reviewer)
+        for number, entry in read_argilla(file, users, reviewer):
+            yield number, dict.fromkeys(FIELDS, "") | entry
         return
     text = read_utf8(file, newline="")
     read = _csv_lines if file.suffix.lower() == ".csv" else _json_lines
@@ -218,7 +214,7 @@ def _checked(
 
 
 def _conflict(row: StoredRow, entry: Mapping[str, str], ruling: Ruling) -> str:
-    """Why a decision cannot be taken in as it stands; empty where it can."""
+    """Return why a decision cannot be imported; empty where it can."""
     if row.excluded is not None:
         return f"{row.id} was taken out: {row.excluded}."
     if row.state in ("approved", "edited", "rejected"):

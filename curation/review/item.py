@@ -1,27 +1,31 @@
-"""One row as a reviewer sees it: the text, where it comes from, what to look at, the guideline beside it."""
+"""One row as a reviewer sees it: text, origin, what to look at, the guideline; personal data and keys masked.
+
+An item is shown masked until somebody asks to see it as it is, which the log records.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from curation.example import Example
-from curation.guideline import Guideline, current_guideline
-from curation.review.gold import hidden_rows, is_known
-from curation.review.mixed import mixed_in
-from curation.review.people import Reviewer
-from curation.review.reasons import reasons_in
-from curation.store import Link, StoredRow
-from curation.store.ids import number_of
+from curation.example import Example, edited_text
+from curation.mask import covered, spots_in
+from curation.review.desk import Desk
+from curation.review.gold import mixed_in
+from curation.review.guideline import reasons_in
+from curation.store import Link, Store, StoredRow
+from curation.store.guidelines import Guideline, current_guideline
+from curation.store.records import Reviewer, number_of
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
     from sqlalchemy.engine import RowMapping
 
-    from curation.review.desk import Desk
 
 MOST = 6
 """Near rows shown beside an item."""
@@ -30,7 +34,7 @@ QUEUED_AS_USUAL = ("", "policy", "sample", "candidate", "generated", "unanswered
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class OtherDecision:
     """Another decision, or a near row: `answer` None where it was rejected."""
 
     row: str
@@ -42,7 +46,15 @@ class Side:
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class NearRow:
+    """A decided row near an item: `side` as the item's own neighbours are shown, and the row's question."""
+
+    side: OtherDecision
+    question: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewItem:
     """A leased row. `draft` is this reviewer's own unsaved edit; `sides` are shown where two people disagree.
 
     `blind`: others' decisions on this row and on near ones are hidden.
@@ -63,8 +75,8 @@ class Item:
     answer: str | None
     draft: Mapping[str, Any] | None = None
     blind: bool = False
-    sides: tuple[Side, ...] = ()
-    near: tuple[Side, ...] = ()
+    sides: tuple[OtherDecision, ...] = ()
+    near: tuple[OtherDecision, ...] = ()
     decided: int = 0
     total: int = 0
     meta: Mapping[str, Any] | None = None
@@ -74,35 +86,34 @@ class Item:
         return asdict(self)
 
 
-def show_item(desk: Desk, person: Reviewer, number: int) -> Item:
+def show_item(desk: Desk, person: Reviewer, number: int) -> ReviewItem:
     """The item as this person may see it."""
-    from sqlalchemy import select
-
-    from curation.store.pairs import read_links
-    from curation.store.reading import by_numbers, query, record
-    from curation.store.tables import drafts, rows
-    from curation.store.waiting import waiting
+    from curation.store.decisions import draft_of, sent_for
+    from curation.store.gold import gold_rows, is_known
+    from curation.store.queue import waiting
+    from curation.store.reading import by_numbers, record, row_with_all
+    from curation.store.sources import read_links
 
     guideline = current_guideline(desk.store, desk.project)
     with desk.store.read() as connection:
-        raw = connection.execute(query().where(rows.c.id == number)).mappings().one()
+        raw = row_with_all(connection, number)
         stored = record(raw)
         known = is_known(connection, number)
         blind = raw["needed"] > 1 and not raw["flagged"]
-        kept = connection.execute(
-            select(drafts.c.payload).where(drafts.c.row_id == number, drafts.c.reviewer_id == person.id)
-        ).scalar()
+        kept = draft_of(connection, number, person.id)
         total, left = waiting(connection)
         mixed = mixed_in(connection, desk.settings, total, left, desk.clock())
-        hidden = hidden_rows(connection)
+        hidden = gold_rows(connection)
         second = () if known or blind or raw["flagged"] else _second(connection, raw)
+        usual = blind or stored.queued in QUEUED_AS_USUAL[:-1]
+        sent = () if usual else _unusual((*sent_for(connection, number), stored.queued))
         links = read_links(connection, [stored.id])
         others = by_numbers(connection, [number_of(name) for link in links for name in (link.row, link.other)])
     if known:
         stored = replace(stored, payload=stored.original_payload)
     near = _near(stored, links, others, blind, hidden)
     example = stored.example
-    return Item(
+    return ReviewItem(
         id=stored.id,
         token=raw["lease_token"] or "",
         until=datetime.fromtimestamp(raw["lease_until"] or 0, UTC).isoformat(timespec="seconds"),
@@ -113,7 +124,7 @@ def show_item(desk: Desk, person: Reviewer, number: int) -> Item:
         queued=stored.queued,
         source=stored.source,
         guideline=guideline,
-        findings=(*second, *_findings(stored, near, blind)),
+        findings=(*second, *_findings(stored, near, blind, sent)),
         reasons=reasons_in(guideline.text if guideline else "") or desk.settings.review.reasons,
         answer=example.answer,
         draft=json.loads(kept) if kept else None,
@@ -128,7 +139,7 @@ def show_item(desk: Desk, person: Reviewer, number: int) -> Item:
 
 def _near(
     stored: StoredRow, links: Sequence[Link], others: Sequence[StoredRow], all_blind: bool, hidden: Collection[int]
-) -> tuple[Side, ...]:
+) -> tuple[OtherDecision, ...]:
     """Near rows that are still in; where the item is blind, as they came and without anyone's decision.
 
     So are those in `hidden`, always.
@@ -145,11 +156,18 @@ def _near(
         example = other.original if blind else other.example
         state = "" if blind else other.state
         who = "" if blind else other.reviewer
-        sides.append(Side(other.id, who, state, example.answer, link.kind, link.similarity))
+        sides.append(OtherDecision(other.id, who, state, example.answer, link.kind, link.similarity))
     return tuple(sorted(sides, key=lambda side: (-(side.similarity or 0), side.row))[:MOST])
 
 
-def _findings(stored: StoredRow, near: Sequence[Side], blind: bool) -> tuple[Mapping[str, Any], ...]:
+def _unusual(sent: Sequence[str]) -> tuple[str, ...]:
+    """Return the findings that a row was sent to review for, each once: it may be several."""
+    return tuple(each for each in dict.fromkeys(sent) if each not in QUEUED_AS_USUAL)
+
+
+def _findings(
+    stored: StoredRow, near: Sequence[OtherDecision], blind: bool, sent: Sequence[str]
+) -> tuple[Mapping[str, Any], ...]:
     found: list[Mapping[str, Any]] = []
     if stored.queued == "unanswered":
         found.append({"kind": "unanswered", "text": "This row has no answer yet: write one."})
@@ -161,8 +179,8 @@ def _findings(stored: StoredRow, near: Sequence[Side], blind: bool) -> tuple[Map
         who = f" ({side.reviewer})" if side.reviewer else ""
         text = f"{what} has another answer: {_cut(side.answer or '', 120)}{who}"
         found.append({"kind": side.kind, "text": text, "row": side.row, "similarity": side.similarity})
-    if stored.queued not in QUEUED_AS_USUAL and not blind:
-        found.append({"kind": "sent", "text": f"Sent to review for: {stored.queued}"})
+    if sent:
+        found.append({"kind": "sent", "text": f"Sent to review for: {', '.join(sent)}"})
     found += [each for each in stored.meta.get("findings", []) if isinstance(each, Mapping)]
     return tuple(found)
 
@@ -171,14 +189,14 @@ def _cut(text: str, most: int) -> str:
     """The first characters, personal data never halved by the cut: halves are not known when the text is masked."""
     if len(text) <= most:
         return text
-    from curation.quality.mask import cut_apart
+    from curation.mask import cut_apart
 
     return cut_apart(text, most)
 
 
 def _second(connection: Connection, raw: RowMapping) -> tuple[Mapping[str, Any], ...]:
-    """What a second person is told of an edit that waits for them."""
-    from curation.review.settling import standing_votes
+    """Return the finding that tells a second person of an edit that waits for them."""
+    from curation.store.decisions import standing_votes
 
     if not raw["original"] or raw["payload"] == raw["original"]:
         return ()
@@ -188,16 +206,16 @@ def _second(connection: Connection, raw: RowMapping) -> tuple[Mapping[str, Any],
     return ({"kind": "second", "text": f"Edited: it counts when a second person agrees. The draft was: {draft}"},)
 
 
-def _sides(desk: Desk, number: int, since: int, stored: StoredRow) -> tuple[Side, ...]:
+def _sides(desk: Desk, number: int, since: int, stored: StoredRow) -> tuple[OtherDecision, ...]:
     """Both decisions of a disagreement, for the person who ends it."""
     from curation.review.people import all_reviewers
-    from curation.review.settling import standing_votes
+    from curation.store.decisions import standing_votes
 
     names = {person.id: person.name for person in all_reviewers(desk.store)}
     with desk.store.read() as connection:
         votes = standing_votes(connection, number, since)
     return tuple(
-        Side(
+        OtherDecision(
             stored.id,
             names[vote.reviewer],
             vote.verdict,
@@ -206,3 +224,155 @@ def _sides(desk: Desk, number: int, since: int, stored: StoredRow) -> tuple[Side
         for vote in votes
         if vote.verdict in ("approve", "edit", "reject")
     )
+
+
+ROWS_READ = 2_000
+"""Rows that are read at most."""
+MOST_LABELS, LONGEST_LABEL, OFTEN = 24, 60, 4
+"""Labels at most, characters of one, and rows that an answer has on average where answers are labels."""
+LEAST_OFTEN, SHARE = 2, 0.9
+"""Rows that have a label at least, for a slip of one edit is none; share of the rows that labels answer."""
+
+
+def answers_in_use(store: Store) -> tuple[str, ...]:
+    """The different answers of the first rows, the most frequent first; empty where they are no labels."""
+    from curation.store.reading import first_payloads
+
+    with store.read() as connection:
+        found = [Example.from_json(payload).answer for payload in first_payloads(connection, ROWS_READ)]
+    every = Counter(answer for answer in found if answer)
+    counts = Counter({answer: rows for answer, rows in every.items() if rows >= LEAST_OFTEN})
+    most = counts.total() >= max(SHARE * every.total(), OFTEN * len(counts))
+    labels = 2 <= len(counts) <= MOST_LABELS and most
+    return tuple(answer for answer, _ in counts.most_common()) if labels and _short(counts) else ()
+
+
+def _short(answers: Counter[str]) -> bool:
+    return all(len(answer) <= LONGEST_LABEL and "\n" not in answer for answer in answers)
+
+
+UNMASKED = "unmasked"
+"""The kind of the event."""
+SHOWN = ("messages", "prompt", "chosen", "rejected", "text")
+"""Keys of a row that a reviewer is shown."""
+WORDS = {
+    "EMAIL": ("e-mail", "e-mails"),
+    "PHONE": ("phone", "phones"),
+    "CARD": ("card number", "card numbers"),
+    "IBAN": ("IBAN", "IBANs"),
+    "IP": ("IP address", "IP addresses"),
+    "ID": ("ID number", "ID numbers"),
+    "KEY": ("key", "keys"),
+}
+
+Found = frozenset[tuple[str, str]]
+"""(kind, text) of what is hidden. For counting and comparing; never written anywhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Veil:
+    """`item` is `of` with masks, for showing only: a mask is never written into a row."""
+
+    of: ReviewItem
+    item: ReviewItem
+    found: Found
+    in_edit: bool
+    """Whether the text that an edit begins with, or is compared to, holds some of it."""
+
+
+@dataclass
+class Cover:
+    """Masks texts and remembers what it hid."""
+
+    found: set[tuple[str, str]] = field(default_factory=set)
+    known: dict[str, str] = field(default_factory=dict)
+    """Text -> masked: an item names its texts several times, and they may be long."""
+
+    def text(self, text: str) -> str:
+        """The text, masked."""
+        if text not in self.known:
+            spots = spots_in(text)
+            self.found |= {(spot.kind, text[spot.start : spot.end]) for spot in spots}
+            self.known[text] = covered(text, spots)
+        return self.known[text]
+
+    def value(self, value: Any, name: str = "") -> Any:
+        """Every text inside, masked. `name`: the key of an argument, which may say what its digits are."""
+        if isinstance(value, Mapping):
+            return {key: self.value(each, str(key)) for key, each in value.items()}
+        if isinstance(value, list | tuple):
+            return [self.value(each, name) for each in value]
+        if isinstance(value, str):
+            told = self._told(value, name) if value[:1].isdigit() and len(value) < 40 else None
+            return told or self.text(value)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return self._told(str(value), name) or value
+        return value
+
+    def _told(self, digits: str, name: str) -> str | None:
+        """What digits are by the name of their argument; None where they are nothing."""
+        spots = spots_in(f"{name}: {digits}")
+        whole = [spot for spot in spots if spot.start == len(name) + 2 and spot.end - spot.start == len(digits)]
+        if not whole:
+            return None
+        self.found.add((whole[0].kind, digits))
+        return f"[{whole[0].kind}]"
+
+
+def veiled(item: ReviewItem) -> Veil:
+    """The item as it is shown at first."""
+    cover = Cover()
+    for edited in (item.row, item.draft):
+        cover.text(edited_text(edited) if edited is not None else "")
+    in_edit = bool(cover.found)
+    row = {key: cover.value(value) if key in SHOWN else value for key, value in item.row.items()}
+    shown = replace(
+        item,
+        row=row,
+        messages=tuple(cover.value(item.messages)),
+        answer=cover.text(item.answer) if item.answer is not None else None,
+        draft=cover.value(item.draft),
+        sides=tuple(_side(side, cover) for side in item.sides),
+        near=tuple(_side(side, cover) for side in item.near),
+        findings=tuple(cover.value(each) for each in item.findings),
+    )
+    return Veil(item, shown, frozenset(cover.found), in_edit)
+
+
+def veiled_near(rows: Sequence[NearRow]) -> tuple[tuple[NearRow, ...], Found]:
+    """The nearest decided rows, masked, and what is hidden in them."""
+    cover = Cover()
+    made = tuple(NearRow(_side(row.side, cover), cover.text(row.question)) for row in rows)
+    return made, frozenset(cover.found)
+
+
+def _side(side: OtherDecision, cover: Cover) -> OtherDecision:
+    return replace(side, answer=cover.text(side.answer) if side.answer is not None else None)
+
+
+def hidden_words(found: Iterable[tuple[str, str]]) -> str:
+    """`1 phone, 2 e-mails`; empty where nothing is hidden."""
+    kinds = kinds_of(found)
+    return ", ".join(f"{n} {WORDS.get(kind, (kind, kind))[n != 1]}" for kind, n in kinds.items())
+
+
+def log_unmasked(desk: Desk, person: str, item: ReviewItem, found: Found) -> None:
+    """Write to the log who sees this item as it is, when, and what kinds of data; never the data."""
+    detail = {"kinds": kinds_of(found), "lease": _lease(item)}
+    desk.store.event(UNMASKED, person, item.id, detail)
+
+
+def is_unmasked(desk: Desk, person: str, item: ReviewItem) -> bool:
+    """Whether this person has asked to see this item under the lease that they hold."""
+    events = desk.store.events(kind=UNMASKED, ref=item.id, actor=person)
+    return any(event.detail.get("lease") == _lease(item) for event in events)
+
+
+def kinds_of(found: Iterable[tuple[str, str]]) -> dict[str, int]:
+    """How much of each kind: what the log may hold."""
+    return dict(sorted(Counter(kind for kind, _ in found).items()))
+
+
+def _lease(item: ReviewItem) -> str:
+    """A lease by a digest: its token is a secret."""
+    return hashlib.sha256(item.token.encode()).hexdigest()[:12]

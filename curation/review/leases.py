@@ -1,33 +1,50 @@
-"""Claims and decisions in the database, each in one transaction that nobody else can split.
+"""Claims and decisions, each in one transaction that nobody else can split.
 
 The clock is read inside the transaction: a moment from before a long wait for the lock would take a lease that someone
-got meanwhile for one from the future.
+got meanwhile for one from the future. A lease's token proves later that this person held the row: it carries a keyed
+digest of both. Without that proof a refusal says the same of every row, decided or not.
 """
 
 from __future__ import annotations
 
+import hmac
 import secrets
+import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, insert, select, update
-from sqlalchemy import delete as sql_delete
+from sqlalchemy import Connection
 from sqlalchemy.engine import RowMapping
 
 from curation.example import Example
-from curation.guideline import current_guideline
-from curation.review.due import due_row, held_row, how_many_wait
-from curation.review.gold import is_known, shown_state
-from curation.review.people import Reviewer
-from curation.review.refusals import running, stale
-from curation.review.settling import own_entry, settle_row, to_known_item
-from curation.store.ids import row_id
-from curation.store.tables import decisions, drafts, rows
-from workspace.artefact import now
-from workspace.errors import Refusal, RungError
+from curation.review.desk import Desk
+from curation.review.gold import choose_known, entry_of, left_over, shown_state
+from curation.review.ruling import Decided, Ruling, edited, settle_row
+from curation.store.decisions import (
+    answered_gold,
+    drop_drafts,
+    keep_draft,
+    newest_decision,
+    own_entry,
+    row_by_number,
+    write_decision,
+)
+from curation.store.gold import is_known
+from curation.store.guidelines import current_guideline
+from curation.store.leases import (
+    end_lease,
+    first_free,
+    first_unsure,
+    held_row,
+    how_many_wait,
+    lease_key,
+    others_review,
+    set_lease,
+)
+from curation.store.reading import SKEW
+from curation.store.records import Reviewer, row_id
+from workspace.errors import Refusal
 
-if TYPE_CHECKING:
-    from curation.review.desk import Decided, Desk, Ruling
+NEXT = "rung review next --reviewer NAME"
 
 
 def claim(desk: Desk, person: Reviewer, holding: Sequence[int], want: int | None) -> tuple[int | None, int]:
@@ -43,6 +60,38 @@ def claim(desk: Desk, person: Reviewer, holding: Sequence[int], want: int | None
         return number, 0
 
 
+def due_row(
+    connection: Connection, desk: Desk, person: Reviewer, moment: float, holding: Sequence[int], want: int | None
+) -> int | None:
+    """The row that is due: a known item among the others, the first free row, or a known item that was put off."""
+    settings = desk.settings
+    entry = entry_of(connection, settings, person)
+    waits = entry is not None and not entry.passed
+    if want is not None:
+        known = left_over(connection, settings, person, moment, holding, want)
+        if known is not None or waits:
+            return known
+        return _first(connection, desk, person, moment, holding, want)
+    if waits:
+        return choose_known(connection, settings, person, moment, holding)
+    found = _first(connection, desk, person, moment, holding, None)
+    if found is None:  # a known item comes only where another row could have come
+        return left_over(connection, settings, person, moment, holding, None)
+    known = choose_known(connection, settings, person, moment, holding)
+    return found if known is None else known
+
+
+def _first(
+    connection: Connection, desk: Desk, person: Reviewer, moment: float, holding: Sequence[int], want: int | None
+) -> int | None:
+    """The first free row; someone who reviews alone is also given again what they are not sure of."""
+    patience = moment - desk.settings.review.lease_seconds
+    found = first_free(connection, person, moment, holding, want=want, patience=patience)
+    if found is None and person.name == desk.settings.project.person and not others_review(connection, person):
+        return first_unsure(connection, person, moment, holding, want=want)
+    return found
+
+
 def take_decision(
     desk: Desk, person: Reviewer, number: int, token: str, ruling: Ruling
 ) -> tuple[str, int, Refusal | None]:
@@ -50,16 +99,16 @@ def take_decision(
 
     Raises RungError for a row that is not there, and for a ruling that makes no sense.
     """
-    from curation.review.desk import edited
-
     with desk.store.write() as connection:
         guideline = current_guideline(desk.store, desk.project, connection)  # before any row is held
-        row = _locked(connection, number)
+        row = row_by_number(connection, number, lock=True)
         moment = desk.clock()
         known = is_known(connection, number)
         text = row["original"] or row["payload"] if known else row["payload"]
-        payload = edited(Example.from_json(text), ruling)
         refusal = stale(connection, row, person, token, moment)
+        if refusal is not None and not was_leased(connection, row, person, token):
+            return row["state"], 0, refusal
+        payload = edited(Example.from_json(text), ruling)
         if refusal is not None:
             if payload is not None:
                 keep_draft(connection, number, person.id, payload)
@@ -67,10 +116,12 @@ def take_decision(
         version = guideline.version if guideline else None
         seconds = ruling.seconds if ruling.seconds is not None else max(0.0, moment - row["lease_at"])
         payload = payload if known else _as_shown(row, ruling, payload)
-        decision = _write(connection, row, person, ruling, payload, version, token, seconds)
+        decision = write_decision(
+            connection, row, person.id, ruling.values(payload, version), token=token, seconds=seconds
+        )
         skipped = {"skipped_at": moment} if ruling.verdict == "skip" and not known else {}
         outcome = settle_row(connection, row, desk.settings.review, lease_token=None, lease_until=None, **skipped)
-        connection.execute(sql_delete(drafts).where(drafts.c.row_id == number, drafts.c.reviewer_id == person.id))
+        drop_drafts(connection, number, person.id)
         changed = payload is not None and payload != (row["original"] or row["payload"])
         return shown_state(ruling.verdict, changed=changed) if known else outcome.state, decision, None
 
@@ -84,20 +135,20 @@ def _as_shown(row: RowMapping, ruling: Ruling, payload: str | None) -> str | Non
 
 def take_many(desk: Desk, person: Reviewer, ready: Sequence[tuple[int, Ruling, str | None]]) -> list[Decided]:
     """Decisions without leases, all in one transaction; two such, each with rows that the other wants, take turns."""
-    from curation.review.desk import Decided
-
     made = []
     with desk.store.write(alone=True) as connection:
         moment = desk.clock()
         guideline = current_guideline(desk.store, desk.project, connection)
         version = guideline.version if guideline else None
         for number, ruling, payload in ready:
-            row = _locked(connection, number)
+            row = row_by_number(connection, number, lock=True)
             others = row["lease_owner"] != person.id and running(row, moment)
-            if row["change_id"] is not None or others or _mine(connection, row, person):
+            if row["change_id"] is not None or others or own_entry(connection, row["id"], row["since"], person.id):
                 continue
             payload = payload if is_known(connection, number) else _as_shown(row, ruling, payload)
-            decision = _write(connection, row, person, ruling, payload, version, "", ruling.seconds)
+            decision = write_decision(
+                connection, row, person.id, ruling.values(payload, version), token="", seconds=ruling.seconds
+            )
             outcome = settle_row(connection, row, desk.settings.review)
             made.append(Decided(row_id(number), outcome.state, decision))
     return made
@@ -105,18 +156,15 @@ def take_many(desk: Desk, person: Reviewer, ready: Sequence[tuple[int, Ruling, s
 
 def take_back(desk: Desk, person: Reviewer, number: int) -> Decided:
     """A new entry that supersedes a person's standing decision on a row."""
-    from curation.review.desk import Decided, Ruling
-
     with desk.store.write() as connection:
-        row = _locked(connection, number)
-        mine = _mine(connection, row, person)
+        row = row_by_number(connection, number, lock=True)
+        mine = own_entry(connection, row["id"], row["since"], person.id)
         if mine is None:
-            raise Refusal(f"{person.name} has no standing decision on {row_id(number)}.", "rung review status")
-        known = (
-            is_known(connection, number)
-            and connection.execute(select(decisions.c.id).where(decisions.c.id == mine, to_known_item())).first()
-        )
-        decision = _write(connection, row, person, Ruling("undo"), None, None, "", None)
+            name = row_id(number)
+            hint = f"rung review undo {name} --reviewer NAME, or to decide it again: rung review reopen {name}"
+            raise Refusal(f"{person.name} has no decision on {name} to undo.", hint)
+        known = is_known(connection, number) and answered_gold(connection, mine)
+        decision = write_decision(connection, row, person.id, Ruling("undo").values(None, None), token="", seconds=None)
         outcome = settle_row(connection, row, desk.settings.review)
         return Decided(row_id(number), "pending" if known else outcome.state, decision)
 
@@ -125,74 +173,89 @@ def renew(desk: Desk, person: Reviewer, number: int, token: str) -> float | None
     """Lengthen a running lease; the new end in seconds since the epoch, None where it is over."""
     with desk.store.write() as connection:
         moment = desk.clock()
-        row = _locked(connection, number)
+        row = row_by_number(connection, number, lock=True)
         if stale(connection, row, person, token, moment) is not None:
             return None
         until = moment + desk.settings.review.lease_seconds
-        connection.execute(update(rows).where(rows.c.id == number).values(lease_until=until))
+        set_lease(connection, number, lease_until=until)
         return until
 
 
 def give_up(desk: Desk, person: Reviewer, number: int) -> None:
     """End a person's own lease on a row, so that others may have it at once."""
     with desk.store.write() as connection:
-        connection.execute(
-            update(rows)
-            .where(rows.c.id == number, rows.c.lease_owner == person.id)
-            .values(lease_token=None, lease_until=None)
-        )
-
-
-def keep_draft(connection: Connection, number: int, reviewer: int, payload: str) -> None:
-    """Keep the text of an edit that was not decided; the newest one of each reviewer and row."""
-    connection.execute(sql_delete(drafts).where(drafts.c.row_id == number, drafts.c.reviewer_id == reviewer))
-    values = {"row_id": number, "reviewer_id": reviewer, "payload": payload, "at": now().isoformat()}
-    connection.execute(insert(drafts).values(**values))
+        end_lease(connection, number, person)
 
 
 def _lease(connection: Connection, person: Reviewer, number: int, moment: float, seconds: int) -> None:
     """Give the row to the person; one that they hold already keeps its token and gets a new end."""
-    row = connection.execute(select(rows).where(rows.c.id == number)).mappings().one()
+    row = row_by_number(connection, number)
     until = moment + seconds
     if row["lease_owner"] == person.id and running(row, moment):
-        connection.execute(update(rows).where(rows.c.id == number).values(lease_until=until))
+        set_lease(connection, number, lease_until=until)
         return
-    values = {"lease_owner": person.id, "lease_token": secrets.token_urlsafe(18), "lease_at": moment}
-    connection.execute(update(rows).where(rows.c.id == number).values(**values, lease_until=until))
+    token = new_token(connection, number, row["since"], person.id)
+    set_lease(connection, number, lease_owner=person.id, lease_token=token, lease_at=moment, lease_until=until)
 
 
-def _locked(connection: Connection, number: int) -> RowMapping:
-    found = connection.execute(select(rows).where(rows.c.id == number).with_for_update()).mappings().first()
-    if found is None:
-        raise RungError(f"No row {row_id(number)} in this project.", "rung review status", found=row_id(number))
-    return found
+def new_token(connection: Connection, number: int, since: int, person: int) -> str:
+    """Return a token for a lease: random, and a digest of row, round and person under the project's own key."""
+    lease_key(connection, new=secrets.token_hex(32))
+    nonce = secrets.token_urlsafe(12)
+    return f"{nonce}.{_digest(connection, number, since, person, nonce)}"
 
 
-def _mine(connection: Connection, row: RowMapping, person: Reviewer) -> int | None:
-    return own_entry(connection, row["id"], row["since"], person.id)
+def was_leased(connection: Connection, row: RowMapping, person: Reviewer, token: str) -> bool:
+    """Return whether this token was given to this person for this row, since the row was last sent to review."""
+    nonce, _, given = token.partition(".")
+    proof = _digest(connection, row["id"], row["since"], person.id, nonce)
+    return bool(lease_key(connection)) and hmac.compare_digest(proof.encode(), given.encode("utf-8", "replace"))
 
 
-def _write(
-    connection: Connection,
-    row: RowMapping,
-    person: Reviewer,
-    ruling: Ruling,
-    payload: str | None,
-    guideline: int | None,
-    token: str,
-    seconds: float | None,
-) -> int:
-    values = {
-        "row_id": row["id"],
-        "reviewer_id": person.id,
-        "verdict": ruling.verdict,
-        "payload": payload,
-        "reason": ruling.reason,
-        "remark": ruling.remark,
-        "guideline": guideline,
-        "seconds": seconds,
-        "token": token,
-        "at": now().isoformat(),
-        "supersedes": _mine(connection, row, person),
-    }
-    return int(connection.execute(insert(decisions).values(**values).returning(decisions.c.id)).scalar_one())
+def _digest(connection: Connection, number: int, since: int, person: int, nonce: str) -> str:
+    text = f"{number}:{since}:{person}:{nonce}"
+    return hmac.new(lease_key(connection).encode(), text.encode("utf-8", "replace"), "sha256").hexdigest()[:24]
+
+
+def running(row: RowMapping, moment: float) -> bool:
+    """Whether the lease of a row is running; one from the future was made before the clock was set back."""
+    return row["lease_until"] is not None and row["lease_until"] > moment and row["lease_at"] <= moment + SKEW
+
+
+def stale(connection: Connection, row: RowMapping, person: Reviewer, token: str, moment: float) -> Refusal | None:
+    """Why a decision under this token does not count; None where it does."""
+    name = row_id(row["id"])
+    same = row["lease_token"] is not None and hmac.compare_digest(row["lease_token"].encode(), token.encode())
+    mine = same and row["lease_owner"] == person.id
+    if not mine and not was_leased(connection, row, person, token):
+        return Refusal(
+            f"{name}: the token is not that of a running lease of yours. Yours was not counted.", NEXT, where=name
+        )
+    if row["change_id"] is not None:
+        return _refuse(name, "was taken out of the data meanwhile.")
+    if mine:
+        if running(row, moment):
+            return None
+        return _refuse(name, f"was kept for you until {_clock(row['lease_until'])}; that is over.")
+    return _refuse(name, _what_happened(connection, row, person, moment))
+
+
+def _what_happened(connection: Connection, row: RowMapping, person: Reviewer, moment: float) -> str:
+    last = newest_decision(connection, row["id"], by=person.id if is_known(connection, row["id"]) else None)
+    if last is not None and last["reviewer_id"] == person.id:
+        return f"you decided it already ({last['verdict']}, {last['at'][11:16]} UTC)."
+    if last is not None:
+        who = "someone else" if row["needed"] > 1 else last["name"]
+        return f"{who} decided it at {last['at'][11:16]} UTC."
+    if running(row, moment) and row["lease_owner"] != person.id:
+        return "it is leased to someone else now."
+    return "the token is not that of a running lease."
+
+
+def _refuse(name: str, why: str) -> Refusal:
+    text = f"{name}: {why} Yours was not counted; the text of an edit is kept as a draft."
+    return Refusal(text, NEXT, where=name)
+
+
+def _clock(moment: float) -> str:
+    return time.strftime("%H:%M:%S", time.localtime(moment))

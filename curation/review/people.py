@@ -1,19 +1,28 @@
-"""Reviewers: who they are, what they may do, and the personal links that let them in."""
+"""Reviewers: who they are, the personal links that let them in, and their figures: pace, agreement, drift."""
 
 from __future__ import annotations
 
 import hashlib
+import math
 import secrets
+import statistics
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
+from curation.example import Example
+from curation.likeness.answers import answer_form
+from curation.review.desk import Desk
 from curation.store import Store
-from workspace.artefact import now
+from curation.store.records import FINAL, Reviewer, Share
 from workspace.errors import Refusal, RungError, did_you_mean
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from sqlalchemy.engine import RowMapping
+
 
 Kind = Literal["person", "automatic"]
 ROLES = ("reviewer", "adjudicator", "lead")
@@ -37,56 +46,39 @@ class LinkEnded(Refusal):
         self.day = day
 
 
-@dataclass(frozen=True, slots=True)
-class Reviewer:
-    """A person, or an automatic reviewer (a code table), which never counts as expert review."""
-
-    id: int
-    name: str
-    role: str
-    kind: str
-    note: str = ""
-    token_until: float | None = None
-
-
-def known_reviewer(
-    store: Store, name: str, *, kind: Kind = "person", note: str = "", connection: Connection | None = None
-) -> Reviewer:
-    """The reviewer of that name, made on first use.
+def known_reviewer(store: Store, name: str, *, kind: Kind = "person") -> Reviewer:
+    """Return the reviewer of that name, made on first use.
 
     Raises RungError for an empty name, Refusal where the name belongs to the other kind.
     """
-    from sqlalchemy import select
-
-    from curation.store.tables import reviewers
-    from curation.store.writing import insert_unless_there
+    from curation.store.people import add_reviewer, reviewer_named
 
     name = name.strip()
     if not name or len(name) > 200 or not name.isprintable():
         raise RungError("A reviewer needs a name of 1 to 200 printable characters.", "--reviewer NAME", found=name)
-    asked = select(reviewers).where(reviewers.c.name == name)
-    if connection is None:
-        with store.read() as reading:
-            if found := reading.execute(asked).mappings().first():
-                return _of_kind(found, kind)
-    with store.write(connection) as opened:
-        found = opened.execute(asked).mappings().first()
-        if found is None:
-            values = {"name": name, "role": "reviewer", "kind": kind, "note": note, "at": _stamp()}
-            insert_unless_there(opened, reviewers, values)
-            found = opened.execute(asked).mappings().one()
-        return _of_kind(found, kind)
+    with store.read() as connection:
+        found = reviewer_named(connection, name)
+    if found is None:
+        with store.write() as connection:
+            while (found := reviewer_named(connection, name)) is None:
+                add_reviewer(connection, name, kind)
+    return _of_kind(found, kind)
+
+
+def _of_kind(person: Reviewer, kind: Kind) -> Reviewer:
+    if person.kind != kind:
+        raise Refusal(
+            f'"{person.name}" is known here as {person.kind}, not as {kind}.', "Use another name for the other kind."
+        )
+    return person
 
 
 def all_reviewers(store: Store) -> list[Reviewer]:
     """Everyone who ever reviewed or was invited, in order."""
-    from sqlalchemy import select
-
-    from curation.store.tables import reviewers
+    from curation.store.people import read_reviewers
 
     with store.read() as connection:
-        found = connection.execute(select(reviewers).order_by(reviewers.c.id)).mappings()
-        return [_reviewer(each) for each in found]
+        return read_reviewers(connection)
 
 
 def invite(store: Store, name: str, *, role: str = "reviewer", days: float = 14, actor: str = "rung") -> str:
@@ -114,48 +106,195 @@ def revoke(store: Store, name: str, *, actor: str = "rung") -> None:
     store.event("revoke", actor, name, {})
 
 
-def by_token(store: Store, token: str, *, moment: float | None = None) -> Reviewer:
+def by_token(store: Store, token: str) -> Reviewer:
     """Whose token this is. Raises LinkUnknown where it is unknown or revoked, LinkEnded where it is over."""
-    from sqlalchemy import select
-
-    from curation.store.tables import reviewers
+    from curation.store.people import reviewer_with_token
 
     with store.read() as connection:
-        asked = select(reviewers).where(reviewers.c.token_hash == _digest(token))
-        found = connection.execute(asked).mappings().first()
+        found = reviewer_with_token(connection, _digest(token))
     if found is None:
         raise LinkUnknown
-    if found["token_until"] is not None and found["token_until"] <= (time.time() if moment is None else moment):
-        day = time.strftime("%Y-%m-%d", time.localtime(found["token_until"]))
-        raise LinkEnded(day)
-    return _reviewer(found)
+    if found.token_until is not None and found.token_until <= time.time():
+        raise LinkEnded(time.strftime("%Y-%m-%d", time.localtime(found.token_until)))
+    return found
 
 
 def _set_token(store: Store, person: Reviewer, **values: Any) -> None:
-    from sqlalchemy import update
-
-    from curation.store.tables import reviewers
+    from curation.store.people import set_token
 
     with store.write() as connection:
-        connection.execute(update(reviewers).where(reviewers.c.id == person.id).values(**values))
+        set_token(connection, person, **values)
 
 
 def _digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def _of_kind(found: Any, kind: Kind) -> Reviewer:
-    person = _reviewer(found)
-    if person.kind != kind:
-        raise Refusal(
-            f'"{person.name}" is known here as {person.kind}, not as {kind}.', "Use another name for the other kind."
-        )
-    return person
+BREAK_SECONDS = 300.0
+"""A longer pause between two decisions is a break, and counts as this long at most."""
+ENOUGH = 40
+"""Decisions below which nothing is said of a drift."""
+Z = 1.959963984540054
 
 
-def _reviewer(found: Any) -> Reviewer:
-    return Reviewer(found["id"], found["name"], found["role"], found["kind"], found["note"], found["token_until"])
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """The share of rows that a person changed (edited or rejected), in the first and the second half of their time.
+
+    `low`..`high` is the 95% interval of the difference (Newcombe's, from Wilson's intervals); `drifts` where it leaves
+    out 0. `seconds` are the medians of both halves, None where no time was kept.
+    """
+
+    decisions: int
+    first: float
+    second: float
+    low: float
+    high: float
+    drifts: bool
+    seconds_first: float | None
+    seconds_second: float | None
 
 
-def _stamp() -> str:
-    return now().isoformat()
+@dataclass(frozen=True, slots=True)
+class PersonProgress:
+    """One reviewer's standing decisions, and their pace over the time that they sat at it.
+
+    Decisions that came in one go (`by_sheet`: by mail, from a program) took a time that nobody knows: they are in no
+    pace and in no time of a row.
+
+    `seconds` is the median time of a row; `consensus` the share of their decisions that is what the row came to, over
+    the `consensus_rows` that others decided too; None where there are none. `drift` None under 40 decisions and
+    for a program.
+    """
+
+    name: str
+    kind: str
+    role: str
+    decided: int
+    verdicts: Mapping[str, int]
+    minutes: float
+    rows_an_hour: float | None
+    seconds: float | None = None
+    consensus: float | None = None
+    consensus_rows: int = 0
+    drift: Drift | None = None
+    by_sheet: int = 0
+
+
+def standing(store: Store) -> Sequence[RowMapping]:
+    """Return the decisions in force, with reviewer and row."""
+    from curation.store.decisions import read_standing
+
+    with store.read() as connection:
+        return read_standing(connection)
+
+
+def team(desk: Desk, since: datetime) -> list[Share]:
+    """Everyone with a decision in force, the busiest first; `today` counts from `since` (with a time zone)."""
+    from curation.store.people import read_shares
+
+    with desk.store.read() as connection:
+        return sorted(read_shares(connection, since), key=lambda share: (-share.decided, share.name))
+
+
+def person_progress(store: Store) -> list[PersonProgress]:
+    """Return everyone with a decision in force, in the order of their first one."""
+    entries = standing(store)
+    shared = _shared(entries)
+    by_name: dict[str, list[RowMapping]] = {}
+    for each in entries:
+        by_name.setdefault(each["name"], []).append(each)
+    return [_person(name, mine, shared) for name, mine in by_name.items()]
+
+
+def drift_of(changed: Sequence[bool], seconds: Sequence[float | None]) -> Drift | None:
+    """The first half of a person's decisions against the second; None under ENOUGH of them."""
+    if len(changed) < ENOUGH:
+        return None
+    middle = len(changed) // 2
+    first, second = changed[:middle], changed[middle:]
+    low, high = newcombe((sum(first), len(first)), (sum(second), len(second)))
+    return Drift(
+        decisions=len(changed),
+        first=sum(first) / len(first),
+        second=sum(second) / len(second),
+        low=low,
+        high=high,
+        drifts=low > 0 or high < 0,
+        seconds_first=_median(seconds[:middle]),
+        seconds_second=_median(seconds[middle:]),
+    )
+
+
+def newcombe(one: tuple[int, int], other: tuple[int, int]) -> tuple[float, float]:
+    """95% interval of the difference of two shares (hits, n), the other minus the one: Newcombe 1998, method 10."""
+    a, b = one[0] / one[1], other[0] / other[1]
+    (low_a, high_a), (low_b, high_b) = wilson(*one), wilson(*other)
+    return b - a - math.hypot(b - low_b, high_a - a), b - a + math.hypot(high_b - b, a - low_a)
+
+
+def wilson(hits: int, n: int) -> tuple[float, float]:
+    """Wilson's 95% score interval of a share."""
+    share = hits / n
+    middle = share + Z * Z / (2 * n)
+    half = Z * math.sqrt(share * (1 - share) / n + Z * Z / (4 * n * n))
+    return (middle - half) / (1 + Z * Z / n), (middle + half) / (1 + Z * Z / n)
+
+
+def _person(name: str, entries: Sequence[RowMapping], shared: Mapping[int, set[str]]) -> PersonProgress:
+    sat = [entry for entry in entries if entry["token"]]
+    seconds = _sitting([entry["at"] for entry in sat])
+    verdicts = {v: sum(entry["verdict"] == v for entry in entries) for v in (*FINAL, "skip", "unsure", "flag")}
+    final = [entry for entry in entries if entry["verdict"] in FINAL]
+    ruled = sum(entry["verdict"] in FINAL for entry in sat[1:])  # a row that is skipped is none that is done
+    automatic = entries[0]["kind"] == "automatic"
+    mine = [entry for entry in final if not entry["known"]]
+    agreed = [
+        _is_what_it_came_to(entry)
+        for entry in mine
+        if len(shared.get(entry["row_id"], ())) > 1 and entry["decision_id"] is not None
+    ]
+    return PersonProgress(
+        name=name,
+        kind=entries[0]["kind"],
+        role=entries[0]["role"],
+        decided=len(final),
+        verdicts=verdicts,
+        minutes=seconds / 60,
+        rows_an_hour=ruled / seconds * 3600 if seconds and ruled else None,
+        seconds=_median([entry["seconds"] for entry in final if entry["token"]]),
+        consensus=sum(agreed) / len(agreed) if agreed else None,
+        consensus_rows=len(agreed),
+        drift=None if automatic else drift_of([e["verdict"] != "approve" for e in mine], [e["seconds"] for e in mine]),
+        by_sheet=sum(not entry["token"] for entry in final),
+    )
+
+
+def _shared(entries: Sequence[RowMapping]) -> dict[int, set[str]]:
+    """Who decided each row since it was last sent to review."""
+    shared: dict[int, set[str]] = {}
+    for each in entries:
+        if each["verdict"] in FINAL and each["id"] > each["since"] and not each["known"]:
+            shared.setdefault(each["row_id"], set()).add(each["name"])
+    return shared
+
+
+def _is_what_it_came_to(entry: RowMapping) -> bool:
+    """Whether a decision is the state, and the answer, that the row has now."""
+    if entry["id"] <= entry["since"]:
+        return False
+    if entry["verdict"] == "reject" or entry["row_state"] == "rejected":
+        return bool(entry["verdict"] == "reject" and entry["row_state"] == "rejected")
+    text = entry["payload"] or entry["original"] or entry["row_payload"]
+    ours, came = (Example.from_json(each) for each in (text, entry["row_payload"]))
+    return ours.question == came.question and answer_form(ours.answer or "") == answer_form(came.answer or "")
+
+
+def _median(seconds: Sequence[float | None]) -> float | None:
+    known = [each for each in seconds if each is not None]
+    return statistics.median(known) if known else None
+
+
+def _sitting(times: Sequence[str]) -> float:
+    moments = [datetime.fromisoformat(each).timestamp() for each in times]
+    return sum(min(BREAK_SECONDS, max(0.0, later - earlier)) for earlier, later in pairwise(moments))

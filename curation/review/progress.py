@@ -1,49 +1,112 @@
-"""How the review stands: states, people, pace, samples, agreement."""
+"""How the review is going: states, people, pace, samples, agreement.
+
+Acceptance sampling is exact, by the hypergeometric distribution: `population` rows hold `faulty` ones, of which a
+random sample of `size` is drawn without return.
+"""
 
 from __future__ import annotations
 
+import json
+import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from curation.agreement import Agreement, Unit, measure
-from curation.review.mixed import mixed_in
-from curation.review.persons import PersonProgress, person_progress, standing
-from curation.review.queue import refresh_queue
-from curation.review.samples import Plan, plans
-from curation.review.votes import FINAL
-from curation.sampling import bound_of_rest, pass_chance
-from curation.store import Store
+from curation.review.agreement import Agreement, Unit, measure
+from curation.review.desk import Desk
+from curation.review.gold import mixed_in
+from curation.review.people import PersonProgress, person_progress
+from curation.review.queue import plans, refresh_queue
+from curation.review.ruling import comes_to
+from curation.store import Store, number_of, row_id
+from curation.store.records import DECIDED, FINAL, VERDICT_OF, SamplingPlan
+from workspace.folder import Project
+from workspace.settings import Settings
 
 if TYPE_CHECKING:
-    from curation.review.desk import Desk
+    from sqlalchemy.engine import RowMapping
+
+    from workspace.settings import ReviewSettings
+
 
 OPEN = ("pending", "leased", "skipped", "unsure")
 SHOWN = ("pending", "leased", "approved", "edited", "rejected", "skipped", "unsure")
 RATES = (0.005, 0.01, 0.02)
 
 
+class Goal(NamedTuple):
+    """So many accepted rows, in all or `per_class`, as `asked_by` says."""
+
+    rows: int
+    asked_by: str
+    per_class: bool
+
+
+def goal_of(project: Project, settings: Settings) -> Goal | None:
+    """`[review] goal` of rung.toml, else what the advice recommends; None where neither says a number."""
+    if settings.review.goal is not None:
+        return Goal(settings.review.goal, "[review] goal", False)
+    try:
+        data = json.loads(project.decision_file.read_bytes())["data"]
+        return Goal(int(data["recommended"]), "the advice", bool(data.get("per_class")))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+NONE: Mapping[int, str] = {}
+NO_FAULT = ("duplicates", "left_duplicates", "leaks")
+"""Findings that take a row out without saying that the row is wrong."""
+
+
 @dataclass(frozen=True, slots=True)
 class SampleProgress:
     """A sampling plan and how it goes. Unfinished, skipped and unsure rows count as faults, as edits and rejects do.
 
-    `bound` is the one-sided 95% upper bound of faulty rows among those left unreviewed, None while unfinished;
-    `chances` the plan's chance to pass at 0.5%, 1% and 2% faults.
+    `rows` counts every row that was drawn: one that was taken out of the data since still counts, with its fault; if
+    nobody had decided it, it is a fault. Only duplicates and leaks that nobody had decided (`gone`) are none. `left`:
+    rows of the plan that are still in the data, were not drawn and have no decision. `failed` is known as soon as one
+    fault too many was found. `bound` is the one-sided 95% upper bound of faulty rows among `left`, None while
+    unfinished; `chances` the plan's chance to pass at 0.5%, 1% and 2% faults. `drawn` are the ids of the drawn rows.
     """
 
-    plan: Plan
+    plan: SamplingPlan
     rows: int
     decided: int
     found: int
     faults: int
+    gone: int
+    left: int
     finished: bool
     passed: bool
+    failed: bool
     bound: float | None
     chances: Mapping[str, float]
+    drawn: tuple[str, ...] = ()
+
+    def words(self) -> str:
+        """Return that the sample failed, and the way on; empty where it has not."""
+        return f"The sample of {self.plan.role} failed: {self.fault()}. Next: {self.opener}" if self.failed else ""
+
+    def fault(self) -> str:
+        """Return why the sample does not pass, in a clause; empty where it passes."""
+        role, rows = self.plan.role, f"{self.rows:,} sampled {self.plan.role} rows"
+        if self.failed:
+            rest = f", up to {self.bound:.1%} of the rest may be" if self.bound is not None else ""
+            return f"{self.found} of {rows} were faulty, {self.plan.allowed} allowed{rest}"
+        if not self.finished:
+            return f"the sample of {role} is not finished ({self.decided} of {self.rows - self.gone})"
+        return ""
+
+    @property
+    def opener(self) -> str:
+        """The command that draws a larger sample, or the setting that needs none."""
+        role = "" if self.plan.role == "pool" else f" --as {self.plan.role}"
+        return f'rung review sample{role}   (a new sample), or [review] pool = "all"'
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class ReviewProgress:
     """All of `rung review status`. Known items are counted as the rows that they look like."""
 
     states: Mapping[str, int]
@@ -66,9 +129,9 @@ class Progress:
         return asdict(self)
 
 
-def progress(desk: Desk) -> Progress:
-    """Count everything anew (the queue is brought in line with the policy first)."""
-    from curation.guideline import current_guideline
+def progress(desk: Desk) -> ReviewProgress:
+    """Count everything, after the queue was brought in line with the policy."""
+    from curation.store.guidelines import current_guideline
 
     refresh_queue(desk.store, desk.settings)
     stored = desk.store.rows()
@@ -82,14 +145,14 @@ def progress(desk: Desk) -> Progress:
     pace = _pace(people)
     guideline = current_guideline(desk.store, desk.project)
     left = len(queued) + mixed.planned - decided
-    return Progress(
+    return ReviewProgress(
         states=states,
         decided=decided,
         total=len(queued) + mixed.planned,
         not_queued={state: sum(row.state == state for row in stored) for state in ("unreviewed", "trusted")},
         reviewers=people,
         automatic=sum(row.automatic for row in stored),
-        samples=sample_progress(desk.store),
+        samples=sample_progress(desk.store, desk.settings.review),
         agreement=agreement(desk.store),
         rows_an_hour=pace,
         hours_left=left / pace if pace else None,
@@ -102,48 +165,152 @@ def progress(desk: Desk) -> Progress:
     )
 
 
-def sample_progress(store: Store) -> list[SampleProgress]:
-    """Each sampling plan with what was found so far."""
-    made = []
-    for plan in plans(store):
-        covered = [row for row in store.rows(role=plan.role) if row.plan == plan.id]
-        drawn = [row for row in covered if row.in_sample]
-        found = sum(row.state in ("edited", "rejected") for row in drawn)
-        decided = sum(row.state in ("approved", "edited", "rejected") for row in drawn)
-        faults = found + len(drawn) - decided
-        finished = decided == len(drawn)
-        made.append(
-            SampleProgress(
-                plan=plan,
-                rows=len(drawn),
-                decided=decided,
-                found=found,
-                faults=faults,
-                finished=finished,
-                passed=finished and (found <= plan.allowed or len(drawn) == len(covered)),
-                bound=bound_of_rest(len(covered), len(drawn), found) if finished else None,
-                chances={f"{rate:.1%}": pass_chance(plan.population, plan.size, plan.allowed, rate) for rate in RATES},
-            )
-        )
-    return made
+def sample_progress(
+    store: Store, policy: ReviewSettings | None = None, *, plan: int | None = None, states: Mapping[int, str] = NONE
+) -> list[SampleProgress]:
+    """Return each sampling plan, or one, with what was found so far.
+
+    With `policy` no plan allows more faults than that policy. `states` are states by row number that count instead of
+    the stored ones.
+    """
+    from curation.store.queue import drawn_rows, plans_of_decided, undrawn_rows
+
+    drawn_up = [each for each in plans(store) if plan in (None, each.id)]
+    if not drawn_up:
+        return []
+    reopened = [number for number, state in states.items() if state not in DECIDED]
+    drawn: dict[int, list[tuple[int, str]]] = {}
+    with store.read() as connection:
+        for of, number, state, finding, decided in drawn_rows(connection, plan):
+            state = states.get(number, state)
+            if finding is not None and state not in DECIDED:  # taken out: nobody will be asked any more
+                state = "gone" if finding in NO_FAULT and not decided else "rejected"
+            drawn.setdefault(of, []).append((number, state))
+        undrawn = undrawn_rows(connection, plan)
+        again = Counter(plans_of_decided(connection, reopened))
+    return [
+        _sample(each, drawn.get(each.id, []), *undrawn.get(each.id, (0, 0)), again[each.id], policy)
+        for each in drawn_up
+    ]
+
+
+def failed_words(desk: Desk, name: str) -> str:
+    """Return that the sample in which a row was drawn has failed; empty where it has not, or the row was not drawn."""
+    from curation.store.queue import plan_that_drew
+
+    with desk.store.read() as connection:
+        plan = plan_that_drew(connection, number_of(name))
+    if plan is None or desk.settings.review.pool != "sample":
+        return ""
+    return " ".join(sample.words() for sample in sample_progress(desk.store, desk.settings.review, plan=plan))
+
+
+def _sample(
+    plan: SamplingPlan,
+    drawn: Sequence[tuple[int, str]],
+    undrawn: int,
+    left: int,
+    again: int,
+    policy: ReviewSettings | None,
+) -> SampleProgress:
+    if policy is not None and policy.allowed_faults < plan.allowed:
+        plan = replace(plan, allowed=policy.allowed_faults)
+    left += again
+    states = Counter(state for _, state in drawn)
+    gone, found = states["gone"], states["edited"] + states["rejected"]
+    decided = found + states["approved"]
+    finished = decided + gone == len(drawn)
+    failed = found > plan.allowed and left > 0
+    bound = None
+    if finished:  # the faulty rows that the sample leaves possible, all of them among those still in the data
+        size = len(drawn) - gone
+        possible = most_faulty(size + undrawn, size, found) - found
+        bound = min(1.0, possible / left) if left else 0.0
+    return SampleProgress(
+        plan=plan,
+        rows=len(drawn),
+        decided=decided,
+        found=found,
+        faults=found + len(drawn) - decided - gone,
+        gone=gone,
+        left=left,
+        finished=finished,
+        passed=finished and not failed,
+        failed=failed,
+        bound=bound,
+        chances={f"{rate:.1%}": pass_chance(plan.population, plan.size, plan.allowed, rate) for rate in RATES},
+        drawn=tuple(row_id(number) for number, _ in drawn),
+    )
 
 
 def agreement(store: Store) -> Agreement:
     """Over all rows that two or more people decided without seeing one another's decision."""
-    return measure(overlapping(store), order=FINAL)
+    return measure(overlapping(store))
 
 
 def overlapping(store: Store) -> list[Unit]:
-    """Rows under blind overlap with their first standing verdicts of persons: name -> verdict."""
+    """Return rows under blind overlap with what each person's first standing decision comes to: name -> label.
+
+    The label of an edit holds its text: two edits agree where they leave the same row.
+    """
+    from curation.store.decisions import read_standing
+
     units: dict[int, dict[str, str]] = {}
-    for each in standing(store, overlap=True):
+    with store.read() as connection:
+        found = read_standing(connection, overlap=True)
+    for each in found:
         labels = units.setdefault(each["row_id"], {})
         if each["verdict"] in FINAL and each["kind"] == "person" and len(labels) < each["needed"]:
-            labels[each["name"]] = each["verdict"]
+            labels[each["name"]] = _label(each)
     return list(units.values())
+
+
+def _label(entry: RowMapping) -> str:
+    state, text = comes_to(entry["verdict"], entry["payload"], entry["original"] or entry["row_payload"])
+    verdict = VERDICT_OF[state]
+    return f"{verdict}:{text}" if verdict == "edit" else verdict
 
 
 def _pace(people: Sequence[PersonProgress]) -> float | None:
     """Rows an hour of the persons who decided, together."""
     paces = [person.rows_an_hour for person in people if person.kind == "person" and person.rows_an_hour]
     return sum(paces) if paces else None
+
+
+CONFIDENCE = 0.95
+
+
+def at_most(population: int, faulty: int, size: int, found: int) -> float:
+    """Chance that a sample of `size` holds at most `found` of the `faulty` rows."""
+    if not 0 <= faulty <= population or not 0 <= size <= population:
+        raise ValueError(f"{faulty} faulty rows and a sample of {size} do not fit into {population} rows")
+    total = _choose(population, size)
+    terms = [
+        math.exp(_choose(faulty, hits) + _choose(population - faulty, size - hits) - total)
+        for hits in range(min(found, faulty, size) + 1)
+    ]
+    return min(1.0, math.fsum(terms))
+
+
+def pass_chance(population: int, size: int, allowed: int, error: float) -> float:
+    """Chance that the plan passes where a share `error` of the rows is faulty (rounded up to whole rows)."""
+    return at_most(population, math.ceil(error * population - 1e-9), size, allowed)
+
+
+def most_faulty(population: int, size: int, found: int) -> int:
+    """Upper bound, one-sided: the most faulty rows in the whole population that still agree with `found` of `size`."""
+    low, high = found, population - (size - found)
+    while low < high:
+        middle = (low + high + 1) // 2
+        if at_most(population, middle, size, found) > 1 - CONFIDENCE:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def _choose(n: int, k: int) -> float:
+    """Natural logarithm of n over k; minus infinity where there is no way."""
+    if k < 0 or k > n:
+        return -math.inf
+    return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)

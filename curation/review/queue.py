@@ -1,18 +1,27 @@
-"""Which rows wait for review: the policy of rung.toml, and samples drawn by seed before the first item is seen."""
+"""Which rows wait for review, and their order: the policy of rung.toml, samples, topic, doubt or gap."""
 
 from __future__ import annotations
 
+import hashlib
 import json
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from curation.review.order import set_places
-from curation.review.samples import BY_POLICY, POLICY_ROLES, draw_plans
-from curation.sampling import rank
+from curation.example import Example
+from curation.likeness import words
+from curation.review.ruling import settle_again
 from curation.store import Store
+from curation.store.records import POLICY_ROLES, SamplingPlan
+from workspace.errors import RungError, did_you_mean
 from workspace.settings import Settings
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
+    from sqlalchemy.engine import RowMapping
+
 
 BY_DECISIONS = ("gap", "uncertainty")
 LOOK_AGAIN = 50
@@ -25,8 +34,9 @@ def refresh_queue(store: Store, settings: Settings) -> None:
     A store that cannot be written keeps the queue that it has.
     """
     from curation.store.engine import lock_now
-    from curation.store.facts import keep_fact, read_fact
-    from curation.store.waiting import count_again, is_due, put_together
+    from curation.store.queue import count_again, is_due, put_together, queue_by_policy, set_needed
+    from curation.store.reading import read_fact
+    from curation.store.writing import keep_fact
 
     if store.is_read_only:
         return
@@ -43,78 +53,20 @@ def refresh_queue(store: Store, settings: Settings) -> None:
     with store.write(alone=True) as connection:
         if settings.review.pool == "sample":
             draw_plans(store, connection, settings)
-        _queue(connection, settings.review.pool)
-        _overlap(connection, settings)
+        queue_by_policy(connection, settings.review.pool)
+        set_needed(connection, partial(_needed, settings), settings.review.overlap_people)
         before = json.loads(read_fact(connection, "queue") or "{}")
         if any(before.get(key, False) != mark[key] for key in ("accept_automatic", "second_edit")):
-            _settle_again(connection, settings)
+            settle_again(connection, settings.review)
         set_places(connection, settings)
         count_again(connection)
         keep_fact(connection, "queue", json.dumps({**mark, **_height(connection, settings)}))
 
 
-def _queue(connection: Connection, policy: str) -> None:
-    """Bring `queued` and `state` of undecided rows in line with the policy."""
-    from sqlalchemy import update
-
-    from curation.store.tables import rows
-
-    open_rows = (
-        update(rows)
-        .where(rows.c.role.in_(POLICY_ROLES), rows.c.queued.in_(BY_POLICY), rows.c.decision_id.is_(None))
-        .where(rows.c.state.in_(("pending", "unreviewed", "trusted")))
-    )
-    if policy == "all":
-        connection.execute(open_rows.where(rows.c.queued != "policy").values(queued="policy", state="pending"))
-    elif policy == "trust":
-        connection.execute(open_rows.where(rows.c.state != "trusted").values(queued="", state="trusted"))
-    else:
-        connection.execute(
-            open_rows.where(rows.c.sampled == 1, rows.c.queued != "sample").values(queued="sample", state="pending")
-        )
-        connection.execute(
-            open_rows.where(rows.c.sampled == 0, rows.c.state != "unreviewed").values(queued="", state="unreviewed")
-        )
-
-
-def _overlap(connection: Connection, settings: Settings) -> None:
-    """A share of the queue, drawn by seed, needs several people; rows that anyone decided keep what they had."""
-    from sqlalchemy import exists, select, update
-
-    from curation.store.reading import chunks
-    from curation.store.tables import decisions, rows
-
-    asked = select(rows.c.id, rows.c.content_hash, rows.c.needed).where(
-        rows.c.queued != "", rows.c.state == "pending", ~exists().where(decisions.c.row_id == rows.c.id)
-    )
-    several = settings.review.overlap_people
-    wanted: dict[int, list[int]] = {1: [], several: []}
-    for number, digest, needed in connection.execute(asked):
-        want = several if rank(settings.dataset.seed, digest, "overlap") < settings.review.overlap else 1
-        if want != needed:
-            wanted[want].append(number)
-    for needed, numbers in wanted.items():
-        for part in chunks(numbers):
-            connection.execute(update(rows).where(rows.c.id.in_(part)).values(needed=needed))
-
-
-def _settle_again(connection: Connection, settings: Settings) -> None:
-    """Work out again every row that an automatic reviewer decided, or that was edited, after the policy changed."""
-    from sqlalchemy import or_, select
-
-    from curation.review.settling import settle_row
-    from curation.store.tables import decisions, reviewers, rows
-
-    asked = (
-        select(decisions.c.row_id)
-        .join(reviewers, reviewers.c.id == decisions.c.reviewer_id)
-        .where(or_(reviewers.c.kind == "automatic", decisions.c.verdict == "edit"))
-        .distinct()
-        .order_by(decisions.c.row_id)
-    )
-    for number in connection.execute(asked).scalars().all():
-        row = connection.execute(select(rows).where(rows.c.id == number).with_for_update()).mappings().one()
-        settle_row(connection, row, settings.review)
+def _needed(settings: Settings, digest: str) -> int:
+    """A share of the queue, drawn by seed, needs several people."""
+    drawn = rank(settings.dataset.seed, digest, "overlap") < settings.review.overlap
+    return settings.review.overlap_people if drawn else 1
 
 
 def _policy(settings: Settings) -> dict[str, Any]:
@@ -134,20 +86,214 @@ def _policy(settings: Settings) -> dict[str, Any]:
 
 def _height(connection: Connection, settings: Settings) -> dict[str, int]:
     """How far the project has come since the last look; orders by what was decided look again at times."""
-    from sqlalchemy import func, select
+    from curation.store.decisions import newest_id
+    from curation.store.queue import height
+    from curation.store.reading import read_fact
 
-    from curation.store.facts import read_fact
-    from curation.store.tables import changes, decisions, plans, rows
-
-    asked = (
-        select(func.max(rows.c.id)),
-        select(func.max(plans.c.id)),
-        select(func.max(changes.c.id)),
-        select(func.count()).where(changes.c.undone_at.is_not(None)),
-    )
-    found = connection.execute(select(*(each.scalar_subquery() for each in asked))).one()
-    height = {key: number or 0 for key, number in zip(("rows", "plans", "changes", "undone"), found, strict=True)}
+    found = height(connection)
     if settings.review.order in BY_DECISIONS:
-        decided = connection.execute(select(func.max(decisions.c.id))).scalar() or 0
-        height |= {"decided": decided // LOOK_AGAIN, "scored": int(read_fact(connection, "scored") or 0)}
-    return height
+        decided = newest_id(connection)
+        found |= {"decided": decided // LOOK_AGAIN, "scored": int(read_fact(connection, "scored") or 0)}
+    return found
+
+
+def draw(seed: int, keys: Sequence[str], size: int) -> list[int]:
+    """Indices of a random sample of `keys`, in order: the same seed and keys draw the same rows, in any order."""
+    ranked = sorted(range(len(keys)), key=lambda index: (rank(seed, keys[index]), index))
+    return sorted(ranked[:size])
+
+
+def rank(seed: int, key: str, purpose: str = "sample") -> float:
+    """A uniform number in [0, 1) that depends on seed, purpose and key alone."""
+    digest = hashlib.sha256(f"{purpose}:{seed}:{key}".encode()).digest()
+    return int.from_bytes(digest[:8]) / 2**64
+
+
+def plans(store: Store) -> list[SamplingPlan]:
+    """The sampling plans in order; those replaced before they began are left out."""
+    from curation.store.queue import read_plans
+
+    with store.read() as connection:
+        return read_plans(connection)
+
+
+def draw_again(store: Store, settings: Settings, role: str, *, actor: str) -> SamplingPlan | None:
+    """A new plan on fresh rows after a sample that failed: half the least error so far, so about twice the rows.
+
+    Returns None where no row of that role is left that was not in a sample. Raises RungError for a role that is not
+    sampled.
+    """
+    from curation.store.queue import forget, queue_sample, unsampled
+
+    if role not in POLICY_ROLES:
+        raise RungError(f'"{role}" is not sampled.{did_you_mean(role, POLICY_ROLES)}', "--as " + "|".join(POLICY_ROLES))
+    error = min((plan.error for plan in plans(store) if plan.role == role), default=_error(settings)) / 2
+    with store.write(alone=True) as connection:
+        fresh = unsampled(connection, role)
+        if not fresh:
+            return None
+        size = min(len(fresh), max(settings.review.sample, math.ceil(math.log(0.05) / math.log(1 - error))))
+        plan = _write_plan(connection, settings, role, fresh, size, error, None)
+        detail = {"role": role, "size": size, "error": error}
+        store.event("sample", actor, f"plan-{plan}", detail, connection=connection)
+        forget(connection)
+        queue_sample(connection, plan)
+    return next(each for each in plans(store) if each.id == plan)
+
+
+def draw_plans(store: Store, connection: Connection, settings: Settings) -> None:
+    """Draw a sample of each role's rows that no plan covers yet; a plan that has not begun is drawn again with them."""
+    from curation.store.queue import is_begun, last_plan, let_go, unplanned
+
+    for role in POLICY_ROLES:
+        last, replaces = last_plan(connection, role), None
+        if last is not None and not is_begun(connection, last.id) and _outdated(connection, settings, last):
+            replaces = last.id
+            let_go(connection, replaces)
+        fresh = unplanned(connection, role)
+        if fresh:
+            size = min(settings.review.sample, len(fresh))
+            plan = _write_plan(connection, settings, role, fresh, size, _error(settings), replaces)
+            store.event("sample", "rung", f"plan-{plan}", {"role": role, "size": size}, connection=connection)
+
+
+def _outdated(connection: Connection, settings: Settings, last: SamplingPlan) -> bool:
+    """Whether rows came or went, or the policy changed, since a plan was drawn. One that was asked for after a sample
+    failed remains as it was drawn: its size and error are not the policy's.
+    """
+    from curation.store.queue import is_asked_for, population_of
+
+    if is_asked_for(connection, last.id):
+        return False
+    there = population_of(connection, last)
+    wanted = (there, min(settings.review.sample, there), settings.review.allowed_faults, settings.dataset.seed)
+    return wanted != (last.population, last.size, last.allowed, last.seed)
+
+
+def _write_plan(
+    connection: Connection,
+    settings: Settings,
+    role: str,
+    fresh: Sequence[tuple[int, str]],
+    size: int,
+    error: float,
+    replaces: int | None,
+) -> int:
+    from curation.store.queue import write_plan
+
+    values = {
+        "role": role,
+        "seed": settings.dataset.seed,
+        "population": len(fresh),
+        "size": size,
+        "allowed": settings.review.allowed_faults,
+        "error": error,
+        "replaces": replaces,
+    }
+    drawn = sorted(fresh[index][0] for index in draw(settings.dataset.seed, [digest for _, digest in fresh], size))
+    return write_plan(connection, values, [number for number, _ in fresh], drawn)
+
+
+def _error(settings: Settings) -> float:
+    """The share of faults that a sample of this size without a fault excludes with 95% confidence."""
+    return 1.0 - math.exp(math.log(0.05) / settings.review.sample)
+
+
+COMMON = 0.2
+"""A word that stands in a larger share of the waiting rows says nothing of a row's topic."""
+TELLING = 4
+"""Words by which a topic is sorted."""
+DOUBT = {"contradiction": 1.0, "minimal_pair": 0.8, "short_near": 0.6}
+"""How doubtful a row is that has no score, by the nearest row with another answer."""
+
+
+def set_places(connection: Connection, settings: Settings) -> None:
+    """Write the place of every waiting row, where it changed. `import` puts all at 0: the order of import."""
+    from curation.store.queue import clear_places, waiting_rows, write_places
+
+    if settings.review.order == "import":
+        clear_places(connection)
+        return
+    found = waiting_rows(connection)
+    ranked = ORDERS[settings.review.order](connection, settings, found)
+    at = enumerate(ranked, 1)
+    write_places(connection, [(found[index]["id"], place) for place, index in at if found[index]["place"] != place])
+
+
+def by_topic(connection: Connection, settings: Settings, found: Sequence[RowMapping]) -> list[int]:
+    """Order similar rows together: by `[dataset] group_by` where rows have it, then by the telling words they share.
+
+    A word tells a topic where at least two waiting rows hold it, and no more than a fifth of them.
+    """
+    examples = [Example.from_json(each["payload"]) for each in found]
+    said = [list(dict.fromkeys(words(example.question))) for example in examples]
+    counts = Counter(word for each in said for word in each)
+    most = max(2, int(COMMON * len(found)))
+
+    def topic(index: int) -> tuple[str, list[tuple[int, str]], int]:
+        telling = [(-counts[word], word) for word in said[index] if 2 <= counts[word] <= most]
+        group = str(examples[index].row.get(settings.dataset.group_by) or "") if settings.dataset.group_by else ""
+        return group, sorted(telling)[:TELLING], index
+
+    return sorted(range(len(found)), key=topic)
+
+
+def by_uncertainty(connection: Connection, settings: Settings, found: Sequence[RowMapping]) -> list[int]:
+    """The most doubtful first: a judge's score near one half; without a score a near row with another answer."""
+    from curation.store.queue import link_kinds
+
+    near: dict[int, float] = {}
+    for row, other, kind in link_kinds(connection):
+        for number in (row, other):
+            near[number] = max(near.get(number, 0.0), DOUBT.get(kind, 0.0))
+
+    def doubt(each: RowMapping) -> float:
+        score = score_of(json.loads(each["meta"]))
+        if score is not None:
+            return 1 - abs(2 * score - 1)
+        return max(near.get(each["id"], 0.0), 1.0 if each["state"] == "unsure" else 0.0)
+
+    return sorted(range(len(found)), key=lambda index: (-doubt(found[index]), index))
+
+
+def by_gap(connection: Connection, settings: Settings, found: Sequence[RowMapping]) -> list[int]:
+    """The class with the fewest accepted rows first, as if each row given out were accepted."""
+    from curation.store.queue import accepted_payloads
+
+    have = Counter(_class(payload, settings) for payload in accepted_payloads(connection))
+
+    def level(index: int) -> int:
+        name = _class(found[index]["payload"], settings)
+        have[name] += 1
+        return have[name]
+
+    levels = [level(index) for index in range(len(found))]
+    return sorted(range(len(found)), key=lambda index: (levels[index], index))
+
+
+def at_random(connection: Connection, settings: Settings, found: Sequence[RowMapping]) -> list[int]:
+    """Mixed by seed and content: the same for the same rows, whatever the order of import."""
+    seed = settings.dataset.seed
+    return sorted(range(len(found)), key=lambda index: (rank(seed, found[index]["content_hash"], "order"), index))
+
+
+ORDERS: Mapping[str, Callable[[Connection, Settings, Sequence[RowMapping]], list[int]]] = {
+    "topic": by_topic,
+    "uncertainty": by_uncertainty,
+    "gap": by_gap,
+    "random": at_random,
+}
+
+
+def score_of(meta: Mapping[str, Any]) -> float | None:
+    """A judge's score of a candidate, 0..1: how likely it is right. None where none was given."""
+    given = meta.get("judge")
+    score = given.get("score") if isinstance(given, Mapping) else None
+    return float(score) if isinstance(score, int | float) and 0 <= score <= 1 else None
+
+
+def _class(payload: str, settings: Settings) -> str:
+    """What a row counts for: its `group_by` value where there is one, else its answer."""
+    example = Example.from_json(payload)
+    group = example.row.get(settings.dataset.group_by) if settings.dataset.group_by else None
+    return str(group) if group is not None else (example.answer or "").strip()

@@ -5,8 +5,6 @@ SQLAlchemy is imported when a store is opened, not before: the commands that nee
 
 from __future__ import annotations
 
-from curation.store.errors import store_exists
-from curation.store.ids import number_of, row_id
 from curation.store.records import (
     Added,
     Change,
@@ -15,11 +13,13 @@ from curation.store.records import (
     NewRow,
     Origin,
     Role,
-    Source,
+    SourceFile,
     State,
     StoredRow,
+    number_of,
+    row_id,
 )
-from curation.store.store import Store, open_store
+from curation.store.store import Store, open_store, store_exists
 
 __all__ = [
     "Added",
@@ -29,7 +29,7 @@ __all__ = [
     "NewRow",
     "Origin",
     "Role",
-    "Source",
+    "SourceFile",
     "State",
     "Store",
     "StoredRow",

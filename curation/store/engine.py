@@ -1,4 +1,10 @@
-"""Opening a database: pragmas, transactions, migrations with a copy first, a refusal of what is newer."""
+"""Opening a database: pragmas, transactions, migrations with a copy first, errors, and stores that are only read.
+
+A store that this account cannot write is read without writing. SQLite writes even to read a store with a log beside it:
+an index of that log. So a store without a log is read as a file that never changes (`immutable`), and the end of each
+transaction checks that this was true. One with a log is read with it: by SQLite itself where the index is there, else
+from a temporary copy, because the rows of a project that was copied by hand may be in its log alone.
+"""
 
 from __future__ import annotations
 
@@ -6,22 +12,24 @@ import contextlib
 import filecmp
 import itertools
 import os
+import shutil
 import sqlite3
+import tempfile
 import threading
-from collections.abc import Iterator
+import weakref
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy import Connection, Engine, NullPool, create_engine, event, inspect, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
-from curation.store import unwritable
-from curation.store.errors import explain
-from workspace.errors import InputError, Problem, RungError
+from workspace.errors import InputError, Problem, Refusal, RungError
 from workspace.extras import require
 from workspace.folder import Project
 from workspace.settings import Settings
+from workspace.trust import demand_store
 
 HEAD = "0003"
 """Newest revision below `curation/migrations/versions`; a test compares it with that folder."""
@@ -41,15 +49,16 @@ def open_engine(project: Project, settings: Settings) -> tuple[Engine, str]:
     Raises RungError where it cannot be reached, is damaged, or was written by a newer Rung.
     """
     if settings.store.url:
+        demand_store(project.root, settings.store.url)
         return _ready(*_postgres(settings.store.url), None)
     file = project.database_file
-    if unwritable.may_write(file):
+    if may_write(file):
         try:
             return _ready(*_sqlite(file), file)
         except RungError as error:
-            if not unwritable.is_for_reading(error, file):
+            if not is_for_reading(error, file):
                 raise
-    return _ready(unwritable.reading_engine(file), file.name, file)
+    return _ready(reading_engine(file), file.name, file)
 
 
 def _ready(engine: Engine, where: str, file: Path | None) -> tuple[Engine, str]:
@@ -71,8 +80,8 @@ def transaction(engine: Engine, where: str, *, write: bool, lasting: bool = True
     One that is not `lasting` does not wait for the disk: a power cut may lose it (a kill does not), until the next
     lasting one has ended. One that does not write sees one state of the store from its begin to its end.
     """
-    if write and unwritable.is_unwritable(engine):
-        raise unwritable.refuse_writing(where)
+    if write and is_unwritable(engine):
+        raise refuse_writing(where)
     options: dict[str, Any] = {"rung_write": write, "rung_lasting": lasting}
     if not write and engine.dialect.name == "postgresql":
         options["isolation_level"] = "REPEATABLE READ"
@@ -84,7 +93,7 @@ def transaction(engine: Engine, where: str, *, write: bool, lasting: bool = True
             if not lasting and connection.dialect.name == "postgresql":
                 connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
             yield connection
-            unwritable.check_unchanged(connection)
+            check_unchanged(connection)
     except DBAPIError as error:
         raise explain(error, where) from error
 
@@ -160,8 +169,8 @@ def _upgrade(engine: Engine, where: str, file: Path | None) -> None:
     with transaction(engine, where, write=False) as connection:
         if _known(connection) == HEAD:
             return
-    if unwritable.is_unwritable(engine):
-        raise unwritable.refuse_upgrade(where)
+    if is_unwritable(engine):
+        raise refuse_upgrade(where)
     with transaction(engine, where, write=True) as connection:
         lock_all(connection)
         found = _known(connection)
@@ -231,3 +240,181 @@ def _program() -> str:
         return version("rung")
     except PackageNotFoundError:
         return "from a source tree"
+
+
+REASONS = {
+    "disk is full": (
+        "The disk is full: the project's, or that of {temporary}, where the database sorts. "
+        "Nothing of this change was kept.",
+        "Make room, then the same command again. TMPDIR names another folder to sort in.",
+    ),
+    "locked": ("The store is busy with another program's change. Nothing was changed.", "The same command again."),
+    "readonly": ("The store cannot be written: the file or the folder is read-only.", "Check its permissions."),
+    "not a database": ("The store is not a database, or it is damaged. Nothing was opened.", ""),
+    "malformed": ("The store is damaged. Nothing was opened.", "Copies of before an upgrade: rung.db.before-*"),
+    "unable to open": ("The store cannot be opened.", "Check that the folder exists and its permissions."),
+    "disk i/o": (
+        "The disk is full or reported an error. Nothing of this change was kept.",
+        "Make room or check the disk, then the same command again.",
+    ),
+    "connection": ("The database server cannot be reached.", "Check [store] url in rung.toml."),
+    "append-only": ("Decisions are an append-only log: nothing was changed.", "rung review undo ID"),
+}
+BUSY = ("55P03", "40P01", "40001")
+"""PostgreSQL's codes, whatever its language, for a lock that was waited for too long, a deadlock, an older state."""
+
+
+def explain(error: Exception, where: str) -> RungError:
+    """The sentence for an error of the database library."""
+    cause = getattr(error, "orig", error)
+    text = f"locked: {cause}" if getattr(cause, "sqlstate", "") in BUSY else str(cause)
+    for mark, (message, hint) in REASONS.items():
+        if mark in text.lower():
+            said = message.format(temporary=tempfile.gettempdir())
+            return (Refusal if mark == "locked" else RungError)(f"{where}: {said}", hint, where=where, found=text)
+    return RungError(f"{where}: the database said: {text.strip()}", where=where)
+
+
+MARKS = ("readonly", "unable to open")
+"""What SQLite says where it may not write what it needs."""
+State = tuple[tuple[int, int, int] | None, ...]
+"""Inode, size and last change of each file; None for one that is not there."""
+
+
+def may_write(path: Path) -> bool:
+    """Whether this account has the right to write this file, or there is none. Opening it to see would drop SQLite's
+    locks on it: https://www.sqlite.org/howtocorrupt.html, 2.2
+    """
+    return not path.exists() or os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
+
+
+def is_for_reading(error: RungError, path: Path) -> bool:
+    """Whether this fault of opening the store at `path` is that nothing can be written there; it can be read then."""
+    said = error.found.lower()
+    return any(mark in said for mark in MARKS) and path.is_file() and os.access(path, os.R_OK)
+
+
+def reading_engine(path: Path) -> Engine:
+    """An engine that reads the store at `path` and writes nothing; each transaction opens it again."""
+    reader = _Reader(path)
+    engine = create_engine("sqlite://", creator=reader.connect, poolclass=NullPool)
+    event.listen(engine, "connect", _keep_state)
+    event.listen(engine, "engine_disposed", lambda _: reader.leave())
+    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
+    return engine
+
+
+def is_unwritable(engine: Engine) -> bool:
+    """Whether this engine is one of `reading_engine`'s."""
+    return isinstance(engine.pool, NullPool)
+
+
+def refuse_writing(where: str) -> RungError:
+    """What a change is answered with."""
+    said = f"{where}: The store cannot be written: the file or the folder is read-only. Nothing was changed."
+    return RungError(said, "Check its permissions, or copy the project to where you may write.", where=where)
+
+
+def refuse_upgrade(where: str) -> RungError:
+    """What opening a store of an older schema is answered with."""
+    said = f"{where}: of an older Rung, to be brought up to date first; but the file or the folder is read-only."
+    return RungError(said, "Copy the project to where you may write, then the same command there.", where=where)
+
+
+def check_unchanged(connection: Connection) -> None:
+    """Raise Refusal where another account wrote while this transaction read a file as one that never changes."""
+    _check(connection.info.get("rung_state"))
+
+
+def _check(found: tuple[Path, State] | None) -> None:
+    if found is not None and found[1] != _state(found[0]):
+        name = found[0].name
+        raise Refusal(f"{name}: another program wrote to it while it was read.", "The same command again.", where=name)
+
+
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection to copy the store from, whether or not anything can be written beside it."""
+    reader = _Reader(path)
+    with contextlib.ExitStack() as opened:
+        found = opened.enter_context(contextlib.closing(_connect(path, "mode=ro")))
+        try:
+            found.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        except sqlite3.OperationalError:
+            found = opened.enter_context(contextlib.closing(reader.connect()))
+        opened.callback(reader.leave)
+        yield found
+        _check(found.state)
+
+
+class _Connection(sqlite3.Connection):
+    """`state` is that of a file that is read as one that never changes."""
+
+    state: tuple[Path, State] | None = None
+
+
+def _keep_state(connection: _Connection, record: Any) -> None:
+    record.info["rung_state"] = connection.state
+
+
+class _Reader:
+    """Opens one store again and again; holds the copy of one whose log has no index."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._logs = tuple(path.with_name(f"{path.name}-{end}") for end in ("wal", "journal"))
+        self._index = path.with_name(f"{path.name}-shm")
+        self._copied: State = ()
+        self._folder = Path()
+        self._end: Callable[[], object] = lambda: None
+
+    def connect(self) -> _Connection:
+        """A connection that sees all that is stored."""
+        if not any(log.is_file() and log.stat().st_size for log in self._logs):
+            found = _connect(self._path, "immutable=1")
+            found.state = (self._path, _state(self._path))
+            return found
+        if self._index.is_file():
+            return _connect(self._path, "mode=ro")
+        return _connect(self._copy(), "mode=rw")
+
+    def leave(self) -> None:
+        """Remove the copy."""
+        self._end()
+        self._copied = ()
+
+    def _copy(self) -> Path:
+        """The store and its log where an index can be made; gone with the engine or the program."""
+        state = _state(self._path, *self._logs)
+        if state != self._copied:
+            self.leave()
+            self._folder = Path(tempfile.mkdtemp(prefix="rung-store-"))
+            self._end = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+            for file in (self._path, *self._logs):
+                if file.is_file():
+                    shutil.copyfile(file, self._folder / file.name)
+            self._copied = state
+        return self._folder / self._path.name
+
+
+def _connect(path: Path, how: str) -> _Connection:
+    found = sqlite3.connect(
+        f"{path.absolute().as_uri()}?{how}",
+        uri=True,
+        check_same_thread=False,
+        isolation_level=None,
+        factory=_Connection,
+    )
+    found.execute("PRAGMA query_only = ON")
+    return found
+
+
+def _state(*files: Path) -> State:
+    return tuple((s.st_ino, s.st_size, s.st_mtime_ns) if (s := _stat(file)) else None for file in files)
+
+
+def _stat(file: Path) -> os.stat_result | None:
+    try:
+        return file.stat()
+    except OSError:
+        return None

@@ -1,4 +1,4 @@
-"""Rows out of the database: one query, values in StoredRow."""
+"""Rows, events, changes and facts out of the database, as values."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from typing import Any
 from sqlalchemy import Connection, Select, and_, case, func, or_, select
 from sqlalchemy.engine import RowMapping
 
-from curation.store.ids import row_id
-from curation.store.records import StoredRow
-from curation.store.tables import changes, decisions, events, links, reviewers, rows, sources
+from curation.store.records import Change, Event, StoredRow, row_id
+from curation.store.tables import changes, decisions, events, facts, links, reviewers, rows, sources
 
 CHUNK = 500
 """Ids in one IN list: SQLite's older builds allow 999 parameters."""
@@ -154,7 +153,7 @@ def _place(found: RowMapping) -> str:
 
 
 def revision(connection: Connection) -> tuple[int, ...]:
-    """Numbers that differ where anything that a check sees has changed: a row and where it stands, a decision, a change
+    """Return numbers that differ where anything that a check sees has changed: a row or its state, a decision, a change
     or its undoing, a link. A lease changes none.
     """
     stands = (rows.c.change_id, rows.c.decision_id, func.length(rows.c.queued), func.length(rows.c.mark))
@@ -166,3 +165,70 @@ def revision(connection: Connection) -> tuple[int, ...]:
         select(func.count(links.c.row_id)),
     )
     return tuple(int(number or 0) for each in asked for number in connection.execute(each).one())
+
+
+def row_with_all(connection: Connection, number: int) -> RowMapping:
+    """Return one row with all that a StoredRow needs, and its lease."""
+    return connection.execute(query().where(rows.c.id == number)).mappings().one()
+
+
+def first_payloads(connection: Connection, most: int) -> list[str]:
+    """Return the texts of the first rows that are in."""
+    asked = select(rows.c.payload).where(rows.c.change_id.is_(None)).order_by(rows.c.id).limit(most)
+    return list(connection.execute(asked).scalars())
+
+
+def payloads_of(connection: Connection, numbers: Sequence[int]) -> Iterator[tuple[int, str, str]]:
+    """Yield (number, state, payload) of these rows."""
+    for part in chunks(numbers):
+        asked = select(rows.c.id, rows.c.state, rows.c.payload).where(rows.c.id.in_(part))
+        yield from connection.execute(asked).tuples()
+
+
+def up_to(connection: Connection, last: int, roles: Sequence[str]) -> Iterator[StoredRow]:
+    """Return the rows of these roles that are in, up to number `last`, some at a time."""
+    return stream(connection, narrowed(query(), list(roles), None, None, False).where(rows.c.id <= last))
+
+
+def read_events(connection: Connection, kind: str | None, ref: str | None, actor: str | None) -> list[Event]:
+    """Events in order, narrowed."""
+    statement = select(events).order_by(events.c.id)
+    for column, value in ((events.c.kind, kind), (events.c.ref, ref), (events.c.actor, actor)):
+        if value is not None:
+            statement = statement.where(column == value)
+    found = connection.execute(statement).mappings()
+    return [Event(**{**each, "detail": json.loads(each["detail"])}) for each in found]
+
+
+def read_changes(connection: Connection, kind: str | None, undone: bool | None) -> list[Change]:
+    """Changes in order, narrowed."""
+    statement = select(changes).order_by(changes.c.id)
+    if kind is not None:
+        statement = statement.where(changes.c.kind == kind)
+    if undone is not None:
+        statement = statement.where(changes.c.undone_at.is_not(None) if undone else changes.c.undone_at.is_(None))
+    return [
+        Change(
+            id=each["id"],
+            at=each["at"],
+            actor=each["actor"],
+            kind=each["kind"],
+            reason=each["reason"],
+            finding=each["finding"],
+            rows=[row_id(int(number)) for number in json.loads(each["rows"])],
+            undone=each["undone_at"] is not None,
+        )
+        for each in connection.execute(statement).mappings()
+    ]
+
+
+def read_deciders(connection: Connection) -> tuple[str, ...]:
+    """Names of all who have decided, in order of their first decision."""
+    first = func.min(decisions.c.id)
+    asked = select(reviewers.c.name, first).join(decisions, decisions.c.reviewer_id == reviewers.c.id)
+    return tuple(name for name, _ in connection.execute(asked.group_by(reviewers.c.name).order_by(first)))
+
+
+def read_fact(connection: Connection, key: str) -> str:
+    """The fact; empty where there is none."""
+    return str(connection.execute(select(facts.c.value).where(facts.c.key == key)).scalar() or "")

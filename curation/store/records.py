@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,23 +10,41 @@ from functools import cached_property
 from typing import Any, Literal
 
 from curation.example import Example
-from curation.store.ids import row_id
+from workspace.errors import RungError
+
+
+def row_id(number: int) -> str:
+    """The name of the row with this number."""
+    return f"r-{number:06d}"
+
+
+def number_of(name: str) -> int:
+    """The number behind `r-000123` (or `123`). Raises RungError for anything else."""
+    match = re.fullmatch(r"(?:r-)?0*(\d{1,18})", name.strip())
+    if match is None:
+        raise RungError(f'"{name}" is not the id of a row; ids look like r-000123.', "rung review next", found=name)
+    return int(match[1])
+
 
 Role = Literal["pool", "candidates", "train", "validation", "test"]
 Origin = Literal["import", "generated"]
 State = Literal["pending", "leased", "approved", "edited", "rejected", "skipped", "unsure", "trusted", "unreviewed"]
 
 ROLES: tuple[Role, ...] = ("pool", "candidates", "train", "validation", "test")
+POLICY_ROLES = ("test", "validation", "train", "pool")
+"""The user's own rows: the policy says what of them is reviewed. Each role is sampled by itself."""
 OPEN_STATES = ("pending", "skipped", "unsure")
 """Stored states of rows that wait for a decision (`leased` is one of these with a running lease)."""
+FINAL = ("approve", "edit", "reject")
+"""Verdicts that decide a row."""
+VERDICT_OF = dict(zip(("approved", "edited", "rejected"), FINAL, strict=True))
+"""The verdict that each state of a decided row comes from."""
+DECIDED = tuple(VERDICT_OF)
 
 
 @dataclass(frozen=True, slots=True)
 class NewRow:
-    """A row to be stored: where it stood (`line` from 1, in the source given beside it) and what is known of it.
-
-    `duplicate` excludes it at once: `{"kind": "exact"|"near", "kept": id or index, "similarity": ...}`.
-    """
+    """A row to be stored: its `line` (from 1, in the source given beside it) and what is known of it."""
 
     example: Example
     line: int | None = None
@@ -63,7 +82,7 @@ class Added:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class SourceFile:
     """A file that was imported: its path as given, SHA-256, role, and the counts of what became of its lines."""
 
     id: int
@@ -109,7 +128,7 @@ class StoredRow:
 
     @cached_property
     def example(self) -> Example:
-        """The row as it stands now."""
+        """The row as it is now."""
         return Example.from_json(self.payload)
 
     @cached_property
@@ -121,21 +140,6 @@ class StoredRow:
     def is_reviewed(self) -> bool:
         """Whether a decision keeps it: approved or edited."""
         return self.state in ("approved", "edited")
-
-    def provenance(self) -> dict[str, Any]:
-        """What a manifest says of it."""
-        return {
-            "id": self.id,
-            "source": self.source,
-            "source_sha256": self.source_sha256,
-            "origin": self.origin,
-            "role": self.role,
-            "state": self.state,
-            "reviewer": self.reviewer,
-            "automatic": self.automatic,
-            "decision": self.decision,
-            "guideline": self.guideline,
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,3 +176,55 @@ class Link:
     other: str
     kind: str
     similarity: float
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """One standing decision: `payload` is the whole row as it was left, None where it was not touched.
+
+    A `late` one was made beside another that counted already: a third person is to end that.
+    """
+
+    id: int
+    reviewer: int
+    verdict: str
+    payload: str | None
+    automatic: bool = False
+    late: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reviewer:
+    """A person, or an automatic reviewer (a code table), which never counts as expert review."""
+
+    id: int
+    name: str
+    role: str
+    kind: str
+    note: str = ""
+    token_until: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """One reviewer's standing approvals, edits and rejections; `kind` is person or automatic."""
+
+    name: str
+    kind: str
+    decided: int
+    today: int
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingPlan:
+    """A sampling plan as it was drawn: `size` of `population` rows of a role, passed with at most `allowed` faults."""
+
+    id: int
+    at: str
+    role: str
+    seed: int
+    population: int
+    size: int
+    allowed: int
+    error: float
+    replaces: int | None

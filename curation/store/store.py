@@ -10,8 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from curation.example import Example
-from curation.store.ids import number_of, row_id
-from curation.store.records import Added, Change, Event, Link, NewRow, Source, StoredRow
+from curation.store.records import Added, Change, Event, Link, NewRow, SourceFile, StoredRow, number_of, row_id
 from workspace.errors import RungError
 from workspace.folder import Project
 from workspace.settings import Settings
@@ -19,8 +18,13 @@ from workspace.settings import Settings
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from curation.guideline import Guideline
+    from curation.store.guidelines import Guideline
     from curation.store.writing import Evidence
+
+
+def store_exists(project: Project, settings: Settings) -> bool:
+    """Whether this project has a store already; for PostgreSQL always true."""
+    return bool(settings.store.url) or project.database_file.is_file()
 
 
 def open_store(project: Project, settings: Settings) -> Store:
@@ -63,13 +67,13 @@ class Store:
     @property
     def is_read_only(self) -> bool:
         """Whether nothing can be written here: no right to, or a read-only disk. What only looks goes on."""
-        from curation.store.unwritable import is_unwritable
+        from curation.store.engine import is_unwritable
 
         return is_unwritable(self.engine)
 
     def check_writable(self) -> None:
         """Before long work whose result is to be stored. Raises RungError where nothing can be written."""
-        from curation.store.unwritable import refuse_writing
+        from curation.store.engine import refuse_writing
 
         if self.is_read_only:
             raise refuse_writing(self.where)
@@ -181,14 +185,14 @@ class Store:
 
     def deciders(self) -> tuple[str, ...]:
         """Names of all who have decided, in order of their first decision."""
-        from curation.store.log import read_deciders
+        from curation.store.reading import read_deciders
 
         with self.read() as connection:
             return read_deciders(connection)
 
     # Sources and links
 
-    def sources(self) -> list[Source]:
+    def sources(self) -> list[SourceFile]:
         """Every file that was imported, in order."""
         from sqlalchemy import select
 
@@ -196,59 +200,29 @@ class Store:
 
         with self.read() as connection:
             found = connection.execute(select(sources).order_by(sources.c.id)).mappings()
-            return [Source(**{**each, "counts": json.loads(each["counts"])}) for each in found]
+            return [SourceFile(**{**each, "counts": json.loads(each["counts"])}) for each in found]
 
     def links(self, ids: Sequence[str] | None = None) -> list[Link]:
         """Pairs found at import: contradictions, minimal pairs, short near ones; of all rows or of these."""
-        from curation.store.pairs import read_links
+        from curation.store.sources import read_links
 
         with self.read() as connection:
             return read_links(connection, ids)
 
     # Changes that can be taken back
 
-    def exclude(
-        self,
-        ids: Sequence[str],
-        reason: str,
-        finding: str,
-        *,
-        actor: str = "rung",
-        evidence: Mapping[str, Mapping[str, Any]] | None = None,
-        connection: Connection | None = None,
-    ) -> int:
-        """Take rows out, with the reason and for each row its evidence. Returns the change's id, for `undo`."""
-        return self._change("exclude", ids, {}, actor, reason, finding, evidence, connection)
+    def exclude(self, ids: Sequence[str], reason: str, finding: str, *, actor: str = "rung") -> int:
+        """Take rows out, with the reason. Returns the change's id, for `undo`."""
+        return self._changed("exclude", _numbers(ids), {}, actor, reason, finding)
 
-    def queue(self, ids: Sequence[str], reason: str, finding: str, *, actor: str = "rung", first: bool = True) -> int:
+    def queue(self, ids: Sequence[str], reason: str, finding: str, *, actor: str = "rung") -> int:
         """Send rows to review (again); `reason` is shown beside them. Returns the change's id, for `undo`."""
-        values: dict[str, Any] = {"queued": reason[:32], "state": "pending"}
-        if first:
-            values["priority"] = 1
-        return self._change("queue", ids, values, actor, reason, finding, None, None)
+        values = {"queued": reason[:32], "state": "pending", "priority": 1}
+        return self._changed("queue", _numbers(ids), values, actor, reason, finding)
 
-    def mark(self, ids: Sequence[str], split: str, *, actor: str = "rung", reason: str = "") -> int:
+    def mark(self, ids: Sequence[str], split: str) -> int:
         """Pin rows to a split at freeze (`validation`, `train`, or empty to let go). Returns the change's id."""
-        return self._change("mark", ids, {"mark": split}, actor, reason or "used for choosing", "", None, None)
-
-    def _change(
-        self,
-        kind: str,
-        ids: Sequence[str],
-        values: Mapping[str, Any],
-        actor: str,
-        reason: str,
-        finding: str,
-        evidence: Mapping[str, Mapping[str, Any]] | None,
-        connection: Connection | None,
-    ) -> int:
-        numbers = sorted({number_of(name) for name in ids})
-        given = {number_of(name): facts for name, facts in (evidence or {}).items()}
-
-        def some(part: Sequence[int]) -> Mapping[int, Mapping[str, Any]]:
-            return {number: given[number] for number in part if number in given}
-
-        return self._changed(kind, numbers, values, actor, reason, finding, some if given else None, connection)
+        return self._changed("mark", _numbers(ids), {"mark": split}, "rung", "used for choosing", "")
 
     def exclude_numbered(
         self,
@@ -258,9 +232,9 @@ class Store:
         *,
         actor: str,
         evidence: Evidence,
-        connection: Connection,
+        connection: Connection | None = None,
     ) -> int:
-        """As `exclude` for very many rows, by their numbers in order: the evidence is asked for some rows at a time."""
+        """As `exclude` for very many rows, by number and in order; `evidence` is called for some at a time."""
         return self._changed("exclude", numbers, {}, actor, reason, finding, evidence, connection)
 
     def _changed(
@@ -271,11 +245,10 @@ class Store:
         actor: str,
         reason: str,
         finding: str,
-        evidence: Evidence | None,
-        connection: Connection | None,
+        evidence: Evidence | None = None,
+        connection: Connection | None = None,
     ) -> int:
-        from curation.store.log import write_event
-        from curation.store.writing import change_rows
+        from curation.store.writing import change_rows, write_event
 
         with self.write(connection) as opened:
             change = change_rows(
@@ -286,8 +259,7 @@ class Store:
 
     def undo(self, change: int, *, actor: str = "rung") -> list[str]:
         """Take a change back. Returns the ids of its rows. Raises RungError where it is undone or not there."""
-        from curation.store.log import write_event
-        from curation.store.writing import undo_change
+        from curation.store.writing import undo_change, write_event
 
         with self.write() as connection:
             numbers = undo_change(connection, change)
@@ -295,8 +267,8 @@ class Store:
         return [row_id(number) for number in numbers]
 
     def changes(self, *, kind: str | None = None, undone: bool | None = False) -> list[Change]:
-        """Changes in order; by default those that stand."""
-        from curation.store.log import read_changes
+        """Return changes in order; by default those that were not undone."""
+        from curation.store.reading import read_changes
 
         with self.read() as connection:
             return read_changes(connection, kind, undone)
@@ -313,14 +285,18 @@ class Store:
         connection: Connection | None = None,
     ) -> int:
         """Write one line of the log. Returns its id."""
-        from curation.store.log import write_event
+        from curation.store.writing import write_event
 
         with self.write(connection) as opened:
             return write_event(opened, kind, actor, ref, detail or {})
 
     def events(self, *, kind: str | None = None, ref: str | None = None, actor: str | None = None) -> list[Event]:
         """The log in order, narrowed."""
-        from curation.store.log import read_events
+        from curation.store.reading import read_events
 
         with self.read() as connection:
             return read_events(connection, kind, ref, actor)
+
+
+def _numbers(ids: Sequence[str]) -> list[int]:
+    return sorted({number_of(name) for name in ids})

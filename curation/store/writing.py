@@ -1,4 +1,4 @@
-"""Rows into the database, and the changes that can be taken back."""
+"""Rows, events and facts into the database, and the changes that can be undone."""
 
 from __future__ import annotations
 
@@ -8,28 +8,21 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, Table, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Table, bindparam, delete, func, insert, select, update
 
-from curation.store.ids import row_id
-from curation.store.reading import chunks
-from curation.store.records import Added, NewRow
-from curation.store.tables import changes, decisions, gold, rows
-from curation.store.waiting import forget
-from workspace.artefact import now
+from curation.store.queue import forget
+from curation.store.reading import AT_ONCE, chunks
+from curation.store.records import Added, NewRow, row_id
+from curation.store.tables import changes, decisions, events, facts, gold, rows
+from workspace.artefact import stamp
 from workspace.errors import RungError
 
 QUEUED_ROLES = {"candidates": "candidate"}
-AT_ONCE = 2000
 FIRST = {"test": 0, "validation": 1}
 
 
-def stamp() -> str:
-    """The present moment as the tables keep it."""
-    return now().isoformat()
-
-
 def insert_unless_there(connection: Connection, table: Table, values: Mapping[str, Any]) -> bool:
-    """Insert one row; False where one stands in its way. Who inserts it at this moment is waited for."""
+    """Insert one row; False where there is one with that key. Waits for whoever inserts it at this moment."""
     if connection.dialect.name == "postgresql":
         from sqlalchemy.dialects.postgresql import insert as insert_
     else:
@@ -179,7 +172,7 @@ def _keep_evidence(
 
 
 def _before(connection: Connection, numbers: Sequence[int], names: Sequence[str]) -> dict[int, dict[str, Any]]:
-    """What a change can set, as it stands; nobody sets it until this transaction ends."""
+    """Return what a change can set, as it is; nobody else sets it until this transaction ends."""
     asked = select(rows.c.id, *(rows.c[name] for name in names)).where(rows.c.id.in_(numbers))
     found = {
         int(each["id"]): {name: each[name] for name in names}
@@ -214,3 +207,23 @@ def undo_change(connection: Connection, change: int) -> list[int]:
         connection.execute(statement, given)
     connection.execute(update(changes).where(changes.c.id == change).values(undone_at=stamp()))
     return list(before)
+
+
+def add_meta(connection: Connection, number: int, facts: Mapping[str, Any]) -> None:
+    """Add facts to what is known of a row."""
+    this = rows.c.id == number
+    meta = json.loads(connection.execute(select(rows.c.meta).where(this)).scalar_one()) | dict(facts)
+    connection.execute(update(rows).where(this).values(meta=json.dumps(meta, ensure_ascii=False)))
+
+
+def write_event(connection: Connection, kind: str, actor: str, ref: str, detail: Mapping[str, Any]) -> int:
+    """One line of the log."""
+    text = json.dumps(dict(detail), ensure_ascii=False, default=str)
+    statement = insert(events).values(at=stamp(), actor=actor, kind=kind, ref=ref, detail=text)
+    return int(connection.execute(statement.returning(events.c.id)).scalar_one())
+
+
+def keep_fact(connection: Connection, key: str, value: str) -> None:
+    """Write one fact of the store; it replaces the one before."""
+    connection.execute(delete(facts).where(facts.c.key == key))
+    connection.execute(insert(facts).values(key=key, value=value))

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from evaluation.arms.material import Material, Variant
-from evaluation.arms.retrieved import vectorizer
+from curation.example import Example
+from evaluation.arms.arm_material import ArmMaterial, Variant
+from evaluation.retrieval.tfidf import vectorizer
 
 NAME = "classical"
 NEEDS = "rows that may be learnt from, with at least two answers that form a closed set"
@@ -19,23 +20,28 @@ STRENGTHS = (1.0, 10.0, 100.0)
 """Inverse regularisation strengths; validation chooses."""
 
 
-def variants(material: Material) -> list[Variant]:
+def variants(material: ArmMaterial) -> list[Variant]:
     """One a regularisation strength."""
     answers = {example.answer for example in material.examples}
     return [_variant(material, c) for c in STRENGTHS] if material.closed and len(answers) > 1 else []
 
 
-def _variant(material: Material, strength: float) -> Variant:
+def fit(examples: Sequence[Example], strength: float) -> Any:
+    """The pipeline, fitted: vectorizer, then model."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    model = make_pipeline(vectorizer(), LogisticRegression(C=strength, max_iter=1000))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.fit([e.question for e in examples], [e.answer or "" for e in examples])
+    return model
+
+
+def _variant(material: ArmMaterial, strength: float) -> Variant:
     @cache
     def fitted() -> Any:
-        from sklearn.linear_model import LogisticRegression
-        from sklearn.pipeline import make_pipeline
-
-        model = make_pipeline(vectorizer(), LogisticRegression(C=strength, max_iter=1000))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            model.fit([e.question for e in material.examples], [e.answer or "" for e in material.examples])
-        return model
+        return fit(material.examples, strength)
 
     def predict(questions: Sequence[str]) -> list[str]:
         return [str(answer) for answer in fitted().predict(list(questions))]

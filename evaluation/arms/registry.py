@@ -5,19 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from evaluation.arms import (
-    base,
-    bigger_model,
-    classical,
-    combined,
-    few_shot,
-    many_shot,
-    optimised,
-    prompt,
-    rag,
-    retrieved,
-)
-from evaluation.arms.material import Material, Variant
+from evaluation.arms import classical, prompted, searching
+from evaluation.arms.arm_material import ArmMaterial, Variant
 from workspace.errors import RungError, did_you_mean
 
 
@@ -28,18 +17,46 @@ class Arm:
     name: str
     prompted: bool
     needs: str
-    variants: Callable[[Material], list[Variant]]
+    variants: Callable[[ArmMaterial], list[Variant]]
 
     @property
     def elsewhere(self) -> bool:
         """Whether it asks another model than the base."""
-        return self.name == bigger_model.NAME
+        return self.name == prompted.BIGGER_MODEL
 
 
+EXAMPLES = "rows that may be shown as examples: reviewed, and free of leaks from the test set"
+PROPOSALS = "rows that may be shown as examples, and validation rows to choose on"
 ARMS = {
-    module.NAME: Arm(module.NAME, module is not classical, module.NEEDS, module.variants)
-    for module in (base, prompt, few_shot, many_shot, retrieved, rag, combined, optimised, bigger_model, classical)
+    arm.name: arm
+    for arm in (
+        Arm("base", True, "", prompted.base),
+        Arm("prompt", True, "", prompted.prompt_versions),
+        Arm("few_shot", True, EXAMPLES, prompted.few_shot),
+        Arm("many_shot", True, EXAMPLES, prompted.many_shot),
+        Arm("retrieved", True, EXAMPLES, searching.retrieved),
+        Arm("rag", True, "documents: .md or .txt files in documents/", searching.rag),
+        Arm("combined", True, "rows that may be shown as examples, or documents/", searching.combined),
+        Arm(prompted.OPTIMISED, True, PROPOSALS, prompted.optimised),
+        Arm(prompted.BIGGER_MODEL, True, "another model: [bigger_model] base in rung.toml", prompted.bigger_model),
+        Arm(classical.NAME, False, classical.NEEDS, classical.variants),
+    )
 }
+ARM_NAMES = {
+    "base": "base",
+    "prompt": "prompt",
+    "few_shot": "few-shot",
+    "many_shot": "many-shot",
+    "retrieved": "retrieved few-shot",
+    "rag": "rag",
+    "combined": "prompt, few-shot, rag",
+    "optimised": "optimised prompt",
+    "bigger_model": "bigger model",
+    "classical": "classifier",
+    "tuned": "tuned",
+    "tuned_rag": "tuned, rag",
+}
+"""The words for the arms, as screens, reports and messages print them."""
 
 
 def arms_named(names: Sequence[str]) -> list[Arm]:
@@ -56,3 +73,8 @@ def arms_named(names: Sequence[str]) -> list[Arm]:
             found=unknown[0],
         )
     return [arm for name, arm in ARMS.items() if name in names]
+
+
+def arm_name(arm: str) -> str:
+    """The word for an arm; an unknown one as it is."""
+    return ARM_NAMES.get(arm, arm)

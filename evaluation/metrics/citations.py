@@ -3,7 +3,7 @@
 Citation recall: the share of an answer's statements that their cited passages support; citation precision: the share
 of citations that support their statement (Gao et al. 2023, "Enabling Large Language Models to Generate Text with
 Citations", arXiv:2305.14627). What counts as support is simpler than theirs: they ask an entailment model, here a
-statement is supported where at least `SUPPORTED` of its content words, and every number in it, stand in the passage.
+statement is supported where at least `SUPPORTED` of its content words, and every number in it, are in the passage.
 Groundedness is the same share of statements against all passages shown, cited or not. It finds what was made up out of
 nothing, not a word turned round.
 """

@@ -4,28 +4,30 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import importlib
 import os
 import sys
 from pathlib import Path
+from typing import cast
 
 import typer
+from typer.core import TyperGroup
 
-from rung.cli.output import complain, never_fail_on_text, report_error, tell_trace
+from rung.cli.output import complain, manner, never_fail_on_text, report_error, tell_trace
 from rung.cli.tree import ReaderGone, dress
 from workspace.errors import RungError
 
 GROUPS = (
     "project",
-    "keeping",
-    "advise",
-    "data",
-    "review",
-    "baseline",
+    "advice.advice_commands",
+    "data.data_commands",
+    "review.review_commands",
+    "measure.measure_commands",
     "estimate",
-    "plan",
+    "plan.plan_commands",
     "train",
-    "release",
+    "release.release_commands",
     "watch",
     "why",
     "demo",
@@ -37,11 +39,11 @@ FAULT = 70
 """Exit code of a fault of the program itself, so that it is never taken for a gate that says no (1)."""
 
 WAYS = {
-    errno.ENOSPC: "make room, then the same command again",
-    errno.EDQUOT: "make room, then the same command again",
-    errno.EACCES: "ls -l says whose it is; it must be yours to read or write",
-    errno.EPERM: "ls -l says whose it is; it must be yours to read or write",
-    errno.EROFS: "name another place, or mount that one to be written to",
+    errno.ENOSPC: "free some space, then run the command again",
+    errno.EDQUOT: "free some space, then run the command again",
+    errno.EACCES: "check its owner and permissions with ls -l",
+    errno.EPERM: "check its owner and permissions with ls -l",
+    errno.EROFS: "choose another folder, or mount that one writable",
 }
 """What a person can do about a fault of the machine, by its number."""
 
@@ -62,9 +64,16 @@ def build_app() -> typer.Typer:
     return app
 
 
+@functools.cache
+def command() -> TyperGroup:
+    """Return the command tree, built once a process."""
+    return cast(TyperGroup, typer.main.get_command(build_app()))
+
+
 def main() -> None:
     """Run the command; print any error as one plain message (a document with `--json`); leave with its exit code."""
     never_fail_on_text()
+    manner.quiet = manner.verbose = False  # a program that runs a second command in one process begins anew
     try:
         code = _told()
     except (BrokenPipeError, ReaderGone, KeyboardInterrupt) as error:
@@ -87,7 +96,7 @@ def _told() -> int:
         raise
     except Exception as error:
         tell_trace(error)
-        complain("This is a fault of Rung itself, not of your data. Nothing half-written was left as a result.")
+        complain("This is a bug in Rung, not in your data. No partial result was written.")
         return FAULT
 
 
@@ -108,23 +117,23 @@ def _flushed(code: int) -> int:
 
 def _run() -> int:
     try:
-        result = build_app()(prog_name="rung", standalone_mode=False)
+        result = command()(prog_name="rung", standalone_mode=False)
     except typer.TyperException as error:
         raise _usage_error(error) from error
     except BrokenPipeError:
         raise
     except OSError as error:
         if not _here():
-            said = "The folder that you stand in is gone: moved or removed."
-            raise RungError(said, "cd to where it is now, then the same command again") from error
+            said = "The current folder no longer exists: it was moved or removed."
+            raise RungError(said, "cd to an existing folder, then run the command again") from error
         place = str(error.filename) if error.filename is not None else ""
-        way = WAYS.get(error.errno or 0, "the same command with --verbose says where it arose")
+        way = WAYS.get(error.errno or 0, "run the command with --verbose to see where it happened")
         raise RungError(f"{place or 'The output'}: {error.strerror or error}.", way, where=place) from error
     return result if isinstance(result, int) else 0
 
 
 def _here() -> bool:
-    """Whether this process's folder still exists."""
+    """Return whether this process's folder still exists."""
     try:
         return Path.cwd().is_dir()
     except OSError:

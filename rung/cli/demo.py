@@ -25,17 +25,16 @@ def demo(
     into: Annotated[Path | None, typer.Option("--into", help="The project folder; default rung-demo.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Do the whole job once, for real: questionnaire to release, about 8 minutes, nothing to prepare.
+    """Run a complete example, from questionnaire to release, in about 8 minutes. No preparation needed.
 
-    Makes an ordinary project folder and runs the ordinary commands in it. Stopped and started again it goes on.
+    It creates a normal project folder and runs the normal commands in it. An interrupted demo continues where it was.
     """
     from importlib import import_module
 
     from chat.local.embedded import embedded_model
-    from rung.cli.output import ProgressLine, emit, note, say
+    from rung.cli.output import ProgressLine, note, say, show
     from rung.demo.ending import document, ending
-    from rung.demo.steps import STEPS
-    from rung.demo.walk import Walk
+    from rung.demo.walk import STEPS, Walk
     from workspace.errors import RungError, did_you_mean
     from workspace.extras import need
 
@@ -49,8 +48,4 @@ def demo(
     walk = Walk(folder.resolve(), chosen, fast=fast, say=note if as_json else say, aside=as_json)
     walk.begin()
     walk.run(STEPS)
-    if as_json:
-        emit(document(walk))
-        return
-    for line in ending(walk):
-        say(line)
+    show(as_json, document(walk), () if as_json else ending(walk))

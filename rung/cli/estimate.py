@@ -25,9 +25,13 @@ Method = Annotated[str, typer.Option(help="full, lora, qlora, dora, qdora, rslor
 Targets = Annotated[str, typer.Option(help="all-linear, attention, mlp, qv, or module names with commas.")]
 Checkpointing = Annotated[bool, typer.Option(help="Recompute activations in the backward pass (TRL's default).")]
 Optimizer = Annotated[str, typer.Option(help="adamw, adamw_8bit, paged_adamw, paged_adamw_8bit, adafactor, sgd.")]
+Mixed = Annotated[
+    bool | None,
+    typer.Option(help="32-bit master weights in full fine-tuning (default on a card: yes, as `rung plan` trains)."),
+]
 Loss = Annotated[
     str,
-    typer.Option(help="full; chunked (TRL 1.16 and Liger never hold all scores); answer (trained tokens only)."),
+    typer.Option(help="full; chunked (TRL 1.16, Liger: never all logits at once); answer (trained tokens only)."),
 ]
 Reference = Annotated[str, typer.Option(help="DPO's reference: none, shared (adapter off), model (a frozen copy).")]
 
@@ -40,8 +44,8 @@ def estimate_command(
     batch: Annotated[str, typer.Option(help="Rows in one forward pass on one card.")] = "4",
     length: Annotated[str, typer.Option(help="Tokens of a row.")] = "1024",
     checkpointing: Checkpointing = True,
-    dtype: Annotated[str, typer.Option(help="bf16, fp16 or fp32; fp32 unless told on --device cpu.")] = "",
-    mixed: Annotated[bool, typer.Option(help="Full fine-tuning with 32-bit master weights.")] = False,
+    dtype: Annotated[str, typer.Option(help="bf16, fp16 or fp32 (default on --device cpu: fp32).")] = "",
+    mixed: Mixed = None,
     optimizer: Optimizer = "adamw",
     loss: Loss = "full",
     answer: Annotated[str, typer.Option(help="With --loss answer: trained tokens of a row.")] = "0",
@@ -52,22 +56,22 @@ def estimate_command(
     reference: Reference = "",
     accumulation: Annotated[str, typer.Option(help="Forward passes in one step.")] = "1",
     virtual_tokens: Annotated[str, typer.Option(help="Virtual tokens of prefix and prompt tuning.")] = "20",
-    gpus: Annotated[str, typer.Option(help="How many cards.")] = "1",
+    gpus: Annotated[str, typer.Option(help="Number of GPUs.")] = "1",
     strategy: Annotated[str, typer.Option(help="ddp, fsdp, zero1, zero2 or zero3.")] = "ddp",
     device: Annotated[str, typer.Option(help="cuda or cpu.")] = "cuda",
-    gpu: Annotated[str, typer.Option(help="The card that time and cost are asked for.")] = "",
+    gpu: Annotated[str, typer.Option(help="GPU for the estimate of time and cost.")] = "",
     rows: Annotated[str, typer.Option(help="Rows of the training set, for time and cost.")] = "",
     epochs: Annotated[str, typer.Option(help="Passes over the rows.")] = "1",
-    tokens_per_second: Annotated[str, typer.Option(help="A speed that you measured.")] = "",
-    price: Annotated[str, typer.Option(help="Dollars an hour for one card.")] = "",
-    fit: Annotated[str, typer.Option(help="What fits this card: a size such as 24GB, or a card's name.")] = "",
+    tokens_per_second: Annotated[str, typer.Option(help="Measured speed.")] = "",
+    price: Annotated[str, typer.Option(help="USD per GPU-hour.")] = "",
+    fit: Annotated[str, typer.Option(help="List what fits this GPU: a size such as 24GB, or its name.")] = "",
     list_: Annotated[bool, typer.Option("--list", help="List the catalogue.")] = False,
     as_json: Json = False,
 ) -> None:
-    """How much memory, time and money a training run needs, before it starts."""
+    """Estimate memory, time and cost of a training run."""
     options = dict(locals())
     if options.pop("list_"):
-        from rung.cli.estimate_words import list_models
+        from rung.text.estimate_text import list_models
 
         return list_models(as_json)
     return _answer(options, options.pop("model"), options.pop("fit"), options.pop("as_json"))
@@ -75,7 +79,7 @@ def estimate_command(
 
 def _answer(options: dict[str, Any], ref: str, fit: str, as_json: bool) -> None:
     from advisor.sizing import UnknownArchitecture, estimate, read_architecture
-    from rung.cli.estimate_words import emit_estimate, print_estimate, say_unknown
+    from rung.text.estimate_text import emit_estimate, print_estimate, say_unknown
 
     ref = ref or _model_at_hand(fit, options["method"])
     setup, work, card = _checked(options, fit, ref)
@@ -99,7 +103,7 @@ def _model_at_hand(fit: str, method: str) -> str:
         return ""
     if (project := find_project()) is not None:
         base = load_settings(project.settings_file).model.base
-        note(f"--model is not named: this project's, {base}.")
+        note(f"No --model given: using the project's, {base}.")
         return base
     try:
         card = find_card(fit)
@@ -108,7 +112,7 @@ def _model_at_hand(fit: str, method: str) -> str:
         return ""
     if choice is None:
         return ""
-    note(f"--model is not named: {choice.id}, {choice.reason}.")
+    note(f"No --model given: using {choice.id}, {choice.reason}.")
     return choice.id
 
 
@@ -121,7 +125,7 @@ def _checked(options: dict[str, Any], fit: str, ref: str) -> tuple[Setup, Worklo
     if not ref:
         problems.append(
             Problem(
-                "no model is named: a folder, a config.json, or one of rung estimate --list.",
+                "no model given. Expected a folder, a config.json, or an id from rung estimate --list.",
                 "--model",
                 "a folder, a config.json or a catalogue id",
                 "",

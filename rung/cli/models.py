@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
     from chat.privacy import Override
     from chat.protocols import ChatModel, Embedder
-    from evaluation.served import Served
-    from training.record import RunRecord
+    from evaluation.served_run import ServedRun
+    from training.runs import RunRecord
     from workspace.folder import Project
     from workspace.settings import OtherModelSettings, Settings
 
-BUDGET = Annotated[float | None, typer.Option(min=0, help="The most that this command may spend on hosted models.")]
-OVERRIDE = Annotated[str, typer.Option(help="privacy: send against the privacy answer, with --by and --reason.")]
+BUDGET = Annotated[float | None, typer.Option(min=0, help="Spending limit for hosted models, in USD.")]
+OVERRIDE = Annotated[str, typer.Option(help="privacy: send rows despite the privacy answer; needs --by and --reason.")]
 
 
 def opened_project() -> tuple[Project, Settings]:
@@ -43,9 +43,7 @@ def overridden(project: Project, settings: Settings, gate: str, by: str, reason:
     if not gate:
         return None
     if gate != "privacy" or not by.strip() or not reason.strip():
-        raise RungError(
-            "An override names itself, a person and a reason.", "--override privacy --by NAME --reason TEXT"
-        )
+        raise RungError("An override needs a gate, a name and a reason.", "--override privacy --by NAME --reason TEXT")
     with open_store(project, settings) as store:
         store.event("override", by, "privacy", {"gate": "privacy", "reason": reason, "command": command})
     note(f"! privacy answer overridden by {by}: {reason}")
@@ -73,11 +71,13 @@ def open_other(
     project: Project, settings: Settings, other: OtherModelSettings, override: Override | None = None
 ) -> ChatModel | None:
     """The judge or the bigger model; None where rung.toml names none."""
+    from workspace.artefact import revised
+
     if not other.base:
         return None
     named = {"base": other.base, "provider": other.provider, "base_url": other.base_url}
-    model = settings.model.model_copy(update=named)
-    return open_base(project, settings.model_copy(update={"model": model}), override=override)
+    model = revised(settings.model, **named)
+    return open_base(project, revised(settings, model=model), override=override)
 
 
 def open_meanings(settings: Settings) -> Embedder | None:
@@ -92,19 +92,19 @@ def open_meanings(settings: Settings) -> Embedder | None:
 
 def open_judge(project: Project, settings: Settings, override: Override | None = None) -> ChatModel:
     """The judge, by an exact name. Raises RungError where none is named."""
-    from evaluation.judge import pinned
+    from evaluation.judge.assessment import pinned
     from workspace.errors import RungError
 
     judge = open_other(project, settings, settings.judge, override)
     if judge is None:
-        raise RungError("No judge is named.", '[judge] base = "..." in rung.toml, and judge.md', where="rung.toml")
+        raise RungError("No judge model is set.", '[judge] base = "..." in rung.toml, and judge.md', where="rung.toml")
     pinned(judge)
     return judge
 
 
 def finished_run(project: Project, run: str | None) -> RunRecord:
     """The run to measure, its weights unchanged since they were saved."""
-    from training.record import find_run, newest_run
+    from training.runs import find_run, newest_run
     from workspace.errors import Refusal
 
     record = find_run(project, run) if run else newest_run(project)
@@ -114,7 +114,7 @@ def finished_run(project: Project, run: str | None) -> RunRecord:
         where = f"at step {record.step} of {record.steps}"
         raise Refusal(f"{record.id} is {record.state}, {where}.", f"rung runs watch {record.id}")
     if record.objective == "reward":
-        raise Refusal(f"{record.id} is a reward model: it scores answers and gives none.", "rung runs list")
+        raise Refusal(f"{record.id} is a reward model: it scores answers and writes none.", "rung runs list")
     check_weights(project, record)
     return record
 
@@ -136,15 +136,17 @@ def _is_same(path: Path, digest: str, hashed: Callable[[Path], str]) -> bool:
 
 def open_tuned(project: Project, settings: Settings, record: RunRecord) -> ChatModel:
     """The run's base with its adapter, or the whole model that a full run saved."""
+    from workspace.artefact import revised
+
     folder = project.runs / record.adapter
     base = str(folder) if record.method == "full" else record.base
-    model = settings.model.model_copy(update={"base": base, "provider": "local"})
+    model = revised(settings.model, base=base, provider="local")
     adapter = None if record.method == "full" else folder
-    return open_base(project, settings.model_copy(update={"model": model}), adapter)
+    return open_base(project, revised(settings, model=model), adapter)
 
 
 def open_served(
-    project: Project, settings: Settings, record: RunRecord, served: Served, override: Override | None, suite: bool
+    project: Project, settings: Settings, record: RunRecord, served: ServedRun, override: Override | None, suite: bool
 ) -> ChatModel:
     """The run as the server of `[model]` has it under a name; where the general `suite` is asked, its base is there."""
     from chat.privacy import project_guard
@@ -157,8 +159,10 @@ def open_served(
 
 def open_untrained(project: Project, settings: Settings, record: RunRecord) -> ChatModel:
     """The run's base as it was before training."""
-    model = settings.model.model_copy(update={"base": record.base, "provider": "local"})
-    return open_base(project, settings.model_copy(update={"model": model}))
+    from workspace.artefact import revised
+
+    model = revised(settings.model, base=record.base, provider="local")
+    return open_base(project, revised(settings, model=model))
 
 
 def watch(what: str) -> Any:
@@ -176,7 +180,7 @@ def scored(what: str) -> Any:
 
 
 def _of_arm(what: str) -> str:
-    from rung.report.figures import arm_name
+    from rung.text.figures import arm_name
 
     name, comma, rest = what.partition(",")
     return f"{arm_name(name)}{comma}{rest}"

@@ -12,14 +12,12 @@ import typer
 from workspace.errors import RungError
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
-Unmask = Annotated[
-    bool, typer.Option("--unmask", help="Show personal data and keys as they are; the log tells that you looked.")
-]
+Unmask = Annotated[bool, typer.Option("--unmask", help="Show personal data and keys unmasked; recorded in the log.")]
 
-Rejects = Annotated[Path | None, typer.Option(help="Where lines that cannot be read go, with their reasons.")]
-Question = Annotated[str, typer.Option(help="The column of a table that holds the question.")]
-Answer = Annotated[str, typer.Option(help="The column of a table that holds the answer.")]
-System = Annotated[str, typer.Option(help="The column of a table that holds the system message.")]
+Rejects = Annotated[Path | None, typer.Option(help="File for lines that cannot be read, with reasons.")]
+Question = Annotated[str, typer.Option(help="The column of a table, or key of a row, that holds the question.")]
+Answer = Annotated[str, typer.Option(help="The column of a table, or key of a row, that holds the answer.")]
+System = Annotated[str, typer.Option(help="The column of a table, or key of a row, that holds the system message.")]
 """Of what reads rows from files."""
 
 
@@ -27,14 +25,14 @@ def at_most_one(given: Mapping[str, object]) -> None:
     """Raise RungError where more than one of these (name and value) was given: one would be passed over in silence."""
     names = [name for name, value in given.items() if value]
     if len(names) > 1:
-        raise RungError(f"{' and '.join(names)} cannot be had together.", "take one of them", where=names[0])
+        raise RungError(f"{' and '.join(names)} cannot be combined.", "use one of them", where=names[0])
 
 
 def goes_with(what: str, there: object, command: str, given: Mapping[str, object]) -> None:
     """Raise RungError for the first of `given` where `what` is not there; `command` is the one with it."""
     names = [name for name, value in given.items() if value]
     if names and not there:
-        raise RungError(f"{names[0]} goes with {what}.", f"{command} {names[0]} ...", where=names[0])
+        raise RungError(f"{names[0]} needs {what}.", f"{command} {names[0]} ...", where=names[0])
 
 
 def day(option: str, text: str) -> date:

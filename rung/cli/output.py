@@ -1,17 +1,19 @@
-"""How commands print: results to stdout, progress and logs to stderr."""
+"""Output of commands: results to stdout, progress and logs to stderr."""
 
 from __future__ import annotations
 
+import atexit
 import codecs
 import contextlib
 import json
+import logging
 import os
 import re
 import shutil
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,10 +21,13 @@ from typing import Any
 from rung.symbols import ASCII
 from workspace.errors import RungError
 
+ROWS_IN_LOG = ("sqlalchemy", "openai", "anthropic", "httpcore")
+"""Loggers that may hold row text below WARNING: they stay as they are."""
+
 
 @dataclass
 class Manner:
-    """How much this process says: `quiet` or `verbose`, and when it began to."""
+    """Verbosity of this process: `quiet` or `verbose`, and since when."""
 
     quiet: bool = False
     verbose: bool = False
@@ -37,7 +42,7 @@ manner = Manner()
 
 
 def speak(*, quiet: bool, verbose: bool) -> None:
-    """Heed `--quiet` and `--verbose`, wherever in the command line they stand.
+    """Apply `--quiet` and `--verbose`, before or after the command's name.
 
     Raises RungError where both are asked for.
     """
@@ -45,11 +50,45 @@ def speak(*, quiet: bool, verbose: bool) -> None:
     manner.verbose = manner.verbose or verbose
     if manner.quiet and manner.verbose:
         manner.quiet = manner.verbose = False
-        raise RungError("--quiet and --verbose cannot be had together.", "take one of them")
+        raise RungError("--quiet and --verbose cannot be combined.", "use one of them")
     if newly:
-        from rung.cli.verbose import begin
+        begin_verbose()
 
-        begin(manner)
+
+class _Notes(logging.Handler):
+    """Log records as lines of progress."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One line: the logger's name and its first line of text."""
+        if manner.verbose:
+            note(f"{record.name}: {record.getMessage().splitlines()[0] if record.getMessage() else ''}")
+
+
+def begin_verbose() -> None:
+    """Say what runs and where, hear the libraries' logs from INFO on, and at the end say time and memory."""
+    import platform
+
+    from rung import __version__
+
+    manner.began = time.monotonic()
+    overrides = sorted(name for name in os.environ if name.startswith("RUNG_"))
+    note(f"rung {__version__} on Python {platform.python_version()}, {sys.executable}, in {Path.cwd()}")
+    note(f"set in the environment: {', '.join(overrides) or 'nothing of Rung'}")
+    logging.getLogger().addHandler(_Notes())
+    logging.getLogger().setLevel(logging.INFO)
+    for name in ROWS_IN_LOG:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    atexit.register(_say_usage)
+
+
+def _say_usage() -> None:
+    if not manner.verbose:  # a later command of this process is not
+        return
+    import resource
+
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    most = used.ru_maxrss / (1024 if sys.platform != "darwin" else 1024**2)
+    complain(f"{manner.stamp()}{used.ru_utime + used.ru_stime:.1f} CPU-seconds, {most:,.0f} MiB at most")
 
 
 _ACTS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
@@ -65,10 +104,25 @@ def say(line: str = "") -> None:
     sys.stdout.write(f"{harmless(line)}\n")
 
 
+def show(as_json: bool, document: Any, lines: Iterable[str]) -> None:
+    """Write the result: the JSON document with `--json`, else the lines."""
+    if as_json:
+        emit(document)
+        return
+    for line in lines:
+        say(line)
+
+
 def note(line: str) -> None:
     """One line of progress or log, on stderr, as harmless as `say`'s. With `--quiet` only warnings (`! ...`)."""
     if not manner.quiet or line.startswith("!"):
         complain(f"{manner.stamp()}{line}")
+
+
+def warn_if_empty(rows: int, *paths: Path) -> None:
+    """Warn that the input had no rows: an empty file is more often a mistake than a result."""
+    if not rows:
+        note(f"! {', '.join(map(str, paths))}: no rows were found.")
 
 
 def complain(line: str) -> None:
@@ -79,26 +133,26 @@ def complain(line: str) -> None:
 
 @contextlib.contextmanager
 def new_folders(*outputs: Path | None) -> Iterator[None]:
-    """Inside, files are written; afterwards each folder that had to be made for one is told."""
+    """Report, after the block, each folder that had to be created for an output."""
     missing = dict.fromkeys(path.parent for path in outputs if path and not path.absolute().parent.exists())
     yield
     for folder in missing:
         if folder.exists():
-            note(f"Folder made: {folder}")
+            note(f"Folder created: {folder}")
 
 
 def emit(document: Any) -> None:
-    """The one JSON document of `--json`, on stdout; in plain ASCII where stdout holds no more than that.
+    """Write the one JSON document of `--json` to stdout; in plain ASCII where stdout holds no more than that.
 
-    It is written piece by piece: of a list that is given as an iterator, in a document that is a dict, each entry as
-    it comes, so that a long one is never held.
+    Characters that act on a terminal are written as escapes: a parser reads the same values. It is written piece by
+    piece: of a list that is given as an iterator, in a document that is a dict, each entry as it comes, so that a long
+    one is never held.
     """
     unicode = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().startswith("utf")
     encoder = json.JSONEncoder(ensure_ascii=not unicode, indent=1, default=str)
-    if isinstance(document, dict) and any(isinstance(value, Iterator) for value in document.values()):
-        sys.stdout.writelines(_members(document, encoder))
-    else:
-        sys.stdout.writelines(encoder.iterencode(document))
+    lists = isinstance(document, dict) and any(isinstance(value, Iterator) for value in document.values())
+    pieces = _members(document, encoder) if lists else encoder.iterencode(document)
+    sys.stdout.writelines(map(harmless, pieces))  # within JSON these characters are in strings only, as escapes too
     sys.stdout.write("\n")
 
 
@@ -159,7 +213,7 @@ def report_error(error: RungError, *, as_json: bool) -> None:
 
 
 def tell_trace(error: BaseException) -> None:
-    """Where an error arose and what stood behind it; no key and nothing that acts on the terminal is in it."""
+    """Print the traceback of an error, without keys and terminal control characters."""
     from chat.keys import without_keys
 
     complain(without_keys("".join(traceback.format_exception(error))).rstrip("\n"))
@@ -194,7 +248,7 @@ class ProgressLine:
         sys.stderr.flush()
 
     def beside(self) -> str:
-        """Overridden: what more is told of what is not done yet."""
+        """Return what else to print while work is not done; subclasses override this."""
         return ""
 
 

@@ -1,25 +1,28 @@
-"""Commands on the project folder itself: start one, see where it stands, see whether all is well."""
+"""Commands on the project folder: create it, show its status, check, repair, back up and restore it."""
 
 from __future__ import annotations
 
 import shlex
 import sys
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from rung.cli.options import Json, goes_with
-from workspace.words import counted
+from workspace.counted import counted
 
 
 def register(app: typer.Typer) -> None:
-    """Add `rung` without a command, `init`, `status`, `doctor` and `locate`."""
+    """Add `rung` without a command and the commands on the folder."""
     app.callback(invoke_without_command=True)(start)
     app.command("init")(init)
     app.command("status")(status)
     app.command("doctor")(doctor)
     app.command("locate")(locate)
+    app.command("backup")(backup)
+    app.command("restore")(restore)
 
 
 def start(
@@ -28,7 +31,7 @@ def start(
 ) -> None:
     """Should you fine-tune? Climb only as high as you need.
 
-    Without a command: the program on this folder; without a terminal, what `rung status` prints.
+    Without a command: open the screens on this folder; without a terminal, print `rung status`.
     """
     from rung.cli.output import say
 
@@ -47,10 +50,10 @@ def start(
 
 
 def init(
-    folder: Annotated[Path, typer.Argument(help="Where: an empty or a new folder.")] = Path(),
+    folder: Annotated[Path, typer.Argument(help="Folder to create; empty or new.")] = Path(),
     as_json: Json = False,
 ) -> None:
-    """Start a project: rung.toml, guideline.md and prompts/ that you then edit."""
+    """Start a project: write rung.toml, guideline.md and prompts/ for you to edit."""
     from rung.cli.output import emit, say
     from rung.start import start_project
 
@@ -58,40 +61,38 @@ def init(
     if as_json:
         emit({"project": str(made.project.root), "written": made.written, "kept": made.kept})
         return
-    say(f"A Rung project stands in {made.project.root}.")
+    say(f"Rung project created in {made.project.root}.")
     for name in made.written:
         say(f"  + {name}")
     for name in made.kept:
-        say(f"    {name} was there and stays as it is")
+        say(f"    {name} exists and is unchanged")
     say()
     there = "" if made.project.root.resolve() == Path.cwd().resolve() else f"cd {shlex.quote(str(folder))} && "
     say(f"Next: {there}rung advise")
 
 
 def status(as_json: Json = False) -> None:
-    """Where the project stands: every stage with its state and reason, the measured ladder, what is next."""
-    from rung.cli.output import emit, say
+    """Show every stage with its state and reason, the measured ladder, and the next command."""
+    from rung.cli.output import show
     from rung.status import read_status
-    from rung.status.words import status_lines
+    from rung.text.status_text import status_lines
     from workspace.folder import require_project
     from workspace.settings import load_settings
 
     project = require_project()
     load_settings(project.settings_file)
     found = read_status(project)
-    if as_json:
-        emit(found.as_json())
-        return
-    for line in status_lines(found):
-        say(line)
+    show(as_json, found.as_json(), status_lines(found))
 
 
 def doctor(
     as_json: Json = False,
-    repair: Annotated[bool, typer.Option("--repair", help="Move aside what a killed command left half.")] = False,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Move aside what an interrupted command left unfinished.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="With --repair: do not ask.")] = False,
 ) -> None:
-    """Whether everything that Rung needs is here and whole: extras, model, folder, store, artefacts."""
+    """Check that everything Rung needs is installed and intact: extras, model, folder, store, artefacts."""
     from rung.cli.output import emit, say
     from rung.doctor import examine
 
@@ -99,27 +100,23 @@ def doctor(
     findings = examine(Path.cwd())
     bad = sum(finding.ok is False for finding in findings)
     if as_json:
-        from rung.cli.keeping import repaired
-
         more = {"repaired": repaired()} if repair else {}
         emit({"ok": not bad, "checks": [f.as_json() for f in findings], **more})
     else:
         for finding in findings:
             say(finding.line())
         say()
-        say("All is well." if not bad else f"{counted(bad, 'thing')} to put right, see ✗ above.")
+        say("No problems found." if not bad else f"{counted(bad, 'problem')} to fix, see ✗ above.")
         if repair:
-            from rung.cli.keeping import repair as put_right
-
-            put_right(yes=yes)
+            repair_project(yes=yes)
     if bad:
         raise typer.Exit(1)
 
 
 def locate(as_json: Json = False) -> None:
-    """Where Rung keeps things on this machine: cache (models, tools), list of trusted folders, and this project.
+    """Show where Rung stores data on this machine: cache (models, tools), trusted folders, this project.
 
-    Nothing else is written outside project folders; these stay when the program is removed.
+    Rung writes nowhere else outside project folders. Uninstalling Rung does not remove these.
     """
     from platformdirs import user_cache_path
 
@@ -138,3 +135,101 @@ def locate(as_json: Json = False) -> None:
         return
     for name, place in places.items():
         say(f"{name:<8} {place or 'none here'}")
+
+
+def backup(
+    file: Annotated[Path | None, typer.Argument(help="FILE.tar or FILE.tar.gz (default: next to the project).")] = None,
+    as_json: Json = False,
+) -> None:
+    """Back up the project to one file: rows, decisions and artefacts, with their hashes."""
+    from rung.cli.output import emit, say
+    from rung.keeping import back_up
+    from rung.text.figures import megabytes
+    from workspace.folder import require_project
+    from workspace.settings import load_settings
+
+    project = require_project()
+    made = back_up(project, load_settings(project.settings_file), file or _default(project.root))
+    if as_json:
+        left = {"outside": made.outside, "left_out": made.left_out}
+        emit({"file": str(made.file), "files": made.files, "bytes": made.bytes, **left})
+        return
+    say(f"Backed up {counted(made.files, 'file')}, {megabytes(made.bytes)}, to {made.file}.")
+    for thing in made.outside:
+        say(f"! Not included: {thing}.")
+    for thing in made.left_out:
+        say(f"! Left out: {thing}.")
+    say(f"\nTo restore it: rung restore {shlex.quote(str(made.file))} FOLDER")
+
+
+def restore(
+    file: Annotated[Path, typer.Argument(help="The archive that rung backup wrote.")],
+    folder: Annotated[Path, typer.Argument(help="Folder to restore into; empty or new.")],
+    as_json: Json = False,
+) -> None:
+    """Restore a backup into a new folder, after verifying the hash of every file."""
+    from rung.cli.output import emit, say
+    from rung.keeping import restore as bring_back
+
+    count = bring_back(file, folder)
+    if as_json:
+        emit({"folder": str(folder), "files": count})
+        return
+    say(f"Restored {counted(count, 'file')} to {folder}.")
+    say(f"\nNext: cd {shlex.quote(str(folder))} && rung status")
+
+
+def repair_project(*, yes: bool) -> None:
+    """Show what would be moved aside; after a yes back the project up, then move it."""
+    from rung.cli.output import say
+    from rung.keeping import repairs
+    from workspace.folder import require_project
+
+    found = repairs(require_project())
+    if not found:
+        say("\nThere is nothing to repair.")
+        return
+    say("\nTo repair:")
+    for one in found:
+        say(f"  {one.line(require_project())}")
+    if not yes and not _confirmed():
+        say("Nothing was changed.")
+        raise typer.Exit(1)
+    done = repaired()
+    say(f"{done['moved']:,} moved to {done['aside']}; nothing was deleted.")
+
+
+def _confirmed() -> bool:
+    """The answer on the terminal, or one that is piped in. Raises RungError where there is neither."""
+    from workspace.errors import RungError
+
+    try:
+        return typer.confirm("Back the project up and move these aside?", default=False, err=True)
+    except typer.Abort as error:
+        if sys.stdin.isatty() or isinstance(error.__context__, KeyboardInterrupt):
+            raise
+        raise RungError("Nothing was changed: no terminal to confirm on.", "rung doctor --repair --yes") from None
+
+
+def repaired() -> dict[str, Any]:
+    """Back the project up and move unfinished files aside: `{moved, aside, backup}`; null if there are none."""
+    from rung.cli.output import note
+    from rung.keeping import back_up, mend, repairs
+    from workspace.folder import require_project
+    from workspace.settings import load_settings
+
+    project = require_project()
+    found = repairs(project)
+    if not found:
+        return {"moved": 0, "aside": None, "backup": None}
+    made = back_up(project, load_settings(project.settings_file), _default(project.root))
+    note(f"Backed up: {made.file}")
+    for thing in made.left_out:
+        note(f"! Left out of it: {thing}.")
+    room, moved = mend(project, found)
+    return {"moved": moved, "aside": str(room.relative_to(project.root)), "backup": str(made.file)}
+
+
+def _default(root: Path) -> Path:
+    stamp = datetime.now().strftime("%Y-%m-%dT%H%M%S")
+    return root.resolve().parent / f"{root.resolve().name}-{stamp}.tar"

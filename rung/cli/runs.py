@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rung.cli.options import Json
+from rung.cli.output import harmless, manner, redraw
 
 if TYPE_CHECKING:
     import subprocess
 
-    from training.record import RunRecord
+    from training.runs import MetricLine, RunRecord
     from workspace.folder import Project
 
 runs_app = typer.Typer(help="Runs: list, watch, pause, stop, resume.", no_args_is_help=True)
-Name = Annotated[str | None, typer.Argument(help="A run (R-001); the newest by default.")]
+Name = Annotated[str | None, typer.Argument(help="Run, e.g. R-001 (default: the newest).")]
 
 
 @runs_app.command("list")
 def list_runs(as_json: Json = False) -> None:
-    """Every run, the oldest first."""
+    """List every run, the oldest first."""
     from rung.cli.output import emit, say
-    from rung.report.run_words import run_line
-    from training.record import read_runs
+    from rung.text.training_text import run_line
+    from training.runs import read_runs
     from workspace.folder import require_project
     from workspace.settings import load_settings
 
@@ -41,9 +45,9 @@ def list_runs(as_json: Json = False) -> None:
 
 @runs_app.command("watch")
 def watch(run: Name = None, as_json: Json = False) -> None:
-    """Watch a run until it ends; Ctrl-C leaves it going."""
+    """Follow a run until it ends. Ctrl-C stops following; the run continues."""
     from rung.cli.output import emit
-    from training.record import curve, find_run
+    from training.runs import curve, find_run
     from workspace.folder import require_project
 
     project = require_project()
@@ -56,24 +60,24 @@ def watch(run: Name = None, as_json: Json = False) -> None:
 
 @runs_app.command("pause")
 def pause(run: Name = None, as_json: Json = False) -> None:
-    """Save and wait; `rung runs resume` goes on."""
+    """Save and pause a run; `rung runs resume` continues it."""
     _tell(run, "pause", "saves and waits", as_json)
 
 
 @runs_app.command("stop")
 def stop(run: Name = None, as_json: Json = False) -> None:
-    """Save and end; `rung runs resume` can go on later."""
+    """Save and stop a run; `rung runs resume` can continue it later."""
     _tell(run, "stop", "saves and ends", as_json)
 
 
 @runs_app.command("resume")
 def resume(
     run: Name = None,
-    detach: Annotated[bool, typer.Option("--detach", help="Do not watch.")] = False,
+    detach: Annotated[bool, typer.Option("--detach", help="Return at once instead of following the run.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Go on with a paused, stopped or crashed run."""
-    from training.record import find_run
+    """Continue a paused, stopped or crashed run."""
+    from training.runs import find_run
     from workspace.folder import require_project
 
     project = require_project()
@@ -83,24 +87,23 @@ def resume(
 def go_on(project: Project, run: RunRecord, detach: bool, as_json: bool) -> None:
     """Watch a run that lives; start the process again for one that was interrupted. Refuses one that ended."""
     from rung.cli.output import note
-    from training.launch import start, tell
-    from training.record import LIVE
+    from training.runs import LIVE, start, tell
     from workspace.errors import Refusal
 
     folder = project.runs / run.id
     if run.state in LIVE:
         tell(project, run.id, "")
-        note(f"{run.id} is training already, started {run.started_at:%Y-%m-%d %H:%M} UTC by {run.by}.")
+        note(f"{run.id} is already training, started {run.started_at:%Y-%m-%d %H:%M} UTC by {run.by}.")
         return watch_run(folder, None, detach, as_json)
     if run.state in ("finished", "failed"):
-        raise Refusal(f"{run.id} has {run.state}; it cannot go on.", "rung train")
-    note(f"{run.id} goes on from step {run.step} of {run.steps}.")
+        raise Refusal(f"{run.id} has {run.state}; it cannot continue.", "rung train")
+    note(f"{run.id} continues from step {run.step} of {run.steps}.")
     watch_run(folder, start(project, folder), detach, as_json)
 
 
 def _tell(name: str | None, word: str, words: str, as_json: bool) -> None:
     from rung.cli.output import emit, say
-    from training.launch import tell
+    from training.runs import tell
     from workspace.folder import require_project
 
     run = tell(require_project(), name, word)
@@ -111,9 +114,8 @@ def _tell(name: str | None, word: str, words: str, as_json: bool) -> None:
 
 def watch_run(folder: Path, process: subprocess.Popen[bytes] | None, detach: bool, as_json: bool) -> None:
     """Follow the run to its end and say what it came to; Ctrl-C leaves it going."""
-    from rung.cli.live_line import LiveLine
     from rung.cli.output import note
-    from training.launch import REFUSED, follow, wait_until_live
+    from training.runs import REFUSED, follow, wait_until_live
 
     if detach:
         if process is not None:
@@ -125,27 +127,80 @@ def watch_run(folder: Path, process: subprocess.Popen[bytes] | None, detach: boo
             line.wait(f"{folder.name}  loading") if found is None else line.show(found)
     except KeyboardInterrupt as interrupted:
         line.close()
-        note(f"{folder.name} goes on without this screen.  Watch it: rung runs watch {folder.name}")
+        note(f"{folder.name} continues in the background.  Follow it: rung runs watch {folder.name}")
         raise typer.Exit(130) from interrupted
     line.close()
     say_end(folder, as_json, refused=process is not None and process.poll() == REFUSED)
 
 
 def say_end(folder: Path, as_json: bool, *, refused: bool = False) -> None:
-    """What the run came to; exit 1 where it failed or crashed, the process's own refusal where it did not start."""
-    from rung.cli.output import emit, say
-    from rung.report.run_words import ending_lines
-    from training.launch import last_words
-    from training.record import read_run
+    """Print how the run ended; exit 1 after a failure. Raises the process's refusal where it did not start."""
+    from rung.cli.output import show
+    from rung.text.training_text import ending_lines
+    from training.runs import last_words, read_run
     from workspace.errors import Refusal
 
     run = read_run(folder)
     if run.state == "cleared" or refused:
         raise Refusal(last_words(folder) or f"{run.id} did not start.", f"See runs/{run.id}/log.txt")
-    if as_json:
-        emit(run.model_dump(mode="json"))
-    else:
-        for text in ending_lines(run):
-            say(text)
+    show(as_json, run.model_dump(mode="json"), ending_lines(run))
     if run.state in ("failed", "crashed"):
         raise typer.Exit(1)
+
+
+class LiveLine:
+    """Loss, step, tokens/s and time left: one line, redrawn on a terminal; elsewhere a plain one now and then."""
+
+    def __init__(self, run: str, every: float = 5.0) -> None:
+        self.run = run
+        self.live = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        self.every = 0.0 if self.live else every
+        self.last = 0.0
+        self.validation = ""
+
+    def show(self, line: MetricLine) -> None:
+        """Take one line of metrics.jsonl."""
+        if line["kind"] == "validation":
+            from rung.text.training_text import validation_words
+
+            self.validation = f"  validation {validation_words(line)}"
+            if not self.live:
+                self._write(
+                    f"{self.run}  step {line['step']} of {line['steps']}{self.validation}, the best so far is "
+                    f"step {line['best_step']}"
+                )
+        elif line["kind"] == "step" and (time.monotonic() - self.last >= self.every or line["step"] == line["steps"]):
+            self.last = time.monotonic()
+            self._write(self._text(line))
+        elif line["kind"] == "note" and not self.live:
+            self._write(f"{self.run}  {line['text']}")
+
+    def wait(self, text: str) -> None:
+        """Print what the run waits for while nothing is measured yet."""
+        if self.live and not self.last:
+            self._write(text)
+
+    def close(self) -> None:
+        """End the line, so that later output starts on a new one."""
+        if self.live and self.last and not manner.quiet:
+            sys.stderr.write("\n")
+
+    def _text(self, line: MetricLine) -> str:
+        from rung.text.figures import duration
+
+        loss = "no number" if line["loss"] is None else f"{line['loss']:.3f}"
+        left = line.get("eta_seconds")
+        eta = f"about {duration(left)} left" if left else "last step" if line["step"] == line["steps"] else ""
+        return (
+            f"{self.run}  step {line['step']} of {line['steps']}  {line['step'] / line['steps']:.0%}  loss {loss}"
+            f"{self.validation}  {line['tokens_per_second']:.0f} tokens/s  {eta}"
+        ).rstrip()
+
+    def _write(self, text: str) -> None:
+        if manner.quiet:
+            return
+        if self.live:
+            redraw(text)
+        else:
+            sys.stderr.write(f"{manner.stamp()}{harmless(text)}\n")
+        sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""`rung train`; `rung plan` stands in plan.py, `rung runs` in runs.py."""
+"""`rung train`; see plan.py for `rung plan` and runs.py for `rung runs`."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from rung.cli.options import Json
 from rung.cli.runs import go_on, runs_app, say_end, watch_run
 
 if TYPE_CHECKING:
-    from training.gate import Gate, Override
-    from training.plan import Plan
+    from training.gates.gate import Gate, GateOverride
+    from training.plan.plans import Plan
     from workspace.folder import Project
     from workspace.settings import Settings
 
@@ -27,18 +27,20 @@ def register(app: typer.Typer) -> None:
 
 def train(
     plan_name: Annotated[str | None, typer.Argument(metavar="[PLAN]", help="A plan (P-001) or its file.")] = None,
-    override: Annotated[list[str] | None, typer.Option(help="Set a gate aside: decision, review or machine.")] = None,
-    by: Annotated[str, typer.Option(help="Who sets it aside.")] = "",
+    override: Annotated[list[str] | None, typer.Option(help="Override a gate: decision, review or machine.")] = None,
+    by: Annotated[str, typer.Option(help="Your name, for an override.")] = "",
     reason: Annotated[str, typer.Option(help="Why.")] = "",
-    detach: Annotated[bool, typer.Option("--detach", help="Return as soon as the run trains.")] = False,
-    again: Annotated[bool, typer.Option("--again", help="Train a plan anew that has trained already.")] = False,
+    detach: Annotated[bool, typer.Option("--detach", help="Return as soon as training has started.")] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Train again even if this plan already has a finished run.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Train, if all six gates are open. Goes on with an interrupted run of the same plan."""
+    """Train, if all six gates are open. Continues an interrupted run of the same plan."""
     from rung.cli.output import note
-    from training.clearance import check_gates, grant
-    from training.launch import live_run, run_of, start
-    from training.plan import newest_plan
+    from training.gates.clearance import check_gates, grant
+    from training.plan.plans import newest_plan
+    from training.runs import live_run, run_of, start
     from workspace.errors import Refusal
     from workspace.files import sha256_file
 
@@ -58,7 +60,7 @@ def train(
         raise Refusal(
             f"{other.id} is training another plan ({other.plan}); one at a time.", f"rung runs watch {other.id}"
         )
-    from training.plan import read_plan
+    from training.plan.plans import read_plan
 
     plan = read_plan(path)
     gates = check_gates(project, settings, plan, overrides=overrides)
@@ -72,8 +74,8 @@ def train(
 
 def _tell_otherwise(project: Project, settings: Settings, plan: Plan, gates: Sequence[Gate]) -> None:
     """Before hours of training: that the verdict will want a baseline which is asked as this run will be."""
+    from evaluation.measurement_report import read_report
     from evaluation.outcomes import asked_otherwise
-    from evaluation.report import read_report
     from rung.cli.output import note
 
     name = next(str(gate.evidence["report"]) for gate in gates if gate.name == "baseline")
@@ -91,12 +93,12 @@ def _project() -> tuple[Project, Settings]:
 
 
 def _plan_or_locked(
-    project: Project, settings: Settings, name: str | None, overrides: list[Override], as_json: bool
+    project: Project, settings: Settings, name: str | None, overrides: list[GateOverride], as_json: bool
 ) -> Path:
     """The plan's file. Where none can be worked out, the gates say what is missing."""
-    from rung.cli.plan_asked import work_out
-    from training.clearance import check_gates
-    from training.plan import find_plan
+    from rung.cli.plan.planned import work_out
+    from training.gates.clearance import check_gates
+    from training.plan.plans import find_plan
     from workspace.errors import Refusal, RungError
     from workspace.extras import installed
 
@@ -113,7 +115,7 @@ def _plan_or_locked(
         show_locked(gates, as_json)
 
 
-def _overrides(project: Project, names: list[str], by: str, reason: str) -> list[Override]:
-    from training.clearance import override, policy_of
+def _overrides(project: Project, names: list[str], by: str, reason: str) -> list[GateOverride]:
+    from training.gates.clearance import override, policy_of
 
     return [override(name, by, reason, policy_of(project)) for name in names]

@@ -1,4 +1,4 @@
-"""What every command shares: `--quiet` and `--verbose`, examples under its help, and a way on from a wrong word."""
+"""Shared by all commands: `--quiet` and `--verbose`, examples in the help, suggestions for a mistyped word."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from rung.cli.examples import EXAMPLES
 from rung.cli.output import speak
 from workspace.errors import RungError
 from workspace.interrupt import is_interrupt
@@ -53,25 +52,32 @@ class ReaderGone(Exception):
     """Whoever read our pipe has read enough."""
 
 
-class Command(TyperCommand):
-    """A command with its examples under the help."""
+class _Answered:
+    """What commands and groups share: no empty file names, and a way on from every error."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> Any:
         """As usual; an empty word for a file (a variable that holds nothing) is never this folder."""
+        this: Any = self
         if "" in args:
-            given = self.make_parser(ctx).parse_args(list(args))[0]
-            files = _of_files(self.callback)
-            for param in self.params:
+            given = this.make_parser(ctx).parse_args(list(args))[0]
+            files = _of_files(this.callback)
+            for param in this.params:
                 said = given.get(param.name)
                 if param.name in files and "" in ([said] if isinstance(said, str) else said or ()):
                     name = param.opts[-1]
-                    raise RungError(f"{name}: an empty name.", f"{ctx.command_path} --help", where=name)
-        return super().parse_args(ctx, args)
+                    raise RungError(f"{name}: the name is empty.", f"{ctx.command_path} --help", where=name)
+        return super().parse_args(ctx, args)  # type: ignore[misc]
+
+    def get_help(self, ctx: Any) -> str:
+        """As usual, with `<path>` where it would say `<list[Path]>`: nobody has to read Python's types."""
+        said: str = super().get_help(ctx)  # type: ignore[misc]
+        said = re.sub(r"<list\[(\w+)\]>", lambda kind: f"<{kind[1].lower()}>".ljust(len(kind[0])), said)
+        return re.sub(" +$", "", said, flags=re.MULTILINE)
 
     def invoke(self, ctx: Any) -> Any:
         """As usual; bad usage or input that names no way on ends with the command that shows the right usage."""
         try:
-            return super().invoke(ctx)
+            return super().invoke(ctx)  # type: ignore[misc]
         except BrokenPipeError as error:
             raise ReaderGone from error  # typer would leave with 1, as if a gate had said no
         except RungError as error:
@@ -79,12 +85,16 @@ class Command(TyperCommand):
                 error.hint = _way_on(error.where, ctx.command_path)
             raise
 
+
+class Command(_Answered, TyperCommand):
+    """A command with its examples under the help."""
+
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
         """The examples of this command."""
         _write_examples(ctx, formatter)
 
 
-class Group(TyperGroup):
+class Group(_Answered, TyperGroup):
     """A group of commands: whole sentences in the list, and a way on from a word that is none."""
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
@@ -104,9 +114,14 @@ class Group(TyperGroup):
         return super().resolve_command(ctx, args)
 
 
+def _group(kind: Any) -> type[TyperGroup]:
+    """The class that a group names for itself, where it is one of ours."""
+    return kind if isinstance(kind, type) and issubclass(kind, Group) else Group
+
+
 def dress(app: typer.Typer) -> None:
     """Give every command of the tree the two flags and these classes; before the tree is built."""
-    app.info.cls = Group
+    app.info.cls = _group(app.info.cls)
     if app.registered_callback is not None and app.registered_callback.callback is not None:
         app.registered_callback.callback = _heard(app.registered_callback.callback)
     for command in app.registered_commands:
@@ -114,13 +129,13 @@ def dress(app: typer.Typer) -> None:
         if command.callback is not None:
             command.callback = _heard(command.callback)
     for group in app.registered_groups:
-        group.cls = Group
+        group.cls = _group(group.cls)
         if group.typer_instance is not None:
             dress(group.typer_instance)
 
 
-Quiet = Annotated[bool, typer.Option("--quiet", help="Results, warnings and errors only: no progress, no notes.")]
-Verbose = Annotated[bool, typer.Option("--verbose", help="Also times, what libraries say, and where an error arose.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Show results, warnings and errors only.")]
+Verbose = Annotated[bool, typer.Option("--verbose", help="Also show timings, library logs and tracebacks.")]
 
 
 def _heard(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -155,13 +170,13 @@ def _of_files(function: Any) -> set[str]:
 
 
 def _way_on(where: str, command: str) -> str:
-    """What to do about an error that does not say it, by the place that it names."""
+    """Return a hint for an error without one, by the place that it names."""
     name = re.sub(r"(:| line )\d+$", "", where)
     if name.endswith("rung.toml") or VARIABLE.fullmatch(name):
-        return "put it right, then: rung doctor"
+        return "fix it, then: rung doctor"
     if name.endswith("rung.db"):
-        return "rung doctor; rung restore FILE FOLDER brings a backup back"
-    return "rung doctor says what else is not whole" if name.endswith(ARTEFACTS) else f"{command} --help"
+        return "rung doctor, or restore a backup: rung restore FILE FOLDER"
+    return "rung doctor lists all damaged files" if name.endswith(ARTEFACTS) else f"{command} --help"
 
 
 def _write_examples(ctx: Any, formatter: Any) -> None:
@@ -178,7 +193,7 @@ def _first_sentence(text: str) -> str:
 
 
 def _no_such_command(ctx: Any, word: str) -> RungError:
-    """What was meant, perhaps: a name like it, the same name in another group, or another program's word for it."""
+    """Suggest a command: a similar name, the same name in another group, or another tool's word for it."""
     root = ctx.find_root()
     here = {" ".join((ctx.command_path, name)): name for name in ctx.command.commands}
     names = {name: path for path, name in here.items()}
@@ -195,3 +210,90 @@ def _paths(command: Any, path: str = "") -> Iterator[str]:
         if not below.hidden:
             yield f"{path} {name}".strip()
             yield from _paths(below, f"{path} {name}".strip())
+
+
+EXAMPLES: dict[str, tuple[str, ...]] = {
+    "": (
+        "rung init claims && cd claims      start here",
+        "rung                               the screens on this folder",
+        "rung status                        the state of each stage, and the next command",
+        "rung advise                        the questions, and the advice",
+        "rung data check rows.csv           what is wrong with a file, no project needed",
+    ),
+    "init": ("rung init claims",),
+    "status": ("rung status", "rung status --json"),
+    "advise": (
+        "rung advise                                       asks, line by line",
+        "rung advise --answers answers.toml --save         takes the answers from a file",
+        "rung advise --set goal_score=0.8                  answers one question and updates the advice",
+        "rung advise --what-if knowledge_change=weekly     tries another answer",
+        "rung advise --report advice.html                  a page to send on",
+    ),
+    "questions": ("rung questions --format markdown      every key of answers.toml with its values",),
+    "doctor": ("rung doctor --repair",),
+    "backup": ("rung backup claims.tar.gz",),
+    "data import": (
+        "rung data import test.csv --as test --question text --answer team",
+        "rung data import rows.jsonl --rejects rejects.jsonl",
+    ),
+    "data convert": ("rung data convert rows.csv -o rows.jsonl --to chat",),
+    "data dedup": ("rung data dedup rows.jsonl -o kept.jsonl --removed removed.jsonl",),
+    "data leakage": ("rung data leakage --train train.jsonl --test test.jsonl --clean clean.jsonl",),
+    "data check": (
+        "rung data check                        the project's rows",
+        "rung data check rows.csv --show pii    a file, with the rows of one finding",
+    ),
+    "data fix": ("rung data fix leaks", "rung data fix --all --dry-run"),
+    "data freeze": (
+        "rung data freeze --test-only    enough to measure the ladder",
+        "rung data freeze                the whole dataset",
+    ),
+    "data generate": (
+        "rung data generate --count 50 --provider local",
+        "rung data generate --count 200 --provider anthropic --budget-usd 2 --batch",
+    ),
+    "review": (
+        "rung review           the review screen",
+        "rung review serve     the same queue in a browser",
+        "rung review status    progress, pace and agreement",
+    ),
+    "review decide": ("rung review decide r-000012 reject --token T --reviewer dana --reason 1",),
+    "review export": ("rung review export --assign mo -o mo.csv",),
+    "review import": ("rung review import mo.csv --reviewer mo",),
+    "review invite": ("rung review invite dana --days 30", "rung review invite dana --revoke"),
+    "review serve": ("rung review serve --port 8080",),
+    "baseline": ("rung baseline --arms base,prompt,few_shot", "rung baseline --budget-usd 5"),
+    "estimate": (
+        "rung estimate --model Qwen3-8B --method qlora",
+        "rung estimate --model Qwen3-8B --fit 24GB       what fits that card",
+        "rung estimate --list                            the models in the catalogue",
+    ),
+    "plan": ("rung plan --set rank=8", "rung plan check    a few dry steps: memory and speed, measured"),
+    "plan sweep": ("rung plan sweep lr=1e-4,2e-4,5e-4 rank=8,16 --budget 30",),
+    "plan curve": ("rung plan curve --sizes 50,100,200,400",),
+    "plan export": ("rung plan export axolotl -o export",),
+    "train": ("rung train --detach", "rung train --override review --by priya --reason 'the pilot needs it'"),
+    "evaluate": ("rung evaluate R-001",),
+    "verdict": (
+        "rung verdict R-001",
+        "rung verdict --scores scores.jsonl    the same test on your own scores",
+    ),
+    "release": ("rung release --to prompt", "rung release R-001 --to adapter,merged"),
+    "watch import": (
+        "rung watch import requests.jsonl",
+        "rung watch import logs/*.jsonl.gz --sample 0.1 --rejects rejects.jsonl",
+    ),
+    "watch report": (
+        "rung watch report --html watch.html",
+        "rung watch report --since 2026-11-25 --judge 50",
+    ),
+    "watch learn": ("rung watch learn --errors    only what failed, was edited or rated low",),
+    "why": (
+        "rung why L-001       a release, back to each row, reviewer and guideline",
+        "rung why r-000012    a row",
+        "rung why W-001:17    an answer in production",
+        "rung why privacy     an answer: the rules that read it",
+    ),
+    "demo": ("rung demo --fast",),
+}
+"""Command path without `rung` -> its examples, with two spaces or more before what a line is good for."""

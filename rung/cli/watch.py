@@ -9,10 +9,10 @@ import typer
 
 from rung.cli.models import BUDGET, OVERRIDE
 from rung.cli.options import Json, day
-from rung.cli.output import ProgressLine, emit, note, say
+from rung.cli.output import ProgressLine, note, show
 
 if TYPE_CHECKING:
-    from training.watch.measures import Judge
+    from training.monitoring.measures import Judge
     from workspace.folder import Project
     from workspace.settings import Settings
 
@@ -21,7 +21,7 @@ LARGE = 16 << 20
 
 
 watch_app = typer.Typer(
-    help="After the release: request logs in, drift measured, candidates back.", no_args_is_help=True
+    help="Monitor production: import request logs, measure drift, collect candidates.", no_args_is_help=True
 )
 
 
@@ -36,17 +36,17 @@ def register(app: typer.Typer) -> None:
 def import_logs(
     logs: Annotated[list[Path], typer.Argument(metavar="LOGS...", help="Request logs: JSON Lines, plain or gzipped.")],
     sample: Annotated[float, typer.Option(min=0.0001, max=1.0, help="The share of requests to keep.")] = 1.0,
-    seed: Annotated[int | None, typer.Option(help="Draws the sample; [dataset] seed where none is given.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the sample (default: [dataset] seed).")] = None,
     model: Annotated[str, typer.Option(help="Only requests to this model.")] = "",
     rejects: Annotated[
-        Path | None, typer.Option(help="Where lines that cannot be read go, masked, with reasons.")
+        Path | None, typer.Option(help="File for lines that cannot be read, masked, with reasons.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Take request logs in, masked, a sample where you like. The same log again changes nothing."""
-    from rung.cli.watch_words import imported_lines
-    from training.watch.keep import Wish
-    from training.watch.take_in import read_logs, take_in
+    """Import request logs, masked, all or a sample. Importing a log twice changes nothing."""
+    from rung.text.monitoring_text import imported_lines
+    from training.monitoring.log_import import read_logs, take_in
+    from training.monitoring.storage import LogSample
     from workspace.files import check_outputs
     from workspace.folder import require_project
     from workspace.settings import load_settings
@@ -57,31 +57,30 @@ def import_logs(
     large = any(path.is_file() and path.stat().st_size > LARGE for path in logs)
     reading = ProgressLine("Reading") if large else None
     read = read_logs(logs, keep_rejects=rejects is not None, progress=reading)
-    wish = Wish(sample, settings.dataset.seed if seed is None else seed, model)
+    wish = LogSample(sample, settings.dataset.seed if seed is None else seed, model)
     made = take_in(project, read, wish, actor=settings.project.person, rejects=rejects)
-    if as_json:
-        emit({"import": made.model_dump(mode="json") if made else None, "rejects": str(rejects) if rejects else None})
-        return
-    for line in imported_lines(made, read.rejects, rejects):
-        say(line)
+    show(
+        as_json,
+        {"import": made.model_dump(mode="json") if made else None, "rejects": str(rejects) if rejects else None},
+        imported_lines(made, read.rejects, rejects),
+    )
 
 
 def report(
     since: Annotated[str, typer.Option(metavar="DATE", help="Only requests from this day on.")] = "",
-    judge: Annotated[int, typer.Option(min=0, help="Let [judge] look at so many answers, and as many to test.")] = 0,
+    judge: Annotated[int, typer.Option(min=0, help="Number of answers that [judge] grades, and of test answers.")] = 0,
     html: Annotated[Path | None, typer.Option(help="Write the page to this file.")] = None,
     budget_usd: BUDGET = None,
     override: OVERRIDE = "",
-    by: Annotated[str, typer.Option(help="Who overrides.")] = "",
+    by: Annotated[str, typer.Option(help="Your name, for an override.")] = "",
     reason: Annotated[str, typer.Option(help="Why.")] = "",
     as_json: Json = False,
 ) -> None:
-    """Say what has changed since training. Exit 1 where a signal is raised."""
+    """Show what has changed since training. Exit 1 if a signal is raised."""
     from rung.cli.models import opened_project
-    from rung.report import watch_words
-    from training.watch.drift import measure, report_file
-    from training.watch.whole import put_back
-    from workspace.files import check_page
+    from rung.text import monitoring_text
+    from training.monitoring.drift import measure, report_file
+    from workspace.files import check_page, put_back
 
     check_page(html)
     project, settings = opened_project()
@@ -91,48 +90,42 @@ def report(
             project, settings, since=day("--since", since).isoformat() if since else "", judge=asked, judged=judge
         )
         if html is not None:
-            from rung.report.watch import write_watch_page
+            from rung.report.watch_page import write_watch_page
 
             write_watch_page(html, found)
     if html is not None:
         note(f"Page: {html}")
-    if as_json:
-        emit(found.model_dump(mode="json"))
-    else:
-        for line in watch_words.lines(found):
-            say(line)
+    show(as_json, found.model_dump(mode="json"), monitoring_text.lines(found))
     if found.raised:
         raise typer.Exit(1)
 
 
 def learn_command(
-    count: Annotated[int, typer.Option(min=1, help="Candidates at most; the same command again takes the next.")] = 200,
-    errors: Annotated[bool, typer.Option("--errors", help="Only failed, cut, edited and low rated requests.")] = False,
+    count: Annotated[int, typer.Option(min=1, help="Maximum number of candidates. A rerun takes the next ones.")] = 200,
+    errors: Annotated[
+        bool, typer.Option("--errors", help="Only failed, truncated, edited and low-rated requests.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Put requests into the review queue, errors first. Duplicates and leaks stay out, each with its reason."""
+    """Put requests into the review queue, errors first. Duplicates and leaks are left out, each with its reason."""
     from curation.store import open_store
     from rung.cli.models import opened_project
-    from rung.cli.watch_words import learnt_lines
-    from training.watch.learn import learn
+    from rung.text.monitoring_text import learnt_lines
+    from training.monitoring.learn import learn
 
     project, settings = opened_project()
     with open_store(project, settings) as store:
         done = learn(project, settings, store, count=count, telling=errors)
-    if as_json:
-        emit(done.to_json())
-        return
-    for line in learnt_lines(done):
-        say(line)
+    show(as_json, done.to_json(), learnt_lines(done))
 
 
 def _judge(
     project: Project, settings: Settings, items: int, named: tuple[str, str, str], budget_usd: float | None
 ) -> Judge:
     """The judge of rung.toml behind the privacy guard; what it said once is not asked again."""
-    from evaluation.asking import Replies
+    from evaluation.ask import Replies
     from rung.cli.models import open_judge, overridden, watch
-    from training.watch.judge import judge_of
+    from training.monitoring.measures import judge_of
 
     model = open_judge(project, settings, overridden(project, settings, *named, "watch report"))
     replies = Replies(project.evaluations / ".partial" / "replies.jsonl", budget_usd)

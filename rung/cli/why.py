@@ -20,14 +20,10 @@ def why(
     ],
     as_json: Json = False,
 ) -> None:
-    """The chain behind a thing, down to each row's source, reviewer and guideline, or to the rule and its source."""
-    from rung.cli.output import emit, say
-    from rung.why import answer
+    """Trace anything back to each row's source, reviewer and guideline, or to a rule and its source."""
+    from rung.cli.output import show
+    from rung.why.explain import answer
     from workspace.folder import find_project
 
     found = answer(find_project(), ref)
-    if as_json:
-        emit(found.document)
-        return
-    for line in found.lines:
-        say(line)
+    show(as_json, found.document, found.lines)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import random
-from typing import Any
 
 from curation.example import chat_row
-from rung.demo.task import Rows, Task
+from rung.demo.walk import ChatRow, DemoRows, Task
 
 NAMES = {
     "E34": "endocrine disorder",
@@ -41,13 +40,13 @@ def _phrases(category: str) -> dict[str, list[tuple[str, bool]]]:
     }
 
 
-def _split(category: str, rng: random.Random) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def _split(category: str, rng: random.Random) -> tuple[list[ChatRow], list[ChatRow]]:
     """Test rows and pool rows of one category; no code is in both. Test rows are inclusion terms only."""
     by_code = _phrases(category)
     codes = sorted(by_code)
     rng.shuffle(codes)
     codes.sort(key=lambda code: not any(included for _, included in by_code[code]))
-    test: list[dict[str, Any]] = []
+    test: list[ChatRow] = []
     while len(test) < TEST_PER_CATEGORY:
         code = codes.pop(0)
         terms = [text for text, included in by_code[code] if included][:TEST_PER_CODE]
@@ -57,18 +56,18 @@ def _split(category: str, rng: random.Random) -> tuple[list[dict[str, Any]], lis
     return test, rest[: VALIDATION_PER_CATEGORY + TRAIN_PER_CATEGORY]
 
 
-def _row(category: str, code: str, text: str) -> dict[str, Any]:
-    return chat_row(text, f"{NAMES[category]} {category}", code=code)
+def _row(category: str, code: str, text: str) -> ChatRow:
+    return ChatRow(messages=chat_row(text, f"{NAMES[category]} {category}")["messages"], code=code)
 
 
-def rows(fast: bool) -> Rows:
+def rows(fast: bool) -> DemoRows:
     """Ten test items a category and up to 23 pool rows a category (5 and 12 with `fast`); nothing planted."""
     rng = random.Random(SEED)
     parts = [_split(category, rng) for category in NAMES]
     test = [row for part, _ in parts for row in (part[:5] if fast else part)]
     pool = [row for _, part in parts for row in (part[:12] if fast else part)]
     rng.shuffle(pool)
-    return Rows(test, [json.dumps(row, ensure_ascii=False) for row in pool], {})
+    return DemoRows(test, [json.dumps(row, ensure_ascii=False) for row in pool], {})
 
 
 LABELS = "\n".join(f"- {name} {category}" for category, name in NAMES.items())
@@ -123,7 +122,7 @@ def documents() -> dict[str, str]:
     return book
 
 
-class Table:
+class ChapterTable:
     """The official table as an automatic reviewer: it knows each phrase by its exact words."""
 
     name = "ICD-10-CM code table"
@@ -150,7 +149,7 @@ TASK = Task(
     about="a diagnosis phrase in, its chapter line (name, category) out",
     rows=rows,
     documents=documents,
-    reviewer=Table,
+    reviewer=ChapterTable,
     prompts=PROMPTS,
     guideline=GUIDELINE,
     answers=ANSWERS,

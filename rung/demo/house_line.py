@@ -5,18 +5,17 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Sequence
-from typing import Any
 
 from curation.example import chat_row
 from rung.demo.shorthand import CodeTable, Term, terms, write
-from rung.demo.task import Rows, Task
+from rung.demo.walk import ChatRow, DemoRows, Task
 
 SEED = 13
 TEST_CODES = 150
 FAST_CODES, FAST_TEST = 160, 36
 
 
-def rows(fast: bool) -> Rows:
+def rows(fast: bool) -> DemoRows:
     """Test rows (one phrase for each of 150 codes; 36 with `fast`) and the pool with its planted faults.
 
     No code of the test set is in the pool. The pool has two wordings a code (with `fast` one of 160 codes).
@@ -33,25 +32,26 @@ def rows(fast: bool) -> Rows:
     return _plant(clean, test[:FAST_TEST] if fast else test, rng)
 
 
-def _row(choices: Sequence[Term], rng: random.Random) -> dict[str, Any]:
+def _row(choices: Sequence[Term], rng: random.Random) -> ChatRow:
     term = rng.choice(choices)
-    return chat_row(write(term, rng), term.line, code=term.code, term=term.text)
+    messages = chat_row(write(term, rng), term.line)["messages"]
+    return ChatRow(messages=messages, code=term.code, term=term.text)
 
 
-def _wordings(choices: Sequence[Term], count: int, rng: random.Random) -> list[dict[str, Any]]:
+def _wordings(choices: Sequence[Term], count: int, rng: random.Random) -> list[ChatRow]:
     """`count` different wordings of one code."""
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, ChatRow] = {}
     while len(found) < count:
         row = _row(choices, rng)
         found.setdefault(row["messages"][0]["content"], row)
     return list(found.values())
 
 
-def _plant(clean: list[dict[str, Any]], test: list[dict[str, Any]], rng: random.Random) -> Rows:
+def _plant(clean: list[ChatRow], test: list[ChatRow], rng: random.Random) -> DemoRows:
     """Add known faults to clean rows, so that the demo can say how many of each kind were found."""
     drawn = rng.sample(clean, 88)
     exact, near, crossed = drawn[:40], [_near(row, rng) for row in drawn[40:80]], [_contradict(r) for r in drawn[80:]]
-    leaks = [{**row, "note": "copied"} for row in rng.sample(test, 10)]
+    leaks: list[ChatRow] = [{**row, "note": "copied"} for row in rng.sample(test, 10)]
     lines = [json.dumps(row, ensure_ascii=False) for row in [*clean, *exact, *near, *leaks, *crossed]] + MALFORMED
     rng.shuffle(lines)
     planted = {
@@ -61,7 +61,7 @@ def _plant(clean: list[dict[str, Any]], test: list[dict[str, Any]], rng: random.
         "contradiction": [_phrase(row) for row in crossed],
         "malformed": list(MALFORMED),
     }
-    return Rows(test, lines, planted)
+    return DemoRows(test, lines, planted)
 
 
 MALFORMED = [
@@ -74,18 +74,18 @@ MALFORMED = [
 ]
 
 
-def _phrase(row: dict[str, Any]) -> str:
+def _phrase(row: ChatRow) -> str:
     return str(row["messages"][0]["content"])
 
 
-def _near(row: dict[str, Any], rng: random.Random) -> dict[str, Any]:
+def _near(row: ChatRow, rng: random.Random) -> ChatRow:
     """The same row with other case and punctuation."""
     text = _phrase(row)
     changed = rng.choice([text.upper() + ".", text.replace(" ", ", ", 1), f"({text})", text.title() + " !"])
     return {**row, "messages": [{"role": "user", "content": changed}, row["messages"][1]]}
 
 
-def _contradict(row: dict[str, Any]) -> dict[str, Any]:
+def _contradict(row: ChatRow) -> ChatRow:
     """The same phrase with the line of another type."""
     line = str(row["messages"][1]["content"])
     other = "E13" if not line.startswith("E13") else "E11"
@@ -174,7 +174,7 @@ def documents() -> dict[str, str]:
     return {f"{category}.md": "\n\n".join(entries) + "\n" for category, entries in book.items()}
 
 
-class Table:
+class HouseTable:
     """The code table with the grammar's word list: approves only what both read alike, never guesses."""
 
     name = "ICD-10-CM code table"
@@ -195,7 +195,7 @@ TASK = Task(
     about="a clinic's shorthand in, the house line (category, system, side) out",
     rows=rows,
     documents=documents,
-    reviewer=Table,
+    reviewer=HouseTable,
     prompts=PROMPTS,
     guideline=GUIDELINE,
     answers=ANSWERS,

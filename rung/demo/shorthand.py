@@ -1,7 +1,7 @@
 """A clinic's shorthand for diabetes, made by a small seeded grammar from official ICD-10-CM titles.
 
-The titles are official and public. The shorthand is not a clinic's: no clinic publishes its grammar, so this one
-stands in for it, and a parser written with the grammar in hand would be right every time (`read` below is one).
+The titles are official and public. The shorthand is a substitute for a clinic's, because no clinic publishes its
+grammar. A parser written with this grammar would always be right (`read` below is one).
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ class Term:
 
     @property
     def line(self) -> str:
-        """The house line that the code stands for: category, system, side."""
+        """Return the house line of the code: category, system, side."""
         return f"{self.code[:3]} {SYSTEMS[self.code[4]]} {self.side}"
 
     @property

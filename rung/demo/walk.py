@@ -1,4 +1,4 @@
-"""Walks a demo project through the ordinary commands, one child process each, and goes on where it was stopped."""
+"""The demo: its task, its steps, and the walk through ordinary commands, resumed where it was interrupted."""
 
 from __future__ import annotations
 
@@ -6,15 +6,64 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, NotRequired, Protocol, TypedDict
 
-from rung.demo.folder import make_folder
-from rung.demo.task import Task
+from curation.review import Ruling, open_desk
+from curation.review.service import decide_all
+from workspace.artefact import now, read_artefact
 from workspace.errors import RungError
 from workspace.files import write_text
 from workspace.folder import Project
+from workspace.settings import load_settings
+
+
+class ChatRow(TypedDict):
+    """A row of the demo as a line of its file holds it; `code`, `term` and `note` where the demo needs them."""
+
+    messages: list[dict[str, str]]
+    code: NotRequired[str]
+    term: NotRequired[str]
+    note: NotRequired[str]
+
+
+@dataclass(frozen=True, slots=True)
+class DemoRows:
+    """What the demo imports: the test set, the raw pool lines, and what was planted in them, by kind."""
+
+    test: list[ChatRow]
+    pool: list[str]
+    planted: dict[str, list[str]]
+
+
+class DemoJudge(Protocol):
+    """An automatic reviewer, named for what it is."""
+
+    name: str
+
+    def judge(self, phrase: str, line: str) -> tuple[str, str] | None:
+        """(approve, "") or (reject, reason); None where it cannot say, and a person must."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One demo: its rows, its files, and who reviews by table."""
+
+    name: str
+    about: str
+    rows: Callable[[bool], DemoRows]
+    documents: Callable[[], dict[str, str]]
+    reviewer: Callable[[], DemoJudge]
+    prompts: Mapping[str, str]
+    guideline: str
+    answers: Mapping[str, Any]
+    settings: Mapping[str, Mapping[str, Any]]
+    fast_settings: Mapping[str, Mapping[str, Any]]
+    notes: tuple[str, ...]
+
 
 Print = Callable[[str], None]
 STATE = ".demo.json"
@@ -101,7 +150,6 @@ class Walk:
         return subprocess.run(command, cwd=self.project.root, stdout=self.out, check=False).returncode
 
     def _review(self, step: Step) -> int:
-        from rung.demo.reviewer import review_by_table
 
         judge = self.task.reviewer()
         self.say(f"# automatic reviewer: {judge.name} (not a person, never counted as expert review)")
@@ -115,3 +163,136 @@ class Walk:
     def _save(self) -> None:
         state = {"task": self.task.name, "fast": self.fast, "seconds": self.seconds, "exits": self.exits}
         write_text(self.project.root / STATE, json.dumps(state, indent=1) + "\n")
+
+
+WAITING = ("pending", "skipped", "unsure")
+
+
+def review_by_table(project: Project, judge: DemoJudge) -> Counter[str]:
+    """Decide every waiting row that the table can read. Counts: approve, reject, left."""
+    desk = open_desk(project, load_settings(project.settings_file))
+    counts: Counter[str] = Counter(approve=0, reject=0, left=0)
+    rulings = []
+    with desk.store as store:
+        for row in store.rows(state=WAITING):
+            found = judge.judge(row.example.question, row.example.answer or "")
+            counts[found[0] if found else "left"] += 1
+            if found:
+                rulings.append((row.id, Ruling(found[0], reason=found[1])))
+        decide_all(desk, judge.name, rulings, kind="automatic")
+    return counts
+
+
+def make_folder(root: Path, task: Task, *, fast: bool) -> DemoRows:
+    """Write settings, answers, guideline, prompts, documents and raw rows below `root`; return the rows."""
+    import tomli_w
+
+    project = Project(root)
+    rows = task.rows(fast)
+    write_text(project.guideline_file, task.guideline)
+    write_text(root / "about-data.md", "".join(f"- {note}\n" for note in task.notes))
+    for name, text in task.prompts.items():
+        write_text(project.prompts / name, text)
+    for name, text in task.documents().items():
+        write_text(project.documents / name, text)
+    write_text(root / "raw" / "test.jsonl", "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows.test))
+    write_text(root / "raw" / "pool.jsonl", "".join(line + "\n" for line in rows.pool))
+    answered = {key: {"by": "the demo", "at": now().isoformat(), "from": "said"} for key in task.answers}
+    write_text(project.answers_file, tomli_w.dumps({**task.answers, "answered": answered}))
+    write_text(project.settings_file, tomli_w.dumps(_merged(task, fast)))
+    return rows
+
+
+def _merged(task: Task, fast: bool) -> dict[str, Any]:
+    settings: dict[str, dict[str, Any]] = {name: dict(table) for name, table in task.settings.items()}
+    if fast:
+        for name, table in task.fast_settings.items():
+            settings.setdefault(name, {}).update(table)
+    return {"project": {"name": task.name}, **settings}
+
+
+def may_train(walk: Walk) -> bool:
+    """Whether the advice, worked out again from what was measured, says to fine-tune now."""
+    from advisor.decision import Decision
+
+    decision = read_artefact(walk.project.decision_file, Decision)
+    return decision.next_step in ("fine_tune", "rag_and_fine_tune") and decision.action.name == "climb"
+
+
+def _ships(walk: Walk) -> bool:
+    return walk.exited("verdict") == 0
+
+
+def _was_trained(walk: Walk) -> bool:
+    return walk.exited("train") == 0
+
+
+def _keeps_prompt(walk: Walk) -> bool:
+    return not _ships(walk)
+
+
+STEPS = (
+    Step("advise", ("advise",), "1. What a plausible team answers, and what Rung advises before anything is measured"),
+    Step(
+        "import-test",
+        ("data", "import", "raw/test.jsonl", "--as", "test"),
+        "2. The test set first: nothing that comes later may touch it",
+    ),
+    Step("review-test", ("(table)",), "The code table reviews the test rows"),
+    Step(
+        "freeze-test", ("data", "freeze", "--test-only"), "The test set is frozen alone: that is all a baseline needs"
+    ),
+    Step(
+        "import-pool",
+        ("data", "import", "raw/pool.jsonl", "--as", "pool", "--rejects", "rejects.jsonl"),
+        "Raw rows, with planted duplicates, malformed lines, leaks and contradictions",
+    ),
+    Step("check", ("data", "check"), "What is wrong with them", may_exit=(0, 1)),
+    Step("fix", ("data", "fix", "--all"), "Leaks go out of train, contradictions go to review", may_exit=(0, 1)),
+    Step("review-pool", ("(table)",), "The code table reviews the pool"),
+    Step(
+        "generate",
+        ("data", "generate", "--count", "12", "--strategy", "paraphrase"),
+        "3. The embedded model drafts candidates: weak, and that is what the queue is for",
+        may_exit=(0, 1),
+        fast=("data", "generate", "--count", "2", "--strategy", "paraphrase"),
+    ),
+    Step("review-candidates", ("(table)",), "The code table reviews the candidates that it can read"),
+    Step("review-status", ("review", "status"), "Who decided what"),
+    Step(
+        "baseline",
+        ("baseline", "--both-forms"),
+        "4. The ladder, measured: every cheaper way first, on the same frozen items",
+        fast=("baseline",),
+    ),
+    Step(
+        "freeze",
+        ("data", "freeze", "--leave-out-undecided"),
+        "5. The pool is split by cluster and frozen; the test set stays as it is",
+    ),
+    Step("plan", ("plan",), "6. The plan, a reason for each value", only_if=may_train),
+    Step("train", ("train",), "Training in a child process, behind six gates", only_if=may_train),
+    Step(
+        "locked",
+        ("train",),
+        "6. The door to training stays locked: a cheaper rung is enough",
+        may_exit=(1, 2),
+        only_if=lambda walk: not may_train(walk),
+    ),
+    Step("evaluate", ("evaluate",), "7. The tuned model on the same items", may_exit=(0, 1), only_if=_was_trained),
+    Step("verdict", ("verdict",), "The paired verdict against the best prompt", may_exit=(0, 1), only_if=_was_trained),
+    Step(
+        "release",
+        ("release", "--to", "adapter,merged"),
+        "8. The verdict is ship: adapter and merged model go out, parity checked",
+        only_if=_ships,
+    ),
+    Step(
+        "refused",
+        ("release", "--to", "adapter"),
+        "8. The verdict is not ship: the tuned model is refused",
+        may_exit=(1, 2),
+        only_if=lambda walk: _was_trained(walk) and not _ships(walk),
+    ),
+    Step("release-prompt", ("release", "--to", "prompt"), "The best prompt goes out instead", only_if=_keeps_prompt),
+)

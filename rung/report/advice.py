@@ -9,7 +9,20 @@ from typing import Any
 from advisor.answers import Answers
 from advisor.decision import Decision, Reason
 from advisor.rulebook import Rulebook
-from rung.report.advice_words import METHOD, OPTION, SYMBOL, certainty, headline, likely_end, literal, outcome
+from rung.text.decision_text import (
+    METHOD,
+    OPTION,
+    SYMBOL,
+    certainty,
+    headline,
+    likely_end,
+    literal,
+    outcome,
+    shows_tuning,
+    step_word,
+)
+from rung.text.figures import gib
+from rung.text.figures import money as money_text
 from workspace.errors import RungError
 from workspace.files import check_outputs, check_page, write_text
 
@@ -17,8 +30,8 @@ STATE = {
     "untried": "not tried",
     "begun": "begun",
     "partial": "does part of the job",
-    "insufficient": "fell short",
-    "costly": "good, but too slow or costly",
+    "insufficient": "did not reach the goal",
+    "costly": "good, but too slow or too costly",
     "works": "reaches the goal",
 }
 RUNG_HEIGHT, RUNG_STEP = 34, 60
@@ -54,7 +67,7 @@ def page_values(decision: Decision, answers: Answers, book: Rulebook) -> dict[st
         seen.setdefault((change["question"], change["destination"]), change)
     return {
         "version": __version__,
-        "next_step": OPTION[decision.next_step],
+        "next_step": step_word(decision),
         "headline": headline(decision),
         "action": decision.action,
         "likely_end": likely_end(decision),
@@ -70,11 +83,11 @@ def page_values(decision: Decision, answers: Answers, book: Rulebook) -> dict[st
         "experiment": decision.experiment,
         "gates": [(SYMBOL[g.passed], g, _sources(g.source, book)) for g in decision.gates],
         "passed": sum(g.passed is True for g in decision.gates),
-        "method": decision.method if decision.method.name else None,
+        "method": decision.method if decision.method.name and shows_tuning(decision) else None,
         "method_name": METHOD.get(decision.method.name or "", ""),
         "memory": memory_line(decision.method.memory) if decision.method.memory else "",
         "data": decision.data,
-        "money": decision.break_even,
+        "money": decision.break_even if shows_tuning(decision) else None,
         "notes": [_reason(r, book) for r in decision.notes],
         "answers": [_answer(key, value, answers, book) for key, value in answers.known().items()],
         "sources": _all_sources(decision, book),
@@ -143,7 +156,7 @@ def _ladder(decision: Decision) -> list[dict[str, Any]]:
     rungs = []
     for number, option in enumerate(reversed(OPTION)):
         marks = ["next step"] if option == decision.next_step else []
-        marks += ["likely end"] if option == decision.destination else []
+        marks += ["likely end"] if option == decision.destination and decision.settled else []
         state = STATE.get(decision.status.get(option, ""), "")
         rungs.append(
             {
@@ -182,7 +195,7 @@ def _markdown(v: dict[str, Any]) -> Iterator[str]:
         f"Gates: {v['passed']} of {len(v['gates'])} passed", (f"{s} {g.text}" for s, g, _ in v["gates"])
     )
     yield from _section("Method and data", _method_lines(v))
-    yield from _section("Beside it", (_line(r) for r in v["notes"]))
+    yield from _section("Also", (_line(r) for r in v["notes"]))
     yield from _section("Answers", (f"{a['text']} **{a['value']}** ({a['from']}{_by(a)})" for a in v["answers"]))
     yield from _section("Sources", (_source_line(s) for s in v["sources"]))
     yield ""
@@ -208,7 +221,7 @@ def _by(answer: dict[str, str]) -> str:
 
 def _source_line(entry: dict[str, Any]) -> str:
     source = entry["source"]
-    until = f"expired {source.review_by}" if entry["expired"] else f"good until {source.review_by}"
+    until = f"expired {source.review_by}" if entry["expired"] else f"valid until {source.review_by}"
     return f"`{entry['id']}` {source.title}, {source.kind}, read {source.read}, {until}: {source.address}"
 
 
@@ -231,14 +244,14 @@ def money_line(money: Any) -> str:
         return f"Break-even: unknown (missing: {'; '.join(money.unknown) or 'prices'})"
     return (
         f"Break-even: {money.calls_per_day:,} calls a day against {money.incumbent} on one {money.card}, "
-        f"${money.upkeep_usd_per_month:,.0f} upkeep a month (prices from {money.prices_dated}"
+        f"{money_text(money.upkeep_usd_per_month, 0)} upkeep a month (prices from {money.prices_dated}"
         f"{', expired' if money.expired else ''})"
     )
 
 
 def memory_line(fit: Any) -> str:
     """`8.9 GiB (8.1 to 9.7), 24 GB on the card: fits`."""
-    text = f"{fit.expected:.1f} GiB ({fit.low:.1f} to {fit.high:.1f}) at batch 1 and 2,048 tokens"
+    text = f"{gib(fit.expected, fit.low, fit.high)} at batch 1 and 2,048 tokens"
     if fit.fits is None:
         return text
     return f"{text}, {fit.card_gb:g} GB on the card: {'fits' if fit.fits else 'does not fit'}"

@@ -8,37 +8,44 @@ from typing import Any
 
 from markupsafe import Markup
 
-from curation.quality.mask import mask
-from evaluation.human import read_result
-from evaluation.report import ArmResult, Report, read_report
-from evaluation.verdict import Verdict
+from curation.mask import mask
+from evaluation.measured_answers import read_answers, rejudged
+from evaluation.measurement_report import ArmResult, Report, read_report
+from evaluation.people.comparison import read_result
+from evaluation.verdict.rule import Verdict
+from evaluation.verdict.slices import Slice
 from rung import __version__
-from rung.report import baseline_words, verdict_words
-from rung.report.evaluation_texts import costs, threats
-from rung.report.figures import arm_name, duration, interval, percent, points, signed_interval
-from rung.report.human_words import preference_words
 from rung.report.items import class_rows, confusion, corpus_lines, item_rows, moved, shown_items, with_neighbours
-from rung.report.judge_words import lines as judge_lines
 from rung.report.page import write_html
-from rung.report.scatter import scatter
-from rung.report.svg import Axis, Dot, Mark, dot_plot
-from workspace.artefact import read_artefact
+from rung.report.plots import Axis, Dot, Mark, dot_plot, scatter
+from rung.text import baseline_text, verdict_text
+from rung.text.evaluation_text import costs, threats
+from rung.text.figures import arm_name, duration, interval, percent, points, signed_interval
+from rung.text.judge_text import lines as judge_lines
+from rung.text.judge_text import preference_words
+from workspace.artefact import read_artefact, revised
+from workspace.counted import counted
 from workspace.files import sha256_file, write_text
 from workspace.folder import Project
-from workspace.words import counted
 
-SHUT = "Test items stay shut until the verdict on the last planned run. Shown here: validation items."
+SHUT = "Test items stay hidden until the verdict on the last planned run. Shown here: validation items."
 GROUNDED = (
-    "Groundedness: the share of an answer's statements whose words and numbers stand in the passages that it was "
-    "shown. No entailment model reads them: what is made up is found, a word turned round is not."
+    "Groundedness: the share of an answer's statements whose words and numbers occur in the passages that it was "
+    "given. This finds invented content; it does not find a statement that reverses its source."
 )
 
 
 def write_page(project: Project, folder: Path) -> Path:
-    """Write report.html and report.md of a complete evaluation; returns the page's path."""
+    """Write report.html and report.md of a complete evaluation; returns the page's path.
+
+    A baseline is judged against today's goal; report.json keeps that of the day.
+    """
     report = read_artefact(folder / "report.json", Report)
+    if report.kind == "baseline":
+        report = rejudged(report, read_answers(project))
     verdict = read_artefact(folder / "verdict.json", Verdict) if report.kind == "run" else None
     baseline = read_report(project, verdict.baseline_report)[1] if verdict and verdict.baseline_report else None
+    baseline = rejudged(baseline, read_answers(project)) if baseline else None
     values = page_values(project, folder, report, verdict, baseline)
     write_html(folder / "report.html", "evaluation.html", values)
     write_text(folder / "report.md", markdown(values))
@@ -62,7 +69,7 @@ def page_values(
         "project": project.name,
         "report": report,
         "report_sha256": sha256_file(folder / "report.json"),
-        "subject": f"{report.run} against {verdict_words.rival_name(verdict) if verdict else 'the best prompt'}"
+        "subject": f"{report.run} against {verdict_text.rival_name(verdict) if verdict else 'the best prompt'}"
         if report.run
         else "the ladder, measured",
         "title": title,
@@ -79,7 +86,7 @@ def page_values(
         "marked": {chosen, candidate},
         "losses": with_neighbours(project, report, moved(rows, -1)) if verdict and is_open else None,
         "wins": moved(rows, 1) if verdict and is_open else None,
-        "slices": [{**s, "name": mask(s["name"])} for s in verdict.slices] if verdict and is_open else [],
+        "slices": [revised(s, name=mask(s.name)) for s in verdict.slices] if verdict and is_open else [],
         "secondary": verdict.secondary if verdict and is_open else [],
         "forgetting": verdict.forgetting if verdict else None,
         "human": [line for p in read_result(folder) for line in preference_words(p)],
@@ -130,7 +137,7 @@ def difference_plot(verdict: Verdict) -> Markup:
 
 def _margins(margin: float, end: float) -> list[Mark]:
     """The margin, and ten points where it is under ten; on a wide axis one label for both, which would touch."""
-    own, ten = f"margin {100 * margin:.3g}", verdict_words.TEN
+    own, ten = f"margin {100 * margin:.3g}", verdict_text.TEN
     if not margin < ten < end:
         return [Mark(margin, own)]
     return [Mark(margin, own), Mark(ten, "10")] if end <= 0.5 else [Mark(margin, f"{own}, 10"), Mark(ten, "")]
@@ -144,13 +151,13 @@ def cost_plot(arms: Sequence[ArmResult], strong: Collection[str | None]) -> Mark
 
 def _headline(report: Report, verdict: Verdict | None) -> tuple[str, str, str]:
     if verdict is None:
-        return "The ladder, measured", baseline_words.answer(report), baseline_words.best_sentence(report)
-    first, second = verdict_words.sentences(verdict)
-    return verdict_words.TITLES[verdict.verdict], first, second
+        return "The ladder, measured", baseline_text.answer(report), baseline_text.best_sentence(report)
+    first, second = verdict_text.sentences(verdict)
+    return verdict_text.TITLES[verdict.verdict], first, second
 
 
 def _items_line(report: Report, goal: float | None) -> str:
-    metric = baseline_words.metric_words(report.metric)
+    metric = baseline_text.metric_words(report.metric)
     aim = f" Goal {percent(goal)}." if goal is not None else ""
     return (
         f"{counted(report.n, 'test item')} of {report.dataset}, frozen; metric: {metric}. Bars are 95% intervals.{aim}"
@@ -162,15 +169,15 @@ def _method(report: Report, baseline: Report | None, arms: Sequence[ArmResult]) 
     shared = "their server, token limit" if report.served else "its base, token limit"
     lines = [
         f"Model: {report.model}. All arms share {shared}, stop rule and greedy decoding.",
-        "Every setting and form was chosen on validation rows before the test items were first answered "
+        "Every setting was chosen on validation rows before the first test item was answered "
         "(choices.json has the time). Each arm then answered the test items once.",
-        "Intervals of a score: Wilson for 0/1 scores, else Student's t over the scores plus one 0 and one 1. "
-        "Items that share a group ([dataset] group_by) count together, by their mean.",
+        "Interval of a score: Wilson for scores of 0 or 1, else Student's t over the scores plus one 0 and one 1. "
+        "Items of one group ([dataset] group_by) count as their mean.",
     ]
     if report.kind == "run":
         lines.append(
             "Interval of a difference: Student's t over the paired differences plus one +1 and one -1, cut to -1..1. "
-            "It covers the choice of items; another training with another seed only where several were measured."
+            "It covers the choice of items. It covers another training run only if several were measured."
         )
     if "groundedness" in _extras(arms):
         lines.append(GROUNDED)
@@ -219,14 +226,14 @@ def _arm_row(arm: ArmResult) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _slice_rows(slices: Sequence[Mapping[str, Any]]) -> list[str]:
+def _slice_rows(slices: Sequence[Slice]) -> list[str]:
     """The parts in which the tuned model is worse, and the next few."""
     if not slices:
         return []
     lines = ["", "### In parts, the worst first", "", "| by | part | items | tuned | best prompt | difference, 95% |"]
     lines.append("|---|---|---|---|---|---|")
-    for part in slices[: max(8, sum(bool(s["worse"]) for s in slices))]:
-        bounds = signed_interval(part["low"], part["high"])
-        cells = (part["kind"], part["name"].replace("|", "/"), str(part["n"]), percent(part["tuned"]))
-        lines.append(f"| {' | '.join(cells)} | {percent(part['baseline'])} | {points(part['difference'])} {bounds} |")
+    for part in slices[: max(8, sum(part.worse for part in slices))]:
+        bounds = signed_interval(part.low, part.high)
+        cells = (part.kind, part.name.replace("|", "/"), str(part.n), percent(part.tuned))
+        lines.append(f"| {' | '.join(cells)} | {percent(part.baseline)} | {points(part.difference)} {bounds} |")
     return lines

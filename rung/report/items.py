@@ -6,18 +6,18 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from curation.manifest import load_split, newest_dataset, read_manifest
-from curation.quality.mask import mask
+from curation.mask import mask
+from curation.split.manifest import load_split, newest_dataset, read_manifest
 from evaluation.choose import Choices
-from evaluation.looks import split_to_show
-from evaluation.metrics import bleu, chrf
-from evaluation.metrics.f1 import ClassFigures, classes
-from evaluation.nearest import Neighbours, TrainRow
-from evaluation.report import ArmResult, Outcome, Report, read_outcomes
-from rung.report.figures import arm_name
+from evaluation.measurement_report import ArmResult, ItemOutcome, Report, read_outcomes
+from evaluation.metrics.classes import ClassFigures, class_report
+from evaluation.metrics.ngrams import corpus
+from evaluation.retrieval.train_rows import NearTrainRow, TrainRowIndex
+from evaluation.testset.looks import split_to_show
 from rung.report.page import shown as shown_text
+from rung.text.figures import arm_name
 from workspace.artefact import read_artefact
 from workspace.folder import Project
 from workspace.settings import Settings, load_settings
@@ -32,7 +32,7 @@ class Shown:
     """
 
     split: str
-    outcomes: Mapping[str, list[Outcome]]
+    outcomes: Mapping[str, list[ItemOutcome]]
     questions: Sequence[str]
 
 
@@ -41,7 +41,7 @@ def shown_items(project: Project, folder: Path, baseline: Report | None) -> Show
     settings = load_settings(project.settings_file)
     report = read_artefact(folder / "report.json", Report)
     split = split_to_show(project, settings, report.test_sha256)
-    found: dict[str, list[Outcome]] = {}
+    found: dict[str, list[ItemOutcome]] = {}
     for path in [project.evaluations / baseline.id, folder] if baseline else [folder]:
         forms = {a.arm: a.form for a in read_artefact(path / "report.json", Report).arms}
         for outcome in read_outcomes(path / "outputs.jsonl"):
@@ -92,11 +92,11 @@ def with_neighbours(project: Project, report: Report, rows: list[dict[str, Any]]
     folder = project.datasets / report.dataset
     if not rows or "train" not in read_manifest(folder).splits:
         return rows
-    found = Neighbours(folder).of([row["question"] for row in rows])
+    found = TrainRowIndex(folder).of([row["question"] for row in rows])
     return [{**row, "near": [near_words(near) for near in some]} for row, some in zip(rows, found, strict=True)]
 
 
-def near_words(row: TrainRow) -> str:
+def near_words(row: NearTrainRow) -> str:
     """One train row in a line: what it says, how near, and who let it in."""
     name = row.id or f"train line {row.line}"
     who = f"{row.state or 'not reviewed'} by {row.reviewer}"
@@ -108,30 +108,30 @@ def corpus_lines(report: Report, shown: Shown, arms: Sequence[ArmResult]) -> lis
     """Corpus BLEU or chrF of each arm with sacrebleu's signature, where the primary metric is its sentence form."""
     if report.metric not in ("bleu", "chrf"):
         return []
-    metric = bleu if report.metric == "bleu" else chrf
+    kind: Literal["BLEU", "CHRF"] = "BLEU" if report.metric == "bleu" else "CHRF"
     lines, signature = [], ""
     for arm in arms:
         outcomes = shown.outcomes.get(arm.arm, [])
         if outcomes:
-            value, signature = metric.corpus([o.output for o in outcomes], [o.expected for o in outcomes])
+            value, signature = corpus(kind, [o.output for o in outcomes], [o.expected for o in outcomes])
             lines.append(f"{arm_name(arm.arm)}: corpus {report.metric} {100 * value:.1f}")
     return [*lines, f"signature {signature}"] if lines else []
 
 
 def class_rows(
-    arms: Sequence[ArmResult], outcomes: Mapping[str, list[Outcome]], columns: Sequence[str]
+    arms: Sequence[ArmResult], outcomes: Mapping[str, list[ItemOutcome]], columns: Sequence[str]
 ) -> list[ClassFigures]:
     """Precision, recall and F1 of each class for the last column, the weakest first; none where answers form no set."""
     arm = next((a for a in arms if columns and a.arm == columns[-1]), None)
     if arm is None or "macro_f1" not in arm.extra:
         return []
     found = outcomes[arm.arm]
-    figures = classes([o.output for o in found], [o.expected for o in found])
+    figures = class_report([o.output for o in found], [o.expected for o in found])
     named = (replace(each, name=mask(each.name)) for each in figures.each)
     return sorted(named, key=lambda each: (each.f1, -each.items, each.name))
 
 
-def confusion(outcomes: Sequence[Outcome]) -> list[tuple[str, str, int]]:
+def confusion(outcomes: Sequence[ItemOutcome]) -> list[tuple[str, str, int]]:
     """Expected, answered, how often; what happened once is left out."""
     pairs = Counter((mask(o.expected.strip()), mask(o.output.strip())) for o in outcomes if o.score < 1)
     return [(expected, found, n) for (expected, found), n in pairs.most_common(MOST_CONFUSIONS) if n > 1]

@@ -14,7 +14,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from rung.report import figures
+from rung.text import figures
 from workspace.files import write_text
 
 TEMPLATES = Path(__file__).parent / "templates"

@@ -12,13 +12,14 @@ from typing import Any
 
 from markupsafe import Markup
 
-from curation.findings import Checkup, Finding
-from curation.quality.diversity import VENDI_ROWS
+from curation.checks.base import DataFinding
+from curation.checks.diversity import VENDI_ROWS
+from curation.checks.findings import Checkup
 from rung import __version__
-from rung.report.bars import bar_plot, map_plot
-from rung.report.check_words import counts, sample
 from rung.report.page import shown, write_html
-from workspace.words import counted
+from rung.report.plots import bar_plot, map_plot
+from rung.text.checks_text import counts, sample
+from workspace.counted import counted
 
 SHOWN = 40
 """Pieces of evidence a finding on the page."""
@@ -29,7 +30,7 @@ MOST_SHOWN = 400
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """How the review stands: rows by state, decisions by reviewer."""
+    """Progress of the review: rows by state, decisions by reviewer."""
 
     states: Mapping[str, int]
     reviewers: Mapping[str, int]
@@ -51,6 +52,7 @@ def write_quality_page(path: Path, checkup: Checkup, review: Review | None = Non
             "shown": SHOWN,
             "side_by_side": side_by_side,
             "symbols": {"blocks": "✗", "look": "!", "handled": "✓"},
+            "words": {"blocks": "blocks the dataset", "look": "worth a look", "handled": "handled"},
             "quiet": [check.title for check in checkup.checks if check.rows == 0],
         },
     )
@@ -58,7 +60,7 @@ def write_quality_page(path: Path, checkup: Checkup, review: Review | None = Non
 
 def _verdict(checkup: Checkup) -> str:
     if not (checkup.read or checkup.kept):
-        return "There is no row: nothing was checked."
+        return "No rows: nothing was checked."
     count = len(checkup.blocking)
     if checkup.stopped and not count:
         return "Nothing that blocks the dataset was found so far."
@@ -79,10 +81,10 @@ def _plots(checkup: Checkup, review: Review) -> list[tuple[str, Markup]]:
         ("Classes", _bars("Rows by class", measures.get("balance", {}).get("classes", {}))),
         ("Sources", _bars("Rows by source", spread.get("sources", {}))),
         ("Duplicates by cluster", _bars("Clusters by their size", _clusters(checkup.findings), by_name=True)),
-        ("Variety: questions that share nothing", _variety(measures.get("diversity", {}))),
+        ("Variety: effective number of different questions", _variety(measures.get("diversity", {}))),
         (
-            "Map of topics",
-            map_plot("Rows by topic; near rows stand near", measures.get("topics", {}).get("points", [])),
+            "Map of topics (the number is the topic in the table below)",
+            map_plot("Rows by topic; similar rows are close", measures.get("topics", {}).get("points", [])),
         ),
     ]
     return [(title, plot) for title, plot in found if plot]
@@ -124,8 +126,8 @@ def _bins(title: str, bins: list[dict[str, Any]]) -> Markup:
     return bar_plot(title, rows) if rows else Markup("")
 
 
-def _clusters(findings: tuple[Finding, ...]) -> dict[str, int]:
-    """How many clusters have how many rows, the one that stays among them."""
+def _clusters(findings: tuple[DataFinding, ...]) -> dict[str, int]:
+    """Return the number of clusters by their number of rows, the kept row included."""
     sizes: Counter[int] = Counter()
     for finding in findings:
         if finding.name in ("duplicates", "left_duplicates"):

@@ -3,44 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
+from advisor.answer_file import load_answers
 from advisor.decision import Decision
-from advisor.reading import load_answers
-from curation.manifest import Manifest, newest_dataset, read_manifest
-from evaluation.report import Report, newest_report
-from evaluation.verdict import Verdict, newest_verdict
-from training.record import RunRecord, newest_run, read_runs
+from curation.split.manifest import Manifest, newest_dataset, read_manifest
+from evaluation.measured_answers import read_answers, with_judged
+from evaluation.measurement_report import Report, newest_report
+from evaluation.verdict.rule import Verdict, newest_verdict
 from training.release.current import standing_release
-from training.release.record import Release
+from training.release.releases import Release
+from training.runs import RunRecord, newest_run, read_runs
 from workspace.artefact import read_artefact
 from workspace.errors import RungError
 from workspace.files import sha256_file
 from workspace.folder import Project, by_number
 from workspace.settings import Settings, load_settings
 
+if TYPE_CHECKING:
+    from curation.review.progress import SampleProgress
+    from curation.store import Store
+
 WAITING = ("pending", "leased", "skipped", "unsure")
 Value = TypeVar("Value")
 Counts = Mapping[str, Mapping[str, int]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Stored:
-    """What the database says: see the fields of the same names in `Facts`."""
+    """Facts from the database."""
 
     counts: Counts = field(default_factory=dict)
+    """Rows by role and state."""
     mixed: Mapping[str, int] = field(default_factory=dict)
+    """Gold items by the state that they appear to be in: counted as rows, so that no count reveals them."""
     lines_read: int = 0
     unreadable: int = 0
+    """Lines that an import could not read; they are in its rejects file."""
     reviewers: tuple[str, ...] = ()
     blocking: int = 0
+    """Findings that block the dataset, by the last check of the present rows; 0 if there was none."""
+    failed: tuple[SampleProgress, ...] = ()
+    """Samples of the review with more errors than they allow."""
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What stands in a project folder. What could not be read is None, and `problems` says why."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts(_Stored):
+    """Facts about a project folder. Parts that could not be read are None, and `problems` says why."""
 
     project: Project
     settings: Settings
@@ -49,18 +60,12 @@ class Facts:
     """Those of the answers that Rung measured."""
     decision: Decision | None = None
     decision_is_old: bool = False
-    counts: Counts = field(default_factory=dict)
-    """Rows by role and state."""
-    mixed: Mapping[str, int] = field(default_factory=dict)
-    """Known items by the state that they look to be in: counted as rows, so that no count tells them apart."""
-    lines_read: int = 0
-    unreadable: int = 0
-    """Lines that an import could not read; they are in its rejects file."""
-    reviewers: tuple[str, ...] = ()
-    blocking: int = 0
-    """Findings that block the dataset, as a check of the rows as they stand said; 0 where there was none."""
     dataset: Manifest | None = None
     baseline: Report | None = None
+    dataset_sha256: str = ""
+    """Hash of the newest version's manifest, by which every command names it; empty where nothing is frozen."""
+    unmeasured: str = ""
+    """Which arms the project could measure and the baseline has not, in words."""
     plan: Path | None = None
     run: RunRecord | None = None
     finished: RunRecord | None = None
@@ -72,6 +77,12 @@ class Facts:
     store_fault: str = ""
     """Why the store could not be read; then its counts are unknown, not nought."""
     problems: tuple[str, ...] = ()
+
+    @property
+    def goal(self) -> float | None:
+        """The goal that the answers name."""
+        goal = self.answers.get("goal_score")
+        return float(goal) if isinstance(goal, int | float) else None
 
     def rows(self, *states: str) -> int:
         """Rows in these states, over all roles."""
@@ -105,11 +116,12 @@ def read_facts(project: Project, *, with_store: bool = True) -> Facts:
     nobody: tuple[Mapping[str, object], frozenset[str]] = ({}, frozenset())
     answers, not_asked = part(lambda: _answers(project), nobody)
     no_decision: tuple[Decision | None, bool] = (None, False)
-    decision, is_old = part(lambda: _decision(project), no_decision)
+    decision, is_old = part(lambda: _decision(project, settings), no_decision)
     before = len(problems)
     stored = part(lambda: _store(project, settings) if with_store else _Stored(), _Stored())
     store_fault = problems[-1] if len(problems) > before else ""
     released = part(lambda: standing_release(project), None)
+    baseline = part(lambda: _report(project, "baseline", sha256), None)
     return Facts(
         project=project,
         settings=settings,
@@ -117,14 +129,11 @@ def read_facts(project: Project, *, with_store: bool = True) -> Facts:
         not_asked=not_asked,
         decision=decision,
         decision_is_old=is_old,
-        counts=stored.counts,
-        mixed=stored.mixed,
-        lines_read=stored.lines_read,
-        unreadable=stored.unreadable,
-        reviewers=stored.reviewers,
-        blocking=stored.blocking,
+        **{each.name: getattr(stored, each.name) for each in fields(stored)},
         dataset=dataset,
-        baseline=part(lambda: _report(project, "baseline", sha256), None),
+        dataset_sha256=sha256_file(project.datasets / dataset.version / "manifest.json") if dataset else "",
+        baseline=baseline,
+        unmeasured=part(lambda: _unmeasured(project, dataset, baseline), ""),
         plan=max(project.plans.glob("P-*.toml"), key=by_number, default=None),
         run=part(lambda: next(reversed(read_runs(project)), None), None),
         finished=part(lambda: newest_run(project), None),
@@ -146,14 +155,15 @@ def _answers(project: Project) -> tuple[Mapping[str, object], frozenset[str]]:
     return {**dict.fromkeys(answers.answered, "unknown"), **said}, answers.measured()
 
 
-def _decision(project: Project) -> tuple[Decision | None, bool]:
-    """The decision, and whether the answers have changed since it was made."""
+def _decision(project: Project, settings: Settings) -> tuple[Decision | None, bool]:
+    """The decision, and whether the answers, or what was measured says of them, have changed since it was made."""
     if not project.decision_file.is_file():
         return None, False
     decision = read_artefact(project.decision_file, Decision)
     made_from = decision.made_from.get("answers.toml")
     is_old = bool(made_from) and project.answers_file.is_file() and sha256_file(project.answers_file) != made_from
-    return decision, is_old
+    answers = read_answers(project)
+    return decision, is_old or with_judged(project, settings, answers) is not answers
 
 
 def _dataset(project: Project) -> Manifest | None:
@@ -166,14 +176,20 @@ def _report(project: Project, kind: str, test_sha256: str | None) -> Report | No
     return found[1] if found else None
 
 
+def _unmeasured(project: Project, dataset: Manifest | None, baseline: Report | None) -> str:
+    from evaluation.outcomes import unmeasured_words
+
+    return unmeasured_words(project, dataset, baseline) if dataset and baseline else ""
+
+
 def _verdict(project: Project) -> Verdict | None:
     found = newest_verdict(project)
     return found[1] if found else None
 
 
 def _store(project: Project, settings: Settings) -> _Stored:
-    from curation.last_check import blocking_findings
-    from curation.review.mixed import mixed_counts
+    from curation.checks.dismissals import blocking_findings
+    from curation.review.gold import mixed_counts
     from curation.store import open_store, store_exists
 
     if not store_exists(project, settings):
@@ -191,4 +207,13 @@ def _store(project: Project, settings: Settings) -> _Stored:
             unreadable=sum(s.counts.get("rejected", 0) for s in sources),
             reviewers=store.deciders(),
             blocking=blocking_findings(store),
+            failed=_failed_samples(store, settings),
         )
+
+
+def _failed_samples(store: Store, settings: Settings) -> tuple[SampleProgress, ...]:
+    from curation.review.progress import sample_progress
+
+    if settings.review.pool != "sample":
+        return ()
+    return tuple(sample for sample in sample_progress(store, settings.review) if sample.failed)

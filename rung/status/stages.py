@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
 
-from curation.manifest import SHOWS_NOTHING
-from rung.report.baseline_words import best_label
-from rung.report.figures import arm_name
-from rung.report.power_words import small_words
+from curation.split.manifest import SHOWS_NOTHING
+from evaluation.measured_answers import best_untuned
 from rung.status.facts import WAITING, Facts
-from workspace.words import counted
+from rung.text.baseline_text import SET_GOAL, best_label
+from rung.text.figures import arm_name
+from rung.text.power_text import small_words
+from rung.text.verdict_text import out_of_reach, scatter
+from workspace.counted import counted
+from workspace.json_types import JsonObject
+
+if TYPE_CHECKING:
+    from evaluation.verdict.rule import Verdict
+    from training.runs import RunRecord
 
 State = Literal["done", "open", "needs_you", "running", "locked", "not_needed"]
 SYMBOLS: dict[State, str] = {
@@ -24,8 +31,10 @@ SYMBOLS: dict[State, str] = {
     "not_needed": "-",
 }
 WORDS: dict[State, str] = {"needs_you": "needs you", "not_needed": "not needed"}
-RUNGS = {"prompt": "prompt", "few_shot": "few-shot", "rag": "rag", "fine_tune": "fine-tune"}
+RUNGS = {"classifier": "classifier", "prompt": "prompt", "few_shot": "few-shot", "rag": "rag", "fine_tune": "fine-tune"}
 STEP_WORDS = {**RUNGS, "rag_and_fine_tune": "rag and fine-tune"}
+WATCH = "rung watch import LOGS"
+"""What is left to do where nothing waits."""
 PRESS = re.compile(r"press (\d)")
 DECIDED = ("approved", "edited", "rejected")
 
@@ -59,10 +68,17 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Ladder:
-    """Measured scores (0..1) by rung, None where not measured, and the goal."""
+    """Measured scores (0..1) by rung, None where not measured, and the goal; `arms` names the arm of each score."""
 
     scores: dict[str, float | None]
     goal: float | None
+    arms: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def rungs(self) -> tuple[str, ...]:
+        """From the top; the classifier, which is no language model, below them all where it was measured."""
+        classifier = ("classifier",) if self.scores.get("classifier") is not None else ()
+        return ("fine_tune", "rag", "few_shot", "prompt", *classifier)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +90,23 @@ class Status:
     ladder: Ladder
     next: Stage | None
     problems: tuple[str, ...]
+    dataset: tuple[str, str] | None = None
+    """The newest frozen version and the hash of its manifest."""
 
     def stage(self, name: str) -> Stage:
         """The stage of this name."""
         return next(stage for stage in self.stages if stage.name == name)
 
+    @property
+    def command(self) -> str:
+        """The command that leads on; where nothing waits, what comes after a release."""
+        return self.next.command if self.next else WATCH
+
     def in_shell(self, stage: Stage) -> str:
         """A stage's reason where no key opens another: the command in the place of the digit."""
         return PRESS.sub(lambda found: self.stages[(int(found[1]) or 10) - 1].command, stage.reason)
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> JsonObject:
         """The document of `rung status --json`."""
         return {
             "project": self.project,
@@ -98,6 +121,7 @@ class Status:
                 }
                 for stage in self.stages
             ],
+            "dataset": dict(zip(("version", "sha256"), self.dataset, strict=True)) if self.dataset else None,
             "ladder": {**self.ladder.scores, "goal": self.ladder.goal},
             "problems": list(self.problems),
         }
@@ -109,22 +133,49 @@ def status_of(facts: Facts) -> Status:
     waiting = [stage for stage in stages if stage.state in ("needs_you", "open", "running")]
     if facts.release:
         waiting = [stage for stage in waiting if stage.state in ("needs_you", "running")]
-    first = next((s for s in waiting if s.state == "running"), waiting[0] if waiting else None)
-    return Status(facts.settings.project.name or facts.project.name, stages, ladder_of(facts), first, facts.problems)
+    first = next((s for s in waiting if s.state == "running"), None) or _measured_first(facts, waiting)
+    name = facts.settings.project.name or facts.project.name
+    frozen = (facts.dataset.version, facts.dataset_sha256) if facts.dataset else None
+    return Status(name, stages, ladder_of(facts), first, facts.problems, frozen)
+
+
+def _measured_first(facts: Facts, waiting: list[Stage]) -> Stage | None:
+    """What was measured goes before all other work: it needs a goal, or it reached it and is released.
+
+    With answers and a frozen test set the arms are measured before more rows are reviewed: that costs minutes.
+    """
+    wanted = {stage.name: stage for stage in waiting}
+    if (stage := wanted.get("Baselines")) and (stage.command == SET_GOAL or waiting[0].number > 2):
+        return stage
+    keeps = facts.decision is not None and facts.decision.reached and not facts.decision_is_old
+    if keeps and facts.baseline is not None and (stage := wanted.get("Release")):
+        return stage
+    first = waiting[0] if waiting else None
+    if first is not None and first.name == "Plan" and (step := _not_tuning(facts)):
+        return Stage(2, "Advice", "open", f"the advice says {step} next", "rung advise", f"the advice says {step}")
+    return first
+
+
+def _not_tuning(facts: Facts) -> str:
+    """The next step of the advice in words where it is no training; empty where it is, or is not known."""
+    step = facts.decision.next_step if facts.decision else "fine_tune"
+    return "" if step in ("fine_tune", "rag_and_fine_tune") else STEP_WORDS[step]
 
 
 def ladder_of(facts: Facts) -> Ladder:
     """Test scores of the rungs; the best of the arms that belong to each."""
     arms = {result.arm: result.score for report in (facts.baseline, facts.measured) if report for result in report.arms}
     belongs = {
+        "classifier": ("classical",),
         "prompt": ("prompt",),
         "few_shot": ("few_shot", "retrieved", "many_shot"),
         "rag": ("rag", "combined"),
         "fine_tune": ("tuned",),
     }
-    scores = {rung: max((arms[a] for a in names if a in arms), default=None) for rung, names in belongs.items()}
-    goal = facts.answers.get("goal_score")
-    return Ladder(scores, float(goal) if isinstance(goal, int | float) else None)
+    best = {
+        rung: max((a for a in names if a in arms), key=arms.__getitem__, default="") for rung, names in belongs.items()
+    }
+    return Ladder({rung: arms.get(arm) for rung, arm in best.items()}, facts.goal, best)
 
 
 def _questions(facts: Facts) -> Stage:
@@ -141,16 +192,20 @@ def _advice(facts: Facts) -> Stage:
     if not facts.answers:
         return Stage(2, "Advice", "locked", "needs answers: press 1", "rung advise")
     if facts.decision is None:
-        return Stage(2, "Advice", "open", "the answers are there", "rung advise", "see the advice")
+        return Stage(2, "Advice", "open", "not given yet for these answers", "rung advise", "see the advice")
     if facts.decision_is_old:
         return Stage(2, "Advice", "open", "the answers changed since it was given", "rung advise", "see the new advice")
-    step, end = STEP_WORDS[facts.decision.next_step], STEP_WORDS[facts.decision.destination]
-    return Stage(2, "Advice", "done", f"next step {step}, likely end {end}", "rung advise")
+    decision = facts.decision
+    if decision.reached == "classifier":
+        return Stage(2, "Advice", "done", "the classifier reaches the goal", "rung advise")
+    end = STEP_WORDS[decision.destination] if decision.settled else "open"
+    reason = f"next step {STEP_WORDS[decision.next_step]}, likely end {end}"
+    return Stage(2, "Advice", "done", reason, "rung advise")
 
 
 def _data(facts: Facts) -> Stage:
     if facts.store_fault:
-        return Stage(3, "Data", "needs_you", "the database was not opened", "rung doctor", "see to the database")
+        return Stage(3, "Data", "needs_you", "the database cannot be opened", "rung doctor", "repair the database")
     if not facts.counts:
         return Stage(3, "Data", "open", "no rows yet", "rung data import FILE", "import your rows")
     kept = sum(n for table in facts.counts.values() for state, n in table.items() if state != "excluded")
@@ -169,6 +224,11 @@ def _review(facts: Facts) -> Stage:
     if not facts.counts:
         return Stage(4, "Review", "locked", "needs rows: press 3", "rung review status")
     who = f", by {_and(facts.reviewers)}" if facts.reviewers else ""
+    for sample in facts.failed:
+        reason = f"the sample of {sample.plan.role} failed: {sample.fault()}"
+        does = f"review {counted(waiting, 'row')}" if waiting else f"draw a larger sample of {sample.plan.role}"
+        command = "rung review" if waiting else sample.opener.partition("   ")[0]
+        return Stage(4, "Review", "needs_you", reason, command, does)
     if waiting:
         reason = f"{decided:,} of {decided + waiting:,} decided{who}"
         return Stage(4, "Review", "needs_you", reason, "rung review", f"review {counted(waiting, 'row')}")
@@ -188,7 +248,7 @@ def _dataset(facts: Facts) -> Stage:
         return _test_set(facts, first)
     sizes = ", ".join(f"{split.rows:,} {name}" for name, split in manifest.splits.items())
     if manifest.test_only:
-        reason = f"{manifest.version}: the test set alone, {sizes}"
+        reason = f"{manifest.version}: test set only, {sizes}"
         state: State = "open" if facts.baseline else "done"
         return Stage(5, "Dataset", state, reason, "rung data freeze", "freeze the whole dataset")
     return Stage(5, "Dataset", "done", f"{manifest.version}: {sizes}", "rung data freeze")
@@ -200,7 +260,7 @@ def _test_set(facts: Facts, first: str) -> Stage:
     about = "" if first == "test" else "about "
     items = rows if first == "test" else round(rows * facts.settings.dataset.test)
     if not items:
-        reason = f"{counted(rows, 'row')} leave{'s' * (rows == 1)} none for a test set"
+        reason = f"{counted(rows, 'row')} {'is' if rows == 1 else 'are'} too few for a test set"
         return Stage(5, "Dataset", "needs_you", reason, "rung data import FILE", "import more rows")
     said = ", ".join(filter(None, (f"can be frozen: {about}{counted(items, 'item')}", small_words(items))))
     does = "freeze the test set" if items >= SHOWS_NOTHING else "import more rows, or freeze this small test set"
@@ -220,16 +280,25 @@ def _baselines(facts: Facts) -> Stage:
             "rung baseline",
             "measure the arms",
         )
+    best = best_untuned(facts.baseline)
+    if facts.goal is None and best is not None and not _why_no_training(facts) and facts.finished is None:
+        reason = f"no goal is set; best without tuning: {arm_name(best.arm)}, {best.score:.1%}"
+        does = f"set a goal. {best.score:.1%} may already be enough"
+        return Stage(6, "Baselines", "needs_you", reason, SET_GOAL, does)
+    if best is not None and best.arm != facts.baseline.chosen:
+        reason = f"best without tuning: {arm_name(best.arm)}, {best.score:.1%}"
+        return Stage(6, "Baselines", "done", reason, "rung baseline")
     chosen = next((arm for arm in facts.baseline.arms if arm.arm == facts.baseline.chosen), None)
     called = best_label(facts.baseline)
     reason = f"{called[0].lower()}{called[1:]}: {arm_name(chosen.arm)}, {chosen.score:.1%}" if chosen else "measured"
+    reason += f"; {facts.unmeasured}" if facts.unmeasured else ""
     return Stage(6, "Baselines", "done", reason, "rung baseline")
 
 
 def _why_no_training(facts: Facts) -> str:
     """Why no training is needed, in words; empty where it may be."""
     if facts.released and facts.released.run is None and facts.finished is None:
-        return "not needed: the prompt is released"
+        return f"not needed: the {facts.released.forms[0].form} is released"
     if facts.decision and facts.decision.action.name in ("keep", "no_llm"):
         return "not needed: " + facts.decision.action.text.rstrip(".").lower()
     return ""
@@ -255,7 +324,7 @@ def _train(facts: Facts) -> Stage:
         reason = f"{run.id} at step {run.step} of {run.steps}"
         since = f", started {run.started_at.astimezone():%H:%M}" if run.started_at else ""
         told = f"{run.id} is still training{since}{f' by {run.by}' if run.by else ''}"
-        return Stage(8, "Train", "running", reason, f"rung runs watch {run.id}", told)
+        return Stage(8, "Train", "running", reason, after_run(run), told)
     if facts.finished:
         done = facts.finished
         return Stage(
@@ -263,13 +332,14 @@ def _train(facts: Facts) -> Stage:
         )
     if run and run.state in ("stopped", "crashed"):
         reason = f"{run.id} stopped at step {run.step} of {run.steps}"
-        return Stage(8, "Train", "needs_you", reason, f"rung runs resume {run.id}", f"go on with {run.id}")
+        return Stage(8, "Train", "needs_you", reason, after_run(run), f"resume {run.id}")
+    if run and run.state == "failed":
+        return Stage(8, "Train", "needs_you", f"{run.id} failed at step {run.step}", after_run(run), "look at the plan")
     if facts.plan is None:
         if settled := _why_no_training(facts):
             return Stage(8, "Train", "not_needed", settled, "rung train")
         return Stage(8, "Train", "locked", "needs a plan: press 7", "rung train")
-    if facts.decision and facts.decision.next_step not in ("fine_tune", "rag_and_fine_tune"):
-        step = STEP_WORDS[facts.decision.next_step]
+    if step := _not_tuning(facts):
         return Stage(8, "Train", "locked", f"the advice says {step} next: press 2", "rung train")
     return Stage(8, "Train", "open", "six gates are checked before it starts", "rung train", "start the training")
 
@@ -280,12 +350,57 @@ def _verdict(facts: Facts) -> Stage:
             return Stage(9, "Verdict", "not_needed", settled, "rung evaluate")
         return Stage(9, "Verdict", "locked", "needs a finished run: press 8", "rung evaluate")
     found = facts.verdict
+    if facts.finished.objective == "reward":
+        reason = f"{facts.finished.id} is a reward model: it scores answers"
+        return Stage(9, "Verdict", "not_needed", reason, after_run(facts.finished))
     if found is None or found.run != facts.finished.id:
         reason = f"{facts.finished.id} is not measured on the test set yet"
-        return Stage(9, "Verdict", "open", reason, f"rung evaluate {facts.finished.id}", "measure the tuned model")
+        return Stage(9, "Verdict", "open", reason, after_run(facts.finished), "measure the tuned model")
     words = found.verdict.replace("_", " ")
     reason = f"{words}: {found.difference * 100:+.1f} points (95%: {found.low * 100:+.1f} to {found.high * 100:+.1f})"
+    after = after_verdict(found)
+    if after.stage != 10 and facts.release is None:
+        return Stage(9, "Verdict", "needs_you", reason, after.command, after.does)
     return Stage(9, "Verdict", "done", reason, f"rung verdict {found.run}")
+
+
+def after_run(run: RunRecord) -> str:
+    """Return the command that follows a training run in its present state."""
+    if run.state == "finished":
+        return "rung runs list" if run.objective == "reward" else f"rung evaluate {run.id}"
+    if run.state == "failed":
+        return "rung plan"
+    return f"rung runs {'resume' if run.state in ('stopped', 'crashed') else 'watch'} {run.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Following:
+    """What follows a verdict: the number of the stage where it is done, in words, and the command that does it."""
+
+    stage: int
+    does: str
+    command: str
+
+
+def after_verdict(found: Verdict) -> Following:
+    """Return what follows a verdict; more items lead nowhere where even they could not ship the model."""
+    if found.verdict == "ship" or found.accepted:
+        return Following(10, "release", f"rung release {found.run} --to adapter")
+    if found.verdict == "keep_prompt":
+        return Following(10, "release the prompt", "rung release --to prompt")
+    if found.verdict == "judgement":
+        command = f"rung verdict {found.run} --accept-judgement --by NAME --reason TEXT"
+        return Following(9, "decide (asks name and reason)", command)
+    if out_of_reach(found):
+        return Following(2, "see the advice (2)", "rung advise")
+    if found.metric == "judge":
+        return Following(9, "label outputs to check the judge", f"rung judge {found.run} --sheet labels.jsonl")
+    if scatter(found):
+        seed = 1 + max(training.seed for training in found.trainings)
+        return Following(
+            7, "train once more with another seed", f"RUNG_TRAINING__SEED={seed} rung plan, then rung train"
+        )
+    return Following(3, "add test items, in Data", "rung data import FILE --as test")
 
 
 def _release(facts: Facts) -> Stage:
@@ -294,13 +409,13 @@ def _release(facts: Facts) -> Stage:
         return Stage(10, "Release", "done", f"released: {facts.release.name}{day}", "rung release --to prompt")
     accepted = facts.verdict.accepted if facts.verdict else None
     if facts.verdict and (facts.verdict.verdict == "ship" or accepted):
-        command = f"rung release {facts.verdict.run} --to adapter"
+        command = after_verdict(facts.verdict).command
         why = f"the judgement was accepted by {accepted.by}" if accepted else "the verdict is ship"
         return Stage(10, "Release", "open", why, command, "release the tuned model")
     if facts.verdict or _why_no_training(facts):
-        return Stage(
-            10, "Release", "open", "the prompt can be released", "rung release --to prompt", "release the prompt"
-        )
+        form = (facts.decision.reached if facts.decision and not facts.verdict else "") or "prompt"
+        command = f"rung release --to {form}"
+        return Stage(10, "Release", "open", f"the {form} can be released", command, f"release the {form}")
     reason = "needs a verdict: press 9"
     return Stage(10, "Release", "locked", reason, "rung release --to prompt")
 

@@ -5,47 +5,51 @@ from __future__ import annotations
 import asyncio
 import gc
 import sys
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import ClassVar
 
 from textual import on, work
-from textual.app import SystemCommand
+from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
-from textual.command import Provider
+from textual.command import DiscoveryHit, Hits, Provider
+from textual.dom import DOMNode
+from textual.markup import escape
 from textual.screen import Screen
+from textual.system_commands import SystemCommandsProvider
 from textual.theme import Theme
 from textual.worker import get_current_worker
 
-from rung.status import Status, read_facts, status_of
+from rung.status import Stage, Status, read_facts, status_of
 from rung.symbols import is_plain
-from rung.tui.beside import Beside
-from rung.tui.drawing import DrawnApp
+from rung.tui.data.row_work import DatedCheck
 from rung.tui.frame import StageScreen
-from rung.tui.job import Job, JobEnded, JobLine, follow, running_jobs, start_job
-from rung.tui.messages import StatusRead
-from rung.tui.row_work import Checked
-from rung.tui.running import with_jobs
-from rung.tui.source import Source
-from rung.tui.tidy import collect_in_calm
+from rung.tui.job import JobEnded, JobLine, ScreenJob, follow, running_jobs, start_job
+from rung.tui.screens.page_screen import key_rows, words_of
+from rung.tui.source import ScreenSource, StatusRead
+from rung.tui.worker_process import Beside
 from workspace.errors import RungError
 
 SCREENS: dict[int, tuple[str, str]] = {
-    1: ("questions", "QuestionsScreen"),
-    2: ("advice", "AdviceScreen"),
-    3: ("data", "DataScreen"),
-    4: ("review", "ReviewScreen"),
-    5: ("dataset", "DatasetScreen"),
-    6: ("baselines", "BaselinesScreen"),
-    7: ("plan", "PlanScreen"),
-    8: ("train", "TrainScreen"),
-    9: ("verdict", "VerdictScreen"),
-    10: ("release", "ReleaseScreen"),
+    1: ("rung.tui.advice.questions_screen", "QuestionsScreen"),
+    2: ("rung.tui.advice.advice_screen", "AdviceScreen"),
+    3: ("rung.tui.data.data_screen", "DataScreen"),
+    4: ("rung.tui.review.review_screen", "ReviewScreen"),
+    5: ("rung.tui.data.dataset_screen", "DatasetScreen"),
+    6: ("rung.tui.measure.baselines_screen", "BaselinesScreen"),
+    7: ("rung.tui.training.plan_screen", "PlanScreen"),
+    8: ("rung.tui.training.train_screen", "TrainScreen"),
+    9: ("rung.tui.measure.verdict_screen", "VerdictScreen"),
+    10: ("rung.tui.release.release_screen", "ReleaseScreen"),
 }
-"""Stage number -> module below `rung.tui.screens` and class; imported when the stage is opened."""
+"""Stage number -> module and class; imported when the stage is opened."""
 
 
+RESTING = 0.02
+"""CPU-seconds of a second in which the loop does next to nothing."""
 HIGH_CONTRAST = Theme(
     "high-contrast",
     primary="#ffff00",
@@ -63,12 +67,11 @@ HIGH_CONTRAST = Theme(
 
 
 def _menu() -> type[Provider]:
-    from rung.tui.menu import Menu
 
     return Menu
 
 
-class RungApp(DrawnApp):
+class RungApp(App[None]):
     """The terminal program on one folder."""
 
     TITLE = "rung"
@@ -77,15 +80,15 @@ class RungApp(DrawnApp):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+q", "quit", "quit", priority=True),
         Binding("ctrl+p", "command_palette", "menu of everything", key_display="^P"),
-        Binding("ctrl+l", "draw_anew", "draw the screen anew", key_display="^L", priority=True),
+        Binding("ctrl+l", "redraw", "redraw the screen", key_display="^L", priority=True),
         Binding("f1", "keys", "keys of this screen", key_display="F1", priority=True),
     ]
 
-    def __init__(self, source: Source, first: int = 0) -> None:
+    def __init__(self, source: ScreenSource, first: int = 0) -> None:
         super().__init__()
         self.source = source
         self.beside = Beside()
-        self.checked: Checked | None = None
+        self.checked: DatedCheck | None = None
         """The last whole check, shown again while nothing has changed."""
         self.first = first
         """The stage to open first; 0 is Start."""
@@ -93,20 +96,23 @@ class RungApp(DrawnApp):
         """The status as it was read last."""
         self.status: Status | None = None
         """That, with what runs now."""
-        self.jobs: dict[str, Job] = {}
+        self.jobs: dict[str, ScreenJob] = {}
         self.took: dict[str, float] = {}
         """Stage -> seconds that its screen took to load the last time."""
         self.partial = False
         """Whether the store was not read yet."""
-        self._tidying: asyncio.Task[None] | None = None
+        self._spent, self._collected = time.thread_time(), False
+        """CPU-seconds of this thread at the last look, and whether all was collected since it last worked."""
 
     def on_mount(self) -> None:
         """Open Start (or the stage asked for), or the question what to do in a folder without a project."""
         self.register_theme(HIGH_CONTRAST)
         self.set_class(is_plain(), "plain")
-        self._tidying = asyncio.create_task(collect_in_calm())
+        gc.freeze()  # modules and the rulebook live as long as the program
+        gc.disable()
+        self.set_interval(1.0, self._collect)
         if self.source.project is None:
-            from rung.tui.screens.no_project import NoProjectScreen
+            from rung.tui.screens.no_project_screen import NoProjectScreen
 
             self.push_screen(NoProjectScreen())
             return
@@ -118,24 +124,32 @@ class RungApp(DrawnApp):
             self.open_start()
 
     def on_unmount(self) -> None:
-        """The collector works by itself again; the process beside ends."""
+        """The process beside ends, and Python collects by itself again."""
         self.beside.close()
-        if self._tidying is not None:
-            self._tidying.cancel()
+        gc.enable()
+
+    def _collect(self) -> None:
+        """Collect all cycles once the loop rests, the youngest while it works: a whole collection would delay a key."""
+        rests = time.thread_time() - self._spent < RESTING
+        if not rests:
+            gc.collect(1)
+        elif not self._collected:
+            gc.collect()
+        self._spent, self._collected = time.thread_time(), rests
 
     # Stages
 
     def open_start(self) -> None:
         """Go to Start."""
-        from rung.tui.screens.start import StartScreen
+        from rung.tui.screens.start_screen import StartScreen
 
         self._show(StartScreen())
 
     def open_stage(self, number: int) -> None:
         """Open a stage by its number; a screen shows its own locked state."""
-        path = f"rung.tui.screens.{SCREENS[number][0]}"
+        path, name = SCREENS[number]
         if path in sys.modules:
-            self._show(getattr(sys.modules[path], SCREENS[number][1])())
+            self._show(getattr(sys.modules[path], name)())
         else:
             self._import_and_open(path, number)
 
@@ -148,7 +162,7 @@ class RungApp(DrawnApp):
 
     def open_question(self, question: str = "") -> None:
         """Open the questions, at this one where it is named."""
-        from rung.tui.screens.questions import QuestionsScreen
+        from rung.tui.advice.questions_screen import QuestionsScreen
 
         self._show(QuestionsScreen(question))
 
@@ -173,7 +187,7 @@ class RungApp(DrawnApp):
 
     @work(thread=True, exclusive=True, exit_on_error=False, group="status")
     def _read_status(self) -> None:
-        """First what stands in the folder, then what the store says."""
+        """Read the folder first, then the store."""
         project = self.source.project
         assert project is not None
         if self.read is None:
@@ -203,20 +217,20 @@ class RungApp(DrawnApp):
         if project is None:
             return
         if stage in self.jobs:
-            self._tell_stage(stage, "it is running already")
+            self._tell_stage(stage, "already running")
             return
         try:
             self._follow(start_job(project.root, stage, arguments))
         except RungError as error:
             self._tell_stage(stage, error.message)
 
-    def _follow(self, job: Job) -> None:
+    def _follow(self, job: ScreenJob) -> None:
         self.jobs[job.stage] = job
         self._tell_status()
         self._listen(job)
 
     @work(thread=True, exit_on_error=False, group="job")
-    def _listen(self, job: Job) -> None:
+    def _listen(self, job: ScreenJob) -> None:
         worker = get_current_worker()
         follow(job, self.post_message, lambda: worker.is_cancelled)
 
@@ -247,9 +261,13 @@ class RungApp(DrawnApp):
             self.screen.tell(f"{message.stage}: {message.sentence}")
         self.read_status()
 
+    def action_redraw(self) -> None:
+        """Send everything again, where something else has written over it."""
+        self.screen.refresh()
+
     def action_keys(self) -> None:
         """List the real bindings of whatever is on the screen; once more takes the list away."""
-        from rung.tui.screens.keys import KeysScreen
+        from rung.tui.screens.page_screen import KeysScreen
 
         if isinstance(self.screen, KeysScreen):
             self.screen.dismiss()
@@ -258,8 +276,6 @@ class RungApp(DrawnApp):
 
     def get_system_commands(self, screen: Screen[object]) -> Iterator[SystemCommand]:
         """Ctrl+P reaches every stage and every action of the screen too."""
-        from rung.tui.menu import menu, program_menu
-
         yield from menu(self, screen)
         yield from program_menu(self)
 
@@ -269,4 +285,71 @@ def open_review(reviewer: str = "", folder: Path | None = None) -> None:
     from workspace.folder import require_project
 
     project = require_project(folder)
-    RungApp(Source(project.root, project, who=reviewer), first=4).run()
+    RungApp(ScreenSource(project.root, project, who=reviewer), first=4).run()
+
+
+def with_jobs(status: Status, jobs: Mapping[str, ScreenJob]) -> Status:
+    """The status with each stage that has a running command as `running`, and the first of them as what is next."""
+    if not jobs:
+        return status
+    stages = tuple(_running(stage, jobs[stage.name]) if stage.name in jobs else stage for stage in status.stages)
+    first = next((stage for stage in stages if stage.name in jobs), None)
+    return replace(status, stages=stages, next=first or status.next)
+
+
+def _running(stage: Stage, job: ScreenJob) -> Stage:
+    command = f"rung {' '.join(job.arguments[:2])}"
+    reason = job.heard[-1] if job.heard else command
+    return replace(stage, state="running", reason=reason, next=f"{command} is running")
+
+
+ELSEWHERE = ("command_palette", "quit", "stage(")
+"""Actions that stand in the menu already: itself, the program's own and the stages."""
+
+
+class Menu(SystemCommandsProvider):
+    """All commands in the order in which they are made; Textual's own sorts them by their words."""
+
+    async def discover(self) -> Hits:
+        """Yield the entries shown before anything is typed."""
+        for name, about, do, shown in self.app.get_system_commands(self.screen):
+            if shown:
+                yield DiscoveryHit(name, do, help=about)
+
+
+def menu(app: RungApp, screen: Screen[object]) -> Iterator[SystemCommand]:
+    """Start, the ten stages with their state, then the actions of this screen with their keys."""
+    if app.source.project is not None:
+        yield SystemCommand("Start", "the ten stages and what is next", app.open_start)
+    for stage in app.status.stages if app.status else ():
+        about = escape(f"{stage.word}: {stage.reason}")
+        yield SystemCommand(f"{stage.number % 10}. {stage.name}", about, _opener(app, stage.number))
+    active = {
+        key: found
+        for key, found in screen.active_bindings.items()
+        if not found.binding.action.removeprefix("app.").startswith(ELSEWHERE)
+    }
+    actions = {words_of(found): found for found in active.values() if found.enabled}
+    for keys, words in key_rows(active):
+        found = actions[words]
+        yield SystemCommand(
+            words[:1].upper() + words[1:], f"here: {keys}", _doer(app, found.binding.action, found.node)
+        )
+
+
+def program_menu(app: RungApp) -> Iterator[SystemCommand]:
+    """What the program itself can do, in our words."""
+    yield SystemCommand("Theme", "light, dark, high contrast and others", app.action_change_theme)
+    yield SystemCommand("Screenshot", "saved as an SVG file", lambda: app.set_timer(0.1, app.deliver_screenshot))
+    yield SystemCommand("Quit", "running commands continue in the background", app.action_quit)
+
+
+def _opener(app: RungApp, number: int) -> Callable[[], None]:
+    return lambda: app.open_stage(number)
+
+
+def _doer(app: RungApp, action: str, node: DOMNode) -> Callable[[], None]:
+    def do() -> None:
+        app.call_later(app.run_action, action, node)
+
+    return do

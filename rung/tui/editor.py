@@ -6,9 +6,14 @@ import contextlib
 import os
 import shlex
 import subprocess
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
+
+from textual.app import App, SuspendNotSupported
 
 from workspace.errors import RungError
+from workspace.files import write_bytes
 from workspace.folder import Project
 
 FOLDER = ".drafts"
@@ -56,3 +61,39 @@ def edit_outside(path: Path, text: str) -> str:
         path.unlink()
         path.parent.rmdir()
     return made if text.endswith("\n") else made.removesuffix("\n")
+
+
+OLD = "old"
+
+
+def edit_beside(app: App[Any], path: Path) -> str:
+    """As `edit_file`, with the terminal handed over meanwhile."""
+    try:
+        with app.suspend():
+            return edit_file(path)
+    except SuspendNotSupported:
+        return f"this terminal cannot open an editor; edit {path.name} in another one"
+
+
+def edit_file(path: Path) -> str:
+    """Open the file in the editor and report the result; a changed text is kept as `old/NAME.HASH`.
+
+    Blocks until the editor ends.
+    """
+    before = path.read_bytes() if path.is_file() else b""
+    try:
+        done = subprocess.run([*editor_command(), str(path)], check=False)
+    except RungError as error:
+        return error.message
+    except OSError as error:
+        return f"The editor could not be started: {error.strerror}. -> export EDITOR=nano"
+    after = path.read_bytes() if path.is_file() else b""
+    if done.returncode:
+        return f"the editor ended with {done.returncode}"
+    if after == before:
+        return f"{path.name} is unchanged"
+    if before:
+        kept = path.parent / OLD / f"{path.stem}.{sha256(before).hexdigest()[:8]}{path.suffix}"
+        write_bytes(kept, before)
+        return f"{path.name} is a new version; the old one is {OLD}/{kept.name}"
+    return f"{path.name} is written"

@@ -1,4 +1,4 @@
-"""The frame that every stage stands in: first line, stages and ladder at the left, command line, key line.
+"""The frame of every stage: first line, stages and ladder at the left, command line, key line.
 
 A stage screen gives its `stage` name, `heading()`, `compose_stage()` and the `command` that does the same in a shell.
 """
@@ -21,13 +21,12 @@ from textual.widgets import Static
 
 from rung.status.stages import RUNGS, Status
 from rung.symbols import drawn
-from rung.tui.job import Job, JobEnded
-from rung.tui.leaving import LeavingScreen
-from rung.tui.messages import StatusRead
-from rung.tui.source import Source
-from rung.tui.widgets.line import YES_OR_NO, CommandLine, KeyLine, Line, NextLine, Rule, two_ends
+from rung.tui.job import JobEnded, ScreenJob
+from rung.tui.safe_screen import LeavingScreen
+from rung.tui.source import ScreenSource, StatusRead
+from rung.tui.widgets.line import YES_OR_NO, CommandLine, FrameRule, KeyLine, Line, NextLine, two_ends
 
-__all__ = ["Line", "Rule", "Side", "StageScreen", "two_ends"]
+__all__ = ["FrameRule", "Line", "SideBar", "StageScreen", "two_ends"]
 
 WIDE = 100
 SOON = 0.03
@@ -36,7 +35,7 @@ loop."""
 SMALL = (80, 24)
 
 
-class Side(Static):
+class SideBar(Static):
     """Stages and the measured ladder, 16 columns."""
 
     status: reactive[Status | None] = reactive(None)
@@ -51,7 +50,7 @@ class Side(Static):
             mark = "▸" if stage.name == self.current else " "
             lines.append(f"{mark}{stage.key} {stage.symbol} {stage.name}")
         lines += ["", " The ladder"]
-        for name in ("fine_tune", "rag", "few_shot", "prompt"):
+        for name in self.status.ladder.rungs:
             lines.append(self._rung(RUNGS[name], self.status.ladder.scores.get(name)))
         lines.append(self._rung("goal", self.status.ladder.goal))
         return Text(drawn("\n".join(lines)), no_wrap=True)
@@ -63,7 +62,7 @@ class Side(Static):
 
     @staticmethod
     def _rung(name: str, score: float | None) -> str:
-        return f"  {name:<9} {'-' if score is None else f'{score:.0%}':>3}"
+        return f"{'  ' if len(name) < 10 else ' '}{name:<9} {'-' if score is None else f'{score:.0%}':>3}"
 
 
 class StageScreen(LeavingScreen):
@@ -100,9 +99,9 @@ class StageScreen(LeavingScreen):
     _on_yes: Callable[[], None] | None = None
 
     @property
-    def source(self) -> Source:
+    def source(self) -> ScreenSource:
         """Where this program gets what it shows."""
-        source: Source = self.app.source  # type: ignore[attr-defined]
+        source: ScreenSource = self.app.source  # type: ignore[attr-defined]
         return source
 
     def heading(self) -> str:
@@ -113,15 +112,15 @@ class StageScreen(LeavingScreen):
         """The frame round `compose_stage`, fitted before it is drawn: styling it twice would hold the loop."""
         self._fit(self.app.size)
         yield Line(id="first")
-        yield Rule(classes="rule")
+        yield FrameRule(classes="rule")
         with Horizontal(id="middle"):
-            yield Side(id="side")
+            yield SideBar(id="side")
             yield Static("", id="border")
             with Vertical(id="right"):
                 with VerticalScroll(id="stage", can_focus=False):
                     yield from self.compose_stage()
                 yield NextLine(id="next")
-        yield Rule(classes="rule")
+        yield FrameRule(classes="rule")
         yield CommandLine(id="command")
         yield KeyLine(id="keys")
 
@@ -131,7 +130,7 @@ class StageScreen(LeavingScreen):
 
     def on_mount(self) -> None:
         """Fill the lines, and ask for the status. Textual calls this after a screen's own `on_mount`."""
-        self.query_one("#side", Side).current = self.stage
+        self.query_one("#side", SideBar).current = self.stage
         self.refresh_frame()
         self.app.post_message(StatusRead.Wanted())
         for line in self.job.heard if self.job else ():
@@ -163,15 +162,15 @@ class StageScreen(LeavingScreen):
 
     @property
     def is_drawn(self) -> bool:
-        """Whether the frame stands: not before it is composed, nor while it is taken away."""
+        """Whether the frame is composed and not being removed."""
         return self.is_mounted and bool(self.query("#side"))
 
     def show_status(self, status: Status) -> None:
         """Called with every new status."""
-        self.query_one("#side", Side).status = status
+        self.query_one("#side", SideBar).status = status
 
     def refresh_frame(self) -> None:
-        """Draw first line, command line and key line anew."""
+        """Redraw the first line, command line and key line."""
         first = self.query_one("#first", Line)
         first.left, first.right = f" rung   {self.source.title}", f"{self.heading()} "
         row = self.query_one("#command", CommandLine)
@@ -230,7 +229,7 @@ class StageScreen(LeavingScreen):
         return self.stage
 
     @property
-    def job(self) -> Job | None:
+    def job(self) -> ScreenJob | None:
         """The running command of this stage, whichever screen or program started it."""
         return self.app.jobs.get(self.job_name)  # type: ignore[attr-defined, no-any-return]
 
@@ -239,7 +238,7 @@ class StageScreen(LeavingScreen):
         self.app.start_job(self.job_name, arguments)  # type: ignore[attr-defined]
 
     def show_progress(self, line: str) -> None:
-        """Progress stands where messages stand."""
+        """Show progress in the place of messages."""
         self.tell(line)
 
     def show_end(self, ended: JobEnded) -> None:

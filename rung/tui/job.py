@@ -79,7 +79,7 @@ class JobEnded(Message):
 
 
 @dataclass
-class Job:
+class ScreenJob:
     """One running command of a stage. `process` is None where another program started it."""
 
     stage: str
@@ -110,7 +110,7 @@ class Job:
         return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
 
-def start_job(root: Path, stage: str, arguments: Sequence[str]) -> Job:
+def start_job(root: Path, stage: str, arguments: Sequence[str]) -> ScreenJob:
     """Start `rung ARGUMENTS` in a project folder, apart from the terminal.
 
     Raises Refusal where another program runs a command of this stage.
@@ -135,21 +135,21 @@ def start_job(root: Path, stage: str, arguments: Sequence[str]) -> Job:
             )
         held.truncate(0)
         held.write(json.dumps({"stage": stage, "arguments": list(arguments), "pid": process.pid}))
-    return Job(stage, tuple(arguments), process.pid, record, process)
+    return ScreenJob(stage, tuple(arguments), process.pid, record, process)
 
 
-def running_jobs(root: Path) -> list[Job]:
+def running_jobs(root: Path) -> list[ScreenJob]:
     """Commands that an earlier program started here and that still run."""
     found = []
     for record in sorted((root / FOLDER).glob("*.json")):
         if is_held(record):
             written = json.loads(record.read_text() or "{}")
             if written:
-                found.append(Job(written["stage"], tuple(written["arguments"]), written["pid"], record))
+                found.append(ScreenJob(written["stage"], tuple(written["arguments"]), written["pid"], record))
     return found
 
 
-def follow(job: Job, post: Callable[[Message], object], left: Callable[[], bool] = lambda: False) -> None:
+def follow(job: ScreenJob, post: Callable[[Message], object], left: Callable[[], bool] = lambda: False) -> None:
     """Read a job to its end from a worker thread; every progress line and the end become messages.
 
     `left()` says that the program is closing: the thread ends then, the command does not.

@@ -1,4 +1,4 @@
-"""Where screens get what they show, and the clock. Injected, so that screens are tested without sleeping."""
+"""Where screens get what they show, and the clock, injected so that screens are tested without sleeping."""
 
 from __future__ import annotations
 
@@ -8,13 +8,28 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from textual.message import Message
+
+from rung.status.stages import Status
 from workspace.errors import RungError
 from workspace.folder import Project, find_project
 from workspace.settings import Settings, load_settings
 
 
+class StatusRead(Message):
+    """The project's status was read; `partial` where the store was not asked yet."""
+
+    def __init__(self, status: Status, *, partial: bool) -> None:
+        super().__init__()
+        self.status = status
+        self.partial = partial
+
+    class Wanted(Message):
+        """Somebody needs a fresh status."""
+
+
 @dataclass
-class Source:
+class ScreenSource:
     """One folder, its project if it is one, and two clocks: `moment` for durations, `now` for times of day."""
 
     folder: Path
@@ -28,7 +43,7 @@ class Source:
     _kept: tuple[tuple[int, int], tuple[Settings, str]] | None = field(default=None, repr=False)
 
     @classmethod
-    def of(cls, folder: Path) -> Source:
+    def of(cls, folder: Path) -> ScreenSource:
         """The source for a folder: the project that holds it, or none."""
         return cls(folder.resolve(), find_project(folder))
 

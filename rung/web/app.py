@@ -12,22 +12,26 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from curation.review import Desk, LinkEnded, LinkUnknown
+from curation.review import Desk, LinkEnded, LinkUnknown, progress
+from curation.review.decisions import recent
+from curation.review.economics import economics
+from curation.review.gold import known_by_person
 from curation.review.people import ROLES
-from rung.web import compare, pages, team
-from rung.web.asking import Ask, Look, read_form
-from rung.web.door import Door, NotInvited, TooMany, Visitor
-from rung.web.guard import Guard
-from rung.web.paper import STATIC, closed, static_file
+from rung.text.review_text import economics_words
+from rung.web import pages
+from rung.web.host_checks import HostGuard
+from rung.web.login import Door, NotInvited, TooMany, Visitor
+from rung.web.pages import _common, _is_row
+from rung.web.templating import STATIC, Look, PageRequest, closed, page, read_form, static_file
 from workspace.errors import Refusal, RungError
 
 LOOK = "rung_look"
 YEAR = 365 * 86400
-Page = Callable[[Desk, Ask], Response]
+Page = Callable[[Desk, PageRequest], Response]
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class PageRoute:
     """A route for people who are signed in: its method, path, the roles it is open to, and the page."""
 
     method: str
@@ -36,15 +40,15 @@ class Way:
     page: Page
 
 
-def leave(desk: Desk, ask: Ask) -> Response:
+def leave(desk: Desk, ask: PageRequest) -> Response:
     """Sign out: the cookie goes, the open row is given back."""
     pages.stop(desk, ask)
-    answer = closed("Signed out", "Your link opens this page again.", 200, ask.look)
+    answer = closed("Signed out", "To sign in again, open your personal link.", 200, ask.look)
     answer.delete_cookie(Door(desk).cookie, httponly=True, samesite="strict", secure=Door(desk).secure)
     return answer
 
 
-def look(_desk: Desk, ask: Ask) -> Response:
+def look(_desk: Desk, ask: PageRequest) -> Response:
     """Change theme or text size, for this browser."""
     answer = RedirectResponse("/", 303)
     changed = str(ask.look.changed(ask.form.get("look", "")))
@@ -52,25 +56,45 @@ def look(_desk: Desk, ask: Ask) -> Response:
     return answer
 
 
+def team_page(desk: Desk, ask: PageRequest) -> Response:
+    """Show the review progress and the newest decisions."""
+    known = {each.reviewer: each for each in known_by_person(desk.store)}
+    return page("team.html", ask, **_common(desk, ask), stand=progress(desk), recent=recent(desk), known=known)
+
+
+def economics_page(desk: Desk, ask: PageRequest) -> Response:
+    """Show cost and yield of the review, as `rung review economics` prints them."""
+    return page("economics.html", ask, **_common(desk, ask), lines=list(economics_words(economics(desk))))
+
+
+def reopen(desk: Desk, ask: PageRequest) -> Response:
+    """Send a decided row to review again; the old decisions stay in the log."""
+    name = ask.form.get("row", "")
+    if not _is_row(name):
+        raise RungError(f'"{name}" is no row.', "r-000012", found=name)
+    desk.store.queue([name], "reopened", "reopened", actor=ask.person.name)
+    return RedirectResponse("/team", 303)
+
+
 WAYS = (
-    Way("GET", "/", ROLES, pages.show),
-    Way("POST", "/open", ROLES, pages.open_panel),
-    Way("POST", "/unmask", ROLES, pages.unmask_page),
-    Way("POST", "/decide", ROLES, pages.decide_page),
-    Way("POST", "/undo", ROLES, pages.undo_page),
-    Way("POST", "/contest", ROLES, pages.contest_page),
-    Way("POST", "/forget", ROLES, pages.forget),
-    Way("POST", "/stop", ROLES, pages.stop),
-    Way("GET", "/done", ROLES, pages.done_page),
-    Way("POST", "/look", ROLES, look),
-    Way("POST", "/leave", ROLES, leave),
-    Way("GET", "/team", ("lead",), team.team_page),
-    Way("GET", "/economics", ("lead",), team.economics_page),
-    Way("POST", "/reopen", ("lead",), team.reopen),
-    Way("GET", "/compare", ROLES, compare.compare_page),
-    Way("POST", "/compare", ROLES, compare.prefer),
-    Way("POST", "/compare/unmask", ROLES, compare.unmask_pair),
-    Way("POST", "/compare/end", ("lead",), compare.end_comparison),
+    PageRoute("GET", "/", ROLES, pages.show),
+    PageRoute("POST", "/open", ROLES, pages.open_panel),
+    PageRoute("POST", "/unmask", ROLES, pages.unmask_page),
+    PageRoute("POST", "/decide", ROLES, pages.decide_page),
+    PageRoute("POST", "/undo", ROLES, pages.undo_page),
+    PageRoute("POST", "/contest", ROLES, pages.contest_page),
+    PageRoute("POST", "/forget", ROLES, pages.forget),
+    PageRoute("POST", "/stop", ROLES, pages.stop),
+    PageRoute("GET", "/done", ROLES, pages.done_page),
+    PageRoute("POST", "/look", ROLES, look),
+    PageRoute("POST", "/leave", ROLES, leave),
+    PageRoute("GET", "/team", ("lead",), team_page),
+    PageRoute("GET", "/economics", ("lead",), economics_page),
+    PageRoute("POST", "/reopen", ("lead",), reopen),
+    PageRoute("GET", "/compare", ROLES, pages.compare_page),
+    PageRoute("POST", "/compare", ROLES, pages.prefer),
+    PageRoute("POST", "/compare/unmask", ROLES, pages.unmask_pair),
+    PageRoute("POST", "/compare/end", ("lead",), pages.end_comparison),
 )
 """Every route but the two that are open to all: `/enter/TOKEN` and `/static/NAME`."""
 
@@ -85,7 +109,7 @@ def build_app(desk: Desk, hosts: Collection[str], door: Door | None = None) -> S
     ]
     made = Starlette(
         routes=routes,
-        middleware=[Middleware(Guard, hosts=hosts)],
+        middleware=[Middleware(HostGuard, hosts=hosts)],
         exception_handlers={404: _missing, 405: _missing, RungError: _error, Exception: _broken},
     )
     made.state.store = desk.store.where
@@ -93,7 +117,7 @@ def build_app(desk: Desk, hosts: Collection[str], door: Door | None = None) -> S
     return made
 
 
-def _endpoint(way: Way, desk: Desk, door: Door) -> Callable[[Request], Awaitable[Response]]:
+def _endpoint(way: PageRoute, desk: Desk, door: Door) -> Callable[[Request], Awaitable[Response]]:
     async def answer(request: Request) -> Response:
         body = await request.body()
         return await run_in_threadpool(_serve, way, desk, door, request, body)
@@ -101,23 +125,23 @@ def _endpoint(way: Way, desk: Desk, door: Door) -> Callable[[Request], Awaitable
     return answer
 
 
-def _serve(way: Way, desk: Desk, door: Door, request: Request, body: bytes) -> Response:
+def _serve(way: PageRoute, desk: Desk, door: Door, request: Request, body: bytes) -> Response:
     """Who asks, whether they may, whether they wrote the form themselves; then the page."""
     visitor = door.visitor(request)
     if visitor.person.role not in way.roles:
-        return closed("Not for you", f"This page is for: {', '.join(way.roles)}.", 403, _look(request), after="/")
+        return closed("No access", f"This page is for: {', '.join(way.roles)}.", 403, _look(request), after="/")
     form: dict[str, str] = {}
     if way.method == "POST":
         if request.headers.get("content-type", "").split(";")[0].strip() != "application/x-www-form-urlencoded":
-            return closed("Not a form", "This page takes its own forms only.", 415, _look(request), after="/")
+            return closed("Not a form", "This page accepts only its own forms.", 415, _look(request), after="/")
         try:
             form = read_form(body)
         except ValueError:
-            return closed("Not this form", "It has more fields than any form here.", 400, _look(request), after="/")
+            return closed("Form refused", "It has more fields than any form here.", 400, _look(request), after="/")
         if not visitor.wrote(form.get("csrf", "")):
-            words = "The page was open since before you signed in, or another page sent it. Nothing was changed."
+            words = "You opened this page before you signed in, or another page sent the form. Nothing was changed."
             return closed("Not counted", words, 403, _look(request), after="/")
-    return way.page(desk, Ask(request, visitor, form, _look(request)))
+    return way.page(desk, PageRequest(request, visitor, form, _look(request)))
 
 
 def _enter(desk: Desk, door: Door) -> Callable[[Request], Awaitable[Response]]:
@@ -125,10 +149,10 @@ def _enter(desk: Desk, door: Door) -> Callable[[Request], Awaitable[Response]]:
 
     async def answer(request: Request) -> Response:
         if request.headers.get("sec-fetch-dest", "document") != "document":
-            return closed("Not here", "A personal link is opened as a page.", 403, Look())
+            return closed("Not here", "Open a personal link as a page of its own.", 403, Look())
         token = request.path_params["token"]
         visitor: Visitor = await run_in_threadpool(door.by_link, token, request)
-        until = visitor.person.token_until
+        until = visitor.until
         words = f"You are {visitor.person.name}, {visitor.person.role}."
         made = closed(f"Welcome, {visitor.person.name}", words, 200, _look(request), after="/")
         made.headers["Refresh"] = "0; url=/"
@@ -148,11 +172,11 @@ async def _static(request: Request) -> Response:
 
 
 async def _missing(request: Request, _error: Exception | None) -> Response:
-    return closed("No such page", "There is nothing under this address.", 404, _look(request), after="/")
+    return closed("No such page", "There is no page at this address.", 404, _look(request), after="/")
 
 
 async def _error(request: Request, error: Exception) -> Response:
-    """A sentence for everyone who is not let in, and for input that makes no sense."""
+    """Return a page with one sentence, for people who have no access and for invalid input."""
     title, words, status = _said(error, request.app.state.owner)
     if isinstance(error, RungError) and error.where == request.app.state.store:
         status = 503
@@ -183,7 +207,7 @@ def _said(error: Exception, owner: str) -> tuple[str, str, int]:
 
 
 async def _broken(request: Request, _error: Exception) -> Response:
-    return closed("Something broke", "Your decision may not be written; go back and send it again.", 500, Look())
+    return closed("Something went wrong", "Your decision may not be saved. Go back and send it again.", 500, Look())
 
 
 def _look(request: Request) -> Look:

@@ -1,4 +1,4 @@
-"""The pages: an item, a decision, an undo, a conflict, the end of the day; functions of the desk and an Ask."""
+"""The pages: an item, a decision, an undo, a conflict, the end of the day, the blind comparison."""
 
 from __future__ import annotations
 
@@ -7,25 +7,27 @@ from typing import Any
 
 from starlette.responses import RedirectResponse, Response
 
-from curation.quality.mask import mask
-from curation.review import Desk, Item, Ruling, decide, next_item, undo
-from curation.review.labels import answers_in_use
-from curation.review.leases import give_up, keep_draft, renew
-from curation.review.masked import hidden_words, veiled
-from curation.review.mixing import entry_words
-from curation.review.reasons import reasons_now
-from curation.review.standing import contest, day_of, decided_by_another, drop_draft, last_of
-from curation.store.ids import number_of
-from evaluation.human import FOLDER, PLAN
+from curation.mask import mask
+from curation.review import Desk, ReviewItem, Ruling, decide, next_item, undo
+from curation.review.decisions import contest, day_of, decided_by_another, drop_draft, last_of, may_contest
+from curation.review.gold import entry_words
+from curation.review.guideline import reasons_now
+from curation.review.item import Veil, answers_in_use, hidden_words, is_unmasked, log_unmasked, veiled
+from curation.review.leases import give_up, renew
+from curation.review.progress import failed_words
+from curation.store.decisions import keep_draft
+from curation.store.records import number_of
+from evaluation.people.blinding import log_shown
+from evaluation.people.comparison import FOLDER, PLAN, BlindComparison, begun_comparison, read_result
+from evaluation.people.pairings import Pairing
+from rung.text.judge_text import preference_words
 from rung.web import view
-from rung.web.asking import Ask
-from rung.web.guideline import blocks, found
-from rung.web.masking import may_show
-from rung.web.paper import page
+from rung.web.templating import PageRequest, page
+from rung.web.view import blocks, found, plain
 from workspace.errors import Refusal, RungError
 
 
-def show(desk: Desk, ask: Ask) -> Response:
+def show(desk: Desk, ask: PageRequest) -> Response:
     """The next item, or the one that `?row=` names where it is free; the empty page where nothing waits."""
     wanted = ask.request.query_params.get("row")
     turn = next_item(desk, ask.person.name, want=wanted if wanted and _is_row(wanted) else None)
@@ -36,7 +38,7 @@ def show(desk: Desk, ask: Ask) -> Response:
     return _item(desk, ask, turn.item)
 
 
-def open_panel(desk: Desk, ask: Ask) -> Response:
+def open_panel(desk: Desk, ask: PageRequest) -> Response:
     """The same item with the edit field, the reasons or the difference open; what was typed is kept, as a draft too."""
     item = _held(desk, ask)
     if item is None:
@@ -47,13 +49,13 @@ def open_panel(desk: Desk, ask: Ask) -> Response:
     return _item(desk, ask, item, panel=ask.form.get("panel", "edit"))
 
 
-def unmask_page(desk: Desk, ask: Ask) -> Response:
+def unmask_page(desk: Desk, ask: PageRequest) -> Response:
     """The same item as it is, with what was open and typed; the log tells who looked."""
     item = _held(desk, ask)
     return _item(desk, ask, item, ask.form.get("at", "")) if item else _conflict(desk, ask, "")
 
 
-def decide_page(desk: Desk, ask: Ask) -> Response:
+def decide_page(desk: Desk, ask: PageRequest) -> Response:
     """Write the decision, then the next item. A stale form: 409 with what happened, and the text kept."""
     name = ask.form.get("row", "")
     ruling = _ruling(desk, ask)
@@ -61,15 +63,15 @@ def decide_page(desk: Desk, ask: Ask) -> Response:
         item = _held(desk, ask)
         return _item(desk, ask, item, panel="reject") if item else _conflict(desk, ask, "")
     try:
-        decide(desk, name, ask.form.get("token", ""), ask.person.name, ruling)
+        made = decide(desk, name, ask.form.get("token", ""), ask.person.name, ruling)
     except RungError as error:
         if isinstance(error, Refusal) and error.where == name:
             return _conflict(desk, ask, error.message)
         return _again(desk, ask, error)
-    return RedirectResponse("/", 303)
+    return RedirectResponse(f"/?decided={name}" if made.note else "/", 303)
 
 
-def undo_page(desk: Desk, ask: Ask) -> Response:
+def undo_page(desk: Desk, ask: PageRequest) -> Response:
     """Take back the newest standing decision (or the one on the row that the form names) and show that row again."""
     last = last_of(desk, ask.person)
     name = ask.form.get("row") or (last.row if last else "")
@@ -82,20 +84,20 @@ def undo_page(desk: Desk, ask: Ask) -> Response:
     return RedirectResponse(f"/?row={name}&undone=1", 303)
 
 
-def contest_page(desk: Desk, ask: Ask) -> Response:
-    """Send the decision that stands and the one that came too late to a third person."""
-    contest(desk, ask.person, ask.form.get("row", ""), _ruling(desk, ask))
+def contest_page(desk: Desk, ask: PageRequest) -> Response:
+    """Send the earlier decision and the late one to a third person."""
+    contest(desk, ask.person, ask.form.get("row", ""), ask.form.get("token", ""), _ruling(desk, ask))
     return RedirectResponse("/?sent=1", 303)
 
 
-def done_page(desk: Desk, ask: Ask) -> Response:
+def done_page(desk: Desk, ask: PageRequest) -> Response:
     """Done for today: rows, minutes, agreement."""
     from curation.review import progress
 
     return page("done.html", ask, **_common(desk, ask), day=_day(desk, ask), agreement=progress(desk).agreement)
 
 
-def stop(desk: Desk, ask: Ask) -> Response:
+def stop(desk: Desk, ask: PageRequest) -> Response:
     """Give the open row back, so that others may have it, and show the end of the day."""
     name = ask.form.get("row", "")
     if _is_row(name):
@@ -103,7 +105,7 @@ def stop(desk: Desk, ask: Ask) -> Response:
     return RedirectResponse("/done", 303)
 
 
-def forget(desk: Desk, ask: Ask) -> Response:
+def forget(desk: Desk, ask: PageRequest) -> Response:
     """Leave the answer as it was: the draft goes, the row stays open."""
     name = ask.form.get("row", "")
     if _is_row(name):
@@ -111,8 +113,8 @@ def forget(desk: Desk, ask: Ask) -> Response:
     return RedirectResponse(f"/?row={name}" if _is_row(name) else "/", 303)
 
 
-def _ruling(desk: Desk, ask: Ask) -> Ruling:
-    """The decision in the form, held against the row as it stands."""
+def _ruling(desk: Desk, ask: PageRequest) -> Ruling:
+    """Return the decision in the form, checked against the row's present state."""
     before = None
     if ask.form.get("verdict") == "edit":
         row = desk.shown(desk.store.row(ask.form.get("row", "")))
@@ -120,7 +122,9 @@ def _ruling(desk: Desk, ask: Ask) -> Ruling:
     return ask.ruling(reasons_now(desk), before)
 
 
-def _item(desk: Desk, ask: Ask, item: Item, panel: str = "", problem: str = "", status: int = 200) -> Response:
+def _item(
+    desk: Desk, ask: PageRequest, item: ReviewItem, panel: str = "", problem: str = "", status: int = 200
+) -> Response:
     """The page of one item, with masks unless this request may show it as it is."""
     veil = veiled(item)
     unmasked = may_show(desk, ask, veil, panel)
@@ -163,7 +167,7 @@ def _in_use(desk: Desk, unmasked: bool) -> list[str]:
     return [answer for answer in answers_in_use(desk.store) if unmasked or mask(answer) == answer]
 
 
-def _again(desk: Desk, ask: Ask, error: RungError) -> Response:
+def _again(desk: Desk, ask: PageRequest, error: RungError) -> Response:
     """The same item with what is wrong said on it: nothing typed is lost."""
     item = _held(desk, ask)
     if item is None:
@@ -173,33 +177,35 @@ def _again(desk: Desk, ask: Ask, error: RungError) -> Response:
     return _item(desk, ask, item, panel, words, 503 if error.where == desk.store.where else 400)
 
 
-def _conflict(desk: Desk, ask: Ask, message: str) -> Response:
+def _conflict(desk: Desk, ask: PageRequest, message: str) -> Response:
     """409: who decided, when and what; what this person wrote; and the ways on."""
     name = ask.form.get("row", "")
-    other = decided_by_another(desk, ask.person, name) if _is_row(name) else None
+    other = decided_by_another(desk, ask.person, name, ask.form.get("token", "")) if _is_row(name) else None
     values = {
         "row": name,
         "other": other,
-        "why": message or f"{name}: the row is no longer kept for you.",
+        "why": message or f"{name}: the row is no longer reserved for you.",
         "mine": view.plain(ask.form.get("text", "")) if ask.form.get("verdict") == "edit" or not message else "",
-        "can_send": other is not None and ask.form.get("verdict") in ("approve", "edit", "reject"),
+        "can_send": other is not None
+        and may_contest(ask.person, other.role)
+        and ask.form.get("verdict") in ("approve", "edit", "reject"),
         "form": ask.form,
     }
     return page("conflict.html", ask, 409, **_common(desk, ask), **values)
 
 
-def _held(desk: Desk, ask: Ask) -> Item | None:
-    """The item that the form is about, if this person still holds it under the same token; its time starts anew."""
+def _held(desk: Desk, ask: PageRequest) -> ReviewItem | None:
+    """Return the form's item if this person still holds it under the same token; its lease is renewed."""
     name = desk.store.row(ask.form.get("row", "")).id
     if renew(desk, ask.person, number_of(name), ask.form.get("token", "")) is None:
         return None
     return next_item(desk, ask.person.name, want=name).item
 
 
-def _keep(desk: Desk, ask: Ask, item: Item, text: str) -> None:
+def _keep(desk: Desk, ask: PageRequest, item: ReviewItem, text: str) -> None:
     """Keep the text of an edit that is not done; one that breaks the rules of rows is kept by the form alone."""
     from curation.example import Example
-    from curation.review.edits import with_text
+    from curation.review.ruling import with_text
 
     try:
         payload = with_text(Example(item.row), text)
@@ -209,7 +215,7 @@ def _keep(desk: Desk, ask: Ask, item: Item, text: str) -> None:
         keep_draft(connection, number_of(item.id), ask.person.id, payload)
 
 
-def _common(desk: Desk, ask: Ask) -> dict[str, Any]:
+def _common(desk: Desk, ask: PageRequest) -> dict[str, Any]:
     """What every page of a signed-in person shows."""
     query = ask.request.query_params
     return {
@@ -218,7 +224,7 @@ def _common(desk: Desk, ask: Ask) -> dict[str, Any]:
         "undone": "undone" in query,
         "sent": "sent" in query,
         "today": _day(desk, ask).rows,
-        "note": entry_words(desk.store, desk.settings, ask.person),
+        "note": " ".join(filter(None, (entry_words(desk.store, desk.settings, ask.person), _failed(desk, ask)))),
         "has_team": ask.person.role == "lead",
         "has_compare": any(desk.project.evaluations.glob(f"*/{FOLDER}/{PLAN}")),
         "can_leave": ask.visitor.link,
@@ -226,10 +232,108 @@ def _common(desk: Desk, ask: Ask) -> dict[str, Any]:
     }
 
 
-def _day(desk: Desk, ask: Ask) -> Any:
+def _failed(desk: Desk, ask: PageRequest) -> str:
+    """What a person's last decision did to the sample that its row is in, where the sample has failed."""
+    name, last = ask.request.query_params.get("decided", ""), last_of(desk, ask.person)
+    return failed_words(desk, name) if last is not None and last.row == name else ""
+
+
+def _day(desk: Desk, ask: PageRequest) -> Any:
     midnight = datetime.now().astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
     return day_of(desk, ask.person, midnight)
 
 
 def _is_row(name: str) -> bool:
     return name.startswith("r-") and name[2:].isascii() and name[2:].isdigit() and len(name) < 20
+
+
+def may_show(desk: Desk, ask: PageRequest, veil: Veil, panel: str) -> bool:
+    """Whether the item is shown without masks; written to the log once a lease.
+
+    It is asked for by `/unmask`, or by an edit whose text holds something; once asked for, the forms of that page
+    say so (`unmasked`), and the log must agree.
+    """
+    if not veil.found or ask.request.method != "POST":
+        return False
+    known = is_unmasked(desk, ask.person.name, veil.of)
+    asked = ask.request.url.path == "/unmask" or (panel == "edit" and veil.in_edit)
+    if asked and not known:
+        log_unmasked(desk, ask.person.name, veil.of, veil.found)
+    return asked or (known and ask.form.get("unmasked") == "1")
+
+
+LONGEST_REASON = 2000
+
+
+def compare_page(desk: Desk, ask: PageRequest) -> Response:
+    """Show the next pairing of this rater, the one named by `?item=` to change an answer, or the progress."""
+    return _compare_page(desk, ask, ask.request.query_params.get("item", ""))
+
+
+def unmask_pair(desk: Desk, ask: PageRequest) -> Response:
+    """The same pairing as it is, personal data included; the log tells who looked."""
+    return _compare_page(desk, ask, ask.form.get("item", ""), bare=True)
+
+
+def _compare_page(desk: Desk, ask: PageRequest, wanted: str, bare: bool = False) -> Response:
+    comparison = begun_comparison(desk.project)
+    if comparison is None:
+        return page("compare_none.html", ask, **_common(desk, ask))
+    named = next((p for p in comparison.asked if str(p.id) == wanted), None)
+    pairing = named or comparison.next_for(ask.person.name)
+    values = {**_common(desk, ask), "standing": comparison.standing(), "before": _before(comparison, ask.person.name)}
+    if pairing is None:
+        result = [line for p in read_result(comparison.folder.parent) for line in preference_words(p)]
+        return page("compare_done.html", ask, **values, result=result)
+    done, of = values["standing"].get(ask.person.name, (0, len(comparison.asked)))
+    given = comparison.answers().get(ask.person.name, {}).get(pairing.id)
+    typed = plain(ask.form.get("reason", ""))[:LONGEST_REASON]
+    return page(
+        "compare.html",
+        ask,
+        **values,
+        **_face(desk, ask, comparison, pairing, bare),
+        done=done,
+        of=of,
+        given=given,
+        reason=typed,
+    )
+
+
+def _face(desk: Desk, ask: PageRequest, comparison: BlindComparison, pairing: Pairing, bare: bool) -> dict[str, Any]:
+    """The pairing's texts, masked unless they were asked for, which goes into the log before they are shown."""
+    veil = pairing.veil
+    bare = bare and bool(veil.found)
+    if bare:
+        log_shown(desk.project, desk.settings, ask.person.name, comparison.ref(pairing.id), veil.found)
+    question, a, b = (pairing.question, pairing.a, pairing.b) if bare else veil.texts
+    return {"pairing": pairing, "texts": {"question": question, "a": a, "b": b}, "hidden": veil.words, "unmasked": bare}
+
+
+def prefer(desk: Desk, ask: PageRequest) -> Response:
+    """Write one answer at once, then the next pairing."""
+    comparison, number = begun_comparison(desk.project), ask.form.get("item", "")
+    if comparison is None or not number.isdecimal():
+        raise RungError("This comparison does not exist.", "rung evaluate --human")
+    reason = plain(ask.form.get("reason", "")).strip()[:LONGEST_REASON]
+    comparison.record(ask.person.name, int(number), ask.form.get("choice", ""), reason)
+    return RedirectResponse("/compare", 303)
+
+
+def end_comparison(desk: Desk, ask: PageRequest) -> Response:
+    """Reveal it. Refused while somebody who began has not finished."""
+    comparison = begun_comparison(desk.project)
+    if comparison is None:
+        raise RungError("This comparison does not exist.", "rung evaluate --human")
+    from rung.report.evaluation import write_page
+
+    comparison.reveal()
+    write_page(desk.project, comparison.folder.parent)
+    return RedirectResponse("/compare", 303)
+
+
+def _before(comparison: BlindComparison, rater: str) -> int | None:
+    """The pairing that this rater answered last, in the order in which they are asked."""
+    given = comparison.answers().get(rater, {})
+    done = [pairing.id for pairing in comparison.asked if pairing.id in given]
+    return done[-1] if done else None

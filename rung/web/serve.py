@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import socket
+from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from curation.review import Desk
 from workspace.errors import Refusal, RungError
@@ -15,10 +19,9 @@ from workspace.settings import WebSettings
 if TYPE_CHECKING:
     import uvicorn
 
+
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 ANY = ("0.0.0.0", "::")  # nosec B104  names that are no name of ours
-MOST_AT_ONCE = 256
-"""Connections that are served at once; the next one is told to come back (503)."""
 
 
 def is_loopback(host: str) -> bool:
@@ -34,20 +37,20 @@ def check_login(desk: Desk) -> None:
     web = desk.settings.web
     if web.login == "proxy" and not web.proxy:
         raise RungError(
-            '[web] login = "proxy" believes nobody yet: name the proxy\'s address.',
-            'proxy = ["127.0.0.1"] in rung.toml',
+            '[web] login = "proxy" needs the address of the proxy.',
+            '[web] proxy = ["127.0.0.1"] in rung.toml',
         )
     if is_loopback(web.host):
         return
     if web.login == "none":
         raise Refusal(
-            f'Not started: {web.host} is reached from elsewhere, and [web] login = "none" lets everyone in.',
+            f'Not started: {web.host} is open to other machines, and [web] login = "none" asks nobody to sign in.',
             "rung review serve --host 127.0.0.1",
             where=web.host,
         )
     if web.login == "link" and not has_links(desk):
         raise Refusal(
-            f"Not started: {web.host} is reached from elsewhere, and nobody has a personal link yet.",
+            f"Not started: {web.host} is open to other machines, and nobody has a personal link yet.",
             "rung review invite NAME",
             where=web.host,
         )
@@ -88,13 +91,17 @@ def bind(web: WebSettings) -> socket.socket:
     return opened
 
 
-def server(desk: Desk) -> uvicorn.Server:
-    """The program that serves the page, not yet running. It writes no line a request: links would stand in it."""
+def server(desk: Desk, own: str = "") -> uvicorn.Server:
+    """Return the server of the page, not yet running. It logs no requests: the log would contain links.
+
+    `own` is the token that lets the person who starts it in.
+    """
     import uvicorn
 
     from rung.web.app import build_app
+    from rung.web.login import Door
 
-    app = build_app(desk, host_names(desk.settings.web))
+    app = build_app(desk, host_names(desk.settings.web), Door(desk, own))
     return uvicorn.Server(
         uvicorn.Config(
             app,
@@ -102,8 +109,9 @@ def server(desk: Desk) -> uvicorn.Server:
             access_log=False,
             server_header=False,
             proxy_headers=False,  # who is believed is [web] proxy's to say
-            limit_concurrency=MOST_AT_ONCE,
-            timeout_keep_alive=20,
+            http=Connection,
+            limit_concurrency=2 * MOST,  # of whole requests: connections without one are closed before
+            timeout_keep_alive=int(HEADER_SECONDS),
             timeout_graceful_shutdown=3,
             ws="none",
             lifespan="off",
@@ -132,7 +140,7 @@ def reached(web: WebSettings, port: int, usual: str = "") -> Iterator[str]:
         yield f"  ssh -L {port}:127.0.0.1:{port} {_user()}@{socket.gethostname()}"
         yield f"  then open http://127.0.0.1:{port} there"
     else:
-        yield "This connection is not encrypted: for more than a trusted network put a proxy with TLS in front."
+        yield "This connection is not encrypted. Outside a trusted network, put a proxy with TLS in front."
     yield ""
     yield 'Behind nginx, with [web] url = "https://review.example.org" in rung.toml:'
     yield f"  location / {{ proxy_pass http://127.0.0.1:{port}; proxy_set_header Host $host;"
@@ -142,9 +150,9 @@ def reached(web: WebSettings, port: int, usual: str = "") -> Iterator[str]:
     yield ""
     if web.login != "none":
         base = "" if link_base(web, port) == usual else f" --base {link_base(web, port)}"
-        yield f"Links: rung review invite NAME{base}   (again: a new link; --revoke ends it)"
+        yield f"Links: rung review invite NAME{base}   (a second call replaces the link; --revoke ends it)"
     else:
-        yield "No login: whoever uses this machine reviews under your name."
+        yield "No login: everybody on this machine reviews under your name."
 
 
 def _own_addresses(own: str) -> set[str]:
@@ -161,3 +169,69 @@ def _user() -> str:
         return getpass.getuser()
     except (OSError, KeyError):
         return "you"
+
+
+MOST = 256
+"""Open connections. One more closes a connection that has no whole request."""
+HEADER_SECONDS = 20.0
+"""Time that a client has for the headers of a request, from the connection or from the last answer."""
+
+
+class Connection(H11Protocol):
+    """An HTTP/1.1 connection that ends if no request comes in time, or if too many are open.
+
+    uvicorn itself has no time limit for headers, and refuses new connections above its limit. Here the newcomer is
+    served: of the client with the most unfinished requests the oldest connection is closed, and one that was
+    answered before only if no other is left.
+    """
+
+    since = 0.0
+    was_answered = False
+    _timer: asyncio.TimerHandle | None = None
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether no whole request is here, or the client does not read its answer."""
+        cycle = self.cycle
+        return cycle is None or cycle.response_complete or cycle.more_body or bool(self.flow.write_paused)
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Start the clock, and make room."""
+        super().connection_made(transport)
+        self._restart()
+        if len(self.connections) > MOST:
+            self._make_room()
+
+    def on_response_complete(self) -> None:
+        """Start the clock again: the next request has as much time."""
+        super().on_response_complete()
+        self.was_answered = True
+        self._restart()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop the clock."""
+        super().connection_lost(exc)
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _restart(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self.since = self.loop.time()
+        self._timer = self.loop.call_later(HEADER_SECONDS, self._end_if_idle)
+
+    def _end_if_idle(self) -> None:
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.abort()
+
+    def _make_room(self) -> None:
+        waiting = [c for c in self.connections if isinstance(c, Connection) and c is not self and c.is_waiting]
+        if waiting:
+            many = Counter(_address(c) for c in waiting)
+            oldest = min(waiting, key=lambda c: (-many[_address(c)], c.was_answered, c.since))
+            self.connections.discard(oldest)  # its transport ends in the next turn of the loop; it counts no more
+            oldest.transport.abort()
+
+
+def _address(connection: Connection) -> str:
+    return connection.client[0] if connection.client else ""

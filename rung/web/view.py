@@ -1,4 +1,4 @@
-"""An item as the page shows it: turns, words of its origin, the difference of draft and edit, times of the day."""
+"""An item as the page shows it: turns, origin, difference of draft and edit; the guideline as plain blocks."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from markupsafe import Markup, escape
+
 from curation.example import Example, text_of
-from curation.review import Item
+from curation.review import ReviewItem
+from rung.report.page import shown
 
 WHO = {"system": "System message", "user": "Question", "assistant": "Answer", "tool": "Tool"}
 VERBS = {
@@ -29,7 +32,7 @@ MOST_PAIRS = 4_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class ChatTurn:
     """One message before the answer."""
 
     role: str
@@ -37,7 +40,7 @@ class Turn:
     text: str
 
 
-def turns(item: Item) -> list[Turn]:
+def turns(item: ReviewItem) -> list[ChatTurn]:
     """What was asked: every message but the last answer. Of a text row nothing."""
     asked = Example(item.row).asked
     users = sum(message.get("role") == "user" for message in asked)
@@ -46,7 +49,7 @@ def turns(item: Item) -> list[Turn]:
         role = str(message.get("role"))
         asked_so_far += role == "user"
         number = f" {asked_so_far}" if users > 1 and role in ("user", "assistant") else ""
-        made.append(Turn(role, WHO.get(role, role) + number, _content(message)))
+        made.append(ChatTurn(role, WHO.get(role, role) + number, _content(message)))
     return made
 
 
@@ -56,7 +59,7 @@ def answer_of(row: Mapping[str, Any]) -> str:
     return str(row.get("text", "")) if not example.messages else example.answer or ""
 
 
-def rejected_of(item: Item) -> str | None:
+def rejected_of(item: ReviewItem) -> str | None:
     """The worse answer of a preference row."""
     worse = item.row.get("rejected")
     if worse is None:
@@ -64,7 +67,7 @@ def rejected_of(item: Item) -> str | None:
     return worse if isinstance(worse, str) else "\n".join(text_of(turn.get("content")) for turn in worse)
 
 
-def origin(item: Item) -> str:
+def origin(item: ReviewItem) -> str:
     """`Drafted by MODEL from r-000012` for a draft, else the file and line."""
     meta = item.meta or {}
     if meta.get("model"):
@@ -108,3 +111,61 @@ def _content(message: Mapping[str, Any]) -> str:
     text = text_of(message.get("content"))
     calls = message.get("tool_calls")
     return text + ("\n" if text else "") + json.dumps(calls, ensure_ascii=False, indent=1) if calls else text
+
+
+OPEN, CLOSE = "\ue000", "\ue001"
+"""Where a mark begins and ends, until the text is escaped."""
+LONGEST = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class GuidelineBlock:
+    """`kind`: heading, text, list (one line an entry) or code."""
+
+    kind: str
+    lines: tuple[str, ...]
+
+
+def blocks(text: str) -> Iterator[GuidelineBlock]:
+    """The blocks of a Markdown text, read roughly; what is not understood stays as it is written."""
+    for part in re.split(r"\n[ \t]*\n", text.replace("\r\n", "\n")):
+        lines = [line for line in part.split("\n") if line.strip()]
+        while lines and (heading := re.match(r"#{1,6}\s+(.*)", lines[0])):
+            yield GuidelineBlock("heading", (heading[1].strip(" #"),))
+            lines = lines[1:]
+        if not lines:
+            continue
+        if lines[0].startswith(("```", "    ", "|")):
+            yield GuidelineBlock("code", tuple(line for line in lines if not line.startswith("```")))
+        elif all(re.match(r"\s*([-*+]|\d+[.)])\s|\s{2,}\S", line) for line in lines):
+            yield GuidelineBlock("list", tuple(re.sub(r"^\s*[-*+]\s+", "", line).strip() for line in lines))
+        else:
+            yield GuidelineBlock("text", (" ".join(line.strip() for line in lines),))
+
+
+def found(parts: list[GuidelineBlock], words: str) -> list[GuidelineBlock]:
+    """Return the blocks that contain `words`, each after its heading; all of them where nothing is searched."""
+    if not words.strip():
+        return parts
+    kept: list[GuidelineBlock] = []
+    heading: GuidelineBlock | None = None
+    for block in parts:
+        if block.kind == "heading":
+            heading = block
+        if any(words.strip().lower() in line.lower() for line in block.lines):
+            if heading is not None and heading not in kept:
+                kept.append(heading)
+            if block.kind != "heading":
+                kept.append(block)
+    return kept
+
+
+def with_marks(line: str, words: str) -> Markup:
+    """A line with what was looked for marked, and `**bold**` and backticks as they mean."""
+    text = shown(line, LONGEST).replace(OPEN, "").replace(CLOSE, "")
+    if words.strip():
+        text = re.sub(f"(?i){re.escape(words.strip())}", lambda found: f"{OPEN}{found[0]}{CLOSE}", text)
+    text = str(escape(text))
+    text = re.sub(r"\*\*([^*\n]+)\*\*", r"<strong>\1</strong>", text)
+    text = re.sub(r"`([^`\n]+)`", r"<code>\1</code>", text)
+    return Markup(text.replace(OPEN, "<mark>").replace(CLOSE, "</mark>"))

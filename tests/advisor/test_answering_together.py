@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from advisor.reading import load_answers
+from advisor.answer_file import load_answers
 from advisor.recording import record_measured, record_said
 
 SAID = {

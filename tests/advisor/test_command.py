@@ -3,31 +3,24 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 import tomllib
 from datetime import date
 from pathlib import Path
 
 import pytest
+from in_shell import rung
 
 sys.path.insert(0, str(Path(__file__).parent))
 from worked import cases
 
+from advisor.answer_file import from_table
 from advisor.decide import decide
-from advisor.reading import from_table
-from advisor.rulebook import load_rulebook
-from rung.report.advice_words import advice_lines, headline
-from rung.report.rules_words import explain
+from advisor.rulefiles import load_rulebook
+from rung.text.decision_text import advice_lines, headline
+from rung.text.rules_text import explain
 
 GOOD = 'task = "classification"\nprompting = "insufficient"\nfew_shot = "untried"\nfailure = "breaks_rules"\n'
-
-
-def rung(*words: str, cwd: Path, stdin: str = "", seed: str = "0") -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "NO_COLOR": "1", "PYTHONPATH": str(Path(__file__).parents[2]), "PYTHONHASHSEED": seed}
-    command = [sys.executable, "-P", "-m", "rung", *words]
-    return subprocess.run(command, cwd=cwd, input=stdin, capture_output=True, text=True, env=environment, check=False)
 
 
 @pytest.fixture
@@ -42,8 +35,8 @@ def test_the_words_are_those_of_the_screen(tmp_path: Path) -> None:
     done = rung("advise", "--answers", "a.toml", cwd=tmp_path)
     assert done.returncode == 0
     lines = done.stdout.splitlines()
-    assert lines[0] == "Next step   few-shot: put good examples into the prompt"
-    assert lines[1] == "Likely end  fine-tune (LoRA), if few-shot falls short"
+    assert lines[0].startswith("Next step   few-shot: ")
+    assert lines[1].startswith("Likely end  open")
     assert lines[2].startswith("Strength    conditional   Certainty  provisional, ")
     assert [line for line in lines if line in ("Why", "Why not", "What would change it")] == [
         "Why",
@@ -60,7 +53,9 @@ def test_standard_input_json_and_toml_give_the_same_bytes(tmp_path: Path) -> Non
         '{"failure": "breaks_rules", "few_shot": "untried", "prompting": "insufficient", "task": "classification"}'
     )
     one = rung("advise", "--answers", "-", "--json", "--as-of", "2026-11-25", cwd=tmp_path, stdin=GOOD)
-    two = rung("advise", "--answers", "-", "--json", "--as-of", "2026-11-25", cwd=tmp_path, stdin=document, seed="7")
+    two = rung(
+        "advise", "--answers", "-", "--json", "--as-of", "2026-11-25", cwd=tmp_path, stdin=document, PYTHONHASHSEED="7"
+    )
     assert one.returncode == two.returncode == 0
     assert one.stdout == two.stdout
     fields = {"next_step", "destination", "action", "provisional", "method", "data", "gates", "reasons", "why_not",
@@ -170,7 +165,7 @@ def test_a_projects_own_rules_are_checked_and_used(project: Path) -> None:
     assert rung("advise", cwd=project).returncode == 2
 
 
-def test_on_a_terminal_no_line_is_wider_than_eighty_columns() -> None:
+def test_on_a_terminal_no_line_is_wider_than_eighty_columns_and_no_sentence_is_cut() -> None:
     book = load_rulebook()
     for _, case in cases():
         decision = decide(book, from_table(case["answers"]), date(2026, 11, 25))
@@ -179,13 +174,6 @@ def test_on_a_terminal_no_line_is_wider_than_eighty_columns() -> None:
         assert lines[-1].startswith("Next: ")
         rules = {reason.rule for reason in decision.reasons}
         assert any(rule in line for rule in rules for line in lines)
-
-
-def test_on_a_terminal_no_sentence_is_cut() -> None:
-    book = load_rulebook()
-    for _, case in cases():
-        decision = decide(book, from_table(case["answers"]), date(2026, 11, 25))
-        lines = list(advice_lines(decision, "rung data import FILE", wide=False))
         told = " ".join(" ".join(lines).split())
         assert "…" not in told and headline(decision) in told
         assert all(f"rung why {key}" in told for key in decision.open_questions[:1])
@@ -206,7 +194,7 @@ def test_single_answers_are_said_on_the_line(project: Path) -> None:
     [
         (["--set", "gaol_score=0.8"], 'Did you mean "goal_score"?'),
         (["--set", "goal_score=80"], "goal_score"),
-        (["--set", "goal_score=0.8", "--answers", "answers.toml"], "take one of them"),
+        (["--set", "goal_score=0.8", "--answers", "answers.toml"], "use one of them"),
         (["--set", "goal_score=0.8", "--as-of", "soon"], "is not a date"),
         (["--set", "goal_score=0.8", "--what-if", "gaol_score=1"], 'Did you mean "goal_score"?'),
         (["--set", "examples=50", "--what-if", "reviewed_examples=90"], "90 reviewed of 50 examples"),
@@ -214,8 +202,8 @@ def test_single_answers_are_said_on_the_line(project: Path) -> None:
         (["--set", "goal_score=0.8", "--recheck"], "no advice was written yet"),
         (["--set", "goal_score=0.8", "--report", "page.pdf"], ".html or .md"),
         (["--set", "goal_score=0.8", "--report", "rung.toml/page.md"], "nothing can be written"),
-        (["--recheck", "--report", "page.md"], "--recheck and --report cannot be had together"),
-        (["--what-if", "goal_score=0.8", "--report", "page.md"], "--report and --what-if cannot be had together"),
+        (["--recheck", "--report", "page.md"], "--recheck and --report cannot be combined"),
+        (["--what-if", "goal_score=0.8", "--report", "page.md"], "--report and --what-if cannot be combined"),
     ],
 )
 def test_what_cannot_be_set_changes_nothing(project: Path, given: list[str], said: str) -> None:

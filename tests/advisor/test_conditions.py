@@ -8,8 +8,8 @@ from advisor.answers import Answers
 from advisor.conditions import ALL_FACTS, THIN, Bounds, Condition, derive, holds
 from advisor.counterfactual import Flip
 from advisor.decide import decide, open_questions, ordered, verdict_of
-from advisor.engine import engine_of
-from advisor.rulebook import load_rulebook
+from advisor.ladder import engine_of
+from advisor.rulefiles import load_rulebook
 
 
 def test_examples_that_are_usable_and_those_not_reviewed() -> None:

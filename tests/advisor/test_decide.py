@@ -11,14 +11,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from advisor.answer_file import from_table, parse_answers
 from advisor.answers import FACTS, UNASKED, Answers
 from advisor.conditions import OPTIONS
 from advisor.contradictions import consistent
 from advisor.decide import decide, verdict_of
 from advisor.decision import Decision
-from advisor.reading import from_table, parse_answers
-from advisor.rulebook import load_rulebook
+from advisor.rulefiles import load_rulebook
 from rung import decide as decide_by_name
+from rung.text.decision_text import likely_end
 
 BOOK = load_rulebook()
 DAY = date(2026, 11, 25)
@@ -44,8 +45,8 @@ def choices(key: str) -> list[Any]:
 
 
 @st.composite
-def tables(draw: st.DrawFn) -> dict[str, Any]:
-    keys = draw(st.lists(st.sampled_from(list(FACTS)), unique=True, max_size=14))
+def tables(draw: st.DrawFn, most: int = 14) -> dict[str, Any]:
+    keys = draw(st.lists(st.sampled_from(list(FACTS)), unique=True, max_size=most))
     table = {key: draw(st.sampled_from(choices(key))) for key in keys}
     while not consistent(table):
         table.popitem()
@@ -130,6 +131,49 @@ def test_the_shape_holds(table: dict[str, Any]) -> None:
     assert all(gate.source for gate in decision.gates)
 
 
+@RELAXED
+@given(tables())
+def test_the_end_is_the_lowest_candidate_and_the_only_one_once_it_is_settled(table: dict[str, Any]) -> None:
+    decision = decide(BOOK, from_table(table), DAY)
+    options = [candidate.option for candidate in decision.candidates]
+    assert options[0] == decision.destination and options == sorted(set(options), key=OPTIONS.index)
+    assert not decision.settled or len(options) == 1
+    assert all(set(candidate.decided_by) <= set(FACTS) for candidate in decision.candidates)
+    if decision.settled and decision.action.name != "keep" and "fine_tune" in decision.destination:
+        assert {"task", "model_access"} <= table.keys()
+        assert table.get("prompting") == "works_but_costly" or table.keys() & {"examples", "reviewed_examples"}
+        if table.get("prompting") in (None, "untried", "weak_effort", "partial"):
+            fell_short = {**table, "prompting": "insufficient", "few_shot": "insufficient", "prompt_effort_days": 9}
+            assert decision.destination == verdict_of(BOOK, from_table(fell_short)).destination
+
+
+DEAR = {"task": "extraction", "prompting": "works_but_costly", "cost_pressure": True, "model_access": "open"}
+
+
+@pytest.mark.parametrize("rows", [None, 0, 49, 50, 20_000])
+def test_a_prompt_that_works_and_costs_too_much_writes_its_own_rows(rows: int | None) -> None:
+    table = DEAR if rows is None else {**DEAR, "examples": rows}
+    decision = decide(BOOK, from_table(table), DAY)
+    assert (decision.destination, decision.settled) == ("fine_tune", True)
+    assert decision.next_step == ("prompt" if rows in (0, 49, 50) else "fine_tune")
+
+
+@pytest.mark.parametrize(
+    "change", [{"prompting": "insufficient"}, {"prompting": None}, {"task": None}, {"model_access": None}]
+)
+def test_without_rows_nothing_else_settles_tuning(change: dict[str, Any]) -> None:
+    table = {key: value for key, value in {**DEAR, **change}.items() if value is not None}
+    assert not decide(BOOK, from_table(table), DAY).settled
+
+
+@RELAXED
+@given(tables(most=3))
+def test_tuning_is_never_named_as_the_end_on_three_answers(table: dict[str, Any]) -> None:
+    decision = decide(BOOK, from_table(table), DAY)
+    if decision.action.name != "keep":
+        assert "fine-tune" not in likely_end(decision)
+
+
 def test_it_says_do_nothing_where_the_goal_is_met() -> None:
     for answers, rung in (
         ({"prompting": "works"}, "prompt"),
@@ -186,4 +230,4 @@ def test_the_lines_in_the_docs_run(capsys: pytest.CaptureFixture[str]) -> None:
     page = (Path(__file__).parents[2] / "docs" / "advice.md").read_text()
     block = page.split("```python\n")[1].split("```")[0]
     exec(compile(block, "docs/advice.md", "exec"), {})
-    assert capsys.readouterr().out.startswith("few_shot fine_tune [")
+    assert capsys.readouterr().out.startswith("few_shot few_shot [")

@@ -10,10 +10,10 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent))
 from worked import CASES, FIELD
 
+from advisor.answer_file import from_table
 from advisor.conditions import OPTIONS
 from advisor.decide import verdict_of
-from advisor.reading import from_table
-from advisor.rulebook import load_rulebook
+from advisor.rulefiles import load_rulebook
 
 BOOK = load_rulebook()
 FIELDS = tomllib.loads((CASES / f"{FIELD}.toml").read_text())["case"]

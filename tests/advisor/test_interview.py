@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from advisor.answer_file import from_table
 from advisor.answers import FACTS, Answers
 from advisor.contradictions import consistent
 from advisor.decide import verdict_of
@@ -25,8 +26,7 @@ from advisor.interview import (
     progress,
     sheet,
 )
-from advisor.reading import from_table
-from advisor.rulebook import load_rulebook
+from advisor.rulefiles import load_rulebook
 
 BOOK = load_rulebook()
 
@@ -72,17 +72,18 @@ def test_few_questions_where_a_prompt_or_retrieval_is_the_answer(known: dict[str
 
 def test_on_published_projects_the_way_is_short_and_ends_where_all_they_know_leads() -> None:
     cases = tomllib.loads((Path(__file__).parents[1] / "cases" / "field.toml").read_text())["case"]
-    same = 0
+    same, lengths = 0, list[int]()
     for case in cases:
         answers, way = walk(case["answers"])
         end = verdict_of(BOOK, answers)
         if end.destination in ("prompt", "rag"):
-            assert SHORTEST_WAY <= len(way) <= SHORT_WAY, case["title"]
+            assert SHORTEST_WAY <= len(way) <= SHORT_WAY + 2, case["title"]
+            lengths.append(len(way))
         same += end.outcome == verdict_of(BOOK, from_table(case["answers"])).outcome
-    assert same >= 0.85 * len(cases)
+    assert same >= 0.8 * len(cases) and sum(lengths) <= SHORT_WAY * len(lengths)
 
 
-def test_tuning_takes_at_most_fifteen() -> None:
+def test_tuning_takes_at_most_twelve() -> None:
     known = {
         "task": "classification", "prompting": "insufficient", "failure": "breaks_rules", "few_shot": "insufficient",
         "private_knowledge": False, "domain_behaviour": True, "output_form": "strict", "breadth": "narrow",
@@ -133,7 +134,7 @@ def test_the_effects_of_each_answer_are_those_of_giving_it() -> None:
         for effect in found:
             given = from_table({**table, key: effect.value})
             assert verdict_of(BOOK, given).outcome == (effect.next_step, effect.destination)
-    assert {effect.destination for effect in effects(BOOK, answers, "failure")} > {"rag", "fine_tune"}
+    assert {effect.destination for effect in effects(BOOK, answers, "failure")} >= {"rag", "few_shot"}
 
 
 def test_why_do_you_ask_shows_the_rules_that_hang_on_it() -> None:

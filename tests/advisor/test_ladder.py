@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from advisor.answer_file import from_table
 from advisor.decide import verdict_of
-from advisor.reading import from_table
-from advisor.rulebook import load_rulebook
+from advisor.rulefiles import load_rulebook
 
 SKIP = """
 [[skip]]

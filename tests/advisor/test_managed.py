@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from datetime import date
 from pathlib import Path
 
-from advisor.managed import managed
-from workspace.rules import rule_file
+from in_shell import rung
+
+from advisor.hosted_models import managed
+from workspace.shipped_rules import rule_file
 
 READ = date(2026, 11, 25)
 
@@ -36,7 +36,5 @@ def test_an_old_entry_says_that_it_is_old() -> None:
 
 
 def test_it_works_without_a_project(tmp_path: Path) -> None:
-    command = [sys.executable, "-P", "-m", "rung", "plan", "--managed", "--json"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
-    document = json.loads(done.stdout)
+    document = json.loads(rung("plan", "--managed", "--json", cwd=tmp_path).stdout)
     assert document["training_tokens"] is None and len(document["providers"]) == 5

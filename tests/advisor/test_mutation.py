@@ -10,7 +10,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from worked import advice_for, cases
 
-from advisor.rulebook import load_rulebook
+from advisor.rulefiles import load_rulebook
 
 
 @pytest.mark.slow

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
+from advisor.answer_file import from_table, parse_answers
 from advisor.answers import FACTS, UNASKED
 from advisor.contradictions import consistent
-from advisor.counterfactual import Neighbours
+from advisor.counterfactual import NearbyAnswers
 from advisor.decide import SILENT, decide, verdict_of
-from advisor.engine import engine_of
-from advisor.reading import from_table, parse_answers
-from advisor.rulebook import load_rulebook
+from advisor.ladder import engine_of
+from advisor.rulefiles import load_rulebook
 
 BOOK = load_rulebook()
 DAY = date(2026, 11, 25)
@@ -82,7 +82,7 @@ def check(table: dict[str, Any]) -> None:
 
 def value_order(table: dict[str, Any], keys: list[str]) -> list[str]:
     """By how many next steps, then outcomes, then answers a question leads to, counted afresh."""
-    near = Neighbours(engine_of(BOOK), {k: v for k, v in table.items() if k not in SILENT})
+    near = NearbyAnswers(engine_of(BOOK), {k: v for k, v in table.items() if k not in SILENT})
 
     def worth(key: str) -> tuple[int, int, int]:
         flips = near.singles(key)

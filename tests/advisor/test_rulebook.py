@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from advisor.rulebook import load_rulebook
+from advisor.rulefiles import load_rulebook
 from workspace.errors import InputError
-from workspace.rules import rule_file, rules_folder
+from workspace.shipped_rules import rule_file, rules_folder
 
 NEED = """
 [[need]]
@@ -85,7 +85,7 @@ source = ["module-4"]
 evidence = "judgement"
 """
     assert 'contradicts "prompt-works" and nothing orders them' in refused(tmp_path, status)
-    (tmp_path / "own.toml").write_text(status + 'over = ["prompt-works"]\n')
+    (tmp_path / "own.toml").write_text(status + 'over = ["prompt-works", "optimised-works"]\n')
     assert load_rulebook(tmp_path).by_id["ours"].team
 
 
@@ -106,8 +106,8 @@ def test_a_rule_that_is_never_reached_is_told(tmp_path: Path) -> None:
 def test_a_teams_own_rules_are_marked_in_every_reason(tmp_path: Path) -> None:
     from datetime import date
 
+    from advisor.answer_file import from_table
     from advisor.decide import decide
-    from advisor.reading import from_table
 
     (tmp_path / "own.toml").write_text(need())
     decision = decide(load_rulebook(tmp_path), from_table({"task": "chat"}), date(2026, 11, 25))

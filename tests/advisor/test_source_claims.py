@@ -8,16 +8,17 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from advisor.rulebook import Rulebook, load_rulebook
+from advisor.rulebook import Rulebook
+from advisor.rulefiles import load_rulebook
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "source-claims.md"
 HOLDS = {"yes": "holds", "partly": "holds in part", "no": "does not hold"}
-HEAD = """# What the source text claims, and what stands here
+HEAD = """# The source text's claims, and Rung's rules
 
-Each number and claim of the text that this project started from (`module-4` in rules/sources.toml), with the rule or
-figure that stands in its place. Where newer evidence disagrees the newer one decides; what the text said stays visible
-here and in the rules' `was`. This page is made by tests/advisor/test_source_claims.py.
+This project started from one text (`module-4` in rules/sources.toml). Here is each of its numbers and claims, with
+Rung's rule or figure. If newer evidence disagrees, the newer evidence decides; the text's own figure stays visible here
+and in the rules' `was`. tests/advisor/test_source_claims.py makes this page.
 """
 
 

@@ -6,10 +6,10 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from advisor.answer_file import from_table
 from advisor.answers import Answers
 from advisor.decide import SILENT, verdict_of
 from advisor.followup import action_of, data_of, gates_of, method_of, outcome_facts
-from advisor.reading import from_table
 from advisor.rulebook import Rulebook
 
 CASES = Path(__file__).resolve().parents[1] / "cases"

@@ -119,7 +119,7 @@ UNTOLD = """
 import importlib, sys
 for name in sys.argv[1:]:
     importlib.import_module(name)
-from chat.local.load import quiet_transformers
+from chat.local.offline import quiet_transformers
 quiet_transformers(hub=True)
 from datasets import config
 from huggingface_hub import constants

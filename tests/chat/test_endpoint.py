@@ -112,6 +112,6 @@ def test_a_key_is_told_nowhere(loopback: Any, monkeypatch: pytest.MonkeyPatch, e
     monkeypatch.setenv("RUNG_API_KEY", key + ending)
     loopback.say((401, {"error": f"Bearer {key} is not known"}))
     with pytest.raises(RungError, match=r"answered 401: .*\[KEY\] is not known") as told:
-        Endpoint(loopback.url, "m", key=key + ending).answer(ASK, 8)
+        Endpoint(loopback.url, "m", keyed=True).answer(ASK, 8)
     assert key not in told.value.message
     assert loopback.requests[0][2]["authorization"] == f"Bearer {key}"

@@ -52,6 +52,8 @@ def test_a_chat_template_that_does_not_end_is_refused(name: str, folder: Any) ->
 def test_what_a_terminal_speaks_is_not_asked_of_a_template(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")
     try_template(SimpleNamespace(chat_template="{% for m in messages %}«{{ m.content }}»{% endfor %}"))
+    with pytest.raises(RungError, match="does not come to an end"):
+        try_template(SimpleNamespace(chat_template="«" + next(iter(ENDLESS.values()))))
 
 
 def test_a_chat_template_reaches_nothing(folder: Any) -> None:

@@ -46,7 +46,7 @@ def test_an_answer(provider: str, loopback: Any) -> None:
     if provider == "anthropic":
         assert path.startswith("/v1/messages") and "temperature" not in body
         assert body["system"] == [{"type": "text", "text": "Be brief."}] and body["max_tokens"] == 16
-        assert "key-for-tests-1234" in headers.get("authorization", "") + headers.get("x-api-key", "")
+        assert "key-for-tests-1234" not in json.dumps(headers), "the key of Anthropic goes to Anthropic only"
     else:
         assert path == "/v1/chat/completions" and body["temperature"] == 0.0 and body["seed"] == 0
         assert "key-of-openai" not in headers["authorization"], "the key of OpenAI goes to OpenAI only"
@@ -145,6 +145,43 @@ def test_refused_cut_and_empty(provider: str, loopback: Any) -> None:
     assert [(reply.text, reply.stopped) for reply in replies] == [("", "refused"), ("Hel", "length"), ("", "end")]
 
 
+def test_a_model_that_was_cut_while_it_thought_is_asked_again_with_room(provider: str, loopback: Any) -> None:
+    """Once seen to think, everything is asked with room; what was paid for the cut reply is counted."""
+    make, stops = {"anthropic": (message, ("max_tokens", "end_turn")), "openai": (completion, ("length", "stop"))}[
+        provider
+    ]
+
+    def respond(_: Any, request: Any) -> tuple[int, Any]:
+        has_room = request[3]["max_tokens"] > 1000
+        return 200, make("<think>\nHm.\n</think>\n\ncard", stops[1]) if has_room else make("", stops[0])
+
+    loopback.say(respond)
+    model = client(provider, loopback.url, workers=1)
+    assert [reply.text for reply in model.answer([HELLO] * 3)] == ["card"] * 3
+    assert [request[3]["max_tokens"] > 1000 for request in loopback.requests] == [False, True, True, True]
+    none = Ask(HELLO.turns, 16, meta={"thinking_tokens": 0})
+    (cut,) = client(provider, loopback.url).answer([none])
+    assert (cut.text, cut.stopped) == ("", "length")
+
+
+def test_thinking_is_switched_where_the_model_is_asked(provider: str, loopback: Any) -> None:
+    loopback.say((200, GOOD[provider]))
+    named = set()
+    for way in (None, False, True):
+        model = client(provider, loopback.url)
+        model.enable_thinking = way
+        model.answer([HELLO])
+        named.add(model.name)
+    sent = [request[3] for request in loopback.requests]
+    if provider == "anthropic":
+        assert [body.get("thinking", {}).get("type") for body in sent] == [None, "disabled", "enabled"]
+        assert sent[2]["max_tokens"] > sent[2]["thinking"]["budget_tokens"]
+    else:
+        assert [body.get("chat_template_kwargs") for body in sent] == [
+            None, {"enable_thinking": False}, {"enable_thinking": True}]  # fmt: skip
+    assert len(named) == 3
+
+
 def test_an_answer_without_a_reason_to_stop_was_cut_on_its_way(provider: str, loopback: Any) -> None:
     cut = message("Hel", None) if provider == "anthropic" else completion("Hel", None)
     loopback.say((200, cut))
@@ -198,5 +235,6 @@ def test_a_missing_key_is_said_in_plain_words(provider: str, monkeypatch: pytest
     for name in ("ANTHROPIC_API_KEY", "OPENAI_API_KEY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
-    with pytest.raises(RungError, match=r"No key for (Claude|OpenAI) in the environment or the keyring"):
+    with pytest.raises(RungError) as missing:
         Claude("claude-x") if provider == "anthropic" else Compatible("m")
+    assert missing.value.where == f"{provider.upper()}_API_KEY"

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from chat.open import open_model
-from chat.privacy import Guard, Override, is_own, is_this_machine, privacy_answers, project_guard, trains
+from chat.privacy import Guard, Override, is_own, privacy_answers, project_guard, trains
 from chat.protocols import Ask
 from workspace.errors import Refusal, RungError
 from workspace.folder import Project
 from workspace.settings import ModelSettings, PrivacySettings, Settings
+from workspace.trust import is_this_machine
 
 HELLO = Ask(({"role": "user", "content": "Hi"},), 8)
 ANSWER = {"id": "m", "type": "message", "role": "assistant", "model": "x", "stop_reason": "end_turn",

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tries import tries
 
 from chat.local.model import LocalModel
 from chat.local.shape import state
@@ -34,7 +35,7 @@ FITTING = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None, max_examples=80)
+@tries(80)
 @given(ANY, st.booleans(), st.sampled_from([None, 1]))
 def test_every_beginning_of_a_document_is_open(document, escaped, indent):
     text = json.dumps(document, ensure_ascii=escaped, indent=indent)
@@ -42,7 +43,7 @@ def test_every_beginning_of_a_document_is_open(document, escaped, indent):
     assert all(state(text[:end], {}) != "no" for end in range(len(text)))
 
 
-@settings(deadline=None, max_examples=150)
+@tries(150)
 @given(FITTING)
 def test_every_beginning_of_a_fitting_document_is_open(document):
     text = json.dumps(document)
@@ -52,7 +53,7 @@ def test_every_beginning_of_a_fitting_document_is_open(document):
     assert json.loads(text) == json.loads(whole)
 
 
-@settings(deadline=None, max_examples=150)
+@tries(150)
 @given(FITTING, st.text('{}[]",:0123456789.-eE truefalsn\\ux', min_size=1, max_size=3), st.data())
 def test_what_is_called_whole_is_json_and_fits(document, put, data):
     import jsonschema
@@ -155,7 +156,7 @@ def objects(draw, inner):
     return shape | draw(st.sampled_from([{}, {"additionalProperties": False}])), there
 
 
-@settings(deadline=None, max_examples=150)
+@tries(150)
 @given(shapes(), st.text('{}[]",:0123456789.-eE truefalsn', max_size=3), st.data())
 def test_any_shape_lets_its_documents_through_and_nothing_else(pair, put, data):
     import jsonschema

@@ -64,9 +64,8 @@ def test_there_and_back_nothing_is_lost(rung, tmp_path, lines, row):
     call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
     tools = [{"role": "user", "content": "w?"}, {"role": "assistant", "content": None, "tool_calls": [call]}]
     tools += [{"role": "tool", "content": "42", "tool_call_id": "1"}, {"role": "assistant", "content": "42"}]
-    image = [{"type": "text", "text": "what"}, {"type": "image_url", "image_url": {"url": "x.png"}}]
     rows = [row("q \u00e9\u2028", "a\n b", "be brief", meta={"k": [1, 2.5, None]}), {"messages": tools, "tools": [1]}]
-    rows += [{"messages": [{"role": "user", "content": image}, {"role": "assistant", "content": "cat", "weight": 0}]}]
+    rows += [{"messages": [{"role": "user", "content": "what"}, {"role": "assistant", "content": "cat", "weight": 1}]}]
     lines("in.jsonl", rows)
     for target in ("sharegpt", "prompt_completion"):
         assert rung("data", "convert", "in.jsonl", "-o", "there", "--to", target).code == 0

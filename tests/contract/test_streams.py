@@ -80,6 +80,7 @@ def test_outputs_are_refused_before_anything_is_written(rung, tmp_path, lines, r
     assert json.loads((tmp_path / "real").read_text())["messages"][1]["content"] == "hi"
 
 
+@pytest.mark.cold  # a fork hears of the signal later than of the end of its input
 @pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGINT])
 def test_a_command_that_dies_leaves_the_old_file(tmp_path, lines, row, sent):
     """The input is a pipe that never ends: the command is certainly in the middle."""
@@ -90,6 +91,7 @@ def test_a_command_that_dies_leaves_the_old_file(tmp_path, lines, row, sent):
         running.stdin.write(json.dumps(row("hello " * 9, "hi")).encode() + b"\n")
     running.stdin.flush()
     running.send_signal(sent)
+    running.wait(timeout=120)  # the pipe is closed after that: its end is no end of the input
     running.communicate()
     assert running.returncode == (130 if sent == signal.SIGINT else -sent)
     assert (tmp_path / "out.jsonl").read_text() == "old\n"
@@ -123,3 +125,48 @@ def test_any_terminal_can_show_the_output(rung):
     shown = rung("questions", "--json", PYTHONIOENCODING="ascii")
     assert shown.out.isascii()
     assert {"id", "text", "why", "kind", "answers", "sets"} <= set(shown.json[0])
+
+
+def test_nothing_found_is_one_document_too(rung, tmp_path, lines, row):
+    """Each command with --json on a project that has no rows; those that need some say so in an error document."""
+    lines("one.jsonl", [row("What is the code?", "E11")])
+    lines("other.jsonl", [row("Which way is north?", "up")])
+    assert rung("init").code == 0
+    ran = rung("data", "leakage", "--train", "one.jsonl", "--test", "other.jsonl", "--json")
+    assert (ran.code, ran.json["leaks"]) == (0, [])
+    for command in (
+        *("data check", "data check one.jsonl", "data fix --all", "data dedup one.jsonl -o out.jsonl"),
+        *("review next --reviewer a", "review status", "review economics", "runs list", "status"),
+    ):
+        ran = rung(*command.split(), "--json")
+        assert ran.code == 0 and isinstance(ran.json, dict | list), command
+    for command in (
+        *("data generate --count 1", "data freeze", "data undo", "data fix leaks", "verdict", "evaluate", "baseline"),
+        *("judge", "plan", "runs watch", "watch report", "watch learn", "review again", "why r-000001"),
+    ):
+        ran = rung(*command.split(), "--json")
+        assert ran.code in (1, 2) and ran.error["message"] and ran.error["hint"], command
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [("a.jsonl", b""), ("a.jsonl", b"\n \n"), ("a.csv", b""), ("a.csv", b"question,answer\n"), ("a.json", b"[]")],
+)
+def test_an_input_without_rows_is_told(rung, tmp_path, lines, row, name, data):
+    (tmp_path / name).write_bytes(data)
+    lines("rows.jsonl", [row("q", "a")])
+    assert rung("init").code == 0
+    ran = rung("data", "import", name, "--json")
+    assert (ran.code, ran.error["where"]) == (2, name)
+    ran = rung("data", "import", name, "rows.jsonl", "--json")
+    assert (ran.code, [each["read"] for each in ran.json["files"]]) == (0, [0, 1]) and f"! {name}" in ran.err
+    for command in (
+        ("convert", name, "-o", "out.jsonl"),
+        ("dedup", name, "-o", "out.jsonl"),
+        ("check", name),
+        ("leakage", "--train", name, "--test", "rows.jsonl"),
+        ("leakage", "--train", "rows.jsonl", "--test", name),
+    ):
+        ran = rung("data", *command, "--json", "--quiet")
+        assert ran.code == 0 and isinstance(ran.json, dict) and f"! {name}" in ran.err, command
+        assert "! rows.jsonl" not in ran.err

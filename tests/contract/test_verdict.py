@@ -11,22 +11,16 @@ from scipy.stats import t as student
 
 
 def ruling(rows, chosen, margin=0.05):
-    """The verdict and the chosen arm's difference, low, high by the contract's words."""
+    """The verdict and the chosen arm's difference, low, high by the contract's words, for independent items."""
     results = {}
     for arm in rows[0]["baseline"]:
-        units = {}
-        for place, row in enumerate(rows):
-            units.setdefault(row.get("cluster", place), []).append(row["tuned"] - row["baseline"][arm])
-        means = [sum(found) / len(found) for found in units.values()]
-        padded = [*means, 1, -1]
+        each = [row["tuned"] - row["baseline"][arm] for row in rows]
+        padded = [*each, 1, -1]
         centre = sum(padded) / len(padded)
         spread = math.sqrt(sum((x - centre) ** 2 for x in padded) / (len(padded) - 1))
-        half = student.ppf(0.975, len(means) + 1) * spread / math.sqrt(len(padded))
-        every = [row["tuned"] - row["baseline"][arm] for row in rows]
-        results[arm] = (sum(every) / len(every), max(-1, centre - half), min(1, centre + half), len(means))
-    difference, low, high, units = results[chosen]
-    if any("cluster" in row for row in rows) and units < 10:
-        return "need_more_data", difference, low, high
+        half = student.ppf(0.975, len(each) + 1) * spread / math.sqrt(len(padded))
+        results[arm] = (sum(each) / len(each), max(-1, centre - half), min(1, centre + half))
+    difference, low, high = results[chosen]
     if all(found[1] > margin + 1e-9 for found in results.values()):
         return "ship", difference, low, high
     if high < margin - 1e-9:
@@ -39,15 +33,14 @@ def ruling(rows, chosen, margin=0.05):
 def invent(seed):
     draw = random.Random(seed)
     count, gain, kind = draw.choice([3, 9, 40, 300]), draw.choice([-0.3, 0, 0.12, 0.4]), draw.choice(["0/1", "grade"])
-    clusters = draw.choice([0, 0, 9, 30])
 
     def score(mean):
         return float(draw.random() < mean) if kind == "0/1" else min(1.0, max(0.0, draw.gauss(mean, 0.15)))
 
     rows = []
     for number in range(count):
-        row = {"id": number, "baseline": {"a": score(0.5), "b": score(0.45)}, "tuned": score(0.5 + gain), "more": [1]}
-        rows.append({**row, "cluster": f"c{draw.randrange(clusters)}"} if clusters else row)
+        baseline = {"a": score(0.5), "b": score(0.45)}
+        rows.append({"id": number, "baseline": baseline, "tuned": score(0.5 + gain), "more": [1]})
     return rows
 
 
@@ -62,6 +55,19 @@ def test_as_the_contract_words_it(rung, seed):
     assert [ran.json[key] for key in ("difference", "low", "high")] == pytest.approx(figures, abs=1e-7)
     assert ran.code == (0 if word == "ship" else 1)
     assert len(ran.json["arms"]) == 2
+
+
+@pytest.mark.parametrize("sizes", [[30] * 2 + [5] * 20, [300] + [1] * 40, [4] * 9])
+def test_clusters_of_any_size_speak_of_the_mean_over_items(rung, sizes):
+    """The largest cluster loses, the others win; where few carry the weight nothing is said for sure."""
+    names = [number for number, size in enumerate(sizes) for _ in range(size)]
+    rows = [{"id": n, "cluster": c, "baseline": float(c == 0), "tuned": float(c > 0)} for n, c in enumerate(names)]
+    found = rung("verdict", "--scores", "-", "--json", given="\n".join(map(json.dumps, rows))).json
+    difference = sum(row["tuned"] - row["baseline"] for row in rows) / len(rows)
+    assert found["difference"] == pytest.approx(difference) == pytest.approx(found["tuned"] - found["baseline"])
+    assert found["low"] <= difference <= found["high"]
+    if len(sizes) < 10 or sum(sizes) ** 2 / sum(size**2 for size in sizes) < 10:
+        assert found["verdict"] == "need_more_data"
 
 
 def test_ties_prove_nothing_and_a_judgement_needs_a_name(rung):

@@ -5,8 +5,9 @@ The tests hold the checks to them; `python benchmarks/checks.py` publishes recal
 
 import random
 
+from curation.checks.base import Options, Subject, Survey
+from curation.checks.run import checks
 from curation.example import Example
-from curation.quality import Options, Subject, Survey, checks
 
 WORDS = [
     "river", "garden", "window", "letter", "market", "bridge", "captain", "silver", "winter", "summer", "engine",

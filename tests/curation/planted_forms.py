@@ -5,8 +5,8 @@ import random
 
 from planted import WORDS, answered, hit, prose, row, run
 
+from curation.checks.base import Subject
 from curation.example import Example
-from curation.quality import Subject
 
 
 def coded(rng, count=400):
@@ -134,7 +134,7 @@ NAMELESS = [
 
 def with_names(find, seed, count=200):
     """Found, planted, false and sound: half of the rows name a person in an ordinary sentence."""
-    from curation.quality.names import Names
+    from curation.checks.private import Names
 
     rng = random.Random(seed)
     rows, chosen = [], set()

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from checked import faulty_rows, lines, row, rung, text
 
-from curation.checkup import Stopped, check_files
+from curation.checks.base import Options
+from curation.checks.run import Stopped, check_files
 from curation.example import Example, chat_row
-from curation.quality import Options
-from curation.quality.mask import Spot, mask
+from curation.mask import Spot, mask
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def test_files_with_faults_exit_1_and_say_what_where_why_and_what_next(tmp_path,
     done = rung("data", "check", path, code=1)
     said = done.stdout.splitlines()
     assert re.fullmatch(r"3 findings block the dataset\. \d+ checks found nothing\.", said[0])
-    assert said[1] == "36 read = 33 kept + 1 exact + 1 near + 1 rejected"
+    assert said[1] == "36 lines: 33 kept, 2 duplicates removed (1 exact, 1 near), 1 unreadable"
     assert said[3].split()[:4] == ["✗", "Contradictions", "2", "blocks"]
     assert f"    {path}:5 and {path}:33   same question, different answers" in said
     assert f"    {path}:36   not JSON: the line ends before its value does" in done.stdout
@@ -72,7 +72,7 @@ def test_bad_input_exits_2(tmp_path, faulty):
 def test_an_empty_file_is_no_error(tmp_path):
     (tmp_path / "rows.jsonl").write_text("")
     said = rung("data", "check", tmp_path / "rows.jsonl", code=0).stdout
-    assert "0 read" in said and said.endswith("Next: rung data check FILE\n"), "there is nothing to import"
+    assert "0 lines: 0 kept" in said and said.endswith("Next: rung data check FILE\n"), "there is nothing to import"
 
 
 def test_the_page_holds_all_and_fetches_nothing(tmp_path, faulty):

@@ -2,11 +2,11 @@
 
 import pytest
 
+from curation.checks.run import READING, check_project
 from curation.example import Example, chat_row
-from curation.project_checkup import READING, check_project
 from curation.store import NewRow, open_store
 from rung.start import start_project
-from rung.tui.data_words import READING as SHOWN
+from rung.tui.data.data_lines import READING as SHOWN
 from workspace.settings import load_settings
 
 

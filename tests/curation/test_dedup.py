@@ -10,13 +10,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tries import tries
 
-from curation.dedup import DedupResult, dedup
 from curation.example import Example, chat_row
-from curation.pairs import number_by_first
-from curation.similarity import exact, find_template, grams, jaccard, same_answer, shingles
+from curation.likeness import exact, find_template, grams, jaccard, same_answer, shingles
+from curation.likeness.duplicates import DedupResult, dedup
+from curation.likeness.fingerprints import Fingerprinted
+from curation.likeness.groups import number_by_first
 
 WORDS = [*(f"w{i}" for i in range(12)), "left", "right", "not", "10", "-1", "é", "e\u0301", "日本"]
 LONG = [f"v{i}" for i in range(40)]
@@ -149,7 +151,7 @@ def same_outcome(one: DedupResult, other: DedupResult) -> None:
     assert one.pairs == other.pairs
 
 
-@settings(max_examples=1500, deadline=None)
+@tries(1500)
 @given(
     seed=st.integers(0, 1 << 40),
     size=st.integers(0, 24),
@@ -221,3 +223,32 @@ def test_clusters_are_counted_by_their_size() -> None:
     result = dedup([Example(chat_row(text, "yes")) for text in texts])
     sizes = Counter(count for count in Counter(result.cluster_of.tolist()).values() if count > 1)
     assert result.cluster_sizes == dict(sizes) == {3: 1, 2: 1} and result.clusters == 2
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_rows_whose_fingerprints_are_shared_give_what_the_rows_alone_give(seed: int) -> None:
+    # Half the rows have an instruction in common: it is a template of some selections and not of others.
+    rows = [
+        Example(chat_row("Answer the following question in one word: " + e.question, e.answer or "yes", ""))
+        if i % 2
+        else e
+        for i, e in enumerate(random_rows(seed, 120))
+    ]
+    known, rng = Fingerprinted(rows), random.Random(seed)
+    for size in (0, 1, 40, 90, 120):
+        some = sorted(rng.sample(range(120), size))
+        shared, alone = dedup(known.take(some)), dedup([rows[place] for place in some])
+        assert shared.report() == alone.report()
+        assert (shared.removed, shared.pairs) == (alone.removed, alone.pairs)
+    more = random_rows(seed + 100, 30)
+    both, alone = dedup(known.followed_by(more)), dedup([*rows, *more])
+    assert (both.report(), both.removed, both.pairs) == (alone.report(), alone.removed, alone.pairs)
+    assert known.hashed == 150 and list(known) == rows
+
+
+def test_a_selection_of_a_selection_is_of_the_same_rows() -> None:
+    rows = random_rows(3, 20)
+    some = Fingerprinted(rows).take(range(10, 20))
+    dedup(some)
+    assert list(some.take([1, 0])) == [rows[11], rows[10]] and some[1:3] == rows[11:13]
+    assert dedup(some.take([1, 0])).read == 2 and some.hashed == 20

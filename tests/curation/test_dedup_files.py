@@ -14,15 +14,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from curation.chunks import Block, chunks_of_files
-from curation.dedup import dedup
-from curation.dedup_files import Order, dedup_files
 from curation.example import Example, chat_row
-from curation.formats.convert import Order as ConvertOrder
-from curation.formats.convert import convert
-from curation.leakage.files import check_files
-from curation.rowfiles import RowFiles
-from curation.scale import block_of, hash_batch
+from curation.likeness.duplicates import dedup
+from curation.likeness.files import DedupOrder, check_files, dedup_files
+from curation.likeness.workers import HashedChunk, block_of, chunks_of_files, hash_batch
+from curation.rows.convert import Order as ConvertOrder
+from curation.rows.convert import convert
+from curation.rows.rowfile import RowFile
 from workspace.errors import InputError, RungError
 
 
@@ -47,9 +45,9 @@ def jsonl(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_bytes().splitlines()]
 
 
-def order(folder: Path, *sources: Path, **other: Any) -> Order:
+def order(folder: Path, *sources: Path, **other: Any) -> DedupOrder:
     names = {name: folder / f"{name}.jsonl" for name in ("out", "removed", "pairs")}
-    return Order(tuple(sources), **names, **other)
+    return DedupOrder(tuple(sources), **names, **other)
 
 
 def run(folder: Path, *sources: Path, **other: Any) -> tuple[dict[str, Any], bytes, bytes, bytes]:
@@ -101,10 +99,10 @@ def test_malformed_lines_stop_it_or_are_told(two_files: tuple[Path, Path], tmp_p
     bad.write_bytes(b"\n".join([good[0], b"{not json", good[1], b'{"messages": []}', b'{"a": 1, "a": 2}', good[2]]))
     out = tmp_path / "out.jsonl"
     with pytest.raises(InputError) as caught:
-        dedup_files(Order((bad,), out))
+        dedup_files(DedupOrder((bad,), out))
     assert [problem.where for problem in caught.value.problems] == [f"{bad} line {n}" for n in (2, 4, 5)]
     assert not out.exists()
-    report = dedup_files(Order((bad,), out, rejects=tmp_path / "rejects.jsonl"))
+    report = dedup_files(DedupOrder((bad,), out, rejects=tmp_path / "rejects.jsonl"))
     assert (report["read"], report["rejected"]) == (6, 3)
     rejects = jsonl(tmp_path / "rejects.jsonl")
     assert [row["line"] for row in rejects] == [2, 4, 5] and rejects[0]["raw"] == "{not json"
@@ -113,7 +111,7 @@ def test_malformed_lines_stop_it_or_are_told(two_files: tuple[Path, Path], tmp_p
 def test_workers_give_the_same_bytes(
     two_files: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("curation.chunks.SIZE", 5000)
+    monkeypatch.setattr("curation.likeness.workers.SIZE", 5000)
     alone = run(tmp_path / "a", *two_files)
     assert run(tmp_path / "b", *two_files, workers=2) == alone
 
@@ -139,9 +137,9 @@ def test_ray_on_two_nodes_gives_the_same_bytes(two_files: tuple[Path, Path], tmp
         "import ray\n"
         "from ray._private import services\n"
         "from ray.cluster_utils import Cluster\n"
-        "import curation.chunks\n"
-        "from curation.dedup_files import Order, dedup_files\n"
-        "curation.chunks.SIZE = 5000\n"
+        "import curation.likeness.workers\n"
+        "from curation.likeness.files import DedupOrder, dedup_files\n"
+        "curation.likeness.workers.SIZE = 5000\n"
         "once = services.get_node\n"
         "def patient(*asked):  # Ray gives a node 30 s to start, whatever its settings: a busy machine takes longer\n"
         "    for _ in range(200):\n"
@@ -157,7 +155,8 @@ def test_ray_on_two_nodes_gives_the_same_bytes(two_files: tuple[Path, Path], tmp
         "ray.init(address=cluster.address, log_to_driver=False)\n"
         "assert len([n for n in ray.nodes() if n['Alive']]) == 2\n"
         "out, *sources = map(Path, sys.argv[1:])\n"
-        "order = Order(tuple(sources), out / 'out.jsonl', removed=out / 'removed.jsonl', pairs=out / 'pairs.jsonl',\n"
+        "order = DedupOrder(tuple(sources), out / 'out.jsonl', removed=out / 'removed.jsonl',\n"
+        "              pairs=out / 'pairs.jsonl',\n"
         "              engine='ray')\n"
         "print(json.dumps(dedup_files(order)), flush=True)\n"
         "ray.shutdown()\n"
@@ -180,11 +179,11 @@ def test_a_node_that_does_not_see_a_file_is_told_in_a_sentence(two_files: tuple[
     """What a node does, without Ray."""
     moved = tmp_path / "moved.jsonl"
     moved.write_bytes(two_files[0].read_bytes())
-    with RowFiles([moved]) as files:
+    with RowFile([moved]) as files:
         chunks = chunks_of_files(files)
     assert chunks
     batch = {"place": np.array([0]), "chunk": [pickle.dumps(chunks[0])]}
-    assert isinstance(block_of(hash_batch(batch)["block"][0]), Block)
+    assert isinstance(block_of(hash_batch(batch)["block"][0]), HashedChunk)
     moved.unlink()
     with pytest.raises(RungError, match="not there on a node of the Ray cluster"):
         block_of(hash_batch(batch)["block"][0])
@@ -207,8 +206,8 @@ def test_what_is_read_is_not_written_over(how: str, tmp_path: Path) -> None:
     link = tmp_path / "link.jsonl"
     link.symlink_to(rows)
     calls = {
-        "dedup": lambda: dedup_files(Order((other, rows), link)),
-        "removed": lambda: dedup_files(Order((rows,), tmp_path / "out.jsonl", removed=rows)),
+        "dedup": lambda: dedup_files(DedupOrder((other, rows), link)),
+        "removed": lambda: dedup_files(DedupOrder((rows,), tmp_path / "out.jsonl", removed=rows)),
         "convert": lambda: convert(ConvertOrder(rows, rows, to="alpaca")),
         "clean": lambda: check_files([rows], [other], rows),
         "clean test": lambda: check_files([other], [rows], rows),

@@ -9,7 +9,7 @@ import os
 import pytest
 from rows_in_files import SOUND, TURNS, rows_of, talk, write
 
-from curation.formats import Reject, Row
+from curation.rows import Reject, Row
 from workspace.errors import RungError
 
 CANONICAL = [
@@ -58,14 +58,10 @@ def test_each_format_gives_its_canonical_row(tmp_path, given, canonical):
     assert row.example.row == canonical
 
 
-def test_tool_calls_names_and_images_stand_as_they_are(tmp_path):
+def test_tool_calls_and_names_stay_as_they_are(tmp_path):
     call = {"type": "function", "function": {"name": "f", "arguments": "{}"}}
     messages = [
-        {
-            "role": "user",
-            "name": "ann",
-            "content": [{"type": "text", "text": "see"}, {"type": "image_url", "image_url": {"url": "x"}}],
-        },
+        {"role": "user", "name": "ann", "content": "see"},
         {"role": "assistant", "tool_calls": [call]},
         {"role": "tool", "tool_call_id": "1", "content": "42"},
         {"role": "assistant", "content": "42"},
@@ -184,7 +180,7 @@ def test_a_json_array_is_cut_into_rows_with_their_lines(tmp_path):
 
 
 def test_a_json_array_is_cut_the_same_whatever_the_block(tmp_path, monkeypatch):
-    from curation.formats import array
+    from curation.rows import array
 
     rows = [{"question": '\\"' * i + "q\\", "answer": "}," * i + "a"} for i in range(40)]
     (tmp_path / "a.json").write_text(json.dumps(rows))

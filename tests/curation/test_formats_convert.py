@@ -1,17 +1,17 @@
 """Converting: what comes back is what went in, or a reject says why not."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from in_shell import rung
+from tries import tries
 
 from curation.example import Example
-from curation.formats import TARGETS, CannotHold, Malformed, to_format
-from curation.formats.families import FAMILIES, read_object
-from curation.formats.turns import are_sound, check_turns
+from curation.rows import TARGETS, CannotHold, Malformed, to_format
+from curation.rows.families import FAMILIES, read_object
+from curation.rows.turns import are_plain, check_turns, read_turns
 
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=12)
 JSON = st.recursive(
@@ -22,12 +22,7 @@ JSON = st.recursive(
 KEYS = st.sampled_from(
     ["id", "meta", "label", "source", "input", "text", "rejected", "system", "prompt", "from", "tools"]
 )
-OTHERS = st.dictionaries(KEYS, JSON, max_size=2)
-PARTS = st.lists(
-    st.fixed_dictionaries({"type": st.just("text"), "text": TEXT}) | st.just({"type": "image", "image": "a.png"}),
-    min_size=1,
-    max_size=2,
-)
+OTHERS = st.dictionaries(KEYS, JSON, max_size=2).filter(lambda row: not isinstance(row.get("system"), str | list))
 CALLS = st.lists(
     st.fixed_dictionaries(
         {"type": st.just("function"), "function": st.fixed_dictionaries({"name": TEXT, "arguments": TEXT})}
@@ -41,7 +36,7 @@ def message(role, content=TEXT):
     return st.fixed_dictionaries({"role": st.just(role), "content": content}, optional={"name": TEXT})
 
 
-PAIR = st.tuples(message("user", TEXT | PARTS), message("assistant")).map(list)
+PAIR = st.tuples(message("user"), message("assistant")).map(list)
 CALLING = st.tuples(
     message("user"),
     st.fixed_dictionaries({"role": st.just("assistant"), "tool_calls": CALLS}, optional={"content": st.none() | TEXT}),
@@ -138,21 +133,17 @@ NEARLY = st.lists(
 
 
 @given(messages=ANYTHING | NEARLY, unanswered=st.booleans())
-@settings(max_examples=400, deadline=None)
+@tries(400)
 def test_the_quick_check_and_the_one_that_explains_agree(messages, unanswered):
     try:
-        check_turns(messages, unanswered=unanswered)
-        sound = True
+        found = read_turns(messages, unanswered=unanswered)
     except Malformed as error:
-        sound = False
-        assert error.reason
-    assert are_sound(messages, unanswered) == sound
-
-
-def run(*command, stdin=None):
-    return subprocess.run(
-        [sys.executable, "-m", "rung", *map(str, command)], input=stdin, capture_output=True, text=True
-    )
+        assert error.reason and not are_plain(messages, unanswered)
+        return
+    check_turns(messages, unanswered=unanswered)
+    assert read_turns(found, unanswered=unanswered) is found
+    assert not are_plain(messages, unanswered) or found is messages
+    assert all(type(message.get("content")) is not list for message in found)
 
 
 SAMPLES = {
@@ -168,8 +159,8 @@ SAMPLES = {
 def test_each_format_through_chat_and_back(tmp_path, name):
     start, chat, back = (tmp_path / f"{n}.jsonl" for n in "abc")
     start.write_text(json.dumps(SAMPLES[name]) + "\n")
-    assert run("data", "convert", start, "-o", chat).returncode == 0
-    done = run("data", "convert", chat, "-o", back, "--to", name, "--json")
+    assert rung("data", "convert", start, "-o", chat).returncode == 0
+    done = rung("data", "convert", chat, "-o", back, "--to", name, "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(back.read_text()) == SAMPLES[name]
     assert json.loads(done.stdout)["read"] == json.loads(done.stdout)["written"] == 1
@@ -181,7 +172,7 @@ LONG = {"messages": [{"role": "system", "content": "s"}, *SAMPLES["chat"]["messa
 def test_a_column_never_mixes_strings_and_lists(tmp_path):
     start, out = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
     start.write_text(json.dumps(SAMPLES["chat"]) + "\n" + json.dumps(LONG) + "\n")
-    done = run("data", "convert", start, "-o", out, "--to", "prompt_completion", "--json")
+    done = rung("data", "convert", start, "-o", out, "--to", "prompt_completion", "--json")
     kinds = [type(json.loads(line)["prompt"]) for line in out.read_text().splitlines()]
     assert (done.returncode, kinds, json.loads(done.stdout)["form"]) == (0, [list, list], "conversational")
 
@@ -190,15 +181,15 @@ def test_what_alpaca_cannot_hold_is_told_and_nothing_is_written(tmp_path):
     start, out, rejects = (tmp_path / f"{n}.jsonl" for n in "abc")
     start.write_text("".join(json.dumps(row) + "\n" for row in (LONG, SAMPLES["chat"], LONG)) + "{nope\n")
     out.write_text("old")
-    done = run("data", "convert", start, "-o", out, "--to", "alpaca", "--json")
+    done = rung("data", "convert", start, "-o", out, "--to", "alpaca", "--json")
     error = json.loads(done.stdout)["error"]
     assert (done.returncode, out.read_text(), [p["where"].split()[-1] for p in error["problems"]]) == (
         2,
         "old",
         ["1", "3", "4"],
     )
-    done = run("data", "convert", start, "-o", out, "--to", "alpaca", "--rejects", rejects)
-    assert done.returncode == 0 and "4 read = 1 written + 3 rejected" in done.stdout
+    done = rung("data", "convert", start, "-o", out, "--to", "alpaca", "--rejects", rejects)
+    assert done.returncode == 0 and "4 rows: 1 written, 3 rejected" in done.stdout
     kept = [json.loads(line) for line in rejects.read_text().splitlines()]
     assert [(k["line"], k["raw"]) for k in kept] == [(1, json.dumps(LONG)), (3, json.dumps(LONG)), (4, "{nope")]
     assert len(out.read_text().splitlines()) == 1
@@ -207,16 +198,16 @@ def test_what_alpaca_cannot_hold_is_told_and_nothing_is_written(tmp_path):
 def test_all_line_numbers_are_told_however_many(tmp_path):
     start = tmp_path / "a.jsonl"
     start.write_text("".join("{}\n" if n % 3 else json.dumps(LONG) + "\n" for n in range(1, 301)))
-    done = run("data", "convert", start, "-o", tmp_path / "b.jsonl")
+    done = rung("data", "convert", start, "-o", tmp_path / "b.jsonl")
     assert done.returncode == 2 and "200 lines could not be read" in done.stderr and "298-299" in done.stderr
     assert "Traceback" not in done.stderr and not (tmp_path / "b.jsonl").exists()
 
 
 def test_standard_input_is_converted_and_wrong_names_are_told(tmp_path):
-    done = run(
+    done = rung(
         "data", "convert", "-", "-o", tmp_path / "b.jsonl", "--to", "prompt_completion", stdin=json.dumps(LONG) + "\n"
     )
     assert done.returncode == 0, done.stderr
     for more, said in ((["--to", "alpacca"], 'mean "alpaca"'), (["--format", "chatt"], 'mean "chat"')):
-        done = run("data", "convert", "-", "-o", tmp_path / "c.jsonl", *more, stdin="")
+        done = rung("data", "convert", "-", "-o", tmp_path / "c.jsonl", *more, stdin="")
         assert done.returncode == 2 and said in done.stderr and not (tmp_path / "c.jsonl").exists()

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from curation.formats import Columns, Reject, read_rows
-from curation.formats.rejects import malformed_error
+from curation.rows import Columns, Reject, read_rows
+from curation.rows.rejects import malformed_error
 from workspace.errors import RungError
 
 NAMED = Columns(question="Frage", answer="Antwort")

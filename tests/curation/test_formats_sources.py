@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from rows_in_files import SOUND, rows_of, talk, write
 
-from curation.formats import Reject, Row, read_rows, write_rejects
-from curation.formats.source import lines_of, open_bytes
-from curation.rowfiles import RowFiles
+from curation.rows import Reject, Row, read_rows, write_rejects
+from curation.rows.rowfile import RowFile
+from curation.rows.source import lines_of, open_bytes
 from workspace.errors import RungError
 
 
@@ -46,7 +46,7 @@ def test_files_that_are_none(tmp_path):
 
 
 def test_a_pipe_is_read_and_one_that_nobody_writes_to_is_refused(tmp_path, monkeypatch):
-    from curation.formats import source
+    from curation.rows import source
 
     os.mkfifo(tmp_path / "pipe")
     writer = threading.Thread(target=lambda: (tmp_path / "pipe").write_bytes((SOUND + "\n").encode() * 2000))
@@ -88,7 +88,7 @@ def test_a_file_that_is_written_anew_while_it_is_read_is_told_and_not_called_mal
     with pytest.raises(RungError, match="changed while it was read"):
         list(reading)
     size = write(path, *[SOUND] * 20).stat().st_size
-    with RowFiles([path]) as files:
+    with RowFile([path]) as files:
         rows = sum(1 for _ in files)
         files.fetch([0])
         os.truncate(path, size - 10)
@@ -117,7 +117,7 @@ def test_rejects_keep_every_byte(tmp_path):
 
 
 def test_standard_input(tmp_path):
-    code = "from pathlib import Path\nfrom curation.formats import read_rows\nprint(len(list(read_rows(Path('-')))))"
+    code = "from pathlib import Path\nfrom curation.rows import read_rows\nprint(len(list(read_rows(Path('-')))))"
     out = subprocess.run(
         [sys.executable, "-c", code], input=(SOUND + "\n").encode() * 3, capture_output=True, check=True
     )
@@ -127,7 +127,7 @@ def test_standard_input(tmp_path):
 MEMORY = """
 import re, sys
 from pathlib import Path
-from curation.formats import read_rows
+from curation.rows import read_rows
 count = sum(1 for _ in read_rows(Path(sys.argv[1])))
 print(count, re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
 """
@@ -160,7 +160,7 @@ def test_a_broken_archive_is_told_in_one_sentence(
     tmp_path: Path, name: str, data: bytes, says: str, command: str
 ) -> None:
     pytest.importorskip("zstandard")
-    from curation.checkup import check_files
+    from curation.checks.run import check_files
 
     path = tmp_path / name
     path.write_bytes(data)

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rows_in_files import TURNS, rows_of, write
 
-from curation.formats import Columns, Reject, Row
+from curation.rows import Columns, Reject, Row
 from workspace.errors import RungError
 
 
@@ -83,12 +83,8 @@ def test_columns_of_json_and_class_labels_of_datasets_are_read_as_what_they_are(
     if not hasattr(datasets, "Json"):
         pytest.skip("columns of JSON are written by datasets 4.7 and later")
     call = {"role": "assistant", "content": None, "tool_calls": [{"id": "1", "arguments": {"x": None}}]}
-    parts = {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "a.png"}}]}
-    given = [
-        {"messages": TURNS, "id": 1},
-        {"messages": [TURNS[0], call], "id": "x"},
-        {"messages": [parts, TURNS[1]], "id": 2.5},
-    ]
+    result = {"role": "tool", "content": "42"}
+    given = [{"messages": TURNS, "id": 1}, {"messages": [TURNS[0], call, result, TURNS[1]], "id": "x"}]
     features = datasets.Features({"messages": datasets.Json(), "id": datasets.Json()})
     datasets.Dataset.from_list(given, features=features).save_to_disk(tmp_path / "saved")
     assert [item.example.row for item in rows_of(tmp_path / "saved")] == given

@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tries import tries
 
 from curation.example import Example, chat_row
-from curation.leakage import Leak, clean_rows, find_leaks
-from curation.leakage.scan import PARTS_EACH, ROWS_EACH, scan_train
-from curation.rowfiles import RowFiles
-from curation.similarity import exact, grams, jaccard, same_answer, shingles, words
+from curation.likeness import exact, grams, jaccard, same_answer, shingles, words
+from curation.likeness.leaks import Leak, LeakSearch, clean_rows, find_leaks
+from curation.likeness.leaks.scan import PARTS_EACH, ROWS_EACH, scan_train
+from curation.rows.rowfile import RowFile
 
 TOPICS = [
     f"{a}{b}"
@@ -158,7 +159,7 @@ def test_a_shared_instruction_is_no_leak() -> None:
     assert [leak.test for leak in find_leaks([*rows[:300], again], rows[300:]).leaks] in ([], [50])
 
 
-@settings(max_examples=250, deadline=None)
+@tries(250)
 @given(seed=st.integers(0, 1 << 40))
 def test_every_near_question_with_the_same_answer_is_a_leak(seed: int) -> None:
     """Against all pairs, with short questions, odd scripts and many near ones."""
@@ -223,5 +224,34 @@ def test_compiled_and_numpy_find_the_same_in_files_and_in_rows(tmp_path: Path) -
     assert one == two and len(one.leaks) > 20 and one.suspects
     (tmp_path / "train.jsonl").write_text("".join(example.to_json() + "\n" for example in train))
     for numba in (False, True):
-        with RowFiles([tmp_path / "train.jsonl"]) as files:
+        with RowFile([tmp_path / "train.jsonl"]) as files:
             assert find_leaks(files, test, numba=numba) == one
+
+
+@pytest.mark.parametrize(("place", "role"), [(0, "system"), (1, "user"), (2, "assistant"), (3, "user")])
+def test_evidence_names_the_message_that_holds_the_question(place: int, role: str) -> None:
+    rng = random.Random(11)
+    question, answer = prose(rng, 30), "The code is E10."
+    said = [prose(rng, 12) for _ in range(5)]
+    said[place] += f" {question} {answer}"
+    roles = ["system", "user", "assistant", "user", "assistant"]
+    row = {"messages": [{"role": r, "content": text} for r, text in zip(roles, said, strict=True)]}
+    found = find_leaks([*background(rng, 30), Example(row)], [Example(chat_row(question, answer))]).leaks
+    assert [(leak.kind, leak.evidence.message, leak.evidence.role) for leak in found] == [("contained", place, role)]
+
+
+def test_a_search_asked_often_says_each_time_what_it_says_when_asked_once() -> None:
+    rng = random.Random(11)
+    test = [*background(rng, 6), Example(chat_row("short question here", "yes")), Example({"text": "!?"})]
+    trains = [
+        [*background(rng, 15), *(Example(plant(rng, kind, item.question, item.answer or "")) for item in test[:some])]
+        for some, kind in ((0, "near"), (4, "near"), (6, "contained answer"), (8, "verbatim"))
+    ]
+    search = LeakSearch(test)
+    for train in ([], *trains, *reversed(trains)):
+        found, alone = search.find(train), find_leaks(train, test)
+        assert (list(found.leaks), list(found.suspects), found.train) == (
+            list(alone.leaks), list(alone.suspects), alone.train,
+        )  # fmt: skip
+    assert search.find(trains[3]).leaked_test == 8 and search.find(trains[0]).leaked_test == 0
+    assert LeakSearch([]).find(trains[3]).leaked_test == 0

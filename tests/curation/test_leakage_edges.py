@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from itertools import count
 
+import pytest
+
 from curation.example import Example, chat_row
-from curation.leakage import LeakReport, find_leaks
-from curation.leakage.grams import words_of
-from curation.similarity import words
+from curation.likeness import words
+from curation.likeness.hashing import words_of
+from curation.likeness.leaks import LeakReport, find_leaks
 
 _numbers = count()
 
@@ -143,3 +145,58 @@ def test_a_long_instruction_does_not_make_all_rows_one() -> None:
         for k in range(240)
     ]
     assert not find_leaks(rows[:200], rows[200:]).leaks
+
+
+def test_boilerplate_of_some_rows_is_no_suspect_beside_a_template_of_all() -> None:
+    """Rows are told apart by what is not of the template."""
+    template, phrase = fresh(60), fresh(15)
+    train = [
+        Example(chat_row(fresh(9), f"{fresh(20)} {phrase if number < 35 else fresh(15)} {fresh(20)}", system=template))
+        for number in range(400)
+    ]
+    test = [Example(chat_row(fresh(9), f"{fresh(22)} {phrase} {fresh(23)}", system=template)) for _ in range(2)]
+    report = find_leaks(train, [*test, *(row() for _ in range(18))])
+    assert not report.leaks and not report.suspects
+
+
+def test_a_template_is_known_in_rows_of_plain_text_and_at_the_least_share_of_the_test() -> None:
+    template = fresh(40)
+    train = [Example({"text": f"{template} {fresh(12)}"}) for _ in range(60)]
+    for items, share in ((29, 3), (29, 2)):  # more than a tenth, and less
+        test = [Example({"text": f"{template if n < share else fresh(40)} {fresh(12)}"}) for n in range(items)]
+        report = find_leaks(train, test)
+        assert bool(report.leaks or report.suspects) is (share == 2)
+
+
+def test_of_many_rows_that_hold_a_short_question_three_are_suspects() -> None:
+    test = Example(chat_row(fresh(5), fresh(3)))
+    train = [Example(chat_row(f"{fresh(12)} {test.question} {fresh(12)}", fresh(3))) for _ in range(9)]
+    report = found(test, *train)
+    assert not report.leaks and len(report.suspects) == 3
+
+
+@pytest.mark.parametrize("form", ["text", "turns", "folded"])
+def test_the_rejected_side_of_a_preference_is_searched_as_well(form: str) -> None:
+    """It is trained on: by DPO directly, by others after the choice."""
+    test = row()
+    mark = "é " if form == "folded" else ""
+    said = {
+        "question": (f"{mark}{fresh(20)} {test.question} {fresh(20)}", "contained"),
+        "answer": (f"{mark}{fresh(20)} {test.answer} {fresh(20)}", "answer"),
+    }
+    for part, (rejected, kind) in said.items():
+        turns = [{"role": "assistant", "content": rejected}]
+        planted = {"prompt": fresh(20), "chosen": fresh(30), "rejected": turns if form == "turns" else rejected}
+        if form == "turns":
+            planted["prompt"] = [{"role": "user", "content": planted["prompt"]}]
+            planted["chosen"] = [{"role": "assistant", "content": planted["chosen"]}]
+        report = found(test, Example(planted))
+        (leak,) = report.leaks or report.suspects  # a question with another answer is a suspect
+        assert (leak.kind, leak.evidence.part, leak.evidence.message, leak.evidence.role) == (
+            kind,
+            part,
+            2,
+            "assistant",
+        )
+    clean = found(test, Example({"prompt": fresh(20), "chosen": fresh(30), "rejected": fresh(30)}))
+    assert not clean.leaks and not clean.suspects

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from curation.dedup import dedup_prints
 from curation.example import Example, chat_row
-from curation.filerows import FileRows
-from curation.leakage import find_leaks
-from curation.prints import Collector, InMemory
-from curation.sets import Growing, Sets, offsets
+from curation.likeness.duplicates import dedup_prints
+from curation.likeness.fingerprints import Collector, InMemory
+from curation.likeness.leaks import find_leaks
+from curation.likeness.sets import Growing, Sets, offsets
+from curation.rows.rowfile import RowFile
 
 WORDS = [a + b for a in ("ba", "co", "di", "fu", "ge", "hi", "ka", "lo") for b in ("nu", "ris", "tem", "vol", "xa")]
 
@@ -83,9 +83,9 @@ def peak(rows: int, memory: int | None) -> int:
 
 def test_memory_for_a_row_does_not_grow_with_its_text() -> None:
     peak(2000, None)
-    spilled = peak(40_000, 1 << 16) - peak(10_000, 1 << 16)
-    held = peak(40_000, None) - peak(10_000, None)
-    assert spilled < 120 * 30_000 < 200 * 30_000 < held, (spilled, held)
+    spilled = peak(20_000, 1 << 16) - peak(5_000, 1 << 16)
+    held = peak(20_000, None) - peak(5_000, None)
+    assert spilled < 120 * 15_000 < 200 * 15_000 < held, (spilled, held)
 
 
 def test_train_files_are_passed_over_and_not_held(tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_train_files_are_passed_over_and_not_held(tmp_path: Path) -> None:
         sizes.append(path.stat().st_size)
         del rows
         tracemalloc.start()
-        report = find_leaks(FileRows([path], "auto", None), test, numba=True)
+        report = find_leaks(RowFile([path]), test, numba=True)
         most.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
         assert [(leak.train, leak.test) for leak in report.leaks] == [(count, 3)]
@@ -109,7 +109,7 @@ def test_train_files_are_passed_over_and_not_held(tmp_path: Path) -> None:
 
 
 def test_rows_on_their_way_into_the_store_are_not_held(tmp_path: Path) -> None:
-    from curation.ingest import read_batches
+    from curation.store.ingest import read_batches
 
     rows, files = rows_of(3000, 60), []
     for part in range(2):
@@ -123,8 +123,9 @@ def test_rows_on_their_way_into_the_store_are_not_held(tmp_path: Path) -> None:
     finally:
         tracemalloc.stop()
     for part in (1, 0, 1):
-        assert [(new.line, new.example) for new in batches[part].rows] == list(enumerate(rows[part::2], 1))
-        assert len(batches[part].rows) == 1500
+        found = batches[part].rows
+        assert [(found.where(at)[1], row) for at, row in enumerate(found)] == list(enumerate(rows[part::2], 1))
+        assert len(found) == 1500
 
 
 class Made:
@@ -167,7 +168,8 @@ def test_of_many_leaks_only_some_numbers_are_held() -> None:
 
 def test_rows_of_a_project_are_checked_and_not_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beside the sample of the statistical checks some numbers for each row, whatever its length."""
-    from curation import project_checkup, sampler
+    from curation.checks import run as project_checkup
+    from curation.checks import subjects as sampler
     from curation.store import NewRow, open_store
     from rung.start import start_project
     from workspace.settings import load_settings
@@ -199,7 +201,7 @@ def test_rows_of_a_project_are_checked_and_not_held(tmp_path: Path, monkeypatch:
 
 
 def test_lines_that_cannot_be_read_are_kept_and_not_held(tmp_path: Path) -> None:
-    from curation.ingest import merge_rejects, read_batches
+    from curation.store.ingest import merge_rejects, read_batches
 
     path, out = tmp_path / "rows.jsonl", tmp_path / "rejects.jsonl"
     broken = [f'{{"text": "a line of {n} that was cut {"x" * 600}' for n in range(6_000)]

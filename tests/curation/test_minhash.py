@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tries import tries
 
-from curation.join import components, jaccard_of, near_sets
-from curation.minhash import band_keys, signatures
-from curation.sets import Sets, offsets
+from curation.likeness.engine.joins import sign_all
+from curation.likeness.join import BANDS, ROWS, band_keys, components, jaccard_of, near_sets, permutations
+from curation.likeness.sets import Sets, offsets
 
-paths = pytest.mark.parametrize("compiled", [False, True], ids=["numpy", "numba"])
+paths = pytest.mark.parametrize("compiled", [False, True], ids=["plain", "numba"])
 some_sets = st.lists(st.frozensets(st.integers(0, 40), max_size=14), max_size=14)
 
 
@@ -25,26 +26,34 @@ def jaccard(one: frozenset[int], other: frozenset[int]) -> float:
     return len(one & other) / len(one | other) if one and other else 0.0
 
 
-@paths
-def test_signatures_are_datasketchs_bit_for_bit(compiled: bool) -> None:
+def signed(member: frozenset[int]) -> datasketch.MinHash:
+    theirs = datasketch.MinHash(num_perm=128, seed=1, hashfunc=int)
+    theirs.update_batch(member)
+    return theirs
+
+
+def test_signatures_are_datasketchs_bit_for_bit() -> None:
     rng = np.random.default_rng(1)
     members = [frozenset(rng.integers(0, 1 << 32, rng.integers(0, 200)).tolist()) for _ in range(60)]
-    ours = signatures(to_sets(members), compiled=compiled)
-    for row, member in zip(ours, members, strict=True):
-        theirs = datasketch.MinHash(num_perm=128, seed=1, hashfunc=int)
-        theirs.update_batch(member)
-        np.testing.assert_array_equal(row, theirs.hashvalues)
+    sets = to_sets(members)
+    for row, member in zip(sign_all(sets.hashes, sets.starts, *permutations()), members, strict=True):
+        np.testing.assert_array_equal(row, signed(member).hashvalues)
 
 
-def test_bands_are_the_same_bits_compiled() -> None:
+def test_bands_are_those_of_datasketchs_signatures() -> None:
     rng = np.random.default_rng(2)
-    sets = to_sets([frozenset(rng.integers(0, 1 << 32, rng.integers(0, 90)).tolist()) for _ in range(200)])
-    nodes = rng.permutation(200)[:150]
-    np.testing.assert_array_equal(band_keys(sets, nodes), band_keys(sets, nodes, compiled=True))
+    base = [rng.integers(0, 1 << 32, 60) for _ in range(20)]
+    members = [frozenset(each[: 60 - cut].tolist()) for each in base for cut in (0, 3, 9, 20)]
+    nodes = rng.permutation(len(members))[:60]
+    keys = band_keys(to_sets(members), nodes)
+    bands = np.array([signed(members[node]).hashvalues[: BANDS * ROWS].reshape(BANDS, ROWS) for node in nodes])
+    same = (bands[:, None] == bands[None]).all(axis=3)
+    np.testing.assert_array_equal(keys[:, None] == keys[None], same)
+    assert same.sum() > len(nodes) * BANDS
 
 
 @paths
-@settings(max_examples=300, deadline=None)
+@tries(300)
 @given(members=some_sets, threshold=st.sampled_from([0.3, 0.5, 0.8, 1.0]))
 def test_the_exact_join_finds_all_pairs_and_no_other(
     compiled: bool, members: list[frozenset[int]], threshold: float
@@ -86,11 +95,15 @@ def test_jaccard_of_pairs(compiled: bool, members: list[frozenset[int]]) -> None
     assert found.tolist() == pytest.approx(expected)
 
 
-def test_components_by_either_way() -> None:
+def test_components_name_their_smallest_node() -> None:
     rng = np.random.default_rng(4)
-    one, other = rng.integers(0, 30_000, (2, 25_000))
-    big = components(30_000, one, other)
-    small = components(30_000, one[:20_000], other[:20_000])
-    assert (big[one] == big[other]).all() and (small <= np.arange(30_000)).all()
-    again = components(30_000, np.concatenate([big, big]), np.concatenate([np.arange(30_000)] * 2))
-    np.testing.assert_array_equal(big, again)
+    one, other = rng.integers(0, 3_000, (2, 1_000))
+    found = components(3_000, one, other)
+    assert (found[one] == found[other]).all() and (found[found] == found).all() and (found <= np.arange(3_000)).all()
+    steps = dict.fromkeys(range(3_000), ()) | {n: [*other[one == n], *one[other == n]] for n in {*one, *other}}
+    for node in range(0, 3_000, 50):
+        seen, layer = {node}, [node]
+        while layer:
+            layer = [n for m in layer for n in steps[m] if n not in seen and not seen.add(n)]
+        assert found[node] == min(seen)
+    assert components(4, one[:0], other[:0]).tolist() == [0, 1, 2, 3]

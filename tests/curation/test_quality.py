@@ -10,14 +10,14 @@ from planted import CASES, WORDS, answered, clean, hit, labelled, measured, nois
 from planted_forms import listed_words, odd_forms, other_spellings, with_names
 from planted_sets import SETS, judged
 
+from curation.checks import label_noise
+from curation.checks.base import EVIDENCE_KEPT, EXCERPT, Options, SingleRowCheck, Subject, Survey, excerpt, shown_texts
+from curation.checks.damaged import MalformedLines
+from curation.checks.diversity import Diversity, distinct_pairs, packing, vendi
+from curation.checks.private import name_finder
 from curation.example import Example, chat_row
-from curation.formats import Reject
-from curation.quality import Options, Subject, Survey, find_personal, find_secrets, label_noise, mask
-from curation.quality.base import EVIDENCE_KEPT, EXCERPT, RowCheck, excerpt, shown_texts
-from curation.quality.diversity import Diversity, distinct_pairs, packing, vendi
-from curation.quality.malformed import Malformed
-from curation.quality.mask import Spot, is_card, is_iban, is_phone
-from curation.quality.names import name_finder
+from curation.mask import Spot, find_personal, find_secrets, is_card, is_iban, is_phone, mask
+from curation.rows import Reject
 from workspace.errors import RungError
 from workspace.extras import installed
 
@@ -149,7 +149,7 @@ def test_a_topic_that_only_the_test_set_has_is_named():
         Subject(Example(row(" ".join(rng.choices(strange, k=12)), "a")), "test.jsonl", i, role="test")
         for i in range(30)
     )
-    from curation.quality.topics import Topics
+    from curation.checks.topics import Topics
 
     finding = Topics().end(Survey(200, train, Options(test=test)))
     assert finding and finding.rows >= 25 and any(word in finding.evidence[0].note for word in strange)
@@ -214,7 +214,7 @@ def test_an_excerpt_halves_nothing_that_is_masked(personal, cut):
     """What a cut would halve is no phone any more and would be shown: `+49 30`."""
     for before in range(cut - len(personal), cut + 1):
         text = f"{' ' * before}{personal} and more"
-        check = Malformed()
+        check = MalformedLines()
         check.reject(Reject("a.jsonl", 1, "", "", text.encode(), ""))
         for seen in (excerpt(text), check.end_of_file().evidence[0].texts[0]):
             assert not seen or seen.startswith("["), (before, seen)
@@ -257,7 +257,7 @@ def test_what_is_glued_is_found_and_rows_of_numbers_are_none(text, told):
 
 
 def test_a_full_pile_counts_and_makes_no_evidence():
-    class Odd(RowCheck):
+    class Odd(SingleRowCheck):
         name = "odd"
         made = 0
 
@@ -290,3 +290,20 @@ def test_of_two_rows_the_long_questions_are_cut_at_the_same_place():
     one, other = shown_texts(Example(chat_row(question, "A")), Example(chat_row(question, "a longer answer")))
     assert one.split(" -> ")[0] == other.split(" -> ")[0]
     assert one.endswith("… -> A") and other.endswith("… -> a longer answer")
+
+
+@pytest.mark.parametrize(
+    ("others", "words"), [(1, "the other source hardly counts"), (2, "the other 2 sources hardly")]
+)
+def test_one_other_source_is_singular(others, words):
+    rng = random.Random(3)
+    names = [f"s{number}" for number in range(others)]
+    rows = [row(prose(rng, 1), prose(rng), source=names[i] if i < others else "a") for i in range(200)]
+    assert words in run(rows)[0]["spread"].reason
+
+
+def test_the_odd_form_names_both_forms_and_counts_the_rest():
+    rng = random.Random(4)
+    rows = [row(prose(rng, 1), "Card Lost" if i == 0 else "card lost") for i in range(300)]
+    (note,) = [e.note for e in run(rows)[0]["form"].evidence]
+    assert note == "letter case: initial capitals; 299 of 300 answers have lower case"

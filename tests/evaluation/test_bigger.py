@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from in_shell import rung
 from llamas import make_llama
 
 
@@ -31,9 +29,7 @@ def measured(project: Any, small: Path, bigger: str) -> tuple[dict[str, Any], di
     project.settings_file.write_text(
         f'[model]\nbase = "{small}"\nmax_tokens = 6\n[evaluation]\nclosed_set = "off"\n[bigger_model]\n{bigger}\n'
     )
-    command = [sys.executable, "-P", "-m", "rung", "baseline", "--arms", "base,prompt,bigger_model", "--json"]
-    more = {"OMP_NUM_THREADS": "1", "RUNG_API_KEY": "none"}
-    done = subprocess.run(command, cwd=project.root, env={**os.environ, **more}, capture_output=True, text=True)
+    done = rung("baseline", "--arms", "base,prompt,bigger_model", "--json", cwd=project.root, RUNG_API_KEY="none")
     assert done.returncode == 0, done.stderr
     folder = project.root / json.loads(done.stdout)["folder"]
     outputs: dict[str, list[str]] = {}

@@ -1,24 +1,30 @@
 """People compare blind: sides and order by a seed, ties, several raters, identity only at the end."""
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
+from in_shell import rung
 
 from chat.scripted import Scripted
 from evaluation.arms.registry import arms_named
 from evaluation.baseline import run_baseline
 from evaluation.bench import open_bench
-from evaluation.blind import BlindPlan, draw_items, items_for, pairings, preferences, read_answers, write_sheet
-from evaluation.report import Outcome
+from evaluation.measurement_report import ItemOutcome
+from evaluation.people.pairings import (
+    BlindPlan,
+    draw_items,
+    items_for,
+    pairings,
+    preferences,
+    read_answers,
+    write_sheet,
+)
 from evaluation.tuned import run_evaluation
 from workspace.errors import InputError
 
 
 def outcome(arm, item, text):
-    return Outcome(split="test", arm=arm, form="free", item=item, output=text, expected="e", score=0.0)
+    return ItemOutcome(split="test", arm=arm, form="free", item=item, output=text, expected="e", score=0.0)
 
 
 @pytest.fixture
@@ -104,29 +110,27 @@ def test_narrower_intervals_need_more_items():
 def test_the_command_writes_a_sheet_takes_it_and_reveals_only_at_the_end(project, settings, model, tmp_path):
     run_baseline(open_bench(project, settings, model), arms_named(["base", "prompt"]))
 
-    def rung(*arguments):
-        command = [sys.executable, "-m", "rung", "evaluate", "--human", "--rater", "priya", *arguments]
-        environment = {**os.environ, "PYTHONPATH": os.getcwd()}
-        return subprocess.run(command, cwd=project.root, env=environment, capture_output=True, text=True, timeout=60)
+    def asked(*arguments):
+        return rung("evaluate", "--human", "--rater", "priya", *arguments, cwd=project.root)
 
-    assert "No verdict yet" in rung().stderr
+    assert "No verdict yet" in asked().stderr
     # said by no other arm: equal outputs are not asked about, and which items are drawn is by chance
     tuned = Scripted(lambda ask: "transfer" if "pin" in ask.turns[-1]["content"] else "pin", name="t")
     run_evaluation(open_bench(project, settings, tuned), "R-001", None)
     sheet = tmp_path / "sheet.jsonl"
-    made = rung("--sheet", str(sheet), "--json")
+    made = asked("--sheet", str(sheet), "--json")
     assert made.returncode == 0 and json.loads(made.stdout)["sheet"] == str(sheet)
-    assert json.loads(rung("--json").stdout)["raters"] == {}
+    assert json.loads(asked("--json").stdout)["raters"] == {}
     rows = [json.loads(line) for line in sheet.read_text().splitlines()]
-    assert rows and "nobody has answered" in rung("--reveal").stderr
+    assert rows and "nobody has answered" in asked("--reveal").stderr
     sheet.write_text("".join(json.dumps({**row, "choice": "a" if n else ""}) + "\n" for n, row in enumerate(rows)))
     filled = sheet.read_text()
-    assert "answers may stand in it" in rung("--sheet", str(sheet)).stderr and sheet.read_text() == filled
-    assert rung("--answers", str(sheet)).returncode == 0
-    held = rung("--reveal")
+    assert "may hold answers" in asked("--sheet", str(sheet)).stderr and sheet.read_text() == filled
+    assert asked("--answers", str(sheet)).returncode == 0
+    held = asked("--reveal")
     assert held.returncode == 1 and "priya has 1 left" in held.stderr and "base" not in held.stdout + held.stderr
     sheet.write_text(json.dumps({**rows[0], "choice": "tie", "reason": "both wrong"}) + "\n")
-    assert rung("--answers", str(sheet)).returncode == 0
-    shown = json.loads(rung("--reveal", "--json").stdout)
+    assert asked("--answers", str(sheet)).returncode == 0
+    shown = json.loads(asked("--reveal", "--json").stdout)
     assert shown["run"] == "R-001" and {a["rival"] for a in shown["against"]} <= {"base", "prompt"}
     assert "both wrong" in [reason for a in shown["against"] for reason in a["reasons"]]

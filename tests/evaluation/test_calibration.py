@@ -10,7 +10,7 @@ from chat.scripted import Scripted
 from evaluation.arms.registry import arms_named
 from evaluation.baseline import run_baseline
 from evaluation.bench import open_bench
-from evaluation.metrics.ece import ece
+from evaluation.calibration import ece
 
 
 def test_the_error_is_the_weighted_gap_over_ten_bins():

@@ -54,4 +54,4 @@ def test_a_report_with_groundedness_says_what_it_cannot_see(project, settings, m
     folder, _ = run_baseline(open_bench(project, settings, model), arms_named(arms))
     page = write_page(project, folder)
     for text in (page.read_text(), (folder / "report.md").read_text()):
-        assert text.count("a word turned round is not") == told
+        assert text.count("it does not find a statement that reverses its source") == told

@@ -1,10 +1,8 @@
 """The commands as a user types them, against a real server on loopback."""
 
 import json
-import os
-import subprocess
-import sys
 
+import in_shell
 import pytest
 
 
@@ -37,9 +35,7 @@ def served(project, loopback, kit):
 
 
 def rung(project, *arguments):
-    command = [sys.executable, "-m", "rung", *arguments]
-    environment = {**os.environ, "OPENAI_API_KEY": "none", "PYTHONPATH": os.getcwd()}
-    return subprocess.run(command, cwd=project.root, env=environment, capture_output=True, text=True, timeout=120)
+    return in_shell.rung(*arguments, cwd=project.root, OPENAI_API_KEY="none")
 
 
 def test_baseline_prints_the_ladder_writes_the_report_and_advises_again(served, loopback):
@@ -68,6 +64,30 @@ def test_baseline_prints_the_ladder_writes_the_report_and_advises_again(served, 
     document = json.loads(again.stdout)
     assert document["id"] == "E-002" and document["next_step"] and document["folder"] == "evaluations/E-002"
     assert len(loopback.requests) == sent
+
+
+def completion(text, finish):
+    choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": finish}
+    usage = {"prompt_tokens": 11, "completion_tokens": 2, "total_tokens": 13}
+    return {"id": "1", "object": "chat.completion", "created": 1, "model": "tiny", "choices": [choice], "usage": usage}
+
+
+@pytest.mark.parametrize(
+    ("text", "finish", "metric"),
+    [("", "length", "exact_match"), ("", "content_filter", "exact_match"), ("It is about", "length", "token_f1")],
+)
+def test_an_arm_whose_replies_are_lost_is_no_measurement(served, loopback, text, finish, metric):
+    """One reply in ten is whole; what the few whole ones score says nothing about the arm."""
+    loopback.script[:] = [lambda _, request: (200, completion("card", "stop") if "lost" in
+                          request[3]["messages"][-1]["content"] and "town" in request[3]["messages"][-1]["content"]
+                          else completion(text, finish))]  # fmt: skip
+    served.settings_file.write_text(served.settings_file.read_text() + f'metric = "{metric}"\n')
+    done = rung(served, "baseline", "--arms", "base,prompt")
+    assert done.returncode == 0, done.stderr
+    assert "base" in done.stdout.splitlines()[0] and " of 36 " in done.stdout.splitlines()[0]
+    report = json.loads((served.evaluations / "E-001" / "report.json").read_text())
+    assert all(" of 36 " in arm["unmeasured"] for arm in report["arms"]) and report["judged"] == {}
+    assert "prompting" not in served.answers_file.read_text()
 
 
 def test_what_is_missing_is_said_with_the_next_command(served):
@@ -128,10 +148,13 @@ def test_power_needs_no_model(served):
     table = json.loads(shown.stdout)
     assert table["n"] == 36 and [s["disagreement"] for s in table["seen"]] == [0.1, 0.2, 0.3, 0.5]
     words = rung(served, "evaluate", "--power").stdout
-    assert "36 items can show this" in words and "For one training. Another seed may score otherwise" in words
+    assert (
+        "What 36 items show with 80% probability" in words
+        and "For one training run. Another seed may score differently" in words
+    )
     assert table["trainings"] == 1
     several = rung(served, "evaluate", "--power", "--seeds", "3").stdout
-    assert "Of 3 trainings it counts the items alone" in several
+    assert "For 3 training runs" in several
 
 
 def test_power_counts_groups_where_items_hang_together(served, kit):
@@ -147,11 +170,12 @@ def test_power_counts_groups_where_items_hang_together(served, kit):
     assert [found[g]["groups"] for g in (240, 60, 8)] == [None, 60, 8] and found[60]["n"] == 240
     assert found[60]["seen"][1]["ships"] > 1.5 * found[240]["seen"][1]["ships"]
     assert {s["ships"] for s in found[8]["seen"]} == {None}
-    assert "240 items in 8 groups" in words and "Fewer than 10 groups" in words
+    assert (found[240]["effective"], found[60]["effective"], found[8]["effective"]) == (None, 60, 8)
+    assert "240 items in 8 groups" in words
 
 
 def test_weights_that_changed_and_test_items_that_were_trained_on_are_not_measured(served, kit):
-    from training.record import RunRecord, write_run
+    from training.runs import RunRecord, write_run
     from workspace.files import sha256_file
 
     folder = served.runs / "R-001"
@@ -210,7 +234,7 @@ def test_a_judge_needs_a_name_and_a_verdict(served):
     assert refused.returncode == 2 and "--override privacy --by NAME --reason TEXT" in refused.stderr
     served.settings_file.write_text(served.settings_file.read_text() + 'metric = "judge"\n')
     unnamed = rung(served, "baseline", "--arms", "base")
-    assert unnamed.returncode == 2 and "No judge is named" in unnamed.stderr
+    assert unnamed.returncode == 2 and "No judge model is set" in unnamed.stderr
 
 
 def test_test_labels_are_reviewed_again_blind_by_a_random_sample(served, kit):
@@ -222,6 +246,6 @@ def test_test_labels_are_reviewed_again_blind_by_a_random_sample(served, kit):
     few = rung(served, "evaluate", "--recheck", "3")
     assert few.returncode == 2 and "20 at least, or all" in few.stderr
     drawn = rung(served, "evaluate", "--recheck", "20")
-    assert drawn.returncode == 0 and "20 of 24 test rows wait for a blind second review" in drawn.stdout
+    assert drawn.returncode == 0 and "20 of 24 test rows are queued" in drawn.stdout
     item = json.loads(rung(served, "review", "next", "--reviewer", "priya", "--json").stdout)
     assert item["id"] and "score" not in json.dumps(item) and "verdict" not in json.dumps(item)

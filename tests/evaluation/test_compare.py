@@ -8,14 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evaluation.compare import (
-    compare,
-    items_to_settle,
-    mcnemar,
-    minimum_detectable,
-    p_value,
-    paired_interval,
-)
+from evaluation.verdict.compare import compare, items_to_settle, mcnemar, minimum_detectable, p_value
+from evaluation.verdict.intervals import estimate
 
 
 def trinomial(n, win, lose):
@@ -33,7 +27,7 @@ def trinomial(n, win, lose):
 def test_enumerated_coverage_and_false_ship_for_small_sets(win, lose):
     n, truth, covered, shipped = 30, win - lose, 0.0, 0.0
     for w, lost, chance in trinomial(n, win, lose):
-        low, high = paired_interval([1.0] * w + [-1.0] * lost + [0.0] * (n - w - lost))
+        low, high = estimate([1.0] * w + [-1.0] * lost + [0.0] * (n - w - lost)).interval()
         covered += chance * (low <= truth <= high)
         shipped += chance * (low > truth)
     assert covered >= 0.94
@@ -45,7 +39,7 @@ def test_graded_scores_with_ties_and_rare_losses_are_covered():
     covered = 0
     for _ in range(2000):
         sample = [0.0 if draw.random() < 0.6 else draw.betavariate(2, 8) - 0.1 * draw.random() for _ in range(40)]
-        low, high = paired_interval(sample)
+        low, high = estimate(sample).interval()
         covered += low <= 0.4 * (0.2 - 0.05) <= high
     assert covered / 2000 >= 0.935
 
@@ -63,14 +57,14 @@ def test_items_of_one_cluster_count_together():
         result = compare([0.0] * 160, differences, clusters)
         assert result.units == 20
         covered += result.low <= 0 <= result.high
-        low, high = paired_interval(differences)
+        low, high = estimate(differences).interval()
         naive += low <= 0 <= high
     assert covered / 600 >= 0.935
     assert naive / 600 < 0.9
 
 
 def test_three_ties_prove_nothing():
-    low, high = paired_interval([0.0, 0.0, 0.0])
+    low, high = estimate([0.0, 0.0, 0.0]).interval()
     assert low < -0.5 and high > 0.5
 
 
@@ -103,7 +97,7 @@ def test_sign_flip_equals_all_sign_patterns_and_the_drawn_one_is_near():
 
 
 def test_many_differences_agree_with_drawn_flips():
-    from evaluation.compare import MANY_FLIPS, _flip_random
+    from evaluation.verdict.compare import MANY_FLIPS, _flip_random
 
     draw = random.Random(4)
     differences = [draw.uniform(-0.5, 0.5) for _ in range(MANY_FLIPS)]
@@ -118,7 +112,7 @@ def test_the_minimum_detectable_gain_ships_about_four_times_in_five():
     win, lose = (0.3 + gain) / 2, (0.3 - gain) / 2
     for _ in range(2000):
         sample = draw.choices([1.0, -1.0, 0.0], [win, lose, 1 - win - lose], k=n)
-        shipped += paired_interval(sample)[0] > margin
+        shipped += estimate(sample).interval()[0] > margin
     assert 0.75 <= shipped / 2000 <= 0.86
 
 
@@ -131,6 +125,6 @@ def test_that_many_items_would_settle_it(pattern):
     result = compare([0.0] * len(pattern), pattern)
     n = items_to_settle(result, 0.05)
     units = [pattern[i % len(pattern)] for i in range(0, (n // len(pattern) + 1) * len(pattern))]
-    low, high = paired_interval(units)
+    low, high = estimate(units).interval()
     assert low > 0.05 or high < 0.05
     assert items_to_settle(compare([0.0] * 20, [0.05] * 20), 0.05) is None

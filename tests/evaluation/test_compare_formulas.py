@@ -10,16 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from evaluation.compare import (
-    TOLERANCE,
-    compare,
-    deviation,
-    items_to_settle,
-    minimum_detectable,
-    over_trainings,
-    p_value,
-    paired_interval,
-)
+from evaluation.verdict.compare import compare, items_to_settle, minimum_detectable, p_value
+from evaluation.verdict.intervals import TOLERANCE, deviation, estimate, retraining_of
+
+
+def pooled(every: list[list[float]]) -> tuple[float, float]:
+    """The interval over items and trainings: `every[k][i]` is the difference of training k on item i."""
+    return estimate([sum(each) / len(every) for each in zip(*every, strict=True)]).interval(again=retraining_of(every))
+
 
 SCORES = st.lists(st.floats(-1, 1).map(lambda x: round(x, 3)), min_size=1, max_size=30)
 
@@ -31,13 +29,13 @@ def test_the_interval_is_students_over_the_differences_and_the_two_added_points(
 ) -> None:
     padded = [*differences, 1.0, -1.0]
     low, high = stats.t.interval(confidence, len(padded) - 1, np.mean(padded), stats.sem(padded))
-    assert paired_interval(differences, confidence) == pytest.approx((max(-1, low), min(1, high)), abs=1e-9)
+    assert estimate(differences).interval(confidence) == pytest.approx((max(-1, low), min(1, high)), abs=1e-9)
 
 
 @settings(max_examples=60, deadline=None)
 @given(SCORES)
 def test_deviations_are_numpys(values: list[float]) -> None:
-    assert deviation(values, 0) == pytest.approx(np.std(values), abs=1e-12)
+    assert estimate(values).spread == pytest.approx(np.std(values), abs=1e-7)
     if len(values) > 1:
         assert deviation(values) == pytest.approx(np.std(values, ddof=1), abs=1e-12)
     assert deviation(values[:1]) == 0
@@ -51,8 +49,8 @@ def test_a_comparison_counts_and_averages() -> None:
     assert found.difference == pytest.approx(0.2)
     assert found.spread == pytest.approx(np.std(np.subtract(tuned, baseline)))
     joined = compare(baseline, tuned, ["a", "a", "b", "b", "c"])
-    assert (joined.units, joined.better, joined.worse, joined.same) == (3, 2, 1, 2)
-    assert (joined.low, joined.high) == pytest.approx(paired_interval([0.5, 0.0, 0.0]))
+    assert (joined.clusters, joined.better, joined.worse, joined.same) == (3, 2, 1, 2)
+    assert joined.units == pytest.approx(25 / 9) and joined.difference == found.difference
 
 
 @settings(max_examples=40, deadline=None)
@@ -64,7 +62,7 @@ def test_items_and_trainings_are_added_as_satterthwaite_says(trainings: int, ite
     degrees = (a + b) ** 2 / (a**2 / (len(padded) - 1) + b**2 / (trainings - 1))
     half = stats.t.ppf(0.975, degrees) * math.sqrt(a + b)
     wanted = max(-1.0, padded.mean() - half), min(1.0, padded.mean() + half)
-    assert over_trainings([list(row) for row in drawn], 0.95) == pytest.approx(wanted, abs=1e-9)
+    assert pooled([list(row) for row in drawn]) == pytest.approx(wanted, abs=1e-9)
 
 
 def around(mean: float, spread: float, count: int) -> list[float]:
@@ -80,7 +78,7 @@ def test_the_number_that_settles_is_the_smallest(mean: float, spread: float) -> 
     assert count is not None
 
     def settled(units: int) -> bool:
-        low, high = paired_interval(around(mean, spread, units))
+        low, high = estimate(around(mean, spread, units)).interval()
         return low > margin or high < margin
 
     assert settled(count + count % 2) and not settled((count - 1) // 2 * 2)
@@ -93,7 +91,7 @@ def test_the_gain_that_could_be_seen_stands_where_the_interval_leaves_the_margin
     gain = minimum_detectable(units, spread, margin)
     assert gain is not None
     unlucky = stats.norm.ppf(0.8) * math.sqrt(units) * spread / (units + 2)
-    assert paired_interval(around(gain, spread, units))[0] - unlucky == pytest.approx(margin, abs=1e-6)
+    assert estimate(around(gain, spread, units)).interval()[0] - unlucky == pytest.approx(margin, abs=1e-6)
 
 
 @pytest.mark.parametrize(("units", "discordant", "margin"), [(200, 0.3, 0.05), (60, 0.05, 0.0), (1000, 0.02, 0.05)])
@@ -105,7 +103,7 @@ def test_of_counted_scores_the_spread_follows_the_gain(units: int, discordant: f
     each = {1.0: (differ + gain) / 2, -1.0: (differ - gain) / 2, 0.0: 1 - differ}
     spread = math.sqrt(sum(share * (value - gain) ** 2 for value, share in each.items()))
     unlucky = stats.norm.ppf(0.8) * math.sqrt(units) * spread / (units + 2)
-    assert paired_interval(around(gain, spread, units))[0] - unlucky == pytest.approx(margin, abs=1e-6)
+    assert estimate(around(gain, spread, units)).interval()[0] - unlucky == pytest.approx(margin, abs=1e-6)
 
 
 def test_drawn_flips_of_which_none_is_as_extreme_count_the_one_that_was_seen() -> None:

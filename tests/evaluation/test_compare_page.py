@@ -11,8 +11,8 @@ from curation.review import invite, open_desk
 from evaluation.arms.registry import arms_named
 from evaluation.baseline import run_baseline
 from evaluation.bench import open_bench
-from evaluation.blind import write_sheet
-from evaluation.human import begun_comparison, open_comparison, read_result
+from evaluation.people.comparison import begun_comparison, open_comparison, read_result
+from evaluation.people.pairings import write_sheet
 from evaluation.tuned import run_evaluation
 from rung.report.evaluation import write_page
 from rung.web.app import build_app
@@ -75,7 +75,7 @@ def test_it_is_blind_goes_on_where_it_was_and_ends_only_when_all_have_finished(p
     assert "You have compared them all" in page and "dana smith: " in page
     ended = lead.post("/compare/end", data={"csrf": fields(page)["csrf"]}).text
     assert "tuned against base" in ended and read_result(made.folder.parent)
-    assert "What people preferred, blind" in write_page(project, made.folder.parent).read_text()
+    assert "Blind preference of people" in write_page(project, made.folder.parent).read_text()
 
 
 def test_the_service_checks_what_it_is_given(project, comparison):
@@ -112,7 +112,7 @@ def test_personal_data_is_masked_until_it_is_asked_for_which_the_log_tells(desk,
     assert PHONE not in page and MAIL not in page and "Call [PHONE] or [EMAIL]" in page
     assert "Hidden: 1 e-mail, 1 phone." in page and desk.store.events(kind="unmasked") == []
     shown = dana.post("/compare/unmask", data={**fields(page), "reason": "half a reason"}).text
-    assert f"Call {PHONE} or {MAIL}" in shown and 'value="half a reason"' in shown and "Shown as it is" in shown
+    assert f"Call {PHONE} or {MAIL}" in shown and 'value="half a reason"' in shown and "Shown unmasked" in shown
     (event,) = desk.store.events(kind="unmasked")
     identity = fields(page)["item"]
     assert (event.actor, event.ref) == ("dana", private.ref(int(identity)))

@@ -4,15 +4,15 @@ import os
 import subprocess
 import sys
 
-from evaluation.answer_key import documents_with_pairs
-from evaluation.documents import Chunk, read_documents
-from evaluation.measure import Item
+from evaluation.measure import EvalItem
+from evaluation.retrieval.documents import Passage, read_documents
+from evaluation.testset.answer_key import documents_with_pairs
 
 TIED = """
-from evaluation.documents import Bm25, Chunk
+from evaluation.retrieval.documents import Bm25, Passage
 times = enumerate([1, 2, 3, 5, 7, 11, 13])
 names = [[f"p{k}x{i} " * n for i, n in enumerate([1, 2, 3, 5, 7, 11, 13])] for k in range(12)]
-chunks = [Chunk(f"d:{k}", "d", "".join(each)) for k, each in enumerate(names)]
+chunks = [Passage(f"d:{k}", "d", "".join(each)) for k, each in enumerate(names)]
 query = " ".join(word.split()[0] for each in names for word in each)
 print([chunk.id for chunk in Bm25(chunks).search(query, 12)])
 """
@@ -34,8 +34,8 @@ def test_an_answer_in_the_paragraph_after_its_question_is_a_pair(tmp_path):
     (tmp_path / "other.md").write_text("How do I block a lost card?")
     (tmp_path / "third.md").write_text("Call the bank at once.")
 
-    def item(question: str, answer: str) -> Item:
-        return Item(1, (), question, answer)
+    def item(question: str, answer: str) -> EvalItem:
+        return EvalItem(1, (), question, answer)
 
     chunks = read_documents(tmp_path)
     assert documents_with_pairs(chunks, [item("How do I block a lost card?", "call the bank")]) == {
@@ -44,4 +44,4 @@ def test_an_answer_in_the_paragraph_after_its_question_is_a_pair(tmp_path):
     }
     assert documents_with_pairs(chunks, [item("How do I block a lost card?", "the end")]) == frozenset()
     assert documents_with_pairs(chunks, [item("Card?", "plastic")]) == frozenset(), "too short to be told from chance"
-    assert documents_with_pairs([Chunk("a:1", "a", "card? plastic")], [item("Card?", "plastic")]) == {"a:1"}
+    assert documents_with_pairs([Passage("a:1", "a", "card? plastic")], [item("Card?", "plastic")]) == {"a:1"}

@@ -4,13 +4,12 @@ import pytest
 
 from chat.scripted import Scripted
 from evaluation.arms.registry import arms_named
-from evaluation.asking import Replies
+from evaluation.ask import Replies
 from evaluation.baseline import run_baseline
 from evaluation.bench import open_bench
-from evaluation.forgetting import NOT_MEASURED, measure_forgetting
-from evaluation.general import HARMFUL, suite
-from evaluation.tuned import Sibling, Ways, run_evaluation
-from evaluation.verdict import newest_verdict
+from evaluation.forgetting import HARMFUL, NOT_MEASURED, measure_forgetting, suite
+from evaluation.tuned import EvaluationOptions, Sibling, run_evaluation
+from evaluation.verdict.rule import newest_verdict
 from workspace.errors import InputError
 
 
@@ -56,7 +55,7 @@ def test_the_verdict_names_it_measured_or_not(project, settings, model):
 
     def evaluate(untrained=None, siblings=()):
         bench = open_bench(project, settings, Scripted(lambda ask: able(ask) if not ask.choices else "card", name="t"))
-        run_evaluation(bench, "R-001", None, ways=Ways(untrained=untrained, siblings=siblings))
+        run_evaluation(bench, "R-001", None, ways=EvaluationOptions(untrained=untrained, siblings=siblings))
         return newest_verdict(project)[1]
 
     assert NOT_MEASURED in evaluate().notes

@@ -4,14 +4,13 @@ import pytest
 
 from chat.scripted import Scripted
 from curation.example import Example
-from evaluation.arms.registry import arms_named
-from evaluation.arms.words import arm_name
+from evaluation.arms.registry import arm_name, arms_named
 from evaluation.baseline import Aim, run_baseline
 from evaluation.bench import open_bench
 from evaluation.choose import Choices
 from evaluation.measure import choosing_items
+from evaluation.measurement_report import newest_report, read_outcomes
 from evaluation.outcomes import check_arms, load_baseline
-from evaluation.report import newest_report, read_outcomes
 from workspace.artefact import read_artefact, write_artefact
 from workspace.files import sha256_file
 

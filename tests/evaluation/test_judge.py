@@ -7,19 +7,20 @@ import pytest
 
 from chat.scripted import Scripted
 from evaluation.arms.registry import arms_named
-from evaluation.asking import Replies
+from evaluation.ask import Replies
 from evaluation.baseline import run_baseline
 from evaluation.bench import open_bench
-from evaluation.human import open_comparison
-from evaluation.judge import judge_run, pinned, with_judge
-from evaluation.judge_error import graded_scale, length_bias
-from evaluation.judge_labels import labels, open_sitting, read_labels, read_people, take_labels
-from evaluation.judging import Case, judge_scores
-from evaluation.labelling import open_labelling
+from evaluation.judge.assessment import judge_run, pinned
+from evaluation.judge.correction import graded_scale, length_bias
+from evaluation.judge.grading import Case, grade
+from evaluation.judge.people_labels import labels, open_labelling, open_sitting, read_labels, read_people, take_labels
+from evaluation.people.comparison import open_comparison
 from evaluation.tuned import run_evaluation
-from evaluation.verdict import Training, newest_verdict
-from rung.cli.verdict import next_command
-from rung.report.verdict_words import sentences
+from evaluation.verdict.pairing import rule_again
+from evaluation.verdict.rule import Training, newest_verdict, with_judge
+from rung.status.stages import after_verdict
+from rung.text.verdict_text import sentences
+from workspace.artefact import write_artefact
 from workspace.errors import InputError, Refusal, RungError
 
 PROMPTED = arms_named(["base", "prompt"])
@@ -137,8 +138,8 @@ def test_as_the_primary_metric_it_decides_only_after_people_labelled(many, free,
     nine = Scripted(lambda ask: "none" if "place 1" in ask.turns[-1]["content"] else tuned(ask), name="t")
     run_evaluation(open_bench(many, settings, nine, judge=judge), "R-001", None)
     before = newest_verdict(many, "R-001")[1]
-    assert "people have not borne out" in sentences(before)[1]
-    assert next_command(before) == "rung judge R-001 --sheet labels.jsonl"
+    assert "was not shown to agree with people" in sentences(before)[1]
+    assert after_verdict(before).command == "rung judge R-001 --sheet labels.jsonl"
     assert before.verdict == "need_more_data" and "not checked by people" in before.notes[0]
     sitting = open_sitting(many, settings, None)
     assert sitting.decides and sitting.arms == ["tuned", "base"]
@@ -153,7 +154,7 @@ def test_as_the_primary_metric_it_decides_only_after_people_labelled(many, free,
     assert after.p_value < 1e-6 and after.p_value != sitting.verdict.p_value
     wide = report.rivals[0].model_copy(update={"low": -0.2, "high": 0.4, "corrected": 0.1})
     unsure = with_judge(sitting.verdict, report.model_copy(update={"rivals": [wide]}))
-    assert unsure.verdict == "need_more_data" and "more labels by people would narrow it" in sentences(unsure)[1]
+    assert unsure.verdict == "need_more_data" and "more human labels narrow it" in sentences(unsure)[1]
     several = [Training(run=run, seed=seed, score=0.9) for seed, run in enumerate(("R-001", "R-002"))]
     of_one = with_judge(sitting.verdict.model_copy(update={"trainings": several}), report)
     assert of_one.verdict == "need_more_data" and "of R-001 alone, one of 2 trainings" in of_one.notes[0]
@@ -217,8 +218,8 @@ def test_a_judge_is_pinned_and_says_what_it_wrote_itself(many, free, model, tmp_
 def test_scores_are_numbers_from_1_to_5_and_anything_else_is_none(tmp_path):
     said = {"a": "4", "b": "**5**, because", "c": "10", "d": "six", "e": "1.5"}
     model = Scripted(lambda ask: said[section(ask, "Answer to judge")])
-    cases = [Case("q", "e", name) for name in said]
-    assert judge_scores(model, "Good?", cases, Replies(tmp_path / "r")) == [0.75, 1.0, None, None, None]
+    cases = [Case("q", "e", name) for name in [*said, *"a" * 55]]
+    assert grade(model, "score", "Good?", cases, Replies(tmp_path / "r"))[:5] == [0.75, 1.0, None, None, None]
     scale = graded_scale(4)
     assert scale.is_yes(0.75) and scale.is_no(0.5) and not scale.is_yes(0.5)
 
@@ -251,4 +252,11 @@ def test_a_deciding_judge_counts_groups_not_items(many, free, model, kit, tmp_pa
     take_labels(sitting, fill(sitting, tmp_path), "priya")
     report = judged(sitting, judge, tmp_path)
     assert report.used == (customers == 80) and report.arms[0].sensitivity == 1.0
-    assert with_judge(sitting.verdict, report).verdict == ruling
+    found = with_judge(sitting.verdict, report)
+    assert found.verdict == ruling
+    folder = sitting.folder.parent
+    write_artefact(folder / "verdict.json", found)
+    again = rule_again(many, settings, folder)
+    assert (again.verdict, again.difference, again.low, again.high) == (ruling, found.difference, found.low, found.high)
+    write_artefact(folder / "verdict.json", found.model_copy(update={"verdict": "ship", "metric": "exact_match"}))
+    assert rule_again(many, settings, folder).verdict == ruling

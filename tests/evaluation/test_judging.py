@@ -2,12 +2,17 @@
 
 import random
 
+import numpy as np
 import pytest
+from scipy import stats
 
+from chat.protocols import Reply
 from chat.scripted import Scripted
-from evaluation.asking import Replies
-from evaluation.judge_error import calibrated, corrected_difference
-from evaluation.judging import Case, judge_pairs, judge_rubric
+from evaluation.ask import Replies
+from evaluation.judge.correction import calibrated, corrected_difference
+from evaluation.judge.grading import Case, ModelJudge, grade, grade_ask, judge_pairs
+from evaluation.verdict.intervals import estimate
+from workspace.errors import RungError
 
 
 @pytest.fixture
@@ -23,9 +28,46 @@ def test_a_rubric_is_answered_yes_or_no_and_anything_else_is_neither(replies):
     said = {"right": "Yes.", "wrong": "**NO**, because", "odd": "Perhaps", "yesterday": "yesterday"}
     model = Scripted(lambda ask: said[section(ask, "Answer to judge")])
     cases = [Case("q", "e", output) for output in said]
-    assert judge_rubric(model, "Is it right?", cases, replies) == [True, False, None, None]
-    judge_rubric(model, "Is it right?", cases, replies)
+    plenty = [*cases, *[cases[0]] * 36]
+    assert grade(model, "rubric", "Is it right?", plenty, replies) == [True, False, None, None, *[True] * 36]
+    grade(model, "rubric", "Is it right?", plenty, replies)
     assert len(model.asked) == 4
+    metric = ModelJudge(model, "rubric", "Is it right?", replies)
+    assert metric(plenty)[:4] == [1.0, 0.0, 0.0, 0.0] and "2 of 40" in metric.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("reply", "hint"),
+    [
+        (Reply("The answer names the topic, so I should", 9, 5, 0.1, "length"), "max_tokens = 4096"),
+        (Reply("", 9, 0, 0.1, "refused"), "base"),
+        (Reply("It depends.", 9, 3, 0.1), "base"),
+    ],
+)
+def test_a_judge_whose_verdicts_cannot_be_read_stops_and_scores_nothing(replies, reply, hint):
+    cases = [Case("q", "e", f"{n}") for n in range(60)]
+
+    def judge(fault):
+        return Scripted(lambda ask: reply if int(section(ask, "Answer to judge")) < fault else "YES", name=f"j{fault}")
+
+    assert grade(judge(3), "rubric", "Right?", cases, replies).count(None) == 3, "one in twenty"
+    for ask in (
+        lambda: grade(judge(4), "rubric", "Right?", cases, replies),
+        lambda: grade(judge(60), "score", "Right?", cases, replies),
+        lambda: ModelJudge(judge(4), "rubric", "Right?", replies)(cases),
+    ):
+        with pytest.raises(RungError) as failed:
+            ask()
+        assert failed.value.where == "[judge]" and hint in failed.value.hint
+    with pytest.raises(RungError):
+        judge_pairs(Scripted([reply], name="p"), "Better?", cases, cases, replies)
+
+
+def test_a_judge_may_think_before_its_verdict(replies):
+    said = ["It names the topic.\n\n**Yes**", "NO\nbecause", "Well,\n\nno."]
+    cases = [Case("q", "e", f"{n}") for n in range(3)]
+    assert grade(Scripted(said), "rubric", "Right?", cases, replies) == [True, False, False]
+    assert grade_ask("rubric", "Right?", cases[0]).max_tokens >= 1000
 
 
 def test_only_a_preference_that_survives_the_exchange_counts_and_biases_are_measured(replies):
@@ -88,7 +130,7 @@ def test_the_difference_of_two_arms_is_corrected_with_both_errors():
         truth = (sum(known.values()) - sum(others.values())) / 600
         some = rng.sample(range(600), 160)
         found = corrected_difference(tuned, rival, {i: (known[i], others[i]) for i in some})
-        covered += found["low"] <= truth <= found["high"]
+        covered += found.low <= truth <= found.high
     assert covered / 300 >= 0.93
     with pytest.raises(ValueError, match="at least two"):
         corrected_difference(tuned, rival, {})
@@ -121,7 +163,7 @@ def test_items_of_one_group_count_together_in_the_judges_interval():
     assert tried > 200 and covered / tried >= 0.94 and alone / tried < 0.85
     known = {i: (people[i], False) for i in labelled}
     over = corrected_difference(judge, dict.fromkeys(judge, False), known, groups=named)
-    assert over["high"] - over["low"] > 1.3 * (lambda d: d["high"] - d["low"])(
+    assert over.high - over.low > 1.3 * (lambda d: d.high - d.low)(
         corrected_difference(judge, dict.fromkeys(judge, False), known)
     )
 
@@ -132,3 +174,47 @@ def test_a_group_of_its_own_each_changes_nothing_and_few_groups_lower_the_bounds
     assert own == calibrated("tuned", judge, people)
     few = calibrated("tuned", judge, people, groups={i: str(i % 3) for i in people})
     assert few.sensitivity == own.sensitivity and few.sensitivity_low < own.sensitivity_low and not few.used
+
+
+@pytest.mark.parametrize("each", [1, 4])
+def test_labelled_items_are_among_all_items_and_what_both_means_share_is_in_the_interval(each):
+    """A judge that sees half of every difference: where it says more, people say more still."""
+    draw = np.random.default_rng(5)
+    people = draw.choice([-1.0, 0.0, 1.0], 90).repeat(each)[:90]
+    judge, labelled = people / 2, range(0, 90, 2) if each == 1 else range(60)
+    names = {i: str(i // each) for i in range(90)}
+    found = corrected_difference(
+        dict(enumerate(judge)), dict.fromkeys(range(90), 0.0), {i: (people[i], 0.0) for i in labelled}, groups=names
+    )
+    gaps = {i: people[i] - judge[i] for i in labelled}
+    whole = estimate(list(judge), list(names.values()))
+    some = estimate(list(gaps.values()), [names[i] for i in labelled])
+    apart = np.zeros((2, 90 // each + 1))
+    for i in range(90):
+        apart[0, i // each] += judge[i] - judge.mean()
+        apart[1, i // each] += gaps[i] - np.mean(list(gaps.values())) if i in gaps else 0.0
+    clusters = len({names[i] for i in labelled})
+    shared = (apart[0] * apart[1]).sum() / 90 / len(gaps) * clusters / (clusters - 1)
+    assert shared > 0.1 * (whole.variance + some.variance)
+    half = stats.t.ppf(0.975, some.degrees) * (whole.variance + some.variance + 2 * shared) ** 0.5
+    mean = judge.mean() + np.mean(list(gaps.values()))
+    assert (found.corrected, found.low, found.high) == pytest.approx((mean, mean - half, mean + half))
+
+
+def test_the_corrected_interval_holds_its_mean_and_covers_where_groups_are_very_unequal():
+    draw, covered, alone, sets = np.random.default_rng(3), 0, 0, 200
+    sizes = [40] * 3 + [8] * 20 + [2] * 30
+    names = {i: str(n) for i, n in enumerate(np.repeat(np.arange(len(sizes)), sizes))}
+    for _ in range(sets):
+        rate = draw.choice([0.15, 0.85], len(sizes))
+        people = (draw.random(len(names)) < rate.repeat(sizes)).astype(float)
+        judge = dict(enumerate(np.where(draw.random(len(names)) < 0.05, 1 - people, people)))
+        some = {int(i): (people[i], 0.0) for i in draw.choice(len(names), 160, replace=False)}
+        none = dict.fromkeys(judge, 0.0)
+        found, plain = corrected_difference(judge, none, some, groups=names), corrected_difference(judge, none, some)
+        assert found.low <= found.corrected <= found.high and found.corrected == plain.corrected
+        covered, alone = (
+            covered + (found.low <= 0.5 <= found.high),
+            alone + (plain.low <= 0.5 <= plain.high),
+        )
+    assert covered / sets >= 0.92 > alone / sets

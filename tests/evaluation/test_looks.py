@@ -7,14 +7,14 @@ from curation.store import open_store
 from evaluation.arms.registry import arms_named
 from evaluation.baseline import Aim, run_baseline
 from evaluation.bench import open_bench
-from evaluation.compare import paired_interval
-from evaluation.looks import note_look, split_to_show, standing
-from evaluation.report import read_report
-from evaluation.tuned import run_evaluation
-from evaluation.unseen import check_unseen
-from evaluation.verdict import newest_verdict
+from evaluation.measurement_report import read_report
+from evaluation.testset.looks import note_look, split_to_show, standing
+from evaluation.tuned import check_unseen, run_evaluation
+from evaluation.verdict.intervals import estimate
+from evaluation.verdict.pairing import rule_again
+from evaluation.verdict.rule import newest_verdict
 from rung.report.evaluation import SHUT, write_page
-from rung.report.verdict_words import sentences
+from rung.text.verdict_text import sentences
 from workspace.errors import Refusal
 
 
@@ -42,7 +42,7 @@ def test_the_first_run_ships_at_95_and_the_second_cannot_without_a_fresh_test_se
     assert (second.verdict, second.place, second.planned_runs) == ("judgement", 2, 1)
     assert second.low == first.low
     assert any("1 run was planned" in note and "R-001" in note for note in second.notes)
-    assert "The test set is spent (1 planned)" in sentences(second)[1]
+    assert "The test set is used up (1 runs were planned)" in sentences(second)[1]
     assert evaluate(project, settings, "R-001").verdict == "ship"
 
 
@@ -51,8 +51,8 @@ def test_three_planned_runs_are_each_judged_at_a_wider_interval(project, setting
     first = evaluate(project, three, "R-001")
     assert first.confidence == pytest.approx(1 - 0.05 / 3)
     differences = [1.0] * first.better + [-1.0] * first.worse + [0.0] * first.same
-    assert (first.low, first.high) == pytest.approx(paired_interval(differences, 1 - 0.05 / 3))
-    assert first.low < paired_interval(differences)[0]
+    assert (first.low, first.high) == pytest.approx(estimate(differences).interval(1 - 0.05 / 3))
+    assert first.low < estimate(differences).interval()[0]
     assert [evaluate(project, three, f"R-00{n}").place for n in (2, 3, 4)] == [2, 3, 4]
     assert newest_verdict(project, "R-004")[1].verdict == "judgement"
 
@@ -86,6 +86,9 @@ def test_a_look_before_the_last_planned_run_takes_a_place(project, settings, bas
     assert standing(project, two, report.test_sha256).looks == 1
     assert evaluate(project, two, "R-002").verdict == "judgement"
     assert not note_look(project, two, report)
+    known = standing(project, two, report.test_sha256)
+    assert (known.place("R-001"), known.place("R-002")) == (1, 3), "a look counts for the scorings after it"
+    assert rule_again(project, two, folder).verdict == "ship"
 
 
 def test_pages_show_validation_items_until_the_verdict_and_test_items_after_it(project, settings, baseline):

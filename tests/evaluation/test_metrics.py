@@ -7,14 +7,15 @@ import random
 import pytest
 
 from chat.protocols import Ask
-from evaluation.intervals import score_interval, wilson
-from evaluation.metrics import bleu, chrf, exact_match, f1, json_fields, json_valid, normalised_match, refusal, token_f1
-from evaluation.metrics.accuracy import label
-from evaluation.metrics.ece import ece
-from evaluation.metrics.numeric import last_number
-from evaluation.metrics.pass_at_k import pass_at_k
+from evaluation.calibration import ece
+from evaluation.metrics.classes import OTHER, class_report
+from evaluation.metrics.code import pass_at_k
+from evaluation.metrics.item_metrics import ITEM_METRICS, item_metric
+from evaluation.metrics.json_documents import json_fields, json_valid
+from evaluation.metrics.ngrams import bleu, chrf, corpus
 from evaluation.metrics.perplexity import perplexity
-from evaluation.metrics.registry import ITEM_METRICS, item_metric
+from evaluation.metrics.text import exact_match, label, last_number, normalised_match, refuses, token_f1
+from evaluation.verdict.intervals import score_interval, wilson
 from workspace.errors import RungError
 
 OUTPUTS = ["the cat sat on the mat", "a dog", "", "it rains in Spain today", "E10.42"]
@@ -29,7 +30,7 @@ def test_f1_equals_scikit_learn():
         names = ["a", "b", "c", "d"]
         truth = [draw.choice(names[:3]) for _ in range(40)]
         found = [t if draw.random() < 0.6 else draw.choice(names) for t in truth]
-        result, seen = f1.classes(found, truth), sorted(set(truth))
+        result, seen = class_report(found, truth), sorted(set(truth))
         assert result.macro == pytest.approx(f1_score(truth, found, labels=seen, average="macro", zero_division=0))
         assert result.micro == pytest.approx(f1_score(truth, found, labels=seen, average="micro", zero_division=0))
         each = f1_score(truth, found, labels=seen, average=None, zero_division=0)
@@ -41,28 +42,28 @@ def test_f1_equals_scikit_learn():
 
 
 def test_a_class_that_is_never_answered_scores_zero_and_others_are_counted_apart():
-    result = f1.classes(["a", "nonsense", "a"], ["a", "b", "a"])
+    result = class_report(["a", "nonsense", "a"], ["a", "b", "a"])
     assert (result.each[1].name, result.each[1].f1) == ("b", 0.0)
-    assert result.confusion["b", f1.OTHER] == 1
+    assert result.confusion["b", OTHER] == 1
 
 
 def test_bleu_and_chrf_equal_sacrebleu():
     import sacrebleu
 
-    assert bleu.corpus(OUTPUTS, EXPECTED)[0] == pytest.approx(sacrebleu.corpus_bleu(OUTPUTS, [EXPECTED]).score / 100)
-    assert chrf.corpus(OUTPUTS, EXPECTED)[0] == pytest.approx(sacrebleu.corpus_chrf(OUTPUTS, [EXPECTED]).score / 100)
-    assert "version" in bleu.corpus(OUTPUTS, EXPECTED)[1]
+    assert corpus("BLEU", OUTPUTS, EXPECTED)[0] == pytest.approx(sacrebleu.corpus_bleu(OUTPUTS, [EXPECTED]).score / 100)
+    assert corpus("CHRF", OUTPUTS, EXPECTED)[0] == pytest.approx(sacrebleu.corpus_chrf(OUTPUTS, [EXPECTED]).score / 100)
+    assert "version" in corpus("BLEU", OUTPUTS, EXPECTED)[1]
     for output, expected in zip(OUTPUTS, EXPECTED, strict=True):
         wanted = sacrebleu.sentence_bleu(output, [expected], use_effective_order=True).score / 100
-        assert bleu.score(output, expected) == pytest.approx(wanted)
+        assert bleu(output, expected) == pytest.approx(wanted)
 
 
 def test_sentence_chrf_equals_sacrebleu_and_both_print_their_signature():
     import sacrebleu
 
     for output, expected in zip(OUTPUTS, EXPECTED, strict=True):
-        assert chrf.score(output, expected) == pytest.approx(sacrebleu.sentence_chrf(output, [expected]).score / 100)
-    assert "nc:6" in chrf.corpus(OUTPUTS, EXPECTED)[1] and "tok:13a" in bleu.corpus(OUTPUTS, EXPECTED)[1]
+        assert chrf(output, expected) == pytest.approx(sacrebleu.sentence_chrf(output, [expected]).score / 100)
+    assert "nc:6" in corpus("CHRF", OUTPUTS, EXPECTED)[1] and "tok:13a" in corpus("BLEU", OUTPUTS, EXPECTED)[1]
 
 
 def test_pass_at_k_equals_the_papers_product():
@@ -84,18 +85,18 @@ def test_rouge_equals_rouge_score(kind):
 
 
 def test_token_f1_by_the_squad_definition():
-    assert token_f1.score("The Norman conquest!", "norman conquest of England") == pytest.approx(2 * 2 / (2 + 4))
-    assert token_f1.score("the", "a") == 1.0
-    assert token_f1.score("", "x") == 0.0
+    assert token_f1("The Norman conquest!", "norman conquest of England") == pytest.approx(2 * 2 / (2 + 4))
+    assert token_f1("the", "a") == 1.0
+    assert token_f1("", "x") == 0.0
 
 
 def test_matches():
-    assert exact_match.score(" E10.42\n", "E10.42") == 1.0
-    assert exact_match.score("e10.42", "E10.42") == 0.0
-    assert normalised_match.score('"Eye both".', "eye  both") == 1.0
-    assert normalised_match.score("C++", "C") == 0.0
-    assert normalised_match.score("-1", "1") == 0.0
-    assert normalised_match.score("cafe\u0301", "café") == 1.0
+    assert exact_match(" E10.42\n", "E10.42") == 1.0
+    assert exact_match("e10.42", "E10.42") == 0.0
+    assert normalised_match('"Eye both".', "eye  both") == 1.0
+    assert normalised_match("C++", "C") == 0.0
+    assert normalised_match("-1", "1") == 0.0
+    assert normalised_match("cafe\u0301", "café") == 1.0
     assert label("\n Card lost. \nBecause") == "card lost"
 
 
@@ -121,10 +122,10 @@ def test_the_last_number(text, number):
 def test_numeric_tolerance_json_and_regex():
     assert item_metric("numeric:0.01").score("about 101", "100") == 1.0
     assert item_metric("numeric").score("about 101", "100") == 0.0
-    assert json_valid.score('```json\n{"a": 1}\n```', "") == 1.0
-    assert json_valid.score('{"a": NaN}', "") == 0.0
-    assert json_fields.score('{"a": 1.0, "b": {"c": "x"}}', '{"a": 1, "b": {"c": "y"}, "d": []}') == pytest.approx(0.4)
-    assert json_fields.score('{"a": true}', '{"a": 1}') == 0.0
+    assert json_valid('```json\n{"a": 1}\n```', "") == 1.0
+    assert json_valid('{"a": NaN}', "") == 0.0
+    assert json_fields('{"a": 1.0, "b": {"c": "x"}}', '{"a": 1, "b": {"c": "y"}, "d": []}') == pytest.approx(0.4)
+    assert json_fields('{"a": true}', '{"a": 1}') == 0.0
     assert item_metric(r"regex:[A-Z]\d\d").score("E10\n", "") == 1.0
 
 
@@ -150,9 +151,9 @@ def test_names_are_checked():
 
 
 def test_refusals():
-    assert refusal.refuses("I'm sorry, but I can't help with that.")
-    assert refusal.refuses("", "refused")
-    assert not refusal.refuses("E10 eye both")
+    assert refuses("I'm sorry, but I can't help with that.")
+    assert refuses("", "refused")
+    assert not refuses("E10 eye both")
 
 
 class Coin:
@@ -190,8 +191,8 @@ def test_no_output_stops_a_metric_or_leaves_the_range(tmp_path):
                  "json_fields", "bleu", "chrf", "rouge"):  # fmt: skip
         score = item_metric(spec, tmp_path).score
         assert all(0 <= score(output, expected) <= 1 for output in outputs for expected in outputs), spec
-    assert json_fields.score('{"a": %s}' % ("9" * 400), '{"a": %s}' % ("9" * 400)) == 1.0
-    assert json_fields.score('{"a": %s}' % ("9" * 400), '{"a": %s}' % ("8" * 400)) == 0.0
+    assert json_fields('{"a": %s}' % ("9" * 400), '{"a": %s}' % ("9" * 400)) == 1.0
+    assert json_fields('{"a": %s}' % ("9" * 400), '{"a": %s}' % ("8" * 400)) == 0.0
 
 
 def test_a_schema_that_points_at_nothing_is_named_and_not_scored(tmp_path):
@@ -201,7 +202,7 @@ def test_a_schema_that_points_at_nothing_is_named_and_not_scored(tmp_path):
 
 
 def test_a_class_that_is_called_other_is_not_the_one_of_answers_outside_the_set():
-    found = f1.classes(["nonsense", "a"], ["(other)", "a"])
+    found = class_report(["nonsense", "a"], ["(other)", "a"])
     assert found.macro == 0.5 and found.micro == pytest.approx(2 / 3)
 
 

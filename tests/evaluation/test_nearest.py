@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from curation.manifest import read_manifest
-from evaluation.nearest import Neighbours
+from curation.split.manifest import read_manifest
+from evaluation.retrieval.train_rows import TrainRowIndex
 from workspace.artefact import write_artefact
 from workspace.errors import Refusal, RungError
 
@@ -18,7 +18,7 @@ def test_the_nearest_rows_come_first_with_their_reviewers(project):
         for n in range(24)
     ]
     write_artefact(folder / "manifest.json", manifest.model_copy(update={"rows": who[:12]}))
-    near = Neighbours(folder)
+    near = TrainRowIndex(folder)
     rows = [json.loads(line) for line in (folder / "train.jsonl").read_text().splitlines()]
     first, second = near.of([rows[3]["messages"][0]["content"], "pin wrong abroad"], 2)
     assert (first[0].line, first[0].id, first[0].reviewer, first[0].state) == (4, "r-000003", "priya", "edited")
@@ -35,10 +35,10 @@ def test_an_item_is_explained_once_the_test_set_is_open(project, settings, model
     from evaluation.baseline import run_baseline
     from evaluation.bench import open_bench
     from evaluation.tuned import run_evaluation
-    from rung.why import answer
+    from rung.why.explain import answer
 
     run_baseline(open_bench(project, settings, model), arms_named(["base", "prompt"]))
-    with pytest.raises(Refusal, match="stay shut"):
+    with pytest.raises(Refusal, match="stay hidden"):
         answer(project, "E-001:2")
     run_evaluation(open_bench(project, settings, Scripted(["card"], name="t")), "R-001", None)
     found = answer(project, "E-002:2")

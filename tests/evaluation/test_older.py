@@ -2,20 +2,19 @@
 
 import json
 import shutil
-import subprocess
-import sys
 
 import pytest
+from in_shell import rung
 
 from chat.scripted import Scripted
-from curation.manifest import read_manifest
+from curation.split.manifest import read_manifest
 from evaluation.arms.registry import arms_named
 from evaluation.baseline import run_baseline
 from evaluation.bench import open_bench
-from evaluation.looks import standing
-from evaluation.older import older_tests
+from evaluation.testset.history import folded, older_tests
+from evaluation.testset.looks import standing
 from evaluation.tuned import run_evaluation
-from evaluation.verdict import newest_verdict
+from evaluation.verdict.rule import newest_verdict
 from workspace.errors import Refusal
 
 VERSIONS = ("v999", "v1000", "v1001")
@@ -33,6 +32,27 @@ def test_an_older_scored_test_set_that_was_changed_is_refused_by_name(project, s
     old.write_bytes(damage)
     with pytest.raises(Refusal, match=r"test\.jsonl: changed since it was frozen"):
         standing(project, settings, bench.test_sha256)
+
+
+@pytest.mark.parametrize("change", ["{}.", "{} ?", "“{}”", "{}\u200b", "({})", "  {} !"])
+def test_punctuation_makes_no_scored_item_new(project, settings, model, kit, change):
+    run_baseline(open_bench(project, settings, model), arms_named(["base", "prompt"]))
+    run_evaluation(open_bench(project, settings, Scripted(kit.reply, name="t")), "R-001", "Topic.")
+    rows = [json.loads(line) for line in (project.datasets / "v001" / "test.jsonl").read_text().splitlines()]
+    for row in rows:
+        user = next(turn for turn in row["messages"] if turn["role"] == "user")
+        user["content"] = change.format(user["content"])
+    kit.freeze_by_hand(project, "v002", test=rows)
+    found = standing(project, settings, open_bench(project, settings, model).test_sha256)
+    assert len(found.runs) == 1 and not found.may_ship("R-002")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("C++?", "C?"), ("is it -1", "is it 1"), ("1.5 mg", "15 mg"), ("a<b", "a>b"), ("नमस्ते", "नमसत"), ("?", "!")],
+)
+def test_signs_that_change_a_question_keep_it_another_one(one, other):
+    assert folded(one) != folded(other)
 
 
 def test_versions_come_oldest_first_beyond_three_digits(project, kit):
@@ -58,9 +78,7 @@ def test_an_older_scored_test_set_whose_file_is_gone_is_refused_by_name(project,
     (project.datasets / "v001" / "test.jsonl").unlink()
     with pytest.raises(Refusal, match=r"v001/test\.jsonl: gone"):
         standing(project, settings, bench.test_sha256)
-    ran = subprocess.run(
-        [sys.executable, "-P", "-m", "rung", "evaluate", "--power"], cwd=project.root, capture_output=True, text=True
-    )
+    ran = rung("evaluate", "--power", cwd=project.root)
     assert ran.returncode == 1 and "v001/test.jsonl" in ran.stderr and "Traceback" not in ran.stderr
 
 

@@ -3,11 +3,11 @@
 import pytest
 
 from chat.scripted import Scripted
-from evaluation.arms.material import Material, Prompt
+from evaluation.arms.arm_material import ArmMaterial, PromptVersion
 from evaluation.arms.registry import ARMS, arms_named
 from evaluation.baseline import run_baseline
 from evaluation.bench import open_bench
-from training.release.prompt import parts_of
+from training.release.released_prompt import parts_of
 
 GOOD = "Say card, transfer or pin, by the first word."
 
@@ -54,10 +54,10 @@ def test_without_a_budget_or_rows_to_choose_on_the_arm_is_left_out(project, sett
     _, report = run_baseline(open_bench(project, none, model), arms_named(["base", "optimised"]))
     assert [a.arm for a in report.arms] == ["base"] and not proposals_asked(model)
     assert any("optimised was not measured" in note for note in report.notes)
-    assert ARMS["optimised"].variants(Material(proposals=(Prompt("optimised.1.md", "x"),), choosing=0)) == []
+    assert ARMS["optimised"].variants(ArmMaterial(proposals=(PromptVersion("optimised.1.md", "x"),), choosing=0)) == []
 
 
 @pytest.mark.parametrize("settings_of_arm", [{"prompt": "optimised.1.md"}])
 def test_a_chosen_proposal_can_be_released(settings_of_arm):
-    material = Material(proposals=(Prompt("optimised.1.md", GOOD),), choosing=10)
+    material = ArmMaterial(proposals=(PromptVersion("optimised.1.md", GOOD),), choosing=10)
     assert parts_of("optimised", settings_of_arm, material, 64)["prompt"]["text"] == GOOD

@@ -1,20 +1,18 @@
 """A project's own metric: run only where the account trusts the folder, its failures said with the item."""
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
+from in_shell import rung
 
 from chat.scripted import Scripted
 from evaluation.arms.registry import arms_named
 from evaluation.baseline import run_baseline
 from evaluation.bench import open_bench
-from evaluation.metrics.registry import item_metric
+from evaluation.metrics.item_metrics import item_metric
 from evaluation.outcomes import require_baseline
 from workspace.errors import Refusal, RungError
-from workspace.trust import distrust, is_trusted, state_file, trust
+from workspace.trust import distrust, state_file, trust, untrusted
 
 STARTS = '''"""Same first letter."""
 def score(output, expected):
@@ -44,18 +42,25 @@ def test_untrusted_code_does_not_run_and_trust_is_the_accounts_not_the_projects(
     mark = tmp_path / "ran"
     write(project, f"open({str(mark)!r}, 'w').close()\n{STARTS}")
     (project.root / "trusted.json").write_text(json.dumps([str(project.root)]))
-    with pytest.raises(Refusal, match="would run with your rights") as refused:
+    with pytest.raises(Refusal) as refused:
         item_metric("starts", project.root)
-    assert refused.value.hint == "rung trust" and not mark.exists()
+    assert refused.value.where == "metrics/starts.py" and "rung trust" in refused.value.hint and not mark.exists()
     trust(project.root)
     metric = item_metric("starts", project.root)
     assert mark.exists() and (metric.score("card", "cart"), metric.score("pin", "card")) == (1.0, 0.0)
-    assert not is_trusted(project.root.parent) and project.root not in state_file().parents
+    assert project.root not in state_file().parents
+    write(project, STARTS.replace("==", "!="))
+    with pytest.raises(Refusal):
+        item_metric("starts", project.root)
+    write(project, "def score(o, e): return 1.0", "other")
+    trust(project.root)
     distrust(project.root)
     with pytest.raises(Refusal):
         item_metric("starts", project.root)
-    state_file().write_text("{not json")
-    assert not is_trusted(project.root)
+    for broken in ("{not json", json.dumps([str(project.root)]), json.dumps({str(project.root): ["starts"]})):
+        state_file().write_text(broken)
+        with pytest.raises(Refusal):
+            item_metric("starts", project.root)
 
 
 def test_a_baseline_is_scored_by_it_and_a_changed_metric_is_not_paired(project, settings):
@@ -95,6 +100,7 @@ def test_what_fails_is_said_and_no_answer_is_lost(project, settings, text, said)
         measure()
     asked = len(model.asked)
     write(project, STARTS)
+    trust(project.root)
     measure()
     assert len({str(ask) for ask in model.asked}) == len(model.asked) >= asked
 
@@ -115,12 +121,7 @@ def test_names_that_clash_and_links_that_lead_out_are_refused(project, tmp_path)
 
 def test_the_command_trusts_and_takes_back(project):
     write(project, STARTS)
-
-    def rung(*arguments):
-        command = [sys.executable, "-m", "rung", "trust", *arguments, "--json"]
-        environment = {**os.environ, "PYTHONPATH": os.getcwd()}
-        done = subprocess.run(command, cwd=project.root, env=environment, capture_output=True, text=True, timeout=60)
-        return json.loads(done.stdout)
-
-    assert rung()["files"].keys() == {"metrics/starts.py"} and is_trusted(project.root)
-    assert rung("--revoke")["trusted"] is False and not is_trusted(project.root)
+    told = json.loads(rung("trust", "--json", cwd=project.root).stdout)
+    assert told["files"].keys() == {"metrics/starts.py"} and not untrusted(project.root)
+    told = json.loads(rung("trust", "--revoke", "--json", cwd=project.root).stdout)
+    assert told["trusted"] is False and untrusted(project.root)

@@ -5,8 +5,8 @@ import pytest
 from evaluation.arms.registry import arms_named
 from evaluation.baseline import run_baseline
 from evaluation.bench import open_bench
-from evaluation.partial import Partial
-from evaluation.report import read_outcomes
+from evaluation.measure import Partial
+from evaluation.measurement_report import read_outcomes
 from rung.cli.output import ScoreProgress
 
 

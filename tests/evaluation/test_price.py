@@ -2,9 +2,9 @@
 
 import pytest
 
-from evaluation.price import Call, price_of
-from evaluation.report import ArmResult
-from rung.report.price_words import break_even, call_words, rows
+from evaluation.measurement_report import ArmResult
+from evaluation.verdict.price import Call, price_of
+from rung.text.verdict_text import break_even, call_words, price_rows
 
 
 def arm(name, read, written, cost=0.0):
@@ -29,7 +29,7 @@ def test_what_is_missing_is_named_and_nothing_is_invented(project, settings):
     assert "the answer incumbent_model" in price.unknown and price.upkeep_usd_per_month
     assert (price.prompted.tokens_in, price.tuned.tokens_in) == (400, 30)
     assert break_even(price).startswith("unknown (missing: the answer incumbent_model")
-    assert dict(rows(price))["review"] == "unknown (no store here)"
+    assert dict(price_rows(price))["review"] == "unknown (no store here)"
 
 
 def test_break_even_follows_the_measured_tokens(project, settings):
@@ -47,7 +47,7 @@ def test_break_even_follows_the_measured_tokens(project, settings):
 
 def _day(price):
     """A day of the named card, from the price table itself."""
-    from workspace.rules import rule_file
+    from workspace.shipped_rules import rule_file
 
     gpu, provider = price.card.rsplit(", ", 1)
     entry = next(r for r in rule_file("prices.toml")["rental"] if (r["gpu"], r["provider"]) == (gpu, provider))

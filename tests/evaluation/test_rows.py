@@ -2,16 +2,16 @@
 
 import pytest
 
-from advisor.reading import load_answers
+from advisor.answer_file import load_answers
 from curation.example import Example, chat_row
-from curation.manifest import load_split
 from curation.review import Ruling, decide_all, open_desk
+from curation.split.manifest import load_split
 from curation.store import open_store
+from evaluation.arms.dev_rows import rows_for
 from evaluation.arms.registry import ARMS, arms_named
 from evaluation.baseline import Aim, run_baseline
 from evaluation.bench import open_bench
-from evaluation.rows import rows_for
-from evaluation.taking_over import take_over
+from evaluation.measured_answers import take_over
 from workspace.settings import load_settings
 
 

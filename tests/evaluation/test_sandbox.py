@@ -1,132 +1,256 @@
-"""Code of a model runs apart: honest programs pass, hostile ones get nowhere and leave nothing behind."""
+"""Code of a model runs apart: honest programs pass, hostile ones reach nothing and leave nothing behind."""
 
 import os
+import shelve
 import socket
+import sqlite3
+import subprocess
+import sys
 import threading
+import zipfile
 from itertools import combinations
-from pathlib import Path
 
 import pytest
 
-from evaluation.metrics.code import code_of, score
-from evaluation.metrics.pass_at_k import pass_at_k
-from evaluation.sandbox import Limits, isolation, run_code
+from evaluation.metrics.code import code_of, pass_at_k, passes
+from evaluation.sandbox.run_code import SandboxLimits, run_code
 from workspace.errors import RungError
 
-SHORT = Limits(cpu_seconds=1, wall_seconds=3.0, memory=256 * 2**20)
-PATIENT = Limits(cpu_seconds=1, wall_seconds=120.0, memory=256 * 2**20)
+SHORT = SandboxLimits(cpu_seconds=1, wall_seconds=3.0, memory=256 * 2**20)
+PATIENT = SandboxLimits(cpu_seconds=2, wall_seconds=120.0, memory=256 * 2**20)
 """A busy machine takes seconds to start an interpreter; only what sleeps is measured by the clock."""
+SECRET = "planted-3f21"
 
 
-@pytest.fixture(params=["as here", "guard"])
-def kind(request):
-    """With what this machine has, and with the guard alone."""
-    return "" if request.param == "as here" else "guard"
+def test_honest_programs_pass_and_wrong_ones_do_not():
+    add = "import collections, ctypes, json, math, random, re, sqlite3, threading\ndef add(a, b):\n    return a + b\n"
+    note = "open('note.txt', 'w').write('x'); assert open('note.txt').read() == 'x'; import os; os.mkdir('a')"
+    thread = "t = threading.Thread(target=add, args=(1, 2)); t.start(); t.join()"
+    for tests in ("assert add(2, 3) == 5", note, thread):
+        assert run_code(add, tests, PATIENT).passed
+    assert run_code(add, "assert add(2, 3) == 6", PATIENT).why == "error"
+    assert run_code("def add(:", "assert True", PATIENT).why == "error"
+    assert run_code(add, "import os; assert os.listdir('.') == []", PATIENT).passed, "nothing is left of the last one"
 
 
-def test_honest_programs_pass_and_wrong_ones_do_not(kind):
-    add = "import collections, json, math, random, re, dataclasses\ndef add(a, b):\n    return a + b\n"
-    assert run_code(add, "assert add(2, 3) == 5", PATIENT, apart=kind).passed
-    assert run_code(
-        add, "open('note.txt', 'w').write('x'); assert open('note.txt').read() == 'x'", PATIENT, apart=kind
-    ).passed
-    assert run_code(add, "assert add(2, 3) == 6", PATIENT, apart=kind).why == "error"
-    assert run_code("def add(:", "assert True", PATIENT, apart=kind).why == "error"
-
-
-HOSTILE = {
+ENDS = {
     "leaves early": ("import sys; sys.exit(0)", {"left early"}),
     "leaves at once": ("import os; os._exit(0)", {"left early"}),
     "loops": ("while True: pass", {"limit", "time"}),
     "sleeps": ("import time; time.sleep(60)", {"time"}),
     "eats memory": ("x = bytearray(2**33)", {"error"}),
-    "writes a big file": (
-        "f = open('big', 'wb')\nfor _ in range(64): f.write(b'0' * 2**20); f.flush()",
-        {"error", "limit"},
-    ),
-    "forks": ("import os\nwhile True: os.fork()", {"forbidden"}),
+    "writes a big file": ("f = open('big', 'wb')\nfor _ in range(64): f.write(b'0' * 2**20); f.flush()",
+                          {"error", "limit"}),
+    "writes many files": ("for n in range(99): open(str(n), 'wb').write(b'0' * 10**6)", {"error"}),
+    "fills memory through files": ("import os\nfor n in range(30): os.write(os.memfd_create('m'), b'0' * 2**21)",
+                                   {"error", "limit"}),
     "starts threads without end": (
         "import threading, time\nwhile True: threading.Thread(target=time.sleep, args=(99,)).start()",
-        {"error", "time"},
-    ),
-    "reads its parent's environment": ("import os; open(f'/proc/{os.getppid()}/environ').read()", {"forbidden"}),
-    "reads the project": ("import glob; [open(p).read() for p in glob.glob('/*/*')]", {"forbidden"}),
-    "starts a program": ("import subprocess; subprocess.run(['true'])", {"forbidden"}),
-    "starts a shell": ("import os; os.system('true')", {"forbidden"}),
-    "replaces itself": ("import os; os.execv('/bin/true', ['true'])", {"forbidden"}),
-    "reads accounts": ("open('/etc/passwd').read()", {"forbidden"}),
-    "reads by descriptor": ("import os; os.open('/etc/passwd', os.O_RDONLY)", {"forbidden"}),
-    "climbs out": ("open('../../etc/passwd').read()", {"forbidden"}),
-    "links out": ("import os; os.symlink('/etc/passwd', 'p'); open('p').read()", {"forbidden"}),
-    "lists the root": ("import os; os.listdir('/')", {"forbidden"}),
-    "goes native": ("import ctypes; ctypes.CDLL(None).getpid()", {"forbidden"}),
-    "kills its parent": ("import os; os.kill(os.getppid(), 9)", {"forbidden"}),
-    "looks for the guard": ("import gc; gc.get_objects()", {"forbidden"}),
-    "opens a socket": ("import socket; socket.socket()", {"forbidden"}),
+        {"error", "time"}),
     "talks forever": ("while True: print('x' * 10000)", {"limit", "time"}),
-    "catches all": ("try:\n    import os; os.fork()\nexcept BaseException:\n    pass", {"forbidden"}),
-}
+    "ends all it may": ("import os; os.kill(-1, 9)", {"limit", "error"}),
+}  # fmt: skip
 
 
-@pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_programs_get_nowhere(kind, name):
-    code, expected = HOSTILE[name]
+@pytest.mark.parametrize("name", ENDS)
+def test_a_program_has_no_end_of_its_own(name):
+    code, expected = ENDS[name]
     ran = run_code(
-        code,
-        "assert True",
-        PATIENT if expected & {"limit", "forbidden"} or expected == {"error"} else SHORT,
-        apart=kind,
+        code, "import time; time.sleep(99)", PATIENT if expected <= {"error", "limit", "left early"} else SHORT
     )
     assert not ran.passed and ran.why in expected, ran
 
 
-def test_no_file_of_ours_is_touched_and_the_folder_goes(tmp_path, kind):
-    mine = tmp_path / "mine.txt"
-    mine.write_text("kept")
-    for code in (
-        f"open({str(mine)!r}, 'w')",
-        f"import os; os.remove({str(mine)!r})",
-        f"import shutil; shutil.rmtree({str(tmp_path)!r})",
-    ):
-        assert run_code(code, "", PATIENT, apart=kind).why == "forbidden"
-    assert mine.read_text() == "kept"
-    seen = run_code(
-        "import os; p = os.getcwd()", "assert p.rsplit('/', 1)[1].startswith('rung-code-')", PATIENT, apart=kind
-    )
-    assert seen.passed and not list(Path(os.environ.get("TMPDIR", "/tmp")).glob("rung-code-*/note.txt"))
+STARTS = {
+    "fork": "import os; os.fork()",
+    "a fork bomb": "import os\nwhile True: os.fork()",
+    "a program": "import subprocess, sys; subprocess.run([sys.executable, '-c', ''], check=True)",
+    "a shell": "import os; assert os.system('true') == 0",
+    "posix_spawn": "import os; os.posix_spawn('/bin/true', ['true'], {})",
+    "multiprocessing": "import multiprocessing as m; p = m.get_context('fork').Process(target=print); p.start()",
+    "a raw clone": "import ctypes; c = ctypes.CDLL(None, use_errno=True); assert c.syscall(56, 17, 0, 0, 0, 0) >= 0",
+    "a raw fork": "import ctypes; c = ctypes.CDLL(None, use_errno=True); assert c.fork() >= 0",
+    "a namespace": "import ctypes; assert ctypes.CDLL(None).unshare(0x10000000) == 0",
+    "ptrace": "import ctypes; assert ctypes.CDLL(None).ptrace(0, 0, 0, 0) == 0",
+}
+
+
+@pytest.mark.parametrize("name", STARTS)
+def test_no_process_is_started(name):
+    code = f"try:\n    {STARTS[name].replace(chr(10), chr(10) + '    ')}\nexcept OSError: raise SystemExit(3)"
+    ran = run_code(code, "", PATIENT)
+    assert not ran.passed and ran.why in ("error", "limit"), ran
+
+
+READS = {
+    "open": "found = open(P, 'rb').read()",
+    "a descriptor": "import os; found = os.read(os.open(P, os.O_RDONLY), 10**6)",
+    "from the folder": "import os; found = open(os.path.relpath(P), 'rb').read()",
+    "a symbolic link": "import os; os.symlink(P, 'l'); found = open('l', 'rb').read()",
+    "a hard link": "import os; os.link(P, 'l'); found = open('l', 'rb').read()",
+    "a copy": "import shutil; shutil.copy(P, 'c'); found = open('c', 'rb').read()",
+    "ctypes": "import ctypes; c = ctypes.CDLL(None); b = ctypes.create_string_buffer(9999)\n"
+              "c.read(c.open(P.encode(), 0), b, 9999); found = b.raw",
+    "mmap": "import mmap, os; found = mmap.mmap(os.open(P, os.O_RDONLY), 0, access=mmap.ACCESS_READ)[:]",
+    "linecache": "import linecache; found = ''.join(linecache.getlines(P)).encode()",
+    "an import": "import importlib.util as u; s = u.spec_from_file_location('m', P, loader=None)\n"
+                 "import importlib.machinery as m; found = m.SourceFileLoader('m', P).get_data(P)",
+    "sqlite": "import sqlite3; found = repr(sqlite3.connect(f'file:{P}?mode=ro', uri=True).execute(\n"
+              "'select * from sqlite_master').fetchall()).encode() + open(P, 'rb').read()",
+    "sqlite, attached": "import sqlite3; c = sqlite3.connect(':memory:'); c.execute('attach ? as o', (P,))\n"
+                        "found = repr(c.execute('select * from o.decisions').fetchall()).encode()",
+    "zipfile": "import zipfile; found = zipfile.ZipFile(P).read('a')",
+    "shelve": "import shelve; found = repr(dict(shelve.open(P, 'r'))).encode()",
+    "dbm": "import dbm; found = repr(dict(dbm.open(P, 'r'))).encode()",
+    "the parent's root": "import os; found = open(f'/proc/{os.getppid()}/root{P}', 'rb').read()",
+    "the root of process 1": "found = open(f'/proc/1/root{P}', 'rb').read()",
+    "a listing": "import os; found = b'planted' if os.path.basename(P) in os.listdir(os.path.dirname(P)) else b''",
+}  # fmt: skip
+
+
+@pytest.fixture
+def outside(tmp_path):
+    """Files of a project beside the sandbox: text, a database, a shelf and an archive, each with the secret."""
+    (tmp_path / "plain").write_text(SECRET)
+    with sqlite3.connect(tmp_path / "rung.db") as connection:
+        connection.execute("create table decisions(verdict)")
+        connection.execute("insert into decisions values (?)", (SECRET,))
+    connection.close()
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("a", SECRET)
+    with shelve.open(str(tmp_path / "shelf")) as shelf:
+        shelf["a"] = SECRET
+    return tmp_path
+
+
+def not_apart(code, folder):
+    """Exit code of the program as anybody runs it."""
+    room = folder.parent / f"{folder.name}-room"
+    room.mkdir()
+    return subprocess.run([sys.executable, "-I", "-c", code], cwd=room, capture_output=True).returncode
+
+
+READ = "assert b'planted' in found"
+FILE = {"sqlite": "rung.db", "sqlite, attached": "rung.db", "zipfile": "a.zip", "shelve": "shelf", "dbm": "shelf"}
+
+
+@pytest.mark.parametrize("name", READS)
+def test_no_file_is_read(name, outside):
+    path = str(outside / FILE.get(name, "plain"))
+    code = f"P = {path!r}\n{READS[name]}"
+    ran = run_code(code, READ, PATIENT)
+    assert not ran.passed and ran.why == "error", ran
+    if not name.startswith("the "):
+        assert not_apart(code + f"\n{READ}", outside) == 0, "the same program, not apart, reads it"
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "/etc/shadow", "/proc/self/environ", "/proc/1/cmdline", "/sys/kernel"])
+def test_nothing_of_the_machine_is_seen(path):
+    assert run_code("import os", f"assert not os.path.exists({path!r})", PATIENT).passed
+    assert os.path.exists(path)
+
+
+WRITES = {
+    "open": "open(P, 'w')",
+    "appends": "open(P, 'a').write('x')",
+    "removes": "import os; os.remove(P)",
+    "removes all": "import os, shutil; shutil.rmtree(os.path.dirname(P))",
+    "renames": "import os; os.rename(P, P + '2')",
+    "changes its rights": "import os; os.chmod(P, 0)",
+    "changes its time": "import os; os.utime(P, (0, 0))",
+    "cuts it": "import os; os.truncate(P, 0)",
+    "makes a folder": "import os; os.mkdir(P + '.d')",
+    "ctypes": "import ctypes; c = ctypes.CDLL(None); c.unlink(P.encode()); c.open(P.encode(), 65, 511)",
+    "sqlite": "import sqlite3; c = sqlite3.connect(D); c.execute('update decisions set verdict = 1'); c.commit()",
+    "sqlite, a new file": "import sqlite3; c = sqlite3.connect(':memory:'); c.execute('create table a(b)')\n"
+                          "c.execute('vacuum into ?', (P + '.new',))",
+    "sqlite, attached": "import sqlite3; c = sqlite3.connect(':memory:'); c.execute('attach ? as o', (P + '.new',))\n"
+                        "c.execute('create table o.a(b)'); c.commit()",
+    "shelve": "import shelve; shelve.open(P + '.new')['a'] = 1",
+    "dbm": "import dbm.dumb; dbm.dumb.open(P + '.new', 'n')['a'] = b'1'",
+    "zipfile": "import zipfile; zipfile.ZipFile(P + '.new', 'w').writestr('a', 'b')",
+    "logging": "import logging; logging.FileHandler(P + '.new').close()",
+    "a pipe": "import os; os.mkfifo(P + '.new')",
+    "a socket": "import socket; socket.socket(socket.AF_UNIX).bind(P + '.s')",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRITES)
+def test_no_file_is_written(name, outside):
+    def seen():
+        return {str(p): (p.read_bytes() if p.is_file() else b"", p.stat()[:9]) for p in sorted(outside.rglob("*"))}
+
+    before, code = seen(), f"P, D = {str(outside / 'plain')!r}, {str(outside / 'rung.db')!r}\n{WRITES[name]}"
+    ran = run_code(code, "", PATIENT)
+    after = seen()
+    assert {k: v[0] for k, v in after.items()} == {k: v[0] for k, v in before.items()}
+    assert {k: v[1][:7] for k, v in after.items()} == {k: v[1][:7] for k, v in before.items()}
+    assert name == "ctypes" or not ran.passed, ran
+    not_apart(code, outside)
+    assert seen() != before, "the same program, not apart, changes something"
 
 
 def test_nothing_of_the_environment_is_seen(monkeypatch):
     monkeypatch.setenv("ANTHROPIC_API_KEY", "secret")
-    assert run_code("import os", "assert 'ANTHROPIC_API_KEY' not in os.environ", PATIENT).passed
+    code = "import os, ctypes\nfound = repr(os.environ) + repr(ctypes.CDLL(None).getenv(b'ANTHROPIC_API_KEY'))"
+    assert run_code(code, "assert 'secret' not in found and found.endswith('0')", PATIENT).passed
 
 
-def test_a_listening_server_hears_nothing():
-    server = socket.create_server(("127.0.0.1", 0))
-    server.settimeout(2)
-    heard = []
-    thread = threading.Thread(target=lambda: heard.append(_accept(server)))
-    thread.start()
-    port = server.getsockname()[1]
-    assert not run_code(f"import urllib.request as u; u.urlopen('http://127.0.0.1:{port}')", "", SHORT).passed
-    thread.join()
-    server.close()
-    assert heard == [None] and isolation() in ("namespaces", "guard")
+@pytest.mark.parametrize("kind", ["tcp", "udp", "unix", "abstract"])
+def test_a_listening_server_hears_nothing(kind, tmp_path):
+    family, how = (socket.AF_INET, socket.SOCK_DGRAM if kind == "udp" else socket.SOCK_STREAM)
+    address = ("127.0.0.1", 0)
+    if kind in ("unix", "abstract"):
+        family, address = socket.AF_UNIX, str(tmp_path / "s") if kind == "unix" else f"\0rung-{os.getpid()}"
+    with socket.socket(family, how) as server:
+        server.bind(address)
+        if how == socket.SOCK_STREAM:
+            server.listen()
+        server.settimeout(1)
+        heard = []
+        take = server.accept if how == socket.SOCK_STREAM else lambda: server.recv(9)
+        thread = threading.Thread(target=lambda: heard.append(_quiet(take)))
+        thread.start()
+        to = server.getsockname()
+        to = to.decode() if isinstance(to, bytes) else to
+        code = f"import socket\ns = socket.socket({int(family)}, {int(how)})\ns.connect({to!r})\ns.send(b'x')"
+        ran = run_code(code, "", PATIENT)
+        thread.join()
+    assert heard == [None] and (not ran.passed or kind == "udp"), "datagrams of a network of its own reach nobody"
 
 
-def _accept(server):
+def _quiet(take):
     try:
-        return server.accept()
+        return take()
     except TimeoutError:
         return None
+
+
+def test_nothing_runs_where_it_cannot_run_apart(tmp_path):
+    code = "from evaluation.metrics.item_metrics import item_metric\nfrom workspace.errors import RungError\n"
+    code += "try: item_metric('code', None)\nexcept RungError as error: print(error.exit_code, error.hint)\n"
+    code += "from evaluation.sandbox.run_code import run_code\n"
+    hostile = f"open({str(tmp_path / 'ran')!r}, 'w')"
+    code += f"try: run_code({hostile!r}, '')\nexcept RungError as error: print('no')\n"
+    bad = tmp_path / "bin" / "bwrap"
+    bad.parent.mkdir()
+    bad.write_text("#!/bin/sh\necho 'No permissions to create new namespace' >&2; exit 1\n")
+    bad.chmod(0o755)
+    for path in ("/nowhere", str(bad.parent)):
+        env = {**os.environ, "PATH": path}
+        done = subprocess.run(
+            [sys.executable, "-X", "fork", "-c", code], env=env, capture_output=True, text=True, check=True
+        )
+        assert done.stdout.startswith("2 ") and "bubblewrap" in done.stdout and done.stdout.endswith("no\n")
+    assert not (tmp_path / "ran").exists()
 
 
 def test_the_metric_runs_what_stands_in_fences_and_needs_tests():
     answer = "Here:\n```python\ndef f():\n    return 1\n```\nDone."
     assert code_of(answer) == "def f():\n    return 1\n"
-    assert score(answer, "assert f() == 1") == 1.0 and score(answer, "assert f() == 2") == 0.0
+    assert passes(answer, "assert f() == 1") == 1.0 and passes(answer, "assert f() == 2") == 0.0
     with pytest.raises(RungError, match='no key "tests"'):
-        score(answer, "")
+        passes(answer, "")
 
 
 def test_pass_at_k_is_the_share_of_draws_with_a_pass():

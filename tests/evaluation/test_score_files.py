@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import math
 import random
-import subprocess
-import sys
 
 import numpy as np
 import pytest
+from in_shell import rung
 from scipy import stats
 
-from evaluation.scores import read_scores
-from evaluation.verdict import Rule, verdict_of
+from evaluation.verdict.paired_scores import read_scores
+from evaluation.verdict.rule import ShipRule, VerdictEvidence, rule
 from workspace.errors import InputError, RungError
 
 
@@ -49,30 +48,49 @@ def a_file(shape, n, arms, clusters, chance):
         row = {"note": "kept out", "tuned": tuned[i], "id": chance.choice([i, f"item-{i}"])}
         row["baseline"] = scores if len(arms) > 1 else scores[arms[0]]
         if clusters:
-            row["cluster"] = f"c{chance.randrange(clusters)}"
+            row["cluster"] = f"c{int(clusters * chance.random() ** 2)}"
         lines.append(row)
     return lines
 
 
+def over_clusters(each, named):
+    """The mean over items with its interval, by matrices: the jackknife over clusters and two of the effective mean
+    size, Student's t with Bell and McCaffrey's degrees of freedom at the correlation that the items show.
+    """
+    each, names = np.asarray(each), list(dict.fromkeys(named))
+    member = np.array([[name == other for other in named] for name in names], dtype=float)
+    sums, sizes, n = member @ each, member.sum(axis=1), len(each)
+    effective = n**2 / (sizes**2).sum()
+    all_sums = np.append(sums, [n / effective, -n / effective])
+    all_sizes = np.append(sizes, [n / effective] * 2)
+    count, weight = len(all_sizes), all_sizes.sum()
+    centre = all_sums.sum() / weight
+    without = (weight * centre - all_sums) / (weight - all_sizes)
+    variance = (count - 1) / count * ((without - centre) ** 2).sum()
+    alike = 1.0
+    if 1 < len(names) < n:
+        between = (sizes * (sums / sizes - each.mean()) ** 2).sum() / (len(names) - 1)
+        within = max(0.0, ((each - (sums / sizes) @ member) ** 2).sum() / (n - len(names)))
+        usual = (n - (sizes**2).sum() / n) / (len(names) - 1)
+        if between + (usual - 1) * within > 1e-18:
+            alike = np.clip((between - within) / (between + (usual - 1) * within), 0.0, 1.0)
+    shares = all_sizes / weight
+    away = np.diag(1 / (1 - shares)) @ (np.eye(count) - np.outer(shares, np.ones(count)))
+    moments = away @ np.diag(all_sizes * (1 + (all_sizes - 1) * alike)) @ away.T
+    half = stats.t.ppf(0.975, np.trace(moments) ** 2 / (moments**2).sum()) * math.sqrt(variance)
+    return float(each.mean()), max(-1.0, centre - half), min(1.0, centre + half), min(len(names), effective)
+
+
 def expected(lines, chosen, margin):
-    """The contract's words: interval over items or cluster means, then the four rulings in their order."""
+    """The contract's words: the interval over items, or clusters of them, then the four rulings in their order."""
     first = lines[0]["baseline"]
     arms = list(first) if isinstance(first, dict) else ["baseline"]
     found = {}
     for arm in arms:
         each = [r["tuned"] - (r["baseline"][arm] if isinstance(first, dict) else r["baseline"]) for r in lines]
-        units = each
-        if "cluster" in lines[0]:
-            named = [r["cluster"] for r in lines]
-            units = [
-                np.mean([d for d, c in zip(each, named, strict=True) if c == name]) for name in dict.fromkeys(named)
-            ]
-        padded = np.array([*units, 1.0, -1.0])
-        half = stats.t.ppf(0.975, len(units) + 1) * padded.std(ddof=1) / math.sqrt(len(padded))
-        low, high = max(-1.0, padded.mean() - half), min(1.0, padded.mean() + half)
-        found[arm] = (float(np.mean(each)), low, high, len(units))
+        found[arm] = over_clusters(each, [r.get("cluster", n) for n, r in enumerate(lines)])
     difference, low, high, units = found[chosen]
-    if "cluster" in lines[0] and units < 10:
+    if "cluster" in lines[0] and units < 10 - 1e-9:
         ruling = "need_more_data"
     elif all(f[1] > margin + 1e-9 for f in found.values()):
         ruling = "ship"
@@ -93,11 +111,13 @@ def test_every_shape_of_file_is_ruled_on_as_the_contract_says():
         lines = a_file(shape, n, arms, chance.choice([0, 0, 4, 25]), chance)
         margin = chance.choice([0.05, 0.05, 0.0, 0.1])
         given = read_scores("scores.jsonl", "\n".join(map(json.dumps, lines)).encode())
-        result = verdict_of(given, arms[-1], Rule(margin=margin))
+        result = rule(given, VerdictEvidence(chosen=arms[-1], rule=ShipRule(margin=margin)))
         ruling, difference, low, high = expected(lines, arms[-1], margin)
         assert result.verdict == ruling, (number, shape, n, arms)
         assert (result.difference, result.low, result.high) == pytest.approx((difference, low, high), abs=1e-9)
         assert 0 <= result.p_value <= 1 and result.n == n
+        assert result.low - 1e-12 <= result.difference <= result.high + 1e-12
+        assert result.difference == pytest.approx(result.tuned - result.baseline, abs=1e-12)
         assert result.better + result.worse + result.same == n
         assert result.items_to_settle is None or result.items_to_settle >= 1
         if abs(difference - margin) < 0.01 - 1e-9 and "cluster" not in lines[0]:
@@ -108,14 +128,14 @@ def test_every_shape_of_file_is_ruled_on_as_the_contract_says():
 
 def test_an_item_without_a_cluster_stands_for_itself():
     rows = [{"id": n, "baseline": 0, "tuned": 1, **({"cluster": "x"} if n < 6 else {})} for n in range(16)]
-    assert verdict_of(read_scores("s.jsonl", "\n".join(map(json.dumps, rows)).encode())).clusters == 11
+    assert rule(read_scores("s.jsonl", "\n".join(map(json.dumps, rows)).encode())).clusters == 11
 
 
 def test_a_cluster_is_one_however_a_program_writes_its_number():
     rows = [
         {"id": n, "baseline": 0, "tuned": 1, "cluster": (n // 3, str(n // 3), n // 3 * 1.0)[n % 3]} for n in range(36)
     ]
-    assert verdict_of(read_scores("s.jsonl", "\n".join(map(json.dumps, rows)).encode())).clusters == 12
+    assert rule(read_scores("s.jsonl", "\n".join(map(json.dumps, rows)).encode())).clusters == 12
 
 
 FAULTS = {
@@ -154,12 +174,7 @@ def test_what_is_no_score_file_is_refused_with_its_place(text):
 def test_all_faults_are_told_at_once_and_the_command_exits_2(tmp_path):
     lines = ['{"id": 1, "baseline": 0, "tuned": 2}', '{"id": 1, "baseline": 0, "tuned": 1}', "{", '{"id": 4}']
     (tmp_path / "s.jsonl").write_text("\n".join(lines))
-    ran = subprocess.run(
-        [sys.executable, "-P", "-m", "rung", "verdict", "--scores", "s.jsonl", "--json"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-    )
+    ran = rung("verdict", "--scores", "s.jsonl", "--json", cwd=tmp_path)
     assert ran.returncode == 2
     error = json.loads(ran.stdout)["error"]
     assert all(f"line {n}" in json.dumps(error) for n in (1, 2, 3, 4))

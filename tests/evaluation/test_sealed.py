@@ -7,16 +7,16 @@ import pytest
 
 from chat.scripted import Scripted
 from curation.example import Example, chat_row
-from curation.manifest import read_manifest
+from curation.split.manifest import read_manifest
 from curation.store import open_store
 from evaluation.arms.registry import arms_named
 from evaluation.baseline import run_baseline
 from evaluation.bench import open_bench
-from evaluation.recheck import check_corrections, recheck_labels
-from evaluation.report import read_outcomes, read_report
-from evaluation.sealed import sealed_items
+from evaluation.measurement_report import read_outcomes, read_report
+from evaluation.testset.holdout import sealed_items
+from evaluation.testset.relabelling import check_corrections, recheck_labels
 from evaluation.tuned import run_evaluation
-from evaluation.verdict import newest_verdict
+from evaluation.verdict.rule import newest_verdict
 from workspace.artefact import write_artefact
 from workspace.errors import Refusal, RungError
 

@@ -1,18 +1,16 @@
 """`rung evaluate --served NAME`: the tuned model asked on the baseline's own server, as a team serves it."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 
+import in_shell
 import pytest
 
 from chat.protocols import Ask
-from evaluation.looks import standing
-from evaluation.report import read_report
-from evaluation.verdict import newest_verdict
-from training.record import RunRecord, write_run
+from evaluation.measurement_report import read_report
+from evaluation.testset.looks import standing
+from evaluation.verdict.rule import newest_verdict
+from training.runs import RunRecord, write_run
 from workspace.files import sha256_file
 from workspace.settings import load_settings
 
@@ -92,10 +90,7 @@ def finish_run(project, name, base="tiny"):
 
 
 def rung(project, *arguments, **environment):
-    command = [sys.executable, "-m", "rung", *arguments]
-    whole = {**os.environ, "OPENAI_API_KEY": "none", "PYTHONPATH": os.getcwd(), **environment}
-    whole.pop("OPENAI_BASE_URL", None)
-    return subprocess.run(command, cwd=project.root, env=whole, capture_output=True, text=True, timeout=120)
+    return in_shell.rung(*arguments, cwd=project.root, **{"OPENAI_API_KEY": "none", **environment})
 
 
 @pytest.fixture
@@ -196,7 +191,7 @@ def test_it_is_refused_where_there_is_no_such_server(measured, loopback, server)
     say_model(measured, "")
     assert refused(rung(measured, "evaluate", "--served", "clinic"), "[model] base_url", "http://localhost:8000/v1")
     say_model(measured, loopback.url)
-    assert refused(rung(measured, "evaluate", "--served", "tiny"), "tiny is the model that the arms were asked of")
+    assert refused(rung(measured, "evaluate", "--served", "tiny"), "--served tiny is the base model")
     assert refused(rung(measured, "evaluate", "--served", "clinic", "--seeds", "2"), "--seeds", code=2)
     assert refused(rung(measured, "evaluate", "--served", "clinic", "--human"), "--served", code=2)
     assert len(loopback.requests) == asked and not list(measured.evaluations.glob("*/verdict.json"))
@@ -212,7 +207,7 @@ def test_it_is_refused_where_the_server_does_not_list_the_name_or_says_it_stands
         "clinik=FOLDER",
     )
     server.names |= {"large": None, "clinic": "large"}
-    assert refused(rung(measured, "evaluate", "--served", "clinic"), "clinic stands on large", "asked of tiny")
+    assert refused(rung(measured, "evaluate", "--served", "clinic"), "clinic is based on large", "asked of tiny")
     server.names = {}
     assert refused(rung(measured, "evaluate", "--served", "clinic"), "lists no clinic", "it lists none")
     assert len(server.asked) == asked and not list(measured.evaluations.glob("*/verdict.json"))

@@ -5,14 +5,13 @@ import json
 import pytest
 from scipy.stats import false_discovery_control
 
-from evaluation.holm import holm, secondary_tests
-from evaluation.report import Outcome
-from evaluation.slices import facets_of, slices
+from evaluation.measurement_report import ItemOutcome
+from evaluation.verdict.slices import facets_of, holm, secondary_tests, slices
 
 
 def outcomes(arm, right, n=40, wrong="no idea"):
     return [
-        Outcome(split="test", arm=arm, form="free", item=i, output="card" if right(i) else wrong, expected="card",
+        ItemOutcome(split="test", arm=arm, form="free", item=i, output="card" if right(i) else wrong, expected="card",
                 score=float(right(i)))
         for i in range(1, n + 1)
     ]  # fmt: skip
@@ -37,12 +36,12 @@ def test_parts_by_source_reviewer_and_topic_are_read_from_the_frozen_set_and_the
     assert facets["source"][1] == "in/old.csv" and facets["topic"] == {}
     tuned, rival = outcomes("tuned", lambda i: i > 18, 36), outcomes("prompt", lambda i: i % 2, 36)
     found = slices(tuned, rival, by_class=True, facets=facets)
-    assert [(s["kind"], s["name"], s["n"], s["worse"]) for s in found] == [
+    assert [(s.kind, s.name, s.n, s.worse) for s in found] == [
         ("source", "in/old.csv", 18, True),
         ("source", "in/new.csv", 18, False),
     ]
-    assert found[0]["low"] <= found[0]["difference"] == -0.5 <= found[0]["high"]
-    assert found[0]["p_holm"] == pytest.approx(min(1.0, 2 * found[0]["p_value"]))
+    assert found[0].low <= found[0].difference == -0.5 <= found[0].high
+    assert found[0].p_holm == pytest.approx(min(1.0, 2 * found[0].p_value))
 
 
 def test_a_rows_own_topic_makes_parts_and_a_key_with_a_name_a_row_does_not(project, kit):
@@ -51,18 +50,18 @@ def test_a_rows_own_topic_makes_parts_and_a_key_with_a_name_a_row_does_not(proje
     ]
     folder = kit.freeze_by_hand(project, "v002", test=rows)
     tuned, rival = outcomes("tuned", lambda i: True, 90), outcomes("prompt", lambda i: True, 90)
-    topics = {s["name"] for s in slices(tuned, rival, by_class=True, facets=facets_of(folder)) if s["kind"] == "topic"}
+    topics = {s.name for s in slices(tuned, rival, by_class=True, facets=facets_of(folder)) if s.kind == "topic"}
     assert topics == {"cards", "pins"}
     by_ticket = slices(tuned, rival, by_class=True, facets=facets_of(folder, "ticket"))
-    assert not [s for s in by_ticket if s["kind"] == "topic"]
+    assert not [s for s in by_ticket if s.kind == "topic"]
 
 
 def test_secondary_metrics_are_paired_corrected_together_and_leave_the_primary_out():
     tuned, rival = outcomes("tuned", lambda i: True), outcomes("prompt", lambda i: i > 20, wrong="I cannot help.")
-    found = {row["name"]: row for row in secondary_tests([tuned], rival, "token_f1")}
-    assert "token F1" not in found and found["refusals"]["difference"] == -0.5
-    assert found["refusals"]["p_holm"] >= found["refusals"]["p_value"]
-    assert found["cut at the limit"]["p_holm"] == 1.0
+    found = {row.name: row for row in secondary_tests([tuned], rival, "token_f1")}
+    assert "token F1" not in found and found["refusals"].difference == -0.5
+    assert found["refusals"].p_holm >= found["refusals"].p_value
+    assert found["cut at the limit"].p_holm == 1.0
 
 
 def test_items_of_one_group_count_together_in_parts_and_secondary_metrics():
@@ -71,15 +70,15 @@ def test_items_of_one_group_count_together_in_parts_and_secondary_metrics():
     groups = [f"customer {i // 5}" for i in range(40)]
     alone = slices(tuned, rival, by_class=False, facets=facets)
     together = slices(tuned, rival, by_class=False, facets=facets, clusters=groups)
-    assert [s["difference"] for s in together] == [s["difference"] for s in alone] == [0.0, 1.0]
-    assert together[1]["low"] < alone[1]["low"] and together[1]["p_value"] == 0.125
+    assert [s.difference for s in together] == [s.difference for s in alone] == [0.0, 1.0]
+    assert together[1].low < alone[1].low and together[1].p_value == 0.125
     single = [str(i) for i in range(40)]
     assert slices(tuned, rival, by_class=False, facets=facets, clusters=single) == alone
     refusals = [
-        next(row for row in secondary_tests([tuned], rival, "token_f1", named) if row["name"] == "refusals")
+        next(row for row in secondary_tests([tuned], rival, "token_f1", named) if row.name == "refusals")
         for named in (None, groups)
     ]
-    assert refusals[0]["difference"] == refusals[1]["difference"] and refusals[1]["p_value"] > refusals[0]["p_value"]
+    assert refusals[0].difference == refusals[1].difference and refusals[1].p_value > refusals[0].p_value
     losing = slices(rival, tuned, by_class=False, facets=facets, clusters=groups)
-    assert losing[0]["difference"] == -1.0 and not losing[0]["worse"]
-    assert slices(rival, tuned, by_class=False, facets=facets)[0]["worse"]
+    assert losing[0].difference == -1.0 and not losing[0].worse
+    assert slices(rival, tuned, by_class=False, facets=facets)[0].worse

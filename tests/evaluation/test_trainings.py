@@ -6,25 +6,26 @@ import numpy as np
 import pytest
 
 from chat.scripted import Scripted
-from curation.manifest import load_split
+from curation.split.manifest import load_split
 from evaluation.arms.registry import arms_named
 from evaluation.baseline import run_baseline
 from evaluation.bench import open_bench
-from evaluation.compare import (
-    Retraining,
-    compare,
-    items_to_settle,
-    minimum_detectable,
-    over_trainings,
-    paired_interval,
-)
-from evaluation.report import read_outcomes, read_report
-from evaluation.tuned import Sibling, Ways, run_evaluation
-from evaluation.verdict import newest_verdict
-from rung.cli.verdict import next_command
+from evaluation.measurement_report import read_outcomes, read_report
+from evaluation.tuned import EvaluationOptions, Sibling, run_evaluation
+from evaluation.verdict.compare import compare, items_to_settle, minimum_detectable
+from evaluation.verdict.intervals import Retraining, estimate, retraining_of
+from evaluation.verdict.pairing import rule_again
+from evaluation.verdict.rule import newest_verdict
 from rung.report.evaluation import write_page
-from rung.report.verdict_words import lines
+from rung.status.stages import after_verdict
+from rung.text.verdict_text import lines
 from workspace.errors import Refusal
+
+
+def pooled(every):
+    """The interval over items and trainings: `every[k][i]` is the difference of training k on item i."""
+    return estimate([sum(each) / len(every) for each in zip(*every, strict=True)]).interval(again=retraining_of(every))
+
 
 TOPICS = {"card": "card", "money": "transfer", "pin": "pin"}
 
@@ -35,8 +36,8 @@ def perfect(ask):
 
 def test_one_training_alone_gives_the_items_interval():
     differences = [1.0, 0.0, -1.0, 1.0, 1.0, 0.0] * 10
-    assert over_trainings([differences], 0.95) == pytest.approx(paired_interval(differences))
-    assert over_trainings([differences] * 3, 0.95) == pytest.approx(paired_interval(differences))
+    assert pooled([differences]) == pytest.approx(estimate(differences).interval())
+    assert pooled([differences] * 3) == pytest.approx(estimate(differences).interval())
 
 
 def test_trainings_that_scatter_widen_the_interval_and_it_covers():
@@ -45,9 +46,9 @@ def test_trainings_that_scatter_widen_the_interval_and_it_covers():
         gains = [draw.gauss(0.1, 0.05) for _ in range(3)]
         items = [draw.gauss(0.0, 0.2) for _ in range(150)]
         every = [[max(-1.0, min(1.0, gain + item + draw.gauss(0, 0.2))) for item in items] for gain in gains]
-        low, high = over_trainings(every)
+        low, high = pooled(every)
         covered += low <= 0.1 <= high
-        low, high = paired_interval([sum(each) / 3 for each in zip(*every, strict=True)])
+        low, high = estimate([sum(each) / 3 for each in zip(*every, strict=True)]).interval()
         narrow += low <= 0.1 <= high
     assert covered / runs >= 0.94 > narrow / runs
 
@@ -62,7 +63,7 @@ def test_the_gain_that_several_trainings_can_show_ships_about_four_times_in_five
     for _ in range(800):
         items = draw.normal(0.0, spread, n)
         every = [list(items + gain + draw.normal(0.0, scatter)) for _ in range(trainings)]
-        shipped += over_trainings(every)[0] > margin
+        shipped += pooled(every)[0] > margin
     assert 0.72 <= shipped / 800 <= 0.88
 
 
@@ -84,28 +85,32 @@ def test_three_trainings_are_ruled_on_as_one(project, settings, model):
         Sibling("R-003", 2, lambda: wrong),
     ]
     alone = open_bench(project, settings, Scripted(perfect, name="t+R-001"))
-    folder = run_evaluation(alone, "R-001", None, ways=Ways(siblings=siblings))
+    folder = run_evaluation(alone, "R-001", None, ways=EvaluationOptions(siblings=siblings))
     verdict = newest_verdict(project)[1]
     assert [(t.run, t.seed) for t in verdict.trainings] == [("R-001", 0), ("R-002", 1), ("R-003", 2)]
     assert verdict.tuned == pytest.approx(sum(t.score for t in verdict.trainings) / 3) and verdict.graded
-    by_class = {s["name"]: s["tuned"] for s in verdict.slices if s["kind"] == "class"}
+    by_class = {s.name: s.tuned for s in verdict.slices if s.kind == "class"}
     assert by_class == {"card": pytest.approx(2 / 3), "transfer": pytest.approx(2 / 3), "pin": pytest.approx(1.0)}
-    beside = {s["name"]: s["tuned"] for s in verdict.secondary}
+    beside = {s.name: s.tuned for s in verdict.secondary}
     assert beside["normalised match"] == pytest.approx(7 / 9)
+    again = rule_again(project, settings, folder)
+    assert (again.low, again.high, again.verdict) == (verdict.low, verdict.high, verdict.verdict)
+    assert again.trainings_spread == verdict.trainings_spread
     assert verdict.high - verdict.low > 0.8 and verdict.verdict != "ship"
     assert {o.arm for o in read_outcomes(folder / "outputs.jsonl")} == {"tuned", "tuned:R-002", "tuned:R-003"}
     assert all(o.split == "test" for o in read_outcomes(folder / "outputs.jsonl") if ":" in o.arm)
-    assert "the interval includes another seed" in "\n".join(lines(verdict))
+    assert "The interval includes their variance" in "\n".join(lines(verdict))
     told = "\n".join(lines(verdict, read_report(project, folder.name)[1]))
     assert "77.8%   mean of 36 items" in told and ", p " not in told
-    assert next_command(verdict).startswith("RUNG_TRAINING__SEED=3 rung plan")
-    assert "3 trainings scatter from 33.3% to 100.0%: more of them would tell" in "\n".join(lines(verdict))
+    assert after_verdict(verdict).command.startswith("RUNG_TRAINING__SEED=3 rung plan")
+    assert "3 training runs score from 33.3% to 100.0%: more training runs would decide it" in "\n".join(lines(verdict))
     assert verdict.trainings_spread == pytest.approx(0.3849, abs=1e-4) and verdict.minimum_detectable is None
-    assert verdict.items_to_settle is None and "no difference, as far as these 3 trainings scatter" in told
+    assert verdict.items_to_settle is None and "no difference, the 3 training runs vary too much" in told
     assert (
-        "3 trainings scatter so far that no difference is told from chance" in write_page(project, folder).read_text()
+        "the scores of 3 training runs vary so much that no difference is detectable"
+        in write_page(project, folder).read_text()
     )
-    assert "3 trainings with other seeds" in write_page(project, folder).read_text()
+    assert "3 training runs with different seeds" in write_page(project, folder).read_text()
 
 
 def test_trainings_that_were_counted_once_are_not_left_out_again(project, settings, model):
@@ -115,26 +120,27 @@ def test_trainings_that_were_counted_once_are_not_left_out_again(project, settin
     alone = open_bench(project, settings, Scripted(perfect, name="t+R-001"))
     run_evaluation(alone, "R-001", None)
     assert newest_verdict(project)[1].verdict == "ship"
-    run_evaluation(alone, "R-001", None, ways=Ways(siblings=others))
-    for ways in (Ways(), Ways(siblings=others[:1])):
+    run_evaluation(alone, "R-001", None, ways=EvaluationOptions(siblings=others))
+    for ways in (EvaluationOptions(), EvaluationOptions(siblings=others[:1])):
         with pytest.raises(Refusal, match=r"ruled on with 3 trainings; a verdict without .*R-003 would hide"):
             run_evaluation(alone, "R-001", None, ways=ways)
     assert newest_verdict(project)[1].verdict != "ship"
-    run_evaluation(alone, "R-001", None, ways=Ways(siblings=others))
+    run_evaluation(alone, "R-001", None, ways=EvaluationOptions(siblings=others))
 
 
 def test_passages_count_where_validation_prefers_them(project, settings, model):
     run_baseline(open_bench(project, settings, model), arms_named(["base", "prompt"]))
     reads = Scripted(lambda ask: perfect(ask) if "Passages:" in ask.turns[-1]["content"] else "pin", name="t")
-    folder = run_evaluation(open_bench(project, settings, reads), "R-001", "Topic.", ways=Ways(rag=True))
+    folder = run_evaluation(open_bench(project, settings, reads), "R-001", "Topic.", ways=EvaluationOptions(rag=True))
     verdict, report = newest_verdict(project)[1], read_report(project, folder.name)[1]
+    assert rule_again(project, settings, folder).candidate == "tuned_rag"
     assert verdict.candidate == "tuned_rag" and verdict.tuned == 1.0 and verdict.verdict == "ship"
     assert [arm.arm for arm in report.arms] == ["tuned", "tuned_rag"] and report.arms[1].extra[
         "retrieval_recall"
     ] == 1.0
-    assert "with passages of documents/" in "\n".join(lines(verdict))
+    assert "with passages from documents/" in "\n".join(lines(verdict))
     knows = Scripted(perfect, name="u")
-    run_evaluation(open_bench(project, settings, knows), "R-002", "Topic.", ways=Ways(rag=True))
+    run_evaluation(open_bench(project, settings, knows), "R-002", "Topic.", ways=EvaluationOptions(rag=True))
     assert newest_verdict(project, "R-002")[1].candidate == "tuned"
 
 
@@ -144,7 +150,7 @@ def test_test_answers_in_documents_and_in_the_runs_instruction_are_told_of_a_run
     run_baseline(open_bench(project, settings, model), arms_named(["base", "prompt"]))
     reads = Scripted(lambda ask: perfect(ask) if "Seen" in ask.turns[-1]["content"] else "pin", name="t")
     told = f"Topic. As in {known.question} -> {known.answer}"
-    folder = run_evaluation(open_bench(project, settings, reads), "R-001", told, ways=Ways(rag=True))
+    folder = run_evaluation(open_bench(project, settings, reads), "R-001", told, ways=EvaluationOptions(rag=True))
     report, verdict = read_report(project, folder.name)[1], newest_verdict(project)[1]
     alone, passages = report.arms
     assert passages.extra["passages_with_test_pairs"] == 1.0 and "passages_with_test_pairs" not in alone.extra
@@ -154,8 +160,8 @@ def test_test_answers_in_documents_and_in_the_runs_instruction_are_told_of_a_run
 
 
 def test_runs_of_one_recipe_are_found_by_their_seed_and_missing_ones_are_named(project, settings):
-    from rung.cli.evaluate import _trainings
-    from training.record import RunRecord, write_run
+    from rung.cli.measure.evaluate import _trainings
+    from training.runs import RunRecord, write_run
     from workspace.errors import Refusal
 
     recipes = {"R-001": (0, 16), "R-002": (1, 16), "R-003": (2, 8), "R-004": (2, 16)}
@@ -177,7 +183,7 @@ def test_runs_of_one_recipe_are_found_by_their_seed_and_missing_ones_are_named(p
         write_run(folder, made[run])
     seed, others = _trainings(project, settings, made["R-001"], 3)
     assert seed == 0 and [(o.run, o.seed) for o in others] == [("R-002", 1), ("R-004", 2)]
-    with pytest.raises(Refusal, match="another seed each: 3; 4 are wanted") as refused:
+    with pytest.raises(Refusal, match="only 3 finished runs of this recipe") as refused:
         _trainings(project, settings, made["R-001"], 4)
     assert refused.value.hint.startswith("RUNG_TRAINING__SEED=3 rung plan")
     assert _trainings(project, settings, made["R-003"], 1) == (2, [])

@@ -1,24 +1,27 @@
 """A tuned model on the baseline's items: the verdict, the refusals, and the page."""
 
 import re
+import shutil
 
 import pytest
 
+from chat.protocols import Reply
 from chat.scripted import Scripted
 from evaluation.arms.registry import ARMS, arms_named
 from evaluation.baseline import Aim, run_baseline
 from evaluation.bench import open_bench
-from evaluation.intervals import score_interval
+from evaluation.measurement_report import newest_report, read_outcomes, read_report, reports
 from evaluation.outcomes import require_baseline
-from evaluation.pairing import Trained, paired
-from evaluation.report import newest_report, read_outcomes, read_report
-from evaluation.tuned import Ways, run_evaluation
-from evaluation.verdict import newest_verdict
+from evaluation.tuned import EvaluationOptions, run_evaluation
+from evaluation.verdict.intervals import score_interval
+from evaluation.verdict.pairing import Trained, paired
+from evaluation.verdict.rule import newest_verdict
 from rung.report.evaluation import write_page
 from rung.report.page import marked
-from rung.report.verdict_words import can_be_seen
+from rung.text.verdict_text import can_be_seen, sentences
 from workspace.artefact import hashes
 from workspace.errors import Refusal
+from workspace.files import sha256_bytes
 
 PROMPTED = arms_named(["base", "prompt"])
 
@@ -44,12 +47,65 @@ def test_a_tuned_model_that_is_always_right_ships(project, settings, measured):
     assert (verdict.verdict, verdict.run, verdict.n) == ("ship", "R-001", 36)
     assert [rival.arm for rival in verdict.arms] == ["base", "prompt"]
     assert verdict.tuned == 1.0 and verdict.baseline == measured[1].arms[1].score
-    assert can_be_seen(verdict).endswith("would ship 4 times in 5; for one training")
+    assert can_be_seen(verdict).endswith("ships with 80% probability (one training run)")
     assert {ask.turns[0]["content"] for ask in tuned.asked} == {"Topic."}
     chain = {**verdict.made_from}
     assert chain["evaluations/E-001/report.json"] == hashes(project.root, measured[0] / "report.json").popitem()[1]
     assert all(hashes(project.root, project.root / name) == {name: digest} for name, digest in chain.items())
     assert newest_report(project, "run", run="R-001")[0] == folder
+
+
+@pytest.mark.parametrize(
+    ("arms", "left_out"),
+    [
+        (["base", "prompt"], {"few-shot", "retrieved few-shot"}),
+        (["base", "prompt", "few_shot"], {"retrieved few-shot"}),
+        (["base", "prompt", "few_shot", "retrieved"], set()),
+    ],
+)
+def test_the_verdict_names_the_arms_that_could_be_measured_and_were_not(project, settings, model, arms, left_out):
+    shutil.rmtree(project.documents)
+    run_baseline(open_bench(project, settings, model), arms_named(arms), Aim(goal=0.9))
+    evaluate(project, settings)
+    _, verdict = newest_verdict(project)
+    notes = [note.partition("not measured: ")[2] for note in verdict.notes if note.startswith("Of the arms")]
+    assert {name for note in notes for name in note.rstrip(".").split(", ")} == left_out
+
+
+def losing(arms, share):
+    """The perfect answers where the prompt is not of these arms; else that share of the replies is cut."""
+
+    def say(ask):
+        text = perfect(ask)
+        mine = any(t["role"] == "system" and any(word in t["content"] for word in arms) for t in ask.turns)
+        if mine and int(sha256_bytes(str(ask.turns).encode()), 16) % 100 < share:
+            return Reply("", 3, 5, 0.5, "length")
+        return Reply("none" if mine or "Topic." not in str(ask.turns) else text, 3, 5, 0.5)
+
+    return say
+
+
+@pytest.mark.parametrize(
+    ("arms", "share", "ruling", "lost"),
+    [
+        (["Name the topic."], 40, "judgement", {"base"}),
+        (["Name the topic:", "by these rules"], 40, "judgement", {"prompt"}),
+        (["Name the topic"], 40, "need_more_data", {"base", "prompt"}),
+        (["Topic."], 40, "need_more_data", {"tuned"}),
+        (["Topic."], 0, "need_more_data", set()),
+        (["Name the topic"], 0, "ship", set()),
+    ],
+)
+def test_an_arm_that_lost_its_replies_is_not_beaten(project, settings, arms, share, ruling, lost):
+    """Where the reply is empty and cut, nothing is known of the answer; a verdict on it would be by construction."""
+    off = settings.model_copy(update={"evaluation": settings.evaluation.model_copy(update={"closed_set": "off"})})
+    run_baseline(open_bench(project, off, Scripted(losing(arms, share), name="s")), PROMPTED, Aim(goal=0.9))
+    tuned = Scripted(losing(arms, share), name="tuned")
+    run_evaluation(open_bench(project, off, tuned), "R-001", "Topic.")
+    _, verdict = newest_verdict(project)
+    assert (set(verdict.unmeasured), verdict.verdict == "ship") == (lost, ruling == "ship")
+    assert verdict.verdict == ruling or not lost
+    assert all(arm in " ".join(sentences(verdict)) for arm in lost)
 
 
 def test_other_items_than_the_baselines_are_refused(project, settings, measured):
@@ -73,12 +129,12 @@ def test_a_run_that_is_asked_otherwise_than_the_arms_were_is_refused(
     other = settings.model_copy(update={"model": settings.model.model_copy(update=changed)})
     tuned = Scripted(perfect, name="scripted+R-001")
     with pytest.raises(Refusal, match=f"E-001 was asked with {said}"):
-        run_evaluation(open_bench(project, other, tuned), "R-001", None, ways=Ways(base=base))
+        run_evaluation(open_bench(project, other, tuned), "R-001", None, ways=EvaluationOptions(base=base))
     assert not tuned.asked
     run_baseline(open_bench(project, other, model), PROMPTED)
     if not changed:
         return
-    run_evaluation(open_bench(project, other, tuned), "R-001", None, ways=Ways(base=base))
+    run_evaluation(open_bench(project, other, tuned), "R-001", None, ways=EvaluationOptions(base=base))
     assert newest_verdict(project)[1].baseline_report == "E-002"
 
 
@@ -92,8 +148,8 @@ def test_a_tuned_model_no_better_keeps_the_prompt_or_needs_data_and_names_the_wo
     evaluate(project, settings, say=lambda ask: "pin")
     _, verdict = newest_verdict(project, "R-001")
     assert verdict.verdict in ("keep_prompt", "need_more_data")
-    card = next(s for s in verdict.slices if s["name"] == "card")
-    assert card["worse"] and any("Worse on card" in note for note in verdict.notes)
+    card = next(s for s in verdict.slices if s.name == "card")
+    assert card.worse and any("Worse on card" in note for note in verdict.notes)
     assert verdict.better + verdict.worse + verdict.same == verdict.n
 
 
@@ -188,6 +244,26 @@ def test_items_of_one_group_count_together(project, settings, model, kit):
     run_baseline(open_bench(project, settings, model), arms_named(["base", "prompt"]))
     third = verdict_on(project, settings.model_copy(update={"dataset": dataset}), "R-001")
     assert (third.clusters, third.verdict) == (9, "need_more_data")
+
+
+def test_a_group_with_a_third_of_the_items_moves_the_error_and_never_the_difference(project, settings, model, kit):
+    rows = kit.rows_of(kit.places, " today") + kit.rows_of(kit.places[:4], " again")
+    grouped = [{**row, "customer": "big" if n < 10 else n // 2} for n, row in enumerate(rows)]
+    kit.freeze_by_hand(project, "v002", test=grouped, validation=kit.rows_of(kit.places[:4], " now"))
+    group_by = settings.dataset.model_copy(update={"group_by": "customer"})
+    settings = settings.model_copy(update={"dataset": group_by})
+    run_baseline(open_bench(project, settings, model), arms_named(["base", "prompt"]))
+    found = verdict_on(project, settings, "R-001")
+    assert (found.n, found.clusters, found.verdict) == (36, 14, "need_more_data")
+    assert found.effective_clusters == pytest.approx(36**2 / (10**2 + 13 * 2**2)) and found.minimum_detectable is None
+    assert found.difference == pytest.approx(found.tuned - found.baseline)
+    for part in (found, *found.arms):
+        assert part.low <= part.difference <= part.high
+    for part in (*found.slices, *found.secondary):
+        assert part.low - 1e-12 <= part.difference <= part.high + 1e-12
+    for report in reports(project):
+        for arm in report.arms:
+            assert arm.low <= arm.score <= arm.high
 
 
 def verdict_on(project, settings, run):

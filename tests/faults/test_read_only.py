@@ -97,15 +97,15 @@ def test_what_changes_is_refused_before_anything_is_done(
 
 def test_it_is_told_what_is_not_kept(closed: Path, warm: Warm, tmp_path: Path) -> None:
     told = warm("review", "status", at=closed, ordinary=True).err
-    assert told.startswith("! Nothing can be written here") and told.count("\n") == 1
+    assert told.startswith("! The store is read-only") and told.count("\n") == 1
     store = warm("doctor", "--json", at=closed, ordinary=True, XDG_CACHE_HOME=str(tmp_path)).out
     fact = next(check for check in json.loads(store)["checks"] if check["name"] == "store")
-    assert fact["ok"] is None and "nothing can be written" in fact["fact"]
+    assert fact["ok"] is None and "read-only" in fact["fact"]
     closed.chmod(0o755)
     (closed / "decision.json").unlink(missing_ok=True)
     closed.chmod(0o555)
     advised = warm("advise", at=closed, ordinary=True)
-    assert advised.code == 0 and "Next" in advised.out and "decision.json is not written" in advised.err
+    assert advised.code == 0 and "Next" in advised.out and "decision.json was not written" in advised.err
     new = closed / "guideline.md"
     new.chmod(0o644)
     new.write_text("# Another\n\nAnother guideline.\n")

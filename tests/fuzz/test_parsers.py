@@ -15,17 +15,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from advisor.reading import parse_answers
-from advisor.rulebook import load_rulebook
+from advisor.answer_file import parse_answers
+from advisor.rulefiles import load_rulebook
 from advisor.sizing.config import read_config
-from curation.formats import read_rows
-from curation.ingest import merge_rejects
-from curation.manifest import read_manifest
-from evaluation.judge_labels import _take_line
-from evaluation.scores import read_scores
+from curation.rows import read_rows
+from curation.split.manifest import read_manifest
+from curation.store.ingest import merge_rejects
+from evaluation.judge.people_labels import _take_line
+from evaluation.verdict.paired_scores import read_scores
 from rung.keeping import restore
-from training.plan import read_plan
-from training.record import curve, read_run
+from training.plan.plans import read_plan
+from training.runs import curve, read_run
 from workspace.errors import RungError
 from workspace.settings import load_settings
 

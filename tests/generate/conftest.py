@@ -10,8 +10,10 @@ import pytest
 
 from chat.protocols import ChatModel
 from curation.example import Example, chat_row
-from curation.generate import Outcome, Wish, generate
-from curation.review.desk import Ruling, decide_all, open_desk
+from curation.generate import DraftingResult, Wish, generate
+from curation.review.desk import open_desk
+from curation.review.ruling import Ruling
+from curation.review.service import decide_all
 from curation.store import Store, open_store
 from workspace.folder import Project
 from workspace.settings import Settings, load_settings
@@ -25,7 +27,7 @@ LINES = {
 }
 TEST = [("gangrene of the right foot in a patient with long standing type 2 diabetes", "E11 vascular none")]
 
-Run = Callable[..., Outcome]
+Run = Callable[..., DraftingResult]
 
 
 @pytest.fixture
@@ -75,7 +77,7 @@ def reviewed(store: Store, review: Callable[..., None]) -> Store:
 def run(project: Project, settings: Settings, store: Store) -> Run:
     """`run(model, count, strategy=..., budget_usd=...)`."""
 
-    def make(model: ChatModel, count: int, **wish: Any) -> Outcome:
+    def make(model: ChatModel, count: int, **wish: Any) -> DraftingResult:
         return generate(project, settings, store, model, Wish(count, **wish))
 
     return make

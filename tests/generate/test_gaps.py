@@ -5,9 +5,10 @@ import json
 import pytest
 
 from curation.example import Example, chat_row
-from curation.generate.gaps import find_gaps
+from curation.generate.yields import find_gaps
 from curation.review import open_desk
-from curation.review.desk import Ruling, decide_all
+from curation.review.ruling import Ruling
+from curation.review.service import decide_all
 from rung.start import start_project
 from workspace.settings import load_settings
 
@@ -71,10 +72,10 @@ def test_a_hosted_model_has_a_price_or_none_is_known(desk):
 def test_what_reviewers_reject_asks_for_more_drafts(desk):
     """Half of 20 drafts were kept, so each missing row takes two; what was made before counts into --count."""
     advised(desk, recommended=100, per_class=False)
-    from curation.generate.ledger import Ledger, Record
+    from curation.generate.reply_log import Record, ReplyLog
     from curation.store import NewRow
 
-    ledger, rows = Ledger(desk.project), []
+    ledger, rows = ReplyLog(desk.project), []
     for n in range(20):
         reply = {"input_tokens": 1, "output_tokens": 1, "seconds": 0.1, "cost_usd": 0.0}
         order = {"strategy": "paraphrase"}

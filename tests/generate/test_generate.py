@@ -13,7 +13,7 @@ import pytest
 from chat.protocols import Ask, Reply
 from chat.scripted import Scripted
 from curation.example import Example, chat_row
-from curation.generate import Outcome, strategies, yields
+from curation.generate import DraftingResult, strategies, yields
 from curation.generate.material import gather, passages_of
 from curation.generate.template import load_prompt
 from curation.store import Store
@@ -21,7 +21,7 @@ from workspace.errors import InputError, Refusal, RungError
 from workspace.folder import Project
 from workspace.settings import Settings
 
-Run = Callable[..., Outcome]
+Run = Callable[..., DraftingResult]
 WORDS = ("amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "heath", "inlet", "jetty", "kelp", "loam")
 
 

@@ -18,17 +18,17 @@ import pytest
 from chat.calls import Patience
 from chat.claude import Claude
 from chat.errors import ChatError
-from chat.prices import Price, price_of
-from curation.generate import Outcome, Wish
+from chat.prices import TokenPrice, price_of
+from curation.generate import DraftingResult, Wish
 from curation.generate.batch import generate_batch
-from curation.generate.ledger import Ledger
+from curation.generate.reply_log import ReplyLog
 from curation.store import Store
 from workspace.errors import Refusal, RungError
 from workspace.folder import Project
 from workspace.settings import Settings
 
-Run = Callable[..., Outcome]
-PRICE = Price(1.0, 5.0, 0.1, 1.25, 0.5, date(2026, 11, 25), date(2027, 5, 25))
+Run = Callable[..., DraftingResult]
+PRICE = TokenPrice(1.0, 5.0, 0.1, 1.25, 0.5, date(2026, 11, 25), date(2027, 5, 25))
 WORDS = ("amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "heath", "inlet", "jetty", "kelp", "loam")
 TOP = Path(__file__).resolve().parents[2]
 
@@ -49,7 +49,7 @@ def write(handler: Any, request: Any) -> tuple[int, Any]:
 def claude(loopback: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Claude]:
     monkeypatch.setenv("ANTHROPIC_API_KEY", "test")
 
-    def make(price: Price | None = PRICE, workers: int = 2) -> Claude:
+    def make(price: TokenPrice | None = PRICE, workers: int = 2) -> Claude:
         model = Claude("claude-x", base_url=loopback.url, patience=Patience(tries=1), timeout=5.0, workers=workers)
         model.price = price
         return model
@@ -121,7 +121,7 @@ def batch_of(status: str, n: int, url: str) -> dict[str, Any]:
 def test_a_batch_outlives_the_program_and_is_paid_once(
     project: Project, settings: Settings, reviewed: Store, run: Run, claude: Any, loopback: Any
 ) -> None:
-    def go(n: int = 3) -> Outcome:
+    def go(n: int = 3) -> DraftingResult:
         return generate_batch(project, settings, reviewed, claude(), Wish(n, budget_usd=1.0))
 
     loopback.say((200, batch_of("in_progress", 3, loopback.url)))
@@ -141,7 +141,7 @@ def test_a_batch_outlives_the_program_and_is_paid_once(
     done = go()
     assert (done.asked, len(done.queued), done.batch) == (3, 3, None)
     assert done.cost_usd == pytest.approx(3 * 200 / 1e6 * 0.5), "at the price of a batch"
-    assert Ledger(project).batches() == [] and go().asked == 0
+    assert ReplyLog(project).batches() == [] and go().asked == 0
 
 
 def test_a_batch_that_may_have_been_sent_is_not_sent_again(
@@ -153,10 +153,10 @@ def test_a_batch_that_may_have_been_sent_is_not_sent_again(
             generate_batch(project, settings, reviewed, claude(), Wish(2))
     assert len(loopback.requests) == 1
     loopback.script[:] = [(400, {"error": {"message": "no"}})]
-    Ledger(project).batches()[0].unlink()
+    ReplyLog(project).batches()[0].unlink()
     with pytest.raises(ChatError, match="no"):
         generate_batch(project, settings, reviewed, claude(), Wish(2))
-    assert Ledger(project).batches() == [], "what the server refused was not sent"
+    assert ReplyLog(project).batches() == [], "what the server refused was not sent"
 
 
 def test_a_local_model_takes_no_batch(project: Project, settings: Settings, reviewed: Store) -> None:
@@ -170,7 +170,7 @@ def test_a_local_model_takes_no_batch(project: Project, settings: Settings, revi
 
 
 def command(project: Project, *words: str, **environment: str) -> subprocess.Popen[str]:
-    full = {**os.environ, "PYTHONPATH": str(TOP), "ANTHROPIC_API_KEY": "test", **environment}
+    full = {**os.environ, "ANTHROPIC_API_KEY": "test", **environment}
     line = [sys.executable, "-m", "rung", "data", "generate", *words]
     pipe = subprocess.PIPE
     return subprocess.Popen(line, cwd=project.root, env=full, stdout=pipe, stderr=pipe, text=True)
@@ -206,7 +206,7 @@ def test_an_override_is_named_and_logged_before_anything_is_sent(
     loopback.say(write)
     words = ("--count", "1", "--provider", "anthropic", "--base-url", loopback.url, "--override", "privacy")
     code, _, err = finished(command(project, *words))
-    assert code == 2 and "a person and a reason" in err and loopback.requests == []
+    assert code == 2 and "a name and a reason" in err and loopback.requests == []
     code, _, err = finished(command(project, *words, "--by", "mo", "--reason", "public rows"))
     assert code == 0 and "overridden by mo" in err and len(loopback.requests) == 1
     (event,) = reviewed.events(kind="override")
@@ -219,7 +219,7 @@ def test_the_command_names_what_it_does_not_know(project: Project, reviewed: Sto
     code, _, err = finished(command(project, "--count", "1", "--provider", "antropic"))
     assert code == 2 and 'Did you mean "anthropic"' in err
     code, _, err = finished(command(project, "--count", "1", "--provider", "anthropic", ANTHROPIC_API_KEY=""))
-    assert code == 2 and "No key for Claude" in err
+    assert code == 2 and "ANTHROPIC_API_KEY" in err
 
 
 AT_THE_THIRD_REPLY = """
@@ -240,12 +240,12 @@ main()
 def test_ctrl_c_while_a_reply_is_being_written_loses_none(project: Project, reviewed: Store, loopback: Any) -> None:
     loopback.say(write)
     words = ["data", "generate", "--count", "60", "--provider", "anthropic", "--base-url", loopback.url]
-    environment = {**os.environ, "PYTHONPATH": str(TOP), "ANTHROPIC_API_KEY": "test"}
-    line = [sys.executable, "-c", AT_THE_THIRD_REPLY, *words]
+    environment = {**os.environ, "ANTHROPIC_API_KEY": "test"}
+    line = [sys.executable, "-X", "fork", "-c", AT_THE_THIRD_REPLY, *words]
     done = subprocess.run(line, cwd=project.root, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 130 and "3 calls" in done.stdout
-    assert len(Ledger(project).replies) == 3
-    assert len(reviewed.rows(role="candidates")) + len(Ledger(project).rejected) == 3
+    assert len(ReplyLog(project).replies) == 3
+    assert len(reviewed.rows(role="candidates")) + len(ReplyLog(project).rejected) == 3
 
 
 @pytest.mark.parametrize("kill", [signal.SIGINT, signal.SIGKILL])
@@ -261,11 +261,11 @@ def test_ctrl_c_and_kill_keep_what_came(project: Project, reviewed: Store, loopb
         time.sleep(0.02)
     child.send_signal(kill)
     code, out, _ = finished(child)
-    kept = len(Ledger(project).replies)
+    kept = len(ReplyLog(project).replies)
     assert 1 <= kept < 60
     if kill == signal.SIGINT:
         assert code == 130 and f"{kept:,} calls" in out and "interrupted" in out
-        assert len(reviewed.rows(role="candidates")) + len(Ledger(project).rejected) == kept
+        assert len(reviewed.rows(role="candidates")) + len(ReplyLog(project).rejected) == kept
     loopback.script[:] = [write]
     code, out, _ = finished(command(project, "--count", "12", *words[2:]))
-    assert code == 0 and len(reviewed.rows(role="candidates")) + len(Ledger(project).rejected) == max(12, kept)
+    assert code == 0 and len(reviewed.rows(role="candidates")) + len(ReplyLog(project).rejected) == max(12, kept)

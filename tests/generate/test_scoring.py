@@ -12,7 +12,7 @@ from chat.scripted import Scripted
 from curation.example import Example, chat_row
 from curation.generate.scoring import score_rows
 from curation.review import Desk, next_item, progress
-from curation.review.order import score_of
+from curation.review.queue import score_of
 from workspace.settings import Settings
 
 

@@ -54,3 +54,28 @@ def test_every_file_that_the_page_names_is_there(named: str) -> None:
     room = re.match(r"\| `(\w+)/`", line)
     made = {"answers.toml", "rung.toml"}
     assert named in made or (room and (ROOT / room[1] / named).is_file()) or (ROOT / named).is_file(), named
+
+
+def defined_in(file: str) -> set[str]:
+    nodes = ast.walk(ast.parse((ROOT / file).read_text(encoding="utf-8")))
+    return {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+
+
+def test_each_question_names_a_function_that_is_in_its_file() -> None:
+    rows = re.findall(r"^\| .+\? \| `([\w/]+\.py)` \| `(\w+)` \|$", PAGE, re.MULTILINE)
+    assert len(rows) >= 20
+    assert [(file, name) for file, name in rows if name not in defined_in(file)] == []
+
+
+def test_only_the_store_builds_sql() -> None:
+    """Elsewhere sqlalchemy is named for the types of what the store hands over."""
+    types = re.compile(r"^\s*from sqlalchemy(?:\.engine)? import (?:Connection|RowMapping)$")
+    said = [
+        f"{file.relative_to(ROOT)}: {line.strip()}"
+        for room in sorted(ROOMS)
+        for file in sorted((ROOT / room).rglob("*.py"))
+        if not {"store", "migrations"} & set(file.relative_to(ROOT / room).parts)
+        for line in file.read_text(encoding="utf-8").splitlines()
+        if re.match(r"\s*(?:from|import) (?:sqlalchemy|curation\.store\.tables)\b", line) and not types.match(line)
+    ]
+    assert said == []

@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.cold
+
 
 def cpu_seconds(arguments: list[str], cwd: str) -> float:
     """User and system seconds of one run of rung."""

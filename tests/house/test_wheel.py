@@ -11,6 +11,8 @@ import zipfile
 
 import pytest
 
+pytestmark = pytest.mark.cold
+
 ROOT = pathlib.Path(__file__).parents[2]
 
 

@@ -12,8 +12,8 @@ from databases import postgres  # noqa: F401
 from freezing import rows
 
 from curation.example import Example, chat_row
-from curation.freeze import plan_freeze
 from curation.review import Desk, open_desk
+from curation.split.plan import plan_freeze
 from workspace.folder import Project
 from workspace.settings import Settings
 

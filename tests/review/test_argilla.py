@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from later import datasets
 
 from curation.review import Desk, Ruling, decide, next_item, open_desk, progress
 from curation.review.exchange import export_rows, import_decisions
@@ -15,7 +16,6 @@ from workspace.errors import InputError
 from workspace.folder import Project
 from workspace.settings import Settings
 
-datasets = pytest.importorskip("datasets")
 USER = "0a5b1f9e-7a31-4c3a-9d5b-2f6d1c1e0b42"
 
 

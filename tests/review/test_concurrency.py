@@ -47,7 +47,7 @@ while True:
 
 def start(root: Path, url: str, name: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", WORKER, str(root), url, name],
+        [sys.executable, "-X", "fork", "-c", WORKER, str(root), url, name],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -85,7 +85,7 @@ def test_killed_between_lease_and_decision(make_desk: Any, url: str, rows_of: An
         "import os, signal\nturn = next_item(desk, name)\nprint(turn.item.token, flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
-    command = [sys.executable, "-c", code, str(project.root), url, "dana"]
+    command = [sys.executable, "-X", "fork", "-c", code, str(project.root), url, "dana"]
     ended = subprocess.run(command, capture_output=True, text=True)
     assert ended.returncode == -signal.SIGKILL, ended.stderr
     token = ended.stdout.split()[-1]
@@ -106,14 +106,16 @@ def test_killed_before_the_commit_decides_nothing(make_desk: Any, url: str, rows
         "    connection.execute(text(\"UPDATE rows SET state = 'rejected'\"))\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
-    ended = subprocess.run([sys.executable, "-c", code, str(project.root), url, "dana"], capture_output=True, text=True)
+    ended = subprocess.run(
+        [sys.executable, "-X", "fork", "-c", code, str(project.root), url, "dana"], capture_output=True, text=True
+    )
     assert ended.returncode == -signal.SIGKILL, ended.stderr
     assert item is not None and decide(desk, item.id, item.token, "dana", Ruling("approve")).state == "approved"
 
 
 def test_two_programs_open_a_new_project_at_once(project: Any, url: str) -> None:
     code = WORKER.split("while True")[0]
-    command = [sys.executable, "-c", code, str(project.root), url, "x"]
+    command = [sys.executable, "-X", "fork", "-c", code, str(project.root), url, "x"]
     runs = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(4)]
     found = [(run.communicate(timeout=600), run.returncode) for run in runs]
     assert [code for _, code in found] == [0] * 4, found

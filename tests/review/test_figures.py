@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curation.agreement import cohen_kappa, krippendorff_alpha, lower_bound, measure
-from curation.review.votes import Vote
-from curation.review.votes import settle as outcome_of
-from curation.sampling import at_most, bound_of_rest, draw, most_faulty, pass_chance
+from curation.review.agreement import cohen_kappa, krippendorff_alpha, lower_bound, measure
+from curation.review.progress import at_most, most_faulty, pass_chance
+from curation.review.queue import draw
+from curation.review.ruling import settle as outcome_of
+from curation.store.records import Vote
 
 LABELS = ("approve", "edit", "reject")
 
@@ -31,8 +32,8 @@ def test_kappa_is_that_of_scikit_learn(pairs: list[tuple[str, str]]) -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(0, 10**6), st.sampled_from(["nominal", "ordinal"]))
-def test_alpha_is_that_of_the_krippendorff_package(seed: int, level: Any) -> None:
+@given(st.integers(0, 10**6))
+def test_alpha_is_that_of_the_krippendorff_package(seed: int) -> None:
     import krippendorff
     import numpy as np
 
@@ -42,9 +43,9 @@ def test_alpha_is_that_of_the_krippendorff_package(seed: int, level: Any) -> Non
         {str(rater): str(row[item]) for rater, row in enumerate(table) if row[item] is not None} for item in range(12)
     ]
     values = np.array([[np.nan if v is None else v for v in row] for row in table], dtype=float)
-    found = krippendorff_alpha(units, level, ["1", "2", "3", "4"])
+    found = krippendorff_alpha(units)
     if found is not None:
-        assert found == pytest.approx(krippendorff.alpha(reliability_data=values, level_of_measurement=level))
+        assert found == pytest.approx(krippendorff.alpha(reliability_data=values, level_of_measurement="nominal"))
 
 
 def test_a_published_example_of_kappa() -> None:
@@ -65,7 +66,6 @@ def test_a_published_example_of_alpha() -> None:
     table = [row.split() for row in rows]
     units = [{str(r): row[k] for r, row in enumerate(table) if row[k] != "."} for k in range(12)]
     assert krippendorff_alpha(units) == pytest.approx(0.743, abs=5e-4)
-    assert krippendorff_alpha(units, "ordinal") == pytest.approx(0.815, abs=5e-4)
 
 
 def test_undefined_is_none_and_few_rows_carry_no_interval() -> None:
@@ -94,10 +94,9 @@ def test_kappa_punishes_skew_where_the_bounds_do_not() -> None:
         ("reject", "reject"): good * 0.05**2 + bad * 0.95**2,
     }
     units = [{"a": a, "b": b} for (a, b), n in table.items() for _ in range(round(n))]
-    found = measure(units, order=("approve", "edit", "reject"))
+    found = measure(units)
     assert found.value == pytest.approx(0.61, abs=0.01) and found.raw == pytest.approx(0.905)
     assert found.raw_low is not None and found.raw_low > 0.88
-    assert found.ordinal == pytest.approx(krippendorff_alpha(units, "ordinal", ("approve", "edit", "reject")))
 
 
 @settings(max_examples=80, deadline=None)
@@ -119,8 +118,20 @@ def test_the_bound_is_that_of_scipy(population: int, data: Any) -> None:
 
 def test_no_fault_in_149_shows_under_two_percent() -> None:
     assert most_faulty(100_000, 149, 0) / 100_000 < 0.02 < most_faulty(100_000, 148, 0) / 100_000 + 0.0002
-    assert bound_of_rest(149, 149, 3) == 0.0
     assert pass_chance(10_000, 149, 0, 0.01) == pytest.approx(0.99**149, abs=0.01)
+
+
+@pytest.mark.parametrize(("faulty", "size"), [(6, 2), (-1, 2), (2, 6), (2, -1)])
+def test_more_faulty_or_drawn_rows_than_there_are_is_no_question(faulty: int, size: int) -> None:
+    with pytest.raises(ValueError, match="do not fit into 5 rows"):
+        at_most(5, faulty, size, 0)
+
+
+@pytest.mark.parametrize("population", range(10, 200, 10))
+def test_a_share_that_makes_whole_rows_is_not_rounded_up(population: int) -> None:
+    """0.1 * 30 is a little over 3 in binary."""
+    assert pass_chance(population, 5, 0, 0.1) == at_most(population, population // 10, 5, 0)
+    assert pass_chance(population + 1, 5, 0, 0.1) == at_most(population + 1, population // 10 + 1, 5, 0)
 
 
 def test_a_sample_does_not_depend_on_the_order_of_rows() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,9 @@ import pytest
 from freezing import approve_all, frozen, rows
 
 from curation.example import Example, chat_row
-from curation.freeze import freeze
-from curation.manifest import load_split
 from curation.review import Ruling, decide, decide_all, next_item
+from curation.split.freeze import freeze
+from curation.split.manifest import load_split
 from workspace.errors import Refusal
 
 
@@ -51,8 +52,38 @@ def test_a_test_set_taken_from_the_pool_stays_too(make_desk: Any) -> None:
     assert "trusted without review" in (whole.folder / "README.md").read_text()
 
 
+def near_rows(seed: int, count: int, labels: str) -> list[Example]:
+    """Rows of which two in five differ from an earlier one in one word."""
+    rng, made = random.Random(seed), []
+    vocabulary = [a + b for a in ("al", "be", "ga", "de", "ep", "ze") for b in ("pha", "ta", "mma", "lta", "xi", "ro")]
+    for _ in range(count):
+        said = rng.choices(vocabulary, k=rng.randint(5, 14))
+        if made and rng.random() < 0.4:
+            said = rng.choice(made)[0].split()
+            said[rng.randrange(len(said))] = rng.choice(vocabulary)
+        made.append((" ".join(said), rng.choice(labels)))
+    return [Example(chat_row(*row)) for row in made]
+
+
+@pytest.mark.parametrize(("seed", "count"), [(2, 40), (14, 60), (18, 60)])
+def test_a_freeze_with_nothing_changed_makes_nothing(make_desk: Any, seed: int, count: int) -> None:
+    """A test set that was cut from the pool is pinned later; the other splits remain as they were, too."""
+    desk = make_desk(pool="trust")
+    desk.store.add(near_rows(seed, count, "ABCDEFGH"), role="pool")
+    first = frozen(desk)
+    for _ in range(2):
+        again = frozen(desk)
+        assert again.was_there and again.folder == first.folder
+    assert [folder.name for folder in desk.project.datasets.glob("v*")] == ["v001"]
+    desk.store.add(rows(20, 3), role="pool")
+    more = frozen(desk)
+    assert not more.was_there and more.manifest.policy["test_kept_from"] == "v001"
+    assert more.manifest.splits["test"].sha256 == first.manifest.splits["test"].sha256
+    assert frozen(desk).was_there
+
+
 def test_every_line_has_its_origin_reviewer_and_decision(desk: Any, tmp_path: Path) -> None:
-    from curation.ingest import ingest, read_batches
+    from curation.store.ingest import ingest, read_batches
 
     file = tmp_path / "more.jsonl"
     file.write_text("\n" + rows(1, 5)[0].to_json() + "\n")
@@ -107,7 +138,7 @@ def test_contradictions_stop_it_until_one_is_settled(make_desk: Any) -> None:
     desk.store.add(rows(60, 1), role="pool")
     question = "Type 2 diabetes with a foot ulcer on the left side and insulin treatment for nine years now"
     desk.store.add([Example(chat_row(question, answer)) for answer in ("E11.621", "E11.40")], role="pool")
-    with pytest.raises(Refusal, match=r"1 pairs ask the same question.*r-000061.*r-000062"):
+    with pytest.raises(Refusal, match=r"1 pair \w+ the same question.*r-000061.*r-000062"):
         frozen(desk)
     event = desk.store.event("dismiss", "priya", "contradictions", {"reason": "both", "rows": ["r-000061", "r-000062"]})
     assert frozen(desk).manifest.version == "v001"
@@ -161,3 +192,13 @@ def test_the_same_rows_and_seed_give_the_same_files(make_desk: Any, tmp_path: Pa
             store.add(rows(80, 4), role="pool")
             found.append(freeze(Project(tmp_path / name), settings, store=store).manifest.splits)
     assert found[0] == found[1]
+
+
+@pytest.mark.parametrize(("pairs", "words"), [(1, "1 pair asks"), (2, "2 pairs ask")])
+def test_pairs_are_counted_in_the_singular_and_the_plural(make_desk: Any, pairs: int, words: str) -> None:
+    desk = make_desk(pool="trust")
+    desk.store.add(rows(60, 1), role="pool")
+    for each in rows(pairs, 9):
+        desk.store.add([Example(chat_row(each.question, answer)) for answer in ("E11", "E12")], role="pool")
+    with pytest.raises(Refusal, match=words):
+        frozen(desk)

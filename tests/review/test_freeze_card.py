@@ -9,9 +9,9 @@ import pytest
 from freezing import approve_all, frozen, rows
 
 from curation.example import Example
-from curation.freeze import difference, freeze
-from curation.manifest import load_split
 from curation.review import Ruling, decide_all
+from curation.split.freeze import freeze
+from curation.split.manifest import difference, load_split
 
 
 def test_the_card_is_read_by_datasets(desk: Any, tmp_path: Path) -> None:
@@ -134,4 +134,4 @@ def test_each_row_has_a_licence_and_thin_classes_are_told(make_desk: Any) -> Non
     assert sorted(row["licence"] for row in done.manifest.rows) == ["CC-BY-4.0"] * 60 + ["CC0-1.0"]
     card = (done.folder / "README.md").read_text()
     assert "- licence CC-BY-4.0: 60 rows" in card and "- licence CC0-1.0: 1 row\n" in card
-    assert "5 of 5 classes have fewer than" in card and "stands in the way of training" in card
+    assert "5 of 5 classes have fewer than" in card and "blocks training, not the freeze" in card

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from freezing import approve_all, frozen, rows
 
-from curation.freeze import plan_freeze
-from curation.recheck import recheck_leakage, recheck_review
-from curation.review import Ruling, decide, decide_all, next_item
+from curation.review import Ruling, decide, decide_all, next_item, progress, undo
+from curation.split.audit import recheck_leakage, recheck_review
+from curation.split.plan import plan_freeze
 from workspace.errors import Refusal
 
 
@@ -24,7 +24,6 @@ def test_the_gates_are_computed_from_store_and_files(desk: Any) -> None:
     review, leakage = gates()
     assert review.passed and leakage.passed and gates() == (review, leakage)
     assert review.fact.startswith("80 of 80 decided")
-    from curation.review import undo
 
     undo(desk, "r-000001", "dana")
     assert not gates()[0].passed and "r-000001 has no decision" in gates()[0].why
@@ -112,7 +111,7 @@ def test_unknown_agreement_does_not_pass(make_desk: Any) -> None:
 
 
 def test_an_open_review_under_a_new_guideline_closes_the_gate(make_desk: Any) -> None:
-    from curation.review.again import review_again, touched_rows
+    from curation.review.guideline import review_again, touched_rows
 
     desk = make_desk(pool="all")
     desk.project.guideline_file.write_text("# G\n\nCode it.\n")
@@ -146,3 +145,249 @@ def test_automatic_decisions_count_only_by_policy_and_are_told(make_desk: Any) -
     assert gate.passed and "40 by an automatic reviewer" in gate.fact
     strict = make_desk(pool="all", accept_automatic=False)
     assert not recheck_review(strict.project, strict.settings, done.folder, strict.store).passed
+
+
+@pytest.fixture
+def sampled(make_desk: Any, project: Any) -> Any:
+    """`sampled(faults)`: 75 pool rows under a sample of 10 in which so many are rejected, all frozen; the desk and the
+    frozen version. rung.toml holds the policy.
+    """
+
+    def make(faults: int = 1, **review: Any) -> tuple[Any, Any]:
+        policy = {"pool": "sample", "sample": 10, **review}
+        lines = [
+            f"{key} = {str(value).lower() if isinstance(value, bool) else value!r}" for key, value in policy.items()
+        ]
+        project.settings_file.write_text("[review]\n" + "\n".join(lines) + "\n")
+        desk = make_desk(**policy)
+        desk.store.add(rows(75, 1), role="pool")
+        plan_freeze(desk.store, desk.project, desk.settings)
+        drawn = [row.id for row in desk.store.rows() if row.in_sample]
+        decide_all(desk, "dana", [(name, Ruling("reject")) for name in drawn[:faults]], kind="person")
+        approve_all(desk)
+        return desk, frozen(desk)
+
+    return make
+
+
+def recheck(desk: Any, done: Any, **today: Any) -> Any:
+    """The gate as a process sees it whose environment says `today`."""
+    from workspace.settings import load_settings
+
+    given = {f"RUNG_REVIEW__{key.upper()}": str(value) for key, value in today.items()}
+    settings = load_settings(desk.project.settings_file, given)
+    return recheck_review(desk.project, settings, done.folder, desk.store)
+
+
+def test_the_manifest_says_what_was_asked_for_and_which_rows_were_drawn(sampled: Any) -> None:
+    desk, done = sampled(0, agreement_at_least=0.9)
+    policy, (sample,) = done.manifest.policy, done.manifest.review["samples"]
+    assert (policy["pool"], policy["sample"], policy["allowed_faults"]) == ("sample", 10, 0)
+    assert (policy["agreement_at_least"], policy["rejects_at_least"], policy["second_edit"]) == (0.9, None, False)
+    assert sample["rows"] == [row.id for row in desk.store.rows() if row.in_sample]
+
+
+@pytest.mark.parametrize(
+    "today", [{"pool": "trust"}, {"sample": 1}, {"allowed_faults": 5}, {"pool": "trust", "sample": 1}]
+)
+def test_nothing_of_today_opens_the_gate_after_a_failed_sample(sampled: Any, today: Any) -> None:
+    desk, done = sampled(1)
+    assert not recheck(desk, done).passed and not recheck(desk, done, **today).passed
+    lines = [f"{key} = {value!r}" for key, value in today.items()]
+    desk.project.settings_file.write_text("[review]\n" + "\n".join(lines) + "\n")
+    assert not recheck(desk, done).passed, "a looser rung.toml"
+    assert not recheck(desk, done, **today).passed
+
+
+@pytest.mark.parametrize(("key", "asked", "soft"), [("agreement_at_least", 0.9, 0.1), ("rejects_at_least", 0.9, 0.0)])
+def test_the_environment_lowers_no_threshold_of_the_freeze_or_of_rung_toml(
+    sampled: Any, key: str, asked: float, soft: float
+) -> None:
+    desk, done = sampled(0, **{key: asked})
+    assert not recheck(desk, done, **{key: soft}).passed
+    desk.project.settings_file.write_text("[review]\npool = 'sample'\nsample = 10\n")
+    assert not recheck(desk, done, **{key: soft}).passed, "a threshold that was taken out of rung.toml"
+
+
+def test_decisions_of_a_program_count_by_the_policy_of_the_freeze_and_of_rung_toml_alone(sampled: Any) -> None:
+    desk, done = sampled(0, pool="all")
+    assert recheck(desk, done).passed
+    undone = [row.id for row in desk.store.rows()][:3]
+
+    for name in undone:
+        undo(desk, name, "dana")
+    decide_all(desk, "code table", [(name, Ruling("approve")) for name in undone])
+    assert not recheck(desk, done).passed
+    assert not recheck(desk, done, accept_automatic="true").passed
+
+
+@pytest.mark.parametrize(
+    "stricter", [{"pool": "all"}, {"sample": 30}, {"agreement_at_least": 0.5}, {"second_edit": "true"}]
+)
+def test_a_stricter_setting_of_today_counts(sampled: Any, stricter: Any) -> None:
+    desk, done = sampled(0)
+    name = next(row.id for row in desk.store.rows() if row.in_sample)
+
+    if "second_edit" in stricter:
+        undo(desk, name, "dana")
+        decide_all(desk, "dana", [(name, Ruling("edit", text="another label"))], kind="person")
+        done = frozen(desk, leave_out=True)
+        desk.store.exclude([row.id for row in desk.store.rows() if row.in_sample is False], "x", "leaks")
+        done = frozen(desk)
+    assert recheck(desk, done).passed
+    assert not recheck(desk, done, **stricter).passed
+
+
+def test_a_lower_number_of_faults_allowed_counts(sampled: Any) -> None:
+    desk, done = sampled(1, allowed_faults=1)
+    assert recheck(desk, done).passed and not recheck(desk, done, allowed_faults=0).passed
+
+
+@pytest.mark.parametrize(("planned", "today", "passed"), [(0, 5, False), (0, 0, False), (2, 5, True), (2, 0, False)])
+def test_a_sample_counts_by_the_fewest_faults_that_its_plan_or_today_allows(
+    sampled: Any, make_desk: Any, planned: int, today: int, passed: bool
+) -> None:
+    sampled(1, allowed_faults=planned)
+    (sample,) = progress(make_desk(pool="sample", sample=10, allowed_faults=today)).samples
+    assert (sample.finished, sample.faults, sample.passed, sample.failed) == (True, 1, passed, not passed)
+
+
+@pytest.mark.parametrize("in_test", [False, True])
+def test_generated_rows_are_trained_on_and_tested_on_only_where_the_policy_says_so(
+    make_desk: Any, project: Any, in_test: bool
+) -> None:
+    project.settings_file.write_text(f"[review]\npool = 'trust'\ngenerated_in_test = {str(in_test).lower()}\n")
+    desk = make_desk(pool="trust", generated_in_test=in_test)
+    desk.store.add(rows(60, 1), role="pool")
+    desk.store.add(rows(90, 2), role="candidates", origin="generated")
+    approve_all(desk)
+    done = frozen(desk)
+    places = {entry["split"] for entry in done.manifest.rows if entry["origin"] == "generated"}
+    assert places == ({"train", "validation", "test"} if in_test else {"train"})
+    assert recheck(desk, done).passed and recheck(desk, done, generated_in_test="false").passed is not in_test
+
+
+def test_a_manifest_that_says_nothing_of_its_policy_is_read_strictly(sampled: Any) -> None:
+    from workspace.artefact import write_artefact
+
+    desk, done = sampled(0)
+    write_artefact(done.folder / "manifest.json", done.manifest.model_copy(update={"policy": {}}))
+    found = recheck(desk, done)
+    assert not found.passed and "has no decision" in found.why
+    old = {key: done.manifest.policy[key] for key in ("pool", "sample", "allowed_faults", "accept_automatic")}
+    samples = [{k: v for k, v in each.items() if k != "rows"} for each in done.manifest.review["samples"]]
+    review = {**done.manifest.review, "samples": samples}
+    write_artefact(done.folder / "manifest.json", done.manifest.model_copy(update={"policy": old, "review": review}))
+    assert recheck(desk, done).passed
+
+
+def test_the_same_rows_under_another_policy_are_another_version(sampled: Any, make_desk: Any) -> None:
+    desk, _ = sampled(0, agreement_at_least=0.9)
+    done = frozen(desk)  # splits settle with the second version, which keeps the test set of the first
+    assert frozen(desk).was_there
+    looser = make_desk(pool="sample", sample=10)
+    again = frozen(looser)
+    assert not again.was_there and again.manifest.policy["agreement_at_least"] is None
+    desk.project.settings_file.write_text("[review]\npool = 'sample'\nsample = 10\n")
+    assert recheck(desk, again).passed and not recheck(desk, done).passed
+
+
+@pytest.mark.parametrize("finding", ["secrets", "leaks", "duplicates"])
+def test_a_faulty_row_that_is_taken_out_stays_a_fault_of_its_sample(sampled: Any, finding: str) -> None:
+    desk, _ = sampled(1)
+    (before,) = progress(desk).samples
+    assert before.failed and (before.rows, before.found) == (10, 1)
+    faulty = next(row.id for row in desk.store.rows(state="rejected"))
+    desk.store.exclude([faulty], "a fix", finding)
+    (after,) = progress(desk).samples
+    assert after.failed and (after.rows, after.found) == (10, 1) and after.bound >= before.bound
+    assert not recheck(desk, frozen(desk)).passed
+
+    undo(desk, faulty, "dana")  # a decision that is taken back on a row that nobody will be given
+    assert progress(desk).samples[0].failed
+
+
+@pytest.mark.parametrize(("finding", "counts"), [("empty", True), ("leaks", False), ("duplicates", False)])
+def test_a_drawn_row_that_goes_before_anyone_decided_it(make_desk: Any, finding: str, counts: bool) -> None:
+    """What takes it out for a fault makes it a fault; duplicates and leaks are none, and the sample can be finished."""
+    desk = make_desk(pool="sample", sample=10)
+    desk.store.add(rows(75, 1), role="pool")
+    plan_freeze(desk.store, desk.project, desk.settings)
+    drawn = [row.id for row in desk.store.rows() if row.in_sample]
+    decide_all(desk, "dana", [(drawn[0], Ruling("approve"))], kind="person")
+    desk.store.exclude(drawn[1:2], "a fix", finding)
+    approve_all(desk)
+    (sample,) = progress(desk).samples
+    assert (sample.rows, sample.finished, sample.failed, sample.gone) == (10, True, counts, int(not counts))
+
+
+def test_a_failed_sample_is_not_forgotten_when_rows_come(sampled: Any) -> None:
+    """A sample of new rows speaks for those alone; a larger sample, or all rows reviewed, opens the gate."""
+    from curation.review import draw_again
+
+    desk, done = sampled(1)
+    desk.store.add(rows(20, 5), role="pool")
+    plan_freeze(desk.store, desk.project, desk.settings)
+    approve_all(desk)
+    assert [sample.failed for sample in progress(desk).samples] == [True, False]
+    assert not recheck(desk, done).passed and not recheck(desk, frozen(desk)).passed
+    assert draw_again(desk.store, desk.settings, "pool", actor="dana") is not None
+    assert not recheck(desk, done).passed
+    approve_all(desk)
+    assert recheck(desk, frozen(desk)).passed
+
+
+@pytest.mark.parametrize(
+    ("texts", "raw", "value", "opens"),
+    [(("one", "two"), 0.0, 0.0, False), (("one", "one"), 1.0, 1.0, True), ((None, "two"), 0.0, 0.0, False)],
+)
+def test_two_people_agree_where_their_decisions_leave_the_same_row(
+    make_desk: Any, texts: Any, raw: float, value: float, opens: bool
+) -> None:
+    """Both edit every row, to the same text or not, or one approves; None is an approval."""
+    desk = make_desk(pool="all", overlap=1.0, agreement_at_least=0.9)
+    desk.store.add(rows(60, 1), role="pool")
+    plan_freeze(desk.store, desk.project, desk.settings)
+    for who, text in zip(("dana", "mo"), texts, strict=True):
+        ruling = Ruling("edit", text=text) if text else Ruling("approve")
+        decide_all(desk, who, [(row.id, ruling) for row in desk.store.rows()], kind="person")
+    agreed = progress(desk).agreement
+    assert (agreed.units, agreed.raw, agreed.value) == (60, raw, value)
+    assert set(agreed.prevalence) == {"edit" if text else "approve" for text in texts}
+    decide_all(desk, "lena", [(row.id, Ruling("approve")) for row in desk.store.rows(state="unsure")], kind="person")
+    approve_all(desk, "lena")
+    assert recheck_review(desk.project, desk.settings, frozen(desk).folder, desk.store).passed == opens
+
+
+def test_the_leakage_gate_lets_a_dismissed_pair_pass_and_no_other_of_its_row(make_desk: Any) -> None:
+    """One train row that holds two test questions, frozen by hand: each pair needs a dismissal of its own."""
+    from curation.example import Example, chat_row
+    from workspace.artefact import write_artefact
+    from workspace.files import sha256_bytes
+
+    desk = make_desk(pool="trust")
+    desk.store.add(rows(60, 1), role="pool")
+    desk.store.add(rows(20, 2, "both"), role="test")
+    done = frozen(desk)
+    test = {row.id: row.example for row in desk.store.rows(role="test")}
+    one, two = list(test)[:2]
+    train = done.folder / "train.jsonl"
+    held = next(row["id"] for row in done.manifest.rows if (row["split"], row["line"]) == ("train", 1))
+    leak = Example(chat_row(f"{test[one].question}\n{test[two].question}", "both"))
+    train.write_bytes(b"\n".join([leak.to_json().encode(), *train.read_bytes().split(b"\n")[1:]]))
+    entry = done.manifest.splits["train"].model_copy(update={"sha256": sha256_bytes(train.read_bytes())})
+    forged = done.manifest.model_copy(update={"splits": {**done.manifest.splits, "train": entry}})
+    write_artefact(done.folder / "manifest.json", forged)
+
+    def gate() -> tuple[bool, Any, Any]:
+        found = recheck_leakage(desk.project, desk.settings, done.folder, desk.store)
+        return found.passed, found.evidence["test"], found.evidence["dismissed"]
+
+    assert gate() == (False, 2, 0)
+    detail = {"reason": "they differ", "rows": [one, held], "pairs": [[one, held]]}
+    event = desk.store.event("dismiss", "dana", "leaks", detail)
+    assert gate() == (False, 1, 1)
+    desk.store.event("dismiss", "dana", "leaks", {"reason": "so", "rows": [two, held], "pairs": [[two, held]]})
+    assert gate() == (True, 0, 2)
+    desk.store.event("undismiss", "dana", str(event), {})
+    assert gate() == (False, 1, 1)

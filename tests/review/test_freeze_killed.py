@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from freezing import frozen, rows
 
-from curation.manifest import load_split, newest_dataset, read_manifest
+from curation.split.manifest import load_split, newest_dataset, read_manifest
 
 KILLED = """
 import os, signal, sys, threading, time
 from pathlib import Path
-from curation.freeze import freeze
+from curation.split.freeze import freeze
 from workspace.folder import Project
 from workspace.settings import Settings
 def watch(folder, seen):
@@ -34,7 +34,7 @@ freeze(project, Settings.model_validate({"review": {"pool": "trust"}}))
 def test_killed_at_any_point_it_leaves_nothing_or_everything(make_desk: Any, seen: str) -> None:
     desk = make_desk(pool="trust")
     desk.store.add(rows(400, 1), role="pool")
-    command = [sys.executable, "-c", KILLED, str(desk.project.root), seen]
+    command = [sys.executable, "-X", "fork", "-c", KILLED, str(desk.project.root), seen]
     ended = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
     assert ended.returncode in (-signal.SIGKILL, 0), ended.stderr
     for folder in desk.project.datasets.glob("v*"):
@@ -48,8 +48,9 @@ def test_killed_at_any_point_it_leaves_nothing_or_everything(make_desk: Any, see
 AT_OPERATION = """
 import json, os, shutil, signal, sys
 from pathlib import Path
-from curation.freeze import freeze, plan_freeze
-from curation.manifest import load_split, read_manifest
+from curation.split.freeze import freeze
+from curation.split.plan import plan_freeze
+from curation.split.manifest import load_split, read_manifest
 from curation.store import open_store
 from workspace.folder import Project
 from workspace.settings import Settings
@@ -90,7 +91,7 @@ def test_killed_before_any_file_operation_it_leaves_nothing_or_everything(make_d
     """SIGKILL before the first, the second ... opening, making, renaming, removing below `datasets/`."""
     desk = make_desk(pool="trust")
     desk.store.add(rows(40, 1), role="pool")
-    command = [sys.executable, "-c", AT_OPERATION, str(desk.project.root)]
+    command = [sys.executable, "-X", "fork", "-c", AT_OPERATION, str(desk.project.root)]
     ended = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
     assert ended.returncode == 0 and not ended.stderr, ended.stderr
     left = json.loads(ended.stdout)

@@ -10,8 +10,8 @@ import pytest
 from curation.example import Example, chat_row
 from curation.review import Desk, Ruling, decide, decide_all, next_item, progress, undo
 from curation.review.gold import add_gold, end_gold, known_by_person, known_items, was_right
-from curation.review.nearest import Nearest
 from curation.review.people import known_reviewer
+from curation.review.similar import NearestDecided
 from rung.status import read_facts, status_of
 from rung.status.facts import WAITING
 from workspace.errors import Refusal
@@ -162,9 +162,9 @@ def test_near_rows_do_not_give_it_away(make_desk: Any, rows_of: Any) -> None:
     desk.store.add([Example(chat_row(f"{words} {n}", f"E{n}")) for n in range(4)], role="candidates")
     ids = lead_decides(desk, 1, "approve")
     item = next_item(desk, "mo").item
-    assert item is not None and [near.side.row for near in Nearest(desk).near(item)] == ids
+    assert item is not None and [near.side.row for near in NearestDecided(desk).near(item)] == ids
     add_gold(desk.store, ids, actor="lena")
-    assert Nearest(desk).near(item) == ()
+    assert NearestDecided(desk).near(item) == ()
 
 
 def test_a_row_sent_back_is_no_known_item_any_more(make_desk: Any, rows_of: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from curation.example import Example, chat_row
-from curation.review.labels import answers_in_use
+from curation.review.item import answers_in_use
 from curation.store import open_store
 from workspace.folder import Project
 from workspace.settings import Settings

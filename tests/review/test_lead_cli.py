@@ -49,7 +49,7 @@ def test_known_items_by_script(rung: Any, project: Any, rows_of: Any, at_desk: A
     assert first.note == "" and {first.id, second["id"]} == set(added)
     assert second["note"].startswith("Entry test")
     said = rung("review", "gold", "list").stdout
-    assert "2 known items, mixed in 0% of the time, 2 before the queue opens" in said and "mo: " in said
+    assert "2 gold items, 0% of the rows that reviewers get, 2 as an entry test" in said and "mo: " in said
     assert json.loads(rung("review", "gold", "end", *added, "--json").stdout) == {"ended": sorted(added)}
     assert rung("review", "gold", "add", wanted=2).stderr
 
@@ -65,7 +65,7 @@ def test_a_review_again_by_script(rung: Any, project: Any, at_desk: Any) -> None
     dry = json.loads(rung("review", "again", "--dry-run", "--json").stdout)
     assert list(dry["rows"].values()) == [["asthma"]] and dry["change"] is None
     done = rung("review", "again").stdout
-    assert "Guideline v2: 3 rows decided under an older one, 1 touched." in done and "rung data undo" in done
+    assert "Guideline v2: 3 rows decided under an older version, 1 affected." in done and "rung data undo" in done
     assert json.loads(rung("review", "status", "--json").stdout)["states"]["pending"] == 1
 
 
@@ -96,9 +96,9 @@ def test_economics_by_script(rung: Any, project: Any, rows_of: Any, at_desk: Any
     assert found["review_usd"] == pytest.approx(60 * found["hours"])
     assert found["cost_per_accepted_usd"] == pytest.approx(found["review_usd"] / 2)
     assert found["more"]["worth"] is None and "Not measured" in found["more"]["text"]
-    assert re.search(r"About \d+(\.\d)? (s|min) left at the present pace", rung("review", "status").stdout)
+    assert re.search(r"About \d+(\.\d)? (s|min) left at the current pace", rung("review", "status").stdout)
     said = rung("review", "economics").stdout
-    assert "2 of 10 ([review] goal)" in said and "66.7% (2 of 3)" in said and "rung plan --curve" in said
+    assert "2 of 10 ([review] goal)" in said and "66.7% (2 of 3)" in said and "rung plan curve" in said
 
 
 def test_decisions_by_sheet_have_no_pace(rung: Any, project: Any, rows_of: Any, at_desk: Any) -> None:

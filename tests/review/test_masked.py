@@ -7,11 +7,13 @@ import time
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from curation.example import Example, chat_row
-from curation.quality.mask import cut_apart, mask
+from curation.mask import cut_apart, mask
 from curation.review import next_item, open_desk
-from curation.review.masked import hidden_words, is_unmasked, log_unmasked, veiled
+from curation.review.item import hidden_words, is_unmasked, log_unmasked, veiled
+from rung.cli import build_app
 from workspace.settings import load_settings
 
 PHONE, MAIL = "+1 415 555 0132", "ann.lee@example.org"
@@ -78,10 +80,31 @@ def test_the_shell_masks_too_and_the_log_tells_who_looked(rung: Any, project: An
     desk = open_desk(project, load_settings(project.settings_file))
     assert desk.store.events(kind="unmasked") == []
     shown = rung("review", "next", "--reviewer", "dana", "--unmask").stdout
-    assert PHONE in shown and MAIL in shown and "Shown as it is: 1 e-mail, 1 phone" in shown
+    assert PHONE in shown and MAIL in shown and "Shown unmasked: 1 e-mail, 1 phone" in shown
     (event,) = desk.store.events(kind="unmasked")
     assert (event.actor, event.ref) == ("dana", "r-000001") and PHONE not in str(event)
     desk.store.close()
-    assert PHONE in rung("review", "next", "--reviewer", "dana", "--json").stdout
+    assert PHONE not in rung("review", "next", "--reviewer", "dana", "--json").stdout
     chain = rung("why", "r-000001").stdout
     assert "question: Call [PHONE]" in chain and MAIL not in chain and "unmasked by dana" in chain
+
+
+def test_a_script_sees_masks_and_writes_none(desk: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--json` hides as the screens do; an edit that holds a mask is refused, and the row stays as it is."""
+    desk.store.add([Example(chat_row(f"Call {PHONE}", f"We called {PHONE}."))], role="candidates")
+    name = desk.store.rows()[-1].id
+    monkeypatch.chdir(desk.project.root)
+
+    def rung(*words: str) -> Any:
+        return CliRunner().invoke(build_app(), ["review", *words, "--reviewer", "dana"])
+
+    shown = json.loads(rung("next", "--json", "--row", name).stdout)
+    assert shown["answer"] == "We called [PHONE]." and shown["hidden"] == {"PHONE": 1} and PHONE not in str(shown)
+    whole = json.loads(rung("next", "--json", "--row", name, "--unmask").stdout)
+    assert whole["answer"] == f"We called {PHONE}." and whole["hidden"] == {}
+    assert [event.ref for event in desk.store.events(kind="unmasked")] == [name]
+    for text, refused in (("We called [PHONE]!", True), (f"We rang {PHONE}.", False)):
+        (desk.project.root / "new.txt").write_text(text)
+        done = rung("decide", name, "edit", "--token", whole["token"], "--text-file", "new.txt")
+        assert (done.exit_code != 0) == refused
+        assert desk.store.row(name).example.answer == (f"We called {PHONE}." if refused else text)

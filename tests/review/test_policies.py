@@ -9,9 +9,8 @@ import pytest
 
 from curation.example import Example, chat_row
 from curation.review import Desk, Ruling, decide, next_item, progress, undo
-from curation.review.again import review_again, touched_rows
-from curation.review.persons import drift_of, newcombe, person_progress
-from curation.review.reasons import reasons_in
+from curation.review.guideline import reasons_in, review_again, touched_rows
+from curation.review.people import drift_of, newcombe, person_progress
 from curation.store import NewRow
 from curation.store.records import Link
 from workspace.errors import Refusal
@@ -109,7 +108,7 @@ def test_the_doubtful_come_first(make_desk: Any, rows_of: Any) -> None:
     ids = desk.store.add(scored, role="candidates").ids
     plain = desk.store.add(rows_of(3, 50), role="candidates").ids
     with desk.store.write() as connection:
-        from curation.store.pairs import write_links
+        from curation.store.sources import write_links
 
         write_links(connection, [Link(plain[0], plain[2], "minimal_pair", 0.9)])
     assert order(desk) == [ids[1], ids[4], plain[0], plain[2], ids[2], ids[3], ids[0], plain[1]]

@@ -9,11 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from curation.example import Example, chat_row
+from curation.example import Example, chat_row, edited_text
 from curation.review import Desk, Ruling, decide, known_reviewer, next_item, undo
-from curation.review.nearest import Nearest
-from curation.review.repair import edited_text, last_repair, repair_of, repaired, similar_rows
-from curation.review.team import team
+from curation.review.people import team
+from curation.review.similar import NearestDecided, last_repair, repair_of, repaired, similar_rows
 from curation.store import NewRow
 
 NERVE = "E11.40 - Type 2 diabetes with diabetic neuropathy, unspecified"
@@ -117,7 +116,7 @@ def test_what_an_edit_changes_of_each_kind_of_row() -> None:
 def test_the_nearest_decided_rows_follow_the_log(make_desk: Any, url: str) -> None:
     desk = make_desk(url=url, pool="all", overlap=0)
     fill(desk, *ROWS)
-    nearest = Nearest(desk)
+    nearest = NearestDecided(desk)
     item = next_item(desk, "dana", want="r-000001").item
     assert nearest.near(item) == ()
     for name, verdict in (("r-000004", "approve"), ("r-000002", "approve"), ("r-000005", "reject")):
@@ -142,7 +141,7 @@ def test_a_blind_item_has_no_decided_rows_beside_it(make_desk: Any) -> None:
         decide(desk, item.id, item.token, name, Ruling("approve"))
     item = next_item(desk, "dana", want="r-000001").item
     assert item.blind
-    assert Nearest(desk).near(item) == ()
+    assert NearestDecided(desk).near(item) == ()
 
 
 def test_everyone_has_a_share_that_undo_takes_back(make_desk: Any, url: str) -> None:

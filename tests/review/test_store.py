@@ -50,9 +50,8 @@ def test_a_twin_in_one_call_is_known_unless_each_line_counts(project: Project, r
 def test_changes_are_taken_back(project: Project, url: str, rows_of: Any) -> None:
     with opened(project, url) as store:
         store.add(rows_of(4), role="pool")
-        first = store.exclude(
-            ["r-000001", "r-000002"], "near duplicate", "duplicates", evidence={"r-000002": {"kept": "r-000003"}}
-        )
+        proof = {2: {"kept": "r-000003"}}
+        first = store.exclude_numbered([1, 2], "near duplicate", "duplicates", actor="rung", evidence=lambda _: proof)
         second = store.exclude(["r-000002", "r-000004"], "leak", "leaks", actor="sam")
         assert [row.id for row in store.rows()] == ["r-000003"]
         gone = {row.id: (row.excluded, dict(row.evidence)) for row in store.rows(excluded=True)}
@@ -182,7 +181,8 @@ with store.write() as connection:
     store.add([Example(chat_row(f"q{i}", "a")) for i in range(500)], role="pool", connection=connection)
     os.kill(os.getpid(), signal.SIGKILL)
 """
-    ended = subprocess.run([sys.executable, "-c", code, str(project.root)], capture_output=True, text=True)
+    command = [sys.executable, "-X", "fork", "-c", code, str(project.root)]
+    ended = subprocess.run(command, capture_output=True, text=True)
     assert ended.returncode == -signal.SIGKILL, ended.stderr
     with opened(project, "") as store:
         assert len(store.rows()) == 1

@@ -6,14 +6,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from deciding import held_before
 from sqlalchemy import Connection, event, insert, text
 
 from curation.review import Desk, Ruling, decide, decide_all, next_item, refresh_queue, undo
+from curation.review.decisions import contest
 from curation.review.gold import add_gold
-from curation.review.samples import draw_again
-from curation.review.standing import contest
+from curation.review.queue import draw_again
+from curation.store.queue import MANY, WAITING, waiting
 from curation.store.tables import tally
-from curation.store.waiting import KEY, MANY, waiting
 
 ROWS = "queued <> '' AND change_id IS NULL"
 APPROVE, EDIT, REJECT = Ruling("approve"), Ruling("edit", text="another answer"), Ruling("reject")
@@ -36,7 +37,7 @@ def agree(desk: Desk) -> tuple[int, int]:
 
 def is_kept(desk: Desk) -> bool:
     with desk.store.read() as connection:
-        return connection.execute(text(f"SELECT value FROM facts WHERE key = '{KEY}'")).first() is not None
+        return connection.execute(text(f"SELECT value FROM facts WHERE key = '{WAITING}'")).first() is not None
 
 
 def one(desk: Desk, reviewer: str, ruling: Ruling) -> str:
@@ -79,9 +80,10 @@ def test_the_count_is_right_after_whatever_changes_the_queue(make_desk: Any, url
 def test_a_contested_row_waits_again(make_desk: Any, url: str, rows_of: Any) -> None:
     desk = make_desk(url=url)
     desk.store.add(rows_of(3), role="candidates")
+    token = held_before(desk, "eli", "r-000001")
     name = one(desk, "dana", APPROVE)
     assert agree(desk) == (3, 2)
-    contest(desk, kept_reviewer(desk, "eli"), name, REJECT)
+    contest(desk, kept_reviewer(desk, "eli"), name, token, REJECT)
     assert agree(desk) == (3, 3)
 
 
@@ -90,9 +92,10 @@ def test_a_contested_row_waits_until_a_third_person_decides(make_desk: Any, rows
     """Neither "not sure" nor a skip makes the late decision the one that counts."""
     desk = make_desk()
     desk.store.add(rows_of(1), role="candidates")
+    token = held_before(desk, "eli", "r-000001")
     name = one(desk, "dana", APPROVE)
     eli = kept_reviewer(desk, "eli")
-    assert contest(desk, eli, name, REJECT) == "unsure"
+    assert contest(desk, eli, name, token, REJECT) == "unsure"
     assert one(desk, "fay", Ruling(verdict)) == name
     assert desk.store.row(name).state == "unsure" and desk.store.row(name).decision is None
     assert one(desk, "gus", REJECT) == name

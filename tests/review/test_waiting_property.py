@@ -21,13 +21,13 @@ from sqlalchemy import select, text
 
 from curation.example import Example, chat_row
 from curation.review import Desk, Ruling, decide, decide_all, known_reviewer, next_item, open_desk, refresh_queue, undo
+from curation.review.decisions import contest
 from curation.review.gold import add_gold, end_gold
 from curation.review.leases import give_up, renew
-from curation.review.samples import draw_again
-from curation.review.standing import contest
+from curation.review.queue import draw_again
+from curation.store.queue import waiting
 from curation.store.reading import SKEW
 from curation.store.tables import decisions, gold, rows
-from curation.store.waiting import waiting
 from workspace.errors import RungError
 from workspace.folder import Project
 from workspace.settings import Settings
@@ -81,6 +81,7 @@ class Queue(RuleBasedStateMachine):
         shutil.copytree(empty(), self.folder, dirs_exist_ok=True)
         self.now, self.made, self.changes = 1000.0, 0, 0
         self.policy = policy
+        self.tokens: dict[tuple[str, str], str] = {}
         self.desks = [self.opened(), self.opened()]
         self.add("candidates", 4)
         self.add("pool", 5)
@@ -142,7 +143,7 @@ class Queue(RuleBasedStateMachine):
         desk = self.desk
         item = self.next(desk, who)
         if item is not None:
-            with contextlib.suppress(Killed), patch("curation.review.leases.sql_delete", side_effect=Killed):
+            with contextlib.suppress(Killed), patch("curation.review.leases.drop_drafts", side_effect=Killed):
                 decide(desk, item.id, item.token, who, ruling(verdict, 0))
 
     @rule(who=PEOPLE, pick=PICK)
@@ -152,9 +153,11 @@ class Queue(RuleBasedStateMachine):
 
     @rule(who=PEOPLE, pick=PICK, verdict=VERDICTS)
     def contest_it(self, who: str, pick: int, verdict: str) -> None:
-        desk = self.desk
+        """By the token of a lease that this person had on the row at some time, where they had one."""
+        desk, name = self.desk, self.name(pick)
         with contextlib.suppress(RungError):
-            contest(desk, known_reviewer(desk.store, who), self.name(pick), ruling(verdict, pick))
+            token = self.tokens.get((who, name), "")
+            contest(desk, known_reviewer(desk.store, who), name, token, ruling(verdict, pick))
 
     @rule(who=PEOPLE, picks=PICKS, verdict=VERDICTS)
     def take_in_a_sheet(self, who: str, picks: list[int], verdict: str) -> None:
@@ -211,6 +214,8 @@ class Queue(RuleBasedStateMachine):
             known = set(connection.execute(select(gold.c.row_id).where(gold.c.until.is_(None))).scalars())
         wanted = self.expected(found, log, known, person.id)
         item = next_item(desk, who).item
+        if item is not None:
+            self.tokens[who, item.id] = item.token
         given = int(item.id[2:]) if item is not None else None
         assert given == wanted or (wanted is None and given in known), (given, wanted)
         return item

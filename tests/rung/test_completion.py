@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from sysconfig import get_path
 
 import pytest
 
@@ -19,7 +19,7 @@ ENDS = 90.0
 @pytest.fixture
 def home(tmp_path: Path) -> dict[str, str]:
     """The environment of a new account whose PATH begins with this program."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    path = f"{get_path('scripts')}{os.pathsep}{os.environ['PATH']}"
     return {"HOME": str(tmp_path), "PATH": path, "TERM": "xterm", "LANG": "C.UTF-8"}
 
 
@@ -54,8 +54,10 @@ def test_tab_completes_in_the_shell_itself(shell: str, home: dict[str, str], ter
     screen = ""
     while "rung data import" not in screen and time.monotonic() < end:
         terminal("send-keys", "Tab")  # zsh only loads the completion at the first one
-        time.sleep(2.0)
-        screen = terminal("capture-pane", "-p")
+        again = time.monotonic() + 2
+        while "rung data import" not in screen and time.monotonic() < again:
+            time.sleep(0.1)
+            screen = terminal("capture-pane", "-p")
     assert "rung data import" in screen
 
 

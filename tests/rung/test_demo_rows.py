@@ -61,14 +61,19 @@ def test_the_word_list_reads_every_wording_of_every_term():
         assert table.read(write(term, rng)).line == term.line
 
 
-@pytest.mark.parametrize(
-    "phrase", ["T2DM T1DM w/ CKD", "w/ CKD", "T2DM w/ something else", "OD OS PDR in T1DM", "T2DM with CKD not seen"]
-)
-def test_the_word_list_leaves_what_it_cannot_read(phrase):
-    assert CodeTable().read(phrase).line is None
+def test_the_word_list_leaves_what_it_cannot_read():
+    table = CodeTable()
+    for phrase in (
+        "T2DM T1DM w/ CKD",
+        "w/ CKD",
+        "T2DM w/ something else",
+        "OD OS PDR in T1DM",
+        "T2DM with CKD not seen",
+    ):
+        assert table.read(phrase).line is None, phrase
 
 
 def test_a_changed_meaning_is_rejected():
-    judge = house_line.Table()
+    judge = house_line.HouseTable()
     assert judge.judge("DM1 w/ PAD w/o gangrene", "E10 vascular none") == ("approve", "")
     assert judge.judge("DM1 w/ PAD w/o gangrene", "E11 vascular none") == ("reject", "wrong answer")

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 TITLE, CLIPBOARD, LINK = "\x1b]0;pwned\x07", "\x1b]52;c;cHduZWQ=\x07", "\x1b]8;;http://evil\x1b\\here\x1b]8;;\x1b\\"
-DEVICE, BIDI, ONE_BYTE = "\x1bP+q544e\x1b\\", "\u202eevil", "\x9b31m"
-ACTS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+DEVICE, BIDI, ONE_BYTE = "\x1bP+q544e\x1b\\", "\u200f\u2066\u202eevil", "\x9b31m\x7f\x85"
+ACTS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 FORMULA = "=cmd|' /C calc'!A0"
 
 
@@ -53,6 +53,29 @@ def test_no_command_lets_row_text_act_on_the_terminal(project: Path) -> None:
         printed = rung(project, *command)
         assert printed and not ACTS.search(printed), (command, ACTS.findall(printed))
     assert "\\u001b]0;pwned" in rung(project, "data", "check", "--show", "contradictions"), "shown, not hidden"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("data", "check", "--show", "contradictions"),
+        ("data", "check", "../rows.jsonl"),
+        ("data", "leakage", "--train", "../rows.jsonl", "--test", "../rows.jsonl"),
+        ("data", "convert", "../\x9b\u202ebad.jsonl", "-o", "out.jsonl"),
+        ("review", "next", "--reviewer", "dana\x9b"),
+        ("why", "r-000001"),
+    ],
+)
+def test_the_json_document_acts_on_no_terminal_and_holds_the_same_values(
+    project: Path, command: tuple[str, ...]
+) -> None:
+    rung(project, "data", "import", "../rows.jsonl", "--as", "candidates")
+    env = {**os.environ, "PYTHONIOENCODING": "utf-8"}
+    done = subprocess.run([sys.executable, "-m", "rung", *command, "--json"], cwd=project, env=env, capture_output=True)
+    printed = done.stdout.decode()
+    assert printed and not ACTS.search(printed), ACTS.findall(printed)
+    whole = json.dumps(json.loads(printed), ensure_ascii=False)
+    assert "\x9b" in whole or command[1] in ("leakage", "r-000001"), "the value itself is not changed"
 
 
 def test_a_spreadsheet_works_nothing_out_and_the_sheet_comes_back(project: Path) -> None:

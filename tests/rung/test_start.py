@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
 import pytest
+from in_shell import rung
 
 from curation.example import Example
-from curation.manifest import SHOWS_NOTHING
+from curation.split.manifest import SHOWS_NOTHING
 from curation.store import open_store
-from rung.cli.smallest_gain import SmallestGain
 from rung.start import start_project
 from rung.status import read_status
+from rung.text.power_text import SmallestGain
 from workspace.errors import RungError
 from workspace.folder import Project
 from workspace.settings import load_settings
-
-
-def rung(*arguments, cwd):
-    """Run the real command."""
-    return subprocess.run([sys.executable, "-P", "-m", "rung", *arguments], cwd=cwd, capture_output=True, text=True)
 
 
 def test_init_writes_what_is_missing_and_keeps_what_is_there(tmp_path):
@@ -102,7 +96,7 @@ def test_why_takes_an_answer_with_its_value(tmp_path):
 @pytest.mark.parametrize(
     ("rows", "role", "said"),
     [
-        (4, "pool", "4 rows leave none for a test set"),
+        (4, "pool", "4 rows are too few for a test set"),
         (40, "pool", "can be frozen: about 4 items, which show no gain"),
         (4, "test", "can be frozen: 4 items, which show no gain"),
         (90, "test", "can be frozen: 90 items, large gains only"),
@@ -116,8 +110,8 @@ def test_a_test_set_that_can_be_frozen_is_told_with_what_it_can_show(tmp_path, r
         store.add([Example({"prompt": f"{n} {n * 7919} {n * 31}", "completion": "c"}) for n in range(rows)], role=role)
     stage = read_status(started).stage("Dataset")
     assert stage.reason == said and len(said) <= 50, "in 80 columns"
-    assert stage.state == ("needs_you" if "none" in said else "open")
-    assert ("import more rows" in stage.next) == ("none" in said or "no gain" in said)
+    assert stage.state == ("needs_you" if "too few" in said else "open")
+    assert ("import more rows" in stage.next) == ("too few" in said or "no gain" in said)
 
 
 def test_too_few_is_what_the_freeze_works_out():

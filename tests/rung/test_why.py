@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rung.why import lines_about
+from rung.why.explain import lines_about
 from workspace.folder import Project
 
 ARMS = [{"arm": "retrieved", "score": 0.2, "n": 150}, {"arm": "classical", "score": 0.64, "n": 150}]
@@ -36,4 +36,4 @@ def test_arms_and_steps_have_their_words(report: Path) -> None:
 )  # fmt: skip
 def test_a_report_that_somebody_changed_is_told_as_that(report: Path, text: str) -> None:
     report.write_text(text)
-    assert "! not as Rung writes it" in "\n".join(lines_about(Project(report.parents[2]), "E-001"))
+    assert "! not in the form that Rung writes" in "\n".join(lines_about(Project(report.parents[2]), "E-001"))

@@ -33,22 +33,14 @@ def ran(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=environment)
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    assert ran(tmp_path, "init").returncode == 0
+def test_what_stands_in_the_way_is_said_before_the_missing_extra(tmp_path: Path) -> None:
+    (tmp_path / "rung.toml").write_text("")
     (tmp_path / "answers.toml").write_text('task = "classification"\nprompting = "untried"\n')
     assert ran(tmp_path, "advise").returncode == 0
-    return tmp_path
-
-
-def test_train_shows_its_closed_gates(project: Path) -> None:
-    done = ran(project, "train")
+    done = ran(tmp_path, "train")
     assert done.returncode == 1 and "Training is locked: 0 of 6 gates passed." in done.stdout
     assert "extra" not in done.stdout + done.stderr
-
-
-def test_plan_says_that_no_dataset_is_frozen(project: Path) -> None:
-    done = ran(project, "plan")
+    done = ran(tmp_path, "plan")
     assert done.returncode == 1 and "no frozen dataset" in done.stderr and "rung data freeze" in done.stderr
 
 

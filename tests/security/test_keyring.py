@@ -17,13 +17,14 @@ KEY = "planted-in-the-keyring-77ac01"
 GENERATE = ("data", "generate", "--count", "1", "--yes")
 
 
-@pytest.fixture
-def kept(tmp_path: Path) -> dict[str, str]:
-    """The environment in which a keyring holds a key, put there by its own command; no key is in the environment."""
-    env = {"PYTHON_KEYRING_BACKEND": "keyrings.alt.file.PlaintextKeyring", "XDG_DATA_HOME": str(tmp_path / "ring")}
-    for name in ("RUNG_API_KEY", "OPENAI_API_KEY", "ANTHROPIC_API_KEY"):
-        command = [sys.executable, "-m", "keyring", "set", "rung", name]
-        subprocess.run(command, input=KEY, text=True, check=True, env={**os.environ, **env}, capture_output=True)
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment in which a real keyring holds a key; no key is in the environment."""
+    ring = tmp_path_factory.mktemp("ring")
+    env = {"PYTHON_KEYRING_BACKEND": "keyrings.alt.file.PlaintextKeyring", "XDG_DATA_HOME": str(ring)}
+    names = ("RUNG_API_KEY", "OPENAI_API_KEY", "ANTHROPIC_API_KEY")
+    code = f"import keyring\nfor name in {names}: keyring.set_password('rung', name, {KEY!r})"
+    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, **env})
     return env
 
 
@@ -72,8 +73,9 @@ def test_a_hosted_provider_takes_its_key_from_the_keyring_and_says_where_it_look
     code += "print(Claude('claude-x').client.api_key, Compatible('gpt-x').client.api_key)"
     env = {name: value for name, value in os.environ.items() if not name.startswith(("ANTHROPIC", "OPENAI", "RUNG"))}
     env |= {**kept, "HOME": str(tmp_path)}
-    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
+    command = [sys.executable, "-X", "fork", "-c", code]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
     assert done.stdout.split() == [KEY, KEY]
     env["XDG_DATA_HOME"] = str(tmp_path / "empty")
-    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
-    assert "No key for Claude in the environment or the keyring" in done.stderr
+    done = subprocess.run(command, env=env, capture_output=True, text=True)
+    assert done.returncode == 1 and "ANTHROPIC_API_KEY" in done.stderr and KEY not in done.stderr

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from training.watch.joining import Joined, join
-from training.watch.shapes import read_part
+from training.monitoring.log_lines import read_part
+from training.monitoring.request_joining import JoinedRequests, join
 
 ASKED = [{"role": "user", "content": "q"}]
 
@@ -49,7 +49,7 @@ def score(value: Any, **more: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def joined(*lines: dict[str, Any], model: str = "") -> Joined:
+def joined(*lines: dict[str, Any], model: str = "") -> JoinedRequests:
     """The requests of these lines, numbered from 1."""
     parts = [read_part(line) for line in lines]
     for number, part in enumerate(parts, 1):

@@ -6,8 +6,8 @@ import random
 from typing import Any
 
 from curation.example import Example, chat_row
-from curation.freeze import freeze
 from curation.review import Ruling, decide_all
+from curation.split.freeze import freeze
 
 WORDS = [f"word{n}" for n in range(4000)]
 

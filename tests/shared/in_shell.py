@@ -8,8 +8,12 @@ import sys
 from pathlib import Path
 
 
-def rung(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Run it in a project's folder, without colours."""
-    environment = {**os.environ, "NO_COLOR": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
-    command = [sys.executable, "-P", "-m", "rung", *words]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, env=environment, check=False)
+def rung(
+    *words: object, cwd: Path | None = None, stdin: str | None = None, timeout: float | None = None, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """Run it in this folder, without colours, with these variables beside the environment's."""
+    environment = {**os.environ, "NO_COLOR": "1", **variables}
+    command = [sys.executable, "-P", "-m", "rung", *map(str, words)]
+    return subprocess.run(
+        command, cwd=cwd, input=stdin, capture_output=True, text=True, env=environment, timeout=timeout, check=False
+    )

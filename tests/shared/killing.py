@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from curation.manifest import read_manifest
-from rung.repair import repairs
+from curation.split.manifest import read_manifest
+from rung.keeping import repairs
 from workspace.files import sha256_file
 from workspace.folder import Project
 

@@ -7,13 +7,13 @@ from typing import Any
 
 from chat.protocols import Ask
 from chat.scripted import Scripted
-from curation.manifest import load_split
+from curation.split.manifest import load_split
 from evaluation.bench import open_bench
-from evaluation.served import Served
-from evaluation.tuned import Ways as Asked
+from evaluation.served_run import ServedRun
+from evaluation.tuned import EvaluationOptions as Asked
 from evaluation.tuned import run_evaluation
-from training.record import find_run
-from training.release.make import Ways, release_run, wanted_forms
+from training.release.releasing import ReleaseOptions, release_run, wanted_forms
+from training.runs import find_run
 from workspace.folder import Project
 from workspace.settings import Settings
 
@@ -24,7 +24,7 @@ def judged(
     right: int,
     otherwise: str = "E10 eye both",
     run: str = "R-001",
-    served: Served | None = None,
+    served: ServedRun | None = None,
 ) -> Path:
     """Measure a run with a scripted model: the first `right` test items as expected, the others `otherwise`."""
     rows = load_split(project.datasets / "v001", "test")
@@ -40,4 +40,4 @@ def judged(
 def let(project: Project, settings: Settings, to: str, **ways: Any) -> Path:
     """Release R-001 in these forms."""
     run = find_run(project, ways.pop("run", "R-001"))
-    return release_run(project, settings, run, wanted_forms(to), Ways(**ways))
+    return release_run(project, settings, run, wanted_forms(to), ReleaseOptions(**ways))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from curation.formats import read_rows
+from curation.rows import read_rows
 
 TURNS = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]
 SOUND = json.dumps({"messages": TURNS})

@@ -5,9 +5,10 @@ from __future__ import annotations
 import random
 
 from curation.example import Example, chat_row
-from curation.freeze import freeze
 from curation.review import open_desk
-from curation.review.desk import Ruling, decide_all
+from curation.review.ruling import Ruling
+from curation.review.service import decide_all
+from curation.split.freeze import freeze
 from workspace.folder import Project
 from workspace.settings import Settings
 

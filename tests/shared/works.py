@@ -14,9 +14,10 @@ import pytest
 from clinic import ANSWERS, SETTINGS
 from killing import Warm, warmed
 
-MODULES = ("rung.cli", "rung.doctor", "rung.status", "curation.store", "curation.freeze", "curation.review", "openai",
-           "sqlalchemy", "alembic.command", "evaluation.baseline", "curation.generate", "training.release.make",
-           "curation.dedup_files", "rung.report.evaluation", "sklearn.linear_model", "scipy.stats")  # fmt: skip
+MODULES = ("rung.cli", "rung.doctor", "rung.status", "curation.store", "curation.split.freeze", "curation.review",
+           "anthropic", "openai", "sqlalchemy", "alembic.command", "evaluation.baseline", "curation.generate",
+           "training.release.releasing", "curation.likeness.files",
+           "rung.report.evaluation", "sklearn.linear_model", "scipy.stats")  # fmt: skip
 HOSTED = {"RUNG_MODEL__PROVIDER": "openai", "RUNG_MODEL__BASE": "m"}
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from functools import partial
+
+import in_shell
 
 FIELDS = {"parameters", "trainable", "adapter_mb", "memory_gib", "parts", "fits", "seconds", "cost_usd"}
 PARTS = {"weights", "adapter", "gradients", "optimizer", "activations", "logits", "overhead"}
 
 
-def rung(*arguments, cwd=None):
-    command = [sys.executable, "-m", "rung", "estimate", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
+rung = partial(in_shell.rung, "estimate")
 
 
 def test_json_has_the_fields_of_the_contract():
@@ -103,5 +104,18 @@ def test_what_fits_a_card_needs_no_model(tmp_path):
     assert {m["method"]: m["fits"] for m in fit["methods"]}["lora"] is True
     (tmp_path / "rung.toml").write_text('[project]\nname = "x"\n[model]\nbase = "embedded"\n')
     own = rung("--fit", "24GB", "--json", cwd=tmp_path)
-    assert "this project's, embedded" in own.stderr and json.loads(own.stdout)["parameters"] == 134_515_008
+    assert "the project's, embedded" in own.stderr and json.loads(own.stdout)["parameters"] == 134_515_008
     assert rung(cwd=tmp_path).returncode == 2
+
+
+def test_full_fine_tuning_means_what_a_plan_trains():
+    def document(*more):
+        shape = ("--model", "Qwen3-8B", "--batch", "1", "--length", "512", "--method", "full", "--json")
+        return json.loads(rung(*shape, *more).stdout)
+
+    held = {card["gpu"]: card["fits"] for card in document()["fits"]}
+    assert not held["A100 80GB"] and not held["H100 80GB"]
+    parts, parameters = document()["parts"], document()["parameters"]
+    assert sum(parts[name] for name in ("weights", "gradients", "optimizer")) * 2**30 >= 16 * parameters
+    assert document("--no-mixed")["memory_gib"]["expected"] < 0.6 * document()["memory_gib"]["expected"]
+    assert document("--device", "cpu") == document("--device", "cpu", "--no-mixed")

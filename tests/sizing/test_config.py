@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tries import tries
 
 from advisor.sizing import Setup, UnknownArchitecture, architecture_of, estimate, read_architecture
 from workspace.errors import InputError, RungError
-from workspace.rules import rule_file
+from workspace.shipped_rules import rule_file
 
 GOOD = {"model_type": "llama", "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2}
 GOOD |= {"num_attention_heads": 4, "vocab_size": 100}
@@ -110,7 +111,7 @@ ODD = st.sampled_from(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@tries(300)
 @given(
     family=st.sampled_from([f["id"] for f in rule_file("models.toml")["family"]]),
     changes=st.dictionaries(st.sampled_from(KEYS), ODD, max_size=4),

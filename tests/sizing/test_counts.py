@@ -6,13 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
+from later import peft, torch, transformers
 
-torch = pytest.importorskip("torch")
-peft = pytest.importorskip("peft")
-transformers = pytest.importorskip("transformers")
-
-from advisor.sizing import adapter_of, architecture_of, read_architecture  # noqa: E402
-from workspace.rules import rule_file  # noqa: E402
+from advisor.sizing import adapter_of, architecture_of, read_architecture
+from workspace.shipped_rules import rule_file
 
 BASE = {
     "hidden_size": 64,
@@ -136,7 +133,11 @@ def test_parameters_and_all_linear_adapters_are_exact(name):
     assert adapter_of(architecture, "lora", rank=4).parameters == trained(model, lora)
 
 
-@pytest.mark.parametrize("name", ["llama 3", "qwen3", "gemma3", "phi3", "gpt2", "falcon 7b", "qwen2_moe"])
+FEW = ["llama 3", "gpt2", "qwen2_moe"]
+MORE = [pytest.param(name, marks=pytest.mark.slow) for name in ("qwen3", "gemma3", "phi3", "falcon 7b")]
+
+
+@pytest.mark.parametrize("name", [*FEW, *MORE])
 @pytest.mark.parametrize("method", ["prefix", "prompt", "ia3", "dora", "adalora"])
 def test_other_methods_are_exact(name, method):
     config = config_of(name)
@@ -177,6 +178,7 @@ CLASSES |= {"smollm3": "SmolLM3Config", "gpt2": "GPT2Config"}
 CATALOGUE = [entry for entry in rule_file("models.toml")["model"] if "config" in entry]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("entry", CATALOGUE, ids=lambda e: e["id"])
 def test_catalogue_counts_are_exact_at_full_size(entry):
     values = {key: value for key, value in entry["config"].items() if key != "model_type"}

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tries import tries
 
 from advisor.sizing import (
     GIB,
@@ -26,7 +27,7 @@ from advisor.sizing import (
     ways_to_fit,
 )
 from workspace.errors import InputError
-from workspace.rules import rule_file
+from workspace.shipped_rules import rule_file
 
 LLAMA = read_architecture("Llama-3.1-8B")
 
@@ -44,7 +45,7 @@ def test_parts_add_up_and_bounds_are_ordered(model, method):
     assert 0 < found.trainable <= found.parameters
 
 
-@settings(max_examples=60, deadline=None)
+@tries(100)
 @given(
     method=st.sampled_from(METHODS),
     batch=st.integers(1, 64),
@@ -67,7 +68,8 @@ def test_methods_stand_in_the_known_order():
     assert expected(checkpointing=True) < expected(checkpointing=False)
     assert expected(loss="chunked") < expected(loss="full")
     assert expected(method="full", optimizer="adamw_8bit") < expected(method="full")
-    assert expected(method="full", mixed=True) > 1.8 * expected(method="full")
+    assert expected(method="full") == expected(method="full", mixed=True) > 1.8 * expected(method="full", mixed=False)
+    assert expected(method="full", device="cpu") == expected(method="full", device="cpu", mixed=False)
 
 
 def test_a_run_by_a_published_benchmark_lies_within_a_tenth():
@@ -75,7 +77,7 @@ def test_a_run_by_a_published_benchmark_lies_within_a_tenth():
     llama = read_architecture("Llama-3.2-3B")
     shape = {"batch": 4, "length": 768, "checkpointing": False, "autocast": False}
     runs = {
-        36.2: {"method": "full"},
+        36.2: {"method": "full", "mixed": False},
         20.8: {"rank": 32, "targets": "qv"},
         21.0: {"rank": 64, "targets": "qv"},
         23.0: {"rank": 10, "targets": "mlp"},
@@ -90,7 +92,7 @@ def test_a_run_by_a_published_benchmark_lies_within_a_tenth():
 
 
 def test_dpo_holds_the_reference_that_is_asked_for():
-    shape = {"method": "full", "objective": "dpo", "batch": 1, "length": 512}
+    shape = {"method": "full", "objective": "dpo", "batch": 1, "length": 512, "mixed": False}
     none, copy = expected(reference="none", **shape), expected(reference="model", **shape)
     assert copy - none == pytest.approx(LLAMA.parameters * 2 / GIB, rel=0.05)
     assert expected(objective="dpo", batch=2) > expected(batch=2)
@@ -207,7 +209,7 @@ def test_ways_round_a_card_that_is_too_small():
     setup = Setup(method="full", batch=1, length=2048, loss="chunked")
     ways = {way.name: way for way in ways_to_fit(LLAMA, setup, find_card("24GB"))}
     alone = memory_of(LLAMA, setup)
-    assert ways["fsdp"].cards == 4 and ways["fsdp"].memory_gib <= 24 < alone.high / GIB
+    assert ways["fsdp"].cards == 8 and ways["fsdp"].memory_gib <= 24 < alone.high / GIB
     assert ways["device_map"].cards >= ways["fsdp"].cards and ways["device_map"].memory_gib <= 24
     offload = ways["offload"]
     assert offload.cards == 1 and offload.memory_gib < 24

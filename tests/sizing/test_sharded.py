@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from advisor.sizing.setup import Setup
-from advisor.sizing.sharding import shards_of
+from advisor.sizing.setup import Setup, shards_of
 
 
 def run(kind: str) -> dict[str, float | list[float]]:

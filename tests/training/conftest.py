@@ -6,13 +6,14 @@ import os
 import random
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import in_shell
 import pytest
 from counting import Words
 from llamas import make_llama
+from once import once
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -28,7 +29,7 @@ SOUNDS = [a + b for a in "bdfgklm" for b in "aeiou"]
 
 
 def rows(count: int, seed: int) -> list[Example]:
-    """Rows of which none is near another: every word is made up."""
+    """Rows of which none is near another: every word is made up. Some share a customer, who counts only if asked."""
     chance = random.Random(seed)
 
     def word() -> str:
@@ -37,19 +38,21 @@ def rows(count: int, seed: int) -> list[Example]:
     def question() -> str:
         return " ".join(word() for _ in range(chance.randint(5, 9)))
 
-    return [Example(chat_row(question(), f"E1{chance.randint(0, 3)} eye both")) for _ in range(count)]
+    made = [chat_row(question(), f"E1{chance.randint(0, 3)} eye both") for _ in range(count)]
+    return [Example({**row, "customer": max(0, n - 1) if n < 8 else n // 2 + 4}) for n, row in enumerate(made)]
 
 
 def build(root: Path, base: Path) -> Project:
     """Rows in, all approved by a person, frozen; baseline measured with a scripted model in place of `base`; advice
     worked out.
     """
+    from advisor.answer_file import load_answers
     from advisor.decide import decide
-    from advisor.reading import load_answers
-    from advisor.rulebook import load_rulebook
-    from curation.freeze import freeze
+    from advisor.rulefiles import load_rulebook
     from curation.review import open_desk
-    from curation.review.desk import Ruling, decide_all
+    from curation.review.ruling import Ruling
+    from curation.review.service import decide_all
+    from curation.split.freeze import freeze
     from evaluation.arms.registry import arms_named
     from evaluation.baseline import run_baseline
     from evaluation.bench import open_bench
@@ -80,7 +83,7 @@ def built(tmp_path_factory: pytest.TempPathFactory, tiny: Path) -> Path:
     """The project, built once; `RUNG_TEST_READY` names one that was built before (test_gates_wired)."""
     if "RUNG_TEST_READY" in os.environ:
         return Path(os.environ["RUNG_TEST_READY"])
-    return build(tmp_path_factory.mktemp("ready") / "clinic", tiny).root
+    return once(tmp_path_factory, "ready", lambda folder: build(folder / "clinic", tiny)) / "clinic"
 
 
 @pytest.fixture
@@ -98,8 +101,8 @@ def settings(ready: Project) -> Settings:
 @pytest.fixture
 def replan(ready: Project) -> Callable[[], Path]:
     """Works the plan out again from what stands there now; gives its file."""
-    from training.plan import keep_plan
-    from training.planning import make_plan
+    from training.plan.planning import make_plan
+    from training.plan.plans import keep_plan
 
     def make() -> Path:
         return keep_plan(ready, make_plan(ready, load_settings(ready.settings_file), Words()))[0]
@@ -116,7 +119,7 @@ def planned(replan: Callable[[], Path]) -> Path:
 @pytest.fixture
 def cleared(ready: Project, settings: Settings, planned: Path) -> Path:
     """The folder of a run that was cleared."""
-    from training.clearance import grant
+    from training.gates.clearance import grant
 
     return grant(ready, settings, planned, by="sam")
 
@@ -124,10 +127,12 @@ def cleared(ready: Project, settings: Settings, planned: Path) -> Path:
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Llama of two narrow layers with fixed random weights and the embedded model's tokenizer: quick to train."""
-    folder = tmp_path_factory.mktemp("tiny") / "tiny-llama"
     wide = {"hidden_size": 64, "intermediate_size": 128, "max_position_embeddings": 256}
-    make_llama(folder, num_hidden_layers=2, num_attention_heads=4, **wide)
-    return folder
+
+    def make(folder: Path) -> None:
+        make_llama(folder / "tiny-llama", num_hidden_layers=2, num_attention_heads=4, **wide)
+
+    return once(tmp_path_factory, "tiny", make) / "tiny-llama"
 
 
 @pytest.fixture
@@ -135,16 +140,10 @@ def rung(ready: Project, tiny: Path) -> Callable[..., subprocess.CompletedProces
     """`rung("train", RUNG_TRAINING__RANK="4")`: the command as a user runs it in the project, on the tiny model."""
 
     def call(
-        *words: str, timeout: float = 120, at: Path | None = None, **variables: str
+        *words: str, timeout: float = 600, at: Path | None = None, **variables: str
     ) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-P", "-m", "rung", *words],
-            cwd=at or ready.root,
-            env={**os.environ, "RUNG_MODEL__BASE": str(tiny), "OMP_NUM_THREADS": "1", **variables},
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-        )
+        chosen = {"RUNG_MODEL__BASE": str(tiny), **variables}
+        return in_shell.rung(*words, cwd=at or ready.root, timeout=timeout, **chosen)
 
     return call
 

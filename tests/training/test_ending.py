@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from training.plan import DataFacts, Forecast, Plan, write_plan
-from training.recipe import Recipe
-from training.run.ending import sentence
+from training.plan.plans import DataFacts, Forecast, Plan, write_plan
+from training.plan.recipe import Recipe
+from training.run.failures import sentence
 from workspace.artefact import now
 
 TORCH = (

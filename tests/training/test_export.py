@@ -13,14 +13,14 @@ import pytest
 from counting import Words
 
 from curation.example import Example, chat_row
-from curation.manifest import load_split
-from training.clearance import Locked, admit, override
+from curation.split.manifest import load_split
 from training.export.bundle import Bundle, pack, row_of
-from training.export.launch import deepspeed, launch_files
-from training.export.make import KINDS, check_kind, write_export
+from training.export.export_folder import KINDS, check_kind, write_export
+from training.export.launchers import deepspeed, launch_files
 from training.export.openai import faults, files, limits, may_leave
 from training.export.values import yaml
-from training.fit import setup_of
+from training.gates.clearance import Locked, admit, override
+from training.plan.memory_fit import setup_of
 from workspace.errors import InputError, Refusal
 from workspace.folder import Project
 from workspace.settings import Settings, load_settings
@@ -117,12 +117,39 @@ def test_a_misspelt_kind_is_named() -> None:
 
 
 def test_what_is_wrong_with_an_option_is_said_before_a_plan_is_written() -> None:
-    from rung.cli.plan_asked import checked
+    from rung.cli.plan import plan_commands as commands
 
-    assert checked("trl", "", [], "50, 100") == [50, 100]
-    for asked in (("trll", "", [], ""), ("", "lr=1", ["rnk=8,16"], ""), ("", "", ["rank=8"], ""), ("", "", [], "a,b")):
+    asked = [
+        lambda: commands.export("trll"),
+        lambda: commands.sweep(["lr=1", "rnk=8,16"]),
+        lambda: commands.curve(sizes="a,b"),
+        lambda: commands.todays(["rank=8"]),
+    ]
+    for each in asked:
         with pytest.raises(InputError):
-            checked(*asked)  # type: ignore[arg-type]
+            each()
+
+
+@pytest.mark.parametrize(
+    ("before", "today"),
+    [
+        ("--preflight --html p.html", "check --html p.html"),
+        ("--sweep lr=1e-4,2e-4 rank=8,16 --set epochs=4", "sweep lr=1e-4,2e-4 rank=8,16 --set epochs=4"),
+        ("--set epochs=4 --sweep=lr=1,2", "sweep --set epochs=4 lr=1,2"),
+        ("--curve --sizes 4,8 --json", "curve --sizes 4,8 --json"),
+        ("--export trl -o there", "export trl -o there"),
+        ("--managed", "managed"),
+        ("--set rank=8 --explain", "--set rank=8 --explain"),
+    ],
+)
+def test_an_option_of_before_is_read_as_its_word_and_says_so(
+    before: str, today: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from rung.cli.plan.plan_commands import todays
+
+    assert todays(before.split()) == today.split()
+    told = capsys.readouterr()
+    assert told.out == "" and (f"rung plan {today.split()[0]}" in told.err) == (before != today)
 
 
 def test_earlier_answers_weigh_nothing_for_openai(ready: Project, settings: Settings, planned: Path) -> None:

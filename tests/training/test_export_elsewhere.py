@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from sysconfig import get_path
 from typing import Any
 
 import pytest
@@ -36,7 +37,7 @@ def run(*words: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess
 
 
 def tool(name: str) -> str:
-    return str(Path(sys.executable).parent / name)
+    return str(Path(get_path("scripts")) / name)
 
 
 @SLOW

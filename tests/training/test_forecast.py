@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from training.curve import ENOUGH_STEPS, curve_of, default_sizes, lay_out_curve, rows_for_steps, too_short
-from training.forecast import CurvePoint, forecast, looked_back
-from training.plan import Plan, read_plan
-from training.trials import Point
+from training.plan.plans import Plan, read_plan
+from training.trials.curve import ENOUGH_STEPS, curve_of, default_sizes, lay_out_curve, rows_for_steps, too_short
+from training.trials.forecast import CurvePoint, forecast, looked_back
+from training.trials.trials import Point
 from workspace.folder import Project
 
 BANKING77 = {16: (3.64, 3.69, 3.73), 32: (2.70, 2.72, 2.74), 64: (1.79, 1.85, 1.90), 128: (1.16, 1.19, 1.22)}
@@ -61,7 +61,7 @@ def test_losses_that_do_are_forecast_nearly_always(law: Callable[[float], float]
 
 def test_a_curve_looks_back_before_it_forecasts(ready: Project, planned: Path) -> None:
     """Through curve_of: refused for its shape, forecast where the shape is right, in words that a person sees."""
-    from rung.cli.plan_trials import curve_lines
+    from rung.text.training_text import curve_lines
 
     plan = long(read_plan(planned))
     spec = lay_out_curve(ready, planned, plan, [4, 8, 12, 16])

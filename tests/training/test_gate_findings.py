@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
+from advisor.answer_file import load_answers
 from advisor.decide import decide
-from advisor.reading import load_answers
-from advisor.rulebook import load_rulebook
-from evaluation.report import Outcome, Report, read_outcomes, write_outcomes
-from training.clearance import check_gates
-from training.gate import Gate
-from training.plan import Plan, read_plan
+from advisor.rulefiles import load_rulebook
+from evaluation.measurement_report import ItemOutcome, Report, read_outcomes, write_outcomes
+from training.gates.clearance import check_gates
+from training.gates.gate import Gate
+from training.plan.plans import Plan, read_plan
 from workspace.artefact import now, read_artefact, write_artefact
 from workspace.files import sha256_file
 from workspace.folder import Project
@@ -41,7 +41,7 @@ def rewritten(project: Project, **fields: Any) -> Report:
     return report
 
 
-def answered(project: Project, change: Callable[[list[Outcome]], list[Outcome]]) -> None:
+def answered(project: Project, change: Callable[[list[ItemOutcome]], list[ItemOutcome]]) -> None:
     """E-001 with other outputs, which its report owns to."""
     file = project.evaluations / "E-001" / "outputs.jsonl"
     write_outcomes(file, change(read_outcomes(file)))
@@ -59,7 +59,7 @@ def test_open_gates_show_their_file_and_eight_characters_of_its_hash(ready: Proj
         assert gate(ready, name, planned).shown == f"{named[name]} {sha256_file(file)[:8]}"
     report = read_artefact(files["baseline"], Report)
     chosen = next(arm for arm in report.arms if arm.arm == (report.chosen or "prompt"))
-    assert gate(ready, "baseline", planned).fact == f"{chosen.arm} {chosen.score:.1%} on the same 30 items"
+    assert gate(ready, "baseline", planned).fact.startswith(f"{chosen.arm} {chosen.score:.1%} on the same 30 items")
 
 
 # --- decision and dataset -----------------------------------------------------------------------------------------
@@ -72,7 +72,9 @@ def test_without_advice_and_with_other_advice(ready: Project, planned: Path) -> 
     assert stale.fact == "decision.json says fine-tune, the answers say prompt" and stale.opener == "rung advise"
     write_artefact(ready.decision_file, decide(load_rulebook(), load_answers(ready.answers_file), now().date()))
     other = gate(ready, "decision", planned)
-    assert other.fact == "the advice says prompt next" and other.opener == "rung baseline"
+    assert other.passed is False and other.opener == "rung advise --set goal_score=0.9"  # it was measured, not judged
+    ready.answers_file.write_text("goal_score = 0.9\n" + ready.answers_file.read_text())
+    assert gate(ready, "decision", planned).opener == "rung release --to prompt"
     ready.decision_file.unlink()
     assert (gate(ready, "decision", planned).fact, gate(ready, "decision", planned).passed) == ("no advice yet", None)
 
@@ -174,3 +176,28 @@ def test_a_plan_that_is_not_there_and_a_model_that_nobody_knows(ready: Project, 
     assert gate(ready, "machine", None).fact == "no plan yet"
     unknown = gate(ready, "machine", replanned(planned, base="nobody/no-such-model"))
     assert unknown.fact == "no estimate for nobody/no-such-model" and unknown.passed is None
+
+
+def test_arms_that_could_be_measured_and_were_not_are_named(ready: Project, planned: Path) -> None:
+    """The baseline has base and prompt alone: rows allow few-shot arms, a document rag; status says the same."""
+    from rung.status.facts import read_facts
+    from rung.status.stages import status_of
+
+    found = gate(ready, "baseline", planned)
+    assert found.passed and "few-shot, retrieved few-shot" in found.fact and "rag" not in found.fact
+    ready.documents.mkdir(exist_ok=True)
+    (ready.documents / "codes.md").write_text("E10 is type 1.\n")
+    assert "rag" in gate(ready, "baseline", planned).fact
+    ready.answers_file.write_text("goal_score = 0.9\n" + ready.answers_file.read_text())
+    assert "not measured: few-shot" in status_of(read_facts(ready)).stage("Baselines").reason
+
+
+def test_an_arm_that_was_measured_before_and_is_gone_is_named(ready: Project, planned: Path) -> None:
+    from curation.split.manifest import read_manifest
+    from evaluation.measurement_report import read_report
+    from evaluation.outcomes import unmeasured
+
+    _, report = read_report(ready, "E-001")
+    other = report.model_copy(update={"id": "E-000", "arms": [report.arms[0].model_copy(update={"arm": "combined"})]})
+    write_artefact(ready.evaluations / "E-000" / "report.json", other)
+    assert "combined" in unmeasured(ready, read_manifest(ready.datasets / "v001"), report)

@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from rung.cli.plan_explain import explain_lines
-from training.clearance import Locked, admit, check_gates, grant, override, policy_of
-from training.fit import usable_of
-from training.fitting import methods_instead
-from training.machine import Machine
-from training.plan import read_plan
+from rung.text.training_text import explain_lines
+from training.gates.clearance import Locked, admit, check_gates, grant, override, policy_of
+from training.plan.machine import Machine
+from training.plan.memory_fit import methods_instead, usable_of
+from training.plan.plans import read_plan
 from workspace.errors import InputError
 from workspace.folder import Project
 from workspace.settings import load_settings
@@ -74,7 +73,7 @@ def test_explain_prints_the_policy(ready: Project, planned: Path) -> None:
     plan = read_plan(planned)
     lines = list(explain_lines(plan, check_gates(ready, settings, plan), settings.gates))
     policies = [line.split("policy")[1].strip() for line in lines if line.startswith("      policy")]
-    assert policies == ["may be set aside by priya or kim with a reason", *["can only be met"] * 5]
+    assert policies == ["may be overridden by priya or kim with a reason", *["cannot be overridden"] * 5]
 
 
 def test_what_else_fits_goes_by_the_policys_share_of_the_memory(

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from training.gate import ORDER
+from training.gates.gate import ORDER
 
+pytestmark = pytest.mark.slow  # `make mutants` puts such faults into these files too
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("advisor", "chat", "curation", "evaluation", "rules", "training", "workspace")
-CLEARANCE = "training/clearance.py"
+CLEARANCE = "training/gates/clearance.py"
 
 LOCKS = {f"test_{name}_gate_is_wired": (CLEARANCE, f"        {name}_gate(case),\n", "") for name in ORDER} | {
     "test_a_changed_byte_in_a_split_is_refused": (
@@ -27,8 +28,13 @@ LOCKS = {f"test_{name}_gate_is_wired": (CLEARANCE, f"        {name}_gate(case),\
         '    _unused(folder, record, started=any(e.kind == "started" for e in events))\n',
         "",
     ),
+    "test_gates_that_are_open_but_differ_from_the_receipt_are_refused": (
+        CLEARANCE,
+        "    if [_essence(gate) for gate in gates] != [_essence(gate) for gate in clearance.gates]:\n",
+        "    if False:\n",
+    ),
     "test_the_function_called_from_python_asks_as_well": (
-        "training/run/child.py",
+        "training/run/lifecycle.py",
         "        admitted = admit(folder)\n",
         "        return 0\n",
     ),

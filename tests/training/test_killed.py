@@ -1,6 +1,6 @@
 """SIGKILL at seeded moments of training, evaluating and releasing: nothing is half, the same command ends the work.
 
-As tests/faults/test_killed.py, for the commands that load a model.
+As tests/faults/test_killed.py, for the commands that load a model. test_run.py kills a run at one moment.
 """
 
 from __future__ import annotations
@@ -15,20 +15,21 @@ from killing import KILLED, Done, Warm, assert_ended, assert_sound, moments, sta
 
 from chat.protocols import Ask
 from chat.scripted import Scripted
-from curation.manifest import load_split
+from curation.split.manifest import load_split
 from evaluation.bench import open_bench
 from evaluation.tuned import run_evaluation
-from training.clearance import grant
-from training.plan import keep_plan
-from training.planning import make_plan
-from training.record import curve, find_run, read_run
+from training.gates.clearance import grant
+from training.plan.planning import make_plan
+from training.plan.plans import keep_plan
+from training.runs import curve, find_run, read_run
 from workspace.files import sha256_file
 from workspace.folder import Project
 from workspace.settings import load_settings
 
 MODULES = ("rung.cli", "rung.doctor", "rung.status", "trl", "peft", "training.run.session", "evaluation.tuned",
-           "training.release.make", "chat.local.load", "sqlalchemy", "alembic.command", "scipy.stats")  # fmt: skip
+           "training.release.releasing", "chat.local.load", "sqlalchemy", "alembic.command", "scipy.stats")  # fmt: skip
 RUN = "runs/R-001"
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -82,15 +83,12 @@ def train(warm: Warm, root: Path, kill_at: int = 0) -> Done:
     return warm(str(root / RUN), at=root, program="training.run", kill_at=kill_at)
 
 
-FEW = pytest.mark.parametrize("count", [1, pytest.param(9, marks=pytest.mark.slow)])
+MOMENTS = 9
 
 
-@FEW
-def test_a_killed_run_goes_on(
-    count: int, warm: Warm, cleared_once: Path, trained_once: tuple[Path, Done], tmp_path: Path
-) -> None:
+def test_a_killed_run_goes_on(warm: Warm, cleared_once: Path, trained_once: tuple[Path, Done], tmp_path: Path) -> None:
     whole, done = trained_once
-    for moment in moments(done.events, count, "train"):
+    for moment in moments(done.events, MOMENTS, "train"):
         root = Path(shutil.copytree(cleared_once, tmp_path / f"at{moment}" / "clinic"))
         assert train(warm, root, moment).code == KILLED
         assert_sound(warm, root)
@@ -108,17 +106,16 @@ def losses(root: Path) -> list[tuple[int, float]]:
     return [(line["step"], line["loss"]) for line in curve(root / RUN) if line["kind"] == "step"]
 
 
-@FEW
 @pytest.mark.parametrize("words", [("evaluate", "R-001"), ("release", "R-001", "--to", "adapter")], ids=lambda w: w[0])
 def test_a_killed_command_goes_on(
-    words: tuple[str, ...], count: int, warm: Warm, trained_once: tuple[Path, Done], judged_once: Path, tmp_path: Path
+    words: tuple[str, ...], warm: Warm, trained_once: tuple[Path, Done], judged_once: Path, tmp_path: Path
 ) -> None:
     before = trained_once[0] if words[0] == "evaluate" else judged_once
     root = Path(shutil.copytree(before, tmp_path / "whole" / "clinic"))
     whole = warm(*words, at=root)
     wanted = standing(root)
     assert whole.code in (0, 1) and wanted != standing(before), whole.err
-    for moment in moments(whole.events, count, words[0]):
+    for moment in moments(whole.events, MOMENTS, words[0]):
         root = Path(shutil.copytree(before, tmp_path / f"at{moment}" / "clinic"))
         assert warm(*words, at=root, kill_at=moment).code == KILLED
         assert_sound(warm, root)

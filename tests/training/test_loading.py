@@ -2,7 +2,7 @@
 
 import pytest
 
-from training.run import loading
+from training.run import session as loading
 
 
 @pytest.fixture

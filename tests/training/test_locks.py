@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from curation.manifest import load_split
 from curation.review import open_desk
-from curation.review.desk import Ruling, decide_all, undo
-from training.clearance import Clearance, Locked, admit, check_gates, grant
-from training.gate import ORDER, Gate
-from training.plan import read_plan
-from training.record import read_run, write_run
+from curation.review.ruling import Ruling
+from curation.review.service import decide_all, undo
+from curation.split.manifest import load_split
+from training.gates.clearance import Clearance, Locked, admit, check_gates, grant
+from training.gates.gate import ORDER, Gate
+from training.plan.plans import read_plan
+from training.runs import read_run, write_run
 from workspace.artefact import read_artefact, write_artefact
 from workspace.errors import Refusal
 from workspace.files import sha256_file
@@ -115,6 +116,17 @@ def test_a_symlink_is_refused(ready: Project, cleared: Path, tmp_path: Path) -> 
     refuses(cleared, "dataset", "symlink")
 
 
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+def test_a_split_elsewhere_with_the_same_bytes_closes_the_gate(
+    ready: Project, planned: Path, tmp_path: Path, split: str
+) -> None:
+    path = ready.datasets / "v001" / f"{split}.jsonl"
+    shutil.move(path, tmp_path / "elsewhere.jsonl")
+    path.symlink_to(tmp_path / "elsewhere.jsonl")
+    found = gate(ready, "dataset", planned)
+    assert found.symbol != "✓" and f"{split}.jsonl is a symlink" in found.model_dump_json()
+
+
 def test_the_manifest_of_another_dataset_is_refused(ready: Project, settings: Settings, replan: Replan) -> None:
     shutil.copytree(ready.datasets / "v001", ready.datasets / "v002")
     plan = replan()
@@ -181,7 +193,7 @@ def test_a_run_folder_that_is_a_symlink_or_elsewhere_is_refused(ready: Project, 
 
 
 def test_the_function_called_from_python_asks_as_well(ready: Project, cleared: Path) -> None:
-    from training.run.child import train
+    from training.run.lifecycle import train
 
     (ready.datasets / "v001" / "train.jsonl").write_bytes(b"{}\n")
     with pytest.raises(Locked, match="dataset"):
@@ -204,6 +216,16 @@ def test_a_softer_policy_in_the_environment_is_no_way_round(
     refuses(cleared, "review", "no decision")
     with pytest.raises(Locked, match="review"):
         grant(ready, load_settings(ready.settings_file), planned)
+
+
+def test_gates_that_are_open_but_differ_from_the_receipt_are_refused(ready: Project, cleared: Path) -> None:
+    """The report says something else than when the run was cleared; every gate is open on what it says now."""
+    path = ready.evaluations / "E-001" / "report.json"
+    report = json.loads(path.read_text())
+    path.write_text(json.dumps({**report, "created_at": "2020-01-01T00:00:00Z"}))
+    plan = read_plan(cleared / "plan.toml")
+    assert all(item.opens for item in check_gates(ready, load_settings(ready.settings_file), plan))
+    refuses(cleared, "since it was cleared", "baseline", "rung train")
 
 
 # --- expiry -------------------------------------------------------------------------------------------------------

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import taught
 
-from training.preferences import Pair
-from training.record import RunRecord, curve, read_run
+from training.plan.preferences import AnswerPair
+from training.runs import RunRecord, curve, read_run
 from workspace.folder import Project
 from workspace.settings import Settings
 
@@ -149,11 +149,11 @@ def _losses(folder: Path) -> list[tuple[int, float]]:
 
 
 def test_pairs_share_their_prompt_and_end_both_answers(tiny: Path) -> None:
-    from training.run.items import pairs
-    from training.run.model import load_tokenizer
+    from training.run.base_model import load_tokenizer
+    from training.run.inputs import pairs
 
     tokenizer = load_tokenizer(str(tiny))
-    pair = Pair("r-1", "train", [{"role": "user", "content": "DM2"}], "E11 eye both", "E10, I think")
+    pair = AnswerPair("r-1", "train", [{"role": "user", "content": "DM2"}], "E11 eye both", "E10, I think")
     made = pairs(tokenizer, [pair], "House line.", 256, whole=False).columns[0]
     assert tokenizer.decode(made["prompt_ids"]).endswith("<|im_start|>assistant\n")
     assert [tokenizer.decode(made[name]) for name in ("chosen_ids", "rejected_ids")] == [
@@ -166,7 +166,7 @@ def test_pairs_share_their_prompt_and_end_both_answers(tiny: Path) -> None:
 
 
 def test_a_reward_is_the_metric_on_the_answer() -> None:
-    from evaluation.metrics.registry import item_metric
+    from evaluation.metrics.item_metrics import item_metric
     from training.run.objectives import reward_of
 
     reward = reward_of(item_metric("exact_match").score)
@@ -174,8 +174,8 @@ def test_a_reward_is_the_metric_on_the_answer() -> None:
 
 
 def test_a_loss_may_rise_only_under_reinforcement() -> None:
-    from training.run.ending import Diverged
-    from training.run.watch import judge
+    from training.run.failures import Diverged
+    from training.run.reporting import judge
 
     rising = [0.1 * n for n in range(1, 20)]
     judge(rising, 19, may_rise=True)
@@ -186,7 +186,7 @@ def test_a_loss_may_rise_only_under_reinforcement() -> None:
 
 
 def test_of_equal_scores_the_lower_loss_is_the_best() -> None:
-    from training.run.watch import chosen_of
+    from training.run.reporting import chosen_of
 
     history = [
         {"eval_loss": loss, "eval_score": score, "eval_choice": score - 1e-6 * loss, "step": n}
@@ -197,9 +197,9 @@ def test_of_equal_scores_the_lower_loss_is_the_best() -> None:
 
 
 def test_the_line_to_beat_is_the_prompted_arms_validation_score(ready: Project) -> None:
-    from evaluation.report import read_report
-    from rung.report.run_words import validation_words
-    from training.run.beat import line_to_beat
+    from evaluation.measurement_report import read_report
+    from rung.text.training_text import validation_words
+    from training.run.session import line_to_beat
 
     beat = line_to_beat(ready, ready.datasets / "v001", "exact_match")
     chosen = read_report(ready, "E-001")[1].chosen

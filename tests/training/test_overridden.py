@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from training.clearance import Locked, admit, grant, override
-from training.record import read_run
+from training.gates.clearance import Locked, admit, grant, override
+from training.runs import read_run
 from workspace.errors import InputError
 from workspace.folder import Project
 from workspace.settings import Settings

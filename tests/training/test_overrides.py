@@ -9,30 +9,30 @@ from typing import Any
 import pytest
 from counting import Words
 
-from rung.cli.plan_explain import explain_lines
-from training.clearance import check_gates, override
-from training.machine import Machine, with_cards
-from training.pace import seconds_for
-from training.plan import Plan, read_plan
-from training.planning import make_plan
-from training.preflight import Preflight, place_of
-from training.presets import preset_values, with_preset
+from rung.text.training_text import explain_lines
+from training.gates.clearance import check_gates, override
+from training.plan.machine import Machine, with_cards
+from training.plan.planning import make_plan, seconds_for
+from training.plan.plans import Plan, read_plan
+from training.plan.presets import preset_values
+from training.trials.dry_run import DryRun, place_of
 from workspace.artefact import write_artefact
 from workspace.errors import InputError
 from workspace.folder import Project
 from workspace.settings import Settings, load_settings
 
 FIGURES: dict[str, Any] = {
-    "rows": {}, "template_sha256": "", "answer_lost": [], "double_start": 0, "lost_tokens": 0, "precision": "fp32",
+    "rows": {"rows": 1, "tokens": 1, "trained": 1, "longest": 1, "eos_trained": 1},
+    "template_sha256": "", "answer_lost": [], "double_start": 0, "lost_tokens": 0, "precision": "fp32",
     "loading_seconds": 2.0, "steps": [], "tokens_per_second": 50.0, "trained_parameters": 1, "peak_gib": 1.0,
     "reserved_gib": None, "imports_gib": 0.1, "estimate": None, "checkpoint_bytes": 1, "disk_needed": 1, "disk_free": 2,
     "findings": [],
 }  # fmt: skip
 
 
-def plan_of(project: Project, machine: Machine | None = None, **values: str) -> Plan:
+def plan_of(project: Project, machine: Machine | None = None, preset: str = "", **values: str) -> Plan:
     named = {f"RUNG_TRAINING__{name.upper()}": value for name, value in values.items()}
-    return make_plan(project, load_settings(project.settings_file, named), Words(), machine=machine)
+    return make_plan(project, load_settings(project.settings_file, named), Words(), machine=machine, preset=preset)
 
 
 def test_where_nothing_fits_processes_share_the_rows_of_a_step_all_the_same(ready: Project) -> None:
@@ -75,7 +75,7 @@ def test_a_target_that_the_model_does_not_have_is_named(ready: Project) -> None:
 
 
 def test_the_sources_preset_is_its_own_snippet_today(ready: Project) -> None:
-    plan = with_preset(plan_of(ready, **preset_values("source")), "source")
+    plan = plan_of(ready, preset="source", **preset_values("source"))
     recipe = plan.recipe
     assert (recipe.method, recipe.quantisation, recipe.rank, recipe.alpha) == ("qlora", "nf4", 16, 32)
     assert (recipe.targets, recipe.dropout, recipe.epochs) == ("q_proj,k_proj,v_proj,o_proj", 0.05, 3)
@@ -87,7 +87,7 @@ def test_the_sources_preset_is_its_own_snippet_today(ready: Project) -> None:
 
 
 def test_a_value_set_beside_a_preset_is_not_said_to_be_the_presets(ready: Project) -> None:
-    plan = with_preset(plan_of(ready, **{**preset_values("source"), "rank": "8"}), "source")
+    plan = plan_of(ready, preset="source", **{**preset_values("source"), "rank": "8"})
     assert plan.because["rank"].rule == "set-by-person" and plan.because["alpha"].rule == "preset-source"
 
 
@@ -102,7 +102,7 @@ def test_a_plan_for_a_card_elsewhere_takes_no_time_of_this_machine(ready: Projec
 def test_a_dry_run_of_a_like_plan_gives_the_next_one_its_time(ready: Project, planned: Path) -> None:
     plan = read_plan(planned)
     assert seconds_for(ready, plan.recipe, plan.data) is None
-    write_artefact(place_of(ready, plan.id), Preflight(plan=plan.id, forecast=plan.forecast, **FIGURES))
+    write_artefact(place_of(ready, plan.id), DryRun(plan=plan.id, forecast=plan.forecast, **FIGURES))
     longer = plan.recipe.model_copy(update={"epochs": 4.0})
     expected = 2.0 + plan.data.tokens * 4 / 50
     assert seconds_for(ready, longer, plan.data) == pytest.approx(expected, abs=0.1)
@@ -117,6 +117,6 @@ def test_explain_lists_every_gate_with_evidence_and_policy(
     aside = override("decision", "priya", "contract")
     text = "\n".join(explain_lines(plan, check_gates(ready, settings, plan, overrides=[aside]), settings.gates))
     order = [text.index(f" {name} ") for name in ("decision", "dataset", "review", "leakage", "baseline", "machine")]
-    assert order == sorted(order) and text.count("policy    can only be met") == 3
+    assert order == sorted(order) and text.count("policy    cannot be overridden") == 3
     assert "override  priya" in text and "opens by" not in text.split("! decision")[1].split("dataset")[0]
     assert text.count("evidence  sha256 = ") >= 2 and "[learning_rate]" not in text.split("Gates")[1]

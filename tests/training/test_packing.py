@@ -16,12 +16,12 @@ def many(count: int) -> list[Example]:
 
 def packing_trainer(tiny: Path, folder: Path) -> Any:
     """A trainer of packed rows; building it has checked that the rows are seen apart."""
-    from evaluation.metrics.registry import item_metric
-    from training.recipe import Recipe
+    from evaluation.metrics.item_metrics import item_metric
+    from training.plan.recipe import Recipe
+    from training.run.base_model import load_base, load_tokenizer
     from training.run.building import build
-    from training.run.items import answers
-    from training.run.model import load_base, load_tokenizer
-    from training.run.samples import Sampler
+    from training.run.inputs import answers
+    from training.run.validation_answers import ValidationAnswers
 
     recipe = Recipe(
         base=str(tiny), method="lora", rank=4, alpha=8, learning_rate=1e-2, batch=4, epochs=1, steps=4, max_length=256,
@@ -31,7 +31,7 @@ def packing_trainer(tiny: Path, folder: Path) -> Any:
     items = answers(tokenizer, many(8), None, 256, folder)
     return build(
         recipe, load_base(recipe), tokenizer, items=items, unseen=items, precision="fp32", folder=folder,
-        metric=metric, sampler=Sampler(tokenizer, many(2), recipe, metric), callbacks=[],
+        metric=metric, sampler=ValidationAnswers(tokenizer, many(2), recipe, metric), callbacks=[],
     )  # fmt: skip
 
 

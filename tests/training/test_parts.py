@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from curation.example import Example, chat_row
-from evaluation.metrics.registry import item_metric
-from training.recipe import Recipe
-from training.run.rows import IGNORED, encode, tokenise, with_system
-from training.run.samples import Sampler
+from evaluation.metrics.item_metrics import item_metric
+from training.plan.recipe import Recipe
+from training.run.tokens import IGNORED, encode, tokenise, with_system
+from training.run.validation_answers import ValidationAnswers
 
 ROWS = [
     Example(chat_row("PDR bilat in T1DM", "E10 eye both", "House line.")),
@@ -32,7 +32,7 @@ ROWS = [
 
 @pytest.fixture(scope="module")
 def tokenizer(tiny: Path) -> Any:
-    from training.run.model import load_tokenizer
+    from training.run.base_model import load_tokenizer
 
     return load_tokenizer(str(tiny))
 
@@ -46,8 +46,8 @@ def trainer(kind: Any, tiny: Path, rows: list[Example], tmp_path: Path, made: Re
     from datasets import Dataset
     from trl import SFTConfig
 
-    from training.run.adapter import adapter_config
-    from training.run.model import load_base, load_tokenizer
+    from training.run.base_model import load_base, load_tokenizer
+    from training.run.building import adapter_config
 
     made = made or recipe(tiny)
     tokenizer = load_tokenizer(str(tiny))
@@ -71,7 +71,7 @@ def test_rows_are_tokenised_and_masked_as_trl_does(tokenizer: Any, tiny: Path, t
     from datasets import Dataset
     from trl import SFTConfig, SFTTrainer
 
-    from training.run.model import load_base
+    from training.run.base_model import load_base
 
     table = [{"prompt": [dict(m) for m in r.asked], "completion": [dict(r.messages[-1])]} for r in ROWS]
     theirs = SFTTrainer(
@@ -153,7 +153,7 @@ def test_rows_of_like_length_go_together_and_every_row_once_an_epoch() -> None:
 
 
 def test_two_checks_in_a_row_above_the_best_by_more_than_its_error_are_counted() -> None:
-    from training.run.watch import standing
+    from training.run.reporting import standing
 
     def history(*values: float) -> list[dict[str, float]]:
         return [{"eval_loss": v, "eval_error": 0.05, "step": n} for n, v in enumerate(values, 1)]
@@ -183,7 +183,34 @@ def test_a_half_written_checkpoint_is_not_gone_on_from(tmp_path: Path) -> None:
 def test_rows_that_choose_a_checkpoint_are_of_every_class_however_the_file_is_sorted(tiny: Path) -> None:
     rows = [Example(chat_row(f"question {n}", answer)) for answer in ("alpha", "beta", "gamma") for n in range(40)]
     metric, chooses = item_metric("exact_match"), recipe(tiny, choose_by="metric", metric_rows=30)
-    drawn = Sampler(None, rows, chooses, metric).rows
+    drawn = ValidationAnswers(None, rows, chooses, metric).rows
     assert len(drawn) == 30 and {row.answer for row in drawn} == {"alpha", "beta", "gamma"}
-    assert drawn == Sampler(None, rows[::-1], chooses, metric).rows
-    assert Sampler(None, rows, recipe(tiny, choose_by="loss"), metric).rows == rows[:2]
+    assert drawn == ValidationAnswers(None, rows[::-1], chooses, metric).rows
+    assert ValidationAnswers(None, rows, recipe(tiny, choose_by="loss"), metric).rows == rows[:2]
+
+
+@pytest.mark.parametrize(
+    ("template", "trained"),
+    [
+        ("qwen3", "<think>\n\n</think>\n\nE11 none none<|im_end|>\n"),
+        ("qwen3_6", "\n</think>\n\nE11 none none<|im_end|>\n"),
+        ("deepseek_r1_distill", "\n</think>\n\nE11 none none<｜end▁of▁sentence｜>"),
+        ("nemotron_3_nano", "\n</think>E11 none none<|im_end|>\n"),
+    ],
+)
+def test_a_row_trains_what_follows_the_very_prompt_that_the_tuned_model_is_asked_with(
+    tiny: Path, template: str, trained: str
+) -> None:
+    """Templates that open the thinking do so in no row's whole text: trained without, asked with it, is a mismatch."""
+    import trl
+
+    from chat.local.prompt import encode as encode_text
+    from chat.local.prompt import render
+    from training.run.base_model import load_tokenizer
+
+    words = load_tokenizer(str(tiny))
+    words.chat_template = (Path(trl.__file__).parent / "chat_templates" / f"{template}.jinja").read_text()
+    found = tokenise(words, 1, ROWS[1], None)
+    start = encode_text(words, render(words, ROWS[1].asked))
+    assert found.ids[: len(start)] == start and set(found.labels[: len(start)]) == {IGNORED}
+    assert words.decode(found.labels[len(start) :]) == trained

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from counting import Words
 
-from training.machine import Machine
-from training.plan import Plan, find_plan, read_plan, write_plan
-from training.planning import make_plan
-from training.recipe import Recipe
-from training.record import append_metric, curve
+from training.plan.machine import Machine
+from training.plan.planning import make_plan
+from training.plan.plans import Plan, find_plan, read_plan, write_plan
+from training.plan.recipe import Recipe
+from training.runs import append_metric, curve
 from workspace.errors import InputError, Refusal, RungError
 from workspace.folder import Project
 from workspace.settings import load_settings
@@ -29,6 +29,7 @@ OF_OTHERS = {
     "answer_tokens",
     "temperature",
     "metric_rows",
+    "enable_thinking",
 }
 """Values of other methods and objectives than this plan's."""
 

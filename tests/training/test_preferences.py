@@ -9,13 +9,16 @@ import pytest
 import taught
 from counting import Words
 
-from curation.manifest import load_split
 from curation.review import open_desk
-from curation.review.desk import Ruling, decide_all, undo
-from training.clearance import check_gates
-from training.plan import Plan, keep_plan, read_plan
-from training.planning import make_plan
-from training.preferences import preferences_of
+from curation.review.ruling import Ruling
+from curation.review.service import decide_all, undo
+from curation.split.manifest import load_split
+from training.gates.clearance import check_gates
+from training.plan.machine import Machine
+from training.plan.memory_fit import fit_of, usable_of
+from training.plan.planning import make_plan
+from training.plan.plans import Plan, keep_plan, read_plan
+from training.plan.preferences import preferences_of
 from workspace.errors import InputError, Refusal
 from workspace.folder import Project
 from workspace.settings import Settings, load_settings
@@ -79,7 +82,7 @@ def test_a_rejected_row_that_repeats_a_test_item_is_never_trained_on(ready: Proj
     decide_all(desk, "dana", [(leaked[0], Ruling("reject", reason="wrong answer"))], kind="person")
     desk.store.close()
     found = preferences_of(ready, settings, ready.datasets / "v002", "kto")
-    assert found.left_out[leaked[0]] == "it stands in test"
+    assert found.left_out[leaked[0]] == "it is in test"
     assert leaked[0] not in {label.row for label in found.items}
 
 
@@ -149,3 +152,15 @@ def test_the_metric_chooses_where_its_answers_are_affordable(ready: Project, rep
     assert few.recipe.choose_by == "loss" and "30 would be needed" in few.because["choose_by"].text
     wanted = plan_of(ready, choose_by="metric")
     assert (wanted.recipe.choose_by, wanted.recipe.metric_rows) == ("metric", 4)
+
+
+def test_kto_keeps_two_rows_at_once_where_only_one_would_fit(ready: Project, settings: Settings) -> None:
+    taught.teach(ready, settings)
+    named = load_settings(ready.settings_file, {"RUNG_TRAINING__OBJECTIVE": "kto"})
+    large = make_plan(ready, named, Words(), machine=Machine(ram_gib=64, cores=2))
+    one = large.recipe.model_copy(update={"batch": 1, "accumulation": large.recipe.batch})
+    need = fit_of(one, Machine(ram_gib=64, cores=2), usable=usable_of(ready), answer=large.data.answer)
+    assert need is not None
+    small = Machine(ram_gib=1.001 * need.high / usable_of(ready), cores=2)
+    made = make_plan(ready, named, Words(), machine=small)
+    assert made.recipe.batch >= 2 and read_plan(keep_plan(ready, made)[0]) == made

@@ -12,11 +12,11 @@ import pytest
 import taught
 
 from curation.example import Example, chat_row
-from training.clearance import grant
-from training.plan import read_plan
-from training.preflight import _findings, _forecast, _judged, preflight, read_preflight
-from training.run.dry import _order, _rendering, measure
-from training.run.rows import IGNORED, Encoded, Tokens, encode
+from training.gates.clearance import grant
+from training.plan.plans import read_plan
+from training.run.tokens import IGNORED, EncodedRows, Tokens, encode
+from training.trials.dry_run import Measured, _dry_run, _findings, _forecast, preflight, read_preflight
+from training.trials.dry_steps import _order, _rendering, measure
 from workspace.folder import Project
 from workspace.settings import Settings
 
@@ -39,8 +39,12 @@ FOUND: dict[str, Any] = {
 ESTIMATE = {"low": 0.9, "expected": 1.0, "high": 1.2}
 
 
+def measured(**found: Any) -> Measured:
+    return Measured.model_validate({**FOUND, **found})
+
+
 def texts(found: dict[str, Any], needed: int = 1, free: int = 2) -> list[str]:
-    return [f"{f.level}: {f.text}" for f in _findings({**FOUND, **found}, ESTIMATE, needed, free)]
+    return [f"{f.level}: {f.text}" for f in _findings(measured(**found), ESTIMATE, needed, free)]
 
 
 def test_a_sound_dry_run_finds_nothing() -> None:
@@ -72,8 +76,7 @@ def test_time_comes_from_the_mean_and_its_span_from_the_quickest_and_the_slowest
     plan = read_plan(planned)
     work = plan.data.tokens * plan.recipe.epochs
     work += plan.recipe.evals * plan.recipe.epochs * plan.data.validation * plan.data.tokens / plan.data.train / 3
-    steps = [SimpleNamespace(**step) for step in FOUND["steps"][1:]]
-    forecast = _forecast(plan, FOUND, steps)  # type: ignore[arg-type]
+    forecast = _forecast(plan, measured())
     assert forecast.seconds == pytest.approx(2 + work / (200 / 3), abs=0.1)
     assert forecast.seconds_low == pytest.approx(2 + work / 100, abs=0.1)
     assert forecast.seconds_high == pytest.approx(2 + work / 50, abs=0.1)
@@ -82,9 +85,10 @@ def test_time_comes_from_the_mean_and_its_span_from_the_quickest_and_the_slowest
 
 def test_disk_counts_the_newest_the_best_and_the_one_that_is_written(ready: Project, planned: Path) -> None:
     plan = read_plan(planned)
-    assert _judged(ready, plan, FOUND).disk_needed == 1000 * (plan.recipe.keep_last + 2)
+    one = _dry_run(ready, planned, plan, measured(), plan.forecast)
+    assert one.disk_needed == 1000 * (plan.recipe.keep_last + 2)
     two = plan.model_copy(update={"recipe": plan.recipe.model_copy(update={"processes": 2})})
-    assert _judged(ready, two, FOUND).estimate == _judged(ready, plan, FOUND).estimate
+    assert _dry_run(ready, planned, two, measured(), two.forecast).estimate == one.estimate
 
 
 def test_the_first_step_takes_the_longest_rows_and_small_sets_go_round() -> None:
@@ -95,7 +99,7 @@ def test_the_first_step_takes_the_longest_rows_and_small_sets_go_round() -> None
 
 
 def test_rows_whose_answer_is_not_trained_whole_are_listed(tiny: Path) -> None:
-    from training.run.model import load_tokenizer
+    from training.run.base_model import load_tokenizer
 
     tokenizer = load_tokenizer(str(tiny))
     rows = [Example(chat_row("DM2", "E11 none none")), Example(chat_row("DM1", "E10 eye both"))]
@@ -107,7 +111,7 @@ def test_rows_whose_answer_is_not_trained_whole_are_listed(tiny: Path) -> None:
 
     def lost(rows_now: list[Tokens]) -> list[int]:
         ground = SimpleNamespace(tokenizer=tokenizer, recipe=recipe, items=None, train=rows)
-        ground.items = SimpleNamespace(encoded=Encoded(rows_now, [2]))
+        ground.items = SimpleNamespace(encoded=EncodedRows(rows_now, [2]))
         found = _rendering(ground)
         assert found["lost_tokens"] == encoded.rows[1].trained
         return list(found["answer_lost"])
@@ -128,10 +132,10 @@ def test_the_dry_run_measures_steps_memory_and_a_checkpoint(
 
 
 def test_the_page_marks_trained_tokens_and_shows_markup_as_text(planned: Path, tmp_path: Path) -> None:
-    from rung.report.preflight import write_preflight_page
+    from rung.cli.plan.planned import write_page
 
     shown = {"row": 1, "pieces": [["<b>bold</b>", False], ["E10 <i>", True]], "tokens": 5, "trained": 2}
-    write_preflight_page(tmp_path / "p.html", read_plan(planned), {**ROWS, "shown": [shown]}, None)
+    write_page(tmp_path / "p.html", read_plan(planned), measured(rows={**ROWS, "shown": [shown]}).rows, None)
     page = (tmp_path / "p.html").read_text()
     assert "<mark>E10 &lt;i&gt;</mark>" in page and "&lt;b&gt;bold&lt;/b&gt;" in page and "<script" not in page
 

@@ -13,14 +13,15 @@ import pytest
 import taught
 
 from curation.example import Example, chat_row
-from curation.freeze import freeze
-from curation.manifest import newest_dataset
 from curation.review import open_desk
-from curation.review.desk import Ruling, decide_all
-from training.clearance import check_gates
-from training.plan import find_plan, read_plan
-from training.record import curve, read_run, write_run
-from training.reward import is_run, reward_run
+from curation.review.ruling import Ruling
+from curation.review.service import decide_all
+from curation.split.freeze import freeze
+from curation.split.manifest import newest_dataset
+from training.gates.clearance import check_gates
+from training.plan.plans import find_plan, read_plan
+from training.plan.reward import is_run, reward_run
+from training.runs import curve, read_run, write_run
 from workspace.errors import InputError, RungError
 from workspace.files import sha256_file
 from workspace.folder import Project

@@ -15,11 +15,11 @@ import pytest
 import taught
 from lives import wait_until
 
-from training.clearance import grant
-from training.fit import fit_of
-from training.plan import Plan, read_plan
-from training.record import curve, is_alive, read_run
-from training.run.world import World, in_turn, together, unshared, world
+from training.gates.clearance import grant
+from training.plan.memory_fit import fit_of
+from training.plan.plans import Plan, read_plan
+from training.run.processes import World, in_turn, together, unshared, world
+from training.runs import curve, is_alive, read_run
 from workspace.errors import InputError, Refusal
 from workspace.folder import Project
 from workspace.settings import Settings
@@ -162,7 +162,7 @@ def test_killed_and_resumed_two_end_as_two_unbroken(rung: Rung, ready: Project, 
     wait_until(lambda: not is_alive(folder))
     assert read_run(folder).state == "crashed"
     done = rung("train", timeout=300, **TWO)
-    assert done.returncode == 0 and "goes on from step" in done.stderr, done.stderr + log(folder)
+    assert done.returncode == 0 and "continues from step" in done.stderr, done.stderr + log(folder)
     assert losses(folder) == losses(pair[1])
     assert read_run(folder).adapter_sha256 == read_run(pair[1]).adapter_sha256 != ""
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from curation.example import Example, chat_row
-from training.lines import Lines, rows_of
-from training.record import curve, read_run
+from training.plan.splits import StreamedRows, rows_of
+from training.runs import curve, read_run
 from workspace.folder import Project
 from workspace.settings import Settings, load_settings
 
@@ -26,9 +26,9 @@ import sys, threading, time
 import torch, datasets, pyarrow, transformers
 from pathlib import Path
 from curation.example import Example
-from training.lines import Lines
-from training.run.items import answers
-from training.run.model import load_tokenizer
+from training.plan.splits import StreamedRows
+from training.run.inputs import answers
+from training.run.base_model import load_tokenizer
 import json
 
 def held():
@@ -37,7 +37,7 @@ def held():
 
 def look(path):
     if sys.argv[2] == "streamed":
-        return Lines(path)
+        return StreamedRows(path)
     return [Example(json.loads(line)) for line in path.read_text().splitlines()]
 
 tokenizer = load_tokenizer(sys.argv[1])
@@ -86,7 +86,7 @@ def odd(tmp_path: Path) -> Path:
 
 def test_streamed_rows_are_those_of_the_file(odd: Path) -> None:
     plain = [json.loads(line) for line in odd.read_text().split("\n") if line]
-    lines = Lines(odd)
+    lines = StreamedRows(odd)
     assert len(lines) == len(plain) == 703
     assert [row.row for row in lines] == plain
     assert [lines[place].row for place in (0, 400, 702, -1)] == [plain[place] for place in (0, 400, 702, -1)]
@@ -94,10 +94,10 @@ def test_streamed_rows_are_those_of_the_file(odd: Path) -> None:
 
 
 def test_streamed_tokens_are_those_of_rows_in_memory(odd: Path, tiny: Path) -> None:
-    from training.run.items import answers, picked, questions
-    from training.run.model import load_tokenizer
+    from training.run.base_model import load_tokenizer
+    from training.run.inputs import answers, picked, questions
 
-    tokenizer, lines = load_tokenizer(str(tiny)), Lines(odd)
+    tokenizer, lines = load_tokenizer(str(tiny)), StreamedRows(odd)
     limit = 70
     for make in (answers, lambda *given: questions(*given, tests=False)):
         held, stored = (make(tokenizer, some, None, limit, odd.parent) for some in (list(lines), lines))
@@ -113,7 +113,7 @@ def test_streamed_tokens_are_those_of_rows_in_memory(odd: Path, tiny: Path) -> N
 def test_a_split_is_streamed_over_the_size_that_the_settings_say(ready: Project, settings: Settings) -> None:
     folder = ready.datasets / "v001"
     size = (folder / "train.jsonl").stat().st_size / 1e9
-    for over, kind in ((2.0, list), (size, list), (size * 0.99, Lines), (0, Lines)):
+    for over, kind in ((2.0, list), (size, list), (size * 0.99, StreamedRows), (0, StreamedRows)):
         chosen = settings.model_copy(update={"training": settings.training.model_copy(update={"stream_over": over})})
         assert type(rows_of(folder, "train", chosen)) is kind, over
     assert load_settings(ready.settings_file).training.stream_over == 2.0
@@ -198,7 +198,7 @@ def test_memory_stays_flat_where_rows_are_streamed(tiny: Path, tmp_path: Path) -
 
 
 def test_what_a_kill_leaves_of_a_half_tokenised_split_is_found(ready: Project) -> None:
-    from rung.repair import repairs
+    from rung.keeping import repairs
 
     (ready.runs / ".rows-x1y2").mkdir(parents=True)
     (ready.runs / ".rows-x1y2" / "rows.arrow").write_bytes(b"half")

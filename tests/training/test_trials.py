@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from counting import Words
 
-from training.clearance import Locked, override
-from training.curve import Curve, CurvePoint, curve_of, forecast, lay_out_curve, too_little
-from training.plan import Plan, read_plan
-from training.sweep import budget, halving, lay_out, outcome, parse_space, survivors
-from training.trials import Point, Spec, append_point, begin, cleared, put_away, read_points
+from training.gates.clearance import Locked, override
+from training.plan.plans import Plan, read_plan
+from training.trials.curve import Curve, CurvePoint, curve_of, forecast, lay_out_curve, too_little
+from training.trials.sweep import budget, halving, lay_out, outcome, parse_space, survivors
+from training.trials.trials import Point, Spec, append_point, begin, cleared, put_away, read_points
 from workspace.artefact import read_artefact
 from workspace.errors import InputError, Refusal
 from workspace.folder import Project
@@ -34,7 +34,7 @@ def test_everything_that_is_wrong_with_a_sweep_is_said_at_once() -> None:
         parse_space(["lr", "rnak=8,16", "lr=1,2", "learning_rate=3", "objective=sft,dpo"])
     said = str(refused.value)
     assert len(refused.value.problems) == 4 and 'Did you mean "rank"?' in said and "named twice" in said
-    with pytest.raises(InputError, match="1 combinations"):
+    with pytest.raises(InputError, match="1 combination;"):
         parse_space(["lr=1e-4"])
 
 
@@ -99,7 +99,7 @@ def test_values_that_do_not_fit_are_all_named(small: Project, replan: Callable[[
     planned = replan()
     with pytest.raises(InputError) as refused:
         laid_out(small, planned, ["lr=fast,1e-3", "rank=0,8"])
-    assert {p.where for p in refused.value.problems} == {"--sweep learning_rate=fast", "--sweep rank=0"}
+    assert {p.where for p in refused.value.problems} == {"learning_rate=fast", "rank=0"}
 
 
 def test_a_closed_gate_stops_trials_before_they_begin(small: Project, replan: Callable[[], Path]) -> None:
@@ -112,7 +112,7 @@ def test_a_closed_gate_stops_trials_before_they_begin(small: Project, replan: Ca
 
 
 def test_the_child_asks_the_gates_itself(small: Project, replan: Callable[[], Path]) -> None:
-    from training.run.trials import work
+    from training.trials.short_run import work
 
     planned = replan()
     folder = begin(small, laid_out(small, planned, ["lr=1e-4,1e-3"])[0])
@@ -139,7 +139,7 @@ def test_half_a_point_that_a_kill_left_is_measured_again_and_joined_with_none(tm
 def test_a_sweep_halves_goes_on_from_checkpoints_and_never_measures_a_point_twice(
     small: Project, replan: Callable[[], Path]
 ) -> None:
-    from training.run.trials import work
+    from training.trials.short_run import work
 
     planned = replan()
     spec, space = laid_out(small, planned, ["lr=1e-6,1e-2", "epochs=4"])
@@ -162,17 +162,16 @@ def test_a_sweep_halves_goes_on_from_checkpoints_and_never_measures_a_point_twic
 def test_going_on_from_a_checkpoint_gives_the_losses_of_an_unbroken_run(
     small: Project, replan: Callable[[], Path]
 ) -> None:
-    from training.run.short import ground_of
-    from training.run.trials import _train
-    from training.trials import Rung, Trial
+    from training.trials.short_run import ground_of, train_trial
+    from training.trials.trials import Rung, Trial
 
     plan = read_plan(replan())
     ground = ground_of(small, load_settings(small.settings_file), plan)
     trial = Trial(name="t01", recipe=plan.recipe)
     half, whole = Rung(share=0.5, count=1), Rung(share=1.0, count=1)
-    _train(ground, small.plans / "broken", trial, half, 0, keep=True)
-    broken = _train(ground, small.plans / "broken", trial, whole, 1, keep=False)
-    unbroken = _train(ground, small.plans / "unbroken", trial, whole, 0, keep=False)
+    train_trial(ground, small.plans / "broken", trial, half, 0, keep=True)
+    broken = train_trial(ground, small.plans / "broken", trial, whole, 1, keep=False)
+    unbroken = train_trial(ground, small.plans / "unbroken", trial, whole, 0, keep=False)
     assert (broken.loss, broken.step) == (unbroken.loss, unbroken.step)
 
 
@@ -250,7 +249,7 @@ def test_subsets_are_drawn_apart_and_steps_follow_their_rows(small: Project, rep
 
 @pytest.mark.slow
 def test_a_curve_is_trained_kept_and_read_again(small: Project, replan: Callable[[], Path]) -> None:
-    from training.run.trials import work
+    from training.trials.short_run import work
 
     planned = replan()
     plan = read_plan(planned)
@@ -266,7 +265,7 @@ def test_a_curve_is_trained_kept_and_read_again(small: Project, replan: Callable
 
 
 def test_the_words_say_what_was_shown_and_what_was_not(planned: Path) -> None:
-    from rung.cli.plan_trials import curve_lines
+    from rung.text.training_text import curve_lines
 
     plan: Plan = read_plan(planned)
     points = simulated([50, 100, 200, 400], 3, 0.01)

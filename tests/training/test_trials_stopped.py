@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 from lives import wait_until
 
-from training.trials import read_points
+from training.trials.trials import read_points
 from workspace.folder import Project
+
+pytestmark = pytest.mark.cold
 
 SWEEP = ("plan", "--sweep", "lr=1e-3,2e-3", "rank=4,8", "--set", "epochs=4")
 Rung = Callable[..., subprocess.CompletedProcess[str]]
@@ -27,7 +29,7 @@ def children(folder: Path) -> list[int]:
             words = path.read_bytes().split(b"\0")
         except OSError:
             continue
-        if b"training.run.trials" in words and str(folder).encode() in words:
+        if b"training.trials" in words and str(folder).encode() in words:
             found.append(int(path.parent.name))
     return found
 

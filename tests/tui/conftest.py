@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import json
 import shutil
@@ -12,9 +13,10 @@ from datetime import UTC, datetime
 
 import pytest
 from llamas import make_llama
+from once import once
 
 from rung.tui.app import RungApp
-from rung.tui.source import Source
+from rung.tui.source import ScreenSource
 from workspace.folder import Project
 
 ANSWERS = """
@@ -50,7 +52,10 @@ def rows(start, count, hostile=""):
 @pytest.fixture(scope="session")
 def made(tmp_path_factory):
     """A project with answers, a pool, a test set in review, and one hostile row."""
-    folder = tmp_path_factory.mktemp("made") / "claims"
+    return once(tmp_path_factory, "made", lambda folder: make_claims(folder / "claims")) / "claims"
+
+
+def make_claims(folder):
     folder.mkdir()
     rung(folder, "init")
     settings = (folder / "rung.toml").read_text().replace('name = "claims"', 'name = "claims"\nperson = "dana"')
@@ -61,7 +66,13 @@ def made(tmp_path_factory):
     rung(folder, "advise")
     rung(folder, "data", "import", "test.jsonl", "--as", "test")
     rung(folder, "data", "import", "pool.jsonl", "--as", "pool")
-    return folder
+
+
+@pytest.fixture(autouse=True)
+def collected():
+    """What died with the program goes: the next one freezes what it finds, and counts it as it starts."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture
@@ -77,7 +88,7 @@ def program():
     """Make the program on a folder, with a clock that stands and a moment that advances a second a look."""
 
     def make(folder):
-        source = Source.of(folder)
+        source = ScreenSource.of(folder)
         ticks = itertools.count()
         source.moment = lambda: float(next(ticks))
         source.now = lambda: datetime(2026, 11, 25, 14, 2, tzinfo=UTC)
@@ -91,7 +102,7 @@ def climbed(tmp_path_factory):
     """A project with measured baselines in which every gate of training is open."""
     import ladder
 
-    return ladder.measured(tmp_path_factory.mktemp("climbed") / "clinic").root
+    return once(tmp_path_factory, "climbed", lambda folder: ladder.measured(folder / "clinic")) / "clinic"
 
 
 @pytest.fixture
@@ -101,7 +112,7 @@ def clinic(climbed, tmp_path):
     return Project(tmp_path / "clinic")
 
 
-class Held(Source):
+class Held(ScreenSource):
     """A source that workers wait for while `gate` is shut, with a clock that only the test moves."""
 
     @property
@@ -138,7 +149,9 @@ def held():
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory):
     """A Llama of two narrow layers with random weights and the embedded model's tokenizer."""
-    folder = tmp_path_factory.mktemp("tiny") / "tiny-llama"
     wide = {"hidden_size": 64, "intermediate_size": 128, "max_position_embeddings": 256}
-    make_llama(folder, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=4, **wide)
-    return folder
+
+    def make(folder):
+        make_llama(folder / "tiny-llama", num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=4, **wide)
+
+    return once(tmp_path_factory, "tiny-of-screens", make) / "tiny-llama"

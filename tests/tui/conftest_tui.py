@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import subprocess
 import sys
 import time
@@ -11,19 +12,39 @@ from textual.command import CommandList, CommandPalette
 
 HELD = 0.05
 """Seconds that one turn of the loop may take."""
-PATIENCE = 6_000
+PATIENCE = 3_000
 """Looks at the screen, a minute or more: a busy machine fails no test."""
+
+
+@contextlib.asynccontextmanager
+async def playing(app, size=(80, 24)):
+    """Run the program and wait until its first screen is drawn; gives the program and its pilot."""
+    async with app.run_test(size=size) as pilot:
+        await settled(pilot)
+        yield app, pilot
+
+
+async def press(pilot, *keys):
+    """Press these keys and wait until all that comes of them is drawn."""
+    await pilot.press(*keys)
+    await settled(pilot)
 
 
 async def settled(pilot):
     """Wait until no worker runs and everything is drawn."""
     for _ in range(PATIENCE):
-        await pilot.pause()
-        busy = [w for w in pilot.app.workers if w.is_running and w.group != "ahead"]
-        if not busy and pilot.app.status is not None and getattr(pilot.app.screen, "fitting", None) is None:
-            break
-        await pilot.pause(0.02)
+        if not _busy(pilot.app):
+            await pilot.pause()
+            if not _busy(pilot.app):
+                break
+        await asyncio.sleep(0.02)  # less than a pause, which asks every widget
     await pilot.pause()
+
+
+def _busy(app):
+    """Whether anything is on its way to the screen; fetching ahead is not."""
+    at_work = any(worker.is_running and worker.group != "ahead" for worker in app.workers)
+    return at_work or app.status is None or getattr(app.screen, "fitting", None) is not None
 
 
 async def rested(pilot):
@@ -46,10 +67,11 @@ async def chosen(pilot, words):
 
 async def until(pilot, true, tries=PATIENCE):
     """Let the program run until this holds."""
-    for _ in range(tries):
+    for look in range(tries):
         if true():
+            await pilot.pause()  # what else came with it is drawn, too
             return
-        await pilot.pause(0.01)
+        await asyncio.sleep(min(0.05, 0.01 + look / 1000))  # a look at the screen draws it: not too often
     raise AssertionError(f"it did not come:\n{text_of(pilot.app)}")
 
 

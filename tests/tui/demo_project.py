@@ -6,19 +6,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from rung.demo.house_line import TASK
-from rung.demo.reviewer import review_by_table
-from rung.demo.steps import STEPS
-from rung.demo.task import Rows
-from rung.demo.walk import Walk
+from rung.demo.walk import STEPS, DemoRows, Walk, review_by_table
 from workspace.folder import Project
 
 TEST, POOL = 16, 60
 
 
-def few(fast: bool) -> Rows:
+def few(fast: bool) -> DemoRows:
     """The first rows of the demo: planted faults among them."""
     rows = TASK.rows(fast)
-    return Rows(rows.test[:TEST], rows.pool[:POOL], rows.planted)
+    return DemoRows(rows.test[:TEST], rows.pool[:POOL], rows.planted)
 
 
 def small(**settings):

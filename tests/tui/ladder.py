@@ -12,22 +12,23 @@ from pathlib import Path
 from clinic import ANSWERS, SETTINGS
 from counting import Words
 
-from advisor.project import advise_project
+from advisor.project_advice import advise_project
 from chat.scripted import Scripted
 from curation.example import Example, chat_row
-from curation.freeze import freeze
-from curation.manifest import load_split
 from curation.review import open_desk
-from curation.review.desk import Ruling, decide_all
+from curation.review.ruling import Ruling
+from curation.review.service import decide_all
+from curation.split.freeze import freeze
+from curation.split.manifest import load_split
 from evaluation.arms.registry import arms_named
 from evaluation.baseline import run_baseline
 from evaluation.bench import open_bench
 from evaluation.tuned import run_evaluation
-from training.clearance import grant
-from training.plan import keep_plan
-from training.planning import make_plan
-from training.record import METRICS, read_run, write_run
-from workspace.artefact import now
+from training.gates.clearance import grant
+from training.plan.planning import make_plan
+from training.plan.plans import keep_plan
+from training.runs import METRICS, read_run, write_run
+from workspace.artefact import now, write_artefact
 from workspace.files import sha256_file
 from workspace.folder import Project
 from workspace.settings import load_settings
@@ -67,9 +68,14 @@ def frozen(folder: Path) -> Project:
 
 
 def measured(folder: Path) -> Project:
-    """With measured baselines: both arms answer one of the four answers always, right on a quarter."""
+    """With measured baselines: both arms answer one of the four answers always, right on a quarter.
+
+    The report is one of a version that counted no prompts: its judgement stays, so two arms are enough for training.
+    """
     project = frozen(folder)
-    run_baseline(open_bench(project, settings_of(project), Scripted(["E10 eye both"])), arms_named(["base", "prompt"]))
+    bench = open_bench(project, settings_of(project), Scripted(["E10 eye both"]))
+    made, report = run_baseline(bench, arms_named(["base", "prompt"]))
+    write_artefact(made / "report.json", report.model_copy(update={"goal": 0.8, "judged": {}, "versions": None}))
     advise_project(project)
     return project
 

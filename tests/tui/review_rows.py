@@ -10,7 +10,7 @@ from sqlalchemy import text as sql
 from curation.example import Example, chat_row
 from curation.review import Ruling, decide, next_item, open_desk
 from curation.store import NewRow, open_store
-from curation.store.ids import row_id
+from curation.store.records import row_id
 from rung.start import start_project
 from workspace.folder import Project
 from workspace.settings import load_settings

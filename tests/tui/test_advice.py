@@ -10,9 +10,9 @@ from conftest_tui import PATIENCE, opened, settled, text_of, words_in
 
 from advisor.answers import Answers
 from advisor.decide import decide
-from advisor.rulebook import load_rulebook
+from advisor.rulefiles import load_rulebook
 from rung.start import start_project
-from rung.tui.advice_lines import Page
+from rung.tui.advice.advice_screen import Page
 
 SIZES = [(80, 24), (60, 20)]
 
@@ -167,7 +167,7 @@ async def test_it_says_whether_the_decision_was_written_or_is_as_it_was(project,
         before = (project / "decision.json").read_bytes()
         screen.reload()
         await settled(pilot)
-        assert screen.message == "decision.json is as it was"
+        assert screen.message == "decision.json unchanged"
         assert (project / "decision.json").read_bytes() == before
         answers = (project / "answers.toml").read_text()
         (project / "answers.toml").write_text(answers.replace('failure = "breaks_rules"', 'failure = "missing_facts"'))

@@ -8,12 +8,12 @@ import pytest
 from conftest_tui import opened, settled, text_of, until
 from review_steps import shown_item
 
+from advisor.answer_file import load_answers
 from advisor.decide import decide
-from advisor.reading import load_answers
-from advisor.rulebook import load_rulebook
+from advisor.rulefiles import load_rulebook
 from curation.store import open_store
 from rung.start import start_project
-from rung.tui.row_work import Checked
+from rung.tui.data.row_work import DatedCheck
 from workspace.folder import find_project
 from workspace.settings import load_settings
 
@@ -64,7 +64,7 @@ async def test_a_digit_that_is_no_answer_says_so(tmp_path, program):
         app.open_question("private_knowledge")
         await sees(pilot, "depend on your own")
         await pilot.press("7")
-        await sees(pilot, "no answer 7 here: 1-2, or 0")
+        await sees(pilot, "no answer 7: press 1-2, or 0")
     assert not (tmp_path / "answers.toml").exists()
 
 
@@ -114,7 +114,7 @@ async def test_while_rejecting_and_remarking_the_key_line_is_theirs(project, pro
         await pilot.press("escape")
         await sees(pilot, "a approve   e edit")
         await pilot.press("m", *"as above")
-        await sees(pilot, "Enter goes with your decision   Esc no remark")
+        await sees(pilot, "Enter save with your decision   Esc no remark")
         await pilot.press("escape")
         await sees(pilot, "no remark; m brings back what you wrote")
         assert "a approve   e edit" in text_of(app)
@@ -122,7 +122,7 @@ async def test_while_rejecting_and_remarking_the_key_line_is_theirs(project, pro
         await pilot.pause()
         assert app.focused.value == "as above"
         await pilot.press("enter")
-        await sees(pilot, "the remark goes with your decision")
+        await sees(pilot, "the remark is saved with your decision")
 
 
 @pytest.mark.parametrize(("seconds", "words"), [(4.0, "about 1 s left"), (7.0, "7 s so far")])
@@ -149,7 +149,7 @@ async def test_enter_on_what_is_not_read_yet_says_so(project, held):
         app.open_stage(5)
         await until(pilot, lambda: app.screen.stage == "Dataset" and app.screen.is_mounted and app.screen.started)
         await pilot.press("enter")
-        await sees(pilot, "still reading: a moment")
+        await sees(pilot, "still loading, please wait")
         assert not app.screen.question
         app.source.gate.set()
         await settled(pilot)
@@ -185,7 +185,7 @@ async def test_data_that_did_not_change_is_not_checked_again(project, program):
     app = program(project)
     async with app.run_test(size=(80, 24)) as pilot:
 
-        async def checked(*keys: str) -> Checked:
+        async def checked(*keys: str) -> DatedCheck:
             await pilot.press(*keys)
             await until(pilot, lambda: app.screen.stage == "Data" and app.screen.data is not None)
             await until(pilot, lambda: not app.screen.started)

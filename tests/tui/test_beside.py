@@ -15,8 +15,8 @@ import beside_work
 import pytest
 from conftest_tui import opened, sees, settled, until
 
-from rung.tui import beside
-from rung.tui.beside import Beside, Left
+from rung.tui import worker_process as beside
+from rung.tui.worker_process import Beside, Left
 from workspace.errors import RungError
 
 SOON = 20.0
@@ -75,7 +75,7 @@ def test_a_process_that_ended_while_it_waited_is_replaced(work):
 
 
 def test_one_that_ends_at_work_is_told_and_not_tried_for_ever(work):
-    with pytest.raises(RungError, match="ended before it was done"):
+    with pytest.raises(RungError, match="The worker process ended early"):
         work.call(beside_work.dies, heard=print, left=never)
 
 
@@ -84,7 +84,7 @@ def test_one_that_ends_at_work_is_told_and_not_tried_for_ever(work):
     [
         ("ours", "No row r-1.", "rung status"),
         ("file", "/no/such: No such file or directory.", ""),
-        ("fault", "It could not be done: ValueError('odd').", "rung doctor"),
+        ("fault", "Internal error: ValueError('odd').", "rung doctor"),
     ],
 )
 def test_what_goes_wrong_there_is_said_here(work, kind, words, hint):
@@ -96,7 +96,7 @@ def test_what_goes_wrong_there_is_said_here(work, kind, words, hint):
 
 def test_it_ends_by_itself_when_nobody_asks_and_when_the_program_is_gone():
     ours, theirs = beside.Pipe()
-    code = f"import rung.tui.beside as b; b.IDLE = 0.2; b.serve(b.Connection({theirs.fileno()}))"
+    code = f"import rung.tui.worker_process as b; b.IDLE = 0.2; b.serve(b.Connection({theirs.fileno()}))"
     with subprocess.Popen([sys.executable, "-P", "-c", code], pass_fds=(theirs.fileno(),)) as idle:
         assert idle.wait(60) == 0
     code = code.replace("0.2", "600")
@@ -107,7 +107,8 @@ def test_it_ends_by_itself_when_nobody_asks_and_when_the_program_is_gone():
 
 
 def test_no_library_that_draws_is_read_there():
-    code = "import sys, rung.tui.beside, rung.tui.row_work; print(sorted({'textual', 'rich'} & set(sys.modules)))"
+    names = "rung.tui.worker_process, rung.tui.data.row_work"
+    code = f"import sys, {names}; print(sorted({{'textual', 'rich'}} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True).stdout == "[]\n"
 
 
@@ -120,7 +121,7 @@ def children():
             parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
         except OSError:
             continue
-        if b"rung.tui.beside" in words and parent == os.getpid() and alive(folder.name):
+        if b"rung.tui.worker_process" in words and parent == os.getpid() and alive(folder.name):
             found.append(int(folder.name))
     return found
 
@@ -128,7 +129,7 @@ def children():
 @pytest.mark.parametrize("way", ["x", "2", "quit"])
 async def test_a_check_that_is_stopped_or_left_or_quit_ends_with_its_process(project, program, way, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), *sys.path]))
-    monkeypatch.setattr("rung.tui.screens.data.checked", beside_work.never_ends)
+    monkeypatch.setattr("rung.tui.data.data_screen.checked", beside_work.never_ends)
     app = program(project)
     app.source.moment()  # 0 is no time at which anything begins
     async with app.run_test(size=(80, 24)) as pilot:
@@ -171,7 +172,7 @@ async def test_data_says_of_a_row_that_is_too_long_for_the_own_model_what_the_co
 
 def test_it_ends_at_once_when_the_program_is_killed(monkeypatch):
     code = (
-        "import beside_work; from rung.tui.beside import Beside; "
+        "import beside_work; from rung.tui.worker_process import Beside; "
         "Beside().call(beside_work.deaf, heard=lambda word: print(*word, flush=True), left=lambda: False)"
     )
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), *sys.path]))

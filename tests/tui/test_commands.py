@@ -9,20 +9,27 @@ from pathlib import Path
 import ladder
 import pytest
 import typer.main
-from conftest_tui import STAGES, flat, opened, settled, text_of
+from conftest_tui import STAGES, flat, opened, press, settled, text_of
 
 from rung.cli import build_app
 from rung.start import start_project
-from training.record import LOCK, read_run, write_run
-from training.release.make import release_prompt
+from training.release.releasing import release_untuned
+from training.runs import LOCK, read_run, write_run
 from workspace.lock import writer_lock
 
 ROOT = Path(__file__).parents[2]
-SHOWN = ("rung/tui", "rung/status", "rung/cli", "rung/report", "training", "evaluation", "curation")
+SHOWN = ("rung/tui", "rung/status", "rung/cli", "rung/text", "training", "evaluation", "curation")
 COMMAND = re.compile(r"(?<![\w/.-])rung((?: (?:--)?[\w./=-]+(?:,[\w./=-]+)*)+)")
 ARTICLES = "a|the|that|this|each|every|cheaper|cheapest|higher|lower|next|of|one|any|same|which|first|last|A|Every"
 PROSE = re.compile(rf"(?:(?<!\w)(?:{ARTICLES})|--[\w-]+)$")
 """What stands before the word where it is a rung of the ladder, or the value of another program's option."""
+
+
+ALONE = "does something without a word of its own"
+
+
+def is_word(rest):
+    return bool(rest) and rest[0].islower() and not rest[0].startswith("--")
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +39,7 @@ def commands():
 
     def walk(command, path):
         options = {opt for param in command.params for opt in (*param.opts, *param.secondary_opts)}
-        found[path] = options | {"--help"}
+        found[path] = options | {"--help"} | ({ALONE} if getattr(command, "invoke_without_command", False) else set())
         for name, below in getattr(command, "commands", {}).items():
             walk(below, f"{path} {name}".strip())
 
@@ -55,7 +62,7 @@ def faults(text, commands):
         elif path not in commands:
             yield match[0]
             continue
-        elif any(known.startswith(f"{path} ") for known in commands) and rest and rest[0].islower():
+        elif ALONE not in commands[path] and any(known.startswith(f"{path} ") for known in commands) and is_word(rest):
             yield match[0]  # a group with a word that is none of its commands
             continue
         yield from (f"{match[0]}: {option}" for option in options if option not in commands[path])
@@ -104,7 +111,7 @@ def with_a_verdict(right):
 
 def released(folder):
     project = ladder.measured(folder / "clinic")
-    release_prompt(project, ladder.settings_of(project), told=lambda _: None)
+    release_untuned(project, ladder.settings_of(project), told=lambda _: None)
 
 
 def stopped(folder):
@@ -134,8 +141,7 @@ async def test_every_command_on_every_screen_exists(tmp_path, program, commands,
             data = getattr(screen, "data", None)
             makes_a_plan = number == 7 and data is not None and data.plan is None
             if (data is not None and not makes_a_plan) or getattr(screen, "closed", ""):
-                await pilot.press("enter")
-                await settled(pilot)
+                await press(pilot, "enter")
                 if app.screen is screen:
                     seen[STAGES[number - 1]] += [screen.message, screen.question]
                     await pilot.press("escape") if screen.question else None

@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 
 import pytest
-from conftest import rung
+from conftest import rows, rung
 from conftest_tui import opened, settled, text_of, until
 
+from curation.checks.base import DataFinding
+from curation.checks.run import check_project
 from curation.example import Example, chat_row
-from curation.project_checkup import check_project
-from curation.quality.base import Finding
 from curation.store import NewRow, open_store
 from rung.start import start_project
-from rung.tui.data_words import bracketed, evidence_text, finding_lines
-from rung.tui.screens.rows import RowsScreen
+from rung.tui.data.data_lines import bracketed, evidence_text, finding_lines
+from rung.tui.data.rows_screen import RowsScreen
+from rung.tui.widgets.lines import Entry
+from workspace.folder import Project
 from workspace.settings import load_settings
 
+FIXED = ("leaks", "contradictions")
 SAID = "Type 2 diabetes mellitus with peripheral neuropathy, painful, both feet, on insulin"
 
 
@@ -44,7 +47,7 @@ def test_only_the_beginning_is_shown_and_nothing_in_it_acts():
 
 
 def found(name, title, severity, action=None, what_to_do=""):
-    return Finding(
+    return DataFinding(
         name=name, title=title, severity=severity, rows=9, reason="", action=action, what_to_do=what_to_do, evidence=()
     )
 
@@ -61,7 +64,7 @@ def test_the_list_says_what_to_do_in_the_words_of_the_screen():
     lines = [entry.text for entry in finding_lines(findings)]
     assert lines == [
         "  Finding          Rows  State    What to do",
-        "✗ Leaks into test     9  blocks   f takes out of train",
+        "✗ Leaks into test     9  blocks   f takes out 0 rows",
         "✗ Contradictions      9  blocks   f sends both to review",
         "! Phones, e-mails     9  look     Enter shows them, masked",
         "! Over-long rows      9  look     Enter shows them",
@@ -89,10 +92,109 @@ async def test_enter_shows_the_two_rows_beside_one_another_where_there_is_room(p
         await until(pilot, lambda: isinstance(app.screen, RowsScreen))
         await until(pilot, lambda: "[since [may]]" in text_of(app))
         text = text_of(app)
-        assert "f takes out of train, u undoes it: rung data fix leaks" in text
+        assert "f takes out 1 row, u undoes it: rung data fix leaks" in text
         both = [line for line in text.split("\n") if "one.jsonl:1" in line and "two.jsonl:1" in line]
         assert bool(both) == (width >= 100)
         for line in both:
             assert line.index("one.jsonl:1") < line.index(" │ two.jsonl:1")
         await pilot.press("escape")
         await until(pilot, lambda: app.screen is screen)
+
+
+async def test_the_import_field_is_in_sight_whatever_is_above_it(project, program):
+    """At 80x24, below more findings than the screen has lines."""
+    app = program(project)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        await pilot.press("3")
+        await settled(pilot)
+        app.screen.lines.show([Entry(f"finding {number}") for number in range(60)])
+        await pilot.press("i")
+        await settled(pilot)
+        field = app.screen.query_one("#field")
+        stage = app.screen.query_one("#stage").region
+        assert field.has_focus and field.region.height == 1 and stage.contains_region(field.region)
+        assert field.region.width > stage.width - 6
+
+
+LEAKS = {"pairs": 3, "test_items": 2, "train_rows": 3}
+
+
+async def test_leaks_are_counted_alike_everywhere_and_a_second_f_waits(project, program):
+    """Two test items in three train rows: the list, the fix and both JSON documents say what each number counts."""
+    found = load_settings(Project(project).settings_file)
+    other = "A fracture of the left wrist, closed, after a fall from a ladder at work in October, with a plaster cast"
+    with open_store(Project(project), found) as store:
+        store.add([NewRow(Example(chat_row(said, "E1")), line=1) for said in (SAID, other)], role="test")
+        learnt = (SAID + " [may]", SAID + " since [june]", other + " [on monday]")
+        store.add([NewRow(Example(chat_row(said, "E1")), line=1) for said in learnt], role="pool")
+        same = (chat_row("How is broken glass coded, and under which chapter?", answer) for answer in ("E1", "E2"))
+        store.add([NewRow(Example(row), line=1) for row in same], role="pool")
+    checked = json.loads(rung(project, "data", "check", "--json").stdout)
+    (leaks,) = (each for each in checked["findings"] if each["name"] == "leaks")
+    assert (leaks["rows"], len(leaks["ids"]), leaks["detail"]) == (2, 3, LEAKS)
+    (would,) = json.loads(rung(project, "data", "fix", "leaks", "--dry-run", "--json").stdout)
+    assert len(would["rows"]) == 3 and would["detail"] == LEAKS
+    for words in (("check", "--show", "leaks"), ("fix", "leaks", "--dry-run")):
+        assert "2 test items in 3 train rows, 3 pairs" in rung(project, "data", *words).stdout
+    app = program(project)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        screen = await opened(pilot, 3)
+        await settled(pilot)
+        assert "f takes out 3 rows" in text_of(app)
+        screen.lines.marked = "leaks"
+        await pilot.press("f")
+        screen.lines.marked = "contradictions"
+        await pilot.press("f")
+        assert screen.pending == "contradictions" and "when the check ends" in screen.message
+        await until(pilot, lambda: not (app.jobs or screen.started or screen.pending))
+        await settled(pilot)
+    with open_store(Project(project), found) as store:
+        done = [(change.kind, change.finding) for change in store.changes() if change.finding in FIXED]
+    assert done == [("exclude", "leaks"), ("queue", "contradictions")]
+
+
+@pytest.mark.parametrize("left", [(), ("leaks",)])
+async def test_a_waiting_fix_does_nothing_where_the_new_list_has_nothing_or_x_was_pressed(project, program, left):
+    app = program(project)
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await opened(pilot, 3)
+        await settled(pilot)
+        screen.pending = "leaks"
+        if left:
+            screen.action_no_finding()
+            assert not screen.pending
+        screen.reload()
+        await settled(pilot)
+        assert not app.jobs and not screen.pending
+        assert ("nothing left" in screen.message) == (not left)
+
+
+async def test_a_folder_is_asked_about_before_it_is_imported(project, program):
+    """The question says what would come in; Esc takes nothing, `y` takes the files below it."""
+    for number in (1, 2):
+        place = project / "more" / "deeper" if number == 2 else project / "more"
+        place.mkdir(parents=True, exist_ok=True)
+        lines = rows(5_000 + 100 * number, 3)
+        (place / f"part{number}.jsonl").write_text("".join(line + "\n" for line in lines))
+    app = program(project)
+
+    def kept():
+        with open_store(Project(project), load_settings(Project(project).settings_file)) as store:
+            return sum(sum(states.values()) for states in store.counts().values())
+
+    before = kept()
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await opened(pilot, 3)
+        await settled(pilot)
+        for answer, brought in (("escape", 0), ("y", 6)):
+            await pilot.press("i", *["backspace"] * 40, *"more", "enter")
+            await pilot.pause()
+            assert "2 files below more" in screen.question and not app.jobs
+            await pilot.press(answer)
+            await until(pilot, lambda: not (app.jobs or screen.started or screen.question))
+            assert kept() == before + brought
+        await pilot.press("i", *["backspace"] * 40, *"nowhere", "enter")
+        await until(pilot, lambda: not (app.jobs or screen.started))
+        assert not screen.question and screen.trouble and kept() == before + 6

@@ -13,7 +13,7 @@ from review_steps import shown_item
 from walk_steps import answer_all
 
 from rung.demo.house_line import ANSWERS
-from training.record import read_runs
+from training.runs import read_runs
 
 LONG = 60_000
 """Looks at the screen until a model must have done its work (ten minutes)."""
@@ -48,8 +48,9 @@ async def questions_and_advice(app, pilot, folder):
     await pilot.press(*"0.8", "enter")
     await settled(pilot)
     await opened(pilot, 2)
-    await sees(pilot, "Likely end fine-tune")
-    assert json.loads((folder / "decision.json").read_text())["destination"] in ("fine_tune", "rag_and_fine_tune")
+    await sees(pilot, "Likely end open")
+    decision = json.loads((folder / "decision.json").read_text())
+    assert decision["next_step"] == "few_shot" and not decision["settled"]
 
 
 async def rows_and_review(app, pilot, project):
@@ -65,7 +66,7 @@ async def rows_and_review(app, pilot, project):
     await shown_item(pilot)
     assert [row.state for row in stored(project.root).values()].count("approved") >= 2
     await pilot.press("escape")
-    await sees(pilot, "your rows are given back")
+    await sees(pilot, "your rows are back in the queue")
     demo_project.reviewed_by_table(project)
     screen = await opened(pilot, 5)
     await sees(pilot, "Next: freeze the test set, as v001.")

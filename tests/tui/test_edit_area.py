@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import gc
-import time
-import weakref
-
 import pytest
-from conftest_tui import settled
 from textual.app import App
 from textual.widgets import TextArea
 from textual.widgets.text_area import Selection
 
-from rung.tui.tidy import EVERY, NEW
+from rung.tui.review.answer import EditArea
 from rung.tui.widgets.difference import changed
-from rung.tui.widgets.edit_area import EditArea
 
 TEXTS = {
     "short": "E11.42 - polyneuropathy",
@@ -97,22 +91,3 @@ async def test_a_mark_of_a_place_in_a_long_line_is_found_by_the_mouse():
         row = field.wrapped_document.row(1)  # type: ignore[attr-defined]
         assert field.cursor_location == (0, row[1] + 2)
         assert field.selection == Selection.cursor((0, row[1] + 2))
-
-
-async def test_cycles_are_collected_beside_the_turns_and_by_python_again_afterwards(project, program):
-    class Knot:
-        def __init__(self):
-            self.own = self
-
-    app = program(project)
-    async with app.run_test() as pilot:
-        await settled(pilot)
-        assert not gc.isenabled()
-        gone = weakref.ref(Knot())
-        kept = [[n] for n in range(2 * NEW)]
-        until = time.monotonic() + 40 * EVERY
-        while gone() is not None and time.monotonic() < until:
-            await pilot.pause(EVERY)
-        assert gone() is None
-        assert len(kept) == 2 * NEW
-    assert gc.isenabled()

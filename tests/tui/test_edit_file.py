@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from conftest_tui import opened, settled
 
-from rung.tui.edit_file import edit_file
+from rung.tui.editor import edit_file
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def test_a_changed_prompt_keeps_its_old_version(tmp_path, editor):
     assert [path.read_text() for path in (prompt.parent / "old").iterdir()] == ["first"]
     assert [path.name for path in prompt.parent.glob("prompt*.md")] == ["prompt.md"]  # the old one is no variant
     editor("true")
-    assert edit_file(prompt) == "prompt.md is as it was"
+    assert edit_file(prompt) == "prompt.md is unchanged"
 
 
 def test_an_editor_that_fails_or_is_not_there_is_told(tmp_path, editor, monkeypatch):
@@ -55,4 +55,4 @@ async def test_a_terminal_that_cannot_be_handed_over_says_so(project, program):
         await settled(pilot)
         await pilot.press("e")
         await settled(pilot)
-        assert screen.message == "no editor can be opened in this terminal; edit prompt.md in another"
+        assert screen.message == "this terminal cannot open an editor; edit prompt.md in another one"

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import ladder
-import pytest
 from conftest_tui import opened, settled, text_of, until
 
-from rung.tui.screens.guideline import GuidelineScreen
-from rung.tui.screens.items import ItemsScreen
-from rung.tui.screens.judge import JudgeScreen
-from rung.tui.screens.jump import JumpScreen
-from rung.tui.screens.keys import KeysScreen, rank, words_of
-from rung.tui.screens.page import PageScreen
-from rung.tui.screens.people import PeopleScreen
-from rung.tui.screens.sign import SignScreen
-from rung.tui.screens.watch import WatchScreen
-from rung.tui.screens.why import WhyScreen
+from rung.tui.advice.questions_screen import JumpScreen
+from rung.tui.measure.items_screen import ItemsScreen
+from rung.tui.measure.judge_screen import JudgeScreen
+from rung.tui.measure.people_screen import PeopleScreen
+from rung.tui.release.monitoring_screen import WatchScreen
+from rung.tui.review.guideline_screen import GuidelineScreen
+from rung.tui.screens.page_screen import KeysScreen, PageScreen, SignScreen, WhyScreen, rank, words_of
 
 TEXTUALS_OWN = {"Focus Next", "Focus Previous", "Copy selected text", "Move cursor left", "Delete character left"}
 
@@ -40,31 +36,30 @@ async def f1_tells_the_truth(pilot):
     await until(pilot, lambda: app.screen is screen)
 
 
-MODALS = {
-    "page": lambda project: PageScreen("Title", "text"),
-    "why": lambda project: WhyScreen("decision"),
-    "items": lambda project: ItemsScreen(project.evaluations / "E-001", None),
-    "sign": lambda project: SignScreen("Decide", "about", "sam", "decide it"),
-    "guideline": lambda project: GuidelineScreen(1, "text"),
-}
+MODALS = (
+    lambda project: PageScreen("Title", "text"),
+    lambda project: WhyScreen("decision"),
+    lambda project: ItemsScreen(project.evaluations / "E-001", None),
+    lambda project: SignScreen("Decide", "about", "sam", "decide it"),
+    lambda project: GuidelineScreen(1, "text"),
+)
 
 
-@pytest.mark.parametrize("name", MODALS)
-async def test_f1_on_pages_over_a_stage(clinic, program, name):
+async def test_f1_on_pages_over_a_stage(clinic, program):
     app = program(clinic.root)
     async with app.run_test(size=(80, 24)) as pilot:
         await settled(pilot)
         await opened(pilot, 6)
         await settled(pilot)
-        app.push_screen(MODALS[name](clinic))
-        await until(pilot, lambda: app.screen.is_mounted and not hasattr(app.screen, "stage"))
-        await f1_tells_the_truth(pilot)
-        await pilot.press("escape")
-        await until(pilot, lambda: getattr(app.screen, "stage", "") == "Baselines")
+        for page in MODALS:
+            app.push_screen(page(clinic))
+            await until(pilot, lambda: app.screen.is_mounted and not hasattr(app.screen, "stage"))
+            await f1_tells_the_truth(pilot)
+            await pilot.press("escape")
+            await until(pilot, lambda: getattr(app.screen, "stage", "") == "Baselines")
 
 
-@pytest.mark.parametrize("made", [PeopleScreen, JudgeScreen, WatchScreen])
-async def test_f1_on_screens_beside_the_ten_stages(clinic, program, made):
+async def test_f1_on_screens_beside_the_ten_stages(clinic, program):
     ladder.finished(ladder.cleared(clinic))
     ladder.judged(clinic, ladder.ITEMS)
     app = program(clinic.root)
@@ -72,10 +67,11 @@ async def test_f1_on_screens_beside_the_ten_stages(clinic, program, made):
         await settled(pilot)
         await opened(pilot, 9)
         await settled(pilot)
-        app.switch_screen(made())
-        await until(pilot, lambda: isinstance(app.screen, made) and app.screen.is_mounted)
-        await settled(pilot)
-        await f1_tells_the_truth(pilot)
+        for made in (PeopleScreen, JudgeScreen, WatchScreen):
+            app.switch_screen(made())
+            await until(pilot, lambda made=made: isinstance(app.screen, made) and app.screen.is_mounted)
+            await settled(pilot)
+            await f1_tells_the_truth(pilot)
 
 
 async def test_f1_while_a_question_is_sought_and_an_answer_written(project, program):

@@ -7,7 +7,7 @@ from conftest_tui import opened, sees, settled, text_of, until
 from textual.widgets import Input
 
 from curation.store import open_store
-from rung.tui.import_line import arguments, completed, mended
+from rung.tui.data.import_line import arguments, completed, mended
 from workspace.folder import Project
 from workspace.settings import load_settings
 
@@ -70,7 +70,7 @@ async def test_a_table_with_other_names_comes_in_by_keys_alone(project, program)
         await settled(pilot)
         await pilot.press("i", *"tic")
         await pilot.pause()
-        assert "Enter import it   Tab complete   Esc leave it" in text_of(app)
+        assert "Enter import   Tab complete   Esc cancel" in text_of(app)
         await pilot.press("tab")
         assert app.screen.query_one(Input).value == "tickets.csv"
         await pilot.press("enter")

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import gc
-import weakref
-
 import pytest
-from conftest_tui import opened, settled
+from conftest_tui import opened, playing, press, settled
 from review_rows import begun, log
 from test_review import on_review
 from textual._callback import invoke
 from textual.events import Callback
 
-from rung.tui.loaded import Loaded, LoadedScreen
-from rung.tui.screens.baselines import BaselinesScreen
-from rung.tui.screens.data import DataScreen
-from rung.tui.screens.questions import QuestionsScreen
-from rung.tui.screens.review import ReviewScreen
-from rung.tui.screens.review_decide import Try
-from rung.tui.screens.verdict import VerdictScreen
+from rung.tui.advice.questions_screen import QuestionsScreen
+from rung.tui.async_list import LoadedLines, LoadedScreen
+from rung.tui.data.data_screen import DataScreen
+from rung.tui.measure.baselines_screen import BaselinesScreen
+from rung.tui.measure.verdict_screen import VerdictScreen
+from rung.tui.review.review_queue import RowDecided, Try
+from rung.tui.review.review_screen import ReviewScreen
 
 
 async def left(app, pilot, screen):
@@ -47,12 +44,12 @@ async def test_a_workers_word_that_comes_after_a_screen_was_left(tmp_path, progr
         review = app.screen
         tried = Try(review.item, "approve", None, "", "")
         await left(app, pilot, review)
-        await review._dispatch_message(review.Ruled(tried, None, None, None))
+        await review._dispatch_message(RowDecided(tried, None, None, None))
         await review._dispatch_message(Callback(callback=review.draw_sides))
         data = await opened(pilot, 3)
         await settled(pilot)
         await left(app, pilot, data)
-        await data._dispatch_message(LoadedScreen.Done(Loaded([], "rung data check")))
+        await data._dispatch_message(LoadedScreen.Done(LoadedLines([], "rung data check")))
 
 
 async def test_what_waited_for_the_next_drawing_when_a_screen_was_left(tmp_path, program):
@@ -99,22 +96,16 @@ async def test_what_a_stage_loaded_goes_with_its_screen(tmp_path, program):
         await settled(pilot)
         dataset = app.screen
         assert dataset.data is not None
-        await pilot.press("1")
-        await settled(pilot)
+        await press(pilot, "1")
         assert app.screen.stage == "Questions"
         assert dataset.data is None
 
 
 async def test_what_was_drawn_goes_with_its_screen(tmp_path, program):
     """Lines of 1,024 widgets were kept: some 100 MiB."""
-    app = program(begun(tmp_path / "icd"))
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
-        drawn = [weakref.ref(widget._styles_cache) for widget in app.screen.walk_children()]
+    async with playing(program(begun(tmp_path / "icd"))) as (app, pilot):
+        drawn = list(app.screen.walk_children())
+        assert sum(len(widget._styles_cache._cache) for widget in drawn) > 5
         for stage in "251":
-            await pilot.press(stage)
-            await settled(pilot)
-        gc.unfreeze()
-        gc.collect()
-        assert len(drawn) > 5
-        assert [found() for found in drawn if found() is not None] == []
+            await press(pilot, stage)
+        assert [widget for widget in drawn if widget._styles_cache._cache] == []

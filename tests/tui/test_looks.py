@@ -7,29 +7,82 @@ import subprocess
 import sys
 
 import pytest
-from conftest_tui import settled, text_of
+from conftest_tui import STAGES, opened, settled, text_of, until
 from rich.cells import cell_len
+from test_f1 import f1_tells_the_truth
 
 from rung.symbols import ASCII
-from rung.tui.text import shown
-from rung.tui.widgets.marked import folded
+from rung.tui.screens.page_screen import KeysScreen, words_of
+from rung.tui.widgets.line import NAMED, NOT_A_KEY, fitting
+from rung.tui.widgets.lines import folded, shown
 
 SIZES = [(60, 20), (80, 24), (120, 40), (160, 50)]
 
 
-@pytest.mark.parametrize("size", SIZES)
-async def test_every_stage_at_every_size_stays_in_its_lines(project, program, size):
+@pytest.mark.parametrize(
+    "size", [*SIZES[:3], pytest.param(SIZES[3], marks=pytest.mark.slow)]
+)  # test_commands: 160 wide
+async def test_every_stage_at_every_size(project, program, size):
+    """Its lines, its key line, and what F1, the menu and the mouse reach; 0 is Start."""
     app = program(project)
     async with app.run_test(size=size) as pilot:
         await settled(pilot)
-        for number in range(1, 11):
-            app.open_stage(number)
-            await settled(pilot)
-            lines = text_of(app).split("\n")
-            assert len(lines) == size[1]
-            assert any(line.strip() for line in lines[2:-2])
-            assert lines[-1].split()[0] in {key for key, _ in app.screen.keys}
-            assert app.screen.query_one("#side").display == (size[0] >= 80 and not hides_side(app))
+        for number in range(11):
+            if number:
+                await opened(pilot, number)
+                await settled(pilot)
+            stays_in_its_lines(app, size)
+            assert not number or app.screen.query_one("#side").display == (size[0] >= 80 and not hides_side(app))
+            if size == (80, 24):
+                await f1_tells_the_truth(pilot)
+                await the_menu_holds_every_action(pilot)
+            elif size == (120, 40) and number:
+                await the_mouse_helps_copies_and_opens(pilot, number)
+
+
+def stays_in_its_lines(app, size):
+    """Nothing is cut: the key line and the next step, which stay in the smallest terminal."""
+    screen = app.screen
+    lines = text_of(app).split("\n")
+    assert len(lines) == size[1] and any(line.strip() for line in lines[2:-2])
+    hints = list(screen.hints())
+    shown = fitting(hints, size[0])
+    assert all(f"{key} {word}" in lines[-1] for key, word in shown) and ("F1", "help") in shown
+    assert len(screen.keys) <= 7 and (size[0] < 80 or shown == hints)
+    for key, _ in hints:
+        if key not in NOT_A_KEY or key == "[ ]":
+            for one in {"j/k": ["j", "k"], "[ ]": ["left_square_bracket"]}.get(key, [NAMED.get(key, key)]):
+                assert one in screen.active_bindings, key
+    if screen.next:
+        assert screen.next.split(".")[0][:20] in text_of(app)
+
+
+async def the_menu_holds_every_action(pilot):
+    """Every binding but those of the frame, and the command of the screen to copy."""
+    app, screen = pilot.app, pilot.app.screen
+    commands = {command.title.lower(): command for command in app.get_system_commands(screen)}
+    for active in screen.active_bindings.values():
+        action = active.binding.action
+        if active.enabled and words_of(active) and not action.startswith(("stage(", "app.", "command_p", "quit")):
+            assert words_of(active).lower() in commands
+    assert not commands.keys() & {"focus next", "focus previous", "copy selected text", "keys", "maximize"}
+    next(command for title, command in commands.items() if title.startswith("copy the command")).callback()
+    await until(pilot, lambda: screen.message == "copied")
+    assert app.clipboard == screen.command
+
+
+async def the_mouse_helps_copies_and_opens(pilot, number):
+    """A click on the key line, on the command and on another stage."""
+    app, screen = pilot.app, pilot.app.screen
+    await pilot.click("#keys", offset=(screen.query_one("#keys").words.index("F1 help") + 1, 0))
+    await until(pilot, lambda: isinstance(app.screen, KeysScreen))
+    await pilot.press("escape")
+    await until(pilot, lambda: app.screen is screen)
+    await pilot.click("#command", offset=(4, 0))
+    await until(pilot, lambda: screen.message == "copied")
+    other = 9 if number != 9 else 8
+    await pilot.click("#side", offset=(6, other))
+    await until(pilot, lambda: getattr(app.screen, "stage", "") == STAGES[other - 1])
 
 
 def hides_side(app):
@@ -82,16 +135,16 @@ async def test_no_color_draws_none(project, program, monkeypatch):
                     assert len(set(color.triplet)) == 1
 
 
-@pytest.mark.parametrize("theme", ["textual-light", "textual-dark", "high-contrast", "ansi-dark", "ansi-light"])
-async def test_themes_change_colours_and_no_words(project, program, theme):
+async def test_themes_change_colours_and_no_words(project, program):
     app = program(project)
     async with app.run_test(size=(80, 24)) as pilot:
         await settled(pilot)
         before = text_of(app)
-        assert theme in app.available_themes
-        app.theme = theme
-        await settled(pilot)
-        assert text_of(app) == before
+        for theme in ("textual-light", "textual-dark", "high-contrast", "ansi-dark", "ansi-light"):
+            assert theme in app.available_themes
+            app.theme = theme
+            await settled(pilot)
+            assert text_of(app) == before, theme
 
 
 async def test_enter_on_a_locked_door_moves_nothing_and_repeats(project, program):

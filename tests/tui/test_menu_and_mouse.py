@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ladder
-import pytest
 from conftest_tui import STAGES, chosen, opened, sees, settled, text_of, until
 from textual.command import CommandList, CommandPalette
 
 from curation.review import open_desk
-from curation.review.desk import Ruling, decide_all
-from rung.tui.screens.keys import KeysScreen, words_of
+from curation.review.ruling import Ruling
+from curation.review.service import decide_all
+from rung.tui.screens.page_screen import KeysScreen
 from rung.tui.widgets.line import YES_OR_NO, fitting, key_at
 from workspace.settings import load_settings
 
@@ -66,27 +66,6 @@ async def test_the_mouse_works_too(project, program):
     assert f"{first} = " in (project / "answers.toml").read_text()
 
 
-@pytest.mark.parametrize("number", range(11))
-async def test_the_menu_holds_every_action_of_the_screen(project, program, number):
-    app = program(project)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
-        if number:
-            await opened(pilot, number)
-            await settled(pilot)
-        screen = app.screen
-        titles = {command.title.lower() for command in app.get_system_commands(screen)}
-        for active in screen.active_bindings.values():
-            action = active.binding.action
-            if active.enabled and words_of(active) and not action.startswith(("stage(", "app.", "command_p", "quit")):
-                assert words_of(active).lower() in titles
-        assert not titles & {"focus next", "focus previous", "copy selected text", "keys", "maximize"}
-        copy = next(c for c in app.get_system_commands(screen) if c.title.startswith("Copy the command"))
-        copy.callback()
-        await until(pilot, lambda: screen.message == "copied")
-        assert app.clipboard == screen.command
-
-
 async def test_an_action_is_found_and_done_by_typing(clinic, program):
     app = program(clinic.root)
     async with app.run_test(size=(80, 24)) as pilot:
@@ -95,27 +74,6 @@ async def test_an_action_is_found_and_done_by_typing(clinic, program):
         await settled(pilot)
         await chosen(pilot, "where the report")
         await until(pilot, lambda: screen.message == "evaluations/E-001/report.html")
-
-
-@pytest.mark.parametrize("number", range(1, 11))
-async def test_the_mouse_opens_stages_helps_and_copies_on_every_screen(project, program, number):
-    app = program(project)
-    async with app.run_test(size=(120, 30)) as pilot:
-        await settled(pilot)
-        screen = await opened(pilot, number)
-        await settled(pilot)
-        line = screen.query_one("#keys")
-        at = line.words.index("F1 help") if "F1 help" in line.words else None
-        assert at is not None
-        await pilot.click("#keys", offset=(at + 1, 0))
-        await until(pilot, lambda: isinstance(app.screen, KeysScreen))
-        await pilot.press("escape")
-        await until(pilot, lambda: app.screen is screen)
-        await pilot.click("#command", offset=(4, 0))
-        await until(pilot, lambda: screen.message == "copied")
-        other = 9 if number != 9 else 8
-        await pilot.click("#side", offset=(6, other))
-        await until(pilot, lambda: getattr(app.screen, "stage", "") == STAGES[other - 1])
 
 
 def row_of(app, words):
@@ -176,20 +134,3 @@ def test_a_press_finds_its_key():
     line = " Enter open   1-0 stage   j/k move   ^P menu"
     assert [key_at(hints, line.index(word)) for word in ("Enter", "1-0", "j/k", "^P")] == ["enter", "", "j", "ctrl+p"]
     assert key_at(hints, 0) == key_at(hints, line.index("   ") + 1) == key_at(hints, 79) == ""
-
-
-@pytest.mark.parametrize("number", range(11))
-async def test_small_terminals_keep_the_next_line_and_whole_hints(project, program, number):
-    app = program(project)
-    async with app.run_test(size=(60, 20)) as pilot:
-        await settled(pilot)
-        screen = await opened(pilot, number) if number else app.screen
-        await settled(pilot)
-        line = text_of(app).split("\n")[-1].rstrip()
-        assert "F1 help" in line
-        assert all(
-            f"{key} {word}" in " ".join(f"{k} {w}" for k, w in screen.hints())
-            for key, word in fitting(screen.hints(), 60)
-        )
-        if screen.next:
-            assert screen.next.split(".")[0][:20] in text_of(app)

@@ -11,11 +11,10 @@ from conftest_tui import flat, opened, sees, settled, text_of, until
 from chat.scripted import Scripted
 from curation.store import open_store
 from evaluation.bench import open_bench
-from evaluation.human import begun_comparison, open_comparison, read_result
-from evaluation.judge_labels import open_sitting
-from evaluation.labelling import open_labelling
+from evaluation.judge.people_labels import open_labelling, open_sitting
+from evaluation.people.comparison import begun_comparison, open_comparison, read_result
 from evaluation.tuned import run_evaluation
-from rung.tui.screens.people import PeopleScreen
+from rung.tui.measure.people_screen import PeopleScreen
 
 RIGHT = 40
 NAMES = ("tuned", "base", "best prompt", "R-001 wrote", "baseline")
@@ -161,7 +160,7 @@ async def test_what_the_log_cannot_hold_is_not_shown(clinic, program):
             (clinic.root / more).unlink(missing_ok=True)
         (clinic.root / "rung.db").write_bytes(b"not a database at all, " * 200)
         await pilot.press("p")
-        await sees(pilot, "Not shown, for the log could not be written:")
+        await sees(pilot, "Not shown: the log could not be written.")
         assert PHONE not in text_of(app)
         await pilot.press("a")  # what is masked can be answered all the same
         await sees(pilot, "1 of")
@@ -214,12 +213,12 @@ async def test_an_answer_that_cannot_be_written_stays_until_it_can(clinic, progr
         blocked = next(clinic.evaluations.glob("*/judge")) / "labels.dana.jsonl"
         blocked.mkdir()
         await pilot.press("m", *"wrong side", "enter", "x")
-        await sees(pilot, "not written down yet: Enter tries again")
+        await sees(pilot, "not saved yet: Enter tries again")
         await pilot.press("a", "m")  # nothing stands there that could be answered
         blocked.rmdir()
         await pilot.press("enter")
         await until(pilot, lambda: ready(screen, first))
-        await sees(pilot, "no is written down; u changes it")
+        await sees(pilot, "no saved; u changes it")
     line = json.loads(blocked.read_text())
     assert line["id"] == first and line["reason"] == "wrong side"
 
@@ -281,6 +280,6 @@ async def test_without_a_judge_the_screen_says_how_to_name_one(clinic, program):
         await opened(pilot, 9)
         await sees(pilot, "margin")
         await pilot.press("l")
-        await sees(pilot, "Next: name a judge in rung.toml.")
+        await sees(pilot, "Next: set a judge in rung.toml.")
         await pilot.press("enter")
-        assert app.screen.message == "name a judge first: [judge] base in rung.toml"
+        assert app.screen.message == "set a judge first: [judge] base in rung.toml"

@@ -249,7 +249,7 @@ async def test_nothing_is_saved_where_no_project_is(tmp_path, program):
         await pilot.press("3")
         await until(pilot, lambda: getattr(app.screen, "asking", None) is not None)
         await pilot.press("1")
-        await until(pilot, lambda: app.screen.message == "nothing is saved here")
+        await until(pilot, lambda: app.screen.message == "not saved: no project here")
         await pilot.press("0", "escape", "escape", "escape")
         await until(pilot, lambda: not any(worker.is_running for worker in app.workers))
     assert list(tmp_path.iterdir()) == []
@@ -267,3 +267,32 @@ async def test_question_and_answers_are_in_sight(project, program):
             assert app.screen.asked.text[:25] in text_of(app)
             assert "Don't know" in text_of(app)
             assert ("dvice so far" in text_of(app)) is (size[0] >= 80)
+
+
+@pytest.mark.parametrize("digit", [0, 1, 2, 3, 4])
+async def test_the_counter_never_grows_and_ends_where_the_sheet_does(tmp_path, program, digit):
+    """What the heading, the sheet beside it and the program's progress say, answer by answer, to the end."""
+    start_project(tmp_path)
+    app = program(tmp_path)
+    counters = []
+    async with app.run_test(size=(100, 30)) as pilot:
+        await settled(pilot)
+        await pilot.press("1")
+        await settled(pilot)
+        screen = app.screen
+        while screen.asked is not None:
+            done, heading = screen.asking.progress(), screen.heading()
+            counters.append((done.asked, done.about))
+            assert f"{done.asked + 1} of about {done.about}" in heading
+            if done.asked:
+                assert f"{done.asked} of about {done.about}" in text_of(app)
+            asked = screen.asked
+            await pilot.press(str(min(digit, len(asked.answers))) if asked.answers else "enter")
+            await until(pilot, lambda asked=asked: screen.asked is not asked)
+            await settled(pilot)
+        done = screen.asking.progress()
+        assert done.enough and done.asked == len(counters) and f"{done.asked} answered" in screen.heading()
+        assert "of about" not in text_of(app)
+    abouts = [about for _, about in counters]
+    assert [asked for asked, _ in counters] == list(range(len(counters)))
+    assert abouts == sorted(abouts, reverse=True) and abouts[-1] >= len(counters)

@@ -10,12 +10,12 @@ import pytest
 from conftest_tui import flat, opened, sees, settled, text_of, until
 
 from rung.tui.job import JobEnded
-from rung.tui.release_words import making, offered, taken
-from rung.tui.screens.release import ReleaseScreen
-from rung.tui.screens.watch import WatchScreen
+from rung.tui.release.monitoring_screen import WatchScreen
+from rung.tui.release.release_lines import making, offered, taken
+from rung.tui.release.release_screen import ReleaseScreen
+from training.release.form_loss import Loss, demand
 from training.release.goldens import GOLDEN, GoldenPrompt, Goldens
-from training.release.record import RELEASE
-from training.release.scoring import Loss, demand
+from training.release.releases import RELEASE
 from workspace.artefact import write_artefact
 from workspace.errors import Refusal
 
@@ -50,6 +50,7 @@ def shipped(clinic):
     return clinic
 
 
+@pytest.mark.cold  # a fork might have ended before its job is looked at
 async def test_enter_takes_the_form_that_did_not_lose_too_much(shipped, program):
     app = program(shipped.root)
     async with app.run_test(size=(80, 24)) as pilot:
@@ -59,7 +60,7 @@ async def test_enter_takes_the_form_that_did_not_lose_too_much(shipped, program)
         words = refusal(loss("gguf q8_0", 0.0), loss("gguf q4_k_m", 0.029))
         screen.show_end(JobEnded("Release", ("release", "R-001", "--to", "gguf"), 1, "", words))
         await settled(pilot)
-        assert "q4_k_m refused: 2.9 points lost on validation (95%: +0.9 to +4.9 lost, 300 rows), limit 2.0." in flat(
+        assert "q4_k_m refused: a loss of +2.9 points on validation (95%: +0.9 to +4.9, 300 rows), limit 2.0." in flat(
             text_of(app)
         )
         assert screen.marked == "adapter"
@@ -151,9 +152,9 @@ async def test_a_form_that_is_made_or_cannot_be_made_yet_is_not_offered(shipped,
         assert "- ollama - needs a gguf form" in flat(text_of(app))
         assert "Card: 1 reviewer, kappa not measured, 2 arms, 0 overrides" in flat(text_of(app))
         assert screen.command == "rung release verify L-001"
-        assert screen.next == "Next: adapter is made, in L-001. j/k marks another form."
+        assert screen.next == "Next: adapter is in L-001. j/k marks another form."
         await pilot.press("enter")
-        assert (screen.question, screen.message) == ("", "adapter is made, in L-001. j/k marks another form.")
+        assert (screen.question, screen.message) == ("", "adapter is in L-001. j/k marks another form.")
         await pilot.press(*"jjjj", "enter")
         assert screen.marked == "ollama"
         assert (screen.question, screen.message) == ("", "ollama needs a gguf form: mark gguf first.")
@@ -170,7 +171,7 @@ async def test_forms_of_another_run_are_to_be_made_again(shipped, program):
         await settled(pilot)
         screen = await opened(pilot, 10)
         await sees(pilot, "○ adapter")
-        await sees(pilot, "Last release: L-001. A failed step leaves it as it was.")
+        await sees(pilot, "Last release: L-001. A failed step does not change it.")
         await pilot.press("enter")
         assert screen.question == "Release as adapter?"
 
@@ -188,6 +189,7 @@ def test_how_far_a_release_is_stands_in_words_and_as_a_bar():
     assert told(*heard, far) == ("gguf", "gguf q8_0  42 of 84  about 9 s left", ("━" * 21 + "─" * 21, "  ", "42 of 84"))
 
 
+@pytest.mark.cold
 async def test_x_stops_and_only_the_half_made_form_goes(shipped, program):
     weights = shipped.runs / "R-001" / "adapter" / "adapter_model.safetensors"
     weights.unlink()
@@ -198,19 +200,19 @@ async def test_x_stops_and_only_the_half_made_form_goes(shipped, program):
         screen = await opened(pilot, 10)
         await sees(pilot, "○ adapter")
         await pilot.press("x")
-        assert screen.message == "nothing runs here"
+        assert screen.message == "nothing is running"
         await pilot.press("enter", "y")
         await sees(pilot, "… adapter")
         assert "adapter: starting" in text_of(app)
         assert "─  0 of 1 form" in text_of(app)
         assert ("x", "stop") in screen.hints()
         await pilot.press("enter")
-        assert screen.message == "it is running; x stops it"
+        assert screen.message == "already running; x stops it"
         await pilot.press("x")
         assert screen.message in ("stopping …", screen.stopped)
         await until(pilot, lambda: not app.jobs and not screen.started)
         await settled(pilot)
         assert "Last release: none." in flat(text_of(app))
-        assert screen.message == "Stopped. The half-made form is removed, nothing else."
+        assert screen.message == "Stopped. Only the unfinished form is removed."
     assert not [*shipped.releases.glob("L-*"), *shipped.releases.glob(".L-*")]
     assert weights.is_fifo()

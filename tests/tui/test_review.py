@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from conftest_tui import settled, text_of, until
+from conftest_tui import press, text_of, until
 from review_rows import drafts, stored
 from review_steps import on_review, shown_item
 from sqlalchemy import text as sql
 
 from curation.review import Ruling, decide, next_item, open_desk
+from rung.tui.review.review_queue import RowShown
 from workspace.folder import Project
 from workspace.settings import load_settings
 
@@ -78,8 +79,7 @@ async def test_a_lost_lease_shows_both_and_the_edit_is_kept(project, program):
     async with app.run_test(size=(120, 30)) as pilot:
         item = await on_review(app, pilot)
         taken_by_another(project, item.id)
-        await pilot.press("e", "end", "Z", "ctrl+s")
-        await settled(pilot)
+        await press(pilot, "e", "end", "Z", "ctrl+s")
         shown = text_of(app)
         assert "mo decided this row while it was open here" in shown
         assert f"+ {item.answer}Z" in shown
@@ -97,8 +97,7 @@ async def test_both_decisions_go_to_a_third_person(project, program):
     async with app.run_test(size=(80, 24)) as pilot:
         item = await on_review(app, pilot)
         taken_by_another(project, item.id)
-        await pilot.press("x", "1")
-        await settled(pilot)
+        await press(pilot, "x", "1")
         assert "keep what mo decided" in text_of(app)
         await pilot.press("n")
         await shown_item(pilot)
@@ -139,11 +138,11 @@ async def test_row_text_is_text(project, program, size):
     hostile = next(row.id for row in stored(project).values() if "link" in row.example.question)
     async with app.run_test(size=size) as pilot:
         await on_review(app, pilot)
-        sitting = app.screen.sitting
+        sitting = app.screen.session
         sitting.leave(app.screen.item)
-        app.screen.post_message(app.screen.Shown(sitting.again(hostile)))
+        app.screen.post_message(RowShown(sitting.again(hostile)))
         await until(pilot, lambda: "\\u202e" in text_of(app))
         shown = text_of(app)
-        assert "[red]not red[/]" in shown.replace("\n", "").replace("  ", " ") or "[red]" in shown
+        assert "[red]not red[/]" in " ".join(shown.split())
         assert "\\u001b" in shown
         assert "\x1b" not in shown

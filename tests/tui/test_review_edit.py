@@ -88,7 +88,7 @@ async def test_esc_keeps_the_draft_and_e_goes_on_with_it(tmp_path, program):
     app = program(folder)
     async with app.run_test(size=(80, 24)) as pilot:
         await on_review(app, pilot)
-        assert "You began an edit of this row" in text_of(app)
+        assert "You have an unsaved edit" in text_of(app)
         await pilot.press("e")
         assert app.screen.panel.field.edited == f"{NERVE}Q"
         await pilot.press("ctrl+s")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest_tui import settled, text_of, until
+from conftest_tui import press, settled, text_of, until
 from review_rows import PLAIN, begun, decided_by, opened, stored
 from review_steps import on_review, shown_item
 
@@ -29,8 +29,7 @@ async def showing(pilot, row):
     for _ in range(len(KNOWN)):
         if (await shown_item(pilot)).id == row:
             return
-        await pilot.press("s")
-        await settled(pilot)
+        await press(pilot, "s")
     raise AssertionError(f"{row} did not come")
 
 
@@ -108,8 +107,7 @@ async def test_where_nothing_is_hidden_no_key_and_no_word(project, program):
         item = await on_review(app, pilot)
         assert app.screen.check_action("unmask", ()) is False
         assert "hidden" not in text_of(app).lower()
-        await pilot.press("p")
-        await settled(pilot)
+        await press(pilot, "p")
         await pilot.press("e")
         await pilot.pause()
         assert app.screen.is_editing and app.screen.item.id == item.id
@@ -136,7 +134,7 @@ async def test_a_long_answer_is_masked_before_it_is_cut(tmp_path, program):
     app = program(folder)
     async with app.run_test(size=(80, 24)) as pilot:
         item = await on_review(app, pilot)
-        made = app.screen.sitting.veils[item.id]
-        veil = app.screen.sitting.veil(item)
+        made = app.screen.session.veils[item.id]
+        veil = app.screen.session.veil(item)
         assert veil is made, "not made again in the thread that draws"
         assert veil.item.answer.endswith(" [EMAIL]") and PHONE not in str(veil.item.row)

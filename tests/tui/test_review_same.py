@@ -28,7 +28,7 @@ async def test_each_row_is_shown_before_anything_changes(tmp_path, program, size
         await pilot.press("b")
         item = await shown_item(pilot)
         assert item.id == "r-000002"  # the nearest question first
-        assert "2 rows have the same fault" in app.screen.message
+        assert "2 rows have the same error" in app.screen.message
         shown = text_of(app)
         assert "Same repair" in shown
         assert "E11.40" in shown
@@ -64,7 +64,7 @@ async def test_undo_takes_one_back_and_shows_it_again_with_the_repair(tmp_path, 
         await pilot.press("escape")
         following = await shown_item(pilot)
         assert "back in the queue" in app.screen.message
-        assert app.screen.sitting.series is None
+        assert app.screen.session.series is None
         assert following.id == "r-000002"
         assert [verdict for _, verdict, _ in log(folder)] == ["edit", "edit", "undo"]
 
@@ -88,7 +88,7 @@ async def test_where_there_is_no_repair_or_no_similar_row_it_says_so(tmp_path, p
         await shown_item(pilot)
         await pilot.press("b")
         await settled(pilot)
-        assert "no open row has the fault" in app.screen.message
+        assert "no open row has the error" in app.screen.message
         assert app.screen.item is not None
         await pilot.press("escape")
         await settled(pilot)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from datetime import timedelta
 
-from conftest_tui import settled, text_of, until, words_in
+from conftest_tui import press, settled, text_of, until, words_in
 from review_rows import NERVE, PLAIN, begun, decided_by, log, opened, stored
 from review_steps import no_row_is_held, on_review, shown_item
 from sqlalchemy import text as sql
@@ -32,11 +32,10 @@ async def test_the_last_row_ends_with_a_summary_and_undo_still_works(tmp_path, p
         await pilot.press("u")
         item = await shown_item(pilot)
         assert item.id == "r-000003"
-        assert app.screen.sitting.counts == {"approve": 2}
+        assert app.screen.session.counts == {"approve": 2}
         await pilot.press("x", "9", "escape")  # there is no ninth reason
         assert app.screen.item.id == "r-000003"
-        await pilot.press("5")
-        await settled(pilot)
+        await press(pilot, "5")
         assert app.screen.stage == "Dataset"
     assert [verdict for row, verdict, _ in log(folder) if row == 3] == ["approve", "reject", "undo"]
     assert await no_row_is_held(folder)
@@ -49,8 +48,7 @@ async def test_esc_ends_the_sitting_with_a_summary_and_gives_the_rows_back(tmp_p
         await on_review(app, pilot)
         await pilot.press("a")
         await shown_item(pilot)
-        await pilot.press("escape")
-        await settled(pilot)
+        await press(pilot, "escape")
         shown = words_in(app)
         assert "1 row in" in shown
         assert "1 approved" in shown
@@ -59,10 +57,8 @@ async def test_esc_ends_the_sitting_with_a_summary_and_gives_the_rows_back(tmp_p
         await pilot.press("enter")
         item = await shown_item(pilot)
         assert item.id == "r-000002"
-        await pilot.press("escape")
-        await settled(pilot)
-        await pilot.press("escape")
-        await settled(pilot)
+        await press(pilot, "escape")
+        await press(pilot, "escape")
         assert app.screen.stage == "Start"
     assert await no_row_is_held(folder)
 
@@ -74,7 +70,7 @@ async def test_a_row_that_is_read_for_long_is_kept(tmp_path, program):
         item = await on_review(app, pilot)
         with opened(folder) as store, store.write() as connection:
             connection.execute(sql("update rows set lease_until = lease_until - 800 where id = 1"))
-        app.screen.sitting.keep(item)
+        app.screen.session.keep(item)
         with opened(folder) as store, store.read() as connection:
             left = connection.execute(
                 sql("select lease_until - :now from rows where id = 1"), {"now": time.time()}
@@ -115,8 +111,7 @@ async def test_a_flagged_row_goes_to_who_settles_and_figures_are_shown(tmp_path,
         await until(pilot, lambda: "The review in figures" in text_of(app))
         assert "Hours to the goal" in text_of(app)
         assert "rung review economics" in text_of(app)
-        await pilot.press("escape")
-        await settled(pilot)
+        await press(pilot, "escape")
         assert app.screen.stage == "Review"
     assert log(folder) == [(1, "flag", "")]
     assert stored(folder)["r-000001"].state == "unsure"

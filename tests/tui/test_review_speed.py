@@ -13,7 +13,7 @@ from review_steps import on_review
 from curation.example import Example, chat_row
 from curation.store import NewRow
 from rung.tui.app import RungApp
-from rung.tui.source import Source
+from rung.tui.source import ScreenSource
 
 ROWS = 10_000
 KEYS = (("a",), ("a",), ("x", "2"), ("a",), ("s",), ("a",), ("n",), ("a",), ("e", "end", "!", "ctrl+s"), ("a",))
@@ -71,7 +71,7 @@ async def review(app, pilot, count):
 
 
 async def test_from_a_key_to_the_next_item(queue, record_property):
-    app = RungApp(Source.of(queue))
+    app = RungApp(ScreenSource.of(queue))
     async with app.run_test(size=(120, 40)) as pilot:
         await on_review(app, pilot)
         await review(app, pilot, 5)
@@ -90,7 +90,7 @@ async def test_from_a_key_to_the_next_item(queue, record_property):
 @pytest.mark.slow
 async def test_two_hundred_items_by_a_script_of_keys(queue, record_property):
     before = len(log(queue))
-    app = RungApp(Source.of(queue))
+    app = RungApp(ScreenSource.of(queue))
     async with app.run_test(size=(80, 24)) as pilot:
         await on_review(app, pilot)
         took, cpu = await review(app, pilot, 200)

@@ -99,7 +99,7 @@ async def test_blind_rows_hide_what_others_decided(tmp_path, program):
         await settled(pilot)
         assert item.blind
         shown = words_in(app, "#beside").split("Team:")[0] + words_in(app, "#item")
-        assert "what others decided is hidden" in shown
+        assert "the other decision is hidden" in shown
         assert "E11.42 -" not in shown
         assert "mo" not in shown.split()
         await pilot.press("v")
@@ -126,7 +126,7 @@ async def test_empty_without_rows_and_without_open_rows(tmp_path, program):
         await settled(pilot)
         app.open_stage(4)
         await settled(pilot)
-        assert "Nothing to review. How many rows are needed is not known: rung advise" in words_in(app)
+        assert "Nothing to review. The number of rows needed is not known: rung advise" in words_in(app)
         assert "More drafts: rung data generate --count 100" in words_in(app)
         await pilot.press("enter")
         await settled(pilot)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 
-from conftest_tui import PATIENCE, rested, settled, until, words_in
+from conftest_tui import PATIENCE, playing, rested, settled, until, words_in
 from review_rows import begun, log, opened
 from review_steps import on_review, shown_item
 
@@ -81,9 +81,7 @@ async def test_a_damaged_store_is_named_and_tried_again(tmp_path, program):
     folder = begun(tmp_path / "icd")
     database = folder / "rung.db"
     good = database.read_bytes()
-    app = program(folder)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
+    async with playing(program(folder)) as (app, pilot):
         database.write_bytes(b"no database" * 100)
         for part in ("-wal", "-shm"):
             (folder / f"rung.db{part}").unlink(missing_ok=True)

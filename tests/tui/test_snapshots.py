@@ -1,4 +1,4 @@
-"""Every screen as a picture at two sizes, from a real project with a fixed clock and fixed names.
+"""Every screen as a picture, from a real project with a fixed clock and fixed names.
 
 After a change that is meant: `pytest tests/tui/test_snapshots.py --snapshot-update`, and look at what changed.
 """
@@ -23,8 +23,13 @@ NAMES = (
 )
 
 
-@pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=["80x24", "120x40"])
-@pytest.mark.parametrize("name", NAMES)
+WIDE = ("start", "review")
+"""Screens that show more where there is room; test_looks.py opens all at every size."""
+PICTURES = [pytest.param(name, (80, 24), id=f"{name}-80x24") for name in NAMES]
+PICTURES += [pytest.param(name, (120, 40), id=f"{name}-120x40") for name in WIDE]
+
+
+@pytest.mark.parametrize(("name", "size"), PICTURES)
 def test_screen(project, program, snap_compare, name, size):
     app = program(project)
 

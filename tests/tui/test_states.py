@@ -9,18 +9,18 @@ import ladder
 import pytest
 from conftest_tui import STAGES, flat, opened, sees, settled, text_of, until
 
-from curation.manifest import load_split
+from curation.split.manifest import load_split
 from curation.store import open_store
 from evaluation.baseline import Aim
-from evaluation.report import Report
-from evaluation.taking_over import take_over
-from rung.report.figures import ARM_NAMES, arm_name
+from evaluation.measured_answers import take_over
+from evaluation.measurement_report import Report
 from rung.start import start_project
 from rung.status import read_facts, status_of
-from rung.status.words import status_lines
-from rung.tui.messages import StatusRead
-from rung.tui.screens.baselines import _entries
-from training.release.make import release_prompt
+from rung.text.figures import ARM_NAMES, arm_name
+from rung.text.status_text import status_lines
+from rung.tui.measure.baselines_screen import _entries
+from rung.tui.source import StatusRead
+from training.release.releasing import release_untuned
 from workspace.artefact import now, read_artefact, write_artefact
 from workspace.folder import Project
 
@@ -97,15 +97,15 @@ async def test_checks_are_told_one_by_one_and_x_leaves_them(project, held):
         assert "$ rung data check" in text_of(app)
         assert ("x", "stop") in screen.hints()
         await pilot.press("enter")
-        assert screen.message == "the rows are being checked; x stops it"
+        assert screen.message == "the checks are running; x stops them"
         assert not screen.query_one("#field").display
         screen.heard = screen.heard[:3]
         await pilot.press("x")
-        await sees(pilot, "Stopped. 2 checks had ended")
+        await sees(pilot, "Stopped. 2 checks finished")
         assert screen.message == screen.stopped
         app.source.gate.set()
         await settled(pilot)
-        assert "Stopped. 2 checks had ended" in flat(text_of(app))  # what was left is not shown after all
+        assert "Stopped. 2 checks finished" in flat(text_of(app))  # what was left is not shown after all
         await pilot.press("r")
         await sees(pilot, "Nothing blocks the dataset")
 
@@ -148,7 +148,7 @@ async def test_no_arm_is_measured_yet(tmp_path, program):
         await settled(pilot)
         await opened(pilot, 6)
         await sees(pilot, "No arm measured yet. 2 arms on 60 items")
-        assert "Time and cost: how long is told after the first answers, $0.00." in flat(text_of(app))
+        assert "Time and cost:" in flat(text_of(app)) and "$0.00." in flat(text_of(app))
         await pilot.press("enter")
         assert "y yes   Esc no" in text_of(app)
         await pilot.press("escape")
@@ -184,7 +184,7 @@ async def test_a_database_that_cannot_be_read_is_named(project, program, number)
         assert "rung.db" in text_of(app)
         assert "Nothing was opened." in flat(text_of(app))
         await pilot.press("escape")
-        await sees(pilot, "Next: see to the database.")
+        await sees(pilot, "Next: repair the database.")
         assert "all saved" not in text_of(app)
 
 
@@ -271,11 +271,11 @@ async def test_a_project_of_a_newer_rung_is_not_opened(project, program):
         await settled(pilot)
         assert "This project was written by Rung 0." in text_of(app)
         assert "Nothing was opened. -> pip install -U rung" in flat(text_of(app))
-        assert "3 ! Data        needs you  the database was not opened" in text_of(app)
+        assert "3 ! Data        needs you  the database cannot be opened" in text_of(app)
 
 
 async def test_start_after_the_end(clinic, program):
-    release_prompt(clinic, ladder.settings_of(clinic), told=lambda _: None)
+    release_untuned(clinic, ladder.settings_of(clinic), told=lambda _: None)
     app = program(clinic.root)
     async with app.run_test(size=(80, 24)) as pilot:
         await settled(pilot)
@@ -308,7 +308,7 @@ async def test_what_measuring_takes_stands_in_its_question(clinic, program):
         screen.reload()
         await settled(pilot)
         await pilot.press("enter")
-        assert screen.question == "Measure 2 arms? From 120 calls, tokens not known yet, $0.00."
+        assert screen.question == "Measure 2 arms? At least 120 calls, $0.00, tokens unknown."
         assert screen.question in text_of(app).split("\n")[22]
         assert not app.jobs
 
@@ -329,7 +329,7 @@ async def test_the_ladder_that_reaches_the_goal_says_so_and_leads_to_the_release
         await settled(pilot)
         screen = await opened(pilot, 6)
         await sees(pilot, "Does anything cheaper than fine-tuning reach the goal? On validation yes: prompt.")
-        await sees(pilot, "Taken over as answers: prompt reaches the goal.")
+        await sees(pilot, "Recorded as measured: prompt reaches the goal.")
         assert "release" in screen.next
         await pilot.press("enter")
         await until(pilot, lambda: getattr(app.screen, "stage", "") == "Release")
@@ -360,7 +360,7 @@ def test_start_and_baselines_name_the_arm_that_validation_chose(clinic):
     arms = [arm if arm is not other else arm.model_copy(update={"score": 1.0}) for arm in report.arms]
     lucky = replace(facts, baseline=report.model_copy(update={"arms": tuple(arms)}))
     reason = status_of(lucky).stage("Baselines").reason
-    assert reason == f"prompt chosen: {arm_name(chosen.arm)}, {chosen.score:.1%}"
+    assert reason.startswith(f"prompt chosen: {arm_name(chosen.arm)}, {chosen.score:.1%}")
 
 
 def test_a_shell_is_told_commands_and_no_digits(tmp_path):
@@ -372,13 +372,13 @@ def test_a_shell_is_told_commands_and_no_digits(tmp_path):
 
 
 async def test_advice_on_a_released_project_sends_nobody_back_to_the_plan(clinic, program):
-    release_prompt(clinic, ladder.settings_of(clinic), told=lambda _: None)
+    release_untuned(clinic, ladder.settings_of(clinic), told=lambda _: None)
     app = program(clinic.root)
     async with app.run_test(size=(80, 24)) as pilot:
         await opened(pilot, 2)
         await settled(pilot)
         assert app.status.next is None
-        assert "nothing waits for you" in text_of(app) and "plan the run" not in text_of(app)
+        assert "all done" in text_of(app) and "plan the run" not in text_of(app)
         await pilot.press("enter")
         await settled(pilot)
         assert app.screen.stage == "Release"

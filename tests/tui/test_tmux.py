@@ -14,8 +14,8 @@ from review_rows import drafts, stored
 from terminal import Terminal
 
 from curation.store import open_store
-from evaluation.report import Report
-from rung.report.baseline_words import best_label
+from evaluation.measurement_report import Report
+from rung.text.baseline_text import best_label
 from rung.tui.job import running_jobs
 from workspace.artefact import read_artefact
 from workspace.folder import Project
@@ -105,7 +105,7 @@ def colours_of(text):
     return found
 
 
-@pytest.mark.parametrize("term", ["xterm-16color", "xterm"])
+@pytest.mark.parametrize("term", [pytest.param("xterm-16color", marks=pytest.mark.slow), "xterm"])
 def test_sixteen_colours_are_enough_to_read_every_stage(terminal, project, term):
     terminal.start(project, term=term)
     terminal.see("Enter opens it")
@@ -153,11 +153,12 @@ USAGE = {"prompt_tokens": 11, "completion_tokens": 2, "total_tokens": 13}
 REPLY = {"id": "1", "object": "chat.completion", "created": 1, "model": "tiny", "choices": [MESSAGE], "usage": USAGE}
 
 
+@pytest.mark.slow
 def test_the_demo_by_keys_killed_and_found_again(terminal, demo, loopback):
     terminal.start(demo)
     terminal.see("Enter opens it")
     before = terminal.text()
-    assert f"v001: the test set alone, {demo_project.TEST} test" in before
+    assert f"v001: test set only, {demo_project.TEST} test" in before
     terminal.keys("3")
     terminal.see("the dataset", 90)
     terminal.see("blocks")

@@ -8,8 +8,8 @@ import ladder
 import pytest
 from conftest_tui import opened, sees, settled, text_of, until
 
-from training.machine import this_machine
-from training.record import LOCK, append_metric, read_run, write_run
+from training.plan.machine import this_machine
+from training.runs import LOCK, append_metric, read_run, write_run
 from workspace.lock import writer_lock
 
 LIVING = (
@@ -63,14 +63,14 @@ ENDED = (
     (
         "stopped",
         "stopped by request",
-        "Stopped at step 8: stopped by request. Checkpoint 8 is whole.",
-        "go on with R-001 from step 8",
+        "Stopped at step 8: stopped by request. Checkpoint 8 is complete.",
+        "resume R-001 from step 8",
     ),
     (
         "crashed",
         "disk full, 0.2 GB left of 500",
-        "Crashed at step 8: disk full, 0.2 GB left of 500. Checkpoint 8 is whole.",
-        "go on with R-001",
+        "Crashed at step 8: disk full, 0.2 GB left of 500. Checkpoint 8 is complete.",
+        "resume R-001",
     ),
     (
         "failed",
@@ -120,8 +120,8 @@ async def test_the_first_check_above_the_best_says_when_it_stops(clinic, program
         async with app.run_test(size=(80, 24)) as pilot:
             await settled(pilot)
             screen = await opened(pilot, 8)
-            told = f"{above} check{'s' if above > 1 else ''} above the best{said}, keeps step 2"
-            await sees(pilot, f"! over-fitting: validation lies {told}.")
+            told = f"above the best for {above} check{'s' if above > 1 else ''}{said}, keeps step 2"
+            await sees(pilot, f"! over-fitting: validation loss is {told}.")
             assert screen.message == f"! {told}"
             assert f"! {told}" in text_of(app).split("\n")[22]
 
@@ -148,7 +148,7 @@ async def test_overfitting_is_warned_of_and_samples_are_words(clinic, program):
             await settled(pilot)
             screen = await opened(pilot, 8)
             await sees(pilot, "Sample ✗ COPD [red]x[/]\\u001b[31m -> J44.9, expected J44.1")
-            assert screen.message == "! 3 checks above the best, keeps step 2"
+            assert screen.message == "! above the best for 3 checks, keeps step 2"
             await pilot.press("v")
             await sees(pilot, "step 6")
             assert "✗ COPD [red]x[/]\\u001b[31m -> J44.9, expected J44.1" in text_of(app)

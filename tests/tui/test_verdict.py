@@ -10,14 +10,14 @@ import pytest
 from conftest import rung
 from conftest_tui import flat, opened, sees, settled, text_of, until
 
-from evaluation.judge_report import JudgeReport
-from evaluation.report import Report
-from evaluation.served import Served
-from evaluation.verdict import Verdict
-from rung.report.judge_words import sentence as judge_sentence
-from rung.report.price_words import lines as price_lines
-from training.record import LOCK, read_run, write_run
-from workspace.artefact import now, read_artefact, write_artefact
+from evaluation.judge.correction import JudgeReport
+from evaluation.measurement_report import Report
+from evaluation.served_run import ServedRun
+from evaluation.verdict.rule import Verdict
+from rung.text.judge_text import sentence as judge_sentence
+from rung.text.verdict_text import price_lines
+from training.runs import LOCK, read_run, write_run
+from workspace.artefact import now, read_artefact, revised, write_artefact
 from workspace.lock import writer_lock
 
 SHIP, JUDGEMENT, KEEP, MORE = 60, 11, 0, 4
@@ -62,7 +62,7 @@ async def test_more_items_are_not_asked_for_where_they_would_not_ship_it(clinic,
         await settled(pilot)
         screen = await opened(pilot, 9)
         await sees(pilot, "more items would not ship it")
-        assert screen.next.startswith("Next: see what the advice says (2).")
+        assert screen.next.startswith("Next: see the advice (2).")
         await pilot.press("enter")
         await until(pilot, lambda: getattr(app.screen, "stage", "") == "Advice")
 
@@ -70,7 +70,9 @@ async def test_more_items_are_not_asked_for_where_they_would_not_ship_it(clinic,
 async def test_a_run_that_a_server_was_asked_for_says_first_that_its_weights_were_not_checked(clinic, program):
     ladder.finished(ladder.cleared(clinic))
     path = ladder.judged(clinic, SHIP) / "verdict.json"
-    write_artefact(path, Served("clinic", "gpu1:8000", "tiny").mark(read_artefact(path, Verdict), "tiny"))
+    verdict, served = read_artefact(path, Verdict), ServedRun("clinic", "gpu1:8000", "tiny")
+    notes = [*served.notes("R-001", "tiny"), *verdict.notes]
+    write_artefact(path, revised(verdict, served="clinic at gpu1:8000", notes=notes))
     app = program(clinic.root)
     async with app.run_test(size=(80, 24)) as pilot:
         await settled(pilot)
@@ -110,7 +112,7 @@ async def test_goal_and_price_are_in_sight_and_the_shell_says_the_same_in_the_sa
         await settled(pilot)
         screen = await opened(pilot, 9)
         await sees(pilot, "✓ Goal 80.0%: reached")
-        assert "Price $890 upkeep a month, for 750 fewer wrong in 1,000" in text_of(app)
+        assert "Price $890 upkeep a month, for 750 fewer errors in 1,000" in text_of(app)
         assert "Forgetting was not measured" in flat(text_of(app))
         told = [entry.text.replace("\xa0", " ") for entry in screen.lines.entries if entry.text.strip()]
     first = next(n for n, line in enumerate(told) if line.startswith("tuned"))
@@ -149,7 +151,7 @@ async def test_a_release_on_a_judgement_asks_for_name_and_reason(clinic, program
     async with app.run_test(size=(80, 24)) as pilot:
         await settled(pilot)
         screen = await opened(pilot, 10)
-        await sees(pilot, "It is a judgement: Enter asks for a name and a reason first.")
+        await sees(pilot, "A judgement: Enter asks for your name and a reason first.")
         await pilot.press("enter")
         await sees(pilot, "a named person releases it")
         await until(pilot, lambda: app.screen.focused is not None)
@@ -188,7 +190,8 @@ async def test_keeping_the_prompt_is_a_release_and_then_nothing_waits(clinic, pr
         await pilot.press("enter", "y")
         await until(pilot, lambda: not app.jobs and app.screen is screen and not screen.started, 2000)
         await sees(
-            pilot, "Released L-001: prompt. i opens Watch. Another machine checks it with: rung release verify L-001"
+            pilot,
+            "Released L-001: prompt. i opens monitoring. To check it on another machine: rung release verify L-001",
         )
         await pilot.press("v")
         await sees(pilot, "prompt: how it was measured")
@@ -229,6 +232,7 @@ async def test_the_verdict_waits_for_the_run_and_says_how_long(clinic, program):
             await sees(pilot, "Locked: no finished run. R-001 is at step 7 of 12, about 10 s left. press 8")
 
 
+@pytest.mark.cold  # the child takes a second to start: x comes before its end
 async def test_x_stops_the_measuring_and_no_verdict_is_written(clinic, program):
     ladder.finished(ladder.cleared(clinic))
     outputs = clinic.evaluations / "E-001" / "outputs.jsonl"
@@ -240,12 +244,12 @@ async def test_x_stops_the_measuring_and_no_verdict_is_written(clinic, program):
         screen = await opened(pilot, 9)
         await sees(pilot, "not measured on the test set yet")
         await pilot.press("x")
-        assert screen.message == "nothing runs here"
+        assert screen.message == "nothing is running"
         await pilot.press("enter", "y")
         await sees(pilot, "Measuring the tuned model: starting …")
         assert ("x", "stop") in screen.hints()
         await pilot.press("enter")
-        assert screen.message == "it is running; x stops it, what is answered stays"
+        assert screen.message == "already running; x stops it and keeps the answers"
         await pilot.press("x")
         assert screen.message in ("stopping …", screen.stopped)
         await until(pilot, lambda: not app.jobs and not screen.started)
@@ -266,7 +270,7 @@ async def test_judge_price_and_passages_stand_on_the_verdict(clinic, program):
     async with app.run_test(size=(100, 40)) as pilot:
         await settled(pilot)
         await opened(pilot, 9)
-        await sees(pilot, "Measured with passages of documents/, which validation preferred")
+        await sees(pilot, "Measured with passages from documents/; validation chose this")
         assert judge_sentence(judge) in flat(text_of(app))
         assert verdict.price is not None
         for line in price_lines(verdict.price):

@@ -7,21 +7,11 @@ import json
 import tomllib
 
 import pytest
-from conftest_tui import settled, text_of
+from conftest_tui import press, settled, text_of
 from walk_steps import begun, job_done, to_the_freeze
 
-from training.record import read_runs
+from training.runs import read_runs
 from workspace.folder import Project
-
-
-async def test_from_the_first_question_to_a_frozen_dataset(tmp_path, program):
-    folder = begun(tmp_path / "walk")
-    app = program(folder)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await to_the_freeze(app, pilot, folder)
-    said = tomllib.loads((folder / "answers.toml").read_text())
-    assert said["failure"] == "breaks_rules"
-    assert said["answered"]["failure"]["by"] == "dana"
 
 
 @pytest.mark.slow
@@ -31,24 +21,23 @@ async def test_from_the_first_question_to_a_finished_run(tmp_path, program, tiny
     app = program(folder)
     async with app.run_test(size=(80, 24)) as pilot:
         await to_the_freeze(app, pilot, folder)
-        await pilot.press("6")
-        await settled(pilot)
+        said = tomllib.loads((folder / "answers.toml").read_text())
+        assert said["failure"] == "breaks_rules" and said["answered"]["failure"]["by"] == "dana"
+        await press(pilot, "6")
         assert "No arm measured yet" in text_of(app)
         await pilot.press("enter", "y")
         await job_done(pilot)
         report = json.loads((folder / "evaluations" / "E-001" / "report.json").read_text())
         assert {arm["arm"] for arm in report["arms"]} == {"base", "prompt", "few_shot"}
         assert "Does anything cheaper" in text_of(app)
-        await pilot.press("7")
-        await settled(pilot)
+        await press(pilot, "7")
         await pilot.press("enter")
         await job_done(pilot)
         assert (folder / "plans" / "P-001.toml").is_file()
         await pilot.press("enter")
         assert app.screen.message.startswith("Locked: the advice says")  # 20 rows are no case for fine-tuning
         assert not (folder / "runs").exists()
-        await pilot.press("ctrl+o")
-        await settled(pilot)
+        await press(pilot, "ctrl+o")
         await pilot.press("up", *["backspace"] * 4, *"priya", "down", *"a walk through every stage", "enter")
         await job_done(pilot)
         assert app.screen.stage == "Train"

@@ -10,9 +10,7 @@ from rich.cells import cell_len
 from rich.text import Text
 from textual.app import App
 
-from rung.tui.widgets.marked import Entry, MarkedLines
-from rung.tui.widgets.passage import Part, Passage
-from rung.tui.wrapped import line_spans
+from rung.tui.widgets.lines import Entry, MarkedLines, TextPart, TextPassage, line_spans
 
 MIXED = st.text(alphabet="ab é漢ア\n \u0301\U0001f469\u200d🦀", max_size=120)
 
@@ -43,7 +41,7 @@ def test_what_is_joined_stays_together():
     assert all(not line.startswith("\u200d") and not line.endswith("\u200d") for line in lines)
 
 
-class Counting(Passage):
+class Counting(TextPassage):
     """Counts the lines that are drawn."""
 
     drawn = 0
@@ -59,7 +57,7 @@ class Page(App):
     CSS = "Lines { height: auto; }"
 
     def compose(self):
-        yield Counting(Part(Text("word " * 4_000, spans=[]), 2))
+        yield Counting(TextPart(Text("word " * 4_000, spans=[]), 2))
         yield MarkedLines(id="list")
 
 

@@ -7,7 +7,7 @@ import random
 import tomllib
 
 from clinic import ANSWERS
-from conftest_tui import settled, text_of
+from conftest_tui import press, settled, text_of
 from review_rows import stored
 from review_steps import shown_item
 
@@ -82,20 +82,15 @@ async def job_done(pilot, seconds=400):
 async def to_the_freeze(app, pilot, folder):
     """Questions, advice, import, review of every row by key, freeze by Enter and y."""
     await settled(pilot)
-    await pilot.press("enter")
-    await settled(pilot)
+    await press(pilot, "enter")
     assert app.screen.stage == "Questions"
     await answer_all(pilot)
-    await pilot.press("slash", *"goal_score", "enter")
-    await settled(pilot)
-    await pilot.press(*"0.8", "enter")
-    await settled(pilot)
+    await press(pilot, "slash", *"goal_score", "enter")
+    await press(pilot, *"0.8", "enter")
     assert tomllib.loads((folder / "answers.toml").read_text())["goal_score"] == 0.8
-    await pilot.press("enter")
-    await settled(pilot)
+    await press(pilot, "enter")
     assert json.loads((folder / "decision.json").read_text())["next_step"] == "fine_tune"
-    await pilot.press("3")
-    await settled(pilot)
+    await press(pilot, "3")
     assert "No rows yet" in text_of(app)
     await pilot.press("i", *"pool.jsonl", "enter")
     await job_done(pilot)
@@ -103,17 +98,15 @@ async def to_the_freeze(app, pilot, folder):
     await pilot.press("4")
     for _ in range(60):
         await settled(pilot)
-        if app.screen.sitting is not None and app.screen.item is None and not app.screen.busy:
+        if app.screen.session is not None and app.screen.item is None and not app.screen.busy:
             break
         await shown_item(pilot)
         await pilot.press("a")
     assert "That was the last one" in text_of(app)
     assert {row.state for row in stored(folder).values()} == {"approved"}
-    await pilot.press("enter")
-    await settled(pilot)
+    await press(pilot, "enter")
     assert app.screen.stage == "Dataset"
-    await pilot.press("t")
-    await settled(pilot)
+    await press(pilot, "t")
     await pilot.press("enter")
     assert "It cannot be changed" in text_of(app)
     assert not list(folder.glob("datasets/v*"))

@@ -17,7 +17,7 @@ from curation.example import Example, chat_row
 from curation.review import Desk, invite, open_desk
 from curation.store import NewRow
 from rung.web.app import build_app
-from rung.web.door import Door
+from rung.web.login import Door
 from rung.web.serve import bind, host_names, server
 from workspace.folder import Project
 from workspace.settings import Settings

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import importlib.resources
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from in_shell import rung
 
 from curation.review import Ruling, decide, next_item
 from rung.report import page as report_page
@@ -89,7 +88,7 @@ def test_reports(chromium: Any, axe: str, tmp_path: Path) -> None:
         ("advise", "--answers", "answers.toml", "--report", "advice.html"),
         ("data", "check", "rows.csv", "--html", "check.html"),
     ):
-        done = subprocess.run([sys.executable, "-m", "rung", *words], cwd=tmp_path, capture_output=True, text=True)
+        done = rung(*words, cwd=tmp_path)
         assert done.returncode in (0, 1), done.stderr
     page = chromium.new_context(viewport=PHONE, bypass_csp=True).new_page()
     found: list[str] = []

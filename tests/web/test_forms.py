@@ -10,7 +10,7 @@ from web_steps import decisions, stale
 
 from curation.example import Example, chat_row
 from curation.review import Ruling
-from curation.review.standing import last_of
+from curation.review.decisions import last_of
 
 
 def own_word(site: Any, name: str) -> Any:
@@ -57,7 +57,7 @@ def test_draft_is_taken_up_and_left(make_site: Any) -> None:
     browser.press("/decide", to="/open", panel="edit", text="half a")
     again = site.browser("dana")
     assert again.row == row and again.page.form("/decide")["text"] == "half a"
-    assert "Your draft from before is here again" in again.words
+    assert "This is your unsaved edit" in again.words
     again.press("/decide", to="/forget")
     assert again.row == row and "text" not in again.page.form("/decide")
 
@@ -128,7 +128,7 @@ def test_both_go_to_the_lead_who_sees_both_and_ends_it(make_site: Any) -> None:
     lead = site.browser("kim", "lead")
     lead.press("/stop", row=lead.row)
     dana, row = stale(site, Ruling("edit", text="E11.42"), verdict="edit", text="E11.49")
-    assert dana.press("/contest").status == 200 and "Sent on, with both answers" in dana.words
+    assert dana.press("/contest").status == 200 and "Sent to the lead, with both answers" in dana.words
     assert site.state(row) == "unsure" and dana.row != row
     assert dana.get(f"/?row={row}").row != row, "it is the lead's now"
     lead.get(f"/?row={row}")
@@ -144,3 +144,15 @@ def test_nothing_to_contest_where_nobody_decided(make_site: Any) -> None:
     dana = site.browser("dana")
     form = {**dana.page.form("/decide"), "verdict": "reject"}
     assert dana.client.post("/contest", data=form).status_code == 403 and decisions(site) == []
+
+
+def test_the_decision_that_fails_a_sample_says_so(make_site: Any) -> None:
+    site = make_site(0, pool="sample", sample=3)
+    site.desk.store.add([Example(chat_row(f"question {n}", f"answer {n}")) for n in range(20)], role="pool")
+    browser = site.browser("dana")
+    assert "sample of pool failed" not in browser.rule("approve").words
+    browser.rule("reject")
+    assert "The sample of pool failed" in browser.press("/decide", reason="1").words
+    assert "sample of pool failed" not in browser.rule("approve").words
+    lead = site.browser("kim", "lead")
+    assert "The sample of pool failed" in lead.get("/team").words

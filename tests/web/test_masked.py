@@ -65,7 +65,7 @@ def test_an_edit_loads_the_true_text_and_writes_no_mask(visit: Any) -> None:
     browser.press("/decide", to="/open", panel="edit", text=f"{ANSWER} Half")
     assert len(events(site)) == 1, "typing on is no second look"
     again = browser.get("/")
-    assert clean(again.html) and "You began an edit of this row" in again.words
+    assert clean(again.html) and "You have an unsaved edit" in again.words
     browser.press("/decide", to="/open", panel="edit")
     text = browser.page.form("/decide")["text"]
     assert text == f"{ANSWER} Half"
@@ -116,7 +116,7 @@ def test_what_stands_beside_an_item_is_masked_before_it_is_cut(visit: Any) -> No
     from curation.store import Link
 
     with site.desk.store.write() as connection:
-        from curation.store.pairs import write_links
+        from curation.store.sources import write_links
 
         write_links(connection, [Link("r-000001", "r-000002", "near", 0.9)])
     browser.get("/?row=r-000001")

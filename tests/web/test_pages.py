@@ -24,7 +24,7 @@ def test_blind_rows_show_nobodys_decision(make_site: Any) -> None:
         item = next_item(site.desk, "mo").item
         decide(site.desk, item.id, item.token, "mo", Ruling("edit", text=f"MO-{item.id}"))
     dana = site.browser("dana")
-    assert "Two people see this row" in dana.words and "mo" not in re.findall(r"\w+", dana.words)
+    assert "Two people decide this row" in dana.words and "mo" not in re.findall(r"\w+", dana.words)
     assert "MO-" not in dana.bare
     dana, _ = stale(site, None, verdict="approve")
     assert "mo decided" not in dana.words and "Send both" not in dana.words
@@ -38,7 +38,7 @@ def test_near_rows_that_were_decided_stand_beside(make_site: Any) -> None:
     item = next_item(site.desk, "mo", want="r-000002").item
     decide(site.desk, item.id, item.token, "mo", Ruling("edit", text="E11.42"))
     dana = site.browser("dana").get("/?row=r-000001")
-    assert "Decided before, near this one" in dana.words and "E11.42 edited mo" in dana.words
+    assert "Similar rows, already decided" in dana.words and "E11.42 edited mo" in dana.words
     assert "A near row has another answer: E11.42 (mo)" in dana.words
 
 
@@ -164,7 +164,7 @@ def test_the_economics_of_the_review(make_site: Any) -> None:
     lead.rule("reject", reason="1")
     lead.get("/economics")
     assert lead.status == 200 and "66.7% (2 of 3)" in lead.words and "2 of 4 ([review] goal)" in lead.words
-    assert "Not measured: rung plan --curve" in lead.words
+    assert "Not measured: rung plan curve" in lead.words
     assert "/economics" in lead.get("/").html and "/economics" not in site.browser("dana").html
 
 
@@ -197,11 +197,11 @@ def test_rows_that_were_skipped_are_no_pace(make_site: Any) -> None:
     lead.rule("skip")
     time.sleep(1.1)  # the log keeps whole seconds
     lead.rule("skip")
-    assert "at the present pace" not in lead.get("/team").words
+    assert "at the current pace" not in lead.get("/team").words
     lead.get("/")
     lead.rule("approve")
     words = lead.get("/team").words
-    assert re.search(r"1 of 16 decided, about \d+(\.\d)? (s|min) left at the present pace", words), words
+    assert re.search(r"1 of 16 decided, about \d+(\.\d)? (s|min) left at the current pace", words), words
     (kim,) = progress(site.desk).reviewers
     assert kim.rows_an_hour == pytest.approx(1 / kim.minutes * 60)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import hmac
 import http.client
 import json
 import re
@@ -9,25 +11,30 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 from typer.testing import CliRunner
 
 from curation.example import Example, chat_row
-from curation.review import invite
+from curation.review import Desk, Ruling, decide_all, invite, next_item, open_desk
 from curation.store import open_store
 from rung.cli import build_app
-from rung.web.guard import Guard
+from rung.web.host_checks import HostGuard
 from workspace.errors import RungError
 from workspace.folder import Project
-from workspace.settings import Settings
+from workspace.settings import Settings, load_settings
 
-RUNG = (sys.executable, "-m", "rung")
+
+def as_program(*command: str) -> list[str]:
+    """The words that start the program: what stands in for Python is there only once the tests run."""
+    return [sys.executable, "-m", "rung", *command]
 
 
 @pytest.fixture
@@ -39,7 +46,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def rung(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*RUNG, *command], cwd=folder, capture_output=True, text=True, timeout=600)
+    return subprocess.run(as_program(*command), cwd=folder, capture_output=True, text=True, timeout=600)
 
 
 def invite_here(folder: Path) -> str:
@@ -52,7 +59,7 @@ def serve(folder: Path) -> Iterator[Callable[..., tuple[subprocess.Popen[str], s
     running: list[subprocess.Popen[str]] = []
 
     def start(*flags: str) -> tuple[subprocess.Popen[str], str]:
-        command = [*RUNG, "review", "serve", "--port", "0", *flags]
+        command = as_program("review", "serve", "--port", "0", *flags)
         program = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         running.append(program)
         assert program.stdout is not None
@@ -87,19 +94,22 @@ def test_serves_prints_how_it_is_reached_and_ends_on_ctrl_c(folder: Path, serve:
     program.wait(300)
     port = urlsplit(address).port
     assert f"ssh -L {port}:127.0.0.1:{port} " in out and f"proxy_pass http://127.0.0.1:{port}" in out
-    assert f"Next: rung review invite sam --base {address}" in out
-    assert f"Links: rung review invite NAME --base {address}   (again" in out
-    assert program.returncode == 0 and errors == "The page is closed. Every decision is kept.\n"
+    assert re.search(rf"{address}/enter/\S+", out)
+    assert f"Links: rung review invite NAME --base {address}   (a second call" in out
+    assert program.returncode == 0 and errors == "The review page is closed. All decisions are saved.\n"
     assert link.rsplit("/", 1)[1] not in out + errors, "no link in the output"
 
 
 def test_a_program_is_told_in_one_document_where_the_page_is(folder: Path) -> None:
-    command = [*RUNG, "review", "serve", "--port", "0", "--json"]
+    command = as_program("review", "serve", "--port", "0", "--json")
     with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as program:
         assert program.stdout is not None
         lines = iter(program.stdout.readline, "}\n")
         told = json.loads("".join(lines) + "}")
         assert get(told["address"])[0] == 401 and told["login"] == "link"
+        status, page = get(told["link"])
+        assert status == 200 and "Welcome, sam" in page, "whoever starts it gets in"
+        assert get(told["link"][:-1])[0] == 401
         assert told["invite"] == f"rung review invite NAME --base {told['address']}"
         program.send_signal(signal.SIGINT)
         assert program.communicate(timeout=300)[0] == "" and program.returncode == 0
@@ -129,8 +139,8 @@ def test_the_printed_link_follows_the_settings(folder: Path) -> None:
     ("flags", "code", "words"),
     [
         (("--host", "0.0.0.0"), 1, "nobody has a personal link yet"),
-        (("--host", "0.0.0.0", "--login", "none"), 1, "lets everyone in"),
-        (("--login", "proxy"), 2, "name the proxy's address"),
+        (("--host", "0.0.0.0", "--login", "none"), 1, "asks nobody to sign in"),
+        (("--login", "proxy"), 2, "needs the address of the proxy"),
         (("--login", "magic"), 2, "magic"),
         (("--host", "192.0.2.1", "--login", "link"), 1, "nobody has a personal link yet"),
         (("--host", "not an address", "--login", "link"), 1, "nobody has a personal link yet"),
@@ -227,6 +237,60 @@ def test_slow_and_broken_bodies(make_site: Any, serving: Any) -> None:
     assert get(address.geturl() + "/")[0] == 401
 
 
+@pytest.mark.parametrize(
+    "half",
+    [
+        b"",
+        b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: ",
+        b"POST /decide HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n\r\nrow=",
+    ],
+)
+def test_half_sent_requests_keep_nobody_out(folder: Path, serve: Any, half: bytes) -> None:
+    """A reviewer goes on, on a kept and on a new connection, while 300 others send half a request.
+
+    The server sleeps before the last hundred, so it finds them together with the reviewer's next request.
+    """
+    process, address = serve("--login", "none")
+    parts = urlsplit(address)
+    with httpx.Client(base_url=address, timeout=60) as reviewer, contextlib.ExitStack() as held:
+        assert reviewer.get("/").status_code == 200
+        for count in range(300):
+            if count == 200:
+                process.send_signal(signal.SIGSTOP)
+            slow = held.enter_context(socket.create_connection((parts.hostname, parts.port), timeout=60))
+            with contextlib.suppress(OSError):
+                slow.sendall(half)
+        threading.Timer(0.5, process.send_signal, [signal.SIGCONT]).start()
+        assert reviewer.get("/").status_code == 200
+        page = httpx.get(address, timeout=60)
+        fields = dict(re.findall(r'name="(csrf|row|token)" value="([^"]+)"', page.text))
+        assert page.status_code == 200 and fields
+        done = httpx.post(f"{address}/decide", data={**fields, "verdict": "approve"}, cookies=page.cookies, timeout=60)
+        assert done.status_code == 303
+    with open_store(Project(folder), Settings()) as store:
+        assert [row.state for row in store.rows()] == ["approved"]
+
+
+@pytest.mark.parametrize("answered", [False, True])
+def test_headers_that_do_not_come_end_the_connection(
+    make_site: Any, serving: Any, monkeypatch: pytest.MonkeyPatch, answered: bool
+) -> None:
+    """Also after an answer, and however often a byte of the next request comes."""
+    monkeypatch.setattr("rung.web.serve.HEADER_SECONDS", 0.5)
+    address = urlsplit(serving(make_site().desk))
+    with socket.create_connection((address.hostname, address.port), timeout=60) as slow:
+        if answered:
+            slow.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            assert slow.recv(100).startswith(b"HTTP/1.1 401")
+        slow.sendall(b"GET / HTTP/1.1\r\nX-Slow: ")
+        began = time.monotonic()
+        with contextlib.suppress(ConnectionError):
+            while time.monotonic() - began < 60:
+                slow.sendall(b"x")
+                time.sleep(0.1)
+        assert time.monotonic() - began < 30
+
+
 async def test_a_body_that_does_not_come_is_given_up() -> None:
     """408, after the guard's patience; the page behind it is never asked."""
     import asyncio
@@ -245,5 +309,110 @@ async def test_a_body_that_does_not_come_is_given_up() -> None:
 
     scope = {"type": "http", "method": "POST", "headers": [(b"host", b"127.0.0.1")], "path": "/", "query_string": b""}
     began = time.monotonic()
-    await Guard(page, ["127.0.0.1"], body_seconds=0.05)(scope, receive, send)
+    await HostGuard(page, ["127.0.0.1"], body_seconds=0.05)(scope, receive, send)
     assert said[0]["status"] == 408 and not asked and time.monotonic() - began < 3000
+
+
+class Stranger:
+    """Someone with a personal link and a program of their own: sends what they like, forms with their own csrf."""
+
+    def __init__(self, folder: Path, address: str, name: str, role: str = "reviewer") -> None:
+        with open_store(Project(folder), load_settings(folder / "rung.toml")) as store:
+            token = invite(store, name, role=role)
+        self.client = httpx.Client(base_url=address, timeout=60)
+        self.client.get(f"/enter/{token}")
+        self.csrf = hmac.new(token.encode(), b"form", "sha256").hexdigest()
+
+    def post(self, path: str, row: str, token: str = "made-up", **fields: str) -> httpx.Response:
+        data = {"csrf": self.csrf, "row": row, "token": token, "verdict": "reject", "reason": "1", **fields}
+        return self.client.post(path, data=data)
+
+    def take(self, row: str) -> str:
+        """Lease a row; its token."""
+        page = self.client.get(f"/?row={row}").text
+        assert f'name="row" value="{row}"' in page, page[:500]
+        return str(re.findall(r'name="token" value="([^"]+)"', page)[0])
+
+
+SECRET = "the answer of the lead"
+
+
+@pytest.fixture
+def decided(folder: Path) -> Callable[[str], Desk]:
+    """`decided(more)`: a project of 12 rows, with `more` in its [review]; r-000003 was decided by the lead, kim,
+    r-000004 is out of the data.
+    """
+
+    def make(more: str) -> Desk:
+        (folder / "rung.toml").write_text(f'[project]\nname = "codes"\nperson = "sam"\n[review]\n{more}\n')
+        desk = open_desk(Project(folder), load_settings(folder / "rung.toml"))
+        desk.store.add([Example(chat_row(f"question {n}", f"answer {n}")) for n in range(12)], role="candidates")
+        invite(desk.store, "kim", role="lead")
+        decide_all(desk, "kim", [("r-000003", Ruling("edit", text=SECRET))], kind="person")
+        desk.store.exclude(["r-000004"], "a leak", "leaks")
+        return desk
+
+    return make
+
+
+@pytest.mark.parametrize("entry", [0, 3])
+def test_no_reply_tells_a_stranger_to_a_row_what_was_decided_on_it(
+    folder: Path, serve: Any, decided: Any, entry: int
+) -> None:
+    """Decided, open, held by someone else, out of the data: under a made-up token all rows answer alike."""
+    desk = decided(f"entry = {entry}")
+    next_item(desk, "kim", want="r-000006")
+    mallory = Stranger(folder, serve()[1], "mallory")
+    for fields in ({}, {"verdict": "edit", "text": SECRET}, {"verdict": "edit", "text": ""}, {"verdict": "approve"}):
+        replies = set()
+        for row in ("r-000003", "r-000004", "r-000005", "r-000006"):
+            answer = mallory.post("/decide", row, **fields)
+            told = answer.text.replace(fields.get("text") or "no text", "")
+            assert answer.status_code == 409 and "kim" not in told and SECRET not in told
+            replies.add(re.sub(r'value="[^"]*"|name="csrf"|csrf', "", told.replace(row, "ROW")))
+        assert len(replies) == 1
+    for path in ("/open", "/unmask", "/contest", "/undo", "/forget", "/stop", "/reopen"):
+        answer = mallory.post(path, "r-000003")
+        assert "kim" not in answer.text and SECRET not in answer.text
+    row = desk.store.row("r-000003")
+    assert (row.state, row.reviewer, len(desk.store.events(kind="contest"))) == ("edited", "kim", 0)
+
+
+def test_a_decision_is_contested_by_whoever_held_the_row_and_no_one_else(
+    folder: Path, serve: Any, decided: Any
+) -> None:
+    desk = decided("lease_seconds = 1")
+    address = serve()[1]
+    mallory, dana = Stranger(folder, address, "mallory"), Stranger(folder, address, "dana")
+    tokens = {row: dana.take(row) for row in ("r-000005", "r-000007")}
+    time.sleep(1.2)
+    for row, who in (("r-000005", "mo"), ("r-000007", "kim")):
+        decide_all(desk, who, [(row, Ruling("approve"))], kind="person")
+        for token in ("made-up", tokens[row], tokens["r-000005"]):
+            assert mallory.post("/contest", row, token).status_code == 403
+    late = dana.post("/decide", "r-000005", tokens["r-000005"])
+    assert late.status_code == 409 and "mo decided this row" in late.text and "/contest" in late.text
+    of_the_lead = dana.post("/decide", "r-000007", tokens["r-000007"])
+    assert of_the_lead.status_code == 409 and "/contest" not in of_the_lead.text
+    assert dana.post("/contest", "r-000007", tokens["r-000005"]).status_code == 403
+    assert dana.post("/contest", "r-000007", tokens["r-000007"]).status_code == 403, "the lead's decision"
+    assert dana.post("/contest", "r-000005", tokens["r-000005"]).status_code == 303
+    assert [desk.store.row(row).state for row in tokens] == ["unsure", "approved"]
+    decide_all(desk, "kim", [("r-000005", Ruling("approve"))], kind="person")
+    assert dana.post("/contest", "r-000005", tokens["r-000005"]).status_code == 403, "a second time"
+
+
+def test_who_has_not_passed_the_entry_test_contests_nothing(folder: Path, serve: Any, decided: Any) -> None:
+    """A lease from before the test was asked for is no way round it."""
+    desk = decided("lease_seconds = 1")
+    mallory = Stranger(folder, serve()[1], "mallory")
+    token = mallory.take("r-000005")
+    time.sleep(1.2)
+    decide_all(desk, "mo", [("r-000005", Ruling("approve"))], kind="person")
+    with (folder / "rung.toml").open("a") as file:
+        file.write("entry = 3\n")
+    again = Stranger(folder, serve()[1], "mallory")
+    late = again.post("/decide", "r-000005", token)
+    assert late.status_code == 409 and "mo decided this row" not in late.text
+    assert again.post("/contest", "r-000005", token).status_code == 403
+    assert desk.store.row("r-000005").state == "approved"

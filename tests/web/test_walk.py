@@ -9,7 +9,7 @@ import pytest
 
 from curation.example import Example, chat_row
 from curation.review import Ruling, decide, next_item
-from curation.review.standing import recent
+from curation.review.decisions import recent
 
 HOSTILE = (
     '<script>document.title="owned"</script><img src=x onerror="document.title=\'owned\'"> {{ 7*7 }} \u202egpj.exe'
@@ -64,7 +64,7 @@ def test_a_reviewers_hour(make_site: Any, serving: Any, open_page: Any) -> None:
     assert (last.reviewer, last.reason, last.remark) == ("dana", "right answer, wrong form", "ask mo")
     press(page, "u")
     assert row_of(page) == rejected and site.state(rejected) == "leased"
-    assert "Taken back" in page.inner_text(".result")
+    assert "open again" in page.inner_text(".result")
     assert "8 today · 8 of 16 · 50%" in page.inner_text(".progress")
 
     site.now[0] += 1000  # the lease is over, and someone else decides
@@ -233,7 +233,7 @@ def test_back_leaves_an_open_panel_and_not_the_page(make_site: Any, serving: Any
     page.go_back()
     page.wait_for_selector("[data-key=a]")
     assert (row_of(page), page.url) == (row, address)
-    assert "You began an edit of this row" in page.inner_text("main")
+    assert "You have an unsaved edit" in page.inner_text("main")
     page.keyboard.press("e")
     page.wait_for_selector("#text")
     assert page.input_value("#text") == "E89.9 in part"
@@ -260,7 +260,7 @@ def test_escape_is_one_level_back(make_site: Any, serving: Any, open_page: Any) 
     edit_in_part(page)
     page.keyboard.press("Escape")
     page.wait_for_selector("[data-key=a]", timeout=20_000)
-    assert "You began an edit of this row" in page.inner_text("main")
+    assert "You have an unsaved edit" in page.inner_text("main")
     page.keyboard.press("x")
     page.wait_for_selector("#reasons")
     page.click("#other")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from curation.manifest import newest_dataset
-from training.record import RunRecord, read_runs
+from curation.split.manifest import newest_dataset
+from training.runs import RunRecord, read_runs
 from workspace.artefact import read_artefact, write_artefact
 from workspace.errors import InputError
 from workspace.folder import Project, newest, next_id, oldest_first

@@ -1,4 +1,4 @@
-from workspace.words import counted
+from workspace.counted import counted
 
 
 def test_one_is_not_several() -> None:

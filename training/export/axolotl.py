@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from training.export.bundle import Bundle
+from training.export.bundle import Bundle, Row, Table
 from training.export.values import every, jsonl, title, values, yaml
 
 
@@ -15,12 +13,12 @@ def files(bundle: Bundle) -> dict[str, str]:
     return {"config.yaml": yaml(config(bundle), head), **found}
 
 
-def _marked(row: dict[str, Any]) -> dict[str, Any]:
+def _marked(row: Row) -> Row:
     last = len(row["messages"]) - 1
     return {**row, "messages": [{**m, "train": n == last} for n, m in enumerate(row["messages"])]}
 
 
-def config(bundle: Bundle) -> dict[str, Any]:
+def config(bundle: Bundle) -> Table:
     """Axolotl's names for the plan's values; rows over the length were left out, none is cut."""
     plan = values(bundle)
     return {
@@ -60,7 +58,7 @@ def config(bundle: Bundle) -> dict[str, Any]:
     }
 
 
-def _adapter(plan: dict[str, Any]) -> dict[str, Any]:
+def _adapter(plan: Table) -> Table:
     if plan["method"] == "full":
         return {}
     quantised = plan["quantisation"] == "nf4"
@@ -78,7 +76,7 @@ def _adapter(plan: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _dataset(split: str) -> dict[str, Any]:
+def _dataset(split: str) -> Table:
     return {
         "path": f"data/{split}.jsonl",
         "ds_type": "json",

@@ -9,14 +9,14 @@ from typing import Any
 
 from chat.protocols import Tokenizer
 from curation.example import Example
-from curation.manifest import SplitName, load_split
-from training.clearance import Clearance, Locked, check_gates
-from training.gate import Override
-from training.lines import GB
-from training.plan import Plan, read_plan
-from training.planning import token_length
-from training.recipe import Recipe
-from training.run.rows import with_system
+from curation.split.manifest import SplitName, load_split
+from training.gates.clearance import Clearance, Locked, check_gates
+from training.gates.gate import GateOverride
+from training.plan.planning import token_length
+from training.plan.plans import Plan, read_plan
+from training.plan.recipe import Recipe
+from training.plan.splits import GB
+from training.run.tokens import with_system
 from workspace.artefact import hashes
 from workspace.errors import Refusal
 from workspace.files import sha256_file
@@ -24,6 +24,9 @@ from workspace.folder import Project
 from workspace.settings import Settings
 
 Row = dict[str, Any]
+"""A row, or a message of one, as JSON."""
+Table = dict[str, Any]
+"""Settings of another trainer, by its own names."""
 SPLITS: tuple[SplitName, ...] = ("train", "validation")
 """The test set stays at home: its outcomes come back through `rung verdict --scores`."""
 
@@ -65,7 +68,7 @@ def pack(
     *,
     kind: str,
     cards: int = 1,
-    overrides: Sequence[Override] = (),
+    overrides: Sequence[GateOverride] = (),
 ) -> Bundle:
     """Read the frozen rows and ask every gate.
 

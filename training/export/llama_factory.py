@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
-from training.export.bundle import Bundle
+from training.export.bundle import Bundle, Row, Table
 from training.export.values import every, jsonl, title, values, yaml
 from workspace.errors import Refusal
 
@@ -29,7 +28,7 @@ def files(bundle: Bundle) -> dict[str, str]:
     Raises Refusal where an assistant message calls tools: its format holds such calls in a role of their own.
     """
     if any("tool_calls" in message for rows in bundle.rows.values() for row in rows for message in row["messages"]):
-        raise Refusal("Rows with tool calls do not fit LLaMA-Factory's format as they are.", "--export trl")
+        raise Refusal("Rows with tool calls do not fit LLaMA-Factory's format as they are.", "rung plan export trl")
     found = {f"data/{split}.jsonl": jsonl(map(_row, rows)) for split, rows in bundle.rows.items()}
     info = {f"rung_{split}": _info(split, bundle) for split in bundle.rows}
     head = f"{title(bundle)}\nRun here: llamafactory-cli train train.yaml"
@@ -37,16 +36,16 @@ def files(bundle: Bundle) -> dict[str, str]:
     return {"train.yaml": yaml(config(bundle), head), **found}
 
 
-def _row(row: dict[str, Any]) -> dict[str, Any]:
+def _row(row: Row) -> Row:
     return {**row, "tools": json.dumps(row["tools"], ensure_ascii=False)} if "tools" in row else row
 
 
-def _info(split: str, bundle: Bundle) -> dict[str, Any]:
+def _info(split: str, bundle: Bundle) -> Table:
     columns = COLUMNS if any("tools" in row for row in bundle.rows["train"]) else {"messages": "messages"}
     return {"file_name": f"{split}.jsonl", "formatting": "sharegpt", "columns": columns, "tags": TAGS}
 
 
-def config(bundle: Bundle) -> dict[str, Any]:
+def config(bundle: Bundle) -> Table:
     """Its names for the plan's values. No `template`: it then takes the tokenizer's own."""
     plan = values(bundle)
     return {
@@ -92,7 +91,7 @@ def config(bundle: Bundle) -> dict[str, Any]:
     }
 
 
-def _adapter(plan: dict[str, Any]) -> dict[str, Any]:
+def _adapter(plan: Table) -> Table:
     if plan["method"] == "full":
         return {"finetuning_type": "full"}
     found = {

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import date
-from typing import Any
 
 from chat.privacy import SEALED, UNTRAINED, privacy_answers, trains
-from training.export.bundle import Bundle
+from training.export.bundle import Bundle, Row
 from training.export.values import jsonl
 from workspace.errors import InputError, Problem, Refusal
 from workspace.folder import Project
-from workspace.rules import rule_file
+from workspace.shipped_rules import rule_file
 
 ROLES = ("system", "user", "assistant", "tool")
 
@@ -24,7 +24,7 @@ def files(bundle: Bundle) -> dict[str, str]:
     found = {f"{split}.jsonl": jsonl(map(_weighted, rows)) for split, rows in bundle.rows.items()}
     problems = [p for name, text in found.items() for p in faults(name, text, limits())]
     if problems:
-        raise InputError(problems, "rung data freeze   (another version), or --export trl")
+        raise InputError(problems, "rung data freeze   (another version), or rung plan export trl")
     return found
 
 
@@ -39,29 +39,27 @@ def may_leave(project: Project, today: date | None = None) -> None:
         why = trains("openai", "api.openai.com", today or date.today())
     if why:
         said = ", ".join(sorted(answers))
-        raise Refusal(
-            f"No OpenAI file: your answer privacy = {said}; {why}.", "rung plan --export trl", where="privacy"
-        )
+        raise Refusal(f"No OpenAI file: your answer privacy = {said}; {why}.", "rung plan export trl", where="privacy")
 
 
-def limits() -> dict[str, Any]:
+def limits() -> dict[str, int]:
     """The provider's dated limits."""
     entry = next(e for e in rule_file("managed.toml")["provider"] if e["id"] == "openai")
     return dict(entry["limits"])
 
 
-def _weighted(row: dict[str, Any]) -> dict[str, Any]:
+def _weighted(row: Row) -> Row:
     last = len(row["messages"]) - 1
     return {**row, "messages": [_message(m, n == last) for n, m in enumerate(row["messages"])]}
 
 
-def _message(message: dict[str, Any], last: bool) -> dict[str, Any]:
+def _message(message: Row, last: bool) -> Row:
     if message["role"] != "assistant" or last:
         return message
     return {**message, "weight": 0}
 
 
-def faults(name: str, text: str, allowed: dict[str, Any]) -> list[Problem]:
+def faults(name: str, text: str, allowed: Mapping[str, int]) -> list[Problem]:
     """What the limits forbid in one file. Tokens are counted from above: no token is shorter than a byte."""
     found = []
     lines = text.splitlines()
@@ -75,7 +73,7 @@ def faults(name: str, text: str, allowed: dict[str, Any]) -> list[Problem]:
     return found
 
 
-def _row_faults(where: str, line: str, allowed: dict[str, Any]) -> list[Problem]:
+def _row_faults(where: str, line: str, allowed: Mapping[str, int]) -> list[Problem]:
     row = json.loads(line)
     roles = [message["role"] for message in row["messages"]]
     found = [Problem(f'role "{role}" is not taken.', where) for role in roles if role not in ROLES]

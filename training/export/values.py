@@ -8,7 +8,7 @@ from importlib.resources import files
 from pprint import pformat
 from typing import Any
 
-from training.export.bundle import Bundle
+from training.export.bundle import Bundle, Table
 from workspace.errors import Refusal
 
 ADAPTERS = ("lora", "qlora", "dora", "qdora", "rslora")
@@ -21,7 +21,7 @@ KEPT = (
 )  # fmt: skip
 
 
-def values(bundle: Bundle) -> dict[str, Any]:
+def values(bundle: Bundle) -> Table:
     """The recipe as a plain table. Raises Refusal for a method that no export knows."""
     recipe = bundle.recipe
     if recipe.method != "full" and recipe.method not in ADAPTERS:
@@ -64,7 +64,7 @@ def every(bundle: Bundle) -> int:
     return max(1, math.ceil(per_epoch / bundle.recipe.evals))
 
 
-def yaml(table: dict[str, Any], heading: str = "") -> str:
+def yaml(table: Table, heading: str = "") -> str:
     """A flat YAML file: JSON values, which are YAML too, and floats with a point, which YAML 1.1 readers need."""
     lines = [f"# {line}" for line in heading.splitlines()]
     lines += [f"{key}: {_yaml_value(value)}" for key, value in table.items()]

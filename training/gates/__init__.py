@@ -1,1 +1,1 @@
-"""The six gates, one file each. Every one computes its answer from the artefacts, never from an earlier answer."""
+"""The six gates (`checks.py`) and the clearance. Each is computed from the artefacts, never from an earlier answer."""

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from evaluation.measurement_report import ItemOutcome, Report, newest_report, read_report
 from evaluation.outcomes import load_baseline
-from evaluation.report import Outcome, Report, newest_report, read_report
-from evaluation.scores import PairedScores
-from evaluation.verdict import Rule, Verdict, newest_verdict, verdict_of
-from training.record import RunRecord
+from evaluation.testset.clusters import clusters_of
+from evaluation.verdict.paired_scores import PairedScores
+from evaluation.verdict.rule import Provenance, ShipRule, Verdict, VerdictEvidence, newest_verdict, rule
 from training.release.current import standing_release
-from training.release.record import Release
+from training.release.releases import Release
+from training.runs import RunRecord
 from workspace.artefact import hashes, write_artefact
 from workspace.errors import Refusal
 from workspace.files import sha256_file
@@ -61,14 +61,25 @@ def challenge(project: Project, settings: Settings, run: RunRecord) -> Challenge
         ids=tuple(str(o.item) for o in outcomes),
         tuned=tuple(o.score for o in outcomes),
         arms={CHAMPION: tuple(o.score for o in standing)},
+        clusters=clusters_of(project.datasets / report.dataset, settings.dataset.group_by, [o.item for o in outcomes]),
     )
-    verdict = verdict_of(scores, CHAMPION, Rule(settings.release.margin, confidence))
-    named: dict[str, Any] = {"id": report.id, "run": run.id, "dataset": report.dataset, "metric": report.metric}
-    named |= {"test_sha256": report.test_sha256, "baseline_report": theirs.id}
-    named |= {"notes": [f"Against {champion.id}, which stands."]}
     files = [folder / "report.json", folder / "outputs.jsonl", other / "report.json", other / "outputs.jsonl"]
-    files.append(found[0] / "release.json")
-    verdict = verdict.model_copy(update={**named, "made_from": hashes(project.root, *files)})
+    provenance = Provenance(
+        id=report.id,
+        run=run.id,
+        dataset=report.dataset,
+        test_sha256=report.test_sha256,
+        metric=report.metric,
+        baseline_report=theirs.id,
+        made_from=hashes(project.root, *files, found[0] / "release.json"),
+    )
+    evidence = VerdictEvidence(
+        chosen=CHAMPION,
+        rule=ShipRule(settings.release.margin, confidence),
+        provenance=provenance,
+        notes=[f"Against {champion.id}, the current release."],
+    )
+    verdict = rule(scores, evidence)
     write_artefact(folder / CHALLENGE, verdict)
     return Challenge(champion, verdict, folder)
 
@@ -76,10 +87,10 @@ def challenge(project: Project, settings: Settings, run: RunRecord) -> Challenge
 def _confidence(project: Project, run: str) -> float:
     """As strict as the run's own verdict: several planned runs share the chance of a false one."""
     found = newest_verdict(project, run)
-    return found[1].confidence if found else Rule().confidence
+    return found[1].confidence if found else ShipRule().confidence
 
 
-def _measured(project: Project, run: str) -> tuple[Path, Report, list[Outcome]]:
+def _measured(project: Project, run: str) -> tuple[Path, Report, list[ItemOutcome]]:
     found = newest_verdict(project, run)
     if found is None:
         raise Refusal(f"{run} is not measured yet.", f"rung evaluate {run}")
@@ -87,7 +98,7 @@ def _measured(project: Project, run: str) -> tuple[Path, Report, list[Outcome]]:
     return folder, report, load_baseline(folder, report).outcomes[found[1].candidate]
 
 
-def _champion(project: Project, champion: Release, against: Report) -> tuple[Path, Report, Sequence[Outcome]]:
+def _champion(project: Project, champion: Release, against: Report) -> tuple[Path, Report, Sequence[ItemOutcome]]:
     """What the released model answered on the same test set."""
     if champion.run is None:
         found, command = _own_baseline(project, champion), "rung baseline, then rung release --to prompt"

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from chat.protocols import Ask, Progress, Reply
-from curation.manifest import load_split
+from curation.split.manifest import load_split
+from training.release.form_loss import Scoring, as_facts, demand
 from training.release.goldens import GOLDEN, add_answers, read_goldens
 from training.release.making import Making
-from training.release.record import Form, FormName, folder_bytes
-from training.release.scoring import Scoring, as_facts, demand
+from training.release.releases import FormName, ReleasedForm, folder_bytes
 from training.release.tools import COMPRESSOR, compressor, run_tool
-from training.run.rows import tokenise
+from training.run.tokens import tokenise
 from workspace.errors import Refusal
 from workspace.files import write_text
 
-CHILD = Path(__file__).with_name("compress_child.py")
+CHILD = Path(__file__).with_name("programs") / "compress_child.py"
 ROWS = 128
 """Training rows that the quantiser is calibrated on, at most; validation and test rows take no part."""
 GROUP = "group.json"
@@ -37,21 +37,21 @@ def refuse_without_gpu(forms: Sequence[FormName]) -> None:
         )
 
 
-def make_gptq(making: Making, folder: Path) -> Form:
+def make_gptq(making: Making, folder: Path) -> ReleasedForm:
     """4-bit weights by GPTQ, calibrated on training rows, scored on validation.
 
-    Raises Refusal where the environment cannot be had, the quantiser fails, or the form loses too much.
+    Raises Refusal where the environment cannot be made, the quantiser fails, or the form loses too much.
     """
     return _make("gptq", making, folder)
 
 
-def make_awq(making: Making, folder: Path) -> Form:
+def make_awq(making: Making, folder: Path) -> ReleasedForm:
     """4-bit weights by AWQ; needs a GPU."""
     refuse_without_gpu(["awq"])
     return _make("awq", making, folder)
 
 
-def _make(name: FormName, making: Making, folder: Path) -> Form:
+def _make(name: FormName, making: Making, folder: Path) -> ReleasedForm:
     python = compressor()
     making.told(f"{name}: calibrating")
     rows = _calibration(making)
@@ -65,9 +65,9 @@ def _make(name: FormName, making: Making, folder: Path) -> Form:
     goldens = read_goldens(making.work)
     asks = [Ask(tuple(item.turns), goldens.max_tokens) for item in goldens.items]
     add_answers(making.work / GOLDEN, {name: [reply.text for reply in apart.answer(asks)]})
-    facts: dict[str, Any] = {"by": COMPRESSOR[0], "scheme": "4-bit weights", "group": group["group"]}
+    facts: dict[str, object] = {"by": COMPRESSOR, "scheme": "4-bit weights", "group": group["group"]}
     facts |= {"calibrated_on": group["rows"], "validation": as_facts(losses)}
-    return Form(form=name, folder=name, bytes=folder_bytes(folder), against=losses[0].short, facts=facts)
+    return ReleasedForm(form=name, folder=name, bytes=folder_bytes(folder), against=losses[0].short, facts=facts)
 
 
 def _calibration(making: Making) -> Path:
@@ -84,7 +84,7 @@ class Apart:
     """A model that only another environment can load, as a ChatModel: it answers in a process there."""
 
     def __init__(self, python: Path, model: Path, work: Path) -> None:
-        from training.run.model import load_tokenizer
+        from training.run.base_model import load_tokenizer
 
         self.python = python
         self.model = model
@@ -124,6 +124,6 @@ class Apart:
             progress(len(asks), len(asks))
         return [self._reply(prompt, one) for prompt, one in zip(ids, found, strict=True)]
 
-    def _reply(self, prompt: Sequence[int], found: dict[str, Any]) -> Reply:
+    def _reply(self, prompt: Sequence[int], found: Mapping[str, Any]) -> Reply:
         text = str(self.tokenizer.decode(found["ids"], skip_special_tokens=True))
         return Reply(text, len(prompt), len(found["ids"]), 0.0, "end" if found["ended"] else "length")

@@ -1,4 +1,4 @@
-"""Which release stands: the newest, unless a person went back to an earlier one (`releases/current.json`)."""
+"""The current release: the newest, unless a person went back to an earlier one (`releases/current.json`)."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from curation.store import open_store
-from training.release.record import RELEASE, Release, number_of, release_names
-from training.release.verify import verify
-from workspace.artefact import Artefact, hashes, now, read_artefact, write_artefact
+from training.release.releases import RELEASE, Release, number_of, release_names, verify
+from workspace.artefact import Artefact, hashes, now, read_artefact, revised, write_artefact
 from workspace.errors import Refusal, RungError, did_you_mean
 from workspace.files import write_bytes
 from workspace.folder import Project
@@ -22,8 +21,8 @@ from workspace.settings import Settings
 CURRENT = "current.json"
 
 
-class Step(BaseModel):
-    """One change of what stands: from which release to which, by whom and why."""
+class ReleaseChange(BaseModel):
+    """One change of the current release: from which release to which, by whom and why."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     release: str
@@ -34,16 +33,16 @@ class Step(BaseModel):
 
 
 class Current(Artefact):
-    """`releases/current.json`: the release that stands, and every change so far, oldest first."""
+    """`releases/current.json`: the current release, and every change so far, oldest first."""
 
     release: str
-    steps: list[Step] = []
+    steps: list[ReleaseChange] = []
 
 
 def standing_id(project: Project) -> str | None:
-    """The id of the release that stands, also where its folder is gone; None where nothing was released.
+    """The id of the current release, also where its folder is gone; None where nothing was released.
 
-    A whole release that is newer than all that ever stood was made by a command that was killed then: it stands.
+    A whole release newer than every earlier current one was made by a command that was killed: it is current.
     Raises RungError where current.json cannot be read.
     """
     current, names = read_current(project), release_names(project)
@@ -53,7 +52,7 @@ def standing_id(project: Project) -> str | None:
 
 
 def last_stood(current: Current | None) -> int:
-    """The highest number among the releases that ever stood."""
+    """The highest number among the releases that were ever current."""
     return max((number_of(step.release) for step in current.steps), default=0) if current else 0
 
 
@@ -64,7 +63,7 @@ def read_current(project: Project) -> Current | None:
 
 
 def standing_release(project: Project) -> tuple[Path, Release] | None:
-    """The release that stands, with its folder; None where nothing was released.
+    """The current release, with its folder; None where nothing was released.
 
     Raises RungError where current.json names one that is not there: then a rollback or a new release helps.
     """
@@ -76,7 +75,7 @@ def standing_release(project: Project) -> tuple[Path, Release] | None:
         others = known or ["none"]
         way = f"rollback {known[-1]} --by NAME --reason TEXT" if known else "--to prompt"
         raise RungError(
-            f"{name} stands, but its folder is gone from releases/. There: {', '.join(others)}.",
+            f"{name} is current, but its folder is gone from releases/. There: {', '.join(others)}.",
             f"rung release {way}",
             where=str(project.releases / CURRENT),
         )
@@ -84,15 +83,18 @@ def standing_release(project: Project) -> tuple[Path, Release] | None:
 
 
 def stand(project: Project, release: str, before: str | None, by: str, reason: str) -> None:
-    """Let this release stand from now on in the place of `before`; the caller holds the lock."""
+    """Make this release current instead of `before`; the caller holds the lock."""
     current = read_current(project)
-    steps = [*(current.steps if current else []), Step(release=release, before=before, by=by, reason=reason, at=now())]
+    steps = [
+        *(current.steps if current else []),
+        ReleaseChange(release=release, before=before, by=by, reason=reason, at=now()),
+    ]
     made_from = hashes(project.root, project.releases / release / RELEASE)
     write_artefact(project.releases / CURRENT, Current(release=release, steps=steps, made_from=made_from))
 
 
 def take_place(project: Project, settings: Settings, work: Path, release: Release) -> Path:
-    """The finished folder `work` becomes the release that stands, and that is logged: all of it, or nothing.
+    """The finished folder `work` becomes the current release, and that is logged: all of it, or nothing.
 
     The caller holds the lock. Where it is killed on the way, `settle` does the rest.
     """
@@ -124,7 +126,7 @@ def _or_as_it_was(path: Path) -> Iterator[None]:
 
 
 def settle(project: Project, settings: Settings) -> None:
-    """What a killed command left undone of the last change is done: what took its place stands, and it is logged.
+    """What a killed command left undone of the last change is done: what took its place is current, and it is logged.
 
     The caller holds the lock.
     """
@@ -136,7 +138,7 @@ def settle(project: Project, settings: Settings) -> None:
     current = read_current(project)
     if current is None or not current.steps:
         return
-    last, earlier = current.steps[-1], current.model_copy(update={"steps": current.steps[:-1]})
+    last, earlier = current.steps[-1], revised(current, steps=current.steps[:-1])
     if number_of(last.release) <= last_stood(earlier):
         _log_rollback(project, settings, last)
     elif last.release in names:
@@ -145,7 +147,7 @@ def settle(project: Project, settings: Settings) -> None:
 
 def _log_release(project: Project, settings: Settings, release: Release) -> None:
     """The release and what it was let through with, as events; nothing where they are there."""
-    from training.release.scoring import let_through
+    from training.release.form_loss import let_through
 
     by = release.by or settings.project.person
     with open_store(project, settings) as store:
@@ -160,7 +162,7 @@ def _log_release(project: Project, settings: Settings, release: Release) -> None
         store.event("released", by, release.id, detail)
 
 
-def _log_rollback(project: Project, settings: Settings, step: Step) -> None:
+def _log_rollback(project: Project, settings: Settings, step: ReleaseChange) -> None:
     """The rollback as an event; nothing where it is there."""
     detail = {"before": step.before, "reason": step.reason, "at": step.at.isoformat()}
     with open_store(project, settings) as store:
@@ -169,10 +171,10 @@ def _log_rollback(project: Project, settings: Settings, step: Step) -> None:
             store.event("rolled_back", step.by, step.release, detail)
 
 
-def roll_back(project: Project, settings: Settings, to: str, by: str, reason: str) -> Step:
+def roll_back(project: Project, settings: Settings, to: str, by: str, reason: str) -> ReleaseChange:
     """Go back to an earlier release, after its files were found to be what was released. Nothing is removed.
 
-    `to` may be empty: then the one before the one that stands. Raises Refusal where there is none, it changed, or no
+    `to` may be empty: then the one before the current one. Raises Refusal where there is none, it changed, or no
     name and reason are given.
     """
     if not by.strip() or not reason.strip():
@@ -189,15 +191,15 @@ def roll_back(project: Project, settings: Settings, to: str, by: str, reason: st
     return step
 
 
-def _go_back(project: Project, to: str, by: str, reason: str) -> Step:
+def _go_back(project: Project, to: str, by: str, reason: str) -> ReleaseChange:
     standing = standing_id(project) or ""
     folder, _ = _named(project, to) if to else _before(project, standing)
     if folder.name == standing:
-        raise Refusal(f"{folder.name} is what stands already.", "rung status")
+        raise Refusal(f"{folder.name} is the current release already.", "rung status")
     checked = verify(folder)
     if checked.faults:
         raise Refusal(
-            f"{folder.name} is not what was released: {'; '.join(checked.faults[:3])}. {standing} stands.",
+            f"{folder.name} is not what was released: {'; '.join(checked.faults[:3])}. {standing} stays current.",
             f"rung release verify {folder.name}",
         )
     stand(project, folder.name, standing, by, reason)

@@ -10,9 +10,10 @@ from typing import Any
 
 from chat.protocols import ChatModel, Progress
 from curation.example import Example
-from curation.manifest import load_split
-from evaluation.report import Outcome
-from training.record import RunRecord
+from curation.split.manifest import load_split
+from evaluation.measurement_report import ItemOutcome
+from training.runs import RunRecord
+from workspace.artefact import revised
 from workspace.errors import Refusal
 from workspace.folder import Project
 from workspace.settings import Settings
@@ -23,7 +24,7 @@ QUANTISED = ("qlora", "qdora")
 
 
 def _silent(_: str) -> None:
-    """Told to nobody."""
+    """Tell nobody."""
 
 
 def _unwatched(_: str) -> Progress | None:
@@ -46,7 +47,7 @@ class Making:
     watch: Callable[[str], Progress | None] = _unwatched
     judge: ChatModel | None = None
     allows: tuple[str, str] | None = None
-    outcomes: dict[str, list[Outcome]] = field(default_factory=dict)
+    outcomes: dict[str, list[ItemOutcome]] = field(default_factory=dict)
 
     @property
     def adapter(self) -> Path:
@@ -60,7 +61,7 @@ class Making:
 
     def tokenizer(self) -> Any:
         """The run's tokenizer as the form merged holds it; an adapter's folder by itself is no model folder."""
-        from training.run.model import load_tokenizer
+        from training.run.base_model import load_tokenizer
 
         return load_tokenizer(str(self.work / "merged"))
 
@@ -70,7 +71,7 @@ class Making:
 
         full = self.run.method == "full"
         base = str(self.adapter) if full else self.run.base
-        model = self.settings.model.model_copy(update={"base": base, "provider": "local"})
+        model = revised(self.settings.model, base=base, provider="local")
         return open_local(model, adapter=None if full else self.adapter, batch=self.settings.evaluation.batch)
 
     def load(self) -> tuple[Any, Any]:
@@ -78,7 +79,8 @@ class Making:
 
         Raises Refusal where the base is another model than the one that was trained on, or lacks tokens of the run's.
         """
-        from chat.local.load import find_model, fingerprint, quiet_transformers
+        from chat.local.load import adapter_weights, find_model, fingerprint
+        from chat.local.offline import quiet_transformers
 
         place, hub = find_model(self.run.base)
         if not hub and fingerprint(Path(place)) != self.run.base_fingerprint:
@@ -86,7 +88,9 @@ class Making:
                 f"{self.run.base}: another model than {self.run.id} was trained on.", "rung release --to adapter"
             )
         transformers = quiet_transformers(hub=hub)
-        tokenizer = transformers.AutoTokenizer.from_pretrained(str(self.adapter), local_files_only=True)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(
+            str(self.adapter), local_files_only=True, trust_remote_code=False
+        )
         source = str(self.adapter) if self.run.method == "full" else place
         local = not hub or self.run.method == "full"
         model = transformers.AutoModelForCausalLM.from_pretrained(
@@ -97,6 +101,7 @@ class Making:
             return model, tokenizer
         from peft import PeftModel
 
+        adapter_weights(self.adapter)
         return PeftModel.from_pretrained(model, str(self.adapter), local_files_only=True), tokenizer
 
 

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from training.release import gotemplate
-from training.release.context import context_of
+from training.release.gguf import context_of
 from training.release.goldens import GoldenPrompt, read_goldens
 from training.release.making import Making
-from training.release.record import Form, folder_bytes
-from training.release.template import TRIALS, Pieces, take_apart
+from training.release.releases import ReleasedForm, folder_bytes
 from workspace.errors import Refusal
 from workspace.files import write_text
 
 
-def make_ollama(making: Making, folder: Path) -> Form:
-    """A Modelfile over the GGUF. Its template, read as Ollama reads it, gives the tokens that training saw: on three
-    conversations and on every golden prompt.
+def make_ollama(making: Making, folder: Path) -> ReleasedForm:
+    """A Modelfile over the GGUF. The pieces of its template give the tokens that training saw: on three conversations
+    and on every golden prompt.
 
     Raises Refusal where the chat template cannot be translated, or gives other tokens.
     """
@@ -30,7 +29,7 @@ def make_ollama(making: Making, folder: Path) -> Form:
     context = context_of(making)
     text = modelfile(pieces, f"../gguf/{file.name}", system, context)
     goldens = read_goldens(making.work)
-    compare_tokens(text, tokenizer, [*TRIALS, *(_said(item) for item in goldens.items)])
+    compare_tokens(pieces, system, tokenizer, [*TRIALS, *(_said(item) for item in goldens.items)])
     write_text(folder / "Modelfile", text)
     compared = len(TRIALS) + len(goldens.items)
     facts = {
@@ -39,11 +38,13 @@ def make_ollama(making: Making, folder: Path) -> Form:
         "context": context,
         "run": "not run here: no Ollama server",
     }
-    return Form(form="ollama", folder="ollama", bytes=folder_bytes(folder), against="template equal", facts=facts)
+    return ReleasedForm(
+        form="ollama", folder="ollama", bytes=folder_bytes(folder), against="template equal", facts=facts
+    )
 
 
-def _without_begin(pieces: Pieces, tokenizer: Any) -> Pieces:
-    """The pieces without a begin token that the tokenizer, and so llama.cpp, puts in itself: else it stands twice."""
+def _without_begin(pieces: TemplatePieces, tokenizer: Any) -> TemplatePieces:
+    """The pieces without a begin token that the tokenizer, and so llama.cpp, puts in itself: else it occurs twice."""
     begin = tokenizer.bos_token
     adds = begin and list(tokenizer.encode("x"))[:1] == [tokenizer.bos_token_id]
     return replace(pieces, start=pieces.start.removeprefix(begin)) if adds else pieces
@@ -61,16 +62,16 @@ def _said(item: GoldenPrompt) -> list[dict[str, str]]:
     return [{"role": str(turn["role"]), "content": str(turn["content"])} for turn in item.turns]
 
 
-def compare_tokens(text: str, tokenizer: Any, trials: Sequence[Sequence[dict[str, str]]]) -> None:
-    """Raise Refusal where the Modelfile's template gives other tokens than the tokenizer's own."""
-    template = text.split('TEMPLATE """', 1)[1].split('"""', 1)[0]
-    system = text.split('SYSTEM """', 1)[1].split('"""', 1)[0] if 'SYSTEM """' in text else ""
+def compare_tokens(
+    pieces: TemplatePieces, system: str, tokenizer: Any, trials: Sequence[Sequence[dict[str, str]]]
+) -> None:
+    """Raise Refusal where the pieces that the Modelfile is made of give other tokens than the tokenizer's template."""
     for turns in trials:
         there = list(turns)
         if system and there[0]["role"] != "system":
             there.insert(0, {"role": "system", "content": system})
         theirs = str(tokenizer.apply_chat_template(there, tokenize=False, add_generation_prompt=True))
-        ours = gotemplate.render(template, there)
+        ours = pieces.render(there)
         if _ids(tokenizer, theirs) != list(tokenizer.encode(ours)):
             raise Refusal(
                 f"ollama refused: its template gives other tokens than in training: {theirs[:120]!r} would become "
@@ -79,22 +80,17 @@ def compare_tokens(text: str, tokenizer: Any, trials: Sequence[Sequence[dict[str
             )
 
 
-def _ids(tokenizer: Any, text: str) -> list[int]:
-    return list(tokenizer.encode(text, add_special_tokens=False))
-
-
-def modelfile(pieces: Pieces, gguf: str, system: str, context: int) -> str:
+def modelfile(pieces: TemplatePieces, gguf: str, system: str, context: int) -> str:
     """Ollama's Modelfile: greedy, as it was measured, with room for so many tokens.
 
     Raises Refusal where a text holds three quotes, which a Modelfile cannot.
     """
     roles = "".join(
-        f'{{{{ {"else if" if number else "if"} eq .Role "{role}" }}}}'
-        f"{gotemplate.quoted(before)}{{{{ .Content }}}}{gotemplate.quoted(after)}"
+        f'{{{{ {"else if" if number else "if"} eq .Role "{role}" }}}}{quoted(before)}{{{{ .Content }}}}{quoted(after)}'
         for number, (role, (before, after)) in enumerate(pieces.around.items())
     )
-    body = f"{gotemplate.quoted(pieces.start)}{{{{ range .Messages }}}}{roles}{{{{ end }}}}{{{{ end }}}}"
-    body += gotemplate.quoted(pieces.opens)
+    body = f"{quoted(pieces.start)}{{{{ range .Messages }}}}{roles}{{{{ end }}}}{{{{ end }}}}"
+    body += quoted(pieces.opens)
     if '"""' in body or '"""' in system:
         raise Refusal('A Modelfile cannot hold three quotes: """.', "rung release --to vllm")
     stop = pieces.around["assistant"][1].strip()
@@ -102,3 +98,108 @@ def modelfile(pieces: Pieces, gguf: str, system: str, context: int) -> str:
     lines += [f'PARAMETER stop "{stop}"'] if stop else []
     lines += [f'SYSTEM """{system}"""'] if system else []
     return "\n".join(lines) + "\n"
+
+
+MARKS = {"system": "\u2038S\u2038", "user": "\u2038U\u2038", "assistant": "\u2038A\u2038"}
+TRIALS = (
+    [{"role": "user", "content": "Type 2 DM?"}],
+    [{"role": "system", "content": "House line."}, {"role": "user", "content": "PDR bilat in T1DM"}],
+    [
+        {"role": "system", "content": "Answer shortly."},
+        {"role": "user", "content": "One"},
+        {"role": "assistant", "content": "Two"},
+        {"role": "user", "content": "Three\nlines\n\nhere"},
+    ],
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TemplatePieces:
+    """`around` gives for each role what comes before and after its text; `opens` follows the last user turn.
+
+    `default` is the system text that the template puts in where there is none; `start` comes before everything.
+    """
+
+    start: str
+    around: dict[str, tuple[str, str]]
+    opens: str
+    default: str
+
+    def render(self, turns: Sequence[dict[str, str]]) -> str:
+        """What a server that follows these pieces sends to the model."""
+        whole = list(turns)
+        if self.default and whole[0]["role"] != "system":
+            whole.insert(0, {"role": "system", "content": self.default})
+        said = "".join(f"{self.around[t['role']][0]}{t['content']}{self.around[t['role']][1]}" for t in whole)
+        return f"{self.start}{said}{self.opens}"
+
+
+def take_apart(tokenizer: Any) -> TemplatePieces:
+    """Find the pieces by rendering marked turns, and try them on conversations.
+
+    Raises Refusal where the template does more than put fixed text around each role's.
+    """
+    turns = [{"role": role, "content": mark} for role, mark in MARKS.items()]
+    closed = _render_turns(tokenizer, turns, False)
+    twice = _render_turns(tokenizer, [*turns, turns[1]], False)
+    opened = _render_turns(tokenizer, turns[:2], True)
+    pieces = _pieces(closed, twice, opened, _render_turns(tokenizer, turns[1:2], True))
+    for trial in TRIALS:
+        theirs, ours = _render_turns(tokenizer, trial, True), pieces.render(trial)
+        if _ids(tokenizer, theirs) != _ids(tokenizer, ours):
+            raise Refusal(
+                f"The chat template cannot be translated: {theirs[:120]!r} would become {ours[:120]!r}.",
+                "rung release --to vllm",
+            )
+    return pieces
+
+
+def _pieces(closed: str, twice: str, opened: str, bare: str) -> TemplatePieces:
+    system, user, answer = MARKS.values()
+    head, rest = closed.split(system, 1)
+    _, tail = rest.split(user, 1)
+    after_answer = tail.split(answer, 1)[1]
+    before_user_again = twice[len(closed) :].split(user, 1)[0] if twice.startswith(closed) else ""
+    between = rest.split(user, 1)[0]
+    after_system = between[: len(between) - len(before_user_again)] if before_user_again else between
+    opens_whole = opened.split(user, 1)[1]
+    before_answer = tail.split(answer, 1)[0]
+    after_user, opens = _split_opening(before_answer, opens_whole, before_user_again)
+    start, before_system = _start(head, before_user_again)
+    default = _default(bare, start + before_system, after_system, before_user_again + user)
+    around = {"system": (before_system, after_system), "user": (before_user_again, after_user)}
+    around["assistant"] = (before_answer[len(after_user) :], after_answer)
+    return TemplatePieces(start, around, opens, default)
+
+
+def _split_opening(before_answer: str, opens_whole: str, before_user: str) -> tuple[str, str]:
+    """What closes a user turn, and what opens the answer: they are one text in a rendering."""
+    word = before_user.strip().split("user")[0] or opens_whole[:1]
+    place = opens_whole.find(word, 1) if word else -1
+    place = place if place > 0 else len(opens_whole)
+    return opens_whole[:place], opens_whole[place:]
+
+
+def _start(head: str, before_user: str) -> tuple[str, str]:
+    word = before_user.split("user")[0]
+    place = head.find(word) if word else 0
+    return (head[:place], head[place:]) if place > 0 else ("", head)
+
+
+def _default(bare: str, before: str, after: str, user: str) -> str:
+    if not bare.startswith(before) or user not in bare:
+        return ""
+    return bare[len(before) : bare.index(user) - len(after)]
+
+
+def _render_turns(tokenizer: Any, turns: Sequence[dict[str, str]], opening: bool) -> str:
+    return str(tokenizer.apply_chat_template(list(turns), tokenize=False, add_generation_prompt=opening))
+
+
+def _ids(tokenizer: Any, text: str) -> list[int]:
+    return list(tokenizer.encode(text, add_special_tokens=False))
+
+
+def quoted(text: str) -> str:
+    """A text as a literal of the template, so that no white space or brace of it is ever trimmed or read."""
+    return "{{ " + json.dumps(text, ensure_ascii=False) + " }}" if text else ""

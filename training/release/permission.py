@@ -5,13 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from evaluation.report import Report, newest_report, read_report
-from evaluation.verdict import Verdict, newest_verdict
-from training.record import RunRecord
+from evaluation.arms import classical
+from evaluation.arms.registry import arm_name
+from evaluation.measured_answers import best_untuned
+from evaluation.measurement_report import ArmResult, Report, newest_report, read_report
+from evaluation.verdict.pairing import rule_again
+from evaluation.verdict.rule import Verdict, newest_verdict
+from training.release.releases import UNTUNED, FormName
+from training.runs import RunRecord
+from workspace.artefact import revised
 from workspace.errors import Refusal
 from workspace.files import sha256_file
 from workspace.folder import Project
+from workspace.settings import Settings, load_settings
 
+DECIDES = ("verdict", "chosen", "candidate", "margin", "confidence", "difference", "low", "high", "n", "clusters")
+"""Fields of a verdict that a release stands on."""
 WORDS = {"keep_prompt": "keep the prompt", "need_more_data": "need more data", "judgement": "judgement"}
 
 
@@ -25,12 +34,14 @@ class Permission:
     reason: str
 
 
-def may_release(project: Project, run: RunRecord, by: str, reason: str, *, signs: bool = True) -> Permission:
+def may_release(
+    project: Project, settings: Settings, run: RunRecord, by: str, reason: str, *, signs: bool = True
+) -> Permission:
     """The permission for a tuned model. Where not `signs`, name and reason are meant for something else: they decide
     no judgement.
 
-    Raises Refusal where there is no verdict, its outputs changed, the run's weights changed since, or the verdict is
-    neither ship nor a judgement with name and reason.
+    Raises Refusal where there is no verdict, its outputs or the run's weights changed since, verdict.json says other
+    than what its outputs come to, or the verdict is neither ship nor a judgement with name and reason.
     """
     if run.state != "finished":
         raise Refusal(
@@ -41,6 +52,7 @@ def may_release(project: Project, run: RunRecord, by: str, reason: str, *, signs
         raise Refusal(f"Locked: no verdict yet on {run.id}.", f"rung evaluate {run.id}")
     folder, verdict = found
     _unchanged(project, run, folder, verdict)
+    _ruled_so(project, settings, run, folder, verdict)
     if verdict.verdict == "ship":
         return Permission(folder, verdict, by, reason if signs else "")
     if verdict.verdict == "judgement" and verdict.accepted is not None:
@@ -63,7 +75,7 @@ def _refused(run: RunRecord, verdict: Verdict, signs: bool) -> Refusal:
 
 
 def _unchanged(project: Project, run: RunRecord, folder: Path, verdict: Verdict) -> None:
-    """The verdict's report must stand, be of this run, and its outputs be those that were scored."""
+    """The verdict's report must exist, be of this run, and its outputs be those that were scored."""
     path = folder / "report.json"
     if not path.is_file():
         raise Refusal(f"{folder.name}: the verdict's report is missing.", f"rung evaluate {run.id}")
@@ -86,6 +98,35 @@ def _unchanged(project: Project, run: RunRecord, folder: Path, verdict: Verdict)
         )
 
 
+def _ruled_so(project: Project, settings: Settings, run: RunRecord, folder: Path, verdict: Verdict) -> None:
+    """The ruling, worked out again from the outputs, must be what verdict.json says, and so must its figures.
+
+    Margin and groups are read from rung.toml alone: the environment softens nothing.
+    """
+    plain = load_settings(project.settings_file, {})
+    settings = revised(settings, dataset=plain.dataset, evaluation=plain.evaluation)
+    again = rule_again(project, settings, folder)
+    other = [name for name in DECIDES if not _same(getattr(verdict, name), getattr(again, name))]
+    if other:
+        said = "; ".join(
+            f"{name} {_shown(getattr(verdict, name))}, now {_shown(getattr(again, name))}" for name in other
+        )
+        raise Refusal(
+            f"{project.relative(folder / 'verdict.json')} says other than what the outputs come to: {said}.",
+            f"rung evaluate {run.id}",
+        )
+
+
+def _same(said: object, found: object) -> bool:
+    if isinstance(said, float) and isinstance(found, float):
+        return abs(said - found) < 1e-6
+    return said == found
+
+
+def _shown(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
 def _differs(path: Path, digest: str) -> bool:
     return path.is_symlink() or not path.is_file() or sha256_file(path) != digest
 
@@ -93,9 +134,35 @@ def _differs(path: Path, digest: str) -> bool:
 def best_prompted(project: Project) -> tuple[Path, Report]:
     """The newest baseline with the prompted arm that validation named.
 
-    Raises Refusal where none was measured.
+    Raises Refusal where there is none, or where the replies of that arm were lost.
     """
     found = newest_report(project, "baseline")
     if found is None or found[1].chosen is None:
         raise Refusal("Locked: no baseline measured, so there is no best prompt.", "rung baseline")
+    refuse_unmeasured(found[1], found[1].chosen)
     return found
+
+
+def refuse_unmeasured(report: Report, name: str) -> None:
+    """Raise Refusal where the arm's score is no measurement: it shows nothing about what would be released."""
+    if why := _arm(report, name).unmeasured:
+        raise Refusal(
+            f"{report.id}: the arm {arm_name(name)} was not measured: {why}.",
+            "raise [model] max_tokens in rung.toml, then: rung baseline",
+            where=f"evaluations/{report.id}/report.json",
+        )
+
+
+def untuned_forms(report: Report) -> list[FormName]:
+    """The forms that need no run and were measured, the one of the best arm first."""
+    best = best_untuned(report)
+    if best is None:
+        return []
+    arms = {arm.arm for arm in report.arms if not arm.unmeasured}
+    known = {"prompt": report.chosen in arms, "classifier": classical.NAME in arms}
+    first = "classifier" if best.arm == classical.NAME else "prompt"
+    return sorted((form for form in UNTUNED if known[form]), key=lambda form: form != first)
+
+
+def _arm(report: Report, name: str) -> ArmResult:
+    return next(arm for arm in report.arms if arm.arm == name)

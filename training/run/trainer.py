@@ -1,7 +1,7 @@
-"""trl's SFTTrainer with three changes: the language head runs at answer positions only, rows of like length go
+"""trl's SFTTrainer with three changes: the language head runs at answer positions only, rows of similar length go
 together in an order that a resumed run repeats, and validation keeps each row's own loss.
 
-What every trainer of a run keeps besides (`Kept`) stands here too.
+What every trainer of a run keeps besides (`Kept`) is here too.
 
 Imports torch and trl: only the process that trains imports this module.
 """
@@ -17,20 +17,24 @@ from typing import Any
 
 import torch
 from torch.utils.data import Sampler
+from transformers import TrainerCallback
 from trl import SFTTrainer
 
-from training.run.adalora import orthogonality, recall, remember
 from training.run.checkpoints import mark_complete
 from training.run.packing import row_of
-from training.run.rows import IGNORED
-from training.run.world import all_of, in_turn, unshared
+from training.run.processes import all_of, in_turn, unshared
+from training.run.tokens import IGNORED
 
 GIVEN = ("input_ids", "attention_mask", "position_ids", "row_lengths")
 """What the model is called with; `row_lengths` goes through to the attention of packed rows."""
 
 
+Batch = dict[str, Any]
+"""Tensors of a batch by name."""
+
+
 class ByLength(Sampler[int]):
-    """Row numbers so that neighbours are of like length; another order each epoch, the same for the same seed.
+    """Row numbers so that neighbours are of similar length; another order each epoch, the same for the same seed.
 
     Rows are shuffled, cut into groups of 16 batches, sorted by length inside a group, and the batches shuffled.
     """
@@ -58,7 +62,7 @@ class ByLength(Sampler[int]):
         yield from rest
 
 
-class Kept:
+class RunTrainer:
     """What every trainer of a run does besides: whole checkpoints, tokens counted, answers scored at each check.
 
     `tokens_seen` counts those of this process. `scored` gives the metric on validation rows, where the best
@@ -118,11 +122,11 @@ def prunes(model: Any) -> bool:
     return hasattr(getattr(model, "base_model", None), "rankallocator")
 
 
-class AnswerTrainer(Kept, SFTTrainer):  # type: ignore[misc]  # trl ships no types
+class AnswerTrainer(RunTrainer, SFTTrainer):  # type: ignore[misc]  # trl ships no types
     """Trains on rows that are tokenised and labelled already."""
 
     def compute_loss(
-        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+        self, model: Any, inputs: Batch, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         """Mean negative log-likelihood of the trained tokens: what trl computes, without the head elsewhere."""
         losses, _ = self.answer_losses(model, inputs)
@@ -136,7 +140,7 @@ class AnswerTrainer(Kept, SFTTrainer):  # type: ignore[misc]  # trl ships no typ
             loss = loss + orthogonality(self.model) / self.args.gradient_accumulation_steps
         return (loss, {}) if return_outputs else loss
 
-    def answer_losses(self, model: Any, inputs: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
+    def answer_losses(self, model: Any, inputs: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         """Loss of each trained token of the batch, and the row that each belongs to."""
         targets = inputs["labels"][:, 1:]
         mask = targets != IGNORED
@@ -161,7 +165,7 @@ class AnswerTrainer(Kept, SFTTrainer):  # type: ignore[misc]  # trl ships no typ
         counts = [count for _, found in batches for count in found]
         return self.checked({f"{metric_key_prefix}_loss": sum(sums) / max(1, sum(counts)), **_error(sums, counts)})
 
-    def _row_sums(self, inputs: dict[str, Any]) -> tuple[list[float], list[int]]:
+    def _row_sums(self, inputs: Batch) -> tuple[list[float], list[int]]:
         """The loss summed over the trained tokens of each row of a batch, and how many those are."""
         losses, rows = self.answer_losses(self.model, self._prepare_inputs(inputs))
         size = len(inputs["row_lengths"]) if "row_lengths" in inputs else inputs["input_ids"].size(0)
@@ -205,3 +209,56 @@ def _error(sums: list[float], counts: list[int]) -> dict[str, float]:
     mean = sum(sums) / total
     spread = sum((s - mean * c) ** 2 for s, c in zip(sums, counts, strict=True))
     return {"eval_error": math.sqrt(spread * n / (n - 1)) / total}
+
+
+MEMORY = "rank_allocator.pt"
+REMEMBERED = ("ipt", "exp_avg_ipt", "exp_avg_unc")
+
+
+class Allocate(TrainerCallback):  # type: ignore[misc]  # transformers is not followed by mypy
+    """Lets peft prune ranks between the optimiser's step and the clearing of the gradients, where it needs both."""
+
+    def on_optimizer_step(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
+        """Peft counts steps from 1; `global_step` is raised after this."""
+        model.base_model.update_and_allocate(state.global_step + 1)
+
+
+def orthogonality(model: Any) -> Any:
+    """Peft's penalty on directions that are not orthogonal, which it adds only to losses that it computes itself."""
+    import torch
+
+    config = model.peft_config["default"]
+    norms = []
+    for name, weight in model.named_parameters():
+        if "lora_A.default" in name or "lora_B.default" in name:
+            product = weight @ weight.T if "lora_A" in name else weight.T @ weight
+            norms.append(torch.linalg.matrix_norm(product - torch.eye(len(product), device=weight.device)))
+    return config.orth_reg_weight * torch.stack(norms).mean()
+
+
+def remember(model: Any, folder: Path) -> None:
+    """Write all trained weights, the importance of each rank and the ranks given out beside a checkpoint.
+
+    Peft saves a checkpoint without the pruned ranks: such weights do not fit back into a model that still trains.
+    """
+    import torch
+
+    allocator = model.base_model.rankallocator
+    memory = {name: getattr(allocator, name) for name in REMEMBERED}
+    weights = {name: weight.detach() for name, weight in model.named_parameters() if weight.requires_grad}
+    pattern = model.peft_config["default"].rank_pattern
+    torch.save({"memory": memory, "weights": weights, "rank_pattern": pattern}, folder / MEMORY)
+
+
+def recall(model: Any, folder: Path) -> None:
+    """Take them back, so that a resumed run prunes as an unbroken one."""
+    import torch
+
+    kept = torch.load(folder / MEMORY, weights_only=True)
+    model.peft_config["default"].rank_pattern = kept["rank_pattern"]
+    for name, value in kept["memory"].items():
+        setattr(model.base_model.rankallocator, name, value)
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if name in kept["weights"]:
+                weight.copy_(kept["weights"][name])

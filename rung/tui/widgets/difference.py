@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from rung.tui.text import LONGEST, shown
+from rung.tui.widgets.lines import LONGEST, shown
 
 Span = tuple[int, int]
 """First character and the one after the last."""

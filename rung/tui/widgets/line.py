@@ -13,7 +13,7 @@ from textual.reactive import reactive
 from textual.widgets import Static
 
 from rung.symbols import drawn
-from rung.tui.widgets.marked import folded
+from rung.tui.widgets.lines import folded
 
 NAMED = {"Enter": "enter", "Esc": "escape", "F1": "f1", "^P": "ctrl+p", "/": "slash", "j/k": "j", "^S": "ctrl+s"}
 """What the key line writes -> the key of Textual that a press of the mouse stands for."""
@@ -48,7 +48,7 @@ class Line(Static):
         return Text(drawn(two_ends(self.left, self.right, max(self.size.width, 1))), no_wrap=True, end="")
 
 
-class Rule(Static):
+class FrameRule(Static):
     """A horizontal line."""
 
     def render(self) -> Text:
@@ -67,7 +67,7 @@ class KeyLine(Static):
 
     @property
     def words(self) -> str:
-        """What stands there."""
+        """Return the text of the line."""
         return " " + GAP.join(f"{key} {word}" for key, word in fitting(self.hints, self.size.width))
 
     def on_click(self, event: events.Click) -> None:
@@ -134,7 +134,7 @@ def _width(hints: Sequence[tuple[str, str]]) -> int:
 
 
 def key_at(hints: Sequence[tuple[str, str]], x: int) -> str:
-    """The key whose hint stands in column `x` of the line; empty between them and on hints of several keys."""
+    """Return the key whose hint is in column `x` of the line; empty between them and on hints of several keys."""
     at = 1
     for key, word in hints:
         end = at + cell_len(f"{key} {word}")

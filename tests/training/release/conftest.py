@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
+import in_shell
 import pytest
+from once import once
 
 from chat.local.prompt import encode, render
 from training.release.goldens import GOLDEN, GoldenPrompt, Goldens
@@ -19,13 +19,15 @@ from workspace.settings import Settings, load_settings
 @pytest.fixture(scope="session")
 def trained(built: Path, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The project with a finished run."""
-    root = tmp_path_factory.mktemp("trained") / "clinic"
-    shutil.copytree(built, root)
-    toml = root / "rung.toml"
-    toml.write_text(toml.read_text() + f'[model]\nbase = "{tiny}"\n')
-    done = subprocess.run([sys.executable, "-P", "-m", "rung", "train"], cwd=root, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return root
+
+    def make(folder: Path) -> None:
+        root = Path(shutil.copytree(built, folder / "clinic"))
+        toml = root / "rung.toml"
+        toml.write_text(toml.read_text() + f'[model]\nbase = "{tiny}"\n')
+        done = in_shell.rung("train", cwd=root)
+        assert done.returncode == 0, done.stderr
+
+    return once(tmp_path_factory, "trained", make) / "clinic"
 
 
 @pytest.fixture

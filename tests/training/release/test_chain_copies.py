@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from training.release.make import copy_chain
-from training.release.verify import verify_any
+from training.release.releases import verify_any
+from training.release.releasing import copy_chain
 from workspace import untar
 from workspace.artefact import hashes
 from workspace.errors import RungError

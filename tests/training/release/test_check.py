@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
+from in_shell import rung
 
+from advisor.answer_file import parse_answers
 from advisor.decide import decide
-from advisor.reading import parse_answers
-from advisor.rulebook import load_rulebook
+from advisor.rulefiles import load_rulebook
 from chat.endpoint import Endpoint
-from training.release.check import Checked, check
 from training.release.goldens import Goldens, read_goldens
+from training.release.server_check import ServerCheck, check
 from workspace.artefact import write_artefact
 from workspace.errors import RungError
 
@@ -73,11 +71,11 @@ def server(golden_folder: Path, loopback: Any) -> Wrong:
 
 
 @pytest.fixture
-def replay(golden_folder: Path, loopback: Any) -> Callable[[], Checked]:
+def replay(golden_folder: Path, loopback: Any) -> Callable[[], ServerCheck]:
     return lambda: check(Endpoint(f"{loopback.url}/v1"), read_goldens(golden_folder), golden_folder)
 
 
-def test_equal_answers_pass(server: Wrong, replay: Callable[[], Checked], loopback: Any) -> None:
+def test_equal_answers_pass(server: Wrong, replay: Callable[[], ServerCheck], loopback: Any) -> None:
     found = replay()
     assert found.passed and found.equal == found.prompts == 2 and not found.differences and not found.warnings
     assert found.tokens == "told by the server" and found.matches == "the run"
@@ -85,7 +83,7 @@ def test_equal_answers_pass(server: Wrong, replay: Callable[[], Checked], loopba
     assert all(body["temperature"] == 0 and body["model"] == "served" for body in asked)
 
 
-def test_another_template_is_told_by_its_first_token(server: Wrong, replay: Callable[[], Checked]) -> None:
+def test_another_template_is_told_by_its_first_token(server: Wrong, replay: Callable[[], ServerCheck]) -> None:
     server.extra = "<think>"
     found = replay()
     assert not found.passed and {d.cause for d in found.differences} == {"template"}
@@ -94,7 +92,7 @@ def test_another_template_is_told_by_its_first_token(server: Wrong, replay: Call
 
 
 def test_another_template_is_told_by_its_count_where_nothing_more_is_known(
-    server: Wrong, replay: Callable[[], Checked]
+    server: Wrong, replay: Callable[[], ServerCheck]
 ) -> None:
     server.tells, server.extra = False, "<think> more words"
     found = replay()
@@ -102,29 +100,29 @@ def test_another_template_is_told_by_its_count_where_nothing_more_is_known(
     assert found.differences[0].cause == "template" and "tokens, not" in found.differences[0].found[0]
 
 
-def test_a_begin_token_twice(server: Wrong, replay: Callable[[], Checked]) -> None:
+def test_a_begin_token_twice(server: Wrong, replay: Callable[[], ServerCheck]) -> None:
     server.begin = [1]
     assert {d.cause for d in replay().differences} == {"bos"}
 
 
-def test_no_stop_at_the_end_token(server: Wrong, replay: Callable[[], Checked]) -> None:
+def test_no_stop_at_the_end_token(server: Wrong, replay: Callable[[], ServerCheck]) -> None:
     server.text = lambda text: text + "\nuser\nand so on"
     found = replay()
     assert not found.passed and {d.cause for d in found.differences} == {"eos"}
 
 
-def test_an_answer_cut_short(server: Wrong, replay: Callable[[], Checked]) -> None:
+def test_an_answer_cut_short(server: Wrong, replay: Callable[[], ServerCheck]) -> None:
     server.text = lambda text: text[:3]
     assert {d.cause for d in replay().differences} == {"stop"}
 
 
-def test_two_answers_to_one_greedy_request(server: Wrong, replay: Callable[[], Checked]) -> None:
+def test_two_answers_to_one_greedy_request(server: Wrong, replay: Callable[[], ServerCheck]) -> None:
     turns = iter(range(1000))
     server.text = lambda text: f"no {next(turns)}"
     assert {d.cause for d in replay().differences} == {"sampling"}
 
 
-def test_other_numbers_are_shown_token_by_token(server: Wrong, replay: Callable[[], Checked]) -> None:
+def test_other_numbers_are_shown_token_by_token(server: Wrong, replay: Callable[[], ServerCheck]) -> None:
     server.text = lambda text: text.replace("eye both", "eye left")
     found = replay()
     assert not found.passed and found.equal == 1
@@ -133,13 +131,13 @@ def test_other_numbers_are_shown_token_by_token(server: Wrong, replay: Callable[
     assert "answer token 4" in only.words
 
 
-def test_a_released_form_answers_as_it_did(server: Wrong, replay: Callable[[], Checked]) -> None:
+def test_a_released_form_answers_as_it_did(server: Wrong, replay: Callable[[], ServerCheck]) -> None:
     server.text = lambda text: text.replace("eye both", "eye right")
     found = replay()
     assert found.passed and found.equal == 1 and found.matches == "gguf q4_k_m"
 
 
-def test_a_default_that_samples_is_warned_of(server: Wrong, replay: Callable[[], Checked]) -> None:
+def test_a_default_that_samples_is_warned_of(server: Wrong, replay: Callable[[], ServerCheck]) -> None:
     server.temperature = 0.8
     found = replay()
     assert found.passed and "default is 0.8" in found.warnings[0]
@@ -150,14 +148,9 @@ def test_a_server_that_is_not_there(golden_folder: Path) -> None:
         check(Endpoint("http://127.0.0.1:9"), read_goldens(golden_folder), golden_folder)
 
 
-def rung(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-P", "-m", "rung", "release", *words]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, env={**os.environ, "NO_COLOR": "1"})
-
-
 def test_the_command_shows_where_they_part(server: Wrong, loopback: Any, golden_folder: Path) -> None:
     server.text = lambda text: text.replace("eye both", "eye left")
-    done = rung(golden_folder.parent, "check", loopback.url, "--against", "L-001")
+    done = rung("release", "check", loopback.url, "--against", "L-001", cwd=golden_folder.parent)
     assert done.returncode == 1, done.stderr
     assert "1 of 2 equal" in done.stdout and "' both'" in done.stdout and "Likely cause: other numbers" in done.stdout
 
@@ -166,7 +159,7 @@ def test_rows_do_not_leave_against_the_privacy_answer(golden_folder: Path, loopb
     root = golden_folder.parent
     (root / "rung.toml").write_text('[project]\nname = "x"\n')
     (root / "answers.toml").write_text('privacy = "no_external_api"\n')
-    done = rung(root, "check", "http://model.example.org/v1", "--against", "L-001")
+    done = rung("release", "check", "http://model.example.org/v1", "--against", "L-001", cwd=root)
     assert done.returncode == 1 and "Not sent" in done.stderr and not loopback.requests
 
 
@@ -180,17 +173,17 @@ def test_the_privacy_answer_is_the_releasing_projects_wherever_the_command_runs(
     other.mkdir()
     (other / "rung.toml").write_text('[project]\nname = "other"\n')
     for place in (root.parent, other):
-        done = rung(place, "check", "http://model.example.org/v1", "--against", str(golden_folder))
+        done = rung("release", "check", "http://model.example.org/v1", "--against", golden_folder, cwd=place)
         assert done.returncode == 1 and "privacy = no_external_api" in done.stderr, done.stderr
 
 
 def test_a_release_without_its_project_goes_by_the_advice_that_it_carries(golden_folder: Path, tmp_path: Path) -> None:
     def sent() -> str:
-        done = rung(tmp_path, "check", "http://model.invalid/v1", "--against", "L-001")
+        done = rung("release", "check", "http://model.invalid/v1", "--against", "L-001", cwd=tmp_path)
         assert done.returncode != 0
         return done.stderr
 
-    assert "tells no privacy answer" in sent()
+    assert "no privacy setting applies" in sent()
     for answer, said in (("no_external_api", "Not sent"), ("none", "model.invalid")):
         made = decide(load_rulebook(), parse_answers(f'privacy = "{answer}"'), date(2026, 11, 25))
         write_artefact(golden_folder / "chain" / "decision.json", made)

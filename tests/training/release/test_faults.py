@@ -14,10 +14,10 @@ from lives import gone, wait_until
 from released import judged, let
 
 from training.release.current import standing_release
-from training.release.make import release_prompt
-from training.release.server import serving
-from training.release.tools import CONVERTER, compressor
-from training.release.verify import verify
+from training.release.gguf import serving
+from training.release.releases import verify
+from training.release.releasing import release_untuned
+from training.release.tools import CONVERTER, _kept, compressor
 from workspace.errors import Refusal, RungError
 from workspace.folder import Project
 from workspace.settings import Settings
@@ -27,7 +27,7 @@ from workspace.settings import Settings
 def before(project: Project, settings: Settings) -> Path:
     """What was released before the fault."""
     judged(project, settings, right=30)
-    return release_prompt(project, settings, by="sam")
+    return release_untuned(project, settings, by="sam")
 
 
 def stands(project: Project, before: Path) -> None:
@@ -53,8 +53,8 @@ def llama(tmp_path: Path, settings: Settings, script: str, **values: object) -> 
 def test_a_full_disk(project: Project, settings: Settings, small_disk: Path) -> None:
     judged(project, settings, right=30)
     project.releases.symlink_to(small_disk)
-    before = release_prompt(project, settings, by="sam")
-    with pytest.raises(RungError, match=r"L-002 was not released: the disk is full .* stands"):
+    before = release_untuned(project, settings, by="sam")
+    with pytest.raises(RungError, match=r"L-002 was not released: the disk is full .* stays current"):
         let(project, settings, "adapter,merged")
     stands(project, before)
 
@@ -62,13 +62,13 @@ def test_a_full_disk(project: Project, settings: Settings, small_disk: Path) -> 
 def test_a_converter_that_is_killed(
     project: Project, settings: Settings, before: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tool = tmp_path / "cache" / "tools" / CONVERTER.replace("==", "-")
+    monkeypatch.setenv("RUNG_CACHE_DIR", str(tmp_path / "cache"))
+    tool = _kept(CONVERTER, "converter")[0]
     script = (
         "import os, sys; open(sys.argv[sys.argv.index('--outfile') + 1], 'w').write('half'); os.kill(os.getpid(), 9)"
     )
     program(tool / "convert_hf_to_gguf.py", script)
     (tool / "ready").touch()
-    monkeypatch.setenv("RUNG_CACHE_DIR", str(tmp_path / "cache"))
     with pytest.raises(Refusal, match="gguf f32: the tool was ended by SIGKILL"):
         let(project, llama(tmp_path, settings, "exit 0"), "gguf")
     stands(project, before)
@@ -101,7 +101,7 @@ def test_a_killed_release_leaves_no_server(settings: Settings, tmp_path: Path) -
     note = tmp_path / "pid"
     llama(tmp_path, settings, f"echo $$ > {note}.new; mv {note}.new {note}; exec sleep 600")
     code = (
-        "from pathlib import Path; from training.release.server import serving; from workspace.settings import *\n"
+        "from pathlib import Path; from training.release.gguf import serving; from workspace.settings import *\n"
         f"settings = Settings(release=ReleaseSettings(llama_cpp={str(tmp_path / 'llama')!r}))\n"
         "with serving(settings, Path('m'), 512): pass"
     )
@@ -145,7 +145,7 @@ def test_a_tokenizer_with_added_tokens(project: Project, settings: Settings, bef
     """The run was saved with a token that its base has no weights for; its hashes are those of that."""
     from transformers import AutoTokenizer
 
-    from training.record import read_run, write_run
+    from training.runs import read_run, write_run
     from workspace.files import sha256_file
 
     folder = project.runs / "R-001"

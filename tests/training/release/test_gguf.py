@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from released import judged, let
 
-from training.release.check import check
 from training.release.current import standing_release
+from training.release.gguf import serving
 from training.release.goldens import read_goldens
-from training.release.server import serving
-from training.release.verify import verify
+from training.release.releases import verify
+from training.release.server_check import check
 from workspace.errors import Refusal
 from workspace.folder import Project
 from workspace.settings import Settings

@@ -9,7 +9,7 @@ from released import judged, let
 
 from training.release.current import standing_release
 from training.release.goldens import read_goldens
-from training.release.verify import verify
+from training.release.releases import verify
 from workspace.folder import Project
 from workspace.settings import Settings
 

@@ -16,10 +16,19 @@ from typing import Any
 import pytest
 from lives import gone, wait_until
 
-from training.release.installing import READY, install_environment, install_target
-from training.release.tools import LIBRARY, SERVER, llama_cpp, run_tool
+from training.release.tools import (
+    LIBRARY,
+    LOCKS,
+    READY,
+    SERVER,
+    install_environment,
+    install_target,
+    llama_cpp,
+    run_tool,
+)
 from workspace.errors import Refusal
 from workspace.settings import load_settings
+from workspace.trust import trust
 
 ROOT = Path(__file__).parents[3]
 
@@ -46,6 +55,11 @@ def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
             lines.append(f"{name},sha256={digest},{len(data)}")
         wheel.writestr(record, "\n".join([*lines, f"{record},,"]) + "\n")
+    digest = hashlib.sha256((folder / "small_tool-1.0-py3-none-any.whl").read_bytes()).hexdigest()
+    locks = {"small": f"small-tool==1.0 --hash=sha256:{digest}", "other": f"other-tool==1.0 --hash=sha256:{digest}",
+             "unpinned": "small-tool==1.0", "tampered": f"small-tool==1.0 --hash=sha256:{'0' * 64}"}  # fmt: skip
+    for name, text in locks.items():
+        (tmp_path / f"{name}.txt").write_text(text + "\n")
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
@@ -56,11 +70,14 @@ def shown(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
 
 
-CALL = "from pathlib import Path; from training.release.installing import install_target as i; i(Path({!r}), 't', {!r})"
+CALL = (
+    "from pathlib import Path; from training.release.tools import install_target; "
+    "install_target(Path({!r}), 't', Path({!r}))"
+)
 
 
-def start(folder: Path, package: str = "small-tool==1.0", **more: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", CALL.format(str(folder), package)]
+def start(folder: Path, lock: Path, **more: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", CALL.format(str(folder), str(lock))]
     return subprocess.Popen(command, cwd=ROOT, env={**os.environ, **more}, stderr=subprocess.PIPE, text=True)
 
 
@@ -69,24 +86,25 @@ def test_half_of_a_tool_is_never_found_and_made_anew(wheels: Path, tmp_path: Pat
     place.mkdir(parents=True)
     (place / "half.py").touch()
     place.with_name("small.new").mkdir()
-    assert install_target(place, "small tool", "small-tool==1.0") == place
+    assert install_target(place, "small tool", tmp_path / "small.txt") == place
     assert (place / "small_tool.py").is_file() and not (place / "half.py").exists()
     assert shown(place.parent) == ["small"]
 
 
 def test_what_cannot_be_installed_leaves_nothing(wheels: Path, tmp_path: Path) -> None:
     place = tmp_path / "tools" / "small"
-    with pytest.raises(Refusal, match=r"The small tool could not be installed \(no-such==2\): ERROR"):
-        install_target(place, "small tool", "no-such==2")
-    assert shown(place.parent) == []
+    for lock in ("other", "unpinned", "tampered"):
+        with pytest.raises(Refusal, match=rf"The small tool could not be installed \({lock}.txt\): ERROR"):
+            install_target(place, "small tool", tmp_path / f"{lock}.txt")
+        assert shown(place.parent) == [], lock
     (tmp_path / "file").touch()
     with pytest.raises(Refusal, match="could not be installed"):
-        install_target(tmp_path / "file" / "small", "small tool", "small-tool==1.0")
+        install_target(tmp_path / "file" / "small", "small tool", tmp_path / "small.txt")
 
 
 def test_two_at_once_make_it_once(wheels: Path, tmp_path: Path) -> None:
     place = tmp_path / "tools" / "small"
-    both = [start(place) for _ in range(2)]
+    both = [start(place, tmp_path / "small.txt") for _ in range(2)]
     seen: set[int] = set()
     while any(each.poll() is None for each in both):
         seen |= {place.stat().st_ino} if place.exists() else set()
@@ -101,7 +119,7 @@ def test_a_killed_installation_takes_pip_along_and_is_made_anew(
     loopback.say(slow)
     place = tmp_path / "tools" / "small"
     monkeypatch.delenv("PIP_NO_INDEX")
-    process = start(place, "other-tool==1.0", PIP_INDEX_URL=loopback.url)
+    process = start(place, tmp_path / "other.txt", PIP_INDEX_URL=loopback.url)
     wait_until(lambda: bool(loopback.requests) or process.poll() is not None)
     (pip,) = children(process.pid)
     process.kill()
@@ -109,12 +127,13 @@ def test_a_killed_installation_takes_pip_along_and_is_made_anew(
     wait_until(lambda: gone(pip))
     assert not place.exists()
     monkeypatch.setenv("PIP_NO_INDEX", "1")
-    install_target(place, "small tool", "small-tool==1.0")
+    install_target(place, "small tool", tmp_path / "small.txt")
     assert shown(place.parent) == ["small"]
 
 
+@pytest.mark.slow
 def test_an_environment_works_where_it_was_moved_to(wheels: Path, tmp_path: Path) -> None:
-    place = install_environment(tmp_path / "tools" / "apart", "small tool", ["small-tool==1.0"])
+    place = install_environment(tmp_path / "tools" / "apart", "small tool", tmp_path / "small.txt")
     done = subprocess.run(
         [place / "bin" / "python", "-c", "import small_tool, sys; print(sys.prefix)"], capture_output=True, text=True
     )
@@ -151,4 +170,15 @@ def test_a_llama_cpp_of_the_project_is_found_from_any_folder_in_it(
     for name in (SERVER, LIBRARY):
         (tmp_path / "own" / "llama" / name).touch()
     monkeypatch.chdir(tmp_path / "below")
+    monkeypatch.setenv("RUNG_STATE_DIR", str(tmp_path / "state"))
+    with pytest.raises(Refusal):
+        llama_cpp(load_settings(tmp_path / "rung.toml"))
+    trust(tmp_path)
     assert llama_cpp(load_settings(tmp_path / "rung.toml")) == tmp_path / "own" / "llama"
+
+
+def test_every_package_of_a_tool_is_pinned_by_its_hash() -> None:
+    for lock in sorted(LOCKS.glob("*.txt")):
+        packages = [line for line in lock.read_text().split("\n") if line and not line.startswith((" ", "#"))]
+        assert packages and all("==" in line for line in packages), lock
+        assert lock.read_text().count("--hash=sha256:") >= len(packages)

@@ -12,7 +12,7 @@ from killing import KILLED, Warm, assert_sound, warmed
 
 from curation.store import open_store
 from training.release.current import CURRENT, read_current, standing_id
-from training.release.record import release_names
+from training.release.releases import release_names
 from workspace.folder import Project
 from workspace.settings import load_settings
 
@@ -21,7 +21,9 @@ SIGNED = ("--by", "sam", "--reason", "longer answers")
 
 @pytest.fixture(scope="module")
 def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warm]:
-    with warmed(tmp_path_factory.mktemp("warm"), "rung.cli.release", "training.release.make", "sqlalchemy") as started:
+    with warmed(
+        tmp_path_factory.mktemp("warm"), "rung.cli.release.release_commands", "training.release.releasing", "sqlalchemy"
+    ) as started:
         yield started
 
 

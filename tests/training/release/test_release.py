@@ -7,16 +7,19 @@ import os
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
+from in_shell import rung
 from released import judged, let
 
-from evaluation.served import Served
-from training.record import read_run, write_run
+from evaluation.served_run import ServedRun
+from rung.cli import main
 from training.release.current import standing_release
-from training.release.make import release_prompt, wanted_forms
-from training.release.verify import verify
+from training.release.releases import verify
+from training.release.releasing import release_untuned, wanted_forms
+from training.runs import read_run, write_run
 from workspace.errors import InputError, Refusal
 from workspace.files import sha256_file, write_text
 from workspace.folder import Project
@@ -41,7 +44,7 @@ def test_keep_the_prompt_refuses_the_run_and_releases_the_prompt(
     with pytest.raises(Refusal, match="keep the prompt") as refused:
         let(project, settings, "adapter", by="sam", reason="I want to")
     assert refused.value.hint == "rung release --to prompt"
-    folder = release_prompt(project, settings, by="sam")
+    folder = release_untuned(project, settings, by="sam")
     assert verify(folder).faults == []
     assert capsys.readouterr().out == "", "only commands print"
 
@@ -61,11 +64,37 @@ def test_a_run_that_a_server_was_asked_for_goes_out_and_its_card_says_so(project
     baseline = project.evaluations / "E-001" / "report.json"
     told = json.loads(baseline.read_text())
     write_text(baseline, json.dumps(told | {"model": "tiny (gpu.example.invalid)"}))
-    judged(project, settings, right=30, served=Served("clinic", "gpu.example.invalid", "tiny"))
+    judged(project, settings, right=30, served=ServedRun("clinic", "gpu.example.invalid", "tiny"))
     folder = let(project, settings, "merged")
     assert verify(folder).faults == []
     card = (folder / "README.md").read_text()
     assert "Measured as clinic at gpu.example.invalid: that this run's weights stand behind that name was not" in card
+
+
+@pytest.mark.parametrize(
+    ("right", "changes"),
+    [
+        (0, {"verdict": "ship"}),
+        (0, {"verdict": "judgement", "accepted": {"by": "x", "reason": "y", "at": "2026-11-25T12:00:00Z"}}),
+        (9, {"verdict": "ship"}),
+        (9, {"low": 0.06}),
+        (30, {"margin": 0.0}),
+        (30, {"difference": 0.99}),
+        (30, {"baseline_report": "E-002"}),
+    ],
+)
+def test_a_word_changed_in_the_verdicts_file_releases_nothing(
+    project: Project, settings: Settings, right: int, changes: dict[str, object]
+) -> None:
+    path = judged(project, settings, right=right, otherwise="none" if right == 0 else "E10 eye both") / "verdict.json"
+    told = json.loads(path.read_text())
+    path.write_text(json.dumps({**told, **changes}))
+    with pytest.raises(Refusal) as refused:
+        let(project, settings, "adapter", by="priya", reason="said so")
+    assert refused.value.hint == "rung evaluate R-001" and standing_release(project) is None
+    path.write_text(json.dumps(told))
+    if right == 30:
+        assert let(project, settings, "adapter").name == "L-001"
 
 
 def test_an_override_of_the_loss_signs_no_judgement(project: Project, settings: Settings) -> None:
@@ -141,12 +170,8 @@ def test_a_tar_is_verified_on_another_machine(project: Project, settings: Settin
     elsewhere = tmp_path / "another machine"
     with tarfile.open(tmp_path / "release.tar") as tar:
         tar.extractall(elsewhere, filter="data")
-
-    def verified(name: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-P", "-m", "rung", "release", "verify", name]
-        return subprocess.run(command, cwd=elsewhere, capture_output=True, text=True)
-
-    assert verified("L-001").returncode == 0 and "are what was released" in verified("L-001").stdout
+    verified = partial(rung, "release", "verify", cwd=elsewhere)
+    assert verified("L-001").returncode == 0 and "unchanged since the release" in verified("L-001").stdout
     assert verified("../release.tar").returncode == 0
     config = elsewhere / "L-001" / "adapter" / "adapter_config.json"
     config.write_text(config.read_text().replace("lora", "Lora", 1))
@@ -154,47 +179,95 @@ def test_a_tar_is_verified_on_another_machine(project: Project, settings: Settin
     assert done.returncode == 1 and "adapter/adapter_config.json changed" in done.stdout
 
 
-@pytest.mark.parametrize("change", ["byte", "missing", "added", "chain"])
-def test_a_changed_release_is_found(project: Project, settings: Settings, change: str) -> None:
+def test_a_changed_release_is_found(project: Project, settings: Settings, tmp_path: Path) -> None:
     judged(project, settings, right=30)
-    folder = let(project, settings, "adapter")
-    weights = folder / "adapter" / "adapter_model.safetensors"
-    if change == "byte":
-        data = bytearray(weights.read_bytes())
-        data[-1] ^= 1
-        weights.write_bytes(bytes(data))
-    elif change == "missing":
-        weights.unlink()
-    elif change == "added":
-        (folder / "adapter" / "extra.txt").write_text("x")
-    else:
-        path = folder / "chain" / "runs" / "R-001" / "run.json"
-        path.write_text(path.read_text().replace('"lora"', '"full"'))
-    assert verify(folder).faults
-    command = [sys.executable, "-P", "-m", "rung", "release", "verify", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 1 and "is not what was released" in done.stdout
+    released = let(project, settings, "adapter")
+    chained = Path("chain") / "runs" / "R-001" / "run.json"
+    weights = Path("adapter") / "adapter_model.safetensors"
+    changes = {
+        "byte": lambda at: (at / weights).write_bytes((released / weights).read_bytes()[:-1] + b"x"),
+        "missing": lambda at: (at / weights).unlink(),
+        "added": lambda at: (at / "adapter" / "extra.txt").write_text("x"),
+        "chain": lambda at: (at / chained).write_text((at / chained).read_text().replace('"lora"', '"full"')),
+    }
+    for name, change in changes.items():
+        folder = Path(shutil.copytree(released, tmp_path / name))
+        assert verify(folder).faults == [], name
+        change(folder)
+        assert verify(folder).faults, name
+    done = rung("release", "verify", tmp_path / "byte")
+    assert done.returncode == 1 and "changed since the release" in done.stdout
 
 
-@pytest.mark.parametrize(
-    "data",
-    [b'{"made_from": {', b"\xff\xfe", b"[]", b'{"made_from": [1]}', b"[" * 100_000, b""],
-    ids=["half", "no text", "array", "no names", "deep", "empty"],
-)
-def test_a_damaged_file_of_the_chain_is_a_fault_in_words(project: Project, settings: Settings, data: bytes) -> None:
-    folder = release_prompt(project, settings, by="sam")
-    (folder / "chain" / "evaluations" / "E-001" / "report.json").write_bytes(data)
-    command = [sys.executable, "-P", "-m", "rung", "release", "verify", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (1, "")
-    assert "chain/evaluations/E-001/report.json is damaged: it tells no sources" in done.stdout
-    (folder / "release.json").write_bytes(data)
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 2 and "release.json" in done.stderr and "Traceback" not in done.stderr
+def test_a_chain_that_is_not_what_the_release_was_made_from_is_found(project: Project, settings: Settings) -> None:
+    """Whoever changes a copy in chain/ and the list of files with it is found by the chain alone."""
+    folder = release_untuned(project, settings, by="sam")
+    told = json.loads((folder / "release.json").read_text())
+    links = sorted(told["made_from"])
+    assert len(links) > 1 and verify(folder).faults == []
+    for name in links:
+        path = folder / "chain" / name
+        before = path.read_bytes()
+        path.write_bytes(before + b"\n")
+        files = {**told["files"], f"chain/{name}": sha256_file(path)}
+        (folder / "release.json").write_text(json.dumps({**told, "files": files}))
+        checked = verify(folder)
+        assert checked.faults and all(f"chain/{name} is not" in fault for fault in checked.faults), checked
+        path.write_bytes(before)
+
+
+def test_a_merge_that_answers_otherwise_is_not_released(project: Project, settings: Settings) -> None:
+    """An adapter on the head of a model whose head is its embeddings too: merged, it changes both."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    folder = project.runs / "R-001" / "adapter"
+    before = read_run(project.runs / "R-001")
+    torch.manual_seed(3)
+    base = AutoModelForCausalLM.from_pretrained(before.base)
+    assert base.config.tie_word_embeddings
+    model = get_peft_model(base, LoraConfig(target_modules=["lm_head"], r=4, init_lora_weights=False))
+    for name, weights in model.named_parameters():
+        if "lora_" in name:
+            weights.data *= 3
+    model.save_pretrained(str(folder))
+    record = project.runs / "R-001" / "run.json"
+    told = json.loads(record.read_text())
+    told["files"] = {name: sha256_file(folder / name) for name in told["files"]}
+    record.write_text(json.dumps(told))
+    judged(project, settings, right=30)
+    with pytest.raises(Refusal, match="merged"):
+        let(project, settings, "merged")
+    assert standing_release(project) is None and not list(project.releases.glob("L-*"))
+    assert let(project, settings, "adapter").is_dir(), "the adapter is the run, byte for byte"
+
+
+def test_a_damaged_file_of_the_chain_is_a_fault_in_words(
+    project: Project, settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = release_untuned(project, settings, by="sam")
+    whole = (folder / "release.json").read_bytes()
+    monkeypatch.setattr(sys, "argv", ["rung", "release", "verify", str(folder)])
+    for data in (b'{"made_from": {', b"\xff\xfe", b"[]", b'{"made_from": [1]}', b"[" * 100_000, b""):
+        (folder / "release.json").write_bytes(whole)
+        (folder / "chain" / "evaluations" / "E-001" / "report.json").write_bytes(data)
+        code, said = verified(capsys)
+        assert code == 1 and "chain/evaluations/E-001/report.json is damaged" in said, data
+        (folder / "release.json").write_bytes(data)
+        code, said = verified(capsys)
+        assert code == 2 and "release.json" in said and "Traceback" not in said, data
+
+
+def verified(capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    """What the command in `sys.argv` ends with, and all that it says."""
+    with pytest.raises(SystemExit) as left:
+        main()
+    return int(left.value.code or 0), "".join(capsys.readouterr())
 
 
 def test_a_release_that_points_out_of_itself_or_holds_a_pipe(project: Project, settings: Settings) -> None:
-    folder = release_prompt(project, settings, by="sam")
+    folder = release_untuned(project, settings, by="sam")
     told = json.loads((folder / "release.json").read_text())
     told["made_from"] = {"../../../rung.toml": sha256_file(project.settings_file)}
     (folder / "release.json").write_text(json.dumps(told))
@@ -250,7 +323,7 @@ def test_awq_is_refused_plainly_where_no_gpu_is(project: Project, settings: Sett
 def test_a_released_prompt_runs_as_a_function(project: Project, settings: Settings, loopback) -> None:  # type: ignore[no-untyped-def]
     """In a process of its own, against a real endpoint."""
     project.prompts.mkdir()
-    folder = release_prompt(project, settings)
+    folder = release_untuned(project, settings)
     reply = {"choices": [{"message": {"role": "assistant", "content": "E10 eye both"}}]}
     loopback.say((200, json.dumps(reply).encode(), {"content-type": "application/json"}))
     code = f"import answer; print(answer.answer('PDR bilat', '{loopback.url}/v1', 'm')); print(answer.messages('x'))"
@@ -262,9 +335,8 @@ def test_a_released_prompt_runs_as_a_function(project: Project, settings: Settin
 
 
 def test_the_template_is_taken_apart_to_the_same_tokens(tiny: Path) -> None:
-    from training.release.ollama import modelfile
-    from training.release.template import take_apart
-    from training.run.model import load_tokenizer
+    from training.release.ollama import modelfile, take_apart
+    from training.run.base_model import load_tokenizer
 
     pieces = take_apart(load_tokenizer(str(tiny)))
     assert pieces.around["user"] == ("<|im_start|>user\n", "<|im_end|>\n")

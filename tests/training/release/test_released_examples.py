@@ -7,24 +7,23 @@ import json
 import pytest
 
 from curation.example import Example, chat_row
-from curation.manifest import load_split
-from evaluation.arms.few_shot import static
-from evaluation.arms.material import Material, Prompt
-from evaluation.report import Report
-from training.release.prompt import ReleasedPrompt, parts_of
-from training.release.prompted import make_prompt
+from curation.split.manifest import load_split
+from evaluation.arms.arm_material import ArmMaterial, PromptVersion
+from evaluation.arms.prompted import static
+from evaluation.measurement_report import Report
+from training.release.released_prompt import ReleasedPrompt, make_prompt, parts_of
 from workspace.artefact import read_artefact
 from workspace.errors import RungError
 from workspace.files import write_text
 from workspace.settings import load_settings
 
 TURNS = ({"role": "user", "content": "which one?"},)
-PROMPT = Prompt("base.md", "Answer.")
+PROMPT = PromptVersion("base.md", "Answer.")
 
 
 def material(rows):
     examples = tuple(Example(chat_row(f"question {n}", f"C{n % 3}")) for n in rows)
-    return Material(base=PROMPT, prompts=(PROMPT,), examples=examples, few_shot=4)
+    return ArmMaterial(base=PROMPT, prompts=(PROMPT,), examples=examples, few_shot=4)
 
 
 def test_the_same_examples_in_the_same_order():
@@ -44,7 +43,7 @@ def test_an_example_that_a_freeze_moved_to_validation_goes_out_too(ready):
     """A baseline on the frozen test set; then one of its examples lies in validation of the next version."""
     settings = load_settings(ready.settings_file)
     validation, train = (load_split(ready.datasets / "v001", split) for split in ("validation", "train"))
-    measured = Material(base=PROMPT, prompts=(), examples=(*train[:5], validation[0]), few_shot=6)
+    measured = ArmMaterial(base=PROMPT, prompts=(), examples=(*train[:5], validation[0]), few_shot=6)
     arm = json.loads(json.dumps(dict(static(measured, 6, PROMPT).settings)))
     assert len(arm["examples"]) == 6
     report = read_artefact(ready.evaluations / "E-001" / "report.json", Report)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from chat.protocols import Ask
 from chat.scripted import Scripted
-from curation.manifest import load_split
-from evaluation.compare import compare
-from evaluation.report import read_outcomes
-from training.record import find_run
+from curation.split.manifest import load_split
+from evaluation.measurement_report import read_outcomes
+from evaluation.verdict.compare import compare
+from training.release.form_loss import TUNED, Loss, Scoring, as_facts, demand
 from training.release.making import Making
-from training.release.scoring import TUNED, Loss, Scoring, as_facts, demand
+from training.runs import find_run
 from workspace.errors import Refusal
 from workspace.folder import Project
 from workspace.settings import Settings, load_settings
@@ -45,7 +46,16 @@ def test_the_loss_is_paired_and_its_outputs_are_kept(project: Project, making: M
     kept = read_outcomes(making.work / "validation" / "gguf-q8_0.jsonl")
     assert [o.score for o in kept] == [1, 1, 1, 0] and all(o.split == "validation" for o in kept)
     assert not list(making.work.glob(".*"))
-    assert loss.words.startswith("25.0 points lost on validation (95%: ") and loss.words.endswith(" lost, 4 rows)")
+    assert loss.words.startswith("a loss of +25.0 points on validation (95%: ") and loss.words.endswith(", 4 rows)")
+
+
+def test_rows_of_one_customer_are_not_independent(project: Project, making: Making, settings: Settings) -> None:
+    alone = Scoring(making).score("gguf q8_0", knows(project, 2))
+    grouped = settings.model_copy(update={"dataset": settings.dataset.model_copy(update={"group_by": "customer"})})
+    together = Scoring(replace(making, settings=grouped)).score("gguf q8_0", knows(project, 2))
+    own = compare([1.0] * 4, [1.0, 1.0, 0.0, 0.0], ["a", "a", "b", "c"])
+    assert together.loss == alone.loss == 0.5 and (together.low, together.high) == (-own.high, -own.low)
+    assert (together.low, together.high) != (alone.low, alone.high)
 
 
 def test_over_the_limit_is_refused_and_the_form_that_holds_is_named(project: Project, making: Making) -> None:
@@ -53,7 +63,7 @@ def test_over_the_limit_is_refused_and_the_form_that_holds_is_named(project: Pro
     losses = [scoring.score("gguf q8_0", knows(project, 4)), scoring.score("gguf q4_k_m", knows(project, 3))]
     assert losses[0].loss == 0.0 and str(losses[0].loss) == "0.0" and "+0.0 points" in losses[0].short
     with pytest.raises(
-        Refusal, match=r"gguf q4_k_m refused: 25\.0 points lost .*, limit 2\.0\. gguf q8_0: 0\.0"
+        Refusal, match=r"gguf q4_k_m refused: .*\+25\.0 points .*, limit 2\.0\. gguf q8_0: .*\+0\.0"
     ) as refused:
         demand(making, losses)
     assert refused.value.hint == "rung release R-001 --to gguf --gguf q8_0"
@@ -62,13 +72,13 @@ def test_over_the_limit_is_refused_and_the_form_that_holds_is_named(project: Pro
 def test_a_named_person_may_let_it_through_and_stands_on_the_card(project: Project, making: Making) -> None:
     from dataclasses import replace
 
-    from training.release.card_parts import forms
-    from training.release.record import Form, Release
+    from training.release.model_card import forms_section as forms
+    from training.release.releases import Release, ReleasedForm
 
     signed = replace(making, allows=("priya", "runs on the phone"))
     (loss,) = demand(signed, [Scoring(signed).score("gptq", knows(project, 2))])
     assert loss.allowed is not None and loss.allowed.by == "priya" and loss.over
-    form = Form(form="gptq", folder="gptq", bytes=1, facts={"validation": as_facts([loss])})
+    form = ReleasedForm(form="gptq", folder="gptq", bytes=1, facts={"validation": as_facts([loss])})
     text = forms(Release(id="L-001", forms=[form], files={}))
     assert '**gptq loses more than the limit and was released by priya: "runs on the phone"**' in text
     assert "| gptq | 100.0% | 50.0% | 50.0 (" in text
@@ -77,7 +87,7 @@ def test_a_named_person_may_let_it_through_and_stands_on_the_card(project: Proje
 def test_a_gain_is_no_loss(making: Making, project: Project) -> None:
     making.outcomes[TUNED] = Scoring(making).measure(TUNED, knows(project, 2))
     loss = Scoring(making).score("gptq", knows(project, 3))
-    assert not loss.over and loss.words.startswith("25.0 points gained")
+    assert not loss.over and loss.words.startswith("a loss of -25.0 points")
     assert Loss.model_validate(loss.model_dump(mode="json")) == loss
 
 
@@ -97,12 +107,12 @@ def test_an_override_of_the_loss_is_logged_with_its_form(making: Making, project
 
     from curation.store import open_store
     from training.release.current import take_place
-    from training.release.record import RELEASE, Form, Release
+    from training.release.releases import RELEASE, Release, ReleasedForm
     from workspace.artefact import write_artefact
 
     signed = replace(making, allows=("priya", "runs on the phone"))
     (loss,) = demand(signed, [Scoring(signed).score("gptq", knows(project, 2))])
-    form = Form(form="gptq", folder="gptq", bytes=1, facts={"validation": as_facts([loss])})
+    form = ReleasedForm(form="gptq", folder="gptq", bytes=1, facts={"validation": as_facts([loss])})
     release = Release(id="L-001", forms=[form], files={})
     write_artefact(project.releases / ".L-001" / RELEASE, release)
     take_place(project, settings, project.releases / ".L-001", release)

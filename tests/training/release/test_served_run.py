@@ -17,12 +17,12 @@ import pytest
 
 from chat.open import open_local
 from chat.protocols import Ask
-from curation.manifest import load_split
-from evaluation.report import read_outcomes
-from evaluation.verdict import newest_verdict
+from curation.split.manifest import load_split
+from evaluation.measurement_report import read_outcomes
+from evaluation.verdict.rule import newest_verdict
 from training.release.gguf import _convert
 from training.release.tools import SERVER, converter, llama_cpp
-from training.run.rows import with_system
+from training.run.tokens import with_system
 from workspace.folder import Project
 from workspace.settings import Settings
 

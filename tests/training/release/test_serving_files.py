@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -14,19 +15,17 @@ from typing import Any
 import pytest
 from released import judged, let
 
-from training.plan import read_plan
-from training.record import find_run, read_run, write_run
-from training.release.context import context_of
-from training.release.gotemplate import quoted, render
-from training.release.loras import vllm_rank
+from training.plan.plans import read_plan
+from training.release.gguf import context_of
 from training.release.making import Making
-from training.release.ollama import _without_begin, compare_tokens, make_ollama, modelfile
-from training.release.record import RELEASE, Release
-from training.release.template import TRIALS, take_apart
+from training.release.ollama import TRIALS, _without_begin, compare_tokens, make_ollama, modelfile, take_apart
+from training.release.releases import RELEASE, Release
+from training.release.serving_files import vllm_rank
+from training.runs import find_run, read_run, write_run
 from workspace.artefact import read_artefact
-from workspace.errors import Refusal, RungError
+from workspace.errors import Refusal
 from workspace.folder import Project
-from workspace.settings import Settings
+from workspace.settings import Settings, load_settings
 
 LLAMA3 = (
     "{{ bos_token }}{% for m in messages %}<|start_header_id|>{{ m.role }}<|end_header_id|>\n\n{{ m.content | trim }}"
@@ -42,17 +41,6 @@ ROLES_TURNED = (
 )
 
 
-def test_go_templates_are_read_as_go_reads_them() -> None:
-    turns = [{"role": "user", "content": "a "}, {"role": "assistant", "content": "b"}, {"role": "tool", "content": "c"}]
-    branches = '{{ if eq .Role "user" }}U[{{ .Content }}]{{ else }} {{- .Content }};{{ end }}'
-    template = "S {{- range .Messages }} " + branches + "{{ end }}"
-    assert render(template, turns) == "S U[a ] b; c;"
-    assert render(quoted(' {{ \n"x" ') + "{{ range .Messages }}{{ end }}", turns) == ' {{ \n"x" '
-    for wrong in ("{{ .System }}", "{{ range .Messages }}", "{{ end }}", "{{ else }}"):
-        with pytest.raises(RungError):
-            render(wrong, turns)
-
-
 @pytest.fixture
 def tokenizer(tiny: Path) -> Any:
     from transformers import AutoTokenizer
@@ -66,15 +54,25 @@ def test_a_modelfile_gives_the_tokens_of_training(tokenizer: Any, template: str 
     tokenizer.chat_template = template or tokenizer.chat_template
     pieces = _without_begin(take_apart(tokenizer), tokenizer)
     text = modelfile(pieces, "../gguf/model-q8_0.gguf", system or pieces.default, 256)
-    compare_tokens(text, tokenizer, TRIALS)
+    compare_tokens(pieces, system or pieces.default, tokenizer, TRIALS)
     assert text.startswith("FROM ../gguf/model-q8_0.gguf\n") and "PARAMETER num_ctx 256" in text
 
 
-def test_a_changed_modelfile_is_refused(tokenizer: Any) -> None:
+def test_pieces_that_are_not_the_template_are_refused(tokenizer: Any) -> None:
     pieces = take_apart(tokenizer)
-    text = modelfile(pieces, "../gguf/model.gguf", "House line.", 256).replace("user\\n", "user ")
+    before, after = pieces.around["user"]
+    other = replace(pieces, around={**pieces.around, "user": (before.replace("\n", " "), after)})
     with pytest.raises(Refusal, match="other tokens than in training"):
-        compare_tokens(text, tokenizer, TRIALS)
+        compare_tokens(other, "House line.", tokenizer, TRIALS)
+
+
+def test_a_modelfile_holds_every_piece_as_a_literal_of_its_template(tokenizer: Any) -> None:
+    pieces = take_apart(tokenizer)
+    text = modelfile(pieces, "../gguf/model.gguf", "", 256)
+    template = text.split('TEMPLATE """')[1].split('"""')[0]
+    literals = [json.loads(each) for each in re.findall(r'\{\{ ("(?:[^"\\]|\\.)*") \}\}', template)]
+    around = [part for pair in pieces.around.values() for part in pair]
+    assert literals == [part for part in (pieces.start, *around, pieces.opens) if part]
 
 
 def test_a_template_that_does_more_is_refused(tokenizer: Any) -> None:
@@ -90,7 +88,7 @@ def test_a_token_that_was_added_is_one_token_in_the_modelfile_too(tokenizer: Any
     )
     pieces = take_apart(tokenizer)
     assert pieces.around["user"][0] == "<|house|>user\n"
-    compare_tokens(modelfile(pieces, "../gguf/model.gguf", "", 256), tokenizer, TRIALS)
+    compare_tokens(pieces, "", tokenizer, TRIALS)
 
 
 def test_ollama_goes_out_over_the_smallest_gguf(
@@ -124,10 +122,17 @@ def named_paths(file: Path) -> list[str]:
     return [word.partition("=")[2] or word for word in words if "/" in word and not word.startswith("http")]
 
 
-@pytest.mark.parametrize("forms", ["vllm", "tgi", "vllm,tgi", "adapter,vllm,tgi"])
-def test_every_path_in_every_serve_file_is_there(project: Project, settings: Settings, forms: str) -> None:
+@pytest.fixture(scope="module")
+def served(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A release of the adapter with files for both servers."""
+    root = tmp_path_factory.mktemp("served") / "clinic"
+    shutil.copytree(trained, root)
+    project, settings = Project(root), load_settings(root / "rung.toml")
     judged(project, settings, right=30)
-    folder = let(project, settings, forms)
+    return let(project, settings, "adapter,vllm,tgi")
+
+
+def check_paths(folder: Path, forms: str) -> None:
     files = [path for name in ("vllm", "tgi") for path in (folder / name).glob("*")]
     assert len(files) == 2 * len([form for form in forms.split(",") if form != "adapter"]) * (1 + ("adapter" in forms))
     for file in files:
@@ -138,12 +143,14 @@ def test_every_path_in_every_serve_file_is_there(project: Project, settings: Set
     assert all(("holds no adapter" in each) == ("adapter" not in forms) for each in told)
 
 
-def test_a_script_finds_its_paths_and_base_from_any_folder(
-    project: Project, settings: Settings, tmp_path: Path
-) -> None:
-    """`vllm` and TGI's launcher stand for themselves: they look for the folders that they are given."""
+def test_every_path_in_every_serve_file_is_there(project: Project, settings: Settings, served: Path) -> None:
+    check_paths(served, "adapter,vllm,tgi")
     judged(project, settings, right=30)
-    folder = let(project, settings, "adapter,vllm,tgi")
+    check_paths(let(project, settings, "vllm"), "vllm")
+
+
+def test_a_script_finds_its_paths_and_base_from_any_folder(served: Path, tmp_path: Path) -> None:
+    """`vllm` and TGI's launcher stand for themselves: they look for the folders that they are given."""
     (tmp_path / "my models" / "base").mkdir(parents=True)
     for name in ("vllm", "text-generation-launcher"):
         tool = tmp_path / "bin" / name
@@ -153,14 +160,14 @@ def test_a_script_finds_its_paths_and_base_from_any_folder(
         )
         tool.chmod(0o755)
     own = {**os.environ, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
-    for script in sorted(folder.glob("*/serve*.sh")):
+    for script in sorted(served.glob("*/serve*.sh")):
         done = subprocess.run(
             [script], cwd=tmp_path, env={**own, "BASE": "my models/base"}, capture_output=True, text=True
         )
-        whole = [folder / "merged"]
+        whole = [served / "merged"]
         assert done.returncode == 0, done.stderr
         assert [Path(line) for line in done.stdout.split("\n") if line] == (
-            [tmp_path / "my models" / "base", folder / "adapter"] if "lora" in script.name else whole
+            [tmp_path / "my models" / "base", served / "adapter"] if "lora" in script.name else whole
         )
         if "lora" in script.name:
             done = subprocess.run([script], cwd=tmp_path, env=own, capture_output=True, text=True)
@@ -202,16 +209,14 @@ def test_the_context_is_the_models_or_what_the_rows_need(project: Project, setti
     assert 9000 < context(131_072, max_tokens=9000) < 9100
 
 
-def test_vllm_and_tgi_serve_the_adapter_on_its_base(project: Project, settings: Settings) -> None:
+def test_vllm_and_tgi_serve_the_adapter_on_its_base(served: Path) -> None:
     import yaml
 
-    judged(project, settings, right=30)
-    folder = let(project, settings, "adapter,vllm,tgi")
     for name, words in {
         "vllm": ["--lora-modules", "rung=/adapters/rung"],
         "tgi": ["--lora-adapters", "rung=/adapters/rung"],
     }.items():
-        compose = yaml.safe_load((folder / name / "compose-lora.yaml").read_text())["services"]["model"]
+        compose = yaml.safe_load((served / name / "compose-lora.yaml").read_text())["services"]["model"]
         command = compose["command"]
         assert command[command.index(words[0]) + 1] == words[1]
         assert compose["volumes"] == [
@@ -219,7 +224,7 @@ def test_vllm_and_tgi_serve_the_adapter_on_its_base(project: Project, settings: 
             "../adapter:/adapters/rung:ro",
         ]
         assert compose["ports"][0].startswith("127.0.0.1:")
-        line = (folder / name / "serve-lora.sh").read_text().splitlines()[-1]
+        line = (served / name / "serve-lora.sh").read_text().splitlines()[-1]
         assert shlex.split(line)[-1 if name == "vllm" else -3] == "rung=../adapter"
-        whole = yaml.safe_load((folder / name / "compose.yaml").read_text())["services"]["model"]
+        whole = yaml.safe_load((served / name / "compose.yaml").read_text())["services"]["model"]
         assert whole["volumes"] == ["../merged:/model:ro"]

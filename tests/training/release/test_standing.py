@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import subprocess
-import sys
+from functools import partial
 
 import pytest
+from in_shell import rung
 from released import judged, let
 
 from curation.store import open_store
-from evaluation.verdict import Verdict, newest_verdict
-from training.record import RunRecord, find_run, read_run, write_run
+from evaluation.verdict.rule import Verdict, newest_verdict
 from training.release.challenge import CHALLENGE, challenge
 from training.release.current import CURRENT, Current, roll_back, stand, standing_release
-from training.release.make import release_prompt
+from training.release.releasing import release_untuned
+from training.runs import RunRecord, find_run, read_run, write_run
 from workspace.artefact import read_artefact
 from workspace.errors import Refusal, RungError
 from workspace.files import sha256_file
@@ -40,7 +39,7 @@ def another_run(project: Project, name: str = "R-002") -> RunRecord:
 def test_a_rollback_lets_the_one_before_stand_and_is_logged(project: Project, settings: Settings) -> None:
     judged(project, settings, right=30)
     let(project, settings, "adapter")
-    release_prompt(project, settings, by="sam")
+    release_untuned(project, settings, by="sam")
     assert standing(project) == "L-002"
     step = roll_back(project, settings, "", "priya", "answers got longer")
     assert (step.release, step.before) == ("L-001", "L-002") and standing(project) == "L-001"
@@ -57,7 +56,7 @@ def test_a_rollback_lets_the_one_before_stand_and_is_logged(project: Project, se
 def test_no_way_back_from_the_first_and_none_without_a_name(project: Project, settings: Settings) -> None:
     with pytest.raises(Refusal, match="Nothing is released"):
         roll_back(project, settings, "", "sam", "why not")
-    release_prompt(project, settings, by="sam")
+    release_untuned(project, settings, by="sam")
     with pytest.raises(Refusal, match="L-001 is the first release"):
         roll_back(project, settings, "", "sam", "why not")
     with pytest.raises(RungError, match="names a person"):
@@ -67,8 +66,8 @@ def test_no_way_back_from_the_first_and_none_without_a_name(project: Project, se
 
 
 def test_a_changed_release_cannot_stand_again(project: Project, settings: Settings) -> None:
-    first = release_prompt(project, settings, by="sam")
-    release_prompt(project, settings, by="sam")
+    first = release_untuned(project, settings, by="sam")
+    release_untuned(project, settings, by="sam")
     (first / "prompt" / "prompt.json").write_text("{}")
     with pytest.raises(Refusal, match=r"prompt\.json changed"):
         roll_back(project, settings, "L-001", "sam", "better")
@@ -77,7 +76,7 @@ def test_a_changed_release_cannot_stand_again(project: Project, settings: Settin
 
 def test_a_second_rollback_goes_further_back(project: Project, settings: Settings) -> None:
     for _ in range(3):
-        release_prompt(project, settings, by="sam")
+        release_untuned(project, settings, by="sam")
     assert [roll_back(project, settings, "", "sam", "worse").release for _ in range(2)] == ["L-002", "L-001"]
     with pytest.raises(Refusal, match="L-001 is the first release"):
         roll_back(project, settings, "", "sam", "worse")
@@ -85,8 +84,8 @@ def test_a_second_rollback_goes_further_back(project: Project, settings: Setting
 
 
 def test_a_rollback_takes_no_path_and_no_hidden_folder(project: Project, settings: Settings) -> None:
-    first = release_prompt(project, settings, by="sam")
-    release_prompt(project, settings, by="sam")
+    first = release_untuned(project, settings, by="sam")
+    release_untuned(project, settings, by="sam")
     shutil.copytree(first, project.root / "elsewhere" / "L-001")
     shutil.copytree(first, project.releases / ".L-003")
     for name in (str(project.root / "elsewhere" / "L-001"), "../elsewhere/L-001", ".L-003", str(first), "."):
@@ -96,11 +95,11 @@ def test_a_rollback_takes_no_path_and_no_hidden_folder(project: Project, setting
 
 
 def test_a_release_that_cannot_be_logged_is_not_released(project: Project, settings: Settings) -> None:
-    release_prompt(project, settings, by="sam")
+    release_untuned(project, settings, by="sam")
     as_it_was = (project.releases / CURRENT).read_bytes()
     elsewhere = settings.model_copy(update={"store": settings.store.model_copy(update={"url": "sqlite:////no/such"})})
     with pytest.raises(Exception):  # noqa: B017  whatever the store says
-        release_prompt(project, elsewhere, by="sam")
+        release_untuned(project, elsewhere, by="sam")
     assert standing(project) == "L-001" and (project.releases / CURRENT).read_bytes() == as_it_was
     assert sorted(p.name for p in project.releases.glob("*L-*")) == ["L-001"]
 
@@ -108,24 +107,24 @@ def test_a_release_that_cannot_be_logged_is_not_released(project: Project, setti
 def test_a_current_json_that_cannot_be_read_stops_a_release_before_anything_is_made(
     project: Project, settings: Settings
 ) -> None:
-    release_prompt(project, settings, by="sam")
+    release_untuned(project, settings, by="sam")
     (project.releases / CURRENT).write_text("{}")
     told: list[str] = []
     with pytest.raises(RungError, match=r"current\.json"):
-        release_prompt(project, settings, by="sam", told=told.append)
+        release_untuned(project, settings, by="sam", told=told.append)
     assert not told and sorted(p.name for p in project.releases.glob("*L-*")) == ["L-001"]
 
 
 def test_a_removed_folder_that_stands_locks_neither_rollback_nor_release(project: Project, settings: Settings) -> None:
     for _ in range(2):
-        release_prompt(project, settings, by="sam")
+        release_untuned(project, settings, by="sam")
     shutil.rmtree(project.releases / "L-002")
-    with pytest.raises(RungError, match="L-002 stands, but its folder is gone") as told:
+    with pytest.raises(RungError, match="L-002 is current, but its folder is gone") as told:
         standing_release(project)
     assert "rollback L-001" in (told.value.hint or "")
     assert roll_back(project, settings, "", "sam", "it is gone").before == "L-002" and standing(project) == "L-001"
     shutil.rmtree(project.releases / "L-001")
-    assert release_prompt(project, settings, by="sam").name == "L-003"
+    assert release_untuned(project, settings, by="sam").name == "L-003"
     assert standing(project) == "L-003"
 
 
@@ -133,8 +132,7 @@ def test_a_removed_folder_that_stands_locks_neither_rollback_nor_release(project
 def test_a_challenger_is_paired_with_what_is_released(
     project: Project, settings: Settings, right: int, ruling: str
 ) -> None:
-    judged(project, settings, right=15, otherwise="none")
-    let(project, settings, "adapter", by="sam", reason="try") if _ships(project) else _released(project, settings)
+    released(project, settings, right=15)
     run = another_run(project)
     folder = judged(project, settings, right=right, otherwise="none", run="R-002")
     found = challenge(project, settings, run)
@@ -143,27 +141,35 @@ def test_a_challenger_is_paired_with_what_is_released(
     assert (v.tuned, v.baseline, v.n) == (right / 30, 0.5, 30) and v.better - v.worse == right - 15
     assert v.low <= v.difference <= v.high
     assert read_artefact(folder / CHALLENGE, Verdict) == v
-    assert "evaluations/E-002/outputs.jsonl" in v.made_from
+    assert "evaluations/E-003/outputs.jsonl" in v.made_from
     newest = newest_verdict(project, "R-002")
     assert newest is not None and newest[1].chosen != "released"
 
 
-def _ships(project: Project) -> bool:
-    found = newest_verdict(project, "R-001")
-    return found is not None and found[1].verdict in ("ship", "judgement")
-
-
-def _released(project: Project, settings: Settings) -> None:
-    """R-001 as it was released before, when its verdict was another."""
-    path = project.evaluations / "E-002" / "verdict.json"
-    as_it_was = path.read_text()
-    path.write_text(json.dumps({**json.loads(as_it_was), "verdict": "ship"}))
+def released(project: Project, settings: Settings, right: int) -> None:
+    """R-001 is released, and measured again since: it answers `right` items as expected."""
+    judged(project, settings, right=30)
     let(project, settings, "adapter")
-    path.write_text(as_it_was)
+    judged(project, settings, right=right, otherwise="none")
+
+
+def test_a_challenge_counts_the_items_of_one_customer_together(project: Project, settings: Settings) -> None:
+    released(project, settings, right=15)
+    run = another_run(project)
+    judged(project, settings, right=30, otherwise="none", run="R-002")
+    alone = challenge(project, settings, run).verdict
+    together = challenge(
+        project,
+        settings.model_copy(update={"dataset": settings.dataset.model_copy(update={"group_by": "customer"})}),
+        run,
+    ).verdict
+    assert (alone.clusters, together.clusters) == (None, 18) and together.effective_clusters == pytest.approx(900 / 54)
+    assert together.difference == alone.difference and together.low < alone.low
+    assert together.low <= together.difference <= together.high
 
 
 def test_a_prompt_that_is_released_is_a_champion_too(project: Project, settings: Settings) -> None:
-    release_prompt(project, settings, by="sam")
+    release_untuned(project, settings, by="sam")
     judged(project, settings, right=30)
     found = challenge(project, settings, find_run(project, "R-001"))
     assert found.ruling == "replace" and found.champion.arm == newest_verdict(project, "R-001")[1].chosen  # type: ignore[index]
@@ -175,9 +181,9 @@ def test_a_released_prompt_keeps_the_score_of_its_own_baseline(project: Project,
     from evaluation.arms.registry import arms_named
     from evaluation.baseline import run_baseline
     from evaluation.bench import open_bench
-    from evaluation.report import read_report
+    from evaluation.measurement_report import read_report
 
-    release_prompt(project, settings, by="sam")
+    release_untuned(project, settings, by="sam")
     run_baseline(open_bench(project, settings, Scripted(["none"])), arms_named(["base", "prompt"]))
     judged(project, settings, right=30)
     found = challenge(project, settings, find_run(project, "R-001"))
@@ -209,13 +215,9 @@ def test_the_commands(project: Project, settings: Settings) -> None:
     let(project, settings, "adapter")
     another_run(project)
     judged(project, settings, right=30, run="R-002")
-
-    def rung(*words: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-P", "-m", "rung", "release", *words]
-        return subprocess.run(command, cwd=project.root, capture_output=True, text=True)
-
-    done = rung("challenge", "R-002")
+    release = partial(rung, "release", cwd=project.root)
+    done = release("challenge", "R-002")
     assert done.returncode == 1 and "NEED MORE DATA" in done.stdout and "0 better, 0 worse, 30 the same" in done.stdout
     stand(project, "L-001", None, "sam", "x")
-    done = rung("rollback", "L-001", "--by", "sam", "--reason", "x")
-    assert done.returncode == 1 and "L-001 is what stands already" in done.stderr
+    done = release("rollback", "L-001", "--by", "sam", "--reason", "x")
+    assert done.returncode == 1 and "L-001 is the current release already" in done.stderr

@@ -1,0 +1,221 @@
+"""Reading answers from TOML or JSON: everything that is wrong is reported at once."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from advisor.answers import FACTS, Answers, Fact
+from advisor.contradictions import contradictions
+from workspace.errors import InputError, Problem, did_you_mean
+from workspace.json_types import JsonObject
+
+LIMIT = 1 << 20
+"""No answers file is larger than 1 MiB; more is another file."""
+UNKNOWN = "unknown"
+HINT = "rung questions --format markdown   lists every key and its answers"
+
+
+def load_answers(source: Path | str) -> Answers:
+    """Read answers from a file (TOML or JSON), or from standard input where `source` is `-`.
+
+    Raises InputError with every problem: file, line, key, what was expected and what was found.
+    """
+    if str(source) == "-":
+        return parse_answers(sys.stdin.buffer.read(LIMIT + 1), "standard input")
+    path = Path(source)
+    try:
+        with path.open("rb") as file:
+            data = file.read(LIMIT + 1)
+    except OSError as error:
+        raise InputError([Problem(f"cannot be read ({error.strerror}).", where=str(source))]) from error
+    return parse_answers(data, path.name)
+
+
+def parse_answers(data: bytes | str, name: str = "answers") -> Answers:
+    """Answers from the bytes or text of a TOML or JSON document; JSON is known by its first character.
+
+    Raises InputError as `load_answers`; `name` is the file in messages.
+    """
+    text, problems = _text(data, name), list[Problem]()
+    table = _json(text, name, problems) if text.lstrip()[:1] in ("{", "[", '"') and _is_json(text) else None
+    table = _toml(text, name) if table is None else table
+    return _answers(table, text, name, problems)
+
+
+def from_table(table: JsonObject, name: str = "answers") -> Answers:
+    """Answers from a plain mapping, checked like a file. Raises InputError."""
+    return _answers(table, "", name, [])
+
+
+def parse_value(fact: Fact, raw: str) -> Any:
+    """The typed value of what a person wrote for `fact` on a command line or in a field; None for "unknown".
+
+    Raises InputError where it does not fit.
+    """
+    try:
+        value = tomllib.loads(f"value = {raw}")["value"]
+    except (tomllib.TOMLDecodeError, ValueError, RecursionError):
+        value = raw
+    if fact.kind == "text" and value != UNKNOWN:
+        value = raw
+    value, problem = _checked(fact, value, fact.key)
+    if problem:
+        raise InputError([problem])
+    return value
+
+
+def _text(data: bytes | str, name: str) -> str:
+    if len(data) > LIMIT:
+        raise InputError([Problem("is over 1 MiB, which no answers file is.", where=name)], HINT)
+    if isinstance(data, str):
+        return data.removeprefix("\ufeff")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise InputError([Problem("is not UTF-8 text.", where=f"{name} line {line}")], HINT) from error
+
+
+def _is_json(text: str) -> bool:
+    """A TOML document may start with `[` (a table) or a quoted key: what TOML reads is not JSON."""
+    if text.lstrip().startswith("{"):
+        return True
+    try:
+        tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, ValueError, RecursionError):
+        return True
+    return False
+
+
+def _json(text: str, name: str, problems: list[Problem]) -> JsonObject:
+    def pairs(items: list[tuple[str, Any]]) -> JsonObject:
+        seen: set[str] = set()
+        for key, _ in items:
+            if key in seen:
+                where = _where(text, name, key, last=True)
+                problems.append(Problem(f'"{_show(key)}" is given twice.', where=where, found=key))
+            seen.add(key)
+        return dict(items)
+
+    try:
+        table = json.loads(text, object_pairs_hook=pairs)
+    except json.JSONDecodeError as error:
+        where = f"{name} line {error.lineno}"
+        raise InputError([*problems, Problem(f"is not JSON: {error.msg}.", where=where)], HINT) from error
+    except (ValueError, RecursionError) as error:
+        raise InputError([*problems, Problem("is not JSON that can be read.", where=name)], HINT) from error
+    if not isinstance(table, dict):
+        found = type(table).__name__
+        raise InputError([Problem("must be one object of answers.", where=name, expected="{...}", found=found)], HINT)
+    return table
+
+
+def _toml(text: str, name: str) -> JsonObject:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        place = re.search(r"line (\d+)", str(error))
+        where = f"{name} line {place[1]}" if place else name
+        what = re.sub(r" \(at .*\)", "", str(error))
+        if what == "Cannot overwrite a value":
+            what = "a key is given twice"
+        raise InputError([Problem(f"is not TOML: {what}.", where=where)], HINT) from error
+    except (ValueError, RecursionError) as error:
+        raise InputError([Problem("is not TOML that can be read.", where=name)], HINT) from error
+
+
+def _answers(table: JsonObject, text: str, name: str, problems: list[Problem]) -> Answers:
+    values: JsonObject = {}
+    for key, raw in table.items():
+        where = _where(text, name, key)
+        if key == "answered":
+            values[key] = _answered(raw, where, problems)
+        elif key in FACTS:
+            values[key], problem = _checked(FACTS[key], raw, where)
+            problems += [problem] if problem else []
+        else:
+            hint = did_you_mean(key, FACTS)
+            problems.append(Problem(f'unknown key "{_show(key)}".{hint}', where=where, found=_show(key)))
+    answers = Answers(**values)
+    problems += [Problem(said, where=_where(text, name, key)) for key, said in contradictions(answers)]
+    if problems:
+        raise InputError(problems, HINT)
+    return answers
+
+
+def _answered(raw: Any, where: str, problems: list[Problem]) -> JsonObject:
+    if not isinstance(raw, dict) or not all(isinstance(note, dict) for note in raw.values()):
+        text = "[answered] must be a table of tables: key = {by, at, from}."
+        problems.append(Problem(text, where=where, expected="a table", found=_show(raw)))
+        return {}
+    return {key: {name: _plain(value) for name, value in note.items()} for key, note in raw.items()}
+
+
+def _plain(value: Any) -> Any:
+    """TOML dates become their ISO text, so that notes are JSON values."""
+    return value if isinstance(value, (str, int, float, bool)) or value is None else str(value)
+
+
+def _checked(fact: Fact, raw: Any, where: str) -> tuple[Any, Problem | None]:
+    """The typed value, or the problem with it."""
+    if isinstance(raw, str) and raw == UNKNOWN:
+        return None, None
+    if fact.kind == "choice":
+        good = isinstance(raw, str) and raw in fact.values
+        return (raw, None) if good else (None, _not_an_answer(fact, raw, where))
+    if fact.kind == "boolean":
+        return (raw, None) if isinstance(raw, bool) else (None, _unfit(fact, raw, where))
+    if fact.kind == "text":
+        good = isinstance(raw, str) and 0 < len(raw) <= 200 and raw.isprintable()
+        return (raw, None) if good else (None, _unfit(fact, raw, where))
+    return _number(fact, raw, where)
+
+
+def _number(fact: Fact, raw: Any, where: str) -> tuple[Any, Problem | None]:
+    if isinstance(raw, bool) or not isinstance(raw, (int, float)):
+        return None, _unfit(fact, raw, where)
+    if not -1e15 < raw < 1e15 or math.isnan(raw) or raw < 0 or (fact.highest is not None and raw > fact.highest):
+        return None, _unfit(fact, raw, where)
+    if fact.kind == "integer":
+        return (int(raw), None) if raw == int(raw) else (None, _unfit(fact, raw, where))
+    return float(raw) + 0.0, None  # -0.0 is 0.0
+
+
+def _not_an_answer(fact: Fact, raw: Any, where: str) -> Problem:
+    others = [value for value in (*fact.values, UNKNOWN) if value != raw]
+    hint = did_you_mean(raw, others) if isinstance(raw, str) else ""
+    near = re.search(r'"(.*)"', hint)
+    rest = ", ".join(value for value in others if not near or value != near[1])
+    text = f"{fact.key} = {_quote(raw)} is not an answer.{hint} {'Others' if near else 'Answers'}: {rest}."
+    return Problem(text, where=where, expected=fact.expected(), found=_show(raw))
+
+
+def _unfit(fact: Fact, raw: Any, where: str) -> Problem:
+    text = f"{fact.key} = {_quote(raw)} does not fit; expected {fact.expected()}."
+    return Problem(text, where=where, expected=fact.expected(), found=_show(raw))
+
+
+def _show(raw: Any) -> str:
+    """At most 60 printable characters of what was found."""
+    text = "null" if raw is None else str(raw).lower() if isinstance(raw, bool) else str(raw)
+    text = "".join(c if c.isprintable() else "�" for c in text)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _quote(raw: Any) -> str:
+    return f'"{_show(raw)}"' if isinstance(raw, str) else _show(raw)
+
+
+def _where(text: str, name: str, key: str, *, last: bool = False) -> str:
+    """`answers.toml line 4` of the key, or the name alone where the line is unknown."""
+    pattern = rf'^[\s{{,\[]*"?{re.escape(key)}"?\s*[]=:]' if "\n" in text.strip() else rf'"?{re.escape(key)}"?\s*[=:]'
+    found = [match.end() for match in re.finditer(pattern, text, re.MULTILINE)]
+    if not found:
+        return name
+    return f"{name} line {text.count(chr(10), 0, found[-1 if last else 0]) + 1}"

@@ -1,0 +1,171 @@
+"""Hosted models and tuning services: how long each lives, what each takes. Dated tables; nothing is sent."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+from workspace.errors import InputError, Problem, RungError, did_you_mean
+from workspace.json_types import JsonObject
+from workspace.shipped_rules import rule_file
+
+FILE = "lives.toml"
+TABLE = ("as_of", "warn_days", "life")
+ENTRY = ("model", "ends", "not_before", "replace", "date", "source")
+MOST_DAYS = 3650
+WANTED = "is a date like 2027-01-14"
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """What is known of a model's end. `ends`: after this day requests fail; `not_before`: none is announced, and none
+    was to come before this day. `read` is the day of the table, `warn_days` how long before the end it warns.
+    """
+
+    model: str
+    ends: date | None
+    not_before: date | None
+    replace: str
+    read: date
+    warn_days: int
+    source: tuple[str, ...]
+
+    def has_ended(self, today: date) -> bool:
+        """Whether requests fail."""
+        return self.ends is not None and today > self.ends
+
+    def ends_soon(self, today: date) -> bool:
+        """Whether the end is so near that a replacement should be measured now."""
+        return self.ends is not None and today <= self.ends <= today + timedelta(self.warn_days)
+
+    def words(self, today: date) -> str:
+        """The life in a sentence."""
+        other = f" Its provider names {self.replace}." if self.replace else ""
+        if self.ends is None:
+            return f"{self.model}: no end is announced; none was promised before {self.not_before}."
+        if self.has_ended(today):
+            return f"{self.model} ended on {self.ends}: requests to it fail.{other}"
+        return f"{self.model} ends on {self.ends}, in {(self.ends - today).days} days.{other}"
+
+
+def life_of(model: str, project_rules: Path | None = None) -> Life | None:
+    """The entry of this model, dated ids (`NAME-20251001`, `NAME-2025-04-14`) included; None where there is none.
+
+    Raises RungError where the project's own table cannot be read, InputError with all that is wrong with it.
+    """
+    own = project_rules / FILE if project_rules else None
+    built_in = rule_file(FILE)
+    for table in ([_read(own)] if own and own.is_file() else []) + [built_in]:
+        for entry in table.get("life", []):
+            if re.fullmatch(re.escape(str(entry["model"])) + r"(-\d{8}|-\d{4}-\d{2}-\d{2})?", model):
+                return _life(entry, {**built_in, **table})
+    return None
+
+
+def life_faults(table: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong with a table of lives, each fault with a suggestion."""
+    for key in sorted(table.keys() - set(TABLE)):
+        yield f'unknown key "{key}".{did_you_mean(key, TABLE)}'
+    if "as_of" in table and not _is_day(table["as_of"]):
+        yield f"as_of {WANTED}."
+    days = table.get("warn_days", 0)
+    if type(days) is not int or not 0 <= days <= MOST_DAYS:
+        yield f"warn_days must be a whole number, 0 to {MOST_DAYS:,}."
+    entries = table.get("life", [])
+    if not isinstance(entries, list):
+        yield "[life] must be written [[life]]."
+        return
+    for number, entry in enumerate(entries, 1):
+        if not isinstance(entry, dict) or not isinstance(entry.get("model"), str):
+            yield f'life {number} has no text "model".'
+        else:
+            yield from (f"{entry['model']}: {text}" for text in _entry_faults(entry))
+
+
+def _entry_faults(entry: Mapping[str, Any]) -> Iterator[str]:
+    for key in sorted(entry.keys() - set(ENTRY)):
+        yield f'unknown key "{key}".{did_you_mean(key, ENTRY)}'
+    given = [key for key in ("ends", "not_before", "date") if key in entry]
+    yield from (f"{key} {WANTED}, without a time." for key in given if not _is_day(entry[key]))
+    if not set(given) & {"ends", "not_before"}:
+        yield f"ends or not_before is missing; it {WANTED}."
+    if not isinstance(entry.get("replace", ""), str):
+        yield "replace must be a text."
+    source = entry.get("source", [])
+    if not isinstance(source, list) or not all(isinstance(each, str) for each in source):
+        yield "source must be a list of names."
+
+
+def _is_day(value: Any) -> bool:
+    return type(value) is date
+
+
+def _read(path: Path) -> JsonObject:
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RungError(f"{path}: cannot be read ({error}).", where=str(path)) from error
+    if problems := [Problem(text, where=str(path)) for text in life_faults(table)]:
+        raise InputError(problems, "rung rules check")
+    return table
+
+
+def _life(entry: Mapping[str, Any], table: Mapping[str, Any]) -> Life:
+    return Life(
+        model=entry["model"],
+        ends=entry.get("ends"),
+        not_before=entry.get("not_before"),
+        replace=entry.get("replace", ""),
+        read=entry.get("date") or table["as_of"],
+        warn_days=table["warn_days"],
+        source=tuple(entry.get("source", ())),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Managed:
+    """One provider. `status` is open, closing or gone on `read`; `until` the last day for new jobs; `old` once expired.
+
+    `form` is how the rows get into what it takes, `price` where its price is published (none is invented here).
+    """
+
+    id: str
+    name: str
+    status: str
+    advice: str
+    models: tuple[str, ...]
+    form: str
+    price: str
+    until: date | None
+    read: date
+    old: bool
+    source: tuple[str, ...]
+
+
+def managed(as_of: date | None = None) -> tuple[Managed, ...]:
+    """All providers, those that are open first; after its last day a closing one is gone."""
+    today = as_of or date.today()
+    table = rule_file("managed.toml")
+    life = timedelta(days=table["expires_after_days"])
+    found = [
+        Managed(
+            id=entry["id"],
+            name=entry["name"],
+            status="gone" if entry.get("until", today) < today else entry["status"],
+            advice=entry["advice"],
+            models=tuple(entry["models"]),
+            form=entry["form"],
+            price=entry["price"],
+            until=entry.get("until"),
+            read=entry["date"],
+            old=today > entry["date"] + life,
+            source=tuple(entry["source"]),
+        )
+        for entry in table["provider"]
+    ]
+    return tuple(sorted(found, key=lambda one: ("open", "closing", "gone").index(one.status)))

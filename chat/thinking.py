@@ -1,0 +1,68 @@
+"""What a model thinks before it answers: how it is marked, separated from the answer, and given room."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """The texts that open and close thinking."""
+
+    open: str
+    close: str
+    after: str = ""
+    """What stands between the close and the answer."""
+
+
+ROOM = 4096
+"""Tokens that thinking may take where `thinking_tokens` in `Ask.meta` says nothing else."""
+KNOWN = (
+    Marks("<think>", "</think>", "\n\n"),
+    Marks("<|channel|>analysis<|message|>", "<|channel|>final<|message|>"),
+    Marks("<|channel>thought", "<channel|>"),
+    Marks("[THINK]", "[/THINK]"),
+)
+"""DeepSeek R1, Qwen, GLM, Nemotron and others; gpt-oss; Gemma 4; Magistral."""
+
+
+def spoken(text: str, marks: tuple[Marks, ...] = KNOWN) -> str:
+    """The answer in a reply: what follows the thinking; empty where the reply ends before the thinking does."""
+    for each in marks:
+        if each.close in text:
+            return text.rpartition(each.close)[2].strip()
+        if text.lstrip().startswith(each.open):
+            return ""
+    return text
+
+
+def marks_of(template: str) -> Marks | None:
+    """The marks that a chat template writes; None for a model that does not think."""
+    return next((marks for marks in KNOWN if marks.open in template or marks.close in template), None)
+
+
+def is_open(prompt: str, marks: Marks) -> bool:
+    """Whether a rendered prompt ends inside the thinking, so that the model goes on with it."""
+    return prompt.rfind(marks.open) > prompt.rfind(marks.close)
+
+
+def is_off(prompt: str, marks: Marks) -> bool:
+    """Whether a rendered prompt ends behind closed thinking, so that the model answers at once."""
+    return prompt.rstrip().endswith(marks.close)
+
+
+def answering(prompt: str, marks: Marks | None) -> str:
+    """The prompt with its thinking closed: where a given answer would begin."""
+    return f"{prompt.rstrip(chr(10))}\n\n{marks.close}{marks.after}" if marks and is_open(prompt, marks) else prompt
+
+
+def switched(template: str, enable_thinking: bool | None) -> str:
+    """The chat template with thinking switched on or off, whoever renders it; unchanged for None."""
+    if enable_thinking is None:
+        return template
+    return f"{{%- set enable_thinking = {str(enable_thinking).lower()} -%}}" + template
+
+
+def named(name: str, enable_thinking: bool | None) -> str:
+    """A model's name that tells its switched thinking: replies are kept by it."""
+    return name if enable_thinking is None else f"{name} thinking {'on' if enable_thinking else 'off'}"

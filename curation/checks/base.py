@@ -1,0 +1,276 @@
+"""What every quality check is made of: a row under check, evidence, a finding, and the check itself."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from curation.example import Example
+from curation.mask import Spot, cut_apart, mask
+
+Severity = Literal["blocks", "look", "handled"]
+Action = Literal["exclude", "queue"]
+
+EVIDENCE_KEPT = 200
+"""Pieces of evidence that a finding keeps in full; all are counted."""
+EXCERPT = 160
+"""Characters of a row that evidence shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A row under check and its place. `id` is empty outside a project."""
+
+    example: Example
+    file: str
+    line: int
+    id: str = ""
+    role: str = "pool"
+    origin: str = "import"
+    source: str = ""
+    reviewed: bool = False
+
+    @property
+    def place(self) -> str:
+        """How a person finds it: `rows.jsonl:41`."""
+        return f"{self.file}:{self.line}" if self.line else self.file or self.id
+
+
+class FindingEvidence(BaseModel):
+    """Why a row (or two) is in a finding. `key` stays the same as long as the rows do: `dismiss leaks:KEY` names it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    key: str
+    places: tuple[str, ...]
+    rows: tuple[str, ...] = ()
+    note: str
+    score: float | None = None
+    texts: tuple[str, ...] = ()
+
+
+class DataFinding(BaseModel):
+    """One thing that a check found.
+
+    `rows` counts all rows concerned; `ids` are those the fix acts on (in a project); `action` what the fix does:
+    `exclude` takes them out, `queue` sends them to review, None where a person has to look.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    name: str
+    title: str
+    severity: Severity
+    rows: int
+    reason: str
+    action: Action | None = None
+    what_to_do: str = ""
+    evidence: tuple[FindingEvidence, ...] = ()
+    ids: tuple[str, ...] = ()
+    detail: dict[str, Any] = {}
+    pairs: tuple[tuple[str, str], ...] = Field(default=(), exclude=True)
+    """In a finding about pairs of a project's rows, all of them by id: what a dismissal of the finding speaks of."""
+
+    @property
+    def blocks(self) -> bool:
+        """Return whether it blocks a dataset."""
+        return self.severity == "blocks"
+
+    def changed(self, **fields: Any) -> DataFinding:
+        """Return the finding with other values in these fields, validated."""
+        return DataFinding.model_validate(dict(self) | fields)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a user may set: context length and how tokens are counted, words to look for, what finds names of persons
+    (None: nobody looks), a class size to reach.
+    """
+
+    context: int = 0
+    count_tokens: Callable[[str], int] | None = None
+    words: tuple[str, ...] = ()
+    names: Callable[[str], list[Spot]] | None = None
+    smallest_class: int = 0
+    test: tuple[Subject, ...] = ()
+    seed: int = 13
+    label_limit: int = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What a check may look at when all rows were seen: a seeded sample, which is all rows where there are few."""
+
+    rows: int
+    sample: Sequence[Subject]
+    options: Options
+
+    @property
+    def complete(self) -> bool:
+        """Whether the sample is all rows."""
+        return len(self.sample) == self.rows
+
+
+class QualityCheck:
+    """A quality check: `see` each row once, then `end` with a finding or None. `measures` is what plots draw."""
+
+    name = ""
+    title = ""
+    severity: Severity = "look"
+    reason = ""
+    action: Action | None = None
+    unseen = ""
+    """What the check does not look for, where a reader could think that it does."""
+
+    def __init__(self) -> None:
+        self.measures: dict[str, Any] = {}
+
+    def see(self, subject: Subject) -> None:
+        """Look at one row as it streams by."""
+
+    def end(self, survey: Survey) -> DataFinding | None:
+        """Say what was found."""
+        return None
+
+    def piled(self, pile: Pile) -> DataFinding | None:
+        """Return the finding of all rows on a pile; None where it is empty."""
+        return self.finding(pile.evidence, rows=pile.count, ids=pile.ids) if pile.count else None
+
+    def finding(
+        self,
+        evidence: Sequence[FindingEvidence],
+        *,
+        rows: int | None = None,
+        ids: Sequence[str] = (),
+        detail: dict[str, Any] | None = None,
+        reason: str = "",
+        severity: Severity | None = None,
+        what_to_do: str = "",
+        pairs: tuple[tuple[str, str], ...] = (),
+    ) -> DataFinding:
+        """A finding of this check."""
+        return DataFinding(
+            name=self.name,
+            title=self.title,
+            severity=severity or self.severity,
+            rows=len(evidence) if rows is None else rows,
+            reason=reason or self.reason,
+            action=self.action,
+            what_to_do=what_to_do,
+            evidence=tuple(evidence[:EVIDENCE_KEPT]),
+            ids=tuple(ids),
+            detail=detail or {},
+            pairs=pairs,
+        )
+
+
+@dataclass
+class Pile:
+    """Rows of one finding as they come: all counted, the first ones kept in full."""
+
+    count: int = 0
+    evidence: list[FindingEvidence] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list)
+
+    @property
+    def full(self) -> bool:
+        """Whether evidence is kept no more: it need not be made."""
+        return len(self.evidence) >= EVIDENCE_KEPT
+
+    def add(self, evidence: FindingEvidence) -> None:
+        """Count it, keep it if there is room, keep its ids."""
+        self.count_only(*evidence.rows)
+        if not self.full:
+            self.evidence.append(evidence)
+
+    def count_only(self, *ids: str) -> None:
+        """Count one more and keep its ids."""
+        self.count += 1
+        self.ids.extend(row for row in ids if row)
+
+
+class SingleRowCheck(QualityCheck):
+    """A check that looks at each row alone: `fault` gives a note on what is wrong, or None."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pile = Pile()
+
+    def fault(self, subject: Subject) -> str | None:
+        """What is wrong with this row, in a few words."""
+        raise NotImplementedError
+
+    def see(self, subject: Subject) -> None:
+        """Put the row on the pile where it has a fault."""
+        if (note := self.fault(subject)) is None:
+            return
+        if self.pile.full:
+            self.pile.count_only(subject.id)
+        else:
+            self.pile.add(evidence_of(note, subject))
+
+    def end(self, survey: Survey) -> DataFinding | None:
+        """The pile, if there is one."""
+        pile = self.pile
+        if not pile.count:
+            return None
+        return self.finding(pile.evidence, rows=pile.count, ids=pile.ids, detail=self.detail())
+
+    def detail(self) -> dict[str, Any]:
+        """Return other counts of the rows that were found."""
+        return {}
+
+
+def evidence_of(
+    note: str, *subjects: Subject, score: float | None = None, texts: Sequence[str] = ()
+) -> FindingEvidence:
+    """Evidence on rows; what is shown of them is masked and cut to an excerpt."""
+    shown = texts or shown_texts(*(subject.example for subject in subjects))
+    name = "\n".join(subject.id or subject.example.content_hash for subject in subjects)
+    return FindingEvidence(
+        key=hashlib.sha256(name.encode()).hexdigest()[:8],
+        places=tuple(subject.place for subject in subjects),
+        rows=tuple(subject.id for subject in subjects if subject.id),
+        note=mask(note),
+        score=score,
+        texts=tuple(excerpt(text) for text in shown),
+    )
+
+
+def shown_texts(*examples: Example) -> list[str]:
+    """Question and answer of each in one line; of long questions so much that the start of the answer is still seen.
+
+    All are cut at the same place: where rows are compared, a cut is no difference.
+    """
+    longest = max((len(example.answer or "") for example in examples), default=0)
+    room = max(EXCERPT - 4 - longest, EXCERPT * 5 // 8)
+    return [_line(example, room) for example in examples]
+
+
+def _line(example: Example, room: int) -> str:
+    if example.answer is None:
+        return example.question
+    question = example.question
+    return f"{question if len(question) <= room else excerpt(question, room)} -> {example.answer}"
+
+
+def excerpt(text: str, length: int = EXCERPT) -> str:
+    """The start of a text on one line, personal data and secrets masked, control characters shown as they are named."""
+    most = 4 * length
+    flat = " ".join(mask(text[:most]).split())
+    if len(text) > most and len(flat) < 2 * length:  # the place of the cut may be seen
+        flat = " ".join(mask(cut_apart(text, most)).split())
+    return flat if len(flat) <= length else flat[: length - 1] + "…"
+
+
+def one_thread() -> Any:
+    """A context in which the libraries loaded so far start no threads of their own.
+
+    The vectors are short: on a busy machine the threads wait for each other, and a check took twice the time and twice
+    the CPU (docs/measured.md).
+    """
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(1)

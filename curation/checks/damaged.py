@@ -1,0 +1,162 @@
+"""Rows that are damaged: unreadable lines, empty texts, answers that break off, wrongly decoded characters."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from curation.checks.base import (
+    DataFinding,
+    FindingEvidence,
+    Pile,
+    QualityCheck,
+    SingleRowCheck,
+    Subject,
+    Survey,
+    evidence_of,
+    excerpt,
+)
+from curation.example import all_texts
+from curation.rows import Reject
+from workspace.extras import installed
+
+LONGEST_LINE = 8 << 10
+"""Bytes of a line that an excerpt is made of."""
+
+
+class MalformedLines(QualityCheck):
+    """Lines that could not be read: no JSON, wrong roles, empty content."""
+
+    name = "malformed"
+    title = "Malformed lines"
+    severity = "blocks"
+    reason = "These lines cannot be read; nothing of them would be in the dataset."
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pile = Pile()
+
+    def reject(self, reject: Reject) -> None:
+        """One more line."""
+        place = f"{reject.file}:{reject.line}"
+        note = f"{reject.reason} {reject.hint[:1].upper()}{reject.hint[1:]}".strip()
+        text = excerpt(reject.raw[:LONGEST_LINE].decode("utf-8", "replace"))
+        self.pile.add(FindingEvidence(key=str(reject.line), places=(place,), note=note, texts=(text,)))
+
+    def end_of_file(self) -> DataFinding | None:
+        """All of them."""
+        return self.piled(self.pile)
+
+
+class Empty(SingleRowCheck):
+    """A text of white space only teaches silence; a malformed (empty) one never comes this far."""
+
+    name = "empty"
+    title = "Empty texts"
+    severity = "blocks"
+    reason = "An answer without a word teaches to say nothing."
+    action = "exclude"
+
+    def fault(self, subject: Subject) -> str | None:
+        """Which text has no visible character."""
+        example = subject.example
+        if not example.question.strip():
+            return "the question is white space"
+        if example.answer is not None and not example.answer.strip() and not example.messages[-1].get("tool_calls"):
+            return "the answer is white space"
+        return None
+
+
+_END = re.compile(r"[.!?:;。！？।…\"”’')\]}>`*|_\d%]\s*$|[\U0001F300-\U0001FAFF]\s*$")
+_SENTENCE = re.compile(r"[.!?。！？]\s+\S")
+LONG = 20
+"""Words from which an answer is expected to end like a sentence."""
+
+
+class Truncated(QualityCheck):
+    """An open code fence or bracket; the middle of a sentence, where the other answers end like sentences."""
+
+    name = "truncated"
+    title = "Answers that break off"
+    reason = "A model that learns from answers that break off learns to break off."
+    action = "queue"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open = Pile()
+        self.cut = Pile()
+        self.prose = 0
+
+    def see(self, subject: Subject) -> None:
+        """Put the row on a pile."""
+        answer = subject.example.answer
+        if not answer:
+            return
+        if note := _left_open(answer):
+            self.open.add(evidence_of(note, subject, texts=[_tail(answer)]))
+        elif len(answer.split()) >= LONG and _SENTENCE.search(answer):
+            self.prose += 1
+            if not _END.search(answer):
+                self.cut.add(evidence_of("ends in the middle of a sentence", subject, texts=[_tail(answer)]))
+
+    def end(self, survey: Survey) -> DataFinding | None:
+        """The open ones; the cut ones too where fewer than one in five long answers ends so."""
+        cut = self.cut if self.cut.count * 5 < self.prose else Pile()
+        evidence: list[FindingEvidence] = self.open.evidence + cut.evidence
+        if not evidence:
+            return None
+        return self.finding(evidence, rows=self.open.count + cut.count, ids=self.open.ids + cut.ids)
+
+
+def _left_open(answer: str) -> str:
+    if answer.count("```") % 2:
+        return "a code fence is left open"
+    start = answer.lstrip()[:1]
+    if start in ("{", "[") and answer.count(start) > answer.count("}" if start == "{" else "]"):
+        return f"the {start} at its start is never closed"
+    if re.search(r"\w(?:\.\.\.|…)$", answer.rstrip()) and len(answer) > 40:
+        return "ends in an ellipsis"
+    return ""
+
+
+def _tail(answer: str) -> str:
+    return "…" + answer[-80:] if len(answer) > 80 else answer
+
+
+_BROKEN = re.compile("�|[\x80-\x9f]|Ã[\x80-\xbf€-™]|Â[\xa0-\xbf]|â€|ï»¿|Ð[\x80-\xbf]Ð")
+
+
+class Encoding(SingleRowCheck):
+    """Mojibake (`Ã©` for `é`), replacement characters and control characters; with ftfy the repaired text beside."""
+
+    name = "encoding"
+    title = "Damaged characters"
+    reason = "Text decoded with the wrong table teaches the damage."
+    action = "queue"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.repair = _repairer()
+
+    def fault(self, subject: Subject) -> str | None:
+        """What is broken, and how it would read when repaired."""
+        for text in all_texts(subject.example):
+            if text.isascii():
+                continue
+            if found := _BROKEN.search(text):
+                piece = text[max(0, found.start() - 12) : found.end() + 12]
+                repaired = self.repair(piece)
+                return f"{piece!r} is probably {repaired!r}" if repaired != piece else f"damaged at {piece!r}"
+        return None
+
+
+def _repairer() -> Callable[[str], str]:
+    """Ftfy's repair of an encoding, where it is installed."""
+    if not installed("ftfy"):
+        return lambda text: text
+    import ftfy
+
+    def repair(text: str) -> str:
+        return str(ftfy.fix_encoding(text))
+
+    return repair

@@ -1,0 +1,131 @@
+"""What is known before a project is checked again: dismissed findings, rows in review, and the last check."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from curation.store.records import number_of
+from workspace.errors import RungError
+
+if TYPE_CHECKING:
+    from curation.checks.base import DataFinding
+    from curation.store import Event, Store
+
+KEY = "checked"
+KEPT = 200
+"""Pairs that are kept of a check."""
+
+
+Settled = Mapping[str, Sequence[frozenset[str]]]
+"""Sets of rows that were dismissed together, by finding: a pair each, or all rows of a finding (older versions)."""
+
+
+NOTHING: Settled = {}
+
+
+def settled_pairs(sets: Sequence[frozenset[str]]) -> Callable[[str, str], bool]:
+    """Return whether two rows were dismissed as a pair: one row of a pair alone says nothing of its other pairs."""
+    pairs = {each for each in sets if len(each) == 2}
+    larger = [each for each in sets if len(each) > 2]
+    return lambda one, other: (pair := frozenset((one, other))) in pairs or any(pair <= each for each in larger)
+
+
+def dismissals(store: Store) -> dict[str, list[frozenset[str]]]:
+    """Return what was dismissed and not taken back, by finding: sets of rows, or pairs where it is about pairs."""
+    settled: dict[str, list[frozenset[str]]] = {}
+    for event in standing_dismissals(store):
+        sets = event.detail.get("pairs") or [event.detail.get("rows", ())]
+        settled.setdefault(event.ref, []).extend(map(frozenset, sets))
+    return settled
+
+
+def unsettled(finding: DataFinding, settled: Settled) -> DataFinding | None:
+    """The finding without the rows that were dismissed; None where nothing is left of it."""
+    sets = settled.get(finding.name, ())
+    if any(not rows for rows in sets):
+        return None
+    gone = frozenset().union(*sets)
+    ids = tuple(name for name in finding.ids if name not in gone)
+    if not sets or len(ids) == len(finding.ids):
+        return finding
+    evidence = tuple(e for e in finding.evidence if not any(name in gone for name in e.rows))
+    rows = finding.rows - (len(finding.ids) - len(ids))
+    return finding.changed(ids=ids, evidence=evidence, rows=rows) if rows > 0 and ids else None
+
+
+def standing_dismissals(store: Store) -> list[Event]:
+    """Dismissals that were not taken back, in order."""
+    void = {event.ref for event in store.events(kind="undismiss")}
+    return [event for event in store.events(kind="dismiss") if str(event.id) not in void]
+
+
+def marked_in_review(
+    finding: DataFinding, waiting: Collection[int], sent: Mapping[str, Collection[str]]
+) -> DataFinding:
+    """Return the finding; where all its rows were sent to review for it, and still wait, it says so.
+
+    A row may have been sent for other findings as well.
+    """
+    if finding.action != "queue" or not finding.ids:
+        return finding
+    mine = sent.get(finding.name, ())
+    all_sent = all(name in mine and number_of(name) in waiting for name in finding.ids)
+    return finding.changed(what_to_do="in review") if all_sent else finding
+
+
+def sent_by_finding(store: Store) -> dict[str, set[str]]:
+    """Return the rows that were sent to review, by finding."""
+    sent: dict[str, set[str]] = {}
+    for change in store.changes(kind="queue"):
+        sent.setdefault(change.finding, set()).update(change.rows)
+    return sent
+
+
+def keep_check(
+    store: Store, before: tuple[int, ...], blocking: int, contradictions: Sequence[tuple[str, str]] = ()
+) -> None:
+    """Keep how many findings block, and pairs of rows that contradict each other; `before` is `store.revision()` as
+    the check began.
+
+    A store that cannot be written now forgets nothing by that: it is what a new check would say again.
+    """
+    from curation.store.reading import read_fact
+    from curation.store.writing import keep_fact
+
+    kept = {"revision": before, "blocking": blocking, "contradictions": contradictions[:KEPT]}
+    found = json.dumps(kept) if blocking else ""
+    with store.read() as connection:
+        known = read_fact(connection, KEY)
+    if store.is_read_only or found == known:
+        return
+    with contextlib.suppress(RungError), store.write() as connection:
+        keep_fact(connection, KEY, found)
+
+
+def blocking_findings(store: Store) -> int:
+    """Return how many findings block the dataset.
+
+    Where the rows changed since the last check: 1 if it found a contradiction of which both rows were approved
+    meanwhile, for that still blocks; else 0, which is unknown.
+    """
+    from curation.store.reading import read_fact, revision
+
+    with store.read() as connection:
+        kept = json.loads(read_fact(connection, KEY) or "null")
+        # the revision reads every row: only where there is something to tell
+        if kept is None or kept["revision"] == list(revision(connection)):
+            return int(kept["blocking"]) if kept else 0
+    return int(_both_approved(store, kept.get("contradictions", ())))
+
+
+def _both_approved(store: Store, pairs: Sequence[Sequence[str]]) -> bool:
+    """Return whether both rows of one of these pairs were approved as they are, and nobody dismissed the pair."""
+    if not pairs:
+        return False
+    is_settled = settled_pairs(dismissals(store).get("contradictions", ()))
+    stored = {row.id: row for row in store.rows(ids=sorted({name for pair in pairs for name in pair}))}
+    approved = {name for name, row in stored.items() if row.state == "approved" and row.excluded is None}
+    return any(set(pair) <= approved and not is_settled(*pair) for pair in pairs)

@@ -1,0 +1,194 @@
+"""What is done about a finding: fix, dismiss, take back. Everything can be undone, everything is in the log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from curation.checks.base import DataFinding
+from curation.checks.dismissals import standing_dismissals
+from curation.checks.findings import Checkup
+from curation.checks.twins import leak_counts
+from curation.store.records import row_id
+from workspace.counted import counted
+from workspace.errors import Refusal, RungError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from curation.store import Event, Store
+    from workspace.folder import Project
+    from workspace.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """What a fix did, or (`change` None) would do."""
+
+    finding: str
+    action: str
+    rows: tuple[str, ...]
+    change: int | None
+    detail: Mapping[str, Any] = field(default_factory=dict)
+    """Other counts of a finding that was fixed as a whole: of leaks the pairs and test items."""
+
+    def words(self) -> str:
+        """One sentence."""
+        if not self.rows:
+            return f"{self.finding}: nothing to fix."
+        count = counted(len(self.rows), "row")
+        done = {"exclude": f"{count} taken out", "queue": f"{count} sent to review"}[self.action]
+        more = f" ({leak_counts(self.detail)})" if "test_items" in self.detail else ""
+        return f"{self.finding}: {'' if self.change is not None else 'would be '}{done}{more}."
+
+
+def fix(store: Store, checkup: Checkup, names: Sequence[str], *, actor: str, dry_run: bool = False) -> list[Fixed]:
+    """Do what the findings' fixes say, one undoable change each.
+
+    A name is a finding's, or `finding:key` for one piece of its evidence. Raises RungError before anything is done
+    where a name is unknown or has no fix. What a check did not find is fixed already.
+    """
+    orders = {name: None if checkup.found_nothing(name) else _order(checkup, name) for name in names}
+    done: list[Fixed] = []
+    for name, order in orders.items():
+        if order is None:
+            done.append(Fixed(name, "", (), None))
+            continue
+        (finding, ids), change = order, None
+        if not dry_run and ids:
+            do = store.exclude if finding.action == "exclude" else store.queue
+            change = do(ids, _reason(finding), finding.name, actor=actor)
+        done.append(
+            Fixed(finding.name, finding.action or "", tuple(ids), change, {} if ":" in name else finding.detail)
+        )
+    return done
+
+
+def fixable(checkup: Checkup) -> list[str]:
+    """Names of the findings that have a fix to do."""
+    return [f.name for f in checkup.findings if f.action and f.ids and f.severity != "handled" and not in_review(f)]
+
+
+def in_review(finding: DataFinding) -> bool:
+    """Return whether all rows of a finding were sent to review and wait there: its fix has been done."""
+    return finding.what_to_do == "in review"
+
+
+def dismiss(store: Store, checkup: Checkup, name: str, *, by: str, reason: str) -> int:
+    """Dismiss a finding, or one piece of its evidence (`leaks:4f2a91c0`), as a false alarm; returns the event's id.
+
+    It holds until it is undone; of a finding about pairs it holds for the pairs of rows that were found, and no others.
+    Raises RungError where name or reason is missing.
+    """
+    if not by.strip() or not reason.strip():
+        raise RungError("A finding is dismissed with a name and a reason.", "--by NAME --reason TEXT")
+    finding, ids = _rows_of(checkup, name)
+    detail: dict[str, object] = {"reason": reason, "rows": list(ids), "title": finding.title}
+    if finding.pairs:
+        detail["pairs"] = [list(ids)] if ":" in name else [list(pair) for pair in finding.pairs]
+    return store.event("dismiss", by, finding.name, detail)
+
+
+def undo(store: Store, project: Project, settings: Settings, *, actor: str) -> str:
+    """Take back the last fix, dismissal or import; returns what it was, in words. Raises RungError where there is none,
+    Refusal for an import whose rows somebody uses.
+
+    What the import itself took out (duplicates) is no fix: it goes with the import.
+    """
+    changes = [c for c in store.changes() if c.kind in ("exclude", "queue") and c.finding not in ("", "duplicates")]
+    said = standing_dismissals(store)
+    imported = _last_import(store)
+    later = said and imported and said[-1].id > imported.id  # times are whole seconds; a fix is of rows that were there
+    if imported and not later and (not changes or str(imported.at) > str(changes[-1].at)):
+        return undo_import(store, project, settings, imported, actor)
+    if not changes and not said:
+        raise RungError("There is nothing to undo.", "rung data check")
+    if said and (not changes or str(said[-1].at) >= str(changes[-1].at)):
+        event = said[-1]
+        store.event("undismiss", actor, str(event.id), {"finding": event.ref})
+        return f"{event.ref}: {event.actor}'s dismissal no longer counts."
+    change = changes[-1]
+    rows = store.undo(change.id, actor=actor)
+    what = "back in" if change.kind == "exclude" else "as before"
+    return f"{change.finding or change.reason}: {counted(len(rows), 'row')} {what}."
+
+
+def undo_import(store: Store, project: Project, settings: Settings, event: Event, actor: str) -> str:
+    """Delete the rows of an import as if it had never been; returns what it was, in words.
+
+    Raises Refusal where somebody decided one of them, a frozen version holds one, or a sample that people began was
+    drawn from them and others.
+    """
+    from curation.review.queue import refresh_queue
+    from curation.store.sources import delete_source, find_source, first_decided, numbers_of
+
+    with store.write(alone=True) as connection:
+        source = find_source(connection, event.ref, event.detail["sha256"], event.detail["role"])
+        decided = first_decided(connection, source)
+        if decided is not None:
+            raise Refusal(
+                f"{event.ref} stays: {row_id(decided)} is decided.",
+                f"rung review undo {row_id(decided)}",
+                where=event.ref,
+            )
+        _refuse_frozen(project, event.ref, set(map(row_id, numbers_of(connection, source))))
+        _refuse_begun(connection, event.ref, source)
+        gone = delete_source(connection, source)
+        store.event("unimport", actor, str(event.id), {"file": event.ref, "rows": gone}, connection=connection)
+    refresh_queue(store, settings)
+    return f"{event.ref}: {gone:,} row{'s' * (gone != 1)} taken back."
+
+
+def _refuse_frozen(project: Project, file: str, names: set[str]) -> None:
+    from curation.split.manifest import read_manifest
+
+    for path in sorted(project.datasets.glob("*/manifest.json")):
+        if any(row.get("id") in names for row in read_manifest(path.parent).rows):
+            raise Refusal(f"{file} stays: {path.parent.name} is frozen from it.", "rung data check", where=file)
+
+
+def _refuse_begun(connection: Connection, file: str, source: int | None) -> None:
+    """A sample that people see remains as it was drawn: rows of it do not go."""
+    from curation.store.queue import is_begun
+    from curation.store.sources import covers_others, plans_of
+
+    for plan in plans_of(connection, source):
+        if covers_others(connection, plan, source) and is_begun(connection, plan):
+            raise Refusal(
+                f"{file} stays: a sample that was drawn from it and other files is under review.",
+                "rung data check",
+                where=file,
+            )
+
+
+def _last_import(store: Store) -> Event | None:
+    """The newest import that brought rows and was not taken back."""
+    void = {event.ref for event in store.events(kind="unimport")}
+    brought = [e for e in store.events(kind="import") if any(e.detail.get(k) for k in ("kept", "exact", "near"))]
+    return next((e for e in reversed(brought) if str(e.id) not in void), None)
+
+
+def _order(checkup: Checkup, name: str) -> tuple[DataFinding, list[str]]:
+    finding, ids = _rows_of(checkup, name)
+    if finding.action is None or finding.severity == "handled":
+        state = "is handled already" if finding.severity == "handled" else "has no fix: a person has to look"
+        raise RungError(f"{finding.name} {state}.", f"rung data check --show {finding.name}")
+    return finding, [each for each in ids if each in set(finding.ids)]
+
+
+def _rows_of(checkup: Checkup, name: str) -> tuple[DataFinding, tuple[str, ...]]:
+    """A finding and its rows; with `finding:key` the rows of that evidence."""
+    base, _, key = name.partition(":")
+    finding = checkup.named(base)
+    if not key:
+        rows = dict.fromkeys((*finding.ids, *(row for e in finding.evidence for row in e.rows)))
+        return finding, tuple(rows)
+    for evidence in finding.evidence:
+        if evidence.key == key:
+            return finding, evidence.rows
+    raise RungError(f'{base} has no evidence "{key}".', f"rung data check --show {base}", found=name)
+
+
+def _reason(finding: DataFinding) -> str:
+    return finding.title.lower()

@@ -1,0 +1,158 @@
+"""Answers that are labels: which they are, how unequal, constant or spelled in two ways."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+
+from curation.checks.base import DataFinding, FindingEvidence, Pile, QualityCheck, Subject, Survey, evidence_of
+from curation.checks.rules import class_sizes, limit
+from workspace.counted import counted
+
+FEWEST = 20
+LONGEST_LABEL = 12
+"""Words of an answer that may be a label."""
+
+
+def labels_of(subjects: Sequence[Subject], limit: int) -> list[str] | None:
+    """The label of each row; None where the answers are not labels.
+
+    They are where every answer is short, at most `limit` differ, and four in five rows share theirs with two others.
+    """
+    answers = [subject.example.answer for subject in subjects]
+    if len(answers) < FEWEST or any(answer is None or len(answer.split()) > LONGEST_LABEL for answer in answers):
+        return None
+    labels = [(answer or "").strip() for answer in answers]
+    counts = Counter(labels)
+    shared = sum(count for count in counts.values() if count >= 3)
+    if len(counts) > min(limit, len(labels) // 3) or shared < 0.8 * len(labels):
+        return None
+    return labels
+
+
+COUNTED = 5_000
+"""Different short answers that are counted; where there are more, they are no labels."""
+
+
+class Balance(QualityCheck):
+    """Classes with fewer rows than the size table asks for, and classes that outweigh the others."""
+
+    name = "balance"
+    title = "Thin classes"
+    reason = "A class with few rows is neither learnt nor measured."
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.counts: Counter[str] = Counter()
+
+    def see(self, subject: Subject) -> None:
+        """Count the answer, if it may be a label."""
+        answer = (subject.example.answer or "").strip()
+        if answer in self.counts or (len(self.counts) < COUNTED and len(answer.split()) <= LONGEST_LABEL):
+            self.counts[answer] += 1
+
+    def end(self, survey: Survey) -> DataFinding | None:
+        """The thin classes with their counts; shown, never in the way of a freeze."""
+        if labels_of(survey.sample, survey.options.label_limit) is None:
+            return None
+        counts = dict(self.counts.most_common())
+        minimum, recommended, table = class_sizes()
+        least = survey.options.smallest_class or minimum
+        most, fewest = max(counts.values()), min(counts.values())
+        thin = {label: count for label, count in reversed(counts.items()) if count < least}
+        sizes = {"classes": len(counts), "largest": most, "smallest": fewest, "least": least}
+        self.measures = {**sizes, "recommended": recommended, "size_table": table, "classes": counts}
+        if not thin and most < limit("imbalance") * fewest:
+            return None
+        asks = f"{least} that you set" if survey.options.smallest_class else f"{least} that {table} asks for"
+        reason = f"{len(thin)} of {len(counts)} classes have fewer rows than the {asks} ({recommended} are recommended)"
+        if not thin:
+            reason = f"The largest class has {most:,} rows, {most / fewest:.0f} times as many as the smallest"
+        name = next(reversed(counts))
+        reason += f"; the smallest, {name!r}, has {fewest:,}."
+        shown = thin or {name: fewest}
+        evidence = [
+            FindingEvidence(key=label[:8], places=(), note=f"{label}: {counted(n, 'row')}")
+            for label, n in shown.items()
+        ]
+        return self.finding(evidence, rows=sum(shown.values()), detail=sizes, reason=reason)
+
+
+ANSWERS_KEPT = 50_000
+
+
+class Constant(QualityCheck):
+    """One answer for 95% of the rows: a model learns to say it always."""
+
+    name = "constant"
+    title = "Nearly one answer"
+    reason = "A model that always gives this answer would score as well."
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answers: Counter[int] = Counter()
+        self.first: dict[int, str] = {}
+
+    def see(self, subject: Subject) -> None:
+        """Count the answer."""
+        answer = subject.example.answer
+        if answer is None:
+            return
+        key = hash(answer.strip())
+        if key in self.answers or len(self.answers) < ANSWERS_KEPT:
+            self.answers[key] += 1
+            self.first.setdefault(key, answer[:80])
+
+    def end(self, survey: Survey) -> DataFinding | None:
+        """The answer and its share."""
+        total = self.answers.total()
+        if total < FEWEST:
+            return None
+        key, count = self.answers.most_common(1)[0]
+        if count < limit("constant_answer") * total:
+            return None
+        reason = f"{count:,} of {total:,} answers are {self.first[key]!r}: always giving it would score as well."
+        return self.finding([], rows=count, reason=reason)
+
+
+LONGEST_SPELLED = 6
+"""Words of an answer that may be a label."""
+
+
+class Spelling(QualityCheck):
+    """Labels that differ only in case, white space, `-`, `_` or a full stop: `Card lost`, `card_lost`."""
+
+    name = "spelling"
+    title = "One label, two spellings"
+    reason = "Labels that differ only in case or punctuation are two classes to a metric and to a model."
+    action = "queue"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.spellings: dict[str, Counter[str]] = defaultdict(Counter)
+
+    def see(self, subject: Subject) -> None:
+        """Count a short answer's spelling."""
+        answer = subject.example.answer
+        if answer and len(answer) <= 80 and len(answer.split()) <= LONGEST_SPELLED and len(self.spellings) < 20_000:
+            self.spellings[_without_case(answer)][answer] += 1
+
+    def end(self, survey: Survey) -> DataFinding | None:
+        """Return the rows with the rarer spelling of a label of five rows or more."""
+        several = {k: c for k, c in self.spellings.items() if k and len(c) > 1 and c.total() >= 5}
+        if not several:
+            return None
+        pile = Pile()
+        for subject in survey.sample:
+            answer = subject.example.answer or ""
+            counts = several.get(_without_case(answer)) if len(answer) <= 80 else None
+            if counts and answer != (usual := counts.most_common(1)[0][0]):
+                pile.add(evidence_of(f"{answer!r}, {counts[usual]:,} rows write {usual!r}", subject))
+        rows = sum(c.total() - c.most_common(1)[0][1] for c in several.values())
+        return self.finding(pile.evidence, rows=rows, ids=pile.ids)
+
+
+def _without_case(text: str) -> str:
+    """Without case, white space, hyphens, underscores and a full stop at the end; signs that carry meaning stay."""
+    return re.sub(r"(?<=\w)[\s_-]+(?=\w)|\s+|\.$", "", text.casefold().strip())

@@ -1,0 +1,449 @@
+"""Running all quality checks, over files as they stream by or over a project's rows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from curation.checks.base import DataFinding, Options, QualityCheck, SingleRowCheck, Subject, Survey
+from curation.checks.damaged import Empty, Encoding, MalformedLines, Truncated
+from curation.checks.dismissals import dismissals, keep_check, marked_in_review, sent_by_finding, unsettled
+from curation.checks.diversity import Diversity, Spread
+from curation.checks.findings import Checkup, Ran, in_order
+from curation.checks.form import OddForm
+from curation.checks.label_noise import LabelNoise
+from curation.checks.labels import Balance, Constant, Spelling
+from curation.checks.language import Language
+from curation.checks.length import OverLong
+from curation.checks.phrases import ListedWords, Orders, Refusals, Residue
+from curation.checks.private import Names, Personal, Secrets
+from curation.checks.skew import Skew
+from curation.checks.subjects import (
+    FileRows,
+    GoneRows,
+    HeldRows,
+    Joined,
+    LearntRows,
+    Sampler,
+    SeenRows,
+    role_of,
+    stored_subject,
+    subject_of,
+)
+from curation.checks.topics import Topics
+from curation.checks.twins import Contradictions, Duplicates, Leaks, LeftDuplicates, Suspects
+from curation.mask import names_masked
+from curation.rows import Columns, Reject, Row
+from curation.rows.reading import Notice
+from curation.rows.rowfile import RowFile
+from curation.rows.source import Progress, files_of
+from curation.split.manifest import newest_dataset, read_manifest
+from workspace.folder import Project
+from workspace.interrupt import is_interrupt
+from workspace.settings import Settings
+
+if TYPE_CHECKING:
+    from curation.likeness.duplicates import DedupResult
+    from curation.likeness.leaks import Leak
+    from curation.store import Store, StoredRow
+
+
+Stage = Callable[[str], None]
+
+
+HASHES_HELD = 1 << 22
+"""Hashes of rows, of 4 bytes each, that are held; those of more rows lie in a temporary file."""
+
+
+class Stopped(Exception):
+    """Raised by a `stage` or `progress` to stop a check; like Ctrl-C it keeps what is done."""
+
+
+STOPS = (KeyboardInterrupt, Stopped, SystemError)
+
+
+def only_a_stop(error: BaseException) -> None:
+    """Raise what is a fault of its own and no stop: only Ctrl-C in compiled code is a SystemError that stops."""
+    if isinstance(error, SystemError) and not is_interrupt(error):
+        raise error
+
+
+def checks(options: Options) -> list[QualityCheck]:
+    """The checks that look at rows one by one or at a sample; duplicates and leaks are found by pairs, elsewhere."""
+    found: list[QualityCheck] = [
+        Empty(),
+        Secrets(),
+        Personal(),
+        *([Names(options.names)] if options.names else []),
+        OverLong(options),
+        Truncated(),
+        Residue(),
+        Orders(),
+        Refusals(),
+        Encoding(),
+        OddForm(),
+        Spelling(),
+        LabelNoise(),
+        Language(),
+        Constant(),
+        Balance(),
+        Topics(),
+        Diversity(),
+        Spread(),
+        Skew(),
+    ]
+    return [*found, ListedWords(options.words)] if options.words else found
+
+
+@dataclass
+class Statistics:
+    """What the checks said at the end; `stopped` where they were stopped, and what was not looked at then."""
+
+    findings: list[DataFinding] = field(default_factory=list)
+    ran: list[Ran] = field(default_factory=list)
+    measures: dict[str, Any] = field(default_factory=dict)
+    stopped: str = ""
+
+
+class _RowPass:
+    """One pass of all checks over rows: each check sees each row, then each says what it found."""
+
+    def __init__(self, options: Options) -> None:
+        self.options, self.checks, self.sampler = options, checks(options), Sampler(options.seed)
+
+    def see(self, subject: Subject, size: int) -> None:
+        """Show one row, of `size` bytes, to every check."""
+        self.sampler.add(subject, size)
+        for check in self.checks:
+            check.see(subject)
+
+    def end(self, stage: Stage, stopped: str = "") -> Statistics:
+        """End every check: its finding, its line, its measures. Once stopped, only those of single rows end."""
+        survey = Survey(self.sampler.seen, self.sampler.rows(), self.options)
+        said = Statistics(stopped=stopped)
+        for check in self.checks:
+            try:
+                if said.stopped and not isinstance(check, SingleRowCheck):
+                    raise Stopped
+                stage(check.title)
+                finding = check.end(survey)
+            except STOPS as stop:
+                only_a_stop(stop)
+                said.stopped = said.stopped or f"Stopped before {check.title.lower()} were looked for."
+                said.ran.append(Ran(name=check.name, title=check.title, rows=None, reason="stopped before it ended"))
+                continue
+            said.findings += [finding] if finding else []
+            said.ran.append(_ran(check, finding))
+            if check.measures:
+                said.measures[check.name] = check.measures
+        return said
+
+
+def check_files(
+    paths: Sequence[Path],
+    fmt: str = "auto",
+    *,
+    columns: Columns | None = None,
+    options: Options | None = None,
+    threshold: float = 0.8,
+    progress: Progress | None = None,
+    notice: Notice | None = None,
+    stage: Stage = lambda _: None,
+) -> Checkup:
+    """Check files: one pass for the rows, then the pairs.
+
+    Held are a sample of 20,000 rows, a fingerprint of each row and the findings; where names say train and test,
+    leaks are looked for between them. Ctrl-C, or Stopped from a callback, ends it with what was found so far.
+    """
+    chosen = options or Options()
+    files = [file for path in paths for file in files_of(path)]
+    with names_masked(chosen.names):
+        reading = _Reading(chosen, {str(file) for file in _sides(files)[0]})
+        with RowFile(files, fmt, columns=columns, notice=notice, progress=progress) as rows:
+            stopped = reading.take(chain.from_iterable(rows.read()))
+            return _checkup(paths, files, rows, reading, stopped, threshold, stage)
+
+
+def _checkup(
+    paths: Sequence[Path],
+    files: Sequence[Path],
+    all_rows: RowFile,
+    reading: _Reading,
+    stopped: str,
+    threshold: float,
+    stage: Stage,
+) -> Checkup:
+    """Return what the reading found, and the pairs."""
+    from curation.likeness.duplicates import dedup_prints
+
+    sampler, malformed = reading.rows.sampler, reading.malformed
+    rows = sampler.rows()
+    held: FileRows | HeldRows = FileRows(all_rows, all_rows.places_in(reading.learnt))
+    if len(rows) == sampler.seen:
+        held = HeldRows([subject for subject in rows if subject.file in reading.learnt])
+    found: list[tuple[QualityCheck, DataFinding | None]] = [(malformed, malformed.end_of_file())]
+    result = None
+    try:
+        if not stopped:
+            stage("Duplicates")
+            result = dedup_prints(reading.prints.finish(held), held, threshold) if reading.prints.count else None
+            pairs: tuple[Duplicates | Contradictions, ...] = (Duplicates(), Contradictions())
+            found += [(check, check.found(result, held) if result else None) for check in pairs]
+            stage("Leaks")
+            found += _file_leaks(files, all_rows)
+    except STOPS as stop:
+        only_a_stop(stop)
+        stopped = "Stopped while duplicates and leaks were looked for."
+    told = reading.rows.end(stage, stopped)
+    exact, near = (result.exact, result.near) if result else (0, 0)
+    return Checkup(
+        scope=", ".join(map(str, paths)),
+        files=tuple(map(str, files)),
+        read=sampler.seen + malformed.pile.count,
+        kept=sampler.seen - exact - near,
+        exact=exact,
+        near=near,
+        rejected=malformed.pile.count,
+        sampled=sampler.sampled,
+        stopped=told.stopped,
+        checks=(*(_ran(check, finding) for check, finding in found), *told.ran),
+        findings=in_order([finding for finding in (*(f for _, f in found), *told.findings) if finding]),
+        measures=told.measures,
+        seconds=round(time.monotonic() - reading.started, 3),
+    )
+
+
+class _Reading:
+    """The one pass over the rows: what the checks saw, the sample, the fingerprints of rows to learn from."""
+
+    def __init__(self, options: Options, learnt: set[str]) -> None:
+        from curation.likeness.fingerprints import Collector
+
+        self.learnt, self.started = learnt, time.monotonic()
+        self.rows, self.malformed = _RowPass(options), MalformedLines()
+        self.prints = Collector(memory=HASHES_HELD)
+
+    def take(self, items: Iterator[Row | Reject]) -> str:
+        """Every row and reject; a sentence where it was stopped, empty where it was not."""
+        try:
+            for item in items:
+                if isinstance(item, Reject):
+                    self.malformed.reject(item)
+                else:
+                    self._row(subject_of(item), len(item.raw))
+        except STOPS as stop:
+            only_a_stop(stop)
+            return f"Stopped after {self.rows.sampler.seen + self.malformed.pile.count:,} lines."
+        return ""
+
+    def _row(self, subject: Subject, size: int) -> None:
+        self.rows.see(subject, size)
+        if subject.file in self.learnt:
+            self.prints.add(subject.example)
+
+
+def _sides(files: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """Files to learn from, and files to measure on, as their names say; all are the former where no name says train."""
+    measured = [file for file in files if role_of(file) in ("test", "validation")]
+    learnt = [file for file in files if file not in measured]
+    return (learnt, measured) if learnt else (list(files), [])
+
+
+def _file_leaks(files: Sequence[Path], rows: RowFile) -> Iterator[tuple[QualityCheck, DataFinding | None]]:
+    """Leaks between files whose names say train (or nothing) and test or validation; nothing where one side lacks."""
+    learnt, measured = _sides(files)
+    if not measured:
+        return
+    from curation.likeness.leaks import find_leaks
+
+    tested = FileRows(rows, rows.places_in(list(map(str, measured))))
+    test = tested.subjects(range(len(tested)))
+    train = FileRows(rows, rows.places_in(list(map(str, learnt))))
+    report = find_leaks(train, [s.example for s in test])
+    for check, leaks in ((Leaks(), report.leaks), (Suspects(), report.suspects)):
+        yield check, check.found(leaks, train, test)
+
+
+def _ran(check: QualityCheck, finding: DataFinding | None) -> Ran:
+    return Ran(name=check.name, title=check.title, rows=finding.rows if finding else 0, reason=check.unseen)
+
+
+T = TypeVar("T")
+RowsDone = Callable[[int, int], None]
+"""Called as `progress(rows done, all rows)` from the thread that does the work."""
+READING = "Reading the rows"
+"""The stage in which every check sees each row by itself."""
+AT_ONCE = 500
+"""Rows between two of these calls."""
+
+
+def check_project(
+    store: Store,
+    project: Project,
+    settings: Settings,
+    options: Options | None = None,
+    stage: Stage = lambda _: None,
+    progress: RowsDone = lambda done, of: None,
+) -> Checkup:
+    """Check all rows that are in (not taken out, not rejected in review).
+
+    `stage` hears the title of each check that begins, `progress` how many rows the present one has gone through.
+    """
+    before = store.revision()
+    with names_masked(options.names if options else None):
+        found = _project_checkup(store, project, settings, options or Options(), (stage, progress))
+    if not found.stopped:
+        pairs = next((finding.pairs for finding in found.blocking if finding.name == "contradictions"), ())
+        keep_check(store, before, len(found.blocking), pairs)
+    return found
+
+
+def _passed(things: Iterable[T], of: int, progress: RowsDone) -> Iterator[T]:
+    """These `of` things in their order, and how far that is."""
+    for done, thing in enumerate(things):
+        if done % AT_ONCE == 0:
+            progress(done, max(done, of))
+        yield thing
+    progress(of, of)
+
+
+def _project_checkup(
+    store: Store, project: Project, settings: Settings, options: Options, told: tuple[Stage, RowsDone]
+) -> Checkup:
+    started = time.monotonic()
+    stage, progress = told
+    stage(READING)
+    settled = dismissals(store)
+    chosen = replace(options, label_limit=settings.evaluation.label_limit, seed=settings.dataset.seed)
+    rows, sides, seen, gone = _RowPass(chosen), LearntRows(_frozen(project)), SeenRows(), GoneRows()
+    for row in _passed(_rows_in(store), _how_many(store), progress):
+        subject = stored_subject(row)
+        rows.see(subject, len(row.payload))
+        sides.add(row, subject)
+        seen.add(row)
+    for row in store.each(excluded=True):
+        gone.add(row)
+    stage("Duplicates")
+    pairs = _project_pairs(sides, settings, settled, gone, progress)
+    end = rows.end(stage)
+    counts = _counts(store, seen, gone)
+    handled = _handled(store, counts)
+    found = [finding for finding in (f for _, f in (*pairs, *handled)) if finding]
+    found += [left for finding in end.findings if (left := unsettled(finding, settled))]
+    waiting, sent = frozenset(seen.waiting), sent_by_finding(store)
+    found = [marked_in_review(finding, waiting, sent) for finding in found]
+    names = {finding.name: finding.rows for finding in found}
+    ran = [_ran(check, finding) for check, finding in (*pairs, *handled)]
+    ran += [each.counting(names.get(each.name, 0)) for each in end.ran]
+    return Checkup(
+        scope=project.name,
+        files=tuple(source.path for source in store.sources()),
+        checks=tuple(ran),
+        findings=in_order(found),
+        measures=end.measures,
+        sampled=rows.sampler.sampled,
+        stopped=end.stopped,
+        seconds=round(time.monotonic() - started, 3),
+        **counts,
+    )
+
+
+def _rows_in(store: Store) -> Iterator[StoredRow]:
+    return (row for row in store.each(excluded=False) if row.state != "rejected")
+
+
+def _how_many(store: Store) -> int:
+    """How many rows are in."""
+    return sum(
+        n for states in store.counts().values() for state, n in states.items() if state not in ("excluded", "rejected")
+    )
+
+
+def _frozen(project: Project) -> frozenset[str]:
+    """The rows of the test set that was frozen last."""
+    folder = newest_dataset(project)
+    rows = read_manifest(folder).rows if folder else []
+    return frozenset(str(row.get("id")) for row in rows if row.get("split") == "test")
+
+
+def _project_pairs(
+    sides: LearntRows, settings: Settings, settled: dict[str, list[frozenset[str]]], gone: GoneRows, progress: RowsDone
+) -> list[tuple[QualityCheck, DataFinding | None]]:
+    """Leaks, contradictions and duplicates, those that are left and those that were taken out at import."""
+    leaks, contradictions, left, duplicates = Leaks(), Contradictions(), LeftDuplicates(), Duplicates()
+    taken_out = duplicates.taken_out(gone.first, gone.kinds.total(), gone.kept)
+    found: list[tuple[QualityCheck, DataFinding | None]] = [(duplicates, taken_out)]
+    if len(sides.learnt):
+        result = _project_dedup(sides, settings.dataset.threshold, progress)
+        found += [(left, left.found(result, sides.learnt))]
+        found += [(contradictions, contradictions.found(result, sides.learnt, settled))]
+    else:
+        found.append((contradictions, None))
+    known = Joined(len(sides.learnt), sides.learnt, HeldRows(sides.validated))
+    measured = [*sides.validated, *sides.tested]
+    if not ((len(sides.learnt) and measured) or (sides.validated and sides.tested)):
+        return found  # nothing to compare: a check that did not look did not find nothing
+    sure, unsure = _near_measured(sides)
+    found.append((leaks, leaks.found(sure, known, measured, settled)))
+    found.append((suspects := Suspects(), suspects.found(unsure, known, measured, settled)))
+    return found
+
+
+def _project_dedup(sides: LearntRows, threshold: float, progress: RowsDone) -> DedupResult:
+    import numpy as np
+
+    from curation.likeness.duplicates import dedup_prints
+    from curation.likeness.fingerprints import Collector, use_compiled
+
+    count = len(sides.learnt)
+    collector = Collector(use_compiled(count), HASHES_HELD)
+    for example in _passed(sides.learnt, count, progress):
+        collector.add(example)
+    reviewed = np.frombuffer(sides.reviewed, np.bool_)
+    return dedup_prints(collector.finish(sides.learnt), sides.learnt, threshold, reviewed=reviewed)
+
+
+def _near_measured(sides: LearntRows) -> tuple[Iterator[Leak], Iterator[Leak]]:
+    """Leaks and suspects: of learnt rows into validation and test, and of validation rows into test.
+
+    Train numbers count the learnt rows, then the validation rows; test numbers the validation rows, then the test rows.
+    """
+    from curation.likeness.leaks import find_leaks
+
+    validated, tested = ([s.example for s in part] for part in (sides.validated, sides.tested))
+    into_both, into_test = find_leaks(sides.learnt, [*validated, *tested]), find_leaks(validated, tested)
+    first, then = len(sides.learnt), len(validated)
+
+    def moved(leaks: Sequence[Leak]) -> Iterator[Leak]:
+        return (replace(leak, train=leak.train + first, test=leak.test + then) for leak in leaks)
+
+    sure, unsure = chain(into_both.leaks, moved(into_test.leaks)), chain(into_both.suspects, moved(into_test.suspects))
+    return sure, unsure
+
+
+def _counts(store: Store, seen: SeenRows, gone: GoneRows) -> dict[str, int]:
+    """How the lines read add up."""
+    sources = [source.counts for source in store.sources()]
+    read, rejected, known = (sum(counts.get(name, 0) for counts in sources) for name in ("read", "rejected", "known"))
+    exact, near = gone.kinds["exact"], gone.kinds["near"]
+    other = read - seen.imported - exact - near - rejected - known
+    return {
+        "read": read, "kept": seen.imported, "exact": exact, "near": near, "rejected": rejected, "known": known,
+        "taken_out": max(other, 0),
+    }  # fmt: skip
+
+
+def _handled(store: Store, counts: dict[str, int]) -> list[tuple[QualityCheck, DataFinding | None]]:
+    """Malformed lines of the imports: rejected then, with their reasons."""
+    malformed = MalformedLines()
+    if not counts["rejected"]:
+        return [(malformed, None)]
+    reason = "These lines could not be read at import; they are in the rejects files with their reasons."
+    kept = "kept in the rejects file"
+    return [
+        (malformed, malformed.finding([], rows=counts["rejected"], reason=reason, severity="handled", what_to_do=kept))
+    ]

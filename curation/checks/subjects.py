@@ -1,0 +1,260 @@
+"""Rows under check: a sample of them that is held, and all of them by their place."""
+
+from __future__ import annotations
+
+import json
+import random
+from array import array
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from curation.checks.base import EVIDENCE_KEPT, Subject
+from curation.checks.twins import RowsByIndex
+from curation.example import Example
+from curation.rows import Row
+from curation.rows.pieces import Pieces
+from curation.rows.rowfile import Chosen, RowFile
+from curation.store.records import StoredRow, number_of, row_id
+
+
+def role_of(path: Path) -> str:
+    """`test`, `validation` or `train`, as a file's name says; `pool` where it says nothing."""
+    name = path.name.lower()
+    for word, role in (("test", "test"), ("valid", "validation"), ("dev", "validation"), ("train", "train")):
+        if word in name:
+            return role
+    return "pool"
+
+
+class FileRows(Chosen):
+    """Rows of files, none of which is held."""
+
+    def subjects(self, indices: Sequence[int]) -> list[Subject]:
+        """The rows at these indices."""
+        found = zip(self.fetch(indices), map(self.where, indices), strict=True)
+        return [Subject(example, file, line, role=role_of(Path(file))) for example, (file, line) in found]
+
+    def names(self, indices: Sequence[int]) -> list[str]:
+        """Rows of files have no ids."""
+        return [""] * len(indices)
+
+    def different(self, indices: Sequence[int]) -> int:
+        """How many different lines these are."""
+        return len(set(map(self.where, indices)))
+
+
+class ProjectRows:
+    """Rows of a project, in a temporary file: of each its place there and its number are held."""
+
+    def __init__(self) -> None:
+        self._rows, self._facts, self._numbers = RowFile(), Pieces(), array("q")
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def __iter__(self) -> Iterator[Example]:
+        return iter(self._rows)
+
+    def add(self, subject: Subject, payload: str) -> None:
+        """Add a row, whose example is `payload` as JSON. Raises RungError where the temporary file has no room."""
+        self._rows.add(payload.encode())
+        facts = (subject.file, subject.line, subject.role, subject.origin, subject.source, subject.reviewed)
+        self._facts.add(json.dumps(facts).encode())
+        self._numbers.append(number_of(subject.id))
+
+    def subjects(self, indices: Sequence[int]) -> list[Subject]:
+        """The rows at these indices."""
+        return [self._subject(index) for index in indices]
+
+    def fetch(self, indices: Sequence[int]) -> list[Example]:
+        """Their examples."""
+        return self._rows.fetch(indices)
+
+    def names(self, indices: Sequence[int]) -> list[str]:
+        """Their ids."""
+        return [row_id(self._numbers[index]) for index in indices]
+
+    def different(self, indices: Sequence[int]) -> int:
+        """How many different rows these are."""
+        return len({self._numbers[index] for index in indices})
+
+    def _subject(self, index: int) -> Subject:
+        file, line, role, origin, source, reviewed = json.loads(self._facts.read(index))
+        example = self._rows.fetch([index])[0]
+        return Subject(example, file, line, row_id(self._numbers[index]), role, origin, source, reviewed)
+
+
+class HeldRows:
+    """Rows that are held."""
+
+    def __init__(self, rows: Sequence[Subject]) -> None:
+        self.rows = rows
+
+    def subjects(self, indices: Sequence[int]) -> list[Subject]:
+        """The rows at these indices."""
+        return [self.rows[index] for index in indices]
+
+    def fetch(self, indices: Sequence[int]) -> list[Example]:
+        """Their examples."""
+        return [self.rows[index].example for index in indices]
+
+    def names(self, indices: Sequence[int]) -> list[str]:
+        """Their ids; empty outside a project."""
+        return [self.rows[index].id for index in indices]
+
+    def different(self, indices: Sequence[int]) -> int:
+        """How many different rows these are."""
+        return len({(row.file, row.line, row.id) for row in (self.rows[index] for index in indices)})
+
+
+class Joined:
+    """The `first` rows, and other rows behind them."""
+
+    def __init__(self, first: int, rows: RowsByIndex, more: RowsByIndex) -> None:
+        self.first, self.rows, self.more = first, rows, more
+
+    def subjects(self, indices: Sequence[int]) -> list[Subject]:
+        """The rows at these indices."""
+        return [subject for rows, at in self._at(indices) for subject in rows.subjects([at])]
+
+    def names(self, indices: Sequence[int]) -> list[str]:
+        """Their ids; empty outside a project."""
+        return [name for rows, at in self._at(indices) for name in rows.names([at])]
+
+    def different(self, indices: Sequence[int]) -> int:
+        """How many different rows these are."""
+        parts = {rows: [at for mine, at in self._at(indices) if mine is rows] for rows in (self.rows, self.more)}
+        return sum(rows.different(some) for rows, some in parts.items())
+
+    def _at(self, indices: Sequence[int]) -> Iterator[tuple[RowsByIndex, int]]:
+        return ((self.rows, i) if i < self.first else (self.more, i - self.first) for i in indices)
+
+
+def subject_of(row: Row) -> Subject:
+    """A row under check; its role is what its file's name says."""
+    return Subject(row.example, row.file, row.line, role=role_of(Path(row.file)))
+
+
+SAMPLE = 20_000
+"""Rows that are held for the statistical checks; of more rows a sample drawn by seed."""
+SAMPLE_BYTES = 64 << 20
+"""Bytes of rows, as they lie in their file, that are held: of longer rows the sample is smaller."""
+FEWEST_HELD = 1_000
+
+
+@dataclass
+class Sampler:
+    """A sample drawn by seed (reservoir), in input order: of SAMPLE rows, or half as many again and again where these
+    hold more than SAMPLE_BYTES; all rows where there are fewer.
+    """
+
+    seed: int
+    seen: int = 0
+    held: list[tuple[int, int, Subject]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._random = random.Random(self.seed)
+        self._most, self._bytes = SAMPLE, 0
+
+    def add(self, subject: Subject, size: int = 0) -> None:
+        """One more row, of `size` bytes."""
+        index, self.seen = self.seen, self.seen + 1
+        place = index if index < self._most else self._random.randrange(self.seen)
+        if place < len(self.held):
+            self._bytes -= self.held[place][1]
+            self.held[place] = (index, size, subject)
+        elif place < self._most:
+            self.held.append((index, size, subject))
+        else:
+            return
+        self._bytes += size
+        if self._bytes > SAMPLE_BYTES and len(self.held) > FEWEST_HELD:
+            self._halve()
+
+    def _halve(self) -> None:
+        """A random half of a random sample is one, too."""
+        self._most = len(self.held) // 2
+        self.held = self._random.sample(self.held, self._most)
+        self._bytes = sum(size for _, size, _ in self.held)
+
+    @property
+    def sampled(self) -> int | None:
+        """How many rows are held, where these are not all."""
+        return len(self.held) if len(self.held) < self.seen else None
+
+    def rows(self) -> list[Subject]:
+        """The sample."""
+        return [subject for _, _, subject in sorted(self.held, key=lambda each: each[0])]
+
+
+LEARNT = ("pool", "candidates", "train")
+
+
+DUPLICATE_REASONS = {"exact duplicate": "exact", "near duplicate": "near"}
+
+
+@dataclass(slots=True)
+class LearntRows:
+    """The rows by what they are for; those of a frozen test set are no longer learnt from. Of the rows that are learnt
+    from, which may be very many, none is held.
+    """
+
+    tested_before: frozenset[str]
+    learnt: ProjectRows = field(default_factory=ProjectRows)
+    reviewed: bytearray = field(default_factory=bytearray)
+    validated: list[Subject] = field(default_factory=list)
+    tested: list[Subject] = field(default_factory=list)
+
+    def add(self, row: StoredRow, subject: Subject) -> None:
+        """One more row."""
+        if row.role == "test" or row.id in self.tested_before:
+            self.tested.append(subject)
+        elif row.role == "validation":
+            self.validated.append(subject)
+        elif row.role in LEARNT:
+            self.learnt.add(subject, row.payload)
+            self.reviewed.append(row.is_reviewed and not row.automatic)
+
+
+@dataclass(slots=True)
+class GoneRows:
+    """The rows that were taken out: duplicates counted by kind, by the row that was kept, and the first of them."""
+
+    kinds: Counter[str] = field(default_factory=Counter)
+    kept: Counter[str] = field(default_factory=Counter)
+    first: list[StoredRow] = field(default_factory=list)
+
+    def add(self, row: StoredRow) -> None:
+        """One more row."""
+        if not (kind := DUPLICATE_REASONS.get(row.excluded or "")):
+            return
+        self.kinds[kind] += 1
+        self.kept[str(row.evidence.get("kept", ""))] += 1
+        if len(self.first) < EVIDENCE_KEPT:
+            self.first.append(row)
+
+
+@dataclass(slots=True)
+class SeenRows:
+    """What else is known of the rows that are in: how many were imported, and the numbers of those that wait in
+    review.
+    """
+
+    imported: int = 0
+    waiting: array[int] = field(default_factory=lambda: array("q"))
+
+    def add(self, row: StoredRow) -> None:
+        """One more row."""
+        self.imported += row.origin == "import"
+        if row.queued and not row.is_reviewed:
+            self.waiting.append(number_of(row.id))
+
+
+def stored_subject(row: StoredRow) -> Subject:
+    """A stored row as the checks see it."""
+    file = row.source.rpartition(":")[0] if row.line else row.source
+    maker = f"{row.meta.get('strategy') or 'generated'} by {row.meta.get('model') or 'a model'}"
+    source = maker if row.origin == "generated" else file
+    return Subject(row.example, file, row.line or 0, row.id, row.role, row.origin, source, row.is_reviewed)

@@ -1,0 +1,219 @@
+"""Findings about pairs of rows: duplicates, contradictions, leaks. `curation.likeness` finds the pairs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from curation.checks.base import (
+    EVIDENCE_KEPT,
+    Action,
+    DataFinding,
+    FindingEvidence,
+    QualityCheck,
+    Severity,
+    Subject,
+    evidence_of,
+    shown_texts,
+)
+from curation.checks.dismissals import NOTHING, Settled, settled_pairs
+from workspace.counted import counted
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from curation.likeness.duplicates import DedupResult
+    from curation.likeness.leaks import Leak
+    from curation.store import StoredRow
+
+
+class RowsByIndex(Protocol):
+    """Rows that can be looked at by their index, and need not be held."""
+
+    def subjects(self, indices: Sequence[int]) -> list[Subject]:
+        """The rows at these indices."""
+        ...
+
+    def names(self, indices: Sequence[int]) -> list[str]:
+        """Their ids; empty outside a project."""
+        ...
+
+    def different(self, indices: Sequence[int]) -> int:
+        """How many different rows these are: one line of a file that was named twice is one."""
+        ...
+
+
+class Duplicates(QualityCheck):
+    """Near and exact duplicates with the same answer; one of each cluster stays."""
+
+    name = "duplicates"
+    title = "Duplicates"
+    reason = "The same question with the same answer: more of it teaches nothing, and falls into two splits."
+    action = "exclude"
+
+    def found(self, result: DedupResult, at: RowsByIndex) -> DataFinding | None:
+        """What would go, beside what stays for it."""
+        gone = result.exact + result.near
+        if not gone:
+            return None
+        shown = result.first_removed(EVIDENCE_KEPT)
+        rows = at.subjects([r.index for r in shown] + [r.kept for r in shown])
+        evidence = [
+            evidence_of(f"{r.kind}, {r.similarity:.2f}, same answer", row, stays, score=r.similarity)
+            for r, row, stays in zip(shown, rows, rows[len(shown) :], strict=False)
+        ]
+        return self.finding(
+            evidence,
+            rows=gone,
+            ids=[name for name in at.names(result.gone.tolist()) if name],
+            detail={
+                "exact": result.exact,
+                "near": result.near,
+                "clusters": {str(size): count for size, count in result.cluster_sizes.items()},
+            },
+        )
+
+    def taken_out(self, first: Sequence[StoredRow], rows: int, kept: Mapping[str, int]) -> DataFinding | None:
+        """What was taken out of a project at import, the `first` rows with the evidence that was kept then; how often
+        a row was `kept` for one.
+        """
+        if not rows:
+            return None
+        evidence = [
+            FindingEvidence(
+                key=row.id,
+                places=(row.source, str(row.evidence.get("kept", ""))),
+                rows=(row.id,),
+                note=f"{row.evidence.get('kind', '')}, {row.evidence.get('similarity', 1.0):.2f}, same answer",
+                score=row.evidence.get("similarity"),
+            )
+            for row in first
+        ]
+        sizes = Counter(count + 1 for count in kept.values())
+        clusters = {str(size): sizes[size] for size in sorted(sizes)}
+        detail = {"clusters": clusters}
+        return self.finding(evidence, rows=rows, severity="handled", detail=detail, what_to_do="1 kept of each cluster")
+
+
+class LeftDuplicates(Duplicates):
+    """Duplicates among rows that are in (edited or generated since the import)."""
+
+    name = "left_duplicates"
+    title = "Duplicates left"
+
+
+class Contradictions(QualityCheck):
+    """One question, two answers."""
+
+    name = "contradictions"
+    title = "Contradictions"
+    severity = "blocks"
+    reason = "The same question has different answers; at least one is wrong, or the question lacks something."
+    action = "queue"
+
+    def found(self, result: DedupResult, at: RowsByIndex, settled: Settled = NOTHING) -> DataFinding | None:
+        """Both rows of each pair, but for the pairs that somebody settled."""
+        import numpy as np
+
+        pairs = result.pairs_of("contradiction")
+        left = ~_settled(pairs.one, pairs.other, at, settled.get(self.name, ()))
+        one, other = pairs.one[left], pairs.other[left]
+        if not len(one):
+            return None
+        shown = min(EVIDENCE_KEPT, len(one))
+        both = at.subjects([*one[:shown].tolist(), *other[:shown].tolist()])
+        evidence = [
+            evidence_of("same question, different answers", a, b, score=1.0)
+            for a, b in zip(both, both[shown:], strict=False)
+        ]
+        rows = _in_order(np.stack((one, other), 1).ravel()).tolist()
+        ids = [name for name in at.names(rows) if name]
+        named = zip(at.names(one.tolist()), at.names(other.tolist()), strict=True)
+        detail, pairs_named = {"pairs": len(one)}, tuple(named) if ids else ()
+        return self.finding(evidence, rows=at.different(rows), ids=ids, detail=detail, pairs=pairs_named)
+
+
+def _settled(
+    one: npt.NDArray[np.int64], other: npt.NDArray[np.int64], at: RowsByIndex, sets: Sequence[frozenset[str]]
+) -> npt.NDArray[np.bool_]:
+    """For each pair whether both of its rows were dismissed together."""
+    import numpy as np
+
+    if not sets or not len(one):
+        return np.zeros(len(one), np.bool_)
+    settled = settled_pairs(sets)
+    both = zip(at.names(one.tolist()), at.names(other.tolist()), strict=True)
+    return np.fromiter((settled(*pair) for pair in both), np.bool_, len(one))
+
+
+def _in_order(indices: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Each index once, in the order of their first places."""
+    import numpy as np
+
+    values, first = np.unique(indices, return_index=True)
+    found: npt.NDArray[np.int64] = values[np.argsort(first)]
+    return found
+
+
+class Leaks(QualityCheck):
+    """Test items that a row of training holds."""
+
+    name = "leaks"
+    title = "Leaks into test"
+    severity: Severity = "blocks"
+    reason = "A test item that training has seen measures memory, not skill."
+    action: Action | None = "exclude"
+
+    def found(
+        self, leaks: Iterable[Leak], train: RowsByIndex, test: Sequence[Subject], settled: Settled = NOTHING
+    ) -> DataFinding | None:
+        """Test item and train row of each; the fix takes the train rows out. `rows` counts test items."""
+        sets = settled.get(self.name, ())
+        is_settled = settled_pairs(sets)
+        strongest: dict[int, Leak] = {}
+        rows: dict[int, None] = {}
+        pairs: list[tuple[int, int]] = []
+        for leak in leaks:
+            if sets and is_settled(train.names([leak.train])[0], test[leak.test].id):
+                continue
+            pairs.append((leak.train, leak.test))
+            strongest.setdefault(leak.test, leak)
+            if self.action:
+                rows[leak.train] = None
+        if not pairs:
+            return None
+        shown = list(strongest.values())[:EVIDENCE_KEPT]
+        learnt = train.subjects([leak.train for leak in shown])
+        evidence = [_leak_evidence(leak, test[leak.test], row) for leak, row in zip(shown, learnt, strict=True)]
+        ids = [name for name in train.names(list(rows)) if name]
+        counts = {"pairs": len(pairs), "test_items": len(strongest), "train_rows": len({one for one, _ in pairs})}
+        named = zip(train.names([one for one, _ in pairs]), (test[other].id for _, other in pairs), strict=True)
+        reason = f"{self.reason} Found: {leak_counts(counts)}."
+        both = tuple((learnt_id, test_id) for learnt_id, test_id in named if learnt_id and test_id)
+        return self.finding(evidence, rows=len(strongest), ids=ids, detail=counts, reason=reason, pairs=both)
+
+
+def leak_counts(detail: Mapping[str, Any]) -> str:
+    """`32 test items in 37 train rows, 40 pairs`: three counts of the same leaks."""
+    items, rows = counted(detail["test_items"], "test item"), counted(detail["train_rows"], "train row")
+    return f"{items} in {rows}, {counted(detail['pairs'], 'pair')}"
+
+
+class Suspects(Leaks):
+    """What resembles a leak and is none by the rule: minimal pairs, short questions inside a row, short spans."""
+
+    name = "suspects"
+    title = "Near the test set"
+    severity = "look"
+    reason = "Train rows that come near a test item without being one: minimal pairs, short spans."
+    action = None
+
+
+def _leak_evidence(leak: Leak, one: Subject, other: Subject) -> FindingEvidence:
+    note = f"{leak.kind}, {leak.score:.2f}, {leak.answer} answer"
+    more = [leak.evidence.why] if leak.evidence.why else []
+    shared = [f"in both: {leak.evidence.shared}"] if leak.evidence.shared else []
+    texts = [*shown_texts(one.example, other.example), *shared]
+    return evidence_of(", ".join([note, *more]), one, other, score=leak.score, texts=texts)

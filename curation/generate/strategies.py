@@ -1,0 +1,387 @@
+"""The strategies of drafting: which rows or passages each starts from, what it asks, and the row that a reply makes."""
+
+from __future__ import annotations
+
+import json
+import re
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from chat.protocols import Ask
+from curation.example import chat_row
+from curation.generate.material import LABELS_LISTED, DocumentPassage, DraftMaterial, last_user, need, shown
+from curation.generate.template import PromptTemplate
+from curation.likeness import normal, same_answer
+from curation.store import StoredRow
+from workspace.errors import RungError, did_you_mean
+
+VARIATIONS = (
+    "",
+    "Make it shorter, as someone in a hurry writes.",
+    "Make it longer and more complete, without a new fact.",
+    "Write it as a beginner in the field would.",
+    "Write it as an expert would, with the usual abbreviations.",
+    "Begin with another part of the sentence.",
+    "Use plain everyday words.",
+    "Write it as a note to a colleague.",
+)
+WARMTH = 0.7
+"""Temperature from the second round over the seeds on, where the model takes one; the first round is greedy."""
+
+
+class Misfit(Exception):
+    """A reply that is not a row: `str(misfit)` is the reason, as it is counted."""
+
+
+@dataclass(frozen=True)
+class DraftRequest:
+    """One request: what is asked, and what the reply is put together with."""
+
+    strategy: str
+    ask: Ask
+    prompt: PromptTemplate
+    seed: StoredRow | None = None
+    passage: DocumentPassage | None = None
+    label: str = ""
+    learnt: int = 0
+    """Reviewed drafts that the prompt shows, as examples or as counter-examples."""
+
+
+@dataclass(frozen=True, slots=True)
+class DraftTopic:
+    """What one order is about, before the prompt is filled."""
+
+    seed: StoredRow | None = None
+    passage: DocumentPassage | None = None
+    label: str = ""
+
+
+class Strategy(ABC):
+    """Base of all strategies: subjects in turn, round after round, each round with another variation."""
+
+    name: ClassVar[str] = ""
+    about: ClassVar[str] = ""
+    max_tokens: ClassVar[int] = 160
+    schema: ClassVar[Mapping[str, Any] | None] = None
+    once: ClassVar[bool] = False
+    """Whether a second round over the same subjects makes no sense."""
+
+    def subjects(self, material: DraftMaterial) -> list[DraftTopic]:
+        """Return what there is to work on, in order: the seeds. Raises Refusal where there is nothing."""
+        need(material.seeds, "no row with an answer", "rung data import FILE")
+        return [DraftTopic(seed) for seed in material.seeds]
+
+    @abstractmethod
+    def row(self, order: DraftRequest, text: str) -> dict[str, Any]:
+        """The candidate row. Raises Misfit."""
+
+    def closed(self, material: DraftMaterial) -> tuple[str, ...]:
+        """The set that replies must come from; empty for free replies."""
+        return ()
+
+    def limit(self, subject: DraftTopic) -> int:
+        """Most tokens of a reply."""
+        return self.max_tokens
+
+    def survives_cut(self, order: DraftRequest, text: str) -> bool:
+        """Whether a reply that the token limit cut is whole all the same."""
+        return False
+
+    def orders(self, material: DraftMaterial, prompt: PromptTemplate, count: int) -> Iterator[DraftRequest]:
+        """Up to `count` orders, always the same ones for the same material."""
+        subjects = self.subjects(material)
+        for number in range(min(count, len(subjects)) if self.once else count):
+            turn, place = divmod(number, len(subjects))
+            subject = subjects[place]
+            values = {**self.values(material, subject), "variation": VARIATIONS[turn % len(VARIATIONS)]}
+            meta: dict[str, Any] = {"schema": self.schema} if self.schema else {}
+            if turn:
+                meta |= {"temperature": WARMTH, "seed": turn}
+            examples = kept_pairs(material, self.name) if prompt.shows("examples") else ()
+            ask = Ask(prompt.turns(values, examples), self.limit(subject), self.closed(material), meta)
+            shows = sum(values[place].count("\n") for place in ("examples", "avoid") if prompt.shows(place))
+            yield DraftRequest(self.name, ask, prompt, subject.seed, subject.passage, subject.label, learnt=shows)
+
+    def values(self, material: DraftMaterial, subject: DraftTopic) -> dict[str, str]:
+        """What the template may show."""
+        seed = subject.seed
+        labels = material.labels
+        values = {
+            "question": last_user(seed) if seed else "",
+            "answer": (seed.example.answer or "") if seed else "",
+            "label": subject.label,
+            "labels": _listed(labels),
+            "samples": shown([row for row in material.seeds if row is not seed]),
+            "guideline": f"Guideline:\n{material.guideline.strip()}" if material.guideline.strip() else "",
+            "document": subject.passage.text if subject.passage else "",
+            "examples": learnt(material, self.name),
+            "avoid": warned(material, self.name),
+        }
+        return values
+
+
+def kept_pairs(material: DraftMaterial, strategy: str) -> list[tuple[str, str]]:
+    """Drafts that reviewers kept, with the text they were made from; an edited one as the edit left it."""
+    pairs = [(str(row.meta.get("seed_text", "")), last_user(row)) for row in material.accepted(strategy)[:3]]
+    return [(before, after) for before, after in pairs if before]
+
+
+def learnt(material: DraftMaterial, strategy: str) -> str:
+    """Kept drafts as lines, for prompts that cannot hold them as turns."""
+    lines = [f"{before} -> {after}" for before, after in kept_pairs(material, strategy)]
+    return "Good examples:\n" + "\n".join(lines) if lines else ""
+
+
+def warned(material: DraftMaterial, strategy: str) -> str:
+    """What reviewers rejected: as counter-examples with their reasons, or the reasons alone for a local model.
+
+    A small model copies a counter-example that it is shown (benchmarks/learning.py).
+    """
+    refused = material.refused(strategy)
+    reasons = [material.reasons.get(row.decision or 0, "") for row in refused]
+    if material.reasons_alone:
+        told = [reason for reason, _ in Counter(filter(None, reasons)).most_common(3)]
+        return "Reviewers rejected drafts for this:\n" + "\n".join(told) if told else ""
+    lines = []
+    for row, reason in list(zip(refused, reasons, strict=True))[:3]:
+        before = row.meta.get("seed_text", "")
+        lines.append(f"{before} -> {last_user(row)}" + (f"  ({reason})" if reason else ""))
+    return "Reviewers rejected these; do not make the same mistake:\n" + "\n".join(lines) if lines else ""
+
+
+def _listed(labels: tuple[str, ...]) -> str:
+    if not labels or len(labels) > LABELS_LISTED:
+        return ""
+    return "Possible answers: " + " | ".join(sorted(labels))
+
+
+def object_of(text: str, *keys: str) -> dict[str, str]:
+    """The JSON object in a reply, fenced or not, with these keys as texts. Raises Misfit."""
+    start, end = text.find("{"), text.rfind("}")
+    try:
+        found = json.loads(text[start : end + 1])
+    except ValueError as error:
+        raise Misfit("not the asked form") from error
+    if not isinstance(found, dict) or not all(isinstance(found.get(key), str) for key in keys):
+        raise Misfit("not the asked form")
+    if not all(found[key].strip() for key in keys):
+        raise Misfit("empty")
+    return {key: found[key].strip() for key in keys}
+
+
+def plain(text: str, like: str = "") -> str:
+    """A reply without the wrapping that models put around a text: a label, quotes; one line where `like` is one.
+
+    Raises Misfit where nothing is left.
+    """
+    text = text.strip()
+    if is_one_line(like):
+        text = next((line for line in text.splitlines() if line.strip()), "")
+    text = re.sub(r"^(?:new input|input|rewritten text|paraphrase|answer|output)\s*:\s*", "", text.strip(), flags=re.I)
+    for opening, closing in (('"', '"'), ("'", "'"), ("“", "”"), ("«", "»")):
+        if len(text) > 1 and text[0] == opening and text[-1] == closing and opening not in text[1:-1]:
+            text = text[1:-1].strip()
+    if not text:
+        raise Misfit("empty")
+    return text
+
+
+def is_one_line(text: str) -> bool:
+    """Whether a text is a single line, so that the first line of a reply is all that counts."""
+    return "\n" not in text.strip()
+
+
+def with_question(row: StoredRow, question: str) -> dict[str, Any]:
+    """Return the seed's row with another last user message; answer, system, earlier turns and keys stay."""
+    turns = [dict(turn) for turn in row.example.asked]
+    last = max(place for place, turn in enumerate(turns) if turn.get("role") == "user")
+    turns[last]["content"] = question
+    return {**row.example.row, "messages": [*turns, {"role": "assistant", "content": row.example.answer}]}
+
+
+def fresh_row(seed: StoredRow | None, question: str, answer: str) -> dict[str, Any]:
+    """Return a new single-turn row with the system message of the seed; its other keys do not fit it."""
+    return chat_row(question, answer, seed.example.system if seed else "")
+
+
+class Paraphrase(Strategy):
+    """The seed's input in other words; answer, system message and other keys (a group, a code) stay the seed's."""
+
+    name = "paraphrase"
+    about = "an approved row in other words"
+
+    def limit(self, subject: DraftTopic) -> int:
+        """Twice what the seed may need: two characters a token is dense text."""
+        return min(1024, 24 + len(last_user(subject.seed)) if subject.seed else self.max_tokens)
+
+    def survives_cut(self, order: DraftRequest, text: str) -> bool:
+        """Small models do not stop: of a one-line text the first line is the reply."""
+        return order.seed is not None and is_one_line(last_user(order.seed)) and "\n" in text.strip()
+
+    def row(self, order: DraftRequest, text: str) -> dict[str, Any]:
+        """The seed with another input."""
+        assert order.seed is not None
+        before = last_user(order.seed)
+        after = plain(text, before)
+        if normal(after) == normal(before):
+            raise Misfit("unchanged")
+        return with_question(order.seed, after)
+
+
+class NewInput(Strategy):
+    """An input whose answer is a given class; needs answers that repeat."""
+
+    name = "new_input"
+    about = "a new input for a class that has few rows"
+
+    def subjects(self, material: DraftMaterial) -> list[DraftTopic]:
+        """One row of each class, rarest class first."""
+        need(material.labels, "the answers are no classes (hardly any repeats)", "--strategy paraphrase")
+        return [DraftTopic(material.by_answer[label][0], label=label) for label in material.labels]
+
+    def values(self, material: DraftMaterial, subject: DraftTopic) -> dict[str, str]:
+        """Samples are inputs of the class alone."""
+        same = [last_user(row) for row in material.by_answer[subject.label][:4]]
+        return {**super().values(material, subject), "samples": "\n".join(f"- {text}" for text in same)}
+
+    def survives_cut(self, order: DraftRequest, text: str) -> bool:
+        """Small models do not stop: the first line is the reply."""
+        return "\n" in text.strip()
+
+    def row(self, order: DraftRequest, text: str) -> dict[str, Any]:
+        """The new input with the class as its answer."""
+        return fresh_row(order.seed, plain(text), order.label)
+
+
+TEXT = {"type": "string"}
+
+
+class EdgeCases(Strategy):
+    """The seed's input, changed as little as possible so that another answer is right."""
+
+    name = "edge_cases"
+    about = "a minimal pair: a small change that changes the answer"
+    schema = {
+        "type": "object",
+        "properties": {"input": TEXT, "output": TEXT},
+        "required": ["input", "output"],
+        "additionalProperties": False,
+    }
+
+    def row(self, order: DraftRequest, text: str) -> dict[str, Any]:
+        """The changed row. A pair whose answer stayed the same is no minimal pair."""
+        assert order.seed is not None
+        found = object_of(text, "input", "output")
+        if same_answer(found["output"], order.seed.example.answer):
+            raise Misfit("not a minimal pair: the answer stayed")
+        return fresh_row(order.seed, found["input"], found["output"])
+
+
+class AnswerInput(Strategy):
+    """A draft answer for each unanswered row; held to the closed set where the project has one."""
+
+    name = "answer_input"
+    about = "an answer for an imported input that has none"
+    max_tokens = 512
+    once = True
+
+    def subjects(self, material: DraftMaterial) -> list[DraftTopic]:
+        """The unanswered rows."""
+        need(material.unanswered, "no unanswered row", "rung data import FILE  (rows that end with the user's message)")
+        return [DraftTopic(row) for row in material.unanswered]
+
+    def closed(self, material: DraftMaterial) -> tuple[str, ...]:
+        """The project's labels."""
+        return material.labels
+
+    def row(self, order: DraftRequest, text: str) -> dict[str, Any]:
+        """The row with its answer."""
+        assert order.seed is not None
+        return dict(order.seed.example.with_answer(plain(text, "\n")).row)
+
+
+class FromDocuments(Strategy):
+    """Rows whose source is a passage; file and line stay with each."""
+
+    name = "from_documents"
+    about = "a question and its answer from a passage of documents/"
+    schema = EdgeCases.schema
+    max_tokens = 400
+
+    def subjects(self, material: DraftMaterial) -> list[DraftTopic]:
+        """The passages; the first seed lends its system message."""
+        need(material.passages, "documents/ holds no .md or .txt file", "Put files into documents/")
+        first = material.seeds[0] if material.seeds else None
+        return [DraftTopic(first, passage) for passage in material.passages]
+
+    def row(self, order: DraftRequest, text: str) -> dict[str, Any]:
+        """The new row."""
+        found = object_of(text, "input", "output")
+        return fresh_row(order.seed, found["input"], found["output"])
+
+
+class Critique(Strategy):
+    """A candidate with the repaired answer, where the critique changed it."""
+
+    name = "critique"
+    about = "an answer checked against the guideline and put right"
+    max_tokens = 512
+    once = True
+    schema = {
+        "type": "object",
+        "properties": {"critique": TEXT, "output": TEXT},
+        "required": ["critique", "output"],
+        "additionalProperties": False,
+    }
+
+    def subjects(self, material: DraftMaterial) -> list[DraftTopic]:
+        """The seeds, those that nobody reviewed first: there the faults are."""
+        return sorted(super().subjects(material), key=lambda topic: topic.seed is not None and topic.seed.is_reviewed)
+
+    def row(self, order: DraftRequest, text: str) -> dict[str, Any]:
+        """The row with the repaired answer."""
+        assert order.seed is not None
+        found = object_of(text, "critique", "output")
+        if same_answer(found["output"], order.seed.example.answer):
+            raise Misfit("nothing to repair")
+        return dict(order.seed.example.with_answer(found["output"]).row)
+
+
+class PreferencePair(Strategy):
+    """A row `{prompt, chosen, rejected}`: chosen is the seed's answer, rejected the worse one."""
+
+    name = "preference"
+    about = "a preference pair: the approved answer and a worse one"
+    max_tokens = 512
+
+    def row(self, order: DraftRequest, text: str) -> dict[str, Any]:
+        """The pair. A worse answer that is the same answer is none."""
+        assert order.seed is not None
+        answer = order.seed.example.answer or ""
+        worse = plain(text, answer)
+        if same_answer(worse, answer):
+            raise Misfit("not worse: the same answer")
+        return {
+            "prompt": [dict(turn) for turn in order.seed.example.asked],
+            "chosen": [{"role": "assistant", "content": answer}],
+            "rejected": [{"role": "assistant", "content": worse}],
+        }
+
+
+def find_strategy(name: str) -> Strategy:
+    """The strategy of that name. Raises RungError with "did you mean"."""
+    known = strategies()
+    if name not in known:
+        raise RungError(
+            f'"{name}" is not a strategy.{did_you_mean(name, known)}', f"One of: {', '.join(known)}", found=name
+        )
+    return known[name]
+
+
+def strategies() -> dict[str, Strategy]:
+    """All strategies by name, in the order in which they are shown."""
+    every = (Paraphrase(), NewInput(), EdgeCases(), AnswerInput(), FromDocuments(), Critique(), PreferencePair())
+    return {strategy.name: strategy for strategy in every}

@@ -1,0 +1,267 @@
+"""Duplicates: rows whose question is near or exact, with the same answer, system message and tools. One stays.
+
+Rows are first put into classes (same question shingles, same normal form, same answer, same context), pairs are
+found and judged between classes, and only in the end come back to rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from curation.example import Example
+from curation.likeness.fingerprints import Fingerprints, InMemory, RowSource, as_examples, fingerprints, use_compiled
+from curation.likeness.groups import Classes, class_pairs, classes_of, same_answers, short_pairs
+from curation.likeness.join import Method, NearSets, components, jaccard_of
+from curation.likeness.sets import I64
+
+Bools = npt.NDArray[np.bool_]
+EXACT_BELOW = 20_000
+"""Rows below which the exact join is quick enough to be the default: it misses no pair."""
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """A row that went: indices in input order. `via` is the row whose nearness joins them where the similarity to
+    the kept row is below the threshold.
+    """
+
+    index: int
+    kept: int
+    similarity: float
+    kind: Literal["exact", "near"]
+    via: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NearPair:
+    """Two rows that stay although their questions are near: `index < other`."""
+
+    index: int
+    other: int
+    similarity: float
+    kind: Literal["contradiction", "minimal_pair", "short_near"]
+
+
+class DedupResult:
+    """What was found. Counts are at hand; the lists are made when they are asked for."""
+
+    def __init__(self, prints: Fingerprints, threshold: float, found: _Found) -> None:
+        self._prints = prints
+        self._found = found
+        self.threshold = threshold
+        self.template = prints.template
+        self.read = len(prints)
+        self.keep: Bools = found.keep
+        """For each row whether it stays."""
+        self.cluster_of: I64 = found.classes.first[found.cluster][found.classes.of]
+        """For each row the first row of its cluster."""
+        self.exact = int(found.exact.sum())
+        self.near = len(found.exact) - self.exact
+        self.clusters = sum(self.cluster_sizes.values())
+
+    @cached_property
+    def cluster_sizes(self) -> dict[int, int]:
+        """How many clusters have how many rows, by their size; single rows are none."""
+        sizes = np.bincount(self.cluster_of) if len(self.cluster_of) else self.cluster_of
+        found, count = np.unique(sizes[sizes > 1], return_counts=True)
+        return dict(zip(found.tolist(), count.tolist(), strict=True))
+
+    @cached_property
+    def kept(self) -> list[int]:
+        """Indices of the rows that stay, in input order."""
+        return [int(i) for i in np.flatnonzero(self.keep)]
+
+    @property
+    def gone(self) -> I64:
+        """Indices of the rows that went, in input order."""
+        return self._found.gone
+
+    @cached_property
+    def removed(self) -> list[Removed]:
+        """The rows that went, in input order."""
+        return self.first_removed(len(self.gone))
+
+    @property
+    def gone_exact(self) -> Bools:
+        """For each of `gone` whether it went as an exact duplicate."""
+        return self._found.exact
+
+    def first_removed(self, count: int, begin: int = 0) -> list[Removed]:
+        """Some of `removed`: so many, from place `begin` on."""
+        return self.removed_at(slice(begin, begin + count))
+
+    def removed_at(self, some: slice | I64) -> list[Removed]:
+        """Those of `removed` at these places."""
+        found, sets = self._found, self._prints.shingles
+        gone, stays, exact = found.gone[some], found.stays[some], found.exact[some]
+        score = np.where(exact, 1.0, jaccard_of(sets, sets, gone, stays))
+        far = np.flatnonzero(score < self.threshold - 1e-9)
+        via = dict(zip(far.tolist(), found.neighbours(gone[far], stays[far]), strict=True))
+        columns = zip(gone.tolist(), stays.tolist(), score.tolist(), exact.tolist(), strict=True)
+        return [
+            Removed(row, kept, s, "exact" if is_exact else "near", via.get(k))
+            for k, (row, kept, s, is_exact) in enumerate(columns)
+        ]
+
+    @cached_property
+    def pairs(self) -> list[NearPair]:
+        """Pairs of rows that stay: contradictions, minimal pairs and short near ones, by their first row."""
+        out: list[NearPair] = []
+        for kind, pairs in self._found.pairs.items():
+            columns = zip(pairs.one.tolist(), pairs.other.tolist(), pairs.score.tolist(), strict=True)
+            out += [NearPair(a, b, s, kind) for a, b, s in columns]
+        return sorted(out, key=lambda pair: (pair.index, pair.other))
+
+    def pairs_of(self, kind: Literal["contradiction", "minimal_pair", "short_near"]) -> NearSets:
+        """Those of one kind, in the same order, as columns."""
+        pairs = self._found.pairs[kind]
+        order = np.lexsort((pairs.other, pairs.one))
+        return NearSets(pairs.one[order], pairs.other[order], pairs.score[order])
+
+    def count(self, kind: Literal["contradiction", "minimal_pair", "short_near"]) -> int:
+        """How many pairs of that kind."""
+        return len(self._found.pairs[kind])
+
+    def report(self) -> dict[str, object]:
+        """The counts as `rung data dedup --json` names them (without `seconds`)."""
+        return {
+            "read": self.read,
+            "kept": int(self.keep.sum()),
+            "exact": self.exact,
+            "near": self.near,
+            "clusters": self.clusters,
+            "contradictions": self.count("contradiction"),
+            "minimal_pairs": self.count("minimal_pair"),
+            "short_near": self.count("short_near"),
+            "template": self.template or None,
+            "threshold": self.threshold,
+        }
+
+
+@dataclass(frozen=True)
+class _Found:
+    """The working state: `cluster` by class; `gone`, `stays` and `exact` by removed row; `edges` between classes."""
+
+    classes: Classes
+    edges: NearSets
+    cluster: I64
+    keep: Bools
+    gone: I64
+    stays: I64
+    exact: Bools
+    pairs: dict[Literal["contradiction", "minimal_pair", "short_near"], NearSets]
+
+    def neighbours(self, gone: I64, stays: I64) -> list[int]:
+        """For each of these removed rows the neighbour on its way to the row that stays for it."""
+        if not len(gone):
+            return []
+        steps: dict[int, list[int]] = {}
+        for a, b in zip(self.edges.one.tolist(), self.edges.other.tolist(), strict=True):
+            steps.setdefault(a, []).append(b)
+            steps.setdefault(b, []).append(a)
+        before: dict[int, int] = {}
+        for kept in np.unique(self.classes.of[stays]).tolist():
+            _walk(kept, steps, before)
+        return [int(self.classes.first[before[int(c)]]) for c in self.classes.of[gone]]
+
+
+def _walk(start: int, steps: dict[int, list[int]], before: dict[int, int]) -> None:
+    """Breadth first from `start`, noting for each class the one before it."""
+    before[start] = start
+    layer = [start]
+    while layer:
+        following = []
+        for node in layer:
+            for neighbour in steps.get(node, ()):
+                if neighbour not in before:
+                    before[neighbour] = node
+                    following.append(neighbour)
+        layer = following
+
+
+def dedup(
+    rows: Iterable[Example],
+    threshold: float = 0.8,
+    *,
+    method: Method | None = None,
+    reviewed: Sequence[bool] | None = None,
+    numba: bool | None = None,
+) -> DedupResult:
+    """Find the duplicates among rows that are held.
+
+    `method` is by default the exact join below 20,000 rows and MinHash from there on. `reviewed` says for each row
+    whether a person approved it: of a cluster the first such row stays, else the first.
+    """
+    examples = as_examples(rows)
+    return dedup_prints(fingerprints(examples, numba), InMemory(examples), threshold, method, reviewed, numba)
+
+
+def dedup_prints(
+    prints: Fingerprints,
+    source: RowSource,
+    threshold: float = 0.8,
+    method: Method | None = None,
+    reviewed: Sequence[bool] | Bools | None = None,
+    numba: bool | None = None,
+) -> DedupResult:
+    """As `dedup`, for rows that are known by their fingerprints; `source` is asked for answers that need a look."""
+    method = method or ("exact" if len(prints) < EXACT_BELOW else "minhash")
+    compiled = use_compiled(len(prints), numba)
+    classes = classes_of(prints)
+    pairs, is_exact = class_pairs(prints, classes, threshold, method, compiled)
+    one, other = classes.first[pairs.one], classes.first[pairs.other]
+    same = same_answers(prints, source, one, other, threshold)
+    joined = same & (prints.context[one] == prints.context[other])
+    edges = NearSets(pairs.one[joined], pairs.other[joined], pairs.score[joined])
+    cluster = components(len(classes), edges.one, edges.other)
+    keep, gone, stays = _choose(prints, source, classes, cluster, threshold, reviewed)
+    differ = ~same
+    clash = is_exact & (prints.system[one] == prints.system[other])
+    short = short_pairs(prints, classes, threshold, method, compiled)
+    pairs_of = {
+        "contradiction": classes.expand(_where(pairs, differ & clash), keep),
+        "minimal_pair": classes.expand(_where(pairs, differ & ~clash), keep),
+        "short_near": classes.expand(short, keep),
+    }
+    exact = prints.exact[gone] == prints.exact[stays]
+    return DedupResult(prints, threshold, _Found(classes, edges, cluster, keep, gone, stays, exact, pairs_of))  # type: ignore[arg-type]
+
+
+def _where(pairs: NearSets, mask: Bools) -> NearSets:
+    return NearSets(pairs.one[mask], pairs.other[mask], pairs.score[mask])
+
+
+def _choose(
+    prints: Fingerprints,
+    source: RowSource,
+    classes: Classes,
+    cluster: I64,
+    threshold: float,
+    reviewed: Sequence[bool] | Bools | None,
+) -> tuple[Bools, I64, I64]:
+    """Which rows stay, which go, and for each that goes the row that stays for it.
+
+    Of a cluster one row stays, and every row whose answer differs from that row's.
+    """
+    rows = np.arange(len(prints))
+    of_row = cluster[classes.of]
+    first = np.full(len(classes), len(prints), np.int64)
+    if reviewed is not None:
+        approved = np.flatnonzero(np.asarray(reviewed, np.bool_))
+        np.minimum.at(first, of_row[approved], approved)
+    unset = first == len(prints)
+    open_rows = rows[unset[of_row]]
+    np.minimum.at(first, of_row[open_rows], open_rows)
+    kept = first[of_row]
+    other = np.flatnonzero(kept != rows)
+    like_first = classes.first[classes.of[other]]
+    gone = other[same_answers(prints, source, like_first, kept[other], threshold)]
+    keep = np.ones(len(prints), np.bool_)
+    keep[gone] = False
+    return keep, gone, kept[gone]

@@ -1,0 +1,254 @@
+"""Duplicates and leaks from files to files: `rung data dedup` and `rung data leakage`."""
+
+from __future__ import annotations
+
+import json
+import time
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from chat.protocols import Embedder
+from curation.example import Example
+from curation.likeness.duplicates import DedupResult, dedup_prints
+from curation.likeness.fingerprints import Collector
+from curation.likeness.join import Method
+from curation.likeness.leaks.find import LeakSearch
+from curation.likeness.leaks.report import Leak, LeakReport
+from curation.likeness.semantic import MOST, Meaning, alike_across, alike_within
+from curation.rows import malformed_error, write_rejects
+from curation.rows.rowfile import Chosen, Progress, RowFile
+from workspace.errors import RungError
+from workspace.files import check_outputs, replacing
+
+
+@dataclass(frozen=True, slots=True)
+class DedupOrder:
+    """What `rung data dedup` was asked for."""
+
+    sources: tuple[Path, ...]
+    out: Path
+    threshold: float = 0.8
+    removed: Path | None = None
+    pairs: Path | None = None
+    rejects: Path | None = None
+    method: Method | None = None
+    workers: int = 1
+    engine: str = "local"
+    embedder: Embedder | None = None
+    semantic_threshold: float | None = None
+
+
+def dedup_files(order: DedupOrder, progress: Progress | None = None) -> dict[str, Any]:
+    """Run it and write the files; return the report.
+
+    Raises InputError with all line numbers where lines cannot be read and no rejects file was named; then nothing
+    is written.
+    """
+    if not 0 < order.threshold <= 1:
+        raise RungError(f"--threshold {order.threshold}: expected a number over 0, at most 1.", "--threshold 0.8")
+    check_outputs(order.out, order.removed, order.pairs, order.rejects, inputs=order.sources)
+    started = time.monotonic()
+    with RowFile(order.sources, progress=progress) as files:
+        result = _find(order, files)
+        meaning = None if order.embedder is None else _alike(order, order.embedder, files, result)
+        if files.rejects and order.rejects is None:
+            raise malformed_error(files.rejects)
+        _write(order, files, result, meaning)
+    report = result.report()
+    if meaning is not None:
+        report["paraphrases"] = len(meaning.pairs)
+        report["semantic"] = meaning.as_json()
+    if files.rejects or order.rejects:
+        report["read"] = result.read + len(files.rejects)
+        report["rejected"] = len(files.rejects)
+    return {**report, "seconds": round(time.monotonic() - started, 3)}
+
+
+def _find(order: DedupOrder, files: RowFile) -> DedupResult:
+    collector = Collector()
+    _collect(order, files, collector)
+    return dedup_prints(collector.finish(files), files, order.threshold, order.method)
+
+
+def _collect(order: DedupOrder, files: RowFile, collector: Collector) -> None:
+    """Take all rows' fingerprints: here, in other processes, or on a Ray cluster."""
+    if order.engine == "ray":
+        from curation.likeness.workers import collect_with_ray
+
+        return collect_with_ray(files, collector)
+    if order.workers > 1:
+        from curation.likeness.workers import chunks_of_files, collect_with_workers
+
+        if chunks := chunks_of_files(files):
+            return collect_with_workers(files, collector, chunks, order.workers)
+    for block in files.read():
+        collector.add_rows(block.said())
+    return None
+
+
+def _alike(order: DedupOrder, embedder: Embedder, files: RowFile, result: DedupResult) -> Meaning:
+    """Pairs of kept rows that ask the same in other words, by their places among all rows."""
+    if len(result.kept) > MOST:
+        raise RungError(f"--semantic compares up to {MOST:,} kept rows; these are {len(result.kept):,}.", "use a part")
+    texts = [example.question for example in files.fetch(result.kept)]
+    found = alike_within(embedder, texts, order.semantic_threshold)
+    known = {(pair.index, pair.other) for pair in result.pairs}
+    pairs = [(result.kept[a], result.kept[b], score) for a, b, score in found.pairs]
+    return replace(found, pairs=[pair for pair in pairs if pair[:2] not in known])
+
+
+def _write(order: DedupOrder, files: RowFile, result: DedupResult, meaning: Meaning | None) -> None:
+    with replacing(order.out) as out:
+        files.copy(result.keep, out)
+    if order.removed is not None:
+        _write_lines(order.removed, _removed(files, result))
+    if order.pairs is not None:
+        _write_lines(order.pairs, [*_pairs(files, result), *_paraphrases(files, meaning)])
+    if order.rejects is not None:
+        write_rejects(order.rejects, files.rejects)
+
+
+def _write_lines(path: Path, documents: Iterable[dict[str, Any]]) -> None:
+    with replacing(path) as out:
+        for document in documents:
+            out.write(json.dumps(document, ensure_ascii=False).encode() + b"\n")
+
+
+def _removed(files: RowFile, result: DedupResult) -> Iterable[dict[str, Any]]:
+    for row in result.removed:
+        file, line = files.where(row.index)
+        kept_file, kept_line = files.where(row.kept)
+        document: dict[str, Any] = {
+            "line": line, "file": file, "kept_line": kept_line, "kept_file": kept_file,
+            "similarity": round(row.similarity, 6), "kind": row.kind, "answer": "same",
+        }  # fmt: skip
+        if row.via is not None:
+            via_file, via_line = files.where(row.via)
+            document["via"] = {"line": via_line, "file": via_file}
+        yield document
+
+
+def _pairs(files: RowFile, result: DedupResult) -> Iterable[dict[str, Any]]:
+    for pair in result.pairs:
+        file, line = files.where(pair.index)
+        other_file, other_line = files.where(pair.other)
+        yield {
+            "line": line, "file": file, "other_line": other_line, "other_file": other_file,
+            "similarity": round(pair.similarity, 6), "kind": pair.kind,
+        }  # fmt: skip
+
+
+def _paraphrases(files: RowFile, meaning: Meaning | None) -> Iterable[dict[str, Any]]:
+    for index, other, score in meaning.pairs if meaning else ():
+        file, line = files.where(index)
+        other_file, other_line = files.where(other)
+        yield {
+            "line": line, "file": file, "other_line": other_line, "other_file": other_file,
+            "similarity": score, "kind": "paraphrase",
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class LeakCheck:
+    """What was found between two files. `removed`: train rows left out of the clean file, None where none was asked;
+    `meaning`: pairs (train, test) that say the same in other words and are no leaks yet, where that was asked.
+    """
+
+    report: LeakReport
+    train: RowFile
+    test: RowFile
+    removed: int | None
+    meaning: Meaning | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """The document of `rung data leakage --json`."""
+        return {name: list(value) if isinstance(value, Iterator) else value for name, value in self.document().items()}
+
+    def document(self) -> dict[str, Any]:
+        """The same, its lists as iterators: an entry takes more memory than what it is made of."""
+        document: dict[str, Any] = {
+            "train": self.report.train,
+            "test": self.report.test,
+            "leaked_test": self.report.leaked_test,
+            "leaks": (self.leak_json(leak) for leak in self.report.shown()),
+            "suspects": (self.leak_json(leak) for leak in self.report.suspects),
+        }
+        if self.removed is not None:
+            document["removed"] = self.removed
+        if self.meaning is not None:
+            document["semantic"] = self.meaning.as_json()
+            document["paraphrases"] = (self.paraphrase_json(*pair) for pair in self.meaning.pairs)
+        return document
+
+    def paraphrase_json(self, row: int, item: int, score: float) -> dict[str, Any]:
+        """A pair that says the same in other words, with files and lines."""
+        test_file, test_line = self.test.where(item)
+        train_file, train_line = self.train.where(row)
+        return {
+            "test_line": test_line, "train_line": train_line, "test_file": test_file, "train_file": train_file,
+            "score": score,
+        }  # fmt: skip
+
+    def leak_json(self, leak: Leak) -> dict[str, Any]:
+        """One leak or suspect, with files and lines."""
+        test_file, test_line = self.test.where(leak.test)
+        train_file, train_line = self.train.where(leak.train)
+        return {
+            "test_line": test_line, "train_line": train_line, "test_file": test_file, "train_file": train_file,
+            "kind": leak.kind, "answer": leak.answer, "score": leak.score, "evidence": leak.evidence.as_json(),
+        }  # fmt: skip
+
+
+def check_files(
+    train: Sequence[Path],
+    test: Sequence[Path],
+    clean: Path | None = None,
+    progress: Progress | None = None,
+    embedder: Embedder | None = None,
+    semantic_threshold: float | None = None,
+) -> LeakCheck:
+    """Check train files against test files; with `clean` write the train lines that leak nothing.
+
+    Rows may be unanswered. Raises InputError with all lines that cannot be read.
+    """
+    check_outputs(clean, inputs=[*train, *test])
+    with (
+        RowFile(test, unanswered=True) as test_files,
+        RowFile(train, unanswered=True, progress=progress) as train_files,
+    ):
+        items = list(test_files)
+        search = LeakSearch(items)
+        report = search.find(train_files)
+        rejects = [*train_files.rejects, *test_files.rejects]
+        if rejects:
+            raise malformed_error(rejects, "put the lines right, or leave them out: rung data convert --rejects FILE")
+        removed = None if clean is None else _write_clean(clean, train_files, search, report)
+        meaning = None if embedder is None else _alike_to_test(embedder, semantic_threshold, train_files, items, report)
+        return LeakCheck(report, train_files, test_files, removed, meaning)
+
+
+def _alike_to_test(
+    embedder: Embedder, threshold: float | None, train: RowFile, test: Sequence[Example], report: LeakReport
+) -> Meaning:
+    """Pairs of questions with one meaning, but those that are leaks or suspects already."""
+    known = {(leak.train, leak.test) for leak in (*report.leaks, *report.suspects)}
+    questions = [example.question for example in train]
+    found = alike_across(embedder, questions, [example.question for example in test], threshold)
+    return replace(found, pairs=[pair for pair in found.pairs if pair[:2] not in known])
+
+
+def _write_clean(out: Path, train: RowFile, search: LeakSearch, report: LeakReport) -> int:
+    """Leave out what leaks and look again, until nothing is found; return how many rows went."""
+    keep = np.ones(len(train), np.bool_)
+    while report.leaks:
+        kept = np.flatnonzero(keep)
+        keep[kept[report.train_rows]] = False
+        report = search.find(Chosen(train, array("q", np.flatnonzero(keep).tobytes())))
+    with replacing(out) as file:
+        train.copy(keep, file)
+    return int((~keep).sum())

@@ -1,0 +1,321 @@
+"""Fingerprints of rows: all that dedup and split need to know of a row, in a few numbers instead of its text."""
+
+from __future__ import annotations
+
+import json
+from array import array
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, overload
+
+import numpy as np
+import numpy.typing as npt
+
+from curation.example import Example
+from curation.likeness.codes import BLOCK_CHARS
+from curation.likeness.hashing import HashedTexts, hash_texts
+from curation.likeness.sets import I32, I64, U32, U64, Growing, Sets, concat, mix, offsets, set_keys
+from curation.likeness.template import covered, drawn, is_common
+from curation.likeness.words import SHINGLE, words
+from curation.rows.row import Said
+from workspace.extras import installed
+
+COMPILED_FROM = 20_000
+"""Rows from which compiling pays, and compiled code that is kept from an earlier run is loaded."""
+COMPILED_FROM_CHARS = 1 << 24
+ROWS_AT_ONCE = 50_000
+
+
+class RowSource(Protocol):
+    """Rows that can be looked at again, by their index in input order."""
+
+    def fetch(self, indices: Sequence[int]) -> list[Example]:
+        """The rows at `indices`."""
+        ...
+
+
+class InMemory:
+    """Rows that are held."""
+
+    def __init__(self, examples: Sequence[Example]) -> None:
+        self.examples = examples
+
+    def fetch(self, indices: Sequence[int]) -> list[Example]:
+        """The rows at `indices`."""
+        return [self.examples[index] for index in indices]
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprints:
+    """One entry a row. `key` is that of the shingles; `answer` is 0 where there is none; `context` covers system
+    message and tools.
+
+    Equal keys mean equal texts but for a chance of about rows^2 / 2^65.
+    """
+
+    shingles: Sets
+    grams: Sets
+    key: U64
+    exact: U64
+    words: I32
+    answer: U64
+    context: U64
+    system: U64
+    template: str = ""
+
+    def __len__(self) -> int:
+        return len(self.exact)
+
+    def take(self, rows: npt.NDArray[Any]) -> Fingerprints:
+        """Those of some rows, in that order."""
+        return Fingerprints(
+            self.shingles.take(rows),
+            self.grams.take(rows),
+            self.key[rows],
+            self.exact[rows],
+            self.words[rows],
+            self.answer[rows],
+            self.context[rows],
+            self.system[rows],
+        )
+
+    def followed_by(self, more: Fingerprints) -> Fingerprints:
+        """These and then others, which the same engine made."""
+        return Fingerprints(
+            concat([self.shingles, more.shingles]),
+            concat([self.grams, more.grams]),
+            np.concatenate((self.key, more.key)),
+            np.concatenate((self.exact, more.exact)),
+            np.concatenate((self.words, more.words)),
+            np.concatenate((self.answer, more.answer)),
+            np.concatenate((self.context, more.context)),
+            np.concatenate((self.system, more.system)),
+        )
+
+
+def use_compiled(rows: int, numba: bool | None = None, chars: int = 0) -> bool:
+    """Whether numba's code is used: from 20,000 rows or 16 million characters on, where numba is installed; `numba`
+    decides otherwise.
+    """
+    many = rows >= COMPILED_FROM or chars >= COMPILED_FROM_CHARS
+    return (many and installed("numba")) if numba is None else numba
+
+
+class Collector:
+    """Takes rows, keeps their fingerprints. Until numba is worth its start no block is hashed. `memory`: how many of
+    their hashes are held (`Growing`).
+    """
+
+    def __init__(self, numba: bool | None = None, memory: int | None = None) -> None:
+        self.numba, self._memory = numba, memory
+        self.count = 0
+        self._texts: list[str] = []
+        self._chars = 0
+        self._shingles, self._grams = Growing(memory), Growing(memory)
+        self._parts: list[tuple[U64, U64, I32]] = []
+        self._answers, self._contexts, self._systems = array("Q"), array("Q"), array("Q")
+
+    def add(self, example: Example) -> None:
+        """One more row."""
+        self._take(example.question, example.answer, example.setting, example.row.get("tools"))
+        self._may_flush()
+
+    def add_rows(self, rows: Iterable[Said]) -> None:
+        """Add rows as they are read from files."""
+        for said in rows:
+            if type(said) is tuple:
+                self._take(said[1], said[2], said[0], None)
+            else:
+                self._take(said.question, said.answer, said.setting, said.row.get("tools"))  # type: ignore[union-attr]
+        self._may_flush()
+
+    def compiled(self) -> bool:
+        """Whether rows from here on are hashed by compiled code."""
+        return use_compiled(self.count, self.numba)
+
+    def _take(self, question: str, answer: str | None, system: str, tools: Any) -> None:
+        self._texts.append(question)
+        self._chars += len(question)
+        self._answers.append(0 if answer is None else hash(answer) & _MASK or 1)
+        key = hash(system) & _MASK
+        self._systems.append(key)
+        self._contexts.append(key if not tools else hash((system, json.dumps(tools, sort_keys=True))) & _MASK)
+        self.count += 1
+
+    def _may_flush(self) -> None:
+        if self._chars >= BLOCK_CHARS and (self.numba is not None or self.count >= COMPILED_FROM):
+            self._flush()
+
+    def _flush(self) -> None:
+        self._keep(hash_texts(self._texts, compiled=self.compiled()))
+        self._texts, self._chars = [], 0
+
+    def _keep(self, hashed: HashedTexts) -> None:
+        self._shingles.add(hashed.shingles)
+        self._grams.add(hashed.grams)
+        self._parts.append((hashed.key, hashed.exact, hashed.words))
+
+    def add_block(self, hashed: HashedTexts, answers: U64, contexts: U64, systems: U64) -> None:
+        """Rows that were hashed elsewhere; if in another process all of them, as its keys are not those of `add`."""
+        self._keep(hashed)
+        for column, keys in zip(self._columns(), (answers, contexts, systems), strict=True):
+            column.frombytes(keys.tobytes())
+        self.count += len(answers)
+
+    def finish(self, source: RowSource) -> Fingerprints:
+        """All rows, the template taken off."""
+        return without_template(self.collected(), source, self._memory)
+
+    def collected(self) -> Fingerprints:
+        """All rows as they are."""
+        self._flush()
+        key, exact, count = (np.concatenate(column) for column in zip(*self._parts, strict=True))
+        self._parts.clear()
+        columns = [np.frombuffer(c, np.uint64) if c else np.zeros(0, np.uint64) for c in self._columns()]
+        shingles, grams = self._shingles.finish(), self._grams.finish()
+        return Fingerprints(shingles, grams, key, exact, count, columns[0], columns[1], columns[2])
+
+    def _columns(self) -> tuple[array[int], array[int], array[int]]:
+        return self._answers, self._contexts, self._systems
+
+
+_MASK = 0xFFFFFFFFFFFFFFFF
+
+
+class _Shared:
+    """Rows and the fingerprints of as many of them as were asked about."""
+
+    def __init__(self, rows: list[Example]) -> None:
+        self.rows = rows
+        self.numba: bool | None = None
+        self.prints: Fingerprints | None = None
+
+    def of(self, places: I64) -> Fingerprints:
+        """The fingerprints of the rows at these places; rows that are new are hashed, by the engine of the others."""
+        if self.numba is None:
+            self.numba = use_compiled(len(self.rows))
+        if self.prints is None or len(self.prints) < len(self.rows):
+            collector = Collector(self.numba)
+            for example in self.rows[len(self.prints or ()) :]:
+                collector.add(example)
+            fresh = collector.collected()
+            self.prints = fresh if self.prints is None else self.prints.followed_by(fresh)
+        return self.prints.take(places)
+
+
+class Fingerprinted(Sequence[Example]):
+    """Rows that are held, with fingerprints that are computed once, when they are first asked for.
+
+    `take` and `followed_by` give other selections that share them, so that dedup, split and the checks of drafts hash
+    no row twice. The template is taken off for each selection by itself: what comes out is what the plain rows give.
+    """
+
+    def __init__(self, rows: Iterable[Example] = ()) -> None:
+        self._shared = _Shared(list(rows))
+        self._places: I64 = np.arange(len(self._shared.rows))
+
+    def take(self, places: Iterable[int]) -> Fingerprinted:
+        """The rows at these places of this selection."""
+        return self._selected(self._places[np.fromiter(places, np.int64)])
+
+    def followed_by(self, rows: Iterable[Example]) -> Fingerprinted:
+        """This selection and then more rows."""
+        held, first = self._shared.rows, len(self._shared.rows)
+        held.extend(rows)
+        return self._selected(np.concatenate((self._places, np.arange(first, len(held)))))
+
+    def _selected(self, places: I64) -> Fingerprinted:
+        other = Fingerprinted()
+        other._shared, other._places = self._shared, places
+        return other
+
+    @property
+    def hashed(self) -> int:
+        """How many rows were hashed so far, of all selections."""
+        return 0 if self._shared.prints is None else len(self._shared.prints)
+
+    def prints(self) -> Fingerprints:
+        """The fingerprints of this selection, its template taken off."""
+        return without_template(self._shared.of(self._places), InMemory(self))
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @overload
+    def __getitem__(self, index: int) -> Example: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Example]: ...
+    def __getitem__(self, index: int | slice) -> Example | list[Example]:
+        if isinstance(index, slice):
+            return [self._shared.rows[place] for place in self._places[index].tolist()]
+        return self._shared.rows[int(self._places[index])]
+
+
+def fingerprints(examples: Sequence[Example], numba: bool | None = None) -> Fingerprints:
+    """The fingerprints of rows that are held; of `Fingerprinted` rows those that are known already."""
+    if isinstance(examples, Fingerprinted):
+        return examples.prints()
+    collector = Collector(use_compiled(len(examples), numba))
+    for example in examples:
+        collector.add(example)
+    return collector.finish(InMemory(examples))
+
+
+def without_template(prints: Fingerprints, source: RowSource, memory: int | None = None) -> Fingerprints:
+    """The rows with an answer lose the question shingles that are in more than 10% of them (and in 20)."""
+    answered = prints.answer != 0
+    common, most = common_hashes(prints.shingles, np.flatnonzero(answered))
+    if not len(common):
+        return prints
+    rest, keys = Growing(memory), []
+    for begin in range(0, len(prints), ROWS_AT_ONCE):
+        rows = np.arange(begin, min(begin + ROWS_AT_ONCE, len(prints)))
+        part = stripped(prints.shingles.take(rows), common, answered[rows])
+        rest.add(part)
+        keys.append(set_keys(part))
+    name = _named(source.fetch([most])[0].question, common)
+    return replace(prints, shingles=rest.finish(), key=np.concatenate(keys), template=name)
+
+
+def stripped(sets: Sets, common: U32, answered: npt.NDArray[np.bool_]) -> Sets:
+    """The sets of answered rows without the common hashes, unless nothing would remain."""
+    if not len(common):
+        return sets
+    owners = sets.owners()
+    keep = ~np.isin(sets.hashes, common) | ~answered[owners]
+    keep |= np.bincount(owners[keep], minlength=len(sets))[owners] == 0
+    return Sets(sets.hashes[keep], offsets(np.bincount(owners[keep], minlength=len(sets))))
+
+
+def common_hashes(shingles: Sets, answered: I64) -> tuple[U32, int]:
+    """The template's hashes, ascending, and the row that holds most of them (-1 where there is none)."""
+    indices = answered[np.array(drawn(len(answered)), np.int64)] if len(answered) else answered
+    sample = shingles.take(indices)
+    found, count = np.unique(sample.hashes, return_counts=True)
+    counts, which = np.unique(count, return_inverse=True)
+    common = found[np.array([is_common(c, len(indices)) for c in counts.tolist()], np.bool_)[which]]
+    if not len(common):
+        return common, -1
+    held = np.bincount(sample.owners()[np.isin(sample.hashes, common)], minlength=len(sample))
+    return common, int(indices[held.argmax()])
+
+
+def _named(question: str, common: U32) -> str:
+    """The template in words: hash each shingle of the question by itself and see which are common."""
+    tokens = words(question)
+    parts = sorted({" ".join(tokens[i : i + SHINGLE]) for i in range(max(1, len(tokens) - SHINGLE + 1))})
+    hashes = hash_texts(parts, grams=False).shingles.hashes
+    return covered(question, frozenset(p for p, c in zip(parts, np.isin(hashes, common), strict=True) if c))
+
+
+def fold(*keys: npt.NDArray[np.uint64]) -> U64:
+    """One key of several columns."""
+    out = np.zeros(len(keys[0]), np.uint64)
+    for key in keys:
+        out = mix(out * np.uint64(0x9E3779B97F4A7C15) + key)
+    return out
+
+
+def as_examples(rows: Iterable[Example]) -> Sequence[Example]:
+    """A sequence that can be indexed."""
+    return rows if isinstance(rows, Sequence) else list(rows)

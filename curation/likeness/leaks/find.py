@@ -1,0 +1,258 @@
+"""The leakage check from end to end, and a train set without leaks."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from curation.example import Example
+from curation.likeness import SHORT_THRESHOLD
+from curation.likeness.fingerprints import InMemory, RowSource, stripped
+from curation.likeness.hashing import hash_texts, words_of
+from curation.likeness.join import jaccard_of
+from curation.likeness.leaks.folded import FoldedRows, folded_example, visible
+from curation.likeness.leaks.index import TestIndex
+from curation.likeness.leaks.judge import LeakJudge
+from curation.likeness.leaks.look import ItemPart, LearntRow, Looker, train_rows
+from curation.likeness.leaks.report import LeakList, LeakReport
+from curation.likeness.leaks.scan import Scan, scan_train
+from curation.likeness.leaks.weigh import SUSPECTS, CandidatePair, CandidatePairs, Looked, pairs_to_look_at
+from curation.likeness.sets import SLACK, U32, U64, Sets
+from curation.likeness.template import is_common
+
+ROWS_AT_ONCE = 4096
+"""Train rows that are held while they are looked at."""
+
+
+def find_leaks(
+    train: Iterable[Example], test: Sequence[Example], threshold: float = 0.8, *, numba: bool | None = None
+) -> LeakReport:
+    """Find the test items that are in the train rows, word for word or lightly edited: `LeakSearch`, asked once."""
+    return LeakSearch(test, threshold).find(train, numba=numba)
+
+
+class LeakSearch:
+    """A test set, held and indexed once, that is looked for in train rows as often as there are some."""
+
+    def __init__(self, test: Sequence[Example], threshold: float = 0.8) -> None:
+        self._shown, self._threshold = test, threshold
+        self._test = [folded_example(item) for item in test]
+        self._index: TestIndex | None = None
+
+    def find(self, train: Iterable[Example], *, numba: bool | None = None) -> LeakReport:
+        """Find the test items that are in these rows.
+
+        `train` is passed over once and, where it can `fetch` rows by index, not held; else it is held.
+        """
+        if not hasattr(train, "fetch"):
+            train = train if isinstance(train, Sequence) else list(train)
+        source: RowSource = FoldedRows(train if hasattr(train, "fetch") else InMemory(train))  # type: ignore[arg-type]
+        index, scan = scan_train(train, self._test, numba, self._index)
+        self._index, threshold = index, self._threshold
+        looked = pairs_to_look_at(index, scan, source, compiled=scan.compiled)
+        labels = _labels(index, scan)
+        with no_collection():
+            pairs = CandidatePairs(index, scan, looked, labels)
+            judges = Judges(index, looked, labels, self._shown, self._test, threshold)
+            leaks, suspects = _judge(pairs, index, scan, source, judges, threshold)
+        return LeakReport(scan.rows, len(self._test), leaks.in_order(), suspects.in_order(SUSPECTS))
+
+
+@contextlib.contextmanager
+def no_collection() -> Iterator[None]:
+    """Rows hold no cycles: looking for some among ten thousand new ones costs a third of the time."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def clean_rows(
+    train: Sequence[Example], test: Sequence[Example], threshold: float = 0.8
+) -> tuple[list[int], LeakReport]:
+    """Indices of the train rows that leak nothing, and the first report.
+
+    Repeats until nothing is found: with fewer rows a gram is rarer, so that a second look can find more.
+    """
+    kept = list(range(len(train)))
+    first: LeakReport | None = None
+    search = LeakSearch(test, threshold)
+    while True:
+        report = search.find([train[i] for i in kept])
+        first = first or report
+        gone = set(report.train_rows)
+        if not gone:
+            return kept, first
+        kept = [row for place, row in enumerate(kept) if place not in gone]
+
+
+class Judges:
+    """The judges of the test items, each made when its item is met. `shown` are the items as they were given."""
+
+    def __init__(
+        self,
+        index: TestIndex,
+        looked: Looked,
+        labels: set[int],
+        shown: Sequence[Example],
+        test: Sequence[Example],
+        threshold: float,
+    ) -> None:
+        self.test = test
+        self._index, self._template, self._shown, self._threshold = index, looked.template, shown, threshold
+        self._answers = {int(index.item[p]): int(p) for p in np.flatnonzero(index.is_answer) if int(p) not in labels}
+        self._looker = Looker(index)
+        self._made: dict[int, LeakJudge] = {}
+
+    def __getitem__(self, item: int) -> LeakJudge:
+        """The judge of an item."""
+        if item not in self._made:
+            parts = {"question": self._part("question", self._shown[item].question, item)}
+            if item in self._answers:
+                parts["answer"] = self._part("answer", self._shown[item].answer or "", self._answers[item])
+            self._made[item] = LeakJudge(item, self.test[item], parts, self._looker, self._threshold)
+        return self._made[item]
+
+    def _part(self, name: str, text: str, part: int) -> ItemPart:
+        return ItemPart(name, visible(text), self._index, part, self._template)
+
+    def words(self, item: int, part: str, begin: int, end: int) -> str:
+        """Words of an item's part."""
+        return self[item].parts[part].words(begin, end)
+
+
+def _judge(
+    pairs: CandidatePairs, index: TestIndex, scan: Scan, source: RowSource, judges: Judges, threshold: float
+) -> tuple[LeakList, LeakList]:
+    leaks, suspects = LeakList(judges.words), LeakList(judges.words)
+    for row, mine in _looked_at(pairs, index, scan, source, judges.test, threshold):
+        for item, pair in mine.items():
+            more, also = judges[item].judge(row, pair)
+            leaks.add(more)
+            suspects.add(also)
+    return leaks, suspects
+
+
+def _looked_at(
+    pairs: CandidatePairs, index: TestIndex, scan: Scan, source: RowSource, test: Sequence[Example], threshold: float
+) -> Iterator[tuple[LearntRow, dict[int, CandidatePair]]]:
+    """The train rows of the pairs with these, which know then how near they are; some thousands of rows are held at
+    once.
+    """
+    compiled = scan.compiled
+    common: U32 | None = None
+    for begin in range(0, len(pairs.rows), ROWS_AT_ONCE):
+        some = pairs.rows[begin : begin + ROWS_AT_ONCE].tolist()
+        mine = pairs.of(some)
+        fetched = dict(zip(some, source.fetch(some), strict=True))
+        if common is None and any(pair.question is not None for row in some for pair in mine[row].values()):
+            common = _template(scan, compiled)
+        _measure_near(mine, fetched, common, index, test, threshold, compiled)
+        _tell_apart(mine, fetched, test, threshold, compiled)
+        for row in train_rows(some, list(fetched.values()), index, scan.probe):
+            yield row, mine[row.index]
+
+
+def _labels(index: TestIndex, scan: Scan) -> set[int]:
+    """Answer parts that are given to two or more different questions, in train and test together."""
+    asked = {key: set(questions) for key, questions in scan.asked.items()}
+    parts = np.flatnonzero(index.is_answer)
+    for part in parts.tolist():
+        question = int(index.sequence[index.item[part]])
+        asked.setdefault(int(index.sequence[part]), set()).add(question)
+    return {part for part in parts.tolist() if len(asked[int(index.sequence[part])]) > 1}
+
+
+def _measure_near(
+    pairs: dict[int, dict[int, CandidatePair]],
+    fetched: dict[int, Example],
+    common: U32 | None,
+    index: TestIndex,
+    test: Sequence[Example],
+    threshold: float,
+    compiled: bool,
+) -> None:
+    """Set `near` and `short_near` of the pairs whose questions are."""
+    known = [(row, item) for row in fetched for item, pair in pairs[row].items() if not pair.short_near]
+    if not known:
+        return
+    examples = list(fetched.values())
+    hashed = hash_texts([example.question for example in examples], compiled=compiled)
+    row_at = {row: k for k, row in enumerate(fetched)}
+    one, other = np.array([(row_at[row], item) for row, item in known]).T
+    grams = jaccard_of(hashed.grams, index.grams, one, other)
+    for (row, item), score in zip(known, grams.tolist(), strict=True):
+        pairs[row][item].short_near = score if score >= SHORT_THRESHOLD - SLACK else 0.0
+    asked = [k for k, (row, item) in enumerate(known) if pairs[row][item].question is not None]
+    if not asked or common is None:
+        return
+    items, place = np.unique(other[asked], return_inverse=True)
+    left = _stripped(hashed.shingles, examples, common)
+    wanted = [test[item] for item in items.tolist()]
+    shingles = hash_texts([example.question for example in wanted], compiled=compiled, grams=False).shingles
+    score = jaccard_of(left, _stripped(shingles, wanted, common), one[asked], place)
+    for k, value in zip(asked, score.tolist(), strict=True):
+        row, item = known[k]
+        pairs[row][item].near = value if value >= threshold - SLACK else 0.0
+
+
+def _tell_apart(
+    pairs: dict[int, dict[int, CandidatePair]],
+    fetched: dict[int, Example],
+    test: Sequence[Example],
+    threshold: float,
+    compiled: bool,
+) -> None:
+    """Set `answers_near`, and `differ` of pairs whose answers surely do: others are compared when it is asked for."""
+    known = [(row, item) for row in fetched for item, pair in pairs[row].items() if not pair.differ]
+    items = {item: k for k, item in enumerate(sorted({item for _, item in known}))}
+    left = _answers([fetched[row].answer for row in fetched], compiled)
+    right = _answers([test[item].answer for item in items], compiled)
+    row_at = {row: k for k, row in enumerate(fetched)}
+    one, other = np.array([(row_at[row], items[item]) for row, item in known], np.int64).reshape(-1, 2).T
+    near = jaccard_of(left.shingles, right.shingles, one, other) >= threshold - SLACK
+    sure = left.plain[one] & right.plain[other] & (left.key[one] != right.key[other]) & ~near
+    for (row, item), differ, alike in zip(known, sure.tolist(), near.tolist(), strict=True):
+        pairs[row][item].differ, pairs[row][item].answers_near = differ, alike
+
+
+@dataclass(frozen=True, slots=True)
+class _Answers:
+    """Of each answer its shingles, the key of its words, and whether they are all there is to it: it is ASCII, with a
+    word.
+    """
+
+    shingles: Sets
+    key: U64
+    plain: npt.NDArray[np.bool_]
+
+
+def _answers(answers: Sequence[str | None], compiled: bool) -> _Answers:
+    texts = [answer or "" for answer in answers]
+    words = words_of(texts, compiled=compiled)
+    ascii_only = np.fromiter(map(str.isascii, texts), np.bool_, len(texts))
+    shingles = hash_texts(texts, compiled=compiled, grams=False).shingles
+    return _Answers(shingles, words.sequence_keys(), ascii_only & (words.counts > 0))
+
+
+def _template(scan: Scan, compiled: bool) -> U32:
+    """Hashes of the question shingles that are in more than 10% of the different sampled questions, and in 20."""
+    hashed = hash_texts(scan.sample.texts, compiled=compiled, grams=False)
+    different = np.unique(hashed.exact, return_index=True)[1]
+    found, count = np.unique(hashed.shingles.take(different).hashes, return_counts=True)
+    counts, place = np.unique(count, return_inverse=True)
+    return found[np.array([is_common(c, len(different)) for c in counts.tolist()], np.bool_)[place]]
+
+
+def _stripped(sets: Sets, examples: Sequence[Example], common: U32) -> Sets:
+    """Question shingles without the template, for rows with an answer, unless nothing would remain."""
+    return stripped(sets, common, np.array([example.answer is not None for example in examples], np.bool_))

@@ -1,0 +1,365 @@
+"""How much of a test item is in a train row: its parts as runs of numbered 3-grams, or word for word with its answer.
+
+Runs of found grams are the bits of one whole number, place 0 the lowest: Python's integers are a quicker kind of array
+of flags where there are hundreds of short ones, and no slower for one of millions.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from functools import cached_property, reduce
+from itertools import groupby, islice
+from operator import or_
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from curation.example import Example, all_messages, all_texts
+from curation.likeness import critical, words
+from curation.likeness.answers import negations
+from curation.likeness.hashing import GRAM_WORDS, with_bytes, words_of
+from curation.likeness.leaks.index import LABEL_WORDS, TestIndex
+from curation.likeness.sets import I64, U64
+from curation.likeness.words import SHINGLE, word_pattern
+
+
+def bits_of(flags: npt.NDArray[np.bool_]) -> int:
+    """The flags as bits."""
+    return int.from_bytes(np.packbits(flags, bitorder="little").tobytes(), "little")
+
+
+def runs_of(bits: int, length: int) -> int:
+    """The places from which `length` bits in a row are set."""
+    have = 1
+    while bits and have < length:
+        step = min(have, length - have)
+        bits &= bits >> step
+        have += step
+    return bits
+
+
+def spread(bits: int, length: int) -> int:
+    """Each bit, and the `length` - 1 after it."""
+    have = 1
+    while have < length:
+        step = min(have, length - have)
+        bits |= bits << step
+        have += step
+    return bits
+
+
+def closed(bits: int, gap: int) -> int:
+    """With gaps of up to `gap` places between two bits filled."""
+    return runs_of(spread(bits, gap + 1), gap + 1)
+
+
+def longest_run(bits: int) -> tuple[int, int]:
+    """First place of the first longest run of bits, and its length; 0, 0 where no bit is set."""
+    if not bits:
+        return 0, 0
+    steps = [bits]
+    while longer := steps[-1] & steps[-1] >> (1 << len(steps) - 1):
+        steps.append(longer)
+    best, length = steps[-1], 1 << len(steps) - 1
+    for power in range(len(steps) - 2, -1, -1):
+        if longer := best & steps[power] >> length:
+            best, length = longer, length + (1 << power)
+    return (best & -best).bit_length() - 1, length
+
+
+Bools = npt.NDArray[np.bool_]
+GAP = 8
+"""Words between two found ones that count for the stretch as well."""
+ROWS_AT_ONCE = 512
+LONG = 1 << 17
+_ACROSS = SHINGLE - GRAM_WORDS + 1
+"""3-grams that make a 5-gram."""
+
+
+class LearntRow:
+    """A train row. By message: its role, the numbers (in the test's table) of its 3-grams, the key of its words and
+    their number. `question` is the key of the whole question. Message -1 is that, where it is several messages.
+    """
+
+    def __init__(self, index: int, example: Example, numbers: list[I64], keys: U64, counts: I64) -> None:
+        self.index, self.example = index, example
+        self.numbers, self.keys, self.counts = numbers[:-1], keys[:-1].tolist(), counts[:-1].tolist()
+        self.question = int(keys[-1])
+        self.roles = [str(m.get("role")) for m in all_messages(example)] or ["text"]
+        self.last = len(example.messages) - 1 if example.answer is not None else -1
+
+    @cached_property
+    def spelled(self) -> list[Spelled]:
+        """Its messages, word by word."""
+        return spelled(self.example)
+
+
+def train_rows(rows: Sequence[int], examples: Sequence[Example], index: TestIndex, probe: Any) -> Iterator[LearntRow]:
+    """These rows of train, their texts hashed some hundreds of rows at once. `probe`: the compiled one, or None."""
+    for begin in range(0, len(rows), ROWS_AT_ONCE):
+        some = examples[begin : begin + ROWS_AT_ONCE]
+        texts = [_texts(example) for example in some]
+        line = [text for each in texts for text in each]
+        words = words_of(line, compiled=probe is not None)
+        keys, counts = with_bytes(words.sequence_keys(), line), words.counts
+        owner, hashes = words.grams(GRAM_WORDS)
+        known = probe.numbers(hashes) if probe else _numbers(index, hashes)
+        found = np.flatnonzero(known >= 0)
+        at = np.searchsorted(owner[found], np.arange(len(line) + 1))
+        numbers = known[found]
+        place = 0
+        for row, example, each in zip(rows[begin : begin + ROWS_AT_ONCE], some, texts, strict=True):
+            end = place + len(each)
+            mine = [numbers[at[k] : at[k + 1]] for k in range(place, end)]
+            yield LearntRow(row, example, mine, keys[place:end], counts[place:end])
+            place = end
+
+
+def _numbers(index: TestIndex, hashes: U64) -> I64:
+    """The number of each gram, -1 where the test side does not hold it."""
+    if not len(index.table):
+        return np.full(len(hashes), -1)
+    known = np.minimum(np.searchsorted(index.table, hashes), len(index.table) - 1)
+    return np.where(index.table[known] == hashes, known, -1)
+
+
+def _texts(example: Example) -> list[str]:
+    """All texts, and behind them the whole question."""
+    return [*all_texts(example), example.question]
+
+
+class ItemPart:
+    """A question or an answer of the test. `common` says of each gram of the table whether it is template."""
+
+    def __init__(self, name: str, text: str, index: TestIndex, part: int, common: Bools) -> None:
+        self.name, self.text = name, text
+        self.size = int(index.words[part])
+        self.key = int(index.sequence[part])
+        self.numbers = index.part_grams(part) if self.size >= GRAM_WORDS else np.zeros(0, np.int64)
+        self.grams = len(self.numbers)
+        self.own = bits_of(~common[self.numbers]) or (1 << self.grams) - 1
+        """The 3-grams that count, as bits: all where everything is template."""
+
+    @cached_property
+    def own_words(self) -> int:
+        """The words that are in no template 3-gram, as bits: all where there is none."""
+        every = (1 << self.size) - 1
+        template = ((1 << self.grams) - 1) ^ self.own
+        return every & ~spread(template, GRAM_WORDS) or every
+
+    @cached_property
+    def _fives(self) -> int:
+        """The 5-grams that are not all template, as bits."""
+        mask = (1 << max(0, self.grams - _ACROSS + 1)) - 1
+        return reduce(or_, (self.own >> step for step in range(_ACROSS))) & mask
+
+    def whole(self, here: int) -> float:
+        """Of its 5-grams (but those that are all template), those whose 3-grams are all among the bits `here`."""
+        if self.grams < _ACROSS:
+            return float(here.bit_count() == self.grams > 0)
+        every = (1 << self.grams) - 1
+        found = runs_of(here | (every ^ self.own), _ACROSS) & self._fives
+        return found.bit_count() / max(1, self._fives.bit_count())
+
+    @cached_property
+    def _words(self) -> list[str]:
+        lower = self.text.lower()
+        return word_pattern(lower).findall(lower)
+
+    def words(self, begin: int, end: int) -> str:
+        """Its words from `begin` to `end`, joined by a space, to be shown: words of what is masked are left out."""
+        if len(self.text) < LONG:
+            found = self._words[begin:end]
+        else:
+            lower = self.text.lower()
+            found = [match.group() for match in islice(word_pattern(lower).finditer(lower), begin, end)]
+        kept = self._kept
+        runs = groupby(found if kept is None else [word if word in kept else "…" for word in found])
+        return " ".join(word for run, same in runs for word in (["…"] if run == "…" else same))
+
+    @cached_property
+    def _kept(self) -> set[str] | None:
+        """The words that are left once the text is masked; None where nothing is masked."""
+        from curation.mask import mask
+
+        masked = mask(self.text)
+        lower = masked.lower()
+        return None if masked == self.text else set(word_pattern(lower).findall(lower))
+
+
+class Overlap:
+    """How much of a part is in a row: `here`, its 3-grams as bits; `message` is the one that holds most."""
+
+    def __init__(self, part: ItemPart, here: int, message: int) -> None:
+        self.part, self.here, self.message = part, here, message
+
+    @property
+    def share(self) -> float:
+        """Of its own 3-grams, those found."""
+        own = self.part.own.bit_count()
+        return self.here.bit_count() / own if own else 0.0
+
+    @cached_property
+    def whole(self) -> float:
+        """Of its 5-grams (but those that are all template), those found."""
+        return self.part.whole(self.here)
+
+    @cached_property
+    def _covered(self) -> int:
+        """Words that are in a found 3-gram, as bits."""
+        return spread(self.here, GRAM_WORDS)
+
+    @property
+    def count(self) -> int:
+        """Number of words in a found 3-gram."""
+        return self._covered.bit_count()
+
+    @property
+    def stretch(self) -> float:
+        """Share of the part's own words from the first to the last found, without gaps of more than GAP words."""
+        own = self.part.own_words
+        return (closed(self._covered, GAP) & own).bit_count() / max(1, own.bit_count())
+
+    @property
+    def own_count(self) -> int:
+        """Number of the part's own words in a found 3-gram."""
+        return (self._covered & self.part.own_words).bit_count()
+
+    @cached_property
+    def run(self) -> tuple[int, int]:
+        """Start and end, in words, of the longest run of found grams."""
+        begin, grams = longest_run(self.here)
+        return (begin, begin + grams + GRAM_WORDS - 1) if grams else (0, 0)
+
+
+class Looker:
+    """Finds parts in rows, by marks on the grams of the test's table."""
+
+    def __init__(self, index: TestIndex) -> None:
+        self._marks = np.zeros(len(index.table), np.bool_)
+
+    def look(self, part: ItemPart, row: LearntRow) -> Overlap:
+        """Find the part's 3-grams in the row's messages."""
+        best, message, here = -1, 0, 0
+        for place, numbers in enumerate(row.numbers):
+            self._marks[numbers] = True
+            found = bits_of(self._marks[part.numbers]) & part.own
+            self._marks[numbers] = False
+            if (count := found.bit_count()) > best:
+                best, message = count, place
+            here |= found
+        return Overlap(part, here, message)
+
+
+SHARE = 0.7
+"""Share of a question's word 3-grams, close to one another, from which an edited question is found in a message."""
+_BEFORE, _BEHIND = re.compile(r"\w['’/-]$"), re.compile(r"[+#%^]|['’/-]\w")
+_BEFORE_DIGIT, _BEHIND_DIGIT = re.compile(r"[-+\u2212.,*/^]$"), re.compile(r"[.,:*]\d")
+"""What makes an answer a part of something else: `left-handed`, `C++`; of one that begins or ends with a digit `-1`."""
+
+
+class Spelled:
+    """A text in lower case: its words, and where each of them is."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text.lower()
+
+    @cached_property
+    def _found(self) -> list[re.Match[str]]:
+        return list(word_pattern(self.text).finditer(self.text))
+
+    @cached_property
+    def words(self) -> list[str]:
+        """The words."""
+        return [match[0] for match in self._found]
+
+    def places(self, wanted: Sequence[str], begin: int = 0) -> Iterator[int]:
+        """Where the run of `wanted` words begins, from the word `begin` on."""
+        here = self.words
+        for place in range(begin, len(here) - len(wanted) + 1):
+            if here[place] == wanted[0] and here[place : place + len(wanted)] == wanted:
+                yield place
+
+    def start(self, word: int) -> int:
+        """Where a word begins in the text."""
+        return self._found[word].start()
+
+    def end(self, word: int) -> int:
+        """Where it ends."""
+        return self._found[word].end()
+
+
+def spelled(example: Example) -> list[Spelled]:
+    """The messages of a row; of a text row its text."""
+    return [Spelled(text) for text in all_texts(example)]
+
+
+class Answered:
+    """A question of the test and its answer, to be found in this order in one message."""
+
+    def __init__(self, example: Example) -> None:
+        self.question = words(example.question)
+        self.answer = Spelled((example.answer or "").strip())
+        self.critical = critical(self.answer.text)
+        self.reach = None if len(self.question) >= LABEL_WORDS else LABEL_WORDS
+        """Words from question to answer: a short question and a label may both be in a long text by chance."""
+
+    def find(self, messages: Sequence[Spelled]) -> int | None:
+        """Return the first message that holds both; None where none does."""
+        if not self.question or not self.answer.text:
+            return None
+        likely = self.answer.words or [self.answer.text]
+        for number, message in enumerate(messages):
+            may_be = all(word in message.text for word in likely)
+            if may_be and any(self._follows(message, end) for end in self._asked(message)):
+                return number
+        return None
+
+    def _asked(self, message: Spelled) -> list[int]:
+        """The words of a message at which the question has ended: word for word, or else lightly edited."""
+        ends = [place + len(self.question) for place in message.places(self.question)]
+        return ends or ([] if self.reach else self._edited(message))
+
+    def _edited(self, message: Spelled) -> list[int]:
+        grams = {tuple(self.question[k : k + GRAM_WORDS]) for k in range(len(self.question) - GRAM_WORDS + 1)}
+        runs: list[list[int]] = []
+        for place in range(len(message.words) - GRAM_WORDS + 1):
+            if tuple(message.words[place : place + GRAM_WORDS]) not in grams:
+                continue
+            if not runs or place - runs[-1][-1] > GAP + GRAM_WORDS:
+                runs.append([])
+            runs[-1].append(place)
+        found = [
+            run for run in runs if len({tuple(message.words[k : k + GRAM_WORDS]) for k in run}) >= SHARE * len(grams)
+        ]
+        return [run[-1] + GRAM_WORDS for run in found]
+
+    def _follows(self, message: Spelled, end: int) -> bool:
+        """Return whether the answer is behind the first `end` words, as words of their own and not negated."""
+        size = len(self.answer.words)
+        if not size:
+            rest = message.text[message.end(end - 1) :]
+            return self.answer.text in rest.split() or rest.strip().endswith(self.answer.text)
+        for place in message.places(self.answer.words, end):
+            if self.reach is not None and place - end > self.reach:
+                return False
+            if self._is_whole(message, place, place + size) and (
+                place == end or message.words[place - 1] not in negations()
+            ):
+                return True
+        return False
+
+    def _is_whole(self, message: Spelled, begin: int, end: int) -> bool:
+        """Return whether what is written at these words is the answer, no part of something else."""
+        own, text = self.answer, message.text
+        first = max(0, message.start(begin) - own.start(0))
+        last = message.end(end - 1) + len(own.text) - own.end(-1)
+        if critical(text[first:last]) != self.critical:
+            return False
+        before = text[max(0, first - 2) : first]
+        whole = not _BEFORE.search(before) and not _BEHIND.match(text, last)
+        if own.text[0].isdigit():
+            whole = whole and not _BEFORE_DIGIT.search(before)
+        return whole and not (own.text[-1].isdigit() and _BEHIND_DIGIT.match(text, last))

@@ -1,0 +1,271 @@
+"""One pass over the train rows. What is kept grows with the test side: a gram that is in very many rows is
+counted on, but no longer noted row by row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from curation.example import Example
+from curation.likeness import SHORT_THRESHOLD
+from curation.likeness.codes import Encoded
+from curation.likeness.fingerprints import COMPILED_FROM_CHARS, use_compiled
+from curation.likeness.hashing import GRAM_WORDS, WordHashes, bytes_key, grams_of_encoded, hash_texts, words_of
+from curation.likeness.join import distinct, jaccard_of
+from curation.likeness.leaks.blocks import Sample, TextBlock, blocks_of
+from curation.likeness.leaks.index import NO_ANSWER, TestIndex, build_index
+from curation.likeness.sets import I32, I64, SLACK, U64, Sets, offsets
+from curation.likeness.words import SHORT
+
+OTHERS = 16
+"""Short near train questions with another answer that are noted for one test item."""
+NOTED = 128
+"""Rows that are noted for one gram."""
+ROWS_EACH, PARTS_EACH = 8, 2
+"""Of texts with the same words, where many stand on both sides: the train rows that are noted for each part, and the
+parts for each train row. All pairs would be as many as the one side times the other.
+"""
+NO_GRAM = np.uint64(0xFFFFFFFFFFFFFFFF)
+"""Stands for the least gram of a text that has none."""
+
+
+class ShortNear(NamedTuple):
+    """Pairs of a train row and a test item with near short questions; `open` where the answers may be the same."""
+
+    row: I64
+    item: I64
+    score: npt.NDArray[np.float64]
+    open: npt.NDArray[np.bool_]
+
+
+class Scan:
+    """What the pass found. Pairs of arrays are (train row, gram), (train row, part) and (train row, test item).
+
+    `nature` has for rows with a hit their least gram, which copies of a row share; `count` for each gram the number
+    of rows that hold it; `asked` for each part that is an answer the keys of up to two different questions that train
+    gives it to; `met`, by place in the index's `by_key`, how many texts had the words of the parts that begin there;
+    `others` for each item how many short near questions with another answer were met (some are not
+    noted). On `sample` the template is counted.
+    """
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self.compiled = False
+        self.count: I64 = np.zeros(0, np.int64)
+        self.hits: list[tuple[I32, I32]] = []
+        self.same_words: list[tuple[I64, I64]] = []
+        self.short_near: list[ShortNear] = []
+        self.nature: list[tuple[I64, U64]] = []
+        self.asked: dict[int, set[int]] = {}
+        self.others: I64 = np.zeros(0, np.int64)
+        self.met: I64 = np.zeros(0, np.int64)
+        self.sample = Sample()
+        self.probe: Any = None
+        self.short: Any = None
+
+    def note_hits(self, rows: I64, numbers: I64) -> None:
+        """Which rows hold which grams; there may be NOTED for each gram, so they are kept as small as they are."""
+        self.hits.append((rows.astype(np.int32), numbers.astype(np.int32)))
+
+    def take_hits(self) -> tuple[I64, I64]:
+        """All of them, given away."""
+        none: list[I32] = [np.zeros(0, np.int32)]
+        rows = np.concatenate([r for r, _ in self.hits] or none, dtype=np.int64)
+        numbers = np.concatenate([g for _, g in self.hits] or none, dtype=np.int64)
+        self.hits.clear()
+        return rows, numbers
+
+
+def scan_train(
+    train: Iterable[Example], test: Sequence[Example], numba: bool | None = None, index: TestIndex | None = None
+) -> tuple[TestIndex, Scan]:
+    """Pass over the train rows once; `numba` as in `curation.likeness.fingerprints.use_compiled`.
+
+    `index`: that of the test items, where it is known already.
+    """
+    scan = Scan()
+    waiting: list[TextBlock] = []
+    for block in blocks_of(train):
+        waiting.append(block)
+        scan.rows += block.rows
+        if use_compiled(scan.rows, numba) or sum(held.size for held in waiting) >= COMPILED_FROM_CHARS:
+            index = _take_all(scan, index, test, waiting, numba)
+    return _take_all(scan, index, test, waiting, numba), scan
+
+
+def _take_all(
+    scan: Scan, index: TestIndex | None, test: Sequence[Example], waiting: list[TextBlock], numba: bool | None
+) -> TestIndex:
+    """Take blocks that waited to see whether compiled code is worth its start."""
+    compiled = scan.compiled or use_compiled(scan.rows, numba, sum(block.size for block in waiting))
+    scan.compiled = compiled
+    index = index or build_index(test, compiled=compiled)
+    if not len(scan.met):
+        scan.count, scan.others = np.zeros(len(index.table), np.int64), np.zeros(len(test), np.int64)
+        scan.met = np.zeros(len(index.sequence), np.int64)
+    for block in waiting:
+        scan.sample.add(block)
+        _take(scan, index, block, compiled)
+    waiting.clear()
+    return index
+
+
+def _take(scan: Scan, index: TestIndex, block: TextBlock, compiled: bool) -> None:
+    code = block.encoded() if compiled else None
+    if code is not None:
+        keys, counts = _probe_grams(scan, index, code, block.owner)
+    else:
+        words = words_of(block.texts)
+        keys, counts = words.sequence_keys(), words.counts
+        _note_grams(scan, index, words, block.owner)
+    wordless = np.flatnonzero(keys == 0)
+    keys[wordless] = [bytes_key(text) for text in block.take(wordless.tolist())]
+    _note_same_words(scan, index, keys, block.owner)
+    _note_answers(scan, index, block, keys)
+    _note_short(scan, index, block, code, counts, keys)
+
+
+def _lookup(table: U64, keys: U64) -> tuple[I64, I64]:
+    """Places in `keys` whose key is in the ascending `table`, and its first place there."""
+    at = np.searchsorted(table, keys)
+    at[at == len(table)] = 0
+    found = np.flatnonzero(table[at] == keys) if len(table) else np.zeros(0, np.int64)
+    return found, at[found]
+
+
+def _note_same_words(scan: Scan, index: TestIndex, keys: U64, owner: I64) -> None:
+    """Texts with the same words as a part: each part's first rows, and each row's first parts."""
+    table, order = index.by_key
+    likely = np.flatnonzero(index.key_flags[keys & np.uint64(0xFFFF)])
+    keys, owner = keys[likely], owner[likely]
+    places, left = _lookup(table, keys)
+    count = np.searchsorted(table, keys[places], "right") - left
+    before = scan.met[left] + earlier(left)
+    np.add.at(scan.met, left, 1)
+    count = np.where(before < ROWS_EACH, count, np.minimum(count, PARTS_EACH))
+    inner = np.arange(count.sum()) - np.repeat(offsets(count)[:-1], count)
+    scan.same_words.append((np.repeat(owner[places], count), order[np.repeat(left, count) + inner]))
+
+
+def _note_answers(scan: Scan, index: TestIndex, block: TextBlock, keys: U64) -> None:
+    """For each answer part, which questions train rows with the same answer ask."""
+    rows = np.flatnonzero(block.answer >= 0)
+    answers = keys[block.answer[rows]]
+    likely = np.flatnonzero(index.key_flags[answers & np.uint64(0xFFFF)])
+    rows, answers = rows[likely], answers[likely]
+    questions = keys[block.question[rows]]
+    table, order = index.by_key
+    parts = index.is_answer[order]
+    found, _ = _lookup(table[parts], answers)
+    for key, question in zip(answers[found].tolist(), questions[found].tolist(), strict=True):
+        asked = scan.asked.setdefault(key, set())
+        if len(asked) < 2:
+            asked.add(question)
+
+
+def _note_grams(scan: Scan, index: TestIndex, words: WordHashes, owner: I64) -> None:
+    """Which rows hold which grams of the table; and the nature of each such row, equal for copies of it."""
+    rows, numbers = [], []
+    threes = words.grams(GRAM_WORDS)
+    for size in index.sizes:
+        text, hashes = threes if size == GRAM_WORDS else words.grams(size)
+        found, at = _lookup(index.table, hashes)
+        rows.append(owner[text[found]])
+        numbers.append(at)
+    if not rows:
+        return
+    pairs = distinct(np.concatenate(rows) * len(index.table) + np.concatenate(numbers))
+    row, number = pairs // len(index.table), pairs % len(index.table)
+    noted = scan.count[number] + earlier(number) < NOTED
+    scan.count += np.bincount(number, minlength=len(index.table))
+    scan.note_hits(row[noted], number[noted])
+    _note_nature(scan, owner[threes[0]], threes[1], distinct(row[noted]))
+
+
+def earlier(values: I64) -> I64:
+    """For each value how many equal ones come before it."""
+    order = np.argsort(values, kind="stable")
+    first = np.flatnonzero(np.diff(values[order], prepend=-1))
+    out = np.empty(len(values), np.int64)
+    out[order] = np.arange(len(values)) - np.repeat(first, np.diff(np.append(first, len(values))))
+    return out
+
+
+def _probe_grams(scan: Scan, index: TestIndex, code: Encoded, owner: I64) -> tuple[U64, I64]:
+    """As `_note_grams`, compiled; the keys of the texts' words, and their numbers of words."""
+    if scan.probe is None:
+        from curation.likeness.engine.probes import Probe
+
+        scan.probe = Probe(index.table, index.sizes)
+    rows, numbers, least, keys, counts = scan.probe.scan(code, owner, scan.count, NOTED)
+    scan.note_hits(rows, numbers)
+    _note_nature(scan, owner, least, rows[np.diff(rows, prepend=-1) > 0])
+    return keys, counts
+
+
+def _note_nature(scan: Scan, owner: I64, hashes: U64, rows: I64) -> None:
+    """The least of the hashes of each of `rows`, all ones where it has none: copies of a row, and most lightly edited
+    copies, have the same.
+    """
+    starts = np.flatnonzero(np.diff(owner, prepend=-1) > 0)
+    least = np.append(np.minimum.reduceat(hashes, starts) if len(starts) else hashes, NO_GRAM)
+    here = np.searchsorted(owner[starts], rows)
+    known = np.append(owner[starts], -1)[here] == rows
+    scan.nature.append((rows, least[np.where(known, here, -1)]))
+
+
+def _note_short(scan: Scan, index: TestIndex, block: TextBlock, code: Encoded | None, counts: I64, keys: U64) -> None:
+    """Short train questions that are near a short test question by characters but have not the same words; few of
+    those with another answer.
+    """
+    short = np.flatnonzero((counts[block.question] > 0) & (counts[block.question] < SHORT))
+    if not len(index.rare[0]) or not len(short):
+        return
+    places = block.question[short]
+    answers = np.where(block.answer[short] >= 0, keys[block.answer[short]], NO_ANSWER)
+    first = int(block.owner[0])
+    if code is not None:
+        from curation.likeness.engine.shorts import ShortProbe
+
+        scan.short = scan.short or ShortProbe(index)
+        rows, items, score = scan.short.near(grams_of_encoded(code, places), keys[places], answers, scan.others, OTHERS)
+    else:
+        grams = hash_texts(block.take(places.tolist())).grams
+        rows, items = _candidates(index, grams)
+        score = jaccard_of(grams, index.grams, rows, items)
+        near = (score >= SHORT_THRESHOLD - SLACK) & (keys[places][rows] != index.sequence[items])
+        rows, items, score = rows[near], items[near], score[near]
+    may_be = (answers[rows] == index.answers[items]) | index.odd[items]
+    found = ShortNear(first + short[rows], items, score, may_be)
+    scan.short_near.append(found if code is not None else _few(found, scan.others))
+
+
+def _few(found: ShortNear, others: I64) -> ShortNear:
+    """Without pairs that have another answer, beyond the first for each item; `others` counts them."""
+    keep = found.open.copy()
+    for place in np.flatnonzero(~keep).tolist():
+        item = found.item[place]
+        keep[place] = others[item] < OTHERS
+        others[item] += 1
+    return ShortNear(found.row[keep], found.item[keep], found.score[keep], found.open[keep])
+
+
+def _candidates(index: TestIndex, grams: Sets) -> tuple[I64, I64]:
+    """Pairs of a train question and a test item that share one of the item's rare grams, and are of similar size."""
+    table, items = index.rare
+    places = np.flatnonzero(index.flags[grams.hashes & 0xFFFFF])
+    keys = grams.hashes[places].astype(np.uint64)
+    left = np.searchsorted(table, keys)
+    hit = np.flatnonzero(table[np.minimum(left, len(table) - 1)] == keys)
+    left, owner = left[hit], np.searchsorted(grams.starts, places[hit], "right") - 1
+    count = np.searchsorted(table, keys[hit], "right") - left
+    inner = np.arange(count.sum()) - np.repeat(offsets(count)[:-1], count)
+    rows, found = np.repeat(owner, count), items[np.repeat(left, count) + inner]
+    one, other = grams.sizes[rows], index.grams.sizes[found]
+    alike = np.minimum(one, other) >= SHORT_THRESHOLD * np.maximum(one, other) - SLACK
+    pairs = distinct((rows[alike] << 32) | found[alike])
+    return pairs >> 32, pairs & 0xFFFFFFFF

@@ -1,0 +1,311 @@
+"""Pairs of a train row and a test item that deserve a look, by weighted containment, in columns.
+
+A gram counts 1 / (rows of different nature that hold it), so that boilerplate counts for next to nothing and copies of
+one leak count as one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from curation.example import Example, all_texts
+from curation.likeness.fingerprints import RowSource
+from curation.likeness.hashing import GRAM_WORDS, words_of
+from curation.likeness.join import distinct
+from curation.likeness.leaks.index import LABEL_WORDS, NO_ANSWER, TestIndex
+from curation.likeness.leaks.scan import NO_GRAM, NOTED, Scan, ShortNear, earlier
+from curation.likeness.sets import I64, SLACK, U64, offsets
+from curation.likeness.template import LEAST, SHARE
+
+Bools = npt.NDArray[np.bool_]
+ROWS_AT_ONCE = 512
+
+
+def rest_spread(
+    index: TestIndex, likely: Bools, wanted: Bools, hits: tuple[I64, I64], source: RowSource, *, compiled: bool
+) -> I64:
+    """For each of the `wanted` grams, how many different rests its holders (of those that were noted) have: the least
+    of a row's grams that are not `likely` to be of a template. Copies have one rest, or none.
+    """
+    chosen = np.flatnonzero(wanted[hits[1]])
+    rows, numbers = hits[0][chosen], hits[1][chosen]
+    holders, place = np.unique(rows, return_inverse=True)
+    _, rest = np.unique(rests_of(holders, index.table[likely], source, compiled=compiled), return_inverse=True)
+    pairs = distinct(numbers * len(holders) + rest[place])
+    return np.bincount(pairs // len(holders), minlength=len(index.table))
+
+
+def rests_of(rows: I64, table: U64, source: RowSource, *, compiled: bool) -> U64:
+    """For each of the rows the least of its grams that are not in `table`, all ones where it has none."""
+    parts = [rows[begin : begin + ROWS_AT_ONCE] for begin in range(0, len(rows), ROWS_AT_ONCE)]
+    return np.concatenate([_rests(source.fetch(some.tolist()), table, compiled) for some in parts])
+
+
+def _rests(examples: Sequence[Example], table: U64, compiled: bool) -> U64:
+    texts = [all_texts(example) for example in examples]
+    text, hashes = words_of([each for some in texts for each in some], compiled=compiled).grams(GRAM_WORDS)
+    owner = np.repeat(np.arange(len(texts)), [len(some) for some in texts])[text]
+    other = table[np.minimum(np.searchsorted(table, hashes), len(table) - 1)] != hashes
+    out = np.full(len(texts), NO_GRAM)
+    np.minimum.at(out, owner[other], hashes[other])
+    return out
+
+
+Floats = npt.NDArray[np.float64]
+ANSWER_SHARE = 0.28
+"""Discounted share of an answer's grams, found in one train row, from which it is a leak. Chosen among 36 settings
+on Debian package descriptions; held on a second draw of leaks (docs/duplicates-and-leaks.md)."""
+QUESTION_SHARE = 0.6
+"""The same for a question, which is shorter and closer to its neighbours."""
+RAW_SHARE = 0.68
+"""Undiscounted share from which a pair is looked at, whatever its grams' weights: near questions and texts of which
+.7 of the 5-grams are found have it. Of a question under 8 words all grams must be found."""
+SPAN = 6
+"""Discounted grams (8 words in a row) from which a pair is looked at as a shared span."""
+RARE_BELOW = 64
+"""Rows of different nature up to which a gram counts for its holders at all."""
+AT_ONCE = 1 << 21
+SUSPECTS = 3
+"""Suspects that are listed for one test item."""
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """Pairs to look at, and the discounted share of the part that is in the row; by gram whether it is part of
+    a template.
+    """
+
+    row: I64
+    part: I64
+    share: npt.NDArray[np.float64]
+    template: Bools
+
+
+def template_grams(index: TestIndex, scan: Scan, hits: tuple[I64, I64], spread: I64, source: RowSource) -> Bools:
+    """For each gram whether it is in more than 10% of the train rows and in at least 20, of different natures,
+    and in more than 10% of the test items and in at least 2: one leak copied into many rows is no template.
+
+    Where a long instruction is most of each row, rows have one nature for it alone: those are told apart by the rest.
+    """
+    common = (scan.count >= LEAST) & (scan.count > SHARE * scan.rows)
+    items = max(1, int(index.item.max(initial=0)) + 1)
+    likely = common & (np.diff(index.held_from) > max(1, SHARE * items))
+    sure: Bools = likely & _is_varied(spread, scan)
+    if (open_ := likely & ~sure).any():
+        sure |= open_ & _is_varied(rest_spread(index, likely, open_, hits, source, compiled=scan.compiled), scan)
+    return sure
+
+
+def _is_varied(spread: I64, scan: Scan) -> Bools:
+    """For each gram whether its holders are of many natures, and not for the most part of the same few."""
+    return (spread >= LEAST) & (spread * 2 >= np.minimum(scan.count, NOTED))
+
+
+def pairs_to_look_at(index: TestIndex, scan: Scan, source: RowSource, *, compiled: bool = False) -> Looked:
+    """All pairs whose containment, discounted or not, reaches a share from which a leak or a span is possible."""
+    rows, numbers = scan.take_hits()
+    nature = _natures(scan)
+    spread = _spread(nature, rows, numbers, len(index.table))
+    common = template_grams(index, scan, (rows, numbers), spread, source)
+    if _tell_apart(nature, rows, index.table[common], source, compiled):
+        spread = _spread(nature, rows, numbers, len(index.table))
+    counts_for = _per_part(index, ~common)
+    size = np.where(counts_for > 0, counts_for, index.distinct)
+    live = (spread < RARE_BELOW) & ~common
+    heavy = _per_part(index, live) < 0.4 * counts_for
+    known = np.where(heavy, size, np.maximum(_per_part(index, live), 1))
+    wanted = np.where(index.is_answer, ANSWER_SHARE, QUESTION_SHARE)
+    least = np.minimum(wanted * size, SPAN) - SLACK, RAW_SHARE * known - SLACK
+    row, part, weight, found = _sums(index, rows, numbers, spread, _Which(common, live, heavy, least), compiled)
+    share, whole = weight / np.maximum(size[part], 1), found / known[part]
+    chosen = (share >= wanted[part]) | (whole >= RAW_SHARE) | (weight >= SPAN)
+    chosen &= (whole >= 1 - SLACK) | (index.words[part] >= LABEL_WORDS)
+    return Looked(row[chosen], part[chosen], share[chosen], common)
+
+
+def _natures(scan: Scan) -> U64:
+    """The nature of each row with a hit, in their order."""
+    return np.concatenate([least for _, least in scan.nature]) if scan.nature else np.zeros(0, np.uint64)
+
+
+def _tell_apart(nature: U64, rows: I64, template: U64, source: RowSource, compiled: bool) -> bool:
+    """Give rows whose least gram is of the template the least of the others instead; whether there were such."""
+    if not len(template):
+        return False
+    alike = np.flatnonzero(template[np.minimum(np.searchsorted(template, nature), len(template) - 1)] == nature)
+    if len(alike):
+        nature[alike] = rests_of(np.unique(rows)[alike], template, source, compiled=compiled)
+    return bool(len(alike))
+
+
+def _spread(nature: U64, rows: I64, numbers: I64, grams: int) -> I64:
+    """For each gram how many rows of different nature hold it (of those that were noted). Rows are in order, and each
+    has a gram once: only rows whose nature others share need a look at their grams.
+    """
+    if not len(rows):
+        return np.zeros(grams, np.int64)
+    natures = nature >> np.uint64(28)
+    hits = np.diff(np.append(np.flatnonzero(np.diff(rows, prepend=-1)), len(rows)))
+    _, inverse, count = np.unique(natures, return_inverse=True, return_counts=True)
+    alone = np.repeat(count[inverse] == 1, hits)
+    shared = ~alone
+    of_hit = np.repeat(natures, hits)[shared]
+    fresh = distinct((numbers[shared].astype(np.uint64) << np.uint64(36)) | of_hit)
+    return np.bincount(numbers[alone], minlength=grams) + np.bincount(
+        (fresh >> np.uint64(36)).astype(np.int64), minlength=grams
+    )
+
+
+def _per_part(index: TestIndex, which: Bools) -> I64:
+    """How many distinct grams of each part are among `which`."""
+    chosen = np.repeat(which, np.diff(index.held_from))
+    return np.bincount(index.holders[chosen], minlength=len(index.item))
+
+
+def _chunks(rows: I64, numbers: I64, index: TestIndex) -> Iterator[tuple[int, int]]:
+    """Cut between rows, a few million (row, part) pairs at once."""
+    at = offsets(np.diff(index.held_from)[numbers])
+    ends = np.flatnonzero(np.concatenate((rows[1:] != rows[:-1], [True]))) + 1 if len(rows) else rows
+    begin = 0
+    while begin < len(rows):
+        last = int(np.searchsorted(at[ends], at[begin] + AT_ONCE, "right")) - 1
+        end = int(ends[max(last, int(np.searchsorted(ends, begin, "right")))])
+        yield begin, end
+        begin = end
+
+
+@dataclass(frozen=True, slots=True)
+class _Which:
+    """By gram: part of a template; rare enough to count. By part: made of grams that are neither, for the most part,
+    so that these count for it too; the weight and the number of grams below which, both, a pair is surely not chosen.
+    """
+
+    common: Bools
+    live: Bools
+    heavy: Bools
+    least: tuple[Floats, Floats]
+
+
+def _sums(
+    index: TestIndex, rows: I64, numbers: I64, spread: I64, which: _Which, compiled: bool
+) -> tuple[I64, I64, Floats, I64]:
+    """By (row, part): the two, the discounted weight and the number of the part's grams that the row holds."""
+    weights = 1.0 / np.maximum(spread, 1)
+    if compiled:
+        from curation.likeness.engine.probes import weigh
+
+        held = (index.held_from, index.holders)
+        return weigh(rows, numbers, held, weights, (which.live, which.common), which.heavy, which.least)
+    parts = [_sum_some(index, rows[a:b], numbers[a:b], weights, which) for a, b in _chunks(rows, numbers, index)]
+    if not parts:
+        return rows, rows, np.zeros(0), rows
+    return (
+        np.concatenate([row for row, _, _, _ in parts]),
+        np.concatenate([part for _, part, _, _ in parts]),
+        np.concatenate([weight for _, _, weight, _ in parts]),
+        np.concatenate([found for _, _, _, found in parts]),
+    )
+
+
+def _sum_some(
+    index: TestIndex, rows: I64, numbers: I64, weights: Floats, which: _Which
+) -> tuple[I64, I64, Floats, I64]:
+    count = np.diff(index.held_from)[numbers]
+    inner = np.arange(count.sum()) - np.repeat(offsets(count)[:-1], count)
+    part = index.holders[np.repeat(index.held_from[:-1][numbers], count) + inner]
+    row, number = np.repeat(rows, count), np.repeat(numbers, count)
+    counts = which.live[number] | (which.heavy[part] & ~which.common[number])
+    row, part, number = row[counts], part[counts], number[counts]
+    pairs, where = np.unique(row * len(index.item) + part, return_inverse=True)
+    weight: Floats = np.bincount(where, which.live[number] * weights[number], len(pairs)).astype(np.float64)
+    found: I64 = np.bincount(where, minlength=len(pairs))
+    return pairs // len(index.item), pairs % len(index.item), weight, found
+
+
+@dataclass(slots=True)
+class CandidatePair:
+    """What the pass knows of a test item and a train row: similarity of the questions by words and by characters,
+    where it reaches the threshold; the discounted share of each part that is worth a look; whether texts with the
+    same words were met; whether the answers are known to differ, and whether they are near by words (None: unknown).
+    """
+
+    near: float = 0.0
+    short_near: float = 0.0
+    question: float | None = None
+    answer: float | None = None
+    same_words: bool = False
+    differ: bool = False
+    answers_near: bool | None = None
+
+
+class CandidatePairs:
+    """Pairs, each once, by train row and test item. What is not known is not a number."""
+
+    def __init__(self, index: TestIndex, scan: Scan, looked: Looked, labels: Collection[int]) -> None:
+        self._items = max(1, len(index.grams))
+        merely = index.words[looked.part] < LABEL_WORDS
+        may_be_answered = index.answers[index.item[looked.part]] != NO_ANSWER
+        keep = ~merely | may_be_answered | (earlier(looked.part) < SUSPECTS)
+        row, part, share = looked.row[keep], looked.part[keep], looked.share[keep]
+        by_words = _with_same_words(index, scan, labels, self._items)
+        looked_at = row * self._items + index.item[part]
+        known = np.unique(np.concatenate((looked_at, by_words)))
+        short = _short(scan, known, self._items)
+        self.key = np.unique(np.concatenate((known, short.row * self._items + short.item)))
+        self.rows: I64 = np.unique(self.key // self._items)
+        self.question, self.answer = np.full(len(self.key), np.nan), np.full(len(self.key), np.nan)
+        of_answer = index.is_answer[part]
+        place = np.searchsorted(self.key, looked_at)
+        self.question[place[~of_answer]] = share[~of_answer]
+        self.answer[place[of_answer]] = share[of_answer]
+        self.same_words = np.zeros(len(self.key), np.bool_)
+        self.same_words[np.searchsorted(self.key, by_words)] = True
+        self.short_near, self.differ = np.zeros(len(self.key)), np.zeros(len(self.key), np.bool_)
+        place = np.searchsorted(self.key, short.row * self._items + short.item)
+        self.short_near[place], self.differ[place] = short.score, ~short.open
+
+    def of(self, rows: Sequence[int]) -> dict[int, dict[int, CandidatePair]]:
+        """The pairs of some neighbouring rows: by row, by test item."""
+        first, last = np.searchsorted(self.key, [rows[0] * self._items, (rows[-1] + 1) * self._items])
+        some = slice(int(first), int(last))
+        columns = (self.key, self.question, self.answer, self.short_near, self.same_words, self.differ)
+        found: dict[int, dict[int, CandidatePair]] = defaultdict(dict)
+        for key, question, answer, near, same, differ in zip(*(c[some].tolist() for c in columns), strict=True):
+            row, item = divmod(key, self._items)
+            found[row][item] = CandidatePair(0.0, near, _known(question), _known(answer), same, differ)
+        return found
+
+
+def _known(share: float) -> float | None:
+    return None if math.isnan(share) else share
+
+
+def _with_same_words(index: TestIndex, scan: Scan, labels: Collection[int], items: int) -> I64:
+    """Pairs with texts of the same words. That both have one label is no reason to look at them."""
+    judged = np.ones(len(index.item), np.bool_)
+    judged[list(labels)] = False
+    found = []
+    for rows, parts in scan.same_words:
+        keep = judged[parts]
+        found.append(rows[keep] * items + index.item[parts[keep]])
+    return np.unique(np.concatenate(found)) if found else np.zeros(0, np.int64)
+
+
+def _short(scan: Scan, known: I64, items: int) -> ShortNear:
+    """Short near pairs that are not `known`: they may have the same answer; of the others a few, as suspects."""
+    if not scan.short_near:
+        none = np.zeros(0, np.int64)
+        return ShortNear(none, none, np.zeros(0), np.zeros(0, np.bool_))
+    row, item, score, may_be = (np.concatenate(column) for column in zip(*scan.short_near, strict=True))
+    fresh = ~np.isin(row * items + item, known)
+    row, item, score, may_be = row[fresh], item[fresh], score[fresh], may_be[fresh]
+    keep = may_be.copy()
+    others = np.flatnonzero(~may_be)
+    keep[others[earlier(item[others]) < SUSPECTS]] = True
+    return ShortNear(row[keep], item[keep], score[keep], may_be[keep])

@@ -1,0 +1,167 @@
+"""Who is near whom, whatever the answers: what a split may not part."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from curation.example import Example
+from curation.likeness.fingerprints import Fingerprints, InMemory, fingerprints, use_compiled
+from curation.likeness.groups import Classes, all_near, same_answers
+from curation.likeness.join import NearSets, components
+from curation.likeness.semantic import SameMeaning
+from curation.likeness.sets import I64
+from curation.split.manifest import SplitName
+
+Kind = Literal["exact", "near", "short_near", "key", "between", "paraphrase"]
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Row `index` and the pinned row `against` it. `key`: both have the same group key; `between`: its group holds
+    pinned rows of two splits; `paraphrase`: both say the same in other words.
+    """
+
+    index: int
+    against: int
+    kind: Kind
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """Near, exact and short near pairs of classes of rows, the rows' group keys, and questions with one meaning."""
+
+    examples: Sequence[Example]
+    prints: Fingerprints
+    classes: Classes
+    pairs: NearSets
+    short: NearSets
+    keys: Sequence[str | None]
+    threshold: float
+    alike: Sequence[SameMeaning] = ()
+
+    def groups(self, rows: Sequence[int], pinned: Mapping[int, SplitName]) -> dict[int, int]:
+        """For each of `rows` the first row of its group, if only these rows existed.
+
+        Two pinned rows do not join each other's groups: they were found not to conflict, or share a key only. One
+        meaning joins no groups that are pinned to two splits: it is no reason to leave a row out.
+        """
+        chosen = np.zeros(len(self.prints), np.bool_)
+        chosen[list(rows)] = True
+        one, other = map(np.concatenate, zip(self._chains(chosen), self._key_chains(rows, pinned), strict=True))
+        fixed = np.zeros(len(self.prints), np.int64)
+        for index, split in pinned.items():
+            fixed[index] = 1 + ("train", "validation", "test").index(split)
+        apart = (fixed[one] > 0) & (fixed[other] > 0) & (fixed[one] != fixed[other])
+        label = components(len(self.prints), one[~apart], other[~apart])
+        joined = self._joined_by_meaning(label, np.where(chosen, fixed, 0), chosen)
+        return {index: joined.get(int(label[index]), int(label[index])) for index in rows}
+
+    def _chains(self, chosen: npt.NDArray[np.bool_]) -> tuple[I64, I64]:
+        """Pairs of chosen rows that are near: within a class a chain, between classes each with each."""
+        rows = self.classes.rows[chosen[self.classes.rows]]
+        alike = self.classes.of[rows[1:]] == self.classes.of[rows[:-1]]
+        ones, others = [rows[:-1][alike]], [rows[1:][alike]]
+        for pairs in (self.pairs, self.short):
+            found = self.classes.expand(pairs, chosen)
+            ones.append(found.one)
+            others.append(found.other)
+        return np.concatenate(ones), np.concatenate(others)
+
+    def _key_chains(self, rows: Sequence[int], pinned: Mapping[int, SplitName]) -> tuple[I64, I64]:
+        """Each row with the first unpinned row that has its key; pinned rows alone need no joining."""
+        anchor: dict[str, int] = {}
+        for index in rows:
+            if (key := self.keys[index]) is not None and index not in pinned:
+                anchor.setdefault(key, index)
+        pairs = [(anchor[key], i) for i in rows if (key := self.keys[i]) in anchor]
+        found = np.array(pairs, np.int64).reshape(-1, 2)
+        return found[:, 0], found[:, 1]
+
+    def _joined_by_meaning(self, label: I64, fixed: I64, chosen: npt.NDArray[np.bool_]) -> dict[int, int]:
+        """For groups by their first row the one that they join, because they ask with one meaning, the nearest first;
+        save where that would bring rows together that are `fixed` (0: free) to two splits.
+        """
+        held: dict[int, set[int]] = {}
+        for row in np.flatnonzero(fixed):
+            held.setdefault(int(label[row]), set()).add(int(fixed[row]))
+        members: dict[int, list[int]] = {}
+        joined: dict[int, int] = {}
+        for each in self.alike:
+            found = {int(label[row]) for row in (*each.rows, *each.others) if chosen[row]}
+            first, *more = sorted({joined.get(group, group) for group in found}) or [0]
+            for group in more:
+                sides = held.get(first, set()) | held.get(group, set())
+                if len(sides) < 2:
+                    held[first] = sides
+                    moved = members.pop(group, [group])
+                    members.setdefault(first, [first]).extend(moved)
+                    joined.update(dict.fromkeys(moved, first))
+        return joined
+
+    def across(self, split: Sequence[SplitName | None]) -> list[Conflict]:
+        """Rows that say the same in other words as a row of another split: to be looked at."""
+        rank = {"train": 0, "validation": 1, "test": 2}
+        found = []
+        for each in self.alike:
+            for pair in ((i, j) for i in each.rows for j in each.others if split[i] and split[j]):
+                learnt, held = sorted(pair, key=lambda row: rank[split[row] or "train"])
+                if split[learnt] != split[held]:
+                    found.append(Conflict(learnt, held, "paraphrase", each.score))
+        return found
+
+    def against(
+        self, fixed: Sequence[int], others: Sequence[int], keyed: Sequence[int]
+    ) -> tuple[list[Conflict], list[Conflict]]:
+        """Of `others`, those that cannot be in another split than `fixed` rows, and near pairs that can.
+
+        A row conflicts where it is near and has the same answer, asks the same question, or (only `keyed` rows) has
+        the same key.
+        """
+        if not fixed or not others:
+            return [], []
+        held = {self.keys[i]: i for i in reversed(fixed) if self.keys[i] is not None}
+        conflicts = {i: Conflict(i, held[self.keys[i]], "key", 1.0) for i in keyed if self.keys[i] in held}
+        apart = []
+        for found in self._between(fixed, others):
+            conflict, same = found
+            if (same or conflict.kind == "exact") and conflict.index not in conflicts:
+                conflicts[conflict.index] = conflict
+            elif not same:
+                apart.append(conflict)
+        return list(conflicts.values()), [c for c in apart if c.index not in conflicts]
+
+    def _between(self, fixed: Sequence[int], others: Sequence[int]) -> list[tuple[Conflict, bool]]:
+        """Near pairs of an other and a fixed row, with whether their answers are the same; the nearest first."""
+        side = np.zeros(len(self.prints), np.int64)
+        side[list(fixed)], side[list(others)] = 1, 2
+        own = np.arange(len(self.classes))
+        alike = NearSets(own, own, np.ones(len(own)))
+        found: list[tuple[Conflict, bool]] = []
+        for kind, pairs in (("exact", alike), ("near", self.pairs), ("short_near", self.short)):
+            rows = self.classes.expand(pairs, side > 0)
+            cross = side[rows.one] + side[rows.other] == 3
+            one, other = rows.one[cross], rows.other[cross]
+            index, against = np.where(side[one] == 2, one, other), np.where(side[one] == 2, other, one)
+            same = same_answers(self.prints, InMemory(self.examples), index, against, self.threshold)
+            equal = self.prints.exact[index] == self.prints.exact[against]
+            columns = zip(index, against, rows.score[cross], same, equal, strict=True)
+            found += [
+                (Conflict(int(i), int(j), "exact" if e else kind, float(s)), bool(a))  # type: ignore[arg-type]
+                for i, j, s, a, e in columns
+            ]
+        return sorted(found, key=lambda entry: (-entry[0].similarity, entry[0].index, entry[0].against))
+
+
+def find_near(
+    examples: Sequence[Example], threshold: float, keys: Sequence[str | None], alike: Sequence[SameMeaning] = ()
+) -> Near:
+    """All near, exact and short near pairs of rows, by the exact join, so that none is missed."""
+    prints = fingerprints(examples)
+    (classes, pairs), (_, short) = all_near(prints, threshold, use_compiled(len(prints)))
+    return Near(examples, prints, classes, pairs, short, keys, threshold, alike)

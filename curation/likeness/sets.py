@@ -1,0 +1,153 @@
+"""Sets of 32-bit hashes, many at once, and the small arithmetic on them. It is modulo 2^64 and wraps on purpose."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+
+U32 = npt.NDArray[np.uint32]
+U64 = npt.NDArray[np.uint64]
+I64 = npt.NDArray[np.int64]
+I32 = npt.NDArray[np.int32]
+SLACK = 1e-9
+"""Similarities that differ by less count as equal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sets:
+    """A set of hashes for each text: `hashes[starts[i]:starts[i + 1]]`, without repeats, in any order; `in_file` where
+    they are too many for the memory.
+    """
+
+    hashes: U32
+    starts: I64
+    in_file: bool = False
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    @property
+    def sizes(self) -> I64:
+        """Number of hashes in each set."""
+        return np.diff(self.starts)
+
+    def owners(self) -> I64:
+        """For each hash the index of its set."""
+        return np.repeat(np.arange(len(self)), self.sizes)
+
+    def take(self, indices: npt.NDArray[Any]) -> Sets:
+        """The sets at `indices`, in that order."""
+        sizes = self.sizes[indices]
+        starts = offsets(sizes)
+        where = np.repeat(self.starts[:-1][indices] - starts[:-1], sizes) + np.arange(starts[-1])
+        return Sets(self.hashes[where], starts)
+
+
+def offsets(sizes: npt.NDArray[Any]) -> I64:
+    """0 and the running sums: where each of consecutive pieces starts, and the end."""
+    out = np.zeros(len(sizes) + 1, np.int64)
+    np.cumsum(sizes, out=out[1:])
+    return out
+
+
+def stable_order(values: I64) -> I64:
+    """As a stable argsort of numbers from 0 to 2^31, in a third of its time."""
+    packed = (values << 32) | np.arange(len(values))
+    packed.sort()
+    return packed & 0xFFFFFFFF
+
+
+def concat(parts: Sequence[Sets]) -> Sets:
+    """One after the other."""
+    if not parts:
+        return Sets(np.zeros(0, np.uint32), np.zeros(1, np.int64))
+    hashes = np.concatenate([part.hashes for part in parts])
+    return Sets(hashes, offsets(np.concatenate([part.sizes for part in parts])))
+
+
+def mix(values: U64) -> U64:
+    """MurmurHash3's 64-bit finalizer."""
+    values = (values ^ (values >> np.uint64(33))) * np.uint64(0xFF51AFD7ED558CCD)
+    values = (values ^ (values >> np.uint64(33))) * np.uint64(0xC4CEB9FE1A85EC53)
+    return values ^ (values >> np.uint64(33))
+
+
+def set_keys(sets: Sets) -> U64:
+    """A 64-bit key of each set: equal sets have equal keys, the empty set has 0."""
+    sums = np.zeros(len(sets.hashes) + 1, np.uint64)
+    np.cumsum(mix(sets.hashes.astype(np.uint64) + np.uint64(1)), out=sums[1:])
+    total = sums[sets.starts[1:]] - sums[sets.starts[:-1]]
+    return mix(total + sets.sizes.astype(np.uint64))
+
+
+class Growing:
+    """Sets that are added block by block, without a second copy of those that are there.
+
+    `memory` is how many hashes are held, None for all: more of them go to a temporary file without a name, which the
+    system's cache may keep and need not.
+    """
+
+    def __init__(self, memory: int | None = None) -> None:
+        self._hashes = np.empty(1 << 16, np.uint32)
+        self._filled = 0
+        self._sizes: list[I32] = []
+        self._memory = memory
+        self._file: IO[bytes] | None = None
+
+    def add(self, sets: Sets) -> None:
+        """Add these after the others."""
+        self._sizes.append(sets.sizes.astype(np.int32))
+        if self._file is None and self._memory is not None and self._filled + len(sets.hashes) > self._memory:
+            self._file = temporary_file()
+            self._hashes[: self._filled].tofile(self._file)
+            self._hashes = np.empty(0, np.uint32)
+        if self._file is not None:
+            sets.hashes.tofile(self._file)
+            return
+        end = self._filled + len(sets.hashes)
+        while end > len(self._hashes):
+            self._hashes.resize(2 * len(self._hashes), refcheck=False)
+        self._hashes[self._filled : end] = sets.hashes
+        self._filled = end
+
+    def finish(self) -> Sets:
+        """All sets; this object gives its memory away."""
+        starts = offsets(np.concatenate(self._sizes) if self._sizes else np.zeros(0, np.int64))
+        if self._file is not None:
+            return Sets(mapped(self._file, (int(starts[-1]),)), starts, in_file=True)
+        self._hashes.resize(self._filled, refcheck=False)
+        return Sets(self._hashes, starts)
+
+
+def temporary_file() -> IO[bytes]:
+    """A file without a name in the folder for such (TMPDIR), gone when it is closed."""
+    import tempfile
+
+    return tempfile.TemporaryFile(prefix="rung-")
+
+
+def mapped(file: IO[bytes], shape: tuple[int, ...]) -> U32:
+    """A file's bytes as an array, made as long as that is; the array holds the file."""
+    file.truncate(4 * math.prod(shape))
+    found: U32 = np.asarray(np.memmap(file, np.uint32, "r+", shape=shape))
+    return found
+
+
+def top(values: U64) -> U32:
+    """The upper 32 bits."""
+    return (values >> np.uint64(32)).astype(np.uint32)
+
+
+def unique(owners: I64, hashes: U32, texts: int) -> Sets:
+    """Ascending hashes without repeats, by owner."""
+    keys = (owners.astype(np.uint64) << np.uint64(32)) | hashes
+    keys.sort()
+    if len(keys):
+        keys = keys[np.concatenate(([True], keys[1:] != keys[:-1]))]
+    sizes = np.bincount((keys >> np.uint64(32)).astype(np.int64), minlength=texts)
+    return Sets(keys.astype(np.uint32), offsets(sizes))

@@ -1,0 +1,136 @@
+r"""Words, shingles and Jaccard: the definition of exact and near, in plain Python; `hashing` gives the same as hashes.
+
+Two Unicode rules go beyond `\\w+`. A text without a word has no shingle; it equals only the same bytes (see `exact`).
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from functools import cache
+
+SHINGLE = 5
+"""Words in a shingle."""
+SHORT = 20
+"""A question with fewer words is compared by characters as well."""
+GRAM = 4
+"""Characters in a gram of a short question."""
+
+ALONE = (
+    (0x0E00, 0x0E7F),  # Thai
+    (0x3005, 0x3007),  # ideographic iteration mark, closing mark, zero
+    (0x3021, 0x3029),  # Hangzhou numerals
+    (0x3040, 0x30FF),  # Hiragana, Katakana
+    (0x31F0, 0x31FF),  # Katakana phonetic extensions
+    (0x3400, 0x4DBF),  # CJK extension A
+    (0x4E00, 0x9FFF),  # CJK unified ideographs
+    (0xF900, 0xFAFF),  # CJK compatibility ideographs
+    (0xFF66, 0xFF9F),  # half-width Katakana
+    (0x1AFF0, 0x1B16F),  # Kana extended and supplement
+    (0x20000, 0x323AF),  # CJK extensions B to H
+)
+"""Code points, first and last, whose characters are words of their own: these scripts write no spaces."""
+
+_ASCII = re.compile(r"\w+", re.ASCII)
+
+
+def words(text: str) -> list[str]:
+    r"""`re.findall(r"\\w+", text.lower())`, where a combining mark belongs to its word and each CJK, kana or Thai
+    character is a word of its own.
+    """
+    lower = text.lower()
+    return word_pattern(lower).findall(lower)
+
+
+def word_pattern(lower: str) -> re.Pattern[str]:
+    """What a word of this text, which is in lower case, looks like."""
+    return _ASCII if lower.isascii() else _pattern()
+
+
+def normal(text: str) -> str:
+    """NFC, case folded, white space collapsed: equal normal forms make two texts exact duplicates."""
+    if text.isascii():
+        return " ".join(text.lower().split())
+    return " ".join(unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold()).split())
+
+
+def is_normal_when_lowered(text: str) -> bool:
+    """Whether the normal form is surely the text in lower case with its ASCII white space collapsed."""
+    return _plain().fullmatch(text) is not None
+
+
+@cache
+def _plain() -> re.Pattern[str]:
+    """Of ASCII, Latin, Cyrillic and signs the characters that fold as they are lowered, alone and in any company."""
+    codes = (*range(0x80, 0x250), *range(0x400, 0x530), *range(0x2010, 0x2C00))
+    runs: list[list[int]] = [[0, 0x7F]]
+    for code in codes:
+        char = chr(code)
+        steady = char.lower() == char.casefold() and unicodedata.is_normalized("NFC", char + char.lower())
+        if not steady or len(char.lower()) > 1 or char.isspace() or unicodedata.category(char)[0] == "M":
+            continue
+        if runs[-1][1] == code - 1:
+            runs[-1][1] = code
+        else:
+            runs.append([code, code])
+    return re.compile(f"[{''.join(f'{re.escape(chr(a))}-{re.escape(chr(b))}' for a, b in runs)}]*")
+
+
+@cache
+def marks() -> tuple[tuple[int, int], ...]:
+    """All combining marks (categories Mn, Mc, Me) as ranges of code points, first and last."""
+    runs: list[tuple[int, int]] = []
+    for code in (*range(0x300, 0x20000), *range(0xE0100, 0xE01F0)):
+        if unicodedata.category(chr(code))[0] == "M":
+            if runs and runs[-1][1] == code - 1:
+                runs[-1] = (runs[-1][0], code)
+            else:
+                runs.append((code, code))
+    return tuple(runs)
+
+
+@cache
+def _pattern() -> re.Pattern[str]:
+    mark, alone = _char_class(marks()), _char_class(ALONE)
+    return re.compile(rf"(?=[{alone}])\w[{mark}]*|[^\W{alone}](?:[^\W{alone}]|[{mark}])*")
+
+
+def _char_class(ranges: tuple[tuple[int, int], ...]) -> str:
+    return "".join(f"{re.escape(chr(first))}-{re.escape(chr(last))}" for first, last in ranges)
+
+
+def shingles_of(tokens: Sequence[str]) -> frozenset[str]:
+    """The set of word 5-grams; one shingle of all words where there are 1 to 4, none where there is no word."""
+    if not tokens:
+        return frozenset()
+    return frozenset(" ".join(tokens[i : i + SHINGLE]) for i in range(max(1, len(tokens) - SHINGLE + 1)))
+
+
+def shingles(text: str) -> frozenset[str]:
+    """`shingles_of` the words of a text."""
+    return shingles_of(words(text))
+
+
+def grams(text: str) -> frozenset[str]:
+    """Character 4-grams of the words joined by one space, if the text has 1 to 19 words; else the empty set."""
+    tokens = words(text)
+    if not 0 < len(tokens) < SHORT:
+        return frozenset()
+    line = " ".join(tokens)
+    return frozenset(line[i : i + GRAM] for i in range(max(1, len(line) - GRAM + 1)))
+
+
+def jaccard(one: frozenset[str], other: frozenset[str]) -> float:
+    """Shared over all; 0.0 where either set is empty."""
+    if not one or not other:
+        return 0.0
+    shared = len(one & other)
+    return shared / (len(one) + len(other) - shared)
+
+
+def exact(one: str, other: str) -> bool:
+    """Equal after NFC, case folding and collapsing white space; byte for byte where a text has no word."""
+    if one == other:
+        return True
+    return normal(one) == normal(other) and bool(words(one)) and bool(words(other))

@@ -1,0 +1,162 @@
+"""Rows hashed by other processes (`--workers`) or by a Ray cluster; pairs are judged here.
+
+A file of JSON lines is cut into chunks that can be hashed anywhere; what comes back is 4 bytes a shingle. Ray's nodes
+must reach the files under the same path. The outcome is that of one process, row for row.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from curation.example import Example
+from curation.likeness.fingerprints import Collector, use_compiled
+from curation.likeness.hashing import HashedTexts, bytes_key, hash_texts
+from curation.likeness.sets import U64
+from curation.rows import Reject, Row
+from curation.rows.reading import read_json_lines
+from curation.rows.rowfile import RowFile
+from workspace.errors import RungError
+from workspace.extras import require
+
+SIZE = 1 << 24
+
+
+@dataclass(frozen=True, slots=True)
+class FileChunk:
+    """Whole lines of a file: the file's number and path, bytes `start` to `end`, the number of the first line."""
+
+    number: int
+    path: Path
+    start: int
+    end: int
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class HashedChunk:
+    """The rows of a chunk: lines that are canonical, other rows and lines that cannot be read, and all fingerprints."""
+
+    number: int
+    lines: array[int]
+    others: list[Row | Reject]
+    hashed: HashedTexts
+    answers: U64
+    contexts: U64
+    systems: U64
+
+
+def chunks_of(number: int, path: Path) -> Iterator[FileChunk]:
+    """Cut at line ends, about 16 MiB each."""
+    start, line, size = 0, 1, path.stat().st_size
+    with path.open("rb") as file:
+        while start < size:
+            file.seek(start)
+            data = file.read(SIZE)
+            data += file.readline() if len(data) == SIZE else b""
+            yield FileChunk(number, path, start, start + len(data), line)
+            start, line = start + len(data), line + data.count(b"\n")
+
+
+def hash_chunk(chunk: FileChunk, numba: bool | None = None) -> HashedChunk:
+    """Read and hash one chunk; keys are the same in every process."""
+    with chunk.path.open("rb") as file:
+        file.seek(chunk.start)
+        data = file.read(chunk.end - chunk.start)
+    if chunk.start == 0:
+        data = data.removeprefix(b"\xef\xbb\xbf")
+    file = io.BufferedReader(io.BytesIO(data))
+    items = [item for some in read_json_lines(file, str(chunk.path), chunk.line) for item in some]
+    rows = [item for item in items if isinstance(item, Row)]
+    compiled = use_compiled(1 << 30, numba)
+    parts = [_parts(row.example) for row in rows]
+    hashed = hash_texts([question for question, *_ in parts], compiled=compiled)
+    answers, contexts, systems = (np.array([part[k] for part in parts], np.uint64) for k in (1, 2, 3))
+    lines = array("Q", [row.line for row in rows if row.as_is])
+    others = [item for item in items if isinstance(item, Reject) or not item.as_is]
+    return HashedChunk(chunk.number, lines, others, hashed, answers, contexts, systems)
+
+
+def _parts(example: Example) -> tuple[str, int, int, int]:
+    """Question, and keys of answer (0: none), context and system message."""
+    system, tools = bytes_key(example.setting), example.row.get("tools")
+    context = system if not tools else bytes_key(example.setting + json.dumps(tools, sort_keys=True))
+    return example.question, 0 if example.answer is None else bytes_key(example.answer) or 1, context, system
+
+
+def gather(files: RowFile, collector: Collector, blocks: Iterable[HashedChunk]) -> None:
+    """Put blocks, which come in input order, where a pass over the files would have put their rows."""
+    for block in blocks:
+        files.note(block.number, block.lines, block.others)
+        collector.add_block(block.hashed, block.answers, block.contexts, block.systems)
+
+
+def chunks_of_files(files: RowFile) -> list[FileChunk] | None:
+    """All chunks of all files; None where a file is not one of plain JSON lines, and must be read here."""
+    if not all(files.is_lines(number) for number in range(len(files.files))):
+        return None
+    return [chunk for number, path in enumerate(files.files) for chunk in chunks_of(number, path)]
+
+
+def collect_with_workers(files: RowFile, collector: Collector, chunks: Sequence[FileChunk], workers: int) -> None:
+    """Hash the chunks in `workers` processes."""
+    with ProcessPoolExecutor(workers) as pool:
+        gather(files, collector, pool.map(hash_chunk, chunks))
+
+
+def collect_with_ray(files: RowFile, collector: Collector) -> None:
+    """Hash all rows on the cluster that `RAY_ADDRESS` names, or on one that is started here.
+
+    Raises RungError where Ray is not installed, or a file is not one of plain JSON lines.
+    """
+    chunks = chunks_of_files(files)
+    if chunks is None:
+        raise RungError("The Ray engine reads plain files of JSON lines (.jsonl).", "rung data convert IN -o OUT.jsonl")
+    ray = require("ray", "ray")
+    data = require("ray", "ray.data")
+    if not ray.is_initialized():
+        ray.init(logging_level="ERROR", log_to_driver=False)
+    data.DataContext.get_current().enable_progress_bars = False
+    data.DataContext.get_current().execution_options.preserve_order = True
+    gather(files, collector, _blocks(data, chunks))
+
+
+def _blocks(data: Any, chunks: Sequence[FileChunk]) -> Iterator[HashedChunk]:
+    """The blocks of the chunks, in their order, as they come in."""
+    items = [{"place": place, "path": str(c.path), "chunk": pickle.dumps(c)} for place, c in enumerate(chunks)]
+    dataset = data.from_items(items, override_num_blocks=max(1, len(items))).map_batches(hash_batch, batch_size=1)
+    waiting: dict[int, HashedChunk] = {}
+    following = 0
+    for row in dataset.iter_rows():
+        waiting[int(row["place"])] = block_of(row["block"])
+        while following in waiting:
+            yield waiting.pop(following)
+            following += 1
+
+
+def hash_batch(batch: dict[str, Any]) -> dict[str, Any]:
+    """What a node does: hash the chunks of a batch; of a file that it does not see, the name."""
+    chunks = [pickle.loads(chunk) for chunk in batch["chunk"]]  # nosec B301  the head of this job wrote it
+    done = [hash_chunk(chunk) if Path(chunk.path).is_file() else str(chunk.path) for chunk in chunks]
+    return {"place": batch["place"], "block": np.array([pickle.dumps(each) for each in done], dtype=object)}
+
+
+def block_of(data: bytes) -> HashedChunk:
+    """What a node sent. Raises RungError where it does not see the file."""
+    found: HashedChunk | str = pickle.loads(data)  # nosec B301  our own workers wrote it
+    if isinstance(found, str):
+        raise RungError(
+            f"{found}: not there on a node of the Ray cluster.",
+            "put it on storage that every node sees under the same path, or --engine local",
+            where=found,
+        )
+    return found

@@ -1,0 +1,373 @@
+"""Personal data and secrets in a text: found by form and check digits, and masked wherever a row is shown.
+
+What is found by its form ends where the form ends, and a form expects white space around it. Addresses and telephone
+numbers without a space between them are found in a second pass: the rest of a number is covered too, and a long row of
+digits is taken apart where all of it is telephone numbers.
+"""
+
+from __future__ import annotations
+
+import bisect
+import functools
+import ipaddress
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import NamedTuple
+
+from workspace.shipped_rules import rule_file
+
+KINDS = ("EMAIL", "PHONE", "CARD", "IBAN", "IP", "ID", "KEY")
+"""What is found by its form."""
+MASK = re.compile(r"\[(" + "|".join(KINDS) + r")\]")
+"""What replaces it."""
+REACH = 4096
+"""Characters beyond a cut in which the end of what it would halve is looked for."""
+
+
+class Spot(NamedTuple):
+    """Something found: from where to where, and what it is, one of KINDS."""
+
+    start: int
+    end: int
+    kind: str
+    name: str
+
+
+Finder = Callable[[str], list[Spot]]
+_NAMES: ContextVar[Finder | None] = ContextVar("names", default=None)
+
+Found = tuple[int, int, str]
+"""From where to where, and its kind."""
+
+_MARKS = r"\u0300-\u036f\u0900-\u0dff\u0e31-\u0e4e"
+_LETTER = rf"[^\W\d_]|[{_MARKS}]"
+LOCAL = rf"(?<![\w.+-])[\w.%+'{_MARKS}-]{{1,64}}"
+"""An address up to its `@`."""
+_LAST = rf"(?:xn--[A-Za-z0-9-]{{2,59}}|(?:{_LETTER}){{2,24}})"
+DOMAIN = rf"@(?:(?:{_LETTER}|[\d-]){{1,63}}\.){{1,8}}{_LAST}"
+"""An address from its `@` on, in any script (RFC 6531): letters with their marks, digits, hyphens."""
+_HEAD, _JOINS = re.compile(r"[\d-]*\d"), "/_-"
+_DOMAIN = re.compile(rf"(?:{DOMAIN})+")
+_ENDING = re.compile(rf"(?:\.{_LAST})+(?=[-_\d])")
+_LOCAL = re.compile(r"(?:[\w.%+'-]{1,64}@)+$")
+_MAIL = re.compile(rf"{LOCAL}{DOMAIN}(?=[_\d-])")
+_CODE = re.compile(r"(?:\+|00)\d{1,3}[ ./-]{0,2}$")
+_DIGITS = r"\(?\d+\)?(?:(?:[ ./+-]{1,3}|(?=\())\(?\d+\)?)*"
+_ROW = re.compile(rf"(?<![\w.])(?:\+|00)?{_DIGITS}(?![\w]|\.\d)")
+_WORD = re.compile(r"(?i)(?<![a-z])(?:tele?(?:fon)?|(?:tele)?phone|fax|mobile?|cell|handy|whatsapp)(?=[+(\d])")
+_BEFORE = re.compile(rf"(?:(?<![\w.])|(?<=\n))(?:\+|00)?{_DIGITS}$")
+_NUMBER = re.compile(rf"\+?{_DIGITS}")
+_ABROAD = re.compile(r"(?<![\w.+/-])\+\d+(?:(?:[ ./-]{1,2}|(?=\())\(?\d+\)?)*(?=[A-Za-z_])")
+_LONG = re.compile(r"\d(?:[ ./+()-]{0,3}\d){15}")
+LONGEST_PHONE, FULL_PHONE, MOST_GROUPS = 15, 10, 24
+"""Digits of a telephone number (ITU-T E.164), of one with its area, and groups of a row that is taken apart."""
+_DIGIT = re.compile(r"\d")
+_PLAIN: dict[int, int | str] = {
+    **{sign: sign - 0xFEE0 for sign in range(0xFF01, 0xFF5F)},
+    **{ord(sign): " " for sign in "\u00a0\u2007\u2009\u202f\u3000"},
+    **{ord(sign): "-" for sign in "\u2010\u2011\u2012\u2013\u2014\u2212"},
+    **{ord(sign): "." for sign in "\u3002\uff61\u00b7\u2022"},
+    **{first + digit: ord("0") + digit for first in (0x0660, 0x06F0, 0x0966, 0x09E6, 0x0E50) for digit in range(10)},
+}
+"""One character for one, so that places in the text stay."""
+_EMAIL = re.compile(rf"{LOCAL}{DOMAIN}(?![\w-])")
+_CARD = re.compile(
+    r"(?<![\w.-])(?:(?:[3-6]\d|2[2-7])\d{2}(?:[ -]?\d){9,15}"
+    r"|[2-6]\d{3}(?:[._/]\d{4}){3}|3\d{3}[._/]\d{6}[._/]\d{5})(?![\w-])"
+)
+_IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}\d{2}(?=[ .-]?[A-Za-z0-9])")
+_IBAN_GLUED = re.compile(r"[A-Z]{2}\d{2}(?= ?[A-Z0-9])")
+_IP4 = re.compile(r"(?<![\w.-])(?:\d{1,3}\.){3}\d{1,3}(?![\w-]|\.\d)")
+_IP6 = re.compile(r"(?<![\w:.])(?:[0-9A-Fa-f]{0,4}:){3,7}[0-9A-Fa-f]{0,4}(?![\w:])")
+_SSN = re.compile(r"(?<![\w-])(?!000|666|9\d\d)\d{3}-(?!00)\d{2}-(?!0000)\d{4}(?![\w-])")
+_PHONE = re.compile(
+    r"(?:(?<![\w.+/-])|(?<=[/-])(?=[+(]))(?:\+|00)?\(?\d{1,4}\)?(?:[ ./-]{0,2}\(?\d{2,5}\)?){1,6}"
+    r"(?!\w|[/-](?! ?[+(])|\.\d)"
+)
+_VERSION = re.compile(r"(?i)(?:\b(?:version|ver|v|release|section|chapter)|§)\.?\s*$")
+
+
+def find_personal(text: str) -> list[Spot]:
+    """Personal data in a text, in order, without overlaps; what is glued to it is looked for again."""
+    text = plain(text)
+    found = with_the_rest(text, _by_form(text))
+    while found and (more := _by_form(without(text, found))):
+        found = with_the_rest(text, [*found, *more])
+    return [Spot(start, end, kind, kind) for start, end, kind in found]
+
+
+def _by_form(text: str) -> list[tuple[int, int, str]]:
+    spots: list[Spot] = []
+    if "@" in text:
+        spots += _matches(_EMAIL, text, "EMAIL", lambda m: True)
+    if _DIGIT.search(text):
+        spots += [*_ibans(text, _IBAN, _iban_of), *_ibans(text, _IBAN_GLUED, _glued_iban_of)]
+        spots += _matches(_CARD, text, "CARD", lambda m: is_card(m[0]))
+        spots += _matches(_SSN, text, "ID", lambda m: True)
+        spots += _matches(_IP4, text, "IP", lambda m: is_address(m[0], text[max(0, m.start() - 12) : m.start()]))
+        spots += _matches(_IP6, text, "IP", lambda m: is_address(m[0], ""))
+        spots += _matches(_bare_mobile(), text, "PHONE", lambda m: True)
+        spots += _matches(_PHONE, text, "PHONE", lambda m: is_phone(m[0], text[max(0, m.start() - 30) : m.start()]))
+    return [(spot.start, spot.end, spot.kind) for spot in _apart(spots)]
+
+
+def find_secrets(text: str) -> list[Spot]:
+    """Keys and passwords of known forms in a text, in order, without overlaps."""
+    text = plain(text)
+    spots: list[Spot] = []
+    if any(start in text for start in _secret_starts()):
+        for name, pattern in _secret_patterns():
+            part = "key" if "key" in pattern.groupindex else 0
+            spots += [Spot(*m.span(part), "KEY", name) for m in pattern.finditer(text)]
+    return _apart(spots)
+
+
+def plain(text: str) -> str:
+    """The text, as long as before, with full-width signs, digits of other scripts, odd spaces and dashes as ASCII."""
+    return text if text.isascii() else text.translate(_PLAIN)
+
+
+@contextmanager
+def names_masked(find: Finder | None) -> Iterator[None]:
+    """Inside, `mask` covers what this finds, too: names of persons, where somebody looks for them."""
+    before = _NAMES.set(find)
+    try:
+        yield
+    finally:
+        _NAMES.reset(before)
+
+
+def mask(text: str) -> str:
+    """The text with personal data and secrets replaced by what they are: `[PHONE]`, `[KEY]`."""
+    return covered(text, spots_in(text))
+
+
+def spots_in(text: str) -> list[Spot]:
+    """All that `mask` covers, in order, without overlaps."""
+    find = _NAMES.get()
+    return _apart(find_secrets(text) + find_personal(text) + (find(text) if find else []))
+
+
+def covered(text: str, spots: Iterable[Spot]) -> str:
+    """The text with these spots replaced by what they are."""
+    parts, at = [], 0
+    for spot in spots:
+        parts += [text[at : spot.start], f"[{spot.kind}]"]
+        at = spot.end
+    return "".join(parts) + text[at:]
+
+
+def cut_apart(text: str, most: int) -> str:
+    """The first `most` characters; what would be masked and lies over the end is left out whole, not halved."""
+    if len(text) > most:
+        for spot in spots_in(text[: most + REACH]):
+            if spot.start < most < spot.end:
+                return text[: spot.start]
+    return text[:most]
+
+
+def is_card(number: str) -> bool:
+    """Whether digits have a card's length and a right Luhn digit, and are not one digit again and again."""
+    digits = [int(sign) for sign in number if sign.isdigit()]
+    if len(digits) not in (13, 14, 15, 16, 19) or len(set(digits)) < 2:
+        return False
+    doubled = [2 * digit for digit in digits[-2::-2]]
+    return (sum(digits[-1::-2]) + sum(n - 9 if n > 9 else n for n in doubled)) % 10 == 0
+
+
+def is_iban(text: str) -> bool:
+    """Whether the length is the country's and the number modulo 97 is 1 (ISO 13616)."""
+    signs = re.sub(r"[ .-]", "", text).upper()
+    if len(signs) != rule_file("quality.toml")["iban"]["lengths"].get(signs[:2]):
+        return False
+    return int("".join(str(int(sign, 36)) for sign in signs[4:] + signs[:4])) % 97 == 1
+
+
+def is_address(text: str, before: str) -> bool:
+    """Whether it is an IP address of a machine: no loopback, no net mask, no version number."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    if address.version == 4 and (text.startswith(("0.", "255.")) or _VERSION.search(before[-12:])):
+        return False
+    return not (address.is_loopback or address.is_unspecified)
+
+
+def is_phone(text: str, before: str) -> bool:
+    """Whether digits are written as a telephone number: with +, as 3-3-4, with a leading 0, or after such a word."""
+    groups = re.findall(r"\d+", text)
+    digits = sum(map(len, groups))
+    if not 7 <= digits <= 15 or re.fullmatch(r"\d{4}[-./]\d{1,2}[-./]\d{1,2}.*", text):
+        return False
+    if text.startswith(("+", "00")):
+        return digits >= 9
+    lengths = [len(group) for group in groups]
+    if lengths in ([3, 3, 4], [1, 3, 3, 4]) and re.search(r"[-.) ]", text):
+        return groups[-3][0] not in "01" and groups[0] != "000"
+    if text.lstrip("(").startswith("0") and len(groups) > 1 and digits >= 9:
+        return True
+    return bool(_phone_words().search(before)) and "." not in text
+
+
+def _matches(pattern: re.Pattern[str], text: str, kind: str, holds: Callable[[re.Match[str]], bool]) -> Iterator[Spot]:
+    for match in pattern.finditer(text):
+        if holds(match):
+            yield Spot(match.start(), match.end(), kind, kind)
+
+
+def _ibans(text: str, start: re.Pattern[str], form: Callable[[int], re.Pattern[str]]) -> Iterator[Spot]:
+    """Each country code with as many letters and digits as its IBANs have, spaces between or not."""
+    for match in start.finditer(text):
+        length = rule_file("quality.toml")["iban"]["lengths"].get(match[0][:2].upper(), 0)
+        whole = form(max(length, 2)).match(text, match.start())
+        if whole and is_iban(whole[0]):
+            yield Spot(whole.start(), whole.end(), "IBAN", "IBAN")
+
+
+@functools.cache
+def _iban_of(signs: int) -> re.Pattern[str]:
+    """So many letters and digits and no more, in groups or not."""
+    return re.compile(rf"(?:[A-Za-z0-9][ .-]?){{{signs - 1}}}[A-Za-z0-9](?![A-Za-z0-9])")
+
+
+@functools.cache
+def _glued_iban_of(signs: int) -> re.Pattern[str]:
+    """So many letters and digits, whatever follows: the check digits tell that it is one."""
+    return re.compile(rf"(?:[A-Z0-9] ?){{{signs - 1}}}[A-Z0-9]")
+
+
+def _apart(spots: list[Spot]) -> list[Spot]:
+    """In order of the text; of two that overlap the one that was found first stays."""
+    kept: list[Spot] = []
+    for spot in spots:
+        place = bisect.bisect_left(kept, spot)
+        before, after = kept[max(place - 1, 0) : place], kept[place : place + 1]
+        if all(other.end <= spot.start for other in before) and all(spot.end <= other.start for other in after):
+            kept.insert(place, spot)
+    return kept
+
+
+def with_the_rest(text: str, found: Sequence[Found]) -> list[Found]:
+    """What was found, and what is glued to it or to letters; in order, without overlaps."""
+    spots = [_whole(text, spot) for spot in found]
+    spots += [head for spot in spots if (head := _number_before(text, spot))]
+    if "@" in text:
+        spots += [(m.start(), m.end(), "EMAIL") for m in _MAIL.finditer(text)]
+    more = [*_beside_letters(text), *_rows(text)] if _DIGIT.search(text) else []
+    return _trimmed([*more, *spots]) if more or spots else []
+
+
+def without(text: str, found: Sequence[Found]) -> str:
+    """The text with each of these, and a sign that joins it to its neighbour, blank; as long as before."""
+    parts, at = [], 0
+    for start, end, _ in found:
+        start -= start > at and text[start - 1] in _JOINS
+        end += end < len(text) and text[end] in _JOINS
+        parts += [text[at:start], "\n" * (end - max(start, at))]
+        at = max(end, at)
+    return "".join(parts) + text[at:]
+
+
+def _whole(text: str, spot: Found) -> Found:
+    """With the half of it that the next one took: the domain of a second address, the country of a second number."""
+    start, end, kind = spot
+    if kind == "EMAIL":
+        rest = _DOMAIN.match(text, end) or _ENDING.match(text, end)
+        before = _LOCAL.search(text, max(0, start - 200), start)
+        return (before.start() if before else start), (rest.end() if rest else end), kind
+    code = _CODE.search(text, max(0, start - 8), start) if kind == "PHONE" else None
+    return (code.start() if code else start), end, kind
+
+
+def _number_before(text: str, spot: Found) -> Found | None:
+    """The telephone number whose last digits were taken for the first ones of an address."""
+    start, end, kind = spot
+    digits = _HEAD.match(text, start, end) if kind == "EMAIL" else None
+    if digits is None:
+        return None
+    row = _BEFORE.search(text[max(0, start - 30) : digits.end()])
+    if row is None or not is_phone(row[0], text[: max(0, start - 30) + row.start()][-30:]):
+        return None
+    return digits.end() - len(row[0]), digits.end(), "PHONE"
+
+
+def _beside_letters(text: str) -> Iterator[Found]:
+    for word in _WORD.finditer(text):
+        number = _NUMBER.match(text, word.end())
+        if number and is_phone(number[0], f"{word[0]} "):
+            yield number.start(), number.end(), "PHONE"
+    for number in _ABROAD.finditer(text) if "+" in text else ():
+        if is_phone(number[0], ""):
+            yield number.start(), number.end(), "PHONE"
+
+
+def _rows(text: str) -> Iterator[Found]:
+    """Numbers of a row of digits that is too long for one and is nothing but telephone numbers."""
+    for row in _ROW.finditer(text) if _LONG.search(text) else ():
+        if sum(map(str.isdigit, row[0])) > LONGEST_PHONE:
+            before = text[max(0, row.start() - 30) : row.start()]
+            for start, end in _taken_apart(row[0], before) or ():
+                yield row.start() + start, row.start() + end, "PHONE"
+
+
+def _taken_apart(row: str, before: str) -> list[tuple[int, int]] | None:
+    """The row as telephone numbers one after the other; None where a group of digits would be left over."""
+    groups = [(m.start(), m.end()) for m in re.finditer(r"(?:\+|(?<!\d)00)?\(?\d+\)?", row)]
+    if len(groups) > MOST_GROUPS:
+        return None
+
+    @functools.cache
+    def rest(first: int) -> tuple[tuple[int, int], ...] | None:
+        if first == len(groups):
+            return ()
+        for last in range(first, min(first + 5, len(groups))):
+            start, end = groups[first][0], groups[last][1]
+            if _is_one(row[start:end], before) and (after := rest(last + 1)) is not None:
+                return ((start, end), *after)
+        return None
+
+    found = rest(0)
+    return list(found) if found else None
+
+
+def _is_one(number: str, before: str) -> bool:
+    """Whether it is a telephone number by itself, or in full length after a word that says so."""
+    return is_phone(number, "") or (sum(map(str.isdigit, number)) >= FULL_PHONE and is_phone(number, before))
+
+
+def _trimmed(spots: Sequence[Found]) -> list[Found]:
+    """In order; of two that overlap the later one loses what the earlier has."""
+    kept: list[Found] = []
+    for start, end, kind in sorted(spots, key=lambda spot: (spot[0], -spot[1])):
+        begin = max(start, kept[-1][1]) if kept else start
+        if begin < end:
+            kept.append((begin, end, kind))
+    return kept
+
+
+@functools.cache
+def _secret_patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:
+    """Name and pattern of each known key format; a group `key` in it is the key, the rest its surroundings."""
+    return tuple((each["id"], re.compile(each["pattern"])) for each in rule_file("quality.toml")["secret"])
+
+
+@functools.cache
+def _secret_starts() -> tuple[str, ...]:
+    """Character strings of which a text with a secret holds at least one."""
+    return tuple(dict.fromkeys(start for each in rule_file("quality.toml")["secret"] for start in each["starts"]))
+
+
+@functools.cache
+def _phone_words() -> re.Pattern[str]:
+    """A word that announces a telephone number, up to the number."""
+    words = "|".join(rule_file("quality.toml")["phone"]["words"])
+    return re.compile(rf"(?i)(?:{words})\W{{0,3}}(?:\w+\W{{1,2}}){{0,2}}$")
+
+
+@functools.cache
+def _bare_mobile() -> re.Pattern[str]:
+    """A mobile number that is known without a word before it."""
+    return re.compile(rf"(?<![\w.+/-]){rule_file('quality.toml')['phone']['mobile']}(?![\w-]|\.\d)")

@@ -1,0 +1,166 @@
+"""What one person did lately, what is in force on a row, and how two decisions that met are sent to a third person."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from curation.example import Example
+from curation.review.desk import Desk
+from curation.review.gold import entry_of
+from curation.review.people import ROLES
+from curation.review.ruling import Ruling, edited, settle_row
+from curation.store import Store
+from curation.store.guidelines import current_guideline
+from curation.store.records import FINAL, Reviewer, number_of, row_id
+from workspace.errors import Refusal
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import RowMapping
+
+
+BREAK_SECONDS = 300.0
+"""A longer pause between two decisions is a break, and counts as this long at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionInForce:
+    """A decision in force: `answer` the row's answer after it (None where rejected); `at` ISO, in UTC."""
+
+    row: str
+    reviewer: str
+    verdict: str
+    at: str
+    answer: str | None
+    reason: str = ""
+    remark: str = ""
+    role: str = "reviewer"
+    """The reviewer's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """One person's day so far: standing decisions, and the minutes over which they were made."""
+
+    rows: int
+    minutes: float
+
+
+def last_of(desk: Desk, person: Reviewer) -> DecisionInForce | None:
+    """The newest decision of a person that is in force: what "undo" takes back."""
+    from curation.store.decisions import in_force
+
+    with desk.store.read() as connection:
+        return next(map(_standing, in_force(connection, reviewer=person.id, most=1)), None)
+
+
+def recent(desk: Desk, count: int = 30) -> Sequence[DecisionInForce]:
+    """The newest decisions of everyone that are in force, the newest first."""
+    from curation.store.decisions import in_force
+
+    with desk.store.read() as connection:
+        return [_standing(each) for each in in_force(connection, most=count)]
+
+
+def day_of(desk: Desk, person: Reviewer, since: datetime) -> Day:
+    """What a person decided since a moment (with a time zone), and the time they sat at it, breaks left out."""
+    from curation.store.decisions import decided_since
+
+    with desk.store.read() as connection:
+        found = decided_since(connection, person.id, since)
+    moments = [datetime.fromisoformat(at).timestamp() for at, _ in found]
+    seconds = sum(min(BREAK_SECONDS, max(0.0, after - before)) for before, after in pairwise(moments))
+    return Day(sum(verdict in FINAL for _, verdict in found), seconds / 60)
+
+
+def decided_by_another(desk: Desk, person: Reviewer, name: str, token: str) -> DecisionInForce | None:
+    """Return the decision of someone else that counts on a row now.
+
+    None where there is none, the row is blind, or this person did not hold the row under this token.
+    """
+    from curation.store.decisions import counting_by_another
+
+    if not _held(desk, person, name, token):
+        return None
+    with desk.store.read() as connection:
+        found = counting_by_another(connection, number_of(name), person.id)
+    return _standing(found) if found else None
+
+
+def may_contest(person: Reviewer, decider: str) -> bool:
+    """Return whether a person's late decision may reopen one by someone of the role `decider`: not of a higher one."""
+    return ROLES.index(decider) <= ROLES.index(person.role)
+
+
+def contest(desk: Desk, person: Reviewer, name: str, token: str, ruling: Ruling) -> str:
+    """Write a decision that came too late beside the one that counts: the row goes to a third person, with both.
+
+    Returns the row's state. Raises Refusal where the person did not hold the row under this token, decided under it
+    already, has not passed the entry test, or where no decision of someone else of their role or a lower one counts.
+    """
+    from curation.store.decisions import LATE, decider_of, drop_drafts, is_used, row_by_number, write_decision
+    from curation.store.gold import is_known
+
+    number = number_of(name)
+    refusal = Refusal(f"{name}: there is no decision that yours could be sent beside.", "rung review next", where=name)
+    if not _held(desk, person, name, token):
+        raise refusal
+    payload = edited(Example(desk.store.row(name).original.row), ruling)
+    with desk.store.write() as connection:
+        guideline = current_guideline(desk.store, desk.project, connection)
+        held = row_by_number(connection, number, lock=True)
+        counts = held["decision_id"] is not None and held["change_id"] is None and ruling.verdict in FINAL
+        if not counts or is_known(connection, number):
+            raise refusal
+        other, role = decider_of(connection, held["decision_id"])
+        if other == person.id or not may_contest(person, role) or is_used(connection, number, token):
+            raise refusal
+        version = guideline.version if guideline else None
+        write_decision(connection, held, person.id, ruling.values(payload, version), token=LATE, seconds=ruling.seconds)
+        outcome = settle_row(connection, held, desk.settings.review, lease_token=None, lease_until=None)
+        drop_drafts(connection, number, person.id)
+        desk.store.event("contest", person.name, name, {"verdict": ruling.verdict}, connection=connection)
+    return outcome.state
+
+
+def drop_draft(desk: Desk, person: Reviewer, name: str) -> None:
+    """Forget a person's own draft of a row."""
+    from curation.store.decisions import drop_drafts
+
+    with desk.store.write() as connection:
+        drop_drafts(connection, number_of(name), person.id)
+
+
+def rejection_reasons(store: Store) -> dict[int, str]:
+    """The reason of each decision that rejects, by its id; empty where none was given."""
+    from curation.store.decisions import reasons_of_rejections
+
+    with store.read() as connection:
+        return reasons_of_rejections(connection)
+
+
+def _held(desk: Desk, person: Reviewer, name: str, token: str) -> bool:
+    """Return whether a person held the row under this token, and has passed the entry test where there is one."""
+    from curation.review.leases import was_leased
+    from curation.store.decisions import row_by_number
+
+    with desk.store.read() as connection:
+        entry = entry_of(connection, desk.settings, person)
+        row = row_by_number(connection, number_of(name), missing=True)
+        return (entry is None or entry.passed) and row is not None and was_leased(connection, row, person, token)
+
+
+def _standing(each: RowMapping) -> DecisionInForce:
+    return DecisionInForce(
+        row=row_id(each["row_id"]),
+        reviewer=each["name"],
+        verdict=each["verdict"],
+        at=each["at"],
+        answer=Example.from_json(each["payload"] or each["text"]).answer if each["verdict"] != "reject" else None,
+        reason=each["reason"],
+        remark=each["remark"],
+        role=each["role"],
+    )

@@ -1,0 +1,108 @@
+"""Review for the shell, the terminal and the browser: take a row, decide, take it back. No screen in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from curation.review.desk import Desk
+from curation.review.gold import entry_words, must_have_entered
+from curation.review.item import ReviewItem, show_item
+from curation.review.people import Kind, all_reviewers, known_reviewer
+from curation.review.progress import failed_words
+from curation.review.queue import refresh_queue
+from curation.review.ruling import Decided, Ruling, edited
+from curation.store.records import Reviewer, number_of, row_id
+from workspace.errors import RungError, did_you_mean
+
+
+@dataclass(frozen=True, slots=True)
+class NextItem:
+    """What `next_item` gives: an item, or none and the number of rows that wait for someone else."""
+
+    item: ReviewItem | None
+    waiting: int = 0
+    mine: Sequence[str] = ()
+    """Of the rows that wait, those on which this person's decision is written already: they need a second person."""
+
+
+def next_item(
+    desk: Desk, reviewer: str, *, kind: Kind = "person", holding: Sequence[str] = (), want: str | None = None
+) -> NextItem:
+    """Lease the next row to a reviewer; one that they hold already is given again, with its token.
+
+    `holding` names rows that are open elsewhere on their screen (for fetching ahead), `want` a certain row. Order:
+    test rows first, then by priority and import; what they skipped comes last.
+    """
+    from curation.review.leases import claim
+
+    person = known_reviewer(desk.store, reviewer, kind=kind)
+    refresh_queue(desk.store, desk.settings)
+    number, waiting = claim(desk, person, [number_of(name) for name in holding], number_of(want) if want else None)
+    if number is not None:
+        return NextItem(show_item(desk, person, number))
+    return NextItem(None, waiting, _waiting_for_others(desk, person) if waiting else ())
+
+
+def _waiting_for_others(desk: Desk, person: Reviewer) -> list[str]:
+    from curation.store.leases import own_waiting
+
+    with desk.store.read() as connection:
+        return [row_id(number) for number in own_waiting(connection, person, desk.clock())]
+
+
+def decide(desk: Desk, name: str, token: str, reviewer: str, ruling: Ruling, *, kind: Kind = "person") -> Decided:
+    """Write one decision under a running lease.
+
+    Raises RungError for a ruling that makes no sense (nothing is written), and Refusal where the lease is over or
+    someone else's: then nothing is decided, and the text of an edit is kept as this reviewer's draft.
+    """
+    from curation.review.leases import take_decision
+
+    person = known_reviewer(desk.store, reviewer, kind=kind)
+    state, decision, refusal = take_decision(desk, person, number_of(name), token, ruling)
+    if refusal is not None:
+        raise refusal
+    notes = [entry_words(desk.store, desk.settings, person)]
+    notes += [failed_words(desk, name)] if state in ("edited", "rejected") else []
+    return Decided(row_id(number_of(name)), state, decision, " ".join(filter(None, notes)))
+
+
+def decide_all(
+    desk: Desk, reviewer: str, rulings: Iterable[tuple[str, Ruling]], *, kind: Kind = "automatic"
+) -> list[Decided]:
+    """Many decisions in one transaction, without leases: for an automatic reviewer, or for decisions made by mail.
+
+    Rows that are out, leased by someone else, or that this reviewer decided already are left alone.
+    """
+    from curation.review.leases import take_many
+
+    person = known_reviewer(desk.store, reviewer, kind=kind)
+    refresh_queue(desk.store, desk.settings)
+    must_have_entered(desk.store, desk.settings, person)
+    given = list(rulings)
+    examples = {row.id: row.example for row in desk.store.rows(ids=[name for name, _ in given])}
+    ready = []
+    for name, ruling in given:
+        number = number_of(name)
+        if row_id(number) not in examples:
+            raise RungError(f"No row {name} in this project.", "rung review status", found=name)
+        ready.append((number, ruling, edited(examples[row_id(number)], ruling)))
+    return take_many(desk, person, ready)
+
+
+def undo(desk: Desk, name: str, reviewer: str) -> Decided:
+    """Take back a reviewer's standing decision on a row, by a new entry. Raises Refusal where there is none."""
+    from curation.review.leases import take_back
+
+    row = desk.store.row(name)
+    person = known(desk, reviewer)
+    return take_back(desk, person, number_of(row.id))
+
+
+def known(desk: Desk, reviewer: str) -> Reviewer:
+    """A reviewer who has been here before, of either kind. Raises RungError with the nearest name."""
+    people = {person.name: person for person in all_reviewers(desk.store)}
+    if reviewer not in people:
+        raise RungError(f'No reviewer "{reviewer}" here.{did_you_mean(reviewer, people)}', "rung review status")
+    return people[reviewer]

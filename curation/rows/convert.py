@@ -1,0 +1,201 @@
+"""From one format to another, losing nothing: what the target cannot hold is a reject, never cut."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import json
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from itertools import chain
+from pathlib import Path
+from typing import IO, Any, cast
+
+from curation.rows.families import TARGETS, CannotHold, named, to_format
+from curation.rows.reading import read_blocks
+from curation.rows.rejects import malformed_error, reject_json
+from curation.rows.row import ChatLines, Columns, Reject, Row
+from curation.rows.source import Progress
+from workspace.errors import RungError, did_you_mean
+from workspace.files import check_outputs, replacing
+
+FORMS = ("auto", "plain", "conversational")
+_encode = json.JSONEncoder(ensure_ascii=False).encode
+EXAMPLES_KEPT = 100_000
+"""Rejects whose line numbers an error tells when there is no rejects file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What to convert: input and its format, target and its form, where rejects go (None: the first one stops it).
+
+    `form` is for prompt_completion and preference: strings (`plain`), lists of messages (`conversational`), or
+    strings if every row fits and lists if one does not (`auto`), so that a column never mixes the two.
+    """
+
+    source: Path
+    out: Path
+    fmt: str = "auto"
+    to: str = "chat"
+    rejects: Path | None = None
+    columns: Columns = field(default_factory=Columns)
+    form: str = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """What was done: `read` = `written` + `rejected`."""
+
+    read: int
+    written: int
+    rejected: int
+    to: str
+    form: str | None
+    columns: list[str]
+    first_reject: str | None
+    seconds: float
+
+    def as_json(self) -> dict[str, Any]:
+        """The document that `--json` prints."""
+        return asdict(self)
+
+
+class _NeedsLists(Exception):
+    """A row does not fit into strings: begin again with lists of messages."""
+
+
+def convert(
+    order: Order, notice: Callable[[str], None] = lambda _: None, progress: Progress | None = None
+) -> Converted:
+    """Convert a file, a folder or a stream into JSON Lines, written whole or not at all.
+
+    Raises RungError for wrong names, and InputError with every line that cannot be read or held when there is no
+    rejects file.
+    """
+    _check(order)
+    started = time.monotonic()
+    told: list[str] = []
+
+    def tell(text: str) -> None:
+        if text not in told:
+            told.append(text)
+            notice(text)
+
+    with _again(order.source) as source:
+        for plain in (True, False) if order.form == "auto" else (order.form == "plain",):
+            with contextlib.suppress(_NeedsLists):
+                read, written, first = _pass(order, source, plain, tell, progress)
+                form = ("plain" if plain else "conversational") if order.to in FORMED else None
+                seconds = round(time.monotonic() - started, 3)
+                return Converted(read, written, read - written, order.to, form, told, first, seconds)
+    raise RungError(f"{order.source}: changed while it was read.", "try again", where=str(order.source))
+
+
+FORMED = ("prompt_completion", "preference")
+"""Targets that come as strings or as lists of messages."""
+
+
+def _check(order: Order) -> None:
+    named(order.fmt)
+    if order.to not in TARGETS:
+        raise RungError(
+            f'"{order.to}" is not a target.{did_you_mean(order.to, TARGETS)}',
+            "one of: " + ", ".join(TARGETS),
+            found=order.to,
+        )
+    if order.form not in FORMS:
+        raise RungError(
+            f'"{order.form}" is not a form.{did_you_mean(order.form, FORMS)}', "one of: " + ", ".join(FORMS)
+        )
+    if order.out.suffix in (".csv", ".tsv", ".parquet", ".arrow"):
+        raise RungError(f"{order.out}: convert writes JSON Lines.", f"-o {order.out.with_suffix('.jsonl')}")
+    if order.out.is_dir():
+        raise RungError(f"{order.out}: a folder; expected a file to write.", f"-o {order.out / 'rows.jsonl'}")
+    check_outputs(order.out, order.rejects, inputs=[order.source])
+
+
+@contextlib.contextmanager
+def _again(source: Path) -> Iterator[Path]:
+    """A source that can be read twice: a stream is copied to a temporary file first."""
+    if str(source) != "-" and (source.is_file() or source.is_dir()):
+        yield source
+        return
+    from curation.rows.source import open_bytes
+
+    with tempfile.TemporaryDirectory(prefix="rung-") as folder, open_bytes(source) as stream:
+        copy = Path(folder) / ("stdin" if str(source) == "-" else source.name)
+        with copy.open("wb") as file:
+            shutil.copyfileobj(stream, file, 1 << 20)
+        yield copy
+
+
+def _pass(
+    order: Order, source: Path, plain: bool, tell: Callable[[str], None], progress: Progress | None
+) -> tuple[int, int, str | None]:
+    """Read all rows once; return how many were read and written, and the first reject in words."""
+    kept: list[Reject] = []
+    read = written = 0
+    first: str | None = None
+    name = str(order.source)
+    with contextlib.ExitStack() as stack:
+        out = stack.enter_context(_output(order.out))
+        rejects = stack.enter_context(replacing(order.rejects)) if order.rejects else None
+        blocks = read_blocks(source, order.fmt, columns=order.columns, notice=tell, progress=progress)
+        for item in chain.from_iterable(block.chat_lines() if order.to == "chat" else block for block in blocks):
+            if isinstance(item, ChatLines):
+                out.write(item.lines)
+                read += item.rows
+                written += item.rows
+                continue
+            read += 1
+            reject = item if isinstance(item, Reject) else _write(item, order, plain, out)
+            if reject is None:
+                written += 1
+                continue
+            if source != order.source:
+                reject = reject._replace(file=name)
+            first = first or f"line {reject.line}, {reject.reason}"
+            if rejects is not None:
+                rejects.write(reject_json(reject))
+            elif len(kept) < EXAMPLES_KEPT:
+                kept.append(reject._replace(raw=reject.raw[:80]))
+        if kept:
+            raise malformed_error(kept)
+    return read, written, first
+
+
+def _write(row: Row, order: Order, plain: bool, out: IO[bytes]) -> Reject | None:
+    """Write one row; return the reject where the target cannot hold it."""
+    if order.to == "chat" and row.is_chat_line:
+        out.write(row.raw.removesuffix(b"\r") + b"\n")
+        return None
+    try:
+        target = to_format(row.example, order.to, plain=plain)
+    except CannotHold as error:
+        if order.form == "auto" and plain and order.to in FORMED and _fits_lists(row, order.to):
+            raise _NeedsLists from None
+        return Reject(row.file, row.line, error.field, error.reason, row.raw, "")
+    out.write(_encode(target).encode() + b"\n")
+    return None
+
+
+def _fits_lists(row: Row, to: str) -> bool:
+    try:
+        to_format(row.example, to, plain=False)
+    except CannotHold:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def _output(path: Path) -> Iterator[IO[bytes]]:
+    """The file to write, packed where its name ends in .gz; `-` is collected for the caller by /dev/stdout."""
+    with replacing(path) as file:
+        if path.suffix == ".gz":
+            with gzip.GzipFile(filename="", fileobj=file, mode="wb", mtime=0) as packed:
+                yield cast("IO[bytes]", packed)
+        else:
+            yield file

@@ -1,0 +1,127 @@
+"""The families of rows: how each is told, read into a canonical row, and written from one."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from curation.example import Example
+from curation.rows import alpaca, chat, pairs, preference, sharegpt
+from curation.rows.exports import check_export
+from curation.rows.jsonline import Malformed
+from curation.rows.names import ANSWERS, QUESTIONS, CannotHold, answer_key, first_of
+from workspace.errors import RungError, did_you_mean
+
+__all__ = ["FORMATS", "TARGETS", "CannotHold", "Family", "family_of", "named", "read_object", "to_format"]
+
+Read = Callable[[dict[str, Any], bool], dict[str, Any]]
+"""`read(object, unanswered)` gives the canonical row or raises Malformed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One kind of row. `marks`: sets of keys, one of which a row of this family has."""
+
+    name: str
+    marks: tuple[frozenset[str], ...]
+    read: Read
+
+
+def _family(name: str, read: Read, *marks: str) -> Family:
+    return Family(name, tuple(frozenset(mark.split()) for mark in marks), read)
+
+
+FAMILIES = (
+    _family("chat", chat.read, "messages"),
+    _family("sharegpt", sharegpt.read, "conversations"),
+    _family("preference", preference.read, "chosen rejected"),
+    _family("prompt_completion", pairs.read_prompt_completion, "prompt completion"),
+    _family("alpaca", alpaca.read, "instruction output"),
+    _family("qa", pairs.read_question_answer, "question answer"),
+    _family("text", pairs.read_text, "text"),
+)
+"""In the order in which they are tried: the first all of whose keys are in a row is its family."""
+LABELLED = Family("labelled", (), pairs.read_labelled)
+"""A text and its label. Known by a key beside the text, so it is tried for rows that would be plain text."""
+
+FORMATS = (*(family.name for family in FAMILIES), "csv", "tsv", "parquet")
+TARGETS = ("chat", "sharegpt", "alpaca", "prompt_completion", "preference")
+
+_BY_NAME = {family.name: family for family in FAMILIES}
+_KEYS = sorted({key for family in FAMILIES for mark in family.marks for key in mark})
+
+
+def named(name: str) -> Family | None:
+    """The family of that name; None for `auto` and for the tables, which are told apart by their file."""
+    if name not in (*FORMATS, "auto"):
+        raise RungError(
+            f'"{name}" is not a format.{did_you_mean(name, FORMATS)}', "one of: auto, " + ", ".join(FORMATS), found=name
+        )
+    return _BY_NAME.get(name)
+
+
+def family_of(row: Mapping[str, Any]) -> Family | None:
+    """The family that a row's keys tell, or None."""
+    if "messages" in row:
+        return FAMILIES[0]
+    for family in FAMILIES:
+        for mark in family.marks:
+            if mark <= row.keys():
+                return LABELLED if family.name == "text" and answer_key(row) else family
+    return None
+
+
+def is_plain_text(row: Mapping[str, Any]) -> bool:
+    """Return whether a row with `text` is a text row, whatever other keys it has."""
+    return len(row) == 1 or (family_of(row) is _BY_NAME["text"] and not check_export(row))
+
+
+def read_object(row: dict[str, Any], family: Family | None, unanswered: bool = False) -> dict[str, Any]:
+    """The canonical row of one JSON object, by `family` or by what its keys tell. Raises Malformed."""
+    found = family or family_of(row)
+    if found is None or (family is None and found.name in ("text", "labelled")):
+        fault = check_export(row) or (None if found else _unknown_keys(row))
+        if fault:
+            raise fault
+    assert found is not None
+    return found.read(row, unanswered)
+
+
+def to_format(example: Example, fmt: str, *, plain: bool = True) -> dict[str, Any]:
+    """The row as `fmt` writes it, other keys kept.
+
+    With `plain`, prompt_completion and preference are pairs of strings; without, lists of messages. Raises
+    CannotHold with the reason where the format has no place for something, RungError for an unknown format.
+    """
+    if fmt == "chat":
+        return chat.write(example)
+    if fmt == "sharegpt":
+        return sharegpt.write(example)
+    if fmt == "alpaca":
+        return alpaca.write(example)
+    if fmt == "prompt_completion":
+        return pairs.write_prompt_completion(example, plain)
+    if fmt == "preference":
+        return preference.write(example, plain)
+    raise RungError(f'"{fmt}" is not a target.{did_you_mean(fmt, TARGETS)}', "one of: " + ", ".join(TARGETS), found=fmt)
+
+
+def _unknown_keys(row: Mapping[str, Any]) -> Malformed:
+    """The fault of a row that is of no family: which key is missing, and the nearest way to have it read."""
+    found = ", ".join(f'"{key}"' for key in list(row)[:12]) or "none"
+    partly = (mark - row.keys() for family in FAMILIES for mark in family.marks if not mark.isdisjoint(row))
+    missing = min((key for keys in partly for key in keys), default="messages")
+    question, answer = first_of(row, QUESTIONS), first_of(row, (*ANSWERS, "answers"))
+    hint = "name the format with --format, or its columns with --question and --answer"
+    if question and answer:
+        hint = f"name the columns: --question {shlex.quote(question)} --answer {shlex.quote(answer)}"
+    else:
+        known = [key for key in _KEYS if key not in row]
+        for key in row:
+            if key not in _KEYS and (near := did_you_mean(key, known)):
+                missing = near.split('"')[1]
+                hint = f'did you mean "{missing}" for "{key}"?'
+                break
+    return Malformed(missing, f'"{missing}" is missing; found keys {found}.', hint)

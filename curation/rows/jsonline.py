@@ -1,0 +1,188 @@
+"""One line of JSON, strictly: what `json` and msgspec let through (duplicate keys, NUL) is refused here."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from typing import Any, NoReturn
+
+import msgspec
+
+DEEPEST = 200
+"""Levels of nesting that are read; real rows have under ten."""
+
+_SPACED = re.compile(rb'"\s+:').search
+_decode = msgspec.json.Decoder().decode
+
+
+class Malformed(Exception):
+    """A line breaks a rule: the field (a path as `messages[2].content`), a sentence why, what to try."""
+
+    def __init__(self, field: str, reason: str, hint: str = "") -> None:
+        super().__init__(reason)
+        self.field = field
+        self.reason = reason
+        self.hint = hint
+
+
+def decode_object(line: bytes) -> dict[str, Any]:
+    """The object on this line. Raises Malformed where it is not strict JSON, or not an object.
+
+    The quick pass is msgspec's; a key that occurs twice is found by counting, or by the slow pass.
+    """
+    try:
+        value = _decode(line)
+        keys = count_keys(value, 0)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        explain_json(line)
+    if not keys_are_single(line, keys) or holds_nul(line):
+        value = strict_json(line)
+    if type(value) is not dict:
+        raise Malformed("", f"a row is a JSON object, this line holds {kind_of(value)}.")
+    return value
+
+
+def keys_are_single(line: bytes, keys: int) -> bool:
+    r"""Return whether the `keys` keys that were decoded are all that the line holds; False where that is not certain.
+
+    A key that occurs twice is decoded once, and each key has its colon: with as many colons as keys none was lost.
+    Texts hold colons too, so else the colons behind a quote are counted, but those behind a quote that is escaped. No
+    key may then be followed by white space, or end in a backslash.
+    """
+    if line.count(b":") == keys:
+        return True
+    quoted = line.count(b'":')
+    if quoted != keys:
+        if b'\\\\"' in line:
+            return False
+        quoted -= line.count(b'\\":')
+    return quoted == keys and not _SPACED(line)
+
+
+def may_be_spaced(text: bytes) -> bool:
+    """Return whether white space may stand between a key and its colon."""
+    return b" :" in text or (b"\t" in text and b"\t:" in text) or (b"\r" in text and b"\r:" in text)
+
+
+def holds_nul(text: bytes) -> bool:
+    r"""Return whether a text may hold `\u0000`."""
+    return b"u0000" in text and b"\\u0000" in text
+
+
+def explain_json(line: bytes) -> NoReturn:
+    """Raise Malformed with the reason why the quick pass failed."""
+    strict_json(line)
+    raise Malformed("", "not JSON that another program would read the same way.")
+
+
+def strict_json(line: bytes) -> Any:
+    """Parse slowly, with a reason for everything that is refused."""
+    text = _text(line)
+    try:
+        value = json.loads(text, object_pairs_hook=_pairs, parse_constant=_constant)
+        _walk(value, 0)
+    except RecursionError:
+        raise Malformed("", f"nested deeper than {DEEPEST} levels.") from None
+    except json.JSONDecodeError as error:
+        raise _not_json(text, error) from None
+    except ValueError as error:
+        if "integer string conversion" in str(error):
+            raise Malformed("", "a number of more than 4,300 digits.") from None
+        raise Malformed("", f"not JSON: {error}.") from None
+    return value
+
+
+def kind_of(value: Any) -> str:
+    """What a JSON value is, in words."""
+    if value is None:
+        return "null"
+    names: dict[type, str] = {
+        bool: "true or false",
+        int: "a number",
+        float: "a number",
+        str: "a string",
+        list: "a list",
+        bytes: "bytes",
+    }
+    return names.get(type(value), "an object")
+
+
+def count_keys(value: Any, depth: int) -> int:
+    """Return the number of keys at any depth of a value that is `depth` levels deep. Raises RecursionError."""
+    if depth > DEEPEST:
+        raise RecursionError
+    if type(value) is dict:
+        count = len(value)
+        parts: Iterable[Any] = value.values()
+    elif type(value) is list:
+        count, parts = 0, value
+    else:
+        return 0
+    for part in parts:
+        if type(part) is dict or type(part) is list:
+            count += count_keys(part, depth + 1)
+    return count
+
+
+def _text(line: bytes) -> str:
+    try:
+        text = line.decode()
+    except UnicodeDecodeError as error:
+        raise Malformed(
+            "",
+            f"not UTF-8 at byte {error.start + 1}: 0x{line[error.start]:02x}.",
+            "save the file as UTF-8 (iconv -f WINDOWS-1252 -t UTF-8)",
+        ) from None
+    if "\0" in text:
+        raise Malformed("", f"a NUL character at byte {line.index(0) + 1}.")
+    return text
+
+
+def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        names = [key for key, _ in pairs]
+        twice = next(key for key in names if names.count(key) > 1)
+        raise Malformed(twice, f'the key "{twice}" occurs twice; only one of its values could be kept.')
+    return value
+
+
+def _constant(name: str) -> NoReturn:
+    raise Malformed("", f"{name} is not JSON.", "write null, or leave the key out")
+
+
+def _walk(value: Any, depth: int) -> None:
+    """Refuse NUL, lone surrogates, numbers out of range and too deep nesting anywhere in a value."""
+    if depth > DEEPEST:
+        raise RecursionError
+    if isinstance(value, str):
+        _check_text(value)
+    elif isinstance(value, float) and value in (float("inf"), float("-inf")):
+        raise Malformed("", "a number is out of range.")
+    elif isinstance(value, dict):
+        for key, part in value.items():
+            _check_text(key)
+            _walk(part, depth + 1)
+    elif isinstance(value, list):
+        for part in value:
+            _walk(part, depth + 1)
+
+
+def _check_text(text: str) -> None:
+    if "\0" in text:
+        raise Malformed("", "a NUL character (\\u0000) in a string.")
+    if found := re.search("[\ud800-\udfff]", text):
+        raise Malformed("", f"half of a surrogate pair (\\u{ord(found[0]):04x}) in a string; it is no character.")
+
+
+def _not_json(text: str, error: json.JSONDecodeError) -> Malformed:
+    place = f"at character {error.pos + 1}"
+    if text.startswith("\ufeff"):
+        return Malformed("", "a byte order mark (BOM) begins this line.", "files were joined here: take the mark out")
+    if error.msg == "Extra data":
+        return Malformed("", f"something follows the JSON value {place}: {text[error.pos : error.pos + 20]!r}.")
+    if text.lstrip()[:1] in ("{", "[") and not text.rstrip().endswith(("}", "]")):
+        return Malformed("", f"not JSON: the line ends before its value does ({error.msg}, {place}).")
+    hint = "keys and strings need double quotes" if "'" in text[:3] else ""
+    return Malformed("", f"not JSON: {error.msg[:1].lower()}{error.msg[1:]} {place}.", hint)

@@ -1,0 +1,80 @@
+"""Rows of one question and one answer (prompt and completion, question and answer), and plain text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from curation.example import Example
+from curation.rows.jsonline import Malformed, kind_of
+from curation.rows.names import (
+    answer_key,
+    free,
+    need,
+    need_text,
+    others,
+    rest,
+    room,
+    scalar_text,
+    single,
+    turns_of,
+    with_system,
+)  # fmt: skip
+from curation.rows.turns import read_turns
+
+
+def read_prompt_completion(row: dict[str, Any], unanswered: bool = False) -> dict[str, Any]:
+    """TRL's prompt and completion, both texts or both lists of messages; `label` (unpaired) is an other key."""
+    free(row, "messages")
+    messages = read_turns(
+        as_turns(row, "prompt", "user") + as_turns(row, "completion", "assistant"), "prompt+completion"
+    )
+    messages, used = with_system(row, messages)
+    return {"messages": messages, **rest(row, "prompt", "completion", *used)}
+
+
+def read_question_answer(row: dict[str, Any], unanswered: bool = False) -> dict[str, Any]:
+    """`question` and `answer`, both texts."""
+    return _pair(row, "question", need_text(row, "question"), "answer", need_text(row, "answer"))
+
+
+def read_labelled(row: dict[str, Any], unanswered: bool = False) -> dict[str, Any]:
+    """`text` and a key that a table would take for its answer, as `datasets` writes a table of texts and labels."""
+    key = answer_key(row)
+    return _pair(row, "text", need_text(row, "text"), key, scalar_text(row[key], key, "answer"))
+
+
+def _pair(row: dict[str, Any], asked: str, question: str, said: str, answer: str) -> dict[str, Any]:
+    free(row, "messages")
+    turns = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+    messages, used = with_system(row, turns)
+    return {"messages": messages, **rest(row, asked, said, *used)}
+
+
+def read_text(row: dict[str, Any], unanswered: bool = False) -> dict[str, Any]:
+    """`text`, as it is."""
+    need_text(row, "text")
+    return row
+
+
+def write_prompt_completion(example: Example, plain: bool) -> dict[str, Any]:
+    """Strings where `plain` (one question, one answer), else everything up to the answer, and the answer."""
+    other = others(example)
+    room(other, "prompt/completion", "prompt", "completion")
+    if plain:
+        question, answer = single(example, "plain prompt/completion")
+        return {"prompt": question, "completion": answer, **other}
+    turns = [dict(turn) for turn in turns_of(example, "prompt/completion")]
+    return {"prompt": turns[:-1], "completion": turns[-1:], **other}
+
+
+def as_turns(row: dict[str, Any], key: str, role: str) -> list[dict[str, Any]]:
+    """A part that is a text or a list of messages, as messages. Raises Malformed."""
+    part = need(row, key)
+    if type(part) is str:
+        return [{"role": role, "content": need_text(row, key)}]
+    if type(part) is not list or not part:
+        raise Malformed(key, f'"{key}" must be a text or a list of messages, found {kind_of(part)}.')
+    for number, turn in enumerate(part):
+        if type(turn) is not dict:
+            raise Malformed(f"{key}[{number}]", f"must be a message, found {kind_of(turn)}.")
+    return list(part)

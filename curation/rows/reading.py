@@ -1,0 +1,187 @@
+"""The one reader: any file, folder or stream as canonical rows and rejects."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from curation.rows.array import is_array, read_array
+from curation.rows.families import LABELLED, Family, family_of, named, read_object
+from curation.rows.jsonline import Malformed, decode_object
+from curation.rows.names import answer_key
+from curation.rows.quick import Quick
+from curation.rows.row import Columns, Read, Reject, Row, RowBlock
+from curation.rows.source import Progress, blocks_of, files_of, kind_of_file, lines_of, open_bytes, readable
+from workspace.json_types import JsonObject
+
+Notice = Callable[[str], None]
+
+
+def read_rows(
+    path: Path,
+    fmt: str = "auto",
+    *,
+    columns: Columns | None = None,
+    unanswered: bool = False,
+    notice: Notice | None = None,
+    progress: Progress | None = None,
+) -> Iterator[Row | Reject]:
+    """Yield the rows of a file, of each data file below a folder, or of standard input (`-`), in their order.
+
+    Memory holds some hundred lines. With `auto` the keys of a JSON row tell its format, a table is known by the file's
+    suffix or its first line; `columns` says what a table's columns or a row's keys hold, and `notice` is given what was
+    guessed. With `unanswered`, rows whose last message is the user's are sound. `progress` is called with bytes done
+    and in all, file by file.
+
+    Raises RungError for what concerns a whole file: missing, unreadable, unknown format, columns that fit nothing.
+    """
+    blocks = read_blocks(path, fmt, columns=columns, unanswered=unanswered, notice=notice, progress=progress)
+    return chain.from_iterable(blocks)
+
+
+def read_blocks(
+    path: Path,
+    fmt: str = "auto",
+    *,
+    columns: Columns | None = None,
+    unanswered: bool = False,
+    notice: Notice | None = None,
+    progress: Progress | None = None,
+) -> Iterator[RowBlock]:
+    """As `read_rows`, some rows at a time."""
+    family = named(fmt)
+    for file in files_of(path):
+        with readable(file), contextlib.ExitStack() as stack:
+            yield from _blocks(file, fmt, family, columns or Columns(), unanswered, notice or _quiet, progress, stack)
+
+
+def _quiet(_: str) -> None:
+    """Tell nobody."""
+
+
+def _blocks(
+    path: Path,
+    fmt: str,
+    family: Family | None,
+    columns: Columns,
+    unanswered: bool,
+    notice: Notice,
+    progress: Progress | None,
+    stack: contextlib.ExitStack,
+) -> Iterator[RowBlock]:
+    """The rows of one file, which is closed with `stack`."""
+    kind = fmt if fmt in ("csv", "tsv", "parquet") else kind_of_file(path).lstrip(".")
+    if kind in ("parquet", "arrow") and fmt in ("auto", "parquet", *_json_formats(family)):
+        from curation.rows.parquet import read_parquet
+
+        read = _reading(path, family, columns, unanswered, notice)
+        return _batched(read_parquet(path, family, columns, read, notice))
+    file = stack.enter_context(open_bytes(path, progress))
+    start = file.peek(4096)[:4096].lstrip()
+    if (kind in ("csv", "tsv") and family is None) or (fmt == "auto" and _looks_like_table(start)):
+        from curation.rows.table import read_table
+
+        return _batched(read_table(file, path, columns, notice, delimiter="\t" if kind == "tsv" else ""))
+    read = _reading(path, family, columns, unanswered, notice)
+    if is_array(start, kind):
+        return _batched(_object(str(path), number, value, read) for number, value in read_array(file, path))
+    if kind == "txt" and fmt in ("auto", "text") and not start.startswith(b"{"):
+        return _batched(_texts(lines_of(file), str(path)))
+    is_plain = family is None and not columns.named
+    quick = Quick(
+        is_plain or (not columns.named and family is not None and family.name == "chat"), is_plain, unanswered
+    )
+    return _json_lines(file, str(path), 1, read, quick)
+
+
+def _batched(rows: Iterable[Row | Reject]) -> Iterator[RowBlock]:
+    """One row at a time: these come from readers that hold no block of rows."""
+    return (RowBlock([row]) for row in rows)
+
+
+def _reading(path: Path, family: Family | None, columns: Columns, unanswered: bool, notice: Notice) -> Read:
+    """Return the function that reads one object; it gives notice of the first label that it takes for an answer."""
+    if columns.named:
+        from curation.rows.table import read_columns
+
+        return lambda row: read_columns(row, columns, family, unanswered)
+    told = False
+
+    def read(row: JsonObject) -> JsonObject:
+        nonlocal told
+        if not told and family is None and family_of(row) is LABELLED:
+            told = True
+            notice(f'{path}: column "text" is the question, column "{answer_key(row)}" is the answer')
+        return read_object(row, family, unanswered)
+
+    return read
+
+
+def _json_formats(family: Family | None) -> tuple[str, ...]:
+    return (family.name,) if family else ()
+
+
+def _looks_like_table(start: bytes) -> bool:
+    """Whether unnamed bytes begin with a header line that names a question and an answer column."""
+    from curation.rows.table import looks_like_header
+
+    return looks_like_header(start.split(b"\n", 1)[0])
+
+
+def read_json_lines(
+    file: io.BufferedReader, name: str, number: int = 1, *, unanswered: bool = False
+) -> Iterator[RowBlock]:
+    """The rows of an open file of JSON lines, some at a time; its first line has this number in the file `name`."""
+    return _json_lines(
+        file, name, number, lambda row: read_object(row, None, unanswered), Quick(True, True, unanswered)
+    )
+
+
+def _json_lines(file: io.BufferedReader, name: str, number: int, read: Read, quick: Quick) -> Iterator[RowBlock]:
+    """One row or reject for each line of JSON, a block of lines at a time."""
+    for lines, text in blocks_of(file):
+        found, others, closer = quick.judge(lines, text)
+        for place in closer:
+            found[place] = _closer_look(name, number + place, lines[place], found[place], read)
+        yield RowBlock(found, name, number, lines, text, others)
+        number += len(lines)
+
+
+def _closer_look(name: str, number: int, line: bytes, found: Any, read: Read) -> Row | Reject | None:
+    """Read the row that was found on a line, or the line itself, by all rules. None of a blank line."""
+    raw = line.removesuffix(b"\n")
+    if type(found) is not dict or any(type(value) is list for value in found.values()):  # messages may be in it
+        return None if not line or line.isspace() else _object(name, number, raw, read)
+    try:
+        row = read(found)
+    except Malformed as error:
+        return Reject(name, number, error.field, error.reason, raw, error.hint)
+    return Row(name, number, raw, row, row is found)
+
+
+def _object(name: str, number: int, raw: bytes, read: Read) -> Row | Reject:
+    """One line, read with a reason for everything that is refused."""
+    try:
+        found = decode_object(raw)
+        row = read(found)
+    except Malformed as error:
+        return Reject(name, number, error.field, error.reason, raw, error.hint)
+    return Row(name, number, raw, row, row is found and b"\n" not in raw)
+
+
+def _texts(lines: Iterator[tuple[int, bytes]], name: str) -> Iterator[Row | Reject]:
+    """One text row for each line of a plain text file."""
+    for number, line in lines:
+        try:
+            text = line.decode()
+        except UnicodeDecodeError as error:
+            yield Reject(name, number, "", f"not UTF-8 at byte {error.start + 1}.", line, "save the file as UTF-8")
+            continue
+        if "\0" in text:
+            yield Reject(name, number, "", "a NUL character.", line)
+        else:
+            yield Row(name, number, line, {"text": text.removesuffix("\r")}, as_is=False)

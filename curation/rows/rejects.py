@@ -1,0 +1,122 @@
+"""Lines that could not be read: kept with their bytes, and told all at once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import IO
+
+from curation.rows.pieces import Made, Pieces
+from curation.rows.row import Reject
+from workspace.errors import InputError, Problem
+
+NOT_UTF8 = "not UTF-8."
+SHOWN = 20
+"""Rejects that an error tells in full; the numbers of the others follow in one line."""
+
+
+class Rejects(Made[Reject]):
+    """Lines that could not be read, in a temporary file; of each the place is held."""
+
+    def __init__(self) -> None:
+        self._lines = Pieces()
+
+    def add(self, reject: Reject) -> None:
+        """Add a line. Raises RungError where the temporary file has no room."""
+        facts = json.dumps((reject.file, reject.line, reject.field, reject.reason, reject.hint))
+        self._lines.add(facts.encode() + b"\n" + reject.raw)
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    def _at(self, index: int) -> Reject:
+        facts, _, raw = self._lines.read(index).partition(b"\n")
+        file, line, field, reason, hint = json.loads(facts)
+        return Reject(file, line, field, reason, raw, hint)
+
+
+def reject_json(reject: Reject) -> bytes:
+    r"""One line of a rejects file: `{line, file, field, reason, hint, raw}`.
+
+    `raw` is the line's text; bytes that are not UTF-8 stand in it as Python's surrogateescape writes them
+    (`\udcff` for 0xff), and `raw_base64` holds the bytes themselves.
+    """
+    document: dict[str, object] = {
+        "line": reject.line,
+        "file": reject.file,
+        "field": reject.field,
+        "reason": reject.reason,
+        "hint": reject.hint,
+        "raw": reject.raw.decode("utf-8", "surrogateescape"),
+    }
+    try:
+        reject.raw.decode()
+    except UnicodeDecodeError:
+        import base64
+
+        document["raw_base64"] = base64.b64encode(reject.raw).decode()
+    return json.dumps(document).encode() + b"\n"
+
+
+def write_rejects(path: Path, rejects: Iterable[Reject]) -> int:
+    """Write all rejects to `path`, atomically; return how many. The file is written even when there are none."""
+    from workspace.files import replacing
+
+    with replacing(path) as file:
+        return write_rejects_to(file, rejects)
+
+
+def write_rejects_to(file: IO[bytes], rejects: Iterable[Reject]) -> int:
+    """As `write_rejects`, to an open file."""
+    count = 0
+    for reject in rejects:
+        file.write(reject_json(reject))
+        count += 1
+    return count
+
+
+def malformed_error(rejects: Sequence[Reject], hint: str = "") -> InputError:
+    """The error that tells all malformed lines: the first in full, then every line number."""
+    problems = [_problem(reject) for reject in rejects[:SHOWN]]
+    if len(rejects) > SHOWN:
+        problems.append(Problem(f"{len(rejects):,} lines could not be read: {line_numbers(rejects)}."))
+    return InputError(problems, hint or _next_step(rejects))
+
+
+def convert_hint(path: Path | str) -> str:
+    """How a file that was saved in another encoding becomes UTF-8."""
+    return f'save it as UTF-8, or: iconv -f WINDOWS-1252 -t UTF-8 "{path}" > utf8{Path(path).suffix}'
+
+
+def _next_step(rejects: Sequence[Reject]) -> str:
+    if rejects and all(reject.reason.startswith(NOT_UTF8[:-1]) for reject in rejects):
+        return f"{convert_hint(rejects[0].file)}   (without these lines: --rejects rejects.jsonl)"
+    return "keep what can be read: --rejects rejects.jsonl"
+
+
+def line_numbers(rejects: Iterable[Reject]) -> str:
+    """All line numbers by file: `a.jsonl 3, 7-9`."""
+    by_file: dict[str, list[int]] = {}
+    for reject in rejects:
+        by_file.setdefault(reject.file, []).append(reject.line)
+    return "; ".join(f"{file} {_ranges(lines)}" for file, lines in by_file.items())
+
+
+def _ranges(lines: Sequence[int]) -> str:
+    parts: list[list[int]] = []
+    for line in lines:
+        if parts and line == parts[-1][1] + 1:
+            parts[-1][1] = line
+        else:
+            parts.append([line, line])
+    return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in parts)
+
+
+def _problem(reject: Reject) -> Problem:
+    hint = (
+        f" {reject.hint[:1].upper()}{reject.hint[1:]}{'' if reject.hint[-1] in '.?)' else '.'}" if reject.hint else ""
+    )
+    found = reject.raw[:80].decode("utf-8", "replace")
+    field = f"{reject.field}: " if "[" in reject.field and reject.field not in reject.reason else ""
+    return Problem(f"{field}{reject.reason}{hint}", where=f"{reject.file} line {reject.line}", found=found)

@@ -1,0 +1,317 @@
+"""`RowFile`: rows that are not held, passed over, fetched by their place, named and copied out byte for byte.
+
+A row that is canonical in a plain file of JSON lines stays there: its line number is held. Rows of other kinds (of
+another format, packed, of tables and standard input) are kept in a temporary file in canonical form.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from array import array
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import numpy.typing as npt
+
+from curation.example import Example
+from curation.likeness.sets import I64
+from curation.rows.pieces import Pieces
+from curation.rows.reading import Notice, read_blocks
+from curation.rows.rejects import Rejects
+from curation.rows.row import Columns, Reject, Row, RowBlock, Said
+from curation.rows.source import files_of, open_bytes
+from workspace.errors import RungError
+
+LINES = (".jsonl", ".ndjson")
+CHUNK = 1 << 18
+COPIED = 1 << 20
+IN_ITS_FILE = -1
+Progress = Callable[[int, int], None]
+
+
+class RowFile:
+    """The rows of `paths` in their order, or rows that are added. Pass over the files once (`read`, `said` or by
+    iterating) before asking for rows by their place.
+
+    Lines that cannot be read are in `rejects` afterwards. Close it in the end (it is a context manager).
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[Path] = (),
+        fmt: str = "auto",
+        *,
+        columns: Columns | None = None,
+        unanswered: bool = False,
+        notice: Notice | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        self.files = [file for path in paths for file in files_of(path)]
+        self.rejects = Rejects()
+        self._reading = fmt, columns, unanswered, notice, progress
+        self._of, self._line, self._kept_at = array("H"), array("Q"), array("i")
+        self._kept = Pieces()
+        self._places: dict[int, I64] = {}
+        self._status: dict[int, tuple[int, int]] = {}
+        """Length and time of the files in which rows remain: plain ones of JSON lines."""
+        self._open: tuple[int, IO[bytes] | None] = (0, None)
+        self._is_read = False
+
+    def __enter__(self) -> RowFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._open[1]:
+            self._open[1].close()
+
+    def __len__(self) -> int:
+        return len(self._line)
+
+    def __iter__(self) -> Iterator[Example]:
+        """All rows: the first pass, or a later one."""
+        if self._is_read or not self.files:
+            yield from self.pick(range(len(self)))
+            return
+        for block in self.read():
+            yield from (item.example for item in block if type(item) is Row)
+
+    def said(self) -> Iterator[Said]:
+        """What each row says (`RowBlock.said`): in the first pass, or a later one."""
+        if self._is_read:
+            yield from self
+            return
+        for block in self.read():
+            yield from block.said()
+
+    def read(self) -> Iterator[RowBlock]:
+        """All rows and rejects, some hundreds at a time, once. Notes where each one is."""
+        for number in range(len(self.files)):
+            yield from self.read_file(number)
+
+    def read_file(self, number: int) -> Iterator[RowBlock]:
+        """As `read`, of the file of that number, after those before it."""
+        if self.is_lines(number):
+            self.note(number, (), ())
+        fmt, columns, unanswered, notice, progress = self._reading
+        file, self._is_read = self.files[number], True
+        for block in read_blocks(file, fmt, columns=columns, unanswered=unanswered, notice=notice, progress=progress):
+            self._take(number, block)
+            yield block
+
+    def is_lines(self, number: int) -> bool:
+        """Whether the file of that number is a plain one of JSON lines, by its name and its first bytes."""
+        return _is_lines(self.files[number])
+
+    def note(self, number: int, lines: Sequence[int], items: Iterable[Row | Reject]) -> None:
+        """Note rows of a file of lines that were read elsewhere, in input order: of those that are canonical there the
+        `lines`, of the others themselves.
+        """
+        self._is_read = True
+        if number not in self._status:
+            self._status[number] = _status_of(self.files[number])
+        others = iter([item for item in items if type(item) is Row])
+        other = next(others, None)
+        for line in lines:
+            while other and other.line < line:
+                self._note(number, other.line, self._keep(number, other))
+                other = next(others, None)
+            self._note(number, line, IN_ITS_FILE)
+        for row in (other, *others) if other else ():
+            self._note(number, row.line, self._keep(number, row))
+        for item in items:
+            if type(item) is Reject:
+                self.rejects.add(item)
+
+    def add(self, line: bytes) -> None:
+        """Add a row that is of no file: its canonical form. Raises RungError where the temporary file has no room."""
+        self._note(0, 0, self._kept.add(line))
+
+    def _note(self, number: int, line: int, kept_at: int) -> None:
+        self._of.append(number)
+        self._line.append(line)
+        self._kept_at.append(kept_at)
+
+    def _take(self, number: int, block: RowBlock) -> None:
+        """Note what was read of a file, in bulk where all rows are canonical in it."""
+        if number in self._status and set(map(type, block.found)) <= {list, str}:
+            count = len(block.found)
+            self._line.extend(range(block.number, block.number + count))
+            self._of.extend(array("H", [number]) * count)
+            self._kept_at.extend(array("i", [IN_ITS_FILE]) * count)
+            return
+        for item in block:
+            if type(item) is Row:
+                self._note(number, item.line, self._keep(number, item))
+            else:
+                self.rejects.add(item)  # type: ignore[arg-type]
+
+    def _keep(self, number: int, row: Row) -> int:
+        """Keep a row that is not canonical in a file of lines; of other files the line to copy out too."""
+        if number in self._status:
+            return IN_ITS_FILE if row.as_is else self._kept.add(row.example.to_json().encode())
+        line = row.json_line
+        return self._kept.add(
+            line if row.as_is or line is not row.raw else row.example.to_json().encode() + b"\n" + line
+        )
+
+    def where(self, index: int) -> tuple[str, int]:
+        """File, as it was given, and line (from 1) of a row."""
+        return str(self.files[self._of[index]]), self._line[index]
+
+    def places_in(self, files: Collection[str]) -> Sequence[int]:
+        """The places of the rows of these files."""
+        numbers = [number for number, file in enumerate(self.files) if str(file) in files]
+        found = np.flatnonzero(np.isin(np.frombuffer(self._of, np.uint16), numbers)) if len(self) else ()
+        return array("q", np.asarray(found, np.int64).tobytes())
+
+    def fetch(self, indices: Sequence[int]) -> list[Example]:
+        """The rows at `indices`."""
+        return list(self.pick(indices))
+
+    def pick(self, indices: Iterable[int]) -> Iterator[Example]:
+        """As `fetch`, one at a time. Raises RungError where a file changed since its lines were looked for."""
+        looked_in = set()
+        for index in indices:
+            if self._kept_at[index] == IN_ITS_FILE:
+                looked_in.add(self._of[index])
+            raw = self._raw(index).partition(b"\n")[0]
+            try:
+                yield Example.from_json(raw)
+            except ValueError:
+                self._check_unchanged(self._of[index])  # it was sound when it was read first
+                raise
+        for number in looked_in:
+            self._check_unchanged(number)
+
+    def _raw(self, index: int) -> bytes:
+        """A row in canonical form, and behind a line feed the line to copy out where that is another."""
+        kept = self._kept_at[index]
+        if kept != IN_ITS_FILE:
+            return self._kept.read(kept)
+        number, line = self._of[index], self._line[index]
+        places = self._places_of(number)
+        start, end = int(places[line - 1]), int(places[line])
+        return os.pread(self._file(number).fileno(), end - start, start).removesuffix(b"\n")
+
+    def copy(self, keep: Sequence[bool] | npt.NDArray[np.bool_], out: IO[bytes]) -> None:
+        """Write the lines of the rows where `keep` says so, byte for byte, each with a line feed.
+
+        Raises RungError where a file changed since it was read.
+        """
+        flags = np.asarray(keep, np.bool_)
+        of, lines = np.frombuffer(self._of, np.uint16), np.frombuffer(self._line, np.uint64).astype(np.int64)
+        for number, path in enumerate(self.files):
+            mine = np.flatnonzero(of == number)
+            if number in self._status:
+                wanted = np.zeros(int(lines[mine].max(initial=0)) + 1, np.bool_)
+                wanted[lines[mine]] = flags[mine]
+                self._check_unchanged(number)
+                _copy_lines(path, wanted[1:], out)
+            else:
+                out.writelines(self._raw(int(i)).rpartition(b"\n")[2] + b"\n" for i in mine[flags[mine]])
+
+    def _places_of(self, number: int) -> I64:
+        """Where each line of the file starts, and the end."""
+        if number not in self._places:
+            self._check_unchanged(number)
+            self._places[number] = _line_places(self._file(number))
+        return self._places[number]
+
+    def _file(self, number: int) -> IO[bytes]:
+        """The open file; one is open at a time, as there may be thousands."""
+        before, file = self._open
+        if file is None or before != number:
+            if file:
+                file.close()
+            file = self.files[number].open("rb")
+            self._open = number, file
+        return file
+
+    def _check_unchanged(self, number: int) -> None:
+        path = self.files[number]
+        if _status_of(path) != self._status[number]:
+            raise RungError(f"{path}: changed while it was read.", "run it again", where=str(path))
+
+
+def _status_of(path: Path) -> tuple[int, int]:
+    """Length and time of a file; (-1, -1) where it is gone."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return -1, -1
+    return status.st_size, status.st_mtime_ns
+
+
+class Chosen:
+    """Some rows of a `RowFile`, by their places in it."""
+
+    def __init__(self, files: RowFile, indices: Sequence[int]) -> None:
+        self.files = files
+        self.indices = indices
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __iter__(self) -> Iterator[Example]:
+        return self.files.pick(self.indices)
+
+    def where(self, index: int) -> tuple[str, int]:
+        """File and line of a row."""
+        return self.files.where(self.indices[index])
+
+    def fetch(self, indices: Sequence[int]) -> list[Example]:
+        """The rows at `indices` of the chosen."""
+        return self.files.fetch([self.indices[index] for index in indices])
+
+
+def _is_lines(file: Path) -> bool:
+    """Whether it is a plain file of JSON lines, by name and by its first bytes."""
+    if file.suffix.lower() not in LINES or not file.is_file():
+        return False
+    with contextlib.suppress(OSError), file.open("rb") as opened:
+        return opened.read(4).removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"")
+    return False
+
+
+def _line_places(file: IO[bytes]) -> I64:
+    """Where each line starts, and the end. Read into one small buffer: fresh memory costs more than the look."""
+    buffer = bytearray(CHUNK)
+    data = np.frombuffer(buffer, np.uint8)
+    file.seek(0)
+    parts = [np.array([3 if file.read(3) == b"\xef\xbb\xbf" else 0], np.int64)]
+    position = 0
+    file.seek(0)
+    while count := file.readinto(buffer):  # type: ignore[attr-defined]
+        parts.append(np.flatnonzero(data[:count] == 10) + position + 1)
+        position += count
+    places = np.concatenate(parts)
+    return places if places[-1] == position else np.append(places, position)
+
+
+def _copy_lines(path: Path, wanted: npt.NDArray[np.bool_], out: IO[bytes]) -> None:
+    """Lines that are wanted and stand one after the other are written as one piece."""
+    begin = 0
+    for chunk in _whole_chunks(path):
+        ends = np.flatnonzero(np.frombuffer(chunk, np.uint8) == 10) + 1
+        if not len(ends) or ends[-1] < len(chunk):
+            ends = np.append(ends, len(chunk))
+        flags = np.zeros(len(ends) + 2, np.int8)
+        some = wanted[begin : begin + len(ends)]
+        flags[1 : len(some) + 1] = some
+        begin += len(ends)
+        turns = np.flatnonzero(flags[1:] != flags[:-1])
+        edges = np.concatenate(([0], ends))[turns].tolist()
+        pieces = [chunk[first:last] for first, last in zip(edges[::2], edges[1::2], strict=True)]
+        out.write(b"".join(pieces))
+        if edges and edges[-1] == len(chunk) and not chunk.endswith(b"\n"):
+            out.write(b"\n")
+
+
+def _whole_chunks(path: Path) -> Iterator[bytes]:
+    """Whole lines, about a mebibyte at a time; a BOM at the start is dropped, the last line may lack its line feed."""
+    with open_bytes(path) as file:
+        while chunk := file.read(COPIED):
+            yield chunk if chunk.endswith(b"\n") else chunk + file.readline()

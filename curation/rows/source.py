@@ -1,0 +1,266 @@
+"""Where bytes come from: files, compressed files, folders, pipes and standard input."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import io
+import os
+import select
+import stat
+import sys
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, cast
+
+from workspace.errors import RungError, did_you_mean
+from workspace.extras import require
+
+SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".txt", ".parquet", ".arrow")
+PACKED = (".gz", ".zst", ".zstd")
+NOT_ROWS = ("dataset_info.json", "dataset_dict.json", "state.json", "manifest.json", "dataset_infos.json")
+"""Files of a saved dataset that hold no rows."""
+
+ZSTD = b"\x28\xb5\x2f\xfd"
+LONGEST = 256 << 20
+"""Bytes of a line that are read."""
+BLOCK = 1 << 18
+CACHED = 1 << 16
+WAIT = 10.0
+"""Seconds that a named pipe may stay without a writer."""
+
+Progress = Callable[[int, int], None]
+
+
+def files_of(path: Path) -> list[Path]:
+    """`path`, or the data files below it in the order of their names. Raises RungError where there are none."""
+    if str(path) == "-" or not path.is_dir():
+        return [path]
+    found = [p for p in sorted(path.rglob("*")) if _holds_rows(p) and not _is_hidden(p, path)]
+    if not found:
+        raise RungError(
+            f"{path}: a folder without a data file.",
+            "expected files that end in " + ", ".join(SUFFIXES),
+            where=str(path),
+        )
+    return found
+
+
+def kind_of_file(path: Path) -> str:
+    """The last suffix that is not a packing: `.csv` of `rows.csv.gz`."""
+    name = path.name.lower()
+    for suffix in PACKED:
+        name = name.removesuffix(suffix)
+    return Path(name).suffix
+
+
+def open_bytes(path: Path, progress: Progress | None = None) -> io.BufferedReader:
+    """Open for reading, unpacked, a BOM at the start dropped; `-` is standard input.
+
+    Raises RungError where the file is not there, is a folder or device, a pipe that nobody writes to, or UTF-16.
+    """
+    raw = _open(path)
+    watched = io.BufferedReader(cast("io.RawIOBase", _Watched(raw, path, progress)), BLOCK)
+    unpacked = _unpacked(cast("io.BufferedReader", watched), path)
+    return _without_mark(
+        cast("io.BufferedReader", io.BufferedReader(cast("io.RawIOBase", _Lines(unpacked, path)), BLOCK)), path
+    )
+
+
+@contextlib.contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Turn what a broken file raises, a cut archive for one, into a RungError."""
+    try:
+        yield
+    except Exception as error:
+        if not isinstance(error, _broken()):
+            raise
+        raise RungError(f"{path}: cannot be read to its end ({error}).", where=str(path)) from error
+
+
+def _broken() -> tuple[type[Exception], ...]:
+    """What a broken file raises. Asked for afterwards, since what unpacks it is imported when it is opened."""
+    unpacking = (sys.modules["zstandard"].ZstdError,) if "zstandard" in sys.modules else ()
+    return EOFError, OSError, zlib.error, *unpacking
+
+
+def _holds_rows(path: Path) -> bool:
+    return path.is_file() and kind_of_file(path) in SUFFIXES and path.name not in NOT_ROWS
+
+
+def _is_hidden(path: Path, root: Path) -> bool:
+    return any(part.startswith(".") for part in path.relative_to(root).parts)
+
+
+def _open(path: Path) -> io.BufferedReader:
+    if str(path) == "-":
+        return cast("io.BufferedReader", sys.stdin.buffer)
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISFIFO(mode):
+            return _open_pipe(path)
+        if not (stat.S_ISREG(mode) or str(path).startswith("/dev/fd/") or path == Path("/dev/stdin")):
+            raise RungError(f"{path}: not a file.", "give a file, a folder of files, or - for standard input")
+        return path.open("rb")
+    except FileNotFoundError:
+        raise RungError(f"{path}: no such file.{_near(path)}", where=str(path)) from None
+    except OSError as error:
+        raise RungError(f"{path}: cannot be read ({error.strerror}).", where=str(path)) from error
+
+
+def _open_pipe(path: Path) -> io.BufferedReader:
+    """A named pipe, when somebody writes to it within WAIT seconds."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    waiting = select.poll()
+    waiting.register(descriptor, select.POLLIN | select.POLLHUP)
+    if not waiting.poll(WAIT * 1000):
+        os.close(descriptor)
+        raise RungError(f"{path}: a pipe, and nobody wrote to it in {WAIT:.0f} s.", where=str(path))
+    os.set_blocking(descriptor, True)
+    return os.fdopen(descriptor, "rb")
+
+
+def _near(path: Path) -> str:
+    folder = path.parent
+    return did_you_mean(path.name, [p.name for p in folder.iterdir()]) if folder.is_dir() else ""
+
+
+def _unpacked(file: io.BufferedReader, path: Path) -> io.BufferedReader:
+    magic = file.peek(4)[:4]
+    if _is_gzip(magic) or magic == ZSTD:
+        inner: object = gzip.GzipFile(fileobj=file) if _is_gzip(magic) else _unzstd(file)
+        unpacked = cast("io.BufferedReader", io.BufferedReader(cast("io.RawIOBase", inner), 1 << 20))
+        magic = unpacked.peek(4)[:4]
+        if _is_gzip(magic) or magic == ZSTD:
+            raise RungError(f"{path}: packed twice.", "unpack it once", where=str(path))
+        return unpacked
+    if magic == b"PK\x03\x04":
+        if path.suffix.lower() in (".xlsx", ".xlsm", ".ods"):
+            raise RungError(f"{path}: a spreadsheet.", "save it as CSV UTF-8 in Excel or LibreOffice", where=str(path))
+        raise RungError(f"{path}: a zip archive.", "unpack it first", where=str(path))
+    return file
+
+
+def _is_gzip(magic: bytes) -> bool:
+    return magic[:2] == b"\x1f\x8b"
+
+
+def _unzstd(file: io.BufferedReader) -> object:
+    zstd = require("quality", "zstandard")
+    return zstd.ZstdDecompressor().stream_reader(file, read_across_frames=True)
+
+
+def _without_mark(file: io.BufferedReader, path: Path) -> io.BufferedReader:
+    start = file.peek(64)[:64]
+    if start.startswith(b"\xef\xbb\xbf"):
+        file.read(3)
+    elif start[:2] in (b"\xff\xfe", b"\xfe\xff") and b"\0" in start:
+        raise RungError(f"{path}: UTF-16, expected UTF-8.", f"iconv -f UTF-16 -t UTF-8 {path}", where=str(path))
+    return file
+
+
+class _Watched(io.RawIOBase):
+    """A file as long as it was when it was opened: what another program appends meanwhile is left for the next time.
+
+    Tells the bytes read so far (of a packed file as they lie on the disk). Raises RungError where the file shrank, or
+    was written anew at the same length.
+    """
+
+    def __init__(self, file: io.BufferedReader, path: Path, progress: Progress | None) -> None:
+        super().__init__()
+        self._file, self._path, self._progress = file, path, progress
+        self._done, self._total = 0, _size(file)
+        self._written = os.fstat(file.fileno()).st_mtime_ns
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: object) -> int:
+        view = memoryview(buffer)  # type: ignore[arg-type]
+        if self._total is not None:
+            view = view[: self._total - self._done]
+        count = self._file.readinto(view) if len(view) else 0
+        self._done += count
+        if self._total is not None and not count:
+            self._check(self._total, len(view) > 0)
+        if self._progress and count:
+            self._progress(self._done, self._total or self._done)
+        return count
+
+    def _check(self, total: int, ended_early: bool) -> None:
+        """At the end: what was read is one state of the file."""
+        status = os.fstat(self._file.fileno())
+        how = ""
+        if ended_early:
+            how = f"became {total - self._done:,} bytes shorter"
+        elif status.st_size < total or (status.st_size == total and status.st_mtime_ns != self._written):
+            how = "changed"
+        if how:
+            raise RungError(f"{self._path}: {how} while it was read.", "try again", where=str(self._path))
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+class _Lines(io.RawIOBase):
+    """A file that may not have a line over LONGEST: one that is not made of lines is refused before memory fills."""
+
+    def __init__(self, file: io.BufferedReader, path: Path) -> None:
+        super().__init__()
+        self._file, self._path, self._length = file, path, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: object) -> int:
+        count = self._file.readinto(buffer)  # type: ignore[arg-type]
+        last = _last_line_feed(memoryview(buffer)[:count])  # type: ignore[arg-type]
+        self._length = self._length + count if last < 0 else count - last
+        if self._length > LONGEST:
+            raise RungError(f"{self._path}: a line is over {LONGEST >> 20} MiB long.", where=str(self._path))
+        return count
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+def _last_line_feed(data: memoryview) -> int:
+    """Where the last line feed stands, -1 where there is none; the end is looked at first, where it mostly stands."""
+    begin = max(0, len(data) - 4096)
+    last = bytes(data[begin:]).rfind(b"\n")
+    return begin + last if last >= 0 else bytes(data[:begin]).rfind(b"\n")
+
+
+def _size(file: io.BufferedReader) -> int | None:
+    """The length of a plain file; None of a pipe."""
+    status = os.fstat(file.fileno())
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
+
+
+def lines_of(file: IO[bytes], blank: bool = False) -> Iterator[tuple[int, bytes]]:
+    """Number and bytes of each line (blank ones only if asked for): split at line feeds only, these taken off."""
+    for number, line in enumerate(file, 1):
+        if blank or not line.isspace():
+            yield number, line[:-1] if line.endswith(b"\n") else line
+
+
+def blocks_of(file: io.BufferedReader) -> Iterator[tuple[list[bytes], bytes]]:
+    """Whole lines as they come in, with their line feeds, and the same lines as one text.
+
+    Blocks are small enough to stay in a processor's cache from one pass over them to the next.
+    """
+    rest: list[bytes] = []
+    while block := file.read1(CACHED):
+        end = block.rfind(b"\n") + 1
+        if not end:
+            rest.append(block)
+            continue
+        text = b"".join([*rest, memoryview(block)[:end]]) if rest else block[:end]
+        rest = [block[end:]] if end < len(block) else []
+        yield io.BytesIO(text).readlines(), text
+    if rest:
+        text = b"".join(rest)
+        yield [text], text

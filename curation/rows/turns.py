@@ -1,0 +1,219 @@
+"""The rules for a list of messages: a quick yes or no for every row; for those that failed pydantic finds what it is,
+and a sentence says so.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from typing_extensions import TypedDict
+
+from curation.example import text_of
+from curation.rows.jsonline import Malformed, kind_of
+from workspace.errors import did_you_mean
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+ROLES = ("system", "user", "assistant", "tool")
+OTHER_NAMES = {
+    "human": "user", "gpt": "assistant", "bot": "assistant", "model": "assistant", "chatbot": "assistant",
+    "ai": "assistant", "developer": "system", "function": "tool", "observation": "tool",
+}  # fmt: skip
+NEXT: dict[str, dict[Any, str]] = {
+    "start": {"system": "system", "user": "user"},
+    "system": {"user": "user"},
+    "user": {"assistant": "assistant"},
+    "assistant": {"user": "user"},
+    "calling": {"tool": "tool", "user": "user"},
+    "tool": {"tool": "tool", "assistant": "assistant"},
+}
+"""Which role may follow. `calling` is an assistant message with tool calls."""
+ENDS = ("assistant", "calling")
+TEXT_PARTS = ("text", "input_text", "output_text")
+"""Types of parts that are text: of chat messages, and of OpenAI's Responses."""
+PART_HINTS = {
+    "tool_use tool_result": 'write calls as "tool_calls" of the assistant, results as messages of role "tool"',
+    "thinking redacted_thinking reasoning": 'write it as "reasoning_content" beside the content',
+}
+UNTRAINED = ("weight", "train", "loss")
+"""Keys of a message that say, as 0 or false, that it is not to be trained on."""
+_KEPT = ConfigDict(strict=True, extra="allow")
+_Text = Annotated[str, Field(min_length=1)]
+
+
+class _Said(TypedDict):
+    """A part of a content that is text."""
+
+    __pydantic_config__ = _KEPT  # type: ignore[misc]
+    type: Literal["text", "input_text", "output_text"]
+    text: _Text
+
+
+_Parts = Annotated[list[_Said], Field(min_length=1)]
+
+
+class _Message(TypedDict):
+    """A message as a chat row holds it; other keys are kept."""
+
+    __pydantic_config__ = _KEPT  # type: ignore[misc]
+    role: Literal["system", "user", "assistant", "tool"]
+    content: _Text | _Parts
+
+
+class _Calling(TypedDict):
+    """An assistant's message that calls tools: it may say nothing."""
+
+    __pydantic_config__ = _KEPT  # type: ignore[misc]
+    role: Literal["assistant"]
+    content: NotRequired[str | _Parts | None]
+
+
+@cache
+def _message() -> TypeAdapter[_Message]:
+    return TypeAdapter(_Message)
+
+
+@cache
+def _calling() -> TypeAdapter[_Calling]:
+    return TypeAdapter(_Calling)
+
+
+def are_plain(messages: Any, unanswered: bool = False) -> bool:
+    """Return whether `messages` is canonical as it is: role and content alone, each content a text, in a right order.
+
+    With `unanswered` the last may be the user's. False of anything that needs a closer look (`read_turns`).
+    """
+    if type(messages) is not list:
+        return False
+    state = "start"
+    try:
+        for message in messages:
+            content = message["content"]
+            if type(content) is not str or not content or len(message) != 2:
+                return False
+            state = NEXT[state][message["role"]]
+    except (KeyError, TypeError, IndexError):
+        return False
+    return state == "assistant" or (unanswered and state == "user")
+
+
+def read_turns(messages: Any, field: str = "messages", unanswered: bool = False) -> list[dict[str, Any]]:
+    """Return canonical messages: parts that are text joined by newlines, everything else as it is.
+
+    Raises Malformed with the first rule that `messages` breaks, and for what would be read as something else: parts
+    that are no text, an answer that is a tool call or is marked as one not to train on.
+    """
+    if are_plain(messages, unanswered):
+        return messages  # type: ignore[no-any-return]
+    check_turns(messages, field, unanswered)
+    if messages[-1]["role"] == "assistant":
+        _check_answer(messages[-1], f"{field}[{len(messages) - 1}]")
+    joined = [type(message.get("content")) is list for message in messages]
+    if not any(joined):
+        return messages  # type: ignore[no-any-return]
+    return [
+        {**message, "content": text_of(message["content"])} if parts else message
+        for message, parts in zip(messages, joined, strict=True)
+    ]
+
+
+def check_turns(messages: Any, field: str = "messages", unanswered: bool = False) -> None:
+    """Raise Malformed with the first rule that `messages` breaks."""
+    if type(messages) is not list:
+        raise Malformed(field, f'"{field}" must be a list of messages, found {kind_of(messages)}.')
+    if not messages:
+        raise Malformed(field, f'"{field}" is empty.')
+    state = "start"
+    for number, message in enumerate(messages):
+        state = _check_one(message, state, f"{field}[{number}]")
+    if state not in ENDS and not (unanswered and state == "user"):
+        hint = (
+            "give it an answer, or import it --as pool: unanswered rows are queued for one" if state == "user" else ""
+        )
+        raise Malformed(field, f'the last message is from "{messages[-1]["role"]}", it must be the assistant\'s.', hint)
+
+
+def _has_calls(message: Any) -> bool:
+    return type(message.get("tool_calls")) is list and bool(message["tool_calls"])
+
+
+def _check_one(message: Any, state: str, field: str) -> str:
+    """Check one message; return the state after it."""
+    calls = type(message) is dict and message.get("role") == "assistant" and _has_calls(message)
+    if type(message) is dict and type(message.get("content")) is list:
+        _check_parts(message["content"], f"{field}.content")
+    try:
+        (_calling() if calls else _message()).validate_python(message)
+    except ValidationError as error:
+        raise _told(error.errors(include_url=False)[0], message, field) from None
+    role = str(message["role"])
+    if role not in NEXT[state]:
+        raise Malformed(f"{field}.role", _bad_order(role, state))
+    return "calling" if calls else role
+
+
+def _check_parts(parts: list[Any], field: str) -> None:
+    """Refuse by name a part that is not text."""
+    for number, part in enumerate(parts):
+        kind = part.get("type") if type(part) is dict else None
+        if type(kind) is str and kind not in TEXT_PARTS:
+            hint = next((hint for names, hint in PART_HINTS.items() if kind in names.split()), "")
+            raise Malformed(f"{field}[{number}].type", f'a part of type "{kind}"; Rung reads text parts only.', hint)
+
+
+def _check_answer(answer: dict[str, Any], field: str) -> None:
+    """Refuse an answer that would be read as another: one that is a call, or that is not to be trained on."""
+    for key in ("tool_calls", "function_call"):
+        if answer.get(key):
+            raise Malformed(f"{field}.{key}", "the answer is a tool call; Rung neither trains nor scores tool calls.")
+    for key in UNTRAINED:
+        if key in answer and answer[key] in (0, False) and answer[key] is not None:
+            value = json.dumps(answer[key])
+            raise Malformed(
+                f"{field}.{key}", f'the answer has "{key}": {value}: it is marked as not to be trained on.',
+                "leave the row out, or drop its last message (rows without an answer: --as pool)",
+            )  # fmt: skip
+
+
+def _told(fault: ErrorDetails, message: Any, field: str) -> Malformed:
+    """The sentence for what pydantic found first: its place, and whether it is missing or wrong."""
+    if not fault["loc"]:
+        return Malformed(field, f'"{field}" must be an object with role and content, found {kind_of(message)}.')
+    key = str(fault["loc"][0])
+    place = f"{field}.{key}"
+    if fault["type"] == "missing":
+        found = ", ".join(f'"{name}"' for name in message) or "none"
+        return Malformed(place, f'"{key}" is missing; found keys {found}.', _meant(message) if key == "role" else "")
+    if key == "role":
+        return _bad_role(message["role"], field)
+    if message["content"] is None and message.get("function_call"):
+        return Malformed(f"{field}.function_call", '"function_call" is not read.', 'write it as "tool_calls"')
+    if message["content"] == "":
+        return Malformed(place, f"the content of the {message['role']} message is empty.")
+    return Malformed(place, f'"content" must be a text that is not empty, found {kind_of(message["content"])}.')
+
+
+def _meant(message: dict[str, Any]) -> str:
+    near = any(did_you_mean(key, ["role"]) for key in message)
+    return 'did you mean "role"?' if near else 'ShareGPT turns ("from", "value") stand under "conversations"'
+
+
+def _bad_role(role: Any, field: str) -> Malformed:
+    shown = f'"{role}"' if isinstance(role, str) else kind_of(role)
+    meant = OTHER_NAMES.get(role.lower(), "") if isinstance(role, str) else ""
+    hint = f'did you mean "{meant}"?' if meant else did_you_mean(str(role), ROLES).strip().replace("Did", "did")
+    return Malformed(f"{field}.role", f"{shown} is not a role; expected system, user, assistant or tool.", hint)
+
+
+def _bad_order(role: str, state: str) -> str:
+    if role == "system":
+        return "a system message may only stand first."
+    if role == "tool":
+        return "a tool message must follow an assistant message that called a tool."
+    if state in ("start", "system"):
+        return f'the first message after the system message must be the user\'s, found "{role}".'
+    return f'"{role}" follows "{"assistant" if state == "calling" else state}"; user and assistant take turns.'

@@ -1,0 +1,1 @@
+"""Frozen datasets: how rows are split, what is refused, what is written, and the gates computed again."""

@@ -1,0 +1,354 @@
+"""Gates computed again: what the review log and the frozen files say now, whatever a manifest claims."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from curation.checks.dismissals import dismissals
+from curation.review.agreement import ENOUGH, Agreement
+from curation.review.progress import SampleProgress, agreement, sample_progress
+from curation.review.queue import refresh_queue
+from curation.split.manifest import Manifest, ReviewFacts, SampleFacts, load_split, read_manifest
+from curation.store import Store, StoredRow, open_store, row_id
+from workspace.folder import Project
+from workspace.settings import ReviewSettings, Settings, load_settings
+
+if TYPE_CHECKING:
+    from curation.likeness.leaks import Leak
+
+OWN = ("pool", "train", "validation", "test")
+SHOWN = 3
+STRICT = ("", "trust", "sample", "all")
+"""Review policies, each stricter than the one before; one that is not known counts as the strictest."""
+
+
+@dataclass(frozen=True, slots=True)
+class GateAnswer:
+    """A gate's answer: `fact` in a line, `why` it is closed, `opener` the command; `evidence` the same each time."""
+
+    passed: bool
+    fact: str
+    why: str = ""
+    opener: str = ""
+    evidence: Mapping[str, str | int | float] = field(default_factory=dict)
+
+
+def recheck_review(project: Project, settings: Settings, folder: Path, store: Store | None = None) -> GateAnswer:
+    """Check that every frozen row is still what was reviewed, and was reviewed as the policy demands.
+
+    The policy is `reviewed_under`. Raises Refusal where a frozen file is not as it was frozen.
+    """
+    if store is None:
+        with open_store(project, settings) as opened:
+            return recheck_review(project, settings, folder, opened)
+    refresh_queue(store, settings)
+    manifest = read_manifest(folder)
+    policy = reviewed_under(manifest, project, settings)
+    stored, states = _stored(store, settings.review, policy)
+    rows = [stored[str(entry["id"])] for entry in manifest.rows if str(entry["id"]) in stored]
+    every = sample_progress(store, policy, states=states)
+    samples = _samples(every, rows, manifest) if policy.pool == "sample" else []
+    faults = [*_differ(folder, manifest, stored), *_undecided(rows, manifest, policy)]
+    faults += [fault for sample in samples for fault in _sample_faults(sample, policy)]
+    faults += _lost(every, manifest)
+    agreed = agreement(store)
+    faults += agreement_faults(agreed, policy)
+    fact = _fact(rows, samples, agreed, policy)
+    evidence = _evidence(rows, manifest) | _bounds(agreed, policy)
+    if not faults:
+        return GateAnswer(True, fact, evidence=evidence)
+    text = "; ".join(faults[:SHOWN]) + (f"; and {len(faults) - SHOWN:,} more" if len(faults) > SHOWN else "")
+    failed = next((sample for sample in samples if sample.failed), None)
+    return GateAnswer(False, fact, text, failed.opener if failed else _opener(faults), evidence)
+
+
+def reviewed_under(manifest: Manifest, project: Project, settings: Settings) -> ReviewSettings:
+    """Return the policy that the review of a frozen dataset is held to: of each setting the strictest.
+
+    That of the freeze, as the manifest has it, holds. What rung.toml or the environment says today counts only where
+    it is stricter; a default that nobody wrote down does not. For what an older manifest does not say the strictest
+    reading counts, or today's.
+    """
+    frozen = {"pool": "all", "generated_in_test": False, "accept_automatic": False} | manifest.policy
+    today = [settings.review, load_settings(project.settings_file, {}).review]
+    said: list[Mapping[str, Any]] = [frozen, *(each.model_dump(include=each.model_fields_set) for each in today)]
+
+    def strictest(name: str, choose: Callable[[list[Any]], Any]) -> dict[str, Any]:
+        given = [each[name] for each in said if each.get(name) is not None]
+        return {name: choose(given)} if given else {}
+
+    terms = {
+        **strictest("pool", lambda given: max(given, key=_strictness)),
+        **strictest("sample", max),
+        **strictest("allowed_faults", min),
+        **strictest("accept_automatic", all),
+        **strictest("generated_in_test", all),
+        **strictest("second_edit", any),
+        **strictest("agreement_at_least", max),
+        **strictest("rejects_at_least", max),
+    }
+    return ReviewSettings.model_validate(settings.review.model_dump() | terms)
+
+
+def _stored(
+    store: Store, now: ReviewSettings, policy: ReviewSettings
+) -> tuple[dict[str, StoredRow], Mapping[int, str]]:
+    """Return all rows by id, and by number the states that differ from the stored ones.
+
+    Stored states follow the settings of the last command. Where the policy is stricter, the rows that this touches are
+    settled again from the log; nothing is written.
+    """
+    from curation.review.ruling import outcomes
+
+    rows = {row.id: row for row in store.rows(excluded=None)}
+    if (policy.accept_automatic, policy.second_edit) == (now.accept_automatic, now.second_edit):
+        return rows, {}
+    with store.read() as connection:
+        found = outcomes(connection, policy)
+    states = {}
+    for number, outcome in found.items():
+        row = rows[row_id(number)]
+        rows[row.id] = replace(
+            row,
+            state=outcome.state,  # type: ignore[arg-type]  # a state, as the store holds it
+            payload=outcome.payload,
+            decision=outcome.decision,
+            automatic=row.automatic and policy.accept_automatic,
+        )
+        states[number] = outcome.state
+    return rows, states
+
+
+def _samples(every: Sequence[SampleProgress], rows: Sequence[StoredRow], manifest: Manifest) -> list[SampleProgress]:
+    """Return the samples that speak for these rows: those of the rows, and those that the manifest names."""
+    mine = {row.plan for row in rows} | {sample["plan"] for sample in _drawn(manifest)}
+    return [sample for sample in every if sample.plan.id in mine]
+
+
+def _drawn(manifest: Manifest) -> list[SampleFacts]:
+    """Return the samples that the dataset was frozen on."""
+    return manifest.review.get("samples", []) if manifest.policy.get("pool") == "sample" else []
+
+
+def _lost(every: Sequence[SampleProgress], manifest: Manifest) -> list[str]:
+    """Return what the dataset was frozen on and the store no longer has: a sample, or rows of it."""
+    there = {sample.plan.id: set(sample.drawn) for sample in every}
+    return [
+        f"the sample of {sample['role']} at the freeze is not in this project's store"
+        for sample in _drawn(manifest)
+        if sample["plan"] not in there or set(sample.get("rows", ())) - there[sample["plan"]]
+    ]
+
+
+def recheck_leakage(project: Project, settings: Settings, folder: Path, store: Store | None = None) -> GateAnswer:
+    """Check that nothing of test is in train or validation, and nothing of validation in train.
+
+    Pairs that a person dismissed, with a reason, are counted and let pass. Raises Refusal for a changed file.
+    """
+    if store is None:
+        with open_store(project, settings) as opened:
+            return recheck_leakage(project, settings, folder, opened)
+    from curation.checks.dismissals import settled_pairs
+    from curation.likeness.leaks import find_leaks
+
+    manifest = read_manifest(folder)
+    names = ("train", "validation", "test")
+    train, validation, test = (load_split(folder, name) if name in manifest.splits else [] for name in names)
+    ids = {name: [str(row["id"]) for row in manifest.rows if row["split"] == name] for name in names}
+    into_test = find_leaks([*train, *validation], test).leaks if test else []
+    into_validation = find_leaks(train, validation).leaks if validation else []
+    settled = settled_pairs(dismissals(store).get("leaks", ()))
+    learnt = ids["train"] + ids["validation"]
+
+    def open_(leaks: Sequence[Leak], held: Sequence[str]) -> list[str]:
+        return [_named(leak, learnt, held) for leak in leaks if not settled(learnt[leak.train], held[leak.test])]
+
+    left, also = open_(into_test, ids["test"]), open_(into_validation, ids["validation"])
+    dismissed = len(into_test) + len(into_validation) - len(left) - len(also)
+    evidence: dict[str, str | int | float] = {"test": len(left), "validation": len(also), "dismissed": dismissed}
+    if left or also:
+        fact = f"{len(left)} leaks into test, {len(also)} into validation"
+        shown = "; ".join((left + also)[:SHOWN])
+        return GateAnswer(False, fact, shown, "rung data fix leaks, then rung data freeze", evidence)
+    said = f", {dismissed} dismissed by name" if dismissed else ""
+    return GateAnswer(True, f"0 leaks between the splits{said}", evidence=evidence)
+
+
+def review_facts(store: Store, settings: Settings, rows: Sequence[StoredRow]) -> ReviewFacts:
+    """Return what a manifest and a dataset card say of the review of these rows."""
+    reviewed = [row for row in rows if row.is_reviewed]
+    measured = agreement(store)
+    return {
+        "rows": len(rows),
+        "states": dict(sorted(Counter(row.state for row in rows).items())),
+        "reviewed": len(reviewed),
+        "by_person": sum(not row.automatic for row in reviewed),
+        "automatic": sum(row.automatic for row in reviewed),
+        "reviewers": dict(sorted(Counter(row.reviewer for row in reviewed).items())),
+        "generated": sum(row.origin == "generated" for row in rows),
+        "samples": samples_of(store, settings, rows),
+        "agreement": asdict(measured) if measured.units else None,
+        "policy": settings.review.pool,
+    }
+
+
+def samples_of(store: Store, settings: Settings, rows: Sequence[StoredRow]) -> list[SampleFacts]:
+    """Return the samples that speak for these rows as a manifest holds them, with the ids of the drawn rows."""
+    mine = {row.plan for row in rows}
+    found = sample_progress(store, settings.review)
+    return [_sample_json(sample) for sample in found if sample.plan.id in mine]
+
+
+def _sample_json(sample: SampleProgress) -> SampleFacts:
+    return {
+        "plan": sample.plan.id,
+        "role": sample.plan.role,
+        "seed": sample.plan.seed,
+        "population": sample.plan.population,
+        "size": sample.rows,
+        "allowed": sample.plan.allowed,
+        "decided": sample.decided,
+        "found": sample.found,
+        "faults": sample.faults,
+        "finished": sample.finished,
+        "passed": sample.passed,
+        "failed": sample.failed,
+        "bound": sample.bound,
+        "words": sample.words(),
+        "rows": list(sample.drawn),
+    }
+
+
+def _differ(folder: Path, manifest: Manifest, stored: Mapping[str, StoredRow]) -> list[str]:
+    """Frozen rows that the store does not know, took out, or holds with another text."""
+    faults = []
+    listed = Counter(str(row["split"]) for row in manifest.rows)
+    for split in manifest.splits:
+        lines = load_split(folder, split)
+        if len(lines) != listed[split]:
+            faults.append(f"{split} has {len(lines)} rows, the manifest tells the origin of {listed[split]}")
+            continue
+        for entry in manifest.rows:
+            if entry["split"] != split:
+                continue
+            row = stored.get(str(entry["id"]))
+            if row is None:
+                faults.append(f"{entry['id']} is not in this project's store")
+            elif row.excluded is not None:
+                faults.append(f"{row.id} was taken out since: {row.excluded}")
+            elif row.example.content_hash != lines[int(entry["line"]) - 1].content_hash:
+                faults.append(f"{row.id} is not what was frozen")
+    return faults
+
+
+def _undecided(rows: Sequence[StoredRow], manifest: Manifest, policy: ReviewSettings) -> list[str]:
+    """Return rows without the decision that the policy demands."""
+    split_of = {str(row["id"]): str(row["split"]) for row in manifest.rows}
+    faults = []
+    for row in rows:
+        if row.state == "rejected":
+            faults.append(f"{row.id} was rejected by {row.reviewer}")
+        elif row.origin == "generated" and split_of[row.id] != "train" and not policy.generated_in_test:
+            faults.append(f"{row.id} is generated and is in {split_of[row.id]}")
+        elif row.is_reviewed and row.automatic and not policy.accept_automatic:
+            faults.append(f"{row.id} was decided by a program alone ({row.reviewer})")
+        elif not row.is_reviewed and _must_be_reviewed(row, policy.pool):
+            faults.append(f"{row.id} has no decision ({row.state})")
+    return faults
+
+
+def _strictness(pool: str) -> int:
+    return STRICT.index(pool) if pool in STRICT else len(STRICT)
+
+
+def _must_be_reviewed(row: StoredRow, pool: str) -> bool:
+    """Return whether a row without a decision lacks one: own rows do not where a sample speaks for them, or trust."""
+    if row.origin != "import" or row.role not in OWN or row.state not in ("trusted", "unreviewed"):
+        return True
+    return pool not in ("trust", "sample") or (pool == "sample" and row.plan is None)
+
+
+def _sample_faults(sample: SampleProgress, policy: ReviewSettings) -> Iterator[str]:
+    """Yield why a sample does not speak for its rows: unfinished, failed, or smaller than the policy asks for."""
+    if fault := sample.fault():
+        yield fault
+    elif sample.left and sample.rows < min(policy.sample, sample.plan.population):
+        yield f"the sample of {sample.plan.role} has {sample.rows} rows, {policy.sample} are asked for"
+
+
+def agreement_faults(agreed: Agreement, policy: ReviewSettings) -> list[str]:
+    """Where the lower bounds that the policy asks for are not reached, or are unknown: unknown is not passed."""
+    faults = []
+    for wanted, value, low, name in (
+        (policy.agreement_at_least, agreed.raw, agreed.raw_low, "agreement"),
+        (policy.rejects_at_least, agreed.rejects, agreed.rejects_low, "agreement on rejects"),
+    ):
+        if wanted is None:
+            continue
+        if low is None:
+            few = f"{agreed.units} rows were decided by two people, {ENOUGH} are needed"
+            none = "no row decided by two people was rejected by either"
+            faults.append(f"{name} is unknown: {few if agreed.units < ENOUGH else none}")
+        elif low < wanted:
+            faults.append(f"{name} is {value:.1%}, at least {low:.1%} with 95% confidence; {wanted:.1%} is asked for")
+    return faults
+
+
+def _bounds(agreed: Agreement, policy: ReviewSettings) -> dict[str, str | int | float]:
+    """What the bounds were, where the policy asks for them."""
+    found: dict[str, str | int | float] = {}
+    if policy.agreement_at_least is not None:
+        found["agreement_low"] = "unknown" if agreed.raw_low is None else round(agreed.raw_low, 6)
+    if policy.rejects_at_least is not None:
+        found["rejects_low"] = "unknown" if agreed.rejects_low is None else round(agreed.rejects_low, 6)
+    return found
+
+
+def _opener(faults: Sequence[str]) -> str:
+    if any("are asked for" in fault or "at the freeze is not" in fault for fault in faults):
+        return 'rung review sample   (a new sample), or [review] pool = "all"'
+    if any("not what was frozen" in fault or "taken out" in fault or "rejected" in fault for fault in faults):
+        return "rung data freeze"
+    if all(fault.startswith("agreement") for fault in faults):
+        return "rung review   (rows that two people see: [review] overlap)"
+    return "rung review"
+
+
+def _fact(
+    rows: Sequence[StoredRow], samples: Sequence[SampleProgress], agreed: Agreement, policy: ReviewSettings
+) -> str:
+    reviewed = [row for row in rows if row.is_reviewed]
+    automatic = sum(row.automatic for row in reviewed)
+    parts = [f"{len(reviewed):,} of {len(rows):,} decided"]
+    for sample in samples:
+        if sample.bound is not None and sample.left:
+            parts.append(
+                f"{sample.plan.role} sample {sample.found} faults in {sample.rows}, rest under {sample.bound:.1%}"
+            )
+    if policy.pool == "trust":
+        parts.append(f"{sum(row.state == 'trusted' for row in rows):,} trusted without review")
+    if agreed.value is not None:
+        interval = f" (95%: {agreed.low:.2f} to {agreed.high:.2f})" if agreed.low is not None else ""
+        parts.append(f"{agreed.measure} {agreed.value:.2f}{interval}")
+    if automatic:
+        parts.append(f"{automatic:,} by an automatic reviewer, {len(reviewed) - automatic:,} by a person")
+    return ", ".join(parts)
+
+
+def _evidence(rows: Sequence[StoredRow], manifest: Manifest) -> dict[str, str | int | float]:
+    reviewed = [row for row in rows if row.is_reviewed]
+    return {
+        "dataset": manifest.version,
+        "rows": len(manifest.rows),
+        "reviewed": len(reviewed),
+        "automatic": sum(row.automatic for row in reviewed),
+        "person": sum(not row.automatic for row in reviewed),
+    }
+
+
+def _named(leak: Leak, train: Sequence[str], test: Sequence[str]) -> str:
+    return f"{train[leak.train]} and {test[leak.test]} ({leak.kind}, {leak.score:.2f})"

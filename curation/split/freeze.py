@@ -1,0 +1,259 @@
+"""Write a frozen version in one step: everything in a temporary folder, then one rename."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from curation.split.audit import review_facts
+from curation.split.card import card_text
+from curation.split.manifest import FrozenRow, Manifest, SplitFile, SplitName, newest_dataset, read_manifest
+from curation.split.plan import FreezePlan, Stage, plan_freeze
+from curation.store import Store, StoredRow, open_store
+from curation.store.guidelines import current_guideline
+from workspace.artefact import write_artefact
+from workspace.errors import Refusal
+from workspace.files import sha256_bytes, sha256_file, write_bytes, write_text
+from workspace.folder import Project, next_id
+from workspace.lock import writer_lock
+from workspace.settings import Settings
+
+WORKSHOP = ".tmp"
+"""Folder below `datasets/` in which a version is made; nobody looks for versions in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """A frozen version: its folder and manifest, and whether it was there already, with these very rows."""
+
+    folder: Path
+    manifest: Manifest
+    was_there: bool
+
+
+def freeze(
+    project: Project,
+    settings: Settings,
+    *,
+    test_only: bool = False,
+    leave_out: bool = False,
+    actor: str = "rung",
+    store: Store | None = None,
+    stage: Stage = lambda _: None,
+) -> Frozen:
+    """Freeze what is in the store as the next version. The same rows again give the version that is there.
+
+    Raises Refusal that names the rows in the way, all reasons at once; then nothing was written. Killed at any
+    moment it leaves a whole version or none.
+    """
+    project.datasets.mkdir(exist_ok=True)
+    with writer_lock(project.datasets / ".lock", "rung data freeze"):
+        if store is not None:
+            return _freeze(store, project, settings, test_only, leave_out, actor, stage)
+        with open_store(project, settings) as opened:
+            return _freeze(opened, project, settings, test_only, leave_out, actor, stage)
+
+
+def refusal(plan: FreezePlan) -> Refusal:
+    """Return the refusal with all blockers of a freeze."""
+    lines = [f"{blocker.text}\n    do: {blocker.opener}" for blocker in plan.blockers]
+    what = "the test set" if plan.test_only else "the dataset"
+    head = (
+        f"Not frozen: {len(lines)} thing{'s' * (len(lines) != 1)} stand{'s' * (len(lines) == 1)} in the way of {what}."
+    )
+    return Refusal("\n".join((head, *(f"✗ {line}" for line in lines))), plan.blockers[0].opener)
+
+
+def _freeze(
+    store: Store,
+    project: Project,
+    settings: Settings,
+    test_only: bool,
+    leave_out: bool,
+    actor: str,
+    stage: Stage,
+) -> Frozen:
+    plan = plan_freeze(store, project, settings, test_only=test_only, leave_out=leave_out, stage=stage)
+    if plan.blockers:
+        raise refusal(plan)
+    shutil.rmtree(project.datasets / WORKSHOP, ignore_errors=True)
+    bytes_of = _bytes_of(plan)
+    there = _same_version(project, settings, plan, bytes_of)
+    if there is not None:
+        _log(store, there, actor)
+        return Frozen(there, read_manifest(there), True)
+    version = next_id(project.datasets, "v")
+    manifest = _manifest(store, project, settings, plan, version, bytes_of)
+    folder = project.datasets / version
+    temporary = project.datasets / WORKSHOP / version
+    temporary.mkdir(parents=True)
+    for split, data in bytes_of.items():
+        write_bytes(temporary / f"{split}.jsonl", data)
+    write_artefact(temporary / "manifest.json", manifest)
+    digest = sha256_file(temporary / "manifest.json")
+    write_text(temporary / "README.md", card_text(project, settings, plan, manifest, digest))
+    temporary.rename(folder)
+    _sync(project.datasets)
+    shutil.rmtree(project.datasets / WORKSHOP, ignore_errors=True)
+    _log(store, folder, actor)
+    return Frozen(folder, manifest, False)
+
+
+def _log(store: Store, folder: Path, actor: str) -> None:
+    """The event of a freeze; written later where the program was killed before it could."""
+    if not store.events(kind="freeze", ref=folder.name):
+        manifest = read_manifest(folder)
+        sizes: dict[str, int] = {name: split.rows for name, split in manifest.splits.items()}
+        digest = sha256_file(folder / "manifest.json")
+        store.event("freeze", actor, folder.name, {"manifest": digest, "test_only": manifest.test_only, **sizes})
+
+
+def same_version(project: Project, settings: Settings, plan: FreezePlan) -> Path | None:
+    """The newest version, where this plan would freeze nothing else; a frozen test set alone is not a whole one."""
+    return None if plan.blockers else _same_version(project, settings, plan, _bytes_of(plan))
+
+
+def _bytes_of(plan: FreezePlan) -> dict[SplitName, bytes]:
+    return {split: plan.bytes_of(split) for split in plan.splits}
+
+
+def _same_version(
+    project: Project, settings: Settings, plan: FreezePlan, bytes_of: dict[SplitName, bytes]
+) -> Path | None:
+    """Return the newest version, where it holds exactly this, reviewed under the same policy.
+
+    For a test set alone also one that holds more.
+    """
+    newest = newest_dataset(project)
+    if newest is None:
+        return None
+    manifest = read_manifest(newest)
+    if not plan.test_only and manifest.test_only:
+        return None
+    terms = _terms(settings)
+    if {**terms, **{name: manifest.policy[name] for name in POLICY if name in manifest.policy}} != terms:
+        return None  # reviewed under another policy: the gates hold each version to its own
+    for split, data in bytes_of.items():
+        entry = manifest.splits.get(split)
+        if (
+            entry is None
+            or entry.sha256 != sha256_bytes(data)
+            or _rows_of(manifest, split) != _provenance(plan, split, settings)
+        ):
+            return None
+    return newest
+
+
+def _rows_of(manifest: Manifest, split: SplitName) -> list[FrozenRow]:
+    return [row for row in manifest.rows if row["split"] == split]
+
+
+def _provenance(plan: FreezePlan, split: SplitName, settings: Settings) -> list[FrozenRow]:
+    return [
+        {
+            "split": split,
+            "line": line,
+            "id": row.id,
+            "source": row.source,
+            "source_sha256": row.source_sha256,
+            "origin": row.origin,
+            "role": row.role,
+            "state": row.state,
+            "reviewer": row.reviewer,
+            "automatic": row.automatic,
+            "decision": row.decision,
+            "guideline": row.guideline,
+            "licence": licence_of(row, settings),
+        }
+        for line, row in enumerate(plan.splits[split], 1)
+    ]
+
+
+def licence_of(row: StoredRow, settings: Settings) -> str:
+    """The licence that the row itself names, else that of its file (`[dataset.licences]`), else the dataset's."""
+    named = row.example.row.get("license") or row.example.row.get("licence")
+    file = row.source.rpartition(":")[0] if row.line else row.source
+    licences = settings.dataset.licences
+    return str(named or licences.get(file) or licences.get(Path(file).name) or settings.dataset.licence)
+
+
+def _manifest(
+    store: Store,
+    project: Project,
+    settings: Settings,
+    plan: FreezePlan,
+    version: str,
+    bytes_of: dict[SplitName, bytes],
+) -> Manifest:
+    rows = [row for split in plan.splits.values() for row in split]
+    guideline = current_guideline(store, project)
+    return Manifest(
+        version=version,
+        test_only=plan.test_only,
+        splits={
+            split: SplitFile(file=f"{split}.jsonl", rows=len(plan.splits[split]), sha256=sha256_bytes(data))
+            for split, data in bytes_of.items()
+        },
+        seed=settings.dataset.seed,
+        shares=dict(plan.shares or {}),
+        threshold=settings.dataset.threshold,
+        policy=_policy(settings, plan),
+        review=review_facts(store, settings, rows),
+        leakage={"train_test": 0, "train_validation": 0, "dismissed": plan.dismissed, "across": list(plan.across)},
+        guideline=guideline.sha256 if guideline else "",
+        dropped=list(plan.dropped),
+        classes=dict(plan.classes or {}),
+        rows=[entry for split in plan.splits for entry in _provenance(plan, split, settings)],
+        made_from=_made_from(project, plan),
+    )
+
+
+POLICY = (
+    "pool",
+    "sample",
+    "allowed_faults",
+    "overlap",
+    "overlap_people",
+    "accept_automatic",
+    "second_edit",
+    "generated_in_test",
+    "agreement_at_least",
+    "rejects_at_least",
+)
+"""The settings of `[review]` that the gates hold a frozen dataset to, as they were at the freeze."""
+
+
+def _policy(settings: Settings, plan: FreezePlan) -> dict[str, Any]:
+    return {
+        **_terms(settings),
+        "group_by": settings.dataset.group_by,
+        "split_by": settings.dataset.split_by,
+        "dates": list(plan.dates),
+        "licence": settings.dataset.licence,
+        "rule": plan.rule,
+        "test_kept_from": plan.kept_test,
+        "test_differs_from": plan.other_test,
+    }
+
+
+def _terms(settings: Settings) -> dict[str, Any]:
+    return settings.review.model_dump(include=set(POLICY))
+
+
+def _made_from(project: Project, plan: FreezePlan) -> dict[str, str]:
+    files = [project.settings_file, project.guideline_file]
+    if plan.kept_test:
+        files.append(project.datasets / plan.kept_test / "manifest.json")
+    return {project.relative(file): sha256_file(file) for file in files if file.is_file()}
+
+
+def _sync(folder: Path) -> None:
+    """Make the rename durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

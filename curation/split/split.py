@@ -1,0 +1,358 @@
+"""Train, validation and test: rows that are near each other, or share a key, are never on two sides.
+
+Rule for small classes: where the answers are a closed set, one group of every class goes to train first; the other
+groups go where their class and the split as a whole lack most, so that the shares hold over all classes together.
+A split by time measures on newer rows than it learns from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time
+from typing import Any
+
+from curation.example import Example
+from curation.likeness import answer_form, words
+from curation.likeness.near import Conflict, Near, find_near
+from curation.likeness.semantic import SameMeaning
+from curation.split.manifest import SplitName
+from workspace.folder import folder_named
+from workspace.settings import DatasetSettings
+
+SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
+SHARES: Mapping[SplitName, float] = {"train": 0.8, "validation": 0.1, "test": 0.1}
+LABEL_WORDS = 8
+"""An answer of fewer words may be a class."""
+WHOLE = 10.0
+"""How much more a share missed over all rows weighs than the same share missed in one class."""
+RULE = (
+    "One group of each class goes to train first; the others go where their class and the split lack most, "
+    "so the shares hold over all classes together."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SplitPlan:
+    """Where each row goes: `split[i]` of row i, None where it is left out; all indices in input order.
+
+    `left_out` has the row against which each such row is left out; `across` the near pairs with different answers
+    that stay on two sides because both, or the test row, were pinned, and rows of one meaning that do; `group[i]` the
+    first row of i's group.
+    """
+
+    split: tuple[SplitName | None, ...]
+    group: tuple[int, ...]
+    left_out: tuple[Conflict, ...]
+    across: tuple[Conflict, ...]
+    stratified: bool
+    seed: int
+    shares: Mapping[SplitName, float]
+    threshold: float
+    rule: str = RULE
+
+    def rows(self, split: SplitName) -> list[int]:
+        """The rows of one split, in input order."""
+        return [index for index, name in enumerate(self.split) if name == split]
+
+
+def plan_split(
+    examples: Sequence[Example],
+    *,
+    shares: Mapping[SplitName, float] = SHARES,
+    seed: int = 13,
+    threshold: float = 0.8,
+    group_by: str = "",
+    pinned: Mapping[int, SplitName] | None = None,
+    alike: Sequence[SameMeaning] = (),
+) -> SplitPlan:
+    """Plan the split. The same rows and seed give the same plan, in whatever order the rows come.
+
+    Groups: near, exact and short near questions whatever their answers, and rows with the same value of the key
+    `group_by` (a dotted path into the row). `pinned` rows stay where they are. Pinned test rows are the whole test
+    set; other pinned rows count towards their split's share. A row that is near a pinned test row and has the same
+    answer, or asks the same question, is left out, and so is one that shares its key; a pinned train row likewise
+    against a pinned validation row. `alike` questions, which say the same in other words, are grouped as near ones
+    are, but no row is left out for it: what pinned rows then keep on two sides is among `across`.
+    """
+    pinned = dict(pinned or {})
+    keys = [group_key(example, group_by) for example in examples]
+    near = find_near(examples, threshold, keys, alike)
+    left_out, across = _conflicts(near, pinned, len(examples))
+    gone = {conflict.index for conflict in left_out}
+    group = near.groups([i for i in range(len(examples)) if i not in gone and pinned.get(i) != "test"], pinned)
+    classes = closed_classes(examples)
+    placed = _place(examples, group, classes, pinned, _wanted(shares, pinned), seed)
+    split = tuple(None if i in gone else placed.get(i, pinned.get(i)) for i in range(len(examples)))
+    left_out += [Conflict(i, i, "between", 1.0) for i in group if split[i] is None and i not in gone]
+    across += near.across(split)
+    return SplitPlan(
+        split,
+        tuple(group.get(i, i) for i in range(len(examples))),
+        tuple(sorted(left_out, key=lambda conflict: conflict.index)),
+        tuple(across),
+        classes is not None,
+        seed,
+        dict(shares),
+        threshold,
+    )
+
+
+def closed_classes(examples: Sequence[Example]) -> list[str] | None:
+    """The class of each row where the answers are a closed set: short, and given twice on average; else None."""
+    forms = [answer_form(example.answer) if example.answer is not None else "" for example in examples]
+    labels = [form for form in forms if form and len(words(form)) < LABEL_WORDS]
+    if len(labels) < 0.9 * len(forms) or len(set(labels)) * 2 > len(labels):
+        return None
+    return forms
+
+
+def group_key(example: Example, path: str) -> str | None:
+    """Return the value at a dotted path of the row, as text; None where there is none."""
+    value = _value_at(example, path) if path else None
+    return None if value is None else repr(value)
+
+
+def _value_at(example: Example, path: str) -> Any:
+    value: Any = example.row
+    for part in path.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value
+
+
+def _conflicts(near: Near, pinned: Mapping[int, SplitName], count: int) -> tuple[list[Conflict], list[Conflict]]:
+    """Rows that cannot stay because of a pinned row, and pairs that stay across although they are near."""
+    test = [i for i, split in pinned.items() if split == "test"]
+    others = [i for i in range(count) if pinned.get(i) != "test"]
+    left_out, across = near.against(test, others, [i for i in others if i not in pinned])
+    gone = {conflict.index for conflict in left_out}
+    validation = [i for i, split in pinned.items() if split == "validation" and i not in gone]
+    train = [i for i, split in pinned.items() if split == "train" and i not in gone]
+    more, also = near.against(validation, train, [])
+    left_out += more
+    gone |= {conflict.index for conflict in more}
+    return left_out, [c for c in (*across, *also) if c.index not in gone and c.against not in gone]
+
+
+def _wanted(shares: Mapping[SplitName, float], pinned: Mapping[int, SplitName]) -> dict[SplitName, float]:
+    """Shares of the rows outside a pinned test set, adding up to 1."""
+    open_splits = {s: share for s, share in shares.items() if share > 0 and not (s == "test" and s in pinned.values())}
+    total = sum(open_splits.values())
+    return {s: open_splits[s] / total for s in SPLITS if s in open_splits}
+
+
+def _place(
+    examples: Sequence[Example],
+    group: Mapping[int, int],
+    classes: list[str] | None,
+    pinned: Mapping[int, SplitName],
+    shares: dict[SplitName, float],
+    seed: int,
+) -> dict[int, SplitName]:
+    """The split of each row in `group`; rows of a group that holds pinned rows of two splits get none."""
+    members: dict[int, list[int]] = {}
+    for index, first in group.items():
+        members.setdefault(first, []).append(index)
+    kinds = classes or [""] * len(examples)
+    tally = _Tally(shares, Counter(kinds[i] for i in group))
+    placed: dict[int, SplitName] = {}
+    open_groups = []
+    for rows in members.values():
+        held = {pinned[i] for i in rows if i in pinned}
+        if held:
+            placed |= dict.fromkeys(rows, next(iter(held))) if len(held) == 1 else {}
+            placed |= {i: pinned[i] for i in rows if i in pinned}
+            tally.add_each(rows, placed, kinds)
+        else:
+            open_groups.append((min(_lot(seed, examples[i]) for i in rows), rows))
+    for rows, split in tally.distribute(open_groups, kinds, classes is not None):
+        placed |= dict.fromkeys(rows, split)
+    return placed
+
+
+def _lot(seed: int, example: Example) -> bytes:
+    """A row's lot: chance that depends on the seed and on the row, not on its place."""
+    return hashlib.sha256(f"{seed}:{example.content_hash}".encode()).digest()
+
+
+class _Tally:
+    """How many rows of each class each split has, and what it lacks."""
+
+    def __init__(self, shares: dict[SplitName, float], total: Counter[str]) -> None:
+        self.shares = shares
+        self.total = total
+        self.rows = max(1, sum(total.values()))
+        self.have: dict[SplitName, Counter[str]] = {split: Counter() for split in SPLITS}
+
+    def add(self, split: SplitName, kinds: Counter[str]) -> None:
+        """Rows of these classes went to `split`."""
+        self.have[split].update(kinds)
+
+    def add_each(self, rows: Sequence[int], placed: Mapping[int, SplitName], kinds: Sequence[str]) -> None:
+        """Each row went where `placed` says."""
+        for index in rows:
+            if index in placed:
+                self.add(placed[index], Counter([kinds[index]]))
+
+    def distribute(
+        self, groups: list[tuple[bytes, list[int]]], kinds: Sequence[str], stratified: bool
+    ) -> list[tuple[list[int], SplitName]]:
+        """A split for each group: one of every class to train, then the largest first where most is lacking."""
+        out: list[tuple[list[int], SplitName]] = []
+        rest = []
+        for lot, rows in sorted(groups):
+            mine = Counter(kinds[i] for i in rows)
+            if stratified and "train" in self.shares and any(not self.have["train"][kind] for kind in mine):
+                self.add("train", mine)
+                out.append((rows, "train"))
+            else:
+                rest.append((-len(rows), lot, rows, mine))
+        for _, _, rows, mine in sorted(rest, key=lambda entry: entry[:2]):
+            split = max(self.shares, key=lambda name: self.lack(name, mine))
+            self.add(split, mine)
+            out.append((rows, split))
+        return out
+
+    def lack(self, split: SplitName, kinds: Counter[str]) -> float:
+        """What `split` lacks of these classes and of all rows, as weighted shares."""
+        size = sum(kinds.values())
+        mine = sum(
+            count * (self.shares[split] - self.have[split][kind] / self.total[kind]) for kind, count in kinds.items()
+        )
+        return mine / size + WHOLE * (self.shares[split] - sum(self.have[split].values()) / self.rows)
+
+
+BY_TIME = (
+    "Split by time, {key}: the newest rows are {newest}; a group of near rows goes where its newest row goes, so that "
+    "nothing in train is newer than what it is measured on."
+)
+DATED = 0.95
+"""Share of the rows that must hold a date under a key before a split by it is offered."""
+DATES_LOOKED_AT = 2000
+FEWEST_DAYS = 3
+
+
+def date_at(example: Example, key: str) -> datetime | None:
+    """The ISO 8601 date or time at a dotted path of the row, in UTC; None where there is none."""
+    value = _value_at(example, key)
+    if not isinstance(value, str) or not value[:4].isdigit():
+        return None
+    try:
+        found = datetime.fromisoformat(value.strip())
+    except ValueError:
+        return None
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+
+
+def date_keys(examples: Sequence[Example]) -> list[str]:
+    """Keys, one level of nesting deep, under which nearly every row holds an ISO date, and not the same one."""
+    looked = examples[:: max(1, len(examples) // DATES_LOOKED_AT)]
+    names: Counter[str] = Counter()
+    days: dict[str, set[date]] = {}
+    for example in looked:
+        for name in _names(example.row):
+            if found := date_at(example, name):
+                names[name] += 1
+                days.setdefault(name, set()).add(found.date())
+    return [name for name, count in names.items() if count >= DATED * len(looked) and len(days[name]) >= FEWEST_DAYS]
+
+
+def undated(examples: Sequence[Example], key: str) -> list[int]:
+    """The rows without a date under `key`."""
+    return [index for index, example in enumerate(examples) if date_at(example, key) is None]
+
+
+def planned(
+    examples: Sequence[Example],
+    settings: DatasetSettings,
+    shares: Mapping[SplitName, float],
+    pinned: Mapping[int, SplitName],
+) -> SplitPlan:
+    """The split as rung.toml asks for it: by chance and class, or with `split_by` by time; with `semantic` questions
+    that say the same in other words stay together. Raises RungError where that needs a model that is not there.
+    """
+    said, alike = _meanings(examples, settings) if settings.semantic else ("", [])
+    plan = plan_split(
+        examples,
+        shares=shares,
+        seed=settings.seed,
+        threshold=settings.threshold,
+        group_by=settings.group_by,
+        pinned=pinned,
+        alike=alike,
+    )
+    plan = by_time(plan, examples, settings.split_by, pinned) if settings.split_by else plan
+    return replace(plan, rule=plan.rule + said)
+
+
+def _meanings(examples: Sequence[Example], settings: DatasetSettings) -> tuple[str, list[SameMeaning]]:
+    """A sentence on it for the rule, and the questions with one meaning."""
+    from chat.local.embed import open_embedder
+    from curation.likeness.semantic import questions_alike
+
+    embedder = open_embedder(folder_named(settings.semantic_model) if settings.semantic_model else None)
+    questions = [example.question for example in examples]
+    meaning, alike = questions_alike(embedder, questions, settings.semantic_threshold or None)
+    pairs = f"{len(alike):,} pair{'s' * (len(alike) != 1)}"
+    return f" Questions with one meaning ({meaning.model}, cosine {meaning.threshold:g}; {pairs}) stay together.", alike
+
+
+def by_time(
+    plan: SplitPlan, examples: Sequence[Example], key: str, pinned: Mapping[int, SplitName] | None = None
+) -> SplitPlan:
+    """The plan with its free groups placed by their newest date: oldest train, then validation, newest test.
+
+    Pinned rows, and groups that hold one, stay where the plan has them. Rows of one date may be on two sides; which
+    of them do is chance by the plan's seed and their contents, never by their order.
+    """
+    pinned = pinned or {}
+    free = _free_groups(plan, pinned)
+    lots = [min(_lot(plan.seed, examples[i]) for i in rows) for rows in free]
+    dated = sorted((_newest(rows, examples, key), lot, rows) for lot, rows in zip(lots, free, strict=True))
+    keeps_test = "test" in pinned.values()
+    have = Counter(side for index, side in enumerate(plan.split) if side is not None and pinned.get(index) != "test")
+    total = sum(have.values())
+    held = have - Counter(side for rows in free for index in rows if (side := plan.split[index]) is not None)
+    order: list[SplitName] = ["validation"] if keeps_test else ["test", "validation"]
+    split = list(plan.split)
+    for name in order:
+        wanted = plan.shares.get(name, 0.0) / _open_shares(plan, keeps_test) * total - held[name]
+        empty = wanted > 0 and not held[name]
+        while dated and (empty or wanted >= len(dated[-1][2]) / 2):
+            rows = dated.pop()[2]
+            wanted, empty = wanted - len(rows), False
+            for index in rows:
+                split[index] = name
+    for _, _, rows in dated:
+        for index in rows:
+            split[index] = "train"
+    newest = (
+        "validation, outside the test set, which stays as it was" if keeps_test else "the test set, then validation"
+    )
+    return replace(plan, split=tuple(split), stratified=False, rule=BY_TIME.format(key=key, newest=newest))
+
+
+def _names(row: Mapping[str, Any]) -> list[str]:
+    inner = [f"{name}.{key}" for name, part in row.items() if isinstance(part, Mapping) for key in part]
+    return [name for name, part in row.items() if isinstance(part, str)] + inner
+
+
+def _free_groups(plan: SplitPlan, pinned: Mapping[int, SplitName]) -> list[list[int]]:
+    """Rows by group, those without a pinned row and with a place."""
+    groups: dict[int, list[int]] = {}
+    for index, first in enumerate(plan.group):
+        if plan.split[index] is not None and pinned.get(index) != "test":
+            groups.setdefault(first, []).append(index)
+    return [rows for rows in groups.values() if not any(index in pinned for index in rows)]
+
+
+def _newest(rows: Sequence[int], examples: Sequence[Example], key: str) -> datetime:
+    """The newest date of the rows; of rows without any the oldest there is, so that they are learnt from."""
+    dates = [found for index in rows if (found := date_at(examples[index], key))]
+    return max(dates, default=datetime.combine(date.min, time.min, UTC))
+
+
+def _open_shares(plan: SplitPlan, keeps_test: bool) -> float:
+    return sum(share for name, share in plan.shares.items() if not (keeps_test and name == "test")) or 1.0

@@ -1,0 +1,320 @@
+"""The log of decisions: what is in force on a row, who decided what, and drafts that were not decided."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any, Literal, overload
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.engine import RowMapping
+
+from curation.store.queue import moved
+from curation.store.reading import chunks
+from curation.store.records import Vote, row_id
+from curation.store.tables import changes, decisions, drafts, gold, later, reviewers, rows
+from workspace.artefact import stamp
+from workspace.errors import RungError
+
+LATE = "late"
+"""What stands in the log for the token of a decision that was written beside one that counted already."""
+
+
+def to_known_item() -> ColumnElement[bool]:
+    """SQL: a decision was the answer to a known item, and says nothing of the row itself."""
+    over = or_(gold.c.until.is_(None), decisions.c.id <= gold.c.until)
+    return exists().where(gold.c.row_id == decisions.c.row_id, decisions.c.id > gold.c.since, over)
+
+
+def known_now(number: ColumnElement[int]) -> ColumnElement[bool]:
+    """SQL: the row with this number is a known item at present."""
+    return number.in_(select(gold.c.row_id).where(gold.c.until.is_(None)))
+
+
+def standing_votes(connection: Connection, number: int, since: int = 0) -> list[Vote]:
+    """Decisions on a row that no later entry supersedes, made after the row was last sent to review, in order.
+
+    Answers to a known item are no votes.
+    """
+    found = connection.execute(_votes(), {"number": number, "since": since}).mappings()
+    return [
+        Vote(
+            id=each["id"],
+            reviewer=each["reviewer_id"],
+            verdict=each["verdict"],
+            payload=each["payload"],
+            automatic=each["kind"] == "automatic",
+            late=each["token"] == LATE,
+        )
+        for each in found
+    ]
+
+
+@cache
+def _votes() -> Select[Any]:
+    return (
+        select(decisions, reviewers.c.kind)
+        .join(reviewers, reviewers.c.id == decisions.c.reviewer_id)
+        .where(decisions.c.row_id == bindparam("number"), decisions.c.id > bindparam("since"))
+        .where(decisions.c.verdict != "undo", ~to_known_item())
+        .where(~exists().where(later.c.supersedes == decisions.c.id))
+        .order_by(decisions.c.id)
+    )
+
+
+def own_entry(connection: Connection, number: int, since: int, reviewer: int) -> int | None:
+    """Return the newest decision of one person in force on a row, answers to a gold item included."""
+    return connection.execute(_own(), {"number": number, "since": since, "reviewer": reviewer}).scalar()
+
+
+@cache
+def _own() -> Select[Any]:
+    return (
+        select(func.max(decisions.c.id))
+        .where(decisions.c.row_id == bindparam("number"), decisions.c.reviewer_id == bindparam("reviewer"))
+        .where(decisions.c.id > bindparam("since"), decisions.c.verdict != "undo")
+        .where(~exists().where(later.c.supersedes == decisions.c.id))
+    )
+
+
+def touched_by_policy(connection: Connection) -> list[int]:
+    """Return the rows whose state depends on `accept_automatic` or `second_edit`, in order."""
+    asked = (
+        select(decisions.c.row_id)
+        .join(reviewers, reviewers.c.id == decisions.c.reviewer_id)
+        .where(or_(reviewers.c.kind == "automatic", decisions.c.verdict == "edit"))
+        .distinct()
+        .order_by(decisions.c.row_id)
+    )
+    return list(connection.execute(asked).scalars())
+
+
+@overload
+def row_by_number(connection: Connection, number: int, *, lock: bool = False) -> RowMapping: ...
+
+
+@overload
+def row_by_number(
+    connection: Connection, number: int, *, lock: bool = False, missing: Literal[True]
+) -> RowMapping | None: ...
+
+
+def row_by_number(
+    connection: Connection, number: int, *, lock: bool = False, missing: bool = False
+) -> RowMapping | None:
+    """Return a row as it is stored; with `lock` nobody else changes it until this transaction ends.
+
+    Raises RungError where there is none, unless `missing` is allowed: then None.
+    """
+    asked = select(rows).where(rows.c.id == number)
+    found = connection.execute(asked.with_for_update() if lock else asked).mappings().first()
+    if found is None and not missing:
+        raise RungError(f"No row {row_id(number)} in this project.", "rung review status", found=row_id(number))
+    return found
+
+
+def write_state(connection: Connection, row: RowMapping, state: str, decision: int | None, **values: Any) -> None:
+    """Write what the votes of a row come to. A gold item that is not decided any more ends."""
+    moved(connection, row, state)
+    connection.execute(update(rows).where(rows.c.id == row["id"]).values(state=state, decision_id=decision, **values))
+    if decision is None:
+        last = select(func.coalesce(func.max(decisions.c.id), 0)).scalar_subquery()
+        ended = update(gold).where(and_(gold.c.row_id == row["id"], gold.c.until.is_(None)))
+        connection.execute(ended.values(until=last))
+
+
+def write_decision(
+    connection: Connection,
+    row: RowMapping,
+    reviewer: int,
+    values: Mapping[str, Any],
+    *,
+    token: str,
+    seconds: float | None,
+) -> int:
+    """Add a decision to the log; it supersedes the one of the same person in force on the row. Returns its id."""
+    entry = {
+        **values,
+        "row_id": row["id"],
+        "reviewer_id": reviewer,
+        "seconds": seconds,
+        "token": token,
+        "at": stamp(),
+        "supersedes": own_entry(connection, row["id"], row["since"], reviewer),
+    }
+    return int(connection.execute(insert(decisions).values(**entry).returning(decisions.c.id)).scalar_one())
+
+
+def keep_draft(connection: Connection, number: int, reviewer: int, payload: str) -> None:
+    """Keep the text of an edit that was not decided; the newest one of each reviewer and row."""
+    drop_drafts(connection, number, reviewer)
+    values = {"row_id": number, "reviewer_id": reviewer, "payload": payload, "at": stamp()}
+    connection.execute(insert(drafts).values(**values))
+
+
+def draft_of(connection: Connection, number: int, reviewer: int) -> str | None:
+    """Return a person's own draft of a row, as JSON; None where there is none."""
+    asked = select(drafts.c.payload).where(drafts.c.row_id == number, drafts.c.reviewer_id == reviewer)
+    return connection.execute(asked).scalar()
+
+
+def drop_drafts(connection: Connection, number: int, reviewer: int) -> None:
+    """Forget a person's own draft of a row."""
+    connection.execute(delete(drafts).where(drafts.c.row_id == number, drafts.c.reviewer_id == reviewer))
+
+
+def answered_gold(connection: Connection, decision: int) -> bool:
+    """Return whether a decision was the answer to a gold item."""
+    asked = select(decisions.c.id).where(decisions.c.id == decision, to_known_item())
+    return connection.execute(asked).first() is not None
+
+
+def in_force(connection: Connection, *, reviewer: int | None = None, most: int | None = None) -> Sequence[RowMapping]:
+    """Return decisions in force of persons and programs, the newest first, with reviewer, role and the row's text."""
+    asked = _in_force() if reviewer is None else _in_force().where(reviewers.c.id == reviewer)
+    return connection.execute(asked.limit(most)).mappings().all()
+
+
+def counting_by_another(connection: Connection, number: int, reviewer: int) -> RowMapping | None:
+    """Return the decision that counts on a row where someone else made it; None for a row under blind review."""
+    asked = _in_force().where(rows.c.id == number, decisions.c.id == rows.c.decision_id)
+    asked = asked.where(decisions.c.reviewer_id != reviewer, rows.c.needed == 1, ~known_now(rows.c.id))
+    return connection.execute(asked).mappings().first()
+
+
+def _in_force() -> Select[Any]:
+    return (
+        select(decisions, reviewers.c.name, reviewers.c.role, rows.c.payload.label("text"))
+        .join(reviewers, reviewers.c.id == decisions.c.reviewer_id)
+        .join(rows, rows.c.id == decisions.c.row_id)
+        .where(decisions.c.verdict != "undo", ~exists().where(later.c.supersedes == decisions.c.id))
+        .where(decisions.c.id > rows.c.since)
+        .order_by(decisions.c.id.desc())
+    )
+
+
+def read_standing(connection: Connection, *, overlap: bool = False) -> Sequence[RowMapping]:
+    """Decisions that no later entry supersedes, with reviewer and row; `overlap`: on rows for two people alone.
+
+    Answers to known items (`known`) are among them, for they took their time; with `overlap` they are not.
+    """
+    asked = (
+        select(
+            decisions,
+            reviewers.c.name,
+            reviewers.c.kind,
+            reviewers.c.role,
+            rows.c.needed,
+            rows.c.state.label("row_state"),
+            rows.c.payload.label("row_payload"),
+            rows.c.original,
+            rows.c.decision_id,
+            rows.c.since,
+            to_known_item().label("known"),
+        )
+        .join(reviewers, reviewers.c.id == decisions.c.reviewer_id)
+        .join(rows, rows.c.id == decisions.c.row_id)
+        .where(decisions.c.verdict != "undo", ~exists().where(later.c.supersedes == decisions.c.id))
+        .order_by(decisions.c.id)
+    )
+    if overlap:
+        asked = asked.where(rows.c.needed > 1, decisions.c.id > rows.c.since, ~to_known_item())
+    return connection.execute(asked).mappings().all()
+
+
+def decided_since(connection: Connection, reviewer: int, since: datetime) -> Sequence[tuple[str, str]]:
+    """Return (when, verdict) of a person's decisions in force since a moment, in order."""
+    asked = (
+        select(decisions.c.at, decisions.c.verdict)
+        .where(decisions.c.reviewer_id == reviewer, decisions.c.at >= since.astimezone(UTC).isoformat())
+        .where(decisions.c.verdict != "undo", ~exists().where(later.c.supersedes == decisions.c.id))
+        .order_by(decisions.c.id)
+    )
+    return [(at, verdict) for at, verdict in connection.execute(asked).tuples()]
+
+
+def decider_of(connection: Connection, decision: int) -> tuple[int, str]:
+    """Return who made a decision, and their role."""
+    asked = select(reviewers.c.id, reviewers.c.role).join(decisions, decisions.c.reviewer_id == reviewers.c.id)
+    number, role = connection.execute(asked.where(decisions.c.id == decision)).one()
+    return number, role
+
+
+def is_used(connection: Connection, number: int, token: str) -> bool:
+    """Return whether a decision on a row was written under this token."""
+    asked = select(decisions.c.id).where(decisions.c.row_id == number, decisions.c.token == token).limit(1)
+    return connection.execute(asked).first() is not None
+
+
+def newest_decision(connection: Connection, number: int, *, by: int | None = None) -> RowMapping | None:
+    """Return the newest entry of the log on a row, of everyone or `by` one person, with its reviewer's name."""
+    asked = (
+        select(decisions, reviewers.c.name)
+        .join(reviewers, reviewers.c.id == decisions.c.reviewer_id)
+        .where(decisions.c.row_id == number)
+        .order_by(decisions.c.id.desc())
+        .limit(1)
+    )
+    asked = asked if by is None else asked.where(reviewers.c.id == by)
+    return connection.execute(asked).mappings().first()
+
+
+def newest_edit(connection: Connection, reviewer: int) -> RowMapping | None:
+    """Return a person's newest edit in force, with the row's text as it came (`original`) and as it is (`now`)."""
+    asked = (
+        select(decisions.c.row_id, decisions.c.payload, rows.c.original, rows.c.payload.label("now"))
+        .join(rows, rows.c.id == decisions.c.row_id)
+        .where(decisions.c.reviewer_id == reviewer, decisions.c.verdict == "edit", decisions.c.payload.is_not(None))
+        .where(~exists().where(later.c.supersedes == decisions.c.id), decisions.c.id > rows.c.since)
+        .order_by(decisions.c.id.desc())
+        .limit(1)
+    )
+    return connection.execute(asked).mappings().first()
+
+
+def reasons_of_rejections(connection: Connection) -> dict[int, str]:
+    """Return the reason of each decision that rejects, by its id."""
+    asked = select(decisions.c.id, decisions.c.reason).where(decisions.c.verdict == "reject")
+    return {int(number): str(reason) for number, reason in connection.execute(asked).tuples()}
+
+
+def decided_after(connection: Connection, last: int) -> dict[int, int]:
+    """Return the newest decision of each row that was decided after decision `last`."""
+    asked = select(decisions.c.row_id, func.max(decisions.c.id)).where(decisions.c.id > last)
+    return dict(connection.execute(asked.group_by(decisions.c.row_id)).tuples().all())
+
+
+def newest_id(connection: Connection) -> int:
+    """Return the id of the newest decision; 0 where there is none."""
+    return connection.execute(select(func.max(decisions.c.id))).scalar() or 0
+
+
+def sent_for(connection: Connection, number: int) -> list[str]:
+    """Return what a row was sent to review for since it was last decided, in order."""
+    decided = select(func.coalesce(func.max(decisions.c.at), "")).where(decisions.c.row_id == number)
+    asked = select(changes.c.reason).where(changes.c.kind == "queue", changes.c.undone_at.is_(None))
+    asked = asked.where(changes.c.at > decided.scalar_subquery(), changes.c.rows.contains(f'"{number}": {{'))
+    return list(connection.execute(asked.order_by(changes.c.id)).scalars())
+
+
+def remarks_of(connection: Connection, ids: Sequence[int]) -> dict[int, tuple[str, str]]:
+    """Return (reason, remark) of these decisions."""
+    found: dict[int, tuple[str, str]] = {}
+    for part in chunks(ids):
+        asked = select(decisions.c.id, decisions.c.reason, decisions.c.remark).where(decisions.c.id.in_(part))
+        found.update((number, (reason, remark)) for number, reason, remark in connection.execute(asked).tuples())
+    return found

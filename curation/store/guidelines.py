@@ -1,0 +1,94 @@
+"""What reviewers go by: `guideline.md`, every version kept, so that a decision can cite the one it was made under."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from curation.store import Store
+from workspace.artefact import now
+from workspace.errors import RungError
+from workspace.files import sha256_bytes
+from workspace.folder import Project
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Guideline:
+    """One version, numbered from 1 in the order in which the texts were first seen; `at` in UTC."""
+
+    version: int
+    sha256: str
+    text: str
+    at: str
+
+
+def current_guideline(store: Store, project: Project, connection: Connection | None = None) -> Guideline | None:
+    """Return the present version of `guideline.md`, kept if it is new and the store can be written.
+
+    None where there is no such file.
+    """
+    try:
+        data = project.guideline_file.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise RungError(f"guideline.md: cannot be read ({error.strerror}).", where="guideline.md") from error
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise RungError(f"guideline.md: not UTF-8 at byte {error.start + 1}.", where="guideline.md") from error
+    return _kept(store, sha256_bytes(data), text, connection)
+
+
+def guideline_versions(store: Store) -> list[Guideline]:
+    """All versions, the oldest first."""
+    from sqlalchemy import select
+
+    from curation.store.tables import guidelines
+
+    with store.read() as connection:
+        found = connection.execute(select(guidelines).order_by(guidelines.c.version)).mappings()
+        return [Guideline(**each) for each in found]
+
+
+def _kept(store: Store, digest: str, text: str, connection: Connection | None) -> Guideline:
+    from sqlalchemy import select
+
+    from curation.store.tables import guidelines
+
+    asked = select(guidelines).where(guidelines.c.sha256 == digest)
+    if digest in store.guidelines:
+        return store.guidelines[digest]
+    if connection is None:
+        with store.read() as reading:
+            if found := reading.execute(asked).mappings().first():
+                return store.guidelines.setdefault(digest, Guideline(**found))
+            if store.is_read_only:
+                return Guideline(_next(reading), digest, text, now().isoformat())
+    with store.write(connection) as opened:
+        while not (found := opened.execute(asked).mappings().first()):
+            _add(store, opened, digest, text)
+        return Guideline(**found)
+
+
+def _add(store: Store, connection: Connection, digest: str, text: str) -> None:
+    """Keep it as the next version, unless another program does so at this moment: it is waited for."""
+    from curation.store.tables import guidelines
+    from curation.store.writing import insert_unless_there
+
+    version = _next(connection)
+    values = {"version": version, "sha256": digest, "text": text, "at": now().isoformat()}
+    if insert_unless_there(connection, guidelines, values):
+        store.event("guideline", "rung", f"guideline-{version}", {"sha256": digest}, connection=connection)
+
+
+def _next(connection: Connection) -> int:
+    """The number that the next new version is given."""
+    from sqlalchemy import func, select
+
+    from curation.store.tables import guidelines
+
+    return (connection.execute(select(func.max(guidelines.c.version))).scalar() or 0) + 1

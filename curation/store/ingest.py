@@ -1,0 +1,326 @@
+"""Files into the store: every line is kept, counted as a duplicate with its evidence, known already, or rejected."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from curation.example import Example
+from curation.rows import Columns, Reject, malformed_error
+from curation.rows.pieces import Part
+from curation.rows.rowfile import Chosen, RowFile
+from curation.store import Added, NewRow, Role, Store
+from curation.store.records import ROLES, Link, number_of, row_id
+from workspace.errors import InputError, Problem, RungError, did_you_mean
+from workspace.files import sha256_file
+from workspace.settings import Settings
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from curation.likeness.duplicates import DedupResult, Removed
+    from curation.likeness.fingerprints import Collector
+    from curation.likeness.sets import I64
+    from curation.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class ImportBatch:
+    """The lines of one file, read: its path as given, SHA-256, sound rows and rejects. No row is held."""
+
+    path: str
+    sha256: str
+    rows: Chosen
+    rejects: Sequence[Reject]
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What became of a file's lines: read = kept + exact + near + known + rejected."""
+
+    file: str
+    sha256: str
+    role: str
+    read: int
+    kept: int
+    exact: int
+    near: int
+    known: int
+    rejected: int
+    contradictions: int = 0
+    minimal_pairs: int = 0
+    unanswered: int = 0
+    first: str = ""
+    last: str = ""
+    rejects: Sequence[Reject] = field(default=(), repr=False)
+
+    def to_json(self) -> dict[str, Any]:
+        """The counts, for `--json` and the store."""
+        return {each.name: getattr(self, each.name) for each in fields(self) if each.name != "rejects"}
+
+
+def read_batches(
+    paths: Sequence[Path],
+    role: str,
+    *,
+    fmt: str = "auto",
+    columns: Columns | None = None,
+    keep_rejects: bool = False,
+    notice: Callable[[str], None] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[ImportBatch]:
+    """Read whole files (those below a folder each by itself) before anything is stored.
+
+    Raises RungError for an unknown role or a file that cannot be read, InputError with all malformed lines of all
+    files, unless `keep_rejects`.
+    """
+    if role not in ROLES:
+        raise RungError(f'"{role}" is not a role.{did_you_mean(role, ROLES)}', "--as " + "|".join(ROLES), found=role)
+    rows = RowFile(paths, fmt, columns=columns, unanswered=role == "pool", notice=notice, progress=progress)
+    batches = [_read(rows, number) for number in range(len(rows.files))]
+    if rows.rejects and not keep_rejects:
+        raise malformed_error(rows.rejects)
+    _check_empty(batches, notice)
+    return batches
+
+
+def _check_empty(batches: Sequence[ImportBatch], notice: Callable[[str], None] | None) -> None:
+    """Give notice of each file without rows. Raises InputError where no file has any."""
+    empty = [batch.path for batch in batches if not batch.rows and not batch.rejects]
+    if empty and len(empty) == len(batches):
+        text = "no rows. Nothing was imported."
+        raise InputError([Problem(text, where=path, expected="rows", found="none") for path in empty])
+    for path in empty:
+        if notice:
+            notice(f"! {path}: no rows.")
+
+
+def ingest(store: Store, settings: Settings, batch: ImportBatch, role: Role, *, actor: str = "rung") -> Imported:
+    """Store one file in one transaction: killed at any moment, the same call again finishes the work.
+
+    Duplicates of what the training side holds, and within the file, are stored too, but taken out with reason and
+    evidence. Rows whose content this role holds already are counted as known. `refresh_queue` then queues what the
+    policy asks for.
+    """
+    from curation.store.sources import last_row, source_number
+
+    with store.write(alone=True) as connection:
+        source, before = source_number(connection, batch.path, batch.sha256, role), last_row(connection)
+        added = store.add(_new_rows(batch), role=role, source=source, twins=True, connection=connection)
+        counts: dict[str, int] = {}
+        if role in TRAINING_SIDE and added.fresh:
+            fresh = ((number, row.example) for number, row in _fresh(batch, added))
+            counts = take_out(store, connection, settings.dataset.threshold, before, fresh, actor)
+        made = _counted(batch, role, added, counts)
+        _finish(store, connection, source, made, actor)
+    return made
+
+
+def merge_rejects(path: Path, files: Sequence[str], rejects: Iterable[Reject]) -> None:
+    """Write rejects to `path`; lines that an earlier import of other files left there stay.
+
+    Raises RungError where `path` holds something else than rejects: it is not overwritten.
+    """
+    import json
+
+    from curation.rows.rejects import write_rejects_to
+    from workspace.files import replacing
+
+    others, before = set(files), contextlib.nullcontext[Iterable[bytes]](())
+    with path.open("rb") if path.is_file() else before as lines, replacing(path) as file:
+        for number, line in enumerate(lines, 1):
+            try:
+                stands = bool(line.strip()) and json.loads(line)["file"] not in others
+            except (ValueError, KeyError, TypeError) as error:
+                raise RungError(
+                    f"{path} line {number}: not a file of rejects. Nothing was written.", "--rejects with another name"
+                ) from error
+            if stands:
+                file.write(line.removesuffix(b"\n") + b"\n")
+        write_rejects_to(file, rejects)
+
+
+def _read(rows: RowFile, number: int) -> ImportBatch:
+    file, first, rejected, lines = rows.files[number], len(rows), len(rows.rejects), hashlib.sha256()
+    before = "" if str(file) == "-" else _digest(file)
+    for items in rows.read_file(number):
+        if not before:
+            lines.update(b"".join([item.raw + b"\n" for item in items]))
+    if before and _digest(file) != before:
+        raise RungError(f"{file}: changed while it was read. Nothing was stored.", "The same command again.")
+    rejects = Part(rows.rejects, rejected, len(rows.rejects))
+    return ImportBatch(str(file), before or lines.hexdigest(), Chosen(rows, range(first, len(rows))), rejects)
+
+
+def _new_rows(batch: ImportBatch) -> Iterator[NewRow]:
+    """Each row with its line."""
+    for index, example in enumerate(batch.rows):
+        yield NewRow(example, batch.rows.where(index)[1])
+
+
+def _digest(file: Path) -> str:
+    if not file.is_file():
+        return ""
+    try:
+        return sha256_file(file)
+    except OSError as error:
+        raise RungError(f"{file}: cannot be read ({error.strerror}).", where=str(file)) from error
+
+
+def _fresh(batch: ImportBatch, added: Added) -> Iterator[tuple[int, NewRow]]:
+    """Number and row of those that were not there before."""
+    for number, twin, row in zip(added.numbers, added.twin, _new_rows(batch), strict=True):
+        if not twin:
+            yield number, row
+
+
+def _counted(batch: ImportBatch, role: str, added: Added, counts: dict[str, int]) -> Imported:
+    exact, near = counts.get("exact", 0), counts.get("near", 0)
+    first, last = added.twin.find(0), added.twin.rfind(0)
+    return Imported(
+        file=batch.path,
+        sha256=batch.sha256,
+        role=role,
+        read=len(batch.rows) + len(batch.rejects),
+        kept=added.fresh - exact - near,
+        exact=exact,
+        near=near,
+        known=len(added.twin) - added.fresh,
+        rejected=len(batch.rejects),
+        contradictions=counts.get("contradiction", 0),
+        minimal_pairs=counts.get("minimal_pair", 0),
+        unanswered=_unanswered(batch, added) if role == "pool" else 0,
+        first=row_id(added.numbers[first]) if added.fresh else "",
+        last=row_id(added.numbers[last]) if added.fresh else "",
+        rejects=batch.rejects,
+    )
+
+
+def _unanswered(batch: ImportBatch, added: Added) -> int:
+    return sum(bool(row.example.messages) and not row.example.is_answered for _, row in _fresh(batch, added))
+
+
+def _finish(store: Store, connection: Connection, source: int, made: Imported, actor: str) -> None:
+    """Keep the counts of the first time, and one event each time."""
+    from curation.store.sources import write_counts
+
+    counts = {name: value for name, value in made.to_json().items() if isinstance(value, int)}
+    if made.kept + made.exact + made.near or not made.known:
+        write_counts(connection, source, counts)
+    store.event("import", actor, made.file, {**counts, "role": made.role, "sha256": made.sha256}, connection=connection)
+
+
+TRAINING_SIDE = ("pool", "candidates", "train")
+"""Roles in which duplicates are taken out; validation and test sets are kept as they are."""
+LINKS_A_ROW = 50
+"""Near rows remembered for each row, to be shown beside it; the checks find all of them anew."""
+HASHES_HELD = 1 << 24
+"""Hashes of rows, of 4 bytes each, that are held; those of more rows lie in a temporary file."""
+
+
+class Stored:
+    """Rows of the store by their place in `numbers`."""
+
+    def __init__(self, connection: Connection, numbers: array[int]) -> None:
+        self._connection, self._numbers = connection, numbers
+
+    def fetch(self, indices: Sequence[int]) -> list[Example]:
+        """The rows at `indices`."""
+        from curation.store.reading import payloads_of
+
+        numbers = [self._numbers[index] for index in indices]
+        found = {number: payload for number, _, payload in payloads_of(self._connection, list(set(numbers)))}
+        return [Example.from_json(found[number]) for number in numbers]
+
+
+def take_out(
+    store: Store,
+    connection: Connection,
+    threshold: float,
+    before: int,
+    fresh: Iterable[tuple[int, Example]],
+    actor: str,
+) -> dict[str, int]:
+    """Exclude duplicates among the fresh rows, remember near pairs; counts by kind. Rows up to number `before` were
+    there already.
+    """
+    from curation.likeness.duplicates import dedup_prints
+    from curation.likeness.fingerprints import Collector
+    from curation.store.sources import write_links
+
+    collector, numbers = Collector(memory=HASHES_HELD), array("q")
+    reviewed = _take_standing(connection, collector, numbers, before)
+    start = len(numbers)
+    for number, example in fresh:
+        collector.add(example)
+        numbers.append(number)
+    if len(numbers) == start:
+        return {}
+    reviewed.extend(bytes(len(numbers) - start))
+    source = Stored(connection, numbers)
+    result = dedup_prints(collector.finish(source), source, threshold, reviewed=list(map(bool, reviewed)))
+    counts = _exclude(store, connection, numbers, result, start, actor)
+    write_links(connection, _links(numbers, result, start))
+    fresh_pairs = [pair for pair in result.pairs if pair.other >= start]
+    for kind in ("contradiction", "minimal_pair"):
+        counts[kind] = sum(pair.kind == kind for pair in fresh_pairs)
+    return counts
+
+
+def _take_standing(connection: Connection, collector: Collector, numbers: array[int], before: int) -> bytearray:
+    """Rows of the training side that are in and were not rejected; for each whether a person reviewed it."""
+    from curation.store.reading import up_to
+
+    reviewed = bytearray()
+    for each in up_to(connection, before, TRAINING_SIDE):
+        if each.state != "rejected":
+            collector.add(each.example)
+            numbers.append(number_of(each.id))
+            reviewed.append(each.is_reviewed and not each.automatic)
+    return reviewed
+
+
+def _exclude(
+    store: Store, connection: Connection, numbers: array[int], result: DedupResult, start: int, actor: str
+) -> dict[str, int]:
+    import numpy as np
+
+    counts, fresh, of = {}, result.gone >= start, np.frombuffer(numbers, np.int64)
+    for kind, its in (("exact", result.gone_exact), ("near", ~result.gone_exact)):
+        places = np.flatnonzero(fresh & its)
+        out = of[result.gone[places]]
+        counts[kind] = len(places)
+
+        def evidence(part: Sequence[int], places: I64 = places, out: I64 = out) -> dict[int, dict[str, Any]]:
+            found = result.removed_at(places[np.searchsorted(out, part)])
+            return {numbers[each.index]: _evidence(each, numbers) for each in found}
+
+        if len(places):
+            store.exclude_numbered(
+                array("q", out.tobytes()), f"{kind} duplicate", "duplicates",
+                actor=actor, evidence=evidence, connection=connection,
+            )  # fmt: skip
+    return counts
+
+
+def _evidence(gone: Removed, numbers: array[int]) -> dict[str, Any]:
+    via = {"via": row_id(numbers[gone.via])} if gone.via is not None else {}
+    kept = row_id(numbers[gone.kept])
+    return {"kind": gone.kind, "kept": kept, "similarity": round(gone.similarity, 4), **via}
+
+
+def _links(numbers: array[int], result: DedupResult, start: int) -> Iterator[Link]:
+    """Pairs with a fresh row, at most LINKS_A_ROW for each, contradictions first."""
+    seen: dict[int, int] = {}
+    order = {"contradiction": 0, "minimal_pair": 1, "short_near": 2}
+    for pair in sorted(result.pairs, key=lambda pair: (order[pair.kind], -pair.similarity)):
+        if pair.other < start or max(seen.get(pair.index, 0), seen.get(pair.other, 0)) >= LINKS_A_ROW:
+            continue
+        for index in (pair.index, pair.other):
+            seen[index] = seen.get(index, 0) + 1
+        yield Link(row_id(numbers[pair.index]), row_id(numbers[pair.other]), pair.kind, round(pair.similarity, 4))

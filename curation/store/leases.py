@@ -1,0 +1,214 @@
+"""Leases: which open rows a person may be given next, and who holds one. Each statement is built once and reused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Float,
+    Select,
+    and_,
+    bindparam,
+    exists,
+    func,
+    literal,
+    not_,
+    or_,
+    select,
+    update,
+)
+
+from curation.store.decisions import known_now
+from curation.store.reading import leased_now, read_fact
+from curation.store.records import OPEN_STATES, Reviewer
+from curation.store.tables import decisions, facts, later, reviewers, rows
+from curation.store.writing import insert_unless_there
+
+UNSKIPPED = tuple(state for state in OPEN_STATES if state != "skipped")
+KEY = "lease_key"
+ADJUDICATORS = ("adjudicator", "lead")
+MOMENT: BindParameter[float] = bindparam("moment", type_=Float)
+HOLDING: BindParameter[Sequence[int]] = bindparam("holding", expanding=True)
+
+
+def held_row(
+    connection: Connection, person: Reviewer, moment: float, holding: Sequence[int], want: int | None
+) -> int | None:
+    """A row that the person holds already."""
+    asked = _holding() if want is None else _holding().where(rows.c.id == want)
+    given = {"person": person.id, "moment": moment, "holding": holding}
+    return connection.execute(asked.limit(1), given).scalar()
+
+
+@cache
+def _holding() -> Select[Any]:
+    open_ = or_(open_rows(), and_(known_now(rows.c.id), rows.c.change_id.is_(None), rows.c.lease_token.is_not(None)))
+    return (
+        select(rows.c.id)
+        .where(rows.c.lease_owner == bindparam("person"), open_, leased_now(MOMENT), rows.c.id.not_in(HOLDING))
+        .order_by(rows.c.lease_at)
+    )
+
+
+def open_rows() -> ColumnElement[bool]:
+    """SQL: rows that wait for a decision."""
+    return and_(rows.c.state.in_(OPEN_STATES), rows.c.queued != "", rows.c.change_id.is_(None))
+
+
+@cache
+def free_rows(*, flagged: bool) -> Select[Any]:
+    """Open rows that nobody holds and on which a person has no decision in force (but a skip).
+
+    Without `flagged` not those that wait for an adjudicator. To be run with `given_to(...)`.
+    """
+    idle = or_(rows.c.lease_until.is_(None), not_(leased_now(MOMENT)))
+    asked = select(rows.c.id).where(open_rows(), idle, ~_decided_by_me(), rows.c.id.not_in(HOLDING))
+    return asked if flagged else asked.where(rows.c.flagged == 0)
+
+
+def _decided_by_me() -> ColumnElement[bool]:
+    """SQL: the person has a decision in force on the row, a skip left out."""
+    return exists().where(
+        decisions.c.row_id == rows.c.id,
+        decisions.c.reviewer_id == bindparam("person"),
+        decisions.c.id > rows.c.since,
+        decisions.c.verdict.not_in(("skip", "undo")),
+        ~exists().where(later.c.supersedes == decisions.c.id),
+    )
+
+
+def given_to(person: Reviewer, moment: float, holding: Sequence[int]) -> dict[str, Any]:
+    """What `free_rows` is asked with."""
+    return {"person": person.id, "moment": moment, "holding": holding}
+
+
+PLACE = (rows.c.priority, rows.c.place, rows.c.id)
+
+
+@cache
+def _first(state: str, *, flagged: bool) -> Select[Any]:
+    """The first free row of one state. One state at a time, for then an index holds them in their order."""
+    of_it = free_rows(flagged=flagged).with_only_columns(*PLACE).where(_is(state))
+    return of_it.order_by(*PLACE).limit(1).with_for_update(skip_locked=True, of=rows)
+
+
+@cache
+def _skipped(*, flagged: bool) -> tuple[Select[Any], ...]:
+    """What the person skipped; then what others skipped a lease ago."""
+    long_ago = or_(rows.c.skipped_at.is_(None), rows.c.skipped_at <= bindparam("patience", type_=Float))
+    asked = free_rows(flagged=flagged).where(_is("skipped")).order_by(rows.c.skipped_at, rows.c.id).limit(1)
+    return tuple(
+        asked.where(condition).with_for_update(skip_locked=True, of=rows)
+        for condition in (rows.c.skipped_by == bindparam("person"), long_ago)
+    )
+
+
+def _is(state: str) -> ColumnElement[bool]:
+    return rows.c.state == literal(state, literal_execute=True)
+
+
+@cache
+def own_open_rows() -> Select[Any]:
+    """Open rows on which a person's decision is written already. To be run with `given_to(...)`."""
+    return select(rows.c.id).where(open_rows(), _decided_by_me(), rows.c.id.not_in(HOLDING)).order_by(*PLACE)
+
+
+@cache
+def _put_off() -> Select[Any]:
+    """The first row on which a person is not sure, or which they flagged, where nobody has it."""
+    idle = or_(rows.c.lease_until.is_(None), not_(leased_now(MOMENT)))
+    asked = own_open_rows().where(rows.c.state == "unsure", idle)
+    return asked.limit(1).with_for_update(skip_locked=True, of=rows)
+
+
+def how_many_wait(connection: Connection) -> int:
+    """Rows that wait for a decision, whoever may make it."""
+    return int(connection.execute(select(func.count()).select_from(rows).where(open_rows())).scalar() or 0)
+
+
+def first_free(
+    connection: Connection,
+    person: Reviewer,
+    moment: float,
+    holding: Sequence[int],
+    *,
+    want: int | None,
+    patience: float,
+) -> int | None:
+    """Return the first free row, or row `want` if it is free; None where there is none.
+
+    Then those that the person skipped, then those that others skipped before `patience`.
+    """
+    given = given_to(person, moment, holding) | {"patience": patience}
+    flagged = sees_flagged(connection, person)
+
+    def ask(asked: Select[Any]) -> Any:
+        return connection.execute(asked if want is None else asked.where(rows.c.id == want), given).first()
+
+    found = [tuple(each) for state in UNSKIPPED if (each := ask(_first(state, flagged=flagged)))]
+    if found:
+        return int(min(found)[-1])
+    return next((int(each[0]) for asked in _skipped(flagged=flagged) if (each := ask(asked))), None)
+
+
+def first_unsure(
+    connection: Connection, person: Reviewer, moment: float, holding: Sequence[int], *, want: int | None
+) -> int | None:
+    """Return the first row on which a person is not sure, or which they flagged, where nobody has it."""
+    asked = _put_off() if want is None else _put_off().where(rows.c.id == want)
+    return connection.execute(asked, given_to(person, moment, holding)).scalar()
+
+
+def others_review(connection: Connection, person: Reviewer) -> bool:
+    """Return whether any other person has decided a row or has a personal link."""
+    worked = exists().where(decisions.c.reviewer_id == reviewers.c.id)
+    others = select(reviewers.c.id).where(reviewers.c.kind == "person", reviewers.c.id != person.id)
+    found = others.where(or_(worked, reviewers.c.token_hash.is_not(None))).limit(1)
+    return connection.execute(found).first() is not None
+
+
+def sees_flagged(connection: Connection, person: Reviewer) -> bool:
+    """Whether a person may decide rows on which others disagree: adjudicators do, and anyone where there is none."""
+    return person.role in ADJUDICATORS or not _has_adjudicator(connection)
+
+
+def _has_adjudicator(connection: Connection) -> bool:
+    return connection.execute(select(reviewers.c.id).where(reviewers.c.role.in_(ADJUDICATORS))).first() is not None
+
+
+def own_waiting(connection: Connection, person: Reviewer, moment: float) -> list[int]:
+    """Return the open rows on which a person's decision is written already: they need a second person."""
+    return list(connection.execute(own_open_rows(), given_to(person, moment, [0])).scalars())
+
+
+def open_to(connection: Connection, person: Reviewer, moment: float, pieces: Sequence[str]) -> list[tuple[int, str]]:
+    """Return (number, payload) of open rows that a person may take, whose text holds each of these pieces."""
+    fits = [rows.c.payload.contains(piece, autoescape=True) for piece in pieces]
+    held = select(rows.c.id).where(open_rows(), rows.c.lease_owner == person.id, leased_now(moment))
+    free = free_rows(flagged=sees_flagged(connection, person))
+    asked = [each.add_columns(rows.c.payload).where(*fits) for each in (free, held)]
+    given = given_to(person, moment, [])
+    return [(number, payload) for each in asked for number, payload in connection.execute(each, given).tuples()]
+
+
+def set_lease(connection: Connection, number: int, **values: Any) -> None:
+    """Write owner, token, start or end of a row's lease."""
+    connection.execute(update(rows).where(rows.c.id == number).values(**values))
+
+
+def end_lease(connection: Connection, number: int, person: Reviewer) -> None:
+    """End a person's own lease on a row, so that others may have it at once."""
+    mine = update(rows).where(rows.c.id == number, rows.c.lease_owner == person.id)
+    connection.execute(mine.values(lease_token=None, lease_until=None))
+
+
+def lease_key(connection: Connection, *, new: str = "") -> str:
+    """Return the project's own key for lease tokens, `new` where it has none yet; empty where there is none."""
+    if new and not read_fact(connection, KEY):
+        insert_unless_there(connection, facts, {"key": KEY, "value": new})
+    return read_fact(connection, KEY)

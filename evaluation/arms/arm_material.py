@@ -1,0 +1,127 @@
+"""What an arm may draw from, and what it makes of it. No test row is ever in here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from chat.protocols import Turn
+from curation.example import Example
+from evaluation.retrieval.documents import Passage
+from evaluation.retrieval.embeddings import Meanings
+from workspace.files import read_utf8, sha256_bytes, write_bytes
+from workspace.folder import Project
+
+OLD = "old"
+Render = Callable[[Sequence[Turn]], tuple[Turn, ...]]
+"""From an item's turns up to where the assistant speaks (never its answer) to what the model is sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class PromptVersion:
+    """A version of an instruction: `name` is its file, `text` becomes the system message."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ArmMaterial:
+    """Prompts, example rows and documents. `examples` are rows that may be shown: reviewed or frozen train rows that
+    the leakage check cleared. `instructions` are those that the arms above `prompt` are tried with, the best one last;
+    `choosing` is the number of validation items, `bigger` the name of another model that may be asked; with `meanings`
+    rows and passages are searched by embeddings too.
+    """
+
+    base: PromptVersion | None = None
+    prompts: tuple[PromptVersion, ...] = ()
+    examples: tuple[Example, ...] = ()
+    documents: tuple[Passage, ...] = ()
+    few_shot: int = 8
+    retrieved: int = 4
+    closed: bool = False
+    choosing: int = 0
+    instructions: tuple[PromptVersion | None, ...] = (None,)
+    proposals: tuple[PromptVersion, ...] = ()
+    bigger: str = ""
+    meanings: Meanings | None = None
+
+    def knowing(self, *instructions: PromptVersion | None) -> ArmMaterial:
+        """The same, with the instructions that validation left."""
+        return replace(self, instructions=tuple(dict.fromkeys(instructions)))
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One setting of an arm. Prompted arms have `render`; a classifier has `predict`, from questions to answers, and
+    `sure`, the probability of each of them.
+
+    `shown` gives the ids of the documents that `render` puts before the model, for retrieval recall.
+    """
+
+    settings: Mapping[str, Any]
+    render: Render | None = None
+    predict: Callable[[Sequence[str]], list[str]] | None = None
+    sure: Callable[[Sequence[str]], list[float]] | None = None
+    prompt: PromptVersion | None = None
+    shown: Callable[[Sequence[Turn]], list[Passage]] | None = None
+
+
+def question_of(turns: Sequence[Turn]) -> str:
+    """The contract's question of an item, from its turns."""
+    return Example({"messages": list(turns)}).question
+
+
+def instructed(turns: Sequence[Turn], prompt: PromptVersion | None) -> tuple[Turn, ...]:
+    """The turns with `prompt` instead of their system message; with None as they are."""
+    if prompt is None:
+        return tuple(turns)
+    return ({"role": "system", "content": prompt.text}, *(t for t in turns if t.get("role") != "system"))
+
+
+def with_examples(
+    turns: Sequence[Turn], prompt: PromptVersion | None, examples: Sequence[Example], *, before: str = ""
+) -> tuple[Turn, ...]:
+    """System message, the examples as finished exchanges, then the item; `before` is put before its last message."""
+    whole = list(instructed(turns, prompt))
+    head = [t for t in whole if t.get("role") == "system"]
+    tail = [dict(t) for t in whole if t.get("role") != "system"]
+    if before and tail:
+        tail[-1]["content"] = f"{before}\n\n{tail[-1].get('content', '')}"
+    shown = [t for example in examples for t in example.messages if t.get("role") != "system"]
+    return (*head, *shown, *tail)
+
+
+def prompt_name(prompt: PromptVersion | None) -> str:
+    """How settings and reports name an instruction; the row's own where there is no file."""
+    return prompt.name if prompt else "as in the row"
+
+
+def read_prompts(project: Project) -> tuple[PromptVersion | None, tuple[PromptVersion, ...]]:
+    """`prompts/base.md`, and every version of the prompt: `prompts/prompt.md`, `prompts/prompt.*.md`."""
+    files = [p for p in sorted(project.prompts.glob("prompt*.md")) if p.stem.split(".")[0] == "prompt"]
+    base = project.prompts / "base.md"
+    return _read(base) if base.is_file() else None, tuple(filter(None, map(_read, files)))
+
+
+def keep_versions(project: Project) -> None:
+    """Keep what each prompt file says now as `prompts/old/NAME.HASH.md`: a report names it by its hash, and the file
+    may be edited after it was measured.
+    """
+    for path in filter(Path.is_file, sorted(project.prompts.glob("*.md"))):
+        text = path.read_bytes()
+        kept = path.parent / OLD / f"{path.stem}.{sha256_bytes(text)[:8]}{path.suffix}"
+        if not kept.exists():
+            write_bytes(kept, text)
+
+
+def read_proposals(project: Project) -> tuple[PromptVersion, ...]:
+    """`prompts/optimised.*.md`: instructions that a model proposed."""
+    return tuple(filter(None, map(_read, sorted(project.prompts.glob("optimised.*.md")))))
+
+
+def _read(path: Path) -> PromptVersion | None:
+    text = read_utf8(path).strip()
+    return PromptVersion(path.name, text) if text else None

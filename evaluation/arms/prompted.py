@@ -1,0 +1,134 @@
+"""Arms that are an instruction, alone or with the same examples each time: base, prompt, few_shot, many_shot, optimised
+and bigger_model.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from itertools import zip_longest
+
+from chat.protocols import Ask, ChatModel
+from curation.example import Example
+from evaluation.arms.arm_material import (
+    ArmMaterial,
+    PromptVersion,
+    Variant,
+    instructed,
+    prompt_name,
+    read_proposals,
+    with_examples,
+)
+from evaluation.ask import Replies, ask_all
+from workspace.files import write_text
+from workspace.folder import Project
+
+OPTIMISED, BIGGER_MODEL = "optimised", "bigger_model"
+MANY = 8
+"""How many times as many examples `many_shot` shows as `few_shot`."""
+SHOWN = 6
+"""Rows that a proposal is made from."""
+PROPOSAL_TOKENS = 200
+FOCUS = (
+    "Be short and exact.",
+    "Name the possible answers and how to tell them apart, where there are few.",
+    "Say exactly which form the answer has, and that nothing else may be written.",
+    "Say which mistakes are easy to make and how to avoid them.",
+)
+
+
+def alone(prompt: PromptVersion | None) -> Variant:
+    """The instruction and nothing else; None leaves the row's own."""
+    return Variant({"prompt": prompt_name(prompt)}, lambda turns: instructed(turns, prompt), prompt=prompt)
+
+
+def base(material: ArmMaterial) -> list[Variant]:
+    """The bare task, with prompts/base.md or the row's own system message as the only instruction."""
+    return [alone(material.base)]
+
+
+def prompt_versions(material: ArmMaterial) -> list[Variant]:
+    """One a version of the user's instruction (prompts/prompt*.md); the row's own where there is no file."""
+    return [alone(prompt) for prompt in (material.prompts or (None,))]
+
+
+def few_shot(material: ArmMaterial, times: int = 1) -> list[Variant]:
+    """`times` x k static examples, spread over the answers, with each instruction that validation left."""
+    k = times * material.few_shot
+    return [static(material, k, prompt) for prompt in material.instructions if material.examples]
+
+
+def many_shot(material: ArmMaterial) -> list[Variant]:
+    """As `few_shot`, with eight times as many examples."""
+    return few_shot(material, MANY)
+
+
+def optimised(material: ArmMaterial) -> list[Variant]:
+    """Each instruction that the model itself proposed, alone and with k examples; none where nothing could choose.
+
+    Proposals are files, `prompts/optimised.1.md` and so on: made once, kept, and yours to edit or delete. They are made
+    from rows that may be shown, never from the test.
+    """
+    if not (material.proposals and material.choosing):
+        return []
+    shown = [static(material, material.few_shot, prompt) for prompt in material.proposals if material.examples]
+    return [*map(alone, material.proposals), *shown]
+
+
+def bigger_model(material: ArmMaterial) -> list[Variant]:
+    """The best instruction, alone and with the static examples, asked of another model: what money buys today.
+
+    A tuned model must beat it to ship, as it must every prompted arm; the arm that the verdict is about stays one on
+    the base model, because that is what would be released.
+    """
+    if not material.bigger:
+        return []
+    prompt = material.instructions[-1]
+    found = [alone(prompt), *([static(material, material.few_shot, prompt)] if material.examples else [])]
+    return [Variant({**v.settings, "model": material.bigger}, v.render, prompt=v.prompt) for v in found]
+
+
+def static(material: ArmMaterial, k: int, prompt: PromptVersion | None) -> Variant:
+    """A variant that shows the same k examples each time."""
+    shown = spread(material.examples, k)
+    settings = {"k": len(shown), "prompt": prompt_name(prompt), "examples": [e.content_hash[:8] for e in shown]}
+    return Variant(settings, lambda turns: with_examples(turns, prompt, shown), prompt=prompt)
+
+
+def spread(examples: Sequence[Example], k: int) -> tuple[Example, ...]:
+    """Choose k examples over as many answers as can be, the most frequent first; the same for the same rows."""
+    groups: dict[str, list[Example]] = defaultdict(list)
+    for example in sorted(examples, key=lambda e: e.content_hash):
+        groups[example.answer or ""].append(example)
+    order = sorted(groups.values(), key=lambda group: -len(group))
+    turns = [example for layer in zip_longest(*order) for example in layer if example is not None]
+    return tuple(turns[:k])
+
+
+def propose(
+    project: Project, material: ArmMaterial, model: ChatModel, replies: Replies, budget: int
+) -> tuple[PromptVersion, ...]:
+    """The proposals in `prompts/`; where there are none, up to `budget` are asked for and written there."""
+    known = read_proposals(project)
+    if known or not (material.examples and material.choosing and budget):
+        return known
+    asks = [_proposal_ask(material, number) for number in range(budget)]
+    texts = dict.fromkeys(reply.text.strip() for reply in ask_all(model, asks, replies))
+    for number, text in enumerate(filter(None, texts), 1):
+        write_text(project.prompts / f"optimised.{number}.md", text + "\n")
+    return read_proposals(project)
+
+
+def _proposal_ask(material: ArmMaterial, number: int) -> Ask:
+    """Each asks with other rows and another focus."""
+    turned = number * SHOWN % len(material.examples)
+    rows = spread((*material.examples[turned:], *material.examples[:turned])[: 8 * SHOWN], SHOWN)
+    shown = "\n\n".join(f"Input: {row.question}\nOutput: {row.answer}" for row in rows)
+    best = material.instructions[-1]
+    so_far = f"\n\nThe instruction so far, to be improved:\n{best.text}" if best else ""
+    text = (
+        f"Here are inputs of a task with their right outputs.\n\n{shown}{so_far}\n\nWrite the instruction that makes "
+        f"an assistant give the right output for new inputs. {FOCUS[number % len(FOCUS)]} "
+        "Reply with the instruction only."
+    )
+    return Ask(({"role": "user", "content": text},), PROPOSAL_TOKENS)

@@ -1,0 +1,44 @@
+"""The trained model as an arm: `tuned`, asked in the form that it was trained in; `tuned_rag`, with passages too."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from chat.protocols import Turn
+from evaluation.arms.arm_material import PromptVersion, Variant, instructed, question_of, with_examples
+from evaluation.arms.searching import PASSAGES, PassageIndex, passage_indexes, passages
+from evaluation.retrieval.documents import Passage
+from evaluation.retrieval.embeddings import Meanings
+
+TUNED, TUNED_RAG = "tuned", "tuned_rag"
+
+
+def tuned(system_prompt: str | None) -> list[Variant]:
+    """One. `system_prompt` replaces the row's system message; None leaves it, an empty text takes it away."""
+    if system_prompt == "":
+        return [Variant({"prompt": "none"}, lambda turns: tuple(t for t in turns if t.get("role") != "system"))]
+    prompt = PromptVersion("the run's", system_prompt) if system_prompt is not None else None
+    settings = {"prompt": system_prompt if system_prompt is not None else "as in the row"}
+    return [Variant(settings, lambda turns: instructed(turns, prompt), prompt=prompt)]
+
+
+def tuned_rag(
+    system_prompt: str | None, documents: Sequence[Passage], meanings: Meanings | None = None
+) -> list[Variant]:
+    """The run's own instruction and 4 passages; by meaning too, where that is wanted."""
+    return [_with_passages(system_prompt, way, index) for way, index in passage_indexes(documents, meanings)]
+
+
+def _with_passages(system_prompt: str | None, way: str, index: PassageIndex) -> Variant:
+    alone = tuned(system_prompt)[0]
+    assert alone.render is not None
+    as_trained = alone.render
+
+    def shown(turns: Sequence[Turn]) -> list[Passage]:
+        return index.search(question_of(turns), PASSAGES)
+
+    def render(turns: Sequence[Turn]) -> tuple[Turn, ...]:
+        return with_examples(as_trained(turns), None, (), before=passages(shown(turns)))
+
+    settings = {**alone.settings, "passages": PASSAGES, "search": way}
+    return Variant(settings, render, prompt=alone.prompt, shown=shown)

@@ -1,0 +1,195 @@
+"""A judge on a run that has its verdict: what it says of each arm, held against people's labels, into the verdict.
+
+It informs; it decides only where `[evaluation] metric = "judge"` was named before the test set was opened, and then
+only as far as it agrees with people's labels.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
+
+from chat.protocols import ChatModel, Progress
+from curation.store import open_store, store_exists
+from evaluation.ask import Replies
+from evaluation.judge.correction import (
+    JudgedArm,
+    JudgedRival,
+    JudgeReport,
+    calibrated,
+    corrected_difference,
+    length_bias,
+)
+from evaluation.judge.grading import grade, judge_pairs, read_rubric, unread
+from evaluation.judge.people_labels import JudgeSession, People, read_people
+from evaluation.people.comparison import begun_comparison, preferred_items
+from workspace.artefact import revised
+from workspace.errors import RungError
+from workspace.files import sha256_bytes
+from workspace.folder import Project
+from workspace.settings import Settings
+
+Watch = Callable[[str], Progress | None]
+
+
+def judge_run(sitting: JudgeSession, model: ChatModel, replies: Replies, watch: Watch) -> JudgeReport:
+    """Ask the judge of every output that counts, and hold it against people's labels."""
+    pinned(model)
+    rubric = read_rubric(sitting.project)
+    if sitting.settings.judge.kind == "pairs":
+        return _pairs(sitting, model, rubric, replies, watch)
+    people = read_people(sitting)
+    said = {arm: _says(sitting, arm, model, rubric, replies, watch) for arm in sitting.arms}
+    arms, rivals = _held_against(sitting, said, people)
+    values = [value for each in said.values() for value in each.values()]
+    notes = [*unread(values.count(None), len(values)), *written_by(sitting, model), *_people_notes(people)]
+    return _report(sitting, model, rubric, arms, rivals, people, notes)
+
+
+def _held_against(
+    sitting: JudgeSession, said: Mapping[str, Mapping[int, float | None]], people: People
+) -> tuple[list[JudgedArm], list[JudgedRival]]:
+    arms = [_judged(sitting, arm, said[arm], people.by_arm.get(arm, {})) for arm in sitting.arms]
+    return arms, [_rival(sitting, arm, said, arms, people) for arm in sitting.arms if arm != "tuned"]
+
+
+def judged_again(sitting: JudgeSession, report: JudgeReport) -> JudgeReport:
+    """The report of a judge that decides, worked out again from its scores and people's labels; asks no model."""
+    said = {arm: {item: o.score for item, o in sitting.outcomes[arm].items()} for arm in sitting.arms}
+    arms, rivals = _held_against(sitting, said, read_people(sitting))
+    why = next((rival.why for rival in rivals if rival.why), "")
+    return revised(report, arms=arms, rivals=rivals, used=not why, why=why, decides=True)
+
+
+def _says(
+    sitting: JudgeSession, arm: str, model: ChatModel, rubric: str, replies: Replies, watch: Watch
+) -> dict[int, float | None]:
+    cases, progress = sitting.cases(arm), watch(f"{arm}, judged")
+    asked = sitting.settings.judge
+    found = grade(model, asked.kind, rubric, list(cases.values()), replies, asked.max_tokens, progress)
+    return dict(zip(cases, found, strict=True))
+
+
+def _judged(
+    sitting: JudgeSession, arm: str, said: Mapping[int, float | None], people: Mapping[int, float]
+) -> JudgedArm:
+    found = calibrated(arm, said, people, sitting.scale, sitting.verdict.confidence, sitting.groups)
+    lengths = {item: len(outcome.output) for item, outcome in sitting.outcomes[arm].items()}
+    plain = {item: value or 0.0 for item, value in said.items()}
+    return revised(found, length_bias=length_bias(plain, people, lengths))
+
+
+def _rival(
+    sitting: JudgeSession,
+    arm: str,
+    said: Mapping[str, Mapping[int, float | None]],
+    arms: list[JudgedArm],
+    people: People,
+) -> JudgedRival:
+    """Tuned minus the arm. Corrected only where the judge may be used on both."""
+    mine, other = ({i: v or 0.0 for i, v in said[name].items()} for name in ("tuned", arm))
+    raw = sum(mine[i] - other[i] for i in mine) / len(mine)
+    why = next((f"{a.arm}: {a.why}" for a in arms if a.arm in ("tuned", arm) and not a.used), "")
+    labelled = [people.by_arm.get(name, {}) for name in ("tuned", arm)]
+    both = {item: (labelled[0][item], labelled[1][item]) for item in labelled[0] if item in labelled[1]}
+    if why or len(both) < 2:
+        return JudgedRival(arm=arm, raw=raw, why=why or "people judged both outputs of fewer than two items")
+    found = corrected_difference(mine, other, both, sitting.verdict.confidence, sitting.groups)
+    return JudgedRival(arm=arm, raw=raw, clusters=_clusters(sitting, both), **found._asdict())
+
+
+def _clusters(sitting: JudgeSession, labelled: Collection[int]) -> int | None:
+    """How many groups the labelled items are of; None where items are independent."""
+    return None if sitting.groups is None else len({sitting.groups[item] for item in labelled})
+
+
+def _pairs(sitting: JudgeSession, model: ChatModel, rubric: str, replies: Replies, watch: Watch) -> JudgeReport:
+    """Tuned beside the chosen arm, both orders; people's preferences come from the blind comparison."""
+    chosen, items = sitting.verdict.chosen, list(sitting.outcomes["tuned"])
+    mine, other = sitting.cases("tuned"), sitting.cases(chosen)
+    found = judge_pairs(
+        model,
+        rubric,
+        [mine[i] for i in items],
+        [other[i] for i in items],
+        replies,
+        watch("pairs, judged"),
+        sitting.settings.judge.max_tokens,
+    )
+    said = {item: float(p) for item, p in zip(items, found.preferences, strict=True)}
+    comparison = begun_comparison(sitting.project)
+    same_run = comparison is not None and comparison.plan.run == sitting.verdict.run
+    placed = preferred_items(comparison, chosen) if comparison is not None and same_run else {}
+    people = {items[place - 1]: value for place, value in placed.items()}
+    judged = calibrated(chosen, said, people, sitting.scale, sitting.verdict.confidence, sitting.groups)
+    rival = JudgedRival(
+        arm=chosen,
+        raw=judged.raw,
+        corrected=judged.corrected,
+        low=judged.low,
+        high=judged.high,
+        why=judged.why,
+        clusters=_clusters(sitting, people),
+    )
+    raters = tuple(comparison.answers()) if comparison is not None and same_run else ()
+    notes = [*unread(found.unreadable, 2 * len(items), "ties"), *written_by(sitting, model)]
+    report = _report(sitting, model, rubric, [judged], [rival], People({}, raters), notes)
+    return revised(report, flipped=found.flipped, longer=found.longer)
+
+
+def _report(
+    sitting: JudgeSession,
+    model: ChatModel,
+    rubric: str,
+    arms: list[JudgedArm],
+    rivals: list[JudgedRival],
+    people: People,
+    notes: list[str],
+) -> JudgeReport:
+    faults = [rival.why for rival in rivals if rival.why]
+    return JudgeReport(
+        run=sitting.verdict.run or "",
+        kind=sitting.settings.judge.kind,
+        model=model.name,
+        rubric_sha256=sha256_bytes(rubric.encode()),
+        confidence=sitting.verdict.confidence,
+        decides=sitting.decides,
+        used=not faults,
+        why=faults[0] if faults else "",
+        arms=arms,
+        rivals=rivals,
+        raters=list(people.raters),
+        alpha=people.alpha,
+        notes=notes,
+    )
+
+
+def _people_notes(people: People) -> list[str]:
+    split = [f"{people.split} outputs on which the raters were split were left out"] if people.split else []
+    cut = [f"the last label of {name} is not whole: it is being written, or was cut, and is asked again"
+           for name in people.cut]  # fmt: skip
+    return [*split, *cut]
+
+
+def written_by(sitting: JudgeSession, model: ChatModel) -> list[str]:
+    """What the judge itself wrote: candidates of the project, or the outputs it judges. It favours its own."""
+    drafted = drafted_by(sitting.project, sitting.settings).get(model.name, 0)
+    told = [f"the judge {model.name} also drafted {drafted} rows of this project"] if drafted else []
+    named = (sitting.settings.model.base, sitting.settings.bigger_model.base)
+    if sitting.settings.judge.base in [name for name in named if name]:
+        told.append(f"the judge {model.name} also wrote outputs that it judges")
+    return told
+
+
+def drafted_by(project: Project, settings: Settings) -> dict[str, int]:
+    """How many rows of the store each model drafted."""
+    if not store_exists(project, settings):
+        return {}
+    with open_store(project, settings) as store:
+        return dict(Counter(str(row.meta["model"]) for row in store.rows(excluded=None) if row.meta.get("model")))
+
+
+def pinned(model: ChatModel) -> None:
+    """Raises RungError for a name that means another model tomorrow."""
+    if model.name.lower().endswith("latest"):
+        raise RungError(f'The judge "{model.name}" is not pinned: name an exact version.', "[judge] base in rung.toml")

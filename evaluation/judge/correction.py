@@ -1,0 +1,243 @@
+"""How far a judge may be believed: its verdicts beside people's on a random subset, and its mean once corrected.
+
+Corrected mean: the judge's mean over all items plus human-minus-judge on the subset, with the error of both in the
+interval (prediction-powered inference; Angelopoulos et al. 2023, arXiv:2301.09633). Bar: lower bounds of sensitivity
+and specificity, of at least .8; below it the judge is ignored, and the reason said. Items may share a group (`groups`
+names each item's): the mean stays that over items, with the verdict's own error over clusters.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict
+
+from evaluation.verdict.intervals import CONFIDENCE, covariance, estimate, half_width, score_interval
+from workspace.artefact import Artefact, revised
+
+Kind = Literal["rubric", "score", "pairs"]
+
+
+class JudgedArm(BaseModel):
+    """One arm as the judge sees it (`pairs`: tuned against that arm, -1..1). `raw` is its mean; `corrected` with
+    `low`..`high` only where it may be used.
+
+    `sensitivity` and `specificity` are against people, each with its lower 95% bound; `why` is why it is ignored.
+    `length_bias`: how much more the judge favours the longer half of the outputs than people do, on the items that
+    people judged; None where that is unknown.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    arm: str
+    n: int
+    labelled: int
+    raw: float
+    sensitivity: float | None
+    sensitivity_low: float
+    specificity: float | None
+    specificity_low: float
+    used: bool
+    why: str = ""
+    corrected: float | None = None
+    low: float | None = None
+    high: float | None = None
+    length_bias: float | None = None
+
+
+class JudgedRival(BaseModel):
+    """Tuned minus one arm as the judge sees it: `raw`, and, where both are usable, corrected with its interval.
+
+    `clusters` is how many groups people's labels come from, where items share some.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    arm: str
+    raw: float
+    corrected: float | None = None
+    low: float | None = None
+    high: float | None = None
+    why: str = ""
+    clusters: int | None = None
+
+
+class JudgeReport(Artefact):
+    """`evaluations/E-002/judge/judge.json`, and `judge` in verdict.json.
+
+    `model` is the judge by its exact name, `rubric_sha256` of judge.md. `flipped` (pairs only) is the share of items
+    on which it followed the place instead of the text, `longer` the share of decided ones that the longer output won.
+    `decides` is set where the judge is the primary metric. `used` is False, with `why`, where the verdict ignores it.
+    """
+
+    run: str
+    kind: Kind
+    model: str
+    rubric_sha256: str
+    confidence: float
+    decides: bool
+    used: bool
+    why: str = ""
+    arms: list[JudgedArm] = []
+    rivals: list[JudgedRival] = []
+    raters: list[str] = []
+    alpha: float | None = None
+    flipped: float | None = None
+    longer: float | None = None
+    notes: list[str] = []
+
+    def against(self, arm: str) -> JudgedRival | None:
+        """The finding against one arm."""
+        return next((rival for rival in self.rivals if rival.arm == arm), None)
+
+
+JUDGE_METRIC = "judge"
+BAR = 0.8
+Groups = Mapping[int, str] | None
+NEEDED = 80
+"""Human yes and human no that show a judge with a true rate of about .9 to be above the bar."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """What a judgement's number means: it lies in `least`..1, is a yes from `yes` on and a no up to `no`."""
+
+    least: float
+    yes: float
+    no: float
+
+    def is_yes(self, value: float) -> bool:
+        """Good enough, or preferred."""
+        return value >= self.yes - 1e-9
+
+    def is_no(self, value: float) -> bool:
+        """Not good enough, or the other one is preferred."""
+        return value <= self.no + 1e-9
+
+
+RUBRIC = Scale(0.0, 1.0, 0.0)
+PAIRS = Scale(-1.0, 1e-6, -1e-6)
+
+
+def graded_scale(good: int) -> Scale:
+    """For 1 to 5, of which `good` and more is a yes."""
+    return Scale(0.0, (good - 1) / 4, (good - 1) / 4 - 1e-6)
+
+
+class Corrected(NamedTuple):
+    """A mean or difference as people's labels correct it, with its interval."""
+
+    corrected: float
+    low: float
+    high: float
+
+
+def calibrated(
+    arm: str,
+    judge: Mapping[int, float | bool | None],
+    people: Mapping[int, float | bool],
+    scale: Scale = RUBRIC,
+    confidence: float = CONFIDENCE,
+    groups: Groups = None,
+) -> JudgedArm:
+    """The judge's verdicts on an arm by item, beside people's on a random subset.
+
+    A reply that could not be read counts as the least. Raises ValueError where people judged an item the judge did not.
+    """
+    unknown = sorted(people.keys() - judge.keys())
+    if unknown:
+        raise ValueError(f"{arm}: people judged items that the judge did not: {', '.join(map(str, unknown[:5]))}")
+    said = {item: scale.least if answer is None else float(answer) for item, answer in judge.items()}
+    yes, no = [i for i in people if scale.is_yes(people[i])], [i for i in people if scale.is_no(people[i])]
+    right_yes, right_no = sum(scale.is_yes(said[i]) for i in yes), sum(scale.is_no(said[i]) for i in no)
+    low_yes = _rate_low({i: scale.is_yes(said[i]) for i in yes}, groups)
+    low_no = _rate_low({i: scale.is_no(said[i]) for i in no}, groups)
+    used = low_yes >= BAR and low_no >= BAR
+    result = JudgedArm(
+        arm=arm,
+        n=len(said),
+        labelled=len(people),
+        raw=math.fsum(said.values()) / max(1, len(said)),
+        sensitivity=right_yes / len(yes) if yes else None,
+        sensitivity_low=low_yes,
+        specificity=right_no / len(no) if no else None,
+        specificity_low=low_no,
+        used=used,
+        why="" if used else _why(low_yes, low_no, len(yes), len(no)),
+    )
+    if not used:
+        return result
+    gaps = {i: float(people[i]) - said[i] for i in people}
+    return revised(result, **_around(said, gaps, scale.least, confidence, groups)._asdict())
+
+
+def _rate_low(right: Mapping[int, bool], groups: Groups) -> float:
+    """The lower 95% bound of a rate; 0 where there is no item."""
+    names = _names(right, groups)
+    clusters = None if groups is None else list(map(str, names.values()))
+    return score_interval([float(each) for each in right.values()], clusters=clusters)[0] if right else 0.0
+
+
+def _names(items: Iterable[int], groups: Groups) -> dict[int, str]:
+    """The group of each item; an item without one is a group of its own."""
+    known = groups or {}
+    return {item: f"group {known[item]}" if item in known else f"item {item}" for item in items}
+
+
+def _why(low_yes: float, low_no: float, yes: int, no: int) -> str:
+    parts = [f"{name} is at least {low:.2f}" for name, low in (("sensitivity", low_yes), ("specificity", low_no))]
+    more = f"; about {NEEDED} of each settle it" if min(yes, no) < NEEDED else ""
+    return f"the judge is ignored: {' and '.join(parts)}, both must be {BAR} (people said yes {yes}, no {no}{more})"
+
+
+def corrected_difference(
+    tuned: Mapping[int, float | bool],
+    rival: Mapping[int, float | bool],
+    people: Mapping[int, tuple[float | bool, float | bool]],
+    confidence: float = CONFIDENCE,
+    groups: Groups = None,
+) -> Corrected:
+    """Tuned minus rival over paired items, corrected by the items on which people judged both; with `low`, `high`."""
+    every = {i: float(tuned[i]) - float(rival[i]) for i in tuned}
+    gaps = {i: (float(a) - float(b)) - every[i] for i, (a, b) in people.items()}
+    if len(gaps) < 2:
+        raise ValueError("people must have judged both outputs of at least two items")
+    return _around(every, gaps, -1.0, confidence, groups)
+
+
+def _around(
+    every: Mapping[int, float], gaps: Mapping[int, float], least: float, confidence: float, groups: Groups
+) -> Corrected:
+    """The corrected mean over items, and its interval: the error of the judge's mean over all items, that of the gaps
+    on the labelled ones, and twice what they share, since labelled items are among all items.
+    """
+    names = _names(every, groups)
+    whole = estimate(list(every.values()), list(names.values()), (least, 1.0))
+    some = estimate(list(gaps.values()), [names[item] for item in gaps])
+    mean = whole.mean + some.mean
+    variance = whole.variance + some.variance + 2 * max(0.0, covariance(every, gaps, names))
+    half = half_width(variance, min(whole.degrees, some.degrees), confidence)
+    low, high = (min(1.0, max(least, end)) for end in (mean - half, mean + half))
+    return Corrected(min(1.0, max(least, mean)), low, high)
+
+
+def length_bias(
+    judge: Mapping[int, float], people: Mapping[int, float | bool], lengths: Mapping[int, int]
+) -> float | None:
+    """How much more the judge favours the longer half than people do, in score points, on the items people judged.
+
+    None where fewer than 20 were judged, or their outputs are all of one length.
+    """
+    if len(people) < 20:
+        return None
+    middle = sorted(lengths[i] for i in people)[len(people) // 2]
+    long, short = [i for i in people if lengths[i] > middle], [i for i in people if lengths[i] <= middle]
+    if not long or not short:
+        return None
+
+    def lean(values: Mapping[int, float | bool]) -> float:
+        means = [math.fsum(float(values[i]) for i in some) / len(some) for some in (long, short)]
+        return means[0] - means[1]
+
+    return lean(judge) - lean(people)

@@ -1,0 +1,203 @@
+"""A model as judge: what it is asked, and how its replies are read. What to believe: evaluation/judge/correction.py."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeVar, cast
+
+from chat.protocols import Ask, ChatModel, Progress, Reply
+from evaluation.ask import Replies, ask_all
+from workspace.errors import RungError
+from workspace.files import read_utf8
+from workspace.folder import Project
+
+RUBRIC_FILE = "judge.md"
+ROOM = 1024
+"""Tokens that a verdict may take where nobody says otherwise: a judge may think first."""
+MOST_UNREADABLE = 0.05
+"""Share of verdicts that may be unreadable; with more, the scores would say nothing."""
+Preference = Literal["A", "B", "tie"]
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What is judged: a question, the reference answer, and an output."""
+
+    question: str
+    expected: str
+    output: str
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedPairs:
+    """Preferences between two outputs of each item: 1 for the first, -1 for the second, 0 for a tie.
+
+    `flipped` is the share of items on which the judge followed the place instead of the text (they count as ties);
+    `longer` the share of decided items on which the longer output won, None where none was decided. `unreadable`
+    counts verdicts that name neither; they count as ties.
+    """
+
+    preferences: tuple[int, ...]
+    flipped: float
+    longer: float | None
+    unreadable: int = 0
+
+
+def read_rubric(project: Project) -> str:
+    """judge.md. Raises RungError where it is missing or empty."""
+    path = project.root / RUBRIC_FILE
+    text = read_utf8(path).strip() if path.is_file() else ""
+    if not text:
+        raise RungError(f"{RUBRIC_FILE} is missing or empty: it says what a good answer is.", where=str(path))
+    return text
+
+
+def read_verdicts(
+    model: ChatModel,
+    asks: Sequence[Ask],
+    read: Callable[[str], Value | None],
+    replies: Replies,
+    watch: Progress | None = None,
+) -> list[Value | None]:
+    """Each verdict as `read` reads it, or None. Raises RungError where over 5% (and more than one) are unreadable."""
+    found = ask_all(model, asks, replies, watch)
+    said = [read(reply.text) for reply in found]
+    lost = [reply for reply, value in zip(found, said, strict=True) if value is None]
+    if len(lost) > max(1, MOST_UNREADABLE * len(found)):
+        raise _unreadable(model.name, lost, len(found), asks[0].max_tokens)
+    return said
+
+
+def _unreadable(model: str, lost: Sequence[Reply], asked: int, room: int) -> RungError:
+    cut = sum(reply.stopped == "length" for reply in lost)
+    refused = sum(reply.stopped == "refused" for reply in lost)
+    ways = [f"{n} {what}" for n, what in ((cut, f"cut at {room} tokens"), (refused, "refused")) if n]
+    shown = next((reply.text.strip() for reply in lost if reply.text.strip()), "")
+    example = f" One of them: {shown[:60]!r}." if shown else ""
+    told = f"{len(lost)} of {asked} verdicts of the judge {model} cannot be read{''.join(f' ({w})' for w in ways)}."
+    hint = f"[judge] max_tokens = {4 * room} in rung.toml" if cut else "another [judge] base, or a plainer judge.md"
+    return RungError(told + example, hint, where="[judge]", expected="YES or NO, 1 to 5, or A, B or TIE", found=shown)
+
+
+def _yes_or_no(text: str) -> float | None:
+    word = _verdict(r"yes|no", text)
+    return None if word is None else float(word == "yes")
+
+
+def _one_to_five(text: str) -> float | None:
+    number = _verdict(r"[1-5](?![\d.,]*\d)", text)
+    return None if number is None else (int(number) - 1) / 4
+
+
+def _verdict(words: str, text: str) -> str | None:
+    """The word that a reply begins with, or that is all of its last line, in lower case."""
+    last = text.strip().rpartition("\n")[2]
+    found = re.match(rf"\W*({words})\b", text, re.IGNORECASE) or re.fullmatch(rf"\W*({words})\W*", last, re.IGNORECASE)
+    return found[1].lower() if found else None
+
+
+GRADES: dict[str, tuple[str, Callable[[str], float | None]]] = {
+    "rubric": ("Does the answer to judge meet the rubric? Reply with YES or NO.", _yes_or_no),
+    "score": (
+        "How well does the answer to judge meet the rubric? Reply with a whole number from 1 (not at all) "
+        "to 5 (fully).",
+        _one_to_five,
+    ),
+}
+"""Kinds of judge ([judge] kind): what each is asked of one output, and how its reply becomes a score in 0..1."""
+
+
+def grade_ask(kind: str, rubric: str, case: Case, room: int = ROOM) -> Ask:
+    """The request to grade one output; `kind` is a key of GRADES."""
+    text = (
+        f"{rubric.strip()}\n\nQuestion:\n{case.question}\n\nReference answer:\n{case.expected}\n\n"
+        f"Answer to judge:\n{case.output}\n\n{GRADES[kind][0]}"
+    )
+    return Ask(({"role": "user", "content": text},), room)
+
+
+def grade(
+    model: ChatModel, kind: str, rubric: str, cases: Sequence[Case], replies: Replies, room: int = ROOM,
+    watch: Progress | None = None,
+) -> list[float | None]:  # fmt: skip
+    """Grade each case: 0 or 1 for a rubric, 0 to 1 in quarters for a score; None for a reply that cannot be read.
+
+    Raises RungError as `read_verdicts`.
+    """
+    asks = [grade_ask(kind, rubric, case, room) for case in cases]
+    return read_verdicts(model, asks, GRADES[kind][1], replies, watch)
+
+
+class ModelJudge:
+    """A model as a metric of single items: from cases to scores in 0..1.
+
+    A verdict that cannot be read scores 0; `unreadable` counts them and `asked` all. Raises RungError where they are
+    many.
+    """
+
+    def __init__(self, model: ChatModel, kind: str, rubric: str, replies: Replies, room: int = ROOM) -> None:
+        self.model, self.kind, self.rubric, self.replies, self.room = model, kind, rubric, replies, room
+        self.asked = self.unreadable = 0
+
+    def __call__(self, cases: Sequence[Case]) -> list[float]:
+        """A score a case."""
+        said = grade(self.model, self.kind, self.rubric, cases, self.replies, self.room)
+        self.asked += len(said)
+        self.unreadable += said.count(None)
+        return [float(value or 0.0) for value in said]
+
+    @property
+    def notes(self) -> list[str]:
+        """How many verdicts could not be read; empty where all could."""
+        return unread(self.unreadable, self.asked)
+
+
+def unread(lost: int, asked: int, counted: str = "0") -> list[str]:
+    """A note on verdicts that could not be read; empty where there is none."""
+    return [f"{lost} of {asked} verdicts of the judge could not be read and count as {counted}"] if lost else []
+
+
+def judge_pairs(
+    model: ChatModel,
+    rubric: str,
+    first: Sequence[Case],
+    second: Sequence[Case],
+    replies: Replies,
+    watch: Progress | None = None,
+    room: int = ROOM,
+) -> JudgedPairs:
+    """Ask each pair in both orders; only a preference that survives the exchange counts. Raises as `read_verdicts`."""
+    pairs = list(zip(first, second, strict=True))
+    asks = [_pair_ask(rubric, a, b, room) for a, b in pairs] + [_pair_ask(rubric, b, a, room) for a, b in pairs]
+    read = cast("list[Preference | None]", read_verdicts(model, asks, _preference, replies, watch))
+    said: list[Preference] = [value or "tie" for value in read]
+    there, back = said[: len(pairs)], said[len(pairs) :]
+    preferences = [_settled(one, other) for one, other in zip(there, back, strict=True)]
+    flips = sum(one == other != "tie" for one, other in zip(there, back, strict=True))
+    gaps = [(p, len(a.output) - len(b.output)) for p, (a, b) in zip(preferences, pairs, strict=True)]
+    decided = [p * gap > 0 for p, gap in gaps if p and gap]
+    longer = sum(decided) / len(decided) if decided else None
+    return JudgedPairs(tuple(preferences), flips / max(1, len(pairs)), longer, read.count(None))
+
+
+def _pair_ask(rubric: str, a: Case, b: Case, room: int) -> Ask:
+    text = (
+        f"{rubric.strip()}\n\nQuestion:\n{a.question}\n\nReference answer:\n{a.expected}\n\nAnswer A:\n{a.output}\n\n"
+        f"Answer B:\n{b.output}\n\nWhich answer meets the rubric better? Reply with A, B or TIE."
+    )
+    return Ask(({"role": "user", "content": text},), room)
+
+
+def _preference(text: str) -> Preference | None:
+    word = _verdict(r"a|b|tie", text)
+    kinds: dict[str | None, Preference] = {"a": "A", "b": "B", "tie": "tie"}
+    return kinds.get(word)
+
+
+def _settled(there: Preference, back: Preference) -> int:
+    if there == "A" and back == "B":
+        return 1
+    return -1 if there == "B" and back == "A" else 0

@@ -1,0 +1,300 @@
+"""What a judge needs of a run that has its verdict, and people's labels on a random blind subset of its outputs."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote, unquote
+
+from curation.review.agreement import krippendorff_alpha
+from curation.split.manifest import load_split
+from evaluation.judge.correction import JUDGE_METRIC, PAIRS, RUBRIC, Scale, graded_scale
+from evaluation.judge.grading import Case
+from evaluation.measurement_report import ItemOutcome, read_report
+from evaluation.outcomes import load_baseline
+from evaluation.people.blinding import Hidden, hidden
+from evaluation.testset.clusters import clusters_of
+from evaluation.verdict.rule import Verdict, newest_verdict
+from workspace.appended import append_lines, is_cut, read_lines
+from workspace.artefact import Artefact, read_artefact, write_artefact
+from workspace.errors import InputError, Problem, Refusal, RungError
+from workspace.files import read_utf8
+from workspace.folder import Project
+from workspace.settings import Settings
+
+FOLDER = "judge"
+ITEMS = 160
+"""Items that people are asked to label by default, of each arm: about 80 yes and 80 no where half are right."""
+SEED = 17
+
+
+class LabelPlan(Artefact):
+    """`judge/plan.json`: which items of which arms people label. `seed` decides items and order."""
+
+    run: str
+    arms: list[str]
+    items: list[int]
+    seed: int
+    test_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeSession:
+    """A run with its verdict, each arm's outcomes by item, and the questions. `folder` is `judge/` beside them."""
+
+    project: Project
+    settings: Settings
+    folder: Path
+    verdict: Verdict
+    outcomes: Mapping[str, Mapping[int, ItemOutcome]]
+    questions: Mapping[int, str]
+    groups: Mapping[int, str] | None = None
+    """The group of each item, where items share one (`[dataset] group_by`): such items count together."""
+
+    @property
+    def decides(self) -> bool:
+        """Whether the judge is the primary metric."""
+        return self.verdict.metric == JUDGE_METRIC
+
+    @property
+    def arms(self) -> list[str]:
+        """The arms that are judged: all where the judge decides, else the tuned one and the one it is compared with."""
+        rivals = [rival.arm for rival in self.verdict.arms] if self.decides else [self.verdict.chosen]
+        return ["tuned", *rivals]
+
+    @property
+    def scale(self) -> Scale:
+        """What a judgement's number means."""
+        judge = self.settings.judge
+        return {"rubric": RUBRIC, "pairs": PAIRS}.get(judge.kind) or graded_scale(judge.good)
+
+    def cases(self, arm: str) -> dict[int, Case]:
+        """What is judged of an arm, by item."""
+        return {i: Case(self.questions[i], o.expected, o.output) for i, o in self.outcomes[arm].items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """One output that people label; `arms` gave it (equal outputs of one item are asked once), and never shown."""
+
+    id: int
+    item: int
+    case: Case
+    arms: tuple[str, ...]
+
+    @property
+    def veil(self) -> Hidden:
+        """Question, reference and output as they are shown at first: personal data and keys masked."""
+        return hidden(self.case.question, self.case.expected, self.case.output)
+
+    def shown(self, *, masked: bool = True) -> dict[str, object]:
+        """The line of a sheet."""
+        case = self.case
+        asked, reference, answer = self.veil.texts if masked else (case.question, case.expected, case.output)
+        line = {"id": self.id, "question": asked, "reference": reference, "answer": answer}
+        return {**line, "meets": "", "reason": ""}
+
+
+def open_sitting(project: Project, settings: Settings, run: str | None) -> JudgeSession:
+    """The newest verdict (of a run) with all that a judge needs.
+
+    Raises Refusal where there is no verdict: test outputs are opened after it.
+    """
+    found = newest_verdict(project, run)
+    if found is None:
+        raise Refusal("No verdict yet: outputs are judged after it, so that none is seen before.", "rung evaluate")
+    return sitting_of(project, settings, *found)
+
+
+def sitting_of(project: Project, settings: Settings, folder: Path, verdict: Verdict) -> JudgeSession:
+    """What a judge needs of the evaluation in `folder`."""
+    baseline = load_baseline(*read_report(project, verdict.baseline_report or ""))
+    tuned = load_baseline(*read_report(project, folder.name)).outcomes[verdict.candidate]
+    arms = {"tuned": tuned, **{rival.arm: baseline.outcomes[rival.arm] for rival in verdict.arms}}
+    rows = load_split(project.datasets / (verdict.dataset or ""), "test")
+    questions = {o.item: rows[o.item - 1].question for o in tuned}
+    outcomes = {arm: {o.item: o for o in given} for arm, given in arms.items()}
+    items = [o.item for o in tuned]
+    named = clusters_of(project.datasets / (verdict.dataset or ""), settings.dataset.group_by, items)
+    groups = None if named is None else dict(zip(items, named, strict=True))
+    return JudgeSession(project, settings, folder / FOLDER, verdict, outcomes, questions, groups)
+
+
+def labels(sitting: JudgeSession, count: int = ITEMS) -> list[Label]:
+    """The outputs that people label, mixed over arms and items; the plan is made where there is none.
+
+    Raises RungError for `pairs`, which people label by comparing.
+    """
+    if sitting.settings.judge.kind == "pairs":
+        raise RungError(
+            "Pairs are labelled by comparing them.", f"rung evaluate {sitting.verdict.run} --human --rater NAME"
+        )
+    path = sitting.folder / "plan.json"
+    if not path.is_file():
+        items = sorted(sitting.outcomes["tuned"])
+        drawn = sorted(random.Random(SEED).sample(items, min(count, len(items))))
+        path.parent.mkdir(exist_ok=True)
+        run, sha = sitting.verdict.run or "", sitting.verdict.test_sha256 or ""
+        write_artefact(path, LabelPlan(run=run, arms=sitting.arms, items=drawn, seed=SEED, test_sha256=sha))
+    plan = read_artefact(path, LabelPlan)
+    by_arm = {arm: sitting.cases(arm) for arm in plan.arms}
+    grouped: dict[tuple[int, str], tuple[Case, list[str]]] = {}
+    for item in plan.items:
+        for arm, cases in by_arm.items():
+            grouped.setdefault((item, cases[item].output.strip()), (cases[item], []))[1].append(arm)
+    order = list(grouped.items())
+    random.Random(plan.seed).shuffle(order)
+    return [Label(n, key[0], case, tuple(arms)) for n, (key, (case, arms)) in enumerate(order, 1)]
+
+
+def take_labels(sitting: JudgeSession, path: Path, rater: str) -> int:
+    """Read a filled sheet into `judge/labels.RATER.jsonl`; returns how many were labelled.
+
+    Raises InputError with every line that is no label.
+    """
+    known = {label.id: label for label in labels(sitting)}
+    found: dict[int, tuple[float, str]] = {}
+    problems: list[Problem] = []
+    for number, line in enumerate(read_utf8(path).splitlines(), 1):
+        problem = _take_line(sitting.settings.judge.kind, line, known, found) if line.strip() else ""
+        if problem:
+            problems.append(Problem(problem, f"{path.name} line {number}", 'id and "meets"', line[:60]))
+    if problems:
+        raise InputError(problems)
+    rows = [{"id": identity, "value": value, "reason": reason} for identity, (value, reason) in found.items()]
+    append_lines(labels_file(sitting, rater), rows)
+    return len(found)
+
+
+def labels_file(sitting: JudgeSession, rater: str) -> Path:
+    """Where a person's labels are kept."""
+    return sitting.folder / f"labels.{quote(rater.strip(), safe='')}.jsonl"
+
+
+def read_labels(path: Path) -> dict[int, float]:
+    """A person's labels by id, the newest of each. Raises InputError for a damaged file."""
+    return dict(read_lines(path, lambda row: (int(row["id"]), float(row["value"])), "label"))
+
+
+def label_values(kind: str) -> dict[str, float]:
+    """What people may say of one output, with what it counts: 1 to 5 for `score`, else yes or no."""
+    if kind == "score":
+        return {"1": 0.0, "2": 0.25, "3": 0.5, "4": 0.75, "5": 1.0}
+    return {"yes": 1.0, "no": 0.0}
+
+
+def _take_line(kind: str, line: str, known: Mapping[int, Label], found: dict[int, tuple[float, str]]) -> str:
+    """Put the line's label into `found`; returns what is wrong with it. An empty label is left open."""
+    try:
+        row = json.loads(line)
+        identity, said = row["id"], str(row.get("meets", "")).strip().lower()
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return "is not a line of the sheet."
+    label = known.get(identity) if isinstance(identity, int) else None
+    if label is None or row.get("answer", label.case.output) not in (label.case.output, label.veil.texts[2]):
+        return f"id {identity!r} with this answer is not of this sheet."
+    if identity in found:
+        return f"id {identity} is labelled twice."
+    if not said:
+        return ""
+    values = label_values(kind)
+    if said not in values:
+        return f'meets "{said}" is none of {", ".join(values)}.'
+    found[identity] = (values[said], str(row.get("reason", "")))
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """What people said: by arm and item the mean of the raters; their names and agreement; labels they split on;
+    `cut` are the raters whose file ends in half a label.
+    """
+
+    by_arm: Mapping[str, Mapping[int, float]]
+    raters: tuple[str, ...] = ()
+    alpha: float | None = None
+    split: int = 0
+    cut: tuple[str, ...] = ()
+
+
+def read_people(sitting: JudgeSession) -> People:
+    """All labels; for `rubric` an output on which the raters split evenly counts for neither side and is left out.
+
+    Raises InputError for a damaged file.
+    """
+    files = {unquote(p.name[7:-6]): p for p in sorted(sitting.folder.glob("labels.*.jsonl"))}
+    if not files:
+        return People({arm: {} for arm in sitting.arms})
+    given: dict[int, dict[str, float]] = {}
+    for rater, path in files.items():
+        for identity, said in read_labels(path).items():
+            given.setdefault(identity, {})[rater] = said
+    by_arm: dict[str, dict[int, float]] = {arm: {} for arm in sitting.arms}
+    split = 0
+    for label in labels(sitting):
+        votes = list(given.get(label.id, {}).values())
+        value = _settled(votes, sitting.settings.judge.kind)
+        split += bool(votes) and value is None
+        for arm in label.arms if value is not None else ():
+            by_arm.setdefault(arm, {})[label.item] = float(value or 0.0)
+    units = [{name: str(vote) for name, vote in votes.items()} for votes in given.values()]
+    agreed = krippendorff_alpha(units) if len(files) > 1 else None
+    return People(by_arm, tuple(files), agreed, split, tuple(name for name, path in files.items() if is_cut(path)))
+
+
+def _settled(votes: Sequence[float], kind: str) -> float | None:
+    if not votes:
+        return None
+    mean = sum(votes) / len(votes)
+    if kind == "score":
+        return mean
+    return None if abs(mean - 0.5) < 1e-9 else float(mean > 0.5)
+
+
+@dataclass(frozen=True, slots=True)
+class Labelling:
+    """A judge's outputs for people, in the order in which they are asked; no arm is ever named."""
+
+    sitting: JudgeSession
+    labels: tuple[Label, ...]
+
+    @property
+    def values(self) -> Mapping[str, float]:
+        """What may be said of an output, and what it counts: yes and no, or 1 to 5."""
+        return label_values(self.sitting.settings.judge.kind)
+
+    def given(self, rater: str) -> dict[int, float]:
+        """This person's labels by id, the newest of each."""
+        return read_labels(labels_file(self.sitting, rater))
+
+    def next_for(self, rater: str) -> Label | None:
+        """The first output that this person has not labelled."""
+        given = self.given(rater)
+        return next((label for label in self.labels if label.id not in given), None)
+
+    def record(self, rater: str, identity: int, said: str, reason: str = "") -> None:
+        """Write one label at once. Raises RungError for an unknown id or word, or an empty name."""
+        if not rater.strip():
+            raise RungError("A rater has a name.", "--rater NAME")
+        if said not in self.values:
+            raise RungError(f'"{said}" is none of {", ".join(self.values)}.')
+        if identity not in {label.id for label in self.labels}:
+            raise RungError(f"{identity} is not of this sheet.")
+        row = {"id": identity, "value": self.values[said], "reason": reason.strip()}
+        append_lines(labels_file(self.sitting, rater), [row])
+
+    def counts(self, rater: str) -> dict[float, int]:
+        """How often this person gave each value."""
+        found = list(self.given(rater).values())
+        return {value: found.count(value) for value in self.values.values()}
+
+
+def open_labelling(sitting: JudgeSession, count: int = ITEMS) -> Labelling:
+    """The outputs of a sitting; the plan of what is labelled is made where there is none.
+
+    Raises RungError for `pairs`, which people label by comparing.
+    """
+    return Labelling(sitting, tuple(labels(sitting, count)))

@@ -1,0 +1,172 @@
+"""The metrics by name. A primary metric is one that scores each item by itself, so that arms can be paired.
+
+A project's own metric is `metrics/NAME.py` with `def score(output: str, expected: str) -> float`, in 0..1. It is code,
+and runs with the rights of whoever measures: only after `rung trust`, and only as it was trusted.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+from evaluation.metrics.code import passes
+from evaluation.metrics.json_documents import json_fields, json_schema, json_valid
+from evaluation.metrics.ngrams import bleu, chrf, rouge
+from evaluation.metrics.text import accuracy, exact_match, normalised_match, numeric, regex, token_f1
+from evaluation.sandbox.run_code import require_sandbox
+from workspace.errors import RungError, did_you_mean
+from workspace.trust import METRICS, codes, demand_code
+
+ITEM_METRICS = {
+    "exact_match": "exact match",
+    "normalised_match": "match, normalised",
+    "accuracy": "accuracy",
+    "token_f1": "token F1",
+    "numeric": "numeric match",
+    "json_valid": "valid JSON",
+    "json_schema": "valid by schema",
+    "json_fields": "JSON field F1",
+    "regex": "matches the pattern",
+    "bleu": "sentence BLEU",
+    "chrf": "sentence chrF",
+    "rouge": "ROUGE",
+    "code": "passes its tests",
+    "judge": "judged by a model",
+}
+"""The metrics of single items, with the words for each on a screen."""
+Score = Callable[[str, str], float]
+SCORES: Mapping[str, Score] = {
+    "exact_match": exact_match,
+    "normalised_match": normalised_match,
+    "accuracy": accuracy,
+    "token_f1": token_f1,
+    "json_valid": json_valid,
+    "json_fields": json_fields,
+    "bleu": bleu,
+    "chrf": chrf,
+    "code": passes,
+}
+MAKERS: Mapping[str, Callable[..., Score]] = {
+    "numeric": numeric,
+    "json_schema": json_schema,
+    "regex": regex,
+    "rouge": rouge,
+}
+"""Metrics that are made from the argument after the colon."""
+NEEDS_ARGUMENT = {"regex": "regex:PATTERN", "json_schema": "json_schema:FILE"}
+SETS_ONLY = ("f1", "macro_f1", "micro_f1", "perplexity", "refusal")
+
+
+@dataclass(frozen=True, slots=True)
+class ItemMetric:
+    """A metric of single items: `spec` as in rung.toml (`numeric:0.01`), `words` for screens, `score` gives 0..1.
+
+    `file` is the project's own, or None. With `by_tests` the row's key `tests` replaces the expected answer; where
+    `judged`, a model scores and `score` is not called.
+    """
+
+    spec: str
+    words: str
+    score: Score
+    file: Path | None = None
+    by_tests: bool = False
+    judged: bool = False
+
+
+def item_metric(spec: str, root: Path | None = None) -> ItemMetric:
+    """The metric that `[evaluation] metric` names; `root` is the folder that file arguments are relative to.
+
+    Raises RungError for an unknown name (with "did you mean"), a metric of whole sets, or a wrong argument.
+    """
+    name, _, argument = spec.partition(":")
+    own = own_metrics(root) if root is not None else {}
+    if name in own and name in ITEM_METRICS:
+        raise RungError(f"metrics/{name}.py has the name of a metric of Rung's own; rename it.", where="rung.toml")
+    if name in own and root is not None:
+        words, score = _load_own(root, own[name])
+        return ItemMetric(spec, words, score, own[name])
+    if name not in ITEM_METRICS:
+        raise _unknown(name, own)
+    return _known(spec, name, argument, root)
+
+
+def _known(spec: str, name: str, argument: str, root: Path | None) -> ItemMetric:
+    if name == "judge":
+        return ItemMetric(spec, ITEM_METRICS[name], _not_alone, judged=True)
+    if name in NEEDS_ARGUMENT and not argument:
+        raise RungError(f'metric = "{spec}": say which, as in "{NEEDS_ARGUMENT[name]}".', where="rung.toml")
+    words = ITEM_METRICS[name]
+    if name == "code":
+        require_sandbox()
+    if name in SCORES:
+        return ItemMetric(spec, words, SCORES[name], by_tests=name == "code")
+    if name == "json_schema" and root is not None:
+        argument = str(root / argument)
+    try:
+        return ItemMetric(spec, words, MAKERS[name](argument) if argument else MAKERS[name]())
+    except ValueError as error:
+        raise RungError(f'metric = "{spec}": {error}.', where="rung.toml") from error
+
+
+def _not_alone(output: str, expected: str) -> float:
+    raise RungError('metric = "judge": a model scores, with the question beside the answer.', where="rung.toml")
+
+
+def _unknown(name: str, own: Mapping[str, Path]) -> RungError:
+    if name in SETS_ONLY:
+        return RungError(
+            f'metric = "{name}": it scores a whole set, and a paired verdict needs a score for each item. '
+            "It is printed beside the primary metric.",
+            'metric = "accuracy"',
+            where="rung.toml",
+        )
+    known = [*ITEM_METRICS, *own]
+    hint = did_you_mean(name, known)
+    return RungError(f'metric = "{name}": unknown.{hint} Known: {", ".join(known)}.', where="rung.toml")
+
+
+def own_metrics(root: Path) -> dict[str, Path]:
+    """The project's metric files by name; links that lead out of the folder are left out."""
+    return {path.stem: path for path in codes(root)}
+
+
+def _load_own(root: Path, path: Path) -> tuple[str, Score]:
+    """The metric's words (the first line of its docstring, else its name) and its checked `score`.
+
+    Raises Refusal where this account has not trusted these very bytes, RungError where they do not load or have no
+    `score`.
+    """
+    name = f"{METRICS}/{path.name}"
+    module = _module(path, name, demand_code(root, path))
+    score = getattr(module, "score", None)
+    if not callable(score):
+        raise RungError(f"{name}: has no function score(output, expected).", where=name)
+    words = (module.__doc__ or "").strip().partition("\n")[0].rstrip(".")
+    return words or path.stem.replace("_", " "), lambda output, expected: _checked(name, score, output, expected)
+
+
+def _module(path: Path, name: str, code: bytes) -> ModuleType:
+    """The module of these bytes: the file is not read again after its hash was compared."""
+    module = ModuleType(f"rung_own_metric_{path.stem}")
+    module.__file__ = str(path)
+    try:
+        exec(compile(code, str(path), "exec"), module.__dict__)  # nosec B102  what the person trusted
+    except (Exception, SystemExit) as error:
+        raise RungError(f"{name}: does not load ({type(error).__name__}: {error}).", where=name) from error
+    return module
+
+
+def _checked(name: str, score: Callable[[str, str], object], output: str, expected: str) -> float:
+    """The score of one item. What fails is said with the item: a silent 0 would favour whichever arm it hits least."""
+    item = f"on the output {output[:80]!r}, expected {expected[:80]!r}"
+    kept = "All answers are kept; correct the metric and run the same command."
+    try:
+        found = score(output, expected)
+    except (Exception, SystemExit) as error:
+        raise RungError(f"{name}: {type(error).__name__}: {error}, {item}. {kept}", where=name) from error
+    if not isinstance(found, bool | int | float) or not math.isfinite(found) or not 0 <= found <= 1:
+        raise RungError(f"{name}: gave {found!r}, not a number in 0..1, {item}. {kept}", where=name)
+    return float(found)

@@ -1,0 +1,160 @@
+"""Metrics of JSON outputs (valid, valid by a schema, right by field), and the shape that arms are held to for them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from curation.example import Example
+from workspace.errors import RungError
+from workspace.extras import require
+
+REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
+FENCE = re.compile(r"\A\s*```(?:json)?\s*\n(.*?)\n\s*```\s*\Z", re.S)
+INVALID = object()
+LARGEST = 2**1023
+"""A whole number from here on may fit no float; it is equal by its digits."""
+Shape = Mapping[str, Any]
+READS_JSON = ("json_valid", "json_schema", "json_fields")
+
+
+def parse(text: str) -> Any:
+    """The document that the whole text is, a Markdown fence taken off, or INVALID; NaN is not JSON."""
+    fenced = FENCE.match(text)
+    try:
+        return json.loads(fenced[1] if fenced else text, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        return INVALID
+
+
+def _refuse(name: str) -> Any:
+    raise ValueError(name)
+
+
+def json_valid(output: str, expected: str) -> float:
+    """1 where the output is one JSON document; `expected` is not read."""
+    return float(parse(output) is not INVALID)
+
+
+def json_fields(output: str, expected: str) -> float:
+    """F1 over the (path, value) pairs of the leaves of both documents.
+
+    Lists count by position. Numbers are equal by value, texts by characters, white space at both ends taken off. An
+    output that is not JSON scores 0.
+    """
+    found, wanted = parse(output), parse(expected)
+    if found is INVALID or wanted is INVALID:
+        return 0.0
+    given, right = Counter(_leaves(found)), Counter(_leaves(wanted))
+    return 2 * sum((given & right).values()) / (given.total() + right.total())
+
+
+def _leaves(value: Any, path: str = "$") -> Iterator[tuple[str, str]]:
+    """Every leaf of a document with its path; an empty object or list is a leaf of its own."""
+    if isinstance(value, dict) and value:
+        for key, part in value.items():
+            yield from _leaves(part, f"{path}.{key}")
+    elif isinstance(value, list) and value:
+        for index, part in enumerate(value):
+            yield from _leaves(part, f"{path}[{index}]")
+    else:
+        yield path, _plain(value)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, bool) or value is None:
+        return repr(value)
+    if isinstance(value, int | float):
+        return repr(float(value)) if abs(value) < LARGEST else repr(value)
+    return f"text {value.strip()}" if isinstance(value, str) else repr(value)
+
+
+def json_schema(file: str) -> Callable[[str, str], float]:
+    """The metric for the schema in `file`, which refers to itself and to the published metaschemas only: nothing is
+    fetched. Raises RungError where it cannot be read, is no schema, or refers to anything else.
+    """
+    jsonschema = require("quality", "jsonschema")
+    try:
+        schema = json.loads(Path(file).read_text(encoding="utf-8-sig"))
+        kind = jsonschema.validators.validator_for(schema)
+        kind.check_schema(schema)
+    except (OSError, ValueError, jsonschema.SchemaError) as error:
+        raise RungError(f"{file}: not a JSON Schema ({error}).", where=file) from error
+    known = jsonschema.validators.SPECIFICATIONS
+    _demand_local(schema, set(known), file)
+    checker = kind(schema, registry=known)
+    return lambda output, _: float((found := parse(output)) is not INVALID and _is_valid(checker, found, file))
+
+
+def _demand_local(schema: Any, known: set[str], file: str) -> None:
+    """Raise RungError for a reference to another document: neither the network nor a file is asked for one."""
+    parts = [part for part in _parts(schema) if isinstance(part, dict)]
+    ids = {str(part[key]).rstrip("#") for part in parts for key in ("$id", "id") if isinstance(part.get(key), str)}
+    for part in parts:
+        for key in REFERENCES:
+            target = part.get(key)
+            if isinstance(target, str) and not _is_local(target.partition("#")[0], ids, known):
+                said = f'{file}: {key} "{target}" leads to another document, and nothing is fetched.'
+                raise RungError(said, f"Put it under $defs in {file}.", where=file, found=target)
+
+
+def _is_local(document: str, ids: set[str], known: set[str]) -> bool:
+    """True for this document, one that it declares by `$id` (a relative name may be one), or a metaschema."""
+    return not document or document in ids | known or (bool(ids) and "://" not in document)
+
+
+def _parts(value: Any) -> Iterator[Any]:
+    """A document and everything in it."""
+    waiting = [value]
+    while waiting:
+        part = waiting.pop()
+        yield part
+        waiting += part.values() if isinstance(part, dict) else part if isinstance(part, list) else ()
+
+
+def _is_valid(checker: Any, found: Any, file: str) -> bool:
+    """A document that no number can hold is not valid. Raises RungError for a schema that points at nothing."""
+    try:
+        return bool(checker.is_valid(found))
+    except (OverflowError, RecursionError):
+        return False
+    except Exception as error:  # of the package that follows references
+        raise RungError(f"{file}: {error}. All answers are kept; correct the schema.", where=file) from error
+
+
+def json_shape(spec: str, root: Path, known: Sequence[Example]) -> Shape | None:
+    """The schema that the metric names; for the other JSON metrics the kind of document that all known answers are, and
+    where they are objects their keys. None where the metric reads no JSON. Test answers take no part.
+    """
+    name, _, file = spec.partition(":")
+    if name not in READS_JSON:
+        return None
+    if name == "json_schema":
+        found: Shape | bool = json.loads((root / file).read_text(encoding="utf-8-sig"))
+        if isinstance(found, bool):
+            return {} if found else {"enum": []}
+        return found
+    documents = [parse(row.answer) for row in known if row.answer]
+    if documents and all(isinstance(document, dict) for document in documents):
+        return {"type": "object", "required": sorted(set.intersection(*map(set, documents)))}
+    return {"type": "array"} if documents and all(isinstance(d, list) for d in documents) else {}
+
+
+def is_strict(shape: Shape) -> bool:
+    """Whether hosted models take it as it is: every object closed, and all of its keys required."""
+    parts = [shape, *_below(shape)]
+    objects = [part for part in parts if part.get("type") == "object"]
+    return bool(objects) and all(
+        part.get("additionalProperties") is False and set(part.get("required", ())) == set(part.get("properties", {}))
+        for part in objects
+    )
+
+
+def _below(shape: Shape) -> list[Shape]:
+    inner = [*(shape.get("properties") or {}).values(), shape.get("items")]
+    parts = [part for part in inner if isinstance(part, Mapping)]
+    return [found for part in parts for found in (part, *_below(part))]

@@ -1,0 +1,38 @@
+"""What people are shown of test items and outputs that they rate: personal data and keys are masked, as in the review.
+
+Whoever asks to see them as they are is written into the log: the same event as in the review, never the data itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from curation.review.item import UNMASKED, Cover, Found, hidden_words, kinds_of
+from curation.store import open_store
+from workspace.folder import Project
+from workspace.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Hidden:
+    """Texts with masks, in the order in which they were given, and what is hidden in them."""
+
+    texts: tuple[str, ...]
+    found: Found
+
+    @property
+    def words(self) -> str:
+        """`1 phone, 2 e-mails`; empty where nothing is hidden."""
+        return hidden_words(self.found)
+
+
+def hidden(*texts: str) -> Hidden:
+    """The texts as they are shown at first."""
+    cover = Cover()
+    return Hidden(tuple(map(cover.text, texts)), frozenset(cover.found))
+
+
+def log_shown(project: Project, settings: Settings, person: str, ref: str, found: Found) -> None:
+    """Write to the log who sees `ref` (E-002/human/7) as it is, and what kinds of data; before it is shown."""
+    with open_store(project, settings) as store:
+        store.event(UNMASKED, person, ref, {"kinds": kinds_of(found)})

@@ -1,0 +1,37 @@
+"""Texts near in their words: cosine of TF-IDF vectors over words and over character 2- to 4-grams within words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+from curation.example import Example
+
+
+def vectorizer() -> Any:
+    """An unfitted TF-IDF over words and character 2- to 4-grams."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.pipeline import FeatureUnion
+
+    words = TfidfVectorizer(token_pattern=r"(?u)\b\w+\b", sublinear_tf=True)
+    return FeatureUnion([("words", words), ("characters", TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4)))])
+
+
+class NearestByWords:
+    """Example rows by nearness of their questions."""
+
+    def __init__(self, examples: Sequence[Example]) -> None:
+        self.examples = tuple(examples)
+
+    @cached_property
+    def _index(self) -> tuple[Any, Any]:
+        fitted = vectorizer()
+        return fitted, fitted.fit_transform([example.question for example in self.examples])
+
+    def find(self, question: str, k: int) -> tuple[Example, ...]:
+        """The k nearest, the nearest last; ties in row order."""
+        fitted, matrix = self._index
+        scores = (matrix @ fitted.transform([question]).T).toarray().ravel()
+        order = sorted(range(len(scores)), key=lambda i: (-scores[i], i))[:k]
+        return tuple(self.examples[i] for i in reversed(order))

@@ -1,0 +1,228 @@
+"""Arms that an earlier baseline measured beside those of this one: one arm measured again leaves the others standing.
+
+They are reused only where all that they rest on is the same: test set, metric, model, settings, the rows that
+chose, and the arm's own prompt, example rows and documents. What is not reused is said, with the reason.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from chat.thinking import ROOM
+from curation.split.manifest import newest_dataset
+from evaluation.arms.arm_material import PromptVersion, Variant, prompt_name, read_prompts, read_proposals
+from evaluation.arms.dev_rows import DevRows, frozen_rows
+from evaluation.arms.registry import ARMS, arm_name
+from evaluation.bench import Bench
+from evaluation.choose import ArmChoice, Choices
+from evaluation.judge.grading import RUBRIC_FILE
+from evaluation.measure import EvalItem, choosing_items, items_of
+from evaluation.measurement_report import ArmResult, ItemOutcome, Report, read_outcomes
+from evaluation.retrieval.documents import read_documents
+from workspace.artefact import read_artefact, revised
+from workspace.errors import RungError
+from workspace.files import sha256_bytes, sha256_file
+from workspace.folder import Project, oldest_first
+from workspace.settings import Settings
+
+CHOICES, OUTPUTS = "choices.json", "outputs.jsonl"
+MATTERS = {
+    "example rows": frozenset(ARMS) - {"base", "prompt"},
+    "documents": frozenset({"rag", "combined"}),
+    "bigger model": frozenset({"bigger_model"}),
+    "rows to set a classifier by": frozenset({"classical"}),
+}
+"""For which arms these matter; all else matters for every arm."""
+SINGLE = ("model", "metric", "bigger model")
+EARLIER = "it was measured by an earlier Rung, which did not write what it stood on"
+
+
+@dataclass(frozen=True)
+class ReusedArm:
+    """An arm as an earlier report has it: result and outcomes of both splits; `source` is that report's file."""
+
+    arm: ArmResult
+    choice: ArmChoice
+    outcomes: tuple[ItemOutcome, ...]
+    source: Path
+
+
+@dataclass(frozen=True)
+class ReusedArms:
+    """What is reused, and a sentence for each report of which some arms are not."""
+
+    taken: tuple[ReusedArm, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def choices(self) -> list[ArmChoice]:
+        """What validation chose for them."""
+        return [each.choice for each in self.taken]
+
+    @property
+    def sources(self) -> list[Path]:
+        """The reports that they were measured in."""
+        return list(dict.fromkeys(each.source for each in self.taken))
+
+    @property
+    def told(self) -> list[str]:
+        """Which arms are as which report measured them."""
+        reports = dict.fromkeys(each.arm.taken_from for each in self.taken)
+        names = {r: [each.arm.arm for each in self.taken if each.arm.taken_from == r] for r in reports}
+        return [
+            f"{_words(arms)}: as measured in {report}; all they stand on is the same." for report, arms in names.items()
+        ]
+
+
+def stands_on(bench: Bench) -> dict[str, str]:
+    """What the arms of a measurement rest on, by name: a report keeps it, so that a later one can be joined to it."""
+    desk, metric = bench.desk, bench.desk.metric
+    judged = (_hash_of(bench.project.root / RUBRIC_FILE), bench.judge.name if bench.judge else "")
+    return {
+        "model": desk.model.name,
+        "bigger model": bigger_hash(bench.settings),
+        "metric": _hash([metric.spec, _hash_of(metric.file), judged if metric.judged else ""]),
+        "settings": settings_hash(bench.settings),
+        "possible answers": _hash([desk.choices, dict(desk.shape) if desk.shape is not None else None]),
+        **_rows_hashes(bench.rows, bench.settings),
+        "documents": documents_hash(bench.project),
+    }
+
+
+def known_now(project: Project, settings: Settings) -> dict[str, str]:
+    """The part of `stands_on` that files tell without a model and without the store."""
+    found = {
+        "settings": settings_hash(settings),
+        "bigger model": bigger_hash(settings),
+        "documents": documents_hash(project),
+    }
+    full = newest_dataset(project, complete=True)
+    return found if full is None else found | _rows_hashes(frozen_rows(full), settings)
+
+
+def outdated(project: Project, settings: Settings, report: Report) -> dict[str, str]:
+    """Arms of a report that cannot be compared with one that is measured now, as far as files tell, and why."""
+    here = known_now(project, settings)
+    found = {arm.arm: differs(project, report, arm, here) for arm in report.arms}
+    return {arm: why for arm, why in found.items() if why}
+
+
+def _rows_hashes(rows: DevRows, settings: Settings) -> dict[str, str]:
+    chose = choosing_items(rows.validation, settings.evaluation.choose_on)
+    return {
+        "validation rows": _rows_hash(chose),
+        "rows to set a classifier by": _rows_hash(items_of(rows.validation)),
+        "example rows": _hash(sorted(row.content_hash for row in rows.examples)),
+    }
+
+
+def _rows_hash(items: Sequence[EvalItem]) -> str:
+    return _hash(sorted([item.question, item.expected] for item in items))
+
+
+def settings_hash(settings: Settings) -> str:
+    """Of those settings that change what an arm is asked or answers."""
+    model, asked = settings.model, settings.evaluation
+    found: list[Any] = [model.base, model.provider, model.base_url, model.precision, model.max_tokens]
+    if (model.enable_thinking, model.thinking_tokens) != (None, ROOM):  # earlier reports were written without these
+        found += [model.enable_thinking, model.thinking_tokens]
+    return _hash([*found, asked.few_shot, asked.retrieved, asked.cite, asked.embeddings, asked.embedding_model])
+
+
+def bigger_hash(settings: Settings) -> str:
+    """Of the other model that may be asked."""
+    other = settings.bigger_model
+    return _hash([other.base, other.provider, other.base_url])
+
+
+def documents_hash(project: Project) -> str:
+    """Of the passages that may be read."""
+    return _hash([[chunk.id, chunk.text] for chunk in read_documents(project.documents)])
+
+
+def join_earlier(bench: Bench, wanted: Collection[str]) -> ReusedArms:
+    """The arms that are not `wanted` now, each as the newest earlier baseline on this test set has it."""
+    taken: dict[str, ReusedArm] = {}
+    reasons: dict[tuple[str, str], list[str]] = {}
+    done, here = set(wanted), stands_on(bench)
+    for path in reversed(oldest_first(bench.project.evaluations.glob("*/report.json"))):
+        report = read_artefact(path, Report)
+        if report.kind != "baseline" or report.test_sha256 != bench.test_sha256:
+            continue
+        for arm in report.arms:
+            if arm.arm in done:
+                continue
+            done.add(arm.arm)
+            why = differs(bench.project, report, arm, here)
+            found = None if why else _taken(bench, path, report, arm)
+            if found is not None:
+                taken[arm.arm] = found
+            else:
+                reasons.setdefault((report.id, why or "its files changed since it was written"), []).append(arm.arm)
+    notes = tuple(f"{_words(arms)} of {report} not taken over: {why}." for (report, why), arms in reasons.items())
+    return ReusedArms(tuple(taken[name] for name in ARMS if name in taken), notes)
+
+
+def differs(project: Project, report: Report, arm: ArmResult, here: Mapping[str, str]) -> str:
+    """Why an arm of a report cannot be compared with one that is measured now; empty where it can.
+
+    `here` is what a measurement would rest on now, or the part of it that is known.
+    """
+    if not report.stands_on:
+        return EARLIER
+    for name, now in here.items():
+        if arm.arm in MATTERS.get(name, ARMS) and report.stands_on.get(name) != now:
+            return f"another {name}" if name in SINGLE else f"other {name}"
+    return _prompt_differs(project, report, arm)
+
+
+def _prompt_differs(project: Project, report: Report, arm: ArmResult) -> str:
+    name = f"prompts/{arm.settings.get('prompt', '')}"
+    if name not in report.made_from:
+        return ""
+    path = project.root / name
+    same = path.is_file() and sha256_file(path) == report.made_from[name]
+    return "" if same else f"{name} is another text now"
+
+
+def _taken(bench: Bench, path: Path, report: Report, arm: ArmResult) -> ReusedArm | None:
+    """The arm with its outcomes; None where the report's files are not what it vouches for."""
+    outputs = path.parent / OUTPUTS
+    if not outputs.is_file() or sha256_file(outputs) != report.outputs_sha256:
+        return None
+    try:
+        chosen = read_artefact(path.parent / CHOICES, Choices)
+    except RungError:
+        return None
+    line = next((each for each in chosen.arms if each.arm == arm.arm), None)
+    if line is None:
+        return None
+    outcomes = tuple(o for o in read_outcomes(outputs) if o.arm == arm.arm)
+    variant = Variant(arm.settings, prompt=_prompt(bench, arm.settings))
+    on_validation = tuple(o for o in outcomes if o.split == "validation")
+    tries, lost = tuple(line.tries), arm.unmeasured
+    choice = ArmChoice(arm.arm, arm.prompted, variant, arm.form, arm.validation, tries, on_validation, lost)
+    named = revised(arm, taken_from=arm.taken_from or report.id)
+    return ReusedArm(named, choice, outcomes, bench.project.evaluations / named.taken_from / path.name)
+
+
+def _prompt(bench: Bench, settings: Mapping[str, Any]) -> PromptVersion | None:
+    base, prompts = read_prompts(bench.project)
+    known = (prompt for prompt in (base, *prompts, *read_proposals(bench.project)) if prompt is not None)
+    return next((prompt for prompt in known if prompt_name(prompt) == settings.get("prompt")), None)
+
+
+def _words(arms: Sequence[str]) -> str:
+    return ", ".join(arm_name(arm) for arm in arms)
+
+
+def _hash_of(path: Path | None) -> str:
+    return sha256_file(path) if path is not None and path.is_file() else ""
+
+
+def _hash(value: Sequence[Any]) -> str:
+    return sha256_bytes(json.dumps(value, sort_keys=True, ensure_ascii=False).encode())

@@ -1,0 +1,35 @@
+"""A run that is asked by a name on the server of the baseline: what that name is worth as evidence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ServedRun:
+    """`name` is what the server at `host` is asked for, `arms` the model there that the arms were asked of."""
+
+    name: str
+    host: str
+    arms: str
+
+    @property
+    def arms_of(self) -> str:
+        """The arms' model as reports name it."""
+        return f"{self.arms} ({self.host})"
+
+    def model_of(self, run: str) -> str:
+        """The tuned model as reports name it, and as its answers are kept: of this run and no other."""
+        return f"{self.name} ({self.host}), said to be {run}"
+
+    def notes(self, run: str, base: str) -> list[str]:
+        """What nobody checked; `base` is what the run was trained from."""
+        told = [
+            f"{run} was asked as {self.name} at {self.host}; that its weights stand behind that name was not checked."
+        ]
+        if base and base != self.arms:
+            told.append(
+                f"{run} was trained from {base}, the arms were asked of {self.arms}: whether that is one model was not "
+                "checked."
+            )
+        return told

@@ -1,0 +1,160 @@
+"""Older versions of a test set that were scored or seen: a hash that changed makes no item new."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from curation.example import Example
+from curation.split.manifest import Manifest, read_manifest
+from evaluation.measurement_report import reports
+from workspace.errors import Refusal
+from workspace.files import sha256_bytes, sha256_file
+from workspace.folder import Project, by_number, oldest_first
+
+FRESH = 0.5
+"""A test set is fresh where more than this share of its items was never scored: fewer, and scoring it again after each
+few new items would be asking until the answer suits.
+"""
+GONE = "(gone from datasets/)"
+_APOSTROPHES = "'’‘`´"
+_SIGNS = "*/&%#@"
+"""Of punctuation, what changes a question; mathematical signs are none."""
+_INSIDE = re.compile(r"(?<=\d)[.,](?=\d)|(?<!\w)[-\u2212](?=[\d.])")
+"""Decimal marks, and the minus of a number."""
+
+Frozen = tuple[Path, Manifest]
+"""A version's folder and its manifest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Older:
+    """A version's test set, scored before. `same`: it has the items that are there now; rows that a blind re-review
+    drew may have gone.
+    """
+
+    version: str
+    test_sha256: str
+    same: bool
+
+
+def older_tests(
+    project: Project, test_sha256: str, scored: Collection[str], drawn: Collection[str]
+) -> tuple[Older, ...]:
+    """The scored test sets that this one repeats, oldest first; none where most of its items are new.
+
+    `scored` are the SHA-256 of test splits that were scored or seen, `drawn` ids of rows that a blind re-review drew.
+    One whose version is no longer in datasets/ counts as repeated: nobody can tell that it is not.
+    Raises Refusal where its file alone is gone, or is not the one that was frozen.
+    """
+    wanted = set(scored) - {test_sha256}
+    if not wanted:
+        return ()
+    tests = _frozen_tests(project)
+    own = next((pair for pair in tests if pair[1].splits["test"].sha256 == test_sha256), None)
+    if own is None:
+        return ()
+    earlier = {m.splits["test"].sha256: (f, m) for f, m in reversed(tests) if m.splits["test"].sha256 in wanted}
+    gone = [Older(f"{name} {GONE}", sha, False) for sha, name in _gone_versions(project, tests, wanted).items()]
+    return (*gone, *_repeated(own, earlier, drawn))
+
+
+def _repeated(own: Frozen, earlier: Mapping[str, Frozen], drawn: Collection[str]) -> tuple[Older, ...]:
+    here = set(questions(*own))
+    before = {sha: questions(*pair) for sha, pair in earlier.items()}
+    seen = here & {question for each in before.values() for question in each}
+    if len(seen) < FRESH * len(here):
+        return ()
+    repeated = [sha for sha in before if here & before[sha].keys()]
+    made = [
+        Older(earlier[sha][1].version, sha, here <= before[sha].keys() and _gone(before[sha], here) <= set(drawn))
+        for sha in repeated
+    ]
+    return tuple(sorted(made, key=lambda older: by_number(Path(older.version))))
+
+
+def _gone_versions(project: Project, tests: Sequence[Frozen], wanted: Collection[str]) -> dict[str, str]:
+    """Of the `wanted` test sets those that no manifest names, each with its version as a report tells it."""
+    known = {manifest.splits["test"].sha256 for _, manifest in tests}
+    missing = set(wanted) - known - {sealed_key(sha) for sha in known}
+    told = {report.test_sha256: report.dataset for report in reports(project)} if missing else {}
+    return {sha: told.get(sha, "a version") for sha in sorted(missing)}
+
+
+def sealed_key(test_sha256: str) -> str:
+    """The name of the sealed part where a test set is named by its SHA-256."""
+    return sha256_bytes(f"{test_sha256}:sealed".encode())
+
+
+def _frozen_tests(project: Project) -> list[Frozen]:
+    """The frozen versions that hold a test set, the oldest first."""
+    folders = [path.parent for path in oldest_first(project.datasets.glob("*/manifest.json"))]
+    return [(folder, manifest) for folder in folders if "test" in (manifest := read_manifest(folder)).splits]
+
+
+def new_lines(project: Project, test_sha256: str, measured: Collection[str]) -> frozenset[int] | None:
+    """Lines of this test set whose items are in none of the `measured` ones; None where no manifest names it.
+
+    Raises Refusal where that is unknown, because the version of a measured one, or its file, is gone.
+    """
+    frozen = _frozen_tests(project)
+    tests = {m.splits["test"].sha256: (folder, m) for folder, m in frozen}
+    if test_sha256 not in tests:
+        return None
+    for version in _gone_versions(project, frozen, measured).values():
+        raise Refusal(
+            f"{version} was measured and is {GONE[1:-1]}: which items are still unseen cannot be told.",
+            "put it back, or seal none: [evaluation] sealed = 0",
+        )
+    others = [tests[sha] for sha in measured if sha in tests and sha != test_sha256]
+    seen = {question for pair in others for question, _, _ in _items(*pair)}
+    return frozenset(line for question, line, _ in _items(*tests[test_sha256]) if question not in seen)
+
+
+def _gone(before: dict[str, str], here: Collection[str]) -> set[str]:
+    """Ids of the rows that are there no more; the question where a row has none."""
+    return {name or question for question, name in before.items() if question not in here}
+
+
+def questions(folder: Path, manifest: Manifest) -> dict[str, str]:
+    """Question of each test row, folded, with its id in the store ("" where it has none)."""
+    return {question: name for question, _, name in _items(folder, manifest)}
+
+
+def _items(folder: Path, manifest: Manifest) -> list[tuple[str, int, str]]:
+    """Folded question, line and id in the store ("" where it has none) of each test row.
+
+    Raises Refusal where the file is gone, or is not the one that was frozen.
+    """
+    ids = {int(r["line"]): str(r["id"]) for r in manifest.rows if r.get("split") == "test" and r.get("id")}
+    entry = manifest.splits["test"]
+    path = folder / entry.file
+    fault = "gone" if not path.is_file() else "changed" if sha256_file(path) != entry.sha256 else ""
+    if fault:
+        raise Refusal(
+            f"{path}: {fault} since it was frozen, so its share of a later test set is unknown.",
+            "put the file back as it was frozen",
+        )
+    rows = [(n, Example.from_json(line)) for n, line in enumerate(path.read_text("utf-8").split("\n"), 1) if line]
+    return [(folded(row.question), n, ids.get(n, "")) for n, row in rows]
+
+
+def folded(text: str) -> str:
+    """The text without what makes no question new: case, white space, width of letters, invisible characters, and
+    punctuation. Signs that change what is asked stay (`C++`, `-1`, `1.5`); a text of nothing else is left as it is.
+    """
+    wide = unicodedata.normalize("NFKC", text).casefold()
+    kept = {match.start() for match in _INSIDE.finditer(wide)}
+    seen = "".join(char if place in kept else _without_marks(char) for place, char in enumerate(wide))
+    return " ".join(unicodedata.normalize("NFC", seen).split()) or " ".join(wide.split())
+
+
+def _without_marks(char: str) -> str:
+    """Nothing for an invisible character or an apostrophe, a space for other punctuation, else the character."""
+    kind = unicodedata.category(char)
+    if kind == "Cf" or char in _APOSTROPHES:
+        return ""
+    return " " if kind[0] == "P" and char not in _SIGNS else char

@@ -1,0 +1,215 @@
+"""Two arms on the same items: the difference, its interval, its p-value, and the gain that could be seen.
+
+All of them are of the mean over items (evaluation/verdict/intervals.py has the interval); clusters change the error,
+never the quantity.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+
+from evaluation.verdict.intervals import (
+    ALONE,
+    CONFIDENCE,
+    TOLERANCE,
+    Retraining,
+    by_cluster,
+    estimate,
+    half_width,
+    normal_quantile,
+    t_quantile,
+)
+
+POWER = 0.8
+EXACT_FLIPS = 14
+RANDOM_FLIPS = 20_000
+MANY_FLIPS = 2000
+FLIP_SEED = 13
+MOST_UNITS = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Tuned against one arm. All values in absolute score points, -1..1; `difference` is the mean over the items.
+
+    `clusters`, `units` and `degrees` are those of the interval's estimate; `spread` is the standard deviation of the
+    differences, with clusters the one that as many independent items as `units` would need for this error.
+    """
+
+    baseline: float
+    tuned: float
+    difference: float
+    low: float
+    high: float
+    p_value: float
+    better: int
+    worse: int
+    same: int
+    clusters: int | None
+    units: float
+    spread: float
+    degrees: float
+
+
+def compare(
+    baseline: Sequence[float],
+    tuned: Sequence[float],
+    clusters: Sequence[str] | None = None,
+    confidence: float = CONFIDENCE,
+    again: Retraining = ALONE,
+) -> Comparison:
+    """Compare paired scores, item by item; `clusters` names each item's cluster, `again` adds trainings' scatter."""
+    differences = [t - b for b, t in zip(baseline, tuned, strict=True)]
+    found = estimate(differences, clusters)
+    low, high = found.interval(confidence, again)
+    better = sum(d > TOLERANCE for d in differences)
+    worse = sum(d < -TOLERANCE for d in differences)
+    n = len(differences)
+    return Comparison(
+        baseline=math.fsum(baseline) / n,
+        tuned=math.fsum(tuned) / n,
+        difference=found.mean,
+        low=low,
+        high=high,
+        p_value=p_value(differences if clusters is None else by_cluster(differences, clusters)[0]),
+        better=better,
+        worse=worse,
+        same=n - better - worse,
+        clusters=found.clusters,
+        units=found.units,
+        spread=found.spread,
+        degrees=found.degrees,
+    )
+
+
+def p_value(differences: Sequence[float]) -> float:
+    """Two-sided p of no difference: exact McNemar for 0/1 scores, else a sign-flip test.
+
+    With clusters `differences` are the clusters' sums: each is flipped as a whole, and the total stays the items'.
+    The sign-flip test is exact up to 14 differences that are not 0, above that 20,000 flips drawn by a fixed seed, and
+    from 2,000 on the normal distribution that the sum of so many flips has.
+    """
+    moved = [d for d in differences if abs(d) > TOLERANCE]
+    if not moved:
+        return 1.0
+    if all(abs(abs(d) - 1) <= TOLERANCE for d in moved):
+        return mcnemar(sum(d > 0 for d in moved), len(moved))
+    if len(moved) <= EXACT_FLIPS:
+        return _flip_exact(moved)
+    return _flip_random(moved) if len(moved) < MANY_FLIPS else _flip_normal(moved)
+
+
+def mcnemar(wins: int, discordant: int) -> float:
+    """Exact two-sided McNemar: twice the smaller binomial tail at one half, at most 1."""
+    tail = sum(math.comb(discordant, k) for k in range(min(wins, discordant - wins) + 1))
+    return min(1.0, float(2 * tail / 2**discordant)) if discordant < 1000 else _mcnemar_large(wins, discordant)
+
+
+def _mcnemar_large(wins: int, discordant: int) -> float:
+    from scipy.special import bdtr
+
+    return min(1.0, 2 * float(bdtr(min(wins, discordant - wins), discordant, 0.5)))
+
+
+def _flip_exact(moved: Sequence[float]) -> float:
+    seen = abs(math.fsum(moved)) - TOLERANCE
+    sums = [abs(sum(s * d for s, d in zip(signs, moved, strict=True))) for signs in product((1, -1), repeat=len(moved))]
+    return sum(total >= seen for total in sums) / len(sums)
+
+
+def _flip_random(moved: Sequence[float]) -> float:
+    import numpy as np
+
+    values, draw = np.asarray(moved), np.random.default_rng(FLIP_SEED)
+    seen, extreme, left = abs(values.sum()) - TOLERANCE, 0, RANDOM_FLIPS
+    while left:
+        size = min(left, max(1, 2_000_000 // len(values)))
+        signs = draw.integers(0, 2, (size, len(values)), dtype=np.int8) * 2 - 1
+        extreme += int((np.abs(signs @ values) >= seen).sum())
+        left -= size
+    return (extreme + 1) / (RANDOM_FLIPS + 1)
+
+
+def _flip_normal(moved: Sequence[float]) -> float:
+    z = abs(math.fsum(moved)) / math.sqrt(math.fsum(d * d for d in moved))
+    return math.erfc(z / math.sqrt(2))
+
+
+def minimum_detectable(
+    units: float,
+    spread: float,
+    margin: float,
+    *,
+    degrees: float | None = None,
+    discordant: float | None = None,
+    confidence: float = CONFIDENCE,
+    again: Retraining = ALONE,
+) -> float | None:
+    """The true gain for which low > margin with 80% chance (normal approximation); None where no gain up to 1 does.
+
+    With `discordant` (0/1 scores: the share of items on which both differ) the spread follows the gain: a gain of g
+    needs at least g of the items to differ. Otherwise the spread stays as it was seen. `again` holds several trainings,
+    whose scatter counts too; of few it is badly known, so the chance is that of the noncentral t. `units` and `degrees`
+    are those of the interval: without clusters n, and n + 1.
+    """
+    freedom = units + 1 if degrees is None else degrees
+
+    def ships(gain: float) -> bool:
+        variance = max(discordant, gain) - gain**2 if discordant is not None else spread**2
+        centre = units * gain / (units + 2)
+        padded = (units * (variance + gain**2) + 2 - (units + 2) * centre**2) / (units + 1)
+        of_items = max(padded, 0.0) / (units + 2)
+        luck = normal_quantile(POWER) if not again.error else _luck(again.degrees(of_items, freedom), confidence)
+        chance = luck * math.sqrt(units * max(variance, 0.0) / (units + 2) ** 2 + again.error)
+        return centre - chance - half_width(of_items, freedom, confidence, again) > margin
+
+    if not ships(1.0):
+        return None
+    low, high = margin, 1.0
+    for _ in range(40):
+        middle = (low + high) / 2
+        low, high = (low, middle) if ships(middle) else (middle, high)
+    return high
+
+
+def _luck(degrees: float, confidence: float) -> float:
+    """By how many standard errors more than Student's quantile a gain must lie off, to be seen with 80% chance."""
+    from scipy.special import nctdtrinc
+
+    quantile = t_quantile(degrees, (1 + confidence) / 2)
+    return float(nctdtrinc(degrees, 1 - POWER, quantile)) - quantile
+
+
+def items_to_settle(
+    result: Comparison, margin: float, confidence: float = CONFIDENCE, again: Retraining = ALONE
+) -> int | None:
+    """About how many items, or clusters of such sizes, would settle it, were the estimate right; None where it lies
+    within 1 point of the margin, or where the trainings of `again` scatter so far that no number of items would.
+
+    The smallest number with which the interval just excludes the margin, which is a chance of about one half.
+    """
+    mean, square = result.difference, result.spread**2 + result.difference**2
+    if abs(mean - margin) < 0.01 - TOLERANCE:
+        return None
+    each = result.units / result.clusters if result.clusters is not None else 1.0
+    freedom = (result.degrees - 1) / result.units
+
+    def settles(count: int) -> bool:
+        units = each * count
+        centre = units * mean / (units + 2)
+        variance = (units * square + 2 - (units + 2) * centre**2) / (units + 1)
+        half = half_width(max(variance, 0.0) / (units + 2), 1 + freedom * units, confidence, again)
+        return centre - half > margin or centre + half < margin
+
+    low, high = 1, 2
+    while not settles(high):
+        low, high = high, 2 * high
+        if high > MOST_UNITS:
+            return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if settles(middle) else (middle, high)
+    return high

@@ -1,0 +1,192 @@
+"""A tuned model's outcomes beside the baseline's, item by item, and what a verdict on them rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from evaluation.bench import Bench
+from evaluation.judge.assessment import judged_again
+from evaluation.judge.correction import JUDGE_METRIC
+from evaluation.judge.people_labels import sitting_of
+from evaluation.measurement_report import ItemOutcome, Report, read_report
+from evaluation.outcomes import Baseline, check_arms, load_baseline
+from evaluation.testset.clusters import clusters_of
+from evaluation.testset.looks import ScoringHistory, standing
+from evaluation.verdict.intervals import TOLERANCE
+from evaluation.verdict.paired_scores import PairedScores
+from evaluation.verdict.rule import Provenance, ShipRule, Training, Verdict, VerdictEvidence, chosen_arm, rule
+from evaluation.verdict.slices import Slice, facets_of, secondary_tests, slices
+from workspace.artefact import hashes, read_artefact, revised
+from workspace.errors import Refusal
+from workspace.folder import Project
+from workspace.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """The candidate's outcomes, and those of other trainings that differ in their seed only."""
+
+    candidate: str
+    outcomes: Sequence[ItemOutcome]
+    trainings: Sequence[Training] = ()
+    others: Sequence[Sequence[ItemOutcome]] = ()
+
+    def scores(self) -> list[float]:
+        """By item, the mean over the trainings."""
+        every = [self.outcomes, *self.others]
+        return [sum(o.score for o in each) / len(every) for each in zip(*every, strict=True)]
+
+    def scored(self) -> list[ItemOutcome]:
+        """This training's outcomes, each with the mean score over the trainings."""
+        return [revised(o, score=s) for o, s in zip(self.outcomes, self.scores(), strict=True)]
+
+
+def evidence_for(
+    bench: Bench, baseline: Baseline, report: Report, trained: Trained, known: ScoringHistory
+) -> tuple[PairedScores, VerdictEvidence]:
+    """The paired scores of the tuned outcomes with every measured arm's, and what the ruling on them rests on.
+
+    Raises Refusal where the items are not the same, or another model judged the baseline's.
+    """
+    pairs, evidence = _ruling(bench.project, bench.settings, baseline, report, trained, known)
+    chosen = chosen_arm(pairs.arms, evidence.chosen)
+    rival = baseline.outcomes[chosen]
+    facets = facets_of(bench.dataset, bench.settings.dataset.group_by)
+    found = slices(trained.scored(), rival, by_class=bench.closed, facets=facets, clusters=pairs.clusters)
+    files = [baseline.folder / "report.json", baseline.folder / "outputs.jsonl"]
+    scoring = known.scoring(report.scored, report.metric)
+    return pairs, replace(
+        evidence,
+        chosen=chosen,
+        provenance=replace(evidence.provenance, made_from={**report.made_from, **hashes(bench.project.root, *files)}),
+        slices=found,
+        secondary=secondary_tests([trained.outcomes, *trained.others], rival, report.metric, pairs.clusters),
+        notes=[*_spent(bench.settings, known, scoring), *(_worse(found) if known.is_open else ())],
+    )
+
+
+def _ruling(
+    project: Project, settings: Settings, baseline: Baseline, report: Report, trained: Trained, known: ScoringHistory
+) -> tuple[PairedScores, VerdictEvidence]:
+    """What decides: the scores with their clusters, the rule, and the arms whose score is no measurement."""
+    if report.judge != baseline.report.judge:
+        raise Refusal(
+            f"The baseline {baseline.report.id} was judged by {baseline.report.judge}, this run by {report.judge}.",
+            "rung baseline",
+        )
+    scoring = known.scoring(report.scored, report.metric)
+    margin = settings.evaluation.margin if known.margin is None else known.margin
+    items = [o.item for o in trained.outcomes]
+    pairs = paired(baseline, trained, clusters_of(project.datasets / report.dataset, settings.dataset.group_by, items))
+    provenance = Provenance(
+        id=report.id,
+        run=report.run,
+        candidate=trained.candidate,
+        trainings=list(trained.trainings),
+        dataset=report.dataset,
+        test_sha256=report.test_sha256,
+        metric=report.metric,
+        baseline_report=baseline.report.id,
+        planned_runs=known.planned,
+        place=known.place(scoring),
+    )
+    return pairs, VerdictEvidence(
+        chosen=baseline.report.chosen,
+        rule=ShipRule(margin, known.confidence, known.may_ship(scoring)),
+        provenance=provenance,
+        lost=_lost(baseline.report, report, trained.candidate),
+        unchecked=report.metric == JUDGE_METRIC,
+    )
+
+
+def rule_again(project: Project, settings: Settings, folder: Path) -> Verdict:
+    """The ruling worked out again: from both reports' outputs, people's labels for a judge, and what was recorded of
+    the test set. Of verdict.json it takes the baseline's name and the trainings' seeds alone.
+
+    Raises Refusal where outputs changed, or the baseline is not one that this run could be ruled on against.
+    """
+    told, report = read_artefact(folder / "verdict.json", Verdict), read_report(project, folder.name)[1]
+    measured = load_baseline(folder, report).outcomes
+    baseline = load_baseline(*read_report(project, told.baseline_report or ""))
+    same = (baseline.report.kind, baseline.report.test_sha256, baseline.report.metric)
+    if same != ("baseline", report.test_sha256, report.metric):
+        raise Refusal(
+            f"{baseline.report.id} is no baseline on the test items of {report.id} by {report.metric}.",
+            f"rung evaluate {report.run}",
+        )
+    check_arms(project, baseline.report, before=folder)
+    alone = [arm for arm in report.arms if ":" not in arm.arm]
+    candidate = alone[preferred([arm.validation for arm in alone])].arm
+    others = [found for arm, found in measured.items() if arm.startswith(f"{candidate}:")]
+    trained = Trained(candidate, measured[candidate], told.trainings, others)
+    found = standing(project, settings, report.test_sha256)
+    pairs, evidence = _ruling(project, settings, baseline, report, trained, found)
+    if report.metric == JUDGE_METRIC and told.judge is not None:
+        sitting = sitting_of(project, settings, folder, rule(pairs, evidence))
+        evidence = replace(evidence, judge=judged_again(sitting, told.judge))
+    return rule(pairs, evidence)
+
+
+def preferred(validations: Sequence[float | None]) -> int:
+    """Place of the way that validation prefers; the first, plain one where it cannot tell."""
+    plain = validations[0] or 0.0
+    better = [place for place, score in enumerate(validations) if score is not None and score > plain + TOLERANCE]
+    return better[0] if better else 0
+
+
+def _lost(baseline: Report, run: Report, candidate: str) -> dict[str, str]:
+    """Arms whose scores are no measurement, with the reason: the baseline's, the candidate, and its other trainings."""
+    mine = [arm for arm in run.arms if arm.arm.split(":")[0] == candidate]
+    return {arm.arm: arm.unmeasured for arm in (*baseline.arms, *mine) if arm.unmeasured}
+
+
+def paired(baseline: Baseline, trained: Trained, clusters: tuple[str, ...] | None = None) -> PairedScores:
+    """Scores of the same items side by side, with their clusters. Raises Refusal where an arm has other items."""
+    items = [(o.item, o.expected) for o in trained.outcomes]
+    for arm, found in baseline.outcomes.items():
+        if [(o.item, o.expected) for o in found] != items:
+            raise Refusal(f"{arm} in {baseline.report.id} was measured on other items.", "rung baseline")
+    return PairedScores(
+        ids=tuple(str(item) for item, _ in items),
+        tuned=tuple(trained.scores()),
+        arms={arm: tuple(o.score for o in found) for arm, found in baseline.outcomes.items()},
+        clusters=clusters,
+        trainings=tuple(tuple(o.score for o in one) for one in (trained.outcomes, *trained.others))
+        if trained.others
+        else (),
+    )
+
+
+def _worse(found: Sequence[Slice]) -> list[str]:
+    return [f"Worse on {s.name}: {100 * s.difference:+.1f} points on {s.n} items" for s in found if s.worse]
+
+
+def _spent(settings: Settings, known: ScoringHistory, scoring: str) -> list[str]:
+    """What earlier runs and looks took from the test set, and what was changed after it was fixed."""
+    told = []
+    before = [other for other in known.runs[: known.runs.index(scoring)] if scoring in known.runs]
+    earlier = [*before, *([f"{known.looks} looks at its items"] if known.looks else [])]
+    planned = f"{known.planned} {'run was' if known.planned == 1 else 'runs were'} planned"
+    if not known.may_ship(scoring):
+        told.append(
+            f"{planned} on this test set and this is number {known.place(scoring)} (before: {', '.join(earlier)}): "
+            "it cannot ship without fresh test items."
+        )
+    elif earlier:
+        told.append(f"Before on this test set: {', '.join(earlier)}; {planned}.")
+    return [*told, *_changed(settings, known, planned)]
+
+
+def _changed(settings: Settings, known: ScoringHistory, planned: str) -> list[str]:
+    """What rung.toml says otherwise than when the first run was scored."""
+    wanted, told = settings.evaluation, []
+    if wanted.runs != known.planned:
+        told.append(f"rung.toml says runs = {wanted.runs}, but {planned} when the first was scored; that counts.")
+    if known.margin is not None and wanted.margin != known.margin:
+        margins = f"margin = {wanted.margin:g}, but it was {known.margin:g}"
+        told.append(f"rung.toml says {margins} when the first was scored; that counts.")
+    if known.metric and wanted.metric != known.metric:
+        told.append(f"{known.metric} was the metric when the first run was scored; by {wanted.metric} it is another.")
+    return told

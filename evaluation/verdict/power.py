@@ -1,0 +1,68 @@
+"""Before any run: what a test set of n items can show, over how much two models may disagree."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from evaluation.verdict.compare import minimum_detectable
+from evaluation.verdict.intervals import CONFIDENCE, are_few, degrees_of, effective_number
+
+DISAGREEMENTS = (0.1, 0.2, 0.3, 0.5)
+"""Shares of items on which exactly one of two models is right, from alike to very different."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """For one share of disagreement: the gain that would ship, and the one detected, each with 80% power."""
+
+    disagreement: float
+    ships: float | None
+    told: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Power:
+    """What n items can show at a margin, for scores of 0 or 1.
+
+    `groups` is how many groups they make where some share one, `effective` how many of equal size would weigh as they
+    do: the table is then for that many items, as if those of a group were always right and wrong together. The less
+    alike they are, the more is seen. It is for one training: how far `trainings` of them scatter is not known before
+    they are measured, and takes from what is seen.
+    """
+
+    n: int
+    margin: float
+    seen: tuple[Seen, ...]
+    confidence: float = CONFIDENCE
+    groups: int | None = None
+    effective: float | None = None
+    trainings: int = 1
+
+    @property
+    def few(self) -> bool:
+        """Whether the groups are too few or too unequal for a verdict."""
+        return are_few(self.groups, self.effective)
+
+    def as_json(self) -> dict[str, object]:
+        """For `--json`."""
+        return asdict(self)
+
+
+def power_of(
+    n: int, margin: float, confidence: float = CONFIDENCE, groups: Sequence[str] | None = None, trainings: int = 1
+) -> Power:
+    """The table for n items; `groups` names each item's where some share one. With too few groups nothing ships."""
+    sizes = [float(size) for size in Counter(groups).values()] if groups is not None else [1.0] * n
+    units = effective_number(sizes)
+    degrees = degrees_of([*sizes, n / units, n / units], 1.0)
+    count, effective = (None, None) if groups is None else (len(sizes), units)
+
+    def least(over: float, discordant: float) -> float | None:
+        if are_few(count, effective):
+            return None
+        return minimum_detectable(units, 0.0, over, degrees=degrees, discordant=discordant, confidence=confidence)
+
+    seen = tuple(Seen(d, least(margin, d), least(0.0, d)) for d in DISAGREEMENTS)
+    return Power(n, margin, seen, confidence, count, effective, trainings)

@@ -1,0 +1,384 @@
+"""The verdict: may the tuned model replace the best prompt? In the contract's order, with its evidence."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from evaluation.forgetting import Forgetting
+from evaluation.judge.correction import JudgeReport
+from evaluation.verdict.compare import POWER, Comparison, compare, items_to_settle, minimum_detectable
+from evaluation.verdict.intervals import (
+    ALONE,
+    CONFIDENCE,
+    FEWEST_CLUSTERS,
+    TOLERANCE,
+    Retraining,
+    are_few,
+    is_binary,
+    normal_quantile,
+    retraining_of,
+)
+from evaluation.verdict.paired_scores import PairedScores
+from evaluation.verdict.price import TuningPrice
+from evaluation.verdict.slices import SecondaryResult, Slice
+from workspace.artefact import Artefact, now, read_artefact, revised
+from workspace.errors import RungError, did_you_mean
+from workspace.folder import Project, oldest_first
+
+MARGIN = 0.05
+NOT_CHECKED = "The judge was not checked by people, so it decides nothing yet: rung judge RUN --sheet FILE"
+
+Ruling = Literal["ship", "judgement", "keep_prompt", "need_more_data"]
+
+
+class Rival(BaseModel):
+    """The tuned model against one arm: the arm's own score, and the paired difference with its interval."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    arm: str
+    chosen: bool
+    score: float
+    difference: float
+    low: float
+    high: float
+    p_value: float
+    better: int
+    worse: int
+    same: int
+
+
+class Acceptance(BaseModel):
+    """The named person who decided a `judgement`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    by: str
+    reason: str
+    at: datetime
+
+
+class Training(BaseModel):
+    """One of several trainings that differ in their seed: its score on the test items."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    run: str
+    seed: int
+    score: float
+
+
+class Verdict(Artefact):
+    """`evaluations/E-002/verdict.json`, and what `rung verdict --json` prints.
+
+    The figures of the first level are against `chosen`, the prompted arm that validation named; `arms` holds each
+    rival. Scores and differences are absolute, unrounded. `minimum_detectable` is the true gain that would ship with
+    80% chance, `smallest_difference` the true difference that would be distinguished from 0 with that chance.
+    `items_to_settle` is None where the estimate lies at the margin; it counts clusters where they are given. Where
+    several trainings were measured, their scatter counts in all three; else these are for one training. `clusters`
+    counts them, `effective_clusters` says how many of equal size would weigh as they do.
+    """
+
+    verdict: Ruling
+    n: int
+    clusters: int | None
+    effective_clusters: float | None = None
+    baseline: float
+    tuned: float
+    difference: float
+    low: float
+    high: float
+    confidence: float
+    margin: float
+    p_value: float
+    minimum_detectable: float | None
+    smallest_difference: float | None
+    items_to_settle: int | None
+    better: int
+    worse: int
+    same: int
+    graded: bool = False
+    """Whether some score is neither 0 nor 1: then a mean is no count of right items."""
+    chosen: str
+    arms: list[Rival]
+    notes: list[str] = []
+    accepted: Acceptance | None = None
+    id: str | None = None
+    run: str | None = None
+    served: str | None = None
+    """`NAME at HOST` where the run was asked of a server: which weights stand behind the name was not checked."""
+    dataset: str | None = None
+    test_sha256: str | None = None
+    metric: str | None = None
+    baseline_report: str | None = None
+    slices: list[Slice] = []
+    secondary: list[SecondaryResult] = []
+    """Metrics beside the primary one, paired, their p corrected together (Holm). None of them decides."""
+    forgetting: Forgetting | None = None
+    """The general suite before and after; None where it was not measured."""
+    planned_runs: int | None = None
+    """Runs that the test set was meant for: `confidence` is 1 - .05/planned_runs."""
+    judge: JudgeReport | None = None
+    """What a model as judge says, held against people; None where none was asked."""
+    candidate: str = "tuned"
+    """The arm that is ruled on: `tuned`, or `tuned_rag` where validation preferred it."""
+    trainings: list[Training] = []
+    """The runs that differ only in their seed, where the interval includes retraining."""
+    trainings_spread: float | None = None
+    """Standard deviation of the trainings' differences to the chosen arm; None of one training."""
+    price: TuningPrice | None = None
+    """What the tuned model costs beside the prompt; None in verdicts on score files."""
+    place: int | None = None
+    """Which scoring of this test set this is, from 1, looks at its items counted. Beyond the plan none ships."""
+    unmeasured: dict[str, str] = {}
+    """Arms, the candidate among them, whose score is no measurement, and why: too many of their replies were lost."""
+
+    @property
+    def few_clusters(self) -> bool:
+        """Whether the clusters are too few or too unequal: then nothing is decided."""
+        return are_few(self.clusters, self.effective_clusters)
+
+
+@dataclass(frozen=True, slots=True)
+class ShipRule:
+    """What a tuned model must gain, at which confidence; and whether it is among the runs that were planned."""
+
+    margin: float = MARGIN
+    confidence: float = CONFIDENCE
+    may_ship: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """Which run was measured, on which test items, against which baseline; each field as in Verdict."""
+
+    id: str | None = None
+    run: str | None = None
+    served: str | None = None
+    dataset: str | None = None
+    test_sha256: str | None = None
+    metric: str | None = None
+    baseline_report: str | None = None
+    candidate: str = "tuned"
+    trainings: Sequence[Training] = ()
+    planned_runs: int | None = None
+    place: int | None = None
+    made_from: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerdictEvidence:
+    """What a verdict rests on beside the paired scores.
+
+    `chosen` is the arm that validation chose; it may be left out where there is one arm. `lost` names arms whose score
+    is no measurement, the candidate among them, with the reason. `unchecked` is set where a model as judge gave the
+    scores: until `judge`, its report, holds them against people's labels they rule nothing.
+    """
+
+    chosen: str | None = None
+    rule: ShipRule = ShipRule()
+    provenance: Provenance = Provenance()
+    lost: Mapping[str, str] = field(default_factory=dict)
+    slices: Sequence[Slice] = ()
+    secondary: Sequence[SecondaryResult] = ()
+    forgetting: Forgetting | None = None
+    price: TuningPrice | None = None
+    unchecked: bool = False
+    judge: JudgeReport | None = None
+    notes: Sequence[str] = ()
+
+
+def rule(pairs: PairedScores, evidence: VerdictEvidence = VerdictEvidence()) -> Verdict:
+    """Rule on paired scores: the verdict, complete.
+
+    Raises RungError where `chosen` is not among the arms, or is missing with several.
+    """
+    name, again = chosen_arm(pairs.arms, evidence.chosen), retraining_of(pairs.trainings)
+    wanted, source = evidence.rule, evidence.provenance
+    results = {
+        arm: compare(found, pairs.tuned, pairs.clusters, wanted.confidence, again) for arm, found in pairs.arms.items()
+    }
+    against = results[name]
+    few = are_few(against.clusters, against.units)
+    graded = not is_binary([*pairs.tuned, *pairs.arms[name]])
+    verdict = Verdict(
+        made_from=dict(source.made_from),
+        verdict="need_more_data" if evidence.unchecked else rule_on(results, name, wanted, few=few, lost=evidence.lost),
+        n=len(pairs.ids),
+        clusters=against.clusters,
+        effective_clusters=None if against.clusters is None else against.units,
+        baseline=against.baseline,
+        tuned=against.tuned,
+        difference=against.difference,
+        low=against.low,
+        high=against.high,
+        confidence=wanted.confidence,
+        margin=wanted.margin,
+        p_value=against.p_value,
+        minimum_detectable=None if few else detectable(against, wanted, graded, again),
+        smallest_difference=detectable(against, ShipRule(0.0, wanted.confidence), graded, again),
+        items_to_settle=_items_to_settle(against, wanted, again),
+        better=against.better,
+        worse=against.worse,
+        same=against.same,
+        graded=graded,
+        chosen=name,
+        arms=[_rival(arm, arm == name, result) for arm, result in results.items()],
+        notes=[*([NOT_CHECKED] if evidence.unchecked else []), *evidence.notes],
+        **{each.name: getattr(source, each.name) for each in fields(source) if each.name != "made_from"},
+        slices=list(evidence.slices),
+        secondary=list(evidence.secondary),
+        forgetting=evidence.forgetting,
+        trainings_spread=again.spread if pairs.trainings else None,
+        price=evidence.price,
+        unmeasured=dict(evidence.lost),
+    )
+    return with_judge(verdict, evidence.judge) if evidence.judge else verdict
+
+
+def accepted(verdict: Verdict, by: str, reason: str) -> Verdict:
+    """The verdict with the person who decides it; unchanged where it is not a judgement."""
+    if verdict.verdict != "judgement":
+        return verdict
+    return revised(verdict, accepted=Acceptance(by=by, reason=reason, at=now()))
+
+
+def with_judge(verdict: Verdict, report: JudgeReport) -> Verdict:
+    """The verdict that names the judge; ruled again on the corrected differences where the judge decides."""
+    if not report.decides:
+        return revised(verdict, judge=report)
+    notes = [note for note in verdict.notes if note != NOT_CHECKED]
+    if fault := report.why if not report.used else _of_one_training(verdict):
+        why = f"The judge decides nothing: {fault}"
+        return revised(verdict, judge=report, verdict="need_more_data", notes=[why, *notes])
+    arms = [_corrected(rival, report) for rival in verdict.arms]
+    results = {rival.arm: rival for rival in arms}
+    against, half = results[verdict.chosen], _half(results[verdict.chosen])
+    quantile = normal_quantile((1 + verdict.confidence) / 2)
+    seen = half * (1 + normal_quantile(POWER) / quantile)
+    may_ship = verdict.place is None or verdict.planned_runs is None or verdict.place <= verdict.planned_runs
+    wanted = ShipRule(verdict.margin, verdict.confidence, may_ship)
+    return revised(
+        verdict,
+        judge=report,
+        verdict=rule_on(results, verdict.chosen, wanted, few=verdict.few_clusters, lost=verdict.unmeasured),
+        difference=against.difference,
+        low=against.low,
+        high=against.high,
+        arms=arms,
+        p_value=math.erfc(abs(against.difference) * quantile / half / math.sqrt(2)),
+        # from the corrected interval's own width (normal approximation); items alone settle nothing
+        smallest_difference=seen if seen <= 1 else None,
+        minimum_detectable=verdict.margin + seen if verdict.margin + seen <= 1 else None,
+        items_to_settle=None,
+        notes=["Differences are the judge's, corrected by people's labels; both errors are in the interval", *notes],
+    )
+
+
+def _half(rival: Rival) -> float:
+    """The longer half of the interval."""
+    return max(rival.high - rival.difference, rival.difference - rival.low)
+
+
+def _of_one_training(verdict: Verdict) -> str:
+    """Why people's labels do not correct a verdict on several trainings; empty for one."""
+    if not verdict.trainings:
+        return ""
+    return f"people labelled the outputs of {verdict.run} alone, one of {len(verdict.trainings)} trainings"
+
+
+def _corrected(rival: Rival, report: JudgeReport) -> Rival:
+    """The rival with the corrected figures."""
+    found = report.against(rival.arm)
+    assert found is not None and found.corrected is not None and found.low is not None and found.high is not None
+    return revised(rival, difference=found.corrected, low=found.low, high=found.high)
+
+
+def rule_on(
+    results: Mapping[str, Comparison | Rival],
+    chosen: str,
+    wanted: ShipRule,
+    *,
+    few: bool = False,
+    lost: Collection[str] = (),
+) -> Ruling:
+    """The contract's order: ship against every arm; then keep, judgement, more data against the chosen one.
+
+    With `few` clusters nothing is decided. A run beyond those that were planned may not ship: the order goes on
+    without it. An arm that was `lost` is not beaten, so nothing ships; without the chosen arm or the candidate nothing
+    is ruled at all.
+    """
+    if few or chosen in lost or set(lost) - results.keys():
+        return "need_more_data"
+    against = results[chosen]
+    if wanted.may_ship and all(result.low > wanted.margin + TOLERANCE for result in results.values()):
+        return "judgement" if lost else "ship"
+    if against.high < wanted.margin - TOLERANCE:
+        return "keep_prompt"
+    if against.difference >= wanted.margin - TOLERANCE and against.low > TOLERANCE:
+        return "judgement"
+    return "need_more_data"
+
+
+def chosen_arm(arms: Mapping[str, object], chosen: str | None) -> str:
+    """The arm that validation chose. Raises RungError where it is unknown, or not named among several."""
+    known = ", ".join(arms)
+    if chosen is None and len(arms) > 1:
+        raise RungError(
+            f"Several arms ({known}): which one did validation choose?", "--chosen ARM", expected="--chosen ARM"
+        )
+    if chosen is not None and chosen not in arms:
+        hint = did_you_mean(chosen, arms)
+        raise RungError(f"--chosen {chosen}: no such arm.{hint} Found: {known}.", expected=known, found=chosen)
+    return chosen if chosen is not None else next(iter(arms))
+
+
+def detectable(result: Comparison, wanted: ShipRule, graded: bool, again: Retraining = ALONE) -> float | None:
+    """The true difference whose interval would lie above the margin with 80% chance."""
+    moved, n = result.better + result.worse, result.better + result.worse + result.same
+    counted = not graded and result.units == n
+    return minimum_detectable(
+        result.units,
+        result.spread,
+        wanted.margin,
+        degrees=result.degrees,
+        discordant=(moved + 1) / (n + 2) if counted else None,
+        confidence=wanted.confidence,
+        again=again,
+    )
+
+
+def _items_to_settle(against: Comparison, wanted: ShipRule, again: Retraining) -> int | None:
+    """As in Verdict; of clusters at least as many as decide anything."""
+    settle = items_to_settle(against, wanted.margin, wanted.confidence, again)
+    if settle is None or against.clusters is None:
+        return settle
+    return max(settle, math.ceil(FEWEST_CLUSTERS * against.clusters / against.units - TOLERANCE))
+
+
+def _rival(arm: str, chosen: bool, result: Comparison) -> Rival:
+    return Rival(
+        arm=arm,
+        chosen=chosen,
+        score=result.baseline,
+        difference=result.difference,
+        low=result.low,
+        high=result.high,
+        p_value=result.p_value,
+        better=result.better,
+        worse=result.worse,
+        same=result.same,
+    )
+
+
+def newest_verdict(project: Project, run: str | None = None) -> tuple[Path, Verdict] | None:
+    """The newest verdict (of a run) with its evaluation's folder; None where there is none."""
+    for path in reversed(oldest_first(project.evaluations.glob("*/verdict.json"))):
+        verdict = read_artefact(path, Verdict)
+        if run is None or verdict.run == run:
+            return path.parent, verdict
+    return None

@@ -1,0 +1,211 @@
+"""The verdict in parts: by class, length, source, reviewer and topic. Many parts, little data each: places to look,
+never a verdict.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from curation.split.manifest import load_split, read_manifest
+from evaluation.measurement_report import ItemOutcome
+from evaluation.metrics.text import normalised_match, refuses, token_f1
+from evaluation.verdict.compare import Comparison, compare
+
+MOST = 60
+"""Parts of a kind that are listed at most: a key with more names than this is no grouping."""
+FEWEST = 10
+"""Items, or groups by their effective number, that a slice must have to be called worse: below that a single one moves
+it by 10 points and more.
+"""
+
+
+class SecondaryResult(BaseModel):
+    """A metric beside the primary one, paired over the items: it informs and never decides.
+
+    `p_holm` is the p of no difference, corrected for all of them together (Holm); None in verdicts of an older Rung.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    name: str
+    n: int
+    tuned: float
+    baseline: float
+    difference: float
+    low: float
+    high: float
+    p_value: float | None = None
+    p_holm: float | None = None
+
+
+class Slice(BaseModel):
+    """The items of one part: `kind` says by what they were parted. `p_holm` as in SecondaryResult.
+
+    `worse` is set where the difference is below 0 on at least 10 items, or groups by their effective number.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    kind: str
+    name: str
+    n: int
+    tuned: float
+    baseline: float
+    difference: float
+    low: float
+    high: float
+    p_value: float | None = None
+    worse: bool = False
+    p_holm: float | None = None
+
+
+Facets = Mapping[str, Mapping[int, str]]
+"""By kind (source, reviewer, topic): the name of the part that each item belongs to."""
+
+
+def facets_of(folder: Path, group_by: str = "") -> Facets:
+    """Of the test rows of a frozen dataset: the file they came from, who reviewed them, and the row's own topic.
+
+    The topic is the row's key `group_by` where one is set, else `topic` or `category`.
+    """
+    rows = [row for row in read_manifest(folder).rows if row.get("split") == "test"]
+    found: dict[str, dict[int, str]] = {
+        "source": {int(row["line"]): _file(row) for row in rows},
+        "reviewer": {int(row["line"]): str(row.get("reviewer") or "nobody") for row in rows},
+        "topic": {},
+    }
+    for number, example in enumerate(load_split(folder, "test"), 1):
+        name = next((str(example.row[k]) for k in (group_by, "topic", "category") if k and k in example.row), "")
+        if name:
+            found["topic"][number] = name
+    return found
+
+
+def _file(row: Mapping[str, Any]) -> str:
+    source = str(row.get("source") or "unknown")
+    name, colon, line = source.rpartition(":")
+    return name if colon and line.isdigit() else source
+
+
+def slices(
+    tuned: Sequence[ItemOutcome],
+    baseline: Sequence[ItemOutcome],
+    *,
+    by_class: bool,
+    facets: Facets | None = None,
+    clusters: Sequence[str] | None = None,
+) -> list[Slice]:
+    """The parts by length of the expected answer (cut at the terciles), class and `facets`; the worst first.
+
+    Only parts that leave something out are listed. `clusters` names the group of each item: items of one group count
+    together, as one.
+    """
+    named = dict(zip((o.item for o in tuned), clusters, strict=True)) if clusters is not None else None
+    pairs = list(zip(tuned, baseline, strict=True))
+    cuts: list[tuple[str, Callable[[ItemOutcome], str]]] = [("length", _length_names(tuned))]
+    if by_class:
+        cuts.append(("class", lambda outcome: outcome.expected.strip()))
+    cuts += [(kind, _part_of(names)) for kind, names in (facets or {}).items() if len(set(names.values())) <= MOST]
+    parts = [(kind, name, part) for kind, cut in cuts for name, part in _parted(pairs, cut).items()]
+    results = [_compared(part, named) for *_, part in parts]
+    found = [
+        Slice(
+            kind=kind,
+            name=name,
+            n=len(part),
+            tuned=result.tuned,
+            baseline=result.baseline,
+            difference=result.difference,
+            low=result.low,
+            high=result.high,
+            p_value=result.p_value,
+            worse=result.units >= FEWEST and result.difference < 0,
+            p_holm=adjusted,
+        )
+        for (kind, name, part), result, adjusted in zip(parts, results, holm([r.p_value for r in results]), strict=True)
+    ]
+    return sorted(found, key=lambda part: (part.difference, part.name))
+
+
+def _part_of(names: Mapping[int, str]) -> Callable[[ItemOutcome], str]:
+    return lambda outcome: names.get(outcome.item, "unknown")
+
+
+def _parted(
+    pairs: Sequence[tuple[ItemOutcome, ItemOutcome]], name: Callable[[ItemOutcome], str]
+) -> dict[str, list[tuple[ItemOutcome, ItemOutcome]]]:
+    """The pairs of each part by its name; empty where there is one part only."""
+    parts: dict[str, list[tuple[ItemOutcome, ItemOutcome]]] = {}
+    for pair in pairs:
+        parts.setdefault(name(pair[0]), []).append(pair)
+    return parts if len(parts) > 1 else {}
+
+
+def _compared(pairs: Sequence[tuple[ItemOutcome, ItemOutcome]], clusters: Mapping[int, str] | None) -> Comparison:
+    groups = None if clusters is None else [clusters[t.item] for t, _ in pairs]
+    return compare([b.score for _, b in pairs], [t.score for t, _ in pairs], groups)
+
+
+def _length_names(outcomes: Sequence[ItemOutcome]) -> Callable[[ItemOutcome], str]:
+    lengths = sorted(len(o.expected) for o in outcomes)
+    first, second = lengths[len(lengths) // 3], lengths[math.ceil(2 * len(lengths) / 3) - 1]
+
+    def name(outcome: ItemOutcome) -> str:
+        length = len(outcome.expected)
+        if length < first:
+            return f"answers under {first} characters"
+        return f"answers over {second} characters" if length > second else f"answers of {first} to {second} characters"
+
+    return name
+
+
+SECONDARY: dict[str, Callable[[ItemOutcome], float]] = {
+    "normalised match": lambda o: normalised_match(o.output, o.expected),
+    "token F1": lambda o: token_f1(o.output, o.expected),
+    "refusals": lambda o: float(refuses(o.output, o.stopped)),
+    "cut at the limit": lambda o: float(o.stopped == "length"),
+}
+"""Scores of single items beside the primary metric, by their words."""
+
+
+def holm(values: Sequence[float]) -> list[float]:
+    """The adjusted p of each: at level a, those not above a hold together with at most a chance of a false one."""
+    order = sorted(range(len(values)), key=values.__getitem__)
+    adjusted, most = [0.0] * len(values), 0.0
+    for rank, place in enumerate(order):
+        most = max(most, min(1.0, (len(values) - rank) * values[place]))
+        adjusted[place] = most
+    return adjusted
+
+
+def secondary_tests(
+    trainings: Sequence[Sequence[ItemOutcome]],
+    baseline: Sequence[ItemOutcome],
+    metric: str,
+    clusters: Sequence[str] | None = None,
+) -> list[SecondaryResult]:
+    """Each secondary metric paired over the items, or their `clusters`, the primary one left out: it decides, these
+    only inform. Of several `trainings` an item's value is their mean.
+    """
+    results: dict[str, Comparison] = {}
+    for name, score in SECONDARY.items():
+        if name.replace(" ", "_").lower() != metric:
+            tuned = [sum(map(score, each)) / len(each) for each in zip(*trainings, strict=True)]
+            results[name] = compare([score(o) for o in baseline], tuned, clusters)
+    return [
+        SecondaryResult(
+            name=name,
+            n=len(baseline),
+            tuned=result.tuned,
+            baseline=result.baseline,
+            difference=result.difference,
+            low=result.low,
+            high=result.high,
+            p_value=result.p_value,
+            p_holm=adjusted,
+        )
+        for (name, result), adjusted in zip(results.items(), holm([r.p_value for r in results.values()]), strict=True)
+    ]

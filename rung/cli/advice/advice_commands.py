@@ -1,0 +1,339 @@
+"""Commands of the group `advise`: the questionnaire, the advice, and the rules behind it."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rung.cli.options import Json, at_most_one, day
+from rung.cli.output import emit, note, say, show
+from workspace.errors import RungError
+from workspace.json_types import JsonObject
+
+if TYPE_CHECKING:
+    from advisor.answers import Answers
+    from advisor.decision import Decision
+    from advisor.rulebook import Rulebook
+    from evaluation.measurement_report import Report
+    from workspace.folder import Project
+    from workspace.settings import Settings
+
+
+rules_app = typer.Typer(help="The rules behind the advice: check, list, show.", no_args_is_help=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add `questions`, `advise` and `rules`."""
+    app.command("questions")(questions)
+    app.command("advise")(advise)
+    app.add_typer(rules_app, name="rules")
+
+
+def questions(
+    as_json: Json = False,
+    form: Annotated[str, typer.Option("--format", help="text or markdown: a sheet to print.")] = "text",
+) -> None:
+    """Show every question with its answers."""
+    from advisor.interview import sheet
+    from rung.text.rules_text import markdown_lines, text_lines
+
+    at_most_one({"--json": as_json, "--format": form != "text"})
+    if form not in ("text", "markdown"):
+        text = f'--format "{form}" is not known; text or markdown.'
+        raise RungError(text, "rung questions --format markdown", where="--format", found=form)
+    book = _rulebook()
+    show(as_json, sheet(book), markdown_lines(book) if form == "markdown" else text_lines(book))
+
+
+def advise(
+    answers: Annotated[str, typer.Option("--answers", help="A TOML or JSON file, or - for standard input.")] = "",
+    save: Annotated[bool, typer.Option("--save", help="With --answers: write answers.toml and decision.json.")] = False,
+    as_of: Annotated[str, typer.Option("--as-of", help="Date at which sources and prices must be valid.")] = "",
+    as_json: Json = False,
+    set_answers: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Record an answer in answers.toml: key=value (unknown removes it)."),
+    ] = None,
+    what_if: Annotated[
+        list[str] | None, typer.Option("--what-if", help="Try an answer without recording it: key=value.")
+    ] = None,
+    diff: Annotated[Path | None, typer.Option("--diff", help="Compare with an older decision.")] = None,
+    recheck: Annotated[
+        bool, typer.Option("--recheck", help="Check decision.json against today's rules, prices and models.")
+    ] = False,
+    report: Annotated[Path | None, typer.Option("--report", help="Write a report to FILE.html or FILE.md.")] = None,
+) -> None:
+    """Recommend the next step and the likely end, with reasons."""
+    from advisor.decide import decide
+    from rung.cli.advice.answering import answers_given, changed, said_on_the_line, write_said
+    from workspace.folder import require_project
+
+    _check_together(recheck, diff, report, save, what_if)
+    said = said_on_the_line(set_answers or [], answers)
+    project = require_project() if said else _project()
+    today = day("--as-of", as_of) if as_of else date.today()
+    older = _older(project, diff, recheck)
+    _check_report(report)
+    given = answers_given(answers, project, as_json, said)
+    book = _rulebook(project if not answers or save else None)
+    tried = changed(given, what_if or [])
+    if project and not answers:
+        given, tried = _judged(project, given), _judged(project, tried)
+    decision = decide(book, tried, today)
+    if said and project:
+        write_said(project, said)
+    if older is not None:
+        _compare(older, decision, project if recheck else None, as_json)
+    elif what_if:
+        _what_if(decide(book, given, today), decision, as_json)
+    else:
+        _report(report, decision, tried, book)
+        if save or (not answers and project):
+            decision = _write(project, tried, decision, new_answers=bool(answers))
+        _print(decision, as_json, project)
+
+
+def _check_together(
+    recheck: bool, diff: Path | None, report: Path | None, save: bool, what_if: list[str] | None
+) -> None:
+    """Raise RungError for options of which one would be passed over in silence."""
+    asked = {"--recheck": recheck, "--diff": diff is not None, "--report": report is not None, "--save": save}
+    ways = [name for name, there in asked.items() if there]
+    clash = [*ways, "--what-if"] if what_if and ways and ways != ["--diff"] else ways
+    if len(clash) > 1 and clash != ["--report", "--save"]:
+        raise RungError(f"{' and '.join(clash)} cannot be combined.", "use one of them", where=clash[0])
+
+
+def _older(project: Project | None, diff: Path | None, recheck: bool) -> Decision | None:
+    """The advice that is compared with: a file, or with `recheck` the project's own."""
+    from advisor.decision import Decision
+    from workspace.artefact import read_artefact
+    from workspace.folder import require_project
+
+    if recheck:
+        diff = (project or require_project()).decision_file
+        if not diff.exists():
+            raise RungError(f"{diff.name}: no advice was written yet.", "rung advise")
+    return read_artefact(diff, Decision) if diff is not None else None
+
+
+def _compare(older: Decision, decision: Decision, project: Project | None, as_json: bool) -> None:
+    """Print what changed; in a project also whether its own decision still holds."""
+    if project is not None:
+        recheck_decision(project, older, decision, as_json)
+    else:
+        _differ(older, decision, ("Before", "Now"), as_json, {})
+
+
+def _check_report(report: Path | None) -> None:
+    if report is not None:
+        from rung.report.advice import check_report
+
+        check_report(report)
+
+
+def _report(report: Path | None, decision: Decision, answers: Answers, book: Rulebook) -> None:
+    if report is not None:
+        from rung.report.advice import write_report
+
+        write_report(report, decision, answers, book)
+        note(f"Report: {report}")
+
+
+def _print(decision: Decision, as_json: bool, project: Project | None) -> None:
+    if as_json:
+        stamped = decision.model_copy(update={"created_at": _midnight(decision.as_of), "made_from": {}})
+        emit(stamped.model_dump(mode="json", by_alias=True))
+        return
+    from rung.text.decision_text import advice_lines
+
+    if project is not None and (report := _unjudged(project)):
+        from rung.text.baseline_text import answer
+
+        say(f"{answer(report)}\n")
+    for line in advice_lines(decision, _next_command(project)):
+        say(line)
+
+
+def _judged(project: Project, answers: Answers) -> Answers:
+    """The answers with what the project's baseline says of them."""
+    from evaluation.measured_answers import with_judged
+    from workspace.settings import load_settings
+
+    return with_judged(project, load_settings(project.settings_file), answers)
+
+
+def _unjudged(project: Project) -> Report | None:
+    """The baseline that no goal judges yet."""
+    from evaluation.measured_answers import unjudged
+    from workspace.settings import load_settings
+
+    return unjudged(project, load_settings(project.settings_file))
+
+
+def _next_command(project: Project | None) -> str:
+    """Return what follows the advice; where it could not be written, the project still asks for it."""
+    from rung.status import next_step
+
+    command = next_step(project) if project is not None else "rung init"
+    return command if command != "rung advise" else "rung status"
+
+
+def _midnight(day: date) -> datetime:
+    from datetime import UTC, time
+
+    return datetime.combine(day, time(), UTC)
+
+
+def _project() -> Project | None:
+    from workspace.folder import find_project
+
+    return find_project()
+
+
+def _rulebook(project: Project | None = None) -> Rulebook:
+    """The rulebook, with the project's own rules, whose settings must be right."""
+    from advisor.rulefiles import load_rulebook
+    from workspace.settings import load_settings
+
+    if project:
+        load_settings(project.settings_file)
+    return load_rulebook(project.root / "rules" if project else None)
+
+
+def _write(project: Project | None, answers: Answers, decision: Decision, *, new_answers: bool) -> Decision:
+    """Write answers.toml (where they are new) and decision.json with what it was made from.
+
+    Where nothing may be written the advice is given all the same, unless answers were to be kept.
+    """
+    from advisor.project_advice import write_decision
+    from advisor.recording import save_answers
+    from evaluation.measured_answers import judge_again, page_to_write
+    from workspace.files import is_refused
+    from workspace.folder import require_project
+    from workspace.settings import load_settings
+
+    project = project or require_project()
+    settings = load_settings(project.settings_file)
+    if new_answers:
+        save_answers(project.answers_file, answers)
+    try:
+        judge_again(project, settings)
+        if folder := page_to_write(project, settings):
+            from rung.report.evaluation import write_page
+
+            write_page(project, folder)
+        return write_decision(project, decision)
+    except OSError as error:
+        if new_answers or not is_refused(error):
+            raise
+        note(f"! {project.decision_file.name} was not written: {error.strerror}. This advice is not saved.")
+        return decision
+
+
+def _what_if(before: Decision, after: Decision, as_json: bool) -> None:
+    decision = {"decision": after.model_dump(mode="json", by_alias=True)}
+    _differ(before, after, ("Now", "Then"), as_json, decision)
+
+
+def _differ(before: Decision, after: Decision, names: tuple[str, str], as_json: bool, more: JsonObject) -> None:
+    """Print the difference between two decisions of these names; `more` is added to the JSON document."""
+    from rung.text.decision_text import difference, difference_lines
+
+    found = difference(before, after)
+    show(as_json, {**found, **more}, difference_lines(found, *names))
+
+
+@rules_app.command("check")
+def rules_check(
+    folder: Annotated[
+        Path | None, typer.Argument(help="A folder of rules (default: the built-in and the project's).")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Check the rules: ids, answers, sources, contradictions, expired sources."""
+    from advisor.rulefiles import load_rulebook
+    from rung.text.rules_text import check_lines, check_report
+
+    if folder is not None and not folder.is_dir():
+        what = "a file" if folder.exists() else "no such folder"
+        raise RungError(f"{folder}: {what}, expected a folder of rules.", "rung rules check FOLDER", where=str(folder))
+    project = _project()
+    book = load_rulebook(folder or (project.root / "rules" if project else None))
+    report = check_report(book, date.today())
+    show(as_json, report, check_lines(report))
+
+
+@rules_app.command("list")
+def rules_list(
+    kind: Annotated[str, typer.Option("--kind", help="Only this kind: need, veto, gate ...")] = "",
+    as_json: Json = False,
+) -> None:
+    """List the rules with their reasons."""
+    from advisor.rulebook import FIELDS
+    from rung.text.rules_text import list_lines, rule_document
+    from workspace.errors import did_you_mean
+
+    book = _rulebook(_project())
+    rules = [rule for rule in book.rules if not kind or rule.kind == kind]
+    if not rules:
+        kinds = sorted({rule.kind for rule in book.rules}, key=list(FIELDS).index)
+        text = f'No rule is of the kind "{kind}".{did_you_mean(kind, kinds)} Kinds: {", ".join(kinds)}.'
+        raise RungError(text, "rung rules list", where="--kind", expected=", ".join(kinds), found=kind)
+    show(as_json, [rule_document(book, rule) for rule in rules], list_lines(rules))
+
+
+@rules_app.command("show")
+def rules_show(
+    rule_id: Annotated[str, typer.Argument(metavar="ID", help="A rule, a source or an answer's key.")],
+    as_json: Json = False,
+) -> None:
+    """Show one rule with its sources, or the rules that a question's answer opens."""
+    from rung.text.rules_text import explain, explain_lines
+
+    document = explain(_rulebook(_project()), rule_id, date.today())
+    show(as_json, document, explain_lines(document))
+
+
+def recheck_decision(project: Project, before: Decision, after: Decision, as_json: bool) -> None:
+    """Exit 0 where the decision of before still holds, 1 where it does not: other advice, a model that has ended,
+    prices that turn what pays.
+    """
+    from dataclasses import asdict
+
+    from advisor.recheck import recheck
+    from rung.text.decision_text import difference, difference_lines
+    from workspace.settings import load_settings
+
+    models = models_in_use(project, load_settings(project.settings_file), after)
+    findings = recheck(before, after, models, after.as_of, project.root / "rules")
+    found, holds = difference(before, after), all(finding.holds for finding in findings)
+    if as_json:
+        emit({**found, "holds": holds, "findings": [asdict(finding) for finding in findings]})
+    else:
+        say(f"The decision of {before.as_of} {'is still valid' if holds else 'is no longer valid'} on {after.as_of}.")
+        for finding in findings:
+            say(f"{'!' if finding.holds else '✗'} {finding.text}" + (f"  -> {finding.do}" if finding.do else ""))
+        for line in difference_lines(found, "Written", "Now"):
+            say(line)
+    if not holds:
+        raise typer.Exit(1)
+
+
+def models_in_use(project: Project, settings: Settings, decision: Decision) -> dict[str, str]:
+    """Hosted models that the project counts on, by what they are for, each model once."""
+    from training.release.current import standing_release
+
+    found: dict[str, str] = {}
+    if settings.model.provider != "local":
+        found[settings.model.base] = "[model] base"
+    released = standing_release(project)
+    if released is not None and released[1].base:
+        found.setdefault(released[1].base, f"release {released[1].id}")
+    incumbent = decision.answers.get("incumbent_model")
+    if isinstance(incumbent, str):
+        found.setdefault(incumbent, "the answer incumbent_model")
+    return {use: name for name, use in found.items()}

@@ -1,0 +1,1 @@
+"""`rung data`: import, convert, check, deduplicate, generate, freeze."""

@@ -1,0 +1,309 @@
+"""Commands of the group `data`."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rung.cli.options import Answer, Json, Question, Rejects, System, goes_with
+from rung.cli.output import ProgressLine, emit, new_folders, note, say, warn_if_empty
+from workspace.counted import counted
+from workspace.errors import RungError
+
+if TYPE_CHECKING:
+    from curation.checks.base import Options
+    from curation.checks.findings import Checkup
+    from curation.rows import Columns
+    from curation.store import Store
+    from rung.report.quality import Review
+    from rung.text.power_text import SmallestGain
+    from workspace.folder import Project
+    from workspace.settings import Settings
+
+data_app = typer.Typer(
+    name="data",
+    help="Rows: import, convert, check, deduplicate, freeze.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+NEAR = 0.8
+"""Similarity from which rows of files are near."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add this group's commands, those of its other files among them."""
+    from rung.cli.data import dedup, generate, ingest
+
+    for part in (ingest, dedup, generate):
+        part.register_data(data_app)
+    app.add_typer(data_app)
+
+
+@data_app.command()
+def convert(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="A file, a folder, or - for standard input.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="The file to write, JSON Lines (.gz is packed).")],
+    fmt: Annotated[str, typer.Option("--format", help="Format of IN (auto: detected by its keys).")] = "auto",
+    to: Annotated[str, typer.Option(help="chat, sharegpt, alpaca, prompt_completion or preference.")] = "chat",
+    rejects: Rejects = None,
+    question: Question = "",
+    answer: Answer = "",
+    system: System = "",
+    form: Annotated[str, typer.Option(help="auto, plain or conversational (prompt_completion, preference).")] = "auto",
+    as_json: Json = False,
+) -> None:
+    """Convert rows to another format. Whatever the target format cannot hold is reported, never dropped silently."""
+    from curation.rows import Columns
+    from curation.rows.convert import Order, convert
+
+    order = Order(source, out, fmt, to, rejects, Columns(question, answer, system), form)
+    with new_folders(out, rejects):
+        done = convert(order, notice=note, progress=_bytes_line("Converting", source))
+    warn_if_empty(done.read, source)
+    if as_json:
+        emit(done.as_json())
+        return
+    rejected = f", {done.rejected:,} rejected" if done.rejected else ""
+    say(f"{counted(done.read, 'row')}: {done.written:,} written{rejected}")
+    if done.rejected:
+        say(f"Rejected rows and their reasons: {rejects}. First: {done.first_reject}")
+    say(f"\nNext: rung data check {shlex.quote(str(out))}")
+
+
+@data_app.command()
+def check(
+    files: Annotated[
+        list[Path] | None, typer.Argument(metavar="[FILE...]", help="Files to check (default: the project's rows).")
+    ] = None,
+    fmt: Annotated[str, typer.Option("--format", help="Format of the files (auto: detected by their keys).")] = "auto",
+    show: Annotated[str, typer.Option(metavar="FINDING", help="Show one finding with all its rows, masked.")] = "",
+    html: Annotated[Path | None, typer.Option(help="Write a page with plots to this file.")] = None,
+    words: Annotated[Path | None, typer.Option(help="A file of words to look for, one a line.")] = None,
+    names: Annotated[
+        str, typer.Option(metavar="auto|MODEL", help="Also look for names of persons, with presidio and a spaCy model.")
+    ] = "",
+    context: Annotated[int, typer.Option(min=0, help="Context length in tokens; 0: the model's own.")] = 0,
+    smallest_class: Annotated[int, typer.Option(min=0, help="Minimum number of rows in a class.")] = 0,
+    threshold: Annotated[
+        float | None, typer.Option(min=0.01, max=1, help="Similarity at which rows of files count as near (0.8).")
+    ] = None,
+    question: Question = "",
+    answer: Answer = "",
+    system: System = "",
+    as_json: Json = False,
+) -> None:
+    """Run every quality check; list findings with reasons and rows. Exit 1 where a finding blocks the dataset."""
+    from curation.rows import Columns
+    from workspace.files import check_page
+
+    check_page(html, inputs=[*(files or ()), *filter(None, [words])])
+    of_files: dict[str, object] = {"--format": fmt != "auto", "--threshold": threshold is not None}
+    of_files |= {"--question": question, "--answer": answer, "--system": system}
+    goes_with("FILE", files, "rung data check FILE", of_files)
+    limits = Limits(words, context, smallest_class, names)
+    size = None
+    if files:
+        checkup = _check_files(
+            files, fmt, Columns(question, answer, system), limits, NEAR if threshold is None else threshold
+        )
+        warn_if_empty(checkup.read, *files)
+    else:
+        checkup, size = _check_project(limits)
+    if html:
+        from rung.report.quality import write_quality_page
+
+        write_quality_page(html, checkup, None if files else _review_so_far())
+        note(f"Page: {html}")
+    _tell(checkup, size, show, files or [], as_json)
+    if checkup.stopped or checkup.blocking:
+        raise typer.Exit(130 if checkup.stopped else 1)
+
+
+def _tell(checkup: Checkup, size: SmallestGain | None, show: str, files: list[Path], as_json: bool) -> None:
+    """Print the findings, or the one finding `show` with all its rows. Raises RungError where none has that name."""
+    from rung.text import checks_text
+
+    command = f"rung data check {shlex.join(map(str, files))}".rstrip()
+    more = list(size.lines()) if size else []
+    chosen = list(checks_text.one(checkup, show) if show else checks_text.lines(checkup, command, not files, more))
+    if not as_json:
+        for line in chosen:
+            say(line)
+        return
+    told = {"test_set": {"items": size.items, "smallest_gain": size.smallest_gain}} if size else {}
+    found = checkup.as_json() | told
+    emit(found | {"findings": [each for each in found["findings"] if each["name"] == show]} if show else found)
+
+
+@data_app.command()
+def fix(
+    findings: Annotated[
+        list[str] | None, typer.Argument(metavar="FINDING...", help="Findings, e.g. leaks, or leaks:KEY for one pair.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every finding that has a fix.")] = False,
+    dry_run: Annotated[bool, typer.Option(help="Show what would be done; change nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Fix findings: take their rows out, or send them to review. `rung data undo` reverses it."""
+    from curation.checks.fixes import fix, fixable
+    from curation.review import refresh_queue
+
+    if bool(findings) == everything:
+        raise RungError("Name findings, or use --all.", "rung data check lists them")
+    with _open_project() as (store, project, settings):
+        checkup = _checkup(store, project, settings, Limits())
+        names = fixable(checkup) if everything else list(findings or [])
+        done = fix(store, checkup, names, actor=settings.project.person, dry_run=dry_run)
+        if not dry_run:
+            refresh_queue(store, settings)
+    if as_json:
+        emit(
+            [
+                {"finding": d.finding, "action": d.action, "rows": d.rows, "change": d.change, "detail": d.detail}
+                for d in done
+            ]
+        )
+        return
+    for each in done:
+        say(each.words())
+    if not done:
+        say("Nothing to fix.")
+    left = [name for name, each in zip(dict.fromkeys(names), done, strict=True) if each.rows and dry_run]
+    say(f"\nNext: {'rung data fix ' + ' '.join(left) if left else 'rung data check'}")
+
+
+@data_app.command()
+def dismiss(
+    finding: Annotated[str, typer.Argument(metavar="FINDING", help="Finding, e.g. leaks, or leaks:KEY for one pair.")],
+    by: Annotated[str, typer.Option(help="Your name.")] = "",
+    reason: Annotated[str, typer.Option(help="Why it is a false alarm.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Dismiss a finding as a false alarm. Your name and reason are recorded; a leak is dismissed pair by pair."""
+    from curation.checks.fixes import dismiss
+
+    with _open_project() as (store, project, settings):
+        checkup = _checkup(store, project, settings, Limits())
+        event = dismiss(store, checkup, finding, by=by, reason=reason)
+    if as_json:
+        emit({"finding": finding, "by": by, "reason": reason, "event": event})
+        return
+    say(f"{finding} no longer counts as a finding: {reason} ({by}).\n\nNext: rung data check")
+
+
+@data_app.command()
+def undo(as_json: Json = False) -> None:
+    """Undo the last fix, dismissal or import."""
+    from curation.checks.fixes import undo
+    from curation.review import refresh_queue
+
+    with _open_project() as (store, project, settings):
+        done = undo(store, project, settings, actor=settings.project.person)
+        refresh_queue(store, settings)
+    if as_json:
+        emit({"undone": done})
+        return
+    say(f"{done}\n\nNext: rung data check")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Options that the user set for the checks."""
+
+    words: Path | None = None
+    context: int = 0
+    smallest_class: int = 0
+    names: str = ""
+
+
+@contextlib.contextmanager
+def _open_project() -> Iterator[tuple[Store, Project, Settings]]:
+    """The project's store, its folder and settings."""
+    from curation.store import open_store
+    from workspace.folder import require_project
+    from workspace.settings import load_settings
+
+    project = require_project()
+    settings = load_settings(project.settings_file)
+    with open_store(project, settings) as store:
+        yield store, project, settings
+
+
+def _check_files(files: list[Path], fmt: str, columns: Columns, limits: Limits, threshold: float) -> Checkup:
+    from curation.checks.run import check_files
+
+    return check_files(
+        files,
+        fmt,
+        columns=columns,
+        options=_options(limits, None),
+        threshold=threshold,
+        progress=(line := _bytes_line("Reading", *files)),
+        notice=note,
+        stage=(lambda title: note(f"{title} ...")) if line else lambda _: None,
+    )
+
+
+def _check_project(limits: Limits) -> tuple[Checkup, SmallestGain | None]:
+    """Run the checks; return the result and the power of the test set (the imported one, else the one frozen last)."""
+    from curation.split.manifest import newest_dataset, read_manifest
+    from rung.text.power_text import SmallestGain
+
+    with _open_project() as (store, project, settings):
+        frozen = newest_dataset(project)
+        items = len(store.rows(role="test", excluded=False))
+        if not items and frozen and (split := read_manifest(frozen).splits.get("test")):
+            items = split.rows
+        size = (
+            SmallestGain(items, 0, settings.evaluation.margin, settings.dataset.gain, settings.dataset.group_by)
+            if items
+            else None
+        )
+        return _checkup(store, project, settings, limits), size
+
+
+def _review_so_far() -> Review:
+    """Rows by state of review over all roles, and how many decisions each reviewer made."""
+    from curation.review.people import person_progress
+    from rung.report.quality import Review
+
+    with _open_project() as (store, _, _):
+        states: dict[str, int] = {}
+        for by_state in store.counts().values():
+            for state, count in by_state.items():
+                states[state] = states.get(state, 0) + count
+        return Review(states, {person.name: person.decided for person in person_progress(store)})
+
+
+def _checkup(store: Store, project: Project, settings: Settings, limits: Limits) -> Checkup:
+    from curation.checks.run import check_project
+
+    return check_project(store, project, settings, _options(limits, settings))
+
+
+def _options(limits: Limits, settings: Settings | None) -> Options:
+    """The options of the checks: the model's own context and tokenizer where it lies on this machine."""
+    from curation.checks.base import Options
+    from curation.checks.length import own_context
+    from curation.checks.private import name_finder
+    from workspace.files import read_utf8
+
+    found, count = own_context(settings) if settings else (0, None)
+    words = tuple(read_utf8(limits.words).split("\n")) if limits.words else ()
+    listed = tuple(word.strip() for word in words if word.strip() and not word.startswith("#"))
+    finder = name_finder(limits.names) if limits.names else None
+    return Options(limits.context or found, count, listed, finder, limits.smallest_class)
+
+
+def _bytes_line(what: str, *paths: Path) -> ProgressLine | None:
+    """A progress line for inputs that take long enough to want one."""
+    large = 16 << 20
+    return ProgressLine(what) if any(path.is_file() and path.stat().st_size > large for path in paths) else None

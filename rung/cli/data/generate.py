@@ -1,0 +1,198 @@
+"""`rung data generate`: drafts for the review queue."""
+
+from __future__ import annotations
+
+import sys
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rung.cli.options import Json
+from rung.cli.output import ProgressLine, emit, note, say
+from workspace.counted import counted
+
+if TYPE_CHECKING:
+    from chat.privacy import Override
+    from chat.protocols import ChatModel
+    from curation.generate import DraftingResult, Wish, Yield
+    from curation.store import Store
+    from workspace.folder import Project
+    from workspace.settings import ModelSettings, Settings
+
+
+def register_data(data: typer.Typer) -> None:
+    """Add the command to `rung data`."""
+    data.command("generate")(generate)
+
+
+def generate(
+    count: Annotated[
+        int,
+        typer.Option(
+            "--count", min=1, max=1_000_000, help="Total number of drafts. A rerun never pays for the same draft twice."
+        ),
+    ],
+    strategy: Annotated[
+        str,
+        typer.Option(help="paraphrase, new_input, edge_cases, answer_input, from_documents, critique or preference."),
+    ] = "paraphrase",
+    provider: Annotated[str, typer.Option(help="local, anthropic or openai (any compatible server).")] = "",
+    model: Annotated[str, typer.Option(help="Model id, hub id or folder, instead of [model] base.")] = "",
+    base_url: Annotated[str, typer.Option(help="Address of a compatible server.")] = "",
+    budget_usd: Annotated[float | None, typer.Option(min=0, help="Spending limit for this run, in USD.")] = None,
+    batch: Annotated[bool, typer.Option("--batch", help="Send as a batch; run the command again to fetch it.")] = False,
+    override: Annotated[
+        str, typer.Option(help="privacy: send rows despite the privacy answer; needs --by and --reason.")
+    ] = "",
+    by: Annotated[str, typer.Option(help="Your name, for an override.")] = "",
+    reason: Annotated[str, typer.Option(help="Why.")] = "",
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before money is spent.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Let a model draft candidates. Each needs a reviewer's decision before it can be used."""
+    from curation.generate import Wish
+    from curation.generate.strategies import find_strategy
+    from curation.store import open_store
+    from rung.cli.models import opened_project, overridden
+
+    project, settings = opened_project()
+    find_strategy(strategy)
+    named = named_model(settings, provider, model, base_url)
+    wish = Wish(count, strategy, budget_usd)
+    allowed = overridden(project, settings, override, by, reason, "data generate")
+    with open_store(project, settings) as store:
+        store.check_writable()
+        opened = open_named(project, settings, named, allowed)
+        if not yes and not as_json and not _agreed(project, settings, store, opened, wish):
+            say("No request was sent.")
+            return
+        outcome = _run(project, settings, store, opened, wish, batch)
+        _report(outcome, store, project, as_json)
+    if outcome.stopped == "interrupted":
+        raise typer.Exit(130)
+    if outcome.failed:
+        raise typer.Exit(1)
+
+
+def named_model(settings: Settings, provider: str, model: str, base_url: str) -> ModelSettings:
+    """`[model]` with the flags on top: another provider brings its own default model."""
+    from workspace.errors import RungError, did_you_mean
+    from workspace.shipped_rules import rule_file
+
+    known = ("local", "anthropic", "openai")
+    if provider and provider not in known:
+        raise RungError(
+            f"--provider {provider} is not known.{did_you_mean(provider, known)}", f"One of: {', '.join(known)}"
+        )
+    old = settings.model
+    taken = provider or old.provider
+    if taken == "local" and model and Path(model).is_dir():
+        model = str(Path(model).resolve())  # a flag's folder stands here
+    new = {"provider": taken, "base": model or old.base, "base_url": base_url or old.base_url}
+    if new["provider"] != old.provider:
+        new["base_url"] = base_url
+        if not model:
+            defaults = {entry["id"]: entry.get("default_model") for entry in rule_file("providers.toml")["provider"]}
+            new["base"] = defaults.get(new["provider"]) or "embedded"
+    return old.model_copy(update=new)
+
+
+def open_named(project: Project, settings: Settings, named: ModelSettings, override: Override | None) -> ChatModel:
+    """The model behind the privacy guard; a local one shows its progress while it is made."""
+    from chat.open import open_model
+    from chat.privacy import Guarded, project_guard
+
+    line = ProgressLine("Making the embedded model ready")
+    opened = open_model(
+        named, guard=project_guard(project, settings, override), batch=settings.evaluation.batch, progress=line
+    )
+    inner = opened.model if isinstance(opened, Guarded) else opened
+    for notice in getattr(inner, "notices", ()):
+        note(f"! {notice}")
+    if price := getattr(inner, "price", None):
+        note(f"{named.base}: ${price.input:g} in, ${price.output:g} out a million tokens, {price.words(date.today())}")
+    return opened
+
+
+def _agreed(project: Project, settings: Settings, store: Store, model: ChatModel, wish: Wish) -> bool:
+    """Ask once, on a terminal, before money is spent."""
+    if model.is_local or not sys.stdin.isatty() or not sys.stderr.isatty():
+        return True
+    from curation.generate.run import worst_case
+    from rung.text.figures import money
+
+    asks, most = worst_case(project, settings, store, model, wish)
+    price = f"at most {money(most)}" if most is not None else "price unknown"
+    return not asks or typer.confirm(
+        f"Ask {model.name} for {counted(asks, 'draft')}? {price[0].upper()}{price[1:]}.", err=True
+    )
+
+
+def _run(
+    project: Project, settings: Settings, store: Store, model: ChatModel, wish: Wish, batch: bool
+) -> DraftingResult:
+    if batch:
+        from curation.generate.batch import generate_batch
+
+        return generate_batch(project, settings, store, model, wish)
+    from curation.generate import generate as write_drafts
+
+    return write_drafts(project, settings, store, model, wish, ProgressLine("Drafts"))
+
+
+def _report(outcome: DraftingResult, store: Store, project: Project, as_json: bool) -> None:
+    from curation.generate import yields
+    from rung.text.figures import money
+
+    table = yields(store, project)
+    if as_json:
+        emit({**outcome.to_json(), "yield": [each.to_json() for each in table]})
+        return
+    made = outcome.rejected.total() + len(outcome.queued)
+    say(f"{counted(made, 'draft')} = {len(outcome.queued):,} queued + {outcome.rejected.total():,} filtered out")
+    if outcome.rejected:
+        say("  filtered: " + ", ".join(f"{n:,} {reason}" for reason, n in outcome.rejected.most_common()))
+    if outcome.reused:
+        say(f"  {outcome.reused:,} existed already; for more, raise --count")
+    cost = money(outcome.cost_usd, 4) if outcome.cost_usd is not None else "cost unknown (no dated price)"
+    say(f"  {outcome.strategy} by {outcome.model}: {counted(outcome.asked, 'call')}, {outcome.seconds:.1f} s, {cost}")
+    for text in _remarks(outcome):
+        say(f"! {text}")
+    for each in table:
+        if each.decided:
+            say(f"  {each.strategy} by {each.model}: reviewers kept {each.accepted:,} of {each.decided:,} so far")
+            say(f"    {_learning(each)}")
+    say(f"\nNext: {_next(outcome)}")
+
+
+def _learning(each: Yield) -> str:
+    """Return how learning from reviews changed the yield, or that it is not measured yet."""
+    before, after = each.before, each.after
+    if not before.decided or not after.decided:
+        return "the effect of learning from reviews is not measured yet: drafts of both kinds must be decided"
+    first, then = (
+        f"{part.accepted:,} of {part.decided:,} ({part.accepted / part.decided:.0%})" for part in (before, after)
+    )
+    return f"before learning from reviews {first}, after {then}"
+
+
+def _remarks(outcome: DraftingResult) -> list[str]:
+    found = list(outcome.notes)
+    if outcome.failed:
+        kinds = ", ".join(f"{n:,} {kind}" for kind, n in outcome.failed.items())
+        found.append(f"{counted(outcome.failed.total(), 'call')} failed ({kinds}). First: {outcome.failure or ''}")
+    if outcome.stopped == "budget":
+        found.append("Stopped: the next call could have gone over the budget.")
+    elif outcome.stopped:
+        found.append(f"Stopped: {outcome.stopped}. The drafts so far are kept.")
+    if outcome.batch:
+        found.append(f"Batch {outcome.batch['id']} is {outcome.batch['state']}: {outcome.batch['waiting']:,} pending.")
+    return found
+
+
+def _next(outcome: DraftingResult) -> str:
+    if outcome.batch:
+        return "run the command again later"
+    return "rung review next" if outcome.queued or not outcome.failed else "run the command again: it continues"

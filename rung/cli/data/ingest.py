@@ -1,0 +1,250 @@
+"""`rung data import`, `rung data freeze`, `rung data diff`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rung.cli.options import Answer, Json, Question, Rejects, System
+from rung.cli.output import ProgressLine, emit, note, say, show
+from workspace.counted import counted
+from workspace.json_types import JsonObject
+
+if TYPE_CHECKING:
+    from curation.store.ingest import ImportBatch, Imported
+    from rung.text.power_text import SmallestGain
+    from workspace.folder import Project
+    from workspace.settings import Settings
+
+LARGE = 16 << 20
+"""Bytes of a file from which reading it shows progress."""
+FIRST = 3
+"""Rows and problems of a file that are shown before it is taken."""
+MANY = 5_000
+"""Rows from which storing takes long enough to be told."""
+
+
+def register_data(data: typer.Typer) -> None:
+    """Add these commands to `rung data`."""
+    data.command("import")(import_files)
+    data.command("freeze")(freeze_command)
+    data.command("diff")(diff_command)
+
+
+def import_files(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Files, folders, or - for standard input.")],
+    fmt: Annotated[str, typer.Option("--format", help="Format of the files (auto: detected by their keys).")] = "auto",
+    role: Annotated[str, typer.Option("--as", help="pool, candidates, train, validation or test.")] = "pool",
+    rejects: Rejects = None,
+    question: Question = "",
+    answer: Answer = "",
+    system: System = "",
+    recursive: Annotated[
+        bool, typer.Option("--recursive", "-r", help="Import every data file below a folder.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be imported; store nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Import rows into the project. Importing a file twice changes nothing; `rung data undo` removes an import."""
+    from curation.review.queue import refresh_queue
+    from curation.rows import Columns
+    from curation.store import open_store, store_exists
+    from curation.store.ingest import ingest, merge_rejects, read_batches
+    from workspace.files import check_outputs
+    from workspace.folder import require_project
+    from workspace.settings import load_settings
+
+    check_outputs(rejects, inputs=files)
+    _ask_for_folders([] if recursive or dry_run else files)
+    project = require_project()
+    settings = load_settings(project.settings_file)
+    if store_exists(project, settings):
+        with open_store(project, settings) as store:
+            store.check_writable()
+    columns = Columns(question, answer, system)
+    large = any(file.is_file() and file.stat().st_size > LARGE for file in files)
+    reading = ProgressLine("Reading") if large else None
+    kept = rejects is not None or dry_run
+    batches = read_batches(files, role, fmt=fmt, columns=columns, keep_rejects=kept, notice=note, progress=reading)
+    if dry_run:
+        _show_import(batches, role, as_json)
+        return
+    if rejects is not None:
+        merge_rejects(rejects, [b.path for b in batches], (r for b in batches for r in b.rejects))
+    rows = sum(len(batch.rows) for batch in batches)
+    if rows > MANY:
+        note(f"Storing {rows:,} rows and looking for duplicates ...")
+    line = ProgressLine("Storing") if len(batches) > 1 else None
+    made = []
+    with open_store(project, settings) as store:
+        for number, batch in enumerate(batches, 1):
+            made.append(ingest(store, settings, batch, role, actor=settings.project.person))  # type: ignore[arg-type]
+            if line:
+                line(number, len(batches))
+        refresh_queue(store, settings)
+    if as_json:
+        emit({"files": [each.to_json() for each in made], "rejects": str(rejects) if rejects else None})
+    else:
+        _say_imported(made, role, rejects)
+
+
+def _ask_for_folders(paths: list[Path]) -> None:
+    """Raise RungError for a folder: all that is below it is taken only where that was asked for."""
+    from curation.rows.source import files_of
+    from workspace.errors import RungError
+
+    for path in paths:
+        if str(path) != "-" and path.is_dir():
+            files = files_of(path)
+            names = ", ".join(str(file.relative_to(path)) for file in files[:3]) + (", ..." if len(files) > 3 else "")
+            raise RungError(
+                f"{path}: a folder with {counted(len(files), 'data file')} ({names}).",
+                f"rung data import {path} --recursive, or --dry-run to see its rows first",
+                where=str(path),
+                expected="a file, or --recursive",
+                found="a folder",
+            )
+
+
+def _show_import(batches: list[ImportBatch], role: str, as_json: bool) -> None:
+    """Print what an import would read: good and bad lines, and the first rows of each file, masked."""
+    from curation.checks.base import excerpt
+
+    shown: list[JsonObject] = [
+        {
+            "file": batch.path,
+            "role": role,
+            "rows": len(batch.rows),
+            "rejected": len(batch.rejects),
+            "first": [
+                {"question": excerpt(example.question), "answer": excerpt(example.answer or "")}
+                for example in islice(batch.rows, FIRST)
+            ],
+            "problems": [f"line {reject.line}: {reject.reason}" for reject in islice(batch.rejects, FIRST)],
+        }
+        for batch in batches
+    ]
+    if as_json:
+        emit({"dry_run": True, "files": shown})
+        return
+    for batch, each in zip(batches, shown, strict=True):
+        rejected = f", {counted(len(batch.rejects), 'line')} unreadable" if batch.rejects else ""
+        say(f"{batch.path}: {counted(len(batch.rows), 'row')} as {role}{rejected}")
+        for row in each["first"]:
+            say(f"  {row['question']}\n    -> {row['answer']}")
+        for problem in each["problems"]:
+            say(f"  ! {problem}")
+    say("\nNothing was stored. Duplicates are removed at the import.")
+
+
+def _say_imported(made: list[Imported], role: str, rejects: Path | None) -> None:
+    from rung.text.checks_text import lines_seen
+
+    for each in made:
+        line = lines_seen(each.read, each.kept, each.exact, each.near, each.rejected, each.known)
+        say(line + (f"   {each.file}" if len(made) > 1 else ""))
+        if each.rejects:
+            first = each.rejects[0]
+            say(f"! Unreadable lines and their reasons: {rejects}. First: line {first.line}, {first.reason}")
+        if each.contradictions:
+            pair = "1 pair" if each.contradictions == 1 else f"{each.contradictions:,} pairs"
+            say(f"! {pair} with the same question and different answers: rung data check")
+        if each.unanswered:
+            say(f"  {counted(each.unanswered, 'row')} without an answer; reviewers write it: rung review next")
+    say(f"\nNext: {'rung review next' if role in ('candidates', 'test') else 'rung data check'}")
+
+
+def freeze_command(
+    test_only: Annotated[
+        bool, typer.Option("--test-only", help="Freeze only a test set: enough for a baseline.")
+    ] = False,
+    leave_out: Annotated[
+        bool, typer.Option("--leave-out-undecided", help="Leave candidates without a decision in the queue.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be frozen; write nothing.")] = False,
+    test: Annotated[
+        float | None, typer.Option(min=0.001, max=0.999, help="Share of the pool for the test set, e.g. 0.1.")
+    ] = None,
+    validation: Annotated[
+        float | None, typer.Option(min=0.001, max=0.999, help="Share of the pool for validation, e.g. 0.1.")
+    ] = None,
+    split_by: Annotated[str | None, typer.Option(metavar="KEY", help="Split by the ISO dates under this key.")] = None,
+    gain: Annotated[
+        float | None, typer.Option(min=0.001, max=0.999, help="Gain that the test set should detect, e.g. 0.1.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Freeze the reviewed rows as the next version. An interrupted freeze leaves no partial version."""
+    from curation.split.freeze import freeze
+    from rung.cli.models import opened_project
+    from rung.status import next_step
+    from rung.text.dataset_text import frozen_json, frozen_lines
+
+    project, settings = opened_project()
+    wanted = {"test": test, "validation": validation, "split_by": split_by, "gain": gain}
+    given = {name: value for name, value in wanted.items() if value is not None}
+    settings = settings.model_copy(update={"dataset": settings.dataset.model_copy(update=given)})
+    if dry_run:
+        _show_plan(project, settings, test_only, leave_out, as_json)
+        return
+    who = settings.project.person
+    done = freeze(project, settings, test_only=test_only, leave_out=leave_out, actor=who, stage=note)
+    sizes = {name: split.rows for name, split in done.manifest.splits.items()}
+    size = _size(settings, sizes, done.manifest.shares, done.manifest.policy.get("test_kept_from"))
+    if as_json:
+        emit(frozen_json(project.relative(done.folder), done, size))
+        return
+    for text in frozen_lines(done, size, next_step(project)):
+        say(text)
+
+
+def _show_plan(project: Project, settings: Settings, test_only: bool, leave_out: bool, as_json: bool) -> None:
+    """Print what a freeze would do. Raises Refusal where a blocker prevents it."""
+    from curation.split.freeze import refusal
+    from curation.split.plan import plan_freeze
+    from curation.store import open_store
+    from rung.text.dataset_text import plan_json, plan_lines
+
+    with open_store(project, settings) as store:
+        plan = plan_freeze(store, project, settings, test_only=test_only, leave_out=leave_out, stage=note)
+    if plan.blockers:
+        raise refusal(plan)
+    size = _size(settings, plan.sizes, plan.shares, plan.kept_test)
+    show(as_json, plan_json(plan, size), plan_lines(plan, size))
+
+
+def _size(
+    settings: Settings, sizes: Mapping[Any, int], shares: Mapping[Any, float] | None, kept: str | None
+) -> SmallestGain:
+    """Return the power of this test set, with the rows it is split from where its share may still be chosen."""
+    from rung.text.power_text import SmallestGain
+
+    items, share = sizes.get("test", 0), (shares or {}).get("test", 0.0)
+    rows = 0 if kept or not share else sum(sizes.values()) if len(sizes) > 1 else round(items / share)
+    return SmallestGain(items, rows, settings.evaluation.margin, settings.dataset.gain, settings.dataset.group_by)
+
+
+def diff_command(
+    old: Annotated[str, typer.Argument(metavar="OLD", help="A frozen version, e.g. v001.")],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="A later version, e.g. v002.")],
+    as_json: Json = False,
+) -> None:
+    """Compare two frozen versions row by row."""
+    from curation.split.manifest import difference, newest_dataset
+    from rung.status import next_step
+    from rung.text.dataset_text import difference_lines
+    from workspace.folder import require_project
+
+    project = require_project()
+    folders = [newest_dataset(project, name) for name in (old, new)]
+    assert folders[0] is not None and folders[1] is not None
+    found = difference(folders[0], folders[1])
+    if as_json:
+        emit(found.to_json())
+        return
+    for text in difference_lines(found, next_step(project)):
+        say(text)

@@ -1,0 +1,1 @@
+"""`rung baseline`, `evaluate`, `verdict`, `judge` and `trust`."""

@@ -1,0 +1,326 @@
+"""`rung evaluate`: the tuned model on the baseline's items, what the items can show, and people's blind comparison."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rung.cli.models import BUDGET, OVERRIDE
+from rung.cli.options import Json, Unmask, at_most_one, goes_with
+from workspace.counted import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chat.privacy import Override
+    from chat.protocols import ChatModel
+    from evaluation.served_run import ServedRun
+    from evaluation.tuned import EvaluationOptions, Sibling
+    from evaluation.verdict.rule import Verdict
+    from training.runs import RunRecord
+    from workspace.folder import Project
+    from workspace.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """Options besides the run; `dataset` is the version whose test items are used."""
+
+    label_scoring: bool
+    unsealed: bool
+    budget_usd: float | None
+    dataset: str
+
+
+def evaluate(
+    run: Annotated[str | None, typer.Argument(help="Run, e.g. R-001 (default: the newest finished one).")] = None,
+    dataset: Annotated[str, typer.Option(help="Version with fresh test items (default: the run's own).")] = "",
+    power: Annotated[bool, typer.Option("--power", help="Show the statistical power of this test set.")] = False,
+    label_scoring: Annotated[
+        bool, typer.Option("--label-scoring", help="Also score every possible answer, for calibration.")
+    ] = False,
+    rag: Annotated[
+        bool, typer.Option("--rag", help="Also evaluate with retrieval; validation decides which variant counts.")
+    ] = False,
+    seeds: Annotated[
+        int, typer.Option(min=1, help="Number of training runs (different seeds) pooled into one verdict.")
+    ] = 1,
+    served: Annotated[
+        str, typer.Option(help="Ask [model] base_url for the run by this name (vLLM's --lora-modules).")
+    ] = "",
+    forgetting: Annotated[
+        bool, typer.Option("--forgetting", help="Also measure general skills before and after training.")
+    ] = False,
+    open_sealed: Annotated[
+        bool, typer.Option("--open-sealed", help="Measure on the held-out (sealed) items, once.")
+    ] = False,
+    recheck: Annotated[
+        str, typer.Option(help="Send test labels to a blind second review: a number of random rows, or all.")
+    ] = "",
+    human: Annotated[bool, typer.Option("--human", help="Let people compare outputs, blind.")] = False,
+    rater: Annotated[str, typer.Option(help="With --human: name of the rater (default: rung.toml's person).")] = "",
+    items: Annotated[int, typer.Option(min=10, help="With --human: number of items for each rival.")] = 50,
+    sheet: Annotated[Path | None, typer.Option(help="With --human: write a sheet to fill in offline.")] = None,
+    answers: Annotated[list[Path] | None, typer.Option(help="With --human: read a filled sheet.")] = None,
+    reveal: Annotated[
+        bool, typer.Option("--reveal", help="With --human: end the comparison and reveal the authors.")
+    ] = False,
+    unmask: Unmask = False,
+    budget_usd: BUDGET = None,
+    override: OVERRIDE = "",
+    by: Annotated[str, typer.Option(help="Your name, for an override.")] = "",
+    reason: Annotated[str, typer.Option(help="Why.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Measure the tuned model on the baseline's test items and compute the verdict."""
+    from rung.cli.models import finished_run, opened_project
+
+    at_most_one({"--power": power, "--human": human, "--recheck": recheck, "--served": served})
+    of_people = {"--rater": rater, "--sheet": sheet, "--answers": answers, "--reveal": reveal, "--unmask": unmask}
+    goes_with("--human", human, "rung evaluate --human", of_people)
+    project, settings = opened_project()
+    if power:
+        return _power(project, settings, seeds, as_json)
+    if human:
+        from rung.cli.measure.human import compare_blind
+
+        return compare_blind(project, settings, run, rater, items, sheet, answers or [], reveal, unmask, as_json)
+    if recheck:
+        return _recheck(project, settings, recheck, as_json)
+    record = finished_run(project, run)
+    ways, allowed = _ways(project, settings, record, seeds, served, rag, forgetting, (override, by, reason))
+    wishes = Wishes(label_scoring, open_sealed, budget_usd, dataset or record.dataset)
+    found = _measure(project, settings, record, ways, allowed, wishes)
+    return _show(project, found, as_json)
+
+
+def _ways(
+    project: Project,
+    settings: Settings,
+    record: RunRecord,
+    seeds: int,
+    served: str,
+    rag: bool,
+    forgetting: bool,
+    signed: tuple[str, str, str],
+) -> tuple[EvaluationOptions, Override | None]:
+    """What the run is measured on, and the override that was `signed` (gate, name, reason), logged after all that can
+    be refused.
+    """
+    from evaluation.tuned import EvaluationOptions as Wanted
+    from rung.cli.models import overridden
+
+    there = _served(settings, served, seeds) if served else None
+    seed, siblings = _trainings(project, settings, record, seeds)
+    allowed = overridden(project, settings, *signed, "evaluate")
+    untrained = _untrained(project, settings, record, there, allowed) if forgetting else None
+    return Wanted(untrained, rag, seed, siblings, record.base, there), allowed
+
+
+def _served(settings: Settings, name: str, seeds: int) -> ServedRun:
+    """Where the run is asked by this name. Raises where it cannot be, before anything is opened."""
+    from chat.served import own_server
+    from evaluation.served_run import ServedRun as There
+    from workspace.errors import Refusal, RungError
+
+    if seeds > 1:
+        raise RungError(
+            "--seeds and --served cannot be combined: a server answers for one run.",
+            "rung evaluate --seeds N on the machine that has the weights",
+            where="--served",
+        )
+    host, base = own_server(settings.model), settings.model.base
+    if name == base:
+        raise Refusal(f"--served {name} is the base model, not the tuned one.", "--served NAME", where="--served")
+    return There(name, host, base)
+
+
+def _untrained(
+    project: Project, settings: Settings, record: RunRecord, there: ServedRun | None, override: Override | None
+) -> Callable[[], ChatModel]:
+    """Opens the model as it was before training: on the server, where the run is asked there."""
+    from rung.cli.models import open_base, open_untrained
+
+    if there is not None:
+        return lambda: open_base(project, settings, override=override)
+    return lambda: open_untrained(project, settings, record)
+
+
+def _measure(
+    project: Project,
+    settings: Settings,
+    record: RunRecord,
+    ways: EvaluationOptions,
+    override: Override | None,
+    wishes: Wishes,
+) -> Verdict:
+    from evaluation.bench import open_bench
+    from evaluation.outcomes import check_arms, check_asked, require_baseline
+    from evaluation.tuned import check_unseen, run_evaluation
+    from evaluation.verdict.rule import newest_verdict
+    from rung.cli.models import open_judge, open_meanings, open_served, open_tuned, watch
+    from rung.report.evaluation import write_page
+
+    elsewhere = wishes.dataset != record.dataset
+    if elsewhere:
+        check_unseen(project, settings, record.id, record.dataset, wishes.dataset)
+    spent = _unsealed_baseline(project, settings, wishes, override) if wishes.unsealed else 0.0
+    baseline = require_baseline(project, settings, wishes.dataset, unsealed=wishes.unsealed).report
+    check_arms(project, baseline)
+    check_asked(settings, baseline, record.base, ways.served)
+    if ways.served is not None:
+        model = open_served(project, settings, record, ways.served, override, ways.untrained is not None)
+    else:
+        model = open_tuned(project, settings, record)
+    judge = open_judge(project, settings, override) if settings.evaluation.metric == "judge" else None
+    bench = open_bench(
+        project,
+        settings,
+        model,
+        dataset=wishes.dataset,
+        rows_of=record.dataset if elsewhere else None,
+        watch=watch,
+        label_scoring=wishes.label_scoring,
+        judge=judge,
+        budget_usd=None if wishes.budget_usd is None else max(0.0, wishes.budget_usd - spent),
+        unsealed=wishes.unsealed,
+        embedder=open_meanings(settings) if ways.rag else None,
+    )
+    evidence = [project.runs / record.id / "run.json"]
+    folder = run_evaluation(bench, record.id, record.system_prompt, evidence, ways)
+    write_page(project, folder)
+    found = newest_verdict(project, record.id)
+    assert found is not None
+    return found[1]
+
+
+def _unsealed_baseline(project: Project, settings: Settings, wishes: Wishes, override: Override | None) -> float:
+    """The arms of the baseline, as they were chosen, on the sealed items; made once. Dollars that it took."""
+    from evaluation.arms.registry import arms_named
+    from evaluation.baseline import Aim, run_baseline
+    from evaluation.bench import open_bench
+    from evaluation.outcomes import require_baseline
+    from rung.cli.models import open_base, open_judge, open_meanings, open_other, watch
+    from rung.report.evaluation import write_page
+    from workspace.errors import Refusal
+
+    try:
+        require_baseline(project, settings, wishes.dataset, unsealed=True)
+        return 0.0
+    except Refusal:
+        known = require_baseline(project, settings, wishes.dataset).report
+    judged = settings.evaluation.metric == "judge"
+    bigger = any(arm.arm == "bigger_model" for arm in known.arms)
+    bench = open_bench(
+        project,
+        settings,
+        open_base(project, settings, override=override),
+        dataset=wishes.dataset,
+        watch=watch,
+        bigger=open_other(project, settings, settings.bigger_model, override) if bigger else None,
+        judge=open_judge(project, settings, override) if judged else None,
+        budget_usd=wishes.budget_usd,
+        unsealed=True,
+        embedder=open_meanings(settings),
+    )
+    folder, _ = run_baseline(bench, arms_named([arm.arm for arm in known.arms]), Aim(goal=known.goal))
+    write_page(project, folder)
+    return bench.desk.replies.spent
+
+
+def _trainings(project: Project, settings: Settings, record: RunRecord, wanted: int) -> tuple[int, list[Sibling]]:
+    """The run's seed, and the other finished runs of the same recipe with other seeds, as many as wanted.
+
+    Raises Refusal where there are fewer, with the command that trains another.
+    """
+    from evaluation.tuned import Sibling as Other
+    from rung.cli.models import check_weights, open_tuned
+    from training.runs import read_runs
+    from workspace.errors import Refusal
+
+    own, seed = _recipe(project, record)
+    found: dict[int, RunRecord] = {}
+    for other in read_runs(project) if wanted > 1 else []:
+        recipe, other_seed = _recipe(project, other)
+        if other.state == "finished" and other.dataset == record.dataset and recipe == own and other_seed != seed:
+            found[other_seed] = other
+    if len(found) < wanted - 1:
+        used = {seed, *found}
+        free = next(n for n in range(len(used) + 1) if n not in used)
+        raise Refusal(
+            f"--seeds {wanted}: only {counted(len(found) + 1, 'finished run')} of this recipe with different seeds.",
+            f"RUNG_TRAINING__SEED={free} rung plan, then rung train",
+        )
+    chosen = sorted(found.items())[: wanted - 1]
+    for _, other in chosen:
+        check_weights(project, other)
+    return seed, [Other(r.id, n, lambda r=r: open_tuned(project, settings, r)) for n, r in chosen]  # type: ignore[misc]
+
+
+def _recipe(project: Project, record: RunRecord) -> tuple[dict[str, object], int]:
+    """The run's recipe without its seed, and the seed; an empty one where its plan cannot be read."""
+    import tomllib
+
+    try:
+        recipe = tomllib.loads((project.runs / record.id / "plan.toml").read_text())["recipe"]
+    except (OSError, ValueError, KeyError):
+        return {"run": record.id}, 0
+    return {key: value for key, value in recipe.items() if key != "seed"}, int(recipe.get("seed", 0))
+
+
+def _show(project: Project, result: Verdict, as_json: bool) -> None:
+    from rung.cli.output import emit, say
+    from rung.status.stages import after_verdict
+    from rung.text.verdict_text import TITLES, sentences
+
+    if as_json:
+        return emit(result.model_dump(mode="json"))
+    first, second = sentences(result)
+    say(f"{TITLES[result.verdict]}  {first}")
+    say(f"{' ' * len(TITLES[result.verdict])}  {second}")
+    say(f"Report: {project.evaluations.name}/{result.id}/report.html      In full: rung verdict {result.run}")
+    say()
+    say(f"Next: {after_verdict(result).command}")
+    return None
+
+
+def _power(project: Project, settings: Settings, seeds: int, as_json: bool) -> None:
+    from curation.split.manifest import read_manifest
+    from evaluation.bench import frozen_test
+    from evaluation.testset.clusters import clusters_of
+    from evaluation.testset.holdout import sealed_items
+    from evaluation.testset.looks import standing
+    from evaluation.verdict.power import power_of
+    from rung.cli.output import emit, say
+    from rung.text.power_text import lines
+
+    folder, test = frozen_test(project)
+    test_sha = read_manifest(folder).splits["test"].sha256
+    plan = standing(project, settings, test_sha)
+    sealed = sealed_items(project, settings, test_sha, len(test), draw=False)
+    asked = [number for number in range(1, len(test) + 1) if number not in sealed]
+    groups = clusters_of(folder, settings.dataset.group_by, asked)
+    table = power_of(len(asked), settings.evaluation.margin, plan.confidence, groups, seeds)
+    if as_json:
+        return emit(table.as_json())
+    for line in lines(table):
+        say(line)
+    return None
+
+
+def _recheck(project: Project, settings: Settings, wanted: str, as_json: bool) -> None:
+    """Queue test rows for a blind second review."""
+    from evaluation.testset.relabelling import recheck_labels
+    from rung.cli.output import emit, say
+
+    found = recheck_labels(project, settings, wanted)
+    if as_json:
+        return emit(found.as_json())
+    say(f"{found.rows} of {found.of} test rows are queued for a second review. Earlier decisions are hidden.")
+    say("Correct only these rows: rows picked by their result would favour one arm.")
+    say()
+    say("Next: rung review, then rung data freeze: a new version, on which rung baseline is measured again")
+    return None

@@ -1,0 +1,125 @@
+"""`rung judge`: a model judges a run's outputs, people label some of them, and the verdict says what it is worth."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rung.cli.models import BUDGET, OVERRIDE
+from rung.cli.options import Json, Unmask, at_most_one, goes_with
+from workspace.counted import counted
+
+if TYPE_CHECKING:
+    from evaluation.judge.correction import JudgeReport
+    from evaluation.judge.people_labels import JudgeSession
+    from workspace.folder import Project
+
+
+def judge(
+    run: Annotated[str | None, typer.Argument(help="Run with a verdict, e.g. R-001 (default: the newest).")] = None,
+    sheet: Annotated[
+        Path | None, typer.Option(help="Write a sheet of outputs to label: random items, no arm names.")
+    ] = None,
+    answers: Annotated[list[Path] | None, typer.Option(help="Read a filled sheet.")] = None,
+    rater: Annotated[str, typer.Option(help="With --answers: name of the rater (default: rung.toml's person).")] = "",
+    items: Annotated[int, typer.Option(min=10, help="With --sheet: number of items for each arm.")] = 160,
+    unmask: Unmask = False,
+    budget_usd: BUDGET = None,
+    override: OVERRIDE = "",
+    by: Annotated[str, typer.Option(help="Your name, for an override.")] = "",
+    reason: Annotated[str, typer.Option(help="Why.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Grade outputs with a model, by judge.md. Its grades count only as far as they agree with human labels."""
+    from evaluation.ask import Replies
+    from evaluation.judge.assessment import judge_run
+    from evaluation.judge.people_labels import open_sitting
+    from evaluation.verdict.rule import with_judge
+    from rung.cli.models import open_judge, opened_project, overridden, watch
+    from rung.report.evaluation import write_page
+    from workspace.artefact import write_artefact
+    from workspace.files import check_sheet
+
+    at_most_one({"--sheet": sheet, "--answers": answers})
+    check_sheet(sheet)
+    goes_with("--answers", answers, "rung judge --answers FILE", {"--rater": rater})
+    goes_with("--sheet", sheet, "rung judge --sheet FILE", {"--unmask": unmask})
+    project, settings = opened_project()
+    sitting = open_sitting(project, settings, run)
+    if sheet is not None:
+        return _write_sheet(sitting, sheet, items, unmask, as_json)
+    if answers:
+        return _take(sitting, answers, rater.strip() or settings.project.person, as_json)
+    allowed = overridden(project, settings, override, by, reason, "judge")
+    model = open_judge(project, settings, allowed)
+    replies = Replies(project.evaluations / ".partial" / "replies.jsonl", budget_usd)
+    report = judge_run(sitting, model, replies, watch)
+    sitting.folder.mkdir(exist_ok=True)
+    write_artefact(sitting.folder / "judge.json", report)
+    write_artefact(sitting.folder.parent / "verdict.json", with_judge(sitting.verdict, report))
+    write_page(project, sitting.folder.parent)
+    return _show(project, sitting, report, as_json)
+
+
+def _show(project: Project, sitting: JudgeSession, report: JudgeReport, as_json: bool) -> None:
+    from rung.cli.output import emit, say
+    from rung.text.judge_text import lines
+
+    if as_json:
+        return emit(report.model_dump(mode="json"))
+    for line in lines(report):
+        say(line)
+    say(f"Report: {project.relative(sitting.folder.parent)}/report.html")
+    say()
+    return say(f"Next: {_next(sitting, report)}")
+
+
+def _next(sitting: JudgeSession, report: JudgeReport) -> str:
+    if report.used or report.raters:
+        return f"rung verdict {report.run}"
+    if sitting.settings.judge.kind == "pairs":
+        return f"rung evaluate {report.run} --human"
+    return f"rung judge {report.run} --sheet labels.jsonl"
+
+
+def _write_sheet(sitting: JudgeSession, path: Path, items: int, unmask: bool, as_json: bool) -> None:
+    import json
+
+    from evaluation.judge.people_labels import FOLDER, labels
+    from evaluation.people.blinding import log_shown
+    from rung.cli.output import emit, say
+    from workspace.files import write_text
+
+    made, score = labels(sitting, items), sitting.settings.judge.kind == "score"
+    found = frozenset().union(*(label.veil.found for label in made)) if unmask else frozenset()
+    if found:
+        ref = f"{sitting.folder.parent.name}/{FOLDER}"
+        log_shown(sitting.project, sitting.settings, sitting.settings.project.person, ref, found)
+    write_text(path, "".join(json.dumps(label.shown(masked=not unmask), ensure_ascii=False) + "\n" for label in made))
+    if as_json:
+        return emit({"run": sitting.verdict.run, "sheet": str(path), "outputs": len(made)})
+    marks = "1 to 5" if score else "yes or no"
+    say(f"{path}: {counted(len(made), 'output')} in random order. Fill in the column meets ({marks}), then")
+    return say(f"Next: rung judge {sitting.verdict.run} --answers {shlex.quote(str(path))} --rater NAME")
+
+
+def _take(sitting: JudgeSession, answers: list[Path], rater: str, as_json: bool) -> None:
+    from evaluation.judge.people_labels import take_labels
+    from rung.cli.output import emit, say
+    from workspace.errors import RungError
+
+    kept: dict[str, int] = {}
+    for path in answers:
+        if not path.is_file():
+            raise RungError(f"{path}: no such file.", "rung judge --sheet FILE", where=str(path))
+        name = rater if len(answers) == 1 else path.stem
+        kept[name] = take_labels(sitting, path, name)
+    if as_json:
+        return emit({"run": sitting.verdict.run, "labels": kept})
+    for name, count in kept.items():
+        say(f"{counted(count, 'label')} from {name} saved.")
+    say()
+    return say(f"Next: rung judge {sitting.verdict.run}")

@@ -1,0 +1,153 @@
+"""Commands of the group `baseline`: `rung baseline` itself, and where evaluate, verdict, judge and trust are added."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rung.cli.measure.evaluate import evaluate
+from rung.cli.measure.judge import judge
+from rung.cli.measure.verdict import verdict
+from rung.cli.models import BUDGET, OVERRIDE
+from rung.cli.options import Json
+from workspace.counted import counted
+
+if TYPE_CHECKING:
+    from advisor.decision import Decision
+    from evaluation.measurement_report import Report
+    from workspace.folder import Project
+
+
+ARMS = Annotated[
+    str, typer.Option(help="Arms to measure, comma-separated (default: rung.toml). Others keep their scores.")
+]
+BY = Annotated[
+    str, typer.Option(help="Your name, to confirm that the prompts are final (replaces the week of prompt work).")
+]
+LABELS = Annotated[bool, typer.Option("--label-scoring", help="Also score every possible answer, for calibration.")]
+DATASET = Annotated[str | None, typer.Option(help="Frozen version to measure on (default: the newest).")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add this group's commands."""
+    app.command("baseline")(baseline)
+    app.command("evaluate")(evaluate)
+    app.command("verdict")(verdict)
+    app.command("judge")(judge)
+    app.command("trust")(trust)
+
+
+def baseline(
+    arms: ARMS = "",
+    dataset: DATASET = None,
+    by: BY = "",
+    reason: Annotated[str, typer.Option(help="Why the prompts are final.")] = "",
+    both_forms: Annotated[
+        bool, typer.Option(help="Measure each arm with and without constrained output on test.")
+    ] = False,
+    label_scoring: LABELS = False,
+    budget_usd: BUDGET = None,
+    override: OVERRIDE = "",
+    as_json: Json = False,
+) -> None:
+    """Measure the ladder on the frozen test set: base, prompt, few-shot, retrieved few-shot, rag, a classifier."""
+    from evaluation.arms.registry import arms_named
+    from evaluation.baseline import Aim, run_baseline
+    from evaluation.bench import frozen_test, open_bench
+    from evaluation.measured_answers import check_advice, read_answers, take_over
+    from evaluation.testset.relabelling import check_corrections
+    from rung.cli.models import open_base, open_judge, open_meanings, open_other, opened_project, overridden, scored
+    from rung.report.evaluation import write_page
+    from workspace.errors import RungError
+
+    project, settings = opened_project()
+    wanted = arms_named([a.strip() for a in arms.split(",") if a.strip()] or settings.evaluation.arms)
+    if bool(by.strip()) != bool(reason.strip()):
+        raise RungError("--by and --reason go together.", "--by NAME --reason TEXT", where="--by")
+    answers = read_answers(project)
+    check_advice(project)
+    check_corrections(project, settings, frozen_test(project, dataset)[0])
+    allowed = overridden(project, settings, override, by, reason, "baseline")
+    bigger = any(arm.elsewhere for arm in wanted)
+    bench = open_bench(
+        project,
+        settings,
+        open_base(project, settings, override=allowed),
+        dataset=dataset,
+        watch=scored,
+        both_forms=both_forms,
+        label_scoring=label_scoring,
+        bigger=open_other(project, settings, settings.bigger_model, allowed) if bigger else None,
+        judge=open_judge(project, settings, allowed) if settings.evaluation.metric == "judge" else None,
+        budget_usd=budget_usd,
+        embedder=open_meanings(settings),
+    )
+    vouched = ("", "") if allowed else (by.strip(), reason.strip())
+    aim = Aim(answers.goal_score, answers.prompt_effort_days, *vouched)
+    folder, report = run_baseline(bench, wanted, aim)
+    decision = take_over(project, settings, bench, report)
+    write_page(project, folder)
+    _show_baseline(project, folder, report, decision, as_json)
+
+
+def _show_baseline(project: Project, folder: Path, report: Report, decision: Decision, as_json: bool) -> None:
+    from rung.cli.output import emit, say
+    from rung.status import next_step
+    from rung.text.baseline_text import lines, taken_over
+    from rung.text.decision_text import step_word
+
+    if as_json:
+        return emit(
+            {
+                **report.model_dump(mode="json"),
+                "folder": project.relative(folder),
+                "next_step": decision.next_step,
+                "destination": decision.destination,
+            }
+        )
+    taken = [*taken_over(report.judged), f"Advice updated: next step {step_word(decision)}."]
+    for line in lines(report, taken):
+        say(line)
+    say(f"Report: {project.relative(folder)}/report.html")
+    say()
+    say(f"Next: {next_step(project)}")
+    return None
+
+
+def trust(
+    revoke: Annotated[bool, typer.Option("--revoke", help="Revoke the trust.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask on a terminal.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show the code, programs and hosts that this project uses, and trust its present version on this account.
+
+    A changed file or another host asks again. Values from flags and the environment are yours and need no trust.
+    """
+    from rung.cli.output import emit, say
+    from workspace import trust as trusted
+    from workspace.folder import require_project
+
+    project = require_project()
+    asked = trusted.claims(project.root)
+    new = {claim.name for claim in trusted.untrusted(project.root)}
+    if not as_json:
+        for claim in asked:
+            digest = f"  sha256 {claim.sha256[:8]}" if claim.sha256 else ""
+            say(f"  {'+' if claim.name in new else ' '} {claim.name}: {claim.what}{digest}")
+        if not asked:
+            say(f"{project.name} has no code of its own and names no host.")
+    if not revoke and new and not as_json and not yes and sys.stdin.isatty() and sys.stderr.isatty():
+        typer.confirm(f"Trust {counted(len(new), 'new item')} (+) in {project.root.resolve()}?", abort=True, err=True)
+    if revoke:
+        trusted.distrust(project.root)
+    else:
+        trusted.trust(project.root, asked)
+    if as_json:
+        files = {c.name.partition(" ")[2]: c.sha256 for c in asked if c.name.startswith(f"{trusted.CODE} ")}
+        items = [{"name": c.name, "what": c.what, "sha256": c.sha256, "new": c.name in new} for c in asked]
+        emit({"folder": str(project.root.resolve()), "trusted": not revoke, "files": files, "items": items})
+        return
+    say(f"{project.name} is {'no longer trusted' if revoke else 'trusted'} on this account ({trusted.state_file()}).")

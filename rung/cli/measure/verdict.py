@@ -1,0 +1,122 @@
+"""`rung verdict`: on a run, or on anyone's score file."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rung.cli.options import Json, at_most_one, goes_with
+
+if TYPE_CHECKING:
+    from evaluation.verdict.rule import Verdict, VerdictEvidence
+
+
+def verdict(
+    run: Annotated[str | None, typer.Argument(help="Run, e.g. R-001 (default: the newest verdict).")] = None,
+    scores: Annotated[str | None, typer.Option(help="JSON Lines of scores, one item a line; - for stdin.")] = None,
+    chosen: Annotated[str | None, typer.Option(help="Arm that validation chose, where there are several.")] = None,
+    margin: Annotated[float | None, typer.Option(min=0, max=1, help="Required lead of a tuned model (0.05).")] = None,
+    items: Annotated[
+        bool, typer.Option("--items", help="Show the test items in the report; counts as a look.")
+    ] = False,
+    accept_judgement: Annotated[bool, typer.Option(help="Accept a judgement; needs --by and --reason.")] = False,
+    by: Annotated[str, typer.Option(help="Your name, for --accept-judgement.")] = "",
+    reason: Annotated[str, typer.Option(help="Why.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Show the verdict: ship, judgement, keep the prompt, or need more data. Exit 0 for ship, else 1."""
+    from evaluation.verdict.rule import MARGIN, ShipRule, VerdictEvidence
+    from workspace.errors import RungError
+
+    for other, value in ((run or "", run), ("--items", items)):
+        at_most_one({other: value, "--scores": scores})
+    goes_with(
+        "--accept-judgement", accept_judgement, "rung verdict --accept-judgement", {"--by": by, "--reason": reason}
+    )
+    if accept_judgement and not (by.strip() and reason.strip()):
+        raise RungError("--accept-judgement needs a name and a reason.", "--by NAME --reason TEXT")
+    acceptance = (by.strip(), reason.strip()) if accept_judgement else None
+    if scores is not None:
+        wanted = ShipRule(margin=MARGIN if margin is None else margin)
+        result = _of_scores(scores, VerdictEvidence(chosen=chosen, rule=wanted), acceptance)
+        shown = _words(result)
+    else:
+        if items:
+            _open_items(run)
+        if chosen is not None or margin is not None:
+            raise RungError("--chosen and --margin need --scores; for a run they are set in rung.toml.", "rung verdict")
+        result, shown = _of_run(run, acceptance)
+    _print(result, shown, as_json)
+    raise typer.Exit(0 if result.verdict == "ship" or result.accepted else 1)
+
+
+def _of_scores(scores: str, evidence: VerdictEvidence, acceptance: tuple[str, str] | None) -> Verdict:
+    from evaluation.verdict.paired_scores import read_scores, read_scores_file
+    from evaluation.verdict.rule import accepted, rule
+
+    given = read_scores("stdin", sys.stdin.buffer.read()) if scores == "-" else read_scores_file(Path(scores))
+    result = rule(given, evidence)
+    return accepted(result, *acceptance) if acceptance else result
+
+
+def _words(result: Verdict) -> list[str]:
+    from rung.text.verdict_text import lines
+
+    return lines(result)
+
+
+def _of_run(run: str | None, acceptance: tuple[str, str] | None) -> tuple[Verdict, list[str]]:
+    from evaluation.measurement_report import read_report
+    from evaluation.verdict.rule import accepted, newest_verdict
+    from rung.report.evaluation import write_page
+    from rung.status.stages import after_verdict
+    from rung.text.verdict_text import lines
+    from workspace.artefact import write_artefact
+    from workspace.errors import Refusal
+    from workspace.folder import require_project
+
+    project = require_project()
+    found = newest_verdict(project, run)
+    if found is None:
+        raise Refusal(f"No verdict on {run} yet." if run else "No verdict yet: no run was measured.", "rung evaluate")
+    folder, result = found
+    if acceptance and result.verdict == "judgement":
+        result = accepted(result, *acceptance)
+        write_artefact(folder / "verdict.json", result)
+        write_page(project, folder)
+    report, baseline = read_report(project, folder.name)[1], read_report(project, result.baseline_report or "")[1]
+    page = f"Report: {project.relative(folder)}/report.html"
+    return result, [*lines(result, report, baseline), page, "", f"Next: {after_verdict(result).command}"]
+
+
+def _open_items(run: str | None) -> None:
+    """Show the test items before the last planned run was scored: recorded, and counted as a scoring."""
+    from evaluation.measurement_report import read_report
+    from evaluation.testset.looks import note_look
+    from evaluation.verdict.rule import newest_verdict
+    from rung.cli.output import note
+    from rung.report.evaluation import write_page
+    from workspace.folder import require_project
+    from workspace.settings import load_settings
+
+    project = require_project()
+    found = newest_verdict(project, run)
+    if found is None:
+        return
+    folder, report = read_report(project, found[0].name)
+    if note_look(project, load_settings(project.settings_file), report):
+        note("Recorded as a look at the test items. It counts as one of the planned runs.")
+    write_page(project, folder)
+
+
+def _print(result: Verdict, shown: list[str], as_json: bool) -> None:
+    from rung.cli.output import emit, say
+
+    if as_json:
+        return emit(result.model_dump(mode="json"))
+    for line in shown:
+        say(line)
+    return None

@@ -1,0 +1,330 @@
+"""`rung plan`, and the commands behind the word: check, sweep, curve, export and managed."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rung.cli.options import Json
+from rung.cli.tree import Group
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rung.cli.plan.planned import MadePlan
+    from training.gates.gate import Gate, GateOverride
+    from training.plan.plans import Plan
+
+Method = Annotated[str, typer.Option(help="lora, qlora, full, dora, rslora, adalora, ia3, prefix, prompt ...")]
+Objective = Annotated[str, typer.Option(help="sft, dpo, kto, reward, grpo or rloo.")]
+Packing = Annotated[bool, typer.Option("--packing", help="Rows of a batch in one line, each seen by itself.")]
+Values = Annotated[list[str] | None, typer.Option("--set", help="One value of [training], for this plan: rank=8.")]
+Preset = Annotated[str, typer.Option(help="Named set of values: source.")]
+Card = Annotated[str, typer.Option(help="Plan for this card (24GB, or a name) instead of this machine.")]
+Cards = Annotated[int, typer.Option(min=1, help="Number of cards.")]
+Html = Annotated[Path | None, typer.Option(help="Write a page of the rows to this file.")]
+Budget = Annotated[float | None, typer.Option(min=0.01, help="Minutes that the trainings may take.")]
+Aside = Annotated[list[str] | None, typer.Option(help="Override a gate: decision, review or machine.")]
+By = Annotated[str, typer.Option(help="Your name, for an override.")]
+Reason = Annotated[str, typer.Option(help="Why.")]
+
+WORDS = {"--managed": "managed", "--export": "export", "--preflight": "check", "--sweep": "sweep", "--curve": "curve"}
+"""Options of before, each with the word that took its place."""
+BEHIND = {"-o": "export", "--out": "export", "--sizes": "curve", "--budget": "sweep", "--override": "export",
+          "--by": "export", "--reason": "export"}  # fmt: skip
+"""Options of one word that `rung plan` alone does not take."""
+
+
+class PlanGroup(Group):
+    """`rung plan` with its words; what was an option before (`--sweep`) is read as the word."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        """As usual, of the words in today's spelling."""
+        return super().parse_args(ctx, args if args and args[0] in self.commands else todays(args))
+
+
+plan_app = typer.Typer(cls=PlanGroup)
+
+
+def register(app: typer.Typer) -> None:
+    """Add this group's commands."""
+    app.add_typer(plan_app, name="plan", cls=PlanGroup)
+
+
+def todays(args: list[str]) -> list[str]:
+    """The arguments with an option of before as the word that took its place; stderr names the new spelling.
+
+    Raises RungError for two such options, and for an option or value that belongs to a word which is not there.
+    """
+    from rung.cli.options import at_most_one
+    from rung.cli.output import note
+
+    names = [arg.partition("=")[0] for arg in args]
+    old = [name for name in WORDS if name in names]
+    at_most_one(dict.fromkeys(old, True))
+    if not old:
+        _belongs(args, names)
+        return args
+    option = old[0]
+    place = names.index(option)
+    before, after = args[:place], args[place + 1 :]
+    value = [args[place].partition("=")[2]] if "=" in args[place] else []
+    words = [WORDS[option], *before, *value, *after]
+    if "--quiet" not in args:
+        note(f"rung plan {option} is now: rung plan {WORDS[option]}")
+    return words
+
+
+def _belongs(args: Sequence[str], names: Sequence[str]) -> None:
+    from workspace.errors import InputError, Problem, RungError
+
+    for name in names:
+        if word := BEHIND.get(name):
+            raise RungError(f"{name} goes with rung plan {word}.", f"rung plan {word} {name} ...", where=name)
+    if args and "=" in args[0] and not args[0].startswith("-"):
+        hint = f"rung plan --set {args[0]}   (for this plan), or rung plan sweep {args[0]},..."
+        raise InputError([Problem(f'"{args[0]}" belongs to no option.', found=args[0])], hint)
+
+
+@plan_app.callback(invoke_without_command=True)
+def plan(
+    context: typer.Context,
+    method: Method = "",
+    objective: Objective = "",
+    packing: Packing = False,
+    values: Values = None,
+    preset: Preset = "",
+    card: Card = "",
+    cards: Cards = 1,
+    tokens: Annotated[bool, typer.Option("--tokens", help="Show the trained tokens of five rows.")] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Evidence of every gate, rule of every value.")] = False,
+    html: Html = None,
+    as_json: Json = False,
+) -> None:
+    """Work out the training plan: every value with its reason, and the gates."""
+    from rung.cli.output import emit
+    from rung.cli.plan.planned import NamedValues, make, row_check, write_page
+    from training.gates.clearance import check_gates
+    from workspace.errors import RungError
+    from workspace.files import check_page
+
+    named = NamedValues(method, objective, packing, values or [], preset)
+    if (word := context.invoked_subcommand) is not None:
+        if named.pairs or card or tokens or explain or html or as_json:
+            raise RungError(f"Options go behind the word: rung plan {word} ...", f"rung plan {word} --help")
+        return None
+    check_page(html)
+    made = make(named, card=card, cards=cards)
+    if html is not None:
+        write_page(html, made.plan, row_check(made), None)
+    gates = check_gates(made.project, made.settings, made.plan)
+    if as_json:
+        shown = [gate.model_dump(mode="json") for gate in gates]
+        return emit({**made.plan.model_dump(mode="json"), "path": str(made.path), "gates": shown})
+    return _show(made, gates, tokens=tokens, explain=explain)
+
+
+def _show(made: MadePlan, gates: Sequence[Gate], *, tokens: bool, explain: bool) -> None:
+    """The plan itself, with what was asked for besides, and what is next."""
+    from rung.cli.output import say
+    from rung.cli.plan.planned import row_check
+    from rung.text.training_text import explain_lines, plan_lines, token_lines
+    from training.gates.clearance import policy_of
+
+    lines = list(plan_lines(made.plan, gates))
+    lines += ["", *explain_lines(made.plan, gates, policy_of(made.project))] if explain else []
+    lines += ["", *token_lines(row_check(made))] if tokens else []
+    closed = next((gate for gate in gates if not gate.opens), None)
+    train = f"rung train {made.plan.id}" if made.by_hand else "rung train"
+    written = f"Written: {made.project.relative(made.path)}   Next: {closed.opener if closed else train}"
+    for line in [*lines, "", written]:
+        say(line)
+
+
+@plan_app.command("check")
+def check(
+    method: Method = "",
+    objective: Objective = "",
+    packing: Packing = False,
+    values: Values = None,
+    preset: Preset = "",
+    html: Html = None,
+    as_json: Json = False,
+) -> None:
+    """Measure memory and speed in a few dry steps, and look at the rows. Exit 1 where something has to be put right."""
+    from rung.cli.output import emit, note, say
+    from rung.cli.plan.planned import NamedValues, make, write_page
+    from rung.text.training_text import dry_run_lines
+    from training.trials.dry_run import place_of, preflight
+    from workspace.files import check_page
+
+    check_page(html)
+    made = make(NamedValues(method, objective, packing, values or [], preset))
+    note(f"Dry run of {made.path.stem}: three steps on this machine; nothing is kept but the figures.")
+    found = preflight(made.project, made.path)
+    place = place_of(made.project, found.plan)
+    if html is not None:
+        write_page(html, made.plan, found.rows, found)
+    if as_json:
+        emit({**found.model_dump(mode="json"), "path": str(place)})
+    else:
+        for line in dry_run_lines(found):
+            say(line)
+        page = f", {html}" if html else ""
+        step = "put that right first" if found.blocked else f"rung train {found.plan}"
+        say(f"\nWritten: {made.project.relative(place)}{page}   Next: {step}")
+    if found.blocked:
+        raise typer.Exit(1)
+
+
+@plan_app.command("sweep")
+def sweep(
+    pairs: Annotated[list[str], typer.Argument(metavar="NAME=V,V ...", help="Values to try: lr=1e-4,2e-4 rank=8,16.")],
+    method: Method = "",
+    objective: Objective = "",
+    packing: Packing = False,
+    values: Values = None,
+    preset: Preset = "",
+    budget: Budget = None,
+    override: Aside = None,
+    by: By = "",
+    reason: Reason = "",
+    as_json: Json = False,
+) -> None:
+    """Try values in short trainings, by halving. Validation decides; the test set is not read."""
+    from rung.cli.plan.planned import NamedValues, make, set_aside
+    from rung.cli.plan.short_trainings import sweep_plan
+    from training.trials.sweep import parse_space
+
+    parse_space(pairs)
+    aside = set_aside(override, by, reason)
+    made = make(NamedValues(method, objective, packing, values or [], preset))
+    sweep_plan(made, pairs, minutes=budget, overrides=aside, as_json=as_json)
+
+
+@plan_app.command("curve")
+def curve(
+    method: Method = "",
+    objective: Objective = "",
+    packing: Packing = False,
+    values: Values = None,
+    preset: Preset = "",
+    sizes: Annotated[str, typer.Option(help="Numbers of rows to train on, as 50,100,200,400.")] = "",
+    budget: Budget = None,
+    override: Aside = None,
+    by: By = "",
+    reason: Reason = "",
+    as_json: Json = False,
+) -> None:
+    """Train on parts of the rows to see whether more rows would help."""
+    from rung.cli.plan.planned import NamedValues, make, set_aside
+    from rung.cli.plan.short_trainings import curve_plan
+    from workspace.errors import InputError, Problem
+
+    try:
+        rows = [int(part) for part in sizes.split(",") if part.strip()]
+    except ValueError:
+        problem = Problem("not whole numbers with commas.", "--sizes", found=sizes)
+        raise InputError([problem], "--sizes 50,100,200,400") from None
+    aside = set_aside(override, by, reason)
+    made = make(NamedValues(method, objective, packing, values or [], preset))
+    curve_plan(made, rows, minutes=budget, overrides=aside, as_json=as_json)
+
+
+@plan_app.command("export")
+def export(
+    kind: Annotated[str, typer.Argument(help="trl, axolotl, llama-factory, unsloth or openai.")],
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder of the export.")] = None,
+    method: Method = "",
+    objective: Objective = "",
+    packing: Packing = False,
+    values: Values = None,
+    preset: Preset = "",
+    card: Card = "",
+    cards: Cards = 1,
+    override: Aside = None,
+    by: By = "",
+    reason: Reason = "",
+    as_json: Json = False,
+) -> None:
+    """Write the vetted plan and its rows for another trainer. Nothing is uploaded."""
+    from rung.cli.plan.planned import NamedValues, make, set_aside
+    from training.export.export_folder import check_kind
+
+    check_kind(kind)
+    aside = set_aside(override, by, reason)
+    made = make(NamedValues(method, objective, packing, values or [], preset), card=card, cards=cards)
+    _export(made, kind, out=out, cards=cards, overrides=aside, as_json=as_json)
+
+
+@plan_app.command("managed")
+def managed(as_json: Json = False) -> None:
+    """Show what tuning as a service offers: dated advice, and the tokens that would be billed."""
+    from training.plan.plans import read_plans
+    from workspace.folder import find_project
+
+    project = find_project()
+    plans = read_plans(project) if project else []
+    _show_managed(plans[-1][1] if plans else None, as_json)
+
+
+def _export(
+    made: MadePlan, kind: str, *, out: Path | None, cards: int, overrides: Sequence[GateOverride], as_json: bool
+) -> None:
+    """Write the export and say how it is run; with a closed gate print all six and leave with 1."""
+    from rung.cli.locked import show_locked
+    from rung.cli.output import emit, say
+    from rung.text.training_text import gate_lines
+    from training.export.bundle import pack
+    from training.export.export_folder import RUN, write_export
+    from training.gates.clearance import Locked
+    from training.run.base_model import PlanTokenizer
+
+    project, settings, plan = made.project, made.settings, made.plan
+    tokenizer = PlanTokenizer(plan.recipe.base, plan.recipe.enable_thinking)
+    try:
+        bundle = pack(project, settings, made.path, tokenizer, kind=kind, cards=cards, overrides=overrides)
+    except Locked as locked:
+        show_locked(locked.gates, as_json)
+    folder = out or project.root / "exports" / f"{plan.id}-{kind}"
+    written = write_export(project, settings, bundle, kind, folder)
+    names = [path.relative_to(folder).as_posix() for path in written]
+    if as_json:
+        emit({"folder": str(folder), "kind": kind, "files": names, "left_out": dict(bundle.left_out)})
+        return
+    say(f"{plan.id} for {kind}: {len(bundle.rows['train']):,} train and {len(bundle.rows['validation']):,} validation")
+    say(f"rows, {sum(map(len, bundle.left_out.values()))} left out as too long. Nothing was uploaded.")
+    say()
+    for line in gate_lines(bundle.clearance.gates):
+        say(line)
+    say()
+    for name in names:
+        say(f"  {name}")
+    say()
+    say(f"Run, in {folder}: {RUN[kind]}")
+    say("Next, with its outcomes: rung verdict --scores FILE")
+
+
+def _show_managed(plan: Plan | None, as_json: bool) -> None:
+    """Every provider with its status and date, and the tokens that it would be billed for."""
+    from advisor.hosted_models import managed
+    from rung.cli.output import emit, say
+
+    tokens = round(plan.data.tokens * plan.recipe.epochs) if plan else None
+    found = managed()
+    if as_json:
+        emit({"training_tokens": tokens, "providers": [asdict(one) for one in found]})
+        return
+    say("Tuning as a service. Advice with a date; Rung uploads nothing.")
+    if plan is not None:
+        say(f"{plan.id} trains {tokens:,} tokens by its own base model's tokenizer; theirs will differ.")
+    for one in found:
+        until = f", no new jobs after {one.until}" if one.until else ""
+        say()
+        say(f"{one.name}   {one.status}{until}   (read {one.read}{', expired: look again' if one.old else ''})")
+        for text in (one.advice, f"models: {', '.join(one.models)}", f"rows:   {one.form}", f"price:  {one.price}"):
+            say(f"  {text}")
+        say(f"  {', '.join(one.source)}")

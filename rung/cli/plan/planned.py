@@ -1,0 +1,162 @@
+"""Making the plan that a command is about: its own values, the project, and the plan in its file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from training.gates.gate import GateOverride
+    from training.plan.plans import Plan
+    from training.run.row_check import TokenCheck
+    from training.trials.dry_run import DryRun
+    from workspace.folder import Project
+    from workspace.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class NamedValues:
+    """Values that were named for one plan alone; `values` are NAME=VALUE."""
+
+    method: str = ""
+    objective: str = ""
+    packing: bool = False
+    values: Sequence[str] = ()
+    preset: str = ""
+
+    @property
+    def pairs(self) -> list[str]:
+        """NAME=VALUE of each, those of the preset first. Raises InputError for an unknown preset."""
+        named = {"method": self.method, "objective": self.objective, "packing": "true" * self.packing}
+        own = [*(f"{name}={value}" for name, value in named.items() if value), *self.values]
+        if not self.preset:
+            return own
+        from training.plan.presets import preset_values
+
+        return [*(f"{key}={value}" for key, value in preset_values(self.preset).items()), *own]
+
+
+@dataclass(frozen=True, slots=True)
+class MadePlan:
+    """A plan in its file. `settings` hold the values that were named for it; `by_hand`: whether any were."""
+
+    project: Project
+    settings: Settings
+    path: Path
+    plan: Plan
+    by_hand: bool = False
+
+
+def make(named: NamedValues, *, card: str = "", cards: int = 1) -> MadePlan:
+    """Work the plan out, with the values that were named, for this machine or a card elsewhere."""
+    project, settings = _settings(named.pairs)
+    path, plan = work_out(project, settings, preset=named.preset, card=card, cards=cards)
+    return MadePlan(project, settings, path, plan, bool(named.pairs or card))
+
+
+def _settings(values: Sequence[str]) -> tuple[Project, Settings]:
+    """The project and its settings, with values of [training] for this plan alone."""
+    import os
+
+    from workspace.errors import InputError, Problem, did_you_mean
+    from workspace.folder import require_project
+    from workspace.settings import TrainingSettings, load_settings
+
+    problems, named = [], {}
+    for value in values:
+        name, is_pair, text = value.partition("=")
+        key = name.strip().lower().replace("-", "_")
+        if not is_pair:
+            problems.append(Problem(f'--set {value}: not NAME=VALUE, as in "rank=8".', found=value))
+        elif key not in TrainingSettings.model_fields:
+            hint = did_you_mean(key, TrainingSettings.model_fields)
+            problems.append(Problem(f'--set {value}: [training] has no "{name}".{hint}', where="--set", found=name))
+        else:
+            named[f"RUNG_TRAINING__{key.upper()}"] = text
+    if problems:
+        raise InputError(problems, "rung plan --explain lists every value")
+    project = require_project()
+    return project, load_settings(project.settings_file, {**os.environ, **named})
+
+
+def work_out(
+    project: Project, settings: Settings, *, preset: str = "", card: str = "", cards: int = 1
+) -> tuple[Path, Plan]:
+    """Work the plan out from the artefacts of today and keep it; an equal one of before stays as it was written."""
+    from training.plan.machine import with_cards
+    from training.plan.planning import make_plan
+    from training.plan.plans import keep_plan
+    from training.run.base_model import PlanTokenizer
+
+    _must_be_possible(project, settings)
+    machine = with_cards(card, cards) if card else None
+    tokenizer = PlanTokenizer(settings.model.base, settings.model.enable_thinking)
+    made = make_plan(project, settings, tokenizer, machine=machine, preset=preset)
+    path, kept = keep_plan(project, made)
+    return path, made if card else kept  # the forecast in the file may be another machine's
+
+
+def _must_be_possible(project: Project, settings: Settings) -> None:
+    """What a plan needs first is said before a missing extra is, and before the model's tokenizer is loaded.
+
+    Raises Refusal for a hosted model whose weights nobody has here, and where there is no advice or no dataset with
+    training rows.
+    """
+    from curation.split.manifest import newest_dataset
+    from workspace.errors import Refusal
+
+    model = settings.model
+    if model.provider == "anthropic" or (model.provider == "openai" and not model.base_url):
+        text = (
+            f"No plan: [model] base = {model.base} is a hosted model of {model.provider}'s, which is not trained here."
+        )
+        raise Refusal(text, "rung plan managed, or an open model: provider and base in rung.toml", where="rung.toml")
+    if not project.decision_file.is_file():
+        raise Refusal("No plan: there is no advice yet.", "rung advise")
+    if newest_dataset(project, complete=True) is None:
+        raise Refusal("No plan: no frozen dataset with a train split.", "rung data freeze")
+
+
+def set_aside(names: Sequence[str] | None, by: str, reason: str) -> list[GateOverride]:
+    """The gates that a person sets aside. Raises RungError where a name or reason is there without a gate."""
+    from rung.cli.options import goes_with
+    from training.gates.clearance import override, policy_of
+    from workspace.folder import require_project
+
+    goes_with("--override", names, "--override GATE", {"--by": by, "--reason": reason})
+    if not names:
+        return []
+    policy = policy_of(require_project())
+    return [override(name, by, reason, policy) for name in names]
+
+
+def row_check(made: MadePlan) -> TokenCheck:
+    """The plan's rows as they will be trained."""
+    from training.run.base_model import load_tokenizer
+    from training.run.inputs import items_of
+    from training.run.row_check import check
+
+    recipe = made.plan.recipe
+    tokenizer = load_tokenizer(recipe.base, recipe.enable_thinking)
+    folder = made.project.datasets / made.plan.dataset
+    items, _ = items_of(made.project, made.settings, folder, recipe, tokenizer)
+    return check(tokenizer, items.encoded, recipe)
+
+
+def write_page(path: Path, plan: Plan, rows: TokenCheck, found: DryRun | None) -> None:
+    """The page of the rows and, after a dry run, of its figures."""
+    from rung import __version__
+    from rung.report.page import write_html
+    from rung.text.training_text import measured_rows
+
+    values = {
+        "version": __version__,
+        "plan": plan,
+        "rows": rows,
+        "findings": found.findings if found else [],
+        "measured": list(measured_rows(found)) if found else [],
+        "blocked": found.blocked if found else False,
+    }
+    write_html(path, "preflight.html", values)

@@ -1,0 +1,127 @@
+"""`rung plan sweep` and `rung plan curve`: short trainings on validation, their cost shown first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rung.cli.locked import show_locked
+from workspace.counted import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rung.cli.plan.planned import MadePlan
+    from training.gates.gate import GateOverride
+    from training.plan.plans import Plan
+    from training.trials.trials import Point, Spec
+
+
+def sweep_plan(
+    made: MadePlan, texts: Sequence[str], *, minutes: float | None, overrides: Sequence[GateOverride], as_json: bool
+) -> None:
+    """Halve the combinations until one is left; prints them best first."""
+    from rung.cli.output import emit, note, say
+    from training.run.base_model import PlanTokenizer
+    from training.trials.sweep import budget, lay_out, outcome, parse_space
+    from training.trials.trials import put_away
+
+    space = parse_space(texts)
+    plan = _cleared(made, overrides, as_json)
+    tokenizer = PlanTokenizer(plan.recipe.base, plan.recipe.enable_thinking)
+    spec = lay_out(made.project, made.settings, made.path, plan, space, tokenizer)
+    steps, whole = budget(spec)
+    counts = " > ".join(f"{rung.count} to {rung.share:.0%}" for rung in spec.rungs)
+    tried = f"{counted(len(spec.trials), 'combination')}, {counts} of their steps"
+    note(f"Sweep of {plan.id}: {tried}; best on validation stays.")
+    note(f"Budget: {counted(steps, 'step')} instead of {whole:,}; {_time(plan, steps, minutes)}")
+    folder, points, spent = _run(made, spec, overrides, minutes)
+    found = outcome(spec, space, points, "the budget was spent" if spent else "")
+    path = put_away(folder, found)
+    if as_json:
+        return emit({**found.model_dump(mode="json"), "path": str(path)})
+    from rung.text.training_text import sweep_lines
+
+    for line in sweep_lines(found):
+        say(line)
+    best = " ".join(f"--set {name}={value}" for name, value in found.best.values.items())
+    say()
+    say(f"Written: {made.project.relative(path)}   Next: rung plan {best}")
+    return None
+
+
+def curve_plan(
+    made: MadePlan, sizes: Sequence[int], *, minutes: float | None, overrides: Sequence[GateOverride], as_json: bool
+) -> None:
+    """Train on parts of the rows and say whether more of them would help."""
+    from rung.cli.output import emit, note, say
+    from training.trials.curve import curve_of, lay_out_curve, too_short
+    from training.trials.trials import put_away
+
+    plan = _cleared(made, overrides, as_json)
+    spec = lay_out_curve(made.project, made.path, plan, sizes)
+    steps = sum(trial.recipe.steps for trial in spec.trials)
+    note(f"Learning curve of {plan.id}: {counted(len(spec.trials), 'training')} on parts of the rows, smallest first.")
+    if why := too_short(plan, [trial.values["rows"] for trial in spec.trials]):
+        note(f"! There will be losses by size and no forecast: {why}.")
+    note(f"Budget: {counted(steps, 'step')}; {_time(plan, steps, minutes)}")
+    folder, points, _ = _run(made, spec, overrides, minutes)
+    found = curve_of(plan, spec, points)
+    path = put_away(folder, found)
+    if as_json:
+        return emit({**found.model_dump(mode="json"), "path": str(path)})
+    from rung.text.training_text import curve_lines
+
+    for line in curve_lines(found):
+        say(line)
+    say()
+    say(f"Written: {made.project.relative(path)}   Next: {'rung review' if found.helps else 'rung train'}")
+    return None
+
+
+def _cleared(made: MadePlan, overrides: Sequence[GateOverride], as_json: bool) -> Plan:
+    from training.gates.clearance import Locked
+    from training.trials.trials import cleared
+
+    try:
+        return cleared(made.project, made.settings, made.path, overrides)
+    except Locked as locked:
+        show_locked(locked.gates, as_json)
+
+
+def _time(plan: Plan, steps: int, minutes: float | None) -> str:
+    """What the steps will take, by the plan's own forecast. Raises InputError where that is over the budget."""
+    from rung.text.figures import duration
+    from workspace.errors import InputError, Problem
+
+    if plan.forecast.seconds is None:
+        limit = f"; ends after {minutes:g} min" if minutes else ""
+        return f"time unknown until something was measured here (rung plan check){limit}."
+    seconds = plan.forecast.seconds / plan.recipe.steps * steps
+    if minutes is not None and seconds > minutes * 60:
+        text = f"--budget {minutes:g}: about {duration(seconds)} are needed; nothing was started."
+        raise InputError([Problem(text)], "fewer values, a smaller --set epochs=, or a larger --budget")
+    return f"about {duration(seconds)} on this machine, $0.00."
+
+
+def _run(
+    made: MadePlan, spec: Spec, overrides: Sequence[GateOverride], minutes: float | None
+) -> tuple[Path, list[Point], bool]:
+    """The folder, its points, and whether the budget ended it."""
+    from rung.cli.output import ProgressLine, note
+    from training.trials.trials import begin, run_trials
+    from workspace.errors import Refusal
+
+    folder = begin(made.project, spec)
+    line = ProgressLine(folder.name, every=0.0)
+
+    def progress(done: int, total: int, text: str) -> None:
+        if done:
+            line(done, total)
+        note(f"{folder.name}  {text}")
+
+    points = run_trials(made.project, made.settings, folder, overrides, progress, minutes * 60 if minutes else None)
+    total = sum(rung.count for rung in spec.rungs)
+    if not points:
+        raise Refusal("The budget was spent before anything was measured.", "a larger --budget")
+    return folder, points, len(points) < total

@@ -1,0 +1,176 @@
+"""After a release: verify it on any machine, check a server against it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import typer
+
+from workspace.counted import counted
+
+if TYPE_CHECKING:
+    from chat.endpoint import Endpoint
+    from training.release.releases import VerifiedRelease
+    from training.release.server_check import ServerCheck
+
+LOCAL = "rung release check http://127.0.0.1:8000/v1"
+
+
+def verify(name: str, as_json: bool) -> None:
+    """`rung release verify DIR`: exit 1 where it is not what was released."""
+    from rung.cli.output import show
+    from training.release.releases import verify_any
+
+    checked = verify_any(folder_of(name))
+    show(
+        as_json,
+        {"release": checked.release.id, "files": checked.files, "links": checked.links, "faults": checked.faults},
+        _lines(checked),
+    )
+    if checked.faults:
+        raise typer.Exit(1)
+
+
+def check(url: str, model: str, against: str, as_json: bool) -> None:
+    """`rung release check URL`: exit 1 where the server answers otherwise than the run and every released form."""
+    from chat.endpoint import Endpoint
+    from rung.cli.output import ProgressLine, show
+    from training.release.goldens import read_goldens
+    from training.release.server_check import check
+
+    if (folder := folder_of(url)).is_dir():
+        return _check_classifier(folder, as_json)
+    folder = folder_of(against) if against else _standing()
+    goldens = read_goldens(folder)
+    endpoint = Endpoint(url, model, keyed=True)
+    _may_leave(endpoint, folder)
+    found = check(endpoint, goldens, folder, ProgressLine("golden prompts"))
+    show(as_json, _document(folder, found), check_lines(folder.name, found))
+    if not found.passed:
+        raise typer.Exit(1)
+
+
+def _check_classifier(folder: Path, as_json: bool) -> None:
+    """Exit 1 where a released classifier answers otherwise than when it was released."""
+    from rung.cli.output import emit, say
+    from training.release.classifier import check_classifier
+
+    asked, faults = check_classifier(folder)
+    if as_json:
+        emit(
+            {
+                "release": folder.name,
+                "prompts": asked,
+                "equal": asked - len(faults),
+                "faults": faults,
+                "passed": not faults,
+            }
+        )
+    else:
+        for line in faults or [f"{counted(asked, 'golden question')}: the same answers as at the release."]:
+            say(f"{'✗' if faults else '✓'} {line}")
+    if faults:
+        raise typer.Exit(1)
+
+
+def _may_leave(endpoint: Endpoint, folder: Path) -> None:
+    """The golden prompts are rows of the project that released them: its privacy answer is read before they go to
+    another machine, wherever the command runs; without the project that of the release's own copy of the advice.
+    """
+    from chat.privacy import Guard, project_guard
+    from workspace.folder import find_project
+    from workspace.settings import load_settings
+    from workspace.trust import is_this_machine
+
+    if is_this_machine(endpoint.host):
+        return
+    project = find_project(folder)
+    if project is not None:
+        guard = project_guard(project, load_settings(project.settings_file))
+    else:
+        guard = Guard(lambda: _told_by(folder), local_way=LOCAL)
+    guard.check("openai", endpoint.host)
+
+
+def _told_by(folder: Path) -> frozenset[str]:
+    """The privacy answer in the release's copy of the advice. Raises Refusal where the release holds none."""
+    from advisor.decision import Decision
+    from training.release.releases import CHAIN
+    from workspace.artefact import read_artefact
+    from workspace.errors import Refusal
+
+    path = folder / CHAIN / "decision.json"
+    said = read_artefact(path, Decision).answers.get("privacy") if path.is_file() else None
+    if said is None:
+        raise Refusal(
+            f"Not sent: {folder} is outside any Rung project, so no privacy setting applies, "
+            "and its golden prompts contain dataset rows.",
+            f"{LOCAL}, or check it where it was released",
+            where=str(folder),
+        )
+    return frozenset([said] if isinstance(said, str) else map(str, said))
+
+
+def check_lines(name: str, found: ServerCheck) -> list[str]:
+    """The result first, then each difference token by token, warnings, and the next step."""
+    from training.release.server_check import CAUSES, RUN
+
+    lines = [
+        f"{'✓' if found.passed else '✗'} {found.model} at {urlsplit(found.url).netloc} against {name}: {found.words}."
+    ]
+    if found.matches not in (None, RUN):
+        lines.append(f"  Its answers match the form {found.matches} of the release.")
+    lines.append(f"  Prompt tokens: {found.tokens}.")
+    for each in found.differences[:10]:
+        lines.append(f"  {each.number:>3}  {' '.join(each.question.split())[:60]}")
+        lines.append(f"       run     {each.texts[0]!r}")
+        lines.append(f"       server  {each.texts[1]!r}")
+        side = "prompt" if each.cause in ("template", "bos") else "answer"
+        lines.append(f"       {side} token {each.place}: {_tokens(each.expected)} | {_tokens(each.found)}")
+    if len(found.differences) > 10:
+        lines.append(f"  {len(found.differences) - 10} more: --json")
+    causes = dict.fromkeys(each.cause for each in found.differences)
+    lines += [f"Likely cause: {CAUSES[cause]}." for cause in causes]
+    return [*lines, *(f"! {warning}" for warning in found.warnings)]
+
+
+def _tokens(texts: list[str]) -> str:
+    return " ".join(repr(text) for text in texts) or "nothing"
+
+
+def _document(folder: Path, found: ServerCheck) -> dict[str, object]:
+    from dataclasses import asdict
+
+    return {**asdict(found), "release": folder.name, "passed": found.passed}
+
+
+def _standing() -> Path:
+    """Return the folder of the current release."""
+    from training.release.current import standing_release
+    from workspace.errors import Refusal
+    from workspace.folder import require_project
+
+    found = standing_release(require_project())
+    if found is None:
+        raise Refusal("Nothing is released yet.", "rung release --to prompt")
+    return found[0]
+
+
+def folder_of(name: str) -> Path:
+    """A folder as named, or `L-001` of the project around."""
+    from workspace.folder import find_project
+
+    project = find_project()
+    inside = project.releases / name if project else Path(name)
+    return inside if not Path(name).is_dir() and inside.is_dir() else Path(name)
+
+
+def _lines(checked: VerifiedRelease) -> list[str]:
+    made = checked.release
+    if not checked.faults:
+        files, links = counted(checked.files, "file"), counted(checked.links, "link")
+        return [f"✓ {made.id}: {files} and {links} of the chain are unchanged since the release."]
+    shown = [f"✗ {fault}" for fault in checked.faults[:20]]
+    return [f"{made.id} changed since the release: {counted(len(checked.faults), 'difference')}.", *shown]

@@ -1,0 +1,205 @@
+"""Commands of the group `release`: release a run or the best prompt, and what is done with a release afterwards."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rung.cli.options import Json
+
+if TYPE_CHECKING:
+    from chat.protocols import ChatModel
+    from training.release.challenge import Challenge
+    from training.release.releasing import ReleaseOptions
+    from workspace.folder import Project
+    from workspace.settings import Settings
+
+
+def register(app: typer.Typer) -> None:
+    """Add this group's commands."""
+    app.command("release")(release)
+
+
+def release(
+    what: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[RUN] | verify DIR | check URL | challenge [RUN] | rollback [L-001]",
+            help="Run, e.g. R-001, or one of these subcommands.",
+        ),
+    ] = None,
+    to: Annotated[
+        str, typer.Option(help="Forms: prompt,classifier,adapter,merged,gguf,gptq,awq,ollama,vllm,tgi.")
+    ] = "",
+    gguf: Annotated[str, typer.Option(help="GGUF types: q8_0,q4_k_m,f16,f32 (default: rung.toml).")] = "",
+    override: Annotated[
+        str, typer.Option(help="loss: release a form that loses more than the limit; needs --by.")
+    ] = "",
+    by: Annotated[str, typer.Option(help="Your name: who releases or accepts a judgement.")] = "",
+    reason: Annotated[str, typer.Option(help="Why.")] = "",
+    model: Annotated[str, typer.Option(help="check: the model's name at the server.")] = "",
+    against: Annotated[
+        str, typer.Option(help="check: release to compare with, e.g. L-001 (default: the current one).")
+    ] = "",
+    as_json: Json = False,
+) -> None:
+    """Release a tuned model, the best prompt or the classifier; verify, check, challenge or roll back a release."""
+    from rung.cli.release import after as release_after
+    from workspace.errors import RungError
+
+    words = what or []
+    if words and words[0] == "verify":
+        return release_after.verify(_one(words, "verify DIR"), as_json)
+    if words and words[0] == "check":
+        return release_after.check(_one(words, "check URL"), model, against, as_json)
+    if words and words[0] == "challenge":
+        return challenge(_at_most_one(words, "challenge [RUN]"), as_json)
+    if words and words[0] == "rollback":
+        return rollback(_at_most_one(words, "rollback [L-001]"), by, reason, as_json)
+    if len(words) > 1:
+        raise RungError(f"One run at a time: {' '.join(words)}.", "rung release RUN --to adapter")
+    _release(words[0] if words else None, to, gguf, _ways(override, by, reason), as_json)
+
+
+def _one(words: list[str], usage: str) -> str:
+    from workspace.errors import RungError
+
+    if len(words) != 2:
+        raise RungError(f"rung release {usage} takes one name; {len(words) - 1} were given.", f"rung release {usage}")
+    return words[1]
+
+
+def _at_most_one(words: list[str], usage: str) -> str:
+    return _one(words, usage) if len(words) > 1 else ""
+
+
+def _ways(override: str, by: str, reason: str) -> ReleaseOptions:
+    from rung.cli.models import watch
+    from rung.cli.output import note
+    from training.release.releasing import ReleaseOptions
+    from workspace.errors import RungError, did_you_mean
+
+    if override not in ("", "loss"):
+        hint = did_you_mean(override, ["loss"])
+        raise RungError(f"--override {override}: a release can override only loss.{hint}", "--override loss")
+    return ReleaseOptions(by, reason, override == "loss", note, watch)
+
+
+def _release(run: str | None, to: str, gguf: str, ways: ReleaseOptions, as_json: bool) -> None:
+    from dataclasses import replace
+
+    from training.release.releases import UNTUNED
+    from training.release.releasing import release_run, release_untuned, wanted_forms
+    from training.runs import find_run
+    from workspace.errors import RungError
+    from workspace.folder import require_project
+    from workspace.settings import load_settings
+
+    if not to:
+        raise RungError(
+            "No form given. Expected --to prompt or classifier, or for a run --to adapter,merged.",
+            "rung release --to prompt",
+            where="--to",
+        )
+    forms = wanted_forms(to)
+    project = require_project()
+    settings = _with_types(load_settings(project.settings_file), gguf)
+    if set(forms) <= set(UNTUNED):
+        folder = release_untuned(project, settings, forms, by=ways.by, reason=ways.reason, told=ways.told)
+    else:
+        ways = replace(ways, judge=_judge(project, settings) if set(forms) & {"gguf", "gptq", "merged"} else None)
+        folder = release_run(project, settings, find_run(project, run), forms, ways)
+    _say(project, folder, as_json)
+
+
+def _judge(project: Project, settings: Settings) -> ChatModel | None:
+    """The judge, where the project's metric is one's."""
+    from evaluation.metrics.item_metrics import item_metric
+    from rung.cli.models import open_judge
+
+    return open_judge(project, settings) if item_metric(settings.evaluation.metric, project.root).judged else None
+
+
+def _with_types(settings: Settings, gguf: str) -> Settings:
+    from training.release.releasing import gguf_types
+    from workspace.artefact import revised
+
+    if not gguf:
+        return settings
+    return revised(settings, release=revised(settings.release, gguf=gguf_types(gguf)))
+
+
+def _say(project: Project, folder: Path, as_json: bool) -> None:
+    from rung.cli.output import emit, say
+    from training.release.releases import RELEASE, Release
+    from workspace.artefact import read_artefact
+
+    made = read_artefact(folder / RELEASE, Release)
+    if as_json:
+        return emit({**made.model_dump(mode="json"), "folder": str(folder)})
+    for form in made.forms:
+        say(f"✓ {form.form:<10} {form.bytes / 1e6:>10,.1f} MB   {form.against}")
+    names = ", ".join(form.form for form in made.forms)
+    say(f"Released {made.id}: {names}. Card: {project.relative(folder / 'README.md')}")
+    say(f"To check it on another machine: rung release verify {project.relative(folder)}")
+
+
+WORDS = {
+    "replace": "REPLACE  The new run beats the current release by {0:.1f} points.",
+    "judgement": "JUDGEMENT  The new run leads by {0:+.1f} points, within the margin: a named person decides.",
+    "keep": "KEEP  The current release stays: the new run differs by {0:+.1f} points.",
+    "need_more_data": "NEED MORE DATA  These items cannot distinguish {0:+.1f} points from no difference.",
+}
+
+
+def challenge(run: str, as_json: bool) -> None:
+    """`rung release challenge R-002`: exit 0 where the run may replace the current release."""
+    from rung.cli.models import finished_run
+    from rung.cli.output import show
+    from training.release.challenge import challenge
+    from workspace.folder import require_project
+    from workspace.settings import load_settings
+
+    project = require_project()
+    found = challenge(project, load_settings(project.settings_file), finished_run(project, run or None))
+    show(
+        as_json,
+        {**found.verdict.model_dump(mode="json"), "champion": found.champion.id, "ruling": found.ruling},
+        _challenge_lines(found),
+    )
+    if found.ruling != "replace":
+        raise typer.Exit(1)
+
+
+def _challenge_lines(found: Challenge) -> list[str]:
+    v = found.verdict
+    champion = f"{found.champion.id} ({found.champion.run or f'the {found.champion.forms[0].form}'})"
+    counts = f"{v.better} better, {v.worse} worse, {v.same} the same"
+    name = v.run or ""
+    lines = [
+        WORDS[found.ruling].format(100 * v.difference),
+        "",
+        f"{name:<10}  {v.tuned:.1%}",
+        f"{'released':<10}  {v.baseline:.1%}   {champion}",
+        f"difference  {100 * v.difference:+.1f} points ({v.confidence:.0%}: {100 * v.low:+.1f} to {100 * v.high:+.1f})",
+        f"items       {counts}, of {v.n}",
+        "",
+    ]
+    return [*lines, f"Next: rung release {name} --to adapter" if found.ruling == "replace" else "Next: rung status"]
+
+
+def rollback(to: str, by: str, reason: str, as_json: bool) -> None:
+    """`rung release rollback [L-001] --by NAME --reason TEXT`: make an earlier release the current one."""
+    from rung.cli.output import emit, say
+    from training.release.current import roll_back
+    from workspace.folder import require_project
+    from workspace.settings import load_settings
+
+    project = require_project()
+    step = roll_back(project, load_settings(project.settings_file), to, by, reason)
+    if as_json:
+        return emit(step.model_dump(mode="json"))
+    say(f'{step.release} is the current release again; before: {step.before} ({step.by}: "{step.reason}").')
+    say(f"{step.before} is kept. Restart running servers from releases/{step.release}.")

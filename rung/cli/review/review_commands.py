@@ -1,0 +1,349 @@
+"""Commands of the group `review`: the queue for scripts, and what opens it on a screen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rung.cli.options import Json, Unmask
+from rung.cli.output import emit, new_folders, note, say
+from rung.cli.review.review_group import Automatic, Reviewer, desk_here, person_of, review_app
+from workspace.counted import counted
+from workspace.errors import RungError
+from workspace.files import read_utf8
+from workspace.json_types import JsonObject
+
+if TYPE_CHECKING:
+    from curation.review import Desk, ReviewItem
+    from curation.review.item import Veil
+    from curation.review.service import NextItem
+
+
+def register(app: typer.Typer) -> None:
+    """Add `rung review` and its commands, those of its other files after these."""
+    from rung.cli.review import lead, serve  # noqa: F401  (each adds its commands to review_app)
+
+    app.add_typer(review_app, name="review")
+
+
+@review_app.callback(invoke_without_command=True)
+def review(
+    context: typer.Context,
+    reviewer: Reviewer = "",
+) -> None:
+    """Open the review screen; without a terminal print the review progress."""
+    if context.invoked_subcommand is None and not open_screen(reviewer):
+        status(as_json=False)
+
+
+def open_screen(reviewer: str) -> bool:
+    """Open the review screen. False where there is no terminal."""
+    import sys
+
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    from rung.tui.app import open_review
+
+    open_review(reviewer)
+    return True
+
+
+@review_app.command("next")
+def next_command(
+    reviewer: Reviewer = "",
+    as_json: Json = False,
+    automatic: Automatic = False,
+    row: Annotated[str, typer.Option("--row", metavar="ID", help="This row, e.g. r-000012, if it is free.")] = "",
+    unmask: Unmask = False,
+) -> None:
+    """Take the next row, reserved for you, and show it with its token. Personal data is masked, in --json too."""
+    from curation.review import next_item
+
+    with desk_here() as desk:
+        turn = next_item(desk, person_of(desk, reviewer), kind="automatic" if automatic else "person", want=row or None)
+        if as_json:
+            emit(_document(desk, person_of(desk, reviewer), turn, unmask))
+        elif turn.item is None:
+            say(_nothing(turn))
+        else:
+            _show(desk, person_of(desk, reviewer), turn.item, unmask)
+
+
+@review_app.command("decide")
+def decide_command(
+    row: Annotated[str, typer.Argument(metavar="ID")],
+    verdict: Annotated[str, typer.Argument(metavar="approve|reject|edit|skip|unsure|flag")],
+    token: Annotated[str, typer.Option("--token", metavar="T", help="The token that `next` gave.")],
+    reviewer: Reviewer = "",
+    text_file: Annotated[Path | None, typer.Option("--text-file", metavar="F", help="The new answer.")] = None,
+    row_file: Annotated[Path | None, typer.Option("--row-file", metavar="F", help="The whole row as JSON.")] = None,
+    reason: Annotated[str, typer.Option("--reason", metavar="CODE", help="Number or words of a reason.")] = "",
+    remark: Annotated[str, typer.Option("--remark", metavar="TEXT", help="Remark for the team.")] = "",
+    as_json: Json = False,
+    automatic: Automatic = False,
+) -> None:
+    """Decide a row that `next` gave you. An expired token changes nothing (exit 1)."""
+    from curation.review import Ruling, decide
+    from curation.review.guideline import reason_of, reasons_now
+
+    text = read_utf8(text_file, newline="") if text_file else None
+    whole = _row(row_file) if row_file else None
+    with desk_here() as desk:
+        ruling = Ruling(verdict, text, whole, reason_of(reason, reasons_now(desk)), remark)
+        kind = "automatic" if automatic else "person"
+        made = decide(desk, row, token, person_of(desk, reviewer), ruling, kind=kind)  # type: ignore[arg-type]
+    if as_json:
+        emit(
+            {"id": made.id, "state": made.state, "decision": made.decision} | ({"note": made.note} if made.note else {})
+        )
+        return
+    say(f"{made.id} is {made.state}.")
+    if made.note:
+        say(made.note)
+
+
+@review_app.command("undo")
+def undo_command(
+    row: Annotated[str, typer.Argument(metavar="ID")], reviewer: Reviewer = "", as_json: Json = False
+) -> None:
+    """Undo your decision on a row. The log keeps both entries."""
+    from curation.review import undo
+
+    with desk_here() as desk:
+        made = undo(desk, row, person_of(desk, reviewer))
+    if as_json:
+        emit({"id": made.id, "state": made.state, "decision": made.decision})
+    else:
+        say(f"{made.id} is {made.state} again.")
+
+
+@review_app.command("status")
+def status(as_json: Json = False) -> None:
+    """Show review progress: states, people, pace, samples, agreement."""
+    from curation.review import progress
+    from rung.status import next_step
+    from rung.text.review_text import lines
+    from workspace.folder import require_project
+
+    with desk_here() as desk:
+        found = progress(desk)
+        if desk.store.is_read_only:
+            note("! The store is read-only: the queue does not reflect later changes of rung.toml.")
+    if as_json:
+        emit(found.to_json())
+        return
+    for line in lines(found, next_step(require_project())):
+        say(line)
+
+
+@review_app.command("reopen")
+def reopen_command(
+    rows: Annotated[list[str], typer.Argument(metavar="ID...")],
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT")] = "reopened",
+    by: Reviewer = "",
+    as_json: Json = False,
+) -> None:
+    """Send decided rows to review again. The old decisions stay in the log but no longer count."""
+    rows = list(dict.fromkeys(rows))
+    with desk_here() as desk:
+        gone = [row for each in rows if (row := desk.store.row(each)).excluded is not None]
+        if gone:
+            said = "\n".join(f"{row.id} was taken out ({row.excluded}), so it cannot be reviewed." for row in gone)
+            raise RungError(said, f"rung why {gone[0].id}, or leave it out")
+        change = desk.store.queue(rows, reason, "reopened", actor=person_of(desk, by))
+    if as_json:
+        emit({"rows": rows, "change": change})
+        return
+    say(f"{counted(len(rows), 'row')} to review again (change {change}; rung data undo reverses it).")
+    say("\nNext: rung review next")
+
+
+@review_app.command("sample")
+def sample_command(
+    role: Annotated[str, typer.Option("--as", metavar="pool|train|validation|test")] = "pool",
+    by: Reviewer = "",
+    as_json: Json = False,
+) -> None:
+    """Draw a new review sample after one failed: fresh rows, half the error rate to show."""
+    from curation.review import draw_again
+
+    with desk_here() as desk:
+        plan = draw_again(desk.store, desk.settings, role, actor=person_of(desk, by))
+    if as_json:
+        drawn = {"size": plan.size, "population": plan.population, "error": plan.error} if plan else None
+        emit({"role": role, "sample": drawn})
+    if plan is None:
+        if not as_json:
+            say(f"Every {role} row has been in a sample already.")
+        raise typer.Exit(1)
+    if as_json:
+        return
+    say(f"{plan.size:,} of {plan.population:,} fresh {role} rows are queued, to show under {plan.error:.1%} errors.")
+    say("\nNext: rung review next")
+
+
+@review_app.command("invite")
+def invite_command(
+    name: Annotated[str, typer.Argument(metavar="NAME")],
+    role: Annotated[str, typer.Option("--role", metavar="reviewer|adjudicator|lead", help="Role.")] = "reviewer",
+    days: Annotated[float, typer.Option("--days", metavar="N", help="Days until the link expires.")] = 14,
+    revoke: Annotated[bool, typer.Option("--revoke", help="End the link at once.")] = False,
+    base: Annotated[str, typer.Option("--base", metavar="URL", help="Address of the review page.")] = "",
+    out: Annotated[
+        Path | None,
+        typer.Option("-o", "--out", metavar="FILE", help="Write the link to a file that only you can read."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Print a personal link to the review page. Only a hash of its token is stored."""
+    from curation.review import invite
+    from curation.review import revoke as revoke_link
+    from rung.web.serve import link_base
+    from workspace.files import check_outputs, write_private
+
+    check_outputs(out)
+    with desk_here() as desk:
+        if revoke:
+            revoke_link(desk.store, name, actor=desk.settings.project.person)
+            told = f"The link of {name} is revoked. The decisions of {name} are kept."
+            emit({"name": name, "revoked": True}) if as_json else say(told)
+            return
+        token = invite(desk.store, name, role=role, days=days, actor=desk.settings.project.person)
+        web = desk.settings.web
+    link = f"{base.rstrip('/') or link_base(web, web.port)}/enter/{token}"
+    if out is not None:
+        write_private(out, f"{link}\n")
+    if as_json:
+        emit({"name": name, "role": role, "days": days, **({"file": str(out)} if out else {"link": link})})
+    else:
+        say(link if out is None else f"The link of {name} is in {out}, readable only by you.")
+
+
+def _row(path: Path) -> Any:
+    from curation.review.ruling import parse_row
+
+    return parse_row(read_utf8(path, newline="").encode(), str(path))
+
+
+def _nothing(turn: NextItem) -> str:
+    """Why no row comes, and the ways on."""
+    if not turn.waiting:
+        return _empty()
+    many = f"{counted(turn.waiting, 'row')} wait{'s' if turn.waiting == 1 else ''}"
+    said = f"You are done; {many} for others."
+    if not turn.mine:
+        return said
+    some = ", ".join(turn.mine[:5]) + (f" and {len(turn.mine) - 5:,} more" if len(turn.mine) > 5 else "")
+    say(f"{said} You decided {some} already, or marked it as not sure: a second person must decide.")
+    return f"\nNext: rung review invite NAME, or undo yours: rung review undo {turn.mine[0]}"
+
+
+def _empty() -> str:
+    return "Nothing to review.  Next: rung data generate --count N, or rung data freeze"
+
+
+def _veiled(desk: Desk, person: str, item: ReviewItem, unmask: bool) -> Veil:
+    """Return the masked item; an unmasked view is logged first."""
+    from curation.review.item import log_unmasked, veiled
+
+    veil = veiled(item)
+    if unmask and veil.found:
+        log_unmasked(desk, person, item, veil.found)
+    return veil
+
+
+def _document(desk: Desk, person: str, turn: NextItem, unmask: bool) -> JsonObject:
+    from curation.review.item import kinds_of
+
+    if turn.item is None:
+        return {"id": None, "waiting": turn.waiting} | ({"mine": list(turn.mine)} if turn.mine else {})
+    veil = _veiled(desk, person, turn.item, unmask)
+    return {**(turn.item if unmask else veil.item).to_json(), "hidden": {} if unmask else kinds_of(veil.found)}
+
+
+def _show(desk: Desk, person: str, item: ReviewItem, unmask: bool) -> None:
+    from curation.review.item import hidden_words
+
+    veil = _veiled(desk, person, item, unmask)
+    _say_item(item if unmask else veil.item)
+    if veil.found:
+        hidden = hidden_words(veil.found)
+        hint = "--unmask shows them and is recorded in the log"
+        say(f"\nShown unmasked: {hidden}" if unmask else f"\nHidden: {hidden}; {hint}")
+    say(f"\nReserved for you until {item.until}")
+    say(f"Next: rung review decide {item.id} approve --token {item.token}")
+
+
+def _say_item(item: ReviewItem) -> None:
+    say(f"{item.id}   {item.role}, from {item.source or item.origin}   item {item.decided + 1:,} of {item.total:,}")
+    for message in item.messages:
+        say(f"\n{message.get('role')}\n  " + str(message.get("content")).replace("\n", "\n  "))
+    if not item.messages:
+        say("\n  " + str(item.row.get("text", "")))
+    if item.findings:
+        say("\nLook at this")
+    for finding in item.findings:
+        say(f"  ! {finding['text']}")
+    if item.guideline:
+        say(f"\nGuideline v{item.guideline.version}: guideline.md")
+
+
+@review_app.command("export")
+def export_command(
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="A .jsonl or .csv file, or a folder.")],
+    assign: Annotated[str, typer.Option("--assign", metavar="NAME", help="Who will decide these rows.")] = "",
+    count: Annotated[int, typer.Option("--count", metavar="N", min=0, help="Maximum number of rows; 0: all.")] = 0,
+    form: Annotated[str, typer.Option("--format", metavar="argilla", help="Argilla's dataset format, a folder.")] = "",
+    everything: Annotated[bool, typer.Option("--all", help="Include decided rows, with their decisions.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Write waiting rows to a file, to be decided by mail, in git or in Argilla, and imported again."""
+    from curation.review.exchange import export_rows
+    from workspace.errors import RungError, did_you_mean
+    from workspace.files import check_outputs
+
+    if form not in ("", "argilla"):
+        raise RungError(f'--format "{form}" is not known.{did_you_mean(form, ("argilla",))}', "--format argilla")
+    if everything and not form:
+        raise RungError("--all goes with --format argilla.", "rung review export --format argilla --all -o FOLDER")
+    check_outputs(out if not form else None)
+    with desk_here() as desk, new_folders(out):
+        written = export_rows(desk, out, assign=assign, count=count, form=form, everything=everything)
+    if as_json:
+        emit({"rows": written, "file": str(out)})
+        return
+    if form:
+        say(f"{counted(written, 'row')} in {out}, in Argilla's format. When decided: rung review import {out}")
+        return
+    say(f"{counted(written, 'row')} in {out}. Fill in decision, text and reason, then: rung review import {out}")
+
+
+@review_app.command("import")
+def import_command(
+    file: Annotated[Path, typer.Argument(metavar="FILE|FOLDER")],
+    reviewer: Reviewer = "",
+    user: Annotated[
+        list[str] | None, typer.Option("--user", metavar="ID=NAME", help="Who an Argilla user is; may be repeated.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Import decisions from a file, or from a folder in Argilla's format. Conflicts are listed and change nothing."""
+    from curation.review.exchange import import_decisions
+    from workspace.errors import RungError
+
+    for each in user or []:
+        if "=" not in each:
+            raise RungError(f'--user "{each}": expected ID=NAME.', found=each)
+    with desk_here() as desk:
+        users = dict(each.split("=", 1) for each in user or [])
+        found = import_decisions(desk, file, reviewer=reviewer, users=users)
+    if as_json:
+        emit({"decided": found.decided, "open": found.open, "conflicts": list(found.conflicts)})
+    else:
+        say(f"{counted(found.decided, 'decision')} imported, {counted(found.open, 'row')} still open.")
+        for conflict in found.conflicts:
+            say(f"! {conflict}")
+    if found.conflicts:
+        raise typer.Exit(1)

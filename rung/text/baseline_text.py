@@ -1,0 +1,147 @@
+"""A baseline report in words, as the shell prints it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from evaluation.measured_answers import best_untuned
+from evaluation.measurement_report import ArmResult, Report
+from evaluation.metrics.item_metrics import ITEM_METRICS
+from evaluation.verdict.intervals import TOLERANCE
+from rung.text.figures import arm_name, dots, duration, interval, money, percent, scale
+from workspace.counted import counted
+
+PLOT = 30
+SET_GOAL = "rung advise --set goal_score=0.9"
+FACTS = {
+    "prompting": "prompt",
+    "few_shot": "few-shot",
+    "rag": "rag",
+    "optimised": "an optimised prompt",
+    "classifier": "a plain classifier",
+}
+WORKS = {
+    "works": "reaches the goal",
+    "insufficient": "falls short",
+    "weak_effort": "falls short, but was not tried enough",
+}
+
+
+def metric_words(metric: str) -> str:
+    """`exact match`, `numeric match (0.01)`."""
+    name, _, argument = metric.partition(":")
+    return ITEM_METRICS.get(name, name) + (f" ({argument})" if argument else "")
+
+
+def unmeasured(report: Report) -> list[str]:
+    """The arms whose scores are no measurement, each with the reason, and the next step."""
+    lost = [f"! {arm_name(arm.arm)} was not measured: {arm.unmeasured}." for arm in report.arms if arm.unmeasured]
+    return [*lost, "  Raise [model] max_tokens, or fix what stops the replies, and measure again."] if lost else []
+
+
+def answer(report: Report) -> str:
+    """Return the first sentence: does anything cheaper reach the goal? Arms that were not measured come before it."""
+    return " ".join([*(line.strip("! ") for line in unmeasured(report)), _answer(report)])
+
+
+def _answer(report: Report) -> str:
+    if report.goal is None:
+        return f"{untuned_words(report)} Is that good enough? Set your goal: {SET_GOAL}"
+    question = "Does anything cheaper than fine-tuning reach the goal?"
+    if not report.judged:
+        lost = any(arm.unmeasured for arm in report.arms)
+        why = "too many replies were lost" if lost else "there were no reviewed rows to choose on"
+        return f"{question} Not judged: {why}."
+    working = [FACTS[fact] for fact, state in report.judged.items() if state == "works"]
+    if not working:
+        return f"{question} No."
+    return f"{question} On validation yes: {' and '.join(working)}."
+
+
+def untuned_words(report: Report) -> str:
+    """`Best without tuning: classifier 95.9%, retrieved few-shot 93.9%.`"""
+    best = best_untuned(report)
+    chosen = next((arm for arm in report.arms if arm.arm == report.chosen), None)
+    named = [arm for arm in (best, chosen) if arm is not None]
+    told = dict.fromkeys(f"{arm_name(arm.arm)} {percent(arm.score)}" for arm in named)
+    return f"Best without tuning: {', '.join(told)}."
+
+
+def best_sentence(report: Report) -> str:
+    """The best prompted arm with both its scores."""
+    best = next((a for a in report.arms if a.arm == report.chosen), None)
+    if best is None:
+        return ""
+    bounds = interval(best.low, best.high)
+    tried = f"{percent(best.validation)} on validation, " if best.validation is not None else ""
+    return f"{best_label(report)}: {arm_name(best.arm)}, {tried}{percent(best.score)} {bounds} on test, {hits(best)}."
+
+
+def best_label(report: Report) -> str:
+    """Return the label of the arm that validation chose: "best" only if no other prompt scored higher on the test."""
+    chosen = next((arm.score for arm in report.arms if arm.arm == report.chosen), 0.0)
+    beaten = any(arm.prompted and arm.score > chosen + TOLERANCE for arm in report.arms)
+    return "Prompt chosen" if beaten else "Best prompted arm"
+
+
+def lines(report: Report, taken: Sequence[str] = ()) -> list[str]:
+    """The whole result without the last line that names the next command."""
+    head = f"{counted(report.n, 'frozen test item')}, {metric_words(report.metric)}, {report.model}"
+    out = [*unmeasured(report), _answer(report), head, "", *table(report.arms, report.goal), "", *_facts(report)]
+    out += ["", *taken] if taken else []
+    told = [*report.rows_from, *(f"! {note}" for note in report.notes)]
+    return out + ([""] if told else []) + told
+
+
+def table(arms: Sequence[ArmResult], goal: float | None) -> list[str]:
+    """The arms with score, interval, plot, time and price."""
+    width = max(len("Arm"), *(len(arm_name(a.arm)) for a in arms))
+    rows = [f"{'Arm':<{width}}   Score  95% interval   {scale(PLOT, goal)}"]
+    for arm in arms:
+        plot = dots(arm.low, arm.score, arm.high, PLOT, goal)
+        rows.append(f"{arm_name(arm.arm):<{width}}  {percent(arm.score):>6}  {_bounds(arm):<13}  {plot}".rstrip())
+    return rows if goal is None else [*rows, f"{'':<{width + 25}}{_goal_line(goal)}"]
+
+
+def _bounds(arm: ArmResult) -> str:
+    return interval(arm.low, arm.high).strip("()")
+
+
+def _goal_line(goal: float) -> str:
+    text = f"goal {percent(goal)}"
+    return " " * max(0, min(PLOT - len(text), round(goal * (PLOT - 1)) - len(text) // 2)) + text
+
+
+def _facts(report: Report) -> list[str]:
+    rows: list[tuple[str, str]] = []
+    best = next((a for a in report.arms if a.arm == report.chosen), None)
+    if best is not None:
+        text = f"{arm_name(best.arm)}, {percent(best.score)} ({hits(best)}), chosen on validation"
+        rows.append((best_label(report), text if best.validation is not None else text.replace(", chosen on", ", no")))
+        if report.goal is not None:
+            gap = report.goal - best.score
+            rows.append(("To the goal", f"{100 * gap:.1f} points short" if gap > 0 else "reached on test"))
+    if report.smallest_difference is not None:
+        rows.append(("Detectable", f"differences of about {100 * report.smallest_difference:.0f} points"))
+    rows.append(("Better constrained", _held(report.arms)))
+    costs = [arm.cost_usd for arm in report.arms]
+    total = None if None in costs else sum(cost or 0.0 for cost in costs)
+    rows.append(("Took", f"{duration(sum(arm.seconds for arm in report.arms))} on test, {money(total)}"))
+    return [f"{name:<19} {text}" for name, text in rows if text]
+
+
+def hits(arm: ArmResult) -> str:
+    """`223 of 300`; the items alone where scores are not 0 or 1."""
+    counts = not arm.graded and abs(arm.correct - round(arm.correct)) < 1e-6
+    return f"{round(arm.correct):,} of {arm.n:,}" if counts else f"mean of {counted(arm.n, 'item')}"
+
+
+def _held(arms: Sequence[ArmResult]) -> str:
+    """Return the arms that scored higher on validation when limited to the possible answers."""
+    both = [a for a in arms if {"free", "held"} <= a.validation_forms.keys()]
+    return ", ".join(arm_name(a.arm) for a in both if a.form == "held") if both else ""
+
+
+def taken_over(judged: Mapping[str, str]) -> list[str]:
+    """Return the answers that were recorded as measured, one sentence a rung; judged on validation rows."""
+    return [f"Recorded (measured): {FACTS[fact]} {WORKS[state]}." for fact, state in judged.items()]

@@ -1,0 +1,154 @@
+"""`rung data check` in words: the sentence first, then the findings, last the next command."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from curation.checks.base import DataFinding
+from curation.checks.findings import Checkup
+from workspace.counted import counted
+
+SYMBOLS = {"blocks": "✗", "look": "!", "handled": "✓"}
+SHOWN_BLOCKING = 2
+SHOWN_ALL = 200
+
+
+def lines(checkup: Checkup, command: str, in_project: bool, ending: Sequence[str] = ()) -> Iterator[str]:
+    """The whole page. `command` is the check that was run, to be followed by `--show NAME`; `ending` ends it."""
+    yield verdict(checkup)
+    yield counts(checkup)
+    if checkup.stopped:
+        left = counted(sum(check.rows is None for check in checkup.checks), "check")
+        yield f"! {checkup.stopped} {left} did not run. The findings of the others are below."
+    if told := sample(checkup):
+        yield told
+    yield ""
+    width = max([20, *(len(finding.title) + 2 for finding in checkup.findings)])
+    for finding in checkup.findings:
+        todo = _what_to_do(finding, command, in_project)
+        symbol = SYMBOLS[finding.severity]
+        yield f"{symbol} {finding.title:<{width}}{finding.rows:>5,}  {finding.severity:<7}  {todo}".rstrip()
+        if finding.blocks:
+            yield from _evidence(finding, SHOWN_BLOCKING)
+            if (more := finding.rows - SHOWN_BLOCKING) > 0 and finding.evidence:
+                yield f"    {more:,} more: {_show(finding, command, in_project)}"
+    yield from ending
+    if checkup.findings or ending:
+        yield ""
+    yield f"Next: {_next(checkup, command, in_project)}"
+
+
+def one(checkup: Checkup, name: str) -> Iterator[str]:
+    """One finding with all the evidence that was kept, personal data masked."""
+    if name == "topics":
+        yield from _topics(checkup)
+    if not any(f.name == name for f in checkup.findings) and (clean := [c for c in checkup.checks if c.name == name]):
+        yield f"✓ {clean[0].title}: nothing found{f' ({clean[0].reason})' if clean[0].reason else ''}."
+        return
+    finding = checkup.named(name)
+    yield f"{SYMBOLS[finding.severity]} {finding.title}  {finding.rows:,}  {finding.severity}"
+    yield f"  {finding.reason}"
+    for evidence in finding.evidence[:SHOWN_ALL]:
+        yield ""
+        yield f"  {_places(evidence.places)}   {evidence.note}".rstrip() + (
+            f"   {name}:{evidence.key}" if evidence.rows else ""
+        )
+        for text in evidence.texts:
+            yield f"    {text}"
+    whole = not any(evidence.places for evidence in finding.evidence)
+    if finding.rows > len(finding.evidence) > 0 and not whole:
+        yield f"\n  {counted(finding.rows, 'row')} in all, {len(finding.evidence):,} shown."
+
+
+def _topics(checkup: Checkup) -> Iterator[str]:
+    """The map of topics as a table: how many rows each has, its words, an example."""
+    topics = checkup.measures.get("topics", {}).get("topics", [])
+    if topics:
+        yield f"{'Rows':>6}{'Test':>6}  Topic, and a row of it"
+    for topic in topics:
+        yield f"{topic['train']:>6,}{topic['test']:>6,}  {topic['words']}"
+        yield f"{'':>14}{topic['example']}"
+    if topics:
+        yield ""
+
+
+def counts(checkup: Checkup) -> str:
+    """Return `2,640 lines: 2,243 kept, 385 duplicates removed (214 exact, 171 near), 12 unreadable`."""
+    seen = lines_seen(checkup.read, checkup.kept, checkup.exact, checkup.near, checkup.rejected, checkup.known)
+    return seen + (f", {checkup.taken_out:,} taken out" if checkup.taken_out else "")
+
+
+def lines_seen(read: int, kept: int, exact: int, near: int, rejected: int, known: int = 0) -> str:
+    """Return what became of the lines that were read; counts of 0 are left out, except of those kept."""
+    parts = [f"{kept:,} kept"]
+    if same := exact + near:
+        parts.append(f"{counted(same, 'duplicate')} removed ({exact:,} exact, {near:,} near)")
+    if known:
+        parts.append(f"{known:,} already in the project")
+    if rejected:
+        parts.append(f"{rejected:,} unreadable")
+    return f"{counted(read, 'line')}: {', '.join(parts)}"
+
+
+def sample(checkup: Checkup) -> str:
+    """Return on how many rows the statistical checks ran, if not on all."""
+    if checkup.sampled is None:
+        return ""
+    return f"Classes, topics, labels and forms were checked on a random sample of {checkup.sampled:,} rows."
+
+
+def verdict(checkup: Checkup) -> str:
+    """The sentence: what blocks, or that nothing does."""
+    if not (checkup.read or checkup.kept):
+        return "No rows: nothing was checked."
+    blocking = len(checkup.blocking)
+    found = f"{counted(checkup.clean, 'check')} found nothing."
+    if blocking:
+        return f"{counted(blocking, 'finding')} {'blocks' if blocking == 1 else 'block'} the dataset. {found}"
+    if checkup.stopped:
+        return f"Nothing that blocks the dataset was found so far. {found}"
+    rows = sum(finding.rows for finding in checkup.findings if finding.severity == "look")
+    look = f", {counted(rows, 'row')} to look at if you like" if rows else ""
+    return f"Nothing blocks the dataset. {counted(len(checkup.checks), 'check')}{look}."
+
+
+def _evidence(finding: DataFinding, most: int) -> Iterator[str]:
+    for evidence in finding.evidence[:most]:
+        yield f"    {_places(evidence.places)}   {evidence.note}"
+
+
+def _places(places: tuple[str, ...]) -> str:
+    return " and ".join(place for place in places if place)
+
+
+def _what_to_do(finding: DataFinding, command: str, in_project: bool) -> str:
+    if finding.what_to_do:
+        return finding.what_to_do
+    if in_project and finding.blocks and finding.action:
+        rows = f"  ({counted(len(finding.ids), 'row')})" if len(finding.ids) != finding.rows else ""
+        return f"rung data fix {finding.name}{rows}"
+    return _show(finding, command, in_project)
+
+
+def _show(finding: DataFinding, command: str, in_project: bool) -> str:
+    """The command that shows a finding; of a check of files only what is to be added to it."""
+    return f"{command} --show {finding.name}" if in_project else f"add --show {finding.name}"
+
+
+def _next(checkup: Checkup, command: str, in_project: bool) -> str:
+    first = checkup.findings[0] if checkup.findings else None
+    if not checkup.read and not first:
+        return "rung data import FILE" if in_project else "rung data check FILE"
+    if in_project:
+        todo = [f for f in checkup.blocking if f.action and f.what_to_do != "in review"]
+        return f"rung data fix {todo[0].name}" if todo else "rung review"
+    if first and first.blocks:
+        return NEXT_FOR_FILES.get(first.name, f"{command} --show {first.name}")
+    return command.replace("data check", "data import", 1)
+
+
+NEXT_FOR_FILES = {
+    "malformed": "rung data convert FILE -o OUT --rejects rejects.jsonl",
+    "leaks": "rung data leakage --train TRAIN --test TEST --clean OUT",
+}
+"""Commands that fix a blocking finding outside a project."""

@@ -1,0 +1,298 @@
+"""The advice as text, in the order of screens and reports, and the difference between two decisions."""
+
+from __future__ import annotations
+
+import os
+import sys
+import textwrap
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from advisor.decision import Decision, Reason
+from rung.text.figures import gib
+from workspace.json_types import JsonObject
+
+OPTION = {
+    "prompt": "prompt",
+    "few_shot": "few-shot",
+    "rag": "rag",
+    "fine_tune": "fine-tune",
+    "rag_and_fine_tune": "rag and fine-tune",
+}
+TUNED = ("fine_tune", "rag_and_fine_tune")
+METHOD = {"qlora": "QLoRA", "lora": "LoRA", "full": "full"}
+SYMBOL = {True: "✓", False: "✗", None: "○"}
+OPEN = "open"
+"""The word for the likely end until the answers settle it."""
+WIDTH = 80
+INDENT = " " * 12
+STUCK = "\xa0"
+"""A space within a command, where no line may end."""
+
+
+def advice_lines(decision: Decision, command: str, *, wide: bool | None = None) -> Iterator[str]:
+    """The lines of `rung advise`; `command` is the next one to run. On a terminal at most 80 columns."""
+    table = _Table(_wide() if wide is None else wide)
+    for line in _lines(decision, command, table):
+        fits = not table.narrow or len(line) <= WIDTH
+        parts = [line] if fits else textwrap.wrap(line, WIDTH, subsequent_indent=INDENT)
+        yield from (part.replace(STUCK, " ") for part in parts)
+
+
+def _lines(decision: Decision, command: str, table: _Table) -> Iterator[str]:
+    step = step_word(decision)
+    yield f"Next step   {step}: {headline(decision)}"
+    yield f"Likely end  {likely_end(decision)}"
+    yield f"Strength    {decision.strength:<14}Certainty  {certainty(decision)}"
+    yield ""
+    yield "Why"
+    spoken = {_words(reason): reason for reason in reversed(decision.reasons)}
+    reasons = [reason for reason in decision.reasons if spoken[_words(reason)] is reason]
+    yield from table.rows([(_words(r), r.rule, _cited(r.source)) for r in reasons[: 5 if table.narrow else 99]])
+    yield "Why not"
+    hang = max((len(OPTION[option]) for option in decision.why_not), default=0) + 2
+    yield from table.rows([row for option in decision.why_not for row in _why_not(option, decision)], hang)
+    yield from _changes(decision, table)
+    yield from _gates(decision)
+    yield from _method(decision)
+    yield from _money(decision)
+    if decision.open_questions:
+        keys = decision.open_questions
+        yield f"Not settled: {', '.join(keys)}   (rung{STUCK}why{STUCK}{keys[0]})"
+    if decision.experiment:
+        test = decision.experiment
+        yield f"To settle {test.question}: {_lower(test.text).rstrip('.')} ({test.cost})"
+    yield ""
+    more = f"      More: rung why {decision.reasons[0].rule}" if decision.reasons else ""
+    yield f"Next: {command}{more}"
+
+
+def step_word(decision: Decision) -> str:
+    """Return the next step in a word; the classifier by its name, because the rules have no rung for it."""
+    return "classifier" if decision.reached == "classifier" else OPTION[decision.next_step]
+
+
+def headline(decision: Decision) -> str:
+    """Return what to do now, in one sentence: `put good examples into the prompt`."""
+    return _lower(decision.action.text).split(". ")[0].rstrip(".")
+
+
+def likely_end(decision: Decision) -> str:
+    """Return `fine-tune (QLoRA), if few-shot falls short`, or `open: few-shot or higher, decided by failure`.
+
+    Until the answers settle it, tuning is never named as the end.
+    """
+    end = OPTION[decision.destination]
+    if not decision.settled:
+        keys = [key for candidate in decision.candidates for key in candidate.decided_by]
+        decides = ", ".join(dict.fromkeys([*decision.open_questions, *keys][:2]))
+        lowest = "" if decision.destination in TUNED else f": {end} or higher"
+        return f"{OPEN}{lowest}{f', decided by {decides}' if decides else ''}"
+    if decision.method.name:
+        end += f" ({METHOD[decision.method.name]})"
+    if decision.reached:
+        return f"{step_word(decision)}: it reaches the goal"
+    if decision.next_step == decision.destination:
+        return f"{end}, which is the next step"
+    return f"{end}, if {OPTION[decision.next_step]} falls short"
+
+
+def shows_tuning(decision: Decision) -> bool:
+    """Return whether tuning is the next step or the settled end, so that its method and price are worth a line."""
+    return decision.next_step in TUNED or decision.settled
+
+
+def certainty(decision: Decision) -> str:
+    """Return `provisional, 2 unknowns`, `settled`, or `no open answer` where only measuring can tell."""
+    count = len(decision.open_questions)
+    if decision.provisional:
+        return f"provisional, {count} unknown{'' if count == 1 else 's'}"
+    return "settled" if decision.settled else "no open answer"
+
+
+def outcome(step: str, end: str, decision: Decision) -> str:
+    """Return what a change leads to: only the part that differs from the present advice."""
+    parts = [f"next step: {OPTION[step]}"] if step != decision.next_step else []
+    parts += [f"likely end: {OPTION[end]}"] if end != decision.destination else []
+    return ", ".join(parts)
+
+
+def literal(value: Any) -> str:
+    """Return an answer as written in answers.toml, without quotes."""
+    return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _words(reason: Reason) -> str:
+    text = reason.short or reason.text.rstrip(".")
+    text = text[:1].upper() + text[1:]
+    marks = [" (your team's rule)"] if reason.team and reason.short else []
+    return text + "".join(marks) + (" (source expired)" if reason.expired else "")
+
+
+def _cited(source: Sequence[str]) -> str:
+    names = dict.fromkeys(name.partition(":")[0] for name in source)
+    return f"[{next(iter(names), '')}]"
+
+
+def _why_not(option: str, decision: Decision) -> list[tuple[str, str, str]]:
+    width = max(len(OPTION[name]) for name in decision.why_not) + 2
+    against = [reason for reason in decision.why_not[option] if reason.says == "against"][:1]
+    words = [(f"{OPTION[option]:<{width}}{_lower(_words(r))}", r.rule, _cited(r.source)) for r in against]
+    return words or [(f"{OPTION[option]:<{width}}not needed", "cheapest-first", "[module-4]")]
+
+
+def _changes(decision: Decision, table: _Table) -> Iterator[str]:
+    shown: list[JsonObject] = []
+    for change in decision.would_change:
+        if all(change["question"] != other["question"] for other in shown):
+            shown.append(change)
+    limit = 5 if table.narrow else 12
+    if shown:
+        yield "What would change it"
+        rows = [
+            (f"{c['question']} = {literal(c['to'])}", outcome(c["next_step"], c["destination"], decision), "")
+            for c in shown
+        ]
+        yield from table.rows(rows[:limit])
+        if len(rows) > limit:
+            yield f"  {len(rows) - limit} more answers: rung advise --json"
+    elif decision.would_change_pairs:
+        yield "What would change it (no single answer would; two together would)"
+        for pair in decision.would_change_pairs[:3]:
+            both = " and ".join(f"{c['question']} = {literal(c['to'])}" for c in pair.changes)
+            yield f"  {both}: {outcome(pair.next_step, pair.destination, decision)}"
+
+
+def _gates(decision: Decision) -> Iterator[str]:
+    failed = [gate for gate in decision.gates if gate.passed is False]
+    waiting = [gate for gate in decision.gates if gate.passed is None]
+    if failed or waiting:
+        passed = len(decision.gates) - len(failed) - len(waiting)
+        yield f"Gates: {passed} of {len(decision.gates)} passed"
+        yield from (f"  {SYMBOL[False]} {gate.text}" for gate in failed)
+        names = ", ".join(gate.id for gate in waiting)
+        if names:
+            yield f"  {SYMBOL[None]} open: {names}"
+
+
+def _method(decision: Decision) -> Iterator[str]:
+    method = decision.method
+    if method.name and method.memory and shows_tuning(decision):
+        fit = method.memory
+        card = "" if fit.card_gb is None else f", {fit.card_gb:g} GB on the card"
+        yield f"Method      {METHOD[method.name]} of {method.base_model}, {gib(fit.expected)}{card}"
+
+
+def _money(decision: Decision) -> Iterator[str]:
+    money = decision.break_even
+    if money is None or not shows_tuning(decision):
+        return
+    if money.calls_per_day is None:
+        yield f"Break-even  unknown (missing: {'; '.join(money.unknown) or 'prices'})"
+    else:
+        dated = f"prices from {money.prices_dated}{', expired' if money.expired else ''}"
+        yield f"Break-even  {money.calls_per_day:,} calls a day against {money.incumbent} ({dated})"
+
+
+def _lower(text: str) -> str:
+    """The text with its first letter small, unless it is an abbreviation."""
+    return text[:1].lower() + text[1:] if text[1:2].islower() or text[1:2] == " " else text
+
+
+def _wide() -> bool:
+    return not sys.stdout.isatty() and not os.environ.get("RUNG_COLUMNS")
+
+
+class _Table:
+    """Rows of a sentence, a rule and a source, in aligned columns."""
+
+    def __init__(self, wide: bool) -> None:
+        self.narrow = not wide
+
+    def rows(self, rows: list[tuple[str, str, str]], hang: int = 0) -> Iterator[str]:
+        """Two spaces, then the columns; on a terminal the sentence goes on below, `hang` cells in, so that it fits."""
+        second = max((len(row[1]) for row in rows if row[2]), default=0)
+        most = max(34, WIDTH - 16 - second) if self.narrow else max((len(row[0]) for row in rows), default=1) or 1
+        told = [textwrap.wrap(row[0], most, subsequent_indent=" " * hang) or [""] for row in rows]
+        first = max((len(line) for lines in told for line in lines), default=0)
+        for (text, *more), (_, rule, source) in zip(told, rows, strict=True):
+            line = f"  {text:<{first}}  {rule:<{second}}"
+            fits = not self.narrow or len(line) + 2 + len(source) <= WIDTH
+            yield (f"{line}  {source}" if fits else line).rstrip()
+            yield from (f"  {part}" for part in more)
+
+
+ADVICE = ("next_step", "destination", "provisional", "strength", "settled")
+
+
+def difference(before: Decision, after: Decision) -> JsonObject:
+    """`{advice, action, method, answers, gates, rules, dates}`: each a table of [before, after] of what differs."""
+    b, a = before.model_dump(mode="json"), after.model_dump(mode="json")
+    method = [b["method"]["name"], a["method"]["name"]]
+    gates_b, gates_a = ({g["id"]: g["passed"] for g in d["gates"]} for d in (b, a))
+    rules_b, rules_a = ({r["rule"] for r in d["reasons"]} for d in (b, a))
+    return {
+        "advice": {key: [b[key], a[key]] for key in ADVICE[:2] if b[key] != a[key]},
+        "certainty": {key: [b[key], a[key]] for key in ADVICE[2:] if b[key] != a[key]},
+        "action": {"name": [b["action"]["name"], a["action"]["name"]]} if b["action"] != a["action"] else {},
+        "method": {"name": method} if method[0] != method[1] else {},
+        "answers": _table(b["answers"], a["answers"], "unknown"),
+        "gates": _table(gates_b, gates_a, "not raised"),
+        "reasons": {"gone": sorted(rules_b - rules_a), "new": sorted(rules_a - rules_b)},
+        "rulebook": {}
+        if b["rulebook"] == a["rulebook"]
+        else {"sha256": [b["rulebook"]["sha256"], a["rulebook"]["sha256"]]},
+        "as_of": {} if b["as_of"] == a["as_of"] else {"as_of": [b["as_of"], a["as_of"]]},
+        "now": {key: a[key] for key in ADVICE},
+    }
+
+
+def _table(before: JsonObject, after: JsonObject, absent: str) -> dict[str, list[Any]]:
+    keys = dict.fromkeys([*before, *after])
+    return {
+        k: [before.get(k, absent), after.get(k, absent)] for k in keys if before.get(k, absent) != after.get(k, absent)
+    }
+
+
+SECTIONS = (
+    ("answers", "Answers"),
+    ("method", "Method"),
+    ("action", "Action"),
+    ("certainty", "Certainty"),
+    ("gates", "Gates"),
+)
+
+
+def difference_lines(found: JsonObject, before: str, after: str) -> Iterator[str]:
+    """The difference in words."""
+    yield from _advice_lines(found, before.lower(), after.lower())
+    for key, name in SECTIONS:
+        if found[key]:
+            said = _passed if key == "gates" else literal
+            yield name
+            yield from (f"  {item:<24} {said(pair[0])} -> {said(pair[1])}" for item, pair in found[key].items())
+    reasons = found["reasons"]
+    if reasons["new"] or reasons["gone"]:
+        yield "Reasons"
+        yield from (f"  + {rule}" for rule in reasons["new"])
+        yield from (f"  - {rule}" for rule in reasons["gone"])
+    if found["rulebook"]:
+        yield f"Rulebook    {found['rulebook']['sha256'][0][:8]} -> {found['rulebook']['sha256'][1][:8]}"
+    if found["as_of"]:
+        yield f"Date        {found['as_of']['as_of'][0]} -> {found['as_of']['as_of'][1]}"
+
+
+def _advice_lines(found: JsonObject, before: str, after: str) -> Iterator[str]:
+    advice, now = found["advice"], found["now"]
+    end = OPTION[now["destination"]] if now["settled"] else OPEN
+    if not advice:
+        yield f"The advice is the same: next step {OPTION[now['next_step']]}, likely end {end}."
+    for key, name in (("next_step", "Next step"), ("destination", "Likely end")):
+        if key in advice:
+            what = end if key == "destination" else OPTION[advice[key][1]]
+            yield f"{name:<11} {before} {OPTION[advice[key][0]]}, {after} {what}"
+
+
+def _passed(state: bool | str | None) -> str:
+    """Return whether a gate is passed, in words."""
+    return state if isinstance(state, str) else {True: "passed", False: "not passed", None: "open"}[state]

@@ -1,0 +1,168 @@
+"""What `rung estimate` prints."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rung.text.figures import gib
+from workspace.counted import counted
+from workspace.json_types import JsonObject
+
+if TYPE_CHECKING:
+    from advisor.sizing import Card, Estimate, UnknownArchitecture, Way
+
+
+def emit_estimate(found: Estimate, card: Card | None) -> None:
+    """One JSON document: the contract's, with what fits the card where one was named."""
+    from dataclasses import asdict
+
+    from advisor.sizing import methods_that_fit, ways_to_fit
+    from rung.cli.output import emit
+
+    document = found.as_json()
+    if card is not None:
+        document["fit"] = {
+            "card": card.name,
+            "memory_gib": card.memory_gib,
+            "methods": [
+                {
+                    "method": m.method,
+                    "fits": m.fits,
+                    "memory_gib": m.memory.gib(),
+                    "largest_batch": m.batch,
+                    "largest_length": m.length,
+                    "reason": m.reason,
+                }
+                for m in methods_that_fit(found.architecture, found.setup, card)
+            ],
+            "cards": _rentable(found),
+            "ways": [asdict(way) for way in ways_to_fit(found.architecture, found.setup, card)],
+        }
+    emit(document)
+
+
+def _rentable(found: Estimate) -> list[dict[str, object]]:
+    """Cards that hold the run, with the cheapest dated price of each."""
+    from datetime import date
+
+    from advisor.sizing import cards_that_fit, prices
+
+    listed: list[dict[str, object]] = []
+    for card in cards_that_fit(found.architecture, found.setup):
+        price = next(iter(prices(card.name, date.today())), None)
+        entry: dict[str, object] = {"gpu": card.name, "memory_gib": card.memory_gib}
+        entry["per_hour"] = price.per_hour if price else None
+        entry["reason"] = (
+            f"{price.provider}, {price.date}{', expired' if price.expired else ''}" if price else "no dated price"
+        )
+        listed.append(entry)
+    return listed
+
+
+def say_unknown(error: UnknownArchitecture, as_json: bool) -> None:
+    """Print that an unknown architecture has no figures, with the reason."""
+    from rung.cli.output import emit, say
+
+    if not as_json:
+        say(f"unknown ({error.message})")
+        say(f"-> {error.hint}")
+        return
+    from advisor.sizing.memory import PARTS
+
+    fields = ("parameters", "trainable", "adapter_mb", "memory_gib", "parts", "fits", "seconds", "cost_usd")
+    document: dict[str, object] = dict.fromkeys(fields)
+    document["memory_gib"] = dict.fromkeys(("low", "expected", "high"))
+    document["parts"] = dict.fromkeys(PARTS)
+    document["fits"] = []
+    document["reasons"] = dict.fromkeys(fields, error.message)
+    emit(document)
+
+
+def print_estimate(found: Estimate, card: Card | None) -> None:
+    """Parameters, memory by part, cards, time and money."""
+    from advisor.sizing import GIB
+    from rung.cli.output import say
+
+    memory, setup = found.memory.gib(), found.setup
+    shape = f"{setup.batch} x {counted(setup.length, 'token')} on {counted(setup.gpus, 'card')}"
+    say(f"{found.architecture.name}, {setup.method}, {shape}")
+    say()
+    say(f"parameters   {found.parameters:,}, of which {found.trainable:,} are trained ({_share(found)})")
+    say(f"adapter      {_or_unknown(found, 'adapter_mb', found.adapter_mb, '{:.1f} MB')}")
+    say(f"memory       {gib(memory['expected'], memory['low'], memory['high'])} on one card")
+    for name, value in found.memory.parts.items():
+        if value:
+            say(f"  {name:<12} {value / GIB:.2f} GiB")
+    fits = [f.gpu for f in found.fits if f.fits]
+    say(f"fits         {', '.join(fits) if fits else 'none of the cards in rules/hardware.toml'}")
+    if setup.gpus > 1:
+        say(f"             {setup.gpus} of them, sharded by {setup.strategy}")
+    say(f"time         {_or_unknown(found, 'seconds', found.seconds, '{:,.0f} s')}")
+    say(f"cost         {_or_unknown(found, 'cost_usd', found.cost_usd, '${:,.2f}')}")
+    for note in found.notes:
+        say(f"! {note}")
+    if card is not None:
+        _print_fit(found, card)
+
+
+def _print_fit(found: Estimate, card: Card) -> None:
+    """Print which methods fit the card, alternatives for the chosen method, and cards that hold it."""
+    from advisor.sizing import methods_that_fit, ways_to_fit
+    from rung.cli.output import say
+
+    say()
+    say(f"On {card.name}:")
+    methods = methods_that_fit(found.architecture, found.setup, card)
+    for m in methods:
+        say(f"{'✓' if m.fits else '✗'} {m.method:<8} {m.reason}")
+    if any(m.fits for m in methods if m.method == found.setup.method):
+        return
+    say()
+    say(f"{found.setup.method} on several of these cards, or with CPU memory:")
+    for way in ways_to_fit(found.architecture, found.setup, card):
+        say(f"{'✓' if way.cards else '✗'} {way.name:<11}{_needs(way)}{way.reason}  [{', '.join(way.source)}]")
+    say()
+    cheapest = _rentable(found)[:4]
+    say("Single cards that hold it:" if cheapest else "No single card in rules/hardware.toml holds it.")
+    for entry in cheapest:
+        hour = f"${entry['per_hour']:.2f} an hour" if entry["per_hour"] is not None else "price unknown"
+        say(f"  {entry['gpu']:<20} {entry['memory_gib']:>6.1f} GiB   {hour} ({entry['reason']})")
+
+
+def _needs(way: Way) -> str:
+    if way.cards is None:
+        return "does not fit 16 cards: " if way.name != "offload" and way.memory_gib is None else ""
+    ram = f" and {way.ram_gib:.0f} GiB of RAM" if way.ram_gib else ""
+    return (
+        f"{way.cards} cards, {way.memory_gib:.1f} GiB each: " if way.cards > 1 else f"{way.memory_gib:.1f} GiB{ram}: "
+    )
+
+
+def _share(found: Estimate) -> str:
+    return f"{found.trainable / found.parameters:.2%}"
+
+
+def _or_unknown(found: Estimate, key: str, value: float | None, form: str) -> str:
+    reason = found.reasons.get(key, "")
+    if value is None:
+        return f"unknown ({reason})"
+    return form.format(value) + (f" ({reason})" if reason else "")
+
+
+def list_models(as_json: bool) -> None:
+    """The catalogue with its sizes."""
+    from advisor.sizing import architecture_of
+    from rung.cli.output import emit, say
+    from workspace.shipped_rules import rule_file
+
+    listed: list[JsonObject] = []
+    for entry in rule_file("models.toml")["model"]:
+        count = architecture_of(entry["config"], entry["id"]).parameters if "config" in entry else None
+        listed.append({**{k: v for k, v in entry.items() if k != "config"}, "parameters": count})
+    if as_json:
+        emit(listed)
+        return
+    for item in listed:
+        size = f"{item['parameters'] / 1e9:.2f} B" if item["parameters"] else "unknown"
+        old = "  superseded" if item.get("superseded") else ""
+        say(f"{item['id']:<24} {size:>10}  {item['licence']}{old}")

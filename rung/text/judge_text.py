@@ -1,0 +1,78 @@
+"""A judge's grades, and how far they agree with human labels, in words."""
+
+from __future__ import annotations
+
+from evaluation.judge.correction import JudgedArm, JudgedRival, JudgeReport
+from evaluation.people.pairings import PeoplePreference
+from rung.text.figures import arm_name, percent, points, signed_interval
+from workspace.counted import counted
+
+KINDS = {"rubric": "yes or no by judge.md", "score": "1 to 5 by judge.md", "pairs": "which of two, in both orders"}
+
+
+def lines(report: JudgeReport) -> list[str]:
+    """The sentence, each arm, each difference, and the biases."""
+    out = [sentence(report), f"Judge: {report.model}, {KINDS[report.kind]}", ""]
+    out += [arm_line(arm, report) for arm in report.arms]
+    out += [rival_line(rival, report) for rival in report.rivals]
+    return [*out, *biases(report), *(f"! {note}" for note in report.notes)]
+
+
+def sentence(report: JudgeReport) -> str:
+    """Whether the verdict listens to it."""
+    if report.used:
+        weight = "It decides." if report.decides else "It does not decide; its grades are shown with the verdict."
+        return f"The judge agrees with human labels. {weight}"
+    why = report.why.partition("the judge is ignored: ")[2] or report.why
+    return f"The verdict ignores the judge: {why}."
+
+
+def arm_line(arm: JudgedArm, report: JudgeReport) -> str:
+    """One arm: its raw mean, people's agreement, and the corrected mean."""
+    name = f"against {arm_name(arm.arm)}" if report.kind == "pairs" else arm_name(arm.arm)
+    rates = ", ".join(
+        f"{word} {value:.2f} (at least {low:.2f})" if value is not None else f"{word} unknown"
+        for word, value, low in (
+            ("sensitivity", arm.sensitivity, arm.sensitivity_low),
+            ("specificity", arm.specificity, arm.specificity_low),
+        )
+    )
+    raw = points(arm.raw) if report.kind == "pairs" else percent(arm.raw)
+    return f"{name:<24} {raw} by the judge on {arm.n} items; people labelled {arm.labelled}: {rates}"
+
+
+def rival_line(rival: JudgedRival, report: JudgeReport) -> str:
+    """Tuned minus the arm, raw, and corrected where it may be."""
+    name = f"over {arm_name(rival.arm)}"
+    if rival.corrected is None or rival.low is None or rival.high is None:
+        return f"{name:<24} {points(rival.raw)} by the judge, not corrected"
+    bounds = signed_interval(rival.low, rival.high, report.confidence)
+    return f"{name:<24} {points(rival.raw)} by the judge, {points(rival.corrected)} {bounds} corrected by human labels"
+
+
+def biases(report: JudgeReport) -> list[str]:
+    """Place and length, where they were measured."""
+    told = []
+    if report.flipped is not None:
+        told.append(f"position: swapping the outputs changed {report.flipped:.0%} of its grades; those count as ties")
+    if report.longer is not None:
+        told.append(f"length: the longer output won {report.longer:.0%} of the decided items")
+    for arm in report.arms:
+        if arm.length_bias is not None and report.kind != "pairs":
+            lean = f"{points(arm.length_bias)} more than people do"
+            told.append(f"length: it scores the longer outputs of {arm_name(arm.arm)} higher, by {lean}")
+    if report.raters:
+        agree = f", alpha {report.alpha:.2f}" if report.alpha is not None else ""
+        told.append(f"people: {', '.join(report.raters)}{agree}")
+    return told
+
+
+def preference_words(p: PeoplePreference) -> list[str]:
+    """One rival: how often the tuned model was preferred, with the interval, agreement and reasons."""
+    better = (
+        f"preferred {counted(p.wins, 'time')}, {arm_name(p.rival)} {p.losses}, ties {p.ties}, equal outputs {p.same}"
+    )
+    lines = [f"tuned against {arm_name(p.rival)}: {points(p.difference)} {signed_interval(p.low, p.high)}; {better}"]
+    if p.alpha is not None:
+        lines.append(f"  raters agree: alpha {p.alpha:.2f} ({', '.join(p.raters)})")
+    return lines + [f"  why: {reason}" for reason in p.reasons[:10]]

@@ -1,0 +1,204 @@
+"""A drift report in words: the same sentences in the shell, on the page and on the screen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from curation.mask import mask
+from rung.text.figures import duration, money, p_text, percent
+from workspace.counted import counted
+
+if TYPE_CHECKING:
+    from curation.rows.row import Reject
+    from training.monitoring.drift import DriftReport, Traffic
+    from training.monitoring.learn import Learnt
+    from training.monitoring.requests import Import
+    from training.monitoring.signals import Signal
+
+
+NEXT = "rung watch learn"
+SYMBOLS = {True: "✗", False: "✓", None: "-"}
+
+
+def headline(report: DriftReport) -> str:
+    """The sentence that comes first."""
+    measured = [signal for signal in report.signals if signal.raised is not None]
+    if not measured:
+        return "Nothing could be measured yet: there are too few requests."
+    if not report.raised:
+        return f"No change was detected by {counted(len(measured), 'signal')}."
+    return f"Production has changed: {len(report.raised)} of {counted(len(measured), 'signal')} raised an alarm."
+
+
+def basis(report: DriftReport) -> str:
+    """What was measured against what."""
+    traffic = report.traffic
+    days = f" of {traffic.first_at[:10]} to {traffic.last_at[:10]}" if traffic.first_at else ""
+    drawn = f", a sample of {report.sample:.2%}" if report.sample < 1 else ""
+    return (
+        f"{counted(traffic.requests, 'request')}{days}{drawn}, {traffic.distinct:,} distinct, against {report.against} "
+        f"(release {report.release})."
+    )
+
+
+def alarm_words(report: DriftReport) -> str:
+    """The stated rate of false alarms."""
+    each = max((signal.false_alarm for signal in report.signals), default=0.0)
+    return f"False alarms: at most {each:.0%} of reports for one signal, at most {report.any_alarm:.0%} for any signal."
+
+
+def figures(signal: Signal) -> str:
+    """Before and now in the signal's own unit, with p; or why there is none."""
+    if signal.raised is None:
+        return f"not measured: {signal.why}"
+    if signal.before is None or signal.now is None:
+        return f"{signal.unit} {signal.now:.1f}, {p_text(signal.p or 0.0)}"
+    of, of_now = ("", "") if signal.what == "request" else (f" of {signal.n_before:,}", f" of {signal.n:,}")
+    was, now = _in(signal.unit, signal.before), _in(signal.unit, signal.now)
+    return f"{was}{of}, now {now}{of_now}, {p_text(signal.p or 0.0)}"
+
+
+def pair(signal: Signal) -> tuple[str, str]:
+    """Before and now, each by itself; an empty one where the signal has a single figure."""
+    was = "" if signal.before is None else _in(signal.unit, signal.before)
+    return was, "" if signal.now is None else _in(signal.unit, signal.now)
+
+
+def sides(signal: Signal) -> str:
+    """How many requests against how many of what."""
+    return f"{counted(signal.n, signal.what)} against {signal.n_before:,} {signal.against}"
+
+
+def _in(unit: str, value: float) -> str:
+    if unit == "share":
+        return percent(value)
+    if unit == "seconds":
+        return f"{value * 1000:.0f} ms" if value < 1 else duration(value)
+    if unit == "usd":
+        return money(value, 6)
+    return f"{value:.0f} words" if unit == "words" else f"{value:.2f}"
+
+
+def traffic_words(traffic: Traffic) -> Iterator[tuple[str, str]]:
+    """Plain figures: name and value."""
+    yield "Failed", f"{traffic.failed:,} of {traffic.requests:,}"
+    low = f", {traffic.rated_low:,} of them low ({percent(traffic.rated_low / traffic.rated)})" if traffic.rated else ""
+    yield "Rated", f"{traffic.rated:,} of {traffic.requests:,}{low}; {traffic.edited:,} edited"
+    if traffic.p50_seconds is not None and traffic.p95_seconds is not None:
+        yield (
+            "Latency",
+            f"{_in('seconds', traffic.p50_seconds)} (median), {_in('seconds', traffic.p95_seconds)} (95th percentile)",
+        )
+    cost = "unknown (not logged for every request)" if traffic.cost_usd is None else money(traffic.cost_usd)
+    yield "Cost", cost
+    if traffic.input_tokens is not None and traffic.output_tokens is not None:
+        yield "Tokens", f"{traffic.input_tokens:,} in, {traffic.output_tokens:,} out"
+    yield "Model", ", ".join(f"{name} ({n:,})" for name, n in traffic.models.items())
+
+
+def lines(report: DriftReport) -> Iterator[str]:
+    """The report for the shell."""
+    yield headline(report)
+    yield basis(report)
+    yield alarm_words(report)
+    yield ""
+    for signal in sorted(report.signals, key=lambda each: (each.raised is not True, each.raised is None)):
+        yield f"{SYMBOLS[signal.raised]} {signal.title}: {figures(signal)}"
+        if signal.raised:
+            yield f"    {sides(signal)}"
+            yield from (f"    {one_line(text)}" for text in signal.evidence[:5])
+    yield ""
+    yield from (f"{name:<9}{value}" for name, value in traffic_words(report.traffic))
+    yield from (f"! {note}" for note in report.notes)
+    yield f"\nNext: {NEXT}"
+
+
+def one_line(text: str, most: int = 100) -> str:
+    """A row's text on one line, masked."""
+    plain = " / ".join(mask(text).split("\n"))
+    return plain if len(plain) <= most else plain[: most - 1] + "…"
+
+
+def imported_lines(made: Import | None, rejects: Sequence[Reject], place: Path | None) -> Iterator[str]:
+    """Yield what was done with each line of the logs."""
+    if made is None:
+        yield "Nothing new: these files were imported before."
+        yield "\nNext: rung watch report"
+        return
+    yield _requests(made)
+    yield (
+        f"  {counted(made.lines, 'line')}: {counted(made.requests, 'request')}, {made.joined:,} joined to another, "
+        f"{made.feedback:,} later feedback, {made.aside:,} set aside, {made.rejected:,} rejected, {made.empty:,} empty"
+    )
+    if made.sample < 1:
+        beyond = f"; {made.beyond_sample:,} more were rated, edited or failed" if made.beyond_sample else ""
+        yield f"  sample {made.sample:.2%} by seed {made.seed}{beyond}"
+    if made.masked:
+        yield "  masked: " + ", ".join(f"{count:,} [{kind}]" for kind, count in made.masked.items())
+    yield from _judged(made)
+    if made.said_again:
+        were = "was" if made.said_again == 1 else "were"
+        yield f"  {made.said_again:,} of the known requests {were} rated, edited or commented on since"
+    yield from _strange(made, rejects, place)
+    yield f"\nNext: {'rung watch report' if made.release else 'rung release --to prompt'}"
+
+
+def _requests(made: Import) -> str:
+    known = f" + {made.known:,} imported before" if made.known else ""
+    drawn = f" + {made.not_drawn:,} not in the sample" if made.not_drawn else ""
+    after = f", to release {made.release}" if made.release else "; nothing is released yet"
+    return f"{made.id}: {counted(made.requests, 'request')} = {made.kept:,} kept{drawn}{known}{after}"
+
+
+def _judged(made: Import) -> Iterator[str]:
+    if made.rated or made.edited or made.failed:
+        yield f"  {made.rated:,} rated, {made.edited:,} edited, {made.failed:,} failed"
+    if made.scale:
+        yield f"  ratings read as {made.scale[0]:g} (worst) to {made.scale[1]:g} (best)"
+    if made.scores_unread:
+        yield f"  scores not given by a person, not counted as ratings: {_listed(made.scores_unread)}"
+    if made.ratings_unclear:
+        yield f"! ratings that cannot be read: {_listed(made.ratings_unclear)}"
+
+
+def _listed(table: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} ({count:,})" for name, count in table.items())
+
+
+def _strange(made: Import, rejects: Sequence[Reject], place: Path | None) -> Iterator[str]:
+    for why, count in made.why_aside.items():
+        yield f"! {counted(count, 'line')} set aside: {why}"
+    if rejects:
+        head = rejects[0]
+        yield (
+            f"! {len(rejects):,} of {counted(made.lines, 'line')} could not be read; see {place}, with reasons. "
+            f"First: line {head.line}, {head.reason}"
+        )
+    if made.out_of_order:
+        are = "is" if made.out_of_order == 1 else "are"
+        yield f"! {counted(made.out_of_order, 'request')} {are} out of order in the log; they were sorted by time."
+    if made.without_time:
+        has = "has" if made.without_time == 1 else "have"
+        yield (f"! {counted(made.without_time, 'request')} {has} no readable time; each follows the line before it.")
+
+
+def learnt_lines(done: Learnt) -> Iterator[str]:
+    """Yield what was done with the requests."""
+    from training.monitoring.reference import STALE_HINT, stale_words
+
+    queued, out = len(done.queued), done.rejected.total()
+    yield f"{counted(done.looked_at, 'request')} = {queued:,} queued for review + {out:,} kept out"
+    if done.why:
+        yield "  queued: " + ", ".join(f"{count:,} {why}" for why, count in done.why.most_common())
+    if done.rejected:
+        yield "  kept out: " + ", ".join(f"{count:,} {why}" for why, count in done.rejected.most_common())
+        yield "  each with its reason in watch/not_learnt.jsonl"
+    if done.known:
+        yield f"  {done.known:,} {'was' if done.known == 1 else 'were'} handled before"
+    for name, why in done.stale.items() if done.of_stale else ():
+        yield f"! {stale_words(name, why)} Its requests wait: {STALE_HINT.format(name=name)}"
+    if done.left:
+        yield f"  {done.left:,} more {'waits' if done.left == 1 else 'wait'}: run the command again, or use --count"
+    yield f"\nNext: {'rung review next' if queued else 'rung watch import LOGS'}"

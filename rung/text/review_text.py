@@ -1,0 +1,148 @@
+"""`rung review status` in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from rung.text.figures import duration, money
+from workspace.counted import counted
+
+if TYPE_CHECKING:
+    from curation.review import ReviewProgress
+    from curation.review.economics import Economics
+    from curation.review.people import PersonProgress
+    from curation.review.progress import SampleProgress
+
+
+def lines(found: ReviewProgress, step: str) -> Iterator[str]:
+    """What a person reads, the state first, the next command last."""
+    yield f"{found.decided:,} of {found.total:,} decided" + _by(found)
+    counts = [f"{n:,} {state}" for state, n in found.states.items() if n]
+    if counts:
+        yield "  " + ", ".join(counts)
+    if found.automatic:
+        yield f"  {found.automatic:,} of these by an automatic reviewer, which does not count as expert review"
+    trusted, unreviewed = found.not_queued["trusted"], found.not_queued["unreviewed"]
+    if trusted:
+        yield f"  {counted(trusted, 'row')} of your own {'is' if trusted == 1 else 'are'} trusted without review"
+    if unreviewed:
+        yield f"  {counted(unreviewed, 'row')} of your own {'is' if unreviewed == 1 else 'are'} not queued"
+    for sample in found.samples:
+        yield from _sample(sample)
+    yield from _people(found)
+    if found.older_guideline:
+        many = f"{counted(found.older_guideline, 'row')} {'was' if found.older_guideline == 1 else 'were'}"
+        under = f"decided under another guideline than the current v{found.guideline}"
+        yield f"{many} {under}: rung review again sends the affected rows back"
+    yield ""
+    yield f"Next: {'rung review next' if found.decided < found.total else step}"
+
+
+def _by(found: ReviewProgress) -> str:
+    names = [person.name for person in found.reviewers if person.decided]
+    return f", by {' and '.join([', '.join(names[:-1]), names[-1]] if len(names) > 1 else names)}" if names else ""
+
+
+def _sample(sample: SampleProgress) -> Iterator[str]:
+    plan = sample.plan
+    yield f"{'✗' if sample.failed else '✓' if sample.passed else '○'} Sample of {plan.role}: " + (
+        f"{sample.rows:,} of {plan.population:,} rows, {sample.decided:,} decided, {sample.found} with errors, "
+        f"{plan.allowed} allowed"
+    )
+    chances = ", ".join(f"{chance:.0%} at {rate}" for rate, chance in sample.chances.items())
+    yield f"    chance that it passes: {chances} wrong rows"
+    if sample.bound is not None:
+        yield f"    at most {sample.bound:.1%} of the unreviewed rows are wrong (95%)"
+    if sample.failed:
+        yield f"    {sample.words()}"
+
+
+def _people(found: ReviewProgress) -> Iterator[str]:
+    for person in found.reviewers:
+        pace = f", {person.rows_an_hour:,.0f} an hour" if person.rows_an_hour else ""
+        kind = " (automatic)" if person.kind == "automatic" else ""
+        sheet = f"{person.by_sheet:,} by sheet" if person.by_sheet and not kind else ""
+        sat = f" in {person.minutes:.0f} min{pace}" if person.by_sheet < person.decided else ""
+        yield f"{person.name}{kind}: {person.decided:,} decided{sat}{', ' if sheet else ''}{sheet}"
+        yield from _person(person)
+    agreed = found.agreement
+    if agreed.units:
+        value = f"{agreed.value:.2f}" if agreed.value is not None else "undefined (all the same label)"
+        interval = f" (95%: {agreed.low:.2f} to {agreed.high:.2f})" if agreed.low is not None else ""
+        yield f"Agreement: {agreed.measure} {value}{interval} on {counted(agreed.units, 'row')}, raw {agreed.raw:.1%}"
+        yield "  " + ", ".join(_bounds(found))
+    if found.hours_left:
+        yield f"About {duration(found.hours_left * 3600)} left at the current pace"
+
+
+def _person(person: PersonProgress) -> Iterator[str]:
+    if person.consensus is not None:
+        rows = f"{counted(person.consensus_rows, 'row')} that others decided too"
+        yield f"    {person.consensus:.0%} agree with the final decision, on {rows}"
+    drift = person.drift
+    if drift is not None:
+        word = "drift" if drift.drifts else "no drift detected"
+        yield (
+            f"    changed {drift.first:.0%} of the rows in the first half, {drift.second:.0%} in the second: {word} "
+            f"(95%: {drift.low:+.0%} to {drift.high:+.0%})"
+        )
+
+
+def _bounds(found: ReviewProgress) -> Iterator[str]:
+    """Lower bounds, agreement on rejects and how common each label is."""
+    agreed = found.agreement
+    if agreed.raw_low is not None:
+        yield f"raw at least {agreed.raw_low:.1%}"
+    if agreed.rejects is not None:
+        low = f" (at least {agreed.rejects_low:.1%})" if agreed.rejects_low is not None else ""
+        yield f"on rejects {agreed.rejects:.1%}{low}"
+    yield "shares: " + ", ".join(f"{label} {share:.0%}" for label, share in agreed.prevalence.items())
+
+
+def economics_words(found: Economics) -> Iterator[tuple[str, str]]:
+    """`rung review economics` as pairs of label and words; what is unknown says why. The last is about more rows."""
+
+    def told(key: str, text: str | None) -> str:
+        return text if text is not None else f"unknown: {found.unknown.get(key, 'nothing to measure it on yet')}"
+
+    pace = f"{found.rows_an_hour:,.0f} an hour" if found.rows_an_hour else None
+    share = (
+        f"{found.acceptance:.1%} ({found.accepted:,} of {found.decided:,})" if found.acceptance is not None else None
+    )
+    edits = f"{found.edit_distance:.1%} of the words" if found.edit_distance is not None else None
+    each = f"{found.hours_per_accepted * 60:,.1f} min of review" if found.hours_per_accepted else None
+    left = f"{found.hours_to_goal:,.1f} h" if found.hours_to_goal is not None else None
+    goal = f"{found.have:,} of {found.goal:,} ({found.goal_from})" if found.goal is not None else None
+    yield "Pace", told("rows_an_hour", pace)
+    yield "Accepted", told("acceptance", share)
+    yield "An edit changes", told("edit_distance", f"{edits}, in {counted(found.edited, 'edit')}" if edits else None)
+    yield "Drafts cost", told("drafts_usd", _usd(found.drafts_usd))
+    for draft in found.drafts:
+        yield "", _draft(draft)
+    yield "The judge cost", told("judge_usd", _usd(found.judge_usd))
+    yield "The review cost", told("review_usd", _usd(found.review_usd))
+    yield "An accepted row costs", told("cost_per_accepted_usd", _usd(found.cost_per_accepted_usd))
+    yield "Time per accepted row", told("hours_per_accepted", each)
+    yield "Accepted rows", told("goal", goal)
+    yield "Hours to the goal", told("rows_an_hour" if found.goal is not None else "goal", left)
+    yield "Are more rows worth it?", found.more.text
+
+
+def _draft(each: Mapping[str, Any]) -> str:
+    """Return how many drafts of one strategy were kept, and the effect of learning from reviews if measured."""
+    cost = each["cost_per_accepted_usd"]
+    paid = f", {_usd(cost)} each" if cost else ""
+    before, after = each["before_learning"], each["after_learning"]
+    if before["decided"] and after["decided"]:
+        learnt = (
+            f"; before learning from reviews {before['accepted']} of {before['decided']}, "
+            f"after {after['accepted']} of {after['decided']}"
+        )
+    else:
+        learnt = "; the effect of learning from reviews is not measured yet"
+    return f"{each['strategy']} by {each['model']}: {each['accepted']} of {each['decided']} kept{paid}{learnt}"
+
+
+def _usd(amount: float | None) -> str | None:
+    return None if amount is None else money(amount)

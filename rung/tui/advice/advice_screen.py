@@ -1,0 +1,259 @@
+"""Advice: do I follow this next step? The lines are in the order of `rung advise`."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual import on, work
+from textual.binding import Binding, BindingType
+from textual.message import Message
+
+from advisor.decision import Decision, Reason
+from advisor.rulebook import Rulebook
+from rung.status.stages import Status
+from rung.text.baseline_text import answer
+from rung.text.decision_text import OPTION, certainty, headline, likely_end, literal, outcome, step_word
+from rung.tui.async_list import LoadedLines, LoadedScreen
+from rung.tui.source import StatusRead
+from rung.tui.widgets.lines import Entry, shown
+from workspace.errors import RungError
+
+EMPTY = "No answers yet. Press 1, or run: rung advise --answers answers.toml"
+BROKEN = "No advice is given on a broken rulebook."
+SAVED, SAME = "decision.json written", "decision.json unchanged"
+STAGE_OF_STEP = {"prompt": 6, "few_shot": 6, "rag": 6, "fine_tune": 7, "rag_and_fine_tune": 7}
+
+
+class AdviceScreen(LoadedScreen):
+    """The decision: next step, likely end, why, why not, what would change it, what is not settled."""
+
+    stage = "Advice"
+    keys = (
+        ("Enter", "next"),
+        ("j/k", "move"),
+        ("w", "why"),
+        ("e", "change answer"),
+        ("o", "report"),
+        ("F1", "help"),
+        ("^P", "menu"),
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "follow", "go to the stage that carries out the next step"),
+        Binding("e", "answers", "change an answer"),
+        Binding("o", "report", "write the HTML report"),
+    ]
+
+    data: Decision | None = None
+    drawn_with: Mapping[str, float | None] | None = None
+    """The measured scores that the lines speak of."""
+
+    class Written(Message):
+        """The report was written, or why not."""
+
+        def __init__(self, words: str) -> None:
+            super().__init__()
+            self.words = words
+
+    def heading(self) -> str:
+        """With the rulebook's version once it is known."""
+        version = f" · rulebook {self.data.rulebook.version}" if self.data else ""
+        return f"Advice{version} · {self.source.person}"
+
+    def load(self) -> LoadedLines:
+        """Work the advice out; it takes milliseconds, but the rulebook has to be read."""
+        from advisor.answer_file import load_answers
+        from advisor.decide import decide
+        from advisor.project_advice import write_decision
+        from advisor.rulefiles import load_rulebook
+        from evaluation.measured_answers import judge_again, page_to_write, unjudged
+
+        project = self.source.project
+        if project is None or not project.answers_file.is_file():
+            return LoadedLines([Entry(), Entry(EMPTY)], "rung advise")
+        try:
+            book = load_rulebook(project.root / "rules")
+        except RungError as error:
+            return LoadedLines(
+                [Entry(), *(Entry(line) for line in (*error.message.split("\n"), BROKEN))], "rung advise"
+            )
+        before = project.decision_file.read_bytes() if project.decision_file.is_file() else b""
+        judge_again(project, self.source.settings)
+        if folder := page_to_write(project, self.source.settings):
+            from rung.report.evaluation import write_page
+
+            write_page(project, folder)
+        decision = write_decision(project, decide(book, load_answers(project.answers_file), self.source.now().date()))
+        self.drawn_with = self._scores
+        report = unjudged(project, self.source.settings)
+        page = Page(decision, book, self._width, self.drawn_with, answer(report) if report else "")
+        told = SAME if project.decision_file.read_bytes() == before else SAVED
+        return LoadedLines(list(page.entries()), "rung advise", told, decision)
+
+    @property
+    def _scores(self) -> dict[str, float | None]:
+        status: Status | None = self.app.status  # type: ignore[attr-defined]
+        return status.ladder.scores if status else {}
+
+    @property
+    def _width(self) -> int:
+        """Columns of a line, without the cursor's two and the one that a scrollbar takes."""
+        return max(self.lines.size.width - 3, 40)
+
+    @property
+    def _following(self) -> tuple[int, str]:
+        """Where Enter goes on, and in which words: what Start names as next, or the stage of this step."""
+        status: Status | None = self.app.status  # type: ignore[attr-defined]
+        following = status.next if status else None
+        if following is not None and following.name not in ("Questions", "Advice"):
+            return following.number, following.next or following.reason
+        if status is not None and following is None and status.stage("Release").state == "done":
+            return 10, "all done. See the release (0)"
+        number = STAGE_OF_STEP[self.data.next_step] if self.data else 1
+        return number, {1: "answer the questions (1)", 6: "measure it (6)", 7: "plan the run (7)"}[number]
+
+    def show_loaded(self, message: LoadedScreen.Done) -> None:
+        """Draw the decision, and what is next."""
+        super().show_loaded(message)
+        self._say_next()
+        status: Status | None = self.app.status  # type: ignore[attr-defined]
+        if self.data is not None and status is not None and status.next is not None and status.next.name == "Advice":
+            self.app.post_message(StatusRead.Wanted())  # the decision is written now: what is next follows from it
+
+    def show_status(self, status: Status) -> None:
+        """What is next follows the status."""
+        super().show_status(status)
+        self._say_next()
+        if self.data is not None and self.drawn_with != status.ladder.scores:
+            self.reload()
+
+    def _say_next(self) -> None:
+        if self.data is not None:
+            self.next = f"Next: {self._following[1]}.   Enter"
+
+    def why_ref(self, key: str) -> str:
+        """The rule of the line, or the question that it speaks of."""
+        return key.partition(":")[2].partition("=")[0]
+
+    def action_follow(self) -> None:
+        """On "Not settled" ask that question, else go where the next step is carried out."""
+        if self.data is None:
+            self.action_answers()
+        elif self.marked.startswith("ask:"):
+            self.action_answers(self.marked[4:])
+        else:
+            self.app.open_stage(self._following[0])  # type: ignore[attr-defined]
+
+    def action_answers(self, question: str = "") -> None:
+        """Go to the questions, to this one where it is named."""
+        self.app.open_question(question)  # type: ignore[attr-defined]
+
+    def action_report(self) -> None:
+        """Write the page that a lead can read, and say where it is."""
+        if self.data is not None:
+            self._write()
+
+    @work(thread=True, exclusive=True, exit_on_error=False, group="report")
+    def _write(self) -> None:
+        assert self.source.project is not None
+        path = self.source.project.root / "advice.html"
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "rung", "advise", "--report", str(path)],
+            cwd=self.source.project.root,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        self.post_message(self.Written("advice.html written" if done.returncode == 0 else done.stderr.strip()[:60]))
+
+    @on(Written)
+    def _tell_written(self, message: Written) -> None:
+        self.tell(message.words)
+
+
+MOST = 4
+"""Reasons for, options against."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A decision in so many columns; `scores` (0..1) of what was measured, by option."""
+
+    decision: Decision
+    book: Rulebook
+    width: int
+    scores: Mapping[str, float | None]
+    unjudged: str = ""
+    """What was measured, where no goal judges it."""
+
+    def entries(self) -> Iterator[Entry]:
+        """Next step and likely end, why, why not, what would change it, what is not settled."""
+        decision = self.decision
+        yield Entry()
+        if first := self.unjudged or self.settled():
+            yield Entry(first, style="bold")
+        yield Entry(f"Next step   {step_word(decision)}: {headline(decision)}", style="bold")
+        yield Entry(f"Likely end  {likely_end(decision)}", style="bold")
+        yield Entry(f"Strength    {decision.strength:<11} Certainty  {certainty(decision)}")
+        yield Entry()
+        yield Entry("Why", "", "bold")
+        yield from (Entry(self._two(self._short(r), r.rule), f"for:{r.rule}") for r in decision.reasons[:MOST])
+        yield Entry("Why not", "", "bold")
+        yield from (Entry(*self._refused(*each)) for each in list(decision.why_not.items())[:MOST])
+        changes = self._changes()
+        if changes:
+            yield Entry("What would change it", "", "bold")
+            yield from changes
+        if decision.open_questions:
+            yield self._open()
+
+    def settled(self) -> str:
+        """Where a cheaper step was measured and reaches the goal: that the climb ends here."""
+        rung = "classifier" if self.decision.reached == "classifier" else self.decision.next_step
+        score = self.scores.get(rung)
+        if not self.decision.reached or score is None:
+            return ""
+        return f"Settled by measurement: {OPTION.get(rung, rung)} reaches the goal ({score:.1%}). Stop here."
+
+    def _open(self) -> Entry:
+        """The question worth most, in its own words; Enter asks it."""
+        first, *more = self.decision.open_questions
+        text = self.book.questions[first].text if first in self.book.questions else first
+        others = f" (and {len(more)} more)" if more else ""
+        return Entry(f"Not settled: {text}{others}", f"ask:{first}")
+
+    def _refused(self, option: str, reasons: tuple[Reason, ...]) -> tuple[str, str]:
+        first = next((reason for reason in reasons if reason.says == "against"), reasons[0] if reasons else None)
+        if first is None:
+            return f" {OPTION[option]:<18} not needed", ""
+        return self._two(f"{OPTION[option]:<18} {self._short(first)}", first.rule), f"not {option}:{first.rule}"
+
+    def _changes(self) -> list[Entry]:
+        """Up to three single answers that change the advice, each of another question."""
+        seen: dict[str, Entry] = {}
+        for change in self.decision.would_change:
+            name = change["question"]
+            if name not in seen:
+                said = f"{name} = {literal(change['to'])}"
+                end = outcome(change["next_step"], change["destination"], self.decision)
+                fits = len(said) + len(end) + 4 <= self.width
+                words = self._two(said, end) if fits else f" {said}   {end}"
+                seen[name] = Entry(words, f"change:{name}={literal(change['to'])}")
+        return list(seen.values())[:3]
+
+    def _short(self, reason: Reason) -> str:
+        text = shown(reason.short or reason.text.rstrip("."))
+        return text[:1].upper() + text[1:] + (f" (expired {self._day(reason)})" if reason.expired else "")
+
+    def _day(self, reason: Reason) -> str:
+        """The day until which the first of its sources to end was good."""
+        sources = (self.book.sources.get(name.partition(":")[0]) for name in reason.source)
+        return min(source.review_by for source in sources if source).isoformat()
+
+    def _two(self, left: str, right: str) -> str:
+        """Two columns; where both do not fit, the rule's name goes (`w` shows it), never the sentence."""
+        room = self.width - len(right) - 2
+        return f" {left:<{room}} {right}" if 0 < len(left) <= room else f" {left}"

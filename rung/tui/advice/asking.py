@@ -1,0 +1,249 @@
+"""The questionnaire behind the Questions screen, and its texts. No widgets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from advisor.answer_file import load_answers, parse_value
+from advisor.answers import FACTS, Answers, FactValues
+from advisor.decide import is_settled, verdict_of
+from advisor.interview import (
+    Effect,
+    Progress,
+    effects,
+    hanging_rules,
+    more_questions,
+    next_question,
+    progress,
+)
+from advisor.recording import record_said
+from advisor.rulebook import Question, Rulebook
+from advisor.rulefiles import load_rulebook
+from evaluation.measured_answers import judge_again
+from rung.status.stages import STEP_WORDS
+from rung.text.decision_text import OPEN
+from rung.tui.widgets.lines import Entry, shown
+from workspace.counted import counted
+from workspace.errors import RungError
+from workspace.folder import Project
+from workspace.settings import load_settings
+
+
+@dataclass
+class Asking:
+    """Answers of one project (or of nobody: then nothing is saved), and the questions that were shown."""
+
+    project: Project | None
+    person: str
+    answers: Answers = field(default_factory=Answers)
+    _mark: tuple[int, int] = field(default=(0, 0), repr=False)
+    """Time and size of the file when it was read."""
+
+    @classmethod
+    def of(cls, project: Project | None, person: str) -> Asking:
+        """Read the answers that the project has."""
+        asking = cls(project, person)
+        asking.reread()
+        return asking
+
+    def reread(self) -> bool:
+        """Take up what another program wrote; whether there was anything new. Raises RungError at the first look only:
+        later a file that cannot be read changes nothing until the next answer says so.
+        """
+        mark = _mark_of(self.project)
+        if mark == self._mark or self.project is None:
+            return False
+        first, self._mark = self._mark == (0, 0), mark
+        try:
+            self.answers = load_answers(self.project.answers_file)
+        except RungError:
+            if first:
+                raise
+            return False
+        return True
+
+    @cached_property
+    def rulebook(self) -> Rulebook:
+        """The rulebook with the project's own rules."""
+        return load_rulebook(self.project.root / "rules" if self.project else None)
+
+    def next(self) -> Question | None:
+        """What to ask now; None where that is enough."""
+        return next_question(self.rulebook, self.answers)
+
+    def more(self) -> list[Question]:
+        """What may be asked beyond that."""
+        return more_questions(self.rulebook, self.answers)
+
+    def progress(self) -> Progress:
+        """How far it is."""
+        return progress(self.rulebook, self.answers)
+
+    def outcome(self) -> tuple[str, str]:
+        """Return the next step and the likely end of the answers so far; the end is `open` until it is settled."""
+        verdict = verdict_of(self.rulebook, self.answers)
+        return verdict.next_step, verdict.destination if is_settled(self.rulebook, self.answers) else OPEN
+
+    def effects(self, key: str) -> list[Effect]:
+        """What each answer would do; shown on `w` only."""
+        return effects(self.rulebook, self.answers, key)
+
+    def rules(self, key: str) -> int:
+        """How many rules read this answer."""
+        return len(hanging_rules(self.rulebook, key))
+
+    def questions(self) -> list[Question]:
+        """Every question, in the order of the file."""
+        return list(self.rulebook.questions.values())
+
+    def answer(self, key: str, value: Any) -> None:
+        """Save an answer (None: don't know) before anything else is shown.
+
+        Raises InputError where it contradicts another; then nothing changed.
+        """
+        if self.project is not None:
+            self.answers = record_said(self.project.answers_file, {key: value}, self.person)
+            if judge_again(self.project, load_settings(self.project.settings_file)):
+                self.answers = load_answers(self.project.answers_file)
+            self._mark = _mark_of(self.project)
+        else:
+            from advisor.contradictions import contradictions
+            from workspace.errors import InputError, Problem
+
+            note = {"by": self.person, "at": "", "from": "said"}
+            changed = self.answers.with_changes(**{key: value}, answered={**self.answers.answered, key: note})
+            if problems := contradictions(changed):
+                raise InputError([Problem(text) for _, text in problems])
+            self.answers = changed
+
+    def parse(self, key: str, raw: str) -> Any:
+        """The typed value of what was written into a field; nothing written is "don't know"."""
+        return parse_value(FACTS[key], raw.strip()) if raw.strip() else None
+
+    def measured(self) -> FactValues:
+        """What Rung has counted itself and does not ask."""
+        return {key: getattr(self.answers, key) for key in sorted(self.answers.measured())}
+
+
+def _mark_of(project: Project | None) -> tuple[int, int]:
+    if project is None:
+        return 0, 0
+    try:
+        found = project.answers_file.stat()
+    except OSError:
+        return 0, 0
+    return found.st_mtime_ns, found.st_size
+
+
+UNKNOWN = "unknown"
+"""Key of the line "don't know"."""
+WOULD = "What each answer would do"
+FIRST = "No advice yet. 4 to 6 answers are enough if a prompt or RAG will do."
+ENOUGH = "That is enough: no open answer can change the next step."
+MEASURED = 4
+"""Measured facts shown; the rest is counted."""
+
+
+def choices(question: Question, effects: Sequence[Effect] = ()) -> Iterator[Entry]:
+    """A line an answer, its key the answer's value; digits for the first nine; under it what it would do."""
+    would = {f"={effect.value}": _outcome(effect) for effect in effects}
+    if would:
+        yield Entry(WOULD, style="dim")
+    for number, choice in enumerate(question.answers, 1):
+        key = f"={choice.value}"
+        yield Entry(f"{number if number < 10 else ' '}  {choice.text}", key)
+        if key in would:
+            yield Entry(f"     {would[key]}", style="dim")
+
+
+def why_lines(question: Question, marked: str, count: int, effects: Sequence[Effect]) -> Iterator[str]:
+    """The example of the marked answer, why it is asked, and what each answer would do where that was asked for."""
+    example = next((choice.example for choice in question.answers if f"={choice.value}" == marked), "")
+    if example:
+        yield f"\nFor example: {example}"
+    yield f"\nWhy we ask: {question.why} {count} rule{'s use' if count != 1 else ' uses'} this answer."
+    if effects:
+        yield f"\n{WOULD}"
+        yield from (effect_line(effect) for effect in effects)
+
+
+def effect_line(effect: Effect) -> str:
+    """The answer, and under it the advice that it would lead to."""
+    return f"  {effect.text}\n    {_outcome(effect)}"
+
+
+def _outcome(effect: Effect) -> str:
+    end = STEP_WORDS[effect.destination] if effect.settled else OPEN
+    return f"next step {STEP_WORDS[effect.next_step]}, likely end {end}"
+
+
+def enough_words(moving: Sequence[str]) -> str:
+    """That it is enough, and whether something that is not known could still change the next step."""
+    if not moving:
+        return ENOUGH
+    return f"That is enough to go on. {counted(len(moving), 'open answer')} can still change the next step."
+
+
+def more_words(more: Sequence[str], moving: Sequence[str]) -> str:
+    """What can be asked beyond what is enough."""
+    if not more:
+        return ""
+    what = sum(key in moving for key in more)
+    does = f"{what} of them can change the next step" if what else "they change how, not what"
+    return f"j   {len(more)} more ({does})"
+
+
+def advice_lines(asking: Asking, moved: Sequence[str]) -> list[str]:
+    """The advice so far, what the last answer moved, what is answered, what was measured."""
+    done = asking.progress()
+    if not done.asked:
+        lines = ["", FIRST]
+    else:
+        step, end = asking.outcome()
+        lines = [
+            "",
+            "Advice so far",
+            "",
+            f"  Next step    {STEP_WORDS[step]}",
+            f"  Likely end   {STEP_WORDS.get(end, end)}",
+            "",
+        ]
+        lines += [*_settled(done), ""]
+        lines += ["Your last answer moved", "", *moved, ""] if moved else []
+        lines += [
+            "Answered",
+            "",
+            f"  {done.asked}{'' if done.enough else f' of about {done.about}'}",
+            f"  {done.unknown} don't know",
+        ]
+    measured = asking.measured()
+    if measured:
+        lines += ["", "Measured, not asked", ""]
+        lines += [f"  {key} {shown(str(value))}" for key, value in list(measured.items())[:MEASURED]]
+        lines += [f"  and {len(measured) - MEASURED} more: / lists them"] if len(measured) > MEASURED else []
+    return lines
+
+
+def _settled(done: Progress) -> list[str]:
+    count = f"{done.can_change} answer{'' if done.can_change == 1 else 's'}"
+    if not done.can_change:
+        return ["  Settled."]
+    if done.enough:
+        return [
+            "  Enough to go on:",
+            f"  {done.can_change} open answer{'' if done.can_change == 1 else 's'} can",
+            "  still change it.",
+        ]
+    return [f"  Not settled: {count}", "  can still change it."]
+
+
+def moved_lines(before: tuple[str, str], after: tuple[str, str]) -> list[str]:
+    """What an answer changed of the advice."""
+    return [
+        f"  {name}\n  was {STEP_WORDS.get(old, old)}, now {STEP_WORDS.get(new, new)}"
+        for name, old, new in zip(("Next step", "Likely end"), before, after, strict=True)
+        if old != new
+    ]

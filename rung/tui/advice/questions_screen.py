@@ -1,0 +1,375 @@
+"""Questions: one answer a screen. The advice moves beside it; what an answer would do is shown on `w` only."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, VerticalScroll
+from textual.geometry import Size
+from textual.widget import Widget
+from textual.widgets import Input, Static
+
+from advisor.answers import FACTS
+from advisor.interview import Effect, moot
+from advisor.rulebook import Question
+from rung.symbols import drawn
+from rung.tui.advice.asking import (
+    UNKNOWN,
+    Asking,
+    advice_lines,
+    choices,
+    enough_words,
+    more_words,
+    moved_lines,
+    why_lines,
+)
+from rung.tui.frame import SMALL, StageScreen
+from rung.tui.safe_screen import LeavingModal
+from rung.tui.widgets.lines import Entry, MarkedLines, shown
+from workspace.errors import RungError
+
+LOOK = 2.0
+"""Seconds between two looks whether another program has answered."""
+
+
+class QuestionsScreen(StageScreen):
+    """One question, its answers by digit, why it is asked, and the advice so far."""
+
+    stage = "Questions"
+    hides_side = True
+    digits_choose = True
+    keys = (
+        ("1-9", "answer"),
+        ("0", "don't know"),
+        ("w", "why we ask"),
+        ("/", "jump"),
+        ("Esc", "back"),
+        ("F1", "help"),
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "take", "take the marked answer"),
+        Binding("j,down", "move(1)", "move down, at the end: more questions"),
+        Binding("k,up", "move(-1)", "move up"),
+        Binding("pagedown", "look(10)", "a page down"),
+        Binding("pageup", "look(-10)", "a page up"),
+        Binding("w", "effects", "rules that use this answer, and what each answer would do"),
+        Binding("slash", "jump", "jump to a question", key_display="/"),
+        *(Binding(str(n), f"digit({n})", "that answer; 0 don't know", show=False) for n in (*range(1, 10), 0)),
+    ]
+
+    asking: Asking | None = None
+    """The questionnaire, once the rulebook is read; None also where it cannot be."""
+
+    def __init__(self, question: str = "") -> None:
+        super().__init__()
+        self.wanted = question
+        self.asked: Question | None = None
+        self.moved: list[str] = []
+        self.trail: list[str] = []
+        self.steps_back = 0
+        """How many answered questions `Esc` has gone back over."""
+        self.explains = False
+
+    def heading(self) -> str:
+        """`Questions · 6 of about 14 · sam`; once it is enough `Questions · 6 answered · sam`."""
+        if self.asking is None:
+            return super().heading()
+        done = self.asking.progress()
+        if done.enough and self.asked is None:
+            return f"Questions · {done.asked} answered · {self.source.person}"
+        number = min(done.asked + 1 - self.steps_back, done.about) if self.asked else done.asked
+        return f"Questions · {max(number, 1)} of about {done.about} · {self.source.person}"
+
+    def compose_stage(self) -> Iterable[Widget]:
+        """Question at the left, advice at the right."""
+        with Horizontal(id="ask"):
+            with VerticalScroll(id="question", can_focus=False):
+                yield Static(id="text")
+                yield MarkedLines(id="answers")
+                yield Input(id="field", compact=True)
+                yield Static(id="problem")
+                yield Static(id="about")
+            yield Static(id="advice")
+
+    async def on_mount(self) -> None:  # type: ignore[override]
+        """Take up the answers and ask the first open question."""
+        self.query_one("#field").display = False
+        self.command = "rung advise" if self.source.project else "rung advise --answers -"
+        self.set_interval(LOOK, self._look)
+        await self._begin()
+
+    async def _begin(self) -> None:
+        """The rulebook is read beside the loop; on a broken one, or on broken answers, nothing is asked."""
+        try:
+            self.asking = await asyncio.to_thread(self._sit_down)
+        except RungError as error:
+            hint = f"\n-> {error.hint}" if error.hint else ""
+            self._say("text", f"\n{shown(error.message)}{shown(hint)}")
+            self.next = "Next: read it again.   Enter"
+            return
+        self.next = ""
+        known = {each.id: each for each in self.asking.questions()}
+        self._ask(known.get(self.wanted) or self.asking.next())
+
+    def _sit_down(self) -> Asking:
+        asking = Asking.of(self.source.project, self.source.person)
+        asking.progress()
+        return asking
+
+    def fits(self, size: Size) -> dict[str, bool]:
+        """The advice goes where there is no room for it."""
+        return {**super().fits(size), "slim": size.width < SMALL[0]}
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """While a field is written in, letters and digits are its own."""
+        typing = isinstance(self.focused, Input)
+        if typing and action in ("digit", "effects", "jump", "move", "copy_command", "stage_step"):
+            return False
+        return super().check_action(action, parameters)
+
+    def _say(self, name: str, words: str, style: str = "") -> None:
+        self.query_one(f"#{name}", Static).update(Text(drawn(words), style=style))
+
+    def _look(self) -> None:
+        """Another program on this project may have answered: the advice and the mark follow."""
+        if self.asking is not None and self.is_mounted and self.asking.reread():
+            if self.asked is not None and not self._field.display:
+                self._list_answers(self.asked, numeric=False)
+            self._show_advice()
+            self.refresh_frame()
+
+    # Asking
+
+    @property
+    def _field(self) -> Input:
+        return self.query_one("#field", Input)
+
+    def _ask(self, question: Question | None) -> None:
+        """Show a question, or that it is enough."""
+        self.asked, self.explains = question, False
+        numeric = question is not None and FACTS[question.id].kind in ("integer", "number", "text")
+        self._field.display = numeric
+        self._say("problem", "")
+        if question is None:
+            self._say_enough()
+        else:
+            self.next = ""
+            self._say("text", f"\n{question.text}\n")
+            self._list_answers(question, numeric)
+            self._say_why()
+        if numeric and question is not None:
+            present = self._present(question.id)
+            self._field.value = "" if present is None else str(present)
+            self._field.placeholder = FACTS[question.id].expected()
+            self._field.focus()
+        else:
+            self.set_focus(None)
+        self._show_advice()
+        self.refresh_frame()
+        self.query_one("#question", VerticalScroll).scroll_home(animate=False)
+
+    def _present(self, key: str) -> Any:
+        return getattr(self.asking.answers, key) if self.asking is not None else None
+
+    def _list_answers(self, question: Question, numeric: bool, marked: str = "") -> None:
+        lines = self.query_one("#answers", MarkedLines)
+        answers = [] if numeric else choices(question, self._effects(question))
+        entries = [*answers, Entry("0  Don't know, or not tested yet", UNKNOWN)]
+        lines.marked = marked
+        lines.show(entries)
+        present = f"={self._present(question.id)}"
+        if not marked and present in lines.keys:
+            lines.marked = present
+
+    def _effects(self, question: Question) -> list[Effect]:
+        """What each answer would do, where that was asked for."""
+        return self.asking.effects(question.id) if self.explains and self.asking is not None else []
+
+    def _say_why(self) -> None:
+        if self.asked is None or self.asking is None:
+            return
+        effects = self._effects(self.asked) if not self.asked.answers else []
+        marked = self.query_one("#answers", MarkedLines).marked
+        self._say("about", "\n".join(why_lines(self.asked, marked, self.asking.rules(self.asked.id), effects)))
+
+    def _say_enough(self) -> None:
+        assert self.asking is not None
+        moving = self.asking.progress().moving
+        self._say("text", f"\n{enough_words(moving)}\n")
+        self.query_one("#answers", MarkedLines).show([])
+        self._say("about", more_words([question.id for question in self.asking.more()], moving))
+        self.next = "Next: the advice (2).   Enter"
+
+    def _show_advice(self) -> None:
+        if self.asking is not None:
+            self._say("advice", "\n".join(advice_lines(self.asking, self.moved)))
+
+    # Answering
+
+    def _take(self, value: Any) -> None:
+        """Save an answer and ask on; a contradiction is said under the field and changes nothing."""
+        assert self.asked is not None
+        assert self.asking is not None
+        before, key = self.asking.outcome(), self.asked.id
+        try:
+            self.asking.answer(key, value)
+        except (RungError, OSError) as error:
+            self._refuse(error)
+            return
+        self.trail.append(key)
+        self.steps_back = 0
+        self.moved = moved_lines(before, self.asking.outcome()) if len(self.trail) > 1 else []
+        self.tell(f"saved {self.source.clock()}" if self.source.project else "not saved: no project here")
+        self._ask(self.asking.next())
+
+    def _refuse(self, error: RungError | OSError) -> None:
+        words = error.message if isinstance(error, RungError) else f"Not saved: {error.strerror}."
+        self._say("problem", f"\n{shown(words)}", "bold")
+        self.query_one("#question", VerticalScroll).scroll_to_widget(self.query_one("#problem"), animate=False)
+
+    def action_digit(self, digit: int) -> None:
+        """A digit answers and goes on; 0 is "don't know"."""
+        if self.asked is None:
+            if self.next:  # it is enough, or nothing can be asked: not while the rulebook is read
+                self.app.open_stage(digit or 10)  # type: ignore[attr-defined]
+        elif digit == 0:
+            self._take(None)
+        elif digit <= len(self.asked.answers):
+            self._take(self.asked.answers[digit - 1].value)
+        else:
+            self.tell(f"no answer {digit}: press 1-{len(self.asked.answers)}, or 0")
+
+    async def action_take(self) -> None:
+        """Enter on the marked answer; where it is enough, on to the advice; after an error, read again."""
+        if self.asking is None:
+            await self._begin()
+        elif self.asked is None:
+            self.app.open_stage(2)  # type: ignore[attr-defined]
+        else:
+            values = {UNKNOWN: None, **{f"={choice.value}": choice.value for choice in self.asked.answers}}
+            marked = self.query_one("#answers", MarkedLines).marked
+            if marked in values:
+                self._take(values[marked])
+
+    @on(Input.Submitted, "#field")
+    def _take_field(self, event: Input.Submitted) -> None:
+        """Enter in a field; nothing written is "don't know"."""
+        assert self.asked is not None
+        assert self.asking is not None
+        try:
+            value = self.asking.parse(self.asked.id, event.value)
+        except RungError as error:
+            self._refuse(error)
+            return
+        self._take(value)
+
+    # Moving
+
+    @on(MarkedLines.Chosen)
+    async def _pressed(self) -> None:
+        await self.action_take()
+
+    @on(MarkedLines.Moved)
+    def _moved(self) -> None:
+        self._say_why()
+
+    def action_move(self, step: int) -> None:
+        """Move the cursor; where it is enough, `j` asks on."""
+        if self.asking is None:
+            return
+        if self.asked is None:
+            more = self.asking.more()
+            if step > 0 and more:
+                self._ask(more[0])
+            return
+        self.query_one("#answers", MarkedLines).move(step)
+        self._say_why()
+
+    def action_back(self) -> None:
+        """Back one question; at the first one back to Start."""
+        if self.trail and self.asking is not None:
+            known = {each.id: each for each in self.asking.questions()}
+            self.steps_back += 1
+            self._ask(known[self.trail.pop()])
+        elif self.source.project is not None:
+            super().action_back()
+        else:
+            self.app.pop_screen()
+
+    def action_look(self, by: int) -> None:
+        """Look down and up where the question is longer than the screen."""
+        self.query_one("#question", VerticalScroll).scroll_relative(y=by, animate=False)
+
+    def action_effects(self) -> None:
+        """Show or hide what each answer would do, under it: the question stays in sight."""
+        if self.asked is not None:
+            self.explains = not self.explains
+            self._list_answers(self.asked, self._field.display, self.query_one("#answers", MarkedLines).marked)
+            self._say_why()
+
+    def action_jump(self) -> None:
+        """Choose any question from a list."""
+        if self.asking is not None:
+            known = {each.id: each for each in self.asking.questions()}
+            self.app.push_screen(JumpScreen(self.asking), lambda key: self._ask(known[key]) if key else None)
+
+
+class JumpScreen(LeavingModal[str]):
+    """Ends with the id of a question, or an empty string."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "leave", "close"),
+        Binding("down", "move(1)", "move down"),
+        Binding("up", "move(-1)", "move up"),
+    ]
+
+    def __init__(self, asking: Asking) -> None:
+        super().__init__()
+        self.asking = asking
+
+    def compose(self) -> ComposeResult:
+        """A field and the list."""
+        with VerticalScroll():
+            yield Input(placeholder="part of a question", id="find", compact=True)
+            yield MarkedLines(id="found")
+
+    def on_mount(self) -> None:
+        """Show all of them."""
+        self._filter("")
+        self.query_one("#find", Input).focus()
+
+    @on(Input.Changed, "#find")
+    def _changed(self, event: Input.Changed) -> None:
+        self._filter(event.value)
+
+    @on(Input.Submitted, "#find")
+    def _chosen(self) -> None:
+        self.dismiss(self.query_one("#found", MarkedLines).marked)
+
+    def _filter(self, words: str) -> None:
+        grey = moot(self.asking.rulebook, self.asking.answers)
+        said = self.asking.answers.known()
+        entries = [
+            Entry(
+                f"{question.text}  {said.get(question.id, '-')}" + ("  (no effect now)" if question.id in grey else ""),
+                question.id,
+                "dim" if question.id in grey else "",
+            )
+            for question in self.asking.questions()
+            if words.lower() in f"{question.id} {question.text}".lower()
+        ]
+        self.query_one("#found", MarkedLines).show(entries)
+
+    def action_move(self, step: int) -> None:
+        """Move in the list while the field keeps the keyboard."""
+        self.query_one("#found", MarkedLines).move(step)
+
+    def action_leave(self) -> None:
+        """Go back to where it was."""
+        self.dismiss("")

@@ -1,0 +1,300 @@
+"""A stage whose lines are worked out in a thread: known things first, then the result, or the one message why not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeVar
+
+from textual import on, work
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.widget import Widget
+from textual.worker import get_current_worker
+
+from rung.status.stages import Stage, Status
+from rung.tui.frame import SMALL, StageScreen
+from rung.tui.job import JobEnded
+from rung.tui.widgets.lines import Entry, MarkedLines
+from rung.tui.worker_process import Beside, Say
+from workspace.errors import RungError
+
+T = TypeVar("T")
+SIDE = 17
+"""Columns of the left side with its border."""
+SLOW, LONG = 1.0, 3.0
+"""Seconds after which a line says what is awaited, and after which it says how long that takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedLines:
+    """What a stage shows. `data` is whatever the screen's keys need later; `command` does the same in a shell."""
+
+    entries: Sequence[Entry]
+    command: str = ""
+    message: str = ""
+    data: Any = None
+    lock: str = ""
+    """Why the stage is locked, with the key and the command that open it; empty where it is open."""
+
+
+def parted(entries: Sequence[Entry]) -> tuple[list[Entry], str]:
+    """The lines without their last one where that is the "Next:" line, and that line."""
+    body = list(entries)
+    if not body or not body[-1].text.startswith("Next:"):
+        return body, ""
+    words = body.pop().text
+    while body and not body[-1].text:
+        body.pop()
+    return body, words
+
+
+def _marked(index: int, line: str) -> str:
+    if line.startswith("->"):
+        return f"  {line}"
+    return f"{'  ' if index else '✗ '}{line}"
+
+
+def locked(missing: str, key: int, opener: str, command: str) -> LoadedLines:
+    """A locked door: what is missing, which key goes there, which command does it."""
+    where = f"press {key % 10}, or run: {opener}"
+    lines = [Entry(), Entry(f"Locked: {missing}", "", "bold"), Entry(where), Entry(), Entry(f"Next: press {key % 10}.")]
+    return LoadedLines(lines, command, lock=f"Locked: {missing} {where}")
+
+
+class LoadedScreen(StageScreen):
+    """Lines with a cursor; `load` runs in a thread and must not touch widgets."""
+
+    awaits: ClassVar[str] = "Reading the project"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("j,down", "move(1)", "move down"),
+        Binding("k,up", "move(-1)", "move up"),
+        Binding("w", "why", "why: the rule, source or chain behind the marked line"),
+    ]
+
+    data: Any = None
+    closed = ""
+    started = 0.0
+    """When the present load began; 0 where none is under way."""
+    trouble: tuple[str, ...] = ()
+    """What went wrong with the last command, until another one is started."""
+    fits_width: ClassVar[bool] = False
+    """Whether the lines are worked out for a width, and so again in another one."""
+    stopped: ClassVar[str] = "Stopped. Finished work is kept."
+    """Message after `x`."""
+    drawn_for = 0
+    """The room that the lines were worked out for."""
+    ended = ""
+    """How the last command ended, where that is to be read after the lines are loaded again."""
+    _awaiting = False
+    _before = ""
+    """The message that stood there before it was said what is awaited."""
+
+    class Done(Message):
+        """`load` ended."""
+
+        def __init__(self, loaded: LoadedLines) -> None:
+            super().__init__()
+            self.loaded = loaded
+
+    def compose_stage(self) -> Iterable[Widget]:
+        """One list of lines."""
+        yield MarkedLines(id="lines")
+
+    def on_mount(self) -> None:
+        """Show what is known, start the work, look at the clock while it lasts."""
+        if self.query("#lines"):  # it is not being taken away before it stood
+            self.set_interval(self.source.tick, self._say_what_is_awaited)
+            self.reload()
+
+    def on_unmount(self) -> None:
+        """What was loaded goes at once: the rows of a screen that was left would wait for the collector."""
+        self.data = None
+
+    @property
+    def room(self) -> int:
+        """Columns of a line in this terminal, without the cursor's two."""
+        size = self.app.size
+        side = 0 if size.width < SMALL[0] or size.height < SMALL[1] else SIDE
+        return max(size.width - side - 5, 40)
+
+    def fitted(self) -> None:
+        """Another width, other lines."""
+        if self.fits_width and self.data is not None and self.drawn_for != self.room:
+            self.reload()
+
+    def reload(self) -> None:
+        """Work the lines out again."""
+        self.drawn_for = self.room
+        self.started = self.source.moment()
+        if not self.lines.entries:
+            self.lines.show(self._known())
+        self._load()
+
+    def _known(self) -> list[Entry]:
+        """What the status says of this stage already."""
+        known = self.state.reason if self.state and not self.app.partial else "…"  # type: ignore[attr-defined]
+        return [Entry(), Entry(known, style="dim")]
+
+    def start_job(self, *arguments: str) -> None:
+        """Run a command; what went wrong before is no longer shown."""
+        self.trouble = ()
+        before = self.job
+        super().start_job(*arguments)
+        if self.job is not None and self.job is not before:
+            self.tell(f"rung {' '.join(arguments[:2])} is running …")
+
+    def show_end(self, ended: JobEnded) -> None:
+        """Show what went wrong, in full, until another command is started."""
+        self.trouble = ended.trouble
+        super().show_end(ended)
+        if ended.was_stopped or ended.trouble:
+            self.ended = self.stopped if ended.was_stopped else "not done"
+            self.tell(self.ended)
+
+    def beside(self, work: Callable[..., T], *given: object, heard: Say = lambda _: None) -> T:
+        """Work on every row, done in the process beside the program; of use in `load`."""
+        worker = get_current_worker()
+        beside: Beside = self.app.beside  # type: ignore[attr-defined]
+        return beside.call(work, *given, heard=heard, left=lambda: worker.is_cancelled)
+
+    def load(self) -> LoadedLines:
+        """Overridden: everything that the screen shows. Runs in a thread; may raise RungError."""
+        raise AssertionError("a screen says what it loads")
+
+    def why_ref(self, key: str) -> str:
+        """What `w` asks about on this line; empty where there is nothing to ask."""
+        return key
+
+    @property
+    def lines(self) -> MarkedLines:
+        """The list on the screen."""
+        return self.query_one("#lines", MarkedLines)
+
+    @property
+    def marked(self) -> str:
+        """Key of the marked line."""
+        return self.lines.marked
+
+    @property
+    def state(self) -> Stage | None:
+        """This stage in the newest status."""
+        status: Status | None = self.app.status  # type: ignore[attr-defined]
+        return status.stage(self.stage) if status else None
+
+    @work(thread=True, exclusive=True, exit_on_error=False, group="load")
+    def _load(self) -> None:
+        worker = get_current_worker()
+        try:
+            loaded = self.load()
+        except RungError as error:
+            hint = f"-> {error.hint}" if error.hint else ""
+            loaded = LoadedLines([Entry(), *(Entry(line) for line in (*error.message.split("\n"), hint) if line)])
+        except OSError as error:
+            loaded = LoadedLines([Entry(), Entry(f"{error.filename or self.source.folder}: {error.strerror}.")])
+        except Exception as error:  # a fault of ours: said in its place, never an endless wait
+            self.log.error(repr(error))
+            loaded = LoadedLines(
+                [Entry(), Entry(f"{self.stage} could not be read: {error!r}."), Entry("-> rung doctor")]
+            )
+        if not worker.is_cancelled:
+            self.post_message(self.Done(loaded))
+
+    @on(Done)
+    def _done(self, message: Done) -> None:
+        self.app.took[self.job_name] = self.source.moment() - self.started  # type: ignore[attr-defined]
+        self.started = 0.0
+        if self._awaiting:
+            self._awaiting = False
+            self.tell(self._before)
+        self.closed = message.loaded.lock
+        self.show_loaded(message)
+
+    def repeat_lock(self) -> bool:
+        """Enter on a locked door moves nothing and repeats what is missing; whether it was one, or is not known yet."""
+        if self.started and self.data is None:
+            self.tell("still loading, please wait")
+            return True
+        if self.closed:
+            self.tell(self.closed)
+        return bool(self.closed)
+
+    def show_loaded(self, message: Done) -> None:
+        """Draw what was loaded."""
+        self.data = message.loaded.data
+        self.show_lines(message.loaded.entries)
+        if message.loaded.command:
+            self.command = message.loaded.command
+        if words := self.ended or message.loaded.message:
+            self.tell(words)
+        self.ended = ""
+        self.refresh_frame()
+
+    def show_lines(self, entries: Sequence[Entry]) -> None:
+        """Draw these lines, the "Next:" line at the bottom of the stage, and above all what went wrong."""
+        body, self.next = parted(entries)
+        wrong = [Entry(_marked(n, line), "", "bold") for n, line in enumerate(self.trouble)]
+        self.lines.show([*([Entry(), *wrong] if wrong else []), *body])
+
+    def _say_what_is_awaited(self) -> None:
+        seconds = self.source.moment() - self.started if self.started else 0.0
+        if seconds < SLOW:
+            return
+        last = self.app.took.get(self.job_name)  # type: ignore[attr-defined]
+        left = f", about {max(last - seconds, 1):.0f} s left" if last and last > seconds else ""
+        if not self._awaiting:
+            self._awaiting, self._before = True, self.message
+        self.say_awaited(f"{self.awaits} …" + (f"  {seconds:.0f} s so far{left}" if seconds >= LONG else ""))
+
+    def say_awaited(self, words: str) -> None:
+        """Say what is awaited: under what is known where nothing is loaded yet, else as the message."""
+        if self.data is None:
+            self.lines.show([*self._known(), Entry(), Entry(words, style="dim")])
+        else:
+            self.tell(words)
+
+    @on(MarkedLines.Chosen)
+    async def _chosen(self) -> None:
+        """A press of the mouse on the marked line is Enter."""
+        await self.run_action(next(str(b.action) for b in self.BINDINGS if isinstance(b, Binding) and b.key == "enter"))
+
+    @on(MarkedLines.Moved)
+    def _moved(self) -> None:
+        self.cursor_moved()
+
+    def cursor_moved(self) -> None:
+        """Overridden by screens that show more of the marked line."""
+
+    def action_move(self, step: int) -> None:
+        """Move the cursor."""
+        self.lines.move(step)
+
+    def action_why(self) -> None:
+        """The rule, source or chain behind the marked line."""
+        ref = self.why_ref(self.marked)
+        if ref:
+            from rung.tui.screens.page_screen import WhyScreen
+
+            self.app.push_screen(WhyScreen(ref))
+
+
+RUNNING: Sequence[tuple[str, str]] = (("x", "stop"), ("Esc", "leave"), ("F1", "help"), ("^P", "menu"))
+KEEPS = "Next: x stops it and keeps the answers. Safe to leave: it continues in the background."
+
+
+class StoppableScreen(LoadedScreen):
+    """While its command runs, `x` is the key that matters."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("x", "stop", "stop the running command; finished work is kept")]
+
+    def hints(self) -> Sequence[tuple[str, str]]:
+        """The keys while something runs, else the screen's own."""
+        return RUNNING if self.job else self.keys
+
+    def action_stop(self) -> None:
+        """Stop the command as Ctrl-C would."""
+        if self.job is not None:
+            self.job.stop()
+            self.tell("stopping …")
+        else:
+            self.tell("nothing is running")

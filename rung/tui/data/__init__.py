@@ -1,0 +1,1 @@
+"""Data and dataset: rows, checks, repairs and the freeze on the screen."""

@@ -1,0 +1,114 @@
+"""What the Data screen says: its empty state, a line a finding, the evidence of the marked one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich.text import Text
+
+from curation.checks.base import DataFinding, FindingEvidence
+from curation.checks.findings import Checkup
+from rung.text.checks_text import SYMBOLS
+from rung.tui.widgets.difference import Span, changed
+from rung.tui.widgets.lines import Entry, shown
+from workspace.counted import counted
+
+READING = "Reading the rows"
+"""As `curation.checks.run` calls the pass in which every check sees each row by itself."""
+EMPTY = "No rows yet. Import a file: rung data import claims.jsonl"
+IN_REVIEW = "in review"
+SHOWN = 300
+"""Characters of a row's text beside a finding."""
+MASKED = ("pii", "secrets", "names")
+"""Findings whose rows are shown with masks."""
+FORMATS = "(chat, ShareGPT, Alpaca, CSV, Parquet: detected by their keys; u undoes an import)"
+
+
+def empty_lines() -> Iterator[Entry]:
+    """Where no row is in."""
+    yield from (Entry(), Entry(EMPTY), Entry(FORMATS), Entry(), Entry("Next: import a file.   Enter", "", "bold"))
+
+
+def next_line(checkup: Checkup) -> str:
+    """What is next: the finding that blocks, else the review."""
+    stopping = [finding for finding in checkup.findings if finding.blocks]
+    blocking = next((finding for finding in stopping if finding.what_to_do != IN_REVIEW), None)
+    blocking = blocking or next(iter(stopping), None)
+    if blocking is None or blocking.what_to_do == IN_REVIEW:
+        return "Next: review (4)."
+    return f"Next: {fix}." if (fix := _fix(blocking)) else "Next: look at the rows that block.   Enter"
+
+
+def finding_lines(findings: Sequence[DataFinding]) -> Iterator[Entry]:
+    """A head, and for each finding its symbol, title, rows, state, and what to do."""
+    width = max([15, *(len(finding.title) for finding in findings)])
+    yield Entry(f"  {'Finding':<{width}}{'Rows':>6}  State    What to do")
+    for finding in findings:
+        figures = f"{finding.title:<{width}}{finding.rows:>6,}  {finding.severity:<7}"
+        yield Entry(f"{SYMBOLS[finding.severity]} {figures}  {todo(finding)}", finding.name)
+
+
+def todo(finding: DataFinding) -> str:
+    """What the list says to do: the fix of what blocks, a look at what is to be looked at, what became of the rest."""
+    if finding.severity == "handled":
+        return finding.what_to_do or "kept with reasons"
+    if finding.what_to_do == IN_REVIEW:
+        return IN_REVIEW
+    if finding.blocks and (fix := _fix(finding)):
+        return fix
+    return f"Enter shows them{', masked' if finding.name in MASKED else ''}"
+
+
+def fix_words(finding: DataFinding) -> str:
+    """What the fix does, with its key and its command; where there is none, that a person looks."""
+    if finding.severity == "handled":
+        return finding.what_to_do or "kept with reasons"
+    does = _fix(finding)
+    return f"{does}, u undoes it: rung data fix {finding.name}" if does else "no automatic fix: look at the rows"
+
+
+def _fix(finding: DataFinding) -> str:
+    """`f takes out 37 rows`; empty where there is no fix. The list's own figure counts test items where rows leak."""
+    if finding.action == "exclude":
+        return f"f takes out {counted(len(finding.ids), 'row')}"
+    if finding.action == "queue":
+        return f"f sends {'both ' if finding.name == 'contradictions' else ''}to review"
+    return ""
+
+
+def evidence_text(finding: DataFinding) -> Text:
+    """The first piece of evidence: what was measured, and the rows with what only one of them has in brackets."""
+    if not finding.evidence:
+        return Text(f"\n{shown(finding.reason)}")
+    first: FindingEvidence = finding.evidence[0]
+    text = Text(f"\n1 of {len(finding.evidence):,}   {shown(first.note)}\n")
+    two = len(first.places) == 2 and len(first.texts) >= 2
+    marks: Sequence[Sequence[Span]] = changed(*first.texts[:2]) if two else ()
+    for number, (place, said) in enumerate(_pairs(first)):
+        text.append(f"  {place}\n    ")
+        text.append_text(bracketed(said, marks[number] if number < len(marks) else ()))
+        text.append("\n")
+    return text.append("  [ ] marks what only one row has") if any(marks) else text
+
+
+def bracketed(text: str, spans: Sequence[Span], most: int = SHOWN) -> Text:
+    """The beginning of row text as text, with these places in brackets and reversed."""
+    made, at = Text(), 0
+    for start, end in spans:
+        if start < most:
+            made.append(shown(text[at:start]))
+            made.append(f"[{shown(text[start:end].strip(), limit=most)}]", style="reverse")
+            made.append(" " if text[start:end].endswith(" ") else "")
+            at = end
+    return made.append(shown(text[at:], limit=max(most - at, 1)))
+
+
+def _pairs(evidence: FindingEvidence) -> list[tuple[str, str]]:
+    places = [*evidence.places, *[""] * len(evidence.texts)]
+    return list(zip(places, evidence.texts, strict=False))
+
+
+def rows_words(done: int, of: int, seconds: float) -> str:
+    """`  1,204,000 of 2,640,000 rows  46%  about 12 s left`, after a check's title."""
+    left = seconds / done * (of - done) if 0 < done < of else 0.0
+    return f"  {done:,} of {of:,} rows  {done / max(of, 1):.0%}" + (f"  about {left:.0f} s left" if left >= 1 else "")

@@ -1,0 +1,79 @@
+"""What Data, Dataset and Plan ask of every row, as it is done in the process beside them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rung.tui.worker_process import Say
+from workspace.folder import Project
+from workspace.settings import Settings
+
+if TYPE_CHECKING:
+    from curation.checks.findings import Checkup
+    from curation.split.plan import Blocker
+    from training.gates.gate import Gate
+    from training.plan.plans import Plan
+
+BEGAN, AHEAD = "began", "ahead"
+"""What the checks say: that one begins, with its title; how many rows of how many it has gone through."""
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """What a freeze would do, without its rows: how many in each split, what stops it, the version that is the same."""
+
+    test_only: bool
+    sizes: dict[str, int]
+    blockers: tuple[Blocker, ...]
+    same: str
+    failed: tuple[str, ...] = ()
+    """Sentences on samples of the review that failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatedCheck:
+    """A check, the time of day when it ended, and what the project was then: another one has to be checked again."""
+
+    project: tuple[object, ...]
+    clock: str
+    checkup: Checkup
+
+
+def checked(say: Say, project: Project, settings: Settings) -> Checkup:
+    """Every check on the project's rows, as `rung data check` runs them."""
+    from curation.checks.base import Options
+    from curation.checks.length import own_context
+    from curation.checks.run import check_project
+    from curation.store import open_store
+
+    fits, count = own_context(settings)
+    with open_store(project, settings) as store:
+        return check_project(
+            store,
+            project,
+            settings,
+            Options(fits, count),
+            stage=lambda title: say((BEGAN, title)),
+            progress=lambda done, of: say((AHEAD, done, of)),
+        )
+
+
+def foreseen(_: Say, project: Project, settings: Settings, test_only: bool) -> Foreseen:
+    """The freeze, planned; nothing is written."""
+    from curation.split.freeze import same_version
+    from curation.split.plan import plan_freeze
+    from curation.store import open_store
+
+    with open_store(project, settings) as store:
+        plan = plan_freeze(store, project, settings, test_only=test_only, leave_out=True)
+    there = same_version(project, settings, plan)
+    failed = tuple(str(sample["words"]) for sample in plan.samples if sample["words"])
+    return Foreseen(plan.test_only, plan.sizes, plan.blockers, there.name if there is not None else "", failed)
+
+
+def gated(_: Say, project: Project, settings: Settings, plan: Plan | None) -> list[Gate]:
+    """The six gates, computed again."""
+    from training.gates.clearance import check_gates
+
+    return list(check_gates(project, settings, plan))

@@ -1,0 +1,89 @@
+"""The rows of a finding: two side by side where there is room, else under one another, with what differs marked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.text import Text
+from textual.app import ComposeResult
+
+from curation.checks.base import DataFinding, FindingEvidence
+from curation.checks.findings import Checkup
+from rung.text.checks_text import one
+from rung.tui.data.data_lines import bracketed, fix_words
+from rung.tui.frame import WIDE
+from rung.tui.screens.page_screen import PageScreen, Paper
+from rung.tui.widgets.difference import changed
+from rung.tui.widgets.lines import LONGEST, TextPart, TextPassage, line_spans, shown
+from workspace.counted import counted
+
+BETWEEN = " │ "
+SHARE, FRAME = 95, 8
+"""Percent of the terminal that the page takes, and its columns that are no text: border, space, scroll bar, indent."""
+
+
+def page_of(checkup: Checkup, finding: DataFinding) -> PageScreen:
+    """The rows of a finding; its words where it has none, or is the table of topics."""
+    if finding.evidence and finding.name != "topics":
+        return RowsScreen(finding)
+    return PageScreen(finding.title, "\n".join(one(checkup, finding.name)))
+
+
+class RowsScreen(PageScreen):
+    """All evidence that was kept of one finding."""
+
+    def __init__(self, finding: DataFinding) -> None:
+        super().__init__(finding.title, "")
+        self.finding = finding
+
+    def compose(self) -> ComposeResult:
+        """The rows, for the present width."""
+        with Paper():
+            yield TextPassage(*self._parts(), id="page")
+
+    def on_resize(self) -> None:
+        """Side by side, or not any more."""
+        self.query_one("#page", TextPassage).show(*self._parts())
+
+    def _parts(self) -> list[TextPart]:
+        width = self.app.size.width
+        finding = self.finding
+        head = f"{shown(finding.title)}  {finding.rows:,}  {finding.severity}\n{fix_words(finding)}"
+        parts = [TextPart(Text(f"{head}\n{shown(finding.reason)}", style="bold"))]
+        for number, evidence in enumerate(finding.evidence, 1):
+            of = f"{number:,} of {len(finding.evidence):,}"
+            ref = f"   {finding.name}:{evidence.key}" if evidence.rows else ""
+            parts += _evidence(evidence, f"{of}   {shown(evidence.note)}{ref}", width)
+        if finding.rows > len(finding.evidence) and any(evidence.places for evidence in finding.evidence):
+            parts.append(TextPart(Text(f"\n{counted(finding.rows, 'row')} in all, {len(finding.evidence):,} shown.")))
+        return parts
+
+
+def _evidence(evidence: FindingEvidence, head: str, width: int) -> Iterator[TextPart]:
+    """What was measured, then the rows; marks where there are two of them."""
+    yield TextPart(Text(f"\n{head}", style="bold"))
+    two = len(evidence.places) == 2 and len(evidence.texts) >= 2
+    marks = changed(*evidence.texts[:2]) if two else ()
+    made = [bracketed(text, marks[n] if two and n < 2 else (), LONGEST) for n, text in enumerate(evidence.texts)]
+    places = [shown(place) for place in evidence.places]
+    if two and width >= WIDE:
+        yield from (TextPart(line, 2) for line in beside(places, made[:2], (width * SHARE // 100 - FRAME - 3) // 2))
+        yield from (TextPart(text, 4) for text in made[2:])
+        return
+    for number in range(max(len(places), len(made))):
+        if number < len(places):
+            yield TextPart(Text(places[number]), 2)
+        if number < len(made):
+            yield TextPart(made[number], 4)
+
+
+def beside(places: list[str], texts: list[Text], room: int) -> Iterator[Text]:
+    """Two rows in two columns of `room` cells, line by line."""
+    columns = [
+        [Text(place), *(text[start:end] for start, end in line_spans(text.plain, room))]
+        for place, text in zip(places, texts, strict=True)
+    ]
+    for number in range(max(map(len, columns))):
+        left, right = (column[number].copy() if number < len(column) else Text() for column in columns)
+        left.truncate(room, pad=True)
+        yield Text.assemble(left, BETWEEN, right)

@@ -1,0 +1,1 @@
+"""Baselines, verdict, and people and judges who rate outputs, on the screen."""

@@ -1,0 +1,300 @@
+"""Baselines: does anything cheaper reach the goal?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+
+from evaluation.measurement_report import ArmResult, Report
+from rung.status.stages import Status
+from rung.text.baseline_text import FACTS, WORKS, answer, best_label, hits, metric_words
+from rung.text.figures import ARM_NAMES, arm_name, dots, duration, interval, money, percent, scale
+from rung.tui.async_list import KEEPS, LoadedLines, LoadedScreen, StoppableScreen, locked
+from rung.tui.editor import edit_beside
+from rung.tui.job import JobEnded
+from rung.tui.widgets.lines import Entry
+
+PLOT = (10, 60)
+"""Fewest and most columns of the plot."""
+WORK = {"reaches the goal": "reach the goal", "falls short": "fall short"}
+CALLS_NOTHING = ("classical",)
+"""Arms that ask no model."""
+ROOM = 62
+"""Columns of a question beside its answers in the narrowest frame."""
+LOCKED = "no frozen test set. A test set alone is enough here; training rows can wait."
+
+
+class BaselinesScreen(StoppableScreen):
+    """The arms with score, interval and plot; the best prompted one; what the advice made of it."""
+
+    stage = "Baselines"
+    keys = (
+        ("Enter", "next"),
+        ("r", "run arm"),
+        ("v", "items"),
+        ("e", "edit prompt"),
+        ("o", "report"),
+        ("F1", "help"),
+        ("^P", "menu"),
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "follow", "measure, or the next step"),
+        Binding("r", "run", "measure the marked arm again; the others stay"),
+        Binding("R", "run_all", "measure all arms again"),
+        Binding("v", "items", "items with output and score"),
+        Binding("e", "edit", "edit the prompt: a new version, the old one stays"),
+        Binding("o", "report", "where the report is"),
+    ]
+
+    folder: Path | None = None
+    items = 0
+    """Frozen test items."""
+    fits_width = True
+    stopped = "Stopped. Every answer so far is kept; r continues."
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard: dict[str, str] = {}
+        self.changed: dict[str, str] = {}
+        """Measured arms that could not stand beside one that is measured now, and why."""
+        self.at = ""
+        """The arm that was marked when a measuring began: the cursor comes back to it."""
+
+    def load(self) -> LoadedLines:
+        """The newest baseline on the frozen test set."""
+        from curation.split.manifest import newest_dataset, read_manifest
+        from evaluation.measurement_report import newest_report
+
+        project = self.source.project
+        found = newest_dataset(project) if project else None
+        test = read_manifest(found).splits.get("test") if found else None
+        if project is None or test is None:
+            return locked(LOCKED, 5, "rung data freeze --test-only", "rung baseline")
+        self.items = test.rows
+        measured = newest_report(project, "baseline", test_sha256=test.sha256)
+        if measured is None:
+            settings = self.source.settings
+            earlier = newest_report(project, "baseline")
+            long = _long(earlier[1] if earlier else None, settings.evaluation.arms, test.rows)
+            paid = "$0.00" if settings.model.provider == "local" else f"paid to {settings.model.provider}"
+            return LoadedLines(list(_empty(test.rows, settings.evaluation.arms, f"{long}, {paid}")), "rung baseline")
+        from evaluation.measured_answers import read_answers, rejudged
+        from evaluation.reuse import outdated
+
+        self.folder, report = measured[0], rejudged(measured[1], read_answers(project))
+        self.changed = outdated(project, self.source.settings, report)
+        arms = (arm for arm in self.source.settings.evaluation.arms if arm not in {a.arm for a in report.arms})
+        lines = list(_entries(report, self.room, self._after, list(arms), self.changed))
+        return LoadedLines(lines, "rung baseline", f"{report.id} of {report.created_at:%Y-%m-%d}", report)
+
+    @property
+    def _after(self) -> str:
+        """What Enter goes on with: what Start names as next."""
+        status: Status | None = self.app.status  # type: ignore[attr-defined]
+        following = status.next if status else None
+        return following.next or following.reason if following else "see the advice (2)"
+
+    def show_loaded(self, message: LoadedScreen.Done) -> None:
+        """While it measures, the running arms stay on the screen."""
+        super().show_loaded(message)
+        if self.data is not None:
+            if self.at in self.lines.keys:
+                self.lines.marked, self.at = self.at, ""
+            self.cursor_moved()
+        if self.job is not None:
+            self._show_heard()
+
+    def why_ref(self, key: str) -> str:
+        """The chain behind the report."""
+        return self.data.id if self.data is not None else "baseline"
+
+    def action_follow(self) -> None:
+        """Measure where nothing is measured, else go where the advice points."""
+        if self.data is None:
+            self.action_run()
+            return
+        status = self.app.status  # type: ignore[attr-defined]
+        if self.data.goal is None:
+            self.app.open_question("goal_score")  # type: ignore[attr-defined]
+            return
+        self.app.open_stage(status.next.number if status and status.next else 2)  # type: ignore[attr-defined]
+
+    def action_run(self) -> None:
+        """Measure the marked arm again, and those that would no longer be comparable; the others stay."""
+        self._ask(self._with_changed(self.marked) if self.marked else self._all())
+
+    def action_run_all(self) -> None:
+        """Measure every arm again; what is answered already is not asked again."""
+        self._ask(self._all())
+
+    def cursor_moved(self) -> None:
+        """The command measures the marked arm."""
+        self.command = self._command(self.marked)
+
+    def _command(self, arm: str) -> str:
+        return f"rung baseline --arms {','.join(self._with_changed(arm))}" if arm else "rung baseline"
+
+    def _with_changed(self, arm: str) -> list[str]:
+        return [name for name in ARM_NAMES if name == arm or name in self.changed]
+
+    def _all(self) -> list[str]:
+        measured = [arm.arm for arm in self.data.arms] if self.data is not None else []
+        return [name for name in ARM_NAMES if name in measured or name in self.source.settings.evaluation.arms]
+
+    def _ask(self, arms: Sequence[str]) -> None:
+        """Ask in row 23, with what it will take: calls, tokens, dollars."""
+        if self.job is not None:
+            self.tell("already running; x stops it and keeps the answers")
+        elif not self.repeat_lock():
+            free = self.source.settings.model.provider == "local"
+            self.ask_once(_asked(self.data, arms, self.items, free), lambda: self._run(arms))
+
+    def _run(self, arms: Sequence[str]) -> None:
+        self.at = self.marked
+        whole = self.data is None and list(arms) == self._all()
+        self.start_job("baseline", *([] if whole else ["--arms", ",".join(arms)]))
+        if self.job is not None:
+            self._show_heard()
+
+    def show_progress(self, line: str) -> None:
+        """A line an arm: partial scores are dim and reach no verdict."""
+        self.heard[line.split("  ")[0]] = line
+        self._show_heard()
+
+    def _show_heard(self) -> None:
+        told = [Entry(text, style="dim") for text in self.heard.values()] or [Entry("starting …", style="dim")]
+        head = Entry("Measuring. A score is a result only when its arm is complete.", "", "bold")
+        self.show_lines([Entry(), head, Entry(), *told, Entry(), Entry(KEEPS)])
+        self.refresh_frame()
+
+    def job_ended(self, ended: JobEnded) -> None:
+        """Show the new report."""
+        self.heard.clear()
+        self.reload()
+
+    def action_items(self) -> None:
+        """Items of the marked arm: output, expected answer, score."""
+        if self.data is not None and self.marked not in {"", *(arm.arm for arm in self.data.arms)}:
+            self.tell(f"{arm_name(self.marked)} is not measured yet: r measures it")
+        elif self.data is not None and self.folder is not None:
+            from rung.tui.measure.items_screen import ItemsScreen
+
+            self.app.push_screen(ItemsScreen(self.folder, self.marked or None))
+
+    def action_edit(self) -> None:
+        """Open the prompt in the person's editor; the old version stays in `prompts/old/`."""
+        if self.source.project is not None:
+            self.tell(edit_beside(self.app, self.source.project.prompts / "prompt.md"))
+
+    def action_report(self) -> None:
+        """Say where the report is: over SSH nothing can be opened."""
+        if self.folder is not None and self.source.project is not None:
+            self.tell(self.source.project.relative(self.folder / "report.html"))
+
+
+def _long(earlier: Report | None, arms: Sequence[str], n: int) -> str:
+    """How long it takes, by the answers of an earlier report; before the first one nobody knows."""
+    each = {arm.arm: arm.p50_seconds for arm in earlier.arms if arm.p50_seconds} if earlier else {}
+    if not each:
+        return "time known after the first answers"
+    typical = sum(each.values()) / len(each)
+    return f"about {duration(n * sum(each.get(arm, typical) for arm in arms))} here"
+
+
+def _asked(report: Report | None, arms: Sequence[str], n: int, free: bool) -> str:
+    """What measuring takes, by the last report's answers on test; of an arm never measured tokens are not known."""
+    known = {arm.arm: arm for arm in report.arms} if report else {}
+    what = arm_name(arms[0]) if len(arms) == 1 else f"{len(arms)} arms"
+    if not set(arms) <= known.keys():
+        calls = n * sum(arm not in CALLS_NOTHING for arm in arms)
+        return f"Measure {what}? At least {calls:,} calls, {'$0.00' if free else 'paid'}, tokens unknown."
+    again = [known[arm] for arm in arms]
+    calls = sum(arm.n for arm in again if arm.arm not in CALLS_NOTHING)
+    tokens = sum(arm.input_tokens + arm.output_tokens for arm in again)
+    costs = [arm.cost_usd for arm in again]
+    paid = money(None if None in costs else sum(cost or 0.0 for cost in costs))
+    whole = f"Measure {what}? Last time {calls:,} calls, {tokens:,} tokens, {paid}."
+    return whole if len(whole) <= ROOM else f"Measure {what}? Last time {calls:,} calls, {paid}."
+
+
+def _empty(n: int, arms: tuple[str, ...], price: str) -> Iterator[Entry]:
+    yield Entry()
+    yield Entry(f"No arm measured yet. {len(arms)} arms on {n:,} items, each answered once by the model of rung.toml:")
+    yield Entry()
+    yield from (Entry(f"- {arm_name(arm)}") for arm in arms)
+    yield Entry()
+    yield Entry(f"Time and cost: {price}.")
+    yield Entry("You can stop at any time: every answer is kept.")
+    yield Entry()
+    yield Entry("Next: measure them, the cheapest first.   Enter", "", "bold")
+
+
+def _entries(
+    report: Report, width: int, after: str, others: Sequence[str] = (), changed: Mapping[str, str] = {}
+) -> Iterator[Entry]:
+    names = max(len("Arm"), *(len(arm_name(arm)) for arm in (*(a.arm for a in report.arms), *others))) + 2
+    plot = min(max(width - names - 22, PLOT[0]), PLOT[1])
+    yield Entry()
+    yield Entry(answer(report), "", "bold")
+    yield Entry(f"{report.n:,} frozen test items, {metric_words(report.metric)}, {report.model.split(' (')[0]}")
+    yield Entry()
+    yield Entry(f"{'Arm':<{names}}{'Score':>6}  {'95%':<13} {scale(plot, report.goal)}")
+    yield from (Entry(_arm(arm, names, plot, report.goal), arm.arm) for arm in report.arms)
+    yield from (Entry(f"{arm_name(arm):<{names}}{'-':>6}  not measured", arm, "dim") for arm in others)
+    yield Entry()
+    yield from (Entry(line) for line in _best(report))
+    if report.smallest_difference is not None:
+        yield Entry(f"Detectable          differences of about {100 * report.smallest_difference:.0f} points")
+    yield from (Entry(line) for line in _joined(report, changed))
+    yield Entry()
+    for state, facts in _judged(report).items():
+        yield Entry(f"Recorded as measured: {both(facts)} {state if len(facts) == 1 else WORK.get(state, state)}.")
+    yield Entry()
+    yield Entry(f"Next: {after}.   Enter", "", "bold")
+
+
+def _joined(report: Report, changed: Mapping[str, str]) -> Iterator[str]:
+    """Yield the arms measured by an earlier report, those not included here, and those whose inputs changed since."""
+    for source in dict.fromkeys(arm.taken_from for arm in report.arms if arm.taken_from):
+        names = [arm_name(arm.arm) for arm in report.arms if arm.taken_from == source]
+        yield f"As in {source:<13} {both(names)}"
+    yield from (f"! {note}" for note in report.notes if "not taken over" in note)
+    for why in dict.fromkeys(changed.values()):
+        names = [arm_name(arm) for arm, each in changed.items() if each == why]
+        if len(names) == len(report.arms) > 1:
+            yield f"! Changed since all arms were measured: {why}; r measures all again"
+        else:
+            yield f"! {both(names)}: {why}; r measures {'that' if len(names) == 1 else 'them'} too"
+
+
+def _best(report: Report) -> Iterator[str]:
+    """The best prompted arm, and how far it is from the goal."""
+    best = next((arm for arm in report.arms if arm.arm == report.chosen), None)
+    if best is None:
+        return
+    yield f"{best_label(report):<19} {arm_name(best.arm)}, {percent(best.score)} ({hits(best)})"
+    if report.goal is not None:
+        gap = report.goal - best.score
+        yield f"To the goal         {f'{100 * gap:.1f} points short' if gap > 0 else 'reached on test'}"
+
+
+def _judged(report: Report) -> dict[str, list[str]]:
+    """Map each recorded state (`falls short`) to the facts that have it."""
+    found: dict[str, list[str]] = {}
+    for fact, state in report.judged.items():
+        found.setdefault(WORKS[state], []).append(FACTS[fact])
+    return found
+
+
+def both(words: Sequence[str]) -> str:
+    """`a, b and c`."""
+    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
+
+
+def _arm(arm: ArmResult, names: int, plot: int, goal: float | None) -> str:
+    bounds = interval(arm.low, arm.high).strip("()")
+    drawn = dots(arm.low, arm.score, arm.high, plot, goal)
+    return f"{arm_name(arm.arm):<{names}}{percent(arm.score):>6}  {bounds:<13} {drawn}"

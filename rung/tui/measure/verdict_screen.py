@@ -1,0 +1,242 @@
+"""Verdict: ship it or keep the prompt? The sentence first, the interval under it, the numbers after."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+
+from evaluation.measurement_report import Report
+from evaluation.verdict.rule import Verdict
+from rung.status.stages import after_verdict
+from rung.text.figures import duration
+from rung.text.verdict_text import TITLES, lines, sentences
+from rung.tui.async_list import KEEPS, LoadedLines, LoadedScreen, StoppableScreen, locked
+from rung.tui.job import JobEnded
+from rung.tui.screens.page_screen import SignScreen
+from rung.tui.widgets.lines import Entry
+from workspace.folder import Project
+
+AXIS = (30, 80)
+"""Fewest and most columns of the line of points."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedVerdict:
+    """A verdict, its folder, and the reports it compares."""
+
+    folder: Path
+    verdict: Verdict
+    report: Report | None
+    baseline: Report | None
+
+
+class VerdictScreen(StoppableScreen):
+    """What the paired test says of the newest finished run."""
+
+    stage = "Verdict"
+    fits_width = True
+    keys = (
+        ("Enter", "next"),
+        ("v", "items"),
+        ("h", "people"),
+        ("o", "report"),
+        ("w", "why"),
+        ("F1", "help"),
+        ("^P", "menu"),
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "follow", "measure the run, or go to the release"),
+        Binding("v", "items", "item by item, losses first"),
+        Binding("o", "report", "where the report is"),
+        Binding("h", "people", "people compare outputs, blind"),
+        Binding("l", "judge", "the judge: its agreement with people, and outputs to label"),
+    ]
+
+    def heading(self) -> str:
+        """With the run's name."""
+        return f"Verdict · {self.data.verdict.run} · {self.source.person}" if self.data else super().heading()
+
+    def load(self) -> LoadedLines:
+        """The newest verdict, or what is missing for one."""
+        from evaluation.measurement_report import newest_report
+        from evaluation.verdict.rule import newest_verdict
+        from training.runs import newest_run
+
+        project = self.source.project
+        run = newest_run(project) if project else None
+        found = newest_verdict(project) if project else None
+        if project is None or (run is None and found is None):
+            return locked(_missing(project), 8, "rung train", "rung evaluate")
+        if found is None or (run is not None and found[1].run != run.id):
+            assert run is not None
+            waiting = [Entry(), Entry(f"{run.id} is finished and not measured on the test set yet."), Entry()]
+            return LoadedLines([*waiting, Entry("Next: measure it.   Enter", "", "bold")], f"rung evaluate {run.id}")
+        folder, verdict = found
+        report = newest_report(project, "run", run=verdict.run)
+        baseline = newest_report(project, "baseline")
+        judged = LoadedVerdict(folder, verdict, report and report[1], baseline and baseline[1])
+        lines = list(_entries(judged, self.room))
+        return LoadedLines(lines, f"rung verdict {verdict.run}", f"{folder.name}/report.html", judged)
+
+    def show_loaded(self, message: LoadedScreen.Done) -> None:
+        """Show the measurement while it runs."""
+        super().show_loaded(message)
+        if self.job is not None:
+            self._show_measuring(self.job.heard[-1] if self.job.heard else "")
+
+    def show_progress(self, line: str) -> None:
+        """How many items are answered; no score before the last one is in."""
+        self._show_measuring(line)
+
+    def _show_measuring(self, line: str) -> None:
+        far = re.search(r"[\d,]+ of [\d,]+", line)
+        done = f"{far[0]} items" if far and line.startswith("tuned") else line or "starting …"
+        head = Entry(f"Measuring the tuned model: {done}. Scores are shown at the end.", "", "bold")
+        self.show_lines([Entry(), head, Entry(), Entry(KEEPS)])
+        self.refresh_frame()
+
+    def why_ref(self, key: str) -> str:
+        """The chain behind the verdict's report."""
+        return self.data.folder.name if self.data else "baseline"
+
+    def action_follow(self) -> None:
+        """What the "Next:" line says: measure, decide, add test items, or go on to the release."""
+        if self.job is not None:
+            self.tell("already running; x stops it and keeps the answers")
+        elif self.data is not None and needs_name(self.data.verdict):
+            self.app.push_screen(_signing(self.data.verdict, self.source.person), self._decided)
+        elif self.data is not None and (stage := after_verdict(self.data.verdict).stage) != 9:
+            self.app.open_stage(stage)  # type: ignore[attr-defined]
+        elif self.data is not None:
+            self.action_judge()
+        elif self.command.startswith("rung evaluate R-"):
+            self.ask_once("Measure it on the test set?", self._measure)
+        else:
+            self.repeat_lock()
+
+    def _measure(self) -> None:
+        self.start_job(*self.command.split()[1:])
+        self._show_measuring("")
+
+    def _decided(self, signed: tuple[str, str] | None) -> None:
+        """Write the decision down, with name and reason."""
+        if signed is None:
+            self.tell("nothing was decided")
+        else:
+            by, reason = signed
+            self.start_job(*self.command.split()[1:], "--accept-judgement", "--by", by, "--reason", reason)
+
+    def action_items(self) -> None:
+        """Both outputs, losses first."""
+        if self.data is not None:
+            from rung.tui.measure.items_screen import ItemsScreen
+
+            self.app.push_screen(ItemsScreen(self.data.folder, self.data.verdict.candidate))
+
+    def action_people(self) -> None:
+        """The blind comparison of the outputs."""
+        from rung.tui.measure.people_screen import PeopleScreen
+
+        if self.data is not None:
+            self.app.switch_screen(PeopleScreen())
+
+    def action_judge(self) -> None:
+        """Open the judge's grades and their agreement with human labels."""
+        from rung.tui.measure.judge_screen import JudgeScreen
+
+        if self.data is not None:
+            self.app.switch_screen(JudgeScreen())
+
+    def action_report(self) -> None:
+        """Say where the report is."""
+        if self.data is not None and self.source.project is not None:
+            self.tell(self.source.project.relative(self.data.folder / "report.html"))
+
+    def job_ended(self, ended: JobEnded) -> None:
+        """Show the verdict."""
+        self.reload()
+
+
+def needs_name(verdict: Verdict) -> bool:
+    """Whether a named person has to decide."""
+    return verdict.verdict == "judgement" and verdict.accepted is None
+
+
+def _signing(verdict: Verdict, person: str) -> SignScreen:
+    return SignScreen(
+        f"JUDGEMENT on {verdict.run}: is it good enough to release?",
+        "\n".join(sentences(verdict)),
+        person,
+        "accept it; the tuned model may then be released",
+    )
+
+
+def _missing(project: Project | None) -> str:
+    """`no finished run`, and how far the one that trains has come."""
+    from training.runs import LIVE, curve, read_runs
+
+    runs = read_runs(project) if project else []
+    if project is None or not runs or runs[-1].state not in LIVE:
+        return "no finished run."
+    run = runs[-1]
+    steps = [line for line in curve(project.runs / run.id) if line["kind"] == "step"]
+    step, left = (steps[-1]["step"], steps[-1].get("eta_seconds")) if steps else (run.step, None)
+    return (
+        f"no finished run. {run.id} is at step {step} of {run.steps}{f', about {duration(left)} left' if left else ''}."
+    )
+
+
+def _entries(judged: LoadedVerdict, width: int) -> Iterator[Entry]:
+    verdict = judged.verdict
+    title, (first, second) = TITLES[verdict.verdict], sentences(verdict)
+    if len(first) + len(title) + 3 > width:
+        yield Entry(title, "verdict", "bold")
+        yield Entry(first, "", "bold")
+    else:
+        yield Entry(f"{title}   {first}", "verdict", "bold")
+    yield Entry(second)
+    if verdict.accepted:
+        yield Entry(f'Accepted by {verdict.accepted.by}: "{verdict.accepted.reason}"', "", "bold")
+    yield Entry()
+    span = max(min(width - 8, AXIS[1]), AXIS[0])
+    yield from (Entry(line) for line in axis(verdict.low, verdict.difference, verdict.high, verdict.margin, span))
+    more = lines(verdict.model_copy(update={"accepted": None}), judged.report, judged.baseline)[3:]
+    more.remove("")  # goal and price are in sight in 24 rows
+    for number, line in enumerate(more):
+        whole = re.sub(r"\bp ([<=]) ", "p\xa0\\1\xa0", line)  # not to be folded apart
+        yield Entry(whole, f"line:{number}" if line.strip() else "")
+    yield Entry()
+    yield Entry(f"Next: {after_verdict(verdict).does}.   Enter", "", "bold")
+
+
+def axis(low: float, middle: float, high: float, margin: float, width: int) -> list[str]:
+    """The interval of the difference on a line of points: a scale above it, zero and the margin marked."""
+    left, right = min(low, 0.0) - 0.02, max(high, margin) + 0.02
+
+    def at(value: float) -> int:
+        return round((value - left) / (right - left) * (width - 1))
+
+    drawn = [" "] * width
+    for place in range(at(low), at(high) + 1):
+        drawn[place] = "─"
+    drawn[at(0.0)], drawn[at(margin)] = "·", ":"
+    drawn[at(low)], drawn[at(high)], drawn[at(middle)] = "├", "┤", "o"
+    edge = at(margin)
+    foot = f"{' ' * (edge - 7)}margin :" if edge >= 7 else f"{' ' * edge}: margin"
+    return [f"        {_scale(left, right, at, width)}", f"points  {''.join(drawn)}", f"        {foot}"]
+
+
+def _scale(left: float, right: float, at: Callable[[float], int], width: int) -> str:
+    """Signed points above the line, as many as have room."""
+    step = next((step for step in (0.05, 0.1, 0.2, 0.5) if (right - left) / step <= width / 8), 1.0)
+    cells = [" "] * width
+    for number in range(int(left / step), int(right / step) + 1):
+        text = f"{100 * number * step:+.0f}" if number else "0"
+        start = max(0, min(at(number * step) - len(text) // 2, width - len(text)))
+        cells[start : start + len(text)] = text
+    return "".join(cells).rstrip()

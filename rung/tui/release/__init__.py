@@ -1,0 +1,1 @@
+"""Release and monitoring on the screen."""

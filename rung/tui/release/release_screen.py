@@ -1,0 +1,304 @@
+"""Release: in which form does it go out?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on, work
+from textual.binding import Binding, BindingType
+from textual.message import Message
+
+from rung.text.verdict_text import sentences
+from rung.tui.async_list import LoadedLines, LoadedScreen, StoppableScreen, locked
+from rung.tui.job import JobEnded, ScreenJob
+from rung.tui.release.release_lines import (
+    UNTUNED,
+    Outgoing,
+    card_line,
+    entries,
+    facts_words,
+    is_of_now,
+    made_forms,
+    making,
+    offered,
+    taken,
+)
+from rung.tui.screens.page_screen import SignScreen
+from rung.tui.widgets.lines import Entry, shown
+from workspace.errors import RungError
+
+if TYPE_CHECKING:
+    from evaluation.measurement_report import Report
+    from evaluation.verdict.rule import Verdict
+    from training.release.releases import ReleasedForm
+    from training.release.server_check import RunTokenizer
+    from workspace.folder import Project
+
+
+SAFE = "Next: x stops it. The last release does not change until this one is complete."
+
+
+class ReleaseScreen(StoppableScreen):
+    """The forms, what each was checked against, and the one key that makes the marked one."""
+
+    stage = "Release"
+    fits_width = True
+    stopped = "Stopped. Only the unfinished form is removed."
+    keys = (
+        ("Enter", "make"),
+        ("j/k", "move"),
+        ("v", "differences"),
+        ("o", "card"),
+        ("w", "why"),
+        ("F1", "help"),
+        ("^P", "menu"),
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "make", "make the marked form"),
+        Binding("v", "differences", "token by token: where the form differs from the run"),
+        Binding("o", "card", "where the card is"),
+        Binding("x", "stop", "stop; the unfinished form is removed"),
+        Binding("i", "watch", "monitoring: what changed in production"),
+    ]
+
+    class Compared(Message):
+        """What differs between a form and the run."""
+
+        def __init__(self, title: str, words: str) -> None:
+            super().__init__()
+            self.title, self.words = title, words
+
+    def heading(self) -> str:
+        """With the run's name."""
+        run = self.data.verdict.run if self.data and self.data.verdict else ""
+        return " · ".join(filter(None, ("Release", run, self.source.person)))
+
+    def load(self) -> LoadedLines:
+        """The newest verdict and the newest release."""
+        from evaluation.measurement_report import newest_report
+        from evaluation.verdict.rule import newest_verdict
+        from training.release.current import standing_release
+        from training.release.permission import untuned_forms
+
+        project = self.source.project
+        found = newest_verdict(project) if project else None
+        baseline = newest_report(project, "baseline") if project else None
+        if project is None or (found is None and baseline is None):
+            return locked("no verdict yet.", 9, "rung evaluate", "rung release --to prompt")
+        verdict = found[1] if found else None
+        standing = standing_release(project)
+        may_ship = verdict is not None and (verdict.verdict == "ship" or verdict.accepted is not None)
+        needs_name = verdict is not None and verdict.verdict == "judgement" and not may_ship
+        limit = self.source.settings.release.loss_limit
+        folder, released = standing or (None, None)
+        measured = baseline[1] if baseline else None
+        of_now = released is None or is_of_now(released, verdict, measured)
+        card = _card(project, verdict if may_ship or needs_name else None, measured)
+        untuned = tuple(untuned_forms(measured)) if measured else ()
+        if not (untuned or verdict):
+            return locked(
+                "no arm was measured: their replies were lost.", 6, "rung baseline", "rung release --to prompt"
+            )
+        outgoing = Outgoing(verdict, may_ship, needs_name, released, folder, limit, card, of_now, untuned)
+        return LoadedLines(list(entries(outgoing, self.room)), "", _last(outgoing), outgoing)
+
+    def show_loaded(self, message: LoadedScreen.Done) -> None:
+        """The command follows the cursor; a form that is being made says how far it is."""
+        super().show_loaded(message)
+        self._follow_cursor()
+        if self.job is not None:
+            self._show_making(self.job)
+
+    def show_progress(self, line: str) -> None:
+        """Show progress on the form's own line."""
+        if self.job is not None and self.data is not None:
+            self._show_making(self.job)
+
+    def _show_making(self, job: ScreenJob) -> None:
+        """The forms with the one that is made: `…` and its newest line of progress."""
+        wanted = job.arguments[job.arguments.index("--to") + 1] if "--to" in job.arguments else self.marked
+        running = making(wanted, job.heard, self.room)
+        self.show_lines([*entries(self.data, self.room, running), Entry(SAFE)])
+        self.refresh_frame()
+
+    def cursor_moved(self) -> None:
+        """The command follows the cursor."""
+        self._follow_cursor()
+
+    def _follow_cursor(self) -> None:
+        if self.data is None or not self.marked:
+            return
+        run = self.data.verdict.run if self.data.verdict and self.marked not in UNTUNED else ""
+        self.command = self._offer or " ".join(filter(None, ("rung release", run, "--to", self.marked)))
+        if self._stays:
+            self.command = f"rung release verify {self.data.released.id}"
+        if self.job is None and self.next:
+            offered_words = f"take {taken(self._offer)}" if self._offer else "make the marked form"
+            self.next = f"Next: {self._shut or f'{offered_words}.   Enter'}"
+
+    @property
+    def _stays(self) -> bool:
+        """Whether the marked form is made already, and nothing is offered in its place."""
+        return not self._offer and self.marked in self.data.made
+
+    @property
+    def _shut(self) -> str:
+        """Why Enter makes nothing of the marked form; empty where it does."""
+        if self._stays:
+            return f"{self.marked} is in {self.data.released.id}. j/k marks another form."
+        if needed := self.data.lacks(self.marked):
+            return f"{self.marked} needs a {needed} form: mark {needed} first."
+        return ""
+
+    @property
+    def _offer(self) -> str:
+        """Where the marked form was refused: the command that its refusal names in its place."""
+        command = offered(self.trouble)
+        return command if command and command.split()[command.split().index("--to") + 1] == self.marked else ""
+
+    def why_ref(self, key: str) -> str:
+        """The chain behind the last release."""
+        return self.data.folder.name if self.data and self.data.folder else "decision"
+
+    def action_make(self) -> None:
+        """Make the marked form, after asking once; a judgement asks for name and reason instead."""
+        if self.data is None:
+            self.repeat_lock()
+        elif self.job is not None:
+            self.tell("already running; x stops it")
+        elif self._shut:
+            self.tell(self._shut)
+        elif self.marked not in UNTUNED and self.data.needs_name:
+            self.app.push_screen(self._signing(), self._signed)
+        elif self.marked:
+            self.ask_once(f"Release as {taken(self._offer) or self.marked}?", self._make)
+
+    def _signing(self) -> SignScreen:
+        verdict = self.data.verdict
+        about = "\n".join(sentences(verdict))
+        does = f"release {verdict.run} as {self.marked} on it"
+        return SignScreen(f"JUDGEMENT on {verdict.run}: a named person releases it", about, self.source.person, does)
+
+    def _signed(self, signed: tuple[str, str] | None) -> None:
+        if signed is None:
+            self.tell("nothing was released")
+        else:
+            self._make("--by", signed[0], "--reason", signed[1])
+
+    def _make(self, *more: str) -> None:
+        self.start_job(*self.command.split()[1:], *more)
+        if self.job is not None:
+            self._show_making(self.job)
+
+    def action_watch(self) -> None:
+        """What production says of the release."""
+        if self.data is None or not self.data.released:
+            self.tell("nothing is released yet")
+            return
+        from rung.tui.release.monitoring_screen import WatchScreen
+
+        self.app.switch_screen(WatchScreen())
+
+    def action_differences(self) -> None:
+        """What was compared when the marked form was made: the tokens that differ, then the figures."""
+        made = made_forms(self.data.released).get(self.marked) if self.data is not None else None
+        if made is None or self.data.folder is None:
+            self.tell(f"{self.marked or 'it'} is not made yet")
+        else:
+            self._compare(self.data.folder, made)
+
+    @work(thread=True, exclusive=True, exit_on_error=False, group="differences")
+    def _compare(self, folder: Path, made: ReleasedForm) -> None:
+
+        form = made.form
+        title = f"{form}: {'how it was measured' if form in UNTUNED else 'against the run'}"
+        try:
+            tokens = list(token_lines(folder, form))
+        except (RungError, OSError, ValueError) as error:
+            tokens = [f"The answers of this release cannot be read: {error}", "-> rung release verify"]
+        lines = [made.against, "", *tokens, *facts_words(made.facts)]
+        self.post_message(self.Compared(title, "\n".join(lines).strip()))
+
+    @on(Compared)
+    def _show_compared(self, message: Compared) -> None:
+        from rung.tui.screens.page_screen import PageScreen
+
+        self.app.push_screen(PageScreen(message.title, message.words))
+
+    def action_card(self) -> None:
+        """Say where the card is."""
+        if self.data is not None and self.data.folder is not None and self.source.project is not None:
+            self.tell(self.source.project.relative(self.data.folder / "README.md"))
+        elif not self.repeat_lock():
+            self.tell("nothing is released yet: the first form writes the card")
+
+    def job_ended(self, ended: JobEnded) -> None:
+        """Show what is released now."""
+        self.reload()
+
+
+def _card(project: Project, verdict: Verdict | None, baseline: Report | None) -> str:
+    from curation.split.manifest import read_manifest
+    from training.runs import read_runs
+
+    run = next((run for run in read_runs(project) if verdict is not None and run.id == verdict.run), None)
+    if run is None:
+        return card_line(None, None, baseline)
+    return card_line(read_manifest(project.datasets / run.dataset), run, baseline)
+
+
+def _last(outgoing: Outgoing) -> str:
+    return f"releases/{outgoing.folder.name}" if outgoing.folder else ""
+
+
+BEFORE, AFTER = 2, 4
+"""Tokens shown before the first that differs, and from it on."""
+
+
+def token_lines(folder: Path, form: str) -> Iterator[str]:
+    """Each answered form whose name begins with `form` ("gguf" has one a type), compared with the run."""
+    from training.release.goldens import GOLDEN, read_goldens
+
+    if not (folder / GOLDEN).is_file():
+        return
+    goldens = read_goldens(folder)
+    for name, answers in goldens.forms.items():
+        if name.split()[0] == form:
+            apart = [n for n, item in enumerate(goldens.items) if answers[n] != item.text]
+            yield f"{name}: {len(answers) - len(apart)} of {len(answers)} golden prompts answered as the run does"
+            for number in apart:
+                item = goldens.items[number]
+                yield ""
+                yield f"prompt {number + 1}   {shown(_question(item.turns), limit=200)}"
+                yield from _compared(folder / goldens.tokenizer, item.text, answers[number])
+            yield ""
+
+
+def _question(turns: list[dict[str, object]]) -> str:
+    return " ".join(str(turns[-1].get("content", "")).split()) if turns else ""
+
+
+def _compared(tokenizer: Path, run: str, form: str) -> Iterator[str]:
+    """Yield the first differing token with its context, then both answers."""
+    from training.release.server_check import RunTokenizer
+    from workspace.errors import RungError
+
+    try:
+        tokens = RunTokenizer(tokenizer)
+    except RungError as error:
+        yield f"  tokens unknown ({error.message})"
+    else:
+        ours, theirs = tokens.ids(run), tokens.ids(form)
+        at = next(
+            (n for n, (a, b) in enumerate(zip(ours, theirs, strict=False)) if a != b), min(len(ours), len(theirs))
+        )
+        around = slice(max(at - BEFORE, 0), at + AFTER)
+        yield f"  token {at}: run {_joined(tokens, ours[around])}, form {_joined(tokens, theirs[around])}"
+    yield f"  run   {shown(run)}"
+    yield f"  form  {shown(form)}"
+
+
+def _joined(tokens: RunTokenizer, ids: list[int]) -> str:
+    return " ".join(f"[{shown(text)}]" for text in tokens.texts(ids)) or "the end"

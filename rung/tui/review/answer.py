@@ -1,0 +1,231 @@
+"""The proposed answer: alone, beside another text with differences marked, or open in a field."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from rich.segment import Segment
+from rich.text import Text
+from textual import on
+from textual.containers import Horizontal, Vertical
+from textual.expand_tabs import expand_text_tabs_from_widths
+from textual.message import Message
+from textual.strip import Strip
+from textual.widget import Widget
+from textual.widgets import Static, TextArea
+from textual.widgets.text_area import DocumentNavigator, WrappedDocument
+
+from rung.tui.widgets.difference import CAME, GONE, Span, changed, marked
+from rung.tui.widgets.lines import HIDDEN, JOINERS, TextPart, TextPassage, row_text
+
+PLACES = range(0x10FE00, 0x10FFFE)
+"""Private characters, one cell wide, that stand in the field for what has no width or would break a line."""
+Row = tuple[int, int, int]
+"""What stands in a row of the screen: a line of the text, the first character of it and the one after the last."""
+
+
+class TextRows(WrappedDocument):
+    """The text in lines of a width. A row is cut out of its line, however long that is."""
+
+    def get_sections(self, line_index: int) -> list[str]:
+        """The rows of a line."""
+        line = self.document[line_index]
+        return [line[start:end] for start, end in pairwise((0, *self.get_offsets(line_index), len(line)))]
+
+    def row(self, y: int) -> Row | None:
+        """Return the content of a row; None below the text."""
+        if y >= len(self._offset_to_line_info):
+            return None
+        line, section = self._offset_to_line_info[y]
+        places = (0, *self.get_offsets(line), len(self.document[line]))
+        return line, places[section], places[section + 1]
+
+
+class EditArea(TextArea):
+    """A text area over row text: controls and bidi marks show as a box, and come out as they went in."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id, compact=True, soft_wrap=True, show_line_numbers=False)
+        self.cursor_blink = self.match_cursor_bracket = False
+        self._marks: dict[int, list[Span]] = {}
+        self._held: dict[int, int] = {}
+        self._rows = TextRows(self.document)
+
+    def open(self, text: str) -> None:
+        """Put row text into the field, the cursor at its end."""
+        self._marks = {}
+        odd = sorted({character for character in set(text) if _is_odd(character)})
+        self._held = {ord(character): place for character, place in zip(odd, PLACES, strict=False)}
+        self.load_text(text.translate(self._held))
+        self.wrapped_document = self._rows = TextRows(self.document, self.wrap_width, self.indent_width)
+        self.navigator = DocumentNavigator(self._rows)
+        self.move_cursor(self.document.end)
+
+    @property
+    def edited(self) -> str:
+        """The row text in the field."""
+        return self.text.translate({place: character for character, place in self._held.items()})
+
+    def mark(self, spans: Sequence[Span]) -> None:
+        """Mark these places of `edited`."""
+        self._marks = {}
+        start = 0
+        for number, line in enumerate(self.text.split("\n")):
+            end = start + len(line)
+            here = [(max(a, start) - start, min(b, end) - start) for a, b in spans if a < end and b > start]
+            if here:
+                self._marks[number] = here
+            start = end + 1
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        """One row of the screen. Textual's own styles the whole line for each of its rows."""
+        base, width = self.rich_style, self.scrollable_content_region.width
+        row = self._rows.row(self.scroll_offset.y + y)
+        if row is None:
+            return Strip.blank(width, base)
+        text = self._drawn(*row)
+        at_cursor = row[0] == self.cursor_location[0]
+        style = base + self.get_component_rich_style("text-area--cursor-line") if at_cursor else base
+        segments = Segment.apply_style(text.render(self.app.console), style)
+        return Strip(segments).extend_cell_length(width, style)
+
+    def _drawn(self, line: int, start: int, end: int) -> Text:
+        """A part of a line, with what came, what is selected and the cursor; every character keeps its column."""
+        whole = self.document.get_line(line)
+        text = Text("".join(_visible(character) for character in whole[start:end]), end="", no_wrap=True)
+        if end == len(whole):
+            text.append(" ")  # the cursor's place after the last character
+        for a, b in self._marks.get(line, ()):
+            _style(text, CAME, a - start, b - start)
+        top, bottom = sorted(self.selection)
+        if top[0] <= line <= bottom[0] and top != bottom:
+            a, b = top[1] if line == top[0] else 0, bottom[1] if line == bottom[0] else max(len(whole), 1)
+            _style(text, self.get_component_rich_style("text-area--selection"), a - start, b - start)
+        row, column = self.cursor_location
+        if row == line and self.has_focus:
+            _style(text, self.get_component_rich_style("text-area--cursor"), column - start, column + 1 - start)
+        tabs = whole.count("\t", 0, start)
+        return expand_text_tabs_from_widths(text, self._rows.get_tab_widths(line)[tabs:])
+
+
+def _style(text: Text, style: object, start: int, end: int) -> None:
+    """Style what of the places from `start` to `end` is in the text."""
+    if end > 0 and start < len(text):
+        text.stylize(style, max(start, 0), min(end, len(text)))  # type: ignore[arg-type]
+
+
+def _is_odd(character: str) -> bool:
+    """Whether it has no width of its own, or is a line break that the field would write differently."""
+    plain = character in "\n\t" or character in JOINERS or (character.isascii() and character.isprintable())
+    return not plain and unicodedata.category(character) in HIDDEN
+
+
+def _visible(character: str) -> str:
+    return "▯" if _is_odd(character) else character
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """One of two texts: its name, and the sign before it where there is no room for names."""
+
+    name: str
+    sign: str
+    text: str
+
+
+class AnswerPanel(Horizontal):
+    """One or two texts: side by side from 100 columns, stacked below that."""
+
+    class Edited(Message):
+        """The text in the field was changed."""
+
+        def __init__(self, text: str) -> None:
+            super().__init__()
+            self.text = text
+
+    before = ""
+    """The text that an open field is compared with."""
+
+    def compose(self) -> Iterable[Widget]:
+        """Two sides, each a name over a sign and a text; the field is on the right one."""
+        for side in ("one", "other"):
+            with Vertical(id=side):
+                yield Static(classes="name")
+                with Horizontal(classes="body"):
+                    yield Static("  ", classes="sign")
+                    yield TextPassage(classes="text")
+                    if side == "other":
+                        yield EditArea(id="edit")
+
+    def on_mount(self) -> None:
+        """Nothing is open."""
+        self.field.display = False
+
+    @property
+    def field(self) -> EditArea:
+        """The field of the right side."""
+        return self.query_one("#edit", EditArea)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the field is open."""
+        return bool(self.field.display)
+
+    def show(self, text: str) -> None:
+        """One text alone."""
+        self._shut()
+        self._side("one", "", " ", row_text(text))
+        self.query_one("#other").display = False
+
+    def show_two(self, left: Face, right: Face) -> None:
+        """Two texts, each with its name, what differs marked in both."""
+        self._shut()
+        self.remove_class("quiet")
+        gone, came = changed(left.text, right.text)
+        self._side("one", left.name, left.sign, marked(left.text, gone, GONE))
+        self._side("other", right.name, right.sign, marked(right.text, came, CAME))
+        self.query_one("#other").display = True
+
+    def open(self, before: str, text: str) -> None:
+        """Open a text in the field, beside the one it started from."""
+        self.before = before
+        self.add_class("quiet")
+        self.query_one("#other").display = True
+        self.query_one("#other .text").display = False
+        self.field.display = True
+        self._side("other", "Your edit", "+", Text(""))
+        self.field.open(text)
+        self._compare()
+        self.field.focus()
+
+    def put(self, text: str) -> None:
+        """Another text into the open field, as if it had been typed."""
+        self.field.open(text)
+        self._compare()
+
+    def _shut(self) -> None:
+        self.field.display = False
+        self.query_one("#other .text").display = True
+
+    @on(TextArea.Changed, "#edit")
+    def _changed(self, event: TextArea.Changed) -> None:
+        event.stop()
+        if self.is_open:
+            self._compare()
+            self.post_message(self.Edited(self.field.edited))
+
+    def _compare(self) -> None:
+        gone, came = changed(self.before, self.field.edited)
+        self._side("one", "Draft", "-", marked(self.before, gone, GONE))
+        self.field.mark(came)
+
+    def _side(self, side: str, name: str, sign: str, text: Text) -> None:
+        heading = self.query_one(f"#{side} .name", Static)
+        heading.set_class(not name, "none")
+        heading.update(Text(name))
+        self.query_one(f"#{side} .sign", Static).update(Text(f"{sign} "))
+        self.query_one(f"#{side} .text", TextPassage).show(TextPart(text))

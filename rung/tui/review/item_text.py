@@ -1,0 +1,321 @@
+"""Texts of the Review screen: the item and its origin, what is beside it, and the end of a session."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.cells import cell_len
+from rich.text import Text
+
+from curation.example import Example, edited_text, text_of
+from curation.review import ReviewItem
+from curation.review.item import NearRow
+from curation.store.records import Share
+from rung.symbols import drawn
+from rung.text.figures import money
+from rung.tui.review.guideline_screen import section_for
+from rung.tui.review.review_session import Aside, ReviewSession
+from rung.tui.widgets.lines import LONGEST, TextPart, folded, row_text, shown
+from workspace.counted import counted
+
+if TYPE_CHECKING:
+    from curation.generate.yields import Gaps
+    from workspace.settings import ModelSettings
+
+
+ROLES = {"system": "System", "user": "Question", "assistant": "Answer", "tool": "Tool"}
+VERBS = {
+    "approve": "approved",
+    "edit": "edited",
+    "reject": "rejected",
+    "skip": "skipped",
+    "unsure": "not sure",
+    "flag": "flagged",
+}
+FINDINGS = 4
+"""Findings shown beside an item; the rest is counted."""
+
+
+def asked(item: ReviewItem) -> list[TextPart]:
+    """All messages up to the answer, each under its role; where it is a conversation, with the number of its turn."""
+    parts = [TextPart(Text(""))]
+    messages = Example(item.row).asked
+    turns = sum(message.get("role") == "user" for message in messages)
+    turn = 0
+    for message in messages:
+        role = str(message.get("role"))
+        turn += role == "user"
+        place = f"  turn {turn} of {turns}" if turns > 1 and role == "user" else ""
+        name = ROLES.get(role, shown(role))
+        title = f"{name} before" if role == "assistant" else name
+        parts += [
+            TextPart(Text(f"{title}{place}", style="bold")),
+            TextPart(row_text(said(message)), 2),
+            TextPart(Text("")),
+        ]
+    return parts
+
+
+def said(message: Mapping[str, Any]) -> str:
+    """A message's text and the tools that it calls."""
+    calls = message.get("tool_calls")
+    text = text_of(message.get("content"))
+    return "\n".join(part for part in (text, json.dumps(calls, ensure_ascii=False) if calls else "") if part)
+
+
+def label(item: ReviewItem) -> str:
+    """What the text under the question is."""
+    if "rejected" in item.row:
+        return "Is the better answer better?"
+    return "Proposed answer" if item.messages else "Text"
+
+
+def answer(item: ReviewItem) -> str | None:
+    """The text that is decided on; None where there is none yet."""
+    return edited_text(item.row) or None
+
+
+def worse(item: ReviewItem) -> str | None:
+    """The worse answer of a preference pair."""
+    found = item.row.get("rejected")
+    if found is None:
+        return None
+    return found if isinstance(found, str) else "\n".join(said(message) for message in found)
+
+
+def behind(item: ReviewItem, width: int, hidden: str = "") -> Iterator[Text]:
+    """What to look at (`hidden`: what is masked), where the row comes from, how far it is."""
+    yield Text("")
+    notes = [*([f"!   {hidden}"] if hidden else []), *_notes(item)]
+    if notes:
+        yield Text("Look at this", style="bold")
+        for note in notes:
+            yield from _lines(f"  {note}", width)
+        yield Text("")
+    yield Text("Where it comes from", style="bold")
+    yield from _lines(f"  {origin(item)}", width)
+    yield Text("")
+    count = f"  {item.decided:,} of {item.total:,}"
+    room = max(width - len(count) - 2, 8)
+    filled = round(room * item.decided / max(item.total, 1))
+    yield Text(drawn("━" * filled + "─" * (room - filled) + count), no_wrap=True)
+
+
+def _notes(item: ReviewItem) -> Iterator[str]:
+    if item.draft is not None:
+        yield "!   You have an unsaved edit: e continues it"
+    for side in item.sides:
+        what = VERBS.get(side.verdict, side.verdict)
+        yield f"!   {shown(side.reviewer)} {what}   {shown(one_line(side.answer), limit=100)}"
+    for finding in item.findings[:FINDINGS]:
+        yield f"!   {shown(str(finding.get('text', finding)), limit=200)}"
+    if len(item.findings) > FINDINGS:
+        yield f"    {len(item.findings) - FINDINGS} more: w shows them"
+
+
+def origin(item: ReviewItem) -> str:
+    """Who drafted it from which row, or its file and line."""
+    meta = item.meta or {}
+    if not meta.get("model"):
+        return shown(item.source) or "unknown (no source was kept)"
+    seed = f" from {meta['seed_row']}" if meta.get("seed_row") else ""
+    day = f", {str(meta['at'])[:10]}" if meta.get("at") else ""
+    return shown(f"Drafted by {meta['model']}{seed}{day}")
+
+
+def one_line(text: str | None) -> str:
+    """A text without its line breaks; `-` where there is none."""
+    return " ".join((text or "-").split())
+
+
+def _lines(text: str, width: int) -> Iterator[Text]:
+    yield from (Text(drawn(line)) for line in folded(text, max(width - 2, 20)))
+
+
+def clock_of(until: str) -> str:
+    """The local time of day of an ISO time, as of a lease's end."""
+    from datetime import datetime
+
+    return datetime.fromisoformat(until).astimezone().strftime("%H:%M") if until else "-"
+
+
+SHORT = 30
+"""Lines below which fewer near rows are shown."""
+HIDDEN = "Two people decide this row; the other decision is hidden."
+
+
+Line = str | Text
+
+
+def beside(item: ReviewItem, session: ReviewSession | None, aside: Aside | None, width: int, height: int) -> Text:
+    """Guideline, nearest rows, session: as many lines as there are, the guideline cut first."""
+    below = [*_near(item, aside, width, height), *_session(item, session, width), *_team(aside, width)]
+    guideline = list(_guideline(item, width, max(height - len(below) - 1, 4)))
+    lines: list[Line] = ["", *guideline, *below]
+    return Text("\n").join(Text(drawn(line)) if isinstance(line, str) else line for line in lines)
+
+
+def _guideline(item: ReviewItem, width: int, room: int) -> Iterator[Line]:
+    """The part that speaks of the item, cut to the room there is; `g` shows all."""
+    if item.guideline is None:
+        return
+    part = section_for(item.guideline.text, f"{_question(item)[:LONGEST]}\n{edited_text(item.row)[:LONGEST]}")
+    title = f"Guideline v{item.guideline.version}" + (f", {part.heading}" if part.heading else "")
+    yield from (heads := [Text(line, style="bold") for line in _wrapped(title, width)])
+    lines = ["", *_wrapped(part.body, width)]
+    room -= len(heads) + 1
+    yield from lines if len(lines) <= room else [*lines[: room - 1], "…  g all of it"]
+    yield ""
+
+
+def _question(item: ReviewItem) -> str:
+    return Example(item.row).question
+
+
+def _near(item: ReviewItem, aside: Aside | None, width: int, height: int) -> Iterator[Line]:
+    """Answer, verdict, name: in one line each where the answers are short, else in two."""
+    if item.blind:
+        yield from (*_wrapped(HIDDEN, width), "")
+        return
+    if aside is None or not aside.near:
+        return
+    yield Text("Nearest decided rows", style="bold")
+    names = max(cell_len(shown(row.side.reviewer)) for row in aside.near)
+    room = width - names - 13
+    if all(cell_len(one_line(row.side.answer)) <= room for row in aside.near):
+        yield from (f"  {_cut(row.side.answer, room)} {row.side.verdict:<8}  {_who(row)}" for row in aside.near)
+    else:
+        for row in aside.near[: 2 if height < SHORT else 4]:
+            yield f"  {_cut(row.side.answer, width - 2)}"
+            yield f"    {row.side.verdict}, {_who(row)}"
+    yield ""
+
+
+def _who(row: NearRow) -> str:
+    return shown(row.side.reviewer)
+
+
+def _session(item: ReviewItem, session: ReviewSession | None, width: int) -> Iterator[str]:
+    if session is None:
+        return
+    if session.series is not None:
+        yield from _wrapped(f"Same repair as {session.series.repair.row}: row {_of(session)}", width)
+        yield ""
+    yield f"This session: {len(session.done)} in {session.minutes:.0f} min"
+    if session.an_hour:
+        yield from _wrapped(f"{session.an_hour} an hour{left(item.total - item.decided, session.an_hour)}", width)
+
+
+def _of(session: ReviewSession) -> str:
+    series = session.series
+    return f"{series.shown} of {series.found}" if series else ""
+
+
+def _team(aside: Aside | None, width: int) -> Iterator[str]:
+    """Everyone's rows, where there is more than one person."""
+    people = [share for share in aside.team if share.kind == "person"] if aside else []
+    if len(people) > 1:
+        yield from _wrapped("Team: " + ", ".join(f"{shown(each.name)} {each.decided:,}" for each in people), width)
+
+
+def team_words(people: Sequence[Share]) -> str:
+    """`dana 210, mo 108 (12 today)`."""
+    return ", ".join(
+        f"{shown(each.name)} {each.decided:,}" + (f" ({each.today} today)" if each.today else "") for each in people
+    )
+
+
+def left(rows: int, an_hour: int | None) -> str:
+    """`, about 4 h left` at the present pace."""
+    if not an_hour or rows <= 0:
+        return ""
+    hours = rows / an_hour
+    return f", about {hours:.0f} h left" if hours >= 1.5 else f", about {max(hours * 60, 1):.0f} min left"
+
+
+def near_words(rows: Sequence[NearRow]) -> str:
+    """The nearest decided rows in full, for `v`."""
+    parts = []
+    for row in rows:
+        head = f"{row.side.row}   {row.side.verdict} by {row.side.reviewer}   similarity {row.side.similarity or 0:.2f}"
+        parts.append(f"{head}\n{row.question}\n-> {row.side.answer or 'rejected'}")
+    return "\n\n".join(parts)
+
+
+def summary(session: ReviewSession) -> str:
+    """Rows, minutes, pace and verdicts of a session."""
+    parts = ", ".join(f"{n} {VERBS.get(verdict, verdict)}" for verdict, n in session.counts.items())
+    pace = f", {session.an_hour} an hour" if session.an_hour else ""
+    rows = f"{len(session.done)} row{'' if len(session.done) == 1 else 's'}"
+    return f"{rows} in {session.minutes:.0f} min{pace}: {parts}."
+
+
+def agreed(session: ReviewSession) -> str:
+    """How far everyone agrees, where two people saw the same rows; empty where nobody did."""
+    found = session.agreement()
+    if not found.units:
+        return ""
+    names = ", ".join(name for name in found.reviewers if name != session.person)
+    rows = f"{found.units} row{'' if found.units == 1 else 's'} seen twice"
+    if found.value is None:
+        return f"Agreement with {names}: undefined ({rows})."
+    interval = (
+        f" (95%: {found.low:.2f} to {found.high:.2f})" if found.low is not None and found.high is not None else ""
+    )
+    return f"{found.measure.capitalize()} with {names} {found.value:.2f}{interval}, {rows}."
+
+
+def _cut(text: str | None, room: int) -> str:
+    line = shown(one_line(text), limit=4 * room)
+    line = line.replace("\n", " ")
+    if cell_len(line) > room:
+        while cell_len(line) > room - 1:
+            line = line[:-1]
+        line += "…"
+    return line + " " * (room - cell_len(line))
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    lines = []
+    for line in shown(text).split("\n"):
+        lines += textwrap.wrap(line, max(width, 12), break_on_hyphens=False) or [""]
+    return lines
+
+
+MORE = "More drafts: rung data generate --count 100"
+
+
+def gap_words(session: ReviewSession) -> list[str]:
+    """Drafts that would close the gaps, what they cost, and the command. Runs in a thread."""
+    from curation.generate.yields import find_gaps
+
+    gaps = find_gaps(session.desk.store, session.project, session.settings)
+    if gaps is None:
+        return ["The number of rows needed is not known: rung advise", MORE]
+    return gap_lines(gaps, session.settings.model)
+
+
+def gap_lines(gaps: Gaps, model: ModelSettings) -> list[str]:
+    """In words; where nothing is missing, that."""
+    each = " in each class" if gaps.classes else f"; {gaps.goal - gaps.missing:,} are accepted"
+    goal = f"{_goal_from(gaps)} {counted(gaps.goal, 'row')}{each}."
+    if not gaps.missing:
+        return [f"No gap is left. {_goal_from(gaps)} {counted(gaps.goal, 'row')}."]
+    what = "gap" if gaps.classes == 1 else "gaps"
+    close = f"the {what} in {gaps.classes:,} {'class' if gaps.classes == 1 else 'classes'}"
+    close = close if gaps.classes else f"the gap of {counted(gaps.missing, 'row')}"
+    drafts = f"{counted(gaps.drafts, 'draft')} would close {close}, {_price(gaps.usd, model)}:"
+    return [drafts, gaps.command, "", goal]
+
+
+def _goal_from(gaps: Gaps) -> str:
+    return "The advice recommends" if gaps.goal_from == "the advice" else "rung.toml ([review] goal) asks for"
+
+
+def _price(usd: float | None, model: ModelSettings) -> str:
+    if usd is None:
+        return f"price unknown (no dated price of {model.base})"
+    return f"{money(usd)} on this machine" if model.provider == "local" else f"at most {money(usd)} with {model.base}"

@@ -1,0 +1,147 @@
+"""What the Review screen draws: the item with its answer and remark at the left, reasons and guideline at the right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich.text import Text
+from textual.containers import VerticalScroll
+from textual.widget import Widget
+from textual.widgets import Input, Static
+
+from curation.review.decisions import DecisionInForce
+from rung.symbols import drawn
+from rung.tui.review.answer import AnswerPanel, Face
+from rung.tui.review.item_text import VERBS, answer, asked, behind, beside, clock_of, label, worse
+from rung.tui.review.review_queue import Try
+from rung.tui.review.review_session import ItemView
+from rung.tui.widgets.lines import TextPart, TextPassage, shown
+
+UNANSWERED = "(no answer yet: e writes one)"
+IN_PLACE = (8_000, 400)
+"""Characters and lines that a field on the screen takes; more is the work of a real editor."""
+
+
+class ItemPanel(VerticalScroll):
+    """Question, answer, remark, and where the row comes from; the answer and the remark can be written here."""
+
+    left_remark = ""
+    """What the field of the remark held when `Esc` left it: `m` brings it back."""
+
+    def compose(self) -> Iterable[Widget]:
+        """From top to bottom."""
+        yield TextPassage(id="asked")
+        yield Static(id="label")
+        yield AnswerPanel(id="answer")
+        yield Input(id="remark", placeholder="remark for the team", compact=True)
+        yield Static(id="behind")
+
+    def on_mount(self) -> None:
+        """Nothing is shown yet."""
+        for name in ("#remark", "#label", "#answer"):
+            self.query_one(name).display = False
+
+    @property
+    def answer(self) -> AnswerPanel:
+        """The proposed answer."""
+        return self.query_one("#answer", AnswerPanel)
+
+    @property
+    def remark(self) -> Input:
+        """The field of the remark."""
+        return self.query_one("#remark", Input)
+
+    def begin(self, view: ItemView) -> None:
+        """Show another item, from its top."""
+        self.query_one("#label", Static).update(Text(label(view.item)))
+        for name in ("#label", "#answer"):
+            self.query_one(name).display = True
+        self.draw(view)
+        self.scroll_home(animate=False)
+
+    def draw(self, view: ItemView) -> None:
+        """Draw question and answer, masked or as they are."""
+        self.query_one("#asked", TextPassage).show(*asked(view.face))
+        self.draw_answer(view)
+
+    def draw_answer(self, view: ItemView) -> None:
+        """The answer alone; beside the worse one of a pair; beside what a repair makes of it."""
+        text, other, repaired = answer(view.face), worse(view.face), view.repaired
+        if repaired is not None:
+            self.answer.show_two(Face("Draft", "-", text or ""), Face("Same repair", "+", view.cover(repaired)))
+        elif other is not None:
+            self.answer.show_two(Face("Better answer", " ", text or ""), Face("Worse answer", " ", other))
+        else:
+            self.answer.show(text if text is not None else UNANSWERED)
+
+    def draw_behind(self, view: ItemView) -> None:
+        """What is drawn in lines of this panel's width."""
+        lines = behind(view.face, self.size.width or 49, view.hidden_note)
+        self.query_one("#behind", Static).update(Text("\n").join(lines))
+
+    def show_words(self, words: str) -> None:
+        """Words where no item is."""
+        for name in ("#label", "#answer"):
+            self.query_one(name).display = False
+        self.query_one("#asked", TextPassage).show(TextPart(Text(drawn("\n" + words))))
+        self.query_one("#behind", Static).update("")
+
+    def show_conflict(self, view: ItemView, tried: Try, other: DecisionInForce) -> None:
+        """Two decisions on one row, side by side."""
+        who = shown(other.reviewer)
+        mine = tried.text if tried.text is not None else answer(tried.item) or ""
+        theirs = f"{who}, {VERBS.get(other.verdict, other.verdict)} at {clock_of(other.at)}"
+        self.answer.show_two(
+            Face(theirs, "-", view.cover(other.answer or "-")),
+            Face(f"Yours, {VERBS[tried.verdict]}", "+", view.cover(mine)),
+        )
+        kept = " Your edit is kept as a draft." if tried.verdict == "edit" else ""
+        self.query_one("#label", Static).update(Text(f"{who} decided this row while it was open here.{kept}"))
+
+    def open_remark(self, text: str) -> None:
+        """Begin or go on with a remark."""
+        self.remark.value, self.remark.display = text or self.left_remark, True
+        self.remark.focus()
+
+    def close_remark(self) -> str:
+        """Close the field; return what it held."""
+        self.left_remark = ""
+        self.remark.display = False
+        return self.remark.value
+
+
+class AsidePanel(VerticalScroll):
+    """Beside the item: the reasons to reject it while one is asked for, else guideline, near rows, session and team."""
+
+    def compose(self) -> Iterable[Widget]:
+        """One or the other."""
+        yield Static(id="reasons")
+        yield Static(id="guideline")
+
+    def on_mount(self) -> None:
+        """No reason is asked for."""
+        self.query_one("#reasons").display = False
+
+    def draw(self, view: ItemView) -> None:
+        """Guideline, near rows, session and team, as many lines as there is room."""
+        words = beside(view.item, view.session, view.aside, (self.size.width or 28) - 1, self.size.height or 18)
+        self.query_one("#guideline", Static).update(words)
+
+    def clear(self) -> None:
+        """No item, nothing beside it."""
+        self.query_one("#reasons").display = False
+        self.query_one("#guideline", Static).update("")
+
+    def show_reasons(self, reasons: Sequence[str] | None) -> None:
+        """List the reasons; None takes the list away."""
+        listed = [f" {n}  {shown(each)}" for n, each in enumerate(reasons or (), 1)]
+        field = self.query_one("#reasons", Static)
+        field.update(Text("\n".join(["", "Reject because", *listed, "", " Esc no"])))
+        field.display = reasons is not None
+        self.query_one("#guideline").display = reasons is None
+
+
+def fits(text: str) -> bool:
+    """Whether a text is edited in its place."""
+    most, lines = IN_PLACE
+    return len(text) <= most and text.count("\n") < lines

@@ -1,0 +1,711 @@
+"""Review: is this answer right? Item, guideline, findings, origin; `a e x s n u`, and `b` for the same repair."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import ClassVar
+
+from textual import on
+from textual.app import SuspendNotSupported
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.geometry import Size
+from textual.widget import Widget
+from textual.widgets import Input, TextArea
+
+from curation.example import Example
+from curation.review import ReviewItem
+from curation.review.decisions import DecisionInForce
+from curation.review.ruling import with_text
+from curation.store.records import FINAL
+from rung.tui.async_list import LONG, SLOW
+from rung.tui.frame import SMALL, WIDE, StageScreen
+from rung.tui.review.answer import AnswerPanel
+from rung.tui.review.item_text import answer, clock_of
+from rung.tui.review.panels import AsidePanel, ItemPanel, fits
+from rung.tui.review.review_queue import (
+    AsideRead,
+    ReviewFigures,
+    ReviewQueue,
+    RowDecided,
+    RowShown,
+    RowUnmasked,
+    SeriesFound,
+    SessionOver,
+    Try,
+)
+from rung.tui.review.review_session import ItemView, ReviewSession
+from rung.tui.widgets.lines import shown
+from workspace.errors import Refusal, RungError
+
+LEASES = 4
+"""A row on the screen is kept for as many leases."""
+ROOMY, TALL = 140, 36
+FOLLOWS = {
+    "no_rows": "Next: import rows (3).   Enter",
+    "empty": "Next: freeze the dataset (5).   Enter",
+    "over": "Next: keep reviewing.   Enter",
+    "failed": "Next: try again.   Enter",
+}
+EDITING = (("^S", "save and approve"), ("^O", "your $EDITOR"), ("Esc", "cancel, keep the draft"))
+REMARKING = (("Enter", "save with your decision"), ("Esc", "no remark"), ("F1", "help"))
+LEFT = "unchanged; your draft is kept"
+NO_REPAIR = "edit a row first (e); b then finds rows with the same error"
+SERIES = (
+    ("a", "same repair"),
+    ("s", "leave it"),
+    ("e", "edit"),
+    ("x", "reject"),
+    ("u", "undo"),
+    ("Esc", "back"),
+    ("F1", "help"),
+)
+
+
+class ReviewScreen(StageScreen):
+    """One item and one decision; nothing else is on the screen."""
+
+    stage = "Review"
+    hides_side = True
+
+    keys = (
+        ("a", "approve"),
+        ("e", "edit"),
+        ("x", "reject"),
+        ("s", "skip"),
+        ("n", "not sure"),
+        ("u", "undo"),
+        ("F1", "help"),
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("a", "approve", "approve; the same repair, where one is shown"),
+        Binding("e", "edit", "edit in place"),
+        Binding("E,ctrl+o", "editor", "edit in your $EDITOR", key_display="E"),
+        Binding("x", "reject", "reject, then a digit for the reason"),
+        Binding("s", "skip", "skip: comes back later"),
+        Binding("n", "unsure", "not sure: a second person decides; alone, it comes back last"),
+        Binding("N", "flag", "flag: goes to the person who settles disagreements"),
+        Binding("u", "undo", "undo the last decision"),
+        Binding("b", "same", "the same repair for similar rows, one by one"),
+        Binding("m", "remark", "a remark for the team, then a decision"),
+        Binding("g", "guideline", "the guideline in full, / finds in it"),
+        Binding("v", "near", "the nearest decided rows in full"),
+        Binding("o", "figures", "pace, cost and hours left of the whole review"),
+        Binding("ctrl+s", "save", "save the edit and approve", show=False, priority=True),
+        Binding("j,down", "scroll(2)", "look down"),
+        Binding("k,up", "scroll(-2)", "look up"),
+        Binding("pagedown,space", "scroll(12)", "a page down"),
+        Binding("pageup", "scroll(-12)", "a page up"),
+        Binding("enter", "next", "the next step"),
+        Binding("r", "next", "try again after an error", show=False),
+        Binding("w", "why", "the chain behind the row"),
+        Binding("p", "unmask", "show personal data in this item (recorded in the log), or hide it again"),
+        *(
+            Binding(str(n), f"digit({n})", "open that stage; the reason, while rejecting", show=False)
+            for n in range(1, 10)
+        ),
+    ]
+
+    item: ReviewItem | None = None
+    busy = True
+    """Whether a row is being fetched or a decision written."""
+    awaits = "Fetching the next row …"
+    since: float | None = None
+    """When what is awaited began."""
+    kept: Callable[[], None] | None = None
+    """The key that was pressed before the next row was there."""
+    state = "item"
+    """item, no_rows, empty (nothing left), over (the end of a session), failed, conflict."""
+    said = False
+    """Whether the message speaks of the last decision: it stays while the next item comes."""
+    view: ItemView | None = None
+    remark = ""
+    """The remark that goes with the next decision."""
+    rejecting = False
+    refused: tuple[Try, DecisionInForce] | None = None
+    """A decision that came too late, and the one that counts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.queue: ReviewQueue | None = None
+
+    def heading(self) -> str:
+        """`Review · item 319 of 750 · dana`."""
+        place = f" · item {self.item.decided + 1:,} of {self.item.total:,}" if self.item else ""
+        return f"Review{place} · {self.source.person}"
+
+    def compose_stage(self) -> Iterable[Widget]:
+        """Item at the left, guideline and near rows at the right."""
+        with Horizontal(id="desk"):
+            yield ItemPanel(id="item", can_focus=False)
+            yield AsidePanel(id="beside", can_focus=False)
+
+    def on_mount(self) -> None:
+        """Take the first row; look at the clock and keep the lease from then on."""
+        self.command = f"rung review next --reviewer {self.source.person}"
+        self.queue = ReviewQueue(self.source, self.post_message, lambda: self.app.is_running)
+        self.set_interval(self.source.tick, self._say_what_is_awaited)
+        self.set_interval(self.source.settings.review.lease_seconds / 3, self._keep_lease)
+        self.wait_for("Fetching the next row …")
+        self._in_thread("fetch", self.queue.begin)
+
+    def on_unmount(self) -> None:
+        """Return the rows when the screen goes."""
+        if self.queue is not None:
+            self.queue.close()
+
+    @property
+    def session(self) -> ReviewSession | None:
+        """The session, once it is open."""
+        return self.queue.session if self.queue is not None else None
+
+    @property
+    def left(self) -> ItemPanel:
+        """The item."""
+        return self.query_one("#item", ItemPanel)
+
+    @property
+    def right(self) -> AsidePanel:
+        """What is drawn beside it."""
+        return self.query_one("#beside", AsidePanel)
+
+    @property
+    def panel(self) -> AnswerPanel:
+        """The proposed answer."""
+        return self.left.answer
+
+    @property
+    def unmasked(self) -> bool:
+        """Whether this item is shown as it is; the next one is masked again."""
+        return self.view is not None and self.view.unmasked
+
+    @property
+    def in_series(self) -> bool:
+        """Whether rows are shown for the same repair."""
+        return self.session is not None and self.session.series is not None
+
+    @property
+    def is_editing(self) -> bool:
+        """Whether the answer is open in the field."""
+        return self.panel.is_open
+
+    @property
+    def is_remarking(self) -> bool:
+        """Whether a remark is being written."""
+        return bool(self.left.remark.display)
+
+    def is_writing(self) -> bool:
+        """Whether letters are text now."""
+        return isinstance(self.focused, TextArea | Input)
+
+    # The frame
+
+    def fitted(self) -> None:
+        """Draw again what depends on the width."""
+        self.draw_sides()
+
+    def fits(self, size: Size) -> dict[str, bool]:
+        """Two texts are side by side, more is beside the item, the field is higher, as there is room."""
+        wide, high = size
+        own = {"across": wide >= WIDE, "roomy": wide >= ROOMY, "slim": wide < SMALL[0], "tall": high >= TALL}
+        return {**super().fits(size), **own}
+
+    def hints(self) -> Sequence[tuple[str, str]]:
+        """The keys of what is going on. `p` takes the place of `u`, which row 23 names after a decision."""
+        if self.state == "conflict" and self.refused is not None:
+            theirs = f"keep what {shown(self.refused[1].reviewer)} decided"
+            return (("Enter", theirs), ("n", "send both to a third person"), ("F1", "help"))
+        if self.is_drawn and self.is_editing:
+            return EDITING
+        if self.is_drawn and self.is_remarking:
+            return REMARKING
+        if self.rejecting:
+            return ((self.reason_digits, "the reason"), ("Esc", "no"), ("F1", "help"))
+        if self.state != "item":
+            return (("Enter", "next"), ("u", "undo"), ("Esc", "back"), ("F1", "help"), ("^P", "menu"))
+        keys = SERIES if self.in_series else self.keys
+        mask = ("p", "hide" if self.unmasked else "show hidden")
+        return [mask if key == "u" else (key, word) for key, word in keys] if self.hides() else keys
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """While text is written letters are text; `0` is no stage while rejecting; `p` needs something hidden."""
+        if self.is_writing() and action not in ("save", "back", "editor", "quit"):
+            return False
+        here = {
+            "save": lambda: self.is_drawn and self.is_editing,
+            "next": lambda: self.state != "item",
+            "unmask": lambda: self.is_drawn and self.hides(),
+        }
+        if action in here:
+            return here[action]()
+        return not (action == "stage" and self.rejecting) and super().check_action(action, parameters)
+
+    # Waiting
+
+    def _in_thread(self, group: str, work: Callable[..., None], *given: object, exclusive: bool = True) -> None:
+        """Run work of the queue in a thread; of an exclusive group the newest alone goes on."""
+        self.run_worker(lambda: work(*given), thread=True, exclusive=exclusive, exit_on_error=False, group=group)
+
+    def wait_for(self, words: str) -> None:
+        """Keys wait from now on; what is awaited is said after a second."""
+        self.busy, self.awaits, self.since = True, words, self.source.moment()
+
+    def _say_what_is_awaited(self) -> None:
+        if self.since is not None and self.is_mounted:
+            seconds = self.source.moment() - self.since
+            if seconds >= SLOW:
+                self.tell(self.awaits.replace("…", f"… {seconds:.0f} s") if seconds >= LONG else self.awaits)
+
+    def can(self, action: Callable[[], None]) -> bool:
+        """Whether a key acts on the item now. Where the next row is not there yet one key is kept for it, no more:
+        nobody decides a second row that they have not seen.
+        """
+        if self.busy and self.session is not None and self.kept is None:
+            self.kept = action
+            self.tell("key saved for the next row")
+        return not self.busy and self.item is not None and self.state == "item"
+
+    def _keep_lease(self) -> None:
+        session, item = self.session, self.item
+        if session is None or item is None or self.state != "item":
+            return
+        if self.source.moment() - session.shown_at < LEASES * session.settings.review.lease_seconds:
+            self._in_thread("keep", session.keep, item)
+
+    def fetch(self, note: str = "") -> None:
+        """Take the next item; the screen stays as it is until it comes."""
+        if self.queue is not None:
+            self.wait_for("Fetching the next row …")
+            self._in_thread("fetch", self.queue.fetch, self.item, note)
+
+    # Showing
+
+    @on(RowShown)
+    def _show(self, message: RowShown) -> None:
+        self.item, self.busy, self.since = message.item, False, None
+        if message.note:
+            self.tell(message.note)
+            self.said = True
+        if message.item is None:
+            self.show_state(message.state, message.words)
+        else:
+            self.show_item(message.item)
+        self.refresh_frame()
+        kept, self.kept = self.kept, None
+        if kept is not None and self.item is not None:
+            self.call_after_refresh(kept)
+
+    def show_state(self, state: str, words: str) -> None:
+        """Where no item is: nothing is left, the session is over, or something went wrong."""
+        self.state, self.item, self.view = state, None, None
+        if self.message.startswith(self.awaits.partition("…")[0]):
+            self.tell("")  # what was awaited is here
+        self.add_class("ended")
+        self.left.show_words(words)
+        self.right.clear()
+        self.next = FOLLOWS[state]
+
+    def show_item(self, item: ReviewItem) -> None:
+        """Draw the item, which is not being edited and has no remark; what is beside it follows once it is known."""
+        self._end_remark()
+        self.state, self.next, self.view = "item", "", ItemView(item, self.session)
+        self.remove_class("ended")
+        self.left.begin(self.view)
+        self.draw_sides()
+        if not self.said:
+            self.tell(f"reserved for you until {clock_of(item.until)}")
+        self.said = False
+        if self.queue is not None and self.session is not None:
+            self._in_thread("ahead", self.queue.fetch_ahead, self.session, item, exclusive=False)
+
+    def draw_sides(self) -> None:
+        """Draw what depends on the width."""
+        if self.view is not None and self.is_mounted:
+            self.left.draw_behind(self.view)
+            self.right.draw(self.view)
+
+    @on(AsideRead)
+    def _show_aside(self, message: AsideRead) -> None:
+        if self.item is not None and self.item.id == message.row:
+            self.draw_sides()
+            self.refresh_frame()
+
+    # Looking
+
+    def action_scroll(self, by: int) -> None:
+        """Look up and down in a long item."""
+        self.left.scroll_relative(y=by, animate=False)
+
+    def action_guideline(self) -> None:
+        """The guideline in full."""
+        from rung.tui.review.guideline_screen import GuidelineScreen
+
+        if self.item is not None and self.item.guideline is not None:
+            self.app.push_screen(GuidelineScreen(self.item.guideline.version, self.item.guideline.text))
+        elif self.item is not None:
+            self.tell("no guideline.md in this project")
+
+    def action_near(self) -> None:
+        """The nearest decided rows in full."""
+        from rung.tui.review.item_text import near_words
+        from rung.tui.screens.page_screen import PageScreen
+
+        aside = self.view.aside if self.view else None
+        if aside is not None and aside.near:
+            self.app.push_screen(PageScreen("Nearest decided rows", near_words(aside.near)))
+        else:
+            self.tell(
+                "no similar row is decided yet" if not (self.item and self.item.blind) else "hidden: two people decide"
+            )
+
+    def action_why(self) -> None:
+        """The chain behind the row."""
+        from rung.tui.screens.page_screen import WhyScreen
+
+        if self.item is not None:
+            self.app.push_screen(WhyScreen(shown(self.item.id)))
+
+    def action_figures(self) -> None:
+        """Work out what the review costs and what is left, and show it."""
+        if self.queue is not None and self.session is not None and not self.is_writing():
+            self.tell("working out the figures …")
+            self._in_thread("figures", self.queue.figures, self.session)
+
+    @on(ReviewFigures)
+    def _show_figures(self, message: ReviewFigures) -> None:
+        from rung.tui.screens.page_screen import PageScreen
+
+        self.tell("")
+        self.app.push_screen(PageScreen("The review in figures", message.words))
+
+    # Personal data
+
+    def hides(self) -> bool:
+        """Whether the item on the screen holds something that is masked."""
+        return self.view is not None and self.state == "item" and bool(self.view.found)
+
+    def action_unmask(self) -> None:
+        """Show this item as it is, or hide it again."""
+        if not self.can(self.action_unmask) or self.view is None:
+            return
+        if self.view.unmasked:
+            self.view.unmasked = False
+            self.tell("hidden again")
+            self._redraw_item(self.view)
+        elif self.view.found:
+            self.unmask(self.view)
+
+    def unmask(self, view: ItemView, then: Callable[[], None] | None = None) -> None:
+        """Write to the log who looks; then show the item as it is, and do what waited for it."""
+        if self.queue is not None and self.session is not None:
+            self.wait_for("Writing to the log first (…), then showing it.")
+            self._in_thread("unmask", self.queue.log_unmasked, self.session, view.item, view.found, then)
+
+    @on(RowUnmasked)
+    def _show_unmasked(self, message: RowUnmasked) -> None:
+        view = self.view
+        if view is None or view.item.id != message.row or self.state != "item":
+            self.busy = self.busy and self.item is not None
+            return
+        self.busy, self.since, self.kept = False, None, None
+        if message.problem:
+            self.tell(message.problem)
+            return
+        view.unmasked = True
+        self.tell("shown unmasked; recorded in the log")
+        self._redraw_item(view)
+        if message.then is not None:
+            message.then()
+
+    def _redraw_item(self, view: ItemView) -> None:
+        self.left.draw(view)
+        self.draw_sides()
+        self.refresh_frame()
+
+    # Editing
+
+    def action_edit(self) -> None:
+        """Open the answer in its place; text that is too long for a field goes to the editor."""
+        if not self.can(self.action_edit) or self.is_editing or self.view is None:
+            return
+        if self.view.masked_in_edit:
+            self.unmask(self.view, self.action_edit)
+            return
+        text = self.view.start_text
+        if not fits(text):
+            self.action_editor()
+            return
+        self.panel.open(answer(self.view.item) or "", text)
+        self.tell("your draft is saved as you type")
+        self.refresh_frame()
+
+    @on(AnswerPanel.Edited)
+    def _edited(self, message: AnswerPanel.Edited) -> None:
+        if self.item is not None:
+            self._keep_draft(self.item, message.text)
+
+    def _keep_draft(self, item: ReviewItem, text: str) -> None:
+        """Keep half an edit, where it is one."""
+        session = self.session
+        if session is not None and text.strip() and (item.draft is not None or text != (answer(item) or "")):
+            self._in_thread("draft", lambda: session.keep_draft(item, with_text(Example(dict(item.row)), text)))
+
+    def action_save(self) -> None:
+        """Save the edit and approve it."""
+        if self.is_editing:
+            text = self.panel.field.edited
+            if not text.strip():
+                self.tell("The new answer is empty. Write one, or Esc and reject the row.")
+                return
+            self.end_edit()
+            self.decide("edit", text=text)
+
+    def end_edit(self) -> None:
+        """Close the field; the answer is shown as before."""
+        self.set_focus(None)
+        if self.view is not None:
+            self.left.draw_answer(self.view)
+        self.refresh_frame()
+
+    def action_editor(self) -> None:
+        """Hand the text to $EDITOR; what comes back is in the field, with the difference."""
+        from rung.tui.editor import draft_file, edit_outside
+
+        view, project = self.view, self.source.project
+        if view is None or project is None or not (self.is_editing or self.can(self.action_editor)):
+            return
+        if view.masked_in_edit and not self.is_editing:
+            self.unmask(view, self.action_editor)
+            return
+        text = self.panel.field.edited if self.is_editing else view.start_text
+        path = draft_file(project, view.item.id, self.source.person)
+        try:
+            with self.app.suspend():
+                made = edit_outside(path, text)
+        except SuspendNotSupported:
+            self.tell("this terminal cannot open an editor")
+            return
+        except RungError as error:
+            self.tell(error.message)
+            return
+        self._take_back(view.item, made)
+
+    def _take_back(self, item: ReviewItem, made: str) -> None:
+        """Show what came back; it is a draft until it is saved."""
+        if not fits(made):
+            self.decide("edit", text=made)
+            return
+        self.panel.open(answer(item) or "", made)
+        self._keep_draft(item, made)
+        self.tell("^S saves and approves it")
+        self.refresh_frame()
+
+    # A remark
+
+    def action_remark(self) -> None:
+        """Write a remark that goes with the decision."""
+        if self.can(self.action_remark):
+            self.left.open_remark(self.remark)
+            self.call_after_refresh(self.refresh_frame)
+
+    @on(Input.Submitted, "#remark")
+    def _remarked(self, event: Input.Submitted) -> None:
+        self._end_remark(event.value)
+        self.tell("the remark is saved with your decision" if self.remark else "no remark")
+
+    def _end_remark(self, remark: str = "") -> str:
+        self.remark = remark
+        written = self.left.close_remark()
+        self.set_focus(None)
+        self.call_after_refresh(self.refresh_frame)
+        return written
+
+    def close_field(self) -> bool:
+        """Out of a field; whether one was open. A draft stays."""
+        if self.is_editing:
+            self.end_edit()
+            self.tell(LEFT)
+        elif self.is_remarking:
+            written = self._end_remark()
+            self.left.left_remark = written
+            self.tell("no remark; m brings back what you wrote" if written else "no remark")
+        else:
+            return False
+        return True
+
+    # Deciding
+
+    def action_approve(self) -> None:
+        """Approve as it is; in a series take the repair."""
+        if self.can(self.action_approve) and self.view is not None:
+            series, repaired = self.session.series if self.session else None, self.view.repaired
+            if series is None or repaired is None:
+                self.decide("approve")
+            else:
+                series.taken += 1
+                self.remark = self.remark or f"same repair as {series.repair.row}"
+                self.decide("edit", text=repaired)
+
+    def action_skip(self) -> None:
+        """Skip; in a series leave the row in the queue as it is."""
+        if self.can(self.action_skip):
+            if self.queue is not None and self.in_series:
+                self.wait_for("Fetching the next row …")
+                self._in_thread("fetch", self.queue.leave_as_it_is, self.session, self.item)
+            else:
+                self.decide("skip")
+
+    def action_unsure(self) -> None:
+        """Not sure: to a second person. Of two decisions that met: both to a third one."""
+        if self.state == "conflict" and self.refused is not None and self.queue is not None:
+            self._in_thread("fetch", self.queue.contest, self.session, self.refused[0])
+        elif self.can(self.action_unsure):
+            self.decide("unsure")
+
+    def action_flag(self) -> None:
+        """Flag the row: who settles disagreements decides it."""
+        if self.can(self.action_flag):
+            self.decide("flag")
+
+    def decide(self, verdict: str, *, text: str | None = None, reason: str = "") -> None:
+        """Write a decision and go on; the item stays until it is written."""
+        if self.item is None or self.queue is None or self.session is None:
+            return
+        self.show_reasons(False)
+        self.wait_for("Not saved yet, trying again (…). Your decision is kept here.")
+        tried = Try(self.item, verdict, text, reason, self.remark)
+        self._in_thread("rule", self.queue.decide, self.session, tried, exclusive=False)
+
+    @on(RowDecided)
+    def _decided(self, message: RowDecided) -> None:
+        tried, error = message.tried, message.error
+        self.since = None
+        if message.made is not None:
+            self.remark = ""
+            self.wait_for("Fetching the next row …")
+        elif message.other is not None and tried.verdict in FINAL:
+            self._show_conflict(tried, message.other)
+        elif isinstance(error, Refusal) and self.queue is not None:
+            self._in_thread("fetch", self.queue.take_again, self.session, tried.item, error.message)
+        elif error is not None:
+            self.busy = False
+            self.tell(error.message)
+
+    def _show_conflict(self, tried: Try, other: DecisionInForce) -> None:
+        self.busy, self.state, self.refused = False, "conflict", (tried, other)
+        self.left.show_conflict(self.view or ItemView(tried.item, self.session), tried, other)
+        self.next = f"Next: keep what {shown(other.reviewer)} decided.   Enter"
+        self.tell("yours was not counted")
+        self.refresh_frame()
+
+    # Rejecting
+
+    def action_reject(self) -> None:
+        """List the reasons; a digit rejects. Also while the next row is on its way: the digit waits for it."""
+        if self.is_editing or self.kept is not None or self.state != "item" or self.item is None:
+            return
+        self.show_reasons(True)
+
+    def show_reasons(self, on: bool) -> None:
+        """Show or hide the list of reasons."""
+        self.rejecting = on
+        self.right.show_reasons(self._reasons if on else None)
+        self.set_class(on, "rejecting")
+        self.call_after_refresh(self.draw_sides)
+        self.refresh_frame()
+
+    @property
+    def _reasons(self) -> tuple[str, ...]:
+        return self.item.reasons[:9] if self.item else ()
+
+    @property
+    def reason_digits(self) -> str:
+        """`1-4`."""
+        return f"1-{len(self._reasons)}" if len(self._reasons) > 1 else "1"
+
+    def action_digit(self, number: int) -> None:
+        """A reason while rejecting, else a stage."""
+        if not self.rejecting:
+            self.action_stage(number)
+        elif number <= len(self._reasons):
+            self._reject(self._reasons[number - 1])
+        else:
+            self.tell(f"no reason {number}: {self.reason_digits}, or Esc")
+
+    def _reject(self, reason: str) -> None:
+        if self.can(lambda: self._reject(reason)):
+            self.decide("reject", reason=reason)
+
+    def action_undo(self) -> None:
+        """Take the last decision of this session back and show that row again."""
+        if self.busy and self.kept is None:
+            self.kept = self.action_undo
+        elif not self.busy and self.queue is not None and self.session is not None and not self.is_editing:
+            self.show_reasons(False)
+            self.wait_for("Fetching the row again …")
+            self._in_thread("fetch", self.queue.undo, self.session, self.item)
+
+    # The same repair
+
+    def action_same(self) -> None:
+        """Look for open rows with the fault of the last edit; each is shown before anything changes."""
+        if self.can(self.action_same) and not self.is_editing and self.queue is not None and self.session is not None:
+            if self.in_series:
+                self.tell("this is the same repair: a takes it, s leaves it, Esc ends it")
+                return
+            self.wait_for("Looking for similar rows …")
+            self._in_thread("fetch", self.queue.find_series, self.session, self.item)
+
+    @on(SeriesFound)
+    def _begin_series(self, message: SeriesFound) -> None:
+        self.busy, self.since = False, None
+        if message.series is None or not message.series.found:
+            self.tell(NO_REPAIR if message.series is None else "no open row has the error of your last edit")
+            return
+        many = message.series.found
+        self.fetch(f"{many} row{' has' if many == 1 else 's have'} the same error: one by one")
+
+    # Going on and back
+
+    def action_back(self) -> None:
+        """Out of a field, out of the reasons, out of a series, to the summary, then to Start. A draft stays."""
+        if self.question:
+            super().action_back()
+        elif self.close_field():
+            return
+        elif self.rejecting:
+            self.show_reasons(False)
+        elif self.state == "conflict":
+            self.action_next()
+        elif not self._end():
+            super().action_back()
+
+    def _end(self) -> bool:
+        """End a series, or a session in which something was decided; whether there was one."""
+        queue, session = self.queue, self.session
+        if queue is None or session is None:
+            return False
+        if self.in_series:
+            self.wait_for("Fetching the next row …")
+            self._in_thread("fetch", queue.end_series, session, self.item)
+            return True
+        if self.state == "item" and self.item is not None and session.done:
+            self._in_thread("fetch", queue.end, session, self.item)
+            return True
+        return False
+
+    @on(SessionOver)
+    def _show_over(self, message: SessionOver) -> None:
+        self.show_state("over", message.words)
+        self.tell("your rows are back in the queue")
+        self.refresh_frame()
+
+    def action_next(self) -> None:
+        """What the Next line says: on to the dataset, on with the queue, try again, keep the other decision."""
+        if self.busy or self.is_writing() or self.state == "item":
+            return
+        if self.state in ("empty", "no_rows"):
+            self.app.open_stage(5 if self.state == "empty" else 3)  # type: ignore[attr-defined]
+        else:
+            self.refused = None
+            self.fetch()

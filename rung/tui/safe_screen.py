@@ -1,0 +1,77 @@
+"""A screen that is not there yet, or is being taken away, acts on nothing: keys and words come all the same.
+
+Its widgets come some time after it is opened, and go one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from inspect import isawaitable
+from typing import Any, TypeVar
+
+from textual.message import Message
+from textual.screen import ModalScreen, Screen
+from textual.widget import Widget
+
+OURS = "rung."
+AWAY = ("stage", "stage_step")
+"""What needs no widget: another stage can be opened before this one stands."""
+Result = TypeVar("Result")
+
+
+class Calm(Screen[Result]):
+    """A screen that ignores keys before it is mounted, and keys, timers and workers once it is being removed.
+
+    Textual's own messages go on.
+    """
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether it is on its way out, or gone."""
+        return bool(self._pruning or self._closing or self._closed)
+
+    def on_screen_suspend(self) -> None:
+        """Drop the drawn lines of its widgets: Textual remembers its last 1,024 widgets, and with each its lines."""
+        for widget in self.walk_children(Widget):
+            widget.refresh()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Allow no action while leaving, and only navigation before it is mounted."""
+        stands = self.is_mounted or action in AWAY
+        return stands and not self.is_leaving and super().check_action(action, parameters)
+
+    def call_after_refresh(self, callback: Callable[..., Any], *args: Any, **kwargs: Any) -> bool:
+        """What waits for the next drawing is not done if the screen was left meanwhile."""
+        if is_our_call(callback):
+            return super().call_after_refresh(self._unless_left, callback, *args, **kwargs)
+        return super().call_after_refresh(callback, *args, **kwargs)
+
+    async def _unless_left(self, callback: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+        if not self.is_leaving and isawaitable(found := callback(*args, **kwargs)):
+            await found
+
+    async def _dispatch_message(self, message: Message) -> None:
+        if not (self.is_leaving and is_ours(message)):
+            await super()._dispatch_message(message)
+
+
+class LeavingScreen(Calm[None]):
+    """A screen in the place of another."""
+
+
+class LeavingModal(Calm[Result], ModalScreen[Result]):
+    """A page or a list over another screen."""
+
+
+def is_ours(message: Message) -> bool:
+    """Whether a message is one of this program's, or brings one of its functions to be called."""
+    called: Any = getattr(message, "callback", None)
+    return is_our_call(called) if called else type(message).__module__.startswith(OURS)
+
+
+def is_our_call(called: Any) -> bool:
+    """Whether a function is one of this program's."""
+    while isinstance(called, partial):
+        called = called.func
+    return str(getattr(called, "__module__", "")).startswith(OURS)

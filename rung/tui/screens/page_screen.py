@@ -1,0 +1,219 @@
+"""Pages over a screen: plain text, an explanation (`w`), the keys (`F1`), name and reason of a decision."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from rich.text import Text
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import ActiveBinding, Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.message import Message
+from textual.widgets import Input, Static, TextArea
+
+from rung.symbols import drawn
+from rung.tui.safe_screen import LeavingModal
+from rung.tui.widgets.lines import TextPart, TextPassage, shown
+from workspace.errors import RungError
+
+MOST = 200_000
+"""Characters of a page; after these they are counted."""
+
+
+class Paper(VerticalScroll):
+    """Scrollable body of a page over the screen; its frame says how to close it, however long it is."""
+
+    def on_mount(self) -> None:
+        """Say it."""
+        self.border_subtitle = "Esc closes"
+
+
+class PageScreen(LeavingModal[None]):
+    """A title and lines; arrows scroll."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,enter,q", "dismiss", "close")]
+
+    def __init__(self, title: str, text: str) -> None:
+        super().__init__()
+        self.heading, self.text = title, text
+
+    def compose(self) -> ComposeResult:
+        """The text, as text."""
+        with Paper():
+            title = TextPart(Text(f"{shown(self.heading)}\n", style="bold"))
+            yield TextPassage(title, TextPart(Text(shown(self.text, limit=MOST))), id="page")
+
+
+class WhyScreen(LeavingModal[None]):
+    """Lines that `rung why REF` prints, over the screen."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,w,enter,q", "dismiss", "close")]
+
+    class Found(Message):
+        """The explanation of the reference was found."""
+
+        def __init__(self, lines: list[str]) -> None:
+            super().__init__()
+            self.lines = lines
+
+    def __init__(self, ref: str) -> None:
+        super().__init__()
+        self.ref = ref
+
+    def compose(self) -> ComposeResult:
+        """The reference, then the lines."""
+        with Paper():
+            yield TextPassage(*self._parts("…"), id="why")
+
+    def on_mount(self) -> None:
+        """Look it up."""
+        self._look()
+
+    @work(thread=True, exclusive=True, exit_on_error=False)
+    def _look(self) -> None:
+        from rung.why.explain import lines_about
+
+        source = self.app.source  # type: ignore[attr-defined]
+        try:
+            self.post_message(self.Found(lines_about(source.project, self.ref)))
+        except RungError as error:
+            self.post_message(self.Found([error.message]))
+
+    @on(Found)
+    def _show(self, message: Found) -> None:
+        self.query_one("#why", TextPassage).show(*self._parts("\n".join(message.lines)))
+
+    def _parts(self, words: str) -> tuple[TextPart, ...]:
+        title, foot = Text(f"Why {self.ref}\n", style="bold"), Text(f"\n$ rung why {self.ref}")
+        return TextPart(title), TextPart(Text(drawn(words))), TextPart(foot)
+
+
+FEWEST_FIELDS = 2
+"""Fields between which one can go."""
+TEXTUALS = {
+    "app.focus_next": "next field",
+    "app.focus_previous": "field before",
+    "screen.copy_text": "copy the text selected with the mouse",
+}
+"""Our words for keys that Textual binds on every screen."""
+FIELDS = frozenset(
+    binding.action for kind in (Input, TextArea) for binding in kind.BINDINGS if isinstance(binding, Binding)
+)
+"""What keys do in any text field, anywhere: nobody looks it up here."""
+
+
+def words_of(active: ActiveBinding) -> str:
+    """Return what a key does, in our words; empty for keys that need no description."""
+    binding, node = active.binding, active.node
+    if binding.action in TEXTUALS:
+        moves = binding.action.startswith("app.focus")
+        return "" if moves and len(node.screen.focus_chain) < FEWEST_FIELDS else TEXTUALS[binding.action]
+    return "" if isinstance(node, Input | TextArea) and binding.action in FIELDS else binding.description
+
+
+def key_rows(bindings: Mapping[str, ActiveBinding]) -> list[tuple[str, str]]:
+    """(keys, words) of every active binding, one row for the same words: the screen's own, then those of every stage,
+    then what the toolkit binds.
+    """
+    rows: dict[str, list[str]] = {}
+    for key, active in sorted(bindings.items(), key=lambda found: rank(found[1])):
+        if active.enabled and (words := words_of(active)):
+            keys = rows.setdefault(words, [])
+            keys += [_word(key)] if _word(key) not in keys else []
+    return [(_digits(keys), words) for words, keys in rows.items()]
+
+
+def rank(active: ActiveBinding) -> int:
+    """0 for what the screen itself binds, 1 for what every stage does, 2 for the toolkit."""
+    if active.binding.action in TEXTUALS:
+        return 2
+    own = Binding.make_bindings(vars(type(active.node)).get("BINDINGS", ()))
+    return int(active.binding.action not in {binding.action for binding in own})
+
+
+def _word(key: str) -> str:
+    named = {
+        "escape": "Esc",
+        "enter": "Enter",
+        "question_mark": "?",
+        "slash": "/",
+        "left_square_bracket": "[",
+        "right_square_bracket": "]",
+        "f1": "F1",
+    }
+    if key.startswith("ctrl+"):
+        return f"^{key[5:].upper()}"
+    return named.get(key, key)
+
+
+def _digits(keys: list[str]) -> str:
+    """`1-0` instead of ten digits."""
+    digits = [key for key in keys if key.isdigit()]
+    if len(digits) < 4:
+        return " ".join(keys)
+    return " ".join([f"{digits[0]}-{digits[-1]}", *(key for key in keys if not key.isdigit())])
+
+
+class KeysScreen(LeavingModal[None]):
+    """A list over the screen; any of Esc, F1, Enter closes it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,enter,q", "dismiss", "close")]
+
+    def __init__(self, bindings: Mapping[str, ActiveBinding]) -> None:
+        super().__init__()
+        self.rows = key_rows(bindings)
+
+    def compose(self) -> ComposeResult:
+        """One line a binding."""
+        with Paper():
+            yield Static(Text("Keys of this screen\n", style="bold"))
+            yield Static(Text("\n".join(f"{keys:<12} {words}" for keys, words in self.rows)))
+
+
+MISSING = "Name and reason are both required."
+
+
+class SignScreen(LeavingModal[tuple[str, str] | None]):
+    """Ends with (name, reason), or with None where it was left."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "leave", "cancel"),
+        Binding("down", "app.focus_next", "the field below", show=False),
+        Binding("up", "app.focus_previous", "the field above", show=False),
+    ]
+
+    def __init__(self, title: str, about: str, person: str, does: str) -> None:
+        super().__init__()
+        self.heading, self.about, self.person, self.does = title, about, person, does
+
+    def compose(self) -> ComposeResult:
+        """What is decided, two fields, what Enter does."""
+        with VerticalScroll(can_focus=False):
+            yield Static(Text(drawn(f"{self.heading}\n"), style="bold"))
+            yield Static(Text(drawn(f"{self.about}\n")))
+            yield Static(Text("Name"))
+            yield Input(self.person, id="by", compact=True)
+            yield Static(Text("Reason"))
+            yield Input(placeholder="one sentence", id="reason", compact=True)
+            yield Static(Text(drawn(f"\nNext: {self.does}.   Enter")), id="does")
+            yield Static(Text("Your name and reason are recorded. Esc cancels."))
+
+    def on_mount(self) -> None:
+        """The reason is what is missing."""
+        self.query_one("#reason" if self.person else "#by", Input).focus()
+
+    @on(Input.Submitted)
+    def _submitted(self, event: Input.Submitted) -> None:
+        by, reason = (self.query_one(f"#{name}", Input).value.strip() for name in ("by", "reason"))
+        if by and reason:
+            self.dismiss((by, reason))
+            return
+        self.query_one("#by" if not by else "#reason", Input).focus()
+        if event.input.id == "reason" or not by:
+            self.query_one("#does", Static).update(Text(f"\n{MISSING}"))
+
+    def action_leave(self) -> None:
+        """Nothing is decided."""
+        self.dismiss(None)

@@ -1,0 +1,356 @@
+"""Plan: is this the run to pay for? Values above, gates below, the first closed gate under the cursor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+
+from rung.status.stages import Stage, Status
+from rung.text.figures import gib
+from rung.text.training_text import METHOD, passed_of, plan_rows
+from rung.tui.async_list import RUNNING, LoadedLines, LoadedScreen, StoppableScreen, locked
+from rung.tui.data.row_work import gated
+from rung.tui.editor import edit_beside
+from rung.tui.job import JobEnded
+from rung.tui.screens.page_screen import SignScreen
+from rung.tui.widgets.lines import Entry
+from training.gates.gate import MAY_OVERRIDE, Gate
+from training.plan.memory_fit import Alternative, MemoryFit
+from training.plan.plans import Plan
+from workspace.folder import Project
+
+PAGES: dict[tuple[str, ...], str] = {("plan", "--tokens"): "Trained tokens", ("plan", "check"): "Dry run"}
+"""Commands whose result is a page over the screen."""
+
+
+class PlanScreen(StoppableScreen):
+    """The plan with a reason for each value, six gates with what opens each, one key to start."""
+
+    stage = "Plan"
+    fits_width = True
+    awaits = "Checking six gates"
+    keys = (
+        ("Enter", "start"),
+        ("j/k", "move"),
+        ("e", "edit"),
+        ("v", "trained tokens"),
+        ("w", "why"),
+        ("F1", "help"),
+        ("^P", "menu"),
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "start", "make the plan, or start the training"),
+        Binding("r", "replan", "compute the plan again"),
+        Binding("e", "edit", "change a value: rung.toml, section [training]"),
+        Binding("v", "tokens", "five rows with the trained tokens marked"),
+        Binding("d", "dry", "a dry run: memory and speed, measured in a few steps"),
+        Binding("ctrl+o", "override", "override the marked gate, with name and reason"),
+    ]
+
+    def hints(self) -> Sequence[tuple[str, str]]:
+        """Where Enter does not start the training it goes on; what runs can be stopped."""
+        if self.job is not None:
+            return RUNNING
+        begins = self.data is None or (self.data.is_open and not self.data.after)
+        return self.keys if begins else [("Enter", "next"), *self.keys[1:]]
+
+    def load(self) -> LoadedLines:
+        """The newest plan and the gates, recomputed."""
+        from training.plan.plans import read_plans
+
+        project = self.source.project
+        if project is None:
+            return locked("no project here.", 1, "rung init", "rung plan")
+        plans = read_plans(project)
+        plan = plans[-1][1] if plans else None
+        gates = self.beside(gated, project, self.source.settings, plan)
+        ready = self._ready(project, plan, gates)
+        command = f"rung plan --method {ready.takes}" if ready.takes else "rung plan"
+        return LoadedLines(list(entries(ready, self.room)), command, told(plan), ready)
+
+    def _ready(self, project: Project, plan: Plan | None, gates: Sequence[Gate]) -> Ready:
+        """With what fits where the plan does not, and with where the project goes on after the plan's own run."""
+        from training.plan.memory_fit import fit_of, methods_instead, usable_of
+
+        machine = next((gate for gate in gates if gate.name == "machine"), None)
+        if plan is not None and machine is not None and machine.passed is False:
+            usable = usable_of(project)
+            fit = fit_of(plan.recipe, answer=plan.data.answer, usable=usable)
+            return Ready(plan, gates, fit, methods_instead(plan, usable))
+        return Ready(plan, gates, after=self._after if plan is not None and self._was_trained(plan) else "")
+
+    def _was_trained(self, plan: Plan) -> bool:
+        """Whether a run of this very plan lives or has finished."""
+        from training.runs import LIVE, read_runs
+
+        project = self.source.project
+        runs = read_runs(project) if project else []
+        return any(run.plan == plan.id and run.state in (*LIVE, "finished") for run in runs)
+
+    @property
+    def _after(self) -> str:
+        """What is next where this plan was trained already."""
+        following = self._following
+        if following is None:
+            return "nothing to do; r computes a new plan."
+        return f"{following.next or following.reason} ({following.key}).   Enter"
+
+    @property
+    def _following(self) -> Stage | None:
+        status: Status | None = self.app.status  # type: ignore[attr-defined]
+        return status.next if status else None
+
+    def show_loaded(self, message: LoadedScreen.Done) -> None:
+        """Put the cursor on the first closed gate."""
+        super().show_loaded(message)
+        closed = next((g for g in self.data.gates if not g.opens), None) if self.data else None
+        if closed is not None:
+            self.lines.marked = f"gate:{closed.name}"
+
+    def why_ref(self, key: str) -> str:
+        """The gate, or the rule behind the value."""
+        kind, _, ref = key.partition(":")
+        if kind == "note":
+            return ""
+        if kind == "gate" or self.data is None or self.data.plan is None:
+            return ref
+        found = self.data.plan.because.get(ref)
+        return found.rule if found else ""
+
+    def action_start(self) -> None:
+        """Without a plan make one; a locked door repeats what is missing; with six open gates start, asked once."""
+        if self.data is None:
+            return
+        closed = self.data.closed
+        if self.data.plan is None:
+            self.action_replan()
+        elif self.data.after:
+            if self._following is not None:
+                self.app.open_stage(self._following.number)  # type: ignore[attr-defined]
+            else:
+                self.tell(f"{self.data.plan.id} is trained; {self.data.after}")
+        elif self.data.is_open:
+            self.ask_once(question(self.data.plan), self._start)
+        elif self.data.takes:
+            self.start_job("plan", "--method", self.data.takes)
+        elif closed is not None:
+            self.tell(f"Locked: {closed.fact}. {way(closed)}")
+
+    def action_override(self) -> None:
+        """Train although the marked gate is closed; name and reason go into the run, the verdict and the card."""
+        kind, _, name = self.marked.partition(":")
+        gate = next((g for g in self.data.gates if g.name == name), None) if self.data and kind == "gate" else None
+        if gate is None or gate.opens:
+            self.tell("mark a closed gate first")
+        elif name not in MAY_OVERRIDE:
+            self.tell(f"{name}: this gate cannot be overridden. {gate.opener and f'Run: {gate.opener}'}")
+        else:
+            about = f"{gate.fact}\n{gate.why}".strip()
+            title = f"Train although the gate {name} is closed?"
+            does = "start training; this is printed on run, verdict and card"
+            self.app.push_screen(SignScreen(title, about, self.source.person, does), self._overridden(name))
+
+    def _overridden(self, gate: str) -> Callable[[tuple[str, str] | None], None]:
+        def start(signed: tuple[str, str] | None) -> None:
+            if signed is None:
+                self.tell("no gate was overridden")
+            else:
+                named = ("--by", signed[0], "--reason", signed[1])
+                self.start_job("train", "--detach", "--override", gate, *named)
+
+        return start
+
+    def action_replan(self) -> None:
+        """Compute the plan in a child process: it needs the tokenizer."""
+        self.start_job("plan")
+
+    def _start(self) -> None:
+        self.start_job("train", "--detach")
+
+    def start_job(self, *arguments: str) -> None:
+        """Run a command; the keys are those of a running one."""
+        super().start_job(*arguments)
+        self.refresh_frame()
+
+    def job_ended(self, ended: JobEnded) -> None:
+        """After a start go and watch it; a page where one was asked for; else show the new plan."""
+        if ended.ok and ended.arguments[0] == "train":
+            self.app.open_stage(8)  # type: ignore[attr-defined]
+            return
+        self.refresh_frame()
+        if not ended.was_stopped and (title := PAGES.get(ended.arguments[:2])):
+            from rung.tui.screens.page_screen import PageScreen
+
+            self.app.push_screen(PageScreen(title, ended.out or ended.err))
+        if ended.arguments[:2] != ("plan", "--tokens"):
+            self.reload()
+
+    def action_tokens(self) -> None:
+        """Five rows as the model sees them."""
+        self.start_job("plan", "--tokens")
+
+    def action_dry(self) -> None:
+        """Load the model and take a few steps: what the run will need, and what has to be put right before it."""
+        if self.data is not None and self.data.plan is not None:
+            self.start_job("plan", "check")
+        else:
+            self.tell("make the plan first: Enter")
+
+    def action_edit(self) -> None:
+        """Open rung.toml in the person's editor; the plan is computed again where something was changed."""
+        if self.source.project is not None:
+            path = self.source.project.settings_file
+            before = path.read_bytes() if path.is_file() else b""
+            self.tell(edit_beside(self.app, path))
+            if path.is_file() and path.read_bytes() != before:
+                self.action_replan()
+
+
+STAGE_OF_GATE = {"decision": 2, "dataset": 5, "review": 4, "leakage": 3, "baseline": 6, "machine": 7}
+STAGE_OF_COMMAND = {
+    "rung advise": 2,
+    "rung data freeze": 5,
+    "rung data": 3,
+    "rung review": 4,
+    "rung baseline": 6,
+    "rung plan": 7,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The newest plan, if there is one, and what the gates say of it."""
+
+    plan: Plan | None
+    gates: Sequence[Gate]
+    fit: MemoryFit | None = None
+    """Of a plan that does not fit: what it needs."""
+    instead: Sequence[Alternative] = ()
+    """What fits where the plan does not."""
+    after: str = ""
+    """Where the plan was trained already: what is next instead of training it again."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether training may start."""
+        return self.plan is not None and all(gate.opens for gate in self.gates)
+
+    @property
+    def closed(self) -> Gate | None:
+        """The first closed gate."""
+        return next((gate for gate in self.gates if not gate.opens), None)
+
+    @property
+    def takes(self) -> str:
+        """Return the method that Enter chooses: where memory is the only blocker and something else fits."""
+        return self.instead[0].method if self.instead and self.closed and self.closed.name == "machine" else ""
+
+
+def entries(ready: Ready, width: int) -> Iterator[Entry]:
+    """The plan above, the gates below, what is next."""
+    plan, gates = ready.plan, ready.gates
+    if plan is None:
+        yield Entry()
+        yield Entry("No plan yet. It is computed from the decision, the dataset and this machine: Enter", "", "bold")
+        yield Entry()
+    else:
+        base = plan.recipe.base.rpartition("/")[2]
+        what = f"{METHOD[plan.recipe.method]} on {base}, dataset {plan.dataset}, {plan.data.train:,} rows"
+        yield Entry(f"Plan {plan.id}   {what}", "", "bold")
+        yield Entry()
+        rows = plan_rows(plan)
+        column = max(len(value) for _, value, _ in rows) + 1
+        for name, value, reason in rows:
+            yield Entry(f"{name:<14} {value:<{column}} {_because(reason, width - column - 16)}", f"value:{_key(name)}")
+        yield Entry()
+    closed = sum(not gate.opens for gate in gates)
+    lock = f"LOCKED: {closed} gate{'s' if closed > 1 else ''} to pass" if closed else "open"
+    yield Entry(f"Gates   {passed_of(gates).replace(' gates', ''):<20} {lock}", "", "bold")
+    yield from _gate_entries(gates, ready)
+    if plan is not None and plan.notes:
+        yield Entry()
+        yield from (Entry(f"! {note}", f"note:{number}") for number, note in enumerate(plan.notes))
+    yield Entry()
+    yield Entry(f"Next: {next_words(ready)}", "", "bold")
+
+
+def next_words(ready: Ready) -> str:
+    """What is next, with `Enter` where Enter does it."""
+    first = ready.closed
+    if ready.plan is None:
+        return "make the plan.   Enter"
+    if ready.after:
+        return ready.after
+    if first is None:
+        return "start the training.   Enter"
+    if ready.takes:
+        return f"take {ready.takes}, {gib(ready.instead[0].fit.expected)}.   Enter"
+    return way(first) if first.opener else first.fact
+
+
+def does_not_fit(ready: Ready) -> str:
+    """What a plan needs that does not fit, and what does."""
+    fit, plan = ready.fit, ready.plan
+    assert fit is not None
+    assert plan is not None
+    needs = f"{plan.recipe.method} needs {gib(fit.expected, fit.low, fit.high)}"
+    where = "the card" if "card" in fit.where else "this machine"
+    others = ", ".join(f"{choice.method} {choice.fit.expected:.1f}" for choice in ready.instead)
+    return f"Does not fit: {needs}, {where} has {fit.has:.1f}. What fits: {others or 'a smaller model'}."
+
+
+def told(plan: Plan | None) -> str:
+    """The plan's name, or that something of it is unusual."""
+    if plan is None:
+        return ""
+    many = len(plan.notes)
+    return f"{plan.id}: ! {many} warning{'s' if many > 1 else ''} below the gates" if many else plan.id
+
+
+def _because(reason: str, room: int) -> str:
+    """The reason where there is room for it, else the name of its rule, else what fits of it; `w` has all of it."""
+    if len(reason) <= room:
+        return reason
+    rule = reason.rpartition("[")[2].rstrip("]") if reason.endswith("]") else ""
+    return rule if rule and len(rule) <= room else reason[: max(room - 1, 1)].rstrip() + "…"
+
+
+def _gate_entries(gates: Sequence[Gate], ready: Ready) -> Iterator[Entry]:
+    """A line a gate, and under a closed one what opens it."""
+    for gate in gates:
+        fact = f'overridden by {gate.override.by}: "{gate.override.reason}"' if gate.override else gate.fact
+        yield Entry(f"{gate.symbol} {gate.name:<9} {fact}", f"gate:{gate.name}")
+        if not gate.opens and gate.opener:
+            told = does_not_fit(ready) if gate.name == "machine" and ready.fit else way(gate)
+            yield Entry(f"            {told}")
+
+
+def way(gate: Gate) -> str:
+    """The key and the command that open a closed gate."""
+    return f"press {_key_of(gate)}, or run: {gate.opener}" if gate.opener else gate.why
+
+
+def _key_of(gate: Gate) -> int:
+    """The digit of the stage that the gate's opener belongs to."""
+    found = next((n for words, n in STAGE_OF_COMMAND.items() if gate.opener.startswith(words)), None)
+    return (found or STAGE_OF_GATE[gate.name]) % 10
+
+
+def question(plan: Plan) -> str:
+    """What starting costs, as far as the plan knows."""
+    known = {name: value for name, value, _ in plan_rows(plan)}
+    price = known.get("time, cost", "")
+    word = "Time" if price.startswith("unknown") else "About"
+    return f"Start training?{f' {word} {price}.' if price else ''}"
+
+
+def _key(name: str) -> str:
+    return {
+        "rank, alpha": "rank",
+        "learning rate": "learning_rate",
+        "epochs, steps": "epochs",
+        "longest row": "max_length",
+    }.get(name, name)

@@ -1,0 +1,124 @@
+"""A request and its answer: the form's fields, the look, and templates (autoescaped, undefined names are errors)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from curation.mask import mask
+from curation.review import Reviewer, Ruling
+from curation.review.guideline import reason_of
+from rung.report.page import shown
+from rung.text.figures import duration
+from rung.web import view
+from rung.web.login import Visitor
+from rung.web.view import plain, with_marks
+
+THEMES = ("auto", "light", "dark")
+SIZES = ("1", "2", "3", "4")
+FIELDS = 40
+"""Fields of a form that are read at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Theme and text size (1 to 4; 2 is the usual one), kept in a cookie."""
+
+    theme: str = "auto"
+    size: str = "2"
+
+    @classmethod
+    def read(cls, cookie: str) -> Look:
+        """Out of `dark.3`; anything else is the usual look."""
+        theme, _, size = cookie.partition(".")
+        return cls(theme, size) if theme in THEMES and size in SIZES else cls()
+
+    def changed(self, wish: str) -> Look:
+        """After a press on `bigger`, `smaller`, `light` or `dark`; or a size itself, which the script sends."""
+        if wish in SIZES:
+            return Look(self.theme, wish)
+        step = {"bigger": 1, "smaller": -1}.get(wish, 0)
+        size = str(min(4, max(1, int(self.size) + step)))
+        return Look(wish if wish in THEMES else self.theme, size)
+
+    def __str__(self) -> str:
+        return f"{self.theme}.{self.size}"
+
+
+@dataclass(frozen=True, slots=True)
+class PageRequest:
+    """What a page is given: who asks, what for, and with which fields."""
+
+    request: Request
+    visitor: Visitor
+    form: Mapping[str, str]
+    look: Look
+
+    @property
+    def person(self) -> Reviewer:
+        """Who asks."""
+        return self.visitor.person
+
+    def ruling(self, reasons: tuple[str, ...], before: str | None) -> Ruling:
+        """The decision that the form holds; an edit that leaves the text `before` as it was is an approval."""
+        verdict = self.form.get("verdict", "")
+        text = plain(self.form.get("text", ""))
+        if verdict == "edit" and before is not None and text == plain(before):
+            verdict = "approve"
+        reason = self.form.get("other", "").strip() or self.form.get("reason", "")
+        return Ruling(
+            verdict,
+            text=text if verdict == "edit" else None,
+            reason=reason_of(reason, reasons) if verdict == "reject" else "",
+            remark=plain(self.form.get("remark", "")).strip(),
+        )
+
+
+def read_form(body: bytes) -> dict[str, str]:
+    """The fields of an urlencoded form; the first of each name. Raises ValueError for too many of them."""
+    pairs = parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=FIELDS)
+    return dict(reversed(pairs))
+
+
+HERE = Path(__file__).parent
+STATIC: Mapping[str, str] = {"review.css": "text/css", "review.js": "text/javascript", "icon.svg": "image/svg+xml"}
+LONGEST = 200_000
+"""Characters of a text that are drawn."""
+
+
+@cache
+def environment() -> Environment:
+    """The templates of the review page."""
+    made = Environment(loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined)
+    made.trim_blocks = made.lstrip_blocks = True
+    made.filters |= {"shown": lambda text: shown(text, LONGEST), "short": view.short, "clock": view.clock}
+    made.filters["duration"] = duration
+    made.filters["masked"] = lambda text: mask(text or "")
+    made.globals |= {"VERBS": view.VERBS, "with_marks": with_marks}
+    return made
+
+
+def page(template: str, ask: PageRequest, status: int = 200, **values: Any) -> Response:
+    """A page for a visitor."""
+    text = environment().get_template(template).render(me=ask.person, csrf=ask.visitor.csrf, look=ask.look, **values)
+    return HTMLResponse(text, status)
+
+
+def closed(title: str, words: str, status: int, look: Look, *, after: str = "", headers: Any = None) -> Response:
+    """A page for someone who is not let in, or for an error: a heading, a sentence, perhaps a way on."""
+    text = environment().get_template("closed.html").render(title=title, words=words, look=look, after=after)
+    return HTMLResponse(text, status, headers)
+
+
+@cache
+def static_file(name: str) -> tuple[bytes, str]:
+    """Bytes and type of one of the files that pages use."""
+    return (HERE / "static" / name).read_bytes(), STATIC[name]

@@ -1,0 +1,262 @@
+"""Rows of other makers: each is read rightly or refused by name, and every command says the same of it.
+
+docs/curation.md lists these rows in a table; the last test holds the two to each other.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import in_shell
+import pytest
+from rows_in_files import rows_of, write
+
+from curation.example import Example
+from curation.rows import Columns, Reject
+from curation.rows.rowfile import RowFile
+
+ASK = {"role": "user", "content": "q"}
+SAY = {"role": "assistant", "content": "a"}
+CALL = {"id": "c1", "type": "function", "function": {"name": "pay", "arguments": '{"b": 1, "a": 2}'}}
+PAIR = [ASK, SAY]
+
+
+def parts(*texts, kind="text"):
+    return [{"type": kind, "text": text} for text in texts]
+
+
+def chat(*messages, **more):
+    return {"messages": list(messages), **more}
+
+
+def with_part(**part):
+    return chat({"role": "user", "content": [*parts("see"), part]}, SAY)
+
+
+READ = {
+    "text parts": (chat({"role": "user", "content": parts("q")}, {**SAY, "content": parts("a", "b")}),
+                   [ASK, {**SAY, "content": "a\nb"}]),
+    "OpenAI Responses": (chat({"role": "user", "content": parts("q", kind="input_text")},
+                              {**SAY, "content": parts("a", kind="output_text")}), PAIR),
+    "top-level system": (chat(*PAIR, system="Be short"), [{"role": "system", "content": "Be short"}, *PAIR]),
+    "top-level system of parts": (chat(*PAIR, system=parts("Be short")),
+                                  [{"role": "system", "content": "Be short"}, *PAIR]),
+    "system of a prompt": ({"system": "Be short", "prompt": "q", "completion": "a"},
+                           [{"role": "system", "content": "Be short"}, *PAIR]),
+    "system of a question": ({"system": "Be short", "question": "q", "answer": "a"},
+                             [{"role": "system", "content": "Be short"}, *PAIR]),
+    "system of a preference": ({"system": "Be short", "prompt": "q", "chosen": "a", "rejected": "b"},
+                               [{"role": "system", "content": "Be short"}, *PAIR]),
+    "same system twice": (chat({"role": "system", "content": "s"}, *PAIR, system="s"),
+                          [{"role": "system", "content": "s"}, *PAIR]),
+    "text and label": ({"text": "q", "label": "a"}, PAIR),
+    "text and number": ({"text": "q", "label": 3}, [ASK, {**SAY, "content": "3"}]),
+    "text and intent": ({"text": "q", "intent": "a", "id": 1}, PAIR),
+    "text and a list of one": ({"text": "q", "label": ["a"]}, PAIR),
+    "preference of parts": ({"prompt": [{"role": "user", "content": parts("q")}],
+                             "chosen": [{**SAY, "content": parts("a")}], "rejected": [{**SAY, "content": parts("b")}]},
+                            PAIR),
+    "UltraFeedback": ({"prompt": "q", "chosen": PAIR, "rejected": [ASK, {**SAY, "content": "b"}]}, PAIR),
+    "reasoning": (chat(ASK, {**SAY, "reasoning_content": "hm"}), [ASK, {**SAY, "reasoning_content": "hm"}]),
+    "weight 1": (chat(ASK, {**SAY, "weight": 1}), [ASK, {**SAY, "weight": 1}]),
+    "calls in the middle": (
+        chat(ASK, {"role": "assistant", "content": None, "tool_calls": [CALL]}, {"role": "tool", "content": "ok"}, SAY),
+        [ASK, {"role": "assistant", "content": None, "tool_calls": [CALL]}, {"role": "tool", "content": "ok"}, SAY],
+    ),
+}  # fmt: skip
+REFUSED = {
+    "answer is a call": (chat(ASK, {"role": "assistant", "content": None, "tool_calls": [CALL]}),
+                         "messages[1].tool_calls"),
+    "answer is text and a call": (chat(ASK, {**SAY, "tool_calls": [CALL]}), "messages[1].tool_calls"),
+    "answer is an old call": (chat(ASK, {"role": "assistant", "content": None, "function_call": {"name": "f"}}),
+                              "messages[1].function_call"),
+    "ShareGPT call": ({"conversations": [{"from": "human", "value": "q"},
+                                         {"from": "function_call", "value": '{"name": "f", "arguments": {}}'}]},
+                      "conversations[1].tool_calls"),
+    "completion is a call": ({"prompt": [ASK], "completion": [{**SAY, "tool_calls": [CALL]}]},
+                             "prompt+completion[1].tool_calls"),
+    "chosen is a call": ({"prompt": [ASK], "chosen": [{**SAY, "tool_calls": [CALL]}], "rejected": [SAY]},
+                         "prompt+chosen[1].tool_calls"),
+    "image": (with_part(type="image_url", image_url={"url": "x.png"}), "messages[0].content[1].type"),
+    "image of TRL": (with_part(type="image"), "messages[0].content[1].type"),
+    "audio": (with_part(type="input_audio", input_audio={}), "messages[0].content[1].type"),
+    "Anthropic tool_use": (chat(ASK, {**SAY, "content": [{"type": "tool_use", "id": "1", "name": "f", "input": {}}]}),
+                           "messages[1].content[0].type"),
+    "Anthropic tool_result": (chat(ASK, SAY, {"role": "user", "content": [{"type": "tool_result", "content": "x"}]},
+                                   SAY), "messages[2].content[0].type"),
+    "Anthropic thinking": (chat(ASK, {**SAY, "content": [{"type": "thinking", "thinking": "hm"}, *parts("a")]}),
+                           "messages[1].content[0].type"),
+    "weight 0": (chat(ASK, {**SAY, "weight": 0}), "messages[1].weight"),
+    "train false": (chat(ASK, {**SAY, "train": False}), "messages[1].train"),
+    "two systems": (chat({"role": "system", "content": "s"}, *PAIR, system="t"), "system"),
+    "text and no label": ({"text": "q", "label": None}, "label"),
+    "several labels": ({"text": "q", "labels": ["a", "b"]}, "labels"),
+    "spans": ({"text": "q", "label": [[0, 1, "X"], [2, 3, "Y"]]}, "label"),
+    "SQuAD": ({"id": "1", "context": "c", "question": "q", "answers": {"text": ["a"], "answer_start": [0]}}, "answer"),
+    "answer of SQuAD": ({"question": "q", "answer": {"text": ["a"]}}, "answer"),
+    "Argilla": ({"id": "1", "text": "q", "topic.responses": ["a"], "topic.suggestion": None}, "topic.responses"),
+    "Argilla 1": ({"text": "q", "annotation": "a", "annotation_agent": "b"}, "annotation"),
+    "Label Studio JSON-MIN": ({"id": 1, "text": "q", "mood": "a", "annotation_id": 2, "lead_time": 1.5}, "mood"),
+    "Label Studio": ({"id": 1, "data": {"text": "q"}, "annotations": [{"result": []}]}, "annotations"),
+    "Prodigy": ({"text": "q", "label": "a", "answer": "reject", "_task_hash": 1}, "answer"),
+    "Dolly": ({"instruction": "q", "context": "", "response": "a"}, "output"),
+    "input and output": ({"input": "q", "output": "a"}, "instruction"),
+}  # fmt: skip
+
+
+def rung(folder, *line):
+    """The exit code, and the document, of a command with --json."""
+    done = in_shell.rung(*line, "--json", cwd=folder)
+    assert done.returncode in (0, 1, 2), done.stderr
+    return done.returncode, json.loads(done.stdout)
+
+
+def verdicts(folder: Path, file: Path):
+    """What each command that reads rows says of a file: line and words of every problem."""
+    in_shell.rung("init", cwd=folder)
+    other = write(folder / "other.jsonl", json.dumps({"question": "something else", "answer": "b"}))
+    commands = {
+        "convert": ("convert", file, "-o", "converted.jsonl"),
+        "dedup": ("dedup", file, "-o", "kept.jsonl"),
+        "workers": ("dedup", file, "-o", "kept.jsonl", "--workers", 2),
+        "train": ("leakage", "--train", file, "--test", other),
+        "test": ("leakage", "--train", other, "--test", file),
+        "import": ("import", file, "--as", "train"),
+    }
+    found = {}
+    for name, line in commands.items():
+        code, document = rung(folder, "data", *line)
+        problems = document["error"]["problems"] if code == 2 else []
+        found[name] = [(int(each["where"].rsplit(" ", 1)[1]), each["message"]) for each in problems]
+    _, document = rung(folder, "data", "check", file)
+    lines = [each["evidence"] for each in document["findings"] if each["name"] == "malformed"]
+    found["check"] = [(int(each["key"]), each["note"]) for some in lines for each in some]
+    return found
+
+
+@pytest.mark.parametrize("kind", READ)
+def test_a_row_that_is_read_is_read_as_what_it_says(tmp_path, kind):
+    row, messages = READ[kind]
+    plain = json.dumps(chat(*PAIR))
+    file = write(tmp_path / "a.jsonl", plain, json.dumps(row), plain)
+    assert [list(item.example.messages) for item in rows_of(file)] == [PAIR, messages, PAIR]
+    with RowFile([file]) as rows:
+        assert [list(example.messages) for example in rows] == [PAIR, messages, PAIR]
+        assert [list(example.messages) for example in rows.fetch([1])] == [messages]
+    (again,) = rows_of(write(tmp_path / "b.jsonl", next(iter(rows_of(file, "auto")[1:2])).example.to_json()))
+    assert list(again.example.messages) == messages, "what is written is read again as the same"
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+@pytest.mark.parametrize("first", [True, False])
+def test_a_row_that_would_be_misread_is_refused_by_its_field(tmp_path, kind, first):
+    row, field = REFUSED[kind]
+    lines = [json.dumps(row), json.dumps(chat(*PAIR))]
+    file = write(tmp_path / "a.jsonl", *(lines if first else lines[::-1]))
+    at = 0 if first else 1
+    item = rows_of(file)[at]
+    assert isinstance(item, Reject) and (item.field, item.line) == (field, at + 1)
+    assert item.reason and "{'" not in item.reason
+    with RowFile([file]) as rows:
+        assert len(list(rows)) == 1 and rows.rejects == [item]
+    array = tmp_path / "a.json"
+    array.write_text(json.dumps([row]))
+    assert rows_of(array)[0][2:4] == item[2:4]
+
+
+@pytest.mark.parametrize(("rows", "refused"), [(READ, False), (REFUSED, True)])
+def test_every_command_says_the_same_of_every_odd_row(tmp_path, rows, refused):
+    file = write(tmp_path / "odd.jsonl", *(json.dumps(row) for row, _ in list(rows.values())[:20]))
+    found = verdicts(tmp_path, file)
+    checked, converted = found.pop("check"), found["convert"]
+    assert [line for line, _ in converted] == [line for line, _ in checked] == (list(range(1, 21)) if refused else [])
+    assert {name: each for name, each in found.items() if each != converted} == {}
+    assert all(note.rstrip(".") in message for (_, message), (_, note) in zip(converted, checked, strict=True))
+
+
+@pytest.mark.parametrize(
+    "row", [{"query": "q", "reply": "a"}, {"text": "q", "mood": "a"}, {"text": "q", "label": "b", "mood": "a"}]
+)
+def test_columns_are_named_for_json_lines_as_for_a_table(tmp_path, row):
+    asked, *_, answer = row
+    for file in (
+        write(tmp_path / "a.jsonl", json.dumps(row)),
+        write(tmp_path / "a.csv", ",".join(row), "q,b,a" if len(row) > 2 else "q,a"),
+    ):
+        (item,) = rows_of(file, columns=Columns(asked, answer))
+        assert list(item.example.messages) == PAIR
+        (item,) = rows_of(file, columns=Columns(asked, answer, "mood")) if len(row) > 2 else (item,)
+    (item,) = rows_of(tmp_path / "a.jsonl", columns=Columns(asked, "repyl"))
+    assert isinstance(item, Reject) and item.field == "repyl"
+
+
+def test_a_column_that_holds_no_single_text_is_no_answer(tmp_path):
+    row = {"id": "1", "question": "q", "answers": {"text": ["a"], "answer_start": [0]}}
+    (item,) = rows_of(write(tmp_path / "a.jsonl", json.dumps(row)), columns=Columns(answer="answers"))
+    assert isinstance(item, Reject) and item.field == "answers"
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    parquet.write_table(arrow.Table.from_pylist([row]), tmp_path / "a.parquet")
+    (item,) = rows_of(tmp_path / "a.parquet", columns=Columns(answer="answers"))
+    assert isinstance(item, Reject) and item.field == "answers"
+
+
+@pytest.mark.parametrize("kind", ["text and label", "text and number", "Argilla", "Argilla 1", "Label Studio JSON-MIN"])
+def test_parquet_is_read_as_json_lines_are(tmp_path, kind):
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    row, wanted = (READ | REFUSED)[kind]
+    parquet.write_table(arrow.Table.from_pylist([row]), tmp_path / "a.parquet")
+    (item,) = rows_of(tmp_path / "a.parquet")
+    assert item.field == wanted if isinstance(item, Reject) else list(item.example.messages) == wanted
+
+
+def test_a_hint_names_keys_that_are_there(tmp_path):
+    rows = [REFUSED[kind][0] for kind in ("Dolly", "input and output")] + [{"instructon": "q", "output": "a"}]
+    hints = [item.hint for item in rows_of(write(tmp_path / "a.jsonl", *map(json.dumps, rows)))]
+    assert [hint.split(" --")[1:] for hint in hints[:2]] == [
+        ["question instruction", "answer response"], ["question input", "answer output"],
+    ]  # fmt: skip
+    assert '"instruction"' in hints[2] and '"instructon"' in hints[2]
+
+
+def call(**arguments):
+    made = {**CALL, "id": str(arguments), "function": {"name": "pay", "arguments": json.dumps(arguments)}}
+    return chat(
+        ASK, {"role": "assistant", "content": None, "tool_calls": [made]}, {"role": "tool", "content": "ok"}, SAY
+    )
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (call(a=1, b=2), call(b=2, a=1), True),
+        (call(a=1), call(a=2), False),
+        (chat(ASK, {**SAY, "reasoning_content": "x"}), chat(ASK, {**SAY, "reasoning_content": "y"}), False),
+        (chat(ASK, {**SAY, "reasoning_content": "x"}), chat(ASK, {**SAY, "reasoning_content": "x"}), True),
+        (chat(*PAIR, system="s"), chat(*PAIR, system="t"), False),
+        (chat({**ASK, "content": parts("q")}, SAY), chat(*PAIR), True),
+        ({"text": "q", "label": "a"}, {"text": "q", "label": "b"}, False),
+        (chat(ASK, {**SAY, "weight": 1}), chat(*PAIR), True),
+    ],
+)
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_a_row_says_beside_its_texts_counts_for_identity(tmp_path, one, other, same, workers):
+    file = write(tmp_path / "a.jsonl", json.dumps(one), json.dumps(other))
+    assert rung(tmp_path, "data", "dedup", file, "-o", "out.jsonl", "--workers", workers)[1]["exact"] == int(same)
+    rows = [item.example for item in rows_of(file)]
+    assert (rows[0].context == rows[1].context and rows[0].answer == rows[1].answer) is same
+
+
+def test_parts_are_one_text_for_prompt_training_scoring_and_identity(tmp_path):
+    row, _ = READ["text parts"]
+    (item,) = rows_of(write(tmp_path / "a.jsonl", json.dumps(row)))
+    assert all(type(message["content"]) is str for message in item.example.row["messages"])
+    assert Example.from_json(item.example.to_json()).answer == "a\nb"
+
+
+def test_the_docs_say_of_each_row_what_happens():
+    page = (Path(__file__).parents[2] / "docs" / "curation.md").read_text(encoding="utf-8")
+    table = page[page.index("### Rows of other makers") : page.index("## What is checked")]
+    cells = [line.strip("| ").split(" | ") for line in table.splitlines() if line.startswith("| ")][1:]
+    said = {kind: what.split()[0].rstrip(":") for kinds, what in cells for kind in kinds.split(", ")}
+    assert said == dict.fromkeys(READ, "read") | dict.fromkeys(REFUSED, "refused")

@@ -1,0 +1,175 @@
+"""Row files give the rows that the reader gives, in every pass; fingerprints taken on the way are those of the rows."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from curation.example import Example, chat_row
+from curation.likeness.fingerprints import Collector
+from curation.likeness.leaks.blocks import blocks_of
+from curation.likeness.words import is_normal_when_lowered, normal
+from curation.rows import Reject, read_rows
+from curation.rows.rowfile import RowFile
+
+words = st.sampled_from(['":', ": ", "a", "é", "\\", '"', "\n", ":", ' ":"', "\\u0000", "日本", " :", "\u2028", ", "])
+content = st.lists(words, min_size=1, max_size=6).map("".join)
+ODD = [
+    '{"id": 1, "messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}], "id": 2}',
+    '{"id": 1, "messages": [{"role": "user", "role" : "user", "content": "\\":"}, {"role": "assistant", "content": "b"}]}',  # noqa: E501
+    '{"id" : 1, "messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}',
+    '{"id": 1, "messages": [{"role": "user", "content": "a\\u0000"}, {"role": "assistant", "content": "b"}]}',
+    '{"id": 1, "messages": [{"role": "user", "content": ""}, {"role": "assistant", "content": "b"}]}',
+    '{"id": 1, "messages": [{"role": "user", "content": "a"}]}',
+    '{"id": 01, "messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}',
+    '{"id": "\\ud800", "messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}',
+    '{"id": 1, "messages": [{"role": "user", "content": "a\tb"}, {"role": "assistant", "content": "b"}]}',
+    '{"id": 1, "messages": [{"role": "user", "content": "a\\x"}, {"role": "assistant", "content": "b"}]}',
+    '{"id": 1, "messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]} {}',
+    '{"id": NaN, "messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}',
+    '{"id": 1, "messages": [{"role": "user", "content": "\\ud800"}, {"role": "assistant", "content": "b"}]}',
+    "",
+    "{",
+]
+
+
+def chat(question: str, answer: str, **other: object) -> str:
+    return json.dumps({"id": 1, **chat_row(question, answer), **other}, ensure_ascii=False)
+
+
+Read = tuple[list[tuple[int, str, str | None, str]], list[int]]
+
+
+def parts(example: Example) -> tuple[str, str | None, str]:
+    return example.question, example.answer, example.system
+
+
+def read(path: Path) -> Read:
+    """Line, question, answer and system message of every row, the same in each way to ask for them; lines rejected."""
+    with RowFile([path], unanswered=True) as files, RowFile([path], unanswered=True) as again:
+        blocks = list(files.read())
+        first = [row for block in blocks for row in block if not isinstance(row, Reject)]
+        found = [parts(row.example) for row in first]
+        said = [one for block in blocks for one in block.said()]
+        assert [parts(one) if isinstance(one, Example) else (*one[1:], one[0]) for one in said] == found
+        assert (
+            found
+            == list(map(parts, files))
+            == list(map(parts, again))
+            == list(map(parts, files.fetch(range(len(files)))))
+        )
+        lines = [files.where(row)[1] for row in range(len(files))]
+        out = io.BytesIO()
+        files.copy([True] * len(files), out)
+        assert out.getvalue() == b"".join(row.json_line + b"\n" for row in first)
+    with RowFile([path], unanswered=True) as files:
+        texts = [
+            (block.texts[asked], block.texts[at] if at >= 0 else None)
+            for block in blocks_of(files)
+            for asked, at in zip(block.question.tolist(), block.answer.tolist(), strict=True)
+        ]
+    assert texts == [row[:2] for row in found]
+    return [(line, *row) for line, row in zip(lines, found, strict=True)], [r.line for r in files.rejects]
+
+
+def reference(path: Path) -> Read:
+    items = list(read_rows(path, unanswered=True))
+    rows = [(row.line, *parts(row.example)) for row in items if not isinstance(row, Reject)]
+    return rows, [item.line for item in items if isinstance(item, Reject)]
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    rows=st.lists(st.tuples(content, content), min_size=1, max_size=5), odd=st.lists(st.sampled_from(ODD), max_size=1)
+)
+def test_every_way_gives_the_rows_of_the_reader(rows: list[tuple[str, str]], odd: list[str], tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text("\n".join([chat("first", "row"), *(chat(q, a) for q, a in rows), *odd]) + "\n")
+    assert read(path) == reference(path)
+
+
+SYSTEM = json.dumps({"messages": [{"role": r, "content": r} for r in ("system", "user", "assistant")], "n": [1, "x"]})
+FORMS = [
+    SYSTEM,
+    json.dumps({"text": "some text", "id": 7}),
+    '{"te\\u0078t": "some text", "id": 7}',
+    chat("a", "b", source="s", score=0.5),
+    chat("a", "b", meta={"a": [{"b": 1}]}),
+    chat("a", "b", system="c"),
+    '{"prompt": "p", "completion": "c"}',
+    '{"messages": [{"role": "user", "content": "a"}]}',
+    *(chat("a", "b", **{key: 1}) for key in ('a"b', "a\\b", "a\nb", "a\x01")),
+    '{"messages": null, "text": "x"}',
+    '{"text": "x", "chosen": "y"}',
+]
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"])
+@pytest.mark.parametrize("mixed", [False, True])
+def test_forms_of_rows_alone_and_mixed(end: str, mixed: bool, tmp_path: Path) -> None:
+    for number, line in enumerate(FORMS):
+        path = tmp_path / f"{number}.jsonl"
+        path.write_text((end or "\n").join([line, *(FORMS if mixed else ())] * 5) + end)
+        assert read(path) == reference(path)
+
+
+def test_rows_of_packed_files_and_tables_are_found_again(tmp_path: Path) -> None:
+    packed, table = tmp_path / "a.jsonl.gz", tmp_path / "b.csv"
+    packed.write_bytes(gzip.compress("\n".join([SYSTEM, '{"prompt": "p", "completion": "c"}', "{"]).encode()))
+    table.write_text("question,answer\nq,a\nq2,a2\n")
+    with RowFile([packed, table, packed]) as files:
+        rows = list(files)
+        assert [row.question for row in rows] == ["user", "p", "q", "q2", "user", "p"]
+        assert files.fetch([5, 0, 2]) == [rows[5], rows[0], rows[2]]
+        assert [files.where(row) for row in (1, 3, 4)] == [(str(packed), 2), (str(table), 3), (str(packed), 1)]
+        assert [reject.line for reject in files.rejects] == [3, 3]
+        out = io.BytesIO()
+        files.copy([False, True, True, False, False, False], out)
+        assert out.getvalue().splitlines() == [b'{"prompt": "p", "completion": "c"}', rows[2].to_json().encode()]
+
+
+ODD_TEXTS = [
+    *("x" * size for size in (1, 63, 64, 65, 127, 128, 129)),
+    *("word " * size for size in (12, 13, 26, 409, 410, 500)),
+    *("a" * 2047 + end for end in ("", "b", " b", "bc d")),
+    "...", "?", "  two  spaces,\tand\na line ", "One. Two; three_four 5'6", "Straße STRASSE", "ΟΔΟΣ οδος", "é É “x” …",
+    "\u00a0no\u2003break\u00a0", "İstanbul ǅ", "日本語のテキスト", "e\u0301 é", "\U0001f600 ok",
+    "\\ \"quoted\" \\/ \b",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("system", ["", "Be brief.", "Sé breve."])
+def test_fingerprints_are_those_of_the_rows(system: str, compiled: bool, tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    rows = [chat_row(text, text[::-1], system) for text in ODD_TEXTS]
+    path.write_text("".join(json.dumps(row, ensure_ascii=place % 2 == 0) + "\n" for place, row in enumerate(rows)))
+    one, two = Collector(compiled), Collector(False)
+    with RowFile([path]) as files:
+        one.add_rows(files.said())
+        for example in files:
+            two.add(example)
+        a, b = one.finish(files), two.finish(files)
+    for name in ("key", "answer", "context", "system", "words"):
+        assert getattr(a, name).tolist() == getattr(b, name).tolist(), name
+    np.testing.assert_array_equal(a.exact[:, None] == a.exact, b.exact[:, None] == b.exact)
+    for name in ("shingles", "grams"):
+        ours, theirs = (getattr(prints, name) for prints in (a, b))
+        assert ours.starts.tolist() == theirs.starts.tolist()
+        for row in range(len(rows)):
+            sets = (some.hashes[some.starts[row] : some.starts[row + 1]].tolist() for some in (ours, theirs))
+            assert len(set(map(tuple, map(sorted, sets)))) == 1, (name, rows[row])
+
+
+@given(st.text(st.sampled_from("aé ÉßµΣσς\u0301“”…Жж\u00a0\u2003İǅ\n.K"), max_size=8))
+def test_a_text_that_is_normal_when_lowered_is(text: str) -> None:
+    if is_normal_when_lowered(text):
+        assert normal(text) == " ".join(re.split("[\t-\r\x1c- ]+", text.lower().strip("\t\n\v\f\r\x1c\x1d\x1e\x1f ")))

@@ -1,0 +1,138 @@
+"""Plain English: idioms that readers asked about do not come back, and the glossary of docs/concepts.md stays short.
+
+Documentation and rules hold none of these words. Help and docstrings hold at most `BOUND`, which only goes down.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from rung.cli import build_app
+
+ROOT = Path(__file__).resolve().parents[2]
+PRODUCT = ("advisor", "chat", "curation", "evaluation", "rung", "training", "workspace")
+GENERATED = ("docs/reference", "docs/reports")
+"""Made by the program: their words are those of help, docstrings and reports."""
+
+IDIOMS = {
+    r"\b(stands?|stood)\b(?!-)": "is, is in, remains: nothing in a file stands",
+    r"\banew\b": "again: an old word",
+    r"\b(bears?|bore|borne) (\w+ )?out\b": "agrees with: an idiom",
+    r"\b(can|cannot|could) be had\b": "is available, can be combined: passive and vague",
+    r"\btold\b|\btells? of\b|\b(says?|said) so\b": "shown, reported, recorded: who says it, and where?",
+    r"\bmend(s|ed|ing)?\b": "fix: the field's word",
+    r"\btake[ns]? over\b(?! (?:the|all|\d))": "recorded, reused: sounds like a takeover",
+    r"\bin place of\b": "instead of: word order of another language",
+    r"\bdear(er|est)?\b": "expensive: also a greeting",
+    r"\b(let|left) (it )?be\b": "leave, ignore: an idiom",
+    r"\bcame of\b": "result: an idiom",
+    r"\bat last\b": "finally, last: ambiguous",
+    r"\bso (much|many) at a time\b": "in batches: says no amount",
+    r"\bof like \w+": "of the same: word order of another language",
+    r"\bthe same command (again|goes)\b": "rerun the command: no verb",
+    r"\bgoes out\b(?! of\b)": "ends, is sent: ambiguous",
+    r"\bvouch(es|ed)?\b": "confirm: a rare word",
+    r"\bpurse\b": "budget: the field's word",
+    r"\bsittings?\b": "session: the field's word",
+    r"\bknown items?\b": "gold item: the field's word",
+    r"\bledger\b": "log: the field's word",
+    r"\blooked at\b": "read, checked, reviewed: says no action",
+    r"\bin earnest\b": "seriously: an idiom",
+}
+BOUND = 322
+
+SPOKEN = {"because", "short", "text", "why", "settle", "settle_cost", "example", "cost", "counter", "note", "advice"}
+"""Keys of rules/*.toml whose values are sentences."""
+
+
+def idioms(text: str) -> list[str]:
+    """Return every idiom in the text, code and output left out."""
+    plain = re.sub(r"^ *```.*?^ *```|``.*?``|`[^`\n]*`", " ", text, flags=re.MULTILINE | re.DOTALL)
+    plain = re.sub(r"\s+", " ", plain)
+    return [plain[max(0, m.start() - 30) : m.end() + 30] for each in IDIOMS for m in re.finditer(each, plain, re.I)]
+
+
+def pages() -> list[Path]:
+    written = [*(ROOT / "docs").rglob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+    return sorted(p for p in written if not str(p.relative_to(ROOT)).startswith(GENERATED))
+
+
+def sentences(value: Any, key: str = "") -> Iterator[str]:
+    """Yield the texts of a rules file: values of the keys that people read."""
+    if isinstance(value, dict):
+        for name, each in value.items():
+            yield from sentences(each, name)
+    elif isinstance(value, list):
+        for each in value:
+            yield from sentences(each, key)
+    elif isinstance(value, str) and key in SPOKEN:
+        yield value
+
+
+def helps(node: Any, path: str = "rung") -> Iterator[tuple[str, str]]:
+    """Yield (place, help) of every command and option."""
+    yield path, node.help or ""
+    yield from ((f"{path} {p.name}", getattr(p, "help", None) or "") for p in node.params)
+    for name, each in getattr(node, "commands", {}).items():
+        yield from helps(each, f"{path} {name}")
+
+
+def docstrings() -> Iterator[tuple[str, str]]:
+    """Yield (place, docstring) of the product: modules, classes, functions and strings under a constant."""
+    for path in (p for room in PRODUCT for p in (ROOT / room).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            match node:
+                case ast.Expr(value=ast.Constant(value=str(text))):
+                    yield f"{path.relative_to(ROOT)}:{node.lineno}", text
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda p: str(p.relative_to(ROOT)))
+def test_a_page_of_docs_has_no_idiom(page: Path) -> None:
+    assert not idioms(page.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "rules").glob("*.toml")), ids=lambda p: p.name)
+def test_rules_have_no_idiom(path: Path) -> None:
+    assert not [(text, found) for text in sentences(tomllib.loads(path.read_text())) if (found := idioms(text))]
+
+
+def test_help_and_docstrings_have_no_more_idioms_than_before() -> None:
+    tree = typer.main.get_command(build_app())
+    found = [f"{place}: {each}" for place, text in [*helps(tree), *docstrings()] for each in idioms(text)]
+    assert len(found) <= BOUND, "\n".join(found)
+
+
+def test_each_idiom_is_seen_and_plain_words_are_not() -> None:
+    planted = (
+        "It stands there. Trained anew. As far as people bear it out. It cannot be had. It was told. Mend it. "
+        "Taken over as an answer. In place of it. A dear call. Let it be. What came of it? At last. "
+        "So much at a time. Rows of like length. Then the same command again. It goes out. Who vouches? "
+        "A purse. One sitting. Known items. A ledger. It was looked at. Tried in earnest."
+    )
+    assert not [each for each in IDIOMS if not re.search(each, planted, re.I)]
+    assert not idioms("It takes over the queue, a stand-in understands the standard, `stood anew` is code.")
+    assert list(sentences({"rule": [{"because": "It is told.", "id": "told"}]})) == ["It is told."]
+
+
+def glossary() -> dict[str, str]:
+    rows = re.findall(r"^\| ([^|]+) \| ([^|]+) \|$", (ROOT / "docs/concepts.md").read_text(), re.MULTILINE)
+    return {word: meaning for word, meaning in rows if word != "word"}
+
+
+def test_the_glossary_is_short_and_every_word_is_used() -> None:
+    words = glossary()
+    assert 20 <= len(words) <= 40
+    others = " ".join(p.read_text(encoding="utf-8") for p in pages() if p.name != "concepts.md").lower()
+    assert not [word for word in words if not re.search(rf"\b{word}s?\b", others)]
+    long = [
+        word for word, text in words.items() if len(text.split()) > 30 or not re.fullmatch(r"[^.]+(\.\w[^.]*)*\.", text)
+    ]
+    assert not long, "one plain sentence each"

@@ -1,0 +1,214 @@
+"""Items that share a cluster: all figures speak of the mean over items, however unequal the clusters are."""
+
+import json
+import random
+import statistics
+
+import numpy
+import pytest
+from in_shell import rung
+
+from evaluation.verdict.compare import compare, items_to_settle
+from evaluation.verdict.intervals import covariance, estimate, score_interval
+from evaluation.verdict.paired_scores import read_scores
+from evaluation.verdict.power import power_of
+from evaluation.verdict.rule import rule
+from rung.text.verdict_text import lines
+
+FIGURES = ("baseline", "tuned", "difference", "low", "high", "p_value", "minimum_detectable", "smallest_difference")
+
+
+def rows(*groups):
+    """`(clusters, items each, baseline, tuned)`: scores of items that are all alike, as lines of a score file."""
+    made = []
+    for number, (count, each, baseline, tuned) in enumerate(groups):
+        for cluster in range(count):
+            for item in range(each):
+                name = f"{number}.{cluster}"
+                made.append({"id": f"{name}.{item}", "baseline": baseline, "tuned": tuned, "cluster": name})
+    return made
+
+
+def ruled(made, path, *more):
+    """The command on a file of these rows: its exit code and its document."""
+    path.write_text("\n".join(map(json.dumps, made)))
+    done = rung("verdict", "--scores", path, "--json", *more)
+    return done.returncode, json.loads(done.stdout)
+
+
+def verdict(made):
+    return rule(read_scores("s.jsonl", "\n".join(map(json.dumps, made)).encode()))
+
+
+def holds(found):
+    assert found["difference"] == pytest.approx(found["tuned"] - found["baseline"], abs=1e-12)
+    assert found["low"] <= found["difference"] <= found["high"]
+
+
+def test_one_customer_who_lost_half_and_forty_who_won_one_item_do_not_ship_a_model_that_is_worse(tmp_path):
+    lost = rows((40, 1, 0, 1))
+    lost += [{"id": f"big{n}", "baseline": int(n < 150), "tuned": 0, "cluster": "big"} for n in range(300)]
+    code, found = ruled(lost, tmp_path / "s.jsonl")
+    assert (code, found["verdict"], found["clusters"]) == (1, "need_more_data", 41)
+    assert found["difference"] == pytest.approx(-110 / 340) and found["effective_clusters"] < 10
+    holds(found)
+
+
+MANY = rows((1, 30, 0, 1), (20, 2, 1, 0), (25, 2, 0.5, 0.5))
+
+
+@pytest.mark.parametrize(
+    ("made", "clusters", "ruling"),
+    [
+        (rows((1, 40, 0, 1)), 1, "need_more_data"),
+        (rows((1, 1, 0, 1)), 1, "need_more_data"),
+        (rows((9, 30, 0, 1)), 9, "need_more_data"),
+        (rows((10, 30, 0, 1)), 10, "ship"),
+        (rows((10, 30, 1, 0)), 10, "keep_prompt"),
+        (rows((1, 100, 0, 1), (50, 1, 0, 1)), 51, "need_more_data"),
+        (rows((1, 30, 0, 1), (45, 2, 0, 1)), 46, "ship"),
+        (MANY, 46, "need_more_data"),
+        (rows((60, 1, 0, 1)), 60, "ship"),
+        (rows((12, 5, 0.5, 0.5)), 12, "need_more_data"),
+        (rows((1, 22, 1, 0), *[(1, n, 1, 0) for n in range(1, 13)]), 13, "need_more_data"),
+        (rows(*[(1, n, 1, 0) for n in range(1, 13)]), 12, "need_more_data"),
+    ],
+)
+def test_clusters_of_any_size_are_ruled_on_by_the_mean_over_items(made, clusters, ruling):
+    found = verdict(made).model_dump()
+    assert (found["clusters"], found["verdict"]) == (clusters, ruling)
+    assert found["difference"] == pytest.approx(sum(r["tuned"] - r["baseline"] for r in made) / len(made))
+    holds(found)
+
+
+def test_a_cluster_for_each_item_is_the_independent_result_and_none_is_none(tmp_path):
+    made = [{"id": n, "baseline": n % 4 / 3, "tuned": n % 3 / 2} for n in range(40)]
+    _, named = ruled([{**row, "cluster": row["id"]} for row in made], tmp_path / "b.jsonl")
+    alone, null = (verdict(each).model_dump() for each in (made, [{**row, "cluster": None} for row in made]))
+    assert {k: named[k] for k in FIGURES} == {k: alone[k] for k in FIGURES} and named["verdict"] == alone["verdict"]
+    assert (alone["clusters"], null["clusters"], named["clusters"]) == (None, None, 40)
+    assert {k: null[k] for k in FIGURES} == {k: alone[k] for k in FIGURES}
+    binary = [{"id": n, "baseline": 0, "tuned": int(n % 3 > 0), "cluster": n} for n in range(30)]
+    independent = verdict([{k: v for k, v in row.items() if k != "cluster"} for row in binary])
+    assert verdict(binary).minimum_detectable == independent.minimum_detectable
+
+
+def test_clusters_of_equal_size_are_the_formula_over_their_means():
+    draw = random.Random(5)
+    values = [draw.choice([-1.0, 0.0, 0.5, 1.0]) for _ in range(60)]
+    found = estimate(values, [str(n // 5) for n in range(60)])
+    means = estimate([sum(values[at : at + 5]) / 5 for at in range(0, 60, 5)])
+    assert found.interval() == pytest.approx(means.interval())
+    assert (found.units, found.degrees, found.clusters) == pytest.approx((12, 13, 12))
+
+
+def test_the_p_value_flips_whole_clusters_and_their_sums_stay_those_of_the_items():
+    """Two clusters won 9 items, one lost 2: of 8 sign patterns 4 come to 16 or more."""
+    found = compare(
+        [0.0] * 9 + [1.0] * 2 + [0.0] * 9, [1.0] * 9 + [0.0] * 2 + [1.0] * 9, ["a"] * 9 + ["b"] * 2 + ["c"] * 9
+    )
+    assert found.p_value == 4 / 8
+    assert compare([0.0] * 50, [1.0] * 50, ["a"] * 50).p_value == 1.0
+
+
+def test_no_sentence_says_the_opposite_of_its_figure():
+    for made in (rows((12, 9, 0, 1)), rows((12, 9, 1, 0)), rows((60, 2, 0, 1), (2, 30, 1, 0)), MANY):
+        found = verdict(made)
+        text = " ".join(lines(found)[:2])
+        assert f"{100 * found.difference:.1f} points" in text.replace("+", "")
+
+
+def test_few_clusters_and_unequal_ones_say_why_and_how_many_would_do():
+    few, unequal = verdict(rows((9, 10, 0, 1))), verdict(rows((1, 100, 0, 1), (50, 1, 0, 1)))
+    assert few.items_to_settle == 10 and few.minimum_detectable is None
+    assert unequal.items_to_settle > 51 and unequal.minimum_detectable is None
+    assert unequal.effective_clusters == pytest.approx(150**2 / (100**2 + 50))
+    assert "2.2 of equal size" in lines(unequal)[1] and "9 clusters" in lines(few)[1]
+
+
+def test_what_would_settle_it_settles_it():
+    """The same clusters again and again, until their number is reached: then the interval excludes the margin."""
+    group = [(1, 12, 0, 1), (4, 3, 0, 1), (3, 5, 1, 0), (20, 1, 0.5, 0.5)]
+    once = verdict(rows(*group))
+    assert once.items_to_settle and once.verdict == "need_more_data"
+
+    def times(count):
+        found = verdict(
+            [
+                {**row, "id": f"{n} {row['id']}", "cluster": f"{n} {row['cluster']}"}
+                for n in range(count)
+                for row in rows(*group)
+            ]
+        )
+        return found.low > found.margin or found.high < found.margin
+
+    needed = once.items_to_settle / once.clusters
+    assert times(round(1.3 * needed)) and not times(round(0.7 * needed))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "alike"),
+    [
+        ([30] + [2] * 45, 0.0),
+        ([30] + [2] * 45, 1.0),
+        ([n % 12 + 1 for n in range(48)], 0.5),
+        ([60] * 4 + [1] * 145, 1.0),
+    ],
+)
+def test_unequal_clusters_cover_the_truth_and_rarely_ship_at_the_margin(sizes, alike):
+    """`alike` is the share of clusters whose items are all the same. benchmarks/verdict.py has the tables."""
+    draw, covered, shipped, sets = random.Random(13), 0, 0, 250
+    names = [str(n) for n, size in enumerate(sizes) for _ in range(size)]
+    for _ in range(sets):
+        values = []
+        for size in sizes:
+            together = draw.random() < alike
+            shared = draw.choice([-1.0, 0.0, 0.0, 1.0])
+            values += [shared if together else draw.choice([-1.0, 0.0, 0.0, 1.0]) for _ in range(size)]
+        found = estimate(values, names)
+        low, high = found.interval()
+        assert low <= found.mean <= high
+        covered, shipped = covered + (low <= 0 <= high), shipped + (low > 0)
+    assert covered / sets >= 0.92 and shipped / sets <= 0.05
+
+
+def test_an_arms_own_interval_holds_its_score():
+    scores, names = [0.0] * 150 + [1.0] * 20 + [0.5] * 10, ["big"] * 140 + [str(n) for n in range(40)]
+    low, high = score_interval(scores, clusters=names)
+    assert low <= sum(scores) / len(scores) <= high and high - low > 0.3
+    single = [str(n) for n in range(30)]
+    for values in ([0.0, 1.0, 1.0] * 10, [0.25, 0.5, 1.0] * 10):
+        assert score_interval(values, clusters=single) == score_interval(values)
+
+
+def test_the_power_before_a_run_goes_by_the_weight_of_the_groups():
+    equal = power_of(120, 0.05, groups=[str(n // 4) for n in range(120)])
+    unequal = power_of(120, 0.05, groups=["big"] * 30 + [str(n // 2) for n in range(90)])
+    one_big = power_of(120, 0.05, groups=["big"] * 60 + [str(n) for n in range(60)])
+    assert (equal.groups, equal.effective) == (30, 30) and equal.seen[0].ships == power_of(30, 0.05).seen[0].ships
+    assert unequal.groups == 46 and unequal.effective == pytest.approx(120**2 / (900 + 180))
+    assert unequal.seen[0].told is None or unequal.seen[0].told > equal.seen[0].told
+    alike = power_of(13, 0.05).seen[3]
+    assert alike.told and (unequal.seen[3].told is None or unequal.seen[3].told > 1.2 * alike.told)
+    assert one_big.few and one_big.seen[0].told is None
+
+
+def test_two_figures_of_the_same_clusters_vary_together_as_numpy_says():
+    draw = random.Random(8)
+    names = {item: item // 3 for item in range(60)}
+    one = {item: draw.random() for item in range(60)}
+    other = {item: one[item] + draw.random() for item in range(60)}
+    mean, also = (statistics.fmean(values.values()) for values in (one, other))
+    sums = [[sum(values[i] - centre for i in range(60) if names[i] == name) for name in range(20)]
+            for values, centre in ((one, mean), (other, also))]  # fmt: skip
+    assert covariance(one, other, names) == pytest.approx(numpy.cov(sums)[0][1] * 20 / 60**2)
+    assert covariance(one, {0: 1.0, 1: 2.0}, names) == 0.0, "one cluster in common says nothing"
+
+
+@pytest.mark.parametrize("sizes", [[12] * 12, [30, 20, *[6] * 14], [3] * 40])
+def test_as_many_clusters_as_there_are_settle_what_is_just_settled(sizes):
+    draw = random.Random(len(sizes))
+    clusters = [name for name, size in enumerate(sizes) for _ in range(size)]
+    gains = [draw.gauss(0.1 + 0.1 * (name % 3), 0.3) for name in clusters]
+    found = compare([0.0] * len(gains), gains, clusters)
+    assert items_to_settle(found, found.low - 0.002) <= len(sizes) < items_to_settle(found, found.low + 0.002)

@@ -1,0 +1,262 @@
+"""A goal that is named after the measurement counts at once, and every place says the same of it."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+
+import pytest
+from conftest_tui import flat, opened, settled, text_of, until
+from typer.testing import CliRunner
+
+from rung.cli import build_app
+from rung.tui.app import RungApp
+from rung.tui.source import ScreenSource
+from training.gates.checks import GateCase, decision_gate
+from workspace.errors import Refusal, RungError
+
+
+def reply(_handler, request):
+    """Wrong, but where a rung of the ladder shows how: then right."""
+    turns = request[3]["messages"]
+    shown = [turn["content"] for turn in turns if turn["role"] == "assistant"]
+    words = " ".join(turns[-1]["content"].split()[:2])
+    right = {"card lost": "card", "money late": "transfer", "pin wrong": "pin"}.get(words, "pin")
+    return 200, {
+        "id": "1", "object": "chat.completion", "created": 1, "model": "tiny",
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": right if shown else "pin"},
+                     "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 11, "completion_tokens": 2, "total_tokens": 13},
+    }  # fmt: skip
+
+
+@pytest.fixture
+def rung(project, loopback, monkeypatch):
+    loopback.say(reply)
+    project.settings_file.write_text(
+        f'[project]\nperson = "sam"\n[model]\nprovider = "openai"\nbase = "tiny"\nbase_url = "{loopback.url}/v1"\n'
+        "[evaluation]\nfew_shot = 3\nretrieved = 2\n"
+    )
+    project.answers_file.write_text('task = "classification"\nprompting = "partial"\nprompt_effort_days = 6\n')
+    shutil.rmtree(project.documents)
+    monkeypatch.chdir(project.root)
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+
+    def run(*words):
+        done = CliRunner().invoke(build_app(), [*words], catch_exceptions=False)
+        assert done.exit_code in (0, 1), done.output
+        return done.stdout
+
+    return run
+
+
+def documents(rung):
+    return json.loads(rung("status", "--json")), json.loads(rung("advise", "--json"))
+
+
+FORMS = {"prompt": "prompt", "classical": "classifier"}
+ARMS = {form: arm for arm, form in FORMS.items()}
+
+
+def lose(folder, arms):
+    """Write into a report that the replies of these arms were lost."""
+    path = folder / "report.json"
+    report = json.loads(path.read_text())
+    for arm in report["arms"]:
+        arm["unmeasured"] = "36 of 36 replies were cut" if arm["arm"] in arms else ""
+    path.write_text(json.dumps(report))
+
+
+def stage(status, name):
+    return next(each for each in status["stages"] if each["name"] == name)
+
+
+def measured(project):
+    answers = tomllib.loads(project.answers_file.read_text())
+    return {key: answers.get(key) for key, note in answers["answered"].items() if note["from"] == "measured"}
+
+
+@pytest.mark.parametrize(("arms", "form", "fact"), [("prompt,classical", "classifier", "classifier"),
+                                                    ("prompt,few_shot", "prompt", "few_shot")])  # fmt: skip
+async def test_the_goal_judges_what_was_measured_before_it(project, settings, rung, arms, form, fact):
+    told = rung("baseline", "--arms", arms)
+    assert told.splitlines()[-1] == "Next: rung advise --set goal_score=0.9"
+    status, advice = documents(rung)
+    assert status["next"] == "baselines" and stage(status, "baselines")["state"] == "needs_you"
+    assert stage(status, "baselines")["command"] == "rung advise --set goal_score=0.9"
+    assert advice["action"]["name"] != "keep" and fact not in measured(project)
+    assert "Next: rung advise --set goal_score=0.9" in rung("advise").splitlines()[-1]
+    assert decision_gate(GateCase(project, settings)).opener == "rung advise --set goal_score=0.9"
+
+    rung("advise", "--set", "goal_score=0.9")
+    assert measured(project)[fact] == "works"
+    status, advice = documents(rung)
+    assert advice["action"]["name"] in ("keep", "no_llm") and advice["next_step"] not in (
+        "fine_tune",
+        "rag_and_fine_tune",
+    )
+    assert status["next"] == "release" and stage(status, "release")["command"] == f"rung release --to {form}"
+    assert {stage(status, name)["state"] for name in ("plan", "train", "verdict")} == {"not_needed"}
+    assert f"Next: rung release --to {form}" in rung("advise").splitlines()[-1]
+    gate = decision_gate(GateCase(project, settings))
+    assert gate.passed is False and gate.opener == f"rung release --to {form}"
+    page = (project.evaluations / "E-001" / "report.html").read_text()
+    assert "goal 90" in page and "Set your goal" not in page
+    assert json.loads((project.evaluations / "E-001" / "report.json").read_text())["goal"] is None, "as it was measured"
+    if form == "classifier":
+        assert status["ladder"]["classifier"] == 1.0
+    app = RungApp(ScreenSource.of(project.root))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        assert f"release the {form}" in flat(text_of(app))
+        for key, words in (("6", "validation yes"), ("2", "reaches the goal")):
+            await pilot.press(key)
+            await settled(pilot)
+            screen = flat(text_of(app))
+            assert words in screen and "Set your goal" not in screen and "plan" not in screen.split("Next:")[-1]
+
+
+def test_a_goal_out_of_reach_and_none_again(project, rung):
+    """Judged the other way, and taken back, with nothing measured twice."""
+    rung("baseline", "--arms", "prompt,few_shot")
+    rung("advise", "--set", "goal_score=0.9")
+    before = os.stat(project.answers_file).st_mtime_ns
+    rung("advise")
+    assert os.stat(project.answers_file).st_mtime_ns == before, "nothing changed, nothing is written"
+    rung("advise", "--set", "prompt_effort_days=1")
+    assert measured(project)["prompting"] == "weak_effort"
+    rung("advise", "--set", "goal_score=unknown")
+    assert not set(measured(project)) & {"prompting", "few_shot"} and documents(rung)[0]["next"] == "baselines"
+    difference = json.loads(rung("advise", "--what-if", "goal_score=0.9", "--json"))
+    assert difference["decision"]["action"]["name"] == "keep" and "few_shot" not in measured(project)
+
+
+async def test_the_program_judges_at_once(project, rung):
+    """The goal is asked for from Baselines by Enter, and Advice says keep without another measurement."""
+    rung("baseline", "--arms", "prompt,classical")
+    app = RungApp(ScreenSource.of(project.root))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        assert "set a goal" in flat(text_of(app))
+        await pilot.press("6")
+        await settled(pilot)
+        assert "classifier 100" in flat(text_of(app)) and "look at the plan" not in flat(text_of(app))
+        await pilot.press("enter")
+        await settled(pilot)
+        await pilot.press(*"0.9", "enter")
+        await settled(pilot)
+        assert measured(project)["classifier"] == "works"
+        app.open_stage(2)
+        await settled(pilot)
+        assert "classifier reaches the goal" in flat(text_of(app)), text_of(app)
+
+
+def test_the_classifier_is_released_and_runs_without_rung(project, rung, tmp_path):
+    """The folder alone, in a bare interpreter: the very answers that were measured, and no pickle anywhere."""
+    rung("baseline", "--arms", "prompt,classical")
+    rung("advise", "--set", "goal_score=0.9")
+    made = json.loads(rung("release", "--to", "classifier", "--json"))
+    assert [form["form"] for form in made["forms"]] == ["classifier"] and made["arm"] == "classical"
+    status, _ = documents(rung)
+    assert stage(status, "release")["state"] == "done" and status["next"] is None
+    shutil.copytree(project.releases / "L-001", tmp_path / "elsewhere")
+    folder = tmp_path / "elsewhere" / "classifier"
+    test = [json.loads(line) for line in (project.datasets / "v001" / "test.jsonl").read_text().splitlines()]
+    asked = [row["messages"][0]["content"] for row in test]
+    lines = "".join(f"{text}\n" for text in asked) + json.dumps("two\nlines") + "\n\n"
+    done = subprocess.run(
+        [sys.executable, "-I", str(folder / "predict.py")], input=lines, capture_output=True, text=True, check=True,
+        cwd=tmp_path,
+    )  # fmt: skip
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(answers) == len(asked) + 2
+    outcomes = map(json.loads, (project.evaluations / "E-001" / "outputs.jsonl").read_text().splitlines())
+    measured = {o["item"]: o["output"] for o in outcomes if o["arm"] == "classical" and o["split"] == "test"}
+    assert [answer["answer"] for answer in answers[: len(asked)]] == [measured[n + 1] for n in range(len(asked))]
+    assert all(0 < answer["probability"] <= 1 for answer in answers)
+    assert not [p for p in folder.rglob("*") if p.suffix in (".pkl", ".joblib", ".bin", ".pt")]
+    for command in (("verify", "."), ("check", ".")):
+        monkey = CliRunner().invoke(build_app(), ["release", command[0], str(tmp_path / "elsewhere"), "--json"])
+        assert monkey.exit_code == 0, monkey.output
+    parts = json.loads((folder / "vocabulary.json").read_text())
+    parts["answers"] = parts["answers"][1:] + parts["answers"][:1]
+    (folder / "vocabulary.json").write_text(json.dumps(parts))
+    for command in ("verify", "check"):
+        assert CliRunner().invoke(build_app(), ["release", command, str(tmp_path / "elsewhere")]).exit_code == 1
+
+
+@pytest.mark.parametrize("rows", [[], ["classical"], ["prompt", "classical"]])
+async def test_the_program_releases_what_start_names(project, rung, rows):
+    """`rows` are the arms whose replies were lost: what was not measured is neither offered nor released."""
+    rung("baseline", "--arms", "prompt,classical")
+    rung("advise", "--set", "goal_score=0.9")
+    lose(project.evaluations / "E-001", rows)
+    app = RungApp(ScreenSource.of(project.root))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        screen = await opened(pilot, 10)
+        await settled(pilot)
+        offered = {"classifier", "prompt"} - {FORMS[arm] for arm in rows}
+        assert set(screen.lines.keys) == offered
+        if rows:
+            assert bool(screen.closed) == (not offered)
+            return
+        assert screen.marked == "classifier" and screen.command == "rung release --to classifier"
+        await pilot.press("enter", "y")
+        await until(pilot, lambda: not app.jobs and not screen.started and (project.releases / "L-001").is_dir())
+        await settled(pilot)
+        made = json.loads((project.releases / "L-001" / "release.json").read_text())
+        assert [form["form"] for form in made["forms"]] == ["classifier"]
+        assert "✓ classifier" in text_of(app) and set(screen.data.made) == {"classifier"}
+        assert app.status.next is None
+        await pilot.press("j")
+        assert screen.command == "rung release --to prompt"
+
+
+@pytest.mark.parametrize("form", ["prompt", "classifier", "prompt,classifier"])
+def test_what_was_not_measured_is_not_released(project, rung, form):
+    rung("baseline", "--arms", "prompt,classical")
+    lose(project.evaluations / "E-001", [ARMS[form.split(",")[0]]])
+    done = CliRunner().invoke(build_app(), ["release", "--to", form])
+    assert isinstance(done.exception, Refusal) and done.exception.where == "evaluations/E-001/report.json"
+    assert "36 of 36 replies were cut" in done.exception.message
+    assert not list(project.releases.glob("*"))
+
+
+@pytest.mark.parametrize("texts", [
+    {"one two": "a", "three four": "b"},
+    {"Grüße an ALLE  dort": "x", "ok": "y", "a b c": "z", "日本語 の 文": "x", "... !!!": "y"},
+])  # fmt: skip
+def test_the_program_computes_what_scikit_learn_does(tmp_path, texts):
+    from curation.example import Example, chat_row
+    from evaluation.arms.classical import fit
+    from training.release.classifier import _write_weights
+    from training.release.programs.predict import Classifier
+
+    rows = [Example(chat_row(text, answer)) for text, answer in texts.items()]
+    fitted = fit(rows, 10.0)
+    _write_weights(tmp_path, fitted)
+    ours = Classifier(tmp_path)
+    for text in [*texts, "", "one ok  Grüße\n\tdort", "unknown 42 words", "日本"]:
+        assert ours.answers == list(fitted.classes_)
+        assert ours.probabilities(text) == pytest.approx(fitted.predict_proba([text])[0], abs=1e-9)
+
+
+def test_no_classifier_is_released_that_was_not_measured(project, rung):
+    for ways in (None, "prompt"):
+        if ways:
+            rung("baseline", "--arms", ways)
+        done = CliRunner().invoke(build_app(), ["release", "--to", "classifier"])
+        assert isinstance(done.exception, Refusal)
+    rung("baseline", "--arms", "prompt,classical")
+    with (project.datasets / "v001" / "train.jsonl").open("a") as file:
+        file.write(
+            json.dumps({"messages": [{"role": "user", "content": "more"}, {"role": "assistant", "content": "pin"}]})
+            + "\n"
+        )
+    done = CliRunner().invoke(build_app(), ["release", "--to", "classifier"])
+    assert isinstance(done.exception, RungError)
+    assert "changed" in done.exception.message or "rows" in done.exception.message
+    assert not list(project.releases.glob("L-*"))

@@ -1,0 +1,80 @@
+"""A fork does what an interpreter of its own does, and what a fork cannot take over becomes one."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import subprocess
+import sys
+import termios
+from pathlib import Path
+from typing import Any
+
+import pytest
+from forks import REAL
+from lives import wait_until
+
+from rung.start import start_project
+
+READS = ("-P", "-m", "rung", "data", "import", "-", "--as", "pool")
+
+
+def unread(pipe: Any) -> int:
+    """Bytes that nobody has read from the other end."""
+    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), "little")
+
+
+@pytest.mark.parametrize("words", [["nonsense"], ["status", "--json"], ["data", "import", "-", "--as", "pool"]])
+def test_the_same_code_and_streams(tmp_path: Path, words: list[str]) -> None:
+    found = []
+    for python in (REAL, sys.executable, sys.executable):
+        place = tmp_path / str(len(found)) / "bank"
+        place.mkdir(parents=True)
+        start_project(place)
+        command = [python, "-P", "-m", "rung", *words]
+        given = '{"prompt": "Wo?", "completion": "Köln"}\n{"prompt": "half\n'.encode()
+        done = subprocess.run(command, cwd=place, input=given, capture_output=True, env={**os.environ, "COLUMNS": "70"})
+        found.append((done.returncode, done.stdout, done.stderr, sorted(path.name for path in place.iterdir())))
+    assert found[0] == found[1] == found[2] and sys.executable != REAL
+
+
+@pytest.mark.parametrize(
+    ("before", "forks"),
+    [
+        ("true", True),
+        ("umask 077", True),
+        ("ulimit -f 9000", True),
+        ("ulimit -n 100", False),
+        ("export LANG=C", False),
+        ("exec 2>&-", False),
+    ],
+)
+def test_what_a_fork_cannot_take_over_becomes_an_interpreter(tmp_path: Path, before: str, forks: bool) -> None:
+    start_project(tmp_path)
+    command = ["bash", "-c", f'{before}; exec "$@"', "--", sys.executable, *READS]
+    with subprocess.Popen(command, cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as reads:
+        assert reads.stdin
+        reads.stdin.write(b'{"prompt": "Where?", "completion": "Here"}\n')
+        reads.stdin.flush()
+        wait_until(lambda: not unread(reads.stdin))
+        assert (b"-IS" in Path(f"/proc/{reads.pid}/cmdline").read_bytes()) == forks
+        reads.stdin.close()
+        assert reads.wait() == 0
+    assert (tmp_path / "rung.db").is_file()
+
+
+@pytest.mark.parametrize(("option", "forks"), [(["-X", "fork"], True), ([], False)])
+def test_code_of_a_test_runs_in_a_fork_where_it_asks_for_one(tmp_path: Path, option: list[str], forks: bool) -> None:
+    code = "import json, os, sys; print(json.dumps([sys.argv, os.getcwd(), os.getppid(), __name__])); sys.exit(7)"
+    child = subprocess.Popen([sys.executable, "-P", *option, "-c", code, "a"], cwd=tmp_path, stdout=subprocess.PIPE)
+    said = json.loads(child.communicate()[0])
+    assert (child.returncode, said[0], said[1], said[3]) == (7, ["-c", "a"], str(tmp_path), "__main__")
+    assert (said[2] != os.getpid()) == forks
+
+
+def test_a_fork_keeps_the_limit_of_file_size(tmp_path: Path) -> None:
+    code = "import os; f = open('big', 'wb'); f.write(b'x' * 5000); f.close()"
+    command = ["bash", "-c", 'ulimit -f 2; exec "$@"', "--", sys.executable, "-P", "-X", "fork", "-c", code]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 1 and "File too large" in done.stderr and (tmp_path / "big").stat().st_size == 2048

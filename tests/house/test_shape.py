@@ -1,0 +1,83 @@
+"""The shape that keeps the code readable: no import circle, no private module of another library, no loose dicts."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import Counter
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("advisor", "chat", "curation", "evaluation", "rung", "training", "workspace")
+FILES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for package in PACKAGES
+    for path in (ROOT / package).rglob("*.py")
+}
+PRIVATE = re.compile(
+    r"^\s*(?:from|import) ((?!_)\w+(?:\.\w+)*\._[a-z]\w*)|^\s*from (\w+(?:\.\w+)*) import (_[a-z]\w*)", re.MULTILINE
+)
+
+
+def imports(name: str) -> set[str]:
+    """What a module imports, at its top or in a function; imports for types alone are left out."""
+    tree = ast.parse(FILES[name].read_text(encoding="utf-8"))
+    typed = {
+        id(below)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        for below in ast.walk(node)
+    }
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if id(node) in typed:
+            continue
+        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            full = ((f"{node.module}.{each.name}", node.module) for each in node.names)
+            found |= {name if name in FILES else base for name, base in full}
+        elif isinstance(node, ast.Import):
+            found |= {each.name for each in node.names}
+    return found - {name}
+
+
+def test_what_was_won_is_kept():
+    """Loose dicts, unchecked copies and file names used twice only become fewer: lower a limit with them."""
+    texts = [path.read_text(encoding="utf-8") for path in FILES.values()]
+    names = Counter(path.stem for path in FILES.values() if not path.stem.startswith("__"))
+    classes = Counter(
+        node.name
+        for text in texts
+        for node in ast.parse(text).body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    )
+    assert {
+        "loose dicts": sum("dict[str, Any]" in line for text in texts for line in text.splitlines()) <= 178,
+        "unchecked copies": sum(len(re.findall(r"\.model_copy\(\s*update", text)) for text in texts) <= 13,
+        "file names used twice": sum(count > 1 for count in names.values()) <= 18,
+        "class names used twice": [name for name, count in classes.items() if count > 1] == [],
+    } == dict.fromkeys(("loose dicts", "unchecked copies", "file names used twice", "class names used twice"), True)
+
+
+def test_no_private_module_of_another_library_is_used():
+    found = {
+        (name, match[1] or f"{match[2]}.{match[3]}")
+        for name, path in FILES.items()
+        for match in PRIVATE.finditer(path.read_text(encoding="utf-8"))
+    }
+    assert {(name, each) for name, each in found if each.split(".")[0] not in PACKAGES} == set()
+
+
+def test_no_module_imports_itself_by_way_of_others():
+    edges = {name: {each for each in imports(name) if each in FILES} for name in FILES}
+
+    def reached(start: str) -> set[str]:
+        seen: set[str] = set()
+        waiting = list(edges[start])
+        while waiting:
+            at = waiting.pop()
+            if at not in seen:
+                seen.add(at)
+                waiting += edges.get(at, ())
+        return seen
+
+    assert [name for name in sorted(edges) if name in reached(name)] == []

@@ -1,0 +1,121 @@
+"""An import is shown before it is taken, asks before a folder, and can be taken back as if it had never been."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from curation.example import Example
+
+
+def write(project: Any, name: str, rows: list[Example]) -> str:
+    path = project.root / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(row.to_json() + "\n" for row in rows))
+    return name
+
+
+def state(rung: Any) -> dict[str, Any]:
+    """What a user sees of the rows."""
+    return {
+        "status": json.loads(rung("status", "--json").stdout)["stages"][2:5],
+        "review": json.loads(rung("review", "status", "--json").stdout)["states"],
+    }
+
+
+@pytest.mark.parametrize("role", ["pool", "candidates", "train", "test"])
+def test_the_last_import_is_taken_back_whole(rung: Any, project: Any, rows_of: Any, role: str) -> None:
+    """Also with duplicates inside and beside it, with a sample drawn, and twice; the same file comes in again."""
+    rung("data", "import", write(project, "a.jsonl", rows_of(20)))
+    before = state(rung)
+    more = write(project, "b.jsonl", [*rows_of(30, 15), *rows_of(2, 16)])
+    first = json.loads(rung("data", "import", more, "--as", role, "--json").stdout)["files"][0]
+    assert state(rung) != before
+    assert "b.jsonl" in json.loads(rung("data", "undo", "--json").stdout)["undone"]
+    assert state(rung) == before
+    again = json.loads(rung("data", "import", more, "--as", role, "--json").stdout)["files"][0]
+    assert {k: again[k] for k in ("kept", "exact", "near", "known")} == {
+        k: first[k] for k in ("kept", "exact", "near", "known")
+    }
+    rung("data", "undo")
+    assert state(rung) == before
+    rung("data", "undo")
+    assert sum(state(rung)["review"].values()) == 0
+    done = rung("data", "undo", wanted=2)
+    assert "undo" in done.stderr
+
+
+def test_what_something_stands_on_stays(rung: Any, project: Any, rows_of: Any) -> None:
+    """Decided rows, frozen rows; and a fix that came later is undone first."""
+    rung("data", "import", write(project, "a.jsonl", rows_of(3)), "--as", "candidates")
+    item = json.loads(rung("review", "next", "--reviewer", "dana", "--json").stdout)
+    rung("review", "decide", item["id"], "approve", "--token", item["token"], "--reviewer", "dana")
+    done = rung("data", "undo", "--json", wanted=1)
+    assert json.loads(done.stdout)["error"]["where"] == "a.jsonl" and item["id"] in done.stdout
+    rung("data", "import", write(project, "b.jsonl", rows_of(5, 50)))
+    rung("data", "undo")
+    assert json.loads(rung("review", "status", "--json").stdout)["states"].get("approved") == 1
+
+
+def test_frozen_rows_stay(rung: Any, project: Any, rows_of: Any) -> None:
+    project.settings_file.write_text('[review]\npool = "trust"\n')
+    rung("data", "import", write(project, "a.jsonl", rows_of(40)))
+    rung("data", "freeze", "--test-only")
+    done = rung("data", "undo", "--json", wanted=1)
+    assert json.loads(done.stdout)["error"]["where"] == "a.jsonl" and "v001" in done.stdout
+
+
+def test_a_sample_that_people_see_stands_as_it_was_drawn(rung: Any, project: Any, rows_of: Any) -> None:
+    project.settings_file.write_text("[review]\nsample = 10\n")
+    rung("data", "import", write(project, "a.jsonl", rows_of(20)))
+    rung("data", "import", write(project, "b.jsonl", rows_of(20, 30)))
+    rung("review", "next", "--reviewer", "dana")
+    rung("data", "undo", wanted=1)
+
+
+def test_a_dry_run_stores_nothing(rung: Any, project: Any, rows_of: Any) -> None:
+    name = write(project, "a.jsonl", rows_of(5))
+    with (project.root / name).open("a") as file:
+        file.write("not json\n")
+    shown = json.loads(rung("data", "import", name, "--dry-run", "--json").stdout)
+    (only,) = shown["files"]
+    assert (shown["dry_run"], only["file"], only["rows"], only["rejected"]) == (True, name, 5, 1)
+    assert only["first"][0]["answer"] == "answer 0" and len(only["problems"]) == 1
+    assert "answer 0" in rung("data", "import", name, "--dry-run").stdout
+    assert not project.database_file.exists()
+
+
+def test_a_folder_is_taken_only_where_that_was_asked_for(rung: Any, project: Any, rows_of: Any) -> None:
+    write(project, "in/a.jsonl", rows_of(5))
+    write(project, "in/deep/b.jsonl", rows_of(5, 10))
+    error = json.loads(rung("data", "import", "in", "--json", wanted=2).stdout)["error"]
+    assert error["where"] == "in" and "2 data files" in error["message"] and not project.database_file.exists()
+    assert len(json.loads(rung("data", "import", "in", "--dry-run", "--json").stdout)["files"]) == 2
+    made = json.loads(rung("data", "import", "in", "--recursive", "--json").stdout)["files"]
+    assert [each["kept"] for each in made] == [5, 5]
+
+
+@pytest.mark.parametrize("words", [("data", "import"), ("data", "check"), ("data", "convert", "-o", "o.jsonl")])
+def test_a_loop_of_links_is_an_error_in_words(rung: Any, project: Any, words: tuple[str, ...]) -> None:
+    (project.root / "a.jsonl").symlink_to("b.jsonl")
+    (project.root / "b.jsonl").symlink_to("a.jsonl")
+    done = rung(*words, "a.jsonl", wanted=2)
+    assert "a.jsonl" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_loop_of_links_is_written_over(rung: Any, project: Any, rows_of: Any) -> None:
+    name = write(project, "rows.jsonl", rows_of(2))
+    Path(project.root / "o.jsonl").symlink_to("p.jsonl")
+    Path(project.root / "p.jsonl").symlink_to("o.jsonl")
+    rung("data", "convert", name, "-o", "o.jsonl")
+    assert len((project.root / "o.jsonl").read_text().splitlines()) == 2
+
+
+def test_the_files_of_one_import_are_sampled_together(rung: Any, project: Any, rows_of: Any) -> None:
+    files = [write(project, "a.jsonl", rows_of(20)), write(project, "b.jsonl", rows_of(10, 30))]
+    rung("data", "import", *files)
+    (sample,) = json.loads(rung("review", "status", "--json").stdout)["samples"]
+    assert (sample["plan"]["population"], sample["plan"]["replaces"]) == (30, None)

@@ -1,0 +1,68 @@
+"""The next command is decided once: what a command prints last is what `rung status` names."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+from checked import lines, row, rung, text
+from clinic import ANSWERS
+
+from rung.status.stages import after_run
+from training.runs import RunRecord
+
+
+def named(done):
+    """The command of the last "Next:" line that a command printed."""
+    return [line for line in done.stdout.splitlines() if "Next: " in line][-1].split("Next: ")[1].split("      ")[0]
+
+
+def wanted(folder):
+    """The command of the stage that the document of `rung status` names as next."""
+    status = json.loads(rung("status", "--json", cwd=folder, code=0).stdout)
+    return next((s["command"] for s in status["stages"] if s["name"] == status["next"]), "rung watch import LOGS")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    import random
+
+    chance = random.Random(3)
+    rung("init", ".", cwd=tmp_path, code=0)
+    monkeypatch.setenv("RUNG_REVIEW__POOL", "trust")
+    rows = [row(text(chance), f"L{n % 2}") for n in range(80)]
+    lines(tmp_path / "pool.jsonl", rows)
+    rung("data", "import", "pool.jsonl", cwd=tmp_path, code=0)
+    return tmp_path
+
+
+@pytest.mark.parametrize("answered", [False, True])
+@pytest.mark.parametrize("options", [(), ("--test-only",)])
+def test_a_freeze_and_a_diff_name_what_status_names(folder, answered, options):
+    if answered:
+        (folder / "answers.toml").write_text(ANSWERS)
+        assert named(rung("advise", cwd=folder, code=0)) == wanted(folder)
+    for _ in range(2):  # the second one finds the version there
+        assert named(rung("data", "freeze", *options, cwd=folder, code=0)) == wanted(folder)
+    assert wanted(folder) == ("rung baseline" if answered else "rung advise")
+    assert named(rung("data", "diff", "v001", "v001", cwd=folder, code=0)) == wanted(folder)
+    assert named(rung("review", "status", cwd=folder, code=0)) == wanted(folder)
+    assert named(rung("status", cwd=folder, code=0)) == wanted(folder)
+
+
+@pytest.mark.parametrize(
+    ("state", "objective", "command"),
+    [
+        ("finished", "sft", "rung evaluate R-001"),
+        ("finished", "reward", "rung runs list"),
+        ("failed", "sft", "rung plan"),
+        ("stopped", "sft", "rung runs resume R-001"),
+        ("crashed", "sft", "rung runs resume R-001"),
+        ("running", "sft", "rung runs watch R-001"),
+    ],
+)
+def test_what_follows_a_run_is_the_same_in_the_shell_and_in_status(folder, state, objective, command):
+    told = {"id": "R-001", "state": state, "objective": objective, "created_at": datetime.now(UTC)}
+    run = RunRecord.model_construct(**told)
+    assert after_run(run) == command

@@ -1,0 +1,99 @@
+"""A backup or a release's tar from somebody else writes nothing outside its folder, and nothing at all if it is odd."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from killing import Warm
+
+from workspace.untar import Odd, unpack
+
+LONG = "d" * 247
+STEPS = "abcdefghijklmnop"
+
+
+def member(tar: tarfile.TarFile, name: str, kind: bytes = tarfile.REGTYPE, link: str = "", data: bytes = b"x") -> None:
+    about = tarfile.TarInfo(name)
+    about.type, about.linkname = kind, link
+    about.size = len(data) if kind == tarfile.REGTYPE else 0
+    tar.addfile(about, io.BytesIO(data) if kind == tarfile.REGTYPE else None)
+
+
+def past_path_max(tar: tarfile.TarFile) -> None:
+    """CVE-2025-4517: a path longer than PATH_MAX is no longer resolved, so tarfile's own check sees no escape."""
+    path = ""
+    for step in STEPS:
+        member(tar, path + LONG, tarfile.DIRTYPE)
+        member(tar, path + step, tarfile.SYMTYPE, LONG)
+        path += LONG + "/"
+    far = "/".join(STEPS) + "/" + "l" * 254
+    member(tar, far, tarfile.SYMTYPE, "../" * len(STEPS))
+    member(tar, "escape", tarfile.SYMTYPE, far + "/../../..")
+    member(tar, "escape/PWNED.txt")
+
+
+def through_a_link(tar: tarfile.TarFile) -> None:
+    member(tar, "out", tarfile.SYMTYPE, "..")
+    member(tar, "out/PWNED.txt")
+
+
+ODD: dict[str, Callable[[tarfile.TarFile], None]] = {
+    "past PATH_MAX": past_path_max,
+    "through a link": through_a_link,
+    "a link that stays inside": lambda tar: member(tar, "a", tarfile.SYMTYPE, "first.txt"),
+    "a hard link": lambda tar: member(tar, "a", tarfile.LNKTYPE, "first.txt"),
+    "a device": lambda tar: member(tar, "a", tarfile.CHRTYPE),
+    "a pipe": lambda tar: member(tar, "a", tarfile.FIFOTYPE),
+    "upwards": lambda tar: member(tar, "../PWNED.txt"),
+    "down and up": lambda tar: member(tar, "a/../../PWNED.txt"),
+    "absolute": lambda tar: member(tar, "/tmp/rung-PWNED.txt"),
+    "a long name": lambda tar: member(tar, "n" * 256),
+    "a long path": lambda tar: member(tar, "/".join(["n" * 200] * 21)),
+    "a name twice": lambda tar: member(tar, "first.txt", data=b"second"),
+    "a name twice, spelt otherwise": lambda tar: member(tar, ".//first.txt", data=b"second"),
+    "a file as a folder": lambda tar: member(tar, "first.txt/below"),
+    "the folder itself": lambda tar: member(tar, "."),
+}
+COMMANDS = {"restore": ("restore", "evil.tar", "q"), "verify": ("release", "verify", "evil.tar")}
+
+
+ESCAPES = ("past PATH_MAX", "through a link", "upwards", "absolute")
+
+
+def evil(file: Path, name: str, how: str = "w") -> Path:
+    with tarfile.open(file, how, format=tarfile.PAX_FORMAT) as tar:  # type: ignore[call-overload]
+        member(tar, "first.txt")
+        ODD[name](tar)
+    return file
+
+
+@pytest.mark.parametrize("how", ["w", "w:gz"])
+@pytest.mark.parametrize("name", ODD)
+def test_an_odd_member_is_refused_before_a_byte_is_written(name: str, how: str, tmp_path: Path) -> None:
+    into = tmp_path / "a" / "b" / "into"
+    into.mkdir(parents=True)
+    evil(tmp_path / "evil.tar", name, how)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(Odd):
+        unpack(tmp_path / "evil.tar", into)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("name", ESCAPES)
+def test_no_command_unpacks_one(name: str, command: str, warm: Warm, tmp_path: Path) -> None:
+    room = tmp_path / "a" / "b" / "c"
+    scratch = room / "scratch"
+    scratch.mkdir(parents=True)
+    evil(room / "evil.tar", name)
+    before = sorted(tmp_path.rglob("*"))
+    done = warm(*COMMANDS[command], "--json", at=room, TMPDIR=str(scratch))
+    assert done.code == 2 and "Traceback" not in done.err, done
+    assert json.loads(done.out)["error"]["where"] == "evil.tar"
+    assert sorted(tmp_path.rglob("*")) == before
+    assert not Path("/tmp/rung-PWNED.txt").exists()

@@ -1,0 +1,53 @@
+"""A metric of a project's own choice asks no network: the references of a JSON Schema are followed inside it alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evaluation.metrics.item_metrics import item_metric
+from workspace.errors import RungError
+
+DRAFT = "https://json-schema.org/draft/2020-12/schema"
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"$ref": "URL"},
+        {"$ref": "URL#/$defs/a"},
+        {"$id": "https://mine.example/s", "properties": {"a": {"items": {"$dynamicRef": "URL"}}}},
+        {"$schema": "http://json-schema.org/draft-04/schema#", "properties": {"a": {"$ref": "URL"}}},
+        {"$ref": "file:///etc/passwd"},
+        {"$ref": "other.json"},
+    ],
+)
+def test_a_schema_that_leads_elsewhere_is_refused_and_nobody_is_asked(
+    schema: dict[str, Any], tmp_path: Path, loopback: Any
+) -> None:
+    loopback.say((200, {"type": "object"}))
+    (tmp_path / "s.json").write_text(json.dumps(schema).replace("URL", loopback.url + "/s.json"))
+    with pytest.raises(RungError) as refused:
+        item_metric("json_schema:s.json", tmp_path).score('{"a": 1}', "")
+    assert refused.value.where == str(tmp_path / "s.json") and refused.value.found and refused.value.exit_code == 2
+    assert loopback.requests == []
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"$defs": {"n": {"type": "integer"}}, "properties": {"a": {"$ref": "#/$defs/n"}}},
+        {"$id": "https://mine.example/s", "$defs": {"n": {"$id": "n", "type": "integer"}},
+         "properties": {"a": {"$ref": "n"}}},
+        {"$id": "https://mine.example/s", "$defs": {"n": {"type": "integer"}},
+         "properties": {"a": {"$ref": "https://mine.example/s#/$defs/n"}}},
+        {"properties": {"a": {"type": "integer"}, "s": {"$ref": DRAFT}}},
+    ],
+)  # fmt: skip
+def test_references_inside_it_and_to_metaschemas_hold(schema: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "s.json").write_text(json.dumps(schema))
+    score = item_metric("json_schema:s.json", tmp_path).score
+    assert (score('{"a": 1}', ""), score('{"a": "x"}', "")) == (1.0, 0.0)

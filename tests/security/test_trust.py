@@ -1,0 +1,248 @@
+"""A project from elsewhere, before and after `rung trust`: which hosts are asked, which keys they see, what runs."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import openai
+import pytest
+from killing import Done, Warm
+from works import answer
+
+from chat.claude import Claude
+from chat.compatible import Compatible
+from chat.keys import key_for, only_for
+from training.release.gguf import serving
+from workspace.errors import Refusal, RungError
+from workspace.settings import Settings, load_settings
+from workspace.trust import claims, trust, untrusted
+
+KEYS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "OPENAI_API_KEY", "OPENAI_ORG_ID", "RUNG_API_KEY", "HF_TOKEN")
+PLANTED = {name: f"planted-{name.lower()}" for name in KEYS}
+PLANTED |= {f"{who}_CUSTOM_HEADERS": "x-team: planted-header" for who in ("ANTHROPIC", "OPENAI")}
+CLAUDE = {"id": "m", "type": "message", "role": "assistant", "model": "x", "stop_reason": "end_turn",
+          "stop_sequence": None, "content": [{"type": "text", "text": "YES"}],
+          "usage": {"input_tokens": 1, "output_tokens": 1}}  # fmt: skip
+SECTIONS = ("model", "judge", "bigger_model")
+BASELINE = ("baseline", "--arms", "base", "--json")
+BIGGER = ("baseline", "--arms", "base,bigger_model", "--json")
+
+
+def both(handler: Any, request: Any) -> tuple[int, Any]:
+    """A server that speaks both protocols."""
+    return (200, CLAUDE) if request[1].split("?")[0].endswith("/messages") else answer(handler, request)
+
+
+@pytest.fixture
+def cloned(stages: Any, loopback: Any, tmp_path: Path) -> Callable[[str], Path]:
+    """`cloned(toml)`: a project with a frozen dataset and these tables in rung.toml, as it comes from a stranger."""
+
+    def make(toml: str, name: str = "p") -> Path:
+        root = Path(shutil.copytree(stages("frozen", loopback.say(both).url + "/v1"), tmp_path / name))
+        settings = (root / "rung.toml").read_text()
+        if "[judge]" in toml:
+            settings = settings.replace("[evaluation]\n", '[evaluation]\nmetric = "judge"\n')
+        (root / "rung.toml").write_text(settings + toml)
+        (root / "judge.md").write_text("The line is right.\n")
+        loopback.requests.clear()
+        return root
+
+    return make
+
+
+def naming(section: str, provider: str, url: str, here: str) -> str:
+    """Tables in which `section` names `url`, and the model, if it is not the one, a server on this machine."""
+    table = f'[{section}]\nprovider = "{provider}"\nbase = "m-1"\nbase_url = "{url}"\n'
+    return table if section == "model" else f'[model]\nprovider = "openai"\nbase = "m"\nbase_url = "{here}/v1"\n{table}'
+
+
+def reached(done: Done) -> str:
+    """The addresses that a command looked up or connected to."""
+    return "\n".join(line for line in done.err.splitlines() if line.startswith("reached:"))
+
+
+def error(done: Done) -> dict[str, str]:
+    assert "Traceback" not in done.err, done.err
+    found: dict[str, str] = json.loads(done.out)["error"]
+    return found
+
+
+@pytest.mark.parametrize("provider", ["anthropic", "openai"])
+@pytest.mark.parametrize("section", SECTIONS)
+def test_no_key_goes_to_a_host_that_a_project_names_and_the_trusted_one_gets_its_own(
+    section: str, provider: str, cloned: Any, warm: Warm, loopback: Any, tmp_path: Path
+) -> None:
+    url = loopback.url + ("/theirs/v1" if provider == "openai" else "/theirs")
+    env = {**PLANTED, "RUNG_STATE_DIR": str(tmp_path / "state")}
+    for trusted in (False, True):
+        root = cloned(naming(section, provider, url, loopback.url), f"p{trusted}")
+        if trusted:
+            assert warm("trust", at=root, **env).code == 0
+        warm(*(BIGGER if (root / "rung.toml").read_text().count("bigger_model") else BASELINE), at=root, **env)
+        asked = [json.dumps(request[2]) for request in loopback.requests if request[1].startswith("/theirs")]
+        assert asked, "the host was asked"
+        assert all(("planted-rung_api_key" in headers) is trusted for headers in asked)
+        assert not any("planted" in headers.replace("planted-rung_api_key", "") for headers in asked)
+
+
+ELSEWHERE = {
+    **{f"[{section}]": naming(section, "openai", "https://gpu.example/v1", "HERE") for section in SECTIONS},
+    "Claude's protocol": naming("model", "anthropic", "https://gpu.example", "HERE"),
+    "port and case": naming("model", "openai", "https://GPU.example:8443/v1", "HERE"),
+    "a user's name": naming("model", "openai", "https://127.0.0.1@gpu.example/v1", "HERE"),
+    "a vendor's own host": '[model]\nprovider = "openai"\nbase = "m"\n',
+    "store": '[store]\nurl = "postgresql://u:p@db.example/rung"\n',
+    "store, host in the query": '[store]\nurl = "postgresql:///rung?host=db.example"\n',
+    "store, read in two ways": '[store]\nurl = "postgresql://localhost:x/@db.example/rung"\n',
+}
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_a_host_elsewhere_is_not_asked_before_trust(
+    name: str, cloned: Any, warm: Warm, loopback: Any, tmp_path: Path
+) -> None:
+    root = cloned(ELSEWHERE[name].replace("HERE", loopback.url))
+    words = BIGGER if "[bigger_model]" in ELSEWHERE[name] else BASELINE
+    done = warm(*words, at=root, offline=True, **PLANTED, RUNG_STATE_DIR=str(tmp_path / "state"))
+    assert done.code == 1 and "rung trust" in error(done)["hint"], done
+    assert "example" not in reached(done) and "openai.com" not in reached(done)
+
+
+def test_a_trusted_host_is_asked_and_another_asks_again(cloned: Any, warm: Warm, tmp_path: Path) -> None:
+    root = cloned(naming("model", "openai", "https://gpu.example/v1", ""))
+    env = {**PLANTED, "RUNG_STATE_DIR": str(tmp_path / "state")}
+    assert warm("trust", at=root, **env).code == 0
+    assert "gpu.example" in reached(warm(*BASELINE, at=root, offline=True, **env))
+    for old, new in (("gpu.example", "evil.example"), ("gpu.example", "gpu.example:8443")):
+        text = (root / "rung.toml").read_text()
+        (root / "rung.toml").write_text(text.replace(old, new))
+        done = warm(*BASELINE, at=root, offline=True, **env)
+        assert done.code == 1 and "rung trust" in error(done)["hint"] and not reached(done)
+        (root / "rung.toml").write_text(text)
+
+
+def test_what_the_person_names_needs_no_trust(cloned: Any, warm: Warm, tmp_path: Path) -> None:
+    root = cloned("")
+    env = {"RUNG_MODEL__PROVIDER": "openai", "RUNG_MODEL__BASE": "m", "RUNG_STATE_DIR": str(tmp_path)}
+    done = warm("baseline", "--arms", "base", at=root, offline=True, **env, RUNG_MODEL__BASE_URL="https://gpu.example")
+    assert "gpu.example" in reached(done) and "rung trust" not in done.err
+
+
+def test_a_key_never_travels_in_clear_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in PLANTED.items():
+        monkeypatch.setenv(name, value)
+
+    def key(address: str) -> str:
+        return key_for(urlsplit(address), may_have_key=True)[0]
+
+    for address in ("http://api.openai.com/v1", "http://api.anthropic.com"):
+        with pytest.raises(RungError) as refused:
+            key(address)
+        assert refused.value.where == "rung.toml"
+    assert key("http://gpu.example:8000/v1") == key("http://10.0.0.1/v1") == "none"
+    for address in ("https://gpu.example/v1", "http://127.0.0.1:8000/v1", "http://localhost/v1", "http://[::1]:1/v1"):
+        assert key(address) == PLANTED["RUNG_API_KEY"]
+    assert key("https://api.openai.com/v1") == PLANTED["OPENAI_API_KEY"]
+    assert key("https://api.anthropic.com") == PLANTED["ANTHROPIC_API_KEY"]
+    assert key("https://api.openai.com.evil.example") == key("https://API.evil.example") == PLANTED["RUNG_API_KEY"]
+    with pytest.raises(RungError):
+        Compatible("m", base_url="http://api.openai.com/v1")
+    with pytest.raises(RungError):
+        Claude("m", base_url="http://api.anthropic.com")
+
+
+@pytest.mark.parametrize(
+    ("host", "keep", "kept"),
+    [("api.openai.com", False, True), ("gpu.example", True, True), ("gpu.example", False, False)],
+)
+def test_what_names_an_account_goes_to_the_vendor_or_where_the_person_said(host: str, keep: bool, kept: bool) -> None:
+    address = f"https://{host}/v1"
+    client = openai.OpenAI(
+        api_key="k", base_url=address, organization="o", project="p", default_headers={"x-team": "t"}
+    )
+    only_for(client, urlsplit(address), keep_headers=keep)
+    assert (client.organization, client.project) == (("o", "p") if kept else (None, None))
+    assert ("x-team" in client.default_headers) is kept
+
+
+def test_a_program_of_the_project_is_started_only_as_it_was_trusted(
+    cloned: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, mark = cloned('[release]\nllama_cpp = "tools"\n'), tmp_path / "ran"
+    (root / "tools").mkdir()
+    server = root / "tools" / "llama-server"
+    server.write_text(f"#!/bin/sh\nenv > {mark}\n")
+    server.chmod(0o755)
+    (root / "tools" / "libllama.so").write_bytes(b"")
+    monkeypatch.chdir(root)
+    monkeypatch.setenv("RUNG_STATE_DIR", str(tmp_path / "state"))
+    for name, value in PLANTED.items():
+        monkeypatch.setenv(name, value)
+    settings: Settings = load_settings(root / "rung.toml", {})
+
+    def start() -> None:
+        with serving(settings, root / "model.gguf", 64):
+            pass
+
+    with pytest.raises(Refusal) as refused:
+        start()
+    assert "rung trust" in refused.value.hint and not mark.exists()
+    trust(root)
+    with pytest.raises(Refusal, match="ended before it was ready"):
+        start()
+    assert mark.exists() and not any(key in mark.read_text() for key in KEYS if key != "OPENAI_ORG_ID")
+    mark.unlink()
+    (root / "tools" / "libllama.so").write_bytes(b"another")
+    with pytest.raises(Refusal) as refused:
+        start()
+    assert "rung trust" in refused.value.hint and not mark.exists()
+
+
+def test_a_tracker_gets_figures_only_after_trust(cloned: Any, warm: Warm, tmp_path: Path) -> None:
+    root = cloned('report_to = ["wandb"]\n')
+    text = (root / "rung.toml").read_text()
+    assert text.endswith('precision = "fp32"\nreport_to = ["wandb"]\n'), "in [training]"
+    assert warm("advise", "--save", at=root).code == 0
+    done = warm("plan", "--json", at=root, offline=True, RUNG_STATE_DIR=str(tmp_path))
+    assert done.code == 1 and "rung trust" in error(done)["hint"]
+    (root / "rung.toml").write_text(text.replace('report_to = ["wandb"]\n', ""))
+    (root / "plans").mkdir(exist_ok=True)
+    (root / "plans" / "P-009.toml").write_text('[recipe]\nreport_to = ["comet_ml"]\n')
+    assert [claim.name for claim in claims(root)] == ["tracker comet_ml"], "a plan that came along is looked at too"
+
+
+def test_trust_shows_all_and_holds_until_something_changes(cloned: Any, warm: Warm, tmp_path: Path) -> None:
+    root = cloned(
+        '[release]\nllama_cpp = "tools"\n' + naming("judge", "openai", "https://gpu.example/v1", "http://localhost:1")
+    )
+    for name in ("tools/llama-server", "metrics/one.py"):
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_text("def score(o, e): return 1.0")
+    env = {"RUNG_STATE_DIR": str(tmp_path / "state")}
+    new = [item["name"] for item in json.loads(warm("trust", "--json", at=root, **env).out)["items"] if item["new"]]
+    assert new == ["code metrics/one.py", "program tools", "host localhost:1", "host gpu.example"]
+    monitored = json.loads(warm("trust", "--json", at=root, **env).out)["items"]
+    assert not any(item["new"] for item in monitored)
+    (root / "metrics" / "two.py").write_text("def score(o, e): return 0.0")
+    doctor = json.loads(warm("doctor", "--json", at=root, **env, XDG_CACHE_HOME=str(tmp_path)).out)
+    (check,) = [check for check in doctor["checks"] if check["name"] == "trust"]
+    assert check["ok"] is None and "metrics/two.py" in json.dumps(check) and "metrics/one.py" not in json.dumps(check)
+    copy = Path(shutil.copytree(root, tmp_path / "copy"))
+    fresh = json.loads(warm("trust", "--json", at=copy, **env).out)["items"]
+    assert all(item["new"] for item in fresh), "another folder is another project"
+
+
+def test_a_list_by_folder_of_an_older_version_asks_again(
+    cloned: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = cloned(naming("model", "openai", "https://gpu.example/v1", ""))
+    monkeypatch.setenv("RUNG_STATE_DIR", str(tmp_path))
+    (tmp_path / "trusted.json").write_text(json.dumps([str(root.resolve())]))
+    assert untrusted(root)
+    trust(root)
+    assert not untrusted(root)

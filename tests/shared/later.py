@@ -1,0 +1,23 @@
+"""Libraries that take seconds to import, imported as they are used: each worker collects every file, and runs few."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+
+class Later:
+    """A library by its name; a test that uses it is skipped where it is not installed."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, attribute: str) -> Any:
+        return getattr(pytest.importorskip(self._name), attribute)
+
+
+datasets: Any = Later("datasets")
+peft: Any = Later("peft")
+torch: Any = Later("torch")
+transformers: Any = Later("transformers")

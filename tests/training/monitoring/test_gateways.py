@@ -1,0 +1,197 @@
+"""Logs as gateways really write them: streams, tool calls, ends, counts, answers that are JSON, halves of a request."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from as_logged import ASKED, generation, joined, litellm
+
+from training.monitoring.log_import import read_logs
+from training.monitoring.log_lines import LogPart, read_part
+from workspace.errors import InputError
+
+Write = Callable[..., Path]
+CHUNK = {"id": "c-1", "object": "chat.completion.chunk"}
+CALL = {"id": "t-1", "type": "function", "function": {"name": "look_up", "arguments": '{"code": "E11"}'}}
+
+
+def test_a_page_of_records_says_what_to_do() -> None:
+    part = read_part({"data": [generation("o-1")], "meta": {"page": 1}})
+    assert part.why == "a page of several records: write each on a line of its own"
+
+
+@pytest.mark.parametrize(
+    ("text", "command"),
+    [
+        (json.dumps([litellm(1, "q", "a")]), "jq -c '.[]' {} > lines.jsonl"),
+        (json.dumps([litellm(1, "q", "a")], indent=1), "jq -c '.[]' {} > lines.jsonl"),
+        (json.dumps(litellm(1, "q", "a"), indent=1), "jq -c . {} > lines.jsonl"),
+    ],
+)
+def test_json_that_is_no_lines_is_refused_with_the_command_that_makes_lines(
+    write: Write, text: str, command: str
+) -> None:
+    log = write([text])
+    with pytest.raises(InputError, match="no request log") as error:
+        read_logs([log], keep_rejects=True)
+    assert error.value.hint == command.format(log)
+
+
+def test_of_several_streamed_choices_the_first_is_kept_and_the_others_are_counted() -> None:
+    def chunk(index: int, **delta: Any) -> dict[str, Any]:
+        return {**CHUNK, "choices": [{"index": index, "delta": delta, "finish_reason": delta.pop("end", None)}]}
+
+    lines = [chunk(1, content="x"), chunk(0, content="Hel"), chunk(1, content="y"), chunk(0, content="lo"),
+             chunk(1, end="stop"), chunk(0, end="length")]  # fmt: skip
+    for made in (
+        joined({"id": "c-1", "messages": ASKED}, *lines).requests[0].said,
+        read_part({"messages": ASKED, "response": lines}).said,
+        read_part({"messages": ASKED, "response": "".join(f"data: {json.dumps(x)}\n\n" for x in lines)}).said,
+    ):
+        assert (made.text, made.finish, made.others) == ("Hello", "length", 1)
+
+
+def deltas(*calls: dict[str, Any]) -> list[dict[str, Any]]:
+    return [{**CHUNK, "choices": [{"index": 0, "delta": {"tool_calls": [call]}}]} for call in calls]
+
+
+def test_tool_calls_that_were_streamed_are_put_together_by_index() -> None:
+    second = {"id": "t-2", "type": "function", "function": {"name": "add", "arguments": "{}"}}
+    lines = deltas(
+        {"index": 0, "id": "t-1", "type": "function", "function": {"name": "look_up", "arguments": ""}},
+        {"index": 0, "function": {"arguments": '{"code"'}},
+        {"index": 1, **second},
+        {"index": 0, "function": {"arguments": ': "E11"}'}},
+    )
+    assert joined({"id": "c-1", "messages": ASKED}, *lines).requests[0].said.tool_calls == (CALL, second)
+    assert read_part({"messages": ASKED, "response": lines}).said.tool_calls == (CALL, second)
+    same_place = deltas({"index": 0, **CALL}, {"index": 0, **second})
+    assert read_part({"messages": ASKED, "response": same_place}).said.tool_calls == (CALL, second), "ids tell apart"
+
+
+CONTENT = [
+    {"type": "text", "text": "a"},
+    {"type": "tool_use", "id": "t-1", "name": "look_up", "input": {"code": "E11"}},
+]
+ITEMS = [
+    {"type": "reasoning", "content": [{"type": "reasoning_text", "text": "hm"}]},
+    {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "a"}]},
+    {"type": "function_call", "call_id": "t-1", "name": "look_up", "arguments": '{"code": "E11"}'},
+]
+EVENTS = [
+    {"type": "message_start", "message": {"id": "m-1", "model": "claude", "content": []}},
+    {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+    {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "a"}},
+    {"type": "content_block_start", "index": 1,
+     "content_block": {"type": "tool_use", "id": "t-1", "name": "look_up", "input": {}}},
+    {"type": "content_block_delta", "index": 1, "delta": {"type": "input_json_delta", "partial_json": '{"code": '}},
+    {"type": "content_block_delta", "index": 1, "delta": {"type": "input_json_delta", "partial_json": '"E11"}'}},
+    {"type": "message_delta", "delta": {"stop_reason": "max_tokens"}, "usage": {"output_tokens": 5}},
+]  # fmt: skip
+RESPONSES = [
+    {"type": "response.output_text.delta", "delta": "a"},
+    {"type": "response.incomplete", "response": {"object": "response", "output": ITEMS, "status": "incomplete",
+                                                 "incomplete_details": {"reason": "max_output_tokens"}}},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        {"type": "message", "role": "assistant", "content": CONTENT, "stop_reason": "max_tokens"},
+        {"object": "response", "output": ITEMS, "incomplete_details": {"reason": "max_output_tokens"}},
+        {"choices": [{"message": {"content": "a", "tool_calls": [CALL]}, "finish_reason": "MAX_TOKENS"}]},
+        {"choices": [{"message": {"content": "a", "tool_calls": [CALL]}, "finish_reason": "length"}]},
+        EVENTS,
+        "".join(f"event: {each['type']}\ndata: {json.dumps(each)}\n\n" for each in EVENTS),
+        RESPONSES,
+    ],
+)
+def test_whoever_wrote_it_text_calls_and_a_cut_end_are_the_same(reply: Any) -> None:
+    said = read_part({"request": {"messages": ASKED}, "response": reply}).said
+    assert (said.text, said.finish) == ("a", "length")
+    assert [(c["id"], c["function"]["name"], json.loads(c["function"]["arguments"])) for c in said.tool_calls] == [
+        ("t-1", "look_up", {"code": "E11"})
+    ]
+
+
+@pytest.mark.parametrize(
+    ("word", "end"),
+    [("max_tokens", "length"), ("MAX_TOKENS", "length"), ("length", "length"), ("STOP", "stop"), ("eos", "stop"),
+     ("SAFETY", "content_filter"), ("tool_use", "tool_calls"), ("function_call", "tool_calls"), ("odd", "odd")],
+)  # fmt: skip
+def test_ends_have_one_word(word: str, end: str) -> None:
+    for line in (
+        {"messages": ASKED, "response": "a", "finish_reason": word},
+        {"messages": ASKED, "choices": [{"message": {"content": "a"}, "finish_reason": word}]},
+        {"messages": ASKED, "response": {"content": "a", "stop_reason": word}},
+    ):
+        assert read_part(line).said.finish == end
+
+
+def test_an_older_function_call_and_results_of_tools_are_kept() -> None:
+    older = {"role": "assistant", "content": None, "function_call": {"name": "f", "arguments": "{}"}}
+    assert read_part({"messages": ASKED, "response": {"choices": [{"message": older}]}}).said.tool_calls == (
+        {"type": "function", "function": {"name": "f", "arguments": "{}"}},
+    )
+    result = {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t-1", "content": "E11.9"}]}
+    claude = [*ASKED, {"role": "assistant", "content": CONTENT}, result]
+    items = [*ASKED, ITEMS[2], {"type": "function_call_output", "call_id": "t-1", "output": "E11.9"}]
+    for asked in (claude, items):
+        messages = read_part({"input": asked, "response": "b"}).messages
+        assert [m["role"] for m in messages] == ["user", "assistant", "tool"]
+        assert messages[1]["tool_calls"][0]["function"]["name"] == "look_up"
+        assert messages[2] == {"role": "tool", "content": "E11.9", "tool_call_id": "t-1"}
+
+
+def test_counts_of_tokens_are_no_texts_and_texts_no_counts() -> None:
+    part = read_part({"prompt": "q", "input": 12, "completion": "a", "output": 3})
+    assert (part.messages, part.said.text, part.input_tokens, part.output_tokens) == (ASKED, "a", 12, 3)
+    part = read_part({"messages": ASKED, "response": "a", "usage": {"input": 12, "output": 3}})
+    assert (part.said.text, part.input_tokens, part.output_tokens) == ("a", 12, 3)
+    part = read_part({"input": "42", "output": "7"})
+    assert (part.messages[0]["content"], part.said.text, part.input_tokens, part.output_tokens) == (
+        "42",
+        "7",
+        None,
+        None,
+    )
+    part = read_part({"messages": ASKED, "response": 200, "answer": "a", "output": True})
+    assert part.said.text == "a"
+
+
+@pytest.mark.parametrize("answer", ['{"code": "E11", "side": "left"}', '["E11", "E13"]', '{"answer": "E11", "n": 1}'])
+def test_an_answer_and_a_question_that_are_json_stay_what_they_are(answer: str) -> None:
+    for line in ({"messages": ASKED, "response": answer}, {"prompt": "q", "completion": answer}):
+        assert read_part(line).said.text == answer
+    for key in ("input", "prompt"):
+        assert read_part({key: answer, "response": "a"}).messages == [{"role": "user", "content": answer}]
+    parsed = read_part(generation("o-1", output={"code": "E11", "side": "left"}, input={"note": "n", "age": 3}))
+    assert json.loads(parsed.said.text) == {"code": "E11", "side": "left"}
+    assert json.loads(parsed.messages[0]["content"]) == {"note": "n", "age": 3}
+
+
+def test_an_empty_answer_is_one_and_feedback_beside_an_empty_answer_is_feedback() -> None:
+    part = read_part({"messages": ASKED, "response": ""})
+    assert (part.kind, part.said.text, part.said.error) == ("whole", "", "")
+    assert read_part({"id": "x", "response": "", "rating": "up"}).kind == "feedback"
+
+
+def test_a_model_that_only_one_half_names_is_still_the_requests() -> None:
+    halves = [{"custom_id": "a", "body": {"messages": ASKED}},
+              {"custom_id": "a", "response": {"body": {"model": "other", "choices": [{"message": {"content": "x"}}]}}},
+              {"custom_id": "b", "body": {"messages": ASKED, "model": "house"}},
+              {"custom_id": "b", "response": {"body": {"choices": [{"message": {"content": "y"}}]}}}]  # fmt: skip
+    made = joined(*halves, model="house")
+    assert [r.said.text for r in made.requests] == ["y"] and [line for line, _ in made.aside] == [1, 2]
+    assert made.joined == 1
+
+
+def test_parts_know_the_lines_that_belong_to_them() -> None:
+    made = joined({"id": "x", "messages": ASKED}, {"id": "x", "response": "a"}, {"id": "x", "rating": "up"})
+    assert [(request.line, request.more) for request in made.requests] == [(1, (2, 3))]
+    assert isinstance(made.requests[0], LogPart)

@@ -1,0 +1,292 @@
+"""`rung watch import`: what is kept of a log, what is not, and that nothing personal is."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from as_logged import litellm
+from in_shell import rung
+
+from curation.mask import mask
+from rung.text.monitoring_text import imported_lines
+from training.monitoring.log_import import read_logs, take_in
+from training.monitoring.pii import masked_text
+from training.monitoring.requests import read_imports, read_watched
+from training.monitoring.storage import LogSample
+from workspace.errors import InputError, Refusal, RungError
+from workspace.folder import Project
+
+Write = Callable[..., Path]
+
+
+def imported(project: Project, *paths: Path, **wish: Any) -> Any:
+    return take_in(project, read_logs(list(paths), keep_rejects=True), LogSample(**wish))
+
+
+def test_every_line_is_accounted_for_and_the_same_log_again_changes_nothing(project: Project, write: Write) -> None:
+    log = write([
+        litellm(1, "q1", "a1"),
+        "",
+        {"call_type": "aembedding", "input": "x"},
+        litellm(2, "q2", "a2", metadata={"rating": "down"}),
+        {"request_id": "elsewhere", "rating": "up"},
+        '{"messages": [{"role": "user", "con',
+    ])  # fmt: skip
+    made = imported(project, log)
+    assert made.lines == 6
+    assert made.lines == made.requests + made.joined + made.aside + made.feedback + made.rejected + made.empty
+    assert (made.requests, made.kept, made.aside, made.rejected, made.empty, made.feedback) == (2, 2, 1, 1, 1, 1)
+    assert made.why_aside == {"no chat or text completion: aembedding": 1}
+    watched = read_watched(project)
+    assert [(r.ref, r.answer, r.rating) for r in watched.requests] == [("W-001:1", "a1", None), ("W-001:4", "a2", -1.0)]
+    assert watched.unmatched == 1
+    assert imported(project, log) is None and len(read_imports(project)) == 1
+    more = write([litellm(2, "q2", "a2", metadata={"rating": "down"}), litellm(3, "q3", "a3")], "next.jsonl")
+    again = imported(project, more)
+    assert (again.known, again.kept) == (1, 1)
+    assert [r.ref for r in read_watched(project).requests] == ["W-001:1", "W-001:4", "W-002:2"]
+
+
+def test_feedback_that_comes_later_reaches_the_request_of_an_earlier_import(project: Project, write: Write) -> None:
+    imported(project, write([litellm(1, "q", "a"), litellm(2, "q", "b")]))
+    imported(
+        project,
+        write([{"id": "chatcmpl-2", "rating": 1, "comment": "no"}, {"id": "chatcmpl-1", "stars": 5}], "f.jsonl"),
+    )
+    assert [(r.answer, r.rating, r.comment) for r in read_watched(project).requests] == [
+        ("a", 1.0, ""),
+        ("b", -1.0, "no"),
+    ]
+
+
+SECRETS = ["mo@example.org", "+49 170 1234567", "4111 1111 1111 1111", "sk-ant-api03-" + "A1b2C3d4" * 6]
+
+
+def test_nothing_personal_and_no_secret_is_stored_anywhere(project: Project, write: Write, tmp_path: Path) -> None:
+    assert all(mask(secret) != secret for secret in SECRETS)
+    text = " and ".join(SECRETS)
+    log = write([
+        litellm(1, text, text, metadata={"comment": text, "edit": text}, user="mo@example.org"),
+        litellm(2, "q", "a", status="failure", error_str=f"rejected {text}"),
+        {"id": "mo@example.org", "rating": "up", "comment": text},
+        {"id": "x", "response": "a", "messages": [
+            {"role": "assistant", "content": "", "tool_calls": [{"function": {"arguments": text}}]},
+            {"role": "tool", "content": text},
+        ]},
+        {"url": text, "level": text},
+        '{"broken": "' + text,
+    ])  # fmt: skip
+    made = imported(project, log)
+    assert made.masked["EMAIL"] >= 6 and made.masked["KEY"] >= 6
+    files = [path for path in (project.root / "watch").rglob("*") if path.is_file()]
+    kept = b"".join(gzip.decompress(p.read_bytes()) if p.suffix == ".gz" else p.read_bytes() for p in files)
+    done = rung("watch", "import", str(log), "--rejects", str(tmp_path / "rejects.jsonl"), cwd=project.root)
+    assert done.returncode == 0, done.stderr
+    kept += (tmp_path / "rejects.jsonl").read_bytes() + done.stdout.encode() + project.database_file.read_bytes()
+    assert b"[EMAIL]" in kept and b"[KEY]" in kept
+    assert not [secret for secret in SECRETS if secret.encode() in kept]
+
+
+def test_the_sample_is_drawn_by_seed_and_keeps_what_people_said_beside_it(project: Project, write: Write) -> None:
+    rated = {"metadata": {"rating": -1}}
+    log = write([litellm(n, f"q{n}", "a", **(rated if n % 10 == 0 else {})) for n in range(400)])
+    made = imported(project, log, sample=0.25, seed=7)
+    watched = read_watched(project)
+    drawn = {r.ids[0] for r in watched.drawn}
+    assert made.requests == 400 == made.kept + made.not_drawn
+    assert 75 <= len(drawn) <= 125, "a quarter of 400, five standard deviations either way"
+    assert made.beyond_sample == len(watched.requests) - len(watched.drawn) > 0
+    assert sum(r.rating == -1 for r in watched.requests) == 40
+    shutil.rmtree(project.root / "watch")
+    imported(project, log, sample=0.25, seed=7)
+    assert {r.ids[0] for r in read_watched(project).drawn} == drawn
+    shutil.rmtree(project.root / "watch")
+    imported(project, log, sample=0.25, seed=8)
+    assert {r.ids[0] for r in read_watched(project).drawn} != drawn
+
+
+def test_a_larger_sample_of_the_same_log_adds_what_was_not_drawn(project: Project, write: Write) -> None:
+    log = write([litellm(n, f"q{n}", "a") for n in range(100)])
+    first = imported(project, log, sample=0.2, seed=7)
+    assert imported(project, log, sample=0.1, seed=7) is None
+    second = imported(project, log, sample=0.6, seed=7)
+    assert second.known == first.kept and read_watched(project).sample == 0.6
+    assert imported(project, log).kept == 100 - first.kept - second.kept
+    assert imported(project, log, sample=0.5, seed=9) is None and read_watched(project).sample == 1.0
+    assert len(read_watched(project).drawn) == 100
+
+
+def test_requests_out_of_order_are_put_in_order_of_time(project: Project, write: Write) -> None:
+    log = write(
+        [litellm(3, "q3", "a"), litellm(1, "q1", "a"), {**litellm(2, "q2", "a"), "startTime": "soon", "endTime": 0}]
+    )
+    made = imported(project, log)
+    assert (made.out_of_order, made.without_time) == (1, 1)
+    assert [r.messages[0]["content"] for r in read_watched(project).requests] == ["q1", "q2", "q3"]
+
+
+def test_only_one_model_where_one_is_named(project: Project, write: Write) -> None:
+    made = imported(project, write([litellm(1, "q", "a"), litellm(2, "q", "a", model="other")]), model="house")
+    assert (made.kept, made.why_aside) == (1, {"of a request to other": 1})
+
+
+def test_a_gzipped_log_is_read_and_a_broken_one_refused(project: Project, tmp_path: Path) -> None:
+    whole = gzip.compress(json.dumps(litellm(1, "q", "a")).encode() + b"\n")
+    (tmp_path / "log.jsonl.gz").write_bytes(whole)
+    assert imported(project, tmp_path / "log.jsonl.gz").kept == 1
+    (tmp_path / "half.gz").write_bytes(whole[:-9])
+    with pytest.raises(RungError, match=r"half.gz: its gzip data is broken or ends early"):
+        read_logs([tmp_path / "half.gz"], keep_rejects=True)
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (
+            ['127.0.0.1 - - [25/Nov/2026] "GET / HTTP/1.1" 200'],
+            "none of its 1 lines holds a request, an answer or feedback",
+        ),
+        (["question,answer", "a,b"], "no request log: none of its 2 lines"),
+        (["[", '{"messages": []}', "]"], "no request log"),
+        ([{"level": "INFO", "msg": "up"}], "neither a request, nor an answer, nor feedback"),
+    ],
+)
+def test_a_log_of_another_format_is_refused_even_with_rejects(write: Write, lines: list[Any], said: str) -> None:
+    with pytest.raises(InputError) as error:
+        read_logs([write(lines)], keep_rejects=True)
+    assert said in error.value.message and error.value.expected.startswith("one JSON object a line")
+
+
+def test_malformed_lines_stop_the_command_with_all_their_numbers(project: Project, write: Write) -> None:
+    log = write([litellm(1, "q", "a"), "{", litellm(2, "q", "b"), '{"id": 1, "id": 2}', '{"half": '], end="")
+    done = rung("watch", "import", str(log), "--json", cwd=project.root)
+    assert done.returncode == 2 and not list((project.root / "watch").glob("W-*"))
+    problems = json.loads(done.stdout)["error"]["problems"]
+    assert [each["where"].rpartition(" ")[2] for each in problems] == ["2", "4", "5"]
+    assert "still being written" in problems[2]["message"]
+
+
+def test_a_line_of_fifty_megabytes_is_told_and_not_held(project: Project, write: Write, tmp_path: Path) -> None:
+    log = write([litellm(1, "q", "a"), b'{"messages": "' + b"x" * 50_000_000 + b'"}', litellm(2, "q", "b")])
+    done = rung("watch", "import", str(log), "--rejects", str(tmp_path / "rejects.jsonl"), cwd=project.root)
+    assert done.returncode == 0, done.stderr
+    assert "line 2, 50.0 MB long; a line of over 8.4 MB is no request and its answer." in done.stdout
+    assert (tmp_path / "rejects.jsonl").stat().st_size < 10_000
+    assert len(read_watched(project).requests) == 2
+
+
+def test_a_full_disk_leaves_no_half_import(small_disk: Path, write: Write) -> None:
+    (small_disk / "rung.toml").write_text("")
+    log = write([litellm(n, os.urandom(3000).hex(), "a") for n in range(700)])
+    done = rung("watch", "import", str(log), cwd=small_disk)
+    assert done.returncode == 2 and "No space left on device" in done.stderr and "Traceback" not in done.stderr
+    assert [p.name for p in (small_disk / "watch").iterdir()] == [".lock"]
+
+
+def test_an_import_that_was_changed_is_refused(project: Project, write: Write) -> None:
+    with pytest.raises(Refusal, match="No request log was imported yet"):
+        read_watched(project)
+    imported(project, write([litellm(1, "q", "a")]))
+    with (project.root / "watch/W-001/requests.jsonl.gz").open("ab") as file:
+        file.write(b"x")
+    with pytest.raises(Refusal, match="changed since it was imported"):
+        read_watched(project)
+
+
+def test_what_is_not_there_is_said_plainly(project: Project, tmp_path: Path) -> None:
+    for path in (tmp_path / "none.jsonl", tmp_path):
+        with pytest.raises(RungError, match="expected a request log"):
+            read_logs([path], keep_rejects=True)
+
+
+@pytest.mark.parametrize("command", ["report", "learn"])
+def test_a_disk_that_fills_up_later_stops_with_one_plain_message(
+    house: Project, small_disk: Path, write: Write, command: str
+) -> None:
+    folder = small_disk / "house"
+    shutil.copytree(house.root, folder)
+    assert (
+        rung("watch", "import", str(write([litellm(n, f"q{n}", "a") for n in range(40)])), cwd=folder).returncode == 0
+    )
+    with contextlib.suppress(OSError), (small_disk / "rest").open("wb", buffering=0) as file:
+        while file.write(b"x" * 1024):
+            pass
+    done = rung("watch", command, cwd=folder)
+    assert done.returncode == 2 and "Traceback" not in done.stderr, done.stderr
+    assert "No space left on device" in done.stderr or "disk is full" in done.stderr
+    assert not (folder / "watch" / "report.json").exists() and not (folder / "watch" / "not_learnt.jsonl").exists()
+    (small_disk / "rest").unlink()
+    assert rung("watch", command, cwd=folder).returncode in (0, 1)
+
+
+def test_what_people_said_since_of_a_known_request_is_kept(project: Project, write: Write) -> None:
+    nameless = {key: value for key, value in litellm(3, "q3", "c").items() if key != "id"} | {"response": "c"}
+    imported(project, write([litellm(1, "q", "a"), litellm(2, "q", "b", metadata={"rating": "up"}), nameless]))
+    later = [
+        litellm(1, "q", "a", metadata={"rating": "down", "comment": "call +49 170 1234567"}),
+        litellm(2, "q", "b", metadata={"rating": "up"}),
+        {**nameless, "edit": "d"},
+    ]
+    made = imported(project, write(later, "later.jsonl"))
+    assert (made.known, made.kept, made.said_again) == (3, 0, 2)
+    assert "2 of the known requests were rated, edited or commented on since" in "\n".join(
+        imported_lines(made, [], None)
+    )
+    watched = read_watched(project)
+    assert [(r.rating, r.comment, r.edit) for r in watched.requests] == [
+        (-1.0, "call [PHONE]", ""),
+        (1.0, "", ""),
+        (None, "", "d"),
+    ]
+    assert watched.unmatched == 0
+
+
+def test_one_file_twice_in_a_command_counts_once(project: Project, write: Write) -> None:
+    log = write([litellm(1, "q", "a"), litellm(1, "q", "a")])
+    made = imported(project, log, log)
+    assert (made.requests, made.kept, made.known) == (4, 2, 2), "twice in one file are two, the file again is known"
+
+
+@pytest.mark.parametrize("text", ['hello\n+49 170 1234567 {"a": "é\ud83d"}', "mo@example.org \t+49 170 1234567"])
+def test_what_stands_escaped_in_json_is_masked_however_deep(text: str) -> None:
+    once = json.dumps({"text": text, "name": 'é "x"'}, ensure_ascii=False)
+    for packed in (once, json.dumps({"body": once}), once[:-20], f"{{'repr': {text!r}}}"):
+        masked = masked_text(packed)
+        assert "1234567" not in masked and "mo@" not in masked and "[PHONE]" in masked
+        assert packed.endswith("}") == masked.endswith("}")
+    assert json.loads(masked_text(once))["name"] == 'é "x"'
+    for plain in (json.dumps({"text": "a\nb"}), r"C:\new\table", r'"\d+" and "', r'say "\frac{1}{2}"'):
+        assert masked_text(plain) == plain
+
+
+def test_numbers_are_masked_and_nothing_is_cut_before(project: Project, write: Write, tmp_path: Path) -> None:
+    number, card = "+49 170 1234567", 4111111111111111
+    asked = [{"role": "user", "content": "q"}]
+    called = [{"id": "t", "function": {"name": "f", "arguments": {"card": card, "n": 3, "on": True}}}]
+    log = write([
+        {"id": "1", "messages": asked, "error": "x" * 490 + " " + number},
+        {"id": "2", "messages": asked, "response": {"role": "assistant", "content": "", "tool_calls": called}},
+        {"url": "y" * 50 + " " + number},
+        {"id": "3", "response": "a", "messages": [{"role": "z" * 30 + " " + number, "content": "q"}]},
+        {"id": "w" * 190 + " " + number, "messages": asked, "response": "a"},
+        '{"half": "' + "v" * 1980 + " " + number,
+        "{} 4111 1111 1111 1111 " + number,
+        '{"' + number + '": 1, "' + number + '": 2}',
+    ])  # fmt: skip
+    read = read_logs([log], keep_rejects=True)
+    assert take_in(project, read, LogSample()) is not None
+    kept = b"".join(gzip.decompress(p.read_bytes()) for p in (project.root / "watch/W-001").glob("*.gz"))
+    kept += (project.root / "watch/W-001/import.json").read_bytes()
+    kept += b"".join(repr(each).encode() for each in read.rejects)
+    assert len(read.rejects) == 3 and not re.search(rb"\+49|1234567|4111 ?1111", kept)
+    call = next(r.tool_calls[0] for r in read_watched(project).requests if r.tool_calls)
+    assert call["function"]["arguments"] == {"card": "[CARD]", "n": 3, "on": True}

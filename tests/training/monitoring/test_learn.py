@@ -1,0 +1,294 @@
+"""`rung watch learn`: few passes for many duplicates, the release that an import was made with, all or nothing."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from as_logged import litellm
+from clinic_phrases import line_of, phrases
+
+from curation.example import Example, chat_row
+from curation.split.manifest import load_split
+from curation.store import open_store
+from rung.status.facts import read_facts
+from rung.status.stages import status_of
+from rung.text import monitoring_text
+from rung.text.monitoring_text import learnt_lines
+from rung.why.explain import answer as why
+from training.monitoring.candidates import CandidateFilter, ProductionRow
+from training.monitoring.drift import measure
+from training.monitoring.learn import Learnt, in_order, learn, read_not_learnt
+from training.monitoring.log_import import read_logs, take_in
+from training.monitoring.requests import read_watched
+from training.monitoring.storage import LogSample
+from training.release.current import stand
+from workspace.errors import Refusal, RungError
+from workspace.folder import Project
+from workspace.settings import load_settings
+
+Write = Callable[..., Path]
+
+
+def imported(house: Project, log: Path) -> None:
+    assert take_in(house, read_logs([log], keep_rejects=False), LogSample()) is not None
+
+
+def learnt(house: Project, **wish: Any) -> Learnt:
+    settings = load_settings(house.settings_file, {})
+    with open_store(house, settings) as store:
+        return learn(house, settings, store, **wish)
+
+
+def asked_of(house: Project) -> list[str]:
+    settings = load_settings(house.settings_file, {})
+    with open_store(house, settings) as store:
+        return [row.example.question for row in store.rows(role="candidates")]
+
+
+def test_many_duplicates_cost_a_few_passes_not_one_each(house: Project, write: Write, tmp_path: Path) -> None:
+    known = load_split(house.datasets / "v001", "train")[0]
+    imported(house, write([litellm(n, known.question, str(known.answer)) for n in range(1500)]))
+    shutil.copytree(house.root, tmp_path / "other")
+    seconds = []
+    for folder, count in ((house, 1500), (Project(tmp_path / "other"), 1)):
+        start = time.process_time()
+        done = learnt(folder, count=count)
+        seconds.append(time.process_time() - start)
+        assert (done.looked_at, done.queued, done.rejected) == (1500, [], {"duplicate": 1500})
+    assert seconds[1] < 6 * seconds[0], "one at a time it was over sixty times"
+
+
+def test_a_small_count_takes_the_requests_in_order_and_loses_none(house: Project, write: Write) -> None:
+    known = load_split(house.datasets / "v001", "train")[0]
+    fresh = phrases(9, 91)
+    same = [litellm(n, known.question, str(known.answer)) for n in (3, 4, 5)]
+    imported(house, write([*same, *(litellm(10 + n, text, line_of(text)) for n, text in enumerate(fresh))]))
+    taken, looked = [], 0
+    for _ in range(6):
+        done = learnt(house, count=2)
+        looked += done.looked_at
+        assert done.looked_at == len(done.queued) + done.rejected.total()
+        assert done.known + done.looked_at + done.left == 12
+        taken.append(len(done.queued))
+    assert looked == 12 and taken == [2, 2, 2, 2, 1, 0]
+    assert asked_of(house) == fresh[::-1], "the newest first"
+    assert [each["reason"] for each in read_not_learnt(house)] == ["duplicate"] * 3
+
+
+def test_a_request_that_was_kept_out_stands_beside_no_other() -> None:
+    question = "patient seen for long term follow up of type two diabetes with foot ulcer"
+    gate = CandidateFilter(["r-1"], [Example(chat_row(question, "E11 foot"))], [], 0.8)
+    wrong = ProductionRow(Example(chat_row(question, "E13 none")), name="W-001:1")
+    edited = ProductionRow(Example(chat_row(question, "E14 both")), edited=True, name="W-001:2")
+    again = ProductionRow(Example(chat_row(f"{question} today", "E10 eye")), name="W-001:3")
+    assert gate.sift([wrong, edited, again], 9) == 3
+    assert (wrong.reason, wrong.evidence) == ("a row answers this already", {"row": "r-1"})
+    assert [(row, kind) for row, kind, _ in edited.near] == [("r-1", "contradiction")]
+    assert {row for row, _, _ in again.near} == {"r-1", edited} and again.reason == ""
+
+
+def test_a_row_without_an_answer_asks_and_answers_nothing() -> None:
+    question = "patient seen for long term follow up of type two diabetes with foot ulcer"
+    unanswered = ProductionRow(Example({"messages": [{"role": "user", "content": question}]}), name="W-001:2")
+    answered = ProductionRow(Example(chat_row(question, "E11 foot")), name="W-001:1")
+    assert CandidateFilter([], [], [], 0.8).sift([unanswered, answered], 9) == 2
+    assert (unanswered.reason, answered.reason) == ("", "a row asks this already")
+    assert answered.evidence == {"row": "W-001:2"}
+
+
+@pytest.mark.parametrize("lack", ["failed", "cut"])
+def test_a_good_answer_is_lent_to_a_newer_request_that_came_back_without_one(
+    house: Project, write: Write, lack: str
+) -> None:
+    question, other = phrases(2, 91)
+    broken = {"error": "timeout", "response": None} if lack == "failed" else {}
+    lines = [
+        litellm(1, question, "E10 liked", metadata={"rating": "up"}),
+        litellm(2, question, "E10 good"),
+        litellm(3, question, "E10 bad", metadata={"rating": "down"}),
+        litellm(4, f"  {question.upper()}", "E10 ha", **broken),
+        litellm(5, other, "E11 ha", **broken),
+    ]
+    if lack == "cut":
+        for line in lines[3:]:
+            line["response"]["choices"][0]["finish_reason"] = "length"
+    imported(house, write(lines))
+    done = learnt(house)
+    with open_store(house, load_settings(house.settings_file, {})) as store:
+        rows = {row.meta["request"]: row for row in store.rows(role="candidates") if row.meta.get("request")}
+    assert set(rows) == {"W-001:4", "W-001:5"} and done.looked_at == 5
+    lent = rows["W-001:4"]
+    assert lent.example.answer == "E10 liked" and lent.meta["answer_of"] == "W-001:1"
+    assert lent.meta["why"] == ("failed" if lack == "failed" else "cut at the token limit")
+    assert "The answer is that of W-001:1, which asked the same." in [f["text"] for f in lent.meta["findings"]]
+    assert not rows["W-001:5"].example.is_answered
+    kept_out = {entry["ref"]: entry["reason"] for entry in read_not_learnt(house)}
+    assert kept_out == {"W-001:1": "duplicate", "W-001:2": "a row answers this already",
+                        "W-001:3": "a row answers this already"}  # fmt: skip
+
+
+def test_one_is_told_as_one() -> None:
+    told = list(learnt_lines(Learnt("L-001", looked_at=1, queued=["r-1"], known=1, left=1)))
+    assert told[0] == "1 request = 1 queued for review + 0 kept out"
+    assert "  1 was handled before" in told and "  1 more waits: run the command again, or use --count" in told
+
+
+def test_two_edits_of_one_question_are_linked_for_the_reviewer(house: Project, write: Write) -> None:
+    question = phrases(1, 91)[0]
+    lines = [litellm(n, question, "E13 OS", metadata={"edit": edit}) for n, edit in ((1, "E10 eye"), (2, "E11 eye"))]
+    imported(house, write(lines))
+    done = learnt(house)
+    with open_store(house, load_settings(house.settings_file, {})) as store:
+        links = store.links(done.queued)
+    assert len(done.queued) == 2 and [link.kind for link in links] == ["contradiction"]
+
+
+def test_learnt_rows_are_no_drafts_in_the_status(house: Project, write: Write) -> None:
+    def told() -> str:
+        return next(stage.reason for stage in status_of(read_facts(house)).stages if stage.name == "Data")
+
+    assert told().startswith("0 lines read, 0 kept") and told().endswith("150 drafted")
+    imported(house, write([litellm(n, text, line_of(text)) for n, text in enumerate(phrases(7, 91))]))
+    assert len(learnt(house, count=4).queued) == 4 and len(learnt(house).queued) == 3
+    assert told().startswith("7 lines read, 7 kept") and told().endswith("150 drafted")
+
+
+def test_requests_without_a_time_keep_the_order_of_their_lines(house: Project, write: Write) -> None:
+    fresh = phrases(24, 91)
+    bare = [{"id": f"c-{n}", "prompt": text, "response": "E13 OS"} for n, text in enumerate(fresh[:12])]
+    imported(house, write(bare))
+    timed = [litellm(1, fresh[12], "E13 OS"), {"id": "x", "prompt": fresh[13], "response": "E13 OS"},
+             litellm(0, fresh[14], "E13 OS")]  # fmt: skip
+    imported(house, write(timed, "timed.jsonl"))
+    refs = [each.ref for each in read_watched(house).requests]
+    assert refs == [f"W-001:{n}" for n in range(1, 13)] + ["W-002:3", "W-002:1", "W-002:2"]
+    assert [each.ref for each in in_order(read_watched(house).requests)] == refs[::-1]
+    report = measure(house, load_settings(house.settings_file, {}), since="2025-01-01")
+    assert report.traffic.requests == 2
+    assert "13 requests have no time that can be read, so --since leaves them out." in report.notes
+
+
+def second_release(house: Project) -> None:
+    """L-002, whose prompt shows an example that L-001's does not."""
+    folder = house.releases / "L-002"
+    shutil.copytree(house.releases / "L-001", folder)
+    release = json.loads((folder / "release.json").read_text())
+    prompt = json.loads((folder / "prompt" / "prompt.json").read_text())
+    prompt["examples"] = [chat_row("T2DM PDR OU", "E11 eye both")]
+    (folder / "prompt" / "prompt.json").write_text(json.dumps(prompt))
+    release["id"] = "L-002"
+    release["files"].pop("prompt/prompt.json")
+    (folder / "release.json").write_text(json.dumps(release))
+    stand(house, "L-002", "L-001", "sam", "better")
+
+
+def sent_to_second(question: str, number: int) -> dict[str, Any]:
+    shown = [{"role": "user", "content": "T2DM PDR OU"}, {"role": "assistant", "content": "E11 eye both"}]
+    return litellm(number, "", "E13 OS", messages=[*shown, {"role": "user", "content": question}])
+
+
+def test_learn_and_why_use_the_release_that_the_import_was_made_with(house: Project, write: Write) -> None:
+    second_release(house)
+    question = phrases(1, 91)[0]
+    imported(house, write([sent_to_second(question, 1)]))
+    stand(house, "L-001", "L-002", "sam", "it was worse")
+    document = why(house, "W-001:1").document
+    assert (document["release"], document["stale"], document["question"]) == ("L-002", None, question)
+    done = learnt(house)
+    with open_store(house, load_settings(house.settings_file, {})) as store:
+        row = store.row(done.queued[0])
+    assert row.example.question == question and row.meta["release"] == "L-002"
+
+
+@pytest.mark.parametrize("what", ["gone", "changed", "prompt", "dataset"])
+def test_an_import_whose_release_is_not_what_it_was_is_stale(house: Project, write: Write, what: str) -> None:
+    fresh = phrases(40, 91)
+    imported(house, write([litellm(n, text, "E13 OS") for n, text in enumerate(fresh[:1])]))
+    second_release(house)
+    imported(house, write([sent_to_second(text, n) for n, text in enumerate(fresh[1:])], "second.jsonl"))
+    stand(house, "L-001", "L-002", "sam", "it was worse")
+    folder, settings = house.releases / "L-002", load_settings(house.settings_file, {})
+    said = "L-002, which it was made with, was changed"
+    if what == "gone":
+        shutil.rmtree(folder)
+        said = "L-002, which it was made with, is gone"
+    elif what == "dataset":
+        release = json.loads((folder / "release.json").read_text()) | {"dataset": "v009"}
+        (folder / "release.json").write_text(json.dumps(release))
+    else:
+        name = "release.json" if what == "changed" else "prompt/prompt.json"
+        (folder / name).write_text((folder / name).read_text() + "\n")
+        if what == "prompt":
+            listed = json.loads((folder / "release.json").read_text())
+            listed["files"]["prompt/prompt.json"] = "0" * 64
+            (folder / "release.json").write_text(json.dumps(listed))
+    lines = "\n".join(why(house, "W-002:3").lines)
+    assert f"release    L-002   ! stale: {said}" in lines and "Train rows" not in lines
+    assert why(house, "W-002:3").document["stale"] == said and why(house, "W-001:1").document["stale"] is None
+    assert f"W-002 is stale: {said}." in " ".join(measure(house, settings).notes)
+    done = learnt(house)
+    assert (len(done.queued), done.of_stale, done.stale) == (1, 39, {"W-002": said})
+    told = "\n".join(learnt_lines(done))
+    assert f"! W-002 is stale: {said}. Its requests wait: rung restore, or remove watch/W-002" in told
+    with pytest.raises(Refusal, match="W-002 is stale: L-002, which it was"):
+        learnt(house)
+
+
+def test_why_tells_of_an_import(house: Project, write: Write) -> None:
+    fresh = phrases(3, 91)
+    imported(house, write([litellm(n, text, line_of(text)) for n, text in enumerate([*fresh, fresh[0]])]))
+    assert len(learnt(house, count=2).queued) == 2
+    found = why(house, "W-001")
+    told = "\n".join(found.lines)
+    assert "W-001   4 of 4 requests kept" in told and "log.jsonl, 4 lines" in told
+    assert "release    L-001   (rung why L-001)" in told
+    assert "learnt     2 candidates, 0 left out, 2 not processed" in told
+    assert len(found.document["candidates"]) == 2 and found.document["stale"] is None
+    shutil.rmtree(house.releases / "L-001")
+    assert "release    L-001   ! stale: L-001, which it was made with, is gone" in "\n".join(why(house, "W-001").lines)
+    with pytest.raises(RungError, match=r"No import W-007. There: W-001\."):
+        why(house, "W-007")
+
+
+def test_a_release_of_no_dataset_that_is_here_makes_its_import_stale(house: Project, write: Write) -> None:
+    imported(house, write([litellm(1, phrases(1, 91)[0], "E13 OS")]))
+    shutil.move(house.datasets / "v001", house.root / "v001")
+    assert why(house, "W-001:1").document["stale"] == "v001, the dataset of L-001, is gone"
+
+
+def test_low_ratings_are_told_of_rated_requests(house: Project, write: Write) -> None:
+    def rated(n: int) -> dict[str, Any]:
+        return {"metadata": {"rating": "down" if n > 400 and n % 10 == 0 else "up"}} if n % 5 == 0 else {}
+
+    texts = phrases(600, 4)
+    imported(house, write([litellm(n, f"{texts[n]} {n}", "E13 OS", **rated(n)) for n in range(600)]))
+    report = measure(house, load_settings(house.settings_file, {}))
+    low = next(signal for signal in report.signals if signal.name == "low_ratings")
+    assert (low.n, low.n_before, low.now, low.before) == (60, 60, 19 / 60, 0.0) and low.raised
+    told = "\n".join(monitoring_text.lines(report))
+    assert "✗ Low ratings, of rated requests: 0.0% of 60, now 31.7% of 60, p < 0.001" in told
+    assert "60 rated requests against 60 rated requests of the earlier half" in told
+    assert "Rated    120 of 600, 19 of them low (15.8%); 0 edited" in told
+
+
+def test_a_tool_call_is_no_error_of_form_and_no_answer_of_no_words(house: Project, write: Write) -> None:
+    call = {"id": "t", "type": "function", "function": {"name": "look_up", "arguments": "{}"}}
+
+    def line(n: int, text: str, finish: str) -> dict[str, Any]:
+        message = {"role": "assistant", "content": None, "tool_calls": [call]}
+        return litellm(n, text, "", response={"choices": [{"finish_reason": finish, "message": message}]})
+
+    texts = phrases(80, 3)
+    made = [line(n, text, "tool_calls") for n, text in enumerate(texts[:40])]
+    said = [litellm(40 + n, text, line_of(text)) for n, text in enumerate(texts[40:])]
+    imported(house, write([*made, *said, line(90, "cut", "length")]))
+    signals = {signal.name: signal for signal in measure(house, load_settings(house.settings_file, {})).signals}
+    assert (signals["form_errors"].n, signals["form_errors"].now) == (41, pytest.approx(1 / 41))
+    assert signals["answer_length"].n == 40 and not signals["answer_length"].raised
+    assert signals["refusals"].n == 81

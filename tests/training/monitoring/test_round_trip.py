@@ -1,0 +1,180 @@
+"""Whatever gateway logs an exchange, and however its lines lie among others, the same comes out that went in."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hypothesis import given
+from hypothesis import settings as budget
+from hypothesis import strategies as st
+
+from training.monitoring.log_import import read_logs
+from training.monitoring.request_joining import join
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """What went in. `cuts` are places at which a stream breaks the answer."""
+
+    name: str
+    question: str
+    answer: str
+    cut: bool
+    rating: str | None
+    apart: bool
+    shape: str
+    cuts: tuple[int, ...] = ()
+
+    @property
+    def asked(self) -> list[dict[str, Any]]:
+        return [{"role": "system", "content": "House line."}, {"role": "user", "content": self.question}]
+
+    @property
+    def end(self) -> str:
+        return "length" if self.cut else "stop"
+
+    @property
+    def whole(self) -> dict[str, Any]:
+        message = {"role": "assistant", "content": self.answer}
+        choice = {"index": 0, "message": message, "finish_reason": self.end}
+        return {"id": self.name, "object": "chat.completion", "model": "house", "choices": [choice],
+                "usage": {"prompt_tokens": 9, "completion_tokens": 3}}  # fmt: skip
+
+    @property
+    def pieces(self) -> list[str]:
+        places = [0, *sorted({cut % (len(self.answer) + 1) for cut in self.cuts}), len(self.answer)]
+        return [self.answer[a:b] for a, b in itertools.pairwise(places)]
+
+    @property
+    def chunks(self) -> list[dict[str, Any]]:
+        head = {"id": self.name, "object": "chat.completion.chunk", "model": "house"}
+        deltas = [{"role": "assistant", "content": ""}, *({"content": piece} for piece in self.pieces)]
+        made = [{**head, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in deltas]
+        other = {**head, "choices": [{"index": 1, "delta": {"content": "another"}, "finish_reason": None}]}
+        return [*made, other, {**head, "choices": [{"index": 0, "delta": {}, "finish_reason": self.end}]}]
+
+    @property
+    def claude(self) -> dict[str, Any]:
+        stop = "max_tokens" if self.cut else "end_turn"
+        content = [{"type": "text", "text": piece} for piece in self.pieces]
+        return {"id": self.name, "type": "message", "role": "assistant", "content": content, "stop_reason": stop}
+
+    @property
+    def claude_events(self) -> list[dict[str, Any]]:
+        deltas = [{"type": "text_delta", "text": piece} for piece in self.pieces]
+        stop = {"stop_reason": self.claude["stop_reason"]}
+        return [{"type": "message_start", "message": {"id": self.name}},
+                {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+                *({"type": "content_block_delta", "index": 0, "delta": delta} for delta in deltas),
+                {"type": "message_delta", "delta": stop}, {"type": "message_stop"}]  # fmt: skip
+
+    @property
+    def items(self) -> dict[str, Any]:
+        parts = [{"type": "output_text", "text": piece} for piece in self.pieces]
+        why = {"incomplete_details": {"reason": "max_output_tokens"}} if self.cut else {"finish_reason": "stop"}
+        return {"id": self.name, "object": "response", "status": "incomplete" if self.cut else "completed", **why,
+                "output": [{"type": "reasoning", "summary": []},
+                           {"type": "message", "role": "assistant", "content": parts}]}  # fmt: skip
+
+
+def events(chunks: list[dict[str, Any]]) -> str:
+    """Server-sent events, as they go over the wire."""
+    return (
+        "".join(f"event: x\r\ndata: {json.dumps(each, ensure_ascii=False)}\r\n\r\n" for each in chunks)
+        + "data: [DONE]\n"
+    )
+
+
+Lines = Callable[[Exchange], list[dict[str, Any]]]
+SHAPES: dict[str, Lines] = {
+    "litellm": lambda e: [{"id": e.name, "call_type": "acompletion", "status": "success", "model": "house",
+                           "startTime": 1_764_000_000.0, "messages": e.asked, "response": e.whole, "error_str": None}],
+    "openai": lambda e: [{"request": {"model": "house", "messages": e.asked}, "response": e.whole}],
+    "portkey": lambda e: [{"request": {"url": "/v1/chat/completions", "body": {"messages": e.asked}},
+                           "response": {"status": 200, "headers": {}, "body": e.whole, "response_time": 12}}],
+    "helicone": lambda e: [{"request_id": e.name, "request_body": json.dumps({"messages": e.asked}),
+                            "response_body": json.dumps(e.whole), "response_status": 200, "prompt_tokens": 9}],
+    "langfuse": lambda e: [{"id": e.name, "type": "GENERATION", "level": "DEFAULT", "input": e.asked, "model": "house",
+                            "output": {"role": "assistant", "content": e.answer, "finish_reason": e.end},
+                            "usage": {"input": 9, "output": 3}, "scores": []}],
+    "batch": lambda e: [{"custom_id": e.name, "method": "POST", "url": "/v1/chat/completions",
+                         "body": {"model": "house", "messages": e.asked}},
+                        {"id": f"b-{e.name}", "custom_id": e.name, "error": None,
+                         "response": {"status_code": 200, "body": e.whole}}],
+    "chunk lines": lambda e: [{"id": e.name, "messages": e.asked}, *e.chunks],
+    "chunk list": lambda e: [{"id": e.name, "messages": e.asked, "response": e.chunks}],
+    "chunk events": lambda e: [{"id": e.name, "request": {"messages": e.asked, "stream": True},
+                                "response": events(e.chunks)}],
+    "responses": lambda e: [{"request": {"instructions": "House line.", "input": e.question}, "response": e.items}],
+    "responses events": lambda e: [{"id": e.name, "request": {"input": e.asked}, "response": events(
+        [{"type": "response.output_text.delta", "delta": "x"}, {"type": "response.completed", "response": e.items}])}],
+    "claude": lambda e: [{"request": {"system": "House line.", "messages": e.asked[1:]}, "response": e.claude}],
+    "claude events": lambda e: [{"id": e.name, "request_body": {"system": "House line.", "messages": e.asked[1:]},
+                                 "response_body": events(e.claude_events)}],
+    "own": lambda e: [{"id": e.name, "messages": e.asked, "response": e.answer, "finish_reason": e.end}],
+    "own parts": lambda e: [{"id": e.name, "prompt": json.dumps(e.asked), "input": 9, "completion": e.answer,
+                             "output": 3, "stop_reason": "MAX_TOKENS" if e.cut else "eos"}],
+}  # fmt: skip
+SIGNS = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
+TEXTS = st.text(SIGNS, min_size=1, max_size=20) | st.sampled_from([
+    '{"code": "E11", "side": "left"}', '["E11", "E13"]', "42", "data: see the table", "event: none", "[DONE]", "null",
+    '{"answer": "x", "n": 1}', '{"role": "user"}', '{"content": "x"}', "a\u2028b\x85c\nd", "true", "up", '"', "{", "[",
+])  # fmt: skip
+EXCHANGES = st.builds(
+    Exchange,
+    name=st.uuids().map(str),
+    question=TEXTS.filter(str.strip),
+    answer=TEXTS,
+    cut=st.booleans(),
+    rating=st.sampled_from([None, "up", "down"]),
+    apart=st.booleans(),
+    shape=st.sampled_from(sorted(SHAPES)),
+    cuts=st.tuples(st.integers(0, 20), st.integers(0, 20)),
+)
+
+
+def written(exchanges: list[Exchange], order: Any) -> list[dict[str, Any]]:
+    """Their lines, those of one exchange in order, else as `order` draws it; ratings inside or on own lines."""
+    queues, feedback = [], []
+    for each in exchanges:
+        lines = SHAPES[each.shape](each)
+        if each.rating and each.apart:
+            feedback.append([{"id": each.name, "rating": each.rating, "comment": "said later"}])
+        elif each.rating:
+            lines[0] = {**lines[0], "feedback": {"rating": each.rating, "comment": "said later"}}
+        queues.append(lines)
+    queues += feedback
+    made = []
+    while queues:
+        place = order.randrange(len(queues))
+        made.append(queues[place].pop(0))
+        queues = [queue for queue in queues if queue]
+    return made
+
+
+@budget(max_examples=120, deadline=None)
+@given(st.lists(EXCHANGES, min_size=1, max_size=6, unique_by=lambda each: each.name), st.randoms(), st.booleans())
+def test_what_went_in_comes_out(exchanges: list[Exchange], order: Any, plain: bool) -> None:
+    lines = written(exchanges, order)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "log.jsonl"
+        path.write_bytes(b"".join(json.dumps(x, ensure_ascii=plain).encode() + b"\n" for x in lines))
+        made = join(read_logs([path], keep_rejects=False).parts)
+    assert made.aside == [] and made.feedback == []
+    assert len(made.requests) + made.joined == len(lines)
+    found = {name: request for request in made.requests for name in request.ids}
+    for each in exchanges:
+        request = found[each.name]
+        assert [(m["role"], m["content"]) for m in request.messages] == [
+            ("system", "House line."),
+            ("user", each.question),
+        ], each.shape
+        assert (request.said.text, request.said.finish, request.said.error) == (each.answer, each.end, ""), each.shape
+        rating = {None: None, "up": 1.0, "down": -1.0}[each.rating]
+        assert (request.feedback.rating, request.feedback.comment) == (rating, "said later" if each.rating else "")

@@ -1,0 +1,351 @@
+"""The six gates, in their order. Each computes its answer from the artefacts, never from an earlier answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from advisor.answer_file import load_answers
+from advisor.decide import verdict_of
+from advisor.decision import Decision
+from advisor.rulefiles import load_rulebook
+from curation.split.audit import recheck_leakage, recheck_review
+from curation.split.manifest import Manifest, SplitName, newest_dataset, read_manifest
+from evaluation.arms.registry import arm_name
+from evaluation.measured_answers import newest_baseline, with_judged
+from evaluation.measurement_report import ArmResult, ItemOutcome, Report, newest_report, read_outcomes, read_report
+from evaluation.outcomes import unmeasured_words
+from evaluation.testset.holdout import sealed_items
+from training.gates.gate import Evidence, Gate, closed, passed, unknown
+from training.plan.machine import this_machine
+from training.plan.memory_fit import MemoryFit, fit_of
+from training.plan.methods import FROM_REVIEWS
+from training.plan.plans import Plan
+from training.plan.preferences import preferences_of
+from training.plan.reward import reward_fault
+from workspace.artefact import read_artefact
+from workspace.errors import Refusal, RungError
+from workspace.files import sha256_file
+from workspace.folder import Project
+from workspace.settings import GateSettings, Settings, load_settings
+
+
+@dataclass(frozen=True)
+class GateCase:
+    """The state that is judged. Gates read files themselves; nothing here vouches for their content.
+
+    `dataset` is the version of the plan, or without a plan the newest one that has a train split. `report` names the
+    baseline report to look at; without it the newest one on the same test items.
+    """
+
+    project: Project
+    settings: Settings
+    plan: Plan | None = None
+    report: str | None = None
+
+    @cached_property
+    def folder(self) -> Path | None:
+        """Folder of the frozen dataset, or None where there is none."""
+        if self.plan is not None:
+            path = self.project.datasets / self.plan.dataset
+            return path if (path / "manifest.json").is_file() else None
+        return newest_dataset(self.project, complete=True)
+
+    @cached_property
+    def policy(self) -> GateSettings:
+        """The policy in rung.toml, without the environment."""
+        return load_settings(self.project.settings_file, {}).gates
+
+    @cached_property
+    def manifest(self) -> Manifest | None:
+        """The manifest in that folder."""
+        return read_manifest(self.folder) if self.folder else None
+
+
+DECISION_RULE = "decision-fine-tune"
+DECISION_WHY = "fine-tuning must be the next step"
+TRAINS = ("fine_tune", "rag_and_fine_tune")
+WORDS = {"fine_tune": "fine-tune", "rag_and_fine_tune": "rag and fine-tune", "few_shot": "few-shot"}
+
+
+def decision_gate(case: GateCase) -> Gate:
+    """Work the advice out again from answers and rules; decision.json must say the same, and it must be to train."""
+    path = case.project.decision_file
+    if not path.is_file():
+        return unknown("decision", "no advice yet", "rung advise", DECISION_RULE, DECISION_WHY)
+    written = read_artefact(path, Decision).next_step
+    step = _again(case)
+    if step != written:
+        fact = f"decision.json says {_word(written)}, the answers say {_word(step)}"
+        why = "answers or rules changed since the advice was written"
+        return closed("decision", fact, why, "rung advise", "decision-current", {"next_step": step})
+    if step not in TRAINS:
+        fact, opener = _not_yet(case, step)
+        return closed("decision", fact, DECISION_WHY, opener, DECISION_RULE, {"next_step": step})
+    shown = f"decision.json {sha256_file(path)[:8]}"
+    return passed("decision", f"{_word(step)} is the next step", shown, {"next_step": step})
+
+
+def _again(case: GateCase) -> str:
+    """The next step by today's answers and rules."""
+    rulebook = load_rulebook(case.project.root / "rules")
+    answers = with_judged(case.project, case.settings, load_answers(case.project.answers_file))
+    return str(verdict_of(rulebook, answers).next_step)
+
+
+def _not_yet(case: GateCase, step: str) -> tuple[str, str]:
+    """Why the advice is not to train, and the command that goes on from here: never the one that just ran."""
+    found = newest_baseline(case.project, case.settings)
+    if found is None:
+        return f"the advice says {_word(step)} next", "rung baseline"
+    if load_answers(case.project.answers_file).goal_score is None:
+        return "no goal is set, so the measured arms are not judged", "rung advise --set goal_score=0.9"
+    decision = read_artefact(case.project.decision_file, Decision)
+    if form := decision.reached:
+        way = form if form == "classifier" else _word(step)
+        return f"{way} reaches the goal: training is not needed", f"rung release --to {form}"
+    return f"the advice says {_word(step)} next", "rung advise"
+
+
+def _word(step: str) -> str:
+    return WORDS.get(step, step)
+
+
+DATASET_RULE = "dataset-unchanged"
+NEEDED: tuple[SplitName, ...] = ("train", "validation", "test")
+FREEZE = "rung data freeze"
+
+
+def dataset_gate(case: GateCase) -> Gate:
+    """Compare every file with the manifest, and the manifest with the plan."""
+    if case.folder is None or case.manifest is None:
+        what = f"{case.plan.dataset} is not there" if case.plan else "no frozen dataset with a train split"
+        return unknown("dataset", what, FREEZE, DATASET_RULE, "training reads frozen rows only")
+    faults = [*_whose(case.folder, case.manifest), *_file_faults(case.folder, case.manifest), *_plan_faults(case)]
+    digest = sha256_file(case.folder / "manifest.json")
+    evidence: Evidence = {"sha256": digest}
+    if faults:
+        return closed("dataset", faults[0], "training reads frozen rows only", FREEZE, DATASET_RULE, evidence)
+    if fault := _signal_fault(case, case.folder):
+        return closed(
+            "dataset",
+            fault,
+            "a plan is for the pairs, labels or reward model that it read",
+            "rung plan",
+            DATASET_RULE,
+            evidence,
+        )
+    return passed(
+        "dataset",
+        f"{case.manifest.version}, unchanged",
+        f"manifest.json {digest[:8]}",
+        {"version": case.manifest.version, "sha256": digest},
+    )
+
+
+def _whose(folder: Path, manifest: Manifest) -> list[str]:
+    """A manifest that belongs to another folder, or a folder that only points elsewhere."""
+    faults = []
+    if manifest.version != folder.name:
+        faults.append(f"the manifest in {folder.name} is that of {manifest.version}")
+    links = [path.name for path in (folder, folder / "manifest.json") if path.is_symlink()]
+    return faults + [f"{name} is a symlink" for name in links]
+
+
+def _file_faults(folder: Path, manifest: Manifest) -> list[str]:
+    faults = []
+    for split in NEEDED:
+        entry = manifest.splits.get(split)
+        if entry is None:
+            faults.append(f"{manifest.version} has no {split} split")
+            continue
+        path = folder / entry.file
+        if path.parent != folder or path.is_symlink():
+            faults.append(f"{entry.file} is a symlink")
+        elif not path.is_file():
+            faults.append(f"{entry.file} is missing")
+        elif sha256_file(path) != entry.sha256:
+            faults.append(f"{entry.file} changed since it was frozen")
+    return faults
+
+
+def _plan_faults(case: GateCase) -> list[str]:
+    """The plan was made for this manifest and no other."""
+    if case.plan is None or case.folder is None:
+        return []
+    name = case.project.relative(case.folder / "manifest.json")
+    planned = case.plan.made_from.get(name)
+    if planned != sha256_file(case.folder / "manifest.json"):
+        return [f"{case.plan.id} was made for another manifest of {case.plan.dataset}"]
+    return []
+
+
+def _signal_fault(case: GateCase, folder: Path) -> str:
+    """Pairs and labels are read from the review log again, leaks left out; they must be those of the plan.
+
+    So must the reward model, where the plan names one.
+    """
+    if case.plan is not None and (fault := reward_fault(case.project, case.plan.recipe, folder.name)):
+        return fault
+    if case.plan is None or case.plan.recipe.objective not in FROM_REVIEWS:
+        return ""
+    try:
+        found = preferences_of(case.project, case.settings, folder, case.plan.recipe.objective)
+    except Refusal as error:
+        return error.message
+    changed = found.sha256 != case.plan.recipe.signals
+    return f"the reviews give other pairs or labels than {case.plan.id} was made for" if changed else ""
+
+
+REVIEW_RULE = "reviewed-only"
+REVIEW_WHY = "only reviewed rows may train"
+
+
+def review_gate(case: GateCase) -> Gate:
+    """Count the decisions again in the review log; what the manifest says of them is not believed."""
+    if case.folder is None:
+        return unknown("review", "no frozen dataset", "rung data freeze", REVIEW_RULE, REVIEW_WHY)
+    try:
+        found = recheck_review(case.project, case.settings, case.folder)
+    except Refusal as error:
+        return closed(
+            "review", "the frozen rows cannot be compared with the log", error.message, error.hint, REVIEW_RULE
+        )
+    if not found.passed:
+        return closed(
+            "review", found.fact, found.why or REVIEW_WHY, found.opener or "rung review", REVIEW_RULE, found.evidence
+        )
+    return passed("review", found.fact, evidence=found.evidence)
+
+
+LEAKAGE_RULE = "no-leaks"
+LEAKAGE_WHY = "a score on rows that were trained on proves nothing"
+
+
+def leakage_gate(case: GateCase) -> Gate:
+    """Search the frozen splits for leaks again."""
+    if case.folder is None:
+        return unknown("leakage", "no frozen dataset", "rung data freeze", LEAKAGE_RULE, LEAKAGE_WHY)
+    try:
+        found = recheck_leakage(case.project, case.settings, case.folder)
+    except Refusal as error:
+        return closed("leakage", "the splits cannot be compared", error.message, error.hint, LEAKAGE_RULE)
+    if not found.passed:
+        return closed("leakage", found.fact, found.why or LEAKAGE_WHY, found.opener, LEAKAGE_RULE, found.evidence)
+    return passed("leakage", found.fact, evidence=found.evidence)
+
+
+BASELINE_RULE = "baseline-same-items"
+BASELINE_WHY = "paired items must be the same"
+MEASURE = "rung baseline"
+
+
+def baseline_gate(case: GateCase) -> Gate:
+    """Find the report on the plan's test items and count its scores again from the stored outputs."""
+    entry = case.manifest.splits.get("test") if case.manifest else None
+    if entry is None:
+        return unknown("baseline", "no frozen test set", "rung data freeze --test-only", BASELINE_RULE, BASELINE_WHY)
+    found = _report(case, entry.sha256)
+    if found is None:
+        return _missing(case)
+    folder, report = found
+    sealed = sealed_items(case.project, case.settings, entry.sha256, entry.rows, draw=False)
+    asked = set(range(1, entry.rows + 1)) - sealed
+    faults = [*_report_faults(case, report, entry.sha256), *_output_faults(folder, report, asked)]
+    digest = sha256_file(folder / "report.json")
+    if faults:
+        return closed(
+            "baseline", faults[0], BASELINE_WHY, MEASURE, BASELINE_RULE, {"report": report.id, "sha256": digest}
+        )
+    return passed(
+        "baseline", _scores_fact(case, report), f"{report.id} {digest[:8]}", {"report": report.id, "sha256": digest}
+    )
+
+
+def _report(case: GateCase, test_sha256: str) -> tuple[Path, Report] | None:
+    if case.report is not None:
+        try:
+            return read_report(case.project, case.report)
+        except RungError:
+            return None
+    return newest_report(case.project, "baseline", test_sha256=test_sha256)
+
+
+def _missing(case: GateCase) -> Gate:
+    if case.report is not None:
+        return unknown(
+            "baseline", f"the report {case.report} is missing or cannot be read", MEASURE, BASELINE_RULE, BASELINE_WHY
+        )
+    other = newest_report(case.project, "baseline")
+    if other is None or case.manifest is None:
+        return unknown("baseline", "no baseline measured", MEASURE, "baseline-first", "the lead is over a prompt")
+    fact = f"made on {other[1].dataset}, but the dataset is {case.manifest.version}"
+    return closed("baseline", fact, BASELINE_WHY, MEASURE, BASELINE_RULE, {"report": other[1].id})
+
+
+def _report_faults(case: GateCase, report: Report, test_sha256: str) -> list[str]:
+    faults = []
+    if report.kind != "baseline":
+        faults.append(f"{report.id} measures a tuned model, not the prompted arms")
+    if report.test_sha256 != test_sha256:
+        faults.append(f"{report.id} was made on another test set ({report.dataset})")
+    if report.metric != case.settings.evaluation.metric:
+        faults.append(f"measured by {report.metric}, but rung.toml says {case.settings.evaluation.metric}")
+    return faults
+
+
+def _output_faults(folder: Path, report: Report, asked: set[int]) -> list[str]:
+    outputs = folder / "outputs.jsonl"
+    if outputs.is_symlink() or not outputs.is_file() or sha256_file(outputs) != report.outputs_sha256:
+        return [f"{report.id}: outputs.jsonl changed since it was measured"]
+    arm = next((a for a in report.arms if a.arm == "prompt"), None)
+    if arm is None:
+        return [f"{report.id} has no prompt arm"]
+    return _score_faults(report, arm, read_outcomes(outputs), asked)
+
+
+def _score_faults(report: Report, arm: ArmResult, outcomes: list[ItemOutcome], asked: set[int]) -> list[str]:
+    """The arm's score, worked out again from one output for each test item that is not sealed."""
+    scores = {o.item: o.score for o in outcomes if (o.split, o.arm, o.form) == ("test", arm.arm, arm.form)}
+    if set(scores) != asked:
+        return [f"{report.id}: the prompt arm answered {len(scores)} of {len(asked)} test items"]
+    if abs(sum(scores.values()) / len(asked) - arm.score) > 1e-6:
+        return [f"{report.id}: the prompt arm's score is not that of its outputs"]
+    return []
+
+
+def _scores_fact(case: GateCase, report: Report) -> str:
+    """The best prompted arm's score; and which arms the project could measure and did not."""
+    best = next((a for a in report.arms if a.arm == (report.chosen or "prompt")), report.arms[0])
+    missing = unmeasured_words(case.project, case.manifest, report) if case.manifest else ""
+    return f"{arm_name(best.arm)} {best.score:.1%} on the same {report.n} items{missing and '; ' + missing}"
+
+
+MACHINE_RULE = "plan-fits"
+MACHINE_WHY = "a run that does not fit dies half-way"
+
+
+def machine_gate(case: GateCase) -> Gate:
+    """Estimate the plan's memory again and compare it with what this machine has."""
+    if case.plan is None:
+        return unknown("machine", "no plan yet", "rung plan", MACHINE_RULE, MACHINE_WHY)
+    fit = fit_of(case.plan.recipe, answer=case.plan.data.answer, usable=case.policy.memory)
+    if fit is None:
+        return unknown(
+            "machine", f"no estimate for {case.plan.recipe.base}", "rung estimate", MACHINE_RULE, MACHINE_WHY
+        )
+    cards = len(this_machine().cards)
+    if cards and case.plan.recipe.processes > cards:
+        fact = f"{case.plan.recipe.processes} processes, {cards} card{'s' * (cards > 1)}"
+        return closed("machine", fact, "each process needs a card", f"rung plan --set processes={cards}", MACHINE_RULE)
+    evidence: Evidence = {"gib": round(fit.expected, 1), "has": round(fit.has, 1)}
+    if not fit.fits:
+        return closed(
+            "machine", _memory_fact(fit), MACHINE_WHY, f"rung estimate --fit {fit.has:.0f}GB", MACHINE_RULE, evidence
+        )
+    return passed("machine", _memory_fact(fit), evidence=evidence)
+
+
+def _memory_fact(fit: MemoryFit) -> str:
+    return f"{fit.expected:.1f} GiB planned, {fit.has:.1f} GiB {fit.where}"

@@ -1,0 +1,260 @@
+"""The lock on the training door: six gates, a receipt for one run, and the process that trains asking all over again.
+
+This guards against accidents and short cuts, not against an owner who rewrites the database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from curation.store import open_store
+from training.gates.checks import (
+    GateCase,
+    baseline_gate,
+    dataset_gate,
+    decision_gate,
+    leakage_gate,
+    machine_gate,
+    review_gate,
+)
+from training.gates.gate import MAY_OVERRIDE, Gate, GateName, GateOverride
+from training.plan.plans import Plan, read_plan
+from training.runs import RECORD, RunRecord, read_run
+from workspace.artefact import Artefact, hashes, now, read_artefact, revised, write_artefact
+from workspace.errors import InputError, Problem, Refusal, RungError, did_you_mean
+from workspace.files import sha256_file, write_bytes
+from workspace.folder import Project, find_project, next_id
+from workspace.settings import GateSettings, Settings, load_settings
+
+RECEIPT = "clearance.json"
+PLAN_COPY = "plan.toml"
+
+
+class Clearance(Artefact):
+    """`runs/R-001/clearance.json`: a receipt of what every gate found, for one plan and one run; no authority."""
+
+    run: str
+    plan: str
+    plan_sha256: str
+    dataset: str
+    gates: list[Gate]
+
+    @property
+    def overrides(self) -> list[GateOverride]:
+        """Gates that a person set aside."""
+        return [gate.override for gate in self.gates if gate.override is not None]
+
+
+class Locked(Refusal):
+    """A gate is closed: nothing was started. `gates` are all six, in their order."""
+
+    def __init__(self, gates: Sequence[Gate]) -> None:
+        self.gates = tuple(gates)
+        first = next(gate for gate in gates if not gate.opens)
+        why = f" ({first.why})" if first.why else ""
+        super().__init__(f"Training is locked: {first.name}: {first.fact}{why}.", first.opener, where=first.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A run that may train now, with all it was cleared for."""
+
+    project: Project
+    settings: Settings
+    folder: Path
+    plan: Plan
+    clearance: Clearance
+
+
+def check_gates(
+    project: Project,
+    settings: Settings,
+    plan: Plan | None = None,
+    *,
+    report: str | None = None,
+    overrides: Sequence[GateOverride] = (),
+) -> list[Gate]:
+    """What each gate finds now, in their order; nothing is written. `report` names the baseline report to look at."""
+    case = GateCase(project, settings, plan, report)
+    found = [
+        decision_gate(case),
+        dataset_gate(case),
+        review_gate(case),
+        leakage_gate(case),
+        baseline_gate(case),
+        machine_gate(case),
+    ]
+    return [_set_aside(gate, overrides, case.policy) for gate in found]
+
+
+def policy_of(project: Project) -> GateSettings:
+    """Which gates may be set aside and by whom: from rung.toml alone, so that the environment cannot soften it."""
+    return load_settings(project.settings_file, {}).gates
+
+
+def override(gate: str, by: str, reason: str, policy: GateSettings | None = None) -> GateOverride:
+    """A gate set aside by name.
+
+    Raises InputError for a gate that can only be met, where name or reason is missing, and for whom the policy leaves
+    out.
+    """
+    policy = policy or GateSettings()
+    problems = []
+    if gate not in policy.may_override:
+        known = f"One of: {', '.join(policy.may_override) or 'none, by [gates]'}; the others can only be met."
+        hint = did_you_mean(gate, policy.may_override)
+        problems.append(Problem(f"--override {gate}: not a gate that can be set aside. {known}{hint}"))
+    if not by.strip():
+        problems.append(Problem("--by: an override needs a name."))
+    elif policy.override_by and by.strip() not in policy.override_by:
+        problems.append(
+            Problem(f"--by {by}: not one who may, by [gates] override_by: {', '.join(policy.override_by)}.")
+        )
+    if not reason.strip():
+        problems.append(Problem("--reason: an override needs a reason."))
+    if problems:
+        raise InputError(problems, "rung train --override GATE --by NAME --reason TEXT")
+    return GateOverride(gate=_name(gate), by=by.strip(), reason=reason.strip(), at=now())
+
+
+def grant(
+    project: Project, settings: Settings, plan_file: Path, *, overrides: Sequence[GateOverride] = (), by: str = ""
+) -> Path:
+    """Check every gate and, where all are open, make `runs/R-001/` with plan, receipt and record.
+
+    Raises Locked where a gate is closed: then nothing is written.
+    """
+    plan = read_plan(plan_file)
+    gates = check_gates(project, settings, plan, overrides=overrides)
+    if not all(gate.opens for gate in gates):
+        raise Locked(gates)
+    folder = project.runs / next_id(project.runs, "R")
+    write_bytes(folder / PLAN_COPY, plan_file.read_bytes())
+    clearance = Clearance(
+        made_from={**plan.made_from, **hashes(project.root, plan_file)},
+        run=folder.name,
+        plan=plan.id,
+        plan_sha256=sha256_file(folder / PLAN_COPY),
+        dataset=plan.dataset,
+        gates=gates,
+    )
+    write_artefact(folder / RECEIPT, clearance)
+    _log(project, settings, folder, clearance, by)
+    write_artefact(folder / RECORD, _record(project, folder, plan, clearance, by))
+    return folder
+
+
+def admit(folder: Path) -> Admitted:
+    """What the training process asks before anything else: is this run cleared, and do all gates still say so?
+
+    Every gate is computed again from the artefacts; overrides are those of the event log. Raises Refusal where the
+    receipt is missing, made by hand, of another run or plan, used, or no longer true.
+    """
+    project, settings = project_of(folder)
+    clearance, plan = _receipt(folder)
+    record = read_run(folder) if (folder / RECORD).is_file() else None
+    with open_store(project, settings) as store:
+        events = store.events(ref=folder.name)
+    digest = sha256_file(folder / RECEIPT)
+    if not any(e.kind == "cleared" and e.detail.get("sha256") == digest for e in events):
+        raise Refusal(f"{folder.name}: this clearance was not given by `rung train` (not in the log).", "rung train")
+    _unused(folder, record, started=any(e.kind == "started" for e in events))
+    set_aside = [GateOverride.model_validate(e.detail) for e in events if e.kind == "override"]
+    _still_true(project, settings, plan, clearance, set_aside)
+    return Admitted(project, settings, folder, plan, clearance)
+
+
+def _set_aside(gate: Gate, overrides: Sequence[GateOverride], policy: GateSettings) -> Gate:
+    """The gate with the override that the policy of rung.toml lets through, if there is one."""
+    if gate.passed is True or gate.name not in MAY_OVERRIDE or gate.name not in policy.may_override:
+        return gate
+    may = [item for item in overrides if not policy.override_by or item.by in policy.override_by]
+    found = next((item for item in may if item.gate == gate.name), None)
+    return revised(gate, override=found)
+
+
+def _name(gate: str) -> GateName:
+    return next(name for name in MAY_OVERRIDE if name == gate)
+
+
+def _log(project: Project, settings: Settings, folder: Path, clearance: Clearance, by: str) -> None:
+    with open_store(project, settings) as store:
+        for item in clearance.overrides:
+            store.event("override", item.by, folder.name, item.model_dump(mode="json"))
+        detail = {"sha256": sha256_file(folder / RECEIPT), "plan": clearance.plan_sha256}
+        store.event("cleared", by, folder.name, detail)
+
+
+def _record(project: Project, folder: Path, plan: Plan, clearance: Clearance, by: str) -> RunRecord:
+    return RunRecord(
+        made_from=hashes(project.root, folder / PLAN_COPY, folder / RECEIPT),
+        id=folder.name,
+        state="cleared",
+        plan=plan.id,
+        plan_sha256=clearance.plan_sha256,
+        clearance_sha256=sha256_file(folder / RECEIPT),
+        dataset=plan.dataset,
+        base=plan.recipe.base,
+        base_fingerprint=plan.base_fingerprint,
+        method=plan.recipe.method,
+        objective=plan.recipe.objective,
+        processes=plan.recipe.processes,
+        system_prompt=plan.recipe.system_prompt,
+        overrides=clearance.overrides,
+        by=by,
+        steps=plan.recipe.steps,
+    )
+
+
+def project_of(folder: Path) -> tuple[Project, Settings]:
+    """The project and settings around a run's folder. Raises Refusal where it is no run folder of a project."""
+    project = find_project(folder.parent)
+    if project is None or folder.is_symlink() or folder.resolve().parent != project.runs.resolve():
+        raise Refusal(f"{folder}: not a run folder of a project.", "rung train")
+    return project, load_settings(project.settings_file)
+
+
+def _receipt(folder: Path) -> tuple[Clearance, Plan]:
+    for name in (RECEIPT, PLAN_COPY):
+        if not (folder / name).is_file() or (folder / name).is_symlink():
+            raise Refusal(f"{folder.name} has no clearance ({name} is missing or a symlink).", "rung train")
+    try:
+        clearance = read_artefact(folder / RECEIPT, Clearance)
+    except RungError as error:
+        raise Refusal(f"{folder.name}: the clearance cannot be read: {error.message}", "rung train") from error
+    if clearance.run != folder.name:
+        raise Refusal(f"{folder.name}: this clearance was given for {clearance.run}.", "rung train")
+    if clearance.plan_sha256 != sha256_file(folder / PLAN_COPY):
+        raise Refusal(f"{folder.name}: this clearance was given for another plan.", "rung train")
+    return clearance, read_plan(folder / PLAN_COPY)
+
+
+def _unused(folder: Path, record: RunRecord | None, *, started: bool) -> None:
+    """A clearance starts one run. A run that was interrupted goes on with it; one that ended does not.
+
+    A process that died before the log knew of its start has used nothing.
+    """
+    if record is None:
+        raise Refusal(f"{folder.name}: run.json is missing; a clearance cannot be used twice.", "rung train")
+    fresh = record.state in ("cleared", "crashed") and not started
+    interrupted = record.state in ("stopped", "crashed") and started
+    if not fresh and not interrupted:
+        raise Refusal(f"{folder.name}: this clearance was used ({record.state}).", "rung train")
+
+
+def _still_true(
+    project: Project, settings: Settings, plan: Plan, clearance: Clearance, overrides: Sequence[GateOverride]
+) -> None:
+    named = next((g.evidence.get("report") for g in clearance.gates if g.name == "baseline"), None)
+    gates = check_gates(project, settings, plan, report=str(named) if named else None, overrides=overrides)
+    if not all(gate.opens for gate in gates):
+        raise Locked(gates)
+    if [_essence(gate) for gate in gates] != [_essence(gate) for gate in clearance.gates]:
+        changed = [g.name for g, r in zip(gates, clearance.gates, strict=False) if _essence(g) != _essence(r)]
+        raise Refusal(f"{clearance.run}: changed since it was cleared: {', '.join(changed) or 'gates'}.", "rung train")
+
+
+def _essence(gate: Gate) -> tuple[object, ...]:
+    return gate.name, gate.passed, gate.evidence, gate.override

@@ -1,0 +1,189 @@
+"""What a person said of an answer: rating, edit, comment, score. Ratings come on many scales and become -1..1."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from training.monitoring.fields import as_number, text_at
+
+GOOD = frozenset(("up", "good", "like", "liked", "positive", "thumbs_up", "👍", "yes", "correct", "right", "helpful",
+                  "true"))  # fmt: skip
+BAD = frozenset(("down", "bad", "dislike", "disliked", "negative", "thumbs_down", "👎", "no", "incorrect", "wrong",
+                 "false"))  # fmt: skip
+RATED = ("rating", "thumbs", "thumb", "user_rating", "vote", "user_feedback", "feedback", "stars", "feedback_rating")
+INSIDE = ("rating", "score", "value", "thumbs", "label", "type", "vote")
+"""Keys of a rating below `feedback`, where a bare score can be nothing else."""
+SCORE = ("stringValue", "string_value", "value", "rating", "score")
+EDITS = ("edit", "edited", "edited_response", "edited_output", "correction", "corrected", "corrected_output",
+         "expected_output", "ideal")  # fmt: skip
+COMMENTS = ("comment", "comments", "note", "remark", "feedback_text", "text", "explanation")
+PLACES = ("", "feedback", "user_feedback", "metadata", "annotation", "metadata.feedback")
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """`rating` is the number as logged, or -1.0 and 1.0 for words; None where there is none. `words`: it was a word.
+
+    `unread` are names of scores that no person gave, `unclear` ratings that are neither a number nor a known word.
+    """
+
+    rating: float | None = None
+    words: bool = False
+    edit: str = ""
+    comment: str = ""
+    unread: tuple[str, ...] = ()
+    unclear: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return self.rating is not None or bool(self.edit or self.comment)
+
+    def over(self, older: Feedback) -> Feedback:
+        """This one, and the older one where this says nothing."""
+        rated = self if self.rating is not None else older
+        edit, comment = self.edit or older.edit, self.comment or older.comment
+        unread, unclear = self.unread + older.unread, self.unclear + older.unclear
+        return Feedback(rated.rating, rated.words, edit, comment, unread, unclear)
+
+
+def feedback_in(obj: Mapping[str, Any]) -> Feedback:
+    """The feedback in a logged object, wherever it is."""
+    if is_comment(obj):
+        return Feedback(comment=text_at(obj, "content"))
+    if is_score(obj):
+        return _scored(obj)
+    found = Feedback()
+    for place, table in _tables(obj):
+        rating, words, said = _rating(table, INSIDE if place else RATED)
+        edit = next((e for key in EDITS if isinstance(e := table.get(key), str) and e.strip()), "")
+        comment = text_at(table, *(COMMENTS if place else COMMENTS[:-2])) or comments_in(table.get("comments"))
+        if said and not place and not comment and " " in said:
+            comment, said = said, ""
+        found = found.over(Feedback(rating, words, edit, comment, unclear=(said,) if said else ()))
+    for score in scores_in(obj):
+        found = found.over(_scored(score))
+    return found
+
+
+def _scored(score: Mapping[str, Any]) -> Feedback:
+    """A person's score as feedback; only the name of another."""
+    if not given_by_a_person(score):
+        return Feedback(unread=(text_at(score, "name") or "without a name",))
+    rating, words, said = _rating(score, SCORE)
+    if rating is not None and str(score.get("dataType") or score.get("data_type")).upper() == "BOOLEAN":
+        rating, words = (1.0 if rating > 0 else -1.0), True
+    return Feedback(rating, words, "", text_at(score, *COMMENTS), unclear=(said,) if said else ())
+
+
+def _tables(obj: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for place in PLACES:
+        table: Any = obj
+        for key in filter(None, place.split(".")):
+            table = table.get(key) if isinstance(table, Mapping) else None
+        if isinstance(table, Mapping):
+            yield ("" if place == "metadata" else place), table
+
+
+def _rating(table: Mapping[str, Any], keys: Iterable[str]) -> tuple[float | None, bool, str]:
+    """(rating, whether it was a word, what is there instead where it is no rating)."""
+    unclear = ""
+    for key in keys:
+        value = table.get(key)
+        if isinstance(value, bool):
+            return (1.0 if value else -1.0), True, ""
+        word = value.strip().lower() if isinstance(value, str) else ""
+        if word in GOOD or word in BAD:
+            return (1.0 if word in GOOD else -1.0), True, ""
+        if (number := as_number(value)) is not None:
+            return number, False, ""
+        unclear = unclear or (word and key != "type" and str(value).strip()) or ""
+    return None, False, unclear
+
+
+def scale_of(numbers: Iterable[float]) -> tuple[float, float]:
+    """The scale of a file's ratings, worked out from all of them: its lowest and its highest value.
+
+    -1..1 where one is negative, else 0..1, stars of 1..5, 1..10 or 0..100: the first that holds them all.
+    """
+    values = list(numbers)
+    if not values:
+        return (0.0, 1.0)
+    low, high = min(values), max(values)
+    if low < 0:
+        return (-max(1.0, -low, high), max(1.0, -low, high))
+    scales = [(0.0, 1.0), (1.0 if low >= 1 else 0.0, 5.0), (1.0 if low >= 1 else 0.0, 10.0), (0.0, 100.0)]
+    return next((scale for scale in scales if high <= scale[1]), (0.0, high))
+
+
+def on_scale(rating: float, scale: tuple[float, float]) -> float:
+    """A rating as -1..1."""
+    low, high = scale
+    return round(max(-1.0, min(1.0, 2 * (rating - low) / (high - low) - 1)), 4)
+
+
+PERSON = frozenset(
+    ("feedback", "rating", "ratings", "thumbs", "thumb", "vote", "stars", "satisfaction", "csat", "like")
+)
+"""Words in the name of a score that an application stores for a person."""
+
+
+def scores_in(obj: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """All scores of a logged object, each as a table with `name` and `value`: a list, a table by name, or one column
+    for each name, as Langfuse's export has it.
+    """
+    scores = obj.get("scores")
+    if isinstance(scores, Mapping) and any(isinstance(each, list | Mapping) for each in scores.values()):
+        for name, value in scores.items():
+            yield from _named(str(name), value)
+    else:
+        for score in scores if isinstance(scores, list) else [scores]:
+            if isinstance(score, Mapping):
+                yield score
+    for name, value in obj.items():
+        if isinstance(value, list) and value and name != "scores" and of_person(name):
+            yield from _named(name, value)
+
+
+def _named(name: str, value: Any) -> Iterator[Mapping[str, Any]]:
+    """What is under a score's name: a value, several of which the last counts, or a table."""
+    if isinstance(value, list):
+        value = value[-1] if value else None
+    if isinstance(value, Mapping):
+        yield {"name": name, "source": "API", **value}
+    elif value is not None:
+        yield {"name": name, "source": "API", "value": value}
+
+
+def of_person(name: str) -> bool:
+    """Whether a score of this name is what a person said: `user-feedback` is, `toxicity` is not."""
+    return bool(PERSON & set(re.split(r"[^a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower())))
+
+
+def given_by_a_person(score: Mapping[str, Any]) -> bool:
+    """Whether a person gave it: never one of an evaluator; what came by the API is recognised by its name."""
+    source = str(score.get("source") or "").upper()
+    if source == "EVAL":
+        return False
+    return source != "API" or of_person(text_at(score, "name"))
+
+
+def is_score(obj: Mapping[str, Any]) -> bool:
+    """Whether the object is itself a score, on a line of its own."""
+    values = ("value", "stringValue", "string_value")
+    names = ("traceId", "trace_id", "observationId", "observation_id")
+    return any(obj.get(key) is not None for key in values) and any(obj.get(key) for key in names)
+
+
+def is_comment(obj: Mapping[str, Any]) -> bool:
+    """Whether the object is a comment of Langfuse's on a trace or an observation, on a line of its own."""
+    on = str(obj.get("objectType")).upper() in ("TRACE", "OBSERVATION")
+    return on and all(isinstance(obj.get(key), str) and obj[key].strip() for key in ("objectId", "content"))
+
+
+def comments_in(value: Any) -> str:
+    """What people wrote under a request: each comment a line."""
+    each = value if isinstance(value, list) else []
+    texts = (text_at(one, "content", "text", "comment") if isinstance(one, Mapping) else one for one in each)
+    return "\n".join(text for text in texts if isinstance(text, str) and text.strip())

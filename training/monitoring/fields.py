@@ -1,0 +1,126 @@
+"""Values out of a logged object, wherever one of the usual gateways puts them. Nothing here raises on odd types."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from curation.rows.jsonline import Malformed, strict_json
+
+EARLIEST, LATEST = 946_684_800.0, 4_102_444_800.0
+"""2000 and 2100, in epoch seconds: between them a number can be a time."""
+BOXES = ("standard_logging_object", "payload", "data", "log", "record", "event", "fields", "kwargs")
+"""Keys under which a logger wraps the object that was meant."""
+
+
+Message = dict[str, Any]
+"""A message as rows hold it: role, content, and tool calls where there are some."""
+
+
+def at_path(obj: Any, path: str) -> Any:
+    """The value at `a.b.c`; None where something on the way is no object."""
+    for key in path.split("."):
+        if not isinstance(obj, Mapping):
+            return None
+        obj = obj.get(key)
+    return obj
+
+
+def first(obj: Any, *paths: str) -> Any:
+    """The first value that is there and not null."""
+    return next((value for path in paths if (value := at_path(obj, path)) is not None), None)
+
+
+def first_said(obj: Any, *paths: str) -> Any:
+    """The first value that can hold something said: a text, a list or an object, never a number or true and false."""
+    return next((v for path in paths if isinstance(v := at_path(obj, path), str | list | Mapping)), None)
+
+
+def text_at(obj: Any, *paths: str) -> str:
+    """The first string that is not empty."""
+    return next((v for path in paths if isinstance(v := at_path(obj, path), str) and v.strip()), "")
+
+
+def table_at(obj: Any, *paths: str) -> Mapping[str, Any] | None:
+    """The first object; a string that holds one as JSON counts."""
+    for path in paths:
+        if isinstance(value := opened(at_path(obj, path)), Mapping):
+            return value
+    return None
+
+
+def table_in(obj: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """The object below a key; an empty one where there is none."""
+    found = obj.get(key)
+    return found if isinstance(found, Mapping) else {}
+
+
+def number_at(obj: Any, *paths: str) -> float | None:
+    """The first finite number; a string of digits counts, true and false do not."""
+    for path in paths:
+        if (value := as_number(at_path(obj, path))) is not None:
+            return value
+    return None
+
+
+def as_number(value: Any) -> float | None:
+    """A finite number, or None."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def opened(value: Any) -> Any:
+    """What a string of JSON holds, read as strictly as a line of its own; everything else as it is."""
+    if not isinstance(value, str) or value.lstrip()[:1] not in ("{", "["):
+        return value
+    try:
+        return strict_json(value.encode("utf-8", "surrogatepass"))
+    except Malformed:
+        return value
+
+
+def as_time(value: Any) -> datetime | None:
+    """A moment in UTC from ISO text or an epoch in seconds, milli-, micro- or nanoseconds; None where it is neither."""
+    number = as_number(value)
+    if number is not None:
+        for unit in (1.0, 1e3, 1e6, 1e9):
+            if EARLIEST <= number / unit <= LATEST:
+                return datetime.fromtimestamp(number / unit, UTC)
+        return None
+    if not isinstance(value, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(value.strip())
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def unboxed(obj: Mapping[str, Any], known: frozenset[str]) -> Mapping[str, Any]:
+    """The object itself where it has a known key, else the first wrapped one that has."""
+    if known & obj.keys():
+        return obj
+    for box in BOXES:
+        inner = opened(obj.get(box))
+        if isinstance(inner, Mapping) and known & inner.keys():
+            return inner
+    return obj
+
+
+def texts_in(value: Any) -> Iterator[str]:
+    """The text parts of a message's content (a string, or a list of typed parts)."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for part in value:
+            if isinstance(part, str):
+                yield part
+            elif isinstance(part, Mapping) and isinstance(text := part.get("text", part.get("refusal")), str):
+                yield text

@@ -1,0 +1,229 @@
+"""Production rows into the review queue: errors first, duplicates and leaks kept out, each with its reason."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypedDict
+
+from curation.example import text_of
+from curation.likeness.words import normal
+from curation.store import Store
+from training.monitoring.candidates import (
+    STRATEGY,
+    UNANSWERED,
+    CandidateFilter,
+    Passed,
+    ProductionRow,
+    open_gate,
+    queue,
+    reason_of,
+    row_of,
+)
+from training.monitoring.reference import Origins, released, stale_refusal
+from training.monitoring.requests import REQUESTS, Logged, read_imports, read_watched, watch_folder
+from workspace.appended import read_lines
+from workspace.files import put_back, replacing
+from workspace.folder import Project
+from workspace.lock import writer_lock
+from workspace.settings import Settings
+
+NOT_LEARNT = "not_learnt.jsonl"
+
+
+class KeptOut(TypedDict):
+    """A line of `watch/not_learnt.jsonl`: a request that did not become a candidate, with the reason."""
+
+    ref: str
+    hash: str
+    reason: str
+    evidence: dict[str, object]
+    question: str
+    answer: str | None
+
+
+@dataclass
+class Learnt:
+    """What became of the requests: `queued` are ids of new candidates; `rejected` counts by reason.
+
+    `left` requests were not looked at, for the count was reached; `known` were handled by an earlier call.
+    """
+
+    release: str
+    looked_at: int = 0
+    queued: list[str] = field(default_factory=list)
+    why: Counter[str] = field(default_factory=Counter)
+    rejected: Counter[str] = field(default_factory=Counter)
+    left: int = 0
+    known: int = 0
+    stale: Mapping[str, str] = field(default_factory=dict)
+    """Imports whose release is gone or changed, with the reason."""
+    of_stale: int = 0
+    """Requests of these that wait."""
+
+    def to_json(self) -> dict[str, object]:
+        """The document of `--json`."""
+        return {
+            "release": self.release,
+            "looked_at": self.looked_at,
+            "queued": len(self.queued),
+            "candidates": self.queued,
+            "why": dict(self.why),
+            "rejected": dict(self.rejected),
+            "left": self.left,
+            "known": self.known,
+            "stale": dict(self.stale),
+            "of_stale": self.of_stale,
+        }
+
+
+def learn(project: Project, settings: Settings, store: Store, *, count: int = 200, telling: bool = False) -> Learnt:
+    """Queue up to `count` requests that no earlier call has handled; with `telling` only failed, edited and low rated.
+
+    What does not pass is kept in `watch/not_learnt.jsonl` with its reason. All of it or nothing is stored. Raises
+    Refusal where nothing was released or imported, or nothing is left but requests of stale imports.
+    """
+    with writer_lock(watch_folder(project) / ".lock", "An import of logs"):
+        standing, watched = released(project, settings), read_watched(project)
+        origins, before = Origins(project, settings, watched.imports), read_not_learnt(project)
+        handled = {entry["hash"] for entry in before} | _queued_before(store)
+        fresh = [each for each in watched.requests if each.hash not in handled]
+        usable = [each for each in fresh if each.ref.partition(":")[0] not in origins.stale]
+        if fresh and not usable:
+            raise stale_refusal(origins.stale)
+        done = Learnt(standing.release.id, known=len(watched.requests) - len(fresh), stale=origins.stale)
+        done.of_stale = len(fresh) - len(usable)
+        ordered = in_order([each for each in usable if reason_of(each) or not telling])
+        gate, lent = open_gate(store, project, settings), AnswerReuse(origins, usable)
+        passed, rejected = _sift(gate, origins, lent, ordered, count, done)
+        _keep(project, settings, store, passed, done, [*before, *rejected])
+    return done
+
+
+def in_order(requests: Sequence[Logged]) -> list[Logged]:
+    """Failed, edited and low rated first, then what people said a word on, then the rest; within each the newest.
+
+    `requests` come in order of time, the oldest first.
+    """
+    return sorted(reversed(requests), key=_rank)
+
+
+def _rank(each: Logged) -> int:
+    if reason_of(each):
+        return 0
+    return 1 if each.comment or each.rating is not None else 2
+
+
+def _sift(
+    gate: CandidateFilter, origins: Origins, lent: AnswerReuse, ordered: Sequence[Logged], count: int, done: Learnt
+) -> tuple[list[Passed], list[KeptOut]]:
+    """Requests in order through the gate, until `count` have passed; those that do not, as they are kept.
+
+    Each pass takes twice as many as the one before: where most are duplicates, few passes are enough for all.
+    """
+    passed: list[Passed] = []
+    rejected: list[KeptOut] = []
+    at, size = 0, count
+    while at < len(ordered) and len(passed) < count:
+        part = ordered[at : at + size]
+        whole = [lent.answered(each) for each in part]
+        drafts = [ProductionRow(row_of(origins.of(each.ref), each), bool(each.edit), each.ref) for each, _ in whole]
+        looked = gate.sift(drafts, count - len(passed))
+        for each, draft, (_, lender) in zip(part[:looked], drafts, whole, strict=False):
+            if draft.reason:
+                done.rejected[draft.reason] += 1
+                rejected.append(
+                    KeptOut(
+                        ref=each.ref,
+                        hash=each.hash,
+                        reason=draft.reason,
+                        evidence=draft.evidence,
+                        question=draft.example.question[:500],
+                        answer=draft.example.answer,
+                    )
+                )
+            else:
+                done.why[reason_of(each) or "not judged by anyone"] += 1
+                passed.append(Passed(each, draft, origins.of(each.ref).release.id, lender))
+        at, size = at + looked, 2 * size
+    done.looked_at, done.left = at, len(ordered) - at
+    return passed, rejected
+
+
+def _keep(
+    project: Project, settings: Settings, store: Store, passed: Sequence[Passed], done: Learnt, out: Sequence[Any]
+) -> None:
+    """Candidates, what was kept out, and one event."""
+    digests = {made.id: made.contents[REQUESTS] for _, made in read_imports(project)}
+    with put_back(_not_learnt(project)), store.write(alone=True) as connection:
+        done.queued = queue(store, connection, passed, digests)
+        detail = {key: value for key, value in done.to_json().items() if key != "candidates"}
+        store.event("learn", settings.project.person, done.release, detail, connection=connection)
+        _write_not_learnt(project, out)
+
+
+def _queued_before(store: Store) -> set[str]:
+    """Hashes of requests that are candidates already, whatever was decided on them."""
+    rows = store.rows(role="candidates", excluded=None)
+    return {str(row.meta["hash"]) for row in rows if row.meta.get("strategy") == STRATEGY}
+
+
+def read_not_learnt(project: Project) -> list[KeptOut]:
+    """Requests that did not become candidates, with their reasons. Raises InputError where the file is damaged."""
+    return read_lines(_not_learnt(project), _kept_out, "request that was kept out")
+
+
+def _kept_out(row: Mapping[str, Any]) -> KeptOut:
+    return KeptOut(
+        ref=row["ref"],
+        hash=row["hash"],
+        reason=row["reason"],
+        evidence={**row["evidence"]},
+        question=row.get("question", ""),
+        answer=row.get("answer"),
+    )
+
+
+def _write_not_learnt(project: Project, entries: Sequence[Mapping[str, Any]]) -> None:
+    if entries:
+        with replacing(_not_learnt(project)) as file:
+            file.writelines(json.dumps(entry).encode() + b"\n" for entry in entries)
+
+
+def _not_learnt(project: Project) -> Path:
+    return watch_folder(project) / NOT_LEARNT
+
+
+class AnswerReuse:
+    """By what was asked the best whole answer among requests: one that was rated, else the newest.
+
+    `requests` come in order of time, the oldest first. Low rated, edited, failed and cut answers are lent to nobody.
+    """
+
+    def __init__(self, origins: Origins, requests: Iterable[Logged]) -> None:
+        self.origins = origins
+        requests = list(requests)
+        wanted = {self._key(each) for each in requests if reason_of(each) in UNANSWERED}
+        self.best: dict[str, Logged] = {}
+        for each in requests if wanted else ():
+            key = self._key(each)
+            if key in wanted and not reason_of(each) and (each.rating is not None or not self._is_rated(key)):
+                self.best[key] = each
+
+    def answered(self, each: Logged) -> tuple[Logged, str]:
+        """The request with the answer that it lacks, and the ref of the one that lends it; else as it is and no ref."""
+        found = self.best.get(self._key(each)) if reason_of(each) in UNANSWERED else None
+        if found is None:
+            return each, ""
+        return replace(each, answer=found.answer, tool_calls=found.tool_calls, error="", finish=found.finish), found.ref
+
+    def _is_rated(self, key: str) -> bool:
+        return key in self.best and self.best[key].rating is not None
+
+    def _key(self, each: Logged) -> str:
+        """What was asked, without what the release puts there, letter case and spaces."""
+        asked = self.origins.of(each.ref).turns.of(each.messages)
+        return json.dumps([{**turn, "content": normal(text_of(turn.get("content")))} for turn in asked], sort_keys=True)

@@ -1,0 +1,314 @@
+"""Request logs into the project: read line by line, joined, masked, sampled, and stored in one folder or not at all."""
+
+from __future__ import annotations
+
+import gzip
+import itertools
+import re
+import shutil
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, cast
+
+from curation.rows.jsonline import Malformed, decode_object
+from curation.rows.rejects import malformed_error
+from curation.rows.row import Reject
+from curation.store.ingest import merge_rejects
+from training.monitoring.feedback import scale_of
+from training.monitoring.log_lines import LogPart, read_part
+from training.monitoring.pii import Masker, masked_text
+from training.monitoring.request_joining import join
+from training.monitoring.requests import (
+    ASIDE,
+    FEEDBACK,
+    IMPORT,
+    REQUESTS,
+    Import,
+    LogFile,
+    Logged,
+    read_imports,
+    read_requests,
+    watch_folder,
+    write_gz,
+)
+from training.monitoring.storage import Judged, LogSample, judged_of, keep, said_later
+from training.release.current import standing_release
+from training.release.releases import RELEASE
+from workspace.artefact import hashes, write_artefact
+from workspace.errors import InputError, Problem, RungError
+from workspace.files import put_back, sha256_file
+from workspace.folder import Project, next_id
+from workspace.json_types import JsonObject
+from workspace.lock import writer_lock
+
+CUT_NAME = 60
+"""Characters that are kept of a score's name, or of what is no rating."""
+Progress = Callable[[int, int], None]
+
+
+@dataclass
+class Read:
+    """The lines of some logs, read."""
+
+    files: list[LogFile] = field(default_factory=list)
+    parts: list[LogPart] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
+    empty: int = 0
+
+    @property
+    def lines(self) -> int:
+        """All lines, empty ones too."""
+        return sum(file.lines for file in self.files)
+
+
+def read_logs(paths: Sequence[Path], *, keep_rejects: bool, progress: Progress | None = None) -> Read:
+    """Read whole files before anything is stored.
+
+    Raises InputError with all malformed lines, unless `keep_rejects`, and for a file that is no request log.
+    """
+    found = Read()
+    for path in paths:
+        if not path.is_file():
+            what = "a folder" if path.is_dir() else "not there"
+            raise RungError(f"{path}: {what}; expected a request log, one JSON object a line.", where=str(path))
+        _read_file(path, found, progress)
+    if found.rejects and not keep_rejects:
+        raise malformed_error(found.rejects)
+    return found
+
+
+def _read_file(path: Path, found: Read, progress: Progress | None) -> None:
+    digest = sha256_file(path)
+    start, number, rejected = len(found.parts), 0, 0
+    offset = found.lines
+    for number, line in read_lines(path, progress):
+        if line is None:
+            found.empty += 1
+        elif isinstance(line, Reject):
+            found.rejects.append(line)
+            rejected += 1
+        else:
+            part = read_part(line)
+            part.line, part.file = offset + number, len(found.files)
+            found.parts.append(part)
+    _is_a_log(path, found.parts[start:], found.rejects[len(found.rejects) - rejected :])
+    found.files.append(LogFile(path=str(path), sha256=digest, lines=number, rejected=rejected))
+
+
+def _is_a_log(path: Path, parts: Sequence[LogPart], rejects: Sequence[Reject]) -> None:
+    """Raise InputError for a file that holds something else altogether."""
+    if any(part.kind != "other" for part in parts) or not (parts or rejects):
+        return
+    count = len(parts) + len(rejects)
+    if rejects and not parts:
+        found = rejects[0].raw[:60].decode("utf-8", "replace")
+        reason = rejects[0].reason
+    else:
+        found, reason = "", f"the first line is {parts[0].why}"
+    text = f"no request log: none of its {count:,} lines holds a request, an answer or feedback ({reason.rstrip('.')})."
+    expected = "one JSON object a line, as vLLM, LiteLLM and gateways write them"
+    way = {"[": f"jq -c '.[]' {path} > lines.jsonl", "{": f"jq -c . {path} > lines.jsonl"}.get(found[:1])
+    raise InputError([Problem(text, str(path), expected, found)], way or "docs/watch.md lists the shapes that are read")
+
+
+def take_in(
+    project: Project, read: Read, wish: LogSample, *, actor: str = "rung", rejects: Path | None = None
+) -> Import | None:
+    """Store what is new of these logs as `watch/W-001`; None where every file was imported before.
+
+    Lines that cannot be read go to `rejects`. Killed at any moment, or on a full disk, it leaves a whole folder or
+    none; and where it fails nothing at all. Raises Refusal where an earlier import is not what was imported.
+    """
+    with writer_lock(watch_folder(project) / ".lock", "An import of logs"):
+        before = read_imports(project)
+        with put_back(rejects):
+            if rejects is not None:
+                merge_rejects(rejects, [file.path for file in read.files], read.rejects)
+            if read.files and {file.sha256 for file in read.files} <= _covered([made for _, made in before], wish):
+                return None
+            for left in watch_folder(project).glob(".W-*"):
+                shutil.rmtree(left, ignore_errors=True)
+            known = {each.hash: judged_of(each) for kept in before for each in read_requests(*kept)}
+            return _placed(project, read, wish, known, actor)
+
+
+def _placed(project: Project, read: Read, wish: LogSample, known: Mapping[str, Judged], actor: str) -> Import:
+    """The import in its folder and in the project's log: both, or neither."""
+    name = next_id(watch_folder(project), "W")
+    work, target = watch_folder(project) / f".{name}", watch_folder(project) / name
+    try:
+        made = _store(project, work, name, read, wish, known)
+        work.rename(target)
+        try:
+            _log(project, made, actor)
+        except BaseException:
+            target.rename(work)
+            raise
+    except BaseException:
+        shutil.rmtree(work, ignore_errors=True)
+        raise
+    return made
+
+
+def _covered(before: Iterable[Import], wish: LogSample) -> set[str]:
+    """Files that an earlier import took in as far as this one would."""
+    return {
+        file.sha256
+        for made in before
+        if made.only_model in ("", wish.model)
+        and (made.sample == 1 or (made.seed == wish.seed and made.sample >= wish.sample))
+        for file in made.files
+    }
+
+
+def _store(project: Project, work: Path, name: str, read: Read, wish: LogSample, known: Mapping[str, Judged]) -> Import:
+    joined, masker = join(read.parts, wish.model), Masker()
+    scale = scale_of(f.rating for f in _numbers([*joined.requests, *joined.feedback]))
+    found = keep(name, joined.requests, wish, known, masker, scale)
+    kept, later = found.requests, (said_later(part, masker, scale) for part in joined.feedback)
+    work.mkdir(parents=True)
+    write_gz(work / REQUESTS, kept)
+    write_gz(work / FEEDBACK, sorted([*later, *found.said_again], key=lambda entry: entry["line"]))
+    write_gz(work / ASIDE, ({"line": line, "reason": masker.text(why)} for line, why in sorted(joined.aside)))
+    release = standing_release(project)
+    made = Import(
+        id=name,
+        release=release[1].id if release else None,
+        files=read.files,
+        lines=read.lines,
+        empty=read.empty,
+        requests=len(joined.requests),
+        kept=len(kept),
+        joined=joined.joined,
+        aside=len(joined.aside),
+        rejected=len(read.rejects),
+        feedback=len(joined.feedback),
+        why_aside=dict(Counter(masker.text(why) for _, why in joined.aside).most_common(20)),
+        sample=wish.sample,
+        seed=wish.seed,
+        only_model=wish.model,
+        scale=list(scale) if any(True for _ in _numbers([*joined.requests, *joined.feedback])) else [],
+        masked=dict(sorted(masker.counts.items())),
+        contents={file.name: sha256_file(file) for file in sorted(work.iterdir())},
+        known=found.known,
+        not_drawn=found.not_drawn,
+        beyond_sample=found.beyond_sample,
+        scores_unread=_named(name for part in read.parts for name in part.feedback.unread),
+        ratings_unclear=_named(text for part in read.parts for text in part.feedback.unclear),
+        said_again=len(found.said_again),
+        made_from=hashes(project.root, release[0] / RELEASE) if release else {},
+        **_figures(kept),
+    )
+    write_artefact(work / IMPORT, made)
+    return made
+
+
+def _figures(kept: Sequence[Logged]) -> JsonObject:
+    """What an import says of the requests that it keeps."""
+    times = [each.at for each in kept if each.at]
+    return {
+        "models": dict(Counter(each.model or "unknown" for each in kept).most_common(20)),
+        "first_at": min(times, default=""),
+        "last_at": max(times, default=""),
+        "without_time": len(kept) - len(times),
+        "out_of_order": sum(later < earlier for earlier, later in itertools.pairwise(times)),
+        "rated": sum(each.rating is not None for each in kept),
+        "edited": sum(bool(each.edit) for each in kept),
+        "failed": sum(bool(each.error) for each in kept),
+    }
+
+
+def _named(texts: Iterable[str]) -> dict[str, int]:
+    """The most frequent of them, masked and cut."""
+    return {masked_text(text)[:CUT_NAME]: count for text, count in Counter(texts).most_common(20)}
+
+
+def _numbers(parts: Iterable[LogPart]) -> Iterable[Any]:
+    return (p.feedback for p in parts if p.feedback.rating is not None and not p.feedback.words)
+
+
+def _log(project: Project, made: Import, actor: str) -> None:
+    """One line in the project's log."""
+    from curation.store import open_store
+    from workspace.settings import load_settings
+
+    detail = {"kept": made.kept, "sample": made.sample, "files": [file.path for file in made.files]}
+    with open_store(project, load_settings(project.settings_file)) as store:
+        store.event("watch", actor, made.id, detail)
+
+
+LONGEST = 8 << 20
+"""Bytes of a line that are read: two million tokens of English."""
+RAW = 2000
+"""Characters of a line that cannot be read which are kept, masked before they are cut."""
+MASKED = 64 << 10
+"""Bytes of such a line that are masked."""
+_QUOTE = re.compile(r"(something follows the JSON value at character \d+): .*", re.DOTALL)
+"""A reason that holds a piece of the line, cut where masking could not see it any more."""
+
+
+def read_lines(path: Path, progress: Progress | None = None) -> Iterator[tuple[int, JsonObject | Reject | None]]:
+    """Each line with its number from 1: an object, a Reject, or None where it is empty or ends a stream.
+
+    Raises RungError where the file cannot be read or its gzip data is broken.
+    """
+    try:
+        total = path.stat().st_size
+        with path.open("rb") as raw:
+            packed = raw.read(2) == b"\x1f\x8b"
+            raw.seek(0)
+            file = cast("IO[bytes]", gzip.GzipFile(fileobj=raw)) if packed else raw
+            for number, line in enumerate(_lines(file), 1):
+                yield number, _read(line, number, str(path))
+                if progress and not number % 2000:
+                    progress(min(raw.tell(), total), total)
+        if progress:
+            progress(total, total)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise RungError(
+            f"{path}: its gzip data is broken or ends early ({error}). Nothing was stored.", f"gzip -t {path}"
+        ) from error
+    except OSError as error:
+        raise RungError(f"{path}: cannot be read ({error.strerror or error}).", where=str(path)) from error
+
+
+def _lines(file: IO[bytes]) -> Iterator[tuple[bytes, int]]:
+    """A line and its whole length in bytes; of a line over LONGEST only the beginning."""
+    while line := file.readline(LONGEST + 1):
+        length = len(line)
+        while not line.endswith(b"\n") and length > LONGEST:
+            more = file.readline(LONGEST)
+            length += len(more)
+            if not more or more.endswith(b"\n"):
+                break
+        yield line, length
+
+
+def _read(found: tuple[bytes, int], number: int, name: str) -> JsonObject | Reject | None:
+    line, length = found
+    if length > LONGEST + 1:
+        reason = f"{length / 1e6:,.1f} MB long; a line of over {LONGEST / 1e6:,.1f} MB is no request and its answer."
+        return reject(number, name, "", reason, line)
+    if number == 1:
+        line = line.removeprefix(b"\xef\xbb\xbf")
+    plain = line.strip()
+    if plain.startswith(b"data:"):
+        plain = plain.removeprefix(b"data:").strip()
+    if not plain or plain == b"[DONE]":
+        return None
+    try:
+        return decode_object(plain)
+    except Malformed as fault:
+        half = not line.endswith(b"\n")
+        hint = fault.hint or ("The log was still being written: import it again later." if half else "")
+        return reject(number, name, fault.field, fault.reason, line, hint)
+
+
+def reject(number: int, name: str, field: str, reason: str, line: bytes, hint: str = "") -> Reject:
+    """A line that cannot be read, its beginning masked: nothing personal is kept of it."""
+    raw = masked_text(line[:MASKED].decode("utf-8", "replace").rstrip("\r\n"))[:RAW]
+    said = _QUOTE.sub(r"\1.", reason)
+    return Reject(name, number, masked_text(field), masked_text(said), raw.encode("utf-8", "replace"), hint)

@@ -1,0 +1,217 @@
+"""What production is measured against: the released dataset's rows, what the released model answered on its test items,
+and which release each import of logs was made with.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from curation.example import Example, text_of
+from curation.mask import mask
+from curation.split.manifest import SplitName, load_split, newest_dataset, read_manifest
+from evaluation.bench import closed_set
+from evaluation.measurement_report import ItemOutcome, Report, read_outcomes
+from training.monitoring.fields import Message
+from training.monitoring.requests import Import, Logged
+from training.release.current import standing_release
+from training.release.releases import RELEASE, Release
+from workspace.artefact import read_artefact
+from workspace.errors import Refusal
+from workspace.files import sha256_file
+from workspace.folder import Project
+from workspace.settings import Settings
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The current release, with its dataset. `rows` are its train rows (`split` says where they are from, where
+    it has none); `answered` what the released model said on the test items; `choices` the closed set of answers.
+    """
+
+    folder: Path
+    release: Release
+    dataset: Path
+    split: SplitName
+    rows: list[Example]
+    answered: list[ItemOutcome]
+    choices: tuple[str, ...]
+    turns: OwnTurns
+
+    @property
+    def against(self) -> str:
+        """The rows in words: `1,204 train rows of v002`."""
+        return f"{len(self.rows):,} {self.split} rows of {self.dataset.name}"
+
+    def sources(self) -> list[Path]:
+        """Files that a measure of production is made from."""
+        return [self.folder / "release.json", self.dataset / "manifest.json"]
+
+
+def released(project: Project, settings: Settings) -> Reference:
+    """What is out. Raises Refusal where nothing was released, or the dataset is not what was frozen."""
+    found = standing_release(project)
+    if found is None:
+        raise Refusal("Nothing is released yet, so there is nothing to measure against.", "rung release --to prompt")
+    return standing_of(project, settings, *found)
+
+
+def standing_of(project: Project, settings: Settings, folder: Path, release: Release) -> Reference:
+    """A release with its dataset. Raises Refusal where that is gone, or is not what was frozen."""
+    dataset, split = _dataset(project, release)
+    rows = load_split(dataset, split)
+    choices = closed_set(project, rows, settings.evaluation)
+    return Reference(
+        folder, release, dataset, split, rows, _answered(project, release), choices, OwnTurns(rows, folder)
+    )
+
+
+def _dataset(project: Project, release: Release) -> tuple[Path, SplitName]:
+    """The released dataset's train split; of a test set alone, that of the newest dataset which has one, else it."""
+    own = newest_dataset(project, release.dataset or None)
+    if own is None:
+        raise Refusal(f"The dataset of {release.id} is not here.", "rung restore")
+    if "train" in read_manifest(own).splits:
+        return own, "train"
+    other = newest_dataset(project, complete=True)
+    return (other, "train") if other is not None else (own, "test")
+
+
+def _answered(project: Project, release: Release) -> list[ItemOutcome]:
+    """What the released arm answered on the test items, by the report that the release was made from; none where that
+    is no longer there or was changed.
+    """
+    arm = "tuned" if release.run else release.arm
+    for name in release.made_from:
+        path = project.root / name
+        if path.name != "report.json" or not path.is_file():
+            continue
+        report = read_artefact(path, Report)
+        measured = next((result for result in report.arms if result.arm == arm), None)
+        outputs = path.with_name("outputs.jsonl")
+        if measured is not None and outputs.is_file() and sha256_file(outputs) == report.outputs_sha256:
+            found = [o for o in read_outcomes(outputs) if o.split == "test" and o.arm == arm]
+            return [o for o in found if o.form == measured.form]
+    return []
+
+
+PASSAGES = "Passages:\n[1] "
+"""How the arm `rag` begins the message that holds its passages (evaluation/arms/searching.py)."""
+
+
+class OwnTurns:
+    """Takes from a request what the release put there; `system` is the message that all train rows share, or empty."""
+
+    def __init__(self, train: Sequence[Example], release: Path | None) -> None:
+        systems = {row.system for row in train}
+        self.system: str | None = systems.pop() if len(systems) == 1 else None
+        self.shown = {_pair(row.asked, row.answer) for row in shown_examples(release)}
+
+    def of(self, messages: Sequence[Mapping[str, Any]]) -> list[Message]:
+        """The turns as a train row would have them. The system message is the rows' own where all share one."""
+        turns = [dict(turn) for turn in messages if turn.get("role") != "system"]
+        turns = self._without_examples(turns)
+        if turns and turns[-1].get("role") == "user":
+            turns[-1]["content"] = _without_passages(text_of(turns[-1].get("content")))
+        if self.system is None:
+            return [*(dict(turn) for turn in messages if turn.get("role") == "system"), *turns]
+        return [*([{"role": "system", "content": self.system}] if self.system else []), *turns]
+
+    def question(self, messages: Sequence[Mapping[str, Any]]) -> str:
+        """The question of those turns."""
+        return Example({"messages": self.of(messages)}).question
+
+    def _without_examples(self, turns: list[Message]) -> list[Message]:
+        while len(turns) > 2 and _pair(turns[:1], text_of(turns[1].get("content"))) in self.shown:
+            turns = turns[2:]
+        return turns
+
+
+def shown_examples(release: Path | None) -> Iterable[Example]:
+    """The rows that a released prompt shows to the model; none where there is no such release."""
+    path = release / "prompt" / "prompt.json" if release else None
+    if path is None or not path.is_file():
+        return []
+    return [Example(row) for row in json.loads(path.read_text(encoding="utf-8"))["examples"]]
+
+
+def _pair(asked: Sequence[Mapping[str, Any]], answer: str | None) -> tuple[str, str]:
+    """Question and answer of an exchange, masked as the log's are."""
+    said = "\n".join(text_of(turn.get("content")) for turn in asked if turn.get("role") != "system")
+    return mask(said), mask(answer or "")
+
+
+def _without_passages(text: str) -> str:
+    return text.partition("\n\n")[2] if text.startswith(PASSAGES) and "\n\n" in text else text
+
+
+PROMPT = "prompt/prompt.json"
+STALE_HINT = "rung restore, or remove watch/{name} and import its logs again"
+
+
+class Origins:
+    """Which release a request `W-001:17` was sent to; `stale` says by import why that can no longer be known."""
+
+    def __init__(self, project: Project, settings: Settings, imports: Iterable[Import]) -> None:
+        self.project, self.settings = project, settings
+        self.releases = {made.id: made.release for made in imports}
+        self.stale = {made.id: why for made in imports if (why := why_stale(project, made))}
+        self._known: dict[str | None, Reference] = {}
+
+    def of(self, ref: str) -> Reference:
+        """The release with its dataset; the current one for an import from before the first release.
+
+        Raises Refusal where the import is stale, or nothing is released.
+        """
+        name = ref.partition(":")[0]
+        if name in self.stale:
+            raise stale_refusal(self.stale)
+        release = self.releases[name]
+        if release not in self._known:
+            self._known[release] = self._standing(release)
+        return self._known[release]
+
+    def question(self, each: Logged, instead: Reference) -> str:
+        """The question as a row would have it; of a stale import as if it had been sent to `instead`."""
+        stale = each.ref.partition(":")[0] in self.stale
+        return (instead if stale else self.of(each.ref)).turns.question(each.messages)
+
+    def _standing(self, name: str | None) -> Reference:
+        if name is None:
+            return released(self.project, self.settings)
+        folder = self.project.releases / name
+        return standing_of(self.project, self.settings, folder, read_artefact(folder / RELEASE, Release))
+
+
+def why_stale(project: Project, made: Import) -> str:
+    """Why this import's release is not what it was; empty where it is."""
+    if made.release is None:
+        return ""
+    path = project.releases / made.release / RELEASE
+    if not path.is_file():
+        return f"{made.release}, which it was made with, is gone"
+    changed = f"{made.release}, which it was made with, was changed"
+    before = made.made_from.get(path.relative_to(project.root).as_posix())
+    if before is not None and sha256_file(path) != before:
+        return changed
+    release, prompt = read_artefact(path, Release), path.parent / PROMPT
+    listed = release.files.get(PROMPT)
+    if listed is not None and not (prompt.is_file() and sha256_file(prompt) == listed):
+        return changed
+    if release.dataset and not (project.datasets / release.dataset / "manifest.json").is_file():
+        return f"{release.dataset}, the dataset of {release.id}, is gone"
+    return ""
+
+
+def stale_words(name: str, why: str) -> str:
+    """The sentence that is said everywhere of such an import."""
+    return f"{name} is stale: {why}."
+
+
+def stale_refusal(stale: dict[str, str]) -> Refusal:
+    """Every stale import with its reason, and the way out."""
+    said = " ".join(stale_words(name, why) for name, why in stale.items())
+    return Refusal(said, STALE_HINT.format(name=next(iter(stale))))

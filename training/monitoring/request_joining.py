@@ -1,0 +1,162 @@
+"""Lines into requests: a request line and its answer, streamed chunks, and feedback that came on lines of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from training.monitoring.log_lines import SAYING, LogPart
+from training.monitoring.pii import masked_text
+from training.monitoring.response_text import join_chunks
+
+HALVES = {
+    "request": "a request without its answer",
+    "response": "an answer without its request",
+    "chunk": "a streamed answer without its request",
+}
+
+
+ROW = (
+    f"a row with its answer among the messages, not a logged request: none of {', '.join(SAYING)} is beside them; "
+    "rung data import takes rows"
+)
+SEVERAL = "feedback on a trace of several requests, none of which it names"
+
+
+@dataclass
+class JoinedRequests:
+    """Whole requests in order of their first line; lines that make none, with the reason; feedback for requests that
+    are not among these.
+    """
+
+    requests: list[LogPart] = field(default_factory=list)
+    aside: list[tuple[int, str]] = field(default_factory=list)
+    feedback: list[LogPart] = field(default_factory=list)
+    joined: int = 0
+    """Lines beyond the first of a request, feedback lines that found theirs among them."""
+
+
+class Finder:
+    """Which request feedback speaks of: the last one that has the id, or the only one of that trace."""
+
+    def __init__(self, requests: Iterable[tuple[Iterable[str], str]]) -> None:
+        self.by_name: dict[str, int] = {}
+        self.by_trace: dict[str, list[int]] = {}
+        for n, (names, trace) in enumerate(requests):
+            self.by_name.update(dict.fromkeys(names, n))
+            self.by_trace.setdefault(trace, []).append(n)
+
+    def find(self, names: Iterable[str], trace: str) -> int | None:
+        """Its place among the requests; None where none is meant, or it may be one of several."""
+        for name in names:
+            if name in self.by_name:
+                return self.by_name[name]
+        if not trace:
+            return None
+        if self.holds_several(trace):
+            return None
+        return self.by_trace[trace][0] if trace in self.by_trace else self.by_name.get(trace)
+
+    def holds_several(self, trace: str) -> bool:
+        """Whether a trace is named that holds more than one request."""
+        return bool(trace) and len(self.by_trace.get(trace, ())) > 1
+
+
+def join(parts: Iterable[LogPart], model: str = "") -> JoinedRequests:
+    """Put together what belongs together, by the ids that lines share; then set aside requests to another `model`."""
+    found = JoinedRequests()
+    groups: list[list[LogPart]] = []
+    by_id: dict[str, list[LogPart]] = {}
+    said_later: list[LogPart] = []
+    for part in parts:
+        if part.kind == "other":
+            found.aside.append((part.line, part.why))
+        elif part.kind == "feedback":
+            said_later.append(part)
+        elif part.kind == "whole":
+            groups.append([part])
+        else:
+            _gather(part, groups, by_id)
+    for group in groups:
+        _settle(group, found)
+    finder = Finder((request.ids, request.trace) for request in found.requests)
+    _attach(said_later, found, finder)
+    found.requests = [
+        replace(each, trace="") if finder.holds_several(each.trace) else each
+        for each in sorted(found.requests, key=lambda part: part.line)
+    ]
+    if model:
+        _only(model, found)
+    found.joined = sum(len(request.more) for request in found.requests)
+    return found
+
+
+def _only(model: str, found: JoinedRequests) -> None:
+    """Requests to this model, or to none that is named; the others aside, with all lines that belong to them."""
+    others = [request for request in found.requests if request.model not in ("", model)]
+    found.requests = [request for request in found.requests if request.model in ("", model)]
+    for request in others:
+        found.aside += [
+            (line, f"of a request to {masked_text(request.model)}") for line in (request.line, *request.more)
+        ]
+
+
+def _gather(part: LogPart, groups: list[list[LogPart]], by_id: dict[str, list[LogPart]]) -> None:
+    """Into the open group that shares an id and lacks this half; else into a new one."""
+    group = next((by_id[name] for name in part.ids if name in by_id and _lacks(by_id[name], part)), None)
+    if group is None:
+        group = []
+        groups.append(group)
+    group.append(part)
+    by_id.update(dict.fromkeys(part.ids, group))
+
+
+def _lacks(group: Sequence[LogPart], part: LogPart) -> bool:
+    kinds = {each.kind for each in group}
+    if part.kind == "chunk":
+        return "response" not in kinds
+    return part.kind not in kinds and not (part.kind == "response" and "chunk" in kinds)
+
+
+def _settle(group: list[LogPart], found: JoinedRequests) -> None:
+    asked = next((each for each in group if each.messages), None)
+    answers = [each for each in group if each.said]
+    if asked is None or not answers:
+        why = ROW if _is_row(asked) else HALVES[group[0].kind]
+        found.aside += [(each.line, why) for each in group]
+        return
+    more = tuple(each.line for each in group if each is not asked)
+    whole = replace(asked, kind="whole", said=join_chunks(each.said for each in answers), more=more)
+    for other in group:
+        whole = _filled(whole, other)
+    found.requests.append(whole)
+
+
+def _is_row(asked: LogPart | None) -> bool:
+    """Whether a request without an answer ends with one, as the rows do that models are trained on."""
+    return asked is not None and asked.messages[-1].get("role") == "assistant"
+
+
+def _filled(whole: LogPart, other: LogPart) -> LogPart:
+    """The request with what only the other line knows."""
+    ids = tuple(dict.fromkeys((*whole.ids, *other.ids)))
+    names = ("model", "at", "seconds", "input_tokens", "output_tokens", "cost_usd", "trace")
+    fresh = {name: getattr(other, name) for name in names if getattr(whole, name) in (None, "")}
+    return replace(whole, ids=ids, feedback=other.feedback.over(whole.feedback), **fresh)
+
+
+def _attach(said_later: Iterable[LogPart], found: JoinedRequests, finder: Finder) -> None:
+    """Feedback to its request."""
+    for part in said_later:
+        at = finder.find(part.ids, part.trace)
+        if at is None:
+            why = "" if part.ids or part.trace else "feedback that names no request"
+            why = SEVERAL if not part.ids and finder.holds_several(part.trace) else why
+            if why:
+                found.aside.append((part.line, why))
+            else:
+                found.feedback.append(part)
+            continue
+        request = found.requests[at]
+        more = (*request.more, part.line)
+        found.requests[at] = replace(request, feedback=part.feedback.over(request.feedback), more=more)

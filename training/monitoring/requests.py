@@ -1,0 +1,267 @@
+"""What is kept of request logs: `watch/W-001/requests.jsonl.gz`, and `import.json`, written last."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from curation.example import Example
+from training.monitoring.request_joining import Finder
+from workspace.artefact import Artefact, read_artefact
+from workspace.errors import Refusal, RungError
+from workspace.files import replacing, sha256_file
+from workspace.folder import Project
+from workspace.json_types import JsonObject
+
+IMPORT = "import.json"
+REQUESTS = "requests.jsonl.gz"
+FEEDBACK = "feedback.jsonl.gz"
+ASIDE = "aside.jsonl.gz"
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """One request to the released model and its result, masked.
+
+    `ref` is `W-001:17`, the line of its file. `rating` is -1..1, below 0 for a bad one. `finish` is stop, length,
+    content_filter or tool_calls, as far as the log says. `drawn`: whether the sample holds it; others are kept for
+    what a person said of them, or because they failed, and are in no measure.
+    """
+
+    ref: str
+    hash: str
+    ids: tuple[str, ...]
+    messages: tuple[Mapping[str, Any], ...]
+    answer: str
+    model: str = ""
+    at: str = ""
+    finish: str = ""
+    error: str = ""
+    tool_calls: tuple[Any, ...] = ()
+    seconds: float | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost_usd: float | None = None
+    rating: float | None = None
+    edit: str = ""
+    comment: str = ""
+    others: int = 0
+    drawn: bool = True
+    line: int = 0
+    trace: str = ""
+
+    @property
+    def example(self) -> Example:
+        """Request and answer as a row; without the answer where the request failed."""
+        answer = {"role": "assistant", "content": self.answer}
+        if self.tool_calls:
+            answer = {**answer, "tool_calls": list(self.tool_calls)}  # type: ignore[dict-item]
+        said = bool(self.answer.strip() or self.tool_calls)
+        return Example({"messages": [*self.messages, *([answer] if said else [])]})
+
+
+class LogFile(BaseModel):
+    """A file that was imported: its path as given, hash, and what became of its lines."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    path: str
+    sha256: str
+    lines: int
+    rejected: int
+
+
+class Import(Artefact):
+    """`watch/W-001/import.json`. Its existence means that the folder is whole.
+
+    requests = kept + known + not_drawn; lines = requests + joined + aside + rejected + empty + feedback. `kept` counts
+    `beyond_sample` too: requests outside the sample that were rated, edited, commented on or failed. Of the known ones
+    `said_again` brought feedback that was not known. `masked` counts what was taken out, by kind.
+    """
+
+    id: str
+    release: str | None = None
+    files: list[LogFile]
+    lines: int
+    empty: int
+    requests: int
+    kept: int
+    known: int
+    not_drawn: int
+    beyond_sample: int
+    said_again: int = 0
+    joined: int
+    aside: int
+    rejected: int
+    feedback: int
+    why_aside: dict[str, int] = {}
+    sample: float
+    seed: int
+    only_model: str = ""
+    """The model whose requests were asked for; empty for all."""
+    scale: list[float] = []
+    """Lowest and highest value of the scale that ratings were read on; empty where none was a number."""
+    scores_unread: dict[str, int] = {}
+    """Scores that no person gave, by name."""
+    ratings_unclear: dict[str, int] = {}
+    """What stands where a rating should, and is neither a number nor a known word."""
+    masked: dict[str, int] = {}
+    models: dict[str, int] = {}
+    first_at: str = ""
+    last_at: str = ""
+    without_time: int = 0
+    out_of_order: int = 0
+    rated: int = 0
+    edited: int = 0
+    failed: int = 0
+    contents: dict[str, str] = {}
+    """SHA-256 of each file of the folder."""
+
+
+@dataclass
+class ProductionLog:
+    """Every request of a project's logs, in order of time, feedback of later imports in. One without a time is
+    where the line before it does.
+
+    `unmatched` counts feedback whose request is not here.
+    """
+
+    imports: list[Import] = field(default_factory=list)
+    requests: list[Logged] = field(default_factory=list)
+    unmatched: int = 0
+
+    @property
+    def sample(self) -> float:
+        """The smallest share that a file was drawn with, of a file that was imported twice the larger one."""
+        shares: dict[str, float] = {}
+        for made in self.imports:
+            for file in made.files:
+                shares[file.sha256] = max(shares.get(file.sha256, 0.0), made.sample)
+        return min(shares.values(), default=1.0)
+
+    @property
+    def drawn(self) -> list[Logged]:
+        """The sample: what measures count."""
+        return [each for each in self.requests if each.drawn]
+
+
+def watch_folder(project: Project) -> Path:
+    """`watch/`."""
+    return project.root / "watch"
+
+
+def read_imports(project: Project) -> list[tuple[Path, Import]]:
+    """Every complete import with its folder, in order."""
+    found = sorted(watch_folder(project).glob(f"W-*/{IMPORT}"), key=lambda path: number_of(path.parent.name))
+    return [(path.parent, read_artefact(path, Import)) for path in found]
+
+
+def read_watched(project: Project) -> ProductionLog:
+    """All requests of all imports.
+
+    Raises Refusal where there are none, or a file is not what was imported.
+    """
+    found = ProductionLog()
+    later: list[Mapping[str, Any]] = []
+    for folder, made in read_imports(project):
+        found.imports.append(made)
+        found.requests += read_requests(folder, made)
+        later += read_gz(folder / FEEDBACK)
+    if not found.imports:
+        raise Refusal("No request log was imported yet.", "rung watch import LOGS")
+    found.unmatched = _apply(later, found.requests)
+    found.requests = in_time(found.requests)
+    return found
+
+
+def read_requests(folder: Path, made: Import) -> list[Logged]:
+    """The requests of one import. Raises Refusal where a file of it is not what was imported."""
+    check_whole(folder, made)
+    return [logged_from(entry) for entry in read_gz(folder / REQUESTS)]
+
+
+def in_time(requests: Iterable[Logged]) -> list[Logged]:
+    """Requests in order of time. Those without one follow the request that their line follows."""
+    dated, last = [], ""
+    for each in sorted(requests, key=lambda each: place_of(each.ref)):
+        last = each.at or last
+        dated.append((last, each))
+    return [each for _, each in sorted(dated, key=lambda pair: pair[0])]
+
+
+def place_of(ref: str) -> tuple[int, int]:
+    """`W-002:17` -> (2, 17)."""
+    name, _, line = ref.partition(":")
+    return number_of(name), int(line)
+
+
+def number_of(name: str) -> int:
+    """`W-012` -> 12; 0 where it is no import's name."""
+    digits = name.removeprefix("W-")
+    return int(digits) if digits.isascii() and digits.isdigit() else 0
+
+
+def find_logged(project: Project, ref: str) -> Logged:
+    """The request `W-001:17`. Raises RungError where there is none."""
+    watched = read_watched(project)
+    for each in watched.requests:
+        if each.ref == ref:
+            return each
+    raise RungError(f"No request {ref} is kept here: not imported, not drawn, or known before.", "rung watch report")
+
+
+def import_of(project: Project, ref: str) -> Import:
+    """The import that the request `W-001:17` came with. Raises RungError where it cannot be read."""
+    return read_artefact(watch_folder(project) / ref.partition(":")[0] / IMPORT, Import)
+
+
+def check_whole(folder: Path, made: Import) -> None:
+    """Raise Refusal where a file of the import is not what was written."""
+    for name, digest in made.contents.items():
+        if not (folder / name).is_file() or sha256_file(folder / name) != digest:
+            hint = f"rung restore, or remove {folder} and import its logs again"
+            raise Refusal(f"{folder / name}: changed since it was imported.", hint)
+
+
+def _apply(later: Iterable[Mapping[str, Any]], requests: list[Logged]) -> int:
+    """Feedback of later imports onto its request; how many found none."""
+    finder = Finder(((*each.ids, each.hash), each.trace) for each in requests)
+    unmatched = 0
+    for entry in later:
+        at = finder.find((entry.get("hash", ""), *entry["ids"]), entry["trace"])
+        if at is None:
+            unmatched += 1
+            continue
+        given = {name: entry[name] for name in ("rating", "edit", "comment") if entry[name] not in (None, "")}
+        requests[at] = replace(requests[at], **given)
+    return unmatched
+
+
+def logged_from(entry: Mapping[str, Any]) -> Logged:
+    """A request out of its JSON."""
+    lists = {name: tuple(entry[name]) for name in ("ids", "messages", "tool_calls")}
+    return Logged(**{**entry, **lists})
+
+
+def write_gz(path: Path, entries: Iterable[Any]) -> int:
+    """JSON Lines, gzipped: the same entries give the same bytes. How many were written."""
+    count = 0
+    with replacing(path) as raw, gzip.GzipFile(fileobj=raw, mode="wb", filename="", mtime=0, compresslevel=6) as file:
+        for entry in entries:
+            table = asdict(entry) if isinstance(entry, Logged) else entry
+            file.write(json.dumps(table, ensure_ascii=False, default=str).encode() + b"\n")
+            count += 1
+    return count
+
+
+def read_gz(path: Path) -> Iterator[JsonObject]:
+    """The entries of such a file; none where it is not there."""
+    if path.is_file():
+        with gzip.open(path, "rt", encoding="utf-8") as file:
+            for line in file:
+                yield json.loads(line)

@@ -1,0 +1,218 @@
+"""Each thing that may drift, as one test of two samples: what it was, what it is, and whether that is chance."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from curation.likeness import words
+from curation.review.queue import draw
+from training.monitoring.two_samples import differ, higher, more_often, ranks_higher, spread_differs
+from workspace.artefact import revised
+
+FALSE_ALARM = 0.01
+"""The chance that one signal is raised although nothing changed."""
+FEWEST = 30
+"""Requests, and rows to compare with, below which nothing is told."""
+MOST = 1000
+"""Of each side as many are compared, drawn by seed: more would raise an alarm at differences that matter to nobody."""
+TOPICS = 8
+
+
+class Signal(BaseModel):
+    """One measure. `before` and `now` are figures in the unit that `unit` names (words, share, seconds, usd).
+
+    `raised` is null where it could not be measured, and `why` says so. `n` of `what` against `n_before` of `against`.
+    `evidence` are lines that show the change.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    name: str
+    title: str
+    against: str
+    what: str = "request"
+    unit: str = "share"
+    n: int = 0
+    n_before: int = 0
+    before: float | None = None
+    now: float | None = None
+    p: float | None = None
+    false_alarm: float = FALSE_ALARM
+    raised: bool | None = None
+    why: str = ""
+    evidence: tuple[str, ...] = ()
+
+
+def ruled(signal: Signal, p: float, **figures: Any) -> Signal:
+    """The signal with its p-value and whether that raises it."""
+    return revised(signal, p=p, raised=p <= signal.false_alarm, **figures)
+
+
+def unmeasured(signal: Signal, why: str) -> Signal:
+    """The signal, with why it could not be measured."""
+    return revised(signal, why=why)
+
+
+def too_few(signal: Signal) -> Signal | None:
+    """The signal as not measured where one side is too small; None where both are large enough."""
+    if signal.n < FEWEST:
+        return unmeasured(signal, f"{signal.n:,} {signal.what}s tell nothing; {FEWEST} are needed")
+    if signal.n_before < FEWEST:
+        return unmeasured(signal, f"{signal.n_before:,} {signal.against} are too few; {FEWEST} are needed")
+    return None
+
+
+def drawn(values: Sequence[Any], seed: int) -> list[Any]:
+    """At most MOST of them, drawn by seed, in order."""
+    places = draw(seed, [str(n) for n in range(len(values))], min(MOST, len(values)))
+    return [values[place] for place in places]
+
+
+def share_signal(signal: Signal, hits: int, hits_before: int) -> Signal:
+    """A share of now against a share of before, raised where it is higher."""
+    few = too_few(signal)
+    if few is not None:
+        return few
+    p = more_often(hits, signal.n, hits_before, signal.n_before)
+    return ruled(signal, p, now=hits / signal.n, before=hits_before / signal.n_before)
+
+
+def length_signal(signal: Signal, now: Sequence[int], before: Sequence[int], seed: int) -> Signal:
+    """Lengths in words: raised where their distribution differs, longer or shorter."""
+    signal = revised(signal, n=len(now), n_before=len(before), unit="words")
+    few = too_few(signal)
+    if few is not None:
+        return few
+    _, p = differ(drawn(now, seed), drawn(before, seed), seed)
+    return ruled(signal, p, now=_median(now), before=_median(before))
+
+
+def later_signal(signal: Signal, values: Sequence[float], seed: int) -> Signal:
+    """Values in order of time: raised where the later half is larger than the earlier half."""
+    half = len(values) // 2
+    earlier, later = values[:half], values[half:]
+    signal = revised(signal, n=len(later), n_before=len(earlier))
+    few = too_few(signal)
+    if few is not None:
+        return few
+    p = ranks_higher(drawn(later, seed), drawn(earlier, seed), seed)
+    return ruled(signal, p, now=_median(later), before=_median(earlier))
+
+
+def word_signals(now: Sequence[str], rows: Sequence[str], against: str, seed: int) -> list[Signal]:
+    """New words, distance and topics. Words, weights and clusters are learnt on one half of the rows; requests are
+    compared with the other half, so that both sides are equally strange to what was learnt.
+    """
+    known, fresh = halves(rows, seed)
+    now = drawn(now, seed)
+    sides = {"n": len(now), "n_before": len(fresh)}
+    rest = f"rows held back of {against}"
+    signals = [
+        Signal(name="new_words", title="Words that the rows do not have", against=rest, **sides),
+        Signal(name="distance", title="Distance to the nearest row", against=rest, unit="distance", **sides),
+        Signal(name="topics", title="Topics", against=rest, unit="chi-square", **sides),
+    ]
+    few = [found for signal in signals if (found := too_few(signal)) is not None]
+    if few:
+        return few
+    return [
+        new_words(signals[0], now, known, fresh, rows, seed),
+        distance(signals[1], now, known, fresh, seed),
+        topics(signals[2], now, known, fresh, seed),
+    ]
+
+
+def halves(rows: Sequence[str], seed: int) -> tuple[list[str], list[str]]:
+    """Two halves of the rows by seed, MOST in each at most."""
+    places = set(draw(seed, [f"half {n}" for n in range(len(rows))], min(MOST, len(rows) // 2)))
+    rest = [row for place, row in enumerate(rows) if place not in places]
+    return [rows[place] for place in sorted(places)], drawn(rest, seed)
+
+
+def new_words(
+    signal: Signal, now: Sequence[str], known: Sequence[str], fresh: Sequence[str], rows: Sequence[str], seed: int
+) -> Signal:
+    """The share of a question's words that the known rows lack."""
+    lexicon = {word for row in known for word in words(row)}
+    share, before = ([_strange(text, lexicon) for text in side] for side in (now, fresh))
+    gap, p = higher(share, before, seed)
+    mean = sum(before) / len(before)
+    everything = {word for row in rows for word in words(row)}
+    strange = Counter(word for text in now for word in set(words(text)) - everything)
+    most = sorted(strange.items(), key=lambda entry: (-entry[1], entry[0]))[:8]
+    evidence = tuple(f"{word} ({count:,} requests)" for word, count in most if count > 1)
+    return ruled(signal, p, now=mean + gap, before=mean, evidence=evidence)
+
+
+def _strange(text: str, lexicon: set[str]) -> float:
+    found = words(text)
+    return sum(word not in lexicon for word in found) / len(found) if found else 0.0
+
+
+def distance(signal: Signal, now: Sequence[str], known: Sequence[str], fresh: Sequence[str], seed: int) -> Signal:
+    """1 less the Jaccard similarity to the nearest known row, over character 4-grams of the words: exactly what a
+    MinHash sketch estimates, and what near rows of under 20 words are recognised by (contract, "Short near").
+    """
+    far, before = (_distances(side, known) for side in (now, fresh))
+    gap, p = higher(far, before, seed)
+    mean = sum(before) / len(before)
+    order = sorted(range(len(far)), key=lambda place: (-far[place], place))[:5]
+    return ruled(signal, p, now=mean + gap, before=mean, evidence=tuple(now[place] for place in order))
+
+
+def _distances(texts: Sequence[str], known: Sequence[str]) -> list[float]:
+    """The distance of each text to the nearest known row; 1 for a text without a 4-gram."""
+    import numpy as np
+    from sklearn.feature_extraction.text import CountVectorizer
+
+    maker = CountVectorizer(analyzer="char", ngram_range=(4, 4), binary=True, lowercase=False)
+    both = [" ".join(words(text)) for text in (*known, *texts)]
+    if not any(len(text) >= 4 for text in both):
+        return [1.0] * len(texts)
+    sets = maker.fit_transform(both)
+    rows, asked = sets[: len(known)], sets[len(known) :]
+    shared = (asked @ rows.T).toarray().astype(float)
+    either = np.asarray(asked.sum(axis=1)) + np.asarray(rows.sum(axis=1)).T - shared
+    return [1 - float(value) for value in (shared / np.maximum(either, 1)).max(axis=1)]
+
+
+def topics(signal: Signal, now: Sequence[str], known: Sequence[str], fresh: Sequence[str], seed: int) -> Signal:
+    """Clusters of the known rows: raised where requests spread over them otherwise than the other half does."""
+    made = _clusters(known, seed)
+    if made is None:
+        return unmeasured(signal, "the rows have too few different words for topics")
+    placed, names = made
+    ours, theirs = placed(now), placed(fresh)
+    chi, p = spread_differs(ours, theirs, seed)
+    shares = {topic: (ours.count(topic) / len(ours), theirs.count(topic) / len(theirs)) for topic in range(len(names))}
+    moved = sorted(shares, key=lambda topic: -abs(shares[topic][0] - shares[topic][1]))[:3]
+    evidence = tuple(f"{names[t]}: {shares[t][1]:.1%} of rows, {shares[t][0]:.1%} of requests" for t in moved)
+    return ruled(signal, p, now=chi, evidence=evidence)
+
+
+def _clusters(known: Sequence[str], seed: int) -> tuple[Callable[[Sequence[str]], list[int]], list[str]] | None:
+    """From texts to topics, and the words that name each topic; None where the texts are all alike."""
+    import numpy as np
+    from sklearn.cluster import KMeans
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    maker = TfidfVectorizer(max_features=4000, sublinear_tf=True, token_pattern=r"(?u)\b\w+\b")
+    if not any(words(text) for text in known):
+        return None
+    vectors = maker.fit_transform(known)
+    count = min(TOPICS, max(2, len(known) // 15), len(np.unique(vectors.toarray(), axis=0)))
+    if count < 2:
+        return None
+    model = KMeans(count, random_state=seed, n_init=1).fit(vectors)
+    terms = maker.get_feature_names_out()
+    names = [", ".join(terms[i] for i in centre.argsort()[::-1][:3]) for centre in model.cluster_centers_]
+    return lambda texts: [int(n) for n in model.predict(maker.transform(texts))], names
+
+
+def _median(values: Sequence[float]) -> float:
+    ordered = sorted(values)
+    middle = len(ordered) // 2
+    return float(ordered[middle]) if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2

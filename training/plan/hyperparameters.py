@@ -1,0 +1,139 @@
+"""Values of a plan and the reasons for them: defaults and formulas out of rules/hyperparameters.toml."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NotRequired, TypedDict
+
+from advisor.sizing.architecture import Architecture
+from advisor.sizing.defaults import Default, default_of, warnings_of
+from training.plan.methods import LOW_RANK
+from training.plan.recipe import Because, Method, Recipe
+from workspace.errors import RungError
+from workspace.shipped_rules import rule_file
+
+PERSON = "set by a person"
+
+
+@dataclass
+class PlanDraft:
+    """`values` by the recipe's names, and for each that was worked out a reason."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    reasons: dict[str, Because] = field(default_factory=dict)
+
+    def put(self, name: str, value: Any, reason: Because) -> None:
+        """Set a value with its reason."""
+        self.values[name] = value
+        self.reasons[name] = reason
+
+    def override(self, name: str, value: Any) -> None:
+        """Take a person's value, where one is set."""
+        if value is not None:
+            self.put(name, value, Because(text=PERSON, rule="set-by-person", by="person"))
+
+
+GIGA = 1e9
+VALIDATION_SHARE = 0.1
+"""Most of a run's time that validation may take."""
+FORWARD = 1 / 3
+"""What a row costs in validation, in training passes: forward without backward."""
+
+
+CHECKED = {
+    "rank": "rank",
+    "alpha": "alpha",
+    "learning_rate": "learning_rate",
+    "epochs": "epochs",
+    "dropout": "dropout",
+    "warmup": "warmup",
+    "weight_decay": "weight_decay",
+    "grad_norm": "gradient_clip",
+    "batch": "effective_batch",
+    "virtual_tokens": "virtual_tokens",
+    "beta": "beta",
+}
+"""Values that a person may set, and the entry of rules/hyperparameters.toml that knows their usual range."""
+CHECKED_AS = {"batch": "effective_batch"}
+
+
+class RunFacts(TypedDict):
+    """What the conditions of rules/hyperparameters.toml look at; `model_b` in billions, where it is known."""
+
+    method: Method
+    rows: int
+    device: str
+    objective: str
+    model_b: NotRequired[float]
+
+
+def facts_of(
+    method: Method, rows: int, architecture: Architecture | None, on_card: bool, objective: str = "sft"
+) -> RunFacts:
+    """What the entries' conditions look at."""
+    facts = RunFacts(method=method, rows=rows, device="cuda" if on_card else "cpu", objective=objective)
+    if architecture is not None:
+        facts["model_b"] = architecture.parameters / GIGA
+    return facts
+
+
+def value(name: str, facts: Mapping[str, Any]) -> tuple[Any, Because]:
+    """The default and its reason."""
+    found = default_of(name, facts)
+    return found.value, because(found)
+
+
+def because(found: Default, text: str = "") -> Because:
+    """An entry's reason, with what was counted put in front."""
+    return Because(text=f"{text}: {found.because}" if text else found.because, rule=found.id, source=found.source)
+
+
+def learning_rate(facts: Mapping[str, Any], architecture: Architecture | None) -> tuple[float, Because]:
+    """For low-rank adapters under supervised tuning the rate fitted for family and width; else the default."""
+    formula = next(entry for entry in rule_file("hyperparameters.toml")["formula"] if entry["id"] == "learning_rate")
+    family = architecture.family if architecture else ""
+    power = next((p for name, p in formula["power"].items() if family.startswith(name)), None)
+    fitted = facts["method"] in LOW_RANK and facts["objective"] == "sft"
+    if architecture is None or power is None or not fitted:
+        return value("learning_rate", facts)
+    rate = formula["base"] * formula["lora"] * (2000 / architecture.hidden) ** power
+    text = f"fitted for {family} at hidden size {architecture.hidden}; a smaller model bears more"
+    return float(f"{rate:.1e}"), Because(text=text, rule="learning_rate", source=tuple(formula["source"]))
+
+
+def evals_for(facts: Mapping[str, Any], train_rows: int, validation_rows: int) -> tuple[int, Because]:
+    """Evaluations an epoch: the default, or fewer so that they take a tenth of the time."""
+    found = default_of("evaluate", facts)
+    most = int(VALIDATION_SHARE * train_rows / max(1.0, FORWARD * validation_rows))
+    if most >= found.value:
+        return int(found.value), because(found)
+    return max(1, most), because(found, f"{max(1, most)} with {validation_rows} validation rows, a tenth of the time")
+
+
+def warnings(recipe: Recipe, because_of: Mapping[str, Because], facts: Mapping[str, Any]) -> list[str]:
+    """A sentence for each value that looks wrong; the values stay."""
+    effective = recipe.rows_a_step
+    known = {**facts, **recipe.model_dump(), "effective_batch": effective, "method": _method(recipe)}
+    said = [f"{text} [{name}]" for name, text, _ in warnings_of(known)]
+    for name, entry in CHECKED.items():
+        reason = because_of.get(name)
+        if reason is not None and reason.by == "person":
+            said += _outside(name, known.get(CHECKED_AS.get(name, name)), entry, known)
+    return said
+
+
+def _method(recipe: Recipe) -> str:
+    return "rslora" if recipe.rslora else recipe.method
+
+
+def _outside(name: str, set_to: Any, entry: str, facts: Mapping[str, Any]) -> list[str]:
+    """What the table says of a person's value: outside the range where nothing is said, or none of its choices."""
+    try:
+        found = default_of(entry, facts)
+    except RungError:  # the table has nothing for this method
+        return []
+    if found.range is None or not isinstance(set_to, int | float) or found.range[0] <= set_to <= found.range[1]:
+        return []
+    low, high = found.range
+    return [f"{name} = {set_to:g} is outside {low:g} to {high:g}: {found.because} [{found.id}]"]

@@ -1,0 +1,152 @@
+"""Whether a recipe fits a machine by the estimator's memory, and which methods fit where the plan does not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from advisor.sizing.architecture import Architecture, read_architecture
+from advisor.sizing.memory import memory_of
+from advisor.sizing.setup import Setup
+from training.plan.machine import Machine, this_machine
+from training.plan.methods import FROM_REVIEWS, QUANTISED, REINFORCED, objections
+from training.plan.plans import Plan
+from training.plan.recipe import Recipe
+from training.plan.reward import is_run
+from workspace.artefact import revised
+from workspace.errors import RungError
+from workspace.folder import Project
+from workspace.settings import load_settings
+
+GIB = 2**30
+WHOLE = ("all-linear", "default", "")
+ENDING = 4
+"""Tokens that a template may put behind an answer and that are trained with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryFit:
+    """Estimated peak in GiB, what this machine has, and the share of it that a run may plan with."""
+
+    low: float
+    expected: float
+    high: float
+    has: float
+    where: str
+    usable: float
+
+    @property
+    def fits(self) -> bool:
+        """Whether the high estimate stays under the usable memory."""
+        return self.high <= self.usable * self.has
+
+
+def architecture_of(base: str) -> Architecture | None:
+    """The base model's architecture; None where it is unknown (a hub id that the catalogue does not hold)."""
+    from chat.local.load import find_model
+
+    place, hub = find_model(base)
+    try:
+        return read_architecture(base if hub else Path(place))
+    except RungError:
+        return None
+
+
+def usable_of(project: Project) -> float:
+    """The share of the memory that a run may plan with: [gates] memory of rung.toml alone."""
+    return load_settings(project.settings_file, {}).gates.memory
+
+
+def fit_of(recipe: Recipe, machine: Machine | None = None, *, usable: float, answer: int = 0) -> MemoryFit | None:
+    """The estimate for a recipe on a machine (default: this one); None where the architecture is unknown.
+
+    `usable` is the policy's share of the memory, `answer` the longest answer of the rows in tokens, 0 where unknown.
+    """
+    architecture = architecture_of(recipe.base)
+    if architecture is None:
+        return None
+    here = machine or this_machine()
+    found = memory_of(architecture, setup_of(recipe, on_card=bool(here.cards), answer=answer))
+    gib = (1 if here.cards else recipe.processes) / GIB  # each process holds the model; on cards each has its own
+    return MemoryFit(found.low * gib, found.expected * gib, found.high * gib, here.memory_gib, here.where, usable)
+
+
+def setup_of(recipe: Recipe, *, on_card: bool, answer: int = 0) -> Setup:
+    """The recipe in the estimator's words. Under supervised tuning the head runs at the answer's tokens only.
+
+    Objectives with two answers, a reference or a second pass count as the estimator's DPO: the nearest that it knows.
+    """
+    two = recipe.objective in (*FROM_REVIEWS, *REINFORCED)
+    return Setup(
+        method=recipe.method,
+        rank=max(1, recipe.rank),
+        targets="all-linear" if recipe.targets in WHOLE else recipe.targets.split(","),
+        virtual_tokens=max(1, recipe.virtual_tokens),
+        objective="dpo" if two else "sft",
+        reference=_reference(recipe),
+        batch=recipe.batch,
+        length=recipe.max_length + recipe.answer_tokens,
+        checkpointing=recipe.checkpointing,
+        dtype="bf16" if on_card else "fp32",
+        mixed=on_card and recipe.method == "full",
+        autocast=on_card,
+        padded=not recipe.packing,
+        loss=_loss(recipe, answer),
+        answer=answer + ENDING if answer else 0,
+        attention="eager" if recipe.attention == "eager" else "sdpa",
+        dropout=recipe.dropout,
+        device="cuda" if on_card else "cpu",
+    )
+
+
+def _loss(recipe: Recipe, answer: int) -> str:
+    if recipe.objective in REINFORCED:
+        return "full"
+    return "answer" if answer and recipe.objective == "sft" and not recipe.packing else "chunked"
+
+
+def _reference(recipe: Recipe) -> str:
+    """Full fine-tuning keeps a frozen copy to compare with; an adapter is switched off; a reward model needs none."""
+    if is_run(recipe.reward):
+        return "model"  # the reward model stands beside
+    if recipe.objective == "reward" or (recipe.objective in REINFORCED and not recipe.beta):
+        return "none"
+    if recipe.objective == "sft":
+        return "shared" if recipe.method != "full" else "none"
+    return "model" if recipe.method == "full" else "shared"
+
+
+LESS = ("lora", "qlora")
+"""Methods in the order of their memory, below full fine-tuning."""
+RANK = 16
+"""Rank of the estimate where the plan has none: full fine-tuning."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """A method, and the memory that the plan would need with it."""
+
+    method: str
+    fit: MemoryFit
+
+
+def methods_instead(plan: Plan, usable: float, machine: Machine | None = None) -> list[Alternative]:
+    """Methods that need less memory than the plan's own and fit the machine (default: this one), the first one nearest
+    to what was planned; `usable` is the policy's share of the memory. Empty where the base is unknown or nothing fits.
+    """
+    recipe, here = plan.recipe, machine or this_machine()
+    later = LESS[LESS.index(recipe.method) + 1 :] if recipe.method in LESS else LESS if recipe.method == "full" else ()
+    found = []
+    for method in later:
+        if method in QUANTISED and not here.cards:
+            continue  # four bits need a card
+        other = revised(recipe, method=method, rank=recipe.rank or RANK)
+        if objections(other.model_dump()):
+            continue
+        try:
+            fit = fit_of(other, here, answer=plan.data.answer, usable=usable)
+        except RungError:
+            continue
+        if fit is not None and fit.fits:
+            found.append(Alternative(method, fit))
+    return found

@@ -1,0 +1,185 @@
+"""What a release is: `releases/L-001/release.json`, written last, over files that another machine can check."""
+
+from __future__ import annotations
+
+import lzma
+import re
+import tarfile
+import tempfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from training.gates.gate import GateOverride
+from workspace.artefact import Artefact, read_artefact
+from workspace.errors import RungError
+from workspace.files import sha256_file
+from workspace.folder import Project
+from workspace.untar import unpack
+
+FormName = Literal["prompt", "classifier", "adapter", "merged", "gguf", "gptq", "awq", "ollama", "vllm", "tgi"]
+FORMS: tuple[FormName, ...] = (
+    "prompt",
+    "classifier",
+    "adapter",
+    "merged",
+    "gguf",
+    "gptq",
+    "awq",
+    "ollama",
+    "vllm",
+    "tgi",
+)
+UNTUNED: tuple[FormName, ...] = ("prompt", "classifier")
+"""Forms that need no run."""
+NEEDS: dict[FormName, FormName] = {
+    "gguf": "merged",
+    "gptq": "merged",
+    "awq": "merged",
+    "ollama": "gguf",
+    "vllm": "merged",
+    "tgi": "merged",
+}
+"""What a form is made from; it is made too where it was not asked for."""
+
+RELEASE = "release.json"
+CHAIN = "chain"
+
+
+class ReleasedForm(BaseModel):
+    """One form of the model in the release: its folder, its size, and how it was found equal to the run."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    form: FormName
+    folder: str
+    bytes: int
+    against: str = ""
+    facts: dict[str, Any] = {}
+
+
+class Release(Artefact):
+    """`releases/L-001/release.json`.
+
+    `files` lists every other file of the folder by SHA-256; `chain/` holds copies of the artefacts that it was made
+    from, and `made_from` names them as the project does. `verdict` is the ruling that allowed it; `by` and `reason`
+    the person who decided a judgement or signed.
+    """
+
+    id: str
+    run: str | None = None
+    dataset: str = ""
+    base: str = ""
+    arm: str | None = None
+    verdict: str = ""
+    by: str = ""
+    reason: str = ""
+    overrides: list[GateOverride] = []
+    forms: list[ReleasedForm]
+    files: dict[str, str]
+
+
+def list_files(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file below `folder` but release.json, by relative path."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / RELEASE)
+    return {path.relative_to(folder).as_posix(): sha256_file(path) for path in paths}
+
+
+def folder_bytes(folder: Path) -> int:
+    """Size of all files below a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def number_of(name: str) -> int:
+    """`L-012` -> 12; 0 where it is no release's name."""
+    found = re.fullmatch(r"L-(\d+)", name)
+    return int(found[1]) if found else 0
+
+
+def release_names(project: Project) -> list[str]:
+    """The ids of all complete releases, oldest first."""
+    return sorted(filter(number_of, (p.parent.name for p in project.releases.glob(f"L-*/{RELEASE}"))), key=number_of)
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedRelease:
+    """`faults` is empty where the release is what was released; `links` counts hashes of the chain that hold."""
+
+    release: Release
+    files: int
+    links: int
+    faults: list[str]
+
+
+def verify_any(place: Path) -> VerifiedRelease:
+    """As `verify`, of a folder or of a tar that holds one; a tar is unpacked into a folder that goes again.
+
+    Raises RungError where the tar cannot be read, or holds more or less than one release.
+    """
+    if not place.is_file():
+        return verify(place)
+    with tempfile.TemporaryDirectory() as scratch:
+        try:
+            unpack(place, Path(scratch))
+        except (tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+            raise RungError(f"{place}: not a tar that can be read ({error}).", where=str(place)) from error
+        found = sorted(path.parent for path in Path(scratch).rglob(RELEASE))
+        if len(found) != 1:
+            raise RungError(f"{place}: holds {len(found)} releases, expected one.", where=str(place))
+        return verify(found[0])
+
+
+def verify(folder: Path) -> VerifiedRelease:
+    """Compare every file with release.json, the copies in chain/ with `made_from`, and the copies with one another.
+
+    Raises RungError where the folder is no release.
+    """
+    if not (folder / RELEASE).is_file():
+        raise RungError(
+            f"{folder}: not a release ({RELEASE} is missing).", "rung release --to prompt", where=str(folder)
+        )
+    release = read_artefact(folder / RELEASE, Release)
+    found = list_files(folder)
+    faults = [f"{name} changed" for name, digest in release.files.items() if name in found and found[name] != digest]
+    faults += [f"{name} is missing" for name in release.files if name not in found]
+    faults += [f"{name} was added" for name in found if name not in release.files]
+    faults += [f"{path.relative_to(folder)} is a {kind}" for path in folder.rglob("*") if (kind := _odd(path))]
+    chain = folder / CHAIN
+    links = [_link(chain, name, digest, RELEASE) for name, digest in release.made_from.items()]
+    links += [link for name in release.made_from for link in _inner(chain, name)]
+    faults += [fault for fault in links if fault]
+    return VerifiedRelease(release, len(found), sum(not fault for fault in links), sorted(set(faults)))
+
+
+def _odd(path: Path) -> str:
+    """What no release holds; empty for files and folders."""
+    if path.is_symlink():
+        return "symlink"
+    return "" if path.is_file() or path.is_dir() else "device or pipe"
+
+
+class _Sources(BaseModel):
+    """What any artefact of the chain says of its own sources."""
+
+    made_from: dict[str, str] = {}
+
+
+def _inner(chain: Path, name: str) -> list[str]:
+    """Links from one artefact of the chain to others that are here too; a damaged one is a fault."""
+    path = chain / name
+    if path.suffix != ".json" or not path.is_file():
+        return []
+    try:
+        made_from = _Sources.model_validate_json(path.read_bytes()).made_from
+    except ValidationError:
+        return [f"chain/{name} is damaged: it tells no sources"]
+    return [_link(chain, other, digest, name) for other, digest in made_from.items() if (chain / other).is_file()]
+
+
+def _link(chain: Path, name: str, digest: str, by: str) -> str:
+    path = chain / name
+    if not path.is_file() or not path.resolve().is_relative_to(chain.resolve()):
+        return f"chain/{name} is missing"
+    return "" if sha256_file(path) == digest else f"chain/{name} is not what {by} was made from"

@@ -1,0 +1,287 @@
+"""Making a release: permission, each form in a hidden folder, card, chain, and release.json last."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from chat.protocols import ChatModel, Progress
+from evaluation.arms import classical
+from evaluation.arms.registry import arm_name
+from evaluation.measured_answers import best_untuned
+from evaluation.measurement_report import Report, newest_report
+from training.release.classifier import MEASURE, make_classifier, measured_classifier
+from training.release.compressed import make_awq, make_gptq, refuse_without_gpu
+from training.release.current import last_stood, read_current, settle, take_place
+from training.release.gguf import FTYPES, make_gguf
+from training.release.making import Making
+from training.release.model_card import model_card, untuned_card
+from training.release.ollama import make_ollama
+from training.release.permission import Permission, best_prompted, may_release
+from training.release.released_prompt import make_prompt
+from training.release.releases import (
+    CHAIN,
+    FORMS,
+    NEEDS,
+    RELEASE,
+    UNTUNED,
+    FormName,
+    Release,
+    ReleasedForm,
+    list_files,
+    number_of,
+)
+from training.release.serving_files import make_tgi, make_vllm
+from training.release.weights import make_adapter, make_merged
+from training.run.failures import is_disk_full
+from training.runs import RECORD, RunRecord
+from workspace.artefact import hashes, revised, write_artefact
+from workspace.errors import InputError, Problem, Refusal, RungError, did_you_mean
+from workspace.files import sha256_file, write_text
+from workspace.folder import Project, next_id
+from workspace.lock import writer_lock
+from workspace.settings import Settings
+
+Told = Callable[[str], None]
+
+
+def wanted_forms(text: str) -> list[FormName]:
+    """The forms of `--to`, with those that they are made from, in the order they are made in.
+
+    Raises InputError for an unknown one.
+    """
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    problems = [
+        Problem(f"--to {name}: not a form.{did_you_mean(name, FORMS)} Known: {', '.join(FORMS)}.")
+        for name in names
+        if name not in FORMS
+    ]
+    if problems or not names:
+        raise InputError(problems or [Problem(f"--to: name a form: {', '.join(FORMS)}.")])
+    needed = {form for form in FORMS if form in names}
+    while more := {NEEDS[form] for form in needed if form in NEEDS} - needed:
+        needed |= more
+    return [form for form in FORMS if form in needed]
+
+
+def gguf_types(text: str) -> tuple[str, ...]:
+    """The types of `--gguf`. Raises InputError for an unknown one."""
+    names = tuple(dict.fromkeys(name.strip().lower() for name in text.split(",") if name.strip()))
+    known = ("f32", *FTYPES)
+    problems = [
+        Problem(f"--gguf {name}: not a type.{did_you_mean(name, known)} Known: {', '.join(known)}.")
+        for name in names
+        if name not in known
+    ]
+    if problems or not names:
+        raise InputError(problems or [Problem(f"--gguf: name a type: {', '.join(known)}.")])
+    return names
+
+
+def release_untuned(
+    project: Project,
+    settings: Settings,
+    forms: Sequence[FormName] = ("prompt",),
+    *,
+    by: str = "",
+    reason: str = "",
+    told: Told = lambda _: None,
+) -> Path:
+    """Release the best prompted arm, the classifier, or both: needs no run."""
+    evaluation, report = best_prompted(project) if "prompt" in forms else _with_classifier(project)
+    arms = {"prompt": report.chosen, "classifier": classical.NAME}
+    best = best_untuned(report)
+    arm = best.arm if best is not None and best.arm in {arms[form] for form in forms} else arms[forms[0]]
+    with working(project, settings) as work:
+        made = []
+        for form in forms:
+            maker = make_prompt if form == "prompt" else make_classifier
+            made.append(maker(project, settings, report, work / form))
+            told(f"{form}: {arm_name(arms[form] or '')}")
+        sources = [evaluation / "report.json", project.datasets / report.dataset / "manifest.json"]
+        release = Release(
+            id=_id(work),
+            arm=arm,
+            dataset=report.dataset,
+            base=report.model if "prompt" in forms else "",
+            by=by,
+            reason=reason,
+            forms=made,
+            files={},
+            verdict=forms[-1] if arm == classical.NAME else "prompt",
+            made_from=hashes(project.root, *_there(project, sources)),
+        )
+        return _finish(project, settings, work, release, untuned_card(release, report))
+
+
+def _with_classifier(project: Project) -> tuple[Path, Report]:
+    found = newest_report(project, "baseline")
+    if found is None:
+        raise Refusal("Locked: no baseline measured, so there is no classifier.", MEASURE)
+    measured_classifier(found[1])
+    return found
+
+
+@dataclass(frozen=True)
+class ReleaseOptions:
+    """How a run is released: who signs and why, whether that lets a form lose more than the limit, who hears of
+    progress, and the judge where the metric is one's.
+    """
+
+    by: str = ""
+    reason: str = ""
+    may_lose: bool = False
+    told: Told = lambda _: None
+    watch: Callable[[str], Progress | None] = lambda what: None
+    judge: ChatModel | None = None
+
+
+def release_run(
+    project: Project, settings: Settings, run: RunRecord, forms: Sequence[FormName], ways: ReleaseOptions
+) -> Path:
+    """Release a tuned model in these forms.
+
+    Raises Refusal where the verdict does not allow it, a form is not equal to the run, or a changed one loses more
+    than the limit: the last release stays.
+    """
+    refuse_without_gpu(forms)
+    allowed = may_release(project, settings, run, ways.by, ways.reason, signs=not ways.may_lose)
+    _same_metric(settings, run, allowed, forms)
+    signed = (ways.by.strip(), ways.reason.strip()) if ways.may_lose else None
+    if signed is not None and not all(signed):
+        raise RungError("An override names a person and a reason.", "--override loss --by NAME --reason TEXT")
+    with working(project, settings) as work:
+        making = Making(project, settings, run, work, ways.told, ways.watch, ways.judge, signed)
+        made = [_make(form, making, ways.told) for form in forms]
+        release = _release(project, run, allowed, work, made)
+        return _finish(project, settings, work, release, model_card(release, run, allowed, project, work))
+
+
+def _same_metric(settings: Settings, run: RunRecord, allowed: Permission, forms: Sequence[FormName]) -> None:
+    """A loss is given in the metric that the verdict was: another one could hide it."""
+    judged, now = allowed.verdict.metric, settings.evaluation.metric
+    if judged and judged != now and set(forms) - {*UNTUNED, "adapter"}:
+        raise Refusal(
+            f"{run.id} was judged by {judged}, but [evaluation] metric is {now}: what a form loses must be told in the "
+            "same.",
+            f'[evaluation] metric = "{judged}" in rung.toml, or rung evaluate {run.id}',
+        )
+
+
+def _make(form: FormName, making: Making, told: Told) -> ReleasedForm:
+    makers: dict[FormName, Callable[[Making, Path], ReleasedForm]] = {
+        "prompt": lambda m, folder: make_prompt(m.project, m.settings, _baseline(m.project), folder),
+        "classifier": lambda m, folder: make_classifier(m.project, m.settings, _with_classifier(m.project)[1], folder),
+        "adapter": make_adapter,
+        "merged": make_merged,
+        "gguf": make_gguf,
+        "gptq": make_gptq,
+        "awq": make_awq,
+        "ollama": make_ollama,
+        "vllm": make_vllm,
+        "tgi": make_tgi,
+    }
+    told(f"{form}: making")
+    made = makers[form](making, making.work / form)
+    told(f"{form}: {made.bytes / 1e6:,.1f} MB  {made.against}")
+    return made
+
+
+def _baseline(project: Project) -> Report:
+    return best_prompted(project)[1]
+
+
+def _release(project: Project, run: RunRecord, allowed: Permission, work: Path, made: list[ReleasedForm]) -> Release:
+    folder = project.runs / run.id
+    sources = [folder / RECORD, folder / "plan.toml", folder / "clearance.json", allowed.folder / "verdict.json"]
+    sources += [allowed.folder / "report.json", project.datasets / run.dataset / "manifest.json", project.decision_file]
+    if allowed.verdict.baseline_report:
+        sources.append(project.evaluations / allowed.verdict.baseline_report / "report.json")
+    return Release(
+        id=_id(work),
+        run=run.id,
+        dataset=run.dataset,
+        base=run.base,
+        verdict=allowed.verdict.verdict,
+        by=allowed.by,
+        reason=allowed.reason,
+        overrides=run.overrides,
+        forms=made,
+        files={},
+        made_from=hashes(project.root, *_there(project, sources)),
+    )
+
+
+def _finish(project: Project, settings: Settings, work: Path, release: Release, card: str) -> Path:
+    """Card, chain, file list; release.json last; then the folder takes its place."""
+    write_text(work / "README.md", card)
+    copy_chain(project.root, work / CHAIN, release.made_from)
+    write_artefact(work / RELEASE, revised(release, files=list_files(work)))
+    return take_place(project, settings, work, release)
+
+
+def copy_chain(root: Path, chain: Path, made_from: Mapping[str, str]) -> None:
+    """Copies of the artefacts that a release was made from. Raises RungError for one that is no longer what it was."""
+    for name, digest in made_from.items():
+        target = chain / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(root / name, target)
+        if sha256_file(target) != digest:
+            raise RungError(f"{name} changed while the release was made; nothing was released.", "rung release again")
+
+
+def _id(work: Path) -> str:
+    return work.name.removeprefix(".")
+
+
+def _there(project: Project, paths: Sequence[Path]) -> list[Path]:
+    return [path for path in paths if path.is_file()]
+
+
+@contextlib.contextmanager
+def working(project: Project, settings: Settings) -> Iterator[Path]:
+    """A folder `.L-002` to make release L-002 in, one at a time; renamed by then or gone.
+
+    Raises RungError in one sentence where the disk is full.
+    """
+    with writer_lock(project.releases / ".lock", "A release"):
+        settle(project, settings)
+        work = _hidden_folder(project)
+        try:
+            yield work
+        except RungError:
+            raise
+        except Exception as error:
+            if not is_disk_full(error):
+                raise
+            free = shutil.disk_usage(project.releases).free / 1e9
+            raise RungError(
+                f"{work.name.removeprefix('.')} was not released: the disk is full ({free:.2f} GB left). "
+                "The earlier release stays current.",
+                "Make room, then the same command again.",
+                where=str(project.releases),
+            ) from error
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+
+
+def _hidden_folder(project: Project) -> Path:
+    """A hidden folder beside the releases; what a killed release left is removed."""
+    for left in project.releases.glob(".L-*"):
+        left.unlink() if left.is_symlink() or left.is_file() else shutil.rmtree(left, ignore_errors=True)
+    work = project.releases / f".{_free(project)}"
+    work.mkdir(parents=True)
+    return work
+
+
+def _free(project: Project) -> str:
+    """An id that no folder has and no earlier release had: events and servers may still name that one.
+
+    Raises RungError where current.json cannot be read, before anything is made.
+    """
+    stood = last_stood(read_current(project))
+    free = next_id(project.releases, "L")
+    return free if number_of(free) > stood else f"L-{stood + 1:03d}"

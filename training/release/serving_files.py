@@ -1,0 +1,132 @@
+"""Files with which vLLM and TGI take the model: a command and a compose file for the whole model, and a second pair for
+the adapter on its base where the release holds the adapter and the server can load it.
+
+Every path in them is one from where the file is.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+from training.release.making import Making
+from training.release.releases import FormName, ReleasedForm, folder_bytes
+from workspace.files import write_text
+
+COMPOSE = """services:
+  model:
+    image: {image}
+    command: {command}
+    volumes: {volumes}
+    ports: ["127.0.0.1:8000:{port}"]
+    deploy: {{resources: {{reservations: {{devices: [{{capabilities: [gpu]}}]}}}}}}
+"""
+VLLM = "vllm/vllm-openai:latest"
+TGI = "ghcr.io/huggingface/text-generation-inference:latest"
+NEEDS_BASE = "the whole path of the base model's folder"
+
+
+def make_vllm(making: Making, folder: Path) -> ReleasedForm:
+    """The commands and compose files of vLLM."""
+    whole = "--served-model-name rung --generation-config vllm"
+    commands = {"serve.sh": f"vllm serve ../merged {whole}"}
+    files = {"compose.yaml": _compose(VLLM, f"--model /model {whole}", ["../merged:/model:ro"], 8000)}
+    why_not = _why_no_adapter(making)
+    rank = vllm_rank(rank_of(making.adapter)) if not why_not else None
+    if rank is not None:
+        lora = f"--enable-lora --max-lora-rank {rank} --generation-config vllm --lora-modules"
+        base = _base(making)
+        commands["serve-lora.sh"] = f"vllm serve {base.here} {lora} rung=../adapter"
+        command = f"--model {base.inside} {lora} rung=/adapters/rung"
+        files["compose-lora.yaml"] = _compose(VLLM, command, [*base.mounts, "../adapter:/adapters/rung:ro"], 8000)
+    elif not why_not:
+        why_not = f"vLLM loads adapters up to rank {VLLM_RANKS[-1]}"
+    return _write("vllm", folder, commands, files, why_not, making)
+
+
+def make_tgi(making: Making, folder: Path) -> ReleasedForm:
+    """The commands and compose files of TGI."""
+    commands = {"serve.sh": "text-generation-launcher --model-id ../merged --port 8000"}
+    files = {"compose.yaml": _compose(TGI, "--model-id /model --port 80", ["../merged:/model:ro"], 80)}
+    why_not = _why_no_adapter(making)
+    if not why_not:
+        base = _base(making)
+        words = "--lora-adapters rung=../adapter --port 8000"
+        commands["serve-lora.sh"] = f"text-generation-launcher --model-id {base.here} {words}"
+        command = f"--model-id {base.inside} --lora-adapters rung=/adapters/rung --port 80"
+        files["compose-lora.yaml"] = _compose(TGI, command, [*base.mounts, "../adapter:/adapters/rung:ro"], 80)
+    return _write("tgi", folder, commands, files, why_not, making)
+
+
+def _why_no_adapter(making: Making) -> str:
+    """Why no files serve the adapter on its base; empty where they can."""
+    if making.run.method not in SERVABLE:
+        return f"{making.run.method}: served whole"
+    return "" if (making.work / "adapter").is_dir() else "this release holds no adapter: --to adapter,vllm,tgi"
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """The base as a command names it here, as a container does, and what must be mounted for that."""
+
+    here: str
+    inside: str
+    mounts: list[str]
+
+
+def _base(making: Making) -> Base:
+    """A hub id is the same everywhere; a folder, the embedded model's too, is mounted by whoever serves."""
+    from chat.local.load import find_model
+
+    place, hub = find_model(making.run.base)
+    return (
+        Base(shlex.quote(place), place, []) if hub else Base('"$BASE"', "/base", [f"${{BASE:?{NEEDS_BASE}}}:/base:ro"])
+    )
+
+
+def _compose(image: str, command: str, mounts: list[str], port: int) -> str:
+    return COMPOSE.format(image=image, command=json.dumps(command.split()), volumes=json.dumps(mounts), port=port)
+
+
+def _write(
+    name: FormName, folder: Path, commands: dict[str, str], files: dict[str, str], why_not: str, making: Making
+) -> ReleasedForm:
+    """Greedy requests reproduce what was measured: temperature 0, the run's system prompt."""
+    for file, command in commands.items():
+        write_text(folder / file, _script(command, making))
+        (folder / file).chmod(0o755)
+    for file, text in files.items():
+        write_text(folder / file, text)
+    facts = {"run": "commands only: compare the running server with rung release check URL"}
+    facts |= {"adapter": why_not} if why_not else {}
+    return ReleasedForm(form=name, folder=name, bytes=folder_bytes(folder), against="commands only", facts=facts)
+
+
+def _script(command: str, making: Making) -> str:
+    """A shell script that works from any folder; what it is given as BASE is found before it goes to its own."""
+    system = making.run.system_prompt
+    said = f" and the system message {json.dumps(system, ensure_ascii=False)}" if system else ""
+    lines = ["#!/bin/sh", f"# Ask with temperature 0{said}."]
+    if "$BASE" in command:
+        mark = (making.run.base_fingerprint or "unknown")[:8]
+        lines.append(f"# BASE: the folder of {json.dumps(making.run.base, ensure_ascii=False)}, fingerprint {mark}")
+        lines.append(f'BASE=$(cd "${{BASE:?{NEEDS_BASE}}}" && pwd) || exit 1')
+    return "\n".join([*lines, 'cd "$(dirname "$0")" || exit 1', f"exec {command}"]) + "\n"
+
+
+SERVABLE = ("lora", "qlora", "rslora")
+"""Methods whose adapters both load; of the others the whole model is served."""
+VLLM_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
+"""What vLLM takes as `--max-lora-rank`, but 1."""
+
+
+def rank_of(adapter: Path) -> int:
+    """The adapter's rank; 0 where its kind has none."""
+    return int(json.loads((adapter / "adapter_config.json").read_text()).get("r") or 0)
+
+
+def vllm_rank(rank: int) -> int | None:
+    """The smallest `--max-lora-rank` with room for this rank; None where vLLM has none."""
+    return next((size for size in VLLM_RANKS if size >= rank), None)

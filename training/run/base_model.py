@@ -1,0 +1,117 @@
+"""The base model as a recipe wants it loaded, and the adapter that is put on it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from chat.local.foreign import try_template
+from chat.local.load import find_model, loadable
+from chat.local.offline import quiet_transformers
+from chat.local.prompt import encode, render
+from chat.protocols import Turn
+from chat.thinking import switched
+from training.plan.recipe import Recipe
+from training.run.packing import register
+from training.run.processes import world
+
+
+class PlanTokenizer:
+    """`chat.protocols.Tokenizer` without a model: what a plan needs to count tokens."""
+
+    def __init__(self, base: str, enable_thinking: bool | None = None) -> None:
+        self.tokenizer = load_tokenizer(base, enable_thinking)
+
+    def count(self, text: str) -> int:
+        """Tokens of a plain text, without special ones."""
+        return len(encode(self.tokenizer, text))
+
+    def render(self, turns: Sequence[Turn]) -> str:
+        """The chat template's text for these turns, open for the assistant."""
+        return render(self.tokenizer, turns)
+
+
+def load_tokenizer(base: str, enable_thinking: bool | None = None) -> Any:
+    """The base model's own tokenizer, with a padding token (its end token where it names none), its thinking switched.
+
+    Raises RungError where it cannot be loaded.
+    """
+    place, hub = find_model(base)
+    transformers = quiet_transformers(hub=hub)
+    with loadable(base, hub=hub):
+        tokenizer = transformers.AutoTokenizer.from_pretrained(place, local_files_only=not hub, trust_remote_code=False)
+    try_template(tokenizer)
+    if tokenizer.chat_template:
+        tokenizer.chat_template = switched(str(tokenizer.chat_template), enable_thinking)
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def load_base(recipe: Recipe) -> Any:
+    """The base model in fp32, or in 4 bit (nf4, double quantisation) for QLoRA. Never runs code that came with it.
+
+    A reward model has a score head instead of the vocabulary's, random but for the seed.
+    """
+    import torch
+
+    place, hub = find_model(recipe.base)
+    transformers = quiet_transformers(hub=hub)
+    options: dict[str, Any] = {"attn_implementation": recipe.attention, "dtype": _dtype(recipe)}
+    if recipe.quantisation == "nf4":
+        options["quantization_config"] = transformers.BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=torch.bfloat16 if torch.cuda.is_available() else torch.float32,
+        )
+    if torch.cuda.is_available():
+        options["device_map"] = {"": world().local}
+    if recipe.packing:
+        register()
+    kind = transformers.AutoModelForCausalLM
+    if recipe.objective == "reward":
+        transformers.set_seed(recipe.seed)
+        kind, options["num_labels"] = transformers.AutoModelForSequenceClassification, 1
+    model = kind.from_pretrained(
+        place, local_files_only=not hub, trust_remote_code=False, use_safetensors=True, **options
+    )
+    if recipe.objective == "reward" and model.config.pad_token_id is None:
+        model.config.pad_token_id = load_tokenizer(recipe.base).pad_token_id
+    return model
+
+
+def _dtype(recipe: Recipe) -> Any:
+    """bf16 weights on a GPU where the base is frozen; fp32 elsewhere, with autocast where it is quicker."""
+    import torch
+
+    if torch.cuda.is_available() and recipe.method != "full":
+        return torch.bfloat16
+    return torch.float32
+
+
+def prepare(model: Any, recipe: Recipe) -> Any:
+    """Make a 4-bit base trainable under an adapter: norms in fp32, input gradients on."""
+    if recipe.quantisation == "none":
+        return model
+    from peft import prepare_model_for_kbit_training
+
+    return prepare_model_for_kbit_training(model, use_gradient_checkpointing=recipe.checkpointing)
+
+
+def set_threads(recipe: Recipe) -> int:
+    """Use as many threads as the recipe says, else as the environment or the machine offers; returns the number."""
+    import torch
+
+    offered = max(1, len(os.sched_getaffinity(0)) // recipe.processes)
+    wanted = recipe.threads or int(os.environ.get("OMP_NUM_THREADS", "0")) or offered
+    torch.set_num_threads(wanted)
+    return wanted
+
+
+def save(trainer: Any, tokenizer: Any, folder: Path) -> None:
+    """The adapter (or the whole model) with the tokenizer, as safetensors."""
+    trainer.model.save_pretrained(str(folder), safe_serialization=True)
+    tokenizer.save_pretrained(str(folder))

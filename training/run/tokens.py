@@ -1,0 +1,118 @@
+"""Rows into tokens, with the answer's tokens, and no others, marked for training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from chat.local.prompt import encode as encode_text
+from chat.local.prompt import render, system_folded
+from chat.protocols import Turn
+from chat.thinking import Marks, is_open, marks_of
+from curation.example import Example
+
+IGNORED = -100
+"""The label of a token that is not trained."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """One row: token ids, and labels that are the id where it is trained and IGNORED elsewhere. `row` counts from 1."""
+
+    row: int
+    ids: list[int]
+    labels: list[int]
+
+    @property
+    def trained(self) -> int:
+        """How many tokens are trained."""
+        return sum(label != IGNORED for label in self.labels)
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedRows:
+    """The rows that train, and the lines of those that cannot: longer than the limit, or without a trained token."""
+
+    rows: Sequence[Tokens]
+    too_long: list[int] = field(default_factory=list)
+    masked: list[int] = field(default_factory=list)
+    eos_trained: int = 0
+
+
+def with_system(turns: Sequence[Turn], system_prompt: str | None) -> list[dict[str, Any]]:
+    """The turns with their system message replaced; as they are where no system prompt is set."""
+    if system_prompt is None:
+        return [dict(turn) for turn in turns]
+    others = [dict(turn) for turn in turns if turn.get("role") != "system"]
+    return [{"role": "system", "content": system_prompt}, *others] if system_prompt else others
+
+
+def tokenise(tokenizer: Any, row: int, example: Example, system_prompt: str | None) -> Tokens:
+    """Render with the model's chat template, once open for the answer and once whole.
+
+    As in trl, the answer begins where the two token lists part. A prompt that opens the model's thinking keeps its own
+    tokens, as the tuned model is asked with them: the answer then closes the thinking first.
+    """
+    asked = with_system(example.asked, system_prompt)
+    tools = example.row.get("tools")
+    prompt = render(tokenizer, asked, tools)
+    text = _whole(tokenizer, [*asked, dict(example.messages[-1])], tools)
+    start, whole = encode_text(tokenizer, prompt), encode_text(tokenizer, text)
+    marks = marks_of(str(tokenizer.chat_template))
+    if marks is not None and is_open(prompt, marks) and whole[: len(start)] != start:
+        whole = [*start, *encode_text(tokenizer, _closed(prompt, text, marks))]
+    shared = next(
+        (i for i, (a, b) in enumerate(zip(start, whole, strict=False)) if a != b), min(len(start), len(whole))
+    )
+    return Tokens(row, whole, [IGNORED] * shared + whole[shared:])
+
+
+def _closed(prompt: str, text: str, marks: Marks) -> str:
+    """What follows a prompt that opens the thinking: its close, the answer, and the end of the row's whole text."""
+    begun = prompt[: prompt.rindex(marks.open)]
+    answer = text.removeprefix(begun).removeprefix(marks.open)
+    thought, close, rest = answer.partition(marks.close)
+    if not close:
+        thought, rest = "", marks.after + answer
+    said = f"{thought.strip()}\n" if thought.strip() else "\n"
+    return f"{said}{marks.close}{rest}"
+
+
+@dataclass(slots=True)
+class LeftOut:
+    """What `training_rows` counts as it goes: the lines of rows that cannot train, and rows that train an end token."""
+
+    too_long: list[int] = field(default_factory=list)
+    masked: list[int] = field(default_factory=list)
+    eos_trained: int = 0
+
+
+def encode(tokenizer: Any, examples: Sequence[Example], system_prompt: str | None, max_length: int) -> EncodedRows:
+    """All rows of a split that train."""
+    left = LeftOut()
+    rows = list(training_rows(tokenizer, examples, system_prompt, max_length, left))
+    return EncodedRows(rows, left.too_long, left.masked, left.eos_trained)
+
+
+def training_rows(
+    tokenizer: Any, examples: Iterable[Example], system_prompt: str | None, max_length: int, left: LeftOut
+) -> Iterator[Tokens]:
+    """The rows one by one. One over `max_length` tokens is left out and listed: a cut answer teaches to stop early."""
+    for number, example in enumerate(examples, 1):
+        tokens = tokenise(tokenizer, number, example, system_prompt)
+        if len(tokens.ids) > max_length:
+            left.too_long.append(number)
+        elif not tokens.trained:
+            left.masked.append(number)
+        else:
+            left.eos_trained += tokenizer.eos_token_id in tokens.labels
+            yield tokens
+
+
+def _whole(tokenizer: Any, turns: list[dict[str, Any]], tools: Any) -> str:
+    """The row's text with its answer, closed as the template closes it."""
+    try:
+        return str(tokenizer.apply_chat_template(turns, tools=tools, tokenize=False))
+    except Exception:  # a template raises whatever its author chose; without a system role the text is folded in
+        return str(tokenizer.apply_chat_template(system_folded(turns), tools=tools, tokenize=False))

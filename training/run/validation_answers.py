@@ -1,0 +1,130 @@
+"""What the model answers to validation rows while it trains, and how the project's metric scores that."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from heapq import nsmallest
+from typing import Any, TypedDict
+
+from chat.local.prompt import encode, render
+from curation.example import Example
+from evaluation.metrics.item_metrics import ItemMetric
+from training.plan.methods import VIRTUAL
+from training.plan.recipe import Recipe
+from training.run.inputs import expected_of, question_of
+from training.run.processes import all_of, in_turn
+from training.run.tokens import with_system
+
+COUNT = 2
+"""Answers that are shown at each check."""
+LIMIT = 48
+BATCH = 16
+
+
+class ValidationAnswer(TypedDict):
+    """An answer to a validation row, as metrics.jsonl holds it."""
+
+    question: str
+    expected: str
+    output: str
+    right: bool
+    score: float
+
+
+class ValidationAnswers:
+    """Greedy answers to validation rows: the first COUNT, to show them, or as many as the checkpoint is chosen by.
+
+    Those are drawn by their content, since a file that is sorted by class begins with one class.
+    `trainer` is set once it is built. The answers of one step are given once; the random state stays as it is.
+    """
+
+    def __init__(self, tokenizer: Any, rows: Sequence[Example], recipe: Recipe, metric: ItemMetric) -> None:
+        self.tokenizer = tokenizer
+        self.chooses = recipe.choose_by == "metric"
+        most = max(COUNT, recipe.metric_rows)
+        self.rows = nsmallest(most, rows, key=lambda row: row.content_hash) if self.chooses else list(rows[:COUNT])
+        self.recipe = recipe
+        self.metric = metric
+        self.trainer: Any = None
+        self._given: tuple[int, list[ValidationAnswer]] = (-1, [])
+
+    def shown(self) -> list[ValidationAnswer]:
+        """The answers to the rows that are shown."""
+        return [] if self.recipe.objective == "reward" else self.answers()[:COUNT]
+
+    def score(self) -> float | None:
+        """The mean score of all rows, where the checkpoint is chosen by it."""
+        return sum(self.scores()) / len(self.rows) if self.chooses and self.rows else None
+
+    def scores(self) -> list[float]:
+        """The score of each row."""
+        return [float(answer["score"]) for answer in self.answers()]
+
+    def given(self) -> tuple[list[str], list[str]]:
+        """The questions as a reward model is shown them, and the answers to them at this step."""
+        return [question_of(row) for row in self.rows], [str(answer["output"]) for answer in self.answers()]
+
+    def answers(self) -> list[ValidationAnswer]:
+        """The answer to each row at this step."""
+        step = int(self.trainer.state.global_step)
+        if self._given[0] != step:
+            self._given = (step, self._answer())
+        return self._given[1]
+
+    def _answer(self) -> list[ValidationAnswer]:
+        import torch
+
+        model = self.trainer.model
+        was_training = model.training
+        model.eval()
+        try:
+            with torch.no_grad():
+                return in_turn(all_of(self._share(model)))
+        finally:
+            model.train(was_training)
+
+    def _share(self, model: Any) -> list[ValidationAnswer]:
+        """The answers to this process's rows."""
+        args = self.trainer.args
+        rows = self.rows[args.process_index :: args.world_size]
+        return [self._judged(row, text) for row, text in zip(rows, self._outputs(model, rows), strict=True)]
+
+    def _outputs(self, model: Any, rows: Sequence[Example]) -> list[str]:
+        """In batches of similar length; virtual tokens are put in for one row at a time."""
+        prompts = [self._prompt(row) for row in rows]
+        order = sorted(range(len(prompts)), key=lambda place: len(prompts[place]))
+        size = 1 if self.recipe.method in VIRTUAL else BATCH
+        found = [""] * len(prompts)
+        for start in range(0, len(order), size):
+            places = order[start : start + size]
+            limit = max(self._limit(rows[place]) for place in places)
+            for place, text in zip(places, self._batch(model, [prompts[p] for p in places], limit), strict=True):
+                found[place] = text
+        return found
+
+    def _batch(self, model: Any, prompts: list[list[int]], limit: int) -> list[str]:
+        import torch
+
+        pad = self.tokenizer.pad_token_id
+        width = max(len(ids) for ids in prompts)
+        given = torch.tensor([[pad] * (width - len(ids)) + ids for ids in prompts], device=model.device)
+        mask = torch.tensor([[0] * (width - len(ids)) + [1] * len(ids) for ids in prompts], device=model.device)
+        out = model.generate(
+            input_ids=given, attention_mask=mask, max_new_tokens=limit, do_sample=False, pad_token_id=pad
+        )
+        return [self.tokenizer.decode(row[width:], skip_special_tokens=True).strip() for row in out]
+
+    def _prompt(self, row: Example) -> list[int]:
+        turns = with_system(row.asked, self.recipe.system_prompt)
+        return encode(self.tokenizer, render(self.tokenizer, turns, row.row.get("tools")))
+
+    def _limit(self, row: Example) -> int:
+        return min(LIMIT, len(encode(self.tokenizer, row.answer or "")) + 4)
+
+    def _judged(self, row: Example, output: str) -> ValidationAnswer:
+        expected = row.answer or ""
+        score = self.metric.score(output, expected_of(row, tests=self.metric.by_tests))
+        right = output == expected.strip()
+        return ValidationAnswer(
+            question=row.question[-200:], expected=expected, output=output, right=right, score=score
+        )

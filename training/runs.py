@@ -1,0 +1,264 @@
+"""Runs: the record `runs/ID/run.json`, the lines of `metrics.jsonl`, and starting, following and controlling a run."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from training.gates.gate import GateOverride
+from workspace.artefact import Artefact, read_artefact, revised, write_artefact
+from workspace.errors import Refusal, RungError, did_you_mean
+from workspace.files import write_text
+from workspace.folder import Project, oldest_first
+from workspace.lock import is_held
+
+State = Literal["cleared", "starting", "running", "paused", "stopped", "finished", "failed", "crashed"]
+LIVE: tuple[State, ...] = ("starting", "running", "paused")
+RECORD = "run.json"
+METRICS = "metrics.jsonl"
+MetricLine = dict[str, Any]
+"""A line of metrics.jsonl: its `kind` (step, validation, checkpoint, loading, note) and the figures of that kind."""
+PREFLIGHT = "preflight.json"
+LOCK = "run.lock"
+CONTROL = "control"
+
+
+class RunRecord(Artefact):
+    """`runs/R-001/run.json`.
+
+    `state` as the process that trains wrote it; `read_run` turns a live state without a live process into `crashed`.
+    `ending` says in a sentence why it ended. `step` of `steps` is that of the last checkpoint or the end; `best_loss`
+    the validation loss at `best_step`: the lowest, or where the metric chose, that with the highest `best_score`.
+    `files` lists the saved adapter (or model) by name and SHA-256.
+    `resolved` holds what was decided at the start (precision, threads), so that a resumed run decides the same.
+    """
+
+    id: str
+    state: State
+    plan: str
+    plan_sha256: str
+    clearance_sha256: str
+    dataset: str
+    base: str
+    base_fingerprint: str = ""
+    method: str
+    objective: str = "sft"
+    processes: int = 1
+    system_prompt: str | None = None
+    overrides: list[GateOverride] = []
+    by: str = ""
+    pid: int | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    seconds: float = 0.0
+    step: int = 0
+    steps: int = 0
+    best_step: int | None = None
+    best_loss: float | None = None
+    best_score: float | None = None
+    ending: str = ""
+    resolved: dict[str, str | int] = Field(default_factory=dict)
+    adapter: str = ""
+    files: dict[str, str] = Field(default_factory=dict)
+    memory_mib: float | None = None
+    tokens: int = 0
+
+    @property
+    def adapter_sha256(self) -> str:
+        """SHA-256 of the trained weights, empty before the end."""
+        return next((digest for name, digest in sorted(self.files.items()) if name.endswith(".safetensors")), "")
+
+
+def read_run(folder: Path) -> RunRecord:
+    """The record of one run; a run whose process is gone is `crashed`."""
+    record = read_artefact(folder / RECORD, RunRecord)
+    if record.state in LIVE and not is_alive(folder):
+        return revised(record, state="crashed", ending="its process ended without a word")
+    return record
+
+
+def write_run(folder: Path, record: RunRecord, **changes: Any) -> RunRecord:
+    """Write the record with changes, and return it."""
+    made = revised(record, **changes)
+    write_artefact(folder / RECORD, made)
+    return made
+
+
+def read_runs(project: Project) -> list[RunRecord]:
+    """All runs, the oldest first."""
+    return [read_run(path.parent) for path in oldest_first(project.runs.glob(f"*/{RECORD}"))]
+
+
+def find_run(project: Project, name: str | None = None) -> RunRecord:
+    """The run of this name, or the newest.
+
+    Raises RungError where there is none.
+    """
+    runs = read_runs(project)
+    if name is None and runs:
+        return runs[-1]
+    for run in runs:
+        if run.id == name:
+            return run
+    if not runs:
+        raise RungError("No run yet.", "rung train")
+    raise RungError(f"No run {name} in runs/.{did_you_mean(name or '', [run.id for run in runs])}", "rung runs list")
+
+
+def newest_run(project: Project, *, finished: bool = True) -> RunRecord | None:
+    """The newest run, by default only of those that finished."""
+    runs = [run for run in read_runs(project) if not finished or run.state == "finished"]
+    return runs[-1] if runs else None
+
+
+def is_alive(folder: Path) -> bool:
+    """Whether a process holds the run's lock at this moment."""
+    return is_held(folder / LOCK)
+
+
+def append_metric(folder: Path, line: MetricLine) -> None:
+    """Add one line to metrics.jsonl; a reader may see half of the last line, `read_metrics` skips it.
+
+    Where a killed process left half a line, this one begins on the next.
+    """
+    data = json.dumps(line, ensure_ascii=False).encode() + b"\n"
+    descriptor = os.open(folder / METRICS, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+    try:
+        size = os.fstat(descriptor).st_size
+        half = size and os.pread(descriptor, 1, size - 1) != b"\n"
+        os.write(descriptor, b"\n" + data if half else data)
+    finally:
+        os.close(descriptor)
+
+
+def read_metrics(folder: Path, start: int = 0) -> Iterator[tuple[int, MetricLine]]:
+    """Whole lines from byte `start` on, each with the byte after it; steps that a resumed run did again come twice.
+
+    A line that a full disk cut, or that is no line of a run, is passed over: the figures after it still count.
+    """
+    path = folder / METRICS
+    if not path.is_file():
+        return
+    with path.open("rb") as file:
+        file.seek(start)
+        for raw in file:
+            start += len(raw)
+            line = _line(raw)
+            if line is not None:
+                yield start, line
+
+
+def _line(raw: bytes) -> MetricLine | None:
+    try:
+        line = json.loads(raw) if raw.endswith(b"\n") else None
+    except (ValueError, RecursionError):
+        return None
+    fits = isinstance(line, dict) and isinstance(line.get("kind"), str) and isinstance(line.get("step", 0), int)
+    return line if fits else None
+
+
+def curve(folder: Path) -> list[MetricLine]:
+    """The lines of the run as it went: of steps done again after a crash only the later line."""
+    lines: dict[tuple[str, int], MetricLine] = {}
+    for _, line in read_metrics(folder):
+        key = (str(line["kind"]), int(line.get("step", 0)))
+        lines.pop(key, None)
+        lines[key] = line
+    return list(lines.values())
+
+
+LOG = "log.txt"
+POLL = 0.2
+REFUSED = 3
+"""Exit code of a process that was not admitted: run.json is as it was."""
+
+
+def start(project: Project, folder: Path) -> subprocess.Popen[bytes]:
+    """Start the process that trains this run; it outlives the terminal. The lock that it holds tells who trains."""
+    (folder / CONTROL).unlink(missing_ok=True)
+    environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE", "TOKENIZERS_PARALLELISM": "false"}
+    with (folder / LOG).open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-P", "-m", "training.run", str(folder)],
+            cwd=project.root,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+
+
+def run_of(project: Project, plan_sha256: str) -> RunRecord | None:
+    """The newest run of this very plan, unless it failed: what was begun is gone on with, not begun again."""
+    for run in reversed(read_runs(project)):
+        if run.plan_sha256 == plan_sha256:
+            return run if run.state != "failed" else None
+    return None
+
+
+def live_run(project: Project) -> RunRecord | None:
+    """The run that is training now, if any."""
+    return next((run for run in reversed(read_runs(project)) if run.state in LIVE), None)
+
+
+def tell(project: Project, name: str | None, word: str) -> RunRecord:
+    """Ask a live run to `pause`, to go on (an empty word), or to `stop` with its work saved.
+
+    Raises Refusal where the run does not live.
+    """
+    run = _live_run(project, name)
+    write_text(project.runs / run.id / CONTROL, word + "\n")
+    return run
+
+
+def _live_run(project: Project, name: str | None) -> RunRecord:
+    run = find_run(project, name) if name else (live_run(project) or find_run(project))
+    if run.state not in LIVE:
+        raise Refusal(f"{run.id} is not training: {run.state}.", f"rung runs resume {run.id}")
+    return run
+
+
+def follow(folder: Path, process: subprocess.Popen[bytes] | None = None) -> Iterator[MetricLine | None]:
+    """Lines of metrics.jsonl as they come, None while there is none; ends when the run no longer lives.
+
+    Lines that were there before are left out.
+    """
+    place = (folder / "metrics.jsonl").stat().st_size if (folder / "metrics.jsonl").is_file() else 0
+    while True:
+        ended = process.poll() is not None if process else not is_alive(folder)
+        for after, line in read_metrics(folder, place):
+            place = after
+            yield line
+        if ended:
+            return
+        yield None
+        time.sleep(POLL)
+
+
+def last_words(folder: Path) -> str:
+    """The refusal or the last line that the process left in its log."""
+    try:
+        lines = (folder / LOG).read_text(errors="replace").strip().splitlines()
+    except OSError:
+        return ""
+    return "\n".join(lines[-2:]) if len(lines) > 1 and lines[-1].startswith("->") else (lines[-1] if lines else "")
+
+
+def wait_until_live(folder: Path, process: subprocess.Popen[bytes], seconds: float = 60.0) -> RunRecord:
+    """The record once the process has said that it began, or has ended: after that it needs nobody."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until and process.poll() is None:
+        if read_run(folder).state != "cleared":
+            break
+        time.sleep(POLL / 4)
+    return read_run(folder)

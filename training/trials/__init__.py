@@ -1,0 +1,1 @@
+"""Short trainings that choose or forecast: sweep, learning curve, dry run."""

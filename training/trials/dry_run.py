@@ -1,0 +1,230 @@
+"""Before money is spent: the rows as they will be trained, and a dry run of a few steps held against the estimate."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from training.plan.memory_fit import fit_of, usable_of
+from training.plan.plans import Forecast, Plan, read_plan, write_plan
+from training.run.row_check import TokenCheck
+from training.runs import read_runs
+from workspace.artefact import Artefact, hashes, read_artefact, revised, write_artefact
+from workspace.children import ending_with_us
+from workspace.errors import Refusal, RungError
+from workspace.files import sha256_file
+from workspace.folder import Project
+
+MALLOC = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
+"""With the C library's defaults memory that was freed is still counted as held, 12 to 21% of it."""
+FORWARD = 1 / 3
+"""What a row costs in validation, in training passes: forward without backward."""
+SPARE = 2
+"""Checkpoints beside the newest ones: the best, and the one that is being written."""
+ROUND = 0.15
+"""By how much a measured peak may differ from the expected one before it is said."""
+
+
+class DryRunFinding(BaseModel):
+    """`blocks`: the run would fail or learn the wrong thing. `look`: a person should know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    level: Literal["blocks", "look"]
+    text: str
+
+
+class DryRunStep(BaseModel):
+    """One optimiser step of the dry run."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    seconds: float
+    tokens: int
+
+
+class Measured(BaseModel):
+    """Figures of the child that made the steps. Memory in GiB above the imports, disk in bytes.
+
+    The first of `steps` held the longest rows. `answer_lost` lists train lines whose trained tokens do not hold the
+    whole answer, `lost_tokens` counts trained tokens of rows left out.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    rows: TokenCheck
+    template_sha256: str
+    answer_lost: list[int]
+    double_start: int
+    lost_tokens: int
+    precision: str
+    loading_seconds: float
+    steps: list[DryRunStep]
+    trained_parameters: int
+    peak_gib: float
+    reserved_gib: float | None
+    imports_gib: float
+    checkpoint_bytes: int
+
+    @property
+    def timed(self) -> list[DryRunStep]:
+        """The steps that tell the speed: all but the first, which warms up."""
+        return self.steps[1:]
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Speed of the timed steps."""
+        return sum(step.tokens for step in self.timed) / max(1e-9, sum(step.seconds for step in self.timed))
+
+
+class DryRun(Artefact):
+    """`plans/P-001.preflight.json`: what `Measured` holds, with the estimate and what a person should know."""
+
+    plan: str
+    rows: TokenCheck
+    template_sha256: str
+    answer_lost: list[int]
+    double_start: int
+    lost_tokens: int
+    precision: str
+    loading_seconds: float
+    steps: list[DryRunStep]
+    tokens_per_second: float
+    trained_parameters: int
+    peak_gib: float
+    reserved_gib: float | None
+    imports_gib: float
+    estimate: dict[str, float] | None
+    checkpoint_bytes: int
+    disk_needed: int
+    disk_free: int
+    forecast: Forecast
+    findings: list[DryRunFinding]
+
+    @property
+    def blocked(self) -> bool:
+        """Whether something has to be put right first."""
+        return any(finding.level == "blocks" for finding in self.findings)
+
+
+def preflight(project: Project, plan_file: Path) -> DryRun:
+    """Run the steps in a child process, judge them and keep the result beside the plan.
+
+    The plan takes over the measured forecast, unless a run was made from it already. Raises Refusal where no row can
+    train, RungError where the child fails.
+    """
+    plan = read_plan(plan_file)
+    measured = _measured(project, plan_file)
+    forecast = _forecast(plan, measured)
+    if sha256_file(plan_file) not in {run.plan_sha256 for run in read_runs(project)}:
+        write_plan(plan_file, revised(plan, forecast=forecast))
+    found = _dry_run(project, plan_file, plan, measured, forecast)
+    write_artefact(place_of(project, plan.id), found)
+    return found
+
+
+def place_of(project: Project, plan: str) -> Path:
+    """Path of a plan's pre-flight."""
+    return project.plans / f"{plan}.preflight.json"
+
+
+def read_preflight(project: Project, plan: str) -> DryRun | None:
+    """The kept pre-flight of a plan, None where there is none."""
+    path = place_of(project, plan)
+    return read_artefact(path, DryRun) if path.is_file() else None
+
+
+def _measured(project: Project, plan_file: Path) -> Measured:
+    with tempfile.TemporaryDirectory(prefix=".dry-", dir=project.plans) as folder:
+        out = Path(folder) / "found.json"
+        words = ["training.trials", "dry-run", str(project.root), str(plan_file), str(out)]
+        command = [sys.executable, "-P", "-m", *words]
+        environment = {**os.environ, **MALLOC, "OMP_WAIT_POLICY": "PASSIVE", "TOKENIZERS_PARALLELISM": "false"}
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, check=False, preexec_fn=ending_with_us()
+        )
+        if not out.is_file():
+            last = (done.stderr.strip().splitlines() or [f"exit {done.returncode}"])[-1]
+            hint = "rung estimate   (what fits)" if done.returncode < 0 else "rung doctor"
+            raise RungError(f"The dry run of {plan_file.stem} failed: {last}", hint)
+        found = json.loads(out.read_text())
+    if "error" in found:
+        raise Refusal(found["error"], found["hint"])
+    return Measured.model_validate(found)
+
+
+def _dry_run(project: Project, plan_file: Path, plan: Plan, measured: Measured, forecast: Forecast) -> DryRun:
+    """The figures beside the estimate, with findings."""
+    alone = plan.recipe.alone()  # as the dry run trains, whatever the plan's processes
+    fit = fit_of(alone, answer=plan.data.answer, usable=usable_of(project))
+    estimate = {"low": fit.low, "expected": fit.expected, "high": fit.high} if fit else None
+    free = shutil.disk_usage(project.plans).free
+    needed = measured.checkpoint_bytes * (plan.recipe.keep_last + SPARE)
+    return DryRun(
+        **dict(measured),
+        made_from=hashes(project.root, plan_file),
+        plan=plan.id,
+        tokens_per_second=round(measured.tokens_per_second, 1),
+        estimate=estimate,
+        disk_needed=needed,
+        disk_free=free,
+        forecast=forecast,
+        findings=list(_findings(measured, estimate, needed, free)),
+    )
+
+
+def _forecast(plan: Plan, measured: Measured) -> Forecast:
+    """Time by the quickest, the mean and the slowest timed step; validation counts a third of training."""
+    rates = [step.tokens / max(1e-9, step.seconds) for step in measured.timed]
+    recipe, data = plan.recipe, plan.data
+    each = data.tokens / max(1, data.train - len(data.left_out))
+    checks = recipe.evals * recipe.epochs * data.validation * each * FORWARD
+    work = data.tokens * recipe.epochs + checks
+    speeds = (max(rates), measured.tokens_per_second, min(rates))
+    low, middle, high = (measured.loading_seconds + work / rate for rate in speeds)
+    return revised(
+        plan.forecast,
+        seconds=round(middle, 1),
+        seconds_low=round(low, 1),
+        seconds_high=round(high, 1),
+        measured_gib=round(measured.peak_gib, 2),
+        because=f"{len(measured.timed)} dry steps on this machine",
+    )
+
+
+def _findings(found: Measured, estimate: dict[str, float] | None, needed: int, free: int) -> Iterator[DryRunFinding]:
+    rows = found.rows
+    if found.answer_lost:
+        yield _rows_say("blocks", found.answer_lost, "train less than their whole answer")
+    if rows.eos_trained < rows.rows:
+        count = rows.rows - rows.eos_trained
+        yield DryRunFinding(level="look", text=f"{count} rows do not train the end token: the model may not stop")
+    if rows.masked:
+        yield _rows_say("look", rows.masked, "have no trained token and are left out")
+    if rows.too_long:
+        lost = f"are too long and left out, with {found.lost_tokens:,} answer tokens"
+        yield _rows_say("look", rows.too_long, lost)
+    if found.double_start:
+        yield DryRunFinding(level="look", text=f"{found.double_start} rows begin with the start token twice")
+    if needed > free:
+        text = f"checkpoints need {needed / 1e9:.1f} GB on disk, {free / 1e9:.1f} GB are free"
+        yield DryRunFinding(level="blocks", text=text)
+    if estimate and not _near(found.peak_gib, estimate):
+        text = f"the dry run held {found.peak_gib:.2f} GiB, the estimate said {estimate['expected']:.2f}"
+        yield DryRunFinding(level="look", text=f"{text} ({estimate['low']:.2f} to {estimate['high']:.2f})")
+
+
+def _near(measured: float, estimate: dict[str, float]) -> bool:
+    within = estimate["low"] <= measured <= estimate["high"]
+    return within or abs(measured / estimate["expected"] - 1) <= ROUND
+
+
+def _rows_say(level: Literal["blocks", "look"], lines: list[int], what: str) -> DryRunFinding:
+    some = ", ".join(map(str, lines[:5])) + (" ..." if len(lines) > 5 else "")
+    return DryRunFinding(level=level, text=f"{len(lines)} rows {what}: train line {some}")

@@ -1,0 +1,158 @@
+"""The child of dry run, sweep and learning curve: short trainings outside a run.
+
+The gates are checked again before a model is loaded. A point that is in the results is not measured twice, and a trial
+that a rung keeps goes on from its checkpoint. Imports torch.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from transformers import TrainerCallback
+
+from curation.example import Example
+from evaluation.metrics.item_metrics import ItemMetric, item_metric
+from training.plan.plans import Plan
+from training.plan.recipe import Recipe
+from training.plan.reward import metric_name
+from training.plan.splits import rows_of
+from training.run.base_model import load_base, load_tokenizer, prepare, set_threads
+from training.run.building import build
+from training.run.inputs import Column, Items, items_of
+from training.run.precision import choose_precision
+from training.run.reward_model import RewardModel, reward_model_of
+from training.run.validation_answers import ValidationAnswers
+from training.trials.sweep import steps_at, survivors
+from training.trials.trials import Point, Rung, Spec, Trial, admit_trials, append_point, read_points
+from workspace.folder import Project
+from workspace.settings import Settings
+
+
+@dataclass
+class Ground:
+    """What stays the same from one short training to the next: rows, tokenizer, metric, precision."""
+
+    recipe: Recipe
+    tokenizer: Any
+    items: Items
+    unseen: Items
+    train: Sequence[Example]
+    validation: Sequence[Example]
+    metric: ItemMetric
+    reward: RewardModel | None = None
+    precision: str = ""
+
+
+def ground_of(project: Project, settings: Settings, plan: Plan) -> Ground:
+    """Read and tokenise what the plan trains on."""
+    recipe = plan.recipe
+    set_threads(recipe)
+    folder = project.datasets / plan.dataset
+    tokenizer = load_tokenizer(recipe.base, recipe.enable_thinking)
+    train, validation = rows_of(folder, "train", settings), rows_of(folder, "validation", settings)
+    metric = item_metric(metric_name(recipe, settings), project.root)
+    items, unseen = items_of(project, settings, folder, recipe, tokenizer, tests=metric.by_tests)
+    reward = reward_model_of(project, recipe)
+    return Ground(recipe, tokenizer, items, unseen, train, validation, metric, reward)
+
+
+def trainer_of(ground: Ground, recipe: Recipe, columns: Sequence[Column], folder: Path, callbacks: list[Any]) -> Any:
+    """A trainer on a fresh base for these columns: it evaluates and saves only when a callback asks it to.
+
+    One process makes the steps, whatever the plan says.
+    """
+    recipe = recipe.alone()
+    model = load_base(recipe)
+    if not ground.precision:
+        ground.precision = choose_precision(recipe, model, ground.items.encoded)[0]
+    trainer = build(
+        recipe,
+        prepare(model, recipe),
+        ground.tokenizer,
+        items=Items(columns, ground.items.encoded),
+        unseen=ground.unseen,
+        precision=ground.precision,
+        folder=folder,
+        metric=ground.metric,
+        reward=ground.reward,
+        sampler=ValidationAnswers(ground.tokenizer, ground.validation, recipe, ground.metric),
+        callbacks=callbacks,
+    )
+    trainer.scored = None
+    trainer.args.eval_strategy = trainer.args.save_strategy = "no"
+    trainer.args.load_best_model_at_end = False
+    return trainer
+
+
+def work(project: Project, settings: Settings, folder: Path) -> None:
+    """Ask the gates, then train rung after rung. Raises Refusal where a gate is closed."""
+    from training.plan.plans import read_plan
+
+    spec = admit_trials(project, settings, folder)
+    ground = ground_of(project, settings, read_plan(project.plans / f"{spec.plan}.toml"))
+    left = [trial.name for trial in spec.trials]
+    for number in range(len(spec.rungs)):
+        _train_rung(ground, folder, spec, number, left)
+        if number + 1 < len(spec.rungs):
+            kept = survivors(read_points(folder), number, spec.rungs[number + 1].count)
+            for name in set(left) - set(kept):
+                shutil.rmtree(folder / name, ignore_errors=True)
+            left = kept
+
+
+def _train_rung(ground: Any, folder: Path, spec: Spec, number: int, left: list[str]) -> None:
+    done = {(point.trial, point.rung) for point in read_points(folder)}
+    last = number + 1 == len(spec.rungs)
+    for trial in spec.trials:
+        if trial.name in left and (trial.name, number) not in done:
+            append_point(
+                folder, train_trial(ground, folder / trial.name, trial, spec.rungs[number], number, keep=not last)
+            )
+
+
+def train_trial(ground: Any, folder: Path, trial: Trial, rung: Rung, number: int, *, keep: bool) -> Point:
+    """Train a trial up to the rung and look at validation; where it may go on, leave a checkpoint."""
+    from training.run.checkpoints import newest_checkpoint
+    from training.run.inputs import picked
+
+    started = time.monotonic()
+    until = steps_at(trial, rung)
+    columns = ground.items.columns
+    if trial.rows is not None:
+        columns = picked(columns, trial.rows)
+    trainer = trainer_of(ground, trial.recipe, columns, folder, [Until(until, keep=keep)])
+    start = newest_checkpoint(folder)
+    trainer.train(resume_from_checkpoint=str(start) if start else None)
+    found = trainer.evaluate()
+    if not keep:
+        shutil.rmtree(folder, ignore_errors=True)
+    loss = float(found["eval_loss"])
+    return Point(
+        trial=trial.name,
+        rung=number,
+        step=int(trainer.state.global_step),
+        loss=loss if math.isfinite(loss) else None,
+        error=float(found.get("eval_error") or 0.0),
+        seconds=round(time.monotonic() - started, 2),
+    )
+
+
+class Until(TrainerCallback):  # type: ignore[misc]  # transformers is not followed by mypy
+    """Stops at a step, with a checkpoint where the trial may go on."""
+
+    def __init__(self, step: int, *, keep: bool) -> None:
+        self.step = step
+        self.keep = keep
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
+        """Stop here?"""
+        if state.global_step >= self.step:
+            control.should_training_stop = True
+            control.should_save = self.keep
+        return control

@@ -1,0 +1,229 @@
+"""`rung plan sweep`: which values do best on validation, by successive halving. The test set is never looked at."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from chat.protocols import Tokenizer
+from training.plan.planning import make_plan
+from training.plan.plans import Plan
+from training.trials.trials import Point, Rung, Spec, Trial
+from workspace.artefact import Artefact, hashes, revised
+from workspace.counted import counted
+from workspace.errors import InputError, Problem, did_you_mean
+from workspace.files import sha256_file
+from workspace.folder import Project
+from workspace.settings import Settings, TrainingSettings, load_settings
+
+ALIASES = {"lr": "learning_rate", "r": "rank", "bs": "batch"}
+"""Short names that people use."""
+FIXED = ("objective", "system_prompt", "report_to", "precision", "choose_by", "reward")
+"""Settings that are no matter of trying: they change what is learnt or how it is told."""
+HALF = 2
+LEAST_STEPS = 8
+"""Fewer steps say nothing about a setting."""
+MOST = 64
+"""Combinations in one sweep."""
+
+
+class SweepResult(BaseModel):
+    """One combination in the result: its values, the losses at each rung, and how far it was taken."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    name: str
+    values: dict[str, Any]
+    losses: list[float | None]
+    steps: int
+
+
+class Sweep(Artefact):
+    """`plans/sweep-001.json`: the combinations, the best first. `told_apart`: its lead is over its standard error.
+
+    `edge` names values of the best that lie at the end of what was tried.
+    """
+
+    plan: str
+    space: dict[str, list[Any]]
+    rungs: list[Rung]
+    standings: list[SweepResult]
+    told_apart: bool
+    edge: list[str]
+    seconds: float
+    steps: int
+    stopped: str = ""
+
+    @property
+    def best(self) -> SweepResult:
+        """The winner."""
+        return self.standings[0]
+
+
+def parse_space(texts: Sequence[str]) -> dict[str, list[str]]:
+    """`["lr=1e-4,2e-4", "rank=8,16"]` as values by setting.
+
+    Raises InputError with every text that is no `NAME=VALUE,VALUE` and every unknown name.
+    """
+    found: dict[str, list[str]] = {}
+    problems = []
+    known = [name for name in TrainingSettings.model_fields if name not in FIXED]
+    for text in texts:
+        name, sign, values = text.partition("=")
+        name = ALIASES.get(name.strip(), name.strip())
+        split = [value.strip() for value in values.split(",") if value.strip()]
+        if not sign or not split:
+            problems.append(Problem("not NAME=VALUE,VALUE, as in lr=1e-4,2e-4.", text))
+        elif name not in known:
+            problems.append(Problem(f'"{name}" cannot be swept.{did_you_mean(name, known)}', text))
+        elif name in found:
+            problems.append(Problem(f'"{name}" is named twice.', text))
+        else:
+            found[name] = list(dict.fromkeys(split))
+    count = math.prod(len(values) for values in found.values())
+    if not problems and not 2 <= count <= MOST:
+        problems.append(Problem(f"{counted(count, 'combination')}; 2 to {MOST} can be compared.", "sweep"))
+    if problems:
+        raise InputError(problems, "rung plan sweep lr=1e-4,2e-4,5e-4 rank=8,16")
+    return found
+
+
+def lay_out(
+    project: Project,
+    settings: Settings,
+    plan_file: Path,
+    plan: Plan,
+    space: Mapping[str, list[str]],
+    tokenizer: Tokenizer,
+) -> Spec:
+    """A recipe for each combination, worked out as its own plan would be, and the rungs of the halving.
+
+    Raises InputError with every value that does not fit its setting.
+    """
+    changed = _settings_of(project, settings.training, space)
+    trials = []
+    for number, (values, training) in enumerate(changed, 1):
+        made = make_plan(project, revised(settings, training=training), tokenizer)
+        trials.append(Trial(name=f"t{number:02d}", values=values, recipe=made.recipe))
+    return Spec(
+        made_from=hashes(project.root, plan_file),
+        id="",
+        kind="sweep",
+        plan=plan.id,
+        plan_sha256=sha256_file(plan_file),
+        trials=trials,
+        rungs=halving(len(trials), min(trial.recipe.steps for trial in trials)),
+    )
+
+
+def _settings_of(
+    project: Project, present: TrainingSettings, space: Mapping[str, list[str]]
+) -> list[tuple[dict[str, Any], TrainingSettings]]:
+    """Each combination's own values, and the present settings with them."""
+    problems: list[Problem] = []
+    for name, values in space.items():
+        for value in values:
+            try:
+                _with(project, {name: value})
+            except InputError as error:
+                problems += [Problem(p.text, f"{name}={value}", p.expected, p.found) for p in error.problems]
+    if problems:
+        raise InputError(problems, "rung plan sweep lr=1e-4,2e-4,5e-4 rank=8,16")
+    found = []
+    for combination in itertools.product(*space.values()):
+        named = dict(zip(space, combination, strict=True))
+        read = _with(project, named).training
+        own = {name: getattr(read, name) for name in named}
+        found.append((own, revised(present, **own)))
+    return found
+
+
+def _with(project: Project, values: Mapping[str, str]) -> Settings:
+    import os
+
+    named = {f"RUNG_TRAINING__{name.upper()}": value for name, value in values.items()}
+    return load_settings(project.settings_file, {**os.environ, **named})
+
+
+def halving(count: int, steps: int) -> list[Rung]:
+    """Rungs from the most trials with the fewest steps to the last ones with all: each keeps the better half."""
+    counts = [count]
+    while counts[-1] > 1 and steps / HALF ** len(counts) >= LEAST_STEPS:
+        counts.append(max(1, counts[-1] // HALF))
+    last = len(counts) - 1
+    return [Rung(share=1 / HALF ** (last - place), count=n) for place, n in enumerate(counts)]
+
+
+def steps_at(trial: Trial, rung: Rung) -> int:
+    """Optimiser steps that a trial has made when it leaves the rung."""
+    return max(1, math.ceil(trial.recipe.steps * rung.share))
+
+
+def budget(spec: Spec) -> tuple[int, int]:
+    """(steps that the halving takes, steps that training every combination in full would take)."""
+    whole = sum(trial.recipe.steps for trial in spec.trials)
+    mean, taken, before = whole / len(spec.trials), 0.0, 0.0
+    for rung in spec.rungs:
+        taken += rung.count * (rung.share - before) * mean
+        before = rung.share
+    return math.ceil(taken), whole
+
+
+def survivors(points: Sequence[Point], rung: int, count: int) -> list[str]:
+    """Names of the `count` trials with the lowest loss at a rung; a loss that is no number comes last."""
+    here = [point for point in points if point.rung == rung]
+    return [p.trial for p in sorted(here, key=lambda p: (p.loss is None, p.loss or 0.0, p.trial))[:count]]
+
+
+def outcome(spec: Spec, space: Mapping[str, Sequence[Any]], points: Sequence[Point], stopped: str = "") -> Sweep:
+    """The result: who came furthest, and of those who did best. Deterministic in its inputs."""
+    by_trial = {trial.name: [p for p in points if p.trial == trial.name] for trial in spec.trials}
+    order = sorted(
+        (trial for trial in spec.trials if by_trial[trial.name]),
+        key=lambda t: (-by_trial[t.name][-1].rung, by_trial[t.name][-1].loss is None, by_trial[t.name][-1].loss or 0.0),
+    )
+    standings = [
+        SweepResult(
+            name=trial.name,
+            values=trial.values,
+            losses=[point.loss for point in by_trial[trial.name]],
+            steps=by_trial[trial.name][-1].step,
+        )
+        for trial in order
+    ]
+    best = order[0]
+    return Sweep(
+        made_from=spec.made_from,
+        plan=spec.plan,
+        space={name: list(values) for name, values in space.items()},
+        rungs=spec.rungs,
+        standings=standings,
+        told_apart=_told_apart(points, best.name, by_trial),
+        edge=_edge(best.values, spec.trials),
+        seconds=round(sum(point.seconds for point in points), 1),
+        steps=sum(by_trial[t.name][-1].step for t in order),
+        stopped=stopped,
+    )
+
+
+def _told_apart(points: Sequence[Point], best: str, by_trial: Mapping[str, Sequence[Point]]) -> bool:
+    """Whether the winner leads the next one, at the last rung that both reached, by more than its standard error."""
+    top = by_trial[best]
+    for point in reversed(top):
+        others = [p.loss for p in points if p.rung == point.rung and p.trial != best and p.loss is not None]
+        if others:
+            return point.loss is not None and min(others) - point.loss > point.error
+    return False
+
+
+def _edge(values: Mapping[str, Any], trials: Sequence[Trial]) -> list[str]:
+    found = []
+    for name, value in values.items():
+        tried = sorted({t.values[name] for t in trials if isinstance(t.values[name], int | float)})
+        if len(tried) > 1 and value in (tried[0], tried[-1]):
+            found.append(name)
+    return found

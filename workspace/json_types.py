@@ -1,0 +1,8 @@
+"""The one name for JSON and TOML of any shape: a table as it was read, or a document about to be written."""
+
+from __future__ import annotations
+
+from typing import Any
+
+JsonObject = dict[str, Any]
+"""Only where data enters or leaves: between packages it has a model, a dataclass or a TypedDict."""
