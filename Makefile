@@ -28,6 +28,7 @@ check: $(READY) ## Formatting, lint, types, layers and tests (with the network c
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(MAKE) --no-print-directory --output-sync --jobs 2 types types-of-tests layers
+	$(BIN)/python -c 'from chat.local.embedded import embedded_model; embedded_model()'  # what the tests cannot fetch
 	$(BIN)/python tests/offline.py $(BIN)/pytest $(WORKERS) --durations=30 --durations-min=8
 
 types:
