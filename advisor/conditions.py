@@ -70,7 +70,7 @@ class Bounds:
 
 
 Condition = Mapping[str, "frozenset[Any] | Bounds"]
-"""Key to the values that satisfy it; `None` in a set stands for "don't know". All keys must hold."""
+"""Key to the values that satisfy it; `None` in a set means "don't know". All keys must hold."""
 
 
 def holds(condition: Condition, values: Mapping[str, Any]) -> bool | None:

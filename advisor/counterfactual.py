@@ -13,7 +13,7 @@ from advisor.contradictions import CHECKED_KEYS, consistent
 from advisor.ladder import Engine
 
 PAIRS = 12
-"""At most so many pairs are told."""
+"""Maximum number of pairs that are listed."""
 ROOTS = {
     "rows": ("examples", "reviewed_examples"),
     "usable_examples": ("examples", "reviewed_examples", "prompting"),

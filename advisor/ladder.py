@@ -24,7 +24,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "fine_tune": ("prompt", "few_shot", "fine_tune"),
     "rag_and_fine_tune": ("prompt", "few_shot", "rag", "fine_tune"),
 }
-"""What each plan is built from: a rung stands on the ones below it."""
+"""The parts of each plan: a rung includes the ones below it."""
 SHORT = frozenset({"insufficient", "partial"})
 REMEMBERED = 100_000
 
@@ -269,7 +269,7 @@ class _Ladder:
 
 
 def _next(path: tuple[str, ...], status: Mapping[str, str]) -> str:
-    """The first rung on the way that was not tried in earnest."""
+    """The first rung on the way that was not tried properly."""
     for rung in path[:-1]:
         if status.get(rung) in (None, "untried", "begun"):
             return rung

@@ -14,7 +14,7 @@ from workspace.shipped_rules import rules_folder
 FILES = ("approach", "data_size", "actions", "method", "gates", "notes")
 """Files of `rules/` that hold rules, in the order they are read; order decides where the first match wins."""
 PRICES = ("prices", "upkeep")
-"""Dated prices; a project's own `rules/prices.toml` stands before them."""
+"""Dated prices; a project's own `rules/prices.toml` takes precedence."""
 TABLES = (*PRICES, "models", "hardware", "memory", "hyperparameters", "lives")
 """Dated tables with sources of their own, read by advisor.sizing."""
 COMMON = frozenset(

@@ -63,7 +63,7 @@ class Compatible(Hosted):
         return self._reply(ask, found, time.perf_counter() - started)
 
     def listed(self) -> dict[str, str]:
-        """The names that the server has (`GET /models`), each with the one that it is based on where the server says so
+        """The names that the server has (`GET /models`), each with the one that it is based on where the server has it
         (vLLM's `parent` of an adapter). Raises ChatError; `garbled` where it is no list.
         """
         found = patiently(self.client.models.list, self.sdk, self.host, self.patience, threading.Event())

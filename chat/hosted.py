@@ -27,7 +27,7 @@ class Hosted(ABC):
     """A model behind a server. Subclasses send one ask; this class keeps order, patience and the first failure."""
 
     called = ""
-    """What reports and kept answers name it in place of its id at its host."""
+    """Name in reports and stored replies, instead of the model's id at its host."""
     enable_thinking: bool | None = None
     """Whether it is asked to think; None leaves the server's default."""
     thinks = False

@@ -25,7 +25,7 @@ OTHER = "RUNG_API_KEY"
 NONE = "none"
 """What a server that wants no key is sent: the SDKs insist on one."""
 SHORTEST = 8
-""""Keys" such as `none` and `test` are words that stand in messages anyway."""
+""""Keys" such as `none` and `test` are words that messages hold anyway."""
 _given: set[str] = set()
 
 

@@ -12,7 +12,7 @@ class Marks:
     open: str
     close: str
     after: str = ""
-    """What stands between the close and the answer."""
+    """Text between the closing tag and the answer."""
 
 
 ROOM = 4096

@@ -205,7 +205,7 @@ def _vouched(aim: Aim) -> list[str]:
 
 
 def measure_choice(bench: Bench, choice: ArmChoice, items: Sequence[EvalItem]) -> tuple[ArmResult, list[ItemOutcome]]:
-    """An arm on the test items in the form that validation chose, or in each form where the bench says so."""
+    """An arm on the test items in the form that validation chose, or in each form where the bench asks for both."""
     desk, variant = bench.desk_of(choice.arm), choice.variant
     forms = desk.forms if variant.render and bench.both_forms else (choice.form,)
     watch = bench.watch(f"{choice.arm}, {' and '.join(forms)}")

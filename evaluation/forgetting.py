@@ -1,4 +1,4 @@
-"""Forgetting: a general suite before and after training. Shown to be kept only where the lower bound says so.
+"""Forgetting: a general suite before and after training. Shown to be kept only where the lower bound allows it.
 
 Twenty items a skill, the same each time: sums come from a fixed seed, cities and continents from the time zone database
 that Python reads (or the package tzdata), number words and harmful requests are here. A project's own suite is

@@ -108,16 +108,16 @@ class Report(Artefact):
     smallest_difference: float | None = None
     """Between the two best prompted arms: the true difference that these items tell from 0 with 80% chance."""
     stands_on: dict[str, str] = {}
-    """Model, and hashes of what else every arm stands on: an arm is joined to a later report only where they agree."""
+    """Model, and hashes of what else every arm depends on: an arm is joined to a later report only where they agree."""
     asked_with: dict[str, str] = {}
     """Token limit, and of a model on this machine its base and precision, as rung.toml named them: all arms share them.
     """
     versions: int | None = None
     """Versions of the prompt that there were when it was measured; None in reports of an older Rung."""
     vouched_by: str = ""
-    """Who vouched that the prompts are final."""
+    """Name of the person who confirmed that the prompts are final."""
     judged: dict[str, str] = {}
-    """The rungs as validation judged them against the goal: what was taken over as measured answers."""
+    """The rungs as validation judged them against the goal: what was recorded in answers.toml (measured)."""
 
     @property
     def scored(self) -> str:

@@ -1,4 +1,4 @@
-"""A baseline that a run can be paired with: its report, and its outcomes as the report vouches for them."""
+"""A baseline that a run can be paired with: its report, and its outcomes, checked by the report's hashes."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def _scored_otherwise(project: Project, name: str, digest: str) -> bool:
 
 
 def load_baseline(folder: Path, report: Report) -> Baseline:
-    """The report's test outcomes by arm, after outputs.jsonl was found to be what the report vouches for."""
+    """The report's test outcomes by arm, after outputs.jsonl was found to have the report's hash."""
     path = folder / "outputs.jsonl"
     if not path.is_file() or sha256_file(path) != report.outputs_sha256:
         raise Refusal(f"{path}: changed since the report was written.", "rung baseline")

@@ -190,7 +190,7 @@ def _prompt_differs(project: Project, report: Report, arm: ArmResult) -> str:
 
 
 def _taken(bench: Bench, path: Path, report: Report, arm: ArmResult) -> ReusedArm | None:
-    """The arm with its outcomes; None where the report's files are not what it vouches for."""
+    """The arm with its outcomes; None where the files differ from the report's hashes."""
     outputs = path.parent / OUTPUTS
     if not outputs.is_file() or sha256_file(outputs) != report.outputs_sha256:
         return None

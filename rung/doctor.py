@@ -31,7 +31,7 @@ ROOM_GB = 2.0
 
 @dataclass(frozen=True, slots=True)
 class DoctorCheck:
-    """One thing that was looked at. `ok` is None where it is missing and need not be there."""
+    """One thing that was checked. `ok` is None where it is missing and need not be there."""
 
     name: str
     ok: bool | None

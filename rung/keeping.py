@@ -92,7 +92,7 @@ def _is_of_the_moment(name: Path, database: str) -> bool:
 
 
 LIST = "backup.json"
-"""Member that stands last in a backup: what is in it, with hashes. Without it the file is not whole."""
+"""Last member of a backup: its contents, with hashes. Without it the file is not whole."""
 BACKUP, RESTORE, TAIL = ".backup", ".restore", 8
 """Endings of the hidden folders in which both work, and how many letters `tempfile` puts before them."""
 MARKER = ".made-by-rung-backup"

@@ -13,7 +13,7 @@ from workspace.errors import InputError, Problem, RungError
 from workspace.files import sha256_file, write_bytes
 
 MOST_PROBLEMS, FEW_MISSING = 20, 3
-"""Faults of a file that are told one by one, and fields that may be missing before it is a file of another kind."""
+"""Faults of a file that are reported one by one, and fields that may be missing before it is a file of another kind."""
 
 
 def now() -> datetime:

@@ -149,7 +149,7 @@ def check_outputs(*paths: Path | None, inputs: Iterable[Path] = ()) -> None:
 
 
 def check_sheet(path: Path | None) -> None:
-    """As `check_outputs` for a file that people fill in: it takes no file's place, since answers may stand in that."""
+    """As `check_outputs` for a file that people fill in: it replaces no file, since that may hold answers."""
     check_outputs(path)
     if path is not None and path.is_file() and path.stat().st_size:
         raise RungError(

@@ -12,7 +12,7 @@ from workspace.errors import RungError, did_you_mean
 
 SETTINGS_FILE = "rung.toml"
 OWN_FILES = (SETTINGS_FILE, "answers.toml", "decision.json", "guideline.md", "judge.md", "rung.db")
-"""Files of a project, and how the names begin of those that stand beside one (`rung.db-wal`)."""
+"""Files of a project, and how the names begin of those beside one (`rung.db-wal`)."""
 OWN_FOLDERS = frozenset(
     ("datasets", "documents", "evaluations", "metrics", "plans", "prompts", "releases", "rules", "runs", "watch")
 )

@@ -1,6 +1,6 @@
 """What the backward pass needs kept: bytes per token, tensor by tensor, for one layer of a decoder.
 
-The ledger follows the operations of transformers' layers and PEFT's adapters as autograd saves them, and was checked
+The account follows the operations of transformers' layers and PEFT's adapters as autograd saves them, and was checked
 tensor by tensor against live storages of real steps (docs/measured.md).
 """
 
@@ -36,7 +36,7 @@ class Ledger:
 
 
 def ledger(architecture: Architecture, setup: Setup, adapter: Adapter) -> Ledger:
-    """The ledger of one (average) layer."""
+    """Saved activations of one (average) layer."""
     a, full = architecture, setup.method == "full"
     kept = sum((*_norms(a, setup), *_attention(a, setup), *_feed_forward(a, setup, adapter)))
     kept += sum(_inputs(a, setup)) if full else sum(_adapters(a, setup, adapter))

@@ -1,4 +1,4 @@
-"""Model folders that somebody else made: what is looked at before anything of them is loaded or run."""
+"""Model folders that somebody else made: checks before anything of them is loaded or run."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from chat.local.decode import Job
 
 AT_FIRST = 64
-"""Likeliest tokens that are looked at before all the others."""
+"""Likeliest tokens that are tried before all the others."""
 REPLACEMENT = "\ufffd"
 MOST_CUT = 3
 """Tokens among which the bytes of one cut character can be spread."""

@@ -27,7 +27,7 @@ Precision = Literal["auto", "float32", "bfloat16", "float16", "nf4"]
 MERGEABLE = frozenset({"LORA", "ADALORA", "IA3"})
 """Kinds of adapter (peft's names) that are a change of the base's own weights."""
 PLACES, PLACE = 64, 1 << 16
-"""Places in each file of weights that a name stands on, and their bytes."""
+"""Places in each file of weights that hold a name, and their bytes."""
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,7 @@ def standing_dismissals(store: Store) -> list[Event]:
 def marked_in_review(
     finding: DataFinding, waiting: Collection[int], sent: Mapping[str, Collection[str]]
 ) -> DataFinding:
-    """Return the finding; where all its rows were sent to review for it, and still wait, it says so.
+    """Return the finding; where all its rows were sent to review for it, and still wait, it is marked "in review".
 
     A row may have been sent for other findings as well.
     """

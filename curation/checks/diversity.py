@@ -19,7 +19,7 @@ DRAWN = 2000
 PIECE = 400
 """Characters of a question that are compared."""
 VENDI_ROWS = 300
-"""Rows whose similarities are looked at: the score needs the eigenvalues of all pairs."""
+"""Rows whose similarities are computed: the score needs the eigenvalues of all pairs."""
 
 
 class Diversity(QualityCheck):

@@ -12,7 +12,7 @@ from workspace.errors import RungError, did_you_mean
 
 ORDER: dict[Severity, int] = {"blocks": 0, "look": 1, "handled": 2}
 FIRST = ("leaks", "contradictions")
-"""Of the blocking findings these are told first: they spoil what is measured."""
+"""Blocking findings that are listed first: they spoil what is measured."""
 
 
 class Ran(BaseModel):
@@ -43,7 +43,7 @@ class Checkup(BaseModel):
     known: int = 0
     taken_out: int = 0
     sampled: int | None = None
-    """Rows that the statistical checks looked at, where these were not all."""
+    """Rows that the statistical checks read, where these were not all."""
     stopped: str = ""
     """A sentence where the check was stopped before its end; checks that did not run have no `rows`."""
     checks: tuple[Ran, ...] = ()

@@ -135,7 +135,7 @@ LEAST = 1e-7
 FITTED = 4000
 """Rows on which the weights are fitted."""
 MOST_WRONG = 0.3
-"""Share of wrong labels that is assumed at the most: where no label can be told from the text, none is doubted."""
+"""Share of wrong labels that is assumed at the most: where no label can be predicted from the text, none is doubted."""
 LEAST_WRONG = 0.05
 """The same at the least: people mix up classes that are close, which looks like what the classes have in common."""
 START_WEIGHT, START_WRONG = 0.5, 0.05

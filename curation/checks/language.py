@@ -17,7 +17,7 @@ MIXED = 0.12
 FEWEST_WORDS = 8
 FEWEST_LETTERS = 8
 LOOKED_AT = 600
-"""Characters of a text whose script is looked at."""
+"""Characters of a text whose script is read."""
 
 
 class Language(QualityCheck):

@@ -101,7 +101,7 @@ def checks(options: Options) -> list[QualityCheck]:
 
 @dataclass
 class Statistics:
-    """What the checks said at the end; `stopped` where they were stopped, and what was not looked at then."""
+    """What the checks said at the end; `stopped` where they were stopped, and what was not checked then."""
 
     findings: list[DataFinding] = field(default_factory=list)
     ran: list[Ran] = field(default_factory=list)

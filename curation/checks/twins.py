@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class RowsByIndex(Protocol):
-    """Rows that can be looked at by their index, and need not be held."""
+    """Rows that can be read by their index, and need not be held in memory."""
 
     def subjects(self, indices: Sequence[int]) -> list[Subject]:
         """The rows at these indices."""

@@ -111,7 +111,7 @@ def spent(records: Iterable[Record]) -> float | None:
 
 
 def described(order: DraftRequest) -> dict[str, Any]:
-    """What the ledger keeps of an order: enough to make the row from the reply, whatever changes in between."""
+    """An order in the reply log: enough to make the row from the reply, whatever changes in between."""
     return {
         "strategy": order.strategy,
         "turns": [dict(turn) for turn in order.ask.turns],

@@ -116,7 +116,7 @@ def generate(
 ) -> DraftingResult:
     """Write `wish.count` drafts and put those that pass the filters into the queue.
 
-    The same command again asks nothing twice: replies are kept in `generated/replies.jsonl` by the hash of their
+    A rerun asks nothing twice: replies are kept in `generated/replies.jsonl` by the hash of their
     request. On KeyboardInterrupt what came is queued and `stopped` says `interrupted`. Raises Refusal where there is
     nothing to start from or the budget cannot be kept, ChatError where no call brought an answer.
     """
@@ -187,7 +187,7 @@ def _ask(session: Session, fresh: dict[str, DraftRequest], progress: Progress | 
 
 
 def _kept(session: Session, key: str, order: DraftRequest, reply: Reply) -> Record:
-    """A reply in the ledger, on disk."""
+    """A reply in the reply log, on disk."""
     record = record_of(key, session.model.name, now().isoformat(), described(order), reply)
     session.ledger.add(record)
     return record

@@ -27,7 +27,7 @@ GAP, LETTER, SINGLE, MARK, UNSEEN = 0, 1, 2, 3, 255
 """Classes of code points: outside words, in words, a word of its own, a combining mark, not looked up yet."""
 BLOCK_CHARS = 1 << 20
 BEYOND = 64
-"""Bytes of compiled code's texts that stand behind the last: it looks at so many at once."""
+"""Bytes that follow the last text for compiled code, which reads that many at once."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ ROWS_AT_ONCE = 50_000
 
 
 class RowSource(Protocol):
-    """Rows that can be looked at again, by their index in input order."""
+    """Rows that can be read again, by their index in input order."""
 
     def fetch(self, indices: Sequence[int]) -> list[Example]:
         """The rows at `indices`."""

@@ -105,7 +105,7 @@ class Near:
         return joined
 
     def across(self, split: Sequence[SplitName | None]) -> list[Conflict]:
-        """Rows that say the same in other words as a row of another split: to be looked at."""
+        """Rows that say the same in other words as a row of another split: a person should read them."""
         rank = {"train": 0, "validation": 1, "test": 2}
         found = []
         for each in self.alike:

@@ -142,7 +142,7 @@ def _record(row: StoredRow, votes: Sequence[Mapping[str, str]]) -> dict[str, Any
 
 
 def _votes(desk: Desk, names: set[str]) -> dict[str, list[dict[str, str]]]:
-    """Standing decisions of persons on these rows, answers to known items left out."""
+    """Standing decisions of persons on these rows, answers to gold items left out."""
     from curation.example import Example
     from curation.review.people import standing
 

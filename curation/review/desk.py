@@ -23,7 +23,7 @@ class Desk:
     clock: Callable[[], float] = time.time
 
     def shown(self, row: StoredRow) -> Example:
-        """The text of a row as reviewers are given it: a known item as it first came."""
+        """The text of a row as reviewers are given it: a gold item as it first came."""
         from curation.store.gold import is_known
 
         with self.store.read() as connection:

@@ -236,7 +236,7 @@ def _judge_cost(desk: Desk, unknown: dict[str, str]) -> float | None:
 
 
 def _goal(desk: Desk, held: Mapping[str | None, int], unknown: dict[str, str]) -> tuple[int | None, str, int | None]:
-    """The rows to work towards, who says so, and how many are missing: rung.toml, else what the advice recommends.
+    """The number of rows to work towards, its source, and how many are missing: rung.toml, else the advice.
 
     `held` are the accepted rows by answer. Advice that counts rows in each class asks for them of every answer.
     """

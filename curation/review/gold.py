@@ -35,7 +35,7 @@ STATE_OF = {"approve": "approved", "edit": "edited", "reject": "rejected", "skip
 
 @dataclass(frozen=True, slots=True)
 class KnownItem:
-    """What is right on a row, who said so, and how those who were given it did."""
+    """The right decision on a row, who made it, and how reviewers answered."""
 
     row: str
     verdict: str
@@ -48,7 +48,7 @@ class KnownItem:
 
 @dataclass(frozen=True, slots=True)
 class KnownAnswer:
-    """One person's standing answer to a known item; `right` is None for "not sure", skip and flag."""
+    """One person's standing answer to a gold item; `right` is None for "not sure", skip and flag."""
 
     row: str
     reviewer: str
@@ -60,7 +60,7 @@ class KnownAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """One reviewer's known items: how many were answered, and how many of them wrongly."""
+    """One reviewer's gold items: how many were answered, and how many of them wrongly."""
 
     reviewer: str
     answered: int
@@ -69,7 +69,7 @@ class Known:
 
 
 def add_gold(store: Store, names: Sequence[str], *, actor: str) -> list[str]:
-    """Make decided rows known items. Returns those that were none before.
+    """Make decided rows gold items. Returns those that were none before.
 
     Raises Refusal, with every row's reason, where one is not decided or was taken out; then none is added.
     """
@@ -81,7 +81,7 @@ def add_gold(store: Store, names: Sequence[str], *, actor: str) -> list[str]:
     faults += [f"{row.id}: {row.excluded or row.state}" for row in chosen.values() if not _is_settled(row)]
     if faults:
         raise Refusal(
-            f"Only decided rows can be known items: {'; '.join(faults[:5])}"
+            f"Only decided rows can be gold items: {'; '.join(faults[:5])}"
             + (f"; and {len(faults) - 5:,} more." if len(faults) > 5 else "."),
             "rung review decide ID approve|edit|reject, by someone who knows",
         )
@@ -114,7 +114,7 @@ def decided_rows(store: Store, reviewer: str, count: int, seed: int) -> list[str
 
 
 def end_gold(store: Store, names: Sequence[str], *, actor: str) -> list[str]:
-    """Known items that are none any more. What was answered stays counted."""
+    """Gold items that are none any more. What was answered stays counted."""
     from curation.store.gold import close_gold, gold_rows
 
     numbers = [number_of(name) for name in names]
@@ -128,7 +128,7 @@ def end_gold(store: Store, names: Sequence[str], *, actor: str) -> list[str]:
 
 
 def known_items(store: Store) -> list[KnownItem]:
-    """All known items at present, in order of their rows. For the lead: it tells what is right."""
+    """All gold items at present, in order of their rows. For the lead: it tells what is right."""
     from curation.store.gold import gold_items
 
     with store.read() as connection:
@@ -161,7 +161,7 @@ def known_answers(store: Store) -> list[KnownAnswer]:
 
 
 def known_by_person(store: Store) -> list[Known]:
-    """How each reviewer did on the known items that they were given."""
+    """How each reviewer did on the gold items that they were given."""
     by_name: dict[str, list[bool]] = {}
     for answer in known_answers(store):
         if answer.right is not None:
@@ -177,7 +177,7 @@ def shown_state(verdict: str, *, changed: bool) -> str:
 
 
 def was_right(expected: str, known: str | None, original: str, verdict: str, text: str | None) -> bool | None:
-    """Whether an answer to a known item is right; None where it is no decision. Rows are JSON texts.
+    """Whether an answer to a gold item is right; None where it is no decision. Rows are JSON texts.
 
     The right verdict is right, with the same answer where it edits. On a faulty row, seeing the fault is right: to
     reject what was known to be edited, to edit what was known to be rejected.
@@ -212,7 +212,7 @@ def as_answer(each: RowMapping) -> KnownAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Mixed:
-    """Known items as ordinary rows in the counts that reviewers see: how many are planned, answered and leased."""
+    """Gold items as ordinary rows in the counts that reviewers see: how many are planned, answered and leased."""
 
     planned: int = 0
     states: Mapping[str, int] | None = None
@@ -231,7 +231,7 @@ class Mixed:
 
 
 def mixed_in(connection: Connection, settings: Settings, queued: int, waiting: int, moment: float) -> Mixed:
-    """What known items add to the counts of a queue of `queued` rows, `waiting` of them open.
+    """What gold items add to the counts of a queue of `queued` rows, `waiting` of them open.
 
     The same before and after each is decided. Once no row waits any more, only what was decided is counted.
     """
@@ -266,7 +266,7 @@ def mixed_counts(store: Store, settings: Settings, queued: int, waiting: int) ->
 class EntryTest:
     """A new reviewer's entry test: `rounds` finished, the answers of the present one, and whether one was passed.
 
-    `right` is of the last finished round; `size` known items make one.
+    `right` is of the last finished round; `size` gold items make one.
     """
 
     size: int
@@ -318,9 +318,9 @@ def entry_of(connection: Connection, settings: Settings, person: Reviewer) -> En
 def choose_known(
     connection: Connection, settings: Settings, person: Reviewer, moment: float, holding: Sequence[int]
 ) -> int | None:
-    """The known item that comes next for a person, where one is due; None where an ordinary row is.
+    """The gold item that comes next for a person, where one is due; None where an ordinary row is.
 
-    Raises Refusal where the entry test cannot be held for want of known items.
+    Raises Refusal where the entry test cannot be held for want of gold items.
     """
     if person.kind != "person":
         return None
@@ -346,7 +346,7 @@ def left_over(
     holding: Sequence[int],
     want: int | None,
 ) -> int | None:
-    """A known item that this person was given and skipped or took back: it comes again, as any row does."""
+    """A gold item that this person was given and skipped or took back: it comes again, as any row does."""
     if person.kind != "person":
         return None
     from curation.store.gold import open_gold, take_if_free
@@ -372,7 +372,7 @@ def _for_entry(
     found = _first_known(connection, settings, person, moment, [*holding, *entry.seen], again=True)
     if found is None and entry.answered + len(holding) < entry.size:
         raise Refusal(
-            f"New reviewers decide {entry.size} known items first, and there are not enough that {person.name} can be "
+            f"New reviewers decide {entry.size} gold items first, and there are not enough that {person.name} can be "
             "given now.",
             "rung review gold add ID...   (rows decided by someone who knows), or [review] entry = 0",
         )
@@ -388,7 +388,7 @@ def _first_known(
     *,
     again: bool,
 ) -> int | None:
-    """A known item that the person has not answered, drawn by seed; with `again` the longest answered after those."""
+    """A gold item that the person has not answered, drawn by seed; with `again` the longest answered after those."""
     from curation.store.gold import open_gold, take_if_free
 
     open_ = open_gold(connection, person, moment, holding, answered=again)

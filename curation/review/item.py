@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 MOST = 6
 """Near rows shown beside an item."""
 QUEUED_AS_USUAL = ("", "policy", "sample", "candidate", "generated", "unanswered", "contradictions")
-"""What a row was queued for, where a reviewer need not be told or sees it as another finding."""
+"""What a row was queued for, where a reviewer need not know it or sees it as another finding."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,7 @@ def claim(desk: Desk, person: Reviewer, holding: Sequence[int], want: int | None
 def due_row(
     connection: Connection, desk: Desk, person: Reviewer, moment: float, holding: Sequence[int], want: int | None
 ) -> int | None:
-    """The row that is due: a known item among the others, the first free row, or a known item that was put off."""
+    """The row that is due: a gold item among the others, the first free row, or a gold item that was put off."""
     settings = desk.settings
     entry = entry_of(connection, settings, person)
     waits = entry is not None and not entry.passed
@@ -75,7 +75,7 @@ def due_row(
     if waits:
         return choose_known(connection, settings, person, moment, holding)
     found = _first(connection, desk, person, moment, holding, None)
-    if found is None:  # a known item comes only where another row could have come
+    if found is None:  # a gold item comes only where another row could have come
         return left_over(connection, settings, person, moment, holding, None)
     known = choose_known(connection, settings, person, moment, holding)
     return found if known is None else known

@@ -107,7 +107,7 @@ class SampleProgress:
 
 @dataclass(frozen=True, slots=True)
 class ReviewProgress:
-    """All of `rung review status`. Known items are counted as the rows that they look like."""
+    """All of `rung review status`. Gold items are counted as the rows that they look like."""
 
     states: Mapping[str, int]
     decided: int

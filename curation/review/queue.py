@@ -200,7 +200,7 @@ def _error(settings: Settings) -> float:
 
 
 COMMON = 0.2
-"""A word that stands in a larger share of the waiting rows says nothing of a row's topic."""
+"""A word that is in a larger share of the waiting rows says nothing of a row's topic."""
 TELLING = 4
 """Words by which a topic is sorted."""
 DOUBT = {"contradiction": 1.0, "minimal_pair": 0.8, "short_near": 0.6}

@@ -194,7 +194,7 @@ LEAST = 0.15
 NEWEST = 20_000
 """Decided rows that are kept in the index at most: the newest ones."""
 WIDE = 2_000
-"""A word that stands in more decided rows than this finds none."""
+"""A word that is in more decided rows than this finds none."""
 
 
 class NearestDecided:

@@ -19,9 +19,9 @@ def is_array(start: bytes, suffix: str) -> bool:
 
 
 def read_array(file: IO[bytes], path: Path) -> Iterator[tuple[int, bytes]]:
-    """The line on which each value of the array begins, and the value's bytes as they stand.
+    """The line on which each value of the array begins, and the value's bytes unchanged.
 
-    A value ends at the comma or bracket that closes it, whatever stands inside; whether it is JSON is for the reader
+    A value ends at the comma or bracket that closes it, whatever is inside; whether it is JSON is for the reader
     of one value to say. Raises RungError where the array never ends, or something follows it.
     """
     value, line = bytearray(), 1

@@ -1,4 +1,4 @@
-"""The families of rows: how each is told, read into a canonical row, and written from one."""
+"""The families of rows: how each is recognised, read into a canonical row, and written from one."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ _KEYS = sorted({key for family in FAMILIES for mark in family.marks for key in m
 
 
 def named(name: str) -> Family | None:
-    """The family of that name; None for `auto` and for the tables, which are told apart by their file."""
+    """The family of that name; None for `auto` and for the tables, which are recognised by their file."""
     if name not in (*FORMATS, "auto"):
         raise RungError(
             f'"{name}" is not a format.{did_you_mean(name, FORMATS)}', "one of: auto, " + ", ".join(FORMATS), found=name

@@ -61,7 +61,7 @@ def keys_are_single(line: bytes, keys: int) -> bool:
 
 
 def may_be_spaced(text: bytes) -> bool:
-    """Return whether white space may stand between a key and its colon."""
+    """Return whether white space may be between a key and its colon."""
     return b" :" in text or (b"\t" in text and b"\t:" in text) or (b"\r" in text and b"\r:" in text)
 
 

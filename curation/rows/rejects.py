@@ -1,4 +1,4 @@
-"""Lines that could not be read: kept with their bytes, and told all at once."""
+"""Lines that could not be read: kept with their bytes, and reported all at once."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Rejects(Made[Reject]):
 def reject_json(reject: Reject) -> bytes:
     r"""One line of a rejects file: `{line, file, field, reason, hint, raw}`.
 
-    `raw` is the line's text; bytes that are not UTF-8 stand in it as Python's surrogateescape writes them
+    `raw` is the line's text; bytes that are not UTF-8 are in it as Python's surrogateescape writes them
     (`\udcff` for 0xff), and `raw_base64` holds the bytes themselves.
     """
     document: dict[str, object] = {

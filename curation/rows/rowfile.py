@@ -197,7 +197,7 @@ class RowFile:
         return os.pread(self._file(number).fileno(), end - start, start).removesuffix(b"\n")
 
     def copy(self, keep: Sequence[bool] | npt.NDArray[np.bool_], out: IO[bytes]) -> None:
-        """Write the lines of the rows where `keep` says so, byte for byte, each with a line feed.
+        """Write the lines of the rows where `keep` is true, byte for byte, each with a line feed.
 
         Raises RungError where a file changed since it was read.
         """
@@ -292,7 +292,7 @@ def _line_places(file: IO[bytes]) -> I64:
 
 
 def _copy_lines(path: Path, wanted: npt.NDArray[np.bool_], out: IO[bytes]) -> None:
-    """Lines that are wanted and stand one after the other are written as one piece."""
+    """Write wanted lines that follow each other as one piece."""
     begin = 0
     for chunk in _whole_chunks(path):
         ends = np.flatnonzero(np.frombuffer(chunk, np.uint8) == 10) + 1

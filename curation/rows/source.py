@@ -164,7 +164,7 @@ class _Watched(io.RawIOBase):
     """A file as long as it was when it was opened: what another program appends meanwhile is left for the next time.
 
     Tells the bytes read so far (of a packed file as they lie on the disk). Raises RungError where the file shrank, or
-    was written anew at the same length.
+    was rewritten at the same length.
     """
 
     def __init__(self, file: io.BufferedReader, path: Path, progress: Progress | None) -> None:
@@ -228,7 +228,7 @@ class _Lines(io.RawIOBase):
 
 
 def _last_line_feed(data: memoryview) -> int:
-    """Where the last line feed stands, -1 where there is none; the end is looked at first, where it mostly stands."""
+    """Return the place of the last line feed, -1 where there is none. The end is searched first: it is mostly there."""
     begin = max(0, len(data) - 4096)
     last = bytes(data[begin:]).rfind(b"\n")
     return begin + last if last >= 0 else bytes(data[:begin]).rfind(b"\n")

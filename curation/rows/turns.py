@@ -1,5 +1,5 @@
-"""The rules for a list of messages: a quick yes or no for every row; for those that failed pydantic finds what it is,
-and a sentence says so.
+"""The rules for a list of messages: a quick yes or no for every row; pydantic names the fault of those
+that failed, and a sentence explains it.
 """
 
 from __future__ import annotations

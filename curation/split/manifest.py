@@ -1,4 +1,4 @@
-"""A frozen dataset: the manifest, written last, and the rows it vouches for."""
+"""A frozen dataset: the manifest, written last, and the rows whose hashes it holds."""
 
 from __future__ import annotations
 

@@ -123,7 +123,7 @@ def named(rows: Sequence[StoredRow], most: int = 5) -> str:
 
 
 Stage = Callable[[str], None]
-"""Told what is being looked at, before it is."""
+"""Called with the name of each step before the step starts."""
 FIXED_ROLES: Mapping[str, SplitName] = {"train": "train", "validation": "validation", "test": "test"}
 
 

@@ -31,24 +31,24 @@ from workspace.artefact import stamp
 from workspace.errors import RungError
 
 LATE = "late"
-"""What stands in the log for the token of a decision that was written beside one that counted already."""
+"""Token in the log of a decision that was written beside one that counted already."""
 
 
 def to_known_item() -> ColumnElement[bool]:
-    """SQL: a decision was the answer to a known item, and says nothing of the row itself."""
+    """SQL: a decision was the answer to a gold item, and says nothing of the row itself."""
     over = or_(gold.c.until.is_(None), decisions.c.id <= gold.c.until)
     return exists().where(gold.c.row_id == decisions.c.row_id, decisions.c.id > gold.c.since, over)
 
 
 def known_now(number: ColumnElement[int]) -> ColumnElement[bool]:
-    """SQL: the row with this number is a known item at present."""
+    """SQL: the row with this number is a gold item at present."""
     return number.in_(select(gold.c.row_id).where(gold.c.until.is_(None)))
 
 
 def standing_votes(connection: Connection, number: int, since: int = 0) -> list[Vote]:
     """Decisions on a row that no later entry supersedes, made after the row was last sent to review, in order.
 
-    Answers to a known item are no votes.
+    Answers to a gold item are no votes.
     """
     found = connection.execute(_votes(), {"number": number, "since": since}).mappings()
     return [
@@ -210,7 +210,7 @@ def _in_force() -> Select[Any]:
 def read_standing(connection: Connection, *, overlap: bool = False) -> Sequence[RowMapping]:
     """Decisions that no later entry supersedes, with reviewer and row; `overlap`: on rows for two people alone.
 
-    Answers to known items (`known`) are among them, for they took their time; with `overlap` they are not.
+    Answers to gold items (`known`) are among them, for they took their time; with `overlap` they are not.
     """
     asked = (
         select(

@@ -25,7 +25,7 @@ def gold_items(connection: Connection) -> Sequence[RowMapping]:
 
 
 def is_known(connection: Connection, number: int) -> bool:
-    """Whether a row is a known item at present."""
+    """Whether a row is a gold item at present."""
     asked = select(gold.c.id).where(gold.c.row_id == number, gold.c.until.is_(None))
     return connection.execute(asked).first() is not None
 
@@ -45,7 +45,7 @@ def close_gold(connection: Connection, numbers: Collection[int]) -> None:
 def gold_answers(connection: Connection, reviewer: int | None = None) -> Sequence[RowMapping]:
     """Return answers to gold items, those taken back or given again included (`superseded`), in order."""
     during = and_(
-        gold.c.row_id + 0 == decisions.c.row_id,  # begin with the known items, which are few: not with all decisions
+        gold.c.row_id + 0 == decisions.c.row_id,  # begin with the gold items, which are few: not with all decisions
         decisions.c.id > gold.c.since,
         or_(gold.c.until.is_(None), decisions.c.id <= gold.c.until),
     )
@@ -93,7 +93,7 @@ def has_decided(connection: Connection, person: Reviewer) -> bool:
 def open_gold(
     connection: Connection, person: Reviewer, moment: float, holding: Sequence[int], *, answered: bool = False
 ) -> dict[int, int]:
-    """Known items that a person may be given: row -> their last entry on it (0 for none).
+    """Gold items that a person may be given: row -> their last entry on it (0 for none).
 
     Not those on which they decided themselves what is right, not those held by others; without `answered` not those
     that they decided already.

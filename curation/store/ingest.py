@@ -218,7 +218,7 @@ def _finish(store: Store, connection: Connection, source: int, made: Imported, a
 TRAINING_SIDE = ("pool", "candidates", "train")
 """Roles in which duplicates are taken out; validation and test sets are kept as they are."""
 LINKS_A_ROW = 50
-"""Near rows remembered for each row, to be shown beside it; the checks find all of them anew."""
+"""Near rows remembered for each row, to be shown beside it; the checks find all of them again."""
 HASHES_HELD = 1 << 24
 """Hashes of rows, of 4 bytes each, that are held; those of more rows lie in a temporary file."""
 

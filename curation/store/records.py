@@ -98,7 +98,7 @@ class StoredRow:
     """One row with everything that is known of it.
 
     `payload` is its present text as JSON, `original_payload` the text it came with. `source` is `file:line`, or for a
-    generated row what made it. `reviewer`, `decision` (id), `guideline` (version) and `automatic` tell of the decision
+    generated row what made it. `reviewer`, `decision` (id), `guideline` (version) and `automatic` are of the decision
     that counts. `excluded` is the reason it was taken out, with `evidence`; None while it stays in. `mark` pins it to
     a split.
     """

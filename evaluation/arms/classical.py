@@ -1,4 +1,4 @@
-"""`classical`: TF-IDF with logistic regression, no language model. Seconds of work: where it wins, say so.
+"""`classical`: TF-IDF with logistic regression, no language model. Seconds of work, and it often wins.
 
 Not a prompted arm, but a tuned model must beat it to ship.
 """

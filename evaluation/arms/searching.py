@@ -18,7 +18,7 @@ from evaluation.retrieval.tfidf import NearestByWords
 
 PASSAGES = 4
 ENOUGH_TO_TELL = 50
-"""Validation items below which a second k cannot be told from the first and is not tried."""
+"""Minimum number of validation items to try a second k: on fewer the difference is noise."""
 
 
 def retrieved(material: ArmMaterial) -> list[Variant]:

@@ -293,7 +293,7 @@ class Labelling:
 
 
 def open_labelling(sitting: JudgeSession, count: int = ITEMS) -> Labelling:
-    """The outputs of a sitting; the plan of what is labelled is made where there is none.
+    """Return the outputs of a session; without a plan of what is labelled, make one.
 
     Raises RungError for `pairs`, which people label by comparing.
     """

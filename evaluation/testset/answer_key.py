@@ -11,7 +11,7 @@ from evaluation.measure import EvalItem
 from evaluation.retrieval.documents import Bm25, Passage, holds, holds_pair, words
 
 FEWEST_WORDS = 4
-"""A shorter question may stand in any prompt by chance."""
+"""A shorter question may be in any prompt by chance."""
 
 
 def documents_with_pairs(documents: Sequence[Passage], items: Sequence[EvalItem]) -> frozenset[str]:

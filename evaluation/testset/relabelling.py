@@ -1,7 +1,7 @@
 """Correcting test labels after somebody saw results: only by a blind review of a random sample, or of all items.
 
 Whoever corrects only the items that a model got wrong makes that model look better. So after a test set was scored or
-looked at, its labels may change only among rows that were drawn here; a baseline on others' corrections is refused.
+read, its labels may change only among rows that were drawn here; a baseline on others' corrections is refused.
 """
 
 from __future__ import annotations

@@ -110,7 +110,7 @@ class Verdict(Artefact):
     id: str | None = None
     run: str | None = None
     served: str | None = None
-    """`NAME at HOST` where the run was asked of a server: which weights stand behind the name was not checked."""
+    """`NAME at HOST` where the run was asked of a server: which weights the name refers to was not checked."""
     dataset: str | None = None
     test_sha256: str | None = None
     metric: str | None = None

@@ -258,6 +258,6 @@ class ScoreProgress(ProgressLine):
     so_far: Callable[[], float | None] | None = None
 
     def beside(self) -> str:
-        """No result yet: it says so."""
+        """No result yet."""
         score = self.so_far() if self.so_far else None
         return "" if score is None else f"  {score:.1%} so far, not a result yet"

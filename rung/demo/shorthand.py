@@ -102,7 +102,7 @@ FINDINGS = (
     ("mild", ("mild",)),
     ("with", ("w/", "+")),
 )
-"""What a title says -> how the shorthand writes it; longer names stand before those they contain."""
+"""What a title says -> how the shorthand writes it; longer names come before those they contain."""
 
 ORDERS = (
     "{finding} {side} in {type}",

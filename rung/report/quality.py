@@ -113,7 +113,7 @@ def _bars(title: str, counts: Mapping[str, int], by_name: bool = False) -> Marku
 
 
 def _variety(found: Mapping[str, Any]) -> Markup:
-    """The Vendi score beside that of public sets, where as many questions were looked at."""
+    """The Vendi score beside that of public sets, where as many questions were compared."""
     if found.get("vendi_rows") != VENDI_ROWS:
         return Markup("")
     scores = {f"{VENDI_ROWS} of these": found["vendi"]}

@@ -73,7 +73,7 @@ class Facts(_Stored):
     verdict: Verdict | None = None
     release: Path | None = None
     released: Release | None = None
-    """What stands: released last, unless a person went back."""
+    """The release in use: the last one, unless a person went back."""
     store_fault: str = ""
     """Why the store could not be read; then its counts are unknown, not nought."""
     problems: tuple[str, ...] = ()
@@ -89,7 +89,7 @@ class Facts(_Stored):
         return sum(n for table in self.counts.values() for state, n in table.items() if state in states)
 
     def reviewed(self, *states: str) -> int:
-        """What looks like rows in these states to reviewers: known items that were mixed in are counted, too."""
+        """What looks like rows in these states to reviewers: gold items that were mixed in are counted, too."""
         return self.rows(*states) + sum(n for state, n in self.mixed.items() if state in states)
 
     @property

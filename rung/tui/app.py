@@ -251,7 +251,7 @@ class RungApp(App[None]):
 
     @on(JobEnded)
     def show_end(self, message: JobEnded) -> None:
-        """The end goes to the stage's screen; where another is open, it says so in its message."""
+        """The end goes to the stage's screen; where another is open, its message reports the end."""
         self.jobs.pop(message.stage, None)
         self._tell_status()
         screens = self._stage_screens(message.stage)
@@ -304,7 +304,7 @@ def _running(stage: Stage, job: ScreenJob) -> Stage:
 
 
 ELSEWHERE = ("command_palette", "quit", "stage(")
-"""Actions that stand in the menu already: itself, the program's own and the stages."""
+"""Actions that the menu has already: itself, the program's own and the stages."""
 
 
 class Menu(SystemCommandsProvider):

@@ -88,7 +88,7 @@ class LoadedScreen(StageScreen):
     """How the last command ended, where that is to be read after the lines are loaded again."""
     _awaiting = False
     _before = ""
-    """The message that stood there before it was said what is awaited."""
+    """The message that was shown before it said what is awaited."""
 
     class Done(Message):
         """`load` ended."""

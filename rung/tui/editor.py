@@ -1,4 +1,4 @@
-"""Long text goes out to the person's own editor and comes back; a kill in between leaves the file for the next time."""
+"""Long texts in the person's own editor. A kill in between leaves the file for the next time."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from textual.widget import Widget
 
 OURS = "rung."
 AWAY = ("stage", "stage_step")
-"""What needs no widget: another stage can be opened before this one stands."""
+"""What needs no widget: another stage can be opened before this one is drawn."""
 Result = TypeVar("Result")
 
 

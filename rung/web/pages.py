@@ -251,7 +251,7 @@ def may_show(desk: Desk, ask: PageRequest, veil: Veil, panel: str) -> bool:
     """Whether the item is shown without masks; written to the log once a lease.
 
     It is asked for by `/unmask`, or by an edit whose text holds something; once asked for, the forms of that page
-    say so (`unmasked`), and the log must agree.
+    send `unmasked`, and the log must agree.
     """
     if not veil.found or ask.request.method != "POST":
         return False

@@ -87,7 +87,7 @@ def _near(project: Project, report: Report, question: str) -> list[NearTrainRow]
 
 @dataclass(frozen=True, slots=True)
 class LoggedWhy:
-    """A request with its fate: the candidate that came of it, or why none did; `held` are datasets that hold it.
+    """A request with its fate: the candidate made from it, or why there is none; `held` are datasets that hold it.
 
     `release` is the one that its import was made with; `stale` says why that cannot be looked into any more.
     """

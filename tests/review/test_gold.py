@@ -221,7 +221,7 @@ def test_the_entry_test_opens_the_queue_and_may_be_repeated(make_desk: Any, url:
 
     invite(desk.store, "lena", role="lead")
     ids = lead_decides(desk, 8, "approve reject")
-    with pytest.raises(Refusal, match="5 known items first"):
+    with pytest.raises(Refusal, match="5 gold items first"):
         next_item(desk, "mo")
     add_gold(desk.store, ids, actor="lena")
     verdict_of = {row.id: {"approved": "approve"}.get(row.state, "reject") for row in desk.store.rows(ids=ids)}

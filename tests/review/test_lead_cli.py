@@ -36,7 +36,7 @@ def test_known_items_by_script(rung: Any, project: Any, rows_of: Any, at_desk: A
     at_desk(rows=rows_of(8))
     rung("review", "invite", "lena", "--role", "lead")
     refused = rung("review", "next", "--reviewer", "mo", "--json", wanted=1)
-    assert "2 known items first" in json.loads(refused.stdout)["error"]["message"]
+    assert "2 gold items first" in json.loads(refused.stdout)["error"]["message"]
     for verdict in ("approve", "reject", "approve"):
         at_desk("lena", verdict)
     added = json.loads(rung("review", "gold", "add", "--decided-by", "lena", "--count", "2", "--json").stdout)["added"]

@@ -142,7 +142,7 @@ def test_known_items_look_like_all_others_in_the_browser(make_site: Any) -> None
         row, words = dana.row, dana.words
         seen.append(row)
         count = re.search(r"(\d+) of (\d+) ·", words)
-        assert count is not None and "gold" not in dana.bare.lower() and "known item" not in words.lower()
+        assert count is not None and "gold" not in dana.bare.lower() and "gold item" not in words.lower()
         assert "kim" not in dana.bare
         dana.rule("approve")
         later = re.search(r"(\d+) of (\d+) ·", dana.words)
@@ -176,7 +176,7 @@ def test_a_flag_and_an_entry_test(make_site: Any) -> None:
     known = lead.row
     lead.rule("reject", reason="1")
     waiting = site.browser("mo")
-    assert waiting.status == 403 and "1 known items first" in waiting.words
+    assert waiting.status == 403 and "1 gold items first" in waiting.words
     add_gold(site.desk.store, [known], actor="kim")
     dana = site.browser("dana")
     assert dana.row == known

@@ -33,7 +33,7 @@ from workspace.settings import GateSettings, Settings, load_settings
 
 @dataclass(frozen=True)
 class GateCase:
-    """The state that is judged. Gates read files themselves; nothing here vouches for their content.
+    """The state that is judged. Gates read files themselves; nothing here guarantees their content.
 
     `dataset` is the version of the plan, or without a plan the newest one that has a train split. `report` names the
     baseline report to look at; without it the newest one on the same test items.

@@ -147,7 +147,7 @@ def grant(
 
 
 def admit(folder: Path) -> Admitted:
-    """What the training process asks before anything else: is this run cleared, and do all gates still say so?
+    """Check first in the training process that this run is cleared and that all gates still pass.
 
     Every gate is computed again from the artefacts; overrides are those of the event log. Raises Refusal where the
     receipt is missing, made by hand, of another run or plan, used, or no longer true.

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 GateName = Literal["decision", "dataset", "review", "leakage", "baseline", "machine"]
 ORDER: tuple[GateName, ...] = ("decision", "dataset", "review", "leakage", "baseline", "machine")
-"""Gates always stand in this order."""
+"""Gates are always in this order."""
 
 MAY_OVERRIDE: tuple[GateName, ...] = ("decision", "review", "machine")
 """Dataset, leakage and baseline can only be met."""
@@ -29,7 +29,7 @@ class GateOverride(BaseModel):
 class Gate(BaseModel):
     """What one gate found.
 
-    `passed` is None where it could not be looked at. `fact` is the line shown; `why` the rule in words, `opener` the
+    `passed` is None where it could not be checked. `fact` is the line shown; `why` the rule in words, `opener` the
     command that opens it, both empty where it passed. `evidence` holds values that two looks at the same state agree
     on: hashes, counts, limits.
     """
@@ -72,5 +72,5 @@ def closed(name: GateName, fact: str, why: str, opener: str, rule: str, evidence
 
 
 def unknown(name: GateName, fact: str, opener: str, rule: str, why: str = "") -> Gate:
-    """A gate that could not be looked at, because something before it is missing."""
+    """A gate that could not be checked, because something before it is missing."""
     return Gate(name=name, passed=None, fact=fact, why=why, opener=opener, rule=rule)

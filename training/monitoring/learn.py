@@ -49,7 +49,7 @@ class KeptOut(TypedDict):
 class Learnt:
     """What became of the requests: `queued` are ids of new candidates; `rejected` counts by reason.
 
-    `left` requests were not looked at, for the count was reached; `known` were handled by an earlier call.
+    `left` requests were not read, for the count was reached; `known` were handled by an earlier call.
     """
 
     release: str

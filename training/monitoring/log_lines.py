@@ -63,7 +63,7 @@ class LogPart:
     cost_usd: float | None = None
     line: int = 0
     file: int = 0
-    """Which of the files of an import it stands in, from 0."""
+    """Index of its file among the files of an import, from 0."""
     more: tuple[int, ...] = ()
     """Further lines that belong to this request."""
 

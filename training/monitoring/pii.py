@@ -13,7 +13,7 @@ from workspace.files import sha256_bytes
 
 LONGEST_NAME = 200
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)("|\\?$)', re.DOTALL)
-"""A string of JSON, the last one perhaps cut off; group 1 is what stands in it, escaped."""
+"""A string of JSON, the last one perhaps cut off; group 1 is its content, escaped."""
 _HALF = re.compile("[\ud800-\udfff]")
 _ESCAPED = re.compile(r"(\\[nrt])")
 

@@ -109,7 +109,7 @@ class Import(Artefact):
     scores_unread: dict[str, int] = {}
     """Scores that no person gave, by name."""
     ratings_unclear: dict[str, int] = {}
-    """What stands where a rating should, and is neither a number nor a known word."""
+    """Value in the field of the rating that is neither a number nor a known word."""
     masked: dict[str, int] = {}
     models: dict[str, int] = {}
     first_at: str = ""

@@ -26,7 +26,7 @@ ENVELOPE = frozenset(
      "stop_reason", "finishReason", "logprobs", "metadata", "response_metadata", "additional_kwargs", "generation_info",
      "latency", "cost")
 )  # fmt: skip
-"""What may stand beside a plain answer; an object with other keys is the answer itself, whole."""
+"""Keys that may be beside a plain answer; an object with other keys is the answer itself, whole."""
 ENDS = ("finish_reason", "stop_reason", "finishReason", "incomplete_details.reason")
 
 

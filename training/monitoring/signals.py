@@ -16,7 +16,7 @@ from workspace.artefact import revised
 FALSE_ALARM = 0.01
 """The chance that one signal is raised although nothing changed."""
 FEWEST = 30
-"""Requests, and rows to compare with, below which nothing is told."""
+"""Requests, and rows to compare with, below which nothing is reported."""
 MOST = 1000
 """Of each side as many are compared, drawn by seed: more would raise an alarm at differences that matter to nobody."""
 TOPICS = 8
@@ -25,7 +25,7 @@ TOPICS = 8
 class Signal(BaseModel):
     """One measure. `before` and `now` are figures in the unit that `unit` names (words, share, seconds, usd).
 
-    `raised` is null where it could not be measured, and `why` says so. `n` of `what` against `n_before` of `against`.
+    `raised` is null where it could not be measured; `why` is the reason. `n` of `what` against `n_before` of `against`.
     `evidence` are lines that show the change.
     """
 

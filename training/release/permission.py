@@ -20,7 +20,7 @@ from workspace.folder import Project
 from workspace.settings import Settings, load_settings
 
 DECIDES = ("verdict", "chosen", "candidate", "margin", "confidence", "difference", "low", "high", "n", "clusters")
-"""Fields of a verdict that a release stands on."""
+"""Fields of a verdict that a release depends on."""
 WORDS = {"keep_prompt": "keep the prompt", "need_more_data": "need more data", "judgement": "judgement"}
 
 

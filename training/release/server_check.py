@@ -130,7 +130,7 @@ def _in_prompt(
 ) -> tuple[Cause, Sequence[int], Sequence[int]] | None:
     """A prompt of other tokens: the cause, the tokens expected and those found (none where only their count is known).
 
-    The count is looked at too: what a server makes of a template does not show a begin token that it adds later.
+    The count is compared too: what a server makes of a template does not show a begin token that it adds later.
     """
     expected, counted = item.prompt_ids, answer.prompt_tokens
     begin = goldens.starts

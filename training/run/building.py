@@ -108,7 +108,7 @@ START = 1.5
 
 
 def adapter_config(recipe: Recipe, model: Any = None) -> Any | None:
-    """The adapter; None for full fine-tuning. `model` is looked at for IA3 alone, whose targets hang on its kind."""
+    """The adapter; None for full fine-tuning. `model` is read for IA3 alone, whose targets hang on its kind."""
     if recipe.method == "full":
         return None
     task = "SEQ_CLS" if recipe.objective == "reward" else "CAUSAL_LM"

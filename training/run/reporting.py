@@ -27,7 +27,7 @@ OWN = {
     "completions/mean_length": "answer_tokens",
     "frac_reward_zero_std": "alike",
 }
-"""What objectives other than sft log besides: of pairs how many are told apart, of answers their mean reward, and the
+"""What objectives other than sft log besides: of pairs how many are ranked right, of answers their mean reward, and the
 share of questions whose answers were all worth the same."""
 ALIKE = 5
 LOSSES = 10

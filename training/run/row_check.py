@@ -1,4 +1,4 @@
-"""What will be trained, looked at before anything is spent: the tokens of five rows, and rows that cannot train."""
+"""Checks of what will be trained, before anything is spent: the tokens of five rows, and rows that cannot train."""
 
 from __future__ import annotations
 

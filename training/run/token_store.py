@@ -1,4 +1,4 @@
-"""A large split, tokenised onto disk as its rows are streamed, and looked at there while they train.
+"""A large split, tokenised onto disk as its rows are streamed, and read there while they train.
 
 An Arrow file that `datasets` maps into memory: the system keeps of it what fits and lets go of the rest. The file's
 name is gone once it is open, so that nothing of it outlives the process, however that ends.

@@ -1,4 +1,4 @@
-"""`rung plan sweep`: which values do best on validation, by successive halving. The test set is never looked at."""
+"""`rung plan sweep`: which values do best on validation, by successive halving. The test set is never read."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from workspace.settings import Settings, TrainingSettings, load_settings
 ALIASES = {"lr": "learning_rate", "r": "rank", "bs": "batch"}
 """Short names that people use."""
 FIXED = ("objective", "system_prompt", "report_to", "precision", "choose_by", "reward")
-"""Settings that are no matter of trying: they change what is learnt or how it is told."""
+"""Settings that are no matter of trying: they change what is learnt or how it is reported."""
 HALF = 2
 LEAST_STEPS = 8
 """Fewer steps say nothing about a setting."""

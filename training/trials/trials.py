@@ -123,8 +123,8 @@ def run_trials(
 ) -> list[Point]:
     """Start the child, follow it to its end or that of the budget, and return its points.
 
-    Ctrl-C and SIGTERM end it, and it ends with this process however that ends; the same command goes on with what is
-    done. Raises Refusal where the child refuses or fails, KeyboardInterrupt for SIGTERM.
+    Ctrl-C and SIGTERM end it, and it ends with this process however that ends; a rerun continues with what is done.
+    Raises Refusal where the child refuses or fails, KeyboardInterrupt for SIGTERM.
     """
     with open_store(project, settings) as store:
         for item in overrides:

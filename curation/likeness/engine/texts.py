@@ -132,7 +132,7 @@ def split(data: Array, begin: int, end: int, classes: Array, out: Array) -> tupl
 
 
 PIECE = 1 << 11
-"""Bytes of a text in ASCII that are looked at at once: the tables of powers and the notes stay in the nearest cache."""
+"""Bytes of an ASCII text that are read at once: the tables of powers and the notes stay in the nearest cache."""
 
 
 def _powers(base: int) -> Array:

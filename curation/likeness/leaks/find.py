@@ -26,7 +26,7 @@ from curation.likeness.sets import SLACK, U32, U64, Sets
 from curation.likeness.template import is_common
 
 ROWS_AT_ONCE = 4096
-"""Train rows that are held while they are looked at."""
+"""Train rows that are held in memory while they are compared."""
 
 
 def find_leaks(

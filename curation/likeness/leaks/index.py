@@ -16,11 +16,11 @@ from curation.likeness.join import distinct
 from curation.likeness.sets import I64, U64, Sets, offsets
 
 LABEL_WORDS = 8
-"""An answer of fewer words is a label; a question of fewer words that stands inside a message is a suspect."""
+"""An answer of fewer words is a label; a question of fewer words inside a message is a suspect."""
 
 
 NO_ANSWER = 1
-"""Stands for the key of an answer where there is none."""
+"""Key of an answer where there is none."""
 
 
 @dataclass(frozen=True, slots=True)

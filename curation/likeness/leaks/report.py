@@ -23,7 +23,7 @@ SHOWN = 100
 class LeakEvidence:
     """`part` of the test item (question or answer) that is in message number `message` (from 0, -1: the whole
     question) of the train row, which is `role`'s; `shared` is the longest run of words that both have; `why` says
-    for a suspect why it is not a leak. `run` is where the shared words stand in the part.
+    for a suspect why it is not a leak. `run` is where the shared words are in the part.
     """
 
     part: Literal["question", "answer"]

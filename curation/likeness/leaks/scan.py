@@ -26,11 +26,11 @@ OTHERS = 16
 NOTED = 128
 """Rows that are noted for one gram."""
 ROWS_EACH, PARTS_EACH = 8, 2
-"""Of texts with the same words, where many stand on both sides: the train rows that are noted for each part, and the
+"""Of texts with the same words, where many are on both sides: the train rows that are noted for each part, and the
 parts for each train row. All pairs would be as many as the one side times the other.
 """
 NO_GRAM = np.uint64(0xFFFFFFFFFFFFFFFF)
-"""Stands for the least gram of a text that has none."""
+"""Least gram of a text that has none."""
 
 
 class ShortNear(NamedTuple):

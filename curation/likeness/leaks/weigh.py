@@ -64,10 +64,10 @@ on Debian package descriptions; held on a second draw of leaks (docs/duplicates-
 QUESTION_SHARE = 0.6
 """The same for a question, which is shorter and closer to its neighbours."""
 RAW_SHARE = 0.68
-"""Undiscounted share from which a pair is looked at, whatever its grams' weights: near questions and texts of which
+"""Undiscounted share from which a pair is judged, whatever its grams' weights: near questions and texts of which
 .7 of the 5-grams are found have it. Of a question under 8 words all grams must be found."""
 SPAN = 6
-"""Discounted grams (8 words in a row) from which a pair is looked at as a shared span."""
+"""Discounted grams (8 words in a row) from which a pair is judged as a shared span."""
 RARE_BELOW = 64
 """Rows of different nature up to which a gram counts for its holders at all."""
 AT_ONCE = 1 << 21
@@ -91,7 +91,7 @@ def template_grams(index: TestIndex, scan: Scan, hits: tuple[I64, I64], spread: 
     """For each gram whether it is in more than 10% of the train rows and in at least 20, of different natures,
     and in more than 10% of the test items and in at least 2: one leak copied into many rows is no template.
 
-    Where a long instruction is most of each row, rows have one nature for it alone: those are told apart by the rest.
+    Where a long instruction is most of each row, rows have one nature for it alone: those are ranked by the rest.
     """
     common = (scan.count >= LEAST) & (scan.count > SHARE * scan.rows)
     items = max(1, int(index.item.max(initial=0)) + 1)

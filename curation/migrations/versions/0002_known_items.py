@@ -1,4 +1,4 @@
-"""Known items (gold), and a place in the queue for the orders."""
+"""Gold items (gold), and a place in the queue for the orders."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add the table and the column; rows keep the order of import until the queue is looked at."""
+    """Add the table and the column; rows keep the order of import until the queue is opened."""
     op.add_column("rows", sa.Column("place", sa.Integer(), nullable=False, server_default="0"))
     op.drop_index(op.f("ix_rows_state_priority_id"), table_name="rows")
     op.create_index(op.f("ix_rows_state_priority_place_id"), "rows", ["state", "priority", "place", "id"])

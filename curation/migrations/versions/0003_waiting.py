@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add them; the rows are counted when the queue is next looked at."""
+    """Add them; the rows are counted when the queue is next opened."""
     op.create_table(
         "tally",
         sa.Column("id", sa.Integer(), nullable=False),

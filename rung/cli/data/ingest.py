@@ -25,7 +25,7 @@ LARGE = 16 << 20
 FIRST = 3
 """Rows and problems of a file that are shown before it is taken."""
 MANY = 5_000
-"""Rows from which storing takes long enough to be told."""
+"""Rows from which storing takes long enough to be reported."""
 
 
 def register_data(data: typer.Typer) -> None:

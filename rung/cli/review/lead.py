@@ -1,4 +1,4 @@
-"""Commands of the group `review` for whoever leads it: known items, a review again, economics, a judge's score."""
+"""Commands of the group `review` for whoever leads it: gold items, a review again, economics, a judge's score."""
 
 from __future__ import annotations
 

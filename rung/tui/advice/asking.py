@@ -51,7 +51,7 @@ class Asking:
 
     def reread(self) -> bool:
         """Take up what another program wrote; whether there was anything new. Raises RungError at the first look only:
-        later a file that cannot be read changes nothing until the next answer says so.
+        later a file that cannot be read changes nothing until the next answer reports it.
         """
         mark = _mark_of(self.project)
         if mark == self._mark or self.project is None:

@@ -49,7 +49,7 @@ def finding_lines(findings: Sequence[DataFinding]) -> Iterator[Entry]:
 
 
 def todo(finding: DataFinding) -> str:
-    """What the list says to do: the fix of what blocks, a look at what is to be looked at, what became of the rest."""
+    """What the list says to do: the fix of what blocks, a look at what is worth a look, what became of the rest."""
     if finding.severity == "handled":
         return finding.what_to_do or "kept with reasons"
     if finding.what_to_do == IN_REVIEW:

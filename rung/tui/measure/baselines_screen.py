@@ -59,7 +59,7 @@ class BaselinesScreen(StoppableScreen):
         super().__init__()
         self.heard: dict[str, str] = {}
         self.changed: dict[str, str] = {}
-        """Measured arms that could not stand beside one that is measured now, and why."""
+        """Measured arms that cannot be compared with one that is measured now, and why."""
         self.at = ""
         """The arm that was marked when a measuring began: the cursor comes back to it."""
 

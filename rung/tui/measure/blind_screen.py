@@ -44,10 +44,10 @@ class BlindScreen(LoadedScreen):
     given: Given | None = None
     """What the next load writes down first; it stays until it is written."""
     said = ""
-    """What was answered last, until it is told that it is written down."""
+    """The last answer, until it is reported as saved."""
     reason = ""
     last: tuple[int, ...] = ()
-    """What was answered in this sitting, the newest last."""
+    """Answers of this session, the newest last."""
     again: int | None = None
     """What is shown once more, to be answered differently."""
     bare: int | None = None

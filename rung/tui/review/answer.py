@@ -22,9 +22,9 @@ from rung.tui.widgets.difference import CAME, GONE, Span, changed, marked
 from rung.tui.widgets.lines import HIDDEN, JOINERS, TextPart, TextPassage, row_text
 
 PLACES = range(0x10FE00, 0x10FFFE)
-"""Private characters, one cell wide, that stand in the field for what has no width or would break a line."""
+"""Private characters, one cell wide, that replace in the field what has no width or would break a line."""
 Row = tuple[int, int, int]
-"""What stands in a row of the screen: a line of the text, the first character of it and the one after the last."""
+"""A row of the screen: a line of the text, the first character of it and the one after the last."""
 
 
 class TextRows(WrappedDocument):

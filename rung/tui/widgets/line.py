@@ -16,9 +16,9 @@ from rung.symbols import drawn
 from rung.tui.widgets.lines import folded
 
 NAMED = {"Enter": "enter", "Esc": "escape", "F1": "f1", "^P": "ctrl+p", "/": "slash", "j/k": "j", "^S": "ctrl+s"}
-"""What the key line writes -> the key of Textual that a press of the mouse stands for."""
+"""What the key line writes -> the key of Textual that a press of the mouse sends."""
 NOT_A_KEY = ("1-0", "1-9", "1-6", "1-3", "[ ]")
-"""Hints that stand for several keys: a press on them does nothing."""
+"""Hints of several keys: a press on them does nothing."""
 GAP = "   "
 LAST = "F1"
 """The hint that stays where others have no room."""
