@@ -1,8 +1,8 @@
 """Would the tests notice? Small faults put into advisor, split, leakage, verdict, locks, review and security.
 
-    python benchmarks/mutants.py [AREA...] [--count 20] [--skip 0] [--minutes 10] [--jobs 2]
+    python benchmarks/mutants.py [AREA...] [--count 20] [--skip 0] [--seed 13] [--minutes 10] [--jobs 2]
 
-So many faults an area, drawn by a fixed seed, as far as the minutes for an area reach: a comparison turned or shifted,
+So many faults an area, drawn by a seed, as far as the minutes for an area reach: a comparison turned or shifted,
 `and` for `or`, a `not` taken away, a number one higher, a sign turned. Each is written into a copy of the source tree,
 where the area's own tests, and the processes that they start, run until the first that fails. Survivors are printed
 with file and line. With --skip a run goes on where one with the same --count ended.
@@ -28,7 +28,6 @@ from pathlib import Path
 from typing import Any
 
 TOP = Path(__file__).resolve().parents[1]
-SEED = 13
 LONGEST = 600
 """Seconds after which a fault that makes the tests hang counts as seen."""
 AREAS = {
@@ -153,6 +152,7 @@ def main() -> None:
     parser.add_argument("areas", nargs="*", choices=[*AREAS, []], default=[])
     parser.add_argument("--count", type=int, default=20)
     parser.add_argument("--skip", type=int, default=0, help="of the faults drawn, how many were tried before")
+    parser.add_argument("--seed", type=int, default=13, help="another one draws other faults")
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--jobs", type=int, default=2)
     asked = parser.parse_args()
@@ -161,18 +161,18 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(asked.jobs) as jobs:
         copies = Copies(Path(folder), asked.jobs)
         for area in asked.areas or AREAS:
-            survivors += examine(area, copies, jobs, asked.count, asked.skip, asked.minutes * 60)
+            survivors += examine(area, copies, jobs, asked)
     for mutant in survivors:
         print(f"not seen: {mutant.file}:{mutant.line}: {mutant.what}")
 
 
-def examine(area: str, copies: Copies, jobs: ThreadPoolExecutor, count: int, skip: int, seconds: float) -> list[Mutant]:
+def examine(area: str, copies: Copies, jobs: ThreadPoolExecutor, asked: argparse.Namespace) -> list[Mutant]:
     """Try an area's faults, print its line, and return those that no test saw."""
     files, tests = AREAS[area]
     everything = [mutant for file in files for mutant in mutants(file)]
-    drawn = random.Random(SEED).sample(everything, min(count, len(everything)))[skip:]
+    drawn = random.Random(asked.seed).sample(everything, min(asked.count, len(everything)))[asked.skip :]
     assert not copies.is_seen(None, tests), f"{area}: the tests fail without any fault"
-    end, missed = time.monotonic() + seconds, []
+    end, missed = time.monotonic() + asked.minutes * 60, []
 
     def tried(mutant: Mutant) -> bool:
         if time.monotonic() > end:

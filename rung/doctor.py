@@ -12,7 +12,7 @@ from pathlib import Path
 from workspace.errors import RungError
 from workspace.extras import install_command, installed
 from workspace.files import sha256_file
-from workspace.folder import Project, find_project
+from workspace.folder import SETTINGS_FILE, Project, find_project
 from workspace.json_types import JsonObject
 
 EXTRAS = {
@@ -104,8 +104,8 @@ def _settings(project: Project) -> DoctorCheck:
     try:
         load_settings(project.settings_file)
     except RungError as error:
-        return DoctorCheck("rung.toml", False, error.message, "fix this line in rung.toml")
-    return DoctorCheck("rung.toml", True, "every key is known")
+        return DoctorCheck(SETTINGS_FILE, False, error.message, "fix this line in rung.toml")
+    return DoctorCheck(SETTINGS_FILE, True, "every key is known")
 
 
 def _trust(project: Project) -> DoctorCheck:

@@ -92,9 +92,13 @@ def doctor(
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="With --repair: do not ask.")] = False,
 ) -> None:
-    """Check that everything Rung needs is installed and intact: extras, model, folder, store, artefacts."""
+    """Check that everything Rung needs is installed and intact: extras, model, folder, store, artefacts.
+
+    Exit 1 where something is to fix, 2 where rung.toml is wrong.
+    """
     from rung.cli.output import emit, say
     from rung.doctor import examine
+    from workspace.folder import SETTINGS_FILE
 
     goes_with("--repair", repair, "rung doctor --repair", {"--yes": yes})
     findings = examine(Path.cwd())
@@ -110,7 +114,8 @@ def doctor(
         if repair:
             repair_project(yes=yes)
     if bad:
-        raise typer.Exit(1)
+        wrong_settings = any(finding.name == SETTINGS_FILE and finding.ok is False for finding in findings)
+        raise typer.Exit(2 if wrong_settings else 1)
 
 
 def locate(as_json: Json = False) -> None:

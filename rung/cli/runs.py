@@ -46,11 +46,11 @@ def list_runs(as_json: Json = False) -> None:
 @runs_app.command("watch")
 def watch(run: Name = None, as_json: Json = False) -> None:
     """Follow a run until it ends. Ctrl-C stops following; the run continues."""
+    from rung.cli.models import opened_project
     from rung.cli.output import emit
     from training.runs import curve, find_run
-    from workspace.folder import require_project
 
-    project = require_project()
+    project, _ = opened_project()
     found = find_run(project, run)
     folder = project.runs / found.id
     if as_json:
@@ -77,10 +77,10 @@ def resume(
     as_json: Json = False,
 ) -> None:
     """Continue a paused, stopped or crashed run."""
+    from rung.cli.models import opened_project
     from training.runs import find_run
-    from workspace.folder import require_project
 
-    project = require_project()
+    project, _ = opened_project()
     go_on(project, find_run(project, run), detach, as_json)
 
 

@@ -24,6 +24,10 @@ def why(
     from rung.cli.output import show
     from rung.why.explain import answer
     from workspace.folder import find_project
+    from workspace.settings import load_settings
 
-    found = answer(find_project(), ref)
+    project = find_project()
+    if project is not None:
+        load_settings(project.settings_file)
+    found = answer(project, ref)
     show(as_json, found.document, found.lines)

@@ -97,15 +97,46 @@ def test_a_command_that_dies_leaves_the_old_file(tmp_path, lines, row, sent):
     assert (tmp_path / "out.jsonl").read_text() == "old\n"
 
 
+PROJECT_COMMANDS = (
+    "status", "advise --set prompting=untried", "baseline", "evaluate", "evaluate R-001", "verdict", "judge",
+    "trust --yes", "train", "release --to prompt", "why R-001", "why r-000001", "backup", "data check",
+    "data fix leaks", "data fix --all", "data dismiss leaks --by A --reason B", "data undo", "data import x.jsonl",
+    "data freeze", "data diff v001 v002", "data generate --count 1", "review next --reviewer A",
+    "review decide r-000001 approve --token T --reviewer A", "review undo r-000001 --reviewer A", "review status",
+    "review sample", "review invite A", "review export -o x.csv", "review import x.csv --reviewer A",
+    "review economics", "review score", "review gold list", "plan", "plan check", "plan curve",
+    "plan export axolotl", "plan sweep lr=1e-4,2e-4", "runs list", "runs watch", "runs resume",
+    "watch import x.jsonl", "watch report", "watch learn",
+)  # fmt: skip
+"""Not: `locate`, `trust --revoke`, and `runs pause` and `stop`, since a run that goes on can always be ended."""
+
+
 def test_wrong_settings_stop_every_project_command(rung, tmp_path):
     (tmp_path / "rung.toml").write_text('[review]\npol = "all"\n[evaluation]\nmargin = "x"\n')
-    for command in ("status", "plan", "review next --reviewer A", "runs list", "data freeze"):
+    for command in PROJECT_COMMANDS:
         ran = rung(*command.split(), "--json")
         assert ran.code == 2, command
-        assert 'line 2: unknown key "review.pol". Did you mean "pool"?' in ran.error["message"]
+        assert 'line 2: unknown key "review.pol". Did you mean "pool"?' in ran.error["message"], command
         assert "rung.toml line 4" in ran.error["message"]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["rung.toml"]
     assert rung("verdict", "--scores", "-", "--json", given='{"id":1,"baseline":0,"tuned":1}').code == 1
+
+
+@pytest.mark.parametrize("text", ["[review\n", '[review]\npol = "all"\n'])
+def test_the_doctor_shows_all_that_it_found_and_ends_with_2_for_wrong_settings(rung, tmp_path, text):
+    (tmp_path / "rung.toml").write_text(text)
+    ran = rung("doctor", "--json")
+    checks = {check["name"]: check["ok"] for check in ran.json["checks"]}
+    assert ran.code == rung("doctor").code == 2
+    assert ran.json["ok"] is False and checks["rung.toml"] is False and checks["rung"] is True
+
+
+def test_trust_of_wrong_settings_can_be_ended_but_not_given(rung, tmp_path):
+    (tmp_path / "rung.toml").write_text("[model\n")
+    state = {"RUNG_STATE_DIR": str(tmp_path / "state")}
+    assert rung("trust", "--yes", **state).code == 2
+    assert not (tmp_path / "state").exists()
+    assert rung("trust", "--revoke", **state).code == 0
 
 
 def test_the_environment_overrides_and_is_checked(rung, tmp_path):

@@ -235,11 +235,11 @@ def diff_command(
 ) -> None:
     """Compare two frozen versions row by row."""
     from curation.split.manifest import difference, newest_dataset
+    from rung.cli.models import opened_project
     from rung.status import next_step
     from rung.text.dataset_text import difference_lines
-    from workspace.folder import require_project
 
-    project = require_project()
+    project, _ = opened_project()
     folders = [newest_dataset(project, name) for name in (old, new)]
     assert folders[0] is not None and folders[1] is not None
     found = difference(folders[0], folders[1])

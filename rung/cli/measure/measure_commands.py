@@ -129,8 +129,11 @@ def trust(
     from rung.cli.output import emit, say
     from workspace import trust as trusted
     from workspace.folder import require_project
+    from workspace.settings import load_settings
 
     project = require_project()
+    if not revoke:
+        load_settings(project.settings_file)
     asked = trusted.claims(project.root)
     new = {claim.name for claim in trusted.untrusted(project.root)}
     if not as_json:

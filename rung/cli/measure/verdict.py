@@ -71,14 +71,14 @@ def _words(result: Verdict) -> list[str]:
 def _of_run(run: str | None, acceptance: tuple[str, str] | None) -> tuple[Verdict, list[str]]:
     from evaluation.measurement_report import read_report
     from evaluation.verdict.rule import accepted, newest_verdict
+    from rung.cli.models import opened_project
     from rung.report.evaluation import write_page
     from rung.status.stages import after_verdict
     from rung.text.verdict_text import lines
     from workspace.artefact import write_artefact
     from workspace.errors import Refusal
-    from workspace.folder import require_project
 
-    project = require_project()
+    project, _ = opened_project()
     found = newest_verdict(project, run)
     if found is None:
         raise Refusal(f"No verdict on {run} yet." if run else "No verdict yet: no run was measured.", "rung evaluate")
