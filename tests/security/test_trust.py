@@ -237,6 +237,20 @@ def test_trust_shows_all_and_holds_until_something_changes(cloned: Any, warm: Wa
     assert all(item["new"] for item in fresh), "another folder is another project"
 
 
+def test_trust_is_ended_for_one_folder_and_holds_for_the_other(cloned: Any, warm: Warm, tmp_path: Path) -> None:
+    roots = [cloned(naming("model", "openai", "https://gpu.example/v1", ""), name) for name in ("one", "two")]
+    env = {"RUNG_STATE_DIR": str(tmp_path / "state")}
+
+    def trusted(root: Path) -> bool:
+        checks = json.loads(warm("doctor", "--json", at=root, **env, XDG_CACHE_HOME=str(tmp_path)).out)["checks"]
+        return {check["name"]: check["ok"] for check in checks}["trust"] is True
+
+    for root in roots:
+        assert warm("trust", at=root, **env).code == 0 and trusted(root)
+    assert warm("trust", "--revoke", at=roots[0], **env).code == 0
+    assert [trusted(root) for root in roots] == [False, True]
+
+
 def test_a_list_by_folder_of_an_older_version_asks_again(
     cloned: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
