@@ -24,6 +24,15 @@ async def playing(app, size=(80, 24)):
         yield app, pilot
 
 
+@contextlib.asynccontextmanager
+async def on_stage(app, number, size=(80, 24)):
+    """Run the program and open a stage; gives the program, its pilot and the stage's screen."""
+    async with playing(app, size) as (_, pilot):
+        screen = await opened(pilot, number)
+        await settled(pilot)
+        yield app, pilot, screen
+
+
 async def press(pilot, *keys):
     """Press these keys and wait until all that comes of them is drawn."""
     await pilot.press(*keys)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 from conftest_tui import PATIENCE, settled
 from review_rows import free
 
 
-async def shown_item(pilot):
-    """The item on the screen, once it is there and the next one is fetched."""
+async def shown_item(pilot, *keys):
+    """Press these keys; gives the item on the screen, once it is there and the next one is fetched."""
+    if keys:
+        await pilot.press(*keys)
     await settled(pilot)
     for _ in range(PATIENCE):
         if pilot.app.screen.item is not None and not pilot.app.screen.busy:
@@ -22,6 +25,13 @@ async def on_review(app, pilot):
     await settled(pilot)
     app.open_stage(4)
     return await shown_item(pilot)
+
+
+@contextlib.asynccontextmanager
+async def reviewing(app, size=(80, 24)):
+    """Run the program on Review; gives the program, its pilot and the first item."""
+    async with app.run_test(size=size) as pilot:
+        yield app, pilot, await on_review(app, pilot)
 
 
 async def no_row_is_held(folder):

@@ -6,7 +6,7 @@ import json
 from datetime import UTC, date, datetime
 
 import pytest
-from conftest_tui import PATIENCE, opened, settled, text_of, words_in
+from conftest_tui import PATIENCE, on_stage, press, settled, text_of, words_in
 
 from advisor.answers import Answers
 from advisor.decide import decide
@@ -34,8 +34,7 @@ async def test_empty_says_what_to_do_and_e_asks(tmp_path, program):
         await on_advice(app, pilot)
         assert "No answers yet. Press 1, or run: rung advise --answers answers.toml" in words_in(app)
         assert not (tmp_path / "decision.json").exists()
-        await pilot.press("e")
-        await settled(pilot)
+        await press(pilot, "e")
         assert app.screen.stage == "Questions"
 
 
@@ -68,8 +67,7 @@ async def test_provisional_asks_the_question_that_is_worth_most(project, program
         for _ in app.screen.lines.keys:
             await pilot.press("j")
         assert app.screen.marked == f"ask:{worth}"
-        await pilot.press("enter")
-        await settled(pilot)
+        await press(pilot, "enter")
         assert app.screen.stage == "Questions"
         assert app.screen.asked.id == worth
 
@@ -85,8 +83,7 @@ async def test_why_shows_the_rule_with_its_source(project, program):
             if "rung why" in text_of(app) and "…" not in text_of(app):
                 break
         assert f"Why {rule}" in text_of(app)
-        await pilot.press("escape")
-        await settled(pilot)
+        await press(pilot, "escape")
         assert app.screen.stage == "Advice"
 
 
@@ -151,18 +148,13 @@ async def test_enter_goes_where_the_project_goes_on(project, program):
     async with app.run_test(size=(80, 24)) as pilot:
         await on_advice(app, pilot)
         following = app.status.next
-        await pilot.press("enter")
-        await settled(pilot)
+        await press(pilot, "enter")
         assert app.screen.stage == following.name
 
 
 async def test_it_says_whether_the_decision_was_written_or_is_as_it_was(project, program):
     (project / "decision.json").unlink()
-    app = program(project)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
-        screen = await opened(pilot, 2)
-        await settled(pilot)
+    async with on_stage(program(project), 2) as (_, pilot, screen):
         assert screen.message == "decision.json written"
         before = (project / "decision.json").read_bytes()
         screen.reload()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
-from conftest_tui import opened, settled, text_of, until
+from conftest_tui import on_stage, playing, settled, text_of, until
 from review_steps import shown_item
 
 from advisor.answer_file import load_answers
@@ -39,9 +39,7 @@ async def asked(pilot, number):
 
 async def test_back_over_the_questions_the_number_goes_back_too(tmp_path, program):
     start_project(tmp_path)
-    app = program(tmp_path)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
+    async with playing(program(tmp_path)) as (_, pilot):
         await asked(pilot, 1)
         await pilot.press("1")
         await sees(pilot, "Questions · 2 of about")
@@ -57,9 +55,7 @@ async def test_back_over_the_questions_the_number_goes_back_too(tmp_path, progra
 
 async def test_a_digit_that_is_no_answer_says_so(tmp_path, program):
     start_project(tmp_path)
-    app = program(tmp_path)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
+    async with playing(program(tmp_path)) as (app, pilot):
         await asked(pilot, 1)
         app.open_question("private_knowledge")
         await sees(pilot, "depend on your own")
@@ -77,10 +73,7 @@ async def test_enough_does_not_claim_that_nothing_can_change_where_it_can(projec
         if change["question"] in decision.open_questions and change["next_step"] != decision.next_step
     }
     assert moving == {"few_shot"}
-    app = program(project)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
-        await opened(pilot, 1)
+    async with on_stage(program(project), 1) as (app, pilot, _):
         await sees(pilot, "That is enough to go on. 1 open answer can")
         shown = text_of(app)
         assert "no open answer can" not in shown
@@ -91,9 +84,7 @@ async def test_enough_does_not_claim_that_nothing_can_change_where_it_can(projec
 async def test_the_advice_goes_on_to_what_can_be_done_now(tmp_path, program):
     start_project(tmp_path)
     (tmp_path / "answers.toml").write_text(SIX)
-    app = program(tmp_path)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
+    async with playing(program(tmp_path)) as (app, pilot):
         await pilot.press("2")
         await sees(pilot, "Next: import your rows.")
         assert "✓ Advice" in text_of(app)
@@ -102,10 +93,7 @@ async def test_the_advice_goes_on_to_what_can_be_done_now(tmp_path, program):
 
 
 async def test_while_rejecting_and_remarking_the_key_line_is_theirs(project, program):
-    app = program(project)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
-        await opened(pilot, 4)
+    async with on_stage(program(project), 4) as (app, pilot, _):
         await shown_item(pilot)
         await pilot.press("x")
         await sees(pilot, "1-4 the reason   Esc no")
@@ -142,9 +130,7 @@ async def test_a_load_that_takes_longer_than_the_last_promises_nothing(project, 
 
 
 async def test_enter_on_what_is_not_read_yet_says_so(project, held):
-    app = held(project)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
+    async with playing(held(project)) as (app, pilot):
         app.source.gate.clear()
         app.open_stage(5)
         await until(pilot, lambda: app.screen.stage == "Dataset" and app.screen.is_mounted and app.screen.started)
@@ -156,9 +142,7 @@ async def test_enter_on_what_is_not_read_yet_says_so(project, held):
 
 
 async def test_a_stage_shows_no_reason_that_only_the_store_could_tell(project, held):
-    app = held(project)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
+    async with playing(held(project)) as (app, pilot):
         app.partial = True
         app.source.gate.clear()
         app.open_stage(5)
@@ -169,11 +153,7 @@ async def test_a_stage_shows_no_reason_that_only_the_store_could_tell(project, h
 
 
 async def test_a_command_that_was_started_is_named_until_it_speaks(project, program):
-    app = program(project)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
-        screen = await opened(pilot, 3)
-        await settled(pilot)
+    async with on_stage(program(project), 3) as (app, pilot, screen):
         screen.start_job("data", "undo")
         assert screen.message == "rung data undo is running …"
         await until(pilot, lambda: not app.jobs)

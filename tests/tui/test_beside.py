@@ -13,7 +13,7 @@ from pathlib import Path
 
 import beside_work
 import pytest
-from conftest_tui import opened, sees, settled, until
+from conftest_tui import on_stage, opened, sees, settled, until
 
 from rung.tui import worker_process as beside
 from rung.tui.worker_process import Beside, Left
@@ -157,11 +157,7 @@ async def test_data_says_of_a_row_that_is_too_long_for_the_own_model_what_the_co
     (model / "config.json").write_text(json.dumps({"max_position_embeddings": 8}))
     settings = project / "rung.toml"
     settings.write_text(settings.read_text().replace('base = "embedded"', f'base = "{model}"'))
-    app = program(project)
-    async with app.run_test(size=(100, 30)) as pilot:
-        await settled(pilot)
-        await opened(pilot, 3)
-        await settled(pilot)
+    async with on_stage(program(project), 3, size=(100, 30)) as (app, _, _):
         here = {finding.name: finding.rows for finding in app.screen.data.findings}
     said = subprocess.run(
         [sys.executable, "-P", "-m", "rung", "data", "check", "--json"], cwd=project, capture_output=True, text=True

@@ -6,7 +6,7 @@ import json
 
 import pytest
 from conftest import rows, rung
-from conftest_tui import opened, settled, text_of, until
+from conftest_tui import on_stage, opened, playing, press, settled, text_of, until
 
 from curation.checks.base import DataFinding
 from curation.checks.run import check_project
@@ -82,11 +82,7 @@ async def test_enter_shows_the_two_rows_beside_one_another_where_there_is_room(p
     (project / "two.jsonl").write_text(near + "\n")
     rung(project, "data", "import", "one.jsonl", "--as", "test")
     rung(project, "data", "import", "two.jsonl", "--as", "pool")
-    app = program(project)
-    async with app.run_test(size=(width, 40)) as pilot:
-        await settled(pilot)
-        screen = await opened(pilot, 3)
-        await settled(pilot)
+    async with on_stage(program(project), 3, size=(width, 40)) as (app, pilot, screen):
         screen.lines.marked = "leaks"
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, RowsScreen))
@@ -103,14 +99,10 @@ async def test_enter_shows_the_two_rows_beside_one_another_where_there_is_room(p
 
 async def test_the_import_field_is_in_sight_whatever_is_above_it(project, program):
     """At 80x24, below more findings than the screen has lines."""
-    app = program(project)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
-        await pilot.press("3")
-        await settled(pilot)
+    async with playing(program(project)) as (app, pilot):
+        await press(pilot, "3")
         app.screen.lines.show([Entry(f"finding {number}") for number in range(60)])
-        await pilot.press("i")
-        await settled(pilot)
+        await press(pilot, "i")
         field = app.screen.query_one("#field")
         stage = app.screen.query_one("#stage").region
         assert field.has_focus and field.region.height == 1 and stage.contains_region(field.region)
@@ -137,11 +129,7 @@ async def test_leaks_are_counted_alike_everywhere_and_a_second_f_waits(project, 
     assert len(would["rows"]) == 3 and would["detail"] == LEAKS
     for words in (("check", "--show", "leaks"), ("fix", "leaks", "--dry-run")):
         assert "2 test items in 3 train rows, 3 pairs" in rung(project, "data", *words).stdout
-    app = program(project)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
-        screen = await opened(pilot, 3)
-        await settled(pilot)
+    async with on_stage(program(project), 3) as (app, pilot, screen):
         assert "f takes out 3 rows" in text_of(app)
         screen.lines.marked = "leaks"
         await pilot.press("f")

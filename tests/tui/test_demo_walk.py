@@ -7,7 +7,7 @@ import tomllib
 
 import demo_project
 import pytest
-from conftest_tui import opened, sees, settled, text_of, until
+from conftest_tui import opened, press, sees, settled, text_of, until
 from review_rows import stored
 from review_steps import shown_item
 from walk_steps import answer_all
@@ -43,10 +43,8 @@ async def questions_and_advice(app, pilot, folder):
     said = tomllib.loads((folder / "answers.toml").read_text())
     assert said["failure"] == ANSWERS["failure"]
     assert said["answered"]["failure"]["by"] == "dana"
-    await pilot.press("slash", *"goal_score", "enter")
-    await settled(pilot)
-    await pilot.press(*"0.8", "enter")
-    await settled(pilot)
+    await press(pilot, "slash", *"goal_score", "enter")
+    await press(pilot, *"0.8", "enter")
     await opened(pilot, 2)
     await sees(pilot, "Likely end open")
     decision = json.loads((folder / "decision.json").read_text())
@@ -98,8 +96,7 @@ async def ladder(app, pilot, project):
     screen = await opened(pilot, 5)
     await settled(pilot)
     if screen.data.test_only:
-        await pilot.press("t")
-        await settled(pilot)
+        await press(pilot, "t")
     await pilot.press("enter", "y")
     await ended(pilot, screen)
     splits = json.loads((project.datasets / "v002" / "manifest.json").read_text())["splits"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest_tui import opened, settled
+from conftest_tui import on_stage, press
 
 from rung.tui.editor import edit_file
 
@@ -48,11 +48,6 @@ def test_an_editor_that_fails_or_is_not_there_is_told(tmp_path, editor, monkeypa
 
 
 async def test_a_terminal_that_cannot_be_handed_over_says_so(project, program):
-    app = program(project)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
-        screen = await opened(pilot, 6)
-        await settled(pilot)
-        await pilot.press("e")
-        await settled(pilot)
+    async with on_stage(program(project), 6) as (_, pilot, screen):
+        await press(pilot, "e")
         assert screen.message == "this terminal cannot open an editor; edit prompt.md in another one"

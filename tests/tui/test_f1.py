@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ladder
-from conftest_tui import opened, settled, text_of, until
+from conftest_tui import on_stage, opened, settled, text_of, until
 
 from rung.tui.advice.questions_screen import JumpScreen
 from rung.tui.measure.items_screen import ItemsScreen
@@ -46,11 +46,7 @@ MODALS = (
 
 
 async def test_f1_on_pages_over_a_stage(clinic, program):
-    app = program(clinic.root)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
-        await opened(pilot, 6)
-        await settled(pilot)
+    async with on_stage(program(clinic.root), 6) as (app, pilot, _):
         for page in MODALS:
             app.push_screen(page(clinic))
             await until(pilot, lambda: app.screen.is_mounted and not hasattr(app.screen, "stage"))
@@ -62,11 +58,7 @@ async def test_f1_on_pages_over_a_stage(clinic, program):
 async def test_f1_on_screens_beside_the_ten_stages(clinic, program):
     ladder.finished(ladder.cleared(clinic))
     ladder.judged(clinic, ladder.ITEMS)
-    app = program(clinic.root)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
-        await opened(pilot, 9)
-        await settled(pilot)
+    async with on_stage(program(clinic.root), 9) as (app, pilot, _):
         for made in (PeopleScreen, JudgeScreen, WatchScreen):
             app.switch_screen(made())
             await until(pilot, lambda made=made: isinstance(app.screen, made) and app.screen.is_mounted)
@@ -75,11 +67,7 @@ async def test_f1_on_screens_beside_the_ten_stages(clinic, program):
 
 
 async def test_f1_while_a_question_is_sought_and_an_answer_written(project, program):
-    app = program(project)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
-        await opened(pilot, 1)
-        await settled(pilot)
+    async with on_stage(program(project), 1) as (app, pilot, _):
         await pilot.press("slash")
         await until(pilot, lambda: isinstance(app.screen, JumpScreen))
         await f1_tells_the_truth(pilot)

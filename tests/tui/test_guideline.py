@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from conftest_tui import settled, text_of
+from conftest_tui import press, settled, text_of
 from review_rows import GUIDELINE, PLAIN, begun, log
-from review_steps import on_review
+from review_steps import reviewing
 
 from rung.tui.review.guideline_screen import places, section_for, sections
 
@@ -17,15 +17,11 @@ LONG = (
 @pytest.mark.parametrize("size", [(120, 40), (60, 20)])
 async def test_words_are_found_and_shown(tmp_path, program, size):
     folder = begun(tmp_path / "icd", guideline=LONG)
-    app = program(folder)
-    async with app.run_test(size=size) as pilot:
-        await on_review(app, pilot)
-        await pilot.press("g")
-        await settled(pilot)
+    async with reviewing(program(folder), size=size) as (app, pilot, _):
+        await press(pilot, "g")
         assert "Guideline v1" in text_of(app)
         assert "zebra" not in text_of(app)
-        await pilot.press("slash", *"ZEBRA")
-        await settled(pilot)
+        await press(pilot, "slash", *"ZEBRA")
         await pilot.pause()
         assert "A zebra is rare" in text_of(app)
         assert "1 of 1" in text_of(app)
@@ -33,8 +29,7 @@ async def test_words_are_found_and_shown(tmp_path, program, size):
         app.screen.query_one("#sought").value = "e11.4"
         await settled(pilot)
         assert "1 of 2" in text_of(app)
-        await pilot.press("enter")
-        await settled(pilot)
+        await press(pilot, "enter")
         assert "2 of 2" in text_of(app)
         assert "E11.42" in text_of(app)
         await pilot.press("enter")
@@ -42,11 +37,9 @@ async def test_words_are_found_and_shown(tmp_path, program, size):
         app.screen.query_one("#sought").value = "no such words"
         await settled(pilot)
         assert "not found" in text_of(app)
-        await pilot.press("escape", "j", "pagedown", "end")
-        await settled(pilot)
+        await press(pilot, "escape", "j", "pagedown", "end")
         assert "A zebra is rare" in text_of(app)
-        await pilot.press("escape")
-        await settled(pilot)
+        await press(pilot, "escape")
         assert app.screen.stage == "Review"
         assert app.screen.item is not None
     assert log(folder) == []
@@ -54,11 +47,8 @@ async def test_words_are_found_and_shown(tmp_path, program, size):
 
 async def test_letters_of_a_search_decide_nothing(tmp_path, program):
     folder = begun(tmp_path / "icd")
-    app = program(folder)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await on_review(app, pilot)
-        await pilot.press("g", "a", "x", "slash", *"axe 1 sq", "escape", "escape")
-        await settled(pilot)
+    async with reviewing(program(folder)) as (app, pilot, _):
+        await press(pilot, "g", "a", "x", "slash", *"axe 1 sq", "escape", "escape")
         assert app.screen.stage == "Review"
     assert log(folder) == []
 
@@ -66,9 +56,7 @@ async def test_letters_of_a_search_decide_nothing(tmp_path, program):
 async def test_without_a_guideline_it_says_so(tmp_path, program):
     folder = begun(tmp_path / "icd")
     (folder / "guideline.md").unlink()
-    app = program(folder)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await on_review(app, pilot)
+    async with reviewing(program(folder)) as (app, pilot, _):
         await pilot.press("g")
         assert app.screen.message == "no guideline.md in this project"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 
 import pytest
-from conftest_tui import rested, settled, text_of, words_in
+from conftest_tui import playing, press, rested, settled, text_of, words_in
 from review_rows import begun, decided_by, log, stored
-from review_steps import on_review, shown_item
+from review_steps import on_review, reviewing, shown_item
 
 from curation.example import chat_row
 
@@ -56,21 +56,17 @@ async def test_hostile_rows_are_shown_edited_and_decided(tmp_path, program, name
     text = " ".join(NASTY[name] for name in names)
     long = names[0] in LONG
     folder = begun(tmp_path / "icd", (chat_row(f"question {text}", f"answer {text}"), chat_row("plain", "C")))
-    app = program(folder)
-    async with app.run_test(size=(120, 40)) as pilot:
-        await on_review(app, pilot)
+    async with reviewing(program(folder), size=(120, 40)) as (app, pilot, _):
         assert [name for name in names if SHOWN[name] not in words_in(app, "#item")] == []
         harmless(app)
         await pilot.resize_terminal(80, 24)
         await settled(pilot)
         harmless(app)
         began = time.thread_time()
-        await pilot.press("e")
-        await settled(pilot)
+        await press(pilot, "e")
         if not long:
             assert app.screen.is_editing
-            await pilot.press("end", "!")
-            await settled(pilot)
+            await press(pilot, "end", "!")
             harmless(app)
             await pilot.press("ctrl+s")
         else:
@@ -103,19 +99,15 @@ async def test_hostile_names_reasons_and_guidelines(tmp_path, program):
         assert "[@click=app.quit]G[/]" in words_in(app, "#beside")
         assert "[red]mo[/]" in words_in(app, "#beside")
         harmless(app)
-        await pilot.press("g")
-        await settled(pilot)
+        await press(pilot, "g")
         assert "\\u202eevil" in text_of(app)
         harmless(app)
-        await pilot.press("escape", "v")
-        await settled(pilot)
+        await press(pilot, "escape", "v")
         harmless(app)
-        await pilot.press("escape", "x")
-        await settled(pilot)
+        await press(pilot, "escape", "x")
         assert "1 [red]wrong[/]" in words_in(app, "#beside")
         harmless(app)
-        await pilot.press("1")
-        await settled(pilot)
+        await press(pilot, "1")
     row = stored(folder)["r-000001"]
     assert (row.state, row.reviewer) == ("rejected", "\u05d3\u05e0\u05d4")
     assert evil.startswith("[red]mo[/]")
@@ -126,9 +118,7 @@ async def test_hostile_questions_of_a_team_are_text(tmp_path, program):
     (folder / "rules").mkdir()
     (folder / "rules" / "questions.toml").write_text("")
     (folder / "answers.toml").write_text('task = "\\u001b[31m[red]evil[/]\\u202e"\n')
-    app = program(folder)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
+    async with playing(program(folder)) as (app, pilot):
         app.open_stage(1)
         await settled(pilot)
         harmless(app)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest_tui import opened, sees, settled, text_of, until
+from conftest_tui import on_stage, sees, settled, text_of, until
 from textual.widgets import Input
 
 from curation.store import open_store
@@ -63,11 +63,7 @@ def test_where_columns_could_not_be_told_apart_the_line_names_them():
 
 async def test_a_table_with_other_names_comes_in_by_keys_alone(project, program):
     (project / "tickets.csv").write_text("Text,Team\nwhere is my card,cards\nI lost my pin,pins\n")
-    app = program(project)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
-        await opened(pilot, 3)
-        await settled(pilot)
+    async with on_stage(program(project), 3) as (app, pilot, _):
         await pilot.press("i", *"tic")
         await pilot.pause()
         assert "Enter import   Tab complete   Esc cancel" in text_of(app)

@@ -12,7 +12,7 @@ import threading
 
 import ladder
 import pytest
-from conftest_tui import opened, sees, settled, text_of, until
+from conftest_tui import on_stage, opened, playing, sees, settled, text_of, until
 from lives import wait_until
 
 from rung.tui.job import running_jobs, start_job
@@ -114,11 +114,7 @@ async def test_x_stops_the_baselines_and_r_goes_on_where_they_stopped(served, pr
 async def test_r_measures_the_marked_arm_alone_and_the_others_stay(served, program):
     project, server = served
     server.go.set()
-    app = program(project.root)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
-        screen = await opened(pilot, 6)
-        await settled(pilot)
+    async with on_stage(program(project.root), 6) as (app, pilot, screen):
         await pilot.press("enter", "y")
         await until(pilot, lambda: not app.jobs and screen.data is not None, LONG)
         await settled(pilot)
@@ -144,11 +140,7 @@ async def test_what_an_arm_stands_on_has_changed_so_r_measures_it_too(served, pr
     prompt = project.prompts / "prompt.md"
     project.prompts.mkdir(exist_ok=True)
     prompt.write_text("Code the diagnosis.")
-    app = program(project.root)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
-        screen = await opened(pilot, 6)
-        await settled(pilot)
+    async with on_stage(program(project.root), 6) as (app, pilot, screen):
         await pilot.press("enter", "y")
         await until(pilot, lambda: not app.jobs and screen.data is not None, LONG)
         await settled(pilot)
@@ -211,10 +203,7 @@ def start_twice(project):
 async def test_a_server_that_refuses_is_told_in_full(served, program):
     project, server = served
     server.loopback.script[:] = [(401, {"error": {"message": "no such key"}})]
-    app = program(project.root)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
-        screen = await opened(pilot, 6)
+    async with on_stage(program(project.root), 6) as (app, pilot, screen):
         await sees(pilot, "No arm measured yet")
         await pilot.press("enter", "y")
         await until(pilot, lambda: not app.jobs and bool(screen.trouble), LONG)
@@ -266,9 +255,7 @@ def training(clinic):
 
 async def test_pause_go_on_leave_come_back_stop_and_save(training, held):
     project, folder, _ = training
-    app = held(project.root)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
+    async with playing(held(project.root)) as (app, pilot):
         assert "R-001 is still training" in text_of(app)
         await pilot.press("enter")
         await sees(pilot, "Training. Step")
@@ -303,9 +290,7 @@ async def test_pause_go_on_leave_come_back_stop_and_save(training, held):
 
 async def test_a_trainer_that_was_killed_is_seen_and_offered_to_go_on(training, held):
     project, folder, process = training
-    app = held(project.root)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
+    async with playing(held(project.root)) as (app, pilot):
         await pilot.press("8")
         await sees(pilot, "Training. Step")
         write_run(folder, read_run(folder), step=7)
@@ -322,10 +307,7 @@ async def test_the_real_trainer_is_stopped_saved_and_gone_on_with(clinic, held, 
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     toml = clinic.settings_file.read_text().replace("epochs = 2", "epochs = 40")
     clinic.settings_file.write_text(toml + f'[model]\nbase = "{tiny}"\n')
-    app = held(clinic.root)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
-        screen = await opened(pilot, 7)
+    async with on_stage(held(clinic.root), 7) as (app, pilot, screen):
         await sees(pilot, "No plan yet")
         await pilot.press("enter")
         await until(pilot, lambda: not app.jobs and screen.data is not None and screen.data.plan is not None, REAL)

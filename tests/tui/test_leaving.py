@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from conftest_tui import opened, playing, press, settled
 from review_rows import begun, log
-from test_review import on_review
+from review_steps import reviewing
 from textual._callback import invoke
 from textual.events import Callback
 
@@ -27,9 +27,7 @@ async def left(app, pilot, screen):
 
 @pytest.mark.parametrize("action", ["approve", "reject", "skip", "unsure", "edit", "undo", "remark", "scroll(2)"])
 async def test_a_key_that_comes_after_a_decision_screen_was_left(tmp_path, program, action):
-    app = program(begun(tmp_path / "icd"))
-    async with app.run_test(size=(80, 24)) as pilot:
-        await on_review(app, pilot)
+    async with reviewing(program(begun(tmp_path / "icd"))) as (app, pilot, _):
         review = app.screen
         await left(app, pilot, review)
         assert not await app.run_action(action, review)
@@ -38,9 +36,7 @@ async def test_a_key_that_comes_after_a_decision_screen_was_left(tmp_path, progr
 
 
 async def test_a_workers_word_that_comes_after_a_screen_was_left(tmp_path, program):
-    app = program(begun(tmp_path / "icd"))
-    async with app.run_test(size=(80, 24)) as pilot:
-        await on_review(app, pilot)
+    async with reviewing(program(begun(tmp_path / "icd"))) as (app, pilot, _):
         review = app.screen
         tried = Try(review.item, "approve", None, "", "")
         await left(app, pilot, review)
@@ -54,9 +50,7 @@ async def test_a_workers_word_that_comes_after_a_screen_was_left(tmp_path, progr
 
 async def test_what_waited_for_the_next_drawing_when_a_screen_was_left(tmp_path, program):
     """An hour of keys found it: `a` while the row was on its way, and another stage before that was drawn."""
-    app = program(begun(tmp_path / "icd"))
-    async with app.run_test(size=(80, 24)) as pilot:
-        await on_review(app, pilot)
+    async with reviewing(program(begun(tmp_path / "icd"))) as (app, pilot, _):
         review, waiting = app.screen, []
         review.post_message = waiting.append
         review.call_after_refresh(review.action_approve)
@@ -74,9 +68,7 @@ async def test_what_waited_for_the_next_drawing_when_a_screen_was_left(tmp_path,
 @pytest.mark.parametrize("screen", [DataScreen, ReviewScreen, QuestionsScreen, BaselinesScreen, VerdictScreen])
 async def test_no_key_reaches_a_screen_before_it_stands(tmp_path, program, screen):
     """The same hour found it: `Esc` on a stage of which nothing was drawn yet."""
-    app = program(begun(tmp_path / "icd"))
-    async with app.run_test(size=(80, 24)) as pilot:
-        await on_review(app, pilot)
+    async with reviewing(program(begun(tmp_path / "icd"))) as (app, _, _):
         early = screen()
         early._parent = app
         actions = {binding.action for _, binding in early._bindings}

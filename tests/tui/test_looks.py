@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest_tui import STAGES, opened, settled, text_of, until
+from conftest_tui import STAGES, opened, playing, press, settled, text_of, until
 from rich.cells import cell_len
 from test_f1 import f1_tells_the_truth
 
@@ -24,9 +24,7 @@ SIZES = [(60, 20), (80, 24), (120, 40), (160, 50)]
 )  # test_commands: 160 wide
 async def test_every_stage_at_every_size(project, program, size):
     """Its lines, its key line, and what F1, the menu and the mouse reach; 0 is Start."""
-    app = program(project)
-    async with app.run_test(size=size) as pilot:
-        await settled(pilot)
+    async with playing(program(project), size=size) as (app, pilot):
         for number in range(11):
             if number:
                 await opened(pilot, number)
@@ -90,9 +88,7 @@ def hides_side(app):
 
 
 async def test_a_terminal_that_shrinks_and_grows(project, program):
-    app = program(project)
-    async with app.run_test(size=(120, 40)) as pilot:
-        await settled(pilot)
+    async with playing(program(project), size=(120, 40)) as (app, pilot):
         app.open_stage(4)
         await settled(pilot)
         for size in (*SIZES, (40, 10), (120, 40)):
@@ -103,9 +99,7 @@ async def test_a_terminal_that_shrinks_and_grows(project, program):
 
 async def test_without_utf8_only_ascii_is_drawn(project, program, monkeypatch):
     monkeypatch.setenv("RUNG_ASCII", "1")
-    app = program(project)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
+    async with playing(program(project)) as (app, pilot):
         for number in range(11):
             if number:
                 app.open_stage(number)
@@ -124,9 +118,7 @@ def test_the_locale_decides_where_nobody_says():
 
 async def test_no_color_draws_none(project, program, monkeypatch):
     monkeypatch.setenv("NO_COLOR", "1")
-    app = program(project)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
+    async with playing(program(project)) as (app, _):
         assert app.no_color
         for strip in app.screen._compositor.render_strips():
             for segment in strip.apply_filter(app._filters[0], app.screen.styles.background):
@@ -136,9 +128,7 @@ async def test_no_color_draws_none(project, program, monkeypatch):
 
 
 async def test_themes_change_colours_and_no_words(project, program):
-    app = program(project)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
+    async with playing(program(project)) as (app, pilot):
         before = text_of(app)
         for theme in ("textual-light", "textual-dark", "high-contrast", "ansi-dark", "ansi-light"):
             assert theme in app.available_themes
@@ -148,16 +138,13 @@ async def test_themes_change_colours_and_no_words(project, program):
 
 
 async def test_enter_on_a_locked_door_moves_nothing_and_repeats(project, program):
-    app = program(project)
-    async with app.run_test(size=(120, 30)) as pilot:
-        await settled(pilot)
+    async with playing(program(project), size=(120, 30)) as (app, pilot):
         for number, key, command in ((6, 5, "rung data freeze --test-only"), (8, 7, "rung plan"), (9, 8, "rung train")):
             app.open_stage(number)
             await settled(pilot)
             screen = app.screen
             assert f"press {key}, or run: {command}" in text_of(app)
-            await pilot.press("enter")
-            await settled(pilot)
+            await press(pilot, "enter")
             assert app.screen is screen
             assert screen.message.startswith("Locked: ")
             assert command in screen.message

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ladder
-from conftest_tui import STAGES, chosen, opened, sees, settled, text_of, until
+from conftest_tui import STAGES, chosen, on_stage, playing, sees, settled, text_of, until
 from textual.command import CommandList, CommandPalette
 
 from curation.review import open_desk
@@ -15,9 +15,7 @@ from workspace.settings import load_settings
 
 
 async def test_the_menu_reaches_every_stage(project, program):
-    app = program(project)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
+    async with playing(program(project)) as (app, pilot):
         commands = {command.title: command for command in app.get_system_commands(app.screen)}
         for stage in app.status.stages:
             commands[f"{stage.number % 10}. {stage.name}"].callback()
@@ -35,9 +33,7 @@ async def test_the_menu_lists_the_stages_in_their_order_whatever_their_reasons_h
     desk = open_desk(clinic, load_settings(clinic.settings_file))
     decide_all(desk, "[/dana]", [(desk.store.rows()[0].id, Ruling("approve"))], kind="person")
     desk.store.close()
-    app = program(clinic.root)
-    async with app.run_test(size=(120, 40)) as pilot:
-        await settled(pilot)
+    async with playing(program(clinic.root), size=(120, 40)) as (app, pilot):
         await pilot.press("ctrl+p")
         await until(pilot, lambda: isinstance(app.screen, CommandPalette) and app.screen.query_one(CommandList).options)
         lines = [str(option.prompt).splitlines() for option in app.screen.query_one(CommandList).options]
@@ -47,9 +43,7 @@ async def test_the_menu_lists_the_stages_in_their_order_whatever_their_reasons_h
 
 async def test_the_mouse_works_too(project, program):
     (project / "answers.toml").unlink()
-    app = program(project)
-    async with app.run_test(size=(120, 40)) as pilot:
-        await settled(pilot)
+    async with playing(program(project), size=(120, 40)) as (app, pilot):
         await pilot.click("#stages", offset=(10, 4))
         await settled(pilot)
         await pilot.click("#stages", offset=(10, 4))
@@ -67,11 +61,7 @@ async def test_the_mouse_works_too(project, program):
 
 
 async def test_an_action_is_found_and_done_by_typing(clinic, program):
-    app = program(clinic.root)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
-        screen = await opened(pilot, 6)
-        await settled(pilot)
+    async with on_stage(program(clinic.root), 6) as (_, pilot, screen):
         await chosen(pilot, "where the report")
         await until(pilot, lambda: screen.message == "evaluations/E-001/report.html")
 
@@ -83,10 +73,7 @@ def row_of(app, words):
 async def test_the_mouse_marks_a_row_acts_on_it_and_answers_the_question(clinic, program):
     ladder.finished(ladder.cleared(clinic))
     ladder.judged(clinic, ladder.ITEMS)
-    app = program(clinic.root)
-    async with app.run_test(size=(120, 30)) as pilot:
-        await settled(pilot)
-        screen = await opened(pilot, 10)
+    async with on_stage(program(clinic.root), 10, size=(120, 30)) as (app, pilot, screen):
         await sees(pilot, "○ vllm")
         row, first = (row_of(app, form) - 2 for form in ("○ vllm", "○ adapter"))
         await pilot.click("#lines", offset=(6, row))

@@ -6,7 +6,7 @@ import functools
 
 import ladder
 import pytest
-from conftest_tui import opened, settled, text_of, until
+from conftest_tui import on_stage, opened, playing, press, settled, text_of, until
 from test_people import name_a_judge
 
 from rung.start import start_project
@@ -67,8 +67,7 @@ async def pressed(pilot, way, key):
     screen.tell("")
     await pilot.pause()
     before = seen(app)
-    await pilot.press(key)
-    await settled(pilot)
+    await press(pilot, key)
     came = seen(app) != before
     for job in list(app.jobs.values()):
         job.stop()
@@ -89,9 +88,7 @@ async def no_dead_key(pilot, way):
 
 @pytest.mark.parametrize("number", [1, 2, 3, 4])
 async def test_stages_that_a_new_project_opens(project, program, number):
-    app = program(project)
-    async with app.run_test(size=(100, 30)) as pilot:
-        await settled(pilot)
+    async with playing(program(project), size=(100, 30)) as (_, pilot):
         await no_dead_key(pilot, functools.partial(stage, number=number))
 
 
@@ -100,9 +97,7 @@ async def test_stages_that_a_trained_project_opens(clinic, program, number):
     folder = ladder.cleared(clinic)
     ladder.finished(folder)
     ladder.judged(clinic, 50)
-    app = program(clinic.root)
-    async with app.run_test(size=(100, 30)) as pilot:
-        await settled(pilot)
+    async with playing(program(clinic.root), size=(100, 30)) as (_, pilot):
         await no_dead_key(pilot, functools.partial(stage, number=number))
 
 
@@ -130,9 +125,7 @@ async def test_start_in_a_project_and_where_nothing_was_done(project, tmp_path, 
     (tmp_path / "bare").mkdir()
     start_project(tmp_path / "bare")
     for folder in (project, tmp_path / "bare"):
-        app = program(folder)
-        async with app.run_test(size=(100, 30)) as pilot:
-            await settled(pilot)
+        async with playing(program(folder), size=(100, 30)) as (_, pilot):
             await no_dead_key(pilot, start)
 
 
@@ -142,29 +135,21 @@ async def test_screens_on_which_people_rate(clinic, program, made, begun):
     ladder.finished(ladder.cleared(clinic))
     ladder.judged(clinic, 40)
     name_a_judge(clinic)
-    app = program(clinic.root)
-    async with app.run_test(size=(100, 30)) as pilot:
-        await settled(pilot)
+    async with playing(program(clinic.root), size=(100, 30)) as (_, pilot):
         await no_dead_key(pilot, functools.partial(beside, made=made, begun=begun))
 
 
 async def test_watch(clinic, program):
     ladder.finished(ladder.cleared(clinic))
     ladder.judged(clinic, 50)
-    app = program(clinic.root)
-    async with app.run_test(size=(100, 30)) as pilot:
-        await settled(pilot)
+    async with playing(program(clinic.root), size=(100, 30)) as (_, pilot):
         await no_dead_key(pilot, functools.partial(beside, made=WatchScreen, begun=False))
 
 
 @pytest.mark.cold  # a fork might have ended before its job is looked at
 async def test_a_dry_run_is_started_by_its_key_and_told(clinic, program):
     ladder.planned(clinic)
-    app = program(clinic.root)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
-        screen = await opened(pilot, 7)
-        await settled(pilot)
+    async with on_stage(program(clinic.root), 7) as (app, pilot, screen):
         await pilot.press("d")
         await until(pilot, lambda: "Plan" in app.jobs)
         assert app.jobs["Plan"].arguments == ("plan", "check")

@@ -6,7 +6,7 @@ import json
 import re
 
 import ladder
-from conftest_tui import flat, opened, sees, settled, text_of, until
+from conftest_tui import flat, on_stage, opened, sees, settled, text_of, until
 
 from chat.scripted import Scripted
 from curation.store import open_store
@@ -227,10 +227,7 @@ async def test_outputs_are_labelled_for_a_judge_by_keys(clinic, program):
     verdict_of(clinic)
     name_a_judge(clinic)
     labelling = open_labelling(open_sitting(clinic, ladder.settings_of(clinic), None))
-    app = program(clinic.root)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
-        await opened(pilot, 9)
+    async with on_stage(program(clinic.root), 9) as (app, pilot, _):
         await sees(pilot, "margin")
         await pilot.press("l")
         await sees(pilot, "claude-sonnet-4-6 has not judged these outputs yet.")
@@ -274,10 +271,7 @@ async def test_a_judge_that_scores_is_labelled_by_digits(clinic, program):
 
 async def test_without_a_judge_the_screen_says_how_to_name_one(clinic, program):
     verdict_of(clinic)
-    app = program(clinic.root)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
-        await opened(pilot, 9)
+    async with on_stage(program(clinic.root), 9) as (app, pilot, _):
         await sees(pilot, "margin")
         await pilot.press("l")
         await sees(pilot, "Next: set a judge in rung.toml.")

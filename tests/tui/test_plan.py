@@ -8,7 +8,7 @@ from pathlib import Path
 
 import ladder
 import pytest
-from conftest_tui import flat, opened, sees, settled, text_of, until
+from conftest_tui import flat, on_stage, sees, settled, text_of, until
 
 from evaluation.measurement_report import Report
 from workspace.artefact import read_artefact, write_artefact
@@ -19,11 +19,7 @@ async def test_the_advice_locks_the_plan_until_a_person_sets_it_aside(clinic, pr
     clinic.answers_file.write_text(answers)
     ladder.advise_project(clinic)
     ladder.planned(clinic)
-    app = program(clinic.root)
-    async with app.run_test(size=(100, 32)) as pilot:
-        await settled(pilot)
-        screen = await opened(pilot, 7)
-        await settled(pilot)
+    async with on_stage(program(clinic.root), 7, size=(100, 32)) as (app, pilot, screen):
         await sees(pilot, "✗ decision the advice says few-shot next")
         assert screen.marked == "gate:decision"
         await pilot.press("enter")
@@ -41,11 +37,7 @@ async def test_the_advice_locks_the_plan_until_a_person_sets_it_aside(clinic, pr
 async def test_a_gate_that_nobody_may_set_aside(clinic, program):
     ladder.planned(clinic)
     (clinic.datasets / "v001" / "train.jsonl").write_text("")
-    app = program(clinic.root)
-    async with app.run_test(size=(100, 32)) as pilot:
-        await settled(pilot)
-        screen = await opened(pilot, 7)
-        await settled(pilot)
+    async with on_stage(program(clinic.root), 7, size=(100, 32)) as (app, pilot, screen):
         assert screen.marked == "gate:dataset"
         await pilot.press("ctrl+o")
         assert "cannot be overridden" in screen.message
@@ -59,10 +51,7 @@ async def test_a_plan_that_does_not_fit_says_what_does(clinic, program):
     )
     clinic.settings_file.write_text(toml)
     ladder.planned(clinic)
-    app = program(clinic.root)
-    async with app.run_test(size=(100, 34)) as pilot:
-        await settled(pilot)
-        screen = await opened(pilot, 7)
+    async with on_stage(program(clinic.root), 7, size=(100, 34)) as (app, pilot, screen):
         await sees(pilot, "✗ machine")
         assert screen.marked.startswith("gate:")
         machine = next(gate for gate in screen.data.gates if gate.name == "machine")
@@ -89,10 +78,7 @@ async def test_enter_takes_the_method_that_fits(clinic, program, card):
         toml.replace("[training]", f"[training]\n{method}") + '[model]\nbase = "Qwen/Qwen3-8B"\n'
     )
     ladder.planned(clinic)
-    app = program(clinic.root)
-    async with app.run_test(size=(100, 36)) as pilot:
-        await settled(pilot)
-        screen = await opened(pilot, 7)
+    async with on_stage(program(clinic.root), 7, size=(100, 36)) as (app, pilot, screen):
         await sees(pilot, "Does not fit: full needs ")
         assert "the card has 24.0. What fits: lora " in flat(text_of(app))
         least = screen.data.instead[-1]
@@ -111,10 +97,7 @@ async def test_enter_takes_the_method_that_fits(clinic, program, card):
 
 async def test_a_plan_that_was_trained_is_not_offered_again(clinic, program):
     ladder.finished(ladder.cleared(clinic))
-    app = program(clinic.root)
-    async with app.run_test(size=(100, 36)) as pilot:
-        await settled(pilot)
-        screen = await opened(pilot, 7)
+    async with on_stage(program(clinic.root), 7, size=(100, 36)) as (app, pilot, screen):
         await until(pilot, lambda: screen.data is not None)
         assert screen.next.endswith("(9).   Enter")
         assert "start the training" not in text_of(app)
@@ -137,11 +120,7 @@ def dry_runs(root):
 @pytest.mark.cold
 async def test_x_stops_a_dry_run_and_its_child_at_once(clinic, program):
     ladder.planned(clinic)
-    app = program(clinic.root)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
-        screen = await opened(pilot, 7)
-        await settled(pilot)
+    async with on_stage(program(clinic.root), 7) as (app, pilot, screen):
         await pilot.press("x")
         assert screen.message == "nothing is running"
         await pilot.press("d")
@@ -158,11 +137,7 @@ async def test_x_stops_a_dry_run_and_its_child_at_once(clinic, program):
 
 async def test_e_computes_no_plan_where_nothing_was_edited(clinic, program):
     ladder.planned(clinic)
-    app = program(clinic.root)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
-        screen = await opened(pilot, 7)
-        await settled(pilot)
+    async with on_stage(program(clinic.root), 7) as (app, pilot, screen):
         await pilot.press("e")
         assert screen.message == "this terminal cannot open an editor; edit rung.toml in another one"
         assert not app.jobs
@@ -174,11 +149,7 @@ async def test_why_of_a_gate_speaks_in_the_words_of_the_screen(clinic, program):
     arms = [arm.model_copy(update={"arm": "retrieved"}) if arm.arm == "base" else arm for arm in found.arms]
     write_artefact(report, found.model_copy(update={"arms": arms, "chosen": "retrieved"}))
     ladder.planned(clinic)
-    app = program(clinic.root)
-    async with app.run_test(size=(100, 40)) as pilot:
-        await settled(pilot)
-        screen = await opened(pilot, 7)
-        await settled(pilot)
+    async with on_stage(program(clinic.root), 7, size=(100, 40)) as (app, pilot, screen):
         await sees(pilot, "✓ baseline retrieved few-shot 25.0% on the same 60 items")
         for gate, words in (
             ("decision", "next step: fine-tune"),

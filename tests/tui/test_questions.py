@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 
 import pytest
-from conftest_tui import sees, settled, text_of, until
+from conftest_tui import playing, press, sees, settled, text_of, until
 
 from advisor.recording import record_measured
 from rung.start import start_project
@@ -17,68 +17,50 @@ def said(folder):
 
 async def test_a_digit_answers_saves_and_goes_on(tmp_path, program):
     start_project(tmp_path)
-    app = program(tmp_path)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
-        await pilot.press("1")
-        await settled(pilot)
+    async with playing(program(tmp_path)) as (app, pilot):
+        await press(pilot, "1")
         assert "No advice yet" in text_of(app)
-        await pilot.press("1")
-        await settled(pilot)
+        await press(pilot, "1")
         assert said(tmp_path)["task"] == "classification"
         assert "Advice so far" in text_of(app)
-        await pilot.press("0")
-        await settled(pilot)
+        await press(pilot, "0")
         table = said(tmp_path)
         assert "prompting" not in table
         assert table["answered"]["prompting"]["from"] == "said"
-        await pilot.press("escape")
-        await settled(pilot)
+        await press(pilot, "escape")
         assert app.screen.asked.id == "prompting"
 
 
 async def test_w_shows_effects_and_nothing_before(tmp_path, program):
     start_project(tmp_path)
-    app = program(tmp_path)
-    async with app.run_test(size=(120, 50)) as pilot:
-        await settled(pilot)
-        await pilot.press("1")
-        await settled(pilot)
+    async with playing(program(tmp_path), size=(120, 50)) as (app, pilot):
+        await press(pilot, "1")
         assert "What each answer would do" not in text_of(app)
-        await pilot.press("w")
-        await settled(pilot)
+        await press(pilot, "w")
         assert "What each answer would do" in text_of(app)
 
 
 async def test_w_leaves_the_question_and_the_mark_where_they_are(tmp_path, program):
     start_project(tmp_path)
-    app = program(tmp_path)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
-        await pilot.press("1", "j", "w")
-        await settled(pilot)
+    async with playing(program(tmp_path)) as (app, pilot):
+        await press(pilot, "1", "j", "w")
         question, marks = app.screen.asked, app.screen.query_one("#answers")
         shown = text_of(app)
         assert question.text[:40] in shown and "next step" in shown
         assert question.answers[0].text[:30] in shown
         assert marks.marked == f"={question.answers[1].value}"
-        await pilot.press("w")
-        await settled(pilot)
+        await press(pilot, "w")
         assert "next step" not in text_of(app) and marks.marked == f"={question.answers[1].value}"
 
 
 async def test_a_contradiction_is_said_in_plain_terms_and_changes_nothing(project, program):
-    app = program(project)
-    async with app.run_test(size=(100, 30)) as pilot:
-        await settled(pilot)
+    async with playing(program(project), size=(100, 30)) as (app, pilot):
         app.open_question("examples")
         await settled(pilot)
-        await pilot.press(*"200", "enter")
-        await settled(pilot)
+        await press(pilot, *"200", "enter")
         app.open_question("reviewed_examples")
         await settled(pilot)
-        await pilot.press(*"500", "enter")
-        await settled(pilot)
+        await press(pilot, *"500", "enter")
         assert "500" in text_of(app)
         assert app.screen.asked.id == "reviewed_examples"
     assert said(project)["examples"] == 200
@@ -87,9 +69,7 @@ async def test_a_contradiction_is_said_in_plain_terms_and_changes_nothing(projec
 
 async def test_to_the_end_with_dont_know_and_on_to_the_advice(tmp_path, program):
     start_project(tmp_path)
-    app = program(tmp_path)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
+    async with playing(program(tmp_path)) as (app, pilot):
         await pilot.press("1")
         for _ in range(40):
             await settled(pilot)
@@ -97,40 +77,31 @@ async def test_to_the_end_with_dont_know_and_on_to_the_advice(tmp_path, program)
                 break
             await pilot.press("enter" if app.focused else "0")
         assert "That is enough" in text_of(app)
-        await pilot.press("enter")
-        await settled(pilot)
+        await press(pilot, "enter")
         assert app.screen.stage == "Advice"
         assert (tmp_path / "decision.json").is_file()
 
 
 async def test_back_from_the_first_question_is_start(tmp_path, program):
     start_project(tmp_path)
-    app = program(tmp_path)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
-        await pilot.press("1")
-        await settled(pilot)
-        await pilot.press("escape")
-        await settled(pilot)
+    async with playing(program(tmp_path)) as (app, pilot):
+        await press(pilot, "1")
+        await press(pilot, "escape")
         assert app.screen.stage == "Start"
     assert not (tmp_path / "answers.toml").exists()
 
 
 async def test_no_more_than_a_number_is_taken_where_a_number_is_asked(project, program):
-    app = program(project)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
+    async with playing(program(project)) as (app, pilot):
         app.open_question("examples")
         await settled(pilot)
-        await pilot.press(*"many", "enter")
-        await settled(pilot)
+        await press(pilot, *"many", "enter")
         assert app.screen.asked.id == "examples"
         assert "many" in text_of(app)
         assert "examples" not in said(project)
         assert app.focused is app.screen.query_one("#field")
         app.screen.query_one("#field").value = ""
-        await pilot.press("enter")
-        await settled(pilot)
+        await press(pilot, "enter")
         assert app.screen.asked is None or app.screen.asked.id != "examples"
     assert said(project)["answered"]["examples"]["from"] == "said"
     assert "examples" not in said(project)
@@ -140,9 +111,7 @@ async def test_what_was_counted_is_listed_and_not_asked(project, program):
     record_measured(
         project / "answers.toml", {"examples": 41, "reviewed_examples": 0, "classes": 5}, "rung data import"
     )
-    app = program(project)
-    async with app.run_test(size=(120, 40)) as pilot:
-        await settled(pilot)
+    async with playing(program(project), size=(120, 40)) as (app, pilot):
         app.open_stage(1)
         await settled(pilot)
         assert "Measured, not asked" in text_of(app)
@@ -158,9 +127,7 @@ async def test_what_was_counted_is_listed_and_not_asked(project, program):
 
 async def test_enough_says_so_and_more_can_be_asked(project, program):
     (project / "answers.toml").write_text('task = "classification"\nprompting = "works"\n')
-    app = program(project)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
+    async with playing(program(project)) as (app, pilot):
         app.open_stage(1)
         for _ in range(45):
             await pilot.pause()
@@ -173,12 +140,10 @@ async def test_enough_says_so_and_more_can_be_asked(project, program):
         assert f"That is enough to go on. {len(moving)} open" in shown
         assert f"({len(more & set(moving))} of them can change the next step)" in " ".join(shown.split())
         assert "Next: the advice (2)." in shown
-        await pilot.press("j")
-        await settled(pilot)
+        await press(pilot, "j")
         assert app.screen.asked is not None
         more = app.screen.asked.id
-        await pilot.press("enter" if app.focused else "0")
-        await settled(pilot)
+        await press(pilot, "enter" if app.focused else "0")
     assert set(said(project)["answered"]) == {more}
 
 
@@ -186,31 +151,25 @@ async def test_enough_says_so_and_more_can_be_asked(project, program):
 async def test_broken_answers_are_named_and_read_again(project, program, broken, words):
     good = (project / "answers.toml").read_text()
     (project / "answers.toml").write_text(broken)
-    app = program(project)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
+    async with playing(program(project)) as (app, pilot):
         app.open_stage(1)
         await settled(pilot)
         assert "answers.toml line 1" in text_of(app)
         assert words in text_of(app)
-        await pilot.press("1", "w", "slash", "j", "0")
-        await settled(pilot)
+        await press(pilot, "1", "w", "slash", "j", "0")
         assert (project / "answers.toml").read_text() == broken
         if app.screen.stage != "Questions":
             app.open_stage(1)
             await settled(pilot)
         (project / "answers.toml").write_text(good)
-        await pilot.press("enter")
-        await settled(pilot)
+        await press(pilot, "enter")
         assert app.screen.asked is not None
 
 
 async def test_a_broken_rulebook_is_named_and_nothing_is_asked(project, program):
     (project / "rules").mkdir()
     (project / "rules" / "gates.toml").write_text('[[gate]]\nid = "mine"\nwhen = { exampels = { below = 5 } }\n')
-    app = program(project)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
+    async with playing(program(project)) as (app, pilot):
         app.open_stage(1)
         await settled(pilot)
         assert app.screen.asking is None
@@ -277,8 +236,7 @@ async def test_the_counter_never_grows_and_ends_where_the_sheet_does(tmp_path, p
     counters = []
     async with app.run_test(size=(100, 30)) as pilot:
         await settled(pilot)
-        await pilot.press("1")
-        await settled(pilot)
+        await press(pilot, "1")
         screen = app.screen
         while screen.asked is not None:
             done, heading = screen.asking.progress(), screen.heading()

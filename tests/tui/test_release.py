@@ -7,7 +7,7 @@ import os
 
 import ladder
 import pytest
-from conftest_tui import flat, opened, sees, settled, text_of, until
+from conftest_tui import flat, on_stage, sees, settled, text_of, until
 
 from rung.tui.job import JobEnded
 from rung.tui.release.monitoring_screen import WatchScreen
@@ -52,10 +52,7 @@ def shipped(clinic):
 
 @pytest.mark.cold  # a fork might have ended before its job is looked at
 async def test_enter_takes_the_form_that_did_not_lose_too_much(shipped, program):
-    app = program(shipped.root)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
-        screen = await opened(pilot, 10)
+    async with on_stage(program(shipped.root), 10) as (app, pilot, screen):
         await sees(pilot, "○ gguf")
         words = refusal(loss("gguf q8_0", 0.0), loss("gguf q4_k_m", 0.029))
         screen.show_end(JobEnded("Release", ("release", "R-001", "--to", "gguf"), 1, "", words))
@@ -120,10 +117,7 @@ async def test_what_differs_is_shown_token_by_token_with_the_scores(shipped, pro
     answers = {"gguf q8_0": ["E10 eye both"] * 2, "gguf q4_k_m": ["E10 eye both", "E10 eye [red]left[/]"]}
     goldens = Goldens(max_tokens=48, tokenizer="merged", starts=None, ends=[], items=items, forms=answers)
     write_artefact(folder / GOLDEN, goldens)
-    app = program(shipped.root)
-    async with app.run_test(size=(100, 40)) as pilot:
-        await settled(pilot)
-        await opened(pilot, 10)
+    async with on_stage(program(shipped.root), 10, size=(100, 40)) as (app, pilot, _):
         await sees(pilot, "✓ gguf 8.7 MB")
         line = next(line for line in text_of(app).split("\n") if "✓ gguf" in line)
         assert line.rstrip().endswith("84.7%")
@@ -144,10 +138,7 @@ async def test_what_differs_is_shown_token_by_token_with_the_scores(shipped, pro
 async def test_a_form_that_is_made_or_cannot_be_made_yet_is_not_offered(shipped, program):
     form = {"form": "adapter", "folder": "adapter", "bytes": 23_100_000, "against": "is the run"}
     released(shipped, [form])
-    app = program(shipped.root)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
-        screen = await opened(pilot, 10)
+    async with on_stage(program(shipped.root), 10) as (app, pilot, screen):
         await sees(pilot, "✓ adapter 23.1 MB is the run")
         assert "- ollama - needs a gguf form" in flat(text_of(app))
         assert "Card: 1 reviewer, kappa not measured, 2 arms, 0 overrides" in flat(text_of(app))
@@ -166,10 +157,7 @@ async def test_forms_of_another_run_are_to_be_made_again(shipped, program):
     form = {"form": "adapter", "folder": "adapter", "bytes": 23_100_000, "against": "is the run"}
     path = released(shipped, [form]) / RELEASE
     path.write_text(path.read_text().replace("R-001", "R-000"))
-    app = program(shipped.root)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
-        screen = await opened(pilot, 10)
+    async with on_stage(program(shipped.root), 10) as (_, pilot, screen):
         await sees(pilot, "○ adapter")
         await sees(pilot, "Last release: L-001. A failed step does not change it.")
         await pilot.press("enter")
@@ -194,10 +182,7 @@ async def test_x_stops_and_only_the_half_made_form_goes(shipped, program):
     weights = shipped.runs / "R-001" / "adapter" / "adapter_model.safetensors"
     weights.unlink()
     os.mkfifo(weights)  # reading it waits until somebody writes: nobody does
-    app = program(shipped.root)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
-        screen = await opened(pilot, 10)
+    async with on_stage(program(shipped.root), 10) as (app, pilot, screen):
         await sees(pilot, "○ adapter")
         await pilot.press("x")
         assert screen.message == "nothing is running"

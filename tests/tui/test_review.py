@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from conftest_tui import press, text_of, until
 from review_rows import drafts, stored
-from review_steps import on_review, shown_item
+from review_steps import on_review, reviewing, shown_item
 from sqlalchemy import text as sql
 
 from curation.review import Ruling, decide, next_item, open_desk
@@ -15,36 +15,26 @@ from workspace.settings import load_settings
 
 
 async def test_approve_reject_skip_unsure_undo(project, program):
-    app = program(project)
-    async with app.run_test(size=(80, 24)) as pilot:
-        first = await on_review(app, pilot)
-        await pilot.press("a")
-        second = await shown_item(pilot)
+    async with reviewing(program(project)) as (_, pilot, first):
+        second = await shown_item(pilot, "a")
         assert second.id != first.id
-        await pilot.press("x", "2")
-        third = await shown_item(pilot)
-        await pilot.press("s")
-        fourth = await shown_item(pilot)
-        await pilot.press("n")
-        await shown_item(pilot)
+        third = await shown_item(pilot, "x", "2")
+        fourth = await shown_item(pilot, "s")
+        await shown_item(pilot, "n")
         rows = stored(project)
         assert (rows[first.id].state, rows[first.id].reviewer) == ("approved", "dana")
         assert rows[second.id].state == "rejected"
         assert rows[third.id].state in ("skipped", "pending")
         assert rows[fourth.id].state == "unsure"
-        await pilot.press("u")
-        await shown_item(pilot)
+        await shown_item(pilot, "u")
     assert stored(project)[fourth.id].state != "unsure"
 
 
 async def test_an_edit_shows_the_difference_and_is_saved(project, program):
-    app = program(project)
-    async with app.run_test(size=(80, 24)) as pilot:
-        item = await on_review(app, pilot)
+    async with reviewing(program(project)) as (app, pilot, item):
         await pilot.press("e", "end", "X")
         await until(pilot, lambda: f"+ {item.answer}X" in text_of(app))
-        await pilot.press("ctrl+s")
-        await shown_item(pilot)
+        await shown_item(pilot, "ctrl+s")
     row = stored(project)[item.id]
     assert row.state == "edited"
     assert row.example.answer == f"{item.answer}X"
@@ -52,9 +42,7 @@ async def test_an_edit_shows_the_difference_and_is_saved(project, program):
 
 
 async def test_half_an_edit_survives(project, program):
-    app = program(project)
-    async with app.run_test(size=(80, 24)) as pilot:
-        item = await on_review(app, pilot)
+    async with reviewing(program(project)) as (_, pilot, item):
         await pilot.press("e", "end", "Y", "Z")
         await until(pilot, lambda: drafts(project).get(item.id, "").endswith("YZ"))
     project_ = Project(project)
@@ -75,17 +63,14 @@ def taken_by_another(folder, row, verdict="approve"):
 
 
 async def test_a_lost_lease_shows_both_and_the_edit_is_kept(project, program):
-    app = program(project)
-    async with app.run_test(size=(120, 30)) as pilot:
-        item = await on_review(app, pilot)
+    async with reviewing(program(project), size=(120, 30)) as (app, pilot, item):
         taken_by_another(project, item.id)
         await press(pilot, "e", "end", "Z", "ctrl+s")
         shown = text_of(app)
         assert "mo decided this row while it was open here" in shown
         assert f"+ {item.answer}Z" in shown
         assert "mo, approved at" in shown
-        await pilot.press("enter")
-        following = await shown_item(pilot)
+        following = await shown_item(pilot, "enter")
         assert following.id != item.id
     row = stored(project)[item.id]
     assert (row.state, row.reviewer) == ("approved", "mo")
@@ -93,32 +78,25 @@ async def test_a_lost_lease_shows_both_and_the_edit_is_kept(project, program):
 
 
 async def test_both_decisions_go_to_a_third_person(project, program):
-    app = program(project)
-    async with app.run_test(size=(80, 24)) as pilot:
-        item = await on_review(app, pilot)
+    async with reviewing(program(project)) as (app, pilot, item):
         taken_by_another(project, item.id)
         await press(pilot, "x", "1")
         assert "keep what mo decided" in text_of(app)
-        await pilot.press("n")
-        await shown_item(pilot)
+        await shown_item(pilot, "n")
         assert "third person" in app.screen.message
     assert stored(project)[item.id].state == "unsure"
 
 
 async def test_a_lease_that_ran_out_is_taken_again(project, program):
-    app = program(project)
-    async with app.run_test(size=(80, 24)) as pilot:
-        item = await on_review(app, pilot)
+    async with reviewing(program(project)) as (app, pilot, item):
         project_ = Project(project)
         desk = open_desk(project_, load_settings(project_.settings_file))
         with desk.store.write() as connection:
             connection.execute(sql("update rows set lease_until = 1 where lease_token is not null"))
-        await pilot.press("a")
-        again = await shown_item(pilot)
+        again = await shown_item(pilot, "a")
         assert again.id == item.id
         assert "that is over" in app.screen.message
-        await pilot.press("a")
-        await shown_item(pilot)
+        await shown_item(pilot, "a")
     assert stored(project)[item.id].state == "approved"
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from conftest_tui import settled, text_of
+from conftest_tui import press, settled, text_of
 from review_rows import NERVE, PAIR, PLAIN, POLY, begun, drafts, log, stored
-from review_steps import on_review, shown_item
+from review_steps import reviewing, shown_item
 
 from curation.example import chat_row
 from rung.tui.widgets.difference import changed, marked
@@ -29,9 +29,7 @@ def marks(app, widget):
     ("size", "beside"), [((80, 24), False), ((99, 30), False), ((100, 30), True), ((160, 50), True)]
 )
 async def test_draft_and_edit_stand_side_by_side_from_100_columns(tmp_path, program, size, beside):
-    app = program(begun(tmp_path / "icd"))
-    async with app.run_test(size=size) as pilot:
-        await on_review(app, pilot)
+    async with reviewing(program(begun(tmp_path / "icd")), size=size) as (app, pilot, _):
         await pilot.press("e")
         app.screen.panel.put(POLY)
         await settled(pilot)
@@ -47,27 +45,20 @@ async def test_draft_and_edit_stand_side_by_side_from_100_columns(tmp_path, prog
 
 async def test_what_was_not_touched_comes_back_byte_for_byte(tmp_path, program):
     folder = begun(tmp_path / "icd", (chat_row("odd", ODD), *PLAIN))
-    app = program(folder)
-    async with app.run_test(size=(120, 40)) as pilot:
-        await on_review(app, pilot)
-        await pilot.press("e", "ctrl+end", "!")
-        await settled(pilot)
+    async with reviewing(program(folder), size=(120, 40)) as (app, pilot, _):
+        await press(pilot, "e", "ctrl+end", "!")
         assert "\x1b" not in text_of(app)
         assert "\u202e" not in text_of(app)
-        await pilot.press("ctrl+s")
-        await shown_item(pilot)
+        await shown_item(pilot, "ctrl+s")
     assert stored(folder)["r-000001"].example.answer == ODD + "!"
 
 
 async def test_an_empty_answer_is_not_saved(tmp_path, program):
     folder = begun(tmp_path / "icd")
-    app = program(folder)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await on_review(app, pilot)
+    async with reviewing(program(folder)) as (app, pilot, _):
         await pilot.press("e")
         app.screen.panel.put("  ")
-        await pilot.press("ctrl+s")
-        await settled(pilot)
+        await press(pilot, "ctrl+s")
         assert "The new answer is empty" in app.screen.message
         assert app.screen.is_editing
     assert log(folder) == []
@@ -75,47 +66,34 @@ async def test_an_empty_answer_is_not_saved(tmp_path, program):
 
 async def test_esc_keeps_the_draft_and_e_goes_on_with_it(tmp_path, program):
     folder = begun(tmp_path / "icd")
-    app = program(folder)
-    async with app.run_test(size=(80, 24)) as pilot:
-        item = await on_review(app, pilot)
-        await pilot.press("e", "end", "Q")
-        await settled(pilot)
+    async with reviewing(program(folder)) as (app, pilot, item):
+        await press(pilot, "e", "end", "Q")
         await pilot.press("escape")
         assert "your draft is kept" in app.screen.message
         assert f"{NERVE}Q" not in text_of(app).replace("\n", "")
     assert drafts(folder) == {item.id: f"{NERVE}Q"}
     assert log(folder) == []
-    app = program(folder)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await on_review(app, pilot)
+    async with reviewing(program(folder)) as (app, pilot, _):
         assert "You have an unsaved edit" in text_of(app)
         await pilot.press("e")
         assert app.screen.panel.field.edited == f"{NERVE}Q"
-        await pilot.press("ctrl+s")
-        await shown_item(pilot)
+        await shown_item(pilot, "ctrl+s")
     assert stored(folder)[item.id].example.answer == f"{NERVE}Q"
     assert drafts(folder) == {}
 
 
 async def test_a_remark_goes_with_the_next_decision_only(tmp_path, program):
     folder = begun(tmp_path / "icd")
-    app = program(folder)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await on_review(app, pilot)
-        await pilot.press("m", *"axe", "enter", "n")
-        await shown_item(pilot)
-        await pilot.press("a")
-        await shown_item(pilot)
+    async with reviewing(program(folder)) as (_, pilot, _):
+        await shown_item(pilot, "m", *"axe", "enter", "n")
+        await shown_item(pilot, "a")
     assert log(folder) == [(1, "unsure", "axe"), (2, "approve", "")]
 
 
 async def test_the_worse_answer_of_a_pair_stays(tmp_path, program):
     folder = begun(tmp_path / "icd", (PAIR,))
-    app = program(folder)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await on_review(app, pilot)
-        await pilot.press("e", "end", "!", "ctrl+s")
-        await settled(pilot)
+    async with reviewing(program(folder)) as (_, pilot, _):
+        await press(pilot, "e", "end", "!", "ctrl+s")
     assert stored(folder)["r-000001"].example.row == {**PAIR, "chosen": PAIR["chosen"] + "!"}
 
 

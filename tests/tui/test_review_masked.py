@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from conftest_tui import press, settled, text_of, until
 from review_rows import PLAIN, begun, decided_by, opened, stored
-from review_steps import on_review, shown_item
+from review_steps import on_review, reviewing, shown_item
 
 from curation.example import chat_row
 
@@ -35,9 +35,7 @@ async def showing(pilot, row):
 
 @pytest.mark.parametrize("size", [(80, 24), (160, 45)])
 async def test_hidden_until_asked_for_and_the_next_item_again(claims, program, size):
-    app = program(claims)
-    async with app.run_test(size=size) as pilot:
-        await on_review(app, pilot)
+    async with reviewing(program(claims), size=size) as (app, pilot, _):
         await showing(pilot, "r-000001")
         screen = text_of(app)
         assert "[PHONE]" in screen and "[EMAIL]" in screen
@@ -55,34 +53,27 @@ async def test_hidden_until_asked_for_and_the_next_item_again(claims, program, s
         await until(pilot, lambda: PHONE not in text_of(app))
         await pilot.press("p")
         await until(pilot, lambda: PHONE in text_of(app))
-        await pilot.press("s")
-        await shown_item(pilot)
+        await shown_item(pilot, "s")
         assert app.screen.unmasked is False
 
 
 async def test_a_masked_item_is_decided_as_it_is(claims, program):
-    app = program(claims)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await on_review(app, pilot)
+    async with reviewing(program(claims)) as (_, pilot, _):
         await showing(pilot, "r-000001")
-        await pilot.press("a")
-        await shown_item(pilot)
+        await shown_item(pilot, "a")
     row = stored(claims)["r-000001"]
     assert (row.state, row.example.question, row.example.answer) == ("approved", ASKED, ANSWER)
     assert unmasked(claims) == []
 
 
 async def test_an_edit_is_of_the_true_text_and_logged(claims, program):
-    app = program(claims)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await on_review(app, pilot)
+    async with reviewing(program(claims)) as (app, pilot, _):
         await showing(pilot, "r-000001")
         await pilot.press("e")
         await until(pilot, lambda: app.screen.is_editing)
         assert app.screen.panel.field.edited == ANSWER
         assert [event.ref for event in unmasked(claims)] == ["r-000001"]
-        await pilot.press("end", "X", "ctrl+s")
-        await shown_item(pilot)
+        await shown_item(pilot, "end", "X", "ctrl+s")
     row = stored(claims)["r-000001"]
     assert (row.example.question, row.example.answer) == (ASKED, f"{ANSWER}X")
     assert len(unmasked(claims)) == 1
@@ -90,9 +81,7 @@ async def test_an_edit_is_of_the_true_text_and_logged(claims, program):
 
 async def test_keys_typed_while_the_log_is_written_decide_nothing(claims, program):
     """Someone who presses e and types on means text, never a decision."""
-    app = program(claims)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await on_review(app, pilot)
+    async with reviewing(program(claims)) as (app, pilot, _):
         await showing(pilot, "r-000001")
         app.screen.action_edit()
         app.screen.action_approve()
@@ -102,9 +91,7 @@ async def test_keys_typed_while_the_log_is_written_decide_nothing(claims, progra
 
 
 async def test_where_nothing_is_hidden_no_key_and_no_word(project, program):
-    app = program(project)
-    async with app.run_test(size=(80, 24)) as pilot:
-        item = await on_review(app, pilot)
+    async with reviewing(program(project)) as (app, pilot, item):
         assert app.screen.check_action("unmask", ()) is False
         assert "hidden" not in text_of(app).lower()
         await press(pilot, "p")
@@ -131,9 +118,7 @@ async def test_the_nearest_rows_are_masked_too(tmp_path, program):
 async def test_a_long_answer_is_masked_before_it_is_cut(tmp_path, program):
     """A number at the end of a megabyte is covered, and the item comes as fast as before."""
     folder = begun(tmp_path / "long", [chat_row(f"{'word ' * 16_000}{PHONE}", "x" * 1_000_000 + f" {MAIL}")])
-    app = program(folder)
-    async with app.run_test(size=(80, 24)) as pilot:
-        item = await on_review(app, pilot)
+    async with reviewing(program(folder)) as (app, _, item):
         made = app.screen.session.veils[item.id]
         veil = app.screen.session.veil(item)
         assert veil is made, "not made again in the thread that draws"

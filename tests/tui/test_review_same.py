@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from conftest_tui import settled, text_of
+from conftest_tui import press, text_of
 from review_rows import NERVE, POLY, begun, log, stored
-from review_steps import no_row_is_held, on_review, shown_item
+from review_steps import no_row_is_held, on_review, reviewing, shown_item
 
 
 async def repair_the_first(app, pilot):
@@ -13,8 +13,7 @@ async def repair_the_first(app, pilot):
     item = await on_review(app, pilot)
     await pilot.press("e")
     app.screen.panel.put(POLY)
-    await pilot.press("ctrl+s")
-    await shown_item(pilot)
+    await shown_item(pilot, "ctrl+s")
     assert "b same for similar" in app.screen.message
     return item
 
@@ -25,8 +24,7 @@ async def test_each_row_is_shown_before_anything_changes(tmp_path, program, size
     app = program(folder)
     async with app.run_test(size=size) as pilot:
         first = await repair_the_first(app, pilot)
-        await pilot.press("b")
-        item = await shown_item(pilot)
+        item = await shown_item(pilot, "b")
         assert item.id == "r-000002"  # the nearest question first
         assert "2 rows have the same error" in app.screen.message
         shown = text_of(app)
@@ -34,13 +32,11 @@ async def test_each_row_is_shown_before_anything_changes(tmp_path, program, size
         assert "E11.40" in shown
         assert "E11.42" in shown
         assert {row.state for name, row in stored(folder).items() if name != first.id} <= {"pending", "leased"}
-        await pilot.press("a")
-        await shown_item(pilot)
+        await shown_item(pilot, "a")
         row = stored(folder)["r-000002"]
         assert (row.state, row.example.answer, row.original.answer) == ("edited", POLY, NERVE)
         assert app.screen.item.id == "r-000004"
-        await pilot.press("s")
-        await shown_item(pilot)
+        await shown_item(pilot, "s")
     rows = stored(folder)
     assert rows["r-000004"].state in ("pending", "leased")  # left in the queue as it was
     assert rows["r-000004"].example.answer == NERVE
@@ -52,17 +48,13 @@ async def test_undo_takes_one_back_and_shows_it_again_with_the_repair(tmp_path, 
     app = program(folder)
     async with app.run_test(size=(80, 24)) as pilot:
         await repair_the_first(app, pilot)
-        await pilot.press("b")
-        await shown_item(pilot)
-        await pilot.press("a")
-        await shown_item(pilot)
-        await pilot.press("u")
-        item = await shown_item(pilot)
+        await shown_item(pilot, "b")
+        await shown_item(pilot, "a")
+        item = await shown_item(pilot, "u")
         assert item.id == "r-000002"
         assert "Same repair" in text_of(app)
         assert stored(folder)["r-000002"].example.answer == NERVE
-        await pilot.press("escape")
-        following = await shown_item(pilot)
+        following = await shown_item(pilot, "escape")
         assert "back in the queue" in app.screen.message
         assert app.screen.session.series is None
         assert following.id == "r-000002"
@@ -71,25 +63,16 @@ async def test_undo_takes_one_back_and_shows_it_again_with_the_repair(tmp_path, 
 
 async def test_where_there_is_no_repair_or_no_similar_row_it_says_so(tmp_path, program):
     folder = begun(tmp_path / "icd")
-    app = program(folder)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await on_review(app, pilot)
-        await pilot.press("b")
-        await settled(pilot)
+    async with reviewing(program(folder)) as (app, pilot, _):
+        await press(pilot, "b")
         assert "edit a row first (e)" in app.screen.message
-        await pilot.press("s")
-        await shown_item(pilot)
+        await shown_item(pilot, "s")
         for _ in range(2):
-            await pilot.press("a")
-            await shown_item(pilot)
-        await pilot.press("a")
-        await shown_item(pilot)
-        await pilot.press("e", "end", "x", "ctrl+s")
-        await shown_item(pilot)
-        await pilot.press("b")
-        await settled(pilot)
+            await shown_item(pilot, "a")
+        await shown_item(pilot, "a")
+        await shown_item(pilot, "e", "end", "x", "ctrl+s")
+        await press(pilot, "b")
         assert "no open row has the error" in app.screen.message
         assert app.screen.item is not None
-        await pilot.press("escape")
-        await settled(pilot)
+        await press(pilot, "escape")
     assert await no_row_is_held(folder)

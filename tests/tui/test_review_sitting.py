@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from conftest_tui import press, settled, text_of, until, words_in
 from review_rows import NERVE, PLAIN, begun, decided_by, log, opened, stored
-from review_steps import no_row_is_held, on_review, shown_item
+from review_steps import no_row_is_held, on_review, reviewing, shown_item
 from sqlalchemy import text as sql
 
 
@@ -15,9 +15,7 @@ async def test_the_last_row_ends_with_a_summary_and_undo_still_works(tmp_path, p
     folder = begun(tmp_path / "icd", PLAIN[:3], overlap=1)
     for row in ("r-000001", "r-000002", "r-000003"):
         decided_by(folder, "mo", row, "approve")
-    app = program(folder)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await on_review(app, pilot)
+    async with reviewing(program(folder)) as (app, pilot, _):
         for keys in (("a",), ("a",), ("x", "1")):
             await shown_item(pilot)
             await pilot.press(*keys)
@@ -29,8 +27,7 @@ async def test_the_last_row_ends_with_a_summary_and_undo_still_works(tmp_path, p
         assert "3 rows seen twice" in shown
         assert "Team: dana 3" in shown
         assert "Next: freeze the dataset (5)" in shown
-        await pilot.press("u")
-        item = await shown_item(pilot)
+        item = await shown_item(pilot, "u")
         assert item.id == "r-000003"
         assert app.screen.session.counts == {"approve": 2}
         await pilot.press("x", "9", "escape")  # there is no ninth reason
@@ -43,19 +40,15 @@ async def test_the_last_row_ends_with_a_summary_and_undo_still_works(tmp_path, p
 
 async def test_esc_ends_the_sitting_with_a_summary_and_gives_the_rows_back(tmp_path, program):
     folder = begun(tmp_path / "icd")
-    app = program(folder)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await on_review(app, pilot)
-        await pilot.press("a")
-        await shown_item(pilot)
+    async with reviewing(program(folder)) as (app, pilot, _):
+        await shown_item(pilot, "a")
         await press(pilot, "escape")
         shown = words_in(app)
         assert "1 row in" in shown
         assert "1 approved" in shown
         assert "4 of 5 rows are left" in shown
         assert await no_row_is_held(folder)
-        await pilot.press("enter")
-        item = await shown_item(pilot)
+        item = await shown_item(pilot, "enter")
         assert item.id == "r-000002"
         await press(pilot, "escape")
         await press(pilot, "escape")
@@ -65,9 +58,7 @@ async def test_esc_ends_the_sitting_with_a_summary_and_gives_the_rows_back(tmp_p
 
 async def test_a_row_that_is_read_for_long_is_kept(tmp_path, program):
     folder = begun(tmp_path / "icd")
-    app = program(folder)
-    async with app.run_test(size=(80, 24)) as pilot:
-        item = await on_review(app, pilot)
+    async with reviewing(program(folder)) as (app, _, item):
         with opened(folder) as store, store.write() as connection:
             connection.execute(sql("update rows set lease_until = lease_until - 800 where id = 1"))
         app.screen.session.keep(item)
@@ -102,11 +93,8 @@ async def test_two_programs_see_each_others_decisions(tmp_path, program, monkeyp
 
 async def test_a_flagged_row_goes_to_who_settles_and_figures_are_shown(tmp_path, program):
     folder = begun(tmp_path / "icd")
-    app = program(folder)
-    async with app.run_test(size=(120, 40)) as pilot:
-        await on_review(app, pilot)
-        await pilot.press("N")
-        await shown_item(pilot)
+    async with reviewing(program(folder), size=(120, 40)) as (app, pilot, _):
+        await shown_item(pilot, "N")
         await pilot.press("o")
         await until(pilot, lambda: "The review in figures" in text_of(app))
         assert "Hours to the goal" in text_of(app)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from conftest_tui import rested, settled, text_of, words_in
+from conftest_tui import playing, press, rested, settled, text_of, words_in
 from review_rows import LOOSE, PAIR, PLAIN, POLY, TALK, begun, decided_by, log, stored
-from review_steps import on_review, shown_item
+from review_steps import reviewing, shown_item
 
 from rung.start import start_project
 
@@ -17,50 +17,39 @@ async def at_every_size(pilot):
     """Each size in turn, in one program."""
     for size in SIZES:
         await pilot.resize_terminal(*size)
-        await pilot.press("pageup", "pageup", "pageup")
-        await settled(pilot)
+        await press(pilot, "pageup", "pageup", "pageup")
         yield size
 
 
 async def test_a_conversation_is_shown_turn_by_turn(tmp_path, program):
-    app = program(begun(tmp_path / "icd", (TALK,)))
-    async with app.run_test(size=(80, 24)) as pilot:
-        await on_review(app, pilot)
+    async with reviewing(program(begun(tmp_path / "icd", (TALK,)))) as (app, pilot, _):
         async for _ in at_every_size(pilot):
             shown = text_of(app)
             places = [shown.index(part) for part in ("System", "turn 1 of 2", "Answer before", "turn 2 of 2")]
             assert places == sorted(places)
-            await pilot.press("pagedown")
-            await settled(pilot)
+            await press(pilot, "pagedown")
             assert "E11.42" in text_of(app)
             assert "Proposed answer" in text_of(app)
 
 
 async def test_the_answers_of_a_pair_stand_beside_one_another(tmp_path, program):
     folder = begun(tmp_path / "icd", (PAIR,))
-    app = program(folder)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await on_review(app, pilot)
+    async with reviewing(program(folder)) as (app, pilot, _):
         async for size in at_every_size(pilot):
             assert "Better answer" in text_of(app)
-            await pilot.press("pagedown")
-            await settled(pilot)
+            await press(pilot, "pagedown")
             assert "Antibiotics" in text_of(app)
             one, other = app.screen.query_one("#one").region, app.screen.query_one("#other").region
             assert (one.y == other.y) is (size[0] >= 100)
-        await pilot.press("a")
-        await settled(pilot)
+        await press(pilot, "a")
     assert stored(folder)["r-000001"].state == "approved"
 
 
 async def test_a_text_row_shows_its_text_and_can_be_edited(tmp_path, program):
     folder = begun(tmp_path / "icd", (LOOSE,))
-    app = program(folder)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await on_review(app, pilot)
+    async with reviewing(program(folder)) as (app, pilot, _):
         assert LOOSE["text"] in words_in(app)
-        await pilot.press("e", "end", "!", "ctrl+s")
-        await settled(pilot)
+        await press(pilot, "e", "end", "!", "ctrl+s")
     assert stored(folder)["r-000001"].example.row == {"text": LOOSE["text"] + "!"}
 
 
@@ -69,9 +58,7 @@ async def test_guideline_near_rows_and_team_stand_beside_the_item(tmp_path, prog
     decided_by(folder, "mo", "r-000002", "edit", POLY)
     decided_by(folder, "mo", "r-000005", "approve")
     decided_by(folder, "dana", "r-000003", "reject")
-    app = program(folder)
-    async with app.run_test(size=(80, 24)) as pilot:
-        item = await on_review(app, pilot)
+    async with reviewing(program(folder)) as (app, pilot, item):
         assert item.id == "r-000001"
         await rested(pilot)
         async for size in at_every_size(pilot):
@@ -81,8 +68,7 @@ async def test_guideline_near_rows_and_team_stand_beside_the_item(tmp_path, prog
                 assert "edited, mo" in shown or "edited mo" in shown
                 assert "Team: mo 2" in shown
                 assert "dana 1" in shown
-            await pilot.press("v")
-            await settled(pilot)
+            await press(pilot, "v")
             assert "edited by mo" in text_of(app)
             await pilot.press("escape")
     assert [each for each in log(folder) if each[0] == 1] == []
@@ -93,9 +79,7 @@ async def test_blind_rows_hide_what_others_decided(tmp_path, program):
     decided_by(folder, "mo", "r-000001", "edit", POLY)
     decided_by(folder, "mo", "r-000002", "edit", POLY)
     decided_by(folder, "priya", "r-000002", "edit", POLY)
-    app = program(folder)
-    async with app.run_test(size=(120, 40)) as pilot:
-        item = await on_review(app, pilot)
+    async with reviewing(program(folder), size=(120, 40)) as (app, pilot, item):
         await settled(pilot)
         assert item.blind
         shown = words_in(app, "#beside").split("Team:")[0] + words_in(app, "#item")
@@ -110,26 +94,20 @@ async def test_empty_without_rows_and_without_open_rows(tmp_path, program):
     bare = tmp_path / "bare"
     bare.mkdir()
     start_project(bare)
-    app = program(bare)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
+    async with playing(program(bare)) as (app, pilot):
         app.open_stage(4)
         await settled(pilot)
         assert "No rows yet. Import a file: rung data import" in words_in(app)
-        await pilot.press("enter")
-        await settled(pilot)
+        await press(pilot, "enter")
         assert app.screen.stage == "Data"
     folder = begun(tmp_path / "icd", PLAIN[:1])
     decided_by(folder, "mo", "r-000001", "approve")
-    app = program(folder)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
+    async with playing(program(folder)) as (app, pilot):
         app.open_stage(4)
         await settled(pilot)
         assert "Nothing to review. The number of rows needed is not known: rung advise" in words_in(app)
         assert "More drafts: rung data generate --count 100" in words_in(app)
-        await pilot.press("enter")
-        await settled(pilot)
+        await press(pilot, "enter")
         assert app.screen.stage == "Dataset"
 
 
@@ -139,9 +117,7 @@ async def test_empty_names_the_gaps_and_what_drafts_for_them_cost(tmp_path, prog
     (folder / "rung.toml").write_text((folder / "rung.toml").read_text() + "goal = 40\n" + hosted)
     for row in ("r-000001", "r-000002"):
         decided_by(folder, "mo", row, "approve")
-    app = program(folder)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
+    async with playing(program(folder)) as (app, pilot):
         app.open_stage(4)
         await settled(pilot)
         told = words_in(app)
@@ -156,9 +132,7 @@ async def test_rows_that_wait_for_others_are_counted(tmp_path, program):
     folder = begun(tmp_path / "icd", PLAIN[:2], overlap=1)
     decided_by(folder, "dana", "r-000001", "approve")
     decided_by(folder, "dana", "r-000002", "approve")
-    app = program(folder)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
+    async with playing(program(folder)) as (app, pilot):
         app.open_stage(4)
         await settled(pilot)
         assert "2 rows wait for someone else" in words_in(app)
@@ -166,14 +140,10 @@ async def test_rows_that_wait_for_others_are_counted(tmp_path, program):
 
 async def test_a_row_without_an_answer_is_not_approved(tmp_path, program):
     folder = begun(tmp_path / "icd", ({"messages": [{"role": "user", "content": "what?"}]}, *PLAIN))
-    app = program(folder)
-    async with app.run_test(size=(80, 24)) as pilot:
-        item = await on_review(app, pilot)
+    async with reviewing(program(folder)) as (app, pilot, item):
         assert "(no answer yet: e writes one)" in text_of(app)
-        await pilot.press("a")
-        await settled(pilot)
+        await press(pilot, "a")
         assert "no answer yet: nothing to approve" in app.screen.message
         assert app.screen.item.id == item.id
-        await pilot.press("e", *"I10", "ctrl+s")
-        await shown_item(pilot)
+        await shown_item(pilot, "e", *"I10", "ctrl+s")
     assert stored(folder)[item.id].example.answer == "I10"

@@ -90,6 +90,5 @@ async def test_a_damaged_store_is_named_and_tried_again(tmp_path, program):
         assert "it is damaged. Nothing was opened." in words_in(app)
         assert "Next: try again" in words_in(app)
         database.write_bytes(good)
-        await pilot.press("enter")
-        item = await shown_item(pilot)
+        item = await shown_item(pilot, "enter")
         assert item.id == "r-000001"

@@ -12,7 +12,7 @@ import weakref
 
 import pytest
 from conftest_tui import HELD, Ticks, importing_textual, settled, until
-from review_steps import on_review, shown_item
+from review_steps import reviewing, shown_item
 
 from curation.example import Example, chat_row
 from curation.store import NewRow, open_store
@@ -129,9 +129,7 @@ async def held_at_most(pilot, turns):
 
 @pytest.mark.slow
 async def test_long_rows_do_not_hold_the_loop(large, tmp_path, program):
-    app = program(shutil.copytree(large, tmp_path / "large"))
-    async with app.run_test(size=(120, 40)) as pilot:
-        await on_review(app, pilot)
+    async with reviewing(program(shutil.copytree(large, tmp_path / "large")), size=(120, 40)) as (app, pilot, _):
         for name in FIRST:
             await next_row(pilot)
             assert app.screen.item.row == LONG[name]
@@ -143,9 +141,7 @@ async def test_long_rows_do_not_hold_the_loop(large, tmp_path, program):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", LONG)
 async def test_no_row_and_no_change_of_size_holds_the_loop(large, tmp_path, program, name):
-    app = program(shutil.copytree(large, tmp_path / "large"))
-    async with app.run_test(size=(120, 40)) as pilot:
-        await on_review(app, pilot)
+    async with reviewing(program(shutil.copytree(large, tmp_path / "large")), size=(120, 40)) as (app, pilot, _):
         while app.screen.item.row != LONG[name]:
             await next_row(pilot)
         editable = fits(app.screen.view.start_text)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import ladder
 import pytest
-from conftest_tui import STAGES, flat, opened, sees, settled, text_of, until
+from conftest_tui import STAGES, flat, on_stage, opened, playing, press, sees, settled, text_of, until
 
 from curation.split.manifest import load_split
 from curation.store import open_store
@@ -65,9 +65,7 @@ async def test_a_late_answer_is_explained_and_nothing_is_empty(clinic, held, num
 
 
 async def test_start_shows_the_folder_at_once_and_counts_when_they_are_read(project, held):
-    app = held(project)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
+    async with playing(held(project)) as (app, pilot):
         facts = read_facts(app.source.project, with_store=False)
         app.post_message(StatusRead(status_of(facts), partial=True))
         await sees(pilot, "Next: …")
@@ -78,9 +76,7 @@ async def test_start_shows_the_folder_at_once_and_counts_when_they_are_read(proj
 
 
 async def test_checks_are_told_one_by_one_and_x_leaves_them(project, held):
-    app = held(project)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
+    async with playing(held(project)) as (app, pilot):
         app.source.gate.clear()
         screen = await opened(pilot, 3)
         for title in ("Duplicates", "Empty", "Balance"):
@@ -134,8 +130,7 @@ async def test_a_fresh_project_has_no_empty_box_and_no_dead_end(tmp_path, progra
             await settled(pilot)
             assert words in flat(text_of(app)), (number, text_of(app))
             if words.startswith("Locked"):
-                await pilot.press("enter")
-                await settled(pilot)
+                await press(pilot, "enter")
                 assert app.screen is screen
                 assert screen.message == words
     assert sorted(path.name for path in tmp_path.iterdir()) == before
@@ -143,10 +138,7 @@ async def test_a_fresh_project_has_no_empty_box_and_no_dead_end(tmp_path, progra
 
 async def test_no_arm_is_measured_yet(tmp_path, program):
     ladder.frozen(tmp_path / "clinic")
-    app = program(tmp_path / "clinic")
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
-        await opened(pilot, 6)
+    async with on_stage(program(tmp_path / "clinic"), 6) as (app, pilot, _):
         await sees(pilot, "No arm measured yet. 2 arms on 60 items")
         assert "Time and cost:" in flat(text_of(app)) and "$0.00." in flat(text_of(app))
         await pilot.press("enter")
@@ -161,10 +153,7 @@ async def test_an_earlier_report_tells_how_long_the_arms_take(clinic, program):
     found = read_artefact(path, Report)
     arms = [arm.model_copy(update={"p50_seconds": 2.0 + n}) for n, arm in enumerate(found.arms)]
     write_artefact(path, found.model_copy(update={"arms": arms, "test_sha256": "0" * 64}))
-    app = program(clinic.root)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
-        await opened(pilot, 6)
+    async with on_stage(program(clinic.root), 6) as (_, pilot, _):
         await sees(pilot, "Time and cost: about 5 min here, $0.00.")
 
 
@@ -176,11 +165,7 @@ async def test_a_database_that_cannot_be_read_is_named(project, program, number)
     (project / "rung.db").write_bytes(b"not a database at all, " * 200)
     for more in ("rung.db-wal", "rung.db-shm"):
         (project / more).unlink(missing_ok=True)
-    app = program(project)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
-        await opened(pilot, number)
-        await settled(pilot)
+    async with on_stage(program(project), number) as (app, pilot, _):
         assert "rung.db" in text_of(app)
         assert "Nothing was opened." in flat(text_of(app))
         await pilot.press("escape")
@@ -195,11 +180,7 @@ async def test_lines_that_cannot_be_read_are_told_and_kept(project, program):
     ]
     lines = [*map(json.dumps, good), '{"mesages": []}', "{broken"]
     (project / "more.jsonl").write_text("\n".join(lines) + "\n")
-    app = program(project)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
-        screen = await opened(pilot, 3)
-        await settled(pilot)
+    async with on_stage(program(project), 3) as (app, pilot, screen):
         await pilot.press("i", *"more.jsonl", "enter")
         await until(pilot, lambda: not app.jobs and screen.message.startswith("checked"))
         await settled(pilot)
@@ -210,11 +191,7 @@ async def test_lines_that_cannot_be_read_are_told_and_kept(project, program):
 
 
 async def test_what_stops_a_freeze_is_named_with_its_rows(project, program):
-    app = program(project)
-    async with app.run_test(size=(100, 32)) as pilot:
-        await settled(pilot)
-        screen = await opened(pilot, 5)
-        await settled(pilot)
+    async with on_stage(program(project), 5, size=(100, 32)) as (app, pilot, screen):
         blocker = screen.data.blockers[0]
         assert blocker.text[:40] in flat(text_of(app))
         assert blocker.rows[0] in text_of(app)
@@ -226,10 +203,7 @@ async def test_what_stops_a_freeze_is_named_with_its_rows(project, program):
 
 async def test_freezing_the_same_way_round_asks_once_and_writes(tmp_path, program):
     project = ladder.reviewed(tmp_path / "clinic")
-    app = program(project.root)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
-        screen = await opened(pilot, 5)
+    async with on_stage(program(project.root), 5) as (app, pilot, screen):
         await sees(pilot, "Next: freeze the test set, as v001.")
         await pilot.press("enter")
         assert "Freeze v001: 60 rows, 60 for test? It cannot be changed.   " in text_of(app)
@@ -243,10 +217,7 @@ async def test_freezing_the_same_way_round_asks_once_and_writes(tmp_path, progra
 
 async def test_what_is_frozen_already_is_not_offered_again(clinic, program):
     before = sorted(path.name for path in clinic.datasets.glob("v*"))
-    app = program(clinic.root)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
-        screen = await opened(pilot, 5)
+    async with on_stage(program(clinic.root), 5) as (app, pilot, screen):
         await sees(pilot, "Same as v001: train, validation and test")
         await sees(pilot, "Next: nothing changed since v001;")
         assert "v002" not in text_of(app)
@@ -266,9 +237,7 @@ async def test_a_project_of_a_newer_rung_is_not_opened(project, program):
 
     with sqlite3.connect(project / "rung.db") as connection:
         connection.execute("update alembic_version set version_num = '9999'")
-    app = program(project)
-    async with app.run_test(size=(100, 30)) as pilot:
-        await settled(pilot)
+    async with playing(program(project), size=(100, 30)) as (app, _):
         assert "This project was written by Rung 0." in text_of(app)
         assert "Nothing was opened. -> pip install -U rung" in flat(text_of(app))
         assert "3 ! Data        needs you  the database cannot be opened" in text_of(app)
@@ -276,9 +245,7 @@ async def test_a_project_of_a_newer_rung_is_not_opened(project, program):
 
 async def test_start_after_the_end(clinic, program):
     release_untuned(clinic, ladder.settings_of(clinic), told=lambda _: None)
-    app = program(clinic.root)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
+    async with playing(program(clinic.root)) as (app, _):
         assert f"Released: L-001, {now():%Y-%m-%d}. Nothing waits for you." in text_of(app)
         for number in (7, 8, 9):
             assert f"{number} - {STAGES[number - 1]}" in text_of(app)
@@ -287,11 +254,7 @@ async def test_start_after_the_end(clinic, program):
 
 
 async def test_what_measuring_takes_stands_in_its_question(clinic, program):
-    app = program(clinic.root)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
-        screen = await opened(pilot, 6)
-        await settled(pilot)
+    async with on_stage(program(clinic.root), 6) as (app, pilot, screen):
         await pilot.press("R")
         arms = screen.data.arms
         tokens = sum(arm.input_tokens + arm.output_tokens for arm in arms)
@@ -324,10 +287,7 @@ async def test_the_ladder_that_reaches_the_goal_says_so_and_leads_to_the_release
     _, report = ladder.run_baseline(bench, ladder.arms_named(["base", "prompt"]), Aim(goal=0.8, days=6))
     decision = take_over(project, ladder.settings_of(project), bench, report)
     assert (decision.next_step, decision.action.name) == ("prompt", "keep")
-    app = program(project.root)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
-        screen = await opened(pilot, 6)
+    async with on_stage(program(project.root), 6) as (app, pilot, screen):
         await sees(pilot, "Does anything cheaper than fine-tuning reach the goal? On validation yes: prompt.")
         await sees(pilot, "Recorded as measured: prompt reaches the goal.")
         assert "release" in screen.next
@@ -339,10 +299,7 @@ async def test_the_ladder_that_reaches_the_goal_says_so_and_leads_to_the_release
 
 async def test_six_open_gates_start_nothing_before_yes(clinic, program):
     plan = ladder.planned(clinic)
-    app = program(clinic.root)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
-        screen = await opened(pilot, 7)
+    async with on_stage(program(clinic.root), 7) as (app, pilot, screen):
         await sees(pilot, "Gates 6 of 6 passed open")
         await sees(pilot, "Next: start the training.")
         await pilot.press("enter")
@@ -379,8 +336,7 @@ async def test_advice_on_a_released_project_sends_nobody_back_to_the_plan(clinic
         await settled(pilot)
         assert app.status.next is None
         assert "all done" in text_of(app) and "plan the run" not in text_of(app)
-        await pilot.press("enter")
-        await settled(pilot)
+        await press(pilot, "enter")
         assert app.screen.stage == "Release"
 
 

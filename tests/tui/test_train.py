@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import ladder
 import pytest
-from conftest_tui import opened, sees, settled, text_of, until
+from conftest_tui import on_stage, opened, sees, settled, text_of, until
 
 from training.plan.machine import this_machine
 from training.runs import LOCK, append_metric, read_run, write_run
@@ -93,10 +93,7 @@ async def test_a_run_that_ended(clinic, program, state, ending, words, following
     ladder.written(folder, [ladder.step_line(n, 12) for n in range(1, 9)])
     changes = {"best_step": 8, "best_loss": 0.41} if state == "finished" else {}
     write_run(folder, read_run(folder), state=state, ending=ending, step=8, steps=12, seconds=820.0, **changes)
-    app = program(clinic.root)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
-        screen = await opened(pilot, 8)
+    async with on_stage(program(clinic.root), 8) as (app, pilot, screen):
         await sees(pilot, words)
         assert following in screen.next
         assert "p" not in {key for key, _ in screen.hints()}
@@ -157,9 +154,6 @@ async def test_overfitting_is_warned_of_and_samples_are_words(clinic, program):
 async def test_a_run_that_was_measured_leads_to_its_verdict(clinic, program):
     ladder.finished(ladder.cleared(clinic))
     ladder.judged(clinic, 40)
-    app = program(clinic.root)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
-        screen = await opened(pilot, 8)
+    async with on_stage(program(clinic.root), 8) as (_, pilot, screen):
         await sees(pilot, "Finished in")
         assert screen.next.startswith("Next: the verdict on it (9).")

@@ -8,7 +8,7 @@ import os
 import ladder
 import pytest
 from conftest import rung
-from conftest_tui import flat, opened, sees, settled, text_of, until
+from conftest_tui import flat, on_stage, opened, sees, settled, text_of, until
 
 from evaluation.judge.correction import JudgeReport
 from evaluation.measurement_report import Report
@@ -36,10 +36,7 @@ ENDINGS = (
 async def test_the_four_endings_stand_in_the_same_place(clinic, program, right, title, following, stage):
     ladder.finished(ladder.cleared(clinic))
     ladder.judged(clinic, right)
-    app = program(clinic.root)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
-        screen = await opened(pilot, 9)
+    async with on_stage(program(clinic.root), 9) as (app, pilot, screen):
         await sees(pilot, title)
         assert text_of(app).split("\n")[2].rpartition("│")[2].strip(" ▸").startswith(title)
         assert screen.next.startswith(following)
@@ -57,10 +54,7 @@ async def test_more_items_are_not_asked_for_where_they_would_not_ship_it(clinic,
         update={"arm": "classical", "chosen": False, "difference": -0.2, "low": -0.3, "high": -0.1}
     )
     write_artefact(path, found.model_copy(update={"arms": [*found.arms, ahead]}))
-    app = program(clinic.root)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
-        screen = await opened(pilot, 9)
+    async with on_stage(program(clinic.root), 9) as (app, pilot, screen):
         await sees(pilot, "more items would not ship it")
         assert screen.next.startswith("Next: see the advice (2).")
         await pilot.press("enter")
@@ -73,10 +67,7 @@ async def test_a_run_that_a_server_was_asked_for_says_first_that_its_weights_wer
     verdict, served = read_artefact(path, Verdict), ServedRun("clinic", "gpu1:8000", "tiny")
     notes = [*served.notes("R-001", "tiny"), *verdict.notes]
     write_artefact(path, revised(verdict, served="clinic at gpu1:8000", notes=notes))
-    app = program(clinic.root)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
-        screen = await opened(pilot, 9)
+    async with on_stage(program(clinic.root), 9) as (app, pilot, screen):
         await sees(pilot, "SHIP")
         assert "R-001 was asked as clinic at gpu1:8000; that its weights stand behind that name" in flat(text_of(app))
         assert screen.next.startswith("Next: release.") and "Next: release." in text_of(app).split("\n")[20]
@@ -89,10 +80,7 @@ async def test_what_speaks_against_it_is_in_sight_without_scrolling(clinic, prog
     path = ladder.judged(clinic, SHIP) / "verdict.json"
     found = read_artefact(path, Verdict)
     write_artefact(path, found.model_copy(update={"notes": [*found.notes, "Worse on injuries: -5.4 points"]}))
-    app = program(clinic.root)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
-        screen = await opened(pilot, 9)
+    async with on_stage(program(clinic.root), 9) as (_, pilot, screen):
         await sees(pilot, "! Worse on injuries: -5.4 points")
         lines = [entry.text for entry in screen.lines.entries]
         assert [line for line in lines if line.startswith("! ")] == [
@@ -107,10 +95,7 @@ async def test_goal_and_price_are_in_sight_and_the_shell_says_the_same_in_the_sa
     path = clinic.evaluations / "E-001" / "report.json"
     write_artefact(path, read_artefact(path, Report).model_copy(update={"goal": 0.8}))
     said = [line for line in rung(clinic.root, "verdict").stdout.split("\n") if line.strip()]
-    app = program(clinic.root)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
-        screen = await opened(pilot, 9)
+    async with on_stage(program(clinic.root), 9) as (app, pilot, screen):
         await sees(pilot, "✓ Goal 80.0%: reached")
         assert "Price $890 upkeep a month, for 750 fewer errors in 1,000" in text_of(app)
         assert "Forgetting was not measured" in flat(text_of(app))
@@ -123,10 +108,7 @@ async def test_goal_and_price_are_in_sight_and_the_shell_says_the_same_in_the_sa
 async def test_a_judgement_is_decided_on_the_screen(clinic, program):
     ladder.finished(ladder.cleared(clinic))
     folder = ladder.judged(clinic, JUDGEMENT)
-    app = program(clinic.root)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
-        screen = await opened(pilot, 9)
+    async with on_stage(program(clinic.root), 9) as (app, pilot, screen):
         await sees(pilot, "JUDGEMENT")
         await pilot.press("enter")
         await sees(pilot, "A named person decides")
@@ -147,10 +129,7 @@ async def test_a_judgement_is_decided_on_the_screen(clinic, program):
 async def test_a_release_on_a_judgement_asks_for_name_and_reason(clinic, program):
     ladder.finished(ladder.cleared(clinic))
     ladder.judged(clinic, JUDGEMENT)
-    app = program(clinic.root)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
-        screen = await opened(pilot, 10)
+    async with on_stage(program(clinic.root), 10) as (app, pilot, screen):
         await sees(pilot, "A judgement: Enter asks for your name and a reason first.")
         await pilot.press("enter")
         await sees(pilot, "a named person releases it")
@@ -167,10 +146,7 @@ async def test_a_refused_release_says_why_in_full_and_leaves_nothing(clinic, pro
     ladder.finished(folder)
     ladder.judged(clinic, SHIP)
     (folder / "adapter" / "adapter_model.safetensors").write_bytes(b"other weights")
-    app = program(clinic.root)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
-        screen = await opened(pilot, 10)
+    async with on_stage(program(clinic.root), 10) as (app, pilot, screen):
         await sees(pilot, "Release R-001 in which form?")
         await pilot.press("enter", "y")
         await until(pilot, lambda: not app.jobs and bool(screen.trouble))
@@ -181,10 +157,7 @@ async def test_a_refused_release_says_why_in_full_and_leaves_nothing(clinic, pro
 
 
 async def test_keeping_the_prompt_is_a_release_and_then_nothing_waits(clinic, program):
-    app = program(clinic.root)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
-        screen = await opened(pilot, 10)
+    async with on_stage(program(clinic.root), 10) as (app, pilot, screen):
         await sees(pilot, "○ prompt")
         assert "adapter" not in text_of(app)
         await pilot.press("enter", "y")
@@ -204,10 +177,7 @@ async def test_keeping_the_prompt_is_a_release_and_then_nothing_waits(clinic, pr
 
 async def test_a_run_that_is_not_measured_and_one_whose_test_set_changed(clinic, program):
     ladder.finished(ladder.cleared(clinic))
-    app = program(clinic.root)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
-        screen = await opened(pilot, 9)
+    async with on_stage(program(clinic.root), 9) as (app, pilot, screen):
         await sees(pilot, "R-001 is finished and not measured on the test set yet.")
         with (clinic.datasets / "v001" / "test.jsonl").open("a") as file:
             file.write('{"messages": []}\n')
@@ -238,10 +208,7 @@ async def test_x_stops_the_measuring_and_no_verdict_is_written(clinic, program):
     outputs = clinic.evaluations / "E-001" / "outputs.jsonl"
     outputs.unlink()
     os.mkfifo(outputs)  # reading it waits until somebody writes: nobody does
-    app = program(clinic.root)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
-        screen = await opened(pilot, 9)
+    async with on_stage(program(clinic.root), 9) as (app, pilot, screen):
         await sees(pilot, "not measured on the test set yet")
         await pilot.press("x")
         assert screen.message == "nothing is running"
@@ -266,10 +233,7 @@ async def test_judge_price_and_passages_stand_on_the_verdict(clinic, program):
     told = {"model": "claude-x", "rubric_sha256": "0" * 64, "confidence": 0.95, "decides": False, "used": False}
     judge = JudgeReport(run="R-001", kind="rubric", why=why, **told)
     write_artefact(folder / "verdict.json", verdict.model_copy(update={"candidate": "tuned_rag", "judge": judge}))
-    app = program(clinic.root)
-    async with app.run_test(size=(100, 40)) as pilot:
-        await settled(pilot)
-        await opened(pilot, 9)
+    async with on_stage(program(clinic.root), 9, size=(100, 40)) as (app, pilot, _):
         await sees(pilot, "Measured with passages from documents/; validation chose this")
         assert judge_sentence(judge) in flat(text_of(app))
         assert verdict.price is not None
