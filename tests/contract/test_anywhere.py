@@ -28,14 +28,6 @@ def test_the_same_answers_give_the_same_bytes(rung, tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.toml", "b.json"]
 
 
-def test_every_wrong_answer_is_told_at_once(rung):
-    given = '{"task":"clasification","promting":"works","classes":1.5,"privacy":true,"goal_score":1.5,"gpus":null}'
-    error = rung("advise", "--answers", "-", "--json", given=given).error
-    assert len(error["problems"]) == 6
-    assert 'Did you mean "classification"?' in error["message"]
-    assert 'unknown key "promting". Did you mean "prompting"?' in error["message"]
-
-
 @pytest.mark.parametrize(
     ("config", "parameters", "trainable"),
     [

@@ -16,12 +16,10 @@ import pytest
 
 from curation.example import Example, chat_row
 from curation.likeness.duplicates import dedup
-from curation.likeness.files import DedupOrder, check_files, dedup_files
+from curation.likeness.files import DedupOrder, dedup_files
 from curation.likeness.workers import HashedChunk, block_of, chunks_of_files, hash_batch
-from curation.rows.convert import Order as ConvertOrder
-from curation.rows.convert import convert
 from curation.rows.rowfile import RowFile
-from workspace.errors import InputError, RungError
+from workspace.errors import RungError
 
 
 def random_lines(seed: int, size: int) -> list[bytes]:
@@ -91,21 +89,6 @@ def test_files_and_memory_agree(two_files: tuple[Path, Path], tmp_path: Path) ->
     lines = [line for path in two_files for line in path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")]
     held = dedup([Example(json.loads(line)) for line in lines if line.strip()])
     assert report == held.report()
-
-
-def test_malformed_lines_stop_it_or_are_told(two_files: tuple[Path, Path], tmp_path: Path) -> None:
-    bad = tmp_path / "bad.jsonl"
-    good = random_lines(2, 3)
-    bad.write_bytes(b"\n".join([good[0], b"{not json", good[1], b'{"messages": []}', b'{"a": 1, "a": 2}', good[2]]))
-    out = tmp_path / "out.jsonl"
-    with pytest.raises(InputError) as caught:
-        dedup_files(DedupOrder((bad,), out))
-    assert [problem.where for problem in caught.value.problems] == [f"{bad} line {n}" for n in (2, 4, 5)]
-    assert not out.exists()
-    report = dedup_files(DedupOrder((bad,), out, rejects=tmp_path / "rejects.jsonl"))
-    assert (report["read"], report["rejected"]) == (6, 3)
-    rejects = jsonl(tmp_path / "rejects.jsonl")
-    assert [row["line"] for row in rejects] == [2, 4, 5] and rejects[0]["raw"] == "{not json"
 
 
 def test_workers_give_the_same_bytes(
@@ -194,24 +177,3 @@ def environment() -> dict[str, str]:
 
     patience = {"RAY_NUM_REDIS_GET_RETRIES": "200"}  # seconds, about, for the head to answer: Ray waits 20
     return {**os.environ, **patience, "PYTHONPATH": str(Path(__file__).parents[2]), "RAY_DEDUP_LOGS": "0"}
-
-
-@pytest.mark.parametrize("how", ["dedup", "removed", "convert", "clean", "clean test"])
-def test_what_is_read_is_not_written_over(how: str, tmp_path: Path) -> None:
-    """A cleaned train file in the place of the test set, rows that fell out with no list of them: refused at first."""
-    rows, other = tmp_path / "rows.jsonl", tmp_path / "other.jsonl"
-    rows.write_text("".join(json.dumps(chat_row(f"where is card {n // 2}", "here")) + "\n" for n in range(4)))
-    before = rows.read_bytes()
-    other.write_bytes(before)
-    link = tmp_path / "link.jsonl"
-    link.symlink_to(rows)
-    calls = {
-        "dedup": lambda: dedup_files(DedupOrder((other, rows), link)),
-        "removed": lambda: dedup_files(DedupOrder((rows,), tmp_path / "out.jsonl", removed=rows)),
-        "convert": lambda: convert(ConvertOrder(rows, rows, to="alpaca")),
-        "clean": lambda: check_files([rows], [other], rows),
-        "clean test": lambda: check_files([other], [rows], rows),
-    }
-    with pytest.raises(RungError, match="is read here"):
-        calls[how]()
-    assert rows.read_bytes() == before and not (tmp_path / "out.jsonl").exists()

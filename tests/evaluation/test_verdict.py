@@ -61,13 +61,6 @@ def test_several_arms_need_a_chosen_one_and_a_misspelt_name_is_guessed():
         rule(given, VerdictEvidence(chosen="fewshot"))
 
 
-def test_fewer_than_ten_clusters_need_more_data():
-    few = rule(scores(rows(60, 5, 235, cluster=lambda i: i % 9)))
-    enough = rule(scores(rows(60, 5, 235, cluster=lambda i: i % 30)))
-    assert (few.verdict, few.clusters) == ("need_more_data", 9)
-    assert (enough.verdict, enough.clusters) == ("ship", 30)
-
-
 def test_every_fault_of_a_file_at_once_with_its_line():
     lines = [
         '{"id": 1, "baseline": 1, "tuned": 0}',
@@ -108,6 +101,9 @@ def test_the_command_and_its_exit_codes(tmp_path):
     broken = run("--scores", "-", "--json", stdin='{"id": 1, "baseline": 5, "tuned": 1}\n')
     assert broken.returncode == 2 and json.loads(broken.stdout)["error"]["where"] == "stdin line 1"
     assert "Traceback" not in broken.stderr
+    several = "\r\n".join(json.dumps({**row, "more": [1]}) for row in rows(60, 5, 235, arms={"a": 0, "b": 1}))
+    chosen = json.loads(run("--scores", "-", "--chosen", "a", "--json", stdin=several).stdout)
+    assert [(arm["arm"], arm["chosen"]) for arm in chosen["arms"]] == [("a", True), ("b", False)]
 
 
 def test_the_words_name_the_interval_and_the_items_that_would_settle_it():

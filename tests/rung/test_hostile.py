@@ -217,6 +217,12 @@ STDOUT = '"-" is standard output'
         ("data check rows.jsonl --words words.txt --html words.txt", "is read here"),
         ("advise --set task=code --report guideline.md", OWN),
         ("data import rows.jsonl --rejects rows.jsonl", "is read here"),
+        ("watch import rows.jsonl --rejects rows.jsonl", "is read here"),
+        ("data dedup other.jsonl rows.jsonl -o link.jsonl", "is read here"),
+        ("data dedup rows.jsonl -o out.jsonl --removed rows.jsonl", "is read here"),
+        ("data convert rows.jsonl -o rows.jsonl --to alpaca", "is read here"),
+        ("data leakage --train rows.jsonl --test other.jsonl --clean rows.jsonl", "is read here"),
+        ("data leakage --train other.jsonl --test rows.jsonl --clean rows.jsonl", "is read here"),
         ("data convert rows.jsonl -o -", STDOUT),
         ("data dedup rows.jsonl -o kept.jsonl --pairs -", STDOUT),
         ("data check rows.jsonl --html -", STDOUT),
@@ -238,6 +244,8 @@ def test_nothing_is_written_over_what_is_read(rung: Rung, line: str, said: str) 
     for name in names:
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         Path(name).write_text("what = 1\n")
+    Path("other.jsonl").write_bytes(Path("rows.jsonl").read_bytes())
+    Path("link.jsonl").symlink_to("rows.jsonl")
     before = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
     told = rung(*line.split())
     assert told.code == 2 and said in told.err and "\n-> name another file" in told.err, told

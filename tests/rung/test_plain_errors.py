@@ -221,14 +221,3 @@ def test_a_folder_that_is_gone_is_told(tmp_path: Path) -> None:
     words = f'cd "{gone}" && rmdir "{gone}" && exec "{sys.executable}" -P -m rung status'
     told = subprocess.run(["sh", "-c", words], capture_output=True, text=True, check=False)
     assert told.returncode == 2 and "folder no longer exists" in told.stderr, told.stderr
-
-
-@pytest.mark.parametrize(
-    "words", [("data", "check", "rows.jsonl", "--html"), ("watch", "import", "rows.jsonl", "--rejects")]
-)
-def test_a_page_or_a_list_is_not_written_over_what_is_read(words: tuple[str, ...], run: Run, project: Path) -> None:
-    rows = project / "rows.jsonl"
-    rows.write_text('{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}\n')
-    before = rows.read_bytes()
-    code, _, said = run(*words, "rows.jsonl")
-    assert code == 2 and "is read here" in said and rows.read_bytes() == before

@@ -275,13 +275,6 @@ def test_the_words_say_what_was_shown_and_what_was_not(planned: Path) -> None:
     assert "No forecast: too few." in "\n".join(curve_lines(Curve(**base, why_no_forecast="too few")))
 
 
-def test_half_a_line_of_results_is_not_read(tmp_path: Path) -> None:
-    append_point(tmp_path, Point(trial="a", rung=0, step=1, loss=1.0))
-    with (tmp_path / "results.jsonl").open("a") as file:
-        file.write('{"trial": "b", "ru')
-    assert [point.trial for point in read_points(tmp_path)] == ["a"]
-
-
 @pytest.mark.slow
 def test_sweep_and_curve_as_a_user_runs_them(rung: Any, ready: Project, settings: Settings) -> None:
     done = rung("plan", "--sweep", "lr=1e-4,1e-2", "rank=2,4", "--set", "epochs=8", "--json", timeout=600)
