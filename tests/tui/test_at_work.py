@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import date
-
 import pytest
 from conftest_tui import on_stage, playing, settled, text_of, until
 from review_steps import shown_item
 
-from advisor.answer_file import load_answers
-from advisor.decide import decide
-from advisor.rulefiles import load_rulebook
 from curation.store import open_store
 from rung.start import start_project
 from rung.tui.data.row_work import DatedCheck
@@ -62,23 +57,6 @@ async def test_a_digit_that_is_no_answer_says_so(tmp_path, program):
         await pilot.press("7")
         await sees(pilot, "no answer 7: press 1-2, or 0")
     assert not (tmp_path / "answers.toml").exists()
-
-
-async def test_enough_does_not_claim_that_nothing_can_change_where_it_can(project, program):
-    (project / "answers.toml").write_text(SIX)
-    decision = decide(load_rulebook(), load_answers(project / "answers.toml"), date(2026, 11, 25))
-    moving = {
-        change["question"]
-        for change in decision.would_change
-        if change["question"] in decision.open_questions and change["next_step"] != decision.next_step
-    }
-    assert moving == {"few_shot"}
-    async with on_stage(program(project), 1) as (app, pilot, _):
-        await sees(pilot, "That is enough to go on. 1 open answer can")
-        shown = text_of(app)
-        assert "no open answer can" not in shown
-        assert "can change the next step)" in shown
-        assert "not what" not in shown
 
 
 async def test_the_advice_goes_on_to_what_can_be_done_now(tmp_path, program):

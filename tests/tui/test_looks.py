@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest_tui import STAGES, opened, playing, press, settled, text_of, until
+from conftest_tui import STAGES, opened, playing, settled, text_of, until
 from rich.cells import cell_len
 from test_f1 import f1_tells_the_truth
 
@@ -135,19 +135,6 @@ async def test_themes_change_colours_and_no_words(project, program):
             app.theme = theme
             await settled(pilot)
             assert text_of(app) == before, theme
-
-
-async def test_enter_on_a_locked_door_moves_nothing_and_repeats(project, program):
-    async with playing(program(project), size=(120, 30)) as (app, pilot):
-        for number, key, command in ((6, 5, "rung data freeze --test-only"), (8, 7, "rung plan"), (9, 8, "rung train")):
-            app.open_stage(number)
-            await settled(pilot)
-            screen = app.screen
-            assert f"press {key}, or run: {command}" in text_of(app)
-            await press(pilot, "enter")
-            assert app.screen is screen
-            assert screen.message.startswith("Locked: ")
-            assert command in screen.message
 
 
 NASTY = {

@@ -31,19 +31,12 @@ async def test_a_digit_answers_saves_and_goes_on(tmp_path, program):
         assert app.screen.asked.id == "prompting"
 
 
-async def test_w_shows_effects_and_nothing_before(tmp_path, program):
-    start_project(tmp_path)
-    async with playing(program(tmp_path), size=(120, 50)) as (app, pilot):
-        await press(pilot, "1")
-        assert "What each answer would do" not in text_of(app)
-        await press(pilot, "w")
-        assert "What each answer would do" in text_of(app)
-
-
 async def test_w_leaves_the_question_and_the_mark_where_they_are(tmp_path, program):
     start_project(tmp_path)
     async with playing(program(tmp_path)) as (app, pilot):
-        await press(pilot, "1", "j", "w")
+        await press(pilot, "1", "j")
+        assert "next step" not in text_of(app)
+        await press(pilot, "w")
         question, marks = app.screen.asked, app.screen.query_one("#answers")
         shown = text_of(app)
         assert question.text[:40] in shown and "next step" in shown
@@ -65,21 +58,6 @@ async def test_a_contradiction_is_said_in_plain_terms_and_changes_nothing(projec
         assert app.screen.asked.id == "reviewed_examples"
     assert said(project)["examples"] == 200
     assert "reviewed_examples" not in said(project)
-
-
-async def test_to_the_end_with_dont_know_and_on_to_the_advice(tmp_path, program):
-    start_project(tmp_path)
-    async with playing(program(tmp_path)) as (app, pilot):
-        await pilot.press("1")
-        for _ in range(40):
-            await settled(pilot)
-            if app.screen.asked is None:
-                break
-            await pilot.press("enter" if app.focused else "0")
-        assert "That is enough" in text_of(app)
-        await press(pilot, "enter")
-        assert app.screen.stage == "Advice"
-        assert (tmp_path / "decision.json").is_file()
 
 
 async def test_back_from_the_first_question_is_start(tmp_path, program):
@@ -251,6 +229,8 @@ async def test_the_counter_never_grows_and_ends_where_the_sheet_does(tmp_path, p
         done = screen.asking.progress()
         assert done.enough and done.asked == len(counters) and f"{done.asked} answered" in screen.heading()
         assert "of about" not in text_of(app)
+        await press(pilot, "enter")
+        assert app.screen.stage == "Advice" and (tmp_path / "decision.json").is_file()
     abouts = [about for _, about in counters]
     assert [asked for asked, _ in counters] == list(range(len(counters)))
     assert abouts == sorted(abouts, reverse=True) and abouts[-1] >= len(counters)
