@@ -4,28 +4,15 @@ import json
 
 import in_shell
 import pytest
+from hosted_replies import completion
+
+from chat.protocols import Ask
 
 
 @pytest.fixture
 def served(project, loopback, kit):
     """The project's model is a server that answers as the scripted model does."""
-    from chat.protocols import Ask
-
-    def respond(_handler, request):
-        body = request[3]
-        text = kit.reply(Ask(tuple(body["messages"])))
-        choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
-        usage = {"prompt_tokens": 11, "completion_tokens": 2, "total_tokens": 13}
-        return 200, {
-            "id": "1",
-            "object": "chat.completion",
-            "created": 1,
-            "model": "tiny",
-            "choices": [choice],
-            "usage": usage,
-        }
-
-    loopback.say(respond)
+    loopback.say(lambda _, request: (200, completion(kit.reply(Ask(tuple(request[3]["messages"]))))))
     project.settings_file.write_text(
         f'[model]\nprovider = "openai"\nbase = "tiny"\nbase_url = "{loopback.url}/v1"\n'
         '[evaluation]\nfew_shot = 3\nretrieved = 2\nclosed_set = "off"\n'
@@ -64,12 +51,6 @@ def test_baseline_prints_the_ladder_writes_the_report_and_advises_again(served, 
     document = json.loads(again.stdout)
     assert document["id"] == "E-002" and document["next_step"] and document["folder"] == "evaluations/E-002"
     assert len(loopback.requests) == sent
-
-
-def completion(text, finish):
-    choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": finish}
-    usage = {"prompt_tokens": 11, "completion_tokens": 2, "total_tokens": 13}
-    return {"id": "1", "object": "chat.completion", "created": 1, "model": "tiny", "choices": [choice], "usage": usage}
 
 
 @pytest.mark.parametrize(
@@ -113,8 +94,6 @@ def test_rows_stay_here_where_the_privacy_answer_says_so(served, loopback):
 
 
 def test_a_bigger_model_on_another_server_is_an_arm_that_is_never_chosen(served, loopback, kit):
-    from chat.protocols import Ask
-
     small = loopback.script[0]
 
     def respond(handler, request):

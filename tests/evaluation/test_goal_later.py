@@ -8,7 +8,8 @@ import sys
 import tomllib
 
 import pytest
-from conftest_tui import flat, opened, settled, text_of, until
+from conftest_tui import flat, on_stage, playing, press, settled, text_of, until
+from hosted_replies import completion
 from typer.testing import CliRunner
 
 from rung.cli import build_app
@@ -24,12 +25,7 @@ def reply(_handler, request):
     shown = [turn["content"] for turn in turns if turn["role"] == "assistant"]
     words = " ".join(turns[-1]["content"].split()[:2])
     right = {"card lost": "card", "money late": "transfer", "pin wrong": "pin"}.get(words, "pin")
-    return 200, {
-        "id": "1", "object": "chat.completion", "created": 1, "model": "tiny",
-        "choices": [{"index": 0, "message": {"role": "assistant", "content": right if shown else "pin"},
-                     "finish_reason": "stop"}],
-        "usage": {"prompt_tokens": 11, "completion_tokens": 2, "total_tokens": 13},
-    }  # fmt: skip
+    return 200, completion(right if shown else "pin")
 
 
 @pytest.fixture
@@ -107,13 +103,10 @@ async def test_the_goal_judges_what_was_measured_before_it(project, settings, ru
     assert json.loads((project.evaluations / "E-001" / "report.json").read_text())["goal"] is None, "as it was measured"
     if form == "classifier":
         assert status["ladder"]["classifier"] == 1.0
-    app = RungApp(ScreenSource.of(project.root))
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
+    async with playing(RungApp(ScreenSource.of(project.root))) as (app, pilot):
         assert f"release the {form}" in flat(text_of(app))
         for key, words in (("6", "validation yes"), ("2", "reaches the goal")):
-            await pilot.press(key)
-            await settled(pilot)
+            await press(pilot, key)
             screen = flat(text_of(app))
             assert words in screen and "Set your goal" not in screen and "plan" not in screen.split("Next:")[-1]
 
@@ -136,17 +129,12 @@ def test_a_goal_out_of_reach_and_none_again(project, rung):
 async def test_the_program_judges_at_once(project, rung):
     """The goal is asked for from Baselines by Enter, and Advice says keep without another measurement."""
     rung("baseline", "--arms", "prompt,classical")
-    app = RungApp(ScreenSource.of(project.root))
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
+    async with playing(RungApp(ScreenSource.of(project.root))) as (app, pilot):
         assert "set a goal" in flat(text_of(app))
-        await pilot.press("6")
-        await settled(pilot)
+        await press(pilot, "6")
         assert "classifier 100" in flat(text_of(app)) and "look at the plan" not in flat(text_of(app))
-        await pilot.press("enter")
-        await settled(pilot)
-        await pilot.press(*"0.9", "enter")
-        await settled(pilot)
+        await press(pilot, "enter")
+        await press(pilot, *"0.9", "enter")
         assert measured(project)["classifier"] == "works"
         app.open_stage(2)
         await settled(pilot)
@@ -193,11 +181,7 @@ async def test_the_program_releases_what_start_names(project, rung, rows):
     rung("baseline", "--arms", "prompt,classical")
     rung("advise", "--set", "goal_score=0.9")
     lose(project.evaluations / "E-001", rows)
-    app = RungApp(ScreenSource.of(project.root))
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
-        screen = await opened(pilot, 10)
-        await settled(pilot)
+    async with on_stage(RungApp(ScreenSource.of(project.root)), 10) as (app, pilot, screen):
         offered = {"classifier", "prompt"} - {FORMS[arm] for arm in rows}
         assert set(screen.lines.keys) == offered
         if rows:

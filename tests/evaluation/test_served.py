@@ -5,6 +5,7 @@ import re
 
 import in_shell
 import pytest
+from hosted_replies import completion
 
 from chat.protocols import Ask
 from evaluation.measurement_report import read_report
@@ -38,11 +39,7 @@ class Server:
         schema = body.get("response_format", {}).get("json_schema", {}).get("schema")
         choices = tuple(schema["properties"]["answer"]["enum"]) if schema else ()
         text = self.say[body["model"]](Ask(tuple(body["messages"]), choices=choices))
-        said = {"role": "assistant", "content": json.dumps({"answer": text}) if choices else text}
-        usage = {"prompt_tokens": 11, "completion_tokens": 2, "total_tokens": 13}
-        choice = {"index": 0, "message": said, "finish_reason": "stop"}
-        return 200, {"id": "1", "object": "chat.completion", "created": 1, "model": body["model"],
-                     "choices": [choice], "usage": usage}  # fmt: skip
+        return 200, completion(json.dumps({"answer": text}) if choices else text)
 
 
 @pytest.fixture

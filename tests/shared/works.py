@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from clinic import ANSWERS, SETTINGS
+from hosted_replies import completion
 from killing import Warm, warmed
 
 MODULES = ("rung.cli", "rung.doctor", "rung.status", "curation.store", "curation.split.freeze", "curation.review",
@@ -58,12 +59,7 @@ def answer(_handler: Any, request: Any) -> tuple[int, Any]:
     """A server whose answer to a prompt is always the same, and different from its other answers."""
     chance = random.Random(json.dumps(request[3]["messages"]))
     text = " ".join("".join(chance.choices("bdfgklmnrst", k=6)) for _ in range(8))
-    message = {"role": "assistant", "content": text}
-    return 200, {
-        "id": "c", "object": "chat.completion", "created": 1, "model": "m",
-        "choices": [{"index": 0, "finish_reason": "stop", "message": message}],
-        "usage": {"prompt_tokens": 9, "completion_tokens": 8, "total_tokens": 17},
-    }  # fmt: skip
+    return 200, completion(text)
 
 
 @pytest.fixture(scope="session")

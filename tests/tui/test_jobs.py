@@ -13,6 +13,7 @@ import threading
 import ladder
 import pytest
 from conftest_tui import on_stage, opened, playing, sees, settled, text_of, until
+from hosted_replies import completion
 from lives import wait_until
 
 from rung.tui.job import running_jobs, start_job
@@ -36,11 +37,7 @@ class Server:
     def respond(self, _handler, _request):
         if len(self.loopback.requests) > self.hold_after:
             self.go.wait(60)
-        message = {"role": "assistant", "content": "E10 eye both"}
-        usage = {"prompt_tokens": 11, "completion_tokens": 2, "total_tokens": 13}
-        choice = {"index": 0, "message": message, "finish_reason": "stop"}
-        head = {"id": "1", "object": "chat.completion", "created": 1, "model": "tiny"}
-        return 200, {**head, "choices": [choice], "usage": usage}
+        return 200, completion("E10 eye both")
 
     def breathe(self):
         """Give the answers that are asked for now, and hold again."""

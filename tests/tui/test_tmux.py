@@ -9,6 +9,7 @@ import tomllib
 
 import demo_project
 import pytest
+from hosted_replies import completion
 from lives import wait_until
 from review_rows import drafts, stored
 from terminal import Terminal
@@ -141,16 +142,11 @@ def demo(demo_made, tmp_path, loopback, monkeypatch):
     )
     (folder / "rung.toml").write_text(settings)
     loopback.go = threading.Event()
-    loopback.say(lambda _handler, _request: loopback.go.wait(60) and (200, REPLY))
+    loopback.say(lambda _handler, _request: loopback.go.wait(60) and (200, completion("E11 other none")))
     yield folder
     loopback.go.set()
     for job in running_jobs(folder):
         job.stop()
-
-
-MESSAGE = {"index": 0, "message": {"role": "assistant", "content": "E11 other none"}, "finish_reason": "stop"}
-USAGE = {"prompt_tokens": 11, "completion_tokens": 2, "total_tokens": 13}
-REPLY = {"id": "1", "object": "chat.completion", "created": 1, "model": "tiny", "choices": [MESSAGE], "usage": USAGE}
 
 
 @pytest.mark.slow
