@@ -7,8 +7,11 @@ import json
 import os
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from rows_in_files import SOUND, TURNS, rows_of, talk, write
 
+from curation.example import Example
 from curation.rows import Reject, Row
 from workspace.errors import RungError
 
@@ -188,3 +191,19 @@ def test_a_json_array_is_cut_the_same_whatever_the_block(tmp_path, monkeypatch):
     for size in (1, 2, 3, 7, 64):
         monkeypatch.setattr(array, "CHUNK", size)
         assert rows_of(tmp_path / "a.json") == whole
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**30), 10**30) | st.floats(allow_nan=False) | st.text(),
+    lambda each: st.lists(each, max_size=3) | st.dictionaries(st.text(), each, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(row=st.dictionaries(st.text(), JSON_VALUES, max_size=4))
+@example(row={"n": 10**40, "x": float("inf"), "lone": "\ud800"})
+def test_a_row_comes_back_from_json_as_json_reads_it(row):
+    text = Example(row).to_json()
+    read = Example.from_json(text).row
+    assert read == json.loads(text) == row
+    assert list(read) == list(row) and json.dumps(read) == json.dumps(row)

@@ -1,4 +1,4 @@
-"""A whole ladder with a verdict, printed by a real browser: two pages, and no table torn apart."""
+"""A report as it is drawn and printed by a real browser: two pages, no table torn apart, no label over another."""
 
 import re
 import subprocess
@@ -11,7 +11,7 @@ from evaluation.arms.registry import ARMS, arms_named
 from evaluation.baseline import Aim, run_baseline
 from evaluation.bench import open_bench
 from evaluation.tuned import run_evaluation
-from rung.report.evaluation import write_page
+from rung.report.evaluation import _margins, write_page
 
 CHROMIUM = Path("/usr/bin/chromium")
 
@@ -34,3 +34,17 @@ def test_a_verdict_with_every_arm_takes_two_pages(project, settings, model, kit,
     command += ["--no-pdf-header-footer", f"--print-to-pdf={printed}", write_page(project, folder).resolve().as_uri()]
     subprocess.run(command, check=True, capture_output=True, timeout=120)
     assert len(re.findall(rb"/Type\s*/Page\b", printed.read_bytes())) == 2
+
+
+@pytest.mark.parametrize(
+    ("margin", "end", "words"),
+    [
+        (0.05, 0.1, ["margin 5"]),
+        (0.05, 0.25, ["margin 5", "10"]),
+        (0.05, 0.5, ["margin 5", "10"]),
+        (0.05, 1.0, ["margin 5, 10", ""]),
+        (0.1, 1.0, ["margin 10"]),
+    ],
+)
+def test_one_label_names_both_where_two_would_touch(margin, end, words):
+    assert [mark.words for mark in _margins(margin, end)] == words

@@ -1,4 +1,4 @@
-"""The next command is decided once: what a command prints last is what `rung status` names."""
+"""The next command is decided once, and the proposed size of a test set is what shows the gain."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import pytest
 from checked import lines, row, rung, text
 from clinic import ANSWERS
 
+from evaluation.verdict.compare import minimum_detectable
 from rung.status.stages import after_run
+from rung.text.power_text import DISCORDANT, SmallestGain
 from training.runs import RunRecord
 
 
@@ -66,3 +68,28 @@ def test_what_follows_a_run_is_the_same_in_the_shell_and_in_status(folder, state
     told = {"id": "R-001", "state": state, "objective": objective, "created_at": datetime.now(UTC)}
     run = RunRecord.model_construct(**told)
     assert after_run(run) == command
+
+
+@pytest.mark.parametrize("gain", [0.08, 0.1, 0.15, 0.2, 0.3])
+def test_the_proposed_items_show_the_gain_and_one_fewer_does_not(gain: float) -> None:
+    wanted = SmallestGain(60, 4000, 0.05, gain).wanted
+    assert minimum_detectable(wanted, 0.0, 0.05, discordant=DISCORDANT) <= gain
+    assert minimum_detectable(wanted - 1, 0.0, 0.05, discordant=DISCORDANT) > gain
+
+
+def test_the_share_is_enough_and_is_told_where_it_may_be_chosen() -> None:
+    size = SmallestGain(60, 2000, 0.05, 0.1)
+    share = size.proposal()["share"]
+    assert share * 2000 >= size.wanted and (share - 0.01) * 2000 < size.wanted
+    assert f"--test {share:g}" in list(size.lines())[-1] and "Under 100" in list(size.lines())[1]
+    assert "over half of these 600 rows" in list(SmallestGain(60, 600, 0.05, 0.1).lines())[-1]
+    assert "--as test" in list(SmallestGain(60, 0, 0.05, 0.1).lines())[-1]
+    assert SmallestGain(60, 2000, 0.05, 0.04).wanted is None
+    (line,) = SmallestGain(2000, 9000, 0.05, 0.1).lines()
+    assert line.endswith("arms differ on 20%, one training run)")
+
+
+def test_groups_are_told_where_items_hang_together():
+    told = list(SmallestGain(200, 0, 0.05, 0.1, "customer").lines())
+    assert "share a customer count as one" in told[1] and "--power" in told[1]
+    assert not any("count as one" in line for line in SmallestGain(200, 0, 0.05, 0.1).lines())

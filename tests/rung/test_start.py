@@ -1,8 +1,9 @@
-"""Starting a project, asking where it stands, looking for what is wrong."""
+"""Starting a project, asking how far it is and why, looking for what is wrong."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from in_shell import rung
@@ -11,8 +12,9 @@ from curation.example import Example
 from curation.split.manifest import SHOWS_NOTHING
 from curation.store import open_store
 from rung.start import start_project
-from rung.status import read_status
+from rung.status import read_facts, read_status, status_of
 from rung.text.power_text import SmallestGain
+from rung.why.explain import lines_about
 from workspace.errors import RungError
 from workspace.folder import Project
 from workspace.settings import load_settings
@@ -117,3 +119,56 @@ def test_a_test_set_that_can_be_frozen_is_told_with_what_it_can_show(tmp_path, r
 def test_too_few_is_what_the_freeze_works_out():
     assert SmallestGain(SHOWS_NOTHING - 1, 0, 0.05, 0.1).smallest_gain is None
     assert SmallestGain(SHOWS_NOTHING, 0, 0.05, 0.1).smallest_gain is not None
+
+
+ANSWERS = """
+task = "extraction"
+examples = 562
+team = "part_time"
+
+[answered.examples]
+by = "rung"
+at = "2026-11-27T19:09:20+00:00"
+from = "measured"
+
+[answered.latency]
+by = "sam"
+at = "2026-11-27T19:09:20+00:00"
+from = "said"
+"""
+
+
+def test_measured_answers_are_told_apart(tmp_path: Path) -> None:
+    start_project(tmp_path)
+    (tmp_path / "answers.toml").write_text(ANSWERS)
+    stage = status_of(read_facts(Project(tmp_path))).stage("Questions")
+    assert stage.reason == '3 answered, 1 answered "don\'t know", 1 measured'
+
+
+ARMS = [{"arm": "retrieved", "score": 0.2, "n": 150}, {"arm": "classical", "score": 0.64, "n": 150}]
+
+
+@pytest.fixture
+def report(tmp_path: Path) -> Path:
+    (tmp_path / "rung.toml").write_text("")
+    path = tmp_path / "evaluations" / "E-001" / "report.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"arms": ARMS, "made_from": {"decision.json": "0" * 64}}))
+    advice = {"next_step": "fine_tune", "destination": "rag_and_fine_tune", "made_from": {"rulebook": "1" * 64}}
+    (tmp_path / "decision.json").write_text(json.dumps(advice))
+    return path
+
+
+def test_arms_and_steps_have_their_words(report: Path) -> None:
+    told = "\n".join(lines_about(Project(report.parents[2]), "E-001"))
+    assert "retrieved few-shot 20.0% of 150 items" in told and "classifier         64.0% of 150 items" in told
+    assert "next step fine-tune, likely end rag and fine-tune" in told
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "[]", "{}", '{"arms": [{}]}', '{"arms": [{"arm": ["x"]}]}', '{"arms": 3, "made_from": ["x"]}',
+             '{"arms": [{"arm": "base", "score": "high", "n": 1}], "made_from": {"x": 1}}'],
+)  # fmt: skip
+def test_a_report_that_somebody_changed_is_told_as_that(report: Path, text: str) -> None:
+    report.write_text(text)
+    assert "! not in the form that Rung writes" in "\n".join(lines_about(Project(report.parents[2]), "E-001"))

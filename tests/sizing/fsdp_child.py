@@ -1,6 +1,6 @@
 """Three steps of a small Llama on each of two processes, under FSDP or whole; prints what one process holds, as JSON.
 
-Started by test_sharded.py through torchrun; argv: `fsdp` or `whole`.
+Started by test_counts.py through torchrun; argv: `fsdp` or `whole`.
 """
 
 import json

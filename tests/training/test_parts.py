@@ -1,4 +1,4 @@
-"""The pieces of a run: what is trained, in which order, what it costs, and when it should end."""
+"""The pieces of a run: loading, what is trained, in which order, what it costs, when it ends and why it could not."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ import pytest
 
 from curation.example import Example, chat_row
 from evaluation.metrics.item_metrics import item_metric
+from training.plan.plans import DataFacts, Forecast, Plan, write_plan
 from training.plan.recipe import Recipe
+from training.run import session as loading
+from training.run.failures import sentence
 from training.run.tokens import IGNORED, encode, tokenise, with_system
 from training.run.validation_answers import ValidationAnswers
+from workspace.artefact import now
 
 ROWS = [
     Example(chat_row("PDR bilat in T1DM", "E10 eye both", "House line.")),
@@ -214,3 +218,83 @@ def test_a_row_trains_what_follows_the_very_prompt_that_the_tuned_model_is_asked
     start = encode_text(words, render(words, ROWS[1].asked))
     assert found.ids[: len(start)] == start and set(found.labels[: len(start)]) == {IGNORED}
     assert words.decode(found.labels[len(start) :]) == trained
+
+
+@pytest.fixture
+def base(tmp_path):
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    shape = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 12, "num_attention_heads": 4}
+    LlamaForCausalLM(LlamaConfig(vocab_size=64, max_position_embeddings=32, **shape)).save_pretrained(tmp_path)
+    return tmp_path
+
+
+def loaded(base):
+    from transformers import AutoModelForCausalLM
+
+    return AutoModelForCausalLM.from_pretrained(base, local_files_only=True)
+
+
+def test_each_layer_is_told_and_all_of_them_at_the_end(base, monkeypatch):
+    monkeypatch.setattr(loading, "EVERY", 0.0)
+    told = []
+    with loading.told_by_layer(lambda done, of: told.append((done, of))):
+        model = loaded(base)
+    assert len(model.model.layers) == 12
+    assert told == [*((done, 12) for done in range(12)), (12, 12)]
+    told.clear()
+    loaded(base)
+    assert told == []
+
+
+def test_lines_come_no_faster_than_a_person_reads_them(base):
+    told = []
+    with loading.told_by_layer(lambda done, of: told.append((done, of))):
+        loaded(base)
+    assert told[0] == (0, 12)
+    assert told[-1] == (12, 12)
+    assert len(told) < 6
+
+
+TORCH = (
+    "CUDA out of memory. Tried to allocate 2.50 GiB. GPU 0 has a total capacity of 23.99 GiB of which 1.39 GiB is "
+    "free. Including non-PyTorch memory, this process has 22.60 GiB memory in use. Of the allocated memory 21.90 GiB "
+    "is allocated by PyTorch, and 312.50 MiB is reserved by PyTorch but unallocated."
+)
+"""As torch 2.8 words it."""
+
+
+def test_a_full_card_is_told_with_what_was_needed_and_what_there_is(tmp_path: Path) -> None:
+    told = sentence(RuntimeError(TORCH), tmp_path)
+    assert told == "out of memory: 25.1 GiB needed, the card has 23.99. What fits: rung estimate --fit 24GB"
+    small = sentence(RuntimeError(TORCH.replace("2.50 GiB", "512.00 MiB")), tmp_path)
+    assert small.startswith("out of memory: 23.1 GiB needed")
+
+
+def test_what_others_hold_of_the_card_is_not_what_the_run_needed(tmp_path: Path) -> None:
+    others = TORCH.replace("Including", "Process 4711 has 3.00 GiB memory in use. Including")
+    assert sentence(RuntimeError(others), tmp_path).startswith("out of memory: 25.1 GiB needed")
+    nameless = TORCH.replace("Including non-PyTorch memory, this process", "Process 4711")
+    assert sentence(RuntimeError(nameless), tmp_path).startswith("out of memory: 24.4 GiB needed")
+
+
+def test_the_plan_that_was_wrong_is_named(tmp_path: Path) -> None:
+    data = DataFacts(train=10, validation=2, longest=30, median=20, answer=4, tokens=200)
+    recipe = Recipe(base="embedded", method="lora", learning_rate=1e-4, batch=1, epochs=1, steps=4, max_length=256)
+    plan = Plan(
+        id="P-001",
+        dataset="v001",
+        decision="fine_tune",
+        recipe=recipe,
+        data=data,
+        forecast=Forecast(expected=22.4),
+        created_at=now(),
+        made_from={},
+    )
+    write_plan(tmp_path / "plan.toml", plan)
+    assert "the card has 23.99; the plan said 22.4." in sentence(RuntimeError(TORCH), tmp_path)
+
+
+def test_memory_without_figures_is_told_as_it_came(tmp_path: Path) -> None:
+    assert sentence(MemoryError(), tmp_path) == "out of memory (no message)"
+    assert sentence(RuntimeError("DefaultCPUAllocator: out of memory"), tmp_path).startswith("out of memory (Default")

@@ -219,3 +219,14 @@ def test_a_locked_door_says_what_is_missing_word_for_word(rung: Rung, ready: Pro
     assert lines[8] == "             do:  rung baseline"
     assert lines[-1] == "Nothing was started.  Next: rung baseline"
     assert not list(ready.runs.glob("R-*"))
+
+
+@pytest.mark.slow
+def test_training_reaches_for_no_network_where_the_hub_is_on(
+    rung: Callable[..., subprocess.CompletedProcess[str]], refused: Callable[[], tuple[dict[str, str], Path]]
+) -> None:
+    """trl reports each trainer that is made to Hugging Face, unless it is told not to or the hub is off."""
+    variables, reached = refused()
+    done = rung("train", "--json", RUNG_TRAINING__EPOCHS="0.5", timeout=600, CI="", **variables)
+    assert done.returncode == 0, done.stderr
+    assert reached.read_text() == ""

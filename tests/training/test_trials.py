@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import random
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from counting import Words
+from lives import wait_until
 
 from training.gates.clearance import Locked, override
 from training.plan.plans import Plan, read_plan
@@ -288,3 +293,41 @@ def test_sweep_and_curve_as_a_user_runs_them(rung: Any, ready: Project, settings
     assert curve["why_no_forecast"].startswith("the shortest training takes")
     assert rung("plan", "--sweep", "lr=1e-4,1e-2", "--budget", "0.01", timeout=300).returncode in (1, 2)
     assert rung("plan", "rank=8").returncode == 2
+
+
+SWEEP = ("plan", "--sweep", "lr=1e-3,2e-3", "rank=4,8", "--set", "epochs=4")
+Rung = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def children(folder: Path) -> list[int]:
+    """Processes that train in this folder."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if b"training.trials" in words and str(folder).encode() in words:
+            found.append(int(path.parent.name))
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.cold  # the parent is sent a signal
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 130), (signal.SIGKILL, -signal.SIGKILL)])
+def test_the_child_ends_with_it_and_what_is_done_stands(
+    rung: Rung, ready: Project, tiny: Path, number: signal.Signals, code: int
+) -> None:
+    folder = ready.plans / "sweep-001"
+    command = [sys.executable, "-P", "-m", "rung", *SWEEP]
+    environment = {**os.environ, "RUNG_MODEL__BASE": str(tiny), "OMP_NUM_THREADS": "1"}
+    parent = subprocess.Popen(command, cwd=ready.root, env=environment, stdout=subprocess.DEVNULL)
+    wait_until(lambda: len(list(read_points(folder))) >= 1)
+    assert children(folder)
+    parent.send_signal(number)
+    assert parent.wait(240) == code
+    wait_until(lambda: not children(folder))
+    kept = list(read_points(folder))
+    done = rung(*SWEEP, timeout=600)
+    assert done.returncode == 0, done.stderr
+    assert kept and "Best on validation" in done.stdout and f"{kept[0].trial}" in done.stdout

@@ -1,4 +1,4 @@
-"""The person's own editor, in a real terminal: what it wrote stands in the field, and a kill leaves it for later."""
+"""The person's own editor for answers and prompts, in a real terminal: a kill leaves for later what it wrote."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import shutil
 import sys
 
 import pytest
+from conftest_tui import on_stage, press
 from lives import wait_until
 from review_rows import NERVE, begun, drafts, log, stored
 from terminal import Terminal
 
-from rung.tui.editor import draft_file, edit_outside, editor_command
+from rung.tui.editor import draft_file, edit_file, edit_outside, editor_command
 from workspace.errors import RungError
 from workspace.folder import Project
 
@@ -103,3 +104,48 @@ def test_an_editor_that_fails_is_named_and_the_text_kept(tmp_path, script, monke
     monkeypatch.setenv("EDITOR", 'nano "')
     with pytest.raises(RungError, match="EDITOR ="):
         editor_command()
+
+
+@pytest.fixture
+def editor(tmp_path, monkeypatch):
+    """An editor that is a script of these lines."""
+
+    def make(lines):
+        path = tmp_path / "my editor.sh"
+        path.write_text(f"#!/bin/sh\n{lines}\n")
+        path.chmod(0o755)
+        monkeypatch.delenv("VISUAL", raising=False)
+        monkeypatch.setenv("EDITOR", f"'{path}' --wait")
+
+    return make
+
+
+def test_a_changed_prompt_keeps_its_old_version(tmp_path, editor):
+    prompt = tmp_path / "prompts" / "prompt.md"
+    prompt.parent.mkdir()
+    prompt.write_text("first")
+    editor('printf second > "$2"')
+    assert edit_file(prompt).startswith("prompt.md is a new version; the old one is old/prompt.")
+    assert prompt.read_text() == "second"
+    assert [path.read_text() for path in (prompt.parent / "old").iterdir()] == ["first"]
+    assert [path.name for path in prompt.parent.glob("prompt*.md")] == ["prompt.md"]  # the old one is no variant
+    editor("true")
+    assert edit_file(prompt) == "prompt.md is unchanged"
+
+
+def test_an_editor_that_fails_or_is_not_there_is_told(tmp_path, editor, monkeypatch):
+    prompt = tmp_path / "prompt.md"
+    prompt.write_text("first")
+    editor("exit 3")
+    assert edit_file(prompt) == "the editor ended with 3"
+    monkeypatch.setenv("EDITOR", "no-such-editor-here")
+    assert "could not be started" in edit_file(prompt)
+    monkeypatch.setenv("EDITOR", "'broken")
+    assert "EDITOR = 'broken" in edit_file(prompt)
+    assert prompt.read_text() == "first"
+
+
+async def test_a_terminal_that_cannot_be_handed_over_says_so(project, program):
+    async with on_stage(program(project), 6) as (_, pilot, screen):
+        await press(pilot, "e")
+        assert screen.message == "this terminal cannot open an editor; edit prompt.md in another one"

