@@ -72,9 +72,9 @@ class Example:
 
     @cached_property
     def setting(self) -> str:
-        """The system message and, where there are some, the calls and other keys of the messages (reasoning, names).
+        """The system message and, where there are some, the calls and other keys of the messages (names).
 
-        Ids are left out: two rows that call the same tools with the same arguments have one setting.
+        Ids and reasoning are left out: two rows that call the same tools with the same arguments have one setting.
         """
         beside = [[place, *found] for place, m in enumerate(self.messages) if (found := _beside(m))]
         return json.dumps([self.system, beside], sort_keys=True, ensure_ascii=False) if beside else self.system
@@ -117,7 +117,10 @@ def _beside(message: Mapping[str, Any]) -> list[Any]:
     return [said, others] if said or others else []
 
 
-_NO_IDENTITY = frozenset(("role", "content", "tool_calls", "tool_call_id", "id", "weight", "train", "loss"))
+_REASONING = ("reasoning_content", "thinking")
+_NO_IDENTITY = frozenset(
+    ("role", "content", "tool_calls", "tool_call_id", "id", "weight", "train", "loss", *_REASONING)
+)
 """Keys of a message that do not tell two rows apart by themselves."""
 
 

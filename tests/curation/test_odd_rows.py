@@ -231,8 +231,8 @@ def call(**arguments):
     [
         (call(a=1, b=2), call(b=2, a=1), True),
         (call(a=1), call(a=2), False),
-        (chat(ASK, {**SAY, "reasoning_content": "x"}), chat(ASK, {**SAY, "reasoning_content": "y"}), False),
-        (chat(ASK, {**SAY, "reasoning_content": "x"}), chat(ASK, {**SAY, "reasoning_content": "x"}), True),
+        (chat(ASK, {**SAY, "reasoning_content": "x"}), chat(ASK, {**SAY, "reasoning_content": "y"}), True),
+        (chat(ASK, {**SAY, "thinking": "x"}), chat(*PAIR), True),
         (chat(*PAIR, system="s"), chat(*PAIR, system="t"), False),
         (chat({**ASK, "content": parts("q")}, SAY), chat(*PAIR), True),
         ({"text": "q", "label": "a"}, {"text": "q", "label": "b"}, False),
@@ -245,6 +245,27 @@ def test_what_a_row_says_beside_its_texts_counts_for_identity(tmp_path, one, oth
     assert rung(tmp_path, "data", "dedup", file, "-o", "out.jsonl", "--workers", workers)[1]["exact"] == int(same)
     rows = [item.example for item in rows_of(file)]
     assert (rows[0].context == rows[1].context and rows[0].answer == rows[1].answer) is same
+
+
+@pytest.mark.parametrize("key", ["reasoning_content", "thinking"])
+def test_rows_equal_but_for_reasoning_are_duplicates_and_the_first_keeps_its_own(tmp_path, key):
+    first, *others = (chat(ASK, {**SAY, key: said} if said else SAY) for said in ("because", "as I thought", ""))
+    file = write(tmp_path / "a.jsonl", *map(json.dumps, (first, *others)))
+    code, report = rung(tmp_path, "data", "dedup", file, "-o", "out.jsonl")
+    assert (code, report["kept"], report["exact"]) == (0, 1, 2)
+    assert (tmp_path / "out.jsonl").read_text() == json.dumps(first) + "\n"
+
+    in_shell.rung("init", cwd=tmp_path)
+    (tmp_path / "rung.toml").write_text('[review]\npool = "trust"\n')
+    for role, asked in (("test", "is it raining"), ("validation", "where do you live")):
+        held = write(tmp_path / f"{role}.jsonl", json.dumps(chat({**ASK, "content": asked}, SAY)))
+        assert rung(tmp_path, "data", "import", held, "--as", role)[0] == 0
+    (imported,) = rung(tmp_path, "data", "import", file, "--as", "train")[1]["files"]
+    assert (imported["kept"], imported["exact"]) == (1, 2)
+    done = in_shell.rung("data", "freeze", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (frozen,) = (tmp_path / "datasets" / "v001" / "train.jsonl").read_text().splitlines()
+    assert json.loads(frozen)["messages"][-1][key] == "because"
 
 
 def test_parts_are_one_text_for_prompt_training_scoring_and_identity(tmp_path):
