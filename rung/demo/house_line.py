@@ -216,7 +216,6 @@ TASK = Task(
     fast_settings={"training": {"learning_rate": 1e-3, "epochs": 1.5}, "evaluation": {"choose_on": 10, "retrieved": 3}},
     notes=(
         "ICD-10-CM titles are official and public and may be in the model's pre-training.",
-        "The shorthand is made by a grammar and stands in for a clinic's; a parser with that grammar in hand would be "
-        "right every time.",
+        "A grammar makes the shorthand, not a clinic; a parser with the same grammar would be right every time.",
     ),
 )

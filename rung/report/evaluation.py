@@ -15,11 +15,12 @@ from evaluation.people.comparison import read_result
 from evaluation.verdict.rule import Verdict
 from evaluation.verdict.slices import Slice
 from rung import __version__
+from rung.report.fold import ExampleItems, fold_of
 from rung.report.items import class_rows, confusion, corpus_lines, item_rows, moved, shown_items, with_neighbours
 from rung.report.page import write_html
 from rung.report.plots import Axis, Dot, Mark, dot_plot, scatter
 from rung.text import baseline_text, verdict_text
-from rung.text.evaluation_text import costs, threats
+from rung.text.evaluation_text import costs, threats, tied_forms
 from rung.text.figures import arm_name, duration, interval, percent, points, signed_interval
 from rung.text.judge_text import lines as judge_lines
 from rung.text.judge_text import preference_words
@@ -36,7 +37,15 @@ GROUNDED = (
 
 
 def write_page(project: Project, folder: Path) -> Path:
-    """Write report.html and report.md of a complete evaluation; returns the page's path.
+    """Write report.html and report.md of a complete evaluation; returns the page's path."""
+    values = values_of(project, folder)
+    write_html(folder / "report.html", "evaluation.html", values)
+    write_text(folder / "report.md", markdown(values))
+    return folder / "report.html"
+
+
+def values_of(project: Project, folder: Path) -> Mapping[str, Any]:
+    """Everything that the page of a complete evaluation shows.
 
     A baseline is judged against today's goal; report.json keeps that of the day.
     """
@@ -46,24 +55,20 @@ def write_page(project: Project, folder: Path) -> Path:
     verdict = read_artefact(folder / "verdict.json", Verdict) if report.kind == "run" else None
     baseline = read_report(project, verdict.baseline_report)[1] if verdict and verdict.baseline_report else None
     baseline = rejudged(baseline, read_answers(project)) if baseline else None
-    values = page_values(project, folder, report, verdict, baseline)
-    write_html(folder / "report.html", "evaluation.html", values)
-    write_text(folder / "report.md", markdown(values))
-    return folder / "report.html"
-
-
-def page_values(
-    project: Project, folder: Path, report: Report, verdict: Verdict | None, baseline: Report | None
-) -> dict[str, Any]:
-    """Everything that the template shows."""
     arms = [*(baseline.arms if baseline else ()), *report.arms]
     chosen = verdict.chosen if verdict else report.chosen
     shown = shown_items(project, folder, baseline)
-    title, lead, second = _headline(report, verdict)
     goal = baseline.goal if baseline else report.goal
     candidate = verdict.candidate if verdict else "tuned"
     columns = [name for name in (chosen or "", candidate) if name in shown.outcomes]
     rows, is_open = item_rows(shown, columns), shown.split == "test"
+    notes = [*(baseline.notes if baseline else ()), *report.notes]
+    risks = [(symbol, mask(text)) for symbol, text in threats(project, report, verdict, arms, notes)]
+    paid = costs(report, verdict, arms)
+    items = ExampleItems(rows, [arm_name(name) for name in columns], shown.split)
+    fold = fold_of(
+        project, report, verdict, ": ".join(paid[0]), items, [text for symbol, text in risks if symbol == "!"]
+    )
     return {
         "version": __version__,
         "project": project.name,
@@ -72,16 +77,14 @@ def page_values(
         "subject": f"{report.run} against {verdict_text.rival_name(verdict) if verdict else 'the best prompt'}"
         if report.run
         else "the ladder, measured",
-        "title": title,
-        "lead": lead,
-        "second": second,
-        "accepted": verdict.accepted if verdict else None,
+        "fold": fold,
         "plot": score_plot(arms, chosen, goal),
         "difference_plot": difference_plot(verdict) if verdict else "",
         "cost_plot": cost_plot(arms, {chosen, candidate}),
         "items_line": _items_line(report, goal),
-        "costs": costs(report, verdict, arms),
-        "threats": threats(project, report, verdict, arms, [*(baseline.notes if baseline else ()), *report.notes]),
+        "costs": paid,
+        "threats": risks,
+        "other_threats": [(symbol, text) for symbol, text in risks if text not in fold.risks],
         "arms": arms,
         "marked": {chosen, candidate},
         "losses": with_neighbours(project, report, moved(rows, -1)) if verdict and is_open else None,
@@ -97,7 +100,7 @@ def page_values(
         "shut": "" if is_open else SHUT,
         "best_name": arm_name(columns[-1]) if columns else "",
         "all_items": rows,
-        "columns": [arm_name(name) for name in columns],
+        "columns": items.columns,
         "method": _method(report, baseline, arms),
         "extras": _extras(arms),
         "chain": _chain(folder, report, verdict),
@@ -149,13 +152,6 @@ def cost_plot(arms: Sequence[ArmResult], strong: Collection[str | None]) -> Mark
     return scatter("Score against tokens a call", points) if any(tokens for _, tokens, _, _ in points) else Markup("")
 
 
-def _headline(report: Report, verdict: Verdict | None) -> tuple[str, str, str]:
-    if verdict is None:
-        return "The ladder, measured", baseline_text.answer(report), baseline_text.best_sentence(report)
-    first, second = verdict_text.sentences(verdict)
-    return verdict_text.TITLES[verdict.verdict], first, second
-
-
 def _items_line(report: Report, goal: float | None) -> str:
     metric = baseline_text.metric_words(report.metric)
     aim = f" Goal {percent(goal)}." if goal is not None else ""
@@ -181,7 +177,7 @@ def _method(report: Report, baseline: Report | None, arms: Sequence[ArmResult]) 
         )
     if "groundedness" in _extras(arms):
         lines.append(GROUNDED)
-    return [*lines, *dict.fromkeys(told)]
+    return [*lines, *tied_forms(arms), *dict.fromkeys(told)]
 
 
 def _extras(arms: Sequence[ArmResult]) -> list[str]:
@@ -196,7 +192,8 @@ def _chain(folder: Path, report: Report, verdict: Verdict | None) -> list[tuple[
 
 def markdown(values: Mapping[str, Any]) -> str:
     """The report in Markdown: ready to paste into a model card."""
-    lines = [f"## {values['title']}", "", values["lead"], "", *([values["second"], ""] if values["second"] else [])]
+    fold = values["fold"]
+    lines = [f"## {fold.title}", "", fold.lead, "", *([fold.second, ""] if fold.second else [])]
     lines += [
         values["items_line"],
         "",

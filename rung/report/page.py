@@ -45,9 +45,14 @@ def environment() -> Environment:
     return made
 
 
+def render(template: str, values: Mapping[str, Any]) -> Markup:
+    """Return `template` filled with `values`: a page, or a part of one."""
+    return Markup(environment().get_template(template).render(**values))
+
+
 def write_html(path: Path, template: str, values: Mapping[str, Any]) -> None:
     """Render `template` and write it atomically."""
-    write_text(path, environment().get_template(template).render(**values))
+    write_text(path, render(template, values))
 
 
 def marked(output: str, expected: str, limit: int = 300) -> Markup:

@@ -124,6 +124,7 @@ def scatter(title: str, points: Sequence[tuple[str, float, float, bool]]) -> Mar
     axis = _Tokens.of([tokens for _, tokens, _, _ in points])
     parts = [_level(score) for score in (0.0, 0.5, 1.0)] + [_token_tick(tokens, axis) for tokens in axis.ticks()]
     names: list[tuple[float, float]] = []
+    leaders = []
     for name, tokens, score, strong in sorted(points, key=lambda p: (-p[2], p[1])):
         x, y = axis.place(tokens), _y(score)
         at = y - 11
@@ -131,8 +132,9 @@ def scatter(title: str, points: Sequence[tuple[str, float, float, bool]]) -> Mar
             at -= LINE
         names.append((x, at))
         anchor = "start" if x < LEFT + WIDE / 2 else "middle"
+        leaders.append(_leader(x, y, at))
         parts.append(
-            f'<g class="{"strong" if strong else "plain"}">{_leader(x, y, at)}'
+            f'<g class="named {"strong" if strong else "plain"}">'
             f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5.5"/>'
             f'<text x="{x:.1f}" y="{at:.1f}" text-anchor="{anchor}">{escape(name)}</text></g>'
         )
@@ -140,7 +142,7 @@ def scatter(title: str, points: Sequence[tuple[str, float, float, bool]]) -> Mar
     below = (
         f'<text class="tick" x="{LEFT}" y="{HIGH - 6}">tokens a call, in and out; each step is twice the last</text>'
     )
-    return _svg(SCATTER_WIDTH, HIGH, said, [*parts, below])
+    return _svg(SCATTER_WIDTH, HIGH, said, [*leaders, *parts, below])
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +193,6 @@ def _token_tick(tokens: float, axis: _Tokens) -> str:
 BAR_WIDTH, BAR_RIGHT, BAR_ROW = 720, 90, 22
 CHARACTER, MOST_CHARACTERS = 8.4, 34
 """Width of a letter of a label, and how many are drawn; of a longer name the middle is left out."""
-SIDE = 320
 
 
 def bar_plot(title: str, rows: Sequence[tuple[str, float]], form: str = "{:,.0f}", rest: str = "") -> Markup:
@@ -223,17 +224,3 @@ def _short(name: str) -> str:
     flat = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name)
     half = MOST_CHARACTERS // 2
     return flat if len(flat) <= MOST_CHARACTERS else f"{flat[: half - 1]}…{flat[-half:]}"
-
-
-def map_plot(title: str, points: Sequence[Sequence[float]]) -> Markup:
-    """Points (x, y, topic) as the number of their topic, so that the map reads without colour."""
-    if not points:
-        return Markup("")
-    xs, ys = [p[0] for p in points], [p[1] for p in points]
-    wide, high = (max(xs) - min(xs)) or 1, (max(ys) - min(ys)) or 1
-    parts = [
-        f'<text class="tick" x="{20 + (x - min(xs)) / wide * (BAR_WIDTH - 40):.1f}" '
-        f'y="{SIDE - 14 - (y - min(ys)) / high * (SIDE - 28):.1f}" text-anchor="middle">{int(topic)}</text>'
-        for x, y, topic in points
-    ]
-    return _svg(BAR_WIDTH, SIDE, title, parts)

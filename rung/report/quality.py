@@ -17,9 +17,8 @@ from curation.checks.diversity import VENDI_ROWS
 from curation.checks.findings import Checkup
 from rung import __version__
 from rung.report.page import shown, write_html
-from rung.report.plots import bar_plot, map_plot
-from rung.text.checks_text import counts, sample
-from workspace.counted import counted
+from rung.report.plots import bar_plot
+from rung.text.checks_text import SYMBOLS, blocking_words, counts, sample
 
 SHOWN = 40
 """Pieces of evidence a finding on the page."""
@@ -38,35 +37,25 @@ class Review:
 
 def write_quality_page(path: Path, checkup: Checkup, review: Review | None = None) -> None:
     """Write the page; `review` where there is a project."""
-    write_html(
-        path,
-        "quality.html",
-        {
-            "version": __version__,
-            "checkup": checkup,
-            "verdict": _verdict(checkup),
-            "counts": counts(checkup),
-            "sample": sample(checkup),
-            "plots": list(_plots(checkup, review or Review({}, {}))),
-            "topics": checkup.measures.get("topics", {}).get("topics", []),
-            "shown": SHOWN,
-            "side_by_side": side_by_side,
-            "symbols": {"blocks": "✗", "look": "!", "handled": "✓"},
-            "words": {"blocks": "blocks the dataset", "look": "worth a look", "handled": "handled"},
-            "quiet": [check.title for check in checkup.checks if check.rows == 0],
-        },
-    )
+    write_html(path, "quality.html", quality_values(checkup, review or Review({}, {})))
 
 
-def _verdict(checkup: Checkup) -> str:
-    if not (checkup.read or checkup.kept):
-        return "No rows: nothing was checked."
-    count = len(checkup.blocking)
-    if checkup.stopped and not count:
-        return "Nothing that blocks the dataset was found so far."
-    if not count:
-        return "Nothing blocks the dataset."
-    return f"{counted(count, 'finding')} {'blocks' if count == 1 else 'block'} the dataset."
+def quality_values(checkup: Checkup, review: Review) -> Mapping[str, Any]:
+    """Everything that the page shows."""
+    return {
+        "version": __version__,
+        "checkup": checkup,
+        "verdict": blocking_words(checkup),
+        "counts": counts(checkup),
+        "sample": sample(checkup),
+        "plots": list(_plots(checkup, review)),
+        "topics": checkup.measures.get("topics", {}).get("topics", []),
+        "shown": SHOWN,
+        "side_by_side": side_by_side,
+        "symbols": SYMBOLS,
+        "words": {"blocks": "blocks the dataset", "look": "worth a look", "handled": "handled"},
+        "quiet": [check.title for check in checkup.checks if check.rows == 0],
+    }
 
 
 def _plots(checkup: Checkup, review: Review) -> list[tuple[str, Markup]]:
@@ -82,10 +71,6 @@ def _plots(checkup: Checkup, review: Review) -> list[tuple[str, Markup]]:
         ("Sources", _bars("Rows by source", spread.get("sources", {}))),
         ("Duplicates by cluster", _bars("Clusters by their size", _clusters(checkup.findings), by_name=True)),
         ("Variety: effective number of different questions", _variety(measures.get("diversity", {}))),
-        (
-            "Map of topics (the number is the topic in the table below)",
-            map_plot("Rows by topic; similar rows are close", measures.get("topics", {}).get("points", [])),
-        ),
     ]
     return [(title, plot) for title, plot in found if plot]
 

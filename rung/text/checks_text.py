@@ -61,7 +61,7 @@ def one(checkup: Checkup, name: str) -> Iterator[str]:
 
 
 def _topics(checkup: Checkup) -> Iterator[str]:
-    """The map of topics as a table: how many rows each has, its words, an example."""
+    """The topics as a table: how many rows each has, its words, an example."""
     topics = checkup.measures.get("topics", {}).get("topics", [])
     if topics:
         yield f"{'Rows':>6}{'Test':>6}  Topic, and a row of it"
@@ -98,18 +98,26 @@ def sample(checkup: Checkup) -> str:
 
 
 def verdict(checkup: Checkup) -> str:
-    """The sentence: what blocks, or that nothing does."""
+    """Return what blocks, or that nothing does, and how many checks found nothing."""
+    said = blocking_words(checkup)
     if not (checkup.read or checkup.kept):
-        return "No rows: nothing was checked."
-    blocking = len(checkup.blocking)
-    found = f"{counted(checkup.clean, 'check')} found nothing."
-    if blocking:
-        return f"{counted(blocking, 'finding')} {'blocks' if blocking == 1 else 'block'} the dataset. {found}"
-    if checkup.stopped:
-        return f"Nothing that blocks the dataset was found so far. {found}"
+        return said
+    if checkup.blocking or checkup.stopped:
+        return f"{said} {counted(checkup.clean, 'check')} found nothing."
     rows = sum(finding.rows for finding in checkup.findings if finding.severity == "look")
     look = f", {counted(rows, 'row')} to look at if you like" if rows else ""
-    return f"Nothing blocks the dataset. {counted(len(checkup.checks), 'check')}{look}."
+    return f"{said} {counted(len(checkup.checks), 'check')}{look}."
+
+
+def blocking_words(checkup: Checkup) -> str:
+    """Return the sentence of a page's headline: what blocks the dataset, or that nothing does."""
+    if not (checkup.read or checkup.kept):
+        return "No rows: nothing was checked."
+    if blocking := len(checkup.blocking):
+        return f"{counted(blocking, 'finding')} {'blocks' if blocking == 1 else 'block'} the dataset."
+    if checkup.stopped:
+        return "Nothing that blocks the dataset was found so far."
+    return "Nothing blocks the dataset."
 
 
 def _evidence(finding: DataFinding, most: int) -> Iterator[str]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from evaluation.measurement_report import ArmResult, Report
 from evaluation.verdict.intervals import TOLERANCE
 from evaluation.verdict.rule import Verdict
-from rung.text.figures import arm_name, duration, money, percent, points, wrong_answers
+from rung.text.figures import arm_name, as_sentence, duration, money, percent, points, wrong_answers
 from rung.text.verdict_text import price_rows
 from workspace.folder import Project
 
@@ -47,20 +47,19 @@ def _call(arm: ArmResult) -> tuple[str, str]:
 def threats(
     project: Project, report: Report, verdict: Verdict | None, arms: Sequence[ArmResult], notes: Sequence[str]
 ) -> list[tuple[str, str]]:
-    """Symbol and text, the most pressing first; `notes` are the reports' own."""
-    rows = [("!", note) for note in (verdict.notes if verdict else ())]
+    """Symbol and sentence, the most pressing first; `notes` are the reports' own."""
+    rows = []
+    if verdict and verdict.price and verdict.price.review_hours is not None and not verdict.price.review_people:
+        rows.append(("!", "no person has reviewed the rows: a program approved them"))
+    rows += [("!", note) for note in (verdict.notes if verdict else ())]
     rows += [("!", line) for line in about_data(project)]
+    if verdict:
+        rows.append(_retraining(verdict))
     rows += _unseen(report, verdict)
     cut = [f"{arm_name(a.arm)} {a.cut}" for a in arms if a.cut]
     if cut:
         rows.append(("!", f"answers cut off at the token limit, of {report.n:,}: {', '.join(cut)}"))
     rows += [("!", f"{arm_name(a.arm)}: {a.failures} of {a.n} requests failed") for a in arms if a.failures]
-    for form in ("free", "held"):
-        tied = [arm_name(a.arm) for a in arms if a.prompted and a.form == form and _tied(a)]
-        if tied:
-            rows.append(("!", f"{TIED[form]}, because both tied on validation: {', '.join(tied)}"))
-    if verdict:
-        rows.append(_retraining(verdict))
     rows.append(("!", "if the test texts are public, the base model may have been trained on them"))
     rows += [("!", note) for note in notes]
     goal = report.goal
@@ -69,12 +68,21 @@ def threats(
     rows.append(("✓", f"test items unchanged since they were frozen ({report.test_sha256[:8]})"))
     if any(arm.validation is not None for arm in arms):
         rows.append(("✓", "settings were chosen on validation rows, not on test items"))
-    return rows
+    return [(symbol, as_sentence(text)) for symbol, text in rows]
+
+
+def tied_forms(arms: Sequence[ArmResult]) -> list[str]:
+    """Return a line for each form of answer that was used only because both forms tied on validation."""
+    lines = []
+    for form, words in TIED.items():
+        if named := [arm_name(a.arm) for a in arms if a.prompted and a.form == form and _tied(a)]:
+            lines.append(f"{words}, because both tied on validation: {', '.join(named)}.")
+    return lines
 
 
 TIED = {
-    "free": "answers on the test were not constrained to the possible answers",
-    "held": "answers on the test were constrained to the possible answers",
+    "free": "Answers on the test were not constrained to the possible answers",
+    "held": "Answers on the test were constrained to the possible answers",
 }
 
 

@@ -7,6 +7,7 @@ from evaluation.arms.registry import ARM_NAMES, arm_name
 __all__ = [
     "ARM_NAMES",
     "arm_name",
+    "as_sentence",
     "duration",
     "gib",
     "interval",
@@ -89,6 +90,14 @@ def gib(expected: float, low: float | None = None, high: float | None = None) ->
 def megabytes(size: float) -> str:
     """A file's bytes: `12.3 MB`."""
     return f"{size / 1e6:,.1f} MB"
+
+
+def as_sentence(note: str) -> str:
+    """A note as a sentence: a capital letter first, unless a file name is, and a full stop last."""
+    text = note.strip()
+    first = text.split(maxsplit=1)[0] if text else ""
+    start = text if set("./_`") & set(first) else f"{text[:1].upper()}{text[1:]}"
+    return start if start.endswith((".", "!", "?")) else f"{start}."
 
 
 def _one(value: float) -> str:
