@@ -28,6 +28,7 @@ GROUPS = (
     "plan.plan_commands",
     "train",
     "release.release_commands",
+    "share",
     "watch",
     "why",
     "demo",

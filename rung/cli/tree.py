@@ -279,6 +279,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "rung verdict --scores scores.jsonl    the same test on your own scores",
     ),
     "release": ("rung release --to prompt", "rung release R-001 --to adapter,merged"),
+    "share": ("rung share", "rung share -o for-kim.html"),
     "watch import": (
         "rung watch import requests.jsonl",
         "rung watch import logs/*.jsonl.gz --sample 0.1 --rejects rejects.jsonl",

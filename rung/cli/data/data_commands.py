@@ -116,11 +116,11 @@ def check(
         )
         warn_if_empty(checkup.read, *files)
     else:
-        checkup, size = _check_project(limits)
+        checkup, size = check_project_rows(limits)
     if html:
         from rung.report.quality import write_quality_page
 
-        write_quality_page(html, checkup, None if files else _review_so_far())
+        write_quality_page(html, checkup, None if files else review_so_far())
         note(f"Page: {html}")
     _tell(checkup, size, show, files or [], as_json)
     if checkup.stopped or checkup.blocking:
@@ -252,7 +252,7 @@ def _check_files(files: list[Path], fmt: str, columns: Columns, limits: Limits, 
     )
 
 
-def _check_project(limits: Limits) -> tuple[Checkup, SmallestGain | None]:
+def check_project_rows(limits: Limits) -> tuple[Checkup, SmallestGain | None]:
     """Run the checks; return the result and the power of the test set (the imported one, else the one frozen last)."""
     from curation.split.manifest import newest_dataset, read_manifest
     from rung.text.power_text import SmallestGain
@@ -270,7 +270,7 @@ def _check_project(limits: Limits) -> tuple[Checkup, SmallestGain | None]:
         return _checkup(store, project, settings, limits), size
 
 
-def _review_so_far() -> Review:
+def review_so_far() -> Review:
     """Rows by state of review over all roles, and how many decisions each reviewer made."""
     from curation.review.people import person_progress
     from rung.report.quality import Review

@@ -1,0 +1,48 @@
+"""`rung share`: the project's result, data and advice in one file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rung.cli.options import Json
+
+
+def register(app: typer.Typer) -> None:
+    """Add `rung share`."""
+    app.command("share")(share)
+
+
+def share(
+    output: Annotated[Path, typer.Option("--output", "-o", help="The page to write.")] = Path("share.html"),
+    as_json: Json = False,
+) -> None:
+    """Write the verdict, the data and the advice to one page that opens anywhere; personal data is masked."""
+    from curation.store import store_exists
+    from rung.cli.data.data_commands import Limits, check_project_rows, review_so_far
+    from rung.cli.output import note, show
+    from rung.report.quality import Review
+    from rung.report.share_page import write_share_page
+    from workspace.errors import RungError
+    from workspace.files import check_page
+    from workspace.folder import require_project
+    from workspace.settings import load_settings
+
+    project = require_project()
+    check_page(output)
+    if output.suffix not in (".html", ".htm"):
+        raise RungError(
+            f"{output}: the page is a .html file.", where=str(output), expected=".html", found=output.suffix
+        )
+    checkup, review = None, Review({}, {})
+    if store_exists(project, load_settings(project.settings_file)):
+        note("Checking the data ...")
+        found, _ = check_project_rows(Limits())
+        if found.stopped:
+            raise KeyboardInterrupt
+        if found.read or found.kept:
+            checkup, review = found, review_so_far()
+    shared = write_share_page(output, project, checkup, review)
+    show(as_json, shared.as_json(), shared.lines())

@@ -1,0 +1,79 @@
+"""The first screen of a measurement, on its own page and in the file of `rung share`."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from chat.scripted import Scripted
+from evaluation.arms.registry import arms_named
+from evaluation.baseline import Aim, run_baseline
+from evaluation.bench import open_bench
+from evaluation.tuned import run_evaluation
+from rung.report.evaluation import values_of, write_page
+from rung.report.quality import Review
+from rung.report.share_page import write_share_page
+
+
+@pytest.fixture
+def baseline(project, settings, model):
+    return run_baseline(open_bench(project, settings, model), arms_named(["base", "prompt"]), Aim(goal=0.9))[0]
+
+
+@pytest.fixture
+def verdict(project, settings, kit, baseline):
+    (project.root / "about-data.md").write_text("Rows came from ada@bank.example.\nCodes are public.\n")
+    tuned = Scripted(kit.perfect, name="scripted+R-001")
+    return run_evaluation(open_bench(project, settings, tuned), "R-001", "Topic.")
+
+
+def share(project):
+    path = project.root / "share.html"
+    return write_share_page(path, project, None, Review({}, {})), path.read_text()
+
+
+def test_a_baseline_is_shared_without_a_verdict(project, baseline):
+    shared, page = share(project)
+    assert (shared.measurement, shared.verdict, shared.advice) == (baseline.name, None, None)
+    assert len(shared.missing) == 3
+    assert "scripted-1" in page and "Every arm" in page
+
+
+def test_a_verdict_comes_first_with_task_model_date_rows_price_and_three_risks(project, verdict):
+    (project.root / "answers.toml").write_text('task = "classification"\nprompting = "insufficient"\n')
+    shared, page = share(project)
+    assert (shared.measurement, shared.verdict) == (verdict.name, "ship")
+    fold = values_of(project, verdict)["fold"]
+    assert dict(fold.facts).keys() >= {"task", "model", "scores", "measured", "price"}
+    assert len(fold.examples) == 3 and fold.columns == ["prompt", "tuned"]
+    assert all(set(row) >= {"question", "expected", "outputs"} for row in fold.examples)
+    assert len(fold.risks) == 3 and all(text[0].isupper() and text.endswith(".") for text in fold.risks)
+    first = page[: page.index('id="measurement"')]
+    assert "SHIP" in first and "Sort into groups" in first
+    assert all(row["question"] in first for row in fold.examples)
+    assert "ada@bank" not in page and "ada@bank" not in write_page(project, verdict).read_text()
+
+
+def test_each_risk_is_said_once_on_a_page(project, verdict):
+    values = values_of(project, verdict)
+    others = [text for _, text in values["other_threats"]]
+    assert not set(others) & set(values["fold"].risks)
+    assert sorted([*others, *values["fold"].risks]) == sorted(text for _, text in values["threats"])
+
+
+def test_examples_show_a_gain_and_a_loss_where_there_are_some(project, settings, kit, baseline):
+    def wrong_in_town(ask):
+        right = kit.perfect(ask)
+        return right if "town" not in ask.turns[-1]["content"] else "pin" if right == "card" else "card"
+
+    tuned = Scripted(wrong_in_town, name="scripted+R-002")
+    folder = run_evaluation(open_bench(project, settings, tuned), "R-002", "Topic.")
+    examples = values_of(project, folder)["fold"].examples
+    gains = [row["outputs"][-1][1] - row["outputs"][0][1] for row in examples]
+    assert gains[0] > 0 > gains[1]
+
+
+def test_nothing_is_loaded(project, verdict):
+    _, page = share(project)
+    assert "<script" not in page and not re.search(r"src=|url\(|<link", page)
