@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,11 +15,15 @@ from queue import SimpleQueue
 from types import ModuleType
 from typing import Any, TypeVar
 
-from chat.errors import ChatError, Kind
+from chat.errors import TURNED_AWAY, ChatError, Kind
 from chat.keys import without_keys
 from chat.protocols import Ask, Reply
 
 Answer = TypeVar("Answer")
+Came = tuple[int, Reply | Exception]
+TRANSPORTS = frozenset({"httpx", "httpx2", "httpcore", "httpcore2"})
+"""Libraries below the SDKs: a stream that breaks off raises their errors, which no SDK wraps."""
+SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _STATUS: dict[int, Kind] = {401: "key", 403: "key", 402: "money", 404: "model", 408: "busy", 409: "busy", 429: "rate"}
 _WORDS: dict[Kind, str] = {
     "key": "refused the key",
@@ -43,11 +49,48 @@ _HINTS: dict[Kind, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How often a call is tried, and the longest wait between two tries, whatever the server asks for."""
+    """How often a call is tried while nothing else succeeds, and the longest wait between two tries, whatever the
+    server asks for.
+    """
 
     tries: int = 4
     longest: float = 60.0
     first: float = 0.5
+
+
+class Pace:
+    """When the next call to a model may begin, for all threads that ask it.
+
+    A server's limit holds for all of them, so one that was turned away makes all wait. `per_minute` is a stated rate;
+    0 leaves it to the server.
+    """
+
+    def __init__(self, per_minute: float = 0.0) -> None:
+        self.every = 60.0 / per_minute if per_minute else 0.0
+        self.successes = 0
+        self._next = 0.0
+        self._lock = threading.Lock()
+
+    def turn(self, stop: threading.Event) -> bool:
+        """Wait until a call may begin; False where `stop` was set before."""
+        while True:
+            with self._lock:
+                wait = self._next - time.monotonic()
+                if wait <= 0:
+                    self._next = time.monotonic() + self.every
+                    return not stop.is_set()
+            if stop.wait(wait):
+                return False
+
+    def hold(self, seconds: float) -> None:
+        """Let no call begin for so long."""
+        with self._lock:
+            self._next = max(self._next, time.monotonic() + seconds)
+
+    def succeeded(self) -> None:
+        """A call was answered."""
+        with self._lock:
+            self.successes += 1
 
 
 def explain(sdk: ModuleType, error: Exception, host: str) -> ChatError | None:
@@ -62,13 +105,29 @@ def explain(sdk: ModuleType, error: Exception, host: str) -> ChatError | None:
         return _said("connection", host, str(error.__cause__ or ""))
     if isinstance(error, sdk.APIStatusError):
         return _of_status(error, host)
+    if type(error).__module__.partition(".")[0] in TRANSPORTS:
+        return _said("connection", host, str(error))
     return None
+
+
+def inside_a_200(found: Any, host: str) -> ChatError | None:
+    """The failure that a proxy wrote into an answer with status 200: `{"error": {"message", "code"}}`."""
+    said = getattr(found, "error", None)
+    if not said:
+        return None
+    table = said if isinstance(said, Mapping) else {"message": said}
+    code = str(table.get("code"))
+    status = int(code) if code.isdigit() else 500
+    return _said(_kind(status), f"{host} ({status})", str(table.get("message") or ""))
+
+
+def _kind(status: int) -> Kind:
+    return _STATUS.get(status, "busy" if status >= 500 or status == 200 else "request")
 
 
 def _of_status(error: Any, host: str) -> ChatError:
     status = int(error.status_code)
-    kind: Kind = _STATUS.get(status, "busy" if status >= 500 or status == 200 else "request")
-    return _said(kind, f"{host} ({status})", _body_message(error), _wait(error.response.headers))
+    return _said(_kind(status), f"{host} ({status})", _body_message(error), _wait(error.response.headers))
 
 
 def _said(kind: Kind, host: str, detail: str, wait: float | None = None) -> ChatError:
@@ -87,43 +146,70 @@ def _body_message(error: Any) -> str:
 
 
 def _wait(headers: Mapping[str, str]) -> float | None:
-    """Seconds of `retry-after-ms` or `retry-after` (a number or a date)."""
+    """Seconds of `retry-after-ms`, of `retry-after` (a number or a date), else until the limit of requests is reset."""
     raw = headers.get("retry-after-ms")
     try:
         if raw is not None:
             return float(raw) / 1000
         raw = headers.get("retry-after")
-        return None if raw is None else float(raw)
+        if raw is not None:
+            return float(raw)
     except ValueError:
         pass
     try:
-        return max(0.0, (parsedate_to_datetime(str(raw)) - datetime.now(UTC)).total_seconds())
+        if raw is not None:
+            return _until(parsedate_to_datetime(str(raw)))
+        if (raw := headers.get("anthropic-ratelimit-requests-reset")) is not None:
+            return _until(datetime.fromisoformat(raw))
     except (ValueError, TypeError):
         return None
+    parts = re.findall(r"([\d.]+)(ms|[smh])", headers.get("x-ratelimit-reset-requests") or "")
+    return sum(float(number) * SECONDS[unit] for number, unit in parts) if parts else None
+
+
+def _until(then: datetime) -> float:
+    return max(0.0, (then - datetime.now(UTC)).total_seconds())
 
 
 def patiently(
-    call: Callable[[], Answer], sdk: ModuleType, host: str, patience: Patience, stop: threading.Event
+    call: Callable[[], Answer],
+    sdk: ModuleType,
+    host: str,
+    patience: Patience,
+    stop: threading.Event,
+    pace: Pace | None = None,
 ) -> Answer:
     """Make the call, and again after failures that pass.
 
-    `retry-after` is obeyed up to the longest wait; a server that asks for more is not waited for. Raises ChatError.
+    A call that is turned away (too many requests, overloaded) is tried without end while others at this `pace`
+    succeed; otherwise as often as `patience` says. `retry-after` is obeyed up to the longest wait; a server that asks
+    for more is not waited for. Raises ChatError, with the number of tries.
     """
-    delay = patience.first
-    for attempt in range(1, patience.tries + 1):
+    pace = pace or Pace()
+    delay, tries, left, seen = patience.first, 0, patience.tries, pace.successes
+    while pace.turn(stop):
         try:
-            return call()
+            tries += 1
+            found = call()
+            pace.succeeded()
+            return found
         except Exception as error:
             failure = explain(sdk, error, host)
             if failure is None:
                 raise
+            failure.tries = tries
+            if failure.kind in TURNED_AWAY and pace.successes != seen:
+                left, delay, seen = patience.tries, patience.first, pace.successes
+            left -= 1
             asked = failure.wait if failure.wait is not None else delay * random.uniform(0.8, 1.2)
-            if not failure.again or attempt == patience.tries or asked > patience.longest:
-                raise _after(failure, attempt, asked, patience) from error
-        if stop.wait(asked):
-            raise ChatError("connection", f"{host}: stopped before the next try.", where=host)
+            if not failure.again or not left or asked > patience.longest:
+                raise _after(failure, tries, asked, patience) from error
+        if failure.kind in TURNED_AWAY:
+            pace.hold(asked * random.uniform(1.0, 1.1))
+        else:
+            stop.wait(asked)
         delay = min(2 * delay, patience.longest)
-    raise AssertionError("unreachable")
+    raise ChatError("connection", f"{host}: stopped before the next try.", where=host)
 
 
 def _after(failure: ChatError, attempt: int, asked: float, patience: Patience) -> ChatError:
@@ -140,10 +226,11 @@ def several(
     """Ask up to `workers` at once; yield the number and the reply or failure of each as it comes.
 
     `asks` is read only as far as there is room, so that its maker can stop in between (a budget, a privacy answer);
-    what it raises is raised here after the calls under way have come back. After a refused key or an unknown model
-    nothing more is asked. Threads are daemons: a call under way never holds up the end of the program.
+    what it raises is raised here after the calls under way have come back, and so is the first interrupt: their answers
+    are paid for. After a refused key or an unknown model nothing more is asked. Threads are daemons: after a second
+    interrupt a call under way does not hold up the end of the program.
     """
-    came: SimpleQueue[tuple[int, Reply | Exception]] = SimpleQueue()
+    came: SimpleQueue[Came] = SimpleQueue()
     source = _Source(asks)
     running = 0
     try:
@@ -153,7 +240,7 @@ def several(
                 running += 1
             if not running:
                 break
-            number, result = came.get()
+            number, result = source.wait_for(came, stop)
             running -= 1
             if isinstance(result, ChatError) and result.kind in ("key", "model", "money"):
                 source.ended = True
@@ -167,12 +254,12 @@ def several(
 
 
 class _Source:
-    """The asks, until they end or their maker raises; then `fault` holds what it raised."""
+    """The asks, until they end, their maker raises or somebody interrupts; then `fault` holds what was raised."""
 
     def __init__(self, asks: Iterable[Ask]) -> None:
         self.entries = enumerate(asks)
         self.ended = False
-        self.fault: Exception | None = None
+        self.fault: BaseException | None = None
 
     def next(self) -> tuple[int, Ask] | None:
         """The next number and ask, None at the end."""
@@ -186,8 +273,19 @@ class _Source:
             self.ended, self.fault = True, fault
         return None
 
+    def wait_for(self, came: SimpleQueue[Came], stop: threading.Event) -> Came:
+        """The next that comes. The first interrupt ends the asks, a second one is raised at once."""
+        while True:
+            try:
+                return came.get()
+            except KeyboardInterrupt as interrupt:
+                if isinstance(self.fault, KeyboardInterrupt):
+                    raise
+                stop.set()
+                self.ended, self.fault = True, interrupt
 
-def _run(one: Callable[[Ask], Reply], entry: tuple[int, Ask], came: SimpleQueue[tuple[int, Reply | Exception]]) -> None:
+
+def _run(one: Callable[[Ask], Reply], entry: tuple[int, Ask], came: SimpleQueue[Came]) -> None:
     number, ask = entry
     try:
         came.put((number, one(ask)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import SplitResult
@@ -12,7 +12,7 @@ from urllib.parse import SplitResult
 from chat.calls import Patience, patiently
 from chat.endpoint import model_place
 from chat.errors import ChatError
-from chat.hosted import TIMEOUT, WORKERS, Hosted, no_tools, room, schema_of, settled, thinking_room
+from chat.hosted import USUAL, CallOptions, Hosted, no_tools, room, schema_of, settled, thinking_room
 from chat.keys import key_for, only_for
 from chat.prices import Usage, price_of
 from chat.protocols import Ask, Reply
@@ -46,25 +46,15 @@ class Claude(Hosted):
     """A Claude model. Its API takes no temperature: the same ask may bring another reply."""
 
     def __init__(
-        self,
-        model: str,
-        *,
-        base_url: str = "",
-        patience: Patience | None = None,
-        timeout: float = TIMEOUT,
-        workers: int = WORKERS,
-        may_have_key: bool = True,
+        self, model: str, *, base_url: str = "", options: CallOptions = USUAL, may_have_key: bool = True
     ) -> None:
         sdk = require("llm", "anthropic")
         place = model_place(base_url, "anthropic")
-        options: JsonObject = {"max_retries": 0, "timeout": timeout, "open_telemetry": False}
-        options["http_client"] = sdk.DefaultHttpxClient(follow_redirects=False, timeout=timeout)
-        client, kept_back = _client(sdk, place, may_have_key, options)
+        sdk_options: JsonObject = {"max_retries": 0, "timeout": options.timeout, "open_telemetry": False}
+        sdk_options["http_client"] = sdk.DefaultHttpxClient(follow_redirects=False, timeout=options.timeout)
+        client, kept_back = _client(sdk, place, may_have_key, sdk_options)
         only_for(client, place, keep_headers=not base_url)
-        host = place.netloc
-        super().__init__(
-            model, host, price_of(model, _cache_write_factor()), patience=patience or Patience(), workers=workers
-        )
+        super().__init__(model, place.netloc, price_of(model, _cache_write_factor(), own=options.prices), options)
         self.sdk = sdk
         self.client = client
         self.notices += _deprecation(model) + [kept_back] * bool(kept_back)
@@ -78,8 +68,12 @@ class Claude(Hosted):
         """One reply, patiently."""
         request = self.request(ask, thinks=thinks)
         started = time.perf_counter()
-        message = patiently(lambda: self._send(request), self.sdk, self.host, self.patience, stop)
+        message = self._patiently(lambda: self._send(request), stop)
         return self._reply(ask, message, time.perf_counter() - started)
+
+    def _patiently(self, call: Callable[[], Any], stop: threading.Event | None = None) -> Any:
+        patience = self.options.patience
+        return patiently(call, self.sdk, self.host, patience, stop or threading.Event(), self.pace)
 
     def request(self, ask: Ask, *, thinks: bool = False) -> JsonObject:
         """The body of a Messages call, which is also one request of a batch."""
@@ -109,10 +103,7 @@ class Claude(Hosted):
     def input_tokens(self, ask: Ask) -> int:
         """The server's count of an ask's prompt, before any money is spent."""
         request = {k: v for k, v in self.request(ask).items() if k in ("model", "messages", "system")}
-        stop = threading.Event()
-        counted = patiently(
-            lambda: self.client.messages.count_tokens(**request), self.sdk, self.host, self.patience, stop
-        )
+        counted = self._patiently(lambda: self.client.messages.count_tokens(**request))
         return int(counted.input_tokens)
 
     def send_batch(self, asks: Mapping[str, Ask]) -> str:
@@ -120,30 +111,22 @@ class Claude(Hosted):
 
         Not tried again by itself after a broken connection: the server may have taken it, and twice costs twice.
         """
-        requests = [{"custom_id": key, "params": self.request(ask)} for key, ask in asks.items()]
+        own = self.options.parameters
+        requests = [{"custom_id": key, "params": {**self.request(ask), **own}} for key, ask in asks.items()]
+        send = self.client.messages.batches.create
         once = Patience(tries=1)
-        stop = threading.Event()
-        batch = patiently(
-            lambda: self.client.messages.batches.create(requests=requests), self.sdk, self.host, once, stop
-        )
-        return str(batch.id)
+        return str(patiently(lambda: send(requests=requests), self.sdk, self.host, once, threading.Event()).id)
 
     def batch_state(self, batch: str) -> BatchState:
         """How far a batch is."""
-        stop = threading.Event()
-        found = patiently(
-            lambda: self.client.messages.batches.retrieve(batch), self.sdk, self.host, self.patience, stop
-        )
+        found = self._patiently(lambda: self.client.messages.batches.retrieve(batch))
         counts = found.request_counts
         done = counts.succeeded + counts.errored + counts.canceled + counts.expired
         return BatchState(batch, found.processing_status == "ended", counts.processing, done)
 
     def batch_results(self, batch: str, asks: Mapping[str, Ask]) -> Iterator[tuple[str, Reply | ChatError]]:
         """The results of an ended batch by id, in any order; ids that `asks` does not know are left out."""
-        stop = threading.Event()
-        entries = patiently(
-            lambda: list(self.client.messages.batches.results(batch)), self.sdk, self.host, self.patience, stop
-        )
+        entries = self._patiently(lambda: list(self.client.messages.batches.results(batch)))
         for entry in entries:
             if entry.custom_id in asks:
                 yield entry.custom_id, self._batch_result(asks[entry.custom_id], entry.result)
@@ -152,13 +135,11 @@ class Claude(Hosted):
         if result.type != "succeeded":
             detail = getattr(getattr(getattr(result, "error", None), "error", None), "message", "")
             return ChatError("request", f"{self.host}: {result.type} in the batch. {detail}".strip(), where=self.host)
-        try:
-            return self._reply(ask, result.message, 0.0, batch=True)
-        except ChatError as error:
-            return error
+        return self._reply(ask, result.message, 0.0, batch=True)
 
     def _send(self, request: Mapping[str, Any]) -> Any:
         """One message; a long one is streamed, and a stream that was cut is a broken connection, not an answer."""
+        request = {**request, "extra_body": dict(self.options.parameters)} if self.options.parameters else request
         if request["max_tokens"] < STREAM_FROM:
             message = self.client.messages.create(**request)
         else:
@@ -170,7 +151,7 @@ class Claude(Hosted):
 
     def _reply(self, ask: Ask, message: Any, seconds: float, *, batch: bool = False) -> Reply:
         text = "".join(block.text for block in message.content if block.type == "text")
-        text, stopped = settled(ask, spoken(text), STOPS.get(message.stop_reason, "end"), self.host)
+        text, stopped = settled(ask, spoken(text), STOPS.get(message.stop_reason, "end"))
         said = message.usage
         read, write = said.cache_read_input_tokens or 0, said.cache_creation_input_tokens or 0
         usage = Usage(said.input_tokens, said.output_tokens, read, write)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from chat.calls import Patience, patiently
+from chat.calls import inside_a_200, patiently
 from chat.endpoint import STOPS, model_place
 from chat.errors import ChatError
-from chat.hosted import TIMEOUT, WORKERS, Hosted, no_tools, room, schema_of, settled
+from chat.hosted import USUAL, CallOptions, Hosted, no_tools, room, schema_of, settled
 from chat.keys import key_for, only_for
 from chat.prices import Usage, price_of
 from chat.protocols import Ask, Reply
@@ -26,27 +29,20 @@ class Compatible(Hosted):
     """
 
     def __init__(
-        self,
-        model: str,
-        *,
-        base_url: str = "",
-        patience: Patience | None = None,
-        timeout: float = TIMEOUT,
-        workers: int = WORKERS,
-        may_have_key: bool = True,
+        self, model: str, *, base_url: str = "", options: CallOptions = USUAL, may_have_key: bool = True
     ) -> None:
         sdk = require("llm", "openai")
         place = model_place(base_url, "openai")
         self.here = is_this_machine(place.hostname or "")
         self.official = place.hostname == VENDORS["openai"]
-        price = price_of(model) if self.official else None
-        super().__init__(model, place.netloc, price, patience=patience or Patience(), workers=workers)
-        self.greedy = True
+        super().__init__(model, place.netloc, price_of(model, own=options.prices, shipped=self.official), options)
+        self.refused: set[str] = set()
+        """Parameters that the model said it does not support: they are sent to it no more."""
         self.sdk = sdk
-        client = sdk.DefaultHttpx2Client(follow_redirects=False, timeout=timeout, trust_env=not self.here)
+        client = sdk.DefaultHttpx2Client(follow_redirects=False, timeout=options.timeout, trust_env=not self.here)
         key, kept_back = key_for(place, may_have_key=may_have_key)
         self.client = sdk.OpenAI(
-            api_key=key, base_url=place.geturl(), max_retries=0, timeout=timeout, http_client=client
+            api_key=key, base_url=place.geturl(), max_retries=0, timeout=options.timeout, http_client=client
         )
         only_for(self.client, place, keep_headers=not base_url)
         self.notices += [kept_back] * bool(kept_back)
@@ -57,16 +53,25 @@ class Compatible(Hosted):
         return self.here
 
     def ask_once(self, ask: Ask, stop: threading.Event, *, thinks: bool) -> Reply:
-        """One reply, patiently."""
+        """One reply, patiently; what replies that broke off have cost is counted with it."""
         started = time.perf_counter()
-        found = patiently(lambda: self._send(ask, thinks), self.sdk, self.host, self.patience, stop)
-        return self._reply(ask, found, time.perf_counter() - started)
+        lost: list[float] = []
+        found = self._patiently(lambda: self._send(ask, thinks, lost), stop, lost)
+        reply = self._reply(ask, found, time.perf_counter() - started)
+        return replace(reply, cost_usd=reply.cost_usd + sum(lost)) if reply.cost_usd and lost else reply
+
+    def _patiently(self, call: Callable[[], Any], stop: threading.Event, lost: Sequence[float] = ()) -> Any:
+        try:
+            return patiently(call, self.sdk, self.host, self.options.patience, stop, self.pace)
+        except ChatError as error:
+            error.cost_usd = sum(lost)
+            raise
 
     def listed(self) -> dict[str, str]:
         """The names that the server has (`GET /models`), each with the one that it is based on where the server has it
         (vLLM's `parent` of an adapter). Raises ChatError; `garbled` where it is no list.
         """
-        found = patiently(self.client.models.list, self.sdk, self.host, self.patience, threading.Event())
+        found = self._patiently(self.client.models.list, threading.Event())
         if not isinstance(getattr(found, "data", None), list):
             raise ChatError("garbled", f"{self.host} sent no list of models.", where=self.host)
         return {str(each.id): str(getattr(each, "parent", None) or "") for each in found.data if hasattr(each, "id")}
@@ -76,38 +81,81 @@ class Compatible(Hosted):
         no_tools(ask)
         turns = [{"role": turn["role"], "content": turn["content"]} for turn in ask.turns]
         request: JsonObject = {"model": self.model, "messages": turns}
-        request["max_completion_tokens" if self.official else "max_tokens"] = room(ask, thinks=thinks)
-        if self.greedy or "temperature" in ask.meta:
-            request["temperature"] = float(ask.meta.get("temperature", 0.0))
-            request["seed"] = int(ask.meta.get("seed", 0))
-        if self.enable_thinking is not None and not self.official:
-            request["extra_body"] = {"chat_template_kwargs": {"enable_thinking": self.enable_thinking}}
+        limit = "max_completion_tokens" if self.official or "max_tokens" in self.refused else "max_tokens"
+        request[limit] = room(ask, thinks=thinks)
+        request["temperature"] = float(ask.meta.get("temperature", 0.0))
+        request["seed"] = int(ask.meta.get("seed", 0))
         if schema := schema_of(ask):
             shape = {"name": "answer", "strict": True, "schema": schema}
             request["response_format"] = {"type": "json_schema", "json_schema": shape}
-        return request
+        extra: JsonObject = dict(self.options.parameters)
+        if self.enable_thinking is not None and not self.official:
+            extra["chat_template_kwargs"] = {"enable_thinking": self.enable_thinking}
+        kept = {name: value for name, value in request.items() if name not in self.refused}
+        return {**kept, "extra_body": extra} if extra else kept
 
-    def _send(self, ask: Ask, thinks: bool) -> Any:
-        try:
-            found = self.client.chat.completions.create(**self.request(ask, thinks=thinks))
-        except self.sdk.BadRequestError as error:
-            if not self.greedy or "temperature" not in str(error):
-                raise
-            self.greedy = False
-            self.notices.append(f"{self.model} takes no temperature: its replies may differ from call to call.")
-            found = self.client.chat.completions.create(**self.request(ask, thinks=thinks))
+    def _send(self, ask: Ask, thinks: bool, lost: list[float]) -> Any:
+        """A completion; asked again without each parameter that the model refuses, whichever thread heard of it."""
+        while True:
+            request = self.request(ask, thinks=thinks)
+            try:
+                found = self.client.chat.completions.create(**request)
+                break
+            except (self.sdk.BadRequestError, self.sdk.UnprocessableEntityError) as error:
+                names = _unsupported(error, request)
+                if not names:
+                    raise
+                self.notices += [f"{self.model} takes no {name}." for name in sorted(names - self.refused)]
+                self.refused |= names
+        if failure := inside_a_200(found, self.host):
+            raise failure
         choices = getattr(found, "choices", None)
         if not isinstance(choices, list) or not choices or not hasattr(choices[0], "message"):
             raise ChatError("garbled", f"{self.host} sent an answer without choices.", where=self.host)
         if found.choices[0].finish_reason is None:
+            lost.append(self._cost(found) or 0.0)
             raise ChatError("connection", f"{self.host}: the answer was cut off on its way.", where=self.host)
         return found
+
+    def _cost(self, found: Any) -> float | None:
+        return self.cost(_usage(found)) if found.usage else (0.0 if self.here else None)
 
     def _reply(self, ask: Ask, found: Any, seconds: float) -> Reply:
         choice = found.choices[0]
         refused = getattr(choice.message, "refusal", None)
         reason = "refused" if refused else STOPS.get(choice.finish_reason, "end")
-        text, stopped = settled(ask, spoken(choice.message.content or ""), reason, self.host)
-        usage = Usage(found.usage.prompt_tokens, found.usage.completion_tokens) if found.usage else Usage()
-        cost = self.cost(usage) if found.usage else (0.0 if self.here else None)
-        return Reply(text, usage.total_input, usage.output, seconds, stopped, cost)
+        text, stopped = settled(ask, spoken(_text(choice.message.content)), reason)
+        usage = _usage(found)
+        return Reply(text, usage.total_input, usage.output, seconds, stopped, self._cost(found))
+
+
+def _usage(found: Any) -> Usage:
+    """Tokens as they are billed: what the prompt cache had costs less."""
+    if not found.usage:
+        return Usage()
+    details = getattr(found.usage, "prompt_tokens_details", None)
+    kept = int(getattr(details, "cached_tokens", None) or 0)
+    return Usage(found.usage.prompt_tokens - kept, found.usage.completion_tokens, kept)
+
+
+def _text(content: Any) -> str:
+    """The text of a message: a string, or parts of which some are text (Mistral's way to show its thinking)."""
+    if isinstance(content, list):
+        parts = [part for part in content if isinstance(part, Mapping) and part.get("type") == "text"]
+        return "".join(str(part.get("text") or "") for part in parts)
+    return content or ""
+
+
+OPTIONAL = ("temperature", "seed", "max_tokens", "max_completion_tokens", "response_format")
+"""Parameters that an answer can do without."""
+UNSUPPORTED = re.compile(r"(?i)support|unrecogni[sz]ed|unknown|unexpected|not (permitted|allowed|available)|extra")
+TOO_MUCH = re.compile(r"(?i)too (large|long|many|big)|at most|maximum|exceed|context length")
+
+
+def _unsupported(error: Any, request: JsonObject) -> set[str]:
+    """The optional parameters of a request that the model's refusal names as such; not one with too high a value."""
+    said = str(error)
+    if not UNSUPPORTED.search(said) or TOO_MUCH.search(said):
+        return set()
+    named = str(getattr(error, "param", None) or "")
+    return {n for n in OPTIONAL if n in request and (n == named or re.search(rf"(?<!\w){n}(?!\w)", said))}

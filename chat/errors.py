@@ -9,18 +9,23 @@ from workspace.errors import RungError
 
 Kind = Literal["key", "money", "model", "request", "rate", "busy", "timeout", "connection", "garbled"]
 AGAIN = frozenset({"rate", "busy", "timeout", "connection"})
+TURNED_AWAY = frozenset({"rate", "busy"})
+"""Kinds with which a server says that it did not work on the request."""
 
 
 class ChatError(RungError):
     """A model could not be asked. `kind` says what failed; `again` whether a later try may succeed.
 
-    `wait` is how many seconds the server asked for; `replies` what came before the failure, None where nothing did.
+    `wait` is how many seconds the server asked for; `tries` how often it was asked; `cost_usd` what those tries are
+    known to have cost; `replies` what came before the failure, None where nothing did.
     """
 
     def __init__(self, kind: Kind, message: str, hint: str = "", *, where: str = "", wait: float | None = None) -> None:
         super().__init__(message, hint, where=where)
         self.kind = kind
         self.wait = wait
+        self.tries = 1
+        self.cost_usd = 0.0
         self.replies: list[Reply | None] = []
 
     @property

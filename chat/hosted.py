@@ -3,24 +3,42 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
-from chat.calls import Patience, several
+from chat.calls import Pace, Patience, several
 from chat.errors import ChatError
-from chat.prices import TokenPrice, Usage
+from chat.prices import TokenPrice, Usage, price_line
 from chat.protocols import Ask, Progress, Reply
 from chat.stream import collect
 from chat.thinking import ROOM, named
 from workspace.errors import RungError
 from workspace.json_types import JsonObject
 
-WORKERS = 4
-TIMEOUT = 120.0
 JSON_ROOM = 32
 """Tokens that the JSON around a closed answer may take."""
+
+
+@dataclass(frozen=True)
+class CallOptions:
+    """How a service is called: `timeout` in seconds, `workers` calls at once, `parameters` beside Rung's own.
+
+    `prices` is the project's own `rules/prices.toml`.
+    """
+
+    patience: Patience = field(default_factory=Patience)
+    timeout: float = 120.0
+    workers: int = 4
+    requests_per_minute: float = 0.0
+    parameters: Mapping[str, object] = field(default_factory=dict)
+    prices: Path | None = None
+
+
+USUAL = CallOptions()
 
 
 class Hosted(ABC):
@@ -33,22 +51,27 @@ class Hosted(ABC):
     thinks = False
     """Whether it was seen to think before it answers."""
 
-    def __init__(self, model: str, host: str, price: TokenPrice | None, *, patience: Patience, workers: int) -> None:
+    def __init__(self, model: str, host: str, price: TokenPrice | None, options: CallOptions) -> None:
         self.model = model
         self.host = host
         self.price = price
-        self.patience = patience
-        self.workers = workers
+        self.options = options
+        self.pace = Pace(options.requests_per_minute)
         self.notices: list[str] = []
+        """What a person is told before the first call, and what was learnt since; reports keep it."""
+        if price is None and not self.is_local:
+            self.notices.append(f"No price of {model} is known, so its costs are not counted. {price_line(model)}")
 
     @property
     def name(self) -> str:
-        """What it is called; else the model's id at its host."""
-        return named(self.called or f"{self.model} ({self.host})", self.enable_thinking)
+        """What it is called; else the model's id at its host, with what changes its replies."""
+        named_so = named(self.called or f"{self.model} ({self.host})", self.enable_thinking)
+        parameters = json.dumps(self.options.parameters, sort_keys=True) if self.options.parameters else ""
+        return f"{named_so} {parameters}".rstrip()
 
     @property
     def can_choose(self) -> bool:
-        """True: a closed set is asked for as a JSON schema, and a reply outside it is an error."""
+        """True: a closed set is asked for as a JSON schema; a reply outside it is an answer that stopped `outside`."""
         return True
 
     @property
@@ -78,17 +101,17 @@ class Hosted(ABC):
     def stream(self, asks: Iterable[Ask]) -> Iterator[tuple[int, Reply | ChatError]]:
         """Each reply, or why there is none, as it comes."""
         stop = threading.Event()
-        return several(lambda one: self.ask(one, stop), asks, self.workers, stop)
+        return several(lambda one: self.ask(one, stop), asks, self.options.workers, stop)
 
     def answer(self, asks: Sequence[Ask], progress: Progress | None = None) -> list[Reply]:
         """All replies in order. Raises the first ChatError; what came before it is in its `replies`."""
         return collect(self.stream, asks, progress)
 
     def cost(self, usage: Usage, *, batch: bool = False) -> float | None:
-        """USD of a call; 0.0 on this machine, None where no price is known."""
-        if self.is_local:
-            return 0.0
-        return self.price.cost(usage, batch=batch) if self.price else None
+        """USD of a call; None where no price is known, 0.0 on this machine unless the project names one."""
+        if self.price:
+            return self.price.cost(usage, batch=batch)
+        return 0.0 if self.is_local else None
 
 
 def schema_of(ask: Ask) -> JsonObject | None:
@@ -115,17 +138,29 @@ def thinking_room(ask: Ask) -> int:
     return int(ask.meta.get("thinking_tokens", ROOM))
 
 
-def settled(ask: Ask, text: str, stopped: str, host: str) -> tuple[str, str]:
-    """Text and reason, after a closed set was taken out of its JSON. Raises ChatError for a reply outside it."""
+def settled(ask: Ask, text: str, stopped: str) -> tuple[str, str]:
+    """Text and reason, after a closed set was taken out of what was written; `outside` where it is none of the set.
+
+    The answer is read where a person would read it: in JSON, in a fence, in quotes, in another case.
+    """
     if not ask.choices or stopped != "end":
         return text, stopped
+    fenced = re.search(r"```(?:json)?\s*(.*?)```", text, re.DOTALL)
+    inner = (fenced[1] if fenced else text).strip()
     try:
-        choice = json.loads(text)["answer"]
-    except (ValueError, KeyError, TypeError):
-        choice = text.strip()
-    if choice not in ask.choices:
-        raise ChatError("garbled", f"{host} answered outside the closed set: {str(choice)[:80]!r}.", where=host)
-    return choice, "choice"
+        found = json.loads(inner)
+    except ValueError:
+        found = inner
+    choice = found.get("answer") if isinstance(found, dict) else found if isinstance(found, str) else inner
+    if isinstance(choice, str) and choice in ask.choices:
+        return choice, "choice"
+    plain = {_plain(each): each for each in ask.choices}
+    read = plain.get(_plain(choice)) if isinstance(choice, str) and len(plain) == len(ask.choices) else None
+    return (text, "outside") if read is None else (read, "choice")
+
+
+def _plain(text: str) -> str:
+    return text.strip().strip("\"'`*.").strip().casefold()
 
 
 def no_tools(ask: Ask) -> None:

@@ -54,6 +54,8 @@ def _hosted(settings: ModelSettings, guard: Guard | None, called: str) -> ChatMo
 
     Nothing is sent before all three hold.
     """
+    from chat.calls import Patience
+    from chat.hosted import CallOptions
     from chat.privacy import Guarded
     from workspace.trust import is_this_machine
 
@@ -64,14 +66,22 @@ def _hosted(settings: ModelSettings, guard: Guard | None, called: str) -> ChatMo
     if guard is not None and not here:
         guard.check(settings.provider, host)
     may_have_key = guard is not None and guard.may_have_key(host)
+    options = CallOptions(
+        patience=Patience(tries=settings.tries),
+        timeout=settings.timeout,
+        workers=settings.workers,
+        requests_per_minute=settings.requests_per_minute,
+        parameters=settings.parameters,
+        prices=guard.root / "rules" / "prices.toml" if guard is not None and guard.root else None,
+    )
     if settings.provider == "anthropic":
         from chat.claude import Claude
 
-        model: Hosted = Claude(settings.base, base_url=settings.base_url, may_have_key=may_have_key)
+        model: Hosted = Claude(settings.base, base_url=settings.base_url, options=options, may_have_key=may_have_key)
     else:
         from chat.compatible import Compatible
 
-        model = Compatible(settings.base, base_url=settings.base_url, may_have_key=may_have_key)
+        model = Compatible(settings.base, base_url=settings.base_url, options=options, may_have_key=may_have_key)
     if guard is not None:
         guard.demand_trust(host)
     model.called, model.enable_thinking = called, settings.enable_thinking

@@ -1,13 +1,18 @@
-"""What a call costs, by the dated prices in `rules/prices.toml`; None where no price is known."""
+"""What a call costs, by the dated prices in `rules/prices.toml`, the project's first; None where none is known."""
 
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
+from workspace.errors import InputError, Problem
+from workspace.files import read_utf8
+from workspace.json_types import JsonObject
 from workspace.shipped_rules import rule_file
 
 MILLION = 1_000_000
@@ -56,16 +61,39 @@ class TokenPrice:
         return (prompt_bytes * dearest + max_tokens * self.output) / MILLION * (self.batch if batch else 1.0)
 
 
-def price_of(model: str, cache_write_factor: float = 1.0) -> TokenPrice | None:
+def price_of(
+    model: str, cache_write_factor: float = 1.0, *, own: Path | None = None, shipped: bool = True
+) -> TokenPrice | None:
     """The price in the `[[api]]` entry of this model, dated ids (`NAME-20251001`) included; None where there is none.
 
-    `cache_write_factor` is what writing to the provider's prompt cache costs, in input prices.
+    `own` is a project's `prices.toml`, which comes first; `shipped` prices are for the model's own host alone.
+    `cache_write_factor` is what writing to the provider's prompt cache costs, in input prices. Raises InputError where
+    the project's file is not TOML or an entry lacks a figure.
     """
-    table = rule_file("prices.toml")
-    for entry in table.get("api", []):
-        if re.fullmatch(re.escape(entry["model"]) + r"(-\d{8})?", model):
-            return _price(entry, int(table.get("expires_after_days", 180)), cache_write_factor)
+    tables = [_own_table(own)] if own and own.is_file() else []
+    for table in [*tables, *([rule_file("prices.toml")] if shipped else [])]:
+        for entry in table.get("api", []):
+            if re.fullmatch(re.escape(str(entry.get("model", ""))) + r"(-\d{8})?", model):
+                return _price(entry, int(table.get("expires_after_days", 180)), cache_write_factor)
     return None
+
+
+def price_line(model: str) -> str:
+    """What a person adds for a model whose price is not known, as one line."""
+    entry = {"model": f'"{model}"', "input": "1.0", "output": "5.0", "date": "2026-11-28", "source": '["..."]'}
+    return "in rules/prices.toml:  [[api]]  " + "  ".join(f"{key} = {value}" for key, value in entry.items())
+
+
+def _own_table(path: Path) -> JsonObject:
+    try:
+        table = tomllib.loads(read_utf8(path))
+        for entry in table.get("api", []):
+            _price(entry, 0, 1.0)
+        return table
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            [Problem(str(path), f"is no table of prices ({error}).", expected="[[api]] model, input, output, date")]
+        ) from error
 
 
 def _price(entry: Mapping[str, Any], days: int, factor: float) -> TokenPrice:

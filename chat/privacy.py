@@ -112,6 +112,12 @@ class Guarded:
             yield ask
 
 
+def notices(model: ChatModel | None) -> list[str]:
+    """What a hosted model said about how it is asked, so far."""
+    inner = model.model if isinstance(model, Guarded) else model
+    return list(getattr(inner, "notices", ()))
+
+
 def project_guard(project: Project, settings: Settings, override: Override | None = None) -> Guard:
     """The guard of a project: its answers.toml, read before each call, and its own hosts."""
     answers = project.answers_file

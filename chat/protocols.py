@@ -17,9 +17,10 @@ Progress = Callable[[int, int], None]
 class Reply:
     """One answer of a model.
 
-    `stopped` is why it ended: `end` (the model was done), `length` (the limit cut it), `refused`, or `choice` (held
-    to a closed set). Tokens are counted by the model's own tokenizer or server; `cost_usd` is None where no dated
-    price is known, 0.0 on this machine.
+    `stopped` is why it ended: `end` (the model was done), `length` (the limit cut it), `refused` (`why` has the
+    server's reason, where it gave one), `choice` (held to a closed set), or `outside` (none of that set). Tokens are
+    counted by the model's own tokenizer or server; `cost_usd` is None where no dated price is known, 0.0 on this
+    machine unless the project names a price.
     """
 
     text: str
@@ -28,6 +29,7 @@ class Reply:
     seconds: float
     stopped: str = "end"
     cost_usd: float | None = 0.0
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,8 @@ from chat.stream import replies as stream
 from workspace.errors import RungError
 from workspace.files import sha256_bytes
 
+REFUSED_AT_FIRST = 3
+"""So many refusals before the first answer are a fault of the request, not of the items."""
 GROUP = 96
 """Asks of a model on this machine between two writes: what a kill can lose. Elsewhere each reply is kept at once."""
 
@@ -75,23 +77,73 @@ def ask_all(
 ) -> list[Reply]:
     """One reply an ask, in order; only what is not known yet goes to the model, each equal ask once.
 
-    Raises RungError at the first ask that cannot be answered; what came before it is kept and not asked again.
+    An ask that the server refuses, while it answers others, is a reply that stopped `refused`; it is asked again by the
+    next command. Raises RungError for any other ask that cannot be answered, after the calls under way have come back;
+    what came is kept and not asked again.
     """
     keys = [key_of(model.name, ask) for ask in asks]
     waiting = {key: ask for key, ask in zip(keys, asks, strict=True) if key not in replies.known}
-    waiting_keys = sorted(waiting, key=lambda key: len(json.dumps(waiting[key].turns)))
-    known = done = len(asks) - len(waiting_keys)
+    order = sorted(waiting, key=lambda key: len(json.dumps(waiting[key].turns)))
+    asking = _Asking(replies, len(asks), known=len(asks) - len(order))
     step = 1 if isinstance(model, Streaming) else group
-    for number, reply in stream(model, replies.affordable([waiting[key] for key in waiting_keys]), chunk=group):
-        if isinstance(reply, ChatError):
-            raise _stopped(reply, done, len(asks)) from reply
-        replies.keep(waiting_keys[number], reply)
-        done += 1
-        if progress and ((done - known) % step == 0 or done == len(asks)):
-            progress(done, len(asks))
-    if done < len(asks):
-        raise _no_price(model.name, done, len(asks)) if replies.unpriced else _over_budget(replies, done, len(asks))
-    return [replies.known[key] for key in keys]
+    source = asking.until_failure(replies.affordable([waiting[key] for key in order]))
+    for number, reply in stream(model, source, chunk=group):
+        asking.take(order[number], reply)
+        if progress and ((asking.done - asking.known) % step == 0 or asking.done == len(asks)):
+            progress(asking.done, len(asks))
+    asking.end(model.name)
+    return [replies.known[key] if key in replies.known else _refused(asking.refused[key]) for key in keys]
+
+
+@dataclass
+class _Asking:
+    """What has come of some asks: `done` have an answer or a refusal, `known` had one before."""
+
+    replies: Replies
+    total: int
+    known: int
+    failure: ChatError | None = None
+    refused: dict[str, ChatError] = field(default_factory=dict)
+    came: int = 0
+
+    @property
+    def done(self) -> int:
+        return self.known + self.came + len(self.refused)
+
+    def until_failure(self, asks: Iterator[Ask]) -> Iterator[Ask]:
+        """The asks, as long as none failed."""
+        for ask in asks:
+            if self.failure:
+                return
+            yield ask
+
+    def take(self, key: str, reply: Reply | ChatError) -> None:
+        """Keep a reply; remember a refusal; stop for any other failure, and for refusals where nothing was answered."""
+        if isinstance(reply, Reply):
+            self.replies.keep(key, reply)
+            self.came += 1
+            return
+        if reply.kind == "request":
+            self.refused[key] = reply
+        if reply.kind != "request" or (len(self.refused) >= REFUSED_AT_FIRST and not self.replies.known):
+            self.failure = self.failure or reply
+
+    def end(self, model: str) -> None:
+        """Raises RungError where something is missing."""
+        if self.refused and not self.replies.known:
+            self.failure = self.failure or next(iter(self.refused.values()))
+        if self.failure:
+            raise _stopped(self.failure, self.known + self.came, self.total) from self.failure
+        if self.done < self.total:
+            replies = self.replies
+            unpriced = replies.unpriced
+            raise (
+                _no_price(model, self.done, self.total) if unpriced else _over_budget(replies, self.done, self.total)
+            )
+
+
+def _refused(error: ChatError) -> Reply:
+    return Reply("", 0, 0, 0.0, "refused", error.cost_usd, why=error.message)
 
 
 def _stopped(error: ChatError, done: int, total: int) -> RungError:

@@ -166,6 +166,7 @@ def _measure_all(
         *_vouched(aim),
         *bench.sealed_notes,
         *bench.judge_notes,
+        *bench.model_notes,
     ]
     write_outcomes(folder / "outputs.jsonl", outcomes)
     report = Report(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+from chat.privacy import notices
 from chat.protocols import ChatModel, Embedder, Progress
 from curation.example import Example
 from curation.split.manifest import load_split, newest_dataset, read_manifest
@@ -98,6 +99,12 @@ class Bench:
     def judge_notes(self) -> list[str]:
         """What a report says of the judge's verdicts so far."""
         return self.desk.judge.notes if self.desk.judge else []
+
+    @property
+    def model_notes(self) -> list[str]:
+        """What the models said about how they were asked: a parameter left out, an end of life."""
+        models = [self.desk.model, self.bigger, self.judge]
+        return list(dict.fromkeys(note for model in models for note in notices(model)))
 
     @property
     def sealed_notes(self) -> list[str]:

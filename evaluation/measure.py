@@ -32,6 +32,7 @@ MOST_LOST = 0.05
 LOST = {
     "length": "cut at the token limit",
     "refused": "refused or filtered",
+    "outside": "none of the possible answers",
     "too_long": "not asked, because the prompt exceeds the model's window",
 }
 WHOLE: Mapping[str, Callable[[str], str]] = {"exact_match": str.strip, "normalised_match": normalise}
@@ -161,6 +162,7 @@ def _outcome(arm: str, form: Form, split: Split, item: EvalItem, reply: Reply, s
         output_tokens=reply.output_tokens,
         stopped=reply.stopped,
         cost_usd=reply.cost_usd,
+        why=reply.why,
     )
 
 

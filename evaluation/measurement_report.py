@@ -21,7 +21,7 @@ class ItemOutcome(BaseModel):
     """One item answered by one arm in one form; a line of outputs.jsonl.
 
     `split` is `test` or `validation`; `item` the line of the item in that split's file, from 1; `form` is `free` or
-    `held` (to the closed set); `score` in 0..1; `stopped` as in chat.protocols.Reply.
+    `held` (to the closed set); `score` in 0..1; `stopped` and `why` as in chat.protocols.Reply.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -37,6 +37,7 @@ class ItemOutcome(BaseModel):
     output_tokens: int = 0
     stopped: str = "end"
     cost_usd: float | None = 0.0
+    why: str = ""
 
 
 class ArmResult(BaseModel):

@@ -130,6 +130,7 @@ def settings_hash(settings: Settings) -> str:
     found: list[Any] = [model.base, model.provider, model.base_url, model.precision, model.max_tokens]
     if (model.enable_thinking, model.thinking_tokens) != (None, ROOM):  # earlier reports were written without these
         found += [model.enable_thinking, model.thinking_tokens]
+    found += [model.parameters] * bool(model.parameters)
     return _hash([*found, asked.few_shot, asked.retrieved, asked.cite, asked.embeddings, asked.embedding_model])
 
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 from pydantic_core import PydanticCustomError
 
 from workspace.errors import InputError
+from workspace.json_types import JsonObject
 from workspace.settings_file import read_file
 
 LARGEST = 2**31 - 1
@@ -58,6 +59,16 @@ class ModelSettings(Section):
     """Whether the model thinks before it answers; unset: the default of its chat template or server."""
     thinking_tokens: int = Field(default=4096, ge=0)
     """Most tokens of thinking, for every arm."""
+    workers: int = Field(default=4, ge=1, le=64)
+    """Calls to a hosted model at once."""
+    timeout: float = Field(default=120.0, gt=0, le=86_400)
+    """Seconds until a call to a hosted model counts as failed."""
+    tries: int = Field(default=4, ge=1)
+    """Tries of a call while nothing else succeeds; a limit of requests is waited for as long as other calls succeed."""
+    requests_per_minute: float = Field(default=0.0, ge=0, le=1_000_000)
+    """Most calls to a hosted model in a minute; 0: as many as its server allows."""
+    parameters: JsonObject = Field(default_factory=dict)
+    """More parameters of each call to a hosted model, for example `{ top_p = 0.9, reasoning_effort = "low" }`."""
 
 
 class StoreSettings(Section):

@@ -9,7 +9,7 @@ from typing import Any
 
 from chat.errors import ChatError
 from chat.hosted import Hosted
-from chat.prices import TokenPrice
+from chat.prices import TokenPrice, price_line
 from chat.privacy import Guarded
 from chat.protocols import Ask, ChatModel, Reply
 from curation.generate.strategies import DraftRequest
@@ -81,8 +81,8 @@ class DraftBudget:
         self.in_a_row = 0
         if self.budget is not None and not self.free and price is None:
             raise Refusal(
-                f"No price of {model.name} is known (rules/prices.toml), so a budget cannot be kept.",
-                "rung data generate --count N   (without --budget-usd)",
+                f"No price of {model.name} is known, so a budget cannot be kept.",
+                f"{price_line(model.name.partition(' ')[0])}   (or the same without --budget-usd)",
             )
 
     def allowed(self, fresh: Mapping[str, DraftRequest], keys: list[str]) -> Iterator[Ask]:
@@ -106,7 +106,8 @@ class DraftBudget:
             self.in_a_row += 1
             self.outcome.failed[reply.kind] += 1
             self.outcome.failure = self.outcome.failure or reply
-            self.spent = None if self.spent is None else self.spent + (worst if reply.kind == "timeout" else 0.0)
+            lost = reply.cost_usd + (worst * reply.tries if reply.kind == "timeout" else 0.0)
+            self.spent = None if self.spent is None else self.spent + lost
             return
         self.in_a_row = 0
         self.outcome.asked += 1

@@ -46,11 +46,14 @@ ONE_AT_A_TIME = threading.Lock()
 def open_engine(project: Project, settings: Settings) -> tuple[Engine, str]:
     """An engine on the newest schema, and how messages name the store. Where nothing may be written it only reads.
 
-    Raises RungError where it cannot be reached, is damaged, or was written by a newer Rung.
+    Raises RungError where it cannot be reached, is damaged, was written by a newer Rung, or holds (on a database
+    server) the rows of a project of another name.
     """
     if settings.store.url:
         demand_store(project.root, settings.store.url)
-        return _ready(*_postgres(settings.store.url), None)
+        engine, where = _ready(*_postgres(settings.store.url), None)
+        _claim(engine, where, settings.project.name or project.name)
+        return engine, where
     file = project.database_file
     if may_write(file):
         try:
@@ -71,6 +74,27 @@ def _ready(engine: Engine, where: str, file: Path | None) -> tuple[Engine, str]:
         engine.dispose()
         raise
     return engine, where
+
+
+def _claim(engine: Engine, where: str, project: str) -> None:
+    """Write into a database whose rows it holds; the first project that opens one without a name is its owner."""
+    owner = "SELECT value FROM facts WHERE key = 'project'"
+    with transaction(engine, where, write=False) as connection:
+        found = connection.execute(text(owner)).scalar()
+    if found is None and not is_unwritable(engine):
+        with transaction(engine, where, write=True) as connection:
+            mine = "INSERT INTO facts (key, value) VALUES ('project', :name) ON CONFLICT (key) DO NOTHING"
+            connection.execute(text(mine), {"name": project})
+            found = connection.execute(text(owner)).scalar()
+    if found not in (None, project):
+        engine.dispose()
+        raise RungError(
+            f"{where} holds the rows of the project {found}, and this one is {project}. Nothing was read or written.",
+            f'another database or schema in [store] url; or, if they are one project: [project] name = "{found}"',
+            where="rung.toml",
+            expected=str(found),
+            found=project,
+        )
 
 
 @contextlib.contextmanager

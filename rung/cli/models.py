@@ -53,18 +53,21 @@ def overridden(project: Project, settings: Settings, gate: str, by: str, reason:
 def open_base(
     project: Project, settings: Settings, adapter: Path | None = None, override: Override | None = None
 ) -> ChatModel:
-    """The model of `[model]`, with an adapter where one is named."""
+    """The model of `[model]`, with an adapter where one is named; what is to be known before it is asked is printed."""
     from chat.open import open_model
-    from chat.privacy import project_guard
-    from rung.cli.output import ProgressLine
+    from chat.privacy import notices, project_guard
+    from rung.cli.output import ProgressLine, note
 
-    return open_model(
+    model = open_model(
         settings.model,
         guard=project_guard(project, settings, override),
         adapter=adapter,
         batch=settings.evaluation.batch,
         progress=ProgressLine("loading the model"),
     )
+    for told in notices(model):
+        note(f"! {told}")
+    return model
 
 
 def open_other(

@@ -71,8 +71,8 @@ def test_a_prompt_is_counted_before_money_is_spent(loopback: Any) -> None:
 
 
 def test_a_model_near_its_end_brings_a_notice(loopback: Any) -> None:
-    assert "end of life" in Claude("claude-opus-4-5", base_url=loopback.url).notices[0]
-    assert Claude("claude-x", base_url=loopback.url).notices == []
+    assert any("end of life" in told for told in Claude("claude-opus-4-5", base_url=loopback.url).notices)
+    assert not any("end of life" in told for told in Claude("claude-x", base_url=loopback.url).notices)
 
 
 def test_a_batch_comes_back_by_its_ids(loopback: Any) -> None:
@@ -106,7 +106,7 @@ def test_a_server_without_temperature_is_asked_without_it_once_known(loopback: A
     model = client("openai", loopback.url, workers=1)
     model.answer([HELLO, HELLO])
     assert ["temperature" in request[3] for request in loopback.requests] == [True, False, False]
-    assert "no temperature" in model.notices[0]
+    assert any("temperature" in told for told in model.notices)
 
 
 def test_a_wait_between_tries_ends_when_the_stream_is_left() -> None:

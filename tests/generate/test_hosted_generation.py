@@ -18,6 +18,7 @@ import pytest
 from chat.calls import Patience
 from chat.claude import Claude
 from chat.errors import ChatError
+from chat.hosted import CallOptions
 from chat.prices import TokenPrice, price_of
 from curation.generate import DraftingResult, Wish
 from curation.generate.batch import generate_batch
@@ -50,7 +51,11 @@ def claude(loopback: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Clau
     monkeypatch.setenv("ANTHROPIC_API_KEY", "test")
 
     def make(price: TokenPrice | None = PRICE, workers: int = 2) -> Claude:
-        model = Claude("claude-x", base_url=loopback.url, patience=Patience(tries=1), timeout=5.0, workers=workers)
+        model = Claude(
+            "claude-x",
+            base_url=loopback.url,
+            options=CallOptions(Patience(tries=1), timeout=5.0, workers=workers),
+        )
         model.price = price
         return model
 

@@ -144,6 +144,24 @@ def test_another_database_kind_is_refused(project: Project) -> None:
         opened(project, "postgresql://rung@127.0.0.1:1/x")
 
 
+def test_a_database_holds_the_rows_of_one_project(project: Project, postgres: Any, rows_of: Any) -> None:
+    """The second project is told at once, and reads nothing; a schema of its own, or the first one's name, opens."""
+    url = postgres()
+    names = {name: Settings.model_validate({"project": {"name": name}, "store": {"url": url}}) for name in ("ta", "tb")}
+    with open_store(project, names["ta"]) as store:
+        store.add(rows_of(2), role="pool")
+    with pytest.raises(RungError) as told:
+        open_store(project, names["tb"])
+    assert (told.value.expected, told.value.found, told.value.exit_code) == ("ta", "tb", 2)
+    with open_store(project, names["ta"]) as store:
+        assert len(store.rows()) == 2
+        with store.engine.begin() as connection:
+            connection.exec_driver_sql("CREATE SCHEMA tb")
+    own = Settings.model_validate({"project": {"name": "tb"}, "store": {"url": f"{url}?options=-csearch_path%3Dtb"}})
+    with open_store(project, own) as store:
+        assert store.rows() == []
+
+
 def test_a_full_disk_loses_nothing(project: Project, rows_of: Any) -> None:
     """SQLite's own page limit stands in for the disk: the error is the one that a full disk gives, also where the full
     one is that of the temporary files.

@@ -7,7 +7,7 @@ from typing import Any
 from chat.calls import Patience
 from chat.claude import Claude
 from chat.compatible import Compatible
-from chat.hosted import Hosted
+from chat.hosted import CallOptions, Hosted
 from chat.protocols import Ask
 
 QUICK = Patience(tries=3, longest=2.0, first=0.01)
@@ -29,7 +29,7 @@ def completion(text: str | None = "Hello.", stop: str | None = "stop", **other: 
 
 
 def client(provider: str, url: str, **options: Any) -> Hosted:
-    options = {"patience": QUICK, "timeout": 10.0, "workers": 2, **options}
+    made = CallOptions(**{"patience": QUICK, "timeout": 10.0, "workers": 2, **options})
     if provider == "anthropic":
-        return Claude("claude-x", base_url=url, **options)
-    return Compatible("m", base_url=url + "/v1", **options)
+        return Claude("claude-x", base_url=url, options=made)
+    return Compatible("m", base_url=url + "/v1", options=made)

@@ -1,0 +1,223 @@
+"""A ladder on a hosted model that behaves as real services do: limits, refusals, odd answers, prices."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from typing import Any
+
+import in_shell
+import pytest
+from hosted_service import Service
+
+PRICES = """
+[[api]]
+model = "small"
+input = 1.0
+cached_input = 0.25
+output = 5.0
+date = 2026-11-01
+source = ["contract"]
+"""
+
+
+def right(question: str) -> str:
+    return {"card": "card", "money": "transfer", "pin": "pin"}[question.split()[0]]
+
+
+@pytest.fixture
+def service(loopback: Any) -> Service:
+    made = Service(right, ("card", "transfer", "pin"))
+    loopback.say(made)
+    return made
+
+
+@pytest.fixture
+def hosted(project: Any, loopback: Any) -> Any:
+    """The project with its arms on the service."""
+    settings(project, loopback)
+    return project
+
+
+def settings(project: Any, loopback: Any, model: str = "", closed: str = "on") -> None:
+    project.settings_file.write_text(
+        f'[model]\nprovider = "openai"\nbase = "small"\nbase_url = "{loopback.url}/v1"\n{model}\n'
+        f'[evaluation]\nclosed_set = "{closed}"\nfew_shot = 3\n'
+    )
+
+
+def rung(project: Any, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return in_shell.rung(*words, cwd=project.root, timeout=120, **variables)
+
+
+def measured(project: Any, arms: str = "base", *more: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The report of `rung baseline` and its outcomes."""
+    done = rung(project, "baseline", "--arms", arms, "--json", *more)
+    assert done.returncode == 0, done.stderr
+    folder = project.root / json.loads(done.stdout)["folder"]
+    outcomes = [json.loads(line) for line in (folder / "outputs.jsonl").read_text().splitlines()]
+    return json.loads((folder / "report.json").read_text()), outcomes
+
+
+def truth(service: Service, outcomes: list[dict[str, Any]], project: Any) -> float:
+    """The share of test items that the service's model answers right."""
+    rows = [json.loads(line) for line in (project.datasets / "v001" / "test.jsonl").read_text().splitlines()]
+    questions = [row["messages"][0]["content"] for row in rows]
+    return sum(service.label("small", question) == right(question) for question in questions) / len(questions)
+
+
+def test_the_score_is_the_models_own(hosted: Any, service: Service) -> None:
+    report, outcomes = measured(hosted)
+    assert report["arms"][0]["score"] == pytest.approx(truth(service, outcomes, hosted))
+
+
+@pytest.mark.parametrize("tells", [True, False], ids=["retry-after", "silent"])
+def test_a_rate_limit_slows_a_ladder_and_does_not_end_it(hosted: Any, service: Service, tells: bool) -> None:
+    service.limit, service.window, service.tells_wait = 12, 1.0, tells
+    report, outcomes = measured(hosted)
+    assert service.turned_away and report["arms"][0]["n"] == 36
+    assert report["arms"][0]["score"] == pytest.approx(truth(service, outcomes, hosted))
+
+
+def test_a_stated_pace_is_kept(hosted: Any, service: Service, loopback: Any) -> None:
+    settings(hosted, loopback, "requests_per_minute = 1200\nworkers = 8")
+    service.limit, service.window = 24, 1.0
+    measured(hosted)
+    assert service.turned_away == 0
+
+
+@pytest.mark.parametrize(
+    "rejects",
+    [("temperature",), ("seed",), ("max_tokens",), ("response_format",), ("temperature", "seed", "max_tokens")],
+    ids=",".join,
+)
+def test_a_parameter_that_the_model_refuses_is_left_out_by_all_workers(
+    hosted: Any, service: Service, rejects: tuple[str, ...]
+) -> None:
+    service.rejects = rejects
+    report, outcomes = measured(hosted)
+    assert report["arms"][0]["score"] == pytest.approx(truth(service, outcomes, hosted))
+    assert all(any(name in note for note in report["notes"]) for name in rejects)
+    assert service.calls - service.answered <= 4 * len(rejects), "one refusal a worker at most"
+
+
+def test_a_parameter_that_a_person_asked_for_is_not_left_out(hosted: Any, service: Service, loopback: Any) -> None:
+    settings(hosted, loopback, "parameters = { top_k = 3 }")
+    service.rejects = ("top_k",)
+    done = rung(hosted, "baseline", "--arms", "base")
+    assert done.returncode == 2 and "top_k" in done.stderr
+
+
+def test_free_parameters_are_sent_and_tell_answers_apart(hosted: Any, service: Service, loopback: Any) -> None:
+    measured(hosted)
+    before = service.answered
+    settings(hosted, loopback, 'parameters = { top_p = 0.9, reasoning_effort = "low" }')
+    measured(hosted)
+    assert service.answered == 2 * before
+    assert (loopback.requests[-1][3]["top_p"], loopback.requests[-1][3]["reasoning_effort"]) == (0.9, "low")
+
+
+def test_an_item_that_is_always_refused_counts_as_a_failure(hosted: Any, service: Service) -> None:
+    service.filtered = lambda question: "near the sea today" in question and question.startswith("card")
+    report, outcomes = measured(hosted)
+    (lost,) = [o for o in outcomes if o["split"] == "test" and o["stopped"] == "refused"]
+    assert lost["score"] == 0.0 and "filtered" in lost["why"]
+    assert report["arms"][0]["failures"] == 1 and not report["arms"][0]["unmeasured"]
+
+
+def test_a_service_that_refuses_all_items_ends_the_command(hosted: Any, service: Service) -> None:
+    service.filtered = lambda question: True
+    done = rung(hosted, "baseline", "--arms", "base")
+    assert done.returncode == 2 and "filtered" in done.stderr and service.calls < 20
+
+
+@pytest.mark.parametrize("says", ["fenced", "thinking", "bare"])
+def test_an_answer_is_read_where_a_person_would_read_it(hosted: Any, service: Service, says: str) -> None:
+    service.says = says
+    report, outcomes = measured(hosted)
+    held = [o for o in outcomes if o["form"] == "held"]
+    assert held and all(o["output"] in service.labels and o["stopped"] == "choice" for o in held)
+    assert report["arms"][0]["score"] == pytest.approx(truth(service, outcomes, hosted))
+
+
+@pytest.mark.parametrize("says", ["prose", "null"])
+def test_an_answer_outside_the_set_scores_nothing_and_is_counted(hosted: Any, service: Service, says: str) -> None:
+    service.says = says
+    _, outcomes = measured(hosted)
+    held = [o for o in outcomes if o["form"] == "held"]
+    assert held and all(o["score"] == 0.0 and o["stopped"] == "outside" for o in held)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"error": {"message": "upstream overloaded", "code": 503}},
+        {"id": "1", "object": "chat.completion", "choices": [], "error": {"message": "slow down", "code": 429}},
+    ],
+    ids=["alone", "beside no choices"],
+)
+def test_an_error_inside_a_200_is_tried_again(hosted: Any, service: Service, body: Any) -> None:
+    service.fails = lambda call: (200, body) if call % 7 == 0 else None
+    report, outcomes = measured(hosted)
+    assert report["arms"][0]["score"] == pytest.approx(truth(service, outcomes, hosted))
+
+
+def spent(project: Any) -> float:
+    """What the kept replies cost."""
+    kept = (project.evaluations / ".partial" / "replies.jsonl").read_text().splitlines()
+    return sum(json.loads(line)["reply"]["cost_usd"] for line in kept)
+
+
+@pytest.fixture
+def priced(hosted: Any) -> Any:
+    (hosted.root / "rules").mkdir()
+    (hosted.root / "rules" / "prices.toml").write_text(PRICES)
+    return hosted
+
+
+@pytest.mark.parametrize("says", ["json", "prose"])
+def test_what_was_paid_is_counted_by_the_projects_own_price(priced: Any, service: Service, says: str) -> None:
+    service.cached, service.says = 0.5, says
+    report, _ = measured(priced)
+    assert spent(priced) == pytest.approx(service.usd(cached_price=0.25)) and service.usd(0.25) > 0
+    assert report["arms"][0]["cost_usd"] > 0
+
+
+def test_a_second_run_pays_for_nothing_again(priced: Any, service: Service) -> None:
+    service.fails = lambda call: (401, {"error": {"message": "no"}}) if call == 30 else None
+    stopped = rung(priced, "baseline", "--arms", "base")
+    assert stopped.returncode == 2 and spent(priced) == pytest.approx(service.usd(0.25))
+    service.fails = lambda call: None
+    measured(priced)
+    once = {question: 2 if question.endswith(" now") else 1 for question in service.served}
+    assert service.served == once, "validation in both forms, the test in one"
+
+
+@pytest.mark.cold
+def test_an_interrupt_waits_for_what_is_under_way(priced: Any, service: Service, loopback: Any) -> None:
+    def slow(call: int) -> None:
+        time.sleep(0.3)
+
+    service.fails = slow
+    command = [sys.executable, "-P", "-m", "rung", "baseline", "--arms", "base"]
+    child = subprocess.Popen(command, cwd=priced.root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while service.answered < 6 and child.poll() is None:
+        time.sleep(0.05)
+    child.send_signal(signal.SIGINT)
+    assert child.wait(60) == 130
+    assert spent(priced) == pytest.approx(service.usd(0.25))
+
+
+def test_a_model_without_a_price_is_named_before_the_first_call(hosted: Any, service: Service, loopback: Any) -> None:
+    hosted.settings_file.write_text(
+        f'[model]\nprovider = "anthropic"\nbase = "small"\nbase_url = "{loopback.url}"\n'
+        '[evaluation]\nclosed_set = "off"\n'
+    )
+    trusted = rung(hosted, "trust", "--yes")
+    assert trusted.returncode == 0, trusted.stderr
+    service.fails = lambda call: (401, {"error": {"message": "no"}})
+    done = rung(hosted, "baseline", "--arms", "base")
+    assert "[[api]]" in done.stderr and done.stderr.index("[[api]]") < done.stderr.index("401")

@@ -1,0 +1,129 @@
+"""A hosted model with a known skill and the faults of real services, played by the `loopback` server.
+
+It speaks OpenAI's chat completions and Anthropic's messages, and counts for itself what it answered and what that
+costs, so that a report can be compared with it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from typing import Any
+
+from hosted_replies import completion, message
+
+SAYS: dict[str, Callable[[str], str | None]] = {
+    "json": lambda label: json.dumps({"answer": label}),
+    "fenced": lambda label: f'Here it is:\n```json\n{{"answer": "{label}"}}\n```',
+    "thinking": lambda label: f'<think>\nIs it a card? No.\n</think>\n\n{{"answer": "{label}"}}',
+    "bare": lambda label: f'"{label.upper()}".',
+    "prose": lambda label: f"That depends; many would say {label}, I would not.",
+    "null": lambda label: None,
+}
+"""How an answer to a closed set is written."""
+
+
+def share(*parts: str) -> float:
+    """The same number from 0 to 1 for the same texts, as good as drawn."""
+    return int.from_bytes(hashlib.sha256("|".join(parts).encode()).digest()[:8], "big") / 2**64
+
+
+@dataclass
+class Service:
+    """`right` gives a question's label, and a model answers right where its share of the question is below `skill`.
+
+    `price` is USD a million tokens in and out. `cached` is the share of the prompt that the cache had.
+    """
+
+    right: Callable[[str], str]
+    labels: Collection[str]
+    skill: float = 0.8
+    says: str = "json"
+    rejects: Collection[str] = ()
+    """Parameters that the model does not support."""
+    filtered: Callable[[str], bool] = lambda question: False
+    """Questions that are refused with status 400, each time."""
+    limit: int = 0
+    """Calls in `window` seconds; 0: as many as come."""
+    window: float = 1.0
+    tells_wait: bool = True
+    fails: Callable[[int], tuple[int, Any] | None] = lambda call: None
+    """Another answer to the call of this number."""
+    cached: float = 0.0
+    price: tuple[float, float] = (1.0, 5.0)
+    calls: int = 0
+    served: dict[str, int] = field(default_factory=dict)
+    """How often each question was answered."""
+    tokens: list[int] = field(default_factory=lambda: [0, 0, 0])
+    """Prompt without what was cached, cached, written."""
+    turned_away: int = 0
+    recent: deque[float] = field(default_factory=deque)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __call__(self, _handler: Any, request: Any) -> tuple[Any, ...]:
+        _, path, _, body = request
+        with self.lock:
+            self.calls += 1
+            call, wait = self.calls, self._over()
+            if wait:
+                self.turned_away += 1
+        if wait:
+            said = {"error": {"type": "rate_limit_error", "message": "Too many requests."}}
+            return 429, said, {"retry-after": f"{wait:.2f}"} if self.tells_wait else {}
+        for name in self.rejects:
+            if name in body:
+                said = f"Unsupported parameter: '{name}' is not supported with this model."
+                return 400, {"error": {"type": "invalid_request_error", "message": said, "param": name}}
+        if other := self.fails(call):
+            return other
+        question = str(body["messages"][-1]["content"]).split("\n\n")[-1]
+        if self.filtered(question):
+            return 400, {"error": {"type": "invalid_request_error", "message": "The content was filtered."}}
+        return 200, self._answer(path, body, question)
+
+    def _over(self) -> float:
+        """Seconds until the next call may come; 0 where this one may."""
+        now = time.monotonic()
+        while self.recent and now - self.recent[0] >= self.window:
+            self.recent.popleft()
+        if self.limit and len(self.recent) >= self.limit:
+            return max(0.01, self.window - (now - self.recent[0]))
+        self.recent.append(now)
+        return 0.0
+
+    def label(self, model: str, question: str) -> str:
+        """What the model answers."""
+        right = self.right(question)
+        wrong = sorted(set(self.labels) - {right})
+        return right if share(model, question) < self.skill else wrong[int(share(question) * len(wrong))]
+
+    def _answer(self, path: str, body: Any, question: str) -> dict[str, Any]:
+        label = self.label(body["model"], question)
+        closed = "response_format" in body or "format" in body.get("output_config", {})
+        text = SAYS[self.says](label) if closed or self.says in ("thinking", "null") else label
+        prompt = sum(len(str(turn["content"])) for turn in body["messages"]) // 4
+        kept, written = int(prompt * self.cached), len(text or "") // 4 + 1
+        with self.lock:
+            self.served[question] = self.served.get(question, 0) + 1
+            self.tokens = [a + b for a, b in zip(self.tokens, (prompt - kept, kept, written), strict=True)]
+        if path.startswith("/v1/messages"):
+            used = {"input_tokens": prompt - kept, "output_tokens": written, "cache_read_input_tokens": kept}
+            return message(text or "", usage=used)
+        used = {"prompt_tokens": prompt, "completion_tokens": written, "total_tokens": prompt + written,
+                "prompt_tokens_details": {"cached_tokens": kept}}  # fmt: skip
+        return {**completion(text), "usage": used}
+
+    @property
+    def answered(self) -> int:
+        """Calls that were answered, and so are paid."""
+        return sum(self.served.values())
+
+    def usd(self, cached_price: float) -> float:
+        """What all answers cost."""
+        fresh, kept, written = self.tokens
+        return (fresh * self.price[0] + kept * cached_price + written * self.price[1]) / 1e6
