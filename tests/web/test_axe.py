@@ -87,12 +87,15 @@ def test_reports(chromium: Any, axe: str, tmp_path: Path) -> None:
     for words in (
         ("advise", "--answers", "answers.toml", "--report", "advice.html"),
         ("data", "check", "rows.csv", "--html", "check.html"),
+        ("init",),
+        ("data", "import", "rows.csv"),
+        ("share",),
     ):
         done = rung(*words, cwd=tmp_path)
         assert done.returncode in (0, 1), done.stderr
     page = chromium.new_context(viewport=PHONE, bypass_csp=True).new_page()
     found: list[str] = []
-    for name in ("advice.html", "check.html"):
+    for name in ("advice.html", "check.html", "share.html"):
         page.goto((tmp_path / name).as_uri())
         page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
         found += faults(page, axe)
