@@ -22,6 +22,7 @@ from hypothesis import HealthCheck, settings
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a hub that is named is not waited for; tests of that take it away
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # what one process compiled, the next need not
+sys.dont_write_bytecode = False
 os.environ.pop("OPENAI_BASE_URL", None)  # nobody's own server is asked
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two workers of as many threads as cores only take turns
 

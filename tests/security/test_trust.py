@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import openai
 import pytest
 from killing import Done, Warm
+from later import openai
 from works import answer
 
 from chat.claude import Claude

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 import taught
+from later import dry_steps
 
 from curation.example import Example, chat_row
 from training.gates.clearance import grant
 from training.plan.plans import read_plan
 from training.run.tokens import IGNORED, EncodedRows, Tokens, encode
 from training.trials.dry_run import Measured, _dry_run, _findings, _forecast, preflight, read_preflight
-from training.trials.dry_steps import _order, _rendering, measure
 from workspace.folder import Project
 from workspace.settings import Settings
 
@@ -93,9 +93,9 @@ def test_disk_counts_the_newest_the_best_and_the_one_that_is_written(ready: Proj
 
 def test_the_first_step_takes_the_longest_rows_and_small_sets_go_round() -> None:
     columns = [{"input_ids": [0] * n} for n in (3, 9, 5, 7)]
-    lengths = [len(c["input_ids"]) for c in _order(columns, 2)]
+    lengths = [len(c["input_ids"]) for c in dry_steps._order(columns, 2)]
     assert lengths[:2] == [9, 7] and len(lengths) == 6
-    assert len(_order(columns[:1], 4)) == 12
+    assert len(dry_steps._order(columns[:1], 4)) == 12
 
 
 def test_rows_whose_answer_is_not_trained_whole_are_listed(tiny: Path) -> None:
@@ -112,7 +112,7 @@ def test_rows_whose_answer_is_not_trained_whole_are_listed(tiny: Path) -> None:
     def lost(rows_now: list[Tokens]) -> list[int]:
         ground = SimpleNamespace(tokenizer=tokenizer, recipe=recipe, items=None, train=rows)
         ground.items = SimpleNamespace(encoded=EncodedRows(rows_now, [2]))
-        found = _rendering(ground)
+        found = dry_steps._rendering(ground)
         assert found["lost_tokens"] == encoded.rows[1].trained
         return list(found["answer_lost"])
 
@@ -124,7 +124,7 @@ def test_the_dry_run_measures_steps_memory_and_a_checkpoint(
 ) -> None:
     planned.write_text(planned.read_text().replace('base = "embedded"', f'base = "{tiny}"'))
     planned.write_text(re.sub(r"max_length = \d+", "max_length = 256", planned.read_text()))
-    found = measure(ready.root, planned)
+    found = dry_steps.measure(ready.root, planned)
     assert len(found["steps"]) == 3 and all(s["seconds"] > 0 and s["tokens"] > 0 for s in found["steps"])
     assert found["checkpoint_bytes"] > 4 * found["trained_parameters"] > 0
     assert found["peak_gib"] >= 0 and len(found["rows"]["shown"]) == 5
