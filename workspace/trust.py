@@ -238,4 +238,4 @@ def _read() -> dict[str, dict[str, str]]:
 def _write(folders: Mapping[str, Mapping[str, str]]) -> None:
     path = state_file()
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    write_private(path, json.dumps(folders, indent=1, sort_keys=True) + "\n")
+    write_private(path, json.dumps(folders, sort_keys=True))

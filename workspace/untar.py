@@ -101,10 +101,9 @@ def _members(file: Path, folder: Path) -> Iterator[tuple[Path, tarfile.TarInfo, 
     with opened(file, "rb") if opened else file.open("rb") as stream:
         counted = _Counted(stream, most, why)  # type: ignore[arg-type]
         with tarfile.open(fileobj=counted, mode="r|", tarinfo=_Info) as tar:  # type: ignore[call-overload]
-            left, names = most, _Names(folder)
+            names = _Names(folder)
             for number, member in enumerate(tar, 1):
-                left -= member.size
-                if left < 0:
+                if member.size > most:  # tarfile would read on to where such a member ends, past the end of the file
                     raise TooMuch(why)
                 if number > MOST_MEMBERS:
                     raise TooMuch(f"holds more than {MOST_MEMBERS:,} files")
@@ -152,8 +151,6 @@ def _write(target: Path, member: tarfile.TarInfo, tar: tarfile.TarFile) -> None:
 
 def _most(file: Path, folder: Path) -> tuple[int, str]:
     """How many bytes may come out, and what is said where it is more."""
-    size, free = file.stat().st_size, shutil.disk_usage(folder).free
-    packed, room = size * MOST_TIMES + SPARE, max(0, free - SPARE)
-    if packed <= room:
-        return packed, f"unpacks to more than {packed:,} bytes, {MOST_TIMES} times its size: no tar of Rung's does"
-    return room, f"unpacks to more than the {room:,} bytes that are free in {folder.parent}"
+    most = min(file.stat().st_size * MOST_TIMES + SPARE, shutil.disk_usage(folder).free - SPARE)
+    room = f"{MOST_TIMES} times its size, or what {folder.parent} has room for"
+    return most, f"unpacks to more than {most:,} bytes: {room}"
