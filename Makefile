@@ -45,12 +45,15 @@ slow: $(READY) ## Tests that take over 20 s or an environment of their own, and 
 	$(BIN)/pytest -m slow -o addopts="-q --strict-markers --import-mode=importlib"
 	$(BIN)/pytest -m "hypothesis and not slow" --hypothesis-profile=search $(WORKERS) -o addopts="-q --strict-markers --import-mode=importlib"
 
-LONG := load soak reviews mutants
-HELD := dedup_contenders verdict_methods make_data
-DATA := advice semantic
-bench: $(READY) ## Side-by-side with peers; each prints a table (not those that take an hour or a folder of data)
-	$(BIN)/python -m benchmarks.memory
-	for file in $(filter-out $(patsubst %,benchmarks/%.py,$(LONG) $(HELD) $(DATA)),$(wildcard benchmarks/*.py)); do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+LONG := load soak reviews mutants  # an hour, or a target of their own
+HELD := dedup_contenders verdict_methods make_data  # parts of others
+DATA := advice semantic  # want a folder of data
+BENCHES := memory $(filter-out $(LONG) $(HELD) $(DATA),$(basename $(notdir $(wildcard benchmarks/*.py))))
+BENCH_verdict := --fast
+BENCH_checks := --quick
+bench: $(READY) ## Side-by-side with peers; each prints a table, and all run whatever one comes to
+	@failed=; $(foreach name,$(BENCHES),echo "== $(name)"; $(BIN)/python -m benchmarks.$(name) $(BENCH_$(name)) || failed="$$failed $(name)"; )\
+	test -z "$$failed" || { echo "Broken, or below a bar:$$failed"; exit 1; }
 
 mutants: $(READY) ## Small faults put into locks, verdict, leakage, review and security: how many do the tests see? (30 minutes)
 	$(BIN)/python benchmarks/mutants.py clearance verdict leakage review security --count 12 --minutes 5

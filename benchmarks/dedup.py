@@ -32,7 +32,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from dedup_contenders import CONTENDERS, questions
+from benchmarks.dedup_contenders import CONTENDERS, questions
 
 
 def main() -> None:

@@ -29,7 +29,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from review import Tally, fill, review, row, serve
+from benchmarks.review import Tally, fill, review, row, serve
 from sqlalchemy import func, select
 
 from curation.review import invite
