@@ -29,9 +29,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.review import Tally, fill, review, row, serve
 from sqlalchemy import func, select
 
+from benchmarks.review import Tally, fill, review, row, serve
 from curation.review import invite
 from curation.store import open_store
 from curation.store.tables import decisions

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -97,6 +98,9 @@ def test_the_gate_reads_the_lower_bounds_that_the_policy_sets(make_desk: Any) ->
     assert check(agreement_at_least=0.97).why == (
         "agreement is 100.0%, at least 95.9% with 95% confidence; 97.0% is asked for"
     )
+    exactly = progress(desk).agreement.raw_low
+    assert exactly is not None and check(agreement_at_least=exactly).passed
+    assert not check(agreement_at_least=math.nextafter(exactly, 1)).passed
     assert check(agreement_at_least=0.9).evidence == check(agreement_at_least=0.9).evidence
 
 
