@@ -12,6 +12,8 @@ import typer
 from workspace.errors import RungError
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+By = Annotated[str, typer.Option(help="Your name, for an override.")]
+Reason = Annotated[str, typer.Option(help="Why.")]
 Unmask = Annotated[bool, typer.Option("--unmask", help="Show personal data and keys unmasked; recorded in the log.")]
 
 Rejects = Annotated[Path | None, typer.Option(help="File for lines that cannot be read, with reasons.")]

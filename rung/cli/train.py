@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rung.cli.locked import show_locked
-from rung.cli.options import Json
+from rung.cli.options import By, Json, Reason
 from rung.cli.runs import go_on, runs_app, say_end, watch_run
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ def register(app: typer.Typer) -> None:
 def train(
     plan_name: Annotated[str | None, typer.Argument(metavar="[PLAN]", help="A plan (P-001) or its file.")] = None,
     override: Annotated[list[str] | None, typer.Option(help="Override a gate: decision, review or machine.")] = None,
-    by: Annotated[str, typer.Option(help="Your name, for an override.")] = "",
-    reason: Annotated[str, typer.Option(help="Why.")] = "",
+    by: By = "",
+    reason: Reason = "",
     detach: Annotated[bool, typer.Option("--detach", help="Return as soon as training has started.")] = False,
     again: Annotated[
         bool, typer.Option("--again", help="Train again even if this plan already has a finished run.")

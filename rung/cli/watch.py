@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rung.cli.models import BUDGET, OVERRIDE
-from rung.cli.options import Json, day
+from rung.cli.options import By, Json, Reason, day
 from rung.cli.output import ProgressLine, note, show
 
 if TYPE_CHECKING:
@@ -72,8 +72,8 @@ def report(
     html: Annotated[Path | None, typer.Option(help="Write the page to this file.")] = None,
     budget_usd: BUDGET = None,
     override: OVERRIDE = "",
-    by: Annotated[str, typer.Option(help="Your name, for an override.")] = "",
-    reason: Annotated[str, typer.Option(help="Why.")] = "",
+    by: By = "",
+    reason: Reason = "",
     as_json: Json = False,
 ) -> None:
     """Show what has changed since training. Exit 1 if a signal is raised."""

@@ -11,6 +11,7 @@ from curation.split.manifest import SHOWS_NOTHING
 from evaluation.measured_answers import best_untuned
 from rung.status.facts import WAITING, Facts
 from rung.text.baseline_text import SET_GOAL, best_label
+from rung.text.decision_text import OPTION, step_and_end
 from rung.text.figures import arm_name
 from rung.text.power_text import small_words
 from rung.text.verdict_text import out_of_reach, scatter
@@ -31,8 +32,8 @@ SYMBOLS: dict[State, str] = {
     "not_needed": "-",
 }
 WORDS: dict[State, str] = {"needs_you": "needs you", "not_needed": "not needed"}
-RUNGS = {"classifier": "classifier", "prompt": "prompt", "few_shot": "few-shot", "rag": "rag", "fine_tune": "fine-tune"}
-STEP_WORDS = {**RUNGS, "rag_and_fine_tune": "rag and fine-tune"}
+STEP_WORDS = {"classifier": "classifier", **OPTION}
+RUNGS = {name: word for name, word in STEP_WORDS.items() if name != "rag_and_fine_tune"}
 WATCH = "rung watch import LOGS"
 """What is left to do where nothing waits."""
 PRESS = re.compile(r"press (\d)")
@@ -198,8 +199,7 @@ def _advice(facts: Facts) -> Stage:
     decision = facts.decision
     if decision.reached == "classifier":
         return Stage(2, "Advice", "done", "the classifier reaches the goal", "rung advise")
-    end = STEP_WORDS[decision.destination] if decision.settled else "open"
-    reason = f"next step {STEP_WORDS[decision.next_step]}, likely end {end}"
+    reason = step_and_end(decision.next_step, decision.destination, settled=decision.settled)
     return Stage(2, "Advice", "done", reason, "rung advise")
 
 

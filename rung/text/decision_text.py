@@ -72,6 +72,12 @@ def step_word(decision: Decision) -> str:
     return "classifier" if decision.reached == "classifier" else OPTION[decision.next_step]
 
 
+def step_and_end(next_step: str, destination: str, *, settled: bool) -> str:
+    """Return `next step few-shot, likely end fine-tune`; the end is `open` until the answers settle it."""
+    end = OPTION.get(destination, destination) if settled else OPEN
+    return f"next step {OPTION.get(next_step, next_step)}, likely end {end}"
+
+
 def headline(decision: Decision) -> str:
     """Return what to do now, in one sentence: `put good examples into the prompt`."""
     return _lower(decision.action.text).split(". ")[0].rstrip(".")
@@ -286,7 +292,7 @@ def _advice_lines(found: JsonObject, before: str, after: str) -> Iterator[str]:
     advice, now = found["advice"], found["now"]
     end = OPTION[now["destination"]] if now["settled"] else OPEN
     if not advice:
-        yield f"The advice is the same: next step {OPTION[now['next_step']]}, likely end {end}."
+        yield f"The advice is the same: {step_and_end(now['next_step'], now['destination'], settled=now['settled'])}."
     for key, name in (("next_step", "Next step"), ("destination", "Likely end")):
         if key in advice:
             what = end if key == "destination" else OPTION[advice[key][1]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from evaluation.judge.correction import JudgedArm, JudgedRival, JudgeReport
-from evaluation.people.pairings import PeoplePreference
+from evaluation.people.pairings import PeoplePreference, items_for
 from rung.text.figures import arm_name, percent, points, signed_interval
 from workspace.counted import counted
 
@@ -25,6 +25,14 @@ def sentence(report: JudgeReport) -> str:
         return f"The judge agrees with human labels. {weight}"
     why = report.why.partition("the judge is ignored: ")[2] or report.why
     return f"The verdict ignores the judge: {why}."
+
+
+def comparisons_needed() -> str:
+    """How many blind comparisons an interval of a given width needs."""
+    wide, narrow = items_for(0.2), items_for(0.1)
+    return (
+        f"An interval of 20 points to each side needs about {wide} items for each rival, of 10 points about {narrow}."
+    )
 
 
 def arm_line(arm: JudgedArm, report: JudgeReport) -> str:

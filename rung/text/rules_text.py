@@ -10,7 +10,7 @@ from datetime import date
 from advisor.answers import FACTS, Answers
 from advisor.conditions import Bounds, Condition
 from advisor.rulebook import Question, Rule, Rulebook
-from rung.text.decision_text import OPEN, OPTION
+from rung.text.decision_text import step_and_end
 from workspace.counted import counted
 from workspace.errors import RungError, did_you_mean
 from workspace.json_types import JsonObject
@@ -187,8 +187,8 @@ def _answer_lines(document: JsonObject) -> Iterator[str]:
         yield "What each answer would do"
         for effect in document["effects"]:
             value = str(effect["value"]).lower() if isinstance(effect["value"], bool) else effect["value"]
-            end = OPTION[effect["destination"]] if effect["settled"] else OPEN
-            yield f"  {value!s:<22} next step {OPTION[effect['next_step']]}, likely end {end}"
+            then = step_and_end(effect["next_step"], effect["destination"], settled=effect["settled"])
+            yield f"  {value!s:<22} {then}"
     rules = document["rules"]
     yield f"{counted(len(rules), 'rule')} {'uses' if len(rules) == 1 else 'use'} this answer"
     width = max((len(rule["id"]) for rule in rules), default=0)

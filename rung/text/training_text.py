@@ -268,22 +268,22 @@ def best_words(run: RunRecord) -> str:
     return f"{run.best_loss:.3f}{score}"
 
 
-def ending_lines(run: RunRecord) -> list[str]:
-    """Return how a run ended, and the next command."""
-    after = f"Next: {after_run(run)}"
+def ending_words(run: RunRecord) -> str:
+    """How a run ended, from its verb on: `finished in 14 min. Best checkpoint: ...`; empty while it runs."""
     best = "" if run.best_loss is None else f" Best checkpoint: step {run.best_step}, validation {best_words(run)}."
     if run.state == "finished":
-        told = f" Ended early: {run.ending}." if run.ending.startswith("over-fitting") else ""
-        return [f"{run.id} finished in {duration(run.seconds)}.{told}{best}", after]
-    if run.state == "failed":
-        return [f"{run.id} failed at step {run.step}: {run.ending}.{best}", after]
-    if run.state in ("stopped", "crashed"):
-        whole = f" Checkpoint {run.step} is complete." if run.step else ""
-        return [
-            f"{run.id} {run.state} at step {run.step}: {run.ending}.{whole}{best}",
-            after,
-        ]
-    return [f"{run.id} is {run.state}: step {run.step} of {run.steps}.", after]
+        early = f" Ended early: {run.ending}." if run.ending.startswith("over-fitting") else ""
+        return f"finished in {duration(run.seconds)}.{early}{best}"
+    if run.state in ("stopped", "crashed", "failed"):
+        whole = f" Checkpoint {run.step} is complete." if run.step and run.state != "failed" else ""
+        return f"{run.state} at step {run.step}: {run.ending}.{whole}{best}"
+    return ""
+
+
+def ending_lines(run: RunRecord) -> list[str]:
+    """Return how a run ended, and the next command."""
+    ending, after = ending_words(run), f"Next: {after_run(run)}"
+    return [f"{run.id} {ending or f'is {run.state}: step {run.step} of {run.steps}.'}", after]
 
 
 def validation_words(line: dict[str, Any]) -> str:
@@ -317,7 +317,7 @@ def gate_lines(gates: Sequence[Gate]) -> list[str]:
     """One line a gate; under a closed one why, rule and the command that opens it."""
     lines = []
     for gate in gates:
-        lines.append(_columns(f"{gate.symbol} {gate.name:<10} ", _fact(gate), FACT, gate.shown))
+        lines.append(_columns(f"{gate.symbol} {gate.name:<10} ", fact_words(gate), FACT, gate.shown))
         if not gate.opens:
             if gate.why:
                 lines.append(_columns(" " * 13, f"why: {gate.why}", FACT + 2, f"rule {gate.rule}" if gate.rule else ""))
@@ -326,7 +326,8 @@ def gate_lines(gates: Sequence[Gate]) -> list[str]:
     return lines
 
 
-def _fact(gate: Gate) -> str:
+def fact_words(gate: Gate) -> str:
+    """The line of a gate: who overrode it and why, else what was found."""
     if gate.override is not None and gate.passed is not True:
         return f'overridden by {gate.override.by}: "{gate.override.reason}"'
     return gate.fact

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from rung.text.decision_text import OPTION
+from rung.text.decision_text import step_and_end
 from rung.text.figures import arm_name, percent
 from rung.why.rows import ChainLink, row_links
 from workspace.artefact import now
@@ -241,9 +241,7 @@ def _facts(path: Path, table: JsonObject) -> Iterator[str]:
     elif path.name == "verdict.json":
         yield f"{table['verdict'].replace('_', ' ')}: {table['difference'] * 100:+.1f} points, n = {table['n']}"
     elif path.name == "decision.json":
-        step, end = (OPTION.get(table[name], table[name]) for name in ("next_step", "destination"))
-        end = end if table.get("settled", True) else "open"
-        yield f"next step {step}, likely end {end}"
+        yield step_and_end(table["next_step"], table["destination"], settled=table.get("settled", True))
         yield from (f"{reason['rule']}: {reason['text']}" for reason in table.get("reasons", [])[:3])
     for override in table.get("overrides", []):
         yield f'! {override["gate"]} overridden by {override["by"]}: "{override["reason"]}"'

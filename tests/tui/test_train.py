@@ -81,7 +81,7 @@ ENDED = (
     (
         "finished",
         "finished",
-        "Finished in 14 min. Best checkpoint: step 8, validation 0.41.",
+        "Finished in 14 min. Best checkpoint: step 8, validation 0.410.",
         "measure it on the test set (9)",
     ),
 )

@@ -12,7 +12,7 @@ from advisor.answers import FACTS, Answers, FactValues
 from advisor.interview import effects, hanging_rules, next_question, progress
 from advisor.rulebook import Question, Rulebook
 from rung.cli.output import complain
-from rung.text.decision_text import OPEN, OPTION
+from rung.text.decision_text import step_and_end
 from workspace.artefact import now
 from workspace.counted import counted
 from workspace.errors import InputError, RungError
@@ -193,8 +193,8 @@ def _why(question: Question, book: Rulebook, answers: Answers) -> None:
     complain(f"  {counted(reading, 'rule')} {'uses' if reading == 1 else 'use'} this answer.")
     if FACTS[question.id].kind != "text":
         for effect in effects(book, answers, question.id):
-            end = OPTION[effect.destination] if effect.settled else OPEN
-            complain(f"  {effect.text}: next step {OPTION[effect.next_step]}, likely end {end}")
+            then = step_and_end(effect.next_step, effect.destination, settled=effect.settled)
+            complain(f"  {effect.text}: {then}")
 
 
 def _save(project: Project | None, answers: Answers) -> None:

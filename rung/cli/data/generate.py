@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rung.cli.options import Json
+from rung.cli.options import By, Json, Reason
 from rung.cli.output import ProgressLine, emit, note, say
 from workspace.counted import counted
 
@@ -46,8 +46,8 @@ def generate(
     override: Annotated[
         str, typer.Option(help="privacy: send rows despite the privacy answer; needs --by and --reason.")
     ] = "",
-    by: Annotated[str, typer.Option(help="Your name, for an override.")] = "",
-    reason: Annotated[str, typer.Option(help="Why.")] = "",
+    by: By = "",
+    reason: Reason = "",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before money is spent.")] = False,
     as_json: Json = False,
 ) -> None:

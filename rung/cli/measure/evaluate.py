@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rung.cli.models import BUDGET, OVERRIDE
-from rung.cli.options import Json, Unmask, at_most_one, goes_with
+from rung.cli.options import By, Json, Reason, Unmask, at_most_one, goes_with
 from workspace.counted import counted
 
 if TYPE_CHECKING:
@@ -71,8 +71,8 @@ def evaluate(
     unmask: Unmask = False,
     budget_usd: BUDGET = None,
     override: OVERRIDE = "",
-    by: Annotated[str, typer.Option(help="Your name, for an override.")] = "",
-    reason: Annotated[str, typer.Option(help="Why.")] = "",
+    by: By = "",
+    reason: Reason = "",
     as_json: Json = False,
 ) -> None:
     """Measure the tuned model on the baseline's test items and compute the verdict."""

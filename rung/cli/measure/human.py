@@ -110,8 +110,8 @@ def _ask_all(project: Project, settings: Settings, comparison: BlindComparison, 
 
 def _standing(comparison: BlindComparison, as_json: bool) -> None:
     """Print the progress of each rater, never their choices."""
-    from evaluation.people.pairings import items_for
     from rung.cli.output import emit, say
+    from rung.text.judge_text import comparisons_needed
 
     made = len(comparison.pairings)
     same = made - len(comparison.asked)
@@ -121,8 +121,7 @@ def _standing(comparison: BlindComparison, as_json: bool) -> None:
     say(f"{counted(made, 'comparison')}; {same:,} have equal outputs and count as ties.")
     for rater, (done, wanted) in comparison.standing().items():
         say(f"  {rater}: {done} of {wanted}")
-    wide, narrow = items_for(0.2), items_for(0.1)
-    say(f"An interval of 20 points to each side needs about {wide} items for each rival, of 10 points about {narrow}.")
+    say(comparisons_needed())
     say("In a browser: rung review serve, then /compare")
     return say(f"\nNext: rung evaluate {comparison.plan.run} --human --reveal")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rung.cli.options import Json
+from rung.cli.options import By, Json, Reason
 from rung.cli.tree import Group
 
 if TYPE_CHECKING:
@@ -28,8 +28,6 @@ Cards = Annotated[int, typer.Option(min=1, help="Number of cards.")]
 Html = Annotated[Path | None, typer.Option(help="Write a page of the rows to this file.")]
 Budget = Annotated[float | None, typer.Option(min=0.01, help="Minutes that the trainings may take.")]
 Aside = Annotated[list[str] | None, typer.Option(help="Override a gate: decision, review or machine.")]
-By = Annotated[str, typer.Option(help="Your name, for an override.")]
-Reason = Annotated[str, typer.Option(help="Why.")]
 
 WORDS = {"--managed": "managed", "--export": "export", "--preflight": "check", "--sweep": "sweep", "--curve": "curve"}
 """Options of before, each with the word that took its place."""

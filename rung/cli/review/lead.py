@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from rung.cli.options import Json
+from rung.cli.options import By, Json, Reason
 from rung.cli.output import ProgressLine, emit, note, say
 from rung.cli.review.review_group import Reviewer, desk_here, person_of, review_app
 from workspace.counted import counted
@@ -142,8 +142,8 @@ def score_command(
     override: Annotated[
         str, typer.Option(help="privacy: send rows despite the privacy answer; needs --by and --reason.")
     ] = "",
-    by: Annotated[str, typer.Option(help="Your name, for an override.")] = "",
-    reason: Annotated[str, typer.Option(help="Why.")] = "",
+    by: By = "",
+    reason: Reason = "",
     as_json: Json = False,
 ) -> None:
     """Let a model score how likely each waiting row is right. The score only orders the queue."""

@@ -24,7 +24,7 @@ from advisor.rulebook import Question, Rulebook
 from advisor.rulefiles import load_rulebook
 from evaluation.measured_answers import judge_again
 from rung.status.stages import STEP_WORDS
-from rung.text.decision_text import OPEN
+from rung.text.decision_text import OPEN, step_and_end
 from rung.tui.widgets.lines import Entry, shown
 from workspace.counted import counted
 from workspace.errors import RungError
@@ -176,8 +176,7 @@ def effect_line(effect: Effect) -> str:
 
 
 def _outcome(effect: Effect) -> str:
-    end = STEP_WORDS[effect.destination] if effect.settled else OPEN
-    return f"next step {STEP_WORDS[effect.next_step]}, likely end {end}"
+    return step_and_end(effect.next_step, effect.destination, settled=effect.settled)
 
 
 def enough_words(moving: Sequence[str]) -> str:

@@ -10,6 +10,7 @@ from textual.binding import Binding, BindingType
 
 from evaluation.people.comparison import BlindComparison
 from evaluation.people.pairings import ITEMS, Pairing, PeoplePreference
+from rung.text.judge_text import comparisons_needed
 from rung.tui.async_list import LoadedLines
 from rung.tui.measure.blind_screen import BlindScreen, intro, standing_entries, text_entries
 from rung.tui.widgets.lines import Entry
@@ -72,7 +73,11 @@ class PeopleScreen(BlindScreen):
         command = f"rung evaluate {found[1].run} --human --rater {self.source.person}"
         if self.comparison is None:
             return intro(
-                "Which output do people prefer?", [*ABOUT, _needed()], "Next: begin.   Enter", command, Place()
+                "Which output do people prefer?",
+                [*ABOUT, comparisons_needed()],
+                "Next: begin.   Enter",
+                command,
+                Place(),
             )
         self.keep(self.comparison.record)
         if self.reveals:
@@ -135,15 +140,6 @@ class PeopleScreen(BlindScreen):
     def _ask_reveal(self) -> None:
         self.reveals = True
         self.reload()
-
-
-def _needed() -> str:
-    from evaluation.people.pairings import items_for
-
-    wide, narrow = items_for(0.2), items_for(0.1)
-    return (
-        f"An interval of 20 points to each side needs about {wide} items for each rival, of 10 points about {narrow}."
-    )
 
 
 def _asked(texts: Sequence[str], note: str, done: int, of: int) -> Iterator[Entry]:

@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 
 from rung.status.stages import Stage, Status
 from rung.text.figures import gib
-from rung.text.training_text import METHOD, passed_of, plan_rows
+from rung.text.training_text import METHOD, fact_words, passed_of, plan_rows
 from rung.tui.async_list import RUNNING, LoadedLines, LoadedScreen, StoppableScreen, locked
 from rung.tui.data.row_work import gated
 from rung.tui.editor import edit_beside
@@ -321,8 +321,7 @@ def _because(reason: str, room: int) -> str:
 def _gate_entries(gates: Sequence[Gate], ready: Ready) -> Iterator[Entry]:
     """A line a gate, and under a closed one what opens it."""
     for gate in gates:
-        fact = f'overridden by {gate.override.by}: "{gate.override.reason}"' if gate.override else gate.fact
-        yield Entry(f"{gate.symbol} {gate.name:<9} {fact}", f"gate:{gate.name}")
+        yield Entry(f"{gate.symbol} {gate.name:<9} {fact_words(gate)}", f"gate:{gate.name}")
         if not gate.opens and gate.opener:
             told = does_not_fit(ready) if gate.name == "machine" and ready.fit else way(gate)
             yield Entry(f"            {told}")

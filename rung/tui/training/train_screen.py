@@ -9,7 +9,8 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
-from rung.text.figures import duration
+from rung.text.figures import as_sentence, duration
+from rung.text.training_text import ending_words
 from rung.tui.async_list import LONG, LoadedLines, LoadedScreen, locked
 from rung.tui.job import JobEnded
 from rung.tui.widgets.lines import Entry, shown
@@ -248,17 +249,8 @@ def train_entries(watched: Watched, now: datetime, width: int, height: int) -> I
 
 def _sentence(watched: Watched, steps: Sequence[MetricLine], now: datetime) -> str:
     run = watched.run
-    if run.state == "finished":
-        best = (
-            f" Best checkpoint: step {run.best_step}, validation {run.best_loss:.2f}."
-            if run.best_loss is not None
-            else ""
-        )
-        early = f" Ended early: {run.ending}." if run.ending.startswith("over-fitting") else ""
-        return f"Finished in {duration(run.seconds)}.{early}{best}"
-    if run.state in ("stopped", "crashed", "failed"):
-        whole = f" Checkpoint {run.step} is complete." if run.step else ""
-        return f"{run.state.capitalize()} at step {run.step}: {run.ending}.{whole}"
+    if ending := ending_words(run):
+        return as_sentence(ending)
     if not steps:
         return _loading_words(watched, (now - run.started_at).total_seconds() if run.started_at else 0.0)
     left = steps[-1].get("eta_seconds")
