@@ -7,20 +7,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from training.monitoring.fields import as_number, text_at
+from training.monitoring.fields import as_number, at_path, text_at
 
-GOOD = frozenset(("up", "good", "like", "liked", "positive", "thumbs_up", "👍", "yes", "correct", "right", "helpful",
-                  "true"))  # fmt: skip
-BAD = frozenset(("down", "bad", "dislike", "disliked", "negative", "thumbs_down", "👎", "no", "incorrect", "wrong",
-                 "false"))  # fmt: skip
-RATED = ("rating", "thumbs", "thumb", "user_rating", "vote", "user_feedback", "feedback", "stars", "feedback_rating")
-INSIDE = ("rating", "score", "value", "thumbs", "label", "type", "vote")
+GOOD = frozenset(("up", "good", "like", "positive", "thumbs_up", "👍", "yes", "correct", "helpful", "true"))
+BAD = frozenset(("down", "bad", "dislike", "negative", "thumbs_down", "👎", "no", "incorrect", "wrong", "false"))
+RATED = ("rating", "thumbs", "vote", "stars", "user_feedback", "feedback")
+INSIDE = ("rating", "score", "value", "thumbs", "vote")
 """Keys of a rating below `feedback`, where a bare score can be nothing else."""
-SCORE = ("stringValue", "string_value", "value", "rating", "score")
-EDITS = ("edit", "edited", "edited_response", "edited_output", "correction", "corrected", "corrected_output",
-         "expected_output", "ideal")  # fmt: skip
-COMMENTS = ("comment", "comments", "note", "remark", "feedback_text", "text", "explanation")
-PLACES = ("", "feedback", "user_feedback", "metadata", "annotation", "metadata.feedback")
+SCORE = ("stringValue", "value")
+EDITS = ("edit", "correction", "expected_output")
+COMMENTS = ("comment", "note")
+PLACES = ("", "feedback", "metadata")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,19 +46,19 @@ class Feedback:
 
 
 def feedback_in(obj: Mapping[str, Any]) -> Feedback:
-    """The feedback in a logged object, wherever it is."""
-    if is_comment(obj):
-        return Feedback(comment=text_at(obj, "content"))
+    """The feedback in a logged object: in itself, below `feedback` or `metadata`, among its scores."""
     if is_score(obj):
         return _scored(obj)
     found = Feedback()
-    for place, table in _tables(obj):
-        rating, words, said = _rating(table, INSIDE if place else RATED)
-        edit = next((e for key in EDITS if isinstance(e := table.get(key), str) and e.strip()), "")
-        comment = text_at(table, *(COMMENTS if place else COMMENTS[:-2])) or comments_in(table.get("comments"))
-        if said and not place and not comment and " " in said:
+    for place in PLACES:
+        table = at_path(obj, place) if place else obj
+        if not isinstance(table, Mapping):
+            continue
+        rating, words, said = _rating(table, INSIDE if place == "feedback" else RATED)
+        comment = text_at(table, *COMMENTS)
+        if " " in said and not comment and not place:
             comment, said = said, ""
-        found = found.over(Feedback(rating, words, edit, comment, unclear=(said,) if said else ()))
+        found = found.over(Feedback(rating, words, text_at(table, *EDITS), comment, unclear=(said,) if said else ()))
     for score in scores_in(obj):
         found = found.over(_scored(score))
     return found
@@ -72,18 +69,9 @@ def _scored(score: Mapping[str, Any]) -> Feedback:
     if not given_by_a_person(score):
         return Feedback(unread=(text_at(score, "name") or "without a name",))
     rating, words, said = _rating(score, SCORE)
-    if rating is not None and str(score.get("dataType") or score.get("data_type")).upper() == "BOOLEAN":
+    if rating is not None and str(score.get("dataType")).upper() == "BOOLEAN":
         rating, words = (1.0 if rating > 0 else -1.0), True
     return Feedback(rating, words, "", text_at(score, *COMMENTS), unclear=(said,) if said else ())
-
-
-def _tables(obj: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    for place in PLACES:
-        table: Any = obj
-        for key in filter(None, place.split(".")):
-            table = table.get(key) if isinstance(table, Mapping) else None
-        if isinstance(table, Mapping):
-            yield ("" if place == "metadata" else place), table
 
 
 def _rating(table: Mapping[str, Any], keys: Iterable[str]) -> tuple[float | None, bool, str]:
@@ -98,7 +86,7 @@ def _rating(table: Mapping[str, Any], keys: Iterable[str]) -> tuple[float | None
             return (1.0 if word in GOOD else -1.0), True, ""
         if (number := as_number(value)) is not None:
             return number, False, ""
-        unclear = unclear or (word and key != "type" and str(value).strip()) or ""
+        unclear = unclear or (word and str(value).strip())
     return None, False, unclear
 
 
@@ -130,30 +118,14 @@ PERSON = frozenset(
 
 
 def scores_in(obj: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """All scores of a logged object, each as a table with `name` and `value`: a list, a table by name, or one column
-    for each name, as Langfuse's export has it.
+    """The scores of a logged object, each with `name` and `value`: Langfuse's list, or one column for each name as its
+    export has it, of whose values the last counts.
     """
     scores = obj.get("scores")
-    if isinstance(scores, Mapping) and any(isinstance(each, list | Mapping) for each in scores.values()):
-        for name, value in scores.items():
-            yield from _named(str(name), value)
-    else:
-        for score in scores if isinstance(scores, list) else [scores]:
-            if isinstance(score, Mapping):
-                yield score
+    yield from (score for score in (scores if isinstance(scores, list) else []) if isinstance(score, Mapping))
     for name, value in obj.items():
         if isinstance(value, list) and value and name != "scores" and of_person(name):
-            yield from _named(name, value)
-
-
-def _named(name: str, value: Any) -> Iterator[Mapping[str, Any]]:
-    """What is under a score's name: a value, several of which the last counts, or a table."""
-    if isinstance(value, list):
-        value = value[-1] if value else None
-    if isinstance(value, Mapping):
-        yield {"name": name, "source": "API", **value}
-    elif value is not None:
-        yield {"name": name, "source": "API", "value": value}
+            yield {"name": name, "source": "API", "value": value[-1]}
 
 
 def of_person(name: str) -> bool:
@@ -171,19 +143,5 @@ def given_by_a_person(score: Mapping[str, Any]) -> bool:
 
 def is_score(obj: Mapping[str, Any]) -> bool:
     """Whether the object is itself a score, on a line of its own."""
-    values = ("value", "stringValue", "string_value")
-    names = ("traceId", "trace_id", "observationId", "observation_id")
+    values, names = ("value", "stringValue"), ("traceId", "observationId")
     return any(obj.get(key) is not None for key in values) and any(obj.get(key) for key in names)
-
-
-def is_comment(obj: Mapping[str, Any]) -> bool:
-    """Whether the object is a comment of Langfuse's on a trace or an observation, on a line of its own."""
-    on = str(obj.get("objectType")).upper() in ("TRACE", "OBSERVATION")
-    return on and all(isinstance(obj.get(key), str) and obj[key].strip() for key in ("objectId", "content"))
-
-
-def comments_in(value: Any) -> str:
-    """What people wrote under a request: each comment a line."""
-    each = value if isinstance(value, list) else []
-    texts = (text_at(one, "content", "text", "comment") if isinstance(one, Mapping) else one for one in each)
-    return "\n".join(text for text in texts if isinstance(text, str) and text.strip())

@@ -1,4 +1,4 @@
-"""Values out of a logged object, wherever one of the usual gateways puts them. Nothing here raises on odd types."""
+"""Values out of a logged object. Nothing here raises on odd types."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from curation.rows.jsonline import Malformed, strict_json
 
 EARLIEST, LATEST = 946_684_800.0, 4_102_444_800.0
 """2000 and 2100, in epoch seconds: between them a number can be a time."""
-BOXES = ("standard_logging_object", "payload", "data", "log", "record", "event", "fields", "kwargs")
-"""Keys under which a logger wraps the object that was meant."""
-
+PLAIN = ("text", "content", "input", "question", "prompt", "answer", "response", "completion", "output_text")
+"""Names of a text that is all that an object holds."""
 
 Message = dict[str, Any]
 """A message as rows hold it: role, content, and tool calls where there are some."""
@@ -43,26 +42,15 @@ def text_at(obj: Any, *paths: str) -> str:
     return next((v for path in paths if isinstance(v := at_path(obj, path), str) and v.strip()), "")
 
 
-def table_at(obj: Any, *paths: str) -> Mapping[str, Any] | None:
-    """The first object; a string that holds one as JSON counts."""
-    for path in paths:
-        if isinstance(value := opened(at_path(obj, path)), Mapping):
-            return value
-    return None
-
-
-def table_in(obj: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    """The object below a key; an empty one where there is none."""
-    found = obj.get(key)
-    return found if isinstance(found, Mapping) else {}
+def table_at(obj: Any, *paths: str) -> Mapping[str, Any]:
+    """The first object, a string that holds one as JSON too; an empty one where there is none."""
+    found = (opened(at_path(obj, path)) for path in paths)
+    return next((value for value in found if isinstance(value, Mapping)), {})
 
 
 def number_at(obj: Any, *paths: str) -> float | None:
     """The first finite number; a string of digits counts, true and false do not."""
-    for path in paths:
-        if (value := as_number(at_path(obj, path))) is not None:
-            return value
-    return None
+    return next((value for path in paths if (value := as_number(at_path(obj, path))) is not None), None)
 
 
 def as_number(value: Any) -> float | None:
@@ -86,14 +74,18 @@ def opened(value: Any) -> Any:
         return value
 
 
+def only_text(table: Mapping[str, Any]) -> str | None:
+    """The text of an object that holds nothing else; None of any other object."""
+    key, value = next(iter(table.items())) if len(table) == 1 else ("", None)
+    return value if key in PLAIN and isinstance(value, str) else None
+
+
 def as_time(value: Any) -> datetime | None:
     """A moment in UTC from ISO text or an epoch in seconds, milli-, micro- or nanoseconds; None where it is neither."""
     number = as_number(value)
     if number is not None:
-        for unit in (1.0, 1e3, 1e6, 1e9):
-            if EARLIEST <= number / unit <= LATEST:
-                return datetime.fromtimestamp(number / unit, UTC)
-        return None
+        seconds = (number / unit for unit in (1.0, 1e3, 1e6, 1e9))
+        return next((datetime.fromtimestamp(s, UTC) for s in seconds if EARLIEST <= s <= LATEST), None)
     if not isinstance(value, str):
         return None
     try:
@@ -101,17 +93,6 @@ def as_time(value: Any) -> datetime | None:
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
-
-
-def unboxed(obj: Mapping[str, Any], known: frozenset[str]) -> Mapping[str, Any]:
-    """The object itself where it has a known key, else the first wrapped one that has."""
-    if known & obj.keys():
-        return obj
-    for box in BOXES:
-        inner = opened(obj.get(box))
-        if isinstance(inner, Mapping) and known & inner.keys():
-            return inner
-    return obj
 
 
 def texts_in(value: Any) -> Iterator[str]:
@@ -124,3 +105,10 @@ def texts_in(value: Any) -> Iterator[str]:
                 yield part
             elif isinstance(part, Mapping) and isinstance(text := part.get("text", part.get("refusal")), str):
                 yield text
+
+
+def is_no_text(content: Any) -> bool:
+    """Whether a message's content holds a part that a row cannot: an image, a sound, a call in parts."""
+    parts = content if isinstance(content, list) else []
+    kinds = (part.get("type", "text") if isinstance(part, Mapping) else "text" for part in parts)
+    return any(kind not in ("text", "input_text", "output_text", "refusal", "thinking") for kind in kinds)

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import gzip
 import itertools
 import re
 import shutil
-import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any
 
 from curation.rows.jsonline import Malformed, decode_object
 from curation.rows.rejects import malformed_error
 from curation.rows.row import Reject
+from curation.rows.source import Progress, open_bytes, readable
 from curation.store.ingest import merge_rejects
 from training.monitoring.feedback import scale_of
 from training.monitoring.log_lines import LogPart, read_part
@@ -46,7 +45,6 @@ from workspace.lock import writer_lock
 
 CUT_NAME = 60
 """Characters that are kept of a score's name, or of what is no rating."""
-Progress = Callable[[int, int], None]
 
 
 @dataclass
@@ -251,28 +249,13 @@ _QUOTE = re.compile(r"(something follows the JSON value at character \d+): .*", 
 
 
 def read_lines(path: Path, progress: Progress | None = None) -> Iterator[tuple[int, JsonObject | Reject | None]]:
-    """Each line with its number from 1: an object, a Reject, or None where it is empty or ends a stream.
+    """Each line with its number from 1: an object, a Reject, or None where it is empty.
 
-    Raises RungError where the file cannot be read or its gzip data is broken.
+    Raises RungError where the file cannot be read or what it is packed with is broken.
     """
-    try:
-        total = path.stat().st_size
-        with path.open("rb") as raw:
-            packed = raw.read(2) == b"\x1f\x8b"
-            raw.seek(0)
-            file = cast("IO[bytes]", gzip.GzipFile(fileobj=raw)) if packed else raw
-            for number, line in enumerate(_lines(file), 1):
-                yield number, _read(line, number, str(path))
-                if progress and not number % 2000:
-                    progress(min(raw.tell(), total), total)
-        if progress:
-            progress(total, total)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise RungError(
-            f"{path}: its gzip data is broken or ends early ({error}). Nothing was stored.", f"gzip -t {path}"
-        ) from error
-    except OSError as error:
-        raise RungError(f"{path}: cannot be read ({error.strerror or error}).", where=str(path)) from error
+    with readable(path), open_bytes(path, progress) as file:
+        for number, line in enumerate(_lines(file), 1):
+            yield number, _read(line, number, str(path))
 
 
 def _lines(file: IO[bytes]) -> Iterator[tuple[bytes, int]]:
@@ -292,12 +275,8 @@ def _read(found: tuple[bytes, int], number: int, name: str) -> JsonObject | Reje
     if length > LONGEST + 1:
         reason = f"{length / 1e6:,.1f} MB long; a line of over {LONGEST / 1e6:,.1f} MB is no request and its answer."
         return reject(number, name, "", reason, line)
-    if number == 1:
-        line = line.removeprefix(b"\xef\xbb\xbf")
     plain = line.strip()
-    if plain.startswith(b"data:"):
-        plain = plain.removeprefix(b"data:").strip()
-    if not plain or plain == b"[DONE]":
+    if not plain:
         return None
     try:
         return decode_object(plain)

@@ -1,40 +1,29 @@
-"""What a model said, out of a response: a completion, a message, tool calls, streamed chunks and events, an error."""
+"""What a model said, out of a response: a completion, a message, tool calls, streamed chunks, an error."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from training.monitoring.fields import first, number_at, opened, table_in, text_at, texts_in
+from training.monitoring.fields import first, is_no_text, number_at, only_text, opened, table_at, text_at, texts_in
 from workspace.json_types import JsonObject
 
-FINISHES = {
-    "length": ("max_tokens", "max_output_tokens", "length", "model_length", "max_length", "token_limit",
-               "model_context_window_exceeded"),
-    "stop": ("stop", "end_turn", "stop_sequence", "eos", "eos_token", "end", "complete", "completed", "finished"),
-    "content_filter": ("content_filter", "content_filtered", "refusal", "safety", "prohibited_content", "blocklist",
-                       "recitation", "spii", "guardrail_intervened"),
-    "tool_calls": ("tool_calls", "tool_use", "function_call"),
-}  # fmt: skip
-"""Why answers end, in OpenAI's words, and in those of others."""
-_FINISH = {word: name for name, words in FINISHES.items() for word in words}
-PLAIN = ("text", "response", "answer", "generated_text", "completion", "output_text")
-ENVELOPE = frozenset(
-    (*PLAIN, "id", "model", "object", "created", "created_at", "type", "role", "index", "usage", "finish_reason",
-     "stop_reason", "finishReason", "logprobs", "metadata", "response_metadata", "additional_kwargs", "generation_info",
-     "latency", "cost")
-)  # fmt: skip
-"""Keys that may be beside a plain answer; an object with other keys is the answer itself, whole."""
-ENDS = ("finish_reason", "stop_reason", "finishReason", "incomplete_details.reason")
+FINISHES = {"max_tokens": "length", "max_output_tokens": "length", "end_turn": "stop", "completed": "stop"}
+"""Why answers end in the words of others than OpenAI's chat; OpenAI's own are kept."""
+ENDS = ("finish_reason", "stop_reason", "incomplete_details.reason")
+STREAM = re.compile(r"\s*(event:[^\n]*\n)?data: *\{")
+"""How server-sent events begin, as they go over the wire."""
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
     """An answer, or the error in its place. `finish` is as OpenAI names it: stop, length, content_filter, tool_calls.
 
-    `others` counts further answers to the same request, of which only the first is kept.
+    `others` counts further answers to the same request, of which only the first is kept. `unread` says why the answer
+    cannot be kept.
     """
 
     text: str = ""
@@ -44,6 +33,7 @@ class Said:
     others: int = 0
     given: bool = False
     """Whether a response is there at all: an empty answer is one."""
+    unread: str = ""
 
     def __bool__(self) -> bool:
         return self.given
@@ -59,7 +49,8 @@ def said_in(reply: Any, obj: Mapping[str, Any]) -> Said:
     said = _said(reply)
     if said and not said.finish:
         said = replace(said, finish=_finish(obj))
-    said = replace(said, tool_calls=whole_calls(said.tool_calls)) if not _is_chunk(reply) else said
+    if not (isinstance(reply, Mapping) and reply.get("object") == "chat.completion.chunk"):
+        said = replace(said, tool_calls=whole_calls(said.tool_calls))
     error = _error(reply, obj)
     return replace(said, error=error, given=True) if error else said
 
@@ -70,48 +61,48 @@ def is_response(value: Any) -> bool:
         return any(is_response(each) for each in value)
     if not isinstance(value, Mapping):
         return False
-    kind = value.get("type")
-    event = isinstance(kind, str) and kind.startswith(("response.", "message_", "content_block_"))
-    by_kind = event or value.get("object") in ("response", "chat.completion", "chat.completion.chunk")
-    spoken = value.get("role") in ("assistant", "ai") and ("content" in value or "tool_calls" in value)
+    spoken = value.get("role") == "assistant" and ("content" in value or "tool_calls" in value)
+    by_kind = value.get("object") in ("response", "chat.completion", "chat.completion.chunk")
     return by_kind or spoken or isinstance(value.get("choices"), list) or isinstance(value.get("error"), Mapping)
 
 
 def holds_answer(table: Mapping[str, Any]) -> bool:
     """Whether an object that was logged as the output has an answer in it, and is not itself the answer."""
-    if is_response(table) or any(key in table for key in ("content", "tool_calls", "error")):
-        return True
-    return any(isinstance(table.get(key), str) for key in PLAIN) and not table.keys() - ENVELOPE
-
-
-def _is_chunk(reply: Any) -> bool:
-    return isinstance(reply, Mapping) and reply.get("object") == "chat.completion.chunk"
+    keys = ("content", "tool_calls", "error")
+    return is_response(table) or any(key in table for key in keys) or only_text(table) is not None
 
 
 def _said(reply: Any) -> Said:
     if isinstance(reply, str):
-        return _streamed(reply) or Said(reply, given=True)
+        wire = "an answer as it went over the wire: log it whole, or its chunks" if STREAM.match(reply) else ""
+        return Said(reply, given=True, unread=wire)
     if isinstance(reply, list):
         return _from_list(reply)
     if not isinstance(reply, Mapping):
         return Said()
     if isinstance(reply.get("choices"), list):
         return _chosen(reply["choices"])
-    finish = _finish(reply)
     if isinstance(reply.get("output"), list):
         items = [item for item in reply["output"] if isinstance(item, Mapping)]
         spoken = [item for item in items if item.get("type", "message") == "message"]
         text = "".join(part for item in spoken for part in texts_in(item.get("content")))
-        return Said(text, finish, "", tuple(call for item in items if (call := call_of(item))), given=True)
+        return Said(text, _finish(reply), tool_calls=tuple(c for item in items if (c := call_of(item))), given=True)
     if "content" in reply or "tool_calls" in reply:
-        return Said("".join(texts_in(reply.get("content"))), finish, "", calls_in(reply), given=True)
-    plain = first(reply, *PLAIN)
-    return Said(plain, finish, given=True) if isinstance(plain, str) else Said()
+        return _message(reply, _finish(reply))
+    plain = first(reply, "text", "response", "answer", "generated_text", "completion", "output_text")
+    return Said(plain, _finish(reply), given=True) if isinstance(plain, str) else Said()
+
+
+def _message(message: Mapping[str, Any], finish: str, others: int = 0) -> Said:
+    content = message.get("content")
+    text = "".join(texts_in(content)) or text_at(message, "refusal")
+    unread = "an answer in parts that are no text" if is_no_text(content) else ""
+    return Said(text, finish, "", calls_in(message), others, True, unread)
 
 
 def _finish(table: Mapping[str, Any]) -> str:
     word = text_at(table, *ENDS)
-    return _FINISH.get(word.lower(), word)
+    return FINISHES.get(word.lower(), word)
 
 
 def _chosen(choices: list[Any]) -> Said:
@@ -127,25 +118,21 @@ def _chosen(choices: list[Any]) -> Said:
     one = one or tables[0]
     message = first(one, "message", "delta")
     if isinstance(message, Mapping):
-        text = "".join(texts_in(message.get("content"))) or text_at(message, "refusal")
-        return Said(text, _finish(one), "", calls_in(message), others, True)
+        return _message(message, _finish(one), others)
     plain = one.get("text")
     return Said(plain if isinstance(plain, str) else "", _finish(one), others=others, given=True)
 
 
 def _from_list(items: list[Any]) -> Said:
-    """Chunks, events, or messages whose last one is the assistant's."""
+    """Chunks, or messages whose last one is the assistant's, or parts of one."""
     tables = [each for each in map(opened, items) if isinstance(each, Mapping)]
     if any("choices" in each for each in tables):
         return join_chunks(map(_said, tables))
-    message = event_message(tables)
-    if message is not None:
-        return _said(message)
-    spoken = [each for each in tables if each.get("role") in ("assistant", "ai")]
+    spoken = [each for each in tables if each.get("role") == "assistant"]
     if spoken:
         return _said(spoken[-1])
-    texts, calls = "".join(texts_in(items)), calls_in({"content": items})
-    return Said(texts, tool_calls=calls, given=bool(texts or calls))
+    said = _message({"content": items}, "")
+    return said if said.says or said.unread else Said()
 
 
 def join_chunks(chunks: Iterable[Said]) -> Said:
@@ -159,56 +146,38 @@ def join_chunks(chunks: Iterable[Said]) -> Said:
             whole.tool_calls + chunk.tool_calls,
             max(whole.others, chunk.others),
             whole.given or chunk.given,
+            whole.unread or chunk.unread,
         )
     return replace(whole, tool_calls=whole_calls(whole.tool_calls))
 
 
-def _streamed(text: str) -> Said | None:
-    """Server-sent events as they went over the wire; None where the text is something else."""
-    if not text.lstrip().startswith(("data:", "event:")):
-        return None
-    lines = [line.strip("\r ") for line in text.split("\n")]
-    found = [opened(line.removeprefix("data:").strip()) for line in lines if line.startswith("data:")]
-    tables = [each for each in found if isinstance(each, Mapping)]
-    return _from_list(tables) if tables else None
-
-
 def _error(reply: Any, obj: Mapping[str, Any]) -> str:
     """What went wrong, in the log's own words; empty where nothing did."""
-    places = ("error", "error_str", "exception", "error_message", "error_information.error_message")
+    places = ("error", "error_str", "error_message", "error_information.error_message")
     for found in (first(table, place) for table in (reply, obj) for place in places):
         if isinstance(found, Mapping) and found:
-            found = text_at(found, "message", "error_message", "code", "type") or json.dumps(found, default=str)
+            found = text_at(found, "message", "code", "type") or json.dumps(found, default=str)
         if isinstance(found, str) and found.strip():
             return found.strip()
-    status = number_at(obj, "response.status_code", "response.status", "response_status", "status_code", "status")
+    status = number_at(obj, "response.status_code", "status_code")
     if status is not None and 400 <= status < 600:
         return f"HTTP {status:.0f}"
     if str(obj.get("level")).upper() == "ERROR":
-        return text_at(obj, "statusMessage", "status_message") or "failed"
+        return text_at(obj, "statusMessage") or "failed"
     return "failed" if str(obj.get("status")).lower() in ("failure", "failed", "error") else ""
 
 
 def calls_in(message: Mapping[str, Any]) -> tuple[Any, ...]:
-    """The calls of a message: its `tool_calls`, its older `function_call`, `tool_use` parts of its content."""
+    """The tool calls of a message."""
     calls = message.get("tool_calls")
-    if isinstance(calls, list) and calls:
-        return tuple(calls)
-    older = message.get("function_call")
-    if isinstance(older, Mapping):
-        return ({"index": 0, "type": "function", "function": dict(older)},)
-    content = message.get("content")
-    return tuple(call for part in content if (call := call_of(part))) if isinstance(content, list) else ()
+    return tuple(calls) if isinstance(calls, list) else ()
 
 
 def call_of(item: Any) -> JsonObject | None:
-    """An item of Anthropic's content or of OpenAI's Responses as a call; None for anything else."""
-    if not isinstance(item, Mapping) or item.get("type") not in ("tool_use", "function_call"):
+    """An item of OpenAI's Responses as a call of a chat; None for anything else."""
+    if not isinstance(item, Mapping) or item.get("type") != "function_call":
         return None
-    arguments = item.get("arguments") if item["type"] == "function_call" else item.get("input")
-    if not isinstance(arguments, str):
-        arguments = json.dumps(arguments, default=str)
-    called = {"name": item.get("name"), "arguments": arguments}
+    called = {"name": item.get("name"), "arguments": item.get("arguments")}
     return {"id": item.get("call_id") or item.get("id"), "type": "function", "function": called}
 
 
@@ -233,48 +202,10 @@ def whole_calls(pieces: Iterable[Any]) -> tuple[Any, ...]:
 
 def _added(known: Mapping[str, Any], delta: Mapping[str, Any]) -> JsonObject:
     """The call with what this delta brings: more of its arguments, or what it did not have yet."""
-    old, new = table_in(known, "function"), table_in(delta, "function")
+    old, new = table_at(known, "function"), table_at(delta, "function")
     function = {**new, **{key: value for key, value in old.items() if value is not None}}
     before, more = old.get("arguments"), new.get("arguments")
     if isinstance(more, str):
         function["arguments"] = (before if isinstance(before, str) else "") + more
     kept = {key: value for key, value in known.items() if value is not None}
     return {**delta, **kept, **({"function": function} if function else {})}
-
-
-STREAM_ENDS = ("response.completed", "response.incomplete", "response.failed")
-
-
-def event_message(events: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
-    """The message that these events make together; None where they are of another kind."""
-    kinds = [str(event.get("type")) for event in events]
-    if any(kind.startswith("response.") for kind in kinds):
-        return _responses(events)
-    if any(kind in ("content_block_delta", "content_block_start", "message_delta") for kind in kinds):
-        return _anthropic(events)
-    return None
-
-
-def _responses(events: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    for event in reversed(events):
-        if event.get("type") in STREAM_ENDS and isinstance(event.get("response"), Mapping):
-            return event["response"]  # type: ignore[no-any-return]
-    said = (event.get("delta") for event in events if event.get("type") == "response.output_text.delta")
-    return {"content": "".join(part for part in said if isinstance(part, str))}
-
-
-def _anthropic(events: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    text, pieces = "", []
-    made: JsonObject = {}
-    for event in events:
-        delta, began, opening = (table_in(event, key) for key in ("delta", "content_block", "message"))
-        made |= {key: opening[key] for key in ("id", "model") if key in opening}
-        text += "".join(each["text"] for each in (began, delta) if isinstance(each.get("text"), str))
-        call = call_of({**began, "input": ""})
-        if call is not None:
-            pieces.append({**call, "index": event.get("index")})
-        elif isinstance(delta.get("partial_json"), str):
-            pieces.append({"index": event.get("index"), "function": {"arguments": delta["partial_json"]}})
-        if delta.get("stop_reason"):
-            made["stop_reason"] = delta["stop_reason"]
-    return {**made, "content": text, "tool_calls": list(whole_calls(pieces))}

@@ -31,6 +31,17 @@ def test_an_observation_of_langfuse_gives_all_its_figures() -> None:
 
 
 @pytest.mark.parametrize(
+    ("output", "text"),
+    [
+        ({"text": "a", "codes": ["E11"]}, '{"text": "a", "codes": ["E11"]}'),
+        ({"answer": "a"}, "a"),
+    ],
+)
+def test_an_object_that_langfuse_logged_as_output_is_kept_whole(output: dict[str, Any], text: str) -> None:
+    assert read_part(generation("o-1", output=output)).said.text == text
+
+
+@pytest.mark.parametrize(
     ("given", "rating", "words"),
     [
         (score(0), 0.0, False),
@@ -56,9 +67,6 @@ def test_a_score_on_a_line_of_its_own_finds_its_request(
         {"scores": [score(0.1, name="toxicity"), score(0.3, source="EVAL"), score(1)]},
         {"user-feedback": [1], "toxicity": [0.1]},
         {"userFeedback": [0, 1]},
-        {"scores": {"toxicity": [0.1], "thumbs": [1]}},
-        {"scores": {"helicone-score-feedback": {"value": 1, "valueType": "number"}}},
-        {"scores": {"value": 1}},
         {"scores": [{"name": "quality", "value": 1}]},
     ],
 )

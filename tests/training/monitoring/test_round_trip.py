@@ -60,21 +60,6 @@ class Exchange:
         return [*made, other, {**head, "choices": [{"index": 0, "delta": {}, "finish_reason": self.end}]}]
 
     @property
-    def claude(self) -> dict[str, Any]:
-        stop = "max_tokens" if self.cut else "end_turn"
-        content = [{"type": "text", "text": piece} for piece in self.pieces]
-        return {"id": self.name, "type": "message", "role": "assistant", "content": content, "stop_reason": stop}
-
-    @property
-    def claude_events(self) -> list[dict[str, Any]]:
-        deltas = [{"type": "text_delta", "text": piece} for piece in self.pieces]
-        stop = {"stop_reason": self.claude["stop_reason"]}
-        return [{"type": "message_start", "message": {"id": self.name}},
-                {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
-                *({"type": "content_block_delta", "index": 0, "delta": delta} for delta in deltas),
-                {"type": "message_delta", "delta": stop}, {"type": "message_stop"}]  # fmt: skip
-
-    @property
     def items(self) -> dict[str, Any]:
         parts = [{"type": "output_text", "text": piece} for piece in self.pieces]
         why = {"incomplete_details": {"reason": "max_output_tokens"}} if self.cut else {"finish_reason": "stop"}
@@ -83,23 +68,13 @@ class Exchange:
                            {"type": "message", "role": "assistant", "content": parts}]}  # fmt: skip
 
 
-def events(chunks: list[dict[str, Any]]) -> str:
-    """Server-sent events, as they go over the wire."""
-    return (
-        "".join(f"event: x\r\ndata: {json.dumps(each, ensure_ascii=False)}\r\n\r\n" for each in chunks)
-        + "data: [DONE]\n"
-    )
-
-
 Lines = Callable[[Exchange], list[dict[str, Any]]]
 SHAPES: dict[str, Lines] = {
     "litellm": lambda e: [{"id": e.name, "call_type": "acompletion", "status": "success", "model": "house",
                            "startTime": 1_764_000_000.0, "messages": e.asked, "response": e.whole, "error_str": None}],
     "openai": lambda e: [{"request": {"model": "house", "messages": e.asked}, "response": e.whole}],
-    "portkey": lambda e: [{"request": {"url": "/v1/chat/completions", "body": {"messages": e.asked}},
-                           "response": {"status": 200, "headers": {}, "body": e.whole, "response_time": 12}}],
-    "helicone": lambda e: [{"request_id": e.name, "request_body": json.dumps({"messages": e.asked}),
-                            "response_body": json.dumps(e.whole), "response_status": 200, "prompt_tokens": 9}],
+    "bodies": lambda e: [{"request": {"url": "/v1/chat/completions", "body": json.dumps({"messages": e.asked})},
+                          "response": {"status_code": 200, "headers": {}, "body": e.whole}}],
     "langfuse": lambda e: [{"id": e.name, "type": "GENERATION", "level": "DEFAULT", "input": e.asked, "model": "house",
                             "output": {"role": "assistant", "content": e.answer, "finish_reason": e.end},
                             "usage": {"input": 9, "output": 3}, "scores": []}],
@@ -109,17 +84,10 @@ SHAPES: dict[str, Lines] = {
                          "response": {"status_code": 200, "body": e.whole}}],
     "chunk lines": lambda e: [{"id": e.name, "messages": e.asked}, *e.chunks],
     "chunk list": lambda e: [{"id": e.name, "messages": e.asked, "response": e.chunks}],
-    "chunk events": lambda e: [{"id": e.name, "request": {"messages": e.asked, "stream": True},
-                                "response": events(e.chunks)}],
     "responses": lambda e: [{"request": {"instructions": "House line.", "input": e.question}, "response": e.items}],
-    "responses events": lambda e: [{"id": e.name, "request": {"input": e.asked}, "response": events(
-        [{"type": "response.output_text.delta", "delta": "x"}, {"type": "response.completed", "response": e.items}])}],
-    "claude": lambda e: [{"request": {"system": "House line.", "messages": e.asked[1:]}, "response": e.claude}],
-    "claude events": lambda e: [{"id": e.name, "request_body": {"system": "House line.", "messages": e.asked[1:]},
-                                 "response_body": events(e.claude_events)}],
     "own": lambda e: [{"id": e.name, "messages": e.asked, "response": e.answer, "finish_reason": e.end}],
     "own parts": lambda e: [{"id": e.name, "prompt": json.dumps(e.asked), "input": 9, "completion": e.answer,
-                             "output": 3, "stop_reason": "MAX_TOKENS" if e.cut else "eos"}],
+                             "output": 3, "stop_reason": "MAX_TOKENS" if e.cut else "end_turn"}],
 }  # fmt: skip
 SIGNS = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 TEXTS = st.text(SIGNS, min_size=1, max_size=20) | st.sampled_from([
