@@ -166,12 +166,11 @@ _FIRST = {"contradiction": 0, "minimal_pair": 1, "short_near": 2}
 
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """A request, the row that it would be, the release that it was sent to, and the request that lent its answer."""
+    """A request, the row that it would be, and the release that it was sent to."""
 
     logged: Logged
     draft: ProductionRow
     release: str
-    lent: str = ""
 
 
 def queue(store: Store, connection: Connection, passed: Sequence[Passed], digests: Mapping[str, str]) -> list[str]:
@@ -223,8 +222,6 @@ def _meta(each: Passed) -> dict[str, object]:
     said = f': "{logged.comment}"' if logged.comment else ""
     day = f" on {logged.at[:10]}" if logged.at else ""
     told = [f"Asked in production{day} ({logged.ref}){f', {why}' if why else ''}{said}"]
-    if each.lent:
-        told.append(f"The answer is that of {each.lent}, which asked the same.")
     if logged.edit:
         told.append(f"The model had answered: {logged.answer[:300]}")
     if not each.draft.example.is_answered:
@@ -234,7 +231,6 @@ def _meta(each: Passed) -> dict[str, object]:
         "request": logged.ref,
         "hash": logged.hash,
         "release": each.release,
-        **({"answer_of": each.lent} if each.lent else {}),
         "model": logged.model,
         "at": logged.at,
         "rating": logged.rating,

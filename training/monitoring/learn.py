@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypedDict
 
-from curation.example import text_of
 from curation.likeness.words import normal
 from curation.store import Store
 from training.monitoring.candidates import (
@@ -96,29 +95,31 @@ def learn(project: Project, settings: Settings, store: Store, *, count: int = 20
             raise stale_refusal(origins.stale)
         done = Learnt(standing.release.id, known=len(watched.requests) - len(fresh), stale=origins.stale)
         done.of_stale = len(fresh) - len(usable)
-        ordered = in_order([each for each in usable if reason_of(each) or not telling])
-        gate, lent = open_gate(store, project, settings), AnswerReuse(origins, usable)
-        passed, rejected = _sift(gate, origins, lent, ordered, count, done)
+        ordered = [each for each in in_order(usable) if reason_of(each) or not telling]
+        passed, rejected = _sift(open_gate(store, project, settings), origins, ordered, count, done)
         _keep(project, settings, store, passed, done, [*before, *rejected])
     return done
 
 
 def in_order(requests: Sequence[Logged]) -> list[Logged]:
-    """Failed, edited and low rated first, then what people said a word on, then the rest; within each the newest.
+    """Failed, edited and low rated first, then what people said a word on, then the rest; within each the newest. One
+    that came back without an answer comes last where the same question was answered at another time.
 
     `requests` come in order of time, the oldest first.
     """
-    return sorted(reversed(requests), key=_rank)
+    answered = {normal(each.example.question) for each in requests if not reason_of(each)}
 
+    def rank(each: Logged) -> int:
+        reason = reason_of(each)
+        if reason in UNANSWERED and normal(each.example.question) in answered:
+            return 3
+        return 0 if reason else 1 if each.comment or each.rating is not None else 2
 
-def _rank(each: Logged) -> int:
-    if reason_of(each):
-        return 0
-    return 1 if each.comment or each.rating is not None else 2
+    return sorted(reversed(requests), key=rank)
 
 
 def _sift(
-    gate: CandidateFilter, origins: Origins, lent: AnswerReuse, ordered: Sequence[Logged], count: int, done: Learnt
+    gate: CandidateFilter, origins: Origins, ordered: Sequence[Logged], count: int, done: Learnt
 ) -> tuple[list[Passed], list[KeptOut]]:
     """Requests in order through the gate, until `count` have passed; those that do not, as they are kept.
 
@@ -129,10 +130,9 @@ def _sift(
     at, size = 0, count
     while at < len(ordered) and len(passed) < count:
         part = ordered[at : at + size]
-        whole = [lent.answered(each) for each in part]
-        drafts = [ProductionRow(row_of(origins.of(each.ref), each), bool(each.edit), each.ref) for each, _ in whole]
+        drafts = [ProductionRow(row_of(origins.of(each.ref), each), bool(each.edit), each.ref) for each in part]
         looked = gate.sift(drafts, count - len(passed))
-        for each, draft, (_, lender) in zip(part[:looked], drafts, whole, strict=False):
+        for each, draft in zip(part[:looked], drafts, strict=False):
             if draft.reason:
                 done.rejected[draft.reason] += 1
                 rejected.append(
@@ -147,7 +147,7 @@ def _sift(
                 )
             else:
                 done.why[reason_of(each) or "not judged by anyone"] += 1
-                passed.append(Passed(each, draft, origins.of(each.ref).release.id, lender))
+                passed.append(Passed(each, draft, origins.of(each.ref).release.id))
         at, size = at + looked, 2 * size
     done.looked_at, done.left = at, len(ordered) - at
     return passed, rejected
@@ -195,35 +195,3 @@ def _write_not_learnt(project: Project, entries: Sequence[Mapping[str, Any]]) ->
 
 def _not_learnt(project: Project) -> Path:
     return watch_folder(project) / NOT_LEARNT
-
-
-class AnswerReuse:
-    """By what was asked the best whole answer among requests: one that was rated, else the newest.
-
-    `requests` come in order of time, the oldest first. Low rated, edited, failed and cut answers are lent to nobody.
-    """
-
-    def __init__(self, origins: Origins, requests: Iterable[Logged]) -> None:
-        self.origins = origins
-        requests = list(requests)
-        wanted = {self._key(each) for each in requests if reason_of(each) in UNANSWERED}
-        self.best: dict[str, Logged] = {}
-        for each in requests if wanted else ():
-            key = self._key(each)
-            if key in wanted and not reason_of(each) and (each.rating is not None or not self._is_rated(key)):
-                self.best[key] = each
-
-    def answered(self, each: Logged) -> tuple[Logged, str]:
-        """The request with the answer that it lacks, and the ref of the one that lends it; else as it is and no ref."""
-        found = self.best.get(self._key(each)) if reason_of(each) in UNANSWERED else None
-        if found is None:
-            return each, ""
-        return replace(each, answer=found.answer, tool_calls=found.tool_calls, error="", finish=found.finish), found.ref
-
-    def _is_rated(self, key: str) -> bool:
-        return key in self.best and self.best[key].rating is not None
-
-    def _key(self, each: Logged) -> str:
-        """What was asked, without what the release puts there, letter case and spaces."""
-        asked = self.origins.of(each.ref).turns.of(each.messages)
-        return json.dumps([{**turn, "content": normal(text_of(turn.get("content")))} for turn in asked], sort_keys=True)

@@ -103,34 +103,28 @@ def test_a_row_without_an_answer_asks_and_answers_nothing() -> None:
 
 
 @pytest.mark.parametrize("lack", ["failed", "cut"])
-def test_a_good_answer_is_lent_to_a_newer_request_that_came_back_without_one(
+def test_a_request_that_got_an_answer_when_it_was_asked_again_is_queued_with_it(
     house: Project, write: Write, lack: str
 ) -> None:
     question, other = phrases(2, 91)
     broken = {"error": "timeout", "response": None} if lack == "failed" else {}
     lines = [
-        litellm(1, question, "E10 liked", metadata={"rating": "up"}),
-        litellm(2, question, "E10 good"),
-        litellm(3, question, "E10 bad", metadata={"rating": "down"}),
-        litellm(4, f"  {question.upper()}", "E10 ha", **broken),
-        litellm(5, other, "E11 ha", **broken),
+        litellm(1, question, "E10 good"),
+        litellm(2, f"  {question.upper()}", "E10 ha", **broken),
+        litellm(3, other, "E11 ha", **broken),
     ]
     if lack == "cut":
-        for line in lines[3:]:
+        for line in lines[1:]:
             line["response"]["choices"][0]["finish_reason"] = "length"
     imported(house, write(lines))
-    done = learnt(house)
+    learnt(house)
     with open_store(house, load_settings(house.settings_file, {})) as store:
         rows = {row.meta["request"]: row for row in store.rows(role="candidates") if row.meta.get("request")}
-    assert set(rows) == {"W-001:4", "W-001:5"} and done.looked_at == 5
-    lent = rows["W-001:4"]
-    assert lent.example.answer == "E10 liked" and lent.meta["answer_of"] == "W-001:1"
-    assert lent.meta["why"] == ("failed" if lack == "failed" else "cut at the token limit")
-    assert "The answer is that of W-001:1, which asked the same." in [f["text"] for f in lent.meta["findings"]]
-    assert not rows["W-001:5"].example.is_answered
-    kept_out = {entry["ref"]: entry["reason"] for entry in read_not_learnt(house)}
-    assert kept_out == {"W-001:1": "duplicate", "W-001:2": "a row answers this already",
-                        "W-001:3": "a row answers this already"}  # fmt: skip
+    assert set(rows) == {"W-001:1", "W-001:3"}
+    assert rows["W-001:1"].example.answer == "E10 good" and not rows["W-001:3"].example.is_answered
+    assert {entry["ref"]: entry["reason"] for entry in read_not_learnt(house)} == {
+        "W-001:2": "a row answers this already"
+    }
 
 
 def test_one_is_told_as_one() -> None:
