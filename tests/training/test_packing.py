@@ -29,10 +29,8 @@ def packing_trainer(tiny: Path, folder: Path) -> Any:
     )  # fmt: skip
     tokenizer, metric = load_tokenizer(str(tiny)), item_metric("exact_match")
     items = answers(tokenizer, many(8), None, 256, folder)
-    return build(
-        recipe, load_base(recipe), tokenizer, items=items, unseen=items, precision="fp32", folder=folder,
-        metric=metric, sampler=ValidationAnswers(tokenizer, many(2), recipe, metric), callbacks=[],
-    )  # fmt: skip
+    sampler = ValidationAnswers(tokenizer, many(2), recipe, metric)
+    return build(load_base(recipe), sampler, (items, items), precision="fp32", folder=folder)
 
 
 def test_packed_and_unpacked_rows_have_the_same_loss_and_gradients(tiny: Path, tmp_path: Path) -> None:

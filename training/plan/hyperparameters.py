@@ -59,13 +59,16 @@ CHECKED_AS = {"batch": "effective_batch"}
 
 
 class RunFacts(TypedDict):
-    """What the conditions of rules/hyperparameters.toml look at; `model_b` in billions, where it is known."""
+    """What the conditions of rules/hyperparameters.toml look at; `model_b` in billions and the number of `experts` in a
+    layer, where they are known.
+    """
 
     method: Method
     rows: int
     device: str
     objective: str
     model_b: NotRequired[float]
+    experts: NotRequired[int]
 
 
 def facts_of(
@@ -75,6 +78,7 @@ def facts_of(
     facts = RunFacts(method=method, rows=rows, device="cuda" if on_card else "cpu", objective=objective)
     if architecture is not None:
         facts["model_b"] = architecture.parameters / GIGA
+        facts["experts"] = architecture.experts
     return facts
 
 

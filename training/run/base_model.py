@@ -34,7 +34,8 @@ class PlanTokenizer:
 
 
 def load_tokenizer(base: str, enable_thinking: bool | None = None) -> Any:
-    """The base model's own tokenizer, with a padding token (its end token where it names none), its thinking switched.
+    """The base model's own tokenizer, with a padding token (its end token where it names none), its thinking switched,
+    and in `answer_ends` the ids that end an answer of the model: Gemma's turns end by another id than the end token.
 
     Raises RungError where it cannot be loaded.
     """
@@ -47,7 +48,17 @@ def load_tokenizer(base: str, enable_thinking: bool | None = None) -> Any:
         tokenizer.chat_template = switched(str(tokenizer.chat_template), enable_thinking)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
+    tokenizer.answer_ends = _answer_ends(transformers, place, hub) | {tokenizer.eos_token_id}
     return tokenizer
+
+
+def _answer_ends(transformers: Any, place: str, hub: bool) -> set[int]:
+    """The ids at which `generate` stops by the model's own settings; none where it has no settings."""
+    try:
+        ends = transformers.GenerationConfig.from_pretrained(place, local_files_only=not hub).eos_token_id
+    except OSError:
+        return set()
+    return {ends} if isinstance(ends, int) else set(ends or ())
 
 
 def load_base(recipe: Recipe) -> Any:

@@ -20,24 +20,21 @@ from workspace.trust import TRACKER, demand
 
 
 def build(
-    recipe: Recipe,
     model: Any,
-    tokenizer: Any,
+    sampler: ValidationAnswers,
+    splits: tuple[Items, Items],
     *,
-    items: Items,
-    unseen: Items,
     precision: str,
     folder: Path,
-    metric: ItemMetric,
-    sampler: ValidationAnswers,
-    callbacks: list[Any],
     reward: RewardModel | None = None,
 ) -> Any:
-    """A trainer that is ready to run; `items` train, `unseen` check, checkpoints go into `folder`.
+    """A trainer that is ready to run by the recipe of `sampler`; `splits` are what trains and what it is checked on,
+    checkpoints go into `folder`.
 
-    Under reinforcement `reward` scores the answers, or without it `metric`.
+    Under reinforcement `reward` scores the answers, or without it the sampler's metric.
     """
-    kind, more = _kind(recipe, model, metric, reward)
+    (items, unseen), recipe, tokenizer = splits, sampler.recipe, sampler.tokenizer
+    kind, more = _kind(recipe, model, sampler.metric, reward)
     trainer = kind(
         model=model,
         args=arguments_of(recipe, folder, precision, len(items.columns)),
@@ -45,7 +42,7 @@ def build(
         eval_dataset=_table(unseen),
         processing_class=tokenizer,
         peft_config=adapter_config(recipe, model),
-        callbacks=[*callbacks, *_pruning(recipe)],
+        callbacks=_pruning(recipe),
         **more,
     )
     sampler.trainer = trainer
@@ -108,12 +105,12 @@ START = 1.5
 
 
 def adapter_config(recipe: Recipe, model: Any = None) -> Any | None:
-    """The adapter; None for full fine-tuning. `model` is read for IA3 alone, whose targets hang on its kind."""
+    """The adapter; None for full fine-tuning. `model` is looked at for experts, and for IA3's targets."""
     if recipe.method == "full":
         return None
     task = "SEQ_CLS" if recipe.objective == "reward" else "CAUSAL_LM"
     if recipe.method in LOW_RANK:
-        return _adalora(recipe, task) if recipe.method == "adalora" else _lora(recipe, task)
+        return _adalora(recipe, task, model) if recipe.method == "adalora" else _lora(recipe, task, model)
     if recipe.method == "ia3":
         return _ia3(recipe, task, model)
     from peft import PrefixTuningConfig, PromptTuningConfig
@@ -125,23 +122,35 @@ def adapter_config(recipe: Recipe, model: Any = None) -> Any | None:
     )
 
 
-def _low_rank(recipe: Recipe, task: str) -> dict[str, Any]:
+def _low_rank(recipe: Recipe, task: str, model: Any) -> dict[str, Any]:
+    """What LoRA and AdaLoRA share. Peft adapts stacked experts only without dropout."""
     return {
         "lora_alpha": recipe.alpha,
-        "lora_dropout": recipe.dropout,
+        "lora_dropout": 0.0 if has_stacked_experts(model) else recipe.dropout,
         "target_modules": recipe.targets if recipe.targets == "all-linear" else recipe.targets.split(","),
+        "exclude_modules": ROUTERS,
         "task_type": task,
     }
 
 
-def _lora(recipe: Recipe, task: str) -> Any:
+ROUTERS = r".*\.router"
+"""Layers that choose a token's experts and give back more than one value: peft cannot wrap them."""
+
+
+def has_stacked_experts(model: Any) -> bool:
+    """Whether the weights of a model's experts are one parameter of three dimensions."""
+    weights = model.named_parameters() if model is not None else ()
+    return any(weight.dim() == 3 and ".experts." in name for name, weight in weights)
+
+
+def _lora(recipe: Recipe, task: str, model: Any) -> Any:
     from peft import LoraConfig
 
     dora = recipe.method in ("dora", "qdora")
-    return LoraConfig(r=recipe.rank, use_rslora=recipe.rslora, use_dora=dora, **_low_rank(recipe, task))
+    return LoraConfig(r=recipe.rank, use_rslora=recipe.rslora, use_dora=dora, **_low_rank(recipe, task, model))
 
 
-def _adalora(recipe: Recipe, task: str) -> Any:
+def _adalora(recipe: Recipe, task: str, model: Any) -> Any:
     """Learn for a fifth of the steps, prune until three fifths, settle for the rest."""
     from peft import AdaLoraConfig
 
@@ -152,7 +161,7 @@ def _adalora(recipe: Recipe, task: str) -> Any:
         tinit=recipe.steps // 5,
         tfinal=2 * recipe.steps // 5,
         deltaT=max(1, recipe.steps // 50),
-        **_low_rank(recipe, task),
+        **_low_rank(recipe, task, model),
     )
 
 
@@ -224,19 +233,23 @@ def _trackers(recipe: Recipe, folder: Path) -> list[str] | str:
 
 
 def _own(recipe: Recipe) -> dict[str, Any]:
-    """What only this objective's configuration knows. Rows are never cut: those over the limit were left out."""
+    """What only this objective's configuration knows. Rows are never cut: those over the limit were left out.
+
+    The loss that balances experts is off: its router logits break the answers that are given while a model trains.
+    """
+    if recipe.objective == "reward":
+        return {"max_length": None}
     if recipe.objective == "sft":
-        return {"max_length": None, "dataset_kwargs": {"skip_prepare_dataset": True}}
+        return {"max_length": None, "router_aux_loss_coef": 0.0, "dataset_kwargs": {"skip_prepare_dataset": True}}
     if recipe.objective in ("dpo", "kto"):
-        return {"max_length": None, "beta": recipe.beta}
-    if recipe.objective in REINFORCED:
-        return {
-            "beta": recipe.beta,
-            "num_generations": recipe.generations,
-            "max_completion_length": recipe.answer_tokens,
-            "temperature": recipe.temperature,
-        }
-    return {"max_length": None}
+        return {"max_length": None, "router_aux_loss_coef": 0.0, "beta": recipe.beta}
+    return {
+        "beta": recipe.beta,
+        "router_aux_loss_coef": 0.0,
+        "num_generations": recipe.generations,
+        "max_completion_length": recipe.answer_tokens,
+        "temperature": recipe.temperature,
+    }
 
 
 def _eval_batch(recipe: Recipe) -> int:

@@ -15,7 +15,7 @@ from training.plan.preferences import AnswerLabel, AnswerPair, preferences_of
 from training.plan.recipe import Recipe
 from training.plan.splits import StreamedRows, rows_of
 from training.run.token_store import encode_stored
-from training.run.tokens import EncodedRows, Tokens, encode, tokenise, with_system
+from training.run.tokens import EncodedRows, Tokens, encode, tokenise, trains_end, with_system
 from workspace.folder import Project
 from workspace.settings import Settings
 
@@ -136,4 +136,4 @@ def _prompt(tokens: Tokens) -> int:
 
 
 def _encoded(tokenizer: Any, shown: list[Tokens], too_long: list[int]) -> EncodedRows:
-    return EncodedRows(shown, too_long, [], sum(tokenizer.eos_token_id in tokens.labels for tokens in shown))
+    return EncodedRows(shown, too_long, [], sum(trains_end(tokenizer, tokens) for tokens in shown))

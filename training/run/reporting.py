@@ -12,10 +12,9 @@ from typing import Any
 from transformers import TrainerCallback
 
 from training.plan.methods import REINFORCED
-from training.plan.recipe import Recipe
 from training.run.failures import Diverged
 from training.run.processes import agreed, all_of
-from training.run.validation_answers import ValidationAnswer
+from training.run.validation_answers import ValidationAnswers
 from training.runs import CONTROL, MetricLine, append_metric
 
 OWN = {
@@ -38,30 +37,27 @@ DIVERGED = 3.0
 class RunReporter(TrainerCallback):  # type: ignore[misc]  # transformers is not followed by mypy
     """Writes a line a step; stops on a loss that is no number or that runs away, and on overfitting.
 
-    `samples()` gives outputs of some validation rows, `tokens()` the tokens seen by this process, `changed(**fields)`
-    writes run.json, `beat` is the prompted arm's validation score. What it judges by is in the trainer's own log,
-    so a resumed run judges as an unbroken one, and so do several processes; what they read they agree on.
+    `sampler` answers some validation rows and knows the trainer, `changed(**fields)` writes run.json, `beat` is the
+    prompted arm's validation score. What it judges by is in the trainer's own log, so a resumed run judges as an
+    unbroken one, and so do several processes; what they read they agree on.
     """
 
     def __init__(
         self,
         folder: Path,
-        recipe: Recipe,
+        sampler: ValidationAnswers,
         *,
-        samples: Callable[[], list[ValidationAnswer]],
-        tokens: Callable[[], int],
         changed: Callable[..., None],
         beat: Mapping[str, Any] | None = None,
         writes: bool = True,
     ) -> None:
         self.folder = folder
+        self.sampler, recipe = sampler, sampler.recipe
         self.patience = recipe.patience
         self.may_rise = recipe.objective in REINFORCED
         self.choice = "eval_choice" if recipe.choose_by == "metric" else "eval_loss"
         self.beat = beat
         self.writes = writes
-        self.samples = samples
-        self.tokens = tokens
         self.seen = 0
         self.changed = changed
         self.stop_asked = ""
@@ -99,7 +95,7 @@ class RunReporter(TrainerCallback):  # type: ignore[misc]  # transformers is not
         """Listen: `pause` saves, `stop` saves and ends."""
         if self._told() == "stop":
             self._ask("stopped by request")
-        told = all_of((self._told(), self.stop_asked, self.tokens()))
+        told = all_of((self._told(), self.stop_asked, self.sampler.trainer.tokens_seen))
         self.seen = sum(tokens for _, _, tokens in told)
         asked = next((why for _, why, _ in told if why), "")
         if told[0][0] == "pause":
@@ -164,7 +160,7 @@ class RunReporter(TrainerCallback):  # type: ignore[misc]  # transformers is not
             line |= {"score": metrics["eval_score"], "best_score": chosen["eval_score"]}
         if self.beat is not None:
             line["beat"] = self.beat
-        self._append({**line, "above": above, "samples": self.samples()})
+        self._append({**line, "above": above, "samples": self.sampler.shown()})
         if above >= self.patience:
             self.ending = f"over-fitting: {above} checks in a row above the best, which is step {best['step']}"
             control.should_save = control.should_training_stop = True

@@ -17,7 +17,7 @@ from training.plan.recipe import Recipe
 from training.plan.reward import metric_name
 from training.plan.splits import rows_of
 from training.run.base_model import load_base, load_tokenizer, prepare, save, set_threads
-from training.run.building import build
+from training.run.building import build, has_stacked_experts
 from training.run.checkpoints import newest_checkpoint, step_of
 from training.run.inputs import Items, items_of
 from training.run.precision import choose_precision
@@ -60,22 +60,20 @@ class TrainingSession:
             write_preflight(self.folder, seen)
         with told_by_layer(self._loaded):
             model = load_base(self.recipe)
+        if self.recipe.dropout and has_stacked_experts(model):
+            self.run.note("no dropout: peft adapts the stacked weights of experts only without")
         precision = self._precision(model, items, threads)
         self.sampler = ValidationAnswers(tokenizer, validation, self.recipe, self.metric)
-        watch = self._watch()
         self.trainer = build(
-            self.recipe,
             prepare(model, self.recipe),
-            tokenizer,
-            items=items,
-            unseen=unseen,
+            self.sampler,
+            (items, unseen),
             precision=precision,
             folder=self.folder / CHECKPOINTS,
-            metric=self.metric,
             reward=reward_model_of(self.project, self.recipe),
-            sampler=self.sampler,
-            callbacks=[watch],
         )
+        watch = self._watch()
+        self.trainer.add_callback(watch)
         watch.listen()
         self._go()
         self._save(tokenizer)
@@ -100,15 +98,8 @@ class TrainingSession:
         from training.run.reporting import RunReporter
 
         assert self.sampler is not None
-        return RunReporter(
-            self.folder,
-            self.recipe,
-            writes=self.run.leads,
-            samples=self.sampler.shown,
-            tokens=lambda: self.trainer.tokens_seen,
-            changed=self.run.write,
-            beat=line_to_beat(self.project, self.data, self.metric.spec),
-        )
+        beat = line_to_beat(self.project, self.data, self.metric.spec)
+        return RunReporter(self.folder, self.sampler, changed=self.run.write, beat=beat, writes=self.run.leads)
 
     def _go(self) -> None:
         """Train, from the newest whole checkpoint where there is one."""

@@ -106,8 +106,13 @@ def training_rows(
         elif not tokens.trained:
             left.masked.append(number)
         else:
-            left.eos_trained += tokenizer.eos_token_id in tokens.labels
+            left.eos_trained += trains_end(tokenizer, tokens)
             yield tokens
+
+
+def trains_end(tokenizer: Any, tokens: Tokens) -> bool:
+    """Whether a row trains an id that ends an answer: one of the model's, else the tokenizer's end token."""
+    return not {*getattr(tokenizer, "answer_ends", [tokenizer.eos_token_id])}.isdisjoint(tokens.labels)
 
 
 def _whole(tokenizer: Any, turns: list[dict[str, Any]], tools: Any) -> str:

@@ -72,18 +72,15 @@ def trainer_of(ground: Ground, recipe: Recipe, columns: Sequence[Column], folder
     if not ground.precision:
         ground.precision = choose_precision(recipe, model, ground.items.encoded)[0]
     trainer = build(
-        recipe,
         prepare(model, recipe),
-        ground.tokenizer,
-        items=Items(columns, ground.items.encoded),
-        unseen=ground.unseen,
+        ValidationAnswers(ground.tokenizer, ground.validation, recipe, ground.metric),
+        (Items(columns, ground.items.encoded), ground.unseen),
         precision=ground.precision,
         folder=folder,
-        metric=ground.metric,
         reward=ground.reward,
-        sampler=ValidationAnswers(ground.tokenizer, ground.validation, recipe, ground.metric),
-        callbacks=callbacks,
     )
+    for callback in callbacks:
+        trainer.add_callback(callback)
     trainer.scored = None
     trainer.args.eval_strategy = trainer.args.save_strategy = "no"
     trainer.args.load_best_model_at_end = False
