@@ -186,8 +186,6 @@ def _strange(made: Import, rejects: Sequence[Reject], place: Path | None) -> Ite
 
 def learnt_lines(done: Learnt) -> Iterator[str]:
     """Yield what was done with the requests."""
-    from training.monitoring.reference import STALE_HINT, stale_words
-
     queued, out = len(done.queued), done.rejected.total()
     yield f"{counted(done.looked_at, 'request')} = {queued:,} queued for review + {out:,} kept out"
     if done.why:
@@ -197,8 +195,6 @@ def learnt_lines(done: Learnt) -> Iterator[str]:
         yield "  each with its reason in watch/not_learnt.jsonl"
     if done.known:
         yield f"  {done.known:,} {'was' if done.known == 1 else 'were'} handled before"
-    for name, why in done.stale.items() if done.of_stale else ():
-        yield f"! {stale_words(name, why)} Its requests wait: {STALE_HINT.format(name=name)}"
     if done.left:
         yield f"  {done.left:,} more {'waits' if done.left == 1 else 'wait'}: run the command again, or use --count"
     yield f"\nNext: {'rung review next' if queued else 'rung watch import LOGS'}"

@@ -18,7 +18,7 @@ from rung.text.figures import arm_name
 from rung.why.rows import holding
 from training.monitoring.candidates import STRATEGY, reason_of
 from training.monitoring.learn import KeptOut, read_not_learnt
-from training.monitoring.reference import Origins, OwnTurns, why_stale
+from training.monitoring.reference import Origins
 from training.monitoring.requests import Logged, find_logged, import_of, read_imports
 from workspace.counted import counted
 from workspace.errors import Refusal, RungError
@@ -89,14 +89,13 @@ def _near(project: Project, report: Report, question: str) -> list[NearTrainRow]
 class LoggedWhy:
     """A request with its fate: the candidate made from it, or why there is none; `held` are datasets that hold it.
 
-    `release` is the one that its import was made with; `stale` says why that cannot be looked into any more.
+    `release` is the one that its import was made with.
     """
 
     logged: Logged
     question: str
     release: str
     dataset: str
-    stale: str
     candidate: StoredRow | None
     kept_out: str
     held: tuple[str, ...]
@@ -117,10 +116,7 @@ class LoggedWhy:
             yield f"rated      {words}" + (f': "{shown(each.comment, 200)}"' if each.comment else "")
         if each.edit:
             yield f"edited to  {shown(each.edit, 200)}"
-        if self.stale:
-            yield f"release    {self.release or 'unknown'}   ! stale: {self.stale}"
-        else:
-            yield f"release    {self.release}, dataset {self.dataset}   (rung why {self.release})"
+        yield f"release    {self.release}, dataset {self.dataset}   (rung why {self.release})"
         yield from self._fate()
         if self.near:
             yield ""
@@ -147,8 +143,7 @@ class LoggedWhy:
             "request": asdict(self.logged),
             "question": self.question,
             "release": self.release,
-            "dataset": self.dataset or None,
-            "stale": self.stale or None,
+            "dataset": self.dataset,
             "candidate": {"id": row.id, "state": row.state, "reviewer": row.reviewer or None} if row else None,
             "kept_out": self.kept_out or None,
             "frozen_in": list(self.held),
@@ -162,26 +157,23 @@ class LoggedWhy:
 def why_logged(project: Project, ref: str) -> LoggedWhy:
     """The request `W-001:17`.
 
-    Raises RungError where it is not here, Refusal where nothing is released.
+    Raises RungError where it is not here, Refusal where nothing is released, or its import's release is gone.
     """
     settings = load_settings(project.settings_file)
     logged, made = find_logged(project, ref), import_of(project, ref)
-    origins = Origins(project, settings, [made])
-    stale = origins.stale.get(made.id, "")
-    standing = None if stale else origins.of(ref)
-    question = (standing.turns if standing else OwnTurns([], None)).question(logged.messages)
+    standing = Origins(project, settings, [made]).of(ref)
+    question = standing.turns.question(logged.messages)
     with open_store(project, settings) as store:
         mine = [r for r in store.rows(role="candidates", excluded=None) if r.meta.get("strategy") == STRATEGY]
     candidate = next((row for row in mine if row.meta.get("hash") == logged.hash), None)
     entry = next((each for each in read_not_learnt(project) if each["hash"] == logged.hash), None)
     held = () if candidate is None else holding(project, candidate.id)
-    near = TrainRowIndex(standing.dataset).of([question])[0] if standing and standing.split == "train" else ()
+    near = TrainRowIndex(standing.dataset).of([question])[0] if standing.split == "train" else ()
     return LoggedWhy(
         logged=logged,
         question=question,
-        release=standing.release.id if standing else str(made.release or ""),
-        dataset=standing.dataset.name if standing else "",
-        stale=stale,
+        release=standing.release.id,
+        dataset=standing.dataset.name,
         candidate=candidate,
         kept_out=_reason(entry) if entry else "",
         held=tuple(f"{version}, {split} line {line}" for version, split, line, _ in held),
@@ -203,16 +195,15 @@ def why_import(project: Project, ref: str) -> tuple[list[str], JsonObject]:
     if ref not in known:
         raise RungError(f"No import {ref}. There: {', '.join(known) or 'none'}.", "rung watch import LOGS")
     made, settings = known[ref], load_settings(project.settings_file)
-    stale = why_stale(project, made)
     with open_store(project, settings) as store:
         mine = [r for r in store.rows(role="candidates", excluded=None) if r.source.startswith(f"watch/{ref}:")]
     out = sum(entry["ref"].startswith(f"{ref}:") for entry in read_not_learnt(project))
     lines = [f"{ref}   {made.kept:,} of {counted(made.requests, 'request')} kept, imported {made.created_at:%Y-%m-%d}"]
     lines += [f"log        {file.path}, {counted(file.lines, 'line')}   {file.sha256[:8]}" for file in made.files]
-    behind = f"! stale: {stale}" if stale else f"(rung why {made.release})" if made.release else ""
+    behind = f"(rung why {made.release})" if made.release else ""
     lines.append(f"release    {made.release or 'none yet'}   {behind}".rstrip())
     lines.append(
         f"learnt     {counted(len(mine), 'candidate')}, {out:,} left out, {made.kept - len(mine) - out:,} not processed"
     )
-    document = {"ref": ref, "import": made.model_dump(mode="json"), "stale": stale or None}
+    document = {"ref": ref, "import": made.model_dump(mode="json")}
     return lines, {**document, "candidates": [row.id for row in mine], "kept_out": out}

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from curation.likeness import normal
 from training.monitoring.measures import Judge, all_signals, judge_signal
-from training.monitoring.reference import Origins, Reference, released, stale_words
+from training.monitoring.reference import Origins, Reference, released
 from training.monitoring.requests import IMPORT, Logged, read_watched, watch_folder
 from training.monitoring.signals import FALSE_ALARM, Signal
 from workspace.artefact import Artefact, hashes, read_artefact, write_artefact
@@ -78,13 +78,9 @@ def measure(
         raise Refusal(f"No request of the sample since {since or 'the import'}.", "rung watch import LOGS")
     seed = settings.dataset.seed
     origins = Origins(project, settings, watched.imports)
-    asked = [origins.question(each, standing) for each in requests]
+    asked = [origins.question(each) for each in requests]
     signals = all_signals(standing, requests, asked, seed)
     signals.append(judge_signal(standing, list(zip(asked, requests, strict=True)), seed, judge, judged))
-    stale = [
-        f"{stale_words(name, why)} Its own prompt could not be taken off its requests."
-        for name, why in origins.stale.items()
-    ]
     measured = sum(signal.raised is not None for signal in signals)
     paths = [watch_folder(project) / made.id / IMPORT for made in watched.imports]
     report = DriftReport(
@@ -97,7 +93,7 @@ def measure(
         traffic=traffic(requests),
         signals=signals,
         any_alarm=min(1.0, round(measured * FALSE_ALARM, 4)),
-        notes=[*_notes(standing, requests, watched.unmatched), *_left_out(watched.drawn, since), *stale],
+        notes=[*_notes(standing, requests, watched.unmatched), *_left_out(watched.drawn, since)],
         made_from=hashes(project.root, *paths, *standing.sources()),
     )
     write_artefact(report_file(project), report)

@@ -22,7 +22,7 @@ from training.monitoring.candidates import (
     reason_of,
     row_of,
 )
-from training.monitoring.reference import Origins, released, stale_refusal
+from training.monitoring.reference import Origins, released
 from training.monitoring.requests import REQUESTS, Logged, read_imports, read_watched, watch_folder
 from workspace.appended import read_lines
 from workspace.files import put_back, replacing
@@ -58,10 +58,6 @@ class Learnt:
     rejected: Counter[str] = field(default_factory=Counter)
     left: int = 0
     known: int = 0
-    stale: Mapping[str, str] = field(default_factory=dict)
-    """Imports whose release is gone or changed, with the reason."""
-    of_stale: int = 0
-    """Requests of these that wait."""
 
     def to_json(self) -> dict[str, object]:
         """The document of `--json`."""
@@ -74,8 +70,6 @@ class Learnt:
             "rejected": dict(self.rejected),
             "left": self.left,
             "known": self.known,
-            "stale": dict(self.stale),
-            "of_stale": self.of_stale,
         }
 
 
@@ -83,19 +77,15 @@ def learn(project: Project, settings: Settings, store: Store, *, count: int = 20
     """Queue up to `count` requests that no earlier call has handled; with `telling` only failed, edited and low rated.
 
     What does not pass is kept in `watch/not_learnt.jsonl` with its reason. All of it or nothing is stored. Raises
-    Refusal where nothing was released or imported, or nothing is left but requests of stale imports.
+    Refusal where nothing was released or imported, or the release that an import was made with is gone.
     """
     with writer_lock(watch_folder(project) / ".lock", "An import of logs"):
         standing, watched = released(project, settings), read_watched(project)
         origins, before = Origins(project, settings, watched.imports), read_not_learnt(project)
         handled = {entry["hash"] for entry in before} | _queued_before(store)
         fresh = [each for each in watched.requests if each.hash not in handled]
-        usable = [each for each in fresh if each.ref.partition(":")[0] not in origins.stale]
-        if fresh and not usable:
-            raise stale_refusal(origins.stale)
-        done = Learnt(standing.release.id, known=len(watched.requests) - len(fresh), stale=origins.stale)
-        done.of_stale = len(fresh) - len(usable)
-        ordered = [each for each in in_order(usable) if reason_of(each) or not telling]
+        done = Learnt(standing.release.id, known=len(watched.requests) - len(fresh))
+        ordered = [each for each in in_order(fresh) if reason_of(each) or not telling]
         passed, rejected = _sift(open_gate(store, project, settings), origins, ordered, count, done)
         _keep(project, settings, store, passed, done, [*before, *rejected])
     return done

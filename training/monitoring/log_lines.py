@@ -121,7 +121,7 @@ def _reply(obj: Mapping[str, Any]) -> Any:
         return obj
     found: Any = first_said(obj, "response.body", "response", "output", "completion")
     if isinstance(found, Mapping):
-        is_answer = bool(found) and found is obj.get("output") and not holds_answer(found)
+        is_answer = bool(found) and not holds_answer(found) and found is obj.get("output")
         return json.dumps(found, ensure_ascii=False, default=str) if is_answer else found
     inside = opened(found)
     return inside if is_response(inside) else found

@@ -39,15 +39,11 @@ EVIDENCE = 2
 
 @dataclass(frozen=True, slots=True)
 class Watching:
-    """Imports of logs, and the newest report on them.
-
-    `old` says why that is to be measured again; `stale` are sentences on imports whose release is not what it was.
-    """
+    """Imports of logs, and the newest report on them; `old` says why that is to be measured again."""
 
     imports: tuple[Import, ...]
     report: DriftReport | None
     old: str
-    stale: tuple[str, ...]
 
 
 class WatchScreen(StoppableScreen):
@@ -75,7 +71,6 @@ class WatchScreen(StoppableScreen):
     def load(self) -> LoadedLines:
         """Imports and the newest report; nothing is measured here."""
         from training.monitoring.drift import read_report
-        from training.monitoring.reference import stale_words, why_stale
         from training.monitoring.requests import read_imports
         from training.release.current import standing_release
 
@@ -91,8 +86,7 @@ class WatchScreen(StoppableScreen):
                 [*lines, Entry(), Entry("Next: rung watch import LOGS")], "rung watch import LOGS", lock=missing
             )
         report = read_report(project)
-        stale = tuple(stale_words(made.id, why) for made in imports if (why := why_stale(project, made)))
-        watching = Watching(imports, report, _old(report, imports, standing[1].id), stale)
+        watching = Watching(imports, report, _old(report, imports, standing[1].id))
         command = "rung watch learn" if report and not watching.old else "rung watch report"
         return LoadedLines(list(_entries(watching, self.room)), command, data=watching)
 
@@ -156,7 +150,6 @@ def _entries(watching: Watching, room: int) -> Iterator[Entry]:
     yield Entry(f"False alarms: each at most 1% of reports, any at most {report.any_alarm:.0%}", "", "dim")
     if watching.old:
         yield Entry(f"! {watching.old}")
-    yield from (Entry(f"! {words}"[:room]) for words in watching.stale)
     yield Entry()
     yield Entry("  Signal                      Was        Now   p", "", "dim")
     for signal in sorted(report.signals, key=lambda each: (each.raised is not True, each.raised is None)):

@@ -193,45 +193,25 @@ def test_learn_and_why_use_the_release_that_the_import_was_made_with(house: Proj
     imported(house, write([sent_to_second(question, 1)]))
     stand(house, "L-001", "L-002", "sam", "it was worse")
     document = why(house, "W-001:1").document
-    assert (document["release"], document["stale"], document["question"]) == ("L-002", None, question)
+    assert (document["release"], document["question"]) == ("L-002", question)
     done = learnt(house)
     with open_store(house, load_settings(house.settings_file, {})) as store:
         row = store.row(done.queued[0])
     assert row.example.question == question and row.meta["release"] == "L-002"
 
 
-@pytest.mark.parametrize("what", ["gone", "changed", "prompt", "dataset"])
-def test_an_import_whose_release_is_not_what_it_was_is_stale(house: Project, write: Write, what: str) -> None:
-    fresh = phrases(40, 91)
-    imported(house, write([litellm(n, text, "E13 OS") for n, text in enumerate(fresh[:1])]))
+def test_an_import_whose_release_is_gone_waits_for_it(house: Project, write: Write) -> None:
     second_release(house)
-    imported(house, write([sent_to_second(text, n) for n, text in enumerate(fresh[1:])], "second.jsonl"))
+    imported(house, write([sent_to_second(text, n) for n, text in enumerate(phrases(40, 91))]))
     stand(house, "L-001", "L-002", "sam", "it was worse")
-    folder, settings = house.releases / "L-002", load_settings(house.settings_file, {})
-    said = "L-002, which it was made with, was changed"
-    if what == "gone":
-        shutil.rmtree(folder)
-        said = "L-002, which it was made with, is gone"
-    elif what == "dataset":
-        release = json.loads((folder / "release.json").read_text()) | {"dataset": "v009"}
-        (folder / "release.json").write_text(json.dumps(release))
-    else:
-        name = "release.json" if what == "changed" else "prompt/prompt.json"
-        (folder / name).write_text((folder / name).read_text() + "\n")
-        if what == "prompt":
-            listed = json.loads((folder / "release.json").read_text())
-            listed["files"]["prompt/prompt.json"] = "0" * 64
-            (folder / "release.json").write_text(json.dumps(listed))
-    lines = "\n".join(why(house, "W-002:3").lines)
-    assert f"release    L-002   ! stale: {said}" in lines and "Train rows" not in lines
-    assert why(house, "W-002:3").document["stale"] == said and why(house, "W-001:1").document["stale"] is None
-    assert f"W-002 is stale: {said}." in " ".join(measure(house, settings).notes)
-    done = learnt(house)
-    assert (len(done.queued), done.of_stale, done.stale) == (1, 39, {"W-002": said})
-    told = "\n".join(learnt_lines(done))
-    assert f"! W-002 is stale: {said}. Its requests wait: rung restore, or remove watch/W-002" in told
-    with pytest.raises(Refusal, match="W-002 is stale: L-002, which it was"):
-        learnt(house)
+    shutil.move(house.releases / "L-002", house.root / "L-002")
+    settings = load_settings(house.settings_file, {})
+    for way in (lambda: learnt(house), lambda: measure(house, settings), lambda: why(house, "W-001:3")):
+        with pytest.raises(Refusal, match="L-002, which W-001 was made with, is gone") as error:
+            way()
+        assert "rung restore" in (error.value.hint or "")
+    shutil.move(house.root / "L-002", house.releases / "L-002")
+    assert len(learnt(house).queued) == 40
 
 
 def test_why_tells_of_an_import(house: Project, write: Write) -> None:
@@ -243,17 +223,9 @@ def test_why_tells_of_an_import(house: Project, write: Write) -> None:
     assert "W-001   4 of 4 requests kept" in told and "log.jsonl, 4 lines" in told
     assert "release    L-001   (rung why L-001)" in told
     assert "learnt     2 candidates, 0 left out, 2 not processed" in told
-    assert len(found.document["candidates"]) == 2 and found.document["stale"] is None
-    shutil.rmtree(house.releases / "L-001")
-    assert "release    L-001   ! stale: L-001, which it was made with, is gone" in "\n".join(why(house, "W-001").lines)
+    assert len(found.document["candidates"]) == 2
     with pytest.raises(RungError, match=r"No import W-007. There: W-001\."):
         why(house, "W-007")
-
-
-def test_a_release_of_no_dataset_that_is_here_makes_its_import_stale(house: Project, write: Write) -> None:
-    imported(house, write([litellm(1, phrases(1, 91)[0], "E13 OS")]))
-    shutil.move(house.datasets / "v001", house.root / "v001")
-    assert why(house, "W-001:1").document["stale"] == "v001, the dataset of L-001, is gone"
 
 
 def test_low_ratings_are_told_of_rated_requests(house: Project, write: Write) -> None:
