@@ -165,14 +165,12 @@ def test_the_classifier_is_released_and_runs_without_rung(project, rung, tmp_pat
     assert [answer["answer"] for answer in answers[: len(asked)]] == [measured[n + 1] for n in range(len(asked))]
     assert all(0 < answer["probability"] <= 1 for answer in answers)
     assert not [p for p in folder.rglob("*") if p.suffix in (".pkl", ".joblib", ".bin", ".pt")]
-    for command in (("verify", "."), ("check", ".")):
-        monkey = CliRunner().invoke(build_app(), ["release", command[0], str(tmp_path / "elsewhere"), "--json"])
-        assert monkey.exit_code == 0, monkey.output
+    verified = CliRunner().invoke(build_app(), ["release", "verify", str(tmp_path / "elsewhere"), "--json"])
+    assert verified.exit_code == 0, verified.output
     parts = json.loads((folder / "vocabulary.json").read_text())
     parts["answers"] = parts["answers"][1:] + parts["answers"][:1]
     (folder / "vocabulary.json").write_text(json.dumps(parts))
-    for command in ("verify", "check"):
-        assert CliRunner().invoke(build_app(), ["release", command, str(tmp_path / "elsewhere")]).exit_code == 1
+    assert CliRunner().invoke(build_app(), ["release", "verify", str(tmp_path / "elsewhere")]).exit_code == 1
 
 
 @pytest.mark.parametrize("rows", [[], ["classical"], ["prompt", "classical"]])

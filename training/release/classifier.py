@@ -11,19 +11,17 @@ from typing import Any
 
 from curation.split.manifest import load_split
 from evaluation.arms import classical
-from evaluation.arms.dev_rows import DevRows, rows_for
+from evaluation.arms.dev_rows import rows_for
 from evaluation.measurement_report import ArmResult, Report, read_outcomes
 from training.release.permission import refuse_unmeasured
 from training.release.releases import Release, ReleasedForm, folder_bytes
-from workspace.errors import Refusal, RungError
-from workspace.files import sha256_file, write_text
+from workspace.errors import Refusal
+from workspace.files import write_text
 from workspace.folder import Project
 from workspace.settings import Settings
 
 FOLDER = "classifier"
 PROGRAM = Path(__file__).with_name("programs") / "predict.py"
-GOLDEN = "golden.jsonl"
-GOLDENS = 16
 MEASURE = "rung baseline --arms classical"
 
 
@@ -37,7 +35,7 @@ def measured_classifier(report: Report) -> ArmResult:
 
 
 def make_classifier(project: Project, settings: Settings, report: Report, folder: Path) -> ReleasedForm:
-    """Fit it again on the rows that it was measured with, and write vocabulary, weights, program and golden answers.
+    """Fit it again on the rows that it was measured with, and write vocabulary, weights and program.
 
     Raises Refusal where it does not give the very answers to the test items that were measured.
     """
@@ -56,33 +54,9 @@ def make_classifier(project: Project, settings: Settings, report: Report, folder
     _write_weights(folder, fitted)
     shutil.copyfile(PROGRAM, folder / PROGRAM.name)
     compared = _compare(project, report, folder)
-    _write_goldens(folder, rows)
     facts = {"arm": arm.arm, "score": arm.score, "low": arm.low, "high": arm.high, "n": arm.n, "settings": arm.settings}
     against = f"same answer to {compared} of {compared} test items"
     return ReleasedForm(form="classifier", folder=FOLDER, bytes=folder_bytes(folder), against=against, facts=facts)
-
-
-def check_classifier(release: Path) -> tuple[int, list[str]]:
-    """How many golden questions a released classifier answers as it did, and what differs.
-
-    Its own `predict.py` is not run: a folder from elsewhere runs nothing here. It must be the program of this Rung.
-    """
-    from training.release.programs.predict import Classifier
-
-    folder = release / FOLDER
-    faults = []
-    if sha256_file(folder / PROGRAM.name) != sha256_file(PROGRAM):
-        faults.append(f"{FOLDER}/{PROGRAM.name} is not the program of this version of Rung; it was not run")
-    try:
-        classifier = Classifier(folder)
-        goldens = [json.loads(line) for line in (folder / GOLDEN).read_text(encoding="utf-8").splitlines()]
-        answers = [(each, classifier.predict(each["question"])) for each in goldens]
-    except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
-        raise RungError(f"{folder}: not a released classifier ({error}).", "rung release verify DIR") from error
-    for each, found in answers:
-        if found["answer"] != each["answer"] or abs(found["probability"] - each["probability"]) > 1e-4:
-            faults.append(f"{each['question'][:60]!r}: {found['answer']!r}, released as {each['answer']!r}")
-    return len(answers), faults
 
 
 def classifier_card(release: Release, report: Report) -> str:
@@ -136,12 +110,3 @@ def _compare(project: Project, report: Report, folder: Path) -> int:
             MEASURE,
         )
     return len(measured)
-
-
-def _write_goldens(folder: Path, rows: DevRows) -> None:
-    from training.release.programs.predict import Classifier
-
-    classifier = Classifier(folder)
-    asked = [row.question for row in (*rows.validation, *rows.examples)][:GOLDENS]
-    lines = [json.dumps({"question": text, **classifier.predict(text)}, ensure_ascii=False) for text in asked]
-    write_text(folder / GOLDEN, "".join(line + "\n" for line in lines))

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import lzma
 import re
-import tarfile
-import tempfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -18,7 +14,6 @@ from workspace.artefact import Artefact, read_artefact
 from workspace.errors import RungError
 from workspace.files import sha256_file
 from workspace.folder import Project
-from workspace.untar import unpack
 
 FormName = Literal["prompt", "classifier", "adapter", "merged", "gguf", "gptq", "awq", "ollama", "vllm", "tgi"]
 FORMS: tuple[FormName, ...] = (
@@ -111,24 +106,6 @@ class VerifiedRelease:
     files: int
     links: int
     faults: list[str]
-
-
-def verify_any(place: Path) -> VerifiedRelease:
-    """As `verify`, of a folder or of a tar that holds one; a tar is unpacked into a folder that goes again.
-
-    Raises RungError where the tar cannot be read, or holds more or less than one release.
-    """
-    if not place.is_file():
-        return verify(place)
-    with tempfile.TemporaryDirectory() as scratch:
-        try:
-            unpack(place, Path(scratch))
-        except (tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError) as error:
-            raise RungError(f"{place}: not a tar that can be read ({error}).", where=str(place)) from error
-        found = sorted(path.parent for path in Path(scratch).rglob(RELEASE))
-        if len(found) != 1:
-            raise RungError(f"{place}: holds {len(found)} releases, expected one.", where=str(place))
-        return verify(found[0])
 
 
 def verify(folder: Path) -> VerifiedRelease:

@@ -21,9 +21,9 @@ LOCAL = "rung release check http://127.0.0.1:8000/v1"
 def verify(name: str, as_json: bool) -> None:
     """`rung release verify DIR`: exit 1 where it is not what was released."""
     from rung.cli.output import show
-    from training.release.releases import verify_any
+    from training.release.releases import verify as verify_release
 
-    checked = verify_any(folder_of(name))
+    checked = verify_release(folder_of(name))
     show(
         as_json,
         {"release": checked.release.id, "files": checked.files, "links": checked.links, "faults": checked.faults},
@@ -40,8 +40,6 @@ def check(url: str, model: str, against: str, as_json: bool) -> None:
     from training.release.goldens import read_goldens
     from training.release.server_check import check
 
-    if (folder := folder_of(url)).is_dir():
-        return _check_classifier(folder, as_json)
     folder = folder_of(against) if against else _standing()
     goldens = read_goldens(folder)
     endpoint = Endpoint(url, model, keyed=True)
@@ -49,29 +47,6 @@ def check(url: str, model: str, against: str, as_json: bool) -> None:
     found = check(endpoint, goldens, folder, ProgressLine("golden prompts"))
     show(as_json, _document(folder, found), check_lines(folder.name, found))
     if not found.passed:
-        raise typer.Exit(1)
-
-
-def _check_classifier(folder: Path, as_json: bool) -> None:
-    """Exit 1 where a released classifier answers otherwise than when it was released."""
-    from rung.cli.output import emit, say
-    from training.release.classifier import check_classifier
-
-    asked, faults = check_classifier(folder)
-    if as_json:
-        emit(
-            {
-                "release": folder.name,
-                "prompts": asked,
-                "equal": asked - len(faults),
-                "faults": faults,
-                "passed": not faults,
-            }
-        )
-    else:
-        for line in faults or [f"{counted(asked, 'golden question')}: the same answers as at the release."]:
-            say(f"{'✗' if faults else '✓'} {line}")
-    if faults:
         raise typer.Exit(1)
 
 

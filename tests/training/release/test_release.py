@@ -159,20 +159,13 @@ def test_a_dataset_card_is_one_that_the_hub_reads(project: Project) -> None:
     assert card.data.license == "unknown" and card.data.size_categories == ["n<1K"]
 
 
-def test_a_tar_is_verified_on_another_machine(project: Project, settings: Settings, tmp_path: Path) -> None:
-    """Packed, sent, unpacked in a folder without a project; then a single byte is changed there."""
-    import tarfile
-
+def test_a_release_is_verified_on_another_machine(project: Project, settings: Settings, tmp_path: Path) -> None:
+    """Copied to a folder without a project; then a single byte is changed there."""
     judged(project, settings, right=30)
-    folder = let(project, settings, "adapter")
-    with tarfile.open(tmp_path / "release.tar", "w") as tar:
-        tar.add(folder, arcname=folder.name)
     elsewhere = tmp_path / "another machine"
-    with tarfile.open(tmp_path / "release.tar") as tar:
-        tar.extractall(elsewhere, filter="data")
+    shutil.copytree(let(project, settings, "adapter"), elsewhere / "L-001")
     verified = partial(rung, "release", "verify", cwd=elsewhere)
     assert verified("L-001").returncode == 0 and "unchanged since the release" in verified("L-001").stdout
-    assert verified("../release.tar").returncode == 0
     config = elsewhere / "L-001" / "adapter" / "adapter_config.json"
     config.write_text(config.read_text().replace("lora", "Lora", 1))
     done = verified("L-001")
