@@ -13,7 +13,7 @@ from curation.split.manifest import Manifest, newest_dataset, read_manifest
 from evaluation.measured_answers import read_answers, with_judged
 from evaluation.measurement_report import Report, newest_report
 from evaluation.verdict.rule import Verdict, newest_verdict
-from training.release.current import standing_release
+from training.release.current import current_release
 from training.release.releases import Release
 from training.runs import RunRecord, newest_run, read_runs
 from workspace.artefact import read_artefact
@@ -120,7 +120,7 @@ def read_facts(project: Project, *, with_store: bool = True) -> Facts:
     before = len(problems)
     stored = part(lambda: _store(project, settings) if with_store else _Stored(), _Stored())
     store_fault = problems[-1] if len(problems) > before else ""
-    released = part(lambda: standing_release(project), None)
+    released = part(lambda: current_release(project), None)
     baseline = part(lambda: _report(project, "baseline", sha256), None)
     return Facts(
         project=project,

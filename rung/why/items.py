@@ -161,19 +161,19 @@ def why_logged(project: Project, ref: str) -> LoggedWhy:
     """
     settings = load_settings(project.settings_file)
     logged, made = find_logged(project, ref), import_of(project, ref)
-    standing = Origins(project, settings, [made]).of(ref)
-    question = standing.turns.question(logged.messages)
+    reference = Origins(project, settings, [made]).of(ref)
+    question = reference.turns.question(logged.messages)
     with open_store(project, settings) as store:
         mine = [r for r in store.rows(role="candidates", excluded=None) if r.meta.get("strategy") == STRATEGY]
     candidate = next((row for row in mine if row.meta.get("hash") == logged.hash), None)
     entry = next((each for each in read_not_learnt(project) if each["hash"] == logged.hash), None)
     held = () if candidate is None else holding(project, candidate.id)
-    near = TrainRowIndex(standing.dataset).of([question])[0] if standing.split == "train" else ()
+    near = TrainRowIndex(reference.dataset).of([question])[0] if reference.split == "train" else ()
     return LoggedWhy(
         logged=logged,
         question=question,
-        release=standing.release.id,
-        dataset=standing.dataset.name,
+        release=reference.release.id,
+        dataset=reference.dataset.name,
         candidate=candidate,
         kept_out=_reason(entry) if entry else "",
         held=tuple(f"{version}, {split} line {line}" for version, split, line, _ in held),

@@ -145,11 +145,11 @@ def reason_of(each: Logged) -> str:
     return UNANSWERED[1] if each.finish == "length" else ""
 
 
-def row_of(standing: Reference, each: Logged) -> Example:
+def row_of(reference: Reference, each: Logged) -> Example:
     """The request as a row of the project: the user's own turns, and what was edited or else answered; no answer
     where there was none, or only half of one.
     """
-    turns = standing.turns.of(each.messages)
+    turns = reference.turns.of(each.messages)
     if each.edit:
         return Example({"messages": [*turns, {"role": "assistant", "content": each.edit}]})
     if reason_of(each) in UNANSWERED:

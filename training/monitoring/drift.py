@@ -72,29 +72,29 @@ def measure(
 
     Raises Refusal where nothing was released or imported, or no request of the sample is left.
     """
-    standing, watched = released(project, settings), read_watched(project)
+    reference, watched = released(project, settings), read_watched(project)
     requests = [each for each in watched.drawn if each.at >= since or not since]
     if not requests:
         raise Refusal(f"No request of the sample since {since or 'the import'}.", "rung watch import LOGS")
     seed = settings.dataset.seed
     origins = Origins(project, settings, watched.imports)
     asked = [origins.question(each) for each in requests]
-    signals = all_signals(standing, requests, asked, seed)
-    signals.append(judge_signal(standing, list(zip(asked, requests, strict=True)), seed, judge, judged))
+    signals = all_signals(reference, requests, asked, seed)
+    signals.append(judge_signal(reference, list(zip(asked, requests, strict=True)), seed, judge, judged))
     measured = sum(signal.raised is not None for signal in signals)
     paths = [watch_folder(project) / made.id / IMPORT for made in watched.imports]
     report = DriftReport(
-        release=standing.release.id,
-        dataset=standing.dataset.name,
-        against=standing.against,
+        release=reference.release.id,
+        dataset=reference.dataset.name,
+        against=reference.against,
         sample=watched.sample,
         since=since,
         seed=seed,
         traffic=traffic(requests),
         signals=signals,
         any_alarm=min(1.0, round(measured * FALSE_ALARM, 4)),
-        notes=[*_notes(standing, requests, watched.unmatched), *_left_out(watched.drawn, since)],
-        made_from=hashes(project.root, *paths, *standing.sources()),
+        notes=[*_notes(reference, requests, watched.unmatched), *_left_out(watched.drawn, since)],
+        made_from=hashes(project.root, *paths, *reference.sources()),
     )
     write_artefact(report_file(project), report)
     return report
@@ -140,15 +140,15 @@ def _sum(values: Sequence[Any]) -> Any:
     return sum(values) if values and None not in values else None
 
 
-def _notes(standing: Reference, requests: Sequence[Logged], unmatched: int) -> list[str]:
+def _notes(reference: Reference, requests: Sequence[Logged], unmatched: int) -> list[str]:
     found = []
-    if standing.split == "test":
-        found.append(f"{standing.dataset.name} has no train rows: requests are compared with its test items.")
-    if not standing.answered:
+    if reference.split == "test":
+        found.append(f"{reference.dataset.name} has no train rows: requests are compared with its test items.")
+    if not reference.answered:
         found.append("The report that the release was made from is not here, so form and refusals have no measure.")
-    early = sum(bool(e.at) and e.at < standing.release.created_at.isoformat() for e in requests)
+    early = sum(bool(e.at) and e.at < reference.release.created_at.isoformat() for e in requests)
     if early:
-        found.append(f"{early:,} requests are older than {standing.release.id}; --since leaves them out.")
+        found.append(f"{early:,} requests are older than {reference.release.id}; --since leaves them out.")
     if unmatched:
         found.append(f"{unmatched:,} pieces of feedback speak of requests that are not here.")
     return found

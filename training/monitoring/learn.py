@@ -80,11 +80,11 @@ def learn(project: Project, settings: Settings, store: Store, *, count: int = 20
     Refusal where nothing was released or imported, or the release that an import was made with is gone.
     """
     with writer_lock(watch_folder(project) / ".lock", "An import of logs"):
-        standing, watched = released(project, settings), read_watched(project)
+        reference, watched = released(project, settings), read_watched(project)
         origins, before = Origins(project, settings, watched.imports), read_not_learnt(project)
         handled = {entry["hash"] for entry in before} | _queued_before(store)
         fresh = [each for each in watched.requests if each.hash not in handled]
-        done = Learnt(standing.release.id, known=len(watched.requests) - len(fresh))
+        done = Learnt(reference.release.id, known=len(watched.requests) - len(fresh))
         ordered = [each for each in in_order(fresh) if reason_of(each) or not telling]
         passed, rejected = _sift(open_gate(store, project, settings), origins, ordered, count, done)
         _keep(project, settings, store, passed, done, [*before, *rejected])

@@ -34,7 +34,7 @@ from training.monitoring.requests import (
     write_gz,
 )
 from training.monitoring.storage import Judged, LogSample, judged_of, keep, said_later
-from training.release.current import standing_release
+from training.release.current import current_release
 from training.release.releases import RELEASE
 from workspace.artefact import hashes, write_artefact
 from workspace.errors import InputError, Problem, RungError
@@ -171,7 +171,7 @@ def _store(project: Project, work: Path, name: str, read: Read, wish: LogSample,
     write_gz(work / REQUESTS, kept)
     write_gz(work / FEEDBACK, sorted([*later, *found.said_again], key=lambda entry: entry["line"]))
     write_gz(work / ASIDE, ({"line": line, "reason": masker.text(why)} for line, why in sorted(joined.aside)))
-    release = standing_release(project)
+    release = current_release(project)
     made = Import(
         id=name,
         release=release[1].id if release else None,

@@ -27,13 +27,13 @@ Judge = Callable[[Sequence[tuple[str, str]]], list[bool]]
 """From (question, answer) pairs to whether each is good enough."""
 
 
-def all_signals(standing: Reference, requests: Sequence[Logged], questions: Sequence[str], seed: int) -> list[Signal]:
+def all_signals(reference: Reference, requests: Sequence[Logged], questions: Sequence[str], seed: int) -> list[Signal]:
     """Every signal that needs no model; `questions` are those of the requests, as rows would have them."""
     asked = distinct([bare(question) for question in questions])
-    rows = distinct([bare(mask(row.question)) for row in standing.rows])
+    rows = distinct([bare(mask(row.question)) for row in reference.rows])
     answered = [each for each in requests if not each.error]
-    said = [mask(row.answer or "") for row in standing.rows if not _calls(row)]
-    split = f"{standing.split} rows"
+    said = [mask(row.answer or "") for row in reference.rows if not _calls(row)]
+    split = f"{reference.split} rows"
     lengths = [
         length_signal(_signal("question_length", "Length of questions", split), _words(asked), _words(rows), seed),
         length_signal(
@@ -43,7 +43,7 @@ def all_signals(standing: Reference, requests: Sequence[Logged], questions: Sequ
             seed,
         ),
     ]
-    return [*lengths, *word_signals(asked, rows, split, seed), *_shares(standing, answered), *_later(requests, seed)]
+    return [*lengths, *word_signals(asked, rows, split, seed), *_shares(reference, answered), *_later(requests, seed)]
 
 
 def _calls(row: Example) -> bool:
@@ -51,20 +51,20 @@ def _calls(row: Example) -> bool:
     return row.is_answered and bool(row.messages[-1].get("tool_calls"))
 
 
-def _shares(standing: Reference, answered: Sequence[Logged]) -> list[Signal]:
+def _shares(reference: Reference, answered: Sequence[Logged]) -> list[Signal]:
     """Form errors and refusals, against what the released model answered on its test items."""
-    form = ProductionForm(standing)
+    form = ProductionForm(reference)
     texts = [each for each in answered if not each.tool_calls or each.finish == "length"]
     return [
-        _share("form_errors", f"Errors of form ({form.words})", standing, texts, form.wrong),
-        _share("refusals", "Refusals", standing, answered, lambda text, stopped: refuses(text, _stopped(stopped))),
+        _share("form_errors", f"Errors of form ({form.words})", reference, texts, form.wrong),
+        _share("refusals", "Refusals", reference, answered, lambda text, stopped: refuses(text, _stopped(stopped))),
     ]
 
 
 def _share(
-    name: str, title: str, standing: Reference, requests: Sequence[Logged], bad: Callable[[str, str], bool]
+    name: str, title: str, reference: Reference, requests: Sequence[Logged], bad: Callable[[str, str], bool]
 ) -> Signal:
-    before = standing.answered
+    before = reference.answered
     sides = {"n": len(requests), "n_before": len(before)}
     signal = revised(_signal(name, title, "answers of the released model on its test items"), **sides)
     hits = [each for each in requests if bad(each.answer, each.finish)]
@@ -101,14 +101,14 @@ def is_low(each: Logged) -> bool:
 
 
 def judge_signal(
-    standing: Reference, asked: Sequence[tuple[str, Logged]], seed: int, judge: Judge | None, judged: int
+    reference: Reference, asked: Sequence[tuple[str, Logged]], seed: int, judge: Judge | None, judged: int
 ) -> Signal:
     """A judge on a sample of answers, against its rulings on the answers to test items: both without a reference."""
     signal = _signal("judge", "Answers that the judge rejects", "answers to test items, by the same judge")
     if judge is None:
         return unmeasured(signal, "no judge was asked: [judge] in rung.toml, then rung watch report --judge 50")
-    test = load_split(standing.dataset, "test")
-    before = [(mask(test[o.item - 1].question), mask(o.output)) for o in standing.answered]
+    test = load_split(reference.dataset, "test")
+    before = [(mask(test[o.item - 1].question), mask(o.output)) for o in reference.answered]
     now = [(question, each.answer) for question, each in asked if each.answer and not each.error]
     sides = [_some(side, min(judged, len(side)), seed) for side in (now, before)]
     signal = revised(signal, n=len(sides[0]), n_before=len(sides[1]))
@@ -146,9 +146,9 @@ def _stopped(finish: str) -> str:
 class ProductionForm:
     """What an answer must look like, as far as the rows say: one of a closed set, or a JSON object with their keys."""
 
-    def __init__(self, standing: Reference) -> None:
-        self.choices = {normal(mask(choice)) for choice in standing.choices}
-        self.keys = None if self.choices else _json_keys([row.answer or "" for row in standing.rows])
+    def __init__(self, reference: Reference) -> None:
+        self.choices = {normal(mask(choice)) for choice in reference.choices}
+        self.keys = None if self.choices else _json_keys([row.answer or "" for row in reference.rows])
         if self.choices:
             self.words = f"empty, cut, or none of the {len(self.choices):,} known answers"
         elif self.keys is not None:

@@ -17,7 +17,7 @@ from evaluation.bench import closed_set
 from evaluation.measurement_report import ItemOutcome, Report, read_outcomes
 from training.monitoring.fields import Message
 from training.monitoring.requests import Import, Logged
-from training.release.current import standing_release
+from training.release.current import current_release
 from training.release.releases import RELEASE, Release
 from workspace.artefact import read_artefact
 from workspace.errors import Refusal
@@ -53,13 +53,13 @@ class Reference:
 
 def released(project: Project, settings: Settings) -> Reference:
     """What is out. Raises Refusal where nothing was released, or the dataset is not what was frozen."""
-    found = standing_release(project)
+    found = current_release(project)
     if found is None:
         raise Refusal("Nothing is released yet, so there is nothing to measure against.", "rung release --to prompt")
-    return standing_of(project, settings, *found)
+    return reference_of(project, settings, *found)
 
 
-def standing_of(project: Project, settings: Settings, folder: Path, release: Release) -> Reference:
+def reference_of(project: Project, settings: Settings, folder: Path, release: Release) -> Reference:
     """A release with its dataset. Raises Refusal where that is gone, or is not what was frozen."""
     dataset, split = _dataset(project, release)
     rows = load_split(dataset, split)
@@ -178,4 +178,4 @@ class Origins:
         if not (folder / RELEASE).is_file():
             hint = f"rung restore, or remove watch/{name} and import its logs again"
             raise Refusal(f"{release}, which {name} was made with, is gone.", hint)
-        return standing_of(self.project, self.settings, folder, read_artefact(folder / RELEASE, Release))
+        return reference_of(self.project, self.settings, folder, read_artefact(folder / RELEASE, Release))

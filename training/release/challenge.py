@@ -11,7 +11,7 @@ from evaluation.outcomes import load_baseline
 from evaluation.testset.clusters import clusters_of
 from evaluation.verdict.paired_scores import PairedScores
 from evaluation.verdict.rule import Provenance, ShipRule, Verdict, VerdictEvidence, newest_verdict, rule
-from training.release.current import standing_release
+from training.release.current import current_release
 from training.release.releases import Release
 from training.runs import RunRecord
 from workspace.artefact import hashes, write_artefact
@@ -44,15 +44,15 @@ def challenge(project: Project, settings: Settings, run: RunRecord) -> Challenge
     Raises Refusal where nothing is released, it is this very run, or both were not measured on the same test set by
     the same metric: then the command that measures is named.
     """
-    found = standing_release(project)
+    found = current_release(project)
     if found is None:
         raise Refusal("Nothing is released yet: the verdict against the best prompt decides.", f"rung verdict {run.id}")
     champion = found[1]
     if champion.run == run.id:
         raise Refusal(f"{run.id} is what {champion.id} released: nothing to compare.", "rung status")
     folder, report, outcomes = _measured(project, run.id)
-    other, theirs, standing = _champion(project, champion, report)
-    if [(o.item, o.expected) for o in outcomes] != [(o.item, o.expected) for o in standing]:
+    other, theirs, released = _champion(project, champion, report)
+    if [(o.item, o.expected) for o in outcomes] != [(o.item, o.expected) for o in released]:
         raise Refusal(
             f"{champion.id} and {run.id} were measured on other items.", f"rung evaluate {champion.run or ''}"
         )
@@ -60,7 +60,7 @@ def challenge(project: Project, settings: Settings, run: RunRecord) -> Challenge
     scores = PairedScores(
         ids=tuple(str(o.item) for o in outcomes),
         tuned=tuple(o.score for o in outcomes),
-        arms={CHAMPION: tuple(o.score for o in standing)},
+        arms={CHAMPION: tuple(o.score for o in released)},
         clusters=clusters_of(project.datasets / report.dataset, settings.dataset.group_by, [o.item for o in outcomes]),
     )
     files = [folder / "report.json", folder / "outputs.jsonl", other / "report.json", other / "outputs.jsonl"]

@@ -39,19 +39,19 @@ class Current(Artefact):
     steps: list[ReleaseChange] = []
 
 
-def standing_id(project: Project) -> str | None:
+def current_id(project: Project) -> str | None:
     """The id of the current release, also where its folder is gone; None where nothing was released.
 
     A whole release newer than every earlier current one was made by a command that was killed: it is current.
     Raises RungError where current.json cannot be read.
     """
     current, names = read_current(project), release_names(project)
-    if current is None or (names and number_of(names[-1]) > last_stood(current)):
+    if current is None or (names and number_of(names[-1]) > highest_current(current)):
         return names[-1] if names else None
     return current.release
 
 
-def last_stood(current: Current | None) -> int:
+def highest_current(current: Current | None) -> int:
     """The highest number among the releases that were ever current."""
     return max((number_of(step.release) for step in current.steps), default=0) if current else 0
 
@@ -62,12 +62,12 @@ def read_current(project: Project) -> Current | None:
     return read_artefact(path, Current) if path.is_file() else None
 
 
-def standing_release(project: Project) -> tuple[Path, Release] | None:
+def current_release(project: Project) -> tuple[Path, Release] | None:
     """The current release, with its folder; None where nothing was released.
 
     Raises RungError where current.json names one that is not there: then a rollback or a new release helps.
     """
-    name = standing_id(project)
+    name = current_id(project)
     if name is None:
         return None
     known = release_names(project)
@@ -82,7 +82,7 @@ def standing_release(project: Project) -> tuple[Path, Release] | None:
     return _named(project, name)
 
 
-def stand(project: Project, release: str, before: str | None, by: str, reason: str) -> None:
+def make_current(project: Project, release: str, before: str | None, by: str, reason: str) -> None:
     """Make this release current instead of `before`; the caller holds the lock."""
     current = read_current(project)
     steps = [
@@ -98,12 +98,12 @@ def take_place(project: Project, settings: Settings, work: Path, release: Releas
 
     The caller holds the lock. Where it is killed on the way, `settle` does the rest.
     """
-    target, before = project.releases / release.id, standing_id(project)
+    target, before = project.releases / release.id, current_id(project)
     by = release.by or settings.project.person
     with _or_as_it_was(project.releases / CURRENT):
         work.rename(target)
         try:
-            stand(project, release.id, before, by, release.reason or "released")
+            make_current(project, release.id, before, by, release.reason or "released")
             _log_release(project, settings, release)
         except BaseException:
             target.rename(work)
@@ -131,15 +131,15 @@ def settle(project: Project, settings: Settings) -> None:
     The caller holds the lock.
     """
     names, current = release_names(project), read_current(project)
-    if names and number_of(names[-1]) > last_stood(current):
+    if names and number_of(names[-1]) > highest_current(current):
         release = _named(project, names[-1])[1]
         by = release.by or settings.project.person
-        stand(project, release.id, current.release if current else None, by, release.reason or "released")
+        make_current(project, release.id, current.release if current else None, by, release.reason or "released")
     current = read_current(project)
     if current is None or not current.steps:
         return
     last, earlier = current.steps[-1], revised(current, steps=current.steps[:-1])
-    if number_of(last.release) <= last_stood(earlier):
+    if number_of(last.release) <= highest_current(earlier):
         _log_rollback(project, settings, last)
     elif last.release in names:
         _log_release(project, settings, _named(project, last.release)[1])
@@ -181,7 +181,7 @@ def roll_back(project: Project, settings: Settings, to: str, by: str, reason: st
         raise RungError(
             "A rollback names a person and a reason.", "rung release rollback L-001 --by NAME --reason TEXT"
         )
-    if standing_id(project) is None:
+    if current_id(project) is None:
         raise Refusal("Nothing is released yet, so there is nothing to go back to.", "rung release --to prompt")
     with writer_lock(project.releases / ".lock", "A release"):
         settle(project, settings)
@@ -192,25 +192,25 @@ def roll_back(project: Project, settings: Settings, to: str, by: str, reason: st
 
 
 def _go_back(project: Project, to: str, by: str, reason: str) -> ReleaseChange:
-    standing = standing_id(project) or ""
-    folder, _ = _named(project, to) if to else _before(project, standing)
-    if folder.name == standing:
+    before = current_id(project) or ""
+    folder, _ = _named(project, to) if to else _before(project, before)
+    if folder.name == before:
         raise Refusal(f"{folder.name} is the current release already.", "rung status")
     checked = verify(folder)
     if checked.faults:
         raise Refusal(
-            f"{folder.name} is not what was released: {'; '.join(checked.faults[:3])}. {standing} stays current.",
+            f"{folder.name} is not what was released: {'; '.join(checked.faults[:3])}. {before} stays current.",
             f"rung release verify {folder.name}",
         )
-    stand(project, folder.name, standing, by, reason)
+    make_current(project, folder.name, before, by, reason)
     return read_artefact(project.releases / CURRENT, Current).steps[-1]
 
 
-def _before(project: Project, standing: str) -> tuple[Path, Release]:
+def _before(project: Project, before: str) -> tuple[Path, Release]:
     """The newest release that was made before this one: a second rollback goes back further, never forward again."""
-    older = [name for name in release_names(project) if number_of(name) < number_of(standing)]
+    older = [name for name in release_names(project) if number_of(name) < number_of(before)]
     if not older:
-        raise Refusal(f"{standing} is the first release: there is none before it.", "rung status")
+        raise Refusal(f"{before} is the first release: there is none before it.", "rung status")
     return _named(project, older[-1])
 
 

@@ -15,7 +15,7 @@ from evaluation.measured_answers import best_untuned
 from evaluation.measurement_report import Report, newest_report
 from training.release.classifier import MEASURE, make_classifier, measured_classifier
 from training.release.compressed import make_awq, make_gptq, refuse_without_gpu
-from training.release.current import last_stood, read_current, settle, take_place
+from training.release.current import highest_current, read_current, settle, take_place
 from training.release.gguf import FTYPES, make_gguf
 from training.release.making import Making
 from training.release.model_card import model_card, untuned_card
@@ -282,6 +282,6 @@ def _free(project: Project) -> str:
 
     Raises RungError where current.json cannot be read, before anything is made.
     """
-    stood = last_stood(read_current(project))
+    stood = highest_current(read_current(project))
     free = next_id(project.releases, "L")
     return free if number_of(free) > stood else f"L-{stood + 1:03d}"

@@ -325,12 +325,12 @@ def recheck_decision(project: Project, before: Decision, after: Decision, as_jso
 
 def models_in_use(project: Project, settings: Settings, decision: Decision) -> dict[str, str]:
     """Hosted models that the project counts on, by what they are for, each model once."""
-    from training.release.current import standing_release
+    from training.release.current import current_release
 
     found: dict[str, str] = {}
     if settings.model.provider != "local":
         found[settings.model.base] = "[model] base"
-    released = standing_release(project)
+    released = current_release(project)
     if released is not None and released[1].base:
         found.setdefault(released[1].base, f"release {released[1].id}")
     incumbent = decision.answers.get("incumbent_model")

@@ -40,7 +40,7 @@ def check(url: str, model: str, against: str, as_json: bool) -> None:
     from training.release.goldens import read_goldens
     from training.release.server_check import check
 
-    folder = folder_of(against) if against else _standing()
+    folder = folder_of(against) if against else _current()
     goldens = read_goldens(folder)
     endpoint = Endpoint(url, model, keyed=True)
     _may_leave(endpoint, folder)
@@ -121,13 +121,13 @@ def _document(folder: Path, found: ServerCheck) -> dict[str, object]:
     return {**asdict(found), "release": folder.name, "passed": found.passed}
 
 
-def _standing() -> Path:
+def _current() -> Path:
     """Return the folder of the current release."""
-    from training.release.current import standing_release
+    from training.release.current import current_release
     from workspace.errors import Refusal
     from workspace.folder import require_project
 
-    found = standing_release(require_project())
+    found = current_release(require_project())
     if found is None:
         raise Refusal("Nothing is released yet.", "rung release --to prompt")
     return found[0]

@@ -72,10 +72,10 @@ class WatchScreen(StoppableScreen):
         """Imports and the newest report; nothing is measured here."""
         from training.monitoring.drift import read_report
         from training.monitoring.requests import read_imports
-        from training.release.current import standing_release
+        from training.release.current import current_release
 
         project = self.source.project
-        standing = standing_release(project) if project else None
+        standing = current_release(project) if project else None
         if project is None or standing is None:
             return locked("nothing is released yet.", RELEASE, "rung release --to prompt", "rung watch report")
         imports = tuple(made for _, made in read_imports(project))

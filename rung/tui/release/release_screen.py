@@ -79,7 +79,7 @@ class ReleaseScreen(StoppableScreen):
         """The newest verdict and the newest release."""
         from evaluation.measurement_report import newest_report
         from evaluation.verdict.rule import newest_verdict
-        from training.release.current import standing_release
+        from training.release.current import current_release
         from training.release.permission import untuned_forms
 
         project = self.source.project
@@ -88,7 +88,7 @@ class ReleaseScreen(StoppableScreen):
         if project is None or (found is None and baseline is None):
             return locked("no verdict yet.", 9, "rung evaluate", "rung release --to prompt")
         verdict = found[1] if found else None
-        standing = standing_release(project)
+        standing = current_release(project)
         may_ship = verdict is not None and (verdict.verdict == "ship" or verdict.accepted is not None)
         needs_name = verdict is not None and verdict.verdict == "judgement" and not may_ship
         limit = self.source.settings.release.loss_limit

@@ -15,7 +15,7 @@ import pytest
 from lives import gone, wait_until
 from released import judged, let
 
-from training.release.current import standing_release
+from training.release.current import current_release
 from training.release.gguf import serving
 from training.release.releases import verify, verify_any
 from training.release.releasing import copy_chain, release_untuned
@@ -35,7 +35,7 @@ def before(project: Project, settings: Settings) -> Path:
 
 
 def stands(project: Project, before: Path) -> None:
-    found = standing_release(project)
+    found = current_release(project)
     assert found is not None and found[0] == before and verify(before).faults == []
     assert [path.name for path in project.releases.iterdir() if path.is_dir()] == [before.name]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from released import judged, let
 
-from training.release.current import standing_release
+from training.release.current import current_release
 from training.release.gguf import serving
 from training.release.goldens import read_goldens
 from training.release.releases import verify
@@ -30,7 +30,7 @@ def test_a_run_goes_out_as_gguf_scored_and_served(project: Project, settings: Se
     types = settings.release.model_copy(update={"gguf": ("f32", "q8_0", "q4_k_m")})
     settings = settings.model_copy(update={"release": types})
     folder = let(project, settings, "gguf")
-    found = standing_release(project)
+    found = current_release(project)
     assert found is not None and found[0] == folder
     facts = {form.form: form for form in found[1].forms}["gguf"].facts
     assert facts["f32"]["equal"] == facts["f32"]["prompts"] == 4 and facts["f32"]["tokens"] == "told by the server"

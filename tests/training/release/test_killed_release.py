@@ -11,7 +11,7 @@ import pytest
 from killing import KILLED, Warm, assert_sound, warmed
 
 from curation.store import open_store
-from training.release.current import CURRENT, read_current, standing_id
+from training.release.current import CURRENT, current_id, read_current
 from training.release.releases import release_names
 from workspace.folder import Project
 from workspace.settings import load_settings
@@ -57,7 +57,7 @@ def test_a_killed_release_stands_and_is_logged_or_is_none(warm: Warm, released: 
     late = 0
     for root, moment in killed_late(warm, released, tmp_path, "release", "--to", "prompt"):
         names = release_names(Project(root))
-        assert standing_id(Project(root)) == names[-1], moment
+        assert current_id(Project(root)) == names[-1], moment
         if moment % 3 == 0:
             assert_sound(warm, root)
         again = warm("release", "--to", "prompt", at=root)
@@ -76,12 +76,12 @@ def test_a_killed_release_stands_and_is_logged_or_is_none(warm: Warm, released: 
 def test_a_killed_rollback_is_logged_or_is_none(warm: Warm, released: Path, tmp_path: Path) -> None:
     late = 0
     for root, moment in killed_late(warm, released, tmp_path, "release", "rollback", *SIGNED):
-        if standing_id(Project(root)) == "L-002":
+        if current_id(Project(root)) == "L-002":
             break
         late += 1
         assert warm("release", "--to", "prompt", at=root).code == 0, moment
         assert logged(root, "rolled_back") == Counter(["L-001"]), moment
-        assert standing_id(Project(root)) == "L-003"
+        assert current_id(Project(root)) == "L-003"
     assert late > 1
 
 
@@ -103,7 +103,7 @@ def test_on_a_disk_that_gets_full_at_any_point_what_stood_stands(
         assert (root / "releases" / CURRENT).read_bytes() == current, left
         assert release_names(Project(root)) == ["L-001", "L-002"], left
     assert refused > 3 and done.code == 0
-    assert standing_id(Project(root)) == ("L-003" if "--to" in words else "L-001")
+    assert current_id(Project(root)) == ("L-003" if "--to" in words else "L-001")
 
 
 def test_a_rollback_that_cannot_be_logged_is_none(warm: Warm, released: Path, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from released import judged, let
 
 from evaluation.served_run import ServedRun
 from rung.cli import main
-from training.release.current import standing_release
+from training.release.current import current_release
 from training.release.releases import verify
 from training.release.releasing import release_untuned, wanted_forms
 from training.runs import read_run, write_run
@@ -91,7 +91,7 @@ def test_a_word_changed_in_the_verdicts_file_releases_nothing(
     path.write_text(json.dumps({**told, **changes}))
     with pytest.raises(Refusal) as refused:
         let(project, settings, "adapter", by="priya", reason="said so")
-    assert refused.value.hint == "rung evaluate R-001" and standing_release(project) is None
+    assert refused.value.hint == "rung evaluate R-001" and current_release(project) is None
     path.write_text(json.dumps(told))
     if right == 30:
         assert let(project, settings, "adapter").name == "L-001"
@@ -123,7 +123,7 @@ def test_shipped_adapter_and_merged_are_equal_and_verify_elsewhere(
 ) -> None:
     judged(project, settings, right=30)
     folder = let(project, settings, "adapter,merged,vllm")
-    found = standing_release(project)
+    found = current_release(project)
     assert found is not None and found[0] == folder and found[1].verdict == "ship"
     forms = {form.form: form for form in found[1].forms}
     assert (
@@ -232,7 +232,7 @@ def test_a_merge_that_answers_otherwise_is_not_released(project: Project, settin
     judged(project, settings, right=30)
     with pytest.raises(Refusal, match="merged"):
         let(project, settings, "merged")
-    assert standing_release(project) is None and not list(project.releases.glob("L-*"))
+    assert current_release(project) is None and not list(project.releases.glob("L-*"))
     assert let(project, settings, "adapter").is_dir(), "the adapter is the run, byte for byte"
 
 

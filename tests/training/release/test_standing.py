@@ -12,7 +12,7 @@ from released import judged, let
 from curation.store import open_store
 from evaluation.verdict.rule import Verdict, newest_verdict
 from training.release.challenge import CHALLENGE, challenge
-from training.release.current import CURRENT, Current, roll_back, stand, standing_release
+from training.release.current import CURRENT, Current, current_release, make_current, roll_back
 from training.release.releasing import release_untuned
 from training.runs import RunRecord, find_run, read_run, write_run
 from workspace.artefact import read_artefact
@@ -23,7 +23,7 @@ from workspace.settings import Settings
 
 
 def standing(project: Project) -> str:
-    found = standing_release(project)
+    found = current_release(project)
     assert found is not None
     return found[1].id
 
@@ -120,7 +120,7 @@ def test_a_removed_folder_that_stands_locks_neither_rollback_nor_release(project
         release_untuned(project, settings, by="sam")
     shutil.rmtree(project.releases / "L-002")
     with pytest.raises(RungError, match="L-002 is current, but its folder is gone") as told:
-        standing_release(project)
+        current_release(project)
     assert "rollback L-001" in (told.value.hint or "")
     assert roll_back(project, settings, "", "sam", "it is gone").before == "L-002" and standing(project) == "L-001"
     shutil.rmtree(project.releases / "L-001")
@@ -218,6 +218,6 @@ def test_the_commands(project: Project, settings: Settings) -> None:
     release = partial(rung, "release", cwd=project.root)
     done = release("challenge", "R-002")
     assert done.returncode == 1 and "NEED MORE DATA" in done.stdout and "0 better, 0 worse, 30 the same" in done.stdout
-    stand(project, "L-001", None, "sam", "x")
+    make_current(project, "L-001", None, "sam", "x")
     done = release("rollback", "L-001", "--by", "sam", "--reason", "x")
     assert done.returncode == 1 and "L-001 is the current release already" in done.stderr
