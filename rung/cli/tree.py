@@ -282,7 +282,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "share": ("rung share", "rung share -o for-kim.html"),
     "watch import": (
         "rung watch import requests.jsonl",
-        "rung watch import logs/*.jsonl.gz --sample 0.1 --rejects rejects.jsonl",
+        "rung watch import logs/*.jsonl.gz --rejects rejects.jsonl",
     ),
     "watch report": (
         "rung watch report --html watch.html",

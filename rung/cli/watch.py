@@ -35,18 +35,15 @@ def register(app: typer.Typer) -> None:
 
 def import_logs(
     logs: Annotated[list[Path], typer.Argument(metavar="LOGS...", help="Request logs: JSON Lines, plain or gzipped.")],
-    sample: Annotated[float, typer.Option(min=0.0001, max=1.0, help="The share of requests to keep.")] = 1.0,
-    seed: Annotated[int | None, typer.Option(help="Seed of the sample (default: [dataset] seed).")] = None,
     model: Annotated[str, typer.Option(help="Only requests to this model.")] = "",
     rejects: Annotated[
         Path | None, typer.Option(help="File for lines that cannot be read, masked, with reasons.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Import request logs, masked, all or a sample. Importing a log twice changes nothing."""
+    """Import request logs, masked. Importing a log twice changes nothing."""
     from rung.text.monitoring_text import imported_lines
     from training.monitoring.log_import import read_logs, take_in
-    from training.monitoring.storage import LogSample
     from workspace.files import check_outputs
     from workspace.folder import require_project
     from workspace.settings import load_settings
@@ -57,8 +54,7 @@ def import_logs(
     large = any(path.is_file() and path.stat().st_size > LARGE for path in logs)
     reading = ProgressLine("Reading") if large else None
     read = read_logs(logs, keep_rejects=rejects is not None, progress=reading)
-    wish = LogSample(sample, settings.dataset.seed if seed is None else seed, model)
-    made = take_in(project, read, wish, actor=settings.project.person, rejects=rejects)
+    made = take_in(project, read, model=model, actor=settings.project.person, rejects=rejects)
     show(
         as_json,
         {"import": made.model_dump(mode="json") if made else None, "rejects": str(rejects) if rejects else None},

@@ -36,9 +36,8 @@ def basis(report: DriftReport) -> str:
     """What was measured against what."""
     traffic = report.traffic
     days = f" of {traffic.first_at[:10]} to {traffic.last_at[:10]}" if traffic.first_at else ""
-    drawn = f", a sample of {report.sample:.2%}" if report.sample < 1 else ""
     return (
-        f"{counted(traffic.requests, 'request')}{days}{drawn}, {traffic.distinct:,} distinct, against {report.against} "
+        f"{counted(traffic.requests, 'request')}{days}, {traffic.distinct:,} distinct, against {report.against} "
         f"(release {report.release})."
     )
 
@@ -132,9 +131,6 @@ def imported_lines(made: Import | None, rejects: Sequence[Reject], place: Path |
         f"  {counted(made.lines, 'line')}: {counted(made.requests, 'request')}, {made.joined:,} joined to another, "
         f"{made.feedback:,} later feedback, {made.aside:,} set aside, {made.rejected:,} rejected, {made.empty:,} empty"
     )
-    if made.sample < 1:
-        beyond = f"; {made.beyond_sample:,} more were rated, edited or failed" if made.beyond_sample else ""
-        yield f"  sample {made.sample:.2%} by seed {made.seed}{beyond}"
     if made.masked:
         yield "  masked: " + ", ".join(f"{count:,} [{kind}]" for kind, count in made.masked.items())
     yield from _judged(made)
@@ -147,9 +143,8 @@ def imported_lines(made: Import | None, rejects: Sequence[Reject], place: Path |
 
 def _requests(made: Import) -> str:
     known = f" + {made.known:,} imported before" if made.known else ""
-    drawn = f" + {made.not_drawn:,} not in the sample" if made.not_drawn else ""
     after = f", to release {made.release}" if made.release else "; nothing is released yet"
-    return f"{made.id}: {counted(made.requests, 'request')} = {made.kept:,} kept{drawn}{known}{after}"
+    return f"{made.id}: {counted(made.requests, 'request')} = {made.kept:,} kept{known}{after}"
 
 
 def _judged(made: Import) -> Iterator[str]:

@@ -44,14 +44,14 @@ class Traffic(BaseModel):
 class DriftReport(Artefact):
     """`watch/report.json`: the newest report of `rung watch report`.
 
-    `sample` is the smallest share that an import was drawn with. Each signal has its own `false_alarm`; `any_alarm`
-    bounds the chance that at least one is raised although nothing changed.
+    Each signal has its own `false_alarm`; `any_alarm` bounds the chance that at least one is raised although nothing
+    changed. Older versions measured a `sample`.
     """
 
     release: str
     dataset: str
     against: str
-    sample: float
+    sample: float = 1.0
     since: str = ""
     seed: int
     traffic: Traffic
@@ -70,12 +70,13 @@ def measure(
 ) -> DriftReport:
     """Measure the requests and write the report.
 
-    Raises Refusal where nothing was released or imported, or no request of the sample is left.
+    Raises Refusal where nothing was released or imported, or no request is left.
     """
     reference, watched = released(project, settings), read_watched(project)
-    requests = [each for each in watched.drawn if each.at >= since or not since]
+    drawn = [each for each in watched.requests if each.drawn]
+    requests = [each for each in drawn if each.at >= since or not since]
     if not requests:
-        raise Refusal(f"No request of the sample since {since or 'the import'}.", "rung watch import LOGS")
+        raise Refusal(f"No request since {since or 'the import'}.", "rung watch import LOGS")
     seed = settings.dataset.seed
     origins = Origins(project, settings, watched.imports)
     asked = [origins.question(each) for each in requests]
@@ -87,13 +88,12 @@ def measure(
         release=reference.release.id,
         dataset=reference.dataset.name,
         against=reference.against,
-        sample=watched.sample,
         since=since,
         seed=seed,
         traffic=traffic(requests),
         signals=signals,
         any_alarm=min(1.0, round(measured * FALSE_ALARM, 4)),
-        notes=[*_notes(reference, requests, watched.unmatched), *_left_out(watched.drawn, since)],
+        notes=[*_notes(reference, requests, watched.unmatched), *_left_out(drawn, since)],
         made_from=hashes(project.root, *paths, *reference.sources()),
     )
     write_artefact(report_file(project), report)

@@ -1,4 +1,4 @@
-"""Request logs into the project: read line by line, joined, masked, sampled, and stored in one folder or not at all."""
+"""Request logs into the project: read line by line, joined, masked, and stored in one folder or not at all."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from training.monitoring.requests import (
     watch_folder,
     write_gz,
 )
-from training.monitoring.storage import Judged, LogSample, judged_of, keep, said_later
+from training.monitoring.storage import Judged, judged_of, keep, said_later
 from training.release.current import current_release
 from training.release.releases import RELEASE
 from workspace.artefact import hashes, write_artefact
@@ -113,9 +113,10 @@ def _is_a_log(path: Path, parts: Sequence[LogPart], rejects: Sequence[Reject]) -
 
 
 def take_in(
-    project: Project, read: Read, wish: LogSample, *, actor: str = "rung", rejects: Path | None = None
+    project: Project, read: Read, *, model: str = "", actor: str = "rung", rejects: Path | None = None
 ) -> Import | None:
-    """Store what is new of these logs as `watch/W-001`; None where every file was imported before.
+    """Store what is new of these logs (only requests to `model` where one is named) as `watch/W-001`; None where every
+    file was imported before.
 
     Lines that cannot be read go to `rejects`. Killed at any moment, or on a full disk, it leaves a whole folder or
     none; and where it fails nothing at all. Raises Refusal where an earlier import is not what was imported.
@@ -125,20 +126,20 @@ def take_in(
         with put_back(rejects):
             if rejects is not None:
                 merge_rejects(rejects, [file.path for file in read.files], read.rejects)
-            if read.files and {file.sha256 for file in read.files} <= _covered([made for _, made in before], wish):
+            if read.files and {file.sha256 for file in read.files} <= _covered([made for _, made in before], model):
                 return None
             for left in watch_folder(project).glob(".W-*"):
                 shutil.rmtree(left, ignore_errors=True)
             known = {each.hash: judged_of(each) for kept in before for each in read_requests(*kept)}
-            return _placed(project, read, wish, known, actor)
+            return _placed(project, read, model, known, actor)
 
 
-def _placed(project: Project, read: Read, wish: LogSample, known: Mapping[str, Judged], actor: str) -> Import:
+def _placed(project: Project, read: Read, model: str, known: Mapping[str, Judged], actor: str) -> Import:
     """The import in its folder and in the project's log: both, or neither."""
     name = next_id(watch_folder(project), "W")
     work, target = watch_folder(project) / f".{name}", watch_folder(project) / name
     try:
-        made = _store(project, work, name, read, wish, known)
+        made = _store(project, work, read, model, known)
         work.rename(target)
         try:
             _log(project, made, actor)
@@ -151,21 +152,17 @@ def _placed(project: Project, read: Read, wish: LogSample, known: Mapping[str, J
     return made
 
 
-def _covered(before: Iterable[Import], wish: LogSample) -> set[str]:
+def _covered(before: Iterable[Import], model: str) -> set[str]:
     """Files that an earlier import took in as far as this one would."""
-    return {
-        file.sha256
-        for made in before
-        if made.only_model in ("", wish.model)
-        and (made.sample == 1 or (made.seed == wish.seed and made.sample >= wish.sample))
-        for file in made.files
-    }
+    whole = (made for made in before if made.only_model in ("", model) and made.sample == 1)
+    return {file.sha256 for made in whole for file in made.files}
 
 
-def _store(project: Project, work: Path, name: str, read: Read, wish: LogSample, known: Mapping[str, Judged]) -> Import:
-    joined, masker = join(read.parts, wish.model), Masker()
+def _store(project: Project, work: Path, read: Read, model: str, known: Mapping[str, Judged]) -> Import:
+    name = work.name.removeprefix(".")
+    joined, masker = join(read.parts, model), Masker()
     scale = scale_of(f.rating for f in _numbers([*joined.requests, *joined.feedback]))
-    found = keep(name, joined.requests, wish, known, masker, scale)
+    found = keep(name, joined.requests, known, masker, scale)
     kept, later = found.requests, (said_later(part, masker, scale) for part in joined.feedback)
     work.mkdir(parents=True)
     write_gz(work / REQUESTS, kept)
@@ -185,15 +182,11 @@ def _store(project: Project, work: Path, name: str, read: Read, wish: LogSample,
         rejected=len(read.rejects),
         feedback=len(joined.feedback),
         why_aside=dict(Counter(masker.text(why) for _, why in joined.aside).most_common(20)),
-        sample=wish.sample,
-        seed=wish.seed,
-        only_model=wish.model,
+        only_model=model,
         scale=list(scale) if any(True for _ in _numbers([*joined.requests, *joined.feedback])) else [],
         masked=dict(sorted(masker.counts.items())),
         contents={file.name: sha256_file(file) for file in sorted(work.iterdir())},
         known=found.known,
-        not_drawn=found.not_drawn,
-        beyond_sample=found.beyond_sample,
         scores_unread=_named(name for part in read.parts for name in part.feedback.unread),
         ratings_unclear=_named(text for part in read.parts for text in part.feedback.unclear),
         said_again=len(found.said_again),
@@ -233,7 +226,7 @@ def _log(project: Project, made: Import, actor: str) -> None:
     from curation.store import open_store
     from workspace.settings import load_settings
 
-    detail = {"kept": made.kept, "sample": made.sample, "files": [file.path for file in made.files]}
+    detail = {"kept": made.kept, "files": [file.path for file in made.files]}
     with open_store(project, load_settings(project.settings_file)) as store:
         store.event("watch", actor, made.id, detail)
 

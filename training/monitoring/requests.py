@@ -30,8 +30,7 @@ class Logged:
     """One request to the released model and its result, masked.
 
     `ref` is `W-001:17`, the line of its file. `rating` is -1..1, below 0 for a bad one. `finish` is stop, length,
-    content_filter or tool_calls, as far as the log says. `drawn`: whether the sample holds it; others are kept for
-    what a person said of them, or because they failed, and are in no measure.
+    content_filter or tool_calls, as far as the log says.
     """
 
     ref: str
@@ -53,6 +52,7 @@ class Logged:
     comment: str = ""
     others: int = 0
     drawn: bool = True
+    """False for requests that an older version kept beyond a sample: they are in no measure."""
     line: int = 0
     trace: str = ""
 
@@ -79,9 +79,9 @@ class LogFile(BaseModel):
 class Import(Artefact):
     """`watch/W-001/import.json`. Its existence means that the folder is whole.
 
-    requests = kept + known + not_drawn; lines = requests + joined + aside + rejected + empty + feedback. `kept` counts
-    `beyond_sample` too: requests outside the sample that were rated, edited, commented on or failed. Of the known ones
-    `said_again` brought feedback that was not known. `masked` counts what was taken out, by kind.
+    requests = kept + known; lines = requests + joined + aside + rejected + empty + feedback. Of the known ones
+    `said_again` brought feedback that was not known. `masked` counts what was taken out, by kind. Older versions drew a
+    `sample` by `seed`.
     """
 
     id: str
@@ -92,16 +92,16 @@ class Import(Artefact):
     requests: int
     kept: int
     known: int
-    not_drawn: int
-    beyond_sample: int
+    not_drawn: int = 0
+    beyond_sample: int = 0
     said_again: int = 0
     joined: int
     aside: int
     rejected: int
     feedback: int
     why_aside: dict[str, int] = {}
-    sample: float
-    seed: int
+    sample: float = 1.0
+    seed: int = 0
     only_model: str = ""
     """The model whose requests were asked for; empty for all."""
     scale: list[float] = []
@@ -134,20 +134,6 @@ class ProductionLog:
     imports: list[Import] = field(default_factory=list)
     requests: list[Logged] = field(default_factory=list)
     unmatched: int = 0
-
-    @property
-    def sample(self) -> float:
-        """The smallest share that a file was drawn with, of a file that was imported twice the larger one."""
-        shares: dict[str, float] = {}
-        for made in self.imports:
-            for file in made.files:
-                shares[file.sha256] = max(shares.get(file.sha256, 0.0), made.sample)
-        return min(shares.values(), default=1.0)
-
-    @property
-    def drawn(self) -> list[Logged]:
-        """The sample: what measures count."""
-        return [each for each in self.requests if each.drawn]
 
 
 def watch_folder(project: Project) -> Path:

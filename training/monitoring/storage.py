@@ -1,4 +1,4 @@
-"""Which requests of a log are kept, and how: masked, with their place in the sample."""
+"""Which requests of a log are kept, and how: masked."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import NotRequired, TypedDict
 
-from curation.review.queue import rank
 from training.monitoring.feedback import Feedback, on_scale
 from training.monitoring.log_lines import LogPart
 from training.monitoring.pii import Masker
@@ -41,23 +40,11 @@ class KeptRequests:
     requests: list[Logged] = field(default_factory=list)
     said_again: list[LaterFeedback] = field(default_factory=list)
     known: int = 0
-    not_drawn: int = 0
-    beyond_sample: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class LogSample:
-    """What of the logs is kept: a share drawn by `seed`; only requests to `model` where one is named."""
-
-    sample: float = 1.0
-    seed: int = 0
-    model: str = ""
 
 
 def keep(
     name: str,
     requests: Sequence[LogPart],
-    wish: LogSample,
     known: Mapping[str, Judged],
     masker: Masker,
     scale: tuple[float, float],
@@ -74,18 +61,13 @@ def keep(
         content = json.dumps([logged.ids, logged.at, logged.model, logged.messages, logged.answer], default=str)
         seen[part.file, content] += 1
         digest = sha256_bytes(f"{content} {seen[part.file, content]}".encode())
-        drawn = rank(wish.seed, digest, "watch") < wish.sample
         if digest in known:
             kept.known += 1
             if part.feedback and known[digest] != judged_of(logged):
                 kept.said_again.append(said_later(part, masker, scale, digest))
-        elif not (drawn or part.feedback or part.said.error):
-            kept.not_drawn += 1
-            continue
         else:
-            kept.beyond_sample += not drawn
             masker.counts += own.counts
-            kept.requests.append(replace(logged, hash=digest, drawn=drawn))
+            kept.requests.append(replace(logged, hash=digest))
         known[digest] = judged_of(logged)
     return kept
 

@@ -21,7 +21,6 @@ from rung.text.monitoring_text import imported_lines
 from training.monitoring.log_import import read_logs, take_in
 from training.monitoring.pii import masked_text
 from training.monitoring.requests import read_imports, read_watched
-from training.monitoring.storage import LogSample
 from workspace.errors import InputError, Refusal, RungError
 from workspace.folder import Project
 
@@ -29,7 +28,7 @@ Write = Callable[..., Path]
 
 
 def imported(project: Project, *paths: Path, **wish: Any) -> Any:
-    return take_in(project, read_logs(list(paths), keep_rejects=True), LogSample(**wish))
+    return take_in(project, read_logs(list(paths), keep_rejects=True), **wish)
 
 
 def test_every_line_is_accounted_for_and_the_same_log_again_changes_nothing(project: Project, write: Write) -> None:
@@ -94,44 +93,6 @@ def test_nothing_personal_and_no_secret_is_stored_anywhere(project: Project, wri
     kept += (tmp_path / "rejects.jsonl").read_bytes() + done.stdout.encode() + project.database_file.read_bytes()
     assert b"[EMAIL]" in kept and b"[KEY]" in kept
     assert not [secret for secret in SECRETS if secret.encode() in kept]
-
-
-def test_the_sample_is_drawn_by_seed_and_keeps_what_people_said_beside_it(project: Project, write: Write) -> None:
-    rated = {"metadata": {"rating": -1}}
-    log = write([litellm(n, f"q{n}", "a", **(rated if n % 10 == 0 else {})) for n in range(400)])
-    made = imported(project, log, sample=0.25, seed=7)
-    watched = read_watched(project)
-    drawn = {r.ids[0] for r in watched.drawn}
-    assert made.requests == 400 == made.kept + made.not_drawn
-    assert 75 <= len(drawn) <= 125, "a quarter of 400, five standard deviations either way"
-    assert made.beyond_sample == len(watched.requests) - len(watched.drawn) > 0
-    assert sum(r.rating == -1 for r in watched.requests) == 40
-    shutil.rmtree(project.root / "watch")
-    imported(project, log, sample=0.25, seed=7)
-    assert {r.ids[0] for r in read_watched(project).drawn} == drawn
-    shutil.rmtree(project.root / "watch")
-    imported(project, log, sample=0.25, seed=8)
-    assert {r.ids[0] for r in read_watched(project).drawn} != drawn
-
-
-def test_a_larger_sample_of_the_same_log_adds_what_was_not_drawn(project: Project, write: Write) -> None:
-    log = write([litellm(n, f"q{n}", "a") for n in range(100)])
-    first = imported(project, log, sample=0.2, seed=7)
-    assert imported(project, log, sample=0.1, seed=7) is None
-    second = imported(project, log, sample=0.6, seed=7)
-    assert second.known == first.kept and read_watched(project).sample == 0.6
-    assert imported(project, log).kept == 100 - first.kept - second.kept
-    assert imported(project, log, sample=0.5, seed=9) is None and read_watched(project).sample == 1.0
-    assert len(read_watched(project).drawn) == 100
-
-
-def test_requests_out_of_order_are_put_in_order_of_time(project: Project, write: Write) -> None:
-    log = write(
-        [litellm(3, "q3", "a"), litellm(1, "q1", "a"), {**litellm(2, "q2", "a"), "startTime": "soon", "endTime": 0}]
-    )
-    made = imported(project, log)
-    assert (made.out_of_order, made.without_time) == (1, 1)
-    assert [r.messages[0]["content"] for r in read_watched(project).requests] == ["q1", "q2", "q3"]
 
 
 def test_only_one_model_where_one_is_named(project: Project, write: Write) -> None:
@@ -283,7 +244,7 @@ def test_numbers_are_masked_and_nothing_is_cut_before(project: Project, write: W
         '{"' + number + '": 1, "' + number + '": 2}',
     ])  # fmt: skip
     read = read_logs([log], keep_rejects=True)
-    assert take_in(project, read, LogSample()) is not None
+    assert take_in(project, read) is not None
     kept = b"".join(gzip.decompress(p.read_bytes()) for p in (project.root / "watch/W-001").glob("*.gz"))
     kept += (project.root / "watch/W-001/import.json").read_bytes()
     kept += b"".join(repr(each).encode() for each in read.rejects)

@@ -26,7 +26,6 @@ from training.monitoring.drift import measure
 from training.monitoring.learn import Learnt, in_order, learn, read_not_learnt
 from training.monitoring.log_import import read_logs, take_in
 from training.monitoring.requests import read_watched
-from training.monitoring.storage import LogSample
 from training.release.current import make_current
 from workspace.errors import Refusal, RungError
 from workspace.folder import Project
@@ -36,7 +35,7 @@ Write = Callable[..., Path]
 
 
 def imported(house: Project, log: Path) -> None:
-    assert take_in(house, read_logs([log], keep_rejects=False), LogSample()) is not None
+    assert take_in(house, read_logs([log], keep_rejects=False)) is not None
 
 
 def learnt(house: Project, **wish: Any) -> Learnt:

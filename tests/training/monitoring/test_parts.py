@@ -20,7 +20,6 @@ from training.monitoring.measures import ProductionForm, judge_of, judge_signal
 from training.monitoring.pii import masked_text
 from training.monitoring.reference import OwnTurns, released
 from training.monitoring.signals import word_signals
-from training.monitoring.storage import LogSample
 from workspace.errors import RungError
 from workspace.folder import Project
 from workspace.settings import load_settings
@@ -86,7 +85,7 @@ def test_the_judge_looks_at_production_and_at_the_test_alike(
     house: Project, write: Callable[..., Path], tmp_path: Path, kind: str
 ) -> None:
     log = write([litellm(n, text, "E13 OS" if n % 2 else line_of(text)) for n, text in enumerate(phrases(80, 55))])
-    take_in(house, read_logs([log], keep_rejects=False), LogSample())
+    take_in(house, read_logs([log], keep_rejects=False))
     (house.root / "judge.md").write_text("The line names the type of the phrase.\n")
     settings = load_settings(house.settings_file, {})
     settings = settings.model_copy(update={"judge": settings.judge.model_copy(update={"kind": kind})})

@@ -13,7 +13,6 @@ from rung.text.monitoring_text import imported_lines
 from training.monitoring.log_import import read_logs, take_in
 from training.monitoring.log_lines import read_part
 from training.monitoring.requests import read_watched
-from training.monitoring.storage import LogSample
 from workspace.folder import Project
 
 Write = Callable[..., Path]
@@ -77,7 +76,7 @@ def test_scores_beside_a_request_are_read_where_a_person_gave_them(line: dict[st
 def test_scores_of_evaluators_are_counted_and_no_rating(project: Project, write: Write) -> None:
     machine = score(0.1, name="hallucination", source="EVAL", comment="made up by the judge")
     log = write([generation("o-1"), machine, generation("o-2", scores=[score(0.9, name="accuracy")])])
-    made = take_in(project, read_logs([log], keep_rejects=False), LogSample())
+    made = take_in(project, read_logs([log], keep_rejects=False))
     assert made is not None and made.why_aside == {"a score that no person gave": 1}
     told = "\n".join(imported_lines(made, [], None))
     assert "not counted as ratings: hallucination (1), accuracy (1)" in told
@@ -88,7 +87,7 @@ def test_a_rating_that_cannot_be_read_is_told_and_a_sentence_is_a_comment(projec
     said = [{"metadata": {"rating": "4/5"}}, {"feedback": {"rating": "meh"}}, {"feedback": "the side is wrong"},
             {"feedback": {"type": "survey"}}]  # fmt: skip
     lines = [litellm(n, "q", "a", **more) for n, more in enumerate(said)]
-    made = take_in(project, read_logs([write(lines)], keep_rejects=False), LogSample())
+    made = take_in(project, read_logs([write(lines)], keep_rejects=False))
     assert made is not None and made.ratings_unclear == {"4/5": 1, "meh": 1}
     assert "! ratings that cannot be read: 4/5 (1), meh (1)" in "\n".join(imported_lines(made, [], None))
     assert [r.comment for r in read_watched(project).requests] == ["", "", "the side is wrong", ""]
@@ -105,10 +104,10 @@ def test_a_trace_with_its_generation_is_one_request_and_its_scores_find_it(proje
     several = read_part({**trace, "observations": [generation("o-1"), generation("o-2")]})
     assert (several.kind, several.why) == ("other", "a trace of 2 generations: export its observations, one a line")
     plain = {**trace, "input": ASKED, "output": "a", "scores": []}
-    imported = take_in(project, read_logs([write([plain])], keep_rejects=False), LogSample())
+    imported = take_in(project, read_logs([write([plain])], keep_rejects=False))
     assert imported is not None and imported.kept == 1
     later = write([score(0, traceId="t-1", dataType="BOOLEAN")], "scores.jsonl")
-    take_in(project, read_logs([later], keep_rejects=False), LogSample())
+    take_in(project, read_logs([later], keep_rejects=False))
     assert [r.rating for r in read_watched(project).requests] == [-1.0]
 
 
@@ -123,18 +122,15 @@ def test_feedback_goes_with_its_request_before_another_model_is_left_out(project
         {"trace_id": "u", "rating": "down"},
         {"id": "chatcmpl-1", "rating": "up"},
     ]
-    made = take_in(project, read_logs([write(lines)], keep_rejects=False), LogSample(model="house"))
+    made = take_in(project, read_logs([write(lines)], keep_rejects=False), model="house")
     assert made is not None and made.why_aside == {
         "of a request to other": 4,
         "feedback on a trace of several requests, none of which it names": 1,
     }
     assert made.lines == made.requests + made.joined + made.aside + made.rejected + made.empty + made.feedback
     assert (made.requests, made.joined, made.feedback) == (1, 1, 0)
-    take_in(
-        project,
-        read_logs([write([{"trace_id": "t", "rating": "down"}], "later.jsonl")], keep_rejects=False),
-        LogSample(),
-    )
+    later = write([{"trace_id": "t", "rating": "down"}], "later.jsonl")
+    take_in(project, read_logs([later], keep_rejects=False))
     watched = read_watched(project)
     assert [(r.answer, r.rating) for r in watched.requests] == [("a", 1.0)] and watched.unmatched == 1
 

@@ -24,7 +24,6 @@ from rung.why.explain import answer as why
 from training.monitoring.drift import measure, read_report
 from training.monitoring.learn import learn, read_not_learnt
 from training.monitoring.log_import import read_logs, take_in
-from training.monitoring.storage import LogSample
 from workspace.errors import Refusal
 from workspace.folder import Project
 from workspace.settings import Settings, load_settings
@@ -38,7 +37,7 @@ def settings_of(house: Project) -> Settings:
 
 
 def imported(house: Project, log: Path) -> None:
-    assert take_in(house, read_logs([log], keep_rejects=False), LogSample()) is not None
+    assert take_in(house, read_logs([log], keep_rejects=False)) is not None
 
 
 def learnt(house: Project, **wish: Any) -> Any:
@@ -166,7 +165,5 @@ def test_status_points_here_once_nothing_waits_and_doctor_sees_half_an_import(
     (house.root / "watch" / ".W-002").mkdir()
     (house.root / "watch" / "W-001" / "import.json").unlink()
     assert [repair.path.name for repair in repairs(house)] == [".W-002", "W-001"]
-    assert "Nothing new" not in str(
-        take_in(house, read_logs([write([ask("q", "a")], "b")], keep_rejects=False), LogSample())
-    )
+    assert "Nothing new" not in str(take_in(house, read_logs([write([ask("q", "a")], "b")], keep_rejects=False)))
     assert not (house.root / "watch" / ".W-002").exists()

@@ -19,7 +19,6 @@ from rung.tui.release.release_screen import ReleaseScreen
 from rung.tui.source import ScreenSource
 from training.monitoring.drift import measure
 from training.monitoring.log_import import read_logs, take_in
-from training.monitoring.storage import LogSample
 from training.release.current import make_current
 from workspace.folder import Project
 from workspace.settings import load_settings
@@ -49,7 +48,7 @@ def test_the_screen_says_what_is_due(project: Project, house: Project, ask: Any,
     assert "Locked: nothing is released yet." in shows(project.root, "Locked")
     assert "Next: rung watch import LOGS" in shows(house.root, "Next: rung watch import")
     log = write([ask(f"{text} {HOSTILE}", "I'm sorry, I cannot.") for text in phrases(40, 5)])
-    take_in(house, read_logs([log], keep_rejects=False), LogSample())
+    take_in(house, read_logs([log], keep_rejects=False))
     assert "40 requests in 1 import, not measured yet." in shows(house.root, "Next: measure what has changed.")
     report = measure(house, load_settings(house.settings_file, {}))
     text = shows(house.root, "Next: queue requests for review, errors first.")
@@ -63,7 +62,7 @@ def test_the_screen_says_what_is_due(project: Project, house: Project, ask: Any,
 
 def test_the_screen_says_when_another_release_is_current(house: Project, ask: Any, write: Callable[..., Path]) -> None:
     log = write([ask(text, "E13 OS") for text in phrases(40, 5)])
-    take_in(house, read_logs([log], keep_rejects=False), LogSample())
+    take_in(house, read_logs([log], keep_rejects=False))
     measure(house, load_settings(house.settings_file, {}))
     assert "Next: queue requests for review" in shows(house.root, "Next: queue requests")
     shutil.copytree(house.releases / "L-001", house.releases / "L-002")
@@ -76,7 +75,7 @@ def test_the_screen_says_when_another_release_is_current(house: Project, ask: An
 
 def test_low_ratings_say_of_how_many(house: Project, write: Callable[..., Path]) -> None:
     rated = [litellm(n, text, "E13 OS", metadata={"rating": "up"}) for n, text in enumerate(phrases(70, 5))]
-    take_in(house, read_logs([write([*rated, litellm(99, "q", "a")])], keep_rejects=False), LogSample())
+    take_in(house, read_logs([write([*rated, litellm(99, "q", "a")])], keep_rejects=False))
     measure(house, load_settings(house.settings_file, {}))
     assert "✓ Low ratings, of 70         0.0%       0.0%   1.000" in shows(house.root, "Next: queue requests")
 
