@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from statistics import median
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -87,7 +88,7 @@ def length_signal(signal: Signal, now: Sequence[int], before: Sequence[int], see
     if few is not None:
         return few
     _, p = differ(drawn(now, seed), drawn(before, seed), seed)
-    return ruled(signal, p, now=_median(now), before=_median(before))
+    return ruled(signal, p, now=median(now), before=median(before))
 
 
 def later_signal(signal: Signal, values: Sequence[float], seed: int) -> Signal:
@@ -99,7 +100,7 @@ def later_signal(signal: Signal, values: Sequence[float], seed: int) -> Signal:
     if few is not None:
         return few
     p = ranks_higher(drawn(later, seed), drawn(earlier, seed), seed)
-    return ruled(signal, p, now=_median(later), before=_median(earlier))
+    return ruled(signal, p, now=median(later), before=median(earlier))
 
 
 def word_signals(now: Sequence[str], rows: Sequence[str], against: str, seed: int) -> list[Signal]:
@@ -210,9 +211,3 @@ def _clusters(known: Sequence[str], seed: int) -> tuple[Callable[[Sequence[str]]
     terms = maker.get_feature_names_out()
     names = [", ".join(terms[i] for i in centre.argsort()[::-1][:3]) for centre in model.cluster_centers_]
     return lambda texts: [int(n) for n in model.predict(maker.transform(texts))], names
-
-
-def _median(values: Sequence[float]) -> float:
-    ordered = sorted(values)
-    middle = len(ordered) // 2
-    return float(ordered[middle]) if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
