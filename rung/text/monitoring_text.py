@@ -123,7 +123,7 @@ def one_line(text: str, most: int = 100) -> str:
 def imported_lines(made: Import | None, rejects: Sequence[Reject], place: Path | None) -> Iterator[str]:
     """Yield what was done with each line of the logs."""
     if made is None:
-        yield "Nothing new: these files were imported before."
+        yield "Nothing new: these files are empty or were imported before."
         yield "\nNext: rung watch report"
         return
     yield _requests(made)

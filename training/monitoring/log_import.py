@@ -100,13 +100,12 @@ def _is_a_log(path: Path, parts: Sequence[LogPart], rejects: Sequence[Reject]) -
     """Raise InputError for a file that holds something else altogether."""
     if any(part.kind != "other" for part in parts) or not (parts or rejects):
         return
-    count = len(parts) + len(rejects)
     if rejects and not parts:
         found = rejects[0].raw[:60].decode("utf-8", "replace")
         reason = rejects[0].reason
     else:
         found, reason = "", f"the first line is {parts[0].why}"
-    text = f"no request log: none of its {count:,} lines holds a request, an answer or feedback ({reason.rstrip('.')})."
+    text = f"no request log: no line holds a request, an answer or feedback ({reason.rstrip('.')})."
     expected = "one JSON object a line, as vLLM, LiteLLM and gateways write them"
     way = {"[": f"jq -c '.[]' {path} > lines.jsonl", "{": f"jq -c . {path} > lines.jsonl"}.get(found[:1])
     raise InputError([Problem(text, str(path), expected, found)], way or "docs/watch.md lists the shapes that are read")
@@ -116,7 +115,7 @@ def take_in(
     project: Project, read: Read, *, model: str = "", actor: str = "rung", rejects: Path | None = None
 ) -> Import | None:
     """Store what is new of these logs (only requests to `model` where one is named) as `watch/W-001`; None where every
-    file was imported before.
+    file is empty or was imported before.
 
     Lines that cannot be read go to `rejects`. Killed at any moment, or on a full disk, it leaves a whole folder or
     none; and where it fails nothing at all. Raises Refusal where an earlier import is not what was imported.
@@ -126,7 +125,8 @@ def take_in(
         with put_back(rejects):
             if rejects is not None:
                 merge_rejects(rejects, [file.path for file in read.files], read.rejects)
-            if read.files and {file.sha256 for file in read.files} <= _covered([made for _, made in before], model):
+            files = {file.sha256 for file in read.files}
+            if not read.parts or files <= _covered([made for _, made in before], model):
                 return None
             for left in watch_folder(project).glob(".W-*"):
                 shutil.rmtree(left, ignore_errors=True)

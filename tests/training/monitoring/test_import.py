@@ -114,9 +114,9 @@ def test_a_gzipped_log_is_read_and_a_broken_one_refused(project: Project, tmp_pa
     [
         (
             ['127.0.0.1 - - [25/Nov/2026] "GET / HTTP/1.1" 200'],
-            "none of its 1 lines holds a request, an answer or feedback",
+            "no line holds a request, an answer or feedback",
         ),
-        (["question,answer", "a,b"], "no request log: none of its 2 lines"),
+        (["question,answer", "a,b"], "no request log: no line"),
         (["[", '{"messages": []}', "]"], "no request log"),
         ([{"level": "INFO", "msg": "up"}], "neither a request, nor an answer, nor feedback"),
     ],
@@ -161,6 +161,11 @@ def test_an_import_that_was_changed_is_refused(project: Project, write: Write) -
         file.write(b"x")
     with pytest.raises(Refusal, match="changed since it was imported"):
         read_watched(project)
+
+
+def test_an_empty_log_makes_no_import(project: Project, write: Write) -> None:
+    assert imported(project, write([""])) is None and imported(project, write([], end="")) is None
+    assert read_imports(project) == []
 
 
 def test_what_is_not_there_is_said_plainly(project: Project, tmp_path: Path) -> None:
