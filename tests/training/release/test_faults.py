@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import os
 import socket
 import stat
 import subprocess
 import sys
-import tarfile
 from pathlib import Path
 
 import pytest
@@ -17,10 +15,9 @@ from released import judged, let
 
 from training.release.current import current_release
 from training.release.gguf import serving
-from training.release.releases import verify, verify_any
+from training.release.releases import verify
 from training.release.releasing import copy_chain, release_untuned
 from training.release.tools import CONVERTER, _kept, compressor
-from workspace import untar
 from workspace.artefact import hashes
 from workspace.errors import Refusal, RungError
 from workspace.folder import Project
@@ -185,13 +182,3 @@ def test_a_file_that_changes_between_its_hash_and_its_copy_is_released_by_nobody
     (tmp_path / "report.json").write_text("two")
     with pytest.raises(RungError, match=r"report\.json changed while the release was made"):
         copy_chain(tmp_path, tmp_path / "other", made_from)
-
-
-def test_a_tar_that_would_fill_the_disk_is_told_plainly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(untar, "SPARE", 1 << 20)
-    with tarfile.open(tmp_path / "bomb.tar.gz", "w:gz") as tar:
-        member = tarfile.TarInfo("L-001/adapter/weights")
-        member.size = 8 << 20
-        tar.addfile(member, io.BytesIO(bytes(member.size)))
-    with pytest.raises(RungError, match="unpacks to more than"):
-        verify_any(tmp_path / "bomb.tar.gz")

@@ -74,7 +74,7 @@ def test_a_missing_converter_is_one_plain_sentence(
 def test_a_run_goes_out_as_gptq_scored(project: Project, settings: Settings) -> None:
     judged(project, settings, right=30)
     folder = let(project, settings, "gptq")
-    found = standing_release(project)
+    found = current_release(project)
     assert found is not None
     facts = {form.form: form for form in found[1].forms}["gptq"].facts
     assert facts["validation"]["gptq"]["n"] == 4 and facts["calibrated_on"] == 16
