@@ -1,4 +1,4 @@
-"""What a person said of an answer: rating, edit, comment, score. Ratings come on many scales and become -1..1."""
+"""Feedback of people on answers: rating, edit, comment, score. Ratings come on many scales and become -1..1."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one line of a request log says.
+"""Lines of request logs, each read as part of a request.
 
 Read are OpenAI-style chat and text completions, Responses and streamed chunks (as vLLM's batches and plain gateways log
 them), LiteLLM's standard payload, Langfuse's observations, traces and scores, and lines that hold feedback alone.
@@ -42,7 +42,7 @@ CHAT_CALLS = ("completion", "completions", "responses", "messages")
 
 @dataclass
 class LogPart:
-    """What one line says about a request: `kind` is request, response, whole, chunk, feedback or other (see `why`).
+    """The content of one line: `kind` is request, response, whole, chunk, feedback or other (see `why`).
 
     `ids` are all names under which other lines may speak of the same request, `trace` that of a conversation, which
     may hold several. `seconds` is how long it took.
@@ -69,7 +69,7 @@ class LogPart:
 
 
 def read_part(line: Mapping[str, Any]) -> LogPart:
-    """What this object says. Never raises: what cannot be used is of the kind `other`, with the reason."""
+    """Read one object. Never raises: what cannot be used is of the kind `other`, with the reason."""
     inner = table_at(line, *WRAPPED)
     obj, why = _generation(inner if inner.keys() & {*QUESTIONS, *SAYING, "request"} else line)
     body, reply = _body(obj), _reply(obj)

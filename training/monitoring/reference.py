@@ -1,5 +1,5 @@
-"""What production is measured against: the released dataset's rows, what the released model answered on its test items,
-and which release each import of logs was made with.
+"""Reference that production is measured against: the rows of the released dataset and the released model's answers on
+its test items; and the release that each import of logs was made with.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What is kept of request logs: `watch/W-001/requests.jsonl.gz`, and `import.json`, written last."""
+"""Stored requests of logs: `watch/W-001/requests.jsonl.gz`, and `import.json`, written last."""
 
 from __future__ import annotations
 

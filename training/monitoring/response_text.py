@@ -1,4 +1,4 @@
-"""What a model said, out of a response: a completion, a message, tool calls, streamed chunks, an error."""
+"""Answers out of responses: completions, messages, tool calls, streamed chunks, errors."""
 
 from __future__ import annotations
 

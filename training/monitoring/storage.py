@@ -1,4 +1,4 @@
-"""Which requests of a log are kept, and how: masked."""
+"""Requests of a log as they are stored: new ones, masked."""
 
 from __future__ import annotations
 

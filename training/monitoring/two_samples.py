@@ -1,4 +1,4 @@
-"""Whether two samples differ, with a false alarm rate that holds for every n: exact, or by seeded permutation.
+"""Tests of two samples, with a false alarm rate that holds for every n: exact, or by seeded permutation.
 
 A permutation test of B rounds with p = (1 + rounds at least as far) / (B + 1) rejects a true null with a chance of at
 most alpha, whatever the distribution and for ties too (Phipson and Smyth 2010). Fisher's test conditions on the total
