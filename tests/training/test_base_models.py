@@ -46,7 +46,7 @@ def trained(recipe: Recipe, folder: Path) -> Any:
 
 
 def change(base: Path, adapter: Path) -> float:
-    """How far the saved adapter, loaded here for the first time, moves the base's logits."""
+    """How far the saved adapter, loaded here for the first time, moves the base's logits; merged it does the same."""
     import torch
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
@@ -55,7 +55,9 @@ def change(base: Path, adapter: Path) -> float:
     with torch.no_grad():
         model = AutoModelForCausalLM.from_pretrained(str(base), dtype="float32").eval()
         before = model(ids).logits
-        after = PeftModel.from_pretrained(model, str(adapter)).eval()(input_ids=ids).logits
+        tuned = PeftModel.from_pretrained(model, str(adapter)).eval()
+        after = tuned(input_ids=ids).logits
+        assert torch.allclose(tuned.merge_and_unload()(ids).logits, after, atol=1e-3)
     return float((after - before).abs().max())
 
 

@@ -105,7 +105,7 @@ START = 1.5
 
 
 def adapter_config(recipe: Recipe, model: Any = None) -> Any | None:
-    """The adapter; None for full fine-tuning. `model` is looked at for experts, and for IA3's targets."""
+    """The adapter; None for full fine-tuning. `model` is read for its experts, and for IA3's targets."""
     if recipe.method == "full":
         return None
     task = "SEQ_CLS" if recipe.objective == "reward" else "CAUSAL_LM"
@@ -128,13 +128,17 @@ def _low_rank(recipe: Recipe, task: str, model: Any) -> dict[str, Any]:
         "lora_alpha": recipe.alpha,
         "lora_dropout": 0.0 if has_stacked_experts(model) else recipe.dropout,
         "target_modules": recipe.targets if recipe.targets == "all-linear" else recipe.targets.split(","),
-        "exclude_modules": ROUTERS,
+        "exclude_modules": _routers(model) or None,
         "task_type": task,
     }
 
 
-ROUTERS = r".*\.router"
-"""Layers that choose a token's experts and give back more than one value: peft cannot wrap them."""
+def _routers(model: Any) -> list[str]:
+    """Linear layers that choose a token's experts and return more than one value (Llama 4): peft cannot wrap them."""
+    from torch.nn import Linear
+
+    modules = model.named_modules() if model is not None else ()
+    return [name for name, module in modules if name.endswith(".router") and isinstance(module, Linear)]
 
 
 def has_stacked_experts(model: Any) -> bool:
