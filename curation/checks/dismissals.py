@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from curation.store.records import number_of
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from curation.store import Event, Store
 
 KEY = "checked"
+IN_REVIEW = "in review"
+"""What is done about a finding whose rows all wait for reviewers."""
 KEPT = 200
 """Pairs that are kept of a check."""
 
@@ -73,7 +76,7 @@ def marked_in_review(
         return finding
     mine = sent.get(finding.name, ())
     all_sent = all(name in mine and number_of(name) in waiting for name in finding.ids)
-    return finding.changed(what_to_do="in review") if all_sent else finding
+    return finding.changed(what_to_do=IN_REVIEW) if all_sent else finding
 
 
 def sent_by_finding(store: Store) -> dict[str, set[str]]:
@@ -84,41 +87,52 @@ def sent_by_finding(store: Store) -> dict[str, set[str]]:
     return sent
 
 
-def keep_check(
-    store: Store, before: tuple[int, ...], blocking: int, contradictions: Sequence[tuple[str, str]] = ()
-) -> None:
-    """Keep how many findings block, and pairs of rows that contradict each other; `before` is `store.revision()` as
-    the check began.
+@dataclass(frozen=True, slots=True)
+class LastCheck:
+    """The last check of a project's rows; `blocking` findings, of which `in_review` wait for reviewers."""
+
+    is_old: bool
+    """Whether rows came, or were fixed, dismissed or restored since; also where there was no check."""
+    blocking: int = 0
+    in_review: int = 0
+
+
+def keep_check(store: Store, before: tuple[int, ...], blocking: Sequence[DataFinding]) -> None:
+    """Keep which findings block, with pairs of rows that contradict each other; `before` is `store.revision()` as the
+    check began.
 
     A store that cannot be written now forgets nothing by that: it is what a new check would say again.
     """
-    from curation.store.reading import read_fact
+    from curation.store.reading import data_mark, read_fact
     from curation.store.writing import keep_fact
 
-    kept = {"revision": before, "blocking": blocking, "contradictions": contradictions[:KEPT]}
-    found = json.dumps(kept) if blocking else ""
+    pairs = next((finding.pairs for finding in blocking if finding.name == "contradictions"), ())
+    in_review = sum(finding.what_to_do == IN_REVIEW for finding in blocking)
+    kept = {"revision": before, "blocking": len(blocking), "in_review": in_review, "contradictions": pairs[:KEPT]}
     with store.read() as connection:
         known = read_fact(connection, KEY)
+        found = json.dumps({**kept, "data": data_mark(connection)} if blocking else {"data": data_mark(connection)})
     if store.is_read_only or found == known:
         return
     with contextlib.suppress(RungError), store.write() as connection:
         keep_fact(connection, KEY, found)
 
 
-def blocking_findings(store: Store) -> int:
-    """Return how many findings block the dataset.
+def last_check(store: Store) -> LastCheck:
+    """Return the last check.
 
-    Where the rows changed since the last check: 1 if it found a contradiction of which both rows were approved
+    Where rows were decided since, `blocking` is 1 if it found a contradiction of which both rows were approved
     meanwhile, for that still blocks; else 0, which is unknown.
     """
-    from curation.store.reading import read_fact, revision
+    from curation.store.reading import data_mark, read_fact, revision
 
     with store.read() as connection:
-        kept = json.loads(read_fact(connection, KEY) or "null")
-        # the revision reads every row: only where there is something to tell
-        if kept is None or kept["revision"] == list(revision(connection)):
-            return int(kept["blocking"]) if kept else 0
-    return int(_both_approved(store, kept.get("contradictions", ())))
+        kept = json.loads(read_fact(connection, KEY) or "{}")
+        is_old = kept.get("data") != list(data_mark(connection))
+        # the revision reads every row: only where something was found
+        if "revision" not in kept or kept["revision"] == list(revision(connection)):
+            return LastCheck(is_old, int(kept.get("blocking", 0)), int(kept.get("in_review", 0)))
+    return LastCheck(is_old, int(_both_approved(store, kept.get("contradictions", ()))))
 
 
 def _both_approved(store: Store, pairs: Sequence[Sequence[str]]) -> bool:

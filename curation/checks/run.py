@@ -297,8 +297,7 @@ def check_project(
     with names_masked(options.names if options else None):
         found = _project_checkup(store, project, settings, options or Options(), (stage, progress))
     if not found.stopped:
-        pairs = next((finding.pairs for finding in found.blocking if finding.name == "contradictions"), ())
-        keep_check(store, before, len(found.blocking), pairs)
+        keep_check(store, before, found.blocking)
     return found
 
 

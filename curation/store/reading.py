@@ -167,6 +167,16 @@ def revision(connection: Connection) -> tuple[int, ...]:
     return tuple(int(number or 0) for each in asked for number in connection.execute(each).one())
 
 
+def data_mark(connection: Connection) -> tuple[int, ...]:
+    """Return numbers that differ where files came or went, or findings were fixed, dismissed or restored since."""
+    of_data = events.c.kind.in_(("import", "unimport", "dismiss", "undismiss"))
+    asked = (
+        select(func.max(changes.c.id), func.count(changes.c.undone_at)),
+        select(func.max(events.c.id)).where(of_data),
+    )
+    return tuple(int(number or 0) for each in asked for number in connection.execute(each).one())
+
+
 def row_with_all(connection: Connection, number: int) -> RowMapping:
     """Return one row with all that a StoredRow needs, and its lease."""
     return connection.execute(query().where(rows.c.id == number)).mappings().one()

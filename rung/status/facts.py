@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from advisor.answer_file import load_answers
 from advisor.decision import Decision
+from curation.checks.dismissals import LastCheck, last_check
 from curation.split.manifest import Manifest, newest_dataset, read_manifest
 from evaluation.measured_answers import read_answers, with_judged
 from evaluation.measurement_report import Report, newest_report
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from curation.review.progress import SampleProgress
     from curation.store import Store
 
+NOT_READ = LastCheck(is_old=False)
 WAITING = ("pending", "leased", "skipped", "unsure")
 Value = TypeVar("Value")
 Counts = Mapping[str, Mapping[str, int]]
@@ -43,8 +45,8 @@ class _Stored:
     unreadable: int = 0
     """Lines that an import could not read; they are in its rejects file."""
     reviewers: tuple[str, ...] = ()
-    blocking: int = 0
-    """Findings that block the dataset, by the last check of the present rows; 0 if there was none."""
+    check: LastCheck = NOT_READ
+    """The last check of the rows, and whether they changed since."""
     failed: tuple[SampleProgress, ...] = ()
     """Samples of the review with more errors than they allow."""
 
@@ -188,7 +190,6 @@ def _verdict(project: Project) -> Verdict | None:
 
 
 def _store(project: Project, settings: Settings) -> _Stored:
-    from curation.checks.dismissals import blocking_findings
     from curation.review.gold import mixed_counts
     from curation.store import open_store, store_exists
 
@@ -206,7 +207,7 @@ def _store(project: Project, settings: Settings) -> _Stored:
             lines_read=sum(s.counts.get("read", 0) for s in sources),
             unreadable=sum(s.counts.get("rejected", 0) for s in sources),
             reviewers=store.deciders(),
-            blocking=blocking_findings(store),
+            check=last_check(store),
             failed=_failed_samples(store, settings),
         )
 

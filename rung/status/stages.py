@@ -145,7 +145,11 @@ def _measured_first(facts: Facts, waiting: list[Stage]) -> Stage | None:
 
     With answers and a frozen test set the arms are measured before more rows are reviewed: that costs minutes.
     """
+    if 0 < facts.check.blocking == facts.check.in_review:
+        waiting = [stage for stage in waiting if stage.name != "Data"]
     wanted = {stage.name: stage for stage in waiting}
+    if (stage := wanted.get("Data")) and facts.counts and facts.dataset is None:
+        return stage
     if (stage := wanted.get("Baselines")) and (stage.command == SET_GOAL or waiting[0].number > 2):
         return stage
     keeps = facts.decision is not None and facts.decision.reached and not facts.decision_is_old
@@ -213,8 +217,11 @@ def _data(facts: Facts) -> Stage:
     drafted = max(kept + out - facts.lines_read, 0)
     reason = f"{counted(facts.lines_read, 'line')} read, {kept - drafted:,} kept, {out:,} taken out"
     reason += f", {drafted:,} drafted" if drafted else ""
-    if facts.blocking:
-        many = f"{counted(facts.blocking, 'finding')} {'blocks' if facts.blocking == 1 else 'block'} the dataset"
+    if facts.check.is_old and facts.dataset is None:
+        return Stage(3, "Data", "open", f"{reason}; not checked", "rung data check", "check the rows")
+    if blocking := facts.check.blocking:
+        many = f"{counted(blocking, 'finding')} {'blocks' if blocking == 1 else 'block'} the dataset"
+        many += ", in review: press 4" if blocking == facts.check.in_review else ""
         return Stage(3, "Data", "needs_you", many, "rung data check", many)
     return Stage(3, "Data", "done", reason, "rung data check")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from curation.checks.base import DataFinding
+from curation.checks.dismissals import IN_REVIEW
 from curation.checks.findings import Checkup
 from workspace.counted import counted
 
@@ -13,8 +14,11 @@ SHOWN_BLOCKING = 2
 SHOWN_ALL = 200
 
 
-def lines(checkup: Checkup, command: str, in_project: bool, ending: Sequence[str] = ()) -> Iterator[str]:
-    """The whole page. `command` is the check that was run, to be followed by `--show NAME`; `ending` ends it."""
+def lines(checkup: Checkup, command: str, step: str = "", ending: Sequence[str] = ()) -> Iterator[str]:
+    """The whole page. `command` is the check that was run, to be followed by `--show NAME`; `step` the project's next
+    command (empty for files); `ending` ends it.
+    """
+    in_project = bool(step)
     yield verdict(checkup)
     yield counts(checkup)
     if checkup.stopped:
@@ -35,7 +39,7 @@ def lines(checkup: Checkup, command: str, in_project: bool, ending: Sequence[str
     yield from ending
     if checkup.findings or ending:
         yield ""
-    yield f"Next: {_next(checkup, command, in_project)}"
+    yield f"Next: {_next(checkup, command, step)}"
 
 
 def one(checkup: Checkup, name: str) -> Iterator[str]:
@@ -143,13 +147,13 @@ def _show(finding: DataFinding, command: str, in_project: bool) -> str:
     return f"{command} --show {finding.name}" if in_project else f"add --show {finding.name}"
 
 
-def _next(checkup: Checkup, command: str, in_project: bool) -> str:
+def _next(checkup: Checkup, command: str, step: str) -> str:
     first = checkup.findings[0] if checkup.findings else None
+    if step:
+        todo = [f for f in checkup.blocking if f.action and f.what_to_do != IN_REVIEW]
+        return f"rung data fix {todo[0].name}" if todo else step
     if not checkup.read and not first:
-        return "rung data import FILE" if in_project else "rung data check FILE"
-    if in_project:
-        todo = [f for f in checkup.blocking if f.action and f.what_to_do != "in review"]
-        return f"rung data fix {todo[0].name}" if todo else "rung review"
+        return "rung data check FILE"
     if first and first.blocks:
         return NEXT_FOR_FILES.get(first.name, f"{command} --show {first.name}")
     return command.replace("data check", "data import", 1)

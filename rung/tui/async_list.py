@@ -13,8 +13,10 @@ from textual.widget import Widget
 from textual.worker import get_current_worker
 
 from rung.status.stages import Stage, Status
+from rung.text.status_text import next_sentence
 from rung.tui.frame import SMALL, StageScreen
 from rung.tui.job import JobEnded
+from rung.tui.source import StatusRead
 from rung.tui.widgets.lines import Entry, MarkedLines
 from rung.tui.worker_process import Beside, Say
 from workspace.errors import RungError
@@ -36,6 +38,8 @@ class LoadedLines:
     data: Any = None
     lock: str = ""
     """Why the stage is locked, with the key and the command that open it; empty where it is open."""
+    goes_on: bool = False
+    """Whether the "Next:" line says where the project goes on, by its status."""
 
 
 def parted(entries: Sequence[Entry]) -> tuple[list[Entry], str]:
@@ -74,6 +78,7 @@ class LoadedScreen(StageScreen):
 
     data: Any = None
     closed = ""
+    goes_on = False
     started = 0.0
     """When the present load began; 0 where none is under way."""
     trouble: tuple[str, ...] = ()
@@ -177,10 +182,41 @@ class LoadedScreen(StageScreen):
         return self.lines.marked
 
     @property
+    def status(self) -> Status | None:
+        """The newest status."""
+        status: Status | None = self.app.status  # type: ignore[attr-defined]
+        return status
+
+    @property
     def state(self) -> Stage | None:
         """This stage in the newest status."""
-        status: Status | None = self.app.status  # type: ignore[attr-defined]
-        return status.stage(self.stage) if status else None
+        return self.status.stage(self.stage) if self.status else None
+
+    @property
+    def following(self) -> Stage | None:
+        """The stage where the project goes on; None where that is this one, or nothing waits."""
+        found = self.status.next if self.status else None
+        return found if found is not None and found.name != self.stage else None
+
+    def next_words(self) -> str:
+        """The "Next:" line of a stage that is done: what Start names as next, and its digit."""
+        if self.status is not None and self.status.next is None:
+            return f"{next_sentence(self.status)} See the release (0).   Enter"
+        following = self.following
+        return f"Next: {following.next or following.reason} ({following.key}).   Enter" if following else ""
+
+    def go_on(self) -> None:
+        """Open the stage where the project goes on; the release where nothing waits."""
+        if self.status is not None and self.status.next is None:
+            self.app.open_stage(10)  # type: ignore[attr-defined]
+        elif self.following is not None:
+            self.app.open_stage(self.following.number)  # type: ignore[attr-defined]
+
+    def show_status(self, status: Status) -> None:
+        """What is next follows the status."""
+        super().show_status(status)
+        if self.goes_on and self.job is None:
+            self.next = self.next_words()
 
     @work(thread=True, exclusive=True, exit_on_error=False, group="load")
     def _load(self) -> None:
@@ -221,8 +257,12 @@ class LoadedScreen(StageScreen):
 
     def show_loaded(self, message: Done) -> None:
         """Draw what was loaded."""
-        self.data = message.loaded.data
+        self.data, self.goes_on = message.loaded.data, message.loaded.goes_on
         self.show_lines(message.loaded.entries)
+        if self.goes_on:
+            self.next = self.next_words()
+            if self.status is not None and self.following is None and self.status.next is not None:
+                self.app.post_message(StatusRead.Wanted())  # what was loaded may have changed what is next
         if message.loaded.command:
             self.command = message.loaded.command
         if words := self.ended or message.loaded.message:

@@ -93,3 +93,35 @@ def test_groups_are_told_where_items_hang_together():
     told = list(SmallestGain(200, 0, 0.05, 0.1, "customer").lines())
     assert "share a customer count as one" in told[1] and "--power" in told[1]
     assert not any("count as one" in line for line in SmallestGain(200, 0, 0.05, 0.1).lines())
+
+
+def data_stage(folder):
+    status = json.loads(rung("status", "--json", cwd=folder, code=0).stdout)
+    return next(stage for stage in status["stages"] if stage["name"] == "data")
+
+
+def test_rows_are_done_when_they_were_checked_and_everyone_names_the_same_step(tmp_path, monkeypatch):
+    rung("init", ".", cwd=tmp_path, code=0)
+    monkeypatch.setenv("RUNG_REVIEW__POOL", "trust")
+    questions = [f"How do I pay bill number {n} of the month?" for n in range(40)]
+    rows = [row(question, f"L{n % 2}") for n, question in enumerate(questions)]
+    lines(tmp_path / "pool.jsonl", [*rows, row(questions[0], "L1"), row(questions[1], "L0")])
+
+    def both(*command, code=0):
+        said = named(rung(*command, cwd=tmp_path, code=code))
+        assert said == wanted(tmp_path)
+        return said
+
+    assert both("data", "import", "pool.jsonl") == "rung data check"
+    assert data_stage(tmp_path)["state"] == "open"
+    assert named(rung("data", "check", cwd=tmp_path, code=1)) == "rung data fix contradictions"
+    assert (data_stage(tmp_path)["state"], wanted(tmp_path)) == ("needs_you", "rung data check")
+    assert both("data", "fix", "contradictions") == "rung data check"
+    assert data_stage(tmp_path)["state"] == "open"
+    after = both("data", "check", code=1)  # the rows wait in review: that is no reason to check again
+    assert after == "rung advise"
+    assert both("data", "undo") == "rung data check"
+    assert both("data", "dismiss", "contradictions", "--by", "ann", "--reason", "both hold") == "rung data check"
+    assert both("data", "check") == "rung advise"
+    assert data_stage(tmp_path)["state"] == "done"
+    assert both("data", "check") == "rung advise"

@@ -129,11 +129,14 @@ def check(
 
 def _tell(checkup: Checkup, size: SmallestGain | None, show: str, files: list[Path], as_json: bool) -> None:
     """Print the findings, or the one finding `show` with all its rows. Raises RungError where none has that name."""
+    from rung.status import next_step
     from rung.text import checks_text
+    from workspace.folder import require_project
 
     command = f"rung data check {shlex.join(map(str, files))}".rstrip()
     more = list(size.lines()) if size else []
-    chosen = list(checks_text.one(checkup, show) if show else checks_text.lines(checkup, command, not files, more))
+    step = "" if files else next_step(require_project())
+    chosen = list(checks_text.one(checkup, show) if show else checks_text.lines(checkup, command, step, more))
     if not as_json:
         for line in chosen:
             say(line)
@@ -155,6 +158,7 @@ def fix(
     """Fix findings: take their rows out, or send them to review. `rung data undo` reverses it."""
     from curation.checks.fixes import fix, fixable
     from curation.review import refresh_queue
+    from rung.status import next_step
 
     if bool(findings) == everything:
         raise RungError("Name findings, or use --all.", "rung data check lists them")
@@ -177,7 +181,7 @@ def fix(
     if not done:
         say("Nothing to fix.")
     left = [name for name, each in zip(dict.fromkeys(names), done, strict=True) if each.rows and dry_run]
-    say(f"\nNext: {'rung data fix ' + ' '.join(left) if left else 'rung data check'}")
+    say(f"\nNext: {'rung data fix ' + ' '.join(left) if left else next_step(project)}")
 
 
 @data_app.command()
@@ -189,6 +193,7 @@ def dismiss(
 ) -> None:
     """Dismiss a finding as a false alarm. Your name and reason are recorded; a leak is dismissed pair by pair."""
     from curation.checks.fixes import dismiss
+    from rung.status import next_step
 
     with _open_project() as (store, project, settings):
         checkup = _checkup(store, project, settings, Limits())
@@ -196,7 +201,7 @@ def dismiss(
     if as_json:
         emit({"finding": finding, "by": by, "reason": reason, "event": event})
         return
-    say(f"{finding} no longer counts as a finding: {reason} ({by}).\n\nNext: rung data check")
+    say(f"{finding} no longer counts as a finding: {reason} ({by}).\n\nNext: {next_step(project)}")
 
 
 @data_app.command()
@@ -204,6 +209,7 @@ def undo(as_json: Json = False) -> None:
     """Undo the last fix, dismissal or import."""
     from curation.checks.fixes import undo
     from curation.review import refresh_queue
+    from rung.status import next_step
 
     with _open_project() as (store, project, settings):
         done = undo(store, project, settings, actor=settings.project.person)
@@ -211,7 +217,7 @@ def undo(as_json: Json = False) -> None:
     if as_json:
         emit({"undone": done})
         return
-    say(f"{done}\n\nNext: rung data check")
+    say(f"{done}\n\nNext: {next_step(project)}")
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,7 @@ def import_files(
     from curation.rows import Columns
     from curation.store import open_store, store_exists
     from curation.store.ingest import ingest, merge_rejects, read_batches
+    from rung.status import next_step
     from workspace.files import check_outputs
     from workspace.folder import require_project
     from workspace.settings import load_settings
@@ -89,7 +90,7 @@ def import_files(
     if as_json:
         emit({"files": [each.to_json() for each in made], "rejects": str(rejects) if rejects else None})
     else:
-        _say_imported(made, role, rejects)
+        _say_imported(made, next_step(project), rejects)
 
 
 def _ask_for_folders(paths: list[Path]) -> None:
@@ -141,7 +142,7 @@ def _show_import(batches: list[ImportBatch], role: str, as_json: bool) -> None:
     say("\nNothing was stored. Duplicates are removed at the import.")
 
 
-def _say_imported(made: list[Imported], role: str, rejects: Path | None) -> None:
+def _say_imported(made: list[Imported], step: str, rejects: Path | None) -> None:
     from rung.text.checks_text import lines_seen
 
     for each in made:
@@ -155,7 +156,7 @@ def _say_imported(made: list[Imported], role: str, rejects: Path | None) -> None
             say(f"! {pair} with the same question and different answers: rung data check")
         if each.unanswered:
             say(f"  {counted(each.unanswered, 'row')} without an answer; reviewers write it: rung review next")
-    say(f"\nNext: {'rung review next' if role in ('candidates', 'test') else 'rung data check'}")
+    say(f"\nNext: {step}")
 
 
 def freeze_command(

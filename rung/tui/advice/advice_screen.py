@@ -18,7 +18,6 @@ from rung.status.stages import Status
 from rung.text.baseline_text import answer
 from rung.text.decision_text import OPTION, certainty, headline, likely_end, literal, outcome, step_word
 from rung.tui.async_list import LoadedLines, LoadedScreen
-from rung.tui.source import StatusRead
 from rung.tui.widgets.lines import Entry, shown
 from workspace.errors import RungError
 
@@ -91,48 +90,31 @@ class AdviceScreen(LoadedScreen):
         report = unjudged(project, self.source.settings)
         page = Page(decision, book, self._width, self.drawn_with, answer(report) if report else "")
         told = SAME if project.decision_file.read_bytes() == before else SAVED
-        return LoadedLines(list(page.entries()), "rung advise", told, decision)
+        return LoadedLines(list(page.entries()), "rung advise", told, decision, goes_on=True)
 
     @property
     def _scores(self) -> dict[str, float | None]:
-        status: Status | None = self.app.status  # type: ignore[attr-defined]
-        return status.ladder.scores if status else {}
+        return self.status.ladder.scores if self.status else {}
 
     @property
     def _width(self) -> int:
         """Columns of a line, without the cursor's two and the one that a scrollbar takes."""
         return max(self.lines.size.width - 3, 40)
 
-    @property
-    def _following(self) -> tuple[int, str]:
-        """Where Enter goes on, and in which words: what Start names as next, or the stage of this step."""
-        status: Status | None = self.app.status  # type: ignore[attr-defined]
-        following = status.next if status else None
-        if following is not None and following.name not in ("Questions", "Advice"):
-            return following.number, following.next or following.reason
-        if status is not None and following is None and status.stage("Release").state == "done":
-            return 10, "all done. See the release (0)"
-        number = STAGE_OF_STEP[self.data.next_step] if self.data else 1
-        return number, {1: "answer the questions (1)", 6: "measure it (6)", 7: "plan the run (7)"}[number]
+    def next_words(self) -> str:
+        """What Start names as next; where that is the advice itself, the stage that carries it out."""
+        return super().next_words() or f"Next: {'measure it (6)' if self._step == 6 else 'plan the run (7)'}.   Enter"
 
-    def show_loaded(self, message: LoadedScreen.Done) -> None:
-        """Draw the decision, and what is next."""
-        super().show_loaded(message)
-        self._say_next()
-        status: Status | None = self.app.status  # type: ignore[attr-defined]
-        if self.data is not None and status is not None and status.next is not None and status.next.name == "Advice":
-            self.app.post_message(StatusRead.Wanted())  # the decision is written now: what is next follows from it
+    @property
+    def _step(self) -> int:
+        """The stage that carries out the advice."""
+        return STAGE_OF_STEP[self.data.next_step] if self.data else 1
 
     def show_status(self, status: Status) -> None:
-        """What is next follows the status."""
+        """The measured scores follow the status, too."""
         super().show_status(status)
-        self._say_next()
         if self.data is not None and self.drawn_with != status.ladder.scores:
             self.reload()
-
-    def _say_next(self) -> None:
-        if self.data is not None:
-            self.next = f"Next: {self._following[1]}.   Enter"
 
     def why_ref(self, key: str) -> str:
         """The rule of the line, or the question that it speaks of."""
@@ -144,8 +126,10 @@ class AdviceScreen(LoadedScreen):
             self.action_answers()
         elif self.marked.startswith("ask:"):
             self.action_answers(self.marked[4:])
+        elif self.following is None and self.status is not None and self.status.next is not None:
+            self.app.open_stage(self._step)  # type: ignore[attr-defined]
         else:
-            self.app.open_stage(self._following[0])  # type: ignore[attr-defined]
+            self.go_on()
 
     def action_answers(self, question: str = "") -> None:
         """Go to the questions, to this one where it is named."""

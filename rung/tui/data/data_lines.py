@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from rich.text import Text
 
 from curation.checks.base import DataFinding, FindingEvidence
+from curation.checks.dismissals import IN_REVIEW
 from curation.checks.findings import Checkup
 from rung.text.checks_text import SYMBOLS
 from rung.tui.widgets.difference import Span, changed
@@ -16,7 +17,6 @@ from workspace.counted import counted
 READING = "Reading the rows"
 """As `curation.checks.run` calls the pass in which every check sees each row by itself."""
 EMPTY = "No rows yet. Import a file: rung data import claims.jsonl"
-IN_REVIEW = "in review"
 SHOWN = 300
 """Characters of a row's text beside a finding."""
 MASKED = ("pii", "secrets", "names")
@@ -29,14 +29,9 @@ def empty_lines() -> Iterator[Entry]:
     yield from (Entry(), Entry(EMPTY), Entry(FORMATS), Entry(), Entry("Next: import a file.   Enter", "", "bold"))
 
 
-def next_line(checkup: Checkup) -> str:
-    """What is next: the finding that blocks, else the review."""
-    stopping = [finding for finding in checkup.findings if finding.blocks]
-    blocking = next((finding for finding in stopping if finding.what_to_do != IN_REVIEW), None)
-    blocking = blocking or next(iter(stopping), None)
-    if blocking is None or blocking.what_to_do == IN_REVIEW:
-        return "Next: review (4)."
-    return f"Next: {fix}." if (fix := _fix(blocking)) else "Next: look at the rows that block.   Enter"
+def to_fix(checkup: Checkup) -> DataFinding | None:
+    """The first finding that blocks and whose rows are not in review yet."""
+    return next((found for found in checkup.findings if found.blocks and found.what_to_do != IN_REVIEW), None)
 
 
 def finding_lines(findings: Sequence[DataFinding]) -> Iterator[Entry]:
@@ -54,7 +49,7 @@ def todo(finding: DataFinding) -> str:
         return finding.what_to_do or "kept with reasons"
     if finding.what_to_do == IN_REVIEW:
         return IN_REVIEW
-    if finding.blocks and (fix := _fix(finding)):
+    if finding.blocks and (fix := fix_key(finding)):
         return fix
     return f"Enter shows them{', masked' if finding.name in MASKED else ''}"
 
@@ -63,11 +58,11 @@ def fix_words(finding: DataFinding) -> str:
     """What the fix does, with its key and its command; where there is none, that a person looks."""
     if finding.severity == "handled":
         return finding.what_to_do or "kept with reasons"
-    does = _fix(finding)
+    does = fix_key(finding)
     return f"{does}, u undoes it: rung data fix {finding.name}" if does else "no automatic fix: look at the rows"
 
 
-def _fix(finding: DataFinding) -> str:
+def fix_key(finding: DataFinding) -> str:
     """`f takes out 37 rows`; empty where there is no fix. The list's own figure counts test items where rows leak."""
     if finding.action == "exclude":
         return f"f takes out {counted(len(finding.ids), 'row')}"

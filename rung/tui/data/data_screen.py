@@ -18,7 +18,7 @@ from curation.checks.findings import Checkup
 from curation.checks.fixes import fixable
 from rung.text.checks_text import counts, sample, verdict
 from rung.tui.async_list import RUNNING, LoadedLines, LoadedScreen
-from rung.tui.data.data_lines import READING, empty_lines, evidence_text, finding_lines, next_line, rows_words
+from rung.tui.data.data_lines import READING, empty_lines, evidence_text, finding_lines, fix_key, rows_words, to_fix
 from rung.tui.data.import_line import EXAMPLE, arguments, completed, mended
 from rung.tui.data.row_work import BEGAN, DatedCheck, checked
 from rung.tui.job import JobEnded
@@ -125,7 +125,12 @@ class DataScreen(LoadedScreen):
             done = DatedCheck(now, self.source.clock(), checkup)
             self.app.checked = done  # type: ignore[attr-defined]
         seconds = f"checked {done.clock}, {done.checkup.seconds:.0f} s"
-        return LoadedLines(list(self._entries(done.checkup)), "rung data check", seconds, done.checkup)
+        goes_on = not to_fix(done.checkup)
+        return LoadedLines(list(self._entries(done.checkup)), "rung data check", seconds, done.checkup, goes_on=goes_on)
+
+    def next_words(self) -> str:
+        """Where nothing is left to fix, the stage that is next; Enter shows rows here."""
+        return super().next_words().removesuffix("   Enter")
 
     def reload(self) -> None:
         """Check again from the first one, where anything has changed since the last."""
@@ -172,7 +177,8 @@ class DataScreen(LoadedScreen):
         yield Entry()
         found = [finding for finding in checkup.findings if self.words.lower() in finding.title.lower()]
         yield from finding_lines(found) if checkup.findings else (Entry("Nothing found."),)
-        yield Entry(next_line(checkup), "", "bold")
+        if blocking := to_fix(checkup):
+            yield Entry(f"Next: {fix_key(blocking) or 'look at the rows that block'}.", "", "bold")
 
     @property
     def finding(self) -> DataFinding | None:

@@ -8,7 +8,6 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 
 from curation.split.manifest import Manifest
-from rung.status.stages import Stage, Status
 from rung.text.power_text import small_words
 from rung.tui.async_list import LoadedLines, LoadedScreen, locked
 from rung.tui.data.row_work import Foreseen, foreseen
@@ -42,12 +41,10 @@ class DatasetScreen(LoadedScreen):
     test_only: bool | None = None
     version = ""
     """The version that would be frozen."""
-    same = ""
-    """The frozen version that holds exactly this already."""
 
     def hints(self) -> Sequence[tuple[str, str]]:
         """Where nothing is to be frozen Enter goes on."""
-        return (("Enter", "next"), *self.keys[1:]) if self.same else self.keys
+        return (("Enter", "next"), *self.keys[1:]) if self.goes_on else self.keys
 
     def load(self) -> LoadedLines:
         """Plan the freeze; nothing is written."""
@@ -63,7 +60,6 @@ class DatasetScreen(LoadedScreen):
         with open_store(project, settings) as store:
             counts = store.counts()
         plan = self.beside(foreseen, project, settings, alone)
-        self.same = plan.same
         entries = [
             Entry(),
             *_done(sha256_file(folder / "manifest.json") if folder else "", manifest),
@@ -71,31 +67,23 @@ class DatasetScreen(LoadedScreen):
             Entry(),
         ]
         what = "the test set only" if alone else "train, validation and test"
-        entries += [Entry(f"Same as {self.same}: {what}" if self.same else f"To be frozen: {what}")]
+        entries += [Entry(f"Same as {plan.same}: {what}" if plan.same else f"To be frozen: {what}")]
         entries += [Entry(f"  {name:<12} {n:>7,} rows{_small(name, n)}") for name, n in plan.sizes.items()]
         entries += [Entry(), *_blockers(plan.blockers)]
         entries += [Entry(f"✗ {words}", "", "bold") for words in plan.failed]
         command = "rung data freeze --test-only" if alone else "rung data freeze --leave-out-undecided"
         self.version = next_id(project.datasets, "v")
-        return LoadedLines(
-            [*entries, Entry(), Entry(f"Next: {self._next_words(plan)}", "", "bold")], command, data=plan
-        )
-
-    def _next_words(self, plan: Foreseen) -> str:
         if plan.blockers:
-            return plan.blockers[0].opener.partition("   ")[0]
-        if self.same:
-            following = self._following
-            after = f"; {following.next or following.reason} ({following.key}).   Enter" if following else "."
-            return f"nothing changed since {self.same}{after}"
-        return f"freeze {f'the test set, as {self.version}' if plan.test_only else self.version}.   Enter"
+            words = plan.blockers[0].opener.partition("   ")[0]
+        else:
+            words = f"freeze {f'the test set, as {self.version}' if plan.test_only else self.version}.   Enter"
+        ending = [] if self._is_done(plan) else [Entry(), Entry(f"Next: {words}", "", "bold")]
+        return LoadedLines([*entries, *ending], command, data=plan, goes_on=self._is_done(plan))
 
-    @property
-    def _following(self) -> Stage | None:
-        """What Start names as next, where that is another stage."""
-        status: Status | None = self.app.status  # type: ignore[attr-defined]
-        found = status.next if status else None
-        return found if found is not None and found.name != self.stage else None
+    @staticmethod
+    def _is_done(plan: Foreseen) -> bool:
+        """Whether exactly this is frozen already."""
+        return bool(plan.same) and not plan.blockers
 
     def why_ref(self, key: str) -> str:
         """A row, or the gate that looks at a frozen dataset."""
@@ -119,12 +107,8 @@ class DatasetScreen(LoadedScreen):
         if self.data.blockers:
             self.tell(f"Locked: {self.data.blockers[0].text} -> {self.data.blockers[0].opener}")
             return
-        if self.same:
-            following = self._following
-            if following is not None:
-                self.app.open_stage(following.number)  # type: ignore[attr-defined]
-            else:
-                self.tell(f"{self.same} has the same rows")
+        if self._is_done(self.data):
+            self.go_on()
             return
         sizes = self.data.sizes
         rows = f"{sum(sizes.values()):,} rows, {sizes.get('test', 0):,} for test"

@@ -9,7 +9,6 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 
 from evaluation.measurement_report import ArmResult, Report
-from rung.status.stages import Status
 from rung.text.baseline_text import FACTS, WORKS, answer, best_label, hits, metric_words
 from rung.text.figures import ARM_NAMES, arm_name, dots, duration, interval, money, percent, scale
 from rung.tui.async_list import KEEPS, LoadedLines, LoadedScreen, StoppableScreen, locked
@@ -87,15 +86,13 @@ class BaselinesScreen(StoppableScreen):
         self.folder, report = measured[0], rejudged(measured[1], read_answers(project))
         self.changed = outdated(project, self.source.settings, report)
         arms = (arm for arm in self.source.settings.evaluation.arms if arm not in {a.arm for a in report.arms})
-        lines = list(_entries(report, self.room, self._after, list(arms), self.changed))
-        return LoadedLines(lines, "rung baseline", f"{report.id} of {report.created_at:%Y-%m-%d}", report)
+        lines = list(_entries(report, self.room, list(arms), self.changed))
+        return LoadedLines(lines, "rung baseline", f"{report.id} of {report.created_at:%Y-%m-%d}", report, goes_on=True)
 
-    @property
-    def _after(self) -> str:
-        """What Enter goes on with: what Start names as next."""
-        status: Status | None = self.app.status  # type: ignore[attr-defined]
-        following = status.next if status else None
-        return following.next or following.reason if following else "see the advice (2)"
+    def next_words(self) -> str:
+        """What Start names as next; here the goal where none is set."""
+        goal = self.state.next if self.state is not None and self.state.state == "needs_you" else ""
+        return f"Next: {goal}.   Enter" if goal else super().next_words()
 
     def show_loaded(self, message: LoadedScreen.Done) -> None:
         """While it measures, the running arms stay on the screen."""
@@ -116,11 +113,10 @@ class BaselinesScreen(StoppableScreen):
         if self.data is None:
             self.action_run()
             return
-        status = self.app.status  # type: ignore[attr-defined]
         if self.data.goal is None:
             self.app.open_question("goal_score")  # type: ignore[attr-defined]
-            return
-        self.app.open_stage(status.next.number if status and status.next else 2)  # type: ignore[attr-defined]
+        else:
+            self.go_on()
 
     def action_run(self) -> None:
         """Measure the marked arm again, and those that would no longer be comparable; the others stay."""
@@ -233,7 +229,7 @@ def _empty(n: int, arms: tuple[str, ...], price: str) -> Iterator[Entry]:
 
 
 def _entries(
-    report: Report, width: int, after: str, others: Sequence[str] = (), changed: Mapping[str, str] = {}
+    report: Report, width: int, others: Sequence[str] = (), changed: Mapping[str, str] = {}
 ) -> Iterator[Entry]:
     names = max(len("Arm"), *(len(arm_name(arm)) for arm in (*(a.arm for a in report.arms), *others))) + 2
     plot = min(max(width - names - 22, PLOT[0]), PLOT[1])
@@ -252,8 +248,6 @@ def _entries(
     yield Entry()
     for state, facts in _judged(report).items():
         yield Entry(f"Recorded as measured: {both(facts)} {state if len(facts) == 1 else WORK.get(state, state)}.")
-    yield Entry()
-    yield Entry(f"Next: {after}.   Enter", "", "bold")
 
 
 def _joined(report: Report, changed: Mapping[str, str]) -> Iterator[str]:

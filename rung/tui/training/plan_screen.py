@@ -8,7 +8,6 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
-from rung.status.stages import Stage, Status
 from rung.text.figures import gib
 from rung.text.training_text import METHOD, fact_words, passed_of, plan_rows
 from rung.tui.async_list import RUNNING, LoadedLines, LoadedScreen, StoppableScreen, locked
@@ -54,7 +53,7 @@ class PlanScreen(StoppableScreen):
         """Where Enter does not start the training it goes on; what runs can be stopped."""
         if self.job is not None:
             return RUNNING
-        begins = self.data is None or (self.data.is_open and not self.data.after)
+        begins = self.data is None or (self.data.is_open and not self.data.trained)
         return self.keys if begins else [("Enter", "next"), *self.keys[1:]]
 
     def load(self) -> LoadedLines:
@@ -69,7 +68,7 @@ class PlanScreen(StoppableScreen):
         gates = self.beside(gated, project, self.source.settings, plan)
         ready = self._ready(project, plan, gates)
         command = f"rung plan --method {ready.takes}" if ready.takes else "rung plan"
-        return LoadedLines(list(entries(ready, self.room)), command, told(plan), ready)
+        return LoadedLines(list(entries(ready, self.room)), command, told(plan), ready, goes_on=ready.trained)
 
     def _ready(self, project: Project, plan: Plan | None, gates: Sequence[Gate]) -> Ready:
         """With what fits where the plan does not, and with where the project goes on after the plan's own run."""
@@ -80,7 +79,7 @@ class PlanScreen(StoppableScreen):
             usable = usable_of(project)
             fit = fit_of(plan.recipe, answer=plan.data.answer, usable=usable)
             return Ready(plan, gates, fit, methods_instead(plan, usable))
-        return Ready(plan, gates, after=self._after if plan is not None and self._was_trained(plan) else "")
+        return Ready(plan, gates, trained=plan is not None and self._was_trained(plan))
 
     def _was_trained(self, plan: Plan) -> bool:
         """Whether a run of this very plan lives or has finished."""
@@ -89,19 +88,6 @@ class PlanScreen(StoppableScreen):
         project = self.source.project
         runs = read_runs(project) if project else []
         return any(run.plan == plan.id and run.state in (*LIVE, "finished") for run in runs)
-
-    @property
-    def _after(self) -> str:
-        """What is next where this plan was trained already."""
-        following = self._following
-        if following is None:
-            return "nothing to do; r computes a new plan."
-        return f"{following.next or following.reason} ({following.key}).   Enter"
-
-    @property
-    def _following(self) -> Stage | None:
-        status: Status | None = self.app.status  # type: ignore[attr-defined]
-        return status.next if status else None
 
     def show_loaded(self, message: LoadedScreen.Done) -> None:
         """Put the cursor on the first closed gate."""
@@ -127,11 +113,8 @@ class PlanScreen(StoppableScreen):
         closed = self.data.closed
         if self.data.plan is None:
             self.action_replan()
-        elif self.data.after:
-            if self._following is not None:
-                self.app.open_stage(self._following.number)  # type: ignore[attr-defined]
-            else:
-                self.tell(f"{self.data.plan.id} is trained; {self.data.after}")
+        elif self.data.trained:
+            self.go_on()
         elif self.data.is_open:
             self.ask_once(question(self.data.plan), self._start)
         elif self.data.takes:
@@ -230,8 +213,8 @@ class Ready:
     """Of a plan that does not fit: what it needs."""
     instead: Sequence[Alternative] = ()
     """What fits where the plan does not."""
-    after: str = ""
-    """Where the plan was trained already: what is next instead of training it again."""
+    trained: bool = False
+    """Whether a run of this very plan lives or has finished: then the project goes on, and trains no second time."""
 
     @property
     def is_open(self) -> bool:
@@ -273,8 +256,9 @@ def entries(ready: Ready, width: int) -> Iterator[Entry]:
     if plan is not None and plan.notes:
         yield Entry()
         yield from (Entry(f"! {note}", f"note:{number}") for number, note in enumerate(plan.notes))
-    yield Entry()
-    yield Entry(f"Next: {next_words(ready)}", "", "bold")
+    if not ready.trained:
+        yield Entry()
+        yield Entry(f"Next: {next_words(ready)}", "", "bold")
 
 
 def next_words(ready: Ready) -> str:
@@ -282,8 +266,6 @@ def next_words(ready: Ready) -> str:
     first = ready.closed
     if ready.plan is None:
         return "make the plan.   Enter"
-    if ready.after:
-        return ready.after
     if first is None:
         return "start the training.   Enter"
     if ready.takes:
