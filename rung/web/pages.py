@@ -116,7 +116,7 @@ def forget(desk: Desk, ask: PageRequest) -> Response:
 def _ruling(desk: Desk, ask: PageRequest) -> Ruling:
     """Return the decision in the form, checked against the row's present state."""
     before = None
-    if ask.form.get("verdict") == "edit":
+    if "label" in ask.form or ask.form.get("verdict") == "edit":
         row = desk.shown(desk.store.row(ask.form.get("row", "")))
         before = view.answer_of(row.row) or None
     return ask.ruling(reasons_now(desk), before)
@@ -147,7 +147,7 @@ def _item(
         "rejected": view.rejected_of(face),
         "changes": list(view.difference(view.plain(before), text)) if opened == "edit" else [],
         "panel": opened,
-        "in_use": _in_use(desk, unmasked) if opened == "edit" else (),
+        "in_use": _in_use(desk, unmasked) if opened != "reject" and view.rejected_of(face) is None else (),
         "drafted": drafted,
         "hidden": hidden_words(veil.found),
         "unmasked": unmasked,

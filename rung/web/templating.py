@@ -68,9 +68,12 @@ class PageRequest:
         return self.visitor.person
 
     def ruling(self, reasons: tuple[str, ...], before: str | None) -> Ruling:
-        """The decision that the form holds; an edit that leaves the text `before` as it was is an approval."""
-        verdict = self.form.get("verdict", "")
-        text = plain(self.form.get("text", ""))
+        """The decision that the form holds; an edit that leaves the text `before` as it was is an approval.
+
+        `label`, one of the answers in use, is an edit to that answer.
+        """
+        verdict = "edit" if "label" in self.form else self.form.get("verdict", "")
+        text = plain(self.form.get("label", self.form.get("text", "")))
         if verdict == "edit" and before is not None and text == plain(before):
             verdict = "approve"
         reason = self.form.get("other", "").strip() or self.form.get("reason", "")

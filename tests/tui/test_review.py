@@ -30,6 +30,29 @@ async def test_approve_reject_skip_unsure_undo(project, program):
     assert stored(project)[fourth.id].state != "unsure"
 
 
+async def test_a_digit_gives_one_of_the_answers_in_use(project, program):
+    app = program(project)
+    async with app.run_test(size=(80, 24)) as pilot:
+        item = await on_review(app, pilot)
+        labels = app.screen.labels
+        assert item.answer in labels and ("a", "approve") in app.screen.hints()
+        other = next(number for number, label in enumerate(labels, 1) if label != item.answer)
+        await pilot.press(str(other))
+        following = await shown_item(pilot)
+        assert (stored(project)[item.id].state, stored(project)[item.id].example.answer) == (
+            "edited",
+            labels[other - 1],
+        )
+        await pilot.press(str(labels.index(following.answer) + 1))
+        await shown_item(pilot)
+        assert stored(project)[following.id].state == "approved"
+        await pilot.press("u")
+        await shown_item(pilot)
+        await pilot.press("u")
+        assert (await shown_item(pilot)).id == item.id
+    assert stored(project)[item.id].state not in ("approved", "edited")
+
+
 async def test_an_edit_shows_the_difference_and_is_saved(project, program):
     async with reviewing(program(project)) as (app, pilot, item):
         await pilot.press("e", "end", "X")

@@ -50,6 +50,17 @@ def test_an_edit_that_breaks_a_rule_keeps_what_was_typed(make_site: Any) -> None
     assert (fields["text"], fields["remark"]) == ("  ", "why is this empty")
 
 
+def test_an_answer_in_use_is_one_press(make_site: Any) -> None:
+    """It approves where it is the answer already."""
+    site = make_site([Example(chat_row(f"question number {n}", ("cards", "rates")[n % 2])) for n in range(12)])
+    browser = site.browser("dana")
+    for _ in range(2):
+        row, before = browser.row, site.desk.store.row(browser.row).example.answer
+        assert browser.rule("", label="rates").status == 200
+        assert site.state(row) == ("approved" if before == "rates" else "edited")
+        assert site.desk.store.row(row).example.answer == "rates"
+
+
 def test_draft_is_taken_up_and_left(make_site: Any) -> None:
     site = make_site()
     browser = site.browser("dana")

@@ -152,10 +152,27 @@ Line = str | Text
 
 def beside(item: ReviewItem, session: ReviewSession | None, aside: Aside | None, width: int, height: int) -> Text:
     """Guideline, nearest rows, session: as many lines as there are, the guideline cut first."""
+    labels = list(_labels(item, session, width))
     below = [*_near(item, aside, width, height), *_session(item, session, width), *_team(aside, width)]
-    guideline = list(_guideline(item, width, max(height - len(below) - 1, 4)))
-    lines: list[Line] = ["", *guideline, *below]
+    guideline = list(_guideline(item, width, max(height - len(below) - len(labels) - 1, 4)))
+    lines: list[Line] = ["", *labels, *guideline, *below]
     return Text("\n").join(Text(drawn(line)) if isinstance(line, str) else line for line in lines)
+
+
+def labels_of(item: ReviewItem, session: ReviewSession | None) -> tuple[str, ...]:
+    """Answers that a digit gives to this item: those in use, where the item has one answer of a few words."""
+    if session is None or session.series is not None or "rejected" in item.row or not item.messages:
+        return ()
+    return session.labels or ()
+
+
+def _labels(item: ReviewItem, session: ReviewSession | None, width: int) -> Iterator[Line]:
+    """The answers in use, each with its digit."""
+    if labels := labels_of(item, session):
+        yield Text("The answer is", style="bold")
+        for number, label in enumerate(labels, 1):
+            yield f"{'▸' if label == answer(item) else ' '} {number}  {_cut(label, width - 5).rstrip()}"
+        yield ""
 
 
 def _guideline(item: ReviewItem, width: int, room: int) -> Iterator[Line]:

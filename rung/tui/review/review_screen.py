@@ -21,7 +21,7 @@ from curation.store.records import FINAL
 from rung.tui.async_list import LONG, SLOW
 from rung.tui.frame import SMALL, WIDE, StageScreen
 from rung.tui.review.answer import AnswerPanel
-from rung.tui.review.item_text import answer, clock_of
+from rung.tui.review.item_text import answer, clock_of, labels_of
 from rung.tui.review.panels import AsidePanel, ItemPanel, fits
 from rung.tui.review.review_queue import (
     AsideRead,
@@ -84,7 +84,7 @@ class ReviewScreen(StageScreen):
         Binding("x", "reject", "reject, then a digit for the reason"),
         Binding("s", "skip", "skip: comes back later"),
         Binding("n", "unsure", "not sure: a second person decides; alone, it comes back last"),
-        Binding("N", "flag", "flag: goes to the person who settles disagreements"),
+        Binding("f,N", "flag", "flag: goes to the person who settles disagreements"),
         Binding("u", "undo", "undo the last decision"),
         Binding("b", "same", "the same repair for similar rows, one by one"),
         Binding("m", "remark", "a remark for the team, then a decision"),
@@ -101,7 +101,7 @@ class ReviewScreen(StageScreen):
         Binding("w", "why", "the chain behind the row"),
         Binding("p", "unmask", "show personal data in this item (recorded in the log), or hide it again"),
         *(
-            Binding(str(n), f"digit({n})", "open that stage; the reason, while rejecting", show=False)
+            Binding(str(n), f"digit({n})", "that answer; the reason, while rejecting; else that stage", show=False)
             for n in range(1, 10)
         ),
     ]
@@ -210,7 +210,7 @@ class ReviewScreen(StageScreen):
         own = {"across": wide >= WIDE, "roomy": wide >= ROOMY, "slim": wide < SMALL[0], "tall": high >= TALL}
         return {**super().fits(size), **own}
 
-    def hints(self) -> Sequence[tuple[str, str]]:
+    def keys_now(self) -> Sequence[tuple[str, str]]:
         """The keys of what is going on. `p` takes the place of `u`, which row 23 names after a decision."""
         if self.state == "conflict" and self.refused is not None:
             theirs = f"keep what {shown(self.refused[1].reviewer)} decided"
@@ -223,7 +223,10 @@ class ReviewScreen(StageScreen):
             return ((self.reason_digits, "the reason"), ("Esc", "no"), ("F1", "help"))
         if self.state != "item":
             return (("Enter", "next"), ("u", "undo"), ("Esc", "back"), ("F1", "help"), ("^P", "menu"))
-        keys = SERIES if self.in_series else self.keys
+        keys: Sequence[tuple[str, str]] = SERIES if self.in_series else self.keys
+        if labels := self.labels:
+            digits = (f"1-{len(labels)}" if len(labels) > 1 else "1", "answer")
+            keys = (keys[0], digits, *(key for key in keys[1:] if key[0] != "u"))
         mask = ("p", "hide" if self.unmasked else "show hidden")
         return [mask if key == "u" else (key, word) for key, word in keys] if self.hides() else keys
 
@@ -619,14 +622,26 @@ class ReviewScreen(StageScreen):
         return self.item.reasons[:9] if self.item else ()
 
     @property
+    def labels(self) -> tuple[str, ...]:
+        """The answers that a digit gives to the item on the screen."""
+        return labels_of(self.item, self.session) if self.item is not None and self.state == "item" else ()
+
+    @property
     def reason_digits(self) -> str:
         """`1-4`."""
         return f"1-{len(self._reasons)}" if len(self._reasons) > 1 else "1"
 
     def action_digit(self, number: int) -> None:
-        """A reason while rejecting, else a stage."""
+        """A reason while rejecting, one of the answers in use, else a stage."""
         if not self.rejecting:
-            self.action_stage(number)
+            labels = self.labels
+            if not labels:
+                self.action_stage(number)
+            elif number > len(labels):
+                self.tell(f"no answer {number}: 1-{len(labels)}, or e")
+            elif self.can(lambda: self.action_digit(number)) and not self.is_editing and self.item is not None:
+                same = labels[number - 1] == answer(self.item)
+                self.decide("approve") if same else self.decide("edit", text=labels[number - 1])
         elif number <= len(self._reasons):
             self._reject(self._reasons[number - 1])
         else:

@@ -17,7 +17,7 @@ from curation.mask import mask
 from curation.review import Decided, Desk, ReviewItem, Ruling, decide, known_reviewer, next_item, open_desk, undo
 from curation.review.agreement import Agreement
 from curation.review.decisions import DecisionInForce, contest, decided_by_another
-from curation.review.item import Found, NearRow, Veil, hidden_words, log_unmasked, veiled, veiled_near
+from curation.review.item import Found, NearRow, Veil, answers_in_use, hidden_words, log_unmasked, veiled, veiled_near
 from curation.review.leases import give_up, renew
 from curation.review.people import team
 from curation.review.similar import AnswerRepair, NearestDecided, SimilarRow, last_repair, repaired, similar_rows
@@ -27,6 +27,7 @@ from workspace.errors import RungError
 from workspace.folder import Project
 from workspace.settings import Settings
 
+DIGITS = 9
 KEPT = 2
 """Masked items that are kept besides a new one."""
 
@@ -109,6 +110,8 @@ class ReviewSession:
         self.veils: dict[str, Veil] = {}
         self.given: ReviewItem | None = None
         """The row that was handed out last."""
+        self.labels: tuple[str, ...] | None = None
+        """Answers in use that a digit chooses, the most frequent first; None until the first item."""
         self.closed = False
         self.lock = threading.RLock()
 
@@ -129,6 +132,8 @@ class ReviewSession:
         """Remember what is handed out; where nobody sits here any more the row goes back at once."""
         if item is not None:
             self.veil(item)
+            if self.labels is None:
+                self.labels = tuple(each for each in answers_in_use(self.desk.store) if mask(each) == each)[:DIGITS]
         self.shown_at, self.given = self.moment(), item
         if self.closed:
             self.leave(item)
@@ -299,7 +304,8 @@ class ItemView:
     @property
     def face(self) -> ReviewItem:
         """The item as it is shown."""
-        return self.item if self.unmasked else self._veil.item
+        item = self.item  # masks are made once; how far the review is is newer
+        return item if self.unmasked else replace(self._veil.item, decided=item.decided, total=item.total)
 
     @property
     def _veil(self) -> Veil:
