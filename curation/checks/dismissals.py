@@ -27,6 +27,8 @@ Settled = Mapping[str, Sequence[frozenset[str]]]
 
 
 NOTHING: Settled = {}
+Moment = tuple[tuple[int, ...], tuple[int, ...]]
+"""`revision` and `data_mark` of a store."""
 
 
 def settled_pairs(sets: Sequence[frozenset[str]]) -> Callable[[str, str], bool]:
@@ -87,6 +89,14 @@ def sent_by_finding(store: Store) -> dict[str, set[str]]:
     return sent
 
 
+def moment_of(store: Store) -> Moment:
+    """Return what tells a later state of the store from this one."""
+    from curation.store.reading import data_mark, revision
+
+    with store.read() as connection:
+        return revision(connection), data_mark(connection)
+
+
 @dataclass(frozen=True, slots=True)
 class LastCheck:
     """The last check of a project's rows; `blocking` findings, of which `in_review` wait for reviewers."""
@@ -97,21 +107,22 @@ class LastCheck:
     in_review: int = 0
 
 
-def keep_check(store: Store, before: tuple[int, ...], blocking: Sequence[DataFinding]) -> None:
-    """Keep which findings block, with pairs of rows that contradict each other; `before` is `store.revision()` as the
+def keep_check(store: Store, before: Moment, blocking: Sequence[DataFinding]) -> None:
+    """Keep which findings block, with pairs of rows that contradict each other; `before` is what was stored as the
     check began.
 
     A store that cannot be written now forgets nothing by that: it is what a new check would say again.
     """
-    from curation.store.reading import data_mark, read_fact
+    from curation.store.reading import read_fact
     from curation.store.writing import keep_fact
 
     pairs = next((finding.pairs for finding in blocking if finding.name == "contradictions"), ())
     in_review = sum(finding.what_to_do == IN_REVIEW for finding in blocking)
-    kept = {"revision": before, "blocking": len(blocking), "in_review": in_review, "contradictions": pairs[:KEPT]}
+    revision, mark = before
+    kept = {"revision": revision, "blocking": len(blocking), "in_review": in_review, "contradictions": pairs[:KEPT]}
     with store.read() as connection:
         known = read_fact(connection, KEY)
-        found = json.dumps({**kept, "data": data_mark(connection)} if blocking else {"data": data_mark(connection)})
+    found = json.dumps({**kept, "data": mark} if blocking else {"data": mark})
     if store.is_read_only or found == known:
         return
     with contextlib.suppress(RungError), store.write() as connection:
@@ -122,7 +133,7 @@ def last_check(store: Store) -> LastCheck:
     """Return the last check.
 
     Where rows were decided since, `blocking` is 1 if it found a contradiction of which both rows were approved
-    meanwhile, for that still blocks; else 0, which is unknown.
+    meanwhile, for that still blocks; else it is 0, which is unknown, and old if anything blocked outside the review.
     """
     from curation.store.reading import data_mark, read_fact, revision
 
@@ -132,7 +143,9 @@ def last_check(store: Store) -> LastCheck:
         # the revision reads every row: only where something was found
         if "revision" not in kept or kept["revision"] == list(revision(connection)):
             return LastCheck(is_old, int(kept.get("blocking", 0)), int(kept.get("in_review", 0)))
-    return LastCheck(is_old, int(_both_approved(store, kept.get("contradictions", ()))))
+    both = _both_approved(store, kept.get("contradictions", ()))
+    may_block = not both and kept["blocking"] > kept.get("in_review", 0)
+    return LastCheck(is_old or may_block, int(both))
 
 
 def _both_approved(store: Store, pairs: Sequence[Sequence[str]]) -> bool:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from workspace.settings import Settings
 
 
+CONTRADICTIONS = "contradictions"
+
+
 @dataclass(frozen=True, slots=True)
 class Fixed:
     """What a fix did, or (`change` None) would do."""
@@ -63,6 +66,24 @@ def fix(store: Store, checkup: Checkup, names: Sequence[str], *, actor: str, dry
             Fixed(finding.name, finding.action or "", tuple(ids), change, {} if ":" in name else finding.detail)
         )
     return done
+
+
+def settle(store: Store, checkup: Checkup, keep: Sequence[str], *, actor: str, dry_run: bool = False) -> Fixed:
+    """Settle contradictions: of each pair with a row of `keep`, take the other row out, as this person's decision.
+
+    Raises RungError for a row that contradicts none, or where both rows of a pair are to be kept.
+    """
+    finding = None if checkup.found_nothing(CONTRADICTIONS) else checkup.named(CONTRADICTIONS)
+    pairs = [frozenset(pair) for pair in finding.pairs] if finding else []
+    kept = frozenset(keep)
+    if unknown := sorted(kept.difference(*pairs)):
+        raise RungError(f"{unknown[0]} contradicts no other row.", f"rung data check --show {CONTRADICTIONS}")
+    if both := next((pair for pair in pairs if pair <= kept), None):
+        raise RungError(f"{' and '.join(sorted(both))} contradict each other.", "keep one of them")
+    out = sorted({row for pair in pairs if pair & kept for row in pair - kept})
+    reason = f"Contradicts {', '.join(sorted(kept)[:3])}{' and others' if len(kept) > 3 else ''}, kept by {actor}."
+    change = store.exclude(out, reason, CONTRADICTIONS, actor=actor) if out and not dry_run else None
+    return Fixed(CONTRADICTIONS, "exclude", tuple(out), change)
 
 
 def fixable(checkup: Checkup) -> list[str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from curation.checks.base import DataFinding, Options, QualityCheck, SingleRowCheck, Subject, Survey
 from curation.checks.damaged import Empty, Encoding, MalformedLines, Truncated
-from curation.checks.dismissals import dismissals, keep_check, marked_in_review, sent_by_finding, unsettled
+from curation.checks.dismissals import dismissals, keep_check, marked_in_review, moment_of, sent_by_finding, unsettled
 from curation.checks.diversity import Diversity, Spread
 from curation.checks.findings import Checkup, Ran, in_order
 from curation.checks.form import OddForm
@@ -293,7 +293,7 @@ def check_project(
 
     `stage` hears the title of each check that begins, `progress` how many rows the present one has gone through.
     """
-    before = store.revision()
+    before = moment_of(store)
     with names_masked(options.names if options else None):
         found = _project_checkup(store, project, settings, options or Options(), (stage, progress))
     if not found.stopped:

@@ -125,3 +125,23 @@ def test_rows_are_done_when_they_were_checked_and_everyone_names_the_same_step(t
     assert both("data", "check") == "rung advise"
     assert data_stage(tmp_path)["state"] == "done"
     assert both("data", "check") == "rung advise"
+
+
+def test_a_contradiction_is_settled_by_naming_the_row_to_keep(tmp_path):
+    rung("init", ".", cwd=tmp_path, code=0)
+    rows = [row(f"How do I pay bill number {n} of the month?", f"L{n % 2}") for n in range(30)]
+    lines(tmp_path / "pool.jsonl", [*rows, row("How do I pay bill number 0 of the month?", "L1")])
+    rung("data", "import", "pool.jsonl", cwd=tmp_path, code=0)
+    settle = ("data", "fix", "contradictions", "--keep", "r-000031")
+    dry = rung(*settle, "--dry-run", cwd=tmp_path, code=0)
+    assert named(dry) == "rung data fix contradictions --keep r-000031"
+    (done,) = json.loads(rung(*settle, "--json", cwd=tmp_path, code=0).stdout)
+    assert (done["action"], done["rows"]) == ("exclude", ["r-000001"])
+    check = json.loads(rung("data", "check", "--json", cwd=tmp_path).stdout)
+    assert "contradictions" not in {finding["name"] for finding in check["findings"]}
+    assert "r-000031" in rung("why", "r-000001", cwd=tmp_path, code=0).stdout
+    rung("data", "undo", cwd=tmp_path, code=0)
+    for wrong in (["r-000001", "r-000031"], ["r-000002"]):
+        named_rows = [word for each in wrong for word in ("--keep", each)]
+        assert wrong[0] in rung("data", "fix", "contradictions", *named_rows, cwd=tmp_path, code=2).stderr
+    assert "--keep" in rung("data", "fix", "leaks", "--keep", "r-000001", cwd=tmp_path, code=2).stderr

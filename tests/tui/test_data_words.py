@@ -14,7 +14,7 @@ from curation.example import Example, chat_row
 from curation.store import NewRow, open_store
 from rung.start import start_project
 from rung.tui.data.data_lines import bracketed, evidence_text, finding_lines
-from rung.tui.data.rows_screen import RowsScreen
+from rung.tui.data.rows_screen import RowsScreen, SettleScreen
 from rung.tui.widgets.lines import Entry
 from workspace.folder import Project
 from workspace.settings import load_settings
@@ -64,10 +64,10 @@ def test_the_list_says_what_to_do_in_the_words_of_the_screen():
     lines = [entry.text for entry in finding_lines(findings)]
     assert lines == [
         "  Finding          Rows  State    What to do",
-        "✗ Leaks into test     9  blocks   f takes out 0 rows",
-        "✗ Contradictions      9  blocks   f sends both to review",
-        "! Phones, e-mails     9  look     Enter shows them, masked",
-        "! Over-long rows      9  look     Enter shows them",
+        "✗ Leaks into test     9  blocks   f: 0 rows out",
+        "✗ Contradictions      9  blocks   Enter settles",
+        "! Phones, e-mails     9  look     Enter, masked",
+        "! Over-long rows      9  look     Enter",
         "✓ Duplicates          9  handled  1 kept of each cluster",
         "✓ Malformed lines     9  handled  kept in the rejects file",
     ]
@@ -130,7 +130,7 @@ async def test_leaks_are_counted_alike_everywhere_and_a_second_f_waits(project, 
     for words in (("check", "--show", "leaks"), ("fix", "leaks", "--dry-run")):
         assert "2 test items in 3 train rows, 3 pairs" in rung(project, "data", *words).stdout
     async with on_stage(program(project), 3) as (app, pilot, screen):
-        assert "f takes out 3 rows" in text_of(app)
+        assert "f: 3 rows out" in text_of(app)
         screen.lines.marked = "leaks"
         await pilot.press("f")
         screen.lines.marked = "contradictions"
@@ -186,3 +186,30 @@ async def test_a_folder_is_asked_about_before_it_is_imported(project, program):
         await pilot.press("i", *["backspace"] * 40, *"nowhere", "enter")
         await until(pilot, lambda: not (app.jobs or screen.started))
         assert not screen.question and screen.trouble and kept() == before + 6
+
+
+async def test_a_contradiction_is_settled_by_a_digit(project, program):
+    found = load_settings(Project(project).settings_file)
+    asked = ("How is broken glass coded, and under which chapter?", "Which code holds for a cut by a kitchen knife?")
+    with open_store(Project(project), found) as store:
+        rows = [NewRow(Example(chat_row(text, answer)), line=1) for text in asked for answer in ("E1", "E2")]
+        store.add(rows, role="pool")
+    app = program(project)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        screen = await opened(pilot, 3)
+        await until(pilot, lambda: not screen.started and screen.data is not None)
+        screen.lines.marked = "contradictions"
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, SettleScreen))
+        first, second = (pair.rows for pair in app.screen.pairs)
+        await pilot.press("1", "u", "k", "2", "escape")  # the second pair stays as it is
+        await until(pilot, lambda: app.screen is screen and not app.jobs and not screen.started)
+        with open_store(Project(project), found) as store:
+            (gone,) = store.rows(ids=[first[0]])
+            assert first[1] in (gone.excluded or "")
+            assert all(row.excluded is None for row in store.rows(ids=[first[1], *second]))
+        await pilot.press("u")
+        await until(pilot, lambda: not app.jobs and not screen.started)
+        with open_store(Project(project), found) as store:
+            assert all(row.excluded is None for row in store.rows(ids=list(first)))

@@ -7,7 +7,7 @@ from conftest_tui import on_stage, sees, settled, text_of, until
 from textual.widgets import Input
 
 from curation.store import open_store
-from rung.tui.data.import_line import arguments, completed, mended
+from rung.tui.data.import_line import arguments, columns_named, columns_of, completed, mended
 from workspace.folder import Project
 from workspace.settings import load_settings
 
@@ -43,6 +43,10 @@ def test_a_name_is_gone_on_with_as_far_as_one_way_is_open(tmp_path):
     assert completed("none", tmp_path) == "none"
     assert completed("nowhere/x", tmp_path) == "nowhere/x"
     assert completed(str(tmp_path / "ti"), tmp_path) == str(tmp_path / "tickets.csv")
+    columns = ("ticket_id", "queue", "message")
+    assert completed("t.csv --question me", tmp_path, columns) == "t.csv --question message"
+    assert completed("t.csv --question message --answer ", tmp_path, columns) == "t.csv --question message --answer "
+    assert completed("t.csv --question message --answer q", tmp_path, columns).endswith("--answer queue")
 
 
 def told(columns):
@@ -53,12 +57,15 @@ def told(columns):
 
 
 def test_where_columns_could_not_be_told_apart_the_line_names_them():
-    assert mended("t.csv", told("Text, Team")) == "t.csv --question Text --answer Team"
-    assert mended("t.csv as test", told("Team, The words")) == "t.csv --as test --question Team --answer 'The words'"
-    assert mended("t.csv", told("id, Text, Team")) == "t.csv --question Text --answer "
-    assert mended("t.csv", told("id, a, b")) == "t.csv --question --answer "
-    assert mended("t.csv --question x", told("id, a")) == "t.csv --question x"
-    assert mended("t.jsonl", ("t.jsonl: no such file.",)) == "t.jsonl"
+    assert mended("t.csv", columns_of(told("Text, Team")), {}) == "t.csv --question Text --answer Team"
+    assert (
+        mended("t.csv as test", columns_of(told("Team, The words")), {})
+        == "t.csv --as test --question Team --answer 'The words'"
+    )
+    assert mended("t.csv", columns_of(told("id, Text, Team")), {}) == "t.csv --question Text --answer "
+    assert mended("t.csv", columns_of(told("id, a, b")), {}) == "t.csv --question --answer "
+    assert mended("t.csv --question x", columns_of(told("id, a")), {}) == "t.csv --question x"
+    assert mended("t.jsonl", columns_of(("t.jsonl: no such file.",)), {}) == "t.jsonl"
 
 
 async def test_a_table_with_other_names_comes_in_by_keys_alone(project, program):
@@ -71,9 +78,11 @@ async def test_a_table_with_other_names_comes_in_by_keys_alone(project, program)
         assert app.screen.query_one(Input).value == "tickets.csv"
         await pilot.press("enter")
         await sees(pilot, "cannot tell which column")
-        await settled(pilot)
-        await pilot.press("i")
-        assert app.screen.query_one(Input).value == "tickets.csv --question Text --answer Team"
+        field = app.screen.query_one(Input)
+        await until(pilot, lambda: field.display and field.has_focus)
+        assert field.value == "tickets.csv --question Text --answer Team"
+        await pilot.press("x", "backspace")  # what is typed is added to the line
+        assert field.value == "tickets.csv --question Text --answer Team"
         await pilot.press("enter")
         await until(pilot, lambda: not app.jobs and "tickets.csv" in sources(project))
         await settled(pilot)
@@ -85,3 +94,11 @@ def sources(folder):
     opened_project = Project(folder)
     with open_store(opened_project, load_settings(opened_project.settings_file)) as store:
         return " ".join(str(source) for source in store.sources())
+
+
+def test_columns_that_were_named_once_are_offered_for_a_file_with_the_same_header():
+    named = columns_named(["data", "import", "a.csv", "--question", "message", "--answer", "queue"])
+    columns = ("ticket_id", "message", "queue", "agent")
+    assert mended("b.csv as test", columns, named) == "b.csv --as test --question message --answer queue"
+    assert mended("b.csv", ("id", "a", "b"), named) == "b.csv --question --answer "
+    assert columns_named(["data", "import", "a.csv", "--question", "message"]) == {}

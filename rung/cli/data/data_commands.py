@@ -152,20 +152,30 @@ def fix(
         list[str] | None, typer.Argument(metavar="FINDING...", help="Findings, e.g. leaks, or leaks:KEY for one pair.")
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every finding that has a fix.")] = False,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ROW", help="Of contradictions: a row with the right answer; the other is taken out."),
+    ] = None,
     dry_run: Annotated[bool, typer.Option(help="Show what would be done; change nothing.")] = False,
     as_json: Json = False,
 ) -> None:
     """Fix findings: take their rows out, or send them to review. `rung data undo` reverses it."""
-    from curation.checks.fixes import fix, fixable
+    from curation.checks.fixes import CONTRADICTIONS, fix, fixable, settle
     from curation.review import refresh_queue
     from rung.status import next_step
 
     if bool(findings) == everything:
         raise RungError("Name findings, or use --all.", "rung data check lists them")
+    if keep and findings != [CONTRADICTIONS]:
+        raise RungError("--keep settles contradictions only.", f"rung data fix {CONTRADICTIONS} --keep {keep[0]}")
     with _open_project() as (store, project, settings):
         checkup = _checkup(store, project, settings, Limits())
         names = fixable(checkup) if everything else list(findings or [])
-        done = fix(store, checkup, names, actor=settings.project.person, dry_run=dry_run)
+        who = settings.project.person
+        if keep:
+            done = [settle(store, checkup, keep, actor=who, dry_run=dry_run)]
+        else:
+            done = fix(store, checkup, names, actor=who, dry_run=dry_run)
         if not dry_run:
             refresh_queue(store, settings)
     if as_json:
@@ -180,8 +190,9 @@ def fix(
         say(each.words())
     if not done:
         say("Nothing to fix.")
+    kept = [word for row in keep or () for word in ("--keep", row)]
     left = [name for name, each in zip(dict.fromkeys(names), done, strict=True) if each.rows and dry_run]
-    say(f"\nNext: {'rung data fix ' + ' '.join(left) if left else next_step(project)}")
+    say(f"\nNext: {'rung data fix ' + ' '.join([*left, *kept]) if left else next_step(project)}")
 
 
 @data_app.command()

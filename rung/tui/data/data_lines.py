@@ -44,14 +44,16 @@ def finding_lines(findings: Sequence[DataFinding]) -> Iterator[Entry]:
 
 
 def todo(finding: DataFinding) -> str:
-    """What the list says to do: the fix of what blocks, a look at what is worth a look, what became of the rest."""
+    """What to do, short enough for a line of 80 columns: the key of the fix, or of a look; else what was done."""
     if finding.severity == "handled":
         return finding.what_to_do or "kept with reasons"
     if finding.what_to_do == IN_REVIEW:
         return IN_REVIEW
-    if finding.blocks and (fix := fix_key(finding)):
-        return fix
-    return f"Enter shows them{', masked' if finding.name in MASKED else ''}"
+    if finding.blocks and finding.action:
+        if finding.name == "contradictions":
+            return "Enter settles"
+        return "f: to review" if finding.action == "queue" else f"f: {counted(len(finding.ids), 'row')} out"
+    return f"Enter{', masked' if finding.name in MASKED else ''}"
 
 
 def fix_words(finding: DataFinding) -> str:

@@ -15,11 +15,11 @@ from textual.widgets import Input, Static
 
 from curation.checks.base import DataFinding
 from curation.checks.findings import Checkup
-from curation.checks.fixes import fixable
+from curation.checks.fixes import CONTRADICTIONS, fixable, in_review
 from rung.text.checks_text import counts, sample, verdict
 from rung.tui.async_list import RUNNING, LoadedLines, LoadedScreen
 from rung.tui.data.data_lines import READING, empty_lines, evidence_text, finding_lines, fix_key, rows_words, to_fix
-from rung.tui.data.import_line import EXAMPLE, arguments, completed, mended
+from rung.tui.data.import_line import EXAMPLE, arguments, columns_named, columns_of, completed, mended
 from rung.tui.data.row_work import BEGAN, DatedCheck, checked
 from rung.tui.job import JobEnded
 from rung.tui.widgets.lines import Entry, MarkedLines
@@ -29,6 +29,8 @@ from workspace.errors import RungError
 
 ASKING = {"import": "import", "filter": "filter", "dismiss": "dismiss"}
 """What Enter does in the field."""
+NO_ROWS = (("Enter", "import"), ("u", "undo"), ("[ ]", "stage"), ("F1", "help"), ("^P", "menu"))
+"""The keys where there is nothing to fix."""
 LINES = 12
 """Ended checks that have room on a small screen."""
 
@@ -62,6 +64,8 @@ class DataScreen(LoadedScreen):
     asks = ""
     line = ""
     """The import that was asked for last and did not go well: `i` offers it again."""
+    columns: tuple[str, ...] = ()
+    """Columns of the file whose import needs to have them named."""
     heard: tuple[str, ...] = ()
     """Titles of the checks that began, in order; the last one runs."""
     far = ""
@@ -88,18 +92,20 @@ class DataScreen(LoadedScreen):
             super().__init__()
             self.done, self.of = done, of
 
-    def hints(self) -> Sequence[tuple[str, str]]:
+    def keys_now(self) -> Sequence[tuple[str, str]]:
         """Before the first result there is nothing yet to fix or to look at; in the field letters are letters."""
         if isinstance(self.focused, Input):
             tab = [("Tab", "complete")] if self.asks == "import" else []
             return (("Enter", ASKING[self.asks]), *tab, ("Esc", "cancel"), ("F1", "help"))
-        return RUNNING if self.data is None and self.started else self.keys
+        if self.data is None:
+            return RUNNING if self.started else NO_ROWS
+        return self.keys
 
     def compose_stage(self) -> Iterator[Widget]:
         """The list, the evidence, and a field that is only there when something is asked."""
         yield MarkedLines(id="lines")
         yield Static(id="evidence")
-        yield Input(id="field", compact=True)
+        yield Input(id="field", compact=True, select_on_focus=False)
 
     def on_mount(self) -> None:
         """The field shows when it is needed."""
@@ -178,7 +184,8 @@ class DataScreen(LoadedScreen):
         found = [finding for finding in checkup.findings if self.words.lower() in finding.title.lower()]
         yield from finding_lines(found) if checkup.findings else (Entry("Nothing found."),)
         if blocking := to_fix(checkup):
-            yield Entry(f"Next: {fix_key(blocking) or 'look at the rows that block'}.", "", "bold")
+            does = "Enter settles them one by one" if blocking.name == CONTRADICTIONS else "look at the rows that block"
+            yield Entry(f"Next: {' or '.join(filter(None, (fix_key(blocking), does)))}.", "", "bold")
 
     @property
     def finding(self) -> DataFinding | None:
@@ -214,13 +221,21 @@ class DataScreen(LoadedScreen):
     def action_rows(self) -> None:
         """All the evidence that was kept."""
         if self.data is not None and self.finding is not None:
-            from rung.tui.data.rows_screen import page_of
+            from rung.tui.data.rows_screen import SettleScreen, page_of
 
-            self.app.push_screen(page_of(self.data, self.finding))
+            if self.finding.name == CONTRADICTIONS and self.finding.pairs and not in_review(self.finding):
+                self.app.push_screen(SettleScreen(self.finding), self._settle)
+            else:
+                self.app.push_screen(page_of(self.data, self.finding))
         elif self.data is None and not self.started:
             self.action_import()
         elif self.data is None:
             self.tell("the checks are running; x stops them")
+
+    def _settle(self, keep: tuple[str, ...] | None) -> None:
+        """Take out the rows that contradict those to keep."""
+        if keep:
+            self.start_job("data", "fix", CONTRADICTIONS, *(word for row in keep for word in ("--keep", row)))
 
     def action_fix(self) -> None:
         """Apply the fix of the marked finding; `u` takes it back."""
@@ -281,7 +296,7 @@ class DataScreen(LoadedScreen):
         """Go on with the file name in the field."""
         field = self.query_one("#field", Input)
         if self.asks == "import" and self.source.project is not None:
-            field.value = completed(field.value, self.source.project.root)
+            field.value = completed(field.value, self.source.project.root, self.columns)
             field.cursor_position = len(field.value)
 
     def action_filter(self) -> None:
@@ -350,7 +365,14 @@ class DataScreen(LoadedScreen):
         self.ask_once(f"Import {what}?", lambda: self.start_job(*words, "--recursive"))
 
     def job_ended(self, ended: JobEnded) -> None:
-        """Check again after every change; an import that did not go well is offered again."""
+        """Check again after every change; an import that did not go well is offered again, at once where only its
+        columns are to be named.
+        """
         if ended.arguments[:2] == ("data", "import"):
-            self.line = mended(self.line, ended.trouble) if ended.trouble else ""
+            named: dict[str, str] = self.app.named_columns  # type: ignore[attr-defined]
+            named.update({} if ended.trouble else columns_named(ended.arguments))
+            self.columns = columns_of(ended.trouble)
+            self.line = mended(self.line, self.columns, named) if ended.trouble else ""
         self.reload()
+        if self.columns and self.line and not self.query_one("#field").display:
+            self.action_import()

@@ -42,7 +42,7 @@ class DatasetScreen(LoadedScreen):
     version = ""
     """The version that would be frozen."""
 
-    def hints(self) -> Sequence[tuple[str, str]]:
+    def keys_now(self) -> Sequence[tuple[str, str]]:
         """Where nothing is to be frozen Enter goes on."""
         return (("Enter", "next"), *self.keys[1:]) if self.goes_on else self.keys
 
