@@ -17,6 +17,7 @@ from advisor.rulebook import Rulebook
 from rung.status.stages import Status
 from rung.text.baseline_text import answer
 from rung.text.decision_text import OPTION, certainty, headline, likely_end, literal, outcome, step_word
+from rung.tui.advice.asking import answer_text
 from rung.tui.async_list import LoadedLines, LoadedScreen
 from rung.tui.widgets.lines import Entry, shown
 from workspace.errors import RungError
@@ -122,18 +123,18 @@ class AdviceScreen(LoadedScreen):
 
     def action_follow(self) -> None:
         """On "Not settled" ask that question, else go where the next step is carried out."""
-        if self.data is None:
+        if self.data is None or self.marked.startswith("ask:"):
             self.action_answers()
-        elif self.marked.startswith("ask:"):
-            self.action_answers(self.marked[4:])
         elif self.following is None and self.status is not None and self.status.next is not None:
             self.app.open_stage(self._step)  # type: ignore[attr-defined]
         else:
             self.go_on()
 
-    def action_answers(self, question: str = "") -> None:
-        """Go to the questions, to this one where it is named."""
-        self.app.open_question(question)  # type: ignore[attr-defined]
+    def action_answers(self) -> None:
+        """Go to the question of the marked line; where it has none, to the list of all."""
+        kind, _, ref = self.marked.partition(":")
+        asks = ref.partition("=")[0] if kind in ("ask", "change") else "/"
+        self.app.open_question("" if self.data is None else asks)  # type: ignore[attr-defined]
 
     def action_report(self) -> None:
         """Write the page that a lead can read, and say where it is."""
@@ -221,10 +222,11 @@ class Page:
         for change in self.decision.would_change:
             name = change["question"]
             if name not in seen:
-                said = f"{name} = {literal(change['to'])}"
+                asked = self.book.questions.get(name)
+                said = f"{asked.text} {answer_text(asked, change['to'])}" if asked else f"{name} = {change['to']}"
                 end = outcome(change["next_step"], change["destination"], self.decision)
                 fits = len(said) + len(end) + 4 <= self.width
-                words = self._two(said, end) if fits else f" {said}   {end}"
+                words = self._two(said, end) if fits else f" {said}: {end}"
                 seen[name] = Entry(words, f"change:{name}={literal(change['to'])}")
         return list(seen.values())[:3]
 

@@ -179,11 +179,17 @@ def _outcome(effect: Effect) -> str:
     return step_and_end(effect.next_step, effect.destination, settled=effect.settled)
 
 
+def answer_text(question: Question, value: Any) -> str:
+    """An answer in the words that it was offered in; `-` where there is none."""
+    said = next((choice.text for choice in question.answers if choice.value == value), value)
+    return "-" if said is None else shown(str(said))
+
+
 def enough_words(moving: Sequence[str]) -> str:
     """That it is enough, and whether something that is not known could still change the next step."""
     if not moving:
         return ENOUGH
-    return f"That is enough to go on. {counted(len(moving), 'open answer')} can still change the next step."
+    return f"That is enough to go on. {counted(len(moving), 'unknown answer')} could still change the next step."
 
 
 def more_words(more: Sequence[str], moving: Sequence[str]) -> str:
@@ -231,18 +237,14 @@ def _settled(done: Progress) -> list[str]:
     if not done.can_change:
         return ["  Settled."]
     if done.enough:
-        return [
-            "  Enough to go on:",
-            f"  {done.can_change} open answer{'' if done.can_change == 1 else 's'} can",
-            "  still change it.",
-        ]
+        return ["  Enough to go on."]
     return [f"  Not settled: {count}", "  can still change it."]
 
 
 def moved_lines(before: tuple[str, str], after: tuple[str, str]) -> list[str]:
     """What an answer changed of the advice."""
     return [
-        f"  {name}\n  was {STEP_WORDS.get(old, old)}, now {STEP_WORDS.get(new, new)}"
+        f"  {name}\n  was {STEP_WORDS.get(old, old)},\n  now {STEP_WORDS.get(new, new)}"
         for name, old, new in zip(("Next step", "Likely end"), before, after, strict=True)
         if old != new
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 from rich.text import Text
@@ -23,6 +23,7 @@ from rung.tui.advice.asking import (
     UNKNOWN,
     Asking,
     advice_lines,
+    answer_text,
     choices,
     enough_words,
     more_words,
@@ -34,6 +35,9 @@ from rung.tui.safe_screen import LeavingModal
 from rung.tui.widgets.lines import Entry, MarkedLines, shown
 from workspace.errors import RungError
 
+ENDING = (("/", "jump"), ("Esc", "back"), ("F1", "help"))
+LIST = "/"
+"""Asked for instead of a question: the list of all questions."""
 LOOK = 2.0
 """Seconds between two looks whether another program has answered."""
 
@@ -44,19 +48,12 @@ class QuestionsScreen(StageScreen):
     stage = "Questions"
     hides_side = True
     digits_choose = True
-    keys = (
-        ("1-9", "answer"),
-        ("0", "don't know"),
-        ("w", "why we ask"),
-        ("/", "jump"),
-        ("Esc", "back"),
-        ("F1", "help"),
-    )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "take", "take the marked answer"),
         Binding("j,down", "move(1)", "move down, at the end: more questions"),
         Binding("k,up", "move(-1)", "move up"),
-        Binding("pagedown", "look(10)", "a page down"),
+        Binding("u", "undo", "back to the question before, to change its answer"),
+        Binding("pagedown,space", "look(10)", "a page down"),
         Binding("pageup", "look(-10)", "a page up"),
         Binding("w", "effects", "rules that use this answer, and what each answer would do"),
         Binding("slash", "jump", "jump to a question", key_display="/"),
@@ -85,6 +82,16 @@ class QuestionsScreen(StageScreen):
             return f"Questions · {done.asked} answered · {self.source.person}"
         number = min(done.asked + 1 - self.steps_back, done.about) if self.asked else done.asked
         return f"Questions · {max(number, 1)} of about {done.about} · {self.source.person}"
+
+    def keys_now(self) -> Sequence[tuple[str, str]]:
+        """In a field digits are digits; where it is enough there is nothing to answer."""
+        if self.asked is None:
+            more = [("j", "more questions")] if self.asking is not None and self.asking.more() else []
+            return (("Enter", "advice"), *more, *ENDING)
+        if not self.asked.answers:
+            return (("Enter", "save"), ("Esc", "back"), ("F1", "help"))
+        many = min(len(self.asked.answers), 9)
+        return ((f"1-{many}", "answer"), ("0", "don't know"), ("w", "why we ask"), ("u", "undo"), *ENDING)
 
     def compose_stage(self) -> Iterable[Widget]:
         """Question at the left, advice at the right."""
@@ -116,6 +123,9 @@ class QuestionsScreen(StageScreen):
         self.next = ""
         known = {each.id: each for each in self.asking.questions()}
         self._ask(known.get(self.wanted) or self.asking.next())
+        if self.wanted == LIST:
+            self.wanted = ""
+            self.action_jump()
 
     def _sit_down(self) -> Asking:
         asking = Asking.of(self.source.project, self.source.person)
@@ -129,7 +139,7 @@ class QuestionsScreen(StageScreen):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """While a field is written in, letters and digits are its own."""
         typing = isinstance(self.focused, Input)
-        if typing and action in ("digit", "effects", "jump", "move", "copy_command", "stage_step"):
+        if typing and action in ("digit", "effects", "jump", "move", "look", "undo", "copy_command", "stage_step"):
             return False
         return super().check_action(action, parameters)
 
@@ -166,7 +176,7 @@ class QuestionsScreen(StageScreen):
         if numeric and question is not None:
             present = self._present(question.id)
             self._field.value = "" if present is None else str(present)
-            self._field.placeholder = FACTS[question.id].expected()
+            self._field.placeholder = f"{FACTS[question.id].expected()}; Enter on nothing: don't know"
             self._field.focus()
         else:
             self.set_focus(None)
@@ -179,10 +189,8 @@ class QuestionsScreen(StageScreen):
 
     def _list_answers(self, question: Question, numeric: bool, marked: str = "") -> None:
         lines = self.query_one("#answers", MarkedLines)
-        answers = [] if numeric else choices(question, self._effects(question))
-        entries = [*answers, Entry("0  Don't know, or not tested yet", UNKNOWN)]
         lines.marked = marked
-        lines.show(entries)
+        lines.show([] if numeric else [*choices(question, self._effects(question)), Entry("0  Don't know", UNKNOWN)])
         present = f"={self._present(question.id)}"
         if not marked and present in lines.keys:
             lines.marked = present
@@ -257,6 +265,11 @@ class QuestionsScreen(StageScreen):
             if marked in values:
                 self._take(values[marked])
 
+    @on(Input.Changed, "#field")
+    def _typed(self) -> None:
+        """What was wrong with the answer before is no longer shown."""
+        self._say("problem", "")
+
     @on(Input.Submitted, "#field")
     def _take_field(self, event: Input.Submitted) -> None:
         """Enter in a field; nothing written is "don't know"."""
@@ -301,6 +314,13 @@ class QuestionsScreen(StageScreen):
             super().action_back()
         else:
             self.app.pop_screen()
+
+    def action_undo(self) -> None:
+        """Back to the question before; at the first one it stays."""
+        if self.trail:
+            self.action_back()
+        else:
+            self.tell("this is the first question of this session; / lists all")
 
     def action_look(self, by: int) -> None:
         """Look down and up where the question is longer than the screen."""
@@ -357,7 +377,8 @@ class JumpScreen(LeavingModal[str]):
         said = self.asking.answers.known()
         entries = [
             Entry(
-                f"{question.text}  {said.get(question.id, '-')}" + ("  (no effect now)" if question.id in grey else ""),
+                f"{question.text}  {answer_text(question, said.get(question.id))}"
+                + ("  (no effect now)" if question.id in grey else ""),
                 question.id,
                 "dim" if question.id in grey else "",
             )
