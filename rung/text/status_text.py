@@ -43,18 +43,6 @@ def ladder_lines(status: Status) -> list[str]:
     return lines
 
 
-def ladder_pairs(status: Status, width: int) -> list[str]:
-    """The measured ladder in two columns, with the goal at the right end of its headline."""
-    goal = f"goal {status.ladder.goal:.1%}" if status.ladder.goal is not None else "no goal named"
-    head = "  The ladder: climb only as high as you need"
-    lines = [head + " " * max(1, min(width, 70) - len(head) - len(goal)) + goal]
-    for left, right in (("fine_tune", "few_shot"), ("rag", "prompt")):
-        lines.append(f"    {_rung(status, left):<32}{_rung(status, right)}".rstrip())
-    if "classifier" in status.ladder.rungs:
-        lines.append(f"    {_rung(status, 'classifier')}")
-    return lines
-
-
 def _rung(status: Status, name: str) -> str:
     score = status.ladder.scores.get(name)
     arm = arm_name(status.ladder.arms.get(name) or name)

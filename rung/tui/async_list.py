@@ -13,7 +13,6 @@ from textual.widget import Widget
 from textual.worker import get_current_worker
 
 from rung.status.stages import Stage, Status
-from rung.text.status_text import next_sentence
 from rung.tui.frame import SMALL, StageScreen
 from rung.tui.job import JobEnded
 from rung.tui.source import StatusRead
@@ -22,6 +21,7 @@ from rung.tui.worker_process import Beside, Say
 from workspace.errors import RungError
 
 T = TypeVar("T")
+LOCKED = (("[ ]", "stage"), ("Esc", "start"), ("F1", "help"), ("^P", "menu"))
 SIDE = 17
 """Columns of the left side with its border."""
 SLOW, LONG = 1.0, 3.0
@@ -38,6 +38,8 @@ class LoadedLines:
     data: Any = None
     lock: str = ""
     """Why the stage is locked, with the key and the command that open it; empty where it is open."""
+    opener: int = 0
+    """The stage that opens a locked one."""
     goes_on: bool = False
     """Whether the "Next:" line says where the project goes on, by its status."""
 
@@ -63,7 +65,7 @@ def locked(missing: str, key: int, opener: str, command: str) -> LoadedLines:
     """A locked door: what is missing, which key goes there, which command does it."""
     where = f"press {key % 10}, or run: {opener}"
     lines = [Entry(), Entry(f"Locked: {missing}", "", "bold"), Entry(where), Entry(), Entry(f"Next: press {key % 10}.")]
-    return LoadedLines(lines, command, lock=f"Locked: {missing} {where}")
+    return LoadedLines(lines, command, lock=f"Locked: {missing} {where}", opener=key)
 
 
 class LoadedScreen(StageScreen):
@@ -73,11 +75,17 @@ class LoadedScreen(StageScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("j,down", "move(1)", "move down"),
         Binding("k,up", "move(-1)", "move up"),
+        Binding("pagedown,space", "page(1)", "a page down"),
+        Binding("pageup", "page(-1)", "a page up"),
+        Binding("home", "move(-10000)", "to the top"),
+        Binding("end", "move(10000)", "to the end"),
         Binding("w", "why", "why: the rule, source or chain behind the marked line"),
     ]
 
     data: Any = None
     closed = ""
+    opener = 0
+    """The stage that opens this one, while it is locked."""
     goes_on = False
     started = 0.0
     """When the present load began; 0 where none is under way."""
@@ -101,6 +109,10 @@ class LoadedScreen(StageScreen):
         def __init__(self, loaded: LoadedLines) -> None:
             super().__init__()
             self.loaded = loaded
+
+    def hints(self) -> Sequence[tuple[str, str]]:
+        """A locked stage names the key that opens it, and none that does nothing there."""
+        return ((str(self.opener % 10), "open that stage"), *LOCKED) if self.opener else super().hints()
 
     def compose_stage(self) -> Iterable[Widget]:
         """One list of lines."""
@@ -201,7 +213,7 @@ class LoadedScreen(StageScreen):
     def next_words(self) -> str:
         """The "Next:" line of a stage that is done: what Start names as next, and its digit."""
         if self.status is not None and self.status.next is None:
-            return f"{next_sentence(self.status)} See the release (0).   Enter"
+            return "Next: nothing waits for you. See the release (0).   Enter"
         following = self.following
         return f"Next: {following.next or following.reason} ({following.key}).   Enter" if following else ""
 
@@ -243,7 +255,7 @@ class LoadedScreen(StageScreen):
         if self._awaiting:
             self._awaiting = False
             self.tell(self._before)
-        self.closed = message.loaded.lock
+        self.closed, self.opener = message.loaded.lock, message.loaded.opener
         self.show_loaded(message)
 
     def repeat_lock(self) -> bool:
@@ -273,7 +285,7 @@ class LoadedScreen(StageScreen):
     def show_lines(self, entries: Sequence[Entry]) -> None:
         """Draw these lines, the "Next:" line at the bottom of the stage, and above all what went wrong."""
         body, self.next = parted(entries)
-        wrong = [Entry(_marked(n, line), "", "bold") for n, line in enumerate(self.trouble)]
+        wrong = [Entry(_marked(n, line), "", "blocks") for n, line in enumerate(self.trouble)]
         self.lines.show([*([Entry(), *wrong] if wrong else []), *body])
 
     def _say_what_is_awaited(self) -> None:
@@ -309,6 +321,10 @@ class LoadedScreen(StageScreen):
         """Move the cursor."""
         self.lines.move(step)
 
+    def action_page(self, step: int) -> None:
+        """Move the cursor, or look, by as many lines as are in sight."""
+        self.lines.page(step)
+
     def action_why(self) -> None:
         """The rule, source or chain behind the marked line."""
         ref = self.why_ref(self.marked)
@@ -327,7 +343,7 @@ class StoppableScreen(LoadedScreen):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("x", "stop", "stop the running command; finished work is kept")]
 
-    def hints(self) -> Sequence[tuple[str, str]]:
+    def keys_now(self) -> Sequence[tuple[str, str]]:
         """The keys while something runs, else the screen's own."""
         return RUNNING if self.job else self.keys
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import ClassVar
 
+from rich.cells import cell_len
 from rich.text import Text
 from textual import events, on
 from textual.app import ComposeResult
@@ -25,6 +26,7 @@ from rung.tui.job import JobEnded, ScreenJob
 from rung.tui.safe_screen import LeavingScreen
 from rung.tui.source import ScreenSource, StatusRead
 from rung.tui.widgets.line import YES_OR_NO, CommandLine, FrameRule, KeyLine, Line, NextLine, two_ends
+from rung.tui.widgets.lines import MEANINGS, coloured
 
 __all__ = ["FrameRule", "Line", "SideBar", "StageScreen", "two_ends"]
 
@@ -38,6 +40,8 @@ SMALL = (80, 24)
 class SideBar(Static):
     """Stages and the measured ladder, 16 columns."""
 
+    COMPONENT_CLASSES: ClassVar[set[str]] = MEANINGS
+
     status: reactive[Status | None] = reactive(None)
     current: reactive[str] = reactive("")
 
@@ -45,15 +49,22 @@ class SideBar(Static):
         """A line a stage, then a line a rung."""
         if self.status is None:
             return Text("")
-        lines = [""]
+        lines = [Text("")]
         for stage in self.status.stages:
             mark = "▸" if stage.name == self.current else " "
-            lines.append(f"{mark}{stage.key} {stage.symbol} {stage.name}")
-        lines += ["", " The ladder"]
+            line = coloured(self, Text(drawn(f"{mark}{stage.key} {stage.symbol} {stage.name:<11}")))
+            if stage.name == self.current:
+                line.stylize(self.get_component_rich_style("marked", partial=True))
+            lines.append(line)
+        scores = self.status.ladder.scores
+        best = max((score for score in scores.values() if score is not None), default=None)
+        lines += [Text(""), Text(" The ladder")]
         for name in self.status.ladder.rungs:
-            lines.append(self._rung(RUNGS[name], self.status.ladder.scores.get(name)))
-        lines.append(self._rung("goal", self.status.ladder.goal))
-        return Text(drawn("\n".join(lines)), no_wrap=True)
+            is_best = best is not None and scores.get(name) == best
+            style = self.get_component_rich_style("best", partial=True) if is_best else ""
+            lines.append(Text(self._rung(RUNGS[name], scores.get(name)), style=style))
+        lines.append(Text(self._rung("goal", self.status.ladder.goal)))
+        return Text("\n", no_wrap=True).join(lines)
 
     def on_click(self, event: events.Click) -> None:
         """A press on a stage opens it."""
@@ -175,13 +186,19 @@ class StageScreen(LeavingScreen):
         first.left, first.right = f" rung   {self.source.title}", f"{self.heading()} "
         row = self.query_one("#command", CommandLine)
         row.left, row.right = (f" $ {self.command}" if self.command else ""), f"{self.message} "
+        if cell_len(row.left + row.right) >= self.app.size.width:
+            row.left = ""  # a command that is cut is none
         if self.question:
             row.left, row.right = f" {self.question}", YES_OR_NO
         self.query_one("#keys", KeyLine).hints = tuple(self.hints())
         self.query_one("#next", NextLine).words = self.next
 
     def hints(self) -> Sequence[tuple[str, str]]:
-        """What the key line shows; overridden where that depends on what the screen does."""
+        """What the key line shows."""
+        return self.keys_now()
+
+    def keys_now(self) -> Sequence[tuple[str, str]]:
+        """The keys that act now; overridden where that depends on what the screen does."""
         return self.keys
 
     def watch_next(self) -> None:

@@ -97,13 +97,14 @@ async def test_the_mouse_in_a_folder_without_a_project(tmp_path, program):
     app = program(tmp_path)
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()
-        await pilot.click("#choices", offset=(5, 4))
-        await until(pilot, lambda: app.screen.marked == 1)
+        first = row_of(app, "1  Start one here") - app.screen.choices.region.y
+        await pilot.click("#choices", offset=(5, first + 1))
+        await until(pilot, lambda: app.screen.choices.marked == "2")
         await pilot.click("#keys", offset=(len(" 1-3 choose   j/k move   Enter do it   ") + 1, 0))
         await until(pilot, lambda: isinstance(app.screen, KeysScreen))
         await pilot.press("escape")
-        await pilot.click("#choices", offset=(5, 3))
-        await pilot.click("#choices", offset=(5, 3))
+        await pilot.click("#choices", offset=(5, first))
+        await pilot.click("#choices", offset=(5, first))
         await until(pilot, lambda: (tmp_path / "rung.toml").is_file())
         await settled(pilot)
         assert app.screen.stage == "Start"

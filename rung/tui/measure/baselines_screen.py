@@ -238,7 +238,9 @@ def _entries(
     yield Entry(f"{report.n:,} frozen test items, {metric_words(report.metric)}, {report.model.split(' (')[0]}")
     yield Entry()
     yield Entry(f"{'Arm':<{names}}{'Score':>6}  {'95%':<13} {scale(plot, report.goal)}")
-    yield from (Entry(_arm(arm, names, plot, report.goal), arm.arm) for arm in report.arms)
+    best = max((arm.score for arm in report.arms), default=0.0)
+    for arm in report.arms:
+        yield Entry(_arm(arm, names, plot, report.goal), arm.arm, "best" if arm.score == best else "")
     yield from (Entry(f"{arm_name(arm):<{names}}{'-':>6}  not measured", arm, "dim") for arm in others)
     yield Entry()
     yield from (Entry(line) for line in _best(report))

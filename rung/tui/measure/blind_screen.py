@@ -193,7 +193,7 @@ class BlindScreen(LoadedScreen):
         self.set_focus(None)
         self.refresh_frame()
 
-    def hints(self) -> Sequence[tuple[str, str]]:
+    def keys_now(self) -> Sequence[tuple[str, str]]:
         """What the keys do now: write a reason, rate, or leave the first and last page."""
         if self.is_drawn and self.query("#remark") and self.field.display:
             return WRITING

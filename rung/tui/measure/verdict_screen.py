@@ -21,6 +21,8 @@ from rung.tui.screens.page_screen import SignScreen
 from rung.tui.widgets.lines import Entry
 from workspace.folder import Project
 
+MEANS = {"ship": "done", "keep_prompt": "best", "judgement": "needs", "need_more_data": "needs"}
+"""The colour of each verdict."""
 AXIS = (30, 80)
 """Fewest and most columns of the line of points."""
 
@@ -194,11 +196,12 @@ def _missing(project: Project | None) -> str:
 def _entries(judged: LoadedVerdict, width: int) -> Iterator[Entry]:
     verdict = judged.verdict
     title, (first, second) = TITLES[verdict.verdict], sentences(verdict)
+    meaning = f"bold {MEANS[verdict.verdict]}"
     if len(first) + len(title) + 3 > width:
-        yield Entry(title, "verdict", "bold")
+        yield Entry(title, "verdict", meaning)
         yield Entry(first, "", "bold")
     else:
-        yield Entry(f"{title}   {first}", "verdict", "bold")
+        yield Entry(f"{title}   {first}", "verdict", meaning)
     yield Entry(second)
     if verdict.accepted:
         yield Entry(f'Accepted by {verdict.accepted.by}: "{verdict.accepted.reason}"', "", "bold")

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, cast
 
-from rich.text import Text
-from textual import events, work
+from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.screen import Screen
-from textual.widgets import Static
 
-from rung.symbols import drawn
 from rung.tui.source import ScreenSource
 from rung.tui.widgets.line import CommandLine, FrameRule, KeyLine, Line
+from rung.tui.widgets.lines import Entry, MarkedLines
 
 if TYPE_CHECKING:
     from rung.tui.app import RungApp
@@ -24,8 +22,6 @@ CHOICES = (
     ("Open the demo, about 8 min", "rung demo"),
     ("Answer the questions first, save nothing", "rung advise --answers -"),
 )
-FIRST = 3
-"""Line of the block where the choices begin."""
 HINTS = (("1-3", "choose"), ("j/k", "move"), ("Enter", "do it"), ("F1", "help"), ("^P", "menu"), ("q", "quit"))
 
 
@@ -33,9 +29,7 @@ class NoProjectScreen(Screen[None]):
     """Three choices."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("1", "choose(0)", "start a project here"),
-        Binding("2", "choose(1)", "open the demo"),
-        Binding("3", "choose(2)", "answer the questions, save nothing"),
+        *(Binding(str(n), f"choose({n})", words[0].lower() + words[1:]) for n, (words, _) in enumerate(CHOICES, 1)),
         Binding("j,down", "move(1)", "move down"),
         Binding("k,up", "move(-1)", "move up"),
         Binding("enter", "choose_marked", "do the marked one"),
@@ -43,14 +37,12 @@ class NoProjectScreen(Screen[None]):
         Binding("question_mark", "app.keys", "keys of this screen", key_display="?"),
     ]
 
-    marked = 0
-
     def compose(self) -> ComposeResult:
         """The sentence and the choices."""
         yield Line(id="first")
         yield FrameRule(classes="rule")
         with Container(id="stage"):
-            yield Static(id="choices")
+            yield MarkedLines(id="choices")
         yield FrameRule(classes="rule")
         yield CommandLine(id="command")
         yield KeyLine(id="keys")
@@ -59,41 +51,34 @@ class NoProjectScreen(Screen[None]):
         """Draw everything once."""
         self.query_one("#first", Line).left = " rung"
         self.query_one("#keys", KeyLine).hints = HINTS
-        self._draw()
+        choices = [Entry(f"{n}  {words}", str(n)) for n, (words, _) in enumerate(CHOICES, 1)]
+        head = Entry(f"No Rung project in {self.program.source.folder}.")
+        self.choices.show([Entry(), head, Entry(), *choices])
+        self._describe()
 
-    def _draw(self) -> None:
-        source: ScreenSource = self.app.source  # type: ignore[attr-defined]
-        lines = ["", f"No Rung project in {source.folder}.", ""]
-        for index, (words, _) in enumerate(CHOICES):
-            lines.append(f"{'▸' if index == self.marked else ' '} {index + 1}  {words}")
-        self.query_one("#choices", Static).update(Text(drawn("\n".join(lines))))
-        self.query_one("#command", CommandLine).left = f" $ {CHOICES[self.marked][1]}"
+    @property
+    def choices(self) -> MarkedLines:
+        """The three choices."""
+        return self.query_one("#choices", MarkedLines)
 
-    def on_click(self, event: events.Click) -> None:
-        """A press marks a choice; on the marked one it does it."""
-        index = event.y - FIRST
-        if event.widget is not self.query_one("#choices") or not 0 <= index < len(CHOICES):
-            return
-        if index == self.marked:
-            self.action_choose_marked()
-        else:
-            self.marked = index
-            self._draw()
+    @on(MarkedLines.Moved)
+    def _describe(self) -> None:
+        self.query_one("#command", CommandLine).left = f" $ {CHOICES[int(self.choices.marked) - 1][1]}"
 
     def action_move(self, step: int) -> None:
         """Move the mark."""
-        self.marked = (self.marked + step) % len(CHOICES)
-        self._draw()
+        self.choices.move(step)
 
+    @on(MarkedLines.Chosen)
     def action_choose_marked(self) -> None:
         """Do what is marked."""
-        self.action_choose(self.marked)
+        self.action_choose(int(self.choices.marked))
 
-    def action_choose(self, index: int) -> None:
+    def action_choose(self, number: int) -> None:
         """Do one of the three."""
-        self.marked = index
-        self._draw()
-        (self._start, self._demo, self._ask)[index]()
+        self.choices.marked = str(number)
+        self._describe()
+        (self._start, self._demo, self._ask)[number - 1]()
 
     @property
     def program(self) -> RungApp:

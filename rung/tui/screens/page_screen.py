@@ -22,8 +22,17 @@ MOST = 200_000
 """Characters of a page; after these they are counted."""
 
 
-class Paper(VerticalScroll):
+class Paper(VerticalScroll, inherit_bindings=False):
     """Scrollable body of a page over the screen; its frame says how to close it, however long it is."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("j,down", "scroll_down", "move down"),
+        Binding("k,up", "scroll_up", "move up"),
+        Binding("pagedown,space", "page_down", "a page down"),
+        Binding("pageup", "page_up", "a page up"),
+        Binding("home", "scroll_home", "to the top"),
+        Binding("end", "scroll_end", "to the end"),
+    ]
 
     def on_mount(self) -> None:
         """Say it."""

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
-from rich.text import Text
-from textual import events
+from textual import on
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
-from textual.widgets import Static
 
 from rung.status.stages import Stage, Status
-from rung.symbols import drawn
-from rung.text.status_text import ladder_pairs, next_sentence
-from rung.tui.frame import StageScreen
-from rung.tui.widgets.lines import folded
+from rung.text.status_text import ladder_lines, next_sentence
+from rung.tui.frame import StageScreen, two_ends
+from rung.tui.widgets.lines import Entry, MarkedLines
 
 COUNTED = ("Data", "Review", "Dataset")
 """Stages whose state needs the store."""
@@ -41,9 +38,6 @@ class StartScreen(StageScreen):
         Binding("q", "app.quit", "quit"),
     ]
 
-    marked = 0
-    _top = 0
-    """Row of the screen where the stages begin."""
     moved = False
     """Whether the person moved the mark: then it stays."""
 
@@ -52,43 +46,57 @@ class StartScreen(StageScreen):
         return self.source.person
 
     def compose_stage(self) -> Iterable[Widget]:
-        """One block of text."""
-        yield Static(id="stages")
+        """One list of lines."""
+        yield MarkedLines(id="stages")
 
     def on_mount(self) -> None:
         """Until the status is read: the folder's name is known already."""
         self.command = "rung status"
 
+    @property
+    def lines(self) -> MarkedLines:
+        """The list on the screen."""
+        return self.query_one("#stages", MarkedLines)
+
     def show_status(self, status: Status) -> None:
         """Draw the stages; the cursor is on the next one until somebody moves it."""
         super().show_status(status)
-        if not self.moved:
-            self.marked = status.next.number - 1 if status.next else 0
-        self._draw(status)
+        self.lines.show(list(self._entries(status)))
+        if not self.moved and status.next is not None:
+            self.lines.marked = status.next.name
+        self._describe()
         saved = "" if status.problems else f"all saved {self.source.clock()}"
         self.tell("reading the store …" if self._is_partial else saved)
 
-    def on_click(self, event: events.Click) -> None:
-        """A press marks a stage; on the marked one it opens it."""
-        status, index = self._status, event.screen_y - self._top
-        if status and event.widget is self.query_one("#stages") and 0 <= index < len(status.stages):
-            if index == self.marked:
-                self.action_open_marked()
-            self.moved, self.marked = True, index
-            self._draw(status)
+    @on(MarkedLines.Moved)
+    def _moved(self) -> None:
+        self.moved = True
+        self._describe()
+
+    def _describe(self) -> None:
+        """The command of the marked stage; of a locked one its whole reason instead."""
+        stage = self.marked_stage
+        if stage is not None:
+            is_locked = stage.state == "locked"
+            self.command = "rung status" if is_locked else stage.command
+            if is_locked:
+                self.tell(f"{stage.name}: {stage.reason}")
+
+    @property
+    def marked_stage(self) -> Stage | None:
+        """The stage under the cursor, once the status is read."""
+        status: Status | None = self.app.status  # type: ignore[attr-defined]
+        return status.stage(self.lines.marked) if status and self.lines.marked else None
 
     def action_move(self, step: int) -> None:
         """Move the mark, and show a locked stage's reason in full."""
-        status = self._status
-        if status:
-            self.moved = True
-            self.marked = (self.marked + step) % len(status.stages)
-            self._draw(status)
+        self.lines.move(step)
 
+    @on(MarkedLines.Chosen)
     def action_open_marked(self) -> None:
         """Open the marked stage."""
-        if self._status:
-            self.app.open_stage(self.marked + 1)  # type: ignore[attr-defined]
+        if self.marked_stage is not None:
+            self.app.open_stage(self.marked_stage.number)  # type: ignore[attr-defined]
 
     def action_back(self) -> None:
         """Esc never quits; from Start it does nothing."""
@@ -98,47 +106,21 @@ class StartScreen(StageScreen):
         """Whether the counts of the store are not read yet."""
         return bool(self.app.partial)  # type: ignore[attr-defined]
 
-    @property
-    def _status(self) -> Status | None:
-        status: Status | None = self.app.status  # type: ignore[attr-defined]
-        return status
+    def _entries(self, status: Status) -> Iterator[Entry]:
+        width = max(self.size.width - 5, 40)
+        if self.source.fault:
+            yield Entry(f"{self.source.fault} Dataset, plan and train stay locked until this is fixed.", style="blocks")
+        elif status.problems:
+            yield Entry(status.problems[0], style="blocks")
+        words = "Next: …" if self._is_partial else next_sentence(status)
+        opens = "Enter opens it" if status.next and not self._is_partial else ""
+        yield from (Entry(), Entry(two_ends(words, opens, width), style="bold"), Entry())
+        yield from (Entry(self._line(stage, width), stage.name) for stage in status.stages)
+        yield Entry()
+        yield from (Entry(line.removeprefix("  ")) for line in ladder_lines(status))
 
-    def _draw(self, status: Status) -> None:
-        width = max(self.size.width - 2, 40)
-        lines = [
-            "",
-            *self._problems(width),
-            next_sentence(status) if not status.next else self._next(status, width),
-            "",
-        ]
-        self._top = self.query_one("#stages").region.y + len(lines)
-        lines += [self._line(index, stage, width) for index, stage in enumerate(status.stages)]
-        lines += ["", *ladder_pairs(status, width)]
-        self.query_one("#stages", Static).update(Text(drawn("\n".join(lines)), no_wrap=True, overflow="ellipsis"))
-        marked = status.stages[self.marked]
-        if marked.state == "locked":
-            self.tell(f"{marked.name}: {marked.reason}")
-        self.command = marked.command if marked.state != "locked" else "rung status"
-
-    def _problems(self, width: int) -> list[str]:
-        """What is wrong with rung.toml; else the first thing that could not be read."""
-        fault = self.source.fault
-        if fault:
-            words = f"{fault} Dataset, plan and train stay locked until this is fixed."
-        else:
-            words = self._status.problems[0] if self._status and self._status.problems else ""
-        return [*folded(words, width), ""] if words else []
-
-    def _next(self, status: Status, width: int) -> str:
-        from rung.tui.frame import two_ends
-
-        if self._is_partial:
-            return "Next: …"
-        return two_ends(next_sentence(status), "Enter opens it", width)
-
-    def _line(self, index: int, stage: Stage, width: int) -> str:
-        mark = "▸" if index == self.marked else " "
+    def _line(self, stage: Stage, width: int) -> str:
         counted = stage.name in COUNTED and self._is_partial
         symbol, word, reason = ("…", "…", "…") if counted else (stage.symbol, stage.word, stage.reason)
-        line = f"{mark} {stage.key} {symbol} {stage.name:<10}  {word:<10} {reason}"
+        line = f"{stage.key} {symbol} {stage.name:<10}  {word:<10} {reason}"
         return line if len(line) <= width else line[: width - 1] + "…"

@@ -49,7 +49,7 @@ class PlanScreen(StoppableScreen):
         Binding("ctrl+o", "override", "override the marked gate, with name and reason"),
     ]
 
-    def hints(self) -> Sequence[tuple[str, str]]:
+    def keys_now(self) -> Sequence[tuple[str, str]]:
         """Where Enter does not start the training it goes on; what runs can be stopped."""
         if self.job is not None:
             return RUNNING

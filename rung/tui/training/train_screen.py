@@ -58,7 +58,7 @@ class TrainScreen(LoadedScreen):
         """Look again every second; only the files are read."""
         self.set_interval(EVERY * self.source.tick, self._look_again)
 
-    def hints(self) -> Sequence[tuple[str, str]]:
+    def keys_now(self) -> Sequence[tuple[str, str]]:
         """Of a run that has ended nothing can be paused or stopped."""
         if self.data is None or self.data.is_live:
             paused = self.data is not None and self.data.run.state == "paused"

@@ -17,7 +17,7 @@ from rung.tui.widgets.lines import folded
 
 NAMED = {"Enter": "enter", "Esc": "escape", "F1": "f1", "^P": "ctrl+p", "/": "slash", "j/k": "j", "^S": "ctrl+s"}
 """What the key line writes -> the key of Textual that a press of the mouse sends."""
-NOT_A_KEY = ("1-0", "1-9", "1-6", "1-3", "[ ]")
+NOT_A_KEY = ("[ ]", *(f"1-{n}" for n in (2, 3, 4, 5, 6, 7, 8, 9, 0)))
 """Hints of several keys: a press on them does nothing."""
 GAP = "   "
 LAST = "F1"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
 from operator import attrgetter
-from typing import Any
+from typing import Any, ClassVar
 
 from rich.cells import cell_len, get_character_cell_size
 from rich.segment import Segment
@@ -159,6 +159,19 @@ class Lines(Widget):
         self.refresh()
 
 
+MEANINGS: set[str] = {"done", "needs", "blocks", "best", "marked"}
+"""Component classes of lines: the theme gives each meaning a colour (app.tcss); a sign or a word carries it, too."""
+SIGN = re.compile(r" *(?:[▸>] *)?(?:\d )?(?:(✓)|(!)|(✗))(?= )")
+
+
+def coloured(widget: Widget, line: Text) -> Text:
+    """The line, with the colour of its meaning on the sign that it begins with: done, needs you, blocks."""
+    if (found := SIGN.match(line.plain)) and (number := found.lastindex):
+        name = ("done", "needs", "blocks")[number - 1]
+        line.stylize(widget.get_component_rich_style(name, partial=True), found.start(number), found.end(number))
+    return line
+
+
 NARROWEST = 8
 """Columns of a line in a terminal that has no room for any."""
 
@@ -250,7 +263,7 @@ def row_text(text: str, *, limit: int = LONGEST) -> Text:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line. With a `key` it can be marked; `style` is a Rich style that repeats what the words say."""
+    """One line. With a `key` it can be marked; `style` repeats what the words say: bold, dim or one of `MEANINGS`."""
 
     text: str = ""
     key: str = ""
@@ -263,6 +276,8 @@ Row = tuple[Entry, str, bool]
 
 class MarkedLines(Lines):
     """Lines drawn as text, never as markup; two columns at the left are kept for the cursor."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = MEANINGS
 
     marked: reactive[str] = reactive("")
 
@@ -302,6 +317,19 @@ class MarkedLines(Lines):
             self.marked = keys[max(0, min(len(keys) - 1, at + step))]
             self.post_message(self.Moved(self.marked))
 
+    def page(self, step: int) -> None:
+        """Move by as many lines as are in sight; where none of them can be marked, look there."""
+        firsts = [n for n, (entry, _, first) in enumerate(self.rows()) if first and entry.key]
+        parent = self.parent
+        if not isinstance(parent, Widget):
+            return
+        height = max(parent.size.height - 1, 1)
+        at = firsts[self.keys.index(self.marked)] if self.marked in self.keys else 0
+        reached = sum(0 < (row - at) * step <= height for row in firsts)
+        if reached:
+            self.move(step * reached)
+        parent.scroll_relative(y=step * height, animate=False)
+
     def fold(self, width: int) -> list[Row]:
         """Every line; what is too long goes on under its own last column."""
         room = max(width - 2, 10)
@@ -312,8 +340,16 @@ class MarkedLines(Lines):
     def draw(self, row: Row) -> Text:
         """One line, with the cursor before the first one of the marked entry."""
         entry, part, first = row
-        cursor = "▸ " if first and entry.key and entry.key == self.marked else "  "
-        return Text(drawn(cursor + part).replace("\xa0", " "), style=entry.style)
+        is_marked = bool(entry.key) and entry.key == self.marked
+        line = Text(drawn(("▸ " if first and is_marked else "  ") + part).replace("\xa0", " "))
+        for word in entry.style.split():
+            line.stylize(self.get_component_rich_style(word, partial=True) if word in MEANINGS else word)
+        if first:
+            coloured(self, line)
+        if is_marked:
+            line.truncate(self.size.width, pad=True)
+            line.stylize(self.get_component_rich_style("marked", partial=True))
+        return line
 
     def watch_marked(self) -> None:
         """Draw the cursor where it is, and keep its line in sight."""
