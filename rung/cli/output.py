@@ -99,9 +99,28 @@ def harmless(text: str) -> str:
     return _ACTS.sub(lambda mark: f"\\u{ord(mark[0]):04x}", text)
 
 
+COLOURS = {"✓": "32", "!": "33", "✗": "1;31"}
+"""Of signs at the beginning of a line: done, needs you, blocks."""
+SIGN = re.compile(r"( *(?:\d )?)([✓!✗])(?= )")
+LOUD = re.compile(r"Next: |SHIP\b|KEEP THE PROMPT\b|JUDGEMENT\b|NEED MORE DATA\b")
+
+
 def say(line: str = "") -> None:
     """One line of the result, on stdout; row text in it cannot act on the terminal."""
-    sys.stdout.write(f"{harmless(line)}\n")
+    text = harmless(line)
+    sys.stdout.write(f"{coloured(text) if shows_colour() else text}\n")
+
+
+def shows_colour() -> bool:
+    """Whether stdout is a terminal with colours that nobody turned off (https://no-color.org)."""
+    return sys.stdout.isatty() and os.environ.get("TERM") != "dumb" and not os.environ.get("NO_COLOR")
+
+
+def coloured(text: str) -> str:
+    """The line with the colour of the sign that it begins with; the next command and a verdict are bold."""
+    if found := SIGN.match(text):
+        return f"{found[1]}\x1b[{COLOURS[found[2]]}m{found[2]}\x1b[0m{text[found.end() :]}"
+    return f"\x1b[1m{text}\x1b[0m" if LOUD.match(text) else text
 
 
 def show(as_json: bool, document: Any, lines: Iterable[str]) -> None:

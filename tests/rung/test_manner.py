@@ -258,3 +258,25 @@ def test_a_second_command_in_one_process_begins_anew(
             main()
         told.append(capsys.readouterr().err)
     assert "Traceback" in told[1] and told[0] == told[2] == told[4]
+
+
+@pytest.mark.cold
+@pytest.mark.parametrize(("changed", "colours"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)])
+def test_a_terminal_shows_signs_in_colour_unless_they_are_turned_off(tmp_path, changed, colours):
+    ran(tmp_path, "init", ".")
+    leader, follower = os.openpty()
+    environment = {**os.environ, "TERM": "xterm", "PYTHONIOENCODING": "utf-8", "PYTHONUTF8": "1", **changed}
+    environment = {name: value for name, value in environment.items() if name != "NO_COLOR" or "NO_COLOR" in changed}
+    command = [sys.executable, "-P", "-m", "rung", "status"]
+    subprocess.run(command, cwd=tmp_path, stdout=follower, env=environment, check=True)
+    os.close(follower)
+    seen = os.read(leader, 20_000).decode()
+    os.close(leader)
+    assert ("\x1b[1mNext: " in seen) == colours and ("\x1b" in seen) == colours
+    assert "\x1b" not in ran(tmp_path, "status").stdout
+
+
+def test_only_the_sign_a_line_begins_with_has_a_colour():
+    assert output.coloured("  3 ! Data  needs") == "  3 \x1b[33m!\x1b[0m Data  needs"
+    assert output.coloured("✗ leaks  a ! b").startswith("\x1b[1;31m✗\x1b[0m leaks  a ! b")
+    assert output.coloured("a ✓ b") == "a ✓ b"
