@@ -217,12 +217,12 @@ def _data(facts: Facts) -> Stage:
     drafted = max(kept + out - facts.lines_read, 0)
     reason = f"{counted(facts.lines_read, 'line')} read, {kept - drafted:,} kept, {out:,} taken out"
     reason += f", {drafted:,} drafted" if drafted else ""
-    if facts.check.is_old and facts.dataset is None:
-        return Stage(3, "Data", "open", f"{reason}; not checked", "rung data check", "check the rows")
     if blocking := facts.check.blocking:
         many = f"{counted(blocking, 'finding')} {'blocks' if blocking == 1 else 'block'} the dataset"
         many += ", in review: press 4" if blocking == facts.check.in_review else ""
         return Stage(3, "Data", "needs_you", many, "rung data check", many)
+    if facts.check.is_old and facts.dataset is None:
+        return Stage(3, "Data", "open", f"{reason}; not checked", "rung data check", "check the rows")
     return Stage(3, "Data", "done", reason, "rung data check")
 
 

@@ -48,7 +48,7 @@ def test_a_projects_findings_are_fixed_dismissed_and_taken_back(project):
     rung("data", "fix", "--all", cwd=project, code=0)
     said = rung("data", "check", cwd=project, code=1).stdout
     assert "! Under 100 test items" in said
-    assert "in review" in said and said.splitlines()[-1] == "Next: rung review"
+    assert "in review" in said and said.splitlines()[-1] == "Next: rung advise"
     status = json.loads(rung("review", "status", "--json", cwd=project, code=0).stdout)
     assert status["states"]["pending"] >= 3
 
@@ -211,7 +211,7 @@ def test_a_row_waits_for_each_finding_that_sent_it(tmp_path):
     """Two findings on the same rows: fixing both is no circle, and the reviewer is told of each."""
     from curation.checks.run import check_project
     from curation.review import next_item, open_desk
-    from rung.tui.data.data_lines import next_line, todo
+    from rung.tui.data.data_lines import to_fix, todo
     from workspace.folder import Project
     from workspace.settings import load_settings
 
@@ -230,7 +230,7 @@ def test_a_row_waits_for_each_finding_that_sent_it(tmp_path):
     desk = open_desk(project, load_settings(project.settings_file))
     checkup = check_project(desk.store, project, desk.settings)
     assert {todo(f) for f in checkup.findings if f.name in ("contradictions", "pii")} == {"in review"}
-    assert next_line(checkup) == "Next: review (4)."
+    assert to_fix(checkup) is None
     item = next_item(desk, "sam").item
     assert any(each["kind"] == "sent" and "e-mails" in each["text"] for each in item.findings)
     assert any(each["kind"] == "contradiction" for each in item.findings)
@@ -255,4 +255,5 @@ def test_two_rows_that_contradict_and_were_both_approved_block_everywhere(tmp_pa
     assert data_stage() == "needs_you" and found(tmp_path)[0]["contradictions"] == ("blocks", 2)
     assert data_stage() == "needs_you" and rung("data", "freeze", cwd=tmp_path).returncode == 1
     rung("data", "dismiss", "contradictions", "--by", "sam", "--reason", "both hold", cwd=tmp_path, code=0)
-    assert data_stage() == "done" and "contradictions" not in found(tmp_path)[0]
+    assert data_stage() == "open" and "contradictions" not in found(tmp_path)[0]
+    assert data_stage() == "done"

@@ -176,7 +176,7 @@ class QuestionsScreen(StageScreen):
         if numeric and question is not None:
             present = self._present(question.id)
             self._field.value = "" if present is None else str(present)
-            self._field.placeholder = f"{FACTS[question.id].expected()}; Enter on nothing: don't know"
+            self._field.placeholder = FACTS[question.id].expected()
             self._field.focus()
         else:
             self.set_focus(None)
@@ -190,7 +190,10 @@ class QuestionsScreen(StageScreen):
     def _list_answers(self, question: Question, numeric: bool, marked: str = "") -> None:
         lines = self.query_one("#answers", MarkedLines)
         lines.marked = marked
-        lines.show([] if numeric else [*choices(question, self._effects(question)), Entry("0  Don't know", UNKNOWN)])
+        if numeric:
+            lines.show([Entry("An empty line is: don't know", style="dim")])
+        else:
+            lines.show([*choices(question, self._effects(question)), Entry("0  Don't know", UNKNOWN)])
         present = f"={self._present(question.id)}"
         if not marked and present in lines.keys:
             lines.marked = present
