@@ -76,7 +76,7 @@ def test_a_wrong_setting_is_named_with_its_line_and_stops_nothing_else(tmp_path)
     line = next(n for n, row in enumerate(text.splitlines(), 1) if row.startswith("pol ="))
     problems = read_status(Project(tmp_path)).problems
     assert problems == (f'rung.toml line {line}: unknown key "review.pol". Did you mean "pool"?',)
-    assert rung("doctor", cwd=tmp_path).returncode == 1
+    assert rung("doctor", cwd=tmp_path).returncode == 2
 
 
 def test_doctor_names_what_is_here(tmp_path):
