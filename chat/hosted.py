@@ -58,7 +58,7 @@ class Hosted(ABC):
         self.options = options
         self.pace = Pace(options.requests_per_minute)
         self.notices: list[str] = []
-        """What a person is told before the first call, and what was learnt since; reports keep it."""
+        """What a person reads before the first call, and what was learnt since; reports keep it."""
         if price is None and not self.is_local:
             self.notices.append(f"No price of {model} is known, so its costs are not counted. {price_line(model)}")
 

@@ -1,7 +1,7 @@
-"""Two arms on the same items: the difference, its interval, its p-value, and the gain that could be seen.
+"""Two arms on the same items: the difference, its interval, its p-value, and the smallest detectable gain.
 
-All of them are of the mean over items (evaluation/verdict/intervals.py has the interval); clusters change the error,
-never the quantity.
+Every figure is about the mean over items (evaluation/verdict/intervals.py has the interval). Clusters change its
+standard error, never the mean itself.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def compare(
     confidence: float = CONFIDENCE,
     again: Retraining = ALONE,
 ) -> Comparison:
-    """Compare paired scores, item by item; `clusters` names each item's cluster, `again` adds trainings' scatter."""
+    """Compare paired scores, item by item. `clusters` names each item's cluster; `again` adds the training variance."""
     differences = [t - b for b, t in zip(baseline, tuned, strict=True)]
     found = estimate(differences, clusters)
     low, high = found.interval(confidence, again)
@@ -88,7 +88,7 @@ def compare(
 def p_value(differences: Sequence[float]) -> float:
     """Two-sided p of no difference: exact McNemar for 0/1 scores, else a sign-flip test.
 
-    With clusters `differences` are the clusters' sums: each is flipped as a whole, and the total stays the items'.
+    With clusters `differences` are the clusters' sums, and the sign of a whole cluster is flipped.
     The sign-flip test is exact up to 14 differences that are not 0, above that 20,000 flips drawn by a fixed seed, and
     from 2,000 on the normal distribution that the sum of so many flips has.
     """
@@ -148,12 +148,13 @@ def minimum_detectable(
     confidence: float = CONFIDENCE,
     again: Retraining = ALONE,
 ) -> float | None:
-    """The true gain for which low > margin with 80% chance (normal approximation); None where no gain up to 1 does.
+    """Return the true gain that ships (low > margin) with 80% probability, by a normal approximation; None if no gain
+    up to 1 does.
 
     With `discordant` (0/1 scores: the share of items on which both differ) the spread follows the gain: a gain of g
-    needs at least g of the items to differ. Otherwise the spread stays as it was seen. `again` holds several trainings,
-    whose scatter counts too; of few it is badly known, so the chance is that of the noncentral t. `units` and `degrees`
-    are those of the interval: without clusters n, and n + 1.
+    needs at least g of the items to differ. Otherwise the observed spread is used. `again` holds several training
+    runs, whose variance is added; a few runs estimate it badly, so the probability is that of the noncentral t.
+    `units` and `degrees` are those of the interval: without clusters n, and n + 1.
     """
     freedom = units + 1 if degrees is None else degrees
 
@@ -176,7 +177,7 @@ def minimum_detectable(
 
 
 def _luck(degrees: float, confidence: float) -> float:
-    """By how many standard errors more than Student's quantile a gain must lie off, to be seen with 80% chance."""
+    """Return how many standard errors, beyond Student's quantile, a gain needs to be detected with 80% probability."""
     from scipy.special import nctdtrinc
 
     quantile = t_quantile(degrees, (1 + confidence) / 2)
@@ -186,10 +187,10 @@ def _luck(degrees: float, confidence: float) -> float:
 def items_to_settle(
     result: Comparison, margin: float, confidence: float = CONFIDENCE, again: Retraining = ALONE
 ) -> int | None:
-    """About how many items, or clusters of such sizes, would settle it, were the estimate right; None where it lies
-    within 1 point of the margin, or where the trainings of `again` scatter so far that no number of items would.
+    """Estimate how many items, or clusters of the same sizes, would decide the verdict if the estimate is right.
 
-    The smallest number with which the interval just excludes the margin, which is a chance of about one half.
+    It is the smallest number whose interval excludes the margin, so the probability is about one half. None if the
+    estimate is within 1 point of the margin, or if the training variance of `again` alone covers the margin.
     """
     mean, square = result.difference, result.spread**2 + result.difference**2
     if abs(mean - margin) < 0.01 - TOLERANCE:

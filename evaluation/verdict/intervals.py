@@ -49,7 +49,7 @@ ALONE = Retraining()
 
 
 def retraining_of(scores: Sequence[Sequence[float]]) -> Retraining:
-    """The scatter of the trainings' means, from `scores[k][i]` of training k on item i."""
+    """Return the spread between training runs, from `scores[k][i]` of training k on item i."""
     return Retraining(len(scores), deviation([math.fsum(one) / len(one) for one in scores])) if scores else ALONE
 
 
@@ -118,7 +118,7 @@ def by_cluster(values: Iterable[float], names: Iterable[object]) -> tuple[list[f
 
 
 def effective_number(sizes: Sequence[float]) -> float:
-    """Clusters of equal size that would weigh as these do (Kish 1965): `(sum of sizes)^2 / sum of squared sizes`."""
+    """Number of equal clusters with the same precision (Kish 1965): `(sum of sizes)^2 / sum of squared sizes`."""
     return math.fsum(sizes) ** 2 / math.fsum(size**2 for size in sizes)
 
 
@@ -169,7 +169,7 @@ def _alike(values: Sequence[float], names: Iterable[object]) -> float:
 
 
 def half_width(of_items: float, degrees: float, confidence: float, again: Retraining = ALONE) -> float:
-    """Half the interval's width, from the variance of the items' mean and the error of the trainings' one."""
+    """Return half the interval's width, from the variance over items and over training runs."""
     return t_quantile(again.degrees(of_items, degrees), (1 + confidence) / 2) * math.sqrt(of_items + again.error)
 
 

@@ -1,4 +1,4 @@
-"""A tuned model's outcomes beside the baseline's, item by item, and what a verdict on them rests on."""
+"""Pairs of a tuned model's and the baseline's outcomes, item by item, and the evidence for a verdict on them."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Trained:
 def evidence_for(
     bench: Bench, baseline: Baseline, report: Report, trained: Trained, known: ScoringHistory
 ) -> tuple[PairedScores, VerdictEvidence]:
-    """The paired scores of the tuned outcomes with every measured arm's, and what the ruling on them rests on.
+    """Return the tuned outcomes paired with every measured arm's, and the evidence for the verdict.
 
     Raises Refusal where the items are not the same, or another model judged the baseline's.
     """
@@ -130,7 +130,7 @@ def rule_again(project: Project, settings: Settings, folder: Path) -> Verdict:
 
 
 def preferred(validations: Sequence[float | None]) -> int:
-    """Place of the way that validation prefers; the first, plain one where it cannot tell."""
+    """Return the index of the variant that validation prefers; 0 (the plain one) on a tie."""
     plain = validations[0] or 0.0
     better = [place for place, score in enumerate(validations) if score is not None and score > plain + TOLERANCE]
     return better[0] if better else 0
@@ -164,7 +164,7 @@ def _worse(found: Sequence[Slice]) -> list[str]:
 
 
 def _spent(settings: Settings, known: ScoringHistory, scoring: str) -> list[str]:
-    """What earlier runs and looks took from the test set, and what was changed after it was fixed."""
+    """Return notes on earlier runs and looks at this test set, and on settings that changed since the first run."""
     told = []
     before = [other for other in known.runs[: known.runs.index(scoring)] if scoring in known.runs]
     earlier = [*before, *([f"{known.looks} looks at its items"] if known.looks else [])]
@@ -180,7 +180,7 @@ def _spent(settings: Settings, known: ScoringHistory, scoring: str) -> list[str]
 
 
 def _changed(settings: Settings, known: ScoringHistory, planned: str) -> list[str]:
-    """What rung.toml says otherwise than when the first run was scored."""
+    """Return the settings of rung.toml that changed since the first run was scored."""
     wanted, told = settings.evaluation, []
     if wanted.runs != known.planned:
         told.append(f"rung.toml says runs = {wanted.runs}, but {planned} when the first was scored; that counts.")

@@ -1,4 +1,4 @@
-"""Before any run: what a test set of n items can show, over how much two models may disagree."""
+"""Statistical power before any run: the gains that n test items detect, by how often two models disagree."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Power:
-    """What n items can show at a margin, for scores of 0 or 1.
+    """Statistical power of n items at a margin, for scores of 0 or 1.
 
-    `groups` is how many groups they make where some share one, `effective` how many of equal size would weigh as they
-    do: the table is then for that many items, as if those of a group were always right and wrong together. The less
-    alike they are, the more is seen. It is for one training: how far `trainings` of them scatter is not known before
-    they are measured, and takes from what is seen.
+    `groups` is the number of groups where items share one, `effective` the number of groups of equal size with the same
+    precision. The table is then for that many items, as if all items of a group were right or wrong together: the
+    less alike they are, the more is detected. The table is for one training run. The variance between `trainings`
+    is unknown before they are measured, and lowers the power.
     """
 
     n: int

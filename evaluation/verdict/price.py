@@ -1,6 +1,6 @@
-"""What a tuned model costs beside the prompt: people's hours, training, a call, upkeep, and where it pays.
+"""Price of a tuned model compared with the prompt: review hours, training, a call, upkeep, break-even.
 
-Measured where it was measured, priced by the dated tables in rules/, and null with the missing thing named otherwise.
+Times are measured and prices come from the dated tables in rules/. An unknown figure is null, and its name is listed.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Call(BaseModel):
 class TuningPrice(BaseModel):
     """The price of fine-tuning. Money in dollars; `unknown` names each price or answer that is missing.
 
-    `review_hours` are the hours that people sat at the queue, `review_usd` at `[review] hour_usd`; `drafts_usd` what
+    `review_hours` are the hours that people spent at the queue, `review_usd` at `[review] hour_usd`; `drafts_usd` what
     drafting candidates cost. `break_even_calls` are calls a day from which a rented card with the tuned model, upkeep
     included, costs less than the prompted model in use.
     """
@@ -59,7 +59,7 @@ class TuningPrice(BaseModel):
 
 
 def price_of(project: Project, settings: Settings, run: str, prompted: ArmResult, tuned: ArmResult) -> TuningPrice:
-    """Work it out for a run from the store, its run.json, the measured arms and the rulebook's price tables."""
+    """Return the price of a run, from the store, its run.json, the measured arms and the rulebook's price tables."""
     hours, people, drafts = _work(project, settings)
     answers = load_answers(project.answers_file) if project.answers_file.is_file() else Answers()
     read, written = (math.ceil(total / max(1, prompted.n)) for total in (prompted.input_tokens, prompted.output_tokens))

@@ -172,11 +172,11 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerdictEvidence:
-    """What a verdict rests on beside the paired scores.
+    """Evidence for a verdict besides the paired scores.
 
     `chosen` is the arm that validation chose; it may be left out where there is one arm. `lost` names arms whose score
     is no measurement, the candidate among them, with the reason. `unchecked` is set where a model as judge gave the
-    scores: until `judge`, its report, holds them against people's labels they rule nothing.
+    scores: they decide nothing until `judge`, its report, compares them with people's labels.
     """
 
     chosen: str | None = None
@@ -306,11 +306,11 @@ def rule_on(
     few: bool = False,
     lost: Collection[str] = (),
 ) -> Ruling:
-    """The contract's order: ship against every arm; then keep, judgement, more data against the chosen one.
+    """Apply the contract's order: ship against every arm; then keep, judgement, more data against the chosen one.
 
-    With `few` clusters nothing is decided. A run beyond those that were planned may not ship: the order goes on
-    without it. An arm that was `lost` is not beaten, so nothing ships; without the chosen arm or the candidate nothing
-    is ruled at all.
+    With `few` clusters the result is need_more_data. A run beyond the planned number may not ship, but may get any
+    other verdict. If an arm is `lost`, nothing ships; if the chosen arm or the candidate is lost, the result is
+    need_more_data.
     """
     if few or chosen in lost or set(lost) - results.keys():
         return "need_more_data"

@@ -172,7 +172,7 @@ SECONDARY: dict[str, Callable[[ItemOutcome], float]] = {
 
 
 def holm(values: Sequence[float]) -> list[float]:
-    """The adjusted p of each: at level a, those not above a hold together with at most a chance of a false one."""
+    """Return Holm's adjusted p-values: rejecting all with p <= a makes a false rejection with probability at most a."""
     order = sorted(range(len(values)), key=values.__getitem__)
     adjusted, most = [0.0] * len(values), 0.0
     for rank, place in enumerate(order):
