@@ -90,7 +90,7 @@ def read_config(ref: str | Path) -> Config:
                 "rung estimate --model FOLDER_OR_CONFIG_JSON",
             )
         return check_config(entry["config"], entry["id"], entry)
-    return _read_folder_or_file(str(ref))
+    return check_config(*read_json(str(ref)))
 
 
 def find_model(ref: str) -> Mapping[str, Any] | None:
@@ -135,7 +135,8 @@ def shown(text: object) -> str:
     return "".join(c if c.isprintable() else "?" for c in cut)
 
 
-def _read_folder_or_file(ref: str) -> Config:
+def read_json(ref: str) -> tuple[JsonObject, str]:
+    """The decoded config.json of a model folder or file, unchecked, and where it is. Errors as `read_config`."""
     path = Path(ref) if _is_there(Path(ref)) else folder_named(ref)
     if _is_there(path) and path.is_dir():
         path = path / "config.json"
@@ -148,7 +149,9 @@ def _read_folder_or_file(ref: str) -> Config:
     except (OSError, ValueError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise InputError([Problem(f"is not readable JSON ({reason}).", str(path), "JSON")]) from error
-    return check_config(raw, str(path))
+    if not isinstance(raw, dict):
+        raise InputError([Problem(f"holds {_kind(raw)}, not a JSON object.", str(path), "an object", _kind(raw))])
+    return raw, str(path)
 
 
 def _nothing_found(ref: str) -> RungError:
@@ -163,7 +166,6 @@ def _nothing_found(ref: str) -> RungError:
 
 def _text_part(raw: JsonObject, where: str) -> tuple[JsonObject, tuple[str, ...]]:
     """The language model's own table, and what was left aside."""
-    notes: list[str] = []
     inner = raw
     for name in TEXT_PARTS:
         if name in raw and "hidden_size" not in raw:
@@ -171,10 +173,13 @@ def _text_part(raw: JsonObject, where: str) -> tuple[JsonObject, tuple[str, ...]
                 raise InputError([Problem(f"{name} is {_kind(raw[name])}, not an object.", where, "an object")])
             inner = raw[name]
             break
-    for name in ("vision_config", "audio_config"):
-        if isinstance(raw.get(name), dict):
-            notes.append(f"only the language model is counted; the {name.split('_')[0]} part is left out")
-    return inner, tuple(notes)
+    return inner, left_out(raw)
+
+
+def left_out(raw: JsonObject) -> tuple[str, ...]:
+    """A sentence for each part of a model that is not its language model."""
+    parts = [name.split("_")[0] for name in ("vision_config", "audio_config") if isinstance(raw.get(name), dict)]
+    return tuple(f"only the language model is counted; the {part} part is left out" for part in parts)
 
 
 def _family(raw: JsonObject, inner: JsonObject, where: str) -> Mapping[str, Any]:

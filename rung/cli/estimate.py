@@ -78,13 +78,14 @@ def estimate_command(
 
 
 def _answer(options: dict[str, Any], ref: str, fit: str, as_json: bool) -> None:
-    from advisor.sizing import UnknownArchitecture, estimate, read_architecture
+    from advisor.sizing import UnknownArchitecture, estimate
     from rung.text.estimate_text import emit_estimate, print_estimate, say_unknown
+    from training.run.counted_model import find_architecture
 
     ref = ref or _model_at_hand(fit, options["method"])
     setup, work, card = _checked(options, fit, ref)
     try:
-        architecture = read_architecture(ref)
+        architecture = find_architecture(ref)
     except UnknownArchitecture as unknown:
         return say_unknown(unknown, as_json)
     found = estimate(architecture, setup, work)

@@ -9,10 +9,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from families import FAMILIES, tiny
 from later import peft, torch, transformers
 
 from advisor.sizing import adapter_of, architecture_of, read_architecture
 from advisor.sizing.setup import Setup, shards_of
+from training.run.counted_model import find_architecture
+from workspace.errors import RungError
 from workspace.shipped_rules import rule_file
 
 BASE = {
@@ -135,6 +138,38 @@ def test_parameters_and_all_linear_adapters_are_exact(name):
     assert architecture.parameters == sum(p.numel() for p in model.parameters())
     lora = peft.LoraConfig(r=4, target_modules="all-linear", task_type="CAUSAL_LM")
     assert adapter_of(architecture, "lora", rank=4).parameters == trained(model, lora)
+
+
+UNKNOWN = sorted(
+    name for name in FAMILIES if not any(name in (f["id"], *f["classes"]) for f in rule_file("models.toml")["family"])
+)
+"""Families for which rules/models.toml has no formula."""
+REFUSED = {"mamba2", "nemotron_h", "falcon_h1", "bamba", "jamba", "granitemoehybrid"}
+"""PEFT refuses "all-linear" for these: their state-space layers read a weight beside its module."""
+
+
+@pytest.mark.parametrize("name", UNKNOWN)
+def test_a_family_without_a_formula_is_counted_by_building_it(name, tmp_path):
+    model = tiny(name, range(331)).model
+    (tmp_path / "config.json").write_text(model.config.to_json_string())
+    found = find_architecture(tmp_path)
+    assert found.parameters == sum(p.numel() for p in model.parameters()) and found.notes
+    lora = peft.LoraConfig(r=4, target_modules="all-linear", task_type="CAUSAL_LM")
+    try:
+        expected = trained(built(model.config), lora)
+    except ValueError:
+        assert name in REFUSED
+    else:
+        assert adapter_of(found, "lora", rank=4).parameters == expected
+
+
+def test_a_config_that_cannot_be_built_is_a_sentence(tmp_path):
+    (tmp_path / "config.json").write_text('{"model_type": "lfm2", "hidden_size": "wide"}')
+    with pytest.raises(RungError, match="lfm2"):
+        find_architecture(tmp_path)
+    (tmp_path / "config.json").write_text('{"model_type": "house_model", "auto_map": {"AutoConfig": "own.Config"}}')
+    with pytest.raises(RungError, match="house_model"):
+        find_architecture(tmp_path)
 
 
 FEW = ["llama 3", "gpt2", "qwen2_moe"]

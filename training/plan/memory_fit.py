@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
-from advisor.sizing.architecture import Architecture, read_architecture
+from advisor.sizing.architecture import Architecture
 from advisor.sizing.memory import memory_of
 from advisor.sizing.setup import Setup
 from training.plan.machine import Machine, this_machine
@@ -13,6 +12,7 @@ from training.plan.methods import FROM_REVIEWS, QUANTISED, REINFORCED, objection
 from training.plan.plans import Plan
 from training.plan.recipe import Recipe
 from training.plan.reward import is_run
+from training.run.counted_model import find_architecture
 from workspace.artefact import revised
 from workspace.errors import RungError
 from workspace.folder import Project
@@ -47,7 +47,7 @@ def architecture_of(base: str) -> Architecture | None:
 
     place, hub = find_model(base)
     try:
-        return read_architecture(base if hub else Path(place))
+        return find_architecture(base if hub else place)
     except RungError:
         return None
 

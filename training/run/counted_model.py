@@ -1,0 +1,179 @@
+"""The sizes of a model of a family that rules/models.toml does not know: built by transformers without its memory."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from advisor.sizing.architecture import Architecture, Matrix, Part, read_architecture
+from advisor.sizing.config import UnknownArchitecture, find_model, left_out, read_json
+from chat.local.offline import quiet_transformers
+from workspace.extras import installed
+
+if TYPE_CHECKING:
+    from workspace.json_types import JsonObject
+
+FEED_FORWARD = ("mlp", "feed_forward", "ffn", "moe", "expert")
+ROUTERS = ("gate", "router")
+EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts")
+
+
+def find_architecture(ref: str | Path) -> Architecture:
+    """By Rung's formulas; counted where they do not know the family. Errors as `advisor.sizing.config.read_config`."""
+    try:
+        return read_architecture(ref)
+    except UnknownArchitecture:
+        if find_model(str(ref)):  # of the catalogue, which holds no config of it
+            raise
+        return count_model(str(ref))
+
+
+def count_model(ref: str) -> Architecture:
+    """The architecture behind a folder or a config.json, with every parameter of its language model counted.
+
+    What its layers keep for the backward pass is taken to be that of attention with their widest matrices: measured in
+    docs/measured.md. Raises UnknownArchitecture where transformers is missing, does not know the family, or cannot
+    build it.
+    """
+    raw, where = read_json(ref)
+    kind = str(raw.get("model_type"))
+    if not installed("transformers"):
+        told = f"{where}: {kind} has no formula here, and transformers, which could count it, is missing."
+        raise UnknownArchitecture(told, "pip install 'rung[train]'", where=where, found=kind)
+    try:
+        config, model = _built(raw, where)
+    except Exception as error:  # whatever a family's own code raises for a config that is not right
+        told = f"{where}: transformers cannot build the family {kind} ({type(error).__name__}: {error})."
+        raise UnknownArchitecture(told, "pip install -U transformers", where=where, found=kind) from error
+    return replace(_architecture(config, model, kind, where), notes=(*left_out(raw), _note(kind)))
+
+
+def _built(raw: JsonObject, where: str) -> tuple[Any, Any]:
+    """The language model's config, and the model on torch's meta device: shapes without numbers or foreign code."""
+    quiet_transformers()
+    import torch
+    from transformers import CONFIG_MAPPING, AutoModelForCausalLM
+
+    config = CONFIG_MAPPING[raw["model_type"]].from_json_file(where).get_text_config()
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config)
+    model.tie_weights()
+    return config, model
+
+
+def _architecture(config: Any, model: Any, kind: str, where: str) -> Architecture:
+    matrices, vectors = _matrices(model)
+    hidden, heads = config.hidden_size, _largest(config, "num_attention_heads", 1)
+    head_dim = _largest(config, "head_dim", 0) or hidden // heads
+    mixing = max((m.n_out for m in matrices if m.part == "attention"), default=hidden)
+    dense = max((m.n_out for m in matrices if m.part == "mlp"), default=0)
+    expert = max((max(m.n_in, m.n_out) for m in matrices if m.part == "expert"), default=0)
+    kv_heads = min(heads, _largest(config, "num_key_value_heads", heads))
+    return Architecture(
+        name=where,
+        family=kind,
+        layers=config.num_hidden_layers,
+        hidden=hidden,
+        intermediate=dense,
+        heads=max(heads, -(-mixing // head_dim)),
+        kv_heads=kv_heads,
+        head_dim=head_dim,
+        vocab=config.vocab_size,
+        context=_largest(config, "max_position_embeddings", 0),
+        tied=not any(m.part == "head" and m.count for m in matrices),
+        sliding_window=None,
+        experts=max(_largest(config, name, 0) for name in EXPERTS) if expert else 0,
+        experts_per_token=_largest(config, "num_experts_per_tok", 1) if expert else 0,
+        expert_width=expert,
+        layout="split",
+        qk_norm="head",
+        norms=4,
+        softcap=bool(getattr(config, "final_logit_softcapping", None)),
+        dropout=bool(getattr(config, "attention_dropout", 0)),
+        matrices=matrices,
+        vectors=vectors,
+        prefix_width=kv_heads * head_dim,
+        ia3=(),
+    )
+
+
+def _note(kind: str) -> str:
+    import transformers
+
+    built = f"{kind} was counted by building it with transformers {transformers.__version__}"
+    kept = "the memory of its layers is computed from their widths; without their CUDA kernels, layers with a state"
+    return f"{built}; {kept} (Mamba, linear attention) keep more"
+
+
+def _largest(config: Any, name: str, default: int) -> int:
+    """A number of the config; the largest where it has one a layer, as a list or (Gemma 4) as a config a layer."""
+    found: list[Any] = []
+    for each in getattr(config, "per_layer_config", None) or [config]:
+        value = getattr(each, name, None)
+        found += value if isinstance(value, list | tuple) else [value]
+    return max((int(value) for value in found if value), default=default)
+
+
+def _matrices(model: Any) -> tuple[tuple[Matrix, ...], int]:
+    """Every matrix, equal ones together, and the number of all other parameters; shared ones count once."""
+    from torch import nn
+
+    output = model.get_output_embeddings()
+    modules = {path: module for path, module in model.named_modules() if path}
+    weights = list(model.named_parameters())
+    adapted = _adapted(model)
+    found: Counter[Matrix] = Counter()
+    vectors = 0
+    for path, weight in weights:
+        owner, _, own = path.rpartition(".")
+        module, stacked = modules[owner], weight.ndim == 3 and "experts" in path
+        linear = isinstance(module, nn.Linear)
+        if not (stacked or (weight.ndim == 2 and (linear or isinstance(module, nn.Embedding) or path in adapted))):
+            vectors += 0 if linear and own == "bias" else weight.numel()
+            continue
+        n_in, n_out = (weight.shape[-1], weight.shape[-2]) if linear else weight.shape[-2:]
+        count = weight.shape[0] if stacked else 1
+        name = ".".join(path.split(".")[-2:]) if stacked else owner.rpartition(".")[2]
+        part = (
+            "head" if module is output else "embedding" if isinstance(module, nn.Embedding) else _part(owner, stacked)
+        )
+        ranks = adapted.get(path, 0) // (count * (n_in + n_out))
+        bias = linear and module.bias is not None
+        found[Matrix(name, n_in, n_out, count, part, bias, linear, ranks)] += 1
+    return tuple(replace(matrix, count=matrix.count * times) for matrix, times in found.items()), vectors
+
+
+def _adapted(model: Any) -> dict[str, int]:
+    """How many parameters PEFT's "all-linear" gives each weight at rank 1, by its path; the model is wrapped by it.
+
+    PEFT refuses some state-space families: then what it would give other linear layers.
+    """
+    from peft import LoraConfig, get_peft_model
+    from peft.tuners.lora import LoraLayer
+    from torch import nn
+
+    output, names = model.get_output_embeddings(), dict(model.named_modules())
+    plain = {f"{path}.weight": m.in_features + m.out_features for path, m in names.items() if isinstance(m, nn.Linear)}
+    plain = {path: each for path, each in plain.items() if names[path.removesuffix(".weight")] is not output}
+    try:
+        wrapped = get_peft_model(model, LoraConfig(r=1, target_modules="all-linear", task_type="CAUSAL_LM"))
+    except ValueError:
+        return plain
+    found: dict[str, int] = {}
+    for path, module in wrapped.named_modules():
+        if isinstance(module, LoraLayer):
+            own = getattr(module, "parameter_name", "weight")
+            base = path.removeprefix("base_model.model.").replace(".base_layer", "")
+            pairs = (*module.lora_A.values(), *module.lora_B.values())
+            found[f"{base}.{own}"] = sum(weight.numel() for pair in pairs for weight in pair.parameters())
+    return found
+
+
+def _part(owner: str, stacked: bool) -> Part:
+    if owner.rpartition(".")[2] in ROUTERS:
+        return "router"
+    if stacked or ".experts." in owner:
+        return "expert"
+    return "mlp" if any(word in owner for word in FEED_FORWARD) else "attention"
