@@ -1,15 +1,9 @@
-"""Rows with planted faults, and `rung` run in this process."""
+"""Rows with planted faults."""
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 import random
-import sys
-from typing import NamedTuple
-
-from rung.cli import main
 
 WORDS = (
     "river", "garden", "window", "letter", "market", "bridge", "captain", "silver",
@@ -28,28 +22,6 @@ def row(question, answer, **other):
 def lines(path, rows, *more):
     path.write_text("".join(json.dumps(each) + "\n" for each in rows) + "".join(more))
     return path
-
-
-def rung(*command, cwd=".", code=None):
-    """Run the command in this process: its exit code and what it wrote."""
-    out, err, before = io.StringIO(), io.StringIO(), sys.argv
-    with contextlib.chdir(cwd), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        sys.argv = ["rung", *map(str, command)]
-        try:
-            main()
-            status = 0
-        except SystemExit as end:
-            status = end.code or 0
-        finally:
-            sys.argv = before
-    assert code in (None, status), (status, out.getvalue(), err.getvalue())
-    return Done(status, out.getvalue(), err.getvalue())
-
-
-class Done(NamedTuple):
-    returncode: int
-    stdout: str
-    stderr: str
 
 
 def faulty_rows():

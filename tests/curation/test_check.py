@@ -11,7 +11,8 @@ import threading
 from pathlib import Path
 
 import pytest
-from checked import faulty_rows, lines, row, rung, text
+from checked import faulty_rows, lines, row, text
+from in_process import rung
 
 from curation.checks.base import Options
 from curation.checks.run import READING, Stopped, check_files, check_project

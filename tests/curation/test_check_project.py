@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from checked import faulty_rows, lines, row, rung
+from checked import faulty_rows, lines, row
+from in_process import rung
 
 
 @pytest.fixture(scope="module")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import Any
 
 import pytest
+from in_process import rung
 
 from chat.scripted import Scripted
 from curation.example import Example, chat_row
@@ -56,10 +56,8 @@ def test_a_reply_without_a_digit_is_counted(project: Any, settings: Any, reviewe
 
 
 def test_the_command_keeps_the_budget_and_the_privacy_answer(
-    project: Any, reviewed: Any, loopback: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    project: Any, reviewed: Any, loopback: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from rung.cli import main
-
     waiting(reviewed, 4)
     reply = {"id": "m", "type": "message", "role": "assistant", "model": "x", "stop_reason": "end_turn",
              "stop_sequence": None, "content": [{"type": "text", "text": json.dumps({"answer": "4"})}],
@@ -69,12 +67,8 @@ def test_the_command_keeps_the_budget_and_the_privacy_answer(
     monkeypatch.setenv("ANTHROPIC_API_KEY", "test")
 
     def run(*words: str) -> tuple[int, dict[str, Any]]:
-        line = ["rung", "review", "score", "--provider", "anthropic", "--base-url", loopback.url, *words, "--json"]
-        monkeypatch.setattr(sys, "argv", line)
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as left:
-            main()
-        return int(left.value.code or 0), json.loads(capsys.readouterr().out)
+        done = rung("review", "score", "--provider", "anthropic", "--base-url", loopback.url, *words, "--json")
+        return done.returncode, json.loads(done.stdout)
 
     code, found = run("--budget-usd", "0.0000001")
     assert code == 0 and found["stopped"] == "budget" and loopback.requests == []

@@ -1,12 +1,11 @@
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import in_process
 import pytest
 from databases import postgres  # noqa: F401
 from freezing import rows
@@ -78,27 +77,8 @@ def url(request: pytest.FixtureRequest) -> str:
     return new_database()
 
 
-@dataclass(frozen=True)
-class Done:
-    returncode: int
-    stdout: str
-    stderr: str
-
-
 @pytest.fixture
-def rung(project: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
-    """Run a command in the project through `main`, as the installed script does."""
-    from rung.cli import main
-
+def rung(project: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Run a command in the project, as the installed script does; it must end with `wanted`."""
     monkeypatch.chdir(project.root)
-
-    def run(*arguments: str, wanted: int = 0) -> Done:
-        monkeypatch.setattr(sys, "argv", ["rung", *arguments])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as left:
-            main()
-        done = Done(int(left.value.code or 0), *capsys.readouterr())
-        assert done.returncode == wanted, done
-        return done
-
-    return run
+    return lambda *words, wanted=0: in_process.rung(*words, code=wanted)

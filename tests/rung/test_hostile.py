@@ -8,24 +8,15 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
+import in_process
 import pytest
 
-from rung.cli import main
-
-
-class Done(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-Rung = Callable[..., Done]
+Rung = Callable[..., in_process.Done]
 
 
 @pytest.fixture
-def rung(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Rung:
+def rung(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rung:
     """A command, as the installed script runs it, in a new project in a folder of an odd name."""
     root = tmp_path / "mein Projekt é"
     root.mkdir()
@@ -33,15 +24,7 @@ def rung(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     (root / "rows.jsonl").write_text('{"prompt": "a b c", "completion": "d"}\n' * 2)
     monkeypatch.chdir(root)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-
-    def run(*words: str) -> Done:
-        monkeypatch.setattr(sys, "argv", ["rung", *words])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as left:
-            main()
-        return Done(int(left.value.code or 0), *capsys.readouterr())
-
-    return run
+    return in_process.rung
 
 
 @pytest.mark.parametrize(
@@ -66,9 +49,9 @@ def rung(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
 )
 def test_a_mistake_is_told_with_a_way_on(rung: Rung, line: str, said: str) -> None:
     told = rung(*line.split())
-    assert (told.code, told.out) == (2, "") and said in told.err, told
-    assert "\n-> " in told.err and "Traceback" not in told.err
-    document = json.loads(rung(*line.split(), "--json").out) if "restore" not in line else {"error": {"hint": "x"}}
+    assert (told.returncode, told.stdout) == (2, "") and said in told.stderr, told
+    assert "\n-> " in told.stderr and "Traceback" not in told.stderr
+    document = json.loads(rung(*line.split(), "--json").stdout) if "restore" not in line else {"error": {"hint": "x"}}
     assert document["error"]["hint"], "the way on is in the document, too"
 
 
@@ -84,15 +67,15 @@ def test_a_mistake_is_told_with_a_way_on(rung: Rung, line: str, said: str) -> No
 )
 def test_a_word_that_is_empty_or_huge_is_refused_at_once(rung: Rung, words: tuple[str, ...], said: str) -> None:
     told = rung(*words)
-    assert (told.code, told.out) == (2, "") and said in told.err and "\n-> " in told.err, told
-    assert rung("data", "import", "rows.jsonl", "--question", "").code == 0, "an empty word that names no file"
+    assert (told.returncode, told.stdout) == (2, "") and said in told.stderr and "\n-> " in told.stderr, told
+    assert rung("data", "import", "rows.jsonl", "--question", "").returncode == 0, "an empty word that names no file"
 
 
 def test_a_file_of_another_kind_is_told_in_one_sentence(rung: Rung) -> None:
     Path("other.json").write_text('{"schema_version": 1}')
-    assert rung("advise", "--set", "task=code").code == 0
+    assert rung("advise", "--set", "task=code").returncode == 0
     told = rung("advise", "--diff", "other.json")
-    assert told.code == 2 and "other.json: a file of another kind" in told.err and told.err.count("\n") == 2
+    assert told.returncode == 2 and "other.json: a file of another kind" in told.stderr and told.stderr.count("\n") == 2
 
 
 def test_a_model_that_cannot_be_had_is_told_before_and_by_its_name(
@@ -102,16 +85,18 @@ def test_a_model_that_cannot_be_had_is_told_before_and_by_its_name(
     rung("data", "import", "rows.jsonl")
     told = rung("data", "generate", "--count", "1", "--provider", "local")
     assert (
-        told.code == 2
-        and "The model nobody/no-such-model could not be loaded" in told.err
-        and "The output:" not in told.err
+        told.returncode == 2
+        and "The model nobody/no-such-model could not be loaded" in told.stderr
+        and "The output:" not in told.stderr
     )
     assert set(nothing_beyond_this_machine) <= {"huggingface.co"}  # where the model would be
     nothing_beyond_this_machine.clear()
     Path("rung.toml").write_text('[model]\nbase = "claude-x"\nprovider = "anthropic"\n')
     told = rung("plan")
     assert (
-        told.code == 1 and "claude-x is a hosted model of anthropic's" in told.err and "rung plan managed" in told.err
+        told.returncode == 1
+        and "claude-x is a hosted model of anthropic's" in told.stderr
+        and "rung plan managed" in told.stderr
     )
 
 
@@ -119,7 +104,7 @@ def test_a_teams_own_rules_that_cannot_be_read_are_not_rungs(rung: Rung, tmp_pat
     Path("rules").mkdir()
     Path("rules/approach.toml").mkdir()
     told = rung("advise", "--set", "task=code")
-    assert told.code == 2 and "Make " in told.err and "pip install" not in told.err
+    assert told.returncode == 2 and "Make " in told.stderr and "pip install" not in told.stderr
 
 
 def in_shell(line: str) -> tuple[int, str]:
@@ -167,18 +152,18 @@ def test_a_damaged_file_of_the_project_has_a_way_on(rung: Rung, name: str, data:
     rung("advise", "--set", "task=code")
     Path(name).write_bytes(data)
     told = rung(*line.split())
-    assert "codec" not in told.err and "Traceback" not in told.err
-    assert way in (told.err if told.code else told.out), told
+    assert "codec" not in told.stderr and "Traceback" not in told.stderr
+    assert way in (told.stderr if told.returncode else told.stdout), told
 
 
 def test_one_finding_alone_as_a_document(rung: Rung) -> None:
-    found = json.loads(rung("data", "check", "rows.jsonl", "--show", "duplicates", "--json").out)["findings"]
+    found = json.loads(rung("data", "check", "rows.jsonl", "--show", "duplicates", "--json").stdout)["findings"]
     assert [each["name"] for each in found] == ["duplicates"]
 
 
 def test_a_row_that_is_named_twice_is_one(rung: Rung) -> None:
     rung("data", "import", "rows.jsonl")
-    assert rung("review", "reopen", "r-000001", "r-000001").out.startswith("1 row to review again")
+    assert rung("review", "reopen", "r-000001", "r-000001").stdout.startswith("1 row to review again")
 
 
 def test_the_demo_ends_with_one_document(rung: Rung, tmp_path: Path) -> None:
@@ -189,15 +174,15 @@ def test_the_demo_ends_with_one_document(rung: Rung, tmp_path: Path) -> None:
     state = {"task": "house-line", "fast": False, "seconds": dict.fromkeys(steps, 1.5), "exits": steps}
     Path("demo/.demo.json").write_text(json.dumps(state))
     done = rung("demo", "--into", "demo", "--json")
-    found = json.loads(done.out)
-    assert done.code == 0 and set(found["steps"]) == set(steps) and "done before" in done.err
+    found = json.loads(done.stdout)
+    assert done.returncode == 0 and set(found["steps"]) == set(steps) and "done before" in done.stderr
     assert (found["arms"], found["verdict"], found["seconds"]) == ([], None, round(1.5 * len(steps), 1))
 
 
 def test_a_new_project_says_how_to_get_into_it(rung: Rung) -> None:
     told = rung("init", "zwei Wörter")
-    assert told.code == 0 and told.out.endswith("Next: cd 'zwei Wörter' && rung advise\n")
-    assert rung("init", "zwei Wörter").code == 2
+    assert told.returncode == 0 and told.stdout.endswith("Next: cd 'zwei Wörter' && rung advise\n")
+    assert rung("init", "zwei Wörter").returncode == 2
 
 
 PAGE = "is there already and is no page"
@@ -248,13 +233,13 @@ def test_nothing_is_written_over_what_is_read(rung: Rung, line: str, said: str) 
     Path("link.jsonl").symlink_to("rows.jsonl")
     before = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
     told = rung(*line.split())
-    assert told.code == 2 and said in told.err and "\n-> name another file" in told.err, told
+    assert told.returncode == 2 and said in told.stderr and "\n-> name another file" in told.stderr, told
     assert {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()} == before
 
 
 def test_a_page_takes_the_place_of_an_older_page_or_of_nothing(rung: Rung) -> None:
     for start in ("", "<!doctype html>\n<title>old</title>", "\ufeff\n<HTML>old"):
         Path("page.html").write_text(start)
-        assert rung("data", "check", "rows.jsonl", "--html", "page.html").code == 0
+        assert rung("data", "check", "rows.jsonl", "--html", "page.html").returncode == 0
         assert len(Path("page.html").read_text()) > 1000
-    assert rung("data", "check", "rows.jsonl", "--html", "/dev/null").code == 0
+    assert rung("data", "check", "rows.jsonl", "--html", "/dev/null").returncode == 0

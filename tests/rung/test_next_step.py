@@ -6,8 +6,9 @@ import json
 from datetime import UTC, datetime
 
 import pytest
-from checked import lines, row, rung, text
+from checked import lines, row, text
 from clinic import ANSWERS
+from in_process import rung
 
 from evaluation.verdict.compare import minimum_detectable
 from rung.status.stages import after_run

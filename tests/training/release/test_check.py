@@ -100,26 +100,32 @@ def test_another_template_is_told_by_its_count_where_nothing_more_is_known(
     assert found.differences[0].cause == "template" and "tokens, not" in found.differences[0].found[0]
 
 
-def test_a_begin_token_twice(server: Wrong, replay: Callable[[], ServerCheck]) -> None:
+def begins_twice(server: Wrong) -> None:
     server.begin = [1]
-    assert {d.cause for d in replay().differences} == {"bos"}
 
 
-def test_no_stop_at_the_end_token(server: Wrong, replay: Callable[[], ServerCheck]) -> None:
+def never_stops(server: Wrong) -> None:
     server.text = lambda text: text + "\nuser\nand so on"
-    found = replay()
-    assert not found.passed and {d.cause for d in found.differences} == {"eos"}
 
 
-def test_an_answer_cut_short(server: Wrong, replay: Callable[[], ServerCheck]) -> None:
+def stops_early(server: Wrong) -> None:
     server.text = lambda text: text[:3]
-    assert {d.cause for d in replay().differences} == {"stop"}
 
 
-def test_two_answers_to_one_greedy_request(server: Wrong, replay: Callable[[], ServerCheck]) -> None:
+def draws(server: Wrong) -> None:
     turns = iter(range(1000))
     server.text = lambda text: f"no {next(turns)}"
-    assert {d.cause for d in replay().differences} == {"sampling"}
+
+
+@pytest.mark.parametrize(
+    ("fault", "cause"), [(begins_twice, "bos"), (never_stops, "eos"), (stops_early, "stop"), (draws, "sampling")]
+)
+def test_each_fault_of_a_server_has_its_cause(
+    server: Wrong, replay: Callable[[], ServerCheck], fault: Callable[[Wrong], None], cause: str
+) -> None:
+    fault(server)
+    found = replay()
+    assert not found.passed and {d.cause for d in found.differences} == {cause}
 
 
 def test_other_numbers_are_shown_token_by_token(server: Wrong, replay: Callable[[], ServerCheck]) -> None:
@@ -155,14 +161,6 @@ def test_the_command_shows_where_they_part(server: Wrong, loopback: Any, golden_
     assert "1 of 2 equal" in done.stdout and "' both'" in done.stdout and "Likely cause: other numbers" in done.stdout
 
 
-def test_rows_do_not_leave_against_the_privacy_answer(golden_folder: Path, loopback: Any) -> None:
-    root = golden_folder.parent
-    (root / "rung.toml").write_text('[project]\nname = "x"\n')
-    (root / "answers.toml").write_text('privacy = "no_external_api"\n')
-    done = rung("release", "check", "http://model.example.org/v1", "--against", "L-001", cwd=root)
-    assert done.returncode == 1 and "Not sent" in done.stderr and not loopback.requests
-
-
 def test_the_privacy_answer_is_the_releasing_projects_wherever_the_command_runs(
     golden_folder: Path, loopback: Any, tmp_path: Path
 ) -> None:
@@ -172,9 +170,10 @@ def test_the_privacy_answer_is_the_releasing_projects_wherever_the_command_runs(
     other = tmp_path / "other"
     other.mkdir()
     (other / "rung.toml").write_text('[project]\nname = "other"\n')
-    for place in (root.parent, other):
+    for place in (root, root.parent, other):
         done = rung("release", "check", "http://model.example.org/v1", "--against", golden_folder, cwd=place)
         assert done.returncode == 1 and "privacy = no_external_api" in done.stderr, done.stderr
+    assert not loopback.requests
 
 
 def test_a_release_without_its_project_goes_by_the_advice_that_it_carries(golden_folder: Path, tmp_path: Path) -> None:

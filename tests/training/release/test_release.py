@@ -10,12 +10,12 @@ import sys
 from functools import partial
 from pathlib import Path
 
+import in_process
 import pytest
 from in_shell import rung
 from released import judged, let
 
 from evaluation.served_run import ServedRun
-from rung.cli import main
 from training.release.current import current_release
 from training.release.releases import verify
 from training.release.releasing import release_untuned, wanted_forms
@@ -236,27 +236,17 @@ def test_a_merge_that_answers_otherwise_is_not_released(project: Project, settin
     assert let(project, settings, "adapter").is_dir(), "the adapter is the run, byte for byte"
 
 
-def test_a_damaged_file_of_the_chain_is_a_fault_in_words(
-    project: Project, settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_damaged_file_of_the_chain_is_a_fault_in_words(project: Project, settings: Settings) -> None:
     folder = release_untuned(project, settings, by="sam")
     whole = (folder / "release.json").read_bytes()
-    monkeypatch.setattr(sys, "argv", ["rung", "release", "verify", str(folder)])
     for data in (b'{"made_from": {', b"\xff\xfe", b"[]", b'{"made_from": [1]}', b"[" * 100_000, b""):
         (folder / "release.json").write_bytes(whole)
         (folder / "chain" / "evaluations" / "E-001" / "report.json").write_bytes(data)
-        code, said = verified(capsys)
-        assert code == 1 and "chain/evaluations/E-001/report.json is damaged" in said, data
+        code, *said = in_process.rung("release", "verify", folder)
+        assert code == 1 and "chain/evaluations/E-001/report.json is damaged" in "".join(said), data
         (folder / "release.json").write_bytes(data)
-        code, said = verified(capsys)
-        assert code == 2 and "release.json" in said and "Traceback" not in said, data
-
-
-def verified(capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
-    """What the command in `sys.argv` ends with, and all that it says."""
-    with pytest.raises(SystemExit) as left:
-        main()
-    return int(left.value.code or 0), "".join(capsys.readouterr())
+        code, *said = in_process.rung("release", "verify", folder)
+        assert code == 2 and "release.json" in "".join(said) and "Traceback" not in "".join(said), data
 
 
 def test_a_release_that_points_out_of_itself_or_holds_a_pipe(project: Project, settings: Settings) -> None:
