@@ -106,11 +106,8 @@ def test_three_trainings_are_ruled_on_as_one(project, settings, model):
     assert "3 training runs score from 33.3% to 100.0%: more training runs would decide it" in "\n".join(lines(verdict))
     assert verdict.trainings_spread == pytest.approx(0.3849, abs=1e-4) and verdict.minimum_detectable is None
     assert verdict.items_to_settle is None and "no difference, the 3 training runs vary too much" in told
-    assert (
-        "the scores of 3 training runs vary so much that no difference is detectable"
-        in write_page(project, folder).read_text()
-    )
-    assert "3 training runs with different seeds" in write_page(project, folder).read_text()
+    page = write_page(project, folder).read_text()
+    assert "no difference is detectable" in page and "3 training runs with different seeds" in page
 
 
 def test_trainings_that_were_counted_once_are_not_left_out_again(project, settings, model):
