@@ -18,6 +18,11 @@ class ServedRun:
         """The arms' model as reports name it."""
         return f"{self.arms} ({self.host})"
 
+    @property
+    def place(self) -> str:
+        """What was asked, and where."""
+        return f"{self.name} at {self.host}"
+
     def model_of(self, run: str) -> str:
         """The tuned model as reports name it, and as its answers are kept: of this run and no other."""
         return f"{self.name} ({self.host}), said to be {run}"

@@ -14,6 +14,7 @@ from evaluation.baseline import apart, made_from, measure_choice, pair_notes, wr
 from evaluation.bench import Bench, frozen_test, open_folder
 from evaluation.choose import ArmChoice, choose
 from evaluation.forgetting import NOT_MEASURED, Forgetting, measure_forgetting, suite
+from evaluation.given_answers import GivenRun
 from evaluation.measure import EvalItem
 from evaluation.measured_answers import read_answers
 from evaluation.measurement_report import ArmResult, ItemOutcome, Report, newest_report, scored_as, write_outcomes
@@ -49,7 +50,7 @@ class EvaluationOptions:
     """What a run is measured on besides its items. `untrained` opens the model as it was before training, for the
     general suite; with `rag` the passages of documents/ are tried too, and validation says whether they count; `seed`
     is the run's own, beside those of `siblings`; `base` is what it was trained from, rung.toml's where it is empty;
-    `served` where a server is asked for it, instead of its weights here.
+    `served` where a server is asked for it, or a file holds its answers, instead of its weights here.
     """
 
     untrained: Callable[[], ChatModel] | None = None
@@ -57,7 +58,7 @@ class EvaluationOptions:
     seed: int = 0
     siblings: Sequence[Sibling] = ()
     base: str = ""
-    served: ServedRun | None = None
+    served: ServedRun | GivenRun | None = None
 
 
 def run_evaluation(
@@ -74,7 +75,7 @@ def run_evaluation(
     """
     baseline = require_baseline(bench.project, bench.settings, bench.dataset.name, unsealed=bench.unsealed)
     check_arms(bench.project, baseline.report)
-    check_asked(bench.settings, baseline.report, ways.base, ways.served)
+    check_asked(bench.settings, baseline.report, ways.base, ways.served if isinstance(ways.served, ServedRun) else None)
     _keep_trainings(bench, run, ways)
     read_answers(bench.project)
     with writer_lock(bench.project.evaluations / ".lock", "A measuring"):
@@ -190,7 +191,7 @@ def _with_the_rest(
     ]
     return replace(
         evidence,
-        provenance=replace(source, served=f"{served.name} at {served.host}" if served else None),
+        provenance=replace(source, served=served.place if served else None),
         price=price_of(bench.project, bench.settings, run, prompted, tuned_arm),
         forgetting=forgetting,
         notes=notes,

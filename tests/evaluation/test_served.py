@@ -6,13 +6,12 @@ import re
 import in_shell
 import pytest
 from hosted_replies import completion
+from runs_by_hand import finish_run
 
 from chat.protocols import Ask
 from evaluation.measurement_report import read_report
 from evaluation.testset.looks import standing
 from evaluation.verdict.rule import newest_verdict
-from training.runs import RunRecord, write_run
-from workspace.files import sha256_file
 from workspace.settings import load_settings
 
 SETTINGS = '[evaluation]\nfew_shot = 3\nretrieved = 2\nclosed_set = "{closed}"\nruns = 2\n'
@@ -63,27 +62,6 @@ def say_model(project, url, more="", provider="openai", closed="off", base="tiny
     project.settings_file.write_text(
         model + (f'base_url = "{url}/v1"\n' if url else "") + SETTINGS.format(closed=closed)
     )
-
-
-def finish_run(project, name, base="tiny"):
-    folder = project.runs / name
-    (folder / "adapter").mkdir(parents=True)
-    weights = folder / "adapter" / "adapter_model.safetensors"
-    weights.write_bytes(name.encode())
-    record = RunRecord(
-        id=name,
-        state="finished",
-        plan="P-001",
-        plan_sha256="",
-        clearance_sha256="",
-        dataset="v001",
-        base=base,
-        method="lora",
-        adapter=f"{name}/adapter",
-        system_prompt="Topic.",
-        files={weights.name: sha256_file(weights)},
-    )
-    write_run(folder, record)
 
 
 def rung(project, *arguments, **environment):

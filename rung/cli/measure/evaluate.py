@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from chat.privacy import Override
     from chat.protocols import ChatModel
+    from evaluation.given_answers import GivenRun
     from evaluation.served_run import ServedRun
     from evaluation.tuned import EvaluationOptions, Sibling
     from evaluation.verdict.rule import Verdict
@@ -27,12 +28,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """Options besides the run; `dataset` is the version whose test items are used."""
+    """Options besides the run; `dataset` is the version whose test items are used, `outputs` a file of answers."""
 
     label_scoring: bool
     unsealed: bool
     budget_usd: float | None
     dataset: str
+    outputs: Path | None = None
 
 
 def evaluate(
@@ -51,6 +53,10 @@ def evaluate(
     served: Annotated[
         str, typer.Option(help="Ask [model] base_url for the run by this name (vLLM's --lora-modules).")
     ] = "",
+    outputs: Annotated[
+        Path | None,
+        typer.Option(help='Score answers made elsewhere: JSONL of {"item": line of test.jsonl, "output"}.'),
+    ] = None,
     forgetting: Annotated[
         bool, typer.Option("--forgetting", help="Also measure general skills before and after training.")
     ] = False,
@@ -76,9 +82,13 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Measure the tuned model on the baseline's test items and compute the verdict."""
+    from evaluation.given_answers import GivenRun
     from rung.cli.models import finished_run, opened_project
 
-    at_most_one({"--power": power, "--human": human, "--recheck": recheck, "--served": served})
+    at_most_one({"--power": power, "--human": human, "--recheck": recheck, "--served": served, "--outputs": outputs})
+    asked = {"--seeds": seeds > 1, "--rag": rag, "--forgetting": forgetting, "--label-scoring": label_scoring}
+    for option in asked:
+        at_most_one({"--outputs": outputs, option: asked[option]})
     of_people = {"--rater": rater, "--sheet": sheet, "--answers": answers, "--reveal": reveal, "--unmask": unmask}
     goes_with("--human", human, "rung evaluate --human", of_people)
     project, settings = opened_project()
@@ -91,8 +101,9 @@ def evaluate(
     if recheck:
         return _recheck(project, settings, recheck, as_json)
     record = finished_run(project, run)
-    ways, allowed = _ways(project, settings, record, seeds, served, rag, forgetting, (override, by, reason))
-    wishes = Wishes(label_scoring, open_sealed, budget_usd, dataset or record.dataset)
+    there = GivenRun(outputs.name) if outputs else _served(settings, served, seeds) if served else None
+    ways, allowed = _ways(project, settings, record, seeds, there, rag, forgetting, (override, by, reason))
+    wishes = Wishes(label_scoring, open_sealed, budget_usd, dataset or record.dataset, outputs)
     found = _measure(project, settings, record, ways, allowed, wishes)
     return _show(project, found, as_json)
 
@@ -102,7 +113,7 @@ def _ways(
     settings: Settings,
     record: RunRecord,
     seeds: int,
-    served: str,
+    there: ServedRun | GivenRun | None,
     rag: bool,
     forgetting: bool,
     signed: tuple[str, str, str],
@@ -113,7 +124,6 @@ def _ways(
     from evaluation.tuned import EvaluationOptions as Wanted
     from rung.cli.models import overridden
 
-    there = _served(settings, served, seeds) if served else None
     seed, siblings = _trainings(project, settings, record, seeds)
     allowed = overridden(project, settings, *signed, "evaluate")
     untrained = _untrained(project, settings, record, there, allowed) if forgetting else None
@@ -139,7 +149,11 @@ def _served(settings: Settings, name: str, seeds: int) -> ServedRun:
 
 
 def _untrained(
-    project: Project, settings: Settings, record: RunRecord, there: ServedRun | None, override: Override | None
+    project: Project,
+    settings: Settings,
+    record: RunRecord,
+    there: ServedRun | GivenRun | None,
+    override: Override | None,
 ) -> Callable[[], ChatModel]:
     """Opens the model as it was before training: on the server, where the run is asked there."""
     from rung.cli.models import open_base, open_untrained
@@ -158,7 +172,9 @@ def _measure(
     wishes: Wishes,
 ) -> Verdict:
     from evaluation.bench import open_bench
+    from evaluation.given_answers import GivenAnswers, with_given
     from evaluation.outcomes import check_arms, check_asked, require_baseline
+    from evaluation.served_run import ServedRun
     from evaluation.tuned import check_unseen, run_evaluation
     from evaluation.verdict.rule import newest_verdict
     from rung.cli.models import open_judge, open_meanings, open_served, open_tuned, watch
@@ -170,9 +186,13 @@ def _measure(
     spent = _unsealed_baseline(project, settings, wishes, override) if wishes.unsealed else 0.0
     baseline = require_baseline(project, settings, wishes.dataset, unsealed=wishes.unsealed).report
     check_arms(project, baseline)
-    check_asked(settings, baseline, record.base, ways.served)
-    if ways.served is not None:
-        model = open_served(project, settings, record, ways.served, override, ways.untrained is not None)
+    by_name = ways.served if isinstance(ways.served, ServedRun) else None
+    check_asked(settings, baseline, record.base, by_name)
+    model: ChatModel
+    if wishes.outputs is not None:
+        model = GivenAnswers(wishes.outputs, {})
+    elif by_name is not None:
+        model = open_served(project, settings, record, by_name, override, ways.untrained is not None)
     else:
         model = open_tuned(project, settings, record)
     judge = open_judge(project, settings, override) if settings.evaluation.metric == "judge" else None
@@ -189,6 +209,7 @@ def _measure(
         unsealed=wishes.unsealed,
         embedder=open_meanings(settings) if ways.rag else None,
     )
+    bench = with_given(bench, wishes.outputs) if wishes.outputs else bench
     evidence = [project.runs / record.id / "run.json"]
     folder = run_evaluation(bench, record.id, record.system_prompt, evidence, ways)
     write_page(project, folder)

@@ -1,0 +1,111 @@
+"""Answers to the frozen test items that were made elsewhere, scored like those of a model that is asked here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from chat.protocols import Ask, Progress, Reply, Turn
+from evaluation.bench import Bench
+from evaluation.measure import EvalItem
+from workspace.errors import InputError, Problem
+from workspace.files import read_utf8, sha256_file
+
+FORM = '{"item": 1, "output": "..."}'
+
+
+@dataclass(frozen=True, slots=True)
+class GivenRun:
+    """A run whose answers are in a file: nobody saw which weights wrote them."""
+
+    file: str
+
+    @property
+    def name(self) -> str:
+        """How reports name what was scored."""
+        return self.place
+
+    @property
+    def place(self) -> str:
+        """Where the answers came from."""
+        return f"the answers in {self.file}"
+
+    def notes(self, run: str, base: str) -> list[str]:
+        """What nobody checked."""
+        return [f"{run} was scored by {self.place}; that its weights wrote them was not checked."]
+
+
+class GivenAnswers:
+    """A ChatModel that says what the file has for an item; `name` holds the file's hash."""
+
+    is_local = True
+    can_choose = False
+
+    def __init__(self, path: Path, outputs: Mapping[str, str]) -> None:
+        self.name = f"answers in {path.name} ({sha256_file(path)[:8]})"
+        self.outputs = outputs
+
+    def answer(self, asks: Sequence[Ask], progress: Progress | None = None) -> list[Reply]:
+        """One reply for each ask, in order."""
+        return [Reply(self.outputs[_key(ask.turns)], 0, 0, 0.0) for ask in asks]
+
+
+def with_given(bench: Bench, path: Path) -> Bench:
+    """The bench with the answers of a file, and nothing to choose: the file answers test items alone."""
+    desk = replace(bench.desk, model=read_given(path, bench.items))
+    return replace(bench, desk=desk, rows=replace(bench.rows, validation=(), validation_ids=()))
+
+
+def read_given(path: Path, items: Sequence[EvalItem]) -> GivenAnswers:
+    """Read a JSONL file of `{"item": line of test.jsonl, "output": text}`, one for each item.
+
+    Raises InputError with all problems: a line of another form, an item twice, unknown or missing, and two items with
+    one question and two outputs (a model that is asked once gives one answer).
+    """
+    wanted = {item.number: item for item in items}
+    found: dict[int, str] = {}
+    outputs: dict[str, str] = {}
+    problems: list[Problem] = []
+    for number, line in enumerate(read_utf8(path).splitlines(), 1):
+        if line.strip():
+            item, output = _row(line)
+            if fault := _fault(item, output, wanted, found, outputs):
+                problems.append(Problem(fault, f"{path.name} line {number}", FORM, line[:60]))
+            else:
+                found[item] = outputs[_key(wanted[item].turns)] = output
+    missing = sorted(wanted.keys() - found.keys())
+    if missing and not problems:
+        shown = ", ".join(map(str, missing[:10])) + (" ..." if len(missing) > 10 else "")
+        problems.append(Problem(f"no answer to {len(missing)} items: {shown}.", path.name, FORM))
+    if problems:
+        raise InputError(problems, "one line for each line of test.jsonl, from 1")
+    return GivenAnswers(path, outputs)
+
+
+def _row(line: str) -> tuple[Any, Any]:
+    try:
+        row = json.loads(line)
+        return row["item"], row["output"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None, None
+
+
+def _fault(
+    item: Any, output: Any, wanted: Mapping[int, EvalItem], found: Mapping[int, str], outputs: Mapping[str, str]
+) -> str:
+    if type(item) is not int or not isinstance(output, str):
+        return "is no answer to an item."
+    if item not in wanted:
+        return f"item {item} is not among the {len(wanted)} test items that are asked."
+    if item in found:
+        return f"item {item} has an answer already."
+    if outputs.get(_key(wanted[item].turns), output) != output:
+        return f"item {item} has the question of another item and another answer."
+    return ""
+
+
+def _key(turns: Sequence[Turn]) -> str:
+    return json.dumps([dict(turn) for turn in turns if turn["role"] != "system"], sort_keys=True)
