@@ -16,7 +16,7 @@ from evaluation.measurement_report import ItemOutcome, Report, read_outcomes, wr
 from training.gates.clearance import check_gates
 from training.gates.gate import Gate
 from training.plan.plans import Plan, read_plan
-from workspace.artefact import now, read_artefact, write_artefact
+from workspace.artefact import now, read_artefact, revised, write_artefact
 from workspace.files import sha256_file
 from workspace.folder import Project
 from workspace.settings import load_settings
@@ -176,6 +176,17 @@ def test_a_plan_that_is_not_there_and_a_model_that_nobody_knows(ready: Project, 
     assert gate(ready, "machine", None).fact == "no plan yet"
     unknown = gate(ready, "machine", replanned(planned, base="nobody/no-such-model"))
     assert unknown.fact == "no estimate for nobody/no-such-model" and unknown.passed is None
+    assert unknown.opener == "rung plan check"
+
+
+@pytest.mark.parametrize(("gib", "opens"), [(0.12, True), (90_000.0, False)])
+def test_memory_that_was_measured_counts_where_no_architecture_is_known(
+    ready: Project, planned: Path, gib: float, opens: bool
+) -> None:
+    plan = replanned(planned, base="nobody/no-such-model")
+    checked = revised(plan, forecast=revised(plan.forecast, measured_gib=gib))
+    found = gate(ready, "machine", checked)
+    assert found.passed is opens and found.evidence["gib"] == round(gib, 1)
 
 
 def test_arms_that_could_be_measured_and_were_not_are_named(ready: Project, planned: Path) -> None:

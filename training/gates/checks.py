@@ -19,7 +19,7 @@ from evaluation.outcomes import unmeasured_words
 from evaluation.testset.holdout import sealed_items
 from training.gates.gate import Evidence, Gate, closed, passed, unknown
 from training.plan.machine import this_machine
-from training.plan.memory_fit import MemoryFit, fit_of
+from training.plan.memory_fit import MemoryFit, fit_of, measured_fit
 from training.plan.methods import FROM_REVIEWS
 from training.plan.plans import Plan
 from training.plan.preferences import preferences_of
@@ -327,14 +327,17 @@ MACHINE_WHY = "a run that does not fit dies half-way"
 
 
 def machine_gate(case: GateCase) -> Gate:
-    """Estimate the plan's memory again and compare it with what this machine has."""
+    """Estimate the plan's memory again and compare it with what this machine has.
+
+    Of a base whose architecture is unknown the memory counts that `rung plan check` measured.
+    """
     if case.plan is None:
         return unknown("machine", "no plan yet", "rung plan", MACHINE_RULE, MACHINE_WHY)
-    fit = fit_of(case.plan.recipe, answer=case.plan.data.answer, usable=case.policy.memory)
+    usable = case.policy.memory
+    fit = fit_of(case.plan.recipe, answer=case.plan.data.answer, usable=usable) or measured_fit(case.plan, usable)
     if fit is None:
-        return unknown(
-            "machine", f"no estimate for {case.plan.recipe.base}", "rung estimate", MACHINE_RULE, MACHINE_WHY
-        )
+        fact = f"no estimate for {case.plan.recipe.base}"
+        return unknown("machine", fact, "rung plan check", MACHINE_RULE, MACHINE_WHY)
     cards = len(this_machine().cards)
     if cards and case.plan.recipe.processes > cards:
         fact = f"{case.plan.recipe.processes} processes, {cards} card{'s' * (cards > 1)}"

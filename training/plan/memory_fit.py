@@ -71,6 +71,19 @@ def fit_of(recipe: Recipe, machine: Machine | None = None, *, usable: float, ans
     return MemoryFit(found.low * gib, found.expected * gib, found.high * gib, here.memory_gib, here.where, usable)
 
 
+ABOVE = 1.15
+"""How far above the peak of the dry steps, whose first holds the longest rows, a run may go."""
+
+
+def measured_fit(plan: Plan, usable: float) -> MemoryFit | None:
+    """The peak that `rung plan check` measured, against this machine; None where it was not run."""
+    peak, here = plan.forecast.measured_gib, this_machine()
+    if peak is None:
+        return None
+    held = peak * (1 if here.cards else plan.recipe.processes)
+    return MemoryFit(held, held, ABOVE * held, here.memory_gib, here.where, usable)
+
+
 def setup_of(recipe: Recipe, *, on_card: bool, answer: int = 0) -> Setup:
     """The recipe in the estimator's words. Under supervised tuning the head runs at the answer's tokens only.
 
