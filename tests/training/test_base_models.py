@@ -1,4 +1,4 @@
-"""Base models of other shapes than Llama's: mixtures of experts, and those that end a turn by an id of their own.
+"""Base models of other shapes than Llama's: experts, Mamba, and those that end a turn by an id of their own.
 
 Each is trained for two steps with a tiny random model, answers samples, is saved, and changes the logits when it is
 loaded again.
@@ -61,13 +61,13 @@ def change(base: Path, adapter: Path) -> float:
     return float((after - before).abs().max())
 
 
-RARER = ("llama4_text", "deepseek_v3", "qwen3_next")
+RARER = ("llama4_text", "deepseek_v3", "qwen3_next", "falcon_h1", "nemotron_h", "gemma4_text", "qwen3_5_text", "lfm2")
 
 
 @pytest.mark.parametrize(
     "family", ["qwen3_moe", "gpt_oss", *(pytest.param(name, marks=pytest.mark.slow) for name in RARER)]
 )
-def test_a_mixture_of_experts_trains_and_answers(family: str, tmp_path: Path) -> None:
+def test_a_family_trains_and_answers(family: str, tmp_path: Path) -> None:
     from training.run.base_model import load_tokenizer
 
     words = load_tokenizer(str(embedded_model()))

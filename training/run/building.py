@@ -128,17 +128,23 @@ def _low_rank(recipe: Recipe, task: str, model: Any) -> dict[str, Any]:
         "lora_alpha": recipe.alpha,
         "lora_dropout": 0.0 if has_stacked_experts(model) else recipe.dropout,
         "target_modules": recipe.targets if recipe.targets == "all-linear" else recipe.targets.split(","),
-        "exclude_modules": _routers(model) or None,
+        "exclude_modules": _not_wrapped(model) or None,
         "task_type": task,
     }
 
 
-def _routers(model: Any) -> list[str]:
-    """Linear layers that choose a token's experts and return more than one value (Llama 4): peft cannot wrap them."""
+MAMBA = ("falcon_h1", "falcon_mamba", "mamba", "mamba2", "nemotron_h")
+"""Kinds of models whose `out_proj` peft refuses to wrap."""
+
+
+def _not_wrapped(model: Any) -> list[str]:
+    """Linear layers that peft cannot wrap: routers that return more than one value (Llama 4), Mamba's `out_proj`."""
     from torch.nn import Linear
 
-    modules = model.named_modules() if model is not None else ()
-    return [name for name, module in modules if name.endswith(".router") and isinstance(module, Linear)]
+    if model is None:
+        return []
+    ends = (".router", ".out_proj") if model.config.model_type in MAMBA else (".router",)
+    return [name for name, module in model.named_modules() if name.endswith(ends) and isinstance(module, Linear)]
 
 
 def has_stacked_experts(model: Any) -> bool:
